@@ -1,0 +1,57 @@
+//! What a user may do below their root.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a user may do below their root; each command's row in [`SPECS`](crate::command::SPECS) says which it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// List and fetch.
+    Read,
+    /// `Read`, and add and replace files.
+    Write,
+    /// `Write`, and remove and rename.
+    Full,
+    /// Only add new files; nothing is shown.
+    Drop,
+}
+
+impl Access {
+    /// All kinds of access, in the order in which help texts name them.
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Full, Self::Drop];
+
+    /// The word used in configuration files and on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Full => "full",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The text was none of `read`, `write`, `full`, `drop`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("access must be read, write, full or drop, not {0:?}")]
+pub struct UnknownAccess(String);
+
+impl FromStr for Access {
+    type Err = UnknownAccess;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|access| access.word() == text)
+            .ok_or_else(|| UnknownAccess(text.to_owned()))
+    }
+}

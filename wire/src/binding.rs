@@ -1,0 +1,78 @@
+//! How a lane proves that it belongs to a session: by values that only the two ends of both TLS connections know.
+//!
+//! All come from TLS exporters (RFC 8446, 7.5) with an empty context. The session's id and secret come from the control
+//! connection; a lane's proof is an HMAC-SHA256 of that secret over the lane's own exporter value, so it is worth
+//! nothing on any other connection.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Exporter label of the 16 bytes that name the session; control connection.
+pub const SESSION_ID_LABEL: &[u8] = b"EXPORTER-ftpx-session-id";
+/// Exporter label of the 32 bytes that key lane proofs; control connection.
+pub const SESSION_SECRET_LABEL: &[u8] = b"EXPORTER-ftpx-session-secret";
+/// Exporter label of the 32 bytes that a proof covers; lane.
+pub const LANE_LABEL: &[u8] = b"EXPORTER-ftpx-lane";
+
+/// ALPN of this protocol version.
+pub const ALPN: &[u8] = b"ftpx/1";
+
+/// Names a session at its server. No secret: a lane needs a proof besides.
+pub type SessionId = [u8; 16];
+
+/// The key of a session's lane proofs.
+#[derive(Clone)]
+pub struct SessionSecret([u8; 32]);
+
+impl SessionSecret {
+    /// Takes the control connection's exporter value for [`SESSION_SECRET_LABEL`].
+    #[must_use]
+    pub fn new(exported: [u8; 32]) -> Self {
+        Self(exported)
+    }
+
+    /// The proof for lane `lane` of session `session` over the connection whose exporter value is `lane_exported`.
+    #[must_use]
+    pub fn prove(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32]) -> [u8; 32] {
+        self.mac(session, lane, lane_exported).finalize().into_bytes().into()
+    }
+
+    /// Checks a proof in constant time.
+    #[must_use]
+    pub fn verify(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32], proof: &[u8; 32]) -> bool {
+        self.mac(session, lane, lane_exported).verify_slice(proof).is_ok()
+    }
+
+    fn mac(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32]) -> Hmac<Sha256> {
+        let mut padded = [0; 64];
+        padded[..32].copy_from_slice(&self.0); // HMAC pads a shorter key with zeros, so this is the same key
+        let mut mac = Hmac::<Sha256>::new(&padded.into());
+        mac.update(b"ftpx lane v1\n");
+        mac.update(session);
+        mac.update(&lane.to_le_bytes());
+        mac.update(lane_exported);
+        mac
+    }
+}
+
+impl std::fmt::Debug for SessionSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionSecret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_good_for_one_lane_of_one_session_on_one_connection() {
+        let secret = SessionSecret::new([1; 32]);
+        let proof = secret.prove(&[2; 16], 3, &[4; 32]);
+        assert!(secret.verify(&[2; 16], 3, &[4; 32], &proof));
+        assert!(!secret.verify(&[9; 16], 3, &[4; 32], &proof));
+        assert!(!secret.verify(&[2; 16], 9, &[4; 32], &proof));
+        assert!(!secret.verify(&[2; 16], 3, &[9; 32], &proof));
+        assert!(!SessionSecret::new([9; 32]).verify(&[2; 16], 3, &[4; 32], &proof));
+    }
+}

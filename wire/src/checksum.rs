@@ -1,0 +1,317 @@
+//! Digests of chunks, and the root digest of a file that is made of them without reading a byte twice.
+//!
+//! With BLAKE3 a chunk is an aligned subtree of the file's hash tree, its digest the subtree's chaining value, and the
+//! root is the standard BLAKE3 hash of the file. SHA-256 has no tree, so the root is a hash over chunk digests and length.
+
+use crate::limits::CHUNK_LEN;
+use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A digest of 32 bytes, shown in hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// The algorithm of a job's digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Checksum {
+    /// SHA-256, which every peer implements.
+    Sha256,
+    /// BLAKE3, taken where both ends find it the faster one.
+    Blake3,
+}
+
+/// Which algorithms an end would like, given its processor and its user's wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ChecksumChoice {
+    /// Either; BLAKE3 is no faster here.
+    Any,
+    /// Either; BLAKE3 is faster here.
+    PreferBlake3,
+    /// This one and no other.
+    Only(Checksum),
+}
+
+impl ChecksumChoice {
+    /// What this machine would choose: BLAKE3 is the faster one on x86-64 with AVX2.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return Self::PreferBlake3;
+        }
+        Self::Any
+    }
+
+    /// What two ends agree on; nothing if each insists on another.
+    #[must_use]
+    pub fn agree(self, other: Self) -> Option<Checksum> {
+        match (self, other) {
+            (Self::Only(a), Self::Only(b)) => (a == b).then_some(a),
+            (Self::Only(only), Self::Any | Self::PreferBlake3) | (Self::Any | Self::PreferBlake3, Self::Only(only)) => {
+                Some(only)
+            }
+            (Self::PreferBlake3, Self::PreferBlake3) => Some(Checksum::Blake3),
+            (Self::Any, Self::Any | Self::PreferBlake3) | (Self::PreferBlake3, Self::Any) => Some(Checksum::Sha256),
+        }
+    }
+}
+
+impl Checksum {
+    /// The root digest of a file of at most one chunk, whose content is the concatenation of `pieces`.
+    pub fn of_small_file<'a>(self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+        match self {
+            Self::Sha256 => {
+                let (digest, len) = sha256(pieces);
+                sha256_root(&[digest], len)
+            }
+            Self::Blake3 => {
+                let mut hasher = blake3::Hasher::new();
+                pieces.into_iter().for_each(|piece| {
+                    hasher.update(piece);
+                });
+                Digest(*hasher.finalize().as_bytes())
+            }
+        }
+    }
+
+    /// The digest of the chunk at `place`, whose content is the concatenation of `pieces`.
+    pub fn of_chunk<'a>(self, place: ChunkPlace, pieces: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+        match (self, place) {
+            (Self::Sha256, _) => sha256(pieces).0,
+            (Self::Blake3, ChunkPlace::Only) => self.of_small_file(pieces),
+            (Self::Blake3, ChunkPlace::Among { index }) => {
+                let mut hasher = blake3::Hasher::new();
+                hasher.set_input_offset(index * CHUNK_LEN as u64);
+                pieces.into_iter().for_each(|piece| {
+                    hasher.update(piece);
+                });
+                Digest(hasher.finalize_non_root())
+            }
+        }
+    }
+}
+
+/// Where a chunk stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkPlace {
+    /// It is the whole file.
+    Only,
+    /// It is one of several.
+    Among {
+        /// Its number, from 0.
+        index: u64,
+    },
+}
+
+impl ChunkPlace {
+    /// The place of the chunk at `offset`; `last` if the file ends with it.
+    #[must_use]
+    pub fn at(offset: u64, last: bool) -> Self {
+        match offset == 0 && last {
+            true => Self::Only,
+            false => Self::Among { index: offset / CHUNK_LEN as u64 },
+        }
+    }
+}
+
+/// Gathers the digests of a file's chunks, in any order, until the root can be told.
+///
+/// Finished subtrees are merged as they complete, so it holds a number of digests that grows with the logarithm of the
+/// file's length and with the chunks that are ahead of their neighbours.
+#[derive(Debug)]
+pub struct RootBuilder(Gathered);
+
+#[derive(Debug)]
+enum Gathered {
+    Sha256 { hashed: Sha256, next: u64, ahead: BTreeMap<u64, Digest> },
+    /// Chaining values of finished subtrees, by level (0: a chunk) and index within the level.
+    Blake3 { subtrees: BTreeMap<(u32, u64), Digest> },
+}
+
+impl RootBuilder {
+    /// A builder that has no chunk yet.
+    #[must_use]
+    pub fn new(checksum: Checksum) -> Self {
+        Self(match checksum {
+            Checksum::Sha256 => {
+                Gathered::Sha256 { hashed: Sha256::new_with_prefix(SHA256_ROOT_DOMAIN), next: 0, ahead: BTreeMap::new() }
+            }
+            Checksum::Blake3 => Gathered::Blake3 { subtrees: BTreeMap::new() },
+        })
+    }
+
+    /// Adds the digest of chunk `index`; each chunk exactly once.
+    pub fn add(&mut self, index: u64, digest: Digest) {
+        match &mut self.0 {
+            Gathered::Sha256 { hashed, next, ahead } => {
+                ahead.insert(index, digest);
+                while let Some(digest) = ahead.remove(next) {
+                    hashed.update(digest.0);
+                    *next += 1;
+                }
+            }
+            Gathered::Blake3 { subtrees } => add_subtree(subtrees, index, digest),
+        }
+    }
+
+    /// The root of a file of `len` bytes; nothing if a chunk is missing.
+    #[must_use]
+    pub fn root(&self, len: u64) -> Option<Digest> {
+        let chunks = len.div_ceil(CHUNK_LEN as u64);
+        match &self.0 {
+            Gathered::Sha256 { hashed, next, .. } => {
+                let mut hashed = hashed.clone();
+                if len == 0 {
+                    hashed.update(sha256([]).0.0);
+                }
+                hashed.update(len.to_le_bytes());
+                (*next == chunks).then(|| Digest(hashed.finalize().into()))
+            }
+            Gathered::Blake3 { .. } if chunks == 0 => Some(Checksum::Blake3.of_small_file([])),
+            Gathered::Blake3 { subtrees } if chunks == 1 => subtrees.get(&(0, 0)).copied(),
+            Gathered::Blake3 { subtrees } => {
+                let top = u64::BITS - (chunks - 1).leading_zeros();
+                let left = subtree(subtrees, top - 1, 0, chunks)?;
+                let right = subtree(subtrees, top - 1, 1, chunks)?;
+                Some(Digest(*merge_subtrees_root(&left.0, &right.0, Mode::Hash).as_bytes()))
+            }
+        }
+    }
+}
+
+/// Adds a finished subtree and merges it with its neighbours, except along the left edge: whether a node there is the
+/// root, which is hashed differently, is known only with the file's length.
+fn add_subtree(subtrees: &mut BTreeMap<(u32, u64), Digest>, index: u64, digest: Digest) {
+    let (mut level, mut index, mut digest) = (0, index, digest);
+    while index > 1 {
+        let Some(sibling) = subtrees.remove(&(level, index ^ 1)) else { break };
+        let (left, right) = if index % 2 == 0 { (digest, sibling) } else { (sibling, digest) };
+        digest = Digest(merge_subtrees_non_root(&left.0, &right.0, Mode::Hash));
+        (level, index) = (level + 1, index / 2);
+    }
+    subtrees.insert((level, index), digest);
+}
+
+/// The chaining value of a subtree that is not the root, in a file of `chunks` chunks.
+fn subtree(subtrees: &BTreeMap<(u32, u64), Digest>, level: u32, index: u64, chunks: u64) -> Option<Digest> {
+    if let Some(digest) = subtrees.get(&(level, index)) {
+        return Some(*digest);
+    }
+    let below = level.checked_sub(1)?;
+    let left = subtree(subtrees, below, index * 2, chunks)?;
+    let right_begins = (index * 2 + 1) << below;
+    if right_begins >= chunks {
+        return Some(left);
+    }
+    let right = subtree(subtrees, below, index * 2 + 1, chunks)?;
+    Some(Digest(merge_subtrees_non_root(&left.0, &right.0, Mode::Hash)))
+}
+
+fn sha256<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Digest, u64) {
+    let mut hasher = Sha256::new();
+    let mut len = 0;
+    for piece in pieces {
+        hasher.update(piece);
+        len += piece.len() as u64;
+    }
+    (Digest(hasher.finalize().into()), len)
+}
+
+fn sha256_root(digests: &[Digest], len: u64) -> Digest {
+    let mut hasher = Sha256::new_with_prefix(SHA256_ROOT_DOMAIN);
+    digests.iter().for_each(|digest| hasher.update(digest.0));
+    hasher.update(len.to_le_bytes());
+    Digest(hasher.finalize().into())
+}
+
+/// Keeps SHA-256 roots apart from every other use of SHA-256.
+const SHA256_ROOT_DOMAIN: &[u8] = b"ftpx sha256 root v1\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn root(checksum: Checksum, data: &[u8], order: &[usize]) -> Option<Digest> {
+        let chunks: Vec<&[u8]> = data.chunks(CHUNK_LEN).collect();
+        let mut builder = RootBuilder::new(checksum);
+        for index in order.iter().copied() {
+            let offset = (index * CHUNK_LEN) as u64;
+            let place = ChunkPlace::at(offset, index + 1 == chunks.len());
+            builder.add(index as u64, checksum.of_chunk(place, [chunks[index]]));
+        }
+        builder.root(data.len() as u64)
+    }
+
+    fn data(len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn blake3_roots_are_the_standard_hash() {
+        for len in [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, 2 * CHUNK_LEN, 5 * CHUNK_LEN + 7, 8 * CHUNK_LEN] {
+            let data = data(len);
+            let order: Vec<usize> = (0..len.div_ceil(CHUNK_LEN)).rev().collect();
+            assert_eq!(root(Checksum::Blake3, &data, &order).unwrap().0, *blake3::hash(&data).as_bytes(), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_small_files_root_is_the_same_either_way() {
+        for checksum in [Checksum::Sha256, Checksum::Blake3] {
+            for len in [0, 1, 70_000] {
+                let data = data(len);
+                let order: Vec<usize> = (0..len.div_ceil(CHUNK_LEN)).collect();
+                assert_eq!(root(checksum, &data, &order), Some(checksum.of_small_file(data.chunks(1000))));
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_chunk_gives_no_root() {
+        let data = data(5 * CHUNK_LEN);
+        for checksum in [Checksum::Sha256, Checksum::Blake3] {
+            assert_eq!(root(checksum, &data, &[0, 1, 2, 4]), None);
+            assert_eq!(root(checksum, &data, &[0, 1, 2, 3]), None);
+        }
+    }
+
+    #[test]
+    fn both_ends_choose_the_same() {
+        use ChecksumChoice::{Any, Only, PreferBlake3};
+        assert_eq!(PreferBlake3.agree(PreferBlake3), Some(Checksum::Blake3));
+        assert_eq!(PreferBlake3.agree(Any), Some(Checksum::Sha256));
+        assert_eq!(Only(Checksum::Blake3).agree(Any), Some(Checksum::Blake3));
+        assert_eq!(Only(Checksum::Blake3).agree(Only(Checksum::Sha256)), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn order_does_not_matter(chunks in 1_usize..20, tail in 1_usize..CHUNK_LEN, seed in any::<u64>()) {
+            let data = data((chunks - 1) * CHUNK_LEN + tail);
+            let mut order: Vec<usize> = (0..chunks).collect();
+            order.sort_by_key(|index| blake3::hash(&(seed ^ *index as u64).to_le_bytes()).as_bytes()[0]);
+            prop_assert_eq!(root(Checksum::Blake3, &data, &order).unwrap().0, *blake3::hash(&data).as_bytes());
+            let sorted: Vec<usize> = (0..chunks).collect();
+            prop_assert_eq!(root(Checksum::Sha256, &data, &order), root(Checksum::Sha256, &data, &sorted));
+        }
+    }
+}

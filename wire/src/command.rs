@@ -1,0 +1,119 @@
+//! The commands of the protocol: one row each, and the only policy there is. What has no row is refused.
+
+use crate::access::Access;
+
+/// What a command needs its user to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing but a login.
+    Login,
+    /// To see what is there.
+    See,
+    /// To add what was not there.
+    Add,
+    /// To replace and change what is there.
+    Change,
+    /// To remove and rename.
+    Remove,
+}
+
+impl Needs {
+    /// True if `access` is enough.
+    #[must_use]
+    pub fn met_by(self, access: Access) -> bool {
+        match (self, access) {
+            (Self::Login, _)
+            | (_, Access::Full)
+            | (Self::See, Access::Read | Access::Write)
+            | (Self::Add, Access::Write | Access::Drop)
+            | (Self::Change, Access::Write) => true,
+            (Self::See, Access::Drop)
+            | (Self::Add, Access::Read)
+            | (Self::Change, Access::Read | Access::Drop)
+            | (Self::Remove, Access::Read | Access::Write | Access::Drop) => false,
+        }
+    }
+}
+
+/// Where a command's data goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It has none; the control connection carries all.
+    Control,
+    /// Over lanes, to the client.
+    ToClient,
+    /// Over lanes, to the server.
+    ToServer,
+}
+
+/// A command of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    /// Its name, as documents and logs have it.
+    pub name: &'static str,
+    /// The kind of the message that asks for it.
+    pub kind: u16,
+    /// What its user must be allowed.
+    pub needs: Needs,
+    /// Where its data goes.
+    pub flow: Flow,
+    /// The protocol version that brought it.
+    pub since: u16,
+}
+
+/// All commands. The gate, the documents and the tests read this table.
+pub const SPECS: &[Spec] = &[
+    spec("LIST", 16, Needs::See, Flow::Control),
+    spec("STAT", 18, Needs::See, Flow::Control),
+    spec("GET", 20, Needs::See, Flow::ToClient),
+    spec("PUT", 21, Needs::Add, Flow::ToServer),
+    spec("MKDIR", 23, Needs::Change, Flow::Control),
+    spec("REMOVE", 24, Needs::Remove, Flow::Control),
+    spec("RENAME", 25, Needs::Remove, Flow::Control),
+    spec("SETMETA", 26, Needs::Change, Flow::Control),
+    spec("LINK", 27, Needs::Change, Flow::Control),
+    spec("HASH", 28, Needs::See, Flow::Control),
+    spec("SPACE", 30, Needs::See, Flow::Control),
+    spec("CANCEL", 48, Needs::Login, Flow::Control),
+    spec("PING", 49, Needs::Login, Flow::Control),
+    spec("BYE", 51, Needs::Login, Flow::Control),
+];
+
+/// The row of the command that a message of this kind asks for.
+#[must_use]
+pub fn spec_of(kind: u16) -> Option<&'static Spec> {
+    SPECS.iter().find(|spec| spec.kind == kind)
+}
+
+const fn spec(name: &'static str, kind: u16, needs: Needs, flow: Flow) -> Spec {
+    Spec { name, kind, needs, flow, since: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+
+    #[test]
+    fn every_row_is_a_known_message_and_stands_once() {
+        for spec in SPECS {
+            assert!(Message::kind_name(spec.kind).is_some(), "{}", spec.name);
+            assert_eq!(SPECS.iter().filter(|other| other.kind == spec.kind).count(), 1, "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn access_is_what_the_words_say() {
+        let allowed = |access: Access| -> Vec<&str> {
+            SPECS
+                .iter()
+                .filter(|spec| spec.needs != Needs::Login && spec.needs.met_by(access))
+                .map(|spec| spec.name)
+                .collect()
+        };
+        assert_eq!(allowed(Access::Read), ["LIST", "STAT", "GET", "HASH", "SPACE"]);
+        assert_eq!(allowed(Access::Drop), ["PUT"]);
+        assert!(!allowed(Access::Write).contains(&"REMOVE") && allowed(Access::Write).contains(&"PUT"));
+        assert_eq!(allowed(Access::Full).len(), 11);
+    }
+}

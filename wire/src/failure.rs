@@ -1,0 +1,224 @@
+//! What one end tells the other when something did not work: a code for programs, a safe sentence for people.
+
+use crate::limits::FAILURE_MESSAGE_LEN_MAX;
+use crate::path::PathError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io;
+
+macro_rules! failure_codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal,)+) => {
+        /// The kind of a failure. Numbers are API and never change.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(from = "u16", into = "u16")]
+        pub enum FailureCode {
+            $($(#[doc = $doc])+ $name,)+
+            /// A code of a later version.
+            Unknown(u16),
+        }
+
+        impl FailureCode {
+            /// All codes of this version.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What the code means, in a short sentence without a full stop.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc,)+).trim_ascii(),)+
+                    Self::Unknown(_) => "failed for a reason of a later protocol version",
+                }
+            }
+        }
+
+        impl From<u16> for FailureCode {
+            fn from(number: u16) -> Self {
+                match number {
+                    $($number => Self::$name,)+
+                    other => Self::Unknown(other),
+                }
+            }
+        }
+
+        impl From<FailureCode> for u16 {
+            fn from(code: FailureCode) -> Self {
+                match code {
+                    $(FailureCode::$name => $number,)+
+                    FailureCode::Unknown(other) => other,
+                }
+            }
+        }
+    };
+}
+
+failure_codes! {
+    /// login refused
+    LoginRefused = 1,
+    /// this user may not do that
+    AccessDenied = 2,
+    /// no such file or folder
+    NotFound = 3,
+    /// exists already
+    Exists = 4,
+    /// is not a folder
+    NotAFolder = 5,
+    /// is a folder
+    IsAFolder = 6,
+    /// the folder is not empty
+    NotEmpty = 7,
+    /// permission denied by the filesystem
+    PermissionDenied = 8,
+    /// no space left on the device
+    NoSpace = 9,
+    /// the disk quota is used up
+    QuotaExceeded = 10,
+    /// the filesystem is read-only
+    ReadOnly = 11,
+    /// too many open files
+    TooManyOpenFiles = 12,
+    /// input/output error
+    Io = 13,
+    /// not an allowed name or path
+    InvalidPath = 14,
+    /// leads through a symbolic link or out of the root
+    OutsideRoot = 15,
+    /// neither a file, a folder nor a symbolic link
+    SpecialFile = 16,
+    /// changed while it was read
+    SourceChanged = 17,
+    /// the data did not match its checksum
+    Integrity = 18,
+    /// left alone, as asked
+    Skipped = 19,
+    /// cancelled
+    Cancelled = 20,
+    /// unknown to this version
+    Unsupported = 21,
+    /// not a valid message
+    BadMessage = 22,
+    /// not allowed in this state
+    BadState = 23,
+    /// over a limit
+    LimitExceeded = 24,
+    /// the server is shutting down
+    ShuttingDown = 25,
+}
+
+/// A failure as it travels: the code, and a sentence that gives away nothing but what its receiver may know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// For programs.
+    pub code: FailureCode,
+    /// For people; empty where the code says it all. Comes from the peer: escape it before showing it.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with a sentence of its own, cut at [`FAILURE_MESSAGE_LEN_MAX`].
+    #[must_use]
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > FAILURE_MESSAGE_LEN_MAX {
+            let end = (0..=FAILURE_MESSAGE_LEN_MAX).rev().find(|end| message.is_char_boundary(*end));
+            message.truncate(end.unwrap_or(0));
+        }
+        Self { code, message }
+    }
+}
+
+impl From<FailureCode> for Failure {
+    fn from(code: FailureCode) -> Self {
+        Self { code, message: String::new() }
+    }
+}
+
+impl From<PathError> for Failure {
+    fn from(error: PathError) -> Self {
+        Self::new(FailureCode::InvalidPath, error.to_string())
+    }
+}
+
+impl From<&io::Error> for Failure {
+    fn from(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            Some(failure) => failure.clone(),
+            None => Self::from(code_of(error)),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// A failure can stand where a filesystem's error is expected, and is found again by `Failure::from`.
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        Self::other(failure)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message.is_empty() {
+            true => f.write_str(self.code.meaning()),
+            false => crate::escape::Escaped(self.message.as_bytes()).fmt(f),
+        }
+    }
+}
+
+fn code_of(error: &io::Error) -> FailureCode {
+    use io::ErrorKind as Kind;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ELOOP: i32 = 40;
+    if let Some(ENFILE | EMFILE) = error.raw_os_error() {
+        return FailureCode::TooManyOpenFiles;
+    }
+    if error.raw_os_error() == Some(ELOOP) {
+        return FailureCode::OutsideRoot;
+    }
+    match error.kind() {
+        Kind::NotFound => FailureCode::NotFound,
+        Kind::PermissionDenied => FailureCode::PermissionDenied,
+        Kind::AlreadyExists => FailureCode::Exists,
+        Kind::NotADirectory => FailureCode::NotAFolder,
+        Kind::IsADirectory => FailureCode::IsAFolder,
+        Kind::DirectoryNotEmpty => FailureCode::NotEmpty,
+        Kind::StorageFull => FailureCode::NoSpace,
+        Kind::QuotaExceeded => FailureCode::QuotaExceeded,
+        Kind::ReadOnlyFilesystem => FailureCode::ReadOnly,
+        Kind::InvalidFilename => FailureCode::InvalidPath,
+        Kind::CrossesDevices => FailureCode::OutsideRoot,
+        _ => FailureCode::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_survive_the_wire() {
+        for code in FailureCode::ALL {
+            assert_eq!(FailureCode::from(u16::from(*code)), *code);
+        }
+        assert_eq!(FailureCode::from(60_000), FailureCode::Unknown(60_000));
+    }
+
+    #[test]
+    fn a_failure_survives_being_an_io_error() {
+        let failure = Failure::new(FailureCode::SpecialFile, "is a pipe");
+        assert_eq!(Failure::from(io::Error::from(failure.clone())), failure);
+        assert_eq!(Failure::from(io::Error::from_raw_os_error(28)).code, FailureCode::NoSpace);
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        assert_eq!(Failure::new(FailureCode::Io, "ä".repeat(600)).message.len(), 1024);
+    }
+}

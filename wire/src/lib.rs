@@ -1,0 +1,24 @@
+//! The protocol of `ftp-server` and `ftp-client`: its types, bytes and limits, and the machines that send and receive.
+//!
+//! Without the feature `net` nothing here does I/O: no socket, no file, no clock. `PROTOCOL.md` beside this crate
+//! specifies every byte.
+
+pub mod access;
+pub mod binding;
+pub mod checksum;
+mod codec;
+pub mod command;
+pub mod control;
+pub mod escape;
+pub mod failure;
+pub mod frame;
+pub mod limits;
+pub mod message;
+pub mod metadata;
+pub mod path;
+pub mod ranges;
+
+pub use access::Access;
+pub use codec::CodecError;
+pub use failure::{Failure, FailureCode};
+pub use path::{Name, RemotePath};

@@ -1,0 +1,465 @@
+//! The messages of the control connection. Structs never gain fields; enums gain variants only at their end.
+
+use crate::access::Access;
+use crate::checksum::{Checksum, ChecksumChoice, Digest};
+use crate::failure::Failure;
+use crate::metadata::{Metadata, Timestamp};
+use crate::path::{Name, RemotePath};
+use serde::{Deserialize, Serialize};
+
+macro_rules! messages {
+    ($($(#[doc = $doc:literal])+ $name:ident($body:ty) = $number:literal,)+) => {
+        /// A message of the control connection. The number of its kind stands in the frame's header, its body is bincode.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Message {
+            $($(#[doc = $doc])+ $name($body),)+
+        }
+
+        impl Message {
+            /// The number of this message's kind.
+            #[must_use]
+            pub fn kind(&self) -> u16 {
+                match self {
+                    $(Self::$name(_) => $number,)+
+                }
+            }
+
+            /// The name of a kind, for logs.
+            #[must_use]
+            pub fn kind_name(kind: u16) -> Option<&'static str> {
+                match kind {
+                    $($number => Some(stringify!($name)),)+
+                    _ => None,
+                }
+            }
+
+            /// Numbers of all kinds of this version.
+            pub const KINDS: &'static [u16] = &[$($number,)+];
+
+            pub(crate) fn encode_body(&self, bytes: &mut Vec<u8>) -> Result<(), crate::codec::CodecError> {
+                match self {
+                    $(Self::$name(body) => crate::codec::encode(body, bytes),)+
+                }
+            }
+
+            pub(crate) fn decode_body(kind: u16, bytes: &[u8]) -> Result<Option<Self>, crate::codec::CodecError> {
+                Ok(match kind {
+                    $($number => Some(Self::$name(crate::codec::decode::<$body>(bytes)?)),)+
+                    _ => None,
+                })
+            }
+        }
+
+        $(impl From<$body> for Message {
+            fn from(body: $body) -> Self {
+                Self::$name(body)
+            }
+        })+
+    };
+}
+
+messages! {
+    /// Client: the first message of a control connection.
+    Login(LoginRequest) = 1,
+    /// Client: the first message of a lane.
+    LaneHello(LaneHello) = 2,
+    /// Server: the login is accepted.
+    Welcome(Welcome) = 3,
+    /// Either: the request, or the job, with this request id failed.
+    Failure(Failure) = 4,
+    /// Server: the request is done; there is nothing to tell.
+    Done(Done) = 5,
+
+    /// Client: list a folder, or a whole tree.
+    List(List) = 16,
+    /// Server: a page of a listing; flag MORE unless it is the last.
+    Listing(Listing) = 17,
+    /// Client: metadata of one path.
+    Stat(Stat) = 18,
+    /// Server: the answer to `Stat`.
+    Status(Entry) = 19,
+    /// Client: open a job that sends from the server.
+    Get(Get) = 20,
+    /// Client: open a job that sends to the server.
+    Put(Put) = 21,
+    /// Server: the answer to `Get` and `Put`: the job runs.
+    Opened(Opened) = 22,
+    /// Client: make a folder.
+    MakeFolder(MakeFolder) = 23,
+    /// Client: remove a file, a link or a folder.
+    Remove(Remove) = 24,
+    /// Client: rename.
+    Rename(Rename) = 25,
+    /// Client: change a file's metadata.
+    SetMetadata(SetMetadata) = 26,
+    /// Client: make a symbolic link.
+    Link(Link) = 27,
+    /// Client: SHA-256 of a file's content.
+    Hash(Hash) = 28,
+    /// Server: the answer to `Hash`.
+    Hashed(Hashed) = 29,
+    /// Client: free and used space.
+    Space(Space) = 30,
+    /// Server: the answer to `Space`.
+    SpaceReport(SpaceReport) = 31,
+
+    /// Client: stop the request or job with this request id.
+    Cancel(Cancel) = 48,
+    /// Either: answer with `Pong`.
+    Ping(Ping) = 49,
+    /// Either: the answer to `Ping`.
+    Pong(Pong) = 50,
+    /// Either: nothing more will come; close the connection.
+    Bye(Bye) = 51,
+
+    /// The job's receiver: what it has done with the job's frames.
+    Ack(Ack) = 64,
+    /// The job's sender: no frame beyond these will come.
+    End(End) = 65,
+    /// The job's sender: how much there is to send, as far as it has looked.
+    Totals(Totals) = 66,
+}
+
+/// Asks to act for a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginRequest {
+    /// Name and version of the client's program.
+    pub agent: String,
+    /// Who, and the proof.
+    pub login: Login,
+    /// Which checksums the client would like.
+    pub checksum: ChecksumChoice,
+}
+
+/// Who logs in, and the proof.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Login {
+    /// A user's password.
+    Password {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A token that stands for a user.
+    Token {
+        /// The token's text.
+        token: String,
+    },
+}
+
+/// Never shows the secret.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Password { user, .. } => write!(f, "Password {{ user: {user:?} }}"),
+            Self::Token { .. } => f.write_str("Token"),
+        }
+    }
+}
+
+/// Binds a connection to a session as a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneHello {
+    /// The session's id, derived from the control connection.
+    pub session: [u8; 16],
+    /// The lane's number, each used once in a session.
+    pub lane: u16,
+    /// See [`crate::binding`].
+    pub proof: [u8; 32],
+}
+
+/// What the session may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Name and version of the server's program.
+    pub agent: String,
+    /// The user that the session acts for.
+    pub user: String,
+    /// What that user may do.
+    pub access: Access,
+    /// Which checksum jobs use unless their request says otherwise.
+    pub checksum: Checksum,
+    /// Most lanes at the same time.
+    pub lanes_max: u16,
+    /// Most jobs at the same time.
+    pub jobs_max: u16,
+    /// Most unacknowledged frames of a job that the server receives.
+    pub window: u32,
+}
+
+/// Nothing to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done;
+
+/// Asks for a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// The folder.
+    pub path: RemotePath,
+    /// The whole tree below it, depth-first, sorted; otherwise the folder alone.
+    pub recursive: bool,
+    /// With the root digest of each file.
+    pub digests: Option<Checksum>,
+}
+
+/// One listed file, folder or link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Where it is, below the listed folder.
+    pub path: RemotePath,
+    /// What it is.
+    pub metadata: Metadata,
+    /// Where a symbolic link leads, as it is stored; empty for others.
+    #[serde(with = "byte_string")]
+    pub link_target: Vec<u8>,
+    /// The file's root digest, where it was asked for.
+    pub digest: Option<Digest>,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Entries in the order of the walk.
+    pub entries: Vec<Entry>,
+    /// What could not be listed.
+    pub failures: Vec<PathFailure>,
+}
+
+/// A failure at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathFailure {
+    /// Where, below the listed folder.
+    pub path: RemotePath,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// Asks for one path's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    /// The path.
+    pub path: RemotePath,
+    /// Of what a link leads to, not of the link.
+    pub follow: bool,
+}
+
+/// Opens a job that sends from the server; the job's id is the request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Get {
+    /// A file, or with `recursive` also a folder or a link. Paths of the job's items are below it.
+    pub path: RemotePath,
+    /// A whole tree.
+    pub recursive: bool,
+    /// The checksum to use.
+    pub checksum: Checksum,
+    /// Most unacknowledged frames that the client takes, 1 to [`WINDOW_FRAMES_MAX`](crate::limits::WINDOW_FRAMES_MAX).
+    pub window: u32,
+    /// Most bytes of lane data per second, over all lanes; 0 for no limit.
+    pub rate_limit: u64,
+    /// Send `Totals` while the job runs.
+    pub totals: bool,
+}
+
+/// Opens a job that sends to the server; the job's id is the request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put {
+    /// Where the job's items go. Their paths are below it; an empty one is this path itself.
+    pub path: RemotePath,
+    /// If `path` is a folder already: the name within it to use instead of `path` itself.
+    pub into: Option<Name>,
+    /// What happens to files that exist.
+    pub overwrite: Overwrite,
+    /// The checksum of the job's frames.
+    pub checksum: Checksum,
+}
+
+/// What happens to a file that exists at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Overwrite {
+    /// It is replaced.
+    Always,
+    /// It stays.
+    Never,
+    /// It is replaced if the source was modified later.
+    Newer,
+    /// It is replaced if size or modification time differ.
+    Different,
+}
+
+/// A job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The path that the job works on.
+    pub path: RemotePath,
+    /// True if the source (of a `Get`) is a folder.
+    pub folder: bool,
+}
+
+/// Makes a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakeFolder {
+    /// The folder.
+    pub path: RemotePath,
+    /// Make missing folders above it, and be content if it exists.
+    pub parents: bool,
+}
+
+/// Removes something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    /// What.
+    pub path: RemotePath,
+    /// With all that is in it, if it is a folder; otherwise a folder is refused.
+    pub recursive: bool,
+}
+
+/// Renames something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rename {
+    /// From here.
+    pub from: RemotePath,
+    /// To here; or, if this is a folder and `into` is given, to that name within it.
+    pub to: RemotePath,
+    /// See `to`.
+    pub into: Option<Name>,
+    /// Replace a file that exists there.
+    pub replace: bool,
+}
+
+/// Changes metadata; what is not given stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetMetadata {
+    /// Of this.
+    pub path: RemotePath,
+    /// New modification time.
+    pub modified: Option<Timestamp>,
+    /// New permission bits.
+    pub mode: Option<u32>,
+    /// Make an empty file if there is none.
+    pub create: bool,
+}
+
+/// Makes a symbolic link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The link.
+    pub path: RemotePath,
+    /// Where it leads; stored as it is, followed only within the root.
+    #[serde(with = "byte_string")]
+    pub target: Vec<u8>,
+}
+
+/// Asks for the SHA-256 of a file's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hash {
+    /// The file.
+    pub path: RemotePath,
+}
+
+/// SHA-256 of a file's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hashed {
+    /// As sha256sum prints it.
+    pub digest: Digest,
+    /// Bytes that were hashed.
+    pub bytes: u64,
+}
+
+/// Asks for free and used space of the filesystem that holds a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    /// The path.
+    pub path: RemotePath,
+}
+
+/// Space in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceReport {
+    /// The filesystem's size.
+    pub total: u64,
+    /// Not used.
+    pub free: u64,
+    /// Not used, and open to the server's user.
+    pub available: u64,
+}
+
+/// Stops a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel;
+
+/// Is the peer there?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping;
+
+/// The peer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong;
+
+/// The last message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bye;
+
+/// What a job's receiver has done since its last acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ack {
+    /// Frames whose effect is final: blocks written, packs and seals published or failed.
+    pub done: Vec<FrameRange>,
+    /// Items of done frames that failed.
+    pub failed: Vec<ItemFailure>,
+    /// Frames to send again, because their data did not match their digests.
+    pub damaged: Vec<u64>,
+}
+
+/// Consecutive frames of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRange {
+    /// Number of the first.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
+}
+
+/// An item that failed at the receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemFailure {
+    /// The frame that it came in.
+    pub frame: u64,
+    /// Which entry of a pack; 0 for a block or seal.
+    pub entry: u32,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// All frames of a job have a number now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How many frames the job has.
+    pub frames: u64,
+}
+
+/// How much a job has to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Files and links.
+    pub files: u64,
+    /// Bytes of content.
+    pub bytes: u64,
+    /// All has been counted.
+    pub complete: bool,
+}
+
+/// Serializes bytes as one string of bytes instead of a list of numbers.
+mod byte_string {
+    use crate::path::Bytes;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}

@@ -1,0 +1,78 @@
+//! Sets of numbers kept as ranges: which frames are done, which chunks are held.
+
+use std::collections::BTreeMap;
+
+/// A set of `u64`, as disjoint ranges that do not touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RangeSet {
+    /// Begin to end (exclusive) of each range.
+    ranges: BTreeMap<u64, u64>,
+}
+
+impl RangeSet {
+    /// Adds `number`; false if it was in already.
+    pub fn insert(&mut self, number: u64) -> bool {
+        if self.contains(number) || number == u64::MAX {
+            return false;
+        }
+        let end = self.ranges.remove(&(number + 1)).unwrap_or(number + 1);
+        match self.ranges.range_mut(..number).next_back() {
+            Some((_, before)) if *before == number => *before = end,
+            _ => {
+                self.ranges.insert(number, end);
+            }
+        }
+        true
+    }
+
+    /// True if `number` is in.
+    #[must_use]
+    pub fn contains(&self, number: u64) -> bool {
+        self.ranges.range(..=number).next_back().is_some_and(|(_, end)| number < *end)
+    }
+
+    /// The smallest number that is not in.
+    #[must_use]
+    pub fn first_missing(&self) -> u64 {
+        self.ranges.get(&0).copied().unwrap_or(0)
+    }
+
+    /// Begin and end (exclusive) of each range, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.ranges.iter().map(|(begin, end)| (*begin, *end))
+    }
+
+    /// How many ranges there are.
+    #[must_use]
+    pub fn range_count(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// True if nothing is in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(numbers in proptest::collection::vec(0_u64..60, 0..120)) {
+            let (mut ranges, mut set) = (RangeSet::default(), BTreeSet::new());
+            for number in numbers {
+                prop_assert_eq!(ranges.insert(number), set.insert(number));
+            }
+            let listed: Vec<u64> = ranges.iter().flat_map(|(begin, end)| begin..end).collect();
+            prop_assert_eq!(&listed, &set.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(ranges.first_missing(), (0..).find(|n| !set.contains(n)).unwrap());
+            let gaps = listed.windows(2).filter(|pair| pair[0] + 1 < pair[1]).count();
+            prop_assert_eq!(ranges.range_count(), if listed.is_empty() { 0 } else { gaps + 1 });
+        }
+    }
+}
