@@ -17,8 +17,18 @@ pub mod message;
 pub mod metadata;
 pub mod path;
 pub mod ranges;
+pub mod receiver;
+pub mod sender;
+pub mod verified;
 
 pub use access::Access;
 pub use codec::CodecError;
 pub use failure::{Failure, FailureCode};
 pub use path::{Name, RemotePath};
+
+#[cfg(feature = "net")]
+pub mod engine;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "net")]
+pub mod store;

@@ -54,6 +54,45 @@ impl Name {
     }
 }
 
+/// A name within a path, borrowed; as much a proof as [`Name`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameRef<'a>(&'a [u8]);
+
+impl<'a> NameRef<'a> {
+    /// Takes `bytes` as a name.
+    ///
+    /// # Errors
+    /// Says which rule the bytes break.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, PathError> {
+        check_name(bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The name's bytes; not necessarily UTF-8.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The name, owned.
+    #[must_use]
+    pub fn to_name(self) -> Name {
+        Name(self.0.into())
+    }
+}
+
+impl<'a> From<&'a Name> for NameRef<'a> {
+    fn from(name: &'a Name) -> Self {
+        Self(&name.0)
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({})", Escaped(self.0))
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped(&self.0).fmt(f)
@@ -121,26 +160,26 @@ impl RemotePath {
     }
 
     /// The names, outermost first.
-    pub fn names(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
+    pub fn names(&self) -> impl DoubleEndedIterator<Item = NameRef<'_>> {
+        self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(NameRef)
     }
 
     /// The last name and the path before it; nothing for the root.
     #[must_use]
     pub fn split_last(&self) -> Option<(Self, Name)> {
         let (parent, name) = self.parent_and_name()?;
-        Some((Self(parent.into()), Name(name.into())))
+        Some((Self(parent.into()), name.to_name()))
     }
 
     /// The bytes of the path before the last name, and of the last name; nothing for the root.
     #[must_use]
-    pub fn parent_and_name(&self) -> Option<(&[u8], &[u8])> {
+    pub fn parent_and_name(&self) -> Option<(&[u8], NameRef<'_>)> {
         if self.is_root() {
             return None;
         }
         Some(match self.0.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (&self.0[..slash], &self.0[slash + 1..]),
-            None => (&[], &self.0),
+            Some(slash) => (&self.0[..slash], NameRef(&self.0[slash + 1..])),
+            None => (&[], NameRef(&self.0)),
         })
     }
 
@@ -148,8 +187,23 @@ impl RemotePath {
     ///
     /// # Errors
     /// The result may be too long or too deep.
-    pub fn join(&self, name: &Name) -> Result<Self, PathError> {
-        self.join_path(&Self(name.0.clone()))
+    pub fn join<'a>(&self, name: impl Into<NameRef<'a>>) -> Result<Self, PathError> {
+        let name = name.into();
+        let len = self.0.len() + 1 + name.0.len();
+        if len > PATH_LEN_MAX {
+            return Err(PathError::PathTooLong);
+        }
+        if self.is_root() {
+            return Ok(Self(name.0.into()));
+        }
+        if self.0.iter().filter(|byte| **byte == b'/').count() + 2 > PATH_DEPTH_MAX {
+            return Err(PathError::TooDeep);
+        }
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(&self.0);
+        bytes.push(b'/');
+        bytes.extend_from_slice(name.0);
+        Ok(Self(bytes.into()))
     }
 
     /// This path with all names of `below` appended.
@@ -319,7 +373,7 @@ mod tests {
             if let Ok(path) = RemotePath::from_wire(&bytes) {
                 prop_assert_eq!(path.as_bytes(), &bytes[..]);
                 for name in path.names() {
-                    prop_assert!(Name::new(name).is_ok());
+                    prop_assert!(Name::new(name.as_bytes()).is_ok());
                 }
             }
         }

@@ -1,0 +1,220 @@
+//! The jobs of one session: what lanes ask for work, and what control messages about jobs are told to.
+
+use super::receive::ReceiveFault;
+use super::{BufferPool, ReceiveJob, SendJob, lock};
+use crate::control::Envelope;
+use crate::failure::{Failure, FailureCode};
+use crate::frame::FrameHead;
+use crate::message::Message;
+use crate::net::control::Outbox;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// How a job ended.
+pub type JobEnd = Result<(), Failure>;
+
+/// A session's jobs.
+pub struct Exchange {
+    pub(crate) outbox: Outbox,
+    pub(crate) buffers: Arc<BufferPool>,
+    /// There may be something new to send.
+    pub(crate) work: Notify,
+    /// A job that lanes wait for may be there.
+    arrived: Notify,
+    jobs: Mutex<Jobs>,
+    pub(crate) lane_bytes: AtomicU64,
+}
+
+#[derive(Default)]
+struct Jobs {
+    senders: Vec<Arc<SendJob>>,
+    receivers: HashMap<u32, Arc<ReceiveJob>>,
+    /// Requested and not yet opened.
+    opening: BTreeSet<u32>,
+    greatest: Option<u32>,
+}
+
+/// What a frame's job is.
+pub(crate) enum Lookup {
+    Running(Arc<ReceiveJob>),
+    /// It has ended; its frames are dropped.
+    Over,
+    /// Its request is still under way.
+    NotYet,
+}
+
+impl Exchange {
+    /// An exchange without jobs, whose messages go to `outbox`.
+    #[must_use]
+    pub fn new(outbox: Outbox, buffers: Arc<BufferPool>) -> Arc<Self> {
+        Arc::new(Self {
+            outbox,
+            buffers,
+            work: Notify::new(),
+            arrived: Notify::new(),
+            jobs: Mutex::default(),
+            lane_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// A job was requested: frames of it wait until it is run or dropped. To be called in the order of the requests.
+    pub fn opening(&self, id: u32) {
+        let mut jobs = lock(&self.jobs);
+        jobs.opening.insert(id);
+        jobs.greatest = jobs.greatest.max(Some(id));
+    }
+
+    /// A job that was requested will not run.
+    pub fn dropped(&self, id: u32) {
+        lock(&self.jobs).opening.remove(&id);
+        self.arrived.notify_waiters();
+    }
+
+    /// Runs a sending job to its end.
+    pub async fn send(&self, job: Arc<SendJob>) -> JobEnd {
+        {
+            let mut jobs = lock(&self.jobs);
+            jobs.opening.remove(&job.id);
+            jobs.senders.push(job.clone());
+        }
+        self.work.notify_waiters();
+        let _registered = Registered { exchange: self, id: job.id };
+        job.drive(&self.outbox).await
+    }
+
+    /// Runs a receiving job to its end.
+    pub async fn receive(&self, job: Arc<ReceiveJob>) -> JobEnd {
+        {
+            let mut jobs = lock(&self.jobs);
+            jobs.opening.remove(&job.id);
+            jobs.receivers.insert(job.id, job.clone());
+        }
+        self.arrived.notify_waiters();
+        let _registered = Registered { exchange: self, id: job.id };
+        job.drive(&self.outbox).await
+    }
+
+    /// Bytes that went over lanes so far, in both directions.
+    #[must_use]
+    pub fn lane_bytes(&self) -> u64 {
+        self.lane_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Takes a message about a job. Others are none of its business; it gives them back.
+    ///
+    /// # Errors
+    /// If the peer did what the protocol forbids, with the rule that it broke; the session ends.
+    pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
+        let id = envelope.request;
+        let (sender, receiver) = self.find(id);
+        match &envelope.message {
+            Message::Ack(ack) => {
+                if let Some(job) = sender {
+                    job.acked(ack).map_err(|violation| violation.to_string())?;
+                    self.work.notify_waiters();
+                }
+            }
+            Message::End(end) => {
+                if let Some(job) = receiver {
+                    job.ended(*end).map_err(|violation| violation.to_string())?;
+                }
+            }
+            Message::Totals(totals) => {
+                if let Some(job) = receiver {
+                    job.totals(*totals);
+                }
+            }
+            Message::Failure(failure) if sender.is_some() || receiver.is_some() => self.fail(id, failure),
+            Message::Cancel(_) => self.fail(id, &FailureCode::Cancelled.into()),
+            _ => return Ok(Some(envelope)),
+        }
+        Ok(None)
+    }
+
+    /// Ends a job.
+    pub fn fail(&self, id: u32, failure: &Failure) {
+        let (sender, receiver) = self.find(id);
+        sender.into_iter().for_each(|job| job.fail(failure.clone()));
+        receiver.into_iter().for_each(|job| job.fail(failure.clone()));
+    }
+
+    /// Ends all jobs: the session is over.
+    pub fn fail_all(&self, failure: &Failure) {
+        let (senders, receivers) = {
+            let jobs = lock(&self.jobs);
+            (jobs.senders.clone(), jobs.receivers.values().cloned().collect::<Vec<_>>())
+        };
+        senders.iter().for_each(|job| job.fail(failure.clone()));
+        receivers.iter().for_each(|job| job.fail(failure.clone()));
+    }
+
+    /// How many jobs run or are about to.
+    #[must_use]
+    pub fn job_count(&self) -> usize {
+        let jobs = lock(&self.jobs);
+        jobs.senders.len() + jobs.receivers.len() + jobs.opening.len()
+    }
+
+    pub(crate) fn senders(&self) -> Vec<Arc<SendJob>> {
+        lock(&self.jobs).senders.clone()
+    }
+
+    pub(crate) fn lane_lost(&self, lane: u16) {
+        self.senders().iter().for_each(|job| job.lane_lost(lane));
+        self.work.notify_waiters();
+    }
+
+    pub(crate) fn lookup(&self, id: u32) -> Lookup {
+        let jobs = lock(&self.jobs);
+        match jobs.receivers.get(&id) {
+            Some(job) => Lookup::Running(job.clone()),
+            None if jobs.opening.contains(&id) || jobs.greatest < Some(id) => Lookup::NotYet,
+            None => Lookup::Over,
+        }
+    }
+
+    /// Gives a frame to its job; true if the job is not there yet.
+    pub(crate) fn take(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<bool, ReceiveFault> {
+        match self.lookup(head.job) {
+            Lookup::Running(job) => job.take(head, extra, payload).map(|()| false),
+            Lookup::Over => Ok(false),
+            Lookup::NotYet => Ok(true),
+        }
+    }
+
+    /// Waits until a job that a frame named is there, or is over.
+    pub(crate) async fn wait_for(&self, id: u32) {
+        loop {
+            let arrived = self.arrived.notified();
+            tokio::pin!(arrived);
+            arrived.as_mut().enable();
+            if !matches!(self.lookup(id), Lookup::NotYet) {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    fn find(&self, id: u32) -> (Option<Arc<SendJob>>, Option<Arc<ReceiveJob>>) {
+        let jobs = lock(&self.jobs);
+        (jobs.senders.iter().find(|job| job.id == id).cloned(), jobs.receivers.get(&id).cloned())
+    }
+}
+
+/// Takes a job off the list however its run ends.
+struct Registered<'a> {
+    exchange: &'a Exchange,
+    id: u32,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        let mut jobs = lock(&self.exchange.jobs);
+        jobs.senders.retain(|job| job.id != self.id);
+        jobs.receivers.remove(&self.id);
+        drop(jobs);
+        self.exchange.arrived.notify_waiters();
+    }
+}

@@ -1,0 +1,276 @@
+//! A lane's two tasks. They only move ciphertext between socket and buffers; what costs time is one blocking job a frame.
+
+use super::exchange::Exchange;
+use super::inbox::{Drained, Inbox, InboxError};
+use super::pace::PORTION_LEN;
+use super::receive::ReceiveFault;
+use super::{ChunkBuffer, SendJob};
+use crate::limits::LANE_PATIENCE;
+use crate::net::lane::Lane;
+use crate::net::record::{Opener, RecordError, Sealer};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+/// Why a lane ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneEnd {
+    /// One of the ends closed it in good order.
+    #[error("closed")]
+    Closed,
+    /// The connection broke; the session's other lanes go on.
+    #[error("{0}")]
+    Lost(#[from] io::Error),
+    /// The peer did what the protocol forbids; the session ends.
+    #[error("{0}")]
+    Violation(String),
+}
+
+/// Runs a lane until it ends or `stop` is cancelled. What it had not delivered is then left to other lanes.
+pub async fn run_lane(lane: Lane, exchange: Arc<Exchange>, stop: CancellationToken) -> LaneEnd {
+    let Lane { number, socket, sealer, opener } = lane;
+    let over = stop.child_token();
+    let reading = async {
+        let end = read(&socket, opener, &exchange, &over).await;
+        over.cancel();
+        end
+    };
+    let writing = async {
+        let end = write(&socket, sealer, number, &exchange, &over).await;
+        over.cancel();
+        end
+    };
+    let (read, written) = tokio::join!(reading, writing);
+    exchange.lane_lost(number);
+    match (read, written) {
+        (Err(violation @ LaneEnd::Violation(_)), _) => violation,
+        (Err(LaneEnd::Lost(error)), _) | (_, Err(LaneEnd::Lost(error))) => LaneEnd::Lost(error),
+        _ => LaneEnd::Closed,
+    }
+}
+
+async fn read(
+    socket: &Arc<TcpStream>,
+    opener: Opener,
+    exchange: &Arc<Exchange>,
+    over: &CancellationToken,
+) -> Result<(), LaneEnd> {
+    let mut inbox = Inbox::new(opener);
+    loop {
+        while !inbox.is_ready() {
+            inbox.rest();
+            tokio::select! {
+                ready = socket.readable() => ready?,
+                () = over.cancelled() => return Ok(()),
+            }
+            read_some(socket, &mut inbox, exchange)?;
+        }
+        let (socket, for_job) = (socket.clone(), exchange.clone());
+        let (back, drained) = spawn_blocking(move || {
+            let drained = take_frames(&mut inbox, &socket, &for_job);
+            (inbox, drained)
+        })
+        .await
+        .map_err(io::Error::other)?;
+        inbox = back;
+        match drained? {
+            Drained::NeedsMore => {}
+            Drained::Closed => return Ok(()),
+            Drained::Wait(job) => wait_for_job(job, exchange, over).await?,
+        }
+    }
+}
+
+/// Takes all frames that are there. While the socket has more, that is taken at once too: no need to wake anybody.
+fn take_frames(inbox: &mut Inbox, socket: &TcpStream, exchange: &Arc<Exchange>) -> Result<Drained<u32>, LaneEnd> {
+    for _ in 0..FRAMES_A_TURN {
+        let drained = inbox.drain(|head, extra, payload| {
+            let not_yet = exchange.take(head, extra, payload).map_err(LaneEnd::from)?;
+            Ok::<_, LaneEnd>(not_yet.then_some(head.job))
+        })?;
+        if drained != Drained::NeedsMore {
+            return Ok(drained);
+        }
+        read_some(socket, inbox, exchange)?;
+        if !inbox.is_ready() {
+            break;
+        }
+    }
+    Ok(Drained::NeedsMore)
+}
+
+/// Reads what the socket has, up to what the inbox wants.
+fn read_some(socket: &TcpStream, inbox: &mut Inbox, exchange: &Exchange) -> Result<(), LaneEnd> {
+    while !inbox.is_ready() {
+        match socket.try_read(inbox.room()) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, inbox.end_of_stream()).into()),
+            Ok(len) => {
+                inbox.fill(len);
+                exchange.lane_bytes.fetch_add(len as u64, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn wait_for_job(job: u32, exchange: &Exchange, over: &CancellationToken) -> Result<(), LaneEnd> {
+    tokio::select! {
+        () = exchange.wait_for(job) => Ok(()),
+        () = over.cancelled() => Ok(()),
+        () = tokio::time::sleep(LANE_PATIENCE) => Err(LaneEnd::Violation(format!("frames of job {job}, which nobody asked for"))),
+    }
+}
+
+async fn write(
+    socket: &Arc<TcpStream>,
+    mut sealer: Sealer,
+    lane: u16,
+    exchange: &Arc<Exchange>,
+    over: &CancellationToken,
+) -> Result<(), LaneEnd> {
+    loop {
+        let work = exchange.work.notified();
+        tokio::pin!(work);
+        work.as_mut().enable();
+        if over.is_cancelled() || sealer.is_worn() {
+            return close(socket, &mut sealer).await;
+        }
+        let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
+            let (back, built) = build(socket, sealer, lane, exchange).await?;
+            sealer = back;
+            built?
+        } else {
+            None
+        };
+        match built {
+            Some(built) => {
+                exchange.lane_bytes.fetch_add(built.whole as u64, Ordering::Relaxed);
+                let sent = finish_writing(socket, &built, over).await;
+                exchange.buffers.put(built.buffer);
+                sent?;
+            }
+            None => tokio::select! {
+                () = work => {}
+                () = over.cancelled() => {}
+            },
+        }
+    }
+}
+
+/// A sealed frame, of which `left` is still to be written.
+struct BuiltFrame {
+    job: Arc<SendJob>,
+    buffer: ChunkBuffer,
+    left: Range<usize>,
+    whole: usize,
+}
+
+/// Builds the next frame of the first job that has one, and writes at once what the socket takes.
+async fn build(
+    socket: &Arc<TcpStream>,
+    mut sealer: Sealer,
+    lane: u16,
+    exchange: &Arc<Exchange>,
+) -> Result<(Sealer, Result<Option<BuiltFrame>, LaneEnd>), LaneEnd> {
+    let (socket, exchange) = (socket.clone(), exchange.clone());
+    spawn_blocking(move || {
+        let mut buffer = exchange.buffers.take();
+        for job in exchange.senders() {
+            match job.build(lane, &mut buffer, &mut sealer) {
+                Ok(None) => {}
+                Err(error) => return (sealer, Err(LaneEnd::from(error))),
+                Ok(Some(left)) => {
+                    let mut built = BuiltFrame { job, buffer, whole: left.len(), left };
+                    let written = if built.job.pacer.is_some() { Ok(()) } else { write_some(&socket, &mut built) };
+                    return (sealer, written.map(|()| Some(built)).map_err(LaneEnd::from));
+                }
+            }
+        }
+        exchange.buffers.put(buffer);
+        (sealer, Ok(None))
+    })
+    .await
+    .map_err(|error| io::Error::other(error).into())
+}
+
+fn write_some(socket: &TcpStream, built: &mut BuiltFrame) -> io::Result<()> {
+    while !built.left.is_empty() {
+        match socket.try_write(built.buffer.sealed(built.left.clone())) {
+            Ok(len) => built.left.start += len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn finish_writing(socket: &TcpStream, built: &BuiltFrame, over: &CancellationToken) -> Result<(), LaneEnd> {
+    match &built.job.pacer {
+        None => write_all(socket, built.buffer.sealed(built.left.clone()), over).await,
+        Some(pacer) => {
+            for portion in built.buffer.sealed(built.left.clone()).chunks(PORTION_LEN) {
+                tokio::select! {
+                    () = pacer.take(portion.len()) => {}
+                    () = over.cancelled() => return Ok(()),
+                }
+                write_all(socket, portion, over).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn write_all(socket: &TcpStream, bytes: &[u8], over: &CancellationToken) -> Result<(), LaneEnd> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        tokio::select! {
+            ready = socket.writable() => ready?,
+            () = over.cancelled() => return Ok(()),
+        }
+        match socket.try_write(rest) {
+            Ok(len) => rest = &rest[len..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Tells the peer that nothing more will come, if the socket takes that without waiting.
+async fn close(socket: &TcpStream, sealer: &mut Sealer) -> Result<(), LaneEnd> {
+    let record = sealer.close()?;
+    let _ = socket.try_write(&record); // the peer learns it from the socket otherwise
+    Ok(())
+}
+
+impl From<RecordError> for LaneEnd {
+    fn from(error: RecordError) -> Self {
+        Self::Violation(error.to_string())
+    }
+}
+
+impl From<ReceiveFault> for LaneEnd {
+    fn from(fault: ReceiveFault) -> Self {
+        Self::Violation(fault.to_string())
+    }
+}
+
+impl From<InboxError> for LaneEnd {
+    fn from(error: InboxError) -> Self {
+        match error {
+            InboxError::Truncated => Self::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
+            InboxError::Record(_) | InboxError::Frame(_) | InboxError::RecordsTooSmall => {
+                Self::Violation(error.to_string())
+            }
+        }
+    }
+}
+
+/// Frames that a lane takes before it lets another lane have its thread.
+const FRAMES_A_TURN: usize = 16;

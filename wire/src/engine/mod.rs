@@ -1,0 +1,80 @@
+//! The transfer engine: moves frames between lanes and storage, for both ends alike.
+//!
+//! ```text
+//!            blocking job of one frame              task of the lane
+//! storage -> read, hash, seal in place   -> buffer -> socket ===> socket -> inbox -> open in place, verify, write -> storage
+//!              ^ plan                                                                     v
+//!            Sender (wire::sender)  <-------- Ack on the control connection -------- Receiver (wire::receiver)
+//! ```
+//!
+//! Who owns what: an [`Exchange`] belongs to a session and knows its jobs. A job owns its machine, its storage end and its
+//! open files. A lane owns its keys, one outgoing buffer while it has something to send, and an inbox while something
+//! comes. So memory is bounded by lanes (each below 1.3 MiB) and by the machines' windows.
+//!
+//! If we die at any line: staged files may stay, under their reserved names; no other name is ever half a file.
+
+mod buffer;
+mod exchange;
+mod inbox;
+mod lanes;
+mod pace;
+mod receive;
+mod send;
+mod sink;
+mod source;
+
+pub use buffer::{BufferPool, ChunkBuffer};
+pub use exchange::{Exchange, JobEnd};
+pub use lanes::{LaneEnd, run_lane};
+pub use pace::Pacer;
+pub use receive::ReceiveJob;
+pub use send::SendJob;
+pub use sink::{Base, Sink, Staged, TreeSink, TreeSinkOptions};
+pub use source::{FileSource, Source, StreamSource, TreeSource, count};
+
+use crate::checksum::Digest;
+use crate::failure::Failure;
+use crate::message::Totals;
+use crate::path::RemotePath;
+
+/// Hears what a job does. Called from blocking jobs and tasks; must be quick.
+pub trait Observer: Send + Sync {
+    /// A large file has begun; `bytes` is nothing for a stream.
+    fn begun(&self, path: &RemotePath, bytes: Option<u64>);
+    /// So many bytes of content are verified at the receiver: of a large file, or of small files.
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64);
+    /// An item is finished with.
+    fn settled(&self, item: &Item<'_>);
+    /// The sender's counts.
+    fn totals(&self, totals: Totals);
+}
+
+/// An item that is finished with.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// Where it is, below the job's path.
+    pub path: &'a RemotePath,
+    /// True for folders.
+    pub folder: bool,
+    /// Length of its content.
+    pub bytes: u64,
+    /// Root digest of its content, where it is a file.
+    pub digest: Option<Digest>,
+    /// Why it failed, if it did.
+    pub failure: Option<&'a Failure>,
+}
+
+/// Hears nothing.
+pub struct Deaf;
+
+impl Observer for Deaf {
+    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn settled(&self, _: &Item<'_>) {}
+    fn totals(&self, _: Totals) {}
+}
+
+/// Locks a mutex whose holder cannot leave it in a bad state: a panic while it is held ends the session anyway.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,348 @@
+//! A job's receiving side: takes frames as lanes bring them, verifies, writes, publishes, and acknowledges.
+
+use super::sink::{Sink, Staged};
+use super::{Item as Report, Observer, lock};
+use crate::checksum::{Checksum, Digest};
+use crate::control::Envelope;
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss};
+use crate::message::{End, Totals};
+use crate::net::control::Outbox;
+use crate::path::RemotePath;
+use crate::receiver::{Begin, FolderEntry, Receiver, ReceiverViolation, Verdict};
+use crate::verified::{VerifiedChunk, VerifiedContent};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// A job that receives.
+pub struct ReceiveJob {
+    pub(crate) id: u32,
+    machine: Mutex<Receiver>,
+    checksum: Checksum,
+    sink: Box<dyn Sink>,
+    staged: Mutex<HashMap<u32, Slot>>,
+    /// Entries that are in their place, of packs that are to be sent again for others.
+    partly: Mutex<HashMap<u64, BTreeSet<u32>>>,
+    observer: Arc<dyn Observer>,
+    changed: Notify,
+    failed: OnceLock<Failure>,
+}
+
+/// The staged file of a large file, made by the first of its blocks.
+type Slot = Arc<OnceLock<Result<Box<dyn Staged>, Failure>>>;
+
+/// The sender is at fault; the session ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReceiveFault {
+    #[error("{0}")]
+    Violation(#[from] ReceiverViolation),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+}
+
+impl ReceiveJob {
+    /// A job with the id `id`, whose items go to `sink`.
+    #[must_use]
+    pub fn new(id: u32, machine: Receiver, sink: Box<dyn Sink>, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            id,
+            checksum: machine.checksum(),
+            machine: Mutex::new(machine),
+            sink,
+            staged: Mutex::default(),
+            partly: Mutex::default(),
+            observer,
+            changed: Notify::new(),
+            failed: OnceLock::new(),
+        }
+    }
+
+    /// Ends the job: it cannot go on, or need not. What is staged is discarded when the job is dropped.
+    pub fn fail(&self, failure: Failure) {
+        let _ = self.failed.set(failure); // the first reason is the one to tell
+        self.changed.notify_one();
+    }
+
+    /// Acknowledges until all is received.
+    ///
+    /// # Errors
+    /// If the job was ended before.
+    pub(crate) async fn drive(&self, outbox: &Outbox) -> Result<(), Failure> {
+        loop {
+            if let Some(failure) = self.failed.get() {
+                return Err(failure.clone());
+            }
+            if !self.is_urgent() {
+                self.changed.notified().await;
+                if !self.is_urgent() {
+                    tokio::time::sleep(ACK_DELAY).await;
+                }
+            }
+            let finished = lock(&self.machine).is_finished();
+            loop {
+                let Some(ack) = lock(&self.machine).take_ack() else { break };
+                let sent = outbox.send(Envelope::new(self.id, ack)).await;
+                sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
+            }
+            if finished {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) fn ended(&self, end: End) -> Result<(), ReceiverViolation> {
+        let result = lock(&self.machine).end(end);
+        self.changed.notify_one();
+        result
+    }
+
+    pub(crate) fn totals(&self, totals: Totals) {
+        self.observer.totals(totals);
+    }
+
+    /// Takes a frame: verifies it, and does what it says.
+    pub(crate) fn take(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+        if self.failed.get().is_some() {
+            return Ok(());
+        }
+        let begin = lock(&self.machine).begin(head)?;
+        if begin == Begin::Process {
+            match head.kind {
+                FrameKind::Block { file, .. } => self.block(file, head, extra, payload)?,
+                FrameKind::Pack { entries } => self.pack(head.frame, entries, payload)?,
+                FrameKind::Seal { file, .. } => self.seal(file, head, extra, payload)?,
+            }
+            self.set_folders();
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn is_urgent(&self) -> bool {
+        let machine = lock(&self.machine);
+        machine.is_finished() || machine.unreported() >= ACK_FRAMES || self.failed.get().is_some()
+    }
+
+    fn block(&self, file: u32, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+        let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
+        let announcement = Announcement::decode(extra)?;
+        if lock(&self.machine).block(head, announcement.clone())? == Begin::Drop {
+            return Ok(());
+        }
+        let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
+            self.block_damaged(file, head.frame);
+            return Ok(());
+        };
+        let slot = lock(&self.staged).entry(file).or_default().clone();
+        let staged = slot.get_or_init(|| {
+            self.observer.begun(&announcement.path, announcement.size);
+            self.sink.stage(&announcement)
+        });
+        let written = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.write(&chunk));
+        drop(slot);
+        let verdict = match written {
+            Ok(()) => {
+                self.observer.progress(Some(&announcement.path), u64::from(head.payload_len));
+                lock(&self.machine).written(file, head.frame, &chunk)?
+            }
+            Err(failure) => lock(&self.machine).file_failed(file, head.frame, failure),
+        };
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    fn block_damaged(&self, file: u32, frame: u64) {
+        let mut machine = lock(&self.machine);
+        if machine.damaged(frame) {
+            let verdict = machine.file_failed(file, frame, FailureCode::Integrity.into());
+            drop(machine);
+            self.conclude(file, verdict);
+        }
+    }
+
+    fn seal(&self, file: u32, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+        let FrameKind::Seal { abandoned, .. } = head.kind else { return Ok(()) };
+        let loss = abandoned.then(|| decode_loss(&payload.concat())).transpose()?;
+        let announcement = Announcement::decode(extra)?;
+        let verdict = lock(&self.machine).seal(head, announcement, loss)?;
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    fn conclude(&self, file: u32, verdict: Verdict) {
+        match verdict {
+            Verdict::Incomplete => {}
+            Verdict::Discard(announcement, failure) => {
+                lock(&self.staged).remove(&file);
+                self.report(&announcement.path, false, 0, None, Some(&failure));
+            }
+            Verdict::Publish(publish) => {
+                let slot = lock(&self.staged).remove(&file);
+                let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
+                let result = staged.publish(&publish);
+                let path = &publish.announcement().path;
+                self.report(path, false, publish.size(), Some(publish.root()), result.as_ref().err());
+                lock(&self.machine).published(&publish, result);
+            }
+        }
+    }
+
+    fn pack(&self, frame: u64, entries: u32, payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+        let mut cursor = Cursor { pieces: payload, skip: 0 };
+        let mut outcome = PackOutcome { before: lock(&self.partly).remove(&frame), ..PackOutcome::default() };
+        let mut scratch = Vec::new();
+        for entry in 0..entries {
+            let mut head = [0; ENTRY_HEAD_LEN];
+            cursor.read(&mut head)?;
+            let head = EntryHead::decode(&head)?;
+            scratch.clear();
+            scratch.resize(usize::from(head.path_len), 0);
+            cursor.read(&mut scratch)?;
+            let path = RemotePath::from_wire(&scratch).map_err(FrameError::from)?;
+            let content = cursor.pieces(head.content_len as usize)?;
+            self.entry(entry, path, &head, &content, &mut outcome)?;
+        }
+        if !cursor.is_empty() {
+            return Err(FrameError::Length.into());
+        }
+        self.pack_done(frame, entries, outcome);
+        Ok(())
+    }
+
+    fn entry(
+        &self,
+        entry: u32,
+        path: RemotePath,
+        head: &EntryHead,
+        content: &[&[u8]],
+        outcome: &mut PackOutcome,
+    ) -> Result<(), ReceiveFault> {
+        if outcome.before.as_ref().is_some_and(|before| before.contains(&entry)) {
+            return Ok(());
+        }
+        let (result, digest) = match head.kind {
+            EntryKind::File => match VerifiedContent::verify(self.checksum, head.digest, content) {
+                Ok(content) => (self.sink.file(&path, head, &content), Some(head.digest)),
+                Err(_) => {
+                    outcome.damaged.push((entry, path));
+                    return Ok(());
+                }
+            },
+            EntryKind::Symlink => (self.sink.link(&path, head, &content.concat()), None),
+            EntryKind::Folder => {
+                outcome.folders.push(FolderEntry { entry, path, modified: head.modified, mode: head.mode });
+                return Ok(());
+            }
+            EntryKind::Lost => {
+                let failure = decode_loss(&content.concat())?;
+                self.report(&path, false, 0, None, Some(&failure)); // the sender knows
+                return Ok(());
+            }
+        };
+        if result.is_ok() {
+            self.observer.progress(None, u64::from(head.content_len));
+        }
+        self.report(&path, false, u64::from(head.content_len), digest, result.as_ref().err());
+        outcome.failures.extend(result.err().map(|failure| (entry, failure)));
+        Ok(())
+    }
+
+    fn pack_done(&self, frame: u64, entries: u32, outcome: PackOutcome) {
+        let PackOutcome { mut failures, folders, damaged, .. } = outcome;
+        let mut machine = lock(&self.machine);
+        if !damaged.is_empty() {
+            if !machine.damaged(frame) {
+                let again: BTreeSet<u32> = damaged.iter().map(|(entry, _)| *entry).collect();
+                let again = again.into_iter().chain(folders.iter().map(|folder| folder.entry)).collect::<BTreeSet<_>>();
+                lock(&self.partly).insert(frame, (0..entries).filter(|entry| !again.contains(entry)).collect());
+                return;
+            }
+            for (entry, path) in damaged {
+                let failure = Failure::from(FailureCode::Integrity);
+                self.report(&path, false, 0, None, Some(&failure));
+                failures.push((entry, failure));
+            }
+        }
+        machine.packed(frame, failures, folders);
+    }
+
+    /// Sets the metadata of folders in which nothing more will change.
+    fn set_folders(&self) {
+        loop {
+            let Some((frame, folders)) = lock(&self.machine).next_folders() else { return };
+            let mut failures = Vec::new();
+            for folder in folders {
+                let result = self.sink.folder(&folder);
+                self.report(&folder.path, true, 0, None, result.as_ref().err());
+                failures.extend(result.err().map(|failure| (folder.entry, failure)));
+            }
+            lock(&self.machine).folders_set(frame, failures);
+        }
+    }
+
+    fn report(&self, path: &RemotePath, folder: bool, bytes: u64, digest: Option<Digest>, failure: Option<&Failure>) {
+        self.observer.settled(&Report { path, folder, bytes, digest, failure });
+    }
+}
+
+/// What became of a pack's entries.
+#[derive(Default)]
+struct PackOutcome {
+    /// Entries that an earlier arrival of the pack has settled.
+    before: Option<BTreeSet<u32>>,
+    failures: Vec<(u32, Failure)>,
+    folders: Vec<FolderEntry>,
+    damaged: Vec<(u32, RemotePath)>,
+}
+
+/// Reads through a payload's pieces.
+struct Cursor<'a> {
+    pieces: &'a [&'a [u8]],
+    /// Bytes of the first piece that were read.
+    skip: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn read(&mut self, target: &mut [u8]) -> Result<(), FrameError> {
+        let mut filled = 0;
+        while filled < target.len() {
+            let piece = self.next(target.len() - filled)?;
+            target[filled..filled + piece.len()].copy_from_slice(piece);
+            filled += piece.len();
+        }
+        Ok(())
+    }
+
+    fn pieces(&mut self, len: usize) -> Result<Vec<&'a [u8]>, FrameError> {
+        let mut pieces = Vec::with_capacity(2);
+        let mut left = len;
+        while left > 0 {
+            let piece = self.next(left)?;
+            left -= piece.len();
+            pieces.push(piece);
+        }
+        Ok(pieces)
+    }
+
+    /// At most `len` bytes, as many as lie together.
+    fn next(&mut self, len: usize) -> Result<&'a [u8], FrameError> {
+        let (first, rest) = self.pieces.split_first().ok_or(FrameError::Length)?;
+        let piece = &first[self.skip..];
+        if piece.len() > len {
+            self.skip += len;
+            return Ok(&piece[..len]);
+        }
+        (self.pieces, self.skip) = (rest, 0);
+        Ok(piece)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
+/// Acknowledgements wait a little for company, unless there are many or the job is done: the window is far larger.
+const ACK_DELAY: Duration = Duration::from_millis(5);
+const ACK_FRAMES: u64 = 32;

@@ -1,0 +1,376 @@
+//! A job's sending side: builds the frames that the sending machine plans. Each frame is one blocking job: read, hash, seal.
+
+use super::source::Source;
+use super::{Item as Report, Observer, Pacer, lock};
+use crate::control::Envelope;
+use crate::engine::ChunkBuffer;
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
+use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX, PATH_LEN_MAX};
+use crate::message::Ack;
+use crate::metadata::{Kind, MODE_BITS, Metadata};
+use crate::net::control::Outbox;
+use crate::net::record::{RecordError, Sealer};
+use crate::sender::{Content, Item, LargeFile, Packed, Plan, Sender, SenderViolation, What, packed_len};
+use crate::store::{Identity, SourceFile, read_fully};
+use std::collections::HashMap;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::Notify;
+
+/// A job that sends.
+pub struct SendJob {
+    pub(crate) id: u32,
+    pub(crate) pacer: Option<Pacer>,
+    machine: Mutex<Sender>,
+    source: Arc<dyn Source>,
+    files: Mutex<HashMap<u32, Arc<OpenFile>>>,
+    observer: Arc<dyn Observer>,
+    changed: Notify,
+    failed: OnceLock<Failure>,
+}
+
+struct OpenFile {
+    file: Box<dyn SourceFile>,
+    identity: Identity,
+}
+
+/// A frame's payload is in the buffer; this is the rest.
+struct Built {
+    kind: FrameKind,
+    extra: Vec<u8>,
+    payload_len: usize,
+}
+
+impl SendJob {
+    /// A job with the id `id`, whose items come from `source`.
+    #[must_use]
+    pub fn new(
+        id: u32,
+        machine: Sender,
+        source: Arc<dyn Source>,
+        observer: Arc<dyn Observer>,
+        pacer: Option<Pacer>,
+    ) -> Self {
+        Self {
+            id,
+            pacer,
+            machine: Mutex::new(machine),
+            source,
+            files: Mutex::default(),
+            observer,
+            changed: Notify::new(),
+            failed: OnceLock::new(),
+        }
+    }
+
+    /// Ends the job: it cannot go on, or need not.
+    pub fn fail(&self, failure: Failure) {
+        let _ = self.failed.set(failure); // the first reason is the one to tell
+        self.changed.notify_one();
+    }
+
+    /// Tells the receiver how many frames there are, and waits until it has them all.
+    ///
+    /// # Errors
+    /// If the job was ended before.
+    pub(crate) async fn drive(&self, outbox: &Outbox) -> Result<(), Failure> {
+        loop {
+            if let Some(failure) = self.failed.get() {
+                return Err(failure.clone());
+            }
+            let (end, finished) = {
+                let mut machine = lock(&self.machine);
+                (machine.end(), machine.is_finished())
+            };
+            if let Some(end) = end {
+                let sent = outbox.send(Envelope::new(self.id, end)).await;
+                sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
+            }
+            if finished {
+                return Ok(());
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    pub(crate) fn may_have_work(&self) -> bool {
+        self.failed.get().is_none() && lock(&self.machine).may_have_work()
+    }
+
+    pub(crate) fn lane_lost(&self, lane: u16) {
+        lock(&self.machine).lane_lost(lane);
+    }
+
+    pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
+        let progress = lock(&self.machine).acked(ack)?;
+        for (file, offset, len) in &progress.held {
+            self.source.release(*offset, *len);
+            self.observer.progress(Some(&file.announcement.path), *len);
+        }
+        for settled in &progress.settled {
+            match settled.file {
+                Some(number) => {
+                    lock(&self.files).remove(&number);
+                }
+                None => self.observer.progress(None, settled.bytes),
+            }
+            self.observer.settled(&Report {
+                path: &settled.path,
+                folder: settled.folder,
+                bytes: settled.bytes,
+                digest: settled.digest,
+                failure: settled.result.as_ref().err(),
+            });
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Builds the next frame for `lane` in `buffer`; tells where its ciphertext lies, or that there is none now.
+    pub(crate) fn build(
+        &self,
+        lane: u16,
+        buffer: &mut ChunkBuffer,
+        sealer: &mut Sealer,
+    ) -> Result<Option<Range<usize>>, RecordError> {
+        self.source.refill(&self.machine);
+        let plan = lock(&self.machine).next(lane);
+        let Some(Plan { frame, content }) = plan else {
+            self.changed.notify_one();
+            return Ok(None);
+        };
+        let built = self.content(frame, &content, buffer);
+        let head = FrameHead {
+            job: self.id,
+            frame,
+            extra_len: u16::try_from(built.extra.len()).unwrap_or(u16::MAX),
+            payload_len: u32::try_from(built.payload_len).unwrap_or(u32::MAX),
+            kind: built.kind,
+        };
+        let sealed = buffer.seal(&head, &built.extra, sealer)?;
+        self.changed.notify_one();
+        Ok(Some(sealed))
+    }
+
+    fn content(&self, frame: u64, content: &Content, buffer: &mut ChunkBuffer) -> Built {
+        match content {
+            Content::Pack(items) => self.pack(frame, items, buffer),
+            Content::Block { file, offset, len, last } => {
+                match self.block(frame, file, (*offset, *len, *last), buffer) {
+                    Ok(built) => built,
+                    Err(instead) => self.content(frame, &instead, buffer),
+                }
+            }
+            Content::Seal { file, result } => match self.check_unchanged(file, result.clone()) {
+                Ok((size, root)) => seal(file, FrameKind::Seal { file: file.number, size, root, abandoned: false }, 0),
+                Err(failure) => {
+                    lock(&self.machine).give_up(frame, failure.clone());
+                    let loss = encode_loss(&failure);
+                    buffer.put(0, &loss);
+                    let kind = FrameKind::Seal {
+                        file: file.number,
+                        size: 0,
+                        root: Default::default(),
+                        abandoned: true,
+                    };
+                    seal(file, kind, loss.len())
+                }
+            },
+        }
+    }
+
+    /// Reads and hashes a chunk; if that fails, tells what to send instead.
+    fn block(
+        &self,
+        frame: u64,
+        file: &Arc<LargeFile>,
+        (offset, len, last): (u64, usize, bool),
+        buffer: &mut ChunkBuffer,
+    ) -> Result<Built, Content> {
+        let read = self.opened(file).and_then(|open| {
+            let mut pieces: Vec<IoSliceMut<'_>> = buffer.payload_mut(0, len).map(IoSliceMut::new).collect();
+            match read_fully(&*open.file, &mut pieces, offset)? == len {
+                true => Ok(()),
+                false => Err(Failure::from(FailureCode::SourceChanged)),
+            }
+        });
+        if let Err(failure) = read {
+            return Err(lock(&self.machine).give_up(frame, failure));
+        }
+        let checksum = lock(&self.machine).checksum();
+        let place = crate::checksum::ChunkPlace::at(offset, last);
+        let digest = checksum.of_chunk(place, buffer.payload(0, len));
+        lock(&self.machine).hashed(frame, digest)?;
+        Ok(seal(file, FrameKind::Block { file: file.number, offset, last, digest }, len))
+    }
+
+    fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Failure> {
+        if let Some(open) = lock(&self.files).get(&file.number) {
+            return Ok(open.clone());
+        }
+        let announced = &file.announcement;
+        let source = self.source.open(&announced.path)?;
+        let identity = source.identity()?;
+        let found = &identity.metadata;
+        if announced.size.is_some_and(|size| size != found.size || announced.modified != Some(found.modified)) {
+            return Err(FailureCode::SourceChanged.into());
+        }
+        self.observer.begun(&announced.path, announced.size);
+        let open = Arc::new(OpenFile { file: source, identity });
+        Ok(lock(&self.files).entry(file.number).or_insert(open).clone())
+    }
+
+    /// A file's seal is worth nothing if the file has changed since its first chunk was read.
+    fn check_unchanged<T>(&self, file: &LargeFile, result: Result<T, Failure>) -> Result<T, Failure> {
+        let sealed = result?;
+        let open = lock(&self.files).get(&file.number).cloned();
+        match open.map(|open| Ok::<_, io::Error>(open.file.identity()? == open.identity)).transpose()? {
+            Some(true) => Ok(sealed),
+            Some(false) | None => Err(FailureCode::SourceChanged.into()),
+        }
+    }
+
+    fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
+        let mut packing = Packing { at: 0, entries: 0, buffer };
+        let mut reserved: usize = items.iter().map(packed_len).sum();
+        let mut results = Vec::with_capacity(items.len());
+        for item in items {
+            reserved -= packed_len(item);
+            let room = PACK_LEN_MAX.saturating_sub(packing.at + reserved);
+            results.push(self.entry(item, room, &mut packing));
+        }
+        if packing.entries == 0
+            && let (Some(item), Some(result)) = (items.first(), results.first_mut())
+        {
+            *result = packing.lost(item, FailureCode::SourceChanged.into()); // a pack has at least one entry
+        }
+        let (payload_len, entries) = (packing.at, packing.entries);
+        lock(&self.machine).packed(frame, results);
+        Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len }
+    }
+
+    fn entry(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Packed {
+        let result = match &item.what {
+            What::Lost(failure) => Err(failure.clone()),
+            What::Stream { .. } => Err(FailureCode::SpecialFile.into()), // always large, so never here
+            What::Present(metadata) => match metadata.kind {
+                Kind::File => self.small_file(item, room, packing),
+                Kind::Symlink => self.link(item, metadata, room, packing),
+                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, 0, Default::default(), None)),
+                Kind::Special => Err(FailureCode::SpecialFile.into()),
+            },
+        };
+        result.unwrap_or_else(|failure| packing.lost(item, failure))
+    }
+
+    fn small_file(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Result<Packed, Failure> {
+        let file = self.source.open(&item.path)?;
+        let mut identity = file.identity()?;
+        let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
+        for _ in 0..READS_OF_A_CHANGING_FILE {
+            let metadata = identity.metadata;
+            let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
+            let fits = ENTRY_HEAD_LEN + item.path.as_bytes().len() + len.min(PACK_LEN_MAX) <= room;
+            if !fits || metadata.size > PACKED_FILE_LEN_MAX {
+                return Ok(Packed::Changed(Item { path: item.path.clone(), what: What::Present(metadata) }));
+            }
+            let read = packing.read(&*file, begin, len)?;
+            let after = file.identity()?;
+            if after == identity && read == len {
+                let checksum = lock(&self.machine).checksum();
+                let digest = checksum.of_small_file(packing.buffer.payload(begin, len));
+                return Ok(packing.add(item, EntryKind::File, &metadata, len, digest, Some(digest)));
+            }
+            identity = after;
+        }
+        Err(FailureCode::SourceChanged.into())
+    }
+
+    fn link(
+        &self,
+        item: &Item,
+        metadata: &Metadata,
+        room: usize,
+        packing: &mut Packing<'_>,
+    ) -> Result<Packed, Failure> {
+        let target = self.source.read_link(&item.path)?;
+        let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
+        if target.is_empty() || target.len() > PATH_LEN_MAX || begin + target.len() > packing.at + room {
+            return Err(FailureCode::SourceChanged.into());
+        }
+        packing.buffer.put(begin, &target);
+        Ok(packing.add(item, EntryKind::Symlink, metadata, target.len(), Default::default(), None))
+    }
+}
+
+/// A pack being built.
+struct Packing<'a> {
+    at: usize,
+    entries: u32,
+    buffer: &'a mut ChunkBuffer,
+}
+
+impl Packing<'_> {
+    /// Reads a file's content to where it belongs. Most files lie in one record, some in two.
+    fn read(&mut self, file: &dyn SourceFile, begin: usize, len: usize) -> io::Result<usize> {
+        let mut pieces = self.buffer.payload_mut(begin, len);
+        match (pieces.next(), pieces.next()) {
+            (None, _) => Ok(0),
+            (Some(only), None) => read_fully(file, &mut [IoSliceMut::new(only)], 0),
+            (Some(first), Some(second)) => {
+                let mut slices = vec![IoSliceMut::new(first), IoSliceMut::new(second)];
+                slices.extend(pieces.map(IoSliceMut::new));
+                read_fully(file, &mut slices, 0)
+            }
+        }
+    }
+
+    /// Adds an entry whose content is in place.
+    fn add(
+        &mut self,
+        item: &Item,
+        kind: EntryKind,
+        metadata: &Metadata,
+        content_len: usize,
+        digest: crate::checksum::Digest,
+        reported: Option<crate::checksum::Digest>,
+    ) -> Packed {
+        let path = item.path.as_bytes();
+        let head = EntryHead {
+            kind,
+            path_len: u16::try_from(path.len()).unwrap_or(u16::MAX),
+            content_len: u32::try_from(content_len).unwrap_or(u32::MAX),
+            modified: (kind != EntryKind::Lost).then_some(metadata.modified),
+            mode: metadata.mode & MODE_BITS,
+            digest,
+        };
+        self.buffer.put(self.at, &head.encode());
+        self.buffer.put(self.at + ENTRY_HEAD_LEN, path);
+        self.at += ENTRY_HEAD_LEN + path.len() + content_len;
+        self.entries += 1;
+        Packed::Sent { bytes: content_len as u64, digest: reported }
+    }
+
+    /// Adds an entry that says why there is none. It takes no more room than the item was given: at least its head and path.
+    fn lost(&mut self, item: &Item, failure: Failure) -> Packed {
+        let room = PACK_LEN_MAX - self.at - ENTRY_HEAD_LEN - item.path.as_bytes().len();
+        let mut loss = encode_loss(&failure);
+        loss.truncate(packed_len(item).saturating_sub(ENTRY_HEAD_LEN + item.path.as_bytes().len()).clamp(2, room.max(2)));
+        self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
+        let metadata =
+            Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
+        self.add(item, EntryKind::Lost, &metadata, loss.len(), Default::default(), None);
+        Packed::Lost(failure)
+    }
+}
+
+fn seal(file: &LargeFile, kind: FrameKind, payload_len: usize) -> Built {
+    let mut extra = Vec::new();
+    file.announcement.encode(&mut extra);
+    Built { kind, extra, payload_len }
+}
+
+/// A small file that changes while it is read is read again so many times before it is given up.
+const READS_OF_A_CHANGING_FILE: usize = 3;

@@ -1,0 +1,253 @@
+//! Where received items go: staged beside their place, verified, given their metadata, and then their name.
+
+use super::lock;
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, EntryHead};
+use crate::message::Overwrite;
+use crate::metadata::{Kind, Timestamp};
+use crate::path::{Name, NameRef, RemotePath};
+use crate::receiver::{FolderEntry, Publish};
+use crate::store::{Folder, FolderCache, StagedName, TargetFile, is_staged, write_fully};
+use crate::verified::{VerifiedChunk, VerifiedContent};
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// What a receiving job writes to. All methods block; every error is that item's alone.
+#[allow(clippy::missing_errors_doc)]
+pub trait Sink: Send + Sync {
+    /// Begins a large file.
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure>;
+    /// Takes a small file, whole.
+    fn file(&self, path: &RemotePath, head: &EntryHead, content: &VerifiedContent<'_>) -> Result<(), Failure>;
+    /// Takes a link.
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure>;
+    /// Makes a folder if it is missing, and sets its metadata.
+    fn folder(&self, entry: &FolderEntry) -> Result<(), Failure>;
+}
+
+/// A large file under way. Dropping it before it is published discards it.
+#[allow(clippy::missing_errors_doc)]
+pub trait Staged: Send + Sync {
+    /// Writes a chunk.
+    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
+    /// Sets its metadata and gives it its name.
+    fn publish(&self, publish: &Publish) -> Result<(), Failure>;
+}
+
+/// The place that a job's paths are below.
+pub enum Base {
+    /// This folder. The job's own path has no metadata of its own to set.
+    Folder(FolderCache),
+    /// This name in a folder: a file or link if the job has a single one, a folder otherwise.
+    Named {
+        /// The folder.
+        parent: Arc<dyn Folder>,
+        /// The name.
+        name: Name,
+        /// The folder of that name, once it is needed.
+        inner: OnceLock<FolderCache>,
+    },
+}
+
+impl Base {
+    /// A base that is `name` in `parent`.
+    #[must_use]
+    pub fn named(parent: Arc<dyn Folder>, name: Name) -> Self {
+        Self::Named { parent, name, inner: OnceLock::new() }
+    }
+
+    fn folders(&self) -> io::Result<&FolderCache> {
+        match self {
+            Self::Folder(folders) => Ok(folders),
+            Self::Named { parent, name, inner } => match inner.get() {
+                Some(folders) => Ok(folders),
+                None => {
+                    let outer = FolderCache::new(parent.clone());
+                    let folder = outer.get(name.as_bytes(), true)?;
+                    Ok(inner.get_or_init(|| FolderCache::new(folder)))
+                }
+            },
+        }
+    }
+
+    /// The folder that holds `path`, made if it is missing, and the name in it.
+    fn place<'a>(&'a self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
+        let (folder, name) = match (path.parent_and_name(), self) {
+            (Some((parent, name)), _) => (self.folders()?.get(parent, true)?, name),
+            (None, Self::Named { parent, name, .. }) => (parent.clone(), name.into()),
+            (None, Self::Folder(_)) => return Err(FailureCode::IsAFolder.into()),
+        };
+        match is_staged(name) {
+            true => Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers")),
+            false => Ok((folder, name)),
+        }
+    }
+}
+
+/// How a [`TreeSink`] treats what is there already, and what it sets.
+#[derive(Debug, Clone, Copy)]
+pub struct TreeSinkOptions {
+    /// What happens to files that exist.
+    pub overwrite: Overwrite,
+    /// Refuse instead of skip what exists: the user may only add.
+    pub add_only: bool,
+    /// Permission bits that are taken over from the source.
+    pub mode_mask: u32,
+}
+
+/// Files, links and folders below a base.
+pub struct TreeSink {
+    base: Base,
+    options: TreeSinkOptions,
+}
+
+impl TreeSink {
+    /// A sink that writes below `base`.
+    #[must_use]
+    pub fn new(base: Base, options: TreeSinkOptions) -> Self {
+        Self { base, options }
+    }
+
+    /// Decides whether an item may take its name; the answer is whether it may replace what has it.
+    fn admit(
+        &self,
+        folder: &dyn Folder,
+        name: NameRef<'_>,
+        size: Option<u64>,
+        modified: Option<Timestamp>,
+    ) -> Result<bool, Failure> {
+        if self.options.overwrite == Overwrite::Always && !self.options.add_only {
+            return Ok(true);
+        }
+        let existing = match folder.metadata(name) {
+            Ok(existing) => existing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if self.options.add_only {
+            return Err(FailureCode::Exists.into());
+        }
+        let stays = match self.options.overwrite {
+            Overwrite::Always => false,
+            Overwrite::Never => true,
+            Overwrite::Newer => modified.is_some_and(|modified| existing.modified >= modified),
+            Overwrite::Different => {
+                existing.kind == Kind::File && size == Some(existing.size) && modified == Some(existing.modified)
+            }
+        };
+        if stays { Err(FailureCode::Skipped.into()) } else { Ok(true) }
+    }
+
+    fn mode(&self, mode: u32) -> u32 {
+        mode & self.options.mode_mask
+    }
+}
+
+impl Sink for TreeSink {
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        let (folder, name) = self.base.place(&announcement.path)?;
+        let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
+        let staged = StagedName::new();
+        let mode = self.mode(announcement.mode);
+        let file = folder.create_staged(&staged, mode)?;
+        let name = name.to_name();
+        Ok(Box::new(StagedFile { folder, staged, file, name, replace, mode, published: Mutex::new(false) }))
+    }
+
+    fn file(&self, path: &RemotePath, head: &EntryHead, content: &VerifiedContent<'_>) -> Result<(), Failure> {
+        let (folder, name) = self.base.place(path)?;
+        let replace = self.admit(&*folder, name, Some(u64::from(head.content_len)), head.modified)?;
+        let (staged, mode) = (StagedName::new(), self.mode(head.mode));
+        let file = folder.create_staged(&staged, mode)?;
+        let result = write_pieces(&*file, content.pieces(), 0)
+            .and_then(|()| file.set_metadata(head.modified, mode))
+            .and_then(|()| {
+                drop(file);
+                folder.publish(&staged, name, replace)
+            });
+        discard_if_failed(&*folder, &staged, result, self.options.add_only)
+    }
+
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure> {
+        let (folder, name) = self.base.place(path)?;
+        let replace = self.admit(&*folder, name, None, head.modified)?;
+        let staged = StagedName::new();
+        let result = folder
+            .stage_link(&staged, target, head.modified)
+            .and_then(|()| folder.publish(&staged, name, replace));
+        discard_if_failed(&*folder, &staged, result, self.options.add_only)
+    }
+
+    fn folder(&self, entry: &FolderEntry) -> Result<(), Failure> {
+        let folder = match (&self.base, entry.path.is_root()) {
+            (Base::Folder(_), true) => return Ok(()),
+            _ => self.base.folders()?.get(entry.path.as_bytes(), true)?,
+        };
+        folder.set_own_metadata(entry.modified, Some(self.mode(entry.mode)))?;
+        Ok(())
+    }
+}
+
+struct StagedFile {
+    folder: Arc<dyn Folder>,
+    staged: StagedName,
+    file: Box<dyn TargetFile>,
+    name: Name,
+    replace: bool,
+    mode: u32,
+    published: Mutex<bool>,
+}
+
+impl Staged for StagedFile {
+    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        Ok(write_pieces(&*self.file, chunk.pieces(), chunk.offset())?)
+    }
+
+    fn publish(&self, publish: &Publish) -> Result<(), Failure> {
+        self.file.set_metadata(publish.announcement().modified, self.mode)?;
+        self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
+        *lock(&self.published) = true;
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !*lock(&self.published) {
+            let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
+        }
+    }
+}
+
+fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
+    let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
+    let mut offset = offset;
+    for pieces in pieces.chunks(PIECES_AT_ONCE) {
+        let mut len = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            len += piece.len() as u64;
+        }
+        write_fully(file, &mut slices[..pieces.len()], offset)?;
+        offset += len;
+    }
+    Ok(())
+}
+
+fn discard_if_failed(
+    folder: &dyn Folder,
+    staged: &StagedName,
+    result: io::Result<()>,
+    add_only: bool,
+) -> Result<(), Failure> {
+    let Err(error) = result else { return Ok(()) };
+    let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to tell
+    let failure = Failure::from(error);
+    match failure.code == FailureCode::Exists && !add_only {
+        true => Err(FailureCode::Skipped.into()), // it appeared after the look
+        false => Err(failure),
+    }
+}
+
+/// A chunk in full records has 32 pieces, or one more if its first record is shared.
+const PIECES_AT_ONCE: usize = 40;

@@ -1,0 +1,270 @@
+//! Where a job's items and bytes come from: one file, a whole tree, or a stream.
+
+use super::lock;
+use crate::failure::{Failure, FailureCode};
+use crate::limits::CHUNK_LEN;
+use crate::message::Totals;
+use crate::metadata::{Kind, Metadata};
+use crate::path::RemotePath;
+use crate::sender::{Item, Sender, What};
+use crate::store::walk::{Visit, Walk};
+use crate::store::{Folder, FolderCache, Identity, SourceFile};
+use std::collections::BTreeMap;
+use std::io::{self, IoSliceMut, Read};
+use std::sync::{Arc, Mutex, TryLockError};
+
+/// What a sending job reads from. All methods block.
+pub trait Source: Send + Sync {
+    /// Offers items, or bytes of a stream, as long as the machine wants them.
+    fn refill(&self, machine: &Mutex<Sender>);
+    /// Opens the file at `path`, below the job's path.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>>;
+    /// Where the link at `path` leads.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    fn read_link(&self, path: &RemotePath) -> io::Result<Vec<u8>>;
+    /// The receiver has these bytes of a large file; they will not be read again.
+    fn release(&self, offset: u64, len: u64);
+}
+
+/// Everything below a folder, and the folder itself.
+pub struct TreeSource {
+    folders: FolderCache,
+    walk: Mutex<Option<Walk>>,
+    root: Mutex<Option<Item>>,
+}
+
+impl TreeSource {
+    /// A source of all that is in `folder`; the folder itself comes last.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn new(folder: Arc<dyn Folder>) -> io::Result<Self> {
+        let metadata = folder.own_metadata()?;
+        Ok(Self {
+            walk: Mutex::new(Some(Walk::new(folder.clone(), RemotePath::root())?)),
+            folders: FolderCache::new(folder),
+            root: Mutex::new(Some(Item { path: RemotePath::root(), what: What::Present(metadata) })),
+        })
+    }
+
+    /// The next items of the walk, a few at a time so that the machine is not locked for each.
+    fn step(&self, walk: &mut Walk) -> Vec<Item> {
+        let mut items = Vec::with_capacity(STEP_ITEMS);
+        while items.len() < STEP_ITEMS {
+            match walk.step() {
+                Some(Visit::Enter(path, _, folder)) => self.folders.put(path.as_bytes(), folder),
+                Some(Visit::Item(path, metadata)) => items.push(present(path, metadata)),
+                Some(Visit::Leave(path, metadata)) => items.push(Item { path, what: What::Present(metadata) }),
+                Some(Visit::Lost(path, failure)) => items.push(Item { path, what: What::Lost(failure) }),
+                None => break,
+            }
+        }
+        items
+    }
+}
+
+impl Source for TreeSource {
+    fn refill(&self, machine: &Mutex<Sender>) {
+        let mut walk = lock(&self.walk);
+        while let Some(under_way) = walk.as_mut() {
+            if !lock(machine).wants_items() {
+                return;
+            }
+            let items = self.step(under_way);
+            let ended = items.len() < STEP_ITEMS;
+            let mut machine = lock(machine);
+            items.into_iter().for_each(|item| machine.offer(item));
+            if ended {
+                lock(&self.root).take().into_iter().for_each(|root| machine.offer(root));
+                machine.end_items();
+                *walk = None;
+            }
+        }
+    }
+
+    fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
+        self.folders.get(parent, false)?.open_file(name)
+    }
+
+    fn read_link(&self, path: &RemotePath) -> io::Result<Vec<u8>> {
+        let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
+        self.folders.get(parent, false)?.read_link(name)
+    }
+
+    fn release(&self, _: u64, _: u64) {}
+}
+
+/// One file or link, which is the job's path itself.
+pub struct FileSource {
+    what: Mutex<Option<Metadata>>,
+    open: Box<dyn Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync>,
+    link_target: Vec<u8>,
+}
+
+impl FileSource {
+    /// The file that `open` opens, now with this metadata.
+    pub fn new(
+        metadata: Metadata,
+        open: impl Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { what: Mutex::new(Some(metadata)), open: Box::new(open), link_target: Vec::new() }
+    }
+
+    /// A link that leads to `target`.
+    #[must_use]
+    pub fn link(metadata: Metadata, target: Vec<u8>) -> Self {
+        let open = Box::new(|| Err(io::ErrorKind::InvalidInput.into()));
+        Self { what: Mutex::new(Some(metadata)), open, link_target: target }
+    }
+}
+
+impl Source for FileSource {
+    fn refill(&self, machine: &Mutex<Sender>) {
+        if let Some(metadata) = lock(&self.what).take() {
+            let mut machine = lock(machine);
+            machine.offer(present(RemotePath::root(), metadata));
+            machine.end_items();
+        }
+    }
+
+    fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        (self.open)()
+    }
+
+    fn read_link(&self, _: &RemotePath) -> io::Result<Vec<u8>> {
+        Ok(self.link_target.clone())
+    }
+
+    fn release(&self, _: u64, _: u64) {}
+}
+
+/// A stream of unknown length, such as standard input. Chunks are kept until the receiver has them, so that one can be
+/// sent again; at most [`STREAM_CHUNKS_MAX`].
+pub struct StreamSource {
+    input: Mutex<Input>,
+    held: Arc<Mutex<BTreeMap<u64, Vec<u8>>>>,
+}
+
+struct Input {
+    reader: Box<dyn Read + Send>,
+    mode: Option<u32>,
+    available: u64,
+    ended: bool,
+}
+
+impl StreamSource {
+    /// A source that reads from `reader`; the file is made with permissions `mode`.
+    #[must_use]
+    pub fn new(reader: Box<dyn Read + Send>, mode: u32) -> Self {
+        let input = Input { reader, mode: Some(mode), available: 0, ended: false };
+        Self { input: Mutex::new(input), held: Arc::default() }
+    }
+}
+
+impl Source for StreamSource {
+    fn refill(&self, machine: &Mutex<Sender>) {
+        let mut input = match self.input.try_lock() {
+            Ok(input) => input,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return, // another lane waits for the stream; this one has better to do
+        };
+        if let Some(mode) = input.mode.take() {
+            let mut machine = lock(machine);
+            machine.offer(Item { path: RemotePath::root(), what: What::Stream { mode } });
+            machine.end_items();
+        }
+        if input.ended || lock(&self.held).len() >= STREAM_CHUNKS_MAX {
+            return;
+        }
+        match read_chunk(&mut input.reader) {
+            Ok(chunk) => {
+                input.ended = chunk.len() < CHUNK_LEN;
+                let offset = input.available;
+                input.available += chunk.len() as u64;
+                lock(&self.held).insert(offset, chunk);
+                lock(machine).extend(0, input.available, input.ended);
+            }
+            Err(error) => {
+                input.ended = true;
+                lock(machine).fail_stream(0, Failure::from(error));
+            }
+        }
+    }
+
+    fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        Ok(Box::new(HeldChunks(self.held.clone())))
+    }
+
+    fn read_link(&self, _: &RemotePath) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    fn release(&self, offset: u64, _: u64) {
+        lock(&self.held).remove(&offset);
+    }
+}
+
+struct HeldChunks(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
+
+impl SourceFile for HeldChunks {
+    fn identity(&self) -> io::Result<Identity> {
+        let metadata = Metadata { kind: Kind::File, size: u64::MAX, modified: Default::default(), mode: 0 };
+        Ok(Identity { metadata, changed: Default::default(), inode: 0 })
+    }
+
+    fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+        let held = lock(&self.0);
+        let Some((begin, chunk)) = held.range(..=offset).next_back() else { return Ok(0) };
+        let skip = usize::try_from(offset - begin).unwrap_or(usize::MAX).min(chunk.len());
+        let mut rest = &chunk[skip..];
+        pieces.iter_mut().try_fold(0, |read, piece| Ok(read + rest.read(piece)?))
+    }
+}
+
+/// Reads until a chunk is full or the stream ends.
+fn read_chunk(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut chunk = Vec::new();
+    reader.take(CHUNK_LEN as u64).read_to_end(&mut chunk)?;
+    Ok(chunk)
+}
+
+fn present(path: RemotePath, metadata: Metadata) -> Item {
+    let what = match metadata.kind {
+        Kind::File | Kind::Folder | Kind::Symlink => What::Present(metadata),
+        Kind::Special => What::Lost(FailureCode::SpecialFile.into()),
+    };
+    Item { path, what }
+}
+
+/// Counts files, links and bytes below `folder`, telling now and then how far it is, until told to stop.
+///
+/// # Errors
+/// If the folder itself cannot be read; what cannot be read below it counts nothing.
+pub fn count(folder: Arc<dyn Folder>, mut tell: impl FnMut(Totals) -> bool) -> io::Result<()> {
+    let mut walk = Walk::new(folder, RemotePath::root())?;
+    let mut totals = Totals::default();
+    while let Some(visit) = walk.step() {
+        if let Visit::Item(_, metadata) = visit {
+            totals.files += 1;
+            totals.bytes += metadata.size;
+            if totals.files.is_multiple_of(COUNT_STEP) && !tell(totals) {
+                return Ok(());
+            }
+        }
+    }
+    tell(Totals { complete: true, ..totals });
+    Ok(())
+}
+
+/// Items taken from a walk between two looks at the machine.
+const STEP_ITEMS: usize = 64;
+/// Counted files between two messages.
+const COUNT_STEP: u64 = 5_000;
+/// Chunks of a stream that are held: 16 MiB.
+const STREAM_CHUNKS_MAX: usize = 32;

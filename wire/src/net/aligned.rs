@@ -1,0 +1,110 @@
+//! A reader that never takes bytes beyond the end of the current TLS record from the socket.
+//!
+//! rustls would otherwise buffer what follows the handshake, and a lane that takes over the connection's keys would
+//! miss those bytes. Also counts what a connection sends before its login, and stops it at a budget.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream of TLS records, read one at a time.
+pub struct Aligned<T> {
+    io: T,
+    /// The header of the current record, as far as it has been read.
+    header: [u8; 5],
+    header_len: usize,
+    /// Bytes of the current record's body that are still to be read.
+    body_left: usize,
+    /// Bytes that may still be read; nothing for no bound.
+    budget: Option<u64>,
+}
+
+impl<T> Aligned<T> {
+    /// Reads at most `budget` bytes from `io`, until [`lift_budget`](Self::lift_budget).
+    pub fn new(io: T, budget: u64) -> Self {
+        Self { io, header: [0; 5], header_len: 0, body_left: 0, budget: Some(budget) }
+    }
+
+    /// From now on as many bytes may be read as come.
+    pub fn lift_budget(&mut self) {
+        self.budget = None;
+    }
+
+    /// The stream itself. Nothing that came on it is lost if no record was read in part.
+    pub fn into_inner(self) -> T {
+        self.io
+    }
+
+    /// The stream itself, to look at.
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    fn note(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.body_left > 0 {
+            self.body_left -= bytes.len();
+            return;
+        }
+        self.header[self.header_len..self.header_len + bytes.len()].copy_from_slice(bytes);
+        self.header_len += bytes.len();
+        if self.header_len == self.header.len() {
+            self.body_left = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
+            self.header_len = 0;
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        match self.body_left {
+            0 => self.header.len() - self.header_len,
+            left => left,
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Aligned<T> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let wanted = this.wanted().min(buf.remaining());
+        let mut limited = ReadBuf::new(buf.initialize_unfilled_to(wanted));
+        ready!(Pin::new(&mut this.io).poll_read(cx, &mut limited))?;
+        let bytes = limited.filled();
+        let read = bytes.len();
+        if let Some(budget) = &mut this.budget {
+            let left = budget.checked_sub(read as u64);
+            *budget = left.ok_or_else(|| io::Error::other("too many bytes before login"))?;
+        }
+        this.note(bytes);
+        buf.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Aligned<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}

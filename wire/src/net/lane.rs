@@ -1,0 +1,74 @@
+//! A lane: a connection whose handshake rustls made and whose records are then sealed and opened in place.
+
+use super::aligned::Aligned;
+use super::control::Connection;
+use super::record::{Opener, RecordError, Sealer};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+/// A lane that is bound to its session.
+pub struct Lane {
+    /// Its number within the session.
+    pub number: u16,
+    /// Its socket, for both directions.
+    pub socket: Arc<TcpStream>,
+    /// Protects what is sent.
+    pub sealer: Sealer,
+    /// Opens what comes.
+    pub opener: Opener,
+}
+
+/// Why a connection cannot become a lane.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// rustls does not hand out the secrets.
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+    /// The cipher suite is an unknown one.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// Something came that the hello must not be followed by.
+    #[error("data before the lane was ready")]
+    Early,
+    /// The socket is broken.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Lane {
+    /// Takes the connection over from rustls. All that rustls has read must have been taken out of it.
+    ///
+    /// # Errors
+    /// If rustls still holds something, or does not hand out the secrets.
+    pub fn take_over(number: u16, connection: Connection) -> Result<Self, LaneError> {
+        let (io, secrets): (Aligned<TcpStream>, _) = match connection {
+            TlsStream::Client(stream) => {
+                let (io, mut connection) = stream.into_inner();
+                check_empty(connection.process_new_packets()?)?;
+                (io, connection.dangerous_extract_secrets()?)
+            }
+            TlsStream::Server(stream) => {
+                let (io, mut connection) = stream.into_inner();
+                check_empty(connection.process_new_packets()?)?;
+                (io, connection.dangerous_extract_secrets()?)
+            }
+        };
+        let socket = io.into_inner();
+        socket.set_nodelay(true)?;
+        Ok(Self {
+            number,
+            socket: Arc::new(socket),
+            sealer: Sealer::new(secrets.tx)?,
+            opener: Opener::new(secrets.rx)?,
+        })
+    }
+}
+
+fn check_empty(state: rustls::IoState) -> Result<(), LaneError> {
+    match state.plaintext_bytes_to_read() == 0 && state.tls_bytes_to_write() == 0 {
+        true => Ok(()),
+        false => Err(LaneError::Early),
+    }
+}

@@ -1,0 +1,96 @@
+//! TLS as both ends use it: version 1.3, one ALPN, aws-lc-rs, secrets that lanes may take over. No resumption.
+
+use crate::binding::{ALPN, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret};
+use crate::checksum::Digest;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, version};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+/// The cryptography of every connection.
+#[must_use]
+pub fn crypto() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider { cipher_suites: cipher_suites(), ..provider::default_provider() })
+}
+
+/// The server's side.
+///
+/// # Errors
+/// If key and certificate do not fit together.
+pub fn server_config(
+    certificates: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(crypto())
+        .with_protocol_versions(&[&version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.enable_secret_extraction = true;
+    config.send_tls13_tickets = 0; // a ticket would be a record that a lane does not expect
+    Ok(Arc::new(config))
+}
+
+/// The client's side. `verifier` must check the handshake's signature; whom to trust is decided afterwards.
+///
+/// # Errors
+/// If the provider cannot do TLS 1.3, which it can.
+pub fn client_config(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let mut config = ClientConfig::builder_with_provider(crypto())
+        .with_protocol_versions(&[&version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.enable_secret_extraction = true;
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// SHA-256 of a certificate's public key (SPKI), by which servers are pinned.
+///
+/// # Errors
+/// If the certificate cannot be parsed.
+pub fn key_fingerprint(certificate: &CertificateDer<'_>) -> Result<Digest, rustls::Error> {
+    let malformed = |_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
+    let certificate = webpki::EndEntityCert::try_from(certificate).map_err(malformed)?;
+    Ok(Digest(Sha256::digest(certificate.subject_public_key_info().as_ref()).into()))
+}
+
+/// What a control connection's two ends, and nobody else, can derive from it.
+///
+/// # Errors
+/// If the handshake is not done.
+pub fn session_binding<Data>(
+    connection: &rustls::ConnectionCommon<Data>,
+) -> Result<(SessionId, SessionSecret), rustls::Error> {
+    let id = connection.export_keying_material([0; 16], SESSION_ID_LABEL, None)?;
+    let secret = connection.export_keying_material([0; 32], SESSION_SECRET_LABEL, None)?;
+    Ok((id, SessionSecret::new(secret)))
+}
+
+/// What a lane's proof covers.
+///
+/// # Errors
+/// If the handshake is not done.
+pub fn lane_binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<[u8; 32], rustls::Error> {
+    connection.export_keying_material([0; 32], LANE_LABEL, None)
+}
+
+/// AES-128-GCM first where the processor has AES instructions (a core does 10 GB/s); ChaCha20 first elsewhere.
+fn cipher_suites() -> Vec<SupportedCipherSuite> {
+    use provider::cipher_suite::{
+        TLS13_AES_128_GCM_SHA256 as AES_128, TLS13_AES_256_GCM_SHA384 as AES_256,
+        TLS13_CHACHA20_POLY1305_SHA256 as CHACHA20,
+    };
+    #[cfg(target_arch = "x86_64")]
+    let aes = std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let aes = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let aes = false;
+    if aes { vec![AES_128, AES_256, CHACHA20] } else { vec![CHACHA20, AES_128, AES_256] }
+}

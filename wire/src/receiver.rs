@@ -1,0 +1,460 @@
+//! The receiving machine of a job: which frames and chunks are there, and when a file may be published. It writes no file.
+//!
+//! The order of effects is the caller's duty and the machine's words: `begin` → verify → write → `written` (or `packed`) →
+//! publish → `published`. A frame counts as done only when its effect is final, and only then is it acknowledged.
+
+use crate::checksum::{Checksum, Digest, RootBuilder};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, FrameHead, FrameKind};
+use crate::limits::{ACK_ITEMS_MAX, ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
+use crate::message::{Ack, End, FrameRange, ItemFailure};
+use crate::metadata::Timestamp;
+use crate::path::RemotePath;
+use crate::ranges::RangeSet;
+use crate::verified::VerifiedChunk;
+use std::collections::BTreeMap;
+
+/// The sender did what the protocol forbids; the session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiverViolation {
+    /// More frames than the window allows.
+    #[error("a frame beyond the window")]
+    Window,
+    /// A frame that the job's end does not count.
+    #[error("a frame beyond the job's end")]
+    BeyondEnd,
+    /// Two ends of one job that differ, or one below a frame that came.
+    #[error("a job's end that contradicts its frames")]
+    End,
+    /// Too many files at once.
+    #[error("more than {LARGE_FILES_MAX} files begun at once")]
+    Files,
+    /// A block outside the file.
+    #[error("a block outside its file")]
+    OutsideFile,
+    /// A chunk that came before, in another frame.
+    #[error("the same block twice")]
+    SameBlock,
+    /// A second seal of a file.
+    #[error("a second seal of a file")]
+    SecondSeal,
+    /// A seal that contradicts the file's blocks.
+    #[error("a seal that contradicts its file's blocks")]
+    Seal,
+    /// Two announcements of one file that differ.
+    #[error("two announcements of one file that differ")]
+    Announcement,
+}
+
+/// What to do with a frame that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Verify and write it.
+    Process,
+    /// It is done already, or its file has failed: drop it.
+    Drop,
+}
+
+/// A folder whose metadata is set when all that is in it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderEntry {
+    /// Which entry of its pack it is.
+    pub entry: u32,
+    /// Where it is, below the job's path.
+    pub path: RemotePath,
+    /// Its modification time.
+    pub modified: Option<Timestamp>,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet.
+    Incomplete,
+    /// It is whole and its root is right: publish it, then tell [`Receiver::published`].
+    Publish(Publish),
+    /// It failed: discard what was staged.
+    Discard(Announcement, Failure),
+}
+
+/// Proof that a staged file is whole and its root digest right; only the machine makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    file: u32,
+    announcement: Announcement,
+    size: u64,
+    root: Digest,
+}
+
+impl Publish {
+    /// The file's number.
+    #[must_use]
+    pub fn file(&self) -> u32 {
+        self.file
+    }
+
+    /// What its frames said of it.
+    #[must_use]
+    pub fn announcement(&self) -> &Announcement {
+        &self.announcement
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its root digest.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.root
+    }
+}
+
+/// The receiving machine of one job.
+#[derive(Debug)]
+pub struct Receiver {
+    checksum: Checksum,
+    window: u64,
+    done: RangeSet,
+    files: BTreeMap<u32, Receiving>,
+    files_done: RangeSet,
+    folders: BTreeMap<u64, Vec<FolderEntry>>,
+    attempts: BTreeMap<u64, u8>,
+    frames_end: Option<u64>,
+    greatest: Option<u64>,
+    unreported: RangeSet,
+    failed: Vec<ItemFailure>,
+    damaged: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Receiving {
+    announcement: Announcement,
+    chunks: RangeSet,
+    /// End of the last chunk, once that has come.
+    end: Option<u64>,
+    root: RootBuilder,
+    seal: Option<Seal>,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seal {
+    frame: u64,
+    size: u64,
+    root: Digest,
+}
+
+impl Receiver {
+    /// A machine that takes frames up to `window` beyond the first one missing.
+    #[must_use]
+    pub fn new(checksum: Checksum, window: u32) -> Self {
+        Self {
+            checksum,
+            window: u64::from(window),
+            done: RangeSet::default(),
+            files: BTreeMap::new(),
+            files_done: RangeSet::default(),
+            folders: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            frames_end: None,
+            greatest: None,
+            unreported: RangeSet::default(),
+            failed: Vec::new(),
+            damaged: Vec::new(),
+        }
+    }
+
+    /// The algorithm of this job's digests.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
+    /// A frame has come.
+    ///
+    /// # Errors
+    /// If it cannot come now.
+    pub fn begin(&mut self, head: &FrameHead) -> Result<Begin, ReceiverViolation> {
+        if self.done.contains(head.frame) {
+            self.unreported.insert(head.frame);
+            return Ok(Begin::Drop);
+        }
+        if head.frame - self.done.first_missing() >= self.window {
+            return Err(ReceiverViolation::Window);
+        }
+        if self.frames_end.is_some_and(|end| head.frame >= end) {
+            return Err(ReceiverViolation::BeyondEnd);
+        }
+        self.greatest = self.greatest.max(Some(head.frame));
+        Ok(Begin::Process)
+    }
+
+    /// A block of a file has come. After `Process` its chunk is to be verified and written.
+    ///
+    /// # Errors
+    /// If the block contradicts what is known of the file.
+    pub fn block(&mut self, head: &FrameHead, announcement: Announcement) -> Result<Begin, ReceiverViolation> {
+        let FrameKind::Block { file, offset, last, .. } = head.kind else { return Ok(Begin::Drop) };
+        if self.files_done.contains(u64::from(file)) {
+            self.frame_done(head.frame);
+            return Ok(Begin::Drop);
+        }
+        let receiving = self.receiving(file, announcement)?;
+        if receiving.failure.is_some() {
+            self.frame_done(head.frame);
+            return Ok(Begin::Drop);
+        }
+        let end = offset + u64::from(head.payload_len);
+        let contradicts = match receiving.announcement.size {
+            Some(size) => end > size || last != (end == size),
+            None => receiving.end.is_some_and(|known| end > known || last),
+        };
+        if contradicts {
+            return Err(ReceiverViolation::OutsideFile);
+        }
+        if receiving.chunks.contains(offset / CHUNK_LEN as u64) {
+            return Err(ReceiverViolation::SameBlock);
+        }
+        if last {
+            receiving.end = Some(end);
+        }
+        Ok(Begin::Process)
+    }
+
+    /// A verified chunk of `file` was written.
+    ///
+    /// # Errors
+    /// If another frame brought the same chunk meanwhile.
+    pub fn written(&mut self, file: u32, frame: u64, chunk: &VerifiedChunk<'_>) -> Result<Verdict, ReceiverViolation> {
+        if self.done.contains(frame) {
+            return Ok(Verdict::Incomplete); // the same frame came over two lanes
+        }
+        let Some(receiving) = self.files.get_mut(&file) else {
+            self.frame_done(frame);
+            return Ok(Verdict::Incomplete);
+        };
+        let index = chunk.offset() / CHUNK_LEN as u64;
+        if !receiving.chunks.insert(index) {
+            return Err(ReceiverViolation::SameBlock);
+        }
+        receiving.root.add(index, chunk.digest());
+        self.frame_done(frame);
+        self.judge(file)
+    }
+
+    /// A seal has come.
+    ///
+    /// # Errors
+    /// If it contradicts the file's blocks.
+    pub fn seal(
+        &mut self,
+        head: &FrameHead,
+        announcement: Announcement,
+        abandoned: Option<Failure>,
+    ) -> Result<Verdict, ReceiverViolation> {
+        let FrameKind::Seal { file, size, root, .. } = head.kind else { return Ok(Verdict::Incomplete) };
+        if self.files_done.contains(u64::from(file)) {
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        }
+        let receiving = self.receiving(file, announcement)?;
+        if let Some(failure) = abandoned {
+            let failure = receiving.failure.clone().unwrap_or(failure);
+            self.frame_done(head.frame);
+            return Ok(self.finish(file, failure));
+        }
+        if let Some(failure) = receiving.failure.clone() {
+            self.frame_done(head.frame);
+            return Ok(self.finish(file, failure));
+        }
+        if receiving.seal.is_some_and(|seal| seal.frame != head.frame) {
+            return Err(ReceiverViolation::SecondSeal);
+        }
+        if receiving.announcement.size.is_some_and(|announced| announced != size) {
+            return Err(ReceiverViolation::Seal);
+        }
+        receiving.seal = Some(Seal { frame: head.frame, size, root });
+        self.judge(file)
+    }
+
+    /// A chunk of `file` could not be staged or written: the file fails, its other frames are dropped as they come.
+    pub fn file_failed(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
+        self.fail_item(frame, 0, failure.clone());
+        self.frame_done(frame);
+        let Some(receiving) = self.files.get_mut(&file) else { return Verdict::Incomplete };
+        let first = receiving.failure.is_none();
+        receiving.failure.get_or_insert(failure.clone());
+        let announcement = receiving.announcement.clone();
+        if let Some(seal) = receiving.seal {
+            self.frame_done(seal.frame);
+            return self.finish(file, failure);
+        }
+        if first { Verdict::Discard(announcement, failure) } else { Verdict::Incomplete }
+    }
+
+    /// The file of a [`Publish`] is in its place, or could not be put there.
+    pub fn published(&mut self, publish: &Publish, result: Result<(), Failure>) {
+        let Some(receiving) = self.files.remove(&publish.file) else { return };
+        self.files_done.insert(u64::from(publish.file));
+        if let Some(seal) = receiving.seal {
+            if let Err(failure) = result {
+                self.fail_item(seal.frame, 0, failure);
+            }
+            self.frame_done(seal.frame);
+        }
+    }
+
+    /// A frame's data did not match its digest: it is asked for again, unless it was often enough.
+    /// True if the frame's item has now failed for good.
+    pub fn damaged(&mut self, frame: u64) -> bool {
+        let attempts = self.attempts.entry(frame).or_insert(0);
+        *attempts += 1;
+        let failed = *attempts >= ATTEMPTS_MAX;
+        if !failed {
+            self.damaged.push(frame);
+        }
+        failed
+    }
+
+    /// All entries of a pack are in their place or have failed, but for its folders.
+    pub fn packed(&mut self, frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry>) {
+        if self.done.contains(frame) {
+            return;
+        }
+        for (entry, failure) in failures {
+            self.fail_item(frame, entry, failure);
+        }
+        if folders.is_empty() {
+            self.frame_done(frame);
+        } else {
+            self.folders.insert(frame, folders);
+        }
+    }
+
+    /// Folders whose metadata can be set now, with the frame they came in; tell [`Self::folders_set`] afterwards.
+    pub fn next_folders(&mut self) -> Option<(u64, Vec<FolderEntry>)> {
+        let entry = self.folders.first_entry()?;
+        let frame = *entry.key();
+        (frame == self.done.first_missing()).then(|| (frame, entry.remove()))
+    }
+
+    /// The metadata of a frame's folders is set, or could not be.
+    pub fn folders_set(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
+        for (entry, failure) in failures {
+            self.fail_item(frame, entry, failure);
+        }
+        self.frame_done(frame);
+    }
+
+    /// The sender told how many frames the job has.
+    ///
+    /// # Errors
+    /// If that contradicts what came before.
+    pub fn end(&mut self, end: End) -> Result<(), ReceiverViolation> {
+        let contradicts = self.frames_end.is_some_and(|before| before != end.frames)
+            || self.greatest.is_some_and(|greatest| greatest >= end.frames);
+        self.frames_end = Some(end.frames);
+        if contradicts { Err(ReceiverViolation::End) } else { Ok(()) }
+    }
+
+    /// True once all frames of the job are done.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.frames_end.is_some_and(|end| self.done.first_missing() >= end)
+    }
+
+    /// Frames that are done and not yet acknowledged.
+    #[must_use]
+    pub fn unreported(&self) -> u64 {
+        self.unreported.iter().map(|(begin, end)| end - begin).sum::<u64>() + self.damaged.len() as u64
+    }
+
+    /// What to acknowledge now, if anything.
+    pub fn take_ack(&mut self) -> Option<Ack> {
+        if self.unreported.is_empty() && self.failed.is_empty() && self.damaged.is_empty() {
+            return None;
+        }
+        let failed: Vec<ItemFailure> = self.failed.drain(..self.failed.len().min(ACK_ITEMS_MAX)).collect();
+        let damaged = self.damaged.drain(..self.damaged.len().min(ACK_ITEMS_MAX)).collect();
+        if !self.failed.is_empty() {
+            return Some(Ack { done: Vec::new(), failed, damaged }); // a frame's failures come no later than its `done`
+        }
+        let done = std::mem::take(&mut self.unreported)
+            .iter()
+            .map(|(first, end)| FrameRange { first, count: u32::try_from(end - first).unwrap_or(u32::MAX) })
+            .collect();
+        Some(Ack { done, failed, damaged })
+    }
+
+    fn receiving(&mut self, file: u32, announcement: Announcement) -> Result<&mut Receiving, ReceiverViolation> {
+        if !self.files.contains_key(&file) {
+            if self.files.len() >= LARGE_FILES_MAX {
+                return Err(ReceiverViolation::Files);
+            }
+            self.files.insert(file, Receiving::new(announcement.clone(), self.checksum));
+        }
+        let receiving = self.files.get_mut(&file).ok_or(ReceiverViolation::Files)?;
+        match receiving.announcement == announcement {
+            true => Ok(receiving),
+            false => Err(ReceiverViolation::Announcement),
+        }
+    }
+
+    /// Decides about a file whose seal is there: whole and right, whole and wrong, or not whole yet.
+    fn judge(&mut self, file: u32) -> Result<Verdict, ReceiverViolation> {
+        let Some(receiving) = self.files.get(&file) else { return Ok(Verdict::Incomplete) };
+        let Some(seal) = receiving.seal else { return Ok(Verdict::Incomplete) };
+        if receiving.end.is_some_and(|end| end != seal.size) {
+            return Err(ReceiverViolation::Seal);
+        }
+        let chunks = seal.size.div_ceil(CHUNK_LEN as u64).max(1);
+        if receiving.end.is_none() || receiving.chunks.first_missing() < chunks {
+            return Ok(Verdict::Incomplete);
+        }
+        if receiving.root.root(seal.size) != Some(seal.root) {
+            let failure = Failure::from(FailureCode::Integrity);
+            self.fail_item(seal.frame, 0, failure.clone());
+            self.frame_done(seal.frame);
+            return Ok(self.finish(file, failure));
+        }
+        let announcement = receiving.announcement.clone();
+        Ok(Verdict::Publish(Publish { file, announcement, size: seal.size, root: seal.root }))
+    }
+
+    fn finish(&mut self, file: u32, failure: Failure) -> Verdict {
+        self.files_done.insert(u64::from(file));
+        match self.files.remove(&file) {
+            Some(receiving) if receiving.failure.is_none() => Verdict::Discard(receiving.announcement, failure),
+            Some(_) | None => Verdict::Incomplete,
+        }
+    }
+
+    fn fail_item(&mut self, frame: u64, entry: u32, failure: Failure) {
+        self.failed.push(ItemFailure { frame, entry, failure });
+    }
+
+    fn frame_done(&mut self, frame: u64) {
+        if self.done.insert(frame) {
+            self.unreported.insert(frame);
+            self.attempts.remove(&frame);
+        }
+    }
+}
+
+impl Receiving {
+    fn new(announcement: Announcement, checksum: Checksum) -> Self {
+        Self {
+            announcement,
+            chunks: RangeSet::default(),
+            end: None,
+            root: RootBuilder::new(checksum),
+            seal: None,
+            failure: None,
+        }
+    }
+}

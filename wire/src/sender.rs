@@ -1,0 +1,637 @@
+//! The sending machine of a job: what goes into which frame, and what became of it. It reads no file and no clock.
+//!
+//! Items come in from a walk, in its order; lanes ask for the [`next`](Sender::next) frame whenever they can take one, so a
+//! fast lane takes more. A frame stays in flight until the receiver says that its effect is final; if its lane dies first
+//! it goes to another lane under the same number.
+//!
+//! A folder's entry must have a greater number than all that is in the folder. Small items keep their order by
+//! themselves; a folder is therefore held back until every large file that was offered before it has its seal's number.
+
+use crate::checksum::{Checksum, Digest, RootBuilder};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, ENTRY_HEAD_LEN};
+use crate::limits::{CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX};
+use crate::message::{Ack, End, ItemFailure};
+use crate::metadata::{Kind, Metadata};
+use crate::path::RemotePath;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Something to send, as the walk saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where it goes, below the job's path.
+    pub path: RemotePath,
+    /// What it is.
+    pub what: What,
+}
+
+/// What an item is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A file, folder or link.
+    Present(Metadata),
+    /// A file of unknown length that is read as it comes.
+    Stream {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Something that could not be read.
+    Lost(Failure),
+}
+
+/// A large file that is being sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LargeFile {
+    /// Its number within the job.
+    pub number: u32,
+    /// What its frames say of it.
+    pub announcement: Announcement,
+}
+
+/// A frame to build and send.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The frame's number.
+    pub frame: u64,
+    /// What goes into it.
+    pub content: Content,
+}
+
+/// What goes into a frame.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// These items.
+    Pack(Arc<[Item]>),
+    /// This part of a file.
+    Block {
+        /// The file.
+        file: Arc<LargeFile>,
+        /// Where the part begins.
+        offset: u64,
+        /// Its length, at most a chunk.
+        len: usize,
+        /// The file ends with it.
+        last: bool,
+    },
+    /// The end of a file: its length and root, or why it was given up.
+    Seal {
+        /// The file.
+        file: Arc<LargeFile>,
+        /// Length and root.
+        result: Result<(u64, Digest), Failure>,
+    },
+}
+
+/// What the builder of a pack made of one of its items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packed {
+    /// It is in the pack.
+    Sent {
+        /// Length of its content.
+        bytes: u64,
+        /// Root digest of its content; nothing for folders and links.
+        digest: Option<Digest>,
+    },
+    /// It could not be read.
+    Lost(Failure),
+    /// It is no longer what the walk saw; it was left out and is to be sent in a later frame.
+    Changed(Item),
+}
+
+/// An item that is finished with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Where it is, below the job's path.
+    pub path: RemotePath,
+    /// True for folders.
+    pub folder: bool,
+    /// Length of its content.
+    pub bytes: u64,
+    /// Root digest of its content, where it is a file.
+    pub digest: Option<Digest>,
+    /// Why it failed, if it did.
+    pub result: Result<(), Failure>,
+    /// Its number, if it went as a large file.
+    pub file: Option<u32>,
+}
+
+/// What an acknowledgement brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Items that are finished with.
+    pub settled: Vec<Settled>,
+    /// Parts of large files that the receiver has: file, offset, length.
+    pub held: Vec<(Arc<LargeFile>, u64, u64)>,
+}
+
+/// The receiver did what the protocol forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SenderViolation {
+    /// It named a frame that was never sent.
+    #[error("acknowledgement of a frame that was never sent")]
+    UnknownFrame,
+    /// It named an entry that the frame does not have.
+    #[error("failure of an entry that the frame does not have")]
+    UnknownEntry,
+}
+
+/// The sending machine of one job.
+#[derive(Debug)]
+pub struct Sender {
+    checksum: Checksum,
+    window: u64,
+    small: VecDeque<Item>,
+    small_len: usize,
+    large: VecDeque<(u64, Item)>,
+    folders: VecDeque<(u64, Item)>,
+    sending: BTreeMap<u32, Sending>,
+    seals: VecDeque<u32>,
+    again: VecDeque<u64>,
+    in_flight: BTreeMap<u64, InFlight>,
+    unsealed: BTreeSet<u64>,
+    large_offered: u64,
+    next_frame: u64,
+    next_file: u32,
+    items_ended: bool,
+    end_told: bool,
+}
+
+#[derive(Debug)]
+struct Sending {
+    ordinal: u64,
+    file: Arc<LargeFile>,
+    /// Bytes that can be read, and whether the file ends with them.
+    available: u64,
+    ended: bool,
+    next_offset: u64,
+    all_planned: bool,
+    unhashed: u32,
+    root: RootBuilder,
+    failed: Option<Failure>,
+    seal_numbered: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    content: Content,
+    lane: Option<u16>,
+    /// For a pack, one for each of its items once it has been built.
+    packed: Vec<Packed>,
+    /// For a block, its digest once it has been built.
+    digest: Option<Digest>,
+    failures: Vec<ItemFailure>,
+}
+
+impl Sender {
+    /// A machine that keeps at most `window` frames in flight.
+    #[must_use]
+    pub fn new(checksum: Checksum, window: u32) -> Self {
+        Self {
+            checksum,
+            window: u64::from(window.max(1)),
+            small: VecDeque::new(),
+            small_len: 0,
+            large: VecDeque::new(),
+            folders: VecDeque::new(),
+            sending: BTreeMap::new(),
+            seals: VecDeque::new(),
+            again: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            unsealed: BTreeSet::new(),
+            large_offered: 0,
+            next_frame: 0,
+            next_file: 0,
+            items_ended: false,
+            end_told: false,
+        }
+    }
+
+    /// The algorithm of this job's digests.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
+    /// True while more items would make fuller packs; the walk goes on exactly then, so its memory is bounded.
+    #[must_use]
+    pub fn wants_items(&self) -> bool {
+        !self.items_ended
+            && self.small_len < PACK_LEN_MAX
+            && self.small.len() < PACK_ENTRIES_MAX
+            && self.large.len() < LARGE_FILES_MAX
+            && self.folders.len() < ITEMS_AHEAD_MAX
+    }
+
+    /// Takes the next item of the walk; a folder after all that is in it.
+    pub fn offer(&mut self, item: Item) {
+        match &item.what {
+            What::Present(Metadata { kind: Kind::Folder, .. }) => {
+                self.folders.push_back((self.large_offered, item));
+                self.release_folders();
+            }
+            What::Present(Metadata { kind: Kind::File, size, .. }) if *size > PACKED_FILE_LEN_MAX => {
+                self.offer_large(item);
+            }
+            What::Stream { .. } => self.offer_large(item),
+            What::Present(_) | What::Lost(_) => self.offer_small(item),
+        }
+    }
+
+    /// The walk is over.
+    pub fn end_items(&mut self) {
+        self.items_ended = true;
+    }
+
+    /// Of the stream `file`, `available` bytes can be read now; `ended` if there will be no more.
+    pub fn extend(&mut self, file: u32, available: u64, ended: bool) {
+        if let Some(sending) = self.sending.get_mut(&file) {
+            sending.available = available;
+            sending.ended = ended;
+        }
+    }
+
+    /// The stream `file` cannot be read on.
+    pub fn fail_stream(&mut self, file: u32, failure: Failure) {
+        if let Some(sending) = self.sending.get_mut(&file) {
+            sending.failed.get_or_insert(failure);
+            sending.all_planned = true;
+            self.queue_seal(file);
+        }
+    }
+
+    /// The next frame for `lane`; nothing if there is none to send now.
+    pub fn next(&mut self, lane: u16) -> Option<Plan> {
+        if let Some(plan) = self.next_again(lane) {
+            return Some(plan);
+        }
+        if !self.window_open() {
+            return None;
+        }
+        let content = self.next_content()?;
+        let frame = self.next_frame;
+        self.next_frame += 1;
+        let in_flight = InFlight {
+            content: content.clone(),
+            lane: Some(lane),
+            packed: Vec::new(),
+            digest: None,
+            failures: Vec::new(),
+        };
+        self.in_flight.insert(frame, in_flight);
+        Some(Plan { frame, content })
+    }
+
+    /// Pack `frame` was built; `packed` has one element for each of its items.
+    pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) {
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else { return };
+        let first_time = in_flight.packed.is_empty();
+        let changed: Vec<Item> = packed
+            .iter()
+            .filter_map(|packed| match packed {
+                Packed::Changed(item) if first_time => Some(item.clone()),
+                Packed::Changed(_) | Packed::Sent { .. } | Packed::Lost(_) => None,
+            })
+            .collect();
+        in_flight.packed = packed;
+        changed.into_iter().for_each(|item| self.offer(item));
+    }
+
+    /// Block `frame` was built, and its content has this digest.
+    ///
+    /// # Errors
+    /// If it had another digest when it was built before: the file has changed, and what to send in its place.
+    pub fn hashed(&mut self, frame: u64, digest: Digest) -> Result<(), Content> {
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
+        let Content::Block { file, offset, .. } = &in_flight.content else { return Ok(()) };
+        let (number, index) = (file.number, offset / CHUNK_LEN as u64);
+        match in_flight.digest.replace(digest) {
+            Some(before) if before != digest => Err(self.give_up(frame, FailureCode::SourceChanged.into())),
+            Some(_) => Ok(()),
+            None => {
+                if let Some(sending) = self.sending.get_mut(&number) {
+                    sending.root.add(index, digest);
+                    sending.unhashed -= 1;
+                }
+                self.queue_seal(number);
+                Ok(())
+            }
+        }
+    }
+
+    /// The file of block or seal `frame` cannot be read, or has changed. Returns what to send in this frame's place.
+    pub fn give_up(&mut self, frame: u64, failure: Failure) -> Content {
+        let file = match self.in_flight.get(&frame).map(|in_flight| &in_flight.content) {
+            Some(Content::Block { file, .. } | Content::Seal { file, .. }) => file.clone(),
+            Some(Content::Pack(_)) | None => return Content::Pack(Arc::new([])),
+        };
+        let content = Content::Seal { file: file.clone(), result: Err(failure.clone()) };
+        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
+            in_flight.content = content.clone();
+        }
+        if let Some(sending) = self.sending.get_mut(&file.number) {
+            sending.failed.get_or_insert(failure);
+            sending.all_planned = true;
+            sending.seal_numbered = true;
+            let ordinal = sending.ordinal;
+            self.unsealed.remove(&ordinal);
+            self.release_folders();
+        }
+        content
+    }
+
+    /// Takes the receiver's acknowledgement.
+    ///
+    /// # Errors
+    /// If it speaks of what was never sent.
+    pub fn acked(&mut self, ack: &Ack) -> Result<Progress, SenderViolation> {
+        let mut progress = Progress::default();
+        for failed in &ack.failed {
+            self.note_failure(failed)?;
+        }
+        for range in &ack.done {
+            let end = range.first.checked_add(u64::from(range.count)).filter(|end| *end <= self.next_frame);
+            let end = end.ok_or(SenderViolation::UnknownFrame)?;
+            let frames: Vec<u64> = self.in_flight.range(range.first..end).map(|(frame, _)| *frame).collect();
+            for frame in frames {
+                self.settle(frame, &mut progress);
+            }
+        }
+        for frame in &ack.damaged {
+            if *frame >= self.next_frame {
+                return Err(SenderViolation::UnknownFrame);
+            }
+            self.send_again(*frame);
+        }
+        Ok(progress)
+    }
+
+    /// A lane died: what it carried goes to the others.
+    pub fn lane_lost(&mut self, lane: u16) {
+        let lost: Vec<u64> = self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
+        lost.into_iter().for_each(|frame| self.send_again(frame));
+    }
+
+    /// How many frames the job has, once, as soon as that is known.
+    pub fn end(&mut self) -> Option<End> {
+        let all_numbered = self.items_ended
+            && self.small.is_empty()
+            && self.large.is_empty()
+            && self.folders.is_empty()
+            && self.unsealed.is_empty();
+        if self.end_told || !all_numbered {
+            return None;
+        }
+        self.end_told = true;
+        Some(End { frames: self.next_frame })
+    }
+
+    /// True once the receiver has all there is.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.end_told && self.in_flight.is_empty()
+    }
+
+    /// True if [`next`](Self::next) may have a frame, or items are wanted to make one of.
+    #[must_use]
+    pub fn may_have_work(&self) -> bool {
+        let queued = self.wants_items()
+            || !self.small.is_empty()
+            || !self.seals.is_empty()
+            || !self.large.is_empty()
+            || self.sending.values().any(|sending| !sending.all_planned);
+        !self.again.is_empty() || (queued && self.window_open())
+    }
+
+    /// The receiver counts its window from the first frame that it misses, so the span counts, not the number.
+    fn window_open(&self) -> bool {
+        let oldest = self.in_flight.first_key_value().map_or(self.next_frame, |(frame, _)| *frame);
+        self.next_frame - oldest < self.window
+    }
+
+    fn offer_small(&mut self, item: Item) {
+        self.small_len += packed_len(&item);
+        self.small.push_back(item);
+    }
+
+    fn offer_large(&mut self, item: Item) {
+        self.unsealed.insert(self.large_offered);
+        self.large.push_back((self.large_offered, item));
+        self.large_offered += 1;
+        if self.sending.is_empty() {
+            self.begin_large(); // a stream is extended under the number of a file that has begun
+        }
+    }
+
+    fn begin_large(&mut self) {
+        if self.sending.len() < LARGE_FILES_MAX
+            && let Some((ordinal, item)) = self.large.pop_front()
+        {
+            let number = self.next_file;
+            self.next_file += 1;
+            self.sending.insert(number, Sending::new(ordinal, number, item, self.checksum));
+        }
+    }
+
+    fn release_folders(&mut self) {
+        let first_unsealed = self.unsealed.first().copied().unwrap_or(u64::MAX);
+        while self.folders.front().is_some_and(|(large_before, _)| *large_before <= first_unsealed) {
+            if let Some((_, item)) = self.folders.pop_front() {
+                self.offer_small(item);
+            }
+        }
+    }
+
+    fn next_again(&mut self, lane: u16) -> Option<Plan> {
+        while let Some(frame) = self.again.pop_front() {
+            if let Some(in_flight) = self.in_flight.get_mut(&frame) {
+                in_flight.lane = Some(lane);
+                return Some(Plan { frame, content: in_flight.content.clone() });
+            }
+        }
+        None
+    }
+
+    fn next_content(&mut self) -> Option<Content> {
+        let full = self.small_len >= PACK_LEN_MAX || self.small.len() >= PACK_ENTRIES_MAX;
+        if let Some(seal) = self.next_seal() {
+            return Some(seal);
+        }
+        if full {
+            return Some(self.next_pack());
+        }
+        if let Some(block) = self.next_block() {
+            return Some(block);
+        }
+        (!self.small.is_empty()).then(|| self.next_pack())
+    }
+
+    fn next_seal(&mut self) -> Option<Content> {
+        let number = self.seals.pop_front()?;
+        let sending = self.sending.get_mut(&number)?;
+        sending.seal_numbered = true;
+        let result = match &sending.failed {
+            Some(failure) => Err(failure.clone()),
+            None => {
+                let root = sending.root.root(sending.available);
+                root.map(|root| (sending.available, root)).ok_or_else(|| FailureCode::Io.into())
+            }
+        };
+        let content = Content::Seal { file: sending.file.clone(), result };
+        let ordinal = sending.ordinal;
+        self.unsealed.remove(&ordinal);
+        self.release_folders();
+        Some(content)
+    }
+
+    fn next_pack(&mut self) -> Content {
+        let mut items = Vec::new();
+        let mut len = 0;
+        while let Some(item) = self.small.front() {
+            len += packed_len(item);
+            if !items.is_empty() && (len > PACK_LEN_MAX || items.len() == PACK_ENTRIES_MAX) {
+                break;
+            }
+            self.small_len -= packed_len(item);
+            items.extend(self.small.pop_front());
+        }
+        Content::Pack(items.into())
+    }
+
+    fn next_block(&mut self) -> Option<Content> {
+        if let Some(content) = self.sending.values_mut().find_map(Sending::next_block) {
+            return Some(content);
+        }
+        self.begin_large();
+        self.sending.values_mut().next_back().and_then(Sending::next_block)
+    }
+
+    /// A file whose chunks are all hashed, or that failed, gets its seal.
+    fn queue_seal(&mut self, number: u32) {
+        let Some(sending) = self.sending.get(&number) else { return };
+        let ready = sending.failed.is_some() || (sending.all_planned && sending.unhashed == 0);
+        if ready && !sending.seal_numbered && !self.seals.contains(&number) {
+            self.seals.push_back(number);
+        }
+    }
+
+    fn note_failure(&mut self, failed: &ItemFailure) -> Result<(), SenderViolation> {
+        if failed.frame >= self.next_frame {
+            return Err(SenderViolation::UnknownFrame);
+        }
+        let Some(in_flight) = self.in_flight.get_mut(&failed.frame) else { return Ok(()) };
+        let entries = match &in_flight.content {
+            Content::Pack(items) => items.len(),
+            Content::Block { .. } | Content::Seal { .. } => 1,
+        };
+        if failed.entry as usize >= entries || in_flight.failures.len() >= entries {
+            return Err(SenderViolation::UnknownEntry);
+        }
+        in_flight.failures.push(failed.clone());
+        Ok(())
+    }
+
+    fn settle(&mut self, frame: u64, progress: &mut Progress) {
+        let Some(in_flight) = self.in_flight.remove(&frame) else { return };
+        match in_flight.content {
+            Content::Pack(items) => settle_pack(&items, in_flight.packed, in_flight.failures, progress),
+            Content::Block { file, offset, len, .. } => {
+                progress.held.push((file.clone(), offset, len as u64));
+                let failure = in_flight.failures.into_iter().next();
+                if let (Some(sending), Some(failed)) = (self.sending.get_mut(&file.number), failure) {
+                    sending.failed.get_or_insert(failed.failure);
+                    sending.all_planned = true;
+                    self.queue_seal(file.number);
+                }
+            }
+            Content::Seal { file, result } => {
+                let Some(sending) = self.sending.remove(&file.number) else { return };
+                let failure = in_flight.failures.into_iter().next().map(|failed| failed.failure);
+                let failure = sending.failed.or(failure).or(result.clone().err());
+                progress.settled.push(Settled {
+                    path: file.announcement.path.clone(),
+                    folder: false,
+                    bytes: result.as_ref().map_or(0, |(size, _)| *size),
+                    digest: result.ok().map(|(_, root)| root),
+                    result: failure.map_or(Ok(()), Err),
+                    file: Some(file.number),
+                });
+            }
+        }
+    }
+
+    fn send_again(&mut self, frame: u64) {
+        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
+            in_flight.lane = None;
+            in_flight.failures.clear();
+            self.again.push_back(frame);
+        }
+    }
+}
+
+impl Sending {
+    fn new(ordinal: u64, number: u32, item: Item, checksum: Checksum) -> Self {
+        let (size, modified, mode) = match item.what {
+            What::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
+            What::Stream { mode } => (None, None, mode),
+            What::Lost(_) => (Some(0), None, 0), // never offered as a large file
+        };
+        Self {
+            ordinal,
+            file: Arc::new(LargeFile { number, announcement: Announcement { path: item.path, size, modified, mode } }),
+            available: size.unwrap_or(0),
+            ended: size.is_some(),
+            next_offset: 0,
+            all_planned: false,
+            unhashed: 0,
+            root: RootBuilder::new(checksum),
+            failed: None,
+            seal_numbered: false,
+        }
+    }
+
+    /// The next chunk that can be read. A stream's chunk only once it is known whether the stream ends with it.
+    fn next_block(&mut self) -> Option<Content> {
+        let left = self.available - self.next_offset;
+        let chunk = CHUNK_LEN as u64;
+        if self.all_planned || !(self.ended || left > chunk) {
+            return None;
+        }
+        let (offset, len) = (self.next_offset, left.min(chunk));
+        self.next_offset += len;
+        self.unhashed += 1;
+        let last = self.ended && self.next_offset == self.available;
+        self.all_planned = last;
+        let len = usize::try_from(len).unwrap_or(CHUNK_LEN);
+        Some(Content::Block { file: self.file.clone(), offset, len, last })
+    }
+}
+
+/// Bytes that an item takes in a pack.
+#[must_use]
+pub fn packed_len(item: &Item) -> usize {
+    let content = match &item.what {
+        What::Present(metadata) if metadata.kind != Kind::Folder => usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX),
+        What::Lost(failure) => 2 + failure.message.len(),
+        What::Present(_) | What::Stream { .. } => 0,
+    };
+    ENTRY_HEAD_LEN + item.path.as_bytes().len() + content
+}
+
+fn settle_pack(items: &[Item], packed: Vec<Packed>, failures: Vec<ItemFailure>, progress: &mut Progress) {
+    let mut failures: BTreeMap<u32, Failure> =
+        failures.into_iter().map(|failed| (failed.entry, failed.failure)).collect();
+    let mut entry = 0;
+    for (item, packed) in items.iter().zip(packed) {
+        let (bytes, digest, lost) = match packed {
+            Packed::Changed(_) => continue, // it is another item by now
+            Packed::Sent { bytes, digest } => (bytes, digest, None),
+            Packed::Lost(failure) => (0, None, Some(failure)),
+        };
+        let failure = lost.or(failures.remove(&entry));
+        entry += 1;
+        let folder = matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder);
+        let result = failure.map_or(Ok(()), Err);
+        progress.settled.push(Settled { path: item.path.clone(), folder, bytes, digest, result, file: None });
+    }
+}

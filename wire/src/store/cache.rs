@@ -1,0 +1,68 @@
+//! Held handles of the folders that a transfer works in, so that files of one folder do not look it up again and again.
+
+use super::Folder;
+use crate::path::RemotePath;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Handles of folders below one base, by path.
+pub struct FolderCache {
+    base: Arc<dyn Folder>,
+    held: Mutex<HashMap<Box<[u8]>, Arc<dyn Folder>>>,
+}
+
+impl FolderCache {
+    /// A cache of folders below `base`.
+    #[must_use]
+    pub fn new(base: Arc<dyn Folder>) -> Self {
+        Self { base, held: Mutex::default() }
+    }
+
+    /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn get(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
+        if path.is_empty() {
+            return Ok(self.base.clone());
+        }
+        if let Some(folder) = self.lock().get(path) {
+            return Ok(folder.clone());
+        }
+        let folder = self.open(path, make)?;
+        self.put(path, folder.clone());
+        Ok(folder)
+    }
+
+    /// Remembers `folder`, which was opened elsewhere, as the one at `path`.
+    pub fn put(&self, path: &[u8], folder: Arc<dyn Folder>) {
+        let mut held = self.lock();
+        if held.len() >= HELD_MAX {
+            held.clear();
+        }
+        held.insert(path.into(), folder);
+    }
+
+    fn open(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
+        let path = RemotePath::from_wire(path).map_err(|error| io::Error::from(crate::Failure::from(error)))?;
+        let Some((parent, name)) = path.parent_and_name() else { return Ok(self.base.clone()) };
+        let parent = self.get(parent, make)?;
+        match parent.folder(name) {
+            Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
+                match parent.make_folder(name) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    Ok(()) | Err(_) => parent.folder(name), // another lane may have made it
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Box<[u8]>, Arc<dyn Folder>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Handles that a cache holds open: enough for the folders that all lanes work in, few beside a limit of 1,024 files.
+const HELD_MAX: usize = 64;

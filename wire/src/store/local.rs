@@ -1,0 +1,318 @@
+//! Storage on the local filesystem. Paths of several names are resolved by cap-std, which cannot leave the root;
+//! single names by `*at` calls that follow no link, on held handles.
+
+use super::{Folder, Identity, Names, SourceFile, StagedName, Storage, TargetFile, is_staged};
+use crate::failure::{Failure, FailureCode};
+use crate::message::SpaceReport;
+use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
+use crate::path::{NameRef, RemotePath};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use std::ffi::OsStr;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// Permissions of a file that is made from a stream, before the umask.
+pub const STREAM_MODE: u32 = 0o666;
+
+/// The local filesystem below a root.
+pub struct LocalStorage {
+    root: Dir,
+}
+
+impl LocalStorage {
+    /// Storage below the folder `root`, found with all the rights of this process.
+    ///
+    /// # Errors
+    /// If it is no folder or cannot be opened.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: Dir::open_ambient_dir(root, ambient_authority())? })
+    }
+}
+
+impl Storage for LocalStorage {
+    fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
+        if path.is_root() {
+            return Ok(Arc::new(LocalFolder { fd: self.root.try_clone()?.into() }));
+        }
+        Ok(Arc::new(LocalFolder { fd: self.root.open_dir(os_path(path)).map_err(resolving)?.into() }))
+    }
+
+    fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        use cap_std::fs::OpenOptionsExt;
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let file = self.root.open_with(os_path(path), &options).map_err(resolving)?;
+        regular(OwnedFd::from(file.into_std()))
+    }
+
+    fn metadata(&self, path: &RemotePath) -> io::Result<Metadata> {
+        if path.is_root() {
+            return Ok(metadata_of(&sys::fstat(&self.root)?));
+        }
+        let (parent, name) = path.split_last().ok_or(io::ErrorKind::NotFound)?;
+        let found = self.folder(&parent)?.metadata((&name).into())?;
+        if found.kind != Kind::Symlink {
+            return Ok(found);
+        }
+        match self.folder(path) {
+            Ok(folder) => folder.own_metadata(),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(self.open_file(path)?.identity()?.metadata),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A held folder of the local filesystem.
+pub struct LocalFolder {
+    fd: OwnedFd,
+}
+
+impl LocalFolder {
+    /// Holds the folder `path`, found with all the rights of this process.
+    ///
+    /// # Errors
+    /// If it is no folder or cannot be opened.
+    pub fn open_ambient(path: &Path) -> io::Result<Self> {
+        Ok(Self { fd: Dir::open_ambient_dir(path, ambient_authority())?.into() })
+    }
+
+    fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {
+        Ok(sys::openat(&self.fd, name.as_bytes(), flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+    }
+}
+
+impl Folder for LocalFolder {
+    fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
+        match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(fd) => Ok(Arc::new(Self { fd })),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => match self.metadata(name)?.kind {
+                Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
+                Kind::File | Kind::Folder | Kind::Special => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    fn names(&self) -> io::Result<Names> {
+        let own = sys::openat(&self.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut buffer = Vec::with_capacity(READ_DIR_LEN);
+        let mut entries = sys::RawDir::new(own, buffer.spare_capacity_mut());
+        let mut names = Names::default();
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            if let Ok(name) = NameRef::new(entry.file_name().to_bytes())
+                && !is_staged(name)
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
+        Ok(metadata_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn own_metadata(&self) -> io::Result<Metadata> {
+        Ok(metadata_of(&sys::fstat(&self.fd)?))
+    }
+
+    fn read_link(&self, name: NameRef<'_>) -> io::Result<Vec<u8>> {
+        Ok(sys::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes())
+    }
+
+    fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>> {
+        regular(self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)
+    }
+
+    fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let created = mode & 0o777;
+        let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
+        Ok(Box::new(LocalTarget { fd, mode: created & !umask() }))
+    }
+
+    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
+        rename(&self.fd, staged.as_bytes(), &self.fd, name.as_bytes(), replace)
+    }
+
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, staged.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
+        sys::symlinkat(target, &self.fd, staged.as_bytes())?;
+        match modified {
+            Some(time) => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                Ok(sys::utimensat(&self.fd, staged.as_bytes(), &times(Some(time)), flags)?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+        Ok(sys::mkdirat(&self.fd, name.as_bytes(), Mode::from_raw_mode(0o777))?)
+    }
+
+    fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, name.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, name.as_bytes(), AtFlags::REMOVEDIR)?)
+    }
+
+    fn rename(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>, replace: bool) -> io::Result<()> {
+        let to = to.as_any().downcast_ref::<Self>().ok_or(io::ErrorKind::CrossesDevices)?;
+        rename(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), replace)
+    }
+
+    fn set_metadata(&self, name: NameRef<'_>, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
+        if let Some(mode) = mode {
+            // Through a handle, since a link may take the name's place between a look and a chmod.
+            let fd = self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
+            sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS))?;
+        }
+        match modified {
+            Some(_) => Ok(sys::utimensat(&self.fd, name.as_bytes(), &times(modified), AtFlags::SYMLINK_NOFOLLOW)?),
+            None => Ok(()),
+        }
+    }
+
+    fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
+        if let Some(mode) = mode {
+            sys::fchmod(&self.fd, Mode::from_raw_mode(mode & MODE_BITS))?;
+        }
+        match modified {
+            Some(_) => Ok(sys::futimens(&self.fd, &times(modified))?),
+            None => Ok(()),
+        }
+    }
+
+    fn space(&self) -> io::Result<SpaceReport> {
+        let space = sys::fstatvfs(&self.fd)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        Ok(SpaceReport {
+            total: bytes(space.f_blocks),
+            free: bytes(space.f_bfree),
+            available: bytes(space.f_bavail),
+        })
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+struct LocalSource {
+    fd: OwnedFd,
+}
+
+impl SourceFile for LocalSource {
+    fn identity(&self) -> io::Result<Identity> {
+        let stat = sys::fstat(&self.fd)?;
+        let changed = timestamp(stat.st_ctime, stat.st_ctime_nsec);
+        Ok(Identity { metadata: metadata_of(&stat), changed, inode: stat.st_ino })
+    }
+
+    fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::preadv(&self.fd, pieces, offset)?)
+    }
+}
+
+struct LocalTarget {
+    fd: OwnedFd,
+    /// Permissions that the file was made with.
+    mode: u32,
+}
+
+impl TargetFile for LocalTarget {
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::pwritev(&self.fd, pieces, offset)?)
+    }
+
+    fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
+        if mode & MODE_BITS != self.mode {
+            sys::fchmod(&self.fd, Mode::from_raw_mode(mode & MODE_BITS))?;
+        }
+        match modified {
+            Some(_) => Ok(sys::futimens(&self.fd, &times(modified))?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Accepts an open file if it is a regular one. It was opened without waiting, so that a pipe cannot hold us up.
+fn regular(fd: OwnedFd) -> io::Result<Box<dyn SourceFile>> {
+    match metadata_of(&sys::fstat(&fd)?).kind {
+        Kind::File => Ok(Box::new(LocalSource { fd })),
+        Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
+        Kind::Symlink | Kind::Special => Err(Failure::from(FailureCode::SpecialFile).into()),
+    }
+}
+
+fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, to_name: &[u8], replace: bool) -> io::Result<()> {
+    match replace {
+        true => Ok(sys::renameat(from, name, to, to_name)?),
+        false => Ok(sys::renameat_with(from, name, to, to_name, RenameFlags::NOREPLACE)?),
+    }
+}
+
+fn os_path(path: &RemotePath) -> &Path {
+    Path::new(OsStr::from_bytes(path.as_bytes()))
+}
+
+/// cap-std says `PermissionDenied` without a number of the system where a path would leave the root.
+fn resolving(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Failure::from(FailureCode::OutsideRoot).into(),
+        _ => error,
+    }
+}
+
+fn metadata_of(stat: &Stat) -> Metadata {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        FileType::Symlink => Kind::Symlink,
+        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
+            Kind::Special
+        }
+    };
+    let size = match kind {
+        Kind::File | Kind::Symlink => stat.st_size.cast_unsigned(),
+        Kind::Folder | Kind::Special => 0,
+    };
+    Metadata { kind, size, modified: timestamp(stat.st_mtime, stat.st_mtime_nsec), mode: stat.st_mode & MODE_BITS }
+}
+
+fn timestamp(seconds: i64, nanos: u64) -> Timestamp {
+    Timestamp { seconds, nanos: u32::try_from(nanos).unwrap_or(0) }
+}
+
+fn times(modified: Option<Timestamp>) -> sys::Timestamps {
+    let omit = sys::Timespec { tv_sec: 0, tv_nsec: sys::UTIME_OMIT };
+    let modified = modified.map_or(omit, |time| sys::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanos) });
+    sys::Timestamps { last_access: omit, last_modification: modified }
+}
+
+/// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; a wrong guess
+/// costs one `fchmod` a file and nothing else.
+fn umask() -> u32 {
+    static UMASK: OnceLock<u32> = OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
+    })
+}
+
+/// Room for a few hundred directory entries a system call.
+const READ_DIR_LEN: usize = 32 * 1024;

@@ -1,0 +1,153 @@
+//! The storage seam: what transfers, listings and commands need of a filesystem. Everything goes through held folder
+//! handles and single names; only [`Storage`] resolves a path of several.
+
+mod cache;
+mod local;
+mod names;
+mod staging;
+pub mod walk;
+
+pub use cache::FolderCache;
+pub use local::{LocalFolder, LocalStorage, STREAM_MODE};
+pub use names::Names;
+pub use staging::{StagedName, is_staged};
+
+use crate::message::SpaceReport;
+use crate::metadata::{Metadata, Timestamp};
+use crate::path::{NameRef, RemotePath};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::Arc;
+
+/// A tree of files below a root. Paths are resolved so that they never leave it; links within it are followed.
+pub trait Storage: Send + Sync {
+    /// Holds the folder at `path`.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>>;
+
+    /// Opens the regular file at `path` for reading.
+    ///
+    /// # Errors
+    /// As the filesystem has it; `SpecialFile` and `IsAFolder` for what is no regular file.
+    fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>>;
+
+    /// Metadata of what `path` leads to.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    fn metadata(&self, path: &RemotePath) -> io::Result<Metadata>;
+}
+
+/// A held folder. No operation follows a link; all errors are the filesystem's.
+#[allow(clippy::missing_errors_doc)] // said above once for all
+pub trait Folder: Send + Sync {
+    /// Holds the folder `name`.
+    fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>>;
+    /// Sorted names of all that is in the folder, but for staged files.
+    fn names(&self) -> io::Result<Names>;
+    /// Metadata of `name`.
+    fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata>;
+    /// Metadata of the folder itself.
+    fn own_metadata(&self) -> io::Result<Metadata>;
+    /// Where the link `name` leads.
+    fn read_link(&self, name: NameRef<'_>) -> io::Result<Vec<u8>>;
+    /// Opens the regular file `name` for reading.
+    fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>>;
+    /// Makes the staged file `staged`, which must not exist, with at most the permissions `mode`.
+    fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>>;
+    /// Gives the staged file or link its final name, in one step. With `replace`, a file of that name is replaced.
+    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()>;
+    /// Removes a staged file.
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()>;
+    /// Makes a staged link.
+    fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()>;
+    /// Makes the folder `name`.
+    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()>;
+    /// Removes the file or link `name`.
+    fn remove_file(&self, name: NameRef<'_>) -> io::Result<()>;
+    /// Removes the empty folder `name`.
+    fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()>;
+    /// Renames `name` to `to_name` in `to`, which must be a folder of the same storage.
+    fn rename(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>, replace: bool) -> io::Result<()>;
+    /// Changes metadata of `name`; what is not given stays.
+    fn set_metadata(&self, name: NameRef<'_>, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
+    /// Changes metadata of the folder itself.
+    fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
+    /// Space of the filesystem that the folder is on.
+    fn space(&self) -> io::Result<SpaceReport>;
+    /// The folder as its implementation, for operations between two folders.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// What tells a file from what it was before: any write changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Size, times and mode.
+    pub metadata: Metadata,
+    /// When the filesystem last noted any change (ctime); it cannot be set back.
+    pub changed: Timestamp,
+    /// The file's number on its device.
+    pub inode: u64,
+}
+
+/// An open file to read from, at any place.
+#[allow(clippy::missing_errors_doc)]
+pub trait SourceFile: Send + Sync {
+    /// What the file is now.
+    fn identity(&self) -> io::Result<Identity>;
+    /// Reads from `offset` into `pieces`; returns the bytes read, 0 at the end.
+    fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize>;
+}
+
+/// An open staged file to write to, at any place.
+#[allow(clippy::missing_errors_doc)]
+pub trait TargetFile: Send + Sync {
+    /// Writes `pieces` from `offset` on; returns the bytes written.
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+    /// Sets permission bits and modification time.
+    fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
+}
+
+/// Reads exactly `len` bytes into pieces; fewer only at the file's end.
+///
+/// # Errors
+/// As the filesystem has it.
+pub fn read_fully(file: &dyn SourceFile, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+    let mut pieces = pieces;
+    let mut read = 0;
+    while !pieces.is_empty() {
+        match file.read_at(pieces, offset + read as u64) {
+            Ok(0) => break,
+            Ok(count) => {
+                read += count;
+                IoSliceMut::advance_slices(&mut pieces, count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// Writes all of `pieces` from `offset` on.
+///
+/// # Errors
+/// As the filesystem has it.
+pub fn write_fully(file: &dyn TargetFile, pieces: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+    let mut pieces = pieces;
+    let mut written = 0;
+    IoSlice::advance_slices(&mut pieces, 0);
+    while !pieces.is_empty() {
+        match file.write_at(pieces, offset + written) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                written += count as u64;
+                IoSlice::advance_slices(&mut pieces, count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

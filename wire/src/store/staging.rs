@@ -1,0 +1,64 @@
+//! Names of staged files: in the target folder, hidden, and reserved, so that no half file is ever listed or sent.
+
+use crate::path::NameRef;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The name of a staged file: `.ftpx-` and 16 hexadecimal digits and `.part`.
+#[derive(Debug, Clone)]
+pub struct StagedName([u8; LEN]);
+
+impl StagedName {
+    /// A name that no other file of this machine has.
+    #[must_use]
+    pub fn new() -> Self {
+        static BEGIN: OnceLock<u64> = OnceLock::new();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let begin = *BEGIN.get_or_init(|| getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()) << 32));
+        let number = begin.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut bytes = *b".ftpx-0000000000000000.part";
+        for (index, byte) in bytes[PREFIX.len()..PREFIX.len() + DIGITS].iter_mut().enumerate() {
+            *byte = b"0123456789abcdef"[(number >> (60 - 4 * index) & 15) as usize];
+        }
+        Self(bytes)
+    }
+
+    /// The name's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Default for StagedName {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// True if `name` is reserved for staged files.
+#[must_use]
+pub fn is_staged(name: NameRef<'_>) -> bool {
+    let digits = name.as_bytes().strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+const PREFIX: &[u8] = b".ftpx-";
+const SUFFIX: &[u8] = b".part";
+const DIGITS: usize = 16;
+const LEN: usize = PREFIX.len() + DIGITS + SUFFIX.len();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staged_names_are_unique_and_known_again() {
+        let (a, b) = (StagedName::new(), StagedName::new());
+        assert_ne!(a.as_bytes(), b.as_bytes());
+        assert!(is_staged(NameRef::new(a.as_bytes()).unwrap()));
+        for other in [&b".ftpx-1.part"[..], b".ftpx-0000000000000000.part2", b".ftpx-000000000000000g.part", b"x"] {
+            assert!(!is_staged(NameRef::new(other).unwrap()));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Walking a tree in sorted depth-first order, one folder's names in memory for each level.
+
+use super::{Folder, Names};
+use crate::failure::Failure;
+use crate::metadata::{Kind, Metadata};
+use crate::path::RemotePath;
+use std::sync::Arc;
+
+/// What a walk meets.
+pub enum Visit {
+    /// A folder; what is in it comes next, then its `Leave`.
+    Enter(RemotePath, Metadata, Arc<dyn Folder>),
+    /// A file, link or special file, in the folder that was entered last.
+    Item(RemotePath, Metadata),
+    /// All that is in the folder has been visited.
+    Leave(RemotePath, Metadata),
+    /// Something that could not be looked at.
+    Lost(RemotePath, Failure),
+}
+
+/// A walk under way.
+pub struct Walk {
+    levels: Vec<Level>,
+}
+
+struct Level {
+    path: RemotePath,
+    metadata: Metadata,
+    folder: Arc<dyn Folder>,
+    names: Names,
+    next: usize,
+}
+
+impl Walk {
+    /// A walk through all that is in `folder`, which itself is not visited. Visited paths are below `path`.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn new(folder: Arc<dyn Folder>, path: RemotePath) -> std::io::Result<Self> {
+        let metadata = folder.own_metadata()?;
+        let names = folder.names()?;
+        Ok(Self { levels: vec![Level { path, metadata, folder, names, next: 0 }] })
+    }
+
+    /// The folder whose items are being visited.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Arc<dyn Folder>> {
+        self.levels.last().map(|level| &level.folder)
+    }
+
+    /// The next visit.
+    pub fn step(&mut self) -> Option<Visit> {
+        let inner = self.levels.len() > 1;
+        let level = self.levels.last_mut()?;
+        let Some(name) = level.names.get(level.next) else {
+            let Level { path, metadata, .. } = self.levels.pop()?;
+            return inner.then_some(Visit::Leave(path, metadata));
+        };
+        level.next += 1;
+        let path = match level.path.join(name) {
+            Ok(path) => path,
+            Err(error) => return Some(Visit::Lost(level.path.clone(), error.into())),
+        };
+        match level.folder.metadata(name) {
+            Ok(metadata) if metadata.kind == Kind::Folder => {
+                let opened = level.folder.folder(name).and_then(|folder| Ok((folder.names()?, folder)));
+                Some(self.enter(path, metadata, opened))
+            }
+            Ok(metadata) => Some(Visit::Item(path, metadata)),
+            Err(error) => Some(Visit::Lost(path, error.into())),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        path: RemotePath,
+        metadata: Metadata,
+        opened: std::io::Result<(Names, Arc<dyn Folder>)>,
+    ) -> Visit {
+        match opened {
+            Ok((names, folder)) => {
+                self.levels.push(Level { path: path.clone(), metadata, folder: folder.clone(), names, next: 0 });
+                Visit::Enter(path, metadata, folder)
+            }
+            Err(error) => Visit::Lost(path, error.into()),
+        }
+    }
+}

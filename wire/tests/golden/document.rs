@@ -1,0 +1,109 @@
+//! `PROTOCOL.md` says what the code does: its examples, and its tables of kinds, commands, codes and limits.
+
+use crate::{goldens, store};
+use wire::FailureCode;
+use wire::command::SPECS;
+use wire::limits::*;
+use wire::message::Message;
+
+#[test]
+fn its_examples_are_the_golden_bytes() {
+    let document = document();
+    let blocks = store::blocks(&document);
+    for (name, block) in &blocks {
+        assert_eq!(*block, store::shown(name), "the document's block {name}");
+    }
+    let shown = |prefix: &str| blocks.iter().filter(|(name, _)| name.starts_with(prefix)).count();
+    for kind in Message::KINDS {
+        assert!(shown(&format!("message-{kind:02}-")) > 0, "the document shows no message of kind {kind}");
+    }
+    for golden in goldens().iter().filter(|golden| !golden.name.starts_with("message-")) {
+        assert_eq!(shown(&golden.name).min(1), 1, "the document does not show {}", golden.name);
+    }
+}
+
+#[test]
+fn it_names_every_kind_command_and_code() {
+    for kind in Message::KINDS {
+        has_row(&format!("| {kind} | `{}` |", Message::kind_name(*kind).unwrap()));
+    }
+    for spec in SPECS {
+        let kind = Message::kind_name(spec.kind).unwrap();
+        has_row(&format!("| {} | `{kind}` | {:?} | {:?} |", spec.name, spec.needs, spec.flow));
+    }
+    for code in FailureCode::ALL {
+        has_row(&format!("| {} | `{code:?}` | {} |", u16::from(*code), code.meaning()));
+    }
+}
+
+#[test]
+fn it_names_every_limit() {
+    let limits = limits();
+    let defined = include_str!("../../src/limits.rs").matches("\npub const ").count();
+    assert_eq!(limits.len(), defined, "limits.rs has other limits than this test knows");
+    for (name, value) in limits {
+        has_row(&format!("| `{name}` | {value} |"));
+    }
+}
+
+/// The document, after it was rewritten if that was asked for.
+fn document() -> String {
+    goldens();
+    store::document()
+}
+
+fn has_row(row: &str) {
+    assert!(
+        store::document().lines().any(|line| line.starts_with(row)),
+        "PROTOCOL.md has no row that begins {row:?}"
+    );
+}
+
+macro_rules! named {
+    ($($name:ident $(.$seconds:ident())?),+ $(,)?) => {
+        vec![$((stringify!($name), grouped(u64::try_from($name$(.$seconds())?).unwrap()))),+]
+    };
+}
+
+/// Names and values; times in seconds.
+fn limits() -> Vec<(&'static str, String)> {
+    named![
+        CHUNK_LEN,
+        NAME_LEN_MAX,
+        PATH_LEN_MAX,
+        PATH_DEPTH_MAX,
+        CONTROL_BODY_BEFORE_LOGIN_MAX,
+        CONTROL_BODY_MAX,
+        LISTING_PAGE_LEN,
+        LISTING_PAGE_ENTRIES_MAX,
+        FAILURE_MESSAGE_LEN_MAX,
+        USER_LEN_MAX,
+        SECRET_LEN_MAX,
+        AGENT_LEN_MAX,
+        PACKED_FILE_LEN_MAX,
+        PACK_LEN_MAX,
+        PACK_ENTRIES_MAX,
+        WINDOW_FRAMES_MAX,
+        LARGE_FILES_MAX,
+        ITEMS_AHEAD_MAX,
+        ATTEMPTS_MAX,
+        ACK_ITEMS_MAX,
+        JOBS_MAX,
+        REQUESTS_MAX,
+        LANES_MAX,
+        LOGIN_TIMEOUT.as_secs(),
+        BYTES_BEFORE_LOGIN_MAX,
+        LANE_PATIENCE.as_secs(),
+        KEEPALIVE_INTERVAL.as_secs(),
+        PEER_SILENCE_MAX.as_secs(),
+        LANE_RECORDS_MAX,
+    ]
+}
+
+/// A number with commas between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
+    groups.join(",")
+}

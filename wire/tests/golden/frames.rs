@@ -1,0 +1,290 @@
+//! Lane frames put together from the crate's heads and announcements, taken apart again, and an example of each kind.
+
+use crate::parts::{Parts, parts};
+use wire::checksum::{Checksum, ChunkPlace, Digest};
+use wire::frame::*;
+use wire::limits::CHUNK_LEN;
+use wire::metadata::Timestamp;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// A whole frame of a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneFrame {
+    pub(crate) head: FrameHead,
+    /// Of a block or seal.
+    pub(crate) announcement: Option<Announcement>,
+    pub(crate) payload: Payload,
+}
+
+/// What a frame carries behind its describing part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Chunk(Vec<u8>),
+    Entries(Vec<PackEntry>),
+    Nothing,
+    Loss(Failure),
+}
+
+/// A whole entry of a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PackEntry {
+    pub(crate) head: EntryHead,
+    pub(crate) path: RemotePath,
+    pub(crate) content: Vec<u8>,
+}
+
+impl LaneFrame {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.head.encode().to_vec();
+        if let Some(announcement) = &self.announcement {
+            announcement.encode(&mut bytes);
+        }
+        match &self.payload {
+            Payload::Chunk(chunk) => bytes.extend_from_slice(chunk),
+            Payload::Entries(entries) => bytes.extend(entries.iter().flat_map(PackEntry::encode)),
+            Payload::Nothing => {}
+            Payload::Loss(failure) => bytes.extend(encode_loss(failure)),
+        }
+        bytes
+    }
+
+    /// Takes a frame that is all of `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or("no whole head")?;
+        let head = FrameHead::decode(head).map_err(|error| error.to_string())?;
+        let (extra, payload) =
+            rest.split_at_checked(head.extra_len.into()).ok_or("no whole describing part")?;
+        if payload.len() != head.payload_len as usize {
+            return Err("another payload than was announced".into());
+        }
+        let announcement = match head.kind {
+            FrameKind::Pack { .. } => None,
+            FrameKind::Block { .. } | FrameKind::Seal { .. } => {
+                Some(Announcement::decode(extra).map_err(|error| error.to_string())?)
+            }
+        };
+        let payload = match head.kind {
+            FrameKind::Block { .. } => Payload::Chunk(payload.to_vec()),
+            FrameKind::Pack { entries } => Payload::Entries(decode_entries(entries, payload)?),
+            FrameKind::Seal { abandoned: false, .. } => Payload::Nothing,
+            FrameKind::Seal { abandoned: true, .. } => {
+                Payload::Loss(decode_loss(payload).map_err(|error| error.to_string())?)
+            }
+        };
+        Ok(Self { head, announcement, payload })
+    }
+}
+
+impl PackEntry {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        [&self.head.encode()[..], self.path.as_bytes(), &self.content].concat()
+    }
+
+    /// Takes the entry at the front of `bytes`, and leaves the rest.
+    pub(crate) fn decode(bytes: &mut &[u8]) -> Result<Self, String> {
+        let (head, rest) = bytes.split_first_chunk::<ENTRY_HEAD_LEN>().ok_or("no whole entry head")?;
+        let head = EntryHead::decode(head).map_err(|error| error.to_string())?;
+        let (path, rest) = rest.split_at_checked(head.path_len.into()).ok_or("no whole path")?;
+        let path = RemotePath::from_wire(path).map_err(|error| error.to_string())?;
+        let (content, rest) = rest.split_at_checked(head.content_len as usize).ok_or("no whole content")?;
+        if head.kind == EntryKind::Lost {
+            decode_loss(content).map_err(|error| error.to_string())?;
+        }
+        *bytes = rest;
+        Ok(Self { head, path, content: content.to_vec() })
+    }
+}
+
+fn decode_entries(count: u32, mut payload: &[u8]) -> Result<Vec<PackEntry>, String> {
+    let entries = (0..count).map(|_| PackEntry::decode(&mut payload)).collect::<Result<_, _>>()?;
+    if payload.is_empty() { Ok(entries) } else { Err("more payload than entries".into()) }
+}
+
+/// A frame, and its bytes by hand.
+pub(crate) struct FrameExample {
+    /// `frame-NAME`, also the name of its file.
+    pub(crate) name: &'static str,
+    pub(crate) comment: &'static str,
+    pub(crate) frame: LaneFrame,
+    pub(crate) parts: Parts,
+}
+
+/// A pack entry, and its bytes by hand.
+pub(crate) struct EntryExample {
+    /// `entry-NAME`, also the name of its file.
+    pub(crate) name: &'static str,
+    pub(crate) comment: &'static str,
+    pub(crate) entry: PackEntry,
+    pub(crate) parts: Parts,
+}
+
+/// All frames.
+pub(crate) fn examples() -> Vec<FrameExample> {
+    vec![block(), stream_block(), empty_block(), pack(), seal(), abandoned()]
+}
+
+/// All pack entries.
+pub(crate) fn entries() -> Vec<EntryExample> {
+    vec![
+        entry("entry-file", "a small file", EntryKind::File, "album/hello", b"hello\n"),
+        entry("entry-symlink", "a symbolic link", EntryKind::Symlink, "album/link", b"hello"),
+        entry("entry-folder", "the folder, after what is in it", EntryKind::Folder, "album", b""),
+        entry(
+            "entry-lost",
+            "a file that could not be read",
+            EntryKind::Lost,
+            "secret",
+            b"\x08\0not readable",
+        ),
+    ]
+}
+
+fn block() -> FrameExample {
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 1 }, [&b"\0"[..]]);
+    let kind = FrameKind::Block { file: 7, offset: CHUNK_LEN as u64, last: true, digest };
+    FrameExample {
+        name: "frame-block",
+        comment: "the last chunk, one zero byte, of the file of the vector `vector-blake3`",
+        frame: frame(9, kind, Some(zeros()), Payload::Chunk(vec![0])),
+        parts: parts! {
+            u8(1, "kind: block") u8(1, "flags: last") u16(33, "length of the announcement")
+            u32(1, "length of the payload") u32(4, "job") u32(7, "file") u64(9, "frame") u64(524_288, "offset")
+            raw(&digest.0, "digest of the chunk") then(zeros_parts()) raw(b"\0", "payload")
+        },
+    }
+}
+
+fn stream_block() -> FrameExample {
+    let digest = Checksum::Sha256.of_chunk(ChunkPlace::Only, [&b"hello\n"[..]]);
+    let kind = FrameKind::Block { file: 8, offset: 0, last: true, digest };
+    FrameExample {
+        name: "frame-block-stream",
+        comment: "the only chunk of a stream; its path is the job's own",
+        frame: frame(10, kind, Some(stream()), Payload::Chunk(b"hello\n".to_vec())),
+        parts: parts! {
+            u8(1, "kind: block") u8(1, "flags: last") u16(24, "length of the announcement")
+            u32(6, "length of the payload") u32(4, "job") u32(8, "file") u64(10, "frame") u64(0, "offset")
+            raw(&digest.0, "digest of the chunk") then(stream_parts()) raw(b"hello\n", "payload")
+        },
+    }
+}
+
+fn empty_block() -> FrameExample {
+    let digest = Checksum::Sha256.of_chunk(ChunkPlace::Only, [&b""[..]]);
+    let kind = FrameKind::Block { file: 9, offset: 0, last: true, digest };
+    FrameExample {
+        name: "frame-block-empty",
+        comment: "the only chunk of a stream that held nothing",
+        frame: frame(11, kind, Some(stream()), Payload::Chunk(vec![])),
+        parts: parts! {
+            u8(1, "kind: block") u8(1, "flags: last") u16(24, "length of the announcement")
+            u32(0, "length of the payload") u32(4, "job") u32(9, "file") u64(11, "frame") u64(0, "offset")
+            raw(&digest.0, "digest of the chunk: SHA-256 of nothing") then(stream_parts())
+        },
+    }
+}
+
+fn pack() -> FrameExample {
+    let kind = FrameKind::Pack { entries: 4 };
+    let whole: Vec<PackEntry> = entries().into_iter().map(|example| example.entry).collect();
+    let payload = entries().into_iter().fold(Parts::default(), |parts, example| parts.then(example.parts));
+    let payload_len = u32::try_from(payload.bytes().len()).unwrap();
+    FrameExample {
+        name: "frame-pack",
+        comment: "the four entries below in one frame",
+        frame: frame(12, kind, None, Payload::Entries(whole)),
+        parts: parts! {
+            u8(2, "kind: pack") u8(0, "flags") u16(0, "no announcement")
+            u32(payload_len, "length of the payload") u32(4, "job") u32(4, "entries") u64(12, "frame") u64(0, "unused")
+            raw(&[0; 32], "unused") then(payload)
+        },
+    }
+}
+
+fn seal() -> FrameExample {
+    let zeros_root = Digest(*blake3::hash(&vec![0; CHUNK_LEN + 1]).as_bytes());
+    let kind = FrameKind::Seal { file: 7, size: CHUNK_LEN as u64 + 1, root: zeros_root, abandoned: false };
+    FrameExample {
+        name: "frame-seal",
+        comment: "the seal of the file of `frame-block`",
+        frame: frame(13, kind, Some(zeros()), Payload::Nothing),
+        parts: parts! {
+            u8(3, "kind: seal") u8(0, "flags") u16(33, "length of the announcement")
+            u32(0, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(524_289, "size")
+            raw(&zeros_root.0, "root") then(zeros_parts())
+        },
+    }
+}
+
+fn abandoned() -> FrameExample {
+    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), abandoned: true };
+    let failure = Failure::from(FailureCode::SourceChanged);
+    FrameExample {
+        name: "frame-seal-abandoned",
+        comment: "the other end that the same file could have: it changed while it was read",
+        frame: frame(13, kind, Some(zeros()), Payload::Loss(failure)),
+        parts: parts! {
+            u8(3, "kind: seal") u8(1, "flags: abandoned") u16(33, "length of the announcement")
+            u32(2, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(0, "size")
+            raw(&[0; 32], "root") then(zeros_parts()) u16(17, "loss: SourceChanged, no message")
+        },
+    }
+}
+
+fn frame(number: u64, kind: FrameKind, announcement: Option<Announcement>, payload: Payload) -> LaneFrame {
+    let head = FrameHead { job: 4, frame: number, extra_len: 0, payload_len: 0, kind };
+    let mut frame = LaneFrame { head, announcement, payload };
+    let extra_len = frame.announcement.as_ref().map_or(0, |a| ANNOUNCEMENT_LEN + a.path.as_bytes().len());
+    frame.head.extra_len = u16::try_from(extra_len).unwrap();
+    frame.head.payload_len = u32::try_from(frame.encode().len() - HEAD_LEN - extra_len).unwrap();
+    frame
+}
+
+fn entry(
+    name: &'static str,
+    comment: &'static str,
+    kind: EntryKind,
+    path: &str,
+    content: &[u8],
+) -> EntryExample {
+    let (number, modified, mode, digest) = match kind {
+        EntryKind::File => (1, Some(TIME), 0o644, Checksum::Blake3.of_small_file([content])),
+        EntryKind::Folder => (2, Some(TIME), 0o755, Digest::default()),
+        EntryKind::Symlink => (3, Some(TIME), 0o777, Checksum::Blake3.of_small_file([content])),
+        EntryKind::Lost => (4, None, 0, Digest::default()),
+    };
+    let (path_len, content_len) = (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
+    let time = modified.unwrap_or(Timestamp { seconds: 0, nanos: u32::MAX });
+    let head = EntryHead { kind, path_len, content_len, modified, mode, digest };
+    let path_label = format!("path: {path:?}");
+    let parts = parts! {
+        u8(number, &format!("kind: {kind:?}")) u8(0, "flags") u16(path_len, "length of the path")
+        u32(content_len, "length of the content") time(time.seconds, time.nanos, "modified")
+        u32(mode, &format!("mode: 0o{mode:o}")) raw(&digest.0, "digest") raw(path.as_bytes(), &path_label)
+        raw(content, "content")
+    };
+    let path = RemotePath::from_wire(path.as_bytes()).unwrap();
+    EntryExample { name, comment, entry: PackEntry { head, path, content: content.to_vec() }, parts }
+}
+
+fn zeros() -> Announcement {
+    let path = RemotePath::from_wire(b"disk.zero").unwrap();
+    Announcement { path, size: Some(CHUNK_LEN as u64 + 1), modified: Some(TIME), mode: 0o600 }
+}
+
+fn zeros_parts() -> Parts {
+    parts! {
+        u64(524_289, "size") time(1_700_000_000, 123_456_789, "modified") u32(0o600, "mode: 0o600")
+        raw(b"disk.zero", "path: \"disk.zero\"")
+    }
+}
+
+fn stream() -> Announcement {
+    Announcement { path: RemotePath::root(), size: None, modified: None, mode: 0o644 }
+}
+
+fn stream_parts() -> Parts {
+    parts! { u64(u64::MAX, "size: not known") time(0, u32::MAX, "modified: none") u32(0o644, "mode: 0o644; no path") }
+}
+
+const TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };

@@ -1,0 +1,489 @@
+//! One example or more of each control message: its value, and its bytes as the document describes them.
+
+use crate::parts::{Parts, parts};
+use crate::vectors::{LANE, SESSION, lane_proof};
+use wire::checksum::{Checksum, ChecksumChoice, Digest};
+use wire::control::Envelope;
+use wire::message::*;
+use wire::metadata::{Kind, Metadata, Timestamp};
+use wire::{Access, Failure, FailureCode, Name, RemotePath};
+
+/// A control frame.
+pub(crate) struct MessageExample {
+    /// `message-KIND-NAME`, also the name of its file.
+    pub(crate) name: String,
+    pub(crate) comment: &'static str,
+    pub(crate) envelope: Envelope,
+    kind: u16,
+    body: Parts,
+}
+
+impl MessageExample {
+    /// The whole frame.
+    pub(crate) fn parts(&self) -> Parts {
+        let len = u32::try_from(self.body.bytes().len()).unwrap();
+        let (flags, flags_label) = if self.envelope.more { (1, "flags: MORE") } else { (0, "flags") };
+        let kind_label = format!("kind: {}", Message::kind_name(self.kind).unwrap_or("none"));
+        parts! {
+            u32(len, "length of the body") u16(self.kind, &kind_label) u16(flags, flags_label)
+            u32(self.envelope.request, "request id") then(self.body.clone())
+        }
+    }
+
+    fn more(mut self) -> Self {
+        self.envelope.more = true;
+        self
+    }
+}
+
+/// All examples, by kind.
+pub(crate) fn examples() -> Vec<MessageExample> {
+    [connection(), listing(), jobs(), changes(), session(), progress()].into_iter().flatten().collect()
+}
+
+fn connection() -> Vec<MessageExample> {
+    let mut examples = vec![
+        example(
+            1,
+            "login-password",
+            1,
+            "a user's password; BLAKE3 is the faster one at the client",
+            LoginRequest { agent: AGENT.into(), login: password(), checksum: ChecksumChoice::PreferBlake3 },
+            password_parts().variant(1, "checksum: PreferBlake3"),
+        ),
+        example(
+            1,
+            "login-any-checksum",
+            1,
+            "the same, no checksum is preferred",
+            LoginRequest { agent: AGENT.into(), login: password(), checksum: ChecksumChoice::Any },
+            password_parts().variant(0, "checksum: Any"),
+        ),
+        example(
+            1,
+            "login-token",
+            1,
+            "a token; SHA-256 and no other",
+            LoginRequest {
+                agent: AGENT.into(),
+                login: Login::Token { token: "5f2c9a".into() },
+                checksum: ChecksumChoice::Only(Checksum::Sha256),
+            },
+            parts! {
+                text(AGENT, "agent") variant(1, "login: Token") text("5f2c9a", "token")
+                variant(2, "checksum: Only") variant(0, "Sha256")
+            },
+        ),
+        example(
+            1,
+            "login-only-blake3",
+            1,
+            "BLAKE3 and no other",
+            LoginRequest {
+                agent: AGENT.into(),
+                login: password(),
+                checksum: ChecksumChoice::Only(Checksum::Blake3),
+            },
+            password_parts().variant(2, "checksum: Only").variant(1, "Blake3"),
+        ),
+        example(
+            2,
+            "lane-hello",
+            0,
+            "lane 3 of the session of the vector `vector-lane-proof`",
+            LaneHello { session: SESSION, lane: LANE, proof: lane_proof() },
+            parts! { raw(&SESSION, "session") u16(LANE, "lane: 3") raw(&lane_proof(), "proof") },
+        ),
+        example(
+            4,
+            "failure",
+            7,
+            "a request failed",
+            Failure::new(FailureCode::NotFound, "no such folder"),
+            parts! { u16(3, "code: NotFound") text("no such folder", "message") },
+        ),
+        example(
+            4,
+            "failure-bare",
+            1,
+            "a login is refused",
+            Failure::from(FailureCode::LoginRefused),
+            parts! { u16(1, "code: LoginRefused") text("", "message") },
+        ),
+        example(
+            4,
+            "failure-later",
+            7,
+            "a code that this version does not know",
+            Failure::new(FailureCode::Unknown(60_000), "x"),
+            parts! { u16(60_000, "code: 60000") text("x", "message") },
+        ),
+        example(5, "done", 7, "a request is done", Done, Parts::default()),
+    ];
+    for (index, access) in (0..).zip(Access::ALL) {
+        let name = ["welcome-read", "welcome-write", "welcome-full", "welcome-drop"][index as usize];
+        examples.push(example(
+            3,
+            name,
+            1,
+            "the login is accepted",
+            Welcome {
+                agent: "ftp-server 0.1.0".into(),
+                user: "alice".into(),
+                access,
+                checksum: Checksum::Blake3,
+                lanes_max: 16,
+                jobs_max: 64,
+                window: 256,
+            },
+            parts! {
+                text("ftp-server 0.1.0", "agent") text("alice", "user")
+                variant(index, &format!("access: {access:?}")) variant(1, "checksum: Blake3")
+                u16(16, "lanes_max") u16(64, "jobs_max") u32(256, "window")
+            },
+        ));
+    }
+    examples
+}
+
+fn listing() -> Vec<MessageExample> {
+    vec![
+        example(
+            16,
+            "list",
+            2,
+            "one folder: the root",
+            List { path: RemotePath::root(), recursive: false, digests: None },
+            parts! { text("", "path") bool(false, "recursive") none("digests") },
+        ),
+        example(
+            16,
+            "list-tree",
+            2,
+            "a whole tree, with digests",
+            List { path: path("music/live"), recursive: true, digests: Some(Checksum::Blake3) },
+            parts! {
+                text("music/live", "path") bool(true, "recursive") some("digests") variant(1, "Blake3")
+            },
+        ),
+        example(
+            17,
+            "listing",
+            2,
+            "a page of a listing, more follow; one entry of each kind",
+            page(),
+            page_parts(),
+        )
+        .more(),
+        example(
+            17,
+            "listing-last",
+            2,
+            "the last page; one folder could not be listed",
+            Listing {
+                entries: vec![],
+                failures: vec![PathFailure {
+                    path: path("private"),
+                    failure: Failure::from(FailureCode::PermissionDenied),
+                }],
+            },
+            parts! {
+                count(0, "entries: 0") count(1, "failures: 1") text("private", "path")
+                u16(8, "code: PermissionDenied") text("", "message")
+            },
+        ),
+        example(
+            18,
+            "stat",
+            3,
+            "what a link leads to",
+            Stat { path: path("latest"), follow: true },
+            parts! { text("latest", "path") bool(true, "follow") },
+        ),
+        example(
+            19,
+            "status",
+            3,
+            "a file",
+            Entry {
+                path: path("latest"),
+                metadata: metadata(Kind::File, 6),
+                link_target: vec![],
+                digest: None,
+            },
+            parts! {
+                text("latest", "path") then(metadata_parts(Kind::File, 6)) text("", "link_target")
+                none("digest")
+            },
+        ),
+    ]
+}
+
+fn jobs() -> Vec<MessageExample> {
+    let mut examples = vec![
+        example(
+            20,
+            "get",
+            4,
+            "a tree, at most 10 MB/s, with totals",
+            Get {
+                path: path("music"),
+                recursive: true,
+                checksum: Checksum::Blake3,
+                window: 256,
+                rate_limit: 10_000_000,
+                totals: true,
+            },
+            parts! {
+                text("music", "path") bool(true, "recursive") variant(1, "checksum: Blake3")
+                u32(256, "window") u64(10_000_000, "rate_limit") bool(true, "totals")
+            },
+        ),
+        example(
+            22,
+            "opened",
+            4,
+            "the answer",
+            Opened { path: path("music"), folder: true },
+            parts! { text("music", "path") bool(true, "folder") },
+        ),
+    ];
+    for (index, overwrite) in
+        (0..).zip([Overwrite::Always, Overwrite::Never, Overwrite::Newer, Overwrite::Different])
+    {
+        let name = ["put-always", "put-never", "put-newer", "put-different"][index as usize];
+        examples.push(example(
+            21,
+            name,
+            5,
+            "to `inbox`, or to `song` within it if it is a folder",
+            Put {
+                path: path("inbox"),
+                into: Some(Name::new(b"song").unwrap()),
+                overwrite,
+                checksum: Checksum::Sha256,
+            },
+            parts! {
+                text("inbox", "path") some("into") text("song", "name")
+                variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
+            },
+        ));
+    }
+    examples
+}
+
+fn changes() -> Vec<MessageExample> {
+    vec![
+        example(
+            23,
+            "make-folder",
+            6,
+            "with those above it",
+            MakeFolder { path: path("a/b"), parents: true },
+            parts! { text("a/b", "path") bool(true, "parents") },
+        ),
+        example(
+            24,
+            "remove",
+            6,
+            "one file",
+            Remove { path: path("a/b"), recursive: false },
+            parts! { text("a/b", "path") bool(false, "recursive") },
+        ),
+        example(
+            25,
+            "rename",
+            6,
+            "to exactly this path",
+            Rename { from: path("a"), to: path("b"), into: None, replace: true },
+            parts! { text("a", "from") text("b", "to") none("into") bool(true, "replace") },
+        ),
+        example(
+            25,
+            "rename-into",
+            6,
+            "into a folder, if `b` is one",
+            Rename { from: path("a"), to: path("b"), into: Some(Name::new(b"a").unwrap()), replace: false },
+            parts! {
+                text("a", "from") text("b", "to") some("into") text("a", "name") bool(false, "replace")
+            },
+        ),
+        example(
+            26,
+            "set-metadata",
+            6,
+            "time and mode; one second before 1970",
+            SetMetadata {
+                path: path("a"),
+                modified: Some(Timestamp { seconds: -1, nanos: 500_000_000 }),
+                mode: Some(0o640),
+                create: false,
+            },
+            parts! {
+                text("a", "path") some("modified") time(-1, 500_000_000, "seconds, nanos") some("mode")
+                u32(0o640, "0o640") bool(false, "create")
+            },
+        ),
+        example(
+            26,
+            "set-metadata-create",
+            6,
+            "an empty file if there is none, nothing else",
+            SetMetadata { path: path("a"), modified: None, mode: None, create: true },
+            parts! { text("a", "path") none("modified") none("mode") bool(true, "create") },
+        ),
+        example(
+            27,
+            "link",
+            6,
+            "a symbolic link",
+            Link { path: path("latest"), target: b"../v2".to_vec() },
+            parts! { text("latest", "path") text("../v2", "target") },
+        ),
+    ]
+}
+
+fn session() -> Vec<MessageExample> {
+    vec![
+        example(28, "hash", 8, "a file", Hash { path: path("a") }, parts! { text("a", "path") }),
+        example(
+            29,
+            "hashed",
+            8,
+            "the file holds `hello` and a line feed",
+            Hashed { digest: Digest(HELLO_SHA256), bytes: 6 },
+            parts! { raw(&HELLO_SHA256, "digest") u64(6, "bytes") },
+        ),
+        example(
+            30,
+            "space",
+            8,
+            "of the root",
+            Space { path: RemotePath::root() },
+            parts! { text("", "path") },
+        ),
+        example(
+            31,
+            "space-report",
+            8,
+            "in bytes",
+            SpaceReport { total: 1 << 40, free: 1 << 39, available: 1 << 38 },
+            parts! { u64(1 << 40, "total") u64(1 << 39, "free") u64(1 << 38, "available") },
+        ),
+        example(48, "cancel", 4, "stop the job 4", Cancel, Parts::default()),
+        example(49, "ping", 0, "is the peer there?", Ping, Parts::default()),
+        example(50, "pong", 0, "it is", Pong, Parts::default()),
+        example(51, "bye", 0, "the last message", Bye, Parts::default()),
+    ]
+}
+
+fn progress() -> Vec<MessageExample> {
+    let loss = Failure::new(FailureCode::NoSpace, "");
+    vec![
+        example(
+            64,
+            "ack",
+            4,
+            "frames 0 to 2 and 5 are done, entry 1 of frame 2 failed, frame 3 is damaged",
+            Ack {
+                done: vec![FrameRange { first: 0, count: 3 }, FrameRange { first: 5, count: 1 }],
+                failed: vec![ItemFailure { frame: 2, entry: 1, failure: loss }],
+                damaged: vec![3],
+            },
+            parts! {
+                count(2, "done: 2") u64(0, "first") u32(3, "count") u64(5, "first") u32(1, "count")
+                count(1, "failed: 1") u64(2, "frame") u32(1, "entry") u16(9, "code: NoSpace")
+                text("", "message") count(1, "damaged: 1") u64(3, "frame")
+            },
+        ),
+        example(65, "end", 4, "the job has six frames", End { frames: 6 }, parts! { u64(6, "frames") }),
+        example(
+            66,
+            "totals",
+            4,
+            "as far as it has looked",
+            Totals { files: 1000, bytes: 5_000_000_000, complete: false },
+            parts! { u64(1000, "files") u64(5_000_000_000, "bytes") bool(false, "complete") },
+        ),
+    ]
+}
+
+fn page() -> Listing {
+    let entry = |name, kind, size, target: &str, digest| Entry {
+        path: path(name),
+        metadata: metadata(kind, size),
+        link_target: target.into(),
+        digest,
+    };
+    let entries = vec![
+        entry("a", Kind::Folder, 0, "", None),
+        entry("a/hello", Kind::File, 6, "", Some(Digest(HELLO_SHA256))),
+        entry("a/link", Kind::Symlink, 5, "hello", None),
+        entry("a/pipe", Kind::Special, 0, "", None),
+    ];
+    Listing { entries, failures: vec![] }
+}
+
+fn page_parts() -> Parts {
+    parts! {
+        count(4, "entries: 4")
+        text("a", "path") then(metadata_parts(Kind::Folder, 0)) text("", "link_target") none("digest")
+        text("a/hello", "path") then(metadata_parts(Kind::File, 6)) text("", "link_target")
+        some("digest") raw(&HELLO_SHA256, "digest")
+        text("a/link", "path") then(metadata_parts(Kind::Symlink, 5)) text("hello", "link_target") none("digest")
+        text("a/pipe", "path") then(metadata_parts(Kind::Special, 0)) text("", "link_target") none("digest")
+        count(0, "failures: 0")
+    }
+}
+
+fn metadata(kind: Kind, size: u64) -> Metadata {
+    Metadata { kind, size, modified: Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 }, mode: 0o644 }
+}
+
+fn metadata_parts(kind: Kind, size: u64) -> Parts {
+    let index = match kind {
+        Kind::File => 0,
+        Kind::Folder => 1,
+        Kind::Symlink => 2,
+        Kind::Special => 3,
+    };
+    parts! {
+        variant(index, &format!("kind: {kind:?}")) u64(size, "size")
+        time(1_700_000_000, 123_456_789, "modified") u32(0o644, "mode: 0o644")
+    }
+}
+
+fn password() -> Login {
+    Login::Password { user: "alice".into(), password: "correct horse".into() }
+}
+
+fn password_parts() -> Parts {
+    parts! {
+        text(AGENT, "agent") variant(0, "login: Password") text("alice", "user")
+        text("correct horse", "password")
+    }
+}
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::from_wire(text.as_bytes()).unwrap()
+}
+
+fn example(
+    kind: u16,
+    name: &str,
+    request: u32,
+    comment: &'static str,
+    message: impl Into<Message>,
+    body: Parts,
+) -> MessageExample {
+    let name = format!("message-{kind:02}-{name}");
+    MessageExample { name, comment, envelope: Envelope::new(request, message), kind, body }
+}
+
+const AGENT: &str = "ftp-client 0.1.0";
+
+/// `printf 'hello\n' | sha256sum`
+const HELLO_SHA256: [u8; 32] = [
+    0x58, 0x91, 0xb5, 0xb5, 0x22, 0xd5, 0xdf, 0x08, 0x6d, 0x0f, 0xf0, 0xb1, 0x10, 0xfb, 0xd9, 0xd2, 0x1b,
+    0xb4, 0xfc, 0x71, 0x63, 0xaf, 0x34, 0xd0, 0x82, 0x86, 0xa2, 0xe8, 0x46, 0xf6, 0xbe, 0x03,
+];
