@@ -16,6 +16,9 @@ pub const LANE_LABEL: &[u8] = b"EXPORTER-ftpx-lane";
 
 /// ALPN of this protocol version.
 pub const ALPN: &[u8] = b"ftpx/1";
+/// ALPN of this protocol version between two ends that both find BLAKE3 the faster checksum. So that is agreed before the
+/// first request, without a round trip.
+pub const ALPN_BLAKE3: &[u8] = b"ftpx/1 blake3";
 
 /// Names a session at its server. No secret: a lane needs a proof besides.
 pub type SessionId = [u8; 16];

@@ -35,43 +35,17 @@ pub enum Checksum {
     Blake3,
 }
 
-/// Which algorithms an end would like, given its processor and its user's wish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ChecksumChoice {
-    /// Either; BLAKE3 is no faster here.
-    Any,
-    /// Either; BLAKE3 is faster here.
-    PreferBlake3,
-    /// This one and no other.
-    Only(Checksum),
-}
-
-impl ChecksumChoice {
+impl Checksum {
     /// What this machine would choose: BLAKE3 is the faster one on x86-64 with AVX2.
     #[must_use]
-    pub fn of_this_machine() -> Self {
+    pub fn fastest_here() -> Self {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            return Self::PreferBlake3;
+            return Self::Blake3;
         }
-        Self::Any
+        Self::Sha256
     }
 
-    /// What two ends agree on; nothing if each insists on another.
-    #[must_use]
-    pub fn agree(self, other: Self) -> Option<Checksum> {
-        match (self, other) {
-            (Self::Only(a), Self::Only(b)) => (a == b).then_some(a),
-            (Self::Only(only), Self::Any | Self::PreferBlake3) | (Self::Any | Self::PreferBlake3, Self::Only(only)) => {
-                Some(only)
-            }
-            (Self::PreferBlake3, Self::PreferBlake3) => Some(Checksum::Blake3),
-            (Self::Any, Self::Any | Self::PreferBlake3) | (Self::PreferBlake3, Self::Any) => Some(Checksum::Sha256),
-        }
-    }
-}
-
-impl Checksum {
     /// The root digest of a file of at most one chunk, whose content is the concatenation of `pieces`.
     pub fn of_small_file<'a>(self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Digest {
         match self {
@@ -176,11 +150,13 @@ impl RootBuilder {
         match &self.0 {
             Gathered::Sha256 { hashed, next, .. } => {
                 let mut hashed = hashed.clone();
-                if len == 0 {
-                    hashed.update(sha256([]).0.0);
+                let mut next = *next;
+                if len == 0 && next == 0 {
+                    hashed.update(sha256([]).0.0); // an empty file has one chunk, of no bytes
+                    next = 1;
                 }
                 hashed.update(len.to_le_bytes());
-                (*next == chunks).then(|| Digest(hashed.finalize().into()))
+                (next == chunks.max(1)).then(|| Digest(hashed.finalize().into()))
             }
             Gathered::Blake3 { .. } if chunks == 0 => Some(Checksum::Blake3.of_small_file([])),
             Gathered::Blake3 { subtrees } if chunks == 1 => subtrees.get(&(0, 0)).copied(),
@@ -285,21 +261,22 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_file_may_have_a_chunk_of_no_bytes_or_none() {
+        for checksum in [Checksum::Sha256, Checksum::Blake3] {
+            let mut builder = RootBuilder::new(checksum);
+            assert_eq!(builder.root(0), Some(checksum.of_small_file([])));
+            builder.add(0, checksum.of_chunk(ChunkPlace::at(0, true), []));
+            assert_eq!(builder.root(0), Some(checksum.of_small_file([])));
+        }
+    }
+
+    #[test]
     fn a_missing_chunk_gives_no_root() {
         let data = data(5 * CHUNK_LEN);
         for checksum in [Checksum::Sha256, Checksum::Blake3] {
             assert_eq!(root(checksum, &data, &[0, 1, 2, 4]), None);
             assert_eq!(root(checksum, &data, &[0, 1, 2, 3]), None);
         }
-    }
-
-    #[test]
-    fn both_ends_choose_the_same() {
-        use ChecksumChoice::{Any, Only, PreferBlake3};
-        assert_eq!(PreferBlake3.agree(PreferBlake3), Some(Checksum::Blake3));
-        assert_eq!(PreferBlake3.agree(Any), Some(Checksum::Sha256));
-        assert_eq!(Only(Checksum::Blake3).agree(Any), Some(Checksum::Blake3));
-        assert_eq!(Only(Checksum::Blake3).agree(Only(Checksum::Sha256)), None);
     }
 
     proptest! {

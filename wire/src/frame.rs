@@ -24,7 +24,7 @@ pub const EXTRA_LEN_MAX: usize = ANNOUNCEMENT_LEN + PATH_LEN_MAX;
 /// Length of a pack entry without path and content.
 pub const ENTRY_HEAD_LEN: usize = 56;
 
-/// Why bytes are no frame. Whoever sent them is at fault, and the lane ends.
+/// Why bytes are no frame. Whoever sent them is at fault, and the session ends: over another lane they would be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// No frame or entry has this kind.
@@ -132,6 +132,8 @@ impl FrameHead {
         digest.0.copy_from_slice(&bytes[32..64]);
         let kind = match bytes[0] {
             BLOCK => FrameKind::Block { file: number, offset, last: flag, digest },
+            PACK if flag => return Err(FrameError::UnknownFlags(1)),
+            PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
             PACK => FrameKind::Pack { entries: number },
             SEAL => FrameKind::Seal { file: number, size: offset, root: digest, abandoned: flag },
             other => return Err(FrameError::UnknownKind(other)),
@@ -410,6 +412,9 @@ mod tests {
         fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..4, flags in 0_u8..2) {
             let mut bytes = bytes;
             (bytes[0], bytes[1]) = (kind, flags);
+            if kind == 2 {
+                bytes[24..].fill(0);
+            }
             if let Ok(head) = FrameHead::decode(&bytes) {
                 prop_assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
             }

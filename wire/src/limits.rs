@@ -39,6 +39,10 @@ pub const PACK_LEN_MAX: usize = CHUNK_LEN;
 /// Most entries in one pack. Bounds what a sender remembers of it until it is acknowledged.
 pub const PACK_ENTRIES_MAX: usize = 1024;
 
+/// Most ciphertext that the records of one frame may take together. A chunk in full records takes 530 KB, so this forbids
+/// only absurdly small records.
+pub const FRAME_RECORDS_LEN_MAX: usize = 640 * 1024;
+
 /// Most frames of one job that may be unacknowledged. 256 chunks are 128 MiB: 10 Gbit/s over 100 ms.
 pub const WINDOW_FRAMES_MAX: u32 = 256;
 /// Most large files of one job that may be begun and not yet published: each is an open file at both ends.

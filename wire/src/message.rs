@@ -1,7 +1,7 @@
 //! The messages of the control connection. Structs never gain fields; enums gain variants only at their end.
 
 use crate::access::Access;
-use crate::checksum::{Checksum, ChecksumChoice, Digest};
+use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
 use crate::metadata::{Metadata, Timestamp};
 use crate::path::{Name, RemotePath};
@@ -128,8 +128,6 @@ pub struct LoginRequest {
     pub agent: String,
     /// Who, and the proof.
     pub login: Login,
-    /// Which checksums the client would like.
-    pub checksum: ChecksumChoice,
 }
 
 /// Who logs in, and the proof.
@@ -179,8 +177,6 @@ pub struct Welcome {
     pub user: String,
     /// What that user may do.
     pub access: Access,
-    /// Which checksum jobs use unless their request says otherwise.
-    pub checksum: Checksum,
     /// Most lanes at the same time.
     pub lanes_max: u16,
     /// Most jobs at the same time.

@@ -93,10 +93,8 @@ pub enum Packed {
         /// Root digest of its content; nothing for folders and links.
         digest: Option<Digest>,
     },
-    /// It could not be read.
+    /// It could not be read, or has outgrown its place in the pack.
     Lost(Failure),
-    /// It is no longer what the walk saw; it was left out and is to be sent in a later frame.
-    Changed(Item),
 }
 
 /// An item that is finished with.
@@ -180,7 +178,7 @@ struct InFlight {
     packed: Vec<Packed>,
     /// For a block, its digest once it has been built.
     digest: Option<Digest>,
-    failures: Vec<ItemFailure>,
+    failures: BTreeMap<u32, Failure>,
 }
 
 impl Sender {
@@ -276,7 +274,7 @@ impl Sender {
             lane: Some(lane),
             packed: Vec::new(),
             digest: None,
-            failures: Vec::new(),
+            failures: BTreeMap::new(),
         };
         self.in_flight.insert(frame, in_flight);
         Some(Plan { frame, content })
@@ -284,17 +282,9 @@ impl Sender {
 
     /// Pack `frame` was built; `packed` has one element for each of its items.
     pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) {
-        let Some(in_flight) = self.in_flight.get_mut(&frame) else { return };
-        let first_time = in_flight.packed.is_empty();
-        let changed: Vec<Item> = packed
-            .iter()
-            .filter_map(|packed| match packed {
-                Packed::Changed(item) if first_time => Some(item.clone()),
-                Packed::Changed(_) | Packed::Sent { .. } | Packed::Lost(_) => None,
-            })
-            .collect();
-        in_flight.packed = packed;
-        changed.into_iter().for_each(|item| self.offer(item));
+        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
+            in_flight.packed = packed;
+        }
     }
 
     /// Block `frame` was built, and its content has this digest.
@@ -524,10 +514,10 @@ impl Sender {
             Content::Pack(items) => items.len(),
             Content::Block { .. } | Content::Seal { .. } => 1,
         };
-        if failed.entry as usize >= entries || in_flight.failures.len() >= entries {
+        if failed.entry as usize >= entries {
             return Err(SenderViolation::UnknownEntry);
         }
-        in_flight.failures.push(failed.clone());
+        in_flight.failures.insert(failed.entry, failed.failure.clone());
         Ok(())
     }
 
@@ -537,16 +527,16 @@ impl Sender {
             Content::Pack(items) => settle_pack(&items, in_flight.packed, in_flight.failures, progress),
             Content::Block { file, offset, len, .. } => {
                 progress.held.push((file.clone(), offset, len as u64));
-                let failure = in_flight.failures.into_iter().next();
-                if let (Some(sending), Some(failed)) = (self.sending.get_mut(&file.number), failure) {
-                    sending.failed.get_or_insert(failed.failure);
+                let failure = in_flight.failures.into_values().next();
+                if let (Some(sending), Some(failure)) = (self.sending.get_mut(&file.number), failure) {
+                    sending.failed.get_or_insert(failure);
                     sending.all_planned = true;
                     self.queue_seal(file.number);
                 }
             }
             Content::Seal { file, result } => {
                 let Some(sending) = self.sending.remove(&file.number) else { return };
-                let failure = in_flight.failures.into_iter().next().map(|failed| failed.failure);
+                let failure = in_flight.failures.into_values().next();
                 let failure = sending.failed.or(failure).or(result.clone().err());
                 progress.settled.push(Settled {
                     path: file.announcement.path.clone(),
@@ -563,7 +553,6 @@ impl Sender {
     fn send_again(&mut self, frame: u64) {
         if let Some(in_flight) = self.in_flight.get_mut(&frame) {
             in_flight.lane = None;
-            in_flight.failures.clear();
             self.again.push_back(frame);
         }
     }
@@ -618,18 +607,14 @@ pub fn packed_len(item: &Item) -> usize {
     ENTRY_HEAD_LEN + item.path.as_bytes().len() + content
 }
 
-fn settle_pack(items: &[Item], packed: Vec<Packed>, failures: Vec<ItemFailure>, progress: &mut Progress) {
-    let mut failures: BTreeMap<u32, Failure> =
-        failures.into_iter().map(|failed| (failed.entry, failed.failure)).collect();
-    let mut entry = 0;
-    for (item, packed) in items.iter().zip(packed) {
+fn settle_pack(items: &[Item], packed: Vec<Packed>, failures: BTreeMap<u32, Failure>, progress: &mut Progress) {
+    let mut failures = failures;
+    for ((item, packed), entry) in items.iter().zip(packed).zip(0..) {
         let (bytes, digest, lost) = match packed {
-            Packed::Changed(_) => continue, // it is another item by now
             Packed::Sent { bytes, digest } => (bytes, digest, None),
             Packed::Lost(failure) => (0, None, Some(failure)),
         };
         let failure = lost.or(failures.remove(&entry));
-        entry += 1;
         let folder = matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder);
         let result = failure.map_or(Ok(()), Err);
         progress.settled.push(Settled { path: item.path.clone(), folder, bytes, digest, result, file: None });

@@ -72,28 +72,36 @@ impl Exchange {
         self.arrived.notify_waiters();
     }
 
-    /// Runs a sending job to its end.
-    pub async fn send(&self, job: Arc<SendJob>) -> JobEnd {
+    /// Adds a sending job; the returned future runs it to its end.
+    pub fn send(&self, job: Arc<SendJob>) -> impl Future<Output = JobEnd> {
         {
             let mut jobs = lock(&self.jobs);
             jobs.opening.remove(&job.id);
             jobs.senders.push(job.clone());
         }
         self.work.notify_waiters();
-        let _registered = Registered { exchange: self, id: job.id };
-        job.drive(&self.outbox).await
+        let registered = Registered { exchange: self, id: job.id };
+        async move {
+            let end = job.drive(&self.outbox).await;
+            drop(registered);
+            end
+        }
     }
 
-    /// Runs a receiving job to its end.
-    pub async fn receive(&self, job: Arc<ReceiveJob>) -> JobEnd {
+    /// Adds a receiving job; the returned future runs it to its end.
+    pub fn receive(&self, job: Arc<ReceiveJob>) -> impl Future<Output = JobEnd> {
         {
             let mut jobs = lock(&self.jobs);
             jobs.opening.remove(&job.id);
             jobs.receivers.insert(job.id, job.clone());
         }
         self.arrived.notify_waiters();
-        let _registered = Registered { exchange: self, id: job.id };
-        job.drive(&self.outbox).await
+        let registered = Registered { exchange: self, id: job.id };
+        async move {
+            let end = job.drive(&self.outbox).await;
+            drop(registered);
+            end
+        }
     }
 
     /// Bytes that went over lanes so far, in both directions.

@@ -1,13 +1,11 @@
 //! What a lane has received: ciphertext that becomes plaintext where it lies, and frames made of its pieces.
 
 use crate::frame::{FrameError, FrameHead, HEAD_LEN};
+use crate::limits::FRAME_RECORDS_LEN_MAX;
 use crate::net::record::{Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, record_len};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Most ciphertext that the records of one frame may take: a chunk in full records is 530 KB, so this forbids only absurdly
-/// small records.
-pub(crate) const INBOX_LEN_MAX: usize = 640 * 1024;
 /// Read beyond the current frame's end: the next frame's head, most of the time, and little to move to the front.
 const READ_AHEAD: usize = 4 * 1024;
 /// Room of an inbox whose lane has sent little so far.
@@ -20,7 +18,7 @@ pub(crate) enum InboxError {
     Record(#[from] RecordError),
     #[error("{0}")]
     Frame(#[from] FrameError),
-    #[error("the records of one frame take more than {INBOX_LEN_MAX} bytes")]
+    #[error("the records of one frame take more than {FRAME_RECORDS_LEN_MAX} bytes")]
     RecordsTooSmall,
     #[error("the lane was closed within a frame")]
     Truncated,
@@ -69,7 +67,7 @@ impl Inbox {
 
     /// Where the socket reads to.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        let end = (self.needed + READ_AHEAD).clamp(INBOX_LEN_MIN, INBOX_LEN_MAX);
+        let end = (self.needed + READ_AHEAD).clamp(INBOX_LEN_MIN, FRAME_RECORDS_LEN_MAX);
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
@@ -77,7 +75,7 @@ impl Inbox {
     }
 
     /// The socket has filled so many bytes of [`room`](Self::room).
-    pub(crate) fn fill(&mut self, len: usize) {
+    pub(crate) fn add_filled(&mut self, len: usize) {
         self.filled += len;
     }
 
@@ -183,7 +181,7 @@ impl Inbox {
             let used = left.min(piece.len());
             piece.start += used;
             left -= used;
-            if !piece.is_empty() {
+            if piece.start < piece.end {
                 break;
             }
             self.pieces.pop_front();
@@ -213,7 +211,7 @@ impl Inbox {
         if self.needed <= self.filled {
             self.needed = self.filled + 1; // what is there holds no whole record
         }
-        match self.needed > INBOX_LEN_MAX {
+        match self.needed > FRAME_RECORDS_LEN_MAX {
             true => Err(InboxError::RecordsTooSmall),
             false => Ok(()),
         }

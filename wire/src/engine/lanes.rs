@@ -109,7 +109,7 @@ fn read_some(socket: &TcpStream, inbox: &mut Inbox, exchange: &Exchange) -> Resu
         match socket.try_read(inbox.room()) {
             Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, inbox.end_of_stream()).into()),
             Ok(len) => {
-                inbox.fill(len);
+                inbox.add_filled(len);
                 exchange.lane_bytes.fetch_add(len as u64, Ordering::Relaxed);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

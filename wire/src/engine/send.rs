@@ -6,7 +6,7 @@ use crate::control::Envelope;
 use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
-use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX, PATH_LEN_MAX};
+use crate::limits::{PACK_LEN_MAX, PATH_LEN_MAX};
 use crate::message::Ack;
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::net::control::Outbox;
@@ -241,11 +241,6 @@ impl SendJob {
             let room = PACK_LEN_MAX.saturating_sub(packing.at + reserved);
             results.push(self.entry(item, room, &mut packing));
         }
-        if packing.entries == 0
-            && let (Some(item), Some(result)) = (items.first(), results.first_mut())
-        {
-            *result = packing.lost(item, FailureCode::SourceChanged.into()); // a pack has at least one entry
-        }
         let (payload_len, entries) = (packing.at, packing.entries);
         lock(&self.machine).packed(frame, results);
         Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len }
@@ -273,8 +268,8 @@ impl SendJob {
             let metadata = identity.metadata;
             let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
             let fits = ENTRY_HEAD_LEN + item.path.as_bytes().len() + len.min(PACK_LEN_MAX) <= room;
-            if !fits || metadata.size > PACKED_FILE_LEN_MAX {
-                return Ok(Packed::Changed(Item { path: item.path.clone(), what: What::Present(metadata) }));
+            if !fits {
+                return Err(Failure::new(FailureCode::SourceChanged, "grew while it was read"));
             }
             let read = packing.read(&*file, begin, len)?;
             let after = file.identity()?;

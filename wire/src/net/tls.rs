@@ -1,7 +1,7 @@
 //! TLS as both ends use it: version 1.3, one ALPN, aws-lc-rs, secrets that lanes may take over. No resumption.
 
-use crate::binding::{ALPN, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret};
-use crate::checksum::Digest;
+use crate::binding::{ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret};
+use crate::checksum::{Checksum, Digest};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
@@ -28,7 +28,7 @@ pub fn server_config(
         .with_protocol_versions(&[&version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(certificates, key)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols();
     config.enable_secret_extraction = true;
     config.send_tls13_tickets = 0; // a ticket would be a record that a lane does not expect
     Ok(Arc::new(config))
@@ -44,10 +44,19 @@ pub fn client_config(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<Client
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocols();
     config.enable_secret_extraction = true;
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// The checksum of jobs whose user has no wish: what the handshake agreed on.
+#[must_use]
+pub fn agreed_checksum<Data>(connection: &rustls::ConnectionCommon<Data>) -> Checksum {
+    match connection.alpn_protocol() == Some(ALPN_BLAKE3) {
+        true => Checksum::Blake3,
+        false => Checksum::Sha256,
+    }
 }
 
 /// SHA-256 of a certificate's public key (SPKI), by which servers are pinned.
@@ -78,6 +87,13 @@ pub fn session_binding<Data>(
 /// If the handshake is not done.
 pub fn lane_binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<[u8; 32], rustls::Error> {
     connection.export_keying_material([0; 32], LANE_LABEL, None)
+}
+
+fn protocols() -> Vec<Vec<u8>> {
+    match Checksum::fastest_here() {
+        Checksum::Blake3 => vec![ALPN_BLAKE3.to_vec(), ALPN.to_vec()],
+        Checksum::Sha256 => vec![ALPN.to_vec()],
+    }
 }
 
 /// AES-128-GCM first where the processor has AES instructions (a core does 10 GB/s); ChaCha20 first elsewhere.

@@ -81,6 +81,15 @@ impl LocalFolder {
         Ok(Self { fd: Dir::open_ambient_dir(path, ambient_authority())?.into() })
     }
 
+    /// Opens the regular file `path` for reading, found with all the rights of this process; links are followed.
+    ///
+    /// # Errors
+    /// If it is no regular file or cannot be opened.
+    pub fn open_ambient_file(path: &Path) -> io::Result<Box<dyn SourceFile>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        regular(sys::open(path, flags, Mode::empty())?)
+    }
+
     fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {
         Ok(sys::openat(&self.fd, name.as_bytes(), flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
     }
@@ -305,7 +314,8 @@ fn times(modified: Option<Timestamp>) -> sys::Timestamps {
 
 /// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; a wrong guess
 /// costs one `fchmod` a file and nothing else.
-fn umask() -> u32 {
+#[must_use]
+pub fn umask() -> u32 {
     static UMASK: OnceLock<u32> = OnceLock::new();
     *UMASK.get_or_init(|| {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -8,7 +8,7 @@ mod staging;
 pub mod walk;
 
 pub use cache::FolderCache;
-pub use local::{LocalFolder, LocalStorage, STREAM_MODE};
+pub use local::{LocalFolder, LocalStorage, STREAM_MODE, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};
 

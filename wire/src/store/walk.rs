@@ -71,6 +71,18 @@ impl Walk {
         }
     }
 
+    /// The next visit of a walk that enters no folder: each is an item.
+    pub fn step_flat(&mut self) -> Option<Visit> {
+        let level = self.levels.last_mut()?;
+        let name = level.names.get(level.next)?;
+        level.next += 1;
+        Some(match (level.path.join(name), level.folder.metadata(name)) {
+            (Ok(path), Ok(metadata)) => Visit::Item(path, metadata),
+            (Ok(path), Err(error)) => Visit::Lost(path, error.into()),
+            (Err(error), _) => Visit::Lost(level.path.clone(), error.into()),
+        })
+    }
+
     fn enter(
         &mut self,
         path: RemotePath,

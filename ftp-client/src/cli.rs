@@ -1,0 +1,78 @@
+//! The command line: what was typed, what it means, and what people and scripts see of it.
+//!
+//! Two steps: `args` says what may be typed, `task` and the commands' `new` say what it means. All that can be wrong
+//! with a request by itself is found in these steps, before anything is asked, connected or changed.
+
+mod args;
+mod commands;
+mod connect;
+mod interrupts;
+mod output;
+mod places;
+mod settings;
+mod task;
+mod terminal;
+
+use args::Cli;
+use clap::Parser;
+use ftp_client::{ConnectOptions, Error, Session};
+use interrupts::Interrupts;
+use output::Output;
+use places::Server;
+use settings::Settings;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use task::{Task, Work};
+use tokio::runtime::Runtime;
+
+/// Runs the command that was typed; its exit code is API.
+pub(crate) fn main() -> ExitCode {
+    let typed = Cli::parse();
+    let output = Arc::new(Output::new(&typed.common));
+    let result = run(typed, &output);
+    ExitCode::from(output.finish(result))
+}
+
+fn run(typed: Cli, output: &Arc<Output>) -> Result<u8, Error> {
+    let settings = Settings::new(typed.common)?;
+    match Task::new(typed.command)? {
+        Task::Offline(task) => task.run(&settings, output),
+        Task::Online(server, work) => online(&server, work, &settings, output),
+    }
+}
+
+fn online(server: &Server, work: Work, settings: &Settings, output: &Arc<Output>) -> Result<u8, Error> {
+    let options = connect::options(server, settings, output)?;
+    let runtime = Runtime::new().map_err(|source| Error::local(Path::new("threads"), source))?;
+    let result = runtime.block_on(Box::pin(in_session(options, server, work, output)));
+    // A thread that still waits for standard input or an answer on the terminal must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn in_session(
+    options: ConnectOptions,
+    server: &Server,
+    work: Work,
+    output: &Arc<Output>,
+) -> Result<u8, Error> {
+    let mut interrupts = Interrupts::listen()?;
+    let session = interrupts.guard(Box::pin(Session::connect(options))).await?;
+    output.note(|| connected(server, &session));
+    let result = interrupts.guard(Box::pin(work.run(&session, server, output))).await;
+    // A second signal, while saying goodbye, ends at once.
+    let _ = interrupts.guard(async { Ok(session.close().await) }).await;
+    result
+}
+
+fn connected(server: &Server, session: &Session) -> String {
+    let welcome = session.welcome();
+    format!(
+        "connected to {} ({}) as {}, access: {}",
+        server.address(),
+        output::shown(welcome.agent.as_bytes()),
+        output::shown(welcome.user.as_bytes()),
+        welcome.access,
+    )
+}

@@ -1,0 +1,56 @@
+//! What may be typed.
+
+mod commands;
+mod common;
+mod values;
+
+pub(crate) use commands::{
+    Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Rm, Stat, Touch, Transfer, Trust,
+    TrustCommand,
+};
+pub(crate) use common::{Color, Common};
+pub(crate) use values::OverwriteWord;
+
+use clap::{Parser, Subcommand};
+
+/// Moves files to and from an ftp-server: several streams, every byte verified, nothing half-written
+#[derive(Parser)]
+#[command(name = "ftp-client", version, subcommand_required = true, arg_required_else_help = true, after_help = PLACES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One variant per command.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Ls(Ls),
+    Stat(Stat),
+    Hash(Hash),
+    Df(Df),
+    Get(Get),
+    Put(Put),
+    Cat(Cat),
+    Mkdir(Mkdir),
+    Rm(Rm),
+    Mv(Mv),
+    Touch(Touch),
+    Chmod(Chmod),
+    Ln(Ln),
+    Trust(Trust),
+    Completions(Completions),
+    Man(Man),
+}
+
+const PLACES: &str = "\
+A REMOTE is ftpx://[user@]host[:port]/path[?pin=sha256:HEX] or [user@]host:path.
+Exit codes: 0 done; 1 some items failed; 2 wrong usage; 3 server not reached or lost; 4 not allowed;
+5 no such path; 6 refused to protect data; 7 verification failed; 8 no space or storage failure; 130 interrupted.
+
+Example:
+  ftp-client get -r ann@files.example.org:/photos .";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The commands' own arguments. Each command's help carries an example.
+
+use super::values::OverwriteWord;
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+use std::ffi::OsString;
+
+/// List a folder
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client ls -l ann@files.example.org:/photos")]
+pub(crate) struct Ls {
+    /// Show type, mode, size and time
+    #[arg(short, long)]
+    pub(crate) long: bool,
+    /// List the whole tree, one path a line
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    /// With -l: sizes as 1.5 MiB
+    #[arg(long)]
+    pub(crate) human_readable: bool,
+    /// Does nothing: names that begin with a dot are always listed
+    #[arg(short, long, hide = true)]
+    pub(crate) all: bool,
+    /// The folder
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: OsString,
+}
+
+/// Show what is known of a path
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client stat ann@files.example.org:/photos/cat.jpg")]
+pub(crate) struct Stat {
+    /// Of what a symbolic link leads to
+    #[arg(short = 'L', long)]
+    pub(crate) follow: bool,
+    /// The paths
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Print the SHA-256 of files, as sha256sum does
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client hash ann@files.example.org:disk.iso")]
+pub(crate) struct Hash {
+    /// The files
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Show free and used space
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
+pub(crate) struct Df {
+    /// A path on the filesystem
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: OsString,
+}
+
+/// Fetch files and, with -r, folders
+#[derive(Args)]
+#[command(
+    after_help = "The last argument, if it is local, is where things go: into it if it is a folder, otherwise under \
+                  that name. Without one they go into the current folder.\n\n\
+                  Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/"
+)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) transfer: Transfer,
+    /// What to fetch, and where to
+    #[arg(value_names = ["REMOTE", "LOCAL"], required = true)]
+    pub(crate) paths: Vec<OsString>,
+}
+
+/// Send files and, with -r, folders
+#[derive(Args)]
+#[command(
+    after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name. \
+                  '-' sends standard input.\n\n\
+                  Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
+                  pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql"
+)]
+pub(crate) struct Put {
+    #[command(flatten)]
+    pub(crate) transfer: Transfer,
+    /// What to send, and where to
+    #[arg(value_names = ["LOCAL", "REMOTE"], num_args = 2.., required = true)]
+    pub(crate) paths: Vec<OsString>,
+}
+
+/// Options of transfers.
+#[derive(Args)]
+pub(crate) struct Transfer {
+    /// Folders too, with all that is in them
+    #[arg(short, long, visible_short_alias = 'R')]
+    pub(crate) recursive: bool,
+    /// What happens to files that exist
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
+    pub(crate) overwrite: OverwriteWord,
+}
+
+/// Write files to standard output
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client cat ann@files.example.org:backup.tar | tar t")]
+pub(crate) struct Cat {
+    /// The files
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Make folders
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org:/photos/2026/may")]
+pub(crate) struct Mkdir {
+    /// Make folders above it too, and be content if it exists
+    #[arg(short, long)]
+    pub(crate) parents: bool,
+    /// The folders
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Remove files and, with -r, folders
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client rm -r ann@files.example.org:/photos/old")]
+pub(crate) struct Rm {
+    /// Folders too, with all that is in them
+    #[arg(short, long, visible_short_alias = 'R')]
+    pub(crate) recursive: bool,
+    /// Be content if there is nothing to remove
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// What to remove
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Rename or move on the server
+#[derive(Args)]
+#[command(
+    after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name.\n\n\
+                  Example:\n  ftp-client mv ann@files.example.org:draft.txt ann@files.example.org:/final/report.txt"
+)]
+pub(crate) struct Mv {
+    /// Never replace a file
+    #[arg(short, long)]
+    pub(crate) no_clobber: bool,
+    /// Does nothing: files are replaced anyway
+    #[arg(short, long, hide = true, conflicts_with = "no_clobber")]
+    pub(crate) force: bool,
+    /// What to move, and where to
+    #[arg(value_name = "REMOTE", num_args = 2.., required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Set the modification time, and make missing files
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org:stamp")]
+pub(crate) struct Touch {
+    /// Make no files
+    #[arg(short = 'c', long)]
+    pub(crate) no_create: bool,
+    /// This time instead of now: RFC 3339, or a local date and time
+    #[arg(short, long)]
+    pub(crate) date: Option<String>,
+    /// The files
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Change permissions
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client chmod u+x,go-w ann@files.example.org:run.sh")]
+pub(crate) struct Chmod {
+    /// Octal as 644, or symbolic as u+x,go-w (after -- if it begins with a dash)
+    pub(crate) mode: String,
+    /// The files and folders
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Make a symbolic link
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client ln -s 2026/may ann@files.example.org:/photos/latest")]
+pub(crate) struct Ln {
+    /// Symbolic: the only kind there is
+    #[arg(short, long, required = true)]
+    pub(crate) symbolic: bool,
+    /// Where the link leads, seen from the link's folder
+    pub(crate) target: OsString,
+    /// The link
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: OsString,
+}
+
+/// Show or forget servers that are trusted
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
+pub(crate) struct Trust {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+/// What to do with the file of known servers.
+#[derive(Subcommand)]
+pub(crate) enum TrustCommand {
+    /// List the servers that are trusted, with their fingerprints
+    #[command(after_help = "Example:\n  ftp-client trust list")]
+    List,
+    /// Forget servers, so that their next key is new
+    #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
+    Remove {
+        /// Host and port; port 2121 if left out
+        #[arg(value_name = "HOST[:PORT]", required = true)]
+        servers: Vec<String>,
+    },
+}
+
+/// Print a completion script for a shell
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client completions bash > ~/.local/share/bash-completion/completions/ftp-client")]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page, or that of a command
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client man get | man -l -")]
+pub(crate) struct Man {
+    /// The command
+    pub(crate) command: Option<String>,
+}

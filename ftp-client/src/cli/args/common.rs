@@ -1,0 +1,72 @@
+//! Options that every command takes, before or after its own arguments.
+
+use super::values::{self, ChecksumWord};
+use clap::{Args, ValueEnum};
+use ftp_client::fingerprint::Key;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options of every command.
+#[derive(Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// Read the password from the first line of FILE (or set FTPX_PASSWORD)
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Log in with a token instead of a password (or set FTPX_TOKEN)
+    #[arg(long, global = true)]
+    pub(crate) token: Option<String>,
+    /// Accept only the server with this key
+    #[arg(long, global = true, value_name = "sha256:HEX", value_parser = values::pin)]
+    pub(crate) pin: Option<Key>,
+    /// Trust servers that are not known yet, and remember them
+    #[arg(long, global = true)]
+    pub(crate) accept_new: bool,
+    /// The file of known servers
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) known_hosts: Option<PathBuf>,
+    /// How many data connections, 1 to 64, or auto
+    #[arg(long, global = true, value_name = "N|auto", value_parser = values::lanes)]
+    pub(crate) lanes: Option<u16>,
+    /// Which checksum verifies the data
+    #[arg(long, global = true, value_enum, value_name = "ALGORITHM")]
+    pub(crate) checksum: Option<ChecksumWord>,
+    /// Most bytes per second, as 500K, 10M or 1.5G
+    #[arg(long, global = true, value_name = "RATE", value_parser = values::rate)]
+    pub(crate) limit_rate: Option<u64>,
+    /// How long to wait while connecting, as 10s or 2m
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// How often to try again after the connection was lost
+    #[arg(long, global = true, value_name = "N", hide = true)]
+    pub(crate) retry: Option<u32>,
+    /// How long to try again before giving up
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration, hide = true)]
+    pub(crate) give_up_after: Option<Duration>,
+    /// Write one JSON object a line to standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Tell more: the connection, and each file that is done
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Show no progress
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Colour messages
+    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+}
+
+/// When messages are coloured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}

@@ -1,0 +1,134 @@
+//! Values of options: numbers with units, and words.
+
+use clap::ValueEnum;
+use ftp_client::fingerprint::{self, Key};
+use std::time::Duration;
+use wire::checksum::Checksum;
+use wire::limits::LANES_MAX;
+use wire::message::Overwrite;
+
+/// `--checksum`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChecksumWord {
+    /// The faster one that both ends have
+    Auto,
+    /// SHA-256
+    Sha256,
+    /// BLAKE3
+    Blake3,
+}
+
+/// `--overwrite`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OverwriteWord {
+    /// Replace files that exist
+    Always,
+    /// Leave files that exist alone
+    Never,
+    /// Replace files that are older than the source
+    Newer,
+    /// Replace files whose size or modification time differs
+    Different,
+}
+
+/// Nothing stands for the agreed one.
+impl From<ChecksumWord> for Option<Checksum> {
+    fn from(word: ChecksumWord) -> Self {
+        match word {
+            ChecksumWord::Auto => None,
+            ChecksumWord::Sha256 => Some(Checksum::Sha256),
+            ChecksumWord::Blake3 => Some(Checksum::Blake3),
+        }
+    }
+}
+
+impl From<OverwriteWord> for Overwrite {
+    fn from(word: OverwriteWord) -> Self {
+        match word {
+            OverwriteWord::Always => Self::Always,
+            OverwriteWord::Never => Self::Never,
+            OverwriteWord::Newer => Self::Newer,
+            OverwriteWord::Different => Self::Different,
+        }
+    }
+}
+
+/// A number of lanes; 0 stands for `auto`.
+pub(super) fn lanes(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(0),
+        Ok(lanes) if (1..=LANES_MAX).contains(&lanes) => Ok(lanes),
+        _ => Err(format!("must be auto or a number from 1 to {LANES_MAX}")),
+    }
+}
+
+/// Bytes per second; as with curl and rsync, K is 1024.
+pub(super) fn rate(text: &str) -> Result<u64, String> {
+    let unit = text.chars().last().map_or(0, |last| match last.to_ascii_lowercase() {
+        'k' => 10,
+        'm' => 20,
+        'g' => 30,
+        _ => 0,
+    });
+    let digits = if unit == 0 { text } else { &text[..text.len() - 1] };
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then(|| digits.parse::<f64>().ok());
+    match number.flatten().map(|number| number * f64::from(1_u32 << unit)) {
+        Some(rate) if (1.0..RATE_MAX).contains(&rate) => Ok(whole(rate)),
+        _ => Err("must be a number of bytes per second above 0, as 500K, 10M or 1.5G".to_owned()),
+    }
+}
+
+/// A length of time above nothing; a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
+    };
+    match duration.is_zero() {
+        true => Err("must be longer than nothing".to_owned()),
+        false => Ok(duration),
+    }
+}
+
+/// A key that is pinned.
+pub(super) fn pin(text: &str) -> Result<Key, String> {
+    fingerprint::parse(text).ok_or_else(|| "must be sha256: and 64 hexadecimal digits".to_owned())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the caller has checked the range
+fn whole(rate: f64) -> u64 {
+    rate as u64
+}
+
+/// A terabyte per second: beyond any network, and far from overflow.
+const RATE_MAX: f64 = 1e12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_units() {
+        for (text, bytes) in [("1", 1), ("10K", 10_240), ("10k", 10_240), ("1.5M", 1_572_864), ("2G", 2 << 30)] {
+            assert_eq!(rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "0K", "0.1", "K", "-1", "1e9", "inf", "NaN", "10MB", "1.2.3", "1ü"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lanes_are_few() {
+        assert_eq!((lanes("auto"), lanes("1"), lanes("64")), (Ok(0), Ok(1), Ok(64)));
+        for text in ["0", "65", "-1", "", "Auto", "99999999"] {
+            assert!(lanes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("2m 5s"), Ok(Duration::from_secs(125)));
+        assert!(duration("0").is_err() && duration("").is_err() && duration("-1s").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! `df`: free and used space.
+
+use crate::cli::args;
+use crate::cli::output::{Object, Output};
+use crate::cli::places::{self, Server};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+use indicatif::HumanBytes;
+use wire::RemotePath;
+use wire::message::SpaceReport;
+
+pub(crate) struct Df {
+    remote: Remote,
+}
+
+impl Df {
+    pub(crate) fn new(typed: args::Df) -> Result<(Server, Self), Error> {
+        let (server, remote) = places::remote(&typed.remote)?;
+        Ok((server, Self { remote }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let path = &self.remote.path;
+        let report = session.space(path).await?;
+        match output.json() {
+            true => output.event(event(path, report)),
+            false => output.print(table(path, report).as_bytes())?,
+        }
+        Ok(0)
+    }
+}
+
+fn event(path: &RemotePath, report: SpaceReport) -> Object {
+    Object::event("space")
+        .path(&places::rooted(path))
+        .number("total", report.total)
+        .number("free", report.free)
+        .number("available", report.available)
+}
+
+fn table(path: &RemotePath, report: SpaceReport) -> String {
+    let used = report.total.saturating_sub(report.free);
+    let size = |bytes| HumanBytes(bytes).to_string();
+    format!(
+        "{:>12} {:>12} {:>12} {:>4}  Path\n{:>12} {:>12} {:>12} {:>3}%  {path}\n",
+        "Size",
+        "Used",
+        "Available",
+        "Use",
+        size(report.total),
+        size(used),
+        size(report.available),
+        percent(used, report.available),
+    )
+}
+
+/// Of what users may fill, rounded up, as df has it.
+fn percent(used: u64, available: u64) -> u128 {
+    let (used, all) = (u128::from(used), u128::from(used) + u128::from(available));
+    (used * 100).div_ceil(all.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table() {
+        let report = SpaceReport { total: 100 << 30, free: 60 << 30, available: 50 << 30 };
+        let table = table(&RemotePath::root(), report);
+        assert_eq!(table.lines().nth(1), Some("  100.00 GiB    40.00 GiB    50.00 GiB  45%  /"));
+        assert_eq!((percent(0, 0), percent(u64::MAX, 0)), (0, 100));
+    }
+}

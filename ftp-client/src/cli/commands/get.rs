@@ -1,0 +1,136 @@
+//! `get`: fetches files and folders, and places them as `cp -r` does.
+
+use super::transfer::{Job, Request, Transfer};
+use crate::cli::args;
+use crate::cli::output::{Output, Progress};
+use crate::cli::places::{self, Server};
+use ftp_client::remote::{Place, Remote};
+use ftp_client::session::GetRequest;
+use ftp_client::{Error, Session};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wire::message::Overwrite;
+
+#[derive(Debug)]
+pub(crate) struct Get {
+    /// What is fetched, and what it becomes.
+    sources: Vec<(Remote, PathBuf)>,
+    recursive: bool,
+    overwrite: Overwrite,
+}
+
+impl Get {
+    pub(crate) fn new(typed: args::Get) -> Result<(Server, Self), Error> {
+        let (remotes, target) = sort_out(places::places(&typed.paths)?)?;
+        let server = Server::of_all(&remotes)?;
+        let recursive = typed.transfer.recursive;
+        let sources = place(remotes, &target, recursive)?;
+        Ok((server, Self { sources, recursive, overwrite: typed.transfer.overwrite.into() }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, server: &Server, output: &Arc<Output>) -> Result<u8, Error> {
+        let named = self.sources.len() == 1 && !self.recursive;
+        let totals = output.progress() != Progress::None;
+        let (recursive, overwrite) = (self.recursive, self.overwrite);
+        let job = |(remote, target): (Remote, PathBuf)| {
+            let source = places::rooted(&remote.path);
+            Job { source, request: Request::Get(GetRequest { path: remote.path, recursive, target, overwrite, totals }) }
+        };
+        let jobs = self.sources.into_iter().map(job).collect();
+        Transfer { command: "get", session, server, output, overwrite, named }.run(jobs, 0).await
+    }
+}
+
+/// All are remote; the last one may be local, and is where they go.
+fn sort_out(mut places: Vec<Place>) -> Result<(Vec<Remote>, PathBuf), Error> {
+    let target = match places.pop() {
+        Some(Place::Local(path)) => path,
+        Some(remote @ Place::Remote(_)) => {
+            places.push(remote);
+            PathBuf::from(".")
+        }
+        None => PathBuf::new(),
+    };
+    if target == Path::new("-") {
+        return Err(Error::Usage("to write to standard output, use: ftp-client cat".to_owned()));
+    }
+    let remotes = places.into_iter().map(must_be_remote).collect::<Result<Vec<_>, _>>()?;
+    if remotes.is_empty() {
+        return Err(Error::Usage("get fetches from a server: write HOST:PATH or ftpx://HOST/PATH".to_owned()));
+    }
+    Ok((remotes, target))
+}
+
+fn must_be_remote(place: Place) -> Result<Remote, Error> {
+    match place {
+        Place::Remote(remote) => Ok(remote),
+        Place::Local(path) => {
+            Err(Error::Usage(format!("{} is local; only the last path of get may be", Error::shown_path(&path))))
+        }
+    }
+}
+
+/// What each becomes: a name in the target if that is a folder, otherwise the target itself.
+fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<(Remote, PathBuf)>, Error> {
+    let names: Vec<_> = remotes.iter().map(Remote::last_name).collect();
+    places::no_name_twice(names.iter().map(Option::as_ref))?;
+    let is_folder = target.is_dir();
+    let must_be = remotes.len() > 1 || (ends_with_slash(target) && !recursive);
+    if must_be && !is_folder {
+        return Err(Error::local(target, places::not_a_folder()));
+    }
+    let become_what = |name: Option<wire::Name>| match name {
+        Some(name) if is_folder => target.join(OsStr::from_bytes(name.as_bytes())),
+        Some(_) | None => target.to_owned(),
+    };
+    Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, become_what(name))).collect())
+}
+
+fn ends_with_slash(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use clap::Parser;
+
+    fn get(words: &[&str]) -> Result<Vec<PathBuf>, Error> {
+        let typed = Cli::parse_from(["ftp-client", "get"].iter().chain(words));
+        let Command::Get(typed) = typed.command else { panic!("not get") };
+        Get::new(typed).map(|(_, get)| get.sources.into_iter().map(|(_, target)| target).collect())
+    }
+
+    fn code(words: &[&str]) -> u8 {
+        get(words).unwrap_err().exit_code()
+    }
+
+    #[test]
+    fn placed_as_cp_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = |name: &str| folder.path().join(name);
+        let (folder, new) = (folder.path().to_str().unwrap(), inside("new"));
+        let new_text = new.to_str().unwrap();
+        assert_eq!(get(&["h:a/b"]).unwrap(), [Path::new("./b")]);
+        assert_eq!(get(&["h:a/b", folder]).unwrap(), [inside("b")]);
+        assert_eq!(get(&["h:a/b", new_text]).unwrap(), [new.clone()]);
+        assert_eq!(get(&["h:a/b", "h:c/", folder]).unwrap(), [inside("b"), inside("c")]);
+        assert_eq!(get(&["-r", "h:", folder]).unwrap(), [Path::new(folder)]);
+        assert_eq!(get(&["-r", "h:a/.", folder]).unwrap(), [Path::new(folder)]);
+        assert_eq!(get(&["-r", "h:a", &format!("{new_text}/")]).unwrap(), [new]);
+        assert_eq!(code(&["h:a", &format!("{new_text}/")]), 5);
+        assert_eq!(code(&["h:a", "h:b", new_text]), 5);
+    }
+
+    #[test]
+    fn what_makes_no_sense() {
+        assert_eq!(code(&["a"]), 2);
+        assert_eq!(code(&["a", "h:b"]), 2);
+        assert_eq!(code(&["h:a", "-"]), 2);
+        assert_eq!(code(&["h:a/x", "h:b/x", "."]), 2);
+        assert_eq!(code(&["h:a", "i:b", "."]), 2);
+    }
+}

@@ -1,0 +1,40 @@
+//! `ln -s`: makes a symbolic link. Its target is stored as it is typed: it need not exist.
+
+use crate::cli::args;
+use crate::cli::output::Output;
+use crate::cli::places::{self, Server};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use wire::{Name, RemotePath};
+
+pub(crate) struct Ln {
+    target: Vec<u8>,
+    link: RemotePath,
+}
+
+impl Ln {
+    pub(crate) fn new(typed: args::Ln) -> Result<(Server, Self), Error> {
+        let (server, remote) = places::remote(&typed.remote)?;
+        let link = link(&remote, &typed.target)?;
+        Ok((server, Self { target: typed.target.into_vec(), link }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, _: &Output) -> Result<u8, Error> {
+        session.link(&self.link, &self.target).await?;
+        Ok(0)
+    }
+}
+
+/// In a folder, the link has its target's last name.
+fn link(remote: &Remote, target: &OsString) -> Result<RemotePath, Error> {
+    if !remote.must_be_folder() {
+        return Ok(remote.path.clone());
+    }
+    let name = std::path::Path::new(target).file_name().map(|name| Name::new(name.as_encoded_bytes()));
+    match name {
+        Some(Ok(name)) => places::within(&remote.path, &name),
+        Some(Err(_)) | None => Err(Error::Usage("the link needs a name: give its full path".to_owned())),
+    }
+}

@@ -1,0 +1,25 @@
+//! `mkdir`: makes folders.
+
+use super::each;
+use crate::cli::args;
+use crate::cli::output::Output;
+use crate::cli::places::{self, Server};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+
+pub(crate) struct Mkdir {
+    remotes: Vec<Remote>,
+    parents: bool,
+}
+
+impl Mkdir {
+    pub(crate) fn new(typed: args::Mkdir) -> Result<(Server, Self), Error> {
+        let (server, remotes) = places::remotes(&typed.remotes)?;
+        Ok((server, Self { remotes, parents: typed.parents }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let parents = self.parents;
+        each(self.remotes, output, async |remote| session.make_folder(&remote.path, parents).await).await
+    }
+}

@@ -1,0 +1,237 @@
+//! `put`: sends files, folders and standard input, and places them as `cp -r` does.
+
+use super::transfer::{Job, Request, Transfer};
+use crate::cli::args;
+use crate::cli::output::{Output, Progress};
+use crate::cli::places::{self, Server};
+use ftp_client::remote::Remote;
+use ftp_client::session::{PutRequest, PutSource};
+use ftp_client::{Error, Session};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use wire::message::Overwrite;
+use wire::{Failure, FailureCode, Name, RemotePath};
+
+#[derive(Debug)]
+pub(crate) struct Put {
+    sources: Vec<Source>,
+    target: Remote,
+    recursive: bool,
+    overwrite: Overwrite,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    /// A path of this machine; without a name, a folder's contents are meant.
+    Local { path: PathBuf, name: Option<Name> },
+    /// Standard input.
+    Stdin,
+}
+
+impl Put {
+    pub(crate) fn new(mut typed: args::Put) -> Result<(Server, Self), Error> {
+        let target = typed.paths.pop().unwrap_or_default();
+        let (server, target) = places::remote(&target)?;
+        let sources = typed.paths.into_iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
+        places::no_name_twice(sources.iter().map(Source::name))?;
+        let recursive = typed.transfer.recursive;
+        let put = Self { sources, target, recursive, overwrite: typed.transfer.overwrite.into() };
+        put.check()?;
+        Ok((server, put))
+    }
+
+    pub(crate) async fn run(self, session: &Session, server: &Server, output: &Arc<Output>) -> Result<u8, Error> {
+        let into_folder = self.must_be_folder();
+        if into_folder {
+            places::require_folder(session, &self.target.path).await?;
+        }
+        let totals = output.progress() != Progress::None;
+        let named = self.sources.len() == 1 && !self.recursive;
+        let (mut jobs, mut failed) = (Vec::new(), 0);
+        for source in &self.sources {
+            match self.job(source, into_folder, totals) {
+                Ok(job) => jobs.push(job),
+                Err(error) if self.sources.len() == 1 => return Err(error),
+                Err(error) => {
+                    output.complain(&error);
+                    failed += 1;
+                }
+            }
+        }
+        let overwrite = self.overwrite;
+        Transfer { command: "put", session, server, output, overwrite, named }.run(jobs, failed).await
+    }
+
+    /// A single source is looked at before anybody is asked for a password.
+    fn check(&self) -> Result<(), Error> {
+        match &self.sources[..] {
+            [Source::Stdin] if self.target.must_be_folder() => Err(Error::Usage(
+                "standard input has no name: give the full path of the file on the server".to_owned(),
+            )),
+            [Source::Stdin] => Ok(()),
+            [Source::Local { path, .. }] => self.open(path).map(|_| ()),
+            sources if sources.contains(&Source::Stdin) => {
+                Err(Error::Usage("standard input cannot be sent together with other sources".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As with cp, a whole folder may become what does not exist yet, with or without a `/` at the end.
+    fn must_be_folder(&self) -> bool {
+        let becomes = self.recursive && self.target.last_name().is_some();
+        match &self.sources[..] {
+            [Source::Local { path, .. }] if becomes && path.is_dir() => false,
+            [_] => self.target.must_be_folder(),
+            _ => true,
+        }
+    }
+
+    fn job(&self, source: &Source, into_folder: bool, totals: bool) -> Result<Job, Error> {
+        let (path, into) = self.place(source, into_folder)?;
+        let opened = match source {
+            Source::Stdin => PutSource::Stream(Box::new(io::stdin())),
+            Source::Local { path, .. } => self.open(path)?,
+        };
+        let request = PutRequest { source: opened, path, into, overwrite: self.overwrite, totals };
+        Ok(Job { source: source.shown(), request: Request::Put(request) })
+    }
+
+    fn place(&self, source: &Source, into_folder: bool) -> Result<(RemotePath, Option<Name>), Error> {
+        let target = &self.target.path;
+        match source.name() {
+            Some(name) if into_folder => Ok((places::within(target, name)?, None)),
+            name => Ok((target.clone(), name.cloned())),
+        }
+    }
+
+    /// A link is followed, unless a tree is copied as it is.
+    fn open(&self, path: &Path) -> Result<PutSource, Error> {
+        let metadata = if self.recursive { fs::symlink_metadata(path) } else { fs::metadata(path) };
+        let metadata = metadata.map_err(|source| Error::local(path, source))?;
+        match (self.recursive, metadata.is_dir()) {
+            (true, _) => Ok(PutSource::Tree(path.to_owned())),
+            (false, false) => Ok(PutSource::File(path.to_owned())),
+            (false, true) => {
+                let failure = Failure::new(FailureCode::IsAFolder, "is a folder; send it with -r");
+                Err(Error::local(path, failure))
+            }
+        }
+    }
+}
+
+impl Source {
+    fn new(typed: OsString) -> Result<Self, Error> {
+        if typed == "-" {
+            return Ok(Self::Stdin);
+        }
+        match places::places(&[typed])?.pop() {
+            Some(ftp_client::remote::Place::Local(path)) => Ok(Self::Local { name: name_of(&path)?, path }),
+            Some(ftp_client::remote::Place::Remote(_)) | None => {
+                Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
+            }
+        }
+    }
+
+    fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Local { name, .. } => name.as_ref(),
+            Self::Stdin => None,
+        }
+    }
+
+    fn shown(&self) -> Vec<u8> {
+        match self {
+            Self::Local { path, .. } => path.as_os_str().as_bytes().to_vec(),
+            Self::Stdin => b"-".to_vec(),
+        }
+    }
+}
+
+/// `folder/.` and `..` have no name of their own; std would drop the `.` silently.
+fn name_of(path: &Path) -> Result<Option<Name>, Error> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return Err(Error::Usage("an empty path names nothing".to_owned()));
+    }
+    match path.components().next_back() {
+        _ if bytes == b"." || bytes.ends_with(b"/.") => Ok(None),
+        Some(Component::Normal(name)) => {
+            Name::new(name.as_bytes()).map(Some).map_err(|error| Error::local(path, Failure::from(error)))
+        }
+        Some(Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_)) | None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use clap::Parser;
+    use tempfile::TempDir;
+
+    /// A folder with the file `file` and the folder `dir`.
+    fn world() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), "x").unwrap();
+        fs::create_dir(folder.path().join("dir")).unwrap();
+        folder
+    }
+
+    fn put(folder: &TempDir, words: &[&str]) -> Result<Put, Error> {
+        let local = |word: &&str| match word.strip_prefix('@') {
+            Some(name) => format!("{}/{name}", folder.path().display()),
+            None => (*word).to_owned(),
+        };
+        let words = ["ftp-client", "put"].into_iter().map(str::to_owned).chain(words.iter().map(local));
+        let Command::Put(typed) = Cli::parse_from(words).command else { panic!("not put") };
+        Put::new(typed).map(|(_, put)| put)
+    }
+
+    /// Must the target be a folder, and what does each source ask for?
+    fn placed(words: &[&str]) -> (bool, Vec<String>) {
+        let folder = world();
+        let put = put(&folder, words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        let into_folder = put.must_be_folder();
+        let place = |source| {
+            let (path, into) = put.place(source, into_folder).unwrap();
+            into.map_or(path.to_string(), |name| format!("{path} or in it {name}"))
+        };
+        (into_folder, put.sources.iter().map(place).collect())
+    }
+
+    fn code(words: &[&str]) -> u8 {
+        put(&world(), words).unwrap_err().exit_code()
+    }
+
+    #[test]
+    fn placed_as_cp_does() {
+        let owned = |text: &str| text.to_owned();
+        assert_eq!(placed(&["@file", "h:a"]), (false, vec![owned("/a or in it file")]));
+        assert_eq!(placed(&["@file", "h:a/"]), (true, vec![owned("/a/file")]));
+        assert_eq!(placed(&["@file", "h:"]), (true, vec![owned("/file")]));
+        assert_eq!(placed(&["@file", "@missing", "h:a"]), (true, vec![owned("/a/file"), owned("/a/missing")]));
+        assert_eq!(placed(&["-r", "@dir", "h:a/"]), (false, vec![owned("/a or in it dir")]));
+        assert_eq!(placed(&["-r", "@dir/", "h:a"]), (false, vec![owned("/a or in it dir")]));
+        assert_eq!(placed(&["-r", "@dir/.", "h:a"]), (false, vec![owned("/a")]));
+        assert_eq!(placed(&["-r", "@file", "h:a/"]), (true, vec![owned("/a/file")]));
+        assert_eq!(placed(&["-", "h:a/b"]), (false, vec![owned("/a/b")]));
+    }
+
+    #[test]
+    fn what_makes_no_sense() {
+        assert_eq!(code(&["-", "h:a/"]), 2);
+        assert_eq!(code(&["-", "h:"]), 2);
+        assert_eq!(code(&["-", "@file", "h:a"]), 2);
+        assert_eq!(code(&["@file", "@dir"]), 2);
+        assert_eq!(code(&["h:a", "h:b"]), 2);
+        assert_eq!(code(&["@file", "@dir/../file", "h:b"]), 2);
+        assert_eq!(code(&["", "h:b"]), 2);
+        assert_eq!(code(&["@missing", "h:b"]), 5);
+        assert_eq!(code(&["@dir", "h:b"]), 1);
+    }
+}

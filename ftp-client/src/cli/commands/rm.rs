@@ -1,0 +1,34 @@
+//! `rm`: removes files, links and, with -r, folders.
+
+use super::each;
+use crate::cli::args;
+use crate::cli::output::Output;
+use crate::cli::places::{self, Server};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+use wire::FailureCode;
+
+pub(crate) struct Rm {
+    remotes: Vec<Remote>,
+    recursive: bool,
+    force: bool,
+}
+
+impl Rm {
+    pub(crate) fn new(typed: args::Rm) -> Result<(Server, Self), Error> {
+        let (server, remotes) = places::remotes(&typed.remotes)?;
+        if remotes.iter().any(|remote| remote.path.is_root()) {
+            return Err(Error::Usage("the root itself is never removed".to_owned()));
+        }
+        Ok((server, Self { remotes, recursive: typed.recursive, force: typed.force }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let Self { remotes, recursive, force } = self;
+        each(remotes, output, async |remote| match session.remove(&remote.path, recursive).await {
+            Err(error) if force && error.failure_code() == Some(FailureCode::NotFound) => Ok(()),
+            result => result,
+        })
+        .await
+    }
+}

@@ -1,0 +1,53 @@
+//! `stat`: what is known of paths.
+
+use super::each;
+use crate::cli::args;
+use crate::cli::output::{Output, entry_object, full_time, kind_word, mode_text, shown};
+use crate::cli::places::{self, Server};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+use indicatif::HumanBytes;
+use jiff::tz::TimeZone;
+use std::fmt::Write;
+use wire::RemotePath;
+use wire::message::Entry;
+use wire::metadata::Kind;
+
+pub(crate) struct Stat {
+    remotes: Vec<Remote>,
+    follow: bool,
+}
+
+impl Stat {
+    pub(crate) fn new(typed: args::Stat) -> Result<(Server, Self), Error> {
+        let (server, remotes) = places::remotes(&typed.remotes)?;
+        Ok((server, Self { remotes, follow: typed.follow }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let follow = self.follow;
+        each(self.remotes, output, async |remote| {
+            let entry = session.stat(&remote.path, follow).await?;
+            match output.json() {
+                true => output.print(&entry_object(&places::rooted(&remote.path), &entry).into_line()),
+                false => output.print(block(&remote.path, &entry).as_bytes()),
+            }
+        })
+        .await
+    }
+}
+
+fn block(path: &RemotePath, entry: &Entry) -> String {
+    let metadata = &entry.metadata;
+    let mut text = String::new();
+    // Writing to memory does not fail.
+    let _ = writeln!(text, "    Path: {path}");
+    let _ = writeln!(text, "    Kind: {}", kind_word(metadata.kind));
+    let _ = writeln!(text, "    Size: {} ({})", metadata.size, HumanBytes(metadata.size));
+    let _ = writeln!(text, "    Mode: {:04o} ({})", metadata.mode, mode_text(metadata.kind, metadata.mode));
+    let _ = writeln!(text, "Modified: {}", full_time(metadata.modified, TimeZone::system()));
+    if metadata.kind == Kind::Symlink {
+        let _ = writeln!(text, "Leads to: {}", shown(&entry.link_target));
+    }
+    text
+}

@@ -1,0 +1,202 @@
+//! All that people and scripts see: results on standard output, messages and progress on standard error.
+
+mod bars;
+mod drawing;
+mod exit;
+mod json;
+mod listing;
+mod plain;
+mod rate;
+mod sink;
+mod tally;
+mod text;
+mod watcher;
+
+pub(crate) use drawing::Drawing;
+pub(crate) use exit::{graver, of_transfer};
+pub(crate) use json::Object;
+pub(crate) use listing::{Lister, Style, entry_object, full_time, kind_word, mode_text};
+pub(crate) use sink::STDOUT;
+pub(crate) use tally::Tally;
+pub(crate) use text::{duration_text, files_text};
+pub(crate) use watcher::Watcher;
+
+use crate::cli::args::{Color, Common};
+use ftp_client::Error;
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use json::Describe;
+use sink::Sink;
+use std::env;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+use wire::escape::Escaped;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Bars on a terminal.
+    Bars,
+    /// A line now and then.
+    Plain,
+    /// Events on standard output.
+    Json,
+    /// Not at all.
+    None,
+}
+
+/// Where everything that is seen goes through.
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    color: bool,
+    progress: Progress,
+    started: Instant,
+    stdout: Sink<io::Stdout>,
+    bars: MultiProgress,
+    transfer: OnceLock<Arc<Tally>>,
+}
+
+impl Output {
+    pub(crate) fn new(common: &Common) -> Self {
+        let terminal = io::stderr().is_terminal();
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+            verbose: common.verbose,
+            color: colored(common.color.unwrap_or(Color::Auto), terminal),
+            progress: progress(common, terminal),
+            started: Instant::now(),
+            stdout: Sink::new(io::stdout()),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(drawing::HERTZ)),
+            transfer: OnceLock::new(),
+        }
+    }
+
+    /// True if standard output is for programs.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// How progress is shown.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Writes a result to standard output; [`flush`](Self::flush) sends it off.
+    pub(crate) fn print(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.stdout.write(bytes).map_err(sink::failed)
+    }
+
+    /// Sends off what was printed.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.stdout.flush().map_err(sink::failed)
+    }
+
+    /// Writes an event; one that cannot be written is noticed at the end.
+    pub(crate) fn event(&self, event: Object) {
+        if self.json {
+            // The sink remembers the error, and `finish` tells of it.
+            let _ = self.stdout.write(&event.into_line());
+        }
+    }
+
+    /// Tells of an error.
+    pub(crate) fn complain(&self, message: &dyn Display) {
+        self.say(&format!("{} {message}", self.prefix()));
+    }
+
+    /// Tells of something that deserves attention.
+    pub(crate) fn warn(&self, message: &str) {
+        if !self.quiet {
+            self.say(&format!("{} warning: {message}", self.prefix()));
+        }
+    }
+
+    /// Tells something to those who want to know more.
+    pub(crate) fn note(&self, message: impl FnOnce() -> String) {
+        if self.verbose {
+            self.say(&message());
+        }
+    }
+
+    /// Keeps progress off the terminal meanwhile.
+    pub(crate) fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.bars.suspend(work)
+    }
+
+    /// From here on this is a transfer, and its counts are part of the end.
+    pub(crate) fn begin_transfer(&self, tally: &Arc<Tally>) {
+        let _ = self.transfer.set(Arc::clone(tally));
+    }
+
+    /// True if the error says that standard output cannot be written: further results would be lost as well.
+    pub(crate) fn is_gone(error: &Error) -> bool {
+        matches!(error, Error::Local { path, .. } if path == STDOUT)
+    }
+
+    /// Tells how the run ended; gives its exit code.
+    pub(crate) fn finish(&self, result: Result<u8, Error>) -> u8 {
+        let (code, error) = exit::of_run(result);
+        if let Some(error) = &error {
+            self.complain(error);
+        }
+        self.event(self.finished(code, error.as_ref()));
+        let _ = self.stdout.flush();
+        match self.stdout.take_error().map(sink::failed).map(|error| exit::of_run(Err(error))) {
+            Some((worse, Some(error))) => {
+                self.complain(&error);
+                if code == 0 { worse } else { code }
+            }
+            Some((_, None)) | None => code,
+        }
+    }
+
+    fn finished(&self, code: u8, error: Option<&Error>) -> Object {
+        let object = match self.transfer.get() {
+            Some(tally) => tally.summary().describe(Object::event("finished")),
+            None => Object::event("finished"),
+        };
+        let object = object.seconds("seconds", self.started.elapsed()).number("exit_code", code.into());
+        match error {
+            Some(error) => object.text("error", &error.to_string()),
+            None => object,
+        }
+    }
+
+    /// Whether standard error can be written does not matter to what was asked.
+    pub(crate) fn say(&self, line: &str) {
+        self.paused(|| {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        });
+    }
+
+    fn prefix(&self) -> &'static str {
+        if self.color { "\x1b[1;31mftp-client:\x1b[0m" } else { "ftp-client:" }
+    }
+}
+
+/// Bytes that came from elsewhere, as text that is safe to show.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    Escaped(bytes).to_string()
+}
+
+fn progress(common: &Common, terminal: bool) -> Progress {
+    match common {
+        common if common.no_progress => Progress::None,
+        common if common.json => Progress::Json,
+        common if common.quiet => Progress::None,
+        _ if terminal => Progress::Bars,
+        _ => Progress::Plain,
+    }
+}
+
+fn colored(wish: Color, terminal: bool) -> bool {
+    match wish {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}

@@ -1,0 +1,137 @@
+//! Progress on a terminal: a bar for all, and a line for each of the largest files under way.
+
+use super::tally::{RunningFile, Snapshot};
+use super::text;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// The bars, drawn above nothing and removed at the end.
+pub(super) struct Bars {
+    multi: MultiProgress,
+    total: ProgressBar,
+    files: Vec<ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(multi: &MultiProgress) -> Self {
+        let total = multi.add(ProgressBar::no_length().with_style(style(TOTAL)));
+        Self { multi: multi.clone(), total, files: Vec::new() }
+    }
+
+    pub(super) fn draw(&mut self, snapshot: &Snapshot) {
+        self.fit(snapshot.running.len().min(FILES_MAX));
+        for (bar, file) in self.files.iter().zip(&snapshot.running) {
+            draw_file(bar, file);
+        }
+        self.total.set_length(snapshot.total_bytes.max(1));
+        self.total.set_position(snapshot.bytes.min(snapshot.total_bytes));
+        self.total.set_message(text::standing(snapshot));
+    }
+
+    /// As many lines as files; a line is reused for the next file, so that they do not jump.
+    fn fit(&mut self, count: usize) {
+        while self.files.len() < count {
+            let bar = ProgressBar::no_length().with_style(style(FILE));
+            self.files.push(self.multi.insert_before(&self.total, bar));
+        }
+        for bar in self.files.drain(count..) {
+            self.multi.remove(&bar);
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for bar in self.files.iter().chain([&self.total]) {
+            bar.finish_and_clear();
+        }
+        let _ = self.multi.clear();
+    }
+}
+
+fn draw_file(bar: &ProgressBar, file: &RunningFile) {
+    let total = file.total.unwrap_or(file.done);
+    bar.set_length(total.max(1));
+    bar.set_position(file.done.min(total));
+    bar.set_message(tail(&file.name));
+}
+
+/// The end of a path tells more than its beginning. What is still too wide is cut by the template.
+fn tail(name: &str) -> String {
+    let len = name.chars().count();
+    match len.checked_sub(NAME_LEN_MAX) {
+        None | Some(0) => name.to_owned(),
+        Some(cut) => "…".chars().chain(name.chars().skip(cut + 1)).collect(),
+    }
+}
+
+/// The templates are constants; a bar without style is better than none.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+const TOTAL: &str = "[{bar:20}] {percent:>3}% {wide_msg}";
+const FILE: &str = "  {percent:>3}% {binary_bytes:>12} {wide_msg}";
+
+/// More would push away what stands above.
+const FILES_MAX: usize = 6;
+
+/// Leaves room for the numbers on a terminal of 80 columns.
+const NAME_LEN_MAX: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::{InMemoryTerm, ProgressDrawTarget};
+
+    fn screen() -> (InMemoryTerm, MultiProgress) {
+        let term = InMemoryTerm::new(12, 80);
+        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(term.clone())));
+        (term, multi)
+    }
+
+    fn snapshot(running: usize) -> Snapshot {
+        let file = |index| RunningFile { name: format!("/dir/{index}"), done: 1 << 20, total: Some(2 << 20) };
+        Snapshot {
+            files: 1,
+            bytes: 5 << 20,
+            total_files: 4,
+            total_bytes: 10 << 20,
+            counted: true,
+            rate: 1 << 20,
+            running: (0..running).map(file).collect(),
+        }
+    }
+
+    #[test]
+    fn files_stand_above_the_total_and_all_goes_at_the_end() {
+        let (term, multi) = screen();
+        let mut bars = Bars::new(&multi);
+        bars.draw(&snapshot(2));
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        bars.draw(&snapshot(2));
+        let text = term.contents();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[0].contains("50%") && lines[0].ends_with("/dir/0"), "{text}");
+        assert!(lines[2].contains("1 of 4 files, 5.00 MiB of 10.00 MiB"), "{text}");
+        drop(bars);
+        assert_eq!(term.contents(), "");
+    }
+
+    #[test]
+    fn no_more_lines_than_fit() {
+        let (_, multi) = screen();
+        let mut bars = Bars::new(&multi);
+        bars.draw(&snapshot(30));
+        assert_eq!(bars.files.len(), FILES_MAX);
+        bars.draw(&snapshot(1));
+        assert_eq!(bars.files.len(), 1);
+    }
+
+    #[test]
+    fn long_names_keep_their_end() {
+        let name = tail(&format!("{}ü.txt", "x".repeat(100)));
+        assert!(name.starts_with('…') && name.ends_with("ü.txt"));
+        assert_eq!(name.chars().count(), NAME_LEN_MAX);
+    }
+}

@@ -1,0 +1,85 @@
+//! Exit codes: API for people's scripts.
+
+use super::sink::STDOUT;
+use ftp_client::Error;
+use ftp_client::error::exit_code_of;
+use ftp_client::observer::Summary;
+use std::io;
+use wire::FailureCode;
+
+/// What scripts see of a run, and what is to be told. Nobody reading standard output any more is no failure.
+pub(super) fn of_run(result: Result<u8, Error>) -> (u8, Option<Error>) {
+    match result {
+        Ok(code) => (code, None),
+        Err(Error::Local { path, source }) if path == STDOUT && source.kind() == io::ErrorKind::BrokenPipe => (0, None),
+        Err(error) => (error.exit_code(), Some(error)),
+    }
+}
+
+/// The exit code of a transfer that ran to its end. `named`: it was asked for one file, by its name; `protects`: files
+/// that exist were to be left alone.
+pub(crate) fn of_transfer(summary: &Summary, named: bool, protects: bool) -> u8 {
+    match summary.gravest {
+        _ if summary.failed == 0 => if named && protects && summary.skipped > 0 { 6 } else { 0 },
+        Some(code) if named => exit_code_of(code),
+        Some(FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly) => 8,
+        Some(FailureCode::Integrity) => 7,
+        Some(_) | None => 1,
+    }
+}
+
+/// The one of two failures that decides the exit code: what stopped the run before what spoiled an item.
+pub(crate) fn graver(one: Option<FailureCode>, other: Option<FailureCode>) -> Option<FailureCode> {
+    let weight = |code: Option<FailureCode>| match code {
+        Some(FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly) => 3,
+        Some(FailureCode::Integrity) => 2,
+        Some(_) => 1,
+        None => 0,
+    };
+    if weight(other) > weight(one) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(code: FailureCode) -> Summary {
+        Summary { files: 3, failed: 1, gravest: Some(code), ..Summary::default() }
+    }
+
+    #[test]
+    fn some_items_failed() {
+        assert_eq!(of_transfer(&Summary::default(), true, true), 0);
+        assert_eq!(of_transfer(&failed(FailureCode::NotFound), false, false), 1);
+        assert_eq!(of_transfer(&failed(FailureCode::NotFound), true, false), 5);
+        assert_eq!(of_transfer(&failed(FailureCode::AccessDenied), true, false), 4);
+        assert_eq!(of_transfer(&failed(FailureCode::QuotaExceeded), false, false), 8);
+        assert_eq!(of_transfer(&failed(FailureCode::Integrity), false, false), 7);
+        assert_eq!(of_transfer(&Summary { failed: 1, ..Summary::default() }, true, false), 1);
+    }
+
+    #[test]
+    fn protecting_a_named_file_is_told_apart() {
+        let skipped = Summary { skipped: 1, ..Summary::default() };
+        assert_eq!(of_transfer(&skipped, true, true), 6);
+        assert_eq!(of_transfer(&skipped, true, false), 0);
+        assert_eq!(of_transfer(&skipped, false, true), 0);
+    }
+
+    #[test]
+    fn what_stops_a_run_is_graver() {
+        let (space, bad, missing) = (FailureCode::NoSpace, FailureCode::Integrity, FailureCode::NotFound);
+        assert_eq!(graver(Some(missing), Some(bad)), Some(bad));
+        assert_eq!(graver(Some(space), Some(bad)), Some(space));
+        assert_eq!(graver(None, Some(missing)), Some(missing));
+        assert_eq!(graver(Some(missing), None), Some(missing));
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_success() {
+        let broken = |path: &str| Error::Local { path: path.to_owned(), source: io::ErrorKind::BrokenPipe.into() };
+        assert_eq!(of_run(Err(broken(STDOUT))).0, 0);
+        assert_ne!(of_run(Err(broken("file"))).0, 0);
+        assert_eq!(of_run(Err(Error::Interrupted)).0, 130);
+    }
+}

@@ -1,0 +1,197 @@
+//! Entries of folders, for people and for programs. Quick: a tree may have a million of them.
+
+use super::json::Object;
+use indicatif::HumanBytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::io::{self, Write};
+use wire::escape::Escaped;
+use wire::message::Entry;
+use wire::metadata::{self, Kind};
+
+/// How entries are shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Style {
+    /// With type, mode, size and time.
+    pub(crate) long: bool,
+    /// Sizes with units.
+    pub(crate) human_readable: bool,
+    /// For programs.
+    pub(crate) json: bool,
+}
+
+/// Turns entries into lines, collected in memory until they are taken.
+pub(crate) struct Lister {
+    style: Style,
+    zone: TimeZone,
+    lines: Vec<u8>,
+}
+
+impl Lister {
+    pub(crate) fn new(style: Style, zone: TimeZone) -> Self {
+        Self { style, zone, lines: Vec::new() }
+    }
+
+    /// Adds an entry under this name.
+    pub(crate) fn add(&mut self, name: &[u8], entry: &Entry) {
+        // Writing to memory does not fail.
+        let _ = match self.style {
+            Style { json: true, .. } => self.lines.write_all(&entry_object(name, entry).into_line()),
+            Style { long: true, .. } => self.write_long(name, entry),
+            Style { .. } => writeln!(self.lines, "{}", Escaped(name)),
+        };
+    }
+
+    /// The lines so far.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.lines)
+    }
+
+    fn write_long(&mut self, name: &[u8], entry: &Entry) -> io::Result<()> {
+        let metadata = &entry.metadata;
+        let (mode, time) = (mode_text(metadata.kind, metadata.mode), local_time(metadata.modified, &self.zone));
+        match self.style.human_readable {
+            true => write!(self.lines, "{mode} {:>11} {time} {}", HumanBytes(metadata.size).to_string(), Escaped(name))?,
+            false => write!(self.lines, "{mode} {:>12} {time} {}", metadata.size, Escaped(name))?,
+        }
+        match metadata.kind {
+            Kind::Symlink => writeln!(self.lines, " -> {}", Escaped(&entry.link_target)),
+            Kind::File | Kind::Folder | Kind::Special => writeln!(self.lines),
+        }
+    }
+}
+
+/// An entry as an event.
+pub(crate) fn entry_object(name: &[u8], entry: &Entry) -> Object {
+    let metadata = &entry.metadata;
+    let object = Object::event("entry")
+        .path(name)
+        .text("kind", kind_word(metadata.kind))
+        .number("size", metadata.size);
+    let object = match timestamp(metadata.modified) {
+        Some(time) => object.text("mtime", &format!("{time:.9}")),
+        None => object,
+    };
+    let object = object.text("mode", &format!("{:04o}", metadata.mode));
+    match metadata.kind {
+        Kind::Symlink => object.bytes("link_target", "link_target_hex", &entry.link_target),
+        Kind::File | Kind::Folder | Kind::Special => object,
+    }
+}
+
+/// The kind, in a word that programs see too.
+pub(crate) fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Folder => "folder",
+        Kind::Symlink => "symlink",
+        Kind::Special => "special",
+    }
+}
+
+/// `-rwxr-xr-x`, as ls has it.
+pub(crate) fn mode_text(kind: Kind, mode: u32) -> String {
+    let kind = match kind {
+        Kind::File => '-',
+        Kind::Folder => 'd',
+        Kind::Symlink => 'l',
+        Kind::Special => '?',
+    };
+    let mut text = String::from(kind);
+    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+        let bits = mode >> shift;
+        text.push(if bits & 4 != 0 { 'r' } else { '-' });
+        text.push(if bits & 2 != 0 { 'w' } else { '-' });
+        text.push(match (mode & special != 0, bits & 1 != 0) {
+            (false, false) => '-',
+            (false, true) => 'x',
+            (true, true) => letter,
+            (true, false) => letter.to_ascii_uppercase(),
+        });
+    }
+    text
+}
+
+/// Date and time here, to the minute.
+fn local_time(time: metadata::Timestamp, zone: &TimeZone) -> String {
+    match timestamp(time) {
+        Some(time) => {
+            let local = zone.to_datetime(time);
+            let (date, clock) = (local.date(), local.time());
+            format!(
+                "{:04}-{:02}-{:02} {:02}:{:02}",
+                date.year(),
+                date.month(),
+                date.day(),
+                clock.hour(),
+                clock.minute()
+            )
+        }
+        None => format!("{:>16}", "?"),
+    }
+}
+
+/// Date and time here, with all that is known of it.
+pub(crate) fn full_time(time: metadata::Timestamp, zone: TimeZone) -> String {
+    match timestamp(time) {
+        Some(time) => format!("{:.9}", time.display_with_offset(zone.to_offset(time))),
+        None => format!("{} seconds after 1970", time.seconds),
+    }
+}
+
+/// Nothing for times that no calendar has (a peer may send any number).
+fn timestamp(time: metadata::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::RemotePath;
+    use wire::metadata::Metadata;
+
+    fn entry(kind: Kind, mode: u32, seconds: i64) -> Entry {
+        let modified = metadata::Timestamp { seconds, nanos: 5 };
+        Entry {
+            path: RemotePath::root(),
+            metadata: Metadata { kind, size: 1234, modified, mode },
+            link_target: b"there\n".to_vec(),
+            digest: None,
+        }
+    }
+
+    fn line(style: Style, name: &[u8], entry: &Entry) -> String {
+        let mut lister = Lister::new(style, TimeZone::fixed(jiff::tz::offset(2)));
+        lister.add(name, entry);
+        String::from_utf8(lister.take()).unwrap()
+    }
+
+    #[test]
+    fn short_and_long() {
+        let file = entry(Kind::File, 0o644, 1_764_000_000);
+        assert_eq!(line(Style::default(), b"a\x1b", &file), "a\\x1b\n");
+        let long = Style { long: true, ..Style::default() };
+        assert_eq!(line(long, b"a", &file), "-rw-r--r--         1234 2025-11-24 18:00 a\n");
+        let link = entry(Kind::Symlink, 0o777, i64::MAX);
+        assert_eq!(line(long, b"a", &link), "lrwxrwxrwx         1234                ? a -> there\\n\n");
+        let human = Style { human_readable: true, ..long };
+        assert_eq!(line(human, b"a", &file), "-rw-r--r--    1.21 KiB 2025-11-24 18:00 a\n");
+    }
+
+    #[test]
+    fn for_programs() {
+        let json = Style { json: true, ..Style::default() };
+        assert_eq!(
+            line(json, b"a", &entry(Kind::Symlink, 0o777, -1)),
+            "{\"event\":\"entry\",\"v\":1,\"path\":\"a\",\"kind\":\"symlink\",\"size\":1234,\
+             \"mtime\":\"1969-12-31T23:59:59.000000005Z\",\"mode\":\"0777\",\"link_target\":\"there\\u000a\"}\n"
+        );
+    }
+
+    #[test]
+    fn modes() {
+        assert_eq!(mode_text(Kind::Folder, 0o1777), "drwxrwxrwt");
+        assert_eq!(mode_text(Kind::File, 0o6640), "-rwSr-S---");
+        assert_eq!(mode_text(Kind::File, 0o4755), "-rwsr-xr-x");
+    }
+}

@@ -1,0 +1,99 @@
+//! Standard output: buffered, shared between threads, and honest about what could not be written.
+
+use ftp_client::Error;
+use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A writer for lines from several threads. After its first error it swallows what follows.
+pub(crate) struct Sink<W: Write> {
+    state: Mutex<State<W>>,
+}
+
+struct State<W: Write> {
+    writer: BufWriter<W>,
+    error: Option<io::Error>,
+}
+
+/// How errors name standard output.
+pub(crate) const STDOUT: &str = "standard output";
+
+impl<W: Write> Sink<W> {
+    pub(crate) fn new(writer: W) -> Self {
+        let writer = BufWriter::with_capacity(BUFFER_LEN, writer);
+        Self { state: Mutex::new(State { writer, error: None }) }
+    }
+
+    /// Takes whole lines.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.lock().attempt(|writer| writer.write_all(bytes))
+    }
+
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        self.lock().attempt(BufWriter::flush)
+    }
+
+    /// The first error, once.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        self.lock().error.take()
+    }
+
+    /// A panic elsewhere does not make half a line of what is written here.
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: Write> State<W> {
+    fn attempt(&mut self, work: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) -> io::Result<()> {
+        if let Some(error) = &self.error {
+            return Err(again(error));
+        }
+        let result = work(&mut self.writer);
+        if let Err(error) = &result {
+            self.error = Some(again(error));
+        }
+        result
+    }
+}
+
+/// `io::Error` cannot be cloned.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
+    }
+}
+
+/// Says that standard output is to blame.
+pub(super) fn failed(source: io::Error) -> Error {
+    Error::Local { path: STDOUT.to_owned(), source }
+}
+
+/// A page of a listing is not many times this, and a pipe takes as much at once.
+const BUFFER_LEN: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_first_error_is_kept() {
+        let sink = Sink::new(Broken);
+        assert!(sink.write(b"line\n").is_ok());
+        assert!(sink.flush().is_err());
+        assert!(sink.write(b"line\n").is_err());
+        assert_eq!(sink.take_error().map(|error| error.kind()), Some(io::ErrorKind::BrokenPipe));
+    }
+}

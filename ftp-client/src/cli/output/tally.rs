@@ -1,0 +1,146 @@
+//! What a transfer has done so far: counted by many threads, read by the one that draws.
+
+use crate::cli::output::graver;
+use ftp_client::observer::Summary;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use wire::RemotePath;
+
+/// Counts of all jobs of a run.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(super) files: AtomicU64,
+    pub(super) skipped: AtomicU64,
+    pub(super) failed: AtomicU64,
+    /// Content of files that are in their place.
+    pub(super) bytes: AtomicU64,
+    /// Content that was verified, of files in their place or not.
+    pub(super) verified: AtomicU64,
+    pub(super) total_files: AtomicU64,
+    pub(super) total_bytes: AtomicU64,
+    /// Jobs whose totals are not known yet.
+    pub(super) uncounted: AtomicU64,
+    running: Mutex<Vec<Running>>,
+    ended: Mutex<Summary>,
+    complete: AtomicBool,
+}
+
+/// A large file under way.
+struct Running {
+    job: usize,
+    path: RemotePath,
+    name: String,
+    done: u64,
+    total: Option<u64>,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Snapshot {
+    /// Files that are done with, one way or another.
+    pub(crate) files: u64,
+    /// Bytes that were verified.
+    pub(crate) bytes: u64,
+    /// Files there are, as far as they were counted.
+    pub(crate) total_files: u64,
+    /// Bytes there are, as far as they were counted.
+    pub(crate) total_bytes: u64,
+    /// All was counted.
+    pub(crate) counted: bool,
+    /// Bytes per second, lately.
+    pub(crate) rate: u64,
+    /// Large files under way, the oldest first.
+    pub(crate) running: Vec<RunningFile>,
+}
+
+/// A large file under way, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunningFile {
+    /// Escaped.
+    pub(crate) name: String,
+    /// Bytes that were verified.
+    pub(crate) done: u64,
+    /// Its length, where that is known.
+    pub(crate) total: Option<u64>,
+}
+
+impl Tally {
+    /// Before the first of so many jobs.
+    pub(crate) fn of_jobs(jobs: usize) -> Self {
+        Self { uncounted: AtomicU64::new(jobs as u64), ..Self::default() }
+    }
+
+    /// A job has ended; its own counts are the exact ones.
+    pub(crate) fn end_job(&self, summary: &Summary) {
+        let mut ended = lock(&self.ended);
+        ended.files += summary.files;
+        ended.skipped += summary.skipped;
+        ended.failed += summary.failed;
+        ended.bytes += summary.bytes;
+        ended.bytes_transferred += summary.bytes_transferred;
+        ended.gravest = graver(ended.gravest, summary.gravest);
+    }
+
+    /// All jobs have ended.
+    pub(crate) fn end(&self) -> Summary {
+        self.complete.store(true, Relaxed);
+        self.summary()
+    }
+
+    /// The counts of the jobs, or of what was seen of them if they were interrupted.
+    pub(crate) fn summary(&self) -> Summary {
+        let ended = *lock(&self.ended);
+        if self.complete.load(Relaxed) {
+            return ended;
+        }
+        Summary {
+            files: self.files.load(Relaxed),
+            skipped: self.skipped.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            bytes_transferred: self.verified.load(Relaxed),
+            gravest: ended.gravest,
+        }
+    }
+
+    pub(super) fn begin_file(&self, job: usize, path: &RemotePath, name: String, total: Option<u64>) {
+        lock(&self.running).push(Running { job, path: path.clone(), name, done: 0, total });
+    }
+
+    pub(super) fn add_to_file(&self, job: usize, path: &RemotePath, bytes: u64) {
+        if let Some(running) = lock(&self.running).iter_mut().find(|running| running.is(job, path)) {
+            running.done += bytes;
+        }
+    }
+
+    pub(super) fn end_file(&self, job: usize, path: &RemotePath) {
+        lock(&self.running).retain(|running| !running.is(job, path));
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            files: self.files.load(Relaxed) + self.skipped.load(Relaxed) + self.failed.load(Relaxed),
+            bytes: self.verified.load(Relaxed),
+            total_files: self.total_files.load(Relaxed),
+            total_bytes: self.total_bytes.load(Relaxed),
+            counted: self.uncounted.load(Relaxed) == 0,
+            rate: 0,
+            running: lock(&self.running).iter().map(Running::shown).collect(),
+        }
+    }
+}
+
+impl Running {
+    fn is(&self, job: usize, path: &RemotePath) -> bool {
+        self.job == job && self.path == *path
+    }
+
+    fn shown(&self) -> RunningFile {
+        RunningFile { name: self.name.clone(), done: self.done, total: self.total }
+    }
+}
+
+/// Counts stay usable after a panic elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

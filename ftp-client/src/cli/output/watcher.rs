@@ -1,0 +1,210 @@
+//! Hears what one job tells: counts it, and passes on what people and scripts should know of each item.
+
+use super::json::Object;
+use super::tally::Tally;
+use super::{Output, shown};
+use ftp_client::observer::{FileReport, Observer, Outcome};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use wire::RemotePath;
+use wire::checksum::{Checksum, Digest};
+
+/// The observer of one job of a run.
+pub(crate) struct Watcher {
+    tally: Arc<Tally>,
+    output: Arc<Output>,
+    job: usize,
+    /// The path of the job's source; items are told as what lies below it.
+    source: Vec<u8>,
+    totals: Mutex<Totals>,
+}
+
+/// What the job said last of how much there is.
+#[derive(Default)]
+struct Totals {
+    files: u64,
+    bytes: u64,
+    complete: bool,
+}
+
+impl Watcher {
+    pub(crate) fn new(tally: &Arc<Tally>, output: &Arc<Output>, job: usize, source: Vec<u8>) -> Self {
+        Self { tally: Arc::clone(tally), output: Arc::clone(output), job, source, totals: Mutex::default() }
+    }
+
+    fn full_path(&self, below: &RemotePath) -> Vec<u8> {
+        if below.is_root() {
+            return self.source.clone();
+        }
+        let separator: &[u8] = if self.source.ends_with(b"/") { b"" } else { b"/" };
+        [&self.source, separator, below.as_bytes()].concat()
+    }
+
+    fn count(&self, report: &FileReport<'_>) {
+        match report.outcome {
+            Outcome::Failed(_) => drop(self.tally.failed.fetch_add(1, Relaxed)),
+            Outcome::Done | Outcome::Skipped if report.folder => {}
+            Outcome::Done => {
+                self.tally.files.fetch_add(1, Relaxed);
+                self.tally.bytes.fetch_add(report.bytes, Relaxed);
+            }
+            Outcome::Skipped => drop(self.tally.skipped.fetch_add(1, Relaxed)),
+        }
+    }
+
+    fn tell(&self, report: &FileReport<'_>) {
+        let path = self.full_path(report.path);
+        match report.outcome {
+            Outcome::Failed(failure) => self.output.complain(&format!("{}: {failure}", shown(&path))),
+            Outcome::Done => self.output.note(|| shown(&path)),
+            Outcome::Skipped => self.output.note(|| format!("{}: left alone", shown(&path))),
+        }
+        if self.output.json() && !silent_folder(report) {
+            self.output.event(event(&path, report));
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn totals(&self, files: u64, bytes: u64, complete: bool) {
+        let mut last = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        // Totals only grow; wrapping makes the difference right even if a job takes something back.
+        self.tally.total_files.fetch_add(files.wrapping_sub(last.files), Relaxed);
+        self.tally.total_bytes.fetch_add(bytes.wrapping_sub(last.bytes), Relaxed);
+        if complete && !last.complete {
+            self.tally.uncounted.fetch_sub(1, Relaxed);
+        }
+        *last = Totals { files, bytes, complete: complete || last.complete };
+    }
+
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.tally.begin_file(self.job, path, shown(&self.full_path(path)), bytes);
+    }
+
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.tally.verified.fetch_add(bytes, Relaxed);
+        if let Some(path) = path {
+            self.tally.add_to_file(self.job, path, bytes);
+        }
+    }
+
+    fn file_finished(&self, report: &FileReport<'_>) {
+        self.tally.end_file(self.job, report.path);
+        self.count(report);
+        self.tell(report);
+    }
+}
+
+/// Scripts hear of a folder only when it failed.
+fn silent_folder(report: &FileReport<'_>) -> bool {
+    match report.outcome {
+        Outcome::Done | Outcome::Skipped => report.folder,
+        Outcome::Failed(_) => false,
+    }
+}
+
+fn event(path: &[u8], report: &FileReport<'_>) -> Object {
+    let object = Object::event("file").path(path).number("bytes", report.bytes);
+    let object = match report.digest {
+        Some((checksum, digest)) => object.text("digest", &digest_text(checksum, digest)),
+        None => object,
+    };
+    match report.outcome {
+        Outcome::Done => object.text("outcome", "done"),
+        Outcome::Skipped => object.text("outcome", "skipped"),
+        Outcome::Failed(failure) => object.text("outcome", "failed").text("reason", &failure.to_string()),
+    }
+}
+
+/// With SHA-256 it is the root over chunks, and not what `sha256sum` prints; the name says so.
+fn digest_text(checksum: Checksum, digest: Digest) -> String {
+    match checksum {
+        Checksum::Blake3 => format!("blake3:{digest}"),
+        Checksum::Sha256 => format!("sha256-chunks:{digest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Cli;
+    use clap::Parser;
+    use ftp_client::observer::Summary;
+    use wire::{Failure, FailureCode};
+
+    fn watchers<const N: usize>() -> (Arc<Tally>, [Watcher; N]) {
+        let typed = Cli::parse_from(["ftp-client", "ls", "h:", "-q", "--no-progress"]);
+        let (tally, output) = (Arc::new(Tally::of_jobs(N)), Arc::new(Output::new(&typed.common)));
+        let watchers = std::array::from_fn(|job| Watcher::new(&tally, &output, job, b"/dir".to_vec()));
+        (tally, watchers)
+    }
+
+    fn path(text: &str) -> RemotePath {
+        RemotePath::from_user(text.as_bytes()).unwrap()
+    }
+
+    fn report<'a>(path: &'a RemotePath, folder: bool, outcome: Outcome<'a>) -> FileReport<'a> {
+        FileReport { path, folder, bytes: 10, digest: None, outcome }
+    }
+
+    #[test]
+    fn totals_of_jobs_are_added_up() {
+        let (tally, [a, b]) = watchers();
+        a.totals(5, 100, false);
+        b.totals(1, 1, true);
+        a.totals(7, 150, true);
+        a.totals(7, 150, true);
+        let snapshot = tally.snapshot();
+        assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (8, 151, true));
+    }
+
+    #[test]
+    fn running_files_belong_to_their_job() {
+        let (tally, [a, b]) = watchers();
+        let name = path("big");
+        a.file_started(&name, Some(30));
+        b.file_started(&name, None);
+        b.progress(Some(&name), 10);
+        b.progress(None, 3);
+        let snapshot = tally.snapshot();
+        assert_eq!(snapshot.bytes, 13);
+        assert_eq!(snapshot.running.iter().map(|file| file.done).collect::<Vec<_>>(), [0, 10]);
+        assert_eq!(snapshot.running[0].name, "/dir/big");
+        a.file_finished(&report(&name, false, Outcome::Done));
+        assert_eq!(tally.snapshot().running.len(), 1);
+    }
+
+    #[test]
+    fn folders_count_only_when_they_fail() {
+        let (tally, [a]) = watchers();
+        let (name, failure) = (path("x"), Failure::from(FailureCode::NoSpace));
+        a.file_finished(&report(&name, true, Outcome::Done));
+        a.file_finished(&report(&name, false, Outcome::Done));
+        a.file_finished(&report(&name, false, Outcome::Skipped));
+        a.file_finished(&report(&name, true, Outcome::Failed(&failure)));
+        let seen = tally.summary();
+        assert_eq!((seen.files, seen.skipped, seen.failed, seen.bytes), (1, 1, 1, 10));
+        tally.end_job(&Summary { files: 4, ..Summary::default() });
+        assert_eq!(tally.summary().files, 1);
+        assert_eq!(tally.end().files, 4);
+    }
+
+    #[test]
+    fn events_name_the_whole_path() {
+        let (_, [a]) = watchers();
+        let (name, failure) = (path("x"), Failure::from(FailureCode::NoSpace));
+        let mut done = report(&name, false, Outcome::Done);
+        done.digest = Some((Checksum::Sha256, Digest([0xab; 32])));
+        let line = String::from_utf8(event(&a.full_path(&name), &done).into_line()).unwrap();
+        let digest = "ab".repeat(32);
+        assert_eq!(
+            line,
+            format!(
+                "{{\"event\":\"file\",\"v\":1,\"path\":\"/dir/x\",\"bytes\":10,\
+                 \"digest\":\"sha256-chunks:{digest}\",\"outcome\":\"done\"}}\n"
+            )
+        );
+        let failed = event(b"/dir/x", &report(&name, false, Outcome::Failed(&failure))).into_line();
+        assert!(String::from_utf8(failed).unwrap().contains("\"reason\":\"no space left on the device\""));
+    }
+}

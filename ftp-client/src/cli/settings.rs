@@ -1,0 +1,47 @@
+//! What the common options mean, with defaults for what was not typed.
+
+use crate::cli::args::Common;
+use etcetera::BaseStrategy;
+use ftp_client::Error;
+use ftp_client::fingerprint::Key;
+use ftp_client::known_hosts::KnownHosts;
+use std::path::PathBuf;
+use std::time::Duration;
+use wire::checksum::Checksum;
+
+/// The common options, ready to be used.
+pub(crate) struct Settings {
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) token: Option<String>,
+    pub(crate) pin: Option<Key>,
+    pub(crate) accept_new: bool,
+    pub(crate) known_hosts: KnownHosts,
+    pub(crate) lanes: u16,
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) rate_limit: u64,
+    pub(crate) timeout: Duration,
+}
+
+impl Settings {
+    pub(crate) fn new(typed: Common) -> Result<Self, Error> {
+        Ok(Self {
+            password_file: typed.password_file,
+            token: typed.token,
+            pin: typed.pin,
+            accept_new: typed.accept_new,
+            known_hosts: KnownHosts::at(typed.known_hosts.map_or_else(default_known_hosts, Ok)?),
+            lanes: typed.lanes.unwrap_or(0),
+            checksum: typed.checksum.and_then(Option::from),
+            rate_limit: typed.limit_rate.unwrap_or(0),
+            timeout: typed.timeout.unwrap_or(CONNECT_TIMEOUT),
+        })
+    }
+}
+
+fn default_known_hosts() -> Result<PathBuf, Error> {
+    let strategy = etcetera::choose_base_strategy()
+        .map_err(|_| Error::Usage("there is no home folder (HOME): name the file with --known-hosts".to_owned()))?;
+    Ok(strategy.config_dir().join("ftp-client").join("known_hosts"))
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

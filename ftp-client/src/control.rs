@@ -1,0 +1,203 @@
+//! The client's end of the control connection: sends requests, hands answers to who waits for them, and jobs' messages to
+//! the exchange.
+
+use crate::error::Error;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::io::AsyncRead;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use wire::control::Envelope;
+use wire::engine::Exchange;
+use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX};
+use wire::message::{Message, Ping, Pong, Welcome};
+use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
+use wire::{Failure, FailureCode};
+
+/// Why a session is over.
+#[derive(Debug, Clone)]
+pub(crate) enum Ended {
+    /// The connection broke or was closed.
+    Lost(String),
+    /// The login was refused.
+    LoginRefused,
+    /// The server does not serve us, for another reason than the login.
+    Refused(Failure),
+    /// The server did what the protocol forbids.
+    Protocol(String),
+    /// We ended it.
+    Closed,
+}
+
+/// What requests, jobs and lanes of a session share.
+pub(crate) struct Control {
+    pub(crate) address: String,
+    pub(crate) outbox: Outbox,
+    pub(crate) exchange: Arc<Exchange>,
+    /// Cancelled when the session is over.
+    pub(crate) over: CancellationToken,
+    waiting: Mutex<HashMap<u32, mpsc::Sender<Envelope>>>,
+    next_id: AtomicU32,
+    welcome: watch::Sender<Option<Welcome>>,
+    ended: OnceLock<Ended>,
+}
+
+/// The id of the login, which is the first request.
+pub(crate) const LOGIN_ID: u32 = 1;
+/// Pages of an answer that may wait for whoever asked; then nothing more is read.
+const ANSWER_PAGES: usize = 16;
+
+impl Control {
+    pub(crate) fn new(address: String, outbox: Outbox, exchange: Arc<Exchange>) -> Self {
+        Self {
+            address,
+            outbox,
+            exchange,
+            over: CancellationToken::new(),
+            waiting: Mutex::default(),
+            next_id: AtomicU32::new(LOGIN_ID + 1),
+            welcome: watch::Sender::new(None),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// A request id that was not used before; they grow.
+    pub(crate) fn next_id(&self) -> u32 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a message.
+    pub(crate) async fn send(&self, id: u32, message: impl Into<Message>) -> Result<(), Error> {
+        self.outbox.send(Envelope::new(id, message)).await.map_err(|_| self.error())
+    }
+
+    /// Sends a request. Its answers come through the returned queue.
+    pub(crate) async fn request(&self, id: u32, message: Message) -> Result<mpsc::Receiver<Envelope>, Error> {
+        let (answers, queue) = mpsc::channel(ANSWER_PAGES);
+        self.waiting().insert(id, answers);
+        if self.over.is_cancelled() {
+            self.waiting().remove(&id); // nobody would answer
+        }
+        self.send(id, message).await?;
+        Ok(queue)
+    }
+
+    /// What the server said of the session; waits for the login's answer.
+    pub(crate) async fn welcome(&self) -> Result<Welcome, Error> {
+        let mut welcome = self.welcome.subscribe();
+        tokio::select! {
+            biased;
+            answer = welcome.wait_for(Option::is_some) => match answer.ok().and_then(|answer| (*answer).clone()) {
+                Some(answer) => Ok(answer),
+                None => Err(self.error()),
+            },
+            () = self.over.cancelled() => Err(self.error()),
+        }
+    }
+
+    /// Why the session is over.
+    pub(crate) fn error(&self) -> Error {
+        let address = self.address.clone();
+        match self.ended.get() {
+            Some(Ended::LoginRefused) => Error::LoginRefused { address },
+            Some(Ended::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
+            Some(Ended::Refused(failure)) => Error::Remote { path: address, failure: failure.clone() },
+            Some(Ended::Closed) => Error::Interrupted,
+            Some(Ended::Lost(reason)) => Error::Lost { address, reason: reason.clone() },
+            None => Error::Lost { address, reason: "the connection was closed".into() },
+        }
+    }
+
+    /// Ends the session; the first reason is the one to tell.
+    pub(crate) fn end(&self, ended: Ended) {
+        let _ = self.ended.set(ended);
+        self.over.cancel();
+        self.waiting().clear();
+        self.exchange.fail_all(&FailureCode::Cancelled.into());
+    }
+
+    /// True once the session is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
+    /// Reads messages until the session is over.
+    pub(crate) async fn read<S: AsyncRead + Unpin>(&self, mut receiver: Receiver<S>) {
+        let ended = loop {
+            let next = tokio::select! {
+                next = tokio::time::timeout(PEER_SILENCE_MAX, receiver.next()) => next,
+                () = self.over.cancelled() => return,
+            };
+            let ended = match next {
+                Err(_) => Some(Ended::Lost("the server was silent for too long".into())),
+                Ok(Err(ChannelError::Message(error))) => Some(Ended::Protocol(error.to_string())),
+                Ok(Err(ChannelError::Io(error))) => Some(Ended::Lost(error.to_string())),
+                Ok(Ok(Incoming::Closed)) => Some(Ended::Lost("the server closed the connection".into())),
+                Ok(Ok(Incoming::Unknown { .. })) => None, // of a later version; nobody waits for it
+                Ok(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
+            };
+            if let Some(ended) = ended {
+                break ended;
+            }
+        };
+        self.end(ended);
+    }
+
+    /// Shows the server now and then that we are there.
+    pub(crate) async fn keep_alive(&self) {
+        while !self.is_over() {
+            tokio::select! {
+                () = tokio::time::sleep(KEEPALIVE_INTERVAL) => {}
+                () = self.over.cancelled() => return,
+            }
+            let _ = self.outbox.try_send(Envelope::new(0, Ping)); // a full queue shows it as well
+        }
+    }
+
+    async fn message(&self, envelope: Envelope) -> Result<(), Ended> {
+        let Some(envelope) = self.exchange.handle(envelope).map_err(Ended::Protocol)? else { return Ok(()) };
+        match envelope.message {
+            Message::Ping(_) => {
+                let _ = self.outbox.try_send(Envelope::new(envelope.request, Pong)); // a full queue shows it as well
+            }
+            Message::Pong(_) => {}
+            Message::Bye(_) => return Err(Ended::Lost("the server is shutting down".into())),
+            Message::Welcome(welcome) => {
+                self.welcome.send_replace(Some(welcome));
+            }
+            Message::Failure(failure) if envelope.request == LOGIN_ID => {
+                return Err(match failure.code {
+                    FailureCode::LoginRefused => Ended::LoginRefused,
+                    _ => Ended::Refused(failure),
+                });
+            }
+            Message::Failure(failure) if envelope.request == 0 => {
+                return Err(match failure.code {
+                    FailureCode::ShuttingDown => Ended::Lost("the server is shutting down".into()),
+                    _ => Ended::Refused(failure),
+                });
+            }
+            _ => self.answer(envelope).await,
+        }
+        Ok(())
+    }
+
+    /// Hands an answer to who waits for it, waiting in turn if they are slow. Nobody may wait any more.
+    async fn answer(&self, envelope: Envelope) {
+        let waiting = match envelope.more {
+            true => self.waiting().get(&envelope.request).cloned(),
+            false => self.waiting().remove(&envelope.request),
+        };
+        if let Some(waiting) = waiting {
+            tokio::select! {
+                _ = waiting.send(envelope) => {}
+                () = self.over.cancelled() => {}
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u32, mpsc::Sender<Envelope>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,127 @@
+//! Making connections: TCP, TLS, and the decision whether the server is the right one.
+
+use crate::error::Error;
+use crate::session::ConnectOptions;
+use crate::trust::{Presented, Trust};
+use crate::verifier::{KeyVerifier, platform_trusts};
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream};
+use wire::binding::{SessionId, SessionSecret};
+use wire::checksum::{Checksum, Digest};
+use wire::control::Envelope;
+use wire::message::LaneHello;
+use wire::net::aligned::Aligned;
+use wire::net::control::{Connection, send};
+use wire::net::lane::Lane;
+use wire::net::tls;
+
+/// A control connection to a trusted server, before login; and what its lanes need.
+pub(crate) struct Dialed {
+    pub(crate) connection: Connection,
+    pub(crate) checksum: Checksum,
+    pub(crate) lanes: LaneDialer,
+}
+
+/// Opens lanes to the same server and session.
+#[derive(Clone)]
+pub(crate) struct LaneDialer {
+    address: SocketAddr,
+    connector: TlsConnector,
+    session: SessionId,
+    secret: SessionSecret,
+    timeout: Duration,
+}
+
+/// Connects and decides about the server. Nothing secret has been sent when this returns.
+pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed, Error> {
+    let unreachable = |reason: String| Error::Unreachable { address: shown.to_owned(), reason };
+    let within = tokio::time::timeout(options.timeout, connect(options));
+    let connection = within.await.map_err(|_| unreachable("no answer in time".into()))?;
+    let connection = connection.map_err(|error| unreachable(sentence(&error)))?;
+    let TlsStream::Client(stream) = &connection else { return Err(unreachable("no client connection".into())) };
+    let (io, tls) = stream.get_ref();
+    let address = io.get_ref().peer_addr().map_err(|error| unreachable(error.to_string()))?;
+    let chain: Vec<_> = tls.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
+    let protocol = |error: rustls::Error| unreachable(error.to_string());
+    let first = chain.first().ok_or_else(|| unreachable("the server has no certificate".into()))?;
+    let key = tls::key_fingerprint(first).map_err(protocol)?;
+    let (session, secret) = tls::session_binding(tls).map_err(protocol)?;
+    let checksum = tls::agreed_checksum(tls);
+    decide(options, key, chain).await?;
+    let config = tls::client_config(KeyVerifier::new(Some(key))).map_err(protocol)?;
+    let connector = TlsConnector::from(config);
+    let lanes = LaneDialer { address, connector, session, secret, timeout: options.timeout };
+    Ok(Dialed { connection, checksum, lanes })
+}
+
+impl LaneDialer {
+    /// Opens lane `number`.
+    pub(crate) async fn dial(&self, number: u16) -> io::Result<Lane> {
+        let opening = tokio::time::timeout(self.timeout, self.open(number));
+        opening.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    async fn open(&self, number: u16) -> io::Result<Lane> {
+        let socket = TcpStream::connect(self.address).await?;
+        let mut connection = handshake(&self.connector, socket, ServerName::IpAddress(self.address.ip().into())).await?;
+        let exported = match &connection {
+            TlsStream::Client(stream) => tls::lane_binding(stream.get_ref().1),
+            TlsStream::Server(stream) => tls::lane_binding(stream.get_ref().1),
+        };
+        let proof = self.secret.prove(&self.session, number, &exported.map_err(io::Error::other)?);
+        let hello = LaneHello { session: self.session, lane: number, proof };
+        send(&mut connection, &Envelope::new(0, hello)).await.map_err(io::Error::other)?;
+        Lane::take_over(number, connection).map_err(io::Error::other)
+    }
+}
+
+async fn connect(options: &ConnectOptions) -> io::Result<Connection> {
+    let socket = TcpStream::connect((options.host.as_str(), options.port)).await?;
+    // The name is for SNI only; a server that is pinned by its key needs none.
+    let name = ServerName::try_from(options.host.clone())
+        .unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()));
+    let config = tls::client_config(KeyVerifier::new(None)).map_err(io::Error::other)?;
+    handshake(&TlsConnector::from(config), socket, name).await
+}
+
+async fn handshake(
+    connector: &TlsConnector,
+    socket: TcpStream,
+    name: ServerName<'static>,
+) -> io::Result<Connection> {
+    socket.set_nodelay(true)?;
+    let stream = connector.connect(name, Aligned::new(socket, HANDSHAKE_LEN_MAX)).await?;
+    Ok(TlsStream::Client(stream))
+}
+
+/// Lets the policy decide, which may ask a person.
+async fn decide(
+    options: &ConnectOptions,
+    key: Digest,
+    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+) -> Result<(), Error> {
+    let (trust, host, port): (Arc<dyn Trust>, _, _) = (options.trust.clone(), options.host.clone(), options.port);
+    let decided = tokio::task::spawn_blocking(move || {
+        let platform = || platform_trusts(&chain, &host);
+        trust.decide(&Presented { host: &host, port, key: key.0, platform: &platform })
+    });
+    decided.await.map_err(|panic| Error::Untrusted(panic.to_string()))?
+}
+
+/// What went wrong, as a person would say it.
+fn sentence(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "the server closed the connection".into(),
+        io::ErrorKind::InvalidData => format!("no ftpx server, or one of another version ({error})"),
+        _ => error.to_string(),
+    }
+}
+
+/// A handshake and the answer to a login fit easily; more is an attack.
+const HANDSHAKE_LEN_MAX: u64 = 256 * 1024;

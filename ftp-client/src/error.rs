@@ -1,0 +1,160 @@
+//! Why something could not be done, and the exit code that scripts see for it.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use wire::escape::Escaped;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Why a request could not be done. Its text is one sentence, safe to print.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server cannot be reached, or not in time.
+    #[error("cannot reach {address}: {reason}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection was lost.
+    #[error("lost the connection to {address}: {reason}")]
+    Lost {
+        /// Host and port.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server is not the one it should be, or nobody can tell.
+    #[error("{0}")]
+    Untrusted(String),
+    /// The login was refused.
+    #[error("login refused by {address}: wrong user, password, key or token")]
+    LoginRefused {
+        /// Host and port.
+        address: String,
+    },
+    /// The server did what the protocol forbids.
+    #[error("protocol violation by {address}: {reason}")]
+    Protocol {
+        /// Host and port.
+        address: String,
+        /// Which rule it broke.
+        reason: String,
+    },
+    /// The server could not do it.
+    #[error("{path}: {failure}")]
+    Remote {
+        /// Where, escaped.
+        path: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// Something of this machine's.
+    #[error("{path}: {source}")]
+    Local {
+        /// Where, escaped.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// What was asked makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Stopped by the user.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// The exit code of a run that ends with this error; see the table in the README.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Unreachable { .. } | Self::Lost { .. } => 3,
+            Self::Untrusted(_) | Self::LoginRefused { .. } => 4,
+            Self::Protocol { .. } => 7,
+            Self::Remote { failure, .. } => exit_code_of(failure.code),
+            Self::Local { source, .. } => exit_code_of(Failure::from(source).code),
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// True if other items of the same request may still succeed; false if the session or the run is over.
+    #[must_use]
+    pub fn concerns_one_item(&self) -> bool {
+        match self {
+            Self::Remote { failure, .. } => failure.code != FailureCode::ShuttingDown,
+            Self::Local { .. } | Self::Usage(_) => true,
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Untrusted(_)
+            | Self::LoginRefused { .. }
+            | Self::Protocol { .. }
+            | Self::Interrupted => false,
+        }
+    }
+
+    /// The failure's code, where a file or folder is to blame.
+    #[must_use]
+    pub fn failure_code(&self) -> Option<FailureCode> {
+        match self {
+            Self::Remote { failure, .. } => Some(failure.code),
+            Self::Local { source, .. } => Some(Failure::from(source).code),
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Untrusted(_)
+            | Self::LoginRefused { .. }
+            | Self::Protocol { .. }
+            | Self::Usage(_)
+            | Self::Interrupted => None,
+        }
+    }
+
+    /// Something about a path of this machine, which is escaped here.
+    #[must_use]
+    pub fn local(path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Local { path: Self::shown_path(path), source: source.into() }
+    }
+
+    /// A path of this machine as errors show it: escaped.
+    #[must_use]
+    pub fn shown_path(path: &Path) -> String {
+        Escaped(path.as_os_str().as_bytes()).to_string()
+    }
+
+    /// Something about a path of the server.
+    #[must_use]
+    pub fn remote(path: &RemotePath, failure: impl Into<Failure>) -> Self {
+        Self::Remote { path: path.to_string(), failure: failure.into() }
+    }
+}
+
+/// The exit code of a request for a single item that failed with `code`.
+#[must_use]
+pub fn exit_code_of(code: FailureCode) -> u8 {
+    match code {
+        FailureCode::LoginRefused | FailureCode::AccessDenied | FailureCode::PermissionDenied => 4,
+        FailureCode::NotFound => 5,
+        FailureCode::Skipped => 6,
+        FailureCode::Integrity => 7,
+        FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly | FailureCode::Io => 8,
+        FailureCode::ShuttingDown => 3,
+        FailureCode::Exists
+        | FailureCode::NotAFolder
+        | FailureCode::IsAFolder
+        | FailureCode::NotEmpty
+        | FailureCode::TooManyOpenFiles
+        | FailureCode::InvalidPath
+        | FailureCode::OutsideRoot
+        | FailureCode::SpecialFile
+        | FailureCode::SourceChanged
+        | FailureCode::Cancelled
+        | FailureCode::Unsupported
+        | FailureCode::BadMessage
+        | FailureCode::BadState
+        | FailureCode::LimitExceeded
+        | FailureCode::Unknown(_) => 1,
+    }
+}

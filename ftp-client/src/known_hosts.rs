@@ -1,0 +1,213 @@
+//! Which key each server had when it was first trusted: one file, modelled on ssh's.
+//!
+//! A line is `host:port sha256:HEX`; empty lines and lines that begin with `#` mean nothing. A line that cannot be
+//! read is an error and not skipped: it may be the one that would have told of an attack. Others must not be able to
+//! write to the file, because whoever can add a line can pretend to be any server.
+
+use crate::error::Error;
+use crate::fingerprint::{self, Key};
+use crate::remote::{address, parse_address};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use wire::escape::Escaped;
+
+/// The file of known servers. Read anew for each question: it is short, and other processes add to it.
+#[derive(Debug, Clone)]
+pub struct KnownHosts {
+    path: PathBuf,
+}
+
+/// A server that is trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownHost {
+    /// Host name in lower case, or an address without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The server's key.
+    pub key: Key,
+}
+
+impl KnownHosts {
+    /// Names the file, without touching it.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All known servers, in the file's order; none if there is no file.
+    ///
+    /// # Errors
+    /// The file cannot be read, others can write to it, or a line makes no sense.
+    pub fn list(&self) -> Result<Vec<KnownHost>, Error> {
+        let text = self.read()?;
+        lines_of(&text)
+            .filter_map(|(number, line)| self.parse(number, line).transpose())
+            .collect()
+    }
+
+    /// The key of a server, if it is known. Of several lines for one server the first counts.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub fn find(&self, host: &str, port: u16) -> Result<Option<Key>, Error> {
+        let known = self.list()?;
+        Ok(known.into_iter().find(|known| known.is(host, port)).map(|known| known.key))
+    }
+
+    /// Adds a server, unless it is there with the same key; makes the file and its folder, open to nobody else.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or has another key for the server.
+    pub fn add(&self, known: &KnownHost) -> Result<(), Error> {
+        match self.find(&known.host, known.port)? {
+            Some(key) if key == known.key => Ok(()),
+            Some(_) => Err(self.bad(&format!("has another key for {}", known.address()))),
+            None => self.append(&known.line()).map_err(|source| self.local(source)),
+        }
+    }
+
+    /// Forgets a server; tells whether it was known.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn remove(&self, host: &str, port: u16) -> Result<bool, Error> {
+        let text = self.read()?;
+        let mut kept = String::new();
+        let mut found = false;
+        for (number, line) in lines_of(&text) {
+            if self.parse(number, line)?.is_some_and(|known| known.is(host, port)) {
+                found = true;
+            } else {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        if found {
+            self.replace(&kept).map_err(|source| self.local(source))?;
+        }
+        Ok(found)
+    }
+
+    fn read(&self) -> Result<String, Error> {
+        match self.read_checked() {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(source) => Err(self.local(source)),
+        }
+    }
+
+    /// The outer error is the system's, the inner one says what is wrong with the file.
+    fn read_checked(&self) -> io::Result<Result<String, Error>> {
+        let file = File::open(&self.path)?;
+        let mode = file.metadata()?.permissions().mode();
+        if mode & OTHERS_MAY_WRITE != 0 {
+            return Ok(Err(self.bad("can be written by others; check its content, then run: chmod go-w on it")));
+        }
+        let mut bytes = Vec::new();
+        file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > FILE_LEN_MAX {
+            return Ok(Err(self.bad("is too large for a list of known servers")));
+        }
+        Ok(String::from_utf8(bytes).map_err(|_| self.bad("is not UTF-8 text")))
+    }
+
+    fn parse(&self, number: usize, line: &str) -> Result<Option<KnownHost>, Error> {
+        if line.trim().is_empty() || line.starts_with('#') {
+            return Ok(None);
+        }
+        KnownHost::parse(line)
+            .map(Some)
+            .ok_or_else(|| self.bad(&format!("line {number} is not HOST:PORT sha256:HEX")))
+    }
+
+    /// One write at the end of the file, so that processes that add at the same time do not mix their lines.
+    fn append(&self, line: &str) -> io::Result<()> {
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        let newline = if ends_within_a_line(&self.path)? { "\n" } else { "" };
+        file.write_all(format!("{newline}{line}\n").as_bytes())?;
+        file.sync_data()
+    }
+
+    /// A reader sees the old file or the new one. A line that another process adds meanwhile may be lost, which is
+    /// safe: its server is asked about again. The file behind a symbolic link is replaced, not the link.
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let path = fs::canonicalize(&self.path)?;
+        let staged = path.with_extension(format!("new{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let replaced = written.and_then(|()| fs::rename(&staged, &path));
+        if replaced.is_err() {
+            // Nothing more can be done about a file that cannot be removed either.
+            let _ = fs::remove_file(&staged);
+        }
+        replaced
+    }
+
+    fn shown(&self) -> String {
+        Escaped(self.path.as_os_str().as_bytes()).to_string()
+    }
+
+    fn bad(&self, reason: &str) -> Error {
+        Error::Usage(format!("{}: {reason}", self.shown()))
+    }
+
+    fn local(&self, source: io::Error) -> Error {
+        Error::Local { path: self.shown(), source }
+    }
+}
+
+impl KnownHost {
+    /// Host and port as people write them.
+    #[must_use]
+    pub fn address(&self) -> String {
+        address(&self.host, self.port)
+    }
+
+    /// The file's line for this server, without its end.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} {}", self.address(), fingerprint::show(&self.key))
+    }
+
+    fn is(&self, host: &str, port: u16) -> bool {
+        self.port == port && self.host.eq_ignore_ascii_case(host)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let (place, key, None) = (words.next()?, words.next()?, words.next()) else { return None };
+        let (host, port) = parse_address(place)?;
+        Some(Self { host, port, key: fingerprint::parse(key)? })
+    }
+}
+
+/// Lines with their numbers, as editors count them.
+fn lines_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(index, line)| (index + 1, line))
+}
+
+/// Somebody may have edited the file and left its last line without an end.
+fn ends_within_a_line(path: &Path) -> io::Result<bool> {
+    Ok(fs::read(path)?.last().is_some_and(|byte| *byte != b'\n'))
+}
+
+const OTHERS_MAY_WRITE: u32 = 0o022;
+
+/// Tens of thousands of servers; more is some other file.
+const FILE_LEN_MAX: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests;

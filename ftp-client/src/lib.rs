@@ -1,0 +1,22 @@
+//! The client as a library: connect, look, move files. It draws nothing, prints nothing and reads no environment;
+//! what happens is told to an [`observer::Observer`].
+
+mod control;
+mod dial;
+pub mod error;
+pub mod fingerprint;
+mod get;
+pub mod known_hosts;
+mod lanes;
+mod local;
+pub mod observer;
+mod put;
+pub mod remote;
+mod report;
+pub mod session;
+mod stream_sink;
+pub mod trust;
+mod verifier;
+
+pub use error::Error;
+pub use session::{ConnectOptions, Session};

@@ -1,0 +1,47 @@
+//! Local paths as people give them, turned into held folders and names.
+
+use crate::error::Error;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use wire::Name;
+use wire::escape::Escaped;
+use wire::store::{Folder, LocalFolder};
+
+/// The folder that holds `path`, and the name in it; no name if the path ends in `.` or `..` or is a root.
+pub(crate) fn place(path: &Path) -> Result<(PathBuf, Option<Name>), Error> {
+    let Some(Component::Normal(name)) = path.components().next_back() else {
+        return Ok((path.to_owned(), None));
+    };
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let name = Name::new(name.as_bytes()).map_err(|error| error_at(path, io::Error::other(error)))?;
+    Ok((parent, Some(name)))
+}
+
+/// Holds the folder at `path`.
+pub(crate) fn folder(path: &Path) -> Result<Arc<dyn Folder>, Error> {
+    let folder = LocalFolder::open_ambient(path).map_err(|error| error_at(path, error))?;
+    Ok(Arc::new(folder))
+}
+
+/// The error of a local path.
+pub(crate) fn error_at(path: &Path, source: io::Error) -> Error {
+    Error::Local { path: show(path.as_os_str()), source }
+}
+
+/// Does filesystem work where it may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| Error::Local { path: String::new(), source: io::Error::other(panic) })?
+}
+
+fn show(path: &OsStr) -> String {
+    Escaped(path.as_bytes()).to_string()
+}

@@ -1,0 +1,114 @@
+//! Sending: a job whose sender is here.
+
+use crate::error::Error;
+use crate::local::{self, error_at};
+use crate::observer::{Observer, Summary};
+use crate::report::Reporter;
+use crate::session::{PutRequest, PutSource, Session, job_error};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
+use wire::message::{Cancel, Message, Put, Totals};
+use wire::metadata::{Kind, Metadata};
+use wire::sender::Sender;
+use wire::store::{Folder, LocalFolder, STREAM_MODE, umask};
+
+/// What a job sends, and how much that is, where it is known or can be counted.
+struct Opening {
+    source: Arc<dyn Source>,
+    totals: Option<Totals>,
+    folder: Option<Arc<dyn Folder>>,
+}
+
+/// Sends a file, a tree or a stream.
+pub(crate) async fn run(
+    session: &Session,
+    request: PutRequest,
+    observer: Arc<dyn Observer>,
+) -> Result<Summary, Error> {
+    let PutRequest { source, path, into, overwrite, totals } = request;
+    let inner = &session.inner;
+    let control = &inner.control;
+    let opening = local::blocking(move || open(source)).await?;
+    let id = control.next_id();
+    let reporter = Reporter::new(observer, inner.checksum);
+    if let Some(totals) = opening.totals {
+        reporter.totals(totals);
+    }
+    let mut answers =
+        control.request(id, Put { path: path.clone(), into, overwrite, checksum: inner.checksum }.into()).await?;
+    session.open_lanes();
+    let window = control.welcome().await?.window;
+    if let Some(folder) = opening.folder.filter(|_| totals) {
+        count_ahead(folder, reporter.clone());
+    }
+    let machine = Sender::new(inner.checksum, window);
+    let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
+    let before = control.exchange.lane_bytes();
+    let job = Arc::new(job);
+    let running = control.exchange.send(job.clone());
+    if let Ok(wire::control::Envelope { message: Message::Failure(failure), .. }) = answers.try_recv() {
+        job.fail(failure); // it came before there was a job to tell
+    }
+    let end = running.await;
+    let summary = reporter.summary(control.exchange.lane_bytes() - before);
+    match end {
+        Ok(()) => Ok(summary),
+        Err(failure) => {
+            let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it
+            Err(job_error(control, &path, failure))
+        }
+    }
+}
+
+fn open(source: PutSource) -> Result<Opening, Error> {
+    match source {
+        PutSource::Stream(reader) => {
+            let source = Arc::new(StreamSource::new(reader, STREAM_MODE & !umask()));
+            Ok(Opening { source, totals: None, folder: None })
+        }
+        PutSource::File(path) => file(path),
+        PutSource::Tree(path) => tree(&path),
+    }
+}
+
+fn file(path: PathBuf) -> Result<Opening, Error> {
+    let opened = LocalFolder::open_ambient_file(&path).and_then(|file| file.identity());
+    let metadata = opened.map_err(|error| error_at(&path, error))?.metadata;
+    let totals = Totals { files: 1, bytes: metadata.size, complete: true };
+    let source = Arc::new(FileSource::new(metadata, move || LocalFolder::open_ambient_file(&path)));
+    Ok(Opening { source, totals: Some(totals), folder: None })
+}
+
+fn tree(path: &Path) -> Result<Opening, Error> {
+    let folder = match local::place(path)? {
+        (parent, Some(name)) => {
+            let parent = local::folder(&parent)?;
+            let metadata = parent.metadata((&name).into()).map_err(|error| error_at(path, error))?;
+            match metadata.kind {
+                Kind::Folder => parent.folder((&name).into()).map_err(|error| error_at(path, error))?,
+                Kind::Symlink => return link(metadata, parent.read_link((&name).into()), path),
+                Kind::File | Kind::Special => return file(path.to_owned()),
+            }
+        }
+        (folder, None) => local::folder(&folder)?,
+    };
+    let source = TreeSource::new(folder.clone()).map_err(|error| error_at(path, error))?;
+    Ok(Opening { source: Arc::new(source), totals: None, folder: Some(folder) })
+}
+
+fn link(metadata: Metadata, target: io::Result<Vec<u8>>, path: &Path) -> Result<Opening, Error> {
+    let source = FileSource::link(metadata, target.map_err(|error| error_at(path, error))?);
+    Ok(Opening { source: Arc::new(source), totals: None, folder: None })
+}
+
+/// Counts ahead of the transfer. Ends by itself: bounded by the tree.
+fn count_ahead(folder: Arc<dyn Folder>, reporter: Arc<Reporter>) {
+    drop(tokio::task::spawn_blocking(move || {
+        count(folder, |totals| {
+            reporter.totals(totals);
+            true
+        })
+    }));
+}

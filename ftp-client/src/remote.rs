@@ -1,0 +1,252 @@
+//! What people type for a path on a server, and how it is told from a local path.
+//!
+//! Two spellings: a URL (`ftpx://user@host:port/path`, percent-encoded) and scp's `user@host:path`. As with scp, a `/`
+//! before the first `:` makes a path local, so `./a:b` is how to name a local file that looks remote.
+
+mod url;
+
+use crate::fingerprint::Key;
+use std::ffi::OsStr;
+use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use wire::escape::Escaped;
+use wire::path::PathError;
+use wire::{Name, RemotePath};
+
+/// The port of servers that are named without one.
+pub const DEFAULT_PORT: u16 = 2121;
+
+/// A path on a server, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Who logs in, where that was typed.
+    pub user: Option<String>,
+    /// Host name in lower case, or an address without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The path below the user's root.
+    pub path: RemotePath,
+    /// How the path ended, which `RemotePath` does not keep.
+    pub ending: Ending,
+    /// The server's key, where the URL pins it.
+    pub pin: Option<Key>,
+}
+
+/// How a typed path ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With a name.
+    Name,
+    /// With a `/`, or it is the root: the path must be a folder.
+    Slash,
+    /// With a component `.`: the folder's contents are meant, as `cp -r folder/. target` has it.
+    Dot,
+}
+
+/// A path of this machine or of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Of this machine.
+    Local(PathBuf),
+    /// Of a server.
+    Remote(Remote),
+}
+
+/// Why a text is no path on a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}: {reason}")]
+pub struct RemoteError {
+    /// What was typed, escaped.
+    text: String,
+    /// What is wrong with it.
+    reason: Reason,
+}
+
+/// What is wrong with a typed remote path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Reason {
+    #[error("not a remote path; write HOST:PATH or ftpx://HOST/PATH")]
+    IsLocal,
+    #[error("only ftpx:// URLs are understood")]
+    Scheme,
+    #[error("the host is missing or not a host name")]
+    Host,
+    #[error("the port must be a number from 1 to 65535")]
+    Port,
+    #[error("the user's name is empty or not UTF-8")]
+    User,
+    #[error(
+        "a password in a URL can be read by everyone on this machine; use --password-file or FTPX_PASSWORD"
+    )]
+    Password,
+    #[error("'%' must be followed by two hexadecimal digits; a plain '%' is written %25")]
+    Percent,
+    #[error("a '#' in a URL's path is written %23")]
+    Fragment,
+    #[error("after '?' only pin=sha256:HEX is understood; a '?' in a URL's path is written %3F")]
+    Query,
+    #[error("the pin must be sha256: and 64 hexadecimal digits")]
+    Pin,
+    #[error("{0}")]
+    Path(#[from] PathError),
+}
+
+impl Place {
+    /// Tells what was typed.
+    ///
+    /// # Errors
+    /// It looks remote and is wrong.
+    pub fn parse(text: &OsStr) -> Result<Self, RemoteError> {
+        let bytes = text.as_bytes();
+        let remote = match (url::scheme(bytes), colon(bytes)) {
+            (Some(_), _) => url::parse(bytes),
+            (None, Some(colon)) => scp(&bytes[..colon], &bytes[colon + 1..]),
+            (None, None) => return Ok(Self::Local(PathBuf::from(text))),
+        };
+        remote.map(Self::Remote).map_err(|reason| RemoteError::new(text, reason))
+    }
+}
+
+impl Remote {
+    /// Takes a text that must be remote.
+    ///
+    /// # Errors
+    /// It is local, or wrong.
+    pub fn parse(text: &OsStr) -> Result<Self, RemoteError> {
+        match Place::parse(text)? {
+            Place::Remote(remote) => Ok(remote),
+            Place::Local(_) => Err(RemoteError::new(text, Reason::IsLocal)),
+        }
+    }
+
+    /// Host and port as people write them.
+    #[must_use]
+    pub fn address(&self) -> String {
+        address(&self.host, self.port)
+    }
+
+    /// The last name of the path; nothing for the root, and where contents are meant.
+    #[must_use]
+    pub fn last_name(&self) -> Option<Name> {
+        match self.ending {
+            Ending::Name | Ending::Slash => self.path.split_last().map(|(_, name)| name),
+            Ending::Dot => None,
+        }
+    }
+
+    /// True if the path was typed as that of a folder.
+    #[must_use]
+    pub fn must_be_folder(&self) -> bool {
+        match self.ending {
+            Ending::Name => false,
+            Ending::Slash | Ending::Dot => true,
+        }
+    }
+}
+
+impl RemoteError {
+    fn new(text: &OsStr, reason: Reason) -> Self {
+        Self { text: Escaped(text.as_bytes()).to_string(), reason }
+    }
+}
+
+impl From<RemoteError> for crate::Error {
+    fn from(error: RemoteError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl Ending {
+    fn of(path: &[u8]) -> Self {
+        match path.rsplit(|byte| *byte == b'/').next() {
+            Some(b"") | None => Self::Slash,
+            Some(b".") => Self::Dot,
+            Some(_) => Self::Name,
+        }
+    }
+}
+
+/// Host and port as people write them: an IPv6 address stands in brackets.
+#[must_use]
+pub fn address(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
+/// Reads what [`address`] writes; the port may be left out, and then the brackets too.
+#[must_use]
+pub fn parse_address(text: &str) -> Option<(String, u16)> {
+    if let Some(host) = parse_host(text).or_else(|| parse_host(&format!("[{text}]"))) {
+        return Some((host, DEFAULT_PORT));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    Some((parse_host(host)?, parse_port(port)?))
+}
+
+fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, Reason> {
+    let (user, host) = split_user(authority);
+    let user = user.map(|user| parse_user(user.to_vec())).transpose()?;
+    let host = str::from_utf8(host).ok().and_then(parse_host).ok_or(Reason::Host)?;
+    let ending = Ending::of(path);
+    Ok(Remote { user, host, port: DEFAULT_PORT, path: RemotePath::from_user(path)?, ending, pin: None })
+}
+
+/// Where host and path are separated; the same rule as scp's `colon()`.
+fn colon(text: &[u8]) -> Option<usize> {
+    let slash = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+    let head = &text[..slash];
+    let bracket = if head.starts_with(b"[") { Some(0) } else { find(head, b"@[") };
+    match bracket.and_then(|_| find(head, b"]:")) {
+        Some(end) => Some(end + 1),
+        None => head.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0),
+    }
+}
+
+fn find(text: &[u8], pair: &[u8; 2]) -> Option<usize> {
+    text.windows(2).position(|window| window == pair)
+}
+
+/// A user's name may hold an `@`, a host may not.
+fn split_user(authority: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match authority.iter().rposition(|byte| *byte == b'@') {
+        Some(at) => (Some(&authority[..at]), &authority[at + 1..]),
+        None => (None, authority),
+    }
+}
+
+fn parse_user(bytes: Vec<u8>) -> Result<String, Reason> {
+    String::from_utf8(bytes).ok().filter(|user| !user.is_empty()).ok_or(Reason::User)
+}
+
+fn parse_host(text: &str) -> Option<String> {
+    if let Some(inner) = text.strip_prefix('[') {
+        return parse_ipv6(inner.strip_suffix(']')?);
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (!text.is_empty() && !text.starts_with('-') && text.bytes().all(allowed)).then(|| text.to_ascii_lowercase())
+}
+
+/// With an interface after `%`, as link-local addresses need it.
+fn parse_ipv6(text: &str) -> Option<String> {
+    let (address, interface) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let address: Ipv6Addr = address.parse().ok()?;
+    match interface {
+        None => Some(address.to_string()),
+        Some(zone) if !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) => {
+            Some(format!("{address}%{zone}"))
+        }
+        Some(_) => None,
+    }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+#[cfg(test)]
+mod tests;

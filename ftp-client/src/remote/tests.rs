@@ -1,0 +1,119 @@
+use super::*;
+use std::path::Path;
+
+fn remote(text: &str) -> Remote {
+    Remote::parse(OsStr::new(text)).unwrap()
+}
+
+fn reason(text: &str) -> Reason {
+    Remote::parse(OsStr::new(text)).unwrap_err().reason
+}
+
+fn is_local(text: &str) -> bool {
+    Place::parse(OsStr::new(text)).unwrap() == Place::Local(Path::new(text).to_owned())
+}
+
+#[test]
+fn local_paths_are_told_as_scp_does() {
+    for text in ["file", "./a:b", "/a:b", "dir/a:b", ":a", "a b", "", "[a]", "dir/ftpx:x"] {
+        assert!(is_local(text), "{text}");
+    }
+    for text in ["host:", "host:path", "u@host:p", "[::1]:p", "u@[::1]:p", "ftpx://host", "a:b/c"] {
+        assert!(!is_local(text), "{text}");
+    }
+}
+
+#[test]
+fn scp_spelling() {
+    let place = remote("ann@Example.ORG:a//b");
+    assert_eq!((place.user.as_deref(), place.host.as_str(), place.port), (Some("ann"), "example.org", DEFAULT_PORT));
+    assert_eq!((place.path.as_bytes(), place.ending), (&b"a/b"[..], Ending::Name));
+    assert_eq!(remote("ann@corp@host:x").user.as_deref(), Some("ann@corp"));
+    assert_eq!(remote("host:a:b@c").path.as_bytes(), b"a:b@c");
+    assert_eq!(remote("u@[fe80::1%eth0]:x").host, "fe80::1%eth0");
+    assert!(remote("host:").path.is_root());
+    assert_eq!(remote("host:100%").path.as_bytes(), b"100%");
+}
+
+#[test]
+fn url_spelling() {
+    let place = remote("FTPX://ann%40corp@[::1]:99/dir/a%20b%FF");
+    assert_eq!((place.user.as_deref(), place.host.as_str(), place.port), (Some("ann@corp"), "::1", 99));
+    assert_eq!(place.path.as_bytes(), b"dir/a b\xff");
+    assert_eq!(place.address(), "[::1]:99");
+    assert_eq!(remote("ftpx://host").port, DEFAULT_PORT);
+    assert_eq!(remote("ftpx://[fe80::1%25eth0]/x").host, "fe80::1%eth0");
+    let pinned = remote(&format!("ftpx://host/a?pin=sha256:{}", "0f".repeat(32)));
+    assert_eq!(pinned.pin, Some([0x0f; 32]));
+}
+
+#[test]
+fn endings_are_remembered() {
+    for (text, ending) in [
+        ("h:", Ending::Slash),
+        ("h:/", Ending::Slash),
+        ("h:a/", Ending::Slash),
+        ("h:a/.", Ending::Dot),
+        ("h:.", Ending::Dot),
+        ("h:a", Ending::Name),
+        ("ftpx://h", Ending::Slash),
+        ("ftpx://h/a/", Ending::Slash),
+        ("ftpx://h/a.", Ending::Name),
+    ] {
+        assert_eq!(remote(text).ending, ending, "{text}");
+    }
+    assert_eq!(remote("h:a/b/").last_name().unwrap().as_bytes(), b"b");
+    assert_eq!(remote("h:a/b/.").last_name(), None);
+    assert_eq!(remote("h:").last_name(), None);
+}
+
+#[test]
+fn wrong_ones_are_told_why() {
+    for (text, wrong) in [
+        ("file", Reason::IsLocal),
+        ("http://host/x", Reason::Scheme),
+        ("ftpx:///x", Reason::Host),
+        ("ho st:x", Reason::Host),
+        ("-o:x", Reason::Host),
+        ("[::g]:x", Reason::Host),
+        ("ftpx://host:0/", Reason::Port),
+        ("ftpx://host:+5/", Reason::Port),
+        ("ftpx://host:/", Reason::Port),
+        ("ftpx://host:70000/", Reason::Port),
+        ("@host:x", Reason::User),
+        ("ftpx://%FF@host/", Reason::User),
+        ("ftpx://ann:secret@host/", Reason::Password),
+        ("ftpx://host/100%", Reason::Percent),
+        ("ftpx://host/a#b", Reason::Fragment),
+        ("ftpx://host/a?b", Reason::Query),
+        ("ftpx://host/a?pin=sha256:0", Reason::Pin),
+        ("ftpx://host/a%2Fb", Reason::Path(PathError::Slash)),
+        ("ftpx://host/%2e%2E/x", Reason::Path(PathError::Dots)),
+        ("host:../x", Reason::Path(PathError::Dots)),
+        ("ftpx://host/a%00", Reason::Path(PathError::Nul)),
+    ] {
+        assert_eq!(reason(text), wrong, "{text}");
+    }
+}
+
+#[test]
+fn errors_do_not_speak_to_the_terminal() {
+    let error = Remote::parse(OsStr::from_bytes(b"a\x1b[31m\xff")).unwrap_err();
+    assert_eq!(error.to_string(), "a\\x1b[31m\\xff: not a remote path; write HOST:PATH or ftpx://HOST/PATH");
+}
+
+#[test]
+fn addresses_are_read_as_they_are_written() {
+    for (text, host, port) in [
+        ("host:5", "host", 5),
+        ("Host", "host", DEFAULT_PORT),
+        ("[::1]:5", "::1", 5),
+        ("[::1]", "::1", DEFAULT_PORT),
+        ("::1", "::1", DEFAULT_PORT),
+    ] {
+        assert_eq!(parse_address(text), Some((host.to_owned(), port)), "{text}");
+    }
+    for text in ["", ":5", "host:", "host:x", "[::1", "a b"] {
+        assert_eq!(parse_address(text), None, "{text}");
+    }
+}

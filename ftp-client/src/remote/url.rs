@@ -1,0 +1,92 @@
+//! The URL spelling of a remote path: `ftpx://[user@]host[:port]/path[?pin=sha256:HEX]`.
+//!
+//! Not the `url` crate: it would turn `..`, empty components and bytes that are no UTF-8 into something else.
+
+use super::{DEFAULT_PORT, Ending, Reason, Remote, parse_host, parse_port, parse_user, split_user};
+use crate::fingerprint::{self, Key};
+use percent_encoding::percent_decode;
+use wire::RemotePath;
+use wire::path::PathError;
+
+/// The scheme, if this is a URL of any kind: `letters://`.
+pub(super) fn scheme(text: &[u8]) -> Option<&[u8]> {
+    let end = text.windows(3).position(|window| window == b"://")?;
+    let (first, rest) = text[..end].split_first()?;
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    (first.is_ascii_alphabetic() && rest.iter().all(allowed)).then_some(&text[..end])
+}
+
+pub(super) fn parse(text: &[u8]) -> Result<Remote, Reason> {
+    let scheme = scheme(text).filter(|scheme| scheme.eq_ignore_ascii_case(b"ftpx")).ok_or(Reason::Scheme)?;
+    let rest = &text[scheme.len() + 3..];
+    if rest.contains(&b'#') {
+        return Err(Reason::Fragment);
+    }
+    let (rest, query) = split_once(rest, b'?');
+    let (authority, path) = split_once(rest, b'/');
+    let (user, host, port) = parse_authority(authority)?;
+    let path = path.unwrap_or_default();
+    let pin = query.map(parse_query).transpose()?;
+    Ok(Remote { user, host, port, path: parse_path(path)?, ending: Ending::of(path), pin })
+}
+
+fn parse_authority(authority: &[u8]) -> Result<(Option<String>, String, u16), Reason> {
+    let (user, place) = split_user(authority);
+    if user.is_some_and(|user| user.contains(&b':')) {
+        return Err(Reason::Password);
+    }
+    let user = user.map(|user| decode(user).and_then(parse_user)).transpose()?;
+    let (host, port) = split_port(place);
+    let host = String::from_utf8(decode(host)?).ok().and_then(|host| parse_host(&host)).ok_or(Reason::Host)?;
+    let port = match port {
+        Some(port) => str::from_utf8(port).ok().and_then(parse_port).ok_or(Reason::Port)?,
+        None => DEFAULT_PORT,
+    };
+    Ok((user, host, port))
+}
+
+/// The port stands after the last `:` that is not within brackets.
+fn split_port(place: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let host_end = place.iter().position(|byte| *byte == b']').unwrap_or(0);
+    match place[host_end..].iter().position(|byte| *byte == b':') {
+        Some(colon) => (&place[..host_end + colon], Some(&place[host_end + colon + 1..])),
+        None => (place, None),
+    }
+}
+
+/// Decoded name by name: an encoded `/` would change which names there are.
+fn parse_path(path: &[u8]) -> Result<RemotePath, Reason> {
+    let mut names = Vec::new();
+    for part in path.split(|byte| *byte == b'/') {
+        let name = decode(part)?;
+        if name.contains(&b'/') {
+            return Err(PathError::Slash.into());
+        }
+        names.push(name);
+    }
+    Ok(RemotePath::from_user(&names.join(&b'/'))?)
+}
+
+fn parse_query(query: &[u8]) -> Result<Key, Reason> {
+    let value = query.strip_prefix(b"pin=").ok_or(Reason::Query)?;
+    let value = String::from_utf8(decode(value)?).map_err(|_| Reason::Pin)?;
+    fingerprint::parse(&value).ok_or(Reason::Pin)
+}
+
+fn decode(text: &[u8]) -> Result<Vec<u8>, Reason> {
+    let mut rest = text;
+    while let (_, Some(after)) = split_once(rest, b'%') {
+        if after.len() < 2 || !after[..2].iter().all(u8::is_ascii_hexdigit) {
+            return Err(Reason::Percent);
+        }
+        rest = &after[2..];
+    }
+    Ok(percent_decode(text).collect())
+}
+
+fn split_once(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|byte| *byte == separator) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}

@@ -1,0 +1,363 @@
+//! A session with a server, and what can be asked of it.
+
+use crate::control::{Control, Ended, LOGIN_ID};
+use crate::dial::{LaneDialer, dial};
+use crate::error::Error;
+use crate::lanes::{LANES_AUTO, Lanes};
+use crate::observer::{Observer, Summary};
+use crate::remote;
+use crate::trust::Trust;
+use crate::{get, put};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+use wire::checksum::Checksum;
+use wire::control::Envelope;
+use wire::engine::{BufferPool, Exchange};
+use wire::limits::REQUESTS_MAX;
+use wire::message::{
+    Bye, Entry, Hash, Hashed, Link, List, Listing, Login, LoginRequest, MakeFolder, Message, Overwrite, Remove, Rename,
+    SetMetadata, Space, SpaceReport, Stat, Welcome,
+};
+use wire::net::control;
+use wire::{Failure, FailureCode, Name, RemotePath};
+
+/// How to connect.
+pub struct ConnectOptions {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Decides about the server's key.
+    pub trust: Arc<dyn Trust>,
+    /// Who logs in, and the proof.
+    pub login: Login,
+    /// The checksum to use; nothing for what both ends agree on.
+    pub checksum: Option<Checksum>,
+    /// How many lanes; 0 for as many as serve.
+    pub lanes: u16,
+    /// Most bytes of lane data per second; 0 for no limit.
+    pub rate_limit: u64,
+    /// How long to wait for the server's answer while connecting.
+    pub timeout: Duration,
+}
+
+/// What to fetch.
+pub struct GetRequest {
+    /// From here.
+    pub path: RemotePath,
+    /// With all below it.
+    pub recursive: bool,
+    /// The local path that the item itself becomes (already resolved: never "into a folder").
+    pub target: PathBuf,
+    /// What happens to files that exist.
+    pub overwrite: Overwrite,
+    /// Ask for totals while it runs.
+    pub totals: bool,
+}
+
+/// What to send.
+pub struct PutRequest {
+    /// From here.
+    pub source: PutSource,
+    /// To here...
+    pub path: RemotePath,
+    /// ...or, if that is a folder, to this name within it.
+    pub into: Option<Name>,
+    /// What happens to files that exist.
+    pub overwrite: Overwrite,
+    /// Count the totals while it runs.
+    pub totals: bool,
+}
+
+/// Where sent bytes come from.
+pub enum PutSource {
+    /// A local file.
+    File(PathBuf),
+    /// A local folder, file or link, with all below it.
+    Tree(PathBuf),
+    /// A stream of unknown length.
+    Stream(Box<dyn std::io::Read + Send>),
+}
+
+/// A session. Cheap to clone; ends with [`close`](Self::close) or when all clones are dropped.
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) control: Arc<Control>,
+    /// The checksum of this session's jobs.
+    pub(crate) checksum: Checksum,
+    pub(crate) rate_limit: u64,
+    lanes_wanted: u16,
+    dialer: LaneDialer,
+    lanes_begun: AtomicBool,
+    requests: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+/// A listing as its pages come.
+pub struct Pages {
+    control: Arc<Control>,
+    path: RemotePath,
+    answers: mpsc::Receiver<Envelope>,
+    over: bool,
+}
+
+impl Pages {
+    /// The next page; nothing after the last.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed or the connection is lost.
+    pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
+        if self.over {
+            return Ok(None);
+        }
+        let envelope = self.answers.recv().await.ok_or_else(|| self.control.error())?;
+        self.over = !envelope.more;
+        match envelope.message {
+            Message::Listing(listing) => Ok(Some(listing)),
+            other => Err(unexpected(&self.control, &self.path, other)),
+        }
+    }
+}
+
+impl Session {
+    /// Connects and sends the login. Whether it is accepted shows with the first request, or with
+    /// [`welcome`](Self::welcome); so the first request costs no round trip of its own.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or is not to be trusted.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
+        let address = remote::address(&options.host, options.port);
+        let dialed = dial(&options, &address).await?;
+        let (receiver, writer) = control::split(dialed.connection);
+        let (outbox, messages) = control::outbox();
+        let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default());
+        let control = Arc::new(Control::new(address, outbox, exchange));
+        let tasks = TaskTracker::new();
+        let reading = control.clone();
+        tasks.spawn(async move { reading.read(receiver).await });
+        let beating = control.clone();
+        tasks.spawn(async move { beating.keep_alive().await });
+        let over = control.over.clone();
+        tasks.spawn(async move {
+            let writing = control::write_all(writer, messages);
+            // After the end the last messages may still go out, for a moment.
+            let deadline = async {
+                over.cancelled().await;
+                tokio::time::sleep(GOODBYE_TIMEOUT).await;
+            };
+            tokio::select! {
+                _ = writing => {} // the reader tells what broke
+                () = deadline => {}
+            }
+        });
+        let agent = concat!("ftp-client/", env!("CARGO_PKG_VERSION")).into();
+        control.send(LOGIN_ID, LoginRequest { agent, login: options.login }).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                control,
+                checksum: options.checksum.unwrap_or(dialed.checksum),
+                rate_limit: options.rate_limit,
+                lanes_wanted: options.lanes,
+                dialer: dialed.lanes,
+                lanes_begun: AtomicBool::new(false),
+                requests: Arc::new(Semaphore::new(REQUESTS_MAX / 2)),
+                tasks,
+            }),
+        })
+    }
+
+    /// What the server said of the session; waits for the login's answer.
+    ///
+    /// # Errors
+    /// If the login is refused or the connection lost.
+    pub async fn welcome(&self) -> Result<Welcome, Error> {
+        self.inner.control.welcome().await
+    }
+
+    /// Metadata of one path; of what it leads to, with `follow`.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn stat(&self, path: &RemotePath, follow: bool) -> Result<Entry, Error> {
+        match self.ask(path, Stat { path: path.clone(), follow }).await? {
+            Message::Status(entry) => Ok(entry),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Lists a folder or a whole tree.
+    ///
+    /// # Errors
+    /// If the connection is lost; what the server has to say comes with the first page.
+    pub async fn list(&self, path: &RemotePath, recursive: bool) -> Result<Pages, Error> {
+        let control = self.inner.control.clone();
+        let list = List { path: path.clone(), recursive, digests: None };
+        let answers = control.request(control.next_id(), list.into()).await?;
+        Ok(Pages { control, path: path.clone(), answers, over: false })
+    }
+
+    /// SHA-256 of a file's content.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn hash(&self, path: &RemotePath) -> Result<Hashed, Error> {
+        match self.ask(path, Hash { path: path.clone() }).await? {
+            Message::Hashed(hashed) => Ok(hashed),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Free and used space.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn space(&self, path: &RemotePath) -> Result<SpaceReport, Error> {
+        match self.ask(path, Space { path: path.clone() }).await? {
+            Message::SpaceReport(report) => Ok(report),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn make_folder(&self, path: &RemotePath, parents: bool) -> Result<(), Error> {
+        self.tell(path, MakeFolder { path: path.clone(), parents }).await
+    }
+
+    /// Removes a file, link or folder.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn remove(&self, path: &RemotePath, recursive: bool) -> Result<(), Error> {
+        self.tell(path, Remove { path: path.clone(), recursive }).await
+    }
+
+    /// Renames.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn rename(&self, rename: Rename) -> Result<(), Error> {
+        let path = rename.from.clone();
+        self.tell(&path, rename).await
+    }
+
+    /// Changes metadata.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn set_metadata(&self, change: SetMetadata) -> Result<(), Error> {
+        let path = change.path.clone();
+        self.tell(&path, change).await
+    }
+
+    /// Makes a symbolic link.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn link(&self, path: &RemotePath, target: &[u8]) -> Result<(), Error> {
+        self.tell(path, Link { path: path.clone(), target: target.to_vec() }).await
+    }
+
+    /// Fetches a file or a tree.
+    ///
+    /// # Errors
+    /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
+    pub async fn get(&self, request: GetRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+        get::to_files(self, request, observer).await
+    }
+
+    /// Sends a file, a tree or a stream.
+    ///
+    /// # Errors
+    /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
+    pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+        put::run(self, request, observer).await
+    }
+
+    /// Writes a file's content, verified chunk by chunk and in order, to `output`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or the connection is lost.
+    pub async fn cat(&self, path: &RemotePath, output: Box<dyn std::io::Write + Send>) -> Result<Summary, Error> {
+        get::to_stream(self, path, output).await
+    }
+
+    /// Says goodbye. Transfers that still run are cancelled, what they staged is removed.
+    pub async fn close(&self) {
+        let control = &self.inner.control;
+        if !control.is_over() {
+            let _ = control.outbox.try_send(Envelope::new(0, Bye)); // a full queue: the connection's end says it too
+        }
+        control.end(Ended::Closed);
+    }
+
+    /// Opens the lanes, once.
+    pub(crate) fn open_lanes(&self) {
+        let inner = &self.inner;
+        if inner.lanes_begun.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let count = if inner.lanes_wanted == 0 { LANES_AUTO } else { inner.lanes_wanted };
+        let lanes = Lanes::new(inner.control.clone(), inner.dialer.clone());
+        for _ in 0..count {
+            inner.tasks.spawn(lanes.clone().keep());
+        }
+    }
+
+    /// Sends a request that has one answer, and waits for it.
+    async fn ask(&self, path: &RemotePath, request: impl Into<Message>) -> Result<Message, Error> {
+        let control = &self.inner.control;
+        let _turn = self.inner.requests.acquire().await.map_err(|_| control.error())?;
+        let mut answers = control.request(control.next_id(), request.into()).await?;
+        let answer = answers.recv().await.ok_or_else(|| control.error())?;
+        match answer.message {
+            Message::Failure(failure) => Err(Error::Remote { path: path.to_string(), failure }),
+            message => Ok(message),
+        }
+    }
+
+    async fn tell(&self, path: &RemotePath, request: impl Into<Message>) -> Result<(), Error> {
+        match self.ask(path, request).await? {
+            Message::Done(_) => Ok(()),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.control.end(Ended::Closed);
+    }
+}
+
+/// The error for an answer that is a failure, or none to this request.
+pub(crate) fn unexpected(control: &Control, path: &RemotePath, message: Message) -> Error {
+    match message {
+        Message::Failure(failure) => Error::Remote { path: path.to_string(), failure },
+        other => Error::Protocol {
+            address: control.address.clone(),
+            reason: format!("an answer of kind {} to another request", other.kind()),
+        },
+    }
+}
+
+/// How a job's end is told: a session that is over tells more than the job that ended with it.
+pub(crate) fn job_error(control: &Control, path: &RemotePath, failure: Failure) -> Error {
+    match failure.code == FailureCode::Cancelled && control.is_over() {
+        true => control.error(),
+        false => Error::Remote { path: path.to_string(), failure },
+    }
+}
+
+/// How long the last messages may take.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,0 +1,156 @@
+//! Whether the server at the other end is the one that was meant.
+//!
+//! In this order: a pin decides alone; else the entry of `known_hosts`; else a certificate that the platform trusts for
+//! this host; else the server is unknown, and the policy says what happens then. What the platform trusts does not
+//! overrule an entry, and a key that is known to be wrong is never asked about: people say yes.
+
+use crate::error::Error;
+use crate::fingerprint::{self, Key};
+use crate::known_hosts::{KnownHost, KnownHosts};
+use crate::remote::address;
+use std::os::unix::ffi::OsStrExt;
+use wire::escape::Escaped;
+
+/// What the server presented, after its TLS handshake proved that it holds the key.
+pub struct Presented<'a> {
+    /// The host that was asked for.
+    pub host: &'a str,
+    /// The port that was asked for.
+    pub port: u16,
+    /// SHA-256 of the server's public key (SPKI).
+    pub key: Key,
+    /// Does the platform verify this certificate for this host? Asked only where it matters: it is slow.
+    pub platform: &'a dyn Fn() -> bool,
+}
+
+/// Decides about servers.
+pub trait Trust: Send + Sync {
+    /// Decides. May block (prompt, files).
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] says why and what to do; others tell that nobody could decide.
+    fn decide(&self, presented: &Presented<'_>) -> Result<(), Error>;
+
+    /// The only key that will be accepted, where that is known beforehand (a pin, or an entry of `known_hosts`).
+    ///
+    /// # Errors
+    /// The known servers cannot be read.
+    fn expected_key(&self, host: &str, port: u16) -> Result<Option<Key>, Error>;
+}
+
+/// Asks a person a question that ends without an answer; true for yes.
+pub type Question = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What happens to a server that nothing is known of.
+pub enum OnUnknown {
+    /// A person is asked.
+    Ask(Question),
+    /// It is trusted and remembered.
+    AcceptNew,
+    /// It is refused.
+    Refuse,
+}
+
+/// The rules that the command line offers.
+pub struct Policy {
+    pin: Option<Key>,
+    known_hosts: KnownHosts,
+    unknown: OnUnknown,
+}
+
+impl Policy {
+    /// With a pin, `known_hosts` is neither read nor written.
+    #[must_use]
+    pub fn new(pin: Option<Key>, known_hosts: KnownHosts, unknown: OnUnknown) -> Self {
+        Self { pin, known_hosts, unknown }
+    }
+
+    fn decide_unknown(&self, presented: &Presented<'_>) -> Result<(), Error> {
+        let accepted = match &self.unknown {
+            OnUnknown::Ask(ask) => ask(&question(presented)),
+            OnUnknown::AcceptNew => true,
+            OnUnknown::Refuse => return Err(Error::Untrusted(unknown(presented))),
+        };
+        match accepted {
+            true => self.remember(presented),
+            false => Err(Error::Untrusted(format!("the key of {} was not accepted", shown(presented)))),
+        }
+    }
+
+    fn remember(&self, presented: &Presented<'_>) -> Result<(), Error> {
+        let host = presented.host.to_ascii_lowercase();
+        self.known_hosts.add(&KnownHost { host, port: presented.port, key: presented.key })
+    }
+
+    fn changed(&self, presented: &Presented<'_>, known: &Key) -> Error {
+        let address = shown(presented);
+        let file = Escaped(self.known_hosts.path().as_os_str().as_bytes()).to_string();
+        Error::Untrusted(format!(
+            "WARNING: THE IDENTITY OF {address} HAS CHANGED!\n\
+             Somebody may be listening in on the connection right now, or the server was given a new key.\n\
+             known:     {known}  (in {file})\n\
+             presented: {presented}\n\
+             Nothing was sent. Ask whoever runs the server for its fingerprint (`ftp-server fingerprint`).\n\
+             If the new one is right, forget the old one with: ftp-client trust remove {address}",
+            known = fingerprint::show(known),
+            presented = fingerprint::show(&presented.key),
+        ))
+    }
+}
+
+impl Trust for Policy {
+    fn decide(&self, presented: &Presented<'_>) -> Result<(), Error> {
+        if let Some(pin) = &self.pin {
+            return if *pin == presented.key { Ok(()) } else { Err(pin_mismatch(presented, pin)) };
+        }
+        match self.known_hosts.find(presented.host, presented.port)? {
+            Some(known) if known == presented.key => Ok(()),
+            Some(known) => Err(self.changed(presented, &known)),
+            None if (presented.platform)() => Ok(()),
+            None => self.decide_unknown(presented),
+        }
+    }
+
+    fn expected_key(&self, host: &str, port: u16) -> Result<Option<Key>, Error> {
+        match self.pin {
+            Some(pin) => Ok(Some(pin)),
+            None => self.known_hosts.find(host, port),
+        }
+    }
+}
+
+fn pin_mismatch(presented: &Presented<'_>, pin: &Key) -> Error {
+    Error::Untrusted(format!(
+        "WARNING: {address} IS NOT THE SERVER THAT WAS PINNED!\n\
+         Somebody may be listening in on the connection right now, or the server was given a new key.\n\
+         pinned:    {pinned}\n\
+         presented: {presented}\n\
+         Nothing was sent. Ask whoever runs the server for its fingerprint (`ftp-server fingerprint`).",
+        address = shown(presented),
+        pinned = fingerprint::show(pin),
+        presented = fingerprint::show(&presented.key),
+    ))
+}
+
+fn question(presented: &Presented<'_>) -> String {
+    format!(
+        "The server {} is not known yet. The fingerprint of its key is\n{}\nTrust it and connect?",
+        shown(presented),
+        fingerprint::show(&presented.key),
+    )
+}
+
+fn unknown(presented: &Presented<'_>) -> String {
+    let (address, key) = (shown(presented), fingerprint::show(&presented.key));
+    format!(
+        "the server {address} is not known; if its fingerprint is {key}, connect with --pin {key}, \
+         or with --accept-new to trust it from now on"
+    )
+}
+
+fn shown(presented: &Presented<'_>) -> String {
+    Escaped(address(presented.host, presented.port).as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The shape of `users.toml`, and the changes made to it.
+//!
+//! One table per user, so that people can read it and tools can compare it:
+//!
+//! ```toml
+//! [users.alice]
+//! root = "/srv/alice"
+//! access = "write"
+//! password = "$argon2id$v=19$..."
+//! ```
+
+use super::name::UserName;
+use crate::password::PasswordHash;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::PathBuf;
+use wire::Access;
+
+/// What is kept of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// The user's own `/`, an absolute path; without it the server's default root is used.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "absolute")]
+    pub root: Option<PathBuf>,
+    /// What the user may do there.
+    pub access: Access,
+    /// What the password is checked against.
+    pub password: PasswordHash,
+}
+
+/// The file's text is not what it should be, or cannot be written as TOML.
+#[derive(Debug, thiserror::Error)]
+pub enum UsersError {
+    /// Not TOML, or not of the expected shape.
+    #[error("line {line}: {message}")]
+    Parse {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there; never the line itself, which may hold a password hash.
+        message: String,
+    },
+    /// A root is not UTF-8, which TOML cannot hold.
+    #[error("a user cannot be written down: {0}")]
+    Write(#[from] toml::ser::Error),
+}
+
+/// All users.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Users {
+    #[serde(default)]
+    users: BTreeMap<UserName, Account>,
+}
+
+impl Users {
+    pub(super) fn parse(text: &str) -> Result<Self, UsersError> {
+        toml::from_str(text).map_err(|error| UsersError::Parse {
+            line: error.span().map_or(1, |span| line_at(text, span.start)),
+            message: error.message().to_owned(),
+        })
+    }
+
+    pub(super) fn to_toml(&self) -> Result<String, UsersError> {
+        Ok(format!("{HEADING}{}", toml::to_string(self)?))
+    }
+
+    pub(super) fn get(&self, name: &UserName) -> Option<&Account> {
+        self.users.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &UserName) -> Option<&mut Account> {
+        self.users.get_mut(name)
+    }
+
+    /// Fails with the name when it is taken.
+    pub(super) fn add(&mut self, name: UserName, account: Account) -> Result<(), UserName> {
+        match self.users.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(account);
+                Ok(())
+            }
+            Entry::Occupied(place) => Err(place.key().clone()),
+        }
+    }
+
+    pub(super) fn remove(&mut self, name: &UserName) -> Option<Account> {
+        self.users.remove(name)
+    }
+
+    pub(super) fn into_entries(self) -> Vec<(UserName, Account)> {
+        self.users.into_iter().collect()
+    }
+}
+
+/// A relative root would mean another folder wherever the server is started.
+fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let root = PathBuf::deserialize(deserializer)?;
+    if root.is_absolute() {
+        Ok(Some(root))
+    } else {
+        Err(serde::de::Error::custom("root must be an absolute path"))
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+const HEADING: &str = "# Written by `ftp-server user`, which also replaces comments.\n\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_has_no_users() {
+        assert!(Users::parse("").unwrap().into_entries().is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_line_but_quote_no_secret() {
+        let text = "[users.alice]\naccess = \"read\"\npassword = \"secret\"\ncolour = \"blue\"\n";
+        let message = Users::parse(text).unwrap_err().to_string();
+        assert!(message.starts_with("line 4: unknown field `colour`"), "{message}");
+        assert!(!message.contains("secret"));
+    }
+
+    #[test]
+    fn what_is_not_a_users_file_is_refused() {
+        let broken = [
+            "[user.alice]",
+            "[users.alice]\naccess = \"read\"",
+            "[users.alice]\naccess = \"admin\"\npassword = \"x\"",
+            "[users.\"a b\"]\naccess = \"read\"\npassword = \"x\"",
+            "[users.alice]\naccess = \"read\"\npassword = \"x\"\nroot = \"srv\"",
+            "[users",
+        ];
+        for text in broken {
+            assert!(Users::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What can be typed; what it means is decided elsewhere. These types also make the completions and manual pages.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
+use ftp_server::accounts::UserName;
+use ftp_server::config::{LogFormat, parse_listen};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use wire::Access;
+
+/// Serves files to ftp-client: one port, always encrypted, every byte verified.
+#[derive(Debug, Parser)]
+#[command(name = "ftp-server", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Share one folder for a while; prints the command to run on the other machine.
+    #[command(after_help = SHARE_EXAMPLES)]
+    Share(ShareArgs),
+    /// Serve the users that were added with `user add`, until told to stop.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Add, list, change and remove users; a running server notices at once.
+    #[command(after_help = USER_EXAMPLES)]
+    User(UserArgs),
+    /// Print the fingerprint of the server's key, which clients pin.
+    #[command(after_help = FINGERPRINT_EXAMPLES)]
+    Fingerprint(PlaceArgs),
+    /// Check the configuration and print the values that would be used.
+    #[command(after_help = CHECK_CONFIG_EXAMPLES)]
+    CheckConfig(PlaceArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// Write one page per command into this folder instead.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ShareArgs {
+    /// The folder to share.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// Also allow adding and replacing files.
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// How long to share: 10m, 1h, 2days.
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = parse_time)]
+    pub(crate) time: Duration,
+    /// Let the token be used for one login only.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Where to listen [default: all addresses, port 2121 or, if that is taken, any free one].
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    pub(crate) listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The root of users that were added without one.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) root: Option<PathBuf>,
+    /// Where to listen, such as 192.168.1.5:2121 or 127.0.0.1:0; may be repeated [default: all addresses, port 2121].
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    pub(crate) listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OutputArgs {
+    /// Print JSON events on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How log lines on standard error look.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) log_format: Option<LogFormatArg>,
+}
+
+/// Where configuration and state are.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PlaceArgs {
+    /// The configuration file [default: ftp-server/config.toml in the platform's configuration folder, if there].
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder of the server's identity and users [default: ftp-server in the platform's state folder].
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UserArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user; asks for a password unless --password-file gives it.
+    #[command(after_help = USER_ADD_EXAMPLES)]
+    Add(UserAddArgs),
+    /// List the users.
+    #[command(after_help = USER_LIST_EXAMPLES)]
+    List {
+        /// Print one JSON object per user.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a user; their files stay.
+    #[command(after_help = USER_REMOVE_EXAMPLES)]
+    Remove {
+        /// The user.
+        name: UserName,
+    },
+    /// Set a user's password.
+    #[command(after_help = USER_PASSWD_EXAMPLES)]
+    Passwd {
+        /// The user.
+        name: UserName,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UserAddArgs {
+    /// The new user.
+    pub(crate) name: UserName,
+    /// The user's own root folder [default: the server's].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) root: Option<PathBuf>,
+    /// What the user may do: read; write = read, add, replace; full = write, remove, rename; drop = only add, unseen.
+    #[arg(long, default_value = "read", value_parser = access_parser())]
+    pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PasswordArgs {
+    /// Take the password from the first line of a file (`-` for standard input) instead of asking.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// The library's type, as something that can be typed: the library knows no command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormatArg {
+    Text,
+    Json,
+}
+
+impl From<LogFormatArg> for LogFormat {
+    fn from(format: LogFormatArg) -> Self {
+        match format {
+            LogFormatArg::Text => Self::Text,
+            LogFormatArg::Json => Self::Json,
+        }
+    }
+}
+
+fn access_parser() -> impl TypedValueParser<Value = Access> {
+    PossibleValuesParser::new(Access::ALL.map(Access::word)).try_map(|word| word.parse::<Access>())
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("a time of zero is over before anybody can connect".to_owned()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(format!("{error}; write it as 30m, 1h or 2days")),
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ftp-server share ~/photos                   share a folder for an hour
+  ftp-server user add alice --root /srv/alice --access write
+  ftp-server serve                            serve all users on port 2121
+
+Exit codes: 0 done, 2 wrong usage or configuration, 1 any other failure.";
+
+const SHARE_EXAMPLES: &str = "\
+Examples:
+  ftp-server share ~/photos
+  ftp-server share inbox --write --for 10m --once";
+
+const SERVE_EXAMPLES: &str = "\
+Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running files
+finish; a second one ends at once.
+
+Examples:
+  ftp-server serve
+  ftp-server serve --root /srv/files --listen 192.168.1.5:2121
+  ftp-server serve --listen 127.0.0.1:0 --state ./state --json";
+
+const USER_EXAMPLES: &str = "\
+Examples:
+  ftp-server user add alice --root /srv/alice --access write
+  ftp-server user list
+  ftp-server user passwd alice
+  ftp-server user remove alice";
+
+const USER_ADD_EXAMPLES: &str = "\
+Examples:
+  ftp-server user add alice --root /srv/alice --access write
+  ftp-server user add backup --root /srv/backup --access full --password-file backup.password";
+
+const USER_LIST_EXAMPLES: &str = "Example:\n  ftp-server user list --json";
+const USER_REMOVE_EXAMPLES: &str = "Example:\n  ftp-server user remove alice";
+const USER_PASSWD_EXAMPLES: &str = "Example:\n  ftp-server user passwd alice --password-file new.password";
+const FINGERPRINT_EXAMPLES: &str =
+    "Example:\n  ftp-client ls \"ftpx://alice@host/?pin=$(ftp-server fingerprint)\"";
+const CHECK_CONFIG_EXAMPLES: &str = "Example:\n  ftp-server check-config --config /etc/ftp-server.toml";
+const COMPLETIONS_EXAMPLES: &str =
+    "Example:\n  ftp-server completions bash > ~/.local/share/bash-completion/completions/ftp-server";
+const MAN_EXAMPLES: &str =
+    "Examples:\n  ftp-server man | man -l -\n  ftp-server man --dir ~/.local/share/man/man1";
+
+#[cfg(test)]
+mod tests;

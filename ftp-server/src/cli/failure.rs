@@ -1,0 +1,78 @@
+//! Failures of the command line and the exit code of each: 2 for what the caller must correct, 1 for the rest.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Marks an error as wrong usage or configuration.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct UsageError(anyhow::Error);
+
+/// Turns errors into [`UsageError`].
+pub(crate) trait OrUsage<T> {
+    /// The failure is the caller's to correct.
+    fn or_usage(self) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrUsage<T> for Result<T, E> {
+    fn or_usage(self) -> anyhow::Result<T> {
+        self.map_err(|error| UsageError(error.into()).into())
+    }
+}
+
+/// An error for the caller to correct, from a sentence.
+pub(crate) fn usage(message: impl Display) -> anyhow::Error {
+    UsageError(anyhow::anyhow!("{message}")).into()
+}
+
+/// Prints a failure and gives its exit code. A closed standard output is none: `| head` has what it wanted.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("ftp-server: {}", sentence(error));
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<UsageError>() { 2 } else { 1 }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// The chain of causes, without those that an outer message already tells.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
+        told if told.is_empty() => cause,
+        told if told.contains(&cause) => told,
+        told => format!("{told}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use std::io;
+
+    #[test]
+    fn a_usage_error_stays_one() {
+        assert_eq!(code(&usage("no")), 2);
+        assert_eq!(code(&Err::<(), _>(io::Error::other("no")).or_usage().unwrap_err()), 2);
+        assert_eq!(code(&usage("no").context("while trying")), 2);
+        assert_eq!(code(&io::Error::other("no").into()), 1);
+    }
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let error = Err::<(), _>(io::Error::other("disk on fire")).context("cannot write x").unwrap_err();
+        assert_eq!(sentence(&error), "cannot write x: disk on fire");
+        assert_eq!(
+            sentence(&error.context("cannot start: cannot write x")),
+            "cannot start: cannot write x: disk on fire"
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! `completions` and `man`: made from the argument types, so that they cannot be out of date.
+
+use super::args::Args;
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::io::{self, Write};
+use std::path::Path;
+
+pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "ftp-server", &mut script);
+    Ok(io::stdout().write_all(&script)?)
+}
+
+/// One page on standard output, or one per command into a folder.
+pub(crate) fn man(dir: Option<&Path>) -> anyhow::Result<()> {
+    match dir {
+        Some(dir) => clap_mangen::generate_to(Args::command(), dir)
+            .with_context(|| format!("cannot write manual pages into {}", dir.display())),
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            Ok(io::stdout().write_all(&page)?)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Runs a server from binding its sockets to the end of its drain; common to `serve` and `share`.
+
+use super::announce::Listening;
+use super::signals::{Signals, Stop};
+use anyhow::Context;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+pub(crate) use ftp_server::server::{Server, ServerOptions};
+
+/// The runtime. Its blocking pool does the disk work of all lanes and the password hashes, so it is bounded.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Builder::new_multi_thread()
+        .worker_threads(cores.clamp(2, 4))
+        .max_blocking_threads((4 * cores).clamp(8, 64))
+        .enable_all()
+        .build()
+}
+
+/// Binds the server's sockets.
+pub(crate) async fn bind(options: ServerOptions) -> io::Result<Server> {
+    Box::pin(Server::bind(options)).await
+}
+
+/// Announces a bound server, and runs it until it is told to stop or its time is over.
+pub(crate) async fn until_stopped(
+    server: Server,
+    fingerprint: &str,
+    json: bool,
+    after: Option<Duration>,
+    announced: impl FnOnce(SocketAddr) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let signals = Signals::catch().context("cannot catch signals")?;
+    let address = *server.addresses().first().context("the server listens nowhere")?;
+    for address in server.addresses() {
+        tracing::info!(%address, fingerprint, "listening");
+    }
+    Listening { address, fingerprint }.announce(json);
+    announced(address)?;
+    let stop = Stop::default();
+    tokio::select! {
+        () = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => (),
+        never = signals.relay(stop.clone(), after) => match never {},
+    }
+    // Exit code 0 promises that what was running has finished.
+    anyhow::ensure!(!stop.abort.is_cancelled(), "ended at once, as asked; running files were not finished");
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! `serve`: the users of the state folder, until told to stop.
+
+use super::args::ServeArgs;
+use super::running::ServerOptions;
+use super::setup::Setup;
+use super::{logging, running};
+use anyhow::Context;
+use ftp_server::accounts::Accounts;
+use ftp_server::config::LogOptions;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let setup = Setup::load(&args.place)?;
+    let default_root = setup.default_root(args.root.as_deref())?;
+    logging::start(&log_options(args, &setup));
+    let identity = setup.identity()?;
+    let fingerprint = identity.fingerprint().to_owned();
+    let accounts = Accounts::new(setup.state.clone(), default_root.clone());
+    warn_of_nobody(&accounts, default_root.as_deref(), setup.state.path())?;
+    let options = ServerOptions {
+        listen: setup.listen(&args.listen),
+        identity,
+        authenticator: Arc::new(accounts),
+        limits: setup.config.limits.clone(),
+        drain_timeout: setup.config.drain_timeout.0,
+    };
+    running::runtime()?.block_on(async {
+        let listen = options.listen.clone();
+        let server = running::bind(options).await.with_context(|| format!("cannot listen on {listen:?}"))?;
+        running::until_stopped(server, &fingerprint, args.output.json, None, |_| Ok(())).await
+    })
+}
+
+fn log_options(args: &ServeArgs, setup: &Setup) -> LogOptions {
+    let configured = &setup.config.log;
+    let format = args.output.log_format.map_or(configured.format, Into::into);
+    LogOptions { format, level: configured.level }
+}
+
+/// A server that nobody can log in to is no error, for users may come later, but seldom what was meant.
+fn warn_of_nobody(accounts: &Accounts, default_root: Option<&Path>, state: &Path) -> anyhow::Result<()> {
+    let users = accounts.list()?;
+    let state = state.display();
+    if users.is_empty() {
+        tracing::warn!(
+            "there are no users yet; add one with: ftp-server user add NAME --root DIR --state '{state}'"
+        );
+    }
+    for (name, account) in users {
+        if account.root.is_none() && default_root.is_none() {
+            tracing::warn!(user = %name, "this user has no root and cannot log in; start with --root DIR");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! GET: opens a job that sends a file or a tree to the client.
+
+use super::{Answer, locate, on_pool};
+use crate::session::Context;
+use std::sync::Arc;
+use tracing::info;
+use wire::control::Envelope;
+use wire::engine::{Deaf, FileSource, Pacer, SendJob, Source, TreeSource, count};
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Get, Message, Opened};
+use wire::metadata::{Kind, Metadata};
+use wire::net::control::Outbox;
+use wire::sender::Sender;
+use wire::store::{Folder, LocalStorage, Storage};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// What a job sends.
+struct Opening {
+    source: Arc<dyn Source>,
+    /// The folder whose content is to be counted.
+    folder: Option<Arc<dyn Folder>>,
+}
+
+pub(super) async fn run(context: &Context, id: u32, get: Get) -> Answer {
+    if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
+        return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
+    }
+    let (path, recursive) = (get.path.clone(), get.recursive);
+    let opening = on_pool(context.storage.clone(), move |storage| open(&storage, &path, recursive)).await?;
+    let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some() };
+    let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
+    if let Some(folder) = opening.folder.filter(|_| get.totals) {
+        let outbox = context.outbox.clone();
+        // Ends by itself when the session's outbox is closed; bounded by the tree.
+        drop(tokio::task::spawn_blocking(move || tell_totals(folder, id, &outbox)));
+    }
+    let machine = Sender::new(get.checksum, get.window);
+    let job = SendJob::new(id, machine, opening.source, Arc::new(Deaf), Pacer::new(get.rate_limit));
+    let end = context.exchange.send(Arc::new(job)).await;
+    info!(path = %get.path, result = ?end.as_ref().map_err(|failure| failure.code), "GET");
+    match end {
+        Ok(()) => Ok(None),
+        Err(failure) => Ok(Some(Message::from(failure))),
+    }
+}
+
+fn open(storage: &Arc<LocalStorage>, path: &RemotePath, recursive: bool) -> Result<Opening, Failure> {
+    let metadata = match recursive && !path.is_root() {
+        true => {
+            let (folder, name) = locate(storage, path)?;
+            folder.metadata((&name).into())?
+        }
+        false => storage.metadata(path)?,
+    };
+    let source: Arc<dyn Source> = match (metadata.kind, recursive) {
+        (Kind::Folder, true) => {
+            let folder = storage.folder(path)?;
+            return Ok(Opening { source: Arc::new(TreeSource::new(folder.clone())?), folder: Some(folder) });
+        }
+        (Kind::Folder, false) => return Err(FailureCode::IsAFolder.into()),
+        (Kind::Special, _) => return Err(FailureCode::SpecialFile.into()),
+        (Kind::Symlink, _) => Arc::new(link(storage, path, metadata)?),
+        (Kind::File, _) => {
+            locate(storage, path)?; // refuses reserved names
+            let (storage, path) = (storage.clone(), path.clone());
+            Arc::new(FileSource::new(metadata, move || storage.open_file(&path)))
+        }
+    };
+    Ok(Opening { source, folder: None })
+}
+
+fn link(storage: &LocalStorage, path: &RemotePath, metadata: Metadata) -> Result<FileSource, Failure> {
+    let (folder, name) = locate(storage, path)?;
+    Ok(FileSource::link(metadata, folder.read_link((&name).into())?))
+}
+
+/// Counts ahead of the transfer. A full queue loses a count, never the transfer's time.
+fn tell_totals(folder: Arc<dyn Folder>, id: u32, outbox: &Outbox) {
+    let told = count(folder, |totals| {
+        let envelope = Envelope::new(id, totals);
+        match totals.complete {
+            true => outbox.blocking_send(envelope).is_ok(),
+            false => outbox.try_send(envelope).is_ok() || !outbox.is_closed(),
+        }
+    });
+    drop(told); // the transfer itself reports a folder that cannot be read
+}

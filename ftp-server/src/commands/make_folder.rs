@@ -1,0 +1,29 @@
+//! MKDIR: makes a folder, with `parents` all that are missing above it.
+
+use super::{done, locate};
+use std::io::ErrorKind;
+use wire::message::{Done, MakeFolder};
+use wire::metadata::Kind;
+use wire::store::{LocalStorage, Storage};
+use wire::{Failure, FailureCode, RemotePath};
+
+pub(super) fn run(storage: &LocalStorage, make: MakeFolder) -> Result<Done, Failure> {
+    if !make.parents {
+        let (folder, name) = locate(storage, &make.path)?;
+        folder.make_folder((&name).into())?;
+        return done();
+    }
+    let mut path = RemotePath::root();
+    for name in make.path.names() {
+        path = path.join(name)?;
+        let (folder, name) = locate(storage, &path)?;
+        match folder.make_folder((&name).into()) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    match storage.metadata(&make.path)?.kind {
+        Kind::Folder => done(),
+        Kind::File | Kind::Symlink | Kind::Special => Err(FailureCode::NotAFolder.into()),
+    }
+}

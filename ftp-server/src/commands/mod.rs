@@ -1,0 +1,94 @@
+//! The commands: one file each, one arm each in [`run`]. The gate has admitted the request before it comes here.
+
+mod get;
+mod hash;
+mod link;
+mod list;
+mod make_folder;
+mod put;
+mod remove;
+mod rename;
+mod set_metadata;
+mod space;
+mod stat;
+
+use crate::session::Context;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+use wire::command::Spec;
+use wire::control::Envelope;
+use wire::message::{Done, Message};
+use wire::store::{Folder, LocalStorage, Storage, is_staged};
+use wire::{Failure, FailureCode, Name, RemotePath};
+
+/// Runs a request and answers it.
+pub(crate) async fn run(
+    context: &Arc<Context>,
+    spec: &Spec,
+    id: u32,
+    message: Message,
+    cancelled: &CancellationToken,
+) {
+    let answer = match message {
+        Message::List(list) => list::run(context, id, list, cancelled).await,
+        Message::Stat(stat) => blocking(context, move |storage| stat::run(storage, stat)).await,
+        Message::Get(get) => get::run(context, id, get).await,
+        Message::Put(put) => put::run(context, id, put).await,
+        Message::MakeFolder(make) => blocking(context, move |storage| make_folder::run(storage, make)).await,
+        Message::Remove(remove) => {
+            let cancelled = cancelled.clone();
+            blocking(context, move |storage| remove::run(storage, remove, &cancelled)).await
+        }
+        Message::Rename(rename) => blocking(context, move |storage| rename::run(storage, rename)).await,
+        Message::SetMetadata(set) => blocking(context, move |storage| set_metadata::run(storage, set)).await,
+        Message::Link(link) => blocking(context, move |storage| link::run(storage, link)).await,
+        Message::Hash(hash) => hash::run(context, hash, cancelled).await,
+        Message::Space(space) => blocking(context, move |storage| space::run(storage, space)).await,
+        _ => Err(FailureCode::Unsupported.into()), // a message with a row and no arm; a test looks for such
+    };
+    let answer = match answer {
+        Ok(Some(message)) => message,
+        Ok(None) => return,
+        Err(failure) => {
+            info!(command = spec.name, id, reason = %failure, "failed");
+            failure.into()
+        }
+    };
+    debug!(command = spec.name, id, "answered");
+    let _ = context.outbox.send(Envelope::new(id, answer)).await; // the session may be over
+}
+
+/// What a command answers; nothing if it has answered by itself.
+type Answer = Result<Option<Message>, Failure>;
+
+/// Does filesystem work where it may block.
+async fn blocking<T: Into<Message> + Send + 'static>(
+    context: &Context,
+    work: impl FnOnce(&LocalStorage) -> Result<T, Failure> + Send + 'static,
+) -> Answer {
+    on_pool(context.storage.clone(), move |storage| work(&storage)).await.map(|message| Some(message.into()))
+}
+
+async fn on_pool<A: Send + 'static, T: Send + 'static>(
+    argument: A,
+    work: impl FnOnce(A) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(move || work(argument)).await;
+    done.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))?
+}
+
+/// The folder that holds `path`, and the name in it. The root itself has neither, and reserved names are nobody's.
+fn locate(storage: &LocalStorage, path: &RemotePath) -> Result<(Arc<dyn Folder>, Name), Failure> {
+    let (parent, name) =
+        path.split_last().ok_or_else(|| Failure::new(FailureCode::InvalidPath, "that is the root itself"))?;
+    if is_staged((&name).into()) {
+        return Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers"));
+    }
+    Ok((storage.folder(&parent)?, name))
+}
+
+/// The answer of a command that has nothing to tell.
+fn done() -> Result<Done, Failure> {
+    Ok(Done)
+}

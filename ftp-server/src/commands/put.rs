@@ -1,0 +1,49 @@
+//! PUT: opens a job that takes files from the client.
+
+use super::{Answer, locate, on_pool};
+use crate::session::Context;
+use std::sync::Arc;
+use tracing::info;
+use wire::control::Envelope;
+use wire::engine::{Base, Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Message, Opened, Put};
+use wire::metadata::Kind;
+use wire::receiver::Receiver;
+use wire::store::{FolderCache, LocalStorage, Storage};
+use wire::{Access, Failure, Name, RemotePath};
+
+pub(super) async fn run(context: &Context, id: u32, put: Put) -> Answer {
+    let add_only = context.principal.access() == Access::Drop;
+    let options = TreeSinkOptions { overwrite: put.overwrite, add_only, mode_mask: MODE_MASK };
+    let (path, into) = (put.path.clone(), put.into.clone());
+    let (base, path) = on_pool(context.storage.clone(), move |storage| base(&storage, path, into)).await?;
+    let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false })).await;
+    let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
+    let job = ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf));
+    let end = context.exchange.receive(Arc::new(job)).await;
+    info!(path = %path, result = ?end.as_ref().map_err(|failure| failure.code), "PUT");
+    match end {
+        Ok(()) => Ok(None),
+        Err(failure) => Ok(Some(Message::from(failure))),
+    }
+}
+
+/// Where the job's items go. The folder above must exist, as for cp and scp.
+fn base(storage: &LocalStorage, path: RemotePath, into: Option<Name>) -> Result<(Base, RemotePath), Failure> {
+    if let Some(name) = into
+        && storage.metadata(&path).is_ok_and(|metadata| metadata.kind == Kind::Folder)
+    {
+        let target = path.join(&name)?;
+        let (parent, name) = locate(storage, &target)?;
+        return Ok((Base::named(parent, name), target));
+    }
+    if path.is_root() {
+        return Ok((Base::Folder(FolderCache::new(storage.folder(&path)?)), path));
+    }
+    let (parent, name) = locate(storage, &path)?;
+    Ok((Base::named(parent, name), path))
+}
+
+/// Set-id and sticky bits of a client's files mean something else at the server, so they are not taken over.
+const MODE_MASK: u32 = 0o777;

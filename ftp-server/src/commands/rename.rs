@@ -1,0 +1,25 @@
+//! RENAME: gives something another name, in one step of the filesystem.
+
+use super::{done, locate};
+use wire::message::{Done, Rename};
+use wire::metadata::Kind;
+use wire::store::{LocalStorage, Storage};
+use wire::{Failure, FailureCode};
+
+pub(super) fn run(storage: &LocalStorage, rename: Rename) -> Result<Done, Failure> {
+    let (from, from_name) = locate(storage, &rename.from)?;
+    let within = rename.into.filter(|_| {
+        let target = storage.metadata(&rename.to);
+        target.is_ok_and(|target| target.kind == Kind::Folder)
+    });
+    let target = match within {
+        Some(name) => rename.to.join(&name)?,
+        None => rename.to,
+    };
+    if target.strip_prefix(&rename.from).is_some_and(|below| !below.is_root()) {
+        return Err(Failure::new(FailureCode::InvalidPath, "a folder cannot be moved into itself"));
+    }
+    let (to, to_name) = locate(storage, &target)?;
+    from.rename((&from_name).into(), &*to, (&to_name).into(), rename.replace)?;
+    done()
+}

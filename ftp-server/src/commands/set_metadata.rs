@@ -1,0 +1,35 @@
+//! SETMETA: changes modification time and permissions; can make an empty file, as touch does.
+
+use super::{done, locate};
+use std::io::ErrorKind;
+use wire::message::{Done, SetMetadata};
+use wire::metadata::MODE_BITS;
+use wire::store::{LocalStorage, STREAM_MODE, StagedName, Storage};
+use wire::{Failure, FailureCode};
+
+pub(super) fn run(storage: &LocalStorage, set: SetMetadata) -> Result<Done, Failure> {
+    let time_ok = set.modified.is_none_or(|time| time.nanos < 1_000_000_000);
+    if !time_ok || set.mode.is_some_and(|mode| mode & !MODE_BITS != 0) {
+        return Err(FailureCode::BadMessage.into());
+    }
+    if set.path.is_root() {
+        storage.folder(&set.path)?.set_own_metadata(set.modified, set.mode)?;
+        return done();
+    }
+    let (folder, name) = locate(storage, &set.path)?;
+    if set.create && matches!(folder.metadata((&name).into()), Err(error) if error.kind() == ErrorKind::NotFound) {
+        let staged = StagedName::new();
+        folder.create_staged(&staged, STREAM_MODE)?;
+        match folder.publish(&staged, (&name).into(), false) {
+            Ok(()) => {}
+            Err(error) => {
+                let _ = folder.remove_staged(&staged); // the first error is the one to tell
+                if error.kind() != ErrorKind::AlreadyExists {
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+    folder.set_metadata((&name).into(), set.modified, set.mode)?;
+    done()
+}

@@ -1,0 +1,33 @@
+//! STAT: metadata of one path.
+
+use super::locate;
+use wire::message::{Entry, Message, Stat};
+use wire::metadata::{Kind, Metadata};
+use wire::store::{LocalStorage, Storage};
+use wire::{Failure, RemotePath};
+
+/// Wraps the answer: `Entry` is also a part of listings, so it is no message by itself.
+pub(super) struct Status(Entry);
+
+impl From<Status> for Message {
+    fn from(status: Status) -> Self {
+        Self::Status(status.0)
+    }
+}
+
+pub(super) fn run(storage: &LocalStorage, stat: Stat) -> Result<Status, Failure> {
+    if stat.path.is_root() || stat.follow {
+        return Ok(entry(stat.path.clone(), storage.metadata(&stat.path)?, Vec::new()));
+    }
+    let (folder, name) = locate(storage, &stat.path)?;
+    let metadata = folder.metadata((&name).into())?;
+    let link_target = match metadata.kind {
+        Kind::Symlink => folder.read_link((&name).into())?,
+        Kind::File | Kind::Folder | Kind::Special => Vec::new(),
+    };
+    Ok(entry(stat.path, metadata, link_target))
+}
+
+fn entry(path: RemotePath, metadata: Metadata, link_target: Vec<u8>) -> Status {
+    Status(Entry { path, metadata, link_target, digest: None })
+}

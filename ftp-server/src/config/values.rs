@@ -1,0 +1,118 @@
+//! Values of the configuration that carry their own bounds, so that a parse error can point at the line.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::time::Duration;
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Between<const MIN: usize, const MAX: usize>(usize);
+
+/// A time such as `30s` or `10m`, from `MIN` to `MAX` seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seconds<const MIN: u64, const MAX: u64>(Duration);
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least important level that is still logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What keeps the server from working.
+    Error,
+    /// Also what somebody should look at.
+    Warn,
+    /// Also what happened, session by session.
+    #[default]
+    Info,
+    /// Also how.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word that stands in configuration files and log filters.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> Between<MIN, MAX> {
+    pub(super) const fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    pub(super) const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Seconds<MIN, MAX> {
+    pub(super) const fn new(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    pub(super) const fn of(duration: Duration) -> Self {
+        Self(duration)
+    }
+
+    pub(super) const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Between<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        usize::try_from(number)
+            .ok()
+            .filter(|number| (MIN..=MAX).contains(number))
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("must be from {MIN} to {MAX}, not {number}")))
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> Serialize for Between<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Seconds<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let duration = humantime::parse_duration(&text)
+            .map_err(|error| de::Error::custom(format!("{text:?} is no time such as \"30s\": {error}")))?;
+        let (min, max) = (Duration::from_secs(MIN), Duration::from_secs(MAX));
+        if (min..=max).contains(&duration) {
+            return Ok(Self(duration));
+        }
+        let (min, max) = (humantime::format_duration(min), humantime::format_duration(max));
+        Err(de::Error::custom(format!("must be from {min} to {max}, not {text:?}")))
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Serialize for Seconds<MIN, MAX> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}

@@ -1,0 +1,21 @@
+//! The server as a library: it listens, lets in whom an authenticator knows, and serves files below held roots.
+//!
+//! ```text
+//! server (accept, bounds) -> connection (TLS, first message, login) -> session (gate, requests) -> commands, jobs
+//!                                     \-> lane of a session -> wire::engine
+//! ```
+
+pub mod accounts;
+pub mod auth;
+mod commands;
+pub mod config;
+mod connection;
+pub mod identity;
+pub mod password;
+pub mod server;
+mod session;
+mod sessions;
+pub mod state;
+pub mod token;
+
+pub use server::{Server, ServerOptions};

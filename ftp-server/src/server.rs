@@ -1,0 +1,147 @@
+//! The listening server: accepts connections within its bounds, and drains when asked to.
+
+use crate::auth::Authenticator;
+use crate::config::ServerLimits;
+use crate::connection;
+use crate::identity::Identity;
+use crate::sessions::Sessions;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+use wire::engine::BufferPool;
+use wire::net::tls;
+
+/// What a server needs to run.
+pub struct ServerOptions {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Key and certificate.
+    pub identity: Identity,
+    /// Who may log in.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Bounds.
+    pub limits: ServerLimits,
+    /// How long running transfers may take to finish while draining.
+    pub drain_timeout: Duration,
+}
+
+/// A server that listens.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    shared: Arc<Shared>,
+    drain_timeout: Duration,
+}
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) limits: ServerLimits,
+    pub(crate) sessions: Sessions,
+    /// Logins that may be checked at the same time: each takes a core and some megabytes.
+    pub(crate) checking: Semaphore,
+    /// Logins that may wait or be checked.
+    pub(crate) waiting: Semaphore,
+    pub(crate) buffers: Arc<BufferPool>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) abort: CancellationToken,
+    connections: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Listens; connections are accepted once [`run`](Self::run) is called.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or the identity cannot be used.
+    pub async fn bind(options: ServerOptions) -> io::Result<Self> {
+        let ServerOptions { listen, identity, authenticator, limits, drain_timeout } = options;
+        let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
+            .map_err(io::Error::other)?;
+        let mut listeners = Vec::new();
+        for address in listen {
+            listeners.push(TcpListener::bind(address).await?);
+        }
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        let shared = Shared {
+            tls: TlsAcceptor::from(config),
+            authenticator,
+            sessions: Sessions::default(),
+            checking: Semaphore::new(LOGINS_AT_ONCE),
+            waiting: Semaphore::new(limits.logins_waiting),
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            limits,
+            buffers: Arc::default(),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        Ok(Self { listeners, addresses, shared: Arc::new(shared), drain_timeout })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until `drain` is cancelled and what runs then has finished, or `abort` is cancelled, or the drain takes too long.
+    pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
+        let Self { listeners, shared, drain_timeout, .. } = self;
+        for listener in listeners {
+            let (for_task, drain) = (shared.clone(), drain.clone());
+            shared.tasks.spawn(async move { drain.run_until_cancelled(accept(listener, for_task)).await });
+        }
+        drain.cancelled().await;
+        info!("draining: no new connections, running transfers may finish");
+        shared.drain.cancel();
+        shared.tasks.close();
+        tokio::select! {
+            () = shared.tasks.wait() => {}
+            () = abort.cancelled() => {}
+            () = tokio::time::sleep(drain_timeout) => warn!("transfers still ran at the end of the drain"),
+        }
+        shared.abort.cancel();
+        shared.tasks.wait().await;
+        info!("stopped");
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => admit(socket, peer, &shared),
+            Err(error) => {
+                warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await; // out of handles, most likely: let some be closed
+            }
+        }
+    }
+}
+
+fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
+    let Ok(permit) = shared.connections.clone().try_acquire_owned() else {
+        warn!(%peer, limit = shared.limits.connections, "connection refused: too many");
+        return;
+    };
+    let for_task = shared.clone();
+    shared.tasks.spawn(async move {
+        let abort = for_task.abort.clone();
+        if abort.run_until_cancelled(connection::serve(socket, peer, for_task)).await.is_none() {
+            debug!(%peer, "connection cut at the end of the drain");
+        }
+        drop(permit);
+    });
+}
+
+/// Password checks at the same time; two keep a small machine's cores busy for no more than their time.
+const LOGINS_AT_ONCE: usize = 2;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

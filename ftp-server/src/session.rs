@@ -1,0 +1,344 @@
+//! A session after login: reads requests, lets the gate decide, runs what it admits, and keeps everything bounded.
+
+use crate::auth::Principal;
+use crate::commands;
+use crate::server::Shared;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, debug, info, info_span, warn};
+use wire::command::{Flow, Spec, spec_of};
+use wire::control::Envelope;
+use wire::engine::{Exchange, LaneEnd, run_lane};
+use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, WINDOW_FRAMES_MAX};
+use wire::message::{Bye, Message, Ping, Pong, Welcome};
+use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
+use wire::net::lane::Lane;
+use wire::store::LocalStorage;
+use wire::{Failure, FailureCode};
+
+/// Who asks, and what their requests work on.
+pub(crate) struct Context {
+    pub(crate) principal: Principal,
+    pub(crate) storage: Arc<LocalStorage>,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) outbox: Outbox,
+}
+
+/// A session about to run.
+pub(crate) struct Session<'a> {
+    shared: &'a Arc<Shared>,
+    principal: Principal,
+    storage: Arc<LocalStorage>,
+    span: Span,
+}
+
+/// A session that runs.
+struct Running<'a> {
+    shared: &'a Arc<Shared>,
+    context: Arc<Context>,
+    tasks: TaskTracker,
+    requests: Arc<Mutex<HashMap<u32, CancellationToken>>>,
+    job_greatest: Option<u32>,
+    over: CancellationToken,
+    lanes: usize,
+    lane_ends: (mpsc::Sender<(u16, LaneEnd)>, mpsc::Receiver<(u16, LaneEnd)>),
+}
+
+/// Why a session ended. For the log.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the client said goodbye")]
+    Bye,
+    #[error("the client closed the connection")]
+    Closed,
+    #[error("the connection broke: {0}")]
+    Broken(ChannelError),
+    #[error("the client was silent for too long")]
+    Silent,
+    #[error("the session was idle for too long")]
+    Idle,
+    #[error("the server is shutting down")]
+    Drained,
+    #[error("protocol violation: {0}")]
+    Violation(String),
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        principal: Principal,
+        storage: Arc<LocalStorage>,
+        peer: SocketAddr,
+    ) -> Self {
+        let span = info_span!("session", %peer, user = principal.name());
+        Self { shared, principal, storage, span }
+    }
+
+    /// Runs the session to its end. Nothing of it is left afterwards.
+    pub(crate) async fn run(self, connection: Connection, login: u32, lanes: mpsc::Receiver<Lane>) {
+        let span = self.span.clone();
+        async {
+            let (receiver, writer) = control::split(connection);
+            let (outbox, messages) = control::outbox();
+            let writing = tokio::spawn(control::write_all(writer, messages));
+            let (incoming_tx, incoming) = mpsc::channel(INCOMING_MESSAGES);
+            let reading = tokio::spawn(read(receiver, incoming_tx));
+            let ended = self.serve(outbox, login, incoming, lanes).await;
+            match &ended {
+                Ended::Violation(_) => warn!(reason = %ended, "session ended"),
+                _ => info!(reason = %ended, "session ended"),
+            }
+            reading.abort();
+            // The last messages go out, but a client that does not read cannot hold us up.
+            if tokio::time::timeout(GOODBYE_TIMEOUT, writing).await.is_err() {
+                debug!("the client did not take the last messages");
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn serve(
+        self,
+        outbox: Outbox,
+        id: u32,
+        mut incoming: mpsc::Receiver<Result<Incoming, ChannelError>>,
+        mut lanes: mpsc::Receiver<Lane>,
+    ) -> Ended {
+        let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone());
+        let welcome = welcome(self.shared, &self.principal);
+        if outbox.send(Envelope::new(id, welcome)).await.is_err() {
+            return Ended::Closed;
+        }
+        let context =
+            Context { principal: self.principal, storage: self.storage, exchange: exchange.clone(), outbox };
+        let mut running = Running {
+            shared: self.shared,
+            context: Arc::new(context),
+            tasks: TaskTracker::new(),
+            requests: Arc::default(),
+            job_greatest: None,
+            over: CancellationToken::new(),
+            lanes: 0,
+            lane_ends: mpsc::channel(LANE_ENDS),
+        };
+        let ended = running.serve(&mut incoming, &mut lanes).await;
+        running.stop(&ended).await;
+        ended
+    }
+}
+
+impl Running<'_> {
+    async fn serve(
+        &mut self,
+        incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
+        lanes: &mut mpsc::Receiver<Lane>,
+    ) -> Ended {
+        let mut ticks = interval(KEEPALIVE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut draining = interval(DRAIN_LOOK);
+        let mut heard = Instant::now();
+        let mut busy = Instant::now();
+        loop {
+            tokio::select! {
+                message = incoming.recv() => {
+                    heard = Instant::now();
+                    let ended = match message {
+                        None | Some(Ok(Incoming::Closed)) => Some(Ended::Closed),
+                        Some(Err(ChannelError::Message(error))) => Some(Ended::Violation(error.to_string())),
+                        Some(Err(error @ ChannelError::Io(_))) => Some(Ended::Broken(error)),
+                        Some(Ok(Incoming::Unknown { request, .. })) => {
+                            self.answer(request, Failure::from(FailureCode::Unsupported)).await;
+                            None
+                        }
+                        Some(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
+                    };
+                    if let Some(ended) = ended {
+                        return ended;
+                    }
+                }
+                Some(lane) = lanes.recv() => self.lane(lane),
+                Some((number, end)) = self.lane_ends.1.recv() => {
+                    self.lanes -= 1;
+                    heard = Instant::now();
+                    match end {
+                        LaneEnd::Violation(rule) => return Ended::Violation(format!("lane {number}: {rule}")),
+                        LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
+                        LaneEnd::Closed => debug!(number, "lane closed"),
+                    }
+                }
+                _ = ticks.tick() => {
+                    if heard.elapsed() > PEER_SILENCE_MAX {
+                        return Ended::Silent;
+                    }
+                    if self.is_busy() {
+                        busy = Instant::now();
+                    } else if busy.elapsed() > self.shared.limits.idle_timeout {
+                        return Ended::Idle;
+                    }
+                    let _ = self.context.outbox.try_send(Envelope::new(0, Ping)); // a full queue is no silence of ours
+                }
+                _ = draining.tick(), if self.shared.drain.is_cancelled() => {
+                    if !self.is_busy() {
+                        return Ended::Drained;
+                    }
+                }
+                () = self.shared.drain.cancelled(), if !self.shared.drain.is_cancelled() => {}
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.context.exchange.job_count() > 0 || !lock(&self.requests).is_empty()
+    }
+
+    fn lane(&mut self, lane: Lane) {
+        if self.lanes >= self.shared.limits.lanes_per_session {
+            return warn!(number = lane.number, "lane refused: too many");
+        }
+        self.lanes += 1;
+        let (exchange, over, ends) = (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
+        let task = async move {
+            let number = lane.number;
+            let end = run_lane(lane, exchange, over).await;
+            let _ = ends.send((number, end)).await; // the session may be over
+        };
+        self.tasks.spawn(task.in_current_span());
+    }
+
+    async fn message(&mut self, envelope: Envelope) -> Result<(), Ended> {
+        if let Message::Cancel(_) = envelope.message
+            && let Some(token) = lock(&self.requests).get(&envelope.request)
+        {
+            token.cancel();
+        }
+        let Some(envelope) = self.context.exchange.handle(envelope).map_err(Ended::Violation)? else {
+            return Ok(());
+        };
+        let id = envelope.request;
+        let kind = envelope.message.kind();
+        match envelope.message {
+            Message::Ping(_) => self.answer(id, Pong).await,
+            Message::Pong(_) | Message::Failure(_) => {}
+            Message::Bye(_) => return Err(Ended::Bye),
+            message => match spec_of(kind) {
+                Some(spec) => self.request(spec, id, message).await?,
+                None => {
+                    let name = Message::kind_name(kind).unwrap_or("unknown");
+                    return Err(Ended::Violation(format!("{name} is not for a server in a session")));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Runs a request, if the gate admits it.
+    async fn request(&mut self, spec: &'static Spec, id: u32, message: Message) -> Result<(), Ended> {
+        if lock(&self.requests).contains_key(&id) {
+            return Err(Ended::Violation("a request id that is in use".into()));
+        }
+        if spec.flow != Flow::Control {
+            if self.job_greatest >= Some(id) {
+                return Err(Ended::Violation("a job id that does not grow".into()));
+            }
+            self.job_greatest = Some(id);
+            self.context.exchange.opening(id);
+        }
+        if let Err(failure) = self.admit(spec) {
+            info!(command = spec.name, reason = %failure, "refused");
+            self.context.exchange.dropped(id);
+            self.answer(id, failure).await;
+            return Ok(());
+        }
+        let token = self.over.child_token();
+        lock(&self.requests).insert(id, token.clone());
+        let (context, requests) = (self.context.clone(), self.requests.clone());
+        let task = async move {
+            commands::run(&context, spec, id, message, &token).await;
+            context.exchange.dropped(id);
+            lock(&requests).remove(&id);
+        };
+        self.tasks.spawn(task.in_current_span());
+        Ok(())
+    }
+
+    fn admit(&self, spec: &Spec) -> Result<(), Failure> {
+        if !spec.needs.met_by(self.context.principal.access()) {
+            return Err(FailureCode::AccessDenied.into());
+        }
+        if self.shared.drain.is_cancelled() {
+            return Err(FailureCode::ShuttingDown.into());
+        }
+        let jobs = self.context.exchange.job_count();
+        if jobs > self.shared.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
+            return Err(FailureCode::LimitExceeded.into());
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, id: u32, message: impl Into<Message>) {
+        let _ = self.context.outbox.send(Envelope::new(id, message)).await; // the writer may have ended; the reader tells
+    }
+
+    /// Ends all that still runs and waits for it.
+    async fn stop(mut self, ended: &Ended) {
+        self.over.cancel();
+        let code = match ended {
+            Ended::Violation(_) => FailureCode::BadState,
+            Ended::Drained => FailureCode::ShuttingDown,
+            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle => FailureCode::Cancelled,
+        };
+        self.context.exchange.fail_all(&code.into());
+        self.tasks.close();
+        loop {
+            tokio::select! {
+                () = self.tasks.wait() => break,
+                Some(_) = self.lane_ends.1.recv() => {} // so that lanes can tell their end, which nobody needs now
+            }
+        }
+        let last = match ended {
+            Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
+            _ => Bye.into(),
+        };
+        let _ = self.context.outbox.try_send(Envelope::new(0, last));
+    }
+}
+
+async fn read<S: tokio::io::AsyncRead + Unpin>(
+    mut receiver: control::Receiver<S>,
+    incoming: mpsc::Sender<Result<Incoming, ChannelError>>,
+) {
+    loop {
+        let message = receiver.next().await;
+        let over = !matches!(message, Ok(Incoming::Message(_) | Incoming::Unknown { .. }));
+        if incoming.send(message).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+fn welcome(shared: &Shared, principal: &Principal) -> Welcome {
+    Welcome {
+        agent: concat!("ftp-server/", env!("CARGO_PKG_VERSION")).into(),
+        user: principal.name().into(),
+        access: principal.access(),
+        lanes_max: u16::try_from(shared.limits.lanes_per_session).unwrap_or(u16::MAX),
+        jobs_max: u16::try_from(shared.limits.jobs_per_session).unwrap_or(u16::MAX),
+        window: WINDOW_FRAMES_MAX,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Messages that may wait between the reader and the session; then the client is not read from.
+const INCOMING_MESSAGES: usize = 16;
+const LANE_ENDS: usize = 16;
+const DRAIN_LOOK: std::time::Duration = std::time::Duration::from_millis(50);
+const GOODBYE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);

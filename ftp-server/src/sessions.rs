@@ -1,0 +1,127 @@
+//! The sessions that lanes may join: from the moment a control connection's handshake is done, since a lane may be faster
+//! than its session's login.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, mpsc};
+use wire::binding::{SessionId, SessionSecret};
+use wire::limits::LANE_PATIENCE;
+use wire::net::lane::Lane;
+
+/// All sessions, by id.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    by_id: Mutex<HashMap<SessionId, Entry>>,
+    users: Mutex<HashMap<String, usize>>,
+    appeared: Notify,
+}
+
+struct Entry {
+    secret: SessionSecret,
+    used: BTreeSet<u16>,
+    lanes: mpsc::Sender<Lane>,
+}
+
+/// Why a lane may not join.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaneRefusal {
+    #[error("a lane for a session that does not exist")]
+    NoSession,
+    #[error("a lane with a wrong proof")]
+    WrongProof,
+    #[error("a lane number for the second time")]
+    UsedNumber,
+    #[error("more lanes than the session may have")]
+    TooMany,
+}
+
+/// A session's place in the table, given up when dropped.
+pub(crate) struct Joinable<'a> {
+    sessions: &'a Sessions,
+    id: SessionId,
+}
+
+/// One of a user's sessions, given up when dropped.
+pub(crate) struct UserSession<'a> {
+    sessions: &'a Sessions,
+    user: String,
+}
+
+impl Sessions {
+    /// Makes a session joinable. Lanes that prove that they belong to it wait in the returned queue.
+    pub(crate) fn open(&self, id: SessionId, secret: SessionSecret, max: usize) -> (Joinable<'_>, mpsc::Receiver<Lane>) {
+        let (lanes, queue) = mpsc::channel(max.max(1));
+        lock(&self.by_id).insert(id, Entry { secret, used: BTreeSet::new(), lanes });
+        self.appeared.notify_waiters();
+        (Joinable { sessions: self, id }, queue)
+    }
+
+    /// Waits until the session is there; a lane may have overtaken its control connection.
+    pub(crate) async fn wait_for(&self, id: &SessionId) -> Result<(), LaneRefusal> {
+        let appeared = async {
+            loop {
+                let appeared = self.appeared.notified();
+                tokio::pin!(appeared);
+                appeared.as_mut().enable();
+                if lock(&self.by_id).contains_key(id) {
+                    return;
+                }
+                appeared.await;
+            }
+        };
+        tokio::time::timeout(LANE_PATIENCE, appeared).await.map_err(|_| LaneRefusal::NoSession)
+    }
+
+    /// Checks a lane's proof and takes its number. The answer is where the lane goes.
+    pub(crate) fn admit(
+        &self,
+        id: &SessionId,
+        lane: u16,
+        exported: &[u8; 32],
+        proof: &[u8; 32],
+    ) -> Result<mpsc::Sender<Lane>, LaneRefusal> {
+        let mut by_id = lock(&self.by_id);
+        let entry = by_id.get_mut(id).ok_or(LaneRefusal::NoSession)?;
+        if !entry.secret.verify(id, lane, exported, proof) {
+            return Err(LaneRefusal::WrongProof);
+        }
+        if !entry.used.insert(lane) {
+            return Err(LaneRefusal::UsedNumber);
+        }
+        Ok(entry.lanes.clone())
+    }
+
+    /// Counts a session of `user`, if they may have one more.
+    pub(crate) fn join_user(&self, user: &str, max: usize) -> Option<UserSession<'_>> {
+        let mut users = lock(&self.users);
+        let count = users.entry(user.to_owned()).or_default();
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(UserSession { sessions: self, user: user.to_owned() })
+    }
+}
+
+impl Drop for Joinable<'_> {
+    fn drop(&mut self) {
+        lock(&self.sessions.by_id).remove(&self.id);
+    }
+}
+
+impl Drop for UserSession<'_> {
+    fn drop(&mut self) {
+        let mut users = lock(&self.sessions.users);
+        if let Some(count) = users.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.user);
+            }
+        }
+    }
+}
+
+/// A panic while the lock is held leaves the table as it was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,145 @@
+//! Tokens for `share`: random words that stand for a folder and an access for a while, kept in memory only.
+//!
+//! Only a token's SHA-256 is kept, and compared in constant time, so neither a memory dump nor timing gives a token
+//! away. Unlike a password a token has 160 bits of randomness, so a fast hash is enough.
+
+use crate::auth::{Authenticator, Principal, Refusal};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::fmt::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use subtle::ConstantTimeEq;
+use wire::Access;
+use wire::message::Login;
+
+/// What a token will stand for.
+#[derive(Debug, Clone)]
+pub struct TokenGrant {
+    /// The name that logs show.
+    pub name: String,
+    /// The folder that is `/`.
+    pub root: PathBuf,
+    /// What may be done there.
+    pub access: Access,
+    /// The first moment at which the token is worth nothing.
+    pub expires_at: SystemTime,
+    /// Whether the first login uses the token up.
+    pub once: bool,
+}
+
+/// A freshly made token; the only place where its text exists on the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+/// The tokens that were issued, and the authenticator that honours them.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    issued: Mutex<Vec<Issued>>,
+}
+
+/// The system had no randomness to give.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make a token: {0}")]
+pub struct NoRandomness(getrandom::Error);
+
+#[derive(Debug)]
+struct Issued {
+    digest: Digest,
+    principal: Principal,
+    expires_at: SystemTime,
+    once: bool,
+    spent: bool,
+}
+
+type Digest = [u8; 32];
+
+impl Token {
+    fn random() -> Result<Self, NoRandomness> {
+        let mut bytes = [0_u8; RANDOM_LEN];
+        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        let mut text = String::with_capacity(2 * RANDOM_LEN);
+        for byte in bytes {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(Self(text))
+    }
+
+    /// The text to hand to the one who may log in: letters and digits, safe in URLs and shells.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl Tokens {
+    /// No tokens yet: every login is refused.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes a token.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn issue(&self, grant: TokenGrant) -> Result<Token, NoRandomness> {
+        let token = Token::random()?;
+        self.lock().push(Issued {
+            digest: digest_of(token.text()),
+            principal: Principal::new(grant.name, grant.root, grant.access),
+            expires_at: grant.expires_at,
+            once: grant.once,
+            spent: false,
+        });
+        Ok(token)
+    }
+
+    fn redeem(&self, text: &str, now: SystemTime) -> Result<Principal, Refusal> {
+        let digest = digest_of(text);
+        let mut issued = self.lock();
+        let found = issued.iter_mut().find(|issued| bool::from(issued.digest.ct_eq(&digest)));
+        let token = found.ok_or(Refusal::UnknownToken)?;
+        if token.expires_at <= now {
+            return Err(Refusal::ExpiredToken);
+        }
+        if token.spent {
+            return Err(Refusal::SpentToken);
+        }
+        token.spent = token.once;
+        Ok(token.principal.clone())
+    }
+
+    /// Each change under the lock is one assignment, so a panic elsewhere cannot have left half of one.
+    fn lock(&self) -> MutexGuard<'_, Vec<Issued>> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authenticator for Tokens {
+    fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Principal, Refusal> {
+        match login {
+            Login::Token { token } => self.redeem(token, now),
+            Login::Password { .. } => Err(Refusal::NotOffered),
+        }
+    }
+}
+
+fn digest_of(text: &str) -> Digest {
+    let mut bytes = Digest::default();
+    bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    bytes
+}
+
+/// 160 bits: more than anybody can guess, 40 characters to paste.
+const RANDOM_LEN: usize = 20;
+
+#[cfg(test)]
+mod tests;

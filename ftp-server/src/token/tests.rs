@@ -1,0 +1,70 @@
+//! A token's life: unknown, good, spent, expired.
+
+use super::*;
+use std::collections::HashSet;
+use std::time::Duration;
+
+const START: SystemTime = SystemTime::UNIX_EPOCH;
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn grant(once: bool) -> TokenGrant {
+    TokenGrant {
+        name: "share".to_owned(),
+        root: "/srv/photos".into(),
+        access: Access::Read,
+        expires_at: START + HOUR,
+        once,
+    }
+}
+
+fn login(tokens: &Tokens, text: &str, now: SystemTime) -> Result<Principal, Refusal> {
+    tokens.authenticate(&Login::Token { token: text.to_owned() }, now)
+}
+
+#[test]
+fn a_token_opens_what_it_was_issued_for_until_it_expires() {
+    let tokens = Tokens::new();
+    let token = tokens.issue(grant(false)).unwrap();
+    for now in [START, START + HOUR / 2, START + HOUR - Duration::from_nanos(1)] {
+        let principal = login(&tokens, token.text(), now).unwrap();
+        assert_eq!(principal, Principal::new("share", "/srv/photos", Access::Read));
+    }
+    assert!(matches!(login(&tokens, token.text(), START + HOUR), Err(Refusal::ExpiredToken)));
+}
+
+#[test]
+fn a_token_for_one_login_is_good_for_one_login() {
+    let tokens = Tokens::new();
+    let token = tokens.issue(grant(true)).unwrap();
+    assert!(login(&tokens, token.text(), START).is_ok());
+    assert!(matches!(login(&tokens, token.text(), START), Err(Refusal::SpentToken)));
+}
+
+#[test]
+fn anything_else_opens_nothing() {
+    let tokens = Tokens::new();
+    let token = tokens.issue(grant(false)).unwrap();
+    for text in ["", "x", &token.text()[1..], &token.text().to_uppercase().replace(char::is_numeric, "A")] {
+        assert!(matches!(login(&tokens, text, START), Err(Refusal::UnknownToken)), "{text}");
+    }
+    let password = Login::Password { user: "share".to_owned(), password: token.text().to_owned() };
+    assert!(matches!(tokens.authenticate(&password, START), Err(Refusal::NotOffered)));
+}
+
+#[test]
+fn tokens_are_long_distinct_and_safe_to_paste() {
+    let tokens = Tokens::new();
+    let issued: HashSet<String> =
+        (0..100).map(|_| tokens.issue(grant(false)).unwrap().text().to_owned()).collect();
+    assert_eq!(issued.len(), 100);
+    assert!(
+        issued.iter().all(|text| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    );
+}
+
+#[test]
+fn a_token_does_not_show_in_debug_output() {
+    let tokens = Tokens::new();
+    let token = tokens.issue(grant(false)).unwrap();
+    assert!(!format!("{token:?} {tokens:?}").contains(token.text()));
+}

@@ -1,0 +1,28 @@
+//! What is measured, one file for each kind.
+
+mod far;
+mod file;
+mod tree;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::args::{Args, Case};
+use crate::report::Report;
+
+/// Measures what is asked for.
+pub(crate) fn run(case: Case, args: &Args) -> Result<Report> {
+    match case {
+        Case::Big => file::big(args),
+        Case::Tree => tree::tree(args),
+        Case::List => tree::list(args),
+        Case::Wan => far::wan(args),
+        Case::Trips => far::trips(args),
+    }
+}
+
+/// The end of a run over loopback, where only something that hangs takes this long.
+const LOCAL_CAP: Duration = Duration::from_secs(600);
+
+const MIB: u64 = 1 << 20;

@@ -1,0 +1,90 @@
+//! The tools that are compared. Each file here knows one of them: how its server is set up and what command makes
+//! its client do a [`Job`].
+
+mod ftp;
+mod http;
+mod local;
+mod ours;
+mod rsync;
+mod ssh;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use crate::daemon::Daemon;
+use crate::stage::Enlist;
+
+/// All kinds of contenders, in the order of their turns.
+pub(crate) const ALL: [(&str, Enlist); 6] = [
+    (ours::NAME, ours::enlist),
+    ("cp", local::enlist),
+    ("rsync", rsync::enlist),
+    ("ssh", ssh::enlist),
+    ("vsftpd", ftp::enlist),
+    ("nginx", http::enlist),
+];
+
+/// The contender that the others are measured by.
+pub(crate) const OURS: &str = ours::NAME;
+
+/// One tool in one setting.
+pub(crate) struct Contender<'a> {
+    pub(crate) name: &'static str,
+    /// The server it talks to, which may be shared with others.
+    pub(crate) server: Option<Rc<Daemon>>,
+    pub(crate) command: Recipe<'a>,
+}
+
+/// Makes the command for a job, or nothing where a tool cannot do it.
+type Recipe<'a> = Box<dyn Fn(&Job) -> Option<Command> + 'a>;
+
+/// One transfer or listing.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) direction: Direction,
+    pub(crate) is_folder: bool,
+    /// What is copied or listed.
+    pub(crate) source: PathBuf,
+    /// Where the copy must be afterwards, or where the listing goes. Its parent exists, it does not.
+    pub(crate) target: PathBuf,
+    /// The root of the servers.
+    pub(crate) served: PathBuf,
+}
+
+impl Job {
+    /// The server's end of the job, as a path from the server's root that does not begin with a slash.
+    pub(crate) fn remote(&self) -> String {
+        let end = match self.direction {
+            Direction::Get | Direction::List => &self.source,
+            Direction::Put => &self.target,
+        };
+        end.strip_prefix(&self.served).unwrap_or(end).display().to_string()
+    }
+}
+
+/// Which way the data goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Direction {
+    Get,
+    Put,
+    List,
+}
+
+impl Direction {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Direction::Get => "get",
+            Direction::Put => "put",
+            Direction::List => "list",
+        }
+    }
+}
+
+/// A path as text for an argument.
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,137 @@
+//! The product: ftp-server and ftp-client, as their command lines promise.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Contender, Direction, Job, text};
+use crate::daemon::Daemon;
+use crate::stage::Stage;
+
+pub(super) const NAME: &str = "ours";
+
+pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
+    let variants: [(&str, &[&str]); 2] = [(NAME, &[]), ("ours-sha256", &["--checksum", "sha256"])];
+    let variants: Vec<_> = variants.into_iter().filter(|(name, _)| stage.wants(name)).collect();
+    if variants.is_empty() {
+        return Ok(vec![]);
+    }
+    let binaries = Binaries::build()?;
+    let folder = stage.site.settings("ftp-server")?;
+    let password = folder.join("password");
+    fs::write(&password, "throw-away\n")?;
+    let (server, url) = serve(stage, &binaries.server, &folder, &password)?;
+    let server = Rc::new(server);
+
+    let contender = |(name, options): (&'static str, &'static [&'static str])| {
+        let (client, password, url) = (text(&binaries.client), text(&password), url.clone());
+        let command = move |job: &Job| {
+            let mut command = stage.place.client(&client);
+            complete(&mut command, job, &url);
+            command.args(["--password-file", &password, "--no-progress", "-q"]).args(options);
+            Some(command)
+        };
+        Contender { name, server: Some(server.clone()), command: Box::new(command) }
+    };
+    Ok(variants.into_iter().map(contender).collect())
+}
+
+fn complete(client: &mut Command, job: &Job, url: &Url) {
+    let remote = url.of(&job.remote());
+    let recursive = job.is_folder.then_some("-r");
+    match job.direction {
+        Direction::Get => client.arg("get").args(recursive).arg(remote).arg(&job.target),
+        Direction::Put => client.arg("put").args(recursive).arg(&job.source).arg(remote),
+        Direction::List => client.args(["ls", "-R", "--json"]).arg(remote),
+    };
+}
+
+/// Everything of the URL but the path.
+#[derive(Clone)]
+struct Url {
+    address: String,
+    pin: String,
+}
+
+impl Url {
+    fn of(&self, path: &str) -> String {
+        format!("ftpx://bench@{}/{path}?pin={}", self.address, self.pin)
+    }
+}
+
+fn serve(stage: &Stage<'_>, program: &Path, folder: &Path, password: &Path) -> Result<(Daemon, Url)> {
+    let (program, state, root) = (text(program), text(&folder.join("state")), text(&stage.site.served()));
+    let mut add = Command::new(&program);
+    add.args([
+        "user",
+        "add",
+        "bench",
+        "--state",
+        &state,
+        "--root",
+        &root,
+        "--access",
+        "full",
+        "--password-file",
+    ]);
+    let output = add.arg(password).stdin(Stdio::null()).output().context("running ftp-server user add")?;
+    ensure!(
+        output.status.success(),
+        "ftp-server user add: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+
+    let mut command = stage.place.server(&program);
+    let listen = format!("{}:0", stage.place.server_ip());
+    command.args(["serve", "--state", &state, "--root", &root, "--listen", &listen]);
+    let mut server = Daemon::spawn("ftp-server", command, &stage.site.logs())?;
+    let url = server.wait_for(|printed| Ok(announced(printed)))?;
+    Ok((server, url))
+}
+
+/// Reads `listening on ADDRESS sha256:HEX` where the server has printed it.
+fn announced(printed: &str) -> Option<Url> {
+    let (lines, _unfinished) = printed.rsplit_once('\n')?;
+    let rest = lines.lines().find_map(|line| line.strip_prefix("listening on "))?;
+    let (address, pin) = rest.trim().split_once(' ')?;
+    Some(Url { address: address.to_owned(), pin: pin.to_owned() })
+}
+
+struct Binaries {
+    server: PathBuf,
+    client: PathBuf,
+}
+
+impl Binaries {
+    /// Builds both with the Cargo that runs this benchmark, and asks it where they are.
+    fn build() -> Result<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?);
+        command.args(["build", "--release", "-p", "ftp-server", "-p", "ftp-client", "--message-format=json"]);
+        let output = command.stderr(Stdio::inherit()).output().context("running cargo")?;
+        if !output.status.success() {
+            bail!("ftp-server and ftp-client do not build");
+        }
+        let mut found = executables(&String::from_utf8_lossy(&output.stdout));
+        let mut take =
+            |name: &str| found.remove(name).with_context(|| format!("Cargo built no program {name}"));
+        Ok(Self { server: take("ftp-server")?, client: take("ftp-client")? })
+    }
+}
+
+/// The programs that Cargo's messages tell of, by name.
+fn executables(messages: &str) -> HashMap<String, PathBuf> {
+    let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    parsed
+        .filter_map(|message| {
+            let name = message["target"]["name"].as_str()?.to_owned();
+            Some((name, PathBuf::from(message["executable"].as_str()?)))
+        })
+        .collect()
+}

@@ -1,0 +1,51 @@
+//! rsync with its own daemon: no encryption, one stream.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::rc::Rc;
+
+use anyhow::Result;
+
+use super::{Contender, Direction, Job, text};
+use crate::daemon::Daemon;
+use crate::stage::Stage;
+use crate::tools::RSYNC;
+
+pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
+    if !stage.wants("rsync") {
+        return Ok(vec![]);
+    }
+    let Some([rsync]) = stage.find([RSYNC]) else { return Ok(vec![]) };
+    let address = stage.place.free_address()?;
+    let server = serve(stage, &text(&rsync), address)?;
+    let remote = move |path: &str| format!("rsync://{address}/site/{path}");
+    let command = move |job: &Job| Some(copy(stage.place.client(&text(&rsync)), job, &remote(&job.remote())));
+    Ok(vec![Contender { name: "rsync", server: Some(Rc::new(server)), command: Box::new(command) }])
+}
+
+/// Completes a command of rsync, whichever way it reaches the server.
+pub(super) fn copy(mut rsync: Command, job: &Job, remote: &str) -> Command {
+    // A slash at the end stands for what is in a folder, so that it goes under the target's name.
+    let slash = if job.is_folder { "/" } else { "" };
+    match job.direction {
+        Direction::Get => rsync.args(["-a", &format!("{remote}{slash}"), &text(&job.target)]),
+        Direction::Put => rsync.args(["-a", &format!("{}{slash}", text(&job.source)), remote]),
+        Direction::List => rsync.args(["-r", "--list-only", &format!("{remote}{slash}")]),
+    };
+    rsync
+}
+
+fn serve(stage: &Stage<'_>, rsync: &str, address: SocketAddr) -> Result<Daemon> {
+    let configuration = stage.site.settings("rsyncd")?.join("rsyncd.conf");
+    let root = text(&stage.site.served());
+    let user = if rustix::process::geteuid().is_root() { "uid = root\ngid = root\n" } else { "" };
+    fs::write(
+        &configuration,
+        format!("use chroot = no\nlog file = /dev/stderr\n{user}[site]\npath = {root}\nread only = no\n"),
+    )?;
+    let mut command = stage.place.server(rsync);
+    command.args(["--daemon", "--no-detach", "--address", &address.ip().to_string()]);
+    command.args(["--port", &address.port().to_string(), "--config", &text(&configuration)]);
+    Daemon::start("rsyncd", command, &stage.site.logs(), stage.place, address)
+}

@@ -1,0 +1,152 @@
+//! Lets contenders take turns: ours, a, b, ours, a, b, so that whatever else the machine does meets all of them alike.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::contenders::{Contender, Direction, Job};
+use crate::data;
+use crate::measure::{self, Limit, Sample};
+use crate::stage::Stage;
+
+/// What every contender does, and how often.
+pub(crate) struct Plan<'a> {
+    pub(crate) direction: Direction,
+    /// A file or folder below the site's source folder.
+    pub(crate) source: PathBuf,
+    /// Runs that are counted; one more comes first and is not, where `warm_up` is set.
+    pub(crate) runs: u32,
+    pub(crate) warm_up: bool,
+    pub(crate) cap: Duration,
+    /// Whether the result equals the source.
+    pub(crate) verify: &'a dyn Fn(&Path) -> Result<()>,
+}
+
+/// What a contender has shown.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) samples: Vec<Sample>,
+    /// Why there are no more samples.
+    pub(crate) failure: Option<String>,
+}
+
+impl Row {
+    fn is_done(&self) -> bool {
+        self.failure.is_some() || self.samples.iter().any(|sample| sample.timed_out)
+    }
+}
+
+/// Runs the plan. A contender that fails or is out of time takes no more turns.
+pub(crate) fn in_turn(stage: &Stage<'_>, crew: &[Contender<'_>], plan: &Plan<'_>) -> Vec<Row> {
+    let able: Vec<_> = crew.iter().filter(|contender| able(stage, contender, plan)).collect();
+    let mut rows: Vec<_> =
+        able.iter().map(|contender| Row { name: contender.name, samples: vec![], failure: None }).collect();
+    for turn in 0..plan.runs + u32::from(plan.warm_up) {
+        let counts = turn > 0 || !plan.warm_up;
+        for (contender, row) in able.iter().zip(&mut rows).filter(|(_, row)| !row.is_done()) {
+            match take_turn(stage, contender, plan, turn == 0) {
+                Ok(sample) if counts || sample.timed_out => row.samples.push(sample),
+                Ok(_) => {}
+                Err(error) => {
+                    stage.fail(format!("{} {}: {error:#}", plan.direction.name(), row.name));
+                    row.failure = Some(format!("{error:#}"));
+                }
+            }
+        }
+        eprintln!("versus: {}: turn {} done", plan.direction.name(), turn + 1);
+    }
+    rows
+}
+
+fn able(stage: &Stage<'_>, contender: &Contender<'_>, plan: &Plan<'_>) -> bool {
+    (contender.command)(&job(stage, contender, plan)).is_some()
+}
+
+fn job(stage: &Stage<'_>, contender: &Contender<'_>, plan: &Plan<'_>) -> Job {
+    let name = plan.source.file_name().unwrap_or_default();
+    Job {
+        direction: plan.direction,
+        is_folder: plan.source.is_dir(),
+        source: plan.source.clone(),
+        target: corner(stage, contender, plan.direction).join(name),
+        served: stage.site.served(),
+    }
+}
+
+/// The folder that a contender's results go to, and whatever it puts beside them.
+fn corner(stage: &Stage<'_>, contender: &Contender<'_>, direction: Direction) -> PathBuf {
+    let place = if direction == Direction::Put { stage.site.uploads() } else { stage.site.downloads() };
+    place.join(contender.name)
+}
+
+fn take_turn(
+    stage: &Stage<'_>,
+    contender: &Contender<'_>,
+    plan: &Plan<'_>,
+    is_first: bool,
+) -> Result<Sample> {
+    let corner = corner(stage, contender, plan.direction);
+    fs::create_dir(&corner)?;
+    let result = run(stage, contender, plan, is_first, &corner);
+    fs::remove_dir_all(&corner).with_context(|| format!("clearing {}", corner.display()))?;
+    result
+}
+
+fn run(
+    stage: &Stage<'_>,
+    contender: &Contender<'_>,
+    plan: &Plan<'_>,
+    is_first: bool,
+    corner: &Path,
+) -> Result<Sample> {
+    let job = job(stage, contender, plan);
+    let mut command = (contender.command)(&job).context("no command for this")?;
+    let log = stage.site.logs().join(format!("client-{}.log", contender.name));
+    redirect(&mut command, stage, &job, &log)?;
+    let arrived_bytes = || Ok(data::tree_size(corner)?.bytes + data::tree_size(&stage.site.staging())?.bytes);
+    let limit = Limit { cap: plan.cap, arrived_bytes: &arrived_bytes };
+    let run = measure::run(command, contender.server.as_deref(), &limit)?;
+    if run.sample.timed_out {
+        return Ok(run.sample);
+    }
+    if !run.succeeded {
+        bail!("the client failed: {}", fs::read_to_string(&log).unwrap_or_default().trim());
+    }
+    if is_first {
+        (plan.verify)(&job.target).context("the result is not the source")?;
+    }
+    Ok(run.sample)
+}
+
+fn redirect(command: &mut Command, stage: &Stage<'_>, job: &Job, log: &Path) -> Result<()> {
+    let log = File::create(log)?;
+    let output = if job.direction == Direction::List { File::create(&job.target)? } else { log.try_clone()? };
+    command.stdin(Stdio::null()).stdout(output).stderr(log).env("HOME", stage.site.home());
+    for variable in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "SSH_AUTH_SOCK"]
+    {
+        command.env_remove(variable);
+    }
+    Ok(())
+}
+
+/// A check that a file equals `source`.
+pub(crate) fn same_file(source: &Path) -> Result<impl Fn(&Path) -> Result<()> + use<>> {
+    let expected = data::fingerprint(source)?;
+    Ok(move |copy: &Path| {
+        ensure!(data::fingerprint(copy)? == expected, "size or digest differ");
+        Ok(())
+    })
+}
+
+/// A check that a tree holds as much as `source`.
+pub(crate) fn same_tree(source: &Path) -> Result<impl Fn(&Path) -> Result<()> + use<>> {
+    let expected = data::tree_size(source)?;
+    Ok(move |copy: &Path| {
+        let found = data::tree_size(copy)?;
+        ensure!(found == expected, "{found:?} instead of {expected:?}");
+        Ok(())
+    })
+}

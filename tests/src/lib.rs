@@ -1,0 +1,3 @@
+//! Shared equipment of the end-to-end tests and benchmarks.
+
+pub mod wan;
