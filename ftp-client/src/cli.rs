@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use task::{Task, Work};
 use tokio::runtime::Runtime;
+use wire::message::Welcome;
 
 /// Runs the command that was typed; its exit code is API.
 pub(crate) fn main() -> ExitCode {
@@ -58,16 +59,26 @@ async fn in_session(
     output: &Arc<Output>,
 ) -> Result<u8, Error> {
     let mut interrupts = Interrupts::listen()?;
-    let session = interrupts.guard(Box::pin(Session::connect(options))).await?;
-    output.note(|| connected(server, &session));
-    let result = interrupts.guard(Box::pin(work.run(&session, server, output))).await;
+    let session = interrupts.guard(Box::pin(connect::session(options))).await?;
+    let result = interrupts.guard(Box::pin(do_work(&session, server, work, output))).await;
     // A second signal, while saying goodbye, ends at once.
-    let _ = interrupts.guard(async { Ok(session.close().await) }).await;
+    let goodbye = async {
+        session.close().await;
+        Ok(())
+    };
+    let _ = interrupts.guard(goodbye).await;
     result
 }
 
-fn connected(server: &Server, session: &Session) -> String {
-    let welcome = session.welcome();
+/// Only who wants to know more waits for the answer to the login by itself.
+async fn do_work(session: &Session, server: &Server, work: Work, output: &Arc<Output>) -> Result<u8, Error> {
+    if output.verbose() {
+        output.say(&connected(server, &session.welcome().await?));
+    }
+    work.run(session, server, output).await
+}
+
+fn connected(server: &Server, welcome: &Welcome) -> String {
     format!(
         "connected to {} ({}) as {}, access: {}",
         server.address(),

@@ -50,9 +50,7 @@ impl KnownHosts {
     /// The file cannot be read, others can write to it, or a line makes no sense.
     pub fn list(&self) -> Result<Vec<KnownHost>, Error> {
         let text = self.read()?;
-        lines_of(&text)
-            .filter_map(|(number, line)| self.parse(number, line).transpose())
-            .collect()
+        lines_of(&text).filter_map(|(number, line)| self.parse(number, line).transpose()).collect()
     }
 
     /// The key of a server, if it is known. Of several lines for one server the first counts.
@@ -111,7 +109,9 @@ impl KnownHosts {
         let file = File::open(&self.path)?;
         let mode = file.metadata()?.permissions().mode();
         if mode & OTHERS_MAY_WRITE != 0 {
-            return Ok(Err(self.bad("can be written by others; check its content, then run: chmod go-w on it")));
+            return Ok(Err(
+                self.bad("can be written by others; check its content, then run: chmod go-w on it")
+            ));
         }
         let mut bytes = Vec::new();
         file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
@@ -135,7 +135,8 @@ impl KnownHosts {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         let newline = if ends_within_a_line(&self.path)? { "\n" } else { "" };
         file.write_all(format!("{newline}{line}\n").as_bytes())?;
         file.sync_data()

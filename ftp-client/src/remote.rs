@@ -227,16 +227,21 @@ fn parse_host(text: &str) -> Option<String> {
         return parse_ipv6(inner.strip_suffix(']')?);
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (!text.is_empty() && !text.starts_with('-') && text.bytes().all(allowed)).then(|| text.to_ascii_lowercase())
+    (!text.is_empty() && !text.starts_with('-') && text.bytes().all(allowed))
+        .then(|| text.to_ascii_lowercase())
 }
 
 /// With an interface after `%`, as link-local addresses need it.
 fn parse_ipv6(text: &str) -> Option<String> {
-    let (address, interface) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let (address, interface) =
+        text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
     let address: Ipv6Addr = address.parse().ok()?;
     match interface {
         None => Some(address.to_string()),
-        Some(zone) if !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) => {
+        Some(zone)
+            if !zone.is_empty()
+                && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) =>
+        {
             Some(format!("{address}%{zone}"))
         }
         Some(_) => None,

@@ -147,14 +147,12 @@ impl Session {
         tasks.spawn(async move { beating.keep_alive().await });
         let over = control.over.clone();
         tasks.spawn(async move {
-            let writing = control::write_all(writer, messages);
-            // After the end the last messages may still go out, for a moment.
             let deadline = async {
                 over.cancelled().await;
                 tokio::time::sleep(GOODBYE_TIMEOUT).await;
             };
             tokio::select! {
-                _ = writing => {} // the reader tells what broke
+                _ = control::write_all(writer, messages, over.clone()) => {} // the reader tells what broke
                 () = deadline => {}
             }
         });
@@ -180,6 +178,12 @@ impl Session {
     /// If the login is refused or the connection lost.
     pub async fn welcome(&self) -> Result<Welcome, Error> {
         self.inner.control.welcome().await
+    }
+
+    /// The checksum of this session's transfers.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        self.inner.checksum
     }
 
     /// Metadata of one path; of what it leads to, with `follow`.
@@ -299,6 +303,8 @@ impl Session {
             let _ = control.outbox.try_send(Envelope::new(0, Bye)); // a full queue: the connection's end says it too
         }
         control.end(Ended::Closed);
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
     }
 
     /// Opens the lanes, once.

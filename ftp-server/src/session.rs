@@ -85,7 +85,8 @@ impl<'a> Session<'a> {
         async {
             let (receiver, writer) = control::split(connection);
             let (outbox, messages) = control::outbox();
-            let writing = tokio::spawn(control::write_all(writer, messages));
+            let closing = CancellationToken::new();
+            let writing = tokio::spawn(control::write_all(writer, messages, closing.clone()));
             let (incoming_tx, incoming) = mpsc::channel(INCOMING_MESSAGES);
             let reading = tokio::spawn(read(receiver, incoming_tx));
             let ended = self.serve(outbox, login, incoming, lanes).await;
@@ -94,6 +95,7 @@ impl<'a> Session<'a> {
                 _ => info!(reason = %ended, "session ended"),
             }
             reading.abort();
+            closing.cancel();
             // The last messages go out, but a client that does not read cannot hold us up.
             if tokio::time::timeout(GOODBYE_TIMEOUT, writing).await.is_err() {
                 debug!("the client did not take the last messages");

@@ -5,11 +5,9 @@ mod common;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Rm, Stat, Touch, Transfer, Trust,
-    TrustCommand,
+    Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Rm, Stat, Touch, Trust, TrustCommand,
 };
 pub(crate) use common::{Color, Common};
-pub(crate) use values::OverwriteWord;
 
 use clap::{Parser, Subcommand};
 

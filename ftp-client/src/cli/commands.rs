@@ -35,7 +35,9 @@ async fn each<T>(
     for item in items {
         match work(item).await {
             Ok(()) => {}
-            Err(error) if single || !error.concerns_one_item() || Output::is_gone(&error) => return Err(error),
+            Err(error) if single || !error.concerns_one_item() || Output::is_gone(&error) => {
+                return Err(error);
+            }
             Err(error) => {
                 output.complain(&error);
                 code = 1;

@@ -5,18 +5,23 @@ use crate::cli::places::{Server, one_pin};
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
 use ftp_client::trust::{OnUnknown, Policy};
-use ftp_client::{ConnectOptions, Error};
+use ftp_client::{ConnectOptions, Error, Session};
 use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use wire::limits::SECRET_LEN_MAX;
+use std::time::Instant;
+use wire::limits::{LOGIN_TIMEOUT, SECRET_LEN_MAX};
 use wire::message::Login;
 
 /// Asks for a password if there is no other way.
-pub(crate) fn options(server: &Server, settings: &Settings, output: &Arc<Output>) -> Result<ConnectOptions, Error> {
+pub(crate) fn options(
+    server: &Server,
+    settings: &Settings,
+    output: &Arc<Output>,
+) -> Result<ConnectOptions, Error> {
     let pin = one_pin(server.pin, settings.pin)?;
     let policy = Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings, output));
     Ok(ConnectOptions {
@@ -29,6 +34,27 @@ pub(crate) fn options(server: &Server, settings: &Settings, output: &Arc<Output>
         rate_limit: settings.rate_limit,
         timeout: settings.timeout,
     })
+}
+
+/// Connects. A person who was asked about the server's key may have thought about it for longer than the server waits
+/// for a login; then the connection is made anew, and nobody is asked any more.
+pub(crate) async fn session(options: ConnectOptions) -> Result<Session, Error> {
+    let (again, started) = (copy(&options), Instant::now());
+    let session = Session::connect(options).await?;
+    if started.elapsed() < LOGIN_TIMEOUT / 2 {
+        return Ok(session);
+    }
+    session.close().await;
+    Session::connect(again).await
+}
+
+fn copy(options: &ConnectOptions) -> ConnectOptions {
+    ConnectOptions {
+        host: options.host.clone(),
+        trust: Arc::clone(&options.trust),
+        login: options.login.clone(),
+        ..*options
+    }
 }
 
 fn on_unknown(settings: &Settings, output: &Arc<Output>) -> OnUnknown {
@@ -68,8 +94,9 @@ fn user(server: &Server) -> Result<String, Error> {
     }
     match variable("USER")? {
         Some(user) => Ok(user),
-        None => variable("LOGNAME")?
-            .ok_or_else(|| Error::Usage("who logs in? write USER@HOST:PATH or ftpx://USER@HOST/PATH".to_owned())),
+        None => variable("LOGNAME")?.ok_or_else(|| {
+            Error::Usage("who logs in? write USER@HOST:PATH or ftpx://USER@HOST/PATH".to_owned())
+        }),
     }
 }
 
@@ -92,7 +119,9 @@ fn read_password(path: &Path, output: &Output) -> Result<String, Error> {
     }
     match first_line(file) {
         Ok(line) if line.is_empty() => Err(unusable(path, "holds no password in its first line")),
-        Ok(line) if line.len() > SECRET_LEN_MAX => Err(unusable(path, "has a first line too long for a password")),
+        Ok(line) if line.len() > SECRET_LEN_MAX => {
+            Err(unusable(path, "has a first line too long for a password"))
+        }
         Ok(line) => Ok(line),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(unusable(path, "is not UTF-8 text")),
         Err(error) => Err(Error::local(path, error)),

@@ -23,7 +23,10 @@ impl Interrupts {
     }
 
     /// Does the work, unless a signal comes first.
-    pub(crate) async fn guard<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn guard<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         tokio::select! {
             result = work => result,
             () = self.next() => Err(Error::Interrupted),

@@ -80,6 +80,11 @@ impl Output {
         self.json
     }
 
+    /// True for those who want to know more.
+    pub(crate) fn verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// How progress is shown.
     pub(crate) fn progress(&self) -> Progress {
         self.progress
@@ -166,7 +171,7 @@ impl Output {
         }
     }
 
-    /// Whether standard error can be written does not matter to what was asked.
+    /// Writes a line. Whether standard error can be written does not matter to what was asked.
     pub(crate) fn say(&self, line: &str) {
         self.paused(|| {
             let _ = writeln!(io::stderr().lock(), "{line}");

@@ -37,7 +37,9 @@ impl Server {
 
     fn same(self, other: Self) -> Result<Self, Error> {
         if (&self.user, &self.host, self.port) != (&other.user, &other.host, other.port) {
-            return Err(Error::Usage("all remote paths must be on the same server, for the same user".to_owned()));
+            return Err(Error::Usage(
+                "all remote paths must be on the same server, for the same user".to_owned(),
+            ));
         }
         let pin = one_pin(self.pin, other.pin)?;
         Ok(Self { pin, ..self })
@@ -76,7 +78,9 @@ pub(crate) fn no_name_twice<'a>(names: impl IntoIterator<Item = Option<&'a Name>
     let mut seen = HashSet::new();
     for name in names.into_iter().flatten() {
         if !seen.insert(name) {
-            return Err(Error::Usage(format!("two of the sources are named {name}: one would replace the other")));
+            return Err(Error::Usage(format!(
+                "two of the sources are named {name}: one would replace the other"
+            )));
         }
     }
     Ok(())

@@ -39,8 +39,9 @@ impl Settings {
 }
 
 fn default_known_hosts() -> Result<PathBuf, Error> {
-    let strategy = etcetera::choose_base_strategy()
-        .map_err(|_| Error::Usage("there is no home folder (HOME): name the file with --known-hosts".to_owned()))?;
+    let strategy = etcetera::choose_base_strategy().map_err(|_| {
+        Error::Usage("there is no home folder (HOME): name the file with --known-hosts".to_owned())
+    })?;
     Ok(strategy.config_dir().join("ftp-client").join("known_hosts"))
 }
 

@@ -60,7 +60,9 @@ impl Task {
             Command::Chmod(typed) => online(chmod::Chmod::new(typed)?, Work::Chmod),
             Command::Ln(typed) => online(ln::Ln::new(typed)?, Work::Ln),
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
-            Command::Completions(typed) => Self::Offline(Offline::Completions(completions::Completions::new(&typed))),
+            Command::Completions(typed) => {
+                Self::Offline(Offline::Completions(completions::Completions::new(&typed)))
+            }
             Command::Man(typed) => Self::Offline(Offline::Man(man::Man::new(typed)?)),
         })
     }
@@ -79,7 +81,12 @@ impl Offline {
 
 impl Work {
     /// Does it; gives the exit code.
-    pub(crate) async fn run(self, session: &Session, server: &Server, output: &Arc<Output>) -> Result<u8, Error> {
+    pub(crate) async fn run(
+        self,
+        session: &Session,
+        server: &Server,
+        output: &Arc<Output>,
+    ) -> Result<u8, Error> {
         match self {
             Self::Ls(ls) => ls.run(session, output).await,
             Self::Stat(stat) => stat.run(session, output).await,

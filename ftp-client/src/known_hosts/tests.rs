@@ -76,7 +76,9 @@ fn comments_and_a_missing_newline_survive() {
 #[test]
 fn a_malformed_line_is_named() {
     let good = known("a", 1, 1).line();
-    for bad in ["host", "host:5", "host:5 md5:00", "host:x sha256:00", &format!("{good} more"), "a:1 sha256:0"] {
+    for bad in
+        ["host", "host:5", "host:5 md5:00", "host:x sha256:00", &format!("{good} more"), "a:1 sha256:0"]
+    {
         let world = World::with(&format!("{good}\n{bad}\n"));
         let error = world.hosts.find("a", 1).unwrap_err();
         assert!(error.to_string().contains("made/known_hosts: line 2 "), "{error}");

@@ -26,7 +26,10 @@ fn local_paths_are_told_as_scp_does() {
 #[test]
 fn scp_spelling() {
     let place = remote("ann@Example.ORG:a//b");
-    assert_eq!((place.user.as_deref(), place.host.as_str(), place.port), (Some("ann"), "example.org", DEFAULT_PORT));
+    assert_eq!(
+        (place.user.as_deref(), place.host.as_str(), place.port),
+        (Some("ann"), "example.org", DEFAULT_PORT)
+    );
     assert_eq!((place.path.as_bytes(), place.ending), (&b"a/b"[..], Ending::Name));
     assert_eq!(remote("ann@corp@host:x").user.as_deref(), Some("ann@corp"));
     assert_eq!(remote("host:a:b@c").path.as_bytes(), b"a:b@c");

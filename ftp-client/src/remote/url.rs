@@ -37,7 +37,8 @@ fn parse_authority(authority: &[u8]) -> Result<(Option<String>, String, u16), Re
     }
     let user = user.map(|user| decode(user).and_then(parse_user)).transpose()?;
     let (host, port) = split_port(place);
-    let host = String::from_utf8(decode(host)?).ok().and_then(|host| parse_host(&host)).ok_or(Reason::Host)?;
+    let host =
+        String::from_utf8(decode(host)?).ok().and_then(|host| parse_host(&host)).ok_or(Reason::Host)?;
     let port = match port {
         Some(port) => str::from_utf8(port).ok().and_then(parse_port).ok_or(Reason::Port)?,
         None => DEFAULT_PORT,

@@ -69,12 +69,9 @@ fn a_changed_key_is_refused_loudly_whatever_else_speaks_for_it() {
     decide(&policy, OLD, false).unwrap();
     let text = refusal(&policy, NEW, true);
     assert!(text.lines().count() > 3);
-    for part in [
-        "HAS CHANGED",
-        &fingerprint::show(&OLD),
-        &fingerprint::show(&NEW),
-        "ftp-client trust remove host:5",
-    ] {
+    for part in
+        ["HAS CHANGED", &fingerprint::show(&OLD), &fingerprint::show(&NEW), "ftp-client trust remove host:5"]
+    {
         assert!(text.contains(part), "{part}");
     }
     assert_eq!(world.known(), Some(OLD));

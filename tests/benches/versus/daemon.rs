@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tests::wan::is_running;
 
 use crate::place::Place;
 use crate::procfs;
@@ -95,7 +96,7 @@ impl Drop for Daemon {
             let _ = self.child.wait();
         }
         // The server itself is gone and its id may be another's by now; a session of sshd outlives its listener.
-        for process in family.into_iter().skip(1).filter(|process| procfs::exists(*process)) {
+        for process in family.into_iter().skip(1).filter(|process| is_running(*process)) {
             signal(process, Signal::KILL);
         }
     }

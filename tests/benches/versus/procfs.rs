@@ -72,11 +72,6 @@ pub(crate) fn peak_of(process: u32) -> Option<u64> {
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Whether a process of this id exists.
-pub(crate) fn exists(process: u32) -> bool {
-    fs::exists(format!("/proc/{process}")).unwrap_or(true)
-}
-
 /// The machine's load over the last minute.
 pub(crate) fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();

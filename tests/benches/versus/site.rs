@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
-
-use crate::procfs;
+use tests::wan::is_running;
 
 /// A throw-away folder and its parts.
 pub(crate) struct Site {
@@ -84,7 +83,7 @@ fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok());
-        if owner.is_some_and(|process| !procfs::exists(process)) {
+        if owner.is_some_and(|process| !is_running(process)) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -39,6 +39,9 @@ impl<'a> Stage<'a> {
 
     /// Makes all contenders of the roster that can be made, ours first. Says who is left out.
     pub(crate) fn assemble(&'a self) -> Vec<Contender<'a>> {
+        for name in self.args.only.iter().filter(|name| !self.roster.contains(&name.as_str())) {
+            self.fail(format!("{name} does not take part in this; there are {}", self.roster.join(", ")));
+        }
         let mut crew = Vec::new();
         for (name, enlist) in contenders::ALL {
             match enlist(self) {

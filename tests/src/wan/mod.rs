@@ -21,6 +21,7 @@ mod pipe;
 mod random;
 
 pub use link::Totals;
+pub use netns::is_running;
 pub use random::Random;
 
 use std::net::Ipv4Addr;

@@ -1,12 +1,14 @@
 //! One host of the simulated network: a network namespace, made and removed with iproute2.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::link::DEVICE;
@@ -73,15 +75,30 @@ impl Drop for Netns {
     }
 }
 
-/// Removes the namespaces of processes that are gone.
+/// Removes the namespaces of processes that are gone, and ends what these left running in them.
 pub(super) fn sweep() {
     for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        if owner(name).is_some_and(|process| !PathBuf::from(format!("/proc/{process}")).exists()) {
+        if owner(name).is_some_and(|process| !is_running(process)) {
+            end_processes(name);
             let _ = ip(&["netns", "del", name]);
         }
     }
+}
+
+fn end_processes(name: &str) {
+    let listed = ip(&["netns", "pids", name]).unwrap_or_default();
+    let processes = listed.split_whitespace().filter_map(|id| id.parse().ok()).filter_map(Pid::from_raw);
+    for process in processes {
+        let _ = kill_process(process, Signal::KILL);
+    }
+}
+
+/// Whether a process of this id runs; one that has ended and that nobody has waited for does not.
+pub fn is_running(process: u32) -> bool {
+    let program = fs::read_link(format!("/proc/{process}/exe"));
+    !program.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// The process that made a namespace of this name.
@@ -118,12 +135,25 @@ const NETWORK: &str = "10.77.0.0/24";
 const TCP: &str = "/proc/sys/net/ipv4";
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::owner;
+    use super::{is_running, owner};
 
     #[test]
     fn only_names_of_this_kind_have_an_owner() {
         assert_eq!(owner("wan-123-0-a"), Some(123));
         assert_eq!([owner("wan-a"), owner("wan-12-a"), owner("other-1-0-a"), owner("wan-1-0-c")], [None; 4]);
+    }
+
+    #[test]
+    fn a_process_runs_until_it_has_ended() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(is_running(child.id()));
+        drop(child.stdin.take());
+        while is_running(child.id()) {
+            std::thread::yield_now(); // ended, but not waited for
+        }
+        child.wait().unwrap();
     }
 }

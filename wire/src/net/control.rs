@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 /// A TLS connection that is read record by record.
 pub type Connection = TlsStream<Aligned<TcpStream>>;
@@ -110,16 +111,24 @@ pub fn outbox() -> (Outbox, mpsc::Receiver<Envelope>) {
     mpsc::channel(OUTBOX_MESSAGES)
 }
 
-/// Writes messages until all senders are gone, then closes the connection. Messages that wait together go out together.
+/// Writes messages until `closing` is cancelled or all senders are gone; then what waits still goes out, and the connection
+/// is closed. Messages that wait together go out together.
 ///
 /// # Errors
 /// If the connection breaks.
 pub async fn write_all<S: AsyncWrite + Unpin>(
     mut stream: S,
     mut messages: mpsc::Receiver<Envelope>,
+    closing: CancellationToken,
 ) -> Result<(), ChannelError> {
     let mut bytes = Vec::new();
-    while let Some(envelope) = messages.recv().await {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = messages.recv() => next,
+            () = closing.cancelled() => None,
+        };
+        let Some(envelope) = next else { break };
         bytes.clear();
         envelope.encode(&mut bytes)?;
         while bytes.len() < 64 * 1024 {

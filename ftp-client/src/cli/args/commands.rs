@@ -217,7 +217,9 @@ pub(crate) enum TrustCommand {
 
 /// Print a completion script for a shell
 #[derive(Args)]
-#[command(after_help = "Example:\n  ftp-client completions bash > ~/.local/share/bash-completion/completions/ftp-client")]
+#[command(
+    after_help = "Example:\n  ftp-client completions bash > ~/.local/share/bash-completion/completions/ftp-client"
+)]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]

@@ -72,7 +72,8 @@ fn wrong_values_are_usage_errors() {
 #[test]
 fn a_secret_is_not_in_the_help() {
     let mut command = Cli::command();
-    let matches = command.clone().try_get_matches_from(["ftp-client", "ls", "h:", "--token", "s3cret"]).unwrap();
+    let matches =
+        command.clone().try_get_matches_from(["ftp-client", "ls", "h:", "--token", "s3cret"]).unwrap();
     assert_eq!(Cli::from_arg_matches(&matches).unwrap().common.token.as_deref(), Some("s3cret"));
     assert!(!command.render_long_help().to_string().contains("s3cret"));
 }

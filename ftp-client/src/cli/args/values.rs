@@ -71,7 +71,8 @@ pub(super) fn rate(text: &str) -> Result<u64, String> {
         _ => 0,
     });
     let digits = if unit == 0 { text } else { &text[..text.len() - 1] };
-    let number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then(|| digits.parse::<f64>().ok());
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then(|| digits.parse::<f64>().ok());
     match number.flatten().map(|number| number * f64::from(1_u32 << unit)) {
         Some(rate) if (1.0..RATE_MAX).contains(&rate) => Ok(whole(rate)),
         _ => Err("must be a number of bytes per second above 0, as 500K, 10M or 1.5G".to_owned()),
@@ -109,7 +110,9 @@ mod tests {
 
     #[test]
     fn rates_have_units() {
-        for (text, bytes) in [("1", 1), ("10K", 10_240), ("10k", 10_240), ("1.5M", 1_572_864), ("2G", 2 << 30)] {
+        for (text, bytes) in
+            [("1", 1), ("10K", 10_240), ("10k", 10_240), ("1.5M", 1_572_864), ("2G", 2 << 30)]
+        {
             assert_eq!(rate(text), Ok(bytes), "{text}");
         }
         for text in ["", "0", "0K", "0.1", "K", "-1", "1e9", "inf", "NaN", "10MB", "1.2.3", "1ü"] {

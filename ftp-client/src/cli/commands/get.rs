@@ -30,13 +30,21 @@ impl Get {
         Ok((server, Self { sources, recursive, overwrite: typed.transfer.overwrite.into() }))
     }
 
-    pub(crate) async fn run(self, session: &Session, server: &Server, output: &Arc<Output>) -> Result<u8, Error> {
+    pub(crate) async fn run(
+        self,
+        session: &Session,
+        server: &Server,
+        output: &Arc<Output>,
+    ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = output.progress() != Progress::None;
         let (recursive, overwrite) = (self.recursive, self.overwrite);
         let job = |(remote, target): (Remote, PathBuf)| {
             let source = places::rooted(&remote.path);
-            Job { source, request: Request::Get(GetRequest { path: remote.path, recursive, target, overwrite, totals }) }
+            Job {
+                source,
+                request: Request::Get(GetRequest { path: remote.path, recursive, target, overwrite, totals }),
+            }
         };
         let jobs = self.sources.into_iter().map(job).collect();
         Transfer { command: "get", session, server, output, overwrite, named }.run(jobs, 0).await
@@ -58,7 +66,9 @@ fn sort_out(mut places: Vec<Place>) -> Result<(Vec<Remote>, PathBuf), Error> {
     }
     let remotes = places.into_iter().map(must_be_remote).collect::<Result<Vec<_>, _>>()?;
     if remotes.is_empty() {
-        return Err(Error::Usage("get fetches from a server: write HOST:PATH or ftpx://HOST/PATH".to_owned()));
+        return Err(Error::Usage(
+            "get fetches from a server: write HOST:PATH or ftpx://HOST/PATH".to_owned(),
+        ));
     }
     Ok((remotes, target))
 }
@@ -66,9 +76,10 @@ fn sort_out(mut places: Vec<Place>) -> Result<(Vec<Remote>, PathBuf), Error> {
 fn must_be_remote(place: Place) -> Result<Remote, Error> {
     match place {
         Place::Remote(remote) => Ok(remote),
-        Place::Local(path) => {
-            Err(Error::Usage(format!("{} is local; only the last path of get may be", Error::shown_path(&path))))
-        }
+        Place::Local(path) => Err(Error::Usage(format!(
+            "{} is local; only the last path of get may be",
+            Error::shown_path(&path)
+        ))),
     }
 }
 
@@ -116,11 +127,11 @@ mod tests {
         let new_text = new.to_str().unwrap();
         assert_eq!(get(&["h:a/b"]).unwrap(), [Path::new("./b")]);
         assert_eq!(get(&["h:a/b", folder]).unwrap(), [inside("b")]);
-        assert_eq!(get(&["h:a/b", new_text]).unwrap(), [new.clone()]);
+        assert_eq!(get(&["h:a/b", new_text]).unwrap(), [new.as_path()]);
         assert_eq!(get(&["h:a/b", "h:c/", folder]).unwrap(), [inside("b"), inside("c")]);
         assert_eq!(get(&["-r", "h:", folder]).unwrap(), [Path::new(folder)]);
         assert_eq!(get(&["-r", "h:a/.", folder]).unwrap(), [Path::new(folder)]);
-        assert_eq!(get(&["-r", "h:a", &format!("{new_text}/")]).unwrap(), [new]);
+        assert_eq!(get(&["-r", "h:a", &format!("{new_text}/")]).unwrap(), [new.as_path()]);
         assert_eq!(code(&["h:a", &format!("{new_text}/")]), 5);
         assert_eq!(code(&["h:a", "h:b", new_text]), 5);
     }

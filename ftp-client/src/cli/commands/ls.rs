@@ -64,7 +64,12 @@ impl Ls {
     }
 
     /// As ls does with a file.
-    async fn show_itself(&self, session: &Session, output: &Output, lister: &mut Lister) -> Result<u8, Error> {
+    async fn show_itself(
+        &self,
+        session: &Session,
+        output: &Output,
+        lister: &mut Lister,
+    ) -> Result<u8, Error> {
         let entry = session.stat(&self.remote.path, false).await?;
         lister.add(name_of(&self.remote.path), &entry);
         output.print(&lister.take())?;
@@ -73,5 +78,5 @@ impl Ls {
 }
 
 fn name_of(path: &RemotePath) -> &[u8] {
-    path.parent_and_name().map_or(b"/", |(_, name)| name)
+    path.parent_and_name().map_or(b"/", |(_, name)| name.as_bytes())
 }

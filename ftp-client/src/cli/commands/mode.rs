@@ -35,7 +35,10 @@ impl Mode {
         if !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= MODE_BITS).map(Self::Absolute);
         }
-        text.split(',').map(Change::parse).collect::<Option<Vec<_>>>().map(|nested| Self::Changes(nested.concat()))
+        text.split(',')
+            .map(Change::parse)
+            .collect::<Option<Vec<_>>>()
+            .map(|nested| Self::Changes(nested.concat()))
     }
 }
 

@@ -44,7 +44,12 @@ impl Put {
         Ok((server, put))
     }
 
-    pub(crate) async fn run(self, session: &Session, server: &Server, output: &Arc<Output>) -> Result<u8, Error> {
+    pub(crate) async fn run(
+        self,
+        session: &Session,
+        server: &Server,
+        output: &Arc<Output>,
+    ) -> Result<u8, Error> {
         let into_folder = self.must_be_folder();
         if into_folder {
             places::require_folder(session, &self.target.path).await?;
@@ -163,7 +168,9 @@ fn name_of(path: &Path) -> Result<Option<Name>, Error> {
         Some(Component::Normal(name)) => {
             Name::new(name.as_bytes()).map(Some).map_err(|error| Error::local(path, Failure::from(error)))
         }
-        Some(Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_)) | None => Ok(None),
+        Some(Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_)) | None => {
+            Ok(None)
+        }
     }
 }
 
@@ -214,7 +221,10 @@ mod tests {
         assert_eq!(placed(&["@file", "h:a"]), (false, vec![owned("/a or in it file")]));
         assert_eq!(placed(&["@file", "h:a/"]), (true, vec![owned("/a/file")]));
         assert_eq!(placed(&["@file", "h:"]), (true, vec![owned("/file")]));
-        assert_eq!(placed(&["@file", "@missing", "h:a"]), (true, vec![owned("/a/file"), owned("/a/missing")]));
+        assert_eq!(
+            placed(&["@file", "@missing", "h:a"]),
+            (true, vec![owned("/a/file"), owned("/a/missing")])
+        );
         assert_eq!(placed(&["-r", "@dir", "h:a/"]), (false, vec![owned("/a or in it dir")]));
         assert_eq!(placed(&["-r", "@dir/", "h:a"]), (false, vec![owned("/a or in it dir")]));
         assert_eq!(placed(&["-r", "@dir/.", "h:a"]), (false, vec![owned("/a")]));

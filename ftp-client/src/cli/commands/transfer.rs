@@ -54,11 +54,12 @@ impl Transfer<'_> {
         Ok(self.exit_code(&summary))
     }
 
+    /// The first job does not wait for the answer to the login.
     async fn run_jobs(&self, jobs: Vec<Job>, all: bool, tally: &Arc<Tally>) -> Result<(), Error> {
         let single = jobs.len() == 1 && all;
         let mut running = JoinSet::new();
         for (number, job) in jobs.into_iter().enumerate() {
-            if running.len() >= self.jobs_max() {
+            if !running.is_empty() && running.len() >= self.jobs_max().await? {
                 self.settle(running.join_next().await, single, tally)?;
             }
             let observer = Arc::new(Watcher::new(tally, self.output, number, job.source));
@@ -88,18 +89,17 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    fn jobs_max(&self) -> usize {
-        usize::from(self.session.welcome().jobs_max).clamp(1, JOBS_MAX)
+    async fn jobs_max(&self) -> Result<usize, Error> {
+        Ok(usize::from(self.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
     }
 
     fn tell_start(&self) {
-        let welcome = self.session.welcome();
-        let checksum = match welcome.checksum {
+        let event = Object::event("started").text("command", self.command);
+        let event = event.text("address", &self.server.address());
+        let checksum = match self.session.checksum() {
             Checksum::Sha256 => "sha256",
             Checksum::Blake3 => "blake3",
         };
-        let event = Object::event("started").text("command", self.command).text("address", &self.server.address());
-        let event = event.text("user", &welcome.user).text("server", &welcome.agent);
         self.output.event(event.text("checksum", checksum));
     }
 
@@ -165,6 +165,9 @@ mod tests {
     #[test]
     fn the_end_in_a_sentence() {
         let summary = Summary { files: 1, skipped: 0, failed: 2, bytes: 3 << 20, ..Summary::default() };
-        assert_eq!(sentence(&summary, Duration::from_secs(2)), "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed");
+        assert_eq!(
+            sentence(&summary, Duration::from_secs(2)),
+            "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed"
+        );
     }
 }

@@ -63,7 +63,7 @@ fn draw(mut display: Display, output: &Output, tally: &Tally, stopped: &Receiver
         pause = PAUSE;
         let now = Instant::now();
         let mut snapshot = tally.snapshot();
-        snapshot.rate = rate.at(now, snapshot.bytes);
+        snapshot.rate = rate.at(now, tally.verified());
         display.show(now, snapshot, output);
     }
 }

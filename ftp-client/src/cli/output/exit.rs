@@ -11,7 +11,11 @@ use wire::FailureCode;
 pub(super) fn of_run(result: Result<u8, Error>) -> (u8, Option<Error>) {
     match result {
         Ok(code) => (code, None),
-        Err(Error::Local { path, source }) if path == STDOUT && source.kind() == io::ErrorKind::BrokenPipe => (0, None),
+        Err(Error::Local { path, source })
+            if path == STDOUT && source.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            (0, None)
+        }
         Err(error) => (error.exit_code(), Some(error)),
     }
 }
@@ -20,7 +24,13 @@ pub(super) fn of_run(result: Result<u8, Error>) -> (u8, Option<Error>) {
 /// that exist were to be left alone.
 pub(crate) fn of_transfer(summary: &Summary, named: bool, protects: bool) -> u8 {
     match summary.gravest {
-        _ if summary.failed == 0 => if named && protects && summary.skipped > 0 { 6 } else { 0 },
+        _ if summary.failed == 0 => {
+            if named && protects && summary.skipped > 0 {
+                6
+            } else {
+                0
+            }
+        }
         Some(code) if named => exit_code_of(code),
         Some(FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly) => 8,
         Some(FailureCode::Integrity) => 7,
@@ -77,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_went_away_is_success() {
-        let broken = |path: &str| Error::Local { path: path.to_owned(), source: io::ErrorKind::BrokenPipe.into() };
+        let broken =
+            |path: &str| Error::Local { path: path.to_owned(), source: io::ErrorKind::BrokenPipe.into() };
         assert_eq!(of_run(Err(broken(STDOUT))).0, 0);
         assert_ne!(of_run(Err(broken("file"))).0, 0);
         assert_eq!(of_run(Err(Error::Interrupted)).0, 130);

@@ -155,8 +155,10 @@ mod tests {
 
     #[test]
     fn the_end_of_a_transfer() {
-        let summary = Summary { files: 1, skipped: 2, failed: 3, bytes: 4, bytes_transferred: 5, gravest: None };
-        let object = summary.describe(Object::event("finished")).seconds("seconds", Duration::from_millis(1500));
+        let summary =
+            Summary { files: 1, skipped: 2, failed: 3, bytes: 4, bytes_transferred: 5, gravest: None };
+        let object =
+            summary.describe(Object::event("finished")).seconds("seconds", Duration::from_millis(1500));
         assert_eq!(
             parse(object),
             json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "bytes": 4,

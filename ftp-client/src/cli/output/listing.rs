@@ -49,9 +49,15 @@ impl Lister {
 
     fn write_long(&mut self, name: &[u8], entry: &Entry) -> io::Result<()> {
         let metadata = &entry.metadata;
-        let (mode, time) = (mode_text(metadata.kind, metadata.mode), local_time(metadata.modified, &self.zone));
+        let (mode, time) =
+            (mode_text(metadata.kind, metadata.mode), local_time(metadata.modified, &self.zone));
         match self.style.human_readable {
-            true => write!(self.lines, "{mode} {:>11} {time} {}", HumanBytes(metadata.size).to_string(), Escaped(name))?,
+            true => write!(
+                self.lines,
+                "{mode} {:>11} {time} {}",
+                HumanBytes(metadata.size).to_string(),
+                Escaped(name)
+            )?,
             false => write!(self.lines, "{mode} {:>12} {time} {}", metadata.size, Escaped(name))?,
         }
         match metadata.kind {

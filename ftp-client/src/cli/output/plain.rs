@@ -34,7 +34,8 @@ mod tests {
     fn a_line_now_and_then() {
         let start = Instant::now();
         let mut plain = Plain::new(start);
-        let lines = (0..=350).filter_map(|tenth| plain.line(start + INTERVAL * tenth / 100, &Snapshot::default()));
+        let lines =
+            (0..=350).filter_map(|tenth| plain.line(start + INTERVAL * tenth / 100, &Snapshot::default()));
         assert_eq!(lines.count(), 3);
     }
 }

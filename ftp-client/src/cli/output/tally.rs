@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     pub(super) bytes: AtomicU64,
     /// Content that was verified, of files in their place or not.
     pub(super) verified: AtomicU64,
+    /// Content of files that were left alone.
+    pub(super) left_alone: AtomicU64,
     pub(super) total_files: AtomicU64,
     pub(super) total_bytes: AtomicU64,
     /// Jobs whose totals are not known yet.
@@ -39,7 +41,7 @@ struct Running {
 pub(crate) struct Snapshot {
     /// Files that are done with, one way or another.
     pub(crate) files: u64,
-    /// Bytes that were verified.
+    /// Bytes that were verified, or are left alone.
     pub(crate) bytes: u64,
     /// Files there are, as far as they were counted.
     pub(crate) total_files: u64,
@@ -117,10 +119,15 @@ impl Tally {
         lock(&self.running).retain(|running| !running.is(job, path));
     }
 
+    /// Bytes that went through so far, to measure how fast they do.
+    pub(super) fn verified(&self) -> u64 {
+        self.verified.load(Relaxed)
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             files: self.files.load(Relaxed) + self.skipped.load(Relaxed) + self.failed.load(Relaxed),
-            bytes: self.verified.load(Relaxed),
+            bytes: self.verified.load(Relaxed) + self.left_alone.load(Relaxed),
             total_files: self.total_files.load(Relaxed),
             total_bytes: self.total_bytes.load(Relaxed),
             counted: self.uncounted.load(Relaxed) == 0,

@@ -22,9 +22,12 @@ pub(crate) fn duration_text(duration: Duration) -> String {
 pub(super) fn standing(snapshot: &Snapshot) -> String {
     let mut parts = Vec::new();
     if snapshot.total_files > 1 {
-        parts.push(of(&snapshot.files.to_string(), &snapshot.total_files.to_string(), snapshot.counted) + " files");
+        parts.push(
+            of(&snapshot.files.to_string(), &snapshot.total_files.to_string(), snapshot.counted) + " files",
+        );
     }
-    let (bytes, total) = (HumanBytes(snapshot.bytes).to_string(), HumanBytes(snapshot.total_bytes).to_string());
+    let (bytes, total) =
+        (HumanBytes(snapshot.bytes).to_string(), HumanBytes(snapshot.total_bytes).to_string());
     match snapshot.total_bytes {
         0 => parts.push(bytes),
         _ => parts.push(of(&bytes, &total, snapshot.counted)),

@@ -42,13 +42,18 @@ impl Watcher {
 
     fn count(&self, report: &FileReport<'_>) {
         match report.outcome {
-            Outcome::Failed(_) => drop(self.tally.failed.fetch_add(1, Relaxed)),
+            Outcome::Failed(_) => {
+                self.tally.failed.fetch_add(1, Relaxed);
+            }
             Outcome::Done | Outcome::Skipped if report.folder => {}
             Outcome::Done => {
                 self.tally.files.fetch_add(1, Relaxed);
                 self.tally.bytes.fetch_add(report.bytes, Relaxed);
             }
-            Outcome::Skipped => drop(self.tally.skipped.fetch_add(1, Relaxed)),
+            Outcome::Skipped => {
+                self.tally.skipped.fetch_add(1, Relaxed);
+                self.tally.left_alone.fetch_add(report.bytes, Relaxed);
+            }
         }
     }
 

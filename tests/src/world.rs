@@ -1,0 +1,274 @@
+//! What tests talk in: a world with a real server process, real client processes and folders of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// The password of every user of a [`World`].
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Folders of its own, a server over one of them, and clients. All of it is gone when it is dropped.
+pub struct World {
+    folder: TempDir,
+    server: Option<Server>,
+}
+
+/// A running server process.
+pub struct Server {
+    process: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its key, as it printed it.
+    pub fingerprint: String,
+    log: PathBuf,
+}
+
+/// How a client's run ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; nothing if a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, as text.
+    pub stderr: String,
+}
+
+impl World {
+    /// A world without a server.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// A world without a server, whose folders are below `place`.
+    #[must_use]
+    pub fn empty_in(place: &Path) -> Self {
+        let folder = TempDir::with_prefix_in("ftpx-world-", place).expect("a temporary folder");
+        for name in ["root", "local", "state"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        std::fs::write(folder.path().join("password"), PASSWORD).expect("a password file");
+        private(&folder.path().join("password"), 0o600);
+        private(&folder.path().join("state"), 0o700);
+        Self { folder, server: None }
+    }
+
+    /// A world whose server serves `root` to `tester` with full access.
+    #[must_use]
+    pub fn serving() -> Self {
+        let mut world = Self::empty();
+        world.add_user("tester", "full");
+        world.serve(&[]);
+        world
+    }
+
+    /// Adds a user with [`PASSWORD`] over the served folder.
+    pub fn add_user(&self, name: &str, access: &str) {
+        let mut command = Command::new(&binaries().server);
+        command.args(["user", "add", name, "--access", access, "--state"]).arg(self.folder.path().join("state"));
+        command.arg("--root").arg(self.root()).arg("--password-file").arg(self.folder.path().join("password"));
+        let output = command.output().expect("ftp-server runs");
+        assert!(output.status.success(), "user add: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts the server with further arguments.
+    pub fn serve(&mut self, arguments: &[&str]) {
+        let mut command = Command::new(&binaries().server);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(self.folder.path().join("state"));
+        command.args(arguments);
+        self.server = Some(Server::start(command, self.folder.path().join("server.log")));
+    }
+
+    /// The served folder.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// The folder that clients run in.
+    #[must_use]
+    pub fn local(&self) -> PathBuf {
+        self.folder.path().join("local")
+    }
+
+    /// The server's state folder.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// The file that holds [`PASSWORD`].
+    #[must_use]
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join("password")
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("a server was started")
+    }
+
+    /// The server, to stop it.
+    pub fn server_mut(&mut self) -> &mut Server {
+        self.server.as_mut().expect("a server was started")
+    }
+
+    /// The URL of a path of `tester`, pinned. The path is percent-encoded.
+    #[must_use]
+    pub fn url(&self, path: impl AsRef<OsStr>) -> String {
+        self.url_of("tester", path)
+    }
+
+    /// The URL of a path of a user, pinned. The path is percent-encoded.
+    #[must_use]
+    pub fn url_of(&self, user: &str, path: impl AsRef<OsStr>) -> String {
+        let Server { address, fingerprint, .. } = self.server();
+        format!("ftpx://{user}@{address}/{}?pin={fingerprint}", percent_encode(path.as_ref()))
+    }
+
+    /// Runs the client in the local folder, without a terminal, with nothing of this machine's configuration.
+    pub fn client<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
+        Ran::from(self.client_command(arguments).output().expect("ftp-client runs"))
+    }
+
+    /// The same, not started yet.
+    pub fn client_command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(&binaries().client);
+        command.args(arguments).current_dir(self.local()).env_clear().stdin(Stdio::null());
+        command.env("HOME", self.folder.path()).env("FTPX_PASSWORD", PASSWORD);
+        command
+    }
+
+    /// Runs the client and expects that all went well.
+    pub fn check<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
+        let arguments: Vec<OsString> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let ran = self.client(&arguments);
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
+        ran
+    }
+}
+
+impl Server {
+    /// Starts a server process and waits until it says that it listens.
+    #[must_use]
+    pub fn start(mut command: Command, log: PathBuf) -> Self {
+        let to_log = std::fs::File::create(&log).expect("a log file");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(to_log);
+        command.process_group(0); // a Ctrl-C at the tests is not one at the server
+        let mut process = command.spawn().expect("ftp-server runs");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let mut words = line.split_whitespace().skip(2);
+        let (address, fingerprint) = (words.next(), words.next());
+        let (Some(Ok(address)), Some(fingerprint)) = (address.map(str::parse), fingerprint) else {
+            panic!("ftp-server said {line:?}: {}", std::fs::read_to_string(&log).unwrap_or_default());
+        };
+        Self { process, address, fingerprint: fingerprint.to_owned(), log }
+    }
+
+    /// The server's process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Asks it to drain, and waits until it has ended.
+    pub fn terminate(&mut self) -> Option<i32> {
+        signal(self.process.id(), "TERM");
+        self.process.wait().expect("the server's end").code()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill(); // it may have ended by itself
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ran {
+    /// Standard output as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+/// The two programs, built once if they are not up to date.
+pub struct Binaries {
+    /// ftp-server.
+    pub server: PathBuf,
+    /// ftp-client.
+    pub client: PathBuf,
+}
+
+/// The two programs, of the same profile as the caller.
+#[must_use]
+pub fn binaries() -> &'static Binaries {
+    static BINARIES: OnceLock<Binaries> = OnceLock::new();
+    BINARIES.get_or_init(|| {
+        let own = std::env::current_exe().expect("a path of this program");
+        let mut folder = own.parent().expect("a folder").to_owned();
+        if folder.ends_with("deps") {
+            folder.pop();
+        }
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "-p", "ftp-server", "-p", "ftp-client", "--bins"]);
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        build.args(folder.ends_with("release").then_some("--release"));
+        assert!(build.status().expect("cargo runs").success(), "the programs do not build");
+        Binaries { server: folder.join("ftp-server"), client: folder.join("ftp-client") }
+    })
+}
+
+/// Sends a signal to a process that we started.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {process}");
+}
+
+fn percent_encode(path: &OsStr) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.as_bytes()
+        .iter()
+        .map(|byte| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+fn private(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("permissions");
+}
