@@ -21,6 +21,15 @@ pub(crate) mod trust;
 
 use crate::cli::output::Output;
 use ftp_client::Error;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// People forget -r.
+fn advise_recursive(error: Error, path: &RemotePath) -> Error {
+    match error.failure_code() {
+        Some(code @ FailureCode::IsAFolder) => Error::remote(path, Failure::new(code, "is a folder (use -r)")),
+        _ => error,
+    }
+}
 
 /// Does the same to each item. The error of a single item decides the exit code; of several, each is told and the
 /// others are done.

@@ -122,7 +122,7 @@ impl Put {
             (true, _) => Ok(PutSource::Tree(path.to_owned())),
             (false, false) => Ok(PutSource::File(path.to_owned())),
             (false, true) => {
-                let failure = Failure::new(FailureCode::IsAFolder, "is a folder; send it with -r");
+                let failure = Failure::new(FailureCode::IsAFolder, "is a folder (use -r)");
                 Err(Error::local(path, failure))
             }
         }

@@ -1,6 +1,6 @@
 //! `rm`: removes files, links and, with -r, folders.
 
-use super::each;
+use super::{advise_recursive, each};
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::{self, Server};
@@ -27,7 +27,8 @@ impl Rm {
         let Self { remotes, recursive, force } = self;
         each(remotes, output, async |remote| match session.remove(&remote.path, recursive).await {
             Err(error) if force && error.failure_code() == Some(FailureCode::NotFound) => Ok(()),
-            result => result,
+            result if recursive => result,
+            result => result.map_err(|error| advise_recursive(error, &remote.path)),
         })
         .await
     }

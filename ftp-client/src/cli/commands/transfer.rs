@@ -1,5 +1,6 @@
 //! What `get` and `put` share: jobs that run at the same time, progress, and the exit code of all of them.
 
+use super::advise_recursive;
 use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer,
 };
@@ -122,7 +123,11 @@ impl Transfer<'_> {
 impl Request {
     async fn run(self, session: Session, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
         match self {
-            Self::Get(request) => session.get(request, observer).await,
+            Self::Get(request) => {
+                let (path, recursive) = (request.path.clone(), request.recursive);
+                let result = session.get(request, observer).await;
+                result.map_err(|error| if recursive { error } else { advise_recursive(error, &path) })
+            }
             Self::Put(request) => session.put(request, observer).await,
         }
     }
