@@ -23,8 +23,10 @@ use settings::Settings;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use task::{Task, Work};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use wire::message::Welcome;
 
 /// Runs the command that was typed; its exit code is API.
@@ -39,7 +41,7 @@ fn run(typed: Cli, output: &Arc<Output>) -> Result<u8, Error> {
     let settings = Settings::new(typed.common)?;
     match Task::new(typed.command)? {
         Task::Offline(task) => task.run(&settings, output),
-        Task::Online(server, work) => online(&server, work, &settings, output),
+        Task::Online(server, work) => online(&server, *work, &settings, output),
     }
 }
 
@@ -62,10 +64,7 @@ async fn in_session(
     let session = interrupts.guard(Box::pin(connect::session(options))).await?;
     let result = interrupts.guard(Box::pin(do_work(&session, server, work, output))).await;
     // A second signal, while saying goodbye, ends at once.
-    let goodbye = async {
-        session.close().await;
-        Ok(())
-    };
+    let goodbye = async { Ok(timeout(GOODBYE_TIMEOUT, session.close()).await) };
     let _ = interrupts.guard(goodbye).await;
     result
 }
@@ -87,3 +86,6 @@ fn connected(server: &Server, welcome: &Welcome) -> String {
         welcome.access,
     )
 }
+
+/// What still runs then waits for something that does not come, as for standard input.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -155,6 +155,10 @@ impl Control {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "all others are answers, which those who asked look at"
+    )]
     async fn message(&self, envelope: Envelope) -> Result<(), Ended> {
         let Some(envelope) = self.exchange.handle(envelope).map_err(Ended::Protocol)? else { return Ok(()) };
         match envelope.message {
@@ -167,15 +171,15 @@ impl Control {
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {
-                return Err(match failure.code {
-                    FailureCode::LoginRefused => Ended::LoginRefused,
-                    _ => Ended::Refused(failure),
+                return Err(match failure.code == FailureCode::LoginRefused {
+                    true => Ended::LoginRefused,
+                    false => Ended::Refused(failure),
                 });
             }
             Message::Failure(failure) if envelope.request == 0 => {
-                return Err(match failure.code {
-                    FailureCode::ShuttingDown => Ended::Lost("the server is shutting down".into()),
-                    _ => Ended::Refused(failure),
+                return Err(match failure.code == FailureCode::ShuttingDown {
+                    true => Ended::Lost("the server is shutting down".into()),
+                    false => Ended::Refused(failure),
                 });
             }
             _ => self.answer(envelope).await,

@@ -43,10 +43,13 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
     let within = tokio::time::timeout(options.timeout, connect(options));
     let connection = within.await.map_err(|_| unreachable("no answer in time".into()))?;
     let connection = connection.map_err(|error| unreachable(sentence(&error)))?;
-    let TlsStream::Client(stream) = &connection else { return Err(unreachable("no client connection".into())) };
+    let TlsStream::Client(stream) = &connection else {
+        return Err(unreachable("no client connection".into()));
+    };
     let (io, tls) = stream.get_ref();
     let address = io.get_ref().peer_addr().map_err(|error| unreachable(error.to_string()))?;
-    let chain: Vec<_> = tls.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
+    let chain: Vec<_> =
+        tls.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
     let protocol = |error: rustls::Error| unreachable(error.to_string());
     let first = chain.first().ok_or_else(|| unreachable("the server has no certificate".into()))?;
     let key = tls::key_fingerprint(first).map_err(protocol)?;
@@ -68,7 +71,8 @@ impl LaneDialer {
 
     async fn open(&self, number: u16) -> io::Result<Lane> {
         let socket = TcpStream::connect(self.address).await?;
-        let mut connection = handshake(&self.connector, socket, ServerName::IpAddress(self.address.ip().into())).await?;
+        let mut connection =
+            handshake(&self.connector, socket, ServerName::IpAddress(self.address.ip().into())).await?;
         let exported = match &connection {
             TlsStream::Client(stream) => tls::lane_binding(stream.get_ref().1),
             TlsStream::Server(stream) => tls::lane_binding(stream.get_ref().1),
@@ -105,7 +109,8 @@ async fn decide(
     key: Digest,
     chain: Vec<rustls::pki_types::CertificateDer<'static>>,
 ) -> Result<(), Error> {
-    let (trust, host, port): (Arc<dyn Trust>, _, _) = (options.trust.clone(), options.host.clone(), options.port);
+    let (trust, host, port): (Arc<dyn Trust>, _, _) =
+        (options.trust.clone(), options.host.clone(), options.port);
     let decided = tokio::task::spawn_blocking(move || {
         let platform = || platform_trusts(&chain, &host);
         trust.decide(&Presented { host: &host, port, key: key.0, platform: &platform })
@@ -114,10 +119,13 @@ async fn decide(
 }
 
 /// What went wrong, as a person would say it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
 fn sentence(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => "the server closed the connection".into(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+            "the server closed the connection".into()
+        }
         io::ErrorKind::InvalidData => format!("no ftpx server, or one of another version ({error})"),
         _ => error.to_string(),
     }

@@ -48,10 +48,22 @@ pub(crate) async fn to_stream(
 
 fn get(session: &Session, path: RemotePath, window: u32) -> Get {
     let inner = &session.inner;
-    Get { path, recursive: false, checksum: inner.checksum, window, rate_limit: inner.rate_limit, totals: false }
+    Get {
+        path,
+        recursive: false,
+        checksum: inner.checksum,
+        window,
+        rate_limit: inner.rate_limit,
+        totals: false,
+    }
 }
 
-async fn run(session: &Session, get: Get, sink: Box<dyn Sink>, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+async fn run(
+    session: &Session,
+    get: Get,
+    sink: Box<dyn Sink>,
+    observer: Arc<dyn Observer>,
+) -> Result<Summary, Error> {
     let control = &session.inner.control;
     let (id, path) = (control.next_id(), get.path.clone());
     let reporter = Reporter::new(observer, get.checksum);

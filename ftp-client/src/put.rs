@@ -36,8 +36,9 @@ pub(crate) async fn run(
     if let Some(totals) = opening.totals {
         reporter.totals(totals);
     }
-    let mut answers =
-        control.request(id, Put { path: path.clone(), into, overwrite, checksum: inner.checksum }.into()).await?;
+    let mut answers = control
+        .request(id, Put { path: path.clone(), into, overwrite, checksum: inner.checksum }.into())
+        .await?;
     session.open_lanes();
     let window = control.welcome().await?.window;
     if let Some(folder) = opening.folder.filter(|_| totals) {

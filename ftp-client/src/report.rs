@@ -71,11 +71,9 @@ impl wire::engine::Observer for Reporter {
 
 /// The failure that says more about the whole run: its storage, then its integrity, then whatever came first.
 fn graver(known: Option<FailureCode>, new: FailureCode) -> Option<FailureCode> {
-    let rank = |code: FailureCode| match code {
-        FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly => 2,
-        FailureCode::Integrity => 1,
-        _ => 0,
-    };
+    let stops =
+        |code| matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly);
+    let rank = |code: FailureCode| (stops(code), code == FailureCode::Integrity);
     match known {
         Some(known) if rank(known) >= rank(new) => Some(known),
         _ => Some(new),

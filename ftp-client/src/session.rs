@@ -1,5 +1,7 @@
 //! A session with a server, and what can be asked of it.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
+
 use crate::control::{Control, Ended, LOGIN_ID};
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
@@ -19,8 +21,8 @@ use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
 use wire::limits::REQUESTS_MAX;
 use wire::message::{
-    Bye, Entry, Hash, Hashed, Link, List, Listing, Login, LoginRequest, MakeFolder, Message, Overwrite, Remove, Rename,
-    SetMetadata, Space, SpaceReport, Stat, Welcome,
+    Bye, Entry, Hash, Hashed, Link, List, Listing, Login, LoginRequest, MakeFolder, Message, Overwrite,
+    Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Welcome,
 };
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
@@ -292,7 +294,11 @@ impl Session {
     ///
     /// # Errors
     /// If the file cannot be read or written, or the connection is lost.
-    pub async fn cat(&self, path: &RemotePath, output: Box<dyn std::io::Write + Send>) -> Result<Summary, Error> {
+    pub async fn cat(
+        &self,
+        path: &RemotePath,
+        output: Box<dyn std::io::Write + Send>,
+    ) -> Result<Summary, Error> {
         get::to_stream(self, path, output).await
     }
 

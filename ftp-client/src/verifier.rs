@@ -66,10 +66,13 @@ impl ServerCertVerifier for KeyVerifier {
 
 /// Asks the platform whether it trusts this certificate for this host. Reads the platform's roots, so it takes a while.
 pub(crate) fn platform_trusts(chain: &[CertificateDer<'_>], host: &str) -> bool {
-    let (Some((certificate, intermediates)), Ok(name)) = (chain.split_first(), ServerName::try_from(host)) else {
+    let (Some((certificate, intermediates)), Ok(name)) = (chain.split_first(), ServerName::try_from(host))
+    else {
         return false;
     };
     Verifier::new(crypto())
-        .and_then(|verifier| verifier.verify_server_cert(certificate, intermediates, &name, &[], UnixTime::now()))
+        .and_then(|verifier| {
+            verifier.verify_server_cert(certificate, intermediates, &name, &[], UnixTime::now())
+        })
         .is_ok()
 }

@@ -48,7 +48,7 @@ enum Rejected {
 
 /// What a connection turned out to be.
 enum Greeting {
-    Session { connection: Connection, principal: Principal, storage: Arc<LocalStorage>, id: u32 },
+    Session { connection: Box<Connection>, principal: Principal, storage: Arc<LocalStorage>, id: u32 },
     Lane(Lane, mpsc::Sender<Lane>),
 }
 
@@ -78,9 +78,9 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
             let user = principal.name().to_owned();
             let Some(_counted) = shared.sessions.join_user(&user, shared.limits.sessions_per_user) else {
                 warn!(%peer, user, limit = shared.limits.sessions_per_user, "rejected: too many sessions of this user");
-                return refuse(connection, id, FailureCode::LimitExceeded.into()).await;
+                return refuse(*connection, id, FailureCode::LimitExceeded.into()).await;
             };
-            session::Session::new(&shared, principal, storage, peer).run(connection, id, lanes).await;
+            session::Session::new(&shared, principal, storage, peer).run(*connection, id, lanes).await;
             drop(joinable);
         }
     }
@@ -136,7 +136,7 @@ async fn login(
     match check(login, request.agent.len(), shared).await {
         Ok((principal, storage)) => {
             info!(%peer, user = principal.name(), agent = %Escaped(request.agent.as_bytes()), "login");
-            Ok(Greeting::Session { connection, principal, storage, id })
+            Ok(Greeting::Session { connection: Box::new(connection), principal, storage, id })
         }
         Err((failure, cause)) => {
             refuse(connection, id, failure).await;

@@ -4,10 +4,12 @@
 //! (<https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id>).
 
 use argon2::password_hash::phc;
-use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{self, PasswordHasher};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use subtle::ConstantTimeEq;
 use wire::limits::SECRET_LEN_MAX;
 
 /// How many password checks a server should let run at the same time: each takes [`MEMORY_KIB`] and a core.
@@ -66,11 +68,12 @@ impl PasswordHash {
     pub fn verify(&self, password: &str) -> Result<bool, PasswordError> {
         let hash = phc::PasswordHash::new(&self.0).map_err(|_| PasswordError::NotArgon2id)?;
         check_cost(&hash)?;
-        match hasher().verify_password(password.as_bytes(), &hash) {
-            Ok(()) => Ok(true),
-            Err(password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(PasswordError::Failed(error)),
-        }
+        let (Some(salt), Some(stored)) = (&hash.salt, &hash.hash) else { return Err(PasswordError::NotArgon2id) };
+        let params = Params::try_from(&hash).map_err(|_| PasswordError::NotArgon2id)?;
+        let mut computed = vec![0; stored.as_bytes().len()];
+        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        compute(&hasher, password, salt.as_ref(), &mut computed)?;
+        Ok(stored.as_bytes().ct_eq(&computed).into())
     }
 }
 
@@ -78,7 +81,7 @@ impl PasswordHash {
 pub fn pretend_to_verify(password: &str) {
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     // Failing would need memory to have run out, and then the real check fails as fast.
-    let _ = hasher().hash_password_into(password.as_bytes(), PRETENDED_SALT, &mut output);
+    let _ = compute(&hasher(), password, PRETENDED_SALT, &mut output);
     std::hint::black_box(output);
 }
 
@@ -98,6 +101,21 @@ fn check_cost(hash: &phc::PasswordHash) -> Result<(), PasswordError> {
     let bounded =
         params.m_cost() <= MEMORY_KIB_MAX && params.t_cost() <= PASSES_MAX && params.p_cost() <= LANES_MAX;
     if bounded { Ok(()) } else { Err(PasswordError::TooCostly) }
+}
+
+/// Hashes in memory that is kept for the next time: freed and allocated anew by one thread after another, 19 MiB a time
+/// would stay with each of them.
+fn compute(hasher: &Argon2<'_>, password: &str, salt: &[u8], output: &mut [u8]) -> Result<(), PasswordError> {
+    static KEPT: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let blocks = kept().pop();
+    let mut blocks = blocks.unwrap_or_default();
+    blocks.resize(hasher.params().block_count(), Block::default());
+    let result = hasher.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut blocks);
+    if blocks.len() == PARAMS.block_count() {
+        kept().push(blocks);
+    }
+    result.map_err(|error| PasswordError::Failed(error.into()))
 }
 
 fn hasher() -> Argon2<'static> {

@@ -135,7 +135,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
     let for_task = shared.clone();
     shared.tasks.spawn(async move {
         let abort = for_task.abort.clone();
-        if abort.run_until_cancelled(connection::serve(socket, peer, for_task)).await.is_none() {
+        if abort.run_until_cancelled(Box::pin(connection::serve(socket, peer, for_task))).await.is_none() {
             debug!(%peer, "connection cut at the end of the drain");
         }
         drop(permit);

@@ -46,8 +46,11 @@ struct Running<'a> {
     job_greatest: Option<u32>,
     over: CancellationToken,
     lanes: usize,
-    lane_ends: (mpsc::Sender<(u16, LaneEnd)>, mpsc::Receiver<(u16, LaneEnd)>),
+    lane_ends: (mpsc::Sender<EndOfLane>, mpsc::Receiver<EndOfLane>),
 }
+
+/// Which lane ended, and how.
+type EndOfLane = (u16, LaneEnd);
 
 /// Why a session ended. For the log.
 #[derive(Debug, thiserror::Error)]
@@ -90,9 +93,9 @@ impl<'a> Session<'a> {
             let (incoming_tx, incoming) = mpsc::channel(INCOMING_MESSAGES);
             let reading = tokio::spawn(read(receiver, incoming_tx));
             let ended = self.serve(outbox, login, incoming, lanes).await;
-            match &ended {
-                Ended::Violation(_) => warn!(reason = %ended, "session ended"),
-                _ => info!(reason = %ended, "session ended"),
+            match matches!(ended, Ended::Violation(_)) {
+                true => warn!(reason = %ended, "session ended"),
+                false => info!(reason = %ended, "session ended"),
             }
             reading.abort();
             closing.cancel();
@@ -204,7 +207,8 @@ impl Running<'_> {
             return warn!(number = lane.number, "lane refused: too many");
         }
         self.lanes += 1;
-        let (exchange, over, ends) = (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
+        let (exchange, over, ends) =
+            (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
         let task = async move {
             let number = lane.number;
             let end = run_lane(lane, exchange, over).await;
@@ -213,6 +217,7 @@ impl Running<'_> {
         self.tasks.spawn(task.in_current_span());
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the table of commands decides about the others")]
     async fn message(&mut self, envelope: Envelope) -> Result<(), Ended> {
         if let Message::Cancel(_) = envelope.message
             && let Some(token) = lock(&self.requests).get(&envelope.request)
@@ -293,7 +298,9 @@ impl Running<'_> {
         let code = match ended {
             Ended::Violation(_) => FailureCode::BadState,
             Ended::Drained => FailureCode::ShuttingDown,
-            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle => FailureCode::Cancelled,
+            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle => {
+                FailureCode::Cancelled
+            }
         };
         self.context.exchange.fail_all(&code.into());
         self.tasks.close();
@@ -305,7 +312,9 @@ impl Running<'_> {
         }
         let last = match ended {
             Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
-            _ => Bye.into(),
+            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Drained => {
+                Bye.into()
+            }
         };
         let _ = self.context.outbox.try_send(Envelope::new(0, last));
     }

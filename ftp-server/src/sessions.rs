@@ -49,7 +49,12 @@ pub(crate) struct UserSession<'a> {
 
 impl Sessions {
     /// Makes a session joinable. Lanes that prove that they belong to it wait in the returned queue.
-    pub(crate) fn open(&self, id: SessionId, secret: SessionSecret, max: usize) -> (Joinable<'_>, mpsc::Receiver<Lane>) {
+    pub(crate) fn open(
+        &self,
+        id: SessionId,
+        secret: SessionSecret,
+        max: usize,
+    ) -> (Joinable<'_>, mpsc::Receiver<Lane>) {
         let (lanes, queue) = mpsc::channel(max.max(1));
         lock(&self.by_id).insert(id, Entry { secret, used: BTreeSet::new(), lanes });
         self.appeared.notify_waiters();

@@ -1,3 +1,5 @@
-//! Shared equipment of the end-to-end tests and benchmarks.
+//! Shared equipment of the end-to-end tests, the benchmarks and the demo.
 
+pub mod demo;
 pub mod wan;
+pub mod world;

@@ -71,8 +71,14 @@ impl World {
     /// Adds a user with [`PASSWORD`] over the served folder.
     pub fn add_user(&self, name: &str, access: &str) {
         let mut command = Command::new(&binaries().server);
-        command.args(["user", "add", name, "--access", access, "--state"]).arg(self.folder.path().join("state"));
-        command.arg("--root").arg(self.root()).arg("--password-file").arg(self.folder.path().join("password"));
+        command
+            .args(["user", "add", name, "--access", access, "--state"])
+            .arg(self.folder.path().join("state"));
+        command
+            .arg("--root")
+            .arg(self.root())
+            .arg("--password-file")
+            .arg(self.folder.path().join("password"));
         let output = command.output().expect("ftp-server runs");
         assert!(output.status.success(), "user add: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -148,7 +154,8 @@ impl World {
 
     /// Runs the client and expects that all went well.
     pub fn check<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
-        let arguments: Vec<OsString> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let arguments: Vec<OsString> =
+            arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
         let ran = self.client(&arguments);
         assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
         ran

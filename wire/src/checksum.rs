@@ -6,7 +6,7 @@
 use crate::limits::CHUNK_LEN;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use crate::sha256::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -112,9 +112,15 @@ pub struct RootBuilder(Gathered);
 
 #[derive(Debug)]
 enum Gathered {
-    Sha256 { hashed: Sha256, next: u64, ahead: BTreeMap<u64, Digest> },
+    Sha256 {
+        hashed: Sha256,
+        next: u64,
+        ahead: BTreeMap<u64, Digest>,
+    },
     /// Chaining values of finished subtrees, by level (0: a chunk) and index within the level.
-    Blake3 { subtrees: BTreeMap<(u32, u64), Digest> },
+    Blake3 {
+        subtrees: BTreeMap<(u32, u64), Digest>,
+    },
 }
 
 impl RootBuilder {
@@ -122,9 +128,11 @@ impl RootBuilder {
     #[must_use]
     pub fn new(checksum: Checksum) -> Self {
         Self(match checksum {
-            Checksum::Sha256 => {
-                Gathered::Sha256 { hashed: Sha256::new_with_prefix(SHA256_ROOT_DOMAIN), next: 0, ahead: BTreeMap::new() }
-            }
+            Checksum::Sha256 => Gathered::Sha256 {
+                hashed: sha256_root_begin(),
+                next: 0,
+                ahead: BTreeMap::new(),
+            },
             Checksum::Blake3 => Gathered::Blake3 { subtrees: BTreeMap::new() },
         })
     }
@@ -135,7 +143,7 @@ impl RootBuilder {
             Gathered::Sha256 { hashed, next, ahead } => {
                 ahead.insert(index, digest);
                 while let Some(digest) = ahead.remove(next) {
-                    hashed.update(digest.0);
+                    hashed.update(&digest.0);
                     *next += 1;
                 }
             }
@@ -152,11 +160,11 @@ impl RootBuilder {
                 let mut hashed = hashed.clone();
                 let mut next = *next;
                 if len == 0 && next == 0 {
-                    hashed.update(sha256([]).0.0); // an empty file has one chunk, of no bytes
+                    hashed.update(&sha256([]).0.0); // an empty file has one chunk, of no bytes
                     next = 1;
                 }
-                hashed.update(len.to_le_bytes());
-                (next == chunks.max(1)).then(|| Digest(hashed.finalize().into()))
+                hashed.update(&len.to_le_bytes());
+                (next == chunks.max(1)).then(|| hashed.finish())
             }
             Gathered::Blake3 { .. } if chunks == 0 => Some(Checksum::Blake3.of_small_file([])),
             Gathered::Blake3 { subtrees } if chunks == 1 => subtrees.get(&(0, 0)).copied(),
@@ -205,14 +213,20 @@ fn sha256<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Digest, u64) {
         hasher.update(piece);
         len += piece.len() as u64;
     }
-    (Digest(hasher.finalize().into()), len)
+    (hasher.finish(), len)
 }
 
 fn sha256_root(digests: &[Digest], len: u64) -> Digest {
-    let mut hasher = Sha256::new_with_prefix(SHA256_ROOT_DOMAIN);
-    digests.iter().for_each(|digest| hasher.update(digest.0));
-    hasher.update(len.to_le_bytes());
-    Digest(hasher.finalize().into())
+    let mut hasher = sha256_root_begin();
+    digests.iter().for_each(|digest| hasher.update(&digest.0));
+    hasher.update(&len.to_le_bytes());
+    hasher.finish()
+}
+
+fn sha256_root_begin() -> Sha256 {
+    let mut hasher = Sha256::new();
+    hasher.update(SHA256_ROOT_DOMAIN);
+    hasher
 }
 
 /// Keeps SHA-256 roots apart from every other use of SHA-256.
@@ -242,10 +256,16 @@ mod tests {
 
     #[test]
     fn blake3_roots_are_the_standard_hash() {
-        for len in [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, 2 * CHUNK_LEN, 5 * CHUNK_LEN + 7, 8 * CHUNK_LEN] {
+        for len in
+            [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, 2 * CHUNK_LEN, 5 * CHUNK_LEN + 7, 8 * CHUNK_LEN]
+        {
             let data = data(len);
             let order: Vec<usize> = (0..len.div_ceil(CHUNK_LEN)).rev().collect();
-            assert_eq!(root(Checksum::Blake3, &data, &order).unwrap().0, *blake3::hash(&data).as_bytes(), "{len}");
+            assert_eq!(
+                root(Checksum::Blake3, &data, &order).unwrap().0,
+                *blake3::hash(&data).as_bytes(),
+                "{len}"
+            );
         }
     }
 

@@ -91,9 +91,13 @@ impl ControlHeader {
     /// # Errors
     /// If the body is not this kind's.
     pub fn decode_body(&self, body: &[u8]) -> Result<Option<Envelope>, ControlError> {
-        let message =
-            Message::decode_body(self.kind, body).map_err(|source| ControlError::Body { kind: self.kind, source })?;
-        Ok(message.map(|message| Envelope { request: self.request, more: self.flags & FLAG_MORE != 0, message }))
+        let message = Message::decode_body(self.kind, body)
+            .map_err(|source| ControlError::Body { kind: self.kind, source })?;
+        Ok(message.map(|message| Envelope {
+            request: self.request,
+            more: self.flags & FLAG_MORE != 0,
+            message,
+        }))
     }
 }
 

@@ -171,6 +171,7 @@ impl fmt::Display for Failure {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
 fn code_of(error: &io::Error) -> FailureCode {
     use io::ErrorKind as Kind;
     const ENFILE: i32 = 23;

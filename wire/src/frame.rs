@@ -402,7 +402,8 @@ mod tests {
     #[test]
     fn a_pack_of_nothing_or_too_much_is_refused() {
         for (entries, payload_len) in [(0, 0), (2, 56), (1, 524_289), (1025, 524_288), (u32::MAX, 524_288)] {
-            let head = FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind: FrameKind::Pack { entries } };
+            let head =
+                FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind: FrameKind::Pack { entries } };
             assert_eq!(FrameHead::decode(&head.encode()), Err(FrameError::Length));
         }
     }

@@ -19,6 +19,7 @@ pub mod path;
 pub mod ranges;
 pub mod receiver;
 pub mod sender;
+pub mod sha256;
 pub mod verified;
 
 pub use access::Access;

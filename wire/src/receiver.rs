@@ -198,7 +198,11 @@ impl Receiver {
     ///
     /// # Errors
     /// If the block contradicts what is known of the file.
-    pub fn block(&mut self, head: &FrameHead, announcement: Announcement) -> Result<Begin, ReceiverViolation> {
+    pub fn block(
+        &mut self,
+        head: &FrameHead,
+        announcement: Announcement,
+    ) -> Result<Begin, ReceiverViolation> {
         let FrameKind::Block { file, offset, last, .. } = head.kind else { return Ok(Begin::Drop) };
         if self.files_done.contains(u64::from(file)) {
             self.frame_done(head.frame);
@@ -230,7 +234,12 @@ impl Receiver {
     ///
     /// # Errors
     /// If another frame brought the same chunk meanwhile.
-    pub fn written(&mut self, file: u32, frame: u64, chunk: &VerifiedChunk<'_>) -> Result<Verdict, ReceiverViolation> {
+    pub fn written(
+        &mut self,
+        file: u32,
+        frame: u64,
+        chunk: &VerifiedChunk<'_>,
+    ) -> Result<Verdict, ReceiverViolation> {
         if self.done.contains(frame) {
             return Ok(Verdict::Incomplete); // the same frame came over two lanes
         }
@@ -391,7 +400,11 @@ impl Receiver {
         Some(Ack { done, failed, damaged })
     }
 
-    fn receiving(&mut self, file: u32, announcement: Announcement) -> Result<&mut Receiving, ReceiverViolation> {
+    fn receiving(
+        &mut self,
+        file: u32,
+        announcement: Announcement,
+    ) -> Result<&mut Receiving, ReceiverViolation> {
         if !self.files.contains_key(&file) {
             if self.files.len() >= LARGE_FILES_MAX {
                 return Err(ReceiverViolation::Files);
@@ -429,7 +442,9 @@ impl Receiver {
     fn finish(&mut self, file: u32, failure: Failure) -> Verdict {
         self.files_done.insert(u64::from(file));
         match self.files.remove(&file) {
-            Some(receiving) if receiving.failure.is_none() => Verdict::Discard(receiving.announcement, failure),
+            Some(receiving) if receiving.failure.is_none() => {
+                Verdict::Discard(receiving.announcement, failure)
+            }
             Some(_) | None => Verdict::Incomplete,
         }
     }

@@ -10,7 +10,9 @@
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN};
-use crate::limits::{CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX};
+use crate::limits::{
+    CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
+};
 use crate::message::{Ack, End, ItemFailure};
 use crate::metadata::{Kind, Metadata};
 use crate::path::RemotePath;
@@ -358,7 +360,8 @@ impl Sender {
 
     /// A lane died: what it carried goes to the others.
     pub fn lane_lost(&mut self, lane: u16) {
-        let lost: Vec<u64> = self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
+        let lost: Vec<u64> =
+            self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
         lost.into_iter().for_each(|frame| self.send_again(frame));
     }
 
@@ -567,7 +570,10 @@ impl Sending {
         };
         Self {
             ordinal,
-            file: Arc::new(LargeFile { number, announcement: Announcement { path: item.path, size, modified, mode } }),
+            file: Arc::new(LargeFile {
+                number,
+                announcement: Announcement { path: item.path, size, modified, mode },
+            }),
             available: size.unwrap_or(0),
             ended: size.is_some(),
             next_offset: 0,
@@ -600,14 +606,21 @@ impl Sending {
 #[must_use]
 pub fn packed_len(item: &Item) -> usize {
     let content = match &item.what {
-        What::Present(metadata) if metadata.kind != Kind::Folder => usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX),
+        What::Present(metadata) if metadata.kind != Kind::Folder => {
+            usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX)
+        }
         What::Lost(failure) => 2 + failure.message.len(),
         What::Present(_) | What::Stream { .. } => 0,
     };
     ENTRY_HEAD_LEN + item.path.as_bytes().len() + content
 }
 
-fn settle_pack(items: &[Item], packed: Vec<Packed>, failures: BTreeMap<u32, Failure>, progress: &mut Progress) {
+fn settle_pack(
+    items: &[Item],
+    packed: Vec<Packed>,
+    failures: BTreeMap<u32, Failure>,
+    progress: &mut Progress,
+) {
     let mut failures = failures;
     for ((item, packed), entry) in items.iter().zip(packed).zip(0..) {
         let (bytes, digest, lost) = match packed {

@@ -26,7 +26,9 @@ use wire::{Failure, FailureCode, RemotePath};
 /// People forget -r.
 fn advise_recursive(error: Error, path: &RemotePath) -> Error {
     match error.failure_code() {
-        Some(code @ FailureCode::IsAFolder) => Error::remote(path, Failure::new(code, "is a folder (use -r)")),
+        Some(code @ FailureCode::IsAFolder) => {
+            Error::remote(path, Failure::new(code, "is a folder (use -r)"))
+        }
         _ => error,
     }
 }

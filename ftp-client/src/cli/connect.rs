@@ -20,10 +20,10 @@ use wire::message::Login;
 pub(crate) fn options(
     server: &Server,
     settings: &Settings,
-    output: &Arc<Output>,
+    output: &Output,
 ) -> Result<ConnectOptions, Error> {
     let pin = one_pin(server.pin, settings.pin)?;
-    let policy = Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings, output));
+    let policy = Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings));
     Ok(ConnectOptions {
         host: server.host.clone(),
         port: server.port,
@@ -57,14 +57,11 @@ fn copy(options: &ConnectOptions) -> ConnectOptions {
     }
 }
 
-fn on_unknown(settings: &Settings, output: &Arc<Output>) -> OnUnknown {
+fn on_unknown(settings: &Settings) -> OnUnknown {
     match settings.accept_new {
         true => OnUnknown::AcceptNew,
         false if !terminal::interactive() => OnUnknown::Refuse,
-        false => {
-            let output = Arc::clone(output);
-            OnUnknown::Ask(Box::new(move |question| output.paused(|| terminal::confirm(question))))
-        }
+        false => OnUnknown::Ask(Box::new(terminal::confirm)),
     }
 }
 

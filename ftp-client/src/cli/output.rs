@@ -127,11 +127,6 @@ impl Output {
         }
     }
 
-    /// Keeps progress off the terminal meanwhile.
-    pub(crate) fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.bars.suspend(work)
-    }
-
     /// From here on this is a transfer, and its counts are part of the end.
     pub(crate) fn begin_transfer(&self, tally: &Arc<Tally>) {
         let _ = self.transfer.set(Arc::clone(tally));
@@ -173,7 +168,7 @@ impl Output {
 
     /// Writes a line. Whether standard error can be written does not matter to what was asked.
     pub(crate) fn say(&self, line: &str) {
-        self.paused(|| {
+        self.bars.suspend(|| {
             let _ = writeln!(io::stderr().lock(), "{line}");
         });
     }

@@ -15,7 +15,7 @@ pub(crate) enum Task {
     /// It needs no server.
     Offline(Offline),
     /// It needs a session with a server.
-    Online(Server, Work),
+    Online(Server, Box<Work>),
 }
 
 /// Commands that need no server.
@@ -106,5 +106,5 @@ impl Work {
 }
 
 fn online<T>((server, work): (Server, T), variant: fn(T) -> Work) -> Task {
-    Task::Online(server, variant(work))
+    Task::Online(server, Box::new(variant(work)))
 }

@@ -2,13 +2,12 @@
 
 use super::{Answer, on_pool};
 use crate::session::Context;
-use sha2::{Digest as _, Sha256};
 use std::io::IoSliceMut;
 use tokio_util::sync::CancellationToken;
 use wire::FailureCode;
-use wire::checksum::Digest;
 use wire::limits::CHUNK_LEN;
 use wire::message::{Hash, Hashed};
+use wire::sha256::Sha256;
 use wire::store::{Storage, read_fully};
 
 pub(super) async fn run(context: &Context, hash: Hash, cancelled: &CancellationToken) -> Answer {
@@ -32,7 +31,7 @@ pub(super) async fn run(context: &Context, hash: Hash, cancelled: &CancellationT
         state = back;
         if ended {
             let (_, hasher, bytes) = state;
-            return Ok(Some(Hashed { digest: Digest(hasher.finalize().into()), bytes }.into()));
+            return Ok(Some(Hashed { digest: hasher.finish(), bytes }.into()));
         }
         if cancelled.is_cancelled() {
             return Err(FailureCode::Cancelled.into());

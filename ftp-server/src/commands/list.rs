@@ -43,7 +43,9 @@ fn fill(walk: &mut Walk, recursive: bool, digests: Option<Checksum>) -> (Listing
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;
     while len < LISTING_PAGE_LEN && page.entries.len() + page.failures.len() < LISTING_PAGE_ENTRIES_MAX {
-        let Some(visit) = (if recursive { walk.step() } else { walk.step_flat() }) else { return (page, false) };
+        let Some(visit) = (if recursive { walk.step() } else { walk.step_flat() }) else {
+            return (page, false);
+        };
         match visit {
             Visit::Enter(path, metadata, _) => {
                 len += ENTRY_LEN + path.as_bytes().len();

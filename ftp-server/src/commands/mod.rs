@@ -23,6 +23,7 @@ use wire::store::{Folder, LocalStorage, Storage, is_staged};
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the gate lets only messages with a row come here")]
 pub(crate) async fn run(
     context: &Arc<Context>,
     spec: &Spec,

@@ -9,7 +9,11 @@ use wire::path::NameRef;
 use wire::store::{Folder, LocalStorage};
 use wire::{Failure, FailureCode};
 
-pub(super) fn run(storage: &LocalStorage, remove: Remove, cancelled: &CancellationToken) -> Result<Done, Failure> {
+pub(super) fn run(
+    storage: &LocalStorage,
+    remove: Remove,
+    cancelled: &CancellationToken,
+) -> Result<Done, Failure> {
     let (folder, name) = locate(storage, &remove.path)?;
     let name = NameRef::from(&name);
     match (folder.metadata(name)?.kind, remove.recursive) {

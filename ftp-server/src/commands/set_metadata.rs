@@ -17,7 +17,9 @@ pub(super) fn run(storage: &LocalStorage, set: SetMetadata) -> Result<Done, Fail
         return done();
     }
     let (folder, name) = locate(storage, &set.path)?;
-    if set.create && matches!(folder.metadata((&name).into()), Err(error) if error.kind() == ErrorKind::NotFound) {
+    if set.create
+        && matches!(folder.metadata((&name).into()), Err(error) if error.kind() == ErrorKind::NotFound)
+    {
         let staged = StagedName::new();
         folder.create_staged(&staged, STREAM_MODE)?;
         match folder.publish(&staged, (&name).into(), false) {

@@ -101,8 +101,14 @@ impl Sealer {
         self.0.records >= LANE_RECORDS_MAX
     }
 
-    fn seal_as(&mut self, record: &mut [u8], content_len: usize, content_type: u8) -> Result<(), RecordError> {
-        let sealed_len = u16::try_from(content_len + RECORD_TRAILER_LEN).map_err(|_| RecordError::Unexpected)?;
+    fn seal_as(
+        &mut self,
+        record: &mut [u8],
+        content_len: usize,
+        content_type: u8,
+    ) -> Result<(), RecordError> {
+        let sealed_len =
+            u16::try_from(content_len + RECORD_TRAILER_LEN).map_err(|_| RecordError::Unexpected)?;
         if record.len() != content_len + RECORD_OVERHEAD || content_len > RECORD_CONTENT_MAX {
             return Err(RecordError::Unexpected);
         }
@@ -113,7 +119,9 @@ impl Sealer {
         let (inner, tag_room) = rest.split_at_mut(content_len + 1);
         head.copy_from_slice(&header);
         inner[content_len] = content_type;
-        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(header), inner).map_err(|_| RecordError::Forged)?;
+        let tag = key
+            .seal_in_place_separate_tag(nonce, Aad::from(header), inner)
+            .map_err(|_| RecordError::Forged)?;
         tag_room.copy_from_slice(tag.as_ref());
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! TLS as both ends use it: version 1.3, one ALPN, aws-lc-rs, secrets that lanes may take over. No resumption.
 
-use crate::binding::{ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret};
+use crate::binding::{
+    ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret,
+};
 use crate::checksum::{Checksum, Digest};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, version};
-use sha2::{Digest as _, Sha256};
+use crate::sha256::Sha256;
 use std::sync::Arc;
 
 /// The cryptography of every connection.
@@ -66,7 +68,7 @@ pub fn agreed_checksum<Data>(connection: &rustls::ConnectionCommon<Data>) -> Che
 pub fn key_fingerprint(certificate: &CertificateDer<'_>) -> Result<Digest, rustls::Error> {
     let malformed = |_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
     let certificate = webpki::EndEntityCert::try_from(certificate).map_err(malformed)?;
-    Ok(Digest(Sha256::digest(certificate.subject_public_key_info().as_ref()).into()))
+    Ok(Sha256::digest(certificate.subject_public_key_info().as_ref()))
 }
 
 /// What a control connection's two ends, and nobody else, can derive from it.

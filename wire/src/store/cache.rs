@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Handles of folders below one base, by path.
 pub struct FolderCache {
     base: Arc<dyn Folder>,
-    held: Mutex<HashMap<Box<[u8]>, Arc<dyn Folder>>>,
+    held: Mutex<Held>,
 }
+
+/// Folders by their paths.
+type Held = HashMap<Box<[u8]>, Arc<dyn Folder>>;
 
 impl FolderCache {
     /// A cache of folders below `base`.
@@ -45,13 +48,14 @@ impl FolderCache {
     }
 
     fn open(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
-        let path = RemotePath::from_wire(path).map_err(|error| io::Error::from(crate::Failure::from(error)))?;
+        let path =
+            RemotePath::from_wire(path).map_err(|error| io::Error::from(crate::Failure::from(error)))?;
         let Some((parent, name)) = path.parent_and_name() else { return Ok(self.base.clone()) };
         let parent = self.get(parent, make)?;
         match parent.folder(name) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
                 match parent.make_folder(name) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
                     Ok(()) | Err(_) => parent.folder(name), // another lane may have made it
                 }
             }
@@ -59,7 +63,7 @@ impl FolderCache {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Box<[u8]>, Arc<dyn Folder>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

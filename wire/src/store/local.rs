@@ -61,7 +61,9 @@ impl Storage for LocalStorage {
         }
         match self.folder(path) {
             Ok(folder) => folder.own_metadata(),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(self.open_file(path)?.identity()?.metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Ok(self.open_file(path)?.identity()?.metadata)
+            }
             Err(error) => Err(error),
         }
     }
@@ -108,7 +110,8 @@ impl Folder for LocalFolder {
     }
 
     fn names(&self) -> io::Result<Names> {
-        let own = sys::openat(&self.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let own =
+            sys::openat(&self.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut buffer = Vec::with_capacity(READ_DIR_LEN);
         let mut entries = sys::RawDir::new(own, buffer.spare_capacity_mut());
         let mut names = Names::default();
@@ -178,19 +181,32 @@ impl Folder for LocalFolder {
         Ok(sys::unlinkat(&self.fd, name.as_bytes(), AtFlags::REMOVEDIR)?)
     }
 
-    fn rename(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>, replace: bool) -> io::Result<()> {
+    fn rename(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()> {
         let to = to.as_any().downcast_ref::<Self>().ok_or(io::ErrorKind::CrossesDevices)?;
         rename(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), replace)
     }
 
-    fn set_metadata(&self, name: NameRef<'_>, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
+    fn set_metadata(
+        &self,
+        name: NameRef<'_>,
+        modified: Option<Timestamp>,
+        mode: Option<u32>,
+    ) -> io::Result<()> {
         if let Some(mode) = mode {
             // Through a handle, since a link may take the name's place between a look and a chmod.
             let fd = self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
             sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS))?;
         }
         match modified {
-            Some(_) => Ok(sys::utimensat(&self.fd, name.as_bytes(), &times(modified), AtFlags::SYMLINK_NOFOLLOW)?),
+            Some(_) => {
+                Ok(sys::utimensat(&self.fd, name.as_bytes(), &times(modified), AtFlags::SYMLINK_NOFOLLOW)?)
+            }
             None => Ok(()),
         }
     }
@@ -279,9 +295,12 @@ fn os_path(path: &RemotePath) -> &Path {
 }
 
 /// cap-std says `PermissionDenied` without a number of the system where a path would leave the root.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
 fn resolving(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Failure::from(FailureCode::OutsideRoot).into(),
+        io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
+            Failure::from(FailureCode::OutsideRoot).into()
+        }
         _ => error,
     }
 }
@@ -291,15 +310,22 @@ fn metadata_of(stat: &Stat) -> Metadata {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Folder,
         FileType::Symlink => Kind::Symlink,
-        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
-            Kind::Special
-        }
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Kind::Special,
     };
     let size = match kind {
         Kind::File | Kind::Symlink => stat.st_size.cast_unsigned(),
         Kind::Folder | Kind::Special => 0,
     };
-    Metadata { kind, size, modified: timestamp(stat.st_mtime, stat.st_mtime_nsec), mode: stat.st_mode & MODE_BITS }
+    Metadata {
+        kind,
+        size,
+        modified: timestamp(stat.st_mtime, stat.st_mtime_nsec),
+        mode: stat.st_mode & MODE_BITS,
+    }
 }
 
 fn timestamp(seconds: i64, nanos: u64) -> Timestamp {
@@ -308,7 +334,8 @@ fn timestamp(seconds: i64, nanos: u64) -> Timestamp {
 
 fn times(modified: Option<Timestamp>) -> sys::Timestamps {
     let omit = sys::Timespec { tv_sec: 0, tv_nsec: sys::UTIME_OMIT };
-    let modified = modified.map_or(omit, |time| sys::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanos) });
+    let modified =
+        modified.map_or(omit, |time| sys::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanos) });
     sys::Timestamps { last_access: omit, last_modification: modified }
 }
 

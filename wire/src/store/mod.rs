@@ -69,9 +69,20 @@ pub trait Folder: Send + Sync {
     /// Removes the empty folder `name`.
     fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()>;
     /// Renames `name` to `to_name` in `to`, which must be a folder of the same storage.
-    fn rename(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>, replace: bool) -> io::Result<()>;
+    fn rename(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()>;
     /// Changes metadata of `name`; what is not given stays.
-    fn set_metadata(&self, name: NameRef<'_>, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
+    fn set_metadata(
+        &self,
+        name: NameRef<'_>,
+        modified: Option<Timestamp>,
+        mode: Option<u32>,
+    ) -> io::Result<()>;
     /// Changes metadata of the folder itself.
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
     /// Space of the filesystem that the folder is on.

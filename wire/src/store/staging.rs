@@ -14,7 +14,8 @@ impl StagedName {
     pub fn new() -> Self {
         static BEGIN: OnceLock<u64> = OnceLock::new();
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let begin = *BEGIN.get_or_init(|| getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()) << 32));
+        let begin =
+            *BEGIN.get_or_init(|| getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()) << 32));
         let number = begin.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
         let mut bytes = *b".ftpx-0000000000000000.part";
         for (index, byte) in bytes[PREFIX.len()..PREFIX.len() + DIGITS].iter_mut().enumerate() {
@@ -57,7 +58,9 @@ mod tests {
         let (a, b) = (StagedName::new(), StagedName::new());
         assert_ne!(a.as_bytes(), b.as_bytes());
         assert!(is_staged(NameRef::new(a.as_bytes()).unwrap()));
-        for other in [&b".ftpx-1.part"[..], b".ftpx-0000000000000000.part2", b".ftpx-000000000000000g.part", b"x"] {
+        for other in
+            [&b".ftpx-1.part"[..], b".ftpx-0000000000000000.part2", b".ftpx-000000000000000g.part", b"x"]
+        {
             assert!(!is_staged(NameRef::new(other).unwrap()));
         }
     }

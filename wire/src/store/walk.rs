@@ -91,7 +91,13 @@ impl Walk {
     ) -> Visit {
         match opened {
             Ok((names, folder)) => {
-                self.levels.push(Level { path: path.clone(), metadata, folder: folder.clone(), names, next: 0 });
+                self.levels.push(Level {
+                    path: path.clone(),
+                    metadata,
+                    folder: folder.clone(),
+                    names,
+                    next: 0,
+                });
                 Visit::Enter(path, metadata, folder)
             }
             Err(error) => Visit::Lost(path, error.into()),

@@ -83,6 +83,7 @@ fn limits() -> Vec<(&'static str, String)> {
         PACKED_FILE_LEN_MAX,
         PACK_LEN_MAX,
         PACK_ENTRIES_MAX,
+        FRAME_RECORDS_LEN_MAX,
         WINDOW_FRAMES_MAX,
         LARGE_FILES_MAX,
         ITEMS_AHEAD_MAX,

@@ -2,7 +2,7 @@
 
 use crate::parts::{Parts, parts};
 use crate::vectors::{LANE, SESSION, lane_proof};
-use wire::checksum::{Checksum, ChecksumChoice, Digest};
+use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::message::*;
 use wire::metadata::{Kind, Metadata, Timestamp};
@@ -47,44 +47,23 @@ fn connection() -> Vec<MessageExample> {
             1,
             "login-password",
             1,
-            "a user's password; BLAKE3 is the faster one at the client",
-            LoginRequest { agent: AGENT.into(), login: password(), checksum: ChecksumChoice::PreferBlake3 },
-            password_parts().variant(1, "checksum: PreferBlake3"),
-        ),
-        example(
-            1,
-            "login-any-checksum",
-            1,
-            "the same, no checksum is preferred",
-            LoginRequest { agent: AGENT.into(), login: password(), checksum: ChecksumChoice::Any },
-            password_parts().variant(0, "checksum: Any"),
+            "a user's password",
+            LoginRequest {
+                agent: AGENT.into(),
+                login: Login::Password { user: "alice".into(), password: "correct horse".into() },
+            },
+            parts! {
+                text(AGENT, "agent") variant(0, "login: Password") text("alice", "user")
+                text("correct horse", "password")
+            },
         ),
         example(
             1,
             "login-token",
             1,
-            "a token; SHA-256 and no other",
-            LoginRequest {
-                agent: AGENT.into(),
-                login: Login::Token { token: "5f2c9a".into() },
-                checksum: ChecksumChoice::Only(Checksum::Sha256),
-            },
-            parts! {
-                text(AGENT, "agent") variant(1, "login: Token") text("5f2c9a", "token")
-                variant(2, "checksum: Only") variant(0, "Sha256")
-            },
-        ),
-        example(
-            1,
-            "login-only-blake3",
-            1,
-            "BLAKE3 and no other",
-            LoginRequest {
-                agent: AGENT.into(),
-                login: password(),
-                checksum: ChecksumChoice::Only(Checksum::Blake3),
-            },
-            password_parts().variant(2, "checksum: Only").variant(1, "Blake3"),
+            "a token that stands for a user",
+            LoginRequest { agent: AGENT.into(), login: Login::Token { token: "5f2c9a".into() } },
+            parts! { text(AGENT, "agent") variant(1, "login: Token") text("5f2c9a", "token") },
         ),
         example(
             2,
@@ -131,15 +110,13 @@ fn connection() -> Vec<MessageExample> {
                 agent: "ftp-server 0.1.0".into(),
                 user: "alice".into(),
                 access,
-                checksum: Checksum::Blake3,
                 lanes_max: 16,
                 jobs_max: 64,
                 window: 256,
             },
             parts! {
                 text("ftp-server 0.1.0", "agent") text("alice", "user")
-                variant(index, &format!("access: {access:?}")) variant(1, "checksum: Blake3")
-                u16(16, "lanes_max") u16(64, "jobs_max") u32(256, "window")
+                variant(index, &format!("access: {access:?}")) u16(16, "lanes_max") u16(64, "jobs_max") u32(256, "window")
             },
         ));
     }
@@ -450,17 +427,6 @@ fn metadata_parts(kind: Kind, size: u64) -> Parts {
     parts! {
         variant(index, &format!("kind: {kind:?}")) u64(size, "size")
         time(1_700_000_000, 123_456_789, "modified") u32(0o644, "mode: 0o644")
-    }
-}
-
-fn password() -> Login {
-    Login::Password { user: "alice".into(), password: "correct horse".into() }
-}
-
-fn password_parts() -> Parts {
-    parts! {
-        text(AGENT, "agent") variant(0, "login: Password") text("alice", "user")
-        text("correct horse", "password")
     }
 }
 

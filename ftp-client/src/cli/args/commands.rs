@@ -59,6 +59,7 @@ pub(crate) struct Df {
 /// Fetch files and, with -r, folders
 #[derive(Args)]
 #[command(
+    override_usage = "ftp-client get [OPTIONS] <REMOTE>... [LOCAL]",
     after_help = "The last argument, if it is local, is where things go: into it if it is a folder, otherwise under \
                   that name. Without one they go into the current folder.\n\n\
                   Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/"
@@ -67,13 +68,14 @@ pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) transfer: Transfer,
     /// What to fetch, and where to
-    #[arg(value_names = ["REMOTE", "LOCAL"], required = true)]
+    #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<OsString>,
 }
 
 /// Send files and, with -r, folders
 #[derive(Args)]
 #[command(
+    override_usage = "ftp-client put [OPTIONS] <LOCAL>... <REMOTE>\n       ftp-client put [OPTIONS] - <REMOTE>",
     after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name. \
                   '-' sends standard input.\n\n\
                   Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
@@ -83,7 +85,7 @@ pub(crate) struct Put {
     #[command(flatten)]
     pub(crate) transfer: Transfer,
     /// What to send, and where to
-    #[arg(value_names = ["LOCAL", "REMOTE"], num_args = 2.., required = true)]
+    #[arg(value_name = "PATH", num_args = 2.., required = true)]
     pub(crate) paths: Vec<OsString>,
 }
 
@@ -137,6 +139,7 @@ pub(crate) struct Rm {
 /// Rename or move on the server
 #[derive(Args)]
 #[command(
+    override_usage = "ftp-client mv [OPTIONS] <REMOTE>... <REMOTE>",
     after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name.\n\n\
                   Example:\n  ftp-client mv ann@files.example.org:draft.txt ann@files.example.org:/final/report.txt"
 )]

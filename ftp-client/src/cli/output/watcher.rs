@@ -84,6 +84,10 @@ impl Observer for Watcher {
 
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
         self.tally.begin_file(self.job, path, shown(&self.full_path(path)), bytes);
+        // A job of one file need not be counted.
+        if let Some(bytes) = bytes.filter(|_| path.is_root()) {
+            self.totals(1, bytes, true);
+        }
     }
 
     fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
@@ -161,6 +165,15 @@ mod tests {
         a.totals(7, 150, true);
         let snapshot = tally.snapshot();
         assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (8, 151, true));
+    }
+
+    #[test]
+    fn a_job_of_one_file_is_its_own_total() {
+        let (tally, [a]) = watchers();
+        a.file_started(&RemotePath::root(), Some(30));
+        a.totals(1, 30, true);
+        let snapshot = tally.snapshot();
+        assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (1, 30, true));
     }
 
     #[test]
