@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
@@ -24,6 +24,8 @@ use wire::net::tls;
 pub(crate) struct Dialed {
     pub(crate) connection: Connection,
     pub(crate) checksum: Checksum,
+    /// How long TCP's own handshake took.
+    pub(crate) round_trip: Duration,
     pub(crate) lanes: LaneDialer,
 }
 
@@ -42,7 +44,7 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
     let unreachable = |reason: String| Error::Unreachable { address: shown.to_owned(), reason };
     let within = tokio::time::timeout(options.timeout, connect(options));
     let connection = within.await.map_err(|_| unreachable("no answer in time".into()))?;
-    let connection = connection.map_err(|error| unreachable(sentence(&error)))?;
+    let (connection, round_trip) = connection.map_err(|error| unreachable(sentence(&error)))?;
     let TlsStream::Client(stream) = &connection else {
         return Err(unreachable("no client connection".into()));
     };
@@ -59,7 +61,7 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
     let config = tls::client_config(KeyVerifier::new(Some(key))).map_err(protocol)?;
     let connector = TlsConnector::from(config);
     let lanes = LaneDialer { address, connector, session, secret, timeout: options.timeout };
-    Ok(Dialed { connection, checksum, lanes })
+    Ok(Dialed { connection, checksum, round_trip, lanes })
 }
 
 impl LaneDialer {
@@ -84,13 +86,17 @@ impl LaneDialer {
     }
 }
 
-async fn connect(options: &ConnectOptions) -> io::Result<Connection> {
-    let socket = TcpStream::connect((options.host.as_str(), options.port)).await?;
+/// Connects; tells how long TCP's own handshake took, which is a round trip.
+async fn connect(options: &ConnectOptions) -> io::Result<(Connection, Duration)> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((options.host.as_str(), options.port)).await?.collect();
+    let begin = Instant::now();
+    let socket = TcpStream::connect(&addresses[..]).await?;
+    let round_trip = begin.elapsed();
     // The name is for SNI only; a server that is pinned by its key needs none.
     let name = ServerName::try_from(options.host.clone())
         .unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()));
     let config = tls::client_config(KeyVerifier::new(None)).map_err(io::Error::other)?;
-    handshake(&TlsConnector::from(config), socket, name).await
+    Ok((handshake(&TlsConnector::from(config), socket, name).await?, round_trip))
 }
 
 async fn handshake(

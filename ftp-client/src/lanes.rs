@@ -1,38 +1,77 @@
-//! Keeps a session's lanes: opens them when the first transfer begins, replaces those that die.
+//! Keeps a session's lanes: opens them when the first transfer begins, replaces those that die, and has as many as the
+//! user or the tuner wants.
 
 use crate::control::{Control, Ended};
 use crate::dial::LaneDialer;
+use crate::tuning::{Step, Tuner};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wire::engine::{LaneEnd, run_lane};
-
-/// Lanes of a session that has not been told how many.
-pub(crate) const LANES_AUTO: u16 = 2;
 
 /// A session's lanes.
 pub(crate) struct Lanes {
     control: Arc<Control>,
     dialer: LaneDialer,
+    tasks: TaskTracker,
     next_number: AtomicU16,
-    /// Lanes that are open now.
-    open: AtomicUsize,
     /// Places for a lane that have not given up.
     places: AtomicUsize,
 }
 
 impl Lanes {
-    pub(crate) fn new(control: Arc<Control>, dialer: LaneDialer) -> Arc<Self> {
-        let (open, places) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { control, dialer, next_number: AtomicU16::new(0), open, places })
+    /// Lanes to be run on `tasks`; none is open yet.
+    pub(crate) fn new(control: Arc<Control>, dialer: LaneDialer, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { control, dialer, tasks, next_number: AtomicU16::new(0), places: AtomicUsize::new(0) })
     }
 
-    /// Keeps one lane open until the session is over, or it cannot be opened several times in a row.
-    pub(crate) async fn keep(self: Arc<Self>) {
+    /// Keeps `count` lanes open until the session is over.
+    pub(crate) fn keep(self: &Arc<Self>, count: u16) {
+        (0..count).for_each(|_| drop(self.add()));
+    }
+
+    /// Keeps as many lanes open as serve, until the session is over.
+    pub(crate) async fn tune(self: Arc<Self>) {
+        let mut tuner = Tuner::new(self.control.exchange.round_trip());
+        let mut places: Vec<CancellationToken> = (0..tuner.lanes()).map(|_| self.add()).collect();
+        if let Ok(welcome) = self.control.welcome().await {
+            tuner.limit(welcome.lanes_max);
+        }
+        let surplus = places.len().saturating_sub(usize::from(tuner.lanes()));
+        places.drain(..surplus).for_each(|place| place.cancel());
+        let mut bytes = self.control.exchange.lane_bytes();
+        while !self.control.is_over() {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = self.control.over.cancelled() => return,
+            }
+            let now = self.control.exchange.lane_bytes();
+            #[allow(clippy::cast_precision_loss)] // a rate
+            let step = tuner.observe((now - bytes) as f64 / INTERVAL.as_secs_f64());
+            bytes = now;
+            match step {
+                Step::Keep => {}
+                Step::Add => places.push(self.add()),
+                Step::Drop => drop(places.pop().map(|place| place.cancel())),
+            }
+        }
+    }
+
+    /// Adds a place for a lane; it is given up when the returned token is cancelled.
+    fn add(self: &Arc<Self>) -> CancellationToken {
+        let given_up = CancellationToken::new();
         self.places.fetch_add(1, Ordering::Relaxed);
+        self.tasks.spawn(self.clone().fill_place(given_up.clone()));
+        given_up
+    }
+
+    /// Keeps one lane open, until it cannot be opened several times in a row.
+    async fn fill_place(self: Arc<Self>, given_up: CancellationToken) {
         let mut failures = 0;
-        while !self.control.is_over() && failures < FAILURES_MAX {
-            let reason = match self.run_one().await {
+        while !self.control.is_over() && !given_up.is_cancelled() && failures < FAILURES_MAX {
+            let reason = match self.run_one(&given_up).await {
                 Ok(()) => {
                     failures = 0;
                     continue;
@@ -52,25 +91,25 @@ impl Lanes {
     }
 
     /// Opens a lane and runs it to its end; an error if it was of no use.
-    async fn run_one(&self) -> Result<(), String> {
-        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+    async fn run_one(&self, retire: &CancellationToken) -> Result<(), String> {
+        let Ok(number) = self.next_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1)) else {
+            return Err("all lane numbers are used".into());
+        };
         let before = self.control.exchange.lane_bytes();
         let dialed = tokio::select! {
             dialed = self.dialer.dial(number) => dialed,
             () = self.control.over.cancelled() => return Ok(()),
         };
         let lane = dialed.map_err(|error| error.to_string())?;
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let end = run_lane(lane, self.control.exchange.clone(), self.control.over.clone()).await;
-        self.open.fetch_sub(1, Ordering::Relaxed);
-        match end {
+        let exchange = self.control.exchange.clone();
+        match run_lane(lane, exchange, self.control.over.clone(), retire.clone()).await {
             LaneEnd::Violation(rule) => {
                 self.control.end(Ended::Protocol(rule));
                 Ok(())
             }
-            LaneEnd::Closed if self.control.exchange.lane_bytes() > before => Ok(()),
+            _ if self.control.is_over() || retire.is_cancelled() => Ok(()),
+            LaneEnd::Closed | LaneEnd::Lost(_) if self.control.exchange.lane_bytes() > before => Ok(()),
             LaneEnd::Closed => Err("closed by the server".into()),
-            LaneEnd::Lost(_) if self.control.exchange.lane_bytes() > before => Ok(()),
             LaneEnd::Lost(error) => Err(error.to_string()),
         }
     }
@@ -79,3 +118,5 @@ impl Lanes {
 /// Attempts in a row after which a place for a lane is given up; the server may allow fewer.
 const FAILURES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often the tuner looks.
+const INTERVAL: Duration = Duration::from_millis(500);

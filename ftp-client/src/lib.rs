@@ -16,6 +16,7 @@ mod report;
 pub mod session;
 mod stream_sink;
 pub mod trust;
+mod tuning;
 mod verifier;
 
 pub use error::Error;

@@ -5,7 +5,7 @@
 use crate::control::{Control, Ended, LOGIN_ID};
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
-use crate::lanes::{LANES_AUTO, Lanes};
+use crate::lanes::Lanes;
 use crate::observer::{Observer, Summary};
 use crate::remote;
 use crate::trust::Trust;
@@ -141,6 +141,7 @@ impl Session {
         let (receiver, writer) = control::split(dialed.connection);
         let (outbox, messages) = control::outbox();
         let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default());
+        exchange.saw_round_trip(dialed.round_trip);
         let control = Arc::new(Control::new(address, outbox, exchange));
         let tasks = TaskTracker::new();
         let reading = control.clone();
@@ -319,10 +320,10 @@ impl Session {
         if inner.lanes_begun.swap(true, Ordering::Relaxed) {
             return;
         }
-        let count = if inner.lanes_wanted == 0 { LANES_AUTO } else { inner.lanes_wanted };
-        let lanes = Lanes::new(inner.control.clone(), inner.dialer.clone());
-        for _ in 0..count {
-            inner.tasks.spawn(lanes.clone().keep());
+        let lanes = Lanes::new(inner.control.clone(), inner.dialer.clone(), inner.tasks.clone());
+        match inner.lanes_wanted {
+            0 => drop(inner.tasks.spawn(lanes.tune())),
+            count => lanes.keep(count),
         }
     }
 

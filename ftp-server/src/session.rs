@@ -46,6 +46,8 @@ struct Running<'a> {
     job_greatest: Option<u32>,
     over: CancellationToken,
     lanes: usize,
+    /// When a ping was sent that is not answered yet.
+    pinged: Option<Instant>,
     lane_ends: (mpsc::Sender<EndOfLane>, mpsc::Receiver<EndOfLane>),
 }
 
@@ -130,6 +132,7 @@ impl<'a> Session<'a> {
             job_greatest: None,
             over: CancellationToken::new(),
             lanes: 0,
+            pinged: None,
             lane_ends: mpsc::channel(LANE_ENDS),
         };
         let ended = running.serve(&mut incoming, &mut lanes).await;
@@ -186,7 +189,9 @@ impl Running<'_> {
                     } else if busy.elapsed() > self.shared.limits.idle_timeout {
                         return Ended::Idle;
                     }
-                    let _ = self.context.outbox.try_send(Envelope::new(0, Ping)); // a full queue is no silence of ours
+                    if self.context.outbox.try_send(Envelope::new(0, Ping)).is_ok() {
+                        self.pinged.get_or_insert_with(Instant::now); // a full queue is no silence of ours
+                    }
                 }
                 _ = draining.tick(), if self.shared.drain.is_cancelled() => {
                     if !self.is_busy() {
@@ -211,7 +216,7 @@ impl Running<'_> {
             (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
         let task = async move {
             let number = lane.number;
-            let end = run_lane(lane, exchange, over).await;
+            let end = run_lane(lane, exchange, over, CancellationToken::new()).await;
             let _ = ends.send((number, end)).await; // the session may be over
         };
         self.tasks.spawn(task.in_current_span());
@@ -231,7 +236,12 @@ impl Running<'_> {
         let kind = envelope.message.kind();
         match envelope.message {
             Message::Ping(_) => self.answer(id, Pong).await,
-            Message::Pong(_) | Message::Failure(_) => {}
+            Message::Pong(_) => {
+                if let Some(sent) = self.pinged.take() {
+                    self.context.exchange.saw_round_trip(sent.elapsed());
+                }
+            }
+            Message::Failure(_) => {}
             Message::Bye(_) => return Err(Ended::Bye),
             message => match spec_of(kind) {
                 Some(spec) => self.request(spec, id, message).await?,

@@ -155,6 +155,18 @@ pub struct Sender {
     next_file: u32,
     items_ended: bool,
     end_told: bool,
+    lanes: Watch,
+}
+
+/// Finds lanes that hold frames and bring nothing to an end while others do.
+#[derive(Debug, Default)]
+struct Watch {
+    now: u64,
+    /// When a frame of the lane was last acknowledged.
+    heard: BTreeMap<u16, u64>,
+    closed: BTreeSet<u16>,
+    /// The longest time that a frame took lately.
+    latency: u64,
 }
 
 #[derive(Debug)]
@@ -176,6 +188,8 @@ struct Sending {
 struct InFlight {
     content: Content,
     lane: Option<u16>,
+    /// The tick at which a lane took it.
+    since: u64,
     /// For a pack, one for each of its items once it has been built.
     packed: Vec<Packed>,
     /// For a block, its digest once it has been built.
@@ -204,6 +218,7 @@ impl Sender {
             next_file: 0,
             items_ended: false,
             end_told: false,
+            lanes: Watch::default(),
         }
     }
 
@@ -274,6 +289,7 @@ impl Sender {
         let in_flight = InFlight {
             content: content.clone(),
             lane: Some(lane),
+            since: self.lanes.now,
             packed: Vec::new(),
             digest: None,
             failures: BTreeMap::new(),
@@ -365,6 +381,28 @@ impl Sender {
         lost.into_iter().for_each(|frame| self.send_again(frame));
     }
 
+    /// A lane was closed in good order: what it carried will be acknowledged, or is sent again after a while.
+    pub fn lane_closed(&mut self, lane: u16) {
+        self.lanes.closed.insert(lane);
+    }
+
+    /// To be called about once a second: sends again what a lane holds that has brought nothing to an end for long, while
+    /// others have. Such a frame may come twice, and the receiver drops the second. True if there is something to send.
+    pub fn tick(&mut self) -> bool {
+        self.lanes.now += 1;
+        let now = self.lanes.now;
+        let patience = STALL_TICKS.max(4 * self.lanes.latency);
+        let progress = self.lanes.heard.values().any(|heard| now - heard <= 2);
+        let stalled: BTreeSet<u16> = self
+            .in_flight
+            .values()
+            .filter_map(|frame| frame.lane.filter(|_| now - frame.since > patience))
+            .filter(|lane| self.lanes.is_silent(*lane, patience) && (progress || self.lanes.closed.contains(lane)))
+            .collect();
+        stalled.iter().for_each(|lane| self.lane_lost(*lane));
+        !stalled.is_empty()
+    }
+
     /// How many frames the job has, once, as soon as that is known.
     pub fn end(&mut self) -> Option<End> {
         let all_numbered = self.items_ended
@@ -439,6 +477,7 @@ impl Sender {
         while let Some(frame) = self.again.pop_front() {
             if let Some(in_flight) = self.in_flight.get_mut(&frame) {
                 in_flight.lane = Some(lane);
+                in_flight.since = self.lanes.now;
                 return Some(Plan { frame, content: in_flight.content.clone() });
             }
         }
@@ -526,6 +565,7 @@ impl Sender {
 
     fn settle(&mut self, frame: u64, progress: &mut Progress) {
         let Some(in_flight) = self.in_flight.remove(&frame) else { return };
+        self.lanes.acknowledged(in_flight.lane, in_flight.since);
         match in_flight.content {
             Content::Pack(items) => settle_pack(&items, in_flight.packed, in_flight.failures, progress),
             Content::Block { file, offset, len, .. } => {
@@ -558,6 +598,19 @@ impl Sender {
             in_flight.lane = None;
             self.again.push_back(frame);
         }
+    }
+}
+
+impl Watch {
+    fn acknowledged(&mut self, lane: Option<u16>, since: u64) {
+        self.latency = (self.now - since).max(self.latency - self.latency / 8);
+        if let Some(lane) = lane {
+            self.heard.insert(lane, self.now);
+        }
+    }
+
+    fn is_silent(&self, lane: u16, patience: u64) -> bool {
+        self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience)
     }
 }
 
@@ -601,6 +654,9 @@ impl Sending {
         Some(Content::Block { file: self.file.clone(), offset, len, last })
     }
 }
+
+/// Seconds without an acknowledged frame after which a lane counts as stalled, at least.
+const STALL_TICKS: u64 = 5;
 
 /// Bytes that an item takes in a pack.
 #[must_use]

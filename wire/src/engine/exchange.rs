@@ -10,6 +10,7 @@ use crate::net::control::Outbox;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How a job ended.
@@ -25,6 +26,8 @@ pub struct Exchange {
     arrived: Notify,
     jobs: Mutex<Jobs>,
     pub(crate) lane_bytes: AtomicU64,
+    /// The shortest round trip seen, in microseconds; 0 for none.
+    round_trip_us: AtomicU64,
 }
 
 #[derive(Default)]
@@ -56,6 +59,7 @@ impl Exchange {
             arrived: Notify::new(),
             jobs: Mutex::default(),
             lane_bytes: AtomicU64::new(0),
+            round_trip_us: AtomicU64::new(0),
         })
     }
 
@@ -82,7 +86,7 @@ impl Exchange {
         self.work.notify_waiters();
         let registered = Registered { exchange: self, id: job.id };
         async move {
-            let end = job.drive(&self.outbox).await;
+            let end = job.drive(&self.outbox, &self.work).await;
             drop(registered);
             end
         }
@@ -108,6 +112,19 @@ impl Exchange {
     #[must_use]
     pub fn lane_bytes(&self) -> u64 {
         self.lane_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A round trip to the peer took this long. The shortest counts: the others had to wait for something.
+    pub fn saw_round_trip(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        let shorter = |known| (known == 0 || took < known).then_some(took);
+        let _ = self.round_trip_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shorter); // longer: nothing to do
+    }
+
+    /// The shortest round trip seen; zero if none was.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip_us.load(Ordering::Relaxed))
     }
 
     /// Takes a message about a job. Others are none of its business; it gives them back.
@@ -172,6 +189,10 @@ impl Exchange {
     pub(crate) fn lane_lost(&self, lane: u16) {
         self.senders().iter().for_each(|job| job.lane_lost(lane));
         self.work.notify_waiters();
+    }
+
+    pub(crate) fn lane_closed(&self, lane: u16) {
+        self.senders().iter().for_each(|job| job.lane_closed(lane));
     }
 
     pub(crate) fn lookup(&self, id: u32) -> Lookup {

@@ -2,6 +2,7 @@
 
 use super::exchange::Exchange;
 use super::inbox::{Drained, Inbox, InboxError};
+use super::congestion::Congestion;
 use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
 use super::{ChunkBuffer, SendJob};
@@ -31,25 +32,54 @@ pub enum LaneEnd {
 }
 
 /// Runs a lane until it ends or `stop` is cancelled. What it had not delivered is then left to other lanes.
-pub async fn run_lane(lane: Lane, exchange: Arc<Exchange>, stop: CancellationToken) -> LaneEnd {
+///
+/// If `retire` is cancelled, or the lane's key is worn, or the peer closes its direction, the lane ends in good order: the
+/// frame under way is finished, this direction closed, and the other one read to its end.
+pub async fn run_lane(
+    lane: Lane,
+    exchange: Arc<Exchange>,
+    stop: CancellationToken,
+    retire: CancellationToken,
+) -> LaneEnd {
     let Lane { number, socket, sealer, opener } = lane;
     let over = stop.child_token();
+    let retire = retire.child_token();
+    let heard_all = CancellationToken::new();
     let reading = async {
         let end = read(&socket, opener, &exchange, &over).await;
-        over.cancel();
+        if end.is_err() {
+            over.cancel();
+        }
+        retire.cancel();
+        heard_all.cancel();
         end
     };
     let writing = async {
-        let end = write(&socket, sealer, number, &exchange, &over).await;
-        over.cancel();
+        let end = write(&socket, sealer, number, &exchange, (&over, &retire)).await;
+        if end.is_err() {
+            over.cancel();
+        }
+        tokio::select! {
+            () = heard_all.cancelled() => {}
+            () = over.cancelled() => {}
+            () = tokio::time::sleep(LANE_PATIENCE) => over.cancel(), // time enough for the peer to close its direction
+        }
         end
     };
     let (read, written) = tokio::join!(reading, writing);
-    exchange.lane_lost(number);
     match (read, written) {
-        (Err(violation @ LaneEnd::Violation(_)), _) => violation,
-        (Err(LaneEnd::Lost(error)), _) | (_, Err(LaneEnd::Lost(error))) => LaneEnd::Lost(error),
-        _ => LaneEnd::Closed,
+        (Ok(()), Ok(())) if !over.is_cancelled() => {
+            exchange.lane_closed(number);
+            LaneEnd::Closed
+        }
+        (read, written) => {
+            exchange.lane_lost(number);
+            match (read, written) {
+                (Err(violation @ LaneEnd::Violation(_)), _) => violation,
+                (Err(LaneEnd::Lost(error)), _) | (_, Err(LaneEnd::Lost(error))) => LaneEnd::Lost(error),
+                _ => LaneEnd::Closed,
+            }
+        }
     }
 }
 
@@ -132,15 +162,18 @@ async fn write(
     mut sealer: Sealer,
     lane: u16,
     exchange: &Arc<Exchange>,
-    over: &CancellationToken,
+    (over, retire): (&CancellationToken, &CancellationToken),
 ) -> Result<(), LaneEnd> {
+    let mut congestion = Congestion::default();
     loop {
         let work = exchange.work.notified();
         tokio::pin!(work);
         work.as_mut().enable();
-        if over.is_cancelled() || sealer.is_worn() {
-            return close(socket, &mut sealer).await;
+        if over.is_cancelled() || retire.is_cancelled() || sealer.is_worn() {
+            let record = sealer.close()?;
+            return write_all(socket, &record, over).await;
         }
+        congestion.adapt(socket, exchange.round_trip());
         let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
             let (back, built) = build(socket, sealer, lane, exchange).await?;
             sealer = back;
@@ -158,6 +191,7 @@ async fn write(
             None => tokio::select! {
                 () = work => {}
                 () = over.cancelled() => {}
+                () = retire.cancelled() => {}
             },
         }
     }
@@ -239,13 +273,6 @@ async fn write_all(socket: &TcpStream, bytes: &[u8], over: &CancellationToken) -
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
-}
-
-/// Tells the peer that nothing more will come, if the socket takes that without waiting.
-async fn close(socket: &TcpStream, sealer: &mut Sealer) -> Result<(), LaneEnd> {
-    let record = sealer.close()?;
-    let _ = socket.try_write(&record); // the peer learns it from the socket otherwise
     Ok(())
 }
 

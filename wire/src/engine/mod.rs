@@ -14,6 +14,7 @@
 //! If we die at any line: staged files may stay, under their reserved names; no other name is ever half a file.
 
 mod buffer;
+mod congestion;
 mod exchange;
 mod inbox;
 mod lanes;
@@ -24,6 +25,7 @@ mod sink;
 mod source;
 
 pub use buffer::{BufferPool, ChunkBuffer};
+pub use congestion::LONG_PATH;
 pub use exchange::{Exchange, JobEnd};
 pub use lanes::{LaneEnd, run_lane};
 pub use pace::Pacer;

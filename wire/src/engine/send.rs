@@ -17,7 +17,9 @@ use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 /// A job that sends.
 pub struct SendJob {
@@ -75,7 +77,9 @@ impl SendJob {
     ///
     /// # Errors
     /// If the job was ended before.
-    pub(crate) async fn drive(&self, outbox: &Outbox) -> Result<(), Failure> {
+    pub(crate) async fn drive(&self, outbox: &Outbox, work: &Notify) -> Result<(), Failure> {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if let Some(failure) = self.failed.get() {
                 return Err(failure.clone());
@@ -91,7 +95,14 @@ impl SendJob {
             if finished {
                 return Ok(());
             }
-            self.changed.notified().await;
+            tokio::select! {
+                () = self.changed.notified() => {}
+                _ = ticks.tick() => {
+                    if lock(&self.machine).tick() {
+                        work.notify_waiters();
+                    }
+                }
+            }
         }
     }
 
@@ -101,6 +112,10 @@ impl SendJob {
 
     pub(crate) fn lane_lost(&self, lane: u16) {
         lock(&self.machine).lane_lost(lane);
+    }
+
+    pub(crate) fn lane_closed(&self, lane: u16) {
+        lock(&self.machine).lane_closed(lane);
     }
 
     pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
@@ -367,5 +382,7 @@ fn seal(file: &LargeFile, kind: FrameKind, payload_len: usize) -> Built {
     Built { kind, extra, payload_len }
 }
 
+/// How often the machine looks for stalled lanes.
+const TICK: Duration = Duration::from_secs(1);
 /// A small file that changes while it is read is read again so many times before it is given up.
 const READS_OF_A_CHANGING_FILE: usize = 3;

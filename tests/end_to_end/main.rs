@@ -1,0 +1,11 @@
+//! The programs as their users have them: real processes, real sockets, real files, and what both ends make of bad input.
+//!
+//! Each module is a list of sentences; what they are spelled with is [`tests::world`] and `tools`. Nothing here waits for
+//! luck: tests wait for events, with a deadline. What a machine does not have (root, rsync) is told as skipped.
+
+mod files;
+mod links;
+mod refusals;
+mod storage;
+mod tools;
+mod trees;

@@ -1,0 +1,152 @@
+//! What several modules need: made-up content, pictures of folders, events of clients, patience.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tests::world::Ran;
+
+/// How long anything that must happen may take on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes that do not repeat (xorshift), so that a chunk in a wrong place is noticed. The seed makes the file.
+pub fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Everything below a folder as lines of text, found without any of our own code: kind, mode, time, and what is inside.
+pub fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
+    let mut lines = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if fs::symlink_metadata(&path).unwrap().is_dir() {
+                folders.push(path.clone());
+            }
+            lines.insert(path.strip_prefix(root).unwrap().to_owned(), line_of(&path));
+        }
+    }
+    lines
+}
+
+/// Expects two folders to hold the same.
+pub fn assert_same(one: &Path, other: &Path) {
+    let (left, right) = (picture(one), picture(other));
+    assert_eq!(left.len(), right.len(), "{} and {} hold more or less", one.display(), other.display());
+    for (path, line) in &left {
+        assert_eq!(Some(line), right.get(path), "{path:?}");
+    }
+}
+
+/// The same, by rsync's eyes. A difference is a line of its plan.
+pub fn assert_same_for_rsync(one: &Path, other: &Path) {
+    let mut command = Command::new("rsync");
+    command.args(["-rlptHn", "--delete", "--checksum", "--itemize-changes", "--modify-window=-1"]);
+    command.arg(one.join("")).arg(other.join(""));
+    match output(&mut command) {
+        Some(output) if output.status.success() => {
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "", "what rsync would still do");
+        }
+        Some(output) => panic!("rsync: {}", String::from_utf8_lossy(&output.stderr)),
+        None => println!("skipped: rsync is not installed"),
+    }
+}
+
+/// Names below a folder that only unfinished transfers have.
+pub fn leftovers(root: &Path) -> Vec<PathBuf> {
+    picture(root).into_keys().filter(|path| path.file_name().is_some_and(is_staged)).collect()
+}
+
+/// The objects that a client printed.
+pub fn events(ran: &Ran) -> Vec<Value> {
+    let text = ran.text();
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    text.lines().map(parse).collect()
+}
+
+/// The one event of a kind.
+pub fn event(ran: &Ran, kind: &str) -> Value {
+    let mut found: Vec<Value> = events(ran).into_iter().filter(|event| event["event"] == kind).collect();
+    assert_eq!(found.len(), 1, "events of kind {kind}: {}", ran.text());
+    found.remove(0)
+}
+
+/// What another program prints, or nothing if it is not installed.
+pub fn output(command: &mut Command) -> Option<Output> {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => panic!("{command:?}: {error}"),
+    }
+}
+
+/// Waits until something is so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it did not happen: {what}");
+        std::thread::sleep(Duration::from_millis(5)); // between two looks
+    }
+}
+
+/// True if this process may do what only root may.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// Sets permission bits.
+pub fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to memory does not fail
+        text
+    })
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+fn is_staged(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".ftpx-")
+}
+
+fn line_of(path: &Path) -> String {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
+    let mode = metadata.permissions().mode() & 0o7777;
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_symlink() => format!("link {time} to {:?}", fs::read_link(path).unwrap()),
+        () if kind.is_dir() => format!("folder {mode:04o} {time}"),
+        () if kind.is_file() => {
+            let bytes = fs::read(path).unwrap();
+            format!("file {mode:04o} {time} {} {}", bytes.len(), sha256(&bytes))
+        }
+        () if kind.is_fifo() => "pipe".into(),
+        () => "special".into(),
+    }
+}

@@ -1,0 +1,332 @@
+//! Both ends, the lanes and the control connection between them, and the one clock that they share.
+
+use crate::random::Random;
+use crate::receiving::{Frame, Payload, Receiving, Work};
+use crate::sending::Sending;
+use crate::tree::{SourceFate, Tree, Troubles};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use wire::checksum::Checksum;
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Ack, End};
+use wire::sender;
+
+/// What kind of run it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    lanes: u16,
+    window: u32,
+    checksum: Checksum,
+    /// Frames in a thousand that arrive damaged.
+    damage: u64,
+    /// Lanes that die.
+    deaths: u64,
+    troubles: Troubles,
+    crowded: bool,
+}
+
+impl Plan {
+    pub(crate) fn drawn(seed: u64) -> Self {
+        let mut random = Random::new(!seed);
+        Self {
+            lanes: random.within(1, 4) as u16,
+            window: random.one_of(&[1, 2, 3, 8, 64, WINDOW_FRAMES_MAX]),
+            checksum: random.one_of(&[Checksum::Blake3, Checksum::Sha256]),
+            damage: random.one_of(&[0, 0, 20, 150, 500]),
+            deaths: random.one_of(&[0, 0, 2, 8, 30]),
+            troubles: Troubles {
+                source: random.one_of(&[0, 0, 50, 400]),
+                target: random.one_of(&[0, 0, 50, 400]),
+            },
+            crowded: random.chance(10),
+        }
+    }
+}
+
+/// A job under way.
+pub(crate) struct World {
+    plan: Plan,
+    random: Random,
+    tree: Tree,
+    sending: Sending,
+    receiving: Receiving,
+    lanes: BTreeMap<u16, Lane>,
+    next_lane: u16,
+    now: u64,
+    /// By time, and for those of one time in the order in which they were made.
+    events: BTreeMap<(u64, u64), Event>,
+    events_made: u64,
+    /// When the last message of each direction arrives; messages keep their order.
+    to_sender: u64,
+    to_receiver: u64,
+    ack_waits: bool,
+    stream_reader: Option<u16>,
+    /// The receiver has acknowledged all and is gone.
+    received: bool,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// The sender's task waits for work.
+    idle: bool,
+    /// The sender knows that the lane is dead.
+    dead: bool,
+    /// When the last frame on the wire arrives.
+    last_arrival: u64,
+    /// Frames that came while the receiver's thread was busy.
+    inbox: VecDeque<Frame>,
+    working: bool,
+    /// Frames from this one on do not arrive any more.
+    cut: Option<u64>,
+    frames_sent: u64,
+}
+
+#[derive(Debug)]
+enum Event {
+    /// The sender's end of a lane can begin a frame.
+    Ready(u16),
+    StreamRead(u16),
+    Build(u16, sender::Plan),
+    Arrive(u16, u64, Box<Frame>),
+    Worked(u16, Box<Work>),
+    TakeAck,
+    Ack(Ack),
+    End(End),
+    Die,
+    Join,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
+        let mut random = Random::new(seed);
+        let tree = Tree::drawn(&mut random, plan.troubles, plan.crowded);
+        Self {
+            sending: Sending::new(plan.checksum, plan.window, &tree),
+            receiving: Receiving::new(plan.checksum, plan.window),
+            plan,
+            random,
+            tree,
+            lanes: BTreeMap::new(),
+            next_lane: 0,
+            now: 0,
+            events: BTreeMap::new(),
+            events_made: 0,
+            to_sender: 0,
+            to_receiver: 0,
+            ack_waits: false,
+            stream_reader: None,
+            received: false,
+        }
+    }
+
+    /// Runs the job to its end, and checks that both ends agree on it.
+    pub(crate) fn run(mut self) {
+        for _ in 0..self.plan.lanes {
+            self.after(100, Event::Join);
+        }
+        for _ in 0..self.plan.deaths {
+            self.after(4000, Event::Die);
+        }
+        while let Some(((time, _), event)) = self.events.pop_first() {
+            self.now = time;
+            self.handle(event);
+            if let Some(end) = self.sending.take_end() {
+                self.to_receiver = self.to_receiver.max(self.now + self.random.within(1, 100));
+                self.at(self.to_receiver, Event::End(end));
+            }
+            assert!(self.events_made < 1_000_000, "it goes on for ever");
+        }
+        self.check_end();
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Ready(lane) => self.ready(lane),
+            Event::StreamRead(lane) => {
+                self.stream_reader = None;
+                self.sending.read_stream(&self.tree);
+                self.begin_frame(lane);
+            }
+            Event::Build(lane, plan) => self.build(lane, &plan),
+            Event::Arrive(lane, number, frame) => {
+                let ends = &mut self.lanes.get_mut(&lane).unwrap();
+                if ends.cut.is_none_or(|cut| number < cut) {
+                    ends.inbox.push_back(*frame);
+                    self.take_frames(lane);
+                }
+            }
+            Event::Worked(lane, work) => {
+                self.lanes.get_mut(&lane).unwrap().working = false;
+                let next = self.receiving.worked(*work, &self.tree);
+                self.work_on(lane, next);
+            }
+            Event::TakeAck => self.take_acks(),
+            Event::Ack(ack) => {
+                self.sending.acknowledged(&ack);
+                self.wake();
+            }
+            Event::End(end) => {
+                self.receiving.machine.end(end).expect("an honest sender");
+                self.ack_soon();
+            }
+            Event::Die => self.kill_one(),
+            Event::Join => {
+                self.lanes.insert(self.next_lane, Lane::default());
+                self.after(20, Event::Ready(self.next_lane));
+                self.next_lane += 1;
+            }
+        }
+    }
+
+    /// A lane's task looks for work, as `engine::lanes` does.
+    fn ready(&mut self, lane: u16) {
+        if self.lanes[&lane].dead {
+            return self.lane_lost(lane);
+        }
+        if !self.sending.machine.may_have_work() {
+            self.lanes.get_mut(&lane).unwrap().idle = true;
+            return;
+        }
+        self.sending.refill(&self.tree);
+        if self.stream_reader.is_none() && self.sending.wants_stream() {
+            self.stream_reader = Some(lane);
+            return self.after(30, Event::StreamRead(lane));
+        }
+        self.begin_frame(lane);
+    }
+
+    fn begin_frame(&mut self, lane: u16) {
+        match self.sending.next(lane) {
+            Some(plan) => self.after(20, Event::Build(lane, plan)),
+            None if self.lanes[&lane].dead => self.lane_lost(lane),
+            None => self.lanes.get_mut(&lane).unwrap().idle = true,
+        }
+    }
+
+    fn build(&mut self, lane: u16, plan: &sender::Plan) {
+        let mut frame = self.sending.build(plan, &self.tree, self.now);
+        if self.random.chance(self.plan.damage) {
+            self.damage(&mut frame);
+        }
+        let (latency, writing) = (self.random.within(1, 60), self.random.within(1, 20));
+        let ends = self.lanes.get_mut(&lane).unwrap();
+        if !ends.dead {
+            ends.last_arrival = (ends.last_arrival + 1).max(self.now + latency);
+            let (arrival, number) = (ends.last_arrival, ends.frames_sent);
+            ends.frames_sent += 1;
+            self.at(arrival, Event::Arrive(lane, number, Box::new(frame)));
+        }
+        self.at(self.now + writing, Event::Ready(lane));
+    }
+
+    fn damage(&mut self, frame: &mut Frame) {
+        match &mut frame.payload {
+            Payload::Chunk(content) => content[0] ^= 1,
+            Payload::Entries(entries) => {
+                for entry in entries.iter_mut().filter(|entry| !entry.content.is_empty()) {
+                    if self.random.chance(400) {
+                        entry.content[0] ^= 1;
+                    }
+                }
+            }
+            Payload::Nothing | Payload::Loss(_) => {}
+        }
+    }
+
+    /// A lane dies: what is on its wire arrives up to some point, and no more goes out.
+    fn kill_one(&mut self) {
+        let alive: Vec<u16> = self.lanes.iter().filter(|(_, lane)| !lane.dead).map(|(n, _)| *n).collect();
+        if alive.is_empty() {
+            return;
+        }
+        let number = alive[self.random.below(alive.len() as u64) as usize];
+        let back = self.random.below(6);
+        let lane = self.lanes.get_mut(&number).unwrap();
+        lane.dead = true;
+        lane.cut = Some(lane.frames_sent.saturating_sub(back));
+        if std::mem::take(&mut lane.idle) {
+            self.lane_lost(number);
+        }
+        self.after(200, Event::Join);
+    }
+
+    fn lane_lost(&mut self, lane: u16) {
+        self.sending.machine.lane_lost(lane);
+        self.wake();
+    }
+
+    /// All tasks that wait for work look again.
+    fn wake(&mut self) {
+        let waiting: Vec<u16> = self.lanes.iter().filter(|(_, lane)| lane.idle).map(|(n, _)| *n).collect();
+        for lane in waiting {
+            self.lanes.get_mut(&lane).unwrap().idle = false;
+            self.after(5, Event::Ready(lane));
+        }
+    }
+
+    fn take_frames(&mut self, lane: u16) {
+        while !self.lanes[&lane].working {
+            let Some(frame) = self.lanes.get_mut(&lane).unwrap().inbox.pop_front() else { return };
+            if !self.received {
+                let next = self.receiving.take(frame, &self.tree);
+                self.work_on(lane, next);
+            }
+        }
+    }
+
+    /// A lane's thread does the next step, or takes the next frame.
+    fn work_on(&mut self, lane: u16, next: Option<Work>) {
+        match next {
+            Some(work) => {
+                self.lanes.get_mut(&lane).unwrap().working = true;
+                self.after(80, Event::Worked(lane, Box::new(work)));
+            }
+            None => {
+                self.ack_soon();
+                self.take_frames(lane);
+            }
+        }
+    }
+
+    fn ack_soon(&mut self) {
+        if !std::mem::replace(&mut self.ack_waits, true) {
+            self.after(50, Event::TakeAck);
+        }
+    }
+
+    fn take_acks(&mut self) {
+        self.ack_waits = false;
+        self.received = self.receiving.machine.is_finished();
+        while let Some(ack) = self.receiving.machine.take_ack() {
+            self.to_sender = self.to_sender.max(self.now + self.random.within(1, 100));
+            self.at(self.to_sender, Event::Ack(ack));
+        }
+    }
+
+    fn after(&mut self, latest: u64, event: Event) {
+        let delay = self.random.below(latest);
+        self.at(self.now + delay, event);
+    }
+
+    fn at(&mut self, time: u64, event: Event) {
+        self.events.insert((time, self.events_made), event);
+        self.events_made += 1;
+    }
+
+    fn check_end(&self) {
+        assert!(self.received, "the receiver waits for something that nobody sends");
+        assert!(self.sending.machine.is_finished(), "the sender waits for something that nobody tells");
+        let offered: BTreeSet<_> = self.tree.items.iter().map(|item| &item.path).collect();
+        assert!(self.sending.settled.keys().eq(offered.iter().copied()), "the sender has settled other items");
+        assert!(self.receiving.reports.keys().eq(offered.iter().copied()), "the receiver has settled other items");
+        for (path, settled) in &self.sending.settled {
+            let received = &self.receiving.reports[path];
+            // A sender that cannot read a file again cannot know whether what it sent before was enough.
+            let doubtful = self.tree.fate(path).source != SourceFate::Fine;
+            match (&settled.result, received) {
+                (Ok(()), Err(failure)) => panic!("{path:?} has failed and the sender thinks not: {failure}"),
+                (Err(failure), Ok(())) if !doubtful => panic!("{path:?} has not failed: {failure}"),
+                (Ok(()) | Err(_), Ok(()) | Err(_)) => {}
+            }
+        }
+    }
+}
