@@ -311,7 +311,7 @@ impl Session {
         }
         control.end(Ended::Closed);
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.inner.tasks.wait()).await; // a task may wait for a local stream
     }
 
     /// Opens the lanes, once.

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use tests::world::Ran;
 
 /// How long anything that must happen may take on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes that do not repeat (xorshift), so that a chunk in a wrong place is noticed. The seed makes the file.
-pub fn content(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn content(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -31,7 +31,7 @@ pub fn content(seed: u64, len: usize) -> Vec<u8> {
 }
 
 /// Everything below a folder as lines of text, found without any of our own code: kind, mode, time, and what is inside.
-pub fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
+pub(crate) fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
     let mut lines = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -47,7 +47,7 @@ pub fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
 }
 
 /// Expects two folders to hold the same.
-pub fn assert_same(one: &Path, other: &Path) {
+pub(crate) fn assert_same(one: &Path, other: &Path) {
     let (left, right) = (picture(one), picture(other));
     assert_eq!(left.len(), right.len(), "{} and {} hold more or less", one.display(), other.display());
     for (path, line) in &left {
@@ -56,7 +56,7 @@ pub fn assert_same(one: &Path, other: &Path) {
 }
 
 /// The same, by rsync's eyes. A difference is a line of its plan.
-pub fn assert_same_for_rsync(one: &Path, other: &Path) {
+pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
     let mut command = Command::new("rsync");
     command.args(["-rlptHn", "--delete", "--checksum", "--itemize-changes", "--modify-window=-1"]);
     command.arg(one.join("")).arg(other.join(""));
@@ -70,26 +70,26 @@ pub fn assert_same_for_rsync(one: &Path, other: &Path) {
 }
 
 /// Names below a folder that only unfinished transfers have.
-pub fn leftovers(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn leftovers(root: &Path) -> Vec<PathBuf> {
     picture(root).into_keys().filter(|path| path.file_name().is_some_and(is_staged)).collect()
 }
 
 /// The objects that a client printed.
-pub fn events(ran: &Ran) -> Vec<Value> {
+pub(crate) fn events(ran: &Ran) -> Vec<Value> {
     let text = ran.text();
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     text.lines().map(parse).collect()
 }
 
 /// The one event of a kind.
-pub fn event(ran: &Ran, kind: &str) -> Value {
+pub(crate) fn event(ran: &Ran, kind: &str) -> Value {
     let mut found: Vec<Value> = events(ran).into_iter().filter(|event| event["event"] == kind).collect();
     assert_eq!(found.len(), 1, "events of kind {kind}: {}", ran.text());
     found.remove(0)
 }
 
 /// What another program prints, or nothing if it is not installed.
-pub fn output(command: &mut Command) -> Option<Output> {
+pub(crate) fn output(command: &mut Command) -> Option<Output> {
     match command.stdin(Stdio::null()).output() {
         Ok(output) => Some(output),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -98,7 +98,7 @@ pub fn output(command: &mut Command) -> Option<Output> {
 }
 
 /// Waits until something is so.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < PATIENCE, "it did not happen: {what}");
@@ -107,17 +107,17 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// True if this process may do what only root may.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
 /// Sets permission bits.
-pub fn chmod(path: &Path, mode: u32) {
+pub(crate) fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
 /// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // writing to memory does not fail
         text
@@ -125,7 +125,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// SHA-256 in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     hex(&sha2::Sha256::digest(bytes))
 }

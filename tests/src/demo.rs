@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All that is below a folder, as the filesystem itself tells it.
-#[derive(Debug)]
 pub struct Tree {
     items: BTreeMap<PathBuf, Item>,
 }
 
 /// What must be the same at both ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Item {
     File { bytes: u64, sha256: [u8; 32], modified: (i64, i64), mode: u32 },
     Link(PathBuf),
@@ -73,7 +73,7 @@ impl Tree {
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let here = self.items.iter().filter_map(|(path, item)| match other.items.get(path) {
             Some(copy) if copy == item => None,
-            Some(copy) => Some(format!("{path:?}: {item:?} became {copy:?}")),
+            Some(copy) => Some(format!("{path:?}: {item} became {copy}")),
             None => Some(format!("{path:?} is missing")),
         });
         let there = other.items.keys().filter(|path| !self.items.contains_key(*path));
@@ -117,13 +117,28 @@ impl Item {
     }
 }
 
+/// Short, for people who look for a difference.
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { bytes, sha256, modified: (seconds, nanos), mode } => {
+                let [a, b, c, d, ..] = sha256;
+                write!(f, "a file ({bytes} bytes, SHA-256 {a:02x}{b:02x}{c:02x}{d:02x}…, ")?;
+                write!(f, "modified {seconds}.{nanos:09}, mode {mode:04o})")
+            }
+            Self::Link(target) => write!(f, "a link to {target:?}"),
+            Self::Folder { mode } => write!(f, "a folder (mode {mode:04o})"),
+        }
+    }
+}
+
 /// The folder that was asked for, or one that most machines with Rust have.
 ///
 /// # Errors
 /// If what was asked for is no folder, or there is none to choose.
 pub fn choose(wanted: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(wanted) = wanted {
-        let folder = fs::canonicalize(&wanted).with_context(|| wanted.display().to_string())?;
+        let folder = fs::canonicalize(&wanted).with_context(|| format!("cannot use {}", wanted.display()))?;
         ensure!(folder.is_dir(), "{} is not a folder", wanted.display());
         return Ok(folder);
     }

@@ -37,6 +37,12 @@ impl RangeSet {
         self.ranges.get(&0).copied().unwrap_or(0)
     }
 
+    /// True if no number from `end` on is in.
+    #[must_use]
+    pub fn ends_below(&self, end: u64) -> bool {
+        self.ranges.last_key_value().is_none_or(|(_, last)| *last <= end)
+    }
+
     /// Begin and end (exclusive) of each range, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.ranges.iter().map(|(begin, end)| (*begin, *end))
@@ -71,6 +77,8 @@ mod tests {
             let listed: Vec<u64> = ranges.iter().flat_map(|(begin, end)| begin..end).collect();
             prop_assert_eq!(&listed, &set.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(ranges.first_missing(), (0..).find(|n| !set.contains(n)).unwrap());
+            let end = listed.last().map_or(0, |last| last + 1);
+            prop_assert!(ranges.ends_below(end) && (end == 0 || !ranges.ends_below(end - 1)));
             let gaps = listed.windows(2).filter(|pair| pair[0] + 1 < pair[1]).count();
             prop_assert_eq!(ranges.range_count(), if listed.is_empty() { 0 } else { gaps + 1 });
         }

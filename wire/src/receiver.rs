@@ -12,7 +12,7 @@ use crate::metadata::Timestamp;
 use crate::path::RemotePath;
 use crate::ranges::RangeSet;
 use crate::verified::VerifiedChunk;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The sender did what the protocol forbids; the session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum ReceiverViolation {
 pub enum Begin {
     /// Verify and write it.
     Process,
-    /// It is done already, or its file has failed: drop it.
+    /// It is done or being worked on already, or its file is finished with: drop it.
     Drop,
 }
 
@@ -120,6 +120,8 @@ pub struct Receiver {
     checksum: Checksum,
     window: u64,
     done: RangeSet,
+    /// Frames that have begun and are not done: they are worked on, or wait for others. What comes again is no news.
+    begun: BTreeSet<u64>,
     files: BTreeMap<u32, Receiving>,
     files_done: RangeSet,
     folders: BTreeMap<u64, Vec<FolderEntry>>,
@@ -157,6 +159,7 @@ impl Receiver {
             checksum,
             window: u64::from(window),
             done: RangeSet::default(),
+            begun: BTreeSet::new(),
             files: BTreeMap::new(),
             files_done: RangeSet::default(),
             folders: BTreeMap::new(),
@@ -191,7 +194,10 @@ impl Receiver {
             return Err(ReceiverViolation::BeyondEnd);
         }
         self.greatest = self.greatest.max(Some(head.frame));
-        Ok(Begin::Process)
+        match self.begun.insert(head.frame) {
+            true => Ok(Begin::Process),
+            false => Ok(Begin::Drop), // its first copy is worked on; the acknowledgement is to come
+        }
     }
 
     /// A block of a file has come. After `Process` its chunk is to be verified and written.
@@ -216,7 +222,7 @@ impl Receiver {
         let end = offset + u64::from(head.payload_len);
         let contradicts = match receiving.announcement.size {
             Some(size) => end > size || last != (end == size),
-            None => receiving.end.is_some_and(|known| end > known || last),
+            None => receiving.end.is_some_and(|known| end > known || (last && end != known)),
         };
         if contradicts {
             return Err(ReceiverViolation::OutsideFile);
@@ -233,16 +239,13 @@ impl Receiver {
     /// A verified chunk of `file` was written.
     ///
     /// # Errors
-    /// If another frame brought the same chunk meanwhile.
+    /// If another frame brought the same chunk meanwhile, or the file's end before it.
     pub fn written(
         &mut self,
         file: u32,
         frame: u64,
         chunk: &VerifiedChunk<'_>,
     ) -> Result<Verdict, ReceiverViolation> {
-        if self.done.contains(frame) {
-            return Ok(Verdict::Incomplete); // the same frame came over two lanes
-        }
         let Some(receiving) = self.files.get_mut(&file) else {
             self.frame_done(frame);
             return Ok(Verdict::Incomplete);
@@ -250,6 +253,9 @@ impl Receiver {
         let index = chunk.offset() / CHUNK_LEN as u64;
         if !receiving.chunks.insert(index) {
             return Err(ReceiverViolation::SameBlock);
+        }
+        if receiving.end.is_some_and(|end| !receiving.chunks.ends_below(chunks_of(end))) {
+            return Err(ReceiverViolation::OutsideFile);
         }
         receiving.root.add(index, chunk.digest());
         self.frame_done(frame);
@@ -296,14 +302,14 @@ impl Receiver {
         self.fail_item(frame, 0, failure.clone());
         self.frame_done(frame);
         let Some(receiving) = self.files.get_mut(&file) else { return Verdict::Incomplete };
-        let first = receiving.failure.is_none();
-        receiving.failure.get_or_insert(failure.clone());
-        let announcement = receiving.announcement.clone();
-        if let Some(seal) = receiving.seal {
-            self.frame_done(seal.frame);
+        if receiving.seal.is_some() {
             return self.finish(file, failure);
         }
-        if first { Verdict::Discard(announcement, failure) } else { Verdict::Incomplete }
+        if receiving.failure.is_some() {
+            return Verdict::Incomplete;
+        }
+        receiving.failure = Some(failure.clone());
+        Verdict::Discard(receiving.announcement.clone(), failure)
     }
 
     /// The file of a [`Publish`] is in its place, or could not be put there.
@@ -325,19 +331,22 @@ impl Receiver {
         *attempts += 1;
         let failed = *attempts >= ATTEMPTS_MAX;
         if !failed {
+            self.begun.remove(&frame);
             self.damaged.push(frame);
         }
         failed
     }
 
-    /// All entries of a pack are in their place or have failed, but for its folders.
-    pub fn packed(&mut self, frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry>) {
-        if self.done.contains(frame) {
-            return;
-        }
+    /// Entries of a pack have failed, and the pack is to come again because others are damaged.
+    pub fn entries_failed(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
         for (entry, failure) in failures {
             self.fail_item(frame, entry, failure);
         }
+    }
+
+    /// All entries of a pack are in their place or have failed, but for its folders.
+    pub fn packed(&mut self, frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry>) {
+        self.entries_failed(frame, failures);
         if folders.is_empty() {
             self.frame_done(frame);
         } else {
@@ -354,9 +363,7 @@ impl Receiver {
 
     /// The metadata of a frame's folders is set, or could not be.
     pub fn folders_set(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
-        for (entry, failure) in failures {
-            self.fail_item(frame, entry, failure);
-        }
+        self.entries_failed(frame, failures);
         self.frame_done(frame);
     }
 
@@ -425,23 +432,26 @@ impl Receiver {
         if receiving.end.is_some_and(|end| end != seal.size) {
             return Err(ReceiverViolation::Seal);
         }
-        let chunks = seal.size.div_ceil(CHUNK_LEN as u64).max(1);
-        if receiving.end.is_none() || receiving.chunks.first_missing() < chunks {
+        if receiving.end.is_none() || receiving.chunks.first_missing() < chunks_of(seal.size) {
             return Ok(Verdict::Incomplete);
         }
         if receiving.root.root(seal.size) != Some(seal.root) {
             let failure = Failure::from(FailureCode::Integrity);
             self.fail_item(seal.frame, 0, failure.clone());
-            self.frame_done(seal.frame);
             return Ok(self.finish(file, failure));
         }
         let announcement = receiving.announcement.clone();
         Ok(Verdict::Publish(Publish { file, announcement, size: seal.size, root: seal.root }))
     }
 
+    /// A file is over and has failed; a seal that waited for its blocks is done with it.
     fn finish(&mut self, file: u32, failure: Failure) -> Verdict {
         self.files_done.insert(u64::from(file));
-        match self.files.remove(&file) {
+        let receiving = self.files.remove(&file);
+        if let Some(seal) = receiving.as_ref().and_then(|receiving| receiving.seal) {
+            self.frame_done(seal.frame);
+        }
+        match receiving {
             Some(receiving) if receiving.failure.is_none() => {
                 Verdict::Discard(receiving.announcement, failure)
             }
@@ -454,6 +464,7 @@ impl Receiver {
     }
 
     fn frame_done(&mut self, frame: u64) {
+        self.begun.remove(&frame);
         if self.done.insert(frame) {
             self.unreported.insert(frame);
             self.attempts.remove(&frame);
@@ -472,4 +483,9 @@ impl Receiving {
             failure: None,
         }
     }
+}
+
+/// Chunks of a file of `len` bytes; an empty one has one, of no bytes.
+fn chunks_of(len: u64) -> u64 {
+    len.div_ceil(CHUNK_LEN as u64).max(1)
 }

@@ -181,7 +181,8 @@ struct Sending {
     unhashed: u32,
     root: RootBuilder,
     failed: Option<Failure>,
-    seal_numbered: bool,
+    /// The number of the seal that the file is settled with.
+    seal_frame: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -236,6 +237,15 @@ impl Sender {
             && self.small.len() < PACK_ENTRIES_MAX
             && self.large.len() < LARGE_FILES_MAX
             && self.folders.len() < ITEMS_AHEAD_MAX
+    }
+
+    /// True while a stream has too little for its next block.
+    #[must_use]
+    pub fn wants_stream(&self) -> bool {
+        let hungry = |sending: &Sending| {
+            !sending.ended && !sending.all_planned && sending.available - sending.next_offset <= CHUNK_LEN as u64
+        };
+        self.sending.values().any(hungry)
     }
 
     /// Takes the next item of the walk; a folder after all that is in it.
@@ -314,7 +324,10 @@ impl Sender {
         let Content::Block { file, offset, .. } = &in_flight.content else { return Ok(()) };
         let (number, index) = (file.number, offset / CHUNK_LEN as u64);
         match in_flight.digest.replace(digest) {
-            Some(before) if before != digest => Err(self.give_up(frame, FailureCode::SourceChanged.into())),
+            Some(before) if before != digest => {
+                let file = file.clone();
+                Err(self.give_up(frame, &file, FailureCode::SourceChanged.into()))
+            }
             Some(_) => Ok(()),
             None => {
                 if let Some(sending) = self.sending.get_mut(&number) {
@@ -327,24 +340,26 @@ impl Sender {
         }
     }
 
-    /// The file of block or seal `frame` cannot be read, or has changed. Returns what to send in this frame's place.
-    pub fn give_up(&mut self, frame: u64, failure: Failure) -> Content {
-        let file = match self.in_flight.get(&frame).map(|in_flight| &in_flight.content) {
-            Some(Content::Block { file, .. } | Content::Seal { file, .. }) => file.clone(),
-            Some(Content::Pack(_)) | None => return Content::Pack(Arc::new([])),
-        };
+    /// `file` cannot be read, or has changed, which showed when its block or seal `frame` was built. Returns what to send in
+    /// this frame's place.
+    ///
+    /// That is the file's seal, unless the frame was a block that was sent before: then the receiver may have it, and drops
+    /// what comes in its place, so the seal gets a number of its own.
+    pub fn give_up(&mut self, frame: u64, file: &Arc<LargeFile>, failure: Failure) -> Content {
         let content = Content::Seal { file: file.clone(), result: Err(failure.clone()) };
-        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
-            in_flight.content = content.clone();
-        }
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else { return content }; // acknowledged meanwhile
+        let sent_before = match std::mem::replace(&mut in_flight.content, content.clone()) {
+            Content::Block { .. } => in_flight.digest.is_some(),
+            Content::Seal { .. } | Content::Pack(_) => true,
+        };
         if let Some(sending) = self.sending.get_mut(&file.number) {
             sending.failed.get_or_insert(failure);
             sending.all_planned = true;
-            sending.seal_numbered = true;
-            let ordinal = sending.ordinal;
-            self.unsealed.remove(&ordinal);
-            self.release_folders();
+            if !sent_before && sending.seal_frame.is_none() {
+                self.number_seal(file.number, frame);
+            }
         }
+        self.queue_seal(file.number);
         content
     }
 
@@ -499,21 +514,31 @@ impl Sender {
     }
 
     fn next_seal(&mut self) -> Option<Content> {
-        let number = self.seals.pop_front()?;
-        let sending = self.sending.get_mut(&number)?;
-        sending.seal_numbered = true;
-        let result = match &sending.failed {
-            Some(failure) => Err(failure.clone()),
-            None => {
-                let root = sending.root.root(sending.available);
-                root.map(|root| (sending.available, root)).ok_or_else(|| FailureCode::Io.into())
-            }
-        };
-        let content = Content::Seal { file: sending.file.clone(), result };
-        let ordinal = sending.ordinal;
-        self.unsealed.remove(&ordinal);
-        self.release_folders();
-        Some(content)
+        while let Some(number) = self.seals.pop_front() {
+            let Some(sending) = self.sending.get(&number).filter(|sending| sending.seal_frame.is_none()) else {
+                continue; // a block's number became the seal's meanwhile
+            };
+            let result = match &sending.failed {
+                Some(failure) => Err(failure.clone()),
+                None => {
+                    let root = sending.root.root(sending.available);
+                    root.map(|root| (sending.available, root)).ok_or_else(|| FailureCode::Io.into())
+                }
+            };
+            let content = Content::Seal { file: sending.file.clone(), result };
+            self.number_seal(number, self.next_frame);
+            return Some(content);
+        }
+        None
+    }
+
+    /// A file's seal has its number, so folders that waited for it can have theirs.
+    fn number_seal(&mut self, number: u32, frame: u64) {
+        if let Some(sending) = self.sending.get_mut(&number) {
+            sending.seal_frame = Some(frame);
+            self.unsealed.remove(&sending.ordinal);
+            self.release_folders();
+        }
     }
 
     fn next_pack(&mut self) -> Content {
@@ -542,7 +567,7 @@ impl Sender {
     fn queue_seal(&mut self, number: u32) {
         let Some(sending) = self.sending.get(&number) else { return };
         let ready = sending.failed.is_some() || (sending.all_planned && sending.unhashed == 0);
-        if ready && !sending.seal_numbered && !self.seals.contains(&number) {
+        if ready && sending.seal_frame.is_none() && !self.seals.contains(&number) {
             self.seals.push_back(number);
         }
     }
@@ -578,6 +603,10 @@ impl Sender {
                 }
             }
             Content::Seal { file, result } => {
+                let settles = |sending: &Sending| sending.seal_frame == Some(frame);
+                if !self.sending.get(&file.number).is_some_and(settles) {
+                    return; // it went in a block's place
+                }
                 let Some(sending) = self.sending.remove(&file.number) else { return };
                 let failure = in_flight.failures.into_values().next();
                 let failure = sending.failed.or(failure).or(result.clone().err());
@@ -594,8 +623,9 @@ impl Sender {
     }
 
     fn send_again(&mut self, frame: u64) {
-        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
-            in_flight.lane = None;
+        if let Some(in_flight) = self.in_flight.get_mut(&frame)
+            && in_flight.lane.take().is_some()
+        {
             self.again.push_back(frame);
         }
     }
@@ -634,7 +664,7 @@ impl Sending {
             unhashed: 0,
             root: RootBuilder::new(checksum),
             failed: None,
-            seal_numbered: false,
+            seal_frame: None,
         }
     }
 

@@ -7,7 +7,7 @@ use tracing::info;
 use wire::control::Envelope;
 use wire::engine::{Deaf, FileSource, Pacer, SendJob, Source, TreeSource, count};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Get, Message, Opened};
+use wire::message::{Get, Message, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
 use wire::sender::Sender;
@@ -19,6 +19,8 @@ struct Opening {
     source: Arc<dyn Source>,
     /// The folder whose content is to be counted.
     folder: Option<Arc<dyn Folder>>,
+    /// What there is to send, where that is known.
+    totals: Totals,
 }
 
 pub(super) async fn run(context: &Context, id: u32, get: Get) -> Answer {
@@ -29,6 +31,9 @@ pub(super) async fn run(context: &Context, id: u32, get: Get) -> Answer {
     let opening = on_pool(context.storage.clone(), move |storage| open(&storage, &path, recursive)).await?;
     let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some() };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
+    if get.totals && opening.totals.complete {
+        let _ = context.outbox.send(Envelope::new(id, opening.totals)).await; // the session may be over
+    }
     if let Some(folder) = opening.folder.filter(|_| get.totals) {
         let outbox = context.outbox.clone();
         // Ends by itself when the session's outbox is closed; bounded by the tree.
@@ -55,7 +60,8 @@ fn open(storage: &Arc<LocalStorage>, path: &RemotePath, recursive: bool) -> Resu
     let source: Arc<dyn Source> = match (metadata.kind, recursive) {
         (Kind::Folder, true) => {
             let folder = storage.folder(path)?;
-            return Ok(Opening { source: Arc::new(TreeSource::new(folder.clone())?), folder: Some(folder) });
+            let source = Arc::new(TreeSource::new(folder.clone())?);
+            return Ok(Opening { source, folder: Some(folder), totals: Totals::default() });
         }
         (Kind::Folder, false) => return Err(FailureCode::IsAFolder.into()),
         (Kind::Special, _) => return Err(FailureCode::SpecialFile.into()),
@@ -66,7 +72,8 @@ fn open(storage: &Arc<LocalStorage>, path: &RemotePath, recursive: bool) -> Resu
             Arc::new(FileSource::new(metadata, move || storage.open_file(&path)))
         }
     };
-    Ok(Opening { source, folder: None })
+    let totals = Totals { files: 1, bytes: metadata.size, complete: true };
+    Ok(Opening { source, folder: None, totals })
 }
 
 fn link(storage: &LocalStorage, path: &RemotePath, metadata: Metadata) -> Result<FileSource, Failure> {

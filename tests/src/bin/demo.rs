@@ -40,21 +40,18 @@ async fn interrupted() -> Result<()> {
 async fn demo() -> Result<()> {
     let source = choose(std::env::args_os().nth(1).map(PathBuf::from))?;
     let name = source.file_name().context("the folder needs a name of its own")?;
-    let before = read(source.clone()).await?;
-    let there = std::env::temp_dir();
-    ensure!(
-        free_space(&there)? > 2 * before.bytes(),
-        "two copies of {} ({}) do not fit into {}; name a smaller folder: cargo demo FOLDER",
-        source.display(),
-        megabytes(before.bytes()),
-        there.display(),
-    );
-
     println!("build    ftp-server and ftp-client, if they are not up to date");
     let stage = Stage(World::serving());
     let world = &stage.0;
     println!("server   {} {}", world.server().address, world.server().fingerprint);
+
+    let before = read(source.clone()).await?;
     println!("folder   {} ({})", source.display(), before.described());
+    ensure!(
+        free_space(&world.root())? > 2 * before.bytes(),
+        "two copies of it do not fit into {}; name a smaller folder: cargo demo FOLDER",
+        std::env::temp_dir().display(),
+    );
 
     let put = timed(world, &["put".as_ref(), "-r".as_ref(), source.as_ref(), world.url("").as_ref()]).await?;
     println!("put -r   {}", speed(&before, put));
@@ -122,8 +119,4 @@ fn speed(tree: &Tree, time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let (files, bytes) = (tree.files() as f64 / seconds, tree.bytes() as f64 / 1e6 / seconds);
     format!("{} in {seconds:.2} s: {bytes:.0} MB/s, {files:.0} files/s", tree.described())
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }

@@ -216,7 +216,7 @@ async fn build(
     spawn_blocking(move || {
         let mut buffer = exchange.buffers.take();
         for job in exchange.senders() {
-            match job.build(lane, &mut buffer, &mut sealer) {
+            match job.build(lane, &mut buffer, &mut sealer, &exchange.work) {
                 Ok(None) => {}
                 Err(error) => return (sealer, Err(LaneEnd::from(error))),
                 Ok(Some(left)) => {

@@ -254,6 +254,7 @@ impl ReceiveJob {
         let mut machine = lock(&self.machine);
         if !damaged.is_empty() {
             if !machine.damaged(frame) {
+                machine.entries_failed(frame, failures);
                 let again: BTreeSet<u32> = damaged.iter().map(|(entry, _)| *entry).collect();
                 let again = again.into_iter().chain(folders.iter().map(|folder| folder.entry)).collect::<BTreeSet<_>>();
                 lock(&self.partly).insert(frame, (0..entries).filter(|entry| !again.contains(entry)).collect());

@@ -81,13 +81,13 @@ impl SendJob {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if let Some(failure) = self.failed.get() {
-                return Err(failure.clone());
-            }
             let (end, finished) = {
                 let mut machine = lock(&self.machine);
                 (machine.end(), machine.is_finished())
             };
+            if let Some(failure) = self.failed.get().filter(|_| !finished) {
+                return Err(failure.clone());
+            }
             if let Some(end) = end {
                 let sent = outbox.send(Envelope::new(self.id, end)).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
@@ -149,8 +149,11 @@ impl SendJob {
         lane: u16,
         buffer: &mut ChunkBuffer,
         sealer: &mut Sealer,
+        work: &Notify,
     ) -> Result<Option<Range<usize>>, RecordError> {
-        self.source.refill(&self.machine);
+        if self.source.refill(&self.machine) {
+            work.notify_waiters();
+        }
         let plan = lock(&self.machine).next(lane);
         let Some(Plan { frame, content }) = plan else {
             self.changed.notify_one();
@@ -181,7 +184,7 @@ impl SendJob {
             Content::Seal { file, result } => match self.check_unchanged(file, result.clone()) {
                 Ok((size, root)) => seal(file, FrameKind::Seal { file: file.number, size, root, abandoned: false }, 0),
                 Err(failure) => {
-                    lock(&self.machine).give_up(frame, failure.clone());
+                    lock(&self.machine).give_up(frame, file, failure.clone());
                     let loss = encode_loss(&failure);
                     buffer.put(0, &loss);
                     let kind = FrameKind::Seal {
@@ -212,7 +215,7 @@ impl SendJob {
             }
         });
         if let Err(failure) = read {
-            return Err(lock(&self.machine).give_up(frame, failure));
+            return Err(lock(&self.machine).give_up(frame, file, failure));
         }
         let checksum = lock(&self.machine).checksum();
         let place = crate::checksum::ChunkPlace::at(offset, last);

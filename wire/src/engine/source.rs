@@ -11,12 +11,14 @@ use crate::store::walk::{Visit, Walk};
 use crate::store::{Folder, FolderCache, Identity, SourceFile};
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 
 /// What a sending job reads from. All methods block.
 pub trait Source: Send + Sync {
-    /// Offers items, or bytes of a stream, as long as the machine wants them.
-    fn refill(&self, machine: &Mutex<Sender>);
+    /// Offers items, or bytes of a stream, as long as the machine wants them. True if others that came meanwhile and found
+    /// nothing should look again.
+    fn refill(&self, machine: &Mutex<Sender>) -> bool;
     /// Opens the file at `path`, below the job's path.
     ///
     /// # Errors
@@ -69,11 +71,11 @@ impl TreeSource {
 }
 
 impl Source for TreeSource {
-    fn refill(&self, machine: &Mutex<Sender>) {
+    fn refill(&self, machine: &Mutex<Sender>) -> bool {
         let mut walk = lock(&self.walk);
         while let Some(under_way) = walk.as_mut() {
             if !lock(machine).wants_items() {
-                return;
+                return false;
             }
             let items = self.step(under_way);
             let ended = items.len() < STEP_ITEMS;
@@ -85,6 +87,7 @@ impl Source for TreeSource {
                 *walk = None;
             }
         }
+        false
     }
 
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -125,12 +128,13 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    fn refill(&self, machine: &Mutex<Sender>) {
+    fn refill(&self, machine: &Mutex<Sender>) -> bool {
         if let Some(metadata) = lock(&self.what).take() {
             let mut machine = lock(machine);
             machine.offer(present(RemotePath::root(), metadata));
             machine.end_items();
         }
+        false
     }
 
     fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -149,6 +153,8 @@ impl Source for FileSource {
 pub struct StreamSource {
     input: Mutex<Input>,
     held: Arc<Mutex<BTreeMap<u64, Vec<u8>>>>,
+    /// A lane wanted to read while another did.
+    turned_away: AtomicBool,
 }
 
 struct Input {
@@ -163,25 +169,10 @@ impl StreamSource {
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, mode: u32) -> Self {
         let input = Input { reader, mode: Some(mode), available: 0, ended: false };
-        Self { input: Mutex::new(input), held: Arc::default() }
+        Self { input: Mutex::new(input), held: Arc::default(), turned_away: AtomicBool::new(false) }
     }
-}
 
-impl Source for StreamSource {
-    fn refill(&self, machine: &Mutex<Sender>) {
-        let mut input = match self.input.try_lock() {
-            Ok(input) => input,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return, // another lane waits for the stream; this one has better to do
-        };
-        if let Some(mode) = input.mode.take() {
-            let mut machine = lock(machine);
-            machine.offer(Item { path: RemotePath::root(), what: What::Stream { mode } });
-            machine.end_items();
-        }
-        if input.ended || lock(&self.held).len() >= STREAM_CHUNKS_MAX {
-            return;
-        }
+    fn read_one(&self, input: &mut Input, machine: &Mutex<Sender>) {
         match read_chunk(&mut input.reader) {
             Ok(chunk) => {
                 input.ended = chunk.len() < CHUNK_LEN;
@@ -195,6 +186,29 @@ impl Source for StreamSource {
                 lock(machine).fail_stream(0, Failure::from(error));
             }
         }
+    }
+}
+
+impl Source for StreamSource {
+    fn refill(&self, machine: &Mutex<Sender>) -> bool {
+        let mut input = match self.input.try_lock() {
+            Ok(input) => input,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.turned_away.store(true, Ordering::SeqCst); // another lane waits for the stream already
+                return false;
+            }
+        };
+        if let Some(mode) = input.mode.take() {
+            let mut machine = lock(machine);
+            machine.offer(Item { path: RemotePath::root(), what: What::Stream { mode } });
+            machine.end_items();
+        }
+        while !input.ended && lock(machine).wants_stream() && lock(&self.held).len() < STREAM_CHUNKS_MAX {
+            self.read_one(&mut input, machine);
+        }
+        drop(input);
+        self.turned_away.swap(false, Ordering::SeqCst)
     }
 
     fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {

@@ -198,6 +198,7 @@ impl Receiving {
             };
             let settled = (0..entries.len() as u32).filter(|number| !again(number)).collect();
             self.partly.insert(frame.head.frame, settled);
+            self.machine.entries_failed(frame.head.frame, failures);
             return;
         }
         for (number, path) in damaged {

@@ -60,9 +60,11 @@ impl Sending {
         }
     }
 
-    /// True if a lane may read on in the stream.
+    /// True if a lane is to read on in the stream.
     pub(crate) fn wants_stream(&self) -> bool {
-        self.stream_read.is_some() && self.stream_held.len() < STREAM_CHUNKS
+        self.stream_read.is_some()
+            && self.machine.wants_stream()
+            && self.stream_held.len() < STREAM_CHUNKS
     }
 
     /// A chunk of the stream was read.
@@ -72,7 +74,8 @@ impl Sending {
         let ended = chunk < CHUNK_LEN as u64;
         self.stream_read = (!ended).then_some(read + chunk);
         if ended && stream.fails {
-            return self.machine.fail_stream(0, FailureCode::Io.into());
+            self.machine.fail_stream(0, FailureCode::Io.into());
+            return;
         }
         self.stream_held.insert(read);
         self.machine.extend(0, read + chunk, ended);
@@ -141,7 +144,7 @@ impl Sending {
                     large(frame, file, kind, 0, Payload::Nothing)
                 }
                 Err(failure) => {
-                    self.machine.give_up(frame, failure.clone());
+                    self.machine.give_up(frame, file, failure.clone());
                     let (size, root) = (0, Digest::default());
                     let kind = FrameKind::Seal { file: file.number, size, root, abandoned: true };
                     large(frame, file, kind, 2 + failure.message.len(), Payload::Loss(failure))
@@ -163,7 +166,7 @@ impl Sending {
         let changed = is_changed(source, now);
         let opens = self.opened.contains(&file.number) || !(changed && file.announcement.size.is_some());
         if !opens || matches!(source, SourceFate::Breaks(time) if now >= time) {
-            return Err(self.machine.give_up(frame, FailureCode::Io.into()));
+            return Err(self.machine.give_up(frame, file, FailureCode::Io.into()));
         }
         self.opened.insert(file.number);
         let chunk = tree::chunk(path, offset, changed);

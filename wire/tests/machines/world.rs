@@ -18,8 +18,10 @@ pub(crate) struct Plan {
     checksum: Checksum,
     /// Frames in a thousand that arrive damaged.
     damage: u64,
-    /// Lanes that die.
+    /// Lanes that die, stall for long, or are closed in good order.
     deaths: u64,
+    stalls: u64,
+    retirements: u64,
     troubles: Troubles,
     crowded: bool,
 }
@@ -33,6 +35,8 @@ impl Plan {
             checksum: random.one_of(&[Checksum::Blake3, Checksum::Sha256]),
             damage: random.one_of(&[0, 0, 20, 150, 500]),
             deaths: random.one_of(&[0, 0, 2, 8, 30]),
+            stalls: random.one_of(&[0, 0, 0, 1, 5]),
+            retirements: random.one_of(&[0, 0, 2, 5]),
             troubles: Troubles {
                 source: random.one_of(&[0, 0, 50, 400]),
                 target: random.one_of(&[0, 0, 50, 400]),
@@ -60,6 +64,8 @@ pub(crate) struct World {
     to_receiver: u64,
     ack_waits: bool,
     stream_reader: Option<u16>,
+    /// A lane has found another reading the stream.
+    turned_away: bool,
     /// The receiver has acknowledged all and is gone.
     received: bool,
 }
@@ -70,6 +76,10 @@ struct Lane {
     idle: bool,
     /// The sender knows that the lane is dead.
     dead: bool,
+    /// The lane is to be closed after the frame under way.
+    retired: bool,
+    /// Nothing moves on the lane before this time.
+    stalled: u64,
     /// When the last frame on the wire arrives.
     last_arrival: u64,
     /// Frames that came while the receiver's thread was busy.
@@ -91,7 +101,10 @@ enum Event {
     TakeAck,
     Ack(Ack),
     End(End),
+    Tick,
     Die,
+    Stall,
+    Retire,
     Join,
 }
 
@@ -114,6 +127,7 @@ impl World {
             to_receiver: 0,
             ack_waits: false,
             stream_reader: None,
+            turned_away: false,
             received: false,
         }
     }
@@ -126,6 +140,13 @@ impl World {
         for _ in 0..self.plan.deaths {
             self.after(4000, Event::Die);
         }
+        for _ in 0..self.plan.stalls {
+            self.after(2000, Event::Stall);
+        }
+        for _ in 0..self.plan.retirements {
+            self.after(3000, Event::Retire);
+        }
+        self.at(TICK, Event::Tick);
         while let Some(((time, _), event)) = self.events.pop_first() {
             self.now = time;
             self.handle(event);
@@ -142,11 +163,20 @@ impl World {
         match event {
             Event::Ready(lane) => self.ready(lane),
             Event::StreamRead(lane) => {
-                self.stream_reader = None;
                 self.sending.read_stream(&self.tree);
+                if self.sending.wants_stream() {
+                    return self.after(300, Event::StreamRead(lane));
+                }
+                self.stream_reader = None;
+                if std::mem::take(&mut self.turned_away) {
+                    self.wake();
+                }
                 self.begin_frame(lane);
             }
             Event::Build(lane, plan) => self.build(lane, &plan),
+            Event::Arrive(lane, _, _) if self.now < self.lanes[&lane].stalled => {
+                self.at(self.lanes[&lane].stalled, event);
+            }
             Event::Arrive(lane, number, frame) => {
                 let ends = &mut self.lanes.get_mut(&lane).unwrap();
                 if ends.cut.is_none_or(|cut| number < cut) {
@@ -168,7 +198,31 @@ impl World {
                 self.receiving.machine.end(end).expect("an honest sender");
                 self.ack_soon();
             }
+            Event::Tick => {
+                if self.sending.machine.tick() {
+                    self.wake();
+                }
+                if !self.sending.machine.is_finished() && self.now < PATIENCE {
+                    self.at(self.now + TICK, Event::Tick);
+                }
+            }
             Event::Die => self.kill_one(),
+            Event::Stall => {
+                if let Some(lane) = self.one_alive() {
+                    let until = self.now + self.random.within(100, 40 * TICK);
+                    self.lanes.get_mut(&lane).unwrap().stalled = until;
+                }
+            }
+            Event::Retire => {
+                if let Some(number) = self.one_alive() {
+                    let lane = self.lanes.get_mut(&number).unwrap();
+                    lane.retired = true;
+                    if std::mem::take(&mut lane.idle) {
+                        self.after(5, Event::Ready(number));
+                    }
+                    self.after(200, Event::Join);
+                }
+            }
             Event::Join => {
                 self.lanes.insert(self.next_lane, Lane::default());
                 self.after(20, Event::Ready(self.next_lane));
@@ -182,14 +236,22 @@ impl World {
         if self.lanes[&lane].dead {
             return self.lane_lost(lane);
         }
+        if self.lanes[&lane].retired {
+            return self.sending.machine.lane_closed(lane);
+        }
+        if self.now < self.lanes[&lane].stalled {
+            return self.at(self.lanes[&lane].stalled, Event::Ready(lane));
+        }
         if !self.sending.machine.may_have_work() {
             self.lanes.get_mut(&lane).unwrap().idle = true;
             return;
         }
         self.sending.refill(&self.tree);
-        if self.stream_reader.is_none() && self.sending.wants_stream() {
+        if self.stream_reader.is_some() {
+            self.turned_away = true;
+        } else if self.sending.wants_stream() {
             self.stream_reader = Some(lane);
-            return self.after(30, Event::StreamRead(lane));
+            return self.after(300, Event::StreamRead(lane));
         }
         self.begin_frame(lane);
     }
@@ -234,11 +296,7 @@ impl World {
 
     /// A lane dies: what is on its wire arrives up to some point, and no more goes out.
     fn kill_one(&mut self) {
-        let alive: Vec<u16> = self.lanes.iter().filter(|(_, lane)| !lane.dead).map(|(n, _)| *n).collect();
-        if alive.is_empty() {
-            return;
-        }
-        let number = alive[self.random.below(alive.len() as u64) as usize];
+        let Some(number) = self.one_alive() else { return };
         let back = self.random.below(6);
         let lane = self.lanes.get_mut(&number).unwrap();
         lane.dead = true;
@@ -247,6 +305,12 @@ impl World {
             self.lane_lost(number);
         }
         self.after(200, Event::Join);
+    }
+
+    fn one_alive(&mut self) -> Option<u16> {
+        let alive = self.lanes.iter().filter(|(_, lane)| !lane.dead && !lane.retired);
+        let alive: Vec<u16> = alive.map(|(number, _)| *number).collect();
+        (!alive.is_empty()).then(|| self.random.one_of(&alive))
     }
 
     fn lane_lost(&mut self, lane: u16) {
@@ -330,3 +394,8 @@ impl World {
         }
     }
 }
+
+/// How often the sender looks for stalled lanes; it counts so many of these as a second.
+const TICK: u64 = 200;
+/// A job that takes longer has got stuck.
+const PATIENCE: u64 = 1_000_000;
