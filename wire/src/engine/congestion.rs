@@ -5,11 +5,15 @@
 //! each end sets it on its own sockets; after connect and accept, since a route may carry its own.
 
 use rustix::net::sockopt::set_tcp_congestion;
+use socket2::SockRef;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// A round trip from which on a path counts as long. Below it even loss-based control recovers quickly.
 pub const LONG_PATH: Duration = Duration::from_millis(20);
+
+/// Bytes that may wait in a lane's socket without being on their way.
+const UNSENT_LEN: u32 = 128 * 1024;
 
 /// Whether a lane's congestion control has been set.
 #[derive(Default)]
@@ -24,6 +28,10 @@ impl Congestion {
             self.decided = true;
             if let Err(error) = set_tcp_congestion(socket, "bbr") {
                 tracing::debug!(%error, "BBR is not to be had; the system's congestion control stays");
+            }
+            // A slow lane should not hold megabytes in its socket that a fast one could send: it would be the last to end.
+            if let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_LEN) {
+                tracing::debug!(%error, "unsent bytes cannot be bounded");
             }
         }
     }

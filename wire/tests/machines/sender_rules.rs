@@ -1,1 +1,169 @@
-//! Each rule of `ReceiverViolation`, broken by a sender that follows all the others.
+//! Each rule of `SenderViolation`, and what the sender does where it cannot know what has arrived.
+
+use crate::tree::path;
+use wire::checksum::{Checksum, Digest};
+use wire::limits::{CHUNK_LEN, PACKED_FILE_LEN_MAX};
+use wire::message::{Ack, End, FrameRange, ItemFailure};
+use wire::metadata::{Kind, Metadata};
+use wire::sender::{Content, Item, Packed, Plan, Sender, SenderViolation as Violation, What};
+use wire::{Failure, FailureCode};
+
+#[test]
+fn frames_that_were_never_sent_are_not_acknowledged() {
+    let ranges = |first, count| Ack { done: vec![FrameRange { first, count }], ..Ack::default() };
+    let damaged = |frame| Ack { damaged: vec![frame], ..Ack::default() };
+    for ack in [
+        ranges(1, 1),
+        ranges(0, 2),
+        ranges(u64::MAX, 1),
+        ranges(0, u32::MAX),
+        damaged(1),
+        damaged(u64::MAX),
+        failed(1, 0),
+    ] {
+        let (mut sender, _) = small(2);
+        assert_eq!(sender.acked(&ack), Err(Violation::UnknownFrame), "{ack:?}");
+    }
+    let (mut sender, _) = small(2);
+    assert!(sender.acked(&ranges(0, 1)).is_ok());
+    assert!(sender.acked(&ranges(0, 1)).is_ok(), "an acknowledgement may come again");
+    assert!(sender.acked(&damaged(0)).is_ok() && sender.next(1).is_none(), "what is done is not damaged");
+}
+
+#[test]
+fn entries_that_a_frame_does_not_have_do_not_fail() {
+    let (mut sender, _) = small(2);
+    assert!(sender.acked(&failed(0, 1)).is_ok());
+    assert_eq!(sender.acked(&failed(0, 2)), Err(Violation::UnknownEntry));
+    let (mut sender, _) = large(1);
+    assert!(sender.acked(&failed(0, 0)).is_ok());
+    assert_eq!(sender.acked(&failed(0, 1)), Err(Violation::UnknownEntry));
+}
+
+#[test]
+fn a_failure_counts_that_came_before_the_frame_was_done() {
+    let (mut sender, _) = small(2);
+    sender.packed(0, vec![Packed::Sent { bytes: 1, digest: None }, Packed::Sent { bytes: 2, digest: None }]);
+    sender.acked(&failed(0, 1)).unwrap();
+    let settled = sender.acked(&done(0)).unwrap().settled;
+    assert_eq!(settled[0].result, Ok(()));
+    assert_eq!(settled[1].result, Err(FailureCode::NoSpace.into()));
+    assert_eq!(sender.end(), Some(End { frames: 1 }));
+    assert!(sender.is_finished() && sender.end().is_none());
+}
+
+#[test]
+fn a_frame_is_queued_once_however_often_it_is_missed() {
+    let (mut sender, _) = small(1);
+    sender.acked(&Ack { damaged: vec![0, 0], ..Ack::default() }).unwrap();
+    sender.lane_lost(0);
+    assert!(sender.next(1).is_some());
+    assert!(sender.next(2).is_none());
+}
+
+#[test]
+fn a_block_that_never_went_out_leaves_its_number_to_the_seal() {
+    let (mut sender, plan) = large(2);
+    give_up(&mut sender, &plan);
+    assert!(sender.next(0).is_none());
+    assert_eq!(sender.end(), Some(End { frames: 1 }));
+    let settled = sender.acked(&done(0)).unwrap().settled;
+    assert_eq!(settled[0].result, Err(FailureCode::Io.into()));
+    assert!(sender.is_finished());
+}
+
+/// The receiver may have the block: then it drops the seal that comes in its place.
+#[test]
+fn a_block_that_went_out_before_does_not_leave_its_number_to_the_seal() {
+    let (mut sender, plan) = large(2);
+    sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+    sender.lane_lost(0);
+    let again = sender.next(1).unwrap();
+    assert_eq!(again.frame, 0);
+    let instead = sender.hashed(again.frame, Digest([2; 32])).unwrap_err();
+    assert!(matches!(instead, Content::Seal { result: Err(_), .. }));
+    assert_eq!(sender.end(), None);
+    let seal = sender.next(1).unwrap();
+    assert!(matches!(seal, Plan { frame: 1, content: Content::Seal { result: Err(_), .. } }));
+    assert_eq!(sender.end(), Some(End { frames: 2 }));
+    assert!(sender.acked(&done(0)).unwrap().settled.is_empty());
+    let settled = sender.acked(&done(1)).unwrap().settled;
+    assert_eq!(settled[0].result, Err(FailureCode::SourceChanged.into()));
+    assert!(sender.is_finished());
+}
+
+/// A frame that was acknowledged while it was built again still has to be one that a receiver can read.
+#[test]
+fn what_was_acknowledged_meanwhile_is_given_up_as_a_seal() {
+    let (mut sender, plan) = large(1);
+    sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+    sender.lane_lost(0);
+    let again = sender.next(1).unwrap();
+    sender.acked(&done(0)).unwrap();
+    assert!(matches!(give_up(&mut sender, &again), Content::Seal { result: Err(_), .. }));
+}
+
+/// Both ways to a seal at once: the receiver told of a failure, and a block could not be read.
+#[test]
+fn a_file_that_fails_in_two_ways_has_one_seal_and_the_job_one_end() {
+    let (mut sender, first) = large(3);
+    sender.hashed(first.frame, Digest([1; 32])).unwrap();
+    let second = sender.next(0).unwrap();
+    sender.acked(&failed(0, 0)).unwrap();
+    sender.acked(&done(0)).unwrap();
+    give_up(&mut sender, &second);
+    assert_eq!(sender.end(), Some(End { frames: 2 }));
+    assert!(sender.next(0).is_none(), "a frame beyond the end");
+    let settled = sender.acked(&done(1)).unwrap().settled;
+    assert_eq!(settled[0].result, Err(FailureCode::NoSpace.into()));
+    assert!(sender.is_finished());
+}
+
+#[test]
+fn a_folder_waits_for_the_numbers_of_what_is_in_it() {
+    let (mut sender, first) = offering(&[item(b"a/b", Kind::File, PACKED_FILE_LEN_MAX + 1), item(b"a", Kind::Folder, 0)]);
+    assert!(matches!(first.content, Content::Block { .. }));
+    assert!(sender.next(0).is_none() && sender.end().is_none());
+    sender.hashed(first.frame, Digest([1; 32])).unwrap();
+    assert!(matches!(sender.next(0).unwrap().content, Content::Seal { result: Ok(_), .. }));
+    assert!(matches!(sender.next(0).unwrap().content, Content::Pack(_)));
+    assert_eq!(sender.end(), Some(End { frames: 3 }));
+}
+
+/// A sender of small files whose first frame is under way on lane 0.
+fn small(count: u8) -> (Sender, Plan) {
+    let items: Vec<Item> = (0..count).map(|n| item(&[b'a' + n], Kind::File, 5)).collect();
+    offering(&items)
+}
+
+/// A sender of one large file whose first block is under way on lane 0.
+fn large(chunks: u64) -> (Sender, Plan) {
+    offering(&[item(b"large", Kind::File, chunks * CHUNK_LEN as u64)])
+}
+
+fn offering(items: &[Item]) -> (Sender, Plan) {
+    let mut sender = Sender::new(Checksum::Blake3, 8);
+    items.iter().for_each(|item| sender.offer(item.clone()));
+    sender.end_items();
+    let plan = sender.next(0).unwrap();
+    (sender, plan)
+}
+
+fn give_up(sender: &mut Sender, plan: &Plan) -> Content {
+    let Content::Block { file, .. } = &plan.content else { unreachable!() };
+    sender.give_up(plan.frame, file, FailureCode::Io.into())
+}
+
+fn item(name: &[u8], kind: Kind, size: u64) -> Item {
+    let metadata = Metadata { kind, size, modified: Default::default(), mode: 0o644 };
+    Item { path: path(name), what: What::Present(metadata) }
+}
+
+fn done(frame: u64) -> Ack {
+    Ack { done: vec![FrameRange { first: frame, count: 1 }], ..Ack::default() }
+}
+
+fn failed(frame: u64, entry: u32) -> Ack {
+    let failure = Failure::from(FailureCode::NoSpace);
+    Ack { failed: vec![ItemFailure { frame, entry, failure }], ..Ack::default() }
+}
