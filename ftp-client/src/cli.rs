@@ -39,7 +39,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(typed: Cli, output: &Arc<Output>) -> Result<u8, Error> {
     let settings = Settings::new(typed.common)?;
-    match Task::new(typed.command)? {
+    match Task::new(typed.command, output.json())? {
         Task::Offline(task) => task.run(&settings, output),
         Task::Online(server, work) => online(&server, *work, &settings, output),
     }

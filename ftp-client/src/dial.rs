@@ -88,7 +88,8 @@ impl LaneDialer {
 
 /// Connects; tells how long TCP's own handshake took, which is a round trip.
 async fn connect(options: &ConnectOptions) -> io::Result<(Connection, Duration)> {
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((options.host.as_str(), options.port)).await?.collect();
+    let addresses: Vec<SocketAddr> =
+        tokio::net::lookup_host((options.host.as_str(), options.port)).await?.collect();
     let begin = Instant::now();
     let socket = TcpStream::connect(&addresses[..]).await?;
     let round_trip = begin.elapsed();

@@ -92,7 +92,9 @@ impl Lanes {
 
     /// Opens a lane and runs it to its end; an error if it was of no use.
     async fn run_one(&self, retire: &CancellationToken) -> Result<(), String> {
-        let Ok(number) = self.next_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1)) else {
+        let Ok(number) =
+            self.next_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1))
+        else {
             return Err("all lane numbers are used".into());
         };
         let before = self.control.exchange.lane_bytes();

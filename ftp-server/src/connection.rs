@@ -57,7 +57,7 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
     let handshake = tokio::time::timeout(shared.limits.login_timeout, handshake(socket, &shared));
     let connection = match handshake.await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return debug!(%peer, error = %Escaped(error.to_string().as_bytes()), "rejected"),
+        Ok(Err(error)) => return info!(%peer, error = %Escaped(error.to_string().as_bytes()), "rejected"),
         Err(_) => return info!(%peer, "rejected: no handshake in time"),
     };
     let Ok((session_id, secret)) = binding(&connection) else { return };

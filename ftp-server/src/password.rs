@@ -68,7 +68,9 @@ impl PasswordHash {
     pub fn verify(&self, password: &str) -> Result<bool, PasswordError> {
         let hash = phc::PasswordHash::new(&self.0).map_err(|_| PasswordError::NotArgon2id)?;
         check_cost(&hash)?;
-        let (Some(salt), Some(stored)) = (&hash.salt, &hash.hash) else { return Err(PasswordError::NotArgon2id) };
+        let (Some(salt), Some(stored)) = (&hash.salt, &hash.hash) else {
+            return Err(PasswordError::NotArgon2id);
+        };
         let params = Params::try_from(&hash).map_err(|_| PasswordError::NotArgon2id)?;
         let mut computed = vec![0; stored.as_bytes().len()];
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

@@ -274,9 +274,17 @@ impl Running<'_> {
         }
         let token = self.over.child_token();
         lock(&self.requests).insert(id, token.clone());
-        let (context, requests) = (self.context.clone(), self.requests.clone());
+        let (context, requests, over) = (self.context.clone(), self.requests.clone(), self.over.clone());
         let task = async move {
-            commands::run(&context, spec, id, message, &token).await;
+            // A client that does not read its answers cannot hold up the session's end.
+            let deadline = async {
+                over.cancelled().await;
+                tokio::time::sleep(GOODBYE_TIMEOUT).await;
+            };
+            tokio::select! {
+                () = commands::run(&context, spec, id, message, &token) => {}
+                () = deadline => {}
+            }
             context.exchange.dropped(id);
             lock(&requests).remove(&id);
         };

@@ -3,9 +3,16 @@
 //! Each module is a list of sentences; what they are spelled with is [`tests::world`] and `tools`. Nothing here waits for
 //! luck: tests wait for events, with a deadline. What a machine does not have (root, rsync) is told as skipped.
 
+mod commands;
+mod drain;
 mod files;
+mod handmade;
+mod hostile;
+mod hostile_lanes;
+mod lanes;
 mod links;
 mod refusals;
 mod storage;
+mod tls;
 mod tools;
 mod trees;

@@ -259,7 +259,7 @@ fn a_file_does_not_replace_a_folder_nor_a_folder_a_file() {
     fs::write(world.root().join("file"), content(1, 10)).unwrap();
     fs::create_dir_all(world.local().join("tree/name")).unwrap();
     fs::write(world.local().join("name"), "x").unwrap();
-    let before = picture(&world.root());
+    let before = things(&world);
     for (arguments, code) in [
         (vec!["put".to_owned(), "name".into(), world.url("there")], 1),
         (vec!["put".to_owned(), "-r".into(), "tree/.".into(), world.url("file")], 1),
@@ -271,7 +271,16 @@ fn a_file_does_not_replace_a_folder_nor_a_folder_a_file() {
         let ran = world.client(&arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.stderr);
     }
-    assert!(picture(&world.root()) == before);
+    assert!(things(&world) == before);
+}
+
+/// What is served, without folders' times: whoever stages a file in a folder touches it.
+fn things(world: &World) -> Vec<String> {
+    let named = picture(&world.root()).into_iter().map(|(path, line)| match line.starts_with("folder") {
+        true => format!("{path:?} {}", &line[..11]),
+        false => format!("{path:?} {line}"),
+    });
+    named.collect()
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

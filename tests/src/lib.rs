@@ -1,5 +1,6 @@
 //! Shared equipment of the end-to-end tests, the benchmarks and the demo.
 
 pub mod demo;
+pub mod proxy;
 pub mod wan;
 pub mod world;

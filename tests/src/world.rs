@@ -14,8 +14,9 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 /// Folders of its own, a server over one of them, and clients. All of it is gone when it is dropped.
 pub struct World {
-    folder: TempDir,
+    /// Before the folder, which holds its log.
     server: Option<Server>,
+    folder: TempDir,
 }
 
 /// A running server process.
@@ -56,7 +57,7 @@ impl World {
         std::fs::write(folder.path().join("password"), PASSWORD).expect("a password file");
         private(&folder.path().join("password"), 0o600);
         private(&folder.path().join("state"), 0o700);
-        Self { folder, server: None }
+        Self { server: None, folder }
     }
 
     /// A world whose server serves `root` to `tester` with full access.
@@ -196,6 +197,11 @@ impl Server {
     /// Asks it to drain, and waits until it has ended.
     pub fn terminate(&mut self) -> Option<i32> {
         signal(self.process.id(), "TERM");
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> Option<i32> {
         self.process.wait().expect("the server's end").code()
     }
 

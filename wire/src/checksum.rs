@@ -4,9 +4,9 @@
 //! root is the standard BLAKE3 hash of the file. SHA-256 has no tree, so the root is a hash over chunk digests and length.
 
 use crate::limits::CHUNK_LEN;
+use crate::sha256::Sha256;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use serde::{Deserialize, Serialize};
-use crate::sha256::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -128,11 +128,9 @@ impl RootBuilder {
     #[must_use]
     pub fn new(checksum: Checksum) -> Self {
         Self(match checksum {
-            Checksum::Sha256 => Gathered::Sha256 {
-                hashed: sha256_root_begin(),
-                next: 0,
-                ahead: BTreeMap::new(),
-            },
+            Checksum::Sha256 => {
+                Gathered::Sha256 { hashed: sha256_root_begin(), next: 0, ahead: BTreeMap::new() }
+            }
             Checksum::Blake3 => Gathered::Blake3 { subtrees: BTreeMap::new() },
         })
     }

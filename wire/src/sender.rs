@@ -243,7 +243,9 @@ impl Sender {
     #[must_use]
     pub fn wants_stream(&self) -> bool {
         let hungry = |sending: &Sending| {
-            !sending.ended && !sending.all_planned && sending.available - sending.next_offset <= CHUNK_LEN as u64
+            !sending.ended
+                && !sending.all_planned
+                && sending.available - sending.next_offset <= CHUNK_LEN as u64
         };
         self.sending.values().any(hungry)
     }
@@ -412,7 +414,9 @@ impl Sender {
             .in_flight
             .values()
             .filter_map(|frame| frame.lane.filter(|_| now - frame.since > patience))
-            .filter(|lane| self.lanes.is_silent(*lane, patience) && (progress || self.lanes.closed.contains(lane)))
+            .filter(|lane| {
+                self.lanes.is_silent(*lane, patience) && (progress || self.lanes.closed.contains(lane))
+            })
             .collect();
         stalled.iter().for_each(|lane| self.lane_lost(*lane));
         !stalled.is_empty()
@@ -515,7 +519,8 @@ impl Sender {
 
     fn next_seal(&mut self) -> Option<Content> {
         while let Some(number) = self.seals.pop_front() {
-            let Some(sending) = self.sending.get(&number).filter(|sending| sending.seal_frame.is_none()) else {
+            let Some(sending) = self.sending.get(&number).filter(|sending| sending.seal_frame.is_none())
+            else {
                 continue; // a block's number became the seal's meanwhile
             };
             let result = match &sending.failed {

@@ -45,5 +45,5 @@ impl Drop for ShownOnFailure {
 }
 
 /// Seeds that every run tries, and others that differ from run to run.
-const FIXED_SEEDS: u64 = 2000;
+const FIXED_SEEDS: u64 = 1000;
 const FRESH_SEEDS: u64 = 1000;

@@ -43,8 +43,8 @@ pub(crate) enum Work {
 }
 
 impl Task {
-    /// Finds out what was meant.
-    pub(crate) fn new(typed: Command) -> Result<Self, Error> {
+    /// Finds out what was meant. `json`: standard output is for programs.
+    pub(crate) fn new(typed: Command, json: bool) -> Result<Self, Error> {
         Ok(match typed {
             Command::Ls(typed) => online(ls::Ls::new(typed)?, Work::Ls),
             Command::Stat(typed) => online(stat::Stat::new(typed)?, Work::Stat),
@@ -52,7 +52,7 @@ impl Task {
             Command::Df(typed) => online(df::Df::new(typed)?, Work::Df),
             Command::Get(typed) => online(get::Get::new(typed)?, Work::Get),
             Command::Put(typed) => online(put::Put::new(typed)?, Work::Put),
-            Command::Cat(typed) => online(cat::Cat::new(typed)?, Work::Cat),
+            Command::Cat(typed) => online(cat::Cat::new(typed, json)?, Work::Cat),
             Command::Mkdir(typed) => online(mkdir::Mkdir::new(typed)?, Work::Mkdir),
             Command::Rm(typed) => online(rm::Rm::new(typed)?, Work::Rm),
             Command::Mv(typed) => online(mv::Mv::new(typed)?, Work::Mv),

@@ -3,6 +3,7 @@
 use super::{Answer, locate, on_pool};
 use crate::session::Context;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
 use wire::engine::{Deaf, FileSource, Pacer, SendJob, Source, TreeSource, count};
@@ -23,7 +24,7 @@ struct Opening {
     totals: Totals,
 }
 
-pub(super) async fn run(context: &Context, id: u32, get: Get) -> Answer {
+pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &CancellationToken) -> Answer {
     if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
     }
@@ -41,7 +42,12 @@ pub(super) async fn run(context: &Context, id: u32, get: Get) -> Answer {
     }
     let machine = Sender::new(get.checksum, get.window);
     let job = SendJob::new(id, machine, opening.source, Arc::new(Deaf), Pacer::new(get.rate_limit));
-    let end = context.exchange.send(Arc::new(job)).await;
+    let job = Arc::new(job);
+    let running = context.exchange.send(job.clone());
+    if cancelled.is_cancelled() {
+        job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
+    }
+    let end = running.await;
     info!(path = %get.path, result = ?end.as_ref().map_err(|failure| failure.code), "GET");
     match end {
         Ok(()) => Ok(None),

@@ -34,8 +34,8 @@ pub(crate) async fn run(
     let answer = match message {
         Message::List(list) => list::run(context, id, list, cancelled).await,
         Message::Stat(stat) => blocking(context, move |storage| stat::run(storage, stat)).await,
-        Message::Get(get) => get::run(context, id, get).await,
-        Message::Put(put) => put::run(context, id, put).await,
+        Message::Get(get) => get::run(context, id, get, cancelled).await,
+        Message::Put(put) => put::run(context, id, put, cancelled).await,
         Message::MakeFolder(make) => blocking(context, move |storage| make_folder::run(storage, make)).await,
         Message::Remove(remove) => {
             let cancelled = cancelled.clone();

@@ -3,6 +3,7 @@
 use super::{Answer, locate, on_pool};
 use crate::session::Context;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
 use wire::engine::{Base, Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
@@ -11,17 +12,21 @@ use wire::message::{Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::receiver::Receiver;
 use wire::store::{FolderCache, LocalStorage, Storage};
-use wire::{Access, Failure, Name, RemotePath};
+use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
-pub(super) async fn run(context: &Context, id: u32, put: Put) -> Answer {
+pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
     let add_only = context.principal.access() == Access::Drop;
     let options = TreeSinkOptions { overwrite: put.overwrite, add_only, mode_mask: MODE_MASK };
     let (path, into) = (put.path.clone(), put.into.clone());
     let (base, path) = on_pool(context.storage.clone(), move |storage| base(&storage, path, into)).await?;
     let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
-    let job = ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf));
-    let end = context.exchange.receive(Arc::new(job)).await;
+    let job = Arc::new(ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf)));
+    let running = context.exchange.receive(job.clone());
+    if cancelled.is_cancelled() {
+        job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
+    }
+    let end = running.await;
     info!(path = %path, result = ?end.as_ref().map_err(|failure| failure.code), "PUT");
     match end {
         Ok(()) => Ok(None),

@@ -2,7 +2,9 @@
 
 use crate::frame::{FrameError, FrameHead, HEAD_LEN};
 use crate::limits::FRAME_RECORDS_LEN_MAX;
-use crate::net::record::{Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, record_len};
+use crate::net::record::{
+    Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, record_len,
+};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -79,9 +81,12 @@ impl Inbox {
         self.filled += len;
     }
 
-    /// True once enough has come for a look to be worth it.
+    /// True once enough has come for a look to be worth it: the next frame, or a record that is too short to begin one,
+    /// such as the lane's end.
     pub(crate) fn is_ready(&self) -> bool {
-        self.filled >= self.needed
+        let unopened = &self.bytes[self.opened..self.filled];
+        let is_short = |len: usize| len < HEAD_LEN + RECORD_OVERHEAD && len <= unopened.len();
+        self.filled >= self.needed || record_len(unopened).map_or(true, |len| len.is_some_and(is_short))
     }
 
     /// The socket's stream has ended.
@@ -215,5 +220,175 @@ impl Inbox {
             true => Err(InboxError::RecordsTooSmall),
             false => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::Digest;
+    use crate::frame::{ANNOUNCEMENT_LEN, FrameKind};
+    use crate::limits::CHUNK_LEN;
+    use crate::net::record::Sealer;
+    use rustls::ConnectionTrafficSecrets;
+    use rustls::crypto::cipher::{AeadKey, Iv};
+
+    #[test]
+    fn frames_may_be_split_anywhere() {
+        let frames = [seal(0, 30), block(1, 40), seal(2, 24), block(3, 1)];
+        let plain = frames.concat();
+        for at in 0..=plain.len() {
+            for step in [1, usize::MAX] {
+                let records = records(&plain, |from| if from < at { at - from } else { plain.len() - from });
+                assert_eq!(received(&records, step).unwrap(), frames, "split at {at}, read by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn records_may_have_any_length() {
+        let frames =
+            [block(0, CHUNK_LEN), seal(1, 1000), block(2, 300_000), block(3, CHUNK_LEN), seal(4, 24)];
+        for len in [701, 1500, 5000, 16_383, RECORD_CONTENT_MAX] {
+            for step in [997, 60_000, usize::MAX] {
+                let records = records(&frames.concat(), |_| len);
+                assert!(received(&records, step).unwrap() == frames, "records of {len}, read by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn empty_records_are_nothing() {
+        let frames = [seal(0, 30), block(1, 40)];
+        let mut sealer = Sealer::new(secrets()).unwrap();
+        let mut bytes = Vec::new();
+        for piece in frames.concat().chunks(7) {
+            bytes.extend(record(&mut sealer, b""));
+            bytes.extend(record(&mut sealer, piece));
+        }
+        bytes.extend(sealer.close().unwrap());
+        assert_eq!(received(&bytes, usize::MAX).unwrap(), frames);
+    }
+
+    #[test]
+    fn records_that_are_absurdly_small_are_refused() {
+        for len in [0, 1, 50, 80] {
+            let records = records(&block(0, CHUNK_LEN), |from| if from == 0 { 500 } else { len });
+            assert!(matches!(received(&records, 8192), Err(InboxError::RecordsTooSmall)), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_lane_that_is_closed_within_a_frame_has_lost_it() {
+        let frame = block(0, 100);
+        for len in 1..frame.len() {
+            let records = records(&frame[..len], |_| 16);
+            assert!(matches!(received(&records, usize::MAX), Err(InboxError::Truncated)), "{len}");
+        }
+        assert_eq!(received(&records(b"", |_| 1), usize::MAX).unwrap(), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn bytes_that_are_no_frame_are_refused() {
+        let records = records(&[9; HEAD_LEN], |_| 64);
+        assert!(matches!(received(&records, usize::MAX), Err(InboxError::Frame(_))));
+        let mut sealed = self::records(&seal(0, 30), |_| 64);
+        sealed[20] ^= 1;
+        assert!(matches!(received(&sealed, usize::MAX), Err(InboxError::Record(RecordError::Forged))));
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_taken_yet_stays() {
+        let frames = [seal(0, 30), block(1, 40)];
+        let mut inbox = Inbox::new(Opener::new(secrets()).unwrap());
+        let records = records(&frames.concat(), |_| 50);
+        inbox.room()[..records.len()].copy_from_slice(&records);
+        inbox.add_filled(records.len());
+        let mut waited = 0_u32;
+        let mut taken = Vec::new();
+        let drained = loop {
+            assert!(inbox.is_ready());
+            let drained = inbox.drain(|head, extra, payload| {
+                waited += 1;
+                let not_yet = !waited.is_multiple_of(3);
+                if !not_yet {
+                    taken.push(whole(head, extra, payload));
+                }
+                Ok::<_, InboxError>(not_yet.then_some(head.frame))
+            });
+            match drained.unwrap() {
+                Drained::Wait(frame) => assert_eq!(frame, taken.len() as u64),
+                end @ (Drained::NeedsMore | Drained::Closed) => break end,
+            }
+        };
+        assert_eq!((drained, taken), (Drained::Closed, frames.to_vec()));
+    }
+
+    /// Feeds `bytes` as a socket that has at most `step` at a time, and returns the frames that come out.
+    fn received(bytes: &[u8], step: usize) -> Result<Vec<Vec<u8>>, InboxError> {
+        let mut inbox = Inbox::new(Opener::new(secrets()).unwrap());
+        let (mut rest, mut frames) = (bytes, Vec::new());
+        loop {
+            while !inbox.is_ready() {
+                let len = inbox.room().len().min(rest.len()).min(step);
+                assert!(len > 0, "wants more than there is, or has no room for it");
+                inbox.room()[..len].copy_from_slice(&rest[..len]);
+                inbox.add_filled(len);
+                rest = &rest[len..];
+            }
+            let drained = inbox.drain(|head, extra, payload| {
+                frames.push(whole(head, extra, payload));
+                Ok::<_, InboxError>(None::<()>)
+            });
+            if drained? == Drained::Closed {
+                assert!(rest.is_empty());
+                return Ok(frames);
+            }
+        }
+    }
+
+    fn whole(head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Vec<u8> {
+        [&head.encode(), extra, &payload.concat()].concat()
+    }
+
+    /// `plain` in records, each as long as `len` says for where it begins, and a close.
+    fn records(plain: &[u8], len: impl Fn(usize) -> usize) -> Vec<u8> {
+        let mut sealer = Sealer::new(secrets()).unwrap();
+        let (mut bytes, mut from) = (Vec::new(), 0);
+        while from < plain.len() && bytes.len() < 4 * FRAME_RECORDS_LEN_MAX {
+            let end = plain.len().min(from + len(from).min(RECORD_CONTENT_MAX));
+            bytes.extend(record(&mut sealer, &plain[from..end]));
+            from = end;
+        }
+        bytes.extend(sealer.close().unwrap());
+        bytes
+    }
+
+    fn record(sealer: &mut Sealer, content: &[u8]) -> Vec<u8> {
+        let mut record = vec![0; content.len() + RECORD_OVERHEAD];
+        record[RECORD_HEADER_LEN..][..content.len()].copy_from_slice(content);
+        sealer.seal(&mut record, content.len()).unwrap();
+        record
+    }
+
+    fn block(frame: u64, len: usize) -> Vec<u8> {
+        let kind = FrameKind::Block { file: 1, offset: 0, last: true, digest: Digest([7; 32]) };
+        frame_of(frame, kind, ANNOUNCEMENT_LEN, len)
+    }
+
+    fn seal(frame: u64, extra_len: usize) -> Vec<u8> {
+        let kind = FrameKind::Seal { file: 1, size: 5, root: Digest([8; 32]), abandoned: false };
+        frame_of(frame, kind, extra_len, 0)
+    }
+
+    fn frame_of(frame: u64, kind: FrameKind, extra_len: usize, len: usize) -> Vec<u8> {
+        let (extra_len, payload_len) = (u16::try_from(extra_len).unwrap(), u32::try_from(len).unwrap());
+        let head = FrameHead { job: 1, frame, extra_len, payload_len, kind };
+        let rest = (0..usize::from(extra_len) + len).map(|at| (at * 7).to_le_bytes()[0]);
+        head.encode().into_iter().chain(rest).collect()
+    }
+
+    fn secrets() -> (u64, ConnectionTrafficSecrets) {
+        (0, ConnectionTrafficSecrets::Aes256Gcm { key: AeadKey::from([3; 32]), iv: Iv::from([4; 12]) })
     }
 }

@@ -108,3 +108,81 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Aligned<T> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    /// A socket on which everything has come already, `step` bytes at a time.
+    struct Arrived {
+        bytes: Vec<u8>,
+        read: usize,
+        step: usize,
+    }
+
+    impl AsyncRead for Arrived {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let this = self.get_mut();
+            let len = buf.remaining().min(this.step).min(this.bytes.len() - this.read);
+            buf.put_slice(&this.bytes[this.read..this.read + len]);
+            this.read += len;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn no_read_reaches_beyond_a_record() {
+        let bodies = [0, 1, 100, 16_640, 3, 0, 65_535];
+        let bytes: Vec<u8> = bodies.iter().flat_map(|len| record(*len)).collect();
+        let ends: Vec<usize> = bodies
+            .iter()
+            .scan(0, |end, len| {
+                *end += 5 + usize::from(*len);
+                Some(*end)
+            })
+            .collect();
+        for (step, ask) in [(usize::MAX, 100_000), (usize::MAX, 7), (1, 100), (3, 100_000), (17, 5)] {
+            let mut aligned = Aligned::new(Arrived { bytes: bytes.clone(), read: 0, step }, u64::MAX);
+            let (mut buffer, mut read) = (vec![0; ask], Vec::new());
+            loop {
+                let before = read.len();
+                let len = aligned.read(&mut buffer).await.unwrap();
+                if len == 0 {
+                    break;
+                }
+                read.extend_from_slice(&buffer[..len]);
+                assert_eq!(aligned.get_ref().read, read.len(), "something is held back");
+                let end = ends.iter().find(|end| **end > before).unwrap();
+                assert!(read.len() <= *end, "a read from {before} to {} crosses {end}", read.len());
+            }
+            assert_eq!(read, bytes);
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_budget_holds_until_it_is_lifted() {
+        let arrived = || Arrived { bytes: record(95).repeat(3), read: 0, step: usize::MAX };
+        let mut buffer = [0; 100];
+        for (budget, fits) in [(99, false), (100, true)] {
+            let mut aligned = Aligned::new(arrived(), budget);
+            assert_eq!(aligned.read_exact(&mut buffer).await.is_ok(), fits);
+            assert!(aligned.read_exact(&mut buffer).await.is_err());
+        }
+        let mut aligned = Aligned::new(arrived(), 100);
+        aligned.read_exact(&mut buffer).await.unwrap();
+        aligned.lift_budget();
+        aligned.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(aligned.into_inner().read, 200);
+    }
+
+    fn record(body_len: u16) -> Vec<u8> {
+        let [high, low] = body_len.to_be_bytes();
+        let body = (0..body_len).map(|at| at.to_le_bytes()[0]);
+        [23, 3, 3, high, low].into_iter().chain(body).collect()
+    }
+}

@@ -4,12 +4,12 @@ use crate::binding::{
     ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret,
 };
 use crate::checksum::{Checksum, Digest};
+use crate::sha256::Sha256;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, version};
-use crate::sha256::Sha256;
 use std::sync::Arc;
 
 /// The cryptography of every connection.

@@ -92,6 +92,16 @@ fn headers_are_held_to_their_limit_and_flags() {
 }
 
 #[test]
+fn junk_where_a_pack_has_nothing_is_refused() {
+    let pack = frames::examples().into_iter().find(|example| example.name == "frame-pack").unwrap();
+    for at in [1, 2, 3].into_iter().chain(24..HEAD_LEN) {
+        let mut bytes = pack.parts.bytes();
+        bytes[at] = 1;
+        assert!(LaneFrame::decode(&bytes).is_err(), "byte {at}");
+    }
+}
+
+#[test]
 fn an_unknown_kind_is_no_error() {
     let header = ControlHeader { body_len: 3, kind: 9999, flags: 0, request: 1 };
     assert_eq!(header.decode_body(b"any").unwrap(), None);

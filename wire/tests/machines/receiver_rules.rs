@@ -58,7 +58,7 @@ fn large_files_are_begun_up_to_a_number() {
     assert_eq!(begin_block(&mut receiver, 100, next, 0, Some(3)), Err(Violation::Files));
     let given_up = receiver.seal(&seal(101, 0, 0, true), announcement(Some(3)), Some(loss()));
     assert!(matches!(given_up, Ok(Verdict::Discard(..))));
-    assert_eq!(begin_block(&mut receiver, 100, next, 0, Some(3)), Ok(Begin::Process));
+    assert_eq!(begin_block(&mut receiver, 102, next, 0, Some(3)), Ok(Begin::Process));
 }
 
 #[test]
@@ -209,7 +209,11 @@ fn a_right_root_publishes_the_file() {
         receiver.begin(&head).unwrap();
         let verdict = receiver.seal(&head, announcement(Some(CHUNK)), None);
         let Ok(Verdict::Publish(publish)) = verdict else { panic!("{verdict:?}") };
-        assert_eq!(receiver.take_ack().unwrap().done, frames(0, 1), "a seal is done when the file is in its place");
+        assert_eq!(
+            receiver.take_ack().unwrap().done,
+            frames(0, 1),
+            "a seal is done when the file is in its place"
+        );
         receiver.published(&publish, Ok(()));
         assert_eq!(receiver.take_ack(), Some(Ack { done: frames(1, 1), ..Ack::default() }));
     }

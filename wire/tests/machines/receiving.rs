@@ -215,9 +215,10 @@ impl Receiving {
     fn set_folders(&mut self, frame: u64, folders: Vec<FolderEntry>, tree: &Tree) {
         let mut failures = Vec::new();
         for folder in folders {
-            let below = tree.items.iter().filter(|item| {
-                item.path != folder.path && item.path.strip_prefix(&folder.path).is_some()
-            });
+            let below = tree
+                .items
+                .iter()
+                .filter(|item| item.path != folder.path && item.path.strip_prefix(&folder.path).is_some());
             for item in below {
                 assert!(
                     self.reports.contains_key(&item.path),

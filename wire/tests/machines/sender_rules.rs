@@ -121,7 +121,8 @@ fn a_file_that_fails_in_two_ways_has_one_seal_and_the_job_one_end() {
 
 #[test]
 fn a_folder_waits_for_the_numbers_of_what_is_in_it() {
-    let (mut sender, first) = offering(&[item(b"a/b", Kind::File, PACKED_FILE_LEN_MAX + 1), item(b"a", Kind::Folder, 0)]);
+    let (mut sender, first) =
+        offering(&[item(b"a/b", Kind::File, PACKED_FILE_LEN_MAX + 1), item(b"a", Kind::Folder, 0)]);
     assert!(matches!(first.content, Content::Block { .. }));
     assert!(sender.next(0).is_none() && sender.end().is_none());
     sender.hashed(first.frame, Digest([1; 32])).unwrap();

@@ -62,9 +62,7 @@ impl Sending {
 
     /// True if a lane is to read on in the stream.
     pub(crate) fn wants_stream(&self) -> bool {
-        self.stream_read.is_some()
-            && self.machine.wants_stream()
-            && self.stream_held.len() < STREAM_CHUNKS
+        self.stream_read.is_some() && self.machine.wants_stream() && self.stream_held.len() < STREAM_CHUNKS
     }
 
     /// A chunk of the stream was read.

@@ -41,7 +41,7 @@ impl Plan {
                 source: random.one_of(&[0, 0, 50, 400]),
                 target: random.one_of(&[0, 0, 50, 400]),
             },
-            crowded: random.chance(10),
+            crowded: random.chance(5),
         }
     }
 }
@@ -380,8 +380,14 @@ impl World {
         assert!(self.received, "the receiver waits for something that nobody sends");
         assert!(self.sending.machine.is_finished(), "the sender waits for something that nobody tells");
         let offered: BTreeSet<_> = self.tree.items.iter().map(|item| &item.path).collect();
-        assert!(self.sending.settled.keys().eq(offered.iter().copied()), "the sender has settled other items");
-        assert!(self.receiving.reports.keys().eq(offered.iter().copied()), "the receiver has settled other items");
+        assert!(
+            self.sending.settled.keys().eq(offered.iter().copied()),
+            "the sender has settled other items"
+        );
+        assert!(
+            self.receiving.reports.keys().eq(offered.iter().copied()),
+            "the receiver has settled other items"
+        );
         for (path, settled) in &self.sending.settled {
             let received = &self.receiving.reports[path];
             // A sender that cannot read a file again cannot know whether what it sent before was enough.

@@ -24,15 +24,15 @@ struct Raw {
 }
 
 impl Cat {
-    pub(crate) fn new(typed: args::Cat) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::Cat, json: bool) -> Result<(Server, Self), Error> {
+        if json {
+            return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
+        }
         let (server, remotes) = places::remotes(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        if output.json() {
-            return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
-        }
         each(self.remotes, output, async |remote| cat(session, &remote.path).await).await
     }
 }
