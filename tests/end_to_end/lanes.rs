@@ -92,7 +92,7 @@ fn a_network_that_dies_ends_the_run_with_3_and_leaves_no_half_file() {
     let world = World::serving();
     make_file(&world, "file", 60_000_000);
     fs::write(world.root().join("file"), "old").unwrap();
-    let proxy = Proxy::to(world.server().address, |_| Fate::SwallowAfter(6_000)).unwrap();
+    let proxy = Proxy::to(world.server().address, |_| Fate::SwallowAllAfter(6_000_000)).unwrap();
     let begin = Instant::now();
     let ran = world.client(["put", "file", &through(&proxy, &world, "file")]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);

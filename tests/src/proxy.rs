@@ -14,6 +14,8 @@ pub enum Fate {
     Forward,
     /// After so many bytes towards the server nothing more is forwarded either way, and nobody is told.
     SwallowAfter(u64),
+    /// After so many bytes of this connection towards the server, nothing of any connection is forwarded any more.
+    SwallowAllAfter(u64),
     /// After so many bytes towards the server the connection is cut.
     CutAfter(u64),
 }
@@ -26,6 +28,7 @@ pub struct Proxy {
 
 struct Shared {
     over: AtomicBool,
+    swallowing: Arc<AtomicBool>,
     connections: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -37,6 +40,7 @@ impl Proxy {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             over: AtomicBool::new(false),
+            swallowing: Arc::default(),
             connections: AtomicUsize::new(0),
             open: Mutex::default(),
         });
@@ -85,7 +89,10 @@ impl Shared {
             stream.set_nodelay(true)?;
             self.lock().push(stream.try_clone()?);
         }
-        let swallowing = Arc::new(AtomicBool::new(false));
+        let swallowing = match fate {
+            Fate::SwallowAfter(_) => Arc::default(),
+            Fate::Forward | Fate::SwallowAllAfter(_) | Fate::CutAfter(_) => self.swallowing.clone(),
+        };
         let (up, down) = ((client.try_clone()?, server.try_clone()?), (server, client));
         let for_up = swallowing.clone();
         thread::spawn(move || pump(up.0, up.1, Some(fate), &for_up));
@@ -106,8 +113,10 @@ fn pump(mut from: TcpStream, mut to: TcpStream, fate: Option<Fate>, swallowing: 
         passed += len as u64;
         match fate {
             Some(Fate::CutAfter(limit)) if passed > limit => break,
-            Some(Fate::SwallowAfter(limit)) if passed > limit => swallowing.store(true, Ordering::SeqCst),
-            Some(Fate::Forward | Fate::CutAfter(_) | Fate::SwallowAfter(_)) | None => {}
+            Some(Fate::SwallowAfter(limit) | Fate::SwallowAllAfter(limit)) if passed > limit => {
+                swallowing.store(true, Ordering::SeqCst);
+            }
+            Some(Fate::Forward | Fate::CutAfter(_) | Fate::SwallowAfter(_) | Fate::SwallowAllAfter(_)) | None => {}
         }
         if swallowing.load(Ordering::SeqCst) {
             // Not even read any more, as from a host that is gone: the sender's buffers fill up.

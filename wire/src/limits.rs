@@ -71,6 +71,9 @@ pub const LANE_PATIENCE: Duration = Duration::from_secs(20);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// A peer that was silent for this long is dead.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(20);
+/// A lane whose peer takes nothing for this long is given up. Longer than for the control connection: a receiver may wait
+/// for its disk, or for a person who pages through what it writes.
+pub const LANE_SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A lane is replaced after this many records in one direction: well before AES-GCM's 2^24.5 (RFC 8446, 5.5).
 pub const LANE_RECORDS_MAX: u64 = 1 << 23;

@@ -409,14 +409,11 @@ impl Sender {
         self.lanes.now += 1;
         let now = self.lanes.now;
         let patience = STALL_TICKS.max(4 * self.lanes.latency);
-        let progress = self.lanes.heard.values().any(|heard| now - heard <= 2);
         let stalled: BTreeSet<u16> = self
             .in_flight
             .values()
-            .filter_map(|frame| frame.lane.filter(|_| now - frame.since > patience))
-            .filter(|lane| {
-                self.lanes.is_silent(*lane, patience) && (progress || self.lanes.closed.contains(lane))
-            })
+            .filter(|frame| now - frame.since > patience)
+            .filter_map(|frame| frame.lane.filter(|lane| self.lanes.is_stalled(*lane, frame.since, patience)))
             .collect();
         stalled.iter().for_each(|lane| self.lane_lost(*lane));
         !stalled.is_empty()
@@ -644,8 +641,11 @@ impl Watch {
         }
     }
 
-    fn is_silent(&self, lane: u16, patience: u64) -> bool {
-        self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience)
+    /// True if `lane` was silent for so long, while another has brought something to an end after `since`.
+    fn is_stalled(&self, lane: u16, since: u64, patience: u64) -> bool {
+        let silent = self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience);
+        let others_go_on = self.heard.iter().any(|(other, heard)| *other != lane && *heard >= since);
+        silent && (others_go_on || self.closed.contains(&lane))
     }
 }
 

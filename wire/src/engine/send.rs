@@ -98,7 +98,8 @@ impl SendJob {
             tokio::select! {
                 () = self.changed.notified() => {}
                 _ = ticks.tick() => {
-                    if lock(&self.machine).tick() {
+                    // A paced job's lanes wait for each other, which is no stall.
+                    if self.pacer.is_none() && lock(&self.machine).tick() {
                         work.notify_waiters();
                     }
                 }

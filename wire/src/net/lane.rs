@@ -3,6 +3,8 @@
 use super::aligned::Aligned;
 use super::control::Connection;
 use super::record::{Opener, RecordError, Sealer};
+use crate::limits::{KEEPALIVE_INTERVAL, LANE_SILENCE_MAX, PEER_SILENCE_MAX};
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -57,6 +59,7 @@ impl Lane {
         };
         let socket = io.into_inner();
         socket.set_nodelay(true)?;
+        notice_death(&socket)?;
         Ok(Self {
             number,
             socket: Arc::new(socket),
@@ -64,6 +67,15 @@ impl Lane {
             opener: Opener::new(secrets.rx)?,
         })
     }
+}
+
+/// Lets the system find out that the peer is gone, also while we only listen. A lane has no pings of its own.
+fn notice_death(socket: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(PEER_SILENCE_MAX / 2).with_interval(KEEPALIVE_INTERVAL).with_retries(2),
+    )?;
+    socket.set_tcp_user_timeout(Some(LANE_SILENCE_MAX))
 }
 
 fn check_empty(state: rustls::IoState) -> Result<(), LaneError> {
