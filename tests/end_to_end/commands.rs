@@ -25,8 +25,18 @@ fn ls_l_shows_type_mode_size_time_and_where_links_lead() {
     made(&world);
     let mut command = world.client_command(["ls", "-l", &world.url("")]);
     let text = String::from_utf8(command.env("TZ", "UTC").output().unwrap().stdout).unwrap();
-    let line = |name: &str| text.lines().find(|line| line.contains(&format!(" {name}"))).unwrap_or_else(|| panic!("{name} in {text}")).to_owned();
-    assert!(line("file").starts_with("-rw-r----- ") && line("file").contains(" 7 ") && line("file").contains("2009"), "{text}");
+    let line = |name: &str| {
+        text.lines()
+            .find(|line| line.contains(&format!(" {name}")))
+            .unwrap_or_else(|| panic!("{name} in {text}"))
+            .to_owned()
+    };
+    assert!(
+        line("file").starts_with("-rw-r----- ")
+            && line("file").contains(" 7 ")
+            && line("file").contains("2009"),
+        "{text}"
+    );
     assert!(line("folder").starts_with("drwxr-xr-x "), "{text}");
     assert!(line("link").starts_with('l') && line("link").ends_with("link -> folder/deeper"), "{text}");
 }
@@ -62,12 +72,17 @@ fn stat_tells_of_a_path_and_of_what_a_link_leads_to() {
     let world = World::serving();
     made(&world);
     let text = world.check(["stat", &world.url("file"), &world.url("link")]).text();
-    for word in ["Path: /file", "Kind: file", "Size: 7", "Mode: 0640", "Kind: symlink", "Leads to: folder/deeper"] {
+    for word in
+        ["Path: /file", "Kind: file", "Size: 7", "Mode: 0640", "Kind: symlink", "Leads to: folder/deeper"]
+    {
         assert!(text.contains(word), "{word} in {text}");
     }
     let ran = world.check(["stat", "--json", &world.url("file")]);
     let entry = event(&ran, "entry");
-    assert_eq!((&entry["path"], &entry["size"], &entry["mode"]), (&"/file".into(), &7.into(), &"0640".into()));
+    assert_eq!(
+        (&entry["path"], &entry["size"], &entry["mode"]),
+        (&"/file".into(), &7.into(), &"0640".into())
+    );
     assert_eq!(event(&world.check(["stat", "--json", "-L", &world.url("link")]), "entry")["kind"], "folder");
     assert_eq!(event(&world.check(["stat", "--json", &world.url("")]), "entry")["kind"], "folder");
     let ran = world.client(["stat", &world.url("file"), &world.url("gone")]);
@@ -79,7 +94,10 @@ fn df_tells_what_the_system_tells() {
     let world = World::serving();
     let space = event(&world.check(["df", "--json", &world.url("")]), "space");
     let total = space["total"].as_u64().unwrap();
-    assert!(space["available"].as_u64().unwrap() <= space["free"].as_u64().unwrap() && space["free"].as_u64().unwrap() <= total);
+    assert!(
+        space["available"].as_u64().unwrap() <= space["free"].as_u64().unwrap()
+            && space["free"].as_u64().unwrap() <= total
+    );
     match output(Command::new("df").args(["-B1", "--output=size"]).arg(world.root())) {
         Some(df) => assert!(String::from_utf8_lossy(&df.stdout).contains(&total.to_string()), "{total}"),
         None => println!("skipped: df is not installed"),
@@ -92,7 +110,10 @@ fn hash_has_events_too() {
     let world = World::serving();
     fs::write(world.root().join("file"), content(5, 600_000)).unwrap();
     let hashed = event(&world.check(["hash", "--json", &world.url("file")]), "hash");
-    assert_eq!((&hashed["sha256"], &hashed["bytes"]), (&sha256(&content(5, 600_000)).into(), &600_000.into()));
+    assert_eq!(
+        (&hashed["sha256"], &hashed["bytes"]),
+        (&sha256(&content(5, 600_000)).into(), &600_000.into())
+    );
 }
 
 #[test]
@@ -135,10 +156,13 @@ fn mv_renames_and_moves_into_folders() {
     world.check(["mv", &world.url("renamed"), &world.url("folder")]);
     assert_eq!(fs::read_to_string(world.root().join("folder/renamed")).unwrap(), "content");
     world.check(["mv", &world.url("folder/renamed"), &world.url("b"), &world.url("folder/deeper/")]);
-    assert!(world.root().join("folder/deeper/renamed").exists() && world.root().join("folder/deeper/b").exists());
+    assert!(
+        world.root().join("folder/deeper/renamed").exists() && world.root().join("folder/deeper/b").exists()
+    );
     world.check(["mv", &world.url("folder/deeper/b"), &world.url("folder/deeper/end")]);
     assert_eq!(fs::read_to_string(world.root().join("folder/deeper/end")).unwrap(), "b");
-    let ran = world.client(["mv", "-n", &world.url("folder/deeper/renamed"), &world.url("folder/deeper/end")]);
+    let ran =
+        world.client(["mv", "-n", &world.url("folder/deeper/renamed"), &world.url("folder/deeper/end")]);
     assert_ne!(ran.code, Some(0));
     assert_eq!(fs::read_to_string(world.root().join("folder/deeper/end")).unwrap(), "b");
     world.check(["mv", &world.url("folder"), &world.url("moved")]);
@@ -181,7 +205,9 @@ fn chmod_takes_octal_and_symbolic_modes() {
 #[test]
 fn ln_s_makes_links_that_may_lead_anywhere() {
     let world = World::serving();
-    for (target, name) in [("folder/file", "one"), ("/absolute", "two"), ("../up", "three"), ("with \n newline", "four")] {
+    for (target, name) in
+        [("folder/file", "one"), ("/absolute", "two"), ("../up", "three"), ("with \n newline", "four")]
+    {
         world.check(["ln", "-s", target, &world.url(name)]);
         assert_eq!(fs::read_link(world.root().join(name)).unwrap().to_str(), Some(target));
     }
@@ -195,7 +221,9 @@ fn completions_manual_pages_and_help_need_no_server() {
     assert!(world.check(["completions", "bash"]).text().contains("ftp-client"));
     assert!(world.check(["man"]).text().contains(".TH"));
     assert!(world.check(["man", "get"]).text().contains("get"));
-    for command in ["ls", "stat", "hash", "df", "get", "put", "cat", "mkdir", "rm", "mv", "touch", "chmod", "ln", "trust"] {
+    for command in [
+        "ls", "stat", "hash", "df", "get", "put", "cat", "mkdir", "rm", "mv", "touch", "chmod", "ln", "trust",
+    ] {
         assert!(world.check([command, "--help"]).text().contains("Example"), "{command}");
     }
 }

@@ -12,7 +12,8 @@ use tests::world::{Ran, World, binaries, signal};
 fn a_polite_stop_lets_a_running_upload_finish_and_takes_no_new_connections() {
     let mut world = World::serving();
     fs::write(world.local().join("large"), content(1, 16_000_000)).unwrap();
-    let mut command = world.client_command(["put", "--limit-rate=8M", "--json", "large", &world.url("large")]);
+    let mut command =
+        world.client_command(["put", "--limit-rate=8M", "--json", "large", &world.url("large")]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the file is on its way", || !leftovers(&world.root()).is_empty());
     let (address, id) = (world.server().address, world.server().id());
@@ -35,7 +36,9 @@ fn a_polite_stop_lets_a_running_download_finish() {
     }
     let mut command = world.client_command(["get", "-r", "--limit-rate=8M", &world.url("tree"), "back"]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the first file is there", || fs::read_dir(world.local().join("back")).is_ok_and(|mut folder| folder.next().is_some()));
+    wait_until("the first file is there", || {
+        fs::read_dir(world.local().join("back")).is_ok_and(|mut folder| folder.next().is_some())
+    });
     assert_eq!(world.server_mut().terminate(), Some(0));
     let ran = Ran::from(client.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -66,7 +69,8 @@ fn a_second_signal_ends_at_once_and_nothing_half_is_published() {
 fn an_idle_session_does_not_hold_up_a_stop() {
     let mut world = World::serving();
     let mut command = world.client_command(["put", "-", &world.url("stream")]);
-    let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut client =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the session is there", || world.server().log().contains("login"));
     drop(client.stdin.take());
     assert_eq!(client.wait().unwrap().code(), Some(0));
@@ -80,7 +84,8 @@ fn an_interrupted_client_says_so_and_leaves_nothing_at_the_server() {
     let world = World::serving();
     fs::write(world.local().join("large"), content(1, 64_000_000)).unwrap();
     for name in ["INT", "TERM"] {
-        let mut command = world.client_command(["put", "--json", "--limit-rate=4M", "large", &world.url("large")]);
+        let mut command =
+            world.client_command(["put", "--json", "--limit-rate=4M", "large", &world.url("large")]);
         let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_until("the file is on its way", || !leftovers(&world.root()).is_empty());
         signal(client.id(), name);
@@ -102,7 +107,10 @@ fn the_command_that_a_share_prints_works_as_printed() {
     crate::tools::assert_same(&world.root(), &world.local());
     let again = share.run_command(&world, &share.commands[0]);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
-    let refused = share.run_command(&world, &share.commands[0].replace("get -r", "put -r").replace(" .", "").replace("'ftpx", "inner 'ftpx"));
+    let refused = share.run_command(
+        &world,
+        &share.commands[0].replace("get -r", "put -r").replace(" .", "").replace("'ftpx", "inner 'ftpx"),
+    );
     assert_eq!(refused.code, Some(4), "a share is for reading: {}", refused.stderr);
 }
 
@@ -146,7 +154,8 @@ impl Share {
     fn start(world: &World, options: &[&str]) -> Self {
         let mut command = Command::new(&binaries().server);
         command.arg("share").arg(world.root()).args(["--listen", "127.0.0.1:0"]).args(options);
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let first = lines.next().unwrap_or_default();
         assert!(first.starts_with("listening on 127.0.0.1:"), "{first}");

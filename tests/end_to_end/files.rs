@@ -9,8 +9,17 @@ use tests::demo::free_space;
 use tests::world::{Ran, World};
 
 const CHUNK_LEN: usize = 512 * 1024;
-const LENGTHS: [usize; 9] =
-    [0, 1, CHUNK_LEN / 2, CHUNK_LEN / 2 + 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, 3 * CHUNK_LEN + 5, 9 * CHUNK_LEN];
+const LENGTHS: [usize; 9] = [
+    0,
+    1,
+    CHUNK_LEN / 2,
+    CHUNK_LEN / 2 + 1,
+    CHUNK_LEN - 1,
+    CHUNK_LEN,
+    CHUNK_LEN + 1,
+    3 * CHUNK_LEN + 5,
+    9 * CHUNK_LEN,
+];
 
 #[test]
 fn files_of_every_length_come_back_the_same_and_their_roots_are_blake3() {
@@ -41,7 +50,9 @@ fn several_files_of_every_length_at_once_with_sha256() {
     world.check(put.into_iter().chain(names.iter().map(String::as_str)).chain([url.as_str()]));
     let urls: Vec<String> = names.iter().map(|name| world.url(name)).collect();
     fs::create_dir(world.local().join("back")).unwrap();
-    world.check(["get", "--checksum=sha256"].into_iter().chain(urls.iter().map(String::as_str)).chain(["back"]));
+    world.check(
+        ["get", "--checksum=sha256"].into_iter().chain(urls.iter().map(String::as_str)).chain(["back"]),
+    );
     for len in LENGTHS {
         assert_eq!(fs::read(world.root().join(format!("{len}"))).unwrap(), content(len as u64, len));
         assert_eq!(fs::read(world.local().join(format!("back/{len}"))).unwrap(), content(len as u64, len));
@@ -72,11 +83,15 @@ fn streams_of_unknown_length_arrive_whole() {
     for checksum in ["blake3", "sha256"] {
         for len in [0, 1, CHUNK_LEN / 2, CHUNK_LEN, CHUNK_LEN + 1, 4 * CHUNK_LEN, 5 * CHUNK_LEN + 77] {
             let bytes = content(len as u64 + 1, len);
-            let ran = feed(&world, &["put", "--json", "--checksum", checksum, "-", &world.url("stream")], &bytes);
+            let ran =
+                feed(&world, &["put", "--json", "--checksum", checksum, "-", &world.url("stream")], &bytes);
             assert_eq!(ran.code, Some(0), "{len} bytes: {}", ran.stderr);
             assert!(fs::read(world.root().join("stream")).unwrap() == bytes, "{len} bytes, {checksum}");
             if checksum == "blake3" {
-                assert_eq!(event(&ran, "file")["digest"], format!("blake3:{}", blake3::hash(&bytes).to_hex()));
+                assert_eq!(
+                    event(&ran, "file")["digest"],
+                    format!("blake3:{}", blake3::hash(&bytes).to_hex())
+                );
             }
             let cat = world.check(["cat", "--checksum", checksum, &world.url("stream")]);
             assert!(cat.stdout == bytes, "cat of {len} bytes, {checksum}");
@@ -111,15 +126,28 @@ fn a_file_goes_into_a_folder_that_exists_and_otherwise_gets_the_name() {
     fs::create_dir(world.root().join("folder")).unwrap();
     fs::create_dir(world.local().join("folder")).unwrap();
     fs::write(world.local().join("file"), "content").unwrap();
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    for (target, becomes) in [("folder", "folder/file"), ("folder/", "folder/file"), ("", "file"), ("name", "name"), ("folder/name", "folder/name")] {
+    let read =
+        |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    for (target, becomes) in [
+        ("folder", "folder/file"),
+        ("folder/", "folder/file"),
+        ("", "file"),
+        ("name", "name"),
+        ("folder/name", "folder/name"),
+    ] {
         world.check(["put", "file", &world.url(target)]);
         assert_eq!(read(&world.root().join(becomes)), "content", "put to {target:?}");
         fs::remove_file(world.root().join(becomes)).unwrap();
     }
     fs::write(world.root().join("file"), "content").unwrap();
     fs::remove_file(world.local().join("file")).unwrap();
-    for (target, becomes) in [("folder", "folder/file"), ("folder/", "folder/file"), (".", "file"), ("name", "name"), ("folder/name", "folder/name")] {
+    for (target, becomes) in [
+        ("folder", "folder/file"),
+        ("folder/", "folder/file"),
+        (".", "file"),
+        ("name", "name"),
+        ("folder/name", "folder/name"),
+    ] {
         world.check(["get", &world.url("file"), target]);
         assert_eq!(read(&world.local().join(becomes)), "content", "get to {target:?}");
         fs::remove_file(world.local().join(becomes)).unwrap();
@@ -138,16 +166,25 @@ fn a_folder_goes_into_a_folder_that_exists_and_otherwise_gets_the_name() {
     fs::create_dir(world.local().join("tree")).unwrap();
     fs::write(world.local().join("tree/file"), "content").unwrap();
     fs::create_dir(world.root().join("there")).unwrap();
-    for (source, target, becomes) in
-        [("tree", "there", "there/tree/file"), ("tree/", "there/", "there/tree/file"), ("tree", "new", "new/file"), ("tree", "new2/", "new2/file"), ("tree/.", "there", "there/file"), ("tree", "", "tree/file")]
-    {
+    for (source, target, becomes) in [
+        ("tree", "there", "there/tree/file"),
+        ("tree/", "there/", "there/tree/file"),
+        ("tree", "new", "new/file"),
+        ("tree", "new2/", "new2/file"),
+        ("tree/.", "there", "there/file"),
+        ("tree", "", "tree/file"),
+    ] {
         world.check(["put", "-r", source, &world.url(target)]);
         assert!(world.root().join(becomes).is_file(), "put -r {source} to {target:?}");
     }
     fs::create_dir(world.local().join("here")).unwrap();
-    for (source, target, becomes) in
-        [("tree", "here", "here/tree/file"), ("tree/", "here/", "here/tree/file"), ("tree", "got", "got/file"), ("tree", "got2/", "got2/file"), ("tree/.", "here", "here/file")]
-    {
+    for (source, target, becomes) in [
+        ("tree", "here", "here/tree/file"),
+        ("tree/", "here/", "here/tree/file"),
+        ("tree", "got", "got/file"),
+        ("tree", "got2/", "got2/file"),
+        ("tree/.", "here", "here/file"),
+    ] {
         world.check(["get", "-r", &world.url(source), target]);
         assert!(world.local().join(becomes).is_file(), "get -r {source} to {target}");
     }
@@ -190,7 +227,8 @@ fn a_sparse_file_of_more_than_four_gib_comes_back_the_same() {
 /// Runs a client whose standard input is a pipe.
 fn feed(world: &World, arguments: &[&str], bytes: &[u8]) -> Ran {
     let mut command = world.client_command(arguments);
-    let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut client =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = client.stdin.take().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {

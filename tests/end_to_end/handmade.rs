@@ -51,7 +51,10 @@ pub(crate) async fn connect(address: SocketAddr) -> (Connection, SocketAddr) {
 
 /// The message that logs in.
 pub(crate) fn login(user: &str, password: &str) -> LoginRequest {
-    LoginRequest { agent: "by hand".into(), login: Login::Password { user: user.into(), password: password.into() } }
+    LoginRequest {
+        agent: "by hand".into(),
+        login: Login::Password { user: user.into(), password: password.into() },
+    }
 }
 
 /// Waits until the peer has closed the connection or cut it; tells what it sent before.

@@ -18,7 +18,13 @@ use wire::{FailureCode, RemotePath};
 async fn garbage_instead_of_tls_is_refused() {
     let world = World::serving();
     let mut honest = Session::open(&world).await;
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &content(1, 100_000), b"\x16\x03\x01\xff\xff\xff", &[0; 200_000], b"SSH-2.0-x\r\n"] {
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &content(1, 100_000),
+        b"\x16\x03\x01\xff\xff\xff",
+        &[0; 200_000],
+        b"SSH-2.0-x\r\n",
+    ] {
         let mut socket = TcpStream::connect(world.server().address).await.unwrap();
         let own = socket.local_addr().unwrap();
         let _ = socket.write_all(garbage).await; // the server may cut it meanwhile
@@ -39,7 +45,9 @@ async fn whoever_says_nothing_is_cut_off_at_the_deadline() {
     slow.write_all(&raw_frame(1000, 1, 0, 1, &[0; 10])).await.unwrap();
     slow.flush().await.unwrap();
     let (mut lane, exported, lane_own) = lane_connection(world.server().address).await;
-    send(&mut lane, &Envelope::new(0, LaneHello { session: [7; 16], lane: 1, proof: exported })).await.unwrap();
+    send(&mut lane, &Envelope::new(0, LaneHello { session: [7; 16], lane: 1, proof: exported }))
+        .await
+        .unwrap();
     let silent_own = silent.local_addr().unwrap();
     until_closed(&mut silent).await;
     for stream in [&mut half, &mut slow, &mut lane] {
@@ -115,7 +123,9 @@ async fn a_session_that_breaks_a_rule_is_ended_and_the_log_says_which() {
         (8, 18, 0, vec![255; 8], "kind 18"),
         (0, 3, 0, vec![], "kind 3"),
     ];
-    for bad in [&b".."[..], b"a/../b", b"/absolute", b"a//b", b"a/", b".", b"nul\0", &[b'n'; 256], &[b'p'; 5000]] {
+    for bad in
+        [&b".."[..], b"a/../b", b"/absolute", b"a//b", b"a/", b".", b"nul\0", &[b'n'; 256], &[b'p'; 5000]]
+    {
         let body = path(bad);
         cases.push((u32::try_from(body.len()).unwrap(), 18, 0, body, "kind 18"));
     }
@@ -131,7 +141,10 @@ async fn a_session_that_breaks_a_rule_is_ended_and_the_log_says_which() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_login_and_a_lanes_hello_within_a_session_end_it() {
     let world = World::serving();
-    for message in [Message::from(login("tester", PASSWORD)), LaneHello { session: [0; 16], lane: 0, proof: [0; 32] }.into()] {
+    for message in [
+        Message::from(login("tester", PASSWORD)),
+        LaneHello { session: [0; 16], lane: 0, proof: [0; 32] }.into(),
+    ] {
         let mut session = Session::open(&world).await;
         session.send(2, message).await;
         session.check_ended().await;
@@ -181,7 +194,10 @@ async fn jobs_that_are_cancelled_at_once_end() {
         match session.next().await.expect("the session goes on").message {
             Message::Opened(_) => {}
             Message::Failure(failure) => {
-                assert!(matches!(failure.code, FailureCode::Cancelled | FailureCode::LimitExceeded), "{failure:?}");
+                assert!(
+                    matches!(failure.code, FailureCode::Cancelled | FailureCode::LimitExceeded),
+                    "{failure:?}"
+                );
                 ended += 1;
             }
             other => panic!("{other:?}"),

@@ -119,7 +119,12 @@ async fn the_same_block_twice_ends_the_session() {
 async fn bytes_that_are_no_records_end_the_lane_and_the_session_goes_on_or_ends_cleanly() {
     let world = World::serving();
     let mut honest = Session::open(&world).await;
-    for garbage in [&content(3, 2000)[..], b"\x17\x03\x03\x00\x20garbage that does not decrypt....", b"\x16\x03\x03\x00\x04abcd", b"\x17\x03\x03\xff\xff"] {
+    for garbage in [
+        &content(3, 2000)[..],
+        b"\x17\x03\x03\x00\x20garbage that does not decrypt....",
+        b"\x16\x03\x03\x00\x04abcd",
+        b"\x17\x03\x03\xff\xff",
+    ] {
         let session = Session::open(&world).await;
         let lane = session.lane(1).await;
         lane.send_unsealed(garbage).await;
@@ -144,7 +149,8 @@ async fn a_pack_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() {
     lane.send(&frame).await;
     let ack = next_ack(&mut session).await;
     assert!(ack.damaged.is_empty() && ack.done[0].first == 0, "{ack:?}");
-    let failed: Vec<_> = ack.failed.iter().map(|failed| (failed.frame, failed.entry, failed.failure.code)).collect();
+    let failed: Vec<_> =
+        ack.failed.iter().map(|failed| (failed.frame, failed.entry, failed.failure.code)).collect();
     assert_eq!(failed, [(0, 1, FailureCode::Integrity)]);
     session.send(JOB, End { frames: 1 }).await;
     session.check_alive().await;
@@ -197,7 +203,9 @@ async fn a_seal_that_does_not_fit_its_blocks_publishes_nothing() {
                 assert_eq!(failed, [FailureCode::Integrity]);
                 assert_eq!(fs::read_to_string(world.root().join("target")).unwrap(), "the old content");
             }
-            false => assert!(fs::read(world.root().join("target")).unwrap() == content(1, CHUNK_LEN), "{failed:?}"),
+            false => {
+                assert!(fs::read(world.root().join("target")).unwrap() == content(1, CHUNK_LEN), "{failed:?}")
+            }
         }
         assert!(leftovers(&world.root()).is_empty());
     }
@@ -217,7 +225,9 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 
 async fn open_put(session: &mut Session, path: &str) {
     let path = RemotePath::from_user(path.as_bytes()).unwrap();
-    session.send(JOB, Put { path, into: None, overwrite: Overwrite::Always, checksum: Checksum::Sha256 }).await;
+    session
+        .send(JOB, Put { path, into: None, overwrite: Overwrite::Always, checksum: Checksum::Sha256 })
+        .await;
     let answer = session.next().await.unwrap();
     assert!(matches!(answer.message, Message::Opened(_)), "{answer:?}");
 }
@@ -245,21 +255,25 @@ fn pack(frame: u64, files: &[(&[u8], &[u8], bool)]) -> Vec<u8> {
     let mut payload = Vec::new();
     for (path, content, right) in files {
         let digest = if *right { Checksum::Sha256.of_small_file([*content]) } else { Digest([1; 32]) };
-        let (path_len, content_len) = (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
-        let head = EntryHead { kind: EntryKind::File, path_len, content_len, modified: None, mode: 0o644, digest };
+        let (path_len, content_len) =
+            (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
+        let head =
+            EntryHead { kind: EntryKind::File, path_len, content_len, modified: None, mode: 0o644, digest };
         payload.extend_from_slice(&[&head.encode()[..], path, content].concat());
     }
     framed(frame, FrameKind::Pack { entries: u32::try_from(files.len()).unwrap() }, &[], &payload)
 }
 
 fn framed(frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> {
-    let (extra_len, payload_len) = (u16::try_from(extra.len()).unwrap(), u32::try_from(payload.len()).unwrap());
+    let (extra_len, payload_len) =
+        (u16::try_from(extra.len()).unwrap(), u32::try_from(payload.len()).unwrap());
     let head = FrameHead { job: JOB, frame, extra_len, payload_len, kind };
     [&head.encode()[..], extra, payload].concat()
 }
 
 fn announcement(size: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Announcement { path: RemotePath::root(), size: Some(size), modified: None, mode: 0o644 }.encode(&mut bytes);
+    Announcement { path: RemotePath::root(), size: Some(size), modified: None, mode: 0o644 }
+        .encode(&mut bytes);
     bytes
 }

@@ -15,7 +15,12 @@ const SECRET: &str = "the secret of another folder";
 fn links_of_the_served_folder_that_lead_outside_are_never_followed() {
     let world = World::serving();
     let outside = outside(&world);
-    for (target, name) in [(outside.as_path(), "absolute"), (Path::new("../outside"), "relative"), (Path::new("/"), "slash"), (&outside.join("secret"), "file")] {
+    for (target, name) in [
+        (outside.as_path(), "absolute"),
+        (Path::new("../outside"), "relative"),
+        (Path::new("/"), "slash"),
+        (&outside.join("secret"), "file"),
+    ] {
         symlink(target, world.root().join(name)).unwrap();
     }
     fs::write(world.local().join("mine"), "mine").unwrap();
@@ -25,18 +30,29 @@ fn links_of_the_served_folder_that_lead_outside_are_never_followed() {
     for inside in ["absolute/secret", "relative/secret", "file", "absolute", "relative"] {
         for command in ["cat", "hash", "get"] {
             let ran = world.client([command, &world.url(inside)]);
-            assert!(!matches!(ran.code, Some(0)) && !ran.text().contains(SECRET), "{command} {inside}: {ran:?}");
+            assert!(
+                !matches!(ran.code, Some(0)) && !ran.text().contains(SECRET),
+                "{command} {inside}: {ran:?}"
+            );
         }
     }
     for folder in ["absolute", "relative", "slash"] {
         let below = |name: &str| world.url(format!("{folder}/{name}"));
         for arguments in [
-            vec!["ls".to_owned(), below("")], vec!["ls".to_owned(), "-R".into(), below("inner")], vec!["stat".to_owned(), below("secret")],
+            vec!["ls".to_owned(), below("")],
+            vec!["ls".to_owned(), "-R".into(), below("inner")],
+            vec!["stat".to_owned(), below("secret")],
             vec!["stat".to_owned(), "-L".into(), world.url(folder)],
-            vec!["put".to_owned(), "mine".into(), below("")], vec!["put".to_owned(), "mine".into(), below("secret")],
-            vec!["put".to_owned(), "-r".into(), "tree/.".into(), below("inner")], vec!["mkdir".to_owned(), "-p".into(), below("new/deep")],
-            vec!["rm".to_owned(), below("secret")], vec!["rm".to_owned(), "-r".into(), below("inner")], vec!["mv".to_owned(), below("secret"), world.url("stolen")],
-            vec!["chmod".to_owned(), "777".into(), below("secret")], vec!["touch".to_owned(), below("secret")], vec!["touch".to_owned(), below("new")],
+            vec!["put".to_owned(), "mine".into(), below("")],
+            vec!["put".to_owned(), "mine".into(), below("secret")],
+            vec!["put".to_owned(), "-r".into(), "tree/.".into(), below("inner")],
+            vec!["mkdir".to_owned(), "-p".into(), below("new/deep")],
+            vec!["rm".to_owned(), below("secret")],
+            vec!["rm".to_owned(), "-r".into(), below("inner")],
+            vec!["mv".to_owned(), below("secret"), world.url("stolen")],
+            vec!["chmod".to_owned(), "777".into(), below("secret")],
+            vec!["touch".to_owned(), below("secret")],
+            vec!["touch".to_owned(), below("new")],
             vec!["ln".to_owned(), "-s".into(), "x".into(), below("link")],
         ] {
             let ran = world.client(&arguments);
@@ -50,7 +66,10 @@ fn links_of_the_served_folder_that_lead_outside_are_never_followed() {
     }
     assert!(picture(&outside) == before);
     world.check(["get", "-r", &world.url(""), "all"]);
-    assert!(picture(&world.local().join("all")).values().all(|line| line.starts_with("link")), "links stay links");
+    assert!(
+        picture(&world.local().join("all")).values().all(|line| line.starts_with("link")),
+        "links stay links"
+    );
     world.check(["put", "mine", &world.url("file")]);
     assert!(picture(&outside) == before, "the link itself was replaced");
     world.check(["rm", "-r", &world.url("absolute")]);
@@ -73,8 +92,15 @@ fn links_of_the_download_target_that_lead_outside_are_never_followed() {
     let ran = world.client(["get", "-r", &world.url("tree/."), "target"]);
     assert!(picture(&outside) == before, "{}", ran.stderr);
     assert_eq!(fs::read_to_string(world.local().join("target/inner/file")).unwrap(), "from the server");
-    assert_eq!(fs::read_to_string(world.local().join("target/secret")).unwrap(), "from the server", "the link was replaced");
-    assert!(ran.code == Some(1) || fs::symlink_metadata(world.local().join("target/linked")).unwrap().is_dir(), "{ran:?}");
+    assert_eq!(
+        fs::read_to_string(world.local().join("target/secret")).unwrap(),
+        "from the server",
+        "the link was replaced"
+    );
+    assert!(
+        ran.code == Some(1) || fs::symlink_metadata(world.local().join("target/linked")).unwrap().is_dir(),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -102,11 +128,16 @@ fn a_folder_of_the_server_that_turns_into_a_link_is_never_followed() {
         let _ = world.client(["put", "-r", "tree/.", &world.url("tree")]); // some items fail, as they must
         let _ = world.client(["get", "-r", &world.url("tree"), &back]);
         let hostile = [
-            world.client(["cat", &world.url("tree/swapped/secret")]), world.client(["ls", "-lR", &world.url("tree/swapped")]),
-            world.client(["mkdir", &world.url("tree/swapped/new")]), world.client(["touch", &world.url("tree/swapped/secret")]),
-            world.client(["chmod", "777", &world.url("tree/swapped/secret")]), world.client(["rm", "-r", &world.url("tree/swapped/inner")]),
+            world.client(["cat", &world.url("tree/swapped/secret")]),
+            world.client(["ls", "-lR", &world.url("tree/swapped")]),
+            world.client(["mkdir", &world.url("tree/swapped/new")]),
+            world.client(["touch", &world.url("tree/swapped/secret")]),
+            world.client(["chmod", "777", &world.url("tree/swapped/secret")]),
+            world.client(["rm", "-r", &world.url("tree/swapped/inner")]),
         ];
-        assert!(hostile.iter().all(|ran| !ran.text().contains(SECRET) && !ran.text().contains("only-outside")));
+        assert!(
+            hostile.iter().all(|ran| !ran.text().contains(SECRET) && !ran.text().contains("only-outside"))
+        );
         assert_no_secret(&world.local().join(back));
         assert_no_secret(&world.root().join("tree")); // nothing was put where it should not be
     });

@@ -13,9 +13,18 @@ fn a_server_with_another_key_than_the_pinned_one_is_refused() {
     let url = world.url("").replace(&world.server().fingerprint, &format!("sha256:{}", "0".repeat(64)));
     let ran = world.client(["ls", &url]);
     assert_eq!(ran.code, Some(4));
-    assert!(ran.stderr.contains("NOT THE SERVER THAT WAS PINNED") && ran.stderr.contains(&world.server().fingerprint), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("NOT THE SERVER THAT WAS PINNED")
+            && ran.stderr.contains(&world.server().fingerprint),
+        "{}",
+        ran.stderr
+    );
     assert!(!world.server().log().contains("login"), "{}", world.server().log());
-    assert_eq!(world.client(["ls", &world.url(""), "--pin", &format!("sha256:{}", "1".repeat(64))]).code, Some(2), "two pins");
+    assert_eq!(
+        world.client(["ls", &world.url(""), "--pin", &format!("sha256:{}", "1".repeat(64))]).code,
+        Some(2),
+        "two pins"
+    );
 }
 
 #[test]
@@ -46,10 +55,20 @@ fn an_unknown_server_is_refused_off_a_terminal_and_remembered_if_asked() {
     let world = World::serving();
     let ran = world.client(["ls", &unpinned(&world)]);
     assert_eq!(ran.code, Some(4));
-    assert!(ran.stderr.contains(&world.server().fingerprint) && ran.stderr.contains("--accept-new"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&world.server().fingerprint) && ran.stderr.contains("--accept-new"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(world.check(["trust", "list"]).text(), "");
     let own = world.local().join("hosts");
-    world.check(["ls".as_ref(), unpinned(&world).as_ref(), "--accept-new".as_ref(), "--known-hosts".as_ref(), own.as_os_str()]);
+    world.check([
+        "ls".as_ref(),
+        unpinned(&world).as_ref(),
+        "--accept-new".as_ref(),
+        "--known-hosts".as_ref(),
+        own.as_os_str(),
+    ]);
     assert!(fs::read_to_string(&own).unwrap().contains(&world.server().fingerprint));
     world.check(["ls", &unpinned(&world), "--accept-new"]);
     world.check(["ls", &unpinned(&world)]);
@@ -79,7 +98,10 @@ fn nobody_can_tell_a_wrong_password_from_an_unknown_user() {
     println!("wrong password {known:?}, unknown user {unknown:?}");
     assert!(known < unknown * 2 && unknown < known * 2, "{known:?} and {unknown:?}");
     let log = world.server().log();
-    assert!(log.contains("no such user") && log.contains("password is wrong") && !log.contains(PASSWORD), "{log}");
+    assert!(
+        log.contains("no such user") && log.contains("password is wrong") && !log.contains(PASSWORD),
+        "{log}"
+    );
 }
 
 #[test]
@@ -103,15 +125,32 @@ fn paths_that_do_not_exist_are_told_as_such() {
     fs::write(world.local().join("file"), "x").unwrap();
     let gone = world.url("gone");
     for arguments in [
-        vec!["ls", &gone], vec!["stat", &gone], vec!["hash", &gone], vec!["df", &gone], vec!["cat", &gone], vec!["get", &gone],
-        vec!["get", "-r", &gone], vec!["rm", &gone], vec!["rm", "-r", &gone], vec!["mv", &gone, &world.url("other")],
-        vec!["chmod", "600", &gone], vec!["mkdir", &world.url("gone/deeper")], vec!["ln", "-s", "x", &world.url("gone/link")],
-        vec!["put", "nothing", &gone], vec!["put", "-r", "nothing", &gone], vec!["put", "file", &world.url("gone/file")],
+        vec!["ls", &gone],
+        vec!["stat", &gone],
+        vec!["hash", &gone],
+        vec!["df", &gone],
+        vec!["cat", &gone],
+        vec!["get", &gone],
+        vec!["get", "-r", &gone],
+        vec!["rm", &gone],
+        vec!["rm", "-r", &gone],
+        vec!["mv", &gone, &world.url("other")],
+        vec!["chmod", "600", &gone],
+        vec!["mkdir", &world.url("gone/deeper")],
+        vec!["ln", "-s", "x", &world.url("gone/link")],
+        vec!["put", "nothing", &gone],
+        vec!["put", "-r", "nothing", &gone],
+        vec!["put", "file", &world.url("gone/file")],
         vec!["touch", &world.url("gone/file")],
     ] {
         let ran = world.client(&arguments);
         assert_eq!(ran.code, Some(5), "{arguments:?}: {}", ran.stderr);
-        assert_eq!(ran.stderr.lines().filter(|line| line.starts_with("ftp-client:")).count(), 1, "{}", ran.stderr);
+        assert_eq!(
+            ran.stderr.lines().filter(|line| line.starts_with("ftp-client:")).count(),
+            1,
+            "{}",
+            ran.stderr
+        );
     }
     assert_eq!(picture(&world.root()).len(), 0);
 }
@@ -154,10 +193,27 @@ fn paths_that_no_server_has_are_refused_with_a_reason() {
     let long_name = "n".repeat(256);
     let long_path = format!("{}/end", vec!["p".repeat(100); 50].join("/"));
     let deep_path = vec!["d"; 300].join("/");
-    let url = |encoded: &str| format!("ftpx://tester@{}/{encoded}?pin={}", world.server().address, world.server().fingerprint);
-    for encoded in ["../outside", "a/../../b", "a/%2e%2e/b", "nul%00inside", &long_name, &long_path, &deep_path, "%zz", "a%2f..%2fb"] {
+    let url = |encoded: &str| {
+        format!("ftpx://tester@{}/{encoded}?pin={}", world.server().address, world.server().fingerprint)
+    };
+    for encoded in [
+        "../outside",
+        "a/../../b",
+        "a/%2e%2e/b",
+        "nul%00inside",
+        &long_name,
+        &long_path,
+        &deep_path,
+        "%zz",
+        "a%2f..%2fb",
+    ] {
         let target = url(encoded);
-        for arguments in [vec!["put", "file", &target], vec!["get", &target], vec!["rm", "-r", &target], vec!["mkdir", "-p", &target]] {
+        for arguments in [
+            vec!["put", "file", &target],
+            vec!["get", &target],
+            vec!["rm", "-r", &target],
+            vec!["mkdir", "-p", &target],
+        ] {
             let ran = world.client(&arguments);
             assert!(matches!(ran.code, Some(1 | 2 | 5)), "{arguments:?}: {:?} {}", ran.code, ran.stderr);
             assert!(!ran.stderr.trim().is_empty() && ran.stderr.is_ascii(), "{}", ran.stderr);
@@ -182,12 +238,20 @@ fn each_access_level_allows_what_its_word_says_and_nothing_else() {
         fs::write(world.root().join("victim"), "victim").unwrap();
         let (see, change, remove) = (access != "drop", matches!(access, "write" | "full"), access == "full");
         for (allowed, arguments) in [
-            (see, vec!["ls".to_owned(), url("")]), (see, vec!["stat".into(), url("old")]), (see, vec!["hash".into(), url("old")]),
-            (see, vec!["df".into(), url("")]), (see, vec!["cat".into(), url("old")]), (see, vec!["get".into(), url("old"), "got".into()]),
-            (access != "read", vec!["put".into(), "file".into(), url(&format!("new-of-{access}"))]), (change, vec!["put".into(), "file".into(), url("old")]),
-            (change, vec!["mkdir".into(), url(&format!("folder-of-{access}"))]), (change, vec!["touch".into(), url("old")]),
-            (change, vec!["chmod".into(), "600".into(), url("old")]), (change, vec!["ln".into(), "-s".into(), "old".into(), url(&format!("link-of-{access}"))]),
-            (remove, vec!["mv".into(), url("victim"), url("moved")]), (remove, vec!["rm".into(), url("old")]),
+            (see, vec!["ls".to_owned(), url("")]),
+            (see, vec!["stat".into(), url("old")]),
+            (see, vec!["hash".into(), url("old")]),
+            (see, vec!["df".into(), url("")]),
+            (see, vec!["cat".into(), url("old")]),
+            (see, vec!["get".into(), url("old"), "got".into()]),
+            (access != "read", vec!["put".into(), "file".into(), url(&format!("new-of-{access}"))]),
+            (change, vec!["put".into(), "file".into(), url("old")]),
+            (change, vec!["mkdir".into(), url(&format!("folder-of-{access}"))]),
+            (change, vec!["touch".into(), url("old")]),
+            (change, vec!["chmod".into(), "600".into(), url("old")]),
+            (change, vec!["ln".into(), "-s".into(), "old".into(), url(&format!("link-of-{access}"))]),
+            (remove, vec!["mv".into(), url("victim"), url("moved")]),
+            (remove, vec!["rm".into(), url("old")]),
         ] {
             let before = picture(&world.root());
             let ran = world.client(&arguments);
@@ -197,7 +261,12 @@ fn each_access_level_allows_what_its_word_says_and_nothing_else() {
                 assert_ne!(ran.code, Some(0), "{access}: {arguments:?}");
                 assert!(picture(&world.root()) == before, "{access}: {arguments:?} changed something");
                 // A drop user's file that exists is a refusal of its own kind.
-                assert!(ran.code == Some(4) || access == "drop", "{access}: {arguments:?}: {:?} {}", ran.code, ran.stderr);
+                assert!(
+                    ran.code == Some(4) || access == "drop",
+                    "{access}: {arguments:?}: {:?} {}",
+                    ran.code,
+                    ran.stderr
+                );
             }
         }
     }
@@ -208,11 +277,30 @@ fn wrong_usage_is_exit_code_2_and_tries_nothing() {
     let world = World::empty();
     let url = "ftpx://tester@127.0.0.1:1/";
     for arguments in [
-        vec![], vec!["nonsense"], vec!["ls"], vec!["ls", url, "extra"], vec!["put", url], vec!["get"], vec!["put", "-", "also", url],
-        vec!["ls", url, "--lanes", "0"], vec!["ls", url, "--lanes", "65"], vec!["ls", url, "--checksum", "md5"], vec!["ls", url, "--limit-rate", "fast"],
-        vec!["ls", url, "--timeout", "soon"], vec!["ls", url, "--pin", "sha256:12"], vec!["ls", "local"], vec!["ls", "http://host/"],
-        vec!["get", "local", "."], vec!["put", "h:a", "h:b"], vec!["mv", url, url], vec!["ln", "x", url], vec!["chmod", "9", url],
-        vec!["ls", "ftpx://tester:secret@127.0.0.1:1/"], vec!["ls", "ftpx://tester@127.0.0.1:99999/"], vec!["cat", "--json", url], vec!["get", "--overwrite", "perhaps", url],
+        vec![],
+        vec!["nonsense"],
+        vec!["ls"],
+        vec!["ls", url, "extra"],
+        vec!["put", url],
+        vec!["get"],
+        vec!["put", "-", "also", url],
+        vec!["ls", url, "--lanes", "0"],
+        vec!["ls", url, "--lanes", "65"],
+        vec!["ls", url, "--checksum", "md5"],
+        vec!["ls", url, "--limit-rate", "fast"],
+        vec!["ls", url, "--timeout", "soon"],
+        vec!["ls", url, "--pin", "sha256:12"],
+        vec!["ls", "local"],
+        vec!["ls", "http://host/"],
+        vec!["get", "local", "."],
+        vec!["put", "h:a", "h:b"],
+        vec!["mv", url, url],
+        vec!["ln", "x", url],
+        vec!["chmod", "9", url],
+        vec!["ls", "ftpx://tester:secret@127.0.0.1:1/"],
+        vec!["ls", "ftpx://tester@127.0.0.1:99999/"],
+        vec!["cat", "--json", url],
+        vec!["get", "--overwrite", "perhaps", url],
     ] {
         let ran = world.client(&arguments);
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
@@ -228,21 +316,41 @@ fn overwrite_decides_about_files_that_exist() {
     let (here, there) = (world.local().join("file"), world.root().join("file"));
     let write = |path: &std::path::Path, text: &str, seconds: u64| {
         fs::write(path, text).unwrap();
-        fs::File::options().append(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        fs::File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds))
+            .unwrap();
     };
     for large in [false, true] {
         let text = |letter: &str| letter.repeat(if large { 700_000 } else { 7 });
         for (overwrite, here_time, there_text, there_time, replaced) in [
-            ("always", 100, "b", 100, true), ("never", 200, "b", 100, false), ("newer", 200, "b", 100, true), ("newer", 100, "b", 200, false),
-            ("newer", 100, "b", 100, false), ("different", 100, "b", 100, false), ("different", 100, "b", 99, true), ("different", 100, "bb", 100, true),
+            ("always", 100, "b", 100, true),
+            ("never", 200, "b", 100, false),
+            ("newer", 200, "b", 100, true),
+            ("newer", 100, "b", 200, false),
+            ("newer", 100, "b", 100, false),
+            ("different", 100, "b", 100, false),
+            ("different", 100, "b", 99, true),
+            ("different", 100, "bb", 100, true),
         ] {
             let case = format!("{overwrite} {here_time} {there_text} {there_time} {large}");
             write(&here, &text("a"), here_time);
             write(&there, &text(there_text), there_time);
             let put = world.client(["put", "--json", "--overwrite", overwrite, "file", &world.url("file")]);
             assert_eq!(fs::read_to_string(&there).unwrap() == text("a"), replaced, "put, {case}");
-            assert_eq!(put.code, Some(if overwrite == "never" { 6 } else { 0 }), "put, {case}: {}", put.stderr);
-            assert_eq!(event(&put, "file")["outcome"], if replaced { "done" } else { "skipped" }, "put, {case}");
+            assert_eq!(
+                put.code,
+                Some(if overwrite == "never" { 6 } else { 0 }),
+                "put, {case}: {}",
+                put.stderr
+            );
+            assert_eq!(
+                event(&put, "file")["outcome"],
+                if replaced { "done" } else { "skipped" },
+                "put, {case}"
+            );
             write(&there, &text("a"), here_time);
             write(&here, &text(there_text), there_time);
             let get = world.client(["get", "--json", "--overwrite", overwrite, &world.url("file"), "file"]);

@@ -40,7 +40,9 @@ fn a_full_disk_at_the_server_is_exit_code_8_and_leaves_the_old_files() {
     fs::write(disk.join("old"), content(1, 1_000_000)).unwrap();
     fs::write(world.local().join("new"), content(2, 20_000_000)).unwrap();
     let before = picture(&disk);
-    for arguments in [vec!["put", "--json", "new", "disk/old"], vec!["put", "--json", "--lanes=1", "new", "disk/other"]] {
+    for arguments in
+        [vec!["put", "--json", "new", "disk/old"], vec!["put", "--json", "--lanes=1", "new", "disk/other"]]
+    {
         let (path, options) = arguments.split_last().unwrap();
         let url = world.url(path);
         let ran = world.client(options.iter().copied().chain([url.as_str()]));
@@ -98,7 +100,10 @@ fn a_full_disk_here_is_exit_code_8_and_leaves_the_old_files() {
     let ran = world.client(["get", "-r", &world.url("tree"), "disk"]);
     assert_eq!(ran.code, Some(8), "{}", ran.stderr);
     let whole = picture(&world.root().join("tree"));
-    assert!(picture(&disk.join("tree")).iter().all(|(path, line)| whole.get(path) == Some(line)), "only whole files");
+    assert!(
+        picture(&disk.join("tree")).iter().all(|(path, line)| whole.get(path) == Some(line)),
+        "only whole files"
+    );
 }
 
 #[test]
@@ -139,7 +144,8 @@ fn a_source_that_is_cut_short_while_it_is_sent_is_reported_and_the_others_arrive
     fs::write(world.local().join("tree/a"), "small").unwrap();
     fs::write(world.local().join("tree/b"), content(1, 24_000_000)).unwrap();
     fs::write(world.local().join("tree/c"), content(2, 600_000)).unwrap();
-    let mut command = world.client_command(["put", "-r", "--limit-rate=16M", "--json", "tree", &world.url("tree")]);
+    let mut command =
+        world.client_command(["put", "-r", "--limit-rate=16M", "--json", "tree", &world.url("tree")]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the large file is on its way", || !leftovers(&world.root()).is_empty());
     File::options().write(true).open(world.local().join("tree/b")).unwrap().set_len(1000).unwrap();
@@ -157,7 +163,8 @@ fn what_cannot_be_read_is_reported_and_the_others_arrive() {
         fs::create_dir_all(folder.join("tree/inner")).unwrap();
         fs::write(folder.join("tree/a"), "a").unwrap();
         fs::write(folder.join("tree/inner/z"), content(1, 600_000)).unwrap();
-        let made = output(Command::new("mkfifo").arg(folder.join("tree/pipe"))).is_some_and(|made| made.status.success());
+        let made = output(Command::new("mkfifo").arg(folder.join("tree/pipe")))
+            .is_some_and(|made| made.status.success());
         assert!(made, "mkfifo");
         drop(std::os::unix::net::UnixListener::bind(folder.join("tree/inner/socket")).unwrap());
     }
@@ -168,9 +175,16 @@ fn what_cannot_be_read_is_reported_and_the_others_arrive() {
         let ran = world.client(arguments);
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);
         for name in ["pipe", "socket"] {
-            assert!(ran.stderr.lines().any(|line| line.contains(name) && line.contains("neither a file")), "{}", ran.stderr);
+            assert!(
+                ran.stderr.lines().any(|line| line.contains(name) && line.contains("neither a file")),
+                "{}",
+                ran.stderr
+            );
         }
-        assert_eq!((&event(&ran, "finished")["files"], &event(&ran, "finished")["failed"]), (&2.into(), &2.into()));
+        assert_eq!(
+            (&event(&ran, "finished")["files"], &event(&ran, "finished")["failed"]),
+            (&2.into(), &2.into())
+        );
         let arrived: Vec<PathBuf> = picture(&target).into_keys().collect();
         assert_eq!(arrived, ["a", "inner", "inner/z"].map(PathBuf::from));
     }
@@ -191,18 +205,26 @@ fn what_may_not_be_read_is_reported_and_the_others_arrive() {
         chmod(&world.local().join("tree").join(name), 0);
     }
     chmod(&world.local().join("tree/closed"), 0);
-    let Some(mut command) = without_privileges(world.client_command(["put", "-r", "tree", &world.url("up")])) else { return };
+    let Some(mut command) = without_privileges(world.client_command(["put", "-r", "tree", &world.url("up")]))
+    else {
+        return;
+    };
     let ran = Ran::from(command.output().unwrap());
     chmod(&world.local().join("tree/closed"), 0o700);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     for name in ["secret-small", "secret-large", "closed"] {
-        assert!(ran.stderr.lines().any(|line| line.contains(name) && line.contains("permission denied")), "{}", ran.stderr);
+        assert!(
+            ran.stderr.lines().any(|line| line.contains(name) && line.contains("permission denied")),
+            "{}",
+            ran.stderr
+        );
     }
     assert_eq!(fs::read_to_string(world.root().join("up/a")).unwrap(), "a");
     assert!(!world.root().join("up/secret-small").exists() && !world.root().join("up/secret-large").exists());
     fs::create_dir(world.local().join("read-only")).unwrap();
     chmod(&world.local().join("read-only"), 0o555);
-    let mut command = without_privileges(world.client_command(["get", &world.url("up/a"), "read-only"])).unwrap();
+    let mut command =
+        without_privileges(world.client_command(["get", &world.url("up/a"), "read-only"])).unwrap();
     let ran = Ran::from(command.output().unwrap());
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
     assert!(ran.stderr.contains("permission denied"), "{}", ran.stderr);
@@ -215,7 +237,9 @@ fn without_privileges(command: Command) -> Option<Command> {
     }
     let mut bound = Command::new("setpriv");
     bound.args(["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]);
-    if output(Command::new("setpriv").args(["--bounding-set=-dac_override,-dac_read_search", "true"])).is_none_or(|output| !output.status.success()) {
+    if output(Command::new("setpriv").args(["--bounding-set=-dac_override,-dac_read_search", "true"]))
+        .is_none_or(|output| !output.status.success())
+    {
         println!("skipped: root may read everything, and setpriv is missing");
         return None;
     }
@@ -243,7 +267,8 @@ fn while_appending(path: &Path, work: impl FnOnce()) {
 
 fn pipe(world: &World, arguments: &[&str], bytes: &[u8]) -> Ran {
     let mut command = world.client_command(arguments);
-    let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut client =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = client.stdin.take().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || stdin.write_all(bytes)); // the client may stop reading before the end

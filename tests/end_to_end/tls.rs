@@ -38,7 +38,8 @@ fn nothing_but_tls_1_3_is_on_the_wire_and_lanes_are_connections_to_the_one_port(
     let marked = [b"a marker that must not be seen".as_slice(), &content(1, 5_000_000)].concat();
     fs::write(world.local().join("marked-name"), &marked).unwrap();
     let tap = Tap::before(world.server().address);
-    let url = |path: &str| world.url(path).replace(&world.server().address.to_string(), &tap.address.to_string());
+    let url =
+        |path: &str| world.url(path).replace(&world.server().address.to_string(), &tap.address.to_string());
     for (arguments, lanes) in [
         (vec!["put".to_owned(), "--lanes=3".into(), "marked-name".into(), url("marked-name")], 3),
         (vec!["get".to_owned(), "--lanes=2".into(), url("marked-name"), "back".into()], 2),
@@ -46,7 +47,11 @@ fn nothing_but_tls_1_3_is_on_the_wire_and_lanes_are_connections_to_the_one_port(
     ] {
         world.check(&arguments);
         let connections = std::mem::take(&mut *tap.connections.lock().unwrap());
-        assert!((1 + lanes.min(1)..=1 + lanes).contains(&connections.len()), "{} connections: {arguments:?}", connections.len());
+        assert!(
+            (1 + lanes.min(1)..=1 + lanes).contains(&connections.len()),
+            "{} connections: {arguments:?}",
+            connections.len()
+        );
         for connection in connections {
             let recorded = connection.lock().unwrap();
             check_client(&recorded.from_client);
@@ -71,7 +76,11 @@ fn the_server_refuses_tls_1_2() {
     socket.read_to_end(&mut answer).unwrap();
     let records = records(&answer);
     assert_eq!(records.iter().map(|record| record.kind).collect::<Vec<_>>(), [ALERT]);
-    assert!(matches!(records[0].body, [2, 70 | 40]), "fatal, protocol_version or handshake_failure: {:?}", records[0].body);
+    assert!(
+        matches!(records[0].body, [2, 70 | 40]),
+        "fatal, protocol_version or handshake_failure: {:?}",
+        records[0].body
+    );
     world.check(["ls", &world.url("")]);
 }
 
@@ -80,13 +89,17 @@ fn openssl_cannot_talk_anything_older_either() {
     let world = World::serving();
     let address = world.server().address.to_string();
     for (version, works) in [("-tls1_3", true), ("-tls1_2", false), ("-tls1_1", false)] {
-        let Some(output) = output(Command::new("openssl").args(["s_client", "-alpn", "ftpx/1", version, "-connect", &address])) else {
+        let Some(output) = output(
+            Command::new("openssl").args(["s_client", "-alpn", "ftpx/1", version, "-connect", &address]),
+        ) else {
             return println!("skipped: openssl is not installed");
         };
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(text.contains("Cipher is TLS_"), works, "{version}: {text}");
     }
-    let output = output(Command::new("openssl").args(["s_client", "-alpn", "h2", "-tls1_3", "-connect", &address])).unwrap();
+    let output =
+        output(Command::new("openssl").args(["s_client", "-alpn", "h2", "-tls1_3", "-connect", &address]))
+            .unwrap();
     assert!(!output.status.success(), "another protocol is refused");
 }
 
@@ -113,7 +126,11 @@ fn check_ciphertext(records: &[Record<'_>]) {
     assert!(!records.is_empty());
     for record in records {
         let is_compatibility = record.kind == 20 && record.body == [1];
-        assert!(record.kind == APPLICATION_DATA || is_compatibility, "a record of type {} in the clear", record.kind);
+        assert!(
+            record.kind == APPLICATION_DATA || is_compatibility,
+            "a record of type {} in the clear",
+            record.kind
+        );
         assert_eq!(record.version, [3, 3]);
         assert!(is_compatibility || (17..=16_384 + 256).contains(&record.body.len()));
     }
@@ -123,7 +140,8 @@ fn check_ciphertext(records: &[Record<'_>]) {
 fn records(mut bytes: &[u8]) -> Vec<Record<'_>> {
     let mut records = Vec::new();
     while let [kind, major, minor, high, low, rest @ ..] = bytes {
-        let (body, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low]))).expect("a whole record");
+        let (body, rest) =
+            rest.split_at_checked(usize::from(u16::from_be_bytes([*high, *low]))).expect("a whole record");
         assert!((20..=23).contains(kind) && *major == 3, "no TLS record: {kind} {major}");
         records.push(Record { kind: *kind, version: [*major, *minor], body });
         bytes = rest;
@@ -152,14 +170,15 @@ fn supported_versions(hello: &[u8]) -> &[u8] {
 /// What a client that knows TLS 1.2 alone begins with (RFC 5246, 7.4.1.2).
 fn client_hello_of_tls_1_2() -> Vec<u8> {
     let extensions: &[&[u8]] = &[
-        &[0, 10, 0, 4, 0, 2, 0, 23],             // supported groups: secp256r1
-        &[0, 11, 0, 2, 1, 0],                    // point formats: uncompressed
-        &[0, 13, 0, 6, 0, 4, 4, 3, 4, 1],        // signatures: ECDSA and RSA with SHA-256
+        &[0, 10, 0, 4, 0, 2, 0, 23],      // supported groups: secp256r1
+        &[0, 11, 0, 2, 1, 0],             // point formats: uncompressed
+        &[0, 13, 0, 6, 0, 4, 4, 3, 4, 1], // signatures: ECDSA and RSA with SHA-256
         &[0, 16, 0, 9, 0, 7, 6, b'f', b't', b'p', b'x', b'/', b'1'],
     ];
     let extensions = extensions.concat();
     let suites = [0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30];
-    let body = [&[3, 3][..], &[7; 32], &[0], &[0, 8], &suites, &[1, 0], &be(extensions.len()), &extensions].concat();
+    let body =
+        [&[3, 3][..], &[7; 32], &[0], &[0, 8], &suites, &[1, 0], &be(extensions.len()), &extensions].concat();
     let message = [&[1, 0][..], &be(body.len()), &body].concat();
     [&[HANDSHAKE, 3, 1][..], &be(message.len()), &message].concat()
 }
@@ -183,9 +202,18 @@ impl Tap {
                 let recorded = Arc::new(Mutex::new(Recorded::default()));
                 seen.lock().unwrap().push(recorded.clone());
                 let server = TcpStream::connect(server).unwrap();
-                let (client_too, server_too, recorded_too) = (client.try_clone().unwrap(), server.try_clone().unwrap(), recorded.clone());
-                std::thread::spawn(move || pass(client, server, |bytes| recorded.lock().unwrap().from_client.extend_from_slice(bytes)));
-                std::thread::spawn(move || pass(server_too, client_too, |bytes| recorded_too.lock().unwrap().from_server.extend_from_slice(bytes)));
+                let (client_too, server_too, recorded_too) =
+                    (client.try_clone().unwrap(), server.try_clone().unwrap(), recorded.clone());
+                std::thread::spawn(move || {
+                    pass(client, server, |bytes| {
+                        recorded.lock().unwrap().from_client.extend_from_slice(bytes)
+                    })
+                });
+                std::thread::spawn(move || {
+                    pass(server_too, client_too, |bytes| {
+                        recorded_too.lock().unwrap().from_server.extend_from_slice(bytes)
+                    })
+                });
             }
         });
         Self { address, connections }

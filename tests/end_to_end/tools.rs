@@ -113,7 +113,8 @@ pub(crate) fn is_root() -> bool {
 
 /// Sets permission bits.
 pub(crate) fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
 /// Bytes in hexadecimal.

@@ -100,7 +100,15 @@ fn there_and_back(tree: &Path, way: [&str; 2]) {
     let bytes = content_len(tree);
     let [checksum, lanes] = way;
     let (url, uploaded, back) = (world.url("up"), world.root().join("up"), world.local().join("back"));
-    let put = world.check([OsStr::new("put"), "-r".as_ref(), "--json".as_ref(), checksum.as_ref(), lanes.as_ref(), tree.as_os_str(), url.as_ref()]);
+    let put = world.check([
+        OsStr::new("put"),
+        "-r".as_ref(),
+        "--json".as_ref(),
+        checksum.as_ref(),
+        lanes.as_ref(),
+        tree.as_os_str(),
+        url.as_ref(),
+    ]);
     assert_eq!(event(&put, "finished")["bytes"], bytes, "{way:?}");
     assert_same(tree, &uploaded);
     assert_same_for_rsync(tree, &uploaded);
@@ -150,7 +158,11 @@ fn make_tree(tree: &Path) {
         chmod(&file, mode);
     }
     let nanoseconds = SystemTime::UNIX_EPOCH + Duration::new(1_234_567_890, 123_456_789);
-    for (name, time) in [("time-nanos", nanoseconds), ("time-zero", SystemTime::UNIX_EPOCH), ("time-old", SystemTime::UNIX_EPOCH - Duration::from_millis(1500))] {
+    for (name, time) in [
+        ("time-nanos", nanoseconds),
+        ("time-zero", SystemTime::UNIX_EPOCH),
+        ("time-old", SystemTime::UNIX_EPOCH - Duration::from_millis(1500)),
+    ] {
         let file = File::create(tree.join(name)).unwrap();
         file.set_modified(time).unwrap();
     }
@@ -186,8 +198,27 @@ fn make_names(names: &Path) {
     fs::create_dir(names).unwrap();
     let longest = "x".repeat(255);
     let odd: [&[u8]; 21] = [
-        b"caf\xe9", b"\xff\xfe", b"new\nline", b"tab\t", b"\x1b[31mred\x1b[0m", b"\x7f", b"-rf", b"--json", b" ", b"trailing ",
-        b"Case", b"case", b"a:b", b"%41", b"?pin=x", b"back\\slash", b"\"quoted\"", b"...", b"*", "\u{202e}gnp.exe".as_bytes(), longest.as_bytes(),
+        b"caf\xe9",
+        b"\xff\xfe",
+        b"new\nline",
+        b"tab\t",
+        b"\x1b[31mred\x1b[0m",
+        b"\x7f",
+        b"-rf",
+        b"--json",
+        b" ",
+        b"trailing ",
+        b"Case",
+        b"case",
+        b"a:b",
+        b"%41",
+        b"?pin=x",
+        b"back\\slash",
+        b"\"quoted\"",
+        b"...",
+        b"*",
+        "\u{202e}gnp.exe".as_bytes(),
+        longest.as_bytes(),
     ];
     for name in odd {
         fs::write(names.join(OsStr::from_bytes(name)), name).unwrap();

@@ -116,7 +116,8 @@ fn pump(mut from: TcpStream, mut to: TcpStream, fate: Option<Fate>, swallowing: 
             Some(Fate::SwallowAfter(limit) | Fate::SwallowAllAfter(limit)) if passed > limit => {
                 swallowing.store(true, Ordering::SeqCst);
             }
-            Some(Fate::Forward | Fate::CutAfter(_) | Fate::SwallowAfter(_) | Fate::SwallowAllAfter(_)) | None => {}
+            Some(Fate::Forward | Fate::CutAfter(_) | Fate::SwallowAfter(_) | Fate::SwallowAllAfter(_))
+            | None => {}
         }
         if swallowing.load(Ordering::SeqCst) {
             // Not even read any more, as from a host that is gone: the sender's buffers fill up.

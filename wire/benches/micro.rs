@@ -45,7 +45,9 @@ fn hash_chunk(bencher: Bencher<'_, '_>, checksum: Checksum) {
 #[divan::bench(args = [Checksum::Sha256, Checksum::Blake3])]
 fn hash_small_file(bencher: Bencher<'_, '_>, checksum: Checksum) {
     let content = vec![5_u8; 6_000];
-    bencher.counter(BytesCount::new(content.len())).bench(|| checksum.of_small_file([black_box(&content[..])]));
+    bencher
+        .counter(BytesCount::new(content.len()))
+        .bench(|| checksum.of_small_file([black_box(&content[..])]));
 }
 
 #[divan::bench]
@@ -71,12 +73,14 @@ fn seal_chunk(bencher: Bencher<'_, '_>) {
 fn open_record(bencher: Bencher<'_, '_>) {
     let sealed = || {
         let mut record = vec![1; RECORD_CONTENT_MAX + RECORD_OVERHEAD];
-        let sealed = Sealer::new(secrets()).and_then(|mut sealer| sealer.seal(&mut record, RECORD_CONTENT_MAX));
+        let sealed =
+            Sealer::new(secrets()).and_then(|mut sealer| sealer.seal(&mut record, RECORD_CONTENT_MAX));
         sealed.and_then(|()| Ok((record, Opener::new(secrets())?))).ok()
     };
-    bencher.counter(BytesCount::new(RECORD_CONTENT_MAX)).with_inputs(sealed).bench_values(|input| {
-        input.is_some_and(|(mut record, mut opener)| opener.open(&mut record).is_ok())
-    });
+    bencher
+        .counter(BytesCount::new(RECORD_CONTENT_MAX))
+        .with_inputs(sealed)
+        .bench_values(|input| input.is_some_and(|(mut record, mut opener)| opener.open(&mut record).is_ok()));
 }
 
 #[divan::bench]
@@ -88,7 +92,8 @@ fn frame_head() -> bool {
 fn pack_entry_head() -> bool {
     let modified = Some(Timestamp { seconds: 1, nanos: 2 });
     let digest = Digest([2; 32]);
-    let head = EntryHead { kind: EntryKind::File, path_len: 40, content_len: 6_000, modified, mode: 0o644, digest };
+    let head =
+        EntryHead { kind: EntryKind::File, path_len: 40, content_len: 6_000, modified, mode: 0o644, digest };
     EntryHead::decode(&black_box(head).encode()).is_ok()
 }
 

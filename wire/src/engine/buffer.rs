@@ -58,7 +58,12 @@ impl ChunkBuffer {
     ///
     /// # Errors
     /// If the key is used up.
-    pub fn seal(&mut self, head: &FrameHead, extra: &[u8], sealer: &mut Sealer) -> Result<Range<usize>, RecordError> {
+    pub fn seal(
+        &mut self,
+        head: &FrameHead,
+        extra: &[u8],
+        sealer: &mut Sealer,
+    ) -> Result<Range<usize>, RecordError> {
         let payload_len = head.payload_len as usize;
         let content_len = HEAD_LEN + extra.len();
         let begin = HEAD_ROOM - content_len - RECORD_OVERHEAD;

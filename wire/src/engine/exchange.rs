@@ -131,6 +131,10 @@ impl Exchange {
     ///
     /// # Errors
     /// If the peer did what the protocol forbids, with the rule that it broke; the session ends.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not about a job is given back, also what is to come"
+    )]
     pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
         let id = envelope.request;
         let (sender, receiver) = self.find(id);
@@ -205,7 +209,12 @@ impl Exchange {
     }
 
     /// Gives a frame to its job; true if the job is not there yet.
-    pub(crate) fn take(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<bool, ReceiveFault> {
+    pub(crate) fn take(
+        &self,
+        head: &FrameHead,
+        extra: &[u8],
+        payload: &[&[u8]],
+    ) -> Result<bool, ReceiveFault> {
         match self.lookup(head.job) {
             Lookup::Running(job) => job.take(head, extra, payload).map(|()| false),
             Lookup::Over => Ok(false),

@@ -1,8 +1,8 @@
 //! A lane's two tasks. They only move ciphertext between socket and buffers; what costs time is one blocking job a frame.
 
+use super::congestion::Congestion;
 use super::exchange::Exchange;
 use super::inbox::{Drained, Inbox, InboxError};
-use super::congestion::Congestion;
 use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
 use super::{ChunkBuffer, SendJob};
@@ -116,7 +116,11 @@ async fn read(
 }
 
 /// Takes all frames that are there. While the socket has more, that is taken at once too: no need to wake anybody.
-fn take_frames(inbox: &mut Inbox, socket: &TcpStream, exchange: &Arc<Exchange>) -> Result<Drained<u32>, LaneEnd> {
+fn take_frames(
+    inbox: &mut Inbox,
+    socket: &TcpStream,
+    exchange: &Arc<Exchange>,
+) -> Result<Drained<u32>, LaneEnd> {
     for _ in 0..FRAMES_A_TURN {
         let drained = inbox.drain(|head, extra, payload| {
             let not_yet = exchange.take(head, extra, payload).map_err(LaneEnd::from)?;
@@ -221,7 +225,8 @@ async fn build(
                 Err(error) => return (sealer, Err(LaneEnd::from(error))),
                 Ok(Some(left)) => {
                     let mut built = BuiltFrame { job, buffer, whole: left.len(), left };
-                    let written = if built.job.pacer.is_some() { Ok(()) } else { write_some(&socket, &mut built) };
+                    let written =
+                        if built.job.pacer.is_some() { Ok(()) } else { write_some(&socket, &mut built) };
                     return (sealer, written.map(|()| Some(built)).map_err(LaneEnd::from));
                 }
             }
@@ -244,7 +249,11 @@ fn write_some(socket: &TcpStream, built: &mut BuiltFrame) -> io::Result<()> {
     Ok(())
 }
 
-async fn finish_writing(socket: &TcpStream, built: &BuiltFrame, over: &CancellationToken) -> Result<(), LaneEnd> {
+async fn finish_writing(
+    socket: &TcpStream,
+    built: &BuiltFrame,
+    over: &CancellationToken,
+) -> Result<(), LaneEnd> {
     match &built.job.pacer {
         None => write_all(socket, built.buffer.sealed(built.left.clone()), over).await,
         Some(pacer) => {

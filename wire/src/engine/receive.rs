@@ -5,7 +5,9 @@ use super::{Item as Report, Observer, lock};
 use crate::checksum::{Checksum, Digest};
 use crate::control::Envelope;
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss};
+use crate::frame::{
+    Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss,
+};
 use crate::message::{End, Totals};
 use crate::net::control::Outbox;
 use crate::path::RemotePath;
@@ -125,7 +127,13 @@ impl ReceiveJob {
         machine.is_finished() || machine.unreported() >= ACK_FRAMES || self.failed.get().is_some()
     }
 
-    fn block(&self, file: u32, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+    fn block(
+        &self,
+        file: u32,
+        head: &FrameHead,
+        extra: &[u8],
+        payload: &[&[u8]],
+    ) -> Result<(), ReceiveFault> {
         let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
         let announcement = Announcement::decode(extra)?;
         if lock(&self.machine).block(head, announcement.clone())? == Begin::Drop {
@@ -256,8 +264,12 @@ impl ReceiveJob {
             if !machine.damaged(frame) {
                 machine.entries_failed(frame, failures);
                 let again: BTreeSet<u32> = damaged.iter().map(|(entry, _)| *entry).collect();
-                let again = again.into_iter().chain(folders.iter().map(|folder| folder.entry)).collect::<BTreeSet<_>>();
-                lock(&self.partly).insert(frame, (0..entries).filter(|entry| !again.contains(entry)).collect());
+                let again = again
+                    .into_iter()
+                    .chain(folders.iter().map(|folder| folder.entry))
+                    .collect::<BTreeSet<_>>();
+                lock(&self.partly)
+                    .insert(frame, (0..entries).filter(|entry| !again.contains(entry)).collect());
                 return;
             }
             for (entry, path) in damaged {
@@ -283,7 +295,14 @@ impl ReceiveJob {
         }
     }
 
-    fn report(&self, path: &RemotePath, folder: bool, bytes: u64, digest: Option<Digest>, failure: Option<&Failure>) {
+    fn report(
+        &self,
+        path: &RemotePath,
+        folder: bool,
+        bytes: u64,
+        digest: Option<Digest>,
+        failure: Option<&Failure>,
+    ) {
         self.observer.settled(&Report { path, folder, bytes, digest, failure });
     }
 }

@@ -183,7 +183,9 @@ impl SendJob {
                 }
             }
             Content::Seal { file, result } => match self.check_unchanged(file, result.clone()) {
-                Ok((size, root)) => seal(file, FrameKind::Seal { file: file.number, size, root, abandoned: false }, 0),
+                Ok((size, root)) => {
+                    seal(file, FrameKind::Seal { file: file.number, size, root, abandoned: false }, 0)
+                }
                 Err(failure) => {
                     lock(&self.machine).give_up(frame, file, failure.clone());
                     let loss = encode_loss(&failure);
@@ -233,7 +235,8 @@ impl SendJob {
         let source = self.source.open(&announced.path)?;
         let identity = source.identity()?;
         let found = &identity.metadata;
-        if announced.size.is_some_and(|size| size != found.size || announced.modified != Some(found.modified)) {
+        if announced.size.is_some_and(|size| size != found.size || announced.modified != Some(found.modified))
+        {
             return Err(FailureCode::SourceChanged.into());
         }
         self.observer.begun(&announced.path, announced.size);
@@ -272,7 +275,9 @@ impl SendJob {
             What::Present(metadata) => match metadata.kind {
                 Kind::File => self.small_file(item, room, packing),
                 Kind::Symlink => self.link(item, metadata, room, packing),
-                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, 0, Default::default(), None)),
+                Kind::Folder => {
+                    Ok(packing.add(item, EntryKind::Folder, metadata, 0, Default::default(), None))
+                }
                 Kind::Special => Err(FailureCode::SpecialFile.into()),
             },
         };
@@ -371,10 +376,13 @@ impl Packing<'_> {
     fn lost(&mut self, item: &Item, failure: Failure) -> Packed {
         let room = PACK_LEN_MAX - self.at - ENTRY_HEAD_LEN - item.path.as_bytes().len();
         let mut loss = encode_loss(&failure);
-        loss.truncate(packed_len(item).saturating_sub(ENTRY_HEAD_LEN + item.path.as_bytes().len()).clamp(2, room.max(2)));
+        loss.truncate(
+            packed_len(item)
+                .saturating_sub(ENTRY_HEAD_LEN + item.path.as_bytes().len())
+                .clamp(2, room.max(2)),
+        );
         self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
-        let metadata =
-            Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
+        let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
         self.add(item, EntryKind::Lost, &metadata, loss.len(), Default::default(), None);
         Packed::Lost(failure)
     }

@@ -18,7 +18,8 @@ pub trait Sink: Send + Sync {
     /// Begins a large file.
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure>;
     /// Takes a small file, whole.
-    fn file(&self, path: &RemotePath, head: &EntryHead, content: &VerifiedContent<'_>) -> Result<(), Failure>;
+    fn file(&self, path: &RemotePath, head: &EntryHead, content: &VerifiedContent<'_>)
+    -> Result<(), Failure>;
     /// Takes a link.
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure>;
     /// Makes a folder if it is missing, and sets its metadata.
@@ -78,7 +79,9 @@ impl Base {
             (None, Self::Folder(_)) => return Err(FailureCode::IsAFolder.into()),
         };
         match is_staged(name) {
-            true => Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers")),
+            true => {
+                Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers"))
+            }
             false => Ok((folder, name)),
         }
     }
@@ -132,7 +135,9 @@ impl TreeSink {
             Overwrite::Never => true,
             Overwrite::Newer => modified.is_some_and(|modified| existing.modified >= modified),
             Overwrite::Different => {
-                existing.kind == Kind::File && size == Some(existing.size) && modified == Some(existing.modified)
+                existing.kind == Kind::File
+                    && size == Some(existing.size)
+                    && modified == Some(existing.modified)
             }
         };
         if stays { Err(FailureCode::Skipped.into()) } else { Ok(true) }
@@ -154,7 +159,12 @@ impl Sink for TreeSink {
         Ok(Box::new(StagedFile { folder, staged, file, name, replace, mode, published: Mutex::new(false) }))
     }
 
-    fn file(&self, path: &RemotePath, head: &EntryHead, content: &VerifiedContent<'_>) -> Result<(), Failure> {
+    fn file(
+        &self,
+        path: &RemotePath,
+        head: &EntryHead,
+        content: &VerifiedContent<'_>,
+    ) -> Result<(), Failure> {
         let (folder, name) = self.base.place(path)?;
         let replace = self.admit(&*folder, name, Some(u64::from(head.content_len)), head.modified)?;
         let (staged, mode) = (StagedName::new(), self.mode(head.mode));

@@ -61,7 +61,9 @@ impl TreeSource {
             match walk.step() {
                 Some(Visit::Enter(path, _, folder)) => self.folders.put(path.as_bytes(), folder),
                 Some(Visit::Item(path, metadata)) => items.push(present(path, metadata)),
-                Some(Visit::Leave(path, metadata)) => items.push(Item { path, what: What::Present(metadata) }),
+                Some(Visit::Leave(path, metadata)) => {
+                    items.push(Item { path, what: What::Present(metadata) })
+                }
                 Some(Visit::Lost(path, failure)) => items.push(Item { path, what: What::Lost(failure) }),
                 None => break,
             }
@@ -149,7 +151,7 @@ impl Source for FileSource {
 }
 
 /// A stream of unknown length, such as standard input. Chunks are kept until the receiver has them, so that one can be
-/// sent again; at most [`STREAM_CHUNKS_MAX`].
+/// sent again; at most 16 MiB of them.
 pub struct StreamSource {
     input: Mutex<Input>,
     held: Arc<Mutex<BTreeMap<u64, Vec<u8>>>>,

@@ -73,7 +73,10 @@ impl Lane {
 fn notice_death(socket: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_keepalive(
-        &TcpKeepalive::new().with_time(PEER_SILENCE_MAX / 2).with_interval(KEEPALIVE_INTERVAL).with_retries(2),
+        &TcpKeepalive::new()
+            .with_time(PEER_SILENCE_MAX / 2)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(2),
     )?;
     socket.set_tcp_user_timeout(Some(LANE_SILENCE_MAX))
 }

@@ -97,6 +97,7 @@ fn limits() -> Vec<(&'static str, String)> {
         LANE_PATIENCE.as_secs(),
         KEEPALIVE_INTERVAL.as_secs(),
         PEER_SILENCE_MAX.as_secs(),
+        LANE_SILENCE_MAX.as_secs(),
         LANE_RECORDS_MAX,
     ]
 }
