@@ -96,7 +96,10 @@ impl Session {
     pub(crate) async fn next(&mut self) -> Option<Envelope> {
         loop {
             match timeout(PATIENCE, self.receiver.next()).await.expect("the server answers") {
-                Ok(Incoming::Message(envelope)) if envelope.message == Message::Ping(Ping) => {}
+                Ok(Incoming::Message(envelope)) if envelope.message == Message::Ping(Ping) => {
+                    // A session that says nothing for long is ended; one that has ended needs no answer.
+                    let _ = send(&mut self.writer, &Envelope::new(envelope.request, Pong)).await;
+                }
                 Ok(Incoming::Message(envelope)) => return Some(envelope),
                 Ok(Incoming::Unknown { kind, .. }) => panic!("kind {kind}"),
                 Ok(Incoming::Closed) | Err(_) => return None,

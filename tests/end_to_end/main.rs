@@ -23,3 +23,4 @@ mod storage;
 mod tls;
 mod tools;
 mod trees;
+mod trust;
