@@ -275,3 +275,21 @@ fn pipe(world: &World, arguments: &[&str], bytes: &[u8]) -> Ran {
         Ran::from(client.wait_with_output().unwrap())
     })
 }
+
+#[test]
+fn a_pipe_or_device_in_a_targets_place_is_left_alone() {
+    use std::os::unix::fs::FileTypeExt;
+    let world = World::serving();
+    let is_pipe = |path: &Path| fs::symlink_metadata(path).unwrap().file_type().is_fifo();
+    for pipe in [world.root().join("pipe"), world.local().join("pipe")] {
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    }
+    fs::write(world.local().join("file"), "content").unwrap();
+    let put = world.client(["put", "file", &world.url("pipe")]);
+    assert_eq!(put.code, Some(1), "{}", put.stderr);
+    assert!(is_pipe(&world.root().join("pipe")));
+    world.check(["put", "file", &world.url("file")]);
+    let get = world.client(["get", &world.url("file"), "pipe"]);
+    assert_eq!(get.code, Some(1), "{}", get.stderr);
+    assert!(is_pipe(&world.local().join("pipe")));
+}

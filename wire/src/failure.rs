@@ -174,11 +174,15 @@ impl fmt::Display for Failure {
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
 fn code_of(error: &io::Error) -> FailureCode {
     use io::ErrorKind as Kind;
+    const ENXIO: i32 = 6;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     const ELOOP: i32 = 40;
     if let Some(ENFILE | EMFILE) = error.raw_os_error() {
         return FailureCode::TooManyOpenFiles;
+    }
+    if error.raw_os_error() == Some(ENXIO) {
+        return FailureCode::SpecialFile; // a socket cannot be opened
     }
     if error.raw_os_error() == Some(ELOOP) {
         return FailureCode::OutsideRoot;

@@ -14,6 +14,7 @@ use crate::path::RemotePath;
 use crate::receiver::{Begin, FolderEntry, Receiver, ReceiverViolation, Verdict};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,6 +31,8 @@ pub struct ReceiveJob {
     observer: Arc<dyn Observer>,
     changed: Notify,
     failed: OnceLock<Failure>,
+    /// Frames that are being taken: until there are none, the observer has not heard all.
+    active: AtomicUsize,
 }
 
 /// The staged file of a large file, made by the first of its blocks.
@@ -58,6 +61,7 @@ impl ReceiveJob {
             observer,
             changed: Notify::new(),
             failed: OnceLock::new(),
+            active: AtomicUsize::new(0),
         }
     }
 
@@ -82,7 +86,7 @@ impl ReceiveJob {
                     tokio::time::sleep(ACK_DELAY).await;
                 }
             }
-            let finished = lock(&self.machine).is_finished();
+            let finished = self.is_finished();
             loop {
                 let Some(ack) = lock(&self.machine).take_ack() else { break };
                 let sent = outbox.send(Envelope::new(self.id, ack)).await;
@@ -109,6 +113,14 @@ impl ReceiveJob {
         if self.failed.get().is_some() {
             return Ok(());
         }
+        self.active.fetch_add(1, Ordering::SeqCst);
+        let taken = self.take_active(head, extra, payload);
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        self.changed.notify_one();
+        taken
+    }
+
+    fn take_active(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
         let begin = lock(&self.machine).begin(head)?;
         if begin == Begin::Process {
             match head.kind {
@@ -118,13 +130,17 @@ impl ReceiveJob {
             }
             self.set_folders();
         }
-        self.changed.notify_one();
         Ok(())
     }
 
     fn is_urgent(&self) -> bool {
-        let machine = lock(&self.machine);
-        machine.is_finished() || machine.unreported() >= ACK_FRAMES || self.failed.get().is_some()
+        let many = lock(&self.machine).unreported() >= ACK_FRAMES;
+        many || self.is_finished() || self.failed.get().is_some()
+    }
+
+    /// True once all is received, and the observer knows.
+    fn is_finished(&self) -> bool {
+        lock(&self.machine).is_finished() && self.active.load(Ordering::SeqCst) == 0
     }
 
     fn block(

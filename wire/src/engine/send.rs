@@ -11,11 +11,14 @@ use crate::message::Ack;
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::net::control::Outbox;
 use crate::net::record::{RecordError, Sealer};
-use crate::sender::{Content, Item, LargeFile, Packed, Plan, Sender, SenderViolation, What, packed_len};
+use crate::sender::{
+    Content, Item, LargeFile, Packed, Plan, Progress, Sender, SenderViolation, What, packed_len,
+};
 use crate::store::{Identity, SourceFile, read_fully};
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -31,6 +34,8 @@ pub struct SendJob {
     observer: Arc<dyn Observer>,
     changed: Notify,
     failed: OnceLock<Failure>,
+    /// Acknowledgements that are being told to the observer.
+    active: AtomicUsize,
 }
 
 struct OpenFile {
@@ -64,6 +69,7 @@ impl SendJob {
             observer,
             changed: Notify::new(),
             failed: OnceLock::new(),
+            active: AtomicUsize::new(0),
         }
     }
 
@@ -83,7 +89,7 @@ impl SendJob {
         loop {
             let (end, finished) = {
                 let mut machine = lock(&self.machine);
-                (machine.end(), machine.is_finished())
+                (machine.end(), machine.is_finished() && self.active.load(Ordering::SeqCst) == 0)
             };
             if let Some(failure) = self.failed.get().filter(|_| !finished) {
                 return Err(failure.clone());
@@ -120,7 +126,15 @@ impl SendJob {
     }
 
     pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
-        let progress = lock(&self.machine).acked(ack)?;
+        self.active.fetch_add(1, Ordering::SeqCst); // before the machine knows, so that nobody sees the end too early
+        let progress = lock(&self.machine).acked(ack);
+        let told = progress.map(|progress| self.tell(&progress));
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        self.changed.notify_one();
+        told
+    }
+
+    fn tell(&self, progress: &Progress) {
         for (file, offset, len) in &progress.held {
             self.source.release(*offset, *len);
             self.observer.progress(Some(&file.announcement.path), *len);
@@ -140,8 +154,6 @@ impl SendJob {
                 failure: settled.result.as_ref().err(),
             });
         }
-        self.changed.notify_one();
-        Ok(())
     }
 
     /// Builds the next frame for `lane` in `buffer`; tells where its ciphertext lies, or that there is none now.

@@ -119,14 +119,15 @@ impl TreeSink {
         size: Option<u64>,
         modified: Option<Timestamp>,
     ) -> Result<bool, Failure> {
-        if self.options.overwrite == Overwrite::Always && !self.options.add_only {
-            return Ok(true);
-        }
+        let always = self.options.overwrite == Overwrite::Always && !self.options.add_only;
         let existing = match folder.metadata(name) {
             Ok(existing) => existing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(always),
             Err(error) => return Err(error.into()),
         };
+        if existing.kind == Kind::Special {
+            return Err(FailureCode::SpecialFile.into()); // nobody means to replace a device or a pipe
+        }
         if self.options.add_only {
             return Err(FailureCode::Exists.into());
         }
