@@ -139,9 +139,9 @@ fn a_folder_of_the_server_that_turns_into_a_link_is_never_followed() {
             hostile.iter().all(|ran| !ran.text().contains(SECRET) && !ran.text().contains("only-outside"))
         );
         assert_no_secret(&world.local().join(back));
-        assert_no_secret(&world.root().join("tree")); // nothing was put where it should not be
     });
     println!("{runs} runs, seed: none, the scheduler's");
+    assert_no_secret(&world.root().join("tree")); // looked at in peace: a look while folders swap would follow the link itself
     assert!(picture(&outside) == before);
 }
 
