@@ -21,7 +21,7 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
     if variants.is_empty() {
         return Ok(vec![]);
     }
-    let binaries = Binaries::build()?;
+    let binaries = Binaries::build(stage.args.smoke)?;
     let folder = stage.site.settings("ftp-server")?;
     let password = folder.join("password");
     fs::write(&password, "throw-away\n")?;
@@ -108,12 +108,14 @@ struct Binaries {
 }
 
 impl Binaries {
-    /// Builds both with the Cargo that runs this benchmark, and asks it where they are.
-    fn build() -> Result<Self> {
+    /// Builds both with the Cargo that runs this benchmark, and asks it where they are. A smoke measures nothing, so it
+    /// takes the build that the tests have made already.
+    fn build(smoke: bool) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?);
-        command.args(["build", "--release", "-p", "ftp-server", "-p", "ftp-client", "--message-format=json"]);
+        command.args(["build", "-p", "ftp-server", "-p", "ftp-client", "--message-format=json"]);
+        command.args((!smoke).then_some("--release"));
         let output = command.stderr(Stdio::inherit()).output().context("running cargo")?;
         if !output.status.success() {
             bail!("ftp-server and ftp-client do not build");
