@@ -137,7 +137,7 @@ pub fn exit_code_of(code: FailureCode) -> u8 {
     match code {
         FailureCode::LoginRefused | FailureCode::AccessDenied | FailureCode::PermissionDenied => 4,
         FailureCode::NotFound => 5,
-        FailureCode::Skipped => 6,
+        FailureCode::Skipped | FailureCode::Busy | FailureCode::Drifted => 6,
         FailureCode::Integrity => 7,
         FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly | FailureCode::Io => 8,
         FailureCode::ShuttingDown => 3,

@@ -30,7 +30,7 @@ pub(crate) async fn to_files(
         })
     })
     .await?;
-    let options = TreeSinkOptions { overwrite, add_only: false, mode_mask: MODE_MASK };
+    let options = TreeSinkOptions { overwrite, add_only: false, mode_mask: MODE_MASK, sparse: false };
     let sink = Box::new(TreeSink::new(base, options));
     let get = Get { recursive, totals, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, observer).await

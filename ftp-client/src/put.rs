@@ -37,7 +37,18 @@ pub(crate) async fn run(
         reporter.totals(totals);
     }
     let mut answers = control
-        .request(id, Put { path: path.clone(), into, overwrite, checksum: inner.checksum }.into())
+        .request(
+            id,
+            Put {
+                path: path.clone(),
+                into,
+                overwrite,
+                checksum: inner.checksum,
+                sparse: false,
+                exclusive: false,
+            }
+            .into(),
+        )
         .await?;
     session.open_lanes();
     let window = control.welcome().await?.window;

@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
-use wire::checksum::Checksum;
+use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
 use wire::limits::REQUESTS_MAX;
 use wire::message::{
-    Bye, Entry, Hash, Hashed, Link, List, Listing, Login, LoginRequest, MakeFolder, Message, Overwrite,
-    Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Welcome,
+    Batch, Bye, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, Listing, Login,
+    LoginRequest, MakeFolder, Message, Overwrite, Remove, Rename, SetMetadata, Space, SpaceReport, Stat,
+    Welcome,
 };
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
@@ -117,13 +118,31 @@ impl Pages {
     /// # Errors
     /// If the folder cannot be listed or the connection is lost.
     pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
-        if self.over {
-            return Ok(None);
+        match self.over {
+            true => Ok(None),
+            false => {
+                let envelope = self.answers.recv().await;
+                self.page(envelope).map(Some)
+            }
         }
-        let envelope = self.answers.recv().await.ok_or_else(|| self.control.error())?;
+    }
+
+    /// As [`next`](Self::next), where a thread may wait.
+    pub(crate) fn next_blocking(&mut self) -> Result<Option<Listing>, Error> {
+        match self.over {
+            true => Ok(None),
+            false => {
+                let envelope = self.answers.blocking_recv();
+                self.page(envelope).map(Some)
+            }
+        }
+    }
+
+    fn page(&mut self, envelope: Option<Envelope>) -> Result<Listing, Error> {
+        let envelope = envelope.ok_or_else(|| self.control.error())?;
         self.over = !envelope.more;
         match envelope.message {
-            Message::Listing(listing) => Ok(Some(listing)),
+            Message::Listing(listing) => Ok(listing),
             other => Err(unexpected(&self.control, &self.path, other)),
         }
     }
@@ -194,7 +213,7 @@ impl Session {
     /// # Errors
     /// As the server has it, or if the connection is lost.
     pub async fn stat(&self, path: &RemotePath, follow: bool) -> Result<Entry, Error> {
-        match self.ask(path, Stat { path: path.clone(), follow }).await? {
+        match self.ask(path, Stat { path: path.clone(), follow, details: Details::default() }).await? {
             Message::Status(entry) => Ok(entry),
             other => Err(unexpected(&self.inner.control, path, other)),
         }
@@ -205,10 +224,60 @@ impl Session {
     /// # Errors
     /// If the connection is lost; what the server has to say comes with the first page.
     pub async fn list(&self, path: &RemotePath, recursive: bool) -> Result<Pages, Error> {
+        self.list_with(path, recursive, Details::default()).await
+    }
+
+    /// As [`list`](Self::list), with what is asked for beside the metadata.
+    pub(crate) async fn list_with(
+        &self,
+        path: &RemotePath,
+        recursive: bool,
+        details: Details,
+    ) -> Result<Pages, Error> {
         let control = self.inner.control.clone();
-        let list = List { path: path.clone(), recursive, digests: None };
+        let list = List { path: path.clone(), recursive, digests: None, details };
         let answers = control.request(control.next_id(), list.into()).await?;
         Ok(Pages { control, path: path.clone(), answers, over: false })
+    }
+
+    /// Metadata of a folder, or of what a link to one leads to, with what was asked for beside it.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub(crate) async fn stat_folder(&self, path: &RemotePath, details: Details) -> Result<Entry, Error> {
+        match self.ask(path, Stat { path: path.clone(), follow: true, details }).await? {
+            Message::Status(entry) => Ok(entry),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Root digests of files below a folder; nothing for those that cannot be read.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub(crate) async fn digests(
+        &self,
+        path: &RemotePath,
+        checksum: Checksum,
+        paths: Vec<RemotePath>,
+    ) -> Result<Vec<Option<Digest>>, Error> {
+        let count = paths.len();
+        match self.ask(path, Digests { path: path.clone(), checksum, paths }).await? {
+            Message::Digested(digested) if digested.digests.len() == count => Ok(digested.digests),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Makes many small changes, one after the other; tells which of them failed.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<ChangeFailure>, Error> {
+        let path = batch.path.clone();
+        match self.ask(&path, batch).await? {
+            Message::BatchDone(done) => Ok(done.failures),
+            other => Err(unexpected(&self.inner.control, &path, other)),
+        }
     }
 
     /// SHA-256 of a file's content.

@@ -13,9 +13,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info, info_span, warn};
 use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
-use wire::engine::{Exchange, LaneEnd, run_lane};
+use wire::engine::{Exchange, ItemQueue, LaneEnd, run_lane};
 use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, WINDOW_FRAMES_MAX};
-use wire::message::{Bye, Message, Ping, Pong, Welcome};
+use wire::message::{Bye, Message, Ping, Pong, Wanted, WantedItem, Welcome};
 use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
 use wire::net::lane::Lane;
 use wire::store::LocalStorage;
@@ -27,6 +27,32 @@ pub(crate) struct Context {
     pub(crate) storage: Arc<LocalStorage>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,
+    /// What the client asks for in jobs of SELECT.
+    selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
+}
+
+impl Context {
+    /// What the client asks for in the job `id`, if that is one of SELECT.
+    pub(crate) fn wanted(&self, id: u32) -> Option<Arc<ItemQueue>> {
+        lock(&self.selections).get(&id).cloned()
+    }
+
+    /// The client asks for items. A job that is over needs none.
+    fn want(&self, id: u32, wanted: Wanted) -> Result<(), Ended> {
+        let Some(queue) = self.wanted(id) else { return Ok(()) };
+        for WantedItem { path, metadata } in wanted.items {
+            if !metadata.is_possible() {
+                return Err(Ended::Violation("metadata out of range".into()));
+            }
+            let added = queue.credit.take().and_then(|()| queue.add(path, metadata));
+            added.map_err(|rule| Ended::Violation(rule.to_string()))?;
+        }
+        if wanted.last {
+            queue.close();
+        }
+        self.exchange.has_work();
+        Ok(())
+    }
 }
 
 /// A session about to run.
@@ -122,8 +148,13 @@ impl<'a> Session<'a> {
         if outbox.send(Envelope::new(id, welcome)).await.is_err() {
             return Ended::Closed;
         }
-        let context =
-            Context { principal: self.principal, storage: self.storage, exchange: exchange.clone(), outbox };
+        let context = Context {
+            principal: self.principal,
+            storage: self.storage,
+            exchange: exchange.clone(),
+            outbox,
+            selections: Mutex::default(),
+        };
         let mut running = Running {
             shared: self.shared,
             context: Arc::new(context),
@@ -242,6 +273,7 @@ impl Running<'_> {
                 }
             }
             Message::Failure(_) => {}
+            Message::Wanted(wanted) => self.context.want(id, wanted)?,
             Message::Bye(_) => return Err(Ended::Bye),
             message => match spec_of(kind) {
                 Some(spec) => self.request(spec, id, message).await?,
@@ -272,6 +304,9 @@ impl Running<'_> {
             self.answer(id, failure).await;
             return Ok(());
         }
+        if let Message::Select(_) = message {
+            lock(&self.context.selections).insert(id, Arc::default());
+        }
         let token = self.over.child_token();
         lock(&self.requests).insert(id, token.clone());
         let (context, requests, over) = (self.context.clone(), self.requests.clone(), self.over.clone());
@@ -286,6 +321,7 @@ impl Running<'_> {
                 () = deadline => {}
             }
             context.exchange.dropped(id);
+            lock(&context.selections).remove(&id);
             lock(&requests).remove(&id);
         };
         self.tasks.spawn(task.in_current_span());

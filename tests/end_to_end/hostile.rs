@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
-use wire::message::{Bye, Cancel, LaneHello, List, Message, Overwrite, Ping, Put, Stat};
+use wire::message::{Bye, Cancel, Details, LaneHello, List, Message, Overwrite, Ping, Put, Stat};
 use wire::net::control::send;
 use wire::{FailureCode, RemotePath};
 
@@ -62,7 +62,7 @@ async fn whoever_says_nothing_is_cut_off_at_the_deadline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn before_login_only_a_login_or_a_lane_is_listened_to() {
     let world = World::serving();
-    let stat = |path| Message::from(Stat { path, follow: false });
+    let stat = |path| Message::from(Stat { path, follow: false, details: Details::default() });
     let mut frames = vec![
         (raw_frame(16 * 1024 + 1, 1, 0, 1, &[]), "over the limit"),
         (raw_frame(u32::MAX, 1, 0, 1, &[]), "over the limit"),
@@ -105,7 +105,7 @@ async fn messages_of_unknown_kinds_are_answered_and_the_session_goes_on() {
         assert_eq!((answer.request, failure.code), (77, FailureCode::Unsupported));
     }
     session.check_alive().await;
-    session.send(78, Stat { path: RemotePath::root(), follow: false }).await;
+    session.send(78, Stat { path: RemotePath::root(), follow: false, details: Details::default() }).await;
     assert!(matches!(session.next().await.unwrap().message, Message::Status(_)));
 }
 
@@ -163,7 +163,7 @@ async fn request_ids_are_used_once_and_jobs_grow() {
     check_logged(&world, session.own, "does not grow");
     let mut session = Session::open(&world).await;
     session.send(7, put_to("a")).await;
-    session.send(7, Stat { path: RemotePath::root(), follow: false }).await;
+    session.send(7, Stat { path: RemotePath::root(), follow: false, details: Details::default() }).await;
     session.check_ended().await;
     check_logged(&world, session.own, "in use");
     assert_eq!(fs::read_dir(world.root()).unwrap().count(), 0);
@@ -214,7 +214,17 @@ async fn a_client_that_does_not_read_cannot_hold_its_session() {
     }
     let mut session = Session::open(&world).await;
     for id in 2..60 {
-        session.send(id, List { path: RemotePath::root(), recursive: true, digests: None }).await;
+        session
+            .send(
+                id,
+                List {
+                    path: RemotePath::root(),
+                    recursive: true,
+                    digests: None,
+                    details: Details::default(),
+                },
+            )
+            .await;
     }
     session.send_raw(0, 49, 2, 1, &[]).await;
     check_logged(&world, session.own, "unknown flags");
@@ -229,7 +239,17 @@ async fn more_requests_than_a_session_may_have_are_refused_one_by_one() {
     let mut session = Session::open(&world).await;
     // Nobody reads the answers yet, so listings pile up at the server.
     for id in 2..202 {
-        session.send(id, List { path: RemotePath::root(), recursive: true, digests: None }).await;
+        session
+            .send(
+                id,
+                List {
+                    path: RemotePath::root(),
+                    recursive: true,
+                    digests: None,
+                    details: Details::default(),
+                },
+            )
+            .await;
     }
     let (mut refused, mut ended) = (0, 0);
     while ended < 200 {
@@ -265,7 +285,14 @@ async fn one_user_cannot_shut_out_the_others() {
 
 fn put_to(path: &str) -> Put {
     let path = RemotePath::from_user(path.as_bytes()).unwrap();
-    Put { path, into: None, overwrite: Overwrite::Always, checksum: Checksum::Sha256 }
+    Put {
+        path,
+        into: None,
+        overwrite: Overwrite::Always,
+        checksum: Checksum::Sha256,
+        sparse: false,
+        exclusive: false,
+    }
 }
 
 /// A server that waits no longer than a second for a login.

@@ -228,7 +228,17 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 async fn open_put(session: &mut Session, path: &str) {
     let path = RemotePath::from_user(path.as_bytes()).unwrap();
     session
-        .send(JOB, Put { path, into: None, overwrite: Overwrite::Always, checksum: Checksum::Sha256 })
+        .send(
+            JOB,
+            Put {
+                path,
+                into: None,
+                overwrite: Overwrite::Always,
+                checksum: Checksum::Sha256,
+                sparse: false,
+                exclusive: false,
+            },
+        )
         .await;
     let answer = session.next().await.unwrap();
     assert!(matches!(answer.message, Message::Opened(_)), "{answer:?}");

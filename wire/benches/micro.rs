@@ -123,7 +123,7 @@ fn path_join(bencher: Bencher<'_, '_>) {
 fn listing_page(bencher: Bencher<'_, '_>) {
     let modified = Timestamp { seconds: 1, nanos: 2 };
     let metadata = Metadata { kind: Kind::File, size: 6_000, modified, mode: 0o644 };
-    let entry = Entry { path: path(), metadata, link_target: Vec::new(), digest: None };
+    let entry = Entry { path: path(), metadata, link_target: Vec::new(), digest: None, details: None };
     let listing = Listing { entries: vec![entry; 1000], failures: Vec::new() };
     let envelope = Envelope::new(1, listing);
     bencher.bench(|| {

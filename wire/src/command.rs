@@ -1,6 +1,7 @@
 //! The commands of the protocol: one row each, and the only policy there is. What has no row is refused.
 
 use crate::access::Access;
+use crate::message::Change;
 
 /// What a command needs its user to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,23 @@ impl Needs {
             | (Self::Change, Access::Read | Access::Drop)
             | (Self::Remove, Access::Read | Access::Write | Access::Drop) => false,
         }
+    }
+}
+
+/// What a change of a batch needs: as much as the command that does the same by itself.
+#[must_use]
+pub fn needs_of(change: &Change) -> Needs {
+    match change {
+        Change::RemoveFile { .. }
+        | Change::RemoveFolder { .. }
+        | Change::Move { .. }
+        | Change::SetAside { keep: false, .. }
+        | Change::SetOwner { .. } => Needs::Remove,
+        Change::MakeFolder { .. }
+        | Change::SetMetadata { .. }
+        | Change::SetAside { keep: true, .. }
+        | Change::HardLink { .. }
+        | Change::SetXattrs { .. } => Needs::Change,
     }
 }
 
@@ -74,6 +92,9 @@ pub const SPECS: &[Spec] = &[
     spec("LINK", 27, Needs::Change, Flow::Control),
     spec("HASH", 28, Needs::See, Flow::Control),
     spec("SPACE", 30, Needs::See, Flow::Control),
+    spec("SELECT", 32, Needs::See, Flow::ToClient),
+    spec("DIGESTS", 33, Needs::See, Flow::Control),
+    spec("BATCH", 35, Needs::Change, Flow::Control),
     spec("CANCEL", 48, Needs::Login, Flow::Control),
     spec("PING", 49, Needs::Login, Flow::Control),
     spec("BYE", 51, Needs::Login, Flow::Control),
@@ -111,9 +132,9 @@ mod tests {
                 .map(|spec| spec.name)
                 .collect()
         };
-        assert_eq!(allowed(Access::Read), ["LIST", "STAT", "GET", "HASH", "SPACE"]);
+        assert_eq!(allowed(Access::Read), ["LIST", "STAT", "GET", "HASH", "SPACE", "SELECT", "DIGESTS"]);
         assert_eq!(allowed(Access::Drop), ["PUT"]);
         assert!(!allowed(Access::Write).contains(&"REMOVE") && allowed(Access::Write).contains(&"PUT"));
-        assert_eq!(allowed(Access::Full).len(), 11);
+        assert_eq!(allowed(Access::Full).len(), 14);
     }
 }

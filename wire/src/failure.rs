@@ -102,6 +102,10 @@ failure_codes! {
     LimitExceeded = 24,
     /// the server is shutting down
     ShuttingDown = 25,
+    /// another run is writing there
+    Busy = 26,
+    /// is no longer what it was when this was decided
+    Drifted = 27,
 }
 
 /// A failure as it travels: the code, and a sentence that gives away nothing but what its receiver may know.

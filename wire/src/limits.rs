@@ -58,6 +58,12 @@ pub const ACK_ITEMS_MAX: usize = 512;
 pub const JOBS_MAX: usize = 64;
 /// Most requests of a session, other than jobs, that run at the same time.
 pub const REQUESTS_MAX: usize = 64;
+/// Most changes of one batch, and most files whose digests one request asks for.
+pub const BATCH_CHANGES_MAX: usize = 1024;
+/// Most items of a selection that are asked for and have not come: enough for packs of the smallest files to be full.
+pub const WANTED_AHEAD_MAX: usize = 16_384;
+/// Most bytes that names and values of a file's extended attributes may take together: more than common filesystems keep.
+pub const XATTRS_LEN_MAX: usize = 64 * 1024;
 /// Most lanes of a session that a server may allow.
 pub const LANES_MAX: u16 = 64;
 

@@ -103,6 +103,16 @@ messages! {
     Space(Space) = 30,
     /// Server: the answer to `Space`.
     SpaceReport(SpaceReport) = 31,
+    /// Client: open a job that sends from the server what `Wanted` messages name.
+    Select(Select) = 32,
+    /// Client: root digests of files.
+    Digests(Digests) = 33,
+    /// Server: the answer to `Digests`.
+    Digested(Digested) = 34,
+    /// Client: many small changes in one request.
+    Batch(Batch) = 35,
+    /// Server: the answer to `Batch`.
+    BatchDone(BatchDone) = 36,
 
     /// Client: stop the request or job with this request id.
     Cancel(Cancel) = 48,
@@ -119,6 +129,8 @@ messages! {
     End(End) = 65,
     /// The job's sender: how much there is to send, as far as it has looked.
     Totals(Totals) = 66,
+    /// Client, in a job of `Select`: items to send.
+    Wanted(Wanted) = 67,
 }
 
 /// Asks to act for a user.
@@ -198,6 +210,65 @@ pub struct List {
     pub recursive: bool,
     /// With the root digest of each file.
     pub digests: Option<Checksum>,
+    /// What else to tell of each entry.
+    pub details: Details,
+}
+
+/// What to tell of a file beside its metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Details {
+    /// Who owns it.
+    pub owner: bool,
+    /// Which file it is, and how many names that has.
+    pub links: bool,
+    /// Its extended attributes.
+    pub xattrs: bool,
+}
+
+/// What is known of a file beside its metadata, as far as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EntryDetails {
+    /// Who owns it.
+    pub owner: Option<Owner>,
+    /// Which file it is.
+    pub file: Option<FileId>,
+    /// Its extended attributes, sorted by name.
+    pub xattrs: Option<Vec<Xattr>>,
+}
+
+/// Who owns a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user's number.
+    pub user: u32,
+    /// The group's number.
+    pub group: u32,
+    /// The user's name; empty if there is none.
+    pub user_name: String,
+    /// The group's name; empty if there is none.
+    pub group_name: String,
+}
+
+/// Which file it is: names of one file have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileId {
+    /// The number of its device.
+    pub device: u64,
+    /// Its number on the device.
+    pub inode: u64,
+    /// How many names it has.
+    pub names: u64,
+}
+
+/// An extended attribute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Xattr {
+    /// Its name, with the namespace: `user.comment`.
+    #[serde(with = "byte_string")]
+    pub name: Vec<u8>,
+    /// Its value.
+    #[serde(with = "byte_string")]
+    pub value: Vec<u8>,
 }
 
 /// One listed file, folder or link.
@@ -212,6 +283,8 @@ pub struct Entry {
     pub link_target: Vec<u8>,
     /// The file's root digest, where it was asked for.
     pub digest: Option<Digest>,
+    /// What else was asked for.
+    pub details: Option<Box<EntryDetails>>,
 }
 
 /// A page of a listing.
@@ -239,6 +312,8 @@ pub struct Stat {
     pub path: RemotePath,
     /// Of what a link leads to, not of the link.
     pub follow: bool,
+    /// What else to tell of it.
+    pub details: Details,
 }
 
 /// Opens a job that sends from the server; the job's id is the request id.
@@ -269,6 +344,10 @@ pub struct Put {
     pub overwrite: Overwrite,
     /// The checksum of the job's frames.
     pub checksum: Checksum,
+    /// Make holes where a file has long runs of zeros.
+    pub sparse: bool,
+    /// `path` is a folder, made if it is missing, and no other exclusive job may write to it at the same time.
+    pub exclusive: bool,
 }
 
 /// What happens to a file that exists at the target.
@@ -379,6 +458,156 @@ pub struct SpaceReport {
     pub free: u64,
     /// Not used, and open to the server's user.
     pub available: u64,
+    /// Nanoseconds between two modification times that the filesystem can tell apart; 1 where it keeps all.
+    pub time_step: u32,
+}
+
+/// Opens a job that sends from the server what [`Wanted`] messages name; the job's id is the request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Select {
+    /// A folder. Paths of the job's items are below it.
+    pub path: RemotePath,
+    /// The checksum to use.
+    pub checksum: Checksum,
+    /// As in [`Get`].
+    pub window: u32,
+    /// As in [`Get`].
+    pub rate_limit: u64,
+}
+
+/// Items that a job of [`Select`] is to send. At most [`WANTED_AHEAD_MAX`](crate::limits::WANTED_AHEAD_MAX) that have not
+/// come may be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// In the order of a walk, a folder after all that is in it.
+    pub items: Vec<WantedItem>,
+    /// Nothing more will be asked for.
+    pub last: bool,
+}
+
+/// An item to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedItem {
+    /// Where it is, below the job's path.
+    pub path: RemotePath,
+    /// What a listing said of it.
+    pub metadata: Metadata,
+}
+
+/// Asks for the root digests of files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digests {
+    /// Paths are below this folder.
+    pub path: RemotePath,
+    /// The checksum to use.
+    pub checksum: Checksum,
+    /// The files, at most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
+    pub paths: Vec<RemotePath>,
+}
+
+/// Root digests of files, in the order in which they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digested {
+    /// Nothing for a file that could not be read.
+    pub digests: Vec<Option<Digest>>,
+}
+
+/// Asks for many small changes, made one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Paths of the changes are below this folder.
+    pub path: RemotePath,
+    /// The folder that [`Change::SetAside`] moves to.
+    pub backup: Option<RemotePath>,
+    /// At most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
+    pub changes: Vec<Change>,
+}
+
+/// A change of one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// A file, link or special file goes, if kind, size and modification time are still these.
+    RemoveFile {
+        /// The path.
+        path: RemotePath,
+        /// What it was when that was decided.
+        was: Metadata,
+    },
+    /// An empty folder goes.
+    RemoveFolder {
+        /// The path.
+        path: RemotePath,
+    },
+    /// A folder is made; one that exists is fine.
+    MakeFolder {
+        /// The path.
+        path: RemotePath,
+    },
+    /// Metadata changes; what is not given stays. The path may be the batch's own.
+    SetMetadata {
+        /// The path.
+        path: RemotePath,
+        /// New modification time.
+        modified: Option<Timestamp>,
+        /// New permission bits.
+        mode: Option<u32>,
+    },
+    /// Another path for a file, if it is still the same; nothing may be there.
+    Move {
+        /// From here.
+        from: RemotePath,
+        /// To here.
+        to: RemotePath,
+        /// What it was when that was decided.
+        was: Metadata,
+    },
+    /// A file goes to the backup folder, under the same path, if it is still the same. What is there already stays: the
+    /// name gets a number.
+    SetAside {
+        /// The path.
+        path: RemotePath,
+        /// What it was when that was decided.
+        was: Metadata,
+        /// It stays where it is as well, until it is replaced.
+        keep: bool,
+    },
+    /// The path becomes another name of a file; what is there is replaced.
+    HardLink {
+        /// The path.
+        path: RemotePath,
+        /// The file.
+        of: RemotePath,
+    },
+    /// The owner changes, by name where that is known, else by number.
+    SetOwner {
+        /// The path; may be the batch's own.
+        path: RemotePath,
+        /// The new owner.
+        owner: Owner,
+    },
+    /// Extended attributes become these, and no others of the namespaces that listings tell of.
+    SetXattrs {
+        /// The path; may be the batch's own.
+        path: RemotePath,
+        /// Sorted by name.
+        xattrs: Vec<Xattr>,
+    },
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchDone {
+    /// Changes that failed; the others are made.
+    pub failures: Vec<ChangeFailure>,
+}
+
+/// A change that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeFailure {
+    /// Which one of its batch, counted from 0.
+    pub index: u32,
+    /// Why.
+    pub failure: Failure,
 }
 
 /// Stops a request.

@@ -1,5 +1,6 @@
 //! What a listing, a transfer and a comparison know of a file beside its bytes.
 
+use crate::limits::PATH_LEN_MAX;
 use serde::{Deserialize, Serialize};
 
 /// A point in time as filesystems keep it.
@@ -35,6 +36,21 @@ pub struct Metadata {
     pub modified: Timestamp,
     /// Permission bits, 0 to 0o7777.
     pub mode: u32,
+}
+
+impl Metadata {
+    /// True if this is what a filesystem can hold: a peer may claim anything.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        let link_fits = self.kind != Kind::Symlink || self.size <= PATH_LEN_MAX as u64;
+        link_fits && self.modified.nanos < 1_000_000_000 && self.mode & !MODE_BITS == 0
+    }
+
+    /// True if kind, size and modification time are the same: the content is, as far as can be told without reading it.
+    #[must_use]
+    pub fn is_unchanged_since(&self, before: &Self) -> bool {
+        (self.kind, self.size, self.modified) == (before.kind, before.size, before.modified)
+    }
 }
 
 /// The permission bits of a mode.

@@ -1,5 +1,7 @@
 //! The commands: one file each, one arm each in [`run`]. The gate has admitted the request before it comes here.
 
+mod batch;
+mod digests;
 mod get;
 mod hash;
 mod link;
@@ -8,6 +10,7 @@ mod make_folder;
 mod put;
 mod remove;
 mod rename;
+mod select;
 mod set_metadata;
 mod space;
 mod stat;
@@ -46,6 +49,15 @@ pub(crate) async fn run(
         Message::Link(link) => blocking(context, move |storage| link::run(storage, link)).await,
         Message::Hash(hash) => hash::run(context, hash, cancelled).await,
         Message::Space(space) => blocking(context, move |storage| space::run(storage, space)).await,
+        Message::Select(select) => match context.wanted(id) {
+            Some(wanted) => select::run(context, id, select, wanted, cancelled).await,
+            None => Err(FailureCode::BadState.into()),
+        },
+        Message::Digests(asked) => digests::run(context, asked, cancelled).await,
+        Message::Batch(batch) => {
+            let (access, cancelled) = (context.principal.access(), cancelled.clone());
+            blocking(context, move |storage| batch::run(storage, &batch, access, &cancelled)).await
+        }
         _ => Err(FailureCode::Unsupported.into()), // a message with a row and no arm; a test looks for such
     };
     let answer = match answer {
@@ -88,6 +100,9 @@ fn locate(storage: &LocalStorage, path: &RemotePath) -> Result<(Arc<dyn Folder>,
     }
     Ok((storage.folder(&parent)?, name))
 }
+
+/// Set-id and sticky bits of a client's files mean something else at the server, so they are not taken over.
+const MODE_MASK: u32 = 0o777;
 
 /// The answer of a command that has nothing to tell.
 fn done() -> Result<Done, Failure> {

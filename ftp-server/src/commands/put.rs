@@ -1,7 +1,8 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{Answer, locate, on_pool};
+use super::{Answer, MODE_MASK, locate, on_pool};
 use crate::session::Context;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -11,14 +12,19 @@ use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::receiver::Receiver;
-use wire::store::{FolderCache, LocalStorage, Storage};
+use wire::store::{FolderCache, FolderLock, LocalStorage, Storage};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
     let add_only = context.principal.access() == Access::Drop;
-    let options = TreeSinkOptions { overwrite: put.overwrite, add_only, mode_mask: MODE_MASK };
-    let (path, into) = (put.path.clone(), put.into.clone());
-    let (base, path) = on_pool(context.storage.clone(), move |storage| base(&storage, path, into)).await?;
+    let options =
+        TreeSinkOptions { overwrite: put.overwrite, add_only, mode_mask: MODE_MASK, sparse: put.sparse };
+    let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
+    let opened = on_pool(context.storage.clone(), move |storage| match exclusive {
+        true => exclusive_base(&storage, path),
+        false => base(&storage, path, into).map(|(base, path)| (base, path, None)),
+    });
+    let (base, path, _lock) = opened.await?;
     let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf)));
@@ -32,6 +38,23 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
         Ok(()) => Ok(None),
         Err(failure) => Ok(Some(Message::from(failure))),
     }
+}
+
+/// The folder `path`, made if it is missing, and a lock that keeps other exclusive jobs out.
+fn exclusive_base(
+    storage: &LocalStorage,
+    path: RemotePath,
+) -> Result<(Base, RemotePath, Option<FolderLock>), Failure> {
+    if !path.is_root() {
+        let (parent, name) = locate(storage, &path)?;
+        match parent.make_folder((&name).into()) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let folder = storage.folder(&path)?;
+    let lock = folder.lock()?;
+    Ok((Base::Folder(FolderCache::new(folder)), path, Some(lock)))
 }
 
 /// Where the job's items go. The folder above must exist, as for cp and scp.
@@ -49,6 +72,3 @@ fn base(storage: &LocalStorage, path: RemotePath, into: Option<Name>) -> Result<
     let (parent, name) = locate(storage, &path)?;
     Ok((Base::named(parent, name), path))
 }
-
-/// Set-id and sticky bits of a client's files mean something else at the server, so they are not taken over.
-const MODE_MASK: u32 = 0o777;

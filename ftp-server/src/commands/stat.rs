@@ -1,8 +1,9 @@
 //! STAT: metadata of one path.
 
 use super::locate;
-use wire::message::{Entry, Message, Stat};
+use wire::message::{Details, Entry, EntryDetails, Message, Stat};
 use wire::metadata::{Kind, Metadata};
+use wire::store::entry::of_folder;
 use wire::store::{LocalStorage, Storage};
 use wire::{Failure, RemotePath};
 
@@ -17,7 +18,12 @@ impl From<Status> for Message {
 
 pub(super) fn run(storage: &LocalStorage, stat: Stat) -> Result<Status, Failure> {
     if stat.path.is_root() || stat.follow {
-        return Ok(entry(stat.path.clone(), storage.metadata(&stat.path)?, Vec::new()));
+        let metadata = storage.metadata(&stat.path)?;
+        if metadata.kind == Kind::Folder {
+            let folder = storage.folder(&stat.path)?;
+            return Ok(Status(of_folder(&*folder, stat.path, stat.details)?));
+        }
+        return Ok(entry(stat.path, metadata, Vec::new(), None));
     }
     let (folder, name) = locate(storage, &stat.path)?;
     let metadata = folder.metadata((&name).into())?;
@@ -25,9 +31,18 @@ pub(super) fn run(storage: &LocalStorage, stat: Stat) -> Result<Status, Failure>
         Kind::Symlink => folder.read_link((&name).into())?,
         Kind::File | Kind::Folder | Kind::Special => Vec::new(),
     };
-    Ok(entry(stat.path, metadata, link_target))
+    let details = match stat.details == Details::default() {
+        true => None,
+        false => Some(Box::new(folder.details(Some((&name).into()), stat.details)?)),
+    };
+    Ok(entry(stat.path, metadata, link_target, details))
 }
 
-fn entry(path: RemotePath, metadata: Metadata, link_target: Vec<u8>) -> Status {
-    Status(Entry { path, metadata, link_target, digest: None })
+fn entry(
+    path: RemotePath,
+    metadata: Metadata,
+    link_target: Vec<u8>,
+    details: Option<Box<EntryDetails>>,
+) -> Status {
+    Status(Entry { path, metadata, link_target, digest: None, details })
 }

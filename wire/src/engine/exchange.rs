@@ -108,6 +108,11 @@ impl Exchange {
         }
     }
 
+    /// A job's source has something new.
+    pub fn has_work(&self) {
+        self.work.notify_waiters();
+    }
+
     /// Bytes that went over lanes so far, in both directions.
     #[must_use]
     pub fn lane_bytes(&self) -> u64 {

@@ -96,6 +96,8 @@ pub struct TreeSinkOptions {
     pub add_only: bool,
     /// Permission bits that are taken over from the source.
     pub mode_mask: u32,
+    /// Leave holes where a file has long runs of zeros.
+    pub sparse: bool,
 }
 
 /// Files, links and folders below a base.
@@ -147,6 +149,14 @@ impl TreeSink {
     fn mode(&self, mode: u32) -> u32 {
         mode & self.options.mode_mask
     }
+
+    fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<()> {
+        if !self.options.sparse {
+            return write_pieces(file, pieces, 0);
+        }
+        write_with_holes(file, pieces, 0)?;
+        file.set_len(len)
+    }
 }
 
 impl Sink for TreeSink {
@@ -157,7 +167,17 @@ impl Sink for TreeSink {
         let mode = self.mode(announcement.mode);
         let file = folder.create_staged(&staged, mode)?;
         let name = name.to_name();
-        Ok(Box::new(StagedFile { folder, staged, file, name, replace, mode, published: Mutex::new(false) }))
+        let sparse = self.options.sparse;
+        Ok(Box::new(StagedFile {
+            folder,
+            staged,
+            file,
+            name,
+            replace,
+            mode,
+            sparse,
+            published: Mutex::new(false),
+        }))
     }
 
     fn file(
@@ -170,7 +190,8 @@ impl Sink for TreeSink {
         let replace = self.admit(&*folder, name, Some(u64::from(head.content_len)), head.modified)?;
         let (staged, mode) = (StagedName::new(), self.mode(head.mode));
         let file = folder.create_staged(&staged, mode)?;
-        let result = write_pieces(&*file, content.pieces(), 0)
+        let result = self
+            .write_small(&*file, content.pieces(), u64::from(head.content_len))
             .and_then(|()| file.set_metadata(head.modified, mode))
             .and_then(|()| {
                 drop(file);
@@ -206,15 +227,22 @@ struct StagedFile {
     name: Name,
     replace: bool,
     mode: u32,
+    sparse: bool,
     published: Mutex<bool>,
 }
 
 impl Staged for StagedFile {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
-        Ok(write_pieces(&*self.file, chunk.pieces(), chunk.offset())?)
+        match self.sparse {
+            true => Ok(write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?),
+            false => Ok(write_pieces(&*self.file, chunk.pieces(), chunk.offset())?),
+        }
     }
 
     fn publish(&self, publish: &Publish) -> Result<(), Failure> {
+        if self.sparse {
+            self.file.set_len(publish.size())?;
+        }
         self.file.set_metadata(publish.announcement().modified, self.mode)?;
         self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
         *lock(&self.published) = true;
@@ -245,6 +273,39 @@ fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Res
     Ok(())
 }
 
+/// Writes what is not zero. The file is new, so what is not written is a hole. Zeros count where they fill a block of the
+/// file between two pieces' borders, so a few blocks of a hole are written after all.
+fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
+    let mut offset = offset;
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let (run, zeros) = next_run(rest, offset);
+            if !zeros {
+                write_fully(file, &mut [IoSlice::new(run)], offset)?;
+            }
+            offset += run.len() as u64;
+            rest = &rest[run.len()..];
+        }
+    }
+    Ok(())
+}
+
+/// The blocks at the beginning of `bytes` that are all zeros, or all not.
+fn next_run(bytes: &[u8], offset: u64) -> (&[u8], bool) {
+    let block = |at: usize| {
+        let into_block = usize::try_from((offset + at as u64) % HOLE_LEN as u64).unwrap_or(0);
+        &bytes[at..bytes.len().min(at + HOLE_LEN - into_block)]
+    };
+    let is_hole = |block: &[u8]| block.len() == HOLE_LEN && block.iter().all(|byte| *byte == 0);
+    let hole = is_hole(block(0));
+    let mut end = block(0).len();
+    while end < bytes.len() && is_hole(block(end)) == hole {
+        end += block(end).len();
+    }
+    (&bytes[..end], hole)
+}
+
 fn discard_if_failed(
     folder: &dyn Folder,
     staged: &StagedName,
@@ -262,3 +323,5 @@ fn discard_if_failed(
 
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
+/// The block of most filesystems: a smaller run of zeros saves nothing.
+const HOLE_LEN: usize = 4096;

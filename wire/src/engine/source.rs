@@ -250,7 +250,7 @@ fn read_chunk(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(chunk)
 }
 
-fn present(path: RemotePath, metadata: Metadata) -> Item {
+pub(super) fn present(path: RemotePath, metadata: Metadata) -> Item {
     let what = match metadata.kind {
         Kind::File | Kind::Folder | Kind::Symlink => What::Present(metadata),
         Kind::Special => What::Lost(FailureCode::SpecialFile.into()),

@@ -1,6 +1,7 @@
 //! Held handles of the folders that a transfer works in, so that files of one folder do not look it up again and again.
 
-use super::Folder;
+use super::{Folder, is_staged};
+use crate::failure::{Failure, FailureCode};
 use crate::path::RemotePath;
 use std::collections::HashMap;
 use std::io;
@@ -47,11 +48,18 @@ impl FolderCache {
         held.insert(path.into(), folder);
     }
 
+    /// Forgets all handles: a folder was removed, and another may take its name.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn open(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
-        let path =
-            RemotePath::from_wire(path).map_err(|error| io::Error::from(crate::Failure::from(error)))?;
+        let path = RemotePath::from_wire(path).map_err(|error| io::Error::from(Failure::from(error)))?;
         let Some((parent, name)) = path.parent_and_name() else { return Ok(self.base.clone()) };
         let parent = self.get(parent, make)?;
+        if make && is_staged(name) {
+            return Err(Failure::from(FailureCode::InvalidPath).into());
+        }
         match parent.folder(name) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
                 match parent.make_folder(name) {

@@ -1,14 +1,15 @@
 //! Storage on the local filesystem. Paths of several names are resolved by cap-std, which cannot leave the root;
 //! single names by `*at` calls that follow no link, on held handles.
 
-use super::{Folder, Identity, Names, SourceFile, StagedName, Storage, TargetFile, is_staged};
+use super::local_details as details;
+use super::{Folder, FolderLock, Identity, Names, SourceFile, StagedName, Storage, TargetFile, is_staged};
 use crate::failure::{Failure, FailureCode};
-use crate::message::SpaceReport;
+use crate::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{self as sys, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
@@ -90,6 +91,11 @@ impl LocalFolder {
     pub fn open_ambient_file(path: &Path) -> io::Result<Box<dyn SourceFile>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         regular(sys::open(path, flags, Mode::empty())?)
+    }
+
+    /// The folder as one of this implementation, which operations between two folders need.
+    fn of(folder: &dyn Folder) -> io::Result<&Self> {
+        folder.as_any().downcast_ref::<Self>().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
     }
 
     fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {
@@ -188,7 +194,7 @@ impl Folder for LocalFolder {
         to_name: NameRef<'_>,
         replace: bool,
     ) -> io::Result<()> {
-        let to = to.as_any().downcast_ref::<Self>().ok_or(io::ErrorKind::CrossesDevices)?;
+        let to = Self::of(to)?;
         rename(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), replace)
     }
 
@@ -211,6 +217,65 @@ impl Folder for LocalFolder {
         }
     }
 
+    fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
+        let stat = match name {
+            Some(name) => sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?,
+            None => sys::fstat(&self.fd)?,
+        };
+        let has_xattrs = matches!(metadata_of(&stat).kind, Kind::File | Kind::Folder);
+        let xattrs = match (wanted.xattrs, name) {
+            (false, _) => None,
+            (true, _) if !has_xattrs => Some(Vec::new()),
+            (true, Some(name)) => {
+                Some(details::xattrs(&self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)?)
+            }
+            (true, None) => Some(details::xattrs(&self.fd)?),
+        };
+        Ok(EntryDetails {
+            owner: wanted.owner.then(|| details::owner(&stat)),
+            file: wanted.links.then(|| details::file_id(&stat)),
+            xattrs,
+        })
+    }
+
+    fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
+        let (user, group) = details::numbers(owner);
+        match name {
+            Some(name) => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                Ok(sys::chownat(&self.fd, name.as_bytes(), Some(user), Some(group), flags)?)
+            }
+            None => Ok(sys::fchown(&self.fd, Some(user), Some(group))?),
+        }
+    }
+
+    fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
+        match name {
+            Some(name) => details::set_xattrs(&self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?, xattrs),
+            None => details::set_xattrs(&self.fd, xattrs),
+        }
+    }
+
+    fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()> {
+        let to = Self::of(to)?;
+        Ok(sys::linkat(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()> {
+        let to = Self::of(to)?;
+        Ok(sys::linkat(&self.fd, name.as_bytes(), &to.fd, staged.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn lock(&self) -> io::Result<FolderLock> {
+        // A handle of its own: locks belong to an opening of the folder, and the folder's handle may be shared.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let held = sys::openat(&self.fd, c".", flags, Mode::empty())?;
+        match sys::flock(&held, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::from(FailureCode::Busy).into()),
+            result => Ok(result.map(|()| FolderLock { _held: held })?),
+        }
+    }
+
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
         if let Some(mode) = mode {
             sys::fchmod(&self.fd, Mode::from_raw_mode(mode & MODE_BITS))?;
@@ -228,6 +293,7 @@ impl Folder for LocalFolder {
             total: bytes(space.f_blocks),
             free: bytes(space.f_bfree),
             available: bytes(space.f_bavail),
+            time_step: details::time_step(&self.fd),
         })
     }
 
@@ -261,6 +327,10 @@ struct LocalTarget {
 impl TargetFile for LocalTarget {
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         Ok(rustix::io::pwritev(&self.fd, pieces, offset)?)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        Ok(sys::ftruncate(&self.fd, len)?)
     }
 
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {

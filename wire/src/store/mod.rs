@@ -2,7 +2,11 @@
 //! handles and single names; only [`Storage`] resolves a path of several.
 
 mod cache;
+pub mod change;
+pub mod digest;
+pub mod entry;
 mod local;
+mod local_details;
 mod names;
 mod staging;
 pub mod walk;
@@ -12,7 +16,7 @@ pub use local::{LocalFolder, LocalStorage, STREAM_MODE, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};
 
-use crate::message::SpaceReport;
+use crate::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
 use crate::metadata::{Metadata, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -83,12 +87,29 @@ pub trait Folder: Send + Sync {
         modified: Option<Timestamp>,
         mode: Option<u32>,
     ) -> io::Result<()>;
+    /// What is known beside the metadata: of `name`, or of the folder itself.
+    fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails>;
+    /// Changes the owner of `name`, or of the folder itself.
+    fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()>;
+    /// Makes `xattrs` the extended attributes of `name`, or of the folder itself.
+    fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()>;
+    /// Makes `to_name` in `to`, where nothing is, another name of the file `name`.
+    fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()>;
+    /// Makes the staged `staged` in `to` another name of the file `name`.
+    fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()>;
+    /// Locks the folder for as long as the result lives; `Busy` if another process or job has.
+    fn lock(&self) -> io::Result<FolderLock>;
     /// Changes metadata of the folder itself.
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
     /// Space of the filesystem that the folder is on.
     fn space(&self) -> io::Result<SpaceReport>;
     /// The folder as its implementation, for operations between two folders.
     fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// Keeps a folder locked. The lock goes with the process, however that ends.
+pub struct FolderLock {
+    _held: std::os::fd::OwnedFd,
 }
 
 /// What tells a file from what it was before: any write changes it.
@@ -116,6 +137,8 @@ pub trait SourceFile: Send + Sync {
 pub trait TargetFile: Send + Sync {
     /// Writes `pieces` from `offset` on; returns the bytes written.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+    /// Makes the file this long; what was not written is zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
     /// Sets permission bits and modification time.
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
 }

@@ -38,7 +38,10 @@ impl MessageExample {
 
 /// All examples, by kind.
 pub(crate) fn examples() -> Vec<MessageExample> {
-    [connection(), listing(), jobs(), changes(), session(), progress()].into_iter().flatten().collect()
+    [connection(), listing(), jobs(), changes(), session(), selection(), batches(), progress()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn connection() -> Vec<MessageExample> {
@@ -130,17 +133,39 @@ fn listing() -> Vec<MessageExample> {
             "list",
             2,
             "one folder: the root",
-            List { path: RemotePath::root(), recursive: false, digests: None },
-            parts! { text("", "path") bool(false, "recursive") none("digests") },
+            List { path: RemotePath::root(), recursive: false, digests: None, details: Details::default() },
+            parts! { text("", "path") bool(false, "recursive") none("digests") then(no_details()) },
         ),
         example(
             16,
             "list-tree",
             2,
             "a whole tree, with digests",
-            List { path: path("music/live"), recursive: true, digests: Some(Checksum::Blake3) },
+            List {
+                path: path("music/live"),
+                recursive: true,
+                digests: Some(Checksum::Blake3),
+                details: Details::default(),
+            },
             parts! {
                 text("music/live", "path") bool(true, "recursive") some("digests") variant(1, "Blake3")
+                then(no_details())
+            },
+        ),
+        example(
+            16,
+            "list-details",
+            2,
+            "a whole tree, with all that can be told of a file beside its metadata",
+            List {
+                path: path("music/live"),
+                recursive: true,
+                digests: None,
+                details: Details { owner: true, links: true, xattrs: true },
+            },
+            parts! {
+                text("music/live", "path") bool(true, "recursive") none("digests")
+                bool(true, "details: owner") bool(true, "links") bool(true, "xattrs")
             },
         ),
         example(
@@ -152,6 +177,14 @@ fn listing() -> Vec<MessageExample> {
             page_parts(),
         )
         .more(),
+        example(
+            17,
+            "listing-details",
+            2,
+            "a file of two names, with owner and extended attributes",
+            Listing { entries: vec![detailed_entry()], failures: vec![] },
+            parts! { count(1, "entries: 1") then(detailed_entry_parts()) count(0, "failures: 0") },
+        ),
         example(
             17,
             "listing-last",
@@ -174,8 +207,8 @@ fn listing() -> Vec<MessageExample> {
             "stat",
             3,
             "what a link leads to",
-            Stat { path: path("latest"), follow: true },
-            parts! { text("latest", "path") bool(true, "follow") },
+            Stat { path: path("latest"), follow: true, details: Details::default() },
+            parts! { text("latest", "path") bool(true, "follow") then(no_details()) },
         ),
         example(
             19,
@@ -187,10 +220,11 @@ fn listing() -> Vec<MessageExample> {
                 metadata: metadata(Kind::File, 6),
                 link_target: vec![],
                 digest: None,
+                details: None,
             },
             parts! {
                 text("latest", "path") then(metadata_parts(Kind::File, 6)) text("", "link_target")
-                none("digest")
+                none("digest") none("details")
             },
         ),
     ]
@@ -224,6 +258,24 @@ fn jobs() -> Vec<MessageExample> {
             Opened { path: path("music"), folder: true },
             parts! { text("music", "path") bool(true, "folder") },
         ),
+        example(
+            21,
+            "put-exclusive",
+            5,
+            "a folder that no other exclusive job may write to, and files that may have holes",
+            Put {
+                path: path("backup"),
+                into: None,
+                overwrite: Overwrite::Always,
+                checksum: Checksum::Blake3,
+                sparse: true,
+                exclusive: true,
+            },
+            parts! {
+                text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
+                bool(true, "sparse") bool(true, "exclusive")
+            },
+        ),
     ];
     for (index, overwrite) in
         (0..).zip([Overwrite::Always, Overwrite::Never, Overwrite::Newer, Overwrite::Different])
@@ -239,10 +291,13 @@ fn jobs() -> Vec<MessageExample> {
                 into: Some(Name::new(b"song").unwrap()),
                 overwrite,
                 checksum: Checksum::Sha256,
+                sparse: false,
+                exclusive: false,
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
+                bool(false, "sparse") bool(false, "exclusive")
             },
         ));
     }
@@ -343,14 +398,98 @@ fn session() -> Vec<MessageExample> {
             31,
             "space-report",
             8,
-            "in bytes",
-            SpaceReport { total: 1 << 40, free: 1 << 39, available: 1 << 38 },
-            parts! { u64(1 << 40, "total") u64(1 << 39, "free") u64(1 << 38, "available") },
+            "in bytes; the filesystem keeps every other second",
+            SpaceReport { total: 1 << 40, free: 1 << 39, available: 1 << 38, time_step: 2_000_000_000 },
+            parts! {
+                u64(1 << 40, "total") u64(1 << 39, "free") u64(1 << 38, "available")
+                u32(2_000_000_000, "time_step")
+            },
         ),
         example(48, "cancel", 4, "stop the job 4", Cancel, Parts::default()),
         example(49, "ping", 0, "is the peer there?", Ping, Parts::default()),
         example(50, "pong", 0, "it is", Pong, Parts::default()),
         example(51, "bye", 0, "the last message", Bye, Parts::default()),
+    ]
+}
+
+fn selection() -> Vec<MessageExample> {
+    let wanted = |name, kind, size| WantedItem { path: path(name), metadata: metadata(kind, size) };
+    vec![
+        example(
+            32,
+            "select",
+            9,
+            "items of a tree, without a limit of rate",
+            Select { path: path("music"), checksum: Checksum::Blake3, window: 256, rate_limit: 0 },
+            parts! {
+                text("music", "path") variant(1, "checksum: Blake3") u32(256, "window") u64(0, "rate_limit")
+            },
+        ),
+        example(
+            67,
+            "wanted",
+            9,
+            "a file, and the folder that it is in; more will be asked for",
+            Wanted {
+                items: vec![wanted("a/hello", Kind::File, 6), wanted("a", Kind::Folder, 0)],
+                last: false,
+            },
+            parts! {
+                count(2, "items: 2") text("a/hello", "path") then(metadata_parts(Kind::File, 6))
+                text("a", "path") then(metadata_parts(Kind::Folder, 0)) bool(false, "last")
+            },
+        ),
+        example(
+            67,
+            "wanted-last",
+            9,
+            "no more",
+            Wanted { items: vec![], last: true },
+            parts! { count(0, "items: 0") bool(true, "last") },
+        ),
+    ]
+}
+
+fn batches() -> Vec<MessageExample> {
+    let failed = |index, code| ChangeFailure { index, failure: Failure::from(code) };
+    vec![
+        example(
+            33,
+            "digests",
+            10,
+            "of two files",
+            Digests {
+                path: path("music"),
+                checksum: Checksum::Blake3,
+                paths: vec![path("a/hello"), path("private")],
+            },
+            parts! {
+                text("music", "path") variant(1, "checksum: Blake3") count(2, "paths: 2")
+                text("a/hello", "path") text("private", "path")
+            },
+        ),
+        example(
+            34,
+            "digested",
+            10,
+            "the first file holds `hello` and a line feed, the second could not be read",
+            Digested { digests: vec![Some(Digest(HELLO_BLAKE3)), None] },
+            parts! {
+                count(2, "digests: 2") some("digest") raw(&HELLO_BLAKE3, "digest") none("digest")
+            },
+        ),
+        example(35, "batch", 11, "one change of each kind", batch(), batch_parts()),
+        example(
+            36,
+            "batch-done",
+            11,
+            "all but two of the changes are made",
+            BatchDone { failures: vec![failed(0, FailureCode::Drifted), failed(1, FailureCode::NotEmpty)] },
+            parts! {
+                count(2, "failures: 2") u32(0, "index") u16(27, "code: Drifted") text("", "message")
+                u32(1, "index") u16(7, "code: NotEmpty") text("", "message")
+            },
+        ),
     ]
 }
 
@@ -391,6 +530,7 @@ fn page() -> Listing {
         metadata: metadata(kind, size),
         link_target: target.into(),
         digest,
+        details: None,
     };
     let entries = vec![
         entry("a", Kind::Folder, 0, "", None),
@@ -404,12 +544,101 @@ fn page() -> Listing {
 fn page_parts() -> Parts {
     parts! {
         count(4, "entries: 4")
-        text("a", "path") then(metadata_parts(Kind::Folder, 0)) text("", "link_target") none("digest")
+        text("a", "path") then(metadata_parts(Kind::Folder, 0)) text("", "link_target") none("digest") none("details")
         text("a/hello", "path") then(metadata_parts(Kind::File, 6)) text("", "link_target")
-        some("digest") raw(&HELLO_SHA256, "digest")
+        some("digest") raw(&HELLO_SHA256, "digest") none("details")
         text("a/link", "path") then(metadata_parts(Kind::Symlink, 5)) text("hello", "link_target") none("digest")
+        none("details")
         text("a/pipe", "path") then(metadata_parts(Kind::Special, 0)) text("", "link_target") none("digest")
+        none("details")
         count(0, "failures: 0")
+    }
+}
+
+fn detailed_entry() -> Entry {
+    Entry {
+        path: path("a/hello"),
+        metadata: metadata(Kind::File, 6),
+        link_target: vec![],
+        digest: None,
+        details: Some(Box::new(EntryDetails {
+            owner: Some(owner()),
+            file: Some(FileId { device: 2049, inode: 131_078, names: 2 }),
+            xattrs: Some(xattrs()),
+        })),
+    }
+}
+
+fn detailed_entry_parts() -> Parts {
+    parts! {
+        text("a/hello", "path") then(metadata_parts(Kind::File, 6)) text("", "link_target") none("digest")
+        some("details")
+        some("owner") then(owner_parts())
+        some("file") u64(2049, "device") u64(131_078, "inode") u64(2, "names")
+        some("xattrs") then(xattrs_parts())
+    }
+}
+
+fn batch() -> Batch {
+    let was = metadata(Kind::File, 6);
+    let modified = Timestamp { seconds: -1, nanos: 500_000_000 };
+    Batch {
+        path: path("music"),
+        backup: Some(path("old")),
+        changes: vec![
+            Change::RemoveFile { path: path("a/gone"), was },
+            Change::RemoveFolder { path: path("b") },
+            Change::MakeFolder { path: path("c") },
+            Change::SetMetadata { path: RemotePath::root(), modified: Some(modified), mode: Some(0o750) },
+            Change::Move { from: path("d"), to: path("c/d"), was },
+            Change::SetAside { path: path("e"), was, keep: true },
+            Change::HardLink { path: path("f"), of: path("a/hello") },
+            Change::SetOwner { path: path("f"), owner: owner() },
+            Change::SetXattrs { path: path("f"), xattrs: xattrs() },
+        ],
+    }
+}
+
+fn batch_parts() -> Parts {
+    let was = || metadata_parts(Kind::File, 6);
+    parts! {
+        text("music", "path") some("backup") text("old", "backup") count(9, "changes: 9")
+        variant(0, "RemoveFile") text("a/gone", "path") then(was())
+        variant(1, "RemoveFolder") text("b", "path")
+        variant(2, "MakeFolder") text("c", "path")
+        variant(3, "SetMetadata") text("", "path") some("modified") time(-1, 500_000_000, "seconds, nanos")
+        some("mode") u32(0o750, "0o750")
+        variant(4, "Move") text("d", "from") text("c/d", "to") then(was())
+        variant(5, "SetAside") text("e", "path") then(was()) bool(true, "keep")
+        variant(6, "HardLink") text("f", "path") text("a/hello", "of")
+        variant(7, "SetOwner") text("f", "path") then(owner_parts())
+        variant(8, "SetXattrs") text("f", "path") then(xattrs_parts())
+    }
+}
+
+fn no_details() -> Parts {
+    parts! { bool(false, "details: owner") bool(false, "links") bool(false, "xattrs") }
+}
+
+fn owner() -> Owner {
+    Owner { user: 1000, group: 100, user_name: "alice".into(), group_name: String::new() }
+}
+
+fn owner_parts() -> Parts {
+    parts! { u32(1000, "user") u32(100, "group") text("alice", "user_name") text("", "group_name") }
+}
+
+fn xattrs() -> Vec<Xattr> {
+    vec![
+        Xattr { name: b"user.comment".to_vec(), value: b"first take".to_vec() },
+        Xattr { name: b"user.empty".to_vec(), value: vec![] },
+    ]
+}
+
+fn xattrs_parts() -> Parts {
+    parts! {
+        count(2, "xattrs: 2") text("user.comment", "name") text("first take", "value")
+        text("user.empty", "name") text("", "value")
     }
 }
 
@@ -452,4 +681,10 @@ const AGENT: &str = "ftp-client 0.1.0";
 const HELLO_SHA256: [u8; 32] = [
     0x58, 0x91, 0xb5, 0xb5, 0x22, 0xd5, 0xdf, 0x08, 0x6d, 0x0f, 0xf0, 0xb1, 0x10, 0xfb, 0xd9, 0xd2, 0x1b,
     0xb4, 0xfc, 0x71, 0x63, 0xaf, 0x34, 0xd0, 0x82, 0x86, 0xa2, 0xe8, 0x46, 0xf6, 0xbe, 0x03,
+];
+
+/// `printf 'hello\n' | b3sum`
+const HELLO_BLAKE3: [u8; 32] = [
+    0x8e, 0x4c, 0x7c, 0x1b, 0x99, 0xdb, 0xfd, 0x50, 0xe7, 0xa9, 0x51, 0x85, 0xfe, 0xad, 0x5e, 0xe1, 0x44,
+    0x8f, 0xa9, 0x04, 0xa2, 0xfd, 0xd7, 0x78, 0xea, 0xf5, 0xf2, 0xdb, 0xfd, 0x62, 0x9a, 0x99,
 ];

@@ -163,6 +163,7 @@ mod tests {
             metadata: Metadata { kind, size: 1234, modified, mode },
             link_target: b"there\n".to_vec(),
             digest: None,
+            details: None,
         }
     }
 

@@ -1,0 +1,43 @@
+//! DIGESTS: root digests of files, for a comparison by content.
+
+use super::{Answer, on_pool};
+use crate::session::Context;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use wire::checksum::{Checksum, Digest};
+use wire::limits::BATCH_CHANGES_MAX;
+use wire::message::{Digested, Digests};
+use wire::store::{Folder, FolderCache, Storage, digest, is_staged};
+use wire::{Failure, FailureCode, RemotePath};
+
+pub(super) async fn run(context: &Context, asked: Digests, cancelled: &CancellationToken) -> Answer {
+    if asked.paths.len() > BATCH_CHANGES_MAX {
+        return Err(FailureCode::LimitExceeded.into());
+    }
+    let Digests { path, checksum, paths } = asked;
+    let folder = on_pool(context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
+    let cancelled = cancelled.clone();
+    let digests = on_pool(folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;
+    Ok(Some(Digested { digests }.into()))
+}
+
+fn digests_of(
+    folder: Arc<dyn Folder>,
+    paths: &[RemotePath],
+    checksum: Checksum,
+    cancelled: &CancellationToken,
+) -> Result<Vec<Option<Digest>>, Failure> {
+    let folders = FolderCache::new(folder);
+    let of = |path: &RemotePath| {
+        let (parent, name) = path.parent_and_name().filter(|(_, name)| !is_staged(*name))?;
+        let file = folders.get(parent, false).and_then(|folder| folder.open_file(name)).ok()?;
+        digest::of_file(&*file, checksum).ok() // a file that cannot be read is found out when it is transferred
+    };
+    paths
+        .iter()
+        .map(|path| match cancelled.is_cancelled() {
+            true => Err(FailureCode::Cancelled.into()),
+            false => Ok(of(path)),
+        })
+        .collect()
+}

@@ -1,0 +1,43 @@
+//! SELECT: opens a job that sends to the client what it asks for, item by item.
+
+use super::{Answer, on_pool};
+use crate::session::Context;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use wire::control::Envelope;
+use wire::engine::{ItemQueue, Pacer, QueueSource, SendJob};
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Message, Opened, Select};
+use wire::sender::Sender;
+use wire::store::Storage;
+use wire::{Failure, FailureCode};
+
+pub(super) async fn run(
+    context: &Context,
+    id: u32,
+    select: Select,
+    wanted: Arc<ItemQueue>,
+    cancelled: &CancellationToken,
+) -> Answer {
+    if !(1..=WINDOW_FRAMES_MAX).contains(&select.window) {
+        return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
+    }
+    let path = select.path.clone();
+    let folder = on_pool(context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
+    let opened = Opened { path: select.path.clone(), folder: true };
+    let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
+    let source = Arc::new(QueueSource::new(folder, wanted.clone()));
+    let machine = Sender::new(select.checksum, select.window);
+    let job = Arc::new(SendJob::new(id, machine, source, wanted, Pacer::new(select.rate_limit)));
+    let running = context.exchange.send(job.clone());
+    if cancelled.is_cancelled() {
+        job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
+    }
+    let end = running.await;
+    info!(path = %select.path, result = ?end.as_ref().map_err(|failure| failure.code), "SELECT");
+    match end {
+        Ok(()) => Ok(None),
+        Err(failure) => Ok(Some(Message::from(failure))),
+    }
+}

@@ -1,0 +1,186 @@
+//! A job's items as somebody else chooses them, one after the other: a mirror's comparison, at this end or the other.
+
+use super::source::{Source, present};
+use super::{Item as Report, Observer, lock};
+use crate::failure::{Failure, FailureCode};
+use crate::limits::WANTED_AHEAD_MAX;
+use crate::message::Totals;
+use crate::metadata::Metadata;
+use crate::path::{NameRef, RemotePath};
+use crate::sender::{Item, Sender};
+use crate::store::{Folder, FolderCache, SourceFile, is_staged};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// Counts items that were asked for and have not come to an end: at most [`WANTED_AHEAD_MAX`].
+#[derive(Default)]
+pub struct Credit {
+    state: Mutex<Taken>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Taken {
+    open: usize,
+    /// The job is over: nobody need wait for its items.
+    over: bool,
+}
+
+impl Credit {
+    /// Takes credit for an item, if there is any.
+    ///
+    /// # Errors
+    /// If there are too many items already.
+    pub fn take(&self) -> Result<(), TooMany> {
+        let mut state = lock(&self.state);
+        if state.open >= WANTED_AHEAD_MAX {
+            return Err(TooMany);
+        }
+        state.open += 1;
+        Ok(())
+    }
+
+    /// Takes credit for an item as soon as there is any. False if the job is over.
+    pub fn take_waiting(&self) -> bool {
+        let mut state = self.wait(|open| open < WANTED_AHEAD_MAX);
+        state.open += 1;
+        !state.over
+    }
+
+    /// True while there is credit.
+    pub fn is_left(&self) -> bool {
+        lock(&self.state).open < WANTED_AHEAD_MAX
+    }
+
+    /// Waits until all items have come to an end. False if the job is over.
+    pub fn wait_until_settled(&self) -> bool {
+        !self.wait(|open| open == 0).over
+    }
+
+    /// An item has come to an end.
+    pub fn settle(&self) {
+        let mut state = lock(&self.state);
+        state.open = state.open.saturating_sub(1);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The job is over.
+    pub fn abandon(&self) {
+        lock(&self.state).over = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, until: impl Fn(usize) -> bool) -> std::sync::MutexGuard<'_, Taken> {
+        let mut state = lock(&self.state);
+        while !until(state.open) && !state.over {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
+    }
+}
+
+/// Items that were chosen and have not been sent.
+#[derive(Default)]
+pub struct ItemQueue {
+    state: Mutex<State>,
+    /// Of the items that were chosen and have not come to an end.
+    pub credit: Credit,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    closed: bool,
+    /// The machine knows that nothing more comes.
+    ended: bool,
+}
+
+/// An item more than allowed, or one after the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more items than may be asked for")]
+pub struct TooMany;
+
+impl ItemQueue {
+    /// Adds an item for which credit was taken, a folder after all that is in it. The exchange is to be told that there is
+    /// work.
+    ///
+    /// # Errors
+    /// If the queue is closed.
+    pub fn add(&self, path: RemotePath, metadata: Metadata) -> Result<(), TooMany> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(TooMany);
+        }
+        state.items.push_back(present(path, metadata));
+        Ok(())
+    }
+
+    /// Nothing more comes. The exchange is to be told that there is work.
+    pub fn close(&self) {
+        lock(&self.state).closed = true;
+    }
+}
+
+/// Gives credit back for what has come to an end.
+impl Observer for ItemQueue {
+    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn settled(&self, _: &Report<'_>) {
+        self.credit.settle();
+    }
+    fn totals(&self, _: Totals) {}
+}
+
+/// A queue's items, which lie below a folder.
+pub struct QueueSource {
+    folders: FolderCache,
+    queue: Arc<ItemQueue>,
+}
+
+impl QueueSource {
+    /// A source of what is put in `queue`; paths are below `folder`.
+    #[must_use]
+    pub fn new(folder: Arc<dyn Folder>, queue: Arc<ItemQueue>) -> Self {
+        Self { folders: FolderCache::new(folder), queue }
+    }
+
+    fn place<'a>(&self, path: &'a RemotePath) -> io::Result<(Arc<dyn Folder>, NameRef<'a>)> {
+        let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
+        match is_staged(name) {
+            true => Err(Failure::from(FailureCode::InvalidPath).into()),
+            false => Ok((self.folders.get(parent, false)?, name)),
+        }
+    }
+}
+
+impl Source for QueueSource {
+    fn refill(&self, machine: &Mutex<Sender>) -> bool {
+        let mut state = lock(&self.queue.state);
+        let mut machine = lock(machine);
+        while machine.wants_items() {
+            match state.items.pop_front() {
+                Some(item) => machine.offer(item),
+                None if state.closed && !state.ended => {
+                    state.ended = true;
+                    machine.end_items();
+                }
+                None => break,
+            }
+        }
+        false
+    }
+
+    fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        let (folder, name) = self.place(path)?;
+        folder.open_file(name)
+    }
+
+    fn read_link(&self, path: &RemotePath) -> io::Result<Vec<u8>> {
+        let (folder, name) = self.place(path)?;
+        folder.read_link(name)
+    }
+
+    fn release(&self, _: u64, _: u64) {}
+}

@@ -1,0 +1,191 @@
+//! Small changes of a tree, as a batch asks for them: the server makes them for a client, the client for itself.
+//!
+//! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
+//! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
+
+use super::{Folder, FolderCache, StagedName, is_staged};
+use crate::failure::{Failure, FailureCode};
+use crate::limits::XATTRS_LEN_MAX;
+use crate::message::{Change, Xattr};
+use crate::metadata::{Kind, MODE_BITS, Metadata};
+use crate::path::{NameRef, RemotePath};
+use std::io;
+use std::sync::Arc;
+
+/// The tree that changes are made in.
+pub struct Changes {
+    folders: FolderCache,
+    base: Arc<dyn Folder>,
+    backup: Option<FolderCache>,
+    /// Permission bits that are taken over.
+    mode_mask: u32,
+}
+
+impl Changes {
+    /// Changes below `base`. What is set aside goes below `backup`.
+    #[must_use]
+    pub fn new(base: Arc<dyn Folder>, backup: Option<Arc<dyn Folder>>, mode_mask: u32) -> Self {
+        Self {
+            folders: FolderCache::new(base.clone()),
+            base,
+            backup: backup.map(FolderCache::new),
+            mode_mask,
+        }
+    }
+
+    /// Makes a change.
+    ///
+    /// # Errors
+    /// As the filesystem has it; `Drifted` if the path is no longer what the change expects.
+    pub fn make(&self, change: &Change) -> Result<(), Failure> {
+        match change {
+            Change::RemoveFile { path, was } => {
+                let (folder, name) = self.unchanged(path, was)?;
+                Ok(folder.remove_file(name)?)
+            }
+            Change::RemoveFolder { path } => {
+                let (folder, name) = self.place(path)?;
+                folder.remove_folder(name)?;
+                self.folders.forget();
+                Ok(())
+            }
+            Change::MakeFolder { path } => self.make_folder(path),
+            Change::SetMetadata { path, modified, mode } => {
+                let bits_ok = mode.is_none_or(|mode| mode & !MODE_BITS == 0);
+                if !bits_ok || modified.is_some_and(|time| time.nanos >= 1_000_000_000) {
+                    return Err(FailureCode::BadMessage.into());
+                }
+                let mode = mode.map(|mode| mode & self.mode_mask);
+                match path.is_root() {
+                    true => Ok(self.base.set_own_metadata(*modified, mode)?),
+                    false => {
+                        let (folder, name) = self.place(path)?;
+                        Ok(folder.set_metadata(name, *modified, mode)?)
+                    }
+                }
+            }
+            Change::Move { from, to, was } => {
+                let (source, name) = self.unchanged(from, was)?;
+                let (target, to_name) = self.new_place(to)?;
+                Ok(source.rename(name, &*target, to_name, false)?)
+            }
+            Change::SetAside { path, was, keep } => self.set_aside(path, was, *keep),
+            Change::HardLink { path, of } => self.hard_link(path, of),
+            Change::SetOwner { path, owner } => self.with(path, |folder, name| folder.set_owner(name, owner)),
+            Change::SetXattrs { path, xattrs } => self.set_xattrs(path, xattrs),
+        }
+    }
+
+    fn make_folder(&self, path: &RemotePath) -> Result<(), Failure> {
+        let (folder, name) = self.place(path)?;
+        match folder.make_folder(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                folder.folder(name)?; // it may be no folder
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn set_xattrs(&self, path: &RemotePath, xattrs: &[Xattr]) -> Result<(), Failure> {
+        let len: usize = xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len()).sum();
+        if len > XATTRS_LEN_MAX || !xattrs.is_sorted_by(|a, b| a.name < b.name) {
+            return Err(FailureCode::BadMessage.into());
+        }
+        self.with(path, |folder, name| folder.set_xattrs(name, xattrs))
+    }
+
+    /// The new name is staged and takes the old one's place in one step.
+    fn hard_link(&self, path: &RemotePath, of: &RemotePath) -> Result<(), Failure> {
+        let (source, source_name) = self.place(of)?;
+        let (folder, name) = self.new_place(path)?;
+        let staged = StagedName::new();
+        source.stage_hard_link(source_name, &*folder, &staged)?;
+        let published = folder.publish(&staged, name, true);
+        let _ = folder.remove_staged(&staged); // a rename onto another name of the same file leaves both
+        Ok(published?)
+    }
+
+    fn set_aside(&self, path: &RemotePath, was: &Metadata, keep: bool) -> Result<(), Failure> {
+        let backup = self.backup.as_ref().ok_or(FailureCode::BadMessage)?;
+        let (folder, name) = self.unchanged(path, was)?;
+        let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
+        let target = backup.get(parent, true)?;
+        for number in 0..BACKUPS_MAX {
+            let Some(free) = numbered(name, number) else { break };
+            let free = NameRef::new(&free)?;
+            let moved = match keep {
+                true => folder.hard_link(name, &*target, free),
+                false => folder.rename(name, &*target, free, false),
+            };
+            match moved {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(Failure::new(FailureCode::Exists, "the backup folder has this name, with any number"))
+    }
+
+    /// The folder that holds `path`, and the name in it, if that is still what it was.
+    fn unchanged<'a>(
+        &self,
+        path: &'a RemotePath,
+        was: &Metadata,
+    ) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
+        let (folder, name) = self.place(path)?;
+        let found = folder.metadata(name)?;
+        match found.is_unchanged_since(was) && found.kind != Kind::Folder {
+            true => Ok((folder, name)),
+            false => Err(FailureCode::Drifted.into()),
+        }
+    }
+
+    fn place<'a>(&self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
+        self.locate(path, false)
+    }
+
+    /// As [`place`](Self::place); folders above that are missing are made.
+    fn new_place<'a>(&self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
+        self.locate(path, true)
+    }
+
+    fn locate<'a>(
+        &self,
+        path: &'a RemotePath,
+        make: bool,
+    ) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
+        let (parent, name) = path.parent_and_name().ok_or(FailureCode::InvalidPath)?;
+        if is_staged(name) {
+            return Err(Failure::new(
+                FailureCode::InvalidPath,
+                "this name is reserved for unfinished transfers",
+            ));
+        }
+        Ok((self.folders.get(parent, make)?, name))
+    }
+
+    /// Does something to what may be the tree's own folder.
+    fn with(
+        &self,
+        path: &RemotePath,
+        work: impl FnOnce(&dyn Folder, Option<NameRef<'_>>) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        if path.is_root() {
+            return Ok(work(&*self.base, None)?);
+        }
+        let (folder, name) = self.place(path)?;
+        Ok(work(&*folder, Some(name))?)
+    }
+}
+
+/// The name as it is, then as cp's numbered backups are: `name.~1~`. Nothing if that is too long for a name.
+fn numbered(name: NameRef<'_>, number: u32) -> Option<Vec<u8>> {
+    let name = match number {
+        0 => name.as_bytes().to_vec(),
+        number => [name.as_bytes(), format!(".~{number}~").as_bytes()].concat(),
+    };
+    (name.len() <= crate::limits::NAME_LEN_MAX).then_some(name)
+}
+
+/// Backups of one name in one folder.
+const BACKUPS_MAX: u32 = 1000;

@@ -1,0 +1,100 @@
+//! From what a walk meets to what a listing tells of it. Both ends of a comparison describe their trees with this.
+
+use super::walk::{Visit, Walk};
+use super::{Folder, digest};
+use crate::checksum::Checksum;
+use crate::failure::Failure;
+use crate::message::{Details, Entry, List, PathFailure};
+use crate::metadata::{Kind, Metadata};
+use crate::path::{NameRef, RemotePath};
+
+/// What to tell of each entry beside its metadata.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// The root digest of each file.
+    pub digests: Option<Checksum>,
+    /// And these.
+    pub details: Details,
+}
+
+impl From<&List> for Wish {
+    fn from(list: &List) -> Self {
+        Self { digests: list.digests, details: list.details }
+    }
+}
+
+/// Describes a visit. Leaving a folder tells nothing.
+///
+/// # Errors
+/// If something could not be looked at; it is part of the listing.
+pub fn describe(walk: &Walk, visit: Visit, wish: Wish) -> Option<Result<Entry, PathFailure>> {
+    match visit {
+        Visit::Enter(path, metadata, folder) => {
+            let details = wish.details;
+            let entry = Entry { path, metadata, link_target: Vec::new(), digest: None, details: None };
+            Some(with_details(&*folder, None, details, entry))
+        }
+        Visit::Item(path, metadata) => {
+            let entry = Entry { path, metadata, link_target: Vec::new(), digest: None, details: None };
+            Some(item(walk, entry, wish))
+        }
+        Visit::Lost(path, failure) => Some(Err(PathFailure { path, failure })),
+        Visit::Leave(..) => None,
+    }
+}
+
+fn item(walk: &Walk, mut entry: Entry, wish: Wish) -> Result<Entry, PathFailure> {
+    let Some(folder) = walk.folder().cloned() else { return Ok(entry) };
+    let path = entry.path.clone();
+    let Some((_, name)) = path.parent_and_name() else { return Ok(entry) };
+    match describe_item(&*folder, name, &entry.metadata, wish) {
+        Ok((link_target, digest)) => (entry.link_target, entry.digest) = (link_target, digest),
+        Err(failure) => return Err(PathFailure { path: entry.path, failure }),
+    }
+    with_details(&*folder, Some(name), wish.details, entry)
+}
+
+fn describe_item(
+    folder: &dyn Folder,
+    name: NameRef<'_>,
+    metadata: &Metadata,
+    wish: Wish,
+) -> Result<(Vec<u8>, Option<crate::checksum::Digest>), Failure> {
+    Ok(match (metadata.kind, wish.digests) {
+        (Kind::Symlink, _) => (folder.read_link(name)?, None),
+        (Kind::File, Some(checksum)) => {
+            (Vec::new(), Some(digest::of_file(&*folder.open_file(name)?, checksum)?))
+        }
+        (Kind::File | Kind::Folder | Kind::Special, _) => (Vec::new(), None),
+    })
+}
+
+fn with_details(
+    folder: &dyn Folder,
+    name: Option<NameRef<'_>>,
+    wanted: Details,
+    mut entry: Entry,
+) -> Result<Entry, PathFailure> {
+    if wanted == Details::default() {
+        return Ok(entry);
+    }
+    match folder.details(name, wanted) {
+        Ok(details) => {
+            entry.details = Some(Box::new(details));
+            Ok(entry)
+        }
+        Err(error) => Err(PathFailure { path: entry.path, failure: error.into() }),
+    }
+}
+
+/// The entry of a folder itself, under the path `path`.
+///
+/// # Errors
+/// As the filesystem has it.
+pub fn of_folder(folder: &dyn Folder, path: RemotePath, wanted: Details) -> std::io::Result<Entry> {
+    let details = match wanted == Details::default() {
+        true => None,
+        false => Some(Box::new(folder.details(None, wanted)?)),
+    };
+    Ok(Entry { path, metadata: folder.own_metadata()?, link_target: Vec::new(), digest: None, details })
+}

@@ -1,0 +1,128 @@
+//! What the local filesystem knows of a file beside its metadata: owner, identity, extended attributes, and how finely it
+//! keeps time.
+
+use crate::failure::{Failure, FailureCode};
+use crate::limits::XATTRS_LEN_MAX;
+use crate::message::{FileId, Owner, Xattr};
+use rustix::fs::{self as sys, Gid, Stat, Uid, XattrFlags};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Who owns a file, with the names that this machine knows.
+pub(super) fn owner(stat: &Stat) -> Owner {
+    let mut known = NameCache::lock();
+    Owner {
+        user: stat.st_uid,
+        group: stat.st_gid,
+        user_name: known.user(stat.st_uid),
+        group_name: known.group(stat.st_gid),
+    }
+}
+
+/// This machine's numbers for an owner: those of the names where it knows them, else the numbers as they are.
+pub(super) fn numbers(owner: &Owner) -> (Uid, Gid) {
+    let user = (!owner.user_name.is_empty()).then(|| uzers::get_user_by_name(&owner.user_name)).flatten();
+    let group = (!owner.group_name.is_empty()).then(|| uzers::get_group_by_name(&owner.group_name)).flatten();
+    let user = user.map_or(owner.user, |user| user.uid());
+    let group = group.map_or(owner.group, |group| group.gid());
+    (Uid::from_raw(user), Gid::from_raw(group))
+}
+
+/// Which file it is.
+pub(super) fn file_id(stat: &Stat) -> FileId {
+    FileId { device: stat.st_dev, inode: stat.st_ino, names: u64::from(stat.st_nlink) }
+}
+
+/// Extended attributes, sorted by name. Only those of users: the others (`security.`, `trusted.`, `system.`) grant rights
+/// or mean something on one machine only.
+pub(super) fn xattrs(file: impl AsFd) -> io::Result<Vec<Xattr>> {
+    let mut xattrs = Vec::new();
+    let mut len = 0;
+    for name in names(&file)? {
+        let value = value(&file, &name)?;
+        len += name.len() + value.len();
+        if len > XATTRS_LEN_MAX {
+            return Err(Failure::new(FailureCode::LimitExceeded, "too many extended attributes").into());
+        }
+        xattrs.push(Xattr { name, value });
+    }
+    xattrs.sort_unstable();
+    Ok(xattrs)
+}
+
+/// Makes `wanted` the extended attributes of users.
+pub(super) fn set_xattrs(file: impl AsFd, wanted: &[Xattr]) -> io::Result<()> {
+    if wanted.iter().any(|xattr| !xattr.name.starts_with(NAMESPACE)) {
+        return Err(Failure::new(FailureCode::AccessDenied, "only attributes of users may be set").into());
+    }
+    let before = xattrs(&file)?;
+    for old in before.iter().filter(|old| wanted.iter().all(|new| new.name != old.name)) {
+        sys::fremovexattr(&file, &old.name[..])?;
+    }
+    for new in wanted.iter().filter(|new| !before.contains(new)) {
+        sys::fsetxattr(&file, &new.name[..], &new.value, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// Nanoseconds between two modification times that the filesystem can tell apart, by what kind of filesystem it is; 1 where
+/// nothing else is known. Numbers from Linux's `magic.h` and the filesystems' documentation.
+pub(super) fn time_step(file: impl AsFd) -> u32 {
+    const SECOND: u32 = 1_000_000_000;
+    match sys::fstatfs(file).map(|found| found.f_type & 0xffff_ffff) {
+        Ok(0x4d44) => 2 * SECOND,                      // FAT
+        Ok(0x482b | 0x9660) => SECOND,                 // HFS+, ISO 9660
+        Ok(0x2011_bab0) => SECOND / 100,               // exFAT
+        Ok(0x7366_746e | 0x6573_5546) => 100,          // NTFS, and what FUSE serves from a disk, mostly NTFS
+        Ok(0xff53_4d42 | 0xfe53_4d42 | 0x517b) => 100, // CIFS, SMB
+        Ok(_) | Err(_) => 1,
+    }
+}
+
+fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
+    let len = match sys::flistxattr_query(&file) {
+        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut list = vec![0; len];
+    let len = sys::flistxattr(&file, &mut list[..])?;
+    let names = list[..len].split(|byte| *byte == 0);
+    Ok(names.filter(|name| name.starts_with(NAMESPACE)).map(<[u8]>::to_vec).collect())
+}
+
+fn value(file: impl AsFd, name: &[u8]) -> io::Result<Vec<u8>> {
+    let mut value = vec![0; sys::fgetxattr_query(&file, name)?];
+    let len = sys::fgetxattr(&file, name, &mut value[..])?;
+    value.truncate(len);
+    Ok(value)
+}
+
+/// Names by their numbers: a tree's files belong to few, and each look-up may ask a directory service.
+#[derive(Default)]
+struct NameCache {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+}
+
+impl NameCache {
+    fn lock() -> std::sync::MutexGuard<'static, Self> {
+        static KNOWN: OnceLock<Mutex<NameCache>> = OnceLock::new();
+        KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn user(&mut self, number: u32) -> String {
+        let find = || uzers::get_user_by_uid(number).map(|user| user.name().to_string_lossy().into_owned());
+        self.users.entry(number).or_insert_with(|| find().unwrap_or_default()).clone()
+    }
+
+    fn group(&mut self, number: u32) -> String {
+        let find =
+            || uzers::get_group_by_gid(number).map(|group| group.name().to_string_lossy().into_owned());
+        self.groups.entry(number).or_insert_with(|| find().unwrap_or_default()).clone()
+    }
+}
+
+const NAMESPACE: &[u8] = b"user.";
