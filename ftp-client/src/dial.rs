@@ -1,6 +1,7 @@
 //! Making connections: TCP, TLS, and the decision whether the server is the right one.
 
 use crate::error::Error;
+use crate::fingerprint::Key;
 use crate::session::ConnectOptions;
 use crate::trust::{Presented, Trust};
 use crate::verifier::{KeyVerifier, platform_trusts};
@@ -23,6 +24,8 @@ use wire::net::tls;
 /// A control connection to a trusted server, before login; and what its lanes need.
 pub(crate) struct Dialed {
     pub(crate) connection: Connection,
+    /// The server's.
+    pub(crate) key: Key,
     pub(crate) checksum: Checksum,
     /// How long TCP's own handshake took.
     pub(crate) round_trip: Duration,
@@ -61,7 +64,7 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
     let config = tls::client_config(KeyVerifier::new(Some(key))).map_err(protocol)?;
     let connector = TlsConnector::from(config);
     let lanes = LaneDialer { address, connector, session, secret, timeout: options.timeout };
-    Ok(Dialed { connection, checksum, round_trip, lanes })
+    Ok(Dialed { connection, key: key.0, checksum, round_trip, lanes })
 }
 
 impl LaneDialer {

@@ -61,6 +61,9 @@ pub enum Error {
     /// What was asked makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// Not done, to protect data.
+    #[error("{0}")]
+    Refused(String),
     /// Stopped by the user.
     #[error("interrupted")]
     Interrupted,
@@ -77,6 +80,7 @@ impl Error {
             Self::Protocol { .. } => 7,
             Self::Remote { failure, .. } => exit_code_of(failure.code),
             Self::Local { source, .. } => exit_code_of(Failure::from(source).code),
+            Self::Refused(_) => 6,
             Self::Interrupted => 130,
         }
     }
@@ -86,7 +90,7 @@ impl Error {
     pub fn concerns_one_item(&self) -> bool {
         match self {
             Self::Remote { failure, .. } => failure.code != FailureCode::ShuttingDown,
-            Self::Local { .. } | Self::Usage(_) => true,
+            Self::Local { .. } | Self::Usage(_) | Self::Refused(_) => true,
             Self::Unreachable { .. }
             | Self::Lost { .. }
             | Self::Untrusted(_)
@@ -108,6 +112,7 @@ impl Error {
             | Self::LoginRefused { .. }
             | Self::Protocol { .. }
             | Self::Usage(_)
+            | Self::Refused(_)
             | Self::Interrupted => None,
         }
     }

@@ -86,6 +86,6 @@ async fn run(
 }
 
 /// Set-id and sticky bits of a server's files mean something else here, so they are not taken over.
-const MODE_MASK: u32 = 0o777;
+pub(crate) const MODE_MASK: u32 = 0o777;
 /// What may come ahead of its turn, and is held until it can be written: 8 MiB.
 const STREAM_WINDOW_FRAMES: u32 = 16;

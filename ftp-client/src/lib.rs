@@ -9,6 +9,7 @@ mod get;
 pub mod known_hosts;
 mod lanes;
 mod local;
+pub mod mirror;
 pub mod observer;
 mod put;
 pub mod remote;

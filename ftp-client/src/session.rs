@@ -6,10 +6,11 @@ use crate::control::{Control, Ended, LOGIN_ID};
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
 use crate::lanes::Lanes;
+use crate::mirror::{self, Listener, MirrorRequest, Outcome};
 use crate::observer::{Observer, Summary};
 use crate::remote;
 use crate::trust::Trust;
-use crate::{get, put};
+use crate::{fingerprint, get, put};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,6 +95,7 @@ pub struct Session {
 
 pub(crate) struct Inner {
     pub(crate) control: Arc<Control>,
+    key: fingerprint::Key,
     /// The checksum of this session's jobs.
     pub(crate) checksum: Checksum,
     pub(crate) rate_limit: u64,
@@ -135,6 +137,14 @@ impl Pages {
                 let envelope = self.answers.blocking_recv();
                 self.page(envelope).map(Some)
             }
+        }
+    }
+
+    /// The error for entries that do not come in the order of a walk.
+    pub(crate) fn out_of_order(&self) -> Error {
+        Error::Protocol {
+            address: self.control.address.clone(),
+            reason: "a listing that is not in order".to_owned(),
         }
     }
 
@@ -183,6 +193,7 @@ impl Session {
         Ok(Self {
             inner: Arc::new(Inner {
                 control,
+                key: dialed.key,
                 checksum: options.checksum.unwrap_or(dialed.checksum),
                 rate_limit: options.rate_limit,
                 lanes_wanted: options.lanes,
@@ -370,6 +381,32 @@ impl Session {
         output: Box<dyn std::io::Write + Send>,
     ) -> Result<Summary, Error> {
         get::to_stream(self, path, output).await
+    }
+
+    /// Mirrors a tree.
+    ///
+    /// # Errors
+    /// If nothing could be compared, or the connection is lost; items that fail are in the outcome.
+    pub async fn mirror(
+        &self,
+        request: MirrorRequest,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Outcome, Error> {
+        mirror::run(self, request, listener).await
+    }
+
+    /// Mirrors a local tree, then its changes as they come, until that ends with an error.
+    ///
+    /// # Errors
+    /// If the local tree cannot be watched, or the connection is lost.
+    pub async fn watch(&self, request: MirrorRequest, listener: Arc<dyn Listener>) -> Result<Outcome, Error> {
+        mirror::run(self, request, listener).await
+    }
+
+    /// The fingerprint of the server's key.
+    #[must_use]
+    pub fn server_key(&self) -> String {
+        fingerprint::show(&self.inner.key)
     }
 
     /// Says goodbye. Transfers that still run are cancelled, what they staged is removed.

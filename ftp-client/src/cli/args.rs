@@ -2,12 +2,15 @@
 
 mod commands;
 mod common;
+mod mirror;
 mod values;
 
 pub(crate) use commands::{
     Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Rm, Stat, Touch, Trust, TrustCommand,
 };
 pub(crate) use common::{Color, Common};
+pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
+pub(crate) use values::{DeleteMax, OverwriteWord};
 
 use clap::{Parser, Subcommand};
 
@@ -30,6 +33,8 @@ pub(crate) enum Command {
     Df(Df),
     Get(Get),
     Put(Put),
+    Mirror(Box<Mirror>),
+    Apply(Apply),
     Cat(Cat),
     Mkdir(Mkdir),
     Rm(Rm),

@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod ln;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod mirror;
 pub(crate) mod mkdir;
 mod mode;
 pub(crate) mod mv;

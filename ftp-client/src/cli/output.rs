@@ -5,6 +5,7 @@ mod drawing;
 mod exit;
 mod json;
 mod listing;
+mod mirror;
 mod plain;
 mod rate;
 mod sink;
@@ -16,6 +17,7 @@ pub(crate) use drawing::Drawing;
 pub(crate) use exit::{graver, of_transfer};
 pub(crate) use json::Object;
 pub(crate) use listing::{Lister, Style, entry_object, full_time, kind_word, mode_text};
+pub(crate) use mirror::MirrorWatcher;
 pub(crate) use sink::STDOUT;
 pub(crate) use tally::Tally;
 pub(crate) use text::{duration_text, files_text};
@@ -156,7 +158,10 @@ impl Output {
 
     fn finished(&self, code: u8, error: Option<&Error>) -> Object {
         let object = match self.transfer.get() {
-            Some(tally) => tally.summary().describe(Object::event("finished")),
+            Some(tally) => {
+                let object = tally.summary().describe(Object::event("finished"));
+                tally.mirror().map_or(object.clone(), |mirror| mirror.describe(object))
+            }
             None => Object::event("finished"),
         };
         let object = object.seconds("seconds", self.started.elapsed()).number("exit_code", code.into());

@@ -2,7 +2,7 @@
 
 use crate::cli::args::Command;
 use crate::cli::commands::{
-    cat, chmod, completions, df, get, hash, ln, ls, man, mkdir, mv, put, rm, stat, touch, trust,
+    cat, chmod, completions, df, get, hash, ln, ls, man, mirror, mkdir, mv, put, rm, stat, touch, trust,
 };
 use crate::cli::output::Output;
 use crate::cli::places::Server;
@@ -33,6 +33,7 @@ pub(crate) enum Work {
     Df(df::Df),
     Get(get::Get),
     Put(put::Put),
+    Mirror(mirror::Mirror),
     Cat(cat::Cat),
     Mkdir(mkdir::Mkdir),
     Rm(rm::Rm),
@@ -52,6 +53,8 @@ impl Task {
             Command::Df(typed) => online(df::Df::new(typed)?, Work::Df),
             Command::Get(typed) => online(get::Get::new(typed)?, Work::Get),
             Command::Put(typed) => online(put::Put::new(typed)?, Work::Put),
+            Command::Mirror(typed) => online(mirror::Mirror::new(*typed)?, Work::Mirror),
+            Command::Apply(typed) => online(mirror::Mirror::of_plan(&typed)?, Work::Mirror),
             Command::Cat(typed) => online(cat::Cat::new(typed, json)?, Work::Cat),
             Command::Mkdir(typed) => online(mkdir::Mkdir::new(typed)?, Work::Mkdir),
             Command::Rm(typed) => online(rm::Rm::new(typed)?, Work::Rm),
@@ -94,6 +97,7 @@ impl Work {
             Self::Df(df) => df.run(session, output).await,
             Self::Get(get) => get.run(session, server, output).await,
             Self::Put(put) => put.run(session, server, output).await,
+            Self::Mirror(mirror) => mirror.run(session, server, output).await,
             Self::Cat(cat) => cat.run(session, output).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,
             Self::Rm(rm) => rm.run(session, output).await,

@@ -40,7 +40,11 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return Ok(Arc::new(LocalFolder { fd: self.root.try_clone()?.into() }));
         }
-        Ok(Arc::new(LocalFolder { fd: self.root.open_dir(os_path(path)).map_err(resolving)?.into() }))
+        let found: OwnedFd = self.root.open_dir(os_path(path)).map_err(resolving)?.into();
+        // What cap-std opens serves for looking things up only; the folder's own metadata needs more, where that is allowed.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = sys::openat(&found, c".", flags, Mode::empty()).unwrap_or(found);
+        Ok(Arc::new(LocalFolder { fd }))
     }
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {

@@ -71,6 +71,13 @@ impl Walk {
         }
     }
 
+    /// Leaves the folder that was entered last, without a look at what is in it, and without its `Leave`.
+    pub fn skip(&mut self) {
+        if self.levels.len() > 1 && self.levels.last().is_some_and(|level| level.next == 0) {
+            self.levels.pop();
+        }
+    }
+
     /// The next visit of a walk that enters no folder: each is an item.
     pub fn step_flat(&mut self) -> Option<Visit> {
         let level = self.levels.last_mut()?;

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use ftp_client::fingerprint::{self, Key};
+use ftp_client::mirror::filter::{parse_age, parse_size};
 use std::time::Duration;
 use wire::checksum::Checksum;
 use wire::limits::LANES_MAX;
@@ -91,6 +92,39 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `--max-delete`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeleteMax {
+    Count(u64),
+    Percent(u8),
+}
+
+/// A number of entries, or hundredths of them.
+pub(super) fn delete_max(text: &str) -> Result<DeleteMax, String> {
+    let bad = || "must be a number, or a share from 0% to 100%".to_owned();
+    match text.strip_suffix('%') {
+        Some(share) => match share.parse() {
+            Ok(percent @ 0..=100) => Ok(DeleteMax::Percent(percent)),
+            Ok(_) | Err(_) => Err(bad()),
+        },
+        None => text.parse().map(DeleteMax::Count).map_err(|_| bad()),
+    }
+}
+
+/// A file's size.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|error| error.to_string())
+}
+
+/// A moment: seconds and nanoseconds since 1970.
+pub(crate) type Moment = (i64, u32);
+
+/// An age, counted from now, or a time.
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
+    let time = parse_age(text, &jiff::Zoned::now()).map_err(|error| error.to_string())?;
+    Ok((time.seconds, time.nanos))
+}
+
 /// A key that is pinned.
 pub(super) fn pin(text: &str) -> Result<Key, String> {
     fingerprint::parse(text).ok_or_else(|| "must be sha256: and 64 hexadecimal digits".to_owned())
@@ -125,6 +159,15 @@ mod tests {
         assert_eq!((lanes("auto"), lanes("1"), lanes("64")), (Ok(0), Ok(1), Ok(64)));
         for text in ["0", "65", "-1", "", "Auto", "99999999"] {
             assert!(lanes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn deletions_are_counted_or_shared() {
+        assert_eq!(delete_max("0"), Ok(DeleteMax::Count(0)));
+        assert_eq!(delete_max("7%"), Ok(DeleteMax::Percent(7)));
+        for text in ["", "%", "-1", "101%", "half", "1.5"] {
+            assert!(delete_max(text).is_err(), "{text}");
         }
     }
 

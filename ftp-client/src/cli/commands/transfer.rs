@@ -45,7 +45,7 @@ impl Transfer<'_> {
         let tally = Arc::new(Tally::of_jobs(jobs.len()));
         tally.end_job(&Summary { failed, ..Summary::default() });
         self.output.begin_transfer(&tally);
-        self.tell_start();
+        tell_start(self.command, self.session, self.server, self.output);
         let drawing = Drawing::start(self.output, &tally);
         let result = self.run_jobs(jobs, failed == 0, &tally).await;
         drop(drawing);
@@ -94,16 +94,6 @@ impl Transfer<'_> {
         Ok(usize::from(self.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
     }
 
-    fn tell_start(&self) {
-        let event = Object::event("started").text("command", self.command);
-        let event = event.text("address", &self.server.address());
-        let checksum = match self.session.checksum() {
-            Checksum::Sha256 => "sha256",
-            Checksum::Blake3 => "blake3",
-        };
-        self.output.event(event.text("checksum", checksum));
-    }
-
     fn tell_end(&self, summary: &Summary, elapsed: Duration) {
         match self.output.progress() {
             Progress::Bars => self.output.say(&sentence(summary, elapsed)),
@@ -120,6 +110,17 @@ impl Transfer<'_> {
     }
 }
 
+/// The first event of a transfer.
+pub(super) fn tell_start(command: &'static str, session: &Session, server: &Server, output: &Output) {
+    let event = Object::event("started").text("command", command);
+    let event = event.text("address", &server.address());
+    let checksum = match session.checksum() {
+        Checksum::Sha256 => "sha256",
+        Checksum::Blake3 => "blake3",
+    };
+    output.event(event.text("checksum", checksum));
+}
+
 impl Request {
     async fn run(self, session: Session, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
         match self {
@@ -134,7 +135,7 @@ impl Request {
 }
 
 /// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
-fn sentence(summary: &Summary, elapsed: Duration) -> String {
+pub(super) fn sentence(summary: &Summary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
     let rate = u64::try_from(u128::from(summary.bytes) * 1000 / millis).unwrap_or(u64::MAX);
     let mut text = format!(

@@ -115,6 +115,17 @@ impl Describe for Summary {
     }
 }
 
+impl Describe for ftp_client::mirror::Summary {
+    fn describe(&self, object: Object) -> Object {
+        object
+            .number("unchanged", self.unchanged)
+            .number("metadata", self.metadata)
+            .number("moved", self.moved)
+            .number("linked", self.linked)
+            .number("deleted", self.deleted)
+    }
+}
+
 impl Describe for Snapshot {
     fn describe(&self, object: Object) -> Object {
         object

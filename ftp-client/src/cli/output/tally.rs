@@ -24,6 +24,7 @@ pub(crate) struct Tally {
     pub(super) uncounted: AtomicU64,
     running: Mutex<Vec<Running>>,
     ended: Mutex<Summary>,
+    mirror: Mutex<Option<ftp_client::mirror::Summary>>,
     complete: AtomicBool,
 }
 
@@ -81,6 +82,16 @@ impl Tally {
         ended.bytes += summary.bytes;
         ended.bytes_transferred += summary.bytes_transferred;
         ended.gravest = graver(ended.gravest, summary.gravest);
+    }
+
+    /// A mirror has ended.
+    pub(crate) fn end_mirror(&self, summary: &ftp_client::mirror::Summary) {
+        *lock(&self.mirror) = Some(*summary);
+    }
+
+    /// What a mirror counts beside files that it sent.
+    pub(super) fn mirror(&self) -> Option<ftp_client::mirror::Summary> {
+        *lock(&self.mirror)
     }
 
     /// All jobs have ended.

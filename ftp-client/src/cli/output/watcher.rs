@@ -36,6 +36,9 @@ impl Watcher {
         if below.is_root() {
             return self.source.clone();
         }
+        if self.source.is_empty() {
+            return below.as_bytes().to_vec(); // a mirror speaks of what is below both folders
+        }
         let separator: &[u8] = if self.source.ends_with(b"/") { b"" } else { b"/" };
         [&self.source, separator, below.as_bytes()].concat()
     }

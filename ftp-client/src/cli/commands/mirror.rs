@@ -1,0 +1,243 @@
+//! `mirror` and `apply`: make a folder equal to another, or only tell what that would take.
+
+use super::transfer::{sentence, tell_start};
+use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
+use crate::cli::output::{Drawing, MirrorWatcher, Output, Progress, Tally, of_transfer};
+use crate::cli::places::{self, Server};
+use ftp_client::mirror::plan::{Place as PlanPlace, Wanted, Writer};
+use ftp_client::mirror::recipe::{OverwriteWord, Recipe, RuleText, Text};
+use ftp_client::mirror::{Direction, MirrorRequest, Mode, Outcome};
+use ftp_client::remote::{Place, Remote};
+use ftp_client::{Error, Session};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::RemotePath;
+
+pub(crate) struct Mirror {
+    direction: Direction,
+    local: PathBuf,
+    remote: RemotePath,
+    recipe: Recipe,
+    mode: Wish,
+    watch: bool,
+}
+
+/// What is to come of the comparison.
+enum Wish {
+    Run,
+    DryRun,
+    Plan(PathBuf),
+    Apply(Box<Wanted>),
+}
+
+impl Mirror {
+    pub(crate) fn new(typed: args::Mirror) -> Result<(Server, Self), Error> {
+        let (direction, local, remote) = sort_out([&typed.source, &typed.target])?;
+        let recipe = recipe(&typed, direction, &remote)?;
+        recipe.options()?; // all that is wrong with it is told now
+        let mode = match (typed.dry_run, typed.plan) {
+            (true, _) => Wish::DryRun,
+            (false, Some(path)) => Wish::Plan(path),
+            (false, None) => Wish::Run,
+        };
+        if typed.watch && direction == Direction::Download {
+            return Err(Error::Usage(
+                "--watch sees changes of this machine only: SOURCE must be local".to_owned(),
+            ));
+        }
+        let server = Server::of(&remote);
+        Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch: typed.watch }))
+    }
+
+    pub(crate) fn of_plan(typed: &args::Apply) -> Result<(Server, Self), Error> {
+        let wanted = Wanted::read(&typed.plan)?;
+        let head = &wanted.head;
+        let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.plan)));
+        let key = ftp_client::fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
+        let server = Server {
+            user: Some(head.user.clone()),
+            host: head.host.clone(),
+            port: head.port,
+            pin: Some(key),
+        };
+        let remote = RemotePath::from_wire(&head.remote.0).map_err(|error| bad(&error.to_string()))?;
+        let mirror = Self {
+            direction: head.direction.into(),
+            local: PathBuf::from(OsStr::from_bytes(&head.local.0)),
+            remote,
+            recipe: head.recipe.clone(),
+            mode: Wish::Apply(Box::new(wanted)),
+            watch: false,
+        };
+        Ok((server, mirror))
+    }
+
+    pub(crate) async fn run(
+        self,
+        session: &Session,
+        server: &Server,
+        output: &Arc<Output>,
+    ) -> Result<u8, Error> {
+        let started = Instant::now();
+        let tally = Arc::new(Tally::of_jobs(1));
+        output.begin_transfer(&tally);
+        let command = if matches!(self.mode, Wish::Apply(_)) { "apply" } else { "mirror" };
+        tell_start(command, session, server, output);
+        let dry = matches!(self.mode, Wish::DryRun | Wish::Plan(_));
+        let drawing = (!dry).then(|| Drawing::start(output, &tally));
+        let listener = Arc::new(MirrorWatcher::new(&tally, output, dry));
+        let watch = self.watch;
+        let request = self.request(server)?;
+        let outcome = match watch {
+            false => session.mirror(request, listener.clone()).await,
+            true => session.watch(request, listener.clone()).await,
+        };
+        drop(drawing);
+        let outcome = outcome?;
+        tally.end_job(&outcome.summary.transfer);
+        tally.end_mirror(&outcome.summary);
+        tally.end();
+        if output.progress() == Progress::Bars && !dry {
+            output.say(&told(&outcome, started.elapsed()));
+        }
+        Ok(exit_code(&outcome))
+    }
+
+    fn request(self, server: &Server) -> Result<MirrorRequest, Error> {
+        let options = self.recipe.options()?;
+        let mode = match self.mode {
+            Wish::Run => Mode::Run,
+            Wish::DryRun => Mode::DryRun,
+            Wish::Apply(wanted) => Mode::Apply(*wanted),
+            Wish::Plan(path) => {
+                let local =
+                    std::path::absolute(&self.local).map_err(|error| Error::local(&self.local, error))?;
+                let place = PlanPlace { host: server.host.clone(), port: server.port, local };
+                Mode::Plan(Writer::new(path, place, self.recipe)?)
+            }
+        };
+        let Self { direction, local, remote, .. } = self;
+        Ok(MirrorRequest { direction, local, remote, options, mode })
+    }
+}
+
+/// Which of both is where.
+fn sort_out(typed: [&std::ffi::OsString; 2]) -> Result<(Direction, PathBuf, Remote), Error> {
+    let [source, target] = typed.map(|text| Place::parse(text));
+    match (source?, target?) {
+        (Place::Local(local), Place::Remote(remote)) => Ok((Direction::Upload, local, remote)),
+        (Place::Remote(remote), Place::Local(local)) => Ok((Direction::Download, local, remote)),
+        (Place::Local(_), Place::Local(_)) | (Place::Remote(_), Place::Remote(_)) => Err(Error::Usage(
+            "exactly one of SOURCE and TARGET must be on a server: HOST:PATH or ftpx://HOST/PATH".to_owned(),
+        )),
+    }
+}
+
+fn recipe(typed: &args::Mirror, direction: Direction, remote: &Remote) -> Result<Recipe, Error> {
+    let args::Mirror { deleting, comparing, choosing, carrying, .. } = typed;
+    let nul = choosing.from0;
+    let (delete_max, delete_max_percent) = match deleting.max_delete {
+        Some(DeleteMax::Count(count)) => (Some(count), None),
+        Some(DeleteMax::Percent(percent)) => (None, Some(percent)),
+        None => (None, None),
+    };
+    let files = choosing.files_from.as_deref().map(|path| listed(path, nul)).transpose()?;
+    let window = comparing.modify_window.unwrap_or_default().as_nanos();
+    Ok(Recipe {
+        delete: deleting.delete,
+        delete_excluded: deleting.delete_excluded,
+        delete_max,
+        delete_max_percent,
+        by_digest: comparing.compare == CompareWord::Digest,
+        overwrite: match comparing.overwrite {
+            args::OverwriteWord::Always => OverwriteWord::Always,
+            args::OverwriteWord::Never => OverwriteWord::Never,
+            args::OverwriteWord::Newer => OverwriteWord::Newer,
+            args::OverwriteWord::Different => OverwriteWord::Different,
+        },
+        modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
+        rules: choosing.rules.0.iter().map(|rule| rule_text(rule, nul)).collect::<Result<_, _>>()?,
+        files,
+        size_min: choosing.min_size,
+        size_max: choosing.max_size,
+        newer_than: choosing.newer_than,
+        older_than: choosing.older_than,
+        hard_links: carrying.hard_links,
+        owner: carrying.owner,
+        xattrs: carrying.xattrs,
+        sparse: carrying.sparse,
+        detect_moves: deleting.detect_moves,
+        backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote)).transpose()?,
+    })
+}
+
+/// A backup folder is on the target's side: here from the root, at the server as it stands or as a whole remote path.
+fn backup(typed: &std::ffi::OsString, direction: Direction, remote: &Remote) -> Result<Text, Error> {
+    match (Place::parse(typed)?, direction) {
+        (Place::Local(path), Direction::Download) => {
+            let path = std::path::absolute(&path).map_err(|error| Error::local(&path, error))?;
+            Ok(path.into_os_string().into())
+        }
+        (Place::Local(path), Direction::Upload) => Ok(path.into_os_string().into()),
+        (Place::Remote(backup), Direction::Upload) if Server::of(&backup) == Server::of(remote) => {
+            Ok(Text(places::rooted(&backup.path)))
+        }
+        (Place::Remote(_), _) => {
+            Err(Error::Usage("the folder of --backup must be on the same side as TARGET".to_owned()))
+        }
+    }
+}
+
+fn rule_text(rule: &TypedRule, nul: bool) -> Result<RuleText, Error> {
+    Ok(match rule {
+        TypedRule::Exclude(pattern) => RuleText::Exclude(pattern.clone().into()),
+        TypedRule::Include(pattern) => RuleText::Include(pattern.clone().into()),
+        TypedRule::FilterFrom(path) => RuleText::File(Text(read(path)?), nul),
+    })
+}
+
+/// The entries of a list of files. Comments stay: they are understood where the list is.
+fn listed(path: &Path, nul: bool) -> Result<Vec<Text>, Error> {
+    let bytes = read(path)?;
+    let end = |byte: &u8| if nul { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
+    let entries = bytes.split(end).filter(|entry| !entry.is_empty());
+    Ok(entries.map(|entry| Text(entry.to_vec())).collect())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    if path != Path::new("-") {
+        return fs::read(path).map_err(|error| Error::local(path, error));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).map_err(|error| Error::local(path, error))?;
+    Ok(bytes)
+}
+
+fn exit_code(outcome: &Outcome) -> u8 {
+    match of_transfer(&outcome.summary.transfer, false, false) {
+        code @ (7 | 8) => code,
+        _ if outcome.refusal.is_some() || outcome.drifted > 0 => 6,
+        code => code,
+    }
+}
+
+fn told(outcome: &Outcome, elapsed: Duration) -> String {
+    let summary = &outcome.summary;
+    let mut text = sentence(&summary.transfer, elapsed);
+    let counts = [
+        (summary.metadata, "metadata set"),
+        (summary.moved, "moved"),
+        (summary.linked, "linked"),
+        (summary.deleted, "deleted"),
+        (summary.unchanged, "unchanged"),
+    ];
+    for (count, word) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(", {count} {word}"));
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! Hears what a mirror tells: what it decides, what it did, and what its transfers do.
+
+use super::json::Object;
+use super::tally::Tally;
+use super::watcher::Watcher;
+use super::{Output, shown};
+use ftp_client::Error;
+use ftp_client::mirror::{Action, Listener, Refusal};
+use ftp_client::observer::{FileReport, Observer};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use wire::{Failure, RemotePath};
+
+/// The listener of a mirror.
+pub(crate) struct MirrorWatcher {
+    watcher: Watcher,
+    tally: Arc<Tally>,
+    output: Arc<Output>,
+    /// Nothing is done: what is decided is the result.
+    dry: bool,
+}
+
+impl MirrorWatcher {
+    pub(crate) fn new(tally: &Arc<Tally>, output: &Arc<Output>, dry: bool) -> Self {
+        let watcher = Watcher::new(tally, output, 0, Vec::new());
+        Self { watcher, tally: Arc::clone(tally), output: Arc::clone(output), dry }
+    }
+}
+
+impl Observer for MirrorWatcher {
+    fn totals(&self, files: u64, bytes: u64, complete: bool) {
+        self.watcher.totals(files, bytes, complete);
+    }
+
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.watcher.file_started(path, bytes);
+    }
+
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.watcher.progress(path, bytes);
+    }
+
+    fn file_finished(&self, report: &FileReport<'_>) {
+        self.watcher.file_finished(report);
+    }
+}
+
+impl Listener for MirrorWatcher {
+    fn planned(&self, action: &Action) -> Result<(), Error> {
+        match (self.dry, self.output.json()) {
+            (true, true) => self.output.event(event("planned", action)),
+            (true, false) => self.output.print(format!("{}\n", line(action)).as_bytes())?,
+            (false, _) => self.output.note(|| line(action)),
+        }
+        Ok(())
+    }
+
+    fn done(&self, action: &Action) {
+        if self.output.json() {
+            self.output.event(event("file", action).text("outcome", "done"));
+        }
+    }
+
+    fn failed(&self, path: &RemotePath, failure: &Failure) {
+        self.tally.failed.fetch_add(1, Relaxed);
+        self.output.complain(&format!("{}: {failure}", shown(&named(path))));
+        if self.output.json() {
+            let event = Object::event("file").path(&named(path)).number("bytes", 0);
+            self.output.event(event.text("outcome", "failed").text("reason", &failure.to_string()));
+        }
+    }
+
+    fn not_deleted(&self, count: u64) {
+        self.output.complain(&format!("{count} entries were not deleted, because others failed"));
+    }
+
+    fn refused(&self, refusal: Refusal) {
+        self.output.complain(&refusal);
+    }
+}
+
+fn event(name: &'static str, action: &Action) -> Object {
+    let event = Object::event(name).text("action", action.word()).path(&named(action.path()));
+    let event = event.number("bytes", action.bytes());
+    match action {
+        Action::Moved { from, .. } => event.bytes("from", "from_hex", from.path.as_bytes()),
+        Action::Linked { of, .. } => event.bytes("of", "of_hex", of.as_bytes()),
+        Action::New { .. }
+        | Action::Changed { .. }
+        | Action::Folder { .. }
+        | Action::Metadata { .. }
+        | Action::Deleted { .. } => event,
+    }
+}
+
+/// `+ path`, with `/` behind a folder.
+fn line(action: &Action) -> String {
+    let slash = if action.is_folder() { "/" } else { "" };
+    let text = format!("{} {}{slash}", action.sign(), shown(&named(action.path())));
+    match action {
+        Action::Moved { from, .. } => format!("{text} (was {})", shown(from.path.as_bytes())),
+        Action::Linked { of, .. } => format!("{text} (linked to {})", shown(of.as_bytes())),
+        Action::New { .. }
+        | Action::Changed { .. }
+        | Action::Folder { .. }
+        | Action::Metadata { .. }
+        | Action::Deleted { .. } => text,
+    }
+}
+
+/// The mirrored folder itself is `.`, as with rsync.
+fn named(path: &RemotePath) -> Vec<u8> {
+    if path.is_root() { b".".to_vec() } else { path.as_bytes().to_vec() }
+}

@@ -1,0 +1,215 @@
+//! Mirrors: makes one tree equal to another, one of them here and the other at the server.
+//!
+//! ```text
+//! walk here ──► side ─┐                       ┌─► job (PUT exclusive, or SELECT): files, links, folders
+//!                     ├─► pairs ─► planner ─► effects
+//! LIST there ─► side ─┘     (order)  (rules)  └─► batches: metadata, links, moves, deletions
+//! ```
+//!
+//! Both sides come in the same sorted depth-first order, so neither end ever holds a whole tree. One thread compares; the
+//! job's lanes carry files meanwhile. A folder's metadata follows all that is in it, through the same job. Deletions come
+//! last, are counted before the first is made, and are made only if all else went well.
+//!
+//! Memory: a folder's names for each level of the walks, a few pages of the listing, at most 16,384 items under way, and
+//! what is kept for later (see [`late`]): some 30 bytes for a path that is to be deleted.
+
+pub mod action;
+mod difference;
+mod doing;
+mod effects;
+pub mod filter;
+mod finish;
+mod guard;
+mod late;
+mod pairs;
+pub mod plan;
+mod planner;
+pub mod recipe;
+mod run;
+mod selection;
+mod side;
+mod target;
+#[cfg(test)]
+mod testing;
+mod transfer;
+
+pub use action::Action;
+pub use guard::{DeleteMax, Refusal};
+pub use recipe::Recipe;
+pub use target::Direction;
+
+pub(crate) use difference::MODE_MASK;
+pub(crate) use run::run;
+
+use crate::error::Error;
+use crate::observer::{self, Observer};
+use filter::{FileList, Limits, Rules};
+use std::path::PathBuf;
+use std::time::Duration;
+use wire::message::{Details, Overwrite};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// What to mirror.
+pub struct MirrorRequest {
+    /// Which way.
+    pub direction: Direction,
+    /// The folder here.
+    pub local: PathBuf,
+    /// The folder at the server.
+    pub remote: RemotePath,
+    /// How.
+    pub options: Options,
+    /// Whether it is done, and what of it.
+    pub mode: Mode,
+}
+
+/// Whether a mirror is made, or only looked at.
+pub enum Mode {
+    /// It is made.
+    Run,
+    /// It is only told what would be done.
+    DryRun,
+    /// What would be done is written down.
+    Plan(plan::Writer),
+    /// What was written down is done, as far as it still fits.
+    Apply(plan::Wanted),
+}
+
+/// How a mirror is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Remove what only the target has.
+    pub delete: bool,
+    /// Remove also what the rules exclude.
+    pub delete_excluded: bool,
+    /// How many deletions are too many.
+    pub delete_max: DeleteMax,
+    /// Compare content where sizes are equal, whatever the times say.
+    pub by_digest: bool,
+    /// What happens to files that differ.
+    pub overwrite: Overwrite,
+    /// Times that differ by no more than this are equal.
+    pub modify_window: Duration,
+    /// Which entries take part.
+    pub rules: Rules,
+    /// Only these, if given.
+    pub files: Option<FileList>,
+    /// Which files are sent.
+    pub limits: Limits,
+    /// Names of one file stay names of one file.
+    pub hard_links: bool,
+    /// Owner and group are carried.
+    pub owner: bool,
+    /// Extended attributes are carried.
+    pub xattrs: bool,
+    /// Long runs of zeros become holes.
+    pub sparse: bool,
+    /// Files that vanished at one path and appeared at another are renamed.
+    pub detect_moves: bool,
+    /// What is replaced or deleted goes to this folder of the target's side.
+    pub backup: Option<PathBuf>,
+    /// Where that is in the target, if it is there.
+    backup_below: Option<RemotePath>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            delete: false,
+            delete_excluded: false,
+            delete_max: DeleteMax::default(),
+            by_digest: false,
+            overwrite: Overwrite::Different,
+            modify_window: Duration::ZERO,
+            rules: Rules::default(),
+            files: None,
+            limits: Limits::default(),
+            hard_links: false,
+            owner: false,
+            xattrs: false,
+            sparse: false,
+            detect_moves: false,
+            backup: None,
+            backup_below: None,
+        }
+    }
+}
+
+impl Options {
+    /// What listings must tell beside metadata.
+    fn details(&self) -> Details {
+        Details { owner: self.owner, links: self.hard_links, xattrs: self.xattrs }
+    }
+}
+
+/// Hears of a mirror's progress.
+pub trait Listener: Observer {
+    /// This will be done, or would be.
+    ///
+    /// # Errors
+    /// If nobody can be told any more; the run ends.
+    fn planned(&self, action: &Action) -> Result<(), Error>;
+    /// This was done. Files, links and folders that were sent are told of as [`Observer::file_finished`].
+    fn done(&self, action: &Action);
+    /// An item could not be looked at, carried or changed.
+    fn failed(&self, path: &RemotePath, failure: &Failure);
+    /// So many entries were not deleted, because something failed before.
+    fn not_deleted(&self, count: u64);
+    /// Nothing is deleted.
+    fn refused(&self, refusal: Refusal);
+}
+
+/// How a mirror ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was done, or would be.
+    pub summary: Summary,
+    /// Why nothing was deleted, if that was refused.
+    pub refusal: Option<Refusal>,
+    /// Items of a plan that no longer fit.
+    pub drifted: u64,
+}
+
+/// Counts of a mirror.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Of what was sent, and of all that failed.
+    pub transfer: observer::Summary,
+    /// Entries that were equal already.
+    pub unchanged: u64,
+    /// Entries whose metadata was set.
+    pub metadata: u64,
+    /// Entries that were deleted.
+    pub deleted: u64,
+    /// Files that were renamed instead of being sent.
+    pub moved: u64,
+    /// Names that were linked to files.
+    pub linked: u64,
+    first_failure: Option<FailureCode>,
+}
+
+impl Summary {
+    /// The counts of a comparison, with those of what was done.
+    fn with(self, done: Self) -> Self {
+        let mut transfer = done.transfer;
+        transfer.skipped += self.transfer.skipped;
+        Self { unchanged: self.unchanged, transfer, ..done }
+    }
+
+    /// Counts what is not told of as a transfer.
+    fn count(&mut self, action: &Action) {
+        match action {
+            Action::Deleted { .. } => self.deleted += 1,
+            Action::Metadata { .. } => self.metadata += 1,
+            Action::Linked { .. } => self.linked += 1,
+            Action::Moved { .. } => self.moved += 1,
+            Action::New { .. } | Action::Changed { .. } | Action::Folder { .. } => {}
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        self.transfer.failed += 1;
+        self.transfer.gravest.get_or_insert(failure.code);
+        self.first_failure.get_or_insert(failure.code);
+    }
+}

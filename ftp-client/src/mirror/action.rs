@@ -1,0 +1,145 @@
+//! What a mirror does to one path. Dry runs show actions, plans keep them, runs do them: all three speak of the same.
+
+use wire::RemotePath;
+use wire::message::Entry;
+use wire::metadata::Kind;
+
+/// One thing that a run does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A file or link that the target does not have is sent.
+    New {
+        /// What the source has.
+        source: Entry,
+    },
+    /// A file or link takes the place of what the target has.
+    Changed {
+        /// What the source has.
+        source: Entry,
+        /// What the target has.
+        target: Entry,
+    },
+    /// A folder is made, in the place of what is no folder if there is something.
+    Folder {
+        /// What the source has.
+        source: Entry,
+        /// What the target has.
+        target: Option<Entry>,
+    },
+    /// Time, permissions, owner or attributes are set; the content is right already.
+    Metadata {
+        /// What the source has.
+        source: Entry,
+        /// What the target has.
+        target: Entry,
+    },
+    /// The path becomes another name of a file that the target has.
+    Linked {
+        /// What the source has.
+        source: Entry,
+        /// The file's first name.
+        of: RemotePath,
+        /// What the target has.
+        target: Option<Entry>,
+    },
+    /// A file of the target gets another path.
+    Moved {
+        /// What the source has.
+        source: Entry,
+        /// What the target has, under the old path.
+        from: Entry,
+    },
+    /// What only the target has goes.
+    Deleted {
+        /// What the target has.
+        target: Entry,
+    },
+}
+
+impl Action {
+    /// The path that it is about.
+    #[must_use]
+    pub fn path(&self) -> &RemotePath {
+        match self {
+            Self::New { source }
+            | Self::Changed { source, .. }
+            | Self::Folder { source, .. }
+            | Self::Metadata { source, .. }
+            | Self::Linked { source, .. }
+            | Self::Moved { source, .. } => &source.path,
+            Self::Deleted { target } => &target.path,
+        }
+    }
+
+    /// What the source has there.
+    #[must_use]
+    pub fn source(&self) -> Option<&Entry> {
+        match self {
+            Self::New { source }
+            | Self::Changed { source, .. }
+            | Self::Folder { source, .. }
+            | Self::Metadata { source, .. }
+            | Self::Linked { source, .. }
+            | Self::Moved { source, .. } => Some(source),
+            Self::Deleted { .. } => None,
+        }
+    }
+
+    /// What the target has there, or has had under another path.
+    #[must_use]
+    pub fn target(&self) -> Option<&Entry> {
+        match self {
+            Self::New { .. } => None,
+            Self::Changed { target, .. } | Self::Metadata { target, .. } | Self::Deleted { target } => {
+                Some(target)
+            }
+            Self::Folder { target, .. } | Self::Linked { target, .. } => target.as_ref(),
+            Self::Moved { from, .. } => Some(from),
+        }
+    }
+
+    /// The sign that dry runs show it with.
+    #[must_use]
+    pub fn sign(&self) -> char {
+        match self {
+            Self::New { .. } | Self::Folder { target: None, .. } | Self::Linked { target: None, .. } => '+',
+            Self::Changed { .. } | Self::Folder { .. } | Self::Linked { .. } => '~',
+            Self::Metadata { .. } => '>',
+            Self::Moved { .. } => '=',
+            Self::Deleted { .. } => '-',
+        }
+    }
+
+    /// The word that programs see.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::New { .. } => "new",
+            Self::Changed { .. } => "changed",
+            Self::Folder { .. } => "folder",
+            Self::Metadata { .. } => "metadata",
+            Self::Linked { .. } => "linked",
+            Self::Moved { .. } => "moved",
+            Self::Deleted { .. } => "deleted",
+        }
+    }
+
+    /// True if it is about a folder.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.source().or(self.target()).is_some_and(|entry| entry.metadata.kind == Kind::Folder)
+    }
+
+    /// Bytes of content that it sends.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::New { source } | Self::Changed { source, .. } => source.metadata.size,
+            Self::Folder { .. }
+            | Self::Metadata { .. }
+            | Self::Linked { .. }
+            | Self::Moved { .. }
+            | Self::Deleted { .. } => 0,
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Does what a mirror has decided: sends items through one job, and makes small changes in batches.
+//!
+//! What is on the target if we die at any line: each path has its old content or its new one, since files are staged and
+//! renamed; a batch's changes were made up to some point; folders may have the time at which something in them changed,
+//! which the next run sets right. Nothing was deleted unless all else was done.
+
+use super::action::Action;
+use super::effects::Effects;
+use super::target::{Hands, Trees};
+use super::transfer::Transfer;
+use super::{Listener, Options, Summary};
+use crate::error::Error;
+use crate::local;
+use crate::report::Reporter;
+use std::sync::Arc;
+use wire::message::{Change, Entry, EntryDetails};
+use wire::metadata::{Kind, Metadata};
+use wire::store::change::Changes;
+use wire::store::{Folder, FolderCache, LocalFolder};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Does it.
+pub(crate) struct Doing<'a> {
+    trees: &'a Trees,
+    options: &'a Options,
+    listener: Arc<dyn Listener>,
+    reporter: Arc<Reporter>,
+    hands: Option<Hands>,
+    transfer: Option<Transfer>,
+    batch: Vec<Work>,
+    /// Owners and attributes of items that are under way.
+    details: Vec<(RemotePath, EntryDetails)>,
+    failures: u64,
+    summary: Summary,
+    /// What the job still has to send, as far as it was told.
+    totals: wire::message::Totals,
+}
+
+/// Changes that belong together.
+struct Work {
+    changes: Vec<Change>,
+    /// What is told of once they are made.
+    action: Option<Action>,
+    /// What is sent once they are made.
+    then: Option<Entry>,
+    path: RemotePath,
+}
+
+impl<'a> Doing<'a> {
+    pub(crate) fn new(trees: &'a Trees, options: &'a Options, listener: Arc<dyn Listener>) -> Self {
+        let reporter = Reporter::new(Arc::new(Relay(listener.clone())), trees.session.checksum());
+        Self {
+            trees,
+            options,
+            listener,
+            reporter,
+            hands: None,
+            transfer: None,
+            batch: Vec::new(),
+            details: Vec::new(),
+            failures: 0,
+            summary: Summary::default(),
+            totals: wire::message::Totals::default(),
+        }
+    }
+
+    /// Ends the job; gives the counts of all that was done.
+    pub(crate) fn close(mut self) -> Result<Summary, Error> {
+        self.settle()?;
+        self.totals.complete = true;
+        self.tell_totals();
+        let transfer = self.transfer.take().map(|transfer| transfer.close(self.trees)).transpose()?;
+        if let Some(transfer) = transfer {
+            let failed = self.summary.transfer.failed;
+            self.summary.transfer = transfer;
+            self.summary.transfer.failed += failed;
+            if transfer.failed == 0 {
+                self.summary.transfer.gravest = self.summary.first_failure;
+            }
+        } else {
+            self.summary.transfer.gravest = self.summary.first_failure;
+        }
+        Ok(self.summary)
+    }
+
+    /// The error that ended the job before its time.
+    fn job_over(&mut self) -> Error {
+        let ended = self.transfer.take().map(|transfer| transfer.close(self.trees));
+        match ended {
+            Some(Err(error)) => error,
+            Some(Ok(_)) | None => Error::Interrupted,
+        }
+    }
+
+    fn send(&mut self, entry: &Entry) -> Result<(), Error> {
+        if self.transfer.is_none() {
+            let folder = self.local_tree()?;
+            let sparse = self.options.sparse;
+            self.transfer = Some(Transfer::open(self.trees, folder, sparse, self.reporter.clone())?);
+        }
+        if entry.metadata.kind != Kind::Folder {
+            self.totals.files += 1;
+            self.totals.bytes += entry.metadata.size;
+            if self.totals.files.is_multiple_of(TOTALS_STEP) {
+                self.tell_totals();
+            }
+        }
+        if let Some(details) = wanted_details(entry) {
+            self.details.push((entry.path.clone(), details));
+        }
+        let open =
+            self.transfer.as_mut().is_some_and(|transfer| transfer.send(entry.path.clone(), entry.metadata));
+        match open {
+            true if self.details.len() >= DETAILS_AHEAD => self.settle(),
+            true => Ok(()),
+            false => Err(self.job_over()),
+        }
+    }
+
+    fn tell_totals(&self) {
+        self.listener.totals(self.totals.files, self.totals.bytes, self.totals.complete);
+    }
+
+    fn change(&mut self, work: Work) -> Result<(), Error> {
+        self.batch.push(work);
+        match self.batch.len() >= BATCH_AT_ONCE {
+            true => self.make_batch(),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes what waits to be made.
+    fn make_batch(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if self.hands.is_none() {
+            self.hands = Some(self.open_hands()?);
+        }
+        let Some(hands) = &self.hands else { return Ok(()) };
+        let changes = batch.iter().flat_map(|work| work.changes.iter().cloned()).collect();
+        let mut failures = hands.make(changes)?.into_iter();
+        for work in batch {
+            let failure = failures.by_ref().take(work.changes.len()).flatten().next();
+            self.made(work, failure)?;
+        }
+        Ok(())
+    }
+
+    fn made(&mut self, work: Work, failure: Option<Failure>) -> Result<(), Error> {
+        match (failure, work.then) {
+            (Some(failure), _) => {
+                self.failed(&work.path, &failure);
+                Ok(())
+            }
+            (None, Some(entry)) => self.send(&entry),
+            (None, None) => {
+                if let Some(action) = &work.action {
+                    self.summary.count(action);
+                    self.listener.done(action);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn open_hands(&self) -> Result<Hands, Error> {
+        let backup = self.options.backup.as_ref();
+        match self.trees.direction {
+            super::Direction::Upload => {
+                let backup = backup.map(|path| remote_backup(path)).transpose()?;
+                let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
+                Ok(Hands::Remote { session, path, backup, runtime: self.trees.runtime.clone() })
+            }
+            super::Direction::Download => {
+                let backup = backup.map(|path| local_backup(path)).transpose()?;
+                Ok(Hands::Local(Changes::new(self.local_tree()?, backup, crate::get::MODE_MASK)))
+            }
+        }
+    }
+
+    /// The local tree. A target that is missing is made: the folder above it must be there.
+    fn local_tree(&self) -> Result<Arc<dyn Folder>, Error> {
+        if let Some(local) = &self.trees.local {
+            return Ok(local.clone());
+        }
+        let shown = &self.trees.shown;
+        let failed = |error| local::error_at(shown, error);
+        let (parent, name) = local::place(shown)?;
+        let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
+        let made = match &name {
+            Some(name) => FolderCache::new(Arc::new(parent)).get(name.as_bytes(), true),
+            None => Ok(Arc::new(parent) as Arc<dyn Folder>),
+        };
+        made.map_err(failed)
+    }
+
+    /// What replaces a file or link; with a backup the old one is kept there first.
+    fn replace(&mut self, source: Entry, target: &Entry) -> Result<(), Error> {
+        let change = match (target.metadata.kind, &self.options.backup) {
+            (Kind::Folder, _) => Change::RemoveFolder { path: target.path.clone() },
+            (Kind::Special, _) | (_, None) => return self.send(&source),
+            (Kind::File | Kind::Symlink, Some(_)) => {
+                Change::SetAside { path: target.path.clone(), was: target.metadata, keep: true }
+            }
+        };
+        let path = source.path.clone();
+        self.change(Work { changes: vec![change], action: None, then: Some(source), path })
+    }
+
+    /// Takes away, or to the backup, what is no folder.
+    fn removal(&self, target: &Entry) -> Change {
+        let (path, was) = (target.path.clone(), target.metadata);
+        match (was.kind, &self.options.backup) {
+            (Kind::Folder, _) => Change::RemoveFolder { path },
+            (Kind::File | Kind::Symlink, Some(_)) => Change::SetAside { path, was, keep: false },
+            (Kind::File | Kind::Symlink | Kind::Special, _) => Change::RemoveFile { path, was },
+        }
+    }
+
+    fn linked(&mut self, action: Action) -> Result<(), Error> {
+        let Action::Linked { source, of, target } = &action else { return Ok(()) };
+        let path = source.path.clone();
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.has_failed(of)) {
+            let failure = Failure::new(FailureCode::NotFound, "the file's first name failed");
+            self.failed(&path, &failure);
+            return Ok(());
+        }
+        let mut changes: Vec<Change> = target
+            .iter()
+            .filter(|target| self.options.backup.is_some() && target.metadata.kind != Kind::Special)
+            .map(|target| Change::SetAside { path: path.clone(), was: target.metadata, keep: true })
+            .collect();
+        changes.push(Change::HardLink { path: path.clone(), of: of.clone() });
+        self.change(Work { changes, action: Some(action), then: None, path })
+    }
+
+    /// Waits for the job's items, then gives those that arrived their owners and attributes.
+    fn settle_transfer(&mut self) -> Result<(), Error> {
+        let Some(transfer) = &mut self.transfer else { return Ok(()) };
+        if !transfer.settle() {
+            return Err(self.job_over());
+        }
+        let details = std::mem::take(&mut self.details);
+        for (path, details) in details {
+            let arrived = self.transfer.as_ref().is_some_and(|transfer| !transfer.has_failed(&path));
+            let changes = detail_changes(&path, &details);
+            if arrived && !changes.is_empty() {
+                self.change(Work { changes, action: None, then: None, path })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Effects for Doing<'_> {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        self.listener.planned(&action)?;
+        let path = action.path().clone();
+        match &action {
+            Action::New { source } => self.send(source)?,
+            Action::Changed { source, target } => self.replace(source.clone(), target)?,
+            Action::Folder { target: None, .. } => {}
+            Action::Folder { target: Some(target), .. } => {
+                let changes = vec![self.removal(target)];
+                self.change(Work { changes, action: None, then: None, path })?;
+                self.make_batch()?; // what is in the folder comes next
+            }
+            Action::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
+            Action::Metadata { source, target } => {
+                let changes = metadata_changes(source, target);
+                self.change(Work { changes, action: Some(action), then: None, path })?;
+            }
+            Action::Linked { .. } => self.linked(action)?,
+            Action::Moved { source, from } => {
+                let moving = Change::Move { from: from.path.clone(), to: path.clone(), was: from.metadata };
+                let moved = Entry { path: path.clone(), ..from.clone() };
+                let changes = [vec![moving], metadata_changes(source, &moved)].concat();
+                self.change(Work { changes, action: Some(action), then: None, path })?;
+            }
+            Action::Deleted { target } => {
+                let changes = vec![self.removal(target)];
+                self.change(Work { changes, action: Some(action), then: None, path })?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Through the job, if there is one: then it comes after all that is in the folder.
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.make_batch()?; // its items go before it
+        self.send(folder)
+    }
+
+    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
+        let (modified, mode) = (Some(metadata.modified), Some(metadata.mode & super::MODE_MASK));
+        let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
+        self.change(Work { changes, action: None, then: None, path })
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.make_batch()?;
+        self.settle_transfer()?;
+        self.make_batch()
+    }
+
+    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
+        self.failures += 1;
+        self.summary.fail(failure);
+        self.listener.failed(path, failure);
+    }
+
+    fn not_deleted(&mut self, count: u64) {
+        self.listener.not_deleted(count);
+    }
+
+    fn failures(&self) -> u64 {
+        self.failures + self.transfer.as_ref().map_or(0, |transfer| transfer.failures() as u64)
+    }
+}
+
+/// What makes the target's metadata the source's.
+fn metadata_changes(source: &Entry, target: &Entry) -> Vec<Change> {
+    let path = source.path.clone();
+    let is_link = source.metadata.kind == Kind::Symlink;
+    let mode = |entry: &Entry| entry.metadata.mode & super::MODE_MASK;
+    let set_mode = (!is_link && mode(source) != mode(target)).then(|| mode(source));
+    let set_time = (source.metadata.modified != target.metadata.modified).then_some(source.metadata.modified);
+    let mut changes = Vec::new();
+    if let Some(details) = wanted_details(source)
+        && source.details != target.details
+    {
+        changes.extend(detail_changes(&path, &details));
+    }
+    if set_mode.is_some() || set_time.is_some() {
+        changes.push(Change::SetMetadata { path, modified: set_time, mode: set_mode });
+    }
+    changes
+}
+
+/// Owner and attributes, if they are carried.
+fn wanted_details(entry: &Entry) -> Option<EntryDetails> {
+    let mut details = entry.details.as_deref()?.clone();
+    details.file = None;
+    if entry.metadata.kind == Kind::Symlink {
+        details.xattrs = None; // links have none of users
+    }
+    (details.owner.is_some() || details.xattrs.is_some()).then_some(details)
+}
+
+fn detail_changes(path: &RemotePath, details: &EntryDetails) -> Vec<Change> {
+    let owner = details.owner.clone().map(|owner| Change::SetOwner { path: path.clone(), owner });
+    let xattrs = details.xattrs.clone().map(|xattrs| Change::SetXattrs { path: path.clone(), xattrs });
+    owner.into_iter().chain(xattrs).collect()
+}
+
+fn remote_backup(path: &std::path::Path) -> Result<RemotePath, Error> {
+    use std::os::unix::ffi::OsStrExt;
+    let parsed = RemotePath::from_user(path.as_os_str().as_bytes());
+    parsed.map_err(|error| Error::local(path, Failure::from(error)))
+}
+
+fn local_backup(path: &std::path::Path) -> Result<Arc<dyn Folder>, Error> {
+    std::fs::create_dir_all(path).map_err(|error| Error::local(path, error))?;
+    local::folder(path)
+}
+
+/// Tells the listener what the job tells; totals are counted here.
+struct Relay(Arc<dyn Listener>);
+
+impl crate::observer::Observer for Relay {
+    fn totals(&self, _: u64, _: u64, _: bool) {}
+
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.0.file_started(path, bytes);
+    }
+
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.0.progress(path, bytes);
+    }
+
+    fn file_finished(&self, report: &crate::observer::FileReport<'_>) {
+        self.0.file_finished(report);
+    }
+}
+
+/// Works of one batch.
+const BATCH_AT_ONCE: usize = 512;
+/// Items whose owners and attributes wait for their arrival.
+const DETAILS_AHEAD: usize = 8192;
+const TOTALS_STEP: u64 = 256;

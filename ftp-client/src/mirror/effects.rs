@@ -1,0 +1,91 @@
+//! What a mirror's decisions lead to: changes of the target, or only words about them.
+
+use super::action::Action;
+use super::{Listener, Summary};
+use crate::error::Error;
+use std::sync::Arc;
+use wire::checksum::Digest;
+use wire::message::Entry;
+use wire::metadata::Metadata;
+use wire::{Failure, RemotePath};
+
+/// Does what was decided. All methods may block; an error ends the run, a failed item does not.
+pub(crate) trait Effects {
+    /// Does this, or begins to; false if it is not to be done. A folder's metadata is set when it is left.
+    fn act(&mut self, action: Action) -> Result<bool, Error>;
+    /// All of a folder of the source was seen: makes it if it is missing, and sets its metadata.
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error>;
+    /// Sets a folder's metadata once more.
+    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error>;
+    /// Waits until all that was begun is done.
+    fn settle(&mut self) -> Result<(), Error>;
+    /// Something could not be looked at, or not be carried.
+    fn failed(&mut self, path: &RemotePath, failure: &Failure);
+    /// So many entries were not deleted, because the source could not be read whole.
+    fn not_deleted(&mut self, count: u64);
+    /// Items that failed so far.
+    fn failures(&self) -> u64;
+}
+
+/// Root digests of files; nothing for those that cannot be read.
+pub(crate) type Digests = Vec<Option<Digest>>;
+
+/// Reads files of both sides.
+pub(crate) trait Digester {
+    /// Digests of files of the source and of the target, in the order of the paths.
+    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error>;
+}
+
+/// Only tells what would be done.
+pub(crate) struct DryRun {
+    listener: Arc<dyn Listener>,
+    summary: Summary,
+}
+
+impl DryRun {
+    pub(crate) fn new(listener: Arc<dyn Listener>) -> Self {
+        Self { listener, summary: Summary::default() }
+    }
+
+    /// Counts of what would be done.
+    pub(crate) fn summary(&self) -> Summary {
+        self.summary
+    }
+}
+
+impl Effects for DryRun {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        self.listener.planned(&action)?;
+        self.summary.count(&action);
+        if let Action::New { .. } | Action::Changed { .. } = action {
+            self.summary.transfer.files += 1;
+            self.summary.transfer.bytes += action.bytes();
+        }
+        Ok(true)
+    }
+
+    fn leave(&mut self, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn touch(&mut self, _: RemotePath, _: Metadata) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
+        self.summary.fail(failure);
+        self.listener.failed(path, failure);
+    }
+
+    fn not_deleted(&mut self, count: u64) {
+        self.listener.not_deleted(count);
+    }
+
+    fn failures(&self) -> u64 {
+        self.summary.transfer.failed
+    }
+}

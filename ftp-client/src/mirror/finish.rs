@@ -1,0 +1,161 @@
+//! What a mirror does when the walk is over; see the order in [`planner`](super::planner).
+
+use super::Summary;
+use super::action::Action;
+use super::difference::Difference;
+use super::guard::Refusal;
+use super::late::{Leader, Parent, file_of};
+use super::planner::Planner;
+use crate::error::Error;
+use std::collections::{BTreeSet, HashMap};
+use wire::RemotePath;
+use wire::checksum::Digest;
+use wire::message::Entry;
+
+impl Planner<'_> {
+    /// Does what was kept for later; tells what was done, and why nothing was deleted if that was refused.
+    pub(crate) fn finish(mut self) -> Result<(Summary, Option<Refusal>), Error> {
+        self.read_unread()?;
+        let moved = self.moves()?;
+        self.effects.settle()?;
+        self.hard_links()?;
+        let refusal = self.deletions(&moved)?;
+        if refusal.is_none() {
+            self.conflicts()?;
+        }
+        self.effects.settle()?;
+        for (path, metadata) in std::mem::take(&mut self.late.touched) {
+            self.effects.touch(path, metadata)?;
+        }
+        self.effects.settle()?;
+        Ok((self.summary, refusal))
+    }
+
+    /// Reads files of one size, a few at a time while the walk goes on.
+    pub(super) fn read_if_many(&mut self) -> Result<(), Error> {
+        let bytes: u64 = self.late.unread.iter().map(|(source, ..)| source.metadata.size).sum();
+        match self.late.unread.len() >= READ_FILES || bytes >= READ_BYTES {
+            true => self.read_unread(),
+            false => Ok(()),
+        }
+    }
+
+    fn read_unread(&mut self) -> Result<(), Error> {
+        let unread = std::mem::take(&mut self.late.unread);
+        let (sources, targets) =
+            unread.iter().map(|(source, target, _)| (source.path.clone(), target.path.clone())).unzip();
+        let (sources, targets) = self.digester.digests(sources, targets)?;
+        for ((source, target, parent), digests) in unread.into_iter().zip(sources.into_iter().zip(targets)) {
+            let difference = match digests {
+                (Some(one), Some(other)) if one == other => {
+                    let difference = self.comparison.of_equal_files(&source, &target);
+                    self.links.untangle(difference, &source, &target)
+                }
+                _ => Difference::Content, // what cannot be read is found out when it is sent
+            };
+            if difference == Difference::Content {
+                self.late.touch(&parent);
+            }
+            self.differing(difference, source, target)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is new, unless the target has it under a path that goes: then it is renamed. Returns those paths.
+    fn moves(&mut self) -> Result<BTreeSet<RemotePath>, Error> {
+        let news = std::mem::take(&mut self.late.news);
+        let may_move = self.options.delete && self.counts.source_failures == 0;
+        let mut vanished = if may_move { self.vanished(&news)? } else { HashMap::new() };
+        let sizes: BTreeSet<u64> = vanished.keys().map(|(size, _)| *size).collect();
+        let candidates = news.iter().filter(|(source, _)| sizes.contains(&source.metadata.size));
+        let paths: Vec<_> = candidates.map(|(source, _)| source.path.clone()).collect();
+        let (digests, _) = self.digester.digests(paths.clone(), Vec::new())?;
+        let digests: HashMap<_, _> = paths.into_iter().zip(digests).collect();
+        let mut moved = BTreeSet::new();
+        for (source, parent) in news {
+            let digest = digests.get(&source.path).copied().flatten();
+            let from = digest.and_then(|digest| vanished.get_mut(&(source.metadata.size, digest))?.pop());
+            self.late.touch(&parent);
+            let path = from.as_ref().map(|from| from.path.clone());
+            let action = match from {
+                Some(from) => Action::Moved { source, from },
+                None => {
+                    self.links.sent(&source);
+                    Action::New { source }
+                }
+            };
+            if self.effects.act(action)? {
+                moved.extend(path);
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Files that go and are as long as one that is new, by size and digest.
+    fn vanished(&self, news: &[(Entry, Parent)]) -> Result<HashMap<(u64, Digest), Vec<Entry>>, Error> {
+        let sizes: BTreeSet<u64> = news.iter().map(|(source, _)| source.metadata.size).collect();
+        let going = self.late.deletions.iter().filter(|entry| sizes.contains(&entry.metadata.size));
+        let going: Vec<Entry> =
+            going.filter(|entry| entry.metadata.kind == wire::metadata::Kind::File).collect();
+        let paths = going.iter().map(|entry| entry.path.clone()).collect();
+        let (_, digests) = self.digester.digests(Vec::new(), paths)?;
+        let mut found: HashMap<_, Vec<Entry>> = HashMap::new();
+        for (entry, digest) in going.into_iter().zip(digests) {
+            if let Some(digest) = digest {
+                found.entry((entry.metadata.size, digest)).or_default().push(entry);
+            }
+        }
+        Ok(found)
+    }
+
+    fn hard_links(&mut self) -> Result<(), Error> {
+        for (source, target, parent) in std::mem::take(&mut self.late.links) {
+            let Some(Leader { path, sent, target: leader }) = self.links.leader(&source) else { continue };
+            let linked = !sent && leader.is_some() && target.as_ref().and_then(file_of) == *leader;
+            if linked {
+                self.summary.unchanged += 1;
+                continue;
+            }
+            let of = path.clone();
+            self.late.touch(&parent);
+            self.effects.act(Action::Linked { source, of, target })?;
+        }
+        self.effects.settle()
+    }
+
+    /// Deletes what only the target has, if all else went well and it is not too much.
+    fn deletions(&mut self, moved: &BTreeSet<RemotePath>) -> Result<Option<Refusal>, Error> {
+        let deletions = self.late.deletions.len() - moved.len() as u64;
+        if !self.options.delete || deletions == 0 {
+            self.late.touched.append(&mut self.late.touched_by_deletions);
+            return Ok(None);
+        }
+        let (entries, source_entries) = (self.counts.target_entries, self.counts.source_entries);
+        if let Err(refusal) = self.options.delete_max.check(deletions, entries, source_entries) {
+            return Ok(Some(refusal));
+        }
+        if self.counts.source_failures > 0 || self.effects.failures() > 0 {
+            self.effects.not_deleted(deletions);
+            return Ok(None);
+        }
+        let packed = std::mem::take(&mut self.late.deletions);
+        for target in packed.iter().filter(|target| !moved.contains(&target.path)) {
+            self.effects.act(Action::Deleted { target })?;
+        }
+        self.late.touched.append(&mut self.late.touched_by_deletions);
+        Ok(None)
+    }
+
+    fn conflicts(&mut self) -> Result<(), Error> {
+        self.effects.settle()?;
+        for (source, target, parent) in std::mem::take(&mut self.late.conflicts) {
+            self.late.touch(&parent);
+            self.effects.act(Action::Changed { source, target })?;
+        }
+        Ok(())
+    }
+}
+
+/// Files and bytes of each side that are read at a time: enough to hide round trips.
+const READ_FILES: usize = 512;
+const READ_BYTES: u64 = 256 << 20;

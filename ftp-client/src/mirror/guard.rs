@@ -1,0 +1,92 @@
+//! What keeps a mirror from wiping a backup by accident. Pure.
+
+use std::fmt;
+
+/// How many deletions are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeleteMax {
+    /// As many as an empty source or a wrong path would cause: more than half of a target of 20 entries or more, or any
+    /// if the source is empty.
+    #[default]
+    Careful,
+    /// More than this.
+    Count(u64),
+    /// More than this share of the target's entries, in hundredths.
+    Percent(u8),
+}
+
+/// Why nothing is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The source is empty or missing.
+    EmptySource,
+    /// Too much would go.
+    TooMany {
+        /// Entries that would go.
+        deletions: u64,
+        /// Entries that the target has.
+        entries: u64,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptySource => f.write_str("the source is empty or missing; nothing was deleted"),
+            Self::TooMany { deletions, entries } => write!(
+                f,
+                "{deletions} of the target's {entries} entries would be deleted; nothing was deleted (if that is right, say --max-delete {deletions})"
+            ),
+        }
+    }
+}
+
+impl DeleteMax {
+    /// Decides about `deletions` of a target that has `entries`, for a source that has `source_entries`.
+    ///
+    /// # Errors
+    /// Says why nothing may be deleted.
+    pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), Refusal> {
+        let too_many = match self {
+            _ if deletions == 0 => false,
+            Self::Careful if source_entries == 0 => return Err(Refusal::EmptySource),
+            Self::Careful => entries >= CAREFUL_ENTRIES && deletions > entries / 2,
+            Self::Count(max) => deletions > max,
+            Self::Percent(max) => u128::from(deletions) * 100 > u128::from(entries) * u128::from(max),
+        };
+        if too_many { Err(Refusal::TooMany { deletions, entries }) } else { Ok(()) }
+    }
+}
+
+/// In a small target half is soon reached.
+const CAREFUL_ENTRIES: u64 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_a_target_is_too_much() {
+        let check = |deletions, entries| DeleteMax::Careful.check(deletions, entries, 1).is_ok();
+        assert!(check(0, 0) && check(19, 19) && check(10, 20) && check(500, 1000));
+        assert!(!check(11, 20) && !check(501, 1000) && !check(1000, 1000));
+    }
+
+    #[test]
+    fn an_empty_source_deletes_nothing() {
+        assert_eq!(DeleteMax::Careful.check(1, 1, 0), Err(Refusal::EmptySource));
+        assert_eq!(DeleteMax::Careful.check(0, 0, 0), Ok(()));
+        assert_eq!(DeleteMax::Count(1).check(1, 1, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_number_or_a_share_can_be_said() {
+        assert!(DeleteMax::Count(5).check(5, 5, 1).is_ok() && DeleteMax::Count(5).check(6, 100, 1).is_err());
+        assert!(
+            DeleteMax::Count(0).check(1, 100, 1).is_err() && DeleteMax::Count(0).check(0, 100, 1).is_ok()
+        );
+        assert!(DeleteMax::Percent(10).check(10, 100, 1).is_ok());
+        assert!(DeleteMax::Percent(10).check(11, 100, 1).is_err());
+        assert!(DeleteMax::Percent(100).check(u64::MAX, u64::MAX, 1).is_ok());
+    }
+}

@@ -1,0 +1,192 @@
+//! What a comparison keeps for later. Paths that go may be a large part of a tree, so they are kept packed.
+
+use super::Options;
+use super::difference::Difference;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use wire::RemotePath;
+use wire::message::{Entry, FileId};
+use wire::metadata::{Kind, Metadata, Timestamp};
+
+/// The source's folder that something lies in.
+pub(super) type Parent = Option<Arc<Entry>>;
+
+/// What is done when the walk is over.
+#[derive(Default)]
+pub(super) struct Late {
+    /// Files of one size that only reading tells apart.
+    pub(super) unread: Vec<(Entry, Entry, Parent)>,
+    /// Files that may be there under another path.
+    pub(super) news: Vec<(Entry, Parent)>,
+    /// More names of files.
+    pub(super) links: Vec<(Entry, Option<Entry>, Parent)>,
+    /// What only the target has, a folder after all that is in it.
+    pub(super) deletions: PackedEntries,
+    /// Files and links that take a folder's place.
+    pub(super) conflicts: Vec<(Entry, Entry, Parent)>,
+    /// Folders whose metadata is to be set once more.
+    pub(super) touched: BTreeMap<RemotePath, Metadata>,
+    /// The same, if deletions are made.
+    pub(super) touched_by_deletions: BTreeMap<RemotePath, Metadata>,
+}
+
+impl Late {
+    pub(super) fn touch(&mut self, parent: &Parent) {
+        if let Some(parent) = parent {
+            self.touched.insert(parent.path.clone(), parent.metadata);
+        }
+    }
+}
+
+/// Paths and metadata, one behind the other: a path as what it adds to the one before.
+#[derive(Default)]
+pub(super) struct PackedEntries {
+    bytes: Vec<u8>,
+    count: u64,
+    last: Vec<u8>,
+}
+
+impl PackedEntries {
+    pub(super) fn push(&mut self, entry: &Entry) {
+        let path = entry.path.as_bytes();
+        let shared = self.last.iter().zip(path).take_while(|(a, b)| a == b).count();
+        let Metadata { kind, size, modified, mode } = entry.metadata;
+        let lengths = [shared, path.len() - shared].map(|len| u16::try_from(len).unwrap_or(u16::MAX));
+        self.bytes.extend(lengths.iter().flat_map(|len| len.to_le_bytes()));
+        self.bytes.extend_from_slice(&path[shared..]);
+        self.bytes.push(kind_number(kind));
+        self.bytes.extend_from_slice(&size.to_le_bytes());
+        self.bytes.extend_from_slice(&modified.seconds.to_le_bytes());
+        self.bytes.extend_from_slice(&modified.nanos.to_le_bytes());
+        self.bytes.extend_from_slice(&mode.to_le_bytes());
+        self.last = path.to_vec();
+        self.count += 1;
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// The entries, without what only their listing knew.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
+        let (mut rest, mut path) = (&self.bytes[..], Vec::new());
+        std::iter::from_fn(move || {
+            let shared = usize::from(u16::from_le_bytes(take(&mut rest)?));
+            let added = usize::from(u16::from_le_bytes(take(&mut rest)?));
+            path.truncate(shared);
+            let (text, behind) = rest.split_at_checked(added)?;
+            path.extend_from_slice(text);
+            rest = behind;
+            let [kind] = take(&mut rest)?;
+            let metadata = Metadata {
+                kind: KINDS[usize::from(kind)],
+                size: u64::from_le_bytes(take(&mut rest)?),
+                modified: Timestamp {
+                    seconds: i64::from_le_bytes(take(&mut rest)?),
+                    nanos: u32::from_le_bytes(take(&mut rest)?),
+                },
+                mode: u32::from_le_bytes(take(&mut rest)?),
+            };
+            let path = RemotePath::from_wire(&path).ok()?;
+            Some(Entry { path, metadata, link_target: Vec::new(), digest: None, details: None })
+        })
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*first)
+}
+
+fn kind_number(kind: Kind) -> u8 {
+    match kind {
+        Kind::File => 0,
+        Kind::Folder => 1,
+        Kind::Symlink => 2,
+        Kind::Special => 3,
+    }
+}
+
+const KINDS: [Kind; 4] = [Kind::File, Kind::Folder, Kind::Symlink, Kind::Special];
+
+/// Files with several names: the first that the walk meets is sent, the others are linked to it.
+#[derive(Default)]
+pub(super) struct Links(HashMap<(u64, u64), Leader>);
+
+/// The first name of a file.
+pub(super) struct Leader {
+    pub(super) path: RemotePath,
+    /// The target gets a new file there.
+    pub(super) sent: bool,
+    /// The file that the target has there.
+    pub(super) target: Option<(u64, u64)>,
+}
+
+impl Links {
+    /// True if the file's first name was met before.
+    pub(super) fn follows(&self, options: &Options, source: &Entry) -> bool {
+        options.hard_links && key(source).is_some_and(|key| self.0.contains_key(&key))
+    }
+
+    /// The leader of a file's further name.
+    pub(super) fn leader(&self, source: &Entry) -> Option<&Leader> {
+        self.0.get(&key(source)?)
+    }
+
+    /// Remembers the first name of a file that has several.
+    pub(super) fn lead(&mut self, source: &Entry, target: Option<&Entry>) {
+        if let Some(key) = key(source) {
+            let target = target.and_then(file).map(|file| (file.device, file.inode));
+            self.0.insert(key, Leader { path: source.path.clone(), sent: false, target });
+        }
+    }
+
+    /// The target gets a new file at a file's first name.
+    pub(super) fn sent(&mut self, source: &Entry) {
+        if let Some(leader) = key(source).and_then(|key| self.0.get_mut(&key)) {
+            leader.sent = true;
+        }
+    }
+
+    /// Metadata of a file that has more names at the target than at the source would change all of them.
+    pub(super) fn untangle(&self, difference: Difference, source: &Entry, target: &Entry) -> Difference {
+        let alone = file(source).is_some_and(|file| file.names == 1);
+        let tangled = alone && file(target).is_some_and(|file| file.names > 1);
+        match difference {
+            Difference::Metadata if tangled => Difference::Content,
+            other => other,
+        }
+    }
+}
+
+fn file(entry: &Entry) -> Option<FileId> {
+    entry.details.as_ref()?.file.filter(|_| entry.metadata.kind != Kind::Folder)
+}
+
+fn key(entry: &Entry) -> Option<(u64, u64)> {
+    file(entry).filter(|file| file.names > 1).map(|file| (file.device, file.inode))
+}
+
+/// The file that an entry is.
+pub(super) fn file_of(entry: &Entry) -> Option<(u64, u64)> {
+    file(entry).map(|file| (file.device, file.inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::testing::entry;
+
+    #[test]
+    fn packed_entries_come_back() {
+        let mut packed = PackedEntries::default();
+        let entries = ["a/b/c", "a/b/d", "a/bc", "a/b/", "", "z@"].map(entry);
+        entries.iter().for_each(|entry| packed.push(entry));
+        assert_eq!(packed.len(), 6);
+        for (one, other) in packed.iter().zip(&entries) {
+            assert_eq!((&one.path, one.metadata), (&other.path, other.metadata));
+        }
+        assert_eq!(packed.iter().count(), 6);
+    }
+}

@@ -1,0 +1,113 @@
+//! Merges the streams of both sides into pairs, path by path. Pure: it only knows the order.
+
+use super::side::{Found, Side};
+use crate::error::Error;
+use std::cmp::Ordering;
+
+/// What both sides have at a path; at least one has something.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) source: Option<Found>,
+    pub(crate) target: Option<Found>,
+}
+
+/// Both sides, merged.
+pub(crate) struct Pairs<'a> {
+    source: Ahead<'a>,
+    target: Ahead<'a>,
+}
+
+/// A side, and what comes next there.
+struct Ahead<'a> {
+    side: &'a mut dyn Side,
+    next: Option<Found>,
+}
+
+impl<'a> Pairs<'a> {
+    pub(crate) fn new(source: &'a mut dyn Side, target: &'a mut dyn Side) -> Self {
+        Self { source: Ahead::new(source), target: Ahead::new(target) }
+    }
+
+    /// The next pair.
+    pub(crate) fn next(&mut self) -> Result<Option<Pair>, Error> {
+        let order = match (self.source.peek()?, self.target.peek()?) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(source), Some(target)) => source.path().cmp(target.path()),
+        };
+        let source = if order.is_le() { self.source.next.take() } else { None };
+        let target = if order.is_ge() { self.target.next.take() } else { None };
+        Ok(Some(Pair { source, target }))
+    }
+
+    /// What the source has below the folder of the last pair need not come.
+    pub(crate) fn skip_source(&mut self) {
+        self.source.skip();
+    }
+
+    /// What the target has below the folder of the last pair need not come.
+    pub(crate) fn skip_target(&mut self) {
+        self.target.skip();
+    }
+}
+
+impl<'a> Ahead<'a> {
+    fn new(side: &'a mut dyn Side) -> Self {
+        Self { side, next: None }
+    }
+
+    fn peek(&mut self) -> Result<Option<&Found>, Error> {
+        if self.next.is_none() {
+            self.next = self.side.next()?;
+        }
+        Ok(self.next.as_ref())
+    }
+
+    /// Only while nothing was looked at behind the folder.
+    fn skip(&mut self) {
+        if self.next.is_none() {
+            self.side.skip();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::testing::{Listed, entry, paths};
+
+    #[test]
+    fn sides_meet_path_by_path() {
+        let mut source = Listed::new(&["a/", "a/x", "b", "c!"]);
+        let mut target = Listed::new(&["a/", "a/w", "a!", "b", "d"]);
+        let mut pairs = Pairs::new(&mut source, &mut target);
+        let mut seen = Vec::new();
+        while let Some(pair) = pairs.next().unwrap() {
+            seen.push((paths(&pair.source), paths(&pair.target)));
+        }
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            seen,
+            [
+                (some("a"), some("a")),
+                (None, some("a/w")),
+                (some("a/x"), None),
+                (None, some("a!")),
+                (some("b"), some("b")),
+                (some("c!"), None),
+                (None, some("d")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_skipped_folder_is_not_walked() {
+        let mut source = Listed::new(&["a/", "a/x", "b"]);
+        let mut target = Listed::new(&[]);
+        let mut pairs = Pairs::new(&mut source, &mut target);
+        assert_eq!(pairs.next().unwrap().unwrap().source, Some(Found::Entry(entry("a/"))));
+        pairs.skip_source();
+        assert_eq!(paths(&pairs.next().unwrap().unwrap().source), Some("b".to_owned()));
+    }
+}

@@ -1,0 +1,446 @@
+//! Plans: what a mirror would do, written down to be looked at, and done later as far as it still fits.
+//!
+//! A plan is JSON, one object a line: a head that says which trees it is for and how they were compared; the items, each
+//! with what both sides had; and an end with the counts, so that a plan that was cut short is no plan.
+//!
+//! To apply one, both trees are compared again in the same way. What is decided then is done if the plan has just that item
+//! with just those preconditions; whatever of the plan was not met has drifted, and is refused. So a plan needs no code
+//! of its own to be carried out, and only a number for each item in memory.
+
+use super::action::Action;
+use super::recipe::{Recipe, Text};
+use super::target::Direction;
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use wire::message::Entry;
+use wire::metadata::Kind;
+
+/// Which trees a plan is for, and how they were compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    format: String,
+    version: u32,
+    /// `upload` or `download`.
+    pub direction: DirectionWord,
+    /// The server's address, as it was typed.
+    pub host: String,
+    /// The server's port.
+    pub port: u16,
+    /// The server's key.
+    pub key: String,
+    /// The user at the server.
+    pub user: String,
+    /// The folder at the server.
+    pub remote: Text,
+    /// The folder here, from the root.
+    pub local: Text,
+    /// Which folders these are: device and number of the one at the server and of the one here.
+    pub roots: Roots,
+    /// How they were compared.
+    pub recipe: Recipe,
+}
+
+/// Device and inode of the folder at the server and of the one here; none for a target that did not exist.
+pub type Roots = (Option<(u64, u64)>, Option<(u64, u64)>);
+
+/// Which way a mirror goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectionWord {
+    /// From here to the server.
+    Upload,
+    /// From the server to here.
+    Download,
+}
+
+impl From<Direction> for DirectionWord {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Upload => Self::Upload,
+            Direction::Download => Self::Download,
+        }
+    }
+}
+
+impl From<DirectionWord> for Direction {
+    fn from(word: DirectionWord) -> Self {
+        match word {
+            DirectionWord::Upload => Self::Upload,
+            DirectionWord::Download => Self::Download,
+        }
+    }
+}
+
+/// Where a plan's trees are, as far as the command line knows.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The server's address, as it was typed.
+    pub host: String,
+    /// The server's port.
+    pub port: u16,
+    /// The folder here, from the root.
+    pub local: PathBuf,
+}
+
+/// An item of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    action: String,
+    path: Text,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    from: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    source: Option<State>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    target: Option<State>,
+}
+
+/// What a side had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    kind: String,
+    size: u64,
+    modified: (i64, u32),
+    mode: u32,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    link: Option<Text>,
+}
+
+/// The last line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// Items of the plan.
+    pub items: u64,
+    /// Bytes of content that it sends.
+    pub bytes: u64,
+    /// Entries that it deletes.
+    pub deletions: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndLine {
+    end: End,
+}
+
+impl Head {
+    /// The head of a plan that this version writes.
+    #[must_use]
+    pub(crate) fn new(
+        direction: Direction,
+        place: &Place,
+        (key, user): (String, String),
+        remote: Text,
+        roots: Roots,
+        recipe: Recipe,
+    ) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            direction: direction.into(),
+            host: place.host.clone(),
+            port: place.port,
+            key,
+            user,
+            remote,
+            local: place.local.clone().into_os_string().into(),
+            roots,
+            recipe,
+        }
+    }
+}
+
+impl Item {
+    fn of(action: &Action) -> Self {
+        let from = match action {
+            Action::Moved { from, .. } => Some(from.path.as_bytes()),
+            Action::Linked { of, .. } => Some(of.as_bytes()),
+            Action::New { .. }
+            | Action::Changed { .. }
+            | Action::Folder { .. }
+            | Action::Metadata { .. }
+            | Action::Deleted { .. } => None,
+        };
+        Self {
+            action: action.word().to_owned(),
+            path: Text(action.path().as_bytes().to_vec()),
+            from: from.map(|from| Text(from.to_vec())),
+            source: action.source().map(State::of),
+            target: action.target().map(State::of),
+        }
+    }
+
+    /// A number that no other item has, by any chance that matters.
+    fn number(&self) -> u128 {
+        let bytes = serde_json::to_vec(self).unwrap_or_default(); // it is plain data
+        let digest = blake3::hash(&bytes);
+        let (first, _) = digest.as_bytes().split_at(16);
+        first.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+    }
+}
+
+impl State {
+    fn of(entry: &Entry) -> Self {
+        let metadata = &entry.metadata;
+        let kind = match metadata.kind {
+            Kind::File => "file",
+            Kind::Folder => "folder",
+            Kind::Symlink => "link",
+            Kind::Special => "special",
+        };
+        // What is deleted is known without where it leads to; size and time tell links apart then.
+        let link = (!entry.link_target.is_empty()).then(|| Text(entry.link_target.clone()));
+        let modified = (metadata.modified.seconds, metadata.modified.nanos);
+        Self { kind: kind.to_owned(), size: metadata.size, modified, mode: metadata.mode, link }
+    }
+}
+
+/// Writes a plan. It has its name only once it is whole.
+pub struct Writer {
+    output: BufWriter<File>,
+    unfinished: PathBuf,
+    path: PathBuf,
+    end: End,
+    /// What the head says beside what is found out.
+    pub(crate) place: Place,
+    pub(crate) recipe: Recipe,
+}
+
+impl Writer {
+    /// Begins a plan that is to be at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn new(path: PathBuf, place: Place, recipe: Recipe) -> Result<Self, Error> {
+        let mut unfinished = path.clone().into_os_string();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let file = File::create(&unfinished).map_err(|error| Error::local(&unfinished, error))?;
+        Ok(Self { output: BufWriter::new(file), unfinished, path, end: End::default(), place, recipe })
+    }
+
+    pub(crate) fn head(&mut self, head: &Head) -> Result<(), Error> {
+        self.line(head)
+    }
+
+    pub(crate) fn add(&mut self, action: &Action) -> Result<(), Error> {
+        self.end.items += 1;
+        self.end.bytes += action.bytes();
+        self.end.deletions += u64::from(matches!(action, Action::Deleted { .. }));
+        self.line(&Item::of(action))
+    }
+
+    /// Ends the plan and gives it its name.
+    pub(crate) fn finish(mut self) -> Result<End, Error> {
+        let end = self.end;
+        self.line(&EndLine { end })?;
+        let failed = |error| Error::local(&self.path, error);
+        self.output.flush().map_err(failed)?;
+        std::fs::rename(&self.unfinished, &self.path).map_err(failed)?;
+        Ok(end)
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        let mut line =
+            serde_json::to_vec(value).map_err(io::Error::from).map_err(|error| self.failed(error))?;
+        line.push(b'\n');
+        self.output.write_all(&line).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::local(&self.path, error)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.unfinished); // it is gone if it has its name
+    }
+}
+
+/// The items of a plan that have not been met.
+pub struct Wanted {
+    path: PathBuf,
+    numbers: HashSet<u128>,
+    /// The plan's head.
+    pub head: Head,
+    /// The plan's counts.
+    pub end: End,
+}
+
+impl Wanted {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// If it cannot be read, is none, is of another version, or is not whole.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let mut lines = Lines::open(path)?;
+        let head = lines.head()?;
+        let mut numbers = HashSet::new();
+        let end = loop {
+            match lines.item()? {
+                Line::Item(item) => numbers.insert(item.number()),
+                Line::End(end) => break end,
+            };
+        };
+        if end.items != lines.number - 2 {
+            return Err(lines.bad("the end counts other items than there are"));
+        }
+        Ok(Self { path: path.to_owned(), numbers, head, end })
+    }
+
+    /// True, once, if the plan has just this.
+    pub(crate) fn take(&mut self, action: &Action) -> bool {
+        self.numbers.remove(&Item::of(action).number())
+    }
+
+    /// Tells of each item that was not met.
+    pub(crate) fn drifted(&self, mut tell: impl FnMut(&[u8])) -> Result<u64, Error> {
+        if self.numbers.is_empty() {
+            return Ok(0);
+        }
+        let mut lines = Lines::open(&self.path)?;
+        lines.head()?;
+        let mut count = 0;
+        while let Line::Item(item) = lines.item()? {
+            if self.numbers.contains(&item.number()) {
+                count += 1;
+                tell(&item.path.0);
+            }
+        }
+        Ok(count)
+    }
+}
+
+enum Line {
+    Item(Item),
+    End(End),
+}
+
+/// A plan's lines, none longer than any that is written.
+struct Lines {
+    input: BufReader<File>,
+    path: PathBuf,
+    number: u64,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| Error::local(path, error))?;
+        Ok(Self { input: BufReader::new(file), path: path.to_owned(), number: 0 })
+    }
+
+    fn head(&mut self) -> Result<Head, Error> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: String,
+            version: u32,
+        }
+        let line = self.line()?;
+        let version = serde_json::from_slice::<Version>(&line);
+        let version = version.ok().filter(|head| head.format == FORMAT).ok_or_else(|| self.bad("no plan"))?;
+        if version.version != VERSION {
+            let text = format!("a plan of version {}; this program knows version {VERSION}", version.version);
+            return Err(self.bad(&text));
+        }
+        serde_json::from_slice(&line).map_err(|error| self.bad(&error.to_string()))
+    }
+
+    fn item(&mut self) -> Result<Line, Error> {
+        let line = self.line()?;
+        if line.is_empty() {
+            return Err(self.bad("the plan is not whole: its end is missing"));
+        }
+        if line.starts_with(b"{\"end\"") {
+            let end = serde_json::from_slice::<EndLine>(&line);
+            return end.map(|line| Line::End(line.end)).map_err(|error| self.bad(&error.to_string()));
+        }
+        serde_json::from_slice(&line).map(Line::Item).map_err(|error| self.bad(&error.to_string()))
+    }
+
+    fn line(&mut self) -> Result<Vec<u8>, Error> {
+        self.number += 1;
+        let mut line = Vec::new();
+        let mut input = io::Read::take(&mut self.input, LINE_LEN_MAX);
+        input.read_until(b'\n', &mut line).map_err(|error| Error::local(&self.path, error))?;
+        Ok(line)
+    }
+
+    fn bad(&self, reason: &str) -> Error {
+        Error::Usage(format!("{}, line {}: {reason}", Error::shown_path(&self.path), self.number))
+    }
+}
+
+const FORMAT: &str = "ftpx-plan";
+/// Grows whenever a plan means something else than before.
+const VERSION: u32 = 1;
+/// The head may carry whole rule files.
+const LINE_LEN_MAX: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::testing::entry;
+
+    fn written(path: &Path) {
+        let place = Place { host: "h".into(), port: 1, local: "/l".into() };
+        let mut writer = Writer::new(path.to_owned(), place.clone(), Recipe::default()).unwrap();
+        let named = ("sha256:00".to_owned(), "ann".to_owned());
+        let roots = (Some((1, 2)), None);
+        writer
+            .head(&Head::new(Direction::Upload, &place, named, Text(vec![0xff]), roots, Recipe::default()))
+            .unwrap();
+        writer.add(&Action::New { source: entry("a") }).unwrap();
+        writer.add(&Action::Deleted { target: entry("b/") }).unwrap();
+        assert_eq!(writer.finish().unwrap(), End { items: 2, bytes: 10, deletions: 1 });
+    }
+
+    #[test]
+    fn a_plan_has_each_item_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan");
+        written(&path);
+        let mut wanted = Wanted::read(&path).unwrap();
+        assert_eq!((wanted.head.remote.0.as_slice(), wanted.head.roots), (&[0xff][..], (Some((1, 2)), None)));
+        assert!(wanted.take(&Action::New { source: entry("a") }));
+        assert!(!wanted.take(&Action::New { source: entry("a") }));
+        let mut grown = entry("b/");
+        grown.metadata.modified.nanos += 1;
+        assert!(!wanted.take(&Action::Deleted { target: grown }));
+        let mut left = Vec::new();
+        assert_eq!(wanted.drifted(|path| left.push(path.to_vec())).unwrap(), 1);
+        assert_eq!(left, [b"b"]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_whole_plan_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan");
+        written(&path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (bad, reason) in [
+            (String::new(), "no plan"),
+            (text.replace("ftpx-plan", "other"), "no plan"),
+            (text.replace("\"version\":1", "\"version\":2"), "version 2"),
+            (lines[..3].join("\n") + "\n", "not whole"),
+            ([lines[0], lines[1], lines[3]].join("\n"), "counts other items"),
+            (text.replace("\"action\"", "\"deed\""), "unknown field"),
+            (text[..text.len() - 10].to_owned(), "line 4"),
+        ] {
+            std::fs::write(&path, &bad).unwrap();
+            let error = Wanted::read(&path).err().unwrap_or_else(|| panic!("accepted: {bad}"));
+            assert!(error.to_string().contains(reason), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

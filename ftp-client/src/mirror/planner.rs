@@ -1,0 +1,438 @@
+//! Decides, path by path, what a mirror does. It sees pairs of entries in the order of a walk, and tells its effects what
+//! to do; it touches neither tree itself, so it is tested with trees that are written down.
+//!
+//! What can be done while the walk goes on is done then. What cannot is kept for [`finish`](Planner::finish), in this order:
+//! files that only reading tells apart, moves, hard links, deletions, files that take a folder's place, and the metadata of
+//! folders in which any of these changed something.
+
+use super::action::Action;
+use super::difference::{Comparison, Difference};
+use super::effects::{Digester, Effects};
+use super::late::{Late, Links};
+use super::pairs::{Pair, Pairs};
+use super::selection::Selection;
+use super::side::Found;
+use super::{Options, Summary};
+use crate::error::Error;
+use std::sync::Arc;
+use wire::message::{Entry, PathFailure};
+use wire::metadata::Kind;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Decides what a mirror does.
+pub(crate) struct Planner<'a> {
+    pub(super) options: &'a Options,
+    pub(super) comparison: Comparison,
+    pub(super) effects: &'a mut dyn Effects,
+    pub(super) digester: &'a dyn Digester,
+    pub(super) late: Late,
+    pub(super) links: Links,
+    pub(super) summary: Summary,
+    pub(super) counts: Counts,
+    selection: Selection<'a>,
+    levels: Vec<Level>,
+    /// Of the source, nothing at or below this path counts.
+    source_below: Option<RemotePath>,
+    /// Of the target, nothing at or below this path is looked at, and it stays.
+    target_below: Option<RemotePath>,
+}
+
+/// What was seen, for the guard of deletions.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) source_entries: u64,
+    pub(super) target_entries: u64,
+    /// The source was not read without error, so what seems to be missing may be there.
+    pub(super) source_failures: u64,
+}
+
+/// A folder that the walk is in.
+struct Level {
+    path: RemotePath,
+    what: What,
+    /// Something was made, replaced or renamed in the target's folder, so its time has changed.
+    changed: bool,
+    /// Something that only the target has is in it, and stays.
+    retained: bool,
+    /// The target's folder is not empty.
+    has_entries: bool,
+}
+
+enum What {
+    /// Both have it.
+    Both(Arc<Entry>, Entry),
+    /// The source has it.
+    New(Arc<Entry>),
+    /// The target has it.
+    Extra(Entry),
+    /// The target has it, and the source has a file or link there.
+    Conflict(Entry, Entry),
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for the folders `source` and `target` themselves; no target if it does not exist yet.
+    pub(crate) fn new(
+        options: &'a Options,
+        comparison: Comparison,
+        (source, target): (Entry, Option<Entry>),
+        effects: &'a mut dyn Effects,
+        digester: &'a dyn Digester,
+    ) -> Self {
+        let source = Arc::new(source);
+        let path = source.path.clone();
+        let what = match target {
+            Some(target) => What::Both(source, target),
+            None => What::New(source),
+        };
+        Self {
+            options,
+            comparison,
+            effects,
+            digester,
+            late: Late::default(),
+            links: Links::default(),
+            summary: Summary::default(),
+            counts: Counts::default(),
+            selection: Selection::new(options),
+            levels: vec![Level::new(path, what)],
+            source_below: None,
+            target_below: None,
+        }
+    }
+
+    /// Takes all pairs.
+    pub(crate) fn walk(&mut self, mut pairs: Pairs<'_>) -> Result<(), Error> {
+        while let Some(pair) = pairs.next()? {
+            self.visit(pair, &mut pairs)?;
+        }
+        while self.levels.len() > 1 {
+            self.leave()?;
+        }
+        self.leave_root();
+        Ok(())
+    }
+
+    fn visit(&mut self, pair: Pair, pairs: &mut Pairs<'_>) -> Result<(), Error> {
+        let Some(path) = pair.source.as_ref().or(pair.target.as_ref()).map(|found| found.path().clone())
+        else {
+            return Ok(());
+        };
+        while self.levels.len() > 1 && !is_within(&path, self.levels.last().map(|level| &level.path)) {
+            self.leave()?;
+        }
+        let (source, target) = self.select(pair, pairs);
+        if target.is_some() {
+            self.counts.target_entries += 1;
+            self.level().has_entries = true;
+        }
+        match (source, target) {
+            (None, None) => Ok(()),
+            (Some(source), None) => self.new_entry(source),
+            (Some(source), Some(target)) if source.metadata.kind == target.metadata.kind => {
+                self.both(source, target)
+            }
+            (Some(source), Some(target)) => self.replaced(source, target),
+            (None, Some(target)) => self.extra(target, pairs),
+        }
+    }
+
+    /// What of a pair takes part: failures are told of and shield the other side, and filters have their say.
+    fn select(&mut self, pair: Pair, pairs: &mut Pairs<'_>) -> (Option<Entry>, Option<Entry>) {
+        let source = pair.source.filter(|found| !is_within(found.path(), self.source_below.as_ref()));
+        let target = pair.target.filter(|found| {
+            let shielded = is_within(found.path(), self.target_below.as_ref());
+            if shielded {
+                self.level().retained = true;
+            }
+            !shielded
+        });
+        if let Some(Found::Failed(failed)) = target {
+            self.shield(&failed);
+            return (None, None);
+        }
+        let source = match source {
+            Some(Found::Failed(failed)) => {
+                self.counts.source_failures += 1;
+                self.shield(&failed);
+                return (None, None);
+            }
+            Some(Found::Entry(entry)) => self.select_source(entry, pairs),
+            None => None,
+        };
+        match target {
+            Some(Found::Entry(entry)) if source.is_some() || !self.selection.protects(&entry) => {
+                (source, Some(entry))
+            }
+            Some(Found::Entry(entry)) => {
+                self.level().retained = true;
+                self.level().has_entries = true;
+                self.target_below = Some(entry.path);
+                pairs.skip_target();
+                (source, None)
+            }
+            Some(Found::Failed(_)) | None => (source, None),
+        }
+    }
+
+    fn select_source(&mut self, entry: Entry, pairs: &mut Pairs<'_>) -> Option<Entry> {
+        if self.selection.hides(&entry) {
+            self.source_below = Some(entry.path);
+            pairs.skip_source();
+            return None;
+        }
+        self.counts.source_entries += 1;
+        Some(entry)
+    }
+
+    /// Something could not be looked at: whatever the other side has there stays as it is.
+    fn shield(&mut self, failed: &PathFailure) {
+        self.effects.failed(&failed.path, &failed.failure);
+        self.source_below = Some(failed.path.clone());
+        self.target_below = Some(failed.path.clone());
+        let level = self.level();
+        (level.retained, level.has_entries) = (true, true);
+    }
+
+    fn new_entry(&mut self, source: Entry) -> Result<(), Error> {
+        match source.metadata.kind {
+            Kind::Folder => {
+                let made = self.act(Action::Folder { source: source.clone(), target: None })?;
+                self.enter(What::New(Arc::new(source)));
+                self.level().changed = made;
+                Ok(())
+            }
+            Kind::Special => {
+                self.special(&source);
+                Ok(())
+            }
+            Kind::File | Kind::Symlink if !self.selection.sends(&source) => Ok(()),
+            Kind::File | Kind::Symlink if self.links.follows(self.options, &source) => {
+                self.follow(source, None);
+                Ok(())
+            }
+            Kind::File if self.options.detect_moves && source.metadata.size > 0 => {
+                self.links.lead(&source, None);
+                let parent = self.parent();
+                self.late.news.push((source, parent));
+                Ok(())
+            }
+            Kind::File | Kind::Symlink => {
+                self.links.lead(&source, None);
+                self.links.sent(&source);
+                self.act(Action::New { source }).map(drop)
+            }
+        }
+    }
+
+    fn both(&mut self, source: Entry, target: Entry) -> Result<(), Error> {
+        match source.metadata.kind {
+            Kind::Folder => {
+                self.enter(What::Both(Arc::new(source), target));
+                Ok(())
+            }
+            Kind::Special => {
+                self.special(&source);
+                Ok(())
+            }
+            Kind::File | Kind::Symlink if !self.selection.sends(&source) => Ok(()),
+            Kind::File | Kind::Symlink if self.links.follows(self.options, &source) => {
+                self.follow(source, Some(target));
+                Ok(())
+            }
+            Kind::File | Kind::Symlink => {
+                let difference = self.links.untangle(self.comparison.of(&source, &target), &source, &target);
+                self.links.lead(&source, Some(&target));
+                self.differing(difference, source, target)
+            }
+        }
+    }
+
+    pub(super) fn differing(
+        &mut self,
+        difference: Difference,
+        source: Entry,
+        target: Entry,
+    ) -> Result<(), Error> {
+        match difference {
+            Difference::None => self.summary.unchanged += 1,
+            Difference::LeftAlone => self.summary.transfer.skipped += 1,
+            Difference::Unread => {
+                let parent = self.parent();
+                self.late.unread.push((source, target, parent));
+                return self.read_if_many();
+            }
+            Difference::Metadata => return self.act_quietly(Action::Metadata { source, target }),
+            Difference::Content => {
+                self.links.sent(&source);
+                return self.act(Action::Changed { source, target }).map(drop);
+            }
+        }
+        Ok(())
+    }
+
+    /// One of the two is a folder, or a special file, or a link, and the other is not.
+    fn replaced(&mut self, source: Entry, target: Entry) -> Result<(), Error> {
+        match (source.metadata.kind, target.metadata.kind) {
+            (Kind::Special, _) => {
+                self.special(&source);
+                self.target_below = Some(source.path);
+            }
+            (Kind::Folder, _) => {
+                let made = self.act(Action::Folder { source: source.clone(), target: Some(target) })?;
+                self.enter(What::New(Arc::new(source)));
+                self.level().changed = made;
+            }
+            (Kind::File | Kind::Symlink, Kind::Folder) => self.enter(What::Conflict(source, target)),
+            (Kind::File | Kind::Symlink, _) if !self.selection.sends(&source) => {}
+            (Kind::File | Kind::Symlink, _) if self.links.follows(self.options, &source) => {
+                self.follow(source, Some(target));
+            }
+            (Kind::File | Kind::Symlink, Kind::File | Kind::Symlink | Kind::Special) => {
+                self.links.lead(&source, Some(&target));
+                self.links.sent(&source);
+                return self.act(Action::Changed { source, target }).map(drop);
+            }
+        }
+        Ok(())
+    }
+
+    /// Only the target has it.
+    fn extra(&mut self, target: Entry, pairs: &mut Pairs<'_>) -> Result<(), Error> {
+        if !self.options.delete {
+            self.level().retained = true;
+            self.target_below = Some(target.path);
+            pairs.skip_target();
+            return Ok(());
+        }
+        match target.metadata.kind {
+            Kind::Folder => self.enter(What::Extra(target)),
+            Kind::File | Kind::Symlink | Kind::Special => self.delete(target),
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, target: Entry) {
+        self.late.deletions.push(&target);
+        if let Some(parent) = self.kept_parent() {
+            self.late.touched_by_deletions.insert(parent.path.clone(), parent.metadata);
+        }
+    }
+
+    fn follow(&mut self, source: Entry, target: Option<Entry>) {
+        let parent = self.parent();
+        self.late.links.push((source, target, parent));
+    }
+
+    fn special(&mut self, source: &Entry) {
+        self.effects.failed(&source.path, &FailureCode::SpecialFile.into());
+        self.level().retained = true;
+    }
+
+    fn enter(&mut self, what: What) {
+        let path = match &what {
+            What::Both(entry, _) | What::New(entry) => entry.path.clone(),
+            What::Extra(entry) | What::Conflict(entry, _) => entry.path.clone(),
+        };
+        self.levels.push(Level::new(path, what));
+    }
+
+    /// All that is in the folder was seen.
+    fn leave(&mut self) -> Result<(), Error> {
+        let Some(Level { what, changed, retained, has_entries, .. }) = self.levels.pop() else {
+            return Ok(());
+        };
+        match what {
+            What::Both(source, target) => {
+                let differs = self.comparison.of(&source, &target) != Difference::None;
+                let set =
+                    differs && self.effects.act(Action::Metadata { source: (*source).clone(), target })?;
+                self.summary.unchanged += u64::from(!differs);
+                if set || changed {
+                    self.effects.leave(&source)?;
+                }
+            }
+            What::New(source) if changed => self.effects.leave(&source)?,
+            What::New(_) => {} // it is not to be made, nor was anything in it
+            What::Extra(target) => match retained {
+                true => self.level().retained = true,
+                false => self.delete(target),
+            },
+            What::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
+        }
+        Ok(())
+    }
+
+    /// A file or link is to take the place of a folder, which must be empty then.
+    fn leave_conflict(&mut self, source: Entry, target: Entry, retained: bool, has_entries: bool) {
+        if retained || (has_entries && !self.options.delete) {
+            let failure = Failure::new(FailureCode::NotEmpty, "a folder that is not empty is in its place");
+            self.effects.failed(&source.path, &failure);
+            self.level().retained = true;
+            return;
+        }
+        let parent = self.parent();
+        self.late.conflicts.push((source, target, parent));
+    }
+
+    /// The mirrored folder itself: its metadata is set last of all, whatever else changes in it.
+    fn leave_root(&mut self) {
+        let Some(Level { what, changed, .. }) = self.levels.last() else { return };
+        let (source, differs) = match what {
+            What::Both(source, target) => (source, self.comparison.of(source, target) != Difference::None),
+            What::New(source) => (source, true),
+            What::Extra(_) | What::Conflict(..) => return,
+        };
+        if differs || *changed {
+            self.late.touched.insert(source.path.clone(), source.metadata);
+        }
+    }
+
+    /// Does what changes the time of the folder that it is in; tells whether it is done.
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        let done = self.effects.act(action)?;
+        self.level().changed |= done;
+        Ok(done)
+    }
+
+    fn act_quietly(&mut self, action: Action) -> Result<(), Error> {
+        self.effects.act(action).map(drop)
+    }
+
+    /// The source's folder that the walk is in.
+    fn parent(&self) -> Option<Arc<Entry>> {
+        self.levels.iter().rev().find_map(|level| match &level.what {
+            What::Both(source, _) | What::New(source) => Some(source.clone()),
+            What::Extra(_) | What::Conflict(..) => None,
+        })
+    }
+
+    /// The same, if what is deleted lies right in it: a folder that goes itself needs no metadata.
+    fn kept_parent(&self) -> Option<Arc<Entry>> {
+        match &self.levels.last()?.what {
+            What::Both(source, _) | What::New(source) => Some(source.clone()),
+            What::Extra(_) | What::Conflict(..) => None,
+        }
+    }
+
+    fn level(&mut self) -> &mut Level {
+        let last = self.levels.len() - 1; // the root's level is never left
+        &mut self.levels[last]
+    }
+}
+
+impl Level {
+    fn new(path: RemotePath, what: What) -> Self {
+        Self { path, what, changed: false, retained: false, has_entries: false }
+    }
+}
+
+/// True if `path` is `base` or below it; nothing is below no path.
+fn is_within(path: &RemotePath, base: Option<&RemotePath>) -> bool {
+    let (Some(base), path) = (base.map(RemotePath::as_bytes), path.as_bytes()) else { return false };
+    match path.strip_prefix(base) {
+        Some([]) => true,
+        Some([b'/', ..]) => true,
+        Some(_) => base.is_empty(),
+        None => false,
+    }
+}

@@ -1,0 +1,258 @@
+//! How a mirror is made, as plain data: what a command line says, and what a plan keeps.
+
+use super::filter::{FileList, Limits, Rules, Separator};
+use super::{DeleteMax, Options};
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
+use wire::message::Overwrite;
+use wire::metadata::Timestamp;
+
+/// How a mirror is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// See [`Options::delete`].
+    pub delete: bool,
+    /// See [`Options::delete_excluded`].
+    pub delete_excluded: bool,
+    /// See [`DeleteMax::Count`].
+    pub delete_max: Option<u64>,
+    /// See [`DeleteMax::Percent`].
+    pub delete_max_percent: Option<u8>,
+    /// See [`Options::by_digest`].
+    pub by_digest: bool,
+    /// See [`Options::overwrite`].
+    pub overwrite: OverwriteWord,
+    /// See [`Options::modify_window`].
+    pub modify_window_nanos: u64,
+    /// In order.
+    pub rules: Vec<RuleText>,
+    /// Paths, each ended by NUL; see [`Options::files`].
+    pub files: Option<Vec<Text>>,
+    /// See [`Limits::size_min`].
+    pub size_min: Option<u64>,
+    /// See [`Limits::size_max`].
+    pub size_max: Option<u64>,
+    /// See [`Limits::newer_than`]: seconds and nanoseconds.
+    pub newer_than: Option<(i64, u32)>,
+    /// See [`Limits::older_than`]: seconds and nanoseconds.
+    pub older_than: Option<(i64, u32)>,
+    /// See [`Options::hard_links`].
+    pub hard_links: bool,
+    /// See [`Options::owner`].
+    pub owner: bool,
+    /// See [`Options::xattrs`].
+    pub xattrs: bool,
+    /// See [`Options::sparse`].
+    pub sparse: bool,
+    /// See [`Options::detect_moves`].
+    pub detect_moves: bool,
+    /// See [`Options::backup`].
+    pub backup: Option<Text>,
+}
+
+/// What happens to files that differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverwriteWord {
+    /// They are replaced, even if they do not seem to differ.
+    Always,
+    /// They stay.
+    Never,
+    /// They are replaced if the source's is newer.
+    Newer,
+    /// They are replaced.
+    #[default]
+    Different,
+}
+
+/// A rule, and the option that brought it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleText {
+    /// `--exclude`
+    Exclude(Text),
+    /// `--include`
+    Include(Text),
+    /// All of a file of `--filter-from`; its entries end with NUL if the flag is set.
+    File(Text, bool),
+}
+
+/// Bytes that are text for the most part: a string, or `{"hex": "…"}` where they are no UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Text(pub Vec<u8>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Plain(String),
+    Hex { hex: String },
+}
+
+impl From<Text> for Written {
+    fn from(Text(bytes): Text) -> Self {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        String::from_utf8(bytes).map_or_else(|error| Self::Hex { hex: hex(error.as_bytes()) }, Self::Plain)
+    }
+}
+
+impl From<Written> for Text {
+    /// Digits that are none give bytes that no path has, so what they stand for is refused later.
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Plain(text) => Self(text.into_bytes()),
+            Written::Hex { hex } => Self(
+                hex.as_bytes()
+                    .chunks(2)
+                    .map(|pair| str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+                    .map(Option::unwrap_or_default)
+                    .collect(),
+            ),
+        }
+    }
+}
+
+impl From<OsString> for Text {
+    fn from(text: OsString) -> Self {
+        Self(text.into_vec())
+    }
+}
+
+impl Recipe {
+    /// The options that this means.
+    ///
+    /// # Errors
+    /// Says which rule, path or combination makes no sense.
+    pub fn options(&self) -> Result<Options, Error> {
+        self.check()?;
+        let backup = self.backup.as_ref().map(|Text(path)| std::ffi::OsStr::from_bytes(path).into());
+        Ok(Options {
+            delete: self.delete,
+            delete_excluded: self.delete_excluded,
+            delete_max: self.delete_max(),
+            by_digest: self.by_digest,
+            overwrite: self.overwrite(),
+            modify_window: Duration::from_nanos(self.modify_window_nanos),
+            rules: self.rules()?,
+            files: self.files()?,
+            limits: self.limits(),
+            hard_links: self.hard_links,
+            owner: self.owner,
+            xattrs: self.xattrs,
+            sparse: self.sparse,
+            detect_moves: self.detect_moves,
+            backup,
+            backup_below: None,
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let needs_delete = [
+            (self.delete_excluded, "--delete-excluded"),
+            (self.detect_moves, "--detect-moves"),
+            (self.delete_max.is_some() || self.delete_max_percent.is_some(), "--max-delete"),
+        ];
+        let usage = |text: String| Err(Error::Usage(text));
+        match needs_delete.iter().find(|(given, _)| *given && !self.delete) {
+            Some((_, option)) => {
+                usage(format!("{option} says something about --delete, which was not given"))
+            }
+            None if self.delete && self.files.is_some() => usage(
+                "--delete and --files-from contradict each other: what is not listed is left alone"
+                    .to_owned(),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn delete_max(&self) -> DeleteMax {
+        match (self.delete_max, self.delete_max_percent) {
+            (Some(count), _) => DeleteMax::Count(count),
+            (None, Some(percent)) => DeleteMax::Percent(percent),
+            (None, None) => DeleteMax::Careful,
+        }
+    }
+
+    fn overwrite(&self) -> Overwrite {
+        match self.overwrite {
+            OverwriteWord::Always => Overwrite::Always,
+            OverwriteWord::Never => Overwrite::Never,
+            OverwriteWord::Newer => Overwrite::Newer,
+            OverwriteWord::Different => Overwrite::Different,
+        }
+    }
+
+    fn rules(&self) -> Result<Rules, Error> {
+        let mut rules = Rules::default();
+        for rule in &self.rules {
+            let added = match rule {
+                RuleText::Exclude(Text(text)) => rules.exclude(text),
+                RuleText::Include(Text(text)) => rules.include(text),
+                RuleText::File(Text(text), nul) => rules.filter_file(text, separator(*nul)),
+            };
+            added.map_err(|error| Error::Usage(error.to_string()))?;
+        }
+        Ok(rules)
+    }
+
+    fn files(&self) -> Result<Option<FileList>, Error> {
+        let Some(files) = &self.files else { return Ok(None) };
+        let bytes: Vec<u8> = files.iter().flat_map(|Text(path)| path.iter().copied().chain([0])).collect();
+        let mut list =
+            FileList::parse(&bytes, Separator::Nul).map_err(|error| Error::Usage(error.to_string()))?;
+        let rules = self.rules()?;
+        list.retain(|path| !rules.hidden(path, false));
+        Ok(Some(list))
+    }
+
+    fn limits(&self) -> Limits {
+        let time = |(seconds, nanos)| Timestamp { seconds, nanos };
+        Limits {
+            size_min: self.size_min,
+            size_max: self.size_max,
+            newer_than: self.newer_than.map(time),
+            older_than: self.older_than.map(time),
+        }
+    }
+}
+
+fn separator(nul: bool) -> Separator {
+    if nul { Separator::Nul } else { Separator::Newline }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_survives_being_written() {
+        let recipe = Recipe {
+            delete: true,
+            rules: vec![
+                RuleText::Exclude(Text(b"*.o".to_vec())),
+                RuleText::File(Text(b"- \xff\n".to_vec()), false),
+            ],
+            newer_than: Some((-5, 7)),
+            backup: Some(Text(b"old\xfe".to_vec())),
+            ..Recipe::default()
+        };
+        let text = serde_json::to_string(&recipe).unwrap();
+        assert!(text.contains(r#"{"exclude":"*.o"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+        assert!(serde_json::from_str::<Recipe>(r#"{"later": 1}"#).is_err());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let moves = Recipe { detect_moves: true, ..Recipe::default() };
+        assert!(moves.options().unwrap_err().to_string().contains("--detect-moves"));
+        let listed = Recipe { delete: true, files: Some(Vec::new()), ..Recipe::default() };
+        assert_eq!(listed.options().unwrap_err().exit_code(), 2);
+        let rule = RuleText::File(Text(b"nonsense x".to_vec()), false);
+        assert!(Recipe { rules: vec![rule], ..Recipe::default() }.options().is_err());
+    }
+}

@@ -1,0 +1,325 @@
+//! A mirror from its beginning to its end: looks at both folders, begins the two walks, and lets the planner decide.
+
+use super::action::Action;
+use super::difference::Comparison;
+use super::doing::Doing;
+use super::effects::{DryRun, Effects};
+use super::pairs::Pairs;
+use super::plan::{Head, Wanted, Writer};
+use super::planner::Planner;
+use super::recipe::Text;
+use super::side::{LocalSide, Nothing, RemoteSide, Side};
+use super::target::{Direction, Trees};
+use super::{Listener, MirrorRequest, Mode, Options, Outcome, Refusal, Summary};
+use crate::error::Error;
+use crate::local::{self, error_at};
+use crate::session::{Pages, Session};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use wire::message::{Details, Entry};
+use wire::metadata::{Kind, Metadata};
+use wire::store::entry::of_folder;
+use wire::store::{Folder, LocalFolder};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Mirrors.
+pub(crate) async fn run(
+    session: &Session,
+    request: MirrorRequest,
+    listener: Arc<dyn Listener>,
+) -> Result<Outcome, Error> {
+    let details = request.options.details();
+    let root_details = Details { links: true, ..details };
+    let remote = request.remote.clone();
+    // All of it goes out at once, and is answered in a round trip.
+    let (pages, root, space) = tokio::join!(
+        session.list_with(&remote, true, details),
+        session.stat_folder(&remote, root_details),
+        session.space(&remote),
+    );
+    let remote_root = existing(root)?;
+    let (local_root, local) = local::blocking({
+        let shown = request.local.clone();
+        move || open_local(&shown, root_details)
+    })
+    .await?;
+    let begun = Begun {
+        time_step: match request.direction {
+            Direction::Upload => space.map_or(1, |space| space.time_step),
+            Direction::Download => {
+                local.as_ref().map_or(1, |local| local.space().map_or(1, |space| space.time_step))
+            }
+        },
+        pages: remote_root.as_ref().map(|_| pages).transpose()?,
+        remote_root,
+        local_root,
+        identity: match request.mode {
+            Mode::Run | Mode::DryRun => (String::new(), String::new()),
+            Mode::Plan(_) | Mode::Apply(_) => (session.server_key(), session.welcome().await?.user),
+        },
+    };
+    let trees = Trees {
+        direction: request.direction,
+        session: session.clone(),
+        remote,
+        local,
+        shown: request.local.clone(),
+        runtime: Handle::current(),
+    };
+    local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await
+}
+
+/// What is known before the first pair.
+struct Begun {
+    time_step: u32,
+    pages: Option<Pages>,
+    remote_root: Option<Entry>,
+    local_root: Option<Entry>,
+    /// The server's key, and the user there.
+    identity: (String, String),
+}
+
+impl Begun {
+    fn mirror(
+        self,
+        trees: &Trees,
+        mut options: Options,
+        mode: Mode,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Outcome, Error> {
+        options.backup_below = backup_below(trees, &options);
+        let (source, _) = self.roots(trees.direction);
+        if source.is_none() {
+            return Err(missing_source(trees, &options));
+        }
+        match mode {
+            Mode::Run => {
+                let mut doing = Doing::new(trees, &options, listener.clone());
+                let (planned, refusal) = self.compare(trees, &options, &mut doing, listener)?;
+                Ok(Outcome { summary: planned.with(doing.close()?), refusal, drifted: 0 })
+            }
+            Mode::DryRun => {
+                let mut dry = DryRun::new(listener.clone());
+                let (summary, refusal) = self.compare(trees, &options, &mut dry, listener)?;
+                Ok(Outcome { summary: summary.with(dry.summary()), refusal, drifted: 0 })
+            }
+            Mode::Plan(mut writer) => {
+                writer.head(&self.head(trees, &writer))?;
+                let mut planning = Planning { dry: DryRun::new(listener.clone()), writer };
+                let (summary, refusal) = self.compare(trees, &options, &mut planning, listener)?;
+                if refusal.is_none() {
+                    planning.writer.finish()?;
+                }
+                Ok(Outcome { summary: summary.with(planning.dry.summary()), refusal, drifted: 0 })
+            }
+            Mode::Apply(wanted) => {
+                self.check(trees, &wanted.head)?;
+                let mut applying = Applying { doing: Doing::new(trees, &options, listener.clone()), wanted };
+                let (planned, refusal) = self.compare(trees, &options, &mut applying, listener)?;
+                let Applying { doing, wanted } = applying;
+                let summary = planned.with(doing.close()?);
+                let drifted = wanted.drifted(|path| {
+                    if let Ok(path) = RemotePath::from_wire(path) {
+                        listener.failed(&path, &FailureCode::Drifted.into());
+                    }
+                })?;
+                Ok(Outcome { summary, refusal, drifted })
+            }
+        }
+    }
+
+    fn compare(
+        self,
+        trees: &Trees,
+        options: &Options,
+        effects: &mut dyn Effects,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<(Summary, Option<Refusal>), Error> {
+        let comparison = Comparison::new(options, self.time_step);
+        let (source, target) = self.roots(trees.direction);
+        let (source, target) = (source.cloned(), target.cloned());
+        let Some(source) = source else { return Err(missing_source(trees, options)) };
+        let mut here = local_side(trees, options)?;
+        let mut there = remote_side(self.pages);
+        let pairs = match trees.direction {
+            Direction::Upload => Pairs::new(&mut *here, &mut *there),
+            Direction::Download => Pairs::new(&mut *there, &mut *here),
+        };
+        let mut planner = Planner::new(options, comparison, (source, target), effects, trees);
+        planner.walk(pairs)?;
+        let (summary, refusal) = planner.finish()?;
+        if let Some(refusal) = refusal {
+            listener.refused(refusal);
+        }
+        Ok((summary, refusal))
+    }
+
+    /// The folders themselves: the source's and the target's.
+    fn roots(&self, direction: Direction) -> (Option<&Entry>, Option<&Entry>) {
+        match direction {
+            Direction::Upload => (self.local_root.as_ref(), self.remote_root.as_ref()),
+            Direction::Download => (self.remote_root.as_ref(), self.local_root.as_ref()),
+        }
+    }
+
+    fn head(&self, trees: &Trees, writer: &Writer) -> Head {
+        let remote = Text(trees.remote.as_bytes().to_vec());
+        let roots = (identity(self.remote_root.as_ref()), identity(self.local_root.as_ref()));
+        Head::new(trees.direction, &writer.place, self.identity.clone(), remote, roots, writer.recipe.clone())
+    }
+
+    /// A plan is for the very folders that it was made for: a backup disk that is not mounted is another folder.
+    fn check(&self, trees: &Trees, head: &Head) -> Result<(), Error> {
+        let (key, user) = &self.identity;
+        let roots = (identity(self.remote_root.as_ref()), identity(self.local_root.as_ref()));
+        let reason = if *key != head.key {
+            "the plan is for another server: its key was another"
+        } else if *user != head.user {
+            "the plan is for another user of the server"
+        } else if roots.0 != head.roots.0 {
+            "the plan is for another folder at the server: this one was made, mounted or moved there since"
+        } else if roots.1 != head.roots.1 {
+            "the plan is for another local folder: this one was made, mounted or moved there since"
+        } else if head.remote.0 != trees.remote.as_bytes() {
+            "the plan is for another folder"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Refused(reason.to_owned()))
+    }
+}
+
+/// Writes down what would be done.
+struct Planning {
+    dry: DryRun,
+    writer: Writer,
+}
+
+/// Does what was written down.
+struct Applying<'a> {
+    doing: Doing<'a>,
+    wanted: Wanted,
+}
+
+impl Effects for Planning {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        self.writer.add(&action)?;
+        self.dry.act(action)
+    }
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.dry.leave(folder)
+    }
+    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
+        self.dry.touch(path, metadata)
+    }
+    fn settle(&mut self) -> Result<(), Error> {
+        self.dry.settle()
+    }
+    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
+        self.dry.failed(path, failure);
+    }
+    fn not_deleted(&mut self, count: u64) {
+        self.dry.not_deleted(count);
+    }
+    fn failures(&self) -> u64 {
+        self.dry.failures()
+    }
+}
+
+impl Effects for Applying<'_> {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        match self.wanted.take(&action) {
+            true => self.doing.act(action),
+            false => Ok(false),
+        }
+    }
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.doing.leave(folder)
+    }
+    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
+        self.doing.touch(path, metadata)
+    }
+    fn settle(&mut self) -> Result<(), Error> {
+        self.doing.settle()
+    }
+    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
+        self.doing.failed(path, failure);
+    }
+    fn not_deleted(&mut self, count: u64) {
+        self.doing.not_deleted(count);
+    }
+    fn failures(&self) -> u64 {
+        self.doing.failures()
+    }
+}
+
+fn local_side(trees: &Trees, options: &Options) -> Result<Box<dyn Side>, Error> {
+    Ok(match &trees.local {
+        Some(folder) => {
+            let folder = folder.clone();
+            Box::new(LocalSide::new(folder, RemotePath::root(), options.details(), &trees.shown)?)
+        }
+        None => Box::new(Nothing),
+    })
+}
+
+fn remote_side(pages: Option<Pages>) -> Box<dyn Side> {
+    match pages {
+        Some(pages) => Box::new(RemoteSide::new(pages, RemotePath::root())),
+        None => Box::new(Nothing),
+    }
+}
+
+/// The folder here, if it is there, and what is known of it.
+fn open_local(path: &Path, details: Details) -> Result<(Option<Entry>, Option<Arc<dyn Folder>>), Error> {
+    let folder = match LocalFolder::open_ambient(path) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
+        Err(error) => return Err(error_at(path, error)),
+    };
+    let root = of_folder(&folder, RemotePath::root(), details).map_err(|error| error_at(path, error))?;
+    Ok((Some(root), Some(Arc::new(folder))))
+}
+
+/// The server's folder, if it is there.
+fn existing(root: Result<Entry, Error>) -> Result<Option<Entry>, Error> {
+    match root {
+        Ok(root) if root.metadata.kind == Kind::Folder => {
+            Ok(Some(Entry { path: RemotePath::root(), ..root }))
+        }
+        Ok(root) => Err(Error::remote(&root.path, FailureCode::NotAFolder)),
+        Err(error) if error.failure_code() == Some(FailureCode::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn missing_source(trees: &Trees, options: &Options) -> Error {
+    match (options.delete, trees.direction) {
+        (true, _) => Error::Refused(Refusal::EmptySource.to_string()),
+        (false, Direction::Upload) => error_at(&trees.shown, ErrorKind::NotFound.into()),
+        (false, Direction::Download) => Error::remote(&trees.remote, FailureCode::NotFound),
+    }
+}
+
+/// Where the backup folder is in the target, if it is there: what was set aside is not to be deleted next time.
+fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
+    use std::os::unix::ffi::OsStrExt;
+    let backup = options.backup.as_ref()?;
+    match trees.direction {
+        Direction::Upload => {
+            RemotePath::from_user(backup.as_os_str().as_bytes()).ok()?.strip_prefix(&trees.remote)
+        }
+        Direction::Download => {
+            let (target, backup) =
+                (std::path::absolute(&trees.shown).ok()?, std::path::absolute(backup).ok()?);
+            RemotePath::from_user(backup.strip_prefix(target).ok()?.as_os_str().as_bytes()).ok()
+        }
+    }
+}
+
+/// Which folder it is.
+fn identity(root: Option<&Entry>) -> Option<(u64, u64)> {
+    root?.details.as_ref()?.file.map(|file| (file.device, file.inode))
+}

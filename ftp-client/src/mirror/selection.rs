@@ -1,0 +1,50 @@
+//! What takes part in a mirror: the rules, the list of files and the limits that were given, together.
+
+use super::Options;
+use super::filter::Verdict;
+use wire::message::Entry;
+use wire::metadata::Kind;
+
+/// Asks all filters.
+pub(crate) struct Selection<'a>(&'a Options);
+
+impl<'a> Selection<'a> {
+    pub(crate) fn new(options: &'a Options) -> Self {
+        Self(options)
+    }
+
+    /// The source's entry, and what is below it, does not take part.
+    pub(crate) fn hides(&self, entry: &Entry) -> bool {
+        let is_folder = entry.metadata.kind == Kind::Folder;
+        if let Some(files) = &self.0.files {
+            if files.is_parent(&entry.path) {
+                return false;
+            }
+            if !files.verdict(&entry.path, is_folder) {
+                return true;
+            }
+        }
+        self.0.rules.hidden(&entry.path, is_folder)
+    }
+
+    /// The target's entry, which the source does not have, stays, and so does what is below it.
+    pub(crate) fn protects(&self, entry: &Entry) -> bool {
+        if self.0.backup_below.as_ref() == Some(&entry.path) {
+            return true;
+        }
+        let is_folder = entry.metadata.kind == Kind::Folder;
+        let listed = self
+            .0
+            .files
+            .as_ref()
+            .is_none_or(|files| files.is_parent(&entry.path) || files.verdict(&entry.path, is_folder));
+        !listed || (!self.0.delete_excluded && self.0.rules.protected(&entry.path, is_folder))
+    }
+
+    /// The content of the source's file is sent if it differs. Limits are for files only.
+    pub(crate) fn sends(&self, entry: &Entry) -> bool {
+        let metadata = &entry.metadata;
+        metadata.kind != Kind::File
+            || self.0.limits.verdict(metadata.size, metadata.modified) == Verdict::Included
+    }
+}

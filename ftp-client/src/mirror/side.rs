@@ -1,0 +1,137 @@
+//! The two sides of a comparison: a tree here or on the server, as a stream in the order of a sorted depth-first walk.
+//! Neither is ever held whole: a walk has one folder's names in memory for each level, a listing a few pages.
+
+use crate::error::Error;
+use crate::local::error_at;
+use crate::session::Pages;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use wire::RemotePath;
+use wire::message::{Details, Entry, PathFailure};
+use wire::store::Folder;
+use wire::store::entry::{Wish, describe};
+use wire::store::walk::Walk;
+
+/// What a side has at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A file, folder or link.
+    Entry(Entry),
+    /// Something that could not be looked at.
+    Failed(PathFailure),
+}
+
+impl Found {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &RemotePath {
+        match self {
+            Self::Entry(entry) => &entry.path,
+            Self::Failed(failed) => &failed.path,
+        }
+    }
+}
+
+/// A tree as a stream in the order of a sorted depth-first walk.
+pub(crate) trait Side: Send {
+    /// What comes next; nothing after the last. May block.
+    fn next(&mut self) -> Result<Option<Found>, Error>;
+    /// What is below the folder that came last need not come.
+    fn skip(&mut self) {}
+}
+
+/// A side that has nothing: a target that does not exist yet.
+pub(crate) struct Nothing;
+
+impl Side for Nothing {
+    fn next(&mut self) -> Result<Option<Found>, Error> {
+        Ok(None)
+    }
+}
+
+/// A tree of this machine.
+pub(crate) struct LocalSide {
+    walk: Walk,
+    wish: Wish,
+}
+
+impl LocalSide {
+    /// All that is in `folder`, which was found at `shown`. Paths begin with `below`.
+    pub(crate) fn new(
+        folder: Arc<dyn Folder>,
+        below: RemotePath,
+        details: Details,
+        shown: &Path,
+    ) -> Result<Self, Error> {
+        let walk = Walk::new(folder, below).map_err(|error| error_at(shown, error))?;
+        Ok(Self { walk, wish: Wish { digests: None, details } })
+    }
+}
+
+impl Side for LocalSide {
+    fn next(&mut self) -> Result<Option<Found>, Error> {
+        while let Some(visit) = self.walk.step() {
+            match describe(&self.walk, visit, self.wish) {
+                Some(Ok(entry)) => return Ok(Some(Found::Entry(entry))),
+                Some(Err(failed)) => return Ok(Some(Found::Failed(failed))),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn skip(&mut self) {
+        self.walk.skip();
+    }
+}
+
+/// A tree of the server.
+pub(crate) struct RemoteSide {
+    pages: Pages,
+    below: RemotePath,
+    entries: VecDeque<Entry>,
+    failures: VecDeque<PathFailure>,
+    last: Option<RemotePath>,
+}
+
+impl RemoteSide {
+    /// All that comes in `pages`. Paths begin with `below`.
+    pub(crate) fn new(pages: Pages, below: RemotePath) -> Self {
+        Self { pages, below, entries: VecDeque::new(), failures: VecDeque::new(), last: None }
+    }
+
+    /// The order decides what is deleted, so it is not taken on trust.
+    fn in_order(&mut self, mut found: Found) -> Result<Found, Error> {
+        if self.last.as_ref().is_some_and(|last| last.cmp(found.path()) != Ordering::Less) {
+            return Err(self.pages.out_of_order());
+        }
+        self.last = Some(found.path().clone());
+        if !self.below.is_root() {
+            let path = match &mut found {
+                Found::Entry(entry) => &mut entry.path,
+                Found::Failed(failed) => &mut failed.path,
+            };
+            *path = self.below.join_path(path).map_err(|error| Error::remote(path, error))?;
+        }
+        Ok(found)
+    }
+}
+
+impl Side for RemoteSide {
+    fn next(&mut self) -> Result<Option<Found>, Error> {
+        while self.entries.is_empty() && self.failures.is_empty() {
+            let Some(page) = self.pages.next_blocking()? else { return Ok(None) };
+            (self.entries, self.failures) = (page.entries.into(), page.failures.into());
+        }
+        let failed_first = match (self.entries.front(), self.failures.front()) {
+            (Some(entry), Some(failed)) => failed.path < entry.path,
+            (entry, _) => entry.is_none(),
+        };
+        let found = match failed_first {
+            true => self.failures.pop_front().map(Found::Failed),
+            false => self.entries.pop_front().map(Found::Entry),
+        };
+        found.map(|found| self.in_order(found)).transpose()
+    }
+}

@@ -1,0 +1,164 @@
+//! The target's tree and the source's: which of them is here, and which at the server.
+
+use super::effects::{Digester, Digests};
+use crate::error::Error;
+use crate::session::Session;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use wire::checksum::Checksum;
+use wire::limits::BATCH_CHANGES_MAX;
+use wire::message::{Batch, Change, ChangeFailure};
+use wire::store::change::Changes;
+use wire::store::{Folder, FolderCache, digest};
+use wire::{Failure, RemotePath};
+
+/// Which way a mirror goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From here to the server.
+    Upload,
+    /// From the server to here.
+    Download,
+}
+
+/// Both trees.
+pub(crate) struct Trees {
+    pub(crate) direction: Direction,
+    pub(crate) session: Session,
+    pub(crate) remote: RemotePath,
+    /// The folder here; none if it is a target that does not exist.
+    pub(crate) local: Option<Arc<dyn Folder>>,
+    pub(crate) shown: PathBuf,
+    pub(crate) runtime: Handle,
+}
+
+impl Trees {
+    fn local_digests(&self, paths: &[RemotePath], checksum: Checksum) -> Digests {
+        let Some(local) = &self.local else { return vec![None; paths.len()] };
+        let folders = FolderCache::new(local.clone());
+        let of = |path: &RemotePath| {
+            let (parent, name) = path.parent_and_name()?;
+            let file = folders.get(parent, false).and_then(|folder| folder.open_file(name)).ok()?;
+            digest::of_file(&*file, checksum).ok() // what cannot be read is found out when it is sent
+        };
+        paths.iter().map(of).collect()
+    }
+
+    async fn remote_digests(&self, paths: Vec<RemotePath>, checksum: Checksum) -> Result<Digests, Error> {
+        let mut digests = Vec::with_capacity(paths.len());
+        for portion in portions(paths, |path| path.as_bytes().len()) {
+            digests.extend(self.session.digests(&self.remote, checksum, portion).await?);
+        }
+        Ok(digests)
+    }
+}
+
+impl Digester for Trees {
+    /// Each end reads its own files, at the same time.
+    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error> {
+        let checksum = self.session.checksum();
+        let (local, remote) = match self.direction {
+            Direction::Upload => (source, target),
+            Direction::Download => (target, source),
+        };
+        std::thread::scope(|scope| {
+            let here = scope.spawn(|| self.local_digests(&local, checksum));
+            let there = self.runtime.block_on(self.remote_digests(remote, checksum))?;
+            let here = here.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok(match self.direction {
+                Direction::Upload => (here, there),
+                Direction::Download => (there, here),
+            })
+        })
+    }
+}
+
+/// Makes small changes of the target.
+pub(crate) enum Hands {
+    /// Here.
+    Local(Changes),
+    /// At the server.
+    Remote { session: Session, path: RemotePath, backup: Option<RemotePath>, runtime: Handle },
+}
+
+impl Hands {
+    /// Makes all changes, one after the other; gives the failure of each.
+    pub(crate) fn make(&self, changes: Vec<Change>) -> Result<Vec<Option<Failure>>, Error> {
+        match self {
+            Self::Local(local) => Ok(changes.iter().map(|change| local.make(change).err()).collect()),
+            Self::Remote { session, path, backup, runtime } => {
+                let mut failures = Vec::with_capacity(changes.len());
+                for changes in portions(changes, change_len) {
+                    let begin = failures.len();
+                    failures.resize(begin + changes.len(), None);
+                    let batch = Batch { path: path.clone(), backup: backup.clone(), changes };
+                    for ChangeFailure { index, failure } in runtime.block_on(session.batch(batch))? {
+                        if let Some(place) = failures.get_mut(begin + index as usize) {
+                            *place = Some(failure);
+                        }
+                    }
+                }
+                Ok(failures)
+            }
+        }
+    }
+}
+
+/// Cuts a list so that each part fits a message.
+fn portions<T>(items: Vec<T>, len: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut portions: Vec<Vec<T>> = Vec::new();
+    let mut room = 0;
+    for item in items {
+        let item_len = ITEM_LEN + len(&item);
+        match portions.last_mut() {
+            Some(portion) if room >= item_len && portion.len() < BATCH_CHANGES_MAX => portion.push(item),
+            _ => {
+                portions.push(vec![item]);
+                room = PORTION_LEN;
+            }
+        }
+        room = room.saturating_sub(item_len);
+    }
+    portions
+}
+
+/// About what a change takes on the wire beside its numbers.
+fn change_len(change: &Change) -> usize {
+    let len = |path: &RemotePath| path.as_bytes().len();
+    match change {
+        Change::RemoveFile { path, .. }
+        | Change::RemoveFolder { path }
+        | Change::MakeFolder { path }
+        | Change::SetMetadata { path, .. }
+        | Change::SetAside { path, .. } => len(path),
+        Change::Move { from: path, to: other, .. } | Change::HardLink { path, of: other } => {
+            len(path) + len(other)
+        }
+        Change::SetOwner { path, owner } => len(path) + owner.user_name.len() + owner.group_name.len(),
+        Change::SetXattrs { path, xattrs } => {
+            let each = xattrs.iter().map(|xattr| ITEM_LEN + xattr.name.len() + xattr.value.len());
+            len(path) + each.sum::<usize>()
+        }
+    }
+}
+
+/// More than the numbers and lengths of any change take.
+const ITEM_LEN: usize = 64;
+/// Half of what a message may hold.
+const PORTION_LEN: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_fit_a_message() {
+        let lens =
+            |items: Vec<usize>| -> Vec<usize> { portions(items, |len| *len).iter().map(Vec::len).collect() };
+        assert_eq!(lens(vec![]), [0_usize; 0]);
+        assert_eq!(lens(vec![1; 3000]), [1024, 1024, 952]);
+        assert_eq!(lens(vec![200 * 1024; 5]), [2, 2, 1]);
+        assert_eq!(lens(vec![1, 900 * 1024, 1]), [1, 1, 1]);
+    }
+}

@@ -1,0 +1,313 @@
+//! The job that carries a mirror's files, either way: opened with the first file, closed with the last.
+
+use super::target::{Direction, Trees};
+use crate::error::Error;
+use crate::local;
+use crate::observer::Summary;
+use crate::report::Reporter;
+use crate::session::{Session, job_error};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::JoinHandle;
+use wire::control::Envelope;
+use wire::engine::{
+    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, QueueSource, ReceiveJob, SendJob, Sink, Staged,
+    TreeSink, TreeSinkOptions,
+};
+use wire::frame::{Announcement, EntryHead};
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Cancel, Message, Overwrite, Put, Select, Totals, Wanted, WantedItem};
+use wire::metadata::Metadata;
+use wire::receiver::{FolderEntry, Receiver};
+use wire::sender::Sender;
+use wire::store::{Folder, FolderCache};
+use wire::verified::VerifiedContent;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// A job under way.
+pub(crate) struct Transfer {
+    way: Way,
+    watch: Arc<Watch>,
+    job: JoinHandle<Result<Summary, Error>>,
+}
+
+enum Way {
+    Up { queue: Arc<ItemQueue>, exchange: Arc<Exchange> },
+    Down { wanted: Vec<WantedItem>, id: u32, session: Session, asked: Arc<Asked> },
+}
+
+impl Transfer {
+    /// Opens the job. `folder` is the local tree.
+    pub(crate) fn open(
+        trees: &Trees,
+        folder: Arc<dyn Folder>,
+        sparse: bool,
+        reporter: Arc<Reporter>,
+    ) -> Result<Self, Error> {
+        match trees.direction {
+            Direction::Upload => trees.runtime.block_on(open_upload(trees, folder, sparse, reporter)),
+            Direction::Download => trees.runtime.block_on(open_download(trees, folder, sparse, reporter)),
+        }
+    }
+
+    /// Sends a file, link or folder; waits while too many are under way. False if the job is over.
+    pub(crate) fn send(&mut self, path: RemotePath, metadata: Metadata) -> bool {
+        match &mut self.way {
+            Way::Up { queue, exchange } => {
+                let open = self.watch.credit().take_waiting();
+                let added = open && queue.add(path, metadata).is_ok();
+                exchange.has_work();
+                added
+            }
+            Way::Down { wanted, id, session, asked } => {
+                if !self.watch.credit().is_left() {
+                    ask(wanted, *id, session, false);
+                }
+                let open = self.watch.credit().take_waiting();
+                asked.add(&path);
+                wanted.push(WantedItem { path, metadata });
+                if wanted.len() >= WANTED_AT_ONCE {
+                    ask(wanted, *id, session, false);
+                }
+                open
+            }
+        }
+    }
+
+    /// Waits until all that was sent has come to an end. False if the job is over.
+    pub(crate) fn settle(&mut self) -> bool {
+        if let Way::Down { wanted, id, session, .. } = &mut self.way
+            && !wanted.is_empty()
+        {
+            ask(wanted, *id, session, false);
+        }
+        self.watch.credit().wait_until_settled()
+    }
+
+    /// Items that failed so far.
+    pub(crate) fn failures(&self) -> usize {
+        self.watch.failed().len()
+    }
+
+    /// True if this item failed.
+    pub(crate) fn has_failed(&self, path: &RemotePath) -> bool {
+        self.watch.failed().contains(path)
+    }
+
+    /// Ends the job in good order; why it ended, if it had before.
+    pub(crate) fn close(mut self, trees: &Trees) -> Result<Summary, Error> {
+        match &mut self.way {
+            Way::Up { queue, exchange } => {
+                queue.close();
+                exchange.has_work();
+            }
+            Way::Down { wanted, id, session, .. } => ask(wanted, *id, session, true),
+        }
+        let ended = trees.runtime.block_on(self.job);
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+}
+
+fn ask(wanted: &mut Vec<WantedItem>, id: u32, session: &Session, last: bool) {
+    let items = std::mem::take(wanted);
+    let envelope = Envelope::new(id, Wanted { items, last });
+    let _ = session.inner.control.outbox.blocking_send(envelope); // the job tells that the session is over
+}
+
+async fn open_upload(
+    trees: &Trees,
+    folder: Arc<dyn Folder>,
+    sparse: bool,
+    reporter: Arc<Reporter>,
+) -> Result<Transfer, Error> {
+    let session = trees.session.clone();
+    let control = session.inner.control.clone();
+    let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
+    let overwrite = Overwrite::Always;
+    let put = Put { path: path.clone(), into: None, overwrite, checksum, sparse, exclusive: true };
+    let mut answers = control.request(id, put.into()).await?;
+    session.open_lanes();
+    let window = control.welcome().await?.window;
+    let queue = Arc::new(ItemQueue::default());
+    let watch = Arc::new(Watch { reporter, credit: Holder::Queue(queue.clone()), failed: Mutex::default() });
+    let source = Arc::new(QueueSource::new(folder, queue.clone()));
+    let machine = Sender::new(checksum, window);
+    let pacer = Pacer::new(session.inner.rate_limit);
+    let job = Arc::new(SendJob::new(id, machine, source, watch.clone(), pacer));
+    let (exchange, ending) = (control.exchange.clone(), watch.clone());
+    let way = Way::Up { queue, exchange: exchange.clone() };
+    let job = tokio::spawn(async move {
+        let before = exchange.lane_bytes();
+        let running = exchange.send(job.clone());
+        if let Ok(Envelope { message: Message::Failure(failure), .. }) = answers.try_recv() {
+            job.fail(failure); // it came before there was a job to tell
+        }
+        let end = running.await;
+        ending.end(&session, id, &path, end, before)
+    });
+    Ok(Transfer { way, watch, job })
+}
+
+async fn open_download(
+    trees: &Trees,
+    folder: Arc<dyn Folder>,
+    sparse: bool,
+    reporter: Arc<Reporter>,
+) -> Result<Transfer, Error> {
+    let lock = local::blocking({
+        let (folder, shown) = (folder.clone(), trees.shown.clone());
+        move || folder.lock().map_err(|error| Error::local(&shown, error))
+    })
+    .await?;
+    let session = trees.session.clone();
+    let control = session.inner.control.clone();
+    let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
+    let asked = Arc::new(Asked::default());
+    let options = TreeSinkOptions {
+        overwrite: Overwrite::Always,
+        add_only: false,
+        mode_mask: crate::get::MODE_MASK,
+        sparse,
+    };
+    let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
+    let sink = Box::new(AskedSink { sink, asked: asked.clone() });
+    let watch =
+        Arc::new(Watch { reporter, credit: Holder::Own(Credit::default()), failed: Mutex::default() });
+    let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
+    let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
+    let rate_limit = session.inner.rate_limit;
+    let select = Select { path: path.clone(), checksum, window: WINDOW_FRAMES_MAX, rate_limit };
+    control.exchange.opening(id);
+    let (exchange, ending) = (control.exchange.clone(), watch.clone());
+    let _opened = control.request(id, select.into()).await?;
+    session.open_lanes();
+    let way = Way::Down { wanted: Vec::new(), id, session: session.clone(), asked };
+    let job = tokio::spawn(async move {
+        let before = exchange.lane_bytes();
+        let end = exchange.receive(job).await;
+        drop(lock);
+        ending.end(&session, id, &path, end, before)
+    });
+    Ok(Transfer { way, watch, job })
+}
+
+/// Hears of the job's items: counts them, gives credit back, and remembers what failed.
+struct Watch {
+    reporter: Arc<Reporter>,
+    credit: Holder,
+    failed: Mutex<HashSet<RemotePath>>,
+}
+
+enum Holder {
+    Queue(Arc<ItemQueue>),
+    Own(Credit),
+}
+
+impl Watch {
+    fn credit(&self) -> &Credit {
+        match &self.credit {
+            Holder::Queue(queue) => &queue.credit,
+            Holder::Own(credit) => credit,
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, HashSet<RemotePath>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(
+        &self,
+        session: &Session,
+        id: u32,
+        path: &RemotePath,
+        end: Result<(), Failure>,
+        before: u64,
+    ) -> Result<Summary, Error> {
+        self.credit().abandon();
+        let control = &session.inner.control;
+        end.map_err(|failure| {
+            let _ = control.outbox.try_send(Envelope::new(id, Cancel)); // the server may have ended it
+            job_error(control, path, failure)
+        })?;
+        Ok(self.reporter.summary(control.exchange.lane_bytes() - before))
+    }
+}
+
+impl Observer for Watch {
+    fn begun(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.reporter.begun(path, bytes);
+    }
+
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.reporter.progress(path, bytes);
+    }
+
+    fn settled(&self, item: &Item<'_>) {
+        self.reporter.settled(item);
+        if item.failure.is_some() {
+            self.failed().insert(item.path.clone());
+        }
+        self.credit().settle();
+    }
+
+    fn totals(&self, totals: Totals) {
+        self.reporter.totals(totals);
+    }
+}
+
+/// Paths that were asked for and have not come: a server gets to write nothing else.
+#[derive(Default)]
+struct Asked(Mutex<HashSet<RemotePath>>);
+
+impl Asked {
+    fn lock(&self) -> MutexGuard<'_, HashSet<RemotePath>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, path: &RemotePath) {
+        self.lock().insert(path.clone());
+    }
+
+    fn take(&self, path: &RemotePath) -> Result<(), Failure> {
+        match self.lock().remove(path) {
+            true => Ok(()),
+            false => Err(Failure::new(FailureCode::BadState, "was not asked for")),
+        }
+    }
+}
+
+/// Takes only what was asked for.
+struct AskedSink {
+    sink: TreeSink,
+    asked: Arc<Asked>,
+}
+
+impl Sink for AskedSink {
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        self.asked.take(&announcement.path)?;
+        self.sink.stage(announcement)
+    }
+
+    fn file(
+        &self,
+        path: &RemotePath,
+        head: &EntryHead,
+        content: &VerifiedContent<'_>,
+    ) -> Result<(), Failure> {
+        self.asked.take(path)?;
+        self.sink.file(path, head, content)
+    }
+
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure> {
+        self.asked.take(path)?;
+        self.sink.link(path, head, target)
+    }
+
+    fn folder(&self, entry: &FolderEntry) -> Result<(), Failure> {
+        self.asked.take(&entry.path)?;
+        self.sink.folder(entry)
+    }
+}
+
+/// Items of one message.
+const WANTED_AT_ONCE: usize = 512;
