@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::engine::Exchange;
-use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX};
+use wire::limits::{KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX};
 use wire::message::{Message, Ping, Pong, Welcome};
 use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
 use wire::{Failure, FailureCode};
@@ -45,8 +45,8 @@ pub(crate) struct Control {
 
 /// The id of the login, which is the first request.
 pub(crate) const LOGIN_ID: u32 = 1;
-/// Pages of an answer that may wait for whoever asked; then nothing more is read.
-const ANSWER_PAGES: usize = 16;
+/// Answers that may wait for whoever asked: all pages of a listing that may be under way, so that the reader never waits.
+const ANSWER_PAGES: usize = LISTING_PAGES_AHEAD + 1;
 
 impl Control {
     pub(crate) fn new(address: String, outbox: Outbox, exchange: Arc<Exchange>) -> Self {

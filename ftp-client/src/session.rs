@@ -22,7 +22,7 @@ use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
 use wire::limits::REQUESTS_MAX;
 use wire::message::{
-    Batch, Bye, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, Listing, Login,
+    Batch, Bye, ChangeFailure, Continue, Details, Digests, Entry, Hash, Hashed, Link, List, Listing, Login,
     LoginRequest, MakeFolder, Message, Overwrite, Remove, Rename, SetMetadata, Space, SpaceReport, Stat,
     Welcome,
 };
@@ -110,7 +110,10 @@ pub(crate) struct Inner {
 pub struct Pages {
     control: Arc<Control>,
     path: RemotePath,
+    id: u32,
     answers: mpsc::Receiver<Envelope>,
+    /// Pages that were taken, and the server does not know.
+    taken: u32,
     over: bool,
 }
 
@@ -123,6 +126,9 @@ impl Pages {
         match self.over {
             true => Ok(None),
             false => {
+                if let Some(taken) = self.taken() {
+                    self.control.send(self.id, taken).await?;
+                }
                 let envelope = self.answers.recv().await;
                 self.page(envelope).map(Some)
             }
@@ -134,10 +140,19 @@ impl Pages {
         match self.over {
             true => Ok(None),
             false => {
+                if let Some(taken) = self.taken() {
+                    let envelope = Envelope::new(self.id, taken);
+                    self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
+                }
                 let envelope = self.answers.blocking_recv();
                 self.page(envelope).map(Some)
             }
         }
+    }
+
+    /// What to tell the server of the pages that were taken, once it is worth it.
+    fn taken(&mut self) -> Option<Continue> {
+        (self.taken >= PAGES_A_TURN).then(|| Continue { pages: std::mem::take(&mut self.taken) })
     }
 
     /// The error for entries that do not come in the order of a walk.
@@ -151,6 +166,7 @@ impl Pages {
     fn page(&mut self, envelope: Option<Envelope>) -> Result<Listing, Error> {
         let envelope = envelope.ok_or_else(|| self.control.error())?;
         self.over = !envelope.more;
+        self.taken += 1;
         match envelope.message {
             Message::Listing(listing) => Ok(listing),
             other => Err(unexpected(&self.control, &self.path, other)),
@@ -247,8 +263,9 @@ impl Session {
     ) -> Result<Pages, Error> {
         let control = self.inner.control.clone();
         let list = List { path: path.clone(), recursive, digests: None, details };
-        let answers = control.request(control.next_id(), list.into()).await?;
-        Ok(Pages { control, path: path.clone(), answers, over: false })
+        let id = control.next_id();
+        let answers = control.request(id, list.into()).await?;
+        Ok(Pages { control, path: path.clone(), id, answers, taken: 0, over: false })
     }
 
     /// Metadata of a folder, or of what a link to one leads to, with what was asked for beside it.
@@ -478,5 +495,7 @@ pub(crate) fn job_error(control: &Control, path: &RemotePath, failure: Failure) 
     }
 }
 
+/// Pages between two messages about them: a quarter of what may be under way.
+const PAGES_A_TURN: u32 = 4;
 /// How long the last messages may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);

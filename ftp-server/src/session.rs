@@ -6,7 +6,7 @@ use crate::server::Shared;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,9 @@ use tracing::{Instrument, Span, debug, info, info_span, warn};
 use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, LaneEnd, run_lane};
-use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, WINDOW_FRAMES_MAX};
+use wire::limits::{
+    KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, REQUESTS_MAX, WINDOW_FRAMES_MAX,
+};
 use wire::message::{Bye, Message, Ping, Pong, Wanted, WantedItem, Welcome};
 use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
 use wire::net::lane::Lane;
@@ -29,12 +31,30 @@ pub(crate) struct Context {
     pub(crate) outbox: Outbox,
     /// What the client asks for in jobs of SELECT.
     selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
+    /// Pages of listings that may still go out before the client has taken some.
+    listings: Mutex<HashMap<u32, Arc<Semaphore>>>,
 }
 
 impl Context {
     /// What the client asks for in the job `id`, if that is one of SELECT.
     pub(crate) fn wanted(&self, id: u32) -> Option<Arc<ItemQueue>> {
         lock(&self.selections).get(&id).cloned()
+    }
+
+    /// A turn for each page of the listing `id` that may go out.
+    pub(crate) fn turns(&self, id: u32) -> Option<Arc<Semaphore>> {
+        lock(&self.listings).get(&id).cloned()
+    }
+
+    /// The client has taken pages. A listing that is over needs no turns.
+    fn go_on(&self, id: u32, pages: u32) -> Result<(), Ended> {
+        let Some(turns) = self.turns(id) else { return Ok(()) };
+        let pages = pages as usize;
+        if turns.available_permits() + pages > LISTING_PAGES_AHEAD {
+            return Err(Ended::Violation("more pages taken than were sent".into()));
+        }
+        turns.add_permits(pages);
+        Ok(())
     }
 
     /// The client asks for items. A job that is over needs none.
@@ -44,8 +64,7 @@ impl Context {
             if !metadata.is_possible() {
                 return Err(Ended::Violation("metadata out of range".into()));
             }
-            let added = queue.credit.take().and_then(|()| queue.add(path, metadata));
-            added.map_err(|rule| Ended::Violation(rule.to_string()))?;
+            queue.add(path, metadata).map_err(|rule| Ended::Violation(rule.to_string()))?;
         }
         if wanted.last {
             queue.close();
@@ -154,6 +173,7 @@ impl<'a> Session<'a> {
             exchange: exchange.clone(),
             outbox,
             selections: Mutex::default(),
+            listings: Mutex::default(),
         };
         let mut running = Running {
             shared: self.shared,
@@ -274,6 +294,7 @@ impl Running<'_> {
             }
             Message::Failure(_) => {}
             Message::Wanted(wanted) => self.context.want(id, wanted)?,
+            Message::Continue(taken) => self.context.go_on(id, taken.pages)?,
             Message::Bye(_) => return Err(Ended::Bye),
             message => match spec_of(kind) {
                 Some(spec) => self.request(spec, id, message).await?,
@@ -304,6 +325,9 @@ impl Running<'_> {
             self.answer(id, failure).await;
             return Ok(());
         }
+        if let Message::List(_) = message {
+            lock(&self.context.listings).insert(id, Arc::new(Semaphore::new(LISTING_PAGES_AHEAD)));
+        }
         if let Message::Select(_) = message {
             lock(&self.context.selections).insert(id, Arc::default());
         }
@@ -322,6 +346,7 @@ impl Running<'_> {
             }
             context.exchange.dropped(id);
             lock(&context.selections).remove(&id);
+            lock(&context.listings).remove(&id);
             lock(&requests).remove(&id);
         };
         self.tasks.spawn(task.in_current_span());

@@ -22,6 +22,10 @@ pub const LISTING_PAGE_LEN: usize = 128 * 1024;
 /// A listing page is sent when it holds this many entries, whatever their length.
 pub const LISTING_PAGE_ENTRIES_MAX: usize = 2048;
 
+/// Pages of one listing that are under way: a client that is busy elsewhere has room for them, so its other answers are
+/// never stuck behind them. 2 MiB a round trip.
+pub const LISTING_PAGES_AHEAD: usize = 16;
+
 /// Longest text that explains a failure.
 pub const FAILURE_MESSAGE_LEN_MAX: usize = 1024;
 /// Longest user name.

@@ -131,6 +131,8 @@ messages! {
     Totals(Totals) = 66,
     /// Client, in a job of `Select`: items to send.
     Wanted(Wanted) = 67,
+    /// Client, while a listing comes: it has taken pages.
+    Continue(Continue) = 68,
 }
 
 /// Asks to act for a user.
@@ -492,6 +494,14 @@ pub struct WantedItem {
     pub path: RemotePath,
     /// What a listing said of it.
     pub metadata: Metadata,
+}
+
+/// The client has taken pages of a listing, so that as many more may be under way: at most
+/// [`LISTING_PAGES_AHEAD`](crate::limits::LISTING_PAGES_AHEAD).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continue {
+    /// How many.
+    pub pages: u32,
 }
 
 /// Asks for the root digests of files.

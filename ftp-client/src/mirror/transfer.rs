@@ -54,16 +54,16 @@ impl Transfer {
     pub(crate) fn send(&mut self, path: RemotePath, metadata: Metadata) -> bool {
         match &mut self.way {
             Way::Up { queue, exchange } => {
-                let open = self.watch.credit().take_waiting();
+                let open = self.watch.credit.take_waiting();
                 let added = open && queue.add(path, metadata).is_ok();
                 exchange.has_work();
                 added
             }
             Way::Down { wanted, id, session, asked } => {
-                if !self.watch.credit().is_left() {
+                if !self.watch.credit.is_left() {
                     ask(wanted, *id, session, false);
                 }
-                let open = self.watch.credit().take_waiting();
+                let open = self.watch.credit.take_waiting();
                 asked.add(&path);
                 wanted.push(WantedItem { path, metadata });
                 if wanted.len() >= WANTED_AT_ONCE {
@@ -81,7 +81,7 @@ impl Transfer {
         {
             ask(wanted, *id, session, false);
         }
-        self.watch.credit().wait_until_settled()
+        self.watch.credit.wait_until_settled()
     }
 
     /// Items that failed so far.
@@ -129,7 +129,7 @@ async fn open_upload(
     session.open_lanes();
     let window = control.welcome().await?.window;
     let queue = Arc::new(ItemQueue::default());
-    let watch = Arc::new(Watch { reporter, credit: Holder::Queue(queue.clone()), failed: Mutex::default() });
+    let watch = Arc::new(Watch { reporter, credit: Credit::default(), failed: Mutex::default() });
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window);
     let pacer = Pacer::new(session.inner.rate_limit);
@@ -171,8 +171,7 @@ async fn open_download(
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink { sink, asked: asked.clone() });
-    let watch =
-        Arc::new(Watch { reporter, credit: Holder::Own(Credit::default()), failed: Mutex::default() });
+    let watch = Arc::new(Watch { reporter, credit: Credit::default(), failed: Mutex::default() });
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
     let rate_limit = session.inner.rate_limit;
@@ -194,23 +193,11 @@ async fn open_download(
 /// Hears of the job's items: counts them, gives credit back, and remembers what failed.
 struct Watch {
     reporter: Arc<Reporter>,
-    credit: Holder,
+    credit: Credit,
     failed: Mutex<HashSet<RemotePath>>,
 }
 
-enum Holder {
-    Queue(Arc<ItemQueue>),
-    Own(Credit),
-}
-
 impl Watch {
-    fn credit(&self) -> &Credit {
-        match &self.credit {
-            Holder::Queue(queue) => &queue.credit,
-            Holder::Own(credit) => credit,
-        }
-    }
-
     fn failed(&self) -> MutexGuard<'_, HashSet<RemotePath>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,7 +210,7 @@ impl Watch {
         end: Result<(), Failure>,
         before: u64,
     ) -> Result<Summary, Error> {
-        self.credit().abandon();
+        self.credit.abandon();
         let control = &session.inner.control;
         end.map_err(|failure| {
             let _ = control.outbox.try_send(Envelope::new(id, Cancel)); // the server may have ended it
@@ -247,7 +234,7 @@ impl Observer for Watch {
         if item.failure.is_some() {
             self.failed().insert(item.path.clone());
         }
-        self.credit().settle();
+        self.credit.settle();
     }
 
     fn totals(&self, totals: Totals) {

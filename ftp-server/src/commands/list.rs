@@ -14,6 +14,7 @@ use wire::store::walk::Walk;
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &CancellationToken) -> Answer {
+    let turns = context.turns(id).ok_or(FailureCode::BadState)?;
     let storage = context.storage.clone();
     let path = list.path.clone();
     let walk =
@@ -28,6 +29,10 @@ pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &Canc
             if !more {
                 return Ok(Some(page.into()));
             }
+            // Closed by nobody, so a turn always comes: when the client has taken pages, or with the request's end.
+            if let Ok(turn) = turns.acquire().await {
+                turn.forget();
+            }
             let envelope = Envelope { request: id, more: true, message: page.into() };
             context.outbox.send(envelope).await.map_err(|_| Failure::from(FailureCode::Cancelled))?;
         }
@@ -36,6 +41,7 @@ pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &Canc
     tokio::select! {
         biased;
         answer = sending => answer,
+        () = cancelled.cancelled() => Err(FailureCode::Cancelled.into()),
         Err(failure) = making => Err(failure),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
-use wire::engine::{ItemQueue, Pacer, QueueSource, SendJob};
+use wire::engine::{Deaf, ItemQueue, Pacer, QueueSource, SendJob};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Message, Opened, Select};
 use wire::sender::Sender;
@@ -27,9 +27,9 @@ pub(super) async fn run(
     let folder = on_pool(context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
     let opened = Opened { path: select.path.clone(), folder: true };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
-    let source = Arc::new(QueueSource::new(folder, wanted.clone()));
+    let source = Arc::new(QueueSource::new(folder, wanted));
     let machine = Sender::new(select.checksum, select.window);
-    let job = Arc::new(SendJob::new(id, machine, source, wanted, Pacer::new(select.rate_limit)));
+    let job = Arc::new(SendJob::new(id, machine, source, Arc::new(Deaf), Pacer::new(select.rate_limit)));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it

@@ -1,10 +1,9 @@
 //! A job's items as somebody else chooses them, one after the other: a mirror's comparison, at this end or the other.
 
+use super::lock;
 use super::source::{Source, present};
-use super::{Item as Report, Observer, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::limits::WANTED_AHEAD_MAX;
-use crate::message::Totals;
 use crate::metadata::Metadata;
 use crate::path::{NameRef, RemotePath};
 use crate::sender::{Item, Sender};
@@ -13,7 +12,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Counts items that were asked for and have not come to an end: at most [`WANTED_AHEAD_MAX`].
+/// Counts items that were asked for and have not come to an end, for whoever chooses them: at most [`WANTED_AHEAD_MAX`], so
+/// that no [`ItemQueue`] is ever too full.
 #[derive(Default)]
 pub struct Credit {
     state: Mutex<Taken>,
@@ -28,19 +28,6 @@ struct Taken {
 }
 
 impl Credit {
-    /// Takes credit for an item, if there is any.
-    ///
-    /// # Errors
-    /// If there are too many items already.
-    pub fn take(&self) -> Result<(), TooMany> {
-        let mut state = lock(&self.state);
-        if state.open >= WANTED_AHEAD_MAX {
-            return Err(TooMany);
-        }
-        state.open += 1;
-        Ok(())
-    }
-
     /// Takes credit for an item as soon as there is any. False if the job is over.
     pub fn take_waiting(&self) -> bool {
         let mut state = self.wait(|open| open < WANTED_AHEAD_MAX);
@@ -81,12 +68,10 @@ impl Credit {
     }
 }
 
-/// Items that were chosen and have not been sent.
+/// Items that were chosen and are in no frame yet: at most [`WANTED_AHEAD_MAX`].
 #[derive(Default)]
 pub struct ItemQueue {
     state: Mutex<State>,
-    /// Of the items that were chosen and have not come to an end.
-    pub credit: Credit,
 }
 
 #[derive(Default)]
@@ -103,14 +88,13 @@ struct State {
 pub struct TooMany;
 
 impl ItemQueue {
-    /// Adds an item for which credit was taken, a folder after all that is in it. The exchange is to be told that there is
-    /// work.
+    /// Adds an item, a folder after all that is in it. The exchange is to be told that there is work.
     ///
     /// # Errors
-    /// If the queue is closed.
+    /// If there are too many already, or the queue is closed.
     pub fn add(&self, path: RemotePath, metadata: Metadata) -> Result<(), TooMany> {
         let mut state = lock(&self.state);
-        if state.closed {
+        if state.closed || state.items.len() >= WANTED_AHEAD_MAX {
             return Err(TooMany);
         }
         state.items.push_back(present(path, metadata));
@@ -121,16 +105,6 @@ impl ItemQueue {
     pub fn close(&self) {
         lock(&self.state).closed = true;
     }
-}
-
-/// Gives credit back for what has come to an end.
-impl Observer for ItemQueue {
-    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
-    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn settled(&self, _: &Report<'_>) {
-        self.credit.settle();
-    }
-    fn totals(&self, _: Totals) {}
 }
 
 /// A queue's items, which lie below a folder.

@@ -76,6 +76,7 @@ fn limits() -> Vec<(&'static str, String)> {
         CONTROL_BODY_MAX,
         LISTING_PAGE_LEN,
         LISTING_PAGE_ENTRIES_MAX,
+        LISTING_PAGES_AHEAD,
         FAILURE_MESSAGE_LEN_MAX,
         USER_LEN_MAX,
         SECRET_LEN_MAX,

@@ -514,6 +514,14 @@ fn progress() -> Vec<MessageExample> {
         ),
         example(65, "end", 4, "the job has six frames", End { frames: 6 }, parts! { u64(6, "frames") }),
         example(
+            68,
+            "continue",
+            2,
+            "the client has taken four pages",
+            Continue { pages: 4 },
+            parts! { u32(4, "pages") },
+        ),
+        example(
             66,
             "totals",
             4,
