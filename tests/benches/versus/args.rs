@@ -51,6 +51,12 @@ pub(crate) enum Case {
     Wan,
     /// 1,000 files of 4 KiB over a path of 100 ms, counted in round trips
     Trips,
+    /// That tree mirrored: nothing changed, 1 % changed, first run
+    Mirror,
+    /// 1,000,000 empty files mirrored, nothing changed
+    Million,
+    /// 1,000 files mirrored over a path of 100 ms, nothing changed, counted in round trips
+    MirrorTrips,
 }
 
 impl Case {
@@ -61,6 +67,9 @@ impl Case {
             Case::List => "list",
             Case::Wan => "wan",
             Case::Trips => "trips",
+            Case::Mirror => "mirror",
+            Case::Million => "million",
+            Case::MirrorTrips => "mirror-trips",
         }
     }
 }

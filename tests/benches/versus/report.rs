@@ -49,9 +49,20 @@ impl Report {
 
     /// Takes the rows of one direction and prints them.
     pub(crate) fn add(&mut self, direction: Direction, rows: Vec<Row>, yardstick: Yardstick) {
+        self.add_titled("", direction, rows, yardstick);
+    }
+
+    /// The same, with what there was to do.
+    pub(crate) fn add_titled(
+        &mut self,
+        work: &'static str,
+        direction: Direction,
+        rows: Vec<Row>,
+        yardstick: Yardstick,
+    ) {
         let ours = rows.iter().find(|row| row.name == OURS).and_then(|row| median(&row.samples, seconds));
         let rows = rows.into_iter().map(|row| Figures::new(row, ours, yardstick)).collect();
-        let table = Table { direction, yardstick: yardstick.title(), rows };
+        let table = Table { work, direction, yardstick: yardstick.title(), rows };
         println!("\n{}", table::render(&table));
         self.tables.push(table);
     }
@@ -79,6 +90,9 @@ impl Report {
 /// The rows of one direction.
 #[derive(Serialize)]
 pub(crate) struct Table {
+    /// What there was to do, where that is not all.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) work: &'static str,
     pub(crate) direction: Direction,
     /// What the rows' `score` is.
     pub(crate) yardstick: &'static str,

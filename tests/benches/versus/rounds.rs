@@ -23,6 +23,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) cap: Duration,
     /// Whether the result equals the source.
     pub(crate) verify: &'a dyn Fn(&Path) -> Result<()>,
+    /// Brings the target into its state before each run; without it there is no target.
+    pub(crate) prepare: Option<&'a dyn Fn(&Path) -> Result<()>>,
 }
 
 /// What a contender has shown.
@@ -58,6 +60,11 @@ pub(crate) fn in_turn(stage: &Stage<'_>, crew: &[Contender<'_>], plan: &Plan<'_>
         }
         eprintln!("versus: {}: turn {} done", plan.direction.name(), turn + 1);
     }
+    for contender in able.iter().filter(|_| plan.prepare.is_some()) {
+        if let Err(error) = fs::remove_dir_all(corner(stage, contender, plan.direction)) {
+            stage.fail(format!("clearing after {}: {error}", contender.name));
+        }
+    }
     rows
 }
 
@@ -78,7 +85,10 @@ fn job(stage: &Stage<'_>, contender: &Contender<'_>, plan: &Plan<'_>) -> Job {
 
 /// The folder that a contender's results go to, and whatever it puts beside them.
 fn corner(stage: &Stage<'_>, contender: &Contender<'_>, direction: Direction) -> PathBuf {
-    let place = if direction == Direction::Put { stage.site.uploads() } else { stage.site.downloads() };
+    let place = match direction {
+        Direction::Put | Direction::MirrorUp => stage.site.uploads(),
+        Direction::Get | Direction::List | Direction::MirrorDown => stage.site.downloads(),
+    };
     place.join(contender.name)
 }
 
@@ -89,7 +99,11 @@ fn take_turn(
     is_first: bool,
 ) -> Result<Sample> {
     let corner = corner(stage, contender, plan.direction);
-    fs::create_dir(&corner)?;
+    fs::create_dir_all(&corner)?;
+    if let Some(prepare) = plan.prepare {
+        prepare(&job(stage, contender, plan).target)?;
+        return run(stage, contender, plan, is_first, &corner);
+    }
     let result = run(stage, contender, plan, is_first, &corner);
     fs::remove_dir_all(&corner).with_context(|| format!("clearing {}", corner.display()))?;
     result

@@ -4,8 +4,10 @@ use crate::report::{Figures, Table};
 
 /// Draws one direction's rows.
 pub(crate) fn render(table: &Table) -> String {
+    let title = format!("{} {}", table.work, table.direction.name());
+    let title = title.trim_start();
     let heading = [
-        table.direction.name(),
+        title,
         "median s",
         "min s",
         "x ours",

@@ -70,7 +70,7 @@ impl Measurement {
         for direction in [Direction::Get, Direction::Put] {
             // Caches are warm after the check of the source, and the path keeps no memory of earlier connections.
             let (source, runs, cap) = (self.source.clone(), args.runs(), args.cap());
-            let plan = Plan { direction, source, runs, warm_up: false, cap, verify };
+            let plan = Plan { direction, source, runs, warm_up: false, cap, verify, prepare: None };
             report.add(direction, rounds::in_turn(&stage, &crew, &plan), self.yardstick);
         }
         drop(crew);

@@ -36,6 +36,7 @@ pub(super) fn big(args: &Args) -> Result<Report> {
             warm_up: !args.smoke,
             cap: LOCAL_CAP,
             verify: &verify,
+            prepare: None,
         };
         report.add(direction, rounds::in_turn(&stage, &crew, &plan), Yardstick::Throughput(bytes));
     }

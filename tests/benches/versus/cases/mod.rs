@@ -2,6 +2,7 @@
 
 mod far;
 mod file;
+mod mirror;
 mod tree;
 
 use std::time::Duration;
@@ -19,6 +20,9 @@ pub(crate) fn run(case: Case, args: &Args) -> Result<Report> {
         Case::List => tree::list(args),
         Case::Wan => far::wan(args),
         Case::Trips => far::trips(args),
+        Case::Mirror => mirror::mirror(args),
+        Case::Million => mirror::million(args),
+        Case::MirrorTrips => mirror::trips(args),
     }
 }
 

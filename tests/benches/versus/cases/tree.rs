@@ -47,7 +47,8 @@ fn measure(
     let mut report = Report::new(&stage, case.name(), setting);
     for &direction in directions {
         let (source, runs) = (source.clone(), args.runs());
-        let plan = Plan { direction, source, runs, warm_up: !args.smoke, cap: LOCAL_CAP, verify };
+        let plan =
+            Plan { direction, source, runs, warm_up: !args.smoke, cap: LOCAL_CAP, verify, prepare: None };
         report.add(direction, rounds::in_turn(&stage, &crew, &plan), Yardstick::Items(files));
     }
     drop(crew);
@@ -55,7 +56,7 @@ fn measure(
 }
 
 /// The toolchain's documentation, or something of its shape.
-fn make_source(args: &Args, site: &Site) -> Result<(PathBuf, &'static str)> {
+pub(super) fn make_source(args: &Args, site: &Site) -> Result<(PathBuf, &'static str)> {
     let source = site.source().join("tree");
     if args.smoke {
         data::write_documentation_like(&source, 500, 20)?;

@@ -39,7 +39,7 @@ fn copy(mut lftp: Command, address: SocketAddr, job: &Job) -> Option<Command> {
     let action = match job.direction {
         Direction::Get => format!("get {remote} -o {target}"),
         Direction::Put => format!("put {source} -o {remote}"),
-        Direction::List => return None,
+        Direction::List | Direction::MirrorDown | Direction::MirrorUp => return None,
     };
     let settings = "set cmd:fail-exit yes; set net:max-retries 1";
     lftp.args(["--norc", "-c", &format!("{settings}; open ftp://{address}; {action}")]);

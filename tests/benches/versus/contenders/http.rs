@@ -50,7 +50,7 @@ pub(super) fn copy(mut curl: Command, job: &Job, url: &str) -> Option<Command> {
     match job.direction {
         Direction::Get => curl.arg("--output").arg(&job.target),
         Direction::Put => curl.arg("--upload-file").arg(&job.source),
-        Direction::List => return None,
+        Direction::List | Direction::MirrorDown | Direction::MirrorUp => return None,
     };
     curl.arg(url);
     (!job.is_folder).then_some(curl)

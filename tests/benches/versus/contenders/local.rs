@@ -14,7 +14,7 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
     let command = |job: &super::Job| {
         let mut command = Command::new("cp");
         command.arg("-r").arg(&job.source).arg(&job.target);
-        (job.direction != Direction::List).then_some(command)
+        matches!(job.direction, Direction::Get | Direction::Put).then_some(command)
     };
     Ok(vec![Contender { name: "cp", server: None, command: Box::new(command) }])
 }

@@ -58,8 +58,8 @@ impl Job {
     /// The server's end of the job, as a path from the server's root that does not begin with a slash.
     pub(crate) fn remote(&self) -> String {
         let end = match self.direction {
-            Direction::Get | Direction::List => &self.source,
-            Direction::Put => &self.target,
+            Direction::Get | Direction::List | Direction::MirrorDown => &self.source,
+            Direction::Put | Direction::MirrorUp => &self.target,
         };
         end.strip_prefix(&self.served).unwrap_or(end).display().to_string()
     }
@@ -72,6 +72,10 @@ pub(crate) enum Direction {
     Get,
     Put,
     List,
+    /// To the client, whatever the target has.
+    MirrorDown,
+    /// To the server, whatever the target has.
+    MirrorUp,
 }
 
 impl Direction {
@@ -80,6 +84,8 @@ impl Direction {
             Direction::Get => "get",
             Direction::Put => "put",
             Direction::List => "list",
+            Direction::MirrorDown => "down",
+            Direction::MirrorUp => "up",
         }
     }
 }

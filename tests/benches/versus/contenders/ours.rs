@@ -47,6 +47,8 @@ fn complete(client: &mut Command, job: &Job, url: &Url) {
     match job.direction {
         Direction::Get => client.arg("get").args(recursive).arg(remote).arg(&job.target),
         Direction::Put => client.arg("put").args(recursive).arg(&job.source).arg(remote),
+        Direction::MirrorDown => client.args(["mirror", "--delete"]).arg(remote).arg(&job.target),
+        Direction::MirrorUp => client.args(["mirror", "--delete"]).arg(&job.source).arg(remote),
         Direction::List => client.args(["ls", "-R", "--json"]).arg(remote),
     };
 }

@@ -31,6 +31,8 @@ pub(super) fn copy(mut rsync: Command, job: &Job, remote: &str) -> Command {
     match job.direction {
         Direction::Get => rsync.args(["-a", &format!("{remote}{slash}"), &text(&job.target)]),
         Direction::Put => rsync.args(["-a", &format!("{}{slash}", text(&job.source)), remote]),
+        Direction::MirrorDown => rsync.args(["-a", "--delete", &format!("{remote}/"), &text(&job.target)]),
+        Direction::MirrorUp => rsync.args(["-a", "--delete", &format!("{}/", text(&job.source)), remote]),
         Direction::List => rsync.args(["-r", "--list-only", &format!("{remote}{slash}")]),
     };
     rsync

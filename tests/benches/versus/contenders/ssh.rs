@@ -48,7 +48,7 @@ fn copy(mut scp: Command, options: &[String], address: SocketAddr, job: &Job) ->
     match job.direction {
         Direction::Get => scp.arg(remote).arg(&job.target),
         Direction::Put => scp.arg(&job.source).arg(remote),
-        Direction::List => return None,
+        Direction::List | Direction::MirrorDown | Direction::MirrorUp => return None,
     };
     Some(scp)
 }
