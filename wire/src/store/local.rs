@@ -38,13 +38,10 @@ impl LocalStorage {
 impl Storage for LocalStorage {
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
         if path.is_root() {
-            return Ok(Arc::new(LocalFolder { fd: self.root.try_clone()?.into() }));
+            return Ok(Arc::new(LocalFolder::of_found(self.root.try_clone()?.into())));
         }
         let found: OwnedFd = self.root.open_dir(os_path(path)).map_err(resolving)?.into();
-        // What cap-std opens serves for looking things up only; the folder's own metadata needs more, where that is allowed.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = sys::openat(&found, c".", flags, Mode::empty()).unwrap_or(found);
-        Ok(Arc::new(LocalFolder { fd }))
+        Ok(Arc::new(LocalFolder::of_found(found)))
     }
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -85,7 +82,13 @@ impl LocalFolder {
     /// # Errors
     /// If it is no folder or cannot be opened.
     pub fn open_ambient(path: &Path) -> io::Result<Self> {
-        Ok(Self { fd: Dir::open_ambient_dir(path, ambient_authority())?.into() })
+        Ok(Self::of_found(Dir::open_ambient_dir(path, ambient_authority())?.into()))
+    }
+
+    /// What cap-std opens serves for looking things up only; the folder's own metadata needs more, where that is allowed.
+    fn of_found(found: OwnedFd) -> Self {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self { fd: sys::openat(&found, c".", flags, Mode::empty()).unwrap_or(found) }
     }
 
     /// Opens the regular file `path` for reading, found with all the rights of this process; links are followed.
