@@ -49,7 +49,13 @@ impl Comparison {
             Kind::Folder | Kind::Symlink | Kind::Special => Difference::None,
         };
         match content {
-            Difference::None if !same_time || !same_rest(source, target) => Difference::Metadata,
+            Difference::None if same_time && same_rest(source, target) => Difference::None,
+            Difference::None
+                if self.overwrite == Overwrite::Never && source.metadata.kind != Kind::Folder =>
+            {
+                Difference::LeftAlone
+            }
+            Difference::None => Difference::Metadata,
             Difference::Content | Difference::Unread if self.is_protected(source, target) => {
                 Difference::LeftAlone
             }

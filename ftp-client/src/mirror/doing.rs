@@ -39,6 +39,8 @@ pub(crate) struct Doing<'a> {
 /// Changes that belong together.
 struct Work {
     changes: Vec<Change>,
+    /// What is changed once they are made: nothing of it if one of them failed.
+    rest: Vec<Change>,
     /// What is told of once they are made.
     action: Option<Action>,
     /// What is sent once they are made.
@@ -131,10 +133,14 @@ impl<'a> Doing<'a> {
 
     /// Makes what waits to be made.
     fn make_batch(&mut self) -> Result<(), Error> {
-        let batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
-            return Ok(());
+        while !self.batch.is_empty() {
+            self.make_one_batch()?; // some of it may lead to more
         }
+        Ok(())
+    }
+
+    fn make_one_batch(&mut self) -> Result<(), Error> {
+        let batch = std::mem::take(&mut self.batch);
         if self.hands.is_none() {
             self.hands = Some(self.open_hands()?);
         }
@@ -142,7 +148,8 @@ impl<'a> Doing<'a> {
         let changes = batch.iter().flat_map(|work| work.changes.iter().cloned()).collect();
         let mut failures = hands.make(changes)?.into_iter();
         for work in batch {
-            let failure = failures.by_ref().take(work.changes.len()).flatten().next();
+            let of_work: Vec<Option<Failure>> = failures.by_ref().take(work.changes.len()).collect();
+            let failure = of_work.into_iter().flatten().next();
             self.made(work, failure)?;
         }
         Ok(())
@@ -155,6 +162,10 @@ impl<'a> Doing<'a> {
                 Ok(())
             }
             (None, Some(entry)) => self.send(&entry),
+            (None, None) if !work.rest.is_empty() => {
+                self.batch.push(Work { changes: work.rest, rest: Vec::new(), then: None, ..work });
+                Ok(())
+            }
             (None, None) => {
                 if let Some(action) = &work.action {
                     self.summary.count(action);
@@ -206,7 +217,7 @@ impl<'a> Doing<'a> {
             }
         };
         let path = source.path.clone();
-        self.change(Work { changes: vec![change], action: None, then: Some(source), path })
+        self.change(Work { changes: vec![change], rest: Vec::new(), action: None, then: Some(source), path })
     }
 
     /// Takes away, or to the backup, what is no folder.
@@ -227,13 +238,14 @@ impl<'a> Doing<'a> {
             self.failed(&path, &failure);
             return Ok(());
         }
-        let mut changes: Vec<Change> = target
+        let first: Vec<Change> = target
             .iter()
             .filter(|target| self.options.backup.is_some() && target.metadata.kind != Kind::Special)
             .map(|target| Change::SetAside { path: path.clone(), was: target.metadata, keep: true })
             .collect();
-        changes.push(Change::HardLink { path: path.clone(), of: of.clone() });
-        self.change(Work { changes, action: Some(action), then: None, path })
+        let link = vec![Change::HardLink { path: path.clone(), of: of.clone() }];
+        let (changes, rest) = if first.is_empty() { (link, Vec::new()) } else { (first, link) };
+        self.change(Work { changes, rest, action: Some(action), then: None, path })
     }
 
     /// Waits for the job's items, then gives those that arrived their owners and attributes.
@@ -247,7 +259,7 @@ impl<'a> Doing<'a> {
             let arrived = self.transfer.as_ref().is_some_and(|transfer| !transfer.has_failed(&path));
             let changes = detail_changes(&path, &details);
             if arrived && !changes.is_empty() {
-                self.change(Work { changes, action: None, then: None, path })?;
+                self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })?;
             }
         }
         Ok(())
@@ -264,24 +276,24 @@ impl Effects for Doing<'_> {
             Action::Folder { target: None, .. } => {}
             Action::Folder { target: Some(target), .. } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work { changes, action: None, then: None, path })?;
+                self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })?;
                 self.make_batch()?; // what is in the folder comes next
             }
             Action::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
             Action::Metadata { source, target } => {
                 let changes = metadata_changes(source, target);
-                self.change(Work { changes, action: Some(action), then: None, path })?;
+                self.change(Work { changes, rest: Vec::new(), action: Some(action), then: None, path })?;
             }
             Action::Linked { .. } => self.linked(action)?,
             Action::Moved { source, from } => {
                 let moving = Change::Move { from: from.path.clone(), to: path.clone(), was: from.metadata };
                 let moved = Entry { path: path.clone(), ..from.clone() };
-                let changes = [vec![moving], metadata_changes(source, &moved)].concat();
-                self.change(Work { changes, action: Some(action), then: None, path })?;
+                let (changes, rest) = (vec![moving], metadata_changes(source, &moved));
+                self.change(Work { changes, rest, action: Some(action), then: None, path })?;
             }
             Action::Deleted { target } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work { changes, action: Some(action), then: None, path })?;
+                self.change(Work { changes, rest: Vec::new(), action: Some(action), then: None, path })?;
             }
         }
         Ok(true)
@@ -296,7 +308,16 @@ impl Effects for Doing<'_> {
     fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
         let (modified, mode) = (Some(metadata.modified), Some(metadata.mode & super::MODE_MASK));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
-        self.change(Work { changes, action: None, then: None, path })
+        self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })
+    }
+
+    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
+        let details = wanted_details(folder).unwrap_or_default();
+        let (path, changes) = (folder.path.clone(), detail_changes(&folder.path, &details));
+        match changes.is_empty() {
+            true => Ok(()),
+            false => self.change(Work { changes, rest: Vec::new(), action: None, then: None, path }),
+        }
     }
 
     fn settle(&mut self) -> Result<(), Error> {

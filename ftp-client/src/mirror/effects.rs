@@ -17,6 +17,8 @@ pub(crate) trait Effects {
     fn leave(&mut self, folder: &Entry) -> Result<(), Error>;
     /// Sets a folder's metadata once more.
     fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error>;
+    /// Sets owner and attributes of the mirrored folder itself, if they are carried.
+    fn own(&mut self, folder: &Entry) -> Result<(), Error>;
     /// Waits until all that was begun is done.
     fn settle(&mut self) -> Result<(), Error>;
     /// Something could not be looked at, or not be carried.
@@ -69,6 +71,10 @@ impl Effects for DryRun {
     }
 
     fn touch(&mut self, _: RemotePath, _: Metadata) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn own(&mut self, _: &Entry) -> Result<(), Error> {
         Ok(())
     }
 

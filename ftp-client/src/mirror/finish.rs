@@ -24,6 +24,9 @@ impl Planner<'_> {
             self.conflicts()?;
         }
         self.effects.settle()?;
+        if let Some(root) = self.late.root.take() {
+            self.effects.own(&root)?;
+        }
         for (path, metadata) in std::mem::take(&mut self.late.touched) {
             self.effects.touch(path, metadata)?;
         }
@@ -75,7 +78,6 @@ impl Planner<'_> {
         for (source, parent) in news {
             let digest = digests.get(&source.path).copied().flatten();
             let from = digest.and_then(|digest| vanished.get_mut(&(source.metadata.size, digest))?.pop());
-            self.late.touch(&parent);
             let path = from.as_ref().map(|from| from.path.clone());
             let action = match from {
                 Some(from) => Action::Moved { source, from },
@@ -86,6 +88,7 @@ impl Planner<'_> {
             };
             if self.effects.act(action)? {
                 moved.extend(path);
+                self.late.touch(&parent);
             }
         }
         Ok(moved)
@@ -117,8 +120,9 @@ impl Planner<'_> {
                 continue;
             }
             let of = path.clone();
-            self.late.touch(&parent);
-            self.effects.act(Action::Linked { source, of, target })?;
+            if self.effects.act(Action::Linked { source, of, target })? {
+                self.late.touch(&parent);
+            }
         }
         self.effects.settle()
     }
@@ -149,8 +153,9 @@ impl Planner<'_> {
     fn conflicts(&mut self) -> Result<(), Error> {
         self.effects.settle()?;
         for (source, target, parent) in std::mem::take(&mut self.late.conflicts) {
-            self.late.touch(&parent);
-            self.effects.act(Action::Changed { source, target })?;
+            if self.effects.act(Action::Changed { source, target })? {
+                self.late.touch(&parent);
+            }
         }
         Ok(())
     }

@@ -26,7 +26,9 @@ pub(super) struct Late {
     pub(super) conflicts: Vec<(Entry, Entry, Parent)>,
     /// Folders whose metadata is to be set once more.
     pub(super) touched: BTreeMap<RemotePath, Metadata>,
-    /// The same, if deletions are made.
+    /// The mirrored folder itself, as it is to be, if anything of it differs.
+    pub(super) root: Option<Arc<Entry>>,
+    /// The same as `touched`, if deletions are made.
     pub(super) touched_by_deletions: BTreeMap<RemotePath, Metadata>,
 }
 

@@ -15,7 +15,7 @@ use super::side::Found;
 use super::{Options, Summary};
 use crate::error::Error;
 use std::sync::Arc;
-use wire::message::{Entry, PathFailure};
+use wire::message::{Entry, Overwrite, PathFailure};
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -131,7 +131,7 @@ impl<'a> Planner<'a> {
             (Some(source), Some(target)) if source.metadata.kind == target.metadata.kind => {
                 self.both(source, target)
             }
-            (Some(source), Some(target)) => self.replaced(source, target),
+            (Some(source), Some(target)) => self.replaced(source, target, pairs),
             (None, Some(target)) => self.extra(target, pairs),
         }
     }
@@ -187,8 +187,11 @@ impl<'a> Planner<'a> {
     /// Something could not be looked at: whatever the other side has there stays as it is.
     fn shield(&mut self, failed: &PathFailure) {
         self.effects.failed(&failed.path, &failed.failure);
-        self.source_below = Some(failed.path.clone());
-        self.target_below = Some(failed.path.clone());
+        for below in [&mut self.source_below, &mut self.target_below] {
+            if !is_within(&failed.path, below.as_ref()) {
+                *below = Some(failed.path.clone()); // else what is left out already goes further
+            }
+        }
         let level = self.level();
         (level.retained, level.has_entries) = (true, true);
     }
@@ -271,11 +274,19 @@ impl<'a> Planner<'a> {
     }
 
     /// One of the two is a folder, or a special file, or a link, and the other is not.
-    fn replaced(&mut self, source: Entry, target: Entry) -> Result<(), Error> {
+    fn replaced(&mut self, source: Entry, target: Entry, pairs: &mut Pairs<'_>) -> Result<(), Error> {
         match (source.metadata.kind, target.metadata.kind) {
             (Kind::Special, _) => {
                 self.special(&source);
                 self.target_below = Some(source.path);
+            }
+            _ if self.options.overwrite == Overwrite::Never => {
+                self.level().retained = true;
+                self.summary.transfer.skipped += 1;
+                self.source_below = Some(source.path);
+                self.target_below = Some(target.path);
+                pairs.skip_source();
+                pairs.skip_target();
             }
             (Kind::Folder, _) => {
                 let made = self.act(Action::Folder { source: source.clone(), target: Some(target) })?;
@@ -382,6 +393,9 @@ impl<'a> Planner<'a> {
             What::New(source) => (source, true),
             What::Extra(_) | What::Conflict(..) => return,
         };
+        if differs {
+            self.late.root = Some(source.clone());
+        }
         if differs || *changed {
             self.late.touched.insert(source.path.clone(), source.metadata);
         }

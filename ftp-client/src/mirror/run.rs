@@ -214,6 +214,9 @@ impl Effects for Planning {
     fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
         self.dry.touch(path, metadata)
     }
+    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.dry.own(folder)
+    }
     fn settle(&mut self) -> Result<(), Error> {
         self.dry.settle()
     }
@@ -240,6 +243,9 @@ impl Effects for Applying<'_> {
     }
     fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
         self.doing.touch(path, metadata)
+    }
+    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.doing.own(folder)
     }
     fn settle(&mut self) -> Result<(), Error> {
         self.doing.settle()
