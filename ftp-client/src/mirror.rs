@@ -32,6 +32,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod transfer;
+mod watch;
 
 pub use action::Action;
 pub use guard::{DeleteMax, Refusal};
@@ -40,6 +41,7 @@ pub use target::Direction;
 
 pub(crate) use difference::MODE_MASK;
 pub(crate) use run::run;
+pub(crate) use watch::watch;
 
 use crate::error::Error;
 use crate::observer::{self, Observer};
@@ -61,6 +63,8 @@ pub struct MirrorRequest {
     pub options: Options,
     /// Whether it is done, and what of it.
     pub mode: Mode,
+    /// The folder below both that is compared, with all below it; the root for all.
+    pub scope: RemotePath,
 }
 
 /// Whether a mirror is made, or only looked at.
@@ -155,6 +159,8 @@ pub trait Listener: Observer {
     fn failed(&self, path: &RemotePath, failure: &Failure);
     /// So many entries were not deleted, because something failed before.
     fn not_deleted(&self, count: u64);
+    /// All is mirrored that there was; changes are waited for.
+    fn waiting(&self) {}
     /// Nothing is deleted.
     fn refused(&self, refusal: Refusal);
 }

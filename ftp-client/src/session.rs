@@ -417,7 +417,7 @@ impl Session {
     /// # Errors
     /// If the local tree cannot be watched, or the connection is lost.
     pub async fn watch(&self, request: MirrorRequest, listener: Arc<dyn Listener>) -> Result<Outcome, Error> {
-        mirror::run(self, request, listener).await
+        mirror::watch(self, request, listener).await
     }
 
     /// The fingerprint of the server's key.

@@ -95,11 +95,7 @@ impl<'a> Doing<'a> {
     }
 
     fn send(&mut self, entry: &Entry) -> Result<(), Error> {
-        if self.transfer.is_none() {
-            let folder = self.local_tree()?;
-            let sparse = self.options.sparse;
-            self.transfer = Some(Transfer::open(self.trees, folder, sparse, self.reporter.clone())?);
-        }
+        self.open_transfer()?;
         if entry.metadata.kind != Kind::Folder {
             self.totals.files += 1;
             self.totals.bytes += entry.metadata.size;
@@ -129,6 +125,16 @@ impl<'a> Doing<'a> {
             true => self.make_batch(),
             false => Ok(()),
         }
+    }
+
+    /// Opens the job, which makes the target if it is missing.
+    fn open_transfer(&mut self) -> Result<(), Error> {
+        if self.transfer.is_none() {
+            let folder = self.local_tree()?;
+            let sparse = self.options.sparse;
+            self.transfer = Some(Transfer::open(self.trees, folder, sparse, self.reporter.clone())?);
+        }
+        Ok(())
     }
 
     /// Makes what waits to be made.
@@ -238,11 +244,13 @@ impl<'a> Doing<'a> {
             self.failed(&path, &failure);
             return Ok(());
         }
-        let first: Vec<Change> = target
-            .iter()
-            .filter(|target| self.options.backup.is_some() && target.metadata.kind != Kind::Special)
-            .map(|target| Change::SetAside { path: path.clone(), was: target.metadata, keep: true })
-            .collect();
+        let first = match target.as_ref().map(|target| (target.metadata.kind, target.metadata)) {
+            Some((Kind::Folder, _)) => vec![Change::RemoveFolder { path: path.clone() }],
+            Some((Kind::File | Kind::Symlink, was)) if self.options.backup.is_some() => {
+                vec![Change::SetAside { path: path.clone(), was, keep: true }]
+            }
+            Some((Kind::File | Kind::Symlink | Kind::Special, _)) | None => Vec::new(),
+        };
         let link = vec![Change::HardLink { path: path.clone(), of: of.clone() }];
         let (changes, rest) = if first.is_empty() { (link, Vec::new()) } else { (first, link) };
         self.change(Work { changes, rest, action: Some(action), then: None, path })
@@ -273,6 +281,7 @@ impl Effects for Doing<'_> {
         match &action {
             Action::New { source } => self.send(source)?,
             Action::Changed { source, target } => self.replace(source.clone(), target)?,
+            Action::Folder { target: None, .. } if path.is_root() => self.open_transfer()?,
             Action::Folder { target: None, .. } => {}
             Action::Folder { target: Some(target), .. } => {
                 let changes = vec![self.removal(target)];

@@ -152,8 +152,22 @@ impl Planner<'_> {
 
     fn conflicts(&mut self) -> Result<(), Error> {
         self.effects.settle()?;
+        let mut further_names = Vec::new();
         for (source, target, parent) in std::mem::take(&mut self.late.conflicts) {
+            if self.links.follows(self.options, &source) {
+                further_names.push((source, target, parent));
+                continue;
+            }
+            self.links.lead(&source, None);
+            self.links.sent(&source);
             if self.effects.act(Action::Changed { source, target })? {
+                self.late.touch(&parent);
+            }
+        }
+        self.effects.settle()?; // the first names are there
+        for (source, target, parent) in further_names {
+            let Some(of) = self.links.leader(&source).map(|leader| leader.path.clone()) else { continue };
+            if self.effects.act(Action::Linked { source, of, target: Some(target) })? {
                 self.late.touch(&parent);
             }
         }

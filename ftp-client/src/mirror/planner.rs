@@ -102,6 +102,10 @@ impl<'a> Planner<'a> {
 
     /// Takes all pairs.
     pub(crate) fn walk(&mut self, mut pairs: Pairs<'_>) -> Result<(), Error> {
+        if let What::New(source) = &self.level().what {
+            let source = (**source).clone();
+            self.act(Action::Folder { source, target: None })?;
+        }
         while let Some(pair) = pairs.next()? {
             self.visit(pair, &mut pairs)?;
         }

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use wire::message::{Details, Entry};
 use wire::metadata::{Kind, Metadata};
 use wire::store::entry::of_folder;
-use wire::store::{Folder, LocalFolder};
+use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Mirrors.
@@ -33,16 +33,19 @@ pub(crate) async fn run(
     let details = request.options.details();
     let root_details = Details { links: true, ..details };
     let remote = request.remote.clone();
+    let scope = request.scope.clone();
+    let there = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
     // All of it goes out at once, and is answered in a round trip.
     let (pages, root, space) = tokio::join!(
-        session.list_with(&remote, true, details),
-        session.stat_folder(&remote, root_details),
-        session.space(&remote),
+        session.list_with(&there, true, details),
+        session.stat_folder(&there, root_details),
+        session.space(&there),
     );
-    let remote_root = existing(root)?;
+    let remote_root = existing(root, &scope)?;
     let (local_root, local) = local::blocking({
         let shown = request.local.clone();
-        move || open_local(&shown, root_details)
+        let scope = scope.clone();
+        move || open_local(&shown, &scope, root_details)
     })
     .await?;
     let begun = Begun {
@@ -55,6 +58,7 @@ pub(crate) async fn run(
         pages: remote_root.as_ref().map(|_| pages).transpose()?,
         remote_root,
         local_root,
+        scope,
         identity: match request.mode {
             Mode::Run | Mode::DryRun => (String::new(), String::new()),
             Mode::Plan(_) | Mode::Apply(_) => (session.server_key(), session.welcome().await?.user),
@@ -77,6 +81,8 @@ struct Begun {
     pages: Option<Pages>,
     remote_root: Option<Entry>,
     local_root: Option<Entry>,
+    /// The folder below both that is compared.
+    scope: RemotePath,
     /// The server's key, and the user there.
     identity: (String, String),
 }
@@ -141,8 +147,8 @@ impl Begun {
         let (source, target) = self.roots(trees.direction);
         let (source, target) = (source.cloned(), target.cloned());
         let Some(source) = source else { return Err(missing_source(trees, options)) };
-        let mut here = local_side(trees, options)?;
-        let mut there = remote_side(self.pages);
+        let mut here = local_side(trees, options, &self.scope)?;
+        let mut there = remote_side(self.pages, &self.scope);
         let pairs = match trees.direction {
             Direction::Upload => Pairs::new(&mut *here, &mut *there),
             Direction::Download => Pairs::new(&mut *there, &mut *here),
@@ -261,40 +267,45 @@ impl Effects for Applying<'_> {
     }
 }
 
-fn local_side(trees: &Trees, options: &Options) -> Result<Box<dyn Side>, Error> {
+fn local_side(trees: &Trees, options: &Options, scope: &RemotePath) -> Result<Box<dyn Side>, Error> {
     Ok(match &trees.local {
         Some(folder) => {
-            let folder = folder.clone();
-            Box::new(LocalSide::new(folder, RemotePath::root(), options.details(), &trees.shown)?)
+            let folder = FolderCache::new(folder.clone()).get(scope.as_bytes(), false);
+            let folder = folder.map_err(|error| error_at(&trees.shown, error))?;
+            Box::new(LocalSide::new(folder, scope.clone(), options.details(), &trees.shown)?)
         }
         None => Box::new(Nothing),
     })
 }
 
-fn remote_side(pages: Option<Pages>) -> Box<dyn Side> {
+fn remote_side(pages: Option<Pages>, scope: &RemotePath) -> Box<dyn Side> {
     match pages {
-        Some(pages) => Box::new(RemoteSide::new(pages, RemotePath::root())),
+        Some(pages) => Box::new(RemoteSide::new(pages, scope.clone())),
         None => Box::new(Nothing),
     }
 }
 
-/// The folder here, if it is there, and what is known of it.
-fn open_local(path: &Path, details: Details) -> Result<(Option<Entry>, Option<Arc<dyn Folder>>), Error> {
+/// The folder here, if it is there, and what is known of what is compared of it.
+fn open_local(
+    path: &Path,
+    scope: &RemotePath,
+    details: Details,
+) -> Result<(Option<Entry>, Option<Arc<dyn Folder>>), Error> {
     let folder = match LocalFolder::open_ambient(path) {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
         Err(error) => return Err(error_at(path, error)),
     };
-    let root = of_folder(&folder, RemotePath::root(), details).map_err(|error| error_at(path, error))?;
-    Ok((Some(root), Some(Arc::new(folder))))
+    let folder: Arc<dyn Folder> = Arc::new(folder);
+    let scoped = FolderCache::new(folder.clone()).get(scope.as_bytes(), false);
+    let root = scoped.and_then(|scoped| of_folder(&*scoped, scope.clone(), details));
+    Ok((Some(root.map_err(|error| error_at(path, error))?), Some(folder)))
 }
 
 /// The server's folder, if it is there.
-fn existing(root: Result<Entry, Error>) -> Result<Option<Entry>, Error> {
+fn existing(root: Result<Entry, Error>, scope: &RemotePath) -> Result<Option<Entry>, Error> {
     match root {
-        Ok(root) if root.metadata.kind == Kind::Folder => {
-            Ok(Some(Entry { path: RemotePath::root(), ..root }))
-        }
+        Ok(root) if root.metadata.kind == Kind::Folder => Ok(Some(Entry { path: scope.clone(), ..root })),
         Ok(root) => Err(Error::remote(&root.path, FailureCode::NotAFolder)),
         Err(error) if error.failure_code() == Some(FailureCode::NotFound) => Ok(None),
         Err(error) => Err(error),

@@ -103,10 +103,14 @@ impl RemoteSide {
 
     /// The order decides what is deleted, so it is not taken on trust.
     fn in_order(&mut self, mut found: Found) -> Result<Found, Error> {
-        if self.last.as_ref().is_some_and(|last| last.cmp(found.path()) != Ordering::Less) {
-            return Err(self.pages.out_of_order());
+        match (&self.last, &found) {
+            // A folder that could not be listed to its end: that is known only behind some of what is in it.
+            (Some(last), Found::Failed(failed)) if last.strip_prefix(&failed.path).is_some() => {}
+            (Some(last), found) if last.cmp(found.path()) != Ordering::Less => {
+                return Err(self.pages.out_of_order());
+            }
+            (_, found) => self.last = Some(found.path().clone()),
         }
-        self.last = Some(found.path().clone());
         if !self.below.is_root() {
             let path = match &mut found {
                 Found::Entry(entry) => &mut entry.path,

@@ -122,7 +122,7 @@ impl Mirror {
             }
         };
         let Self { direction, local, remote, .. } = self;
-        Ok(MirrorRequest { direction, local, remote, options, mode })
+        Ok(MirrorRequest { direction, local, remote, options, mode, scope: RemotePath::root() })
     }
 }
 

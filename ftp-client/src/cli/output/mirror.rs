@@ -74,6 +74,13 @@ impl Listener for MirrorWatcher {
         self.output.complain(&format!("{count} entries were not deleted, because others failed"));
     }
 
+    fn waiting(&self) {
+        self.output.event(Object::event("waiting"));
+        // A result: whoever drives this waits for it. What cannot be written is noticed at the end.
+        let _ = self.output.flush();
+        self.output.note(|| "waiting for changes".to_owned());
+    }
+
     fn refused(&self, refusal: Refusal) {
         self.output.complain(&refusal);
     }

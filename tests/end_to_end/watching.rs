@@ -1,0 +1,93 @@
+//! `mirror --watch`: local changes reach the server as they come.
+
+use crate::tools::assert_same_for_rsync;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::Duration;
+use tests::world::{World, signal};
+
+/// A mirror that watches, and what it tells.
+struct Watching {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Watching {
+    fn start(world: &World) -> Self {
+        let mut command =
+            world.client_command(["mirror", "--watch", "--delete", "--json", "source", &world.url("target")]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        Self { child, lines: read_lines(output) }
+    }
+
+    /// Waits until the mirror has nothing left to do.
+    fn rest(&self) {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("the mirror goes on");
+            if line.contains("\"event\":\"waiting\"") {
+                return;
+            }
+        }
+    }
+
+    fn interrupt(mut self) -> Option<i32> {
+        signal(self.child.id(), "INT");
+        self.child.wait().unwrap().code()
+    }
+}
+
+fn read_lines(output: ChildStdout) -> std::sync::mpsc::Receiver<String> {
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+#[test]
+fn changes_reach_the_server_as_they_come() {
+    let world = World::serving();
+    let (source, target) = (world.local().join("source"), world.root().join("target"));
+    fs::create_dir_all(source.join("folder")).unwrap();
+    fs::write(source.join("folder/file"), "first").unwrap();
+    let watching = Watching::start(&world);
+    watching.rest();
+    assert_same_for_rsync(&source, &target);
+
+    fs::write(source.join("folder/file"), "second").unwrap();
+    fs::create_dir_all(source.join("new/deep")).unwrap();
+    fs::write(source.join("new/deep/file"), "new").unwrap();
+    // Changes may settle in more than one round.
+    while !target.join("new/deep/file").exists() {
+        watching.rest();
+    }
+    assert_eq!(fs::read_to_string(target.join("folder/file")).unwrap(), "second");
+    assert_same_for_rsync(&source, &target);
+
+    fs::remove_dir_all(source.join("new")).unwrap();
+    fs::rename(source.join("folder/file"), source.join("folder/renamed")).unwrap();
+    while target.join("new").exists() {
+        watching.rest();
+    }
+    assert_same_for_rsync(&source, &target);
+    assert_eq!(watching.interrupt(), Some(130));
+}
+
+#[test]
+fn a_server_that_goes_away_ends_it() {
+    let mut world = World::serving();
+    fs::create_dir(world.local().join("source")).unwrap();
+    let mut watching = Watching::start(&world);
+    watching.rest();
+    world.server_mut().kill();
+    fs::write(world.local().join("source/file"), "late").unwrap();
+    assert_eq!(watching.child.wait().unwrap().code(), Some(3));
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
