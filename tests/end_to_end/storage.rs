@@ -231,7 +231,7 @@ fn what_may_not_be_read_is_reported_and_the_others_arrive() {
 }
 
 /// The same command by somebody whom permissions bind.
-fn without_privileges(command: Command) -> Option<Command> {
+pub(crate) fn without_privileges(command: Command) -> Option<Command> {
     if !is_root() {
         return Some(command);
     }

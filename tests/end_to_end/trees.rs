@@ -144,7 +144,7 @@ fn real_tree() -> PathBuf {
 }
 
 /// Modes, times, links, empty folders, lengths around every border, and odd names.
-fn make_tree(tree: &Path) {
+pub(crate) fn make_tree(tree: &Path) {
     fs::create_dir(tree).unwrap();
     fs::create_dir(tree.join("lengths")).unwrap();
     for len in [0, 1, 255, 256 * 1024, 256 * 1024 + 1, 512 * 1024, 512 * 1024 + 1, 3 * 512 * 1024 + 5] {
