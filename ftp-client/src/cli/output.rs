@@ -82,6 +82,11 @@ impl Output {
         self.json
     }
 
+    /// True for those who want to see errors only.
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// True for those who want to know more.
     pub(crate) fn verbose(&self) -> bool {
         self.verbose

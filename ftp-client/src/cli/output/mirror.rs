@@ -49,6 +49,7 @@ impl Listener for MirrorWatcher {
     fn planned(&self, action: &Action) -> Result<(), Error> {
         match (self.dry, self.output.json()) {
             (true, true) => self.output.event(event("planned", action)),
+            (true, false) if self.output.quiet() => {} // a plan may be wanted without its text
             (true, false) => self.output.print(format!("{}\n", line(action)).as_bytes())?,
             (false, _) => self.output.note(|| line(action)),
         }
