@@ -314,4 +314,4 @@ fn copy_some(from: &Path, to: &Path) {
 }
 
 /// Folders of documents; more would take the other tests' time.
-const DOCUMENTS_MAX: usize = 120;
+const DOCUMENTS_MAX: usize = 60;

@@ -186,4 +186,4 @@ const NAMES: [&str; 7] = ["a", "a-", "a0", "b", "-", "new\nline", "\u{e9}"];
 /// One of them is added to each run.
 const OPTIONS: [&str; 6] = ["", "", "--compare=digest", "--detect-moves", "--checksum=sha256", "--sparse"];
 
-const ROUNDS: usize = 80;
+const ROUNDS: usize = 60;
