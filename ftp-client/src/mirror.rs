@@ -11,7 +11,7 @@
 //! last, are counted before the first is made, and are made only if all else went well.
 //!
 //! Memory: a folder's names for each level of the walks, a few pages of the listing, at most 16,384 items under way, and
-//! what is kept for later (see [`late`]): some 30 bytes for a path that is to be deleted.
+//! what is kept for later (see `late.rs`): some 30 bytes for a path that is to be deleted.
 
 pub mod action;
 mod difference;

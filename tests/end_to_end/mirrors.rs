@@ -36,7 +36,7 @@ impl Mirror {
     pub(crate) fn with_files(way: Way, count: usize) -> Self {
         let mirror = Self::new(way);
         for number in 0..count {
-            mirror.write(&number.to_string(), &number.to_string());
+            mirror.write(&number.to_string(), number.to_string());
         }
         mirror.check::<&str>([]);
         mirror

@@ -255,7 +255,7 @@ fn a_socket_in_the_source_is_told_of_and_the_others_arrive() {
         let ran = mirror.ends(1, ["--delete"]);
         assert!(ran.stderr.contains("socket: ") && ran.stderr.contains("neither a file"), "{}", ran.stderr);
         assert!(mirror.target().join("new").exists() && !mirror.target().join("socket").exists());
-        assert!(mirror.target().join("1").exists(), "nothing is deleted when something failed");
+        assert!(!mirror.target().join("1").exists(), "the source was read whole");
     }
 }
 

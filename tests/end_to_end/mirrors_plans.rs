@@ -1,7 +1,7 @@
 //! Plans: written, looked at, and done as far as they still fit.
 
 use crate::mirrors::{Mirror, WAYS};
-use crate::tools::{assert_same, chmod, event, events, picture};
+use crate::tools::{chmod, event, events, picture};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -24,6 +24,19 @@ fn a_plan_touches_nothing_until_it_is_applied_and_is_applied_once() {
         let after = picture(&mirror.target());
         apply(&mirror.world, 6);
         assert_eq!(picture(&mirror.target()), after);
+    }
+}
+
+#[test]
+fn a_plan_is_not_part_of_what_it_is_about() {
+    for way in WAYS {
+        let mirror = changed(way);
+        let here =
+            if mirror.source().starts_with(mirror.world.local()) { mirror.source() } else { mirror.target() };
+        let plan = format!("--plan={}", here.join("p").display());
+        let ran = mirror.ends(2, [&plan[..]]);
+        assert!(ran.stderr.contains("must not lie in the folder"), "{}", ran.stderr);
+        assert!(!here.join("p").exists());
     }
 }
 

@@ -167,7 +167,7 @@ fn the_servers_whole_root_is_mirrored_too() {
 }
 
 #[test]
-fn folders_that_nobody_may_write_to_are_made_by_their_owner() {
+fn folders_that_nobody_may_write_to_are_made_and_changed_by_their_owner() {
     let mirror = Mirror::new(Way::Down);
     fs::create_dir_all(mirror.source().join("closed/inner")).unwrap();
     mirror.write("closed/inner/file", "first");
@@ -182,6 +182,19 @@ fn folders_that_nobody_may_write_to_are_made_by_their_owner() {
     }
     let Some(ran) = run(&["--delete", "-H"]) else { return };
     assert_eq!(ran.code, Some(0), "a new tree: {}", ran.stderr);
+    assert_same(&mirror.source(), &mirror.target());
+
+    for folder in ["closed", "closed/inner"] {
+        chmod(&mirror.source().join(folder), 0o755);
+    }
+    mirror.write("closed/inner/file", "second, longer");
+    mirror.write("closed/inner/new", "new");
+    fs::remove_file(mirror.source().join("closed/goes")).unwrap();
+    for folder in ["closed/inner", "closed"] {
+        chmod(&mirror.source().join(folder), 0o555);
+    }
+    let ran = run(&["--delete", "-H"]).unwrap();
+    assert_eq!(ran.code, Some(0), "a changed tree: {}", ran.stderr);
     assert_same(&mirror.source(), &mirror.target());
 }
 

@@ -59,7 +59,9 @@ impl Comparison {
             Difference::Content | Difference::Unread if self.is_protected(source, target) => {
                 Difference::LeftAlone
             }
-            other => other,
+            Difference::Metadata | Difference::Content | Difference::Unread | Difference::LeftAlone => {
+                content
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::{Listener, Options, Summary};
 use crate::error::Error;
 use crate::local;
 use crate::report::Reporter;
+use std::collections::HashMap;
 use std::sync::Arc;
 use wire::message::{Change, Entry, EntryDetails};
 use wire::metadata::{Kind, Metadata};
@@ -30,6 +31,8 @@ pub(crate) struct Doing<'a> {
     batch: Vec<Work>,
     /// Owners and attributes of items that are under way.
     details: Vec<(RemotePath, EntryDetails)>,
+    /// Folders of the target that not even their owner may change, and have not been opened.
+    read_only: HashMap<RemotePath, u32>,
     failures: u64,
     summary: Summary,
     /// What the job still has to send, as far as it was told.
@@ -60,6 +63,7 @@ impl<'a> Doing<'a> {
             transfer: None,
             batch: Vec::new(),
             details: Vec::new(),
+            read_only: HashMap::new(),
             failures: 0,
             summary: Summary::default(),
             totals: wire::message::Totals::default(),
@@ -213,6 +217,17 @@ impl<'a> Doing<'a> {
         made.map_err(failed)
     }
 
+    /// Lets the owner change a read-only folder that `path` is in, as rsync does; its own permissions come back with its
+    /// metadata.
+    fn open_folder_of(&mut self, path: &RemotePath) -> Result<(), Error> {
+        let Some(folder) = path.split_last().map(|(folder, _)| folder) else { return Ok(()) };
+        let Some(mode) = self.read_only.remove(&folder) else { return Ok(()) };
+        let mode = Some(mode & super::MODE_MASK | OWNER_ALL);
+        let changes = vec![Change::SetMetadata { path: folder.clone(), modified: None, mode }];
+        self.change(Work { changes, rest: Vec::new(), action: None, then: None, path: folder })?;
+        self.make_batch()
+    }
+
     /// What replaces a file or link; with a backup the old one is kept there first.
     fn replace(&mut self, source: Entry, target: &Entry) -> Result<(), Error> {
         let change = match (target.metadata.kind, &self.options.backup) {
@@ -278,6 +293,10 @@ impl Effects for Doing<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         self.listener.planned(&action)?;
         let path = action.path().clone();
+        self.open_folder_of(&path)?;
+        if let Action::Moved { from, .. } = &action {
+            self.open_folder_of(&from.path)?;
+        }
         match &action {
             Action::New { source } => self.send(source)?,
             Action::Changed { source, target } => self.replace(source.clone(), target)?,
@@ -311,6 +330,9 @@ impl Effects for Doing<'_> {
     /// Through the job, if there is one: then it comes after all that is in the folder.
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
         self.make_batch()?; // its items go before it
+        if folder.metadata.mode & super::planner::OWNER_WRITES == 0 {
+            self.read_only(folder); // once more, for what is deleted in it later
+        }
         self.send(folder)
     }
 
@@ -327,6 +349,10 @@ impl Effects for Doing<'_> {
             true => Ok(()),
             false => self.change(Work { changes, rest: Vec::new(), action: None, then: None, path }),
         }
+    }
+
+    fn read_only(&mut self, folder: &Entry) {
+        self.read_only.insert(folder.path.clone(), folder.metadata.mode);
     }
 
     fn settle(&mut self) -> Result<(), Error> {
@@ -415,6 +441,8 @@ impl crate::observer::Observer for Relay {
     }
 }
 
+/// What the owner of a folder needs to change what is in it.
+const OWNER_ALL: u32 = 0o700;
 /// Works of one batch.
 const BATCH_AT_ONCE: usize = 512;
 /// Items whose owners and attributes wait for their arrival.

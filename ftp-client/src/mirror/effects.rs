@@ -19,6 +19,9 @@ pub(crate) trait Effects {
     fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error>;
     /// Sets owner and attributes of the mirrored folder itself, if they are carried.
     fn own(&mut self, folder: &Entry) -> Result<(), Error>;
+    /// A folder of the target is read-only: it is opened for the time if something in it is changed. Its metadata is set
+    /// once more in any case then.
+    fn read_only(&mut self, folder: &Entry);
     /// Waits until all that was begun is done.
     fn settle(&mut self) -> Result<(), Error>;
     /// Something could not be looked at, or not be carried.
@@ -77,6 +80,8 @@ impl Effects for DryRun {
     fn own(&mut self, _: &Entry) -> Result<(), Error> {
         Ok(())
     }
+
+    fn read_only(&mut self, _: &Entry) {}
 
     fn settle(&mut self) -> Result<(), Error> {
         Ok(())

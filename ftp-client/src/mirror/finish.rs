@@ -138,7 +138,7 @@ impl Planner<'_> {
         if let Err(refusal) = self.options.delete_max.check(deletions, entries, source_entries) {
             return Ok(Some(refusal));
         }
-        if self.counts.source_failures > 0 || self.effects.failures() > 0 {
+        if self.counts.source_failures > 0 || self.effects.failures() > self.counts.specials {
             self.effects.not_deleted(deletions);
             return Ok(None);
         }

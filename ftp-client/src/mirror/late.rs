@@ -155,10 +155,7 @@ impl Links {
     pub(super) fn untangle(&self, difference: Difference, source: &Entry, target: &Entry) -> Difference {
         let alone = file(source).is_some_and(|file| file.names == 1);
         let tangled = alone && file(target).is_some_and(|file| file.names > 1);
-        match difference {
-            Difference::Metadata if tangled => Difference::Content,
-            other => other,
-        }
+        if tangled && difference == Difference::Metadata { Difference::Content } else { difference }
     }
 }
 

@@ -321,7 +321,7 @@ impl Wanted {
 }
 
 enum Line {
-    Item(Item),
+    Item(Box<Item>),
     End(End),
 }
 
@@ -363,7 +363,9 @@ impl Lines {
             let end = serde_json::from_slice::<EndLine>(&line);
             return end.map(|line| Line::End(line.end)).map_err(|error| self.bad(&error.to_string()));
         }
-        serde_json::from_slice(&line).map(Line::Item).map_err(|error| self.bad(&error.to_string()))
+        serde_json::from_slice(&line)
+            .map(|item| Line::Item(Box::new(item)))
+            .map_err(|error| self.bad(&error.to_string()))
     }
 
     fn line(&mut self) -> Result<Vec<u8>, Error> {

@@ -44,6 +44,8 @@ pub(super) struct Counts {
     pub(super) target_entries: u64,
     /// The source was not read without error, so what seems to be missing may be there.
     pub(super) source_failures: u64,
+    /// What nobody carries was told of as failed, but it was seen, and so was all else.
+    pub(super) specials: u64,
 }
 
 /// A folder that the walk is in.
@@ -102,6 +104,12 @@ impl<'a> Planner<'a> {
 
     /// Takes all pairs.
     pub(crate) fn walk(&mut self, mut pairs: Pairs<'_>) -> Result<(), Error> {
+        if let What::Both(_, target) = &self.level().what
+            && target.metadata.mode & OWNER_WRITES == 0
+        {
+            let target = target.clone();
+            self.effects.read_only(&target);
+        }
         if let What::New(source) = &self.level().what {
             let source = (**source).clone();
             self.act(Action::Folder { source, target: None })?;
@@ -339,11 +347,17 @@ impl<'a> Planner<'a> {
     }
 
     fn special(&mut self, source: &Entry) {
+        self.counts.specials += 1;
         self.effects.failed(&source.path, &FailureCode::SpecialFile.into());
         self.level().retained = true;
     }
 
     fn enter(&mut self, what: What) {
+        if let What::Both(_, target) | What::Extra(target) | What::Conflict(_, target) = &what
+            && target.metadata.mode & OWNER_WRITES == 0
+        {
+            self.effects.read_only(target);
+        }
         let path = match &what {
             What::Both(entry, _) | What::New(entry) => entry.path.clone(),
             What::Extra(entry) | What::Conflict(entry, _) => entry.path.clone(),
@@ -443,6 +457,9 @@ impl Level {
         Self { path, what, changed: false, retained: false, has_entries: false }
     }
 }
+
+/// Without it not even its owner may change what is in a folder.
+pub(super) const OWNER_WRITES: u32 = 0o200;
 
 /// True if `path` is `base` or below it; nothing is below no path.
 fn is_within(path: &RemotePath, base: Option<&RemotePath>) -> bool {

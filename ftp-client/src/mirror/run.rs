@@ -223,6 +223,9 @@ impl Effects for Planning {
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
         self.dry.own(folder)
     }
+    fn read_only(&mut self, folder: &Entry) {
+        self.dry.read_only(folder);
+    }
     fn settle(&mut self) -> Result<(), Error> {
         self.dry.settle()
     }
@@ -252,6 +255,9 @@ impl Effects for Applying<'_> {
     }
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
         self.doing.own(folder)
+    }
+    fn read_only(&mut self, folder: &Entry) {
+        self.doing.read_only(folder);
     }
     fn settle(&mut self) -> Result<(), Error> {
         self.doing.settle()
@@ -285,12 +291,11 @@ fn remote_side(pages: Option<Pages>, scope: &RemotePath) -> Box<dyn Side> {
     }
 }
 
+/// What is known of a folder here, and the folder; neither if it is not there.
+type Here = (Option<Entry>, Option<Arc<dyn Folder>>);
+
 /// The folder here, if it is there, and what is known of what is compared of it.
-fn open_local(
-    path: &Path,
-    scope: &RemotePath,
-    details: Details,
-) -> Result<(Option<Entry>, Option<Arc<dyn Folder>>), Error> {
+fn open_local(path: &Path, scope: &RemotePath, details: Details) -> Result<Here, Error> {
     let folder = match LocalFolder::open_ambient(path) {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),

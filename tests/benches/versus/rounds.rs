@@ -24,8 +24,11 @@ pub(crate) struct Plan<'a> {
     /// Whether the result equals the source.
     pub(crate) verify: &'a dyn Fn(&Path) -> Result<()>,
     /// Brings the target into its state before each run; without it there is no target.
-    pub(crate) prepare: Option<&'a dyn Fn(&Path) -> Result<()>>,
+    pub(crate) prepare: Option<Step<'a>>,
 }
+
+/// Does something to a path.
+type Step<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
 /// What a contender has shown.
 pub(crate) struct Row {

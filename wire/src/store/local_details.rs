@@ -32,6 +32,7 @@ pub(super) fn numbers(owner: &Owner) -> (Uid, Gid) {
 }
 
 /// Which file it is.
+#[allow(clippy::useless_conversion, reason = "the count of names has 32 bits on some processors")]
 pub(super) fn file_id(stat: &Stat) -> FileId {
     FileId { device: stat.st_dev, inode: stat.st_ino, names: u64::from(stat.st_nlink) }
 }

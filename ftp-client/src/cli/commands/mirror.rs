@@ -50,6 +50,9 @@ impl Mirror {
                 "--watch sees changes of this machine only: SOURCE must be local".to_owned(),
             ));
         }
+        if let Wish::Plan(path) = &mode {
+            outside(path, &local)?;
+        }
         let server = Server::of(&remote);
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch: typed.watch }))
     }
@@ -174,6 +177,15 @@ fn recipe(typed: &args::Mirror, direction: Direction, remote: &Remote) -> Result
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote)).transpose()?,
     })
+}
+
+/// A plan in the folder that it is about would be part of itself.
+fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
+    let whole = |path: &Path| std::path::absolute(path).map_err(|error| Error::local(path, error));
+    match whole(plan)?.starts_with(whole(folder)?) {
+        true => Err(Error::Usage("the plan must not lie in the folder that is mirrored".to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// A backup folder is on the target's side: here from the root, at the server as it stands or as a whole remote path.
