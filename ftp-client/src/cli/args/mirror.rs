@@ -11,7 +11,7 @@ use std::time::Duration;
 #[command(
     after_help = "Exactly one of SOURCE and TARGET is remote. What is in SOURCE comes to be in TARGET; what only \
                         TARGET has is deleted with --delete, last of all, and not if too much would go.\n\n\
-                        Examples:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
+                        Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
                         ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
                         ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
                         ftp-client apply week.plan"
