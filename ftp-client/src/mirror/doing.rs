@@ -195,8 +195,9 @@ impl<'a> Doing<'a> {
                 Ok(Hands::Remote { session, path, backup, runtime: self.trees.runtime.clone() })
             }
             super::Direction::Download => {
-                let backup = backup.map(|path| local_backup(path)).transpose()?;
-                Ok(Hands::Local(Changes::new(self.local_tree()?, backup, crate::get::MODE_MASK)))
+                let tree = self.local_tree()?;
+                let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
+                Ok(Hands::Local(Changes::new(tree, backup, crate::get::MODE_MASK)))
             }
         }
     }
@@ -215,6 +216,18 @@ impl<'a> Doing<'a> {
             None => Ok(Arc::new(parent) as Arc<dyn Folder>),
         };
         made.map_err(failed)
+    }
+
+    /// The backup folder, made if it is missing. Within the target no link is followed: it may have come from the server.
+    fn local_backup(&self, path: &std::path::Path, tree: &Arc<dyn Folder>) -> Result<Arc<dyn Folder>, Error> {
+        let failed = |error| Error::local(path, error);
+        match &self.options.backup_below {
+            Some(below) => FolderCache::new(tree.clone()).get(below.as_bytes(), true).map_err(failed),
+            None => {
+                std::fs::create_dir_all(path).map_err(failed)?;
+                local::folder(path)
+            }
+        }
     }
 
     /// Lets the owner change a read-only folder that `path` is in, as rsync does; its own permissions come back with its
@@ -415,11 +428,6 @@ fn remote_backup(path: &std::path::Path) -> Result<RemotePath, Error> {
     use std::os::unix::ffi::OsStrExt;
     let parsed = RemotePath::from_user(path.as_os_str().as_bytes());
     parsed.map_err(|error| Error::local(path, Failure::from(error)))
-}
-
-fn local_backup(path: &std::path::Path) -> Result<Arc<dyn Folder>, Error> {
-    std::fs::create_dir_all(path).map_err(|error| Error::local(path, error))?;
-    local::folder(path)
 }
 
 /// Tells the listener what the job tells; totals are counted here.

@@ -305,6 +305,11 @@ impl<'a> Planner<'a> {
                 self.enter(What::New(Arc::new(source)));
                 self.level().changed = made;
             }
+            (Kind::File | Kind::Symlink, Kind::Folder) if !self.selection.sends(&source) => {
+                self.level().retained = true; // nothing comes in its place, so it stays
+                self.target_below = Some(target.path);
+                pairs.skip_target();
+            }
             (Kind::File | Kind::Symlink, Kind::Folder) => self.enter(What::Conflict(source, target)),
             (Kind::File | Kind::Symlink, _) if !self.selection.sends(&source) => {}
             (Kind::File | Kind::Symlink, _) if self.links.follows(self.options, &source) => {

@@ -329,7 +329,7 @@ fn missing_source(trees: &Trees, options: &Options) -> Error {
 fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
     use std::os::unix::ffi::OsStrExt;
     let backup = options.backup.as_ref()?;
-    match trees.direction {
+    let below = match trees.direction {
         Direction::Upload => {
             RemotePath::from_user(backup.as_os_str().as_bytes()).ok()?.strip_prefix(&trees.remote)
         }
@@ -338,7 +338,8 @@ fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
                 (std::path::absolute(&trees.shown).ok()?, std::path::absolute(backup).ok()?);
             RemotePath::from_user(backup.strip_prefix(target).ok()?.as_os_str().as_bytes()).ok()
         }
-    }
+    };
+    below.filter(|below| !below.is_root())
 }
 
 /// Which folder it is.

@@ -15,6 +15,9 @@ impl<'a> Selection<'a> {
 
     /// The source's entry, and what is below it, does not take part.
     pub(crate) fn hides(&self, entry: &Entry) -> bool {
+        if self.is_backup(entry) {
+            return true;
+        }
         let is_folder = entry.metadata.kind == Kind::Folder;
         if let Some(files) = &self.0.files {
             if files.is_parent(&entry.path) {
@@ -29,7 +32,7 @@ impl<'a> Selection<'a> {
 
     /// The target's entry, which the source does not have, stays, and so does what is below it.
     pub(crate) fn protects(&self, entry: &Entry) -> bool {
-        if self.0.backup_below.as_ref() == Some(&entry.path) {
+        if self.is_backup(entry) {
             return true;
         }
         let is_folder = entry.metadata.kind == Kind::Folder;
@@ -39,6 +42,11 @@ impl<'a> Selection<'a> {
             .as_ref()
             .is_none_or(|files| files.is_parent(&entry.path) || files.verdict(&entry.path, is_folder));
         !listed || (!self.0.delete_excluded && self.0.rules.protected(&entry.path, is_folder))
+    }
+
+    /// It is the backup folder, or in it: whatever either side has there is no part of the mirror.
+    fn is_backup(&self, entry: &Entry) -> bool {
+        self.0.backup_below.as_ref().is_some_and(|backup| entry.path.strip_prefix(backup).is_some())
     }
 
     /// The content of the source's file is sent if it differs. Limits are for files only.

@@ -17,6 +17,9 @@ use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
     let add_only = context.principal.access() == Access::Drop;
+    if put.exclusive && add_only {
+        return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
+    }
     let options =
         TreeSinkOptions { overwrite: put.overwrite, add_only, mode_mask: MODE_MASK, sparse: put.sparse };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);

@@ -65,7 +65,11 @@ impl Base {
                 None => {
                     let outer = FolderCache::new(parent.clone());
                     let folder = outer.get(name.as_bytes(), true)?;
-                    Ok(inner.get_or_init(|| FolderCache::new(folder)))
+                    let folders = FolderCache::new(folder);
+                    if outer.take_made(name.as_bytes()) {
+                        folders.note_made(&[]);
+                    }
+                    Ok(inner.get_or_init(|| folders))
                 }
             },
         }
@@ -92,7 +96,7 @@ impl Base {
 pub struct TreeSinkOptions {
     /// What happens to files that exist.
     pub overwrite: Overwrite,
-    /// Refuse instead of skip what exists: the user may only add.
+    /// Refuse instead of skip what exists, and leave folders that exist as they are: the user may only add.
     pub add_only: bool,
     /// Permission bits that are taken over from the source.
     pub mode_mask: u32,
@@ -215,6 +219,9 @@ impl Sink for TreeSink {
             (Base::Folder(_), true) => return Ok(()),
             _ => self.base.folders()?.get(entry.path.as_bytes(), true)?,
         };
+        if !self.base.folders()?.take_made(entry.path.as_bytes()) && self.options.add_only {
+            return Ok(()); // it was there, so it stays as it is
+        }
         folder.set_own_metadata(entry.modified, Some(self.mode(entry.mode)))?;
         Ok(())
     }

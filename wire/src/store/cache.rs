@@ -3,7 +3,7 @@
 use super::{Folder, is_staged};
 use crate::failure::{Failure, FailureCode};
 use crate::path::RemotePath;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct FolderCache {
     base: Arc<dyn Folder>,
     held: Mutex<Held>,
+    /// Folders that were made here, until somebody asks.
+    made: Mutex<HashSet<Box<[u8]>>>,
 }
 
 /// Folders by their paths.
@@ -20,7 +22,7 @@ impl FolderCache {
     /// A cache of folders below `base`.
     #[must_use]
     pub fn new(base: Arc<dyn Folder>) -> Self {
-        Self { base, held: Mutex::default() }
+        Self { base, held: Mutex::default(), made: Mutex::default() }
     }
 
     /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
@@ -53,6 +55,16 @@ impl FolderCache {
         self.lock().clear();
     }
 
+    /// Remembers that the folder at `path` is new.
+    pub fn note_made(&self, path: &[u8]) {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.into());
+    }
+
+    /// True, once, if the folder at `path` was made here, and not found.
+    pub fn take_made(&self, path: &[u8]) -> bool {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+    }
+
     fn open(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
         let path = RemotePath::from_wire(path).map_err(|error| io::Error::from(Failure::from(error)))?;
         let Some((parent, name)) = path.parent_and_name() else { return Ok(self.base.clone()) };
@@ -63,9 +75,11 @@ impl FolderCache {
         match parent.folder(name) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
                 match parent.make_folder(name) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                    Ok(()) | Err(_) => parent.folder(name), // another lane may have made it
+                    Ok(()) => self.note_made(path.as_bytes()),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another lane made it
+                    Err(error) => return Err(error),
                 }
+                parent.folder(name)
             }
             other => other,
         }

@@ -250,9 +250,9 @@ impl Folder for LocalFolder {
         match name {
             Some(name) => {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
-                Ok(sys::chownat(&self.fd, name.as_bytes(), Some(user), Some(group), flags)?)
+                Ok(sys::chownat(&self.fd, name.as_bytes(), user, group, flags)?)
             }
-            None => Ok(sys::fchown(&self.fd, Some(user), Some(group))?),
+            None => Ok(sys::fchown(&self.fd, user, group)?),
         }
     }
 

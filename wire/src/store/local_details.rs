@@ -22,13 +22,15 @@ pub(super) fn owner(stat: &Stat) -> Owner {
     }
 }
 
-/// This machine's numbers for an owner: those of the names where it knows them, else the numbers as they are.
-pub(super) fn numbers(owner: &Owner) -> (Uid, Gid) {
+/// This machine's numbers for an owner: those of the names where it knows them, else the numbers as they are; nothing for
+/// the number that means nobody at all.
+pub(super) fn numbers(owner: &Owner) -> (Option<Uid>, Option<Gid>) {
     let user = (!owner.user_name.is_empty()).then(|| uzers::get_user_by_name(&owner.user_name)).flatten();
     let group = (!owner.group_name.is_empty()).then(|| uzers::get_group_by_name(&owner.group_name)).flatten();
     let user = user.map_or(owner.user, |user| user.uid());
     let group = group.map_or(owner.group, |group| group.gid());
-    (Uid::from_raw(user), Gid::from_raw(group))
+    let known = |number: u32| (number != u32::MAX).then_some(number);
+    (known(user).map(Uid::from_raw), known(group).map(Gid::from_raw))
 }
 
 /// Which file it is.
