@@ -102,7 +102,7 @@ impl<'a> Doing<'a> {
         self.open_transfer()?;
         if entry.metadata.kind != Kind::Folder {
             self.totals.files += 1;
-            self.totals.bytes += entry.metadata.size;
+            self.totals.bytes = self.totals.bytes.saturating_add(entry.metadata.size); // a server may claim anything
             if self.totals.files.is_multiple_of(TOTALS_STEP) {
                 self.tell_totals();
             }
@@ -197,7 +197,7 @@ impl<'a> Doing<'a> {
             super::Direction::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
-                Ok(Hands::Local(Changes::new(tree, backup, crate::get::MODE_MASK)))
+                Ok(Hands::Local(Box::new(Changes::new(tree, backup, crate::get::MODE_MASK))))
             }
         }
     }

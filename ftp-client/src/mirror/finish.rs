@@ -36,7 +36,8 @@ impl Planner<'_> {
 
     /// Reads files of one size, a few at a time while the walk goes on.
     pub(super) fn read_if_many(&mut self) -> Result<(), Error> {
-        let bytes: u64 = self.late.unread.iter().map(|(source, ..)| source.metadata.size).sum();
+        let sizes = self.late.unread.iter().map(|(source, ..)| source.metadata.size);
+        let bytes = sizes.fold(0, u64::saturating_add);
         match self.late.unread.len() >= READ_FILES || bytes >= READ_BYTES {
             true => self.read_unread(),
             false => Ok(()),

@@ -77,7 +77,7 @@ impl Digester for Trees {
 /// Makes small changes of the target.
 pub(crate) enum Hands {
     /// Here.
-    Local(Changes),
+    Local(Box<Changes>),
     /// At the server.
     Remote { session: Session, path: RemotePath, backup: Option<RemotePath>, runtime: Handle },
 }
