@@ -92,7 +92,7 @@ fn an_interrupted_client_says_so_and_leaves_nothing_at_the_server() {
         let ran = Ran::from(client.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(130), "{}", ran.stderr);
         assert_eq!(events(&ran).last().unwrap()["exit_code"], 130);
-        wait_until("nothing is left", || crate::tools::picture(&world.root()).is_empty());
+        wait_until("nothing is left", || crate::tools::names_below(&world.root()).is_empty());
     }
 }
 

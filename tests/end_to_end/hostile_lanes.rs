@@ -222,7 +222,7 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
     lane.send(&block(0, 0, 3 * CHUNK_LEN as u64, &content(1, CHUNK_LEN), false).0).await;
     crate::tools::wait_until("a staged file", || !leftovers(&world.root()).is_empty());
     drop((session, lane));
-    crate::tools::wait_until("nothing staged", || picture(&world.root()).is_empty());
+    crate::tools::wait_until("nothing staged", || crate::tools::names_below(&world.root()).is_empty());
 }
 
 async fn open_put(session: &mut Session, path: &str) {

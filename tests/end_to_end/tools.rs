@@ -71,7 +71,27 @@ pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
 
 /// Names below a folder that only unfinished transfers have.
 pub(crate) fn leftovers(root: &Path) -> Vec<PathBuf> {
-    picture(root).into_keys().filter(|path| path.file_name().is_some_and(is_staged)).collect()
+    names_below(root).into_iter().filter(|path| path.file_name().is_some_and(is_staged)).collect()
+}
+
+/// The path of everything below a folder that others may be changing: what vanishes meanwhile is left out.
+pub(crate) fn names_below(root: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // An error of reading counts as vanished too, except at the root.
+        let Ok(entries) = fs::read_dir(&folder) else {
+            assert!(folder != root, "{} cannot be read", root.display());
+            continue;
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+                folders.push(path.clone());
+            }
+            paths.push(path);
+        }
+    }
+    paths
 }
 
 /// The objects that a client printed.
