@@ -192,6 +192,17 @@ fn names_that_differ_only_in_case_or_unicode_form_stay_apart() {
 }
 
 #[test]
+fn an_empty_source_makes_an_empty_target() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        for _ in 0..10 {
+            mirror.check(["--delete"]); // the target is made before its time is set
+            fs::remove_dir(mirror.target()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_git_repository_is_mirrored_and_follows_its_commits() {
     for way in WAYS {
         let mirror = Mirror::new(way);

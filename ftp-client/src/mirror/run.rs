@@ -68,6 +68,7 @@ pub(crate) async fn run(
         direction: request.direction,
         session: session.clone(),
         remote,
+        is_at_server: begun.remote_root.is_some(),
         local,
         shown: request.local.clone(),
         runtime: Handle::current(),

@@ -27,6 +27,8 @@ pub(crate) struct Trees {
     pub(crate) direction: Direction,
     pub(crate) session: Session,
     pub(crate) remote: RemotePath,
+    /// False if the folder at the server is a target that does not exist.
+    pub(crate) is_at_server: bool,
     /// The folder here; none if it is a target that does not exist.
     pub(crate) local: Option<Arc<dyn Folder>>,
     pub(crate) shown: PathBuf,

@@ -128,6 +128,8 @@ async fn open_upload(
     let mut answers = control.request(id, put.into()).await?;
     session.open_lanes();
     let window = control.welcome().await?.window;
+    // A target that the job makes must be there before a batch changes something in it.
+    let early = if trees.is_at_server { None } else { answers.recv().await };
     let queue = Arc::new(ItemQueue::default());
     let watch = Arc::new(Watch { reporter, credit: Credit::default(), failed: Mutex::default() });
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
@@ -139,7 +141,8 @@ async fn open_upload(
     let job = tokio::spawn(async move {
         let before = exchange.lane_bytes();
         let running = exchange.send(job.clone());
-        if let Ok(Envelope { message: Message::Failure(failure), .. }) = answers.try_recv() {
+        let first = early.or_else(|| answers.try_recv().ok());
+        if let Some(Envelope { message: Message::Failure(failure), .. }) = first {
             job.fail(failure); // it came before there was a job to tell
         }
         let end = running.await;
