@@ -1,6 +1,9 @@
 //! A session with a server, and what can be asked of it.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
+mod pages;
+mod requests;
+
+pub use pages::Pages;
 
 use crate::control::{Control, Ended, LOGIN_ID};
 use crate::dial::{LaneDialer, dial};
@@ -15,17 +18,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use wire::checksum::{Checksum, Digest};
+use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
 use wire::limits::REQUESTS_MAX;
-use wire::message::{
-    Batch, Bye, ChangeFailure, Continue, Details, Digests, Entry, Hash, Hashed, Link, List, Listing, Login,
-    LoginRequest, MakeFolder, Message, Overwrite, Remove, Rename, SetMetadata, Space, SpaceReport, Stat,
-    Welcome,
-};
+use wire::message::{Bye, Login, LoginRequest, Overwrite, Welcome};
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -106,74 +105,6 @@ pub(crate) struct Inner {
     tasks: TaskTracker,
 }
 
-/// A listing as its pages come.
-pub struct Pages {
-    control: Arc<Control>,
-    path: RemotePath,
-    id: u32,
-    answers: mpsc::Receiver<Envelope>,
-    /// Pages that were taken, and the server does not know.
-    taken: u32,
-    over: bool,
-}
-
-impl Pages {
-    /// The next page; nothing after the last.
-    ///
-    /// # Errors
-    /// If the folder cannot be listed or the connection is lost.
-    pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
-        match self.over {
-            true => Ok(None),
-            false => {
-                if let Some(taken) = self.taken() {
-                    self.control.send(self.id, taken).await?;
-                }
-                let envelope = self.answers.recv().await;
-                self.page(envelope).map(Some)
-            }
-        }
-    }
-
-    /// As [`next`](Self::next), where a thread may wait.
-    pub(crate) fn next_blocking(&mut self) -> Result<Option<Listing>, Error> {
-        match self.over {
-            true => Ok(None),
-            false => {
-                if let Some(taken) = self.taken() {
-                    let envelope = Envelope::new(self.id, taken);
-                    self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
-                }
-                let envelope = self.answers.blocking_recv();
-                self.page(envelope).map(Some)
-            }
-        }
-    }
-
-    /// What to tell the server of the pages that were taken, once it is worth it.
-    fn taken(&mut self) -> Option<Continue> {
-        (self.taken >= PAGES_A_TURN).then(|| Continue { pages: std::mem::take(&mut self.taken) })
-    }
-
-    /// The error for entries that do not come in the order of a walk.
-    pub(crate) fn out_of_order(&self) -> Error {
-        Error::Protocol {
-            address: self.control.address.clone(),
-            reason: "a listing that is not in order".to_owned(),
-        }
-    }
-
-    fn page(&mut self, envelope: Option<Envelope>) -> Result<Listing, Error> {
-        let envelope = envelope.ok_or_else(|| self.control.error())?;
-        self.over = !envelope.more;
-        self.taken += 1;
-        match envelope.message {
-            Message::Listing(listing) => Ok(listing),
-            other => Err(unexpected(&self.control, &self.path, other)),
-        }
-    }
-}
-
 impl Session {
     /// Connects and sends the login. Whether it is accepted shows with the first request, or with
     /// [`welcome`](Self::welcome); so the first request costs no round trip of its own.
@@ -233,143 +164,6 @@ impl Session {
     #[must_use]
     pub fn checksum(&self) -> Checksum {
         self.inner.checksum
-    }
-
-    /// Metadata of one path; of what it leads to, with `follow`.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn stat(&self, path: &RemotePath, follow: bool) -> Result<Entry, Error> {
-        match self.ask(path, Stat { path: path.clone(), follow, details: Details::default() }).await? {
-            Message::Status(entry) => Ok(entry),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Lists a folder or a whole tree.
-    ///
-    /// # Errors
-    /// If the connection is lost; what the server has to say comes with the first page.
-    pub async fn list(&self, path: &RemotePath, recursive: bool) -> Result<Pages, Error> {
-        self.list_with(path, recursive, Details::default()).await
-    }
-
-    /// As [`list`](Self::list), with what is asked for beside the metadata.
-    pub(crate) async fn list_with(
-        &self,
-        path: &RemotePath,
-        recursive: bool,
-        details: Details,
-    ) -> Result<Pages, Error> {
-        let control = self.inner.control.clone();
-        let list = List { path: path.clone(), recursive, digests: None, details };
-        let id = control.next_id();
-        let answers = control.request(id, list.into()).await?;
-        Ok(Pages { control, path: path.clone(), id, answers, taken: 0, over: false })
-    }
-
-    /// Metadata of a folder, or of what a link to one leads to, with what was asked for beside it.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub(crate) async fn stat_folder(&self, path: &RemotePath, details: Details) -> Result<Entry, Error> {
-        match self.ask(path, Stat { path: path.clone(), follow: true, details }).await? {
-            Message::Status(entry) => Ok(entry),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Root digests of files below a folder; nothing for those that cannot be read.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub(crate) async fn digests(
-        &self,
-        path: &RemotePath,
-        checksum: Checksum,
-        paths: Vec<RemotePath>,
-    ) -> Result<Vec<Option<Digest>>, Error> {
-        let count = paths.len();
-        match self.ask(path, Digests { path: path.clone(), checksum, paths }).await? {
-            Message::Digested(digested) if digested.digests.len() == count => Ok(digested.digests),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Makes many small changes, one after the other; tells which of them failed.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<ChangeFailure>, Error> {
-        let path = batch.path.clone();
-        match self.ask(&path, batch).await? {
-            Message::BatchDone(done) => Ok(done.failures),
-            other => Err(unexpected(&self.inner.control, &path, other)),
-        }
-    }
-
-    /// SHA-256 of a file's content.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn hash(&self, path: &RemotePath) -> Result<Hashed, Error> {
-        match self.ask(path, Hash { path: path.clone() }).await? {
-            Message::Hashed(hashed) => Ok(hashed),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Free and used space.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn space(&self, path: &RemotePath) -> Result<SpaceReport, Error> {
-        match self.ask(path, Space { path: path.clone() }).await? {
-            Message::SpaceReport(report) => Ok(report),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Makes a folder.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn make_folder(&self, path: &RemotePath, parents: bool) -> Result<(), Error> {
-        self.tell(path, MakeFolder { path: path.clone(), parents }).await
-    }
-
-    /// Removes a file, link or folder.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn remove(&self, path: &RemotePath, recursive: bool) -> Result<(), Error> {
-        self.tell(path, Remove { path: path.clone(), recursive }).await
-    }
-
-    /// Renames.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn rename(&self, rename: Rename) -> Result<(), Error> {
-        let path = rename.from.clone();
-        self.tell(&path, rename).await
-    }
-
-    /// Changes metadata.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn set_metadata(&self, change: SetMetadata) -> Result<(), Error> {
-        let path = change.path.clone();
-        self.tell(&path, change).await
-    }
-
-    /// Makes a symbolic link.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn link(&self, path: &RemotePath, target: &[u8]) -> Result<(), Error> {
-        self.tell(path, Link { path: path.clone(), target: target.to_vec() }).await
     }
 
     /// Fetches a file or a tree.
@@ -449,41 +243,11 @@ impl Session {
             count => lanes.keep(count),
         }
     }
-
-    /// Sends a request that has one answer, and waits for it.
-    async fn ask(&self, path: &RemotePath, request: impl Into<Message>) -> Result<Message, Error> {
-        let control = &self.inner.control;
-        let _turn = self.inner.requests.acquire().await.map_err(|_| control.error())?;
-        let mut answers = control.request(control.next_id(), request.into()).await?;
-        let answer = answers.recv().await.ok_or_else(|| control.error())?;
-        match answer.message {
-            Message::Failure(failure) => Err(Error::Remote { path: path.to_string(), failure }),
-            message => Ok(message),
-        }
-    }
-
-    async fn tell(&self, path: &RemotePath, request: impl Into<Message>) -> Result<(), Error> {
-        match self.ask(path, request).await? {
-            Message::Done(_) => Ok(()),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.control.end(Ended::Closed);
-    }
-}
-
-/// The error for an answer that is a failure, or none to this request.
-pub(crate) fn unexpected(control: &Control, path: &RemotePath, message: Message) -> Error {
-    match message {
-        Message::Failure(failure) => Error::Remote { path: path.to_string(), failure },
-        other => Error::Protocol {
-            address: control.address.clone(),
-            reason: format!("an answer of kind {} to another request", other.kind()),
-        },
     }
 }
 
@@ -495,7 +259,5 @@ pub(crate) fn job_error(control: &Control, path: &RemotePath, failure: Failure) 
     }
 }
 
-/// Pages between two messages about them: a quarter of what may be under way.
-const PAGES_A_TURN: u32 = 4;
 /// How long the last messages may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);

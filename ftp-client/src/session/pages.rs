@@ -1,0 +1,92 @@
+//! A listing as its pages come: a few of them are under way, so that a large one needs little memory on either end.
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
+
+use super::requests::unexpected;
+use crate::control::Control;
+use crate::error::Error;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use wire::RemotePath;
+use wire::control::Envelope;
+use wire::message::{Continue, Listing, Message};
+
+/// A listing as its pages come.
+pub struct Pages {
+    control: Arc<Control>,
+    path: RemotePath,
+    id: u32,
+    answers: mpsc::Receiver<Envelope>,
+    /// Pages that were taken, and the server does not know.
+    taken: u32,
+    over: bool,
+}
+
+impl Pages {
+    pub(super) fn new(
+        control: Arc<Control>,
+        path: RemotePath,
+        id: u32,
+        answers: mpsc::Receiver<Envelope>,
+    ) -> Self {
+        Self { control, path, id, answers, taken: 0, over: false }
+    }
+
+    /// The next page; nothing after the last.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed or the connection is lost.
+    pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
+        match self.over {
+            true => Ok(None),
+            false => {
+                if let Some(taken) = self.taken() {
+                    self.control.send(self.id, taken).await?;
+                }
+                let envelope = self.answers.recv().await;
+                self.page(envelope).map(Some)
+            }
+        }
+    }
+
+    /// As [`next`](Self::next), where a thread may wait.
+    pub(crate) fn next_blocking(&mut self) -> Result<Option<Listing>, Error> {
+        match self.over {
+            true => Ok(None),
+            false => {
+                if let Some(taken) = self.taken() {
+                    let envelope = Envelope::new(self.id, taken);
+                    self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
+                }
+                let envelope = self.answers.blocking_recv();
+                self.page(envelope).map(Some)
+            }
+        }
+    }
+
+    /// What to tell the server of the pages that were taken, once it is worth it.
+    fn taken(&mut self) -> Option<Continue> {
+        (self.taken >= PAGES_A_TURN).then(|| Continue { pages: std::mem::take(&mut self.taken) })
+    }
+
+    /// The error for entries that do not come in the order of a walk.
+    pub(crate) fn out_of_order(&self) -> Error {
+        Error::Protocol {
+            address: self.control.address.clone(),
+            reason: "a listing that is not in order".to_owned(),
+        }
+    }
+
+    fn page(&mut self, envelope: Option<Envelope>) -> Result<Listing, Error> {
+        let envelope = envelope.ok_or_else(|| self.control.error())?;
+        self.over = !envelope.more;
+        self.taken += 1;
+        match envelope.message {
+            Message::Listing(listing) => Ok(listing),
+            other => Err(unexpected(&self.control, &self.path, other)),
+        }
+    }
+}
+
+/// Pages between two messages about them: a quarter of what may be under way.
+const PAGES_A_TURN: u32 = 4;

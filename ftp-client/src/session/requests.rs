@@ -1,0 +1,182 @@
+//! What can be asked of a server in one request.
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
+
+use super::{Pages, Session};
+use crate::control::Control;
+use crate::error::Error;
+use wire::RemotePath;
+use wire::checksum::{Checksum, Digest};
+use wire::message::{
+    Batch, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, MakeFolder, Message, Remove,
+    Rename, SetMetadata, Space, SpaceReport, Stat,
+};
+
+impl Session {
+    /// Metadata of one path; of what it leads to, with `follow`.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn stat(&self, path: &RemotePath, follow: bool) -> Result<Entry, Error> {
+        match self.ask(path, Stat { path: path.clone(), follow, details: Details::default() }).await? {
+            Message::Status(entry) => Ok(entry),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Lists a folder or a whole tree.
+    ///
+    /// # Errors
+    /// If the connection is lost; what the server has to say comes with the first page.
+    pub async fn list(&self, path: &RemotePath, recursive: bool) -> Result<Pages, Error> {
+        self.list_with(path, recursive, Details::default()).await
+    }
+
+    /// As [`list`](Self::list), with what is asked for beside the metadata.
+    pub(crate) async fn list_with(
+        &self,
+        path: &RemotePath,
+        recursive: bool,
+        details: Details,
+    ) -> Result<Pages, Error> {
+        let control = self.inner.control.clone();
+        let list = List { path: path.clone(), recursive, digests: None, details };
+        let id = control.next_id();
+        let answers = control.request(id, list.into()).await?;
+        Ok(Pages::new(control, path.clone(), id, answers))
+    }
+
+    /// Metadata of a folder, or of what a link to one leads to, with what was asked for beside it.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub(crate) async fn stat_folder(&self, path: &RemotePath, details: Details) -> Result<Entry, Error> {
+        match self.ask(path, Stat { path: path.clone(), follow: true, details }).await? {
+            Message::Status(entry) => Ok(entry),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Root digests of files below a folder; nothing for those that cannot be read.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub(crate) async fn digests(
+        &self,
+        path: &RemotePath,
+        checksum: Checksum,
+        paths: Vec<RemotePath>,
+    ) -> Result<Vec<Option<Digest>>, Error> {
+        let count = paths.len();
+        match self.ask(path, Digests { path: path.clone(), checksum, paths }).await? {
+            Message::Digested(digested) if digested.digests.len() == count => Ok(digested.digests),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Makes many small changes, one after the other; tells which of them failed.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<ChangeFailure>, Error> {
+        let path = batch.path.clone();
+        match self.ask(&path, batch).await? {
+            Message::BatchDone(done) => Ok(done.failures),
+            other => Err(unexpected(&self.inner.control, &path, other)),
+        }
+    }
+
+    /// SHA-256 of a file's content.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn hash(&self, path: &RemotePath) -> Result<Hashed, Error> {
+        match self.ask(path, Hash { path: path.clone() }).await? {
+            Message::Hashed(hashed) => Ok(hashed),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Free and used space.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn space(&self, path: &RemotePath) -> Result<SpaceReport, Error> {
+        match self.ask(path, Space { path: path.clone() }).await? {
+            Message::SpaceReport(report) => Ok(report),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn make_folder(&self, path: &RemotePath, parents: bool) -> Result<(), Error> {
+        self.tell(path, MakeFolder { path: path.clone(), parents }).await
+    }
+
+    /// Removes a file, link or folder.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn remove(&self, path: &RemotePath, recursive: bool) -> Result<(), Error> {
+        self.tell(path, Remove { path: path.clone(), recursive }).await
+    }
+
+    /// Renames.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn rename(&self, rename: Rename) -> Result<(), Error> {
+        let path = rename.from.clone();
+        self.tell(&path, rename).await
+    }
+
+    /// Changes metadata.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn set_metadata(&self, change: SetMetadata) -> Result<(), Error> {
+        let path = change.path.clone();
+        self.tell(&path, change).await
+    }
+
+    /// Makes a symbolic link.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn link(&self, path: &RemotePath, target: &[u8]) -> Result<(), Error> {
+        self.tell(path, Link { path: path.clone(), target: target.to_vec() }).await
+    }
+
+    /// Sends a request that has one answer, and waits for it.
+    async fn ask(&self, path: &RemotePath, request: impl Into<Message>) -> Result<Message, Error> {
+        let control = &self.inner.control;
+        let _turn = self.inner.requests.acquire().await.map_err(|_| control.error())?;
+        let mut answers = control.request(control.next_id(), request.into()).await?;
+        let answer = answers.recv().await.ok_or_else(|| control.error())?;
+        match answer.message {
+            Message::Failure(failure) => Err(Error::Remote { path: path.to_string(), failure }),
+            message => Ok(message),
+        }
+    }
+
+    async fn tell(&self, path: &RemotePath, request: impl Into<Message>) -> Result<(), Error> {
+        match self.ask(path, request).await? {
+            Message::Done(_) => Ok(()),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+}
+
+/// The error for an answer that is a failure, or none to this request.
+pub(crate) fn unexpected(control: &Control, path: &RemotePath, message: Message) -> Error {
+    match message {
+        Message::Failure(failure) => Error::Remote { path: path.to_string(), failure },
+        other => Error::Protocol {
+            address: control.address.clone(),
+            reason: format!("an answer of kind {} to another request", other.kind()),
+        },
+    }
+}
