@@ -165,7 +165,7 @@ fn line_of(path: &Path) -> String {
         () if kind.is_dir() => format!("folder {mode:04o} {time}"),
         () if kind.is_file() => {
             let bytes = fs::read(path).unwrap();
-            format!("file {mode:04o} {time} {} {}", bytes.len(), sha256(&bytes))
+            format!("file {mode:04o} {time} {} {}", bytes.len(), blake3::hash(&bytes)) // the fastest
         }
         () if kind.is_fifo() => "pipe".into(),
         () => "special".into(),

@@ -171,7 +171,11 @@ impl ReceiveJob {
                 self.observer.progress(Some(&announcement.path), u64::from(head.payload_len));
                 lock(&self.machine).written(file, head.frame, &chunk)?
             }
-            Err(failure) => lock(&self.machine).file_failed(file, head.frame, failure),
+            Err(failure) => {
+                // Before the frame counts as done: whatever happens in the folder later changes its time.
+                lock(&self.staged).remove(&file);
+                lock(&self.machine).file_failed(file, head.frame, failure)
+            }
         };
         self.conclude(file, verdict);
         Ok(())
@@ -206,6 +210,7 @@ impl ReceiveJob {
                 let slot = lock(&self.staged).remove(&file);
                 let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
                 let result = staged.publish(&publish);
+                drop(slot); // what failed is gone before its frame counts as done
                 let path = &publish.announcement().path;
                 self.report(path, false, publish.size(), Some(publish.root()), result.as_ref().err());
                 lock(&self.machine).published(&publish, result);

@@ -10,6 +10,7 @@ use crate::path::{NameRef, RemotePath};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{self as sys, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
@@ -278,7 +279,7 @@ impl Folder for LocalFolder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let held = sys::openat(&self.fd, c".", flags, Mode::empty())?;
         match sys::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::from(FailureCode::Busy).into()),
+            Err(Errno::WOULDBLOCK) => Err(Failure::from(FailureCode::Busy).into()),
             result => Ok(result.map(|()| FolderLock { _held: held })?),
         }
     }
@@ -291,6 +292,21 @@ impl Folder for LocalFolder {
             Some(_) => Ok(sys::futimens(&self.fd, &times(modified))?),
             None => Ok(()),
         }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match sys::fsync(&self.fd) {
+            Err(Errno::INVAL) => self.sync_filesystem(), // some filesystems sync no folders by themselves
+            result => Ok(result?),
+        }
+    }
+
+    fn sync_filesystem(&self) -> io::Result<()> {
+        Ok(sys::syncfs(&self.fd)?) // tells of failed writes since the folder was opened, from Linux 5.8 on
+    }
+
+    fn filesystem(&self) -> io::Result<u64> {
+        Ok(sys::fstat(&self.fd)?.st_dev)
     }
 
     fn space(&self) -> io::Result<SpaceReport> {
@@ -348,6 +364,10 @@ impl TargetFile for LocalTarget {
             Some(_) => Ok(sys::futimens(&self.fd, &times(modified))?),
             None => Ok(()),
         }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(sys::fsync(&self.fd)?)
     }
 }
 

@@ -101,6 +101,12 @@ pub trait Folder: Send + Sync {
     fn lock(&self) -> io::Result<FolderLock>;
     /// Changes metadata of the folder itself.
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
+    /// Makes durable which names are in the folder, and its own metadata: a loss of power does not undo them any more.
+    fn sync(&self) -> io::Result<()>;
+    /// Makes durable all that was written to the filesystem that the folder is on, by anybody.
+    fn sync_filesystem(&self) -> io::Result<()>;
+    /// A number that folders of one filesystem share.
+    fn filesystem(&self) -> io::Result<u64>;
     /// Space of the filesystem that the folder is on.
     fn space(&self) -> io::Result<SpaceReport>;
     /// The folder as its implementation, for operations between two folders.
@@ -141,6 +147,8 @@ pub trait TargetFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Sets permission bits and modification time.
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
+    /// Makes content and metadata durable: a loss of power does not undo them any more. The name is the folder's.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// Reads exactly `len` bytes into pieces; fewer only at the file's end.

@@ -1,0 +1,260 @@
+//! Storage that fails when it is told to: a wrapper around any folder that counts operations, fails the n-th one, or stops
+//! there for good, as if the process had been killed. It also keeps a record, which tells what came before what.
+
+use std::any::Any;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::{Arc, Mutex, MutexGuard};
+use wire::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
+use wire::metadata::{Metadata, Timestamp};
+use wire::path::NameRef;
+use wire::store::{Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+
+/// What is to happen, and what has happened.
+#[derive(Default)]
+pub(crate) struct Faults(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    plan: Plan,
+    record: Vec<Done>,
+}
+
+/// Which operation fails.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Plan {
+    #[default]
+    None,
+    /// The operation with this index fails with this error of the system.
+    Fail(usize, i32),
+    /// The operation with this index and all after it are not done any more.
+    Crash(usize),
+}
+
+/// An operation, and the name that it was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) op: &'static str,
+    pub(crate) name: String,
+}
+
+impl Faults {
+    pub(crate) fn new(plan: Plan) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State { plan, record: Vec::new() })))
+    }
+
+    /// All that was tried, in order.
+    pub(crate) fn record(&self) -> Vec<Done> {
+        self.lock().record.clone()
+    }
+
+    /// Counts an operation, and tells whether it is to be done.
+    fn pass(&self, op: &'static str, name: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        let index = state.record.len();
+        state.record.push(Done { op, name: String::from_utf8_lossy(name).into_owned() });
+        match state.plan {
+            Plan::Fail(at, error) if at == index => Err(io::Error::from_raw_os_error(error)),
+            Plan::Crash(at) if at <= index => Err(io::Error::other("crashed")),
+            Plan::None | Plan::Fail(..) | Plan::Crash(_) => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+/// A folder whose operations pass by [`Faults`].
+pub(crate) struct FaultyFolder {
+    inner: Arc<dyn Folder>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyFolder {
+    pub(crate) fn wrap(inner: Arc<dyn Folder>, faults: &Arc<Faults>) -> Arc<dyn Folder> {
+        Arc::new(Self { inner, faults: faults.clone() })
+    }
+
+    fn inner_of(folder: &dyn Folder) -> &dyn Folder {
+        folder.as_any().downcast_ref::<Self>().map_or(folder, |folder| &*folder.inner)
+    }
+
+    fn pass(&self, op: &'static str, name: NameRef<'_>) -> io::Result<()> {
+        self.faults.pass(op, name.as_bytes())
+    }
+
+    fn pass_own(&self, op: &'static str) -> io::Result<()> {
+        self.faults.pass(op, b"")
+    }
+}
+
+impl Folder for FaultyFolder {
+    fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
+        self.pass("folder", name)?;
+        Ok(Self::wrap(self.inner.folder(name)?, &self.faults))
+    }
+    fn names(&self) -> io::Result<Names> {
+        self.pass_own("names")?;
+        self.inner.names()
+    }
+    fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
+        self.pass("metadata", name)?;
+        self.inner.metadata(name)
+    }
+    fn own_metadata(&self) -> io::Result<Metadata> {
+        self.pass_own("own_metadata")?;
+        self.inner.own_metadata()
+    }
+    fn read_link(&self, name: NameRef<'_>) -> io::Result<Vec<u8>> {
+        self.pass("read_link", name)?;
+        self.inner.read_link(name)
+    }
+    fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>> {
+        self.pass("open_file", name)?;
+        Ok(Box::new(FaultySource { inner: self.inner.open_file(name)?, faults: self.faults.clone() }))
+    }
+    fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
+        self.faults.pass("create_staged", staged.as_bytes())?;
+        let inner = self.inner.create_staged(staged, mode)?;
+        let staged = staged.as_bytes().to_vec();
+        Ok(Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged }))
+    }
+    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
+        let both = [staged.as_bytes(), b" ", name.as_bytes()].concat();
+        self.faults.pass("publish", &both)?;
+        self.inner.publish(staged, name, replace)
+    }
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
+        self.faults.pass("remove_staged", staged.as_bytes())?;
+        self.inner.remove_staged(staged)
+    }
+    fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
+        self.faults.pass("stage_link", staged.as_bytes())?;
+        self.inner.stage_link(staged, target, modified)
+    }
+    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("make_folder", name)?;
+        self.inner.make_folder(name)
+    }
+    fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("remove_file", name)?;
+        self.inner.remove_file(name)
+    }
+    fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("remove_folder", name)?;
+        self.inner.remove_folder(name)
+    }
+    fn rename(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()> {
+        self.pass("rename", name)?;
+        self.inner.rename(name, Self::inner_of(to), to_name, replace)
+    }
+    fn set_metadata(
+        &self,
+        name: NameRef<'_>,
+        modified: Option<Timestamp>,
+        mode: Option<u32>,
+    ) -> io::Result<()> {
+        self.pass("set_metadata", name)?;
+        self.inner.set_metadata(name, modified, mode)
+    }
+    fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
+        self.pass_own("details")?;
+        self.inner.details(name, wanted)
+    }
+    fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
+        self.pass_own("set_owner")?;
+        self.inner.set_owner(name, owner)
+    }
+    fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
+        self.pass_own("set_xattrs")?;
+        self.inner.set_xattrs(name, xattrs)
+    }
+    fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()> {
+        self.pass("hard_link", name)?;
+        self.inner.hard_link(name, Self::inner_of(to), to_name)
+    }
+    fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()> {
+        self.pass("stage_hard_link", name)?;
+        self.inner.stage_hard_link(name, Self::inner_of(to), staged)
+    }
+    fn lock(&self) -> io::Result<FolderLock> {
+        self.pass_own("lock")?;
+        self.inner.lock()
+    }
+    fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
+        self.pass_own("set_own_metadata")?;
+        self.inner.set_own_metadata(modified, mode)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.pass_own("sync_folder")?;
+        self.inner.sync()
+    }
+    fn sync_filesystem(&self) -> io::Result<()> {
+        self.pass_own("sync_filesystem")?;
+        self.inner.sync_filesystem()
+    }
+    fn filesystem(&self) -> io::Result<u64> {
+        self.pass_own("filesystem")?;
+        self.inner.filesystem()
+    }
+    fn space(&self) -> io::Result<SpaceReport> {
+        self.pass_own("space")?;
+        self.inner.space()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+struct FaultySource {
+    inner: Box<dyn SourceFile>,
+    faults: Arc<Faults>,
+}
+
+impl SourceFile for FaultySource {
+    fn identity(&self) -> io::Result<Identity> {
+        self.faults.pass("identity", b"")?;
+        self.inner.identity()
+    }
+    fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+        self.faults.pass("read_at", b"")?;
+        self.inner.read_at(pieces, offset)
+    }
+}
+
+struct FaultyTarget {
+    inner: Box<dyn TargetFile>,
+    faults: Arc<Faults>,
+    staged: Vec<u8>,
+}
+
+impl TargetFile for FaultyTarget {
+    /// As a disk that fills up: what fails has written a part.
+    fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        if let Err(error) = self.faults.pass("write_at", &self.staged) {
+            if let Some(first) = pieces.first() {
+                self.inner.write_at(&[IoSlice::new(&first[..first.len() / 2])], offset)?;
+            }
+            return Err(error);
+        }
+        self.inner.write_at(pieces, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.faults.pass("set_len", &self.staged)?;
+        self.inner.set_len(len)
+    }
+    fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
+        self.faults.pass("set_file_metadata", &self.staged)?;
+        self.inner.set_metadata(modified, mode)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.faults.pass("sync_file", &self.staged)?;
+        self.inner.sync()
+    }
+}

@@ -1,0 +1,124 @@
+//! The real sending and receiving engines, joined in this process: two lanes over loopback sockets, and control messages
+//! passed on as they come.
+
+use rustls::ConnectionTrafficSecrets;
+use rustls::crypto::cipher::{AeadKey, Iv};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wire::checksum::Checksum;
+use wire::control::Envelope;
+use wire::engine::{BufferPool, Exchange, Item, Observer, ReceiveJob, SendJob, Sink, Source, run_lane};
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Message, Totals};
+use wire::net::control::outbox;
+use wire::net::lane::Lane;
+use wire::net::record::{Opener, Sealer};
+use wire::receiver::Receiver;
+use wire::sender::Sender;
+use wire::{Failure, RemotePath};
+
+/// What a transfer came to.
+pub(crate) struct Ended {
+    pub(crate) sender: Result<(), Failure>,
+    pub(crate) receiver: Result<(), Failure>,
+    /// What became of each item, as the sender was told.
+    pub(crate) told: BTreeMap<String, Result<(), Failure>>,
+}
+
+/// Sends all of `source` to `sink`. Calls `on_ack` with each acknowledgement, before the sender hears of it.
+pub(crate) async fn transfer(
+    source: Arc<dyn Source>,
+    sink: Box<dyn Sink>,
+    on_ack: impl Fn() + Send + 'static,
+) -> Ended {
+    let (sending_outbox, from_sender) = outbox();
+    let (receiving_outbox, from_receiver) = outbox();
+    let sending = Exchange::new(sending_outbox, Arc::new(BufferPool::default()));
+    let receiving = Exchange::new(receiving_outbox, Arc::new(BufferPool::default()));
+    let over = CancellationToken::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..LANES {
+        let (one, other) = lanes(number).await;
+        for (lane, exchange) in [(one, &sending), (other, &receiving)] {
+            let (exchange, over) = (exchange.clone(), over.clone());
+            tasks.spawn(async move { drop(run_lane(lane, exchange, over, CancellationToken::new()).await) });
+        }
+    }
+    tasks.spawn(pass_on(from_sender, receiving.clone(), over.clone(), || {}));
+    tasks.spawn(pass_on(from_receiver, sending.clone(), over.clone(), on_ack));
+    let told = Arc::new(Told::default());
+    let receive = Arc::new(ReceiveJob::new(
+        JOB,
+        Receiver::new(Checksum::Blake3, WINDOW_FRAMES_MAX),
+        sink,
+        Arc::new(wire::engine::Deaf),
+    ));
+    let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX);
+    let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
+    let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
+        tokio::join!(sending.send(send), receiving.receive(receive))
+    })
+    .await
+    .expect("the transfer ends");
+    over.cancel();
+    while tasks.join_next().await.is_some() {}
+    let told = std::mem::take(&mut *told.0.lock().unwrap());
+    Ended { sender, receiver, told }
+}
+
+async fn pass_on(
+    mut messages: mpsc::Receiver<Envelope>,
+    to: Arc<Exchange>,
+    over: CancellationToken,
+    on_ack: impl Fn() + Send + 'static,
+) {
+    while let Some(Some(envelope)) = over.run_until_cancelled(messages.recv()).await {
+        if matches!(envelope.message, Message::Ack(_)) {
+            on_ack();
+        }
+        assert!(to.handle(envelope).expect("no violation").is_none());
+    }
+}
+
+async fn lanes(number: u16) -> (Lane, Lane) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (one, other) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (lane(number, one.unwrap(), [1, 2]), lane(number, other.unwrap().0, [2, 1]))
+}
+
+fn lane(number: u16, socket: TcpStream, [tx, rx]: [u8; 2]) -> Lane {
+    socket.set_nodelay(true).unwrap();
+    let secrets = |seed: u8| {
+        let key = AeadKey::from([seed; 32]);
+        (0, ConnectionTrafficSecrets::Aes256Gcm { key, iv: Iv::from([seed; 12]) })
+    };
+    Lane {
+        number,
+        socket: Arc::new(socket),
+        sealer: Sealer::new(secrets(tx)).unwrap(),
+        opener: Opener::new(secrets(rx)).unwrap(),
+    }
+}
+
+#[derive(Default)]
+struct Told(Mutex<BTreeMap<String, Result<(), Failure>>>);
+
+impl Observer for Told {
+    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn settled(&self, item: &Item<'_>) {
+        let path = String::from_utf8_lossy(item.path.as_bytes()).into_owned();
+        let before = self.0.lock().unwrap().insert(path, item.failure.cloned().map_or(Ok(()), Err));
+        assert!(before.is_none(), "{} was settled twice", item.path);
+    }
+    fn totals(&self, _: Totals) {}
+}
+
+const LANES: u16 = 2;
+const JOB: u32 = 7;
+const PATIENCE: Duration = Duration::from_secs(60);
