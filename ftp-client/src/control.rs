@@ -21,7 +21,7 @@ pub(crate) enum Ended {
     /// The connection broke or was closed.
     Lost(String),
     /// The login was refused.
-    LoginRefused,
+    LoginRefused(String),
     /// The server does not serve us, for another reason than the login.
     Refused(Failure),
     /// The server did what the protocol forbids.
@@ -100,7 +100,7 @@ impl Control {
     pub(crate) fn error(&self) -> Error {
         let address = self.address.clone();
         match self.ended.get() {
-            Some(Ended::LoginRefused) => Error::LoginRefused { address },
+            Some(Ended::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
             Some(Ended::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
             Some(Ended::Refused(failure)) => Error::Remote { path: address, failure: failure.clone() },
             Some(Ended::Closed) => Error::Interrupted,
@@ -171,9 +171,14 @@ impl Control {
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {
-                return Err(match failure.code == FailureCode::LoginRefused {
-                    true => Ended::LoginRefused,
-                    false => Ended::Refused(failure),
+                return Err(match failure {
+                    Failure { code: FailureCode::LoginRefused, message } if message.is_empty() => {
+                        Ended::LoginRefused("wrong user, password, key or token".into())
+                    }
+                    Failure { code: FailureCode::LoginRefused, .. } => {
+                        Ended::LoginRefused(failure.to_string())
+                    }
+                    failure => Ended::Refused(failure),
                 });
             }
             Message::Failure(failure) if envelope.request == 0 => {

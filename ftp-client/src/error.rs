@@ -29,10 +29,12 @@ pub enum Error {
     #[error("{0}")]
     Untrusted(String),
     /// The login was refused.
-    #[error("login refused by {address}: wrong user, password, key or token")]
+    #[error("login refused by {address}: {reason}")]
     LoginRefused {
         /// Host and port.
         address: String,
+        /// Why, escaped; servers do not tell what of it was wrong.
+        reason: String,
     },
     /// The server did what the protocol forbids.
     #[error("protocol violation by {address}: {reason}")]

@@ -49,6 +49,10 @@ pub struct ServerLimits {
     pub sessions_per_user: usize,
     /// Connections that are not logged in yet, including those whose password is being checked.
     pub logins_waiting: usize,
+    /// Failed logins after which an address is barred; 0 for never, and nobody is slowed either.
+    pub failed_logins_max: usize,
+    /// For how long it is barred.
+    pub login_bar: Duration,
     /// Lanes that one session may have at a time.
     pub lanes_per_session: usize,
     /// Jobs that one session may have open at a time.
@@ -145,6 +149,8 @@ struct LimitsShape {
     connections: Between<1, 65_536>,
     sessions_per_user: Between<1, 65_536>,
     logins_waiting: Between<1, 4_096>,
+    failed_logins_max: Between<0, 10_000>,
+    login_bar: Seconds<1, 86_400>,
     lanes_per_session: Between<1, { LANES_MAX as usize }>,
     jobs_per_session: Between<1, JOBS_MAX>,
     login_timeout: Seconds<1, 600>,
@@ -176,6 +182,10 @@ impl Default for LimitsShape {
             sessions_per_user: Between::new(32),
             // Strangers hold at most 16 KiB frames and a handshake each; real logins take well below a second.
             logins_waiting: Between::new(64),
+            // Somebody who looks for an old password needs fewer; a guesser gets 10 guesses in half a minute, then one in ten.
+            failed_logins_max: Between::new(10),
+            // 145 guesses a day; short enough to wait for if it was oneself.
+            login_bar: Seconds::new(600),
             // More lanes than cores, disks and congestion windows can use.
             lanes_per_session: Between::new(16),
             // The protocol's own bound: clients pipeline up to it.
@@ -195,6 +205,8 @@ impl LimitsShape {
             connections: self.connections.get(),
             sessions_per_user: self.sessions_per_user.get(),
             logins_waiting: self.logins_waiting.get(),
+            failed_logins_max: self.failed_logins_max.get(),
+            login_bar: self.login_bar.duration(),
             lanes_per_session: self.lanes_per_session.get(),
             jobs_per_session: self.jobs_per_session.get(),
             login_timeout: self.login_timeout.duration(),
@@ -208,6 +220,8 @@ impl LimitsShape {
             connections: Between::new(limits.connections),
             sessions_per_user: Between::new(limits.sessions_per_user),
             logins_waiting: Between::new(limits.logins_waiting),
+            failed_logins_max: Between::new(limits.failed_logins_max),
+            login_bar: Seconds::of(limits.login_bar),
             lanes_per_session: Between::new(limits.lanes_per_session),
             jobs_per_session: Between::new(limits.jobs_per_session),
             login_timeout: Seconds::of(limits.login_timeout),

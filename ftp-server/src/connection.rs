@@ -1,16 +1,19 @@
 //! A connection until it is known what it is: handshake, first message, login. All of it within a deadline and a budget of
 //! bytes, and nothing but a login or a lane's hello is parsed.
 
-use crate::auth::Principal;
+use crate::auth::{Principal, Refusal};
+use crate::config::ServerLimits;
 use crate::server::Shared;
 use crate::session;
 use crate::sessions::LaneRefusal;
+use crate::throttle::{Attempt, Verdict};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::time::sleep_until;
 use tokio_rustls::TlsStream;
 use tracing::{debug, info, warn};
 use wire::binding::SessionId;
@@ -133,7 +136,7 @@ async fn login(
     shared: &Arc<Shared>,
 ) -> Result<Greeting, Rejected> {
     let login = request.login.clone();
-    match check(login, request.agent.len(), shared).await {
+    match check(login, request.agent.len(), peer, shared).await {
         Ok((principal, storage)) => {
             info!(%peer, user = principal.name(), agent = %Escaped(request.agent.as_bytes()), "login");
             Ok(Greeting::Session { connection: Box::new(connection), principal, storage, id })
@@ -149,33 +152,79 @@ async fn login(
 async fn check(
     login: Login,
     agent_len: usize,
+    peer: SocketAddr,
     shared: &Arc<Shared>,
-) -> Result<(Principal, Arc<LocalStorage>), (Failure, String)> {
-    let refused = |cause: String| (Failure::from(FailureCode::LoginRefused), cause);
-    let (user_len, secret_len) = match &login {
-        Login::Password { user, password } => (user.len(), password.len()),
-        Login::Token { token } => (0, token.len()),
+) -> Result<(Principal, Arc<LocalStorage>), Refused> {
+    let (user, user_len, secret_len) = match &login {
+        Login::Password { user, password } => (Some(user.as_str()), user.len(), password.len()),
+        Login::Token { token } => (None, 0, token.len()),
     };
     if user_len > USER_LEN_MAX || secret_len > SECRET_LEN_MAX || agent_len > AGENT_LEN_MAX {
-        return Err(refused("over the limits of a login".into()));
+        return Err((FailureCode::LoginRefused.into(), "over the limits of a login".into()));
     }
-    let Ok(_waiting) = shared.waiting.try_acquire() else {
-        return Err((FailureCode::LimitExceeded.into(), "too many logins at once".into()));
-    };
-    let Ok(_checking) = shared.checking.acquire().await else { return Err(refused("stopping".into())) };
+    let attempt = shared.throttle().attempt(peer.ip(), user, Instant::now());
+    let _turn = turn(&attempt, peer, shared).await?;
     let for_job = shared.clone();
-    let checked = tokio::task::spawn_blocking(move || {
-        let principal = for_job.authenticator.authenticate(&login, SystemTime::now());
-        let principal = principal.map_err(|refusal| (FailureCode::LoginRefused, refusal.to_string()))?;
-        match LocalStorage::open(principal.root()) {
-            Ok(storage) => Ok((principal, Arc::new(storage))),
-            Err(error) => Err((FailureCode::Io, format!("the user's root cannot be opened: {error}"))),
-        }
+    let authenticated = tokio::task::spawn_blocking(move || {
+        let principal = for_job.authenticator.authenticate(&login, SystemTime::now())?;
+        let storage = LocalStorage::open(principal.root()).map(Arc::new);
+        Ok((principal, storage))
     });
-    match checked.await {
-        Ok(Ok(checked)) => Ok(checked),
-        Ok(Err((code, cause))) => Err((code.into(), cause)),
-        Err(panic) => Err((FailureCode::Io.into(), panic.to_string())),
+    let refusal = match authenticated.await {
+        Ok(Ok((principal, storage))) => {
+            shared.throttle().succeeded(&attempt);
+            let closed =
+                |error| (FailureCode::Io.into(), format!("the user's root cannot be opened: {error}"));
+            return storage.map(|storage| (principal, storage)).map_err(closed);
+        }
+        Ok(Err(refusal)) => refusal,
+        Err(panic) => return Err((FailureCode::Io.into(), panic.to_string())),
+    };
+    // What is the server's fault is nobody's failure. All others count alike, so that nobody learns by it which it was.
+    let counts = !matches!(refusal, Refusal::Unavailable(_));
+    if counts && shared.throttle().failed(&attempt, Instant::now()) {
+        let ServerLimits { failed_logins_max: rule, login_bar, .. } = shared.limits;
+        warn!(%peer, "address barred for {login_bar:?}: {rule} logins failed (failed_logins_max)");
+    }
+    Err((FailureCode::LoginRefused.into(), refusal.to_string()))
+}
+
+/// A refusal: what the peer is told, and the cause for the log.
+type Refused = (Failure, String);
+
+/// A login's turn to be checked, given up when dropped.
+struct Turn<'a> {
+    _waiting: SemaphorePermit<'a>,
+    _checking: SemaphorePermit<'a>,
+}
+
+/// Waits for a login's turn, at first as long as the throttle wants: who waits for that takes no place from others.
+async fn turn<'a>(attempt: &Attempt, peer: SocketAddr, shared: &'a Shared) -> Result<Turn<'a>, Refused> {
+    loop {
+        let verdict = shared.throttle().decide(attempt, Instant::now());
+        match verdict {
+            Verdict::Go => {}
+            Verdict::Wait(until, rule) => {
+                debug!(%peer, ?rule, "login slowed");
+                sleep_until(until.into()).await;
+                continue;
+            }
+            Verdict::Barred(until) => {
+                let seconds = Duration::from_secs(until.duration_since(Instant::now()).as_secs() + 1);
+                let told = format!("too many failed logins from this address; try again in {seconds:?}");
+                return Err((Failure::new(FailureCode::LoginRefused, told.as_str()), told));
+            }
+        }
+        let Ok(waiting) = shared.waiting.try_acquire() else {
+            return Err((FailureCode::LimitExceeded.into(), "too many logins at once".into()));
+        };
+        let Ok(checking) = shared.checking.acquire().await else {
+            return Err((FailureCode::LoginRefused.into(), "stopping".into()));
+        };
+        // Other attempts from there may have failed meanwhile: however many come at once, they are looked at in turn.
+        if shared.throttle().decide(attempt, Instant::now()) == Verdict::Go {
+            return Ok(Turn { _waiting: waiting, _checking: checking });
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod server;
 mod session;
 mod sessions;
 pub mod state;
+mod throttle;
 pub mod token;
 
 pub use server::{Server, ServerOptions};

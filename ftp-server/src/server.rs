@@ -5,9 +5,10 @@ use crate::config::ServerLimits;
 use crate::connection;
 use crate::identity::Identity;
 use crate::sessions::Sessions;
+use crate::throttle::{Rules, Throttle};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) checking: Semaphore,
     /// Logins that may wait or be checked.
     pub(crate) waiting: Semaphore,
+    throttle: Mutex<Throttle>,
     pub(crate) buffers: Arc<BufferPool>,
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
@@ -77,6 +79,7 @@ impl Server {
             sessions: Sessions::default(),
             checking: Semaphore::new(LOGINS_AT_ONCE),
             waiting: Semaphore::new(limits.logins_waiting),
+            throttle: Mutex::new(Throttle::new(rules(&limits))),
             connections: Arc::new(Semaphore::new(limits.connections)),
             limits,
             buffers: Arc::default(),
@@ -112,6 +115,21 @@ impl Server {
         shared.abort.cancel();
         shared.tasks.wait().await;
         info!("stopped");
+    }
+}
+
+impl Shared {
+    /// Whose logins keep failing. A panic while the lock is held leaves counts that are a little off at worst.
+    pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rules(limits: &ServerLimits) -> Rules {
+    Rules {
+        failures_max: u32::try_from(limits.failed_logins_max).unwrap_or(u32::MAX),
+        bar: limits.login_bar,
+        wait_max: limits.login_timeout / 2, // the other half is for the handshake's rest and the check
     }
 }
 

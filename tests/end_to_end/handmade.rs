@@ -5,11 +5,11 @@ use rustls::DigitallySignedStruct;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tests::world::{PASSWORD, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
@@ -40,7 +40,14 @@ pub(crate) struct HandLane {
 
 /// A TLS connection that has said nothing yet, and its own address.
 pub(crate) async fn connect(address: SocketAddr) -> (Connection, SocketAddr) {
-    let socket = TcpStream::connect(address).await.unwrap();
+    connect_from(address.ip(), address).await
+}
+
+/// The same, from an address that the test chooses: all of 127.0.0.0/8 are this machine, and different peers.
+pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connection, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(own, 0)).unwrap();
+    let socket = socket.connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();
     let own = socket.local_addr().unwrap();
     let connector = TlsConnector::from(tls::client_config(Arc::new(AnyKey)).unwrap());

@@ -30,6 +30,7 @@ mod mirrors_plans;
 mod mirrors_races;
 mod refusals;
 mod storage;
+mod throttle;
 mod tls;
 mod tools;
 mod trees;

@@ -69,6 +69,23 @@ impl World {
         world
     }
 
+    /// The same, with a configuration file that holds `config`.
+    #[must_use]
+    pub fn serving_with(config: &str) -> Self {
+        let mut world = Self::empty();
+        world.add_user("tester", "full");
+        world.serve_with(config, &[]);
+        world
+    }
+
+    /// Starts the server with a configuration file that holds `config`, and further arguments.
+    pub fn serve_with(&mut self, config: &str, arguments: &[&str]) {
+        let path = self.folder.path().join("config.toml");
+        std::fs::write(&path, config).expect("a configuration file");
+        let config = ["--config", path.to_str().expect("a path in UTF-8")];
+        self.serve(&[&config, arguments].concat());
+    }
+
     /// Adds a user with [`PASSWORD`] over the served folder.
     pub fn add_user(&self, name: &str, access: &str) {
         let mut command = Command::new(&binaries().server);

@@ -29,6 +29,8 @@ fn every_key_is_understood() {
         connections = 1
         sessions_per_user = 2
         logins_waiting = 3
+        failed_logins_max = 0
+        login_bar = "8m"
         lanes_per_session = 4
         jobs_per_session = 5
         login_timeout = "6s"
@@ -51,6 +53,8 @@ fn every_key_is_understood() {
             connections: 1,
             sessions_per_user: 2,
             logins_waiting: 3,
+            failed_logins_max: 0,
+            login_bar: Duration::from_secs(8 * 60),
             lanes_per_session: 4,
             jobs_per_session: 5,
             login_timeout: Duration::from_secs(6),
