@@ -26,6 +26,8 @@ mod mirrors_carried;
 mod mirrors_edits;
 mod mirrors_filters;
 mod mirrors_guards;
+mod mirrors_kept;
+mod mirrors_links;
 mod mirrors_plans;
 mod mirrors_races;
 mod refusals;

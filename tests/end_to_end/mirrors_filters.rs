@@ -82,6 +82,30 @@ fn only_what_a_list_names_is_mirrored() {
 }
 
 #[test]
+fn what_a_list_names_and_the_source_lacks_is_told_of() {
+    for way in WAYS {
+        let mirror = with_tree(way);
+        let list = "!first\na.c\ninner/b.c\ninner/missing\nnone/x\nnone/y\nbuild/x\nzzz\n";
+        write(&mirror, "list", list);
+        fs::write(mirror.target().join("zzz"), "of the target").unwrap();
+        let options = ["--files-from=list", "--exclude=/build/x"];
+        for dry in [true, false] {
+            let ran = mirror.ends(1, options.iter().chain(dry.then_some(&"-n")));
+            let told = |name: &str| ran.stderr.contains(&format!("{name}: does not exist"));
+            for missing in ["!first", "inner/missing", "none/x", "none/y", "zzz"] {
+                assert!(told(missing), "{missing}: {}", ran.stderr);
+            }
+            assert!(!told("build/x") && !told("a.c") && !told("none"), "{}", ran.stderr);
+            assert!(mirror.target().join("zzz").exists());
+        }
+        assert!(mirror.target().join("inner/b.c").exists());
+        write(&mirror, "list", "a.c\nzzz\n");
+        mirror.write("zzz", "there now");
+        mirror.check(options);
+    }
+}
+
+#[test]
 fn files_outside_the_limits_are_not_sent_and_not_deleted() {
     for way in WAYS {
         let mirror = with_tree(way);

@@ -5,7 +5,6 @@ use crate::storage::without_privileges;
 use crate::tools::{assert_same, chmod, event, picture};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use tests::world::{Ran, World};
 
 #[test]
@@ -279,25 +278,4 @@ fn a_folder_with_content_gives_way_to_a_file_only_with_delete() {
 fn as_user(mirror: &Mirror, user: &str, options: &[&str]) -> Ran {
     let url = mirror.world.url_of(user, "target");
     mirror.world.client(["mirror"].iter().chain(options).copied().chain(["source", url.as_str()]))
-}
-
-#[test]
-fn the_place_of_a_pipe_in_the_target_is_told_of_or_replaced_but_never_written_to() {
-    for way in WAYS {
-        let mirror = Mirror::with_files(way, 1);
-        let pipe = mirror.target().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-        assert!(made.success());
-        mirror.write("pipe", "a file");
-        let ran = mirror.run(["--delete"]);
-        match ran.code {
-            Some(0) => assert_eq!(fs::read(&pipe).unwrap(), b"a file"),
-            code => assert!(code == Some(1) && is_pipe(&pipe), "{code:?} {}", ran.stderr),
-        }
-    }
-}
-
-fn is_pipe(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    fs::symlink_metadata(path).unwrap().file_type().is_fifo()
 }

@@ -128,6 +128,12 @@ impl Failure {
         }
         Self { code, message }
     }
+
+    /// Why nothing takes the place of a pipe, a socket or a device: nobody means to replace one.
+    #[must_use]
+    pub fn special_in_place() -> Self {
+        Self::new(FailureCode::SpecialFile, "a pipe, socket or device is in its place")
+    }
 }
 
 impl From<FailureCode> for Failure {

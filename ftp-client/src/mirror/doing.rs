@@ -6,6 +6,7 @@
 
 use super::action::Action;
 use super::effects::Effects;
+use super::late::Touch;
 use super::target::{Hands, Trees};
 use super::transfer::Transfer;
 use super::{Listener, Options, Summary};
@@ -15,7 +16,7 @@ use crate::report::Reporter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wire::message::{Change, Entry, EntryDetails};
-use wire::metadata::{Kind, Metadata};
+use wire::metadata::Kind;
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, FailureCode, RemotePath};
@@ -349,8 +350,8 @@ impl Effects for Doing<'_> {
         self.send(folder)
     }
 
-    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
-        let (modified, mode) = (Some(metadata.modified), Some(metadata.mode & super::MODE_MASK));
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        let (modified, mode) = (touch.modified, Some(touch.mode & super::MODE_MASK));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
         self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })
     }

@@ -1,12 +1,12 @@
 //! What a mirror's decisions lead to: changes of the target, or only words about them.
 
 use super::action::Action;
+use super::late::Touch;
 use super::{Listener, Summary};
 use crate::error::Error;
 use std::sync::Arc;
 use wire::checksum::Digest;
 use wire::message::Entry;
-use wire::metadata::Metadata;
 use wire::{Failure, RemotePath};
 
 /// Does what was decided. All methods may block; an error ends the run, a failed item does not.
@@ -16,7 +16,7 @@ pub(crate) trait Effects {
     /// All of a folder of the source was seen: makes it if it is missing, and sets its metadata.
     fn leave(&mut self, folder: &Entry) -> Result<(), Error>;
     /// Sets a folder's metadata once more.
-    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error>;
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error>;
     /// Sets owner and attributes of the mirrored folder itself, if they are carried.
     fn own(&mut self, folder: &Entry) -> Result<(), Error>;
     /// A folder of the target is read-only: it is opened for the time if something in it is changed. Its metadata is set
@@ -73,7 +73,7 @@ impl Effects for DryRun {
         Ok(())
     }
 
-    fn touch(&mut self, _: RemotePath, _: Metadata) -> Result<(), Error> {
+    fn touch(&mut self, _: RemotePath, _: Touch) -> Result<(), Error> {
         Ok(())
     }
 

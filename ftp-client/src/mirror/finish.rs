@@ -27,8 +27,8 @@ impl Planner<'_> {
         if let Some(root) = self.late.root.take() {
             self.effects.own(&root)?;
         }
-        for (path, metadata) in std::mem::take(&mut self.late.touched) {
-            self.effects.touch(path, metadata)?;
+        for (path, touch) in std::mem::take(&mut self.late.touched) {
+            self.effects.touch(path, touch)?;
         }
         self.effects.settle()?;
         Ok((self.summary, refusal))
@@ -53,7 +53,7 @@ impl Planner<'_> {
             let difference = match digests {
                 (Some(one), Some(other)) if one == other => {
                     let difference = self.comparison.of_equal_files(&source, &target);
-                    self.links.untangle(difference, &source, &target)
+                    self.links.untangle(self.options, difference, &source, &target)
                 }
                 _ => Difference::Content, // what cannot be read is found out when it is sent
             };

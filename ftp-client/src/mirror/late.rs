@@ -5,7 +5,7 @@ use super::difference::Difference;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::message::{Entry, FileId};
+use wire::message::{Entry, FileId, Overwrite};
 use wire::metadata::{Kind, Metadata, Timestamp};
 
 /// The source's folder that something lies in.
@@ -25,17 +25,38 @@ pub(super) struct Late {
     /// Files and links that take a folder's place.
     pub(super) conflicts: Vec<(Entry, Entry, Parent)>,
     /// Folders whose metadata is to be set once more.
-    pub(super) touched: BTreeMap<RemotePath, Metadata>,
+    pub(super) touched: BTreeMap<RemotePath, Touch>,
     /// The mirrored folder itself, as it is to be, if anything of it differs.
     pub(super) root: Option<Arc<Entry>>,
     /// The same as `touched`, if deletions are made.
-    pub(super) touched_by_deletions: BTreeMap<RemotePath, Metadata>,
+    pub(super) touched_by_deletions: BTreeMap<RemotePath, Touch>,
+}
+
+/// What a folder gets once all in it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Touch {
+    /// Its time, if the source has the folder.
+    pub(crate) modified: Option<Timestamp>,
+    /// Its permissions.
+    pub(crate) mode: u32,
+}
+
+impl Touch {
+    /// As the source has it.
+    pub(super) fn all(metadata: &Metadata) -> Self {
+        Self { modified: Some(metadata.modified), mode: metadata.mode }
+    }
+
+    /// The permissions that it had.
+    pub(super) fn mode(metadata: &Metadata) -> Self {
+        Self { modified: None, mode: metadata.mode }
+    }
 }
 
 impl Late {
     pub(super) fn touch(&mut self, parent: &Parent) {
         if let Some(parent) = parent {
-            self.touched.insert(parent.path.clone(), parent.metadata);
+            self.touched.insert(parent.path.clone(), Touch::all(&parent.metadata));
         }
     }
 }
@@ -114,7 +135,20 @@ const KINDS: [Kind; 4] = [Kind::File, Kind::Folder, Kind::Symlink, Kind::Special
 
 /// Files with several names: the first that the walk meets is sent, the others are linked to it.
 #[derive(Default)]
-pub(super) struct Links(HashMap<(u64, u64), Leader>);
+pub(super) struct Links {
+    leaders: HashMap<Key, Leader>,
+    /// Files of the target that have several names, and the first file of the source that is to be there.
+    claims: HashMap<Key, Claim>,
+}
+
+/// Device and inode.
+type Key = (u64, u64);
+
+struct Claim {
+    source: Key,
+    /// The source's file has one name only.
+    alone: bool,
+}
 
 /// The first name of a file.
 pub(super) struct Leader {
@@ -122,40 +156,59 @@ pub(super) struct Leader {
     /// The target gets a new file there.
     pub(super) sent: bool,
     /// The file that the target has there.
-    pub(super) target: Option<(u64, u64)>,
+    pub(super) target: Option<Key>,
 }
 
 impl Links {
     /// True if the file's first name was met before.
     pub(super) fn follows(&self, options: &Options, source: &Entry) -> bool {
-        options.hard_links && key(source).is_some_and(|key| self.0.contains_key(&key))
+        options.hard_links && key(source).is_some_and(|key| self.leaders.contains_key(&key))
     }
 
     /// The leader of a file's further name.
     pub(super) fn leader(&self, source: &Entry) -> Option<&Leader> {
-        self.0.get(&key(source)?)
+        self.leaders.get(&key(source)?)
     }
 
     /// Remembers the first name of a file that has several.
     pub(super) fn lead(&mut self, source: &Entry, target: Option<&Entry>) {
         if let Some(key) = key(source) {
-            let target = target.and_then(file).map(|file| (file.device, file.inode));
-            self.0.insert(key, Leader { path: source.path.clone(), sent: false, target });
+            let target = target.and_then(file_of);
+            self.leaders.insert(key, Leader { path: source.path.clone(), sent: false, target });
         }
     }
 
     /// The target gets a new file at a file's first name.
     pub(super) fn sent(&mut self, source: &Entry) {
-        if let Some(leader) = key(source).and_then(|key| self.0.get_mut(&key)) {
+        if let Some(leader) = key(source).and_then(|key| self.leaders.get_mut(&key)) {
             leader.sent = true;
         }
     }
 
-    /// Metadata of a file that has more names at the target than at the source would change all of them.
-    pub(super) fn untangle(&self, difference: Difference, source: &Entry, target: &Entry) -> Difference {
-        let alone = file(source).is_some_and(|file| file.names == 1);
-        let tangled = alone && file(target).is_some_and(|file| file.names > 1);
-        if tangled && difference == Difference::Metadata { Difference::Content } else { difference }
+    /// Metadata is set for all names of a file. So where the target has one file for several of the source, the first of
+    /// them keeps it, and the others are sent anew: else one would get the metadata of another.
+    pub(super) fn untangle(
+        &mut self,
+        options: &Options,
+        difference: Difference,
+        source: &Entry,
+        target: &Entry,
+    ) -> Difference {
+        let shared = file(target).filter(|file| options.hard_links && file.names > 1);
+        let (Some(shared), Some(own)) = (shared, file(source)) else { return difference };
+        let (source, alone) = ((own.device, own.inode), own.names == 1);
+        match difference {
+            Difference::Content | Difference::LeftAlone => difference,
+            Difference::Metadata if alone => Difference::Content, // who else has the file may be seen later
+            Difference::None | Difference::Metadata | Difference::Unread => {
+                let claim = Claim { source, alone };
+                let first = self.claims.entry((shared.device, shared.inode)).or_insert(claim);
+                // Files of one name each only look, so they may go on sharing.
+                let free = first.source == source || (first.alone && alone);
+                let kept = free || options.overwrite == Overwrite::Never;
+                if kept { difference } else { Difference::Content }
+            }
+        }
     }
 }
 
@@ -163,12 +216,12 @@ fn file(entry: &Entry) -> Option<FileId> {
     entry.details.as_ref()?.file.filter(|_| entry.metadata.kind != Kind::Folder)
 }
 
-fn key(entry: &Entry) -> Option<(u64, u64)> {
+fn key(entry: &Entry) -> Option<Key> {
     file(entry).filter(|file| file.names > 1).map(|file| (file.device, file.inode))
 }
 
 /// The file that an entry is.
-pub(super) fn file_of(entry: &Entry) -> Option<(u64, u64)> {
+pub(super) fn file_of(entry: &Entry) -> Option<Key> {
     file(entry).map(|file| (file.device, file.inode))
 }
 

@@ -8,12 +8,13 @@
 use super::action::Action;
 use super::difference::{Comparison, Difference};
 use super::effects::{Digester, Effects};
-use super::late::{Late, Links};
+use super::late::{Late, Links, Touch};
 use super::pairs::{Pair, Pairs};
 use super::selection::Selection;
 use super::side::Found;
 use super::{Options, Summary};
 use crate::error::Error;
+use std::iter::Peekable;
 use std::sync::Arc;
 use wire::message::{Entry, Overwrite, PathFailure};
 use wire::metadata::Kind;
@@ -30,6 +31,8 @@ pub(crate) struct Planner<'a> {
     pub(super) summary: Summary,
     pub(super) counts: Counts,
     selection: Selection<'a>,
+    /// Paths that were asked for by name, and that the walk has not come to yet.
+    expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
     levels: Vec<Level>,
     /// Of the source, nothing at or below this path counts.
     source_below: Option<RemotePath>,
@@ -58,6 +61,8 @@ struct Level {
     retained: bool,
     /// The target's folder is not empty.
     has_entries: bool,
+    /// Something right in it is deleted.
+    deleted_from: bool,
 }
 
 enum What {
@@ -96,6 +101,7 @@ impl<'a> Planner<'a> {
             summary: Summary::default(),
             counts: Counts::default(),
             selection: Selection::new(options),
+            expected: Selection::new(options).expected(&path).peekable(),
             levels: vec![Level::new(path, what)],
             source_below: None,
             target_below: None,
@@ -117,6 +123,9 @@ impl<'a> Planner<'a> {
         while let Some(pair) = pairs.next()? {
             self.visit(pair, &mut pairs)?;
         }
+        while let Some(expected) = self.expected.next() {
+            self.missing(expected);
+        }
         while self.levels.len() > 1 {
             self.leave()?;
         }
@@ -131,6 +140,11 @@ impl<'a> Planner<'a> {
         };
         while self.levels.len() > 1 && !is_within(&path, self.levels.last().map(|level| &level.path)) {
             self.leave()?;
+        }
+        while let Some(expected) = self.expected.next_if(|expected| **expected <= path) {
+            if *expected != path || pair.source.is_none() {
+                self.missing(expected);
+            }
         }
         let (source, target) = self.select(pair, pairs);
         if target.is_some() {
@@ -208,6 +222,14 @@ impl<'a> Planner<'a> {
         (level.retained, level.has_entries) = (true, true);
     }
 
+    /// The source has nothing at a path that was asked for by name. In what was not looked at, nobody knows.
+    fn missing(&mut self, path: &RemotePath) {
+        if !is_within(path, self.source_below.as_ref()) {
+            self.counts.source_failures += 1;
+            self.effects.failed(path, &Failure::new(FailureCode::NotFound, "does not exist in the source"));
+        }
+    }
+
     fn new_entry(&mut self, source: Entry) -> Result<(), Error> {
         match source.metadata.kind {
             Kind::Folder => {
@@ -255,7 +277,8 @@ impl<'a> Planner<'a> {
                 Ok(())
             }
             Kind::File | Kind::Symlink => {
-                let difference = self.links.untangle(self.comparison.of(&source, &target), &source, &target);
+                let difference = self.comparison.of(&source, &target);
+                let difference = self.links.untangle(self.options, difference, &source, &target);
                 self.links.lead(&source, Some(&target));
                 self.differing(difference, source, target)
             }
@@ -300,6 +323,12 @@ impl<'a> Planner<'a> {
                 pairs.skip_source();
                 pairs.skip_target();
             }
+            (_, Kind::Special) => {
+                self.effects.failed(&source.path, &Failure::special_in_place());
+                self.level().retained = true;
+                self.source_below = Some(source.path);
+                pairs.skip_source();
+            }
             (Kind::Folder, _) => {
                 let made = self.act(Action::Folder { source: source.clone(), target: Some(target) })?;
                 self.enter(What::New(Arc::new(source)));
@@ -315,7 +344,7 @@ impl<'a> Planner<'a> {
             (Kind::File | Kind::Symlink, _) if self.links.follows(self.options, &source) => {
                 self.follow(source, Some(target));
             }
-            (Kind::File | Kind::Symlink, Kind::File | Kind::Symlink | Kind::Special) => {
+            (Kind::File | Kind::Symlink, Kind::File | Kind::Symlink) => {
                 self.links.lead(&source, Some(&target));
                 self.links.sent(&source);
                 return self.act(Action::Changed { source, target }).map(drop);
@@ -341,8 +370,9 @@ impl<'a> Planner<'a> {
 
     fn delete(&mut self, target: Entry) {
         self.late.deletions.push(&target);
+        self.level().deleted_from = true;
         if let Some(parent) = self.kept_parent() {
-            self.late.touched_by_deletions.insert(parent.path.clone(), parent.metadata);
+            self.late.touched_by_deletions.insert(parent.path.clone(), Touch::all(&parent.metadata));
         }
     }
 
@@ -372,7 +402,7 @@ impl<'a> Planner<'a> {
 
     /// All that is in the folder was seen.
     fn leave(&mut self) -> Result<(), Error> {
-        let Some(Level { what, changed, retained, has_entries, .. }) = self.levels.pop() else {
+        let Some(Level { what, changed, retained, has_entries, deleted_from, .. }) = self.levels.pop() else {
             return Ok(());
         };
         match what {
@@ -388,7 +418,13 @@ impl<'a> Planner<'a> {
             What::New(source) if changed => self.effects.leave(&source)?,
             What::New(_) => {} // it is not to be made, nor was anything in it
             What::Extra(target) => match retained {
-                true => self.level().retained = true,
+                true => {
+                    self.level().retained = true;
+                    if deleted_from && target.metadata.mode & OWNER_WRITES == 0 {
+                        let touch = Touch::mode(&target.metadata); // it was opened for the time
+                        self.late.touched_by_deletions.insert(target.path, touch);
+                    }
+                }
                 false => self.delete(target),
             },
             What::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
@@ -420,7 +456,7 @@ impl<'a> Planner<'a> {
             self.late.root = Some(source.clone());
         }
         if differs || *changed {
-            self.late.touched.insert(source.path.clone(), source.metadata);
+            self.late.touched.insert(source.path.clone(), Touch::all(&source.metadata));
         }
     }
 
@@ -459,7 +495,7 @@ impl<'a> Planner<'a> {
 
 impl Level {
     fn new(path: RemotePath, what: What) -> Self {
-        Self { path, what, changed: false, retained: false, has_entries: false }
+        Self { path, what, changed: false, retained: false, has_entries: false, deleted_from: false }
     }
 }
 

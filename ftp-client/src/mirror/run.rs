@@ -4,6 +4,7 @@ use super::action::Action;
 use super::difference::Comparison;
 use super::doing::Doing;
 use super::effects::{DryRun, Effects};
+use super::late::Touch;
 use super::pairs::Pairs;
 use super::plan::{Head, Wanted, Writer};
 use super::planner::Planner;
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::message::{Details, Entry};
-use wire::metadata::{Kind, Metadata};
+use wire::metadata::Kind;
 use wire::store::entry::of_folder;
 use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, FailureCode, RemotePath};
@@ -218,8 +219,8 @@ impl Effects for Planning {
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
         self.dry.leave(folder)
     }
-    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
-        self.dry.touch(path, metadata)
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        self.dry.touch(path, touch)
     }
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
         self.dry.own(folder)
@@ -251,8 +252,8 @@ impl Effects for Applying<'_> {
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
         self.doing.leave(folder)
     }
-    fn touch(&mut self, path: RemotePath, metadata: Metadata) -> Result<(), Error> {
-        self.doing.touch(path, metadata)
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        self.doing.touch(path, touch)
     }
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
         self.doing.own(folder)

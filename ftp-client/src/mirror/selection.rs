@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::filter::Verdict;
+use wire::RemotePath;
 use wire::message::Entry;
 use wire::metadata::Kind;
 
@@ -28,6 +29,14 @@ impl<'a> Selection<'a> {
             }
         }
         self.0.rules.hidden(&entry.path, is_folder)
+    }
+
+    /// The paths below a folder that were asked for by name, in the order of a walk.
+    pub(crate) fn expected(&self, folder: &RemotePath) -> Box<dyn Iterator<Item = &'a RemotePath> + 'a> {
+        match &self.0.files {
+            Some(files) => Box::new(files.below(folder.clone())),
+            None => Box::new(std::iter::empty()),
+        }
     }
 
     /// The target's entry, which the source does not have, stays, and so does what is below it.

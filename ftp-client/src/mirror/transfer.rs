@@ -6,7 +6,7 @@ use crate::local;
 use crate::observer::Summary;
 use crate::report::Reporter;
 use crate::session::{Session, job_error};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 use wire::control::Envelope;
@@ -86,12 +86,12 @@ impl Transfer {
 
     /// Items that failed so far.
     pub(crate) fn failures(&self) -> usize {
-        self.watch.failed().len()
+        self.watch.failed().count
     }
 
     /// True if this item failed.
     pub(crate) fn has_failed(&self, path: &RemotePath) -> bool {
-        self.watch.failed().contains(path)
+        self.watch.failed().has(path)
     }
 
     /// Ends the job in good order; why it ended, if it had before.
@@ -131,7 +131,7 @@ async fn open_upload(
     // A target that the job makes must be there before a batch changes something in it.
     let early = if trees.is_at_server { None } else { answers.recv().await };
     let queue = Arc::new(ItemQueue::default());
-    let watch = Arc::new(Watch { reporter, credit: Credit::default(), failed: Mutex::default() });
+    let watch = Arc::new(Watch::new(reporter, None));
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window);
     let pacer = Pacer::new(session.inner.rate_limit);
@@ -174,7 +174,7 @@ async fn open_download(
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink { sink, asked: asked.clone() });
-    let watch = Arc::new(Watch { reporter, credit: Credit::default(), failed: Mutex::default() });
+    let watch = Arc::new(Watch::new(reporter, Some(asked.clone())));
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
     let rate_limit = session.inner.rate_limit;
@@ -197,11 +197,38 @@ async fn open_download(
 struct Watch {
     reporter: Arc<Reporter>,
     credit: Credit,
-    failed: Mutex<HashSet<RemotePath>>,
+    failed: Mutex<FailedItems>,
+    /// What was asked for, if a server chooses what it tells of.
+    asked: Option<Arc<Asked>>,
+}
+
+/// Items that failed. Of more than [`FAILED_MAX`] it is only known that there are some.
+#[derive(Default)]
+struct FailedItems {
+    count: usize,
+    paths: HashSet<RemotePath>,
+}
+
+impl FailedItems {
+    fn add(&mut self, path: &RemotePath) {
+        self.count += 1;
+        if self.paths.len() < FAILED_MAX {
+            self.paths.insert(path.clone());
+        }
+    }
+
+    /// Where too many failed, any may have.
+    fn has(&self, path: &RemotePath) -> bool {
+        self.count > FAILED_MAX || self.paths.contains(path)
+    }
 }
 
 impl Watch {
-    fn failed(&self) -> MutexGuard<'_, HashSet<RemotePath>> {
+    fn new(reporter: Arc<Reporter>, asked: Option<Arc<Asked>>) -> Self {
+        Self { reporter, credit: Credit::default(), failed: Mutex::default(), asked }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, FailedItems> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -234,8 +261,11 @@ impl Observer for Watch {
 
     fn settled(&self, item: &Item<'_>) {
         self.reporter.settled(item);
+        if self.asked.as_ref().is_some_and(|asked| !asked.end(item.path)) {
+            return; // a server may tell of anything: it neither fails what was asked for nor makes room for more
+        }
         if item.failure.is_some() {
-            self.failed().insert(item.path.clone());
+            self.failed().add(item.path);
         }
         self.credit.settle();
     }
@@ -245,24 +275,33 @@ impl Observer for Watch {
     }
 }
 
-/// Paths that were asked for and have not come: a server gets to write nothing else.
+/// Paths that were asked for and have not come to an end, and whether they have come: a server gets to write nothing else,
+/// and nothing twice.
 #[derive(Default)]
-struct Asked(Mutex<HashSet<RemotePath>>);
+struct Asked(Mutex<HashMap<RemotePath, bool>>);
 
 impl Asked {
-    fn lock(&self) -> MutexGuard<'_, HashSet<RemotePath>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, bool>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, path: &RemotePath) {
-        self.lock().insert(path.clone());
+        self.lock().insert(path.clone(), false);
     }
 
     fn take(&self, path: &RemotePath) -> Result<(), Failure> {
-        match self.lock().remove(path) {
-            true => Ok(()),
-            false => Err(Failure::new(FailureCode::BadState, "was not asked for")),
+        match self.lock().get_mut(path) {
+            Some(has_come @ false) => {
+                *has_come = true;
+                Ok(())
+            }
+            Some(true) | None => Err(Failure::new(FailureCode::BadState, "was not asked for")),
         }
+    }
+
+    /// It has come to an end; false if it was not asked for.
+    fn end(&self, path: &RemotePath) -> bool {
+        self.lock().remove(path).is_some()
     }
 }
 
@@ -301,3 +340,36 @@ impl Sink for AskedSink {
 
 /// Items of one message.
 const WANTED_AT_ONCE: usize = 512;
+/// Paths of failed items that are remembered.
+const FAILED_MAX: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> RemotePath {
+        RemotePath::from_user(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn only_what_was_asked_for_comes_once_and_ends_once() {
+        let asked = Asked::default();
+        asked.add(&path("a"));
+        assert!(asked.take(&path("b")).is_err() && !asked.end(&path("b")));
+        assert!(asked.take(&path("a")).is_ok());
+        assert!(asked.take(&path("a")).is_err());
+        assert!(asked.end(&path("a")) && !asked.end(&path("a")));
+    }
+
+    #[test]
+    fn what_failed_is_remembered_as_far_as_memory_goes() {
+        let mut failed = FailedItems::default();
+        for number in 0..FAILED_MAX {
+            failed.add(&path(&number.to_string()));
+        }
+        assert!(failed.has(&path("7")) && !failed.has(&path("other")));
+        failed.add(&path("one more"));
+        assert!(failed.has(&path("other")), "it may be one that was forgotten");
+        assert_eq!((failed.count, failed.paths.len()), (FAILED_MAX + 1, FAILED_MAX));
+    }
+}

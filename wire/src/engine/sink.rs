@@ -132,7 +132,7 @@ impl TreeSink {
             Err(error) => return Err(error.into()),
         };
         if existing.kind == Kind::Special {
-            return Err(FailureCode::SpecialFile.into()); // nobody means to replace a device or a pipe
+            return Err(Failure::special_in_place());
         }
         if self.options.add_only {
             return Err(FailureCode::Exists.into());

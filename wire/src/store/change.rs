@@ -5,7 +5,7 @@
 
 use super::{Folder, FolderCache, StagedName, is_staged};
 use crate::failure::{Failure, FailureCode};
-use crate::limits::XATTRS_LEN_MAX;
+use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
 use crate::message::{Change, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::path::{NameRef, RemotePath};
@@ -99,6 +99,9 @@ impl Changes {
     fn hard_link(&self, path: &RemotePath, of: &RemotePath) -> Result<(), Failure> {
         let (source, source_name) = self.place(of)?;
         let (folder, name) = self.new_place(path)?;
+        if folder.metadata(name).is_ok_and(|existing| existing.kind == Kind::Special) {
+            return Err(Failure::special_in_place());
+        }
         let staged = StagedName::new();
         source.stage_hard_link(source_name, &*folder, &staged)?;
         let published = folder.publish(&staged, name, true);
@@ -112,7 +115,7 @@ impl Changes {
         let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
         let target = backup.get(parent, true)?;
         for number in 0..BACKUPS_MAX {
-            let Some(free) = numbered(name, number) else { break };
+            let free = numbered(name, number);
             let free = NameRef::new(&free)?;
             let moved = match keep {
                 true => folder.hard_link(name, &*target, free),
@@ -178,14 +181,55 @@ impl Changes {
     }
 }
 
-/// The name as it is, then as cp's numbered backups are: `name.~1~`. Nothing if that is too long for a name.
-fn numbered(name: NameRef<'_>, number: u32) -> Option<Vec<u8>> {
-    let name = match number {
-        0 => name.as_bytes().to_vec(),
-        number => [name.as_bytes(), format!(".~{number}~").as_bytes()].concat(),
-    };
-    (name.len() <= crate::limits::NAME_LEN_MAX).then_some(name)
+/// The name as it is, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives
+/// way; so names of several files may become one, and each takes the next number that is free.
+fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
+    let name = name.as_bytes();
+    if number == 0 {
+        return name.to_vec();
+    }
+    let suffix = format!(".~{number}~");
+    let room = NAME_LEN_MAX - suffix.len();
+    [within(name, room), suffix.as_bytes()].concat()
+}
+
+/// The beginning of a name, at most so long; a character of UTF-8 is not cut in two.
+fn within(name: &[u8], len_max: usize) -> &[u8] {
+    let Some(next) = name.get(len_max) else { return name };
+    let is_inside = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    let cut = &name[..len_max];
+    let begun = cut.iter().rev().take_while(|byte| is_inside(byte)).count();
+    match is_inside(next) && begun < UTF8_LEN_MAX {
+        true => &cut[..len_max - begun - 1],
+        false => cut,
+    }
 }
 
 /// Backups of one name in one folder.
 const BACKUPS_MAX: u32 = 1000;
+/// Bytes of one character.
+const UTF8_LEN_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_names_fit_and_cut_no_character() {
+        let check = |name: &[u8], number, expected: &[u8]| {
+            let numbered = numbered(NameRef::new(name).unwrap(), number);
+            assert_eq!(String::from_utf8_lossy(&numbered), String::from_utf8_lossy(expected));
+            assert!(numbered.len() <= NAME_LEN_MAX);
+        };
+        check(b"name", 0, b"name");
+        check(b"name", 12, b"name.~12~");
+        let long = [b'x'; 255];
+        check(&long, 0, &long);
+        check(&long, 1, &[&long[..251], b".~1~"].concat());
+        check(&long[..251], 1, &[&long[..251], b".~1~"].concat());
+        let euros = ["€".repeat(85).as_bytes(), b""].concat(); // 3 bytes each
+        check(&euros, 1, &["€".repeat(83).as_bytes(), b".~1~"].concat());
+        check(&euros, 100, &["€".repeat(83).as_bytes(), b".~100~"].concat());
+        check(&[0x80; 255], 1, &[&[0x80; 251][..], b".~1~"].concat());
+    }
+}

@@ -78,6 +78,15 @@ impl FileList {
         path.is_root() || self.0.get(below).is_some_and(|listed| listed.path.strip_prefix(path).is_some())
     }
 
+    /// The listed paths below a folder, in their order.
+    pub fn below(&self, folder: RemotePath) -> impl Iterator<Item = &RemotePath> {
+        let begin = self.0.partition_point(|listed| listed.path <= folder);
+        self.0[begin..]
+            .iter()
+            .map(|listed| &listed.path)
+            .take_while(move |path| path.strip_prefix(&folder).is_some())
+    }
+
     /// Forgets the listed paths for which `keep` says no. Rsync does so with those that do not exist, which it tells,
     /// and with those that the rules exclude; what it forgets takes no folders along.
     pub fn retain(&mut self, mut keep: impl FnMut(&RemotePath) -> bool) {
