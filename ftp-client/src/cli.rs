@@ -6,20 +6,28 @@
 mod args;
 mod commands;
 mod connect;
+mod defaults;
 mod interrupts;
 mod output;
 mod places;
+mod profiles;
+mod results;
+mod scope;
 mod settings;
 mod task;
 mod terminal;
 
-use args::Cli;
+use args::{Cli, Command};
 use clap::Parser;
 use ftp_client::{ConnectOptions, Error, Session};
 use interrupts::Interrupts;
 use output::Output;
 use places::Server;
+use profiles::Profiles;
+use scope::Scope;
 use settings::Settings;
+use std::env;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,17 +39,35 @@ use wire::message::Welcome;
 
 /// Runs the command that was typed; its exit code is API.
 pub(crate) fn main() -> ExitCode {
-    let typed = Cli::parse();
+    let words: Vec<OsString> = env::args_os().collect();
+    let typed = Cli::parse_from(&words);
     let output = Arc::new(Output::new(&typed.common));
-    let result = run(typed, &output);
+    let result = run(typed, &words, &output);
     ExitCode::from(output.finish(result))
 }
 
-fn run(typed: Cli, output: &Arc<Output>) -> Result<u8, Error> {
-    let settings = Settings::new(typed.common)?;
-    match Task::new(typed.command, output.json())? {
-        Task::Offline(task) => task.run(&settings, output),
+fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error> {
+    let profiles = profiles(&typed)?;
+    let typed = defaults::complete(words, &profiles)?;
+    typed.origins.iter().for_each(|origin| output.note(|| origin.clone()));
+    let Cli { common, command } = typed.typed;
+    let settings = Settings::new(common)?;
+    let scope = Scope::new(profiles);
+    match Task::new(command, &scope, output.json())? {
+        Task::Offline(task) => task.run(&settings, scope.profiles(), output),
         Task::Online(server, work) => online(&server, *work, &settings, output),
+    }
+}
+
+/// What needs no profile is not held up by a configuration that cannot be read.
+fn profiles(typed: &Cli) -> Result<Profiles, Error> {
+    let named = typed.common.config.as_deref();
+    if matches!(typed.command, Command::Profile(_)) {
+        return Profiles::of_file(named);
+    }
+    match matches!(typed.command, Command::Trust(_) | Command::Completions(_) | Command::Man(_)) {
+        true => Ok(Profiles::default()),
+        false => Profiles::load(named),
     }
 }
 

@@ -6,11 +6,12 @@
 
 use crate::error::Error;
 use crate::fingerprint::{self, Key};
+use crate::guarded_file;
 use crate::remote::{address, parse_address};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use wire::escape::Escaped;
 
@@ -91,34 +92,14 @@ impl KnownHosts {
             }
         }
         if found {
-            self.replace(&kept).map_err(|source| self.local(source))?;
+            // A line that another process adds meanwhile may be lost, which is safe: its server is asked about again.
+            guarded_file::replace(&self.path, &kept)?;
         }
         Ok(found)
     }
 
     fn read(&self) -> Result<String, Error> {
-        match self.read_checked() {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            Err(source) => Err(self.local(source)),
-        }
-    }
-
-    /// The outer error is the system's, the inner one says what is wrong with the file.
-    fn read_checked(&self) -> io::Result<Result<String, Error>> {
-        let file = File::open(&self.path)?;
-        let mode = file.metadata()?.permissions().mode();
-        if mode & OTHERS_MAY_WRITE != 0 {
-            return Ok(Err(
-                self.bad("can be written by others; check its content, then run: chmod go-w on it")
-            ));
-        }
-        let mut bytes = Vec::new();
-        file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > FILE_LEN_MAX {
-            return Ok(Err(self.bad("is too large for a list of known servers")));
-        }
-        Ok(String::from_utf8(bytes).map_err(|_| self.bad("is not UTF-8 text")))
+        Ok(guarded_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default())
     }
 
     fn parse(&self, number: usize, line: &str) -> Result<Option<KnownHost>, Error> {
@@ -132,29 +113,12 @@ impl KnownHosts {
 
     /// One write at the end of the file, so that processes that add at the same time do not mix their lines.
     fn append(&self, line: &str) -> io::Result<()> {
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
+        guarded_file::make_folder(&self.path)?;
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         let newline = if ends_within_a_line(&self.path)? { "\n" } else { "" };
         file.write_all(format!("{newline}{line}\n").as_bytes())?;
         file.sync_data()
-    }
-
-    /// A reader sees the old file or the new one. A line that another process adds meanwhile may be lost, which is
-    /// safe: its server is asked about again. The file behind a symbolic link is replaced, not the link.
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let path = fs::canonicalize(&self.path)?;
-        let staged = path.with_extension(format!("new{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        let replaced = written.and_then(|()| fs::rename(&staged, &path));
-        if replaced.is_err() {
-            // Nothing more can be done about a file that cannot be removed either.
-            let _ = fs::remove_file(&staged);
-        }
-        replaced
     }
 
     fn shown(&self) -> String {
@@ -204,8 +168,6 @@ fn lines_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn ends_within_a_line(path: &Path) -> io::Result<bool> {
     Ok(fs::read(path)?.last().is_some_and(|byte| *byte != b'\n'))
 }
-
-const OTHERS_MAY_WRITE: u32 = 0o022;
 
 /// Tens of thousands of servers; more is some other file.
 const FILE_LEN_MAX: u64 = 4 << 20;

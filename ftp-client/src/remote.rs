@@ -121,6 +121,33 @@ impl Remote {
         }
     }
 
+    /// Another path on the same server, as it is typed by somebody who is here: from the root if it begins with `/`,
+    /// otherwise from here. `..` is understood by the path's text, and the root is its own parent.
+    ///
+    /// # Errors
+    /// It is no path.
+    pub fn at(&self, path: &OsStr) -> Result<Self, RemoteError> {
+        let bytes = path.as_bytes();
+        if bytes.is_empty() {
+            return Ok(Self { ending: Ending::Slash, ..self.clone() });
+        }
+        let (base, ending) = match bytes.starts_with(b"/") {
+            true => (&b""[..], Ending::of(bytes)),
+            false => (self.path.as_bytes(), Ending::of(bytes)),
+        };
+        let mut names: Vec<&[u8]> = Vec::new();
+        for name in base.split(|byte| *byte == b'/').chain(bytes.split(|byte| *byte == b'/')) {
+            match name {
+                b".." => drop(names.pop()),
+                b"" | b"." => {}
+                name => names.push(name),
+            }
+        }
+        let path = RemotePath::from_user(&names.join(&b'/'))
+            .map_err(|error| RemoteError::new(path, Reason::Path(error)))?;
+        Ok(Self { path, ending, ..self.clone() })
+    }
+
     /// Host and port as people write them.
     #[must_use]
     pub fn address(&self) -> String {
@@ -162,7 +189,7 @@ impl Ending {
     fn of(path: &[u8]) -> Self {
         match path.rsplit(|byte| *byte == b'/').next() {
             Some(b"") | None => Self::Slash,
-            Some(b".") => Self::Dot,
+            Some(b"." | b"..") => Self::Dot,
             Some(_) => Self::Name,
         }
     }

@@ -3,13 +3,16 @@
 mod commands;
 mod common;
 mod mirror;
+mod profile;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Rm, Stat, Touch, Trust, TrustCommand,
+    Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat, Touch, Trust,
+    TrustCommand,
 };
 pub(crate) use common::{Color, Common};
 pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
+pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
 pub(crate) use values::{DeleteMax, OverwriteWord};
 
 use clap::{Parser, Subcommand};
@@ -35,6 +38,7 @@ pub(crate) enum Command {
     Put(Put),
     Mirror(Box<Mirror>),
     Apply(Apply),
+    Retry(Retry),
     Cat(Cat),
     Mkdir(Mkdir),
     Rm(Rm),
@@ -42,13 +46,14 @@ pub(crate) enum Command {
     Touch(Touch),
     Chmod(Chmod),
     Ln(Ln),
+    Profile(Profile),
     Trust(Trust),
     Completions(Completions),
     Man(Man),
 }
 
 const PLACES: &str = "\
-A REMOTE is ftpx://[user@]host[:port]/path[?pin=sha256:HEX] or [user@]host:path.
+A REMOTE is ftpx://[user@]host[:port]/path[?pin=sha256:HEX], NAME:path with a profile's name, or [user@]host:path.
 Exit codes: 0 done; 1 some items failed; 2 wrong usage; 3 server not reached or lost; 4 not allowed;
 5 no such path; 6 refused to protect data; 7 verification failed; 8 no space or storage failure; 130 interrupted.
 

@@ -1,15 +1,14 @@
 //! Which server a command line speaks of, and which of its paths lie there.
 
 use ftp_client::fingerprint::Key;
-use ftp_client::remote::{self, Place, Remote};
+use ftp_client::remote::{self, Remote};
 use ftp_client::{Error, Session};
 use std::collections::HashSet;
-use std::ffi::OsString;
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 /// The one server of a command line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) user: Option<String>,
     pub(crate) host: String,
@@ -54,23 +53,6 @@ pub(crate) fn one_pin(one: Option<Key>, other: Option<Key>) -> Result<Option<Key
         }
         (one, other) => Ok(one.or(other)),
     }
-}
-
-/// One path, which must be remote.
-pub(crate) fn remote(typed: &OsString) -> Result<(Server, Remote), Error> {
-    let remote = Remote::parse(typed)?;
-    Ok((Server::of(&remote), remote))
-}
-
-/// Paths that must all be on the same server.
-pub(crate) fn remotes(typed: &[OsString]) -> Result<(Server, Vec<Remote>), Error> {
-    let remotes = typed.iter().map(|text| Remote::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    Ok((Server::of_all(&remotes)?, remotes))
-}
-
-/// Paths as they were typed, local and remote.
-pub(crate) fn places(typed: &[OsString]) -> Result<Vec<Place>, Error> {
-    Ok(typed.iter().map(|text| Place::parse(text)).collect::<Result<_, _>>()?)
 }
 
 /// Two things cannot both become `folder/name`.
@@ -120,9 +102,13 @@ pub(crate) fn not_a_folder() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::scope::Scope;
+    use std::ffi::OsString;
 
     fn server(texts: &[&str]) -> Result<Server, Error> {
-        remotes(&texts.iter().map(OsString::from).collect::<Vec<_>>()).map(|(server, _)| server)
+        Scope::default()
+            .remotes(&texts.iter().map(OsString::from).collect::<Vec<_>>())
+            .map(|(server, _)| server)
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! What a command line asks for, once it is known to make sense by itself.
 
-use crate::cli::args::Command;
+use crate::cli::args::{self, Command};
 use crate::cli::commands::{
-    cat, chmod, completions, df, get, hash, ln, ls, man, mirror, mkdir, mv, put, rm, stat, touch, trust,
+    cat, chmod, completions, df, get, hash, ln, ls, man, mirror, mkdir, mv, profile, put, retry, rm, stat,
+    touch, trust,
 };
 use crate::cli::output::Output;
 use crate::cli::places::Server;
+use crate::cli::profiles::Profiles;
+use crate::cli::scope::Scope;
 use crate::cli::settings::Settings;
 use ftp_client::{Error, Session};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is asked for.
@@ -20,9 +24,12 @@ pub(crate) enum Task {
 
 /// Commands that need no server.
 pub(crate) enum Offline {
+    Profile(profile::Profile),
     Trust(trust::Trust),
     Completions(completions::Completions),
     Man(man::Man),
+    /// All is done already.
+    Nothing,
 }
 
 /// Commands that need a session.
@@ -34,6 +41,7 @@ pub(crate) enum Work {
     Get(get::Get),
     Put(put::Put),
     Mirror(mirror::Mirror),
+    Retry(retry::Retry),
     Cat(cat::Cat),
     Mkdir(mkdir::Mkdir),
     Rm(rm::Rm),
@@ -45,23 +53,31 @@ pub(crate) enum Work {
 
 impl Task {
     /// Finds out what was meant. `json`: standard output is for programs.
-    pub(crate) fn new(typed: Command, json: bool) -> Result<Self, Error> {
+    pub(crate) fn new(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         Ok(match typed {
-            Command::Ls(typed) => online(ls::Ls::new(typed)?, Work::Ls),
-            Command::Stat(typed) => online(stat::Stat::new(typed)?, Work::Stat),
-            Command::Hash(typed) => online(hash::Hash::new(typed)?, Work::Hash),
-            Command::Df(typed) => online(df::Df::new(typed)?, Work::Df),
-            Command::Get(typed) => online(get::Get::new(typed)?, Work::Get),
-            Command::Put(typed) => online(put::Put::new(typed)?, Work::Put),
-            Command::Mirror(typed) => online(mirror::Mirror::new(*typed)?, Work::Mirror),
+            Command::Ls(typed) => online(ls::Ls::new(typed, scope)?, Work::Ls),
+            Command::Stat(typed) => online(stat::Stat::new(typed, scope)?, Work::Stat),
+            Command::Hash(typed) => online(hash::Hash::new(typed, scope)?, Work::Hash),
+            Command::Df(typed) => online(df::Df::new(typed, scope)?, Work::Df),
+            Command::Get(typed) if typed.output.as_deref() == Some(Path::new("-")) => {
+                online(cat::Cat::new(args::Cat { remotes: typed.paths }, scope, json)?, Work::Cat)
+            }
+            Command::Get(typed) => online(get::Get::new(typed, scope)?, Work::Get),
+            Command::Put(typed) => online(put::Put::new(typed, scope)?, Work::Put),
+            Command::Mirror(typed) => online(mirror::Mirror::new(*typed, scope)?, Work::Mirror),
             Command::Apply(typed) => online(mirror::Mirror::of_plan(&typed)?, Work::Mirror),
-            Command::Cat(typed) => online(cat::Cat::new(typed, json)?, Work::Cat),
-            Command::Mkdir(typed) => online(mkdir::Mkdir::new(typed)?, Work::Mkdir),
-            Command::Rm(typed) => online(rm::Rm::new(typed)?, Work::Rm),
-            Command::Mv(typed) => online(mv::Mv::new(typed)?, Work::Mv),
-            Command::Touch(typed) => online(touch::Touch::new(typed)?, Work::Touch),
-            Command::Chmod(typed) => online(chmod::Chmod::new(typed)?, Work::Chmod),
-            Command::Ln(typed) => online(ln::Ln::new(typed)?, Work::Ln),
+            Command::Retry(typed) => match retry::Retry::new(typed)? {
+                (_, retry) if retry.is_empty() => Self::Offline(Offline::Nothing),
+                retry => online(retry, Work::Retry),
+            },
+            Command::Cat(typed) => online(cat::Cat::new(typed, scope, json)?, Work::Cat),
+            Command::Mkdir(typed) => online(mkdir::Mkdir::new(typed, scope)?, Work::Mkdir),
+            Command::Rm(typed) => online(rm::Rm::new(typed, scope)?, Work::Rm),
+            Command::Mv(typed) => online(mv::Mv::new(typed, scope)?, Work::Mv),
+            Command::Touch(typed) => online(touch::Touch::new(typed, scope)?, Work::Touch),
+            Command::Chmod(typed) => online(chmod::Chmod::new(typed, scope)?, Work::Chmod),
+            Command::Ln(typed) => online(ln::Ln::new(typed, scope)?, Work::Ln),
+            Command::Profile(typed) => Self::Offline(Offline::Profile(profile::Profile::new(typed))),
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
             Command::Completions(typed) => {
                 Self::Offline(Offline::Completions(completions::Completions::new(&typed)))
@@ -73,11 +89,13 @@ impl Task {
 
 impl Offline {
     /// Does it; gives the exit code.
-    pub(crate) fn run(self, settings: &Settings, output: &Output) -> Result<u8, Error> {
+    pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self {
+            Self::Profile(profile) => profile.run(profiles, output),
             Self::Trust(trust) => trust.run(&settings.known_hosts, output),
             Self::Completions(completions) => completions.run(output),
             Self::Man(man) => man.run(output),
+            Self::Nothing => Ok(0),
         }
     }
 }
@@ -98,6 +116,7 @@ impl Work {
             Self::Get(get) => get.run(session, server, output).await,
             Self::Put(put) => put.run(session, server, output).await,
             Self::Mirror(mirror) => mirror.run(session, server, output).await,
+            Self::Retry(retry) => retry.run(session, server, output).await,
             Self::Cat(cat) => cat.run(session, output).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,
             Self::Rm(rm) => rm.run(session, output).await,

@@ -120,3 +120,23 @@ fn addresses_are_read_as_they_are_written() {
         assert_eq!(parse_address(text), None, "{text}");
     }
 }
+
+#[test]
+fn paths_are_typed_from_here() {
+    let here = remote("ann@h:/a/b");
+    for (typed, path, ending) in [
+        ("c", "/a/b/c", Ending::Name),
+        ("./c/", "/a/b/c", Ending::Slash),
+        ("/c", "/c", Ending::Name),
+        ("", "/a/b", Ending::Slash),
+        (".", "/a/b", Ending::Dot),
+        ("..", "/a", Ending::Dot),
+        ("../../../x", "/x", Ending::Name),
+        ("c:d", "/a/b/c:d", Ending::Name),
+    ] {
+        let there = here.at(OsStr::new(typed)).unwrap();
+        assert_eq!((there.path.to_string().as_str(), there.ending), (path, ending), "{typed}");
+        assert_eq!(there.user.as_deref(), Some("ann"));
+    }
+    assert!(here.at(OsStr::new("nul\0")).is_err());
+}

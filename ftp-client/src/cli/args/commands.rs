@@ -1,9 +1,11 @@
 //! The commands' own arguments. Each command's help carries an example.
 
+use super::mirror::CompareWord;
 use super::values::OverwriteWord;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// List a folder
 #[derive(Args)]
@@ -67,6 +69,9 @@ pub(crate) struct Df {
 pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) transfer: Transfer,
+    /// Write to FILE, and never into a folder; '-' is standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "recursive")]
+    pub(crate) output: Option<PathBuf>,
     /// What to fetch, and where to
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<OsString>,
@@ -84,6 +89,16 @@ pub(crate) struct Get {
 pub(crate) struct Put {
     #[command(flatten)]
     pub(crate) transfer: Transfer,
+    /// Send only what is not there; that it is there is success
+    #[arg(long, conflicts_with_all = ["overwrite", "unless_same"])]
+    pub(crate) if_absent: bool,
+    /// Send nothing that is there with the same size and time, or with the same content; that it is there is success
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
+          default_missing_value = "mtime", conflicts_with = "overwrite")]
+    pub(crate) unless_same: Option<CompareWord>,
+    /// What the source is called on the server, in the folder that the last argument names
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) called: Option<OsString>,
     /// What to send, and where to
     #[arg(value_name = "PATH", num_args = 2.., required = true)]
     pub(crate) paths: Vec<OsString>,
@@ -98,6 +113,26 @@ pub(crate) struct Transfer {
     /// What happens to files that exist
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub(crate) overwrite: OverwriteWord,
+    /// Write what became of each item to FILE, for scripts and for `ftp-client retry`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
+}
+
+/// Do again what failed in a run with --result
+#[derive(Args)]
+#[command(
+    after_help = "Items go where they would have gone. What broke off as a whole is done again as with --overwrite \
+                  different, so that what arrived is not sent twice.\n\n\
+                  Example:\n  ftp-client put -r --result night.result photos ann@files.example.org:/backup/\n  \
+                  ftp-client retry night.result"
+)]
+pub(crate) struct Retry {
+    /// The result file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Write what became of each item to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
 }
 
 /// Write files to standard output
@@ -189,6 +224,7 @@ pub(crate) struct Ln {
     #[arg(short, long, required = true)]
     pub(crate) symbolic: bool,
     /// Where the link leads, seen from the link's folder
+    #[arg(id = "leads_to", value_name = "TARGET")]
     pub(crate) target: OsString,
     /// The link
     #[arg(value_name = "REMOTE")]

@@ -10,6 +10,9 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
+    /// The configuration with the profiles
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Read the password from the first line of FILE (or set FTPX_PASSWORD)
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
     pub(crate) password_file: Option<PathBuf>,

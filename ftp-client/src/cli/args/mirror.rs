@@ -1,6 +1,7 @@
 //! The arguments of `mirror` and `apply`.
 
 use super::values::{self, OverwriteWord};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -147,7 +148,10 @@ impl FromArgMatches for RuleArgs {
         let mut rules = Vec::new();
         let mut take = |id: &str, make: fn(OsString) -> TypedRule| {
             let values = matches.get_many::<OsString>(id).into_iter().flatten();
+            // What a profile brings comes after what was typed.
+            let typed = matches.value_source(id) == Some(ValueSource::CommandLine);
             let places = matches.indices_of(id).into_iter().flatten();
+            let places = places.map(|place| (!typed, place));
             rules.extend(places.zip(values.cloned().map(make)));
         };
         take("exclude", TypedRule::Exclude);

@@ -3,7 +3,8 @@
 use super::each;
 use crate::cli::args;
 use crate::cli::output::{Output, STDOUT, of_transfer};
-use crate::cli::places::{self, Server};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::fs::File;
@@ -24,11 +25,11 @@ struct Raw {
 }
 
 impl Cat {
-    pub(crate) fn new(typed: args::Cat, json: bool) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::Cat, scope: &Scope, json: bool) -> Result<(Server, Self), Error> {
         if json {
             return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
         }
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }
 

@@ -4,7 +4,8 @@ use super::each;
 use super::mode::Mode;
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::{self, Server};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::RemotePath;
@@ -17,8 +18,8 @@ pub(crate) struct Chmod {
 }
 
 impl Chmod {
-    pub(crate) fn new(typed: args::Chmod) -> Result<(Server, Self), Error> {
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Chmod, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         let mode = Mode::parse(&typed.mode)
             .ok_or_else(|| Error::Usage(format!("{:?} is not a mode as 644 or u+x,go-w", typed.mode)))?;
         Ok((server, Self { remotes, mode }))

@@ -3,6 +3,7 @@
 use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
@@ -14,8 +15,8 @@ pub(crate) struct Df {
 }
 
 impl Df {
-    pub(crate) fn new(typed: args::Df) -> Result<(Server, Self), Error> {
-        let (server, remote) = places::remote(&typed.remote)?;
+    pub(crate) fn new(typed: args::Df, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remote) = scope.remote(&typed.remote)?;
         Ok((server, Self { remote }))
     }
 

@@ -4,6 +4,7 @@ use super::transfer::{Job, Request, Transfer};
 use crate::cli::args;
 use crate::cli::output::{Output, Progress};
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::session::GetRequest;
 use ftp_client::{Error, Session};
@@ -12,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::message::Overwrite;
+use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
 pub(crate) struct Get {
@@ -19,15 +21,21 @@ pub(crate) struct Get {
     sources: Vec<(Remote, PathBuf)>,
     recursive: bool,
     overwrite: Overwrite,
+    result: Option<PathBuf>,
 }
 
 impl Get {
-    pub(crate) fn new(typed: args::Get) -> Result<(Server, Self), Error> {
-        let (remotes, target) = sort_out(places::places(&typed.paths)?)?;
-        let server = Server::of_all(&remotes)?;
+    pub(crate) fn new(typed: args::Get, scope: &Scope) -> Result<(Server, Self), Error> {
         let recursive = typed.transfer.recursive;
-        let sources = place(remotes, &target, recursive)?;
-        Ok((server, Self { sources, recursive, overwrite: typed.transfer.overwrite.into() }))
+        let (server, sources) = match typed.output {
+            Some(file) => named(scope.remotes(&typed.paths)?, file)?,
+            None => {
+                let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
+                (Server::of_all(&remotes)?, place(remotes, &target, recursive)?)
+            }
+        };
+        let (overwrite, result) = (typed.transfer.overwrite.into(), typed.transfer.result);
+        Ok((server, Self { sources, recursive, overwrite, result }))
     }
 
     pub(crate) async fn run(
@@ -47,7 +55,27 @@ impl Get {
             }
         };
         let jobs = self.sources.into_iter().map(job).collect();
-        Transfer { command: "get", session, server, output, overwrite, named }.run(jobs, 0).await
+        let result = self.result.as_deref();
+        let transfer =
+            Transfer { command: "get", session, server, output, overwrite, named, forgiving: false, result };
+        transfer.run(jobs, 0).await
+    }
+}
+
+/// A single file, and what it becomes; an existing folder is not meant.
+fn named(
+    (server, remotes): (Server, Vec<Remote>),
+    file: PathBuf,
+) -> Result<(Server, Vec<(Remote, PathBuf)>), Error> {
+    let Ok([remote]) = <[Remote; 1]>::try_from(remotes) else {
+        return Err(Error::Usage("--output takes one file: give one REMOTE".to_owned()));
+    };
+    match file.is_dir() {
+        true => Err(Error::local(
+            &file,
+            Failure::new(FailureCode::IsAFolder, "is a folder: --output names a file"),
+        )),
+        false => Ok((server, vec![(remote, file)])),
     }
 }
 
@@ -62,7 +90,7 @@ fn sort_out(mut places: Vec<Place>) -> Result<(Vec<Remote>, PathBuf), Error> {
         None => PathBuf::new(),
     };
     if target == Path::new("-") {
-        return Err(Error::Usage("to write to standard output, use: ftp-client cat".to_owned()));
+        return Err(Error::Usage("to write to standard output, use: get -o - or cat".to_owned()));
     }
     let remotes = places.into_iter().map(must_be_remote).collect::<Result<Vec<_>, _>>()?;
     if remotes.is_empty() {
@@ -112,7 +140,8 @@ mod tests {
     fn get(words: &[&str]) -> Result<Vec<PathBuf>, Error> {
         let typed = Cli::parse_from(["ftp-client", "get"].iter().chain(words));
         let Command::Get(typed) = typed.command else { panic!("not get") };
-        Get::new(typed).map(|(_, get)| get.sources.into_iter().map(|(_, target)| target).collect())
+        Get::new(typed, &Scope::default())
+            .map(|(_, get)| get.sources.into_iter().map(|(_, target)| target).collect())
     }
 
     fn code(words: &[&str]) -> u8 {

@@ -4,6 +4,7 @@ use super::each;
 use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::checksum::Digest;
@@ -13,8 +14,8 @@ pub(crate) struct Hash {
 }
 
 impl Hash {
-    pub(crate) fn new(typed: args::Hash) -> Result<(Server, Self), Error> {
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Hash, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }
 

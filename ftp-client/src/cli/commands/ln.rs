@@ -3,6 +3,7 @@
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::ffi::OsString;
@@ -15,8 +16,8 @@ pub(crate) struct Ln {
 }
 
 impl Ln {
-    pub(crate) fn new(typed: args::Ln) -> Result<(Server, Self), Error> {
-        let (server, remote) = places::remote(&typed.remote)?;
+    pub(crate) fn new(typed: args::Ln, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remote) = scope.remote(&typed.remote)?;
         let link = link(&remote, &typed.target)?;
         Ok((server, Self { target: typed.target.into_vec(), link }))
     }

@@ -2,7 +2,8 @@
 
 use crate::cli::args;
 use crate::cli::output::{Lister, Object, Output, Style};
-use crate::cli::places::{self, Server};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
@@ -17,8 +18,8 @@ pub(crate) struct Ls {
 }
 
 impl Ls {
-    pub(crate) fn new(typed: args::Ls) -> Result<(Server, Self), Error> {
-        let (server, remote) = places::remote(&typed.remote)?;
+    pub(crate) fn new(typed: args::Ls, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remote) = scope.remote(&typed.remote)?;
         let style = Style { long: typed.long, human_readable: typed.human_readable, json: false };
         Ok((server, Self { remote, recursive: typed.recursive, style }))
     }

@@ -4,12 +4,13 @@ use super::transfer::{sentence, tell_start};
 use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
 use crate::cli::output::{Drawing, MirrorWatcher, Output, Progress, Tally, of_transfer};
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::mirror::plan::{Place as PlanPlace, Wanted, Writer};
 use ftp_client::mirror::recipe::{OverwriteWord, Recipe, RuleText, Text};
 use ftp_client::mirror::{Direction, MirrorRequest, Mode, Outcome};
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -36,9 +37,9 @@ enum Wish {
 }
 
 impl Mirror {
-    pub(crate) fn new(typed: args::Mirror) -> Result<(Server, Self), Error> {
-        let (direction, local, remote) = sort_out([&typed.source, &typed.target])?;
-        let recipe = recipe(&typed, direction, &remote)?;
+    pub(crate) fn new(typed: args::Mirror, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (direction, local, remote) = sort_out([&typed.source, &typed.target], scope)?;
+        let recipe = recipe(&typed, direction, &remote, scope)?;
         recipe.options()?; // all that is wrong with it is told now
         let mode = match (typed.dry_run, typed.plan) {
             (true, _) => Wish::DryRun,
@@ -130,8 +131,8 @@ impl Mirror {
 }
 
 /// Which of both is where.
-fn sort_out(typed: [&std::ffi::OsString; 2]) -> Result<(Direction, PathBuf, Remote), Error> {
-    let [source, target] = typed.map(|text| Place::parse(text));
+fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(Direction, PathBuf, Remote), Error> {
+    let [source, target] = typed.map(|text| scope.place(text));
     match (source?, target?) {
         (Place::Local(local), Place::Remote(remote)) => Ok((Direction::Upload, local, remote)),
         (Place::Remote(remote), Place::Local(local)) => Ok((Direction::Download, local, remote)),
@@ -141,7 +142,12 @@ fn sort_out(typed: [&std::ffi::OsString; 2]) -> Result<(Direction, PathBuf, Remo
     }
 }
 
-fn recipe(typed: &args::Mirror, direction: Direction, remote: &Remote) -> Result<Recipe, Error> {
+fn recipe(
+    typed: &args::Mirror,
+    direction: Direction,
+    remote: &Remote,
+    scope: &Scope,
+) -> Result<Recipe, Error> {
     let args::Mirror { deleting, comparing, choosing, carrying, .. } = typed;
     let nul = choosing.from0;
     let (delete_max, delete_max_percent) = match deleting.max_delete {
@@ -175,7 +181,7 @@ fn recipe(typed: &args::Mirror, direction: Direction, remote: &Remote) -> Result
         xattrs: carrying.xattrs,
         sparse: carrying.sparse,
         detect_moves: deleting.detect_moves,
-        backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote)).transpose()?,
+        backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
     })
 }
 
@@ -189,8 +195,8 @@ fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
 }
 
 /// A backup folder is on the target's side: here from the root, at the server as it stands or as a whole remote path.
-fn backup(typed: &std::ffi::OsString, direction: Direction, remote: &Remote) -> Result<Text, Error> {
-    match (Place::parse(typed)?, direction) {
+fn backup(typed: &OsString, direction: Direction, remote: &Remote, scope: &Scope) -> Result<Text, Error> {
+    match (scope.place(typed)?, direction) {
         (Place::Local(path), Direction::Download) => {
             let path = std::path::absolute(&path).map_err(|error| Error::local(&path, error))?;
             Ok(path.into_os_string().into())

@@ -3,7 +3,8 @@
 use super::each;
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::{self, Server};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 
@@ -13,8 +14,8 @@ pub(crate) struct Mkdir {
 }
 
 impl Mkdir {
-    pub(crate) fn new(typed: args::Mkdir) -> Result<(Server, Self), Error> {
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Mkdir, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, parents: typed.parents }))
     }
 

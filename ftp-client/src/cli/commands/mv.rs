@@ -4,6 +4,7 @@ use super::each;
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::message::Rename;
@@ -16,8 +17,8 @@ pub(crate) struct Mv {
 }
 
 impl Mv {
-    pub(crate) fn new(typed: args::Mv) -> Result<(Server, Self), Error> {
-        let (server, mut remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Mv, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
         let sources = remotes.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
         places::no_name_twice(sources.iter().map(|(_, name)| Some(name)))?;

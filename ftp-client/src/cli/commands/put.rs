@@ -1,10 +1,12 @@
 //! `put`: sends files, folders and standard input, and places them as `cp -r` does.
 
 use super::transfer::{Job, Request, Transfer};
-use crate::cli::args;
-use crate::cli::output::{Output, Progress};
+use crate::cli::args::{self, CompareWord};
+use crate::cli::output::{Output, Progress, shown};
 use crate::cli::places::{self, Server};
-use ftp_client::remote::Remote;
+use crate::cli::scope::Scope;
+use ftp_client::remote::{Ending, Place, Remote};
+use ftp_client::same::Sameness;
 use ftp_client::session::{PutRequest, PutSource};
 use ftp_client::{Error, Session};
 use std::ffi::OsString;
@@ -22,24 +24,61 @@ pub(crate) struct Put {
     target: Remote,
     recursive: bool,
     overwrite: Overwrite,
+    options: Options,
+}
+
+/// What scripts ask for beside the transfer itself.
+#[derive(Debug)]
+struct Options {
+    /// A file that exists is left alone, which is success.
+    if_absent: bool,
+    unless_same: Option<Sameness>,
+    /// The target is a folder, in which the source has a name that was given.
+    called: bool,
+    result: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     /// A path of this machine; without a name, a folder's contents are meant.
     Local { path: PathBuf, name: Option<Name> },
-    /// Standard input.
-    Stdin,
+    /// Standard input, and what it was called.
+    Stdin { name: Option<Name> },
 }
 
 impl Put {
-    pub(crate) fn new(mut typed: args::Put) -> Result<(Server, Self), Error> {
-        let target = typed.paths.pop().unwrap_or_default();
-        let (server, target) = places::remote(&target)?;
-        let sources = typed.paths.into_iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
+    pub(crate) fn new(mut typed: args::Put, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, target) = scope.target(&mut typed.paths)?;
+        let mut sources =
+            typed.paths.into_iter().map(|path| Source::new(path, scope)).collect::<Result<Vec<_>, _>>()?;
+        let target = match &typed.called {
+            Some(called) => {
+                call(&mut sources, called)?;
+                Remote { ending: Ending::Slash, ..target }
+            }
+            None => target,
+        };
         places::no_name_twice(sources.iter().map(Source::name))?;
         let recursive = typed.transfer.recursive;
-        let put = Self { sources, target, recursive, overwrite: typed.transfer.overwrite.into() };
+        let unless_same = typed.unless_same.map(|how| match how {
+            CompareWord::Mtime => Sameness::Time,
+            CompareWord::Digest => Sameness::Content,
+        });
+        if recursive && unless_same == Some(Sameness::Content) {
+            return Err(Error::Usage(
+                "to compare the content of a tree, use: mirror --compare digest".to_owned(),
+            ));
+        }
+        let overwrite = match (typed.if_absent, unless_same) {
+            (true, _) => Overwrite::Never,
+            (false, Some(Sameness::Time)) => Overwrite::Different,
+            (false, Some(Sameness::Content)) => Overwrite::Always,
+            (false, None) => typed.transfer.overwrite.into(),
+        };
+        let called = typed.called.is_some();
+        let options =
+            Options { if_absent: typed.if_absent, unless_same, called, result: typed.transfer.result };
+        let put = Self { sources, target, recursive, overwrite, options };
         put.check()?;
         Ok((server, put))
     }
@@ -58,7 +97,7 @@ impl Put {
         let named = self.sources.len() == 1 && !self.recursive;
         let (mut jobs, mut failed) = (Vec::new(), 0);
         for source in &self.sources {
-            match self.job(source, into_folder, totals) {
+            match self.job(session, source, into_folder, totals).await {
                 Ok(job) => jobs.push(job),
                 Err(error) if self.sources.len() == 1 => return Err(error),
                 Err(error) => {
@@ -67,19 +106,25 @@ impl Put {
                 }
             }
         }
-        let overwrite = self.overwrite;
-        Transfer { command: "put", session, server, output, overwrite, named }.run(jobs, failed).await
+        let (overwrite, forgiving) = (self.overwrite, self.options.if_absent);
+        let result = self.options.result.as_deref();
+        let transfer =
+            Transfer { command: "put", session, server, output, overwrite, named, forgiving, result };
+        transfer.run(jobs, failed).await
     }
 
     /// A single source is looked at before anybody is asked for a password.
     fn check(&self) -> Result<(), Error> {
         match &self.sources[..] {
-            [Source::Stdin] if self.target.must_be_folder() => Err(Error::Usage(
+            [Source::Stdin { .. }] if self.options.unless_same.is_some() => {
+                Err(Error::Usage("standard input cannot be compared: it comes once".to_owned()))
+            }
+            [Source::Stdin { name: None }] if self.target.must_be_folder() => Err(Error::Usage(
                 "standard input has no name: give the full path of the file on the server".to_owned(),
             )),
-            [Source::Stdin] => Ok(()),
+            [Source::Stdin { .. }] => Ok(()),
             [Source::Local { path, .. }] => self.open(path).map(|_| ()),
-            sources if sources.contains(&Source::Stdin) => {
+            sources if sources.iter().any(|source| matches!(source, Source::Stdin { .. })) => {
                 Err(Error::Usage("standard input cannot be sent together with other sources".to_owned()))
             }
             _ => Ok(()),
@@ -88,7 +133,7 @@ impl Put {
 
     /// As with cp, a whole folder may become what does not exist yet, with or without a `/` at the end.
     fn must_be_folder(&self) -> bool {
-        let becomes = self.recursive && self.target.last_name().is_some();
+        let becomes = self.recursive && !self.options.called && self.target.last_name().is_some();
         match &self.sources[..] {
             [Source::Local { path, .. }] if becomes && path.is_dir() => false,
             [_] => self.target.must_be_folder(),
@@ -96,14 +141,24 @@ impl Put {
         }
     }
 
-    fn job(&self, source: &Source, into_folder: bool, totals: bool) -> Result<Job, Error> {
-        let (path, into) = self.place(source, into_folder)?;
+    async fn job(
+        &self,
+        session: &Session,
+        source: &Source,
+        into_folder: bool,
+        totals: bool,
+    ) -> Result<Job, Error> {
+        let (mut path, mut into) = self.place(source, into_folder)?;
+        if self.options.result.is_some() || self.options.unless_same.is_some() {
+            path = session.place(&path, into.take().as_ref()).await?;
+        }
         let opened = match source {
-            Source::Stdin => PutSource::Stream(Box::new(io::stdin())),
+            Source::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
             Source::Local { path, .. } => self.open(path)?,
         };
         let request = PutRequest { source: opened, path, into, overwrite: self.overwrite, totals };
-        Ok(Job { source: source.shown(), request: Request::Put(request) })
+        let unless_same = self.options.unless_same.filter(|_| !self.recursive);
+        Ok(Job { source: source.shown(), request: Request::Put(request, unless_same) })
     }
 
     fn place(&self, source: &Source, into_folder: bool) -> Result<(RemotePath, Option<Name>), Error> {
@@ -130,13 +185,13 @@ impl Put {
 }
 
 impl Source {
-    fn new(typed: OsString) -> Result<Self, Error> {
+    fn new(typed: OsString, scope: &Scope) -> Result<Self, Error> {
         if typed == "-" {
-            return Ok(Self::Stdin);
+            return Ok(Self::Stdin { name: None });
         }
-        match places::places(&[typed])?.pop() {
-            Some(ftp_client::remote::Place::Local(path)) => Ok(Self::Local { name: name_of(&path)?, path }),
-            Some(ftp_client::remote::Place::Remote(_)) | None => {
+        match scope.place(&typed)? {
+            Place::Local(path) => Ok(Self::Local { name: name_of(&path)?, path }),
+            Place::Remote(_) => {
                 Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
             }
         }
@@ -144,16 +199,28 @@ impl Source {
 
     fn name(&self) -> Option<&Name> {
         match self {
-            Self::Local { name, .. } => name.as_ref(),
-            Self::Stdin => None,
+            Self::Local { name, .. } | Self::Stdin { name } => name.as_ref(),
         }
     }
 
     fn shown(&self) -> Vec<u8> {
         match self {
             Self::Local { path, .. } => path.as_os_str().as_bytes().to_vec(),
-            Self::Stdin => b"-".to_vec(),
+            Self::Stdin { .. } => b"-".to_vec(),
         }
+    }
+}
+
+/// Gives the only source another name; what it goes into must be a folder.
+fn call(sources: &mut [Source], called: &OsString) -> Result<(), Error> {
+    let new = Name::new(called.as_bytes())
+        .map_err(|error| Error::Usage(format!("--as {}: {error}", shown(called.as_bytes()))))?;
+    match sources {
+        [Source::Local { name, .. } | Source::Stdin { name }] => {
+            *name = Some(new);
+            Ok(())
+        }
+        _ => Err(Error::Usage("--as names one source".to_owned())),
     }
 }
 
@@ -196,7 +263,7 @@ mod tests {
         };
         let words = ["ftp-client", "put"].into_iter().map(str::to_owned).chain(words.iter().map(local));
         let Command::Put(typed) = Cli::parse_from(words).command else { panic!("not put") };
-        Put::new(typed).map(|(_, put)| put)
+        Put::new(typed, &Scope::default()).map(|(_, put)| put)
     }
 
     /// Must the target be a folder, and what does each source ask for?

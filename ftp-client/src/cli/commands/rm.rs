@@ -3,7 +3,8 @@
 use super::{advise_recursive, each};
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::{self, Server};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::FailureCode;
@@ -15,8 +16,8 @@ pub(crate) struct Rm {
 }
 
 impl Rm {
-    pub(crate) fn new(typed: args::Rm) -> Result<(Server, Self), Error> {
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Rm, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         if remotes.iter().any(|remote| remote.path.is_root()) {
             return Err(Error::Usage("the root itself is never removed".to_owned()));
         }

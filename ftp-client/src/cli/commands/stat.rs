@@ -4,6 +4,7 @@ use super::each;
 use crate::cli::args;
 use crate::cli::output::{Output, entry_object, full_time, kind_word, mode_text, shown};
 use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
@@ -19,8 +20,8 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    pub(crate) fn new(typed: args::Stat) -> Result<(Server, Self), Error> {
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Stat, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, follow: typed.follow }))
     }
 

@@ -3,7 +3,8 @@
 use super::each;
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::{self, Server};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::Timestamp;
@@ -19,8 +20,8 @@ pub(crate) struct Touch {
 }
 
 impl Touch {
-    pub(crate) fn new(typed: args::Touch) -> Result<(Server, Self), Error> {
-        let (server, remotes) = places::remotes(&typed.remotes)?;
+    pub(crate) fn new(typed: args::Touch, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         let time = match &typed.date {
             Some(date) => parse(date, &TimeZone::system())
                 .ok_or_else(|| Error::Usage(format!("{date:?} is not a date as 2026-05-01T12:00:00Z")))?,

@@ -4,14 +4,20 @@ use super::advise_recursive;
 use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer,
 };
-use crate::cli::places::Server;
-use ftp_client::observer::{Observer, Summary};
-use ftp_client::session::{GetRequest, PutRequest};
+use crate::cli::places::{self, Server};
+use crate::cli::results::{Planned, Results};
+use ftp_client::mirror::recipe::{OverwriteWord, Text};
+use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
+use ftp_client::same::Sameness;
+use ftp_client::session::{GetRequest, PutRequest, PutSource};
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
+use wire::RemotePath;
 use wire::checksum::Checksum;
 use wire::message::Overwrite;
 
@@ -24,7 +30,8 @@ pub(super) struct Job {
 
 pub(super) enum Request {
     Get(GetRequest),
-    Put(PutRequest),
+    /// Nothing is sent if the same is there.
+    Put(PutRequest, Option<Sameness>),
 }
 
 /// All of a transfer.
@@ -36,6 +43,10 @@ pub(super) struct Transfer<'a> {
     pub(super) overwrite: Overwrite,
     /// It is one file, asked for by its name.
     pub(super) named: bool,
+    /// That a file exists and was left alone is what was asked for.
+    pub(super) forgiving: bool,
+    /// Where to write what became of each item.
+    pub(super) result: Option<&'a Path>,
 }
 
 impl Transfer<'_> {
@@ -46,9 +57,11 @@ impl Transfer<'_> {
         tally.end_job(&Summary { failed, ..Summary::default() });
         self.output.begin_transfer(&tally);
         tell_start(self.command, self.session, self.server, self.output);
+        let results = self.results(&jobs)?;
         let drawing = Drawing::start(self.output, &tally);
-        let result = self.run_jobs(jobs, failed == 0, &tally).await;
+        let result = self.run_jobs(jobs, failed == 0, &tally, results.as_ref()).await;
         drop(drawing);
+        results.map_or(Ok(()), |results| results.finish())?;
         result?;
         let summary = tally.end();
         self.tell_end(&summary, started.elapsed());
@@ -56,15 +69,29 @@ impl Transfer<'_> {
     }
 
     /// The first job does not wait for the answer to the login.
-    async fn run_jobs(&self, jobs: Vec<Job>, all: bool, tally: &Arc<Tally>) -> Result<(), Error> {
+    async fn run_jobs(
+        &self,
+        jobs: Vec<Job>,
+        all: bool,
+        tally: &Arc<Tally>,
+        results: Option<&Arc<Results>>,
+    ) -> Result<(), Error> {
         let single = jobs.len() == 1 && all;
         let mut running = JoinSet::new();
-        for (number, job) in jobs.into_iter().enumerate() {
+        // What is not begun when the run breaks off has failed too.
+        let record = |job: &Job| results.map(|results| results.record(job.planned()));
+        let jobs: Vec<_> = jobs.into_iter().map(|job| (record(&job), job)).collect();
+        for (number, (record, job)) in jobs.into_iter().enumerate() {
             if !running.is_empty() && running.len() >= self.jobs_max().await? {
                 self.settle(running.join_next().await, single, tally)?;
             }
-            let observer = Arc::new(Watcher::new(tally, self.output, number, job.source));
-            running.spawn(job.request.run(self.session.clone(), observer));
+            let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
+            let work = job.request.run(self.session.clone(), Arc::new(watcher));
+            running.spawn(async move {
+                let result = work.await;
+                record.iter().for_each(|record| record.end(result.as_ref().err()));
+                result
+            });
         }
         while !running.is_empty() {
             self.settle(running.join_next().await, single, tally)?;
@@ -90,6 +117,13 @@ impl Transfer<'_> {
         Ok(())
     }
 
+    fn results(&self, jobs: &[Job]) -> Result<Option<Arc<Results>>, Error> {
+        let Some(path) = self.result else { return Ok(None) };
+        let planned = jobs.iter().map(Job::planned).collect();
+        let overwrite = word(self.overwrite);
+        Results::create(path, self.command, self.session, self.server, overwrite, planned).map(Some)
+    }
+
     async fn jobs_max(&self) -> Result<usize, Error> {
         Ok(usize::from(self.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
     }
@@ -102,7 +136,7 @@ impl Transfer<'_> {
     }
 
     fn exit_code(&self, summary: &Summary) -> u8 {
-        let code = of_transfer(summary, self.named, self.overwrite == Overwrite::Never);
+        let code = of_transfer(summary, self.named, self.overwrite == Overwrite::Never && !self.forgiving);
         if code == 6 && summary.failed == 0 {
             self.output.complain(&"the file exists and was left alone (--overwrite never)");
         }
@@ -129,8 +163,73 @@ impl Request {
                 let result = session.get(request, observer).await;
                 result.map_err(|error| if recursive { error } else { advise_recursive(error, &path) })
             }
-            Self::Put(request) => session.put(request, observer).await,
+            Self::Put(request, Some(sameness)) => {
+                put_unless_same(&session, request, sameness, observer).await
+            }
+            Self::Put(request, None) => session.put(request, observer).await,
         }
+    }
+}
+
+/// What is there already is told of as left alone.
+async fn put_unless_same(
+    session: &Session,
+    request: PutRequest,
+    sameness: Sameness,
+    observer: Arc<dyn Observer>,
+) -> Result<Summary, Error> {
+    let same = match &request.source {
+        PutSource::File(local) => session.has_same(local, &request.path, sameness).await?,
+        PutSource::Tree(_) | PutSource::Stream(_) => None,
+    };
+    let Some(bytes) = same else { return session.put(request, observer).await };
+    let path = &RemotePath::root();
+    observer.file_finished(&FileReport {
+        path,
+        folder: false,
+        bytes,
+        digest: None,
+        outcome: Outcome::Skipped,
+    });
+    Ok(Summary { skipped: 1, ..Summary::default() })
+}
+
+impl Job {
+    pub(super) fn recursive(&self) -> bool {
+        match &self.request {
+            Request::Get(request) => request.recursive,
+            Request::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
+        }
+    }
+
+    /// As a result file has it: paths of this machine are whole.
+    fn planned(&self) -> Planned {
+        let here = std::env::current_dir().unwrap_or_default();
+        let whole = |path: &Path| Text(here.join(path).into_os_string().into_vec());
+        match &self.request {
+            Request::Get(request) => Planned {
+                source: Text(self.source.clone()),
+                target: whole(&request.target),
+                recursive: self.recursive(),
+            },
+            Request::Put(request, _) => Planned {
+                source: match &request.source {
+                    PutSource::File(path) | PutSource::Tree(path) => whole(path),
+                    PutSource::Stream(_) => Text(self.source.clone()),
+                },
+                target: Text(places::rooted(&request.path)),
+                recursive: self.recursive(),
+            },
+        }
+    }
+}
+
+fn word(overwrite: Overwrite) -> OverwriteWord {
+    match overwrite {
+        Overwrite::Always => OverwriteWord::Always,
+        Overwrite::Never => OverwriteWord::Never,
+        Overwrite::Newer => OverwriteWord::Newer,
+        Overwrite::Different => OverwriteWord::Different,
     }
 }
 

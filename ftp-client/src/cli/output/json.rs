@@ -54,6 +54,26 @@ impl Object {
         self.bytes("path", "path_hex", value)
     }
 
+    /// An object of texts within this one.
+    pub(crate) fn texts<'a>(
+        mut self,
+        key: &'static str,
+        texts: impl Iterator<Item = (&'a str, String)>,
+    ) -> Self {
+        self.key(key);
+        self.0.push(b'{');
+        for (index, (key, value)) in texts.enumerate() {
+            if index > 0 {
+                self.0.push(b',');
+            }
+            self.string(key);
+            self.0.push(b':');
+            self.string(&value);
+        }
+        self.0.push(b'}');
+        self
+    }
+
     /// The finished object, with a newline.
     pub(crate) fn into_line(mut self) -> Vec<u8> {
         self.0.extend_from_slice(b"}\n");

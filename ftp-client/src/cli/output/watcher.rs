@@ -3,6 +3,7 @@
 use super::json::Object;
 use super::tally::Tally;
 use super::{Output, shown};
+use crate::cli::results::Record;
 use ftp_client::observer::{FileReport, Observer, Outcome};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ pub(crate) struct Watcher {
     /// The path of the job's source; items are told as what lies below it.
     source: Vec<u8>,
     totals: Mutex<Totals>,
+    record: Option<Arc<Record>>,
 }
 
 /// What the job said last of how much there is.
@@ -29,7 +31,19 @@ struct Totals {
 
 impl Watcher {
     pub(crate) fn new(tally: &Arc<Tally>, output: &Arc<Output>, job: usize, source: Vec<u8>) -> Self {
-        Self { tally: Arc::clone(tally), output: Arc::clone(output), job, source, totals: Mutex::default() }
+        Self {
+            tally: Arc::clone(tally),
+            output: Arc::clone(output),
+            job,
+            source,
+            totals: Mutex::default(),
+            record: None,
+        }
+    }
+
+    /// What it hears is kept in a result file too.
+    pub(crate) fn recorded(self, record: Option<Arc<Record>>) -> Self {
+        Self { record, ..self }
     }
 
     fn full_path(&self, below: &RemotePath) -> Vec<u8> {
@@ -104,6 +118,7 @@ impl Observer for Watcher {
         self.tally.end_file(self.job, report.path);
         self.count(report);
         self.tell(report);
+        self.record.iter().for_each(|record| record.item(report));
     }
 }
 

@@ -1,0 +1,150 @@
+//! The arguments of `profile`, and which options a profile may hold.
+
+use super::commands::{Get, Put};
+use super::common::Common;
+use super::mirror::Mirror;
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
+use std::ffi::OsString;
+
+/// Name servers, with the options that belong to them
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects --lanes 4\n  \
+                        ftp-client get work:report.pdf"
+)]
+pub(crate) struct Profile {
+    #[command(subcommand)]
+    pub(crate) command: ProfileCommand,
+}
+
+/// What to do with the profiles.
+#[derive(Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Add a profile, or replace one
+    #[command(
+        after_help = "Every common option and those of transfers may follow; they count for NAME:PATH unless the \
+                            command line or the environment says otherwise. Passwords and tokens are never stored, \
+                            the name of a file with one may be.\n\n\
+                            Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects \
+                            --password-file ~/.work --limit-rate 10M"
+    )]
+    Add(ProfileAdd),
+    /// List the profiles
+    #[command(after_help = "Example:\n  ftp-client profile list")]
+    List,
+    /// Remove profiles
+    #[command(after_help = "Example:\n  ftp-client profile remove work")]
+    Remove {
+        /// The profiles
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+}
+
+/// A profile to add.
+#[derive(Args)]
+pub(crate) struct ProfileAdd {
+    /// What it is called: letters, digits, '-', '_' and '.'
+    pub(crate) name: String,
+    /// The server, and the folder that NAME: stands for
+    #[arg(value_name = "URL")]
+    pub(crate) url: OsString,
+    #[command(flatten)]
+    pub(crate) defaults: Defaults,
+}
+
+/// Options that were typed to be kept: key and values, as a configuration file has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Defaults(pub(crate) Vec<(String, Vec<String>)>);
+
+/// An option that a profile may hold.
+pub(crate) struct ProfileOption {
+    /// How clap knows it.
+    pub(crate) id: String,
+    /// Its name in a configuration file: the long option.
+    pub(crate) key: String,
+    /// It is there or not.
+    pub(crate) flag: bool,
+    /// Its value names a file.
+    pub(crate) file: bool,
+}
+
+/// All options that a profile may hold.
+pub(crate) fn profile_options() -> Vec<ProfileOption> {
+    let common = Common::augment_args(Command::new("common"));
+    let kept = common.get_arguments().filter(|arg| !NOT_KEPT.contains(&arg.get_id().as_str())).cloned();
+    kept.chain(transfer_options()).filter_map(|arg| ProfileOption::of(&arg)).collect()
+}
+
+fn transfer_options() -> Vec<Arg> {
+    let commands = [
+        Get::augment_args(Command::new("get")),
+        Put::augment_args(Command::new("put")),
+        Mirror::augment_args(Command::new("mirror")),
+    ];
+    let find = |id: &&str| {
+        commands.iter().find_map(|command| command.get_arguments().find(|arg| arg.get_id() == id).cloned())
+    };
+    OF_TRANSFERS.iter().filter_map(find).collect()
+}
+
+impl ProfileOption {
+    fn of(arg: &Arg) -> Option<Self> {
+        let file = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"));
+        let flag = !arg.get_action().takes_values();
+        Some(Self { id: arg.get_id().to_string(), key: arg.get_long()?.to_owned(), flag, file })
+    }
+}
+
+impl FromArgMatches for Defaults {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut defaults = Vec::new();
+        for option in profile_options() {
+            if matches.value_source(&option.id) != Some(clap::parser::ValueSource::CommandLine) {
+                continue;
+            }
+            let values = matches.get_raw(&option.id).into_iter().flatten();
+            let values = values.map(|value| value.to_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+            let values = values.ok_or_else(|| {
+                let text = format!("--{} must be UTF-8 text to be kept in a profile\n", option.key);
+                Error::raw(clap::error::ErrorKind::InvalidUtf8, text)
+            })?;
+            defaults.push((option.key, values));
+        }
+        Ok(Self(defaults))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Defaults {
+    fn augment_args(command: Command) -> Command {
+        // A default that was not typed is not kept.
+        transfer_options().into_iter().fold(command.next_help_heading("Transfer options"), Command::arg)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// Common options that no profile holds: where profiles are, secrets, and how a single run is watched.
+const NOT_KEPT: [&str; 6] = ["config", "token", "json", "quiet", "verbose", "color"];
+
+/// Options of transfers that say how things are carried. What a run does (`--delete`, `-r`, `-n`) is said in the run.
+const OF_TRANSFERS: [&str; 11] = [
+    "overwrite",
+    "resume",
+    "no_resume",
+    "durability",
+    "compare",
+    "exclude",
+    "filter_from",
+    "hard_links",
+    "owner",
+    "xattrs",
+    "sparse",
+];

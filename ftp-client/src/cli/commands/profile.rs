@@ -1,0 +1,68 @@
+//! `profile`: names for servers, with the options that belong to them.
+
+use crate::cli::args::{self, ProfileCommand};
+use crate::cli::output::{Object, Output};
+use crate::cli::profiles::{Profile as Named, Profiles};
+use ftp_client::Error;
+use wire::FailureCode;
+
+pub(crate) struct Profile {
+    command: ProfileCommand,
+}
+
+impl Profile {
+    pub(crate) fn new(typed: args::Profile) -> Self {
+        Self { command: typed.command }
+    }
+
+    pub(crate) fn run(self, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
+        match self.command {
+            ProfileCommand::Add(add) => profiles.add(&add.name, &add.url, &add.defaults).map(|()| 0),
+            ProfileCommand::List => list(profiles, output),
+            ProfileCommand::Remove { names } => remove(&names, profiles, output),
+        }
+    }
+}
+
+fn list(profiles: &Profiles, output: &Output) -> Result<u8, Error> {
+    for profile in profiles.iter() {
+        match output.json() {
+            true => output.event(event(profile)),
+            false => output.print(line(profile).as_bytes())?,
+        }
+    }
+    Ok(0)
+}
+
+/// A line that tells how it could be added again.
+fn line(profile: &Named) -> String {
+    let mut words = vec![profile.name.clone(), profile.url.clone()];
+    for (key, values) in &profile.defaults.0 {
+        words.extend(values.iter().map(|value| match value.as_str() {
+            "true" => format!("--{key}"),
+            value => format!("--{key}={value}"),
+        }));
+    }
+    let shown = words.iter().map(|word| crate::cli::output::shown(word.as_bytes())).collect::<Vec<_>>();
+    format!("{}\n", shown.join(" "))
+}
+
+fn event(profile: &Named) -> Object {
+    let event = Object::event("profile").text("name", &profile.name).text("url", &profile.url);
+    event.texts("options", profile.defaults.0.iter().map(|(key, values)| (key.as_str(), values.join(" "))))
+}
+
+fn remove(names: &[String], profiles: &Profiles, output: &Output) -> Result<u8, Error> {
+    let mut unknown = false;
+    for name in names {
+        if !profiles.remove(name)? {
+            output.complain(&format!("there is no profile {name:?}"));
+            unknown = true;
+        }
+    }
+    match (unknown, names.len()) {
+        (false, _) => Ok(0),
+        (true, 1) => Ok(ftp_client::error::exit_code_of(FailureCode::NotFound)),
+        (true, _) => Ok(1),
+    }
+}

@@ -1,0 +1,96 @@
+//! `retry`: does again what a result file says has failed.
+
+use super::transfer::{Job, Request, Transfer};
+use crate::cli::args;
+use crate::cli::output::{Output, Progress};
+use crate::cli::places::Server;
+use crate::cli::results::{self, Planned};
+use ftp_client::mirror::recipe::{OverwriteWord, Text};
+use ftp_client::session::{GetRequest, PutRequest, PutSource};
+use ftp_client::{Error, Session, fingerprint};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wire::RemotePath;
+use wire::message::Overwrite;
+
+pub(crate) struct Retry {
+    command: &'static str,
+    failed: Vec<Planned>,
+    overwrite: OverwriteWord,
+    result: Option<PathBuf>,
+}
+
+impl Retry {
+    pub(crate) fn new(typed: args::Retry) -> Result<(Server, Self), Error> {
+        let (head, failed) = results::failed(&typed.file)?;
+        let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.file)));
+        if failed.iter().any(|item| item.source.0 == b"-") {
+            return Err(bad("standard input failed, and cannot be read again: run the command once more"));
+        }
+        let pin = fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
+        let server = Server { user: head.user, host: head.host, port: head.port, pin: Some(pin) };
+        let command = if head.command == "get" { "get" } else { "put" };
+        Ok((server, Self { command, failed, overwrite: head.overwrite, result: typed.result }))
+    }
+
+    /// Nothing to do needs no server.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    pub(crate) async fn run(
+        self,
+        session: &Session,
+        server: &Server,
+        output: &Arc<Output>,
+    ) -> Result<u8, Error> {
+        let Self { command, failed, overwrite, result } = self;
+        let totals = output.progress() != Progress::None;
+        let jobs = failed.into_iter().map(|item| match command {
+            "get" => get(item, overwrite, totals),
+            _ => put(item, overwrite, totals),
+        });
+        let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+        let named = matches!(&jobs[..], [job] if !job.recursive());
+        let (overwrite, result) = (policy(overwrite), result.as_deref());
+        Transfer { command, session, server, output, overwrite, named, forgiving: true, result }
+            .run(jobs, 0)
+            .await
+    }
+}
+
+fn get(item: Planned, overwrite: OverwriteWord, totals: bool) -> Result<Job, Error> {
+    let Planned { source, target, recursive } = item;
+    let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
+    let request = GetRequest { path: remote(&source)?, recursive, target: local(target), overwrite, totals };
+    Ok(Job { source: source.0, request: Request::Get(request) })
+}
+
+fn put(item: Planned, overwrite: OverwriteWord, totals: bool) -> Result<Job, Error> {
+    let Planned { source: Text(source), target, recursive } = item;
+    let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
+    let path = local(Text(source.clone()));
+    let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
+    let request = PutRequest { source: from, path: remote(&target)?, into: None, overwrite, totals };
+    Ok(Job { source, request: Request::Put(request, None) })
+}
+
+fn local(text: Text) -> PathBuf {
+    Path::new(OsStr::from_bytes(&text.0)).to_owned()
+}
+
+fn remote(text: &Text) -> Result<RemotePath, Error> {
+    RemotePath::from_user(&text.0)
+        .map_err(|error| Error::Usage(format!("the result file names no path of a server: {error}")))
+}
+
+fn policy(word: OverwriteWord) -> Overwrite {
+    match word {
+        OverwriteWord::Always => Overwrite::Always,
+        OverwriteWord::Never => Overwrite::Never,
+        OverwriteWord::Newer => Overwrite::Newer,
+        OverwriteWord::Different => Overwrite::Different,
+    }
+}

@@ -1,0 +1,129 @@
+//! Where values of options come from: the command line, else the environment, else the profile, else a default.
+//!
+//! A profile's options become the parser's own defaults and the command line is parsed once more. So they are checked and
+//! understood as if they had been typed, and what was typed goes before them.
+
+use crate::cli::args::{Cli, ProfileOption, profile_options};
+use crate::cli::profiles::{Profile, Profiles};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use ftp_client::Error;
+use std::env;
+use std::ffi::{OsStr, OsString};
+
+/// What was typed, completed by a profile.
+pub(crate) struct Completed<T> {
+    pub(crate) typed: T,
+    /// Where each value came from, a line each, for those who want to know.
+    pub(crate) origins: Vec<String>,
+}
+
+/// Completes a command line.
+pub(crate) fn complete(words: &[OsString], profiles: &Profiles) -> Result<Completed<Cli>, Error> {
+    let parse = |command: Command| {
+        let matches = command.try_get_matches_from(words).unwrap_or_else(|error| error.exit());
+        (Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), matches)
+    };
+    let (typed, matches) = parse(Cli::command());
+    let Some((name, sub)) = matches.subcommand() else { return Ok(Completed { typed, origins: Vec::new() }) };
+    let Some(profile) = of_paths(sub, profiles)? else {
+        return Ok(Completed { typed, origins: origins(sub, None) });
+    };
+    let completed = with_profile(Cli::command(), name, sub, profile);
+    let origins = origins(sub, Some(profile));
+    Ok(Completed { typed: parse(completed).0, origins })
+}
+
+/// The parser of a command line or of a script's line, with a profile's options as its defaults.
+pub(crate) fn with_profile(command: Command, name: &str, sub: &ArgMatches, profile: &Profile) -> Command {
+    let wanted = options_of(profile).into_iter().filter(|(option, _)| !overruled(option, sub));
+    wanted.fold(command, |command, (option, values)| {
+        // A common option belongs to the whole command line, others to the command, if it has them.
+        match has(&command, &option.id) {
+            true => with_default(command, &option.id, values),
+            false => command.mut_subcommand(name, |sub| with_default(sub, &option.id, values)),
+        }
+    })
+}
+
+fn with_default(command: Command, id: &str, values: &[String]) -> Command {
+    match has(&command, id) {
+        true => command.mut_arg(id, |argument| argument.default_values(values.to_vec())),
+        false => command,
+    }
+}
+
+fn has(command: &Command, id: &str) -> bool {
+    command.get_arguments().any(|argument| argument.get_id() == id)
+}
+
+/// The one profile that paths of a command name.
+pub(crate) fn of_paths<'a>(sub: &ArgMatches, profiles: &'a Profiles) -> Result<Option<&'a Profile>, Error> {
+    let typed = PATHS.iter().filter_map(|id| sub.try_get_raw(id).ok().flatten()).flatten();
+    let mut found: Option<&Profile> = None;
+    for (profile, _) in typed.filter_map(|path: &OsStr| profiles.named(path)) {
+        if found.is_some_and(|found| found.name != profile.name) {
+            return Err(Error::Usage(
+                "the paths are of two profiles: one command speaks with one server".to_owned(),
+            ));
+        }
+        found = Some(profile);
+    }
+    Ok(found)
+}
+
+fn options_of(profile: &Profile) -> Vec<(ProfileOption, &[String])> {
+    let kept = &profile.defaults.0;
+    let find = |option: ProfileOption| {
+        let (_, values) = kept.iter().find(|(key, _)| *key == option.key)?;
+        Some((option, &values[..]))
+    };
+    profile_options().into_iter().filter_map(find).collect()
+}
+
+/// Ways to log in exclude each other, and one that was typed or stands in the environment goes first.
+fn overruled(option: &ProfileOption, sub: &ArgMatches) -> bool {
+    LOGINS.contains(&option.id.as_str())
+        && (LOGINS.iter().chain(&["token"]).any(|id| was_typed(sub, id)) || login_variable().is_some())
+}
+
+fn was_typed(sub: &ArgMatches, id: &str) -> bool {
+    sub.try_contains_id(id).is_ok() && sub.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+fn login_variable() -> Option<&'static str> {
+    ["FTPX_TOKEN", "FTPX_PASSWORD"]
+        .into_iter()
+        .find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn origins(sub: &ArgMatches, profile: Option<&Profile>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for option in profile_options() {
+        let key = &option.key;
+        let kept = profile.and_then(|profile| {
+            let (_, values) = profile.defaults.0.iter().find(|(kept, _)| kept == key)?;
+            Some((values.join(" "), &profile.name))
+        });
+        if was_typed(sub, &option.id) {
+            let typed = sub.get_raw(&option.id).into_iter().flatten().map(|value| value.to_string_lossy());
+            lines.push(format!("{key}: {} (command line)", typed.collect::<Vec<_>>().join(" ")));
+        } else if let Some((value, name)) = kept
+            && sub.try_contains_id(&option.id).is_ok()
+            && !overruled(&option, sub)
+        {
+            lines.push(format!("{key}: {value} (profile {name})"));
+        }
+    }
+    if let Some(name) = login_variable()
+        && !LOGINS.iter().chain(&["token"]).any(|id| was_typed(sub, id))
+    {
+        lines.push(format!("login: {name} (environment)"));
+    }
+    lines
+}
+
+/// Where commands keep paths that may be remote.
+const PATHS: [&str; 5] = ["remote", "remotes", "paths", "source", "target"];
+/// Options that say how to log in.
+const LOGINS: [&str; 2] = ["password_file", "identity"];

@@ -1,0 +1,240 @@
+//! Named servers with their options, from the client's configuration.
+//!
+//! ```toml
+//! [profile.work]
+//! url = "ftpx://ann@files.example.org/projects"
+//! password-file = "~/.work"
+//! limit-rate = "10M"
+//! exclude = ["*.tmp", ".cache/"]
+//! ```
+//!
+//! A key is a long option without its dashes. Others must not be able to write to the file: it says which servers are
+//! spoken to and which file holds a password. What cannot be understood is an error, with its line; nothing is skipped.
+
+mod file;
+
+use crate::cli::args::{Cli, Defaults, profile_options};
+use clap::Parser;
+use etcetera::BaseStrategy;
+use file::Section;
+use ftp_client::remote::Remote;
+use ftp_client::{Error, guarded_file};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The profiles of a configuration file.
+#[derive(Debug, Default)]
+pub(crate) struct Profiles {
+    path: PathBuf,
+    profiles: BTreeMap<String, Profile>,
+}
+
+/// A named server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    /// Where the file says that it is.
+    pub(crate) url: String,
+    /// What that means.
+    pub(crate) remote: Remote,
+    /// Its options, as the file has them.
+    pub(crate) defaults: Defaults,
+}
+
+impl Profiles {
+    /// Reads the configuration. The usual one need not be there, one that was named must be.
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self, Error> {
+        let profiles = Self::of_file(named)?;
+        match named {
+            Some(path) if !path.exists() => {
+                Err(Error::Usage(format!("{}: there is no such configuration", Error::shown_path(path))))
+            }
+            _ => Ok(profiles),
+        }
+    }
+
+    /// The same, where the file may still have to be made.
+    pub(crate) fn of_file(named: Option<&Path>) -> Result<Self, Error> {
+        let path = match named {
+            Some(path) => path.to_owned(),
+            None => match usual_path() {
+                Some(path) => path,
+                None => return Ok(Self::default()),
+            },
+        };
+        let text =
+            guarded_file::read(&path, FILE_LEN_MAX).map_err(|error| Error::Usage(error.to_string()))?;
+        let sections = file::sections(&path, &text.unwrap_or_default())?;
+        let names: Vec<String> = sections.iter().map(|section| section.name.clone()).collect();
+        let profile = |section: Section| Ok((section.name.clone(), profile(&path, section, &names)?));
+        let profiles = sections.into_iter().map(profile).collect::<Result<_, Error>>()?;
+        Ok(Self { path, profiles })
+    }
+
+    /// In the order of their names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles.values()
+    }
+
+    /// The profile that `NAME:path` speaks of, if there is one, and the path.
+    pub(crate) fn named<'a>(&self, typed: &'a OsStr) -> Option<(&Profile, &'a OsStr)> {
+        let bytes = typed.as_bytes();
+        let colon = bytes.iter().position(|byte| *byte == b':')?;
+        if bytes[colon..].starts_with(b"://") {
+            return None;
+        }
+        let profile = self.profiles.get(str::from_utf8(&bytes[..colon]).ok()?)?;
+        Some((profile, OsStr::from_bytes(&bytes[colon + 1..])))
+    }
+
+    /// What `NAME:path` means, if there is such a profile.
+    pub(crate) fn resolve(&self, typed: &OsStr) -> Result<Option<Remote>, Error> {
+        match self.named(typed) {
+            Some((profile, path)) => Ok(Some(profile.remote.at(path)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Adds a profile or replaces it.
+    pub(crate) fn add(&self, name: &str, url: &OsStr, defaults: &Defaults) -> Result<(), Error> {
+        check_name(name).map_err(|reason| Error::Usage(format!("{name:?} {reason}")))?;
+        let mut names: Vec<String> = self.profiles.keys().cloned().collect();
+        names.push(name.to_owned());
+        let url = url.to_str().ok_or_else(|| Error::Usage("the URL is not UTF-8 text".to_owned()))?;
+        parse_url(url, &names).map_err(Error::Usage)?;
+        self.write(|text| file::with(text, name, url, &whole_paths(defaults)?))
+    }
+
+    /// Removes a profile; tells whether there was one.
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, Error> {
+        if !self.profiles.contains_key(name) {
+            return Ok(false);
+        }
+        self.write(|text| file::without(text, name)).map(|()| true)
+    }
+
+    fn write(&self, change: impl FnOnce(&str) -> Result<String, Error>) -> Result<(), Error> {
+        if self.path.as_os_str().is_empty() {
+            return Err(Error::Usage("there is no home folder (HOME): name a file with --config".to_owned()));
+        }
+        let text = guarded_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default();
+        guarded_file::replace(&self.path, &change(&text)?)
+    }
+}
+
+fn profile(path: &Path, section: Section, names: &[String]) -> Result<Profile, Error> {
+    let wrong = |line: usize, key: &str, reason: &str| {
+        let place = Error::shown_path(path);
+        Error::Usage(format!("{place}:{line}: profile.{}{key}: {reason}", section.name))
+    };
+    check_name(&section.name).map_err(|reason| wrong(section.line, "", reason))?;
+    let (mut url, mut defaults) = (None, Vec::new());
+    for entry in section.entries {
+        let key = format!(".{}", entry.key);
+        let bad = |reason: &str| wrong(entry.line, &key, reason);
+        let values = entry.values.map_err(bad)?;
+        if entry.key == "url" {
+            let [text] = &values[..] else { return Err(bad("must be one URL")) };
+            url = Some((text.clone(), parse_url(text, names).map_err(|reason| bad(&reason))?));
+        } else {
+            defaults.extend(checked(path, &entry.key, values).map_err(|reason| bad(&reason))?);
+        }
+    }
+    let (url, remote) = url.ok_or_else(|| wrong(section.line, "", "has no url"))?;
+    Ok(Profile { name: section.name, url, remote, defaults: Defaults(defaults) })
+}
+
+/// Only a URL is taken: `other:path` could mean something else tomorrow.
+fn parse_url(text: &str, names: &[String]) -> Result<Remote, String> {
+    let head = text.split_once(':').map(|(head, _)| head);
+    if !text.contains("://") && head.is_some_and(|head| names.iter().any(|name| name == head)) {
+        return Err(format!("{text:?} names another profile, not a server"));
+    }
+    if !text.contains("://") {
+        return Err(format!("{text:?} is no URL: write ftpx://[USER@]HOST[:PORT]/PATH"));
+    }
+    Remote::parse(OsStr::new(text)).map_err(|error| error.to_string())
+}
+
+/// An option of a profile, checked as if it had been typed. Nothing for a flag that is not set.
+fn checked(
+    config: &Path,
+    key: &str,
+    mut values: Vec<String>,
+) -> Result<Option<(String, Vec<String>)>, String> {
+    if SECRETS.contains(&key) {
+        return Err("secrets are never kept in a profile; use password-file".to_owned());
+    }
+    let options = profile_options();
+    let option = options.iter().find(|option| option.key == key).ok_or("there is no such key")?;
+    if values.is_empty() {
+        return Err("has no value".to_owned());
+    }
+    if option.flag {
+        return match &values[..] {
+            [value] if value == "true" => Ok(Some((key.to_owned(), values))),
+            [value] if value == "false" => Ok(None),
+            _ => Err("must be true or false".to_owned()),
+        };
+    }
+    if option.file {
+        values.iter_mut().for_each(|value| *value = placed(config, value));
+    }
+    let mut words = ["ftp-client", "profile", "add", "x", "ftpx://x/"].map(OsString::from).to_vec();
+    words.extend(values.iter().map(|value| format!("--{key}={value}").into()));
+    match Cli::try_parse_from(words) {
+        Ok(_) => Ok(Some((key.to_owned(), values))),
+        Err(error) => Err(first_line(&error.to_string())),
+    }
+}
+
+/// A file's path as the profile means it: from the home folder, or from the configuration's.
+fn placed(config: &Path, value: &str) -> String {
+    let home = value.strip_prefix("~/").and_then(|rest| Some(etcetera::home_dir().ok()?.join(rest)));
+    let path = home.unwrap_or_else(|| config.parent().unwrap_or(Path::new("")).join(value));
+    path.into_os_string().into_string().unwrap_or_else(|_| value.to_owned())
+}
+
+/// Files that were typed are meant from where they were typed.
+fn whole_paths(defaults: &Defaults) -> Result<Defaults, Error> {
+    let options = profile_options();
+    let is_file = |key: &str| options.iter().any(|option| option.file && option.key == key);
+    let whole = |value: &String| {
+        let path = std::path::absolute(value).map_err(|error| Error::local(Path::new(value), error))?;
+        Ok(path.to_str().unwrap_or(value).to_owned())
+    };
+    let mut kept = defaults.clone();
+    for (_, values) in kept.0.iter_mut().filter(|(key, _)| is_file(key)) {
+        *values = values.iter().map(whole).collect::<Result<_, Error>>()?;
+    }
+    Ok(kept)
+}
+
+fn check_name(name: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let good = !name.is_empty() && !name.starts_with(['-', '.']) && name.bytes().all(allowed);
+    match good && name.len() <= NAME_LEN_MAX {
+        true => Ok(()),
+        false => Err("is no name of a profile: letters, digits, '-', '_' and '.' make one"),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+fn usual_path() -> Option<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().ok()?;
+    Some(strategy.config_dir().join("ftp-client").join("config.toml"))
+}
+
+const SECRETS: [&str; 2] = ["password", "token"];
+const NAME_LEN_MAX: usize = 64;
+/// Some thousands of profiles; more is some other file.
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;

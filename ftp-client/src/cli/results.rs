@@ -1,0 +1,272 @@
+//! Result files: what became of each item of a transfer, for scripts and for `retry`.
+//!
+//! One JSON object a line. The first is the head: version, command, server, and what was asked for. Then a line an item,
+//! as it ends. The last says that the run came to its end; without it, nobody knows what was under way.
+
+use crate::cli::places::Server;
+use ftp_client::error::exit_code_of;
+use ftp_client::fingerprint;
+use ftp_client::mirror::recipe::{OverwriteWord, Text};
+use ftp_client::observer::{FileReport, Outcome};
+use ftp_client::{Error, Session};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use wire::Failure;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// The version of this format.
+    pub(crate) result: u32,
+    /// `get` or `put`.
+    pub(crate) command: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: Option<String>,
+    /// The server's key.
+    pub(crate) key: String,
+    pub(crate) overwrite: OverwriteWord,
+    pub(crate) jobs: Vec<Planned>,
+}
+
+/// What was asked for: a source with its target.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    pub(crate) source: Text,
+    pub(crate) target: Text,
+    pub(crate) recursive: bool,
+}
+
+/// A line of an item.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) command: String,
+    pub(crate) source: Text,
+    pub(crate) target: Text,
+    pub(crate) outcome: Ended,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// The exit code of a run that was about this item alone.
+    pub(crate) code: u8,
+    pub(crate) recursive: bool,
+    /// It failed with all that is below it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) whole: bool,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ended {
+    Done,
+    Skipped,
+    Failed,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Foot {
+    end: bool,
+}
+
+/// A result file that is being written.
+pub(crate) struct Results {
+    path: PathBuf,
+    command: &'static str,
+    state: Mutex<State>,
+}
+
+struct State {
+    writer: BufWriter<File>,
+    error: Option<io::Error>,
+}
+
+/// One job of a run, as its result file has it.
+pub(crate) struct Record {
+    results: Arc<Results>,
+    planned: Planned,
+    ended: AtomicBool,
+}
+
+impl Results {
+    /// Makes the file, and writes what was asked for.
+    pub(crate) fn create(
+        path: &Path,
+        command: &'static str,
+        session: &Session,
+        server: &Server,
+        overwrite: OverwriteWord,
+        jobs: Vec<Planned>,
+    ) -> Result<Arc<Self>, Error> {
+        let file = File::create(path).map_err(|error| Error::local(path, error))?;
+        let head = Head {
+            result: VERSION,
+            command: command.to_owned(),
+            host: server.host.clone(),
+            port: server.port,
+            user: server.user.clone(),
+            key: session.server_key(),
+            overwrite,
+            jobs,
+        };
+        let state = Mutex::new(State { writer: BufWriter::new(file), error: None });
+        let results = Self { path: path.to_owned(), command, state };
+        results.write(&head);
+        results.flush()?;
+        Ok(Arc::new(results))
+    }
+
+    /// Begins a job.
+    pub(crate) fn record(self: &Arc<Self>, planned: Planned) -> Arc<Record> {
+        Arc::new(Record { results: Arc::clone(self), planned, ended: AtomicBool::new(false) })
+    }
+
+    /// The run came to its end.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        self.write(&Foot { end: true });
+        self.flush()
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let flushed = state.writer.flush();
+        match state.error.take().map_or(flushed, Err) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Error::local(&self.path, error)),
+        }
+    }
+
+    /// The first error is told at the end.
+    fn write(&self, line: &impl Serialize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = serde_json::to_vec(line).map_err(io::Error::from).and_then(|mut bytes| {
+            bytes.push(b'\n');
+            state.writer.write_all(&bytes)
+        });
+        if let Err(error) = written {
+            state.error.get_or_insert(error);
+        }
+    }
+}
+
+impl Record {
+    /// An item of the job ended.
+    pub(crate) fn item(&self, report: &FileReport<'_>) {
+        let (outcome, failure) = match report.outcome {
+            Outcome::Failed(failure) => (Ended::Failed, Some(failure)),
+            Outcome::Done | Outcome::Skipped if report.folder => return,
+            Outcome::Done => (Ended::Done, None),
+            Outcome::Skipped => (Ended::Skipped, None),
+        };
+        let below = report.path.as_bytes();
+        let reason = failure.map(Failure::to_string);
+        let code = failure.map_or(0, |failure| exit_code_of(failure.code));
+        self.write(below, outcome, reason, code, report.folder && failure.is_some());
+    }
+
+    /// The job ended; an error concerns all of it.
+    pub(crate) fn end(&self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.write(b"", Ended::Failed, Some(error.to_string()), error.exit_code(), true);
+        }
+        self.ended.store(true, Relaxed);
+    }
+
+    fn write(&self, below: &[u8], outcome: Ended, reason: Option<String>, code: u8, whole: bool) {
+        let at = |base: &Text| match (below, &base.0[..]) {
+            (b"", base) => Text(base.to_vec()),
+            (below, base) if base.ends_with(b"/") => Text([base, below].concat()),
+            (below, base) => Text([base, b"/", below].concat()),
+        };
+        let Planned { source, target, recursive } = &self.planned;
+        let (source, target, recursive) = (at(source), at(target), *recursive);
+        let command = self.results.command.to_owned();
+        self.results.write(&Line { command, source, target, outcome, reason, code, recursive, whole });
+    }
+}
+
+/// What was interrupted failed.
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.ended.load(Relaxed) {
+            self.end(Some(&Error::Interrupted));
+        }
+    }
+}
+
+/// What a result file says has failed.
+pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
+    let text = fs::read(path).map_err(|error| Error::local(path, error))?;
+    let bad =
+        |number: usize, reason: &str| Error::Usage(format!("{}:{number}: {reason}", Error::shown_path(path)));
+    let mut lines = text.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
+    let head = head(lines.next().unwrap_or_default().1).map_err(|reason| bad(1, &reason))?;
+    let last = text.split(|byte| *byte == b'\n').count();
+    let (mut failed, mut complete) = (Vec::new(), false);
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+        match serde_json::from_slice::<Line>(line) {
+            Ok(line) if line.outcome == Ended::Failed => failed.push(line),
+            Ok(_) => {}
+            Err(_) if serde_json::from_slice::<Foot>(line).is_ok() => complete = true,
+            // A killed program leaves half a line at the end.
+            Err(_) if number == last => {}
+            Err(error) => return Err(bad(number, &error.to_string())),
+        }
+    }
+    match complete {
+        true => Ok((head, outermost(failed))),
+        false => {
+            let jobs = head.jobs.clone();
+            Ok((head, jobs))
+        }
+    }
+}
+
+/// What is done again as a whole leaves alone what was sent the first time.
+pub(crate) fn gentle(overwrite: OverwriteWord) -> OverwriteWord {
+    match overwrite {
+        OverwriteWord::Always => OverwriteWord::Different,
+        OverwriteWord::Never | OverwriteWord::Newer | OverwriteWord::Different => overwrite,
+    }
+}
+
+fn head(line: &[u8]) -> Result<Head, String> {
+    #[derive(Deserialize)]
+    struct Version {
+        result: u32,
+    }
+    let version: Version =
+        serde_json::from_slice(line).map_err(|_| "is no result file of --result".to_owned())?;
+    if version.result != VERSION {
+        return Err(format!(
+            "is a result file of version {}; this program reads version {VERSION}",
+            version.result
+        ));
+    }
+    let head: Head = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    match head.command.as_str() {
+        "get" | "put" if fingerprint::parse(&head.key).is_some() => Ok(head),
+        _ => Err("is of no transfer".to_owned()),
+    }
+}
+
+/// What lies below something that is done again as a whole is done with it.
+fn outermost(failed: Vec<Line>) -> Vec<Planned> {
+    let wholes: HashSet<Vec<u8>> =
+        failed.iter().filter(|line| line.whole).map(|line| line.target.0.clone()).collect();
+    let covered = |target: &[u8]| {
+        let ends = target.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
+        ends.into_iter().any(|end| wholes.contains(&target[..end]))
+    };
+    let mut seen = HashSet::new();
+    let wanted =
+        failed.into_iter().filter(|line| !covered(&line.target.0) && seen.insert(line.target.0.clone()));
+    wanted.map(|Line { source, target, recursive, .. }| Planned { source, target, recursive }).collect()
+}
+
+const VERSION: u32 = 1;

@@ -1,0 +1,120 @@
+//! What typed paths mean: which are on a server, and where they begin.
+//!
+//! On a command line, a path is on a server if it says so: `NAME:path` with a profile's name, `[user@]host:path`, a URL.
+//! In a script or shell one server is open, and a command's own rule tells which of its words are there; those need say
+//! nothing, and begin in the server's current folder. `:path` says it where both are possible.
+
+use crate::cli::places::Server;
+use crate::cli::profiles::Profiles;
+use ftp_client::Error;
+use ftp_client::remote::{Place, Remote};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What paths are seen from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    profiles: Arc<Profiles>,
+    /// The current folder of the open server.
+    here: Option<Remote>,
+}
+
+impl Scope {
+    /// That of a command line.
+    pub(crate) fn new(profiles: Profiles) -> Self {
+        Self { profiles: Arc::new(profiles), here: None }
+    }
+
+    pub(crate) fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// One path, which must be remote.
+    pub(crate) fn remote(&self, typed: &OsStr) -> Result<(Server, Remote), Error> {
+        let remote = self.must_be_remote(typed)?;
+        Ok((Server::of(&remote), remote))
+    }
+
+    /// Paths that must all be on the same server.
+    pub(crate) fn remotes(&self, typed: &[OsString]) -> Result<(Server, Vec<Remote>), Error> {
+        let remotes = typed.iter().map(|text| self.must_be_remote(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok((Server::of_all(&remotes)?, remotes))
+    }
+
+    /// A path that may be either.
+    pub(crate) fn place(&self, typed: &OsStr) -> Result<Place, Error> {
+        match (&self.here, typed.as_bytes()) {
+            (Some(here), [b':', path @ ..]) => Ok(Place::Remote(here.at(OsStr::from_bytes(path))?)),
+            (Some(_), _) => match self.elsewhere(typed)? {
+                Some(remote) => Ok(Place::Remote(remote)),
+                None => self.local(typed),
+            },
+            (None, _) => match self.profiles.resolve(typed)? {
+                Some(remote) => Ok(Place::Remote(remote)),
+                None => Ok(Place::parse(typed)?),
+            },
+        }
+    }
+
+    /// The paths of `get`: all are remote, the last one may be local. In a session, the last of several is.
+    pub(crate) fn sources_and_local(&self, typed: &[OsString]) -> Result<Vec<Place>, Error> {
+        let Some(_) = self.here else { return typed.iter().map(|text| self.place(text)).collect() };
+        let last = typed.len().saturating_sub(1);
+        let place = |(index, text): (usize, &OsString)| match index {
+            index if index == last && last > 0 => self.place(text),
+            _ => self.must_be_remote(text).map(Place::Remote),
+        };
+        typed.iter().enumerate().map(place).collect()
+    }
+
+    /// The target of `put`, taken off its paths: the last. In a session, a single path goes to the current folder.
+    pub(crate) fn target(&self, typed: &mut Vec<OsString>) -> Result<(Server, Remote), Error> {
+        match &self.here {
+            Some(_) if typed.len() == 1 => self.remote(OsStr::new("")),
+            _ => self.remote(&typed.pop().unwrap_or_default()),
+        }
+    }
+
+    fn must_be_remote(&self, typed: &OsStr) -> Result<Remote, Error> {
+        let Some(here) = &self.here else {
+            return match self.profiles.resolve(typed)? {
+                Some(remote) => Ok(remote),
+                None => Ok(Remote::parse(typed)?),
+            };
+        };
+        match self.elsewhere(typed)? {
+            Some(remote) => Ok(remote),
+            None => {
+                Ok(here
+                    .at(OsStr::from_bytes(typed.as_bytes().strip_prefix(b":").unwrap_or(typed.as_bytes())))?)
+            }
+        }
+    }
+
+    /// A whole remote path in a session: it must be on the open server.
+    fn elsewhere(&self, typed: &OsStr) -> Result<Option<Remote>, Error> {
+        let is_url = typed.as_bytes().starts_with(b"ftpx://");
+        let remote = match self.profiles.resolve(typed)? {
+            None if is_url => Some(Remote::parse(typed)?),
+            remote => remote,
+        };
+        if let (Some(here), Some(remote)) = (&self.here, &remote) {
+            Server::of_all([here, remote]).map_err(|_| {
+                let (there, open) = (remote.address(), here.address());
+                Error::Usage(format!("this is on {there}, and {open} is open: `open` the other first"))
+            })?;
+        }
+        Ok(remote)
+    }
+
+    /// A job in the background must not mean another file after the local folder was changed.
+    fn local(&self, typed: &OsStr) -> Result<Place, Error> {
+        let current = std::env::current_dir().map_err(|error| Error::local(Path::new("."), error))?;
+        match typed.as_bytes() {
+            b"-" | b"" => Ok(Place::Local(typed.into())),
+            _ => Ok(Place::Local(current.join(typed))),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Profiles: names for servers with their options, and what goes before what.
+
+use crate::tools::event;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use tests::world::{PASSWORD, Ran, World};
+
+/// A world whose profile `work` stands for the folder `in` of its server.
+fn world() -> World {
+    let world = World::serving();
+    fs::create_dir(world.root().join("in")).unwrap();
+    world.check(["profile", "add", "work", &world.url("in")]);
+    world
+}
+
+fn config(world: &World) -> PathBuf {
+    world.local().parent().unwrap().join(".config/ftp-client/config.toml")
+}
+
+fn without_password(world: &World, words: &[&str]) -> Ran {
+    Ran::from(world.client_command(words).env_remove("FTPX_PASSWORD").output().unwrap())
+}
+
+#[test]
+fn a_name_stands_for_a_folder_on_a_server() {
+    let world = world();
+    fs::write(world.local().join("file"), "content").unwrap();
+    world.check(["put", "file", "work:"]);
+    world.check(["put", "file", "work:/top"]);
+    world.check(["mkdir", "work:deeper"]);
+    world.check(["mv", "work:file", "work:deeper/"]);
+    assert_eq!(world.check(["cat", "work:deeper/file"]).text(), "content");
+    assert!(world.root().join("in/deeper/file").exists() && world.root().join("top").exists());
+    world.check(["mirror", "work:", "copy"]);
+    assert!(world.local().join("copy/deeper/file").exists());
+    let ran = world.client(["ls", "other:"]);
+    assert!(ran.stderr.contains("who logs in?"), "no profile, so a host: {}", ran.stderr);
+}
+
+#[test]
+fn profiles_are_listed_and_removed() {
+    let world = world();
+    let url = world.url("in");
+    world.check(["profile", "add", "more", &url, "--lanes", "3", "--exclude", "*.tmp", "--sparse"]);
+    let listed = world.check(["profile", "list"]).text();
+    assert_eq!(listed, format!("more {url} --lanes=3 --exclude=*.tmp --sparse\nwork {url}\n"));
+    world.check(["profile", "remove", "work"]);
+    let event = event(&world.check(["profile", "list", "--json"]), "profile");
+    assert_eq!((&event["name"], &event["options"]["lanes"]), (&"more".into(), &"3".into()));
+    assert_eq!(world.client(["profile", "remove", "work"]).code, Some(5));
+    assert_eq!(fs::metadata(config(&world)).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn options_come_from_the_line_then_the_environment_then_the_profile() {
+    let world = world();
+    let (url, file) = (world.url("in"), world.password_file());
+    world.check(["profile", "add", "work", &url, "--password-file", file.to_str().unwrap(), "--lanes", "3"]);
+    let ran = without_password(&world, &["ls", "-v", "work:"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("lanes: 3 (profile work)"), "{}", ran.stderr);
+    let ran = without_password(&world, &["ls", "-v", "--lanes=2", "work:"]);
+    assert!(
+        ran.stderr.contains("lanes: 2 (command line)") && !ran.stderr.contains("lanes: 3"),
+        "{}",
+        ran.stderr
+    );
+    let wrong = world.client_command(["ls", "-v", "work:"]).env("FTPX_PASSWORD", "wrong").output().unwrap();
+    let wrong = Ran::from(wrong);
+    assert_eq!(wrong.code, Some(4), "the environment goes before the profile: {}", wrong.stderr);
+    assert!(wrong.stderr.contains("FTPX_PASSWORD (environment)"), "{}", wrong.stderr);
+    let ran = without_password(&world, &["ls", "--token", "00", "work:"]);
+    assert_eq!(ran.code, Some(4), "the line goes before the profile: {}", ran.stderr);
+    assert!(!fs::read_to_string(config(&world)).unwrap().contains(PASSWORD));
+}
+
+#[test]
+fn options_of_transfers_come_from_the_profile_too() {
+    let world = world();
+    world.check(["profile", "add", "work", &world.url("in"), "--overwrite", "never", "--exclude", "*.tmp"]);
+    fs::create_dir(world.local().join("tree")).unwrap();
+    for name in ["a", "b.tmp"] {
+        fs::write(world.local().join("tree").join(name), "new").unwrap();
+    }
+    fs::write(world.root().join("in/a"), "old").unwrap();
+    assert_eq!(world.client(["put", "tree/a", "work:a"]).code, Some(6));
+    world.check(["mirror", "tree", "work:", "--overwrite", "always", "--include", "b.*"]);
+    assert_eq!(fs::read_to_string(world.root().join("in/a")).unwrap(), "new");
+    assert!(world.root().join("in/b.tmp").exists(), "a typed rule comes first");
+    fs::remove_file(world.root().join("in/b.tmp")).unwrap();
+    world.check(["mirror", "tree", "work:"]);
+    assert!(!world.root().join("in/b.tmp").exists());
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense_is_refused_whole() {
+    let world = world();
+    let ran = world.client(["profile", "add", "other", "work:x"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("names another profile"), "{}", ran.stderr);
+    let path = config(&world);
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{good}lane = 4\n")).unwrap();
+    let ran = world.client(["ls", "work:"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("config.toml:3: profile.work.lane"), "{}", ran.stderr);
+    world.check(["trust", "list"]);
+    fs::write(&path, &good).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
+    let ran = world.client(["ls", "work:"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("chmod go-w"), "{}", ran.stderr);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(world.client(["ls", "--config", "none.toml", "work:"]).code, Some(2));
+    fs::rename(&path, world.local().join("mine.toml")).unwrap();
+    world.check(["ls", "--config", "mine.toml", "work:"]);
+}

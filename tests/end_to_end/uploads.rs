@@ -1,0 +1,208 @@
+//! What scripts ask of transfers: only if absent, unless the same, under another name; results, and doing again what failed.
+
+use crate::tools::{assert_same, content, event, sha256, wait_until};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, UNIX_EPOCH};
+use tests::world::{World, signal};
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    read(path).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The source and outcome of each item of a result file.
+fn items(path: &Path) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let mut items: Vec<_> = lines(path)
+        .iter()
+        .filter(|line| line["outcome"].is_string())
+        .map(|line| (text(&line["source"]), text(&line["outcome"])))
+        .collect();
+    items.sort();
+    items
+}
+
+#[test]
+fn if_absent_leaves_what_is_there_and_succeeds() {
+    let world = World::serving();
+    fs::write(world.local().join("file"), "new").unwrap();
+    fs::write(world.root().join("old"), "old").unwrap();
+    world.check(["put", "--if-absent", "file", &world.url("old")]);
+    assert_eq!(read(&world.root().join("old")), "old");
+    world.check(["put", "--if-absent", "file", &world.url("new")]);
+    assert_eq!(read(&world.root().join("new")), "new");
+    assert_eq!(world.client(["put", "--overwrite", "never", "file", &world.url("old")]).code, Some(6));
+    assert_eq!(
+        world.client(["put", "--if-absent", "--overwrite", "always", "file", &world.url("x")]).code,
+        Some(2)
+    );
+}
+
+#[test]
+fn unless_same_sends_nothing_that_is_there() {
+    let world = World::serving();
+    let file = world.local().join("file");
+    fs::write(&file, content(1, 3_000_000)).unwrap();
+    let put = |how: &str| {
+        let ran = world.check(["put", "--json", how, "file", &world.url("")]);
+        event(&ran, "finished")["bytes_transferred"].as_u64().unwrap()
+    };
+    assert!(put("--unless-same") >= 3_000_000);
+    assert_eq!(put("--unless-same"), 0);
+    let touched = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    File::options().append(true).open(&file).unwrap().set_modified(touched).unwrap();
+    assert_eq!(put("--unless-same=digest"), 0, "the content is the same");
+    assert!(put("--unless-same=mtime") >= 3_000_000, "the time is not");
+    fs::write(&file, content(2, 3_000_000)).unwrap();
+    File::options().append(true).open(&file).unwrap().set_modified(touched).unwrap();
+    assert_eq!(put("--unless-same"), 0, "size and time are the same");
+    assert!(put("--unless-same=digest") >= 3_000_000, "the content is not");
+    assert_eq!(fs::read(world.root().join("file")).unwrap(), content(2, 3_000_000));
+    assert_eq!(world.client(["put", "--unless-same", "-", &world.url("x")]).code, Some(2));
+}
+
+#[test]
+fn as_gives_another_name_in_a_folder() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("in")).unwrap();
+    fs::write(world.local().join("file"), "content").unwrap();
+    world.check(["put", "--as", "report", "file", &world.url("in")]);
+    assert_eq!(read(&world.root().join("in/report")), "content");
+    fs::create_dir_all(world.local().join("tree/deeper")).unwrap();
+    world.check(["put", "-r", "--as", "backup", "tree", &world.url("in")]);
+    assert!(world.root().join("in/backup/deeper").is_dir());
+    let mut command = world.client_command(["put", "--as", "stream", "-", &world.url("in")]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"piped").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(read(&world.root().join("in/stream")), "piped");
+    for name in ["a/b", "..", ""] {
+        assert_eq!(world.client(["put", "--as", name, "file", &world.url("in")]).code, Some(2), "{name}");
+    }
+    assert_eq!(world.client(["put", "--as", "x", "file", &world.url("none")]).code, Some(5));
+}
+
+#[test]
+fn get_writes_to_a_named_file_or_to_standard_output() {
+    let world = World::serving();
+    let bytes = content(3, 1_200_000);
+    fs::write(world.root().join("file"), &bytes).unwrap();
+    world.check(["get", "-o", "here", &world.url("file")]);
+    assert_eq!(fs::read(world.local().join("here")).unwrap(), bytes);
+    let ran = world.check(["get", "-o", "-", &world.url("file")]);
+    assert_eq!(sha256(&ran.stdout), sha256(&bytes));
+    fs::create_dir(world.local().join("folder")).unwrap();
+    assert_eq!(world.client(["get", "-o", "folder", &world.url("file")]).code, Some(1));
+    assert_eq!(world.client(["get", "-o", "x", &world.url("file"), &world.url("y")]).code, Some(2));
+}
+
+#[test]
+fn what_failed_is_done_again_and_nothing_else() {
+    let world = World::serving();
+    let tree = world.local().join("tree");
+    fs::create_dir(&tree).unwrap();
+    for name in ["a", "b", "c"] {
+        fs::write(tree.join(name), name).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(tree.join("bad")).unwrap();
+    let ran = world.client(["put", "-r", "--result", "r1", "tree", &world.url("")]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let result = world.local().join("r1");
+    let all = [("a", "done"), ("b", "done"), ("bad", "failed"), ("c", "done")];
+    assert_eq!(items(&result), all.map(|(name, outcome)| (name.to_owned(), outcome.to_owned())));
+    let failed = lines(&result).into_iter().find(|line| line["outcome"] == "failed").unwrap();
+    assert!(
+        failed["reason"].is_string() && failed["code"] == 1 && failed["target"] == "/tree/bad",
+        "{failed}"
+    );
+
+    fs::remove_file(tree.join("bad")).unwrap();
+    fs::write(tree.join("bad"), "good").unwrap();
+    fs::write(tree.join("a"), "changed, and nobody asked for it").unwrap();
+    world.check(["retry", "r1", "--result", "r2"]);
+    assert_eq!(items(&world.local().join("r2")), [("bad".to_owned(), "done".to_owned())]);
+    assert_eq!(
+        (read(&world.root().join("tree/bad")), read(&world.root().join("tree/a"))),
+        ("good".into(), "a".into())
+    );
+    world.check(["retry", "r2"]);
+}
+
+#[test]
+fn sources_that_never_began_are_done_again() {
+    let world = World::serving();
+    fs::write(world.root().join("one"), "1").unwrap();
+    let urls = ["one", "two"].map(|name| world.url(name));
+    let ran = world.client(["get", "--result", "r", &urls[0], &urls[1], "."]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let wanted = [("one", "done"), ("two", "failed")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(items(&world.local().join("r")), wanted);
+    assert_eq!(world.client(["retry", "r"]).code, Some(5));
+    fs::write(world.root().join("two"), "2").unwrap();
+    fs::remove_file(world.local().join("one")).unwrap();
+    let elsewhere = world.local().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let ran = world.client_command(["retry", "../r"]).current_dir(elsewhere).output().unwrap();
+    assert!(ran.status.success());
+    assert!(world.local().join("two").exists() && !world.local().join("one").exists());
+}
+
+#[test]
+fn a_run_that_was_killed_is_done_again_as_a_whole() {
+    let world = World::serving();
+    let tree = world.local().join("tree");
+    fs::create_dir(&tree).unwrap();
+    for name in ["a", "b"] {
+        fs::write(tree.join(name), content(4, 4_000_000)).unwrap();
+    }
+    for how in ["KILL", "INT"] {
+        let mut command = world.client_command([
+            "put",
+            "-r",
+            "--limit-rate",
+            "500K",
+            "--result",
+            "r",
+            "tree",
+            &world.url(how),
+        ]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until("the result file begins", || {
+            fs::metadata(world.local().join("r")).is_ok_and(|file| file.len() > 0)
+        });
+        signal(child.id(), how);
+        child.wait().unwrap();
+        world.check(["retry", "r"]);
+        assert_same(&tree, &world.root().join(how));
+        fs::remove_file(world.local().join("r")).unwrap();
+    }
+}
+
+#[test]
+fn only_our_own_results_are_read() {
+    let world = World::serving();
+    fs::write(world.local().join("file"), "x").unwrap();
+    world.check(["put", "--result", "r", "file", &world.url("")]);
+    let text = read(&world.local().join("r"));
+    for (wrong, said) in [
+        (text.replacen("\"result\":1", "\"result\":2", 1), "version 2"),
+        ("{}\n".to_owned(), "no result file"),
+        (String::new(), "no result file"),
+        (text.replacen("\"done\"", "\"won\"", 1), "r:2: "),
+    ] {
+        fs::write(world.local().join("r"), wrong).unwrap();
+        let ran = world.client(["retry", "r"]);
+        assert!(ran.code == Some(2) && ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+    fs::set_permissions(world.local(), fs::Permissions::from_mode(0o700)).unwrap();
+    let ran = world.client(["put", "--result", "none/r", "file", &world.url("")]);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+}
