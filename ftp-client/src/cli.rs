@@ -7,7 +7,9 @@ mod args;
 mod commands;
 mod connect;
 mod defaults;
+mod identities;
 mod interrupts;
+mod login;
 mod output;
 mod places;
 mod profiles;
@@ -19,7 +21,8 @@ mod terminal;
 
 use args::{Cli, Command};
 use clap::Parser;
-use ftp_client::{ConnectOptions, Error, Session};
+use connect::Connecting;
+use ftp_client::{Error, Session};
 use interrupts::Interrupts;
 use output::Output;
 use places::Server;
@@ -72,22 +75,22 @@ fn profiles(typed: &Cli) -> Result<Profiles, Error> {
 }
 
 fn online(server: &Server, work: Work, settings: &Settings, output: &Arc<Output>) -> Result<u8, Error> {
-    let options = connect::options(server, settings, output)?;
+    let connecting = connect::options(server, settings, output)?;
     let runtime = Runtime::new().map_err(|source| Error::local(Path::new("threads"), source))?;
-    let result = runtime.block_on(Box::pin(in_session(options, server, work, output)));
+    let result = runtime.block_on(Box::pin(in_session(connecting, server, work, output)));
     // A thread that still waits for standard input or an answer on the terminal must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
 async fn in_session(
-    options: ConnectOptions,
+    connecting: Connecting,
     server: &Server,
     work: Work,
     output: &Arc<Output>,
 ) -> Result<u8, Error> {
     let mut interrupts = Interrupts::listen()?;
-    let session = interrupts.guard(Box::pin(connect::session(options))).await?;
+    let session = interrupts.guard(Box::pin(connect::session(connecting))).await?;
     let result = interrupts.guard(Box::pin(do_work(&session, server, work, output))).await;
     // A second signal, while saying goodbye, ends at once.
     let goodbye = async { Ok(timeout(GOODBYE_TIMEOUT, session.close()).await) };

@@ -37,6 +37,8 @@ pub(crate) struct Control {
     pub(crate) exchange: Arc<Exchange>,
     /// Cancelled when the session is over.
     pub(crate) over: CancellationToken,
+    /// What to tell if the login is refused without a reason.
+    if_refused: String,
     waiting: Mutex<HashMap<u32, mpsc::Sender<Envelope>>>,
     next_id: AtomicU32,
     welcome: watch::Sender<Option<Welcome>>,
@@ -49,12 +51,13 @@ pub(crate) const LOGIN_ID: u32 = 1;
 const ANSWER_PAGES: usize = LISTING_PAGES_AHEAD + 1;
 
 impl Control {
-    pub(crate) fn new(address: String, outbox: Outbox, exchange: Arc<Exchange>) -> Self {
+    pub(crate) fn new(address: String, outbox: Outbox, exchange: Arc<Exchange>, if_refused: String) -> Self {
         Self {
             address,
             outbox,
             exchange,
             over: CancellationToken::new(),
+            if_refused,
             waiting: Mutex::default(),
             next_id: AtomicU32::new(LOGIN_ID + 1),
             welcome: watch::Sender::new(None),
@@ -173,7 +176,7 @@ impl Control {
             Message::Failure(failure) if envelope.request == LOGIN_ID => {
                 return Err(match failure {
                     Failure { code: FailureCode::LoginRefused, message } if message.is_empty() => {
-                        Ended::LoginRefused("wrong user, password, key or token".into())
+                        Ended::LoginRefused(self.if_refused.clone())
                     }
                     Failure { code: FailureCode::LoginRefused, .. } => {
                         Ended::LoginRefused(failure.to_string())

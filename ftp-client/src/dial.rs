@@ -15,6 +15,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
+use wire::login::Channel;
 use wire::message::LaneHello;
 use wire::net::aligned::Aligned;
 use wire::net::control::{Connection, send};
@@ -26,6 +27,8 @@ pub(crate) struct Dialed {
     pub(crate) connection: Connection,
     /// The server's.
     pub(crate) key: Key,
+    /// What a login by key is signed for.
+    pub(crate) channel: Channel,
     pub(crate) checksum: Checksum,
     /// How long TCP's own handshake took.
     pub(crate) round_trip: Duration,
@@ -59,12 +62,13 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
     let first = chain.first().ok_or_else(|| unreachable("the server has no certificate".into()))?;
     let key = tls::key_fingerprint(first).map_err(protocol)?;
     let (session, secret) = tls::session_binding(tls).map_err(protocol)?;
+    let channel = Channel { exported: tls::login_binding(tls).map_err(protocol)?, server_key: key };
     let checksum = tls::agreed_checksum(tls);
     decide(options, key, chain).await?;
     let config = tls::client_config(KeyVerifier::new(Some(key))).map_err(protocol)?;
     let connector = TlsConnector::from(config);
     let lanes = LaneDialer { address, connector, session, secret, timeout: options.timeout };
-    Ok(Dialed { connection, key: key.0, checksum, round_trip, lanes })
+    Ok(Dialed { connection, key: key.0, channel, checksum, round_trip, lanes })
 }
 
 impl LaneDialer {

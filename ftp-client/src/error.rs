@@ -36,6 +36,9 @@ pub enum Error {
         /// Why, escaped; servers do not tell what of it was wrong.
         reason: String,
     },
+    /// None of the keys could sign.
+    #[error("no key could sign for the login: {0}")]
+    NoProof(String),
     /// The server did what the protocol forbids.
     #[error("protocol violation by {address}: {reason}")]
     Protocol {
@@ -78,7 +81,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::Lost { .. } => 3,
-            Self::Untrusted(_) | Self::LoginRefused { .. } => 4,
+            Self::Untrusted(_) | Self::LoginRefused { .. } | Self::NoProof(_) => 4,
             Self::Protocol { .. } => 7,
             Self::Remote { failure, .. } => exit_code_of(failure.code),
             Self::Local { source, .. } => exit_code_of(Failure::from(source).code),
@@ -97,6 +100,7 @@ impl Error {
             | Self::Lost { .. }
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
+            | Self::NoProof(_)
             | Self::Protocol { .. }
             | Self::Interrupted => false,
         }
@@ -112,6 +116,7 @@ impl Error {
             | Self::Lost { .. }
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
+            | Self::NoProof(_)
             | Self::Protocol { .. }
             | Self::Usage(_)
             | Self::Refused(_)

@@ -2,11 +2,13 @@
 //! what happens is told to an [`observer::Observer`].
 
 mod control;
+pub mod credentials;
 mod dial;
 pub mod error;
 pub mod fingerprint;
 mod get;
 pub mod guarded_file;
+pub mod keys;
 pub mod known_hosts;
 mod lanes;
 mod local;
@@ -22,5 +24,6 @@ pub mod trust;
 mod tuning;
 mod verifier;
 
+pub use credentials::Credentials;
 pub use error::Error;
 pub use session::{ConnectOptions, Session};

@@ -5,7 +5,9 @@ mod requests;
 
 pub use pages::Pages;
 
+use crate::Credentials;
 use crate::control::{Control, Ended, LOGIN_ID};
+use crate::credentials::Prepared;
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
 use crate::lanes::Lanes;
@@ -24,7 +26,7 @@ use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
 use wire::limits::REQUESTS_MAX;
-use wire::message::{Bye, Login, LoginRequest, Overwrite, Welcome};
+use wire::message::{Bye, LoginRequest, Overwrite, Welcome};
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -36,8 +38,8 @@ pub struct ConnectOptions {
     pub port: u16,
     /// Decides about the server's key.
     pub trust: Arc<dyn Trust>,
-    /// Who logs in, and the proof.
-    pub login: Login,
+    /// Who logs in, and with what.
+    pub credentials: Credentials,
     /// The checksum to use; nothing for what both ends agree on.
     pub checksum: Option<Checksum>,
     /// How many lanes; 0 for as many as serve.
@@ -114,11 +116,12 @@ impl Session {
     pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
         let address = remote::address(&options.host, options.port);
         let dialed = dial(&options, &address).await?;
+        let Prepared { login, if_refused } = options.credentials.prepare(&dialed.channel).await?;
         let (receiver, writer) = control::split(dialed.connection);
         let (outbox, messages) = control::outbox();
         let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default());
         exchange.saw_round_trip(dialed.round_trip);
-        let control = Arc::new(Control::new(address, outbox, exchange));
+        let control = Arc::new(Control::new(address, outbox, exchange, if_refused));
         let tasks = TaskTracker::new();
         let reading = control.clone();
         tasks.spawn(async move { reading.read(receiver).await });
@@ -136,7 +139,7 @@ impl Session {
             }
         });
         let agent = concat!("ftp-client/", env!("CARGO_PKG_VERSION")).into();
-        control.send(LOGIN_ID, LoginRequest { agent, login: options.login }).await?;
+        control.send(LOGIN_ID, LoginRequest { agent, login }).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 control,

@@ -4,18 +4,23 @@
 //! the server runs may log in at once, and one who was removed may not. When it cannot be read, nobody may.
 
 mod file;
+mod key;
 mod name;
+mod source;
 
 pub use file::{Account, UsersError};
+pub use key::{AuthorizedKey, KeyError, KeyLine};
 pub use name::{BadUserName, UserName};
 
-use crate::auth::{Authenticator, Principal, Refusal};
+use crate::auth::{Authenticator, Claim, Principal, Refusal};
 use crate::password::{PasswordHash, pretend_to_verify};
+use crate::proof;
 use crate::state::{FileStamp, StateError, StateFolder};
 use file::Users;
+use key::Forbidden;
+use ssh_key::HashAlg;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 use wire::message::Login;
 
 /// The users in a state folder, and the authenticator that knows them.
@@ -53,6 +58,12 @@ pub enum AccountsError {
     /// Nobody has the name.
     #[error("there is no user {0}; `ftp-server user list` shows who there is")]
     Missing(UserName),
+    /// The user has the key already, perhaps with other options.
+    #[error("{0} has the key {1} already; `ftp-server user remove-key` removes it")]
+    KeyExists(UserName, String),
+    /// The user has no such key.
+    #[error("{0} has no key {1}; `ftp-server user list` shows the fingerprints")]
+    KeyMissing(UserName, String),
 }
 
 impl Accounts {
@@ -95,16 +106,56 @@ impl Accounts {
         })
     }
 
-    /// Gives a user another password.
+    /// Gives a user another password, or none.
     ///
     /// # Errors
     /// Nobody has the name, or the file cannot be read or written.
-    pub fn set_password(&self, name: &UserName, password: PasswordHash) -> Result<(), AccountsError> {
-        self.change(|users| match users.get_mut(name) {
-            Some(account) => {
-                account.password = password;
-                Ok(())
+    pub fn set_password(&self, name: &UserName, password: Option<PasswordHash>) -> Result<(), AccountsError> {
+        self.change_one(name, |account| {
+            account.password = password;
+            Ok(())
+        })
+    }
+
+    /// Gives a user more keys: all of them or, with an error, none.
+    ///
+    /// # Errors
+    /// Nobody has the name, the user has one of the keys already, or the file cannot be read or written.
+    pub fn add_keys(&self, name: &UserName, keys: Vec<KeyLine>) -> Result<(), AccountsError> {
+        self.change_one(name, |account| {
+            for key in keys {
+                let fingerprint = fingerprint(&key).unwrap_or_default();
+                if account.keys.iter().any(|known| self::fingerprint(known).as_ref() == Some(&fingerprint)) {
+                    return Err(AccountsError::KeyExists(name.clone(), fingerprint));
+                }
+                account.keys.push(key);
             }
+            Ok(())
+        })
+    }
+
+    /// Removes a key of a user by its fingerprint; sessions that are open stay open.
+    ///
+    /// # Errors
+    /// Nobody has the name, the user has no such key, or the file cannot be read or written.
+    pub fn remove_key(&self, name: &UserName, fingerprint: &str) -> Result<(), AccountsError> {
+        self.change_one(name, |account| {
+            let before = account.keys.len();
+            account.keys.retain(|key| self::fingerprint(key).as_deref() != Some(fingerprint));
+            match account.keys.len() < before {
+                true => Ok(()),
+                false => Err(AccountsError::KeyMissing(name.clone(), fingerprint.to_owned())),
+            }
+        })
+    }
+
+    fn change_one(
+        &self,
+        name: &UserName,
+        edit: impl FnOnce(&mut Account) -> Result<(), AccountsError>,
+    ) -> Result<(), AccountsError> {
+        self.change(|users| match users.get_mut(name) {
+            Some(account) => edit(account),
             None => Err(AccountsError::Missing(name.clone())),
         })
     }
@@ -147,20 +198,42 @@ impl Accounts {
 
     fn check_password(&self, user: &str, password: &str) -> Result<Principal, Refusal> {
         let users = self.current().map_err(|error| Refusal::Unavailable(Box::new(error)))?;
-        let found =
-            user.parse().ok().and_then(|name: UserName| users.get(&name).map(|account| (name, account)));
-        let Some((name, account)) = found else {
+        let pretended = |refusal| {
             pretend_to_verify(password);
-            return Err(Refusal::UnknownUser);
+            Err(refusal)
         };
-        match account.password.verify(password) {
+        let Some((name, account)) = find(&users, user) else { return pretended(Refusal::UnknownUser) };
+        let Some(hash) = &account.password else { return pretended(Refusal::NoPassword) };
+        match hash.verify(password) {
             Ok(true) => self.principal(&name, account),
             Ok(false) => Err(Refusal::WrongPassword),
-            Err(_) => {
-                pretend_to_verify(password);
-                Err(Refusal::UnusableHash)
+            Err(_) => pretended(Refusal::UnusableHash),
+        }
+    }
+
+    /// All signatures are verified before the user is looked for: who cannot sign learns nothing from the time it takes.
+    fn check_keys(&self, user: &str, proofs: &[Vec<u8>], claim: &Claim) -> Result<Principal, Refusal> {
+        let message = claim.channel.message(user);
+        let signers: Vec<_> = proofs.iter().filter_map(|proof| proof::signer(proof, &message)).collect();
+        let users = self.current().map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+        let (name, account) = find(&users, user).ok_or(Refusal::UnknownUser)?;
+        if signers.is_empty() {
+            return Err(Refusal::NoProof);
+        }
+        let mut refusal = None;
+        let known = account.keys.iter().filter_map(|line| line.key().ok());
+        for key in known.filter(|key| signers.contains(key.public())) {
+            match key.permit(claim.peer, claim.now) {
+                Ok(()) => return Ok(self.principal(&name, account)?.by_key(key.fingerprint())),
+                Err(Forbidden::Address) => refusal = Some(Refusal::KeyElsewhere(key.fingerprint())),
+                Err(Forbidden::Expired) => refusal = Some(Refusal::ExpiredKey(key.fingerprint())),
             }
         }
+        Err(refusal.unwrap_or_else(|| {
+            let shown: Vec<_> =
+                signers.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string()).collect();
+            Refusal::OtherKeys(shown.join(", "))
+        }))
     }
 
     fn principal(&self, name: &UserName, account: &Account) -> Result<Principal, Refusal> {
@@ -174,12 +247,22 @@ impl Accounts {
 }
 
 impl Authenticator for Accounts {
-    fn authenticate(&self, login: &Login, _now: SystemTime) -> Result<Principal, Refusal> {
-        match login {
+    fn authenticate(&self, claim: &Claim) -> Result<Principal, Refusal> {
+        match &claim.login {
             Login::Password { user, password } => self.check_password(user, password),
+            Login::Keys { user, proofs } => self.check_keys(user, proofs, claim),
             Login::Token { .. } => Err(Refusal::NotOffered),
         }
     }
+}
+
+fn find<'a>(users: &'a Users, user: &str) -> Option<(UserName, &'a Account)> {
+    let name: UserName = user.parse().ok()?;
+    users.get(&name).map(|account| (name, account))
+}
+
+fn fingerprint(key: &KeyLine) -> Option<String> {
+    key.key().ok().map(AuthorizedKey::fingerprint)
 }
 
 const USERS_FILE: &str = "users.toml";

@@ -1,7 +1,7 @@
 //! A connection until it is known what it is: handshake, first message, login. All of it within a deadline and a budget of
 //! bytes, and nothing but a login or a lane's hello is parsed.
 
-use crate::auth::{Principal, Refusal};
+use crate::auth::{Claim, Principal, Refusal};
 use crate::config::ServerLimits;
 use crate::server::Shared;
 use crate::session;
@@ -19,7 +19,10 @@ use tracing::{debug, info, warn};
 use wire::binding::SessionId;
 use wire::control::Envelope;
 use wire::escape::Escaped;
-use wire::limits::{AGENT_LEN_MAX, BYTES_BEFORE_LOGIN_MAX, SECRET_LEN_MAX, USER_LEN_MAX};
+use wire::limits::{
+    AGENT_LEN_MAX, BYTES_BEFORE_LOGIN_MAX, KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX, SECRET_LEN_MAX, USER_LEN_MAX,
+};
+use wire::login::Channel;
 use wire::message::{LaneHello, Login, LoginRequest, Message};
 use wire::net::aligned::Aligned;
 use wire::net::control::{ChannelError, Connection, Incoming, Receiver, send};
@@ -102,6 +105,13 @@ fn binding(connection: &Connection) -> Result<(SessionId, wire::binding::Session
     }
 }
 
+fn login_binding(connection: &Connection) -> Result<[u8; 32], rustls::Error> {
+    match connection {
+        TlsStream::Server(stream) => tls::login_binding(stream.get_ref().1),
+        TlsStream::Client(stream) => tls::login_binding(stream.get_ref().1),
+    }
+}
+
 async fn greet(connection: Connection, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Greeting, Rejected> {
     let mut receiver = Receiver::new(connection);
     let first = receiver.next().await?;
@@ -135,10 +145,12 @@ async fn login(
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<Greeting, Rejected> {
-    let login = request.login.clone();
-    match check(login, request.agent.len(), peer, shared).await {
+    let channel = Channel { exported: login_binding(&connection)?, server_key: shared.key };
+    let claim = Claim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
+    match check(claim, request.agent.len(), peer, shared).await {
         Ok((principal, storage)) => {
-            info!(%peer, user = principal.name(), agent = %Escaped(request.agent.as_bytes()), "login");
+            let (user, key) = (principal.name(), principal.key());
+            info!(%peer, user, key, agent = %Escaped(request.agent.as_bytes()), "login");
             Ok(Greeting::Session { connection: Box::new(connection), principal, storage, id })
         }
         Err((failure, cause)) => {
@@ -150,23 +162,23 @@ async fn login(
 
 /// Decides a login; a refusal is what the peer is told, and the cause for the log.
 async fn check(
-    login: Login,
+    claim: Claim,
     agent_len: usize,
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<(Principal, Arc<LocalStorage>), Refused> {
-    let (user, user_len, secret_len) = match &login {
-        Login::Password { user, password } => (Some(user.as_str()), user.len(), password.len()),
-        Login::Token { token } => (None, 0, token.len()),
-    };
-    if user_len > USER_LEN_MAX || secret_len > SECRET_LEN_MAX || agent_len > AGENT_LEN_MAX {
+    if !within_limits(&claim.login) || agent_len > AGENT_LEN_MAX {
         return Err((FailureCode::LoginRefused.into(), "over the limits of a login".into()));
     }
+    let user = match &claim.login {
+        Login::Password { user, .. } | Login::Keys { user, .. } => Some(user.as_str()),
+        Login::Token { .. } => None,
+    };
     let attempt = shared.throttle().attempt(peer.ip(), user, Instant::now());
     let _turn = turn(&attempt, peer, shared).await?;
     let for_job = shared.clone();
     let authenticated = tokio::task::spawn_blocking(move || {
-        let principal = for_job.authenticator.authenticate(&login, SystemTime::now())?;
+        let principal = for_job.authenticator.authenticate(&claim)?;
         let storage = LocalStorage::open(principal.root()).map(Arc::new);
         Ok((principal, storage))
     });
@@ -224,6 +236,18 @@ async fn turn<'a>(attempt: &Attempt, peer: SocketAddr, shared: &'a Shared) -> Re
         // Other attempts from there may have failed meanwhile: however many come at once, they are looked at in turn.
         if shared.throttle().decide(attempt, Instant::now()) == Verdict::Go {
             return Ok(Turn { _waiting: waiting, _checking: checking });
+        }
+    }
+}
+
+fn within_limits(login: &Login) -> bool {
+    match login {
+        Login::Password { user, password } => user.len() <= USER_LEN_MAX && password.len() <= SECRET_LEN_MAX,
+        Login::Token { token } => token.len() <= SECRET_LEN_MAX,
+        Login::Keys { user, proofs } => {
+            user.len() <= USER_LEN_MAX
+                && proofs.len() <= LOGIN_KEYS_MAX
+                && proofs.iter().all(|proof| proof.len() <= KEY_PROOF_LEN_MAX)
         }
     }
 }

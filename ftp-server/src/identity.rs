@@ -6,7 +6,6 @@
 //! the old one would be told of an attack.
 
 use crate::state::{StateError, StateFolder, StateLock};
-use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
@@ -14,11 +13,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
+use wire::checksum::Digest;
+use wire::sha256::Sha256;
 
 /// A key pair with its certificate chain, known to belong together.
 pub struct Identity {
     certificates: Vec<CertificateDer<'static>>,
     private_key: PrivateKeyDer<'static>,
+    key: Digest,
     fingerprint: String,
 }
 
@@ -112,6 +114,12 @@ impl Identity {
         &self.fingerprint
     }
 
+    /// The SHA-256 itself.
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        self.key
+    }
+
     /// The chain to show to clients, own certificate first.
     #[must_use]
     pub fn certificates(&self) -> &[CertificateDer<'static>] {
@@ -144,8 +152,8 @@ impl Identity {
             })?;
         let public_key =
             certified.key.public_key().ok_or_else(|| IdentityError::NoPublicKey(key_path.to_owned()))?;
-        let fingerprint = fingerprint_of(&public_key);
-        Ok(Self { certificates: certified.cert, private_key, fingerprint })
+        let key = Sha256::digest(&public_key);
+        Ok(Self { certificates: certified.cert, private_key, key, fingerprint: fingerprint_of(&key) })
     }
 }
 
@@ -154,6 +162,7 @@ impl Clone for Identity {
         Self {
             certificates: self.certificates.clone(),
             private_key: self.private_key.clone_key(),
+            key: self.key,
             fingerprint: self.fingerprint.clone(),
         }
     }
@@ -213,9 +222,9 @@ fn advice(path: &Path) -> &'static str {
     }
 }
 
-fn fingerprint_of(public_key: &[u8]) -> String {
+fn fingerprint_of(key: &Digest) -> String {
     let mut text = String::from("sha256:");
-    for byte in digest(&SHA256, public_key).as_ref() {
+    for byte in key.0 {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
     }

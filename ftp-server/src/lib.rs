@@ -12,6 +12,7 @@ pub mod config;
 mod connection;
 pub mod identity;
 pub mod password;
+mod proof;
 pub mod server;
 mod session;
 mod sessions;

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
+use wire::checksum::Digest;
 use wire::engine::BufferPool;
 use wire::net::tls;
 
@@ -45,6 +46,8 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) tls: TlsAcceptor,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// SHA-256 of the server's public key.
+    pub(crate) key: Digest,
     pub(crate) limits: ServerLimits,
     pub(crate) sessions: Sessions,
     /// Logins that may be checked at the same time: each takes a core and some megabytes.
@@ -76,6 +79,7 @@ impl Server {
         let shared = Shared {
             tls: TlsAcceptor::from(config),
             authenticator,
+            key: identity.key(),
             sessions: Sessions::default(),
             checking: Semaphore::new(LOGINS_AT_ONCE),
             waiting: Semaphore::new(limits.logins_waiting),

@@ -3,7 +3,7 @@
 //! Only a token's SHA-256 is kept, and compared in constant time, so neither a memory dump nor timing gives a token
 //! away. Unlike a password a token has 160 bits of randomness, so a fast hash is enough.
 
-use crate::auth::{Authenticator, Principal, Refusal};
+use crate::auth::{Authenticator, Claim, Principal, Refusal};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::{self, Write};
 use std::path::PathBuf;
@@ -124,10 +124,10 @@ impl Tokens {
 }
 
 impl Authenticator for Tokens {
-    fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Principal, Refusal> {
-        match login {
-            Login::Token { token } => self.redeem(token, now),
-            Login::Password { .. } => Err(Refusal::NotOffered),
+    fn authenticate(&self, claim: &Claim) -> Result<Principal, Refusal> {
+        match &claim.login {
+            Login::Token { token } => self.redeem(token, claim.now),
+            Login::Password { .. } | Login::Keys { .. } => Err(Refusal::NotOffered),
         }
     }
 }

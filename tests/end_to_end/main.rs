@@ -19,6 +19,8 @@ mod hostile_lanes;
 mod hostile_mirrors;
 mod hostile_mirrors_batches;
 mod hostile_mirrors_down;
+mod keys;
+mod keys_forged;
 mod lanes;
 mod links;
 mod mirrors;

@@ -13,6 +13,7 @@ pub mod escape;
 pub mod failure;
 pub mod frame;
 pub mod limits;
+pub mod login;
 pub mod message;
 pub mod metadata;
 pub mod path;

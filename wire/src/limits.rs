@@ -32,6 +32,10 @@ pub const FAILURE_MESSAGE_LEN_MAX: usize = 1024;
 pub const USER_LEN_MAX: usize = 64;
 /// Longest password or token.
 pub const SECRET_LEN_MAX: usize = 1024;
+/// Most keys that one login may offer: as many as sshd takes by default (MaxAuthTries).
+pub const LOGIN_KEYS_MAX: usize = 6;
+/// Longest proof of a login by key. An ECDSA P-521 key's takes some 450 bytes.
+pub const KEY_PROOF_LEN_MAX: usize = 1024;
 /// Longest name and version of a peer's program.
 pub const AGENT_LEN_MAX: usize = 128;
 

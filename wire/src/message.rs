@@ -159,6 +159,13 @@ pub enum Login {
         /// The token's text.
         token: String,
     },
+    /// A user's OpenSSH keys.
+    Keys {
+        /// The user's name.
+        user: String,
+        /// A signature by each key, see [`crate::login`]. One that is good is enough.
+        proofs: Vec<Vec<u8>>,
+    },
 }
 
 /// Never shows the secret.
@@ -167,6 +174,7 @@ impl std::fmt::Debug for Login {
         match self {
             Self::Password { user, .. } => write!(f, "Password {{ user: {user:?} }}"),
             Self::Token { .. } => f.write_str("Token"),
+            Self::Keys { user, proofs } => write!(f, "Keys {{ user: {user:?}, {} keys }}", proofs.len()),
         }
     }
 }

@@ -11,6 +11,7 @@ use wire::checksum::Checksum;
 
 /// The common options, ready to be used.
 pub(crate) struct Settings {
+    pub(crate) identities: Vec<PathBuf>,
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) token: Option<String>,
     pub(crate) pin: Option<Key>,
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(typed: Common) -> Result<Self, Error> {
         Ok(Self {
+            identities: typed.identity,
             password_file: typed.password_file,
             token: typed.token,
             pin: typed.pin,

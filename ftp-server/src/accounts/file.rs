@@ -7,8 +7,10 @@
 //! root = "/srv/alice"
 //! access = "write"
 //! password = "$argon2id$v=19$..."
+//! keys = ["from=\"192.0.2.0/24\" ssh-ed25519 AAAA... alice@laptop"]
 //! ```
 
+use super::key::KeyLine;
 use super::name::UserName;
 use crate::password::PasswordHash;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -26,8 +28,12 @@ pub struct Account {
     pub root: Option<PathBuf>,
     /// What the user may do there.
     pub access: Access,
-    /// What the password is checked against.
-    pub password: PasswordHash,
+    /// What the password is checked against; without it no password is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<PasswordHash>,
+    /// Keys that log in as this user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyLine>,
 }
 
 /// The file's text is not what it should be, or cannot be written as TOML.
@@ -131,7 +137,7 @@ mod tests {
     fn what_is_not_a_users_file_is_refused() {
         let broken = [
             "[user.alice]",
-            "[users.alice]\naccess = \"read\"",
+            "[users.alice]\npassword = \"x\"",
             "[users.alice]\naccess = \"admin\"\npassword = \"x\"",
             "[users.\"a b\"]\naccess = \"read\"\npassword = \"x\"",
             "[users.alice]\naccess = \"read\"\npassword = \"x\"\nroot = \"srv\"",

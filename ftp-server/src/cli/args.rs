@@ -115,7 +115,7 @@ pub(crate) struct UserArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
-    /// Add a user; asks for a password unless --password-file gives it.
+    /// Add a user; asks for a password unless --password-file or --key is given.
     #[command(after_help = USER_ADD_EXAMPLES)]
     Add(UserAddArgs),
     /// List the users.
@@ -136,8 +136,29 @@ pub(crate) enum UserCommand {
     Passwd {
         /// The user.
         name: UserName,
+        /// Remove the password: the user logs in by key only.
+        #[arg(long, conflicts_with = "password_file")]
+        remove: bool,
         #[command(flatten)]
         password: PasswordArgs,
+    },
+    /// Give a user OpenSSH keys to log in with.
+    #[command(after_help = USER_ADD_KEY_EXAMPLES)]
+    AddKey {
+        /// The user.
+        name: UserName,
+        /// Files of public keys, as id_ed25519.pub and authorized_keys (`-` for standard input).
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Take a key from a user.
+    #[command(after_help = USER_REMOVE_KEY_EXAMPLES)]
+    RemoveKey {
+        /// The user.
+        name: UserName,
+        /// The key's fingerprint, as `user list` and `ssh-keygen -l` print it.
+        #[arg(value_name = "SHA256:…")]
+        fingerprint: String,
     },
 }
 
@@ -151,6 +172,10 @@ pub(crate) struct UserAddArgs {
     /// What the user may do: read; write = read, add, replace; full = write, remove, rename; drop = only add, unseen.
     #[arg(long, default_value = "read", value_parser = access_parser())]
     pub(crate) access: Access,
+    /// Let the OpenSSH keys in FILE log in, as id_ed25519.pub and authorized_keys have them (`-` for standard input);
+    /// may be repeated.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) key: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
 }
@@ -217,13 +242,24 @@ Examples:
   ftp-server user add alice --root /srv/alice --access write
   ftp-server user list
   ftp-server user passwd alice
+  ftp-server user add-key alice alice.pub
   ftp-server user remove alice";
 
 const USER_ADD_EXAMPLES: &str = "\
+A key's line may begin with from=\"PATTERNS\" (addresses, networks, * and ?, ! to except) and
+expiry-time=\"YYYYMMDD[HHMM[SS]][Z]\", as in sshd's authorized_keys; other options are refused.
+
 Examples:
   ftp-server user add alice --root /srv/alice --access write
+  ftp-server user add bob --root /srv/bob --key bob.pub
   ftp-server user add backup --root /srv/backup --access full --password-file backup.password";
 
+const USER_ADD_KEY_EXAMPLES: &str = "\
+Examples:
+  ftp-server user add-key alice ~alice/.ssh/id_ed25519.pub
+  curl -s https://github.com/alice.keys | grep ed25519 | ftp-server user add-key alice -";
+const USER_REMOVE_KEY_EXAMPLES: &str =
+    "Example:\n  ftp-server user remove-key alice SHA256:gUQ0U7YgXF5QHpQzB3wJXpQ8xBQn2xZ9v5o1n3kqW2E";
 const USER_LIST_EXAMPLES: &str = "Example:\n  ftp-server user list --json";
 const USER_REMOVE_EXAMPLES: &str = "Example:\n  ftp-server user remove alice";
 const USER_PASSWD_EXAMPLES: &str = "Example:\n  ftp-server user passwd alice --password-file new.password";

@@ -1,12 +1,14 @@
-//! `user add | list | remove | passwd`: changes the users file, which a running server reads again by itself.
+//! `user add | list | remove | passwd | add-key | remove-key`: changes the users file, which a running server reads again by itself.
 
 use super::args::{UserAddArgs, UserArgs, UserCommand};
+use super::key_input::keys;
 use super::output;
 use super::password_input::new_password;
 use super::setup::{Setup, existing_folder};
-use ftp_server::accounts::{Account, Accounts, AccountsError, UserName};
+use ftp_server::accounts::{Account, Accounts, AccountsError, AuthorizedKey, KeyLine, UserName};
 use serde::Serialize;
 use std::path::Path;
+use wire::escape::Escaped;
 
 pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
     let setup = Setup::load(&args.place)?;
@@ -15,19 +17,24 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
         UserCommand::Add(args) => add(&accounts, args),
         UserCommand::List { json } => list(&accounts, json),
         UserCommand::Remove { name } => Ok(accounts.remove(&name)?),
-        UserCommand::Passwd { name, password } => {
+        UserCommand::Passwd { name, remove: true, .. } => Ok(accounts.set_password(&name, None)?),
+        UserCommand::Passwd { name, password, .. } => {
             // Before anybody types a password for nothing; the change itself checks again.
             require(&accounts, &name, true)?;
-            Ok(accounts.set_password(&name, new_password(&password)?)?)
+            Ok(accounts.set_password(&name, Some(new_password(&password)?))?)
         }
+        UserCommand::AddKey { name, files } => Ok(accounts.add_keys(&name, keys(&files)?)?),
+        UserCommand::RemoveKey { name, fingerprint } => Ok(accounts.remove_key(&name, &fingerprint)?),
     }
 }
 
 fn add(accounts: &Accounts, args: UserAddArgs) -> anyhow::Result<()> {
     let root = args.root.as_deref().map(existing_folder).transpose()?;
     require(accounts, &args.name, false)?;
-    let password = new_password(&args.password)?;
-    Ok(accounts.add(args.name, Account { root, access: args.access, password })?)
+    let keys = keys(&args.key)?;
+    let by_key_only = !keys.is_empty() && args.password.password_file.is_none();
+    let password = if by_key_only { None } else { Some(new_password(&args.password)?) };
+    Ok(accounts.add(args.name, Account { root, access: args.access, password, keys })?)
 }
 
 fn require(accounts: &Accounts, name: &UserName, wanted: bool) -> Result<(), AccountsError> {
@@ -45,6 +52,9 @@ fn list(accounts: &Accounts, json: bool) -> anyhow::Result<()> {
             output::json_line(&UserLine::of(&name, &account))?;
         } else {
             output::line(as_text(&name, &account))?;
+            for key in &account.keys {
+                output::line(format_args!("    {}", key_text(key)))?;
+            }
         }
     }
     Ok(())
@@ -56,18 +66,64 @@ struct UserLine<'a> {
     name: &'a str,
     access: &'static str,
     root: Option<&'a Path>,
+    password: bool,
+    keys: Vec<KeyObject<'a>>,
+}
+
+/// A key of a user; one that is of no use has an error instead of a fingerprint.
+#[derive(Serialize)]
+struct KeyObject<'a> {
+    fingerprint: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    options: Option<&'a str>,
+    comment: Option<&'a str>,
+    error: Option<String>,
 }
 
 impl<'a> UserLine<'a> {
     fn of(name: &'a UserName, account: &'a Account) -> Self {
-        Self { name: name.as_str(), access: account.access.word(), root: account.root.as_deref() }
+        Self {
+            name: name.as_str(),
+            access: account.access.word(),
+            root: account.root.as_deref(),
+            password: account.password.is_some(),
+            keys: account.keys.iter().map(KeyObject::of).collect(),
+        }
+    }
+}
+
+impl<'a> KeyObject<'a> {
+    fn of(line: &'a KeyLine) -> Self {
+        let key = line.key();
+        Self {
+            fingerprint: key.ok().map(AuthorizedKey::fingerprint),
+            kind: key.ok().map(AuthorizedKey::kind),
+            options: key.ok().map(AuthorizedKey::options),
+            comment: key.ok().map(AuthorizedKey::comment),
+            error: key.err().map(ToString::to_string),
+        }
+    }
+}
+
+/// Options and comment may hold anything.
+fn key_text(line: &KeyLine) -> String {
+    match line.key() {
+        Ok(key) => {
+            let rest =
+                [key.options(), key.comment()].map(|text| Escaped(text.as_bytes()).to_string()).join(" ");
+            format!("{} {} {}", key.fingerprint(), key.kind(), rest.trim()).trim_end().to_owned()
+        }
+        Err(error) => format!("a key that lets nobody in: {}", Escaped(error.to_string().as_bytes())),
     }
 }
 
 /// A root is quoted like a string, as it may hold anything.
 fn as_text(name: &UserName, account: &Account) -> String {
     let root = account.root.as_ref().map_or("(the server's root)".to_owned(), |root| format!("{root:?}"));
-    format!("{:<20} {:<5} {root}", name.as_str(), account.access.word())
+    let way_in =
+        if account.password.is_none() && account.keys.is_empty() { " (no password, no key)" } else { "" };
+    format!("{:<20} {:<5} {root}{way_in}", name.as_str(), account.access.word())
 }
 
 #[cfg(test)]
@@ -76,17 +132,43 @@ mod tests {
     use ftp_server::password::PasswordHash;
     use wire::Access;
 
+    const KEY: &str = include_str!("../../../fixtures/keys/id_ed25519.pub");
+    const FINGERPRINT: &str = "SHA256:o8q3f1M2nXdo2NmGbdb9TaOuBBGT9xPk9+5VpNzLa9Q";
+
+    fn account(password: Option<&str>, keys: &[&str]) -> Account {
+        Account {
+            root: Some("/srv/a b".into()),
+            access: Access::Write,
+            password: password.map(|password| PasswordHash::new(password).unwrap()),
+            keys: keys.iter().map(|line| KeyLine::from((*line).to_owned())).collect(),
+        }
+    }
+
     #[test]
     fn users_are_listed_without_their_secrets() {
         let name: UserName = "alice".parse().unwrap();
-        let password = PasswordHash::new("secret").unwrap();
-        let own =
-            Account { root: Some("/srv/a b".into()), access: Access::Write, password: password.clone() };
-        let none = Account { root: None, access: Access::Read, password };
+        let with_root = account(Some("secret"), &[]);
+        let without = Account { root: None, access: Access::Read, ..with_root.clone() };
         let json = |account| serde_json::to_string(&UserLine::of(&name, account)).unwrap();
-        assert_eq!(json(&own), r#"{"name":"alice","access":"write","root":"/srv/a b"}"#);
-        assert_eq!(json(&none), r#"{"name":"alice","access":"read","root":null}"#);
-        assert_eq!(as_text(&name, &own), "alice                write \"/srv/a b\"");
-        assert_eq!(as_text(&name, &none), "alice                read  (the server's root)");
+        assert_eq!(
+            json(&with_root),
+            r#"{"name":"alice","access":"write","root":"/srv/a b","password":true,"keys":[]}"#
+        );
+        assert!(json(&without).starts_with(r#"{"name":"alice","access":"read","root":null,"#));
+        assert_eq!(as_text(&name, &with_root), "alice                write \"/srv/a b\"");
+        assert_eq!(as_text(&name, &without), "alice                read  (the server's root)");
+        assert!(as_text(&name, &account(None, &[])).ends_with("(no password, no key)"));
+    }
+
+    #[test]
+    fn keys_are_listed_as_ssh_keygen_prints_them() {
+        let line = format!("from=\"::1\" {KEY}");
+        let account = account(None, &[&line, "nonsense"]);
+        assert_eq!(key_text(&account.keys[0]), format!("{FINGERPRINT} ssh-ed25519 from=\"::1\" throw-away"));
+        assert!(key_text(&account.keys[1]).starts_with("a key that lets nobody in: "));
+        let json = serde_json::to_value(account.keys.iter().map(KeyObject::of).collect::<Vec<_>>()).unwrap();
+        assert_eq!(json[0]["fingerprint"], FINGERPRINT);
+        assert_eq!(json[0]["comment"], "throw-away");
+        assert!(json[1]["error"].is_string());
     }
 }

@@ -57,7 +57,7 @@ fn the_fingerprint_is_the_hash_of_the_public_key_in_the_certificate() {
     let identity = Identity::generate().unwrap();
     let key = KeyPair::try_from(identity.private_key()).unwrap();
     let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
-    assert_eq!(identity.fingerprint(), fingerprint_of(&public_key));
+    assert_eq!(identity.fingerprint(), fingerprint_of(&Sha256::digest(&public_key)));
     assert_eq!(identity.fingerprint().len(), "sha256:".len() + 64);
     let certificate = identity.certificates()[0].as_ref();
     assert!(certificate.windows(public_key.len()).any(|window| window == public_key));

@@ -18,7 +18,7 @@ fn grant(once: bool) -> TokenGrant {
 }
 
 fn login(tokens: &Tokens, text: &str, now: SystemTime) -> Result<Principal, Refusal> {
-    tokens.authenticate(&Login::Token { token: text.to_owned() }, now)
+    tokens.authenticate(&Claim::example(Login::Token { token: text.to_owned() }, now))
 }
 
 #[test]
@@ -47,8 +47,14 @@ fn anything_else_opens_nothing() {
     for text in ["", "x", &token.text()[1..], &token.text().to_uppercase().replace(char::is_numeric, "A")] {
         assert!(matches!(login(&tokens, text, START), Err(Refusal::UnknownToken)), "{text}");
     }
-    let password = Login::Password { user: "share".to_owned(), password: token.text().to_owned() };
-    assert!(matches!(tokens.authenticate(&password, START), Err(Refusal::NotOffered)));
+    let (user, text) = ("share".to_owned(), token.text().to_owned());
+    for login in [
+        Login::Keys { user: user.clone(), proofs: vec![text.clone().into_bytes()] },
+        Login::Password { user, password: text },
+    ] {
+        let refused = tokens.authenticate(&Claim::example(login, START));
+        assert!(matches!(refused, Err(Refusal::NotOffered)));
+    }
 }
 
 #[test]

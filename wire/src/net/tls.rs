@@ -4,6 +4,7 @@ use crate::binding::{
     ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret,
 };
 use crate::checksum::{Checksum, Digest};
+use crate::login::LOGIN_LABEL;
 use crate::sha256::Sha256;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
@@ -81,6 +82,14 @@ pub fn session_binding<Data>(
     let id = connection.export_keying_material([0; 16], SESSION_ID_LABEL, None)?;
     let secret = connection.export_keying_material([0; 32], SESSION_SECRET_LABEL, None)?;
     Ok((id, SessionSecret::new(secret)))
+}
+
+/// What a login by key is bound to, besides the user and the server's key.
+///
+/// # Errors
+/// If the handshake is not done.
+pub fn login_binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<[u8; 32], rustls::Error> {
+    connection.export_keying_material([0; 32], LOGIN_LABEL, None)
 }
 
 /// What a lane's proof covers.

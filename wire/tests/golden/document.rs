@@ -80,6 +80,8 @@ fn limits() -> Vec<(&'static str, String)> {
         FAILURE_MESSAGE_LEN_MAX,
         USER_LEN_MAX,
         SECRET_LEN_MAX,
+        LOGIN_KEYS_MAX,
+        KEY_PROOF_LEN_MAX,
         AGENT_LEN_MAX,
         PACKED_FILE_LEN_MAX,
         PACK_LEN_MAX,

@@ -1,7 +1,7 @@
 //! One example or more of each control message: its value, and its bytes as the document describes them.
 
 use crate::parts::{Parts, parts};
-use crate::vectors::{LANE, SESSION, lane_proof};
+use crate::vectors::{LANE, SESSION, key_proof, lane_proof};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::message::*;
@@ -67,6 +67,20 @@ fn connection() -> Vec<MessageExample> {
             "a token that stands for a user",
             LoginRequest { agent: AGENT.into(), login: Login::Token { token: "5f2c9a".into() } },
             parts! { text(AGENT, "agent") variant(1, "login: Token") text("5f2c9a", "token") },
+        ),
+        example(
+            1,
+            "login-keys",
+            1,
+            "a user's key, with the proof of `vector-login-key`",
+            LoginRequest {
+                agent: AGENT.into(),
+                login: Login::Keys { user: "alice".into(), proofs: vec![key_proof().bytes()] },
+            },
+            parts! {
+                text(AGENT, "agent") variant(2, "login: Keys") text("alice", "user") count(1, "proofs")
+                count(key_proof().bytes().len() as u64, "proofs[0]: length") then(key_proof())
+            },
         ),
         example(
             2,

@@ -5,6 +5,7 @@ use crate::store::Golden;
 use wire::binding::SessionSecret;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::limits::CHUNK_LEN;
+use wire::login::{Channel, NAMESPACE};
 
 /// What both ends must compute from given input.
 pub(crate) fn examples() -> Vec<Golden> {
@@ -15,6 +16,14 @@ pub(crate) fn examples() -> Vec<Golden> {
             parts: parts! {
                 raw(&SESSION, "session id") raw(&SECRET, "session secret") raw(&LANE_EXPORTED, "lane's exporter value")
                 u16(LANE, "lane") raw(&lane_proof(), "proof")
+            },
+        },
+        Golden {
+            name: "vector-login-key".into(),
+            comment: "what `fixtures/keys/id_ed25519` signs for `alice`, and its proof, which `ssh-keygen -Y sign` made",
+            parts: parts! {
+                raw(&LOGIN_EXPORTED, "exporter value for logins") raw(&SERVER_KEY, "SHA-256 of the server's public key")
+                raw(&login_message(), "what is signed, for `alice`") then(key_proof())
             },
         },
         Golden {
@@ -36,10 +45,40 @@ pub(crate) const LANE: u16 = 3;
 pub(crate) const SESSION: [u8; 16] = counting(0x00);
 const SECRET: [u8; 32] = counting(0x20);
 const LANE_EXPORTED: [u8; 32] = counting(0x40);
+const LOGIN_EXPORTED: [u8; 32] = counting(0x60);
+const SERVER_KEY: [u8; 32] = counting(0x80);
+const PUBLIC_KEY: [u8; 51] = [
+    0x00, 0x00, 0x00, 0x0b, 0x73, 0x73, 0x68, 0x2d, 0x65, 0x64, 0x32, 0x35, 0x35, 0x31, 0x39, 0x00, 0x00,
+    0x00, 0x20, 0xd7, 0x60, 0xa6, 0x23, 0xa8, 0x79, 0x6a, 0xe8, 0x49, 0xb7, 0x69, 0x2f, 0x4b, 0x11, 0xe0,
+    0x93, 0x76, 0xff, 0xba, 0x2b, 0x5e, 0x03, 0xea, 0x79, 0xac, 0x93, 0x07, 0xc8, 0xb0, 0x56, 0x2e, 0xd3,
+];
+const SIGNATURE: [u8; 83] = [
+    0x00, 0x00, 0x00, 0x0b, 0x73, 0x73, 0x68, 0x2d, 0x65, 0x64, 0x32, 0x35, 0x35, 0x31, 0x39, 0x00, 0x00,
+    0x00, 0x40, 0xe5, 0x36, 0x23, 0x5d, 0x5a, 0x75, 0x44, 0x83, 0xac, 0x07, 0x4f, 0x4d, 0xcf, 0x36, 0x06,
+    0xc8, 0x6b, 0x35, 0x67, 0xd1, 0x52, 0x39, 0xdb, 0xc4, 0x3c, 0x22, 0x88, 0xfa, 0x37, 0x33, 0xcf, 0x61,
+    0xd5, 0x0c, 0xe8, 0x2b, 0x9c, 0x24, 0xcb, 0x33, 0x93, 0xd7, 0xc5, 0x29, 0x56, 0x55, 0xb2, 0x32, 0xbd,
+    0x18, 0xfd, 0xc7, 0x84, 0xba, 0x23, 0x34, 0x68, 0xdb, 0x38, 0x32, 0x18, 0x01, 0xea, 0x06,
+];
 
 /// The proof of the examples' lane.
 pub(crate) fn lane_proof() -> [u8; 32] {
     SessionSecret::new(SECRET).prove(&SESSION, LANE, &LANE_EXPORTED)
+}
+
+fn login_message() -> Vec<u8> {
+    Channel { exported: LOGIN_EXPORTED, server_key: Digest(SERVER_KEY) }.message("alice")
+}
+
+/// The proof of the examples' login, field by field. Numbers are big-endian, as everywhere in SSH.
+pub(crate) fn key_proof() -> Parts {
+    parts! {
+        raw(b"SSHSIG", "\"SSHSIG\"") raw(&[0, 0, 0, 1], "version")
+        raw(&[0, 0, 0, 51], "length of the public key") raw(&PUBLIC_KEY, "public key, as in id_ed25519.pub")
+        raw(&[0, 0, 0, 23], "length of the namespace") raw(NAMESPACE.as_bytes(), "\"ftpx-login@ftpx.invalid\"")
+        raw(&[0, 0, 0, 0], "reserved: nothing")
+        raw(&[0, 0, 0, 6], "length of the hash's name") raw(b"sha512", "\"sha512\"")
+        raw(&[0, 0, 0, 83], "length of the signature") raw(&SIGNATURE, "signature")
+    }
 }
 
 fn checksums(checksum: Checksum) -> Parts {

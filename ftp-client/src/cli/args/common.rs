@@ -13,6 +13,10 @@ pub(crate) struct Common {
     /// The configuration with the profiles
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Log in with the OpenSSH key in FILE, or with that of FILE.pub in the agent; may be repeated [default: the agent's keys,
+    /// ~/.ssh/id_ed25519, ~/.ssh/id_ecdsa]
+    #[arg(short, long, global = true, value_name = "FILE", conflicts_with_all = ["token", "password_file"])]
+    pub(crate) identity: Vec<PathBuf>,
     /// Read the password from the first line of FILE (or set FTPX_PASSWORD)
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "token")]
     pub(crate) password_file: Option<PathBuf>,

@@ -1,0 +1,166 @@
+//! Who logs in, and with what: what was typed counts more than what the environment says, and that more than the keys that
+//! are there by themselves. A person is asked last.
+
+use crate::cli::identities;
+use crate::cli::output::Output;
+use crate::cli::places::Server;
+use crate::cli::settings::Settings;
+use crate::cli::terminal;
+use ftp_client::{Credentials, Error};
+use std::env;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use wire::limits::SECRET_LEN_MAX;
+
+/// What to log in with.
+pub(crate) struct Chosen {
+    pub(crate) credentials: Credentials,
+    /// What to do if it is refused.
+    pub(crate) otherwise: Option<PasswordPrompt>,
+}
+
+/// A question for a user's password.
+pub(crate) struct PasswordPrompt {
+    user: String,
+    address: String,
+}
+
+impl PasswordPrompt {
+    /// Asks, and waits for the answer.
+    pub(crate) fn ask(self) -> Result<Credentials, Error> {
+        let password = terminal::password(&format!("Password for {}@{}: ", self.user, self.address))
+            .map_err(|source| Error::local(Path::new("/dev/tty"), source))?;
+        Ok(Credentials::Password { user: self.user, password })
+    }
+}
+
+impl From<Credentials> for Chosen {
+    fn from(credentials: Credentials) -> Self {
+        Self { credentials, otherwise: None }
+    }
+}
+
+/// Decides what to log in with. May ask for a passphrase or a password.
+pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
+    if let Some(token) = &settings.token {
+        return Ok(Credentials::Token { token: token.clone() }.into());
+    }
+    if let Some(file) = &settings.password_file {
+        let (user, password) = (user(server)?, read_password(file, output)?);
+        return Ok(Credentials::Password { user, password }.into());
+    }
+    if !settings.identities.is_empty() {
+        let (user, keys) = (user(server)?, identities::named(&settings.identities, output)?);
+        return Ok(Credentials::Keys { user, keys }.into());
+    }
+    if let Some(token) = variable("FTPX_TOKEN")? {
+        return Ok(Credentials::Token { token }.into());
+    }
+    let user = user(server)?;
+    if let Some(password) = variable("FTPX_PASSWORD")? {
+        return Ok(Credentials::Password { user, password }.into());
+    }
+    let found = identities::usual(output);
+    let prompt =
+        terminal::interactive().then(|| PasswordPrompt { user: user.clone(), address: server.address() });
+    match prompt {
+        otherwise if !found.keys.is_empty() => {
+            Ok(Chosen { credentials: Credentials::Keys { user, keys: found.keys }, otherwise })
+        }
+        Some(prompt) => Ok(prompt.ask()?.into()),
+        None => Err(Error::Usage(format!(
+            "there is neither a key nor a password for {user}@{}: use --identity, --password-file, FTPX_PASSWORD or --token{}",
+            server.address(),
+            found.hint
+        ))),
+    }
+}
+
+/// The user that was typed, or who is logged in here.
+fn user(server: &Server) -> Result<String, Error> {
+    if let Some(user) = &server.user {
+        return Ok(user.clone());
+    }
+    match variable("USER")? {
+        Some(user) => Ok(user),
+        None => variable("LOGNAME")?.ok_or_else(|| {
+            Error::Usage("who logs in? write USER@HOST:PATH or ftpx://USER@HOST/PATH".to_owned())
+        }),
+    }
+}
+
+/// The first line, without its end.
+fn read_password(path: &Path, output: &Output) -> Result<String, Error> {
+    let file = File::open(path).map_err(|source| Error::local(path, source))?;
+    if open_to_others(&file) {
+        output.warn(&format!("{} can be read by others; run: chmod go= on it", Error::shown_path(path)));
+    }
+    match first_line(file) {
+        Ok(line) if line.is_empty() => Err(unusable(path, "holds no password in its first line")),
+        Ok(line) if line.len() > SECRET_LEN_MAX => {
+            Err(unusable(path, "has a first line too long for a password"))
+        }
+        Ok(line) => Ok(line),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(unusable(path, "is not UTF-8 text")),
+        Err(error) => Err(Error::local(path, error)),
+    }
+}
+
+fn first_line(file: File) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(file).take(SECRET_LEN_MAX as u64 + 3).read_line(&mut line)?;
+    let end = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(end);
+    Ok(line)
+}
+
+/// A pipe, as `<(pass show server)` makes it, is nobody else's.
+fn open_to_others(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
+}
+
+fn unusable(path: &Path, reason: &str) -> Error {
+    Error::Usage(format!("{} {reason}", Error::shown_path(path)))
+}
+
+/// A variable of the environment; an empty one is none.
+pub(super) fn variable(name: &str) -> Result<Option<String>, Error> {
+    match env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Error::Usage(format!("{name} is not UTF-8 text"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn line_of(content: &[u8]) -> io::Result<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, content).unwrap();
+        first_line(File::open(&file).unwrap())
+    }
+
+    #[test]
+    fn a_password_is_the_first_line() {
+        for content in ["päss word", "päss word\n", "päss word\r\n", "päss word\nmore\n"] {
+            assert_eq!(line_of(content.as_bytes()).unwrap(), "päss word");
+        }
+        assert_eq!(line_of(b"").unwrap(), "");
+        assert!(line_of(b"\xff\n").is_err());
+        assert!(line_of(&[b'x'; 5000]).unwrap().len() > SECRET_LEN_MAX);
+    }
+
+    #[test]
+    fn a_password_that_others_can_read_is_noticed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(!open_to_others(file.as_file()));
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(open_to_others(file.as_file()));
+    }
+}
