@@ -20,7 +20,7 @@ pub(crate) async fn to_files(
     request: GetRequest,
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, Error> {
-    let GetRequest { path, recursive, target, overwrite, totals } = request;
+    let GetRequest { path, recursive, target, overwrite, durability, totals } = request;
     let base = local::blocking(move || {
         let (parent, name) = local::place(&target)?;
         let folder = local::folder(&parent)?;
@@ -30,7 +30,8 @@ pub(crate) async fn to_files(
         })
     })
     .await?;
-    let options = TreeSinkOptions { overwrite, add_only: false, mode_mask: MODE_MASK, sparse: false };
+    let (add_only, sparse) = (false, false);
+    let options = TreeSinkOptions { overwrite, add_only, mode_mask: MODE_MASK, sparse, durability };
     let sink = Box::new(TreeSink::new(base, options));
     let get = Get { recursive, totals, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, observer).await

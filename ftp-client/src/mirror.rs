@@ -48,7 +48,7 @@ use crate::observer::{self, Observer};
 use filter::{FileList, Limits, Rules};
 use std::path::PathBuf;
 use std::time::Duration;
-use wire::message::{Details, Overwrite};
+use wire::message::{Details, Durability, Overwrite};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// What to mirror.
@@ -108,6 +108,8 @@ pub struct Options {
     pub xattrs: bool,
     /// Long runs of zeros become holes.
     pub sparse: bool,
+    /// What all that is done must have survived before it is told of.
+    pub durability: Durability,
     /// Files that vanished at one path and appeared at another are renamed.
     pub detect_moves: bool,
     /// What is replaced or deleted goes to this folder of the target's side.
@@ -132,6 +134,7 @@ impl Default for Options {
             owner: false,
             xattrs: false,
             sparse: false,
+            durability: Durability::Process,
             detect_moves: false,
             backup: None,
             backup_below: None,

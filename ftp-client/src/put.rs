@@ -27,7 +27,7 @@ pub(crate) async fn run(
     request: PutRequest,
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, Error> {
-    let PutRequest { source, path, into, overwrite, totals } = request;
+    let PutRequest { source, path, into, overwrite, durability, totals } = request;
     let inner = &session.inner;
     let control = &inner.control;
     let opening = local::blocking(move || open(source)).await?;
@@ -46,6 +46,7 @@ pub(crate) async fn run(
                 checksum: inner.checksum,
                 sparse: false,
                 exclusive: false,
+                durability,
             }
             .into(),
         )

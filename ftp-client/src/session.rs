@@ -26,7 +26,7 @@ use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
 use wire::limits::REQUESTS_MAX;
-use wire::message::{Bye, LoginRequest, Overwrite, Welcome};
+use wire::message::{Bye, Durability, LoginRequest, Overwrite, Welcome};
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -60,6 +60,8 @@ pub struct GetRequest {
     pub target: PathBuf,
     /// What happens to files that exist.
     pub overwrite: Overwrite,
+    /// What an item must have survived before it is told of.
+    pub durability: Durability,
     /// Ask for totals while it runs.
     pub totals: bool,
 }
@@ -74,6 +76,8 @@ pub struct PutRequest {
     pub into: Option<Name>,
     /// What happens to files that exist.
     pub overwrite: Overwrite,
+    /// What an item must have survived at the server before it is told of.
+    pub durability: Durability,
     /// Count the totals while it runs.
     pub totals: bool,
 }

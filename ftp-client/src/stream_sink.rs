@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use wire::engine::{Sink, Staged};
+use wire::engine::{Placed, Sink, Staged, Waiting};
 use wire::frame::{Announcement, EntryHead};
 use wire::receiver::{FolderEntry, Publish};
 use wire::verified::{VerifiedChunk, VerifiedContent};
@@ -29,18 +29,24 @@ impl Sink for StreamSink {
         Ok(Box::new(StagedStream(self.0.clone())))
     }
 
-    fn file(&self, _: &RemotePath, _: &EntryHead, content: &VerifiedContent<'_>) -> Result<(), Failure> {
+    fn file(&self, _: &RemotePath, _: &EntryHead, content: &VerifiedContent<'_>) -> Result<Placed, Failure> {
         let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         content.pieces().iter().try_for_each(|piece| ordered.output.write_all(piece))?;
-        Ok(ordered.output.flush()?)
+        ordered.output.flush()?;
+        Ok(Placed::Done)
     }
 
-    fn link(&self, _: &RemotePath, _: &EntryHead, _: &[u8]) -> Result<(), Failure> {
+    fn link(&self, _: &RemotePath, _: &EntryHead, _: &[u8]) -> Result<Placed, Failure> {
         Err(FailureCode::SpecialFile.into())
     }
 
-    fn folder(&self, _: &FolderEntry) -> Result<(), Failure> {
+    fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
         Err(FailureCode::IsAFolder.into())
+    }
+
+    /// Nothing waits: a stream is not made durable.
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
 }
 
@@ -61,8 +67,9 @@ impl Staged for StagedStream {
         }
     }
 
-    fn publish(&self, _: &Publish) -> Result<(), Failure> {
+    fn publish(&self, _: &Publish) -> Result<Placed, Failure> {
         let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(ordered.output.flush()?)
+        ordered.output.flush()?;
+        Ok(Placed::Done)
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
-use wire::message::{Bye, Cancel, Details, LaneHello, List, Message, Overwrite, Ping, Put, Stat};
+use wire::message::{Bye, Cancel, Details, Durability, LaneHello, List, Message, Overwrite, Ping, Put, Stat};
 use wire::net::control::send;
 use wire::{FailureCode, RemotePath};
 
@@ -292,6 +292,7 @@ fn put_to(path: &str) -> Put {
         checksum: Checksum::Sha256,
         sparse: false,
         exclusive: false,
+        durability: Durability::Process,
     }
 }
 

@@ -9,7 +9,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::control::Envelope;
 use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Ack, End, LaneHello, Message, Overwrite, Put};
+use wire::message::{Ack, Durability, End, LaneHello, Message, Overwrite, Put};
 use wire::net::control::send;
 use wire::{FailureCode, RemotePath};
 
@@ -237,6 +237,7 @@ async fn open_put(session: &mut Session, path: &str) {
                 checksum: Checksum::Sha256,
                 sparse: false,
                 exclusive: false,
+                durability: Durability::Process,
             },
         )
         .await;

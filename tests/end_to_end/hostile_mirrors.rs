@@ -8,7 +8,9 @@ use std::fs;
 use std::time::Instant;
 use tests::world::World;
 use wire::checksum::Checksum;
-use wire::message::{Cancel, Continue, Details, List, Message, Overwrite, Put, Select, Wanted, WantedItem};
+use wire::message::{
+    Cancel, Continue, Details, Durability, List, Message, Overwrite, Put, Select, Wanted, WantedItem,
+};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -131,7 +133,15 @@ fn list() -> List {
 
 fn exclusive(target: &str) -> Put {
     let (overwrite, checksum) = (Overwrite::Always, Checksum::Sha256);
-    Put { path: path(target), into: None, overwrite, checksum, sparse: false, exclusive: true }
+    Put {
+        path: path(target),
+        into: None,
+        overwrite,
+        checksum,
+        sparse: false,
+        exclusive: true,
+        durability: Durability::Process,
+    }
 }
 
 fn wanted(count: usize, metadata: Metadata, last: bool) -> Wanted {

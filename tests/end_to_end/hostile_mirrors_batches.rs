@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use wire::checksum::Checksum;
-use wire::message::{Batch, Change, Digests, Message, Owner, Xattr};
+use wire::message::{Batch, Change, Digests, Durability, Message, Owner, Xattr};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -161,7 +161,7 @@ async fn set_id_bits_foreign_attributes_and_owners_that_nobody_is_are_not_taken_
 }
 
 fn batch(base: &str, backup: Option<&str>, changes: Vec<Change>) -> Batch {
-    Batch { path: path(base), backup: backup.map(path), changes }
+    Batch { path: path(base), backup: backup.map(path), changes, durability: Durability::Process }
 }
 
 fn digests(base: &str, paths: Vec<RemotePath>) -> Digests {

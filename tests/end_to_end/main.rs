@@ -12,6 +12,7 @@
 
 mod commands;
 mod drain;
+mod durability;
 mod files;
 mod handmade;
 mod hostile;

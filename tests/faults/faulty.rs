@@ -16,6 +16,7 @@ pub(crate) struct Faults(Mutex<State>);
 #[derive(Default)]
 struct State {
     plan: Plan,
+    count: usize,
     record: Vec<Done>,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct Done {
 
 impl Faults {
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { plan, record: Vec::new() })))
+        Arc::new(Self(Mutex::new(State { plan, ..State::default() })))
     }
 
     /// All that was tried, in order.
@@ -47,10 +48,16 @@ impl Faults {
         self.lock().record.clone()
     }
 
+    /// Adds something that others did; it counts as no operation.
+    pub(crate) fn note(&self, op: &'static str) {
+        self.lock().record.push(Done { op, name: String::new() });
+    }
+
     /// Counts an operation, and tells whether it is to be done.
     fn pass(&self, op: &'static str, name: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
-        let index = state.record.len();
+        let index = state.count;
+        state.count += 1;
         state.record.push(Done { op, name: String::from_utf8_lossy(name).into_owned() });
         match state.plan {
             Plan::Fail(at, error) if at == index => Err(io::Error::from_raw_os_error(error)),

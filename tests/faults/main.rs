@@ -5,6 +5,8 @@
 
 mod faulty;
 mod joined;
+mod model;
+mod power;
 mod process;
 #[path = "../end_to_end/tools.rs"]
 #[allow(dead_code, reason = "another test target uses the rest")]

@@ -15,6 +15,11 @@ pub(crate) fn held(path: &Path) -> Arc<dyn Folder> {
     Arc::new(LocalFolder::open_ambient(path).unwrap())
 }
 
+/// A throw-away folder, in memory where the system has a place for that.
+pub(crate) fn in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// What is sent, with its picture.
 pub(crate) struct Source {
     folder: TempDir,
@@ -23,7 +28,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         let root = folder.path().join("new");
         fs::create_dir_all(root.join("a/b")).unwrap();
         fs::create_dir(root.join("empty-folder")).unwrap();
@@ -58,7 +63,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = in_memory();
         let root = folder.path().join("tree");
         fs::create_dir_all(root.join("a")).unwrap();
         fs::write(root.join("small"), "old").unwrap();

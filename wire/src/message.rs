@@ -358,6 +358,18 @@ pub struct Put {
     pub sparse: bool,
     /// `path` is a folder, made if it is missing, and no other exclusive job may write to it at the same time.
     pub exclusive: bool,
+    /// What an item must have survived before it is acknowledged.
+    pub durability: Durability,
+}
+
+/// What may befall the receiving machine without undoing what was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Durability {
+    /// The process is killed.
+    #[default]
+    Process,
+    /// The power fails, or the system crashes: content and names are synced to the disk first.
+    Power,
 }
 
 /// What happens to a file that exists at the target.
@@ -539,6 +551,8 @@ pub struct Batch {
     pub backup: Option<RemotePath>,
     /// At most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
     pub changes: Vec<Change>,
+    /// What the changes must have survived before they are answered.
+    pub durability: Durability,
 }
 
 /// A change of one path.

@@ -13,7 +13,7 @@ pub(crate) use commands::{
 pub(crate) use common::{Color, Common};
 pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
 pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
-pub(crate) use values::{DeleteMax, OverwriteWord};
+pub(crate) use values::{DeleteMax, DurabilityWord, OverwriteWord};
 
 use clap::{Parser, Subcommand};
 

@@ -31,6 +31,9 @@ pub(crate) struct Head {
     /// The server's key.
     pub(crate) key: String,
     pub(crate) overwrite: OverwriteWord,
+    /// Done with `--durability power`.
+    #[serde(default)]
+    pub(crate) power: bool,
     pub(crate) jobs: Vec<Planned>,
 }
 
@@ -100,7 +103,7 @@ impl Results {
         command: &'static str,
         session: &Session,
         server: &Server,
-        overwrite: OverwriteWord,
+        (overwrite, power): (OverwriteWord, bool),
         jobs: Vec<Planned>,
     ) -> Result<Arc<Self>, Error> {
         let file = File::create(path).map_err(|error| Error::local(path, error))?;
@@ -112,6 +115,7 @@ impl Results {
             user: server.user.clone(),
             key: session.server_key(),
             overwrite,
+            power,
             jobs,
         };
         let state = Mutex::new(State { writer: BufWriter::new(file), error: None });

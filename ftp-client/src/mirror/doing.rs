@@ -15,7 +15,7 @@ use crate::local;
 use crate::report::Reporter;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wire::message::{Change, Entry, EntryDetails};
+use wire::message::{Change, Durability, Entry, EntryDetails};
 use wire::metadata::Kind;
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, LocalFolder};
@@ -136,8 +136,7 @@ impl<'a> Doing<'a> {
     fn open_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let folder = self.local_tree()?;
-            let sparse = self.options.sparse;
-            self.transfer = Some(Transfer::open(self.trees, folder, sparse, self.reporter.clone())?);
+            self.transfer = Some(Transfer::open(self.trees, folder, self.options, self.reporter.clone())?);
         }
         Ok(())
     }
@@ -193,12 +192,14 @@ impl<'a> Doing<'a> {
             super::Direction::Upload => {
                 let backup = backup.map(|path| remote_backup(path)).transpose()?;
                 let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
-                Ok(Hands::Remote { session, path, backup, runtime: self.trees.runtime.clone() })
+                let (durability, runtime) = (self.options.durability, self.trees.runtime.clone());
+                Ok(Hands::Remote { session, path, backup, durability, runtime })
             }
             super::Direction::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
-                Ok(Hands::Local(Box::new(Changes::new(tree, backup, crate::get::MODE_MASK))))
+                let changes = Changes::new(tree, backup, crate::get::MODE_MASK, self.options.durability);
+                Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
             }
         }
     }
@@ -212,11 +213,13 @@ impl<'a> Doing<'a> {
         let failed = |error| local::error_at(shown, error);
         let (parent, name) = local::place(shown)?;
         let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
-        let made = match &name {
-            Some(name) => FolderCache::new(Arc::new(parent)).get(name.as_bytes(), true),
-            None => Ok(Arc::new(parent) as Arc<dyn Folder>),
-        };
-        made.map_err(failed)
+        let Some(name) = &name else { return Ok(Arc::new(parent)) };
+        let parent: Arc<dyn Folder> = Arc::new(parent);
+        let made = FolderCache::new(parent.clone()).get(name.as_bytes(), true).map_err(failed)?;
+        if self.options.durability == Durability::Power {
+            parent.sync().map_err(failed)?;
+        }
+        Ok(made)
     }
 
     /// The backup folder, made if it is missing. Within the target no link is followed: it may have come from the server.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 use wire::metadata::Timestamp;
 
 /// How a mirror is made.
@@ -48,6 +48,8 @@ pub struct Recipe {
     pub xattrs: bool,
     /// See [`Options::sparse`].
     pub sparse: bool,
+    /// [`Options::durability`] is [`Power`](wire::message::Durability::Power).
+    pub power: bool,
     /// See [`Options::detect_moves`].
     pub detect_moves: bool,
     /// See [`Options::backup`].
@@ -144,6 +146,7 @@ impl Recipe {
             owner: self.owner,
             xattrs: self.xattrs,
             sparse: self.sparse,
+            durability: if self.power { Durability::Power } else { Durability::Process },
             detect_moves: self.detect_moves,
             backup,
             backup_below: None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
 use wire::limits::BATCH_CHANGES_MAX;
-use wire::message::{Batch, Change, ChangeFailure};
+use wire::message::{Batch, Change, ChangeFailure, Durability};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
 use wire::{Failure, RemotePath};
@@ -79,22 +79,37 @@ impl Digester for Trees {
 /// Makes small changes of the target.
 pub(crate) enum Hands {
     /// Here.
-    Local(Box<Changes>),
+    Local(Box<Changes>, PathBuf),
     /// At the server.
-    Remote { session: Session, path: RemotePath, backup: Option<RemotePath>, runtime: Handle },
+    Remote {
+        session: Session,
+        path: RemotePath,
+        backup: Option<RemotePath>,
+        durability: Durability,
+        runtime: Handle,
+    },
 }
 
 impl Hands {
     /// Makes all changes, one after the other; gives the failure of each.
     pub(crate) fn make(&self, changes: Vec<Change>) -> Result<Vec<Option<Failure>>, Error> {
         match self {
-            Self::Local(local) => Ok(changes.iter().map(|change| local.make(change).err()).collect()),
-            Self::Remote { session, path, backup, runtime } => {
+            Self::Local(local, shown) => {
+                let failures = changes.iter().map(|change| local.make(change).err()).collect();
+                local.sync().map_err(|error| Error::local(shown, error))?;
+                Ok(failures)
+            }
+            Self::Remote { session, path, backup, durability, runtime } => {
                 let mut failures = Vec::with_capacity(changes.len());
                 for changes in portions(changes, change_len) {
                     let begin = failures.len();
                     failures.resize(begin + changes.len(), None);
-                    let batch = Batch { path: path.clone(), backup: backup.clone(), changes };
+                    let batch = Batch {
+                        path: path.clone(),
+                        backup: backup.clone(),
+                        changes,
+                        durability: *durability,
+                    };
                     for ChangeFailure { index, failure } in runtime.block_on(session.batch(batch))? {
                         if let Some(place) = failures.get_mut(begin + index as usize) {
                             *place = Some(failure);

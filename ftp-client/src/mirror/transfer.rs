@@ -1,5 +1,6 @@
 //! The job that carries a mirror's files, either way: opened with the first file, closed with the last.
 
+use super::Options;
 use super::target::{Direction, Trees};
 use crate::error::Error;
 use crate::local;
@@ -11,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 use wire::control::Envelope;
 use wire::engine::{
-    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, QueueSource, ReceiveJob, SendJob, Sink, Staged,
-    TreeSink, TreeSinkOptions,
+    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, Placed, QueueSource, ReceiveJob, SendJob, Sink,
+    Staged, TreeSink, TreeSinkOptions, Waiting,
 };
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::WINDOW_FRAMES_MAX;
@@ -41,12 +42,12 @@ impl Transfer {
     pub(crate) fn open(
         trees: &Trees,
         folder: Arc<dyn Folder>,
-        sparse: bool,
+        options: &Options,
         reporter: Arc<Reporter>,
     ) -> Result<Self, Error> {
         match trees.direction {
-            Direction::Upload => trees.runtime.block_on(open_upload(trees, folder, sparse, reporter)),
-            Direction::Download => trees.runtime.block_on(open_download(trees, folder, sparse, reporter)),
+            Direction::Upload => trees.runtime.block_on(open_upload(trees, folder, options, reporter)),
+            Direction::Download => trees.runtime.block_on(open_download(trees, folder, options, reporter)),
         }
     }
 
@@ -117,14 +118,22 @@ fn ask(wanted: &mut Vec<WantedItem>, id: u32, session: &Session, last: bool) {
 async fn open_upload(
     trees: &Trees,
     folder: Arc<dyn Folder>,
-    sparse: bool,
+    options: &Options,
     reporter: Arc<Reporter>,
 ) -> Result<Transfer, Error> {
     let session = trees.session.clone();
     let control = session.inner.control.clone();
     let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
     let overwrite = Overwrite::Always;
-    let put = Put { path: path.clone(), into: None, overwrite, checksum, sparse, exclusive: true };
+    let put = Put {
+        path: path.clone(),
+        into: None,
+        overwrite,
+        checksum,
+        sparse: options.sparse,
+        exclusive: true,
+        durability: options.durability,
+    };
     let mut answers = control.request(id, put.into()).await?;
     session.open_lanes();
     let window = control.welcome().await?.window;
@@ -154,7 +163,7 @@ async fn open_upload(
 async fn open_download(
     trees: &Trees,
     folder: Arc<dyn Folder>,
-    sparse: bool,
+    options: &Options,
     reporter: Arc<Reporter>,
 ) -> Result<Transfer, Error> {
     let lock = local::blocking({
@@ -170,7 +179,8 @@ async fn open_download(
         overwrite: Overwrite::Always,
         add_only: false,
         mode_mask: crate::get::MODE_MASK,
-        sparse,
+        sparse: options.sparse,
+        durability: options.durability,
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink { sink, asked: asked.clone() });
@@ -322,19 +332,23 @@ impl Sink for AskedSink {
         path: &RemotePath,
         head: &EntryHead,
         content: &VerifiedContent<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Placed, Failure> {
         self.asked.take(path)?;
         self.sink.file(path, head, content)
     }
 
-    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure> {
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         self.asked.take(path)?;
         self.sink.link(path, head, target)
     }
 
-    fn folder(&self, entry: &FolderEntry) -> Result<(), Failure> {
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
         self.asked.take(&entry.path)?;
         self.sink.folder(entry)
+    }
+
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        self.sink.commit(batch)
     }
 }
 

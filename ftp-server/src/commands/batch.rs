@@ -19,7 +19,7 @@ pub(super) fn run(
         return Err(FailureCode::LimitExceeded.into());
     }
     let backup = batch.backup.as_ref().map(|path| make_backup(storage, path)).transpose()?;
-    let changes = Changes::new(storage.folder(&batch.path)?, backup, super::MODE_MASK);
+    let changes = Changes::new(storage.folder(&batch.path)?, backup, super::MODE_MASK, batch.durability);
     let mut failures = Vec::new();
     for (index, change) in (0..).zip(&batch.changes) {
         let made = match (cancelled.is_cancelled(), needs_of(change).met_by(access)) {
@@ -29,6 +29,7 @@ pub(super) fn run(
         };
         failures.extend(made.err().map(|failure| ChangeFailure { index, failure }));
     }
+    changes.sync()?;
     if failures.len() > SENTENCES_MAX {
         failures.iter_mut().for_each(|failed| failed.failure.message.clear()); // the answer must fit a message
     }

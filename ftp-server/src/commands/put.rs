@@ -9,7 +9,7 @@ use tracing::info;
 use wire::control::Envelope;
 use wire::engine::{Base, Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Message, Opened, Put};
+use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::receiver::Receiver;
 use wire::store::{FolderCache, FolderLock, LocalStorage, Storage};
@@ -20,11 +20,17 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
-    let options =
-        TreeSinkOptions { overwrite: put.overwrite, add_only, mode_mask: MODE_MASK, sparse: put.sparse };
+    let options = TreeSinkOptions {
+        overwrite: put.overwrite,
+        add_only,
+        mode_mask: MODE_MASK,
+        sparse: put.sparse,
+        durability: put.durability,
+    };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
+    let durability = put.durability;
     let opened = on_pool(context.storage.clone(), move |storage| match exclusive {
-        true => exclusive_base(&storage, path),
+        true => exclusive_base(&storage, path, durability),
         false => base(&storage, path, into).map(|(base, path)| (base, path, None)),
     });
     let (base, path, _lock) = opened.await?;
@@ -47,10 +53,12 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
 fn exclusive_base(
     storage: &LocalStorage,
     path: RemotePath,
+    durability: Durability,
 ) -> Result<(Base, RemotePath, Option<FolderLock>), Failure> {
     if !path.is_root() {
         let (parent, name) = locate(storage, &path)?;
         match parent.make_folder((&name).into()) {
+            Ok(()) if durability == Durability::Power => parent.sync()?,
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Only these tools, by the names in the table
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Folder on a disk for the data of `big` (default: Cargo's folder for temporary files)
+    /// Folder on a disk for the data of `big` and `power` (default: Cargo's folder for temporary files)
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// TCP congestion control of both hosts in `wan` and `trips`
@@ -51,6 +51,8 @@ pub(crate) enum Case {
     Wan,
     /// 1,000 files of 4 KiB over a path of 100 ms, counted in round trips
     Trips,
+    /// 5,000 files of 4 KiB over loopback to a disk, each durable against a loss of power
+    Power,
     /// That tree mirrored: nothing changed, 1 % changed, first run
     Mirror,
     /// 1,000,000 empty files mirrored, nothing changed
@@ -67,6 +69,7 @@ impl Case {
             Case::List => "list",
             Case::Wan => "wan",
             Case::Trips => "trips",
+            Case::Power => "power",
             Case::Mirror => "mirror",
             Case::Million => "million",
             Case::MirrorTrips => "mirror-trips",

@@ -1,4 +1,4 @@
-//! `cargo bench -p tests --bench versus -- big|tree|list|wan|trips|mirror|million|mirror-trips`: the product against the usual tools, in turn,
+//! `cargo bench -p tests --bench versus -- big|tree|list|power|wan|trips|mirror|million|mirror-trips`: the product against the usual tools, in turn,
 //! on the same data. Needs Linux; tools that are not installed are named and left out. `wan` and `trips` need root
 //! and iproute2.
 //!

@@ -14,6 +14,7 @@
 //! If we die at any line: staged files may stay, under their reserved names; no other name is ever half a file.
 
 mod buffer;
+mod commit;
 mod congestion;
 mod exchange;
 mod inbox;
@@ -26,6 +27,7 @@ mod sink;
 mod source;
 
 pub use buffer::{BufferPool, ChunkBuffer};
+pub use commit::{Placed, Unnamed, Waiting};
 pub use congestion::LONG_PATH;
 pub use exchange::{Exchange, JobEnd};
 pub use lanes::{LaneEnd, run_lane};

@@ -1,5 +1,6 @@
 //! A job's receiving side: takes frames as lanes bring them, verifies, writes, publishes, and acknowledges.
 
+use super::commit::{Commits, Placed, Step, WaitingItem};
 use super::sink::{Sink, Staged};
 use super::{Item as Report, Observer, lock};
 use crate::checksum::{Checksum, Digest};
@@ -11,13 +12,14 @@ use crate::frame::{
 use crate::message::{End, Totals};
 use crate::net::control::Outbox;
 use crate::path::RemotePath;
-use crate::receiver::{Begin, FolderEntry, Receiver, ReceiverViolation, Verdict};
+use crate::receiver::{Begin, FolderEntry, Publish, Receiver, ReceiverViolation, Verdict};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// A job that receives.
 pub struct ReceiveJob {
@@ -28,6 +30,7 @@ pub struct ReceiveJob {
     staged: Mutex<HashMap<u32, Slot>>,
     /// Entries that are in their place, of packs that are to be sent again for others.
     partly: Mutex<HashMap<u64, BTreeSet<u32>>>,
+    commits: Commits,
     observer: Arc<dyn Observer>,
     changed: Notify,
     failed: OnceLock<Failure>,
@@ -58,6 +61,7 @@ impl ReceiveJob {
             sink,
             staged: Mutex::default(),
             partly: Mutex::default(),
+            commits: Commits::default(),
             observer,
             changed: Notify::new(),
             failed: OnceLock::new(),
@@ -75,13 +79,25 @@ impl ReceiveJob {
     ///
     /// # Errors
     /// If the job was ended before.
-    pub(crate) async fn drive(&self, outbox: &Outbox) -> Result<(), Failure> {
+    pub(crate) async fn drive(self: &Arc<Self>, outbox: &Outbox) -> Result<(), Failure> {
+        let mut commit = Commit(None);
         loop {
             if let Some(failure) = self.failed.get() {
+                let _ = commit.ended().await; // nothing of the job is done after its end
                 return Err(failure.clone());
             }
+            if commit.0.is_none() && !self.commits.is_empty() {
+                let job = self.clone();
+                commit.0 = Some(tokio::task::spawn_blocking(move || job.commit_all()));
+            }
             if !self.is_urgent() {
-                self.changed.notified().await;
+                tokio::select! {
+                    () = self.changed.notified() => {}
+                    ended = commit.ended(), if commit.0.is_some() => {
+                        ended?;
+                        continue;
+                    }
+                }
                 if !self.is_urgent() {
                     tokio::time::sleep(ACK_DELAY).await;
                 }
@@ -129,6 +145,10 @@ impl ReceiveJob {
                 FrameKind::Seal { file, .. } => self.seal(file, head, extra, payload)?,
             }
             self.set_folders();
+            if self.commits.is_full() {
+                self.commit();
+                self.set_folders();
+            }
         }
         Ok(())
     }
@@ -152,14 +172,17 @@ impl ReceiveJob {
     ) -> Result<(), ReceiveFault> {
         let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
         let announcement = Announcement::decode(extra)?;
-        if lock(&self.machine).block(head, announcement.clone())? == Begin::Drop {
-            return Ok(());
-        }
-        let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
-            self.block_damaged(file, head.frame);
-            return Ok(());
+        let slot = {
+            let mut machine = lock(&self.machine);
+            if machine.block(head, announcement.clone())? == Begin::Drop {
+                return Ok(());
+            }
+            lock(&self.staged).entry(file).or_default().clone()
         };
-        let slot = lock(&self.staged).entry(file).or_default().clone();
+        let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
+            drop(slot);
+            return self.block_damaged(file, head.frame);
+        };
         let staged = slot.get_or_init(|| {
             self.observer.begun(&announcement.path, announcement.size);
             self.sink.stage(&announcement)
@@ -169,32 +192,45 @@ impl ReceiveJob {
         let verdict = match written {
             Ok(()) => {
                 self.observer.progress(Some(&announcement.path), u64::from(head.payload_len));
-                lock(&self.machine).written(file, head.frame, &chunk)?
+                self.judge(file, |machine| machine.written(file, head.frame, &chunk))?
             }
-            Err(failure) => {
-                // Before the frame counts as done: whatever happens in the folder later changes its time.
-                lock(&self.staged).remove(&file);
-                lock(&self.machine).file_failed(file, head.frame, failure)
-            }
+            Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,
         };
         self.conclude(file, verdict);
         Ok(())
     }
 
-    fn block_damaged(&self, file: u32, frame: u64) {
+    fn block_damaged(&self, file: u32, frame: u64) -> Result<(), ReceiveFault> {
+        let verdict = self.judge(file, |machine| {
+            Ok(match machine.damaged(frame) {
+                true => machine.file_failed(file, frame, FailureCode::Integrity.into()),
+                false => Verdict::Incomplete,
+            })
+        })?;
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    /// Lets the machine decide about a file. One that failed is discarded before anybody sees that its frame is done, since
+    /// that changes the time of its folder.
+    fn judge(
+        &self,
+        file: u32,
+        decide: impl FnOnce(&mut Receiver) -> Result<Verdict, ReceiverViolation>,
+    ) -> Result<Verdict, ReceiveFault> {
         let mut machine = lock(&self.machine);
-        if machine.damaged(frame) {
-            let verdict = machine.file_failed(file, frame, FailureCode::Integrity.into());
-            drop(machine);
-            self.conclude(file, verdict);
+        let verdict = decide(&mut machine)?;
+        if let Verdict::Discard(..) = &verdict {
+            lock(&self.staged).remove(&file);
         }
+        Ok(verdict)
     }
 
     fn seal(&self, file: u32, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
         let FrameKind::Seal { abandoned, .. } = head.kind else { return Ok(()) };
         let loss = abandoned.then(|| decode_loss(&payload.concat())).transpose()?;
         let announcement = Announcement::decode(extra)?;
-        let verdict = lock(&self.machine).seal(head, announcement, loss)?;
+        let verdict = self.judge(file, |machine| machine.seal(head, announcement, loss))?;
         self.conclude(file, verdict);
         Ok(())
     }
@@ -203,19 +239,26 @@ impl ReceiveJob {
         match verdict {
             Verdict::Incomplete => {}
             Verdict::Discard(announcement, failure) => {
-                lock(&self.staged).remove(&file);
                 self.report(&announcement.path, false, 0, None, Some(&failure));
             }
             Verdict::Publish(publish) => {
                 let slot = lock(&self.staged).remove(&file);
                 let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
-                let result = staged.publish(&publish);
+                let placed = staged.publish(&publish);
                 drop(slot); // what failed is gone before its frame counts as done
-                let path = &publish.announcement().path;
-                self.report(path, false, publish.size(), Some(publish.root()), result.as_ref().err());
-                lock(&self.machine).published(&publish, result);
+                match placed {
+                    Ok(Placed::Waiting(waiting)) => self.commits.add(Step::Published { publish, waiting }),
+                    Ok(Placed::Done) => self.published(&publish, Ok(())),
+                    Err(failure) => self.published(&publish, Err(failure)),
+                }
             }
         }
+    }
+
+    fn published(&self, publish: &Publish, result: Result<(), Failure>) {
+        let path = &publish.announcement().path;
+        self.report(path, false, publish.size(), Some(publish.root()), result.as_ref().err());
+        lock(&self.machine).published(publish, result);
     }
 
     fn pack(&self, frame: u64, entries: u32, payload: &[&[u8]]) -> Result<(), ReceiveFault> {
@@ -231,7 +274,10 @@ impl ReceiveJob {
             cursor.read(&mut scratch)?;
             let path = RemotePath::from_wire(&scratch).map_err(FrameError::from)?;
             let content = cursor.pieces(head.content_len as usize)?;
-            self.entry(entry, path, &head, &content, &mut outcome)?;
+            self.entry((frame, entry), path, &head, &content, &mut outcome)?;
+            if self.commits.is_full() {
+                self.commit();
+            }
         }
         if !cursor.is_empty() {
             return Err(FrameError::Length.into());
@@ -242,7 +288,7 @@ impl ReceiveJob {
 
     fn entry(
         &self,
-        entry: u32,
+        (frame, entry): (u64, u32),
         path: RemotePath,
         head: &EntryHead,
         content: &[&[u8]],
@@ -270,16 +316,27 @@ impl ReceiveJob {
                 return Ok(());
             }
         };
+        let bytes = u64::from(head.content_len);
         if result.is_ok() {
-            self.observer.progress(None, u64::from(head.content_len));
+            self.observer.progress(None, bytes);
         }
-        self.report(&path, false, u64::from(head.content_len), digest, result.as_ref().err());
-        outcome.failures.extend(result.err().map(|failure| (entry, failure)));
+        match result {
+            Ok(Placed::Waiting(waiting)) => {
+                let item = WaitingItem { frame, entry, path, folder: false, bytes, digest, waiting };
+                self.commits.add(Step::Item(item));
+                outcome.waits = true;
+            }
+            Ok(Placed::Done) => self.report(&path, false, bytes, digest, None),
+            Err(failure) => {
+                self.report(&path, false, bytes, digest, Some(&failure));
+                outcome.failures.push((entry, failure));
+            }
+        }
         Ok(())
     }
 
     fn pack_done(&self, frame: u64, entries: u32, outcome: PackOutcome) {
-        let PackOutcome { mut failures, folders, damaged, .. } = outcome;
+        let PackOutcome { mut failures, folders, damaged, waits, before } = outcome;
         let mut machine = lock(&self.machine);
         if !damaged.is_empty() {
             if !machine.damaged(frame) {
@@ -299,20 +356,79 @@ impl ReceiveJob {
                 failures.push((entry, failure));
             }
         }
-        machine.packed(frame, failures, folders);
+        // Of a pack that has come before, some entries may still wait.
+        match waits || before.is_some() {
+            true => self.commits.add(Step::Packed { frame, failures, folders }),
+            false => machine.packed(frame, failures, folders),
+        }
     }
 
     /// Sets the metadata of folders in which nothing more will change.
     fn set_folders(&self) {
-        loop {
+        while !self.commits.is_full() {
             let Some((frame, folders)) = lock(&self.machine).next_folders() else { return };
-            let mut failures = Vec::new();
+            let (mut failures, mut waits) = (Vec::new(), false);
             for folder in folders {
-                let result = self.sink.folder(&folder);
-                self.report(&folder.path, true, 0, None, result.as_ref().err());
-                failures.extend(result.err().map(|failure| (folder.entry, failure)));
+                match self.sink.folder(&folder) {
+                    Ok(Placed::Waiting(waiting)) => {
+                        let FolderEntry { entry, path, .. } = folder;
+                        let item =
+                            WaitingItem { frame, entry, path, folder: true, bytes: 0, digest: None, waiting };
+                        self.commits.add(Step::Item(item));
+                        waits = true;
+                    }
+                    Ok(Placed::Done) => self.report(&folder.path, true, 0, None, None),
+                    Err(failure) => {
+                        self.report(&folder.path, true, 0, None, Some(&failure));
+                        failures.push((folder.entry, failure));
+                    }
+                }
             }
-            lock(&self.machine).folders_set(frame, failures);
+            match waits {
+                true => self.commits.add(Step::FoldersSet { frame, failures }),
+                false => lock(&self.machine).folders_set(frame, failures),
+            }
+        }
+    }
+
+    /// Makes durable what waits for it, sets the folders that waited for that, and makes those durable too.
+    fn commit_all(&self) {
+        while !self.commits.is_empty() {
+            self.commit();
+            self.set_folders();
+        }
+    }
+
+    /// Makes durable what waits for it, gives it its names, and tells of it.
+    fn commit(&self) {
+        let (mut steps, _turn) = self.commits.take();
+        if steps.is_empty() || self.failed.get().is_some() {
+            return; // what was staged is discarded
+        }
+        self.active.fetch_add(1, Ordering::SeqCst);
+        let batch: Vec<_> = steps.iter_mut().filter_map(Step::take_waiting).collect();
+        let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch) };
+        let mut results = results.into_iter();
+        for step in steps {
+            let mut result = || results.next().unwrap_or_else(|| Err(FailureCode::Io.into()));
+            match step {
+                Step::Item(item) => self.committed(item, result()),
+                Step::Published { publish, .. } => self.published(&publish, result()),
+                Step::Packed { frame, failures, folders } => {
+                    lock(&self.machine).packed(frame, failures, folders);
+                }
+                Step::FoldersSet { frame, failures } => lock(&self.machine).folders_set(frame, failures),
+            }
+        }
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    fn committed(&self, item: WaitingItem, result: Result<(), Failure>) {
+        let WaitingItem { frame, entry, path, folder, bytes, digest, .. } = item;
+        self.report(&path, folder, bytes, digest, result.as_ref().err());
+        if let Err(failure) = result {
+            lock(&self.machine).entries_failed(frame, vec![(entry, failure)]);
         }
     }
 
@@ -336,6 +452,21 @@ struct PackOutcome {
     failures: Vec<(u32, Failure)>,
     folders: Vec<FolderEntry>,
     damaged: Vec<(u32, RemotePath)>,
+    /// Some of them wait for a commit, and the pack with them.
+    waits: bool,
+}
+
+/// A commit under way.
+struct Commit(Option<JoinHandle<()>>);
+
+impl Commit {
+    /// Waits for its end; there is none then.
+    async fn ended(&mut self) -> Result<(), Failure> {
+        let Some(running) = &mut self.0 else { return Ok(()) };
+        let ended = running.await;
+        self.0 = None;
+        ended.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))
+    }
 }
 
 /// Reads through a payload's pieces.

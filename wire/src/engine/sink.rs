@@ -1,13 +1,14 @@
 //! Where received items go: staged beside their place, verified, given their metadata, and then their name.
 
+use super::commit::{self, Placed, Unnamed, Unsynced, Waiting};
 use super::lock;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
-use crate::message::Overwrite;
+use crate::message::{Durability, Overwrite};
 use crate::metadata::{Kind, Timestamp};
 use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
-use crate::store::{Folder, FolderCache, StagedName, TargetFile, is_staged, write_fully};
+use crate::store::{Filesystems, Folder, FolderCache, StagedName, TargetFile, is_staged, write_fully};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -18,12 +19,18 @@ pub trait Sink: Send + Sync {
     /// Begins a large file.
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure>;
     /// Takes a small file, whole.
-    fn file(&self, path: &RemotePath, head: &EntryHead, content: &VerifiedContent<'_>)
-    -> Result<(), Failure>;
+    fn file(
+        &self,
+        path: &RemotePath,
+        head: &EntryHead,
+        content: &VerifiedContent<'_>,
+    ) -> Result<Placed, Failure>;
     /// Takes a link.
-    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure>;
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure>;
     /// Makes a folder if it is missing, and sets its metadata.
-    fn folder(&self, entry: &FolderEntry) -> Result<(), Failure>;
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure>;
+    /// Makes durable what waits for it, and gives it its names; the result of each.
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>>;
 }
 
 /// A large file under way. Dropping it before it is published discards it.
@@ -32,7 +39,7 @@ pub trait Staged: Send + Sync {
     /// Writes a chunk.
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
     /// Sets its metadata and gives it its name.
-    fn publish(&self, publish: &Publish) -> Result<(), Failure>;
+    fn publish(&self, publish: &Publish) -> Result<Placed, Failure>;
 }
 
 /// The place that a job's paths are below.
@@ -68,10 +75,19 @@ impl Base {
                     let folders = FolderCache::new(folder);
                     if outer.take_made(name.as_bytes()) {
                         folders.note_made(&[]);
+                        folders.touch(parent)?;
                     }
                     Ok(inner.get_or_init(|| folders))
                 }
             },
+        }
+    }
+
+    /// Filesystems on which folders were made or changed since this was asked last.
+    fn take_touched(&self) -> Filesystems {
+        match self {
+            Self::Folder(folders) => folders.take_touched(),
+            Self::Named { inner, .. } => inner.get().map(FolderCache::take_touched).unwrap_or_default(),
         }
     }
 
@@ -102,19 +118,23 @@ pub struct TreeSinkOptions {
     pub mode_mask: u32,
     /// Leave holes where a file has long runs of zeros.
     pub sparse: bool,
+    /// When an item counts as done.
+    pub durability: Durability,
 }
 
 /// Files, links and folders below a base.
 pub struct TreeSink {
     base: Base,
     options: TreeSinkOptions,
+    /// Why nothing more can be made durable.
+    broken: OnceLock<Failure>,
 }
 
 impl TreeSink {
     /// A sink that writes below `base`.
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
-        Self { base, options }
+        Self { base, options, broken: OnceLock::new() }
     }
 
     /// Decides whether an item may take its name; the answer is whether it may replace what has it.
@@ -150,6 +170,10 @@ impl TreeSink {
         if stays { Err(FailureCode::Skipped.into()) } else { Ok(true) }
     }
 
+    fn waits(&self) -> bool {
+        self.options.durability == Durability::Power
+    }
+
     fn mode(&self, mode: u32) -> u32 {
         mode & self.options.mode_mask
     }
@@ -169,9 +193,9 @@ impl Sink for TreeSink {
         let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
         let staged = StagedName::new();
         let mode = self.mode(announcement.mode);
-        let file = folder.create_staged(&staged, mode)?;
+        let file = Arc::from(folder.create_staged(&staged, mode)?);
         let name = name.to_name();
-        let sparse = self.options.sparse;
+        let (sparse, waits) = (self.options.sparse, self.waits());
         Ok(Box::new(StagedFile {
             folder,
             staged,
@@ -180,6 +204,7 @@ impl Sink for TreeSink {
             replace,
             mode,
             sparse,
+            waits,
             published: Mutex::new(false),
         }))
     }
@@ -189,52 +214,76 @@ impl Sink for TreeSink {
         path: &RemotePath,
         head: &EntryHead,
         content: &VerifiedContent<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
         let replace = self.admit(&*folder, name, Some(u64::from(head.content_len)), head.modified)?;
         let (staged, mode) = (StagedName::new(), self.mode(head.mode));
         let file = folder.create_staged(&staged, mode)?;
         let result = self
             .write_small(&*file, content.pieces(), u64::from(head.content_len))
-            .and_then(|()| file.set_metadata(head.modified, mode))
-            .and_then(|()| {
-                drop(file);
-                folder.publish(&staged, name, replace)
-            });
+            .and_then(|()| file.set_metadata(head.modified, mode));
+        if result.is_ok() && self.waits() {
+            let content = Unsynced::File(file.into());
+            return Ok(waiting(folder, staged, name.to_name(), replace, content));
+        }
+        let result = result.and_then(|()| {
+            drop(file);
+            folder.publish(&staged, name, replace)
+        });
         discard_if_failed(&*folder, &staged, result, self.options.add_only)
     }
 
-    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<(), Failure> {
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
         let replace = self.admit(&*folder, name, None, head.modified)?;
         let staged = StagedName::new();
-        let result = folder
-            .stage_link(&staged, target, head.modified)
-            .and_then(|()| folder.publish(&staged, name, replace));
+        let result = folder.stage_link(&staged, target, head.modified);
+        if result.is_ok() && self.waits() {
+            return Ok(waiting(folder, staged, name.to_name(), replace, Unsynced::Link));
+        }
+        let result = result.and_then(|()| folder.publish(&staged, name, replace));
         discard_if_failed(&*folder, &staged, result, self.options.add_only)
     }
 
-    fn folder(&self, entry: &FolderEntry) -> Result<(), Failure> {
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
         let folder = match (&self.base, entry.path.is_root()) {
-            (Base::Folder(_), true) => return Ok(()),
+            (Base::Folder(_), true) => return Ok(Placed::Done),
             _ => self.base.folders()?.get(entry.path.as_bytes(), true)?,
         };
         if !self.base.folders()?.take_made(entry.path.as_bytes()) && self.options.add_only {
-            return Ok(()); // it was there, so it stays as it is
+            return Ok(Placed::Done); // it was there, so it stays as it is
         }
         folder.set_own_metadata(entry.modified, Some(self.mode(entry.mode)))?;
-        Ok(())
+        if !self.waits() {
+            return Ok(Placed::Done);
+        }
+        self.base.folders()?.touch(&folder)?;
+        Ok(Placed::Waiting(Waiting::Folder))
+    }
+
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        if let Some(failure) = self.broken.get() {
+            return batch.iter().map(|_| Err(failure.clone())).collect();
+        }
+        let add_only = self.options.add_only;
+        let (results, broken) = commit::commit(batch, self.base.take_touched());
+        if let Some(failure) = broken {
+            let _ = self.broken.set(failure); // the first reason is the one to tell
+        }
+        results.into_iter().map(|result| result.map_err(|failure| raced(failure, add_only))).collect()
     }
 }
 
 struct StagedFile {
     folder: Arc<dyn Folder>,
     staged: StagedName,
-    file: Box<dyn TargetFile>,
+    file: Arc<dyn TargetFile>,
     name: Name,
     replace: bool,
     mode: u32,
     sparse: bool,
+    /// Its name comes with a commit.
+    waits: bool,
     published: Mutex<bool>,
 }
 
@@ -246,14 +295,23 @@ impl Staged for StagedFile {
         }
     }
 
-    fn publish(&self, publish: &Publish) -> Result<(), Failure> {
+    fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {
         if self.sparse {
             self.file.set_len(publish.size())?;
         }
         self.file.set_metadata(publish.announcement().modified, self.mode)?;
-        self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
-        *lock(&self.published) = true;
-        Ok(())
+        let content = Unsynced::File(self.file.clone());
+        let placed = match self.waits {
+            true => {
+                waiting(self.folder.clone(), self.staged.clone(), self.name.clone(), self.replace, content)
+            }
+            false => {
+                self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
+                Placed::Done
+            }
+        };
+        *lock(&self.published) = true; // or somebody else's to discard
+        Ok(placed)
     }
 }
 
@@ -263,6 +321,23 @@ impl Drop for StagedFile {
             let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
         }
     }
+}
+
+fn waiting(
+    folder: Arc<dyn Folder>,
+    staged: StagedName,
+    name: Name,
+    replace: bool,
+    content: Unsynced,
+) -> Placed {
+    Placed::Waiting(Waiting::Named(Box::new(Unnamed {
+        folder,
+        staged,
+        name,
+        replace,
+        content,
+        is_named: false,
+    })))
 }
 
 fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
@@ -318,13 +393,17 @@ fn discard_if_failed(
     staged: &StagedName,
     result: io::Result<()>,
     add_only: bool,
-) -> Result<(), Failure> {
-    let Err(error) = result else { return Ok(()) };
+) -> Result<Placed, Failure> {
+    let Err(error) = result else { return Ok(Placed::Done) };
     let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to tell
-    let failure = Failure::from(error);
+    Err(raced(error.into(), add_only))
+}
+
+/// What exists now and did not at the look is skipped, where that would have been.
+fn raced(failure: Failure, add_only: bool) -> Failure {
     match failure.code == FailureCode::Exists && !add_only {
-        true => Err(FailureCode::Skipped.into()), // it appeared after the look
-        false => Err(failure),
+        true => FailureCode::Skipped.into(),
+        false => failure,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Held handles of the folders that a transfer works in, so that files of one folder do not look it up again and again.
 
-use super::{Folder, is_staged};
+use super::{Filesystems, Folder, is_staged};
 use crate::failure::{Failure, FailureCode};
-use crate::path::RemotePath;
+use crate::path::{NameRef, RemotePath};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct FolderCache {
     base: Arc<dyn Folder>,
     held: Mutex<Held>,
+    made: Mutex<Made>,
+}
+
+#[derive(Default)]
+struct Made {
     /// Folders that were made here, until somebody asks.
-    made: Mutex<HashSet<Box<[u8]>>>,
+    paths: HashSet<Box<[u8]>>,
+    /// Filesystems on which folders were made or changed, until somebody syncs them.
+    touched: Filesystems,
 }
 
 /// Folders by their paths.
@@ -57,12 +64,25 @@ impl FolderCache {
 
     /// Remembers that the folder at `path` is new.
     pub fn note_made(&self, path: &[u8]) {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.into());
+        self.made().paths.insert(path.into());
     }
 
     /// True, once, if the folder at `path` was made here, and not found.
     pub fn take_made(&self, path: &[u8]) -> bool {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+        self.made().paths.remove(path)
+    }
+
+    /// Remembers that something about `folder` itself is to be synced.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn touch(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
+        self.made().touched.add(folder)
+    }
+
+    /// Filesystems on which folders were made or touched since this was asked last.
+    pub fn take_touched(&self) -> Filesystems {
+        std::mem::take(&mut self.made().touched)
     }
 
     fn open(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
@@ -74,15 +94,27 @@ impl FolderCache {
         }
         match parent.folder(name) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
-                match parent.make_folder(name) {
-                    Ok(()) => self.note_made(path.as_bytes()),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another lane made it
-                    Err(error) => return Err(error),
-                }
+                self.make(&parent, name, path.as_bytes())?;
                 parent.folder(name)
             }
             other => other,
         }
+    }
+
+    /// Nobody finds the folder and asks what to sync before that is known.
+    fn make(&self, parent: &Arc<dyn Folder>, name: NameRef<'_>, path: &[u8]) -> io::Result<()> {
+        let mut made = self.made();
+        made.touched.add(parent)?;
+        match parent.make_folder(name) {
+            Ok(()) => drop(made.paths.insert(path.into())),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another lane made it
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn made(&self) -> std::sync::MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Held> {

@@ -6,7 +6,7 @@
 use super::{Folder, FolderCache, StagedName, is_staged};
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
-use crate::message::{Change, Xattr};
+use crate::message::{Change, Durability, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::path::{NameRef, RemotePath};
 use std::io;
@@ -19,17 +19,38 @@ pub struct Changes {
     backup: Option<FolderCache>,
     /// Permission bits that are taken over.
     mode_mask: u32,
+    durability: Durability,
 }
 
 impl Changes {
     /// Changes below `base`. What is set aside goes below `backup`.
     #[must_use]
-    pub fn new(base: Arc<dyn Folder>, backup: Option<Arc<dyn Folder>>, mode_mask: u32) -> Self {
+    pub fn new(
+        base: Arc<dyn Folder>,
+        backup: Option<Arc<dyn Folder>>,
+        mode_mask: u32,
+        durability: Durability,
+    ) -> Self {
         Self {
             folders: FolderCache::new(base.clone()),
             base,
             backup: backup.map(FolderCache::new),
             mode_mask,
+            durability,
+        }
+    }
+
+    /// Makes durable what was changed since this was called last, if that is wanted. Changes touch names and metadata all
+    /// over, so their filesystem is synced as a whole: once for many.
+    ///
+    /// # Errors
+    /// As the filesystem has it; then nobody knows which of the changes a loss of power undoes.
+    pub fn sync(&self) -> io::Result<()> {
+        let mut touched = self.folders.take_touched();
+        touched.join(self.backup.as_ref().map(FolderCache::take_touched).unwrap_or_default());
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Power => touched.sync(),
         }
     }
 
@@ -51,6 +72,9 @@ impl Changes {
             }
             Change::MakeFolder { path } => self.make_folder(path),
             Change::SetMetadata { path, modified, mode } => {
+                if path.is_root() {
+                    self.touch(&self.base)?;
+                }
                 let bits_ok = mode.is_none_or(|mode| mode & !MODE_BITS == 0);
                 if !bits_ok || modified.is_some_and(|time| time.nanos >= 1_000_000_000) {
                     return Err(FailureCode::BadMessage.into());
@@ -114,6 +138,7 @@ impl Changes {
         let (folder, name) = self.unchanged(path, was)?;
         let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
         let target = backup.get(parent, true)?;
+        self.touch(&target)?;
         for number in 0..BACKUPS_MAX {
             let free = numbered(name, number);
             let free = NameRef::new(&free)?;
@@ -164,7 +189,17 @@ impl Changes {
                 "this name is reserved for unfinished transfers",
             ));
         }
-        Ok((self.folders.get(parent, make)?, name))
+        let folder = self.folders.get(parent, make)?;
+        self.touch(&folder)?;
+        Ok((folder, name))
+    }
+
+    /// Before it is changed, so that no change is forgotten.
+    fn touch(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Power => self.folders.touch(folder),
+        }
     }
 
     /// Does something to what may be the tree's own folder.
@@ -174,6 +209,7 @@ impl Changes {
         work: impl FnOnce(&dyn Folder, Option<NameRef<'_>>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         if path.is_root() {
+            self.touch(&self.base)?;
             return Ok(work(&*self.base, None)?);
         }
         let (folder, name) = self.place(path)?;

@@ -5,6 +5,7 @@ mod cache;
 pub mod change;
 pub mod digest;
 pub mod entry;
+mod filesystems;
 mod local;
 mod local_details;
 mod names;
@@ -12,6 +13,7 @@ mod staging;
 pub mod walk;
 
 pub use cache::FolderCache;
+pub use filesystems::Filesystems;
 pub use local::{LocalFolder, LocalStorage, STREAM_MODE, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};

@@ -284,10 +284,11 @@ fn jobs() -> Vec<MessageExample> {
                 checksum: Checksum::Blake3,
                 sparse: true,
                 exclusive: true,
+                durability: Durability::Power,
             },
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
-                bool(true, "sparse") bool(true, "exclusive")
+                bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power")
             },
         ),
     ];
@@ -307,11 +308,12 @@ fn jobs() -> Vec<MessageExample> {
                 checksum: Checksum::Sha256,
                 sparse: false,
                 exclusive: false,
+                durability: Durability::Process,
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
-                bool(false, "sparse") bool(false, "exclusive")
+                bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process")
             },
         ));
     }
@@ -618,6 +620,7 @@ fn batch() -> Batch {
             Change::SetOwner { path: path("f"), owner: owner() },
             Change::SetXattrs { path: path("f"), xattrs: xattrs() },
         ],
+        durability: Durability::Power,
     }
 }
 
@@ -635,6 +638,7 @@ fn batch_parts() -> Parts {
         variant(6, "HardLink") text("f", "path") text("a/hello", "of")
         variant(7, "SetOwner") text("f", "path") then(owner_parts())
         variant(8, "SetXattrs") text("f", "path") then(xattrs_parts())
+        variant(1, "durability: Power")
     }
 }
 

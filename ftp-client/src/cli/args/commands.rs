@@ -1,7 +1,7 @@
 //! The commands' own arguments. Each command's help carries an example.
 
 use super::mirror::CompareWord;
-use super::values::OverwriteWord;
+use super::values::{DurabilityWord, OverwriteWord};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -113,6 +113,9 @@ pub(crate) struct Transfer {
     /// What happens to files that exist
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub(crate) overwrite: OverwriteWord,
+    /// What the files must survive before they are reported as done
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
+    pub(crate) durability: DurabilityWord,
     /// Write what became of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! The arguments of `mirror` and `apply`.
 
-use super::values::{self, OverwriteWord};
+use super::values::{self, DurabilityWord, OverwriteWord};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
@@ -130,6 +130,9 @@ pub(crate) struct Carrying {
     /// Make long runs of zeros holes
     #[arg(short = 'S', long)]
     pub(crate) sparse: bool,
+    /// What all that is done must survive before it is reported as done
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
+    pub(crate) durability: DurabilityWord,
 }
 
 /// A rule as it was typed.

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Get {
     sources: Vec<(Remote, PathBuf)>,
     recursive: bool,
     overwrite: Overwrite,
+    durability: Durability,
     result: Option<PathBuf>,
 }
 
@@ -34,8 +35,9 @@ impl Get {
                 (Server::of_all(&remotes)?, place(remotes, &target, recursive)?)
             }
         };
-        let (overwrite, result) = (typed.transfer.overwrite.into(), typed.transfer.result);
-        Ok((server, Self { sources, recursive, overwrite, result }))
+        let typed = typed.transfer;
+        let (overwrite, durability, result) = (typed.overwrite.into(), typed.durability.into(), typed.result);
+        Ok((server, Self { sources, recursive, overwrite, durability, result }))
     }
 
     pub(crate) async fn run(
@@ -46,13 +48,12 @@ impl Get {
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = output.progress() != Progress::None;
-        let (recursive, overwrite) = (self.recursive, self.overwrite);
+        let (recursive, overwrite, durability) = (self.recursive, self.overwrite, self.durability);
         let job = |(remote, target): (Remote, PathBuf)| {
             let source = places::rooted(&remote.path);
-            Job {
-                source,
-                request: Request::Get(GetRequest { path: remote.path, recursive, target, overwrite, totals }),
-            }
+            let path = remote.path;
+            let request = GetRequest { path, recursive, target, overwrite, durability, totals };
+            Job { source, request: Request::Get(request) }
         };
         let jobs = self.sources.into_iter().map(job).collect();
         let result = self.result.as_deref();

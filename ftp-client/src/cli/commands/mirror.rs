@@ -180,6 +180,7 @@ fn recipe(
         owner: carrying.owner,
         xattrs: carrying.xattrs,
         sparse: carrying.sparse,
+        power: carrying.durability == args::DurabilityWord::Power,
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
     })

@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Put {
     target: Remote,
     recursive: bool,
     overwrite: Overwrite,
+    durability: Durability,
     options: Options,
 }
 
@@ -78,7 +79,8 @@ impl Put {
         let called = typed.called.is_some();
         let options =
             Options { if_absent: typed.if_absent, unless_same, called, result: typed.transfer.result };
-        let put = Self { sources, target, recursive, overwrite, options };
+        let durability = typed.transfer.durability.into();
+        let put = Self { sources, target, recursive, overwrite, durability, options };
         put.check()?;
         Ok((server, put))
     }
@@ -156,7 +158,8 @@ impl Put {
             Source::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
             Source::Local { path, .. } => self.open(path)?,
         };
-        let request = PutRequest { source: opened, path, into, overwrite: self.overwrite, totals };
+        let (overwrite, durability) = (self.overwrite, self.durability);
+        let request = PutRequest { source: opened, path, into, overwrite, durability, totals };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
         Ok(Job { source: source.shown(), request: Request::Put(request, unless_same) })
     }

@@ -13,12 +13,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 
 pub(crate) struct Retry {
     command: &'static str,
     failed: Vec<Planned>,
     overwrite: OverwriteWord,
+    durability: Durability,
     result: Option<PathBuf>,
 }
 
@@ -32,7 +33,9 @@ impl Retry {
         let pin = fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
         let server = Server { user: head.user, host: head.host, port: head.port, pin: Some(pin) };
         let command = if head.command == "get" { "get" } else { "put" };
-        Ok((server, Self { command, failed, overwrite: head.overwrite, result: typed.result }))
+        let durability = if head.power { Durability::Power } else { Durability::Process };
+        let (overwrite, result) = (head.overwrite, typed.result);
+        Ok((server, Self { command, failed, overwrite, durability, result }))
     }
 
     /// Nothing to do needs no server.
@@ -46,11 +49,11 @@ impl Retry {
         server: &Server,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
-        let Self { command, failed, overwrite, result } = self;
+        let Self { command, failed, overwrite, durability, result } = self;
         let totals = output.progress() != Progress::None;
         let jobs = failed.into_iter().map(|item| match command {
-            "get" => get(item, overwrite, totals),
-            _ => put(item, overwrite, totals),
+            "get" => get(item, (overwrite, durability), totals),
+            _ => put(item, (overwrite, durability), totals),
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
@@ -61,19 +64,29 @@ impl Retry {
     }
 }
 
-fn get(item: Planned, overwrite: OverwriteWord, totals: bool) -> Result<Job, Error> {
+fn get(
+    item: Planned,
+    (overwrite, durability): (OverwriteWord, Durability),
+    totals: bool,
+) -> Result<Job, Error> {
     let Planned { source, target, recursive } = item;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
-    let request = GetRequest { path: remote(&source)?, recursive, target: local(target), overwrite, totals };
+    let (path, target) = (remote(&source)?, local(target));
+    let request = GetRequest { path, recursive, target, overwrite, durability, totals };
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 
-fn put(item: Planned, overwrite: OverwriteWord, totals: bool) -> Result<Job, Error> {
+fn put(
+    item: Planned,
+    (overwrite, durability): (OverwriteWord, Durability),
+    totals: bool,
+) -> Result<Job, Error> {
     let Planned { source: Text(source), target, recursive } = item;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
-    let request = PutRequest { source: from, path: remote(&target)?, into: None, overwrite, totals };
+    let (path, into) = (remote(&target)?, None);
+    let request = PutRequest { source: from, path, into, overwrite, durability, totals };
     Ok(Job { source, request: Request::Put(request, None) })
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use wire::RemotePath;
 use wire::checksum::Checksum;
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 
 /// One source of a transfer.
 pub(super) struct Job {
@@ -120,8 +120,8 @@ impl Transfer<'_> {
     fn results(&self, jobs: &[Job]) -> Result<Option<Arc<Results>>, Error> {
         let Some(path) = self.result else { return Ok(None) };
         let planned = jobs.iter().map(Job::planned).collect();
-        let overwrite = word(self.overwrite);
-        Results::create(path, self.command, self.session, self.server, overwrite, planned).map(Some)
+        let how = (word(self.overwrite), jobs.iter().any(Job::is_power));
+        Results::create(path, self.command, self.session, self.server, how, planned).map(Some)
     }
 
     async fn jobs_max(&self) -> Result<usize, Error> {
@@ -203,6 +203,14 @@ impl Job {
     }
 
     /// As a result file has it: paths of this machine are whole.
+    fn is_power(&self) -> bool {
+        let durability = match &self.request {
+            Request::Get(request) => request.durability,
+            Request::Put(request, _) => request.durability,
+        };
+        durability == Durability::Power
+    }
+
     fn planned(&self) -> Planned {
         let here = std::env::current_dir().unwrap_or_default();
         let whole = |path: &Path| Text(here.join(path).into_os_string().into_vec());

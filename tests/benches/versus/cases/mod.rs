@@ -20,6 +20,7 @@ pub(crate) fn run(case: Case, args: &Args) -> Result<Report> {
         Case::List => tree::list(args),
         Case::Wan => far::wan(args),
         Case::Trips => far::trips(args),
+        Case::Power => tree::power(args),
         Case::Mirror => mirror::mirror(args),
         Case::Million => mirror::million(args),
         Case::MirrorTrips => mirror::trips(args),

@@ -1,4 +1,4 @@
-//! `tree` and `list`: many small files over loopback, from memory to memory.
+//! `tree`, `list` and `power`: many small files over loopback, from memory to memory or, synced, to a disk.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -23,6 +23,17 @@ pub(super) fn tree(args: &Args) -> Result<Report> {
     measure(args, Case::Tree, &site, (source, kind), &[Direction::Get, Direction::Put], &verify)
 }
 
+/// Few enough for tools that sync each file by itself.
+pub(super) fn power(args: &Args) -> Result<Report> {
+    let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
+    let site = Site::below(&folder)?;
+    let source = site.source().join("tree");
+    data::write_even(&source, 50, if args.smoke { 4 } else { 100 }, 4096)?;
+    let verify = rounds::same_tree(&source)?;
+    let directions = [Direction::Get, Direction::Put];
+    measure(args, Case::Power, &site, (source, "generated"), &directions, &verify)
+}
+
 pub(super) fn list(args: &Args) -> Result<Report> {
     let site = Site::in_memory()?;
     let (source, kind) = make_source(args, &site)?;
@@ -43,7 +54,8 @@ fn measure(
     let stage = Stage::new(args, site, &Place::Loopback, &ROSTER);
     let crew = stage.assemble();
     let TreeSize { files, folders, bytes } = size;
-    let setting = format!("{kind}: {files} files, {folders} folders, {bytes} bytes, in memory; loopback");
+    let place = if case == Case::Power { "on a disk, synced" } else { "in memory" };
+    let setting = format!("{kind}: {files} files, {folders} folders, {bytes} bytes, {place}; loopback");
     let mut report = Report::new(&stage, case.name(), setting);
     for &direction in directions {
         let (source, runs) = (source.clone(), args.runs());

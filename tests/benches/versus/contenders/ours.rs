@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{Contender, Direction, Job, text};
+use crate::args::Case;
 use crate::daemon::Daemon;
 use crate::stage::Stage;
 
@@ -34,6 +35,9 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
             let mut command = stage.place.client(&client);
             complete(&mut command, job, &url);
             command.args(["--password-file", &password, "--no-progress", "-q"]).args(options);
+            if stage.args.case == Some(Case::Power) {
+                command.args(["--durability", "power"]);
+            }
             Some(command)
         };
         Contender { name, server: Some(server.clone()), command: Box::new(command) }

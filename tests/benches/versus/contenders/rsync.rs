@@ -8,6 +8,7 @@ use std::rc::Rc;
 use anyhow::Result;
 
 use super::{Contender, Direction, Job, text};
+use crate::args::Case;
 use crate::daemon::Daemon;
 use crate::stage::Stage;
 use crate::tools::RSYNC;
@@ -20,7 +21,12 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
     let address = stage.place.free_address()?;
     let server = serve(stage, &text(&rsync), address)?;
     let remote = move |path: &str| format!("rsync://{address}/site/{path}");
-    let command = move |job: &Job| Some(copy(stage.place.client(&text(&rsync)), job, &remote(&job.remote())));
+    let syncs = stage.args.case == Some(Case::Power);
+    let command = move |job: &Job| {
+        let mut command = copy(stage.place.client(&text(&rsync)), job, &remote(&job.remote()));
+        command.args(syncs.then_some("--fsync"));
+        Some(command)
+    };
     Ok(vec![Contender { name: "rsync", server: Some(Rc::new(server)), command: Box::new(command) }])
 }
 

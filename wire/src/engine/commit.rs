@@ -1,0 +1,274 @@
+//! Names that come after a sync: what [`Durability::Power`](crate::message::Durability::Power) adds to receiving.
+//!
+//! Without it an item has its name as soon as it is staged, and is acknowledged then. With it items wait for each other,
+//! and go through these lines together. What is on the disk if the power fails at one of them:
+//!
+//! ```text
+//! 1. staged files are written             each path has its old content; staged files are there, or not, or in part
+//! 2. staged files are synced              the same, but what is staged is whole
+//! 3. they get their names                 each path has its old content or its whole new content
+//! 4. folders are synced                   each path has its new content
+//! 5. the items are acknowledged           what was told to be done stays done
+//! ```
+//!
+//! A batch is whatever came while the one before was being synced, so nobody waits for company, and many small files share
+//! two syncs of their filesystem. A few items are synced one by one instead, which leaves other programs' data alone.
+//! Only files that are new have something to sync; folders that were there before the job are as durable as they were.
+//! The folder's own metadata, set when all that is in it is done, is synced in line 4 of a later batch.
+//!
+//! A file that cannot be synced fails alone. If a folder or a filesystem cannot be synced, nobody knows what of it is on
+//! the disk, and trying again may succeed without a reason: from then on every item of the job fails.
+
+use super::lock;
+use crate::checksum::Digest;
+use crate::failure::Failure;
+use crate::path::{Name, RemotePath};
+use crate::receiver::{FolderEntry, Publish};
+use crate::store::{Filesystems, Folder, StagedName, TargetFile};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// What became of an item that a sink took.
+pub enum Placed {
+    /// It is in its place.
+    Done,
+    /// It is in its place when [`Sink::commit`](super::Sink::commit) says so.
+    Waiting(Waiting),
+}
+
+/// An item that waits for a sync.
+pub enum Waiting {
+    /// A file or link that is staged. Dropping it discards it.
+    Named(Box<Unnamed>),
+    /// A folder whose metadata was set; its filesystem is to be synced.
+    Folder,
+}
+
+/// A file or link that is staged and has no name yet.
+pub struct Unnamed {
+    pub(super) folder: Arc<dyn Folder>,
+    pub(super) staged: StagedName,
+    pub(super) name: Name,
+    pub(super) replace: bool,
+    pub(super) content: Unsynced,
+    pub(super) is_named: bool,
+}
+
+/// What of it is to be synced.
+pub(super) enum Unsynced {
+    /// A file, whose handle is open.
+    File(Arc<dyn TargetFile>),
+    /// A link, which has no handle.
+    Link,
+    /// A file whose handle was closed, since there are many.
+    Closed,
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if !self.is_named {
+            let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
+        }
+    }
+}
+
+impl Unnamed {
+    fn sync(&self) -> io::Result<()> {
+        match &self.content {
+            Unsynced::File(file) => file.sync(),
+            Unsynced::Link => self.folder.sync(),
+            Unsynced::Closed => self.folder.sync_filesystem(),
+        }
+    }
+
+    fn give_name(&mut self) -> io::Result<()> {
+        self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
+        self.is_named = true;
+        Ok(())
+    }
+}
+
+/// Syncs and names a batch, and syncs the filesystems in `touched` at the end. The result of each item, and the failure
+/// after which nothing more may be told to be done.
+pub(super) fn commit(
+    batch: Vec<Waiting>,
+    touched: Filesystems,
+) -> (Vec<Result<(), Failure>>, Option<Failure>) {
+    let mut batch: Vec<Option<Box<Unnamed>>> = batch
+        .into_iter()
+        .map(|waiting| match waiting {
+            Waiting::Named(unnamed) => Some(unnamed),
+            Waiting::Folder => None,
+        })
+        .collect();
+    let mut results = match sync_contents(&batch) {
+        Ok(results) => results,
+        Err(error) => return failed(&batch, &error),
+    };
+    for (item, result) in batch.iter_mut().zip(&mut results) {
+        if let (Some(item), Ok(())) = (item, &result) {
+            *result = item.give_name().map_err(Failure::from);
+        }
+    }
+    match sync_names(&batch, touched) {
+        Ok(()) => (results, None),
+        Err(error) => failed(&batch, &error),
+    }
+}
+
+/// Line 2. An error is about all of them.
+fn sync_contents(batch: &[Option<Box<Unnamed>>]) -> io::Result<Vec<Result<(), Failure>>> {
+    let few = batch.iter().flatten().count() <= FEW
+        && !batch.iter().flatten().any(|item| matches!(item.content, Unsynced::Closed));
+    if few {
+        let sync = |item: &Option<Box<Unnamed>>| item.as_ref().map_or(Ok(()), |item| Ok(item.sync()?));
+        return Ok(batch.iter().map(sync).collect());
+    }
+    let mut filesystems = Filesystems::default();
+    for folder in folders(batch) {
+        filesystems.add(folder)?;
+    }
+    filesystems.sync()?;
+    Ok(batch.iter().map(|_| Ok(())).collect())
+}
+
+/// Line 4.
+fn sync_names(batch: &[Option<Box<Unnamed>>], touched: Filesystems) -> io::Result<()> {
+    let mut touched = touched;
+    let named = folders(batch);
+    let few = named.len() <= FEW;
+    for folder in named {
+        if touched.contains(folder)? {
+            continue;
+        }
+        match few {
+            true => folder.sync()?,
+            false => touched.add(folder)?,
+        }
+    }
+    touched.sync()
+}
+
+/// The folders of a batch, each once; one that was opened twice may be there twice.
+fn folders(batch: &[Option<Box<Unnamed>>]) -> Vec<&Arc<dyn Folder>> {
+    let mut folders: Vec<&Arc<dyn Folder>> = batch.iter().flatten().map(|item| &item.folder).collect();
+    folders.sort_by_key(|folder| Arc::as_ptr(folder).cast::<()>());
+    folders.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    folders
+}
+
+fn failed(batch: &[Option<Box<Unnamed>>], error: &io::Error) -> (Vec<Result<(), Failure>>, Option<Failure>) {
+    let failure = Failure::from(error);
+    (batch.iter().map(|_| Err(failure.clone())).collect(), Some(failure))
+}
+
+/// What a job's items wait for, in the order in which it is to be told.
+#[derive(Default)]
+pub(super) struct Commits {
+    queue: Mutex<Queue>,
+    turn: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Queue {
+    steps: Vec<Step>,
+    /// Small files whose handles are open; none any more once there were many.
+    handles: usize,
+    many: bool,
+    /// Changes of folder from one item to the next: no fewer than there are folders.
+    folders: usize,
+    last_folder: Option<usize>,
+}
+
+/// Something to do when what came before it is durable.
+pub(super) enum Step {
+    /// Tell of an item.
+    Item(WaitingItem),
+    /// A pack's other items are settled.
+    Packed { frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry> },
+    /// A frame's folders are set.
+    FoldersSet { frame: u64, failures: Vec<(u32, Failure)> },
+    /// A large file is in its place.
+    Published { publish: Publish, waiting: Waiting },
+}
+
+/// An item of a pack, and what is told of it.
+pub(super) struct WaitingItem {
+    pub(super) frame: u64,
+    pub(super) entry: u32,
+    pub(super) path: RemotePath,
+    pub(super) folder: bool,
+    pub(super) bytes: u64,
+    pub(super) digest: Option<Digest>,
+    pub(super) waiting: Waiting,
+}
+
+impl Commits {
+    pub(super) fn add(&self, step: Step) {
+        let mut queue = lock(&self.queue);
+        if let Step::Item(WaitingItem { waiting: Waiting::Named(item), .. })
+        | Step::Published { waiting: Waiting::Named(item), .. } = &step
+        {
+            let folder = Arc::as_ptr(&item.folder).cast::<()>() as usize;
+            if queue.last_folder.replace(folder) != Some(folder) {
+                queue.folders += 1;
+            }
+            queue.handles += 1;
+        }
+        queue.steps.push(step);
+        match queue.many {
+            true => queue.steps.last_mut().into_iter().for_each(Step::close_small),
+            false if queue.handles > FEW => {
+                queue.many = true;
+                queue.steps.iter_mut().for_each(Step::close_small);
+            }
+            false => {}
+        }
+    }
+
+    /// Takes all that waits. Nobody else commits while the second value lives.
+    pub(super) fn take(&self) -> (Vec<Step>, MutexGuard<'_, ()>) {
+        let turn = lock(&self.turn);
+        (std::mem::take(&mut *lock(&self.queue)).steps, turn)
+    }
+
+    /// True if nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.queue).steps.is_empty()
+    }
+
+    /// True once the next batch should not grow: it holds memory and open folders.
+    pub(super) fn is_full(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.steps.len() >= STEPS_MAX || queue.folders >= FOLDERS_MAX
+    }
+}
+
+impl Step {
+    /// What is to be committed before the step is taken.
+    pub(super) fn take_waiting(&mut self) -> Option<Waiting> {
+        match self {
+            Self::Item(WaitingItem { waiting, .. }) | Self::Published { waiting, .. } => {
+                Some(std::mem::replace(waiting, Waiting::Folder))
+            }
+            Self::Packed { .. } | Self::FoldersSet { .. } => None,
+        }
+    }
+
+    /// Large files keep their handles, since there are never many of them begun.
+    fn close_small(&mut self) {
+        if let Self::Item(WaitingItem { waiting: Waiting::Named(item), .. }) = self
+            && matches!(item.content, Unsynced::File(_))
+        {
+            item.content = Unsynced::Closed;
+        }
+    }
+}
+
+/// Up to this many files or folders are synced one by one, which costs the disk a round each; more are synced by way of
+/// their filesystem, which also writes what is others'.
+const FEW: usize = 16;
+/// Steps of a batch: about a megabyte of memory.
+const STEPS_MAX: usize = 4096;
+/// Folders that a batch holds open, beside a limit of 1,024 files. Twice as many are, while the next batch gathers.
+const FOLDERS_MAX: usize = 64;
