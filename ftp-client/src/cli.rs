@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod connect;
 mod defaults;
+mod executor;
 mod identities;
 mod interrupts;
 mod login;
@@ -15,22 +16,28 @@ mod places;
 mod profiles;
 mod results;
 mod scope;
+mod script;
 mod settings;
+mod shell;
 mod task;
 mod terminal;
 
 use args::{Cli, Command};
 use clap::Parser;
 use connect::Connecting;
+use executor::Executor;
 use ftp_client::{Error, Session};
 use interrupts::Interrupts;
 use output::Output;
 use places::Server;
 use profiles::Profiles;
 use scope::Scope;
+use script::Script;
 use settings::Settings;
+use shell::Shell;
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -56,6 +63,14 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
     let Cli { common, command } = typed.typed;
     let settings = Settings::new(common)?;
     let scope = Scope::new(profiles);
+    let executor = |scope| Executor::new(words, scope);
+    if let Some(script) = script(&command)? {
+        return in_runtime(executor(scope), async |executor| script.run(executor, output).await);
+    }
+    if let Command::Shell(typed) = &command {
+        let remote = typed.remote.as_deref();
+        return in_runtime(executor(scope), async |executor| Shell::new(executor, output)?.run(remote).await);
+    }
     match Task::new(command, &scope, output.json())? {
         Task::Offline(task) => task.run(&settings, scope.profiles(), output),
         Task::Online(server, work) => online(&server, *work, &settings, output),
@@ -79,6 +94,33 @@ fn online(server: &Server, work: Work, settings: &Settings, output: &Arc<Output>
     let runtime = Runtime::new().map_err(|source| Error::local(Path::new("threads"), source))?;
     let result = runtime.block_on(Box::pin(in_session(connecting, server, work, output)));
     // A thread that still waits for standard input or an answer on the terminal must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Without a person, the shell is a script too.
+fn script(command: &Command) -> Result<Option<Script>, Error> {
+    if let Command::Script(typed) = command {
+        return Script::read(typed).map(Some);
+    }
+    let Command::Shell(typed) = command else { return Ok(None) };
+    match io::stdin().is_terminal() {
+        true => Ok(None),
+        false => Script::of_stdin(typed).map(Some),
+    }
+}
+
+/// Runs what has many lines; the connection ends with it.
+fn in_runtime(
+    mut executor: Executor,
+    work: impl AsyncFnOnce(&mut Executor) -> Result<u8, Error>,
+) -> Result<u8, Error> {
+    let runtime = Runtime::new().map_err(|source| Error::local(Path::new("threads"), source))?;
+    let result = runtime.block_on(async {
+        let result = work(&mut executor).await;
+        executor.close().await;
+        result
+    });
     runtime.shutdown_background();
     result
 }

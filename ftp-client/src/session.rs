@@ -227,6 +227,12 @@ impl Session {
         fingerprint::show(&self.inner.key)
     }
 
+    /// True once the connection is lost or closed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.inner.control.is_over()
+    }
+
     /// Says goodbye. Transfers that still run are cancelled, what they staged is removed.
     pub async fn close(&self) {
         let control = &self.inner.control;

@@ -13,6 +13,7 @@
 mod commands;
 mod drain;
 mod durability;
+mod everyday;
 mod files;
 mod handmade;
 mod hostile;
@@ -35,6 +36,8 @@ mod mirrors_plans;
 mod mirrors_races;
 mod profiles;
 mod refusals;
+mod scripts;
+mod shell;
 mod storage;
 mod throttle;
 mod tls;

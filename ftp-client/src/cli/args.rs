@@ -2,8 +2,11 @@
 
 mod commands;
 mod common;
+mod line;
 mod mirror;
 mod profile;
+mod script;
+mod shell;
 mod values;
 
 pub(crate) use commands::{
@@ -11,8 +14,11 @@ pub(crate) use commands::{
     TrustCommand,
 };
 pub(crate) use common::{Color, Common};
+pub(crate) use line::{Line, Open, Word, line_parser};
 pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
 pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
+pub(crate) use script::Script;
+pub(crate) use shell::{Exit, History, Jobs, Kill, Lanes, Limit, Queue, Shell, Wait};
 pub(crate) use values::{DeleteMax, DurabilityWord, OverwriteWord};
 
 use clap::{Parser, Subcommand};
@@ -46,6 +52,8 @@ pub(crate) enum Command {
     Touch(Touch),
     Chmod(Chmod),
     Ln(Ln),
+    Shell(Shell),
+    Script(Script),
     Profile(Profile),
     Trust(Trust),
     Completions(Completions),

@@ -38,24 +38,29 @@ pub(crate) fn options(server: &Server, settings: &Settings, output: &Output) -> 
 
 /// Connects. Only where a person could be asked for a password after keys were refused does this wait for the login's answer.
 pub(crate) async fn session(connecting: Connecting) -> Result<Session, Error> {
+    lasting(connecting).await.map(|(session, _)| session)
+}
+
+/// The same, with what it takes to connect once more without asking anybody.
+pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectOptions), Error> {
     let Connecting { options, otherwise } = connecting;
-    let Some(prompt) = otherwise else { return patiently(options).await };
     let mut again = copy(&options);
+    let Some(prompt) = otherwise else { return Ok((patiently(options).await?, again)) };
     let session = patiently(options).await?;
     match session.welcome().await {
         Err(Error::LoginRefused { .. }) => {
             session.close().await;
             let asked = tokio::task::spawn_blocking(move || prompt.ask());
             again.credentials = asked.await.map_err(|_| Error::Interrupted)??;
-            patiently(again).await
+            Ok((patiently(copy(&again)).await?, again))
         }
-        Err(_) | Ok(_) => Ok(session), // what else went wrong shows with the first request
+        Err(_) | Ok(_) => Ok((session, again)), // what else went wrong shows with the first request
     }
 }
 
 /// A person who was asked about the server's key may have thought about it for longer than the server waits for a login; then
 /// the connection is made anew, and nobody is asked any more.
-async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
+pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
     let (again, started) = (copy(&options), Instant::now());
     let session = Session::connect(options).await?;
     if started.elapsed() < LOGIN_TIMEOUT / 2 {
@@ -65,7 +70,8 @@ async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
     Session::connect(again).await
 }
 
-fn copy(options: &ConnectOptions) -> ConnectOptions {
+/// The same once more; `trust` is shared, and remembers.
+pub(crate) fn copy(options: &ConnectOptions) -> ConnectOptions {
     ConnectOptions {
         host: options.host.clone(),
         trust: Arc::clone(&options.trust),

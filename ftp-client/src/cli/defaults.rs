@@ -34,6 +34,16 @@ pub(crate) fn complete(words: &[OsString], profiles: &Profiles) -> Result<Comple
     Ok(Completed { typed: parse(completed).0, origins })
 }
 
+/// A command line once more, with another profile.
+pub(crate) fn again(words: &[OsString], profile: Option<&Profile>) -> Cli {
+    let parse = |command: Command| command.try_get_matches_from(words).unwrap_or_else(|error| error.exit());
+    let mut matches = parse(Cli::command());
+    if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {
+        matches = parse(with_profile(Cli::command(), name, sub, profile));
+    }
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 /// The parser of a command line or of a script's line, with a profile's options as its defaults.
 pub(crate) fn with_profile(command: Command, name: &str, sub: &ArgMatches, profile: &Profile) -> Command {
     let wanted = options_of(profile).into_iter().filter(|(option, _)| !overruled(option, sub));

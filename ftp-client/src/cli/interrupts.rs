@@ -33,6 +33,14 @@ impl Interrupts {
         }
     }
 
+    /// Waits until somebody ends the program; the keyboard does not.
+    pub(crate) async fn ended(&mut self) {
+        tokio::select! {
+            _ = self.termination.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+
     async fn next(&mut self) {
         tokio::select! {
             _ = self.keyboard.recv() => {}

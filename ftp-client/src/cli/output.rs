@@ -28,10 +28,11 @@ use ftp_client::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use json::Describe;
 use sink::Sink;
+use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use wire::escape::Escaped;
 
@@ -56,9 +57,22 @@ pub(crate) struct Output {
     color: bool,
     progress: Progress,
     started: Instant,
-    stdout: Sink<io::Stdout>,
+    stdout: Arc<Sink<io::Stdout>>,
     bars: MultiProgress,
     transfer: OnceLock<Arc<Tally>>,
+    line: Option<OfLine>,
+    voice: Option<Voice>,
+}
+
+/// How a job in the background speaks while a person types: a line at a time.
+pub(crate) type Voice = Arc<Mutex<dyn FnMut(&str) + Send>>;
+
+/// What a script's line adds to what is told.
+struct OfLine {
+    /// Before messages: `FILE:12: `.
+    place: String,
+    /// At the end of objects.
+    tail: Vec<u8>,
 }
 
 impl Output {
@@ -71,10 +85,56 @@ impl Output {
             color: colored(common.color.unwrap_or(Color::Auto), terminal),
             progress: progress(common, terminal),
             started: Instant::now(),
-            stdout: Sink::new(io::stdout()),
+            stdout: Arc::new(Sink::new(io::stdout())),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(drawing::HERTZ)),
             transfer: OnceLock::new(),
+            line: None,
+            voice: None,
         }
+    }
+
+    /// The same for one line of a script: messages name its place, objects have its number and command.
+    pub(crate) fn of_line(&self, place: &str, number: usize, command: &str) -> Arc<Self> {
+        let tail = Object::tail_of_line(number, command);
+        Arc::new(Self {
+            started: Instant::now(),
+            stdout: Arc::clone(&self.stdout),
+            bars: self.bars.clone(),
+            transfer: OnceLock::new(),
+            line: Some(OfLine { place: place.to_owned(), tail }),
+            voice: None,
+            ..*self
+        })
+    }
+
+    /// The same for one command of the shell.
+    pub(crate) fn of_command(&self) -> Arc<Self> {
+        self.of_line("", 0, "")
+    }
+
+    /// The same for a job in the background: it draws nothing.
+    pub(crate) fn of_job(&self, number: usize, voice: Voice) -> Arc<Self> {
+        let tail = Object::tail_of_line(number, "");
+        Arc::new(Self {
+            started: Instant::now(),
+            stdout: Arc::clone(&self.stdout),
+            bars: self.bars.clone(),
+            transfer: OnceLock::new(),
+            line: Some(OfLine { place: format!("[{number}] "), tail }),
+            voice: Some(voice),
+            progress: Progress::None,
+            ..*self
+        })
+    }
+
+    /// How far a transfer is, in a few words.
+    pub(crate) fn standing(&self) -> Option<String> {
+        self.transfer.get().map(|tally| text::standing(&tally.snapshot()))
+    }
+
+    /// True if this is about one line of a script.
+    pub(crate) fn is_line(&self) -> bool {
+        self.line.is_some()
     }
 
     /// True if standard output is for programs.
@@ -99,7 +159,7 @@ impl Output {
 
     /// Writes a result to standard output; [`flush`](Self::flush) sends it off.
     pub(crate) fn print(&self, bytes: &[u8]) -> Result<(), Error> {
-        self.stdout.write(bytes).map_err(sink::failed)
+        self.stdout.write(&self.tagged(bytes)).map_err(sink::failed)
     }
 
     /// Sends off what was printed.
@@ -111,13 +171,14 @@ impl Output {
     pub(crate) fn event(&self, event: Object) {
         if self.json {
             // The sink remembers the error, and `finish` tells of it.
-            let _ = self.stdout.write(&event.into_line());
+            let _ = self.stdout.write(&self.tagged(&event.into_line()));
         }
     }
 
     /// Tells of an error.
     pub(crate) fn complain(&self, message: &dyn Display) {
-        self.say(&format!("{} {message}", self.prefix()));
+        let place = self.line.as_ref().map_or("", |line| &line.place);
+        self.say(&format!("{} {place}{message}", self.prefix()));
     }
 
     /// Tells of something that deserves attention.
@@ -178,9 +239,21 @@ impl Output {
 
     /// Writes a line. Whether standard error can be written does not matter to what was asked.
     pub(crate) fn say(&self, line: &str) {
+        if let Some(voice) = &self.voice {
+            return voice.lock().unwrap_or_else(PoisonError::into_inner)(line);
+        }
         self.bars.suspend(|| {
             let _ = writeln!(io::stderr().lock(), "{line}");
         });
+    }
+
+    /// Objects have no line break within them.
+    fn tagged<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(line) = self.line.as_ref().filter(|_| self.json) else { return Cow::Borrowed(bytes) };
+        let objects = bytes.split_inclusive(|byte| *byte == b'\n');
+        let ended =
+            objects.map(|object| [object.strip_suffix(b"}\n").unwrap_or(object), &line.tail].concat());
+        Cow::Owned(ended.collect::<Vec<_>>().concat())
     }
 
     fn prefix(&self) -> &'static str {

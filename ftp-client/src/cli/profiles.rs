@@ -78,6 +78,10 @@ impl Profiles {
         self.profiles.values()
     }
 
+    pub(crate) fn get(&self, name: &str) -> Option<&Profile> {
+        self.profiles.get(name)
+    }
+
     /// The profile that `NAME:path` speaks of, if there is one, and the path.
     pub(crate) fn named<'a>(&self, typed: &'a OsStr) -> Option<(&Profile, &'a OsStr)> {
         let bytes = typed.as_bytes();

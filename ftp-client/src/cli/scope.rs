@@ -10,7 +10,7 @@ use ftp_client::Error;
 use ftp_client::remote::{Place, Remote};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What paths are seen from.
@@ -29,6 +29,21 @@ impl Scope {
 
     pub(crate) fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// The same, where no server is open.
+    pub(crate) fn closed(&self) -> Self {
+        Self { here: None, ..self.clone() }
+    }
+
+    /// The same, in a folder of an open server.
+    pub(crate) fn opened(&self, here: Remote) -> Self {
+        Self { here: Some(here), ..self.clone() }
+    }
+
+    /// The current folder of the open server.
+    pub(crate) fn here(&self) -> Option<&Remote> {
+        self.here.as_ref()
     }
 
     /// One path, which must be remote.
@@ -107,6 +122,14 @@ impl Scope {
             })?;
         }
         Ok(remote)
+    }
+
+    /// A file of this machine that a command reads or writes later.
+    pub(crate) fn file(&self, typed: PathBuf) -> Result<PathBuf, Error> {
+        match (&self.here, self.local(typed.as_os_str())?) {
+            (Some(_), Place::Local(path)) => Ok(path),
+            (None, _) | (_, Place::Remote(_)) => Ok(typed),
+        }
     }
 
     /// A job in the background must not mean another file after the local folder was changed.

@@ -77,6 +77,11 @@ impl Task {
             Command::Touch(typed) => online(touch::Touch::new(typed, scope)?, Work::Touch),
             Command::Chmod(typed) => online(chmod::Chmod::new(typed, scope)?, Work::Chmod),
             Command::Ln(typed) => online(ln::Ln::new(typed, scope)?, Work::Ln),
+            Command::Script(_) | Command::Shell(_) => {
+                return Err(Error::Usage(
+                    "this begins on a command line, not in a script or shell".to_owned(),
+                ));
+            }
             Command::Profile(typed) => Self::Offline(Offline::Profile(profile::Profile::new(typed))),
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
             Command::Completions(typed) => {
@@ -101,6 +106,11 @@ impl Offline {
 }
 
 impl Work {
+    /// True for what may run in the background.
+    pub(crate) fn is_transfer(&self) -> bool {
+        matches!(self, Self::Get(_) | Self::Put(_) | Self::Mirror(_))
+    }
+
     /// Does it; gives the exit code.
     pub(crate) async fn run(
         self,

@@ -98,6 +98,11 @@ pub(super) fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The same, or 0 for no bound.
+pub(super) fn rate_or_none(text: &str) -> Result<u64, String> {
+    if text == "0" { Ok(0) } else { rate(text) }
+}
+
 /// A length of time above nothing; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse() {

@@ -29,7 +29,7 @@ impl Get {
     pub(crate) fn new(typed: args::Get, scope: &Scope) -> Result<(Server, Self), Error> {
         let recursive = typed.transfer.recursive;
         let (server, sources) = match typed.output {
-            Some(file) => named(scope.remotes(&typed.paths)?, file)?,
+            Some(file) => named(scope.remotes(&typed.paths)?, scope.file(file)?)?,
             None => {
                 let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
                 (Server::of_all(&remotes)?, place(remotes, &target, recursive)?)
@@ -37,6 +37,7 @@ impl Get {
         };
         let typed = typed.transfer;
         let (overwrite, durability, result) = (typed.overwrite.into(), typed.durability.into(), typed.result);
+        let result = result.map(|file| scope.file(file)).transpose()?;
         Ok((server, Self { sources, recursive, overwrite, durability, result }))
     }
 

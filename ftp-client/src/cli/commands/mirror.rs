@@ -43,7 +43,7 @@ impl Mirror {
         recipe.options()?; // all that is wrong with it is told now
         let mode = match (typed.dry_run, typed.plan) {
             (true, _) => Wish::DryRun,
-            (false, Some(path)) => Wish::Plan(path),
+            (false, Some(path)) => Wish::Plan(scope.file(path)?),
             (false, None) => Wish::Run,
         };
         if typed.watch && direction == Direction::Download {

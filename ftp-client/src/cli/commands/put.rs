@@ -77,8 +77,8 @@ impl Put {
             (false, None) => typed.transfer.overwrite.into(),
         };
         let called = typed.called.is_some();
-        let options =
-            Options { if_absent: typed.if_absent, unless_same, called, result: typed.transfer.result };
+        let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
+        let options = Options { if_absent: typed.if_absent, unless_same, called, result };
         let durability = typed.transfer.durability.into();
         let put = Self { sources, target, recursive, overwrite, durability, options };
         put.check()?;

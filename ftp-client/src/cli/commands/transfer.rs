@@ -146,7 +146,8 @@ impl Transfer<'_> {
 
 /// The first event of a transfer.
 pub(super) fn tell_start(command: &'static str, session: &Session, server: &Server, output: &Output) {
-    let event = Object::event("started").text("command", command);
+    let event = Object::event("started");
+    let event = if output.is_line() { event } else { event.text("command", command) };
     let event = event.text("address", &server.address());
     let checksum = match session.checksum() {
         Checksum::Sha256 => "sha256",

@@ -15,6 +15,11 @@ use wire::escape::Escaped;
 pub(crate) struct Object(Vec<u8>);
 
 impl Object {
+    /// The end of every object of a script's line.
+    pub(super) fn tail_of_line(line: usize, command: &str) -> Vec<u8> {
+        Self(Vec::new()).number("line", line as u64).text("command", command).into_line()
+    }
+
     /// Begins an event.
     pub(crate) fn event(name: &'static str) -> Self {
         Self(format!("{{\"event\":\"{name}\",\"v\":{VERSION}").into_bytes())

@@ -1,0 +1,101 @@
+//! What a line of a script or of the shell may be: the commands of the command line, and some of its own.
+
+use super::{Command, Exit, History, Jobs, Kill, Lanes, Limit, Queue, Wait};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// A line. The server is the open one, so paths on it need not say where they are
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_version_flag = true, subcommand_required = true, after_help = PATHS)]
+pub(crate) struct Line {
+    #[command(subcommand)]
+    pub(crate) word: Word,
+}
+
+/// What a line begins with.
+#[derive(Subcommand)]
+pub(crate) enum Word {
+    #[command(flatten)]
+    Command(Command),
+    Open(Open),
+    Cd(Cd),
+    Lcd(Lcd),
+    Pwd(Pwd),
+    Lpwd(Lpwd),
+    Lls(Lls),
+    Limit(Limit),
+    Lanes(Lanes),
+    Queue(Queue),
+    Jobs(Jobs),
+    Wait(Wait),
+    Kill(Kill),
+    History(History),
+    #[command(visible_alias = "quit", alias = "bye")]
+    Exit(Exit),
+}
+
+/// Connect to a server, and begin in that folder
+#[derive(Args)]
+#[command(after_help = "Example:\n  open ann@files.example.org:/photos")]
+pub(crate) struct Open {
+    /// The server and the folder
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: OsString,
+}
+
+/// Change the folder on the server
+#[derive(Args)]
+#[command(after_help = "Example:\n  cd ../2026")]
+pub(crate) struct Cd {
+    /// The folder; the root if left out
+    #[arg(value_name = "REMOTE", default_value = "/")]
+    pub(crate) folder: OsString,
+}
+
+/// Change the folder here
+#[derive(Args)]
+#[command(after_help = "Example:\n  lcd ~/photos")]
+pub(crate) struct Lcd {
+    /// The folder; the home folder if left out
+    #[arg(value_name = "LOCAL", default_value = "~")]
+    pub(crate) folder: OsString,
+}
+
+/// Print the folder on the server
+#[derive(Args)]
+#[command(after_help = "Example:\n  pwd")]
+pub(crate) struct Pwd {}
+
+/// Print the folder here
+#[derive(Args)]
+#[command(after_help = "Example:\n  lpwd")]
+pub(crate) struct Lpwd {}
+
+/// List a folder here
+#[derive(Args)]
+#[command(after_help = "Example:\n  lls ..")]
+pub(crate) struct Lls {
+    /// The folder
+    #[arg(value_name = "LOCAL", default_value = ".")]
+    pub(crate) folder: OsString,
+}
+
+/// The parser of lines: where one server is open, some paths may be left out.
+pub(crate) fn line_parser() -> clap::Command {
+    let here = |command: clap::Command| {
+        command.mut_arg("remote", |argument| argument.required(false).default_value(""))
+    };
+    Line::command()
+        .mut_subcommand("ls", here)
+        .mut_subcommand("df", here)
+        .mut_subcommand("put", |put| {
+            put.mut_arg("paths", |paths| paths.num_args(1..))
+                .override_usage("put [OPTIONS] <LOCAL>... [REMOTE]")
+        })
+        .mut_subcommand("get", |get| get.override_usage("get [OPTIONS] <REMOTE>... [LOCAL]"))
+        .mut_subcommand("mirror", |mirror| mirror.override_usage("mirror [OPTIONS] <SOURCE> <TARGET>"))
+}
+
+const PATHS: &str = "\
+Paths on the server begin in its current folder (cd, pwd), paths here in that of this machine (lcd, lpwd). Of several paths,
+the last of get is local and the last of put is remote; mirror takes one path here and one as :PATH or NAME:PATH.";

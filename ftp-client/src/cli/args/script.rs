@@ -1,0 +1,32 @@
+//! The arguments of `script`.
+
+use clap::Args;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Run commands from a file, one a line, over one connection
+#[derive(Args)]
+#[command(
+    after_help = "A line is a command as it is typed after `ftp-client`, quoted as in a shell, or one of open, cd, lcd, \
+                  pwd, lpwd and lls. '#' begins a comment; $NAME and ${NAME} are variables of the environment, each one \
+                  word. Paths on the server are written without the server and begin in its current folder: \
+                  get REMOTE... LOCAL, put LOCAL... REMOTE (with one path, the current folder is meant), and \
+                  mirror SOURCE TARGET with one of both written :PATH or NAME:PATH.\n\n\
+                  Nothing is run if any line makes no sense. The first failure ends the script with its exit code.\n\n\
+                  Example:\n  ftp-client script nightly.ftpx ann@files.example.org:/backup\n  \
+                  echo 'put -r photos' | ftp-client script - work:"
+)]
+pub(crate) struct Script {
+    /// Go on after failures; the exit code is that of the first
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
+    /// Only check all lines
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// The commands; '-' for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The server to begin with, and the folder there; `open` connects to others
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: Option<OsString>,
+}

@@ -1,0 +1,378 @@
+//! Runs lines: what a script and the shell share. One server is open at a time, its connection is made once, and made
+//! anew if it was lost; current folders are kept here and there.
+
+use crate::cli::args::{Command, Line, TypedRule, Word, line_parser};
+use crate::cli::connect;
+use crate::cli::defaults;
+use crate::cli::output::{Object, Output, shown};
+use crate::cli::places::{self, Server};
+use crate::cli::profiles::Profile;
+use crate::cli::scope::Scope;
+use crate::cli::settings::Settings;
+use crate::cli::task::Task;
+use clap::FromArgMatches;
+use ftp_client::remote::Remote;
+use ftp_client::{ConnectOptions, Error, Session, fingerprint};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+/// A line that was understood.
+pub(crate) struct Parsed(pub(crate) Word);
+
+/// What lines are run in.
+pub(crate) struct Executor {
+    /// The command line that began this: its options are those of all connections.
+    command_line: Vec<OsString>,
+    /// The current folder at that time.
+    started_in: PathBuf,
+    scope: Scope,
+    /// The profile of the open server: its options are those of the lines too.
+    profile: Option<String>,
+    open: Option<Opened>,
+}
+
+struct Opened {
+    server: Server,
+    options: ConnectOptions,
+    session: Session,
+    /// The next command needs a new connection.
+    stale: bool,
+}
+
+/// Follows a script without running it.
+pub(crate) struct Checker {
+    scope: Scope,
+    profile: Option<String>,
+    /// Standard input is the script itself.
+    stdin_taken: bool,
+}
+
+impl Executor {
+    pub(crate) fn new(command_line: &[OsString], scope: Scope) -> Self {
+        let started_in = env::current_dir().unwrap_or_default();
+        Self { command_line: command_line.to_vec(), started_in, scope, profile: None, open: None }
+    }
+
+    /// Understands a line's words.
+    pub(crate) fn parse(&self, words: &[OsString]) -> Result<Parsed, Error> {
+        parse(words, &self.scope, self.profile.as_deref())
+    }
+
+    /// Follows from here.
+    pub(crate) fn checker(&self, stdin_taken: bool) -> Checker {
+        Checker { scope: self.scope.clone(), profile: self.profile.clone(), stdin_taken }
+    }
+
+    /// Runs a line; gives its exit code.
+    pub(crate) async fn run(&mut self, Parsed(word): Parsed, output: &Arc<Output>) -> Result<u8, Error> {
+        match word {
+            Word::Command(command) => self.command(command, output).await,
+            Word::Open(open) => self.open(&open.remote, output).await.map(|()| 0),
+            Word::Cd(cd) => self.change_folder(&cd.folder, output).await.map(|()| 0),
+            Word::Lcd(lcd) => change_local_folder(&lcd.folder).map(|()| 0),
+            Word::Pwd(_) => tell_folder(output, &places::rooted(&self.here()?.path)),
+            Word::Lpwd(_) => tell_folder(output, current_folder()?.as_os_str().as_bytes()),
+            Word::Lls(lls) => list_local(&local(&lls.folder)?, output),
+            Word::Limit(limit) => self.redial(|options| options.rate_limit = limit.rate),
+            Word::Lanes(lanes) => self.redial(|options| options.lanes = lanes.lanes),
+            Word::Queue(_)
+            | Word::Jobs(_)
+            | Word::Wait(_)
+            | Word::Kill(_)
+            | Word::History(_)
+            | Word::Exit(_) => Err(of_the_shell()),
+        }
+    }
+
+    /// Connects to a server, and begins in that folder.
+    pub(crate) async fn open(&mut self, typed: &OsStr, output: &Arc<Output>) -> Result<(), Error> {
+        let scope = self.scope.closed();
+        let (server, remote) = scope.remote(typed)?;
+        let profile = scope.profiles().named(typed).map(|(profile, _)| profile);
+        let settings = self.settings(profile)?;
+        let profile = profile.map(|profile| profile.name.clone());
+        let connecting = block_in_place(|| connect::options(&server, &settings, output))?;
+        let (session, options) = connect::lasting(connecting).await?;
+        session.welcome().await?;
+        places::require_folder(&session, &remote.path).await?;
+        self.close().await;
+        (self.profile, self.scope) = (profile, scope.opened(remote));
+        self.open = Some(Opened { server, options, session, stale: false });
+        Ok(())
+    }
+
+    /// The session of the open server, connected anew if the connection was lost.
+    pub(crate) async fn session(&mut self, output: &Output) -> Result<(Server, Session), Error> {
+        let opened = self.open.as_mut().ok_or_else(nothing_open)?;
+        if opened.stale {
+            let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
+        } else if opened.session.is_over() {
+            output.warn(&format!("the connection to {} was lost; connecting again", opened.server.address()));
+        }
+        if opened.stale || opened.session.is_over() {
+            opened.session = connect::patiently(connect::copy(&opened.options)).await?;
+            opened.session.welcome().await?;
+            opened.stale = false;
+        }
+        Ok((opened.server.clone(), opened.session.clone()))
+    }
+
+    /// Understands a line's words, or says all that a person should see, as help.
+    pub(crate) fn understand(&self, words: &[OsString]) -> Result<Parsed, clap::Error> {
+        understand(words, &self.scope, self.profile.as_deref())
+    }
+
+    /// The open folder and its session, for who only looks.
+    pub(crate) fn current(&self) -> Option<(Remote, Session)> {
+        Some((self.scope.here()?.clone(), self.open.as_ref()?.session.clone()))
+    }
+
+    /// How to connect to the open server once more.
+    pub(crate) fn dialing(&self) -> Result<(Server, ConnectOptions), Error> {
+        let opened = self.open.as_ref().ok_or_else(nothing_open)?;
+        Ok((opened.server.clone(), connect::copy(&opened.options)))
+    }
+
+    /// Drops the connection, and what runs in it; the next command has a new one.
+    pub(crate) async fn hang_up(&mut self) {
+        if let Some(opened) = &mut self.open {
+            opened.stale = true;
+            let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
+        }
+    }
+
+    /// Changes what belongs to a connection, from the next command on.
+    fn redial(&mut self, change: impl FnOnce(&mut ConnectOptions)) -> Result<u8, Error> {
+        let opened = self.open.as_mut().ok_or_else(nothing_open)?;
+        change(&mut opened.options);
+        opened.stale = true;
+        Ok(0)
+    }
+
+    /// Where paths on the server begin.
+    pub(crate) fn here(&self) -> Result<&Remote, Error> {
+        self.scope.here().ok_or_else(nothing_open)
+    }
+
+    /// Says goodbye to the open server.
+    pub(crate) async fn close(&mut self) {
+        if let Some(opened) = self.open.take() {
+            let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
+        }
+    }
+
+    async fn command(&mut self, command: Command, output: &Arc<Output>) -> Result<u8, Error> {
+        match self.task(command, output)? {
+            Task::Offline(task) => {
+                let settings = self.settings(None)?;
+                task.run(&settings, self.scope.profiles(), output)
+            }
+            Task::Online(server, work) => {
+                let (open, session) = self.session(output).await?;
+                same_server(&server, &open, &session)?;
+                work.run(&session, &open, output).await
+            }
+        }
+    }
+
+    /// The command line's options, with a profile's. Its files are meant from where the program was started.
+    fn settings(&self, profile: Option<&Profile>) -> Result<Settings, Error> {
+        let mut common = defaults::again(&self.command_line, profile).common;
+        let named = [&mut common.password_file, &mut common.known_hosts].into_iter().flatten();
+        for file in named.chain(&mut common.identity) {
+            *file = self.started_in.join(&*file);
+        }
+        Settings::new(common)
+    }
+
+    /// What a command means here.
+    pub(crate) fn task(&self, command: Command, output: &Output) -> Result<Task, Error> {
+        if self.scope.here().is_none() && needs_server(&command) {
+            return Err(nothing_open());
+        }
+        Task::new(command, &self.scope, output.json())
+    }
+
+    async fn change_folder(&mut self, folder: &OsStr, output: &Output) -> Result<(), Error> {
+        let there = self.here()?.at(folder)?;
+        let (_, session) = self.session(output).await?;
+        places::require_folder(&session, &there.path).await?;
+        self.scope = self.scope.opened(there);
+        Ok(())
+    }
+}
+
+impl Checker {
+    /// Understands a line's words.
+    pub(crate) fn parse(&self, words: &[OsString]) -> Result<Parsed, Error> {
+        parse(words, &self.scope, self.profile.as_deref())
+    }
+
+    /// Follows a line. What can only be known when it is run is no error now.
+    pub(crate) fn check(&mut self, Parsed(word): Parsed, output: &Output) -> Result<(), Error> {
+        if self.stdin_taken && reads_stdin(&word) {
+            return Err(Error::Usage("standard input is where the commands come from".to_owned()));
+        }
+        match word {
+            Word::Open(open) => {
+                let scope = self.scope.closed();
+                let (_, remote) = scope.remote(&open.remote)?;
+                self.profile = scope.profiles().named(&open.remote).map(|(profile, _)| profile.name.clone());
+                self.scope = scope.opened(remote);
+                Ok(())
+            }
+            Word::Cd(cd) => {
+                let here = self.scope.here().ok_or_else(nothing_open)?;
+                self.scope = self.scope.opened(here.at(&cd.folder)?);
+                Ok(())
+            }
+            Word::Pwd(_) => self.scope.here().map(|_| ()).ok_or_else(nothing_open),
+            Word::Lcd(_) | Word::Lpwd(_) | Word::Lls(_) => Ok(()),
+            Word::Limit(_) | Word::Lanes(_) => self.scope.here().map(|_| ()).ok_or_else(nothing_open),
+            Word::Queue(_)
+            | Word::Jobs(_)
+            | Word::Wait(_)
+            | Word::Kill(_)
+            | Word::History(_)
+            | Word::Exit(_) => Err(of_the_shell()),
+            Word::Command(command) => self.command(command, output),
+        }
+    }
+
+    fn command(&self, command: Command, output: &Output) -> Result<(), Error> {
+        if self.scope.here().is_none() && needs_server(&command) {
+            return Err(nothing_open());
+        }
+        // Their file may still have to be written.
+        if matches!(command, Command::Apply(_) | Command::Retry(_)) {
+            return Ok(());
+        }
+        match Task::new(command, &self.scope, output.json()) {
+            Err(error @ Error::Usage(_)) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Understands a line's words; the options of the open server's profile are those of the line too.
+pub(crate) fn understand(
+    words: &[OsString],
+    scope: &Scope,
+    profile: Option<&str>,
+) -> Result<Parsed, clap::Error> {
+    let mut matches = line_parser().try_get_matches_from(words)?;
+    let profile = profile.and_then(|name| scope.profiles().get(name));
+    if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {
+        matches = defaults::with_profile(line_parser(), name, sub, profile).try_get_matches_from(words)?;
+    }
+    Line::from_arg_matches(&matches).map(|line| Parsed(line.word))
+}
+
+fn parse(words: &[OsString], scope: &Scope, profile: Option<&str>) -> Result<Parsed, Error> {
+    understand(words, scope, profile).map_err(|error| Error::Usage(sentence(&error.to_string())))
+}
+
+/// The first paragraph of what clap says.
+fn sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let paragraph = paragraph.strip_prefix("error: ").unwrap_or(paragraph);
+    let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+    shown(lines.join(" ").as_bytes())
+}
+
+/// Plans and result files name a server of their own.
+fn same_server(wanted: &Server, open: &Server, session: &Session) -> Result<(), Error> {
+    let same_user = wanted.user.is_none() || open.user.is_none() || wanted.user == open.user;
+    let same_key = wanted.pin.is_none_or(|pin| fingerprint::show(&pin) == session.server_key());
+    match (&wanted.host, wanted.port) == (&open.host, open.port) && same_user && same_key {
+        true => Ok(()),
+        false => {
+            let (there, open) = (wanted.address(), open.address());
+            Err(Error::Usage(format!("this is for {there}, another server or user than the open {open}")))
+        }
+    }
+}
+
+fn needs_server(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Profile(_)
+            | Command::Trust(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Script(_)
+            | Command::Shell(_)
+    )
+}
+
+/// True for what would take the lines that are still to come.
+pub(crate) fn reads_stdin(word: &Word) -> bool {
+    let is_stdin = |path: &Path| path == Path::new("-");
+    let Word::Command(command) = word else { return false };
+    if let Command::Put(put) = command {
+        return put.paths.iter().any(|path| is_stdin(Path::new(path)));
+    }
+    let Command::Mirror(mirror) = command else { return false };
+    let rules = &mirror.choosing.rules.0;
+    let listed = mirror.choosing.files_from.as_deref().is_some_and(is_stdin);
+    listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if is_stdin(path)))
+}
+
+fn nothing_open() -> Error {
+    Error::Usage("no server is open: `open REMOTE` comes first".to_owned())
+}
+
+fn of_the_shell() -> Error {
+    Error::Usage("this belongs to the shell".to_owned())
+}
+
+fn change_local_folder(folder: &OsStr) -> Result<(), Error> {
+    let folder = local(folder)?;
+    env::set_current_dir(&folder).map_err(|error| Error::local(&folder, error))
+}
+
+/// A local path, whose `~` is the home folder.
+fn local(typed: &OsStr) -> Result<PathBuf, Error> {
+    let rest = match typed.as_bytes() {
+        b"~" => "".as_bytes(),
+        bytes => match bytes.strip_prefix(b"~/") {
+            Some(rest) => rest,
+            None => return Ok(PathBuf::from(typed)),
+        },
+    };
+    let home = etcetera::home_dir().map_err(|_| Error::Usage("there is no home folder (HOME)".to_owned()))?;
+    Ok(home.join(OsStr::from_bytes(rest)))
+}
+
+fn current_folder() -> Result<PathBuf, Error> {
+    env::current_dir().map_err(|error| Error::local(Path::new("."), error))
+}
+
+fn tell_folder(output: &Output, path: &[u8]) -> Result<u8, Error> {
+    match output.json() {
+        true => output.event(Object::event("folder").path(path)),
+        false => output.print(format!("{}\n", shown(path)).as_bytes())?,
+    }
+    Ok(0)
+}
+
+fn list_local(folder: &Path, output: &Output) -> Result<u8, Error> {
+    let failed = |error| Error::local(folder, error);
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>();
+    let mut names = names.map_err(failed)?;
+    names.sort();
+    for name in names {
+        tell_folder(output, name.as_bytes())?;
+    }
+    Ok(0)
+}
+
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,0 +1,118 @@
+//! Scripts: commands of a file, one a line, in one session.
+//!
+//! ```text
+//! file ─ words ─► lines ─ parsed and checked, all of them ─► Executor ─ one line after the other ─► the commands' own `run`
+//! ```
+//!
+//! The parser and the commands are those of the command line; what a path means is the scope's business.
+
+mod words;
+
+pub(crate) use words::split;
+
+use crate::cli::args::{self, Open, Word};
+use crate::cli::executor::{Executor, Parsed};
+use crate::cli::interrupts::Interrupts;
+use crate::cli::output::{Output, shown};
+use ftp_client::Error;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A script that makes sense as far as that can be told without running it.
+pub(crate) struct Script {
+    /// How messages name it.
+    name: String,
+    lines: Vec<(usize, Vec<OsString>)>,
+    keep_going: bool,
+    dry_run: bool,
+    from_stdin: bool,
+    remote: Option<OsString>,
+}
+
+impl Script {
+    pub(crate) fn read(typed: &args::Script) -> Result<Self, Error> {
+        let from_stdin = typed.file == Path::new("-");
+        let name = Error::shown_path(if from_stdin { Path::new("standard input") } else { &typed.file });
+        let text = read(&typed.file).map_err(|error| Error::local(&typed.file, error))?;
+        let mut lines = Vec::new();
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let words = split(line, |name| env::var_os(name))
+                .map_err(|reason| Error::Usage(format!("{name}:{}: {reason}", index + 1)))?;
+            if !words.is_empty() {
+                lines.push((index + 1, words));
+            }
+        }
+        Ok(Self {
+            name,
+            lines,
+            keep_going: typed.keep_going,
+            dry_run: typed.dry_run,
+            from_stdin,
+            remote: typed.remote.clone(),
+        })
+    }
+
+    /// Standard input, where a person would have typed.
+    pub(crate) fn of_stdin(typed: &args::Shell) -> Result<Self, Error> {
+        let (file, remote) = (PathBuf::from("-"), typed.remote.clone());
+        Self::read(&args::Script { keep_going: false, dry_run: false, file, remote })
+    }
+
+    /// Checks all lines, then runs them; gives the exit code of the first failure.
+    pub(crate) async fn run(self, executor: &mut Executor, output: &Arc<Output>) -> Result<u8, Error> {
+        self.check(executor, output)?;
+        if self.dry_run {
+            output.note(|| format!("{}: {} commands make sense", self.name, self.lines.len()));
+            return Ok(0);
+        }
+        let mut interrupts = Interrupts::listen()?;
+        if let Some(remote) = &self.remote {
+            interrupts.guard(Box::pin(executor.open(remote, output))).await?;
+        }
+        let mut first_failure = 0;
+        for (number, words) in &self.lines {
+            let command = shown(words[0].as_encoded_bytes());
+            let of_line = output.of_line(&format!("{}:{number}: ", self.name), *number, &command);
+            let result = match executor.parse(words) {
+                Ok(parsed) => interrupts.guard(Box::pin(executor.run(parsed, &of_line))).await,
+                Err(error) => Err(error),
+            };
+            let over = result.as_ref().is_err_and(|error| Output::is_gone(error) || error.exit_code() == 130);
+            let code = of_line.finish(result);
+            if first_failure == 0 {
+                first_failure = code;
+            }
+            if over || (code != 0 && !self.keep_going) {
+                break;
+            }
+        }
+        Ok(first_failure)
+    }
+
+    /// What can be known to be wrong is known before anything is done.
+    fn check(&self, executor: &Executor, output: &Output) -> Result<(), Error> {
+        let mut checker = executor.checker(self.from_stdin);
+        if let Some(remote) = &self.remote {
+            checker.check(Parsed(Word::Open(Open { remote: remote.clone() })), output)?;
+        }
+        for (number, words) in &self.lines {
+            let checked = checker.parse(words).and_then(|parsed| checker.check(parsed, output));
+            checked.map_err(|error| Error::Usage(format!("{}:{number}: {error}", self.name)))?;
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text)?;
+    Ok(text)
+}

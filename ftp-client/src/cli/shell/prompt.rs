@@ -1,0 +1,193 @@
+//! The prompt: rustyline on a thread of its own, which is asked for a line and waits in between.
+
+use super::complete::{Completion, Shared};
+use crate::cli::output::{Voice, shown};
+use etcetera::BaseStrategy;
+use ftp_client::Error;
+use ftp_client::remote::Remote;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::config::Configurer;
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
+use std::fs::{self, DirBuilder, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+use tokio::sync::oneshot;
+
+/// What a person answered.
+pub(crate) enum Answer {
+    Line(String),
+    /// Ctrl-C: the line was given up.
+    Interrupted,
+    /// Ctrl-D, or the terminal is gone.
+    End,
+}
+
+/// The thread that asks.
+pub(crate) struct Prompt {
+    questions: Sender<(String, oneshot::Sender<Answer>)>,
+    voice: Voice,
+    /// As the terminal was before.
+    terminal: Option<Termios>,
+    history: Arc<Mutex<Vec<String>>>,
+}
+
+impl Prompt {
+    pub(crate) fn start(shared: Shared) -> Result<Self, Error> {
+        let failed = |error: ReadlineError| Error::Usage(format!("the terminal cannot be used: {error}"));
+        let terminal = tcgetattr(std::io::stdin()).ok();
+        let config =
+            Config::builder().completion_type(CompletionType::List).history_ignore_space(true).build();
+        let mut editor: Editor<Completion, FileHistory> = Editor::with_config(config).map_err(failed)?;
+        editor.set_max_history_size(HISTORY_LINES).map_err(failed)?;
+        editor.set_helper(Some(Completion::new(shared)));
+        let mut printer = editor.create_external_printer().map_err(failed)?;
+        let voice: Voice = Arc::new(Mutex::new(move |line: &str| {
+            let _ = printer.print(format!("{line}\n")); // a terminal that is gone is noticed by who reads it
+        }));
+        let (questions, asked) = channel();
+        let history = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&history);
+        let answering = move || answer(editor, &asked, &lines);
+        Builder::new()
+            .name("prompt".to_owned())
+            .spawn(answering)
+            .map_err(|error| Error::local(Path::new("threads"), error))?;
+        Ok(Self { questions, voice, terminal, history })
+    }
+
+    /// How jobs in the background speak without tearing the line that is being typed.
+    pub(crate) fn voice(&self) -> Voice {
+        Arc::clone(&self.voice)
+    }
+
+    /// Asks for a line.
+    pub(crate) async fn ask(&self, here: Option<&Remote>) -> Result<Answer, Error> {
+        let text = match here {
+            Some(here) => format!("{}:{}> ", here.host, shown(&crate::cli::places::rooted(&here.path))),
+            None => "> ".to_owned(),
+        };
+        let (answer, answered) = oneshot::channel();
+        if self.questions.send((text, answer)).is_err() {
+            return Ok(Answer::End);
+        }
+        Ok(answered.await.unwrap_or(Answer::End))
+    }
+
+    /// The lines that were typed, numbered.
+    pub(crate) fn history(&self) -> String {
+        let lines = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        lines
+            .iter()
+            .enumerate()
+            .map(|(index, line)| format!("{:>5}  {}\n", index + 1, line.replace(char::is_control, "?")))
+            .collect()
+    }
+
+    /// Leaves the terminal as it was, also while somebody is asked.
+    pub(crate) fn restore(&self) {
+        if let Some(terminal) = &self.terminal {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, terminal); // it may be gone
+        }
+    }
+}
+
+fn answer(
+    mut editor: Editor<Completion, FileHistory>,
+    asked: &Receiver<(String, oneshot::Sender<Answer>)>,
+    lines: &Mutex<Vec<String>>,
+) {
+    let file = history_file();
+    if let Some(file) = &file {
+        let _ = shorten(file).and_then(|()| fs::metadata(file)); // a history that cannot be read is none
+        let _ = editor.load_history(file);
+    }
+    remember(&editor, lines);
+    while let Ok((text, answer)) = asked.recv() {
+        let width = editor.dimensions().map_or(80, |(columns, _)| usize::from(columns));
+        let read = editor.readline(&fitting(&text, width));
+        let told = match read {
+            Ok(line) => {
+                if editor.add_history_entry(line.as_str()).unwrap_or(false) {
+                    let _ = file.as_ref().map(|file| editor.append_history(file)); // the line is run anyway
+                    remember(&editor, lines);
+                }
+                Answer::Line(line)
+            }
+            Err(ReadlineError::Interrupted) => Answer::Interrupted,
+            Err(_) => Answer::End,
+        };
+        if answer.send(told).is_err() {
+            return;
+        }
+    }
+}
+
+fn remember(editor: &Editor<Completion, FileHistory>, lines: &Mutex<Vec<String>>) {
+    let known = editor.history().iter().cloned().collect();
+    *lines.lock().unwrap_or_else(PoisonError::into_inner) = known;
+}
+
+/// Half of a narrow terminal is left for what is typed: of a long prompt, the end is shown.
+fn fitting(text: &str, width: usize) -> String {
+    let len = text.chars().count();
+    match len > width / 2 && len > 4 {
+        true => "…".chars().chain(text.chars().skip(len - (width / 2).max(4) + 1)).collect(),
+        false => text.to_owned(),
+    }
+}
+
+fn history_file() -> Option<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().ok()?;
+    let folder = strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("ftp-client");
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
+    Some(folder.join("history"))
+}
+
+/// Of a history that has grown huge, the end is kept.
+fn shorten(path: &Path) -> std::io::Result<()> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    if len <= HISTORY_LEN_MAX {
+        return Ok(());
+    }
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(len - HISTORY_LEN_MAX / 2))?;
+    file.take(HISTORY_LEN_MAX).read_to_end(&mut end)?;
+    let start = end.iter().position(|byte| *byte == b'\n').map_or(end.len(), |index| index + 1);
+    let staged = path.with_extension("new");
+    let mut new = File::options().write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
+    new.write_all(b"#V2\n")?;
+    new.write_all(&end[start..])?;
+    fs::rename(staged, path)
+}
+
+const HISTORY_LINES: usize = 1000;
+const HISTORY_LEN_MAX: u64 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_leave_room() {
+        assert_eq!(fitting("host:/a> ", 80), "host:/a> ");
+        assert_eq!(fitting("host:/some/where/deep> ", 20), "…re/deep> ");
+        assert_eq!(fitting("> ", 1), "> ");
+    }
+
+    #[test]
+    fn a_huge_history_keeps_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        fs::write(&path, "some line\n".repeat(1_000_000) + "last\n").unwrap();
+        shorten(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.len() < 200_000 && text.starts_with("#V2\nsome line\n") && text.ends_with("\nlast\n"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Scripts: one command a line, one connection, checked before anything is run.
+
+use crate::tools::{content, events};
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use tests::world::{Ran, World};
+
+fn script(world: &World, text: &str, options: &[&str]) -> Ran {
+    fs::write(world.local().join("script"), text).unwrap();
+    let url = world.url("");
+    world.client(["script"].iter().chain(options).copied().chain(["script", &url]))
+}
+
+fn logins(world: &World) -> usize {
+    world.server().log().matches(" login ").count()
+}
+
+#[test]
+fn a_script_runs_in_one_session_with_folders_here_and_there() {
+    let world = World::serving();
+    fs::create_dir_all(world.local().join("photos/2026")).unwrap();
+    fs::write(world.local().join("photos/2026/a cat.jpg"), content(1, 700_000)).unwrap();
+    let ran = script(
+        &world,
+        "# nightly\nmkdir -p in/deep\ncd in\npwd\n\nlcd photos/2026\nput 'a cat.jpg'   # with a comment\n\
+         put a\\ cat.jpg deep/b.jpg\nls\nget deep/b.jpg ../copy.jpg\nmirror .. :/all\nmv \"a cat.jpg\" :/cat.jpg\n\
+         cd ..\nhash cat.jpg\nls in\nrm -r in\n",
+        &[],
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let text = ran.text();
+    assert!(text.starts_with("/in\na cat.jpg\ndeep\n") && text.ends_with("  cat.jpg\ndeep\n"), "{text}");
+    assert_eq!(logins(&world), 1, "{}", world.server().log());
+    assert_eq!(fs::read(world.local().join("photos/copy.jpg")).unwrap(), content(1, 700_000));
+    assert!(world.root().join("all/2026/a cat.jpg").exists() && !world.root().join("in").exists());
+}
+
+#[test]
+fn nothing_is_run_if_any_line_makes_no_sense() {
+    let world = World::serving();
+    for (line, said) in [
+        ("put 'a", "script:3: a quote is not closed"),
+        ("rm --nonsense x", "script:3: unexpected argument '--nonsense'"),
+        ("dance", "script:3: unrecognized subcommand 'dance'"),
+        ("get", "script:3: the following required arguments were not provided"),
+        ("rm $NONE", "script:3: the variable NONE is not set"),
+        ("open nowhere", "script:3: nowhere: not a remote path"),
+        ("mirror a b", "script:3: exactly one of SOURCE and TARGET"),
+        ("get ftpx://ann@elsewhere/x y", "script:3: this is on elsewhere:2121"),
+        ("rm /", "script:3: the root itself"),
+        ("script other", "script:3: this begins on a command line"),
+        ("ls --lanes 3", "script:3: unexpected argument '--lanes'"),
+    ] {
+        let ran = script(&world, &format!("mkdir made\n\n{line}\n"), &[]);
+        assert!(ran.code == Some(2) && ran.stderr.contains(said), "{line}: {}", ran.stderr);
+    }
+    assert!(!world.root().join("made").exists());
+    let ran = script(&world, "mkdir made\n", &["--dry-run"]);
+    assert_eq!((ran.code, world.root().join("made").exists()), (Some(0), false), "{}", ran.stderr);
+    assert_eq!(logins(&world), 0);
+    fs::write(world.local().join("script"), "ls\n").unwrap();
+    let ran = world.client(["script", "script"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("script:1: no server is open"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_first_failure_ends_it_unless_it_is_to_go_on() {
+    let world = World::serving();
+    let text = "mkdir one\ncat missing\nmkdir two\nrm two/none /none\n";
+    let ran = script(&world, text, &[]);
+    assert!(ran.code == Some(5) && ran.stderr.contains("script:2: /missing"), "{}", ran.stderr);
+    assert!(world.root().join("one").exists() && !world.root().join("two").exists());
+    fs::remove_dir(world.root().join("one")).unwrap();
+    let ran = script(&world, text, &["-k"]);
+    assert!(ran.code == Some(5) && ran.stderr.contains("script:4: /none"), "{}", ran.stderr);
+    assert!(world.root().join("two").exists());
+}
+
+#[test]
+fn variables_are_one_word_and_scripts_come_from_standard_input() {
+    let world = World::serving();
+    let mut command = world.client_command(["script", "-", &world.url("")]);
+    command.env("DAY", "a 'b'; rm -r *").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"mkdir $DAY \"x $DAY\"\nmkdir '$DAY'\n").unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    for name in ["a 'b'; rm -r *", "x a 'b'; rm -r *", "$DAY"] {
+        assert!(world.root().join(name).is_dir(), "{name}");
+    }
+    let mut command = world.client_command(["script", "-", &world.url("")]);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"put - x\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn open_connects_to_profiles_with_their_options() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("in")).unwrap();
+    fs::write(world.local().join("file"), "new").unwrap();
+    fs::write(world.root().join("in/file"), "old").unwrap();
+    world.check(["profile", "add", "work", &world.url("in"), "--overwrite", "never"]);
+    fs::write(world.local().join("s"), "open work:\nput file new\nput file\n").unwrap();
+    let ran = world.client(["script", "s"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert!(world.root().join("in/new").exists());
+    fs::write(world.local().join("s"), "get work:new copy\nget work:/in/new other\n").unwrap();
+    world.check(["script", "s", "work:"]);
+    assert!(world.local().join("copy").exists() && world.local().join("other").exists());
+}
+
+#[test]
+fn events_carry_line_and_command() {
+    let world = World::serving();
+    fs::write(world.local().join("file"), "x").unwrap();
+    let ran = script(&world, "put file\n\nls\nhash file\ncat file\n", &["--json"]);
+    assert_eq!(ran.code, Some(2), "cat has no --json");
+    let ran = script(&world, "put file\n\nls\nhash file\n", &["--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let told: Vec<_> = events(&ran)
+        .iter()
+        .map(|event| format!("{} {} {}", event["event"], event["line"], event["command"]).replace('"', ""))
+        .filter(|event| !event.starts_with("progress"))
+        .collect();
+    let expected = [
+        "started 1 put",
+        "file 1 put",
+        "finished 1 put",
+        "entry 3 ls",
+        "finished 3 ls",
+        "hash 4 hash",
+        "finished 4 hash",
+        "finished null null",
+    ];
+    assert_eq!(told, expected);
+}

@@ -1,0 +1,193 @@
+//! The shell, typed at in a real terminal (tmux's); without tmux these are skipped.
+
+use crate::tools::{content, output, wait_until};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use tests::world::{World, binaries};
+
+/// A terminal with a shell in it.
+struct Terminal {
+    socket: PathBuf,
+}
+
+impl Terminal {
+    /// Nothing if tmux is not installed.
+    fn start(world: &World, columns: u32) -> Option<Self> {
+        if output(Command::new("tmux").arg("-V")).is_none() {
+            println!("skipped: tmux is not installed");
+            return None;
+        }
+        let terminal = Self { socket: world.state().join("tmux") };
+        let mut command = terminal.tmux();
+        command
+            .current_dir(world.local())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", world.local().parent().unwrap()).env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
+        command.args(["-f", "/dev/null", "new-session", "-d", "-y", "50", "-x", &columns.to_string()]);
+        let (program, url) = (&binaries().client, world.url(""));
+        let password = world.password_file();
+        let line =
+            format!("{} shell --password-file {} '{url}'; sleep 60", program.display(), password.display());
+        command.arg(line);
+        let started = command.output().unwrap();
+        assert!(started.status.success(), "tmux: {}", String::from_utf8_lossy(&started.stderr));
+        Some(terminal)
+    }
+
+    fn tmux(&self) -> Command {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(&self.socket).stdin(Stdio::null());
+        command
+    }
+
+    /// Types; names as `Tab`, `Enter` and `C-c` are keys.
+    fn keys(&self, keys: &[&str]) {
+        assert!(self.tmux().args(["send-keys", "-t", ":0"]).args(keys).status().unwrap().success());
+    }
+
+    fn line(&self, text: &str) {
+        self.keys(&["-l", text]);
+        self.keys(&["Enter"]);
+    }
+
+    fn screen(&self) -> String {
+        let captured = self.tmux().args(["capture-pane", "-p", "-t", ":0"]).output().unwrap();
+        String::from_utf8_lossy(&captured.stdout).into_owned()
+    }
+
+    /// Waits until the screen shows it.
+    fn see(&self, text: &str) {
+        let text = text.trim_end(); // as the screen has it
+        let mut screen = String::new();
+        wait_until(&format!("the screen shows {text:?}"), || {
+            screen = self.screen();
+            screen.contains(text)
+        });
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the screen:\n{}", self.screen());
+        }
+        let _ = self.tmux().arg("kill-server").output(); // it may have ended by itself
+    }
+}
+
+#[test]
+fn commands_are_typed_with_completion_and_history() {
+    let world = World::serving();
+    fs::create_dir_all(world.root().join("a folder/deep")).unwrap();
+    fs::write(world.local().join("some file"), "content").unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.keys(&["-l", "cd a"]);
+    terminal.keys(&["Tab"]);
+    terminal.see("cd a\\ folder/");
+    terminal.keys(&["Enter"]);
+    terminal.see(":/a folder> ");
+    terminal.keys(&["-l", "pu"]);
+    terminal.keys(&["Tab"]);
+    terminal.keys(&["-l", " so"]);
+    terminal.keys(&["Tab"]);
+    terminal.see("put some\\ file");
+    terminal.keys(&["Enter"]);
+    wait_until("the file arrives", || world.root().join("a folder/some file").exists());
+    terminal.line("nonsense");
+    terminal.see("unrecognized subcommand");
+    terminal.line("rm gone");
+    terminal.see("/a folder/gone: ");
+    terminal.line("!echo from$((1+1))here");
+    terminal.see("from2here");
+    terminal.line("help limit");
+    terminal.see("Bound the rate");
+    terminal.line("history");
+    terminal.see("2  put some\\ file");
+    terminal.line("mkdir $HOMELESS");
+    terminal.see("HOMELESS is not set");
+    terminal.line("exit");
+    let history = world.local().parent().unwrap().join(".local/state/ftp-client/history");
+    wait_until("the history is kept", || {
+        fs::read_to_string(&history).is_ok_and(|text| text.contains("put some"))
+    });
+}
+
+#[test]
+fn ctrl_c_stops_the_transfer_and_not_the_shell() {
+    let world = World::serving();
+    fs::write(world.root().join("big"), content(1, 8_000_000)).unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("limit 200K");
+    terminal.line("get big first");
+    wait_until("the transfer begins", || fs::read_dir(world.local()).unwrap().count() > 0);
+    terminal.keys(&["C-c"]);
+    terminal.see("interrupted");
+    terminal.line("limit 0");
+    terminal.line("get big second");
+    wait_until("the file is there", || world.local().join("second").exists());
+    assert!(!world.local().join("first").exists());
+    assert_eq!(fs::read(world.local().join("second")).unwrap(), content(1, 8_000_000));
+}
+
+#[test]
+fn jobs_run_in_the_background_and_are_killed_waited_for_and_queued() {
+    let world = World::serving();
+    fs::write(world.local().join("big"), content(2, 8_000_000)).unwrap();
+    fs::write(world.local().join("small"), "small").unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("limit 200K");
+    terminal.line("put big slow &");
+    terminal.see("[1] begun");
+    terminal.line("jobs");
+    terminal.see("[1] put big slow: ");
+    terminal.line("exit");
+    terminal.see("1 in the background");
+    terminal.line("kill 1");
+    terminal.see("[1] put big slow: stopped");
+    terminal.line("limit 0");
+    terminal.line("queue put big one");
+    terminal.line("queue put small two");
+    terminal.line("wait");
+    terminal.see("[2] put big one: done");
+    terminal.see("[3] put small two: done");
+    assert_eq!(fs::read(world.root().join("one")).unwrap(), content(2, 8_000_000));
+    assert!(world.root().join("two").exists() && !world.root().join("slow").exists());
+}
+
+#[test]
+fn a_narrow_terminal_and_a_server_that_goes_are_lived_with() {
+    let mut world = World::serving();
+    fs::write(world.local().join("big"), content(3, 3_000_000)).unwrap();
+    let Some(terminal) = Terminal::start(&world, 20) else { return };
+    terminal.see(":/> ");
+    terminal.line("mkdir wide");
+    terminal.line("cd wide");
+    terminal.see("/wide> ");
+    terminal.line("put big");
+    wait_until("the file arrives", || world.root().join("wide/big").exists());
+    world.server_mut().kill();
+    terminal.line("ls");
+    wait_until("it is told", || {
+        let screen = terminal.screen().replace('\n', "");
+        screen.contains("connecting again") || screen.contains("lost the connection")
+    });
+    terminal.line("lpwd");
+    wait_until("the shell goes on", || terminal.screen().replace('\n', "").contains("/local"));
+}
+
+#[test]
+fn without_a_terminal_it_is_a_script() {
+    let world = World::serving();
+    let mut command = world.client_command(["shell", &world.url("")]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"mkdir made\ncd made\npwd\nrm none\nmkdir never\n").unwrap();
+    let ran = child.wait_with_output().unwrap();
+    assert_eq!((ran.status.code(), &ran.stdout[..]), (Some(5), &b"/made\n"[..]));
+    assert!(world.root().join("made").is_dir() && !world.root().join("made/never").exists());
+}
