@@ -99,6 +99,11 @@ impl Control {
         }
     }
 
+    /// True if the server has accepted the login.
+    pub(crate) fn was_welcome(&self) -> bool {
+        self.welcome.borrow().is_some()
+    }
+
     /// Why the session is over.
     pub(crate) fn error(&self) -> Error {
         let address = self.address.clone();

@@ -40,8 +40,8 @@ pub(crate) struct Dialed {
 pub(crate) struct LaneDialer {
     address: SocketAddr,
     connector: TlsConnector,
-    session: SessionId,
-    secret: SessionSecret,
+    pub(crate) session: SessionId,
+    pub(crate) secret: SessionSecret,
     timeout: Duration,
 }
 

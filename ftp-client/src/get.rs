@@ -1,16 +1,21 @@
 //! Fetching: a job whose receiver is here.
 
 use crate::error::Error;
+use crate::interrupted::Mark;
 use crate::local;
-use crate::observer::{Observer, Silent, Summary};
+use crate::observer::{Silent, Summary};
 use crate::report::Reporter;
 use crate::session::{GetRequest, Session, job_error};
 use crate::stream_sink::StreamSink;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::engine::{Base, ReceiveJob, Sink, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Keeping, ReceiveJob, Sink, TreeSink, TreeSinkOptions};
+use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Get};
+use wire::message::{Cancel, Get, Resume};
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
 
@@ -18,10 +23,18 @@ use wire::store::FolderCache;
 pub(crate) async fn to_files(
     session: &Session,
     request: GetRequest,
-    observer: Arc<dyn Observer>,
+    resume: Resume,
+    mark: &Arc<Mark>,
+    reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let GetRequest { path, recursive, target, overwrite, durability, totals } = request;
+    let GetRequest { path, recursive, overwrite, durability, totals, .. } = request.clone();
+    let mark = mark.clone();
     let base = local::blocking(move || {
+        let target = match mark.placed() {
+            Some(placed) => PathBuf::from(OsString::from_vec(placed)),
+            None => request.becomes(),
+        };
+        mark.place(target.as_os_str().as_bytes());
         let (parent, name) = local::place(&target)?;
         let folder = local::folder(&parent)?;
         Ok(match name {
@@ -30,11 +43,11 @@ pub(crate) async fn to_files(
         })
     })
     .await?;
-    let (add_only, sparse) = (false, false);
-    let options = TreeSinkOptions { overwrite, add_only, mode_mask: MODE_MASK, sparse, durability };
+    let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
+    let options = TreeSinkOptions { overwrite, add_only, mode_mask: MODE_MASK, sparse, durability, keeping };
     let sink = Box::new(TreeSink::new(base, options));
-    let get = Get { recursive, totals, ..get(session, path, WINDOW_FRAMES_MAX) };
-    run(session, get, sink, observer).await
+    let get = Get { recursive, totals, resume, ..get(session, path, WINDOW_FRAMES_MAX) };
+    run(session, get, sink, reporter).await
 }
 
 /// Writes a file's content to a stream.
@@ -44,7 +57,17 @@ pub(crate) async fn to_stream(
     output: Box<dyn std::io::Write + Send>,
 ) -> Result<Summary, Error> {
     let sink = Box::new(StreamSink::new(output));
-    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, Arc::new(Silent)).await
+    let reporter = Reporter::new(Arc::new(Silent), session.checksum());
+    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter).await
+}
+
+/// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
+pub(crate) fn keeping(session: &Session, resume: Resume) -> Option<Keeping> {
+    (resume != Resume::Never).then(|| Keeping {
+        key: session.journal_key(),
+        origin: origin_of(&[&session.inner.key]),
+        checksum: session.checksum(),
+    })
 }
 
 fn get(session: &Session, path: RemotePath, window: u32) -> Get {
@@ -56,6 +79,7 @@ fn get(session: &Session, path: RemotePath, window: u32) -> Get {
         window,
         rate_limit: inner.rate_limit,
         totals: false,
+        resume: Resume::Never,
     }
 }
 
@@ -63,11 +87,11 @@ async fn run(
     session: &Session,
     get: Get,
     sink: Box<dyn Sink>,
-    observer: Arc<dyn Observer>,
+    reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let control = &session.inner.control;
     let (id, path) = (control.next_id(), get.path.clone());
-    let reporter = Reporter::new(observer, get.checksum);
+    reporter.begin();
     let machine = Receiver::new(get.checksum, get.window);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, reporter.clone()));
     let before = control.exchange.lane_bytes();
@@ -76,9 +100,9 @@ async fn run(
     let _opened = control.request(id, get.into()).await?;
     session.open_lanes();
     let end = running.await;
-    let summary = reporter.summary(control.exchange.lane_bytes() - before);
+    reporter.transferred(control.exchange.lane_bytes() - before);
     match end {
-        Ok(()) => Ok(summary),
+        Ok(()) => Ok(reporter.summary()),
         Err(failure) => {
             let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it
             Err(job_error(control, &path, failure))

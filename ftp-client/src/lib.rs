@@ -8,6 +8,7 @@ pub mod error;
 pub mod fingerprint;
 mod get;
 pub mod guarded_file;
+mod interrupted;
 pub mod keys;
 pub mod known_hosts;
 mod lanes;
@@ -25,5 +26,15 @@ mod tuning;
 mod verifier;
 
 pub use credentials::Credentials;
+/// Removes what interrupted transfers have left in a local folder and below, but for what is in use or has changed within
+/// `idle`.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn sweep(path: &std::path::Path, idle: std::time::Duration) -> Result<wire::message::Swept, Error> {
+    let swept = wire::store::sweep::below(local::folder(path)?, idle, &mut || false);
+    swept.map_err(|error| local::error_at(path, error))
+}
+
 pub use error::Error;
 pub use session::{ConnectOptions, Session};

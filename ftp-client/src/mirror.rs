@@ -40,6 +40,7 @@ pub use recipe::Recipe;
 pub use target::Direction;
 
 pub(crate) use difference::MODE_MASK;
+pub(crate) use doing::reporter;
 pub(crate) use run::run;
 pub(crate) use watch::watch;
 
@@ -65,6 +66,23 @@ pub struct MirrorRequest {
     pub mode: Mode,
     /// The folder below both that is compared, with all below it; the root for all.
     pub scope: RemotePath,
+}
+
+impl MirrorRequest {
+    /// Makes the same request again and again, if it may be made more than once: what is only told or written down may not.
+    pub(crate) fn again(&self) -> Option<impl Fn() -> Self + use<>> {
+        let Self { direction, local, remote, options, mode: Mode::Run, scope } = self else { return None };
+        let (direction, local, remote, options, scope) =
+            (*direction, local.clone(), remote.clone(), options.clone(), scope.clone());
+        Some(move || Self {
+            direction,
+            local: local.clone(),
+            remote: remote.clone(),
+            options: options.clone(),
+            mode: Mode::Run,
+            scope: scope.clone(),
+        })
+    }
 }
 
 /// Whether a mirror is made, or only looked at.
@@ -110,6 +128,8 @@ pub struct Options {
     pub sparse: bool,
     /// What all that is done must have survived before it is told of.
     pub durability: Durability,
+    /// Go on with what an interrupted run has left, and leave what this one has if it is.
+    pub resume: bool,
     /// Files that vanished at one path and appeared at another are renamed.
     pub detect_moves: bool,
     /// What is replaced or deleted goes to this folder of the target's side.
@@ -135,6 +155,7 @@ impl Default for Options {
             xattrs: false,
             sparse: false,
             durability: Durability::Process,
+            resume: true,
             detect_moves: false,
             backup: None,
             backup_below: None,

@@ -1,17 +1,19 @@
 //! Sending: a job whose sender is here.
 
 use crate::error::Error;
+use crate::interrupted::Mark;
 use crate::local::{self, error_at};
-use crate::observer::{Observer, Summary};
+use crate::observer::Summary;
 use crate::report::Reporter;
 use crate::session::{PutRequest, PutSource, Session, job_error};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wire::RemotePath;
 use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
-use wire::message::{Cancel, Message, Put, Totals};
+use wire::message::{Cancel, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
-use wire::sender::Sender;
+use wire::sender::{Asking, Sender};
 use wire::store::{Folder, LocalFolder, STREAM_MODE, umask};
 
 /// What a job sends, and how much that is, where it is known or can be counted.
@@ -25,14 +27,20 @@ struct Opening {
 pub(crate) async fn run(
     session: &Session,
     request: PutRequest,
-    observer: Arc<dyn Observer>,
+    resume: Resume,
+    mark: &Arc<Mark>,
+    reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let PutRequest { source, path, into, overwrite, durability, totals } = request;
+    let PutRequest { source, path, into, overwrite, durability, totals, resume: _ } = request;
+    let (path, into) = match mark.placed().map(|placed| RemotePath::from_wire(&placed)) {
+        Some(Ok(placed)) => (placed, None),
+        Some(Err(_)) | None => (path, into),
+    };
     let inner = &session.inner;
     let control = &inner.control;
     let opening = local::blocking(move || open(source)).await?;
     let id = control.next_id();
-    let reporter = Reporter::new(observer, inner.checksum);
+    reporter.begin();
     if let Some(totals) = opening.totals {
         reporter.totals(totals);
     }
@@ -47,6 +55,7 @@ pub(crate) async fn run(
                 sparse: false,
                 exclusive: false,
                 durability,
+                resume: resume != Resume::Never,
             }
             .into(),
         )
@@ -56,18 +65,37 @@ pub(crate) async fn run(
     if let Some(folder) = opening.folder.filter(|_| totals) {
         count_ahead(folder, reporter.clone());
     }
-    let machine = Sender::new(inner.checksum, window);
+    let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
     let before = control.exchange.lane_bytes();
     let job = Arc::new(job);
     let running = control.exchange.send(job.clone());
-    if let Ok(wire::control::Envelope { message: Message::Failure(failure), .. }) = answers.try_recv() {
-        job.fail(failure); // it came before there was a job to tell
-    }
-    let end = running.await;
-    let summary = reporter.summary(control.exchange.lane_bytes() - before);
+    let end = {
+        let mut running = std::pin::pin!(running);
+        // It is answered once; a failure that comes when there is a job to tell is told to that.
+        tokio::select! {
+            biased;
+            answer = answers.recv() => {
+                match answer.map(|envelope| envelope.message) {
+                    Some(Message::Failure(failure)) => job.fail(failure),
+                    Some(Message::Opened(opened)) => {
+                        let mark = mark.clone();
+                        local::blocking(move || {
+                            mark.place(opened.path.as_bytes());
+                            Ok(())
+                        })
+                        .await?;
+                    }
+                    _ => {}
+                }
+                running.await
+            }
+            end = &mut running => end,
+        }
+    };
+    reporter.transferred(control.exchange.lane_bytes() - before);
     match end {
-        Ok(()) => Ok(summary),
+        Ok(()) => Ok(reporter.summary()),
         Err(failure) => {
             let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it
             Err(job_error(control, &path, failure))

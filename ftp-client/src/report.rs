@@ -1,7 +1,9 @@
 //! From what the engine tells of a job to what the library tells of a transfer, with its counts.
 
 use crate::observer::{FileReport, Observer, Outcome, Summary};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::checksum::Checksum;
 use wire::engine::Item;
 use wire::message::Totals;
@@ -12,16 +14,45 @@ pub(crate) struct Reporter {
     observer: Arc<dyn Observer>,
     checksum: Checksum,
     summary: Mutex<Summary>,
+    /// Items that were told of: one whose acknowledgement was lost with its connection comes twice.
+    told: Mutex<HashSet<u64>>,
+    /// An earlier attempt of this run has told of what is there already.
+    repeated: AtomicBool,
 }
 
 impl Reporter {
     pub(crate) fn new(observer: Arc<dyn Observer>, checksum: Checksum) -> Arc<Self> {
-        Arc::new(Self { observer, checksum, summary: Mutex::default() })
+        Arc::new(Self {
+            observer,
+            checksum,
+            summary: Mutex::default(),
+            told: Mutex::default(),
+            repeated: AtomicBool::new(false),
+        })
+    }
+
+    /// Another attempt begins.
+    pub(crate) fn begin(&self) {
+        let before = !lock(&self.told).is_empty() || lock(&self.summary).bytes_transferred > 0;
+        self.repeated.store(before, Ordering::Relaxed);
+    }
+
+    /// An attempt has moved so many bytes over lanes.
+    pub(crate) fn transferred(&self, bytes: u64) {
+        lock(&self.summary).bytes_transferred += bytes;
+    }
+
+    /// True if this path is told of for the first time.
+    fn is_new(&self, path: &RemotePath) -> bool {
+        let hash = blake3::hash(path.as_bytes());
+        let mut number = [0; 8];
+        number.copy_from_slice(&hash.as_bytes()[..8]);
+        lock(&self.told).insert(u64::from_le_bytes(number))
     }
 
     /// The counts so far.
-    pub(crate) fn summary(&self, bytes_transferred: u64) -> Summary {
-        Summary { bytes_transferred, ..*self.summary.lock().unwrap_or_else(PoisonError::into_inner) }
+    pub(crate) fn summary(&self) -> Summary {
+        *lock(&self.summary)
     }
 }
 
@@ -34,14 +65,23 @@ impl wire::engine::Observer for Reporter {
         self.observer.progress(path, bytes);
     }
 
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        if !self.repeated.load(Ordering::Relaxed) {
+            self.observer.progress(path, bytes);
+        }
+    }
+
     fn settled(&self, item: &Item<'_>) {
+        if !self.is_new(item.path) {
+            return;
+        }
         let outcome = match item.failure {
             None => Outcome::Done,
             Some(failure) if failure.code == FailureCode::Skipped => Outcome::Skipped,
             Some(failure) => Outcome::Failed(failure),
         };
         {
-            let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut summary = lock(&self.summary);
             match outcome {
                 Outcome::Done => {
                     summary.files += u64::from(!item.folder);
@@ -67,6 +107,10 @@ impl wire::engine::Observer for Reporter {
     fn totals(&self, totals: Totals) {
         self.observer.totals(totals.files, totals.bytes, totals.complete);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The failure that says more about the whole run: its storage, then its integrity, then whatever came first.

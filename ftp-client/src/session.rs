@@ -1,8 +1,10 @@
 //! A session with a server, and what can be asked of it.
 
+mod link;
 mod pages;
 mod requests;
 
+use link::Link;
 pub use pages::Pages;
 
 use crate::Credentials;
@@ -10,13 +12,17 @@ use crate::control::{Control, Ended, LOGIN_ID};
 use crate::credentials::Prepared;
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
+use crate::interrupted::Mark;
 use crate::lanes::Lanes;
 use crate::mirror::{self, Listener, MirrorRequest, Outcome};
 use crate::observer::{Observer, Summary};
 use crate::remote;
+use crate::report::Reporter;
 use crate::trust::Trust;
 use crate::{fingerprint, get, put};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,8 +31,9 @@ use tokio_util::task::TaskTracker;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange};
+use wire::journal::origin_of;
 use wire::limits::REQUESTS_MAX;
-use wire::message::{Bye, Durability, LoginRequest, Overwrite, Welcome};
+use wire::message::{Bye, Durability, LoginRequest, Overwrite, Resume, Welcome};
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -48,22 +55,60 @@ pub struct ConnectOptions {
     pub rate_limit: u64,
     /// How long to wait for the server's answer while connecting.
     pub timeout: Duration,
+    /// What happens when the connection is lost.
+    pub outages: Outages,
+    /// The folder that remembers transfers that were interrupted; nothing to remember none.
+    pub state: Option<PathBuf>,
+}
+
+/// What happens when the connection is lost during a transfer.
+#[derive(Clone)]
+pub struct Outages {
+    /// How long to try to connect again; zero for not at all.
+    pub give_up_after: Duration,
+    /// How often to try; nothing for as often as the time allows.
+    pub tries_max: Option<u32>,
+    /// Told when it was lost.
+    pub told: Arc<dyn Fn(&Error) + Send + Sync>,
+}
+
+impl Default for Outages {
+    /// Whoever loses the connection gives up.
+    fn default() -> Self {
+        Self { give_up_after: Duration::ZERO, tries_max: None, told: Arc::new(|_| {}) }
+    }
 }
 
 /// What to fetch.
+#[derive(Debug, Clone)]
 pub struct GetRequest {
     /// From here.
     pub path: RemotePath,
     /// With all below it.
     pub recursive: bool,
-    /// The local path that the item itself becomes (already resolved: never "into a folder").
+    /// To here...
     pub target: PathBuf,
+    /// ...or, if that is a folder, to this name within it.
+    pub into: Option<Name>,
     /// What happens to files that exist.
     pub overwrite: Overwrite,
     /// What an item must have survived before it is told of.
     pub durability: Durability,
     /// Ask for totals while it runs.
     pub totals: bool,
+    /// Go on with what an interrupted run has left, and leave what this one has if it is.
+    pub resume: bool,
+}
+
+impl GetRequest {
+    /// The local path that the item becomes as things are now.
+    #[must_use]
+    pub fn becomes(&self) -> PathBuf {
+        match &self.into {
+            Some(name) if self.target.is_dir() => self.target.join(OsStr::from_bytes(name.as_bytes())),
+            Some(_) | None => self.target.clone(),
+        }
+    }
 }
 
 /// What to send.
@@ -80,6 +125,8 @@ pub struct PutRequest {
     pub durability: Durability,
     /// Count the totals while it runs.
     pub totals: bool,
+    /// Go on with what an interrupted run has left, and leave what this one has if it is.
+    pub resume: bool,
 }
 
 /// Where sent bytes come from.
@@ -93,19 +140,22 @@ pub enum PutSource {
 }
 
 /// A session. Cheap to clone; ends with [`close`](Self::close) or when all clones are dropped.
+///
+/// A transfer whose connection is lost goes on over another, as [`Outages`] has it.
 #[derive(Clone)]
 pub struct Session {
     pub(crate) inner: Arc<Inner>,
+    link: Arc<Link>,
 }
 
 pub(crate) struct Inner {
     pub(crate) control: Arc<Control>,
-    key: fingerprint::Key,
+    pub(crate) key: fingerprint::Key,
     /// The checksum of this session's jobs.
     pub(crate) checksum: Checksum,
     pub(crate) rate_limit: u64,
     lanes_wanted: u16,
-    dialer: LaneDialer,
+    pub(crate) dialer: LaneDialer,
     lanes_begun: AtomicBool,
     requests: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -118,9 +168,16 @@ impl Session {
     /// # Errors
     /// If the server cannot be reached or is not to be trusted.
     pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
+        let inner = Arc::new(Inner::connect(&options).await?);
+        Ok(Self { inner: inner.clone(), link: Arc::new(Link::new(options, inner)) })
+    }
+}
+
+impl Inner {
+    async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         let address = remote::address(&options.host, options.port);
-        let dialed = dial(&options, &address).await?;
-        let Prepared { login, if_refused } = options.credentials.prepare(&dialed.channel).await?;
+        let dialed = dial(options, &address).await?;
+        let Prepared { login, if_refused } = options.credentials.clone().prepare(&dialed.channel).await?;
         let (receiver, writer) = control::split(dialed.connection);
         let (outbox, messages) = control::outbox();
         let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default());
@@ -145,20 +202,31 @@ impl Session {
         let agent = concat!("ftp-client/", env!("CARGO_PKG_VERSION")).into();
         control.send(LOGIN_ID, LoginRequest { agent, login }).await?;
         Ok(Self {
-            inner: Arc::new(Inner {
-                control,
-                key: dialed.key,
-                checksum: options.checksum.unwrap_or(dialed.checksum),
-                rate_limit: options.rate_limit,
-                lanes_wanted: options.lanes,
-                dialer: dialed.lanes,
-                lanes_begun: AtomicBool::new(false),
-                requests: Arc::new(Semaphore::new(REQUESTS_MAX / 2)),
-                tasks,
-            }),
+            control,
+            key: dialed.key,
+            checksum: options.checksum.unwrap_or(dialed.checksum),
+            rate_limit: options.rate_limit,
+            lanes_wanted: options.lanes,
+            dialer: dialed.lanes,
+            lanes_begun: AtomicBool::new(false),
+            requests: Arc::new(Semaphore::new(REQUESTS_MAX / 2)),
+            tasks,
         })
     }
 
+    /// Says goodbye.
+    async fn close(&self) {
+        let control = &self.control;
+        if !control.is_over() {
+            let _ = control.outbox.try_send(Envelope::new(0, Bye)); // a full queue: the connection's end says it too
+        }
+        control.end(Ended::Closed);
+        self.tasks.close();
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.tasks.wait()).await; // a task may wait for a local stream
+    }
+}
+
+impl Session {
     /// What the server said of the session; waits for the login's answer.
     ///
     /// # Errors
@@ -178,7 +246,14 @@ impl Session {
     /// # Errors
     /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
     pub async fn get(&self, request: GetRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        get::to_files(self, request, observer).await
+        let into = request.into.as_ref().map_or(&b""[..], Name::as_bytes);
+        let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
+        let reporter = Reporter::new(observer, self.checksum());
+        self.lasting(request.resume.then_some(about), |session, resume, mark| {
+            let (request, reporter) = (request.clone(), reporter.clone());
+            Box::pin(async move { get::to_files(&session, request, resume, &mark, &reporter).await })
+        })
+        .await
     }
 
     /// Sends a file, a tree or a stream.
@@ -186,7 +261,28 @@ impl Session {
     /// # Errors
     /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
     pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        put::run(self, request, observer).await
+        let PutRequest { source, path, into, overwrite, durability, totals, resume } = request;
+        let reporter = Reporter::new(observer, self.checksum());
+        let path_of_source = match &source {
+            PutSource::File(path) | PutSource::Tree(path) => path.clone(),
+            PutSource::Stream(_) => {
+                let request = PutRequest { source, path, into, overwrite, durability, totals, resume: false };
+                let mark = Arc::new(Mark::none()); // what was read is gone, so there is one attempt
+                return put::run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
+            }
+        };
+        let is_tree = matches!(source, PutSource::Tree(_));
+        let again_from =
+            |source: PathBuf| if is_tree { PutSource::Tree(source) } else { PutSource::File(source) };
+        let into_name = into.as_ref().map_or(&b""[..], Name::as_bytes);
+        let about = about(b"put", &self.inner.key, &[path.as_bytes(), into_name], &path_of_source);
+        self.lasting(resume.then_some(about), |session, again, mark| {
+            let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
+            let request = PutRequest { source, path, into, overwrite, durability, totals, resume };
+            let reporter = reporter.clone();
+            Box::pin(async move { put::run(&session, request, again, &mark, &reporter).await })
+        })
+        .await
     }
 
     /// Writes a file's content, verified chunk by chunk and in order, to `output`.
@@ -210,7 +306,17 @@ impl Session {
         request: MirrorRequest,
         listener: Arc<dyn Listener>,
     ) -> Result<Outcome, Error> {
-        mirror::run(self, request, listener).await
+        let reporter = mirror::reporter(&listener, self.checksum());
+        let Some(again) = request.again() else {
+            return mirror::run(&self.latest(), request, Resume::Never, listener, reporter).await;
+        };
+        let about = about(b"mirror", &self.inner.key, &[request.remote.as_bytes()], &request.local);
+        self.lasting(request.options.resume.then_some(about), |session, resume, mark| {
+            mark.place(b""); // both folders are given
+            let (request, listener, reporter) = (again(), listener.clone(), reporter.clone());
+            Box::pin(async move { mirror::run(&session, request, resume, listener, reporter).await })
+        })
+        .await
     }
 
     /// Mirrors a local tree, then its changes as they come, until that ends with an error.
@@ -235,13 +341,7 @@ impl Session {
 
     /// Says goodbye. Transfers that still run are cancelled, what they staged is removed.
     pub async fn close(&self) {
-        let control = &self.inner.control;
-        if !control.is_over() {
-            let _ = control.outbox.try_send(Envelope::new(0, Bye)); // a full queue: the connection's end says it too
-        }
-        control.end(Ended::Closed);
-        self.inner.tasks.close();
-        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.inner.tasks.wait()).await; // a task may wait for a local stream
+        self.latest().inner.close().await;
     }
 
     /// Opens the lanes, once.
@@ -262,6 +362,12 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.control.end(Ended::Closed);
     }
+}
+
+/// What tells a transfer from others: which it is, with whom, and between which paths.
+fn about(what: &[u8], key: &fingerprint::Key, remote: &[&[u8]], local: &Path) -> [u8; 16] {
+    let local = std::path::absolute(local).unwrap_or_else(|_| local.to_owned());
+    origin_of(&[&[what, key], remote, &[local.as_os_str().as_bytes()]].concat())
 }
 
 /// How a job's end is told: a session that is over tells more than the job that ended with it.

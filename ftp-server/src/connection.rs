@@ -86,7 +86,8 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
                 warn!(%peer, user, limit = shared.limits.sessions_per_user, "rejected: too many sessions of this user");
                 return refuse(*connection, id, FailureCode::LimitExceeded.into()).await;
             };
-            session::Session::new(&shared, principal, storage, peer).run(*connection, id, lanes).await;
+            let session = session::Session::new(&shared, principal, storage, peer, &joinable);
+            session.run(*connection, id, lanes).await;
             drop(joinable);
         }
     }

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 use wire::checksum::Digest;
 use wire::engine::BufferPool;
+use wire::journal::JournalKey;
 use wire::net::tls;
 
 /// What a server needs to run.
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) waiting: Semaphore,
     throttle: Mutex<Throttle>,
     pub(crate) buffers: Arc<BufferPool>,
+    /// Tags the journals of uploads under way. It goes with the server's identity.
+    pub(crate) journal_key: JournalKey,
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
     connections: Arc<Semaphore>,
@@ -69,6 +72,7 @@ impl Server {
     /// If an address cannot be listened on, or the identity cannot be used.
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
         let ServerOptions { listen, identity, authenticator, limits, drain_timeout } = options;
+        let journal_key = JournalKey::derived(identity.private_key().secret_der());
         let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
             .map_err(io::Error::other)?;
         let mut listeners = Vec::new();
@@ -87,6 +91,7 @@ impl Server {
             connections: Arc::new(Semaphore::new(limits.connections)),
             limits,
             buffers: Arc::default(),
+            journal_key,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -3,6 +3,7 @@
 use crate::auth::Principal;
 use crate::commands;
 use crate::server::Shared;
+use crate::sessions::Joinable;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +12,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info, info_span, warn};
+use wire::binding::SessionId;
 use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, LaneEnd, run_lane};
+use wire::journal::JournalKey;
 use wire::limits::{
     KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, REQUESTS_MAX, WINDOW_FRAMES_MAX,
 };
@@ -29,6 +32,9 @@ pub(crate) struct Context {
     pub(crate) storage: Arc<LocalStorage>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,
+    pub(crate) session: SessionId,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) journal_key: JournalKey,
     /// What the client asks for in jobs of SELECT.
     selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
     /// Pages of listings that may still go out before the client has taken some.
@@ -79,6 +85,8 @@ pub(crate) struct Session<'a> {
     shared: &'a Arc<Shared>,
     principal: Principal,
     storage: Arc<LocalStorage>,
+    id: SessionId,
+    stop: CancellationToken,
     span: Span,
 }
 
@@ -90,6 +98,8 @@ struct Running<'a> {
     requests: Arc<Mutex<HashMap<u32, CancellationToken>>>,
     job_greatest: Option<u32>,
     over: CancellationToken,
+    /// Cancelled when another session takes this one's place.
+    stop: CancellationToken,
     lanes: usize,
     /// When a ping was sent that is not answered yet.
     pinged: Option<Instant>,
@@ -114,6 +124,8 @@ enum Ended {
     Idle,
     #[error("the server is shutting down")]
     Drained,
+    #[error("the client goes on in another session")]
+    Replaced,
     #[error("protocol violation: {0}")]
     Violation(String),
 }
@@ -124,9 +136,11 @@ impl<'a> Session<'a> {
         principal: Principal,
         storage: Arc<LocalStorage>,
         peer: SocketAddr,
+        joinable: &Joinable<'_>,
     ) -> Self {
         let span = info_span!("session", %peer, user = principal.name());
-        Self { shared, principal, storage, span }
+        let (id, stop) = (joinable.id(), joinable.stop().clone());
+        Self { shared, principal, storage, id, stop, span }
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
@@ -172,6 +186,9 @@ impl<'a> Session<'a> {
             storage: self.storage,
             exchange: exchange.clone(),
             outbox,
+            session: self.id,
+            shared: self.shared.clone(),
+            journal_key: self.shared.journal_key.clone(),
             selections: Mutex::default(),
             listings: Mutex::default(),
         };
@@ -182,6 +199,7 @@ impl<'a> Session<'a> {
             requests: Arc::default(),
             job_greatest: None,
             over: CancellationToken::new(),
+            stop: self.stop,
             lanes: 0,
             pinged: None,
             lane_ends: mpsc::channel(LANE_ENDS),
@@ -249,6 +267,7 @@ impl Running<'_> {
                         return Ended::Drained;
                     }
                 }
+                () = self.stop.cancelled() => return Ended::Replaced,
                 () = self.shared.drain.cancelled(), if !self.shared.drain.is_cancelled() => {}
             }
         }
@@ -377,7 +396,7 @@ impl Running<'_> {
         let code = match ended {
             Ended::Violation(_) => FailureCode::BadState,
             Ended::Drained => FailureCode::ShuttingDown,
-            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle => {
+            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
                 FailureCode::Cancelled
             }
         };
@@ -391,9 +410,13 @@ impl Running<'_> {
         }
         let last = match ended {
             Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
-            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Drained => {
-                Bye.into()
-            }
+            Ended::Bye
+            | Ended::Closed
+            | Ended::Broken(_)
+            | Ended::Silent
+            | Ended::Idle
+            | Ended::Drained
+            | Ended::Replaced => Bye.into(),
         };
         let _ = self.context.outbox.try_send(Envelope::new(0, last));
     }

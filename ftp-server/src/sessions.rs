@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 use wire::binding::{SessionId, SessionSecret};
 use wire::limits::LANE_PATIENCE;
 use wire::net::lane::Lane;
@@ -14,12 +15,15 @@ pub(crate) struct Sessions {
     by_id: Mutex<HashMap<SessionId, Entry>>,
     users: Mutex<HashMap<String, usize>>,
     appeared: Notify,
+    left: Notify,
 }
 
 struct Entry {
     secret: SessionSecret,
     used: BTreeSet<u16>,
     lanes: mpsc::Sender<Lane>,
+    /// Ends the session.
+    stop: CancellationToken,
 }
 
 /// Why a lane may not join.
@@ -39,6 +43,18 @@ pub(crate) enum LaneRefusal {
 pub(crate) struct Joinable<'a> {
     sessions: &'a Sessions,
     id: SessionId,
+    /// Cancelled when another session takes this one's place.
+    stop: CancellationToken,
+}
+
+impl Joinable<'_> {
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
 }
 
 /// One of a user's sessions, given up when dropped.
@@ -56,9 +72,27 @@ impl Sessions {
         max: usize,
     ) -> (Joinable<'_>, mpsc::Receiver<Lane>) {
         let (lanes, queue) = mpsc::channel(max.max(1));
-        lock(&self.by_id).insert(id, Entry { secret, used: BTreeSet::new(), lanes });
+        let stop = CancellationToken::new();
+        let entry = Entry { secret, used: BTreeSet::new(), lanes, stop: stop.clone() };
+        lock(&self.by_id).insert(id, entry);
         self.appeared.notify_waiters();
-        (Joinable { sessions: self, id }, queue)
+        (Joinable { sessions: self, id, stop }, queue)
+    }
+
+    /// Ends the session `old`, of which `new` has proven to be the successor, and waits until nothing of it is left. One that
+    /// has ended already needs no proof.
+    pub(crate) async fn replace(&self, old: &SessionId, new: &SessionId, proof: &[u8; 32]) -> bool {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            match lock(&self.by_id).get(old) {
+                None => return true,
+                Some(entry) if entry.secret.verify_replacement(old, new, proof) => entry.stop.cancel(),
+                Some(_) => return false,
+            }
+            left.await;
+        }
     }
 
     /// Waits until the session is there; a lane may have overtaken its control connection.
@@ -111,6 +145,7 @@ impl Sessions {
 impl Drop for Joinable<'_> {
     fn drop(&mut self) {
         lock(&self.sessions.by_id).remove(&self.id);
+        self.sessions.left.notify_waiters();
     }
 }
 

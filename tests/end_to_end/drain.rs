@@ -50,7 +50,14 @@ fn a_second_signal_ends_at_once_and_nothing_half_is_published() {
     let mut world = World::serving();
     fs::write(world.root().join("large"), "the old content").unwrap();
     fs::write(world.local().join("large"), content(1, 64_000_000)).unwrap();
-    let mut command = world.client_command(["put", "--limit-rate=4M", "large", &world.url("large")]);
+    let mut command = world.client_command([
+        "put",
+        "--limit-rate=4M",
+        "--no-resume",
+        "--retry=0",
+        "large",
+        &world.url("large"),
+    ]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the file is on its way", || !leftovers(&world.root()).is_empty());
     signal(world.server().id(), "TERM");
@@ -84,8 +91,14 @@ fn an_interrupted_client_says_so_and_leaves_nothing_at_the_server() {
     let world = World::serving();
     fs::write(world.local().join("large"), content(1, 64_000_000)).unwrap();
     for name in ["INT", "TERM"] {
-        let mut command =
-            world.client_command(["put", "--json", "--limit-rate=4M", "large", &world.url("large")]);
+        let mut command = world.client_command([
+            "put",
+            "--json",
+            "--no-resume",
+            "--limit-rate=4M",
+            "large",
+            &world.url("large"),
+        ]);
         let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_until("the file is on its way", || !leftovers(&world.root()).is_empty());
         signal(client.id(), name);

@@ -293,6 +293,7 @@ fn put_to(path: &str) -> Put {
         sparse: false,
         exclusive: false,
         durability: Durability::Process,
+        resume: false,
     }
 }
 

@@ -238,6 +238,7 @@ async fn open_put(session: &mut Session, path: &str) {
                 sparse: false,
                 exclusive: false,
                 durability: Durability::Process,
+                resume: false,
             },
         )
         .await;
@@ -286,7 +287,13 @@ fn framed(frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> 
 
 fn announcement(size: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Announcement { path: RemotePath::root(), size: Some(size), modified: None, mode: 0o644 }
-        .encode(&mut bytes);
+    Announcement {
+        path: RemotePath::root(),
+        size: Some(size),
+        modified: None,
+        mode: 0o644,
+        source: Default::default(),
+    }
+    .encode(&mut bytes);
     bytes
 }

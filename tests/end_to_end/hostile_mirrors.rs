@@ -124,7 +124,13 @@ pub(crate) fn path(text: &str) -> RemotePath {
 }
 
 fn select(window: u32) -> Select {
-    Select { path: path(""), checksum: Checksum::Sha256, window, rate_limit: 0 }
+    Select {
+        path: path(""),
+        checksum: Checksum::Sha256,
+        window,
+        rate_limit: 0,
+        resume: wire::message::Resume::Never,
+    }
 }
 
 fn list() -> List {
@@ -141,6 +147,7 @@ fn exclusive(target: &str) -> Put {
         sparse: false,
         exclusive: true,
         durability: Durability::Process,
+        resume: false,
     }
 }
 

@@ -36,6 +36,7 @@ mod mirrors_plans;
 mod mirrors_races;
 mod profiles;
 mod refusals;
+mod resume;
 mod scripts;
 mod shell;
 mod storage;

@@ -15,8 +15,15 @@ struct Watching {
 
 impl Watching {
     fn start(world: &World) -> Self {
-        let mut command =
-            world.client_command(["mirror", "--watch", "--delete", "--json", "source", &world.url("target")]);
+        let mut command = world.client_command([
+            "mirror",
+            "--watch",
+            "--delete",
+            "--json",
+            "--retry=0",
+            "source",
+            &world.url("target"),
+        ]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
         Self { child, lines: read_lines(output) }

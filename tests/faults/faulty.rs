@@ -4,10 +4,11 @@
 use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::{Arc, Mutex, MutexGuard};
-use wire::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
+use std::time::Duration;
+use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Metadata, Timestamp};
 use wire::path::NameRef;
-use wire::store::{Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{FilePlace, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
 /// What is to happen, and what has happened.
 #[derive(Default)]
@@ -135,6 +136,36 @@ impl Folder for FaultyFolder {
         self.faults.pass("remove_staged", staged.as_bytes())?;
         self.inner.remove_staged(staged)
     }
+    fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        self.faults.pass("open_staged", staged.as_bytes())?;
+        let inner = self.inner.open_staged(staged)?;
+        let staged = staged.as_bytes().to_vec();
+        Ok(Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged }))
+    }
+    fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
+        self.faults.pass("staged_source", staged.as_bytes())?;
+        Ok(Box::new(FaultySource { inner: self.inner.staged_source(staged)?, faults: self.faults.clone() }))
+    }
+    fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        self.faults.pass("create_journal", staged.as_bytes())?;
+        let inner = self.inner.create_journal(staged)?;
+        let staged = staged.journal().to_vec();
+        Ok(Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged }))
+    }
+    fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
+        self.faults.pass("open_journal", staged.as_bytes())?;
+        let (bytes, inner) = self.inner.open_journal(staged, len_max)?;
+        let staged = staged.journal().to_vec();
+        Ok((bytes, Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged })))
+    }
+    fn remove_journal(&self, staged: &StagedName) -> io::Result<()> {
+        self.faults.pass("remove_journal", staged.as_bytes())?;
+        self.inner.remove_journal(staged)
+    }
+    fn sweep(&self, idle: Duration) -> io::Result<Swept> {
+        self.pass_own("sweep")?;
+        self.inner.sweep(idle)
+    }
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
         self.faults.pass("stage_link", staged.as_bytes())?;
         self.inner.stage_link(staged, target, modified)
@@ -255,6 +286,10 @@ impl TargetFile for FaultyTarget {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.faults.pass("set_len", &self.staged)?;
         self.inner.set_len(len)
+    }
+    fn place(&self) -> io::Result<FilePlace> {
+        self.faults.pass("place", &self.staged)?;
+        self.inner.place()
     }
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
         self.faults.pass("set_file_metadata", &self.staged)?;

@@ -18,7 +18,7 @@ use wire::net::control::outbox;
 use wire::net::lane::Lane;
 use wire::net::record::{Opener, Sealer};
 use wire::receiver::Receiver;
-use wire::sender::Sender;
+use wire::sender::{Asking, Sender};
 use wire::{Failure, RemotePath};
 
 /// What a transfer came to.
@@ -57,7 +57,7 @@ pub(crate) async fn transfer(
         sink,
         Arc::new(wire::engine::Deaf),
     ));
-    let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX);
+    let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, Asking::Never);
     let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
     let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
         tokio::join!(sending.send(send), receiving.receive(receive))
@@ -111,6 +111,7 @@ struct Told(Mutex<BTreeMap<String, Result<(), Failure>>>);
 impl Observer for Told {
     fn begun(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn held(&self, _: Option<&RemotePath>, _: u64) {}
     fn settled(&self, item: &Item<'_>) {
         let path = String::from_utf8_lossy(item.path.as_bytes()).into_owned();
         let before = self.0.lock().unwrap().insert(path, item.failure.cloned().map_or(Ok(()), Err));

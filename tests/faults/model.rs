@@ -5,11 +5,12 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tests::wan::Random;
-use wire::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
+use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::path::NameRef;
-use wire::store::{Folder, FolderLock, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{FilePlace, Folder, FolderLock, Names, SourceFile, StagedName, TargetFile};
 
 /// What is on a disk, by path.
 pub(crate) type Tree = BTreeMap<String, Found>;
@@ -208,6 +209,24 @@ impl Folder for ModelFolder {
         self.change(Change::Remove(staged.as_bytes().to_vec()));
         Ok(())
     }
+    fn open_staged(&self, _: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        unsupported()
+    }
+    fn staged_source(&self, _: &StagedName) -> io::Result<Box<dyn SourceFile>> {
+        unsupported()
+    }
+    fn create_journal(&self, _: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        unsupported()
+    }
+    fn open_journal(&self, _: &StagedName, _: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
+        unsupported()
+    }
+    fn remove_journal(&self, _: &StagedName) -> io::Result<()> {
+        unsupported()
+    }
+    fn sweep(&self, _: Duration) -> io::Result<Swept> {
+        unsupported()
+    }
     fn stage_link(&self, staged: &StagedName, target: &[u8], _: Option<Timestamp>) -> io::Result<()> {
         let link = Inode::Link { target: target.to_vec(), is_synced: false };
         self.add(staged.as_bytes(), link).map(drop)
@@ -309,6 +328,9 @@ impl TargetFile for ModelFile {
     }
     fn set_metadata(&self, _: Option<Timestamp>, _: u32) -> io::Result<()> {
         Ok(())
+    }
+    fn place(&self) -> io::Result<FilePlace> {
+        unsupported()
     }
     fn sync(&self) -> io::Result<()> {
         self.disk.sync(self.inode);

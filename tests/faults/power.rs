@@ -114,6 +114,7 @@ async fn run(source: &Source, durability: Durability, plan: Plan) -> Run {
         mode_mask: 0o777,
         sparse: false,
         durability,
+        keeping: None,
     };
     let base = Base::named(FaultyFolder::wrap(disk.root(), &faults), Name::new(b"tree").unwrap());
     let noted = faults.clone();

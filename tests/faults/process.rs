@@ -163,6 +163,7 @@ const OPTIONS: TreeSinkOptions = TreeSinkOptions {
     mode_mask: 0o777,
     sparse: true,
     durability: Durability::Process,
+    keeping: None,
 };
 /// Transfers wait for each other's ends much of their time.
 const AT_ONCE: usize = 8;

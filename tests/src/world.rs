@@ -109,6 +109,15 @@ impl World {
         self.server = Some(Server::start(command, self.folder.path().join("server.log")));
     }
 
+    /// Kills the server and starts another one, with the same key and address.
+    pub fn restart(&mut self) {
+        let address = self.server().address.to_string();
+        self.server_mut().kill();
+        let mut command = Command::new(&binaries().server);
+        command.args(["serve", "--listen", &address, "--state"]).arg(self.folder.path().join("state"));
+        self.server = Some(Server::start(command, self.folder.path().join("server.log")));
+    }
+
     /// The served folder.
     #[must_use]
     pub fn root(&self) -> PathBuf {

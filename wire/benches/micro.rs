@@ -99,7 +99,13 @@ fn pack_entry_head() -> bool {
 
 #[divan::bench]
 fn announcement(bencher: Bencher<'_, '_>) {
-    let announcement = Announcement { path: path(), size: Some(1 << 30), modified: None, mode: 0o644 };
+    let announcement = Announcement {
+        path: path(),
+        size: Some(1 << 30),
+        modified: None,
+        mode: 0o644,
+        source: Default::default(),
+    };
     bencher.bench(|| {
         let mut bytes = Vec::new();
         announcement.encode(&mut bytes);

@@ -46,15 +46,39 @@ impl SessionSecret {
         self.mac(session, lane, lane_exported).verify_slice(proof).is_ok()
     }
 
+    /// The proof that the session `new` goes on where this session, `old`, was cut off.
+    #[must_use]
+    pub fn prove_replacement(&self, old: &SessionId, new: &SessionId) -> [u8; 32] {
+        self.replacement(old, new).finalize().into_bytes().into()
+    }
+
+    /// Checks such a proof in constant time.
+    #[must_use]
+    pub fn verify_replacement(&self, old: &SessionId, new: &SessionId, proof: &[u8; 32]) -> bool {
+        self.replacement(old, new).verify_slice(proof).is_ok()
+    }
+
+    fn replacement(&self, old: &SessionId, new: &SessionId) -> Hmac<Sha256> {
+        let mut mac = self.keyed();
+        mac.update(b"ftpx replace v1\n");
+        mac.update(old);
+        mac.update(new);
+        mac
+    }
+
     fn mac(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32]) -> Hmac<Sha256> {
-        let mut padded = [0; 64];
-        padded[..32].copy_from_slice(&self.0); // HMAC pads a shorter key with zeros, so this is the same key
-        let mut mac = Hmac::<Sha256>::new(&padded.into());
+        let mut mac = self.keyed();
         mac.update(b"ftpx lane v1\n");
         mac.update(session);
         mac.update(&lane.to_le_bytes());
         mac.update(lane_exported);
         mac
+    }
+
+    fn keyed(&self) -> Hmac<Sha256> {
+        let mut padded = [0; 64];
+        padded[..32].copy_from_slice(&self.0); // HMAC pads a shorter key with zeros, so this is the same key
+        Hmac::<Sha256>::new(&padded.into())
     }
 }
 

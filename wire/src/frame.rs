@@ -12,13 +12,13 @@
 use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{CHUNK_LEN, PACK_ENTRIES_MAX, PACK_LEN_MAX, PATH_LEN_MAX};
-use crate::metadata::{Kind, MODE_BITS, Timestamp};
+use crate::metadata::{Kind, MODE_BITS, SourceId, Timestamp};
 use crate::path::{PathError, RemotePath};
 
 /// Length of a frame's fixed head.
 pub const HEAD_LEN: usize = 64;
 /// Length of an announcement without its path.
-pub const ANNOUNCEMENT_LEN: usize = 24;
+pub const ANNOUNCEMENT_LEN: usize = 40;
 /// Longest describing part of a frame: an announcement with the longest path.
 pub const EXTRA_LEN_MAX: usize = ANNOUNCEMENT_LEN + PATH_LEN_MAX;
 /// Length of a pack entry without path and content.
@@ -192,14 +192,24 @@ pub struct Announcement {
     pub modified: Option<Timestamp>,
     /// Its permission bits.
     pub mode: u32,
+    /// Which state of it is sent; zero in a seal of a file that could not be opened, and of a stream.
+    pub source: SourceId,
 }
 
 impl Announcement {
+    /// True if both are of one file of a job.
+    #[must_use]
+    pub fn is_of_same_file(&self, other: &Self) -> bool {
+        let what = |it: &Self| (it.size, it.modified, it.mode);
+        what(self) == what(other) && self.path == other.path
+    }
+
     /// Appends the announcement to `bytes`.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.size.unwrap_or(u64::MAX).to_le_bytes());
         encode_time(self.modified, bytes);
         bytes.extend_from_slice(&self.mode.to_le_bytes());
+        bytes.extend_from_slice(&self.source.0);
         bytes.extend_from_slice(self.path.as_bytes());
     }
 
@@ -209,11 +219,14 @@ impl Announcement {
     /// If it is too short, or its metadata or path is out of range.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let (fixed, path) = bytes.split_at_checked(ANNOUNCEMENT_LEN).ok_or(FrameError::Length)?;
+        let mut source = SourceId::default();
+        source.0.copy_from_slice(&fixed[24..40]);
         Ok(Self {
             path: RemotePath::from_wire(path)?,
             size: Some(u64_at(fixed, 0)).filter(|size| *size != u64::MAX),
             modified: decode_time(u64_at(fixed, 8), u32_at(fixed, 16))?,
             mode: decode_mode(u32_at(fixed, 20))?,
+            source,
         })
     }
 }
@@ -379,7 +392,7 @@ mod tests {
 
     fn block(offset: u64, len: u32, last: bool) -> FrameHead {
         let kind = FrameKind::Block { file: 1, offset, last, digest: Digest([7; 32]) };
-        FrameHead { job: 2, frame: 3, extra_len: 30, payload_len: len, kind }
+        FrameHead { job: 2, frame: 3, extra_len: 46, payload_len: len, kind }
     }
 
     #[test]
@@ -437,7 +450,8 @@ mod tests {
         fn announcements_survive(size in any::<Option<u32>>(), seconds in any::<i64>(), mode in 0_u32..0o10000) {
             let modified = Some(Timestamp { seconds, nanos: 999_999_999 });
             let path = RemotePath::from_user(b"a/\xff").unwrap();
-            let announcement = Announcement { path, size: size.map(u64::from), modified, mode };
+            let source = SourceId([mode.to_le_bytes()[0]; 16]);
+            let announcement = Announcement { path, size: size.map(u64::from), modified, mode, source };
             let mut bytes = Vec::new();
             announcement.encode(&mut bytes);
             prop_assert_eq!(Announcement::decode(&bytes), Ok(announcement));

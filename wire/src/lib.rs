@@ -12,6 +12,7 @@ pub mod control;
 pub mod escape;
 pub mod failure;
 pub mod frame;
+pub mod journal;
 pub mod limits;
 pub mod login;
 pub mod message;

@@ -70,6 +70,15 @@ pub const REQUESTS_MAX: usize = 64;
 pub const BATCH_CHANGES_MAX: usize = 1024;
 /// Most items of a selection that are asked for and have not come: enough for packs of the smallest files to be full.
 pub const WANTED_AHEAD_MAX: usize = 16_384;
+/// Most items of one offer: what a round trip of asking is shared by.
+pub const OFFER_ITEMS_MAX: usize = 512;
+/// Most items that are offered and not answered.
+pub const OFFERED_AHEAD_MAX: usize = 4096;
+/// Most digests in one answer to an offer: half a control frame, 8 GiB of a file.
+pub const HELD_DIGESTS_MAX: usize = 16_384;
+/// A file from this length on is offered even if nothing is known of an earlier run: the round trip of asking is little
+/// beside the time that it takes to send.
+pub const OFFERED_FILE_LEN_MIN: u64 = 256 * 1024 * 1024;
 /// Most bytes that names and values of a file's extended attributes may take together: more than common filesystems keep.
 pub const XATTRS_LEN_MAX: usize = 64 * 1024;
 /// Most lanes of a session that a server may allow.

@@ -3,7 +3,8 @@
 use crate::access::Access;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
-use crate::metadata::{Metadata, Timestamp};
+use crate::frame::Announcement;
+use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{Name, RemotePath};
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,13 @@ messages! {
     /// Server: the answer to `Batch`.
     BatchDone(BatchDone) = 36,
 
+    /// Client: this session goes on where another was cut off.
+    Replace(Replace) = 37,
+    /// Client: remove what interrupted transfers have left.
+    Sweep(Sweep) = 38,
+    /// Server: the answer to `Sweep`.
+    Swept(Swept) = 39,
+
     /// Client: stop the request or job with this request id.
     Cancel(Cancel) = 48,
     /// Either: answer with `Pong`.
@@ -133,6 +141,10 @@ messages! {
     Wanted(Wanted) = 67,
     /// Client, while a listing comes: it has taken pages.
     Continue(Continue) = 68,
+    /// The job's sender: what it is about to send, where the receiver may have some of it.
+    Offer(Offer) = 69,
+    /// The job's receiver: what it has of what was offered.
+    Held(Held) = 70,
 }
 
 /// Asks to act for a user.
@@ -341,6 +353,19 @@ pub struct Get {
     pub rate_limit: u64,
     /// Send `Totals` while the job runs.
     pub totals: bool,
+    /// Whether the client keeps what an interrupted run leaves, and may have some.
+    pub resume: Resume,
+}
+
+/// Whether what an interrupted run leaves is kept, and used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resume {
+    /// Neither: each run begins anew, and an interrupted one leaves nothing.
+    Never,
+    /// It is kept. Nothing is known of an earlier run, so only the largest files are offered before they are sent.
+    New,
+    /// It is kept. An earlier run was interrupted, so all is offered before it is sent.
+    Again,
 }
 
 /// Opens a job that sends to the server; the job's id is the request id.
@@ -360,6 +385,8 @@ pub struct Put {
     pub exclusive: bool,
     /// What an item must have survived before it is acknowledged.
     pub durability: Durability,
+    /// Whether the server is to keep what an interrupted run leaves.
+    pub resume: bool,
 }
 
 /// What may befall the receiving machine without undoing what was acknowledged.
@@ -495,6 +522,8 @@ pub struct Select {
     pub window: u32,
     /// As in [`Get`].
     pub rate_limit: u64,
+    /// As in [`Get`]; but the client has compared already, so that large files alone are offered.
+    pub resume: Resume,
 }
 
 /// Items that a job of [`Select`] is to send. At most [`WANTED_AHEAD_MAX`](crate::limits::WANTED_AHEAD_MAX) that have not
@@ -642,6 +671,35 @@ pub struct ChangeFailure {
     pub failure: Failure,
 }
 
+/// Ends another session of the same client, whose connection was lost: nobody may know yet that it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replace {
+    /// The other session's id.
+    pub session: [u8; 16],
+    /// See [`crate::binding`].
+    pub proof: [u8; 32],
+}
+
+/// Asks to remove what interrupted transfers have left in a folder and all below it, but for what is in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The folder.
+    pub path: RemotePath,
+    /// Only what has not changed for so many seconds.
+    pub idle: u64,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Swept {
+    /// Staged files.
+    pub files: u64,
+    /// Bytes that they had.
+    pub bytes: u64,
+    /// Staged files that stay: in use, not idle for long enough, or not to be removed.
+    pub kept: u64,
+}
+
 /// Stops a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel;
@@ -705,6 +763,73 @@ pub struct Totals {
     pub bytes: u64,
     /// All has been counted.
     pub complete: bool,
+}
+
+/// Items that a job's sender is about to send, for the receiver to say what it has of them. They are sent once that is
+/// answered, each as far as it is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Files, at most [`OFFER_ITEMS_MAX`](crate::limits::OFFER_ITEMS_MAX).
+    pub items: Vec<OfferedItem>,
+}
+
+/// An item that a job's sender is about to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedItem {
+    /// Where it goes, below the job's path.
+    pub path: RemotePath,
+    /// What it is.
+    pub metadata: Metadata,
+    /// Which state of it will be sent, if it is a large file; otherwise zero.
+    pub source: SourceId,
+}
+
+impl OfferedItem {
+    /// What the item's frames will say of it, if it is a large file.
+    #[must_use]
+    pub fn announcement(&self) -> Announcement {
+        Announcement {
+            path: self.path.clone(),
+            size: Some(self.metadata.size),
+            modified: Some(self.metadata.modified),
+            mode: self.metadata.mode,
+            source: self.source,
+        }
+    }
+}
+
+/// What a job's receiver has of items that were offered, in the order of the offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// One for each item, but for those with `more`.
+    pub answers: Vec<HeldItem>,
+}
+
+/// What a job's receiver has of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeldItem {
+    /// Nothing that could be proven.
+    Nothing,
+    /// All of it, in its place: it is done.
+    All,
+    /// Chunks of a large file, staged.
+    Chunks {
+        /// Which, in growing order.
+        chunks: Vec<ChunkRange>,
+        /// The digest of each.
+        digests: Vec<Digest>,
+        /// The next answer is about the same item.
+        more: bool,
+    },
+}
+
+/// Consecutive chunks of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkRange {
+    /// Number of the first.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
 }
 
 /// Serializes bytes as one string of bytes instead of a list of numbers.

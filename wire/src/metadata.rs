@@ -12,6 +12,10 @@ pub struct Timestamp {
     pub nanos: u32,
 }
 
+/// Which state of which file it is: 16 bytes that are others as soon as the file may have changed. All zero says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceId(pub [u8; 16]);
+
 /// What a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {

@@ -6,6 +6,7 @@
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, FrameHead, FrameKind};
+use crate::journal::HeldChunks;
 use crate::limits::{ACK_ITEMS_MAX, ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use crate::message::{Ack, End, FrameRange, ItemFailure};
 use crate::metadata::Timestamp;
@@ -41,9 +42,15 @@ pub enum ReceiverViolation {
     /// A seal that contradicts the file's blocks.
     #[error("a seal that contradicts its file's blocks")]
     Seal,
-    /// Two announcements of one file that differ.
+    /// Two announcements of one file that differ, or one that differs from its offer.
     #[error("two announcements of one file that differ")]
     Announcement,
+    /// A file that was offered before, and not sent.
+    #[error("the same file offered twice")]
+    OfferedTwice,
+    /// More items offered than may be.
+    #[error("more items offered than may be")]
+    Offers,
 }
 
 /// What to do with a frame that has come.
@@ -123,6 +130,8 @@ pub struct Receiver {
     /// Frames that have begun and are not done: they are worked on, or wait for others. What comes again is no news.
     begun: BTreeSet<u64>,
     files: BTreeMap<u32, Receiving>,
+    /// Files that were offered, and of which chunks are there.
+    held: BTreeMap<RemotePath, Receiving>,
     files_done: RangeSet,
     folders: BTreeMap<u64, Vec<FolderEntry>>,
     attempts: BTreeMap<u64, u8>,
@@ -161,6 +170,7 @@ impl Receiver {
             done: RangeSet::default(),
             begun: BTreeSet::new(),
             files: BTreeMap::new(),
+            held: BTreeMap::new(),
             files_done: RangeSet::default(),
             folders: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -176,6 +186,28 @@ impl Receiver {
     #[must_use]
     pub fn checksum(&self) -> Checksum {
         self.checksum
+    }
+
+    /// True while another file may be held of which chunks are there.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        self.held.len() < LARGE_FILES_MAX
+    }
+
+    /// A file was offered of which chunks are there: its blocks will be the others.
+    ///
+    /// # Errors
+    /// If it was offered before.
+    pub fn hold(&mut self, announcement: Announcement, held: HeldChunks) -> Result<(), ReceiverViolation> {
+        let path = announcement.path.clone();
+        let mut receiving = Receiving::new(announcement, self.checksum);
+        let size = receiving.announcement.size;
+        (receiving.chunks, receiving.root) = held.into_parts();
+        receiving.end = size.filter(|size| !receiving.chunks.ends_below(chunks_of(*size) - 1));
+        match self.held.insert(path, receiving) {
+            None => Ok(()),
+            Some(_) => Err(ReceiverViolation::OfferedTwice),
+        }
     }
 
     /// A frame has come.
@@ -416,10 +448,14 @@ impl Receiver {
             if self.files.len() >= LARGE_FILES_MAX {
                 return Err(ReceiverViolation::Files);
             }
-            self.files.insert(file, Receiving::new(announcement.clone(), self.checksum));
+            let receiving = match self.held.remove(&announcement.path) {
+                Some(held) => held,
+                None => Receiving::new(announcement.clone(), self.checksum),
+            };
+            self.files.insert(file, receiving);
         }
         let receiving = self.files.get_mut(&file).ok_or(ReceiverViolation::Files)?;
-        match receiving.announcement == announcement {
+        match receiving.announcement.is_of_same_file(&announcement) {
             true => Ok(receiving),
             false => Err(ReceiverViolation::Announcement),
         }

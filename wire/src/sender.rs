@@ -5,17 +5,24 @@
 //! it goes to another lane under the same number.
 //!
 //! A folder's entry must have a greater number than all that is in the folder. Small items keep their order by
-//! themselves; a folder is therefore held back until every large file that was offered before it has its seal's number.
+//! themselves; a folder is therefore held back until every large file that came before it has its seal's number.
+//!
+//! Where the receiver may have something of an earlier run, items are [offered](Sender::next_offer) to it first, and go on
+//! their way when it has [answered](Sender::held): those that it has are finished with at once, and of a large file only the
+//! chunks that it lacks are sent. A folder waits for the answers to what came before it, too.
 
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN};
+use crate::journal::HeldChunks;
 use crate::limits::{
-    CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
+    CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX, OFFERED_FILE_LEN_MIN,
+    PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
 };
-use crate::message::{Ack, End, ItemFailure};
-use crate::metadata::{Kind, Metadata};
+use crate::message::{Ack, End, HeldItem, ItemFailure, Resume};
+use crate::metadata::{Kind, Metadata, SourceId};
 use crate::path::RemotePath;
+use crate::ranges::RangeSet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -47,8 +54,32 @@ pub enum What {
 pub struct LargeFile {
     /// Its number within the job.
     pub number: u32,
-    /// What its frames say of it.
+    /// What its frames say of it. Of which state it is, its first reader finds out, unless it was offered.
     pub announcement: Announcement,
+}
+
+/// Which items are offered to the receiver before they are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// None.
+    Never,
+    /// Files that are at least so long, if they are large files.
+    Large(u64),
+    /// All files.
+    All,
+}
+
+impl Asking {
+    /// What is offered in a job that goes on with what an interrupted run has left, as `resume` has it; `again` if there was
+    /// one.
+    #[must_use]
+    pub fn of(resume: Resume, again: Self) -> Self {
+        match resume {
+            Resume::Never => Self::Never,
+            Resume::New => Self::Large(OFFERED_FILE_LEN_MIN),
+            Resume::Again => again,
+        }
+    }
 }
 
 /// A frame to build and send.
@@ -134,6 +165,9 @@ pub enum SenderViolation {
     /// It named an entry that the frame does not have.
     #[error("failure of an entry that the frame does not have")]
     UnknownEntry,
+    /// It answered what was not offered, or with what the item cannot have.
+    #[error("an answer that no offer can have")]
+    Held,
 }
 
 /// The sending machine of one job.
@@ -143,14 +177,20 @@ pub struct Sender {
     window: u64,
     small: VecDeque<Item>,
     small_len: usize,
-    large: VecDeque<(u64, Item)>,
+    asking: Asking,
+    /// To be offered.
+    unoffered: VecDeque<Offered>,
+    /// Offered and not answered.
+    offered: VecDeque<Offered>,
+    large: VecDeque<Offered>,
     folders: VecDeque<(u64, Item)>,
     sending: BTreeMap<u32, Sending>,
     seals: VecDeque<u32>,
     again: VecDeque<u64>,
     in_flight: BTreeMap<u64, InFlight>,
+    /// Ordinals of what later folders wait for: items that are offered, and large files without a seal's number.
     unsealed: BTreeSet<u64>,
-    large_offered: u64,
+    next_ordinal: u64,
     next_frame: u64,
     next_file: u32,
     items_ended: bool,
@@ -169,10 +209,22 @@ struct Watch {
     latency: u64,
 }
 
+/// An item that later folders wait for.
+#[derive(Debug)]
+struct Offered {
+    ordinal: u64,
+    item: Item,
+    /// Which state of it was offered.
+    source: SourceId,
+    held: Option<HeldChunks>,
+}
+
 #[derive(Debug)]
 struct Sending {
     ordinal: u64,
     file: Arc<LargeFile>,
+    /// Chunks that the receiver has from an earlier run.
+    held: RangeSet,
     /// Bytes that can be read, and whether the file ends with them.
     available: u64,
     ended: bool,
@@ -201,12 +253,15 @@ struct InFlight {
 impl Sender {
     /// A machine that keeps at most `window` frames in flight.
     #[must_use]
-    pub fn new(checksum: Checksum, window: u32) -> Self {
+    pub fn new(checksum: Checksum, window: u32, asking: Asking) -> Self {
         Self {
             checksum,
             window: u64::from(window.max(1)),
             small: VecDeque::new(),
             small_len: 0,
+            asking,
+            unoffered: VecDeque::new(),
+            offered: VecDeque::new(),
             large: VecDeque::new(),
             folders: VecDeque::new(),
             sending: BTreeMap::new(),
@@ -214,7 +269,7 @@ impl Sender {
             again: VecDeque::new(),
             in_flight: BTreeMap::new(),
             unsealed: BTreeSet::new(),
-            large_offered: 0,
+            next_ordinal: 0,
             next_frame: 0,
             next_file: 0,
             items_ended: false,
@@ -236,6 +291,7 @@ impl Sender {
             && self.small_len < PACK_LEN_MAX
             && self.small.len() < PACK_ENTRIES_MAX
             && self.large.len() < LARGE_FILES_MAX
+            && self.unoffered.len() + self.offered.len() < OFFERED_AHEAD_MAX
             && self.folders.len() < ITEMS_AHEAD_MAX
     }
 
@@ -251,17 +307,104 @@ impl Sender {
     }
 
     /// Takes the next item of the walk; a folder after all that is in it.
-    pub fn offer(&mut self, item: Item) {
-        match &item.what {
-            What::Present(Metadata { kind: Kind::Folder, .. }) => {
-                self.folders.push_back((self.large_offered, item));
+    pub fn add(&mut self, item: Item) {
+        if let What::Present(Metadata { kind: Kind::Folder, .. }) = &item.what {
+            self.folders.push_back((self.next_ordinal, item));
+            self.release_folders();
+        } else if self.is_offered(&item) {
+            let waiting = self.waiting(item);
+            self.unoffered.push_back(waiting);
+        } else if is_large(&item) {
+            let waiting = self.waiting(item);
+            self.add_large(waiting);
+        } else {
+            self.add_small(item);
+        }
+    }
+
+    /// Items to offer to the receiver, in this order; nothing if there are none, or it pays to wait for more. For each the
+    /// state that will be sent is to be given to [`offering`](Self::offering) before the offer goes out.
+    pub fn next_offer(&mut self) -> Option<Vec<Item>> {
+        let worth_it = self.unoffered.len() >= OFFER_ITEMS_MAX || self.offered.is_empty() || self.items_ended;
+        if self.unoffered.is_empty() || !worth_it {
+            return None;
+        }
+        let count = self.unoffered.len().min(OFFER_ITEMS_MAX);
+        let begin = self.offered.len();
+        self.offered.extend(self.unoffered.drain(..count));
+        Some(self.offered.range(begin..).map(|offered| offered.item.clone()).collect())
+    }
+
+    /// The states in which the items of the last offer are.
+    pub fn offering(&mut self, sources: &[SourceId]) {
+        let begin = self.offered.len() - sources.len().min(self.offered.len());
+        for (offered, source) in self.offered.range_mut(begin..).zip(sources) {
+            offered.source = *source;
+        }
+    }
+
+    /// The item that the receiver's next answer is about.
+    #[must_use]
+    pub fn offered(&self) -> Option<&Item> {
+        self.offered.front().map(|offered| &offered.item)
+    }
+
+    /// The receiver's answer to the oldest item that it has not answered. Returns the item if it is finished with, and the
+    /// bytes of it that need not be sent.
+    ///
+    /// # Errors
+    /// If that can be no answer to it.
+    pub fn held(&mut self, answer: HeldItem) -> Result<(Option<Settled>, u64), SenderViolation> {
+        let mut offered = self.offered.pop_front().ok_or(SenderViolation::Held)?;
+        let size = match &offered.item.what {
+            What::Present(metadata) => metadata.size,
+            What::Stream { .. } | What::Lost(_) => 0,
+        };
+        match answer {
+            HeldItem::Chunks { .. } if !is_large(&offered.item) => Err(SenderViolation::Held),
+            HeldItem::Chunks { chunks, digests, more } => {
+                let mut held = offered.held.take().unwrap_or_else(|| HeldChunks::new(self.checksum, size));
+                let before = held.bytes();
+                let numbers = chunks
+                    .iter()
+                    .flat_map(|range| (0..range.count).map(|n| range.first.checked_add(n.into())));
+                let mut digests = digests.into_iter();
+                for number in numbers {
+                    let chunk = number.zip(digests.next());
+                    if !chunk.is_some_and(|(number, digest)| held.add(number, digest)) {
+                        return Err(SenderViolation::Held);
+                    }
+                }
+                if digests.next().is_some() {
+                    return Err(SenderViolation::Held);
+                }
+                let bytes = held.bytes() - before;
+                offered.held = Some(held);
+                match more {
+                    true => self.offered.push_front(offered),
+                    false => self.add_large(offered),
+                }
+                Ok((None, bytes))
+            }
+            _ if offered.held.is_some() => Err(SenderViolation::Held),
+            HeldItem::Nothing if is_large(&offered.item) => {
+                self.add_large(offered);
+                Ok((None, 0))
+            }
+            HeldItem::Nothing => {
+                self.add_small(offered.item);
+                self.unsealed.remove(&offered.ordinal);
                 self.release_folders();
+                Ok((None, 0))
             }
-            What::Present(Metadata { kind: Kind::File, size, .. }) if *size > PACKED_FILE_LEN_MAX => {
-                self.offer_large(item);
+            HeldItem::All => {
+                self.unsealed.remove(&offered.ordinal);
+                self.release_folders();
+                let path = offered.item.path;
+                let settled =
+                    Settled { path, folder: false, bytes: size, digest: None, result: Ok(()), file: None };
+                Ok((Some(settled), size))
             }
-            What::Stream { .. } => self.offer_large(item),
-            What::Present(_) | What::Lost(_) => self.offer_small(item),
         }
     }
 
@@ -422,6 +565,8 @@ impl Sender {
     /// How many frames the job has, once, as soon as that is known.
     pub fn end(&mut self) -> Option<End> {
         let all_numbered = self.items_ended
+            && self.unoffered.is_empty()
+            && self.offered.is_empty()
             && self.small.is_empty()
             && self.large.is_empty()
             && self.folders.is_empty()
@@ -443,6 +588,7 @@ impl Sender {
     #[must_use]
     pub fn may_have_work(&self) -> bool {
         let queued = self.wants_items()
+            || !self.unoffered.is_empty()
             || !self.small.is_empty()
             || !self.seals.is_empty()
             || !self.large.is_empty()
@@ -456,35 +602,53 @@ impl Sender {
         self.next_frame - oldest < self.window
     }
 
-    fn offer_small(&mut self, item: Item) {
+    fn is_offered(&self, item: &Item) -> bool {
+        let What::Present(metadata) = &item.what else { return false };
+        match self.asking {
+            Asking::Never => false,
+            Asking::Large(len_min) => is_large(item) && metadata.size >= len_min,
+            Asking::All => metadata.kind == Kind::File,
+        }
+    }
+
+    fn waiting(&mut self, item: Item) -> Offered {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        self.unsealed.insert(ordinal);
+        Offered { ordinal, item, source: SourceId::default(), held: None }
+    }
+
+    fn add_small(&mut self, item: Item) {
         self.small_len += packed_len(&item);
         self.small.push_back(item);
     }
 
-    fn offer_large(&mut self, item: Item) {
-        self.unsealed.insert(self.large_offered);
-        self.large.push_back((self.large_offered, item));
-        self.large_offered += 1;
+    fn add_large(&mut self, offered: Offered) {
+        self.large.push_back(offered);
         if self.sending.is_empty() {
             self.begin_large(); // a stream is extended under the number of a file that has begun
         }
     }
 
-    fn begin_large(&mut self) {
+    /// Begins another large file; false if there is none, or no room for it.
+    fn begin_large(&mut self) -> bool {
         if self.sending.len() < LARGE_FILES_MAX
-            && let Some((ordinal, item)) = self.large.pop_front()
+            && let Some(offered) = self.large.pop_front()
         {
             let number = self.next_file;
             self.next_file += 1;
-            self.sending.insert(number, Sending::new(ordinal, number, item, self.checksum));
+            self.sending.insert(number, Sending::new(number, offered, self.checksum));
+            self.queue_seal(number); // nothing of it may be left to send
+            return true;
         }
+        false
     }
 
     fn release_folders(&mut self) {
         let first_unsealed = self.unsealed.first().copied().unwrap_or(u64::MAX);
         while self.folders.front().is_some_and(|(large_before, _)| *large_before <= first_unsealed) {
             if let Some((_, item)) = self.folders.pop_front() {
-                self.offer_small(item);
+                self.add_small(item);
             }
         }
     }
@@ -511,7 +675,10 @@ impl Sender {
         if let Some(block) = self.next_block() {
             return Some(block);
         }
-        (!self.small.is_empty()).then(|| self.next_pack())
+        if !self.small.is_empty() {
+            return Some(self.next_pack());
+        }
+        self.next_seal() // of a file that has just begun, and that the receiver has
     }
 
     fn next_seal(&mut self) -> Option<Content> {
@@ -558,11 +725,14 @@ impl Sender {
     }
 
     fn next_block(&mut self) -> Option<Content> {
-        if let Some(content) = self.sending.values_mut().find_map(Sending::next_block) {
-            return Some(content);
+        loop {
+            if let Some(content) = self.sending.values_mut().find_map(Sending::next_block) {
+                return Some(content);
+            }
+            if !self.begin_large() {
+                return None;
+            }
         }
-        self.begin_large();
-        self.sending.values_mut().next_back().and_then(Sending::next_block)
     }
 
     /// A file whose chunks are all hashed, or that failed, gets its seal.
@@ -650,26 +820,40 @@ impl Watch {
 }
 
 impl Sending {
-    fn new(ordinal: u64, number: u32, item: Item, checksum: Checksum) -> Self {
+    fn new(number: u32, offered: Offered, checksum: Checksum) -> Self {
+        let Offered { ordinal, item, source, held } = offered;
         let (size, modified, mode) = match item.what {
             What::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
             What::Stream { mode } => (None, None, mode),
             What::Lost(_) => (Some(0), None, 0), // never offered as a large file
         };
-        Self {
+        let held = held.map(HeldChunks::into_parts);
+        let (held, root) = held.unwrap_or_else(|| (RangeSet::default(), RootBuilder::new(checksum)));
+        let mut sending = Self {
             ordinal,
+            held,
             file: Arc::new(LargeFile {
                 number,
-                announcement: Announcement { path: item.path, size, modified, mode },
+                announcement: Announcement { path: item.path, size, modified, mode, source },
             }),
             available: size.unwrap_or(0),
             ended: size.is_some(),
             next_offset: 0,
             all_planned: false,
             unhashed: 0,
-            root: RootBuilder::new(checksum),
+            root,
             failed: None,
             seal_frame: None,
+        };
+        sending.skip_held();
+        sending
+    }
+
+    /// Goes on behind chunks that the receiver has.
+    fn skip_held(&mut self) {
+        while !self.all_planned && self.held.contains(self.next_offset / CHUNK_LEN as u64) {
+            self.next_offset = self.available.min(self.next_offset + CHUNK_LEN as u64);
+            self.all_planned = self.next_offset == self.available;
         }
     }
 
@@ -685,8 +869,18 @@ impl Sending {
         self.unhashed += 1;
         let last = self.ended && self.next_offset == self.available;
         self.all_planned = last;
+        self.skip_held();
         let len = usize::try_from(len).unwrap_or(CHUNK_LEN);
         Some(Content::Block { file: self.file.clone(), offset, len, last })
+    }
+}
+
+/// True for what travels in blocks.
+fn is_large(item: &Item) -> bool {
+    match &item.what {
+        What::Present(metadata) => metadata.kind == Kind::File && metadata.size > PACKED_FILE_LEN_MAX,
+        What::Stream { .. } => true,
+        What::Lost(_) => false,
     }
 }
 

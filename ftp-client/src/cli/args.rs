@@ -10,10 +10,10 @@ mod shell;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, Completions, Df, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat, Touch, Trust,
+    Cat, Chmod, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat, Touch, Trust,
     TrustCommand,
 };
-pub(crate) use common::{Color, Common};
+pub(crate) use common::{Color, Common, Resuming};
 pub(crate) use line::{Line, Open, Word, line_parser};
 pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
 pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Shell(Shell),
     Script(Script),
     Profile(Profile),
+    Gc(Gc),
     Trust(Trust),
     Completions(Completions),
     Man(Man),

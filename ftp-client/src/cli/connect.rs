@@ -5,6 +5,7 @@ use crate::cli::output::Output;
 use crate::cli::places::{Server, one_pin};
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
+use ftp_client::session::Outages;
 use ftp_client::trust::{OnUnknown, Policy};
 use ftp_client::{ConnectOptions, Error, Session};
 use std::sync::Arc;
@@ -19,7 +20,11 @@ pub(crate) struct Connecting {
 }
 
 /// Finds out how to connect. Asks for a password if there is no other way.
-pub(crate) fn options(server: &Server, settings: &Settings, output: &Output) -> Result<Connecting, Error> {
+pub(crate) fn options(
+    server: &Server,
+    settings: &Settings,
+    output: &Arc<Output>,
+) -> Result<Connecting, Error> {
     let pin = one_pin(server.pin, settings.pin)?;
     let policy = Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings));
     let login = login::choose(server, settings, output)?;
@@ -32,6 +37,8 @@ pub(crate) fn options(server: &Server, settings: &Settings, output: &Output) -> 
         lanes: settings.lanes,
         rate_limit: settings.rate_limit,
         timeout: settings.timeout,
+        outages: outages(settings, output),
+        state: settings.state.clone(),
     };
     Ok(Connecting { options, otherwise: login.otherwise })
 }
@@ -70,12 +77,23 @@ pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error>
     Session::connect(again).await
 }
 
+fn outages(settings: &Settings, output: &Arc<Output>) -> Outages {
+    let (output, give_up_after) = (output.clone(), settings.give_up_after);
+    let told = move |error: &Error| {
+        let time = humantime::format_duration(give_up_after);
+        output.warn(&format!("{error}; trying again for up to {time}"));
+    };
+    Outages { give_up_after, tries_max: settings.retry, told: Arc::new(told) }
+}
+
 /// The same once more; `trust` is shared, and remembers.
 pub(crate) fn copy(options: &ConnectOptions) -> ConnectOptions {
     ConnectOptions {
         host: options.host.clone(),
         trust: Arc::clone(&options.trust),
         credentials: options.credentials.clone(),
+        outages: options.outages.clone(),
+        state: options.state.clone(),
         ..*options
     }
 }

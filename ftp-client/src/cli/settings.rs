@@ -21,6 +21,10 @@ pub(crate) struct Settings {
     pub(crate) checksum: Option<Checksum>,
     pub(crate) rate_limit: u64,
     pub(crate) timeout: Duration,
+    pub(crate) retry: Option<u32>,
+    pub(crate) give_up_after: Duration,
+    /// Where interrupted transfers are remembered; nothing where there is no home.
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl Settings {
@@ -36,6 +40,9 @@ impl Settings {
             checksum: typed.checksum.and_then(Option::from),
             rate_limit: typed.limit_rate.unwrap_or(0),
             timeout: typed.timeout.unwrap_or(CONNECT_TIMEOUT),
+            retry: typed.retry,
+            give_up_after: typed.give_up_after.unwrap_or(GIVE_UP_AFTER),
+            state: default_state(),
         })
     }
 }
@@ -47,4 +54,12 @@ fn default_known_hosts() -> Result<PathBuf, Error> {
     Ok(strategy.config_dir().join("ftp-client").join("known_hosts"))
 }
 
+/// Systems without a folder for state keep it with the data.
+fn default_state() -> Option<PathBuf> {
+    let strategy = etcetera::choose_base_strategy().ok()?;
+    Some(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("ftp-client"))
+}
+
+/// Long enough for a router or a server to start again.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,8 +2,8 @@
 
 use crate::cli::args::{self, Command};
 use crate::cli::commands::{
-    cat, chmod, completions, df, get, hash, ln, ls, man, mirror, mkdir, mv, profile, put, retry, rm, stat,
-    touch, trust,
+    cat, chmod, completions, df, gc, get, hash, ln, ls, man, mirror, mkdir, mv, profile, put, retry, rm,
+    stat, touch, trust,
 };
 use crate::cli::output::Output;
 use crate::cli::places::Server;
@@ -30,6 +30,7 @@ pub(crate) enum Offline {
     Man(man::Man),
     /// All is done already.
     Nothing,
+    Gc(gc::Gc),
 }
 
 /// Commands that need a session.
@@ -49,6 +50,7 @@ pub(crate) enum Work {
     Touch(touch::Touch),
     Chmod(chmod::Chmod),
     Ln(ln::Ln),
+    Gc(gc::Gc),
 }
 
 impl Task {
@@ -83,6 +85,10 @@ impl Task {
                 ));
             }
             Command::Profile(typed) => Self::Offline(Offline::Profile(profile::Profile::new(typed))),
+            Command::Gc(typed) => match gc::Gc::new(typed, scope)? {
+                (Some(server), gc) => online((server, gc), Work::Gc),
+                (None, gc) => Self::Offline(Offline::Gc(gc)),
+            },
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
             Command::Completions(typed) => {
                 Self::Offline(Offline::Completions(completions::Completions::new(&typed)))
@@ -101,6 +107,7 @@ impl Offline {
             Self::Completions(completions) => completions.run(output),
             Self::Man(man) => man.run(output),
             Self::Nothing => Ok(0),
+            Self::Gc(gc) => gc.run_here(output),
         }
     }
 }
@@ -134,6 +141,7 @@ impl Work {
             Self::Touch(touch) => touch.run(session, output).await,
             Self::Chmod(chmod) => chmod.run(session, output).await,
             Self::Ln(ln) => ln.run(session, output).await,
+            Self::Gc(gc) => gc.run(session, output).await,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::local;
 use crate::report::Reporter;
 use std::collections::HashMap;
 use std::sync::Arc;
+use wire::checksum::Checksum;
 use wire::message::{Change, Durability, Entry, EntryDetails};
 use wire::metadata::Kind;
 use wire::store::change::Changes;
@@ -54,7 +55,7 @@ struct Work {
 
 impl<'a> Doing<'a> {
     pub(crate) fn new(trees: &'a Trees, options: &'a Options, listener: Arc<dyn Listener>) -> Self {
-        let reporter = Reporter::new(Arc::new(Relay(listener.clone())), trees.session.checksum());
+        let reporter = trees.reporter.clone();
         Self {
             trees,
             options,
@@ -432,6 +433,11 @@ fn remote_backup(path: &std::path::Path) -> Result<RemotePath, Error> {
     use std::os::unix::ffi::OsStrExt;
     let parsed = RemotePath::from_user(path.as_os_str().as_bytes());
     parsed.map_err(|error| Error::local(path, Failure::from(error)))
+}
+
+/// Hears the jobs of a mirror.
+pub(crate) fn reporter(listener: &Arc<dyn Listener>, checksum: Checksum) -> Arc<Reporter> {
+    Reporter::new(Arc::new(Relay(listener.clone())), checksum)
 }
 
 /// Tells the listener what the job tells; totals are counted here.

@@ -147,6 +147,7 @@ impl Recipe {
             xattrs: self.xattrs,
             sparse: self.sparse,
             durability: if self.power { Durability::Power } else { Durability::Process },
+            resume: true,
             detect_moves: self.detect_moves,
             backup,
             backup_below: None,

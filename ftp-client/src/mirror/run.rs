@@ -14,12 +14,13 @@ use super::target::{Direction, Trees};
 use super::{Listener, MirrorRequest, Mode, Options, Outcome, Refusal, Summary};
 use crate::error::Error;
 use crate::local::{self, error_at};
+use crate::report::Reporter;
 use crate::session::{Pages, Session};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use wire::message::{Details, Entry};
+use wire::message::{Details, Entry, Resume};
 use wire::metadata::Kind;
 use wire::store::entry::of_folder;
 use wire::store::{Folder, FolderCache, LocalFolder};
@@ -29,7 +30,9 @@ use wire::{Failure, FailureCode, RemotePath};
 pub(crate) async fn run(
     session: &Session,
     request: MirrorRequest,
+    resume: Resume,
     listener: Arc<dyn Listener>,
+    reporter: Arc<Reporter>,
 ) -> Result<Outcome, Error> {
     let details = request.options.details();
     let root_details = Details { links: true, ..details };
@@ -72,6 +75,8 @@ pub(crate) async fn run(
         is_at_server: begun.remote_root.is_some(),
         local,
         shown: request.local.clone(),
+        resume,
+        reporter,
         runtime: Handle::current(),
     };
     local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await

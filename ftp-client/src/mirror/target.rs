@@ -2,13 +2,14 @@
 
 use super::effects::{Digester, Digests};
 use crate::error::Error;
+use crate::report::Reporter;
 use crate::session::Session;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
 use wire::limits::BATCH_CHANGES_MAX;
-use wire::message::{Batch, Change, ChangeFailure, Durability};
+use wire::message::{Batch, Change, ChangeFailure, Durability, Resume};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
 use wire::{Failure, RemotePath};
@@ -32,6 +33,9 @@ pub(crate) struct Trees {
     /// The folder here; none if it is a target that does not exist.
     pub(crate) local: Option<Arc<dyn Folder>>,
     pub(crate) shown: PathBuf,
+    /// Whether the job goes on with what an interrupted run has left.
+    pub(crate) resume: Resume,
+    pub(crate) reporter: Arc<Reporter>,
     pub(crate) runtime: Handle,
 }
 

@@ -12,15 +12,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 use wire::control::Envelope;
 use wire::engine::{
-    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, Placed, QueueSource, ReceiveJob, SendJob, Sink,
-    Staged, TreeSink, TreeSinkOptions, Waiting,
+    Base, Credit, Exchange, Found, Item, ItemQueue, Observer, Pacer, Placed, QueueSource, ReceiveJob,
+    SendJob, Sink, Staged, TreeSink, TreeSinkOptions, Waiting,
 };
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Message, Overwrite, Put, Select, Totals, Wanted, WantedItem};
+use wire::message::{
+    Cancel, Message, OfferedItem, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem,
+};
 use wire::metadata::Metadata;
 use wire::receiver::{FolderEntry, Receiver};
-use wire::sender::Sender;
+use wire::sender::{Asking, Sender};
 use wire::store::{Folder, FolderCache};
 use wire::verified::VerifiedContent;
 use wire::{Failure, FailureCode, RemotePath};
@@ -133,6 +135,7 @@ async fn open_upload(
         sparse: options.sparse,
         exclusive: true,
         durability: options.durability,
+        resume: trees.resume != Resume::Never,
     };
     let mut answers = control.request(id, put.into()).await?;
     session.open_lanes();
@@ -140,9 +143,10 @@ async fn open_upload(
     // A target that the job makes must be there before a batch changes something in it.
     let early = if trees.is_at_server { None } else { answers.recv().await };
     let queue = Arc::new(ItemQueue::default());
+    reporter.begin();
     let watch = Arc::new(Watch::new(reporter, None));
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
-    let machine = Sender::new(checksum, window);
+    let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
     let job = Arc::new(SendJob::new(id, machine, source, watch.clone(), pacer));
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
@@ -181,14 +185,17 @@ async fn open_download(
         mode_mask: crate::get::MODE_MASK,
         sparse: options.sparse,
         durability: options.durability,
+        keeping: crate::get::keeping(&session, trees.resume),
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink { sink, asked: asked.clone() });
+    reporter.begin();
     let watch = Arc::new(Watch::new(reporter, Some(asked.clone())));
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
     let rate_limit = session.inner.rate_limit;
-    let select = Select { path: path.clone(), checksum, window: WINDOW_FRAMES_MAX, rate_limit };
+    let select =
+        Select { path: path.clone(), checksum, window: WINDOW_FRAMES_MAX, rate_limit, resume: trees.resume };
     control.exchange.opening(id);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let _opened = control.request(id, select.into()).await?;
@@ -252,11 +259,12 @@ impl Watch {
     ) -> Result<Summary, Error> {
         self.credit.abandon();
         let control = &session.inner.control;
+        self.reporter.transferred(control.exchange.lane_bytes() - before);
         end.map_err(|failure| {
             let _ = control.outbox.try_send(Envelope::new(id, Cancel)); // the server may have ended it
             job_error(control, path, failure)
         })?;
-        Ok(self.reporter.summary(control.exchange.lane_bytes() - before))
+        Ok(self.reporter.summary())
     }
 }
 
@@ -267,6 +275,10 @@ impl Observer for Watch {
 
     fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
         self.reporter.progress(path, bytes);
+    }
+
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.reporter.held(path, bytes);
     }
 
     fn settled(&self, item: &Item<'_>) {
@@ -299,6 +311,10 @@ impl Asked {
         self.lock().insert(path.clone(), false);
     }
 
+    fn contains(&self, path: &RemotePath) -> bool {
+        self.lock().contains_key(path)
+    }
+
     fn take(&self, path: &RemotePath) -> Result<(), Failure> {
         match self.lock().get_mut(path) {
             Some(has_come @ false) => {
@@ -325,6 +341,17 @@ impl Sink for AskedSink {
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         self.asked.take(&announcement.path)?;
         self.sink.stage(announcement)
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        if !self.asked.contains(&item.path) {
+            return Found::Nothing;
+        }
+        let found = self.sink.look(item);
+        if !matches!(found, Found::Nothing) {
+            let _ = self.asked.take(&item.path); // it has come, or its blocks will
+        }
+        found
     }
 
     fn file(

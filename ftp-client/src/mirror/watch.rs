@@ -4,7 +4,7 @@
 //! compared again, with all that is below them; all of the tree if there are many, or if the system lost count. What is
 //! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm.
 
-use super::{Direction, Listener, MirrorRequest, Mode, Outcome, run};
+use super::{Direction, Listener, MirrorRequest, Mode, Outcome};
 use crate::error::Error;
 use crate::session::Session;
 use notify::{Event, RecursiveMode, Watcher};
@@ -35,19 +35,19 @@ pub(crate) async fn watch(
     // Watched from before the first look, so that nothing falls between the two.
     let changes = Arc::new(Changes::new(&local)?);
     let _watcher = begin(&local, &changes)?;
-    run(session, again(RemotePath::root()), listener.clone()).await?;
+    session.mirror(again(RemotePath::root()), listener.clone()).await?;
     loop {
         listener.waiting();
         for scope in changes.settled().await {
             let whole = scope.is_root();
-            let outcome = run(session, again(scope), listener.clone()).await;
+            let outcome = session.mirror(again(scope), listener.clone()).await;
             // The folder may have gone since; and what is much of a folder may be little of the tree.
             let look_again = match &outcome {
                 Ok(outcome) => outcome.refusal.is_some(),
                 Err(error) => error.failure_code() == Some(FailureCode::NotFound),
             };
             match look_again && !whole {
-                true => drop(run(session, again(RemotePath::root()), listener.clone()).await?),
+                true => drop(session.mirror(again(RemotePath::root()), listener.clone()).await?),
                 false => drop(outcome?),
             }
         }

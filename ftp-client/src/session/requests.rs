@@ -5,11 +5,12 @@
 use super::{Pages, Session};
 use crate::control::Control;
 use crate::error::Error;
+use std::time::Duration;
 use wire::RemotePath;
 use wire::checksum::{Checksum, Digest};
 use wire::message::{
     Batch, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, MakeFolder, Message, Remove,
-    Rename, SetMetadata, Space, SpaceReport, Stat,
+    Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
 
 impl Session {
@@ -140,6 +141,17 @@ impl Session {
     pub async fn set_metadata(&self, change: SetMetadata) -> Result<(), Error> {
         let path = change.path.clone();
         self.tell(&path, change).await
+    }
+
+    /// Removes what interrupted transfers have left in a folder and below, but for what is in use or has changed within `idle`.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn sweep(&self, path: &RemotePath, idle: Duration) -> Result<Swept, Error> {
+        match self.ask(path, Sweep { path: path.clone(), idle: idle.as_secs() }).await? {
+            Message::Swept(swept) => Ok(swept),
+            other => Err(unexpected(&self.inner.control, path, other)),
+        }
     }
 
     /// Makes a symbolic link.

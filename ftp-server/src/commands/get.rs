@@ -11,7 +11,7 @@ use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Get, Message, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
-use wire::sender::Sender;
+use wire::sender::{Asking, Sender};
 use wire::store::{Folder, LocalStorage, Storage};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &Cancel
         // Ends by itself when the session's outbox is closed; bounded by the tree.
         drop(tokio::task::spawn_blocking(move || tell_totals(folder, id, &outbox)));
     }
-    let machine = Sender::new(get.checksum, get.window);
+    let machine = Sender::new(get.checksum, get.window, Asking::of(get.resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, Arc::new(Deaf), Pacer::new(get.rate_limit));
     let job = Arc::new(job);
     let running = context.exchange.send(job.clone());

@@ -10,10 +10,12 @@ mod make_folder;
 mod put;
 mod remove;
 mod rename;
+mod replace;
 mod select;
 mod set_metadata;
 mod space;
 mod stat;
+mod sweep;
 
 use crate::session::Context;
 use std::sync::Arc;
@@ -54,6 +56,11 @@ pub(crate) async fn run(
             None => Err(FailureCode::BadState.into()),
         },
         Message::Digests(asked) => digests::run(context, asked, cancelled).await,
+        Message::Replace(asked) => replace::run(context, &asked).await,
+        Message::Sweep(asked) => {
+            let cancelled = cancelled.clone();
+            blocking(context, move |storage| sweep::run(storage, &asked, &cancelled)).await
+        }
         Message::Batch(batch) => {
             let (access, cancelled) = (context.principal.access(), cancelled.clone());
             blocking(context, move |storage| batch::run(storage, &batch, access, &cancelled)).await

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
-use wire::engine::{Base, Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Deaf, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
@@ -20,12 +21,15 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
+    let origin = origin_of(&[context.principal.name().as_bytes()]);
+    let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.checksum };
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
         add_only,
         mode_mask: MODE_MASK,
         sparse: put.sparse,
         durability: put.durability,
+        keeping: put.resume.then_some(keeping),
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let durability = put.durability;

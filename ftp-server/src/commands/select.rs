@@ -9,7 +9,7 @@ use wire::control::Envelope;
 use wire::engine::{Deaf, ItemQueue, Pacer, QueueSource, SendJob};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Message, Opened, Select};
-use wire::sender::Sender;
+use wire::sender::{Asking, Sender};
 use wire::store::Storage;
 use wire::{Failure, FailureCode};
 
@@ -28,7 +28,8 @@ pub(super) async fn run(
     let opened = Opened { path: select.path.clone(), folder: true };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     let source = Arc::new(QueueSource::new(folder, wanted));
-    let machine = Sender::new(select.checksum, select.window);
+    let asking = Asking::of(select.resume, Asking::Large(0)); // the client has compared already
+    let machine = Sender::new(select.checksum, select.window, asking);
     let job = Arc::new(SendJob::new(id, machine, source, Arc::new(Deaf), Pacer::new(select.rate_limit)));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {

@@ -51,6 +51,8 @@ pub struct Unnamed {
     pub(super) name: Name,
     pub(super) replace: bool,
     pub(super) content: Unsynced,
+    /// It has a journal, which tells of nothing any more once the file has its name.
+    pub(super) journal: bool,
     pub(super) is_named: bool,
 }
 
@@ -68,11 +70,18 @@ impl Drop for Unnamed {
     fn drop(&mut self) {
         if !self.is_named {
             let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
+            self.remove_journal();
         }
     }
 }
 
 impl Unnamed {
+    fn remove_journal(&self) {
+        if self.journal {
+            let _ = self.folder.remove_journal(&self.staged); // it is found later as what it is
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         match &self.content {
             Unsynced::File(file) => file.sync(),
@@ -84,6 +93,7 @@ impl Unnamed {
     fn give_name(&mut self) -> io::Result<()> {
         self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
         self.is_named = true;
+        self.remove_journal();
         Ok(())
     }
 }

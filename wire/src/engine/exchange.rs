@@ -7,7 +7,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::frame::FrameHead;
 use crate::message::Message;
 use crate::net::control::Outbox;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,8 +34,8 @@ pub struct Exchange {
 struct Jobs {
     senders: Vec<Arc<SendJob>>,
     receivers: HashMap<u32, Arc<ReceiveJob>>,
-    /// Requested and not yet opened.
-    opening: BTreeSet<u32>,
+    /// Requested and not yet opened, with what their senders have said already.
+    opening: BTreeMap<u32, Vec<Message>>,
     greatest: Option<u32>,
 }
 
@@ -66,7 +66,7 @@ impl Exchange {
     /// A job was requested: frames of it wait until it is run or dropped. To be called in the order of the requests.
     pub fn opening(&self, id: u32) {
         let mut jobs = lock(&self.jobs);
-        jobs.opening.insert(id);
+        jobs.opening.insert(id, Vec::new());
         jobs.greatest = jobs.greatest.max(Some(id));
     }
 
@@ -94,15 +94,22 @@ impl Exchange {
 
     /// Adds a receiving job; the returned future runs it to its end.
     pub fn receive(&self, job: Arc<ReceiveJob>) -> impl Future<Output = JobEnd> {
-        {
+        let early = {
             let mut jobs = lock(&self.jobs);
-            jobs.opening.remove(&job.id);
             jobs.receivers.insert(job.id, job.clone());
+            let early = jobs.opening.remove(&job.id).unwrap_or_default();
+            early.into_iter().try_for_each(|message| job.told(message))
+        };
+        if let Err(violation) = early {
+            job.fail(Failure::new(FailureCode::BadState, violation.to_string()));
         }
         self.arrived.notify_waiters();
         let registered = Registered { exchange: self, id: job.id };
         async move {
-            let end = job.drive(&self.outbox).await;
+            let end = tokio::select! {
+                end = job.drive(&self.outbox) => end,
+                end = job.answer_offers(&self.outbox) => end,
+            };
             drop(registered);
             end
         }
@@ -150,21 +157,40 @@ impl Exchange {
                     self.work.notify_waiters();
                 }
             }
-            Message::End(end) => {
-                if let Some(job) = receiver {
-                    job.ended(*end).map_err(|violation| violation.to_string())?;
+            Message::Held(held) => {
+                if let Some(job) = sender {
+                    job.held(held).map_err(|violation| violation.to_string())?;
+                    self.work.notify_waiters();
                 }
             }
-            Message::Totals(totals) => {
-                if let Some(job) = receiver {
-                    job.totals(*totals);
-                }
-            }
+            Message::Offer(_) | Message::End(_) | Message::Totals(_) => match receiver {
+                Some(job) => job.told(envelope.message).map_err(|violation| violation.to_string())?,
+                None => self.told_early(id, envelope.message)?,
+            },
             Message::Failure(failure) if sender.is_some() || receiver.is_some() => self.fail(id, failure),
             Message::Cancel(_) => self.fail(id, &FailureCode::Cancelled.into()),
             _ => return Ok(Some(envelope)),
         }
         Ok(None)
+    }
+
+    /// A sender need not wait until its job is open here.
+    fn told_early(&self, id: u32, message: Message) -> Result<(), String> {
+        let mut jobs = lock(&self.jobs);
+        let Some(job) = jobs.receivers.get(&id).cloned() else {
+            return match jobs.opening.get_mut(&id) {
+                Some(early) if early.len() >= EARLY_MAX => {
+                    Err("too much said of a job that is not open".into())
+                }
+                Some(early) => {
+                    early.push(message);
+                    Ok(())
+                }
+                None => Ok(()), // it is over
+            };
+        };
+        drop(jobs);
+        job.told(message).map_err(|violation| violation.to_string()) // it was opened this moment
     }
 
     /// Ends a job.
@@ -208,7 +234,7 @@ impl Exchange {
         let jobs = lock(&self.jobs);
         match jobs.receivers.get(&id) {
             Some(job) => Lookup::Running(job.clone()),
-            None if jobs.opening.contains(&id) || jobs.greatest < Some(id) => Lookup::NotYet,
+            None if jobs.opening.contains_key(&id) || jobs.greatest < Some(id) => Lookup::NotYet,
             None => Lookup::Over,
         }
     }
@@ -245,6 +271,9 @@ impl Exchange {
         (jobs.senders.iter().find(|job| job.id == id).cloned(), jobs.receivers.get(&id).cloned())
     }
 }
+
+/// Messages about a job that is being opened: its offers, and that it ends.
+const EARLY_MAX: usize = 32;
 
 /// Takes a job off the list however its run ends.
 struct Registered<'a> {

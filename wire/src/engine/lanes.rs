@@ -220,7 +220,7 @@ async fn build(
     spawn_blocking(move || {
         let mut buffer = exchange.buffers.take();
         for job in exchange.senders() {
-            match job.build(lane, &mut buffer, &mut sealer, &exchange.work) {
+            match job.build(lane, &mut buffer, &mut sealer, &exchange) {
                 Ok(None) => {}
                 Err(error) => return (sealer, Err(LaneEnd::from(error))),
                 Ok(Some(left)) => {

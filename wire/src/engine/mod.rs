@@ -11,7 +11,8 @@
 //! open files. A lane owns its keys, one outgoing buffer while it has something to send, and an inbox while something
 //! comes. So memory is bounded by lanes (each below 1.3 MiB) and by the machines' windows.
 //!
-//! If we die at any line: staged files may stay, under their reserved names; no other name is ever half a file.
+//! If we die at any line: staged files may stay, under their reserved names, some with a journal for the next run to go on
+//! from; no other name is ever half a file.
 
 mod buffer;
 mod commit;
@@ -25,6 +26,7 @@ mod receive;
 mod send;
 mod sink;
 mod source;
+mod staged;
 
 pub use buffer::{BufferPool, ChunkBuffer};
 pub use commit::{Placed, Unnamed, Waiting};
@@ -35,8 +37,9 @@ pub use pace::Pacer;
 pub use queue::{Credit, ItemQueue, QueueSource, TooMany};
 pub use receive::ReceiveJob;
 pub use send::SendJob;
-pub use sink::{Base, Sink, Staged, TreeSink, TreeSinkOptions};
+pub use sink::{Base, Found, Sink, Staged, TreeSink, TreeSinkOptions};
 pub use source::{FileSource, Source, StreamSource, TreeSource, count};
+pub use staged::{Chunks, Keeping};
 
 use crate::checksum::Digest;
 use crate::failure::Failure;
@@ -49,6 +52,8 @@ pub trait Observer: Send + Sync {
     fn begun(&self, path: &RemotePath, bytes: Option<u64>);
     /// So many bytes of content are verified at the receiver: of a large file, or of small files.
     fn progress(&self, path: Option<&RemotePath>, bytes: u64);
+    /// So many bytes of content need not be sent, as an earlier run has brought them: of a large file, or of whole files.
+    fn held(&self, path: Option<&RemotePath>, bytes: u64);
     /// An item is finished with.
     fn settled(&self, item: &Item<'_>);
     /// The sender's counts.
@@ -76,6 +81,7 @@ pub struct Deaf;
 impl Observer for Deaf {
     fn begun(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn held(&self, _: Option<&RemotePath>, _: u64) {}
     fn settled(&self, _: &Item<'_>) {}
     fn totals(&self, _: Totals) {}
 }

@@ -135,7 +135,7 @@ impl Source for QueueSource {
         let mut machine = lock(machine);
         while machine.wants_items() {
             match state.items.pop_front() {
-                Some(item) => machine.offer(item),
+                Some(item) => machine.add(item),
                 None if state.closed && !state.ended => {
                     state.ended = true;
                     machine.end_items();

@@ -1,7 +1,8 @@
 //! A job's receiving side: takes frames as lanes bring them, verifies, writes, publishes, and acknowledges.
 
 use super::commit::{Commits, Placed, Step, WaitingItem};
-use super::sink::{Sink, Staged};
+use super::sink::{Found, Sink, Staged};
+use super::staged::Chunks;
 use super::{Item as Report, Observer, lock};
 use crate::checksum::{Checksum, Digest};
 use crate::control::Envelope;
@@ -9,12 +10,15 @@ use crate::failure::{Failure, FailureCode};
 use crate::frame::{
     Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss,
 };
-use crate::message::{End, Totals};
+use crate::journal::HeldChunks;
+use crate::limits::{HELD_DIGESTS_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
+use crate::message::{ChunkRange, End, Held, HeldItem, Message, Offer, OfferedItem};
+use crate::metadata::SourceId;
 use crate::net::control::Outbox;
 use crate::path::RemotePath;
 use crate::receiver::{Begin, FolderEntry, Publish, Receiver, ReceiverViolation, Verdict};
 use crate::verified::{VerifiedChunk, VerifiedContent};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -36,6 +40,11 @@ pub struct ReceiveJob {
     failed: OnceLock<Failure>,
     /// Frames that are being taken: until there are none, the observer has not heard all.
     active: AtomicUsize,
+    /// Offers that are not answered.
+    offers: Mutex<VecDeque<Offer>>,
+    offered: Notify,
+    /// Staged files of an earlier run that were offered, until their first frame tells their number.
+    found: Mutex<HashMap<RemotePath, Box<dyn Staged>>>,
 }
 
 /// The staged file of a large file, made by the first of its blocks.
@@ -66,6 +75,9 @@ impl ReceiveJob {
             changed: Notify::new(),
             failed: OnceLock::new(),
             active: AtomicUsize::new(0),
+            offers: Mutex::default(),
+            offered: Notify::new(),
+            found: Mutex::default(),
         }
     }
 
@@ -114,14 +126,115 @@ impl ReceiveJob {
         }
     }
 
-    pub(crate) fn ended(&self, end: End) -> Result<(), ReceiverViolation> {
+    /// Takes what the sender says of the job.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "only these are for a receiver; the exchange knows")]
+    pub(crate) fn told(&self, message: Message) -> Result<(), ReceiverViolation> {
+        match message {
+            Message::Offer(offer) => self.offered(offer),
+            Message::End(end) => self.ended(end),
+            Message::Totals(totals) => {
+                self.observer.totals(totals);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The sender offers items. They are looked for where that may block.
+    fn offered(&self, offer: Offer) -> Result<(), ReceiverViolation> {
+        let mut offers = lock(&self.offers);
+        let waiting = offers.iter().map(|offer| offer.items.len()).sum::<usize>();
+        if offer.items.len() > OFFER_ITEMS_MAX || waiting + offer.items.len() > OFFERED_AHEAD_MAX {
+            return Err(ReceiverViolation::Offers);
+        }
+        offers.push_back(offer);
+        drop(offers);
+        self.offered.notify_one();
+        Ok(())
+    }
+
+    /// Answers offers, in their order; ends only if that is not possible.
+    ///
+    /// # Errors
+    /// If the session is over.
+    pub(crate) async fn answer_offers(self: &Arc<Self>, outbox: &Outbox) -> Result<(), Failure> {
+        loop {
+            let Some(offer) = lock(&self.offers).pop_front() else {
+                self.offered.notified().await;
+                continue;
+            };
+            let job = self.clone();
+            let answers = tokio::task::spawn_blocking(move || job.answers(&offer)).await;
+            let answers = answers.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))?;
+            for held in answers {
+                let sent = outbox.send(Envelope::new(self.id, held)).await;
+                sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
+            }
+        }
+    }
+
+    /// What there is of each item, in messages that are not too long.
+    fn answers(&self, offer: &Offer) -> Vec<Held> {
+        let mut answers = HeldAnswers::default();
+        for item in &offer.items {
+            if !item.metadata.is_possible() {
+                answers.add(HeldItem::Nothing);
+                continue;
+            }
+            match self.look(item) {
+                Found::Nothing => answers.add(HeldItem::Nothing),
+                Found::All => {
+                    let bytes = item.metadata.size;
+                    self.observer.held(None, bytes);
+                    self.report(&item.path, false, bytes, None, None);
+                    answers.add(HeldItem::All);
+                }
+                Found::Chunks(staged, chunks) => match self.hold(item, staged, &chunks) {
+                    true => answers.add_chunks(&chunks),
+                    false => answers.add(HeldItem::Nothing),
+                },
+            }
+        }
+        answers.messages
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        let large = item.source != SourceId::default();
+        match large && !lock(&self.machine).may_hold() {
+            true => Found::Nothing,
+            false => self.sink.look(item),
+        }
+    }
+
+    /// Remembers chunks that are there; false if that was so already, or they are none of this file.
+    fn hold(&self, item: &OfferedItem, staged: Box<dyn Staged>, chunks: &Chunks) -> bool {
+        let mut held = HeldChunks::new(self.checksum, item.metadata.size);
+        let all_new = chunks.iter().all(|(chunk, digest)| held.add(*chunk, *digest));
+        let bytes = held.bytes();
+        if chunks.is_empty() || !all_new || lock(&self.machine).hold(item.announcement(), held).is_err() {
+            return false;
+        }
+        lock(&self.found).insert(item.path.clone(), staged);
+        self.observer.held(Some(&item.path), bytes);
+        true
+    }
+
+    /// Where a file is staged. One that was found is known by its path until a frame tells its number.
+    fn slot(&self, file: u32, path: &RemotePath) -> Slot {
+        let mut staged = lock(&self.staged);
+        let slot = staged.entry(file).or_default();
+        if slot.get().is_none()
+            && let Some(found) = lock(&self.found).remove(path)
+        {
+            let _ = slot.set(Ok(found)); // under the lock of all slots: nobody else has begun it
+        }
+        slot.clone()
+    }
+
+    fn ended(&self, end: End) -> Result<(), ReceiverViolation> {
         let result = lock(&self.machine).end(end);
         self.changed.notify_one();
         result
-    }
-
-    pub(crate) fn totals(&self, totals: Totals) {
-        self.observer.totals(totals);
     }
 
     /// Takes a frame: verifies it, and does what it says.
@@ -177,7 +290,7 @@ impl ReceiveJob {
             if machine.block(head, announcement.clone())? == Begin::Drop {
                 return Ok(());
             }
-            lock(&self.staged).entry(file).or_default().clone()
+            self.slot(file, &announcement.path)
         };
         let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
             drop(slot);
@@ -221,7 +334,10 @@ impl ReceiveJob {
         let mut machine = lock(&self.machine);
         let verdict = decide(&mut machine)?;
         if let Verdict::Discard(..) = &verdict {
-            lock(&self.staged).remove(&file);
+            let slot = lock(&self.staged).remove(&file);
+            if let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) {
+                staged.discard();
+            }
         }
         Ok(verdict)
     }
@@ -230,7 +346,10 @@ impl ReceiveJob {
         let FrameKind::Seal { abandoned, .. } = head.kind else { return Ok(()) };
         let loss = abandoned.then(|| decode_loss(&payload.concat())).transpose()?;
         let announcement = Announcement::decode(extra)?;
-        let verdict = self.judge(file, |machine| machine.seal(head, announcement, loss))?;
+        let verdict = {
+            drop(self.slot(file, &announcement.path)); // all of it may have been found
+            self.judge(file, |machine| machine.seal(head, announcement, loss))?
+        };
         self.conclude(file, verdict);
         Ok(())
     }
@@ -245,6 +364,9 @@ impl ReceiveJob {
                 let slot = lock(&self.staged).remove(&file);
                 let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
                 let placed = staged.publish(&publish);
+                if placed.is_err() {
+                    staged.discard();
+                }
                 drop(slot); // what failed is gone before its frame counts as done
                 match placed {
                     Ok(Placed::Waiting(waiting)) => self.commits.add(Step::Published { publish, waiting }),
@@ -442,6 +564,53 @@ impl ReceiveJob {
     ) {
         self.observer.settled(&Report { path, folder, bytes, digest, failure });
     }
+}
+
+/// Answers to offers, in messages.
+#[derive(Default)]
+struct HeldAnswers {
+    messages: Vec<Held>,
+    /// Digests in the last message.
+    digests: usize,
+}
+
+impl HeldAnswers {
+    fn add(&mut self, answer: HeldItem) {
+        match self.messages.last_mut() {
+            Some(held) if self.digests < HELD_DIGESTS_MAX => held.answers.push(answer),
+            _ => {
+                self.messages.push(Held { answers: vec![answer] });
+                self.digests = 0;
+            }
+        }
+    }
+
+    fn add_chunks(&mut self, chunks: &Chunks) {
+        let mut rest = &chunks[..];
+        while !rest.is_empty() {
+            let room = match self.digests {
+                HELD_DIGESTS_MAX.. => HELD_DIGESTS_MAX,
+                used => HELD_DIGESTS_MAX - used,
+            };
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            rest = later;
+            let digests = now.iter().map(|(_, digest)| *digest).collect();
+            let chunks = ranges(now);
+            self.add(HeldItem::Chunks { chunks, digests, more: !rest.is_empty() });
+            self.digests += now.len();
+        }
+    }
+}
+
+fn ranges(chunks: &[(u64, Digest)]) -> Vec<ChunkRange> {
+    let mut ranges: Vec<ChunkRange> = Vec::new();
+    for (chunk, _) in chunks {
+        match ranges.last_mut() {
+            Some(range) if range.first + u64::from(range.count) == *chunk => range.count += 1,
+            _ => ranges.push(ChunkRange { first: *chunk, count: 1 }),
+        }
+    }
+    ranges
 }
 
 /// What became of a pack's entries.

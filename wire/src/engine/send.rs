@@ -1,14 +1,14 @@
 //! A job's sending side: builds the frames that the sending machine plans. Each frame is one blocking job: read, hash, seal.
 
 use super::source::Source;
-use super::{Item as Report, Observer, Pacer, lock};
+use super::{Exchange, Item as Report, Observer, Pacer, lock};
 use crate::control::Envelope;
 use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
-use crate::limits::{PACK_LEN_MAX, PATH_LEN_MAX};
-use crate::message::Ack;
-use crate::metadata::{Kind, MODE_BITS, Metadata};
+use crate::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
+use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX, PATH_LEN_MAX};
+use crate::message::{Ack, Held, Offer, OfferedItem};
+use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId};
 use crate::net::control::Outbox;
 use crate::net::record::{RecordError, Sealer};
 use crate::sender::{
@@ -36,11 +36,14 @@ pub struct SendJob {
     failed: OnceLock<Failure>,
     /// Acknowledgements that are being told to the observer.
     active: AtomicUsize,
+    /// Held while an offer is made, so that they go out in order.
+    offering: Mutex<()>,
 }
 
 struct OpenFile {
     file: Box<dyn SourceFile>,
     identity: Identity,
+    source: SourceId,
 }
 
 /// A frame's payload is in the buffer; this is the rest.
@@ -70,6 +73,7 @@ impl SendJob {
             changed: Notify::new(),
             failed: OnceLock::new(),
             active: AtomicUsize::new(0),
+            offering: Mutex::new(()),
         }
     }
 
@@ -139,12 +143,15 @@ impl SendJob {
             self.source.release(*offset, *len);
             self.observer.progress(Some(&file.announcement.path), *len);
         }
+        let small = progress.settled.iter().filter(|settled| settled.file.is_none());
+        small.for_each(|settled| self.observer.progress(None, settled.bytes));
+        self.settled(progress);
+    }
+
+    fn settled(&self, progress: &Progress) {
         for settled in &progress.settled {
-            match settled.file {
-                Some(number) => {
-                    lock(&self.files).remove(&number);
-                }
-                None => self.observer.progress(None, settled.bytes),
+            if let Some(number) = settled.file {
+                lock(&self.files).remove(&number);
             }
             self.observer.settled(&Report {
                 path: &settled.path,
@@ -162,11 +169,12 @@ impl SendJob {
         lane: u16,
         buffer: &mut ChunkBuffer,
         sealer: &mut Sealer,
-        work: &Notify,
+        exchange: &Exchange,
     ) -> Result<Option<Range<usize>>, RecordError> {
         if self.source.refill(&self.machine) {
-            work.notify_waiters();
+            exchange.work.notify_waiters();
         }
+        self.offer(&exchange.outbox);
         let plan = lock(&self.machine).next(lane);
         let Some(Plan { frame, content }) = plan else {
             self.changed.notify_one();
@@ -185,6 +193,56 @@ impl SendJob {
         Ok(Some(sealed))
     }
 
+    /// Offers to the receiver what it may have.
+    fn offer(&self, outbox: &Outbox) {
+        let _in_order = lock(&self.offering);
+        loop {
+            let Some(items) = lock(&self.machine).next_offer() else { return };
+            let sources: Vec<SourceId> = items.iter().map(|item| self.source_id(item)).collect();
+            lock(&self.machine).offering(&sources);
+            let items = items.into_iter().zip(sources);
+            let items = items.filter_map(|(Item { path, what }, source)| match what {
+                What::Present(metadata) => Some(OfferedItem { path, metadata, source }),
+                What::Stream { .. } | What::Lost(_) => None, // never offered
+            });
+            let offer = Offer { items: items.collect() };
+            if outbox.blocking_send(Envelope::new(self.id, offer)).is_err() {
+                return; // the session is over
+            }
+        }
+    }
+
+    /// Which state of a large file there is. One that cannot be read is found out when it is sent.
+    fn source_id(&self, item: &Item) -> SourceId {
+        match &item.what {
+            What::Present(metadata) if metadata.size > PACKED_FILE_LEN_MAX => {
+                let identity = self.source.open(&item.path).and_then(|file| file.identity());
+                let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));
+                same.map_or_else(SourceId::default, |identity| identity.source_id())
+            }
+            What::Present(_) | What::Stream { .. } | What::Lost(_) => SourceId::default(),
+        }
+    }
+
+    /// The receiver has answered offers.
+    pub(crate) fn held(&self, held: &Held) -> Result<(), SenderViolation> {
+        self.active.fetch_add(1, Ordering::SeqCst); // before the machine knows, so that nobody sees the end too early
+        let result = held.answers.iter().try_for_each(|answer| {
+            let path = lock(&self.machine).offered().map(|item| item.path.clone());
+            let (settled, bytes) = lock(&self.machine).held(answer.clone())?;
+            let progress = Progress { settled: settled.into_iter().collect(), held: Vec::new() };
+            match progress.settled.is_empty() {
+                true => self.observer.held(path.as_ref(), bytes),
+                false => self.observer.held(None, bytes),
+            }
+            self.settled(&progress);
+            Ok(())
+        });
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        self.changed.notify_one();
+        result
+    }
+
     fn content(&self, frame: u64, content: &Content, buffer: &mut ChunkBuffer) -> Built {
         match content {
             Content::Pack(items) => self.pack(frame, items, buffer),
@@ -196,7 +254,8 @@ impl SendJob {
             }
             Content::Seal { file, result } => match self.check_unchanged(file, result.clone()) {
                 Ok((size, root)) => {
-                    seal(file, FrameKind::Seal { file: file.number, size, root, abandoned: false }, 0)
+                    let kind = FrameKind::Seal { file: file.number, size, root, abandoned: false };
+                    Built { kind, extra: self.announcement(file), payload_len: 0 }
                 }
                 Err(failure) => {
                     lock(&self.machine).give_up(frame, file, failure.clone());
@@ -208,7 +267,7 @@ impl SendJob {
                         root: Default::default(),
                         abandoned: true,
                     };
-                    seal(file, kind, loss.len())
+                    Built { kind, extra: self.announcement(file), payload_len: loss.len() }
                 }
             },
         }
@@ -236,7 +295,8 @@ impl SendJob {
         let place = crate::checksum::ChunkPlace::at(offset, last);
         let digest = checksum.of_chunk(place, buffer.payload(0, len));
         lock(&self.machine).hashed(frame, digest)?;
-        Ok(seal(file, FrameKind::Block { file: file.number, offset, last, digest }, len))
+        let kind = FrameKind::Block { file: file.number, offset, last, digest };
+        Ok(Built { kind, extra: self.announcement(file), payload_len: len })
     }
 
     fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Failure> {
@@ -247,23 +307,36 @@ impl SendJob {
         let source = self.source.open(&announced.path)?;
         let identity = source.identity()?;
         let found = &identity.metadata;
-        if announced.size.is_some_and(|size| size != found.size || announced.modified != Some(found.modified))
-        {
+        let id = if announced.size.is_some() { identity.source_id() } else { SourceId::default() };
+        let offered = announced.source != SourceId::default();
+        let changed = announced
+            .size
+            .is_some_and(|size| size != found.size || announced.modified != Some(found.modified));
+        if changed || (offered && id != announced.source) {
             return Err(FailureCode::SourceChanged.into());
         }
         self.observer.begun(&announced.path, announced.size);
-        let open = Arc::new(OpenFile { file: source, identity });
+        let open = Arc::new(OpenFile { file: source, identity, source: id });
         Ok(lock(&self.files).entry(file.number).or_insert(open).clone())
     }
 
     /// A file's seal is worth nothing if the file has changed since its first chunk was read.
-    fn check_unchanged<T>(&self, file: &LargeFile, result: Result<T, Failure>) -> Result<T, Failure> {
+    fn check_unchanged<T>(&self, file: &Arc<LargeFile>, result: Result<T, Failure>) -> Result<T, Failure> {
         let sealed = result?;
-        let open = lock(&self.files).get(&file.number).cloned();
-        match open.map(|open| Ok::<_, io::Error>(open.file.identity()? == open.identity)).transpose()? {
-            Some(true) => Ok(sealed),
-            Some(false) | None => Err(FailureCode::SourceChanged.into()),
+        let open = self.opened(file)?; // for the first time, if the receiver had all of it
+        match open.file.identity()? == open.identity {
+            true => Ok(sealed),
+            false => Err(FailureCode::SourceChanged.into()),
         }
+    }
+
+    /// The describing part of a file's frames.
+    fn announcement(&self, file: &LargeFile) -> Vec<u8> {
+        let open = lock(&self.files).get(&file.number).cloned();
+        let source = open.map_or(file.announcement.source, |open| open.source);
+        let mut extra = Vec::new();
+        Announcement { source, ..file.announcement.clone() }.encode(&mut extra);
+        extra
     }
 
     fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
@@ -398,12 +471,6 @@ impl Packing<'_> {
         self.add(item, EntryKind::Lost, &metadata, loss.len(), Default::default(), None);
         Packed::Lost(failure)
     }
-}
-
-fn seal(file: &LargeFile, kind: FrameKind, payload_len: usize) -> Built {
-    let mut extra = Vec::new();
-    file.announcement.encode(&mut extra);
-    Built { kind, extra, payload_len }
 }
 
 /// How often the machine looks for stalled lanes.

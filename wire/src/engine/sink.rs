@@ -1,17 +1,17 @@
 //! Where received items go: staged beside their place, verified, given their metadata, and then their name.
 
 use super::commit::{self, Placed, Unnamed, Unsynced, Waiting};
-use super::lock;
+use super::staged::{self, Chunks, Keeping, Place};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
-use crate::message::{Durability, Overwrite};
-use crate::metadata::{Kind, Timestamp};
+use crate::message::{Durability, OfferedItem, Overwrite};
+use crate::metadata::{Kind, Metadata, SourceId, Timestamp};
 use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
 use crate::store::{Filesystems, Folder, FolderCache, StagedName, TargetFile, is_staged, write_fully};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// What a receiving job writes to. All methods block; every error is that item's alone.
 #[allow(clippy::missing_errors_doc)]
@@ -31,15 +31,31 @@ pub trait Sink: Send + Sync {
     fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure>;
     /// Makes durable what waits for it, and gives it its names; the result of each.
     fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>>;
+    /// What an earlier run has left of an item that is about to be sent.
+    fn look(&self, _: &OfferedItem) -> Found {
+        Found::Nothing
+    }
 }
 
-/// A large file under way. Dropping it before it is published discards it.
+/// What an earlier run has left of an item.
+pub enum Found {
+    /// Nothing that could be proven.
+    Nothing,
+    /// It is in its place.
+    All,
+    /// Chunks, in growing order.
+    Chunks(Box<dyn Staged>, Chunks),
+}
+
+/// A large file under way. Dropping it before it is published discards it, or leaves it for the next run.
 #[allow(clippy::missing_errors_doc)]
 pub trait Staged: Send + Sync {
     /// Writes a chunk.
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
     /// Sets its metadata and gives it its name.
     fn publish(&self, publish: &Publish) -> Result<Placed, Failure>;
+    /// Nothing of it is of use any more.
+    fn discard(&self) {}
 }
 
 /// The place that a job's paths are below.
@@ -64,14 +80,14 @@ impl Base {
         Self::Named { parent, name, inner: OnceLock::new() }
     }
 
-    fn folders(&self) -> io::Result<&FolderCache> {
+    fn folders(&self, make: bool) -> io::Result<&FolderCache> {
         match self {
             Self::Folder(folders) => Ok(folders),
             Self::Named { parent, name, inner } => match inner.get() {
                 Some(folders) => Ok(folders),
                 None => {
                     let outer = FolderCache::new(parent.clone());
-                    let folder = outer.get(name.as_bytes(), true)?;
+                    let folder = outer.get(name.as_bytes(), make)?;
                     let folders = FolderCache::new(folder);
                     if outer.take_made(name.as_bytes()) {
                         folders.note_made(&[]);
@@ -93,8 +109,16 @@ impl Base {
 
     /// The folder that holds `path`, made if it is missing, and the name in it.
     fn place<'a>(&'a self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
+        self.place_of(path, true)
+    }
+
+    fn place_of<'a>(
+        &'a self,
+        path: &'a RemotePath,
+        make: bool,
+    ) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
         let (folder, name) = match (path.parent_and_name(), self) {
-            (Some((parent, name)), _) => (self.folders()?.get(parent, true)?, name),
+            (Some((parent, name)), _) => (self.folders(make)?.get(parent, make)?, name),
             (None, Self::Named { parent, name, .. }) => (parent.clone(), name.into()),
             (None, Self::Folder(_)) => return Err(FailureCode::IsAFolder.into()),
         };
@@ -108,7 +132,7 @@ impl Base {
 }
 
 /// How a [`TreeSink`] treats what is there already, and what it sets.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TreeSinkOptions {
     /// What happens to files that exist.
     pub overwrite: Overwrite,
@@ -120,6 +144,8 @@ pub struct TreeSinkOptions {
     pub sparse: bool,
     /// When an item counts as done.
     pub durability: Durability,
+    /// How to keep what an interrupted run leaves; nothing to leave nothing.
+    pub keeping: Option<Keeping>,
 }
 
 /// Files, links and folders below a base.
@@ -174,6 +200,28 @@ impl TreeSink {
         self.options.durability == Durability::Power
     }
 
+    fn staged_place(
+        &self,
+        folder: Arc<dyn Folder>,
+        name: NameRef<'_>,
+        announcement: &Announcement,
+    ) -> Result<Place, Failure> {
+        let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
+        let (name, mode, sparse) = (name.to_name(), self.mode(announcement.mode), self.options.sparse);
+        let waits = self.waits();
+        Ok(Place { folder, name, replace, mode, sparse, waits })
+    }
+
+    /// True if an earlier run has put this file in its place, as far as its metadata tells. Who may only add learns nothing.
+    fn is_there(&self, folder: &dyn Folder, name: NameRef<'_>, source: &Metadata) -> bool {
+        let same = |there: Metadata| {
+            source.kind == Kind::File
+                && there.is_unchanged_since(source)
+                && self.mode(there.mode) == self.mode(source.mode)
+        };
+        !self.options.add_only && folder.metadata(name).is_ok_and(same)
+    }
+
     fn mode(&self, mode: u32) -> u32 {
         mode & self.options.mode_mask
     }
@@ -190,23 +238,25 @@ impl TreeSink {
 impl Sink for TreeSink {
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         let (folder, name) = self.base.place(&announcement.path)?;
-        let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
-        let staged = StagedName::new();
-        let mode = self.mode(announcement.mode);
-        let file = Arc::from(folder.create_staged(&staged, mode)?);
-        let name = name.to_name();
-        let (sparse, waits) = (self.options.sparse, self.waits());
-        Ok(Box::new(StagedFile {
-            folder,
-            staged,
-            file,
-            name,
-            replace,
-            mode,
-            sparse,
-            waits,
-            published: Mutex::new(false),
-        }))
+        let place = self.staged_place(folder, name, announcement)?;
+        Ok(Box::new(staged::begin(place, announcement, self.options.keeping.as_ref())?))
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return Found::Nothing };
+        match (&self.options.keeping, item.source == SourceId::default()) {
+            (None, _) => Found::Nothing,
+            (Some(_), _) if self.is_there(&*folder, name, &item.metadata) => Found::All,
+            (Some(_), true) => Found::Nothing,
+            (Some(keeping), false) => {
+                let announcement = item.announcement();
+                let place = self.staged_place(folder, name, &announcement);
+                match place.ok().and_then(|place| staged::resume(place, &announcement, keeping)) {
+                    Some((staged, chunks)) => Found::Chunks(Box::new(staged), chunks),
+                    None => Found::Nothing,
+                }
+            }
+        }
     }
 
     fn file(
@@ -224,7 +274,7 @@ impl Sink for TreeSink {
             .and_then(|()| file.set_metadata(head.modified, mode));
         if result.is_ok() && self.waits() {
             let content = Unsynced::File(file.into());
-            return Ok(waiting(folder, staged, name.to_name(), replace, content));
+            return Ok(waiting(folder, staged, name.to_name(), replace, content, false));
         }
         let result = result.and_then(|()| {
             drop(file);
@@ -239,7 +289,7 @@ impl Sink for TreeSink {
         let staged = StagedName::new();
         let result = folder.stage_link(&staged, target, head.modified);
         if result.is_ok() && self.waits() {
-            return Ok(waiting(folder, staged, name.to_name(), replace, Unsynced::Link));
+            return Ok(waiting(folder, staged, name.to_name(), replace, Unsynced::Link, false));
         }
         let result = result.and_then(|()| folder.publish(&staged, name, replace));
         discard_if_failed(&*folder, &staged, result, self.options.add_only)
@@ -248,16 +298,16 @@ impl Sink for TreeSink {
     fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
         let folder = match (&self.base, entry.path.is_root()) {
             (Base::Folder(_), true) => return Ok(Placed::Done),
-            _ => self.base.folders()?.get(entry.path.as_bytes(), true)?,
+            _ => self.base.folders(true)?.get(entry.path.as_bytes(), true)?,
         };
-        if !self.base.folders()?.take_made(entry.path.as_bytes()) && self.options.add_only {
+        if !self.base.folders(true)?.take_made(entry.path.as_bytes()) && self.options.add_only {
             return Ok(Placed::Done); // it was there, so it stays as it is
         }
         folder.set_own_metadata(entry.modified, Some(self.mode(entry.mode)))?;
         if !self.waits() {
             return Ok(Placed::Done);
         }
-        self.base.folders()?.touch(&folder)?;
+        self.base.folders(true)?.touch(&folder)?;
         Ok(Placed::Waiting(Waiting::Folder))
     }
 
@@ -274,61 +324,13 @@ impl Sink for TreeSink {
     }
 }
 
-struct StagedFile {
-    folder: Arc<dyn Folder>,
-    staged: StagedName,
-    file: Arc<dyn TargetFile>,
-    name: Name,
-    replace: bool,
-    mode: u32,
-    sparse: bool,
-    /// Its name comes with a commit.
-    waits: bool,
-    published: Mutex<bool>,
-}
-
-impl Staged for StagedFile {
-    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
-        match self.sparse {
-            true => Ok(write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?),
-            false => Ok(write_pieces(&*self.file, chunk.pieces(), chunk.offset())?),
-        }
-    }
-
-    fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {
-        if self.sparse {
-            self.file.set_len(publish.size())?;
-        }
-        self.file.set_metadata(publish.announcement().modified, self.mode)?;
-        let content = Unsynced::File(self.file.clone());
-        let placed = match self.waits {
-            true => {
-                waiting(self.folder.clone(), self.staged.clone(), self.name.clone(), self.replace, content)
-            }
-            false => {
-                self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
-                Placed::Done
-            }
-        };
-        *lock(&self.published) = true; // or somebody else's to discard
-        Ok(placed)
-    }
-}
-
-impl Drop for StagedFile {
-    fn drop(&mut self) {
-        if !*lock(&self.published) {
-            let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
-        }
-    }
-}
-
-fn waiting(
+pub(super) fn waiting(
     folder: Arc<dyn Folder>,
     staged: StagedName,
     name: Name,
     replace: bool,
     content: Unsynced,
+    journal: bool,
 ) -> Placed {
     Placed::Waiting(Waiting::Named(Box::new(Unnamed {
         folder,
@@ -336,11 +338,12 @@ fn waiting(
         name,
         replace,
         content,
+        journal,
         is_named: false,
     })))
 }
 
-fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
+pub(super) fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
     let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
     let mut offset = offset;
     for pieces in pieces.chunks(PIECES_AT_ONCE) {
@@ -357,7 +360,7 @@ fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Res
 
 /// Writes what is not zero. The file is new, so what is not written is a hole. Zeros count where they fill a block of the
 /// file between two pieces' borders, so a few blocks of a hole are written after all.
-fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
+pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
     let mut offset = offset;
     for piece in pieces {
         let mut rest = *piece;

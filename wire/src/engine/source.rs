@@ -82,9 +82,9 @@ impl Source for TreeSource {
             let items = self.step(under_way);
             let ended = items.len() < STEP_ITEMS;
             let mut machine = lock(machine);
-            items.into_iter().for_each(|item| machine.offer(item));
+            items.into_iter().for_each(|item| machine.add(item));
             if ended {
-                lock(&self.root).take().into_iter().for_each(|root| machine.offer(root));
+                lock(&self.root).take().into_iter().for_each(|root| machine.add(root));
                 machine.end_items();
                 *walk = None;
             }
@@ -133,7 +133,7 @@ impl Source for FileSource {
     fn refill(&self, machine: &Mutex<Sender>) -> bool {
         if let Some(metadata) = lock(&self.what).take() {
             let mut machine = lock(machine);
-            machine.offer(present(RemotePath::root(), metadata));
+            machine.add(present(RemotePath::root(), metadata));
             machine.end_items();
         }
         false
@@ -203,7 +203,7 @@ impl Source for StreamSource {
         };
         if let Some(mode) = input.mode.take() {
             let mut machine = lock(machine);
-            machine.offer(Item { path: RemotePath::root(), what: What::Stream { mode } });
+            machine.add(Item { path: RemotePath::root(), what: What::Stream { mode } });
             machine.end_items();
         }
         while !input.ended && lock(machine).wants_stream() && lock(&self.held).len() < STREAM_CHUNKS_MAX {

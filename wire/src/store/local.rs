@@ -2,9 +2,11 @@
 //! single names by `*at` calls that follow no link, on held handles.
 
 use super::local_details as details;
-use super::{Folder, FolderLock, Identity, Names, SourceFile, StagedName, Storage, TargetFile, is_staged};
+use super::{
+    FilePlace, Folder, FolderLock, Identity, Names, SourceFile, StagedName, Storage, TargetFile, is_staged,
+};
 use crate::failure::{Failure, FailureCode};
-use crate::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
+use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use cap_std::ambient_authority;
@@ -17,6 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Permissions of a file that is made from a stream, before the umask.
 pub const STREAM_MODE: u32 = 0o666;
@@ -106,6 +109,73 @@ impl LocalFolder {
         folder.as_any().downcast_ref::<Self>().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
     }
 
+    /// Names of staged files, then of journals: who goes on with a staged file locks that before it looks at the journal.
+    fn staged_names(&self) -> io::Result<Vec<Vec<u8>>> {
+        let own =
+            sys::openat(&self.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut buffer = Vec::with_capacity(READ_DIR_LEN);
+        let mut entries = sys::RawDir::new(own, buffer.spare_capacity_mut());
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            if NameRef::new(entry.file_name().to_bytes()).is_ok_and(is_staged) {
+                names.push(entry.file_name().to_bytes().to_vec());
+            }
+        }
+        names.sort_by_key(|name| !name.ends_with(StagedName::SUFFIX));
+        Ok(names)
+    }
+
+    /// Removes a staged file, link or journal; its length, unless it is in use or too new.
+    fn sweep_one(&self, name: &[u8], idle: Duration) -> io::Result<Option<u64>> {
+        let stat = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let age = Duration::from_secs(now().saturating_sub(stat.st_mtime).try_into().unwrap_or(0));
+        let changed = Duration::from_secs(now().saturating_sub(stat.st_ctime).try_into().unwrap_or(0));
+        if age.min(changed) < idle.max(STAGED_AGE_MIN) {
+            return Ok(None);
+        }
+        // Held until the name is gone, so that nobody goes on with it meanwhile.
+        let _locked = match metadata_of(&stat).kind {
+            Kind::File => {
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = sys::openat(&self.fd, name, flags, Mode::empty())?;
+                match sys::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+                    Ok(()) => Some(fd),
+                    Err(_) => return Ok(None),
+                }
+            }
+            Kind::Symlink => None,
+            Kind::Folder | Kind::Special => return Ok(None),
+        };
+        if name.ends_with(StagedName::JOURNAL_SUFFIX) && self.has_staged_of(name) {
+            return Ok(None);
+        }
+        sys::unlinkat(&self.fd, name, AtFlags::empty())?;
+        Ok(Some(stat.st_size.cast_unsigned()))
+    }
+
+    fn has_staged_of(&self, journal: &[u8]) -> bool {
+        let digits = journal.strip_suffix(StagedName::JOURNAL_SUFFIX).unwrap_or(journal);
+        let staged = [digits, StagedName::SUFFIX].concat();
+        sys::statat(&self.fd, &staged[..], AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Opens and locks a file that is this program's own and has no other name: whatever another user put there is none.
+    fn open_own(&self, name: &[u8], flags: OFlags) -> io::Result<LocalTarget> {
+        let flags = flags | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = sys::openat(&self.fd, name, flags, Mode::empty())?;
+        let stat = sys::fstat(&fd)?;
+        let own = metadata_of(&stat).kind == Kind::File
+            && stat.st_uid == rustix::process::geteuid().as_raw()
+            && stat.st_nlink == 1
+            && stat.st_mode & 0o022 == 0;
+        if !own {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        lock_file(&fd)?;
+        Ok(LocalTarget { fd, mode: stat.st_mode & MODE_BITS })
+    }
+
     fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {
         Ok(sys::openat(&self.fd, name.as_bytes(), flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
     }
@@ -161,7 +231,54 @@ impl Folder for LocalFolder {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let created = mode & 0o777;
         let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
+        lock_file(&fd)?;
         Ok(Box::new(LocalTarget { fd, mode: created & !umask() }))
+    }
+
+    fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        self.open_own(staged.as_bytes(), OFlags::WRONLY).map(|file| Box::new(file) as Box<dyn TargetFile>)
+    }
+
+    fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        regular(sys::openat(&self.fd, staged.as_bytes(), flags, Mode::empty())?)
+    }
+
+    fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        match sys::unlinkat(&self.fd, &staged.journal()[..], AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = sys::openat(&self.fd, &staged.journal()[..], flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(Box::new(LocalTarget { fd, mode: 0o600 }))
+    }
+
+    fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
+        use std::io::Read;
+        let file = self.open_own(&staged.journal(), OFlags::RDWR)?;
+        let mut bytes = Vec::new();
+        std::fs::File::from(file.fd.try_clone()?).take(len_max).read_to_end(&mut bytes)?;
+        Ok((bytes, Box::new(file)))
+    }
+
+    fn sweep(&self, idle: Duration) -> io::Result<Swept> {
+        let mut swept = Swept::default();
+        for name in self.staged_names()? {
+            match self.sweep_one(&name, idle) {
+                _ if name.ends_with(StagedName::JOURNAL_SUFFIX) => {}
+                Ok(Some(bytes)) => {
+                    swept.files += 1;
+                    swept.bytes += bytes;
+                }
+                Ok(None) | Err(_) => swept.kept += 1,
+            }
+        }
+        Ok(swept)
+    }
+
+    fn remove_journal(&self, staged: &StagedName) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, &staged.journal()[..], AtFlags::empty())?)
     }
 
     fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
@@ -356,6 +473,11 @@ impl TargetFile for LocalTarget {
         Ok(sys::ftruncate(&self.fd, len)?)
     }
 
+    fn place(&self) -> io::Result<FilePlace> {
+        let stat = sys::fstat(&self.fd)?;
+        Ok(FilePlace { device: stat.st_dev, inode: stat.st_ino, len: stat.st_size.cast_unsigned() })
+    }
+
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
         if mode & MODE_BITS != self.mode {
             sys::fchmod(&self.fd, Mode::from_raw_mode(mode & MODE_BITS))?;
@@ -368,6 +490,14 @@ impl TargetFile for LocalTarget {
 
     fn sync(&self) -> io::Result<()> {
         Ok(sys::fsync(&self.fd)?)
+    }
+}
+
+/// Marks a staged file as in use, for as long as it is open.
+fn lock_file(fd: &OwnedFd) -> io::Result<()> {
+    match sys::flock(fd, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Failure::from(FailureCode::Busy).into()),
+        Ok(()) | Err(_) => Ok(()), // filesystems without locks have staged files, too
     }
 }
 
@@ -446,6 +576,15 @@ pub fn umask() -> u32 {
         let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
         line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
     })
+}
+
+/// A staged file that is younger may be about to be locked, and a staged link to get its name.
+const STAGED_AGE_MIN: Duration = Duration::from_secs(2);
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Room for a few hundred directory entries a system call.

@@ -10,6 +10,7 @@ mod local;
 mod local_details;
 mod names;
 mod staging;
+pub mod sweep;
 pub mod walk;
 
 pub use cache::FolderCache;
@@ -18,11 +19,12 @@ pub use local::{LocalFolder, LocalStorage, STREAM_MODE, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};
 
-use crate::message::{Details, EntryDetails, Owner, SpaceReport, Xattr};
-use crate::metadata::{Metadata, Timestamp};
+use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
+use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A tree of files below a root. Paths are resolved so that they never leave it; links within it are followed.
 pub trait Storage: Send + Sync {
@@ -60,10 +62,23 @@ pub trait Folder: Send + Sync {
     fn read_link(&self, name: NameRef<'_>) -> io::Result<Vec<u8>>;
     /// Opens the regular file `name` for reading.
     fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>>;
-    /// Makes the staged file `staged`, which must not exist, with at most the permissions `mode`.
+    /// Makes the staged file `staged`, which must not exist, with at most the permissions `mode`. It is locked for as long as
+    /// it is open: so others can tell that it is in use.
     fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>>;
     /// Gives the staged file or link its final name, in one step. With `replace`, a file of that name is replaced.
     fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()>;
+    /// Opens a staged file that is there to write on, if it is this program's own and nobody else does.
+    fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>>;
+    /// Opens a staged file for reading.
+    fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>>;
+    /// Makes the staged file's journal, empty.
+    fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>>;
+    /// Opens the staged file's journal: at most `len_max` bytes of what is in it, and the file to write on.
+    fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)>;
+    /// Removes the staged file's journal.
+    fn remove_journal(&self, staged: &StagedName) -> io::Result<()>;
+    /// Removes staged files and journals that have not changed for `idle` and that nobody uses, in this folder alone.
+    fn sweep(&self, idle: Duration) -> io::Result<Swept>;
     /// Removes a staged file.
     fn remove_staged(&self, staged: &StagedName) -> io::Result<()>;
     /// Makes a staged link.
@@ -131,6 +146,38 @@ pub struct Identity {
     pub inode: u64,
 }
 
+/// Which file it is on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePlace {
+    /// Its device.
+    pub device: u64,
+    /// Its number on the device.
+    pub inode: u64,
+    /// Its length.
+    pub len: u64,
+}
+
+impl Identity {
+    /// The same in 16 bytes, for the other end to tell whether it is still the same.
+    #[must_use]
+    pub fn source_id(&self) -> SourceId {
+        let Metadata { size, modified, .. } = self.metadata;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"ftpx source v1\n");
+        for number in
+            [self.inode, size, modified.seconds.cast_unsigned(), self.changed.seconds.cast_unsigned()]
+        {
+            hasher.update(&number.to_le_bytes());
+        }
+        for number in [modified.nanos, self.changed.nanos] {
+            hasher.update(&number.to_le_bytes());
+        }
+        let mut id = SourceId::default();
+        id.0.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        id
+    }
+}
+
 /// An open file to read from, at any place.
 #[allow(clippy::missing_errors_doc)]
 pub trait SourceFile: Send + Sync {
@@ -147,6 +194,8 @@ pub trait TargetFile: Send + Sync {
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
     /// Makes the file this long; what was not written is zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Its device, its number there, and its length.
+    fn place(&self) -> io::Result<FilePlace>;
     /// Sets permission bits and modification time.
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
     /// Makes content and metadata durable: a loss of power does not undo them any more. The name is the folder's.

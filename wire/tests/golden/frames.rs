@@ -4,7 +4,7 @@ use crate::parts::{Parts, parts};
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::*;
 use wire::limits::CHUNK_LEN;
-use wire::metadata::Timestamp;
+use wire::metadata::{SourceId, Timestamp};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A whole frame of a lane.
@@ -147,7 +147,7 @@ fn block() -> FrameExample {
         comment: "the last chunk, one zero byte, of the file of the vector `vector-blake3`",
         frame: frame(9, kind, Some(zeros()), Payload::Chunk(vec![0])),
         parts: parts! {
-            u8(1, "kind: block") u8(1, "flags: last") u16(33, "length of the announcement")
+            u8(1, "kind: block") u8(1, "flags: last") u16(49, "length of the announcement")
             u32(1, "length of the payload") u32(4, "job") u32(7, "file") u64(9, "frame") u64(524_288, "offset")
             raw(&digest.0, "digest of the chunk") then(zeros_parts()) raw(b"\0", "payload")
         },
@@ -162,7 +162,7 @@ fn stream_block() -> FrameExample {
         comment: "the only chunk of a stream; its path is the job's own",
         frame: frame(10, kind, Some(stream()), Payload::Chunk(b"hello\n".to_vec())),
         parts: parts! {
-            u8(1, "kind: block") u8(1, "flags: last") u16(24, "length of the announcement")
+            u8(1, "kind: block") u8(1, "flags: last") u16(40, "length of the announcement")
             u32(6, "length of the payload") u32(4, "job") u32(8, "file") u64(10, "frame") u64(0, "offset")
             raw(&digest.0, "digest of the chunk") then(stream_parts()) raw(b"hello\n", "payload")
         },
@@ -177,7 +177,7 @@ fn empty_block() -> FrameExample {
         comment: "the only chunk of a stream that held nothing",
         frame: frame(11, kind, Some(stream()), Payload::Chunk(vec![])),
         parts: parts! {
-            u8(1, "kind: block") u8(1, "flags: last") u16(24, "length of the announcement")
+            u8(1, "kind: block") u8(1, "flags: last") u16(40, "length of the announcement")
             u32(0, "length of the payload") u32(4, "job") u32(9, "file") u64(11, "frame") u64(0, "offset")
             raw(&digest.0, "digest of the chunk: SHA-256 of nothing") then(stream_parts())
         },
@@ -209,7 +209,7 @@ fn seal() -> FrameExample {
         comment: "the seal of the file of `frame-block`",
         frame: frame(13, kind, Some(zeros()), Payload::Nothing),
         parts: parts! {
-            u8(3, "kind: seal") u8(0, "flags") u16(33, "length of the announcement")
+            u8(3, "kind: seal") u8(0, "flags") u16(49, "length of the announcement")
             u32(0, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(524_289, "size")
             raw(&zeros_root.0, "root") then(zeros_parts())
         },
@@ -224,7 +224,7 @@ fn abandoned() -> FrameExample {
         comment: "the other end that the same file could have: it changed while it was read",
         frame: frame(13, kind, Some(zeros()), Payload::Loss(failure)),
         parts: parts! {
-            u8(3, "kind: seal") u8(1, "flags: abandoned") u16(33, "length of the announcement")
+            u8(3, "kind: seal") u8(1, "flags: abandoned") u16(49, "length of the announcement")
             u32(2, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(0, "size")
             raw(&[0; 32], "root") then(zeros_parts()) u16(17, "loss: SourceChanged, no message")
         },
@@ -269,22 +269,36 @@ fn entry(
 
 fn zeros() -> Announcement {
     let path = RemotePath::from_wire(b"disk.zero").unwrap();
-    Announcement { path, size: Some(CHUNK_LEN as u64 + 1), modified: Some(TIME), mode: 0o600 }
+    Announcement {
+        path,
+        size: Some(CHUNK_LEN as u64 + 1),
+        modified: Some(TIME),
+        mode: 0o600,
+        source: SourceId([0xa5; 16]),
+    }
 }
 
 fn zeros_parts() -> Parts {
     parts! {
         u64(524_289, "size") time(1_700_000_000, 123_456_789, "modified") u32(0o600, "mode: 0o600")
-        raw(b"disk.zero", "path: \"disk.zero\"")
+        raw(&[0xa5; 16], "source") raw(b"disk.zero", "path: \"disk.zero\"")
     }
 }
 
 fn stream() -> Announcement {
-    Announcement { path: RemotePath::root(), size: None, modified: None, mode: 0o644 }
+    Announcement {
+        path: RemotePath::root(),
+        size: None,
+        modified: None,
+        mode: 0o644,
+        source: SourceId::default(),
+    }
 }
 
 fn stream_parts() -> Parts {
-    parts! { u64(u64::MAX, "size: not known") time(0, u32::MAX, "modified: none") u32(0o644, "mode: 0o644; no path") }
+    parts! { u64(u64::MAX, "size: not known") time(0, u32::MAX, "modified: none") u32(0o644, "mode: 0o644")
+        raw(&[0; 16], "source: none; no path")
+    }
 }
 
 const TIME: Timestamp = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };

@@ -2,10 +2,11 @@
 
 use crate::parts::{Parts, parts};
 use crate::vectors::{LANE, SESSION, key_proof, lane_proof};
+use wire::binding::SessionSecret;
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::message::*;
-use wire::metadata::{Kind, Metadata, Timestamp};
+use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// A control frame.
@@ -38,7 +39,7 @@ impl MessageExample {
 
 /// All examples, by kind.
 pub(crate) fn examples() -> Vec<MessageExample> {
-    [connection(), listing(), jobs(), changes(), session(), selection(), batches(), progress()]
+    [connection(), listing(), jobs(), changes(), session(), selection(), batches(), resuming(), progress()]
         .into_iter()
         .flatten()
         .collect()
@@ -258,10 +259,11 @@ fn jobs() -> Vec<MessageExample> {
                 window: 256,
                 rate_limit: 10_000_000,
                 totals: true,
+                resume: Resume::New,
             },
             parts! {
                 text("music", "path") bool(true, "recursive") variant(1, "checksum: Blake3")
-                u32(256, "window") u64(10_000_000, "rate_limit") bool(true, "totals")
+                u32(256, "window") u64(10_000_000, "rate_limit") bool(true, "totals") variant(1, "resume: New")
             },
         ),
         example(
@@ -285,10 +287,11 @@ fn jobs() -> Vec<MessageExample> {
                 sparse: true,
                 exclusive: true,
                 durability: Durability::Power,
+                resume: true,
             },
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
-                bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power")
+                bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power") bool(true, "resume")
             },
         ),
     ];
@@ -309,11 +312,12 @@ fn jobs() -> Vec<MessageExample> {
                 sparse: false,
                 exclusive: false,
                 durability: Durability::Process,
+                resume: false,
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
-                bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process")
+                bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(false, "resume")
             },
         ));
     }
@@ -436,9 +440,16 @@ fn selection() -> Vec<MessageExample> {
             "select",
             9,
             "items of a tree, without a limit of rate",
-            Select { path: path("music"), checksum: Checksum::Blake3, window: 256, rate_limit: 0 },
+            Select {
+                path: path("music"),
+                checksum: Checksum::Blake3,
+                window: 256,
+                rate_limit: 0,
+                resume: Resume::Again,
+            },
             parts! {
                 text("music", "path") variant(1, "checksum: Blake3") u32(256, "window") u64(0, "rate_limit")
+                variant(2, "resume: Again")
             },
         ),
         example(
@@ -670,6 +681,79 @@ fn xattrs_parts() -> Parts {
 
 fn metadata(kind: Kind, size: u64) -> Metadata {
     Metadata { kind, size, modified: Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 }, mode: 0o644 }
+}
+
+fn resuming() -> Vec<MessageExample> {
+    let (old, new) = ([0x11; 16], [0x22; 16]);
+    let proof = SessionSecret::new([0x33; 32]).prove_replacement(&old, &new);
+    vec![
+        example(
+            37,
+            "replace",
+            2,
+            "this session is 16 bytes of 22, its predecessor's secret 32 bytes of 33",
+            Replace { session: old, proof },
+            parts! { raw(&old, "session") raw(&proof, "proof") },
+        ),
+        example(
+            38,
+            "sweep",
+            3,
+            "what has not changed for a week",
+            Sweep { path: path("backup"), idle: 604_800 },
+            parts! { text("backup", "path") u64(604_800, "idle") },
+        ),
+        example(
+            39,
+            "swept",
+            3,
+            "the answer",
+            Swept { files: 3, bytes: 5_000_000, kept: 1 },
+            parts! { u64(3, "files") u64(5_000_000, "bytes") u64(1, "kept") },
+        ),
+        example(
+            69,
+            "offer",
+            5,
+            "a small file and a large one",
+            Offer {
+                items: vec![offered("a/hello", 6, [0; 16]), offered("disk.zero", 2_000_000, [0xa5; 16])],
+            },
+            parts! {
+                count(2, "items: 2") text("a/hello", "path") then(metadata_parts(Kind::File, 6))
+                raw(&[0; 16], "source: none") text("disk.zero", "path")
+                then(metadata_parts(Kind::File, 2_000_000)) raw(&[0xa5; 16], "source")
+            },
+        ),
+        example(
+            70,
+            "held",
+            5,
+            "one is there, of one there is nothing, and of one there are chunks 0 and 2",
+            Held {
+                answers: vec![
+                    HeldItem::All,
+                    HeldItem::Nothing,
+                    HeldItem::Chunks {
+                        chunks: vec![ChunkRange { first: 0, count: 1 }, ChunkRange { first: 2, count: 1 }],
+                        digests: vec![Digest([7; 32]), Digest([8; 32])],
+                        more: false,
+                    },
+                ],
+            },
+            parts! {
+                count(3, "answers: 3") variant(1, "All") variant(0, "Nothing") variant(2, "Chunks")
+                count(2, "chunks: 2") u64(0, "first") u32(1, "count") u64(2, "first") u32(1, "count")
+                count(2, "digests: 2") raw(&[7; 32], "digest") raw(&[8; 32], "digest") bool(false, "more")
+            },
+        ),
+    ]
+}
+
+fn offered(name: &str, size: u64, source: [u8; 16]) -> OfferedItem {
+    let modified = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };
+    let metadata = Metadata { kind: Kind::File, size, modified, mode: 0o644 };
+    OfferedItem { path: path(name), metadata, source: SourceId(source) }
 }
 
 fn metadata_parts(kind: Kind, size: u64) -> Parts {

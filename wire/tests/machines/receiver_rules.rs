@@ -5,6 +5,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::frame::{Announcement, FrameHead, FrameKind};
 use wire::limits::{ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::{Ack, End, FrameRange};
+use wire::metadata::SourceId;
 use wire::receiver::ReceiverViolation as Violation;
 use wire::receiver::{Begin, FolderEntry, Receiver, Verdict};
 use wire::verified::VerifiedChunk;
@@ -354,7 +355,7 @@ fn pack(frame: u64) -> FrameHead {
 }
 
 fn announcement(size: Option<u64>) -> Announcement {
-    Announcement { path: path(b"file"), size, modified: None, mode: 0o644 }
+    Announcement { path: path(b"file"), size, modified: None, mode: 0o644, source: SourceId::default() }
 }
 
 fn folder() -> FolderEntry {

@@ -5,7 +5,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::limits::{CHUNK_LEN, PACKED_FILE_LEN_MAX};
 use wire::message::{Ack, End, FrameRange, ItemFailure};
 use wire::metadata::{Kind, Metadata};
-use wire::sender::{Content, Item, Packed, Plan, Sender, SenderViolation as Violation, What};
+use wire::sender::{Asking, Content, Item, Packed, Plan, Sender, SenderViolation as Violation, What};
 use wire::{Failure, FailureCode};
 
 #[test]
@@ -143,8 +143,8 @@ fn large(chunks: u64) -> (Sender, Plan) {
 }
 
 fn offering(items: &[Item]) -> (Sender, Plan) {
-    let mut sender = Sender::new(Checksum::Blake3, 8);
-    items.iter().for_each(|item| sender.offer(item.clone()));
+    let mut sender = Sender::new(Checksum::Blake3, 8, Asking::Never);
+    items.iter().for_each(|item| sender.add(item.clone()));
     sender.end_items();
     let plan = sender.next(0).unwrap();
     (sender, plan)

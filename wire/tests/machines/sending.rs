@@ -9,7 +9,7 @@ use wire::frame::{ANNOUNCEMENT_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameK
 use wire::limits::CHUNK_LEN;
 use wire::message::Ack;
 use wire::metadata::Kind;
-use wire::sender::{Content, Item, LargeFile, Packed, Plan, Sender, Settled, What};
+use wire::sender::{Asking, Content, Item, LargeFile, Packed, Plan, Sender, Settled, What};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// The sending end of a job.
@@ -34,7 +34,7 @@ pub(crate) struct Sending {
 impl Sending {
     pub(crate) fn new(checksum: Checksum, window: u32, tree: &Tree) -> Self {
         Self {
-            machine: Sender::new(checksum, window),
+            machine: Sender::new(checksum, window, Asking::Never),
             checksum,
             window: window.into(),
             offered: 0,
@@ -53,7 +53,7 @@ impl Sending {
     pub(crate) fn refill(&mut self, tree: &Tree) {
         while self.machine.wants_items() {
             match tree.items.get(self.offered) {
-                Some(item) => self.machine.offer(item.clone()),
+                Some(item) => self.machine.add(item.clone()),
                 None => return self.machine.end_items(),
             }
             self.offered += 1;

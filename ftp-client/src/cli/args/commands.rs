@@ -1,11 +1,13 @@
 //! The commands' own arguments. Each command's help carries an example.
 
+use super::Resuming;
 use super::mirror::CompareWord;
-use super::values::{DurabilityWord, OverwriteWord};
+use super::values::{self, DurabilityWord, OverwriteWord};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// List a folder
 #[derive(Args)]
@@ -119,6 +121,8 @@ pub(crate) struct Transfer {
     /// Write what became of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) resuming: Resuming,
 }
 
 /// Do again what failed in a run with --result
@@ -136,6 +140,19 @@ pub(crate) struct Retry {
     /// Write what became of each item to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
+}
+
+/// Remove what interrupted transfers have left, so that they begin anew
+#[derive(Args)]
+#[command(after_help = "Files that a transfer is writing right now stay.\n\nExample:\n  \
+                        ftp-client gc ann@files.example.org:/\n  ftp-client gc --idle 7d ~/backup")]
+pub(crate) struct Gc {
+    /// Only what has not changed for so long, as 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) idle: Option<Duration>,
+    /// Folders, of a server or of this machine
+    #[arg(value_name = "FOLDER", required = true)]
+    pub(crate) folders: Vec<OsString>,
 }
 
 /// Write files to standard output

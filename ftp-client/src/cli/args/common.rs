@@ -44,11 +44,11 @@ pub(crate) struct Common {
     /// How long to wait while connecting, as 10s or 2m
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// How often to try again after the connection was lost
-    #[arg(long, global = true, value_name = "N", hide = true)]
+    /// How often to connect again after the connection was lost, as often as the time allows by default
+    #[arg(long, global = true, value_name = "N")]
     pub(crate) retry: Option<u32>,
-    /// How long to try again before giving up
-    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration, hide = true)]
+    /// How long to try to connect again before giving up, as 30s or 1h; 10m by default
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) give_up_after: Option<Duration>,
     /// Write one JSON object a line to standard output
     #[arg(long, global = true)]
@@ -65,6 +65,24 @@ pub(crate) struct Common {
     /// Colour messages
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
     pub(crate) color: Option<Color>,
+}
+
+/// Whether what an interrupted run has left is used.
+#[derive(Args)]
+pub(crate) struct Resuming {
+    /// Go on where an interrupted run was; so it is by default
+    #[arg(long, overrides_with = "no_resume")]
+    resume: bool,
+    /// Begin anew, and leave nothing to go on with
+    #[arg(long, overrides_with = "resume")]
+    no_resume: bool,
+}
+
+impl Resuming {
+    /// The last one that was typed counts.
+    pub(crate) fn get(&self) -> bool {
+        self.resume || !self.no_resume
+    }
 }
 
 /// When messages are coloured.

@@ -1,5 +1,6 @@
 //! The arguments of `mirror` and `apply`.
 
+use super::Resuming;
 use super::values::{self, DurabilityWord, OverwriteWord};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
@@ -133,6 +134,8 @@ pub(crate) struct Carrying {
     /// What all that is done must survive before it is reported as done
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
     pub(crate) durability: DurabilityWord,
+    #[command(flatten)]
+    pub(crate) resuming: Resuming,
 }
 
 /// A rule as it was typed.

@@ -8,7 +8,6 @@ use crate::cli::scope::Scope;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::session::GetRequest;
 use ftp_client::{Error, Session};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,12 +17,16 @@ use wire::{Failure, FailureCode};
 #[derive(Debug)]
 pub(crate) struct Get {
     /// What is fetched, and what it becomes.
-    sources: Vec<(Remote, PathBuf)>,
+    sources: Vec<Source>,
     recursive: bool,
     overwrite: Overwrite,
     durability: Durability,
     result: Option<PathBuf>,
+    resume: bool,
 }
+
+/// What is fetched; into a folder, or under another name.
+type Source = (Remote, PathBuf, Option<wire::Name>);
 
 impl Get {
     pub(crate) fn new(typed: args::Get, scope: &Scope) -> Result<(Server, Self), Error> {
@@ -36,9 +39,10 @@ impl Get {
             }
         };
         let typed = typed.transfer;
-        let (overwrite, durability, result) = (typed.overwrite.into(), typed.durability.into(), typed.result);
-        let result = result.map(|file| scope.file(file)).transpose()?;
-        Ok((server, Self { sources, recursive, overwrite, durability, result }))
+        let (overwrite, durability, resume) =
+            (typed.overwrite.into(), typed.durability.into(), typed.resuming.get());
+        let result = typed.result.map(|file| scope.file(file)).transpose()?;
+        Ok((server, Self { sources, recursive, overwrite, durability, resume, result }))
     }
 
     pub(crate) async fn run(
@@ -49,11 +53,11 @@ impl Get {
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = output.progress() != Progress::None;
-        let (recursive, overwrite, durability) = (self.recursive, self.overwrite, self.durability);
-        let job = |(remote, target): (Remote, PathBuf)| {
+        let Self { recursive, overwrite, durability, resume, .. } = self;
+        let job = |(remote, target, into): Source| {
             let source = places::rooted(&remote.path);
             let path = remote.path;
-            let request = GetRequest { path, recursive, target, overwrite, durability, totals };
+            let request = GetRequest { path, recursive, target, into, overwrite, durability, totals, resume };
             Job { source, request: Request::Get(request) }
         };
         let jobs = self.sources.into_iter().map(job).collect();
@@ -65,10 +69,7 @@ impl Get {
 }
 
 /// A single file, and what it becomes; an existing folder is not meant.
-fn named(
-    (server, remotes): (Server, Vec<Remote>),
-    file: PathBuf,
-) -> Result<(Server, Vec<(Remote, PathBuf)>), Error> {
+fn named((server, remotes): (Server, Vec<Remote>), file: PathBuf) -> Result<(Server, Vec<Source>), Error> {
     let Ok([remote]) = <[Remote; 1]>::try_from(remotes) else {
         return Err(Error::Usage("--output takes one file: give one REMOTE".to_owned()));
     };
@@ -77,7 +78,7 @@ fn named(
             &file,
             Failure::new(FailureCode::IsAFolder, "is a folder: --output names a file"),
         )),
-        false => Ok((server, vec![(remote, file)])),
+        false => Ok((server, vec![(remote, file, None)])),
     }
 }
 
@@ -114,7 +115,7 @@ fn must_be_remote(place: Place) -> Result<Remote, Error> {
 }
 
 /// What each becomes: a name in the target if that is a folder, otherwise the target itself.
-fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<(Remote, PathBuf)>, Error> {
+fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<Source>, Error> {
     let names: Vec<_> = remotes.iter().map(Remote::last_name).collect();
     places::no_name_twice(names.iter().map(Option::as_ref))?;
     let is_folder = target.is_dir();
@@ -122,11 +123,7 @@ fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<(Re
     if must_be && !is_folder {
         return Err(Error::local(target, places::not_a_folder()));
     }
-    let become_what = |name: Option<wire::Name>| match name {
-        Some(name) if is_folder => target.join(OsStr::from_bytes(name.as_bytes())),
-        Some(_) | None => target.to_owned(),
-    };
-    Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, become_what(name))).collect())
+    Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, target.to_owned(), name)).collect())
 }
 
 fn ends_with_slash(path: &Path) -> bool {
@@ -138,12 +135,16 @@ mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};
     use clap::Parser;
+    use std::ffi::OsStr;
 
     fn get(words: &[&str]) -> Result<Vec<PathBuf>, Error> {
         let typed = Cli::parse_from(["ftp-client", "get"].iter().chain(words));
         let Command::Get(typed) = typed.command else { panic!("not get") };
-        Get::new(typed, &Scope::default())
-            .map(|(_, get)| get.sources.into_iter().map(|(_, target)| target).collect())
+        let becomes = |(_, target, into): Source| match into {
+            Some(name) if target.is_dir() => target.join(OsStr::from_bytes(name.as_bytes())),
+            Some(_) | None => target,
+        };
+        Get::new(typed, &Scope::default()).map(|(_, get)| get.sources.into_iter().map(becomes).collect())
     }
 
     fn code(words: &[&str]) -> u8 {

@@ -26,6 +26,7 @@ pub(crate) struct Mirror {
     recipe: Recipe,
     mode: Wish,
     watch: bool,
+    resume: bool,
 }
 
 /// What is to come of the comparison.
@@ -55,7 +56,8 @@ impl Mirror {
             outside(path, &local)?;
         }
         let server = Server::of(&remote);
-        Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch: typed.watch }))
+        let (watch, resume) = (typed.watch, typed.carrying.resuming.get());
+        Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
     }
 
     pub(crate) fn of_plan(typed: &args::Apply) -> Result<(Server, Self), Error> {
@@ -77,6 +79,7 @@ impl Mirror {
             recipe: head.recipe.clone(),
             mode: Wish::Apply(Box::new(wanted)),
             watch: false,
+            resume: true,
         };
         Ok((server, mirror))
     }
@@ -113,7 +116,8 @@ impl Mirror {
     }
 
     fn request(self, server: &Server) -> Result<MirrorRequest, Error> {
-        let options = self.recipe.options()?;
+        let mut options = self.recipe.options()?;
+        options.resume = self.resume;
         let mode = match self.mode {
             Wish::Run => Mode::Run,
             Wish::DryRun => Mode::DryRun,

@@ -26,6 +26,7 @@ pub(crate) struct Put {
     overwrite: Overwrite,
     durability: Durability,
     options: Options,
+    resume: bool,
 }
 
 /// What scripts ask for beside the transfer itself.
@@ -79,8 +80,8 @@ impl Put {
         let called = typed.called.is_some();
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
         let options = Options { if_absent: typed.if_absent, unless_same, called, result };
-        let durability = typed.transfer.durability.into();
-        let put = Self { sources, target, recursive, overwrite, durability, options };
+        let (durability, resume) = (typed.transfer.durability.into(), typed.transfer.resuming.get());
+        let put = Self { sources, target, recursive, overwrite, durability, options, resume };
         put.check()?;
         Ok((server, put))
     }
@@ -158,8 +159,8 @@ impl Put {
             Source::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
             Source::Local { path, .. } => self.open(path)?,
         };
-        let (overwrite, durability) = (self.overwrite, self.durability);
-        let request = PutRequest { source: opened, path, into, overwrite, durability, totals };
+        let (overwrite, durability, resume) = (self.overwrite, self.durability, self.resume);
+        let request = PutRequest { source: opened, path, into, overwrite, durability, totals, resume };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
         Ok(Job { source: source.shown(), request: Request::Put(request, unless_same) })
     }

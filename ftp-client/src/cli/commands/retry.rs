@@ -72,7 +72,8 @@ fn get(
     let Planned { source, target, recursive } = item;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let (path, target) = (remote(&source)?, local(target));
-    let request = GetRequest { path, recursive, target, overwrite, durability, totals };
+    let request =
+        GetRequest { path, recursive, target, into: None, overwrite, durability, totals, resume: true };
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 
@@ -86,7 +87,7 @@ fn put(
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
     let (path, into) = (remote(&target)?, None);
-    let request = PutRequest { source: from, path, into, overwrite, durability, totals };
+    let request = PutRequest { source: from, path, into, overwrite, durability, totals, resume: true };
     Ok(Job { source, request: Request::Put(request, None) })
 }
 

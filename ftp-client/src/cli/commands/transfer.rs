@@ -218,7 +218,7 @@ impl Job {
         match &self.request {
             Request::Get(request) => Planned {
                 source: Text(self.source.clone()),
-                target: whole(&request.target),
+                target: whole(&request.becomes()),
                 recursive: self.recursive(),
             },
             Request::Put(request, _) => Planned {

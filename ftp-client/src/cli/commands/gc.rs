@@ -1,0 +1,80 @@
+//! `gc`: removes what interrupted transfers have left.
+
+use crate::cli::args;
+use crate::cli::output::{Object, Output};
+use crate::cli::places::Server;
+use crate::cli::scope::Scope;
+use ftp_client::remote::{Place, Remote};
+use ftp_client::{Error, Session};
+use indicatif::HumanBytes;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wire::message::Swept;
+
+pub(crate) struct Gc {
+    folders: Folders,
+    idle: Duration,
+}
+
+enum Folders {
+    Local(Vec<PathBuf>),
+    Remote(Vec<Remote>),
+}
+
+impl Gc {
+    /// No server, if the folders are this machine's.
+    pub(crate) fn new(typed: args::Gc, scope: &Scope) -> Result<(Option<Server>, Self), Error> {
+        let (mut local, mut remote) = (Vec::new(), Vec::new());
+        for typed in &typed.folders {
+            match scope.place(typed)? {
+                Place::Local(path) => local.push(path),
+                Place::Remote(place) => remote.push(place),
+            }
+        }
+        let (server, folders) = match (local.is_empty(), remote.is_empty()) {
+            (false, false) => {
+                return Err(Error::Usage(
+                    "clean up folders of this machine and of a server one after the other".to_owned(),
+                ));
+            }
+            (_, true) => (None, Folders::Local(local)),
+            (true, false) => (Some(Server::of_all(&remote)?), Folders::Remote(remote)),
+        };
+        Ok((server, Self { folders, idle: typed.idle.unwrap_or_default() }))
+    }
+
+    /// Folders of this machine.
+    pub(crate) fn run_here(self, output: &Output) -> Result<u8, Error> {
+        if let Folders::Local(paths) = &self.folders {
+            for path in paths {
+                tell(&Error::shown_path(path), ftp_client::sweep(Path::new(path), self.idle)?, output)?;
+            }
+        }
+        Ok(0)
+    }
+
+    /// Folders of a server.
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        if let Folders::Remote(remotes) = self.folders {
+            for remote in remotes {
+                tell(&remote.path.to_string(), session.sweep(&remote.path, self.idle).await?, output)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn tell(shown: &str, swept: Swept, output: &Output) -> Result<(), Error> {
+    if output.json() {
+        let event = Object::event("swept").text("path", shown).number("files", swept.files);
+        output.event(event.number("bytes", swept.bytes).number("kept", swept.kept));
+        return Ok(());
+    }
+    let files = |count| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    let mut text = format!("{shown}: removed {}, {}", files(swept.files), HumanBytes(swept.bytes));
+    if swept.kept > 0 {
+        text.push_str(&format!("; left {} in use or too new", files(swept.kept)));
+    }
+    text.push('\n');
+    output.print(text.as_bytes())
+}

@@ -1,0 +1,194 @@
+//! What this end remembers of transfers that were interrupted: the key of its journals, and a mark for each transfer that
+//! has begun and not ended.
+//!
+//! A mark is a file, named by what the transfer is about. It is made before the first byte moves and removed when the transfer
+//! ends, however many items failed. Whoever finds one when a transfer begins knows that an earlier run of it was interrupted,
+//! and asks the other end what is there already. Losing a mark costs sending again, and nothing worse.
+//!
+//! A mark holds where things went, since that may depend on what was there: `put -r a b` makes `b`, and if it is there, `b/a`.
+//! The run that goes on puts them in the same place. A mark that does not end in a line feed was not written whole, and counts
+//! for nothing.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+use wire::journal::JournalKey;
+
+/// The folder of marks and of the journals' key.
+pub(crate) struct Remembered {
+    /// None: nothing is remembered beyond this run.
+    folder: Option<PathBuf>,
+    key: OnceLock<JournalKey>,
+}
+
+/// A transfer that has begun.
+pub(crate) struct Mark {
+    path: Option<PathBuf>,
+    placed: Mutex<Option<Vec<u8>>>,
+}
+
+impl Remembered {
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, key: OnceLock::new() }
+    }
+
+    /// The key under which journals of files that arrive here are tagged.
+    pub(crate) fn key(&self) -> JournalKey {
+        let made = || {
+            let kept = self.folder.as_deref().and_then(|folder| key_in(folder).ok());
+            // One that is not kept is good for this run: its journals say nothing to the next.
+            JournalKey::new(kept.unwrap_or_else(random))
+        };
+        self.key.get_or_init(made).clone()
+    }
+
+    /// A transfer begins. `about` is what tells it from others.
+    pub(crate) fn begin(&self, about: [u8; 16]) -> Mark {
+        let Some(folder) = &self.folder else { return Mark::none() };
+        let folder = folder.join("interrupted");
+        let path = folder.join(format!("{:032x}", u128::from_be_bytes(about)));
+        if make_folder(&folder).is_err() {
+            return Mark::none();
+        }
+        forget_old(&folder);
+        let mut placed = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(PLACE_LEN_MAX).read_to_end(&mut placed));
+        let whole = read.is_ok() && placed.pop() == Some(b'\n');
+        Mark { path: Some(path), placed: Mutex::new(whole.then_some(placed)) }
+    }
+}
+
+impl Mark {
+    /// A mark that is good for this run alone.
+    pub(crate) fn none() -> Self {
+        Self { path: None, placed: Mutex::default() }
+    }
+
+    /// Where an earlier attempt has put things; nothing if there was none.
+    pub(crate) fn placed(&self) -> Option<Vec<u8>> {
+        self.placed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Things go here.
+    pub(crate) fn place(&self, place: &[u8]) {
+        let before = self.placed.lock().unwrap_or_else(PoisonError::into_inner).replace(place.to_vec());
+        if let Some(path) = self.path.as_ref().filter(|_| before.is_none()) {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let line = [place, b"\n"].concat();
+            let _ = options.open(path).and_then(|mut file| file.write_all(&line)); // without it the next run begins anew
+        }
+    }
+
+    /// The transfer has ended.
+    pub(crate) fn end(&self) {
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path); // one that stays costs a question next time
+        }
+    }
+}
+
+/// The key that is kept, made if there is none yet. Others may neither read it nor have put it there.
+fn key_in(folder: &Path) -> io::Result<[u8; 32]> {
+    make_folder(folder)?;
+    let path = folder.join("journal.key");
+    if let Ok(key) = read_key(&path) {
+        return Ok(key);
+    }
+    let staged = folder.join(format!(".journal.key.{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&staged).and_then(|mut file| {
+        file.write_all(&random())?;
+        file.sync_all()
+    });
+    // Whoever comes first makes it; whoever comes later reads it.
+    let linked = written.and_then(|()| fs::hard_link(&staged, &path));
+    fs::remove_file(&staged)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => read_key(&path),
+    }
+}
+
+fn read_key(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
+    if !own || metadata.mode() & 0o077 != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut key = [0; 32];
+    file.read_exact(&mut key)?;
+    Ok(key)
+}
+
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // Without randomness there is no journal that anybody should believe; the system's failure shows elsewhere, too.
+    let _ = getrandom::fill(&mut bytes);
+    bytes
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Transfers that nobody went on with for so long are none any more.
+fn forget_old(folder: &Path) {
+    let is_old = |path: &Path| {
+        let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|modified| modified + OLD < SystemTime::now())
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_old(&entry.path()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+const PLACE_LEN_MAX: u64 = 16 * 1024;
+/// As long as a server keeps what is staged, and then some.
+const OLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_stays_until_its_transfer_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let remembered = || Remembered::new(Some(folder.path().join("state")));
+        let mark = remembered().begin([1; 16]);
+        assert_eq!(mark.placed(), None);
+        mark.place(b"here\nor there");
+        assert_eq!(remembered().begin([2; 16]).placed(), None);
+        let mark = remembered().begin([1; 16]);
+        assert_eq!(mark.placed().as_deref(), Some(&b"here\nor there"[..]));
+        mark.end();
+        assert_eq!(remembered().begin([1; 16]).placed(), None);
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = key_in(folder.path()).unwrap();
+        assert_eq!(key_in(folder.path()).unwrap(), key);
+        let path = folder.path().join("journal.key");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(key_in(folder.path()).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_remembered_where_there_is_no_place() {
+        let remembered = Remembered::new(Some(PathBuf::from("/proc/nowhere")));
+        remembered.begin([1; 16]).place(b"here");
+        assert_eq!(remembered.begin([1; 16]).placed(), None);
+        let _ = remembered.key();
+    }
+}

@@ -1,0 +1,16 @@
+//! REPLACE: ends a session that the client has lost, so that this one can go on with what it left.
+
+use super::Answer;
+use crate::session::Context;
+use wire::message::{Done, Message, Replace};
+use wire::{Failure, FailureCode};
+
+pub(super) async fn run(context: &Context, replace: &Replace) -> Answer {
+    let sessions = &context.shared.sessions;
+    match replace.session != context.session
+        && sessions.replace(&replace.session, &context.session, &replace.proof).await
+    {
+        true => Ok(Some(Message::from(Done))),
+        false => Err(Failure::new(FailureCode::AccessDenied, "not the successor of that session")),
+    }
+}

@@ -1,0 +1,319 @@
+//! A large file under way: written beside its place, under a reserved name, with a journal of what is written.
+//!
+//! What is on disk if we die at any line: the name has its old content, and beside it are the staged file and a journal
+//! that tells of no chunk that is not written. The next run [finds](resume) both by the file's name, and goes on. If the
+//! system itself dies, written chunks may be gone; the journal then is of another boot, and each chunk that it tells of is
+//! read and hashed before it counts.
+
+use super::commit::{Placed, Unsynced};
+use super::lock;
+use super::sink::{Staged, waiting, write_pieces, write_with_holes};
+use crate::checksum::{Checksum, ChunkPlace, Digest};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::Announcement;
+use crate::journal::{
+    JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN, JournalHead, JournalKey, decode_records, encode_record,
+};
+use crate::limits::CHUNK_LEN;
+use crate::metadata::SourceId;
+use crate::path::Name;
+use crate::receiver::Publish;
+use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
+use crate::verified::VerifiedChunk;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How a target keeps what an interrupted run leaves.
+#[derive(Debug, Clone)]
+pub struct Keeping {
+    /// The key of this end's journals.
+    pub key: JournalKey,
+    /// Who sends: chunks of another sender are none of this one's.
+    pub origin: [u8; 16],
+    /// The algorithm of the job's digests.
+    pub checksum: Checksum,
+}
+
+/// Where a staged file goes, and what it becomes.
+pub(super) struct Place {
+    pub(super) folder: Arc<dyn Folder>,
+    pub(super) name: Name,
+    pub(super) replace: bool,
+    pub(super) mode: u32,
+    pub(super) sparse: bool,
+    /// The name comes with a commit.
+    pub(super) waits: bool,
+}
+
+/// A large file under way.
+pub(super) struct StagedFile {
+    place: Place,
+    staged: StagedName,
+    file: Arc<dyn TargetFile>,
+    journal: Option<Journal>,
+    /// It is published or discarded.
+    over: Mutex<bool>,
+}
+
+/// Chunks that are there, with their digests.
+pub type Chunks = Vec<(u64, Digest)>;
+
+struct Journal {
+    key: JournalKey,
+    head: [u8; JOURNAL_HEAD_LEN],
+    file: Box<dyn TargetFile>,
+    /// Where the next record goes.
+    end: AtomicU64,
+}
+
+/// Begins a file anew.
+pub(super) fn begin(
+    place: Place,
+    announcement: &Announcement,
+    keeping: Option<&Keeping>,
+) -> Result<StagedFile, Failure> {
+    if let Some(keeping) = keeping.filter(|_| is_kept(announcement))
+        && let Some((staged, file)) = own_staged(&place)
+    {
+        let head = head(announcement, keeping, &*file)?;
+        match Journal::create(&place, &staged, keeping, &head, &[]) {
+            Ok(journal) => {
+                return Ok(StagedFile {
+                    place,
+                    staged,
+                    file: file.into(),
+                    journal: Some(journal),
+                    over: Mutex::new(false),
+                });
+            }
+            Err(_) => place.folder.remove_staged(&staged)?,
+        }
+    }
+    let staged = StagedName::new();
+    let file = place.folder.create_staged(&staged, place.mode)?;
+    Ok(StagedFile { place, staged, file: file.into(), journal: None, over: Mutex::new(false) })
+}
+
+/// Goes on with a file that an interrupted run has left; nothing if none of it can be proven to be of this source.
+pub(super) fn resume(
+    place: Place,
+    announcement: &Announcement,
+    keeping: &Keeping,
+) -> Option<(StagedFile, Chunks)> {
+    if !is_kept(announcement) {
+        return None;
+    }
+    let size = announcement.size?;
+    let staged = StagedName::of((&place.name).into());
+    let file = when_free(|| place.folder.open_staged(&staged))?;
+    let (bytes, journal) = place.folder.open_journal(&staged, journal_len_max(size)).ok()?;
+    let before = JournalHead::decode(&bytes, &keeping.key)?;
+    let head = head(announcement, keeping, &*file).ok()?;
+    if !before.is_of_same_source(&head) {
+        return None;
+    }
+    let len = file.place().ok()?.len;
+    let mut chunks = decode_records(&bytes, &keeping.key);
+    chunks.retain(|(chunk, _)| place.sparse || chunk_end(*chunk, size) <= len);
+    let journal = match before.is_of_same_boot(&head) {
+        true => {
+            let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
+            let end = (JOURNAL_HEAD_LEN + records * JOURNAL_RECORD_LEN) as u64;
+            let head = *bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
+            Journal { key: keeping.key.clone(), head, file: journal, end: AtomicU64::new(end) }
+        }
+        false => {
+            drop(journal);
+            chunks = intact(&place, &staged, size, keeping.checksum, chunks);
+            Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
+        }
+    };
+    chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
+    let staged =
+        StagedFile { place, staged, file: file.into(), journal: Some(journal), over: Mutex::new(false) };
+    Some((staged, chunks))
+}
+
+/// Tries until nobody else has the file open, for a moment: whoever was killed may not have let go of it yet.
+fn when_free<T>(open: impl Fn() -> io::Result<T>) -> Option<T> {
+    let begin = Instant::now();
+    loop {
+        match open() {
+            Ok(opened) => return Some(opened),
+            Err(error)
+                if Failure::from(&error).code == FailureCode::Busy && begin.elapsed() < BUSY_PATIENCE =>
+            {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// A file of one chunk has nothing to go on from, and one whose state is not known could be another next time.
+fn is_kept(announcement: &Announcement) -> bool {
+    announcement.source != SourceId::default()
+        && announcement.size.is_some_and(|size| size > CHUNK_LEN as u64)
+}
+
+/// The staged file that the next run would find, empty; nothing if somebody uses it, or it is not ours.
+fn own_staged(place: &Place) -> Option<(StagedName, Box<dyn TargetFile>)> {
+    let staged = StagedName::of((&place.name).into());
+    match place.folder.create_staged(&staged, OWNER_ONLY) {
+        Ok(file) => Some((staged, file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = place.folder.open_staged(&staged).ok()?;
+            match place.folder.remove_journal(&staged) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return None, // it would tell of what goes now
+                Ok(()) | Err(_) => file.set_len(0).ok()?,
+            }
+            Some((staged, file))
+        }
+        Err(_) => None, // as it will be with any other name: that is told
+    }
+}
+
+fn head(announcement: &Announcement, keeping: &Keeping, file: &dyn TargetFile) -> io::Result<JournalHead> {
+    let place = file.place()?;
+    Ok(JournalHead {
+        checksum: keeping.checksum,
+        size: announcement.size.unwrap_or(0),
+        modified: announcement.modified.unwrap_or_default(),
+        source: announcement.source,
+        origin: keeping.origin,
+        boot: boot_id(),
+        device: place.device,
+        inode: place.inode,
+    })
+}
+
+/// Chunks that are what the journal says, read and hashed.
+fn intact(place: &Place, staged: &StagedName, size: u64, checksum: Checksum, chunks: Chunks) -> Chunks {
+    let Ok(source) = place.folder.staged_source(staged) else { return Vec::new() };
+    let mut buffer = vec![0; CHUNK_LEN];
+    let is_intact = |(chunk, digest): &(u64, Digest)| {
+        let offset = chunk * CHUNK_LEN as u64;
+        let last = chunk_end(*chunk, size) == size;
+        let len = usize::try_from(chunk_end(*chunk, size) - offset).unwrap_or(CHUNK_LEN);
+        let read = read_fully(&*source, &mut [IoSliceMut::new(&mut buffer[..len])], offset);
+        read.is_ok_and(|read| read == len)
+            && checksum.of_chunk(ChunkPlace::at(offset, last), [&buffer[..len]]) == *digest
+    };
+    let mut chunks = chunks;
+    let mut is_intact = is_intact;
+    chunks.retain(|chunk| is_intact(chunk));
+    chunks
+}
+
+fn chunk_end(chunk: u64, size: u64) -> u64 {
+    chunk.saturating_add(1).saturating_mul(CHUNK_LEN as u64).min(size)
+}
+
+/// A journal has each chunk once, or a few times more after crashes.
+fn journal_len_max(size: u64) -> u64 {
+    let records = size.div_ceil(CHUNK_LEN as u64).saturating_mul(2);
+    records.saturating_mul(JOURNAL_RECORD_LEN as u64).saturating_add(JOURNAL_HEAD_LEN as u64)
+}
+
+/// Tells one run of this machine's system from another; all zero if that cannot be told.
+fn boot_id() -> [u8; 16] {
+    static BOOT: OnceLock<[u8; 16]> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
+    })
+}
+
+impl Journal {
+    fn create(
+        place: &Place,
+        staged: &StagedName,
+        keeping: &Keeping,
+        head: &JournalHead,
+        chunks: &[(u64, Digest)],
+    ) -> io::Result<Self> {
+        let file = place.folder.create_journal(staged)?;
+        let head = head.encode(&keeping.key);
+        let mut bytes = head.to_vec();
+        for (chunk, digest) in chunks {
+            bytes.extend_from_slice(&encode_record(&keeping.key, &head, *chunk, *digest));
+        }
+        write_fully(&*file, &mut [IoSlice::new(&bytes)], 0)?;
+        Ok(Self { key: keeping.key.clone(), head, file, end: AtomicU64::new(bytes.len() as u64) })
+    }
+
+    fn add(&self, chunk: &VerifiedChunk<'_>) -> io::Result<()> {
+        let record = encode_record(&self.key, &self.head, chunk.offset() / CHUNK_LEN as u64, chunk.digest());
+        let at = self.end.fetch_add(JOURNAL_RECORD_LEN as u64, Ordering::Relaxed);
+        write_fully(&*self.file, &mut [IoSlice::new(&record)], at)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.end.load(Ordering::Relaxed) <= JOURNAL_HEAD_LEN as u64
+    }
+}
+
+impl StagedFile {
+    /// Removes what is staged. Nobody is left to be told if that fails, and it is found later as what it is.
+    fn remove(&self) {
+        let _ = self.place.folder.remove_staged(&self.staged);
+        if self.journal.is_some() {
+            let _ = self.place.folder.remove_journal(&self.staged);
+        }
+    }
+}
+
+impl Staged for StagedFile {
+    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        match self.place.sparse {
+            true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?,
+            false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
+        }
+        if let Some(journal) = &self.journal {
+            let _ = journal.add(chunk); // a chunk that it does not tell of is sent again, and nothing worse
+        }
+        Ok(())
+    }
+
+    fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {
+        if self.place.sparse {
+            self.file.set_len(publish.size())?;
+        }
+        self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
+        let Place { folder, name, replace, .. } = &self.place;
+        if self.place.waits {
+            let content = Unsynced::File(self.file.clone());
+            *lock(&self.over) = true; // somebody else's to discard
+            let (staged, name) = (self.staged.clone(), name.clone());
+            return Ok(waiting(folder.clone(), staged, name, *replace, content, self.journal.is_some()));
+        }
+        folder.publish(&self.staged, name.into(), *replace)?;
+        *lock(&self.over) = true;
+        if self.journal.is_some() {
+            let _ = folder.remove_journal(&self.staged); // it tells of no file any more
+        }
+        Ok(Placed::Done)
+    }
+
+    fn discard(&self) {
+        self.remove();
+        *lock(&self.over) = true;
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        let kept = self.journal.as_ref().is_some_and(|journal| !journal.is_empty());
+        if !*lock(&self.over) && !kept {
+            self.remove();
+        }
+    }
+}
+
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// Permissions of a staged file that is kept; its own come with its name.
+const OWNER_ONLY: u32 = 0o600;

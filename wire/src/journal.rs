@@ -1,0 +1,349 @@
+//! The journal of a staged file: which of its chunks are written and verified, for the next run to go on from.
+//!
+//! ```text
+//! head:   "ftpx journal v1\n" | checksum u8, 7 x 0 | size u64 | modified i64, u32, 4 x 0 | source 16 | origin 16
+//!         | boot 16 | device u64 | inode u64 | tag 16
+//! record: chunk u64 | digest 32 | tag 16                              (all integers little-endian)
+//! ```
+//!
+//! A record is appended after its chunk's bytes were written and before the chunk is acknowledged. Records are of one length
+//! and each has a tag of its own, so one that is torn, or a gap that a crash left, costs its chunk and nothing else.
+//!
+//! Tags are BLAKE3 under a key that only this end's programs can read. So whoever can write beside a staged file, but not read
+//! the key, can make no journal that is believed. What is not believed is sent again.
+
+use crate::checksum::{Checksum, Digest, RootBuilder};
+use crate::limits::CHUNK_LEN;
+use crate::metadata::{SourceId, Timestamp};
+use crate::ranges::RangeSet;
+
+/// Length of a journal's head.
+pub const JOURNAL_HEAD_LEN: usize = 128;
+/// Length of a record.
+pub const JOURNAL_RECORD_LEN: usize = 56;
+
+/// The secret under which an end's journals are tagged.
+#[derive(Clone)]
+pub struct JournalKey([u8; 32]);
+
+impl JournalKey {
+    /// The key of these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key that belongs to another secret of this end.
+    #[must_use]
+    pub fn derived(secret: &[u8]) -> Self {
+        Self(blake3::derive_key("ftpx 2026-11-22 journal key", secret))
+    }
+
+    fn tag(&self, parts: &[&[u8]]) -> Tag {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        parts.iter().for_each(|part| {
+            hasher.update(part);
+        });
+        let mut tag = [0; TAG_LEN];
+        tag.copy_from_slice(&hasher.finalize().as_bytes()[..TAG_LEN]);
+        tag
+    }
+}
+
+/// Never shows the secret.
+impl std::fmt::Debug for JournalKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JournalKey")
+    }
+}
+
+/// What tells one sender from another, from what is known of it.
+#[must_use]
+pub fn origin_of(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    let mut origin = [0; 16];
+    origin.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    origin
+}
+
+type Tag = [u8; TAG_LEN];
+
+/// What a journal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalHead {
+    /// The algorithm of the chunks' digests.
+    pub checksum: Checksum,
+    /// Length of the file.
+    pub size: u64,
+    /// Modification time of the source.
+    pub modified: Timestamp,
+    /// Which state of which file the chunks are of.
+    pub source: SourceId,
+    /// Who sent them: another sender's word is no proof.
+    pub origin: [u8; 16],
+    /// Which run of this machine's system wrote them: what was not synced before a power failure may be gone.
+    pub boot: [u8; 16],
+    /// The staged file's device.
+    pub device: u64,
+    /// The staged file's number there.
+    pub inode: u64,
+}
+
+impl JournalHead {
+    /// Writes the head.
+    #[must_use]
+    pub fn encode(&self, key: &JournalKey) -> [u8; JOURNAL_HEAD_LEN] {
+        let mut bytes = [0; JOURNAL_HEAD_LEN];
+        let checksum = match self.checksum {
+            Checksum::Sha256 => 0,
+            Checksum::Blake3 => 1,
+        };
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(MAGIC);
+        put(&[checksum, 0, 0, 0, 0, 0, 0, 0]);
+        put(&self.size.to_le_bytes());
+        put(&self.modified.seconds.to_le_bytes());
+        put(&self.modified.nanos.to_le_bytes());
+        put(&[0; 4]);
+        put(&self.source.0);
+        put(&self.origin);
+        put(&self.boot);
+        put(&self.device.to_le_bytes());
+        put(&self.inode.to_le_bytes());
+        let tag = key.tag(&[&bytes[..JOURNAL_HEAD_LEN - TAG_LEN]]);
+        bytes[JOURNAL_HEAD_LEN - TAG_LEN..].copy_from_slice(&tag);
+        bytes
+    }
+
+    /// Reads a head; nothing if it is none, or not of this key.
+    #[must_use]
+    pub fn decode(bytes: &[u8], key: &JournalKey) -> Option<Self> {
+        let bytes = bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
+        let mut rest = &bytes[MAGIC.len()..];
+        let checksum = match take::<8>(&mut rest)?[0] {
+            0 => Checksum::Sha256,
+            1 => Checksum::Blake3,
+            _ => return None,
+        };
+        let size = u64::from_le_bytes(take(&mut rest)?);
+        let seconds = i64::from_le_bytes(take(&mut rest)?);
+        let nanos = u32::from_le_bytes(take(&mut rest)?);
+        let _: [u8; 4] = take(&mut rest)?;
+        let head = Self {
+            checksum,
+            size,
+            modified: Timestamp { seconds, nanos },
+            source: SourceId(take(&mut rest)?),
+            origin: take(&mut rest)?,
+            boot: take(&mut rest)?,
+            device: u64::from_le_bytes(take(&mut rest)?),
+            inode: u64::from_le_bytes(take(&mut rest)?),
+        };
+        // Whatever differs from what this key would have written, is not of this key.
+        let same = subtle::ConstantTimeEq::ct_eq(&head.encode(key)[..], &bytes[..]);
+        bool::from(same).then_some(head)
+    }
+
+    /// True if chunks of `self` are chunks of what `other` is about, wherever and whenever they were written.
+    #[must_use]
+    pub fn is_of_same_source(&self, other: &Self) -> bool {
+        let source = |head: &Self| (head.checksum, head.size, head.modified, head.source, head.origin);
+        source(self) == source(other) && self.source != SourceId::default()
+    }
+
+    /// True if what was written for `self` is there for sure: the same file, and the system has not been started anew.
+    #[must_use]
+    pub fn is_of_same_boot(&self, other: &Self) -> bool {
+        let place = |head: &Self| (head.boot, head.device, head.inode);
+        place(self) == place(other) && self.boot != [0; 16]
+    }
+}
+
+/// Writes the record of a chunk. `head` is the journal's, encoded.
+#[must_use]
+pub fn encode_record(
+    key: &JournalKey,
+    head: &[u8; JOURNAL_HEAD_LEN],
+    chunk: u64,
+    digest: Digest,
+) -> [u8; JOURNAL_RECORD_LEN] {
+    let mut bytes = [0; JOURNAL_RECORD_LEN];
+    bytes[..8].copy_from_slice(&chunk.to_le_bytes());
+    bytes[8..40].copy_from_slice(&digest.0);
+    let tag = key.tag(&[&head[JOURNAL_HEAD_LEN - TAG_LEN..], &bytes[..40]]);
+    bytes[40..].copy_from_slice(&tag);
+    bytes
+}
+
+/// Chunks that the records of a journal tell of, each once. What is torn, foreign or beyond the file is left out.
+#[must_use]
+pub fn decode_records(journal: &[u8], key: &JournalKey) -> Vec<(u64, Digest)> {
+    let Some(head) = JournalHead::decode(journal, key) else { return Vec::new() };
+    let Some((head_bytes, records)) = journal.split_first_chunk::<JOURNAL_HEAD_LEN>() else {
+        return Vec::new();
+    };
+    let (mut chunks, mut seen) = (Vec::new(), RangeSet::default());
+    for record in records.chunks_exact(JOURNAL_RECORD_LEN) {
+        let mut rest = record;
+        let Some((chunk, digest)) = take::<8>(&mut rest).zip(take::<32>(&mut rest)) else { break };
+        let (chunk, digest) = (u64::from_le_bytes(chunk), Digest(digest));
+        let expected = encode_record(key, head_bytes, chunk, digest);
+        let own = bool::from(subtle::ConstantTimeEq::ct_eq(&expected[..], record));
+        if own && chunk < head.size.div_ceil(CHUNK_LEN as u64) && seen.insert(chunk) {
+            chunks.push((chunk, digest));
+        }
+    }
+    chunks
+}
+
+/// Chunks of a large file that its receiver has from an earlier run, with what their digests add to its root.
+#[derive(Debug)]
+pub struct HeldChunks {
+    chunks: RangeSet,
+    root: RootBuilder,
+    size: u64,
+    bytes: u64,
+}
+
+impl HeldChunks {
+    /// None yet, of a file of `size` bytes.
+    #[must_use]
+    pub fn new(checksum: Checksum, size: u64) -> Self {
+        Self { chunks: RangeSet::default(), root: RootBuilder::new(checksum), size, bytes: 0 }
+    }
+
+    /// Adds a chunk; false if it is there already, or beyond the file.
+    pub fn add(&mut self, chunk: u64, digest: Digest) -> bool {
+        let Some(begin) = chunk.checked_mul(CHUNK_LEN as u64).filter(|begin| *begin < self.size) else {
+            return false;
+        };
+        if !self.chunks.insert(chunk) {
+            return false;
+        }
+        self.bytes += (self.size - begin).min(CHUNK_LEN as u64);
+        self.root.add(chunk, digest);
+        true
+    }
+
+    /// Which they are.
+    #[must_use]
+    pub fn chunks(&self) -> &RangeSet {
+        &self.chunks
+    }
+
+    /// Bytes of content that they have together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn into_parts(self) -> (RangeSet, RootBuilder) {
+        (self.chunks, self.root)
+    }
+}
+
+fn take<const LEN: usize>(bytes: &mut &[u8]) -> Option<[u8; LEN]> {
+    let (first, rest) = bytes.split_first_chunk::<LEN>()?;
+    *bytes = rest;
+    Some(*first)
+}
+
+const MAGIC: &[u8; 16] = b"ftpx journal v1\n";
+const TAG_LEN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn head(size: u64) -> JournalHead {
+        JournalHead {
+            checksum: Checksum::Blake3,
+            size,
+            modified: Timestamp { seconds: -5, nanos: 7 },
+            source: SourceId([1; 16]),
+            origin: [2; 16],
+            boot: [3; 16],
+            device: 4,
+            inode: 5,
+        }
+    }
+
+    fn journal(key: &JournalKey, chunks: &[u64]) -> Vec<u8> {
+        let head = head(100 * CHUNK_LEN as u64).encode(key);
+        let record = |chunk: &u64| encode_record(key, &head, *chunk, Digest([chunk.to_le_bytes()[0]; 32]));
+        head.into_iter().chain(chunks.iter().flat_map(record)).collect()
+    }
+
+    #[test]
+    fn a_journal_is_read_back() {
+        let key = JournalKey::new([9; 32]);
+        let bytes = journal(&key, &[7, 3, 7, 99]);
+        assert_eq!(JournalHead::decode(&bytes, &key), Some(head(100 * CHUNK_LEN as u64)));
+        let chunks: Vec<u64> = decode_records(&bytes, &key).into_iter().map(|(chunk, _)| chunk).collect();
+        assert_eq!(chunks, [7, 3, 99]);
+    }
+
+    #[test]
+    fn another_keys_journal_and_records_of_another_journal_say_nothing() {
+        let (key, other) = (JournalKey::new([9; 32]), JournalKey::new([8; 32]));
+        let bytes = journal(&key, &[1, 2]);
+        assert!(JournalHead::decode(&bytes, &other).is_none() && decode_records(&bytes, &other).is_empty());
+        let mut mixed = head(7 * CHUNK_LEN as u64).encode(&key).to_vec();
+        mixed.extend_from_slice(&bytes[JOURNAL_HEAD_LEN..]);
+        assert!(decode_records(&mixed, &key).is_empty(), "tags are bound to the head");
+    }
+
+    #[test]
+    fn a_chunk_beyond_the_file_is_none() {
+        let key = JournalKey::new([9; 32]);
+        assert!(decode_records(&journal(&key, &[100, u64::MAX]), &key).is_empty());
+        let mut held = HeldChunks::new(Checksum::Blake3, CHUNK_LEN as u64 + 1);
+        assert!(held.add(1, Digest::default()) && !held.add(1, Digest::default()));
+        assert!(!held.add(2, Digest::default()) && !held.add(u64::MAX, Digest::default()));
+        assert_eq!(held.bytes(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn damage_costs_the_chunks_that_it_hits(
+            chunks in proptest::collection::btree_set(0_u64..100, 1..20),
+            at in any::<prop::sample::Index>(),
+            bit in 0_u8..8,
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let key = JournalKey::new([9; 32]);
+            let chunks: Vec<u64> = chunks.into_iter().collect();
+            let whole = journal(&key, &chunks);
+            let mut bytes = whole.clone();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let cut = cut.index(bytes.len() + 1);
+            bytes.truncate(cut);
+            let read: Vec<u64> = decode_records(&bytes, &key).into_iter().map(|(chunk, _)| chunk).collect();
+            let expected: Vec<u64> = match (at >= cut, at < JOURNAL_HEAD_LEN || cut < JOURNAL_HEAD_LEN) {
+                (false, true) => Vec::new(),
+                (true, true) if cut < JOURNAL_HEAD_LEN => Vec::new(),
+                _ => {
+                    let whole_records = (cut - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
+                    let hit = at.checked_sub(JOURNAL_HEAD_LEN).map(|at| at / JOURNAL_RECORD_LEN);
+                    let kept = |index: &usize| *index < whole_records && Some(*index) != hit;
+                    (0..chunks.len()).filter(kept).map(|index| chunks[index]).collect()
+                }
+            };
+            prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(decode_records(&bytes, &JournalKey::new([9; 32])).is_empty());
+        }
+    }
+}
