@@ -17,6 +17,7 @@ pub mod server;
 mod session;
 mod sessions;
 pub mod state;
+pub mod sweeper;
 mod throttle;
 pub mod token;
 

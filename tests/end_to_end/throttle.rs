@@ -58,7 +58,7 @@ fn a_client_that_is_barred_says_so_with_the_exit_code_of_a_refused_login() {
     let world = World::serving_with("[limits]\nfailed_logins_max = 1\n");
     let wrong = world.client(["ls", &world.url(""), "--token", "wrong"]);
     assert_eq!(wrong.code, Some(4), "{}", wrong.stderr);
-    assert!(wrong.stderr.contains("wrong user, password, key or token"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("the token is unknown, expired or used up"), "{}", wrong.stderr);
     let barred = world.client(["ls", &world.url("")]);
     assert_eq!(barred.code, Some(4), "{}", barred.stderr);
     assert!(

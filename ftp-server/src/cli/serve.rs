@@ -7,8 +7,11 @@ use super::{logging, running};
 use anyhow::Context;
 use ftp_server::accounts::Accounts;
 use ftp_server::config::LogOptions;
-use std::path::Path;
+use ftp_server::sweeper;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let setup = Setup::load(&args.place)?;
@@ -18,6 +21,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let fingerprint = identity.fingerprint().to_owned();
     let accounts = Accounts::new(setup.state.clone(), default_root.clone());
     warn_of_nobody(&accounts, default_root.as_deref(), setup.state.path())?;
+    let roots = {
+        let (accounts, default_root) =
+            (Accounts::new(setup.state.clone(), default_root.clone()), default_root);
+        move || roots(&accounts, default_root.as_deref())
+    };
     let options = ServerOptions {
         listen: setup.listen(&args.listen),
         identity,
@@ -28,8 +36,18 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     running::runtime()?.block_on(async {
         let listen = options.listen.clone();
         let server = running::bind(options).await.with_context(|| format!("cannot listen on {listen:?}"))?;
+        let stop = CancellationToken::new();
+        let _stopped = stop.clone().drop_guard();
+        tokio::spawn(sweeper::run(roots, stop));
         running::until_stopped(server, &fingerprint, args.output.json, None, |_| Ok(())).await
     })
+}
+
+/// The folders that are served now, each once.
+fn roots(accounts: &Accounts, default_root: Option<&Path>) -> Vec<PathBuf> {
+    let of_users = accounts.list().unwrap_or_default().into_iter().filter_map(|(_, account)| account.root);
+    let roots: BTreeSet<PathBuf> = of_users.chain(default_root.map(Path::to_owned)).collect();
+    roots.into_iter().collect()
 }
 
 fn log_options(args: &ServeArgs, setup: &Setup) -> LogOptions {
