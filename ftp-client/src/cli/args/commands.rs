@@ -130,8 +130,7 @@ pub(crate) struct Transfer {
 #[command(
     after_help = "Items go where they would have gone. What broke off as a whole is done again as with --overwrite \
                   different, so that what arrived is not sent twice.\n\n\
-                  Example:\n  ftp-client put -r --result night.result photos ann@files.example.org:/backup/\n  \
-                  ftp-client retry night.result"
+                  Example:\n  ftp-client retry night.result      (after: put -r --result night.result ...)"
 )]
 pub(crate) struct Retry {
     /// The result file
