@@ -29,8 +29,11 @@ impl Terminal {
         command.args(["-f", "/dev/null", "new-session", "-d", "-y", "50", "-x", &columns.to_string()]);
         let (program, url) = (&binaries().client, world.url(""));
         let password = world.password_file();
-        let line =
-            format!("{} shell --password-file {} '{url}'; sleep 60", program.display(), password.display());
+        let line = format!(
+            "{} shell --retry=0 --password-file {} '{url}'; sleep 60",
+            program.display(),
+            password.display()
+        );
         command.arg(line);
         let started = command.output().unwrap();
         assert!(started.status.success(), "tmux: {}", String::from_utf8_lossy(&started.stderr));
