@@ -94,7 +94,7 @@ fn a_network_that_dies_ends_the_run_with_3_and_leaves_no_half_file() {
     fs::write(world.root().join("file"), "old").unwrap();
     let proxy = Proxy::to(world.server().address, |_| Fate::SwallowAllAfter(6_000_000)).unwrap();
     let begin = Instant::now();
-    let ran = world.client(["put", "file", &through(&proxy, &world, "file")]);
+    let ran = world.client(["put", "--retry=0", "file", &through(&proxy, &world, "file")]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
     assert_eq!(fs::read(world.root().join("file")).unwrap(), b"old");
