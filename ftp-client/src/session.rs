@@ -339,7 +339,7 @@ impl Session {
         self.inner.control.is_over()
     }
 
-    /// Says goodbye. Transfers that still run are cancelled, what they staged is removed.
+    /// Says goodbye. Transfers that still run are cancelled, what they staged is removed, or kept for the next run to go on with.
     pub async fn close(&self) {
         self.latest().inner.close().await;
     }
