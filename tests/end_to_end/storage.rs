@@ -72,7 +72,9 @@ fn a_disk_that_fills_up_during_a_tree_is_exit_code_8_and_leaves_whole_files_only
     assert_eq!(ran.code, Some(8), "{}", ran.stderr);
     let arrived = picture(&world.root().join("disk/tree"));
     let sent = picture(&world.local().join("tree"));
-    assert!(arrived.iter().all(|(path, line)| sent.get(path) == Some(line)), "only whole files");
+    for (path, line) in &arrived {
+        assert_eq!(sent.get(path), Some(line), "only whole files: {path:?}");
+    }
     let done = events(&ran).iter().filter(|event| event["outcome"] == "done").count();
     assert_eq!(arrived.len(), done, "what is told as done is there");
     assert_eq!(event(&ran, "finished")["files"], done);

@@ -280,13 +280,21 @@ pub fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| {
         let own = std::env::current_exe().expect("a path of this program");
         let mut folder = own.parent().expect("a folder").to_owned();
-        if folder.ends_with("deps") {
+        let is_test = folder.ends_with("deps");
+        if is_test {
             folder.pop();
         }
+        let is_release = folder.ends_with("release");
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "-p", "ftp-server", "-p", "ftp-client", "--bins"]);
+        build.args(["build", "--quiet", "--bins"]);
+        if is_test && !is_release {
+            // With the same features as `cargo test --workspace`, which then has built nearly all of it.
+            build.args(["--workspace", "--tests"]);
+        } else {
+            build.args(["-p", "ftp-server", "-p", "ftp-client"]);
+        }
         build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        build.args(folder.ends_with("release").then_some("--release"));
+        build.args(is_release.then_some("--release"));
         assert!(build.status().expect("cargo runs").success(), "the programs do not build");
         Binaries { server: folder.join("ftp-server"), client: folder.join("ftp-client") }
     })

@@ -77,8 +77,9 @@ pub(super) fn begin(
     if let Some(keeping) = keeping.filter(|_| is_kept(announcement))
         && let Some((staged, file)) = own_staged(&place)
     {
-        let head = head(announcement, keeping, &*file)?;
-        match Journal::create(&place, &staged, keeping, &head, &[]) {
+        let journal = head(announcement, keeping, &*file)
+            .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
+        match journal {
             Ok(journal) => {
                 return Ok(StagedFile {
                     place,
@@ -241,7 +242,10 @@ impl Journal {
         for (chunk, digest) in chunks {
             bytes.extend_from_slice(&encode_record(&keeping.key, &head, *chunk, *digest));
         }
-        write_fully(&*file, &mut [IoSlice::new(&bytes)], 0)?;
+        if let Err(error) = write_fully(&*file, &mut [IoSlice::new(&bytes)], 0) {
+            let _ = place.folder.remove_journal(staged); // the staged file, if it stays, is one without a journal
+            return Err(error);
+        }
         Ok(Self { key: keeping.key.clone(), head, file, end: AtomicU64::new(bytes.len() as u64) })
     }
 
