@@ -6,11 +6,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::io::AsyncRead;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::engine::Exchange;
-use wire::limits::{KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX};
+use wire::limits::{
+    JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, WINDOW_FRAMES_MAX,
+};
 use wire::message::{Message, Ping, Pong, Welcome};
 use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
 use wire::{Failure, FailureCode};
@@ -176,6 +179,7 @@ impl Control {
             Message::Pong(_) => {}
             Message::Bye(_) => return Err(Ended::Lost("the server is shutting down".into())),
             Message::Welcome(welcome) => {
+                check_welcome(&welcome).map_err(|rule| Ended::Protocol(rule.into()))?;
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {
@@ -195,26 +199,37 @@ impl Control {
                     false => Ended::Refused(failure),
                 });
             }
-            _ => self.answer(envelope).await,
+            _ => return self.answer(envelope),
         }
         Ok(())
     }
 
-    /// Hands an answer to who waits for it, waiting in turn if they are slow. Nobody may wait any more.
-    async fn answer(&self, envelope: Envelope) {
+    /// Hands an answer to who waits for it. Nobody may wait any more. There is room for all that may be under way, so the reader
+    /// never waits for who is slow, and may be waiting for another answer.
+    fn answer(&self, envelope: Envelope) -> Result<(), Ended> {
         let waiting = match envelope.more {
             true => self.waiting().get(&envelope.request).cloned(),
             false => self.waiting().remove(&envelope.request),
         };
-        if let Some(waiting) = waiting {
-            tokio::select! {
-                _ = waiting.send(envelope) => {}
-                () = self.over.cancelled() => {}
+        let Some(waiting) = waiting else { return Ok(()) };
+        match waiting.try_send(envelope) {
+            Err(TrySendError::Full(_)) => {
+                Err(Ended::Protocol("more pages of a listing than may be under way".into()))
             }
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
         }
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<u32, mpsc::Sender<Envelope>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nothing is reserved, and nothing waits, by a number that no server may tell.
+fn check_welcome(welcome: &Welcome) -> Result<(), &'static str> {
+    let Welcome { lanes_max, jobs_max, window, .. } = welcome;
+    let possible = (1..=LANES_MAX).contains(lanes_max)
+        && (1..=JOBS_MAX).contains(&usize::from(*jobs_max))
+        && (1..=WINDOW_FRAMES_MAX).contains(window);
+    if possible { Ok(()) } else { Err("a welcome with limits out of range") }
 }

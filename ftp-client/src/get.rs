@@ -1,5 +1,6 @@
 //! Fetching: a job whose receiver is here.
 
+use crate::asked::{self, AskedSink};
 use crate::error::Error;
 use crate::interrupted::Mark;
 use crate::local;
@@ -45,7 +46,10 @@ pub(crate) async fn to_files(
     .await?;
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
     let options = TreeSinkOptions { overwrite, add_only, mode_mask: MODE_MASK, sparse, durability, keeping };
-    let sink = Box::new(TreeSink::new(base, options));
+    let sink: Box<dyn Sink> = match recursive {
+        true => Box::new(TreeSink::new(base, options)),
+        false => Box::new(AskedSink::one(Box::new(TreeSink::new(base, options)))),
+    };
     let get = Get { recursive, totals, resume, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter).await
 }
@@ -56,7 +60,7 @@ pub(crate) async fn to_stream(
     path: &RemotePath,
     output: Box<dyn std::io::Write + Send>,
 ) -> Result<Summary, Error> {
-    let sink = Box::new(StreamSink::new(output));
+    let sink = Box::new(AskedSink::one(Box::new(StreamSink::new(output))));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter).await
 }
@@ -90,7 +94,7 @@ async fn run(
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let control = &session.inner.control;
-    let (id, path) = (control.next_id(), get.path.clone());
+    let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
     reporter.begin();
     let machine = Receiver::new(get.checksum, get.window);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, reporter.clone()));
@@ -102,6 +106,8 @@ async fn run(
     let end = running.await;
     reporter.transferred(control.exchange.lane_bytes() - before);
     match end {
+        // Where a single file was asked for, it comes or fails.
+        Ok(()) if !recursive && reporter.is_idle() => Err(asked::not_all(control)),
         Ok(()) => Ok(reporter.summary()),
         Err(failure) => {
             let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it

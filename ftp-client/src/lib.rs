@@ -1,6 +1,7 @@
 //! The client as a library: connect, look, move files. It draws nothing, prints nothing and reads no environment;
 //! what happens is told to an [`observer::Observer`].
 
+mod asked;
 mod control;
 pub mod credentials;
 mod dial;

@@ -42,6 +42,12 @@ impl Reporter {
         lock(&self.summary).bytes_transferred += bytes;
     }
 
+    /// True if no item has come to an end.
+    pub(crate) fn is_idle(&self) -> bool {
+        let summary = lock(&self.summary);
+        summary.files + summary.skipped + summary.failed == 0
+    }
+
     /// True if this path is told of for the first time.
     fn is_new(&self, path: &RemotePath) -> bool {
         let hash = blake3::hash(path.as_bytes());

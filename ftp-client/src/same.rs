@@ -65,7 +65,8 @@ impl Session {
                     let read = local::blocking(move || {
                         let file = LocalFolder::open_ambient_file(&owned)
                             .map_err(|error| error_at(&owned, error))?;
-                        digest::of_file(&*file, checksum).map_err(|failure| Error::local(&owned, failure))
+                        digest::of_file(&*file, checksum, &|| false)
+                            .map_err(|failure| Error::local(&owned, failure))
                     });
                     let ours = read.await?;
                     let Some((folder, name)) = path.split_last() else { return Ok(None) };

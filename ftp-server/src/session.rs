@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) journal_key: JournalKey,
     /// What the client asks for in jobs of SELECT.
     selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
+    /// Listings that may be under way at the same time; further ones wait for their turn.
+    pub(crate) listing: Semaphore,
     /// Pages of listings that may still go out before the client has taken some.
     listings: Mutex<HashMap<u32, Arc<Semaphore>>>,
 }
@@ -191,6 +193,7 @@ impl<'a> Session<'a> {
             journal_key: self.shared.journal_key.clone(),
             selections: Mutex::default(),
             listings: Mutex::default(),
+            listing: Semaphore::new(LISTINGS_AT_ONCE),
         };
         let mut running = Running {
             shared: self.shared,
@@ -450,6 +453,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Each holds a folder open for each level of its tree, up to 257, for as long as the client likes.
+const LISTINGS_AT_ONCE: usize = 4;
 /// Messages that may wait between the reader and the session; then the client is not read from.
 const INCOMING_MESSAGES: usize = 16;
 const LANE_ENDS: usize = 16;

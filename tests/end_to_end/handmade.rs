@@ -14,11 +14,14 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
 use wire::control::Envelope;
+use wire::frame::{FrameHead, HEAD_LEN};
 use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
 use wire::net::aligned::Aligned;
 use wire::net::control::{Connection, Incoming, Receiver, send, split};
 use wire::net::lane::Lane;
-use wire::net::record::{RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer};
+use wire::net::record::{
+    Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
+};
 use wire::net::tls;
 
 /// A session that was opened by hand.
@@ -36,6 +39,7 @@ pub(crate) struct Session {
 pub(crate) struct HandLane {
     socket: Arc<TcpStream>,
     sealer: Sealer,
+    opener: Opener,
 }
 
 /// A TLS connection that has said nothing yet, and its own address.
@@ -90,6 +94,11 @@ impl Session {
     /// Sends a message.
     pub(crate) async fn send(&mut self, request: u32, message: impl Into<Message>) {
         send(&mut self.writer, &Envelope::new(request, message)).await.unwrap();
+    }
+
+    /// Sends a message, if the server still takes any.
+    pub(crate) async fn send_if_open(&mut self, request: u32, message: impl Into<Message>) {
+        let _ = send(&mut self.writer, &Envelope::new(request, message)).await;
     }
 
     /// Sends a frame whose header says what the test likes.
@@ -151,9 +160,9 @@ pub(crate) fn raw_frame(len: u32, kind: u16, flags: u16, request: u32, body: &[u
 }
 
 impl HandLane {
-    fn of(number: u16, connection: Connection) -> Self {
-        let Lane { socket, sealer, .. } = Lane::take_over(number, connection).unwrap();
-        Self { socket, sealer }
+    pub(crate) fn of(number: u16, connection: Connection) -> Self {
+        let Lane { socket, sealer, opener, .. } = Lane::take_over(number, connection).unwrap();
+        Self { socket, sealer, opener }
     }
 
     /// Sends bytes in records that are what they should be. The server may have cut the lane already.
@@ -177,6 +186,34 @@ impl HandLane {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return,
+            }
+        }
+    }
+
+    /// The next frame, and what came with it.
+    pub(crate) async fn next_frame(&mut self) -> Vec<u8> {
+        let (mut sealed, mut plain) = (Vec::new(), Vec::new());
+        loop {
+            while let Some(len) = record_len(&sealed).unwrap().filter(|len| *len <= sealed.len()) {
+                let mut record: Vec<u8> = sealed.drain(..len).collect();
+                let Opened::Data(len) = self.opener.open(&mut record).unwrap() else {
+                    panic!("the lane was closed")
+                };
+                plain.extend_from_slice(&record[RECORD_HEADER_LEN..][..len]);
+            }
+            if let Some(head) = plain.first_chunk() {
+                let FrameHead { extra_len, payload_len, .. } = FrameHead::decode(head).unwrap();
+                if plain.len() >= HEAD_LEN + usize::from(extra_len) + payload_len as usize {
+                    return plain;
+                }
+            }
+            let mut buffer = [0; 4096];
+            timeout(PATIENCE, self.socket.readable()).await.expect("a frame").unwrap();
+            match self.socket.try_read(&mut buffer) {
+                Ok(0) => panic!("the lane has ended"),
+                Ok(len) => sealed.extend_from_slice(&buffer[..len]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
             }
         }
     }

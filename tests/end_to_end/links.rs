@@ -2,14 +2,16 @@
 
 use crate::tools::{assert_same, content, picture};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tests::world::World;
 
-const SECRET: &str = "the secret of another folder";
+pub(crate) const SECRET: &str = "the secret of another folder";
 
 #[test]
 fn links_of_the_served_folder_that_lead_outside_are_never_followed() {
@@ -165,7 +167,7 @@ fn a_folder_of_the_download_target_that_turns_into_a_link_is_never_followed() {
 }
 
 /// A folder beside the served one, with the same names as the trees of these tests.
-fn outside(world: &World) -> PathBuf {
+pub(crate) fn outside(world: &World) -> PathBuf {
     let outside = world.root().parent().unwrap().join("outside");
     make_tree(&outside, SECRET);
     fs::rename(outside.join("swapped/secret"), outside.join("secret")).unwrap();
@@ -174,7 +176,7 @@ fn outside(world: &World) -> PathBuf {
     outside
 }
 
-fn make_tree(tree: &Path, text: &str) {
+pub(crate) fn make_tree(tree: &Path, text: &str) {
     fs::create_dir_all(tree.join("swapped/inner")).unwrap();
     fs::write(tree.join("swapped/secret"), text).unwrap();
     for number in 0..20 {
@@ -185,22 +187,25 @@ fn make_tree(tree: &Path, text: &str) {
 }
 
 /// Works again and again while a folder and a link to `outside` keep changing places.
-fn while_swapping(folder: &Path, outside: &Path, mut work: impl FnMut(u32)) -> u32 {
+pub(crate) fn while_swapping(folder: &Path, outside: &Path, mut work: impl FnMut(u32)) -> u32 {
     let beside = folder.with_file_name("..swap.."); // no name that the trees have
     let link = folder.parent().unwrap().parent().unwrap().join(beside.file_name().unwrap());
     symlink(outside, &link).unwrap();
-    let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, swaps, turn) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(()));
     let runs = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
+                let _turn = turn.lock();
                 match renameat_with(CWD, folder, CWD, &link, RenameFlags::EXCHANGE) {
                     Ok(()) => swaps.fetch_add(1, Ordering::Relaxed),
+                    Err(Errno::NOENT) => 0, // the work may remove the one, to make the other
                     Err(error) => panic!("exchanging {} and {}: {error}", folder.display(), link.display()),
                 };
             }
         });
         let (begin, mut runs) = (Instant::now(), 0);
         while begin.elapsed() < Duration::from_millis(2500) {
+            restore(&turn, folder, &link, outside);
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(runs)));
             if let Err(panic) = done {
                 stop.store(true, Ordering::Relaxed);
@@ -213,14 +218,36 @@ fn while_swapping(folder: &Path, outside: &Path, mut work: impl FnMut(u32)) -> u
     });
     println!("{} swaps", swaps.load(Ordering::Relaxed));
     for path in [folder, &link] {
-        if fs::symlink_metadata(path).unwrap().is_symlink() {
+        if is_link(path) {
             fs::remove_file(path).unwrap();
         }
     }
     runs
 }
 
-fn assert_no_secret(folder: &Path) {
+/// Makes sure that the one is a folder and the other a link, whatever the work has made of them.
+fn restore(turn: &Mutex<()>, folder: &Path, link: &Path, outside: &Path) {
+    let _turn = turn.lock();
+    match (is_link(folder), is_link(link)) {
+        (false, false) => {
+            let _ = fs::remove_dir_all(link); // it may be gone
+            symlink(outside, link).unwrap();
+        }
+        (true, true) => fs::remove_file(folder).unwrap(),
+        (true, false) | (false, true) => {}
+    }
+    for path in [folder, link] {
+        if !is_link(path) {
+            fs::create_dir_all(path).unwrap();
+        }
+    }
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+pub(crate) fn assert_no_secret(folder: &Path) {
     if !folder.exists() {
         return;
     }

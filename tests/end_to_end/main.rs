@@ -11,20 +11,27 @@
 )]
 
 mod commands;
+mod crowd;
 mod drain;
 mod durability;
 mod everyday;
 mod files;
+mod frames;
 mod handmade;
+mod handmade_server;
 mod hostile;
+mod hostile_floods;
 mod hostile_lanes;
 mod hostile_mirrors;
 mod hostile_mirrors_batches;
 mod hostile_mirrors_down;
+mod hostile_server;
+mod hostile_server_lanes;
 mod keys;
 mod keys_forged;
 mod lanes;
 mod links;
+mod links_races;
 mod mirrors;
 mod mirrors_carried;
 mod mirrors_edits;

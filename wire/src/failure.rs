@@ -1,5 +1,6 @@
 //! What one end tells the other when something did not work: a code for programs, a safe sentence for people.
 
+use crate::escape::Escaped;
 use crate::limits::FAILURE_MESSAGE_LEN_MAX;
 use crate::path::PathError;
 use serde::{Deserialize, Serialize};
@@ -176,7 +177,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.message.is_empty() {
             true => f.write_str(self.code.meaning()),
-            false => crate::escape::Escaped(self.message.as_bytes()).fmt(f),
+            // As it came from the peer it may be longer than it should.
+            false => {
+                Escaped(&self.message.as_bytes()[..self.message.len().min(FAILURE_MESSAGE_LEN_MAX)]).fmt(f)
+            }
         }
     }
 }

@@ -70,6 +70,9 @@ pub const REQUESTS_MAX: usize = 64;
 pub const BATCH_CHANGES_MAX: usize = 1024;
 /// Most items of a selection that are asked for and have not come: enough for packs of the smallest files to be full.
 pub const WANTED_AHEAD_MAX: usize = 16_384;
+/// No further item of a selection is asked for while the paths of those have this many bytes together: 64 for each, so that
+/// long paths do not make many items a way to fill the sender's memory.
+pub const WANTED_AHEAD_LEN_MAX: usize = 1024 * 1024;
 /// Most items of one offer: what a round trip of asking is shared by.
 pub const OFFER_ITEMS_MAX: usize = 512;
 /// Most items that are offered and not answered.

@@ -191,11 +191,11 @@ fn headers_tell_a_length_or_are_refused() {
     for (len, fits) in
         [(0, false), (16, false), (17, true), (16_640, true), (16_641, false), (u16::MAX, false)]
     {
-        let expected = if fits { Ok(Some(5 + usize::from(len))) } else { Err(RecordError::Unexpected) };
+        let expected = if fits { Ok(Some(5 + usize::from(len))) } else { Err(RecordError::NoRecord) };
         assert_eq!(record_len(&header(23, len)), expected, "{len}");
     }
     for kind in [0, 20, 21, 22, 24] {
-        assert_eq!(record_len(&header(kind, 100)), Err(RecordError::Unexpected), "type {kind}");
+        assert_eq!(record_len(&header(kind, 100)), Err(RecordError::NoRecord), "type {kind}");
     }
 }
 

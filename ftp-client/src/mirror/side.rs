@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use wire::RemotePath;
 use wire::message::{Details, Entry, PathFailure};
+use wire::metadata::Kind;
 use wire::store::Folder;
 use wire::store::entry::{Wish, describe};
 use wire::store::walk::Walk;
@@ -72,7 +73,7 @@ impl LocalSide {
 impl Side for LocalSide {
     fn next(&mut self) -> Result<Option<Found>, Error> {
         while let Some(visit) = self.walk.step() {
-            match describe(&self.walk, visit, self.wish) {
+            match describe(&self.walk, visit, self.wish, &|| false) {
                 Some(Ok(entry)) => return Ok(Some(Found::Entry(entry))),
                 Some(Err(failed)) => return Ok(Some(Found::Failed(failed))),
                 None => {}
@@ -93,16 +94,28 @@ pub(crate) struct RemoteSide {
     entries: VecDeque<Entry>,
     failures: VecDeque<PathFailure>,
     last: Option<RemotePath>,
+    /// The folders that hold the last one, outermost first.
+    above: Vec<RemotePath>,
 }
 
 impl RemoteSide {
     /// All that comes in `pages`. Paths begin with `below`.
     pub(crate) fn new(pages: Pages, below: RemotePath) -> Self {
-        Self { pages, below, entries: VecDeque::new(), failures: VecDeque::new(), last: None }
+        Self {
+            pages,
+            below,
+            entries: VecDeque::new(),
+            failures: VecDeque::new(),
+            last: None,
+            above: Vec::new(),
+        }
     }
 
     /// The order decides what is deleted, so it is not taken on trust.
     fn in_order(&mut self, mut found: Found) -> Result<Found, Error> {
+        if !self.is_in_its_folder(&found) {
+            return Err(self.pages.out_of_order());
+        }
         match (&self.last, &found) {
             // A folder that could not be listed to its end: that is known only behind some of what is in it.
             (Some(last), Found::Failed(failed)) if last.strip_prefix(&failed.path).is_some() => {}
@@ -120,6 +133,35 @@ impl RemoteSide {
         }
         Ok(found)
     }
+}
+
+impl RemoteSide {
+    /// An entry stands behind the folder that holds it. The listed folder itself is no entry; it can only have failed.
+    fn is_in_its_folder(&mut self, found: &Found) -> bool {
+        let path = found.path();
+        let Some((parent, _)) = path.parent_and_name() else { return matches!(found, Found::Failed(_)) };
+        while self.above.last().is_some_and(|folder| !lies_in(parent, folder.as_bytes())) {
+            self.above.pop();
+        }
+        let is_there = self.above.last().map_or(&b""[..], RemotePath::as_bytes) == parent;
+        // What could not be looked at may have been a folder.
+        if may_hold_others(found) {
+            self.above.push(path.clone());
+        }
+        is_there
+    }
+}
+
+fn may_hold_others(found: &Found) -> bool {
+    match found {
+        Found::Entry(entry) => entry.metadata.kind == Kind::Folder,
+        Found::Failed(_) => true,
+    }
+}
+
+/// True if `path` is `folder` or below it.
+fn lies_in(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 impl Side for RemoteSide {

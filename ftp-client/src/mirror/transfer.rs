@@ -2,30 +2,27 @@
 
 use super::Options;
 use super::target::{Direction, Trees};
+use crate::asked::{self, Asked, AskedSink};
 use crate::error::Error;
 use crate::local;
 use crate::observer::Summary;
 use crate::report::Reporter;
 use crate::session::{Session, job_error};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 use wire::control::Envelope;
 use wire::engine::{
-    Base, Credit, Exchange, Found, Item, ItemQueue, Observer, Pacer, Placed, QueueSource, ReceiveJob,
-    SendJob, Sink, Staged, TreeSink, TreeSinkOptions, Waiting,
+    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, QueueSource, ReceiveJob, SendJob, TreeSink,
+    TreeSinkOptions,
 };
-use wire::frame::{Announcement, EntryHead};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{
-    Cancel, Message, OfferedItem, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem,
-};
+use wire::message::{Cancel, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem};
 use wire::metadata::Metadata;
-use wire::receiver::{FolderEntry, Receiver};
+use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
 use wire::store::{Folder, FolderCache};
-use wire::verified::VerifiedContent;
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{Failure, RemotePath};
 
 /// A job under way.
 pub(crate) struct Transfer {
@@ -57,7 +54,7 @@ impl Transfer {
     pub(crate) fn send(&mut self, path: RemotePath, metadata: Metadata) -> bool {
         match &mut self.way {
             Way::Up { queue, exchange } => {
-                let open = self.watch.credit.take_waiting();
+                let open = self.watch.credit.take_waiting(&path);
                 let added = open && queue.add(path, metadata).is_ok();
                 exchange.has_work();
                 added
@@ -66,7 +63,7 @@ impl Transfer {
                 if !self.watch.credit.is_left() {
                     ask(wanted, *id, session, false);
                 }
-                let open = self.watch.credit.take_waiting();
+                let open = self.watch.credit.take_waiting(&path);
                 asked.add(&path);
                 wanted.push(WantedItem { path, metadata });
                 if wanted.len() >= WANTED_AT_ONCE {
@@ -188,7 +185,7 @@ async fn open_download(
         keeping: crate::get::keeping(&session, trees.resume),
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
-    let sink = Box::new(AskedSink { sink, asked: asked.clone() });
+    let sink = Box::new(AskedSink::new(Box::new(sink), asked.clone()));
     reporter.begin();
     let watch = Arc::new(Watch::new(reporter, Some(asked.clone())));
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
@@ -205,7 +202,11 @@ async fn open_download(
         let before = exchange.lane_bytes();
         let end = exchange.receive(job).await;
         drop(lock);
-        ending.end(&session, id, &path, end, before)
+        let summary = ending.end(&session, id, &path, end, before)?;
+        match ending.credit.is_settled() {
+            true => Ok(summary),
+            false => Err(asked::not_all(&session.inner.control)),
+        }
     });
     Ok(Transfer { way, watch, job })
 }
@@ -289,93 +290,11 @@ impl Observer for Watch {
         if item.failure.is_some() {
             self.failed().add(item.path);
         }
-        self.credit.settle();
+        self.credit.settle(item.path);
     }
 
     fn totals(&self, totals: Totals) {
         self.reporter.totals(totals);
-    }
-}
-
-/// Paths that were asked for and have not come to an end, and whether they have come: a server gets to write nothing else,
-/// and nothing twice.
-#[derive(Default)]
-struct Asked(Mutex<HashMap<RemotePath, bool>>);
-
-impl Asked {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, path: &RemotePath) {
-        self.lock().insert(path.clone(), false);
-    }
-
-    fn contains(&self, path: &RemotePath) -> bool {
-        self.lock().contains_key(path)
-    }
-
-    fn take(&self, path: &RemotePath) -> Result<(), Failure> {
-        match self.lock().get_mut(path) {
-            Some(has_come @ false) => {
-                *has_come = true;
-                Ok(())
-            }
-            Some(true) | None => Err(Failure::new(FailureCode::BadState, "was not asked for")),
-        }
-    }
-
-    /// It has come to an end; false if it was not asked for.
-    fn end(&self, path: &RemotePath) -> bool {
-        self.lock().remove(path).is_some()
-    }
-}
-
-/// Takes only what was asked for.
-struct AskedSink {
-    sink: TreeSink,
-    asked: Arc<Asked>,
-}
-
-impl Sink for AskedSink {
-    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
-        self.asked.take(&announcement.path)?;
-        self.sink.stage(announcement)
-    }
-
-    fn look(&self, item: &OfferedItem) -> Found {
-        if !self.asked.contains(&item.path) {
-            return Found::Nothing;
-        }
-        let found = self.sink.look(item);
-        if !matches!(found, Found::Nothing) {
-            let _ = self.asked.take(&item.path); // it has come, or its blocks will
-        }
-        found
-    }
-
-    fn file(
-        &self,
-        path: &RemotePath,
-        head: &EntryHead,
-        content: &VerifiedContent<'_>,
-    ) -> Result<Placed, Failure> {
-        self.asked.take(path)?;
-        self.sink.file(path, head, content)
-    }
-
-    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
-        self.asked.take(path)?;
-        self.sink.link(path, head, target)
-    }
-
-    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
-        self.asked.take(&entry.path)?;
-        self.sink.folder(entry)
-    }
-
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
-        self.sink.commit(batch)
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
 
-use super::requests::unexpected;
+use super::requests::{unexpected, violation};
 use crate::control::Control;
 use crate::error::Error;
 use std::sync::Arc;
@@ -71,10 +71,7 @@ impl Pages {
 
     /// The error for entries that do not come in the order of a walk.
     pub(crate) fn out_of_order(&self) -> Error {
-        Error::Protocol {
-            address: self.control.address.clone(),
-            reason: "a listing that is not in order".to_owned(),
-        }
+        violation(&self.control, "a listing that is not in order".to_owned())
     }
 
     fn page(&mut self, envelope: Option<Envelope>) -> Result<Listing, Error> {

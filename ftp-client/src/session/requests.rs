@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
 
 use super::{Pages, Session};
-use crate::control::Control;
+use crate::control::{Control, Ended};
 use crate::error::Error;
 use std::time::Duration;
 use wire::RemotePath;
@@ -186,9 +186,12 @@ impl Session {
 pub(crate) fn unexpected(control: &Control, path: &RemotePath, message: Message) -> Error {
     match message {
         Message::Failure(failure) => Error::Remote { path: path.to_string(), failure },
-        other => Error::Protocol {
-            address: control.address.clone(),
-            reason: format!("an answer of kind {} to another request", other.kind()),
-        },
+        other => violation(control, format!("an answer of kind {} to another request", other.kind())),
     }
+}
+
+/// The error for what a server may not do. The session ends, so that nothing of it is waited for.
+pub(crate) fn violation(control: &Control, reason: String) -> Error {
+    control.end(Ended::Protocol(reason.clone()));
+    Error::Protocol { address: control.address.clone(), reason }
 }

@@ -31,13 +31,14 @@ fn digests_of(
     let of = |path: &RemotePath| {
         let (parent, name) = path.parent_and_name().filter(|(_, name)| !is_staged(*name))?;
         let file = folders.get(parent, false).and_then(|folder| folder.open_file(name)).ok()?;
-        digest::of_file(&*file, checksum).ok() // a file that cannot be read is found out when it is transferred
+        digest::of_file(&*file, checksum, &|| cancelled.is_cancelled()).ok() // a file that cannot be read is found out when it is transferred
     };
     paths
         .iter()
-        .map(|path| match cancelled.is_cancelled() {
-            true => Err(FailureCode::Cancelled.into()),
-            false => Ok(of(path)),
+        .map(|path| {
+            let digest = of(path);
+            // Also if it was cancelled within the file, which has no digest then.
+            if cancelled.is_cancelled() { Err(FailureCode::Cancelled.into()) } else { Ok(digest) }
         })
         .collect()
 }

@@ -9,18 +9,20 @@ use wire::control::Envelope;
 use wire::limits::{LISTING_PAGE_ENTRIES_MAX, LISTING_PAGE_LEN};
 use wire::message::{Entry, List, Listing, PathFailure};
 use wire::store::Storage;
+use wire::store::digest::Stop;
 use wire::store::entry::{Wish, describe};
 use wire::store::walk::Walk;
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &CancellationToken) -> Answer {
+    let _listing = context.listing.acquire().await.map_err(|_| Failure::from(FailureCode::Cancelled))?;
     let turns = context.turns(id).ok_or(FailureCode::BadState)?;
     let storage = context.storage.clone();
     let path = list.path.clone();
     let walk =
         on_pool(storage, move |storage| Ok(Walk::new(storage.folder(&path)?, RemotePath::root())?)).await?;
     let (pages, mut made) = mpsc::channel(1);
-    let making = make_pages(walk, list, pages);
+    let making = make_pages(walk, list, cancelled, pages);
     let sending = async {
         while let Some((page, more)) = made.recv().await {
             if cancelled.is_cancelled() {
@@ -47,11 +49,17 @@ pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &Canc
 }
 
 /// Makes one page after the other, as they are taken.
-async fn make_pages(mut walk: Walk, list: List, pages: mpsc::Sender<(Listing, bool)>) -> Result<(), Failure> {
+async fn make_pages(
+    mut walk: Walk,
+    list: List,
+    cancelled: &CancellationToken,
+    pages: mpsc::Sender<(Listing, bool)>,
+) -> Result<(), Failure> {
     let (recursive, wish) = (list.recursive, Wish::from(&list));
     loop {
+        let cancelled = cancelled.clone();
         let (back, page, more) = on_pool(walk, move |mut walk| {
-            let (page, more) = fill(&mut walk, recursive, wish);
+            let (page, more) = fill(&mut walk, recursive, wish, &|| cancelled.is_cancelled());
             Ok((walk, page, more))
         })
         .await?;
@@ -63,14 +71,17 @@ async fn make_pages(mut walk: Walk, list: List, pages: mpsc::Sender<(Listing, bo
 }
 
 /// Fills a page; true if the walk goes on.
-fn fill(walk: &mut Walk, recursive: bool, wish: Wish) -> (Listing, bool) {
+fn fill(walk: &mut Walk, recursive: bool, wish: Wish, stop: Stop<'_>) -> (Listing, bool) {
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;
-    while len < LISTING_PAGE_LEN && page.entries.len() + page.failures.len() < LISTING_PAGE_ENTRIES_MAX {
+    while !stop()
+        && len < LISTING_PAGE_LEN
+        && page.entries.len() + page.failures.len() < LISTING_PAGE_ENTRIES_MAX
+    {
         let Some(visit) = (if recursive { walk.step() } else { walk.step_flat() }) else {
             return (page, false);
         };
-        match describe(walk, visit, wish) {
+        match describe(walk, visit, wish, stop) {
             Some(Ok(entry)) => {
                 len += entry_len(&entry);
                 page.entries.push(entry);

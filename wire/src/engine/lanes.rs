@@ -301,6 +301,10 @@ impl From<InboxError> for LaneEnd {
     fn from(error: InboxError) -> Self {
         match error {
             InboxError::Truncated => Self::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
+            // Whoever can write to the connection can make such bytes: they say nothing of the peer.
+            InboxError::Record(RecordError::Forged | RecordError::NoRecord) => {
+                Self::Lost(io::Error::new(io::ErrorKind::InvalidData, error))
+            }
             InboxError::Record(_) | InboxError::Frame(_) | InboxError::RecordsTooSmall => {
                 Self::Violation(error.to_string())
             }

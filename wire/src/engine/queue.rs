@@ -3,7 +3,7 @@
 use super::lock;
 use super::source::{Source, present};
 use crate::failure::{Failure, FailureCode};
-use crate::limits::WANTED_AHEAD_MAX;
+use crate::limits::{WANTED_AHEAD_LEN_MAX, WANTED_AHEAD_MAX};
 use crate::metadata::Metadata;
 use crate::path::{NameRef, RemotePath};
 use crate::sender::{Item, Sender};
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Counts items that were asked for and have not come to an end, for whoever chooses them: at most [`WANTED_AHEAD_MAX`], so
+/// Counts items that were asked for and have not come to an end, for whoever chooses them: at most what [`Ahead`] allows, so
 /// that no [`ItemQueue`] is ever too full.
 #[derive(Default)]
 pub struct Credit {
@@ -22,33 +22,38 @@ pub struct Credit {
 
 #[derive(Default)]
 struct Taken {
-    open: usize,
+    open: Ahead,
     /// The job is over: nobody need wait for its items.
     over: bool,
 }
 
 impl Credit {
     /// Takes credit for an item as soon as there is any. False if the job is over.
-    pub fn take_waiting(&self) -> bool {
-        let mut state = self.wait(|open| open < WANTED_AHEAD_MAX);
-        state.open += 1;
+    pub fn take_waiting(&self, path: &RemotePath) -> bool {
+        let mut state = self.wait(Ahead::has_room);
+        state.open.add(path);
         !state.over
     }
 
     /// True while there is credit.
     pub fn is_left(&self) -> bool {
-        lock(&self.state).open < WANTED_AHEAD_MAX
+        lock(&self.state).open.has_room()
+    }
+
+    /// True if all items have come to an end.
+    pub fn is_settled(&self) -> bool {
+        lock(&self.state).open.items == 0
     }
 
     /// Waits until all items have come to an end. False if the job is over.
     pub fn wait_until_settled(&self) -> bool {
-        !self.wait(|open| open == 0).over
+        !self.wait(|open| open.items == 0).over
     }
 
     /// An item has come to an end.
-    pub fn settle(&self) {
+    pub fn settle(&self, path: &RemotePath) {
         let mut state = lock(&self.state);
-        state.open = state.open.saturating_sub(1);
+        state.open.remove(path);
         drop(state);
         self.changed.notify_all();
     }
@@ -59,16 +64,44 @@ impl Credit {
         self.changed.notify_all();
     }
 
-    fn wait(&self, until: impl Fn(usize) -> bool) -> std::sync::MutexGuard<'_, Taken> {
+    fn wait(&self, until: impl Fn(&Ahead) -> bool) -> std::sync::MutexGuard<'_, Taken> {
         let mut state = lock(&self.state);
-        while !until(state.open) && !state.over {
+        while !until(&state.open) && !state.over {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state
     }
 }
 
-/// Items that were chosen and are in no frame yet: at most [`WANTED_AHEAD_MAX`].
+/// How far somebody is ahead: at most [`WANTED_AHEAD_MAX`] items, and none more while their paths have
+/// [`WANTED_AHEAD_LEN_MAX`] bytes.
+#[derive(Default)]
+struct Ahead {
+    items: usize,
+    path_len: usize,
+}
+
+impl Ahead {
+    fn has_room(&self) -> bool {
+        self.items < WANTED_AHEAD_MAX && self.path_len < WANTED_AHEAD_LEN_MAX
+    }
+
+    fn add(&mut self, path: &RemotePath) {
+        self.items += 1;
+        self.path_len += path.as_bytes().len();
+    }
+
+    /// The peer names what has come to an end, so no count is taken on trust.
+    fn remove(&mut self, path: &RemotePath) {
+        self.items = self.items.saturating_sub(1);
+        self.path_len = match self.items {
+            0 => 0,
+            _ => self.path_len.saturating_sub(path.as_bytes().len()),
+        };
+    }
+}
+
+/// Items that were chosen and are in no frame yet: at most what [`Ahead`] allows.
 #[derive(Default)]
 pub struct ItemQueue {
     state: Mutex<State>,
@@ -77,6 +110,7 @@ pub struct ItemQueue {
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
+    ahead: Ahead,
     closed: bool,
     /// The machine knows that nothing more comes.
     ended: bool,
@@ -94,9 +128,10 @@ impl ItemQueue {
     /// If there are too many already, or the queue is closed.
     pub fn add(&self, path: RemotePath, metadata: Metadata) -> Result<(), TooMany> {
         let mut state = lock(&self.state);
-        if state.closed || state.items.len() >= WANTED_AHEAD_MAX {
+        if state.closed || !state.ahead.has_room() {
             return Err(TooMany);
         }
+        state.ahead.add(&path);
         state.items.push_back(present(path, metadata));
         Ok(())
     }
@@ -135,7 +170,10 @@ impl Source for QueueSource {
         let mut machine = lock(machine);
         while machine.wants_items() {
             match state.items.pop_front() {
-                Some(item) => machine.add(item),
+                Some(item) => {
+                    state.ahead.remove(&item.path);
+                    machine.add(item);
+                }
                 None if state.closed && !state.ended => {
                     state.ended = true;
                     machine.end_items();

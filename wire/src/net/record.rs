@@ -32,6 +32,9 @@ pub enum RecordError {
     /// The tag is wrong: the record was altered, or is out of order.
     #[error("a TLS record that does not decrypt")]
     Forged,
+    /// A header that no record of a lane has. As with a wrong tag, nobody can tell who wrote it.
+    #[error("bytes that are no TLS record")]
+    NoRecord,
     /// Neither application data nor an alert, or of an impossible length.
     #[error("a TLS record that a lane cannot have")]
     Unexpected,
@@ -197,7 +200,7 @@ pub fn record_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     let possible = (RECORD_TRAILER_LEN..=RECORD_CONTENT_MAX + 256).contains(&sealed_len);
     match *content_type == APPLICATION_DATA && *major == 3 && possible {
         true => Ok(Some(RECORD_HEADER_LEN + sealed_len)),
-        false => Err(RecordError::Unexpected),
+        false => Err(RecordError::NoRecord),
     }
 }
 

@@ -1,7 +1,8 @@
 //! From what a walk meets to what a listing tells of it. Both ends of a comparison describe their trees with this.
 
+use super::Folder;
+use super::digest::{self, Stop};
 use super::walk::{Visit, Walk};
-use super::{Folder, digest};
 use crate::checksum::Checksum;
 use crate::failure::Failure;
 use crate::message::{Details, Entry, List, PathFailure};
@@ -27,7 +28,7 @@ impl From<&List> for Wish {
 ///
 /// # Errors
 /// If something could not be looked at; it is part of the listing.
-pub fn describe(walk: &Walk, visit: Visit, wish: Wish) -> Option<Result<Entry, PathFailure>> {
+pub fn describe(walk: &Walk, visit: Visit, wish: Wish, stop: Stop<'_>) -> Option<Result<Entry, PathFailure>> {
     match visit {
         Visit::Enter(path, metadata, folder) => {
             let details = wish.details;
@@ -36,18 +37,18 @@ pub fn describe(walk: &Walk, visit: Visit, wish: Wish) -> Option<Result<Entry, P
         }
         Visit::Item(path, metadata) => {
             let entry = Entry { path, metadata, link_target: Vec::new(), digest: None, details: None };
-            Some(item(walk, entry, wish))
+            Some(item(walk, entry, wish, stop))
         }
         Visit::Lost(path, failure) => Some(Err(PathFailure { path, failure })),
         Visit::Leave(..) => None,
     }
 }
 
-fn item(walk: &Walk, mut entry: Entry, wish: Wish) -> Result<Entry, PathFailure> {
+fn item(walk: &Walk, mut entry: Entry, wish: Wish, stop: Stop<'_>) -> Result<Entry, PathFailure> {
     let Some(folder) = walk.folder().cloned() else { return Ok(entry) };
     let path = entry.path.clone();
     let Some((_, name)) = path.parent_and_name() else { return Ok(entry) };
-    match describe_item(&*folder, name, &entry.metadata, wish) {
+    match describe_item(&*folder, name, &entry.metadata, wish, stop) {
         Ok((link_target, digest)) => (entry.link_target, entry.digest) = (link_target, digest),
         Err(failure) => return Err(PathFailure { path: entry.path, failure }),
     }
@@ -59,11 +60,12 @@ fn describe_item(
     name: NameRef<'_>,
     metadata: &Metadata,
     wish: Wish,
+    stop: Stop<'_>,
 ) -> Result<(Vec<u8>, Option<crate::checksum::Digest>), Failure> {
     Ok(match (metadata.kind, wish.digests) {
         (Kind::Symlink, _) => (folder.read_link(name)?, None),
         (Kind::File, Some(checksum)) => {
-            (Vec::new(), Some(digest::of_file(&*folder.open_file(name)?, checksum)?))
+            (Vec::new(), Some(digest::of_file(&*folder.open_file(name)?, checksum, stop)?))
         }
         (Kind::File | Kind::Folder | Kind::Special, _) => (Vec::new(), None),
     })

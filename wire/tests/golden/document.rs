@@ -96,6 +96,7 @@ fn limits() -> Vec<(&'static str, String)> {
         REQUESTS_MAX,
         BATCH_CHANGES_MAX,
         WANTED_AHEAD_MAX,
+        WANTED_AHEAD_LEN_MAX,
         OFFER_ITEMS_MAX,
         OFFERED_AHEAD_MAX,
         HELD_DIGESTS_MAX,

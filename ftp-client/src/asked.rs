@@ -1,0 +1,115 @@
+//! What was asked for, in jobs that ask for single items: a server gets to write nothing else, and each once.
+
+use crate::control::Control;
+use crate::error::Error;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wire::engine::{Found, Placed, Sink, Staged, Waiting};
+use wire::frame::{Announcement, EntryHead};
+use wire::message::OfferedItem;
+use wire::receiver::FolderEntry;
+use wire::verified::VerifiedContent;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Paths that were asked for and have not come to an end, and whether they have come: a server gets to write nothing else,
+/// and nothing twice.
+#[derive(Default)]
+pub(crate) struct Asked(Mutex<HashMap<RemotePath, bool>>);
+
+impl Asked {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, path: &RemotePath) {
+        self.lock().insert(path.clone(), false);
+    }
+
+    pub(crate) fn take(&self, path: &RemotePath) -> Result<(), Failure> {
+        match self.lock().get_mut(path) {
+            Some(has_come @ false) => {
+                *has_come = true;
+                Ok(())
+            }
+            Some(true) | None => Err(Failure::new(FailureCode::BadState, "was not asked for")),
+        }
+    }
+
+    fn is_waited_for(&self, path: &RemotePath) -> bool {
+        self.lock().get(path) == Some(&false)
+    }
+
+    /// It has come to an end; false if it was not asked for.
+    pub(crate) fn end(&self, path: &RemotePath) -> bool {
+        self.lock().remove(path).is_some()
+    }
+}
+
+/// The error for a job that ended as if all were done, and was not.
+pub(crate) fn not_all(control: &Control) -> Error {
+    Error::Protocol {
+        address: control.address.clone(),
+        reason: "a job that ended before all that was asked for came".to_owned(),
+    }
+}
+
+/// Takes only what was asked for.
+pub(crate) struct AskedSink {
+    sink: Box<dyn Sink>,
+    asked: Arc<Asked>,
+}
+
+impl AskedSink {
+    pub(crate) fn new(sink: Box<dyn Sink>, asked: Arc<Asked>) -> Self {
+        Self { sink, asked }
+    }
+
+    /// A sink that takes the job's own path, once.
+    pub(crate) fn one(sink: Box<dyn Sink>) -> Self {
+        let asked = Asked::default();
+        asked.add(&RemotePath::root());
+        Self::new(sink, Arc::new(asked))
+    }
+}
+
+impl Sink for AskedSink {
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        self.asked.take(&announcement.path)?;
+        self.sink.stage(announcement)
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        if !self.asked.is_waited_for(&item.path) {
+            return Found::Nothing;
+        }
+        let found = self.sink.look(item);
+        if !matches!(found, Found::Nothing) {
+            let _ = self.asked.take(&item.path); // it has come, or its blocks will
+        }
+        found
+    }
+
+    fn file(
+        &self,
+        path: &RemotePath,
+        head: &EntryHead,
+        content: &VerifiedContent<'_>,
+    ) -> Result<Placed, Failure> {
+        self.asked.take(path)?;
+        self.sink.file(path, head, content)
+    }
+
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
+        self.asked.take(path)?;
+        self.sink.link(path, head, target)
+    }
+
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
+        self.asked.take(&entry.path)?;
+        self.sink.folder(entry)
+    }
+
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        self.sink.commit(batch)
+    }
+}

@@ -1,0 +1,97 @@
+//! Many sessions at once: all are served, and what they took of the server is given back.
+
+use crate::handmade::Session;
+use crate::hostile_floods::{handles, memory_kib};
+use crate::tools::wait_until;
+use std::fs;
+use std::sync::Arc;
+use tests::world::World;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+use wire::RemotePath;
+use wire::checksum::Checksum;
+use wire::message::{Ack, Details, FrameRange, Get, List, Message};
+
+const CONFIG: &str = "[limits]\nconnections = 8192\nsessions_per_user = 8192\nlogins_waiting = 4096\nlogin_timeout = \"10m\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_is_served_and_leaves_nothing_behind() {
+    serve(48).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a thousand passwords take half a minute to check"]
+async fn a_thousand_sessions_are_served_and_leave_nothing_behind() {
+    serve(1000).await;
+}
+
+async fn serve(sessions: usize) {
+    let world = Arc::new(World::serving_with(CONFIG));
+    for number in 0..200 {
+        fs::write(world.root().join(format!("file-{number}")), format!("content of {number}")).unwrap();
+    }
+    one(&world, None, 0).await; // what the first session makes the server keep is no leak
+    let (handles_before, memory_before) = (handles(&world), memory_kib(&world, "VmRSS:"));
+    // All are logged in before the first one goes on.
+    let all = Arc::new(Barrier::new(sessions));
+    let mut running = JoinSet::new();
+    for number in 0..sessions {
+        let (world, all) = (world.clone(), all.clone());
+        running.spawn(async move { one(&world, Some(&all), number % 200).await });
+    }
+    let served = running.join_all().await;
+    assert_eq!(served.len(), sessions);
+    wait_until("all handles are given back", || handles(&world) <= handles_before);
+    let (after, peak) = (memory_kib(&world, "VmRSS:"), memory_kib(&world, "VmHWM:"));
+    println!(
+        "{sessions} sessions: {memory_before} KiB before, {peak} at the peak, {after} after; {handles_before} handles"
+    );
+    assert!(after < memory_before + 32 * 1024, "{memory_before} KiB before, {after} after");
+    let log = world.server().log();
+    assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
+}
+
+/// A session that lists the folder and fetches a file.
+async fn one(world: &World, all: Option<&Barrier>, number: usize) {
+    let mut session = Session::open(world).await;
+    if let Some(all) = all {
+        all.wait().await;
+    }
+    let list = List { path: RemotePath::root(), recursive: true, digests: None, details: Details::default() };
+    session.send(2, list).await;
+    let answer = session.next().await.expect("a listing");
+    assert!(
+        matches!(&answer.message, Message::Listing(listing) if listing.entries.len() == 200),
+        "{answer:?}"
+    );
+    let path = RemotePath::from_user(format!("file-{number}").as_bytes()).unwrap();
+    let checksum = Checksum::Sha256;
+    session
+        .send(
+            3,
+            Get {
+                path,
+                recursive: false,
+                checksum,
+                window: 8,
+                rate_limit: 0,
+                totals: false,
+                resume: wire::message::Resume::Never,
+            },
+        )
+        .await;
+    let mut lane = session.lane(0).await;
+    let answer = session.next().await.expect("a job");
+    assert!(matches!(answer.message, Message::Opened(_)), "{answer:?}");
+    let content = format!("content of {number}");
+    let frame = lane.next_frame().await;
+    assert!(frame.ends_with(content.as_bytes()), "{frame:?}");
+    session
+        .send(
+            3,
+            Ack { done: vec![FrameRange { first: 0, count: 1 }], failed: Vec::new(), damaged: Vec::new() },
+        )
+        .await;
+    while !matches!(session.next().await.expect("the job's end").message, Message::End(_)) {}
+    session.check_alive().await;
+}

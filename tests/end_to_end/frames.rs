@@ -1,0 +1,85 @@
+//! Frames made by hand, for jobs of either direction: right ones, and what a test makes of them.
+
+use wire::RemotePath;
+use wire::checksum::{Checksum, ChunkPlace, Digest};
+use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind};
+
+/// Makes frames of one job.
+#[derive(Clone, Copy)]
+pub(crate) struct Frames {
+    pub(crate) job: u32,
+    pub(crate) checksum: Checksum,
+}
+
+/// An entry of a pack: what it is, its path, its content.
+pub(crate) type PackEntry<'a> = (EntryKind, &'a [u8], &'a [u8]);
+
+impl Frames {
+    /// A block of file 0 at `path`, whose announcement has `size`.
+    pub(crate) fn block(
+        &self,
+        frame: u64,
+        path: &str,
+        size: Option<u64>,
+        offset: u64,
+        last: bool,
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let digest = self.checksum.of_chunk(ChunkPlace::at(offset, last), [payload]);
+        let kind = FrameKind::Block { file: 0, offset, last, digest };
+        self.framed(frame, kind, &announcement(path, size), payload)
+    }
+
+    /// The seal of file 0 at `path`.
+    pub(crate) fn seal(&self, frame: u64, path: &str, size: u64, root: Digest) -> Vec<u8> {
+        let kind = FrameKind::Seal { file: 0, size, root, abandoned: false };
+        self.framed(frame, kind, &announcement(path, Some(size)), &[])
+    }
+
+    /// A pack whose head is right.
+    pub(crate) fn pack(&self, frame: u64, entries: &[PackEntry<'_>]) -> Vec<u8> {
+        self.pack_claiming(frame, u32::try_from(entries.len()).unwrap(), &self.payload(entries))
+    }
+
+    /// A pack whose head claims `entries` entries.
+    pub(crate) fn pack_claiming(&self, frame: u64, entries: u32, payload: &[u8]) -> Vec<u8> {
+        self.framed(frame, FrameKind::Pack { entries }, &[], payload)
+    }
+
+    /// A pack's payload.
+    pub(crate) fn payload(&self, entries: &[PackEntry<'_>]) -> Vec<u8> {
+        entries
+            .iter()
+            .flat_map(|(kind, path, content)| [&self.head(*kind, path, content)[..], path, content].concat())
+            .collect()
+    }
+
+    /// The root of a file of one chunk.
+    pub(crate) fn root(&self, content: &[u8]) -> Digest {
+        self.checksum.of_small_file([content])
+    }
+
+    fn head(&self, kind: EntryKind, path: &[u8], content: &[u8]) -> Vec<u8> {
+        let digest = match kind {
+            EntryKind::File => self.root(content),
+            EntryKind::Folder | EntryKind::Symlink | EntryKind::Lost => Digest([0; 32]),
+        };
+        let (path_len, content_len) =
+            (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
+        EntryHead { kind, path_len, content_len, modified: None, mode: 0o644, digest }.encode().to_vec()
+    }
+
+    fn framed(&self, frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> {
+        let (extra_len, payload_len) =
+            (u16::try_from(extra.len()).unwrap(), u32::try_from(payload.len()).unwrap());
+        let head = FrameHead { job: self.job, frame, extra_len, payload_len, kind };
+        [&head.encode()[..], extra, payload].concat()
+    }
+}
+
+fn announcement(path: &str, size: Option<u64>) -> Vec<u8> {
+    let path = RemotePath::from_wire(path.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    Announcement { path, size, modified: None, mode: 0o644, source: Default::default() }.encode(&mut bytes);
+    bytes
+}
