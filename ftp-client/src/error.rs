@@ -56,7 +56,7 @@ pub enum Error {
         failure: Failure,
     },
     /// Something of this machine's.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", plain(source))]
     Local {
         /// Where, escaped.
         path: String,
@@ -168,5 +168,47 @@ pub fn exit_code_of(code: FailureCode) -> u8 {
         | FailureCode::BadState
         | FailureCode::LimitExceeded
         | FailureCode::Unknown(_) => 1,
+    }
+}
+
+/// The one of two failures that says more about the whole run, and decides its exit code: storage that stopped it, then
+/// integrity, then whatever came first.
+#[must_use]
+pub fn graver(known: Option<FailureCode>, new: Option<FailureCode>) -> Option<FailureCode> {
+    let weight = |code: Option<FailureCode>| match code {
+        Some(FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly) => 3,
+        Some(FailureCode::Integrity) => 2,
+        Some(_) => 1,
+        None => 0,
+    };
+    if weight(new) > weight(known) { new } else { known }
+}
+
+/// What the system says, without its number: that is for programs, which have the exit code.
+fn plain(source: &io::Error) -> String {
+    let text = source.to_string();
+    match (source.raw_os_error(), text.rfind(" (os error ")) {
+        (Some(_), Some(end)) => text[..end].to_owned(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stops_a_run_is_graver() {
+        let (space, bad, missing) = (FailureCode::NoSpace, FailureCode::Integrity, FailureCode::NotFound);
+        assert_eq!(graver(Some(missing), Some(bad)), Some(bad));
+        assert_eq!(graver(Some(space), Some(bad)), Some(space));
+        assert_eq!(graver(None, Some(missing)), Some(missing));
+        assert_eq!(graver(Some(missing), None), Some(missing));
+    }
+
+    #[test]
+    fn errors_of_the_system_have_no_numbers() {
+        let error = Error::local(Path::new("x"), io::Error::from_raw_os_error(2));
+        assert_eq!(error.to_string(), "x: No such file or directory");
     }
 }

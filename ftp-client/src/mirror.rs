@@ -44,13 +44,13 @@ pub(crate) use doing::reporter;
 pub(crate) use run::run;
 pub(crate) use watch::watch;
 
-use crate::error::Error;
+use crate::error::{Error, graver};
 use crate::observer::{self, Observer};
 use filter::{FileList, Limits, Rules};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::message::{Details, Durability, Overwrite};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{Failure, RemotePath};
 
 /// What to mirror.
 pub struct MirrorRequest {
@@ -215,7 +215,6 @@ pub struct Summary {
     pub moved: u64,
     /// Names that were linked to files.
     pub linked: u64,
-    first_failure: Option<FailureCode>,
 }
 
 impl Summary {
@@ -239,7 +238,6 @@ impl Summary {
 
     fn fail(&mut self, failure: &Failure) {
         self.transfer.failed += 1;
-        self.transfer.gravest.get_or_insert(failure.code);
-        self.first_failure.get_or_insert(failure.code);
+        self.transfer.gravest = graver(self.transfer.gravest, Some(failure.code));
     }
 }

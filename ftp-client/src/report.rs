@@ -1,5 +1,6 @@
 //! From what the engine tells of a job to what the library tells of a transfer, with its counts.
 
+use crate::error::graver;
 use crate::observer::{FileReport, Observer, Outcome, Summary};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,7 +97,7 @@ impl wire::engine::Observer for Reporter {
                 Outcome::Skipped => summary.skipped += 1,
                 Outcome::Failed(failure) => {
                     summary.failed += 1;
-                    summary.gravest = graver(summary.gravest, failure.code);
+                    summary.gravest = graver(summary.gravest, Some(failure.code));
                 }
             }
         }
@@ -117,15 +118,4 @@ impl wire::engine::Observer for Reporter {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The failure that says more about the whole run: its storage, then its integrity, then whatever came first.
-fn graver(known: Option<FailureCode>, new: FailureCode) -> Option<FailureCode> {
-    let stops =
-        |code| matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly);
-    let rank = |code: FailureCode| (stops(code), code == FailureCode::Integrity);
-    match known {
-        Some(known) if rank(known) >= rank(new) => Some(known),
-        _ => Some(new),
-    }
 }

@@ -47,6 +47,7 @@ mod resume;
 mod scripts;
 mod shell;
 mod storage;
+mod storage_limits;
 mod throttle;
 mod tls;
 mod tools;

@@ -212,6 +212,7 @@ fn code_of(error: &io::Error) -> FailureCode {
         Kind::QuotaExceeded => FailureCode::QuotaExceeded,
         Kind::ReadOnlyFilesystem => FailureCode::ReadOnly,
         Kind::InvalidFilename => FailureCode::InvalidPath,
+        Kind::FileTooLarge => FailureCode::LimitExceeded,
         Kind::CrossesDevices => FailureCode::OutsideRoot,
         _ => FailureCode::Io,
     }

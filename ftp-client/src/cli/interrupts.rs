@@ -9,6 +9,8 @@ pub(crate) struct Interrupts {
     keyboard: Signal,
     termination: Signal,
     hangup: Signal,
+    /// Caught, so that a file that is longer than the system allows fails with an error and the others arrive.
+    _too_large: Signal,
 }
 
 impl Interrupts {
@@ -19,6 +21,7 @@ impl Interrupts {
             keyboard: listen(SignalKind::interrupt())?,
             termination: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
+            _too_large: listen(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 
@@ -49,3 +52,6 @@ impl Interrupts {
         }
     }
 }
+
+/// Linux's number of it, on the processors that Rust's standard library runs on but MIPS and SPARC.
+const SIGXFSZ: i32 = 25;

@@ -14,11 +14,11 @@ mod text;
 mod watcher;
 
 pub(crate) use drawing::Drawing;
-pub(crate) use exit::{graver, of_transfer};
+pub(crate) use exit::of_transfer;
 pub(crate) use json::Object;
 pub(crate) use listing::{Lister, Style, entry_object, full_time, kind_word, mode_text};
 pub(crate) use mirror::MirrorWatcher;
-pub(crate) use sink::STDOUT;
+pub(crate) use sink::{STDOUT, again};
 pub(crate) use tally::Tally;
 pub(crate) use text::{duration_text, files_text};
 pub(crate) use watcher::Watcher;
@@ -205,7 +205,8 @@ impl Output {
         matches!(error, Error::Local { path, .. } if path == STDOUT)
     }
 
-    /// Tells how the run ended; gives its exit code.
+    /// Tells how the run ended; gives its exit code. Lost results of a listing are a failure of the run; lost events of a
+    /// transfer undo nothing of what was transferred.
     pub(crate) fn finish(&self, result: Result<u8, Error>) -> u8 {
         let (code, error) = exit::of_run(result);
         if let Some(error) = &error {
@@ -216,7 +217,11 @@ impl Output {
         match self.stdout.take_error().map(sink::failed).map(|error| exit::of_run(Err(error))) {
             Some((worse, Some(error))) => {
                 self.complain(&error);
-                if code == 0 { worse } else { code }
+                match (code, self.transfer.get()) {
+                    (0, Some(_)) => 1,
+                    (0, None) => worse,
+                    (code, _) => code,
+                }
             }
             Some((_, None)) | None => code,
         }

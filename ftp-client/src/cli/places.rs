@@ -88,15 +88,15 @@ pub(crate) async fn require_folder(session: &Session, path: &RemotePath) -> Resu
         Ok(_) => Err(Error::remote(path, FailureCode::NotAFolder)),
         Err(error) => match error.failure_code() {
             Some(FailureCode::AccessDenied) => Ok(()),
-            Some(FailureCode::NotFound) => Err(Error::remote(path, not_a_folder())),
+            Some(FailureCode::NotFound) => Err(Error::remote(path, no_such_folder())),
             _ => Err(error),
         },
     }
 }
 
 /// A path that should be a folder does not exist.
-pub(crate) fn not_a_folder() -> Failure {
-    Failure::new(FailureCode::NotFound, FailureCode::NotAFolder.meaning())
+pub(crate) fn no_such_folder() -> Failure {
+    Failure::new(FailureCode::NotFound, "no such folder")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::late::Touch;
 use super::target::{Hands, Trees};
 use super::transfer::Transfer;
 use super::{Listener, Options, Summary};
-use crate::error::Error;
+use crate::error::{Error, graver};
 use crate::local;
 use crate::report::Reporter;
 use std::collections::HashMap;
@@ -79,14 +79,10 @@ impl<'a> Doing<'a> {
         self.tell_totals();
         let transfer = self.transfer.take().map(|transfer| transfer.close(self.trees)).transpose()?;
         if let Some(transfer) = transfer {
-            let failed = self.summary.transfer.failed;
+            let changes = self.summary.transfer;
             self.summary.transfer = transfer;
-            self.summary.transfer.failed += failed;
-            if transfer.failed == 0 {
-                self.summary.transfer.gravest = self.summary.first_failure;
-            }
-        } else {
-            self.summary.transfer.gravest = self.summary.first_failure;
+            self.summary.transfer.failed += changes.failed;
+            self.summary.transfer.gravest = graver(transfer.gravest, changes.gravest);
         }
         Ok(self.summary)
     }

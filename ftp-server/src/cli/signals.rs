@@ -17,17 +17,23 @@ pub(crate) struct Stop {
     pub(crate) abort: CancellationToken,
 }
 
-/// SIGTERM and SIGINT, caught from the moment this is made.
+/// SIGTERM and SIGINT, and that a file became longer than the system allows, caught from the moment this is made.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Caught, so that a user's large file fails with an error instead of killing the server.
+    _too_large: Signal,
 }
 
 impl Signals {
     /// Must be called within the runtime, and before anybody is told that the server is up.
     pub(crate) fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _too_large: signal(SignalKind::from_raw(SIGXFSZ))?,
+        })
     }
 
     /// Passes requests on for as long as the server runs.
@@ -58,3 +64,6 @@ async fn sleep(after: Option<Duration>) {
         None => pending().await,
     }
 }
+
+/// Linux's number of it, on the processors that Rust's standard library runs on but MIPS and SPARC.
+const SIGXFSZ: i32 = 25;

@@ -2,7 +2,7 @@
 
 use super::each;
 use crate::cli::args;
-use crate::cli::output::{Output, STDOUT, of_transfer};
+use crate::cli::output::{Output, STDOUT, again, of_transfer};
 use crate::cli::places::Server;
 use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
@@ -10,8 +10,7 @@ use ftp_client::{Error, Session};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(crate) struct Cat {
@@ -21,7 +20,8 @@ pub(crate) struct Cat {
 /// Standard output without std's line buffer, which would look for line ends in data.
 struct Raw {
     file: File,
-    gone: Arc<AtomicBool>,
+    /// Why it cannot be written, once that has shown.
+    failed: Arc<OnceLock<io::Error>>,
 }
 
 impl Cat {
@@ -39,11 +39,11 @@ impl Cat {
 }
 
 async fn cat(session: &Session, path: &RemotePath) -> Result<(), Error> {
-    let gone = Arc::new(AtomicBool::new(false));
-    let raw = Raw::new(&gone).map_err(stdout_failed)?;
+    let failed = Arc::new(OnceLock::new());
+    let raw = Raw::new(&failed).map_err(stdout_failed)?;
     let result = session.cat(path, Box::new(raw)).await;
-    if gone.load(Relaxed) {
-        return Err(stdout_failed(io::ErrorKind::BrokenPipe.into()));
+    if let Some(error) = failed.get() {
+        return Err(stdout_failed(again(error)));
     }
     let summary = result?;
     match summary.gravest {
@@ -53,14 +53,16 @@ async fn cat(session: &Session, path: &RemotePath) -> Result<(), Error> {
 }
 
 impl Raw {
-    fn new(gone: &Arc<AtomicBool>) -> io::Result<Self> {
+    fn new(failed: &Arc<OnceLock<io::Error>>) -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self { file, gone: Arc::clone(gone) })
+        Ok(Self { file, failed: Arc::clone(failed) })
     }
 
     fn notice<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            self.gone.store(true, Relaxed);
+        if let Err(error) = &result
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            let _ = self.failed.set(again(error)); // the first one is the one to tell
         }
         result
     }

@@ -121,7 +121,7 @@ fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<Sou
     let is_folder = target.is_dir();
     let must_be = remotes.len() > 1 || (ends_with_slash(target) && !recursive);
     if must_be && !is_folder {
-        return Err(Error::local(target, places::not_a_folder()));
+        return Err(Error::local(target, places::no_such_folder()));
     }
     Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, target.to_owned(), name)).collect())
 }

@@ -31,22 +31,12 @@ pub(crate) fn of_transfer(summary: &Summary, named: bool, protects: bool) -> u8 
                 0
             }
         }
+        Some(FailureCode::Exists) if named => 6, // where the user may only add
         Some(code) if named => exit_code_of(code),
         Some(FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly) => 8,
         Some(FailureCode::Integrity) => 7,
         Some(_) | None => 1,
     }
-}
-
-/// The one of two failures that decides the exit code: what stopped the run before what spoiled an item.
-pub(crate) fn graver(one: Option<FailureCode>, other: Option<FailureCode>) -> Option<FailureCode> {
-    let weight = |code: Option<FailureCode>| match code {
-        Some(FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly) => 3,
-        Some(FailureCode::Integrity) => 2,
-        Some(_) => 1,
-        None => 0,
-    };
-    if weight(other) > weight(one) { other } else { one }
 }
 
 #[cfg(test)]
@@ -62,6 +52,7 @@ mod tests {
         assert_eq!(of_transfer(&Summary::default(), true, true), 0);
         assert_eq!(of_transfer(&failed(FailureCode::NotFound), false, false), 1);
         assert_eq!(of_transfer(&failed(FailureCode::NotFound), true, false), 5);
+        assert_eq!(of_transfer(&failed(FailureCode::Exists), true, false), 6);
         assert_eq!(of_transfer(&failed(FailureCode::AccessDenied), true, false), 4);
         assert_eq!(of_transfer(&failed(FailureCode::QuotaExceeded), false, false), 8);
         assert_eq!(of_transfer(&failed(FailureCode::Integrity), false, false), 7);
@@ -74,15 +65,6 @@ mod tests {
         assert_eq!(of_transfer(&skipped, true, true), 6);
         assert_eq!(of_transfer(&skipped, true, false), 0);
         assert_eq!(of_transfer(&skipped, false, true), 0);
-    }
-
-    #[test]
-    fn what_stops_a_run_is_graver() {
-        let (space, bad, missing) = (FailureCode::NoSpace, FailureCode::Integrity, FailureCode::NotFound);
-        assert_eq!(graver(Some(missing), Some(bad)), Some(bad));
-        assert_eq!(graver(Some(space), Some(bad)), Some(space));
-        assert_eq!(graver(None, Some(missing)), Some(missing));
-        assert_eq!(graver(Some(missing), None), Some(missing));
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl<W: Write> State<W> {
 }
 
 /// `io::Error` cannot be cloned.
-fn again(error: &io::Error) -> io::Error {
+pub(crate) fn again(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => error.kind().into(),

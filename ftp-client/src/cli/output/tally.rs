@@ -1,6 +1,6 @@
 //! What a transfer has done so far: counted by many threads, read by the one that draws.
 
-use crate::cli::output::graver;
+use ftp_client::error::graver;
 use ftp_client::observer::Summary;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
