@@ -13,6 +13,7 @@ mod password_input;
 mod reachable;
 mod running;
 mod serve;
+mod service;
 mod setup;
 mod share;
 mod signals;

@@ -25,6 +25,8 @@ use wire::net::tls;
 pub struct ServerOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Sockets that listen already, of a service manager.
+    pub sockets: Vec<std::net::TcpListener>,
     /// Key and certificate.
     pub identity: Identity,
     /// Who may log in.
@@ -71,11 +73,15 @@ impl Server {
     /// # Errors
     /// If an address cannot be listened on, or the identity cannot be used.
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
-        let ServerOptions { listen, identity, authenticator, limits, drain_timeout } = options;
+        let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout } = options;
         let journal_key = JournalKey::derived(identity.private_key().secret_der());
         let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
             .map_err(io::Error::other)?;
         let mut listeners = Vec::new();
+        for socket in sockets {
+            socket.set_nonblocking(true)?;
+            listeners.push(TcpListener::from_std(socket)?);
+        }
         for address in listen {
             listeners.push(TcpListener::bind(address).await?);
         }

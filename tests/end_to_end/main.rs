@@ -45,6 +45,7 @@ mod profiles;
 mod refusals;
 mod resume;
 mod scripts;
+mod service;
 mod shell;
 mod storage;
 mod storage_limits;

@@ -230,7 +230,8 @@ Examples:
 
 const SERVE_EXAMPLES: &str = "\
 Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running files
-finish; a second one ends at once.
+finish; a second one ends at once. Under a service manager, sockets that it hands over (LISTEN_FDS) take the place of
+--listen, and it is told when the server is ready and when it stops (NOTIFY_SOCKET).
 
 Examples:
   ftp-server serve

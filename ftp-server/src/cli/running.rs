@@ -1,6 +1,7 @@
 //! Runs a server from binding its sockets to the end of its drain; common to `serve` and `share`.
 
 use super::announce::Listening;
+use super::service;
 use super::signals::{Signals, Stop};
 use anyhow::Context;
 use std::io;
@@ -42,6 +43,7 @@ pub(crate) async fn until_stopped(
     }
     Listening { address, fingerprint }.announce(json);
     announced(address)?;
+    service::ready();
     let stop = Stop::default();
     tokio::select! {
         () = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => (),

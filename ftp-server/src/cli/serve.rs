@@ -3,7 +3,7 @@
 use super::args::ServeArgs;
 use super::running::ServerOptions;
 use super::setup::Setup;
-use super::{logging, running};
+use super::{logging, running, service};
 use anyhow::Context;
 use ftp_server::accounts::Accounts;
 use ftp_server::config::LogOptions;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let sockets = service::sockets()?; // before anything else is opened
     let setup = Setup::load(&args.place)?;
     let default_root = setup.default_root(args.root.as_deref())?;
     logging::start(&log_options(args, &setup));
@@ -27,7 +28,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         move || roots(&accounts, default_root.as_deref())
     };
     let options = ServerOptions {
-        listen: setup.listen(&args.listen),
+        listen: if sockets.is_empty() { setup.listen(&args.listen) } else { Vec::new() },
+        sockets,
         identity,
         authenticator: Arc::new(accounts),
         limits: setup.config.limits.clone(),

@@ -68,6 +68,7 @@ fn options(listen: SocketAddr, identity: &Identity, tokens: &Arc<Tokens>) -> Ser
     let Config { limits, drain_timeout, .. } = Config::default();
     ServerOptions {
         listen: vec![listen],
+        sockets: Vec::new(),
         identity: identity.clone(),
         authenticator: Arc::clone(tokens) as _,
         limits,

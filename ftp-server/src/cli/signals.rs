@@ -1,5 +1,6 @@
 //! How a server is told to stop: a signal, or the end of a share's time. The first request drains, the next aborts.
 
+use super::service;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
@@ -42,6 +43,7 @@ impl Signals {
             () = self.next() => tracing::info!("stopping: running files finish; a second signal ends at once"),
             () = sleep(after) => tracing::info!("the time is over: running files finish"),
         }
+        service::stopping();
         stop.drain.cancel();
         self.next().await;
         tracing::warn!("ending at once");

@@ -1,0 +1,82 @@
+//! The server under a service manager: sockets that are handed over, and what the manager is told.
+
+use crate::tools::PATIENCE;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tests::world::{World, binaries, signal};
+
+#[test]
+fn a_socket_that_is_handed_over_is_served_and_the_manager_told() {
+    let world = World::empty();
+    world.add_user("tester", "full");
+    std::fs::write(world.root().join("hello"), "hello\n").unwrap();
+    let manager = UnixDatagram::bind(world.local().join("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut command = Command::new("sh");
+    // The third file is the first socket, and the process is the one that the variable names: that of the shell.
+    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\" 3<&0 </dev/null", "sh"]);
+    command.arg(&binaries().server).arg("serve").arg("--state").arg(world.state());
+    command.env("NOTIFY_SOCKET", world.local().join("notify"));
+    let mut server =
+        command.stdin(OwnedFd::from(socket)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(told(&manager), "READY=1\n");
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with(&format!("listening on {address} sha256:")), "{line}");
+    let pin = line.trim().rsplit(' ').next().unwrap();
+    let ran = world.check(["cat", &format!("ftpx://tester@{address}/hello?pin={pin}")]);
+    assert_eq!(ran.text(), "hello\n");
+    signal(server.id(), "TERM");
+    assert_eq!(told(&manager), "STOPPING=1\n");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_refused() {
+    let world = World::empty();
+    let mut command = Command::new("sh");
+    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\" 3</dev/null", "sh"]);
+    command.arg(&binaries().server).arg("serve").arg("--state").arg(world.state());
+    let ran = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("LISTEN_FDS"));
+}
+
+/// The units and the sample configuration are those of the programs as they are.
+#[test]
+fn the_sample_configuration_and_the_units_are_sound() {
+    let packaging = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../ftp-server/packaging"));
+    let mut check = Command::new(&binaries().server);
+    let ran = check.arg("check-config").arg("--config").arg(packaging.join("config.toml")).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    for section in ["service", "socket"] {
+        let unit = std::fs::read_to_string(packaging.join(format!("ftp-server.{section}"))).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for other in ["service", "socket"] {
+            let text = std::fs::read_to_string(packaging.join(format!("ftp-server.{other}"))).unwrap();
+            let text = text.replace("/usr/bin/ftp-server", binaries().server.to_str().unwrap());
+            std::fs::write(folder.path().join(format!("ftp-server.{other}")), text).unwrap();
+        }
+        let mut verify = Command::new("systemd-analyze");
+        verify.args(["verify", "--man=no"]).arg(folder.path().join(format!("ftp-server.{section}")));
+        match verify.output() {
+            Ok(ran) => {
+                let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+                assert!(ran.status.success() && !told.contains("ftp-server"), "{unit}\n{told}");
+            }
+            Err(_) => println!("skipped: systemd-analyze is not installed"),
+        }
+    }
+}
+
+fn told(manager: &UnixDatagram) -> String {
+    let mut bytes = [0; 1024];
+    let len = manager.recv(&mut bytes).expect("word from the server");
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
