@@ -10,10 +10,15 @@
 //! job's lanes carry files meanwhile. A folder's metadata follows all that is in it, through the same job. Deletions come
 //! last, are counted before the first is made, and are made only if all else went well.
 //!
-//! Memory: a folder's names for each level of the walks, a few pages of the listing, at most 16,384 items under way, and
-//! what is kept for later (see `late.rs`): some 30 bytes for a path that is to be deleted.
+//! The comparison runs ahead of the job (see `ahead.rs`), so the totals that are told are of what is sent, not of the
+//! source, and are whole long before the job is; until then they are marked as "so far".
+//!
+//! Memory: a folder's names for each level of the walks, a few pages of the listing, at most 16,384 items under way, 24 MiB
+//! of items that wait, and what is kept for later (see `late.rs`): some 30 bytes for a path that is to be deleted.
 
 pub mod action;
+mod ahead;
+mod carried;
 mod difference;
 mod doing;
 mod effects;
@@ -21,8 +26,12 @@ pub mod filter;
 mod finish;
 mod guard;
 mod late;
+mod levels;
+mod opening;
+mod packed;
 mod pairs;
 pub mod plan;
+mod planned;
 mod planner;
 pub mod recipe;
 mod run;

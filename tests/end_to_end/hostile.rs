@@ -213,19 +213,7 @@ async fn a_client_that_does_not_read_cannot_hold_its_session() {
         fs::write(world.root().join(format!("{number:0200}")), "").unwrap();
     }
     let mut session = Session::open(&world).await;
-    for id in 2..60 {
-        session
-            .send(
-                id,
-                List {
-                    path: RemotePath::root(),
-                    recursive: true,
-                    digests: None,
-                    details: Details::default(),
-                },
-            )
-            .await;
-    }
+    list_all(&mut session, 2..60).await;
     session.send_raw(0, 49, 2, 1, &[]).await;
     check_logged(&world, session.own, "unknown flags");
 }
@@ -238,19 +226,7 @@ async fn more_requests_than_a_session_may_have_are_refused_one_by_one() {
     }
     let mut session = Session::open(&world).await;
     // Nobody reads the answers yet, so listings pile up at the server.
-    for id in 2..202 {
-        session
-            .send(
-                id,
-                List {
-                    path: RemotePath::root(),
-                    recursive: true,
-                    digests: None,
-                    details: Details::default(),
-                },
-            )
-            .await;
-    }
+    list_all(&mut session, 2..202).await;
     let (mut refused, mut ended) = (0, 0);
     while ended < 200 {
         let answer = session.next().await.expect("the session goes on");
@@ -315,4 +291,12 @@ pub(crate) fn check_logged(world: &World, peer: SocketAddr, reason: &str) {
         log.lines().any(|line| line.contains(&peer) && line.contains(reason))
     };
     wait_until(&format!("the log says {reason:?} of {peer}"), is_logged);
+}
+
+/// Asks for the whole tree, once for each id, and reads no answer.
+async fn list_all(session: &mut Session, ids: std::ops::Range<u32>) {
+    for id in ids {
+        let (path, details) = (RemotePath::root(), Details::default());
+        session.send(id, List { path, recursive: true, digests: None, details }).await;
+    }
 }

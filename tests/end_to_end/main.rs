@@ -41,6 +41,7 @@ mod mirrors_kept;
 mod mirrors_links;
 mod mirrors_plans;
 mod mirrors_races;
+mod mirrors_totals;
 mod profiles;
 mod refusals;
 mod resume;

@@ -90,6 +90,8 @@ fn what_makes_no_sense_is_wrong_usage_and_changes_nothing() {
             vec!["--min-size=big"],
             vec!["--newer-than=yesterday-ish"],
             vec!["--plan=p", "-n"],
+            vec!["--watch", "-n"],
+            vec!["--watch", "--plan=p"],
         ] {
             mirror.ends(2, options);
         }

@@ -60,29 +60,16 @@ fn an_interrupted_mirror_leaves_whole_files_and_the_next_run_completes() {
 fn a_source_that_changes_during_runs_is_caught_up_with_at_the_end() {
     for way in WAYS {
         let mirror = Mirror::with_files(way, 50);
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut number = 0_u64;
-                while !stop.load(Ordering::Relaxed) {
-                    number += 1;
-                    let path = mirror.source().join((number % 50).to_string());
-                    match number % 4 {
-                        0 => drop(fs::remove_file(&path)),
-                        1 => fs::write(&path, content(number, (number % 5000) as usize)).unwrap(),
-                        2 => drop(fs::rename(&path, path.with_extension("x"))),
-                        _ => drop(fs::remove_file(path.with_extension("x"))),
-                    }
-                }
-            });
-            for _ in 0..6 {
-                let ran = mirror.run(["--delete", "--detect-moves", "--max-delete=100%"]);
-                assert!(matches!(ran.code, Some(0 | 1)), "{:?} {}", ran.code, ran.stderr);
+        let change = |number: u64| {
+            let path = mirror.source().join((number % 50).to_string());
+            match number % 4 {
+                0 => drop(fs::remove_file(&path)),
+                1 => fs::write(&path, content(number, (number % 5000) as usize)).unwrap(),
+                2 => drop(fs::rename(&path, path.with_extension("x"))),
+                _ => drop(fs::remove_file(path.with_extension("x"))),
             }
-            stop.store(true, Ordering::Relaxed);
-        });
-        mirror.check(["--delete", "--max-delete=100%"]);
-        mirror.assert_done(["--delete"]);
+        };
+        run_while(&mirror, &["--detect-moves"], change);
     }
 }
 
@@ -90,29 +77,32 @@ fn a_source_that_changes_during_runs_is_caught_up_with_at_the_end() {
 fn a_target_that_changes_during_runs_is_caught_up_with_at_the_end() {
     for way in WAYS {
         let mirror = Mirror::with_files(way, 30);
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut number = 0_u64;
-                while !stop.load(Ordering::Relaxed) {
-                    number += 1;
-                    let path = mirror.target().join((number % 40).to_string());
-                    match number % 3 {
-                        0 => drop(fs::remove_file(&path)),
-                        1 => drop(fs::write(&path, number.to_string())),
-                        _ => drop(fs::create_dir(&path)),
-                    }
-                }
-            });
-            for _ in 0..6 {
-                let ran = mirror.run(["--delete", "--max-delete=100%"]);
-                assert!(matches!(ran.code, Some(0 | 1)), "{:?} {}", ran.code, ran.stderr);
+        let change = |number: u64| {
+            let path = mirror.target().join((number % 40).to_string());
+            match number % 3 {
+                0 => drop(fs::remove_file(&path)),
+                1 => drop(fs::write(&path, number.to_string())),
+                _ => drop(fs::create_dir(&path)),
             }
-            stop.store(true, Ordering::Relaxed);
-        });
-        mirror.check(["--delete", "--max-delete=100%"]);
-        mirror.assert_done(["--delete"]);
+        };
+        run_while(&mirror, &[], change);
     }
+}
+
+/// Mirrors a few times while `change` is at work, and once more when it is not: then all is done.
+fn run_while(mirror: &Mirror, options: &[&str], change: impl Fn(u64) + Sync) {
+    let stop = AtomicBool::new(false);
+    let careless = ["--delete", "--max-delete=100%"];
+    std::thread::scope(|scope| {
+        scope.spawn(|| (1..).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(&change));
+        for _ in 0..6 {
+            let ran = mirror.run(careless.iter().chain(options));
+            assert!(matches!(ran.code, Some(0 | 1)), "{:?} {}", ran.code, ran.stderr);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    mirror.check(careless);
+    mirror.assert_done(["--delete"]);
 }
 
 #[test]

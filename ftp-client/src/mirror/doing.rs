@@ -5,31 +5,29 @@
 //! which the next run sets right. Nothing was deleted unless all else was done.
 
 use super::action::Action;
+use super::ahead::Ahead;
+use super::carried::{detail_changes, metadata_changes, wanted_details};
 use super::effects::Effects;
 use super::late::Touch;
 use super::target::{Hands, Trees};
-use super::transfer::Transfer;
 use super::{Listener, Options, Summary};
 use crate::error::{Error, graver};
-use crate::local;
 use crate::report::Reporter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wire::checksum::Checksum;
-use wire::message::{Change, Durability, Entry, EntryDetails};
+use wire::message::{Change, Entry, EntryDetails};
 use wire::metadata::Kind;
-use wire::store::change::Changes;
-use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Does it.
 pub(crate) struct Doing<'a> {
-    trees: &'a Trees,
-    options: &'a Options,
+    pub(super) trees: &'a Trees,
+    pub(super) options: &'a Options,
     listener: Arc<dyn Listener>,
-    reporter: Arc<Reporter>,
+    pub(super) reporter: Arc<Reporter>,
     hands: Option<Hands>,
-    transfer: Option<Transfer>,
+    pub(super) transfer: Option<Ahead>,
     batch: Vec<Work>,
     /// Owners and attributes of items that are under way.
     details: Vec<(RemotePath, EntryDetails)>,
@@ -37,7 +35,7 @@ pub(crate) struct Doing<'a> {
     read_only: HashMap<RemotePath, u32>,
     failures: u64,
     summary: Summary,
-    /// What the job still has to send, as far as it was told.
+    /// What is sent, as far as it was compared.
     totals: wire::message::Totals,
 }
 
@@ -75,8 +73,6 @@ impl<'a> Doing<'a> {
     /// Ends the job; gives the counts of all that was done.
     pub(crate) fn close(mut self) -> Result<Summary, Error> {
         self.settle()?;
-        self.totals.complete = true;
-        self.tell_totals();
         let transfer = self.transfer.take().map(|transfer| transfer.close(self.trees)).transpose()?;
         if let Some(transfer) = transfer {
             let changes = self.summary.transfer;
@@ -98,22 +94,23 @@ impl<'a> Doing<'a> {
 
     fn send(&mut self, entry: &Entry) -> Result<(), Error> {
         self.open_transfer()?;
-        if entry.metadata.kind != Kind::Folder {
-            self.totals.files += 1;
-            self.totals.bytes = self.totals.bytes.saturating_add(entry.metadata.size); // a server may claim anything
-            if self.totals.files.is_multiple_of(TOTALS_STEP) {
-                self.tell_totals();
-            }
-        }
         if let Some(details) = wanted_details(entry) {
             self.details.push((entry.path.clone(), details));
         }
-        let open =
-            self.transfer.as_mut().is_some_and(|transfer| transfer.send(entry.path.clone(), entry.metadata));
+        let open = self.transfer.as_ref().is_some_and(|transfer| transfer.send(entry));
         match open {
             true if self.details.len() >= DETAILS_AHEAD => self.settle(),
             true => Ok(()),
             false => Err(self.job_over()),
+        }
+    }
+
+    /// Counts what is sent when it is chosen, long before it is.
+    fn count_ahead(&mut self, files: u64, bytes: u64) {
+        if !self.totals.complete {
+            self.totals.files += files;
+            self.totals.bytes = self.totals.bytes.saturating_add(bytes); // a server may claim anything
+            self.tell_totals();
         }
     }
 
@@ -127,15 +124,6 @@ impl<'a> Doing<'a> {
             true => self.make_batch(),
             false => Ok(()),
         }
-    }
-
-    /// Opens the job, which makes the target if it is missing.
-    fn open_transfer(&mut self) -> Result<(), Error> {
-        if self.transfer.is_none() {
-            let folder = self.local_tree()?;
-            self.transfer = Some(Transfer::open(self.trees, folder, self.options, self.reporter.clone())?);
-        }
-        Ok(())
     }
 
     /// Makes what waits to be made.
@@ -179,54 +167,6 @@ impl<'a> Doing<'a> {
                     self.listener.done(action);
                 }
                 Ok(())
-            }
-        }
-    }
-
-    fn open_hands(&self) -> Result<Hands, Error> {
-        let backup = self.options.backup.as_ref();
-        match self.trees.direction {
-            super::Direction::Upload => {
-                let backup = backup.map(|path| remote_backup(path)).transpose()?;
-                let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
-                let (durability, runtime) = (self.options.durability, self.trees.runtime.clone());
-                Ok(Hands::Remote { session, path, backup, durability, runtime })
-            }
-            super::Direction::Download => {
-                let tree = self.local_tree()?;
-                let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
-                let changes = Changes::new(tree, backup, crate::get::MODE_MASK, self.options.durability);
-                Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
-            }
-        }
-    }
-
-    /// The local tree. A target that is missing is made: the folder above it must be there.
-    fn local_tree(&self) -> Result<Arc<dyn Folder>, Error> {
-        if let Some(local) = &self.trees.local {
-            return Ok(local.clone());
-        }
-        let shown = &self.trees.shown;
-        let failed = |error| local::error_at(shown, error);
-        let (parent, name) = local::place(shown)?;
-        let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
-        let Some(name) = &name else { return Ok(Arc::new(parent)) };
-        let parent: Arc<dyn Folder> = Arc::new(parent);
-        let made = FolderCache::new(parent.clone()).get(name.as_bytes(), true).map_err(failed)?;
-        if self.options.durability == Durability::Power {
-            parent.sync().map_err(failed)?;
-        }
-        Ok(made)
-    }
-
-    /// The backup folder, made if it is missing. Within the target no link is followed: it may have come from the server.
-    fn local_backup(&self, path: &std::path::Path, tree: &Arc<dyn Folder>) -> Result<Arc<dyn Folder>, Error> {
-        let failed = |error| Error::local(path, error);
-        match &self.options.backup_below {
-            Some(below) => FolderCache::new(tree.clone()).get(below.as_bytes(), true).map_err(failed),
-            None => {
-                std::fs::create_dir_all(path).map_err(failed)?;
-                local::folder(path)
             }
         }
     }
@@ -287,7 +227,7 @@ impl<'a> Doing<'a> {
 
     /// Waits for the job's items, then gives those that arrived their owners and attributes.
     fn settle_transfer(&mut self) -> Result<(), Error> {
-        let Some(transfer) = &mut self.transfer else { return Ok(()) };
+        let Some(transfer) = &self.transfer else { return Ok(()) };
         if !transfer.settle() {
             return Err(self.job_over());
         }
@@ -306,6 +246,9 @@ impl<'a> Doing<'a> {
 impl Effects for Doing<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         self.listener.planned(&action)?;
+        if let Action::New { .. } | Action::Changed { .. } = &action {
+            self.count_ahead(1, action.bytes());
+        }
         let path = action.path().clone();
         self.open_folder_of(&path)?;
         if let Action::Moved { from, .. } = &action {
@@ -369,6 +312,12 @@ impl Effects for Doing<'_> {
         self.read_only.insert(folder.path.clone(), folder.metadata.mode);
     }
 
+    fn counted(&mut self, files: u64, bytes: u64) {
+        self.count_ahead(files, bytes);
+        self.totals.complete = true;
+        self.tell_totals();
+    }
+
     fn settle(&mut self) -> Result<(), Error> {
         self.make_batch()?;
         self.settle_transfer()?;
@@ -388,47 +337,6 @@ impl Effects for Doing<'_> {
     fn failures(&self) -> u64 {
         self.failures + self.transfer.as_ref().map_or(0, |transfer| transfer.failures() as u64)
     }
-}
-
-/// What makes the target's metadata the source's.
-fn metadata_changes(source: &Entry, target: &Entry) -> Vec<Change> {
-    let path = source.path.clone();
-    let is_link = source.metadata.kind == Kind::Symlink;
-    let mode = |entry: &Entry| entry.metadata.mode & super::MODE_MASK;
-    let set_mode = (!is_link && mode(source) != mode(target)).then(|| mode(source));
-    let set_time = (source.metadata.modified != target.metadata.modified).then_some(source.metadata.modified);
-    let mut changes = Vec::new();
-    if let Some(details) = wanted_details(source)
-        && source.details != target.details
-    {
-        changes.extend(detail_changes(&path, &details));
-    }
-    if set_mode.is_some() || set_time.is_some() {
-        changes.push(Change::SetMetadata { path, modified: set_time, mode: set_mode });
-    }
-    changes
-}
-
-/// Owner and attributes, if they are carried.
-fn wanted_details(entry: &Entry) -> Option<EntryDetails> {
-    let mut details = entry.details.as_deref()?.clone();
-    details.file = None;
-    if entry.metadata.kind == Kind::Symlink {
-        details.xattrs = None; // links have none of users
-    }
-    (details.owner.is_some() || details.xattrs.is_some()).then_some(details)
-}
-
-fn detail_changes(path: &RemotePath, details: &EntryDetails) -> Vec<Change> {
-    let owner = details.owner.clone().map(|owner| Change::SetOwner { path: path.clone(), owner });
-    let xattrs = details.xattrs.clone().map(|xattrs| Change::SetXattrs { path: path.clone(), xattrs });
-    owner.into_iter().chain(xattrs).collect()
-}
-
-fn remote_backup(path: &std::path::Path) -> Result<RemotePath, Error> {
-    use std::os::unix::ffi::OsStrExt;
-    let parsed = RemotePath::from_user(path.as_os_str().as_bytes());
-    parsed.map_err(|error| Error::local(path, Failure::from(error)))
 }
 
 /// Hears the jobs of a mirror.
@@ -461,4 +369,3 @@ const OWNER_ALL: u32 = 0o700;
 const BATCH_AT_ONCE: usize = 512;
 /// Items whose owners and attributes wait for their arrival.
 const DETAILS_AHEAD: usize = 8192;
-const TOTALS_STEP: u64 = 256;

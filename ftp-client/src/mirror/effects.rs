@@ -22,6 +22,8 @@ pub(crate) trait Effects {
     /// A folder of the target is read-only: it is opened for the time if something in it is changed. Its metadata is set
     /// once more in any case then.
     fn read_only(&mut self, folder: &Entry);
+    /// All was compared: beside what was chosen so far, only so many files with so many bytes may still be sent.
+    fn counted(&mut self, files: u64, bytes: u64);
     /// Waits until all that was begun is done.
     fn settle(&mut self) -> Result<(), Error>;
     /// Something could not be looked at, or not be carried.
@@ -82,6 +84,8 @@ impl Effects for DryRun {
     }
 
     fn read_only(&mut self, _: &Entry) {}
+
+    fn counted(&mut self, _: u64, _: u64) {}
 
     fn settle(&mut self) -> Result<(), Error> {
         Ok(())

@@ -17,6 +17,8 @@ impl Planner<'_> {
     pub(crate) fn finish(mut self) -> Result<(Summary, Option<Refusal>), Error> {
         self.read_unread()?;
         let moved = self.moves()?;
+        let later = self.late.conflicts.iter().map(|(source, ..)| source.metadata.size);
+        self.effects.counted(later.len() as u64, later.fold(0, u64::saturating_add));
         self.effects.settle()?;
         self.hard_links()?;
         let refusal = self.deletions(&moved)?;

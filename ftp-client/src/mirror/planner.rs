@@ -9,6 +9,7 @@ use super::action::Action;
 use super::difference::{Comparison, Difference};
 use super::effects::{Digester, Effects};
 use super::late::{Late, Links, Touch};
+use super::levels::{Level, What};
 use super::pairs::{Pair, Pairs};
 use super::selection::Selection;
 use super::side::Found;
@@ -33,7 +34,7 @@ pub(crate) struct Planner<'a> {
     selection: Selection<'a>,
     /// Paths that were asked for by name, and that the walk has not come to yet.
     expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
-    levels: Vec<Level>,
+    pub(super) levels: Vec<Level>,
     /// Of the source, nothing at or below this path counts.
     source_below: Option<RemotePath>,
     /// Of the target, nothing at or below this path is looked at, and it stays.
@@ -49,31 +50,6 @@ pub(super) struct Counts {
     pub(super) source_failures: u64,
     /// What nobody carries was told of as failed, but it was seen, and so was all else.
     pub(super) specials: u64,
-}
-
-/// A folder that the walk is in.
-struct Level {
-    path: RemotePath,
-    what: What,
-    /// Something was made, replaced or renamed in the target's folder, so its time has changed.
-    changed: bool,
-    /// Something that only the target has is in it, and stays.
-    retained: bool,
-    /// The target's folder is not empty.
-    has_entries: bool,
-    /// Something right in it is deleted.
-    deleted_from: bool,
-}
-
-enum What {
-    /// Both have it.
-    Both(Arc<Entry>, Entry),
-    /// The source has it.
-    New(Arc<Entry>),
-    /// The target has it.
-    Extra(Entry),
-    /// The target has it, and the source has a file or link there.
-    Conflict(Entry, Entry),
 }
 
 impl<'a> Planner<'a> {
@@ -368,7 +344,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn delete(&mut self, target: Entry) {
+    pub(super) fn delete(&mut self, target: Entry) {
         self.late.deletions.push(&target);
         self.level().deleted_from = true;
         if let Some(parent) = self.kept_parent() {
@@ -387,81 +363,8 @@ impl<'a> Planner<'a> {
         self.level().retained = true;
     }
 
-    fn enter(&mut self, what: What) {
-        if let What::Both(_, target) | What::Extra(target) | What::Conflict(_, target) = &what
-            && target.metadata.mode & OWNER_WRITES == 0
-        {
-            self.effects.read_only(target);
-        }
-        let path = match &what {
-            What::Both(entry, _) | What::New(entry) => entry.path.clone(),
-            What::Extra(entry) | What::Conflict(entry, _) => entry.path.clone(),
-        };
-        self.levels.push(Level::new(path, what));
-    }
-
-    /// All that is in the folder was seen.
-    fn leave(&mut self) -> Result<(), Error> {
-        let Some(Level { what, changed, retained, has_entries, deleted_from, .. }) = self.levels.pop() else {
-            return Ok(());
-        };
-        match what {
-            What::Both(source, target) => {
-                let differs = self.comparison.of(&source, &target) != Difference::None;
-                let set =
-                    differs && self.effects.act(Action::Metadata { source: (*source).clone(), target })?;
-                self.summary.unchanged += u64::from(!differs);
-                if set || changed {
-                    self.effects.leave(&source)?;
-                }
-            }
-            What::New(source) if changed => self.effects.leave(&source)?,
-            What::New(_) => {} // it is not to be made, nor was anything in it
-            What::Extra(target) => match retained {
-                true => {
-                    self.level().retained = true;
-                    if deleted_from && target.metadata.mode & OWNER_WRITES == 0 {
-                        let touch = Touch::mode(&target.metadata); // it was opened for the time
-                        self.late.touched_by_deletions.insert(target.path, touch);
-                    }
-                }
-                false => self.delete(target),
-            },
-            What::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
-        }
-        Ok(())
-    }
-
-    /// A file or link is to take the place of a folder, which must be empty then.
-    fn leave_conflict(&mut self, source: Entry, target: Entry, retained: bool, has_entries: bool) {
-        if retained || (has_entries && !self.options.delete) {
-            let failure = Failure::new(FailureCode::NotEmpty, "a folder that is not empty is in its place");
-            self.effects.failed(&source.path, &failure);
-            self.level().retained = true;
-            return;
-        }
-        let parent = self.parent();
-        self.late.conflicts.push((source, target, parent));
-    }
-
-    /// The mirrored folder itself: its metadata is set last of all, whatever else changes in it.
-    fn leave_root(&mut self) {
-        let Some(Level { what, changed, .. }) = self.levels.last() else { return };
-        let (source, differs) = match what {
-            What::Both(source, target) => (source, self.comparison.of(source, target) != Difference::None),
-            What::New(source) => (source, true),
-            What::Extra(_) | What::Conflict(..) => return,
-        };
-        if differs {
-            self.late.root = Some(source.clone());
-        }
-        if differs || *changed {
-            self.late.touched.insert(source.path.clone(), Touch::all(&source.metadata));
-        }
-    }
-
     /// Does what changes the time of the folder that it is in; tells whether it is done.
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    pub(super) fn act(&mut self, action: Action) -> Result<bool, Error> {
         let done = self.effects.act(action)?;
         self.level().changed |= done;
         Ok(done)
@@ -469,33 +372,6 @@ impl<'a> Planner<'a> {
 
     fn act_quietly(&mut self, action: Action) -> Result<(), Error> {
         self.effects.act(action).map(drop)
-    }
-
-    /// The source's folder that the walk is in.
-    fn parent(&self) -> Option<Arc<Entry>> {
-        self.levels.iter().rev().find_map(|level| match &level.what {
-            What::Both(source, _) | What::New(source) => Some(source.clone()),
-            What::Extra(_) | What::Conflict(..) => None,
-        })
-    }
-
-    /// The same, if what is deleted lies right in it: a folder that goes itself needs no metadata.
-    fn kept_parent(&self) -> Option<Arc<Entry>> {
-        match &self.levels.last()?.what {
-            What::Both(source, _) | What::New(source) => Some(source.clone()),
-            What::Extra(_) | What::Conflict(..) => None,
-        }
-    }
-
-    fn level(&mut self) -> &mut Level {
-        let last = self.levels.len() - 1; // the root's level is never left
-        &mut self.levels[last]
-    }
-}
-
-impl Level {
-    fn new(path: RemotePath, what: What) -> Self {
-        Self { path, what, changed: false, retained: false, has_entries: false, deleted_from: false }
     }
 }
 

@@ -1,12 +1,11 @@
 //! A mirror from its beginning to its end: looks at both folders, begins the two walks, and lets the planner decide.
 
-use super::action::Action;
 use super::difference::Comparison;
 use super::doing::Doing;
 use super::effects::{DryRun, Effects};
-use super::late::Touch;
 use super::pairs::Pairs;
-use super::plan::{Head, Wanted, Writer};
+use super::plan::{Head, Writer};
+use super::planned::{Applying, Planning};
 use super::planner::Planner;
 use super::recipe::Text;
 use super::side::{LocalSide, Nothing, RemoteSide, Side};
@@ -24,7 +23,7 @@ use wire::message::{Details, Entry, Resume};
 use wire::metadata::Kind;
 use wire::store::entry::of_folder;
 use wire::store::{Folder, FolderCache, LocalFolder};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{FailureCode, RemotePath};
 
 /// Mirrors.
 pub(crate) async fn run(
@@ -201,82 +200,6 @@ impl Begun {
             return Ok(());
         };
         Err(Error::Refused(reason.to_owned()))
-    }
-}
-
-/// Writes down what would be done.
-struct Planning {
-    dry: DryRun,
-    writer: Writer,
-}
-
-/// Does what was written down.
-struct Applying<'a> {
-    doing: Doing<'a>,
-    wanted: Wanted,
-}
-
-impl Effects for Planning {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
-        self.writer.add(&action)?;
-        self.dry.act(action)
-    }
-    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
-        self.dry.leave(folder)
-    }
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
-        self.dry.touch(path, touch)
-    }
-    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
-        self.dry.own(folder)
-    }
-    fn read_only(&mut self, folder: &Entry) {
-        self.dry.read_only(folder);
-    }
-    fn settle(&mut self) -> Result<(), Error> {
-        self.dry.settle()
-    }
-    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
-        self.dry.failed(path, failure);
-    }
-    fn not_deleted(&mut self, count: u64) {
-        self.dry.not_deleted(count);
-    }
-    fn failures(&self) -> u64 {
-        self.dry.failures()
-    }
-}
-
-impl Effects for Applying<'_> {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
-        match self.wanted.take(&action) {
-            true => self.doing.act(action),
-            false => Ok(false),
-        }
-    }
-    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
-        self.doing.leave(folder)
-    }
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
-        self.doing.touch(path, touch)
-    }
-    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
-        self.doing.own(folder)
-    }
-    fn read_only(&mut self, folder: &Entry) {
-        self.doing.read_only(folder);
-    }
-    fn settle(&mut self) -> Result<(), Error> {
-        self.doing.settle()
-    }
-    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
-        self.doing.failed(path, failure);
-    }
-    fn not_deleted(&mut self, count: u64) {
-        self.doing.not_deleted(count);
-    }
-    fn failures(&self) -> u64 {
-        self.doing.failures()
     }
 }
 

@@ -12,7 +12,7 @@ use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, Change, ChangeFailure, Durability, Resume};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
-use wire::{Failure, RemotePath};
+use wire::{Failure, FailureCode, RemotePath};
 
 /// Which way a mirror goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,9 @@ impl Hands {
                         changes,
                         durability: *durability,
                     };
-                    for ChangeFailure { index, failure } in runtime.block_on(session.batch(batch))? {
+                    let made =
+                        runtime.block_on(session.batch(batch)).map_err(|error| vanished(path, error))?;
+                    for ChangeFailure { index, failure } in made {
                         if let Some(place) = failures.get_mut(begin + index as usize) {
                             *place = Some(failure);
                         }
@@ -123,6 +125,17 @@ impl Hands {
                 Ok(failures)
             }
         }
+    }
+}
+
+/// The target was there when the mirror began.
+fn vanished(target: &RemotePath, error: Error) -> Error {
+    match error.failure_code() {
+        Some(FailureCode::NotFound) => {
+            let reason = "the target is gone: it was removed or renamed meanwhile; run again to make it anew";
+            Error::remote(target, Failure::new(FailureCode::NotFound, reason))
+        }
+        Some(_) | None => error,
     }
 }
 

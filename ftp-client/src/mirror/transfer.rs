@@ -95,7 +95,7 @@ impl Transfer {
     }
 
     /// Ends the job in good order; why it ended, if it had before.
-    pub(crate) fn close(mut self, trees: &Trees) -> Result<Summary, Error> {
+    pub(crate) fn close(&mut self, trees: &Trees) -> Result<Summary, Error> {
         match &mut self.way {
             Way::Up { queue, exchange } => {
                 queue.close();
@@ -103,7 +103,7 @@ impl Transfer {
             }
             Way::Down { wanted, id, session, .. } => ask(wanted, *id, session, true),
         }
-        let ended = trees.runtime.block_on(self.job);
+        let ended = trees.runtime.block_on(&mut self.job);
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 }

@@ -4,7 +4,7 @@
 //! compared again, with all that is below them; all of the tree if there are many, or if the system lost count. What is
 //! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm.
 
-use super::{Direction, Listener, MirrorRequest, Mode, Outcome};
+use super::{Direction, Listener, MirrorRequest, Mode, Options, Outcome};
 use crate::error::Error;
 use crate::session::Session;
 use notify::{Event, RecursiveMode, Watcher};
@@ -23,34 +23,55 @@ pub(crate) async fn watch(
     request: MirrorRequest,
     listener: Arc<dyn Listener>,
 ) -> Result<Outcome, Error> {
-    let MirrorRequest { local, remote, options, .. } = request;
-    let again = |scope| MirrorRequest {
-        direction: Direction::Upload,
-        local: local.clone(),
-        remote: remote.clone(),
-        options: options.clone(),
-        mode: Mode::Run,
-        scope,
-    };
+    let changes = Arc::new(Changes::new(&request.local)?);
     // Watched from before the first look, so that nothing falls between the two.
-    let changes = Arc::new(Changes::new(&local)?);
-    let _watcher = begin(&local, &changes)?;
-    session.mirror(again(RemotePath::root()), listener.clone()).await?;
+    let _watcher = begin(&request.local, &changes)?;
+    let MirrorRequest { local, remote, options, .. } = request;
+    let watched = Watched { session, local, remote, options, listener };
+    watched.mirror(RemotePath::root()).await?;
     loop {
-        listener.waiting();
-        for scope in changes.settled().await {
-            let whole = scope.is_root();
-            let outcome = session.mirror(again(scope), listener.clone()).await;
-            // The folder may have gone since; and what is much of a folder may be little of the tree.
-            let look_again = match &outcome {
-                Ok(outcome) => outcome.refusal.is_some(),
-                Err(error) => error.failure_code() == Some(FailureCode::NotFound),
-            };
-            match look_again && !whole {
-                true => drop(session.mirror(again(RemotePath::root()), listener.clone()).await?),
-                false => drop(outcome?),
-            }
+        watched.listener.waiting();
+        for folder in changes.settled().await {
+            watched.catch_up(folder).await?;
         }
+    }
+}
+
+/// What is watched, and how it is mirrored again.
+struct Watched<'a> {
+    session: &'a Session,
+    local: PathBuf,
+    remote: RemotePath,
+    options: Options,
+    listener: Arc<dyn Listener>,
+}
+
+impl Watched<'_> {
+    /// Mirrors a folder in which something changed. An error ends the watch: what is to be tried again is tried here.
+    async fn catch_up(&self, folder: RemotePath) -> Result<(), Error> {
+        let whole = folder.is_root();
+        let outcome = self.mirror(folder).await;
+        // The folder may have gone since; and what is much of a folder may be little of the tree.
+        let look_again = match &outcome {
+            Ok(outcome) => outcome.refusal.is_some(),
+            Err(error) => error.failure_code() == Some(FailureCode::NotFound),
+        };
+        match look_again && !whole {
+            true => self.mirror(RemotePath::root()).await.map(drop),
+            false => outcome.map(drop),
+        }
+    }
+
+    async fn mirror(&self, scope: RemotePath) -> Result<Outcome, Error> {
+        let request = MirrorRequest {
+            direction: Direction::Upload,
+            local: self.local.clone(),
+            remote: self.remote.clone(),
+            options: self.options.clone(),
+            mode: Mode::Run,
+            scope,
+        };
+        self.session.mirror(request, self.listener.clone()).await
     }
 }
 

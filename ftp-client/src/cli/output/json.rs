@@ -37,6 +37,12 @@ impl Object {
         self
     }
 
+    pub(crate) fn truth(mut self, key: &'static str, value: bool) -> Self {
+        self.key(key);
+        self.write(format_args!("{value}"));
+        self
+    }
+
     pub(crate) fn seconds(mut self, key: &'static str, value: Duration) -> Self {
         self.key(key);
         self.write(format_args!("{:.3}", value.as_secs_f64()));
@@ -158,6 +164,7 @@ impl Describe for Snapshot {
             .number("bytes", self.bytes)
             .number("total_files", self.total_files)
             .number("total_bytes", self.total_bytes)
+            .truth("counted", self.counted)
             .number("rate", self.rate)
     }
 }

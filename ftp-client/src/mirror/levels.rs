@@ -1,0 +1,137 @@
+//! The folders that the walk is in, and what becomes of one when all that is in it was seen.
+
+use super::action::Action;
+use super::difference::Difference;
+use super::late::Touch;
+use super::planner::{OWNER_WRITES, Planner};
+use crate::error::Error;
+use std::sync::Arc;
+use wire::message::Entry;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// A folder that the walk is in.
+pub(super) struct Level {
+    pub(super) path: RemotePath,
+    pub(super) what: What,
+    /// Something was made, replaced or renamed in the target's folder, so its time has changed.
+    pub(super) changed: bool,
+    /// Something that only the target has is in it, and stays.
+    pub(super) retained: bool,
+    /// The target's folder is not empty.
+    pub(super) has_entries: bool,
+    /// Something right in it is deleted.
+    pub(super) deleted_from: bool,
+}
+
+pub(super) enum What {
+    /// Both have it.
+    Both(Arc<Entry>, Entry),
+    /// The source has it.
+    New(Arc<Entry>),
+    /// The target has it.
+    Extra(Entry),
+    /// The target has it, and the source has a file or link there.
+    Conflict(Entry, Entry),
+}
+
+impl Level {
+    pub(super) fn new(path: RemotePath, what: What) -> Self {
+        Self { path, what, changed: false, retained: false, has_entries: false, deleted_from: false }
+    }
+}
+
+impl Planner<'_> {
+    pub(super) fn enter(&mut self, what: What) {
+        if let What::Both(_, target) | What::Extra(target) | What::Conflict(_, target) = &what
+            && target.metadata.mode & OWNER_WRITES == 0
+        {
+            self.effects.read_only(target);
+        }
+        let path = match &what {
+            What::Both(entry, _) | What::New(entry) => entry.path.clone(),
+            What::Extra(entry) | What::Conflict(entry, _) => entry.path.clone(),
+        };
+        self.levels.push(Level::new(path, what));
+    }
+
+    /// All that is in the folder was seen.
+    pub(super) fn leave(&mut self) -> Result<(), Error> {
+        let Some(Level { what, changed, retained, has_entries, deleted_from, .. }) = self.levels.pop() else {
+            return Ok(());
+        };
+        match what {
+            What::Both(source, target) => {
+                let differs = self.comparison.of(&source, &target) != Difference::None;
+                let set =
+                    differs && self.effects.act(Action::Metadata { source: (*source).clone(), target })?;
+                self.summary.unchanged += u64::from(!differs);
+                if set || changed {
+                    self.effects.leave(&source)?;
+                }
+            }
+            What::New(source) if changed => self.effects.leave(&source)?,
+            What::New(_) => {} // it is not to be made, nor was anything in it
+            What::Extra(target) => match retained {
+                true => {
+                    self.level().retained = true;
+                    if deleted_from && target.metadata.mode & OWNER_WRITES == 0 {
+                        let touch = Touch::mode(&target.metadata); // it was opened for the time
+                        self.late.touched_by_deletions.insert(target.path, touch);
+                    }
+                }
+                false => self.delete(target),
+            },
+            What::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
+        }
+        Ok(())
+    }
+
+    /// A file or link is to take the place of a folder, which must be empty then.
+    fn leave_conflict(&mut self, source: Entry, target: Entry, retained: bool, has_entries: bool) {
+        if retained || (has_entries && !self.options.delete) {
+            let failure = Failure::new(FailureCode::NotEmpty, "a folder that is not empty is in its place");
+            self.effects.failed(&source.path, &failure);
+            self.level().retained = true;
+            return;
+        }
+        let parent = self.parent();
+        self.late.conflicts.push((source, target, parent));
+    }
+
+    /// The mirrored folder itself: its metadata is set last of all, whatever else changes in it.
+    pub(super) fn leave_root(&mut self) {
+        let Some(Level { what, changed, .. }) = self.levels.last() else { return };
+        let (source, differs) = match what {
+            What::Both(source, target) => (source, self.comparison.of(source, target) != Difference::None),
+            What::New(source) => (source, true),
+            What::Extra(_) | What::Conflict(..) => return,
+        };
+        if differs {
+            self.late.root = Some(source.clone());
+        }
+        if differs || *changed {
+            self.late.touched.insert(source.path.clone(), Touch::all(&source.metadata));
+        }
+    }
+
+    /// The source's folder that the walk is in.
+    pub(super) fn parent(&self) -> Option<Arc<Entry>> {
+        self.levels.iter().rev().find_map(|level| match &level.what {
+            What::Both(source, _) | What::New(source) => Some(source.clone()),
+            What::Extra(_) | What::Conflict(..) => None,
+        })
+    }
+
+    /// The same, if what is deleted lies right in it: a folder that goes itself needs no metadata.
+    pub(super) fn kept_parent(&self) -> Option<Arc<Entry>> {
+        match &self.levels.last()?.what {
+            What::Both(source, _) | What::New(source) => Some(source.clone()),
+            What::Extra(_) | What::Conflict(..) => None,
+        }
+    }
+
+    pub(super) fn level(&mut self) -> &mut Level {
+        let last = self.levels.len() - 1; // the root's level is never left
+        &mut self.levels[last]
+    }
+}

@@ -1,0 +1,80 @@
+//! What a mirror opens with the first deed that needs it: the job, the hands for small changes, the local tree, the backup.
+
+use super::ahead::Ahead;
+use super::doing::Doing;
+use super::target::{Direction, Hands};
+use super::transfer::Transfer;
+use crate::error::Error;
+use crate::local;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use wire::message::Durability;
+use wire::store::change::Changes;
+use wire::store::{Folder, FolderCache, LocalFolder};
+use wire::{Failure, RemotePath};
+
+impl Doing<'_> {
+    /// Opens the job, which makes the target if it is missing.
+    pub(super) fn open_transfer(&mut self) -> Result<(), Error> {
+        if self.transfer.is_none() {
+            let folder = self.local_tree()?;
+            let transfer = Transfer::open(self.trees, folder, self.options, self.reporter.clone())?;
+            self.transfer = Some(Ahead::new(transfer)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_hands(&self) -> Result<Hands, Error> {
+        let backup = self.options.backup.as_ref();
+        match self.trees.direction {
+            Direction::Upload => {
+                let backup = backup.map(|path| remote_backup(path)).transpose()?;
+                let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
+                let (durability, runtime) = (self.options.durability, self.trees.runtime.clone());
+                Ok(Hands::Remote { session, path, backup, durability, runtime })
+            }
+            Direction::Download => {
+                let tree = self.local_tree()?;
+                let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
+                let changes = Changes::new(tree, backup, crate::get::MODE_MASK, self.options.durability);
+                Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
+            }
+        }
+    }
+
+    /// The local tree. A target that is missing is made: the folder above it must be there.
+    fn local_tree(&self) -> Result<Arc<dyn Folder>, Error> {
+        if let Some(local) = &self.trees.local {
+            return Ok(local.clone());
+        }
+        let shown = &self.trees.shown;
+        let failed = |error| local::error_at(shown, error);
+        let (parent, name) = local::place(shown)?;
+        let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
+        let Some(name) = &name else { return Ok(Arc::new(parent)) };
+        let parent: Arc<dyn Folder> = Arc::new(parent);
+        let made = FolderCache::new(parent.clone()).get(name.as_bytes(), true).map_err(failed)?;
+        if self.options.durability == Durability::Power {
+            parent.sync().map_err(failed)?;
+        }
+        Ok(made)
+    }
+
+    /// The backup folder, made if it is missing. Within the target no link is followed: it may have come from the server.
+    fn local_backup(&self, path: &Path, tree: &Arc<dyn Folder>) -> Result<Arc<dyn Folder>, Error> {
+        let failed = |error| Error::local(path, error);
+        match &self.options.backup_below {
+            Some(below) => FolderCache::new(tree.clone()).get(below.as_bytes(), true).map_err(failed),
+            None => {
+                std::fs::create_dir_all(path).map_err(failed)?;
+                local::folder(path)
+            }
+        }
+    }
+}
+
+fn remote_backup(path: &Path) -> Result<RemotePath, Error> {
+    let parsed = RemotePath::from_user(path.as_os_str().as_bytes());
+    parsed.map_err(|error| Error::local(path, Failure::from(error)))
+}

@@ -1,0 +1,92 @@
+//! Effects of plans: they are written down, or what was written down is done.
+
+use super::action::Action;
+use super::doing::Doing;
+use super::effects::{DryRun, Effects};
+use super::late::Touch;
+use super::plan::{Wanted, Writer};
+use crate::error::Error;
+use wire::message::Entry;
+use wire::{Failure, RemotePath};
+
+/// Writes down what would be done.
+pub(super) struct Planning {
+    pub(super) dry: DryRun,
+    pub(super) writer: Writer,
+}
+
+/// Does what was written down.
+pub(super) struct Applying<'a> {
+    pub(super) doing: Doing<'a>,
+    pub(super) wanted: Wanted,
+}
+
+impl Effects for Planning {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        self.writer.add(&action)?;
+        self.dry.act(action)
+    }
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.dry.leave(folder)
+    }
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        self.dry.touch(path, touch)
+    }
+    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.dry.own(folder)
+    }
+    fn read_only(&mut self, folder: &Entry) {
+        self.dry.read_only(folder);
+    }
+    fn counted(&mut self, files: u64, bytes: u64) {
+        self.dry.counted(files, bytes);
+    }
+    fn settle(&mut self) -> Result<(), Error> {
+        self.dry.settle()
+    }
+    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
+        self.dry.failed(path, failure);
+    }
+    fn not_deleted(&mut self, count: u64) {
+        self.dry.not_deleted(count);
+    }
+    fn failures(&self) -> u64 {
+        self.dry.failures()
+    }
+}
+
+impl Effects for Applying<'_> {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        match self.wanted.take(&action) {
+            true => self.doing.act(action),
+            false => Ok(false),
+        }
+    }
+    fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.doing.leave(folder)
+    }
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        self.doing.touch(path, touch)
+    }
+    fn own(&mut self, folder: &Entry) -> Result<(), Error> {
+        self.doing.own(folder)
+    }
+    fn read_only(&mut self, folder: &Entry) {
+        self.doing.read_only(folder);
+    }
+    fn counted(&mut self, files: u64, bytes: u64) {
+        self.doing.counted(files, bytes);
+    }
+    fn settle(&mut self) -> Result<(), Error> {
+        self.doing.settle()
+    }
+    fn failed(&mut self, path: &RemotePath, failure: &Failure) {
+        self.doing.failed(path, failure);
+    }
+    fn not_deleted(&mut self, count: u64) {
+        self.doing.not_deleted(count);
+    }
+    fn failures(&self) -> u64 {
+        self.doing.failures()
+    }
+}
