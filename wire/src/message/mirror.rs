@@ -14,9 +14,9 @@ pub struct Select {
     pub path: RemotePath,
     /// The checksum to use.
     pub checksum: Checksum,
-    /// As in [`Get`].
+    /// As in [`Get`](super::Get).
     pub window: u32,
-    /// As in [`Get`].
+    /// As in [`Get`](super::Get).
     pub rate_limit: u64,
     /// As in [`Get`]; but the client has compared already, so that large files alone are offered.
     pub resume: Resume,
