@@ -68,6 +68,41 @@ mod tests {
     use std::collections::BTreeSet;
 
     proptest! {
+        /// Numbers at both ends of what there is, and near each other.
+        #[test]
+        fn extremes_are_numbers_like_others(
+            offsets in proptest::collection::vec((any::<bool>(), 0_u64..40), 0..80),
+        ) {
+            let (mut ranges, mut set) = (RangeSet::default(), BTreeSet::new());
+            for (high, offset) in offsets {
+                let number = if high { u64::MAX - 1 - offset } else { offset };
+                prop_assert_eq!(ranges.insert(number), set.insert(number));
+                prop_assert!(ranges.contains(number) && !ranges.insert(number));
+            }
+            prop_assert!(!ranges.insert(u64::MAX) && !ranges.contains(u64::MAX));
+            let len: u64 = ranges.iter().map(|(begin, end)| end - begin).sum();
+            prop_assert_eq!(len, set.len() as u64);
+            let listed: Vec<_> = ranges.iter().collect();
+            prop_assert!(listed.windows(2).all(|pair| pair[0].1 < pair[1].0), "ranges touch: {:?}", listed);
+            prop_assert!(listed.iter().all(|(begin, end)| begin < end));
+        }
+
+        #[test]
+        fn the_order_of_insertion_does_not_show(mut numbers in proptest::collection::vec(0_u64..200, 0..150)) {
+            let of = |numbers: &[u64]| {
+                let mut ranges = RangeSet::default();
+                for number in numbers {
+                    ranges.insert(*number);
+                }
+                ranges
+            };
+            let as_drawn = of(&numbers);
+            numbers.sort_unstable();
+            prop_assert_eq!(&of(&numbers), &as_drawn);
+            numbers.reverse();
+            prop_assert_eq!(of(&numbers), as_drawn);
+        }
+
         #[test]
         fn it_is_a_set(numbers in proptest::collection::vec(0_u64..60, 0..120)) {
             let (mut ranges, mut set) = (RangeSet::default(), BTreeSet::new());

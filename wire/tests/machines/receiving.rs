@@ -65,6 +65,11 @@ impl Receiving {
         }
     }
 
+    /// How many staged files there are.
+    pub(crate) fn open_files(&self) -> usize {
+        self.staged.len()
+    }
+
     /// A lane has brought a frame. Returns what its thread does next.
     pub(crate) fn take(&mut self, frame: Frame, tree: &Tree) -> Option<Work> {
         if self.machine.begin(&frame.head).expect("an honest sender") == Begin::Drop {

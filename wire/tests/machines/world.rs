@@ -6,7 +6,7 @@ use crate::sending::Sending;
 use crate::tree::{SourceFate, Tree, Troubles};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::checksum::Checksum;
-use wire::limits::WINDOW_FRAMES_MAX;
+use wire::limits::{LARGE_FILES_MAX, WINDOW_FRAMES_MAX};
 use wire::message::{Ack, End};
 use wire::sender;
 
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     retirements: u64,
     troubles: Troubles,
     crowded: bool,
+    /// When somebody cancels the job.
+    cancel: Option<u64>,
 }
 
 impl Plan {
@@ -42,6 +44,7 @@ impl Plan {
                 target: random.one_of(&[0, 0, 50, 400]),
             },
             crowded: random.chance(5),
+            cancel: random.chance(100).then(|| random.below(3000)),
         }
     }
 }
@@ -68,6 +71,7 @@ pub(crate) struct World {
     turned_away: bool,
     /// The receiver has acknowledged all and is gone.
     received: bool,
+    cancelled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +110,7 @@ enum Event {
     Stall,
     Retire,
     Join,
+    Cancel,
 }
 
 impl World {
@@ -129,6 +134,7 @@ impl World {
             stream_reader: None,
             turned_away: false,
             received: false,
+            cancelled: false,
         }
     }
 
@@ -146,10 +152,17 @@ impl World {
         for _ in 0..self.plan.retirements {
             self.after(3000, Event::Retire);
         }
+        if let Some(time) = self.plan.cancel {
+            self.at(time, Event::Cancel);
+        }
         self.at(TICK, Event::Tick);
         while let Some(((time, _), event)) = self.events.pop_first() {
             self.now = time;
             self.handle(event);
+            self.check_bounds();
+            if self.cancelled {
+                return self.check_cancelled();
+            }
             if let Some(end) = self.sending.take_end() {
                 self.to_receiver = self.to_receiver.max(self.now + self.random.within(1, 100));
                 self.at(self.to_receiver, Event::End(end));
@@ -207,6 +220,7 @@ impl World {
                 }
             }
             Event::Die => self.kill_one(),
+            Event::Cancel => self.cancelled = true,
             Event::Stall => {
                 if let Some(lane) = self.one_alive() {
                     let until = self.now + self.random.within(100, 40 * TICK);
@@ -374,6 +388,25 @@ impl World {
     fn at(&mut self, time: u64, event: Event) {
         self.events.insert((time, self.events_made), event);
         self.events_made += 1;
+    }
+
+    /// What either end keeps is bounded at every step.
+    fn check_bounds(&self) {
+        let open = self.receiving.open_files();
+        assert!(open <= LARGE_FILES_MAX, "{open} files are open at the receiver");
+        let working = self.lanes.values().filter(|lane| lane.working).count() as u64;
+        assert!(working <= u64::from(self.plan.window).max(1), "{working} frames are worked on");
+    }
+
+    /// A job that ends early has told of nothing as done that is not.
+    fn check_cancelled(&self) {
+        for (path, settled) in self.sending.settled.iter().filter(|(_, settled)| settled.result.is_ok()) {
+            assert_eq!(
+                self.receiving.reports.get(path),
+                Some(&Ok(())),
+                "{path:?} is told as done: {settled:?}"
+            );
+        }
     }
 
     fn check_end(&self) {
