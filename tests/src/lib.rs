@@ -1,6 +1,7 @@
 //! Shared equipment of the end-to-end tests, the benchmarks and the demo.
 
 pub mod demo;
+pub mod fuzzing;
 pub mod proxy;
 pub mod wan;
 pub mod world;

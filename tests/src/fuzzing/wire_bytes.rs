@@ -1,0 +1,140 @@
+//! Bytes that the other end or a person sends: frames, records, paths, URLs.
+
+use ftp_client::fingerprint;
+use ftp_client::remote::{Place, Remote, parse_address};
+use rustls::ConnectionTrafficSecrets;
+use rustls::crypto::cipher::{AeadKey, Iv};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use wire::control::{CONTROL_HEADER_LEN, ControlHeader};
+use wire::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, FrameHead, FrameKind, HEAD_LEN, decode_loss};
+use wire::limits::{CONTROL_BODY_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
+use wire::net::record::{Opened, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len};
+use wire::path::Name;
+use wire::{RemotePath, frame};
+
+/// A control frame: what is accepted is written the same.
+pub fn control_frame(bytes: &[u8]) {
+    let Some((header, rest)) = bytes.split_first_chunk::<CONTROL_HEADER_LEN>() else { return };
+    let Ok(header) = ControlHeader::decode(*header, CONTROL_BODY_MAX) else { return };
+    let Some(body) = rest.get(..header.body_len as usize) else { return };
+    let Ok(Some(envelope)) = header.decode_body(body) else { return };
+    let mut again = Vec::new();
+    envelope.encode(&mut again).expect("what was read can be written");
+    let same = again == bytes[..again.len()];
+    // A failure's message is cut to its bound, and is the only thing that may change.
+    assert!(same || matches!(envelope.message, wire::message::Message::Failure(_)), "{envelope:?}");
+}
+
+/// A lane frame: its head, and what its kind has behind it.
+pub fn lane_frame(bytes: &[u8]) {
+    let Some((head, rest)) = bytes.split_first_chunk::<HEAD_LEN>() else { return };
+    let Ok(head) = FrameHead::decode(head) else { return };
+    assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
+    let Some((extra, payload)) = rest.split_at_checked(usize::from(head.extra_len)) else { return };
+    match head.kind {
+        FrameKind::Block { .. } => announcement(extra),
+        FrameKind::Seal { .. } => {
+            announcement(extra);
+            let _ = decode_loss(payload);
+        }
+        FrameKind::Pack { entries } => pack(payload, entries),
+    }
+}
+
+fn announcement(bytes: &[u8]) {
+    let Ok(announcement) = Announcement::decode(bytes) else { return };
+    let mut again = Vec::new();
+    announcement.encode(&mut again);
+    assert_eq!(Announcement::decode(&again).as_ref(), Ok(&announcement));
+}
+
+fn pack(payload: &[u8], entries: u32) {
+    let mut rest = payload;
+    for _ in 0..entries {
+        let Some((head, behind)) = rest.split_first_chunk::<ENTRY_HEAD_LEN>() else { return };
+        let Ok(head) = EntryHead::decode(head) else { return };
+        assert_eq!(EntryHead::decode(&head.encode()), Ok(head));
+        let Some((path, behind)) = behind.split_at_checked(usize::from(head.path_len)) else { return };
+        let _ = RemotePath::from_wire(path);
+        let Some((content, behind)) = behind.split_at_checked(head.content_len as usize) else { return };
+        if head.kind == frame::EntryKind::Lost {
+            let _ = decode_loss(content);
+        }
+        rest = behind;
+    }
+}
+
+/// TLS records: bytes from a stranger are opened by nobody, and those that were sealed only as they were.
+pub fn tls_record(bytes: &[u8]) {
+    let mut stranger = bytes.to_vec();
+    if let Ok(Some(len)) = record_len(bytes) {
+        assert!(len >= RECORD_OVERHEAD);
+    }
+    assert!(Opener::new(secrets()).is_ok_and(|mut opener| opener.open(&mut stranger).is_err()), "forged");
+
+    let Some(([how, at], content)) = bytes.split_first_chunk::<2>() else { return };
+    let content = &content[..content.len().min(1000)];
+    let mut record = vec![0; content.len() + RECORD_OVERHEAD];
+    record[RECORD_HEADER_LEN..][..content.len()].copy_from_slice(content);
+    let (Ok(mut sealer), Ok(mut opener)) = (Sealer::new(secrets()), Opener::new(secrets())) else { return };
+    sealer.seal(&mut record, content.len()).expect("it has the right length");
+    let at = usize::from(*at) % record.len();
+    match how % 3 {
+        0 => {
+            assert_eq!(record_len(&record), Ok(Some(record.len())));
+            assert_eq!(opener.open(&mut record), Ok(Opened::Data(content.len())));
+            assert_eq!(&record[RECORD_HEADER_LEN..][..content.len()], content);
+        }
+        1 => {
+            record[at] ^= (how | 1) & 0x7f;
+            assert!(opener.open(&mut record).is_err(), "byte {at} was changed");
+        }
+        _ => assert!(opener.open(&mut record[..at]).is_err(), "only {at} bytes"),
+    }
+}
+
+fn secrets() -> (u64, ConnectionTrafficSecrets) {
+    let key = AeadKey::from([7; 32]);
+    (3, ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv: Iv::from([9; 12]) })
+}
+
+/// Paths as they stand on the wire, and as people type them.
+pub fn remote_path(bytes: &[u8]) {
+    if let Ok(path) = RemotePath::from_wire(bytes) {
+        assert_eq!(path.as_bytes(), bytes);
+        check_path(&path);
+    }
+    if let Ok(path) = RemotePath::from_user(bytes) {
+        assert_eq!(RemotePath::from_wire(path.as_bytes()).as_ref(), Ok(&path));
+        check_path(&path);
+    }
+}
+
+fn check_path(path: &RemotePath) {
+    assert!(path.as_bytes().len() <= PATH_LEN_MAX && path.names().count() <= PATH_DEPTH_MAX);
+    for name in path.names() {
+        assert!(Name::new(name.as_bytes()).is_ok() && !matches!(name.as_bytes(), b"." | b".."));
+    }
+    if let Some((parent, name)) = path.split_last() {
+        assert_eq!(parent.join(&name).as_ref(), Ok(path));
+        assert_eq!(path.strip_prefix(&parent), Some(name.into()));
+    }
+    assert!(path.to_string().bytes().all(|byte| byte >= b' ' && byte != 0x7f), "{path} speaks to terminals");
+}
+
+/// What people type where a server or a path on one is meant.
+pub fn url(bytes: &[u8]) {
+    let text = OsStr::from_bytes(bytes);
+    if let Err(error) = Place::parse(text) {
+        let told = error.to_string();
+        assert!(told.chars().all(|character| !character.is_control()), "{told:?} speaks to terminals");
+    }
+    if let Ok(remote) = Remote::parse(text) {
+        check_path(&remote.path);
+        assert!(!remote.host.is_empty() && remote.port > 0, "{remote:?}");
+    }
+    if let Ok(text) = str::from_utf8(bytes) {
+        let _ = (fingerprint::parse(text), parse_address(text));
+    }
+}
