@@ -70,6 +70,7 @@ impl Lanes {
     /// Keeps one lane open, until it cannot be opened several times in a row.
     async fn fill_place(self: Arc<Self>, given_up: CancellationToken) {
         let mut failures = 0;
+        let mut last_reason = String::new();
         while !self.control.is_over() && !given_up.is_cancelled() && failures < FAILURES_MAX {
             let reason = match self.run_one(&given_up).await {
                 Ok(()) => {
@@ -79,25 +80,26 @@ impl Lanes {
                 Err(reason) => reason,
             };
             failures += 1;
-            if failures == FAILURES_MAX && self.places.load(Ordering::Relaxed) == 1 {
-                self.control.end(Ended::Lost(format!("no data connection can be opened: {reason}")));
-            }
+            last_reason = reason;
             tokio::select! {
                 () = tokio::time::sleep(PAUSE * failures) => {}
                 () = self.control.over.cancelled() => {}
             }
         }
-        self.places.fetch_sub(1, Ordering::Relaxed);
+        // Whichever place is the last to go tells, so that none goes while all think that another is still there.
+        if self.places.fetch_sub(1, Ordering::AcqRel) == 1 && !self.control.is_over() {
+            self.control.end(Ended::Lost(format!("no data connection works: {last_reason}")));
+        }
     }
 
-    /// Opens a lane and runs it to its end; an error if it was of no use.
+    /// Opens a lane and runs it to its end; an error if nothing got through meanwhile, on any lane.
     async fn run_one(&self, retire: &CancellationToken) -> Result<(), String> {
         let Ok(number) =
             self.next_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1))
         else {
             return Err("all lane numbers are used".into());
         };
-        let before = self.control.exchange.lane_bytes();
+        let before = self.control.exchange.frames_through();
         let dialed = tokio::select! {
             dialed = self.dialer.dial(number) => dialed,
             () = self.control.over.cancelled() => return Ok(()),
@@ -110,7 +112,7 @@ impl Lanes {
                 Ok(())
             }
             _ if self.control.is_over() || retire.is_cancelled() => Ok(()),
-            LaneEnd::Closed | LaneEnd::Lost(_) if self.control.exchange.lane_bytes() > before => Ok(()),
+            LaneEnd::Closed | LaneEnd::Lost(_) if self.control.exchange.frames_through() > before => Ok(()),
             LaneEnd::Closed => Err("closed by the server".into()),
             LaneEnd::Lost(error) => Err(error.to_string()),
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::time::{Duration, Instant};
-use tests::proxy::{Fate, Proxy};
+use tests::proxy::{Fate, Fault, Proxy};
 use tests::world::World;
 
 /// A file of `len` bytes that do not repeat soon.
@@ -67,7 +67,7 @@ fn a_lane_that_stalls_leaves_its_share_to_the_others() {
     let world = World::serving();
     let bytes = make_file(&world, "file", 60_000_000);
     // Connection 0 is the control connection; the next one a lane.
-    let stall = |number| if number == 1 { Fate::SwallowAfter(3_000_000) } else { Fate::Forward };
+    let stall = |number| if number == 1 { Fate::up(3_000_000, Fault::Swallow) } else { Fate::forward() };
     let proxy = Proxy::to(world.server().address, stall).unwrap();
     let begin = Instant::now();
     world.check(["put", "--lanes", "3", "file", &through(&proxy, &world, "file")]);
@@ -80,7 +80,8 @@ fn a_lane_that_stalls_leaves_its_share_to_the_others() {
 fn lanes_that_are_cut_are_replaced() {
     let world = World::serving();
     let bytes = make_file(&world, "file", 40_000_000);
-    let cut = |number| if (1..6).contains(&number) { Fate::CutAfter(2_000_000) } else { Fate::Forward };
+    let cut =
+        |number| if (1..6).contains(&number) { Fate::up(2_000_000, Fault::Cut) } else { Fate::forward() };
     let proxy = Proxy::to(world.server().address, cut).unwrap();
     world.check(["put", "--lanes", "2", "file", &through(&proxy, &world, "file")]);
     assert!(fs::read(world.root().join("file")).unwrap() == bytes);
@@ -92,7 +93,10 @@ fn a_network_that_dies_ends_the_run_with_3_and_leaves_no_half_file() {
     let world = World::serving();
     make_file(&world, "file", 60_000_000);
     fs::write(world.root().join("file"), "old").unwrap();
-    let proxy = Proxy::to(world.server().address, |_| Fate::SwallowAllAfter(6_000_000)).unwrap();
+    let proxy = Proxy::to(world.server().address, |_| {
+        Fate::up(6_000_000, Fault::SwallowAll(Duration::from_secs(600)))
+    })
+    .unwrap();
     let begin = Instant::now();
     let ran = world.client(["put", "--retry=0", "file", &through(&proxy, &world, "file")]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);

@@ -1,62 +1,78 @@
-//! A TCP proxy between client and server that can do to a connection what networks do.
+//! A TCP proxy between client and server that does to connections what networks do: cuts, resets, stalls, swallows,
+//! delays, tiny segments, turned bits. What it draws it draws from a seed, which it prints.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+mod connections;
+mod fate;
+mod road;
 
-/// What happens to a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// All is forwarded.
-    Forward,
-    /// After so many bytes towards the server nothing more is forwarded either way, and nobody is told.
-    SwallowAfter(u64),
-    /// After so many bytes of this connection towards the server, nothing of any connection is forwarded any more.
-    SwallowAllAfter(u64),
-    /// After so many bytes towards the server the connection is cut.
-    CutAfter(u64),
-}
+pub use fate::{Fate, Fault};
+
+use crate::wan::Random;
+use connections::{Connections, End};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::WriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, interval, sleep_until};
 
 /// A proxy that listens on a free port of loopback until it is dropped.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// All connections are carried by it, and closed with it.
+    runtime: Option<Runtime>,
 }
 
+type ChooseFate = dyn Fn(usize) -> Fate + Send + Sync;
+
 struct Shared {
-    over: AtomicBool,
-    swallowing: Arc<AtomicBool>,
-    connections: AtomicUsize,
-    open: Mutex<Vec<TcpStream>>,
+    server: Mutex<SocketAddr>,
+    fate: Box<ChooseFate>,
+    random: Mutex<Random>,
+    connections: Connections,
+    accepted: AtomicUsize,
+    passed: AtomicU64,
+    faults: Mutex<Vec<Fault>>,
+    /// Nothing is written before this time, and no new connection is carried before the other.
+    stalled: Mutex<Instant>,
+    held: Mutex<Instant>,
 }
 
 impl Proxy {
     /// A proxy to `server`. `fate` says what happens to each connection; they are numbered from 0 as they come.
     pub fn to(server: SocketAddr, fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::seeded(seed(), server, fate)
+    }
+
+    /// The same, with a seed that the caller has.
+    pub fn seeded(
+        seed: u64,
+        server: SocketAddr,
+        fate: impl Fn(usize) -> Fate + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        println!("FAULTS_SEED={seed}");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
+        let now = Instant::now();
         let shared = Arc::new(Shared {
-            over: AtomicBool::new(false),
-            swallowing: Arc::default(),
-            connections: AtomicUsize::new(0),
-            open: Mutex::default(),
+            server: Mutex::new(server),
+            fate: Box::new(fate),
+            random: Mutex::new(Random::new(seed)),
+            connections: Connections::default(),
+            accepted: AtomicUsize::new(0),
+            passed: AtomicU64::new(0),
+            faults: Mutex::default(),
+            stalled: Mutex::new(now),
+            held: Mutex::new(now),
         });
-        let for_thread = shared.clone();
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if for_thread.over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let number = for_thread.connections.fetch_add(1, Ordering::SeqCst);
-                if let Ok(client) = client {
-                    let _ = for_thread.join(client, server, fate(number)); // a server that is gone is an end too
-                }
-            }
-        });
-        Ok(Self { address, shared })
+        runtime.spawn(shared.clone().accept(listener));
+        Ok(Self { address, shared, runtime: Some(runtime) })
     }
 
     /// Where clients connect to.
@@ -68,67 +84,137 @@ impl Proxy {
     /// Connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::SeqCst)
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Bytes carried so far, both ways, of all connections.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.shared.passed.load(Ordering::SeqCst)
+    }
+
+    /// The faults that have happened.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        lock(&self.shared.faults).clone()
+    }
+
+    /// New connections lead to another server from now on.
+    pub fn lead_to(&self, server: SocketAddr) {
+        *lock(&self.shared.server) = server;
+    }
+
+    /// Resets all connections now.
+    pub fn reset_all(&self) {
+        self.shared.note(Fault::ResetAll);
+        self.shared.end_all(End::Reset);
+    }
+
+    /// Resets one connection, whichever, each time so much time has passed, from now on.
+    pub fn reset_one_every(&self, period: Duration) {
+        let shared = self.shared.clone();
+        let resets = async move {
+            let mut ticks = interval(period);
+            ticks.tick().await; // the first comes at once
+            loop {
+                ticks.tick().await;
+                shared.reset_one();
+            }
+        };
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(resets); // it ends with the runtime
+        }
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.shared.over.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)); // wakes the listener
-        for stream in self.shared.lock().drain(..) {
-            let _ = stream.shutdown(Shutdown::Both); // it may be closed
-        }
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }
 
 impl Shared {
-    fn join(&self, client: TcpStream, server: SocketAddr, fate: Fate) -> io::Result<()> {
-        let server = TcpStream::connect(server)?;
-        for stream in [&client, &server] {
-            stream.set_nodelay(true)?;
-            self.lock().push(stream.try_clone()?);
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        while let Ok((client, _)) = listener.accept().await {
+            let number = self.accepted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(self.clone().carry(number, client));
         }
-        let swallowing = match fate {
-            Fate::SwallowAfter(_) => Arc::default(),
-            Fate::Forward | Fate::SwallowAllAfter(_) | Fate::CutAfter(_) => self.swallowing.clone(),
-        };
-        let (up, down) = ((client.try_clone()?, server.try_clone()?), (server, client));
-        let for_up = swallowing.clone();
-        thread::spawn(move || pump(up.0, up.1, Some(fate), &for_up));
-        thread::spawn(move || pump(down.0, down.1, None, &swallowing));
-        Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Carries one connection to its end.
+    async fn carry(self: Arc<Self>, number: usize, mut client: TcpStream) {
+        let fate = (self.fate)(number);
+        let held = *lock(&self.held);
+        sleep_until(held).await;
+        let address = *lock(&self.server);
+        let Ok(mut server) = TcpStream::connect(address).await else { return }; // one that is gone is an end too
+        if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
+            return;
+        }
+        let connection = self.connections.add(number);
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        let both_ways = async {
+            tokio::join!(
+                road::carry(&self, &connection, fate.up, from_client, to_server),
+                road::carry(&self, &connection, fate.down, from_server, to_client),
+            );
+        };
+        let how = tokio::select! {
+            how = connection.ended() => how,
+            () = both_ways => End::Close,
+        };
+        self.connections.remove(number);
+        connections::finish(how, client, server).await;
+    }
+
+    /// Writes a piece as a segment of its own; false if the other end is gone.
+    async fn write(&self, to: &mut WriteHalf<'_>, piece: &[u8]) -> bool {
+        let stalled = *lock(&self.stalled);
+        sleep_until(stalled).await;
+        self.passed.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        to.write_all(piece).await.is_ok()
+    }
+
+    fn note(&self, fault: Fault) {
+        lock(&self.faults).push(fault);
+    }
+
+    fn stall(&self, time: Duration) {
+        *lock(&self.stalled) = Instant::now() + time;
+        self.hold_new(time);
+    }
+
+    fn hold_new(&self, time: Duration) {
+        *lock(&self.held) = Instant::now() + time;
+    }
+
+    fn end_all(&self, how: End) {
+        self.connections.all().iter().for_each(|connection| connection.end(how));
+    }
+
+    fn reset_one(&self) {
+        let open = self.connections.all();
+        let chosen = lock(&self.random).bits() % open.len().max(1) as u64;
+        if let Some(connection) = open.get(usize::try_from(chosen).unwrap_or_default()) {
+            self.note(Fault::Reset);
+            connection.end(End::Reset);
+        }
+    }
+
+    fn fraction_of(&self, time: Duration) -> Duration {
+        time.mul_f64(lock(&self.random).fraction())
     }
 }
 
-/// Forwards one direction to its end; `fate` is known on the way to the server.
-fn pump(mut from: TcpStream, mut to: TcpStream, fate: Option<Fate>, swallowing: &AtomicBool) {
-    let mut bytes = vec![0; 64 * 1024];
-    let mut passed = 0_u64;
-    while let Ok(len @ 1..) = from.read(&mut bytes) {
-        passed += len as u64;
-        match fate {
-            Some(Fate::CutAfter(limit)) if passed > limit => break,
-            Some(Fate::SwallowAfter(limit) | Fate::SwallowAllAfter(limit)) if passed > limit => {
-                swallowing.store(true, Ordering::SeqCst);
-            }
-            Some(Fate::Forward | Fate::CutAfter(_) | Fate::SwallowAfter(_) | Fate::SwallowAllAfter(_))
-            | None => {}
-        }
-        if swallowing.load(Ordering::SeqCst) {
-            // Not even read any more, as from a host that is gone: the sender's buffers fill up.
-            while swallowing.load(Ordering::SeqCst) && from.peek(&mut [0]).is_ok_and(|len| len > 0) {
-                thread::park_timeout(Duration::from_millis(100));
-            }
-            break;
-        }
-        if to.write_all(&bytes[..len]).is_err() {
-            break;
-        }
-    }
-    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)); // either may be closed already
+/// The seed of this run: `FAULTS_SEED`, or one that nobody has had.
+#[must_use]
+pub fn seed() -> u64 {
+    let given = std::env::var("FAULTS_SEED").ok().and_then(|seed| seed.parse().ok());
+    let fresh = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    given.unwrap_or_else(|| u64::try_from(fresh() % u128::from(u64::MAX)).unwrap_or_default())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

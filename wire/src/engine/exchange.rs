@@ -26,6 +26,8 @@ pub struct Exchange {
     arrived: Notify,
     jobs: Mutex<Jobs>,
     pub(crate) lane_bytes: AtomicU64,
+    /// Frames of ours that the peer is done with, and whole frames of its that have come.
+    frames_through: AtomicU64,
     /// The shortest round trip seen, in microseconds; 0 for none.
     round_trip_us: AtomicU64,
 }
@@ -59,6 +61,7 @@ impl Exchange {
             arrived: Notify::new(),
             jobs: Mutex::default(),
             lane_bytes: AtomicU64::new(0),
+            frames_through: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(0),
         })
     }
@@ -126,6 +129,13 @@ impl Exchange {
         self.lane_bytes.load(Ordering::Relaxed)
     }
 
+    /// Frames that got through so far, in both directions. While this stands still, lanes are of no use, however many bytes
+    /// they carry.
+    #[must_use]
+    pub fn frames_through(&self) -> u64 {
+        self.frames_through.load(Ordering::Relaxed)
+    }
+
     /// A round trip to the peer took this long. The shortest counts: the others had to wait for something.
     pub fn saw_round_trip(&self, took: Duration) {
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
@@ -153,6 +163,8 @@ impl Exchange {
         match &envelope.message {
             Message::Ack(ack) => {
                 if let Some(job) = sender {
+                    let done = ack.done.iter().map(|range| u64::from(range.count)).sum();
+                    self.frames_through.fetch_add(done, Ordering::Relaxed);
                     job.acked(ack).map_err(|violation| violation.to_string())?;
                     self.work.notify_waiters();
                 }
@@ -247,7 +259,10 @@ impl Exchange {
         payload: &[&[u8]],
     ) -> Result<bool, ReceiveFault> {
         match self.lookup(head.job) {
-            Lookup::Running(job) => job.take(head, extra, payload).map(|()| false),
+            Lookup::Running(job) => {
+                self.frames_through.fetch_add(1, Ordering::Relaxed);
+                job.take(head, extra, payload).map(|()| false)
+            }
             Lookup::Over => Ok(false),
             Lookup::NotYet => Ok(true),
         }

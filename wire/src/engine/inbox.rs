@@ -13,7 +13,7 @@ const READ_AHEAD: usize = 4 * 1024;
 /// Room of an inbox whose lane has sent little so far.
 const INBOX_LEN_MIN: usize = 32 * 1024;
 
-/// Why what came is no stream of frames. The peer is at fault, and the lane ends.
+/// Why what came is no stream of frames. The lane ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InboxError {
     #[error("{0}")]

@@ -287,7 +287,16 @@ async fn write_all(socket: &TcpStream, bytes: &[u8], over: &CancellationToken) -
 
 impl From<RecordError> for LaneEnd {
     fn from(error: RecordError) -> Self {
-        Self::Violation(error.to_string())
+        match error {
+            // Whoever can write to the connection can make such bytes: they say nothing of the peer.
+            RecordError::Forged | RecordError::NoRecord => {
+                Self::Lost(io::Error::new(io::ErrorKind::InvalidData, error))
+            }
+            RecordError::CipherSuite
+            | RecordError::Unexpected
+            | RecordError::Alert(_)
+            | RecordError::UsedUp => Self::Violation(error.to_string()),
+        }
     }
 }
 
@@ -301,13 +310,8 @@ impl From<InboxError> for LaneEnd {
     fn from(error: InboxError) -> Self {
         match error {
             InboxError::Truncated => Self::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
-            // Whoever can write to the connection can make such bytes: they say nothing of the peer.
-            InboxError::Record(RecordError::Forged | RecordError::NoRecord) => {
-                Self::Lost(io::Error::new(io::ErrorKind::InvalidData, error))
-            }
-            InboxError::Record(_) | InboxError::Frame(_) | InboxError::RecordsTooSmall => {
-                Self::Violation(error.to_string())
-            }
+            InboxError::Record(error) => error.into(),
+            InboxError::Frame(_) | InboxError::RecordsTooSmall => Self::Violation(error.to_string()),
         }
     }
 }

@@ -1,0 +1,270 @@
+//! What the tests of bad networks are spelled with: a tree to transfer, a target that holds older things, and a judge of what
+//! a run may leave behind whatever happened to it.
+
+use crate::tools::{assert_same, content, events, leftovers, names_below};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tests::proxy::Proxy;
+use tests::world::{Ran, World};
+
+/// How the tree gets from its source to its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Put,
+    Get,
+    MirrorUp,
+    MirrorDown,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 4] = [Self::Put, Self::Get, Self::MirrorUp, Self::MirrorDown];
+
+    fn is_up(self) -> bool {
+        matches!(self, Self::Put | Self::MirrorUp)
+    }
+}
+
+/// What holds whatever happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Claim {
+    Names,
+    Outside,
+    Resent,
+    ExitCode,
+    Json,
+    Clean,
+    Memory,
+    Ends,
+}
+
+impl Claim {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Names,
+        Self::Outside,
+        Self::Resent,
+        Self::ExitCode,
+        Self::Json,
+        Self::Clean,
+        Self::Memory,
+        Self::Ends,
+    ];
+
+    /// Its column's head.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Names => "each name is old or new",
+            Self::Outside => "nothing beside is touched",
+            Self::Resent => "nothing acknowledged is sent again",
+            Self::ExitCode => "exit code exact",
+            Self::Json => "JSON whole",
+            Self::Clean => "nothing left behind in the end",
+            Self::Memory => "memory under its cap",
+            Self::Ends => "ends in time",
+        }
+    }
+}
+
+/// A tree, a target with older content, and a server between them.
+pub(crate) struct Trial {
+    pub(crate) world: Arc<World>,
+    way: Way,
+    /// What each path of the target held before.
+    old: BTreeMap<PathBuf, Vec<u8>>,
+    /// What was checked, and held.
+    claims: Mutex<BTreeSet<Claim>>,
+}
+
+impl Trial {
+    /// A tree of small files, and one large file of `large` bytes.
+    pub(crate) fn new(way: Way, large: usize) -> Self {
+        Self::within(Arc::new(World::serving()), way, large)
+    }
+
+    /// The same in a world that may have a trial of each way.
+    pub(crate) fn within(world: Arc<World>, way: Way, large: usize) -> Self {
+        let mut trial = Self { world, way, old: BTreeMap::new(), claims: Mutex::default() };
+        make_tree(&trial.source(), large, 1);
+        make_tree(&trial.target(), large / 3, 2);
+        for number in (0..SMALL_FILES).step_by(3) {
+            fs::remove_file(trial.target().join(small(number))).unwrap(); // so that some names are new
+        }
+        fs::write(trial.target().parent().unwrap().join("bystander"), "never touched").unwrap();
+        trial.old = files_of(&trial.target());
+        trial
+    }
+
+    /// The folder that is transferred.
+    pub(crate) fn source(&self) -> PathBuf {
+        let side = if self.way.is_up() { self.world.local() } else { self.world.root() };
+        side.join(format!("{:?}/source", self.way))
+    }
+
+    /// The folder that it becomes.
+    pub(crate) fn target(&self) -> PathBuf {
+        let side = if self.way.is_up() { self.world.root() } else { self.world.local() };
+        side.join(format!("{:?}/target/source", self.way))
+    }
+
+    /// The command that transfers the tree through `proxy`, or directly.
+    pub(crate) fn command(&self, proxy: Option<&Proxy>, options: &[&str]) -> Command {
+        let address = proxy.map_or(self.world.server().address, Proxy::address);
+        let local = |path: &str| format!("{:?}/{path}", self.way);
+        let url = |path: &str| {
+            let fingerprint = &self.world.server().fingerprint;
+            format!("ftpx://tester@{address}/{:?}/{path}?pin={fingerprint}", self.way)
+        };
+        let (verb, from, to) = match self.way {
+            Way::Put => (&["put", "-r"][..], local("source"), url("target")),
+            Way::Get => (&["get", "-r"][..], url("source"), local("target")),
+            Way::MirrorUp => (&["mirror"][..], local("source"), url("target/source")),
+            Way::MirrorDown => (&["mirror"][..], url("source"), local("target/source")),
+        };
+        let mut command = self.world.client_command(verb);
+        command.arg("--json").args(options).args([from, to]);
+        command
+    }
+
+    /// Runs it through `proxy` and checks all that must hold whatever happens.
+    pub(crate) fn run(&self, proxy: &Proxy, options: &[&str]) -> Ran {
+        let ran =
+            run_within(self.command(Some(proxy), &[&["--give-up-after", "60s"], options].concat()), DEADLINE);
+        self.claim(Claim::Ends);
+        self.judge(&ran);
+        ran
+    }
+
+    /// What has been checked, and held.
+    pub(crate) fn claims(&self) -> BTreeSet<Claim> {
+        self.claims.lock().unwrap().clone()
+    }
+
+    pub(crate) fn claim(&self, claim: Claim) {
+        self.claims.lock().unwrap().insert(claim);
+    }
+
+    /// Checks what must hold after a run over a bad network, whatever happened: it is done or the connection is lost, says so
+    /// in both ways, and every name holds its old or its new content.
+    pub(crate) fn judge(&self, ran: &Ran) {
+        assert!(matches!(ran.code, Some(0 | 3)), "{:?}: exit code {:?}: {}", self.way, ran.code, ran.stderr);
+        self.claim(Claim::ExitCode);
+        let finished = finished(ran);
+        assert_eq!(finished["exit_code"].as_i64(), ran.code.map(i64::from), "{finished}");
+        self.claim(Claim::Json);
+        self.check_names();
+        match ran.code {
+            Some(0) => self.check_done(),
+            _ => assert!(!ran.stderr.is_empty(), "it failed and said nothing"),
+        }
+    }
+
+    /// Every name of the target is as before, or as in the source; nothing beside it was touched.
+    pub(crate) fn check_names(&self) {
+        let (new, now) = (files_of(&self.source()), files_of(&self.target()));
+        for (path, bytes) in &now {
+            let known = self.old.get(path) == Some(bytes) || new.get(path) == Some(bytes);
+            assert!(known, "{} holds neither its old nor its new content", path.display());
+        }
+        for path in self.old.keys() {
+            assert!(now.contains_key(path), "{} is gone", path.display());
+        }
+        self.claim(Claim::Names);
+        let beside = self.target().parent().unwrap().join("bystander");
+        assert_eq!(fs::read(beside).unwrap(), b"never touched");
+        self.claim(Claim::Outside);
+    }
+
+    /// All is there, and nothing else.
+    pub(crate) fn check_done(&self) {
+        assert_same(&self.source(), &self.target());
+        assert_eq!(leftovers(&self.target()), Vec::<PathBuf>::new());
+    }
+
+    /// The server is as good as before, and a run over a good network brings all to its end. What killed processes had staged may
+    /// still lie there.
+    pub(crate) fn check_recovery(&self) {
+        let ran = run_within(self.command(None, &[]), DEADLINE);
+        assert_eq!(ran.code, Some(0), "{:?}: {}", self.way, ran.stderr);
+        assert!(files_of(&self.source()) == files_of(&self.target()), "{:?} is not the same", self.way);
+    }
+}
+
+/// The one `finished` event, which is the last line of whole JSON.
+pub(crate) fn finished(ran: &Ran) -> Value {
+    assert!(ran.stdout.ends_with(b"\n"), "the last line is cut: {}", ran.text());
+    let all = events(ran);
+    assert_eq!(all.iter().filter(|event| event["event"] == "finished").count(), 1, "{}", ran.text());
+    let last = all.last().cloned().unwrap();
+    assert_eq!(last["event"], "finished", "{last}");
+    last
+}
+
+/// Runs a client that must end in time.
+pub(crate) fn run_within(mut command: Command, deadline: Duration) -> Ran {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    std::thread::scope(|scope| {
+        let read_stdout = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let read_stderr = scope.spawn(move || {
+            let mut bytes = Vec::new();
+            stderr.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if begin.elapsed() > deadline {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5)); // between two looks
+        };
+        let stdout = read_stdout.join().unwrap().unwrap();
+        let stderr = String::from_utf8_lossy(&read_stderr.join().unwrap().unwrap()).into_owned();
+        let Some(status) = status else {
+            panic!(
+                "{command:?} did not end within {deadline:?}: {stderr}{}",
+                String::from_utf8_lossy(&stdout)
+            )
+        };
+        Ran { code: status.code(), stdout, stderr }
+    })
+}
+
+/// What every file below a folder holds, by its path; hidden names of unfinished transfers are none.
+pub(crate) fn files_of(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let unfinished = leftovers(root);
+    let paths = names_below(root).into_iter().filter(|path| !unfinished.contains(path));
+    let files = paths.filter(|path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()));
+    files.map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+}
+
+fn make_tree(root: &Path, large: usize, seed: u64) {
+    for number in 0..SMALL_FILES {
+        let path = root.join(small(number));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content(seed * 1000 + number, (number * number * 20) as usize)).unwrap();
+    }
+    fs::write(root.join("large"), content(seed, large)).unwrap();
+    fs::write(root.join("middle"), content(seed + 9, MIDDLE_LEN)).unwrap();
+}
+
+fn small(number: u64) -> PathBuf {
+    format!("folder {}/sub/{number}", number % 4).into()
+}
+
+const SMALL_FILES: u64 = 40;
+/// Longer than what is packed, shorter than a chunk.
+const MIDDLE_LEN: usize = 300_000;
+/// No run may take longer, on a busy machine too.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
