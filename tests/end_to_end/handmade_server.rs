@@ -49,7 +49,7 @@ pub(crate) struct Peer {
 }
 
 /// What a client may take at its peak, whatever a server sends: twice what an honest transfer takes.
-const MEMORY_MAX_KIB: u64 = 96 * 1024;
+pub(crate) const MEMORY_MAX_KIB: u64 = 96 * 1024;
 /// No client runs longer than this against a server that says something.
 const DEADLINE: Duration = Duration::from_secs(60);
 

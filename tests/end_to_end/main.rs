@@ -53,6 +53,7 @@ mod scripts;
 mod service;
 mod shell;
 mod storage;
+mod storage_faults;
 mod storage_limits;
 mod throttle;
 mod tls;

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tests::world::{Ran, World};
 
 /// A small filesystem of its own; gone when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn on(folder: &Path) -> Option<Self> {
+    pub(crate) fn on(folder: &Path) -> Option<Self> {
         fs::create_dir_all(folder).unwrap();
         let mut mount = Command::new("mount");
         let mounted = output(mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"]).arg(folder));

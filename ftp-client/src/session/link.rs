@@ -133,7 +133,7 @@ impl Session {
                 Err(error) => return Err(error),
                 Ok(done) => break done,
             };
-            if outage.tries == 0 || session.inner.control.exchange.lane_bytes() > 0 {
+            if outage.tries == 0 || session.inner.control.exchange.frames_through() > 0 {
                 outage = Outage { begin: Instant::now(), tries: 0 }; // it went on for a while
             }
             let inner = self.link.reconnect(&session.inner, error, &mut outage).await?;

@@ -1,14 +1,18 @@
 //! Errors of the system, and a process that is killed, at every operation of a transfer.
 
-use crate::faulty::{Faults, FaultyFolder, Plan};
-use crate::joined::{Ended, transfer};
-use crate::trees::{Source, Target, held};
+use super::faulty::{Done, Faults, FaultyFolder, Plan};
+use super::joined::{Ended, transfer};
+use super::trees::{Source, Target, held};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use wire::engine::{Base, TreeSink, TreeSinkOptions, TreeSource};
+use wire::checksum::Checksum;
+use wire::engine::{Base, Keeping, TreeSink, TreeSinkOptions, TreeSource};
+use wire::journal::JournalKey;
 use wire::message::{Durability, Overwrite};
+use wire::sender::Asking;
 use wire::{FailureCode, Name};
 
 /// Errors that storage reports, and what is to be told of them.
@@ -24,7 +28,7 @@ const ERRORS: [(i32, FailureCode); 6] = [
 #[test]
 fn a_failing_operation_at_the_target_costs_one_item() {
     let source = Arc::new(Source::new());
-    let operations = count(&source, Side::Target);
+    let operations = count(&source, Side::Target, false);
     assert!(operations > 60, "{operations}");
     each(
         ERRORS.iter().flat_map(|error| (0..operations).map(move |n| (n, *error))),
@@ -48,7 +52,7 @@ fn a_failing_operation_at_the_target_costs_one_item() {
 #[test]
 fn a_failing_operation_at_the_source_costs_one_item_or_what_is_in_one_folder() {
     let source = Arc::new(Source::new());
-    let operations = count(&source, Side::Source);
+    let operations = count(&source, Side::Source, false);
     assert!(operations > 40, "{operations}");
     each(
         (0..operations).flat_map(|n| errors_at(n, &ERRORS[2..5]).into_iter().take(1)),
@@ -74,19 +78,72 @@ fn a_failing_operation_at_the_source_costs_one_item_or_what_is_in_one_folder() {
 
 #[test]
 fn a_killed_process_leaves_no_half_file_and_the_next_run_completes() {
+    crash_at_each(1, false);
+}
+
+#[test]
+fn a_failing_operation_costs_one_item_and_leaves_nothing_where_journals_are_kept() {
+    assert!(fail_at_each(1) > 70);
+}
+
+#[test]
+fn a_killed_process_leaves_journals_that_the_next_run_goes_on_from() {
+    let resumed = crash_at_each(1, true);
+    assert!(resumed > 10, "{resumed} went on");
+}
+
+/// Lets each `step`th operation fail, with journals, and checks what becomes of the transfer. Tells how many there are.
+pub(crate) fn fail_at_each(step: usize) -> usize {
     let source = Arc::new(Source::new());
-    let operations = count(&source, Side::Target);
-    each(0..operations, move |n| {
+    let operations = count(&source, Side::Target, true);
+    let cases = (0..operations).step_by(step).flat_map(|n| errors_at(n, &ERRORS));
+    each(cases, move |(n, (error, code))| {
         let source = source.clone();
         async move {
-            let (target, faults) = (Target::new(), Faults::new(Plan::Crash(n)));
-            let ended = run(&source, &target, Side::Target, &faults).await;
+            let (target, faults) = (Target::new(), Faults::new(Plan::Fail(n, error)));
+            let ended = run_with(&source, &target, Side::Target, &faults, true).await;
+            let (sender, receiver) = (&ended.sender, &ended.receiver);
+            assert!(sender.is_ok() && receiver.is_ok(), "{n}: {sender:?} {receiver:?}");
+            let done = &faults.record()[n];
+            let failed = failed(&ended);
+            let costs = usize::from(!is_of_journal(done)); // some have another way, and cost nothing
+            assert!(failed.len() <= costs, "{n}, error {error}: {failed:?}, {done:?}");
+            assert!(failed.iter().all(|failed| failed.1 == code), "{n}, error {error}: {done:?}");
+            if done.op != "remove_journal" {
+                target.check_clean();
+            }
             check_told(&ended, &target.check(&source), n);
-            let ended = run(&source, &target, Side::Target, &Faults::new(Plan::None)).await;
-            assert!(failed(&ended).is_empty(), "{n}: {:?}", failed(&ended));
-            target.check_complete(&source);
         }
     });
+    operations
+}
+
+/// Crashes at each `step`th operation, and runs again. Tells how many of the second runs looked at a journal.
+pub(crate) fn crash_at_each(step: usize, journals: bool) -> usize {
+    let source = Arc::new(Source::new());
+    let operations = count(&source, Side::Target, journals);
+    let resumed = Arc::new(AtomicUsize::new(0));
+    let counter = resumed.clone();
+    each((0..operations).step_by(step), move |n| {
+        let (source, resumed) = (source.clone(), counter.clone());
+        async move {
+            let (target, faults) = (Target::new(), Faults::new(Plan::Crash(n)));
+            let ended = run_with(&source, &target, Side::Target, &faults, journals).await;
+            check_told(&ended, &target.check(&source), n);
+            let again = Faults::new(Plan::None);
+            let ended = run_with(&source, &target, Side::Target, &again, journals).await;
+            assert!(failed(&ended).is_empty(), "{n}: {:?}", failed(&ended));
+            target.check_complete(&source);
+            let went_on = again.record().iter().any(|done| done.op == "open_journal");
+            resumed.fetch_add(usize::from(went_on), Ordering::Relaxed);
+        }
+    });
+    resumed.load(Ordering::Relaxed)
+}
+
+/// Without a journal a file is written all the same.
+fn is_of_journal(done: &Done) -> bool {
+    done.op.ends_with("_journal") || done.name.ends_with(".held")
 }
 
 /// Two of the errors for each operation, in turn: what an operation is called meets them all.
@@ -103,6 +160,17 @@ enum Side {
 
 /// Sends the tree.
 async fn run(source: &Source, target: &Target, side: Side, faults: &Arc<Faults>) -> Ended {
+    run_with(source, target, side, faults, false).await
+}
+
+/// Sends the tree; with `journals`, what is interrupted is kept for the next run, and offered to it.
+async fn run_with(
+    source: &Source,
+    target: &Target,
+    side: Side,
+    faults: &Arc<Faults>,
+    journals: bool,
+) -> Ended {
     let wrap = |path: &Path, of| match side == of {
         true => FaultyFolder::wrap(held(path), faults),
         false => held(path),
@@ -112,13 +180,16 @@ async fn run(source: &Source, target: &Target, side: Side, faults: &Arc<Faults>)
     };
     let parent = wrap(target.folder.path(), Side::Target);
     let base = Base::named(parent, Name::new(b"tree").unwrap());
-    transfer(Arc::new(tree), Box::new(TreeSink::new(base, OPTIONS)), || {}).await
+    let keeping = || Keeping { key: JournalKey::new([7; 32]), origin: [8; 16], checksum: Checksum::Blake3 };
+    let options = TreeSinkOptions { keeping: journals.then(keeping), ..OPTIONS };
+    let asking = if journals { Asking::Large(0) } else { Asking::Never };
+    transfer(Arc::new(tree), Box::new(TreeSink::new(base, options)), asking, || {}).await
 }
 
 /// How many operations a transfer takes.
-fn count(source: &Source, side: Side) -> usize {
+fn count(source: &Source, side: Side, journals: bool) -> usize {
     let (target, faults) = (Target::new(), Faults::new(Plan::None));
-    let ended = Runtime::new().unwrap().block_on(run(source, &target, side, &faults));
+    let ended = Runtime::new().unwrap().block_on(run_with(source, &target, side, &faults, journals));
     assert!(failed(&ended).is_empty(), "{:?}", failed(&ended));
     target.check_complete(source);
     target.check_clean();

@@ -29,10 +29,11 @@ pub(crate) struct Ended {
     pub(crate) told: BTreeMap<String, Result<(), Failure>>,
 }
 
-/// Sends all of `source` to `sink`. Calls `on_ack` with each acknowledgement, before the sender hears of it.
+/// Sends all of `source` to `sink`, and offers `asking` of it first. Calls `on_ack` with each acknowledgement, before the sender hears of it.
 pub(crate) async fn transfer(
     source: Arc<dyn Source>,
     sink: Box<dyn Sink>,
+    asking: Asking,
     on_ack: impl Fn() + Send + 'static,
 ) -> Ended {
     let (sending_outbox, from_sender) = outbox();
@@ -57,7 +58,7 @@ pub(crate) async fn transfer(
         sink,
         Arc::new(wire::engine::Deaf),
     ));
-    let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, Asking::Never);
+    let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, asking);
     let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
     let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
         tokio::join!(sending.send(send), receiving.receive(receive))

@@ -1,11 +1,11 @@
 //! `--durability power`: what was told to be done survives a loss of power, and no path is ever found half.
 
-use crate::faulty::{Done, Faults, FaultyFolder, Plan};
-use crate::joined::{Ended, transfer};
-use crate::model::{Disk, Found, Tree};
-use crate::process::each;
+use super::faulty::{Done, Faults, FaultyFolder, Plan};
+use super::joined::{Ended, transfer};
+use super::model::{Disk, Found, Tree};
+use super::process::each;
+use super::trees::{held, in_memory};
 use crate::tools::content;
-use crate::trees::{held, in_memory};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use wire::Name;
 use wire::engine::{Base, TreeSink, TreeSinkOptions, TreeSource};
 use wire::message::{Durability, Overwrite};
+use wire::sender::Asking;
 use wire::store::FolderCache;
 
 #[test]
@@ -118,8 +119,10 @@ async fn run(source: &Source, durability: Durability, plan: Plan) -> Run {
     };
     let base = Base::named(FaultyFolder::wrap(disk.root(), &faults), Name::new(b"tree").unwrap());
     let noted = faults.clone();
-    let ended =
-        transfer(Arc::new(tree), Box::new(TreeSink::new(base, options)), move || noted.note("ack")).await;
+    let ended = transfer(Arc::new(tree), Box::new(TreeSink::new(base, options)), Asking::Never, move || {
+        noted.note("ack")
+    })
+    .await;
     Run { disk, ended, faults }
 }
 
