@@ -22,7 +22,7 @@ pub fn config(bytes: &[u8]) {
 
 /// A plan of a mirror.
 pub fn plan(bytes: &[u8]) {
-    if let Ok(wanted) = with_file(bytes, |path| Wanted::read(path)) {
+    if let Ok(wanted) = with_file(bytes, Wanted::read) {
         let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
         assert!(wanted.end.items < lines, "a plan of more items than lines");
         let _ = wanted.head.recipe.options();

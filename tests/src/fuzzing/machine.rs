@@ -49,7 +49,7 @@ impl World {
                     FrameKind::Block { file, offset, last, digest },
                     u32::try_from(payload).unwrap_or(1),
                 );
-                self.block(&head, file, size, what % 2 == 0)
+                self.block(&head, file, size, what.is_multiple_of(2))
             }
             2 => {
                 let kind = FrameKind::Seal { file, size: size.unwrap_or(5), root: digest, abandoned: last };
@@ -135,7 +135,7 @@ impl World {
 
 fn announcement(size: Option<u64>) -> Announcement {
     let path = RemotePath::from_wire(b"file").unwrap_or_default();
-    Announcement { path, size, modified: None, mode: 0o600 }
+    Announcement { path, size, modified: None, mode: 0o600, source: wire::metadata::SourceId::default() }
 }
 
 const WINDOW: u32 = 64;
