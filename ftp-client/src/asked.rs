@@ -31,7 +31,7 @@ impl Asked {
                 *has_come = true;
                 Ok(())
             }
-            Some(true) | None => Err(Failure::new(FailureCode::BadState, "was not asked for")),
+            Some(true) | None => Err(not_asked()),
         }
     }
 
@@ -43,6 +43,10 @@ impl Asked {
     pub(crate) fn end(&self, path: &RemotePath) -> bool {
         self.lock().remove(path).is_some()
     }
+}
+
+fn not_asked() -> Failure {
+    Failure::new(FailureCode::BadState, "was not asked for")
 }
 
 /// The error for a job that ended as if all were done, and was not.
@@ -57,18 +61,20 @@ pub(crate) fn not_all(control: &Control) -> Error {
 pub(crate) struct AskedSink {
     sink: Box<dyn Sink>,
     asked: Arc<Asked>,
+    /// A file or link was asked for, and no folder.
+    no_folder: bool,
 }
 
 impl AskedSink {
     pub(crate) fn new(sink: Box<dyn Sink>, asked: Arc<Asked>) -> Self {
-        Self { sink, asked }
+        Self { sink, asked, no_folder: false }
     }
 
-    /// A sink that takes the job's own path, once.
+    /// A sink that takes the job's own path, once, and no folder.
     pub(crate) fn one(sink: Box<dyn Sink>) -> Self {
         let asked = Asked::default();
         asked.add(&RemotePath::root());
-        Self::new(sink, Arc::new(asked))
+        Self { no_folder: true, ..Self::new(sink, Arc::new(asked)) }
     }
 }
 
@@ -105,6 +111,9 @@ impl Sink for AskedSink {
     }
 
     fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
+        if self.no_folder {
+            return Err(not_asked());
+        }
         self.asked.take(&entry.path)?;
         self.sink.folder(entry)
     }

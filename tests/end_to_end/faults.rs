@@ -106,12 +106,7 @@ fn a_socket_that_is_reset_every_quarter_second_delays_the_run() {
     let world = Arc::new(World::serving());
     let resets = &|way: Way| {
         let trial = Trial::within(world.clone(), way, LARGE);
-        let proxy = Proxy::to(world.server().address, |_| Fate::forward()).unwrap();
-        proxy.reset_one_every(Duration::from_millis(250));
-        let ran = trial.run(&proxy, &["--limit-rate", "6M"]);
-        assert_eq!(ran.code, Some(0), "{way:?}: {}", ran.stderr);
-        assert!(!proxy.faults().is_empty(), "nothing was reset");
-        drop(proxy);
+        trial.run_with_resets();
         trial.check_recovery();
     };
     std::thread::scope(|scope| Way::ALL.map(|way| drop(scope.spawn(move || resets(way)))));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tests::proxy::Proxy;
+use tests::proxy::{Fate, Proxy};
 use tests::world::{Ran, World};
 
 /// How the tree gets from its source to its target.
@@ -146,6 +146,20 @@ impl Trial {
         ran
     }
 
+    /// The same over a network where a connection is reset each quarter of a second, from when something has come on.
+    pub(crate) fn run_with_resets(&self) {
+        let proxy = Proxy::to(self.world.server().address, |_| Fate::forward()).unwrap();
+        let ran = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                wait_until("something is staged", || !leftovers(&self.target()).is_empty());
+                proxy.reset_one_every(Duration::from_millis(250));
+            });
+            self.run(&proxy, &["--limit-rate", "6M"])
+        });
+        assert_eq!(ran.code, Some(0), "{:?}: {}", self.way, ran.stderr);
+        assert!(!proxy.faults().is_empty(), "nothing was reset");
+    }
+
     /// What has been checked, and held.
     pub(crate) fn claims(&self) -> BTreeSet<Claim> {
         self.claims.lock().unwrap().clone()
@@ -198,14 +212,22 @@ impl Trial {
         assert_eq!(leftovers(&self.target()), Vec::<PathBuf>::new());
     }
 
-    /// The server is as good as before, and a run over a good network brings all to its end. It sends nothing that is there,
-    /// but for a chunk of each lane that may just have been on its way. What killed processes had staged of small files may
-    /// still lie there, until it is swept.
-    pub(crate) fn check_recovery(&self) {
-        let missing = self.missing();
+    /// The server is as good as before, and a run over a good network brings all to its end. What killed processes had staged of
+    /// small files may still lie there, until it is swept.
+    pub(crate) fn check_recovery(&self) -> Ran {
         let ran = run_within(self.command(None, &["--lanes=2"]), DEADLINE);
         assert_eq!(ran.code, Some(0), "{:?}: {}", self.way, ran.stderr);
         assert!(files_of(&self.source()) == files_of(&self.target()), "{:?} is not the same", self.way);
+        self.check_clean();
+        self.check_memory();
+        ran
+    }
+
+    /// The same after an interrupted run: nothing is sent that is there, but for a chunk of each lane that may just have been
+    /// on its way.
+    pub(crate) fn check_resumed(&self) {
+        let missing = self.missing();
+        let ran = self.check_recovery();
         let sent = finished(&ran)["bytes_transferred"].as_u64().unwrap();
         assert!(
             sent < missing + SENT_BESIDE_MAX,
@@ -213,8 +235,6 @@ impl Trial {
             self.way
         );
         self.claim(Claim::Resent);
-        self.check_clean();
-        self.check_memory();
     }
 
     /// Nothing unfinished is left once it was swept.
@@ -225,7 +245,7 @@ impl Trial {
             false => place.to_str().unwrap().to_owned(),
         };
         wait_until("what was left is swept", || {
-            self.world.check(["gc", "--idle=0s", &place]);
+            self.world.check(["gc", "--idle=1s", &place]);
             leftovers(&self.target()).is_empty()
         });
         self.claim(Claim::Clean);

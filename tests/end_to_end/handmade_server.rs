@@ -154,6 +154,7 @@ impl Against {
         let mut picture = picture(self.world.root().parent().unwrap());
         // The folders whose content may change get another time.
         picture.retain(|path, _| !path.starts_with("local/target") && path.as_os_str() != "local");
+        picture.retain(|path, _| !path.starts_with(".local")); // where the client remembers what was interrupted
         for ours in ["stdout", "stderr"] {
             picture.remove(std::path::Path::new(ours));
         }

@@ -48,8 +48,14 @@ async fn every_message_in_a_session_is_admitted_dropped_or_ends_it_as_the_tables
                 session.check_alive().await;
             }
             // Of what is over or was never begun. PUT is what this user may.
-            ("Failure" | "Pong" | "Ack" | "End" | "Totals" | "Wanted" | "Continue" | "Cancel", _) => {
-                session.check_alive().await
+            (
+                "Failure" | "Pong" | "Ack" | "End" | "Totals" | "Wanted" | "Continue" | "Cancel" | "Offer"
+                | "Held",
+                _,
+            ) => session.check_alive().await,
+            ("Replace", _) => {
+                session.next().await.unwrap();
+                session.check_alive().await;
             }
             ("Put", _) => drop(session.next().await.unwrap()),
             _ => {

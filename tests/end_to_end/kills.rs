@@ -41,7 +41,7 @@ pub(crate) fn kill_client(trial: &Trial, seed: u64) {
     client.kill().unwrap();
     client.wait().unwrap();
     trial.check_names();
-    trial.check_recovery();
+    trial.check_resumed();
 }
 
 /// Kills the server likewise, and starts it again: the run goes on.

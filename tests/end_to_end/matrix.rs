@@ -157,12 +157,7 @@ fn hostile_client() -> Checked {
 }
 
 fn resets() -> Checked {
-    each_way(|trial| {
-        let proxy = Proxy::to(trial.world.server().address, |_| Fate::forward()).unwrap();
-        proxy.reset_one_every(Duration::from_millis(250));
-        trial.run(&proxy, &["--limit-rate", "6M"]);
-        assert!(!proxy.faults().is_empty(), "nothing was reset");
-    })
+    each_way(Trial::run_with_resets)
 }
 
 /// What holds for both ways.

@@ -85,11 +85,11 @@ fn too_few_file_handles_at_either_end_fail_items_and_never_mix_them_up() {
     let ran = Ran::from(limited(&get, "--nofile=24").output().unwrap());
     check_part(&ran, &world.local().join("tree"), &world.local().join("back"));
     let id = world.server_mut().id().to_string();
-    let set = output(Command::new("prlimit").args(["--pid", &id, "--nofile=28"]));
+    let set = output(Command::new("prlimit").args(["--pid", &id, "--nofile=28:"]));
     assert!(set.is_some_and(|set| set.status.success()), "prlimit");
     let ran = world.client(["put", "-r", "--lanes=1", "tree", &world.url("up")]);
     check_part(&ran, &world.local().join("tree"), &world.root().join("up"));
-    let set = output(Command::new("prlimit").args(["--pid", &id, "--nofile=1024"]));
+    let set = output(Command::new("prlimit").args(["--pid", &id, "--nofile=1024:"]));
     assert!(set.is_some_and(|set| set.status.success()), "prlimit");
     world.check(["put", "-r", "tree", &world.url("after")]);
 }

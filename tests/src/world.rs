@@ -103,8 +103,13 @@ impl World {
 
     /// Starts the server with further arguments.
     pub fn serve(&mut self, arguments: &[&str]) {
+        self.serve_at("127.0.0.1:0", arguments);
+    }
+
+    /// The same, at another address. The server is where the calling thread is, if that is in another network.
+    pub fn serve_at(&mut self, address: &str, arguments: &[&str]) {
         let mut command = Command::new(&binaries().server);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(self.folder.path().join("state"));
+        command.args(["serve", "--listen", address, "--state"]).arg(self.folder.path().join("state"));
         command.args(arguments);
         self.server = Some(Server::start(command, self.folder.path().join("server.log")));
     }
@@ -113,9 +118,7 @@ impl World {
     pub fn restart(&mut self) {
         let address = self.server().address.to_string();
         self.server_mut().kill();
-        let mut command = Command::new(&binaries().server);
-        command.args(["serve", "--listen", &address, "--state"]).arg(self.folder.path().join("state"));
-        self.server = Some(Server::start(command, self.folder.path().join("server.log")));
+        self.serve_at(&address, &[]);
     }
 
     /// The served folder.

@@ -215,8 +215,10 @@ impl Output {
         self.event(self.finished(code, error.as_ref()));
         let _ = self.stdout.flush();
         match self.stdout.take_error().map(sink::failed).map(|error| exit::of_run(Err(error))) {
-            Some((worse, Some(error))) => {
-                self.complain(&error);
+            Some((worse, Some(lost))) => {
+                if !error.as_ref().is_some_and(Self::is_gone) {
+                    self.complain(&lost);
+                }
                 match (code, self.transfer.get()) {
                     (0, Some(_)) => 1,
                     (0, None) => worse,
