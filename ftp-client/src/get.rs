@@ -67,11 +67,8 @@ pub(crate) async fn to_stream(
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
 pub(crate) fn keeping(session: &Session, resume: Resume) -> Option<Keeping> {
-    (resume != Resume::Never).then(|| Keeping {
-        key: session.journal_key(),
-        origin: origin_of(&[&session.inner.key]),
-        checksum: session.checksum(),
-    })
+    let key = session.journal_key().filter(|_| resume != Resume::Never)?;
+    Some(Keeping { key, origin: origin_of(&[&session.inner.key]), checksum: session.checksum() })
 }
 
 fn get(session: &Session, path: RemotePath, window: u32) -> Get {

@@ -21,7 +21,7 @@ use wire::journal::JournalKey;
 pub(crate) struct Remembered {
     /// None: nothing is remembered beyond this run.
     folder: Option<PathBuf>,
-    key: OnceLock<JournalKey>,
+    key: OnceLock<Option<JournalKey>>,
 }
 
 /// A transfer that has begun.
@@ -35,12 +35,13 @@ impl Remembered {
         Self { folder, key: OnceLock::new() }
     }
 
-    /// The key under which journals of files that arrive here are tagged.
-    pub(crate) fn key(&self) -> JournalKey {
+    /// The key under which journals of files that arrive here are tagged; nothing without randomness, which leaves no journal
+    /// that anybody should believe.
+    pub(crate) fn key(&self) -> Option<JournalKey> {
         let made = || {
             let kept = self.folder.as_deref().and_then(|folder| key_in(folder).ok());
             // One that is not kept is good for this run: its journals say nothing to the next.
-            JournalKey::new(kept.unwrap_or_else(random))
+            kept.or_else(|| random().ok()).map(JournalKey::new)
         };
         self.key.get_or_init(made).clone()
     }
@@ -102,7 +103,7 @@ fn key_in(folder: &Path) -> io::Result<[u8; 32]> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let written = options.open(&staged).and_then(|mut file| {
-        file.write_all(&random())?;
+        file.write_all(&random()?)?;
         file.sync_all()
     });
     // Whoever comes first makes it; whoever comes later reads it.
@@ -126,11 +127,10 @@ fn read_key(path: &Path) -> io::Result<[u8; 32]> {
     Ok(key)
 }
 
-fn random() -> [u8; 32] {
+fn random() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    // Without randomness there is no journal that anybody should believe; the system's failure shows elsewhere, too.
-    let _ = getrandom::fill(&mut bytes);
-    bytes
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

@@ -104,8 +104,8 @@ impl Session {
         Self { inner: self.link.latest(), link: self.link.clone() }
     }
 
-    /// The key of this end's journals.
-    pub(crate) fn journal_key(&self) -> JournalKey {
+    /// The key of this end's journals, if there are any.
+    pub(crate) fn journal_key(&self) -> Option<JournalKey> {
         self.link.remembered.key()
     }
 

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Counts items that were asked for and have not come to an end, for whoever chooses them: at most what [`Ahead`] allows, so
+/// Counts items that were asked for and have not come to an end, for whoever chooses them: at most what `Ahead` allows, so
 /// that no [`ItemQueue`] is ever too full.
 #[derive(Default)]
 pub struct Credit {
@@ -101,7 +101,7 @@ impl Ahead {
     }
 }
 
-/// Items that were chosen and are in no frame yet: at most what [`Ahead`] allows.
+/// Items that were chosen and are in no frame yet: at most what `Ahead` allows.
 #[derive(Default)]
 pub struct ItemQueue {
     state: Mutex<State>,

@@ -18,7 +18,7 @@ pub struct Select {
     pub window: u32,
     /// As in [`Get`](super::Get).
     pub rate_limit: u64,
-    /// As in [`Get`]; but the client has compared already, so that large files alone are offered.
+    /// As in [`Get`](super::Get); but the client has compared already, so that large files alone are offered.
     pub resume: Resume,
 }
 
