@@ -9,6 +9,7 @@ mod connect;
 mod defaults;
 mod executor;
 mod identities;
+mod input;
 mod interrupts;
 mod login;
 mod output;

@@ -5,6 +5,7 @@ use crate::hostile_floods::{handles, memory_kib};
 use crate::tools::wait_until;
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 use tests::world::World;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -55,7 +56,11 @@ async fn serve(sessions: usize) {
 async fn one(world: &World, all: Option<&Barrier>, number: usize) {
     let mut session = Session::open(world).await;
     if let Some(all) = all {
-        all.wait().await;
+        let mut logged_in = std::pin::pin!(all.wait());
+        // A session that says nothing for long is ended.
+        while tokio::time::timeout(Duration::from_secs(5), &mut logged_in).await.is_err() {
+            session.check_alive().await;
+        }
     }
     let list = List { path: RemotePath::root(), recursive: true, digests: None, details: Details::default() };
     session.send(2, list).await;

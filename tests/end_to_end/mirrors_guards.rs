@@ -95,6 +95,8 @@ fn what_makes_no_sense_is_wrong_usage_and_changes_nothing() {
         ] {
             mirror.ends(2, options);
         }
+        let endless = mirror.ends(2, ["--filter-from=/dev/zero"]);
+        assert!(endless.stderr.contains("is longer than"), "{}", endless.stderr);
         let ran = mirror.ends(2, ["--filter-from=bad-rules"]);
         assert!(ran.stderr.contains("line 3"), "{}", ran.stderr);
         assert_eq!(picture(&mirror.target()), before);

@@ -3,10 +3,12 @@
 //! written again as it was read.
 
 mod files;
+mod journal;
 mod machine;
 mod wire_bytes;
 
 pub use files::{client_files, config, filter_rules, plan};
+pub use journal::journal;
 pub use machine::receiver;
 pub use wire_bytes::{control_frame, lane_frame, remote_path, tls_record, url};
 
@@ -19,6 +21,7 @@ pub const TARGETS: &[Target] = &[
     ("config", config),
     ("control_frame", control_frame),
     ("filter_rules", filter_rules),
+    ("journal", journal),
     ("lane_frame", lane_frame),
     ("plan", plan),
     ("receiver", receiver),

@@ -3,6 +3,7 @@
 //! One JSON object a line. The first is the head: version, command, server, and what was asked for. Then a line an item,
 //! as it ends. The last says that the run came to its end; without it, nobody knows what was under way.
 
+use crate::cli::input;
 use crate::cli::places::Server;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
@@ -11,7 +12,7 @@ use ftp_client::observer::{FileReport, Outcome};
 use ftp_client::{Error, Session};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -205,7 +206,7 @@ impl Drop for Record {
 
 /// What a result file says has failed.
 pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
-    let text = fs::read(path).map_err(|error| Error::local(path, error))?;
+    let text = input::read(path)?;
     let bad =
         |number: usize, reason: &str| Error::Usage(format!("{}:{number}: {reason}", Error::shown_path(path)));
     let mut lines = text.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));

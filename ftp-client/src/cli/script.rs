@@ -12,13 +12,12 @@ pub(crate) use words::split;
 
 use crate::cli::args::{self, Open, Word};
 use crate::cli::executor::{Executor, Parsed};
+use crate::cli::input;
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
 use ftp_client::Error;
 use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,7 +36,7 @@ impl Script {
     pub(crate) fn read(typed: &args::Script) -> Result<Self, Error> {
         let from_stdin = typed.file == Path::new("-");
         let name = Error::shown_path(if from_stdin { Path::new("standard input") } else { &typed.file });
-        let text = read(&typed.file).map_err(|error| Error::local(&typed.file, error))?;
+        let text = input::read(&typed.file)?;
         let mut lines = Vec::new();
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -106,13 +105,4 @@ impl Script {
         }
         Ok(())
     }
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path != Path::new("-") {
-        return fs::read(path);
-    }
-    let mut text = Vec::new();
-    std::io::stdin().read_to_end(&mut text)?;
-    Ok(text)
 }

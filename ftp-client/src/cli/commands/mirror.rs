@@ -2,6 +2,7 @@
 
 use super::transfer::{sentence, tell_start};
 use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
+use crate::cli::input;
 use crate::cli::output::{Drawing, MirrorWatcher, Output, Progress, Tally, of_transfer};
 use crate::cli::places::{self, Server};
 use crate::cli::scope::Scope;
@@ -11,8 +12,6 @@ use ftp_client::mirror::{Direction, MirrorRequest, Mode, Outcome};
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -220,25 +219,16 @@ fn rule_text(rule: &TypedRule, nul: bool) -> Result<RuleText, Error> {
     Ok(match rule {
         TypedRule::Exclude(pattern) => RuleText::Exclude(pattern.clone().into()),
         TypedRule::Include(pattern) => RuleText::Include(pattern.clone().into()),
-        TypedRule::FilterFrom(path) => RuleText::File(Text(read(path)?), nul),
+        TypedRule::FilterFrom(path) => RuleText::File(Text(input::read(path)?), nul),
     })
 }
 
 /// The entries of a list of files. Comments stay: they are understood where the list is.
 fn listed(path: &Path, nul: bool) -> Result<Vec<Text>, Error> {
-    let bytes = read(path)?;
+    let bytes = input::read(path)?;
     let end = |byte: &u8| if nul { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
     let entries = bytes.split(end).filter(|entry| !entry.is_empty());
     Ok(entries.map(|entry| Text(entry.to_vec())).collect())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    if path != Path::new("-") {
-        return fs::read(path).map_err(|error| Error::local(path, error));
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).map_err(|error| Error::local(path, error))?;
-    Ok(bytes)
 }
 
 fn exit_code(outcome: &Outcome) -> u8 {

@@ -1,0 +1,31 @@
+//! Lists, scripts and results that the user names: a file, or `-` for standard input, whole in memory and so bounded.
+
+use ftp_client::Error;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// All bytes of a file, or of standard input.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = match path == Path::new("-") {
+        true => read_bounded(io::stdin().lock()),
+        false => File::open(path).and_then(read_bounded),
+    };
+    let bytes = bytes.map_err(|error| Error::local(path, error))?;
+    match bytes.len() as u64 > INPUT_LEN_MAX {
+        true => {
+            let shown = Error::shown_path(path);
+            Err(Error::Usage(format!("{shown}: is longer than {} MiB", INPUT_LEN_MAX >> 20)))
+        }
+        false => Ok(bytes),
+    }
+}
+
+fn read_bounded(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(INPUT_LEN_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Room for a line about each of a million files.
+const INPUT_LEN_MAX: u64 = 256 << 20;
