@@ -217,10 +217,15 @@ impl Trial {
     pub(crate) fn check_recovery(&self) -> Ran {
         let ran = run_within(self.command(None, &["--lanes=2"]), DEADLINE);
         assert_eq!(ran.code, Some(0), "{:?}: {}", self.way, ran.stderr);
-        assert!(files_of(&self.source()) == files_of(&self.target()), "{:?} is not the same", self.way);
+        self.check_same();
         self.check_clean();
         self.check_memory();
         ran
+    }
+
+    /// All files are there.
+    pub(crate) fn check_same(&self) {
+        assert!(files_of(&self.source()) == files_of(&self.target()), "{:?} is not the same", self.way);
     }
 
     /// The same after an interrupted run: nothing is sent that is there, but for a chunk of each lane that may just have been
