@@ -12,6 +12,7 @@
 
 mod commands;
 mod crowd;
+mod doctor;
 mod drain;
 mod durability;
 mod everyday;

@@ -4,6 +4,7 @@ pub(crate) mod cat;
 pub(crate) mod chmod;
 pub(crate) mod completions;
 pub(crate) mod df;
+pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hash;
