@@ -16,6 +16,7 @@ mod doctor;
 mod drain;
 mod durability;
 mod everyday;
+mod examples;
 mod faults;
 mod faulty;
 mod files;

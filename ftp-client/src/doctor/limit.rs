@@ -211,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn advice_fits_into_a_line() {
+        use Culprit::{Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor};
+        for culprit in [Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor] {
+            assert!(culprit.advice(&good(), Direction::Upload).len() <= 60, "{culprit}");
+        }
+    }
+
+    #[test]
     fn lanes_are_advised_where_they_bring_something() {
         let mut measured = good();
         let advice = |measured: &Measurements| Culprit::Network.advice(measured, Direction::Upload);

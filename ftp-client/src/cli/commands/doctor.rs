@@ -151,7 +151,7 @@ fn rate_text(bytes: u64) -> String {
         }
         (value, unit) = (value / 1000.0, larger);
     }
-    let digits = if value < 9.95 { 1 } else { 0 };
+    let digits = if value < 9.95 && unit != "B/s" { 1 } else { 0 };
     format!("{value:.digits$} {unit}")
 }
 
