@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
-use wire::engine::{BufferPool, Exchange};
+use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::journal::origin_of;
 use wire::limits::REQUESTS_MAX;
 use wire::message::{Bye, Durability, LoginRequest, Overwrite, Resume, Welcome};
@@ -329,6 +329,12 @@ impl Session {
     /// If the local tree cannot be watched, or the connection is lost.
     pub async fn watch(&self, request: MirrorRequest, listener: Arc<dyn Listener>) -> Result<Outcome, Error> {
         mirror::watch(self, request, listener).await
+    }
+
+    /// What the lanes of the latest connection have spent their time with so far.
+    #[must_use]
+    pub fn lane_time(&self) -> LaneTime {
+        self.latest().inner.control.exchange.lane_time()
     }
 
     /// The fingerprint of the server's key.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tests::world::{World, signal};
 
 /// Long enough for some chunks on a busy machine.
-const TIME: &str = "--time=150ms";
+const TIME: &str = "--time=80ms";
 
 fn is_empty(world: &World) -> bool {
     names_below(&world.root()).is_empty()
@@ -72,7 +72,7 @@ fn programs_get_one_object() {
 #[test]
 fn a_bound_of_ones_own_is_what_limits() {
     let world = World::serving();
-    let ran = world.check(["doctor", "--json", "--limit-rate", "8M", "--time", "500ms", &world.url("")]);
+    let ran = world.check(["doctor", "--json", "--limit-rate", "8M", "--time", "400ms", &world.url("")]);
     let object = event(&ran, "doctor");
     assert_eq!(object["limit"], "rate_limit", "{object}");
     assert!(object["limit_rate"].as_u64().unwrap() < 12 << 20, "{object}");
@@ -144,7 +144,7 @@ fn wrong_paths_have_their_exit_code() {
 
 /// Runs until a file of it has its name on the server.
 fn under_way(world: &World) -> Child {
-    let mut command: Command = world.client_command(["doctor", "--time", "2s", &world.url("")]);
+    let mut command: Command = world.client_command(["doctor", "--time", "500ms", &world.url("")]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let is_named = |path: &std::path::PathBuf| path.to_string_lossy().contains("/.ftp-client-doctor-");
     wait_until("there is a file", || names_below(&world.root()).iter().any(is_named));

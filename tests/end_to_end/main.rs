@@ -35,6 +35,7 @@ mod keys;
 mod keys_forged;
 mod kills;
 mod lanes;
+mod limits;
 mod links;
 mod links_races;
 mod matrix;

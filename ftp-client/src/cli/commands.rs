@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hash;
+mod limits;
 pub(crate) mod ln;
 pub(crate) mod ls;
 pub(crate) mod man;
