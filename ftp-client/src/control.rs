@@ -176,7 +176,7 @@ impl Control {
             Message::Ping(_) => {
                 let _ = self.outbox.try_send(Envelope::new(envelope.request, Pong)); // a full queue shows it as well
             }
-            Message::Pong(_) => {}
+            Message::Pong(_) if envelope.request == 0 => {}
             Message::Bye(_) => return Err(Ended::Lost("the server is shutting down".into())),
             Message::Welcome(welcome) => {
                 check_welcome(&welcome).map_err(|rule| Ended::Protocol(rule.into()))?;

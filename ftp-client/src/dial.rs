@@ -5,6 +5,7 @@ use crate::fingerprint::Key;
 use crate::session::ConnectOptions;
 use crate::trust::{Presented, Trust};
 use crate::verifier::{KeyVerifier, platform_trusts};
+use rustls::CipherSuite;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,6 +31,8 @@ pub(crate) struct Dialed {
     /// What a login by key is signed for.
     pub(crate) channel: Channel,
     pub(crate) checksum: Checksum,
+    /// What protects the connection, and lanes alike.
+    pub(crate) cipher: Option<CipherSuite>,
     /// How long TCP's own handshake took.
     pub(crate) round_trip: Duration,
     pub(crate) lanes: LaneDialer,
@@ -64,11 +67,12 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
     let (session, secret) = tls::session_binding(tls).map_err(protocol)?;
     let channel = Channel { exported: tls::login_binding(tls).map_err(protocol)?, server_key: key };
     let checksum = tls::agreed_checksum(tls);
+    let cipher = tls.negotiated_cipher_suite().map(|suite| suite.suite());
     decide(options, key, chain).await?;
     let config = tls::client_config(KeyVerifier::new(Some(key))).map_err(protocol)?;
     let connector = TlsConnector::from(config);
     let lanes = LaneDialer { address, connector, session, secret, timeout: options.timeout };
-    Ok(Dialed { connection, key: key.0, channel, checksum, round_trip, lanes })
+    Ok(Dialed { connection, key: key.0, channel, checksum, cipher, round_trip, lanes })
 }
 
 impl LaneDialer {

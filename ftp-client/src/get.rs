@@ -12,13 +12,15 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
-use wire::RemotePath;
+use std::time::Duration;
+use tokio::time::timeout;
 use wire::engine::{Base, Keeping, ReceiveJob, Sink, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Cancel, Get, Resume};
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
+use wire::{FailureCode, RemotePath};
 
 /// Fetches a file or a tree to local files.
 pub(crate) async fn to_files(
@@ -51,7 +53,19 @@ pub(crate) async fn to_files(
         false => Box::new(AskedSink::one(Box::new(TreeSink::new(base, options)))),
     };
     let get = Get { recursive, totals, resume, ..get(session, path, WINDOW_FRAMES_MAX) };
-    run(session, get, sink, reporter).await
+    run(session, get, sink, reporter, None).await
+}
+
+/// Fetches a file for a sink of its own, for at most so long.
+pub(crate) async fn to_sink(
+    session: &Session,
+    path: &RemotePath,
+    sink: Box<dyn Sink>,
+    time_max: Duration,
+) -> Result<Summary, Error> {
+    let reporter = Reporter::new(Arc::new(Silent), session.checksum());
+    let get = get(session, path.clone(), WINDOW_FRAMES_MAX);
+    run(session, get, Box::new(AskedSink::one(sink)), &reporter, Some(time_max)).await
 }
 
 /// Writes a file's content to a stream.
@@ -62,7 +76,7 @@ pub(crate) async fn to_stream(
 ) -> Result<Summary, Error> {
     let sink = Box::new(AskedSink::one(Box::new(StreamSink::new(output))));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
-    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter).await
+    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter, None).await
 }
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
@@ -89,6 +103,7 @@ async fn run(
     get: Get,
     sink: Box<dyn Sink>,
     reporter: &Arc<Reporter>,
+    time_max: Option<Duration>,
 ) -> Result<Summary, Error> {
     let control = &session.inner.control;
     let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
@@ -100,7 +115,10 @@ async fn run(
     let running = control.exchange.receive(job);
     let _opened = control.request(id, get.into()).await?;
     session.open_lanes();
-    let end = running.await;
+    let end = match time_max {
+        None => running.await,
+        Some(max) => timeout(max, running).await.unwrap_or_else(|_| Err(FailureCode::Cancelled.into())),
+    };
     reporter.transferred(control.exchange.lane_bytes() - before);
     match end {
         // Where a single file was asked for, it comes or fails.

@@ -5,6 +5,7 @@ mod asked;
 mod control;
 pub mod credentials;
 mod dial;
+pub mod doctor;
 pub mod error;
 pub mod fingerprint;
 mod get;

@@ -17,10 +17,10 @@ use wire::sender::{Asking, Sender};
 use wire::store::{Folder, LocalFolder, STREAM_MODE, umask};
 
 /// What a job sends, and how much that is, where it is known or can be counted.
-struct Opening {
-    source: Arc<dyn Source>,
-    totals: Option<Totals>,
-    folder: Option<Arc<dyn Folder>>,
+pub(crate) struct Opening {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) totals: Option<Totals>,
+    pub(crate) folder: Option<Arc<dyn Folder>>,
 }
 
 /// Sends a file, a tree or a stream.
@@ -36,33 +36,35 @@ pub(crate) async fn run(
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
     };
+    let opening = local::blocking(move || open(source)).await?;
+    let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
+    let checksum = session.inner.checksum;
+    let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
+    let put = Put { path, into, overwrite, checksum, sparse, exclusive, durability, resume: keep };
+    send(session, put, opening, resume, mark, reporter).await
+}
+
+/// Sends what is open.
+pub(crate) async fn send(
+    session: &Session,
+    put: Put,
+    opening: Opening,
+    resume: Resume,
+    mark: &Arc<Mark>,
+    reporter: &Arc<Reporter>,
+) -> Result<Summary, Error> {
     let inner = &session.inner;
     let control = &inner.control;
-    let opening = local::blocking(move || open(source)).await?;
+    let path = put.path.clone();
     let id = control.next_id();
     reporter.begin();
     if let Some(totals) = opening.totals {
         reporter.totals(totals);
     }
-    let mut answers = control
-        .request(
-            id,
-            Put {
-                path: path.clone(),
-                into,
-                overwrite,
-                checksum: inner.checksum,
-                sparse: false,
-                exclusive: false,
-                durability,
-                resume: resume != Resume::Never,
-            }
-            .into(),
-        )
-        .await?;
+    let mut answers = control.request(id, put.into()).await?;
     session.open_lanes();
     let window = control.welcome().await?.window;
-    if let Some(folder) = opening.folder.filter(|_| totals) {
+    if let Some(folder) = opening.folder {
         count_ahead(folder, reporter.clone());
     }
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));

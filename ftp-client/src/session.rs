@@ -3,6 +3,7 @@
 mod link;
 mod pages;
 mod requests;
+mod throwaway;
 
 use link::Link;
 pub use pages::Pages;
@@ -20,6 +21,7 @@ use crate::remote;
 use crate::report::Reporter;
 use crate::trust::Trust;
 use crate::{fingerprint, get, put};
+use rustls::CipherSuite;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
-use wire::engine::{BufferPool, Exchange};
+use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::journal::origin_of;
 use wire::limits::REQUESTS_MAX;
 use wire::message::{Bye, Durability, LoginRequest, Overwrite, Resume, Welcome};
@@ -153,6 +155,7 @@ pub(crate) struct Inner {
     pub(crate) key: fingerprint::Key,
     /// The checksum of this session's jobs.
     pub(crate) checksum: Checksum,
+    pub(crate) cipher: Option<CipherSuite>,
     pub(crate) rate_limit: u64,
     lanes_wanted: u16,
     pub(crate) dialer: LaneDialer,
@@ -205,6 +208,7 @@ impl Inner {
             control,
             key: dialed.key,
             checksum: options.checksum.unwrap_or(dialed.checksum),
+            cipher: dialed.cipher,
             rate_limit: options.rate_limit,
             lanes_wanted: options.lanes,
             dialer: dialed.lanes,
@@ -327,6 +331,12 @@ impl Session {
         mirror::watch(self, request, listener).await
     }
 
+    /// What the lanes of the latest connection have spent their time with so far.
+    #[must_use]
+    pub fn lane_time(&self) -> LaneTime {
+        self.latest().inner.control.exchange.lane_time()
+    }
+
     /// The fingerprint of the server's key.
     #[must_use]
     pub fn server_key(&self) -> String {
@@ -340,7 +350,9 @@ impl Session {
     }
 
     /// Says goodbye. Transfers that still run are cancelled, what they staged is removed, or kept for the next run to go on with.
+    /// What was there for this session only is removed.
     pub async fn close(&self) {
+        self.remove_throwaways().await;
         self.latest().inner.close().await;
     }
 

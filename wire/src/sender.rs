@@ -587,13 +587,22 @@ impl Sender {
     /// True if [`next`](Self::next) may have a frame, or items are wanted to make one of.
     #[must_use]
     pub fn may_have_work(&self) -> bool {
-        let queued = self.wants_items()
+        !self.again.is_empty() || (self.has_queued() && self.window_open())
+    }
+
+    /// True if there is something to send, and it may not go before the receiver has acknowledged more.
+    #[must_use]
+    pub fn waits_for_peer(&self) -> bool {
+        self.again.is_empty() && self.has_queued() && !self.window_open()
+    }
+
+    fn has_queued(&self) -> bool {
+        self.wants_items()
             || !self.unoffered.is_empty()
             || !self.small.is_empty()
             || !self.seals.is_empty()
             || !self.large.is_empty()
-            || self.sending.values().any(|sending| !sending.all_planned);
-        !self.again.is_empty() || (queued && self.window_open())
+            || self.sending.values().any(|sending| !sending.all_planned)
     }
 
     /// The receiver counts its window from the first frame that it misses, so the span counts, not the number.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod common;
+mod doctor;
 mod line;
 mod mirror;
 mod profile;
@@ -14,6 +15,7 @@ pub(crate) use commands::{
     TrustCommand,
 };
 pub(crate) use common::{Color, Common, Resuming};
+pub(crate) use doctor::Doctor;
 pub(crate) use line::{Line, Open, Word, line_parser};
 pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
 pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     Script(Script),
     Profile(Profile),
     Gc(Gc),
+    Doctor(Doctor),
     Trust(Trust),
     Completions(Completions),
     Man(Man),

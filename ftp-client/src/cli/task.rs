@@ -2,8 +2,8 @@
 
 use crate::cli::args::{self, Command};
 use crate::cli::commands::{
-    cat, chmod, completions, df, gc, get, hash, ln, ls, man, mirror, mkdir, mv, profile, put, retry, rm,
-    stat, touch, trust,
+    cat, chmod, completions, df, doctor, gc, get, hash, ln, ls, man, mirror, mkdir, mv, profile, put, retry,
+    rm, stat, touch, trust,
 };
 use crate::cli::output::Output;
 use crate::cli::places::Server;
@@ -51,6 +51,7 @@ pub(crate) enum Work {
     Chmod(chmod::Chmod),
     Ln(ln::Ln),
     Gc(gc::Gc),
+    Doctor(doctor::Doctor),
 }
 
 impl Task {
@@ -89,6 +90,7 @@ impl Task {
                 (Some(server), gc) => online((server, gc), Work::Gc),
                 (None, gc) => Self::Offline(Offline::Gc(gc)),
             },
+            Command::Doctor(typed) => online(doctor::Doctor::new(typed, scope)?, Work::Doctor),
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
             Command::Completions(typed) => {
                 Self::Offline(Offline::Completions(completions::Completions::new(&typed)))
@@ -142,6 +144,7 @@ impl Work {
             Self::Chmod(chmod) => chmod.run(session, output).await,
             Self::Ln(ln) => ln.run(session, output).await,
             Self::Gc(gc) => gc.run(session, output).await,
+            Self::Doctor(doctor) => doctor.run(session, output).await,
         }
     }
 }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use wire::FailureCode;
 use wire::journal::JournalKey;
 use wire::message::{Replace, Resume};
+use wire::{FailureCode, RemotePath};
 
 /// Connections to one server, one after the other.
 pub(super) struct Link {
@@ -24,6 +24,8 @@ pub(super) struct Link {
     /// Held while a new connection is made: one is enough for all transfers.
     connecting: Mutex<()>,
     remembered: Arc<Remembered>,
+    /// Files on the server that are there for this session only.
+    pub(super) throwaways: std::sync::Mutex<Vec<RemotePath>>,
 }
 
 /// A time without a connection.
@@ -38,7 +40,22 @@ pub(super) type Attempt<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Sen
 impl Link {
     pub(super) fn new(options: ConnectOptions, first: Arc<Inner>) -> Self {
         let remembered = Arc::new(Remembered::new(options.state.clone()));
-        Self { options, latest: std::sync::Mutex::new(first), connecting: Mutex::new(()), remembered }
+        let (latest, throwaways) = (std::sync::Mutex::new(first), std::sync::Mutex::default());
+        Self { options, latest, connecting: Mutex::new(()), remembered, throwaways }
+    }
+
+    /// How to make a connection of its own to the same server, with so many lanes.
+    pub(super) fn options_beside(&self, lanes: u16) -> ConnectOptions {
+        let ConnectOptions { host, trust, credentials, outages, state, .. } = &self.options;
+        ConnectOptions {
+            host: host.clone(),
+            trust: trust.clone(),
+            credentials: credentials.clone(),
+            outages: outages.clone(),
+            state: state.clone(),
+            lanes,
+            ..self.options
+        }
     }
 
     fn latest(&self) -> Arc<Inner> {

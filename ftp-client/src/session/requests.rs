@@ -5,12 +5,12 @@
 use super::{Pages, Session};
 use crate::control::{Control, Ended};
 use crate::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::RemotePath;
 use wire::checksum::{Checksum, Digest};
 use wire::message::{
-    Batch, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, MakeFolder, Message, Remove,
-    Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
+    Batch, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, MakeFolder, Message, Ping,
+    Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
 
 impl Session {
@@ -95,6 +95,18 @@ impl Session {
         match self.ask(path, Hash { path: path.clone() }).await? {
             Message::Hashed(hashed) => Ok(hashed),
             other => Err(unexpected(&self.inner.control, path, other)),
+        }
+    }
+
+    /// How long a round trip takes, as far as the server's program.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub async fn ping(&self) -> Result<Duration, Error> {
+        let (path, begin) = (RemotePath::root(), Instant::now());
+        match self.ask(&path, Ping).await? {
+            Message::Pong(_) => Ok(begin.elapsed()),
+            other => Err(unexpected(&self.inner.control, &path, other)),
         }
     }
 

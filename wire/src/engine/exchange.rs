@@ -1,6 +1,7 @@
 //! The jobs of one session: what lanes ask for work, and what control messages about jobs are told to.
 
 use super::receive::ReceiveFault;
+use super::spent::{LaneTime, Spent};
 use super::{BufferPool, ReceiveJob, SendJob, lock};
 use crate::control::Envelope;
 use crate::failure::{Failure, FailureCode};
@@ -26,6 +27,7 @@ pub struct Exchange {
     arrived: Notify,
     jobs: Mutex<Jobs>,
     pub(crate) lane_bytes: AtomicU64,
+    pub(crate) spent: Spent,
     /// Frames of ours that the peer is done with, and whole frames of its that have come.
     frames_through: AtomicU64,
     /// The shortest round trip seen, in microseconds; 0 for none.
@@ -61,6 +63,7 @@ impl Exchange {
             arrived: Notify::new(),
             jobs: Mutex::default(),
             lane_bytes: AtomicU64::new(0),
+            spent: Spent::default(),
             frames_through: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(0),
         })
@@ -127,6 +130,17 @@ impl Exchange {
     #[must_use]
     pub fn lane_bytes(&self) -> u64 {
         self.lane_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What lanes have spent their time with so far.
+    #[must_use]
+    pub fn lane_time(&self) -> LaneTime {
+        self.spent.so_far()
+    }
+
+    /// True if something is to come.
+    pub(crate) fn is_receiving(&self) -> bool {
+        !lock(&self.jobs).receivers.is_empty()
     }
 
     /// Frames that got through so far, in both directions. While this stands still, lanes are of no use, however many bytes

@@ -13,6 +13,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -93,19 +94,22 @@ async fn read(
     loop {
         while !inbox.is_ready() {
             inbox.rest();
+            let waiting = exchange.is_receiving().then(Instant::now);
             tokio::select! {
                 ready = socket.readable() => ready?,
                 () = over.cancelled() => return Ok(()),
             }
+            waiting.into_iter().for_each(|since| exchange.spent.socket.add(since));
             read_some(socket, &mut inbox, exchange)?;
         }
-        let (socket, for_job) = (socket.clone(), exchange.clone());
+        let (socket, for_job, since) = (socket.clone(), exchange.clone(), Instant::now());
         let (back, drained) = spawn_blocking(move || {
             let drained = take_frames(&mut inbox, &socket, &for_job);
             (inbox, drained)
         })
         .await
         .map_err(io::Error::other)?;
+        exchange.spent.here.add(since);
         inbox = back;
         match drained? {
             Drained::NeedsMore => {}
@@ -179,24 +183,37 @@ async fn write(
         }
         congestion.adapt(socket, exchange.round_trip());
         let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
+            let since = Instant::now();
             let (back, built) = build(socket, sealer, lane, exchange).await?;
             sealer = back;
-            built?
+            let built = built?;
+            built.iter().for_each(|_| exchange.spent.here.add(since));
+            built
         } else {
             None
         };
         match built {
             Some(built) => {
                 exchange.lane_bytes.fetch_add(built.whole as u64, Ordering::Relaxed);
+                let since = Instant::now();
                 let sent = finish_writing(socket, &built, over).await;
+                let spent = &exchange.spent;
+                match built.job.pacer {
+                    None => spent.socket.add(since),
+                    Some(_) => spent.paced.add(since),
+                }
                 exchange.buffers.put(built.buffer);
                 sent?;
             }
-            None => tokio::select! {
-                () = work => {}
-                () = over.cancelled() => {}
-                () = retire.cancelled() => {}
-            },
+            None => {
+                let waiting = exchange.senders().iter().any(|job| job.waits_for_peer()).then(Instant::now);
+                tokio::select! {
+                    () = work => {}
+                    () = over.cancelled() => {}
+                    () = retire.cancelled() => {}
+                }
+                waiting.into_iter().for_each(|since| exchange.spent.peer.add(since));
+            }
         }
     }
 }

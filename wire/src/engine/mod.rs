@@ -26,6 +26,7 @@ mod receive;
 mod send;
 mod sink;
 mod source;
+mod spent;
 mod staged;
 
 pub use buffer::{BufferPool, ChunkBuffer};
@@ -39,6 +40,7 @@ pub use receive::ReceiveJob;
 pub use send::SendJob;
 pub use sink::{Base, Found, Sink, Staged, TreeSink, TreeSinkOptions};
 pub use source::{FileSource, Source, StreamSource, TreeSource, count};
+pub use spent::LaneTime;
 pub use staged::{Chunks, Keeping};
 
 use crate::checksum::Digest;

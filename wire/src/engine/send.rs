@@ -121,6 +121,10 @@ impl SendJob {
         self.failed.get().is_none() && lock(&self.machine).may_have_work()
     }
 
+    pub(crate) fn waits_for_peer(&self) -> bool {
+        self.failed.get().is_none() && lock(&self.machine).waits_for_peer()
+    }
+
     pub(crate) fn lane_lost(&self, lane: u16) {
         lock(&self.machine).lane_lost(lane);
     }

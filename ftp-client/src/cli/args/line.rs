@@ -88,6 +88,7 @@ pub(crate) fn line_parser() -> clap::Command {
     Line::command()
         .mut_subcommand("ls", here)
         .mut_subcommand("df", here)
+        .mut_subcommand("doctor", here)
         .mut_subcommand("put", |put| {
             put.mut_arg("paths", |paths| paths.num_args(1..))
                 .override_usage("put [OPTIONS] <LOCAL>... [REMOTE]")

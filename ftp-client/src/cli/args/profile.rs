@@ -25,8 +25,7 @@ pub(crate) enum ProfileCommand {
         after_help = "Every common option and those of transfers may follow; they count for NAME:PATH unless the \
                             command line or the environment says otherwise. Passwords and tokens are never stored, \
                             the name of a file with one may be.\n\n\
-                            Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects \
-                            --password-file ~/.work --limit-rate 10M"
+                            Example:\n  ftp-client profile add work ftpx://ann@files.example.org --password-file ~/.work"
     )]
     Add(ProfileAdd),
     /// List the profiles

@@ -1,6 +1,7 @@
 //! What `get` and `put` share: jobs that run at the same time, progress, and the exit code of all of them.
 
 use super::advise_recursive;
+use super::limits::Limits;
 use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer,
 };
@@ -58,9 +59,11 @@ impl Transfer<'_> {
         self.output.begin_transfer(&tally);
         tell_start(self.command, self.session, self.server, self.output);
         let results = self.results(&jobs)?;
-        let drawing = Drawing::start(self.output, &tally);
+        let (drawing, limits) =
+            (Drawing::start(self.output, &tally), Limits::watch(self.session, self.output));
         let result = self.run_jobs(jobs, failed == 0, &tally, results.as_ref()).await;
         drop(drawing);
+        limits.end();
         results.map_or(Ok(()), |results| results.finish())?;
         result?;
         let summary = tally.end();

@@ -1,0 +1,203 @@
+//! `doctor`: measures the way to a server, and tells in one line what limits.
+
+use crate::cli::args;
+use crate::cli::output::{Object, Output, Progress};
+use crate::cli::places::{self, Server};
+use crate::cli::scope::Scope;
+use ftp_client::doctor::{self, Bounds, Culprit, Direction, Limit, Measured, Measurements};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+use std::time::Duration;
+use wire::RemotePath;
+use wire::checksum::Checksum;
+
+pub(crate) struct Doctor {
+    remote: Remote,
+    bounds: Bounds,
+}
+
+impl Doctor {
+    pub(crate) fn new(typed: args::Doctor, scope: &Scope) -> Result<(Server, Self), Error> {
+        let (server, remote) = scope.remote(&typed.remote)?;
+        let bounds = Bounds { time: typed.time, bytes_max: typed.size, folder: scope.file(typed.dir)? };
+        Ok((server, Self { remote, bounds }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let path = &self.remote.path;
+        let tell = |what: &str| {
+            if output.progress() == Progress::Bars || output.verbose() {
+                output.say(&format!("measuring {what}"));
+            }
+        };
+        let measured = Box::pin(doctor::examine(session, path, &self.bounds, tell)).await?;
+        let limit = doctor::limit(&measured);
+        match output.json() {
+            true => output.event(event(path, &measured, limit)),
+            false => output.print((table(&measured) + &verdict(&measured, limit)).as_bytes())?,
+        }
+        Ok(0)
+    }
+}
+
+/// What was measured, by the names of its fields in events.
+fn fields(measured: &Measurements) -> [(&'static str, &Measured); 10] {
+    let Measurements { upload, download, here, server, .. } = measured;
+    [
+        ("upload", &upload.lanes),
+        ("upload_one_lane", &upload.one_lane),
+        ("download", &download.lanes),
+        ("download_one_lane", &download.one_lane),
+        ("disk_write", &here.disk_write),
+        ("disk_read", &here.disk_read),
+        ("hash", &here.hash),
+        ("cipher", &here.cipher),
+        ("server_disk_write", &server.disk_write),
+        ("server_hash", &server.hash),
+    ]
+}
+
+fn event(path: &RemotePath, measured: &Measurements, limit: Option<Limit>) -> Object {
+    let mut object = Object::event("doctor")
+        .path(&places::rooted(path))
+        .text("checksum", checksum(measured.checksum))
+        .number("round_trip_us", micros(measured.round_trip_min))
+        .number("round_trip_median_us", micros(measured.round_trip_median));
+    let fields = fields(measured);
+    for (name, measured) in &fields {
+        if let Ok(rate) = measured {
+            object = object.number(name, *rate);
+        }
+    }
+    let skipped =
+        fields.iter().filter_map(|(name, measured)| Some((*name, measured.as_ref().err()?.clone())));
+    object = object.texts("skipped", skipped);
+    let Some(Limit { culprit, rate, direction }) = limit else { return object };
+    object
+        .text("limit", word(culprit))
+        .number("limit_rate", rate)
+        .text("direction", direction_word(direction))
+        .text("advice", culprit.advice(measured, direction))
+}
+
+/// At most 80 columns; what was not measured is a dash, and its reason stands below.
+fn table(measured: &Measurements) -> String {
+    let Measurements { upload, download, here, server, .. } = measured;
+    let hash = format!("hash, {}", checksum(measured.checksum));
+    let unknown = Err(String::new());
+    let (min, median) = (measured.round_trip_min, measured.round_trip_median);
+    let lines = [
+        row("", ["shortest", "median"]),
+        row("round trip", [&time_text(min), &time_text(median)]),
+        String::new(),
+        row("", ["several lanes", "one lane"]),
+        rates("upload", [&upload.lanes, &upload.one_lane]),
+        rates("download", [&download.lanes, &download.one_lane]),
+        String::new(),
+        row("", ["here", "server"]),
+        rates("disk, writing", [&here.disk_write, &server.disk_write]),
+        rates("disk, reading", [&here.disk_read, &unknown]),
+        rates(&hash, [&here.hash, &server.hash]),
+        rates("cipher", [&here.cipher, &unknown]),
+        String::new(),
+    ];
+    let mut text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
+    let mut skipped: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, measured) in fields(measured) {
+        let Err(reason) = measured else { continue };
+        match skipped.iter_mut().find(|(known, _)| *known == reason.as_str()) {
+            Some((_, names)) => names.push(name),
+            None => skipped.push((reason.as_str(), vec![name])),
+        }
+    }
+    for (reason, names) in &skipped {
+        text.push_str(&format!("not measured: {}\n  {reason}\n", names.join(", ").replace('_', " ")));
+    }
+    if !skipped.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// What limits, and what would help.
+fn verdict(measured: &Measurements, limit: Option<Limit>) -> String {
+    let Some(Limit { culprit, rate, direction }) = limit else {
+        return "nothing could be moved, so nothing can be told of what limits\n".to_owned();
+    };
+    let way = direction_word(direction);
+    let advice = culprit.advice(measured, direction);
+    format!("limited by {culprit}, {} ({way})\nwhat would help: {advice}\n", rate_text(rate))
+}
+
+fn rates(name: &str, rates: [&Measured; 2]) -> String {
+    let [one, other] =
+        rates.map(|rate| rate.as_ref().map_or_else(|_| "-".to_owned(), |rate| rate_text(*rate)));
+    row(name, [&one, &other])
+}
+
+fn row(name: &str, [one, other]: [&str; 2]) -> String {
+    format!("{name:16}{one:>16}{other:>16}")
+}
+
+/// Three digits are more than such measurements are worth.
+fn rate_text(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)] // a rate
+    let mut value = bytes as f64;
+    let mut units = ["B/s", "kB/s", "MB/s", "GB/s"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if value < 999.5 {
+            break;
+        }
+        (value, unit) = (value / 1000.0, larger);
+    }
+    let digits = if value < 9.95 && unit != "B/s" { 1 } else { 0 };
+    format!("{value:.digits$} {unit}")
+}
+
+fn time_text(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1000.0;
+    if millis < 9.95 { format!("{millis:.2} ms") } else { format!("{millis:.0} ms") }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn checksum(checksum: Checksum) -> &'static str {
+    match checksum {
+        Checksum::Sha256 => "sha256",
+        Checksum::Blake3 => "blake3",
+    }
+}
+
+fn direction_word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Upload => "upload",
+        Direction::Download => "download",
+    }
+}
+
+fn word(culprit: Culprit) -> &'static str {
+    match culprit {
+        Culprit::RateLimit => "rate_limit",
+        Culprit::Network => "network",
+        Culprit::Disk => "disk",
+        Culprit::Processor => "processor",
+        Culprit::ServerDisk => "server_disk",
+        Culprit::ServerProcessor => "server_processor",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        let rates = [0, 999, 1_000, 182_400_000, 9_960_000, 999_600_000, 12_000_000_000].map(rate_text);
+        assert_eq!(rates, ["0 B/s", "999 B/s", "1.0 kB/s", "182 MB/s", "10 MB/s", "1.0 GB/s", "12 GB/s"]);
+        let times = [300, 12_345, 250_000].map(|micros| time_text(Duration::from_micros(micros)));
+        assert_eq!(times, ["0.30 ms", "12 ms", "250 ms"]);
+    }
+}

@@ -1,0 +1,148 @@
+//! What limits `get` and `put`, told with `-v` while they run and in the end: what lanes spend their time with. (Those of a
+//! mirror also wait for what is still being compared.)
+
+use crate::cli::output::Output;
+use ftp_client::Session;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use wire::engine::LaneTime;
+
+/// Tells of it until it is dropped.
+pub(super) struct Limits {
+    session: Session,
+    output: Arc<Output>,
+    begin: LaneTime,
+    telling: Option<JoinHandle<()>>,
+}
+
+impl Limits {
+    /// Begins to look, if anybody wants to know.
+    pub(super) fn watch(session: &Session, output: &Arc<Output>) -> Self {
+        let (session, output) = (session.clone(), output.clone());
+        let begin = session.lane_time();
+        let telling = output.verbose().then(|| tokio::spawn(tell(session.clone(), output.clone(), begin)));
+        Self { session, output, begin, telling }
+    }
+
+    /// The transfer is over: tells of all of it.
+    pub(super) fn end(&self) {
+        if let Some(limit) = Limit::of(since(self.begin, self.session.lane_time())) {
+            self.output.note(|| limit.sentence());
+        }
+    }
+}
+
+impl Drop for Limits {
+    fn drop(&mut self) {
+        if let Some(telling) = &self.telling {
+            telling.abort();
+        }
+    }
+}
+
+/// Tells when it changes, and not too often.
+async fn tell(session: Session, output: Arc<Output>, mut before: LaneTime) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let now = session.lane_time();
+        let limit = Limit::of(since(before, now));
+        before = now;
+        if let Some(limit) = limit.filter(|limit| told != Some(limit.place)) {
+            output.note(|| limit.sentence());
+            told = Some(limit.place);
+        }
+    }
+}
+
+/// A connection that was made anew begins to count anew.
+fn since(before: LaneTime, now: LaneTime) -> LaneTime {
+    let spent = |now: Duration, before: Duration| now.checked_sub(before).unwrap_or(now);
+    LaneTime {
+        here: spent(now.here, before.here),
+        socket: spent(now.socket, before.socket),
+        peer: spent(now.peer, before.peer),
+        paced: spent(now.paced, before.paced),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Limit {
+    place: Place,
+    /// Of the lanes' time.
+    percent: u128,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Here,
+    Network,
+    Peer,
+    Bound,
+    Several,
+}
+
+impl Limit {
+    /// Nothing where there was too little to see.
+    fn of(time: LaneTime) -> Option<Self> {
+        let all = time.here + time.socket + time.peer + time.paced;
+        if all < TIME_MIN {
+            return None;
+        }
+        let parts = [
+            (Place::Here, time.here),
+            (Place::Network, time.socket),
+            (Place::Peer, time.peer),
+            (Place::Bound, time.paced),
+        ];
+        let (place, most) = parts.into_iter().max_by_key(|(_, part)| *part)?;
+        let percent = most.as_nanos() * 100 / all.as_nanos();
+        let place = if percent < PERCENT_MIN { Place::Several } else { place };
+        Some(Self { place, percent })
+    }
+
+    fn sentence(self) -> String {
+        let by = match self.place {
+            Place::Here => "this machine: reading, writing, hashing, encrypting",
+            Place::Network => "the network, or the other end",
+            Place::Peer => "the other end, which is behind with what was sent",
+            Place::Bound => "--limit-rate",
+            Place::Several => {
+                return "limited by nothing alone: this machine and the network take turns".to_owned();
+            }
+        };
+        format!("limited by {by} ({} % of the data connections' time)", self.percent)
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Less says nothing.
+const TIME_MIN: Duration = Duration::from_millis(100);
+/// What takes less than this is not alone.
+const PERCENT_MIN: u128 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(here: u64, socket: u64, peer: u64) -> LaneTime {
+        let [here, socket, peer] = [here, socket, peer].map(Duration::from_millis);
+        LaneTime { here, socket, peer, paced: Duration::ZERO }
+    }
+
+    #[test]
+    fn the_largest_share_limits() {
+        for (spent, expected) in [
+            (time(800, 200, 0), Some((Place::Here, 80))),
+            (time(100, 890, 10), Some((Place::Network, 89))),
+            (time(100, 100, 800), Some((Place::Peer, 80))),
+            (time(500, 500, 0), Some((Place::Several, 50))),
+            (time(50, 40, 0), None),
+            (LaneTime { paced: Duration::from_secs(1), ..time(50, 40, 0) }, Some((Place::Bound, 91))),
+        ] {
+            assert_eq!(Limit::of(spent).map(|limit| (limit.place, limit.percent)), expected);
+        }
+        assert_eq!(since(time(5, 5, 5), time(7, 3, 5)), time(2, 3, 0));
+    }
+}

@@ -1,0 +1,231 @@
+//! Which of the measured stages limits.
+//!
+//! What a direction brings in the long run is the slowest of what moved together and of the disks at its ends, which a
+//! measurement of some seconds fills only the memory of. If it is what moved together, the processors are looked at: this
+//! machine's by how busy they were, the server's by its hash, which all that moves must pass. What is left is the network.
+
+use super::Measurements;
+use std::fmt;
+use std::time::Duration;
+
+/// What limits, in the direction that is the slower one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// What it is.
+    pub culprit: Culprit,
+    /// Bytes per second that it lets through.
+    pub rate: u64,
+    /// The direction.
+    pub direction: Direction,
+}
+
+/// A direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the server.
+    Upload,
+    /// From the server.
+    Download,
+}
+
+/// What may limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Culprit {
+    /// `--limit-rate`.
+    RateLimit,
+    /// What lies between.
+    Network,
+    /// This machine's disk.
+    Disk,
+    /// This machine's processors.
+    Processor,
+    /// The server's disk.
+    ServerDisk,
+    /// The server's processors.
+    ServerProcessor,
+}
+
+/// What limits; nothing if nothing could be moved.
+#[must_use]
+pub fn limit(measured: &Measurements) -> Option<Limit> {
+    let ways = [Direction::Upload, Direction::Download];
+    ways.into_iter().filter_map(|direction| of_way(measured, direction)).min_by_key(|limit| limit.rate)
+}
+
+fn of_way(measured: &Measurements, direction: Direction) -> Option<Limit> {
+    let (way, disks) = match direction {
+        Direction::Upload => {
+            let ends = [
+                (Culprit::Disk, &measured.here.disk_read),
+                (Culprit::ServerDisk, &measured.server.disk_write),
+            ];
+            (&measured.upload, ends.to_vec())
+        }
+        // How fast the server's disk is read shows only in what moves.
+        Direction::Download => (&measured.download, vec![(Culprit::Disk, &measured.here.disk_write)]),
+    };
+    let together = *way.lanes.as_ref().ok()?;
+    let disks = disks.into_iter().filter_map(|(culprit, rate)| Some((culprit, *rate.as_ref().ok()?)));
+    let slowest = disks.min_by_key(|(_, rate)| *rate).filter(|(_, rate)| is_below(*rate, together));
+    let (culprit, rate) = match slowest {
+        Some(disk) => disk,
+        None => (of_moving(measured, together, way.busy), together),
+    };
+    Some(Limit { culprit, rate, direction })
+}
+
+fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culprit {
+    let server_hash = measured.server.hash.as_ref().ok().copied().unwrap_or(u64::MAX);
+    match () {
+        () if measured.rate_limit > 0 && !is_below(together, measured.rate_limit) => Culprit::RateLimit,
+        () if busy >= Some(BUSY_PERCENT) => Culprit::Processor,
+        () if !is_below(together, server_hash) => Culprit::ServerProcessor,
+        () => Culprit::Network,
+    }
+}
+
+/// True if it is smaller by more than what measurements differ anyway.
+fn is_below(rate: u64, other: u64) -> bool {
+    u128::from(rate) * 5 < u128::from(other) * 4
+}
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RateLimit => "--limit-rate",
+            Self::Network => "the network",
+            Self::Disk => "this machine's disk",
+            Self::Processor => "this machine's processors",
+            Self::ServerDisk => "the server's disk",
+            Self::ServerProcessor => "the server's processors",
+        })
+    }
+}
+
+impl Culprit {
+    /// What would help.
+    #[must_use]
+    pub fn advice(self, measured: &Measurements, direction: Direction) -> &'static str {
+        let way = match direction {
+            Direction::Upload => &measured.upload,
+            Direction::Download => &measured.download,
+        };
+        let lanes_help = matches!((&way.lanes, &way.one_lane), (Ok(all), Ok(one)) if one * 3 < all * 2);
+        match self {
+            Self::RateLimit => "a higher --limit-rate, or none",
+            Self::Network if lanes_help && measured.round_trip_min >= LONG => {
+                "more lanes (--lanes N), as the way is long"
+            }
+            Self::Network if lanes_help => "more lanes (--lanes N): one carries less than several",
+            Self::Network => "a faster network; more lanes bring little",
+            Self::Disk => "a faster disk here, or another folder (--dir measures it)",
+            Self::Processor => "fewer programs beside it, or a faster machine",
+            Self::ServerDisk => "a faster disk there; what fits into its memory goes faster",
+            Self::ServerProcessor => "a faster server, or the other checksum (--checksum)",
+        }
+    }
+}
+
+/// From here on nothing is left of a processor for others.
+const BUSY_PERCENT: u8 = 85;
+/// A way on which a lane waits for its acknowledgements.
+const LONG: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Here, Measured, Server, Way};
+    use super::*;
+    use wire::checksum::Checksum;
+
+    const MB: u64 = 1_000_000;
+
+    fn way(lanes: u64, one_lane: u64) -> Way {
+        Way { lanes: Ok(lanes * MB), one_lane: Ok(one_lane * MB), busy: Some(30) }
+    }
+
+    fn none() -> Measured {
+        Err("not measured".into())
+    }
+
+    /// A network of 110 MB/s between machines that have nothing to do.
+    fn good() -> Measurements {
+        Measurements {
+            round_trip_min: Duration::from_micros(300),
+            round_trip_median: Duration::from_micros(400),
+            checksum: Checksum::Blake3,
+            upload: way(110, 105),
+            download: way(112, 104),
+            here: Here {
+                disk_write: Ok(500 * MB),
+                disk_read: Ok(900 * MB),
+                hash: Ok(2000 * MB),
+                cipher: Ok(3000 * MB),
+            },
+            server: Server { disk_write: Ok(400 * MB), hash: Ok(1500 * MB) },
+            rate_limit: 0,
+        }
+    }
+
+    fn changed(change: impl FnOnce(&mut Measurements)) -> Option<(Culprit, u64, Direction)> {
+        let mut measured = good();
+        change(&mut measured);
+        limit(&measured).map(|limit| (limit.culprit, limit.rate / MB, limit.direction))
+    }
+
+    #[test]
+    fn the_slowest_stage_limits() {
+        use Culprit::{Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor};
+        use Direction::{Download, Upload};
+        type Change = fn(&mut Measurements);
+        let table: [(Change, _); 12] = [
+            (|_| {}, (Network, 110, Upload)),
+            (|m| m.download = way(20, 5), (Network, 20, Download)),
+            (|m| m.server.disk_write = Ok(30 * MB), (ServerDisk, 30, Upload)),
+            (|m| m.server.disk_write = Ok(100 * MB), (Network, 110, Upload)), // not by more than noise
+            (|m| m.here.disk_read = Ok(20 * MB), (Disk, 20, Upload)),
+            (|m| m.here.disk_write = Ok(20 * MB), (Disk, 20, Download)),
+            (|m| m.upload.busy = Some(97), (Processor, 110, Upload)),
+            (|m| m.download.busy = Some(97), (Network, 110, Upload)), // the other direction
+            (|m| m.server.hash = Ok(100 * MB), (ServerProcessor, 110, Upload)),
+            (|m| m.rate_limit = 111 * MB, (RateLimit, 110, Upload)),
+            (|m| m.rate_limit = 900 * MB, (Network, 110, Upload)),
+            (
+                |m| (m.here.disk_read, m.server.disk_write) = (Ok(30 * MB), Ok(20 * MB)),
+                (ServerDisk, 20, Upload),
+            ),
+        ];
+        for (number, (change, expected)) in table.into_iter().enumerate() {
+            assert_eq!(changed(change), Some(expected), "row {number}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_limits_nothing() {
+        assert_eq!(changed(|m| m.upload.lanes = none()), Some((Culprit::Network, 112, Direction::Download)));
+        assert_eq!(changed(|m| (m.upload.lanes, m.download.lanes) = (none(), none())), None);
+        let unknown = |m: &mut Measurements| {
+            (m.here.disk_read, m.server.disk_write, m.server.hash, m.upload.busy) =
+                (none(), none(), none(), None);
+        };
+        assert_eq!(changed(unknown), Some((Culprit::Network, 110, Direction::Upload)));
+    }
+
+    #[test]
+    fn advice_fits_into_a_line() {
+        use Culprit::{Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor};
+        for culprit in [Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor] {
+            assert!(culprit.advice(&good(), Direction::Upload).len() <= 60, "{culprit}");
+        }
+    }
+
+    #[test]
+    fn lanes_are_advised_where_they_bring_something() {
+        let mut measured = good();
+        let advice = |measured: &Measurements| Culprit::Network.advice(measured, Direction::Upload);
+        assert!(advice(&measured).starts_with("a faster network"));
+        measured.upload = way(110, 20);
+        assert!(advice(&measured).starts_with("more lanes"));
+        measured.round_trip_min = Duration::from_millis(100);
+        assert!(advice(&measured).ends_with("the way is long"));
+    }
+}

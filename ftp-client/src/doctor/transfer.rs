@@ -1,0 +1,272 @@
+//! Uploads of content that is made up, and downloads that go nowhere.
+
+use super::Measured;
+use crate::error::Error;
+use crate::get;
+use crate::interrupted::Mark;
+use crate::observer::{FileReport, Observer, Outcome};
+use crate::put::{self, Opening};
+use crate::report::Reporter;
+use crate::session::Session;
+use std::io::{self, IoSliceMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use wire::engine::{FileSource, Placed, Sink, Staged, Waiting};
+use wire::frame::{Announcement, EntryHead};
+use wire::limits::CHUNK_LEN;
+use wire::message::{Durability, Overwrite, Put, Resume};
+use wire::metadata::{Kind, Metadata};
+use wire::receiver::{FolderEntry, Publish};
+use wire::store::{Identity, SourceFile};
+use wire::verified::{VerifiedChunk, VerifiedContent};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Sends content for a while and breaks off, so that it gets no name.
+pub(super) async fn send_some(
+    session: &Session,
+    path: &RemotePath,
+    bytes_max: u64,
+    time: Duration,
+) -> Result<Measured, Error> {
+    let made_up = MadeUp::new(bytes_max, Some(time))?;
+    let sending = send(session, path, &made_up, Durability::Process);
+    match timeout(time + GRACE, sending).await {
+        Ok(Err(error)) if !error.concerns_one_item() || !made_up.is_broken_off() => return Err(error),
+        Ok(_) | Err(_) => {} // it broke off, or is so slow that this must do
+    }
+    Ok(made_up.meter.rate())
+}
+
+/// Sends content under a name; tells how long it took from the last byte that was read on.
+pub(super) async fn send_all(
+    session: &Session,
+    path: &RemotePath,
+    size: u64,
+    durability: Durability,
+) -> Result<Duration, Error> {
+    let made_up = MadeUp::new(size, None)?;
+    send(session, path, &made_up, durability).await?;
+    Ok(made_up.last_read().elapsed())
+}
+
+/// Fetches a file, again and again until the time is over.
+pub(super) async fn fetch(session: &Session, path: &RemotePath, time: Duration) -> Result<Measured, Error> {
+    let (begin, mut bytes, mut took) = (Instant::now(), 0, Duration::ZERO);
+    while let Some(left) = time.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
+        let meter = Arc::new(Meter::default());
+        match get::to_sink(session, path, Box::new(Nowhere(meter.clone())), left).await {
+            Err(error) if error.failure_code() == Some(FailureCode::Cancelled) && begin.elapsed() >= time => {
+            }
+            Err(error) => return Err(error),
+            Ok(summary) if summary.failed > 0 => {
+                return Err(Error::remote(path, summary.gravest.unwrap_or(FailureCode::Io)));
+            }
+            Ok(_) => {}
+        }
+        let (more, longer) = meter.seen();
+        (bytes, took) = (bytes + more, took + longer);
+    }
+    Ok(measured(bytes, took))
+}
+
+/// Bytes per second.
+pub(super) fn rate(bytes: u64, took: Duration) -> u64 {
+    let nanos = took.as_nanos().max(1);
+    u64::try_from(u128::from(bytes) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+}
+
+fn measured(bytes: u64, took: Duration) -> Measured {
+    match bytes {
+        0 => Err("nothing came through in that time (--time)".to_owned()),
+        bytes => Ok(rate(bytes, took)),
+    }
+}
+
+async fn send(
+    session: &Session,
+    path: &RemotePath,
+    made_up: &Arc<MadeUp>,
+    durability: Durability,
+) -> Result<(), Error> {
+    let opened = made_up.clone();
+    let open = move || Ok(Box::new(Opened(opened.clone())) as Box<dyn SourceFile>);
+    let source = Arc::new(FileSource::new(made_up.metadata(), open));
+    let put = Put {
+        path: path.clone(),
+        into: None,
+        overwrite: Overwrite::Never,
+        checksum: session.checksum(),
+        sparse: false,
+        exclusive: false,
+        durability,
+        resume: false,
+    };
+    let opening = Opening { source, totals: None, folder: None };
+    let reporter = Reporter::new(made_up.clone(), session.checksum());
+    put::send(session, put, opening, Resume::Never, &Arc::new(Mark::none()), &reporter).await?;
+    let failure = made_up.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
+}
+
+/// Bytes, and since when. The first ones only start the clock: how long they took nobody knows.
+#[derive(Default)]
+struct Meter(Mutex<Option<Counted>>);
+
+struct Counted {
+    begin: Instant,
+    last: Instant,
+    bytes: u64,
+}
+
+impl Meter {
+    fn add(&self, bytes: u64) {
+        let now = Instant::now();
+        match &mut *self.lock() {
+            none @ None => *none = Some(Counted { begin: now, last: now, bytes: 0 }),
+            Some(counted) => (counted.last, counted.bytes) = (now, counted.bytes + bytes),
+        }
+    }
+
+    fn seen(&self) -> (u64, Duration) {
+        self.lock()
+            .as_ref()
+            .map_or_else(Default::default, |counted| (counted.bytes, counted.last - counted.begin))
+    }
+
+    fn rate(&self) -> Measured {
+        let (bytes, took) = self.seen();
+        measured(bytes, took)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Counted>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file that does not exist; what of it is verified at the server is counted.
+struct MadeUp {
+    content: Vec<u8>,
+    size: u64,
+    /// From here on it cannot be read, nor can its last chunk ever.
+    end: Option<Instant>,
+    broken_off: AtomicBool,
+    last_read: Mutex<Instant>,
+    meter: Meter,
+    failure: Mutex<Option<Failure>>,
+}
+
+impl MadeUp {
+    fn new(size: u64, time: Option<Duration>) -> Result<Arc<Self>, Error> {
+        let mut content = vec![0; CONTENT_LEN];
+        let filled = getrandom::fill(&mut content);
+        filled
+            .map_err(|error| Error::local(std::path::Path::new("random numbers"), io::Error::from(error)))?;
+        let now = Instant::now();
+        Ok(Arc::new(Self {
+            content,
+            size,
+            end: time.map(|time| now + time),
+            broken_off: AtomicBool::new(false),
+            last_read: Mutex::new(now),
+            meter: Meter::default(),
+            failure: Mutex::default(),
+        }))
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata { kind: Kind::File, size: self.size, modified: Default::default(), mode: 0o600 }
+    }
+
+    fn last_read(&self) -> Instant {
+        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_broken_off(&self) -> bool {
+        self.broken_off.load(Ordering::Relaxed)
+    }
+}
+
+impl Observer for MadeUp {
+    fn totals(&self, _: u64, _: u64, _: bool) {}
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
+
+    fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
+        self.meter.add(bytes);
+    }
+
+    fn file_finished(&self, report: &FileReport<'_>) {
+        if let Outcome::Failed(failure) = report.outcome {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
+        }
+    }
+}
+
+struct Opened(Arc<MadeUp>);
+
+impl SourceFile for Opened {
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(Identity { metadata: self.0.metadata(), changed: Default::default(), inode: 0 })
+    }
+
+    fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+        let is_last = offset + CHUNK_LEN as u64 >= self.0.size;
+        if self.0.end.is_some_and(|end| is_last || Instant::now() >= end) {
+            self.0.broken_off.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("broken off"));
+        }
+        *self.0.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let mut left = usize::try_from(self.0.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut read = 0;
+        for piece in pieces {
+            for part in piece.chunks_mut(CONTENT_LEN) {
+                let len = part.len().min(left);
+                part[..len].copy_from_slice(&self.0.content[..len]);
+                (left, read) = (left - len, read + len);
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// Counts what comes, and drops it.
+struct Nowhere(Arc<Meter>);
+
+impl Sink for Nowhere {
+    fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        Ok(Box::new(Self(self.0.clone())))
+    }
+
+    fn file(&self, _: &RemotePath, _: &EntryHead, _: &VerifiedContent<'_>) -> Result<Placed, Failure> {
+        Ok(Placed::Done)
+    }
+
+    fn link(&self, _: &RemotePath, _: &EntryHead, _: &[u8]) -> Result<Placed, Failure> {
+        Err(FailureCode::SpecialFile.into())
+    }
+
+    fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
+        Err(FailureCode::IsAFolder.into())
+    }
+
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
+    }
+}
+
+impl Staged for Nowhere {
+    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        self.0.add(chunk.pieces().iter().map(|piece| piece.len() as u64).sum());
+        Ok(())
+    }
+
+    fn publish(&self, _: &Publish) -> Result<Placed, Failure> {
+        Ok(Placed::Done)
+    }
+}
+
+/// What an upload that is too slow to break off is waited for.
+const GRACE: Duration = Duration::from_secs(2);
+/// Random bytes that are repeated: longer than what a filesystem looks at when it compresses.
+const CONTENT_LEN: usize = 1 << 20;
