@@ -32,22 +32,24 @@ async fn serve(sessions: usize) {
         fs::write(world.root().join(format!("file-{number}")), format!("content of {number}")).unwrap();
     }
     one(&world, None, 0).await; // what the first session makes the server keep is no leak
-    let (handles_before, memory_before) = (handles(&world), memory_kib(&world, "VmRSS:"));
-    // All are logged in before the first one goes on.
-    let all = Arc::new(Barrier::new(sessions));
-    let mut running = JoinSet::new();
-    for number in 0..sessions {
-        let (world, all) = (world.clone(), all.clone());
-        running.spawn(async move { one(&world, Some(&all), number % 200).await });
+    let handles_before = handles(&world);
+    let mut after = Vec::new();
+    for _ in 0..2 {
+        // All are logged in before the first one goes on.
+        let all = Arc::new(Barrier::new(sessions));
+        let mut running = JoinSet::new();
+        for number in 0..sessions {
+            let (world, all) = (world.clone(), all.clone());
+            running.spawn(async move { one(&world, Some(&all), number % 200).await });
+        }
+        assert_eq!(running.join_all().await.len(), sessions);
+        wait_until("all handles are given back", || handles(&world) <= handles_before);
+        after.push(memory_kib(&world, "VmRSS:"));
     }
-    let served = running.join_all().await;
-    assert_eq!(served.len(), sessions);
-    wait_until("all handles are given back", || handles(&world) <= handles_before);
-    let (after, peak) = (memory_kib(&world, "VmRSS:"), memory_kib(&world, "VmHWM:"));
-    println!(
-        "{sessions} sessions: {memory_before} KiB before, {peak} at the peak, {after} after; {handles_before} handles"
-    );
-    assert!(after < memory_before + 32 * 1024, "{memory_before} KiB before, {after} after");
+    let peak = memory_kib(&world, "VmHWM:");
+    println!("{sessions} sessions, twice: {peak} KiB at the peak, {after:?} after; {handles_before} handles");
+    // The allocator keeps what the first crowd needed, for the next one.
+    assert!(after[1] < after[0] + after[0] / 8, "{after:?} KiB");
     let log = world.server().log();
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
 }
