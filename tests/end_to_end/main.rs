@@ -11,6 +11,7 @@
 )]
 
 mod commands;
+mod completions;
 mod crowd;
 mod drain;
 mod durability;
@@ -46,6 +47,7 @@ mod mirrors_links;
 mod mirrors_plans;
 mod mirrors_races;
 mod mirrors_totals;
+mod packages;
 mod profiles;
 mod refusals;
 mod resume;
@@ -55,6 +57,7 @@ mod shell;
 mod storage;
 mod storage_faults;
 mod storage_limits;
+mod suggestions;
 mod throttle;
 mod tls;
 mod tools;

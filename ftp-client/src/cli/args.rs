@@ -10,8 +10,8 @@ mod shell;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat, Touch, Trust,
-    TrustCommand,
+    Cat, Chmod, CompleteLine, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat,
+    Touch, Trust, TrustCommand,
 };
 pub(crate) use common::{Color, Common, Resuming};
 pub(crate) use line::{Line, Open, Word, line_parser};
@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Gc(Gc),
     Trust(Trust),
     Completions(Completions),
+    CompleteLine(CompleteLine),
     Man(Man),
 }
 
