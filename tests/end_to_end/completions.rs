@@ -158,7 +158,7 @@ fn bash(world: &World, line: &str, piece: &str) -> Option<Vec<String>> {
 /// What zsh offers for a line; what would show it is replaced by what prints it.
 fn zsh(world: &World, line: &str) -> Option<Vec<String>> {
     let script = "compdef() { }; _files() { return 1 }; compadd() { print -rl -- ${(P)@[-1]} }; source $1; \
-                  words=(${(s: :)3}); [[ $3 == *\\ ]] && words+=(''); words[1]=$2; CURRENT=$#words; \
+                  words=(${(s: :)3}); words[1]=$2; CURRENT=$#words; \
                   PREFIX=$words[CURRENT]; _ftp-client; true";
     shell(world, "zsh", &["-f", "-c", script], &[line])
 }
@@ -169,6 +169,7 @@ fn shell(world: &World, name: &str, arguments: &[&str], words: &[&str]) -> Optio
     let mut shell = Command::new(name);
     shell.args(arguments).arg(name).arg(&script).arg(&binaries().client).args(words);
     shell.env_clear().env("HOME", world.local().join("..")).current_dir(world.local());
+    shell.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     let Some(ran) = output(&mut shell) else {
         println!("skipped: {name} is not installed");
         return None;

@@ -17,11 +17,9 @@ impl Completions {
     }
 
     pub(crate) fn run(self, output: &Output) -> Result<u8, Error> {
-        match self.shell {
-            Shell::Bash => output.print(include_bytes!("../complete/bash.sh"))?,
-            Shell::Zsh => output.print(include_bytes!("../complete/zsh.sh"))?,
-            Shell::Fish => output.print(include_bytes!("../complete/fish.fish"))?,
-            other => output.print(&generated(other))?,
+        match ASKING.iter().find(|(shell, _)| *shell == self.shell) {
+            Some((_, script)) => output.print(script)?,
+            None => output.print(&generated(self.shell))?,
         }
         Ok(0)
     }
@@ -33,3 +31,10 @@ fn generated(shell: Shell) -> Vec<u8> {
     generate(shell, &mut Cli::command(), "ftp-client", &mut script);
     script
 }
+
+/// Scripts that ask the program.
+const ASKING: [(Shell, &[u8]); 3] = [
+    (Shell::Bash, include_bytes!("../complete/bash.sh")),
+    (Shell::Zsh, include_bytes!("../complete/zsh.sh")),
+    (Shell::Fish, include_bytes!("../complete/fish.fish")),
+];
