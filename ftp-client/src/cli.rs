@@ -3,8 +3,10 @@
 //! Two steps: `args` says what may be typed, `task` and the commands' `new` say what it means. All that can be wrong
 //! with a request by itself is found in these steps, before anything is asked, connected or changed.
 
+mod advice;
 mod args;
 mod commands;
+mod complete;
 mod connect;
 mod defaults;
 mod executor;
@@ -58,6 +60,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error> {
+    if let Command::CompleteLine(typed) = &typed.command {
+        return complete::run(typed, output);
+    }
     let profiles = profiles(&typed)?;
     let typed = defaults::complete(words, &profiles)?;
     typed.origins.iter().for_each(|origin| output.note(|| origin.clone()));
@@ -74,7 +79,8 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
     }
     match Task::new(command, &scope, output.json())? {
         Task::Offline(task) => task.run(&settings, scope.profiles(), output),
-        Task::Online(server, work) => online(&server, *work, &settings, output),
+        Task::Online(server, work) => online(&server, *work, &settings, output)
+            .map_err(|error| scope.profiles().advise(error, &server.host)),
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod commands;
+mod completions;
 mod crowd;
 mod cut;
 mod doctor;
@@ -50,6 +51,7 @@ mod mirrors_links;
 mod mirrors_plans;
 mod mirrors_races;
 mod mirrors_totals;
+mod packages;
 mod profiles;
 mod refusals;
 mod resume;
@@ -59,6 +61,7 @@ mod shell;
 mod storage;
 mod storage_faults;
 mod storage_limits;
+mod suggestions;
 mod throttle;
 mod tls;
 mod tools;

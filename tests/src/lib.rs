@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod fuzzing;
+pub mod packages;
 pub mod proxy;
 pub mod wan;
 pub mod world;

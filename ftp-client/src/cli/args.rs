@@ -11,8 +11,8 @@ mod shell;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat, Touch, Trust,
-    TrustCommand,
+    Cat, Chmod, CompleteLine, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat,
+    Touch, Trust, TrustCommand,
 };
 pub(crate) use common::{Color, Common, Resuming};
 pub(crate) use doctor::Doctor;
@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Trust(Trust),
     Completions(Completions),
+    CompleteLine(CompleteLine),
     Man(Man),
 }
 

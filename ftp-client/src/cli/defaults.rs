@@ -134,6 +134,6 @@ fn origins(sub: &ArgMatches, profile: Option<&Profile>) -> Vec<String> {
 }
 
 /// Where commands keep paths that may be remote.
-const PATHS: [&str; 5] = ["remote", "remotes", "paths", "source", "target"];
+pub(crate) const PATHS: [&str; 5] = ["remote", "remotes", "paths", "source", "target"];
 /// Options that say how to log in.
 const LOGINS: [&str; 2] = ["password_file", "identity"];

@@ -1,6 +1,7 @@
 //! Runs lines: what a script and the shell share. One server is open at a time, its connection is made once, and made
 //! anew if it was lost; current folders are kept here and there.
 
+use crate::cli::advice::sentence;
 use crate::cli::args::{Command, Line, TypedRule, Word, line_parser};
 use crate::cli::connect;
 use crate::cli::defaults;
@@ -98,8 +99,9 @@ impl Executor {
         let profile = scope.profiles().named(typed).map(|(profile, _)| profile);
         let settings = self.settings(profile)?;
         let profile = profile.map(|profile| profile.name.clone());
-        let connecting = block_in_place(|| connect::options(&server, &settings, output))?;
-        let (session, options) = connect::lasting(connecting).await?;
+        let advised = |error| scope.profiles().advise(error, &server.host);
+        let connecting = block_in_place(|| connect::options(&server, &settings, output)).map_err(advised)?;
+        let (session, options) = connect::lasting(connecting).await.map_err(advised)?;
         session.welcome().await?;
         places::require_folder(&session, &remote.path).await?;
         self.close().await;
@@ -276,15 +278,7 @@ pub(crate) fn understand(
 }
 
 fn parse(words: &[OsString], scope: &Scope, profile: Option<&str>) -> Result<Parsed, Error> {
-    understand(words, scope, profile).map_err(|error| Error::Usage(sentence(&error.to_string())))
-}
-
-/// The first paragraph of what clap says.
-fn sentence(text: &str) -> String {
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let paragraph = paragraph.strip_prefix("error: ").unwrap_or(paragraph);
-    let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
-    shown(lines.join(" ").as_bytes())
+    understand(words, scope, profile).map_err(|error| Error::Usage(sentence(&error)))
 }
 
 /// Plans and result files name a server of their own.
@@ -306,6 +300,7 @@ fn needs_server(command: &Command) -> bool {
         Command::Profile(_)
             | Command::Trust(_)
             | Command::Completions(_)
+            | Command::CompleteLine(_)
             | Command::Man(_)
             | Command::Script(_)
             | Command::Shell(_)

@@ -13,6 +13,7 @@
 
 mod file;
 
+use crate::cli::advice::{meant, sentence, similar};
 use crate::cli::args::{Cli, Defaults, profile_options};
 use clap::Parser;
 use etcetera::BaseStrategy;
@@ -101,6 +102,25 @@ impl Profiles {
         }
     }
 
+    /// Whoever could not speak with a host may have meant a profile.
+    pub(crate) fn advise(&self, error: Error, host: &str) -> Error {
+        let name = similar(host, self.profiles.keys().map(String::as_str));
+        match (error, name) {
+            (Error::Unreachable { address, reason }, Some(name)) => {
+                Error::Unreachable { address, reason: format!("{reason}; did you mean the profile {name}?") }
+            }
+            (Error::Usage(text), Some(name)) => {
+                Error::Usage(format!("{text}; did you mean the profile {name}?"))
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// What there is to say about a name that is none.
+    pub(crate) fn unknown(&self, name: &str) -> String {
+        meant(&format!("there is no profile {name:?}"), name, self.profiles.keys().map(String::as_str))
+    }
+
     /// Adds a profile or replaces it.
     pub(crate) fn add(&self, name: &str, url: &OsStr, defaults: &Defaults) -> Result<(), Error> {
         check_name(name).map_err(|reason| Error::Usage(format!("{name:?} {reason}")))?;
@@ -172,7 +192,9 @@ fn checked(
         return Err("secrets are never kept in a profile; use password-file".to_owned());
     }
     let options = profile_options();
-    let option = options.iter().find(|option| option.key == key).ok_or("there is no such key")?;
+    let option = options.iter().find(|option| option.key == key).ok_or_else(|| {
+        meant("there is no such key", key, options.iter().map(|option| option.key.as_str()))
+    })?;
     if values.is_empty() {
         return Err("has no value".to_owned());
     }
@@ -190,7 +212,7 @@ fn checked(
     words.extend(values.iter().map(|value| format!("--{key}={value}").into()));
     match Cli::try_parse_from(words) {
         Ok(_) => Ok(Some((key.to_owned(), values))),
-        Err(error) => Err(first_line(&error.to_string())),
+        Err(error) => Err(sentence(&error)),
     }
 }
 
@@ -223,11 +245,6 @@ fn check_name(name: &str) -> Result<(), &'static str> {
         true => Ok(()),
         false => Err("is no name of a profile: letters, digits, '-', '_' and '.' make one"),
     }
-}
-
-fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 fn usual_path() -> Option<PathBuf> {

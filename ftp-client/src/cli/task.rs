@@ -80,7 +80,7 @@ impl Task {
             Command::Touch(typed) => online(touch::Touch::new(typed, scope)?, Work::Touch),
             Command::Chmod(typed) => online(chmod::Chmod::new(typed, scope)?, Work::Chmod),
             Command::Ln(typed) => online(ln::Ln::new(typed, scope)?, Work::Ln),
-            Command::Script(_) | Command::Shell(_) => {
+            Command::Script(_) | Command::Shell(_) | Command::CompleteLine(_) => {
                 return Err(Error::Usage(
                     "this begins on a command line, not in a script or shell".to_owned(),
                 ));

@@ -284,10 +284,27 @@ pub(crate) struct Completions {
     pub(crate) shell: Shell,
 }
 
+/// Print what the word at the end of a command line may become; for the scripts of `completions`
+#[derive(Args)]
+#[command(hide = true, after_help = "Example:\n  ftp-client complete-line 'ftp-client put --over'")]
+pub(crate) struct CompleteLine {
+    /// As bash takes it, in place of TEXT, the end of the line: it completes parts of words and quotes nothing
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) piece: Option<String>,
+    /// The command line, up to the cursor
+    #[arg(value_name = "LINE")]
+    pub(crate) line: String,
+}
+
 /// Print the manual page, or that of a command
 #[derive(Args)]
-#[command(after_help = "Example:\n  ftp-client man get | man -l -")]
+#[command(
+    after_help = "Example:\n  ftp-client man get | man -l -\n  ftp-client man --dir ~/.local/share/man/man1"
+)]
 pub(crate) struct Man {
     /// The command
     pub(crate) command: Option<String>,
+    /// Write one page per command into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
 }

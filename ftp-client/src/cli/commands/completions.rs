@@ -1,4 +1,5 @@
-//! `completions`: scripts for shells, from the same definitions as the parser.
+//! `completions`: scripts for shells. Those of bash, zsh and fish ask the program itself at each Tab, so that they know paths on
+//! servers too; others are made from the same definitions as the parser.
 
 use crate::cli::args::{self, Cli};
 use crate::cli::output::Output;
@@ -15,11 +16,25 @@ impl Completions {
         Self { shell: typed.shell }
     }
 
-    /// Through memory: the generator panics where it cannot write.
     pub(crate) fn run(self, output: &Output) -> Result<u8, Error> {
-        let mut script = Vec::new();
-        generate(self.shell, &mut Cli::command(), "ftp-client", &mut script);
-        output.print(&script)?;
+        match ASKING.iter().find(|(shell, _)| *shell == self.shell) {
+            Some((_, script)) => output.print(script)?,
+            None => output.print(&generated(self.shell))?,
+        }
         Ok(0)
     }
 }
+
+/// Through memory: the generator panics where it cannot write.
+fn generated(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    generate(shell, &mut Cli::command(), "ftp-client", &mut script);
+    script
+}
+
+/// Scripts that ask the program.
+const ASKING: [(Shell, &[u8]); 3] = [
+    (Shell::Bash, include_bytes!("../complete/bash.sh")),
+    (Shell::Zsh, include_bytes!("../complete/zsh.sh")),
+    (Shell::Fish, include_bytes!("../complete/fish.fish")),
+];

@@ -1,33 +1,51 @@
 //! `man`: manual pages, from the same definitions as the parser.
 
+use crate::cli::advice::meant;
 use crate::cli::args::{self, Cli};
 use crate::cli::output::Output;
 use clap::CommandFactory;
 use clap_mangen::Man as Page;
 use ftp_client::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub(crate) struct Man {
-    command: Box<clap::Command>,
+pub(crate) enum Man {
+    /// On standard output.
+    Page(Box<clap::Command>),
+    /// All of them, into a folder.
+    Folder(PathBuf),
 }
 
 impl Man {
     pub(crate) fn new(typed: args::Man) -> Result<Self, Error> {
+        if let Some(folder) = typed.dir {
+            return Ok(Self::Folder(folder));
+        }
         let mut program = Cli::command();
         program.build();
-        let Some(name) = typed.command else { return Ok(Self { command: Box::new(program) }) };
+        let Some(name) = typed.command else { return Ok(Self::Page(Box::new(program))) };
         match program.find_subcommand(&name) {
-            Some(command) => Ok(Self { command: Box::new(command.clone()) }),
-            None => Err(Error::Usage(format!("there is no command {name:?}"))),
+            Some(command) => Ok(Self::Page(Box::new(command.clone()))),
+            None => {
+                let text = format!("there is no command {name:?}");
+                Err(Error::Usage(meant(&text, &name, program.get_subcommands().map(clap::Command::get_name))))
+            }
         }
     }
 
     pub(crate) fn run(self, output: &Output) -> Result<u8, Error> {
-        let mut page = Vec::new();
-        Page::new(*self.command)
-            .render(&mut page)
-            .map_err(|source| Error::local(Path::new("manual page"), source))?;
-        output.print(&page)?;
+        match self {
+            Self::Folder(folder) => {
+                clap_mangen::generate_to(Cli::command(), &folder)
+                    .map_err(|error| Error::local(&folder, error))?;
+            }
+            Self::Page(command) => {
+                let mut page = Vec::new();
+                Page::new(*command)
+                    .render(&mut page)
+                    .map_err(|source| Error::local(Path::new("manual page"), source))?;
+                output.print(&page)?;
+            }
+        }
         Ok(0)
     }
 }

@@ -56,7 +56,7 @@ fn remove(names: &[String], profiles: &Profiles, output: &Output) -> Result<u8, 
     let mut unknown = false;
     for name in names {
         if !profiles.remove(name)? {
-            output.complain(&format!("there is no profile {name:?}"));
+            output.complain(&profiles.unknown(name));
             unknown = true;
         }
     }

@@ -2,6 +2,7 @@
 //! and kept for some seconds.
 
 use crate::cli::args::line_parser;
+use crate::cli::complete::{local_names, names_in};
 use ftp_client::Session;
 use ftp_client::remote::Remote;
 use rustyline::completion::{Completer, Pair};
@@ -11,13 +12,10 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use wire::metadata::Kind;
 
 /// What the prompt's thread knows of the session.
 #[derive(Clone)]
@@ -64,14 +62,7 @@ impl Shared {
         {
             return names.clone();
         }
-        let listed = async {
-            let page = session.list(&there.path, false).await.ok()?.next().await.ok()??;
-            let named = page.entries.iter().filter_map(|entry| {
-                let name = str::from_utf8(entry.path.as_bytes()).ok()?;
-                Some(ended(name, entry.metadata.kind == Kind::Folder))
-            });
-            Some(named.collect::<Vec<_>>())
-        };
+        let listed = names_in(&session, &there.path);
         let Ok(Some(names)) = self.runtime.block_on(async { timeout(LISTING_WAIT, listed).await }) else {
             return Vec::new();
         };
@@ -163,25 +154,6 @@ fn beginning_with(typed: &str, mut words: Vec<String>) -> Vec<Pair> {
     fitting.map(|word| Pair { display: word.clone(), replacement: word }).collect()
 }
 
-fn local_names(folder: &str) -> Vec<String> {
-    let path = match folder {
-        "" => PathBuf::from("."),
-        folder => PathBuf::from(folder),
-    };
-    let entries = fs::read_dir(path).into_iter().flatten().flatten().take(NAMES_MAX);
-    let named = entries.filter_map(|entry| {
-        let folder = entry.path().is_dir();
-        Some(ended(entry.file_name().to_str()?, folder))
-    });
-    let mut names: Vec<String> = named.collect();
-    names.sort();
-    names
-}
-
-fn ended(name: &str, folder: bool) -> String {
-    format!("{name}{}", if folder { "/" } else { "" })
-}
-
 /// Where the word begins that is being typed.
 fn word_start(line: &str) -> usize {
     let (mut start, mut escaped) = (0, false);
@@ -223,7 +195,6 @@ fn quoted(name: &str) -> String {
 /// How long a person's keys may stand still.
 const LISTING_WAIT: Duration = Duration::from_millis(700);
 const LISTING_AGE_MAX: Duration = Duration::from_secs(5);
-const NAMES_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

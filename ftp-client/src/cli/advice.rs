@@ -1,0 +1,49 @@
+//! What somebody may have meant: clap's tips in one line, and the same kind of tip for names that clap does not know.
+
+use crate::cli::output::shown;
+
+/// What clap says, in one line: the error, and its tips. How to use the command is left out.
+pub(crate) fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n");
+    let told = paragraphs.next().unwrap_or_default();
+    let told = told.strip_prefix("error: ").unwrap_or(told);
+    let tips = paragraphs.filter(|paragraph| paragraph.trim_start().starts_with("tip: "));
+    let parts: Vec<String> = [told].into_iter().chain(tips).map(one_line).collect();
+    shown(parts.join("; ").as_bytes())
+}
+
+/// `text`, and which of the known names may have been meant.
+pub(crate) fn meant<'a>(text: &str, typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    match similar(typed, known) {
+        Some(name) => format!("{text}; did you mean {name}?"),
+        None => text.to_owned(),
+    }
+}
+
+/// The name that is most like what was typed: at most every third letter is wrong. Nothing for a name that is known.
+pub(crate) fn similar<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let measured = known.into_iter().map(|name| (strsim::osa_distance(typed, name), name));
+    let (wrong, name) = measured.min()?;
+    (wrong > 0 && wrong <= typed.chars().count() / 3).then_some(name)
+}
+
+fn one_line(paragraph: &str) -> String {
+    paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_similar_where_letters_are_swapped_or_missing() {
+        for typed in ["wrok", "wor", "wrk", "Work"] {
+            assert_eq!(similar(typed, ["home", "work"]), Some("work"), "{typed}");
+        }
+        assert_eq!(similar("work", ["work", "works"]), None);
+        assert_eq!(similar("work.example.org", ["work", "home"]), None);
+        assert_eq!(meant("no", "hoem", ["home"]), "no; did you mean home?");
+        assert_eq!(meant("no", "zzz", ["home"]), "no");
+    }
+}

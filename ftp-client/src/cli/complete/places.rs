@@ -1,0 +1,179 @@
+//! Paths as candidates: of this machine, of servers, and names of profiles.
+
+use crate::cli::args::{Cli, Common};
+use crate::cli::connect;
+use crate::cli::defaults;
+use crate::cli::output::Output;
+use crate::cli::places::Server;
+use crate::cli::profiles::Profiles;
+use crate::cli::scope::Scope;
+use crate::cli::settings::Settings;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use ftp_client::Session;
+use ftp_client::remote::{Place, Remote};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use wire::RemotePath;
+use wire::metadata::Kind;
+
+/// What paths of a command line may be.
+pub(super) struct Places {
+    words: Vec<String>,
+    scope: Scope,
+}
+
+impl Places {
+    /// With the configuration that the command line names.
+    pub(super) fn of(words: &[String], last: &str) -> Self {
+        let words: Vec<String> = words.iter().cloned().chain([last.to_owned()]).collect();
+        let config = matches(Cli::command(), &words)
+            .and_then(|matches| common(&matches))
+            .and_then(|common| common.config);
+        let profiles = Profiles::load(config.as_deref()).unwrap_or_default();
+        Self { words, scope: Scope::new(profiles) }
+    }
+
+    /// All that begins with what was typed.
+    pub(super) fn candidates(&self, typed: &str) -> Vec<String> {
+        match self.folder_on_a_server(typed) {
+            Some((head, remote)) => {
+                let is_url = head.contains("://");
+                let names = self.listed(OsStr::new(head), &remote).unwrap_or_default();
+                fitting(names, &decoded(&typed[head.len()..], is_url))
+                    .map(|name| format!("{head}{}", encoded(&name, is_url)))
+                    .collect()
+            }
+            None if typed.contains(':') => local(typed, ""),
+            None => self.profiles(typed, ":").into_iter().chain(local(typed, "")).collect(),
+        }
+    }
+
+    /// Names of profiles, each with this at its end.
+    pub(super) fn profiles(&self, typed: &str, end: &str) -> Vec<String> {
+        let names = self.scope.profiles().iter().map(|profile| format!("{}{end}", profile.name));
+        names.filter(|name| name.starts_with(typed)).collect()
+    }
+
+    /// What was typed of a path on a server, up to the name that is being typed, and the folder that it means.
+    fn folder_on_a_server<'a>(&self, typed: &'a str) -> Option<(&'a str, Remote)> {
+        let path = match typed.find("://") {
+            Some(scheme) => scheme + 3 + typed[scheme + 3..].find('/')?,
+            None => typed.find(':')?,
+        };
+        let end = typed.rfind('/').filter(|slash| *slash > path).unwrap_or(path);
+        let head = &typed[..=end];
+        match self.scope.place(OsStr::new(head)) {
+            Ok(Place::Remote(remote)) => Some((head, remote)),
+            Ok(Place::Local(_)) | Err(_) => None,
+        }
+    }
+
+    /// The names in a folder of a server. Only what is at hand opens it, and a server that is not known stays so.
+    fn listed(&self, head: &OsStr, remote: &Remote) -> Option<Vec<String>> {
+        let typed = matches(Cli::command(), &self.words)?;
+        let profile = self.scope.profiles().named(head).map(|(profile, _)| profile);
+        let (name, sub) = typed.subcommand()?;
+        let completed = match profile {
+            Some(profile) => {
+                matches(defaults::with_profile(Cli::command(), name, sub, profile), &self.words)?
+            }
+            None => typed,
+        };
+        let common = Common { accept_new: false, quiet: true, json: false, ..common(&completed)? };
+        let output = Arc::new(Output::new(&common));
+        let settings =
+            Settings { retry: Some(0), give_up_after: Duration::ZERO, ..Settings::new(common).ok()? };
+        let connecting = connect::options(&Server::of(remote), &settings, &output).ok()?;
+        let runtime = Runtime::new().ok()?;
+        let names = runtime.block_on(Box::pin(async {
+            let session = connect::session(connecting).await.ok()?;
+            let names = names_in(&session, &remote.path).await;
+            session.close().await;
+            names
+        }));
+        runtime.shutdown_background();
+        names
+    }
+}
+
+/// The names in a folder of a server, folders with a `/`.
+pub(crate) async fn names_in(session: &Session, folder: &RemotePath) -> Option<Vec<String>> {
+    let mut pages = session.list(folder, false).await.ok()?;
+    let mut names = Vec::new();
+    while names.len() < NAMES_MAX
+        && let Some(page) = pages.next().await.ok()?
+    {
+        names.extend(page.entries.iter().filter_map(|entry| {
+            let name = str::from_utf8(entry.path.as_bytes()).ok()?;
+            Some(ended(name, entry.metadata.kind == Kind::Folder))
+        }));
+    }
+    names.sort();
+    Some(names)
+}
+
+/// The names in a folder here, folders with a `/`.
+pub(crate) fn local_names(folder: &str) -> Vec<String> {
+    let path = match folder {
+        "" => PathBuf::from("."),
+        folder => PathBuf::from(folder),
+    };
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().take(NAMES_MAX);
+    let named = entries.filter_map(|entry| {
+        let folder = entry.path().is_dir();
+        Some(ended(entry.file_name().to_str()?, folder))
+    });
+    let mut names: Vec<String> = named.collect();
+    names.sort();
+    names
+}
+
+/// Paths here that begin with what was typed behind `head`.
+pub(super) fn local(typed: &str, head: &str) -> Vec<String> {
+    let typed = typed.strip_prefix(head).unwrap_or(typed);
+    let (folder, begun) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
+    fitting(local_names(folder), begun).map(|name| format!("{head}{folder}{name}")).collect()
+}
+
+/// Hidden names only for who has typed the dot.
+fn fitting(names: Vec<String>, begun: &str) -> impl Iterator<Item = String> {
+    let hidden = begun.starts_with('.');
+    names.into_iter().filter(move |name| name.starts_with(begun) && (hidden || !name.starts_with('.')))
+}
+
+/// What can be understood of a command line that is not complete.
+fn matches(command: Command, words: &[String]) -> Option<ArgMatches> {
+    command.ignore_errors(true).try_get_matches_from(words).ok()
+}
+
+fn common(matches: &ArgMatches) -> Option<Common> {
+    Common::from_arg_matches(matches).ok()
+}
+
+fn ended(name: &str, folder: bool) -> String {
+    format!("{name}{}", if folder { "/" } else { "" })
+}
+
+fn decoded(text: &str, is_url: bool) -> String {
+    match is_url {
+        true => percent_decode_str(text).decode_utf8_lossy().into_owned(),
+        false => text.to_owned(),
+    }
+}
+
+fn encoded(name: &str, is_url: bool) -> String {
+    match is_url {
+        true => utf8_percent_encode(name, &ENCODED).to_string(),
+        false => name.to_owned(),
+    }
+}
+
+/// What has no meaning of its own in a URL's path stays as it is.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// Nobody reads more.
+const NAMES_MAX: usize = 10_000;
