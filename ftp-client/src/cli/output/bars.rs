@@ -24,7 +24,7 @@ impl Bars {
         }
         self.total.set_length(snapshot.total_bytes.max(1));
         self.total.set_position(snapshot.bytes.min(snapshot.total_bytes));
-        self.total.set_message(text::standing(snapshot));
+        self.total.set_message(text::standing_short(snapshot));
     }
 
     /// As many lines as files; a line is reused for the next file, so that they do not jump.
@@ -71,7 +71,7 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-const TOTAL: &str = "[{bar:20}] {percent:>3}% {wide_msg}";
+const TOTAL: &str = "[{bar:10}] {percent:>3}% {wide_msg}";
 const FILE: &str = "  {percent:>3}% {binary_bytes:>12} {wide_msg}";
 
 /// More would push away what stands above.

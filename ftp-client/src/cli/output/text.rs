@@ -39,6 +39,35 @@ pub(super) fn standing(snapshot: &Snapshot) -> String {
     parts.join(", ")
 }
 
+/// The same in fewer columns, what can be missed most at its end: `1.50 MiB of 6.00 MiB, 512 KiB/s, 0:09 left, 3/12 files`.
+pub(super) fn standing_short(snapshot: &Snapshot) -> String {
+    let (bytes, total) = (short_bytes(snapshot.bytes), short_bytes(snapshot.total_bytes));
+    let mut parts = match snapshot.total_bytes {
+        0 => vec![bytes],
+        _ => vec![of(&bytes, &total, snapshot.counted)],
+    };
+    parts.push(format!("{}/s", short_bytes(snapshot.rate)));
+    parts.extend(time_left(snapshot).map(|left| format!("{} left", duration_text(left))));
+    if snapshot.total_files > 1 {
+        let more = if snapshot.counted { "" } else { "+" };
+        parts.push(format!("{}/{}{more} files", snapshot.files, snapshot.total_files));
+    }
+    parts.join(", ")
+}
+
+/// Three digits and a unit.
+fn short_bytes(bytes: u64) -> String {
+    let text = HumanBytes(bytes).to_string();
+    let Some((number, unit)) = text.split_once(' ') else { return text };
+    let number = number.replace(',', "");
+    let short = match number.find('.') {
+        Some(point) if point >= 3 => &number[..point],
+        Some(_) => &number[..number.len().min(4)],
+        None => &number,
+    };
+    format!("{short} {unit}")
+}
+
 /// Nothing while it stands still, or is still being counted.
 fn time_left(snapshot: &Snapshot) -> Option<Duration> {
     let bytes = snapshot.total_bytes.saturating_sub(snapshot.bytes);
@@ -52,6 +81,9 @@ fn of(done: &str, total: &str, counted: bool) -> String {
     if counted { format!("{done} of {total}") } else { format!("{done} of {total}+") }
 }
 
+/// Columns of the bar, and of the percentage behind it.
+#[cfg(test)]
+const BEFORE_STANDING: usize = "[==========] 100% ".len();
 /// Beyond some days the guess is worth nothing.
 const TIME_LEFT_MAX: u64 = 100 * 3600;
 
@@ -63,6 +95,17 @@ mod tests {
     fn times() {
         let text = |seconds| duration_text(Duration::from_secs(seconds));
         assert_eq!((text(7), text(754), text(3723)), ("0:07".into(), "12:34".into(), "1:02:03".into()));
+    }
+
+    #[test]
+    fn short_amounts_have_three_digits() {
+        let text = |bytes| short_bytes(bytes);
+        assert_eq!(text(0), "0 B");
+        assert_eq!(text(999), "999 B");
+        assert_eq!(text(1 << 20), "1.00 MiB");
+        assert_eq!(text(15 << 19), "7.50 MiB");
+        assert_eq!(text(1_000 << 20), "1000 MiB");
+        assert_eq!(text(123_456_789), "117 MiB");
     }
 
     #[test]
@@ -79,6 +122,17 @@ mod tests {
         assert_eq!(standing(&snapshot), "3 of 12 files, 1.00 MiB of 4.00 MiB, 1.00 MiB/s, 0:03 left");
         let counting = Snapshot { counted: false, ..snapshot.clone() };
         assert_eq!(standing(&counting), "3 of 12+ files, 1.00 MiB of 4.00 MiB+, 1.00 MiB/s");
+        let many = Snapshot {
+            files: 51_234,
+            bytes: 284 << 20,
+            total_files: 51_906,
+            total_bytes: 530 << 20,
+            rate: 59_800_000,
+            ..snapshot.clone()
+        };
+        let short = standing_short(&many);
+        assert_eq!(short, "284 MiB of 530 MiB, 57.0 MiB/s, 0:05 left, 51234/51906 files");
+        assert!(BEFORE_STANDING + short.len() <= 80, "it is cut on most terminals");
         let stream = Snapshot { total_files: 1, total_bytes: 0, ..snapshot };
         assert_eq!(standing(&stream), "1.00 MiB, 1.00 MiB/s");
     }
