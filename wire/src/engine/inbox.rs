@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn frames_may_be_split_anywhere() {
-        let frames = [seal(0, 30), block(1, 40), seal(2, 24), block(3, 1)];
+        let frames = [seal(0, ANNOUNCEMENT_LEN + 6), block(1, 40), seal(2, ANNOUNCEMENT_LEN), block(3, 1)];
         let plain = frames.concat();
         for at in 0..=plain.len() {
             for step in [1, usize::MAX] {
@@ -247,8 +247,13 @@ mod tests {
 
     #[test]
     fn records_may_have_any_length() {
-        let frames =
-            [block(0, CHUNK_LEN), seal(1, 1000), block(2, 300_000), block(3, CHUNK_LEN), seal(4, 24)];
+        let frames = [
+            block(0, CHUNK_LEN),
+            seal(1, 1000),
+            block(2, 300_000),
+            block(3, CHUNK_LEN),
+            seal(4, ANNOUNCEMENT_LEN),
+        ];
         for len in [701, 1500, 5000, 16_383, RECORD_CONTENT_MAX] {
             for step in [997, 60_000, usize::MAX] {
                 let records = records(&frames.concat(), |_| len);
@@ -259,7 +264,7 @@ mod tests {
 
     #[test]
     fn empty_records_are_nothing() {
-        let frames = [seal(0, 30), block(1, 40)];
+        let frames = [seal(0, ANNOUNCEMENT_LEN + 6), block(1, 40)];
         let mut sealer = Sealer::new(secrets()).unwrap();
         let mut bytes = Vec::new();
         for piece in frames.concat().chunks(7) {
@@ -292,14 +297,14 @@ mod tests {
     fn bytes_that_are_no_frame_are_refused() {
         let records = records(&[9; HEAD_LEN], |_| 64);
         assert!(matches!(received(&records, usize::MAX), Err(InboxError::Frame(_))));
-        let mut sealed = self::records(&seal(0, 30), |_| 64);
+        let mut sealed = self::records(&seal(0, ANNOUNCEMENT_LEN + 6), |_| 64);
         sealed[20] ^= 1;
         assert!(matches!(received(&sealed, usize::MAX), Err(InboxError::Record(RecordError::Forged))));
     }
 
     #[test]
     fn a_frame_that_cannot_be_taken_yet_stays() {
-        let frames = [seal(0, 30), block(1, 40)];
+        let frames = [seal(0, ANNOUNCEMENT_LEN + 6), block(1, 40)];
         let mut inbox = Inbox::new(Opener::new(secrets()).unwrap());
         let records = records(&frames.concat(), |_| 50);
         inbox.room()[..records.len()].copy_from_slice(&records);
