@@ -49,6 +49,12 @@ impl Faults {
         self.lock().record.clone()
     }
 
+    /// The operation with this index, if the transfer came to it: several workers do not share out a tree in the same way each time, and
+    /// some runs take a few operations less.
+    pub(crate) fn at(&self, index: usize) -> Option<Done> {
+        self.lock().record.get(index).cloned()
+    }
+
     /// Adds something that others did; it counts as no operation.
     pub(crate) fn note(&self, op: &'static str) {
         self.lock().record.push(Done { op, name: String::new() });

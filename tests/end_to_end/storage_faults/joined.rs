@@ -61,7 +61,9 @@ pub(crate) async fn transfer(
     let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, asking);
     let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
     let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
-        tokio::join!(sending.send(send), receiving.receive(receive))
+        // The receiver is there first: what is offered to nobody is dropped.
+        let (receiver, sender) = tokio::join!(biased; receiving.receive(receive), sending.send(send));
+        (sender, receiver)
     })
     .await
     .expect("the transfer ends");
