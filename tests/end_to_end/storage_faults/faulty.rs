@@ -18,7 +18,10 @@ pub(crate) struct Faults(Mutex<State>);
 struct State {
     plan: Plan,
     count: usize,
+    /// Of all operations, those that bring something to the disk.
+    syncs: usize,
     record: Vec<Done>,
+    failed: Option<Done>,
 }
 
 /// Which operation fails.
@@ -28,6 +31,8 @@ pub(crate) enum Plan {
     None,
     /// The operation with this index fails with this error of the system.
     Fail(usize, i32),
+    /// The same, but only operations that bring something to the disk are counted.
+    FailSync(usize, i32),
     /// The operation with this index and all after it are not done any more.
     Crash(usize),
 }
@@ -49,27 +54,37 @@ impl Faults {
         self.lock().record.clone()
     }
 
-    /// The operation with this index, if the transfer came to it: several workers do not share out a tree in the same way each time, and
-    /// some runs take a few operations less.
-    pub(crate) fn at(&self, index: usize) -> Option<Done> {
-        self.lock().record.get(index).cloned()
+    /// The operation that was made to fail, if the transfer came to it: several workers do not share out a tree in the same way
+    /// each time, and some runs take a few operations less.
+    pub(crate) fn failed(&self) -> Option<Done> {
+        self.lock().failed.clone()
     }
 
     /// Adds something that others did; it counts as no operation.
-    pub(crate) fn note(&self, op: &'static str) {
-        self.lock().record.push(Done { op, name: String::new() });
+    pub(crate) fn note(&self, op: &'static str, name: &str) {
+        self.lock().record.push(Done { op, name: name.to_owned() });
     }
 
     /// Counts an operation, and tells whether it is to be done.
     fn pass(&self, op: &'static str, name: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
-        let index = state.count;
+        let (index, sync) = (state.count, state.syncs);
+        let is_sync = op.starts_with("sync_");
         state.count += 1;
-        state.record.push(Done { op, name: String::from_utf8_lossy(name).into_owned() });
+        state.syncs += usize::from(is_sync);
+        let done = Done { op, name: String::from_utf8_lossy(name).into_owned() };
+        state.record.push(done.clone());
         match state.plan {
-            Plan::Fail(at, error) if at == index => Err(io::Error::from_raw_os_error(error)),
+            Plan::Fail(at, error) if at == index => {
+                state.failed = Some(done);
+                Err(io::Error::from_raw_os_error(error))
+            }
+            Plan::FailSync(at, error) if is_sync && at == sync => {
+                state.failed = Some(done);
+                Err(io::Error::from_raw_os_error(error))
+            }
             Plan::Crash(at) if at <= index => Err(io::Error::other("crashed")),
-            Plan::None | Plan::Fail(..) | Plan::Crash(_) => Ok(()),
+            Plan::None | Plan::Fail(..) | Plan::FailSync(..) | Plan::Crash(_) => Ok(()),
         }
     }
 

@@ -13,7 +13,7 @@ use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{BufferPool, Exchange, Item, Observer, ReceiveJob, SendJob, Sink, Source, run_lane};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Message, Totals};
+use wire::message::Totals;
 use wire::net::control::outbox;
 use wire::net::lane::Lane;
 use wire::net::record::{Opener, Sealer};
@@ -29,12 +29,12 @@ pub(crate) struct Ended {
     pub(crate) told: BTreeMap<String, Result<(), Failure>>,
 }
 
-/// Sends all of `source` to `sink`, and offers `asking` of it first. Calls `on_ack` with each acknowledgement, before the sender hears of it.
+/// Sends all of `source` to `sink`, and offers `asking` of it first. Calls `on_told` with each path that the sender is told of.
 pub(crate) async fn transfer(
     source: Arc<dyn Source>,
     sink: Box<dyn Sink>,
     asking: Asking,
-    on_ack: impl Fn() + Send + 'static,
+    on_told: impl Fn(&str) + Send + Sync + 'static,
 ) -> Ended {
     let (sending_outbox, from_sender) = outbox();
     let (receiving_outbox, from_receiver) = outbox();
@@ -49,9 +49,9 @@ pub(crate) async fn transfer(
             tasks.spawn(async move { drop(run_lane(lane, exchange, over, CancellationToken::new()).await) });
         }
     }
-    tasks.spawn(pass_on(from_sender, receiving.clone(), over.clone(), || {}));
-    tasks.spawn(pass_on(from_receiver, sending.clone(), over.clone(), on_ack));
-    let told = Arc::new(Told::default());
+    tasks.spawn(pass_on(from_sender, receiving.clone(), over.clone()));
+    tasks.spawn(pass_on(from_receiver, sending.clone(), over.clone()));
+    let told = Arc::new(Told { told: Mutex::default(), on_told: Box::new(on_told) });
     let receive = Arc::new(ReceiveJob::new(
         JOB,
         Receiver::new(Checksum::Blake3, WINDOW_FRAMES_MAX),
@@ -69,20 +69,12 @@ pub(crate) async fn transfer(
     .expect("the transfer ends");
     over.cancel();
     while tasks.join_next().await.is_some() {}
-    let told = std::mem::take(&mut *told.0.lock().unwrap());
+    let told = std::mem::take(&mut *told.told.lock().unwrap());
     Ended { sender, receiver, told }
 }
 
-async fn pass_on(
-    mut messages: mpsc::Receiver<Envelope>,
-    to: Arc<Exchange>,
-    over: CancellationToken,
-    on_ack: impl Fn() + Send + 'static,
-) {
+async fn pass_on(mut messages: mpsc::Receiver<Envelope>, to: Arc<Exchange>, over: CancellationToken) {
     while let Some(Some(envelope)) = over.run_until_cancelled(messages.recv()).await {
-        if matches!(envelope.message, Message::Ack(_)) {
-            on_ack();
-        }
         assert!(to.handle(envelope).expect("no violation").is_none());
     }
 }
@@ -108,8 +100,10 @@ fn lane(number: u16, socket: TcpStream, [tx, rx]: [u8; 2]) -> Lane {
     }
 }
 
-#[derive(Default)]
-struct Told(Mutex<BTreeMap<String, Result<(), Failure>>>);
+struct Told {
+    told: Mutex<BTreeMap<String, Result<(), Failure>>>,
+    on_told: Box<dyn Fn(&str) + Send + Sync>,
+}
 
 impl Observer for Told {
     fn begun(&self, _: &RemotePath, _: Option<u64>) {}
@@ -117,7 +111,8 @@ impl Observer for Told {
     fn held(&self, _: Option<&RemotePath>, _: u64) {}
     fn settled(&self, item: &Item<'_>) {
         let path = String::from_utf8_lossy(item.path.as_bytes()).into_owned();
-        let before = self.0.lock().unwrap().insert(path, item.failure.cloned().map_or(Ok(()), Err));
+        (self.on_told)(&path);
+        let before = self.told.lock().unwrap().insert(path, item.failure.cloned().map_or(Ok(()), Err));
         assert!(before.is_none(), "{} was settled twice", item.path);
     }
     fn totals(&self, _: Totals) {}

@@ -40,7 +40,7 @@ fn a_failing_operation_at_the_target_costs_one_item() {
                 let (sender, receiver) = (&ended.sender, &ended.receiver);
                 assert!(sender.is_ok() && receiver.is_ok(), "{n}: {sender:?} {receiver:?}");
                 let failed = failed(&ended);
-                let Some(done) = faults.at(n) else { return assert!(failed.is_empty(), "{failed:?}") };
+                let Some(done) = faults.failed() else { return assert!(failed.is_empty(), "{failed:?}") };
                 assert_eq!(failed.len(), 1, "{n}, error {error}: {failed:?}, {done:?}");
                 assert_eq!(failed[0].1, code, "{n}, error {error}: {done:?}");
                 target.check_clean();
@@ -69,7 +69,7 @@ fn a_failing_operation_at_the_source_costs_one_item_or_what_is_in_one_folder() {
                 }
                 assert!(ended.sender.is_ok() && ended.receiver.is_ok(), "{n}");
                 let failed = failed(&ended);
-                if faults.at(n).is_none() {
+                if faults.failed().is_none() {
                     return assert!(failed.is_empty(), "{failed:?}");
                 }
                 assert_eq!(failed.len(), 1, "{n}: {failed:?}");
@@ -109,7 +109,7 @@ pub(crate) fn fail_at_each(step: usize) -> usize {
             let (sender, receiver) = (&ended.sender, &ended.receiver);
             assert!(sender.is_ok() && receiver.is_ok(), "{n}: {sender:?} {receiver:?}");
             let failed = failed(&ended);
-            let Some(done) = &faults.at(n) else { return assert!(failed.is_empty(), "{failed:?}") };
+            let Some(done) = &faults.failed() else { return assert!(failed.is_empty(), "{failed:?}") };
             let costs = usize::from(!is_of_journal(done)); // some have another way, and cost nothing
             assert!(failed.len() <= costs, "{n}, error {error}: {failed:?}, {done:?}");
             assert!(failed.iter().all(|failed| failed.1 == code), "{n}, error {error}: {done:?}");
@@ -187,7 +187,7 @@ async fn run_with(
     let keeping = || Keeping { key: JournalKey::new([7; 32]), origin: [8; 16], checksum: Checksum::Blake3 };
     let options = TreeSinkOptions { keeping: journals.then(keeping), ..OPTIONS };
     let asking = if journals { Asking::Large(0) } else { Asking::Never };
-    transfer(Arc::new(tree), Box::new(TreeSink::new(base, options)), asking, || {}).await
+    transfer(Arc::new(tree), Box::new(TreeSink::new(base, options)), asking, |_| {}).await
 }
 
 /// How many operations a transfer takes.
