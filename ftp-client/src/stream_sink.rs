@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use wire::engine::{Placed, Sink, Staged, Waiting};
+use wire::engine::{Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
-use wire::receiver::{FolderEntry, Publish};
+use wire::receiver::Publish;
 use wire::verified::{VerifiedChunk, VerifiedContent};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{Failure, RemotePath};
 
 /// Writes one file to a stream.
 pub(crate) struct StreamSink(Arc<Mutex<Ordered>>);
@@ -34,19 +34,6 @@ impl Sink for StreamSink {
         content.pieces().iter().try_for_each(|piece| ordered.output.write_all(piece))?;
         ordered.output.flush()?;
         Ok(Placed::Done)
-    }
-
-    fn link(&self, _: &RemotePath, _: &EntryHead, _: &[u8]) -> Result<Placed, Failure> {
-        Err(FailureCode::SpecialFile.into())
-    }
-
-    fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
-        Err(FailureCode::IsAFolder.into())
-    }
-
-    /// Nothing waits: a stream is not made durable.
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
-        batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
 }
 

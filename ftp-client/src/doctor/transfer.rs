@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
-use wire::engine::{FileSource, Placed, Sink, Staged, Waiting};
+use wire::engine::{FileSource, Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Durability, Overwrite, Put, Resume};
 use wire::metadata::{Kind, Metadata};
-use wire::receiver::{FolderEntry, Publish};
+use wire::receiver::Publish;
 use wire::store::{Identity, SourceFile};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
@@ -240,18 +240,6 @@ impl Sink for Nowhere {
 
     fn file(&self, _: &RemotePath, _: &EntryHead, _: &VerifiedContent<'_>) -> Result<Placed, Failure> {
         Ok(Placed::Done)
-    }
-
-    fn link(&self, _: &RemotePath, _: &EntryHead, _: &[u8]) -> Result<Placed, Failure> {
-        Err(FailureCode::SpecialFile.into())
-    }
-
-    fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
-        Err(FailureCode::IsAFolder.into())
-    }
-
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
-        batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
 }
 

@@ -17,7 +17,9 @@
 mod buffer;
 mod commit;
 mod congestion;
+mod cursor;
 mod exchange;
+mod held;
 mod inbox;
 mod lanes;
 mod pace;

@@ -1,6 +1,8 @@
 //! A job's receiving side: takes frames as lanes bring them, verifies, writes, publishes, and acknowledges.
 
 use super::commit::{Commits, Placed, Step, WaitingItem};
+use super::cursor::Cursor;
+use super::held::HeldAnswers;
 use super::sink::{Found, Sink, Staged};
 use super::staged::Chunks;
 use super::{Item as Report, Observer, lock};
@@ -11,8 +13,8 @@ use crate::frame::{
     Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss,
 };
 use crate::journal::HeldChunks;
-use crate::limits::{HELD_DIGESTS_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
-use crate::message::{ChunkRange, End, Held, HeldItem, Message, Offer, OfferedItem};
+use crate::limits::{OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
+use crate::message::{End, Held, HeldItem, Message, Offer, OfferedItem};
 use crate::metadata::SourceId;
 use crate::net::control::Outbox;
 use crate::path::RemotePath;
@@ -384,7 +386,7 @@ impl ReceiveJob {
     }
 
     fn pack(&self, frame: u64, entries: u32, payload: &[&[u8]]) -> Result<(), ReceiveFault> {
-        let mut cursor = Cursor { pieces: payload, skip: 0 };
+        let mut cursor = Cursor::new(payload);
         let mut outcome = PackOutcome { before: lock(&self.partly).remove(&frame), ..PackOutcome::default() };
         let mut scratch = Vec::new();
         for entry in 0..entries {
@@ -566,53 +568,6 @@ impl ReceiveJob {
     }
 }
 
-/// Answers to offers, in messages.
-#[derive(Default)]
-struct HeldAnswers {
-    messages: Vec<Held>,
-    /// Digests in the last message.
-    digests: usize,
-}
-
-impl HeldAnswers {
-    fn add(&mut self, answer: HeldItem) {
-        match self.messages.last_mut() {
-            Some(held) if self.digests < HELD_DIGESTS_MAX => held.answers.push(answer),
-            _ => {
-                self.messages.push(Held { answers: vec![answer] });
-                self.digests = 0;
-            }
-        }
-    }
-
-    fn add_chunks(&mut self, chunks: &Chunks) {
-        let mut rest = &chunks[..];
-        while !rest.is_empty() {
-            let room = match self.digests {
-                HELD_DIGESTS_MAX.. => HELD_DIGESTS_MAX,
-                used => HELD_DIGESTS_MAX - used,
-            };
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            rest = later;
-            let digests = now.iter().map(|(_, digest)| *digest).collect();
-            let chunks = ranges(now);
-            self.add(HeldItem::Chunks { chunks, digests, more: !rest.is_empty() });
-            self.digests += now.len();
-        }
-    }
-}
-
-fn ranges(chunks: &[(u64, Digest)]) -> Vec<ChunkRange> {
-    let mut ranges: Vec<ChunkRange> = Vec::new();
-    for (chunk, _) in chunks {
-        match ranges.last_mut() {
-            Some(range) if range.first + u64::from(range.count) == *chunk => range.count += 1,
-            _ => ranges.push(ChunkRange { first: *chunk, count: 1 }),
-        }
-    }
-    ranges
-}
-
 /// What became of a pack's entries.
 #[derive(Default)]
 struct PackOutcome {
@@ -635,52 +590,6 @@ impl Commit {
         let ended = running.await;
         self.0 = None;
         ended.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))
-    }
-}
-
-/// Reads through a payload's pieces.
-struct Cursor<'a> {
-    pieces: &'a [&'a [u8]],
-    /// Bytes of the first piece that were read.
-    skip: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn read(&mut self, target: &mut [u8]) -> Result<(), FrameError> {
-        let mut filled = 0;
-        while filled < target.len() {
-            let piece = self.next(target.len() - filled)?;
-            target[filled..filled + piece.len()].copy_from_slice(piece);
-            filled += piece.len();
-        }
-        Ok(())
-    }
-
-    fn pieces(&mut self, len: usize) -> Result<Vec<&'a [u8]>, FrameError> {
-        let mut pieces = Vec::with_capacity(2);
-        let mut left = len;
-        while left > 0 {
-            let piece = self.next(left)?;
-            left -= piece.len();
-            pieces.push(piece);
-        }
-        Ok(pieces)
-    }
-
-    /// At most `len` bytes, as many as lie together.
-    fn next(&mut self, len: usize) -> Result<&'a [u8], FrameError> {
-        let (first, rest) = self.pieces.split_first().ok_or(FrameError::Length)?;
-        let piece = &first[self.skip..];
-        if piece.len() > len {
-            self.skip += len;
-            return Ok(&piece[..len]);
-        }
-        (self.pieces, self.skip) = (rest, 0);
-        Ok(piece)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
     }
 }
 

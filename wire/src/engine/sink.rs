@@ -25,12 +25,18 @@ pub trait Sink: Send + Sync {
         head: &EntryHead,
         content: &VerifiedContent<'_>,
     ) -> Result<Placed, Failure>;
-    /// Takes a link.
-    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure>;
-    /// Makes a folder if it is missing, and sets its metadata.
-    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure>;
-    /// Makes durable what waits for it, and gives it its names; the result of each.
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>>;
+    /// Takes a link, unless it is a sink for content alone.
+    fn link(&self, _: &RemotePath, _: &EntryHead, _target: &[u8]) -> Result<Placed, Failure> {
+        Err(FailureCode::SpecialFile.into())
+    }
+    /// Makes a folder if it is missing, and sets its metadata, unless it is a sink for content alone.
+    fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
+        Err(FailureCode::IsAFolder.into())
+    }
+    /// Makes durable what waits for it, and gives it its names; the result of each. Without it nothing waits.
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
+    }
     /// What an earlier run has left of an item that is about to be sent.
     fn look(&self, _: &OfferedItem) -> Found {
         Found::Nothing
