@@ -31,6 +31,7 @@ pub(crate) async fn to_files(
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let GetRequest { path, recursive, overwrite, durability, totals, .. } = request.clone();
+    let begun = (resume == Resume::Again).then(|| TreeSinkOptions::begun_before(mark.age()));
     let mark = mark.clone();
     let base = local::blocking(move || {
         let target = match mark.placed() {
@@ -47,7 +48,8 @@ pub(crate) async fn to_files(
     })
     .await?;
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
-    let options = TreeSinkOptions { overwrite, add_only, mode_mask: MODE_MASK, sparse, durability, keeping };
+    let mode_mask = MODE_MASK;
+    let options = TreeSinkOptions { overwrite, add_only, mode_mask, sparse, durability, keeping, begun };
     let sink: Box<dyn Sink> = match recursive {
         true => Box::new(TreeSink::new(base, options)),
         false => Box::new(AskedSink::one(Box::new(TreeSink::new(base, options)))),

@@ -6,8 +6,8 @@
 //! and asks the other end what is there already. Losing a mark costs sending again, and nothing worse.
 //!
 //! A mark holds where things went, since that may depend on what was there: `put -r a b` makes `b`, and if it is there, `b/a`.
-//! The run that goes on puts them in the same place. A mark that does not end in a line feed was not written whole, and counts
-//! for nothing.
+//! The run that goes on puts them in the same place. The mark's own time tells when the transfer began: what got its place
+//! before that is none of it. A mark that does not end in a line feed was not written whole, and counts for nothing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -28,6 +28,8 @@ pub(crate) struct Remembered {
 pub(crate) struct Mark {
     path: Option<PathBuf>,
     placed: Mutex<Option<Vec<u8>>>,
+    /// When the first attempt began.
+    begun: SystemTime,
 }
 
 impl Remembered {
@@ -56,16 +58,29 @@ impl Remembered {
         }
         forget_old(&folder);
         let mut placed = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(PLACE_LEN_MAX).read_to_end(&mut placed));
-        let whole = read.is_ok() && placed.pop() == Some(b'\n');
-        Mark { path: Some(path), placed: Mutex::new(whole.then_some(placed)) }
+        let read = File::open(&path).and_then(|file| {
+            let made = file.metadata()?.modified()?;
+            file.take(PLACE_LEN_MAX).read_to_end(&mut placed)?;
+            Ok(made)
+        });
+        let earlier = read.ok().filter(|_| placed.pop() == Some(b'\n'));
+        Mark {
+            path: Some(path),
+            placed: Mutex::new(earlier.map(|_| placed)),
+            begun: earlier.unwrap_or_else(SystemTime::now),
+        }
     }
 }
 
 impl Mark {
     /// A mark that is good for this run alone.
     pub(crate) fn none() -> Self {
-        Self { path: None, placed: Mutex::default() }
+        Self { path: None, placed: Mutex::default(), begun: SystemTime::now() }
+    }
+
+    /// How many seconds ago the first attempt began, rounded up.
+    pub(crate) fn age(&self) -> u64 {
+        self.begun.elapsed().map_or(0, |age| age.as_secs() + 1)
     }
 
     /// Where an earlier attempt has put things; nothing if there was none.

@@ -40,7 +40,8 @@ pub(crate) async fn run(
     let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
     let checksum = session.inner.checksum;
     let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
-    let put = Put { path, into, overwrite, checksum, sparse, exclusive, durability, resume: keep };
+    let begun = (resume == Resume::Again).then(|| mark.age());
+    let put = Put { path, into, overwrite, checksum, sparse, exclusive, durability, resume: keep, begun };
     send(session, put, opening, resume, mark, reporter).await
 }
 

@@ -270,6 +270,7 @@ fn put_to(path: &str) -> Put {
         exclusive: false,
         durability: Durability::Process,
         resume: false,
+        begun: None,
     }
 }
 

@@ -282,6 +282,7 @@ fn put() -> Put {
         sparse: false,
         exclusive: false,
         resume: false,
+        begun: None,
         durability: Durability::Process,
     }
 }

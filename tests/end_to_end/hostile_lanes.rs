@@ -240,6 +240,7 @@ async fn open_put(session: &mut Session, path: &str) {
                 exclusive: false,
                 durability: Durability::Process,
                 resume: false,
+                begun: None,
             },
         )
         .await;

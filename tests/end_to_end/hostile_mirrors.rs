@@ -148,6 +148,7 @@ fn exclusive(target: &str) -> Put {
         exclusive: true,
         durability: Durability::Process,
         resume: false,
+        begun: None,
     }
 }
 

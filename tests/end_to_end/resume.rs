@@ -57,6 +57,14 @@ impl Moving {
         words.into_iter().chain(common.map(str::to_owned)).collect()
     }
 
+    /// Where things come if the folder `target` is there.
+    fn placed(&self) -> PathBuf {
+        match self.way {
+            Way::Put | Way::Get => self.target().join("source"),
+            Way::MirrorUp | Way::MirrorDown => self.target(),
+        }
+    }
+
     fn start(&self, more: &[&str]) -> Child {
         let mut command = self.world.client_command(self.arguments(more));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -149,6 +157,42 @@ fn what_changed_meanwhile_is_sent_whole() {
         let finished = moving.finish(&[]);
         assert!(finished["bytes_transferred"].as_u64().unwrap() > LARGE as u64, "{way:?}: {finished}");
     }
+}
+
+#[test]
+fn what_was_there_before_is_replaced_whatever_its_size_and_time() {
+    let all = WAYS.map(Moving::new);
+    for moving in &all {
+        fill(&moving.source());
+        // Sent after the large one; the target has it with other bytes.
+        let (source, there) = (moving.source().join("later"), moving.placed().join("later"));
+        fs::write(&source, content(97, 3 << 20)).unwrap();
+        fs::create_dir_all(moving.placed()).unwrap();
+        fs::write(&there, content(96, 3 << 20)).unwrap();
+        let modified = fs::metadata(&source).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(&there).unwrap().set_modified(modified).unwrap();
+    }
+    let written = all[3].placed().join("later");
+    // When a transfer began is known to about three seconds.
+    wait_until("that is a while ago", || changed(&written).elapsed().is_ok_and(|age| age.as_secs() >= 4));
+    for moving in all {
+        let compared = matches!(moving.way, Way::MirrorUp | Way::MirrorDown);
+        let options: &[&str] = if compared { &["--compare=digest"] } else { &[] };
+        let mut client = moving.start(&[options, &["--limit-rate=40M"]].concat());
+        moving.wait_for_staged(8 << 20);
+        client.kill().unwrap();
+        client.wait().unwrap();
+        moving.world.check(moving.arguments(options));
+        assert_eq!(leftovers(&moving.target()), [] as [PathBuf; 0]);
+        assert_same(&moving.source(), &moving.placed());
+    }
+}
+
+/// When anything of a file was changed last, which nobody can set.
+fn changed(path: &Path) -> std::time::SystemTime {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = fs::metadata(path).unwrap().ctime().unsigned_abs();
+    std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)
 }
 
 /// Does something to a journal and its staged file.

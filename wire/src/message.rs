@@ -391,6 +391,9 @@ pub struct Put {
     pub durability: Durability,
     /// Whether the server is to keep what an interrupted run leaves.
     pub resume: bool,
+    /// If this is not the first attempt of the transfer: so many seconds ago the first one began, at most. Files that have
+    /// been put in their place since then need not be sent again.
+    pub begun: Option<u64>,
 }
 
 /// What may befall the receiving machine without undoing what was acknowledged.

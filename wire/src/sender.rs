@@ -397,6 +397,7 @@ impl Sender {
                 self.release_folders();
                 Ok((None, 0))
             }
+            HeldItem::All if self.asking != Asking::All => Err(SenderViolation::Held),
             HeldItem::All => {
                 self.unsealed.remove(&offered.ordinal);
                 self.release_folders();

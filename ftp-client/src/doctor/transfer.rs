@@ -102,6 +102,7 @@ async fn send(
         exclusive: false,
         durability,
         resume: false,
+        begun: None,
     };
     let opening = Opening { source, totals: None, folder: None };
     let reporter = Reporter::new(made_up.clone(), session.checksum());

@@ -250,7 +250,9 @@ impl Effects for Doing<'_> {
             self.count_ahead(1, action.bytes());
         }
         let path = action.path().clone();
-        self.open_folder_of(&path)?;
+        if !matches!(action, Action::Metadata { .. }) {
+            self.open_folder_of(&path)?; // what a file is told does not change its folder
+        }
         if let Action::Moved { from, .. } = &action {
             self.open_folder_of(&from.path)?;
         }

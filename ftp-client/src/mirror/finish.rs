@@ -16,6 +16,9 @@ impl Planner<'_> {
     /// Does what was kept for later; tells what was done, and why nothing was deleted if that was refused.
     pub(crate) fn finish(mut self) -> Result<(Summary, Option<Refusal>), Error> {
         self.read_unread()?;
+        if !self.late.news.is_empty() {
+            self.effects.settle()?; // what is moved may go to new folders
+        }
         let moved = self.moves()?;
         let later = self.late.conflicts.iter().map(|(source, ..)| source.metadata.size);
         self.effects.counted(later.len() as u64, later.fold(0, u64::saturating_add));

@@ -16,7 +16,7 @@ use crate::local::{self, error_at};
 use crate::report::Reporter;
 use crate::session::{Pages, Session};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::message::{Details, Entry, Resume};
@@ -264,12 +264,18 @@ fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
             RemotePath::from_user(backup.as_os_str().as_bytes()).ok()?.strip_prefix(&trees.remote)
         }
         Direction::Download => {
-            let (target, backup) =
-                (std::path::absolute(&trees.shown).ok()?, std::path::absolute(backup).ok()?);
+            let (target, backup) = (resolved(&trees.shown)?, resolved(backup)?);
             RemotePath::from_user(backup.strip_prefix(target).ok()?.as_os_str().as_bytes()).ok()
         }
     };
     below.filter(|below| !below.is_root())
+}
+
+/// The path without links, as far as it is there.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)))?;
+    Some(there.1.join(path.strip_prefix(there.0).ok()?))
 }
 
 /// Which folder it is.

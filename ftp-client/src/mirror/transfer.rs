@@ -133,6 +133,7 @@ async fn open_upload(
         exclusive: true,
         durability: options.durability,
         resume: trees.resume != Resume::Never,
+        begun: None, // what is there has been compared already
     };
     let mut answers = control.request(id, put.into()).await?;
     session.open_lanes();
@@ -183,6 +184,7 @@ async fn open_download(
         sparse: options.sparse,
         durability: options.durability,
         keeping: crate::get::keeping(&session, trees.resume),
+        begun: None,
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink::new(Box::new(sink), asked.clone()));

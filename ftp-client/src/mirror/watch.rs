@@ -49,6 +49,8 @@ struct Watched<'a> {
 impl Watched<'_> {
     /// Mirrors a folder in which something changed. An error ends the watch: what is to be tried again is tried here.
     async fn catch_up(&self, folder: RemotePath) -> Result<(), Error> {
+        // What was written to has other names, maybe in other folders.
+        let folder = if self.options.hard_links { RemotePath::root() } else { folder };
         let whole = folder.is_root();
         let outcome = self.mirror(folder).await;
         // The folder may have gone since; and what is much of a folder may be little of the tree.

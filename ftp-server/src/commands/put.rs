@@ -30,6 +30,7 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
         sparse: put.sparse,
         durability: put.durability,
         keeping: put.resume.then_some(keeping),
+        begun: put.begun.filter(|_| !put.exclusive).map(TreeSinkOptions::begun_before), // a mirror has compared already
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let durability = put.durability;

@@ -130,6 +130,10 @@ impl Folder for FaultyFolder {
         self.pass("metadata", name)?;
         self.inner.metadata(name)
     }
+    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
+        self.pass("own_file", name)?;
+        self.inner.own_file(name)
+    }
     fn own_metadata(&self) -> io::Result<Metadata> {
         self.pass_own("own_metadata")?;
         self.inner.own_metadata()

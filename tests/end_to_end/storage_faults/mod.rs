@@ -3,6 +3,7 @@
 
 mod faulty;
 mod joined;
+mod kept;
 mod model;
 mod power;
 pub(crate) mod process;

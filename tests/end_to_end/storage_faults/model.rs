@@ -10,7 +10,7 @@ use tests::wan::Random;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::path::NameRef;
-use wire::store::{FilePlace, Folder, FolderLock, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{FilePlace, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
 /// What is on a disk, by path.
 pub(crate) type Tree = BTreeMap<String, Found>;
@@ -255,6 +255,9 @@ impl Folder for ModelFolder {
     }
     // What no transfer needs at its target.
     fn names(&self) -> io::Result<Names> {
+        unsupported()
+    }
+    fn own_file(&self, _: NameRef<'_>) -> io::Result<Option<Identity>> {
         unsupported()
     }
     fn read_link(&self, _: NameRef<'_>) -> io::Result<Vec<u8>> {

@@ -121,6 +121,7 @@ async fn run(source: &Source, durability: Durability, plan: Plan) -> Run {
         sparse: false,
         durability,
         keeping: None,
+        begun: None,
     };
     let base = Base::named(FaultyFolder::wrap(disk.root(), &faults), Name::new(b"tree").unwrap());
     let noted = faults.clone();

@@ -232,13 +232,14 @@ fn check_told(ended: &Ended, new: &[String], n: usize) {
     }
 }
 
-const OPTIONS: TreeSinkOptions = TreeSinkOptions {
+pub(crate) const OPTIONS: TreeSinkOptions = TreeSinkOptions {
     overwrite: Overwrite::Always,
     add_only: false,
     mode_mask: 0o777,
     sparse: true,
     durability: Durability::Process,
     keeping: None,
+    begun: None,
 };
 /// Transfers wait for each other's ends much of their time.
 const AT_ONCE: usize = 8;

@@ -41,6 +41,8 @@ struct Jobs {
     /// Requested and not yet opened, with what their senders have said already.
     opening: BTreeMap<u32, Vec<Message>>,
     greatest: Option<u32>,
+    /// Why no job can run any more.
+    over: Option<Failure>,
 }
 
 /// What a frame's job is.
@@ -88,6 +90,7 @@ impl Exchange {
             let mut jobs = lock(&self.jobs);
             jobs.opening.remove(&job.id);
             jobs.senders.push(job.clone());
+            jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
         }
         self.work.notify_waiters();
         let registered = Registered { exchange: self, id: job.id };
@@ -103,6 +106,7 @@ impl Exchange {
         let early = {
             let mut jobs = lock(&self.jobs);
             jobs.receivers.insert(job.id, job.clone());
+            jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
             let early = jobs.opening.remove(&job.id).unwrap_or_default();
             early.into_iter().try_for_each(|message| job.told(message))
         };
@@ -226,10 +230,11 @@ impl Exchange {
         receiver.into_iter().for_each(|job| job.fail(failure.clone()));
     }
 
-    /// Ends all jobs: the session is over.
+    /// Ends all jobs, also those that are about to begin: the session is over.
     pub fn fail_all(&self, failure: &Failure) {
         let (senders, receivers) = {
-            let jobs = lock(&self.jobs);
+            let mut jobs = lock(&self.jobs);
+            jobs.over.get_or_insert_with(|| failure.clone());
             (jobs.senders.clone(), jobs.receivers.values().cloned().collect::<Vec<_>>())
         };
         senders.iter().for_each(|job| job.fail(failure.clone()));
@@ -317,5 +322,52 @@ impl Drop for Registered<'_> {
         jobs.receivers.remove(&self.id);
         drop(jobs);
         self.exchange.arrived.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::Checksum;
+    use crate::engine::{Deaf, Sink, StreamSource};
+    use crate::frame::{Announcement, EntryHead};
+    use crate::net::control::outbox;
+    use crate::path::RemotePath;
+    use crate::receiver::Receiver;
+    use crate::sender::{Asking, Sender};
+    use crate::verified::VerifiedContent;
+
+    #[tokio::test]
+    async fn a_job_that_begins_when_the_session_is_over_ends_at_once() {
+        let (outbox, _messages) = outbox();
+        let exchange = Exchange::new(outbox, Arc::default());
+        exchange.fail_all(&FailureCode::Cancelled.into());
+        let machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
+        let source = Arc::new(StreamSource::new(Box::new(std::io::empty()), 0o644));
+        let sending = SendJob::new(1, machine, source, Arc::new(Deaf), None);
+        let machine = Receiver::new(Checksum::Blake3, 8);
+        let receiving = ReceiveJob::new(2, machine, Box::new(Nowhere), Arc::new(Deaf));
+        let both =
+            async { (exchange.send(Arc::new(sending)).await, exchange.receive(Arc::new(receiving)).await) };
+        let (sent, received) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("they end");
+        assert_eq!(sent.unwrap_err().code, FailureCode::Cancelled);
+        assert_eq!(received.unwrap_err().code, FailureCode::Cancelled);
+    }
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn stage(&self, _: &Announcement) -> Result<Box<dyn crate::engine::Staged>, Failure> {
+            Err(FailureCode::Unsupported.into())
+        }
+
+        fn file(
+            &self,
+            _: &RemotePath,
+            _: &EntryHead,
+            _: &VerifiedContent<'_>,
+        ) -> Result<crate::engine::Placed, Failure> {
+            Err(FailureCode::Unsupported.into())
+        }
     }
 }

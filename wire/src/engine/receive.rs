@@ -178,13 +178,12 @@ impl ReceiveJob {
     /// What there is of each item, in messages that are not too long.
     fn answers(&self, offer: &Offer) -> Vec<Held> {
         let mut answers = HeldAnswers::default();
-        for item in &offer.items {
-            if !item.metadata.is_possible() {
-                answers.add(HeldItem::Nothing);
-                continue;
-            }
-            match self.look(item) {
+        let found: Vec<Found> = offer.items.iter().map(|item| self.look(item)).collect();
+        let synced = self.sink.sync_found();
+        for (item, found) in offer.items.iter().zip(found) {
+            match found {
                 Found::Nothing => answers.add(HeldItem::Nothing),
+                Found::All if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes
                 Found::All => {
                     let bytes = item.metadata.size;
                     self.observer.held(None, bytes);
@@ -202,7 +201,7 @@ impl ReceiveJob {
 
     fn look(&self, item: &OfferedItem) -> Found {
         let large = item.source != SourceId::default();
-        match large && !lock(&self.machine).may_hold() {
+        match !item.metadata.is_possible() || (large && !lock(&self.machine).may_hold()) {
             true => Found::Nothing,
             false => self.sink.look(item),
         }

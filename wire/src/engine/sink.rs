@@ -1,6 +1,7 @@
 //! Where received items go: staged beside their place, verified, given their metadata, and then their name.
 
 use super::commit::{self, Placed, Unnamed, Unsynced, Waiting};
+use super::lock;
 use super::staged::{self, Chunks, Keeping, Place};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
@@ -8,10 +9,13 @@ use crate::message::{Durability, OfferedItem, Overwrite};
 use crate::metadata::{Kind, Metadata, SourceId, Timestamp};
 use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
-use crate::store::{Filesystems, Folder, FolderCache, StagedName, TargetFile, is_staged, write_fully};
+use crate::store::{
+    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, write_fully,
+};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::io::{self, IoSlice};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a receiving job writes to. All methods block; every error is that item's alone.
 #[allow(clippy::missing_errors_doc)]
@@ -40,6 +44,10 @@ pub trait Sink: Send + Sync {
     /// What an earlier run has left of an item that is about to be sent.
     fn look(&self, _: &OfferedItem) -> Found {
         Found::Nothing
+    }
+    /// Makes durable what was found in its place since this was asked last, if that is what is to be acknowledged.
+    fn sync_found(&self) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
@@ -152,6 +160,19 @@ pub struct TreeSinkOptions {
     pub durability: Durability,
     /// How to keep what an interrupted run leaves; nothing to leave nothing.
     pub keeping: Option<Keeping>,
+    /// Files that have been changed last since then may be what an earlier attempt of this transfer put in its place.
+    pub begun: Option<Timestamp>,
+}
+
+impl TreeSinkOptions {
+    /// When a transfer began, of which an earlier attempt was made so many seconds ago: a little before, since filesystems'
+    /// clocks tick slowly, and may be other machines'.
+    #[must_use]
+    pub fn begun_before(seconds: u64) -> Timestamp {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = Timestamp { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanos: 0 };
+        now.earlier(seconds.saturating_add(CLOCKS_APART_S))
+    }
 }
 
 /// Files, links and folders below a base.
@@ -160,13 +181,15 @@ pub struct TreeSink {
     options: TreeSinkOptions,
     /// Why nothing more can be made durable.
     broken: OnceLock<Failure>,
+    /// Where files were found that are to be made durable.
+    found: Mutex<Filesystems>,
 }
 
 impl TreeSink {
     /// A sink that writes below `base`.
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
-        Self { base, options, broken: OnceLock::new() }
+        Self { base, options, broken: OnceLock::new(), found: Mutex::default() }
     }
 
     /// Decides whether an item may take its name; the answer is whether it may replace what has it.
@@ -218,14 +241,26 @@ impl TreeSink {
         Ok(Place { folder, name, replace, mode, sparse, waits })
     }
 
-    /// True if an earlier run has put this file in its place, as far as its metadata tells. Who may only add learns nothing.
+    /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
+    /// and got them since the first attempt began. Who may only add learns nothing.
     fn is_there(&self, folder: &dyn Folder, name: NameRef<'_>, source: &Metadata) -> bool {
-        let same = |there: Metadata| {
+        let Some(begun) = self.options.begun.filter(|_| !self.options.add_only) else { return false };
+        let same = |there: Identity| {
             source.kind == Kind::File
-                && there.is_unchanged_since(source)
-                && self.mode(there.mode) == self.mode(source.mode)
+                && there.changed >= begun
+                && there.metadata.is_unchanged_since(source)
+                && self.mode(there.metadata.mode) == self.mode(source.mode)
         };
-        !self.options.add_only && folder.metadata(name).is_ok_and(same)
+        folder.own_file(name).is_ok_and(|there| there.is_some_and(same))
+    }
+
+    /// A file is in its place: what is staged of it is of no use, and it may have to be made durable.
+    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>) -> Found {
+        staged::forget(&**folder, name);
+        match self.waits() && lock(&self.found).add(folder).is_err() {
+            true => Found::Nothing,
+            false => Found::All,
+        }
     }
 
     fn mode(&self, mode: u32) -> u32 {
@@ -252,7 +287,7 @@ impl Sink for TreeSink {
         let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return Found::Nothing };
         match (&self.options.keeping, item.source == SourceId::default()) {
             (None, _) => Found::Nothing,
-            (Some(_), _) if self.is_there(&*folder, name, &item.metadata) => Found::All,
+            (Some(_), _) if self.is_there(&*folder, name, &item.metadata) => self.found(&folder, name),
             (Some(_), true) => Found::Nothing,
             (Some(keeping), false) => {
                 let announcement = item.announcement();
@@ -263,6 +298,11 @@ impl Sink for TreeSink {
                 }
             }
         }
+    }
+
+    fn sync_found(&self) -> Result<(), Failure> {
+        let found = std::mem::take(&mut *lock(&self.found));
+        found.sync().map_err(|error| self.broken.get_or_init(|| error.into()).clone())
     }
 
     fn file(
@@ -364,7 +404,7 @@ pub(super) fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64)
     Ok(())
 }
 
-/// Writes what is not zero. The file is new, so what is not written is a hole. Zeros count where they fill a block of the
+/// Writes what is not zero. The file is empty there, so what is not written is a hole. Zeros count where they fill a block of the
 /// file between two pieces' borders, so a few blocks of a hole are written after all.
 pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
     let mut offset = offset;
@@ -416,6 +456,8 @@ fn raced(failure: Failure, add_only: bool) -> Failure {
     }
 }
 
+/// How far clocks may be apart.
+const CLOCKS_APART_S: u64 = 2;
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
 /// The block of most filesystems: a smaller run of zeros saves nothing.

@@ -16,7 +16,7 @@ use crate::journal::{
 };
 use crate::limits::CHUNK_LEN;
 use crate::metadata::SourceId;
-use crate::path::Name;
+use crate::path::{Name, NameRef};
 use crate::receiver::Publish;
 use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
 use crate::verified::VerifiedChunk;
@@ -53,6 +53,8 @@ pub(super) struct StagedFile {
     staged: StagedName,
     file: Arc<dyn TargetFile>,
     journal: Option<Journal>,
+    /// From here on nothing was ever written, so that zeros need not be.
+    empty_from: u64,
     /// It is published or discarded.
     over: Mutex<bool>,
 }
@@ -77,24 +79,23 @@ pub(super) fn begin(
     if let Some(keeping) = keeping.filter(|_| is_kept(announcement))
         && let Some((staged, file)) = own_staged(&place)
     {
-        let journal = head(announcement, keeping, &*file)
+        let len = if place.sparse { announcement.size.unwrap_or(0) } else { 0 }; // holes are to count as written
+        let journal = file
+            .set_len(len)
+            .and_then(|()| head(announcement, keeping, &*file))
             .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
         match journal {
             Ok(journal) => {
-                return Ok(StagedFile {
-                    place,
-                    staged,
-                    file: file.into(),
-                    journal: Some(journal),
-                    over: Mutex::new(false),
-                });
+                return Ok(StagedFile::new(place, staged, file, Some(journal), 0));
             }
-            Err(_) => place.folder.remove_staged(&staged)?,
+            Err(_) => {
+                let _ = place.folder.remove_staged(&staged); // it is found later as what it is
+            }
         }
     }
     let staged = StagedName::new();
     let file = place.folder.create_staged(&staged, place.mode)?;
-    Ok(StagedFile { place, staged, file: file.into(), journal: None, over: Mutex::new(false) })
+    Ok(StagedFile::new(place, staged, file, None, 0))
 }
 
 /// Goes on with a file that an interrupted run has left; nothing if none of it can be proven to be of this source.
@@ -117,7 +118,8 @@ pub(super) fn resume(
     }
     let len = file.place().ok()?.len;
     let mut chunks = decode_records(&bytes, &keeping.key);
-    chunks.retain(|(chunk, _)| place.sparse || chunk_end(*chunk, size) <= len);
+    chunks.retain(|(chunk, _)| chunk_end(*chunk, size) <= len);
+    let mut empty_from = 0; // what a chunk that is not in the journal has left is part of that chunk
     let journal = match before.is_of_same_boot(&head) {
         true => {
             let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
@@ -128,13 +130,22 @@ pub(super) fn resume(
         false => {
             drop(journal);
             chunks = intact(&place, &staged, size, keeping.checksum, chunks);
+            empty_from = chunks.iter().map(|(chunk, _)| chunk_end(*chunk, size)).max().unwrap_or(0);
+            file.set_len(empty_from).ok()?; // whatever is behind, or between, is none of this file
+            file.set_len(len).ok()?;
             Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
         }
     };
     chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
-    let staged =
-        StagedFile { place, staged, file: file.into(), journal: Some(journal), over: Mutex::new(false) };
-    Some((staged, chunks))
+    Some((StagedFile::new(place, staged, file, Some(journal), empty_from), chunks))
+}
+
+/// Removes what an interrupted run has left of a file that is in its place.
+pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>) {
+    let staged = StagedName::of(name);
+    if folder.open_staged(&staged).is_ok_and(|_in_use| folder.remove_staged(&staged).is_ok()) {
+        let _ = folder.remove_journal(&staged); // it is found later as what it is
+    }
 }
 
 /// Tries until nobody else has the file open, for a moment: whoever was killed may not have let go of it yet.
@@ -261,6 +272,16 @@ impl Journal {
 }
 
 impl StagedFile {
+    fn new(
+        place: Place,
+        staged: StagedName,
+        file: Box<dyn TargetFile>,
+        journal: Option<Journal>,
+        empty_from: u64,
+    ) -> Self {
+        Self { place, staged, file: file.into(), journal, empty_from, over: Mutex::new(false) }
+    }
+
     /// Removes what is staged. Nobody is left to be told if that fails, and it is found later as what it is.
     fn remove(&self) {
         let _ = self.place.folder.remove_staged(&self.staged);
@@ -272,7 +293,7 @@ impl StagedFile {
 
 impl Staged for StagedFile {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
-        match self.place.sparse {
+        match self.place.sparse && chunk.offset() >= self.empty_from {
             true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?,
             false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
         }

@@ -6,7 +6,7 @@
 use super::{Folder, FolderCache, StagedName, is_staged};
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
-use crate::message::{Change, Durability, Xattr};
+use crate::message::{Change, Details, Durability, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::path::{NameRef, RemotePath};
 use std::io;
@@ -137,7 +137,7 @@ impl Changes {
         let backup = self.backup.as_ref().ok_or(FailureCode::BadMessage)?;
         let (folder, name) = self.unchanged(path, was)?;
         let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
-        let target = backup.get(parent, true)?;
+        let target = self.backup_folder(backup, parent)?;
         self.touch(&target)?;
         for number in 0..BACKUPS_MAX {
             let free = numbered(name, number);
@@ -150,8 +150,35 @@ impl Changes {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => return Ok(other?),
             }
+            if keep && same_file(&*folder, name, &*target, free)? {
+                return Ok(()); // kept by a run that then could not replace it
+            }
         }
         Err(Failure::new(FailureCode::Exists, "the backup folder has this name, with any number"))
+    }
+
+    /// The folder of the backup that is called `path`. A file that was kept under one of its names gets a number.
+    fn backup_folder(&self, backup: &FolderCache, path: &[u8]) -> Result<Arc<dyn Folder>, Failure> {
+        let failure = match backup.get(path, true) {
+            Ok(folder) => return Ok(folder),
+            Err(error) => Failure::from(error),
+        };
+        let whole = RemotePath::from_wire(path)?;
+        let Some((above, name)) = whole.parent_and_name() else { return Err(failure) };
+        let above = self.backup_folder(backup, above)?;
+        if above.metadata(name)?.kind == Kind::Folder {
+            return Err(failure);
+        }
+        self.touch(&above)?;
+        for number in 1..BACKUPS_MAX {
+            let free = numbered(name, number);
+            match above.rename(name, &*above, NameRef::new(&free)?, false) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => return Ok(backup.get(path, true)?),
+            }
+        }
+        Err(failure)
     }
 
     /// The folder that holds `path`, and the name in it, if that is still what it was.
@@ -219,6 +246,18 @@ impl Changes {
 
 /// The name as it is, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives
 /// way; so names of several files may become one, and each takes the next number that is free.
+/// True if both names are of one file.
+fn same_file(
+    folder: &dyn Folder,
+    name: NameRef<'_>,
+    other: &dyn Folder,
+    other_name: NameRef<'_>,
+) -> io::Result<bool> {
+    let links = Details { links: true, ..Details::default() };
+    let file = |folder: &dyn Folder, name| Ok::<_, io::Error>(folder.details(Some(name), links)?.file);
+    Ok(file(folder, name)? == file(other, other_name)?)
+}
+
 fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
     let name = name.as_bytes();
     if number == 0 {

@@ -15,7 +15,7 @@ use rustix::fs::{self as sys, AtFlags, FileType, FlockOperation, Mode, OFlags, R
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -140,8 +140,8 @@ impl LocalFolder {
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let fd = sys::openat(&self.fd, name, flags, Mode::empty())?;
                 match sys::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-                    Ok(()) => Some(fd),
-                    Err(_) => return Ok(None),
+                    Ok(()) if self.is_still(name, &sys::fstat(&fd)?) => Some(fd),
+                    Ok(()) | Err(_) => return Ok(None),
                 }
             }
             Kind::Symlink => None,
@@ -166,14 +166,33 @@ impl LocalFolder {
         let fd = sys::openat(&self.fd, name, flags, Mode::empty())?;
         let stat = sys::fstat(&fd)?;
         let own = metadata_of(&stat).kind == Kind::File
-            && stat.st_uid == rustix::process::geteuid().as_raw()
+            && is_own(&stat)
             && stat.st_nlink == 1
             && stat.st_mode & 0o022 == 0;
         if !own {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         lock_file(&fd)?;
-        Ok(LocalTarget { fd, mode: stat.st_mode & MODE_BITS })
+        match self.is_still(name, &stat) {
+            true => Ok(LocalTarget { fd, mode: stat.st_mode & MODE_BITS }),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// True if the file that was opened as `name` has that name now: whoever held its lock before may have published it.
+    fn is_still(&self, name: &[u8], opened: &Stat) -> bool {
+        let found = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
+        found.is_ok_and(|found| (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino))
+    }
+
+    /// Changes the permissions of what may not be opened for reading: a handle that is good for nothing else leads to it.
+    fn chmod_unread(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+        let fd = self.open(name, OFlags::PATH)?;
+        if metadata_of(&sys::fstat(&fd)?).kind == Kind::Symlink {
+            return Err(Failure::from(FailureCode::OutsideRoot).into());
+        }
+        let handle = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        Ok(sys::chmodat(sys::CWD, handle, Mode::from_raw_mode(mode & MODE_BITS), AtFlags::empty())?)
     }
 
     fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {
@@ -213,6 +232,11 @@ impl Folder for LocalFolder {
 
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
         Ok(metadata_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
+        let stat = sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Some(identity_of(&stat)).filter(|identity| identity.metadata.kind == Kind::File && is_own(&stat)))
     }
 
     fn own_metadata(&self) -> io::Result<Metadata> {
@@ -331,8 +355,13 @@ impl Folder for LocalFolder {
     ) -> io::Result<()> {
         if let Some(mode) = mode {
             // Through a handle, since a link may take the name's place between a look and a chmod.
-            let fd = self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
-            sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS))?;
+            match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK) {
+                Ok(fd) => sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS))?,
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    self.chmod_unread(name, mode)?
+                }
+                Err(error) => return Err(error),
+            }
         }
         match modified {
             Some(_) => {
@@ -448,9 +477,7 @@ struct LocalSource {
 
 impl SourceFile for LocalSource {
     fn identity(&self) -> io::Result<Identity> {
-        let stat = sys::fstat(&self.fd)?;
-        let changed = timestamp(stat.st_ctime, stat.st_ctime_nsec);
-        Ok(Identity { metadata: metadata_of(&stat), changed, inode: stat.st_ino })
+        Ok(identity_of(&sys::fstat(&self.fd)?))
     }
 
     fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
@@ -530,6 +557,15 @@ fn resolving(error: io::Error) -> io::Error {
         }
         _ => error,
     }
+}
+
+fn is_own(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
+}
+
+fn identity_of(stat: &Stat) -> Identity {
+    let changed = timestamp(stat.st_ctime, stat.st_ctime_nsec);
+    Identity { metadata: metadata_of(stat), changed, inode: stat.st_ino }
 }
 
 fn metadata_of(stat: &Stat) -> Metadata {

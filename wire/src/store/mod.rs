@@ -56,6 +56,8 @@ pub trait Folder: Send + Sync {
     fn names(&self) -> io::Result<Names>;
     /// Metadata of `name`.
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata>;
+    /// The regular file `name`, if it belongs to the user that this program runs as.
+    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>>;
     /// Metadata of the folder itself.
     fn own_metadata(&self) -> io::Result<Metadata>;
     /// Where the link `name` leads.

@@ -288,10 +288,34 @@ fn jobs() -> Vec<MessageExample> {
                 exclusive: true,
                 durability: Durability::Power,
                 resume: true,
+                begun: None,
             },
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
                 bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power") bool(true, "resume")
+                none("begun")
+            },
+        ),
+        example(
+            21,
+            "put-again",
+            5,
+            "an interrupted transfer is gone on with; it began 90 seconds ago",
+            Put {
+                path: path("photos"),
+                into: None,
+                overwrite: Overwrite::Always,
+                checksum: Checksum::Blake3,
+                sparse: false,
+                exclusive: false,
+                durability: Durability::Process,
+                resume: true,
+                begun: Some(90),
+            },
+            parts! {
+                text("photos", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
+                bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(true, "resume")
+                some("begun") u64(90, "seconds")
             },
         ),
     ];
@@ -313,11 +337,13 @@ fn jobs() -> Vec<MessageExample> {
                 exclusive: false,
                 durability: Durability::Process,
                 resume: false,
+                begun: None,
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
                 bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(false, "resume")
+                none("begun")
             },
         ));
     }
