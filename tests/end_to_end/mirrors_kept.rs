@@ -1,10 +1,12 @@
 //! What a mirror keeps: what was there before, under a name that is free, and what it has no business to replace.
 
-use crate::mirrors::{Mirror, WAYS, names_in};
-use crate::tools::chmod;
+use crate::mirrors::{Mirror, WAYS, Way, names_in};
+use crate::storage::{SmallDisk, without_privileges};
+use crate::tools::{chmod, content};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::Command;
+use tests::world::Ran;
 
 #[test]
 fn a_read_only_folder_that_stays_for_what_is_excluded_in_it_is_read_only_still() {
@@ -76,4 +78,104 @@ fn a_pipe_of_the_target_is_replaced_by_nothing_and_told_of() {
         assert!(mirror.target().join("new").exists());
         assert!(mirror.target().join("extra").exists(), "not all else was done");
     }
+}
+
+#[test]
+fn a_file_in_a_read_only_folder_gets_other_permissions_and_the_folder_keeps_its_own() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        fs::create_dir(mirror.source().join("folder")).unwrap();
+        mirror.write("folder/file", "bytes");
+        chmod(&mirror.source().join("folder"), 0o555);
+        mirror.check::<&str>([]);
+        chmod(&mirror.source().join("folder/file"), 0o600);
+        mirror.check::<&str>([]);
+        mirror.assert_done::<&str>([]);
+    }
+}
+
+#[test]
+fn what_nobody_may_read_gets_other_permissions_too() {
+    let mirror = Mirror::new(Way::Down);
+    for name in ["file", "gone"] {
+        mirror.write(name, "bytes");
+        chmod(&mirror.source().join(name), 0o644);
+    }
+    mirror.check::<&str>([]);
+    chmod(&mirror.target().join("file"), 0o000);
+    fs::remove_file(mirror.source().join("gone")).unwrap();
+    let command = mirror.world.client_command(mirror.words(["--delete"]));
+    let Some(mut command) = without_privileges(command) else { return };
+    let ran = Ran::from(command.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    mirror.assert_done(["--delete"]);
+}
+
+#[test]
+fn a_read_only_folder_that_was_renamed_is_moved_into_while_much_is_sent() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        for folder in ["before", "much"] {
+            fs::create_dir(mirror.source().join(folder)).unwrap();
+        }
+        mirror.write("before/file", "bytes");
+        chmod(&mirror.source().join("before"), 0o555);
+        mirror.check::<&str>([]);
+        fs::rename(mirror.source().join("before"), mirror.source().join("then")).unwrap();
+        (0..40).for_each(|number| mirror.write(&format!("much/{number}"), content(number, 100_000)));
+        mirror.check(["--delete", "--detect-moves", "--limit-rate=8M"]);
+        mirror.assert_done(["--delete"]);
+    }
+}
+
+#[test]
+fn a_path_that_was_a_file_and_became_a_folder_has_backups_of_both() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        let options = ["--delete", "--backup=old"];
+        mirror.write("path", "a file");
+        mirror.check(options);
+        mirror.write("path", "another file");
+        mirror.check(options);
+        fs::remove_file(mirror.source().join("path")).unwrap();
+        fs::create_dir(mirror.source().join("path")).unwrap();
+        mirror.write("path/file", "in a folder");
+        mirror.check(options);
+        mirror.write("path/file", "in a folder, later");
+        mirror.check(options);
+        mirror.assert_done(options);
+        let backup = mirror.target().parent().unwrap().join("old");
+        assert_eq!(names_in(&backup), ["path", "path.~1~", "path.~2~"]);
+        assert_eq!(fs::read_to_string(backup.join("path/file")).unwrap(), "in a folder");
+    }
+}
+
+#[test]
+fn what_cannot_be_replaced_has_one_backup_however_often_that_is_tried() {
+    let mirror = Mirror::new(Way::Up);
+    let Some(_disk) = SmallDisk::on(&mirror.world.root().join("disk")) else { return };
+    mirror.write("file", "small");
+    let url = mirror.world.url("disk/target");
+    let words = ["mirror", "--backup=disk/old", "source", &url];
+    mirror.world.check(words);
+    mirror.write("file", content(1, 20_000_000));
+    for _ in 0..3 {
+        let ran = mirror.world.client(words);
+        assert_eq!(ran.code, Some(8), "{}", ran.stderr);
+    }
+    assert_eq!(names_in(&mirror.world.root().join("disk/old")), ["file"]);
+}
+
+#[test]
+fn a_backup_in_the_target_is_known_by_any_of_its_paths() {
+    let mirror = Mirror::with_files(Way::Down, 1);
+    std::os::unix::fs::symlink("target", mirror.world.local().join("link")).unwrap();
+    for backup in ["--backup=link/old", "--backup=target/../link/old"] {
+        fs::write(mirror.target().join("extra"), "extra").unwrap();
+        for _ in 0..2 {
+            mirror.check(["--delete", "--max-delete=100%", backup]);
+        }
+        assert!(!mirror.target().join("old/old").exists());
+    }
+    assert_eq!(names_in(&mirror.target().join("old")), ["extra", "extra.~1~"]);
 }

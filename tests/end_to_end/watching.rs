@@ -14,16 +14,10 @@ struct Watching {
 }
 
 impl Watching {
-    fn start(world: &World) -> Self {
-        let mut command = world.client_command([
-            "mirror",
-            "--watch",
-            "--delete",
-            "--json",
-            "--retry=0",
-            "source",
-            &world.url("target"),
-        ]);
+    fn start(world: &World, options: &[&str]) -> Self {
+        let url = world.url("target");
+        let words = ["mirror", "--watch", "--delete", "--json", "--retry=0", "source", &url];
+        let mut command = world.client_command(words.iter().chain(options));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let output = child.stdout.take().unwrap();
         Self { child, lines: read_lines(output) }
@@ -63,7 +57,7 @@ fn changes_reach_the_server_as_they_come() {
     let (source, target) = (world.local().join("source"), world.root().join("target"));
     fs::create_dir_all(source.join("folder")).unwrap();
     fs::write(source.join("folder/file"), "first").unwrap();
-    let watching = Watching::start(&world);
+    let watching = Watching::start(&world, &[]);
     watching.rest();
     assert_same_for_rsync(&source, &target);
 
@@ -87,10 +81,31 @@ fn changes_reach_the_server_as_they_come() {
 }
 
 #[test]
+fn a_file_of_several_names_is_one_file_when_one_of_them_is_written_to() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::serving();
+    let (source, target) = (world.local().join("source"), world.root().join("target"));
+    for folder in ["a", "b"] {
+        fs::create_dir_all(source.join(folder)).unwrap();
+    }
+    fs::write(source.join("a/file"), "first").unwrap();
+    fs::hard_link(source.join("a/file"), source.join("b/file")).unwrap();
+    let watching = Watching::start(&world, &["-H"]);
+    watching.rest();
+    fs::write(source.join("a/file"), "second").unwrap();
+    while fs::read_to_string(target.join("a/file")).unwrap() != "second" {
+        watching.rest();
+    }
+    let inode = |name: &str| fs::metadata(target.join(name)).unwrap().ino();
+    assert_eq!(inode("a/file"), inode("b/file"));
+    assert_eq!(watching.interrupt(), Some(130));
+}
+
+#[test]
 fn a_server_that_goes_away_ends_it() {
     let mut world = World::serving();
     fs::create_dir(world.local().join("source")).unwrap();
-    let mut watching = Watching::start(&world);
+    let mut watching = Watching::start(&world, &[]);
     watching.rest();
     world.server_mut().kill();
     fs::write(world.local().join("source/file"), "late").unwrap();
