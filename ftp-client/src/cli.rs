@@ -77,7 +77,7 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
         let remote = typed.remote.as_deref();
         return in_runtime(executor(scope), async |executor| Shell::new(executor, output)?.run(remote).await);
     }
-    match Task::new(command, &scope, output.json())? {
+    match Task::begin(command, &scope, output.json())? {
         Task::Offline(task) => task.run(&settings, scope.profiles(), output),
         Task::Online(server, work) => online(&server, *work, &settings, output)
             .map_err(|error| scope.profiles().advise(error, &server.host)),

@@ -199,7 +199,7 @@ impl Executor {
         if self.scope.here().is_none() && needs_server(&command) {
             return Err(nothing_open());
         }
-        Task::new(command, &self.scope, output.json())
+        Task::begin(command, &self.scope, output.json())
     }
 
     async fn change_folder(&mut self, folder: &OsStr, output: &Output) -> Result<(), Error> {
