@@ -15,6 +15,7 @@ mod input;
 mod interrupts;
 mod login;
 mod output;
+mod parse;
 mod places;
 mod profiles;
 mod results;
@@ -26,7 +27,7 @@ mod task;
 mod terminal;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::CommandFactory;
 use connect::Connecting;
 use executor::Executor;
 use ftp_client::{Error, Session};
@@ -53,10 +54,12 @@ use wire::message::Welcome;
 /// Runs the command that was typed; its exit code is API.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
-    let typed = Cli::parse_from(&words);
+    let typed = parse::typed(&parse::matches(Cli::command(), &words), &words);
     let output = Arc::new(Output::new(&typed.common));
     let result = run(typed, &words, &output);
-    ExitCode::from(output.finish(result))
+    let code = output.finish(result);
+    terminal::restore();
+    ExitCode::from(code)
 }
 
 fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error> {

@@ -92,9 +92,7 @@ impl Task {
             Command::Chmod(typed) => online(chmod::Chmod::new(typed, scope)?, Work::Chmod),
             Command::Ln(typed) => online(ln::Ln::new(typed, scope)?, Work::Ln),
             Command::Script(_) | Command::Shell(_) | Command::CompleteLine(_) => {
-                return Err(Error::Usage(
-                    "this begins on a command line, not in a script or shell".to_owned(),
-                ));
+                return Err(of_command_lines());
             }
             Command::Profile(typed) => Self::Offline(Offline::Profile(profile::Profile::new(typed))),
             Command::Gc(typed) => match gc::Gc::new(typed, scope)? {
@@ -104,9 +102,9 @@ impl Task {
             Command::Doctor(typed) => online(doctor::Doctor::new(typed, scope)?, Work::Doctor),
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
             Command::Completions(typed) => {
-                Self::Offline(Offline::Completions(completions::Completions::new(&typed)))
+                Self::Offline(Offline::Completions(completions::Completions::new(&typed, json)?))
             }
-            Command::Man(typed) => Self::Offline(Offline::Man(man::Man::new(typed)?)),
+            Command::Man(typed) => Self::Offline(Offline::Man(man::Man::new(typed, json)?)),
         })
     }
 }
