@@ -68,9 +68,13 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
     }
     let profiles = profiles(&typed)?;
     let typed = defaults::complete(words, &profiles)?;
-    typed.origins.iter().for_each(|origin| output.note(|| origin.clone()));
+    let tell = |origins: &[String]| origins.iter().for_each(|origin| output.note(|| origin.clone()));
+    let of_file = defaults::is_of_file(&typed.typed.command);
+    if !of_file {
+        tell(&typed.origins);
+    }
     let Cli { common, command } = typed.typed;
-    let settings = Settings::new(common)?;
+    let mut settings = Settings::new(common)?;
     let scope = Scope::new(profiles);
     let executor = |scope| Executor::new(words, scope);
     if let Some(script) = script(&command)? {
@@ -82,8 +86,15 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
     }
     match Task::begin(command, &scope, output.json())? {
         Task::Offline(task) => task.run(&settings, scope.profiles(), output),
-        Task::Online(server, work) => online(&server, *work, &settings, output)
-            .map_err(|error| scope.profiles().advise(error, &server.host)),
+        Task::Online(server, work) => {
+            if of_file {
+                let typed = defaults::of_file(words, &server, scope.profiles());
+                tell(&typed.origins);
+                settings = Settings::new(typed.typed.common)?;
+            }
+            online(&server, *work, &settings, output)
+                .map_err(|error| scope.profiles().advise(error, &server.host))
+        }
     }
 }
 

@@ -113,7 +113,7 @@ impl Offline {
     /// Does it; gives the exit code.
     pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self {
-            Self::Profile(profile) => profile.run(profiles, output),
+            Self::Profile(profile) => profile.run(settings, profiles, output),
             Self::Trust(trust) => trust.run(&settings.known_hosts, output),
             Self::Completions(completions) => completions.run(output),
             Self::Man(man) => man.run(output),
