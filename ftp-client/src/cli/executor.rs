@@ -129,9 +129,9 @@ impl Executor {
         understand(words, &self.scope, self.profile.as_deref())
     }
 
-    /// The open folder and its session, for who only looks.
-    pub(crate) fn current(&self) -> Option<(Remote, Session)> {
-        Some((self.scope.here()?.clone(), self.open.as_ref()?.session.clone()))
+    /// What paths are seen from, and the open session, for who only looks.
+    pub(crate) fn current(&self) -> (Scope, Option<Session>) {
+        (self.scope.clone(), self.open.as_ref().map(|opened| opened.session.clone()))
     }
 
     /// How to connect to the open server once more.

@@ -63,7 +63,8 @@ impl<'a> Shell<'a> {
         }
         let mut end = Interrupts::listen()?;
         loop {
-            self.shared.look(self.executor.current());
+            let (scope, session) = self.executor.current();
+            self.shared.look(scope, session);
             let answer = tokio::select! {
                 answer = self.prompt.ask(self.executor.here().ok()) => answer?,
                 () = end.ended() => break,
