@@ -15,6 +15,7 @@ mod input;
 mod interrupts;
 mod login;
 mod output;
+mod parse;
 mod places;
 mod profiles;
 mod results;
@@ -26,7 +27,7 @@ mod task;
 mod terminal;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::CommandFactory;
 use connect::Connecting;
 use executor::Executor;
 use ftp_client::{Error, Session};
@@ -53,10 +54,12 @@ use wire::message::Welcome;
 /// Runs the command that was typed; its exit code is API.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
-    let typed = Cli::parse_from(&words);
+    let typed = parse::typed(&parse::matches(Cli::command(), &words), &words);
     let output = Arc::new(Output::new(&typed.common));
     let result = run(typed, &words, &output);
-    ExitCode::from(output.finish(result))
+    let code = output.finish(result);
+    terminal::restore();
+    ExitCode::from(code)
 }
 
 fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error> {
@@ -65,9 +68,13 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
     }
     let profiles = profiles(&typed)?;
     let typed = defaults::complete(words, &profiles)?;
-    typed.origins.iter().for_each(|origin| output.note(|| origin.clone()));
+    let tell = |origins: &[String]| origins.iter().for_each(|origin| output.note(|| origin.clone()));
+    let of_file = defaults::is_of_file(&typed.typed.command);
+    if !of_file {
+        tell(&typed.origins);
+    }
     let Cli { common, command } = typed.typed;
-    let settings = Settings::new(common)?;
+    let mut settings = Settings::new(common)?;
     let scope = Scope::new(profiles);
     let executor = |scope| Executor::new(words, scope);
     if let Some(script) = script(&command)? {
@@ -77,10 +84,17 @@ fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error
         let remote = typed.remote.as_deref();
         return in_runtime(executor(scope), async |executor| Shell::new(executor, output)?.run(remote).await);
     }
-    match Task::new(command, &scope, output.json())? {
+    match Task::begin(command, &scope, output.json())? {
         Task::Offline(task) => task.run(&settings, scope.profiles(), output),
-        Task::Online(server, work) => online(&server, *work, &settings, output)
-            .map_err(|error| scope.profiles().advise(error, &server.host)),
+        Task::Online(server, work) => {
+            if of_file {
+                let typed = defaults::of_file(words, &server, scope.profiles());
+                tell(&typed.origins);
+                settings = Settings::new(typed.typed.common)?;
+            }
+            online(&server, *work, &settings, output)
+                .map_err(|error| scope.profiles().advise(error, &server.host))
+        }
     }
 }
 

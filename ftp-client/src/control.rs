@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::io::AsyncRead;
@@ -143,7 +144,7 @@ impl Control {
             let ended = match next {
                 Err(_) => Some(Ended::Lost("the server was silent for too long".into())),
                 Ok(Err(ChannelError::Message(error))) => Some(Ended::Protocol(error.to_string())),
-                Ok(Err(ChannelError::Io(error))) => Some(Ended::Lost(error.to_string())),
+                Ok(Err(ChannelError::Io(error))) => Some(Ended::Lost(broken(&error))),
                 Ok(Ok(Incoming::Closed)) => Some(Ended::Lost("the server closed the connection".into())),
                 Ok(Ok(Incoming::Unknown { .. })) => None, // of a later version; nobody waits for it
                 Ok(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
@@ -222,6 +223,14 @@ impl Control {
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<u32, mpsc::Sender<Envelope>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a connection broke, as a person would say it: TLS has a long sentence for one that ends without its goodbye.
+fn broken(error: &io::Error) -> String {
+    match error.kind() == io::ErrorKind::UnexpectedEof {
+        true => "the connection broke off".into(),
+        false => error.to_string(),
     }
 }
 

@@ -47,6 +47,9 @@ pub enum Error {
         /// Which rule it broke.
         reason: String,
     },
+    /// A person was asked for what it takes to log in, and gave nothing.
+    #[error("{0}")]
+    NoLogin(String),
     /// The server could not do it.
     #[error("{path}: {failure}")]
     Remote {
@@ -81,7 +84,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::Lost { .. } => 3,
-            Self::Untrusted(_) | Self::LoginRefused { .. } | Self::NoProof(_) => 4,
+            Self::Untrusted(_) | Self::LoginRefused { .. } | Self::NoProof(_) | Self::NoLogin(_) => 4,
             Self::Protocol { .. } => 7,
             Self::Remote { failure, .. } => exit_code_of(failure.code),
             Self::Local { source, .. } => exit_code_of(Failure::from(source).code),
@@ -101,6 +104,7 @@ impl Error {
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
             | Self::NoProof(_)
+            | Self::NoLogin(_)
             | Self::Protocol { .. }
             | Self::Interrupted => false,
         }
@@ -117,6 +121,7 @@ impl Error {
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
             | Self::NoProof(_)
+            | Self::NoLogin(_)
             | Self::Protocol { .. }
             | Self::Usage(_)
             | Self::Refused(_)

@@ -75,6 +75,17 @@ pub enum StateError {
         /// Its permission bits.
         mode: u32,
     },
+    /// What root makes there, the folder's owner could not read.
+    #[error(
+        "the state folder {path} belongs to {owner}, whose server could not read what root makes there; \
+         run it as that user: runuser -u {owner} -- ftp-server ..."
+    )]
+    OfAnother {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is: a name, or a number that has none.
+        owner: String,
+    },
     /// The file is something else than a regular file of sensible size.
     #[error("{path} is not a regular text file of at most {len_max} bytes")]
     NotAFile {
@@ -107,10 +118,11 @@ impl StateFolder {
     /// Waits until no other process or thread changes the folder; makes the folder if it is not there.
     ///
     /// # Errors
-    /// The folder cannot be made, or others may write to it.
+    /// The folder cannot be made, others may write to it, or root would write to what is somebody else's.
     pub fn lock(&self) -> Result<StateLock, StateError> {
         self.create()?;
         self.check_folder()?;
+        self.check_owner()?;
         let path = self.file(LOCK_FILE);
         let file =
             private_options().create(true).truncate(false).open(&path).map_err(failed("open", &path))?;
@@ -175,6 +187,14 @@ impl StateFolder {
             mode => Err(StateError::FolderTooOpen { path: self.path.clone(), mode }),
         }
     }
+
+    fn check_owner(&self) -> Result<(), StateError> {
+        let owner = fs::metadata(&self.path).map_err(failed("read", &self.path))?.uid();
+        match rustix::process::geteuid().is_root() && owner != 0 {
+            true => Err(StateError::OfAnother { path: self.path.clone(), owner: user_name(owner) }),
+            false => Ok(()),
+        }
+    }
 }
 
 impl FileStamp {
@@ -233,6 +253,17 @@ fn private_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
+}
+
+/// The name of a user of this machine, as far as the file of users knows it; else the number.
+fn user_name(id: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let names = users.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    names.into_iter().next().unwrap_or_else(|| id.to_string())
 }
 
 fn permissions(metadata: &Metadata) -> u32 {

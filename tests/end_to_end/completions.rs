@@ -34,6 +34,26 @@ fn bash_completes_commands_options_and_paths_here_and_there() {
     }
 }
 
+/// What bash would do by itself where nothing was found.
+#[test]
+fn bash_looks_for_local_paths_only_where_they_may_stand() {
+    let world = with_profile();
+    fs::write(world.local().join("zlocal"), "").unwrap();
+    for (line, piece, expected) in [
+        ("ftp-client put ~/zl", "~/zl", &["default"][..]),
+        ("ftp-client put --result=~/zl", "~/zl", &["default"]),
+        ("ftp-client rm work:zl", "zl", &[]),
+        ("ftp-client ls nobody@127.0.0.1:zl", "zl", &[]),
+        ("ftp-client put --overwrite=zl", "zl", &[]),
+        ("ftp-client man zl", "zl", &[]),
+    ] {
+        let script = "source \"$1\"; compopt() { echo $2; }; COMP_LINE=$3 COMP_POINT=${#COMP_LINE}; _ftp_client \"$2\" \"$4\"; \
+                      [[ $(complete -p ftp-client) != *default* ]]";
+        let Some(told) = shell(&world, "bash", &["--norc", "-c", script], &[line, piece]) else { return };
+        assert_eq!(told, expected, "{line}");
+    }
+}
+
 #[test]
 fn urls_are_completed_with_the_options_that_stand_before_them() {
     let world = with_profile();

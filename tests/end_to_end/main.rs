@@ -53,6 +53,7 @@ mod mirrors_races;
 mod mirrors_totals;
 mod packages;
 mod profiles;
+mod prompts;
 mod refusals;
 mod resume;
 mod scripts;

@@ -4,7 +4,7 @@ use crate::tools::{assert_same, chmod, content, is_root, names_below, output};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -173,6 +173,8 @@ impl Machine {
         let password = here.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
         chmod(&password, 0o600);
+        // The account is one of this disk, and of nobody here: root stands in for it.
+        chown(self.path("var/lib/ftp-server"), Some(0), Some(0)).unwrap();
         let root = self.path("var/lib/ftp-server/ann");
         fs::create_dir(&root).unwrap();
 

@@ -113,3 +113,96 @@ fn a_configuration_that_makes_no_sense_is_refused_whole() {
     fs::rename(&path, world.local().join("mine.toml")).unwrap();
     world.check(["ls", "--config", "mine.toml", "work:"]);
 }
+
+/// Only the profile knows how to log in.
+#[test]
+fn every_command_with_a_remote_takes_a_profile() {
+    let world = with_password_file();
+    fs::write(world.root().join("in/file"), "content").unwrap();
+    fs::create_dir(world.local().join("tree")).unwrap();
+    fs::write(world.local().join("script"), "ls\n").unwrap();
+    for words in [
+        &["ls", "work:"][..],
+        &["stat", "work:file"],
+        &["hash", "work:file"],
+        &["df", "work:"],
+        &["get", "work:file", "."],
+        &["put", "file", "work:more"],
+        &["mirror", "tree", "work:tree"],
+        &["cat", "work:file"],
+        &["mkdir", "work:new"],
+        &["touch", "work:touched"],
+        &["mv", "work:touched", "work:new"],
+        &["chmod", "644", "work:file"],
+        &["ln", "-s", "file", "work:link"],
+        &["rm", "work:link"],
+        &["gc", "work:"],
+        &["doctor", "--time", "1ms", "--size", "1M", "work:file"],
+        &["script", "script", "work:"],
+    ] {
+        let ran = without_password(&world, words);
+        assert_eq!(ran.code, Some(0), "{words:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
+    let world = with_password_file();
+    let tree = world.local().join("tree");
+    fs::create_dir(&tree).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(tree.join("bad")).unwrap();
+    let ran = without_password(&world, &["put", "-r", "--result", "r", "tree", "work:"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    drop(socket);
+    fs::remove_file(tree.join("bad")).unwrap();
+    fs::write(tree.join("bad"), "good").unwrap();
+    let ran = without_password(&world, &["retry", "-v", "r"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("(profile work)"), "{}", ran.stderr);
+    assert!(world.root().join("in/tree/bad").exists());
+    fs::write(tree.join("new"), "new").unwrap();
+    for words in [&["mirror", "--plan", "p", "tree", "work:tree"][..], &["apply", "p"]] {
+        let ran = without_password(&world, words);
+        assert_eq!(ran.code, Some(0), "{words:?}: {}", ran.stderr);
+    }
+    assert!(world.root().join("in/tree/new").exists());
+
+    // Another profile of the same server with the same options is as good; one with others makes it a guess.
+    let (url, file) = (world.url(""), world.password_file());
+    let add = ["profile", "add", "all", &url, "--password-file", file.to_str().unwrap()];
+    world.check(add);
+    fs::write(tree.join("more"), "more").unwrap();
+    assert_eq!(without_password(&world, &["mirror", "--plan", "p", "tree", "work:tree"]).code, Some(0));
+    world.check(add.iter().chain(&["--lanes", "2"]));
+    assert_eq!(without_password(&world, &["apply", "p"]).code, Some(2));
+    world.check(add);
+    assert_eq!(without_password(&world, &["apply", "p"]).code, Some(0));
+}
+
+/// The same world, where the profile also says how to log in.
+fn with_password_file() -> World {
+    let world = world();
+    let file = world.password_file();
+    world.check(["profile", "add", "work", &world.url("in"), "--password-file", file.to_str().unwrap()]);
+    world
+}
+
+#[test]
+fn what_no_profile_keeps_is_refused_and_lists_stay_lists() {
+    let world = world();
+    let url = world.url("in");
+    let ran = world.client(["profile", "add", "more", &url, "--token", "abc"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("a token is never kept"), "{}", ran.stderr);
+    world.check(["profile", "add", "work", &url, "--exclude", "*.tmp", "--exclude", "a b", "--lanes", "2"]);
+    let options = event(&world.check(["profile", "list", "--json"]), "profile")["options"].clone();
+    assert_eq!(options, serde_json::json!({"lanes": "2", "exclude": ["*.tmp", "a b"]}));
+}
+
+#[test]
+fn a_profile_without_its_colon_is_recognized() {
+    let world = world();
+    for words in [&["ls", "work"][..], &["rm", "-r", "work"]] {
+        let ran = world.client(words);
+        assert!(ran.code == Some(2) && ran.stderr.contains("did you mean work:?"), "{}", ran.stderr);
+    }
+}

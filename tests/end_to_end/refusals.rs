@@ -246,3 +246,23 @@ fn things(world: &World) -> Vec<String> {
     });
     named.collect()
 }
+
+/// What a run is told to read is a matter of how it was called.
+#[test]
+fn files_to_log_in_with_or_to_go_on_with_that_are_none_are_wrong_usage() {
+    let world = World::serving();
+    let url = world.url("");
+    for words in [
+        &["ls", "-i", ".", &url][..],
+        &["ls", "-i", "missing", &url],
+        &["ls", "--password-file", ".", &url],
+        &["ls", "--password-file", "missing", &url],
+        &["retry", "."],
+        &["apply", "."],
+        &["script", "."],
+        &["doctor", "--size", "0", &url],
+    ] {
+        let ran = world.client(words);
+        assert_eq!(ran.code, Some(2), "{words:?}: {}", ran.stderr);
+    }
+}

@@ -50,6 +50,10 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
         ("get ftpx://ann@elsewhere/x y", "script:3: this is on elsewhere:2121"),
         ("rm /", "script:3: the root itself"),
         ("script other", "script:3: this begins on a command line"),
+        ("profile add x ftpx://ann@h/", "script:3: this begins on a command line"),
+        ("put a &", "script:3: only the shell runs commands in the background"),
+        ("put a&", "script:3: only the shell runs commands in the background"),
+        ("jobs", "script:3: this belongs to the shell"),
         ("ls --lanes 3", "script:3: unexpected argument '--lanes'"),
     ] {
         let ran = script(&world, &format!("mkdir made\n\n{line}\n"), &[]);
@@ -134,4 +138,56 @@ fn events_carry_line_and_command() {
         "finished null null",
     ];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn leaving_ends_it_with_success() {
+    let world = World::serving();
+    for (word, made) in [("exit", "a"), ("quit", "b"), ("bye", "c")] {
+        let text = format!("mkdir {made}\n{word}\nmkdir never\n");
+        let ran = if word == "bye" { piped(&world, "shell", &text) } else { script(&world, &text, &[]) };
+        assert_eq!(ran.code, Some(0), "{word}: {}", ran.stderr);
+        assert!(world.root().join(made).exists() && !world.root().join("never").exists(), "{word}");
+    }
+}
+
+#[test]
+fn what_reads_standard_input_is_refused_where_the_lines_come_from_there() {
+    let world = World::serving();
+    for line in ["retry -", "apply -", "put - x"] {
+        let ran = piped(&world, "script", &format!("mkdir never\n{line}\n"));
+        assert!(
+            ran.code == Some(2) && ran.stderr.contains("standard input is where"),
+            "{line}: {}",
+            ran.stderr
+        );
+    }
+    assert!(!world.root().join("never").exists());
+}
+
+#[test]
+fn with_json_nothing_else_is_on_standard_output() {
+    let world = World::serving();
+    for line in ["man get", "completions bash", "cat file", "get -o - file"] {
+        let ran = script(&world, &format!("mkdir never\n{line}\n"), &["--json"]);
+        assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);
+        assert_eq!(events(&ran).last().unwrap()["exit_code"], 2, "{line}");
+    }
+    assert!(!world.root().join("never").exists());
+    for words in [&["--json", "ls"][..], &["ls", "--nonsense", "--json"], &["--json", "man", "get"]] {
+        let ran = world.client(words);
+        assert_eq!((ran.code, &events(&ran)[0]["exit_code"]), (Some(2), &2.into()), "{words:?}");
+    }
+    assert_eq!(world.client(["ls", "--", "--json"]).text(), "", "that is a path");
+    assert!(world.check(["--json", "--help"]).text().starts_with("Moves files"));
+}
+
+/// Runs lines that come from standard input, by `script` or a shell without a terminal.
+fn piped(world: &World, command: &str, text: &str) -> Ran {
+    let words = if command == "script" { vec!["script", "-"] } else { vec![command] };
+    let mut client = world.client_command(words.into_iter().map(str::to_owned).chain([world.url("")]));
+    client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = client.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    Ran::from(child.wait_with_output().unwrap())
 }

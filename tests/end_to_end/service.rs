@@ -1,13 +1,13 @@
 //! The server under a service manager: sockets that are handed over, and what the manager is told.
 
-use crate::tools::PATIENCE;
+use crate::tools::{PATIENCE, is_root};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tests::world::{World, binaries, signal};
+use tests::world::{Ran, World, binaries, signal};
 
 #[test]
 fn a_socket_that_is_handed_over_is_served_and_the_manager_told() {
@@ -79,4 +79,42 @@ fn told(manager: &UnixDatagram) -> String {
     let mut bytes = [0; 1024];
     let len = manager.recv(&mut bytes).expect("word from the server");
     String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+/// What root makes in the folder of the service's user, the service could not read.
+#[test]
+fn root_makes_no_files_in_the_state_of_another_user() {
+    if !is_root() {
+        println!("skipped: only root can give a folder away");
+        return;
+    }
+    let world = World::empty();
+    let (state, root, password) = (world.state(), world.root(), world.password_file());
+    std::os::unix::fs::chown(&state, Some(1), Some(1)).unwrap();
+    let server = |words: &[&str]| {
+        let mut command = Command::new(&binaries().server);
+        Ran::from(command.args(words).arg("--state").arg(&state).output().unwrap())
+    };
+    let (root, password) = (root.to_str().unwrap(), password.to_str().unwrap());
+    let ran = server(&["user", "add", "ann", "--root", root, "--password-file", password]);
+    assert!(ran.code == Some(1) && ran.stderr.contains(": runuser -u "), "{}", ran.stderr);
+    assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0);
+}
+
+#[test]
+fn a_fingerprint_is_looked_for_and_not_made() {
+    let world = World::empty();
+    for state in [world.state(), world.local().join("none")] {
+        let mut command = Command::new(&binaries().server);
+        let ran = Ran::from(command.args(["fingerprint", "--state"]).arg(&state).output().unwrap());
+        assert!(ran.code == Some(1) && ran.stderr.contains("there is no key in"), "{}", ran.stderr);
+    }
+    assert!(!world.local().join("none").exists() && !world.state().join("identity.pem").exists());
+}
+
+/// Without it, what was staged before a restart of the service is hashed again.
+#[test]
+fn the_service_sees_which_run_of_the_machine_it_is() {
+    let unit = include_str!("../../ftp-server/packaging/ftp-server.service");
+    assert!(!unit.lines().any(|line| line.starts_with("ProcSubset=")));
 }

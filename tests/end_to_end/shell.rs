@@ -7,14 +7,29 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tests::world::{World, binaries};
 
-/// A terminal with a shell in it.
-struct Terminal {
+/// A terminal with a program in it.
+pub(crate) struct Terminal {
     socket: PathBuf,
 }
 
 impl Terminal {
-    /// Nothing if tmux is not installed.
+    /// One with a shell of ours.
     fn start(world: &World, columns: u32) -> Option<Self> {
+        Self::with_shell(world, columns, "--retry=0")
+    }
+
+    fn with_shell(world: &World, columns: u32, options: &str) -> Option<Self> {
+        let (program, url, password) = (&binaries().client, world.url(""), world.password_file());
+        let (program, password) = (program.display(), password.display());
+        Self::running(
+            world,
+            columns,
+            &format!("{program} shell {options} --password-file {password} '{url}'"),
+        )
+    }
+
+    /// One that runs a command line. Nothing if tmux is not installed.
+    pub(crate) fn running(world: &World, columns: u32, line: &str) -> Option<Self> {
         if output(Command::new("tmux").arg("-V")).is_none() {
             println!("skipped: tmux is not installed");
             return None;
@@ -27,14 +42,7 @@ impl Terminal {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", world.local().parent().unwrap()).env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
         command.args(["-f", "/dev/null", "new-session", "-d", "-y", "50", "-x", &columns.to_string()]);
-        let (program, url) = (&binaries().client, world.url(""));
-        let password = world.password_file();
-        let line = format!(
-            "{} shell --retry=0 --password-file {} '{url}'; sleep 60",
-            program.display(),
-            password.display()
-        );
-        command.arg(line);
+        command.arg(format!("{line}; sleep 60"));
         let started = command.output().unwrap();
         assert!(started.status.success(), "tmux: {}", String::from_utf8_lossy(&started.stderr));
         Some(terminal)
@@ -47,8 +55,17 @@ impl Terminal {
     }
 
     /// Types; names as `Tab`, `Enter` and `C-c` are keys.
-    fn keys(&self, keys: &[&str]) {
+    pub(crate) fn keys(&self, keys: &[&str]) {
         assert!(self.tmux().args(["send-keys", "-t", ":0"]).args(keys).status().unwrap().success());
+    }
+
+    /// Whether what is typed is shown.
+    pub(crate) fn echoes(&self) -> bool {
+        let name = self.tmux().args(["display-message", "-p", "-t", ":0", "#{pane_tty}"]).output().unwrap();
+        let name = String::from_utf8(name.stdout).unwrap();
+        let ran = Command::new("stty").args(["-a", "-F", name.trim()]).output().unwrap();
+        assert!(ran.status.success(), "stty {name}: {}", String::from_utf8_lossy(&ran.stderr));
+        !String::from_utf8_lossy(&ran.stdout).split_whitespace().any(|word| word == "-echo")
     }
 
     fn line(&self, text: &str) {
@@ -62,7 +79,7 @@ impl Terminal {
     }
 
     /// Waits until the screen shows it.
-    fn see(&self, text: &str) {
+    pub(crate) fn see(&self, text: &str) {
         let text = text.trim_end(); // as the screen has it
         let mut screen = String::new();
         wait_until(&format!("the screen shows {text:?}"), || {
@@ -86,6 +103,7 @@ fn commands_are_typed_with_completion_and_history() {
     let world = World::serving();
     fs::create_dir_all(world.root().join("a folder/deep")).unwrap();
     fs::write(world.local().join("some file"), "content").unwrap();
+    world.check(["profile", "add", "work", &world.url("")]);
     let Some(terminal) = Terminal::start(&world, 100) else { return };
     terminal.see(":/> ");
     terminal.keys(&["-l", "cd a"]);
@@ -100,6 +118,22 @@ fn commands_are_typed_with_completion_and_history() {
     terminal.see("put some\\ file");
     terminal.keys(&["Enter"]);
     wait_until("the file arrives", || world.root().join("a folder/some file").exists());
+    terminal.keys(&["-l", "ls \"../a f"]);
+    terminal.keys(&["Tab"]);
+    terminal.see("ls ../a\\ folder/");
+    terminal.keys(&["C-u"]);
+    terminal.keys(&["-l", "ls work:a"]);
+    terminal.keys(&["Tab"]);
+    terminal.see("ls work:a\\ folder/");
+    terminal.keys(&["C-u"]);
+    terminal.keys(&["-l", "open wo"]);
+    terminal.keys(&["Tab"]);
+    terminal.see("open work:");
+    terminal.keys(&["C-u"]);
+    terminal.keys(&["-l", "put --overwrite never so"]);
+    terminal.keys(&["Tab"]);
+    terminal.see("never some\\ file");
+    terminal.keys(&["C-u"]);
     terminal.line("nonsense");
     terminal.see("unrecognized subcommand");
     terminal.line("rm gone");
@@ -145,7 +179,7 @@ fn jobs_run_in_the_background_and_are_killed_waited_for_and_queued() {
     let Some(terminal) = Terminal::start(&world, 100) else { return };
     terminal.see(":/> ");
     terminal.line("limit 200K");
-    terminal.line("put big slow &");
+    terminal.line("put big slow&");
     terminal.see("[1] begun");
     terminal.line("jobs");
     terminal.see("[1] put big slow: ");
@@ -161,6 +195,21 @@ fn jobs_run_in_the_background_and_are_killed_waited_for_and_queued() {
     terminal.see("[3] put small two: done");
     assert_eq!(fs::read(world.root().join("one")).unwrap(), content(2, 8_000_000));
     assert!(world.root().join("two").exists() && !world.root().join("slow").exists());
+}
+
+#[test]
+fn a_job_tells_of_its_lost_connection_by_its_number() {
+    let mut world = World::serving();
+    fs::write(world.local().join("big"), content(2, 8_000_000)).unwrap();
+    let Some(terminal) = Terminal::with_shell(&world, 200, "--limit-rate 200K") else { return };
+    terminal.see(":/> ");
+    terminal.line("put big&");
+    wait_until("the transfer begins", || fs::read_dir(world.root()).unwrap().count() > 0);
+    world.server_mut().kill();
+    terminal.see("ftp-client: [1] warning: lost the connection");
+    assert!(!terminal.screen().contains("close_notify"));
+    terminal.line("kill 1");
+    terminal.see("[1] put big: stopped");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What was nearly typed: wrong usage ends with 2 and names what may have been meant.
+//! What was nearly typed: wrong usage ends with 2 and names what may have been meant; and what helps before.
 
 use std::fs;
 use std::process::Command;
@@ -16,6 +16,9 @@ fn the_client_knows_what_was_nearly_typed() {
         ("profile lits", "a similar subcommand exists: 'list'"),
         ("trust remvoe h", "a similar subcommand exists: 'remove'"),
         ("man mirorr", "did you mean mirror?"),
+        ("gte h:a", "a similar subcommand exists: 'get'"),
+        ("help gett", "a similar subcommand exists: 'get'"),
+        ("profile addd x", "'add'"),
     ] {
         told(&world.client(line.split(' ')), 2, expected, line);
     }
@@ -32,6 +35,7 @@ fn lines_of_scripts_are_told_the_same_with_their_place() {
         ("put --overwirte never a", "tip: a similar argument exists: '--overwrite'"),
         ("put --overwrite nevr a", "tip: a similar value exists: 'never'"),
         ("lsl", "tip: a similar subcommand exists: 'ls'"),
+        ("gte a", "tip: a similar subcommand exists: 'get'"),
     ] {
         fs::write(world.local().join("script"), format!("open h:\n{line}\n")).unwrap();
         told(&world.client(["script", "script"]), 2, expected, line);
@@ -93,4 +97,18 @@ fn the_server_knows_what_was_nearly_typed() {
 fn told(ran: &Ran, code: i32, expected: &str, line: &str) {
     assert_eq!(ran.code, Some(code), "{line}: {}", ran.stderr);
     assert!(ran.stderr.contains(expected), "{line}: {}", ran.stderr);
+}
+
+#[test]
+fn help_names_all_words_of_scripts_and_pages_only_what_has_one() {
+    let world = World::empty();
+    let help = world.check(["script", "--help"]).text();
+    let help: String = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("pwd, lpwd, lls, limit, lanes and exit"), "{help}");
+    for words in [&["man"][..], &["man", "profile"], &["man", "trust"]] {
+        let page = world.check(words).text().replace('\\', "");
+        assert!(page.contains("(1)") && !page.contains("-help(1)"), "{words:?}");
+    }
+    let page = Command::new(&binaries().server).arg("man").output().unwrap().stdout;
+    assert!(!String::from_utf8(page).unwrap().replace('\\', "").contains("-help(1)"));
 }

@@ -1,6 +1,6 @@
 //! What scripts ask of transfers: only if absent, unless the same, under another name; results, and doing again what failed.
 
-use crate::tools::{assert_same, content, event, sha256, wait_until};
+use crate::tools::{assert_same, content, event, events, sha256, wait_until};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
@@ -99,6 +99,8 @@ fn get_writes_to_a_named_file_or_to_standard_output() {
     assert_eq!(fs::read(world.local().join("here")).unwrap(), bytes);
     let ran = world.check(["get", "-o", "-", &world.url("file")]);
     assert_eq!(sha256(&ran.stdout), sha256(&bytes));
+    let ran = world.client(["get", "-o", "-", "--result", "r", &world.url("file")]);
+    assert!(ran.code == Some(2) && !world.local().join("r").exists(), "{}", ran.stderr);
     fs::create_dir(world.local().join("folder")).unwrap();
     assert_eq!(world.client(["get", "-o", "folder", &world.url("file")]).code, Some(1));
     assert_eq!(world.client(["get", "-o", "x", &world.url("file"), &world.url("y")]).code, Some(2));
@@ -205,4 +207,60 @@ fn only_our_own_results_are_read() {
     fs::set_permissions(world.local(), fs::Permissions::from_mode(0o700)).unwrap();
     let ran = world.client(["put", "--result", "none/r", "file", &world.url("")]);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+}
+
+#[test]
+fn sources_that_could_not_begin_are_told_of_and_done_again() {
+    let world = World::serving();
+    fs::write(world.local().join("a.txt"), "a").unwrap();
+    fs::write(world.root().join("a.txt"), "a").unwrap();
+    let (url, nothere) = (world.url(""), world.url("nothere"));
+    let failed = |words: &[&str]| {
+        let ran = world.client(words);
+        assert_eq!(ran.code, Some(1), "{words:?}: {}", ran.stderr);
+        assert_eq!(event(&ran, "finished")["failed"], 1);
+        let files = events(&ran).into_iter().filter(|event| event["outcome"] == "failed");
+        files.map(|event| event["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(&["--json", "put", "--result", "r", "a.txt", "missing", &url]), ["missing"]);
+    assert_eq!(failed(&["--json", "get", &nothere, &world.url("a.txt"), "."]), ["/nothere"]);
+    let wanted = [("a.txt", "done"), ("missing", "failed")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(items(&world.local().join("r")), wanted);
+    assert_eq!(world.client(["retry", "r"]).code, Some(5), "it is still missing");
+    fs::write(world.local().join("missing"), "found").unwrap();
+    world.check(["retry", "--result", "r2", "r"]);
+    assert_eq!(read(&world.root().join("missing")), "found");
+    world.check(["retry", "--result", "r3", "r2"]);
+    let told = lines(&world.local().join("r3"));
+    assert_eq!(
+        (&told[0]["result"], &told[1]["end"]),
+        (&1.into(), &true.into()),
+        "that nothing was left to do"
+    );
+}
+
+#[test]
+fn a_run_that_ends_early_leaves_no_older_result() {
+    let mut world = World::serving();
+    fs::write(world.local().join("file"), "x").unwrap();
+    let (file, none, url) = (world.url("file"), world.url("none/"), world.url(""));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (words, code) in [
+        (&["put", "--result", "r", "file", &format!("ftpx://tester@{closed}/")][..], 3),
+        (&["put", "--result", "r", "file", &none], 5),
+        (&["put", "--result", "r", "missing", &url], 5),
+        (&["get", "--result", "r", &file, "none/"], 5),
+    ] {
+        world.check(["put", "--result", "r", "file", &url]);
+        world.check(["retry", "r"]);
+        assert_eq!(world.client(words).code, Some(code), "{words:?}");
+        let ran = world.client(["retry", "r"]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("run the command once more"), "{}", ran.stderr);
+    }
+    // What is to be done again is not lost when doing it again fails.
+    world.client(["get", "--result", "r", &file, &world.url("more"), "."]);
+    let before = read(&world.local().join("r"));
+    world.server_mut().kill();
+    assert_eq!(world.client(["retry", "--result", "r", "r"]).code, Some(3));
+    assert_eq!(read(&world.local().join("r")), before);
 }

@@ -1,6 +1,9 @@
 //! What somebody may have meant: clap's tips in one line, and the same kind of tip for names that clap does not know.
 
 use crate::cli::output::shown;
+use clap::Command;
+use clap::error::{ContextKind, ContextValue};
+use std::ffi::OsString;
 
 /// What clap says, in one line: the error, and its tips. How to use the command is left out.
 pub(crate) fn sentence(error: &clap::Error) -> String {
@@ -11,6 +14,28 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
     let tips = paragraphs.filter(|paragraph| paragraph.trim_start().starts_with("tip: "));
     let parts: Vec<String> = [told].into_iter().chain(tips).map(one_line).collect();
     shown(parts.join("; ").as_bytes())
+}
+
+/// The same error, with the command that was meant where letters are swapped, which clap does not see.
+pub(crate) fn with_command_meant(
+    mut error: clap::Error,
+    parser: &Command,
+    words: &[OsString],
+) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) if error.get(ContextKind::SuggestedSubcommand).is_none() => {
+            typed.clone()
+        }
+        _ => return error,
+    };
+    let found = words.iter().take_while(|word| **word != *typed).fold(parser, |command, word| {
+        word.to_str().and_then(|word| command.find_subcommand(word)).unwrap_or(command)
+    });
+    let shown = found.get_subcommands().filter(|command| !command.is_hide_set());
+    if let Some(name) = similar(&typed, shown.map(Command::get_name)) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![name.to_owned()]));
+    }
+    error
 }
 
 /// `text`, and which of the known names may have been meant.

@@ -7,15 +7,15 @@ mod expected;
 mod line;
 mod places;
 
-pub(crate) use places::{local_names, names_in};
+pub(crate) use expected::{Expected, expected};
+pub(crate) use line::Line;
+pub(crate) use places::{fitting, local, names_in, profile_names};
 
 use crate::cli::args::{Cli, CompleteLine};
 use crate::cli::output::Output;
 use crate::cli::terminal;
 use clap::CommandFactory;
-use expected::{Expected, expected};
 use ftp_client::Error;
-use line::Line;
 use places::Places;
 use std::process;
 use std::thread;
@@ -31,8 +31,9 @@ pub(crate) fn run(typed: &CompleteLine, output: &Output) -> Result<u8, Error> {
         process::exit(0);
     });
     let Some(line) = Line::split(&typed.line) else { return Ok(0) };
-    let mut text = String::new();
-    for word in candidates(&line).into_iter().filter(|word| !word.contains(char::is_control)) {
+    let (candidates, files) = candidates(&line);
+    let mut text = if typed.mark_files && files { ".\n".to_owned() } else { String::new() };
+    for word in candidates.into_iter().filter(|word| !word.contains(char::is_control)) {
         let placed = match &typed.piece {
             Some(piece) => line.in_place_of(piece, &word),
             None => Some(word),
@@ -43,15 +44,17 @@ pub(crate) fn run(typed: &CompleteLine, output: &Output) -> Result<u8, Error> {
     Ok(0)
 }
 
-fn candidates(line: &Line) -> Vec<String> {
+/// What there is, and whether a path of this machine may stand there too: a shell finds those that need it to be understood.
+fn candidates(line: &Line) -> (Vec<String>, bool) {
     let mut program = Cli::command();
     program.build();
-    let Some((_, before)) = line.words.split_first() else { return Vec::new() };
-    match expected(&program, before, &line.last) {
-        Expected::Words(words) => words.into_iter().filter(|word| word.starts_with(&line.last)).collect(),
-        Expected::Place => Places::of(&line.words, &line.last).candidates(&line.last),
-        Expected::Profile => Places::of(&line.words, &line.last).profiles(&line.last, ""),
-        Expected::File(head) => places::local(&line.last, &head),
+    let Some((_, before)) = line.words.split_first() else { return (Vec::new(), false) };
+    let last = &line.last;
+    match expected(&program, before, last) {
+        Expected::Words(words) => (words.into_iter().filter(|word| word.starts_with(last)).collect(), false),
+        Expected::Place(_) => (Places::of(&line.words, last).candidates(last), !last.contains(':')),
+        Expected::Profile => (Places::of(&line.words, last).profiles(last, ""), false),
+        Expected::File(head) => (local(last, &head), true),
     }
 }
 
@@ -62,7 +65,18 @@ mod tests {
     use super::*;
 
     fn candidates(line: &str) -> Vec<String> {
-        super::candidates(&Line::split(line).unwrap())
+        super::candidates(&Line::split(line).unwrap()).0
+    }
+
+    #[test]
+    fn paths_of_this_machine_stand_where_no_other_is_meant() {
+        let files = |line: &str| super::candidates(&Line::split(line).unwrap()).1;
+        assert!(files("ftp-client put ~/a") && files("ftp-client put --result=~/a"));
+        for line in
+            ["ftp-client rm h:a", "ftp-client put --overwrite=zl", "ftp-client man zl", "ftp-client zl"]
+        {
+            assert!(!files(line), "{line}");
+        }
     }
 
     #[test]

@@ -78,12 +78,19 @@ pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error>
 }
 
 fn outages(settings: &Settings, output: &Arc<Output>) -> Outages {
-    let (output, give_up_after) = (output.clone(), settings.give_up_after);
+    let (give_up_after, tries_max) = (settings.give_up_after, settings.retry);
+    let told = Arc::new(|_: &Error| {});
+    telling(Outages { give_up_after, tries_max, told }, output)
+}
+
+/// The same, told of by somebody else.
+pub(crate) fn telling(outages: Outages, output: &Arc<Output>) -> Outages {
+    let (output, give_up_after) = (Arc::clone(output), outages.give_up_after);
     let told = move |error: &Error| {
         let time = humantime::format_duration(give_up_after);
         output.warn(&format!("{error}; trying again for up to {time}"));
     };
-    Outages { give_up_after, tries_max: settings.retry, told: Arc::new(told) }
+    Outages { told: Arc::new(told), ..outages }
 }
 
 /// The same once more; `trust` is shared, and remembers.

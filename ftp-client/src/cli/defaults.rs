@@ -3,10 +3,12 @@
 //! A profile's options become the parser's own defaults and the command line is parsed once more. So they are checked and
 //! understood as if they had been typed, and what was typed goes before them.
 
-use crate::cli::args::{Cli, ProfileOption, profile_options};
+use crate::cli::args::{Cli, Command as Typed, ProfileOption, profile_options};
+use crate::cli::parse;
+use crate::cli::places::Server;
 use crate::cli::profiles::{Profile, Profiles};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, Command, CommandFactory};
 use ftp_client::Error;
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -20,28 +22,36 @@ pub(crate) struct Completed<T> {
 
 /// Completes a command line.
 pub(crate) fn complete(words: &[OsString], profiles: &Profiles) -> Result<Completed<Cli>, Error> {
-    let parse = |command: Command| {
-        let matches = command.try_get_matches_from(words).unwrap_or_else(|error| error.exit());
-        (Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), matches)
-    };
-    let (typed, matches) = parse(Cli::command());
-    let Some((name, sub)) = matches.subcommand() else { return Ok(Completed { typed, origins: Vec::new() }) };
-    let Some(profile) = of_paths(sub, profiles)? else {
-        return Ok(Completed { typed, origins: origins(sub, None) });
-    };
-    let completed = with_profile(Cli::command(), name, sub, profile);
-    let origins = origins(sub, Some(profile));
-    Ok(Completed { typed: parse(completed).0, origins })
+    let matches = parse::matches(Cli::command(), words);
+    let profile = matches.subcommand().map(|(_, sub)| of_paths(sub, profiles)).transpose()?.flatten();
+    Ok(with(words, &matches, profile))
+}
+
+/// The same for what names no path but a file with a server in it: the profile is that of the server, if it has one.
+pub(crate) fn of_file(words: &[OsString], server: &Server, profiles: &Profiles) -> Completed<Cli> {
+    with(words, &parse::matches(Cli::command(), words), profiles.of_server(server))
+}
+
+/// True for commands whose file names the server.
+pub(crate) fn is_of_file(typed: &Typed) -> bool {
+    matches!(typed, Typed::Apply(_) | Typed::Retry(_))
 }
 
 /// A command line once more, with another profile.
 pub(crate) fn again(words: &[OsString], profile: Option<&Profile>) -> Cli {
-    let parse = |command: Command| command.try_get_matches_from(words).unwrap_or_else(|error| error.exit());
-    let mut matches = parse(Cli::command());
-    if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {
-        matches = parse(with_profile(Cli::command(), name, sub, profile));
-    }
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    with(words, &parse::matches(Cli::command(), words), profile).typed
+}
+
+fn with(words: &[OsString], matches: &ArgMatches, profile: Option<&Profile>) -> Completed<Cli> {
+    let understood = |matches: &ArgMatches| parse::typed(matches, words);
+    let Some((name, sub)) = matches.subcommand() else {
+        return Completed { typed: understood(matches), origins: Vec::new() };
+    };
+    let typed = match profile {
+        Some(profile) => understood(&parse::matches(with_profile(Cli::command(), name, sub, profile), words)),
+        None => understood(matches),
+    };
+    Completed { typed, origins: origins(sub, profile) }
 }
 
 /// The parser of a command line or of a script's line, with a profile's options as its defaults.
@@ -134,6 +144,30 @@ fn origins(sub: &ArgMatches, profile: Option<&Profile>) -> Vec<String> {
 }
 
 /// Where commands keep paths that may be remote.
-pub(crate) const PATHS: [&str; 5] = ["remote", "remotes", "paths", "source", "target"];
+pub(crate) const PATHS: [&str; 6] = ["remote", "remotes", "paths", "source", "target", "folders"];
 /// Options that say how to log in.
 const LOGINS: [&str; 2] = ["password_file", "identity"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a link leads is no place that is spoken with.
+    #[test]
+    fn every_argument_that_may_be_remote_names_a_profile() {
+        let mut checked = 0;
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_positionals() {
+                let names = argument.get_value_names().unwrap_or_default();
+                if names.iter().any(|name| PLACES.contains(&name.as_str())) {
+                    let (command, id) = (command.get_name(), argument.get_id().as_str());
+                    assert!(PATHS.contains(&id) || id == "leads_to", "{command} {id}");
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 15, "{checked}");
+    }
+
+    const PLACES: [&str; 5] = ["REMOTE", "PATH", "SOURCE", "TARGET", "FOLDER"];
+}

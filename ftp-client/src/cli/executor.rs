@@ -1,8 +1,8 @@
 //! Runs lines: what a script and the shell share. One server is open at a time, its connection is made once, and made
 //! anew if it was lost; current folders are kept here and there.
 
-use crate::cli::advice::sentence;
-use crate::cli::args::{Command, Line, TypedRule, Word, line_parser};
+use crate::cli::advice::{sentence, with_command_meant};
+use crate::cli::args::{self, Command, Line, ProfileCommand, TypedRule, Word, line_parser};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::output::{Object, Output, shown};
@@ -10,7 +10,7 @@ use crate::cli::places::{self, Server};
 use crate::cli::profiles::Profile;
 use crate::cli::scope::Scope;
 use crate::cli::settings::Settings;
-use crate::cli::task::Task;
+use crate::cli::task::{Task, of_command_lines};
 use clap::FromArgMatches;
 use ftp_client::remote::Remote;
 use ftp_client::{ConnectOptions, Error, Session, fingerprint};
@@ -83,12 +83,10 @@ impl Executor {
             Word::Lls(lls) => list_local(&local(&lls.folder)?, output),
             Word::Limit(limit) => self.redial(|options| options.rate_limit = limit.rate),
             Word::Lanes(lanes) => self.redial(|options| options.lanes = lanes.lanes),
-            Word::Queue(_)
-            | Word::Jobs(_)
-            | Word::Wait(_)
-            | Word::Kill(_)
-            | Word::History(_)
-            | Word::Exit(_) => Err(of_the_shell()),
+            Word::Exit(_) => Ok(0),
+            Word::Queue(_) | Word::Jobs(_) | Word::Wait(_) | Word::Kill(_) | Word::History(_) => {
+                Err(of_the_shell())
+            }
         }
     }
 
@@ -131,9 +129,9 @@ impl Executor {
         understand(words, &self.scope, self.profile.as_deref())
     }
 
-    /// The open folder and its session, for who only looks.
-    pub(crate) fn current(&self) -> Option<(Remote, Session)> {
-        Some((self.scope.here()?.clone(), self.open.as_ref()?.session.clone()))
+    /// What paths are seen from, and the open session, for who only looks.
+    pub(crate) fn current(&self) -> (Scope, Option<Session>) {
+        (self.scope.clone(), self.open.as_ref().map(|opened| opened.session.clone()))
     }
 
     /// How to connect to the open server once more.
@@ -196,10 +194,11 @@ impl Executor {
 
     /// What a command means here.
     pub(crate) fn task(&self, command: Command, output: &Output) -> Result<Task, Error> {
+        begins_in_a_line(&command)?;
         if self.scope.here().is_none() && needs_server(&command) {
             return Err(nothing_open());
         }
-        Task::new(command, &self.scope, output.json())
+        Task::begin(command, &self.scope, output.json())
     }
 
     async fn change_folder(&mut self, folder: &OsStr, output: &Output) -> Result<(), Error> {
@@ -220,7 +219,7 @@ impl Checker {
     /// Follows a line. What can only be known when it is run is no error now.
     pub(crate) fn check(&mut self, Parsed(word): Parsed, output: &Output) -> Result<(), Error> {
         if self.stdin_taken && reads_stdin(&word) {
-            return Err(Error::Usage("standard input is where the commands come from".to_owned()));
+            return Err(stdin_taken());
         }
         match word {
             Word::Open(open) => {
@@ -238,17 +237,16 @@ impl Checker {
             Word::Pwd(_) => self.scope.here().map(|_| ()).ok_or_else(nothing_open),
             Word::Lcd(_) | Word::Lpwd(_) | Word::Lls(_) => Ok(()),
             Word::Limit(_) | Word::Lanes(_) => self.scope.here().map(|_| ()).ok_or_else(nothing_open),
-            Word::Queue(_)
-            | Word::Jobs(_)
-            | Word::Wait(_)
-            | Word::Kill(_)
-            | Word::History(_)
-            | Word::Exit(_) => Err(of_the_shell()),
+            Word::Exit(_) => Ok(()),
+            Word::Queue(_) | Word::Jobs(_) | Word::Wait(_) | Word::Kill(_) | Word::History(_) => {
+                Err(of_the_shell())
+            }
             Word::Command(command) => self.command(command, output),
         }
     }
 
     fn command(&self, command: Command, output: &Output) -> Result<(), Error> {
+        begins_in_a_line(&command)?;
         if self.scope.here().is_none() && needs_server(&command) {
             return Err(nothing_open());
         }
@@ -269,7 +267,8 @@ pub(crate) fn understand(
     scope: &Scope,
     profile: Option<&str>,
 ) -> Result<Parsed, clap::Error> {
-    let mut matches = line_parser().try_get_matches_from(words)?;
+    let meant = |error| with_command_meant(error, &line_parser(), words);
+    let mut matches = line_parser().try_get_matches_from(words).map_err(meant)?;
     let profile = profile.and_then(|name| scope.profiles().get(name));
     if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {
         matches = defaults::with_profile(line_parser(), name, sub, profile).try_get_matches_from(words)?;
@@ -314,10 +313,25 @@ pub(crate) fn reads_stdin(word: &Word) -> bool {
     if let Command::Put(put) = command {
         return put.paths.iter().any(|path| is_stdin(Path::new(path)));
     }
+    if let Command::Apply(args::Apply { plan: file, .. }) | Command::Retry(args::Retry { file, .. }) = command
+    {
+        return is_stdin(file);
+    }
     let Command::Mirror(mirror) = command else { return false };
     let rules = &mirror.choosing.rules.0;
     let listed = mirror.choosing.files_from.as_deref().is_some_and(is_stdin);
     listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if is_stdin(path)))
+}
+
+/// What would take the lines that are still to come is refused.
+pub(crate) fn stdin_taken() -> Error {
+    Error::Usage("standard input is where the commands come from".to_owned())
+}
+
+/// A profile is added with the common options, which belong to a whole script.
+fn begins_in_a_line(command: &Command) -> Result<(), Error> {
+    let adds = matches!(command, Command::Profile(typed) if matches!(typed.command, ProfileCommand::Add(_)));
+    if adds { Err(of_command_lines()) } else { Ok(()) }
 }
 
 fn nothing_open() -> Error {

@@ -2,7 +2,7 @@
 //! names.
 
 use crate::cli::login::variable;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, as_word};
 use crate::cli::terminal;
 use ftp_client::Error;
 use ftp_client::keys::{Agent, Key, KeyFile, Locked};
@@ -27,7 +27,7 @@ pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<Key>, Erro
 }
 
 /// The agent's keys, then those under the usual names that it does not hold. What cannot be used is told and left out.
-pub(crate) fn usual(output: &Output) -> Found {
+pub(crate) fn usual(output: &Output) -> Result<Found, Error> {
     let mut keys = of_agent(output);
     let mut locked = Vec::new();
     for path in usual_paths() {
@@ -39,15 +39,20 @@ pub(crate) fn usual(output: &Output) -> Found {
         }
     }
     if keys.is_empty() && terminal::interactive() {
-        keys.extend(locked.iter().find_map(|file| ask_for(file).ok().flatten()));
+        for file in &locked {
+            keys.extend(ask_for(file)?.key());
+            if !keys.is_empty() {
+                break;
+            }
+        }
     }
     keys.truncate(tell(&keys, output));
     let hint = locked.first().map(|file| format!("; {}", needs_passphrase(file))).unwrap_or_default();
-    Found { keys, hint }
+    Ok(Found { keys, hint })
 }
 
 fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
-    let (public, locked) = match KeyFile::read(path)? {
+    let (public, locked) = match KeyFile::read(path).map_err(no_use)? {
         KeyFile::Open(key) => return Ok(key),
         KeyFile::Locked(file) => (file.public(), Some(file)),
         KeyFile::Public(public) => (public, None),
@@ -62,9 +67,20 @@ fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
         )));
     };
     match terminal::interactive() {
-        true => ask_for(&file)?.ok_or_else(|| Error::Usage(needs_passphrase(&file))),
+        true => match ask_for(&file)? {
+            Opened::With(key) => Ok(key),
+            Opened::Never => Err(Error::Usage(needs_passphrase(&file))),
+            Opened::EndOfInput => {
+                Err(Error::NoLogin(format!("no passphrase was given: {}", needs_passphrase(&file))))
+            }
+        },
         false => Err(Error::Usage(needs_passphrase(&file))),
     }
+}
+
+/// A file to log in with that cannot be read is a matter of how this was called, and not of what was asked for.
+pub(crate) fn no_use(error: Error) -> Error {
+    Error::Usage(error.to_string())
 }
 
 fn of_agent(output: &Output) -> Vec<Key> {
@@ -81,25 +97,42 @@ fn usual_paths() -> Vec<PathBuf> {
     paths.into_iter().filter(|path| path.exists()).collect()
 }
 
-/// Asks up to three times, as ssh does; nothing if the person has no passphrase to tell.
-fn ask_for(file: &Locked) -> Result<Option<Key>, Error> {
+/// What came of asking for a passphrase.
+enum Opened {
+    With(Key),
+    /// The person has no passphrase to tell, or not the right one.
+    Never,
+    /// There was nothing more to read.
+    EndOfInput,
+}
+
+impl Opened {
+    fn key(self) -> Option<Key> {
+        match self {
+            Self::With(key) => Some(key),
+            Self::Never | Self::EndOfInput => None,
+        }
+    }
+}
+
+/// Asks up to three times, as ssh does.
+fn ask_for(file: &Locked) -> Result<Opened, Error> {
     let prompt = format!("Passphrase for {} (empty for none): ", Error::shown_path(file.path()));
     for _ in 0..PASSPHRASES_MAX {
-        let passphrase =
-            terminal::password(&prompt).map_err(|source| Error::local(Path::new("/dev/tty"), source))?;
+        let Some(passphrase) = terminal::secret(&prompt)? else { return Ok(Opened::EndOfInput) };
         if passphrase.is_empty() {
             break;
         }
         if let Some(key) = file.open(&passphrase) {
-            return Ok(Some(key));
+            return Ok(Opened::With(key));
         }
     }
-    Ok(None)
+    Ok(Opened::Never)
 }
 
 fn needs_passphrase(file: &Locked) -> String {
     let path = Error::shown_path(file.path());
-    format!("{path} needs a passphrase; run: ssh-add {path}")
+    format!("{path} needs a passphrase; run: ssh-add {}", as_word(&path))
 }
 
 /// Tells which keys are offered; gives their number.

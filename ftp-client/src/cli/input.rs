@@ -11,7 +11,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
         true => read_bounded(io::stdin().lock()),
         false => File::open(path).and_then(read_bounded),
     };
-    let bytes = bytes.map_err(|error| Error::local(path, error))?;
+    let bytes = bytes.map_err(|error| match error.kind() == io::ErrorKind::IsADirectory {
+        true => Error::Usage(format!("{} is a folder, and no file", Error::shown_path(path))),
+        false => Error::local(path, error),
+    })?;
     match bytes.len() as u64 > INPUT_LEN_MAX {
         true => {
             let shown = Error::shown_path(path);

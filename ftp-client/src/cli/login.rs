@@ -2,7 +2,7 @@
 //! are there by themselves. A person is asked last.
 
 use crate::cli::identities;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, as_word};
 use crate::cli::places::Server;
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
@@ -30,9 +30,13 @@ pub(crate) struct PasswordPrompt {
 impl PasswordPrompt {
     /// Asks, and waits for the answer.
     pub(crate) fn ask(self) -> Result<Credentials, Error> {
-        let password = terminal::password(&format!("Password for {}@{}: ", self.user, self.address))
-            .map_err(|source| Error::local(Path::new("/dev/tty"), source))?;
-        Ok(Credentials::Password { user: self.user, password })
+        let place = format!("{}@{}", self.user, self.address);
+        match terminal::secret(&format!("Password for {place}: "))? {
+            Some(password) => Ok(Credentials::Password { user: self.user, password }),
+            None => Err(Error::NoLogin(format!(
+                "no password was given for {place}: type one, or use --identity, --password-file or --token"
+            ))),
+        }
     }
 }
 
@@ -62,7 +66,7 @@ pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> R
     if let Some(password) = variable("FTPX_PASSWORD")? {
         return Ok(Credentials::Password { user, password }.into());
     }
-    let found = identities::usual(output);
+    let found = identities::usual(output)?;
     let prompt =
         terminal::interactive().then(|| PasswordPrompt { user: user.clone(), address: server.address() });
     match prompt {
@@ -79,7 +83,7 @@ pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> R
 }
 
 /// The user that was typed, or who is logged in here.
-fn user(server: &Server) -> Result<String, Error> {
+pub(crate) fn user(server: &Server) -> Result<String, Error> {
     if let Some(user) = &server.user {
         return Ok(user.clone());
     }
@@ -93,9 +97,10 @@ fn user(server: &Server) -> Result<String, Error> {
 
 /// The first line, without its end.
 fn read_password(path: &Path, output: &Output) -> Result<String, Error> {
-    let file = File::open(path).map_err(|source| Error::local(path, source))?;
+    let file = File::open(path).map_err(|source| identities::no_use(Error::local(path, source)))?;
     if open_to_others(&file) {
-        output.warn(&format!("{} can be read by others; run: chmod go= on it", Error::shown_path(path)));
+        let path = Error::shown_path(path);
+        output.warn(&format!("{path} can be read by others; run: chmod go= {}", as_word(&path)));
     }
     match first_line(file) {
         Ok(line) if line.is_empty() => Err(unusable(path, "holds no password in its first line")),
@@ -104,7 +109,7 @@ fn read_password(path: &Path, output: &Output) -> Result<String, Error> {
         }
         Ok(line) => Ok(line),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(unusable(path, "is not UTF-8 text")),
-        Err(error) => Err(Error::local(path, error)),
+        Err(error) => Err(identities::no_use(Error::local(path, error))),
     }
 }
 

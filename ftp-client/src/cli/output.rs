@@ -34,6 +34,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
+use tally::Snapshot;
 use wire::escape::Escaped;
 
 /// How progress is shown.
@@ -59,7 +60,8 @@ pub(crate) struct Output {
     started: Instant,
     stdout: Arc<Sink<io::Stdout>>,
     bars: MultiProgress,
-    transfer: OnceLock<Arc<Tally>>,
+    /// What is transferred, and since when.
+    transfer: OnceLock<(Instant, Arc<Tally>)>,
     line: Option<OfLine>,
     voice: Option<Voice>,
 }
@@ -127,9 +129,13 @@ impl Output {
         })
     }
 
-    /// How far a transfer is, in a few words.
+    /// How far a transfer is, in a few words; how fast it was on the whole.
     pub(crate) fn standing(&self) -> Option<String> {
-        self.transfer.get().map(|tally| text::standing(&tally.snapshot()))
+        let (began, tally) = self.transfer.get()?;
+        let snapshot = tally.snapshot();
+        let millis = began.elapsed().as_millis().max(1);
+        let rate = u64::try_from(u128::from(tally.verified()) * 1000 / millis).unwrap_or(u64::MAX);
+        Some(text::standing(&Snapshot { rate, ..snapshot }))
     }
 
     /// True if this is about one line of a script.
@@ -177,14 +183,13 @@ impl Output {
 
     /// Tells of an error.
     pub(crate) fn complain(&self, message: &dyn Display) {
-        let place = self.line.as_ref().map_or("", |line| &line.place);
-        self.say(&format!("{} {place}{message}", self.prefix()));
+        self.say(&format!("{} {}{message}", self.prefix(), self.place()));
     }
 
     /// Tells of something that deserves attention.
     pub(crate) fn warn(&self, message: &str) {
         if !self.quiet {
-            self.say(&format!("{} warning: {message}", self.prefix()));
+            self.say(&format!("{} {}warning: {message}", self.prefix(), self.place()));
         }
     }
 
@@ -197,7 +202,7 @@ impl Output {
 
     /// From here on this is a transfer, and its counts are part of the end.
     pub(crate) fn begin_transfer(&self, tally: &Arc<Tally>) {
-        let _ = self.transfer.set(Arc::clone(tally));
+        let _ = self.transfer.set((Instant::now(), Arc::clone(tally)));
     }
 
     /// True if the error says that standard output cannot be written: further results would be lost as well.
@@ -231,7 +236,7 @@ impl Output {
 
     fn finished(&self, code: u8, error: Option<&Error>) -> Object {
         let object = match self.transfer.get() {
-            Some(tally) => {
+            Some((_, tally)) => {
                 let object = tally.summary().describe(Object::event("finished"));
                 tally.mirror().map_or(object.clone(), |mirror| mirror.describe(object))
             }
@@ -263,6 +268,10 @@ impl Output {
         Cow::Owned(ended.collect::<Vec<_>>().concat())
     }
 
+    fn place(&self) -> &str {
+        self.line.as_ref().map_or("", |line| &line.place)
+    }
+
     fn prefix(&self) -> &'static str {
         if self.color { "\x1b[1;31mftp-client:\x1b[0m" } else { "ftp-client:" }
     }
@@ -271,6 +280,11 @@ impl Output {
 /// Bytes that came from elsewhere, as text that is safe to show.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     Escaped(bytes).to_string()
+}
+
+/// A shown path as a word of a shell's command line, for those who will copy it.
+pub(crate) fn as_word(path: &str) -> String {
+    shlex::try_quote(path).map_or_else(|_| path.to_owned(), Cow::into_owned)
 }
 
 fn progress(common: &Common, terminal: bool) -> Progress {
@@ -287,6 +301,28 @@ fn colored(wish: Color, terminal: bool) -> bool {
     match wish {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            terminal && !unwanted && env::var_os("TERM").is_none_or(|name| name != "dumb")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Cli;
+    use clap::Parser;
+    use ftp_client::observer::Observer;
+
+    #[test]
+    fn a_transfer_stands_somewhere_and_has_a_rate() {
+        let output = Arc::new(Output::new(&Cli::parse_from(["ftp-client", "ls", "h:", "-q"]).common));
+        assert_eq!(output.standing(), None);
+        let tally = Arc::new(Tally::of_jobs(1));
+        output.begin_transfer(&tally);
+        Watcher::new(&tally, &output, 0, b"file".to_vec()).progress(None, 1 << 40);
+        let standing = output.standing().unwrap();
+        assert!(standing.starts_with("1.00 TiB, ") && !standing.contains(" 0 B/s"), "{standing}");
     }
 }

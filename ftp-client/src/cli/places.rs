@@ -1,5 +1,6 @@
 //! Which server a command line speaks of, and which of its paths lie there.
 
+use crate::cli::login;
 use ftp_client::fingerprint::Key;
 use ftp_client::remote::{self, Remote};
 use ftp_client::{Error, Session};
@@ -32,6 +33,12 @@ impl Server {
     /// Host and port as people write them.
     pub(crate) fn address(&self) -> String {
         remote::address(&self.host, self.port)
+    }
+
+    /// True if both are the same user's login to the same server.
+    pub(crate) fn is_of_same_user(&self, other: &Self) -> bool {
+        let same_user = || login::user(self).ok() == login::user(other).ok();
+        (&self.host, self.port) == (&other.host, other.port) && same_user()
     }
 
     fn same(self, other: Self) -> Result<Self, Error> {

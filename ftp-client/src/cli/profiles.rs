@@ -15,6 +15,7 @@ mod file;
 
 use crate::cli::advice::{meant, sentence, similar};
 use crate::cli::args::{Cli, Defaults, profile_options};
+use crate::cli::places::Server;
 use clap::Parser;
 use etcetera::BaseStrategy;
 use file::Section;
@@ -92,6 +93,13 @@ impl Profiles {
         }
         let profile = self.profiles.get(str::from_utf8(&bytes[..colon]).ok()?)?;
         Some((profile, OsStr::from_bytes(&bytes[colon + 1..])))
+    }
+
+    /// The profile of a server's user. Of several, none: nobody could tell whose options were meant, unless they are the same.
+    pub(crate) fn of_server(&self, server: &Server) -> Option<&Profile> {
+        let mut there = self.iter().filter(|profile| Server::of(&profile.remote).is_of_same_user(server));
+        let first = there.next()?;
+        there.all(|other| other.defaults == first.defaults).then_some(first)
     }
 
     /// What `NAME:path` means, if there is such a profile.

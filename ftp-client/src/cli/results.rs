@@ -3,6 +3,7 @@
 //! One JSON object a line. The first is the head: version, command, server, and what was asked for. Then a line an item,
 //! as it ends. The last says that the run came to its end; without it, nobody knows what was under way.
 
+use crate::cli::args::{self, Command};
 use crate::cli::input;
 use crate::cli::places::Server;
 use ftp_client::error::exit_code_of;
@@ -20,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wire::Failure;
 
 /// The first line.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Head {
     /// The version of this format.
     pub(crate) result: u32,
@@ -81,7 +82,7 @@ struct Foot {
 /// A result file that is being written.
 pub(crate) struct Results {
     path: PathBuf,
-    command: &'static str,
+    command: String,
     state: Mutex<State>,
 }
 
@@ -97,18 +98,16 @@ pub(crate) struct Record {
     ended: AtomicBool,
 }
 
-impl Results {
-    /// Makes the file, and writes what was asked for.
-    pub(crate) fn create(
-        path: &Path,
-        command: &'static str,
+impl Head {
+    /// Of a run that is about to begin.
+    pub(crate) fn new(
+        command: &str,
         session: &Session,
         server: &Server,
         (overwrite, power): (OverwriteWord, bool),
         jobs: Vec<Planned>,
-    ) -> Result<Arc<Self>, Error> {
-        let file = File::create(path).map_err(|error| Error::local(path, error))?;
-        let head = Head {
+    ) -> Self {
+        Self {
             result: VERSION,
             command: command.to_owned(),
             host: server.host.clone(),
@@ -118,10 +117,38 @@ impl Results {
             overwrite,
             power,
             jobs,
-        };
+        }
+    }
+}
+
+/// The result file of a command. What `retry` reads itself stays until it has something better.
+pub(crate) fn written_by(command: &Command) -> Option<PathBuf> {
+    if let Command::Get(args::Get { transfer, .. }) | Command::Put(args::Put { transfer, .. }) = command {
+        return transfer.result.clone();
+    }
+    let Command::Retry(args::Retry { file, result: Some(result) }) = command else { return None };
+    (!is_same_file(file, result)).then(|| result.clone())
+}
+
+/// However early a run ends, nobody must take an older run's results for its own.
+pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
+    match path.exists() && !path.is_file() {
+        true => Ok(()), // a pipe would lose its reader
+        false => File::create(path).map(drop).map_err(|error| Error::local(path, error)),
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+impl Results {
+    /// Makes the file, and writes what was asked for.
+    pub(crate) fn create(path: &Path, head: &Head) -> Result<Arc<Self>, Error> {
+        let file = File::create(path).map_err(|error| Error::local(path, error))?;
         let state = Mutex::new(State { writer: BufWriter::new(file), error: None });
-        let results = Self { path: path.to_owned(), command, state };
-        results.write(&head);
+        let results = Self { path: path.to_owned(), command: head.command.clone(), state };
+        results.write(head);
         results.flush()?;
         Ok(Arc::new(results))
     }
@@ -190,7 +217,7 @@ impl Record {
         };
         let Planned { source, target, recursive } = &self.planned;
         let (source, target, recursive) = (at(source), at(target), *recursive);
-        let command = self.results.command.to_owned();
+        let command = self.results.command.clone();
         self.results.write(&Line { command, source, target, outcome, reason, code, recursive, whole });
     }
 }
@@ -241,6 +268,11 @@ pub(crate) fn gentle(overwrite: OverwriteWord) -> OverwriteWord {
 }
 
 fn head(line: &[u8]) -> Result<Head, String> {
+    if line.is_empty() {
+        let reason =
+            "is no result file, or its run ended before the transfer began: run the command once more";
+        return Err(reason.to_owned());
+    }
     #[derive(Deserialize)]
     struct Version {
         result: u32,

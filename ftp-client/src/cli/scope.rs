@@ -96,7 +96,7 @@ impl Scope {
         let Some(here) = &self.here else {
             return match self.profiles.resolve(typed)? {
                 Some(remote) => Ok(remote),
-                None => Ok(Remote::parse(typed)?),
+                None => Remote::parse(typed).map_err(|error| self.meant(typed, error.into())),
             };
         };
         match self.elsewhere(typed)? {
@@ -105,6 +105,14 @@ impl Scope {
                 Ok(here
                     .at(OsStr::from_bytes(typed.as_bytes().strip_prefix(b":").unwrap_or(typed.as_bytes())))?)
             }
+        }
+    }
+
+    /// A profile's name says where something is only with its colon.
+    fn meant(&self, typed: &OsStr, error: Error) -> Error {
+        match typed.to_str().and_then(|name| self.profiles.get(name)) {
+            Some(profile) => Error::Usage(format!("{error}; did you mean {}:?", profile.name)),
+            None => error,
         }
     }
 

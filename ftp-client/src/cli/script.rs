@@ -8,7 +8,7 @@
 
 mod words;
 
-pub(crate) use words::split;
+pub(crate) use words::{Words, split};
 
 use crate::cli::args::{self, Open, Word};
 use crate::cli::executor::{Executor, Parsed};
@@ -20,6 +20,16 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A line's words; the background is the shell's.
+fn foreground(line: &[u8]) -> Result<Vec<OsString>, String> {
+    match split(line, |name| env::var_os(name))? {
+        Words { words, background: false } => Ok(words),
+        Words { background: true, .. } => {
+            Err("only the shell runs commands in the background; for the character, write '&'".to_owned())
+        }
+    }
+}
 
 /// A script that makes sense as far as that can be told without running it.
 pub(crate) struct Script {
@@ -40,8 +50,8 @@ impl Script {
         let mut lines = Vec::new();
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let words = split(line, |name| env::var_os(name))
-                .map_err(|reason| Error::Usage(format!("{name}:{}: {reason}", index + 1)))?;
+            let words =
+                foreground(line).map_err(|reason| Error::Usage(format!("{name}:{}: {reason}", index + 1)))?;
             if !words.is_empty() {
                 lines.push((index + 1, words));
             }
@@ -77,7 +87,12 @@ impl Script {
         for (number, words) in &self.lines {
             let command = shown(words[0].as_encoded_bytes());
             let of_line = output.of_line(&format!("{}:{number}: ", self.name), *number, &command);
+            let mut leaves = false;
             let result = match executor.parse(words) {
+                Ok(Parsed(Word::Exit(_))) => {
+                    leaves = true;
+                    Ok(0)
+                }
                 Ok(parsed) => interrupts.guard(Box::pin(executor.run(parsed, &of_line))).await,
                 Err(error) => Err(error),
             };
@@ -86,7 +101,7 @@ impl Script {
             if first_failure == 0 {
                 first_failure = code;
             }
-            if over || (code != 0 && !self.keep_going) {
+            if leaves || over || (code != 0 && !self.keep_going) {
                 break;
             }
         }

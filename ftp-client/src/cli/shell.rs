@@ -11,10 +11,10 @@ mod jobs;
 mod prompt;
 
 use crate::cli::args::Word;
-use crate::cli::executor::{Executor, Parsed, reads_stdin};
+use crate::cli::executor::{Executor, Parsed, reads_stdin, stdin_taken};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
-use crate::cli::script;
+use crate::cli::script::{self, Words};
 use crate::cli::task::Task;
 use complete::Shared;
 use ftp_client::Error;
@@ -63,7 +63,8 @@ impl<'a> Shell<'a> {
         }
         let mut end = Interrupts::listen()?;
         loop {
-            self.shared.look(self.executor.current());
+            let (scope, session) = self.executor.current();
+            self.shared.look(scope, session);
             let answer = tokio::select! {
                 answer = self.prompt.ask(self.executor.here().ok()) => answer?,
                 () = end.ended() => break,
@@ -89,11 +90,8 @@ impl<'a> Shell<'a> {
             run_here(command)?;
             return Ok(Next::Prompt);
         }
-        let mut words = script::split(line.as_bytes(), |name| env::var_os(name)).map_err(Error::Usage)?;
-        let background = line.trim_end().ends_with('&') && words.last().is_some_and(|word| word == "&");
-        if background {
-            words.pop();
-        }
+        let Words { words, background } =
+            script::split(line.as_bytes(), |name| env::var_os(name)).map_err(Error::Usage)?;
         if words.is_empty() {
             return Ok(Next::Prompt);
         }
@@ -105,7 +103,7 @@ impl<'a> Shell<'a> {
             }
         };
         if reads_stdin(&word) {
-            return Err(Error::Usage("standard input is where the commands come from".to_owned()));
+            return Err(stdin_taken());
         }
         let leaving = std::mem::take(&mut self.warned);
         match word {
@@ -145,6 +143,9 @@ impl<'a> Shell<'a> {
 
     fn begin(&mut self, words: &[OsString], queued: bool) -> Result<(), Error> {
         let Parsed(word) = self.executor.parse(words)?;
+        if reads_stdin(&word) {
+            return Err(stdin_taken());
+        }
         let Word::Command(command) = word else {
             return Err(Error::Usage("this runs in the foreground only".to_owned()));
         };

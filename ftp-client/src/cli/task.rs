@@ -8,6 +8,7 @@ use crate::cli::commands::{
 use crate::cli::output::Output;
 use crate::cli::places::Server;
 use crate::cli::profiles::Profiles;
+use crate::cli::results;
 use crate::cli::scope::Scope;
 use crate::cli::settings::Settings;
 use ftp_client::{Error, Session};
@@ -29,7 +30,7 @@ pub(crate) enum Offline {
     Completions(completions::Completions),
     Man(man::Man),
     /// All is done already.
-    Nothing,
+    Retry(retry::Retry),
     Gc(gc::Gc),
 }
 
@@ -55,6 +56,16 @@ pub(crate) enum Work {
 }
 
 impl Task {
+    /// The same as [`new`](Self::new), for what is about to be done.
+    pub(crate) fn begin(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
+        let result = results::written_by(&typed);
+        let task = Self::new(typed, scope, json);
+        if !matches!(task, Err(Error::Usage(_))) {
+            result.map_or(Ok(()), |path| results::empty_older(&path))?;
+        }
+        task
+    }
+
     /// Finds out what was meant. `json`: standard output is for programs.
     pub(crate) fn new(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         Ok(match typed {
@@ -63,14 +74,14 @@ impl Task {
             Command::Hash(typed) => online(hash::Hash::new(typed, scope)?, Work::Hash),
             Command::Df(typed) => online(df::Df::new(typed, scope)?, Work::Df),
             Command::Get(typed) if typed.output.as_deref() == Some(Path::new("-")) => {
-                online(cat::Cat::new(args::Cat { remotes: typed.paths }, scope, json)?, Work::Cat)
+                to_stdout(typed, scope, json)?
             }
             Command::Get(typed) => online(get::Get::new(typed, scope)?, Work::Get),
             Command::Put(typed) => online(put::Put::new(typed, scope)?, Work::Put),
             Command::Mirror(typed) => online(mirror::Mirror::new(*typed, scope)?, Work::Mirror),
             Command::Apply(typed) => online(mirror::Mirror::of_plan(&typed)?, Work::Mirror),
             Command::Retry(typed) => match retry::Retry::new(typed)? {
-                (_, retry) if retry.is_empty() => Self::Offline(Offline::Nothing),
+                (_, retry) if retry.is_empty() => Self::Offline(Offline::Retry(retry)),
                 retry => online(retry, Work::Retry),
             },
             Command::Cat(typed) => online(cat::Cat::new(typed, scope, json)?, Work::Cat),
@@ -81,9 +92,7 @@ impl Task {
             Command::Chmod(typed) => online(chmod::Chmod::new(typed, scope)?, Work::Chmod),
             Command::Ln(typed) => online(ln::Ln::new(typed, scope)?, Work::Ln),
             Command::Script(_) | Command::Shell(_) | Command::CompleteLine(_) => {
-                return Err(Error::Usage(
-                    "this begins on a command line, not in a script or shell".to_owned(),
-                ));
+                return Err(of_command_lines());
             }
             Command::Profile(typed) => Self::Offline(Offline::Profile(profile::Profile::new(typed))),
             Command::Gc(typed) => match gc::Gc::new(typed, scope)? {
@@ -93,9 +102,9 @@ impl Task {
             Command::Doctor(typed) => online(doctor::Doctor::new(typed, scope)?, Work::Doctor),
             Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
             Command::Completions(typed) => {
-                Self::Offline(Offline::Completions(completions::Completions::new(&typed)))
+                Self::Offline(Offline::Completions(completions::Completions::new(&typed, json)?))
             }
-            Command::Man(typed) => Self::Offline(Offline::Man(man::Man::new(typed)?)),
+            Command::Man(typed) => Self::Offline(Offline::Man(man::Man::new(typed, json)?)),
         })
     }
 }
@@ -104,11 +113,11 @@ impl Offline {
     /// Does it; gives the exit code.
     pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self {
-            Self::Profile(profile) => profile.run(profiles, output),
+            Self::Profile(profile) => profile.run(settings, profiles, output),
             Self::Trust(trust) => trust.run(&settings.known_hosts, output),
             Self::Completions(completions) => completions.run(output),
             Self::Man(man) => man.run(output),
-            Self::Nothing => Ok(0),
+            Self::Retry(retry) => retry.run_empty(),
             Self::Gc(gc) => gc.run_here(output),
         }
     }
@@ -147,6 +156,23 @@ impl Work {
             Self::Doctor(doctor) => doctor.run(session, output).await,
         }
     }
+}
+
+/// What has no place in a script or shell.
+pub(crate) fn of_command_lines() -> Error {
+    Error::Usage("this begins on a command line, not in a script or shell".to_owned())
+}
+
+/// `get -o -`.
+fn to_stdout(typed: args::Get, scope: &Scope, json: bool) -> Result<Task, Error> {
+    let in_vain = match (json, typed.transfer.result) {
+        (true, _) => "--json",
+        (false, Some(_)) => "--result",
+        (false, None) => {
+            return Ok(online(cat::Cat::new(args::Cat { remotes: typed.paths }, scope, json)?, Work::Cat));
+        }
+    };
+    Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))
 }
 
 fn online<T>((server, work): (Server, T), variant: fn(T) -> Work) -> Task {

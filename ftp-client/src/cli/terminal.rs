@@ -3,8 +3,14 @@
 //! Asked through `/dev/tty`, because standard input may carry data (`put -`). And only where standard input or error
 //! is a terminal: a script that has a terminal somewhere behind it does not expect questions.
 
+use ftp_client::Error;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// True if there is somebody to ask.
 pub(crate) fn interactive() -> bool {
@@ -16,9 +22,35 @@ pub(crate) fn confirm(question: &str) -> bool {
     ask_until_answered(question).unwrap_or(false)
 }
 
-/// Asks for a password, which is not shown.
-pub(crate) fn password(prompt: &str) -> io::Result<String> {
-    rpassword::prompt_password(prompt)
+/// Asks for a password or passphrase, which is not shown; nothing at the end of input.
+pub(crate) fn secret(prompt: &str) -> Result<Option<String>, Error> {
+    let failed = |source| Error::local(Path::new("/dev/tty"), source);
+    // Ctrl-C becomes a signal before the terminal is as it was. While that is caught, it does not end the program there.
+    let runtime = Builder::new_current_thread().enable_io().build().map_err(failed)?;
+    let _entered = runtime.enter();
+    let _caught = signal(SignalKind::interrupt()).map_err(failed)?;
+    *asking() = open().and_then(|terminal| Ok(tcgetattr(terminal)?)).ok();
+    let answer = rpassword::prompt_password(prompt);
+    *asking() = None;
+    match answer {
+        Ok(secret) => Ok(Some(secret)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Error::Interrupted),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Leaves the terminal as it was, where the program ends while it still asks: a signal does not wait for an answer.
+pub(crate) fn restore() {
+    if let (Some(before), Ok(terminal)) = (asking().as_ref(), open()) {
+        let _ = tcsetattr(terminal, OptionalActions::Now, before); // it may be gone
+    }
+}
+
+/// How the terminal was before a question that is not answered yet.
+fn asking() -> MutexGuard<'static, Option<Termios>> {
+    static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
+    ASKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ask_until_answered(question: &str) -> io::Result<bool> {

@@ -4,7 +4,7 @@
 //! measurement of some seconds fills only the memory of. If it is what moved together, the processors are looked at: this
 //! machine's by how busy they were, the server's by its hash, which all that moves must pass. What is left is the network.
 
-use super::Measurements;
+use super::{Measurements, Way};
 use std::fmt;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn of_way(measured: &Measurements, direction: Direction) -> Option<Limit> {
         // How fast the server's disk is read shows only in what moves.
         Direction::Download => (&measured.download, vec![(Culprit::Disk, &measured.here.disk_write)]),
     };
-    let together = *way.lanes.as_ref().ok()?;
+    let together = best(way)?;
     let disks = disks.into_iter().filter_map(|(culprit, rate)| Some((culprit, *rate.as_ref().ok()?)));
     let slowest = disks.min_by_key(|(_, rate)| *rate).filter(|(_, rate)| is_below(*rate, together));
     let (culprit, rate) = match slowest {
@@ -82,6 +82,12 @@ fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culpri
         () if !is_below(together, server_hash) => Culprit::ServerProcessor,
         () => Culprit::Network,
     }
+}
+
+/// What moves over as many lanes as do best; one may.
+fn best(way: &Way) -> Option<u64> {
+    let lanes = *way.lanes.as_ref().ok()?;
+    Some(way.one_lane.as_ref().map_or(lanes, |one| lanes.max(*one)))
 }
 
 /// True if it is smaller by more than what measurements differ anyway.
@@ -111,7 +117,11 @@ impl Culprit {
             Direction::Download => &measured.download,
         };
         let lanes_help = matches!((&way.lanes, &way.one_lane), (Ok(all), Ok(one)) if one * 3 < all * 2);
+        let one_is_faster = matches!((&way.lanes, &way.one_lane), (Ok(all), Ok(one)) if is_below(*all, *one));
         match self {
+            Self::Network | Self::Processor | Self::ServerProcessor if one_is_faster => {
+                "one lane (--lanes 1): it carries more than several"
+            }
             Self::RateLimit => "a higher --limit-rate, or none",
             Self::Network if lanes_help && measured.round_trip_min >= LONG => {
                 "more lanes (--lanes N), as the way is long"
@@ -133,7 +143,7 @@ const LONG: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Here, Measured, Server, Way};
+    use super::super::{Here, Measured, Server};
     use super::*;
     use wire::checksum::Checksum;
 
@@ -177,9 +187,10 @@ mod tests {
         use Culprit::{Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor};
         use Direction::{Download, Upload};
         type Change = fn(&mut Measurements);
-        let table: [(Change, _); 12] = [
+        let table: [(Change, _); 13] = [
             (|_| {}, (Network, 110, Upload)),
             (|m| m.download = way(20, 5), (Network, 20, Download)),
+            (|m| m.upload = way(20, 90), (Network, 90, Upload)), // one lane is faster
             (|m| m.server.disk_write = Ok(30 * MB), (ServerDisk, 30, Upload)),
             (|m| m.server.disk_write = Ok(100 * MB), (Network, 110, Upload)), // not by more than noise
             (|m| m.here.disk_read = Ok(20 * MB), (Disk, 20, Upload)),
@@ -227,5 +238,7 @@ mod tests {
         assert!(advice(&measured).starts_with("more lanes"));
         measured.round_trip_min = Duration::from_millis(100);
         assert!(advice(&measured).ends_with("the way is long"));
+        measured.upload = way(20, 110);
+        assert!(advice(&measured).starts_with("one lane (--lanes 1)"));
     }
 }

@@ -7,6 +7,7 @@ use ssh_encoding::pem::PemLabel;
 use ssh_encoding::{Decode, DecodePem, Reader};
 use ssh_key::public::KeyData;
 use ssh_key::{Cipher, Kdf, PublicKey};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -45,6 +46,7 @@ impl KeyFile {
     /// It cannot be read, others can read it, or it holds no key that can log in.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let shown = Error::shown_path(path);
+        let word = shlex::try_quote(&shown).unwrap_or(Cow::Borrowed(&shown));
         let (text, exposed) = read(path).map_err(|source| Error::local(path, source))?;
         if !text.contains("PRIVATE KEY") {
             let public = PublicKey::from_openssh(&text).map_err(|_| usage(&shown, "is no OpenSSH key"))?;
@@ -56,11 +58,11 @@ impl KeyFile {
         if exposed {
             return Err(usage(
                 &shown,
-                &format!("is a private key that others can read; run: chmod go= {shown}"),
+                &format!("is a private key that others can read; run: chmod go= {word}"),
             ));
         }
         if !text.contains(Container::PEM_LABEL) {
-            let advice = format!("is not in OpenSSH's form; `ssh-keygen -p -f {shown}` rewrites it so");
+            let advice = format!("is not in OpenSSH's form; `ssh-keygen -p -f {word}` rewrites it so");
             return Err(usage(&shown, &advice));
         }
         let container = Container::decode_pem(text.trim_start())

@@ -1,4 +1,5 @@
-//! Failures of the command line and the exit code of each: 2 for what the caller must correct, 1 for the rest.
+//! Failures of the command line and the exit code of each: 2 for what the caller must correct, 130 for Ctrl-C at a question, 1 for
+//! the rest.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -7,6 +8,11 @@ use std::process::ExitCode;
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct UsageError(anyhow::Error);
+
+/// A person did not want to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; nothing was changed")]
+pub(crate) struct Interrupted;
 
 /// Turns errors into [`UsageError`].
 pub(crate) trait OrUsage<T> {
@@ -35,7 +41,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<UsageError>() { 2 } else { 1 }
+    match error {
+        error if error.is::<UsageError>() => 2,
+        error if error.is::<Interrupted>() => 130,
+        _ => 1,
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -63,6 +73,7 @@ mod tests {
         assert_eq!(code(&usage("no")), 2);
         assert_eq!(code(&Err::<(), _>(io::Error::other("no")).or_usage().unwrap_err()), 2);
         assert_eq!(code(&usage("no").context("while trying")), 2);
+        assert_eq!(code(&Interrupted.into()), 130);
         assert_eq!(code(&io::Error::other("no").into()), 1);
     }
 

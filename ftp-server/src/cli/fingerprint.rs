@@ -1,11 +1,10 @@
-//! `fingerprint`: what clients pin. Makes the identity if there is none, so that it can be handed out before the
-//! first start.
+//! `fingerprint`: what clients pin. It only looks: the server makes its key when it first starts, as the user it runs as.
 
 use super::args::PlaceArgs;
 use super::output;
 use super::setup::Setup;
 
 pub(crate) fn run(place: &PlaceArgs) -> anyhow::Result<()> {
-    let identity = Setup::load(place)?.identity()?;
+    let identity = Setup::load(place)?.known_identity()?;
     Ok(output::line(identity.fingerprint())?)
 }

@@ -16,12 +16,19 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
 /// One page on standard output, or one per command into a folder.
 pub(crate) fn man(dir: Option<&Path>) -> anyhow::Result<()> {
     match dir {
-        Some(dir) => clap_mangen::generate_to(Args::command(), dir)
+        Some(dir) => clap_mangen::generate_to(without_help(Args::command()), dir)
             .with_context(|| format!("cannot write manual pages into {}", dir.display())),
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            clap_mangen::Man::new(without_help(Args::command())).render(&mut page)?;
             Ok(io::stdout().write_all(&page)?)
         }
     }
+}
+
+/// `help` has no page of its own, so no page speaks of one.
+fn without_help(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let command = command.disable_help_subcommand(true);
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_help))
 }

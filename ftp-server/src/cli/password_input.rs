@@ -1,12 +1,14 @@
 //! Where a new password comes from: a file, or a person at a terminal; never an argument, which others could see.
 
 use super::args::PasswordArgs;
-use super::failure::{OrUsage, usage};
+use super::failure::{Interrupted, OrUsage, usage};
 use anyhow::Context;
 use ftp_server::password::PasswordHash;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 use wire::limits::SECRET_LEN_MAX;
 
 /// Gets a new password and hashes it.
@@ -38,9 +40,23 @@ fn from_terminal() -> anyhow::Result<String> {
             "there is no terminal to ask for the password on; give it with --password-file FILE (`-` for standard input)",
         ));
     }
-    let first = rpassword::prompt_password("New password: ").context("cannot ask for the password")?;
-    let second = rpassword::prompt_password("Again: ").context("cannot ask for the password")?;
+    let [first, second] = [ask("New password: ")?, ask("Again: ")?];
     if first == second { Ok(first) } else { Err(usage("the two passwords differ; nothing was changed")) }
+}
+
+/// Asks for a password, which is not shown.
+fn ask(prompt: &str) -> anyhow::Result<String> {
+    // Ctrl-C becomes a signal before the terminal is as it was. While that is caught, it does not end the program there.
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    let _caught = signal(SignalKind::interrupt())?;
+    match rpassword::prompt_password(prompt) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Interrupted.into()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(usage("no password was given; nothing was changed"))
+        }
+        asked => asked.context("cannot ask for the password"),
+    }
 }
 
 /// Reads no more than a password may be long, and its line's end.

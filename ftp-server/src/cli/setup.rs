@@ -42,6 +42,19 @@ impl Setup {
         }
     }
 
+    /// The same, where none is made.
+    pub(crate) fn known_identity(&self) -> anyhow::Result<Identity> {
+        if self.config.tls.is_some() {
+            return self.identity();
+        }
+        Identity::load(&self.state)?.with_context(|| {
+            let state = self.state.path().display();
+            format!(
+                "there is no key in {state} yet: the server makes it when it first starts (ftp-server serve)"
+            )
+        })
+    }
+
     /// The addresses of the command line, else of the file, else all.
     pub(crate) fn listen(&self, typed: &[SocketAddr]) -> Vec<SocketAddr> {
         let chosen = if typed.is_empty() { &self.config.listen } else { typed };

@@ -26,6 +26,12 @@ fn reading_a_folder_that_is_not_there_finds_nothing_and_makes_nothing() {
 }
 
 #[test]
+fn users_have_names() {
+    assert_eq!(user_name(0), "root");
+    assert_eq!(user_name(4_000_000_000), "4000000000");
+}
+
+#[test]
 fn files_and_folder_are_private() {
     let (_temp, folder) = folder();
     let lock = folder.lock().unwrap();

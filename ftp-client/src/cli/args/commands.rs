@@ -291,6 +291,9 @@ pub(crate) struct CompleteLine {
     /// As bash takes it, in place of TEXT, the end of the line: it completes parts of words and quotes nothing
     #[arg(long, value_name = "TEXT")]
     pub(crate) piece: Option<String>,
+    /// Begin with a line of a dot where the shell's own paths may stand as well
+    #[arg(long)]
+    pub(crate) mark_files: bool,
     /// The command line, up to the cursor
     #[arg(value_name = "LINE")]
     pub(crate) line: String,

@@ -19,8 +19,8 @@ pub(crate) struct Doctor {
     /// About how long each measurement takes
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     pub(crate) time: Duration,
-    /// Most that an upload moves
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = values::size)]
+    /// Most that an upload moves, at least a chunk (512K)
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = values::sample_size)]
     pub(crate) size: u64,
     /// The folder whose disk is measured here
     #[arg(long, value_name = "DIR", default_value = ".")]

@@ -3,7 +3,8 @@
 use super::commands::{Get, Put};
 use super::common::Common;
 use super::mirror::Mirror;
-use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 use std::ffi::OsString;
 
 /// Name servers, with the options that belong to them
@@ -66,6 +67,8 @@ pub(crate) struct ProfileOption {
     pub(crate) flag: bool,
     /// Its value names a file.
     pub(crate) file: bool,
+    /// It may be repeated.
+    pub(crate) many: bool,
 }
 
 /// All options that a profile may hold.
@@ -91,7 +94,8 @@ impl ProfileOption {
     fn of(arg: &Arg) -> Option<Self> {
         let file = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "FILE"));
         let flag = !arg.get_action().takes_values();
-        Some(Self { id: arg.get_id().to_string(), key: arg.get_long()?.to_owned(), flag, file })
+        let many = matches!(arg.get_action(), ArgAction::Append);
+        Some(Self { id: arg.get_id().to_string(), key: arg.get_long()?.to_owned(), flag, file, many })
     }
 }
 
@@ -99,7 +103,9 @@ impl FromArgMatches for Defaults {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let mut defaults = Vec::new();
         for option in profile_options() {
-            if matches.value_source(&option.id) != Some(clap::parser::ValueSource::CommandLine) {
+            // A line of a script has no common options.
+            let known = matches.try_contains_id(&option.id).is_ok();
+            if !known || matches.value_source(&option.id) != Some(ValueSource::CommandLine) {
                 continue;
             }
             let values = matches.get_raw(&option.id).into_iter().flatten();

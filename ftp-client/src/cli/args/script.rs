@@ -8,8 +8,8 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(
     after_help = "A line is a command as it is typed after `ftp-client`, quoted as in a shell, or one of open, cd, lcd, \
-                  pwd, lpwd and lls. '#' begins a comment; $NAME and ${NAME} are variables of the environment, each one \
-                  word. Paths on the server are written without the server and begin in its current folder: \
+                  pwd, lpwd, lls, limit, lanes and exit. '#' begins a comment; $NAME and ${NAME} are variables of the \
+                  environment, each one word. Paths on the server are written without the server and begin in its current folder: \
                   get REMOTE... LOCAL, put LOCAL... REMOTE (with one path, the current folder is meant), and \
                   mirror SOURCE TARGET with one of both written :PATH or NAME:PATH.\n\n\
                   Nothing is run if any line makes no sense. The first failure ends the script with its exit code.\n\n\

@@ -5,7 +5,7 @@ use ftp_client::fingerprint::{self, Key};
 use ftp_client::mirror::filter::{parse_age, parse_size};
 use std::time::Duration;
 use wire::checksum::Checksum;
-use wire::limits::LANES_MAX;
+use wire::limits::{CHUNK_LEN, LANES_MAX};
 use wire::message::{Durability, Overwrite};
 
 /// `--checksum`.
@@ -139,6 +139,14 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|error| error.to_string())
 }
 
+/// How much is moved to measure: less than a chunk tells nothing.
+pub(super) fn sample_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        size if size >= CHUNK_LEN as u64 => Ok(size),
+        _ => Err(format!("must be at least a chunk, {}K", CHUNK_LEN >> 10)),
+    }
+}
+
 /// A moment: seconds and nanoseconds since 1970.
 pub(crate) type Moment = (i64, u32);
 
@@ -191,6 +199,14 @@ mod tests {
         assert_eq!(delete_max("7%"), Ok(DeleteMax::Percent(7)));
         for text in ["", "%", "-1", "101%", "half", "1.5"] {
             assert!(delete_max(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn samples_are_a_chunk_at_least() {
+        assert_eq!(sample_size("512K"), Ok(512 << 10));
+        for text in ["0", "1", "511K", "x"] {
+            assert!(sample_size(text).is_err(), "{text}");
         }
     }
 

@@ -12,8 +12,11 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn new(typed: &args::Completions) -> Self {
-        Self { shell: typed.shell }
+    pub(crate) fn new(typed: &args::Completions, json: bool) -> Result<Self, Error> {
+        match json {
+            true => Err(Error::Usage("completions writes a script, not JSON; leave out --json".to_owned())),
+            false => Ok(Self { shell: typed.shell }),
+        }
     }
 
     pub(crate) fn run(self, output: &Output) -> Result<u8, Error> {

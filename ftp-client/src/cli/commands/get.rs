@@ -64,7 +64,7 @@ impl Get {
         let result = self.result.as_deref();
         let transfer =
             Transfer { command: "get", session, server, output, overwrite, named, forgiving: false, result };
-        transfer.run(jobs, 0).await
+        transfer.run(jobs, Vec::new()).await
     }
 }
 

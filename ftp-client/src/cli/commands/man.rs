@@ -16,11 +16,14 @@ pub(crate) enum Man {
 }
 
 impl Man {
-    pub(crate) fn new(typed: args::Man) -> Result<Self, Error> {
+    pub(crate) fn new(typed: args::Man, json: bool) -> Result<Self, Error> {
         if let Some(folder) = typed.dir {
             return Ok(Self::Folder(folder));
         }
-        let mut program = Cli::command();
+        if json {
+            return Err(Error::Usage("man writes a manual page, not JSON; leave out --json".to_owned()));
+        }
+        let mut program = without_help(Cli::command());
         program.build();
         let Some(name) = typed.command else { return Ok(Self::Page(Box::new(program))) };
         match program.find_subcommand(&name) {
@@ -35,7 +38,7 @@ impl Man {
     pub(crate) fn run(self, output: &Output) -> Result<u8, Error> {
         match self {
             Self::Folder(folder) => {
-                clap_mangen::generate_to(Cli::command(), &folder)
+                clap_mangen::generate_to(without_help(Cli::command()), &folder)
                     .map_err(|error| Error::local(&folder, error))?;
             }
             Self::Page(command) => {
@@ -48,4 +51,11 @@ impl Man {
         }
         Ok(0)
     }
+}
+
+/// `help` has no page of its own, so no page speaks of one.
+fn without_help(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let command = command.disable_help_subcommand(true);
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_help))
 }

@@ -60,6 +60,9 @@ impl Mirror {
     }
 
     pub(crate) fn of_plan(typed: &args::Apply) -> Result<(Server, Self), Error> {
+        if typed.plan.is_dir() {
+            return Err(Error::Usage(format!("{} is a folder, and no plan", Error::shown_path(&typed.plan))));
+        }
         let wanted = Wanted::read(&typed.plan)?;
         let head = &wanted.head;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.plan)));

@@ -1,8 +1,9 @@
 //! `profile`: names for servers, with the options that belong to them.
 
-use crate::cli::args::{self, ProfileCommand};
+use crate::cli::args::{self, ProfileCommand, profile_options};
 use crate::cli::output::{Object, Output};
 use crate::cli::profiles::{Profile as Named, Profiles};
+use crate::cli::settings::Settings;
 use ftp_client::Error;
 use wire::FailureCode;
 
@@ -15,8 +16,12 @@ impl Profile {
         Self { command: typed.command }
     }
 
-    pub(crate) fn run(self, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
+    pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self.command {
+            ProfileCommand::Add(_) if settings.token.is_some() => Err(Error::Usage(
+                "a token is never kept in a profile: set FTPX_TOKEN when it is used, or keep a --password-file"
+                    .to_owned(),
+            )),
             ProfileCommand::Add(add) => profiles.add(&add.name, &add.url, &add.defaults).map(|()| 0),
             ProfileCommand::List => list(profiles, output),
             ProfileCommand::Remove { names } => remove(&names, profiles, output),
@@ -49,7 +54,10 @@ fn line(profile: &Named) -> String {
 
 fn event(profile: &Named) -> Object {
     let event = Object::event("profile").text("name", &profile.name).text("url", &profile.url);
-    event.texts("options", profile.defaults.0.iter().map(|(key, values)| (key.as_str(), values.join(" "))))
+    let options = profile_options();
+    let may_repeat = |key: &str| options.iter().any(|option| option.many && option.key == key);
+    let kept = profile.defaults.0.iter().map(|(key, values)| (key.as_str(), &values[..], may_repeat(key)));
+    event.lists("options", kept)
 }
 
 fn remove(names: &[String], profiles: &Profiles, output: &Output) -> Result<u8, Error> {

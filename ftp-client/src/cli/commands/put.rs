@@ -1,15 +1,17 @@
 //! `put`: sends files, folders and standard input, and places them as `cp -r` does.
 
-use super::transfer::{Job, Request, Transfer};
+use super::transfer::{Job, Request, Transfer, Unbegun, whole};
 use crate::cli::args::{self, CompareWord};
 use crate::cli::output::{Output, Progress, shown};
 use crate::cli::places::{self, Server};
+use crate::cli::results::Planned;
 use crate::cli::scope::Scope;
+use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{Ending, Place, Remote};
 use ftp_client::same::Sameness;
 use ftp_client::session::{PutRequest, PutSource};
 use ftp_client::{Error, Session};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -98,14 +100,14 @@ impl Put {
         }
         let totals = output.progress() != Progress::None;
         let named = self.sources.len() == 1 && !self.recursive;
-        let (mut jobs, mut failed) = (Vec::new(), 0);
+        let (mut jobs, mut unbegun) = (Vec::new(), Vec::new());
         for source in &self.sources {
             match self.job(session, source, into_folder, totals).await {
                 Ok(job) => jobs.push(job),
-                Err(error) if self.sources.len() == 1 => return Err(error),
+                Err(error) if self.sources.len() == 1 || !error.concerns_one_item() => return Err(error),
                 Err(error) => {
-                    output.complain(&error);
-                    failed += 1;
+                    let planned = self.planned(source, into_folder);
+                    unbegun.push(Unbegun { source: source.shown(), planned, error });
                 }
             }
         }
@@ -113,7 +115,7 @@ impl Put {
         let result = self.options.result.as_deref();
         let transfer =
             Transfer { command: "put", session, server, output, overwrite, named, forgiving, result };
-        transfer.run(jobs, failed).await
+        transfer.run(jobs, unbegun).await
     }
 
     /// A single source is looked at before anybody is asked for a password.
@@ -163,6 +165,14 @@ impl Put {
         let request = PutRequest { source: opened, path, into, overwrite, durability, totals, resume };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
         Ok(Job { source: source.shown(), request: Request::Put(request, unless_same) })
+    }
+
+    /// What was asked for of a source that cannot begin.
+    fn planned(&self, source: &Source, into_folder: bool) -> Planned {
+        let place = self.place(source, into_folder);
+        let target = Text(places::rooted(place.as_ref().map_or(&self.target.path, |(path, _)| path)));
+        let source = whole(Path::new(OsStr::from_bytes(&source.shown())));
+        Planned { source, target, recursive: self.recursive }
     }
 
     fn place(&self, source: &Source, into_folder: bool) -> Result<(RemotePath, Option<Name>), Error> {

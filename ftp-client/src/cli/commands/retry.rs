@@ -4,7 +4,7 @@ use super::transfer::{Job, Request, Transfer};
 use crate::cli::args;
 use crate::cli::output::{Output, Progress};
 use crate::cli::places::Server;
-use crate::cli::results::{self, Planned};
+use crate::cli::results::{self, Head, Planned, Results};
 use ftp_client::mirror::recipe::{OverwriteWord, Text};
 use ftp_client::session::{GetRequest, PutRequest, PutSource};
 use ftp_client::{Error, Session, fingerprint};
@@ -21,6 +21,7 @@ pub(crate) struct Retry {
     overwrite: OverwriteWord,
     durability: Durability,
     result: Option<PathBuf>,
+    head: Head,
 }
 
 impl Retry {
@@ -31,16 +32,24 @@ impl Retry {
             return Err(bad("standard input failed, and cannot be read again: run the command once more"));
         }
         let pin = fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
-        let server = Server { user: head.user, host: head.host, port: head.port, pin: Some(pin) };
+        let (user, host) = (head.user.clone(), head.host.clone());
+        let server = Server { user, host, port: head.port, pin: Some(pin) };
         let command = if head.command == "get" { "get" } else { "put" };
         let durability = if head.power { Durability::Power } else { Durability::Process };
         let (overwrite, result) = (head.overwrite, typed.result);
-        Ok((server, Self { command, failed, overwrite, durability, result }))
+        Ok((server, Self { command, failed, overwrite, durability, result, head }))
     }
 
     /// Nothing to do needs no server.
     pub(crate) fn is_empty(&self) -> bool {
         self.failed.is_empty()
+    }
+
+    /// Tells that there was nothing to do.
+    pub(crate) fn run_empty(self) -> Result<u8, Error> {
+        let head = Head { jobs: Vec::new(), ..self.head };
+        let results = self.result.map(|path| Results::create(&path, &head)).transpose()?;
+        results.map_or(Ok(0), |results| results.finish().map(|()| 0))
     }
 
     pub(crate) async fn run(
@@ -49,7 +58,7 @@ impl Retry {
         server: &Server,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
-        let Self { command, failed, overwrite, durability, result } = self;
+        let Self { command, failed, overwrite, durability, result, head: _ } = self;
         let totals = output.progress() != Progress::None;
         let jobs = failed.into_iter().map(|item| match command {
             "get" => get(item, (overwrite, durability), totals),
@@ -59,7 +68,7 @@ impl Retry {
         let named = matches!(&jobs[..], [job] if !job.recursive());
         let (overwrite, result) = (policy(overwrite), result.as_deref());
         Transfer { command, session, server, output, overwrite, named, forgiving: true, result }
-            .run(jobs, 0)
+            .run(jobs, Vec::new())
             .await
     }
 }

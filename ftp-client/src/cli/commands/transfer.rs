@@ -6,7 +6,7 @@ use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer,
 };
 use crate::cli::places::{self, Server};
-use crate::cli::results::{Planned, Results};
+use crate::cli::results::{Head, Planned, Results};
 use ftp_client::mirror::recipe::{OverwriteWord, Text};
 use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
 use ftp_client::same::Sameness;
@@ -35,6 +35,14 @@ pub(super) enum Request {
     Put(PutRequest, Option<Sameness>),
 }
 
+/// A source that could not even begin, and why.
+pub(super) struct Unbegun {
+    pub(super) source: Vec<u8>,
+    /// As a result file has it.
+    pub(super) planned: Planned,
+    pub(super) error: Error,
+}
+
 /// All of a transfer.
 pub(super) struct Transfer<'a> {
     pub(super) command: &'static str,
@@ -51,17 +59,22 @@ pub(super) struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Runs all jobs; `failed` sources could not even begin, and were told of.
-    pub(super) async fn run(&self, jobs: Vec<Job>, failed: u64) -> Result<u8, Error> {
+    /// Runs all jobs, and tells of what could not become one.
+    pub(super) async fn run(&self, jobs: Vec<Job>, unbegun: Vec<Unbegun>) -> Result<u8, Error> {
         let started = Instant::now();
         let tally = Arc::new(Tally::of_jobs(jobs.len()));
-        tally.end_job(&Summary { failed, ..Summary::default() });
         self.output.begin_transfer(&tally);
         tell_start(self.command, self.session, self.server, self.output);
-        let results = self.results(&jobs)?;
+        let results = self.results(&jobs, &unbegun)?;
+        let single = jobs.len() == 1 && unbegun.is_empty();
+        for Unbegun { source, planned, error } in unbegun {
+            Watcher::new(&tally, self.output, 0, source).broken_off(&error);
+            results.iter().for_each(|results| results.record(planned.clone()).end(Some(&error)));
+            self.tell_failure(&error, &tally);
+        }
         let (drawing, limits) =
             (Drawing::start(self.output, &tally), Limits::watch(self.session, self.output));
-        let result = self.run_jobs(jobs, failed == 0, &tally, results.as_ref()).await;
+        let result = self.run_jobs(jobs, single, &tally, results.as_ref()).await;
         drop(drawing);
         limits.end();
         results.map_or(Ok(()), |results| results.finish())?;
@@ -75,11 +88,10 @@ impl Transfer<'_> {
     async fn run_jobs(
         &self,
         jobs: Vec<Job>,
-        all: bool,
+        single: bool,
         tally: &Arc<Tally>,
         results: Option<&Arc<Results>>,
     ) -> Result<(), Error> {
-        let single = jobs.len() == 1 && all;
         let mut running = JoinSet::new();
         // What is not begun when the run breaks off has failed too.
         let record = |job: &Job| results.map(|results| results.record(job.planned()));
@@ -89,11 +101,12 @@ impl Transfer<'_> {
                 self.settle(running.join_next().await, single, tally)?;
             }
             let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
-            let work = job.request.run(self.session.clone(), Arc::new(watcher));
+            let watcher = Arc::new(watcher);
+            let work = job.request.run(self.session.clone(), Arc::clone(&watcher) as Arc<dyn Observer>);
             running.spawn(async move {
                 let result = work.await;
                 record.iter().for_each(|record| record.end(result.as_ref().err()));
-                result
+                result.inspect_err(|error| watcher.broken_off(error))
             });
         }
         while !running.is_empty() {
@@ -112,19 +125,22 @@ impl Transfer<'_> {
         match ended.transpose().map_err(broken)?.transpose() {
             Ok(summary) => tally.end_job(&summary.unwrap_or_default()),
             Err(error) if single || !error.concerns_one_item() => return Err(error),
-            Err(error) => {
-                self.output.complain(&error);
-                tally.end_job(&Summary { failed: 1, gravest: error.failure_code(), ..Summary::default() });
-            }
+            Err(error) => self.tell_failure(&error, tally),
         }
         Ok(())
     }
 
-    fn results(&self, jobs: &[Job]) -> Result<Option<Arc<Results>>, Error> {
+    fn tell_failure(&self, error: &Error, tally: &Tally) {
+        self.output.complain(error);
+        tally.end_job(&Summary { failed: 1, gravest: error.failure_code(), ..Summary::default() });
+    }
+
+    fn results(&self, jobs: &[Job], unbegun: &[Unbegun]) -> Result<Option<Arc<Results>>, Error> {
         let Some(path) = self.result else { return Ok(None) };
-        let planned = jobs.iter().map(Job::planned).collect();
+        let planned = jobs.iter().map(Job::planned);
+        let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
         let how = (word(self.overwrite), jobs.iter().any(Job::is_power));
-        Results::create(path, self.command, self.session, self.server, how, planned).map(Some)
+        Results::create(path, &Head::new(self.command, self.session, self.server, how, planned)).map(Some)
     }
 
     async fn jobs_max(&self) -> Result<usize, Error> {
@@ -206,7 +222,6 @@ impl Job {
         }
     }
 
-    /// As a result file has it: paths of this machine are whole.
     fn is_power(&self) -> bool {
         let durability = match &self.request {
             Request::Get(request) => request.durability,
@@ -215,9 +230,8 @@ impl Job {
         durability == Durability::Power
     }
 
+    /// As a result file has it: paths of this machine are whole.
     fn planned(&self) -> Planned {
-        let here = std::env::current_dir().unwrap_or_default();
-        let whole = |path: &Path| Text(here.join(path).into_os_string().into_vec());
         match &self.request {
             Request::Get(request) => Planned {
                 source: Text(self.source.clone()),
@@ -234,6 +248,12 @@ impl Job {
             },
         }
     }
+}
+
+/// A path of this machine that means the same in every folder.
+pub(super) fn whole(path: &Path) -> Text {
+    let here = std::env::current_dir().unwrap_or_default();
+    Text(here.join(path).into_os_string().into_vec())
 }
 
 fn word(overwrite: Overwrite) -> OverwriteWord {

@@ -1,14 +1,15 @@
 //! What may stand at a place of a command line, as the definitions of the arguments tell it.
 
+use crate::cli::args::Cli;
 use crate::cli::defaults::PATHS;
-use clap::{Arg, Command};
+use clap::{Arg, Command, CommandFactory};
 
 /// What the word may be.
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// One of these.
     Words(Vec<String>),
-    /// A path, here or on a server.
-    Place,
+    /// A path, here or on a server: the command's path with this number.
+    Place(usize),
     /// The name of a profile.
     Profile,
     /// A path here, behind this.
@@ -16,7 +17,7 @@ pub(super) enum Expected {
 }
 
 /// What may follow the complete words `before`, given what has been typed of it.
-pub(super) fn expected(program: &Command, before: &[String], last: &str) -> Expected {
+pub(crate) fn expected(program: &Command, before: &[String], last: &str) -> Expected {
     let place = Place::after(program, before);
     if let Some(option) = place.option {
         return of_value(option, "");
@@ -31,11 +32,11 @@ pub(super) fn expected(program: &Command, before: &[String], last: &str) -> Expe
         };
     }
     if place.command.has_subcommands() {
-        return Expected::Words(commands(place.command));
+        return Expected::Words(if place.paths == 0 { commands(place.command) } else { Vec::new() });
     }
     let positionals: Vec<&Arg> = place.command.get_positionals().collect();
     match positionals.get(place.paths).or(positionals.last()) {
-        Some(argument) => of_positional(program, argument),
+        Some(argument) => of_positional(argument, place.paths),
         None => Expected::Words(Vec::new()),
     }
 }
@@ -93,22 +94,24 @@ fn takes_next_word(option: &Arg) -> bool {
 
 fn of_value(option: &Arg, head: &str) -> Expected {
     let values = values(option);
-    let names_file =
-        option.get_value_names().is_some_and(|names| names.iter().any(|name| FILES.contains(&name.as_str())));
-    match values.is_empty() && names_file {
+    match values.is_empty() && is_called(option, &FILES) {
         true => Expected::File(head.to_owned()),
         false => Expected::Words(values.into_iter().map(|value| format!("{head}{value}")).collect()),
     }
 }
 
-fn of_positional(program: &Command, argument: &Arg) -> Expected {
+fn of_positional(argument: &Arg, index: usize) -> Expected {
     match argument.get_id().as_str() {
-        "command" => Expected::Words(commands(program)),
+        "command" => Expected::Words(commands(&Cli::command())),
         "names" => Expected::Profile,
-        "folders" => Expected::Place,
-        id if PATHS.contains(&id) => Expected::Place,
+        id if PATHS.contains(&id) || is_called(argument, &["REMOTE"]) => Expected::Place(index),
         _ => of_value(argument, ""),
     }
+}
+
+/// True if help texts call its value one of these.
+fn is_called(argument: &Arg, known: &[&str]) -> bool {
+    argument.get_value_names().is_some_and(|names| names.iter().any(|name| known.contains(&name.as_str())))
 }
 
 fn values(argument: &Arg) -> Vec<String> {

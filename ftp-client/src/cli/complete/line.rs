@@ -2,18 +2,18 @@
 //! server may have names that would be commands.
 
 /// A command line without its quotes.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// The program, and what is complete.
-    pub(super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// What is being typed, perhaps nothing yet.
-    pub(super) last: String,
+    pub(crate) last: String,
     /// The quote that is still open.
     quote: &'static str,
 }
 
 impl Line {
     /// Nothing for what is no command line.
-    pub(super) fn split(line: &str) -> Option<Self> {
+    pub(crate) fn split(line: &str) -> Option<Self> {
         let closed = |quote: &'static str| Some((quote, shlex::split(&format!("{line}{CURSOR}{quote}"))?));
         let (quote, mut words) = ["", "'", "\""].into_iter().find_map(closed)?;
         let last = words.pop()?.strip_suffix(CURSOR)?.to_owned();

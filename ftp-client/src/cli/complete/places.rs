@@ -55,8 +55,7 @@ impl Places {
 
     /// Names of profiles, each with this at its end.
     pub(super) fn profiles(&self, typed: &str, end: &str) -> Vec<String> {
-        let names = self.scope.profiles().iter().map(|profile| format!("{}{end}", profile.name));
-        names.filter(|name| name.starts_with(typed)).collect()
+        profile_names(self.scope.profiles(), typed, end)
     }
 
     /// What was typed of a path on a server, up to the name that is being typed, and the folder that it means.
@@ -101,6 +100,12 @@ impl Places {
     }
 }
 
+/// Names of profiles that begin so, each with this at its end.
+pub(crate) fn profile_names(profiles: &Profiles, typed: &str, end: &str) -> Vec<String> {
+    let names = profiles.iter().map(|profile| format!("{}{end}", profile.name));
+    names.filter(|name| name.starts_with(typed)).collect()
+}
+
 /// The names in a folder of a server, folders with a `/`.
 pub(crate) async fn names_in(session: &Session, folder: &RemotePath) -> Option<Vec<String>> {
     let mut pages = session.list(folder, false).await.ok()?;
@@ -118,7 +123,7 @@ pub(crate) async fn names_in(session: &Session, folder: &RemotePath) -> Option<V
 }
 
 /// The names in a folder here, folders with a `/`.
-pub(crate) fn local_names(folder: &str) -> Vec<String> {
+fn local_names(folder: &str) -> Vec<String> {
     let path = match folder {
         "" => PathBuf::from("."),
         folder => PathBuf::from(folder),
@@ -134,14 +139,14 @@ pub(crate) fn local_names(folder: &str) -> Vec<String> {
 }
 
 /// Paths here that begin with what was typed behind `head`.
-pub(super) fn local(typed: &str, head: &str) -> Vec<String> {
+pub(crate) fn local(typed: &str, head: &str) -> Vec<String> {
     let typed = typed.strip_prefix(head).unwrap_or(typed);
     let (folder, begun) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
     fitting(local_names(folder), begun).map(|name| format!("{head}{folder}{name}")).collect()
 }
 
 /// Hidden names only for who has typed the dot.
-fn fitting(names: Vec<String>, begun: &str) -> impl Iterator<Item = String> {
+pub(crate) fn fitting(names: Vec<String>, begun: &str) -> impl Iterator<Item = String> {
     let hidden = begun.starts_with('.');
     names.into_iter().filter(move |name| name.starts_with(begun) && (hidden || !name.starts_with('.')))
 }

@@ -65,6 +65,29 @@ impl Object {
         self.bytes("path", "path_hex", value)
     }
 
+    /// An object of texts within this one, or of lists of them.
+    pub(crate) fn lists<'a>(
+        mut self,
+        key: &'static str,
+        values: impl Iterator<Item = (&'a str, &'a [String], bool)>,
+    ) -> Self {
+        self.key(key);
+        self.0.push(b'{');
+        for (index, (key, values, many)) in values.enumerate() {
+            self.separate(index);
+            self.string(key);
+            self.0.push(b':');
+            self.0.extend(many.then_some(b'['));
+            for (index, value) in values.iter().enumerate() {
+                self.separate(index);
+                self.string(value);
+            }
+            self.0.extend(many.then_some(b']'));
+        }
+        self.0.push(b'}');
+        self
+    }
+
     /// An object of texts within this one.
     pub(crate) fn texts<'a>(
         mut self,
@@ -74,9 +97,7 @@ impl Object {
         self.key(key);
         self.0.push(b'{');
         for (index, (key, value)) in texts.enumerate() {
-            if index > 0 {
-                self.0.push(b',');
-            }
+            self.separate(index);
             self.string(key);
             self.0.push(b':');
             self.string(&value);
@@ -99,6 +120,10 @@ impl Object {
         }
         self.0.push(b'"');
         self
+    }
+
+    fn separate(&mut self, index: usize) {
+        self.0.extend((index > 0).then_some(b','));
     }
 
     fn key(&mut self, key: &'static str) {

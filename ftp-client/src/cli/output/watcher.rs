@@ -4,6 +4,7 @@ use super::json::Object;
 use super::tally::Tally;
 use super::{Output, shown};
 use crate::cli::results::Record;
+use ftp_client::Error;
 use ftp_client::observer::{FileReport, Observer, Outcome};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,15 @@ impl Watcher {
     /// What it hears is kept in a result file too.
     pub(crate) fn recorded(self, record: Option<Arc<Record>>) -> Self {
         Self { record, ..self }
+    }
+
+    /// The job ended with an error. One that concerns the job alone is that of its source; another is told of by the run.
+    pub(crate) fn broken_off(&self, error: &Error) {
+        if error.concerns_one_item() {
+            self.tally.failed.fetch_add(1, Relaxed);
+            let event = Object::event("file").path(&self.source).number("bytes", 0);
+            self.output.event(event.text("outcome", "failed").text("reason", &error.to_string()));
+        }
     }
 
     fn full_path(&self, below: &RemotePath) -> Vec<u8> {

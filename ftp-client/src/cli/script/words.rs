@@ -5,17 +5,23 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The words of a line; none of an empty one or a comment.
+/// A line that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    /// None of an empty line or a comment.
+    pub(crate) words: Vec<OsString>,
+    /// The line ends with a `&` that is not quoted: it is to run in the background.
+    pub(crate) background: bool,
+}
+
+/// The words of a line.
 ///
 /// # Errors
 /// Says what is wrong with the line.
-pub(crate) fn split(
-    line: &[u8],
-    variable: impl Fn(&OsStr) -> Option<OsString>,
-) -> Result<Vec<OsString>, String> {
-    let expanded = expand(line, variable)?;
+pub(crate) fn split(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<Words, String> {
+    let (expanded, background) = expand(line, variable)?;
     let words = shlex::bytes::split(&expanded).ok_or("a quote is not closed, or a line ends with \\")?;
-    Ok(words.into_iter().map(OsString::from_vec).collect())
+    Ok(Words { words: words.into_iter().map(OsString::from_vec).collect(), background })
 }
 
 /// Where a character stands.
@@ -26,13 +32,14 @@ enum Place {
     Double,
 }
 
-/// Puts in the variables, quoted for the place they stand in.
-fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<Vec<u8>, String> {
+/// Puts in the variables, quoted for the place they stand in. Tells of a `&` at the end, which is no part of a word.
+fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<(Vec<u8>, bool), String> {
     let (mut out, mut place, mut rest, mut within) = (Vec::new(), Place::Plain, line, false);
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match (place, byte) {
             (Place::Plain, b'#') if !within => break,
+            (Place::Plain, b'&') if is_end(rest) => return Ok((out, true)),
             (Place::Plain | Place::Double, b'\\') => {
                 out.push(byte);
                 if let Some((&escaped, after)) = rest.split_first() {
@@ -59,7 +66,13 @@ fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<
         }
         within = !(place == Place::Plain && byte.is_ascii_whitespace());
     }
-    Ok(out)
+    Ok((out, false))
+}
+
+/// Nothing follows but perhaps a comment.
+fn is_end(rest: &[u8]) -> bool {
+    let text = rest.trim_ascii_start();
+    text.is_empty() || (text.starts_with(b"#") && text.len() < rest.len())
 }
 
 fn put(out: &mut Vec<u8>, value: &[u8], place: Place) -> Result<(), String> {
@@ -102,14 +115,29 @@ fn name_of(rest: &[u8]) -> Result<(&[u8], &[u8]), String> {
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Result<Vec<String>, String> {
+    fn read(line: &str) -> Result<Words, String> {
         let variable = |name: &OsStr| match name.as_bytes() {
             b"A" => Some("a b".into()),
             b"Q" => Some("\"'$A\\`".into()),
             b"E" => Some("".into()),
             _ => None,
         };
-        Ok(split(line.as_bytes(), variable)?.into_iter().map(|word| word.into_string().unwrap()).collect())
+        split(line.as_bytes(), variable)
+    }
+
+    fn words(line: &str) -> Result<Vec<String>, String> {
+        Ok(read(line)?.words.into_iter().map(|word| word.into_string().unwrap()).collect())
+    }
+
+    #[test]
+    fn an_unquoted_sign_at_the_end_means_the_background() {
+        for line in ["put a &", "put a&", "put a & ", "put a & # soon"] {
+            let read = read(line).unwrap();
+            assert!(read.background && read.words == ["put", "a"], "{line}: {read:?}");
+        }
+        for line in ["put a \\&", "put a '&'", "put \"a&\"", "put a&b", "put & a", "put 'a' # &", "put $Q"] {
+            assert!(!read(line).unwrap().background, "{line}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Completion: commands, options, and paths here and on the server. A listing of the server is waited for a moment only,
-//! and kept for some seconds.
+//! Completion: what the arguments' definitions expect, with paths here and on the server. A listing of the server is waited for a
+//! moment only, and kept for some seconds.
 
 use crate::cli::args::line_parser;
-use crate::cli::complete::{local_names, names_in};
+use crate::cli::complete::{Expected, Line, expected, fitting, local, names_in, profile_names};
+use crate::cli::scope::Scope;
 use ftp_client::Session;
-use ftp_client::remote::Remote;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -26,7 +26,8 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 struct State {
-    open: Option<(Remote, Session)>,
+    scope: Scope,
+    open: Option<Session>,
     listings: HashMap<Vec<u8>, (Instant, Vec<String>)>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Completion {
 }
 
 /// Which paths a word may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Here,
     There,
@@ -48,14 +49,14 @@ impl Shared {
     }
 
     /// A command may have changed everything: what was listed is forgotten.
-    pub(crate) fn look(&self, open: Option<(Remote, Session)>) {
-        *self.lock() = State { open, listings: HashMap::new() };
+    pub(crate) fn look(&self, scope: Scope, open: Option<Session>) {
+        *self.lock() = State { scope, open, listings: HashMap::new() };
     }
 
     /// The names in a folder of the server, folders with a `/`; none if they do not come at once.
-    fn names(&self, folder: &OsStr) -> Vec<String> {
-        let Some((here, session)) = self.lock().open.clone() else { return Vec::new() };
-        let Ok(there) = here.at(folder) else { return Vec::new() };
+    fn names(&self, folder: &str) -> Vec<String> {
+        let (scope, Some(session)) = self.known() else { return Vec::new() };
+        let Ok((_, there)) = scope.remote(OsStr::new(folder)) else { return Vec::new() };
         let key = there.path.as_bytes().to_vec();
         if let Some((when, names)) = self.lock().listings.get(&key)
             && when.elapsed() < LISTING_AGE_MAX
@@ -70,6 +71,11 @@ impl Shared {
         names
     }
 
+    fn known(&self) -> (Scope, Option<Session>) {
+        let state = self.lock();
+        (state.scope.clone(), state.open.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,25 +86,35 @@ impl Completion {
         Self { shared }
     }
 
-    fn paths(&self, typed: &str, side: Side) -> Vec<Pair> {
-        let (mark, typed) = match typed.strip_prefix(':') {
-            Some(rest) => (":", rest),
-            None => ("", typed),
-        };
-        let (folder, begun) = typed
-            .rsplit_once('/')
-            .map_or(("", typed), |(_, begun)| (&typed[..typed.len() - begun.len()], begun));
-        let names = match side {
-            Side::There => self.shared.names(OsStr::new(folder)),
-            Side::Here => local_names(folder),
-        };
-        let fits =
-            |name: &String| name.starts_with(begun) && (begun.starts_with('.') || !name.starts_with('.'));
-        let pair = |name: String| Pair {
-            replacement: format!("{mark}{}", quoted(&format!("{folder}{name}"))),
-            display: name,
-        };
-        names.into_iter().filter(fits).map(pair).collect()
+    /// All that the word at the end of a line may become.
+    fn candidates(&self, line: &str) -> Vec<String> {
+        let Some(Line { words, last, .. }) = Line::split(line) else { return Vec::new() };
+        let queued = words.iter().take_while(|word| *word == "queue").count();
+        let (_, before) = words.split_at(queued);
+        let command = before.first().map_or("", String::as_str);
+        if command.starts_with('!') {
+            return local(&last, "");
+        }
+        let mut program = line_parser();
+        program.build();
+        match expected(&program, before, &last) {
+            Expected::Words(words) => words.into_iter().filter(|word| word.starts_with(&last)).collect(),
+            Expected::Profile => profile_names(self.shared.known().0.profiles(), &last, ""),
+            Expected::Place(_) if command == "open" => {
+                profile_names(self.shared.known().0.profiles(), &last, ":")
+            }
+            Expected::Place(index) => match side(command, &last, index) {
+                Side::Here => local(&last, ""),
+                Side::There => self.there(&last),
+            },
+            Expected::File(head) => local(&last, &head),
+        }
+    }
+
+    /// Paths on the server: `:path` and `NAME:path` too.
+    fn there(&self, typed: &str) -> Vec<String> {
+        let (head, begun) = typed.split_at(typed.rfind(['/', ':']).map_or(0, |end| end + 1));
+        fitting(self.shared.names(head), begun).map(|name| format!("{head}{name}")).collect()
     }
 }
 
@@ -106,19 +122,10 @@ impl Completer for Completion {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let start = word_start(&line[..pos]);
-        let (before, typed) = (&line[..start], unquoted(&line[start..pos]));
-        let mut words = before.split_whitespace().skip_while(|word| *word == "queue");
-        let Some(command) = words.next() else {
-            let names =
-                line_parser().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-            return Ok((start, beginning_with(&typed, names)));
-        };
-        if typed.starts_with('-') {
-            return Ok((start, beginning_with(&typed, options_of(command))));
-        }
-        let paths = words.filter(|word| !word.starts_with('-')).count();
-        Ok((start, self.paths(&typed, side(command, &typed, paths))))
+        let mut words = self.candidates(&line[..pos]);
+        words.sort();
+        let pair = |word: String| Pair { display: last_part(&word).to_owned(), replacement: quoted(&word) };
+        Ok((word_start(&line[..pos]), words.into_iter().map(pair).collect()))
     }
 }
 
@@ -130,60 +137,42 @@ impl Hinter for Completion {
 }
 
 /// Where the path with this number belongs: the same rule as when the line is run.
-fn side(command: &str, typed: &str, paths: usize) -> Side {
+fn side(command: &str, typed: &str, index: usize) -> Side {
     match command {
-        "put" if paths == 0 => Side::Here,
-        "get" if paths > 0 && !typed.starts_with(':') => Side::Here,
-        "lcd" | "lls" | "apply" | "retry" => Side::Here,
-        "mirror" if !typed.starts_with(':') => Side::Here,
+        "put" if index == 0 => Side::Here,
+        "get" if index > 0 && !typed.contains(':') => Side::Here,
+        "mirror" | "gc" if !typed.contains(':') => Side::Here,
         _ => Side::There,
     }
 }
 
-fn options_of(command: &str) -> Vec<String> {
-    let parser = line_parser();
-    let found = parser.find_subcommand(command);
-    let shown =
-        found.into_iter().flat_map(clap::Command::get_arguments).filter(|option| !option.is_hide_set());
-    shown.filter_map(|option| Some(format!("--{}", option.get_long()?))).collect()
-}
-
-fn beginning_with(typed: &str, mut words: Vec<String>) -> Vec<Pair> {
-    words.sort();
-    let fitting = words.into_iter().filter(|word| word.starts_with(typed));
-    fitting.map(|word| Pair { display: word.clone(), replacement: word }).collect()
+/// What is listed of a path: its last name.
+fn last_part(path: &str) -> &str {
+    let end = path.strip_suffix('/').unwrap_or(path);
+    &path[end.rfind('/').map_or(0, |slash| slash + 1)..]
 }
 
 /// Where the word begins that is being typed.
 fn word_start(line: &str) -> usize {
-    let (mut start, mut escaped) = (0, false);
+    let (mut start, mut escaped, mut quote) = (0, false, None);
     for (index, character) in line.char_indices() {
-        if character == ' ' && !escaped {
-            start = index + 1;
+        match (quote, character) {
+            _ if escaped => {}
+            (None, ' ' | '\t') => start = index + 1,
+            (None, '\'' | '"') => quote = Some(character),
+            (Some(open), character) if open == character => quote = None,
+            (None | Some(_), _) => {}
         }
-        escaped = character == '\\' && !escaped;
+        escaped = character == '\\' && !escaped && quote != Some('\'');
     }
     start
 }
 
-fn unquoted(word: &str) -> String {
-    let (mut out, mut escaped) = (String::new(), false);
-    for character in word.chars() {
-        if character == '\\' && !escaped {
-            escaped = true;
-        } else {
-            out.push(character);
-            escaped = false;
-        }
-    }
-    out
-}
-
-/// A name as it must be typed. One with control characters could not be, and completes to what cannot be run.
-fn quoted(name: &str) -> String {
+/// A word as it must be typed. One with control characters could not be, and completes to what cannot be run.
+fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "_-./,+:@%=~".contains(character);
     let mut out = String::new();
-    for character in name.chars().filter(|character| !character.is_control()) {
+    for character in word.chars().filter(|character| !character.is_control()) {
         if !plain(character) {
             out.push('\\');
         }
@@ -202,24 +191,52 @@ mod tests {
 
     #[test]
     fn words_are_found_and_quoted() {
-        assert_eq!(word_start("get a\\ b"), 4);
-        assert_eq!(word_start("get "), 4);
-        assert_eq!(unquoted("a\\ b\\\\"), "a b\\");
+        for (line, start) in [
+            ("get a\\ b", 4),
+            ("get ", 4),
+            ("ls \"my d", 3),
+            ("ls 'a b' c", 9),
+            ("ls \"a\\\" b", 3),
+            ("ls 'a\\' b", 8),
+        ] {
+            assert_eq!(word_start(line), start, "{line}");
+        }
         assert_eq!(quoted("a b$'"), "a\\ b\\$\\'");
+        assert_eq!((last_part("a/b/"), last_part("a"), last_part(":/c")), ("b/", "a", "c"));
     }
 
     #[test]
     fn paths_belong_where_the_line_would_look_for_them() {
-        for (command, typed, paths, expected) in [
+        for (command, typed, index, expected) in [
             ("put", "a", 0, Side::Here),
             ("put", "a", 1, Side::There),
             ("get", "a", 0, Side::There),
             ("get", "a", 1, Side::Here),
             ("mirror", "a", 0, Side::Here),
             ("mirror", ":a", 0, Side::There),
+            ("mirror", "work:a", 1, Side::There),
             ("rm", "a", 0, Side::There),
         ] {
-            assert!(side(command, typed, paths) == expected, "{command} {typed}");
+            assert_eq!(side(command, typed, index), expected, "{command} {typed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_is_what_the_command_takes() {
+        let completion = Completion::new(Shared::new());
+        let candidates = |line: &str| completion.candidates(line);
+        assert_eq!(candidates("pu"), ["put"]);
+        assert_eq!(candidates("queue pu"), ["put"]);
+        assert_eq!(candidates("put --overwrite nev"), ["never"]);
+        assert_eq!(candidates("help mir"), ["mirror"]);
+        assert_eq!(candidates("man mir"), ["mirror"]);
+        let here = format!("{}/Cargo.t", env!("CARGO_MANIFEST_DIR"));
+        let found = [format!("{here}oml")];
+        assert_eq!(candidates(&format!("put --overwrite never {here}")), found, "never is no path");
+        assert_eq!(candidates(&format!("put -- \"{here}")), found);
+        assert_eq!(candidates(&format!("lcd {here}")), found);
+        for line in ["kill ", "limit ", "dance mir", "put --nonsense=", "history "] {
+            assert_eq!(candidates(line), Vec::<String>::new(), "{line}");
         }
     }
 }

@@ -52,6 +52,7 @@ impl Jobs {
         let before = if queued { self.last_queued.replace(end) } else { None };
         let (of_job, killed) = (output.of_job(number, Arc::clone(&self.voice)), CancellationToken::new());
         let (told, stop, title) = (Arc::clone(&of_job), killed.clone(), text.clone());
+        let options = ConnectOptions { outages: connect::telling(options.outages, &told), ..options };
         // A thread of its own: not all commands' futures may change threads.
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || {

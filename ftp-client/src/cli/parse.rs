@@ -1,0 +1,53 @@
+//! Command lines, as clap understands them. One that makes no sense ends the program here, before there is anything that could
+//! speak for it: people get clap's words, programs that asked for events their last one.
+
+use crate::cli::advice::{sentence, with_command_meant};
+use crate::cli::args::Cli;
+use crate::cli::output::Object;
+use clap::{ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Parses words with a parser of the command line.
+pub(crate) fn matches(command: Command, words: &[OsString]) -> ArgMatches {
+    let parsed = command.color(color(words)).try_get_matches_from(words);
+    parsed.unwrap_or_else(|error| refuse(&with_command_meant(error, &Cli::command(), words), words))
+}
+
+/// What was parsed, as a command line.
+pub(crate) fn typed(matches: &ArgMatches, words: &[OsString]) -> Cli {
+    Cli::from_arg_matches(matches).unwrap_or_else(|error| refuse(&error, words))
+}
+
+/// Help and version are no errors, and are for people only.
+fn refuse(error: &clap::Error, words: &[OsString]) -> ! {
+    if error.use_stderr() && options(words).any(|word| word == "--json") {
+        let finished = Object::event("finished").seconds("seconds", Duration::ZERO);
+        let finished = finished.number("exit_code", EXIT_USAGE).text("error", &sentence(error));
+        let _ = io::stdout().write_all(&finished.into_line()); // the exit code tells it too
+    }
+    error.exit()
+}
+
+/// What `--color` says, looked for before all the rest is understood.
+fn color(words: &[OsString]) -> ColorChoice {
+    let mut values = options(words).skip_while(|word| !word.starts_with("--color"));
+    let value = match values.next().and_then(|word| word.strip_prefix("--color")) {
+        Some("") => values.next(),
+        Some(value) => value.strip_prefix('='),
+        None => None,
+    };
+    match value {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        Some(_) | None => ColorChoice::Auto,
+    }
+}
+
+/// The words before `--`.
+fn options(words: &[OsString]) -> impl Iterator<Item = &str> {
+    words.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str())
+}
+
+const EXIT_USAGE: u64 = 2;
