@@ -11,6 +11,10 @@ pub trait Observer: Send + Sync {
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>);
     /// So many bytes of content were verified; of the large file `path`, or of small files.
     fn progress(&self, path: Option<&RemotePath>, bytes: u64);
+    /// So many bytes of content were there already: an earlier attempt has brought them.
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.progress(path, bytes);
+    }
     /// A file, folder or link is done.
     fn file_finished(&self, report: &FileReport<'_>);
 }

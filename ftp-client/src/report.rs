@@ -74,7 +74,7 @@ impl wire::engine::Observer for Reporter {
 
     fn held(&self, path: Option<&RemotePath>, bytes: u64) {
         if !self.repeated.load(Ordering::Relaxed) {
-            self.observer.progress(path, bytes);
+            self.observer.held(path, bytes);
         }
     }
 

@@ -360,6 +360,10 @@ impl crate::observer::Observer for Relay {
         self.0.progress(path, bytes);
     }
 
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.0.held(path, bytes);
+    }
+
     fn file_finished(&self, report: &crate::observer::FileReport<'_>) {
         self.0.file_finished(report);
     }

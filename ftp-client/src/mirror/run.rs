@@ -264,8 +264,12 @@ fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
             RemotePath::from_user(backup.as_os_str().as_bytes()).ok()?.strip_prefix(&trees.remote)
         }
         Direction::Download => {
-            let (target, backup) = (resolved(&trees.shown)?, resolved(backup)?);
-            RemotePath::from_user(backup.strip_prefix(target).ok()?.as_os_str().as_bytes()).ok()
+            let below = |target: PathBuf, backup: PathBuf| {
+                RemotePath::from_user(backup.strip_prefix(target).ok()?.as_os_str().as_bytes()).ok()
+            };
+            // By its name first: a link of that name in the target is one that was mirrored, and leads the backup nowhere.
+            let named = below(std::path::absolute(&trees.shown).ok()?, std::path::absolute(backup).ok()?);
+            named.or_else(|| below(resolved(&trees.shown)?, resolved(backup)?))
         }
     };
     below.filter(|below| !below.is_root())

@@ -40,6 +40,10 @@ impl Observer for MirrorWatcher {
         self.watcher.progress(path, bytes);
     }
 
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.watcher.held(path, bytes);
+    }
+
     fn file_finished(&self, report: &FileReport<'_>) {
         self.watcher.file_finished(report);
     }

@@ -16,7 +16,7 @@ pub(crate) struct Tally {
     pub(super) bytes: AtomicU64,
     /// Content that was verified, of files in their place or not.
     pub(super) verified: AtomicU64,
-    /// Content of files that were left alone.
+    /// Content of files that were left alone, and of others what was there already.
     pub(super) left_alone: AtomicU64,
     pub(super) total_files: AtomicU64,
     pub(super) total_bytes: AtomicU64,

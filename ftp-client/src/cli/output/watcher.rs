@@ -124,6 +124,14 @@ impl Observer for Watcher {
         }
     }
 
+    /// Nobody waits for what is there, so it says nothing of how fast the rest comes.
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.tally.left_alone.fetch_add(bytes, Relaxed);
+        if let Some(path) = path {
+            self.tally.add_to_file(self.job, path, bytes);
+        }
+    }
+
     fn file_finished(&self, report: &FileReport<'_>) {
         self.tally.end_file(self.job, report.path);
         self.count(report);
@@ -193,6 +201,16 @@ mod tests {
         a.totals(7, 150, true);
         let snapshot = tally.snapshot();
         assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (8, 151, true));
+    }
+
+    #[test]
+    fn what_was_there_is_progress_and_no_speed() {
+        let (tally, [a]) = watchers();
+        let large = path("large");
+        a.totals(1, 100, true);
+        a.held(Some(&large), 60);
+        a.progress(Some(&large), 40);
+        assert_eq!((tally.snapshot().bytes, tally.verified()), (100, 40));
     }
 
     #[test]
