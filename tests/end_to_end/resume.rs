@@ -241,7 +241,7 @@ fn a_server_that_dies_is_waited_for_and_gone_on_with() {
         let mut moving = Moving::new(way);
         fill(&moving.source());
         let client = moving.start(&["--limit-rate=40M", "--give-up-after=2m"]);
-        moving.wait_for_staged(12 << 20);
+        moving.wait_for_staged(24 << 20);
         moving.world.restart();
         let ran = Ran::from(client.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(0), "{way:?}: {}", ran.stderr);
@@ -252,7 +252,8 @@ fn a_server_that_dies_is_waited_for_and_gone_on_with() {
         assert_eq!((&finished["files"], &finished["failed"]), (&51.into(), &0.into()), "{way:?}");
         assert_eq!(finished["bytes"], (LARGE + 50 * 3000) as u64, "{way:?}");
         let sent = finished["bytes_transferred"].as_u64().unwrap();
-        assert!(sent < LARGE as u64 + (6 << 20), "{way:?}: {sent} bytes sent");
+        // What lay in sockets is lost too, several megabytes of it where the server is slow.
+        assert!(sent < LARGE as u64 + (14 << 20), "{way:?}: {sent} bytes sent");
     }
 }
 
