@@ -53,7 +53,7 @@ pub(super) struct StagedFile {
     staged: StagedName,
     file: Arc<dyn TargetFile>,
     journal: Option<Journal>,
-    /// From here on nothing was ever written, so that zeros need not be.
+    /// From here on there is nothing but what was written of this source, so that zeros need not be.
     empty_from: u64,
     /// It is published or discarded.
     over: Mutex<bool>,
@@ -119,7 +119,6 @@ pub(super) fn resume(
     let len = file.place().ok()?.len;
     let mut chunks = decode_records(&bytes, &keeping.key);
     chunks.retain(|(chunk, _)| chunk_end(*chunk, size) <= len);
-    let mut empty_from = 0; // what a chunk that is not in the journal has left is part of that chunk
     let journal = match before.is_of_same_boot(&head) {
         true => {
             let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
@@ -130,13 +129,13 @@ pub(super) fn resume(
         false => {
             drop(journal);
             chunks = intact(&place, &staged, size, keeping.checksum, chunks);
-            empty_from = chunks.iter().map(|(chunk, _)| chunk_end(*chunk, size)).max().unwrap_or(0);
-            file.set_len(empty_from).ok()?; // whatever is behind, or between, is none of this file
+            file.set_len(end_of(&chunks, size)).ok()?; // whatever is behind is none of this file
             file.set_len(len).ok()?;
             Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
         }
     };
     chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
+    let empty_from = end_of(&chunks, size); // between chunks may be what a crash has left, also one before the last run
     Some((StagedFile::new(place, staged, file, Some(journal), empty_from), chunks))
 }
 
@@ -217,6 +216,11 @@ fn intact(place: &Place, staged: &StagedName, size: u64, checksum: Checksum, chu
     let mut is_intact = is_intact;
     chunks.retain(|chunk| is_intact(chunk));
     chunks
+}
+
+/// Where the last of them ends.
+fn end_of(chunks: &Chunks, size: u64) -> u64 {
+    chunks.iter().map(|(chunk, _)| chunk_end(*chunk, size)).max().unwrap_or(0)
 }
 
 fn chunk_end(chunk: u64, size: u64) -> u64 {
