@@ -31,7 +31,10 @@ pub(crate) async fn watch(
     watched.mirror(RemotePath::root()).await?;
     loop {
         watched.listener.waiting();
-        for folder in changes.settled().await {
+        let changed = changes.settled().await;
+        // With hard links, what was written to has other names, maybe in other folders.
+        let folders = if watched.options.hard_links { vec![RemotePath::root()] } else { changed };
+        for folder in folders {
             watched.catch_up(folder).await?;
         }
     }
@@ -49,8 +52,6 @@ struct Watched<'a> {
 impl Watched<'_> {
     /// Mirrors a folder in which something changed. An error ends the watch: what is to be tried again is tried here.
     async fn catch_up(&self, folder: RemotePath) -> Result<(), Error> {
-        // What was written to has other names, maybe in other folders.
-        let folder = if self.options.hard_links { RemotePath::root() } else { folder };
         let whole = folder.is_root();
         let outcome = self.mirror(folder).await;
         // The folder may have gone since; and what is much of a folder may be little of the tree.

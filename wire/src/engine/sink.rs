@@ -255,8 +255,10 @@ impl TreeSink {
     }
 
     /// A file is in its place: what is staged of it is of no use, and it may have to be made durable.
-    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>) -> Found {
-        staged::forget(&**folder, name);
+    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> Found {
+        if is_large {
+            staged::forget(&**folder, name);
+        }
         match self.waits() && lock(&self.found).add(folder).is_err() {
             true => Found::Nothing,
             false => Found::All,
@@ -285,11 +287,13 @@ impl Sink for TreeSink {
 
     fn look(&self, item: &OfferedItem) -> Found {
         let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return Found::Nothing };
-        match (&self.options.keeping, item.source == SourceId::default()) {
+        match (&self.options.keeping, item.source != SourceId::default()) {
             (None, _) => Found::Nothing,
-            (Some(_), _) if self.is_there(&*folder, name, &item.metadata) => self.found(&folder, name),
-            (Some(_), true) => Found::Nothing,
-            (Some(keeping), false) => {
+            (Some(_), is_large) if self.is_there(&*folder, name, &item.metadata) => {
+                self.found(&folder, name, is_large)
+            }
+            (Some(_), false) => Found::Nothing,
+            (Some(keeping), true) => {
                 let announcement = item.announcement();
                 let place = self.staged_place(folder, name, &announcement);
                 match place.ok().and_then(|place| staged::resume(place, &announcement, keeping)) {
@@ -404,8 +408,8 @@ pub(super) fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64)
     Ok(())
 }
 
-/// Writes what is not zero. The file is empty there, so what is not written is a hole. Zeros count where they fill a block of the
-/// file between two pieces' borders, so a few blocks of a hole are written after all.
+/// Writes what is not zero. The file is empty there, so what is not written is a hole. Zeros count where they fill a block
+/// of the file between two pieces' borders, so a few blocks of a hole are written after all.
 pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
     let mut offset = offset;
     for piece in pieces {
