@@ -45,6 +45,8 @@ pub(crate) struct Control {
     if_refused: String,
     waiting: Mutex<HashMap<u32, mpsc::Sender<Envelope>>>,
     next_id: AtomicU32,
+    /// Held from the choice of a job's id until it is sent: jobs' ids must grow in the order in which they come.
+    turn: tokio::sync::Mutex<()>,
     welcome: watch::Sender<Option<Welcome>>,
     ended: OnceLock<Ended>,
 }
@@ -64,6 +66,7 @@ impl Control {
             if_refused,
             waiting: Mutex::default(),
             next_id: AtomicU32::new(LOGIN_ID + 1),
+            turn: tokio::sync::Mutex::default(),
             welcome: watch::Sender::new(None),
             ended: OnceLock::new(),
         }
@@ -72,6 +75,11 @@ impl Control {
     /// A request id that was not used before; they grow.
     pub(crate) fn next_id(&self) -> u32 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits until no other job is between the choice of its id and its request.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// Sends a message.

@@ -108,6 +108,7 @@ async fn run(
     time_max: Option<Duration>,
 ) -> Result<Summary, Error> {
     let control = &session.inner.control;
+    let turn = control.turn().await;
     let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
     reporter.begin();
     let machine = Receiver::new(get.checksum, get.window);
@@ -116,6 +117,7 @@ async fn run(
     control.exchange.opening(id);
     let running = control.exchange.receive(job);
     let _opened = control.request(id, get.into()).await?;
+    drop(turn);
     session.open_lanes();
     let end = match time_max {
         None => running.await,

@@ -57,12 +57,14 @@ pub(crate) async fn send(
     let inner = &session.inner;
     let control = &inner.control;
     let path = put.path.clone();
+    let turn = control.turn().await;
     let id = control.next_id();
     reporter.begin();
     if let Some(totals) = opening.totals {
         reporter.totals(totals);
     }
     let mut answers = control.request(id, put.into()).await?;
+    drop(turn);
     session.open_lanes();
     let window = control.welcome().await?.window;
     if let Some(folder) = opening.folder {
