@@ -10,7 +10,7 @@ use crate::report::Reporter;
 use crate::session::Session;
 use std::io::{self, IoSliceMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use wire::engine::{FileSource, Placed, Sink, Staged};
@@ -55,7 +55,7 @@ pub(super) async fn send_all(
 pub(super) async fn fetch(session: &Session, path: &RemotePath, time: Duration) -> Result<Measured, Error> {
     let (begin, mut bytes, mut took) = (Instant::now(), 0, Duration::ZERO);
     while let Some(left) = time.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
-        let meter = Arc::new(Meter::default());
+        let meter = Arc::new(Meter::beginning(Instant::now()));
         match get::to_sink(session, path, Box::new(Nowhere(meter.clone())), left).await {
             Err(error) if error.failure_code() == Some(FailureCode::Cancelled) && begin.elapsed() >= time => {
             }
@@ -111,38 +111,52 @@ async fn send(
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }
 
-/// Bytes, and since when. The first ones only start the clock: how long they took nobody knows.
-#[derive(Default)]
-struct Meter(Mutex<Option<Counted>>);
-
-struct Counted {
+/// Bytes, and since when. The first ones only start the clock, as what came before them is no part of what the way carries:
+/// but only where many more follow. Lanes that share a slow way bring their first chunks all at once, after one long wait.
+struct Meter {
     begin: Instant,
-    last: Instant,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Default)]
+struct Counted {
+    additions: u32,
     bytes: u64,
+    first_bytes: u64,
+    /// When the first and the last ones came.
+    came: Option<(Instant, Instant)>,
 }
 
 impl Meter {
-    fn add(&self, bytes: u64) {
-        let now = Instant::now();
-        match &mut *self.lock() {
-            none @ None => *none = Some(Counted { begin: now, last: now, bytes: 0 }),
-            Some(counted) => (counted.last, counted.bytes) = (now, counted.bytes + bytes),
-        }
+    fn beginning(begin: Instant) -> Self {
+        Self { begin, counted: Mutex::default() }
+    }
+
+    fn add(&self, bytes: u64, now: Instant) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.additions += 1;
+        counted.bytes += bytes;
+        counted.came = match counted.came {
+            Some((first, _)) => Some((first, now)),
+            None => {
+                counted.first_bytes = bytes;
+                Some((now, now))
+            }
+        };
     }
 
     fn seen(&self) -> (u64, Duration) {
-        self.lock()
-            .as_ref()
-            .map_or_else(Default::default, |counted| (counted.bytes, counted.last - counted.begin))
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        match counted.came {
+            None => Default::default(),
+            Some((_, last)) if counted.additions < FEW => (counted.bytes, last - self.begin),
+            Some((first, last)) => (counted.bytes - counted.first_bytes, last - first),
+        }
     }
 
     fn rate(&self) -> Measured {
         let (bytes, took) = self.seen();
         measured(bytes, took)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Counted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,7 +185,7 @@ impl MadeUp {
             end: time.map(|time| now + time),
             broken_off: AtomicBool::new(false),
             last_read: Mutex::new(now),
-            meter: Meter::default(),
+            meter: Meter::beginning(now),
             failure: Mutex::default(),
         }))
     }
@@ -194,7 +208,7 @@ impl Observer for MadeUp {
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
 
     fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
-        self.meter.add(bytes);
+        self.meter.add(bytes, Instant::now());
     }
 
     fn file_finished(&self, report: &FileReport<'_>) {
@@ -246,7 +260,8 @@ impl Sink for Nowhere {
 
 impl Staged for Nowhere {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
-        self.0.add(chunk.pieces().iter().map(|piece| piece.len() as u64).sum());
+        let bytes = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
+        self.0.add(bytes, Instant::now());
         Ok(())
     }
 
@@ -259,3 +274,33 @@ impl Staged for Nowhere {
 const GRACE: Duration = Duration::from_secs(2);
 /// Random bytes that are repeated: longer than what a filesystem looks at when it compresses.
 const CONTENT_LEN: usize = 1 << 20;
+/// Fewer chunks than this may all have come at once: more than any number of lanes that is chosen by itself.
+const FEW: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: u64 = CHUNK_LEN as u64;
+
+    #[test]
+    fn chunks_that_come_at_once_after_a_long_wait_are_no_fast_way() {
+        let begin = Instant::now();
+        let meter = Meter::beginning(begin);
+        for _ in 0..2 {
+            meter.add(CHUNK, begin + Duration::from_secs(1));
+        }
+        assert_eq!(meter.rate(), Ok(2 * CHUNK));
+    }
+
+    #[test]
+    fn the_wait_for_the_first_of_many_does_not_count() {
+        let begin = Instant::now();
+        let meter = Meter::beginning(begin);
+        for number in 0..=100 {
+            meter.add(CHUNK, begin + Duration::from_secs(5) + number * Duration::from_millis(10));
+        }
+        assert_eq!(meter.rate(), Ok(100 * CHUNK));
+        assert_eq!(Meter::beginning(begin).rate(), measured(0, Duration::ZERO));
+    }
+}
