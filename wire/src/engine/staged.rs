@@ -79,9 +79,13 @@ pub(super) fn begin(
     if let Some(keeping) = keeping.filter(|_| is_kept(announcement))
         && let Some((staged, file)) = own_staged(&place)
     {
-        let len = if place.sparse { announcement.size.unwrap_or(0) } else { 0 }; // holes are to count as written
-        let journal = file
-            .set_len(len)
+        // Holes are to count as written. Else an empty file is left as it is: ext4 would take cutting it for the beginning of
+        // a replacement in place, and write all of it to the disk when it is closed.
+        let sized = match place.sparse {
+            true => file.set_len(announcement.size.unwrap_or(0)),
+            false => Ok(()),
+        };
+        let journal = sized
             .and_then(|()| head(announcement, keeping, &*file))
             .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
         match journal {
