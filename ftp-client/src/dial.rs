@@ -11,11 +11,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
+use wire::engine::begin_unpaced;
 use wire::login::Channel;
 use wire::message::LaneHello;
 use wire::net::aligned::Aligned;
@@ -83,7 +84,12 @@ impl LaneDialer {
     }
 
     async fn open(&self, number: u16) -> io::Result<Lane> {
-        let socket = TcpStream::connect(self.address).await?;
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        begin_unpaced(&socket);
+        let socket = socket.connect(self.address).await?;
         let mut connection =
             handshake(&self.connector, socket, ServerName::IpAddress(self.address.ip().into())).await?;
         let exported = match &connection {

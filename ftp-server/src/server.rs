@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 use wire::checksum::Digest;
-use wire::engine::BufferPool;
+use wire::engine::{BufferPool, begin_unpaced};
 use wire::journal::JournalKey;
 use wire::net::tls;
 
@@ -85,6 +85,7 @@ impl Server {
         for address in listen {
             listeners.push(TcpListener::bind(address).await?);
         }
+        listeners.iter().for_each(begin_unpaced);
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let shared = Shared {
             tls: TlsAcceptor::from(config),
