@@ -1,4 +1,5 @@
-//! Lets contenders take turns: ours, a, b, ours, a, b, so that whatever else the machine does meets all of them alike.
+//! Lets contenders take turns: ours, a, b; a, b, ours; b, ours, a; so that whatever else the machine does meets all of them
+//! alike, and none is always the one that comes after a certain other and works in the memory that it has left.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -51,7 +52,12 @@ pub(crate) fn in_turn(stage: &Stage<'_>, crew: &[Contender<'_>], plan: &Plan<'_>
         able.iter().map(|contender| Row { name: contender.name, samples: vec![], failure: None }).collect();
     for turn in 0..plan.runs + u32::from(plan.warm_up) {
         let counts = turn > 0 || !plan.warm_up;
-        for (contender, row) in able.iter().zip(&mut rows).filter(|(_, row)| !row.is_done()) {
+        for place in 0..able.len() {
+            let at = (turn as usize + place) % able.len();
+            let (contender, row) = (able[at], &mut rows[at]);
+            if row.is_done() {
+                continue;
+            }
             match take_turn(stage, contender, plan, turn == 0) {
                 Ok(sample) if counts || sample.timed_out => row.samples.push(sample),
                 Ok(_) => {}

@@ -1,7 +1,8 @@
 //! The product: ftp-server and ftp-client, as their command lines promise.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -24,17 +25,16 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
     }
     let binaries = Binaries::build(stage.args.smoke)?;
     let folder = stage.site.settings("ftp-server")?;
-    let password = folder.join("password");
-    fs::write(&password, "throw-away\n")?;
-    let (server, url) = serve(stage, &binaries.server, &folder, &password)?;
+    let key = throwaway_key(&folder)?;
+    let (server, url) = serve(stage, &binaries.server, &folder)?;
     let server = Rc::new(server);
 
     let contender = |(name, options): (&'static str, &'static [&'static str])| {
-        let (client, password, url) = (text(&binaries.client), text(&password), url.clone());
+        let (client, key, url) = (text(&binaries.client), text(&key), url.clone());
         let command = move |job: &Job| {
             let mut command = stage.place.client(&client);
             complete(&mut command, job, &url);
-            command.args(["--password-file", &password, "--no-progress", "-q"]).args(options);
+            command.args(["--identity", &key, "--no-progress", "-q"]).args(options);
             if stage.args.case == Some(Case::Power) {
                 command.args(["--durability", "power"]);
             }
@@ -70,22 +70,24 @@ impl Url {
     }
 }
 
-fn serve(stage: &Stage<'_>, program: &Path, folder: &Path, password: &Path) -> Result<(Daemon, Url)> {
+/// A key to log in with, as scp has one: a password would cost what its hash is made to cost.
+fn throwaway_key(folder: &Path) -> Result<PathBuf> {
+    let key = folder.join("id_ed25519");
+    fs::write(&key, include_str!("../../../../fixtures/keys/id_ed25519"))?;
+    fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+    fs::write(key.with_extension("pub"), include_str!("../../../../fixtures/keys/id_ed25519.pub"))?;
+    Ok(key)
+}
+
+fn serve(stage: &Stage<'_>, program: &Path, folder: &Path) -> Result<(Daemon, Url)> {
     let (program, state, root) = (text(program), text(&folder.join("state")), text(&stage.site.served()));
     let mut add = Command::new(&program);
-    add.args([
-        "user",
-        "add",
-        "bench",
-        "--state",
-        &state,
-        "--root",
-        &root,
-        "--access",
-        "full",
-        "--password-file",
-    ]);
-    let output = add.arg(password).stdin(Stdio::null()).output().context("running ftp-server user add")?;
+    add.args(["user", "add", "bench", "--state", &state, "--root", &root, "--access", "full", "--key"]);
+    let output = add
+        .arg(folder.join("id_ed25519.pub"))
+        .stdin(Stdio::null())
+        .output()
+        .context("running ftp-server user add")?;
     ensure!(
         output.status.success(),
         "ftp-server user add: {}",
