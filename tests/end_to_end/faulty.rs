@@ -2,7 +2,7 @@
 //! a run may leave behind whatever happened to it.
 
 use crate::handmade_server::{MEMORY_MAX_KIB, status_kib};
-use crate::tools::{assert_same, content, events, leftovers, names_below, wait_until};
+use crate::tools::{assert_same, content, events, leftovers, names_below, proven_bytes, wait_until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -263,14 +263,11 @@ impl Trial {
 
     /// Bytes of the source that are neither in their place nor staged.
     fn missing(&self) -> u64 {
-        use std::os::unix::fs::MetadataExt;
         let there = files_of(&self.target());
         let missing =
             files_of(&self.source()).into_iter().filter(|(path, bytes)| there.get(path) != Some(bytes));
         let missing: u64 = missing.map(|(_, bytes)| bytes.len() as u64).sum();
-        let staged = leftovers(&self.target()).into_iter().filter(|path| has_journal(path));
-        let staged: u64 = staged.map(|path| fs::metadata(path).unwrap().blocks() * 512).sum();
-        missing.saturating_sub(staged)
+        missing.saturating_sub(proven_bytes(&self.target()))
     }
 
     /// The server has never taken more than it may; nor has a client, which is looked at while it runs.
@@ -279,10 +276,6 @@ impl Trial {
         assert!(peak < MEMORY_MAX_KIB, "the server took {peak} KiB");
         self.claim(Claim::Memory);
     }
-}
-
-fn has_journal(staged: &Path) -> bool {
-    staged.extension().is_some_and(|it| it == "part") && staged.with_extension("held").exists()
 }
 
 /// The one `finished` event, which is the last line of whole JSON.

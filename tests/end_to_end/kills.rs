@@ -1,9 +1,7 @@
 //! `kill -9` of either program at any moment of a transfer: no name has half a file, and the same command again ends well.
 
 use crate::faulty::{Claim, DEADLINE, Trial, Way, finished};
-use crate::tools::{leftovers, wait_until};
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::tools::{leftovers, proven_bytes, wait_until};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,8 +103,8 @@ fn twenty_kills(way: Way, of_server: bool, seed: u64) {
             client.wait().unwrap();
         }
         trial.check_names();
-        let now = journaled(&trial.target());
-        assert!(now >= held, "{held} chunks were proven, {now} are left");
+        let now = proven_bytes(&trial.target());
+        assert!(now >= held, "{held} bytes were proven, {now} are left");
         held = now;
         if !of_server {
             client = start(&trial);
@@ -118,26 +116,14 @@ fn twenty_kills(way: Way, of_server: bool, seed: u64) {
     trial.check_clean();
     let (sent, left) = (finished(&ran)["bytes_transferred"].as_u64().unwrap(), trial.source_len());
     println!(
-        "{way:?}, server killed: {of_server}: {held} chunks held before the last run, {sent} bytes sent then of {left}"
+        "{way:?}, server killed: {of_server}: {held} bytes held before the last run, {sent} bytes sent then of {left}"
     );
     if of_server {
         // One client has sent all of it.
         assert!(sent < left + 20 * SENT_TWICE_MAX, "{sent} bytes were sent of {left}");
     } else {
-        assert!(
-            sent < left - held * CHUNK_LEN as u64 + SENT_TWICE_MAX,
-            "{sent} bytes were sent, {held} chunks were there"
-        );
+        assert!(sent < left - held + SENT_TWICE_MAX, "{sent} bytes were sent, {held} were there");
     }
-}
-
-/// Chunks that the journal of the large file tells of.
-fn journaled(target: &Path) -> u64 {
-    let journals =
-        leftovers(target).into_iter().filter(|path| path.extension().is_some_and(|it| it == "held"));
-    let records =
-        |path: PathBuf| (fs::metadata(path).map_or(0, |found| found.len()).saturating_sub(128)) / 56;
-    journals.map(records).max().unwrap_or(0)
 }
 
 const REAL_TREE: &str = "/usr/include";

@@ -1,6 +1,6 @@
 //! What was proven is not sent again: interrupted transfers go on where they were.
 
-use crate::tools::{assert_same, content, event, leftovers, names_below, wait_until};
+use crate::tools::{assert_same, content, event, leftovers, names_below, proven_bytes, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,15 +83,10 @@ impl Moving {
     }
 }
 
-/// Bytes on disk of the staged file.
+/// What is proven of the staged file, or without a journal as far as it reaches.
 fn staged_bytes(folder: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let parts = leftovers(folder).into_iter().filter(|path| path.extension().is_some_and(|it| it == "part"));
-    parts
-        .filter_map(|path| fs::metadata(path).ok())
-        .map(|metadata| metadata.blocks() * 512)
-        .max()
-        .unwrap_or(0)
+    let lengths = leftovers(folder).into_iter().filter_map(|path| Some(fs::metadata(path).ok()?.len()));
+    Some(proven_bytes(folder)).filter(|proven| *proven > 0).or(lengths.max()).unwrap_or(0)
 }
 
 const LARGE: usize = 48 << 20;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tests::world::Ran;
+use wire::journal::{JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN};
+use wire::limits::CHUNK_LEN;
 
 /// How long anything that must happen may take on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,6 +74,15 @@ pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
 /// Names below a folder that only unfinished transfers have.
 pub(crate) fn leftovers(root: &Path) -> Vec<PathBuf> {
     names_below(root).into_iter().filter(|path| path.file_name().is_some_and(is_staged)).collect()
+}
+
+/// Bytes of the chunks that journals below a folder tell of: what is proven to be there. The staged files' own blocks may be more,
+/// as room is found ahead.
+pub(crate) fn proven_bytes(root: &Path) -> u64 {
+    let journals = leftovers(root).into_iter().filter(|path| path.extension().is_some_and(|it| it == "held"));
+    let lengths = journals.filter_map(|path| Some(usize::try_from(fs::metadata(path).ok()?.len()).unwrap()));
+    let records = lengths.map(|len| len.saturating_sub(JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN);
+    records.map(|records| (records * CHUNK_LEN) as u64).sum()
 }
 
 /// The path of everything below a folder that others may be changing: what vanishes meanwhile is left out.

@@ -50,6 +50,16 @@ fn hash_small_file(bencher: Bencher<'_, '_>, checksum: Checksum) {
         .bench(|| checksum.of_small_file([black_box(&content[..])]));
 }
 
+/// As most small files lie in a pack: across the border of two records.
+#[divan::bench(args = [Checksum::Sha256, Checksum::Blake3])]
+fn hash_small_file_in_two_pieces(bencher: Bencher<'_, '_>, checksum: Checksum) {
+    let content = vec![5_u8; 12_500];
+    let (first, second) = content.split_at(5_000);
+    bencher
+        .counter(BytesCount::new(content.len()))
+        .bench(|| checksum.of_small_file([black_box(first), black_box(second)]));
+}
+
 #[divan::bench]
 fn root_of_a_gibibyte() -> Option<Digest> {
     let mut root = RootBuilder::new(Checksum::Blake3);

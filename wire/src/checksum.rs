@@ -55,9 +55,7 @@ impl Checksum {
             }
             Self::Blake3 => {
                 let mut hasher = blake3::Hasher::new();
-                pieces.into_iter().for_each(|piece| {
-                    hasher.update(piece);
-                });
+                update_gathered(&mut hasher, pieces);
                 Digest(*hasher.finalize().as_bytes())
             }
         }
@@ -78,6 +76,31 @@ impl Checksum {
             }
         }
     }
+}
+
+/// Hashes pieces that begin and end anywhere. BLAKE3 is only fast where it gets many of its own chunks (1 KiB) at once and
+/// none of them in parts: 12 KiB in two pieces take it twice as long as in one, and far longer than copying them together.
+fn update_gathered<'a>(hasher: &mut blake3::Hasher, pieces: impl IntoIterator<Item = &'a [u8]>) {
+    let mut pieces = pieces.into_iter();
+    let (first, second) = (pieces.next().unwrap_or_default(), pieces.next());
+    let Some(second) = second else {
+        hasher.update(first);
+        return;
+    };
+    let mut gathered = Vec::with_capacity(GATHERED_LEN);
+    for piece in [first, second].into_iter().chain(pieces) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(GATHERED_LEN - gathered.len()));
+            gathered.extend_from_slice(now);
+            rest = later;
+            if gathered.len() == GATHERED_LEN {
+                hasher.update(&gathered);
+                gathered.clear();
+            }
+        }
+    }
+    hasher.update(&gathered);
 }
 
 /// Where a chunk stands in its file.
@@ -229,6 +252,9 @@ fn sha256_root_begin() -> Sha256 {
 
 /// Keeps SHA-256 roots apart from every other use of SHA-256.
 const SHA256_ROOT_DOMAIN: &[u8] = b"ftpx sha256 root v1\n";
+
+/// What is gathered before it is hashed: as much as BLAKE3 hashes at full speed.
+const GATHERED_LEN: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

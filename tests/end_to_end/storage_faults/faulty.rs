@@ -8,7 +8,7 @@ use std::time::Duration;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Metadata, Timestamp};
 use wire::path::NameRef;
-use wire::store::{FilePlace, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
 /// What is to happen, and what has happened.
 #[derive(Default)]
@@ -150,7 +150,14 @@ impl Folder for FaultyFolder {
         self.faults.pass("create_staged", staged.as_bytes())?;
         let inner = self.inner.create_staged(staged, mode)?;
         let staged = staged.as_bytes().to_vec();
-        Ok(Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged }))
+        Ok(Box::new(FaultyTarget { inner: Inner::Own(inner), faults: self.faults.clone(), staged }))
+    }
+    fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
+        self.pass("create_whole", name)?;
+        self.inner.create_whole(name, mode, &|file| {
+            let (faults, staged) = (self.faults.clone(), name.as_bytes().to_vec());
+            fill(&FaultyTarget { inner: Inner::Lent(file), faults, staged })
+        })
     }
     fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
         let both = [staged.as_bytes(), b" ", name.as_bytes()].concat();
@@ -165,7 +172,7 @@ impl Folder for FaultyFolder {
         self.faults.pass("open_staged", staged.as_bytes())?;
         let inner = self.inner.open_staged(staged)?;
         let staged = staged.as_bytes().to_vec();
-        Ok(Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged }))
+        Ok(Box::new(FaultyTarget { inner: Inner::Own(inner), faults: self.faults.clone(), staged }))
     }
     fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
         self.faults.pass("staged_source", staged.as_bytes())?;
@@ -175,13 +182,13 @@ impl Folder for FaultyFolder {
         self.faults.pass("create_journal", staged.as_bytes())?;
         let inner = self.inner.create_journal(staged)?;
         let staged = staged.journal().to_vec();
-        Ok(Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged }))
+        Ok(Box::new(FaultyTarget { inner: Inner::Own(inner), faults: self.faults.clone(), staged }))
     }
     fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
         self.faults.pass("open_journal", staged.as_bytes())?;
         let (bytes, inner) = self.inner.open_journal(staged, len_max)?;
         let staged = staged.journal().to_vec();
-        Ok((bytes, Box::new(FaultyTarget { inner, faults: self.faults.clone(), staged })))
+        Ok((bytes, Box::new(FaultyTarget { inner: Inner::Own(inner), faults: self.faults.clone(), staged })))
     }
     fn remove_journal(&self, staged: &StagedName) -> io::Result<()> {
         self.faults.pass("remove_journal", staged.as_bytes())?;
@@ -291,37 +298,51 @@ impl SourceFile for FaultySource {
     }
 }
 
-struct FaultyTarget {
-    inner: Box<dyn TargetFile>,
+struct FaultyTarget<'a> {
+    inner: Inner<'a>,
     faults: Arc<Faults>,
     staged: Vec<u8>,
 }
 
-impl TargetFile for FaultyTarget {
+enum Inner<'a> {
+    Own(Box<dyn TargetFile>),
+    Lent(&'a dyn TargetFile),
+}
+
+impl Inner<'_> {
+    fn file(&self) -> &dyn TargetFile {
+        match self {
+            Self::Own(file) => &**file,
+            Self::Lent(file) => *file,
+        }
+    }
+}
+
+impl TargetFile for FaultyTarget<'_> {
     /// As a disk that fills up: what fails has written a part.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         if let Err(error) = self.faults.pass("write_at", &self.staged) {
             if let Some(first) = pieces.first() {
-                self.inner.write_at(&[IoSlice::new(&first[..first.len() / 2])], offset)?;
+                self.inner.file().write_at(&[IoSlice::new(&first[..first.len() / 2])], offset)?;
             }
             return Err(error);
         }
-        self.inner.write_at(pieces, offset)
+        self.inner.file().write_at(pieces, offset)
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.faults.pass("set_len", &self.staged)?;
-        self.inner.set_len(len)
+        self.inner.file().set_len(len)
     }
     fn place(&self) -> io::Result<FilePlace> {
         self.faults.pass("place", &self.staged)?;
-        self.inner.place()
+        self.inner.file().place()
     }
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
         self.faults.pass("set_file_metadata", &self.staged)?;
-        self.inner.set_metadata(modified, mode)
+        self.inner.file().set_metadata(modified, mode)
     }
     fn sync(&self) -> io::Result<()> {
         self.faults.pass("sync_file", &self.staged)?;
-        self.inner.sync()
+        self.inner.file().sync()
     }
 }

@@ -10,7 +10,7 @@ use tests::wan::Random;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::path::NameRef;
-use wire::store::{FilePlace, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
 /// What is on a disk, by path.
 pub(crate) type Tree = BTreeMap<String, Found>;
@@ -195,6 +195,9 @@ impl Folder for ModelFolder {
         let file = Inode::File { now: Vec::new(), synced: Vec::new(), is_synced: false };
         let inode = self.add(staged.as_bytes(), file)?;
         Ok(Box::new(ModelFile { disk: self.disk.clone(), inode }))
+    }
+    fn create_whole(&self, _: NameRef<'_>, _: u32, _: Fill<'_>) -> io::Result<bool> {
+        Ok(false)
     }
     fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
         self.find(staged.as_bytes())?;

@@ -121,6 +121,16 @@ impl Base {
         }
     }
 
+    /// True if the folder that holds `path` was made here.
+    fn is_in_new_folder(&self, path: &RemotePath) -> bool {
+        let folders = match self {
+            Self::Folder(folders) => Some(folders),
+            Self::Named { inner, .. } => inner.get(),
+        };
+        let parent = path.parent_and_name().map(|(parent, _)| parent);
+        folders.zip(parent).is_some_and(|(folders, parent)| folders.is_new(parent))
+    }
+
     /// The folder that holds `path`, made if it is missing, and the name in it.
     fn place<'a>(&'a self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
         self.place_of(path, true)
@@ -192,15 +202,18 @@ impl TreeSink {
         Self { base, options, broken: OnceLock::new(), found: Mutex::default() }
     }
 
-    /// Decides whether an item may take its name; the answer is whether it may replace what has it.
+    /// Decides whether an item may take its name; the answer is whether it may replace what has it. In a folder that this
+    /// run has made nothing is there to be looked for.
     fn admit(
         &self,
-        folder: &dyn Folder,
-        name: NameRef<'_>,
+        (folder, name, is_new): (&dyn Folder, NameRef<'_>, bool),
         size: Option<u64>,
         modified: Option<Timestamp>,
     ) -> Result<bool, Failure> {
         let always = self.options.overwrite == Overwrite::Always && !self.options.add_only;
+        if is_new {
+            return Ok(always);
+        }
         let existing = match folder.metadata(name) {
             Ok(existing) => existing,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(always),
@@ -235,7 +248,8 @@ impl TreeSink {
         name: NameRef<'_>,
         announcement: &Announcement,
     ) -> Result<Place, Failure> {
-        let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
+        let is_new = self.base.is_in_new_folder(&announcement.path);
+        let replace = self.admit((&*folder, name, is_new), announcement.size, announcement.modified)?;
         let (name, mode, sparse) = (name.to_name(), self.mode(announcement.mode), self.options.sparse);
         let waits = self.waits();
         Ok(Place { folder, name, replace, mode, sparse, waits })
@@ -316,12 +330,20 @@ impl Sink for TreeSink {
         content: &VerifiedContent<'_>,
     ) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let replace = self.admit(&*folder, name, Some(u64::from(head.content_len)), head.modified)?;
-        let (staged, mode) = (StagedName::new(), self.mode(head.mode));
+        let is_new = self.base.is_in_new_folder(path);
+        let size = u64::from(head.content_len);
+        let replace = self.admit((&*folder, name, is_new), Some(size), head.modified)?;
+        let mode = self.mode(head.mode);
+        let fill = |file: &dyn TargetFile| {
+            self.write_small(file, content.pieces(), size)?;
+            file.set_metadata(head.modified, mode)
+        };
+        if is_new && !self.waits() && folder.create_whole(name, mode, &fill)? {
+            return Ok(Placed::Done);
+        }
+        let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
-        let result = self
-            .write_small(&*file, content.pieces(), u64::from(head.content_len))
-            .and_then(|()| file.set_metadata(head.modified, mode));
+        let result = fill(&*file);
         if result.is_ok() && self.waits() {
             let content = Unsynced::File(file.into());
             return Ok(waiting(folder, staged, name.to_name(), replace, content, false));
@@ -335,7 +357,8 @@ impl Sink for TreeSink {
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let replace = self.admit(&*folder, name, None, head.modified)?;
+        let is_new = self.base.is_in_new_folder(path);
+        let replace = self.admit((&*folder, name, is_new), None, head.modified)?;
         let staged = StagedName::new();
         let result = folder.stage_link(&staged, target, head.modified);
         if result.is_ok() && self.waits() {

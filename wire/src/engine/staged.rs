@@ -21,6 +21,7 @@ use crate::receiver::Publish;
 use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ pub(super) struct StagedFile {
     staged: StagedName,
     file: Arc<dyn TargetFile>,
     journal: Option<Journal>,
+    /// Where room for it is looked for ahead.
+    room: Option<Room>,
     /// From here on there is nothing but what was written of this source, so that zeros need not be.
     empty_from: u64,
     /// It is published or discarded.
@@ -90,7 +93,7 @@ pub(super) fn begin(
             .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
         match journal {
             Ok(journal) => {
-                return Ok(StagedFile::new(place, staged, file, Some(journal), 0));
+                return Ok(StagedFile::new(place, staged, file, Some(journal), 0).with_room_for(announcement));
             }
             Err(_) => {
                 let _ = place.folder.remove_staged(&staged); // it is found later as what it is
@@ -99,7 +102,7 @@ pub(super) fn begin(
     }
     let staged = StagedName::new();
     let file = place.folder.create_staged(&staged, place.mode)?;
-    Ok(StagedFile::new(place, staged, file, None, 0))
+    Ok(StagedFile::new(place, staged, file, None, 0).with_room_for(announcement))
 }
 
 /// Goes on with a file that an interrupted run has left; nothing if none of it can be proven to be of this source.
@@ -279,6 +282,46 @@ impl Journal {
     }
 }
 
+/// Room on the disk that is found ahead of what is written: no more than as much again, whatever the sender has announced.
+struct Room {
+    size: u64,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    written: u64,
+    until: u64,
+}
+
+impl Room {
+    fn new(size: u64) -> Self {
+        Self { size, found: Mutex::default() }
+    }
+
+    /// For `chunk`, and for some that will follow. A disk that has none shows when it is written to.
+    fn find(&self, file: &dyn TargetFile, chunk: &VerifiedChunk<'_>) {
+        let len = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
+        let mut found = lock(&self.found);
+        if let Some(ahead) = found.ahead(self.size, chunk.offset(), len)
+            && file.reserve(ahead.start, ahead.end - ahead.start).is_err()
+        {
+            found.until = u64::MAX;
+        }
+    }
+}
+
+impl Found {
+    /// What to find room for, now that `len` bytes are written at `offset`. Chunks that are far ahead of the others wait.
+    fn ahead(&mut self, size: u64, offset: u64, len: u64) -> Option<Range<u64>> {
+        self.written += len;
+        let bound = self.written.saturating_mul(2).saturating_add(ROOM_LEN_MIN);
+        let until = size.min(bound).min(self.until.saturating_add(ROOM_LEN_MAX));
+        let end = offset.saturating_add(len);
+        (self.until < end && end <= until).then(|| std::mem::replace(&mut self.until, until)..until)
+    }
+}
+
 impl StagedFile {
     fn new(
         place: Place,
@@ -287,7 +330,14 @@ impl StagedFile {
         journal: Option<Journal>,
         empty_from: u64,
     ) -> Self {
-        Self { place, staged, file: file.into(), journal, empty_from, over: Mutex::new(false) }
+        Self { place, staged, file: file.into(), journal, room: None, empty_from, over: Mutex::new(false) }
+    }
+
+    /// Holes need no room, and a stream who knows how much.
+    fn with_room_for(mut self, announcement: &Announcement) -> Self {
+        let size = announcement.size.filter(|_| !self.place.sparse);
+        self.room = size.map(Room::new);
+        self
     }
 
     /// Removes what is staged. Nobody is left to be told if that fails, and it is found later as what it is.
@@ -301,6 +351,9 @@ impl StagedFile {
 
 impl Staged for StagedFile {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        if let Some(room) = &self.room {
+            room.find(&*self.file, chunk);
+        }
         match self.place.sparse && chunk.offset() >= self.empty_from {
             true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?,
             false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
@@ -346,7 +399,40 @@ impl Drop for StagedFile {
     }
 }
 
+/// Room that is found for the first chunk, and at once at most.
+const ROOM_LEN_MIN: u64 = 8 << 20;
+const ROOM_LEN_MAX: u64 = 64 << 20;
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; its own come with its name.
 const OWNER_ONLY: u32 = 0o600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEN: u64 = CHUNK_LEN as u64;
+
+    #[test]
+    fn room_is_found_for_all_of_a_file_a_few_times() {
+        let (size, mut found, mut times, mut until) = (1 << 30, Found::default(), 0, 0);
+        for chunk in 0..size / LEN {
+            if let Some(ahead) = found.ahead(size, chunk * LEN, LEN) {
+                assert_eq!(ahead.start, until, "no gap, and nothing twice");
+                (times, until) = (times + 1, ahead.end);
+            }
+            assert!(until >= (chunk + 1) * LEN && until <= 2 * (chunk + 1) * LEN + ROOM_LEN_MIN);
+        }
+        assert!(until == size && times < 25, "{until}, {times} times");
+    }
+
+    #[test]
+    fn nobody_is_given_much_room_for_little() {
+        let mut found = Found::default();
+        for chunk in 1..100 {
+            found.ahead(u64::MAX, chunk * ROOM_LEN_MAX, LEN);
+            found.ahead(u64::MAX, u64::MAX - chunk * LEN, LEN);
+            assert!(found.until <= 4 * chunk * LEN + ROOM_LEN_MIN);
+        }
+    }
+}

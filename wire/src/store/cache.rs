@@ -67,6 +67,12 @@ impl FolderCache {
         self.made().paths.insert(path.into());
     }
 
+    /// True if the folder at `path` was made here, and nobody has asked for that with [`take_made`](Self::take_made) yet.
+    #[must_use]
+    pub fn is_new(&self, path: &[u8]) -> bool {
+        self.made().paths.contains(path)
+    }
+
     /// True, once, if the folder at `path` was made here, and not found.
     pub fn take_made(&self, path: &[u8]) -> bool {
         self.made().paths.remove(path)

@@ -67,6 +67,9 @@ pub trait Folder: Send + Sync {
     /// Makes the staged file `staged`, which must not exist, with at most the permissions `mode`. It is locked for as long as
     /// it is open: so others can tell that it is in use.
     fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>>;
+    /// Makes the file `name` in one step: `fill` gets a file that has no name, with at most the permissions `mode`, and then it
+    /// gets its name. False, and nothing done, if the name is taken or files without names are not to be had here.
+    fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool>;
     /// Gives the staged file or link its final name, in one step. With `replace`, a file of that name is replaced.
     fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()>;
     /// Opens a staged file that is there to write on, if it is this program's own and nobody else does.
@@ -132,6 +135,9 @@ pub trait Folder: Send + Sync {
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
+/// Writes all of a file.
+pub type Fill<'a> = &'a dyn Fn(&dyn TargetFile) -> io::Result<()>;
+
 /// Keeps a folder locked. The lock goes with the process, however that ends.
 pub struct FolderLock {
     _held: std::os::fd::OwnedFd,
@@ -194,6 +200,11 @@ pub trait SourceFile: Send + Sync {
 pub trait TargetFile: Send + Sync {
     /// Writes `pieces` from `offset` on; returns the bytes written.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+    /// Finds room on the disk for `len` bytes from `offset` on that are about to be written, where that is cheaper at once than
+    /// piece by piece. The file's length stays.
+    fn reserve(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Makes the file this long; what was not written is zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Its device, its number there, and its length.
