@@ -1,5 +1,6 @@
-//! Lets contenders take turns: ours, a, b; a, b, ours; b, ours, a; so that whatever else the machine does meets all of them
-//! alike, and none is always the one that comes after a certain other and works in the memory that it has left.
+//! Lets contenders take turns, in an order that is drawn anew for each turn: whatever else the machine does meets all of them
+//! alike, and none always comes after a certain other and works in the memory that it has left. (Virtual machines give free
+//! memory back to their host; getting 1 GiB again may cost more than all that is measured here.)
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use tests::wan::Random;
 
 use crate::contenders::{Contender, Direction, Job};
 use crate::data;
@@ -50,10 +52,12 @@ pub(crate) fn in_turn(stage: &Stage<'_>, crew: &[Contender<'_>], plan: &Plan<'_>
     let able: Vec<_> = crew.iter().filter(|contender| able(stage, contender, plan)).collect();
     let mut rows: Vec<_> =
         able.iter().map(|contender| Row { name: contender.name, samples: vec![], failure: None }).collect();
+    let mut random = Random::new(data::SEED);
     for turn in 0..plan.runs + u32::from(plan.warm_up) {
         let counts = turn > 0 || !plan.warm_up;
-        for place in 0..able.len() {
-            let at = (turn as usize + place) % able.len();
+        let mut order: Vec<_> = (0..able.len()).collect();
+        order.sort_by_cached_key(|_| random.bits());
+        for at in order {
             let (contender, row) = (able[at], &mut rows[at]);
             if row.is_done() {
                 continue;
