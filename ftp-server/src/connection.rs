@@ -18,6 +18,7 @@ use tokio_rustls::TlsStream;
 use tracing::{debug, info, warn};
 use wire::binding::SessionId;
 use wire::control::Envelope;
+use wire::engine::go_on_as_usual;
 use wire::escape::Escaped;
 use wire::limits::{
     AGENT_LEN_MAX, BYTES_BEFORE_LOGIN_MAX, KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX, SECRET_LEN_MAX, USER_LEN_MAX,
@@ -123,6 +124,7 @@ async fn greet(connection: Connection, peer: SocketAddr, shared: &Arc<Shared>) -
             lane(connection, hello, shared).await
         }
         Incoming::Message(Envelope { message: Message::Login(request), request: id, .. }) => {
+            go_on_as_usual(connection.get_ref().0.get_ref());
             login(connection, request, id, peer, shared).await
         }
         Incoming::Message(_) | Incoming::Unknown { .. } => Err(Rejected::NoGreeting),

@@ -79,7 +79,10 @@ pub(crate) fn leftovers(root: &Path) -> Vec<PathBuf> {
 /// Bytes of the chunks that journals below a folder tell of: what is proven to be there. The staged files' own blocks may be more,
 /// as room is found ahead.
 pub(crate) fn proven_bytes(root: &Path) -> u64 {
-    let journals = leftovers(root).into_iter().filter(|path| path.extension().is_some_and(|it| it == "held"));
+    let is_journal = |path: &PathBuf| {
+        path.extension().is_some_and(|it| it == "held") && path.with_extension("part").exists()
+    };
+    let journals = leftovers(root).into_iter().filter(is_journal);
     let lengths = journals.filter_map(|path| Some(usize::try_from(fs::metadata(path).ok()?.len()).unwrap()));
     let records = lengths.map(|len| len.saturating_sub(JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN);
     records.map(|records| (records * CHUNK_LEN) as u64).sum()

@@ -111,8 +111,9 @@ async fn send(
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }
 
-/// Bytes, and since when. The first ones only start the clock, as what came before them is no part of what the way carries:
-/// but only where many more follow. Lanes that share a slow way bring their first chunks all at once, after one long wait.
+/// Bytes, and since when. Of many the first ones only start the clock, as the wait for them is no part of what the way carries.
+/// Of few all count from the beginning, which is too slow by how long the way is, but never too fast: lanes that share a slow
+/// way bring their chunks all at once, after one long wait.
 struct Meter {
     begin: Instant,
     counted: Mutex<Counted>,
@@ -122,9 +123,10 @@ struct Meter {
 struct Counted {
     additions: u32,
     bytes: u64,
-    first_bytes: u64,
-    /// When the first and the last ones came.
-    came: Option<(Instant, Instant)>,
+    /// The last ones came.
+    last: Option<Instant>,
+    /// When the clock was started, and what had come by then.
+    started: Option<(Instant, u64)>,
 }
 
 impl Meter {
@@ -136,21 +138,20 @@ impl Meter {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.additions += 1;
         counted.bytes += bytes;
-        counted.came = match counted.came {
-            Some((first, _)) => Some((first, now)),
-            None => {
-                counted.first_bytes = bytes;
-                Some((now, now))
-            }
-        };
+        counted.last = Some(now);
+        if counted.additions == FEW {
+            counted.started = Some((now, counted.bytes));
+        }
     }
 
     fn seen(&self) -> (u64, Duration) {
         let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        match counted.came {
-            None => Default::default(),
-            Some((_, last)) if counted.additions < FEW => (counted.bytes, last - self.begin),
-            Some((first, last)) => (counted.bytes - counted.first_bytes, last - first),
+        match (counted.started, counted.last) {
+            (Some((started, before)), Some(last)) if counted.additions >= 2 * FEW => {
+                (counted.bytes - before, last - started)
+            }
+            (_, Some(last)) => (counted.bytes, last - self.begin),
+            (_, None) => Default::default(),
         }
     }
 
@@ -274,8 +275,8 @@ impl Staged for Nowhere {
 const GRACE: Duration = Duration::from_secs(2);
 /// Random bytes that are repeated: longer than what a filesystem looks at when it compresses.
 const CONTENT_LEN: usize = 1 << 20;
-/// Fewer chunks than this may all have come at once: more than any number of lanes that is chosen by itself.
-const FEW: u32 = 16;
+/// So many chunks may all come at once: twice as many as there are lanes, unless people ask for more.
+const FEW: u32 = 32;
 
 #[cfg(test)]
 mod tests {
@@ -297,10 +298,28 @@ mod tests {
     fn the_wait_for_the_first_of_many_does_not_count() {
         let begin = Instant::now();
         let meter = Meter::beginning(begin);
-        for number in 0..=100 {
+        for number in 0..1000 {
             meter.add(CHUNK, begin + Duration::from_secs(5) + number * Duration::from_millis(10));
         }
         assert_eq!(meter.rate(), Ok(100 * CHUNK));
+    }
+
+    #[test]
+    fn chunks_that_come_in_bursts_are_no_faster_than_their_bursts() {
+        for (lanes, bursts) in [(8_u32, 3), (16, 1), (16, 2), (16, 100), (32, 2), (32, 50)] {
+            let begin = Instant::now();
+            let meter = Meter::beginning(begin);
+            for burst in 1..=bursts {
+                (0..lanes).for_each(|_| meter.add(CHUNK, begin + burst * Duration::from_secs(1)));
+            }
+            let rate = meter.rate().unwrap();
+            assert_eq!(rate, u64::from(lanes) * CHUNK, "{lanes} lanes, {bursts} bursts");
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_rate() {
+        let begin = Instant::now();
         assert_eq!(Meter::beginning(begin).rate(), measured(0, Duration::ZERO));
     }
 }

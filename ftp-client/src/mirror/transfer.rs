@@ -122,6 +122,7 @@ async fn open_upload(
 ) -> Result<Transfer, Error> {
     let session = trees.session.clone();
     let control = session.inner.control.clone();
+    let turn = control.turn().await;
     let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
     let overwrite = Overwrite::Always;
     let put = Put {
@@ -136,6 +137,7 @@ async fn open_upload(
         begun: None, // what is there has been compared already
     };
     let mut answers = control.request(id, put.into()).await?;
+    drop(turn);
     session.open_lanes();
     let window = control.welcome().await?.window;
     // A target that the job makes must be there before a batch changes something in it.
@@ -175,6 +177,7 @@ async fn open_download(
     .await?;
     let session = trees.session.clone();
     let control = session.inner.control.clone();
+    let turn = control.turn().await;
     let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
     let asked = Arc::new(Asked::default());
     let options = TreeSinkOptions {
@@ -198,6 +201,7 @@ async fn open_download(
     control.exchange.opening(id);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let _opened = control.request(id, select.into()).await?;
+    drop(turn);
     session.open_lanes();
     let way = Way::Down { wanted: Vec::new(), id, session: session.clone(), asked };
     let job = tokio::spawn(async move {

@@ -329,6 +329,10 @@ impl TargetFile for FaultyTarget<'_> {
         }
         self.inner.file().write_at(pieces, offset)
     }
+    fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.faults.pass("reserve", &self.staged)?;
+        self.inner.file().reserve(offset, len)
+    }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.faults.pass("set_len", &self.staged)?;
         self.inner.file().set_len(len)

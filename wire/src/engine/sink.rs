@@ -1,4 +1,4 @@
-//! Where received items go: staged beside their place, verified, given their metadata, and then their name.
+//! Where received items go: staged beside their place or without a name, verified, given their metadata, and then their name.
 
 use super::commit::{self, Placed, Unnamed, Unsynced, Waiting};
 use super::lock;
@@ -202,18 +202,15 @@ impl TreeSink {
         Self { base, options, broken: OnceLock::new(), found: Mutex::default() }
     }
 
-    /// Decides whether an item may take its name; the answer is whether it may replace what has it. In a folder that this
-    /// run has made nothing is there to be looked for.
+    /// Decides whether an item may take its name; the answer is whether it may replace what has it.
     fn admit(
         &self,
-        (folder, name, is_new): (&dyn Folder, NameRef<'_>, bool),
+        folder: &dyn Folder,
+        name: NameRef<'_>,
         size: Option<u64>,
         modified: Option<Timestamp>,
     ) -> Result<bool, Failure> {
         let always = self.options.overwrite == Overwrite::Always && !self.options.add_only;
-        if is_new {
-            return Ok(always);
-        }
         let existing = match folder.metadata(name) {
             Ok(existing) => existing,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(always),
@@ -248,8 +245,7 @@ impl TreeSink {
         name: NameRef<'_>,
         announcement: &Announcement,
     ) -> Result<Place, Failure> {
-        let is_new = self.base.is_in_new_folder(&announcement.path);
-        let replace = self.admit((&*folder, name, is_new), announcement.size, announcement.modified)?;
+        let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
         let (name, mode, sparse) = (name.to_name(), self.mode(announcement.mode), self.options.sparse);
         let waits = self.waits();
         Ok(Place { folder, name, replace, mode, sparse, waits })
@@ -330,17 +326,17 @@ impl Sink for TreeSink {
         content: &VerifiedContent<'_>,
     ) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let is_new = self.base.is_in_new_folder(path);
-        let size = u64::from(head.content_len);
-        let replace = self.admit((&*folder, name, is_new), Some(size), head.modified)?;
-        let mode = self.mode(head.mode);
+        let (size, mode) = (u64::from(head.content_len), self.mode(head.mode));
         let fill = |file: &dyn TargetFile| {
             self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)
         };
-        if is_new && !self.waits() && folder.create_whole(name, mode, &fill)? {
+        // In a folder that was made here the name is most probably free: the file can do without a staged one, and without a look.
+        let is_free = self.base.is_in_new_folder(path) && !self.waits();
+        if is_free && folder.create_whole(name, mode, &fill)? {
             return Ok(Placed::Done);
         }
+        let replace = self.admit(&*folder, name, Some(size), head.modified)?;
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
         let result = fill(&*file);
@@ -357,8 +353,7 @@ impl Sink for TreeSink {
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let is_new = self.base.is_in_new_folder(path);
-        let replace = self.admit((&*folder, name, is_new), None, head.modified)?;
+        let replace = self.admit(&*folder, name, None, head.modified)?;
         let staged = StagedName::new();
         let result = folder.stage_link(&staged, target, head.modified);
         if result.is_ok() && self.waits() {

@@ -54,6 +54,8 @@ pub(super) struct StagedFile {
     staged: StagedName,
     file: Arc<dyn TargetFile>,
     journal: Option<Journal>,
+    /// Held while a chunk is written. The system lets only one in at a time, but has the others spin until it is their turn.
+    writing: Mutex<()>,
     /// Where room for it is looked for ahead.
     room: Option<Room>,
     /// From here on there is nothing but what was written of this source, so that zeros need not be.
@@ -282,7 +284,8 @@ impl Journal {
     }
 }
 
-/// Room on the disk that is found ahead of what is written: no more than as much again, whatever the sender has announced.
+/// Room on the disk that is found ahead of what is written, once that is some: no more than as much again, whatever the sender
+/// has announced.
 struct Room {
     size: u64,
     found: Mutex<Found>,
@@ -315,10 +318,11 @@ impl Found {
     /// What to find room for, now that `len` bytes are written at `offset`. Chunks that are far ahead of the others wait.
     fn ahead(&mut self, size: u64, offset: u64, len: u64) -> Option<Range<u64>> {
         self.written += len;
-        let bound = self.written.saturating_mul(2).saturating_add(ROOM_LEN_MIN);
-        let until = size.min(bound).min(self.until.saturating_add(ROOM_LEN_MAX));
         let end = offset.saturating_add(len);
-        (self.until < end && end <= until).then(|| std::mem::replace(&mut self.until, until)..until)
+        let bound = self.written.saturating_mul(2);
+        let until = size.min(bound).min(self.until.max(end).saturating_add(ROOM_LEN_MAX));
+        let is_due = self.written >= ROOM_LEN_MIN && self.until < end && end <= until;
+        is_due.then(|| offset.max(std::mem::replace(&mut self.until, until))..until)
     }
 }
 
@@ -330,7 +334,16 @@ impl StagedFile {
         journal: Option<Journal>,
         empty_from: u64,
     ) -> Self {
-        Self { place, staged, file: file.into(), journal, room: None, empty_from, over: Mutex::new(false) }
+        Self {
+            place,
+            staged,
+            file: file.into(),
+            journal,
+            writing: Mutex::new(()),
+            room: None,
+            empty_from,
+            over: Mutex::new(false),
+        }
     }
 
     /// Holes need no room, and a stream who knows how much.
@@ -354,10 +367,12 @@ impl Staged for StagedFile {
         if let Some(room) = &self.room {
             room.find(&*self.file, chunk);
         }
+        let turn = lock(&self.writing);
         match self.place.sparse && chunk.offset() >= self.empty_from {
             true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?,
             false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
         }
+        drop(turn);
         if let Some(journal) = &self.journal {
             let _ = journal.add(chunk); // a chunk that it does not tell of is sent again, and nothing worse
         }
@@ -393,13 +408,20 @@ impl Staged for StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         let kept = self.journal.as_ref().is_some_and(|journal| !journal.is_empty());
-        if !*lock(&self.over) && !kept {
+        if *lock(&self.over) {
+            return;
+        }
+        if !kept {
             self.remove();
+        } else if self.room.is_some()
+            && let Ok(place) = self.file.place()
+        {
+            let _ = self.file.set_len(place.len); // gives back the room behind its end, if the filesystem likes
         }
     }
 }
 
-/// Room that is found for the first chunk, and at once at most.
+/// From what has been written on room is found ahead, and how much at once.
 const ROOM_LEN_MIN: u64 = 8 << 20;
 const ROOM_LEN_MAX: u64 = 64 << 20;
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
@@ -414,25 +436,30 @@ mod tests {
     const LEN: u64 = CHUNK_LEN as u64;
 
     #[test]
-    fn room_is_found_for_all_of_a_file_a_few_times() {
-        let (size, mut found, mut times, mut until) = (1 << 30, Found::default(), 0, 0);
+    fn room_is_found_for_most_of_a_file_a_few_times() {
+        let (size, mut found, mut times, mut room) = (1 << 30, Found::default(), 0, 0);
         for chunk in 0..size / LEN {
             if let Some(ahead) = found.ahead(size, chunk * LEN, LEN) {
-                assert_eq!(ahead.start, until, "no gap, and nothing twice");
-                (times, until) = (times + 1, ahead.end);
+                (times, room) = (times + 1, room + ahead.end - ahead.start);
+                assert!(ahead.start >= chunk * LEN && ahead.end <= 2 * (chunk + 1) * LEN);
             }
-            assert!(until >= (chunk + 1) * LEN && until <= 2 * (chunk + 1) * LEN + ROOM_LEN_MIN);
+            assert_eq!(room == 0, (chunk + 1) * LEN < ROOM_LEN_MIN);
         }
-        assert!(until == size && times < 25, "{until}, {times} times");
+        assert!(size - room < ROOM_LEN_MIN && times < 25, "{room}, {times} times");
     }
 
     #[test]
-    fn nobody_is_given_much_room_for_little() {
-        let mut found = Found::default();
-        for chunk in 1..100 {
-            found.ahead(u64::MAX, chunk * ROOM_LEN_MAX, LEN);
-            found.ahead(u64::MAX, u64::MAX - chunk * LEN, LEN);
-            assert!(found.until <= 4 * chunk * LEN + ROOM_LEN_MIN);
-        }
+    fn nobody_is_given_more_room_than_they_have_filled() {
+        let mut found = Found { written: ROOM_LEN_MIN - LEN, until: 0 };
+        assert_eq!(
+            found.ahead(u64::MAX, 2 * ROOM_LEN_MIN - LEN, LEN),
+            Some(2 * ROOM_LEN_MIN - LEN..2 * ROOM_LEN_MIN)
+        );
+        assert_eq!(found.ahead(u64::MAX, u64::MAX - LEN, LEN), None, "too far ahead");
+        assert_eq!(found.ahead(u64::MAX, 0, LEN), None, "there is room already");
+        let mut found = Found { written: 1 << 40, until: 0 };
+        assert_eq!(found.ahead(u64::MAX, 0, LEN), Some(0..LEN + ROOM_LEN_MAX));
+        let mut found = Found { written: 1 << 40, until: 0 };
+        assert_eq!(found.ahead(3 * LEN, 0, LEN), Some(0..3 * LEN), "no more than the file has");
     }
 }
