@@ -1,4 +1,4 @@
-//! Tab in a shell: what bash and zsh are told by the scripts of `completions`, of commands, options, files here and on servers.
+//! Tab in a shell: what bash, zsh and fish are told by the scripts of `completions`, of commands, options, files here and on servers.
 
 use crate::tools::{chmod, output};
 use std::fs;
@@ -155,6 +155,22 @@ fn zsh_completes_paths_here_and_there() {
     }
 }
 
+#[test]
+fn fish_completes_paths_here_and_there() {
+    let world = with_profile();
+    fs::write(world.local().join("zlocal"), "").unwrap();
+    for (line, expected) in [
+        ("ftp-client mirr", &["mirror"][..]),
+        ("ftp-client ls wo", &["work:"]),
+        ("ftp-client put zl", &["zlocal"]),
+        ("ftp-client get -r work:", &["work:photos/", "work:report.pdf", "work:two words/"]),
+        ("ftp-client get -r work:photos/", &["work:photos/cat.jpg"]),
+    ] {
+        let Some(replies) = fish(&world, line) else { return };
+        assert_eq!(replies, expected, "{line}");
+    }
+}
+
 /// A world whose server has some names, with the profile `work`. Passwords come from files only.
 fn with_profile() -> World {
     let world = World::serving();
@@ -181,6 +197,16 @@ fn zsh(world: &World, line: &str) -> Option<Vec<String>> {
                   words=(${(s: :)3}); words[1]=$2; CURRENT=$#words; \
                   PREFIX=$words[CURRENT]; _ftp-client; true";
     shell(world, "zsh", &["-f", "-c", script], &[line])
+}
+
+/// What fish offers for a line, without the descriptions.
+fn fish(world: &World, line: &str) -> Option<Vec<String>> {
+    let script = "set -x PATH (path dirname $argv[3]) $PATH; source $argv[2]; complete -C $argv[4]";
+    let replies = shell(world, "fish", &["--no-config", "-c", script], &[line])?;
+    let mut words: Vec<_> =
+        replies.iter().map(|reply| reply.split('\t').next().unwrap_or_default().to_owned()).collect();
+    words.sort();
+    Some(words)
 }
 
 fn shell(world: &World, name: &str, arguments: &[&str], words: &[&str]) -> Option<Vec<String>> {

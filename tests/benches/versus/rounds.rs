@@ -1,6 +1,7 @@
 //! Lets contenders take turns, in an order that is drawn anew for each turn: whatever else the machine does meets all of them
-//! alike, and none always comes after a certain other and works in the memory that it has left. (Virtual machines give free
-//! memory back to their host; getting 1 GiB again may cost more than all that is measured here.)
+//! alike, and none always comes after a certain other. Before each run there is a pause, in which the system gets over what the
+//! last one has left: virtual machines for one give freed memory back to their host, and who needs 1 GiB while that goes on
+//! waits for it longer than for all that is measured here.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -113,6 +114,9 @@ fn take_turn(
 ) -> Result<Sample> {
     let corner = corner(stage, contender, plan.direction);
     fs::create_dir_all(&corner)?;
+    if !stage.args.smoke {
+        std::thread::sleep(PAUSE);
+    }
     if let Some(prepare) = plan.prepare {
         prepare(&job(stage, contender, plan).target)?;
         return run(stage, contender, plan, is_first, &corner);
@@ -177,3 +181,5 @@ pub(crate) fn same_tree(source: &Path) -> Result<impl Fn(&Path) -> Result<()> + 
         Ok(())
     })
 }
+
+const PAUSE: Duration = Duration::from_millis(2500);

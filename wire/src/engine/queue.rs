@@ -10,9 +10,9 @@ use crate::sender::{Item, Sender};
 use crate::store::{Folder, FolderCache, SourceFile, is_staged};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Counts items that were asked for and have not come to an end, for whoever chooses them: at most what `Ahead` allows, so
+/// Counts items that were asked for and have not come to an end, for the one who chooses them: at most what `Ahead` allows, so
 /// that no [`ItemQueue`] is ever too full.
 #[derive(Default)]
 pub struct Credit {
@@ -23,14 +23,27 @@ pub struct Credit {
 #[derive(Default)]
 struct Taken {
     open: Ahead,
+    /// What the one who chooses waits for.
+    awaited: Option<Awaited>,
     /// The job is over: nobody need wait for its items.
     over: bool,
 }
 
+#[derive(Clone, Copy)]
+enum Awaited {
+    /// A quarter of all that is allowed, so that nobody is woken for a single item.
+    Room,
+    /// The end of all items.
+    End,
+}
+
 impl Credit {
-    /// Takes credit for an item as soon as there is any. False if the job is over.
+    /// Takes credit for an item; once there is none left, waits until there is some more. False if the job is over.
     pub fn take_waiting(&self, path: &RemotePath) -> bool {
-        let mut state = self.wait(Ahead::has_room);
+        let mut state = lock(&self.state);
+        if !state.open.has_room() {
+            state = self.wait(state, Awaited::Room);
+        }
         state.open.add(path);
         !state.over
     }
@@ -47,15 +60,16 @@ impl Credit {
 
     /// Waits until all items have come to an end. False if the job is over.
     pub fn wait_until_settled(&self) -> bool {
-        !self.wait(|open| open.items == 0).over
+        !self.wait(lock(&self.state), Awaited::End).over
     }
 
     /// An item has come to an end.
     pub fn settle(&self, path: &RemotePath) {
         let mut state = lock(&self.state);
         state.open.remove(path);
-        drop(state);
-        self.changed.notify_all();
+        if state.awaited.is_some_and(|awaited| state.open.meets(awaited)) {
+            self.changed.notify_all();
+        }
     }
 
     /// The job is over.
@@ -64,11 +78,12 @@ impl Credit {
         self.changed.notify_all();
     }
 
-    fn wait(&self, until: impl Fn(&Ahead) -> bool) -> std::sync::MutexGuard<'_, Taken> {
-        let mut state = lock(&self.state);
-        while !until(&state.open) && !state.over {
+    fn wait<'a>(&self, mut state: MutexGuard<'a, Taken>, awaited: Awaited) -> MutexGuard<'a, Taken> {
+        state.awaited = Some(awaited);
+        while !state.open.meets(awaited) && !state.over {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.awaited = None;
         state
     }
 }
@@ -84,6 +99,15 @@ struct Ahead {
 impl Ahead {
     fn has_room(&self) -> bool {
         self.items < WANTED_AHEAD_MAX && self.path_len < WANTED_AHEAD_LEN_MAX
+    }
+
+    fn meets(&self, awaited: Awaited) -> bool {
+        match awaited {
+            Awaited::Room => {
+                self.items <= WANTED_AHEAD_MAX / 4 * 3 && self.path_len <= WANTED_AHEAD_LEN_MAX / 4 * 3
+            }
+            Awaited::End => self.items == 0,
+        }
     }
 
     fn add(&mut self, path: &RemotePath) {
