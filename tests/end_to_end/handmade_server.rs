@@ -210,8 +210,13 @@ fn peak_kib(process: u32) -> u64 {
     peak
 }
 
-/// A line of a process's status, in KiB.
+/// A line of a process's status, in KiB. Nothing yet of one that has just been spawned: for a moment it may still be this program,
+/// with all the memory of that.
 pub(crate) fn status_kib(process: u32, line: &str) -> Option<u64> {
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe"));
+    if program(&process.to_string()).ok()? == program("self").unwrap() {
+        return Some(0);
+    }
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let found = status.lines().find(|found| found.starts_with(line))?;
     found.split_whitespace().nth(1)?.parse().ok()

@@ -25,6 +25,7 @@ mod lanes;
 mod pace;
 mod queue;
 mod receive;
+mod room;
 mod send;
 mod sink;
 mod source;

@@ -7,6 +7,7 @@
 
 use super::commit::{Placed, Unsynced};
 use super::lock;
+use super::room::Room;
 use super::sink::{Staged, waiting, write_pieces, write_with_holes};
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 use crate::failure::{Failure, FailureCode};
@@ -21,7 +22,6 @@ use crate::receiver::Publish;
 use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -284,48 +284,6 @@ impl Journal {
     }
 }
 
-/// Room on the disk that is found ahead of what is written, once that is some: no more than as much again, whatever the sender
-/// has announced.
-struct Room {
-    size: u64,
-    found: Mutex<Found>,
-}
-
-#[derive(Default)]
-struct Found {
-    written: u64,
-    until: u64,
-}
-
-impl Room {
-    fn new(size: u64) -> Self {
-        Self { size, found: Mutex::default() }
-    }
-
-    /// For `chunk`, and for some that will follow. A disk that has none shows when it is written to.
-    fn find(&self, file: &dyn TargetFile, chunk: &VerifiedChunk<'_>) {
-        let len = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
-        let mut found = lock(&self.found);
-        if let Some(ahead) = found.ahead(self.size, chunk.offset(), len)
-            && file.reserve(ahead.start, ahead.end - ahead.start).is_err()
-        {
-            found.until = u64::MAX;
-        }
-    }
-}
-
-impl Found {
-    /// What to find room for, now that `len` bytes are written at `offset`. Chunks that are far ahead of the others wait.
-    fn ahead(&mut self, size: u64, offset: u64, len: u64) -> Option<Range<u64>> {
-        self.written += len;
-        let end = offset.saturating_add(len);
-        let bound = self.written.saturating_mul(2);
-        let until = size.min(bound).min(self.until.max(end).saturating_add(ROOM_LEN_MAX));
-        let is_due = self.written >= ROOM_LEN_MIN && self.until < end && end <= until;
-        is_due.then(|| offset.max(std::mem::replace(&mut self.until, until))..until)
-    }
-}
-
 impl StagedFile {
     fn new(
         place: Place,
@@ -421,45 +379,7 @@ impl Drop for StagedFile {
     }
 }
 
-/// From what has been written on room is found ahead, and how much at once.
-const ROOM_LEN_MIN: u64 = 8 << 20;
-const ROOM_LEN_MAX: u64 = 64 << 20;
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; its own come with its name.
 const OWNER_ONLY: u32 = 0o600;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEN: u64 = CHUNK_LEN as u64;
-
-    #[test]
-    fn room_is_found_for_most_of_a_file_a_few_times() {
-        let (size, mut found, mut times, mut room) = (1 << 30, Found::default(), 0, 0);
-        for chunk in 0..size / LEN {
-            if let Some(ahead) = found.ahead(size, chunk * LEN, LEN) {
-                (times, room) = (times + 1, room + ahead.end - ahead.start);
-                assert!(ahead.start >= chunk * LEN && ahead.end <= 2 * (chunk + 1) * LEN);
-            }
-            assert_eq!(room == 0, (chunk + 1) * LEN < ROOM_LEN_MIN);
-        }
-        assert!(size - room < ROOM_LEN_MIN && times < 25, "{room}, {times} times");
-    }
-
-    #[test]
-    fn nobody_is_given_more_room_than_they_have_filled() {
-        let mut found = Found { written: ROOM_LEN_MIN - LEN, until: 0 };
-        assert_eq!(
-            found.ahead(u64::MAX, 2 * ROOM_LEN_MIN - LEN, LEN),
-            Some(2 * ROOM_LEN_MIN - LEN..2 * ROOM_LEN_MIN)
-        );
-        assert_eq!(found.ahead(u64::MAX, u64::MAX - LEN, LEN), None, "too far ahead");
-        assert_eq!(found.ahead(u64::MAX, 0, LEN), None, "there is room already");
-        let mut found = Found { written: 1 << 40, until: 0 };
-        assert_eq!(found.ahead(u64::MAX, 0, LEN), Some(0..LEN + ROOM_LEN_MAX));
-        let mut found = Found { written: 1 << 40, until: 0 };
-        assert_eq!(found.ahead(3 * LEN, 0, LEN), Some(0..3 * LEN), "no more than the file has");
-    }
-}

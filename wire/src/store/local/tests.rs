@@ -1,0 +1,53 @@
+//! Files that have no name before they are whole.
+
+use super::*;
+use crate::store::write_fully;
+
+fn name() -> NameRef<'static> {
+    NameRef::new(b"file").unwrap()
+}
+
+fn names_in(folder: &Path) -> Vec<std::ffi::OsString> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}
+
+fn write(file: &dyn TargetFile) -> io::Result<()> {
+    write_fully(file, &mut [IoSlice::new(b"whole")], 0)?;
+    file.set_metadata(Some(Timestamp { seconds: 5, nanos: 6 }), 0o640)
+}
+
+#[test]
+fn a_whole_file_has_its_name_and_metadata_or_there_is_none() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    let failed = folder.create_whole(name(), 0o640, &|file| {
+        write(file)?;
+        Err(io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error()))
+    });
+    assert!(failed.is_err() || folder.names_first.load(Ordering::Relaxed));
+    assert!(names_in(place.path()).is_empty());
+
+    if !folder.create_whole(name(), 0o640, &write).unwrap() {
+        eprintln!("skipped: this system has no files without names");
+        return;
+    }
+    assert_eq!(std::fs::read(place.path().join("file")).unwrap(), b"whole");
+    let metadata = folder.metadata(name()).unwrap();
+    assert_eq!((metadata.modified, metadata.mode), (Timestamp { seconds: 5, nanos: 6 }, 0o640));
+
+    let again = folder.create_whole(name(), 0o600, &|file| write_fully(file, &mut [IoSlice::new(b"x")], 0));
+    assert!(!again.unwrap(), "the name is taken");
+    assert_eq!(std::fs::read(place.path().join("file")).unwrap(), b"whole");
+    assert_eq!(names_in(place.path()), ["file"]);
+}
+
+#[test]
+fn where_names_come_first_nothing_is_done_here_or_below() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("file")).unwrap();
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    assert!(!folder.names_come_first());
+    let below = folder.folder(name()).unwrap();
+    let unused = |_: &dyn TargetFile| unreachable!("there is no file to fill");
+    assert!(!below.create_whole(name(), 0o600, &unused).unwrap());
+}
