@@ -1,6 +1,8 @@
 //! The client as a library: connect, look, move files. It draws nothing, prints nothing and reads no environment;
 //! what happens is told to an [`observer::Observer`].
 
+#![forbid(unsafe_code)]
+
 mod asked;
 mod control;
 pub mod credentials;

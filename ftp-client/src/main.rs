@@ -1,5 +1,7 @@
 //! The command `ftp-client`. What it does stands in the library, how it speaks with people and scripts in `cli`.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 
 fn main() -> std::process::ExitCode {

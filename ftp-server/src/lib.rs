@@ -11,6 +11,7 @@ mod commands;
 pub mod config;
 mod connection;
 pub mod identity;
+mod memory;
 pub mod password;
 mod proof;
 pub mod server;

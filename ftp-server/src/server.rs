@@ -4,6 +4,7 @@ use crate::auth::Authenticator;
 use crate::config::ServerLimits;
 use crate::connection;
 use crate::identity::Identity;
+use crate::memory;
 use crate::sessions::Sessions;
 use crate::throttle::{Rules, Throttle};
 use std::io;
@@ -119,7 +120,11 @@ impl Server {
             let (for_task, drain) = (shared.clone(), drain.clone());
             shared.tasks.spawn(async move { drain.run_until_cancelled(accept(listener, for_task)).await });
         }
-        drain.cancelled().await;
+        let connections = || shared.limits.connections - shared.connections.available_permits();
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = memory::watch(connections) => {}
+        }
         info!("draining: no new connections, running transfers may finish");
         shared.drain.cancel();
         shared.tasks.close();

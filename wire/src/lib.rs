@@ -3,6 +3,8 @@
 //! Without the feature `net` nothing here does I/O: no socket, no file, no clock. `PROTOCOL.md` beside this crate
 //! specifies every byte.
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod binding;
 pub mod checksum;
