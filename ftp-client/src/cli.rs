@@ -29,6 +29,7 @@ mod terminal;
 use args::{Cli, Command};
 use clap::CommandFactory;
 use connect::Connecting;
+use defaults::Completed;
 use executor::Executor;
 use ftp_client::{Error, Session};
 use interrupts::Interrupts;
@@ -55,19 +56,31 @@ use wire::message::Welcome;
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
     let typed = parse::typed(&parse::matches(Cli::command(), &words), &words);
-    let output = Arc::new(Output::new(&typed.common));
-    let result = run(typed, &words, &output);
+    let completed = completed(&typed, &words);
+    let common = completed.as_ref().map_or(&typed.common, |(_, completed)| &completed.typed.common);
+    let output = Arc::new(Output::new(common));
+    let result = completed.and_then(|(profiles, completed)| run(completed, profiles, &words, &output));
     let code = output.finish(result);
     terminal::restore();
     ExitCode::from(code)
 }
 
-fn run(typed: Cli, words: &[OsString], output: &Arc<Output>) -> Result<u8, Error> {
-    if let Command::CompleteLine(typed) = &typed.command {
+/// With the options of the profile that it names.
+fn completed(typed: &Cli, words: &[OsString]) -> Result<(Profiles, Completed<Cli>), Error> {
+    let profiles = profiles(typed)?;
+    let completed = defaults::complete(words, &profiles)?;
+    Ok((profiles, completed))
+}
+
+fn run(
+    typed: Completed<Cli>,
+    profiles: Profiles,
+    words: &[OsString],
+    output: &Arc<Output>,
+) -> Result<u8, Error> {
+    if let Command::CompleteLine(typed) = &typed.typed.command {
         return complete::run(typed, output);
     }
-    let profiles = profiles(&typed)?;
-    let typed = defaults::complete(words, &profiles)?;
     let tell = |origins: &[String]| origins.iter().for_each(|origin| output.note(|| origin.clone()));
     let of_file = defaults::is_of_file(&typed.typed.command);
     if !of_file {
@@ -104,10 +117,11 @@ fn profiles(typed: &Cli) -> Result<Profiles, Error> {
     if matches!(typed.command, Command::Profile(_)) {
         return Profiles::of_file(named);
     }
-    match matches!(typed.command, Command::Trust(_) | Command::Completions(_) | Command::Man(_)) {
-        true => Ok(Profiles::default()),
-        false => Profiles::load(named),
-    }
+    let needs_none = matches!(
+        typed.command,
+        Command::Trust(_) | Command::Completions(_) | Command::Man(_) | Command::CompleteLine(_)
+    );
+    if needs_none { Ok(Profiles::default()) } else { Profiles::load(named) }
 }
 
 fn online(server: &Server, work: Work, settings: &Settings, output: &Arc<Output>) -> Result<u8, Error> {

@@ -197,13 +197,13 @@ impl Moving<'_> {
     async fn upload(&self, folder: &RemotePath) -> Result<Way, Error> {
         (self.tell)("uploads");
         let bytes_max = match self.session.space(folder).await {
+            Ok(space) if space.available / SPACE_SHARE < SAMPLE_LEN_MIN => {
+                return Ok(Way::skipped("there is hardly any space left at the server"));
+            }
             Ok(space) => self.bounds.bytes_max.min(space.available / SPACE_SHARE),
             Err(error) if error.concerns_one_item() => self.bounds.bytes_max,
             Err(error) => return Err(error),
         };
-        if bytes_max < SAMPLE_LEN_MIN {
-            return Ok(Way::skipped("there is hardly any space left at the server"));
-        }
         let send = async |session| {
             transfer::send_some(session, &throwaway(folder)?, bytes_max, self.bounds.time).await
         };

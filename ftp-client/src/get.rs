@@ -2,6 +2,7 @@
 
 use crate::asked::{self, AskedSink};
 use crate::error::Error;
+use crate::here::Here;
 use crate::interrupted::Mark;
 use crate::local;
 use crate::observer::{Silent, Summary};
@@ -50,10 +51,8 @@ pub(crate) async fn to_files(
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
     let mode_mask = MODE_MASK;
     let options = TreeSinkOptions { overwrite, add_only, mode_mask, sparse, durability, keeping, begun };
-    let sink: Box<dyn Sink> = match recursive {
-        true => Box::new(TreeSink::new(base, options)),
-        false => Box::new(AskedSink::one(Box::new(TreeSink::new(base, options)))),
-    };
+    let sink = Box::new(Here(Box::new(TreeSink::new(base, options)) as Box<dyn Sink>));
+    let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let get = Get { recursive, totals, resume, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, None).await
 }

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The file's text; nothing if there is no file.
@@ -41,6 +41,9 @@ fn read_checked(path: &Path, len_max: u64) -> io::Result<Result<String, Error>> 
     let bad = |reason: &str| Err(Error::Usage(format!("{}: {reason}", Error::shown_path(path))));
     let file = File::open(path)?;
     let metadata = file.metadata()?;
+    if metadata.file_type().is_char_device() {
+        return Ok(Ok(String::new())); // /dev/null stands for none at all
+    }
     let owner = metadata.uid();
     if metadata.mode() & OTHERS_MAY_WRITE != 0 {
         return Ok(bad("can be written by others; check its content, then run: chmod go-w on it"));

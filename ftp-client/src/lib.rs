@@ -12,6 +12,7 @@ pub mod error;
 pub mod fingerprint;
 mod get;
 pub mod guarded_file;
+mod here;
 mod interrupted;
 pub mod keys;
 pub mod known_hosts;

@@ -75,6 +75,8 @@ pub(crate) enum Reason {
     Host,
     #[error("the port must be a number from 1 to 65535")]
     Port,
+    #[error("a port needs a URL: write ftpx://[USER@]HOST:PORT/PATH")]
+    PortInScp,
     #[error("the user's name is empty or not UTF-8")]
     User,
     #[error(
@@ -215,6 +217,13 @@ pub fn parse_address(text: &str) -> Option<(String, u16)> {
 }
 
 fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, Reason> {
+    if path
+        .iter()
+        .position(|byte| *byte == b':')
+        .is_some_and(|end| end > 0 && path[..end].iter().all(u8::is_ascii_digit))
+    {
+        return Err(Reason::PortInScp);
+    }
     let (user, host) = split_user(authority);
     let user = user.map(|user| parse_user(user.to_vec())).transpose()?;
     let host = str::from_utf8(host).ok().and_then(parse_host).ok_or(Reason::Host)?;

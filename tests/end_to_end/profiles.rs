@@ -34,8 +34,8 @@ fn a_name_stands_for_a_folder_on_a_server() {
     assert!(world.root().join("in/deeper/file").exists() && world.root().join("top").exists());
     world.check(["mirror", "work:", "copy"]);
     assert!(world.local().join("copy/deeper/file").exists());
-    let ran = world.client(["ls", "other:"]);
-    assert!(ran.stderr.contains("who logs in?"), "no profile, so a host: {}", ran.stderr);
+    let ran = without_password(&world, &["ls", "other:"]);
+    assert!(ran.stderr.contains("neither a key nor a password"), "no profile, so a host: {}", ran.stderr);
 }
 
 #[test]
@@ -91,6 +91,27 @@ fn options_of_transfers_come_from_the_profile_too() {
     fs::remove_file(world.root().join("in/b.tmp")).unwrap();
     world.check(["mirror", "tree", "work:"]);
     assert!(!world.root().join("in/b.tmp").exists());
+
+    // What the profile protects stays protected, whatever else is left out.
+    fs::write(world.root().join("in/kept.tmp"), "kept").unwrap();
+    let ran = world.check(["mirror", "-v", "--delete", "--exclude", "other", "tree", "work:"]);
+    assert!(world.root().join("in/kept.tmp").exists());
+    for origin in ["exclude: other (command line)", "exclude: *.tmp (profile work)"] {
+        assert!(ran.stderr.contains(origin), "{origin}: {}", ran.stderr);
+    }
+    let ran = world.check(["put", "-v", "tree/b.tmp", "work:"]);
+    assert!(!ran.stderr.contains("exclude:"), "put has no such option: {}", ran.stderr);
+}
+
+#[test]
+fn how_a_run_is_watched_comes_from_the_profile_too() {
+    let world = world();
+    world.check(["profile", "add", "work", &world.url("in"), "--json", "--quiet", "--no-resume"]);
+    let ran = world.check(["ls", "work:"]);
+    assert!(event(&ran, "finished")["exit_code"] == 0, "{}", ran.text());
+    let ran = world.check(["put", "-v", "--resume", world.password_file().to_str().unwrap(), "work:"]);
+    assert!(ran.stderr.contains("resume: true (command line)"), "the line goes first: {}", ran.stderr);
+    assert!(!ran.stderr.contains("quiet:") && !ran.stderr.contains("no-resume:"), "{}", ran.stderr);
 }
 
 #[test]
@@ -167,16 +188,17 @@ fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
     }
     assert!(world.root().join("in/tree/new").exists());
 
-    // Another profile of the same server with the same options is as good; one with others makes it a guess.
+    // Of several profiles of the server, what they share is used.
     let (url, file) = (world.url(""), world.password_file());
-    let add = ["profile", "add", "all", &url, "--password-file", file.to_str().unwrap()];
-    world.check(add);
+    let add = ["profile", "add", "all", &url];
+    world.check(add.iter().chain(&["--password-file", file.to_str().unwrap(), "--lanes", "2"]));
     fs::write(tree.join("more"), "more").unwrap();
     assert_eq!(without_password(&world, &["mirror", "--plan", "p", "tree", "work:tree"]).code, Some(0));
-    world.check(add.iter().chain(&["--lanes", "2"]));
-    assert_eq!(without_password(&world, &["apply", "p"]).code, Some(2));
+    let ran = without_password(&world, &["apply", "-v", "p"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("(profile all, work)") && !ran.stderr.contains("lanes:"), "{}", ran.stderr);
     world.check(add);
-    assert_eq!(without_password(&world, &["apply", "p"]).code, Some(0));
+    assert_eq!(without_password(&world, &["apply", "p"]).code, Some(2), "one has no password");
 }
 
 /// The same world, where the profile also says how to log in.

@@ -209,6 +209,47 @@ fn only_our_own_results_are_read() {
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
 }
 
+/// The path that is told is the server's: whose trouble it is must be told too.
+#[test]
+fn what_goes_wrong_here_is_not_blamed_on_the_server() {
+    let world = World::serving();
+    fs::write(world.root().join("file"), "x").unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(world.local().join("socket")).unwrap();
+    for words in [&["get", "-o", "socket"][..], &["get"]] {
+        let to = if words.len() > 1 { &[][..] } else { &["socket"] };
+        let url = world.url("file");
+        let ran = world.client(words.iter().copied().chain([&url[..]]).chain(to.iter().copied()));
+        let said = "/file: on this machine: a pipe, socket or device is in its place";
+        assert!(ran.code == Some(1) && ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    let ran = world.client(["get", &world.url("none")]);
+    assert!(ran.code == Some(5) && !ran.stderr.contains("this machine"), "{}", ran.stderr);
+}
+
+/// A mistyped name after `--result` costs nobody a file.
+#[test]
+fn what_is_no_result_file_is_not_written_over() {
+    let world = World::serving();
+    let (url, at) = (world.url(""), |name: &str| world.local().join(name));
+    fs::write(at("precious"), "precious").unwrap();
+    fs::write(at("empty"), "").unwrap();
+    for (words, said) in [
+        (&["put", "--result", "precious", "empty", &url][..], "no result file"),
+        (&["put", "--result", "precious", "precious", &url], "is what is sent"),
+        (&["put", "--result", "./empty", "empty", &url], "is what is sent"),
+        (&["get", "--result", "new", &world.url("x"), "new"], "is what is sent"),
+        (&["put", "--result", "-", "empty", &url], "stands for no file"),
+    ] {
+        let ran = world.client(words);
+        assert!(ran.code == Some(2) && ran.stderr.contains(said), "{words:?}: {}", ran.stderr);
+    }
+    assert_eq!(read(&at("precious")), "precious");
+    assert_eq!(fs::read_dir(world.root()).unwrap().count(), 0);
+    for _ in 0..2 {
+        world.check(["put", "--result", "r", "empty", &url]); // an older one is
+    }
+}
+
 #[test]
 fn sources_that_could_not_begin_are_told_of_and_done_again() {
     let world = World::serving();

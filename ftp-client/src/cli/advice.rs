@@ -16,24 +16,32 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
     shown(parts.join("; ").as_bytes())
 }
 
-/// The same error, with the command that was meant where letters are swapped, which clap does not see.
+/// The same error, with the command that was meant where letters are swapped, which clap does not see; and without commands that
+/// are for completions only, which clap does see.
 pub(crate) fn with_command_meant(
     mut error: clap::Error,
     parser: &Command,
     words: &[OsString],
 ) -> clap::Error {
-    let typed = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(typed)) if error.get(ContextKind::SuggestedSubcommand).is_none() => {
-            typed.clone()
-        }
-        _ => return error,
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand).cloned() else {
+        return error;
     };
     let found = words.iter().take_while(|word| **word != *typed).fold(parser, |command, word| {
         word.to_str().and_then(|word| command.find_subcommand(word)).unwrap_or(command)
     });
-    let shown = found.get_subcommands().filter(|command| !command.is_hide_set());
-    if let Some(name) = similar(&typed, shown.map(Command::get_name)) {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![name.to_owned()]));
+    let shown: Vec<&str> =
+        found.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name).collect();
+    let names = match (error.remove(ContextKind::SuggestedSubcommand), similar(&typed, shown.iter().copied()))
+    {
+        (_, Some(name)) => vec![name.to_owned()],
+        (Some(ContextValue::Strings(mut names)), None) => {
+            names.retain(|name| shown.contains(&name.as_str()));
+            names
+        }
+        _ => Vec::new(),
+    };
+    if !names.is_empty() {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
     }
     error
 }
@@ -46,11 +54,11 @@ pub(crate) fn meant<'a>(text: &str, typed: &str, known: impl IntoIterator<Item =
     }
 }
 
-/// The name that is most like what was typed: at most every third letter is wrong. Nothing for a name that is known.
+/// The name that is most like what was typed: at most every third letter is wrong, or one of two. Nothing for a name that is known.
 pub(crate) fn similar<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let measured = known.into_iter().map(|name| (strsim::osa_distance(typed, name), name));
     let (wrong, name) = measured.min()?;
-    (wrong > 0 && wrong <= typed.chars().count() / 3).then_some(name)
+    (wrong > 0 && wrong <= typed.chars().count().div_ceil(3).min(typed.chars().count() / 2)).then_some(name)
 }
 
 fn one_line(paragraph: &str) -> String {
@@ -67,6 +75,8 @@ mod tests {
             assert_eq!(similar(typed, ["home", "work"]), Some("work"), "{typed}");
         }
         assert_eq!(similar("work", ["work", "works"]), None);
+        assert_eq!(similar("pt", ["put", "get"]), Some("put"));
+        assert_eq!(similar("h", ["hh"]), None);
         assert_eq!(similar("work.example.org", ["work", "home"]), None);
         assert_eq!(meant("no", "hoem", ["home"]), "no; did you mean home?");
         assert_eq!(meant("no", "zzz", ["home"]), "no");

@@ -17,7 +17,7 @@ pub(crate) use commands::{
 pub(crate) use common::{Color, Common, Resuming};
 pub(crate) use doctor::Doctor;
 pub(crate) use line::{Line, Open, Word, line_parser};
-pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule};
+pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule, of_profile};
 pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
 pub(crate) use script::Script;
 pub(crate) use shell::{Exit, History, Jobs, Kill, Lanes, Limit, Queue, Shell, Wait};

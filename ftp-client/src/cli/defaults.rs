@@ -3,7 +3,7 @@
 //! A profile's options become the parser's own defaults and the command line is parsed once more. So they are checked and
 //! understood as if they had been typed, and what was typed goes before them.
 
-use crate::cli::args::{Cli, Command as Typed, ProfileOption, profile_options};
+use crate::cli::args::{Cli, Command as Typed, ProfileOption, of_profile, profile_options};
 use crate::cli::parse;
 use crate::cli::places::Server;
 use crate::cli::profiles::{Profile, Profiles};
@@ -29,7 +29,7 @@ pub(crate) fn complete(words: &[OsString], profiles: &Profiles) -> Result<Comple
 
 /// The same for what names no path but a file with a server in it: the profile is that of the server, if it has one.
 pub(crate) fn of_file(words: &[OsString], server: &Server, profiles: &Profiles) -> Completed<Cli> {
-    with(words, &parse::matches(Cli::command(), words), profiles.of_server(server))
+    with(words, &parse::matches(Cli::command(), words), profiles.of_server(server).as_ref())
 }
 
 /// True for commands whose file names the server.
@@ -51,19 +51,24 @@ fn with(words: &[OsString], matches: &ArgMatches, profile: Option<&Profile>) -> 
         Some(profile) => understood(&parse::matches(with_profile(Cli::command(), name, sub, profile), words)),
         None => understood(matches),
     };
-    Completed { typed, origins: origins(sub, profile) }
+    Completed { typed, origins: origins(sub, profile, &|id| takes(&Cli::command(), name, id)) }
 }
 
 /// The parser of a command line or of a script's line, with a profile's options as its defaults.
 pub(crate) fn with_profile(command: Command, name: &str, sub: &ArgMatches, profile: &Profile) -> Command {
     let wanted = options_of(profile).into_iter().filter(|(option, _)| !overruled(option, sub));
     wanted.fold(command, |command, (option, values)| {
+        let id = of_profile(&option.id).unwrap_or(&option.id);
         // A common option belongs to the whole command line, others to the command, if it has them.
-        match has(&command, &option.id) {
-            true => with_default(command, &option.id, values),
-            false => command.mut_subcommand(name, |sub| with_default(sub, &option.id, values)),
+        match has(&command, id) {
+            true => with_default(command, id, values),
+            false => command.mut_subcommand(name, |sub| with_default(sub, id, values)),
         }
     })
+}
+
+fn takes(command: &Command, name: &str, id: &str) -> bool {
+    has(command, id) || command.find_subcommand(name).is_some_and(|sub| has(sub, id))
 }
 
 fn with_default(command: Command, id: &str, values: &[String]) -> Command {
@@ -101,14 +106,16 @@ fn options_of(profile: &Profile) -> Vec<(ProfileOption, &[String])> {
     profile_options().into_iter().filter_map(find).collect()
 }
 
-/// Ways to log in exclude each other, and one that was typed or stands in the environment goes first.
+/// Options that exclude each other: one that was typed, or a login in the environment, goes before all of them.
 fn overruled(option: &ProfileOption, sub: &ArgMatches) -> bool {
-    LOGINS.contains(&option.id.as_str())
-        && (LOGINS.iter().chain(&["token"]).any(|id| was_typed(sub, id)) || login_variable().is_some())
+    let mut groups = EXCLUSIVE.iter().filter(|group| group.contains(&option.id.as_str()));
+    let typed = groups.any(|group| group.iter().any(|id| was_typed(sub, id)));
+    typed || (LOGINS.contains(&option.id.as_str()) && login_variable().is_some())
 }
 
+/// Not by `try_contains_id`, whose errors are for debug builds only.
 fn was_typed(sub: &ArgMatches, id: &str) -> bool {
-    sub.try_contains_id(id).is_ok() && sub.value_source(id) == Some(ValueSource::CommandLine)
+    sub.ids().any(|known| known == id) && sub.value_source(id) == Some(ValueSource::CommandLine)
 }
 
 fn login_variable() -> Option<&'static str> {
@@ -117,7 +124,7 @@ fn login_variable() -> Option<&'static str> {
         .find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-fn origins(sub: &ArgMatches, profile: Option<&Profile>) -> Vec<String> {
+fn origins(sub: &ArgMatches, profile: Option<&Profile>, takes: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut lines = Vec::new();
     for option in profile_options() {
         let key = &option.key;
@@ -128,15 +135,19 @@ fn origins(sub: &ArgMatches, profile: Option<&Profile>) -> Vec<String> {
         if was_typed(sub, &option.id) {
             let typed = sub.get_raw(&option.id).into_iter().flatten().map(|value| value.to_string_lossy());
             lines.push(format!("{key}: {} (command line)", typed.collect::<Vec<_>>().join(" ")));
-        } else if let Some((value, name)) = kept
-            && sub.try_contains_id(&option.id).is_ok()
-            && !overruled(&option, sub)
+            if of_profile(&option.id).is_none() {
+                continue;
+            }
+        }
+        if let Some((value, name)) = kept
+            && takes(&option.id)
+            && (of_profile(&option.id).is_some() || !overruled(&option, sub))
         {
             lines.push(format!("{key}: {value} (profile {name})"));
         }
     }
     if let Some(name) = login_variable()
-        && !LOGINS.iter().chain(&["token"]).any(|id| was_typed(sub, id))
+        && !LOGINS.iter().any(|id| was_typed(sub, id))
     {
         lines.push(format!("login: {name} (environment)"));
     }
@@ -146,7 +157,8 @@ fn origins(sub: &ArgMatches, profile: Option<&Profile>) -> Vec<String> {
 /// Where commands keep paths that may be remote.
 pub(crate) const PATHS: [&str; 6] = ["remote", "remotes", "paths", "source", "target", "folders"];
 /// Options that say how to log in.
-const LOGINS: [&str; 2] = ["password_file", "identity"];
+const LOGINS: [&str; 3] = ["password_file", "identity", "token"];
+const EXCLUSIVE: [&[&str]; 3] = [&LOGINS, &["quiet", "verbose"], &["resume", "no_resume"]];
 
 #[cfg(test)]
 mod tests {

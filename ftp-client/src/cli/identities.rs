@@ -28,7 +28,7 @@ pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<Key>, Erro
 
 /// The agent's keys, then those under the usual names that it does not hold. What cannot be used is told and left out.
 pub(crate) fn usual(output: &Output) -> Result<Found, Error> {
-    let mut keys = of_agent(output);
+    let (mut keys, trouble) = of_agent(output);
     let mut locked = Vec::new();
     for path in usual_paths() {
         match KeyFile::read(&path) {
@@ -47,8 +47,9 @@ pub(crate) fn usual(output: &Output) -> Result<Found, Error> {
         }
     }
     keys.truncate(tell(&keys, output));
-    let hint = locked.first().map(|file| format!("; {}", needs_passphrase(file))).unwrap_or_default();
-    Ok(Found { keys, hint })
+    let locked = locked.first().map(needs_passphrase);
+    let hints = [trouble, locked, unsupported()].into_iter().flatten();
+    Ok(Found { keys, hint: hints.map(|hint| format!("; {hint}")).collect() })
 }
 
 fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
@@ -57,12 +58,14 @@ fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
         KeyFile::Locked(file) => (file.public(), Some(file)),
         KeyFile::Public(public) => (public, None),
     };
-    if let Some(key) = of_agent(output).into_iter().find(|key| key.is(&public)) {
+    let (keys, trouble) = of_agent(output);
+    if let Some(key) = keys.into_iter().find(|key| key.is(&public)) {
         return Ok(key);
     }
     let Some(file) = locked else {
+        let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
         return Err(Error::Usage(format!(
-            "{} is a public key, and no agent holds the private one; name that, or add it with ssh-add",
+            "{} is a public key, and no agent holds the private one; name that, or add it with ssh-add{trouble}",
             Error::shown_path(path)
         )));
     };
@@ -83,11 +86,29 @@ pub(crate) fn no_use(error: Error) -> Error {
     Error::Usage(error.to_string())
 }
 
-fn of_agent(output: &Output) -> Vec<Key> {
-    let Ok(Some(socket)) = variable("SSH_AUTH_SOCK") else { return Vec::new() };
-    Agent::at(socket).keys().unwrap_or_else(|error| {
-        output.note(|| format!("the ssh-agent cannot be used: {error}"));
-        Vec::new()
+/// Its keys, or why there are none.
+fn of_agent(output: &Output) -> (Vec<Key>, Option<String>) {
+    let Some(socket) = agent_socket() else { return (Vec::new(), None) };
+    match Agent::at(socket).keys() {
+        Ok(keys) => (keys, None),
+        Err(error) => {
+            let trouble = format!("the ssh-agent of SSH_AUTH_SOCK cannot be used: {error}");
+            output.note(|| trouble.clone());
+            (Vec::new(), Some(trouble))
+        }
+    }
+}
+
+fn agent_socket() -> Option<String> {
+    variable("SSH_AUTH_SOCK").ok().flatten()
+}
+
+/// People who have an RSA key only wonder why it is not taken.
+fn unsupported() -> Option<String> {
+    let path = etcetera::home_dir().ok()?.join(".ssh/id_rsa");
+    path.exists().then(|| {
+        let path = Error::shown_path(&path);
+        format!("{path} is not used: RSA is not supported; ssh-keygen -t ed25519 makes a key that is")
     })
 }
 
@@ -117,9 +138,15 @@ impl Opened {
 
 /// Asks up to three times, as ssh does.
 fn ask_for(file: &Locked) -> Result<Opened, Error> {
-    let prompt = format!("Passphrase for {} (empty for none): ", Error::shown_path(file.path()));
-    for _ in 0..PASSPHRASES_MAX {
-        let Some(passphrase) = terminal::secret(&prompt)? else { return Ok(Opened::EndOfInput) };
+    let path = Error::shown_path(file.path());
+    for prompt in ["Passphrase for"]
+        .into_iter()
+        .chain(std::iter::repeat("Bad passphrase, try again for"))
+        .take(PASSPHRASES_MAX)
+    {
+        let Some(passphrase) = terminal::secret(&format!("{prompt} {path} (empty for none): "))? else {
+            return Ok(Opened::EndOfInput);
+        };
         if passphrase.is_empty() {
             break;
         }
@@ -132,7 +159,14 @@ fn ask_for(file: &Locked) -> Result<Opened, Error> {
 
 fn needs_passphrase(file: &Locked) -> String {
     let path = Error::shown_path(file.path());
-    format!("{path} needs a passphrase; run: ssh-add {}", as_word(&path))
+    let add = format!("ssh-add {}", as_word(&path));
+    match agent_socket() {
+        Some(_) => format!("{path} needs a passphrase; run: {add}"),
+        None => format!(
+            "{path} needs a passphrase, and there is no ssh-agent to ask (SSH_AUTH_SOCK is not set); \
+             run: eval \"$(ssh-agent)\"; {add}"
+        ),
+    }
 }
 
 /// Tells which keys are offered; gives their number.

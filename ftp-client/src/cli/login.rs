@@ -82,17 +82,19 @@ pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> R
     }
 }
 
-/// The user that was typed, or who is logged in here.
+/// The user that was typed, or who is logged in here: by the environment, or where that says nothing, as under cron, by the account.
 pub(crate) fn user(server: &Server) -> Result<String, Error> {
     if let Some(user) = &server.user {
         return Ok(user.clone());
     }
-    match variable("USER")? {
-        Some(user) => Ok(user),
-        None => variable("LOGNAME")?.ok_or_else(|| {
-            Error::Usage("who logs in? write USER@HOST:PATH or ftpx://USER@HOST/PATH".to_owned())
-        }),
+    for name in ["USER", "LOGNAME"] {
+        if let Some(user) = variable(name)? {
+            return Ok(user);
+        }
     }
+    let account = uzers::get_current_username().and_then(|name| name.into_string().ok());
+    account
+        .ok_or_else(|| Error::Usage("who logs in? write USER@HOST:PATH or ftpx://USER@HOST/PATH".to_owned()))
 }
 
 /// The first line, without its end.

@@ -95,11 +95,15 @@ impl Profiles {
         Some((profile, OsStr::from_bytes(&bytes[colon + 1..])))
     }
 
-    /// The profile of a server's user. Of several, none: nobody could tell whose options were meant, unless they are the same.
-    pub(crate) fn of_server(&self, server: &Server) -> Option<&Profile> {
+    /// The profile of a server's user. Of several, the options that they share: nobody could tell whose others were meant.
+    pub(crate) fn of_server(&self, server: &Server) -> Option<Profile> {
         let mut there = self.iter().filter(|profile| Server::of(&profile.remote).is_of_same_user(server));
-        let first = there.next()?;
-        there.all(|other| other.defaults == first.defaults).then_some(first)
+        let mut shared = there.next()?.clone();
+        for other in there {
+            shared.name = format!("{}, {}", shared.name, other.name);
+            shared.defaults.0.retain(|option| other.defaults.0.contains(option));
+        }
+        Some(shared)
     }
 
     /// What `NAME:path` means, if there is such a profile.
@@ -116,6 +120,12 @@ impl Profiles {
         match (error, name) {
             (Error::Unreachable { address, reason }, Some(name)) => {
                 Error::Unreachable { address, reason: format!("{reason}; did you mean the profile {name}?") }
+            }
+            (Error::Unreachable { address, reason }, None)
+                if !host.contains(['.', ':']) && host != "localhost" =>
+            {
+                let reason = format!("{reason}; there is no profile {host} either");
+                Error::Unreachable { address, reason }
             }
             (Error::Usage(text), Some(name)) => {
                 Error::Usage(format!("{text}; did you mean the profile {name}?"))
@@ -174,6 +184,9 @@ fn profile(path: &Path, section: Section, names: &[String]) -> Result<Profile, E
             defaults.extend(checked(path, &entry.key, values).map_err(|reason| bad(&reason))?);
         }
     }
+    if let Some((key, _)) = defaults.iter().find(|(key, _)| contradicted(key, &defaults)) {
+        return Err(wrong(section.line, &format!(".{key}"), "is contradicted by another key"));
+    }
     let (url, remote) = url.ok_or_else(|| wrong(section.line, "", "has no url"))?;
     Ok(Profile { name: section.name, url, remote, defaults: Defaults(defaults) })
 }
@@ -208,8 +221,10 @@ fn checked(
     }
     if option.flag {
         return match &values[..] {
-            [value] if value == "true" => Ok(Some((key.to_owned(), values))),
-            [value] if value == "false" => Ok(None),
+            [value] if value == YES => Ok(Some((key.to_owned(), values))),
+            [value] if value == "false" => {
+                Ok(opposite(key).map(|key| (key.to_owned(), vec![YES.to_owned()])))
+            }
             _ => Err("must be true or false".to_owned()),
         };
     }
@@ -222,6 +237,21 @@ fn checked(
         Ok(_) => Ok(Some((key.to_owned(), values))),
         Err(error) => Err(sentence(&error)),
     }
+}
+
+/// What a flag says if it is false, where that is not the same as saying nothing.
+fn opposite(key: &str) -> Option<&'static str> {
+    match key {
+        "resume" => Some("no-resume"),
+        "no-resume" => Some("resume"),
+        _ => None,
+    }
+}
+
+/// True for what excludes another key, which is there too.
+fn contradicted(key: &str, defaults: &[(String, Vec<String>)]) -> bool {
+    let other = if key == "quiet" { Some("verbose") } else { opposite(key) };
+    other.is_some_and(|other| defaults.iter().any(|(key, _)| key == other))
 }
 
 /// A file's path as the profile means it: from the home folder, or from the configuration's.
@@ -260,6 +290,7 @@ fn usual_path() -> Option<PathBuf> {
     Some(strategy.config_dir().join("ftp-client").join("config.toml"))
 }
 
+const YES: &str = "true";
 const SECRETS: [&str; 2] = ["password", "token"];
 const NAME_LEN_MAX: usize = 64;
 /// Some thousands of profiles; more is some other file.

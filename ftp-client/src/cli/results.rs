@@ -14,7 +14,7 @@ use ftp_client::{Error, Session};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,24 +122,63 @@ impl Head {
 }
 
 /// The result file of a command. What `retry` reads itself stays until it has something better.
-pub(crate) fn written_by(command: &Command) -> Option<PathBuf> {
-    if let Command::Get(args::Get { transfer, .. }) | Command::Put(args::Put { transfer, .. }) = command {
-        return transfer.result.clone();
+///
+/// # Errors
+/// If it is one of the files that the command sends or fetches.
+pub(crate) fn written_by(command: &Command) -> Result<Option<PathBuf>, Error> {
+    if let Command::Retry(args::Retry { file, result: Some(result) }) = command {
+        return Ok((!is_same_file(file, result)).then(|| result.clone()));
     }
-    let Command::Retry(args::Retry { file, result: Some(result) }) = command else { return None };
-    (!is_same_file(file, result)).then(|| result.clone())
+    let (transfer, paths, output) = if let Command::Get(typed) = command {
+        (&typed.transfer, &typed.paths, typed.output.as_deref())
+    } else if let Command::Put(typed) = command {
+        (&typed.transfer, &typed.paths, None)
+    } else {
+        return Ok(None);
+    };
+    let mut others = paths.iter().map(Path::new).chain(output);
+    match &transfer.result {
+        Some(result) if result == Path::new("-") => {
+            Err(no_result_file(result, "stands for no file: for standard output name /dev/stdout"))
+        }
+        Some(result) if others.any(|other| is_same_file(other, result)) => {
+            Err(no_result_file(result, "is what is sent or fetched: name another file for --result"))
+        }
+        result => Ok(result.clone()),
+    }
 }
 
 /// However early a run ends, nobody must take an older run's results for its own.
+///
+/// # Errors
+/// If the file is something else: who writes it over has mistyped its name.
 pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
-    match path.exists() && !path.is_file() {
-        true => Ok(()), // a pipe would lose its reader
-        false => File::create(path).map(drop).map_err(|error| Error::local(path, error)),
+    if path.exists() && !path.is_file() {
+        return Ok(()); // a pipe would lose its reader
+    }
+    let local = |error| Error::local(path, error);
+    let mut begin = Vec::new();
+    if path.exists() {
+        File::open(path)
+            .and_then(|file| file.take(HEAD.len() as u64).read_to_end(&mut begin))
+            .map_err(local)?;
+    }
+    match begin.is_empty() || begin == HEAD {
+        true => File::create(path).map(drop).map_err(local),
+        false => {
+            Err(no_result_file(path, "is no result file, and is not written over: name another for --result"))
+        }
     }
 }
 
+fn no_result_file(path: &Path, reason: &str) -> Error {
+    Error::Usage(format!("{} {reason}", Error::shown_path(path)))
+}
+
+/// One that is not there is known by its name alone.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    let [one, other] = [one, other].map(|path| path.canonicalize().or_else(|_| std::path::absolute(path)));
+    matches!((one, other), (Ok(one), Ok(other)) if one == other)
 }
 
 impl Results {
@@ -307,3 +346,5 @@ fn outermost(failed: Vec<Line>) -> Vec<Planned> {
 }
 
 const VERSION: u32 = 1;
+/// What every result file begins with, whatever its version.
+const HEAD: &[u8] = b"{\"result\":";

@@ -58,7 +58,7 @@ pub(crate) enum Work {
 impl Task {
     /// The same as [`new`](Self::new), for what is about to be done.
     pub(crate) fn begin(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
-        let result = results::written_by(&typed);
+        let result = results::written_by(&typed)?;
         let task = Self::new(typed, scope, json);
         if !matches!(task, Err(Error::Usage(_))) {
             result.map_or(Ok(()), |path| results::empty_older(&path))?;

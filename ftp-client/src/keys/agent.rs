@@ -66,6 +66,15 @@ impl Agent {
     }
 
     fn ask(&self, question: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
+        match self.exchange(question, patience) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(io::Error::other(format!("no answer within {} s", patience.as_secs())))
+            }
+            answer => answer,
+        }
+    }
+
+    fn exchange(&self, question: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
         let mut stream = UnixStream::connect(&self.socket)?;
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;

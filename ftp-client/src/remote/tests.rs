@@ -80,6 +80,8 @@ fn wrong_ones_are_told_why() {
         ("-o:x", Reason::Host),
         ("[::g]:x", Reason::Host),
         ("ftpx://host:0/", Reason::Port),
+        ("ann@host:2121:/x", Reason::PortInScp),
+        ("host:2121:", Reason::PortInScp),
         ("ftpx://host:+5/", Reason::Port),
         ("ftpx://host:/", Reason::Port),
         ("ftpx://host:70000/", Reason::Port),

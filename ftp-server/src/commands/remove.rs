@@ -1,6 +1,7 @@
 //! REMOVE: removes a file, a link or a folder. A link is removed itself; nothing behind it is touched.
 
 use super::{done, locate};
+use std::io;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::message::{Done, Remove};
@@ -34,7 +35,7 @@ fn remove_tree(parent: &dyn Folder, name: NameRef<'_>, cancelled: &CancellationT
         let Some(inner) = level.names.get(level.next) else {
             let emptied = levels.pop().and_then(|level| level.name);
             if let (Some(outer), Some(emptied)) = (levels.last(), emptied) {
-                outer.folder.remove_folder((&emptied).into())?;
+                outer.folder.remove_folder((&emptied).into()).map_err(not_emptied)?;
             }
             continue;
         };
@@ -47,7 +48,18 @@ fn remove_tree(parent: &dyn Folder, name: NameRef<'_>, cancelled: &CancellationT
             Kind::File | Kind::Symlink | Kind::Special => level.folder.remove_file(inner)?,
         }
     }
-    Ok(parent.remove_folder(name)?)
+    parent.remove_folder(name).map_err(not_emptied)
+}
+
+/// Staged files are in no listing and stay: their transfer may go on.
+fn not_emptied(error: io::Error) -> Failure {
+    if error.kind() != io::ErrorKind::DirectoryNotEmpty {
+        return error.into();
+    }
+    Failure::new(
+        FailureCode::NotEmpty,
+        "not empty yet: an interrupted or running transfer has something hidden in it; `gc` removes what is left",
+    )
 }
 
 struct Level {

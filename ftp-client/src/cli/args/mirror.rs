@@ -146,6 +146,19 @@ pub(crate) enum TypedRule {
     FilterFrom(PathBuf),
 }
 
+/// The argument that a profile's rules go to. They come behind those that were typed, and do not give way to them: what a profile
+/// protects from `--delete` stays protected.
+pub(crate) fn of_profile(id: &str) -> Option<&'static str> {
+    match id {
+        "exclude" => Some(OF_PROFILE_EXCLUDE),
+        "filter_from" => Some(OF_PROFILE_FILTER_FROM),
+        _ => None,
+    }
+}
+
+const OF_PROFILE_EXCLUDE: &str = "profile_exclude";
+const OF_PROFILE_FILTER_FROM: &str = "profile_filter_from";
+
 /// `--exclude`, `--include` and `--filter-from`, in the order in which they were typed, which decides.
 pub(crate) struct RuleArgs(pub(crate) Vec<TypedRule>);
 
@@ -160,9 +173,12 @@ impl FromArgMatches for RuleArgs {
             let places = places.map(|place| (!typed, place));
             rules.extend(places.zip(values.cloned().map(make)));
         };
+        let filter_from: fn(OsString) -> TypedRule = |path| TypedRule::FilterFrom(path.into());
         take("exclude", TypedRule::Exclude);
         take("include", TypedRule::Include);
-        take("filter_from", |path| TypedRule::FilterFrom(path.into()));
+        take("filter_from", filter_from);
+        take(OF_PROFILE_EXCLUDE, TypedRule::Exclude);
+        take(OF_PROFILE_FILTER_FROM, filter_from);
         rules.sort_by_key(|(place, _)| *place);
         Ok(Self(rules.into_iter().map(|(_, rule)| rule).collect()))
     }
@@ -193,6 +209,8 @@ impl Args for RuleArgs {
                 "FILE",
                 "Read rules from FILE: '+ PATTERN' or '- PATTERN' a line",
             ))
+            .arg(option(OF_PROFILE_EXCLUDE, "profile-exclude", "PATTERN", "").hide(true))
+            .arg(option(OF_PROFILE_FILTER_FROM, "profile-filter-from", "FILE", "").hide(true))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -104,7 +104,7 @@ impl FromArgMatches for Defaults {
         let mut defaults = Vec::new();
         for option in profile_options() {
             // A line of a script has no common options.
-            let known = matches.try_contains_id(&option.id).is_ok();
+            let known = matches.ids().any(|known| *known == option.id);
             if !known || matches.value_source(&option.id) != Some(ValueSource::CommandLine) {
                 continue;
             }
@@ -136,8 +136,8 @@ impl Args for Defaults {
     }
 }
 
-/// Common options that no profile holds: where profiles are, secrets, and how a single run is watched.
-const NOT_KEPT: [&str; 6] = ["config", "token", "json", "quiet", "verbose", "color"];
+/// Common options that no profile holds: where profiles are, and secrets.
+const NOT_KEPT: [&str; 2] = ["config", "token"];
 
 /// Options of transfers that say how things are carried. What a run does (`--delete`, `-r`, `-n`) is said in the run.
 const OF_TRANSFERS: [&str; 11] = [

@@ -78,6 +78,7 @@ fn named((server, remotes): (Server, Vec<Remote>), file: PathBuf) -> Result<(Ser
             &file,
             Failure::new(FailureCode::IsAFolder, "is a folder: --output names a file"),
         )),
+        false if ends_with_slash(&file) => Err(Error::local(&file, places::no_such_folder())),
         false => Ok((server, vec![(remote, file, None)])),
     }
 }

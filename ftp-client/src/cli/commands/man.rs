@@ -30,7 +30,12 @@ impl Man {
             Some(command) => Ok(Self::Page(Box::new(command.clone()))),
             None => {
                 let text = format!("there is no command {name:?}");
-                Err(Error::Usage(meant(&text, &name, program.get_subcommands().map(clap::Command::get_name))))
+                Err(Error::Usage(meant(&text, &name, {
+                    program
+                        .get_subcommands()
+                        .filter(|command| !command.is_hide_set())
+                        .map(clap::Command::get_name)
+                })))
             }
         }
     }

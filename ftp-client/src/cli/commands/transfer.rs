@@ -3,7 +3,7 @@
 use super::advise_recursive;
 use super::limits::Limits;
 use crate::cli::output::{
-    Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer,
+    Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer, shown,
 };
 use crate::cli::places::{self, Server};
 use crate::cli::results::{Head, Planned, Results};
@@ -67,6 +67,7 @@ impl Transfer<'_> {
         tell_start(self.command, self.session, self.server, self.output);
         let results = self.results(&jobs, &unbegun)?;
         let single = jobs.len() == 1 && unbegun.is_empty();
+        let named = jobs.first().map(|job| shown(&job.source)).filter(|_| self.named);
         for Unbegun { source, planned, error } in unbegun {
             Watcher::new(&tally, self.output, 0, source).broken_off(&error);
             results.iter().for_each(|results| results.record(planned.clone()).end(Some(&error)));
@@ -81,7 +82,7 @@ impl Transfer<'_> {
         result?;
         let summary = tally.end();
         self.tell_end(&summary, started.elapsed());
-        Ok(self.exit_code(&summary))
+        Ok(self.exit_code(&summary, named.as_deref()))
     }
 
     /// The first job does not wait for the answer to the login.
@@ -154,10 +155,11 @@ impl Transfer<'_> {
         }
     }
 
-    fn exit_code(&self, summary: &Summary) -> u8 {
+    fn exit_code(&self, summary: &Summary, named: Option<&str>) -> u8 {
         let code = of_transfer(summary, self.named, self.overwrite == Overwrite::Never && !self.forgiving);
         if code == 6 && summary.failed == 0 {
-            self.output.complain(&"the file exists and was left alone (--overwrite never)");
+            let named = named.unwrap_or("the file");
+            self.output.complain(&format!("{named}: exists, and was left alone (--overwrite never)"));
         }
         code
     }
@@ -268,7 +270,8 @@ fn word(overwrite: Overwrite) -> OverwriteWord {
 /// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
 pub(super) fn sentence(summary: &Summary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
-    let rate = u64::try_from(u128::from(summary.bytes) * 1000 / millis).unwrap_or(u64::MAX);
+    let moved = summary.bytes.min(summary.bytes_transferred); // what an earlier run has left was not moved by this one
+    let rate = u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX);
     let mut text = format!(
         "{}, {} in {} ({}/s)",
         files_text(summary.files),
@@ -301,10 +304,11 @@ mod tests {
 
     #[test]
     fn the_end_in_a_sentence() {
-        let summary = Summary { files: 1, skipped: 0, failed: 2, bytes: 3 << 20, ..Summary::default() };
-        assert_eq!(
-            sentence(&summary, Duration::from_secs(2)),
-            "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed"
-        );
+        let mut summary =
+            Summary { files: 1, failed: 2, bytes: 3 << 20, bytes_transferred: 4 << 20, ..Summary::default() };
+        let said = |summary: Summary| sentence(&summary, Duration::from_secs(2));
+        assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed");
+        summary.bytes_transferred = 1 << 20;
+        assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (512.00 KiB/s), 2 failed", "the rest was there");
     }
 }

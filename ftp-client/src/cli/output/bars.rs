@@ -41,9 +41,8 @@ impl Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        for bar in self.files.iter().chain([&self.total]) {
-            bar.finish_and_clear();
-        }
+        self.fit(0); // a line that is only finished stays where it is
+        self.total.finish_and_clear();
         let _ = self.multi.clear();
     }
 }

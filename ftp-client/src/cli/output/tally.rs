@@ -117,7 +117,11 @@ impl Tally {
     }
 
     pub(super) fn begin_file(&self, job: usize, path: &RemotePath, name: String, total: Option<u64>) {
-        lock(&self.running).push(Running { job, path: path.clone(), name, done: 0, total });
+        let mut running = lock(&self.running);
+        // After the connection was made anew, files under way begin once more, and go on where they were.
+        if !running.iter().any(|running| running.is(job, path)) {
+            running.push(Running { job, path: path.clone(), name, done: 0, total });
+        }
     }
 
     pub(super) fn add_to_file(&self, job: usize, path: &RemotePath, bytes: u64) {

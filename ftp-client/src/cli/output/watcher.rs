@@ -214,6 +214,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_begins_once_more_goes_on() {
+        let (tally, [a]) = watchers();
+        let large = path("large");
+        for _ in 0..2 {
+            a.file_started(&large, Some(100));
+            a.progress(Some(&large), 40);
+        }
+        let running = tally.snapshot().running;
+        assert!(matches!(&running[..], [file] if file.done == 80), "{running:?}");
+    }
+
+    #[test]
     fn a_job_of_one_file_is_its_own_total() {
         let (tally, [a]) = watchers();
         a.file_started(&RemotePath::root(), Some(30));

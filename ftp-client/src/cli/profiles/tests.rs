@@ -51,6 +51,11 @@ fn errors_name_the_line_and_the_key() {
         (format!("{url}password = \"x\"\n"), ":3: profile.work.password: secrets are never kept"),
         (format!("{url}sparse = 1\n"), ":3: profile.work.sparse: must be true or false"),
         (format!("{url}checksum = \"md5\"\n"), ":3: profile.work.checksum: "),
+        (
+            format!("{url}quiet = true\nverbose = true\n"),
+            "profile.work.quiet: is contradicted by another key",
+        ),
+        (format!("{url}resume = true\nno-resume = true\n"), ": is contradicted by another key"),
         ("[profile.work]\nlanes = 4\n".to_owned(), ":1: profile.work: has no url"),
         ("[profile.work]\nurl = \"h:x\"\n".to_owned(), ":2: profile.work.url: \"h:x\" is no URL"),
         (
@@ -64,6 +69,13 @@ fn errors_name_the_line_and_the_key() {
         let message = wrong(&text);
         assert!(message.contains(expected), "{text}: {message}");
     }
+}
+
+#[test]
+fn a_flag_that_is_on_by_default_can_be_off() {
+    let (_folder, path) = config("[profile.work]\nurl = \"ftpx://h/\"\nresume = false\nsparse = false\n");
+    let profiles = Profiles::load(Some(&path)).unwrap();
+    assert_eq!(profiles.profiles["work"].defaults.0, [("no-resume".to_owned(), vec!["true".to_owned()])]);
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! Which end a failure is of. Where something is fetched, what is told has the server's path: what went wrong with the file here says so.
+
+use wire::engine::{Found, Placed, Sink, Staged, Waiting};
+use wire::frame::{Announcement, EntryHead};
+use wire::message::OfferedItem;
+use wire::receiver::{FolderEntry, Publish};
+use wire::verified::{VerifiedChunk, VerifiedContent};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// A sink whose failures say that they are of this machine.
+pub(crate) struct Here<S>(pub(crate) S);
+
+impl Sink for Here<Box<dyn Sink>> {
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        self.0.stage(announcement).map(wrapped).map_err(here)
+    }
+
+    fn file(
+        &self,
+        path: &RemotePath,
+        head: &EntryHead,
+        content: &VerifiedContent<'_>,
+    ) -> Result<Placed, Failure> {
+        self.0.file(path, head, content).map_err(here)
+    }
+
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
+        self.0.link(path, head, target).map_err(here)
+    }
+
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
+        self.0.folder(entry).map_err(here)
+    }
+
+    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+        self.0.commit(batch).into_iter().map(|result| result.map_err(here)).collect()
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        match self.0.look(item) {
+            Found::Chunks(staged, chunks) => Found::Chunks(wrapped(staged), chunks),
+            found @ (Found::Nothing | Found::All) => found,
+        }
+    }
+
+    fn sync_found(&self) -> Result<(), Failure> {
+        self.0.sync_found().map_err(here)
+    }
+}
+
+impl Staged for Here<Box<dyn Staged>> {
+    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        self.0.write(chunk).map_err(here)
+    }
+
+    fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {
+        self.0.publish(publish).map_err(here)
+    }
+
+    fn discard(&self) {
+        self.0.discard();
+    }
+}
+
+fn wrapped(staged: Box<dyn Staged>) -> Box<dyn Staged> {
+    Box::new(Here(staged))
+}
+
+/// The same failure; what was only left alone, or must be sent again, is no trouble of this machine's.
+fn here(failure: Failure) -> Failure {
+    use FailureCode::{BadState, Cancelled, Integrity, Skipped};
+    if matches!(failure.code, Skipped | Integrity | Cancelled | BadState) {
+        return failure;
+    }
+    let text = if failure.message.is_empty() { failure.code.meaning() } else { &failure.message };
+    Failure::new(failure.code, format!("on this machine: {text}"))
+}
