@@ -118,7 +118,11 @@ impl Sink for AskedSink {
         self.sink.folder(entry)
     }
 
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
-        self.sink.commit(batch)
+    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+        self.sink.commit(batch, is_over)
+    }
+
+    fn sync_found(&self) -> Result<(), Failure> {
+        self.sink.sync_found()
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use wire::engine::{Base, Keeping, ReceiveJob, Sink, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Get, Resume};
+use wire::message::{Cancel, Get, Message, Resume};
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
 use wire::{FailureCode, RemotePath};
@@ -32,14 +32,14 @@ pub(crate) async fn to_files(
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let GetRequest { path, recursive, overwrite, durability, totals, .. } = request.clone();
-    let begun = (resume == Resume::Again).then(|| TreeSinkOptions::begun_before(mark.age()));
-    let mark = mark.clone();
+    let begun = (resume == Resume::Again).then(|| mark.begun());
+    let placing = mark.clone();
     let base = local::blocking(move || {
-        let target = match mark.placed() {
+        let target = match placing.placed() {
             Some(placed) => PathBuf::from(OsString::from_vec(placed)),
             None => request.becomes(),
         };
-        mark.place(target.as_os_str().as_bytes());
+        placing.place(target.as_os_str().as_bytes());
         let (parent, name) = local::place(&target)?;
         let folder = local::folder(&parent)?;
         Ok(match name {
@@ -53,8 +53,9 @@ pub(crate) async fn to_files(
     let options = TreeSinkOptions { overwrite, add_only, mode_mask, sparse, durability, keeping, begun };
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
-    let get = Get { recursive, totals, resume, ..get(session, path, WINDOW_FRAMES_MAX) };
-    run(session, get, sink, reporter, None).await
+    let begun = mark.opened().filter(|_| resume == Resume::Again);
+    let get = Get { recursive, totals, resume, begun, ..get(session, path, WINDOW_FRAMES_MAX) };
+    run(session, get, sink, reporter, Some(mark), None).await
 }
 
 /// Fetches a file for a sink of its own, for at most so long.
@@ -66,7 +67,7 @@ pub(crate) async fn to_sink(
 ) -> Result<Summary, Error> {
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     let get = get(session, path.clone(), WINDOW_FRAMES_MAX);
-    run(session, get, Box::new(AskedSink::one(sink)), &reporter, Some(time_max)).await
+    run(session, get, Box::new(AskedSink::one(sink)), &reporter, None, Some(time_max)).await
 }
 
 /// Writes a file's content to a stream.
@@ -77,7 +78,7 @@ pub(crate) async fn to_stream(
 ) -> Result<Summary, Error> {
     let sink = Box::new(AskedSink::one(Box::new(StreamSink::new(output))));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
-    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter, None).await
+    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter, None, None).await
 }
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
@@ -96,6 +97,7 @@ fn get(session: &Session, path: RemotePath, window: u32) -> Get {
         rate_limit: inner.rate_limit,
         totals: false,
         resume: Resume::Never,
+        begun: None,
     }
 }
 
@@ -104,6 +106,7 @@ async fn run(
     get: Get,
     sink: Box<dyn Sink>,
     reporter: &Arc<Reporter>,
+    mark: Option<&Arc<Mark>>,
     time_max: Option<Duration>,
 ) -> Result<Summary, Error> {
     let control = &session.inner.control;
@@ -112,17 +115,34 @@ async fn run(
     reporter.begin();
     let machine = Receiver::new(get.checksum, get.window);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, reporter.clone()));
-    let before = control.exchange.lane_bytes();
     control.exchange.opening(id);
     let running = control.exchange.receive(job);
-    let _opened = control.request(id, get.into()).await?;
+    let mut answers = control.request(id, get.into()).await?;
     drop(turn);
     session.open_lanes();
+    let running = async {
+        let mut running = std::pin::pin!(running);
+        tokio::select! {
+            biased;
+            answer = answers.recv() => {
+                if let (Some(mark), Some(Message::Opened(opened))) = (mark, answer.map(|envelope| envelope.message)) {
+                    let mark = mark.clone();
+                    let learned = local::blocking(move || {
+                        mark.open(opened.at);
+                        Ok(())
+                    });
+                    let _ = learned.await; // as without a mark
+                }
+                running.await
+            }
+            end = &mut running => end,
+        }
+    };
     let end = match time_max {
         None => running.await,
         Some(max) => timeout(max, running).await.unwrap_or_else(|_| Err(FailureCode::Cancelled.into())),
     };
-    reporter.transferred(control.exchange.lane_bytes() - before);
+    reporter.transferred(control.exchange.count_lane_bytes());
     match end {
         // Where a single file was asked for, it comes or fails.
         Ok(()) if !recursive && reporter.is_idle() => Err(asked::not_all(control)),

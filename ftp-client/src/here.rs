@@ -32,8 +32,8 @@ impl Sink for Here<Box<dyn Sink>> {
         self.0.folder(entry).map_err(here)
     }
 
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
-        self.0.commit(batch).into_iter().map(|result| result.map_err(here)).collect()
+    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+        self.0.commit(batch, is_over).into_iter().map(|result| result.map_err(here)).collect()
     }
 
     fn look(&self, item: &OfferedItem) -> Found {

@@ -6,35 +6,48 @@
 //! and asks the other end what is there already. Losing a mark costs sending again, and nothing worse.
 //!
 //! A mark holds where things went, since that may depend on what was there: `put -r a b` makes `b`, and if it is there, `b/a`.
-//! The run that goes on puts them in the same place. The mark's own time tells when the transfer began: what got its place
-//! before that is none of it. A mark that does not end in a line feed was not written whole, and counts for nothing.
+//! The run that goes on puts them in the same place. It also holds when the transfer began, by this machine's clock and by the
+//! server's, never an age: clocks are set. What got its place before that is none of it, and a source that changed since is another.
+//! A mark that does not end in a line feed was not written whole, and counts for nothing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 use wire::journal::JournalKey;
+use wire::metadata::Timestamp;
+use wire::store::file_clock;
 
 /// The folder of marks and of the journals' key.
 pub(crate) struct Remembered {
     /// None: nothing is remembered beyond this run.
     folder: Option<PathBuf>,
     key: OnceLock<Option<JournalKey>>,
+    /// Marks of transfers that have ended, while there is somebody who ends them all together.
+    ended: Mutex<Option<Vec<Arc<Mark>>>>,
 }
 
 /// A transfer that has begun.
 pub(crate) struct Mark {
     path: Option<PathBuf>,
-    placed: Mutex<Option<Vec<u8>>>,
     /// When the first attempt began.
-    begun: SystemTime,
+    begun: Timestamp,
+    known: Mutex<Known>,
+}
+
+/// What is known of the first attempt since it began.
+#[derive(Clone, Default)]
+struct Known {
+    placed: Option<Vec<u8>>,
+    /// When the server opened it, by the server's clock.
+    opened: Option<Timestamp>,
 }
 
 impl Remembered {
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, key: OnceLock::new() }
+        Self { folder, key: OnceLock::new(), ended: Mutex::default() }
     }
 
     /// The key under which journals of files that arrive here are tagged; nothing without randomness, which leaves no journal
@@ -48,6 +61,25 @@ impl Remembered {
         self.key.get_or_init(made).clone()
     }
 
+    /// From now on transfers are parts of one: if that is interrupted, the next run knows what became of each.
+    pub(crate) fn gather(&self) {
+        *lock(&self.ended) = Some(Vec::new());
+    }
+
+    /// All of them have ended, or will not.
+    pub(crate) fn scatter(&self, have_ended: bool) {
+        let marks = lock(&self.ended).take();
+        marks.into_iter().flatten().filter(|_| have_ended).for_each(|mark| mark.end());
+    }
+
+    /// A transfer has ended.
+    pub(crate) fn end(&self, mark: Arc<Mark>) {
+        match &mut *lock(&self.ended) {
+            Some(marks) => marks.push(mark),
+            None => mark.end(),
+        }
+    }
+
     /// A transfer begins. `about` is what tells it from others.
     pub(crate) fn begin(&self, about: [u8; 16]) -> Mark {
         let Some(folder) = &self.folder else { return Mark::none() };
@@ -57,54 +89,99 @@ impl Remembered {
             return Mark::none();
         }
         forget_old(&folder);
-        let mut placed = Vec::new();
-        let read = File::open(&path).and_then(|file| {
-            let made = file.metadata()?.modified()?;
-            file.take(PLACE_LEN_MAX).read_to_end(&mut placed)?;
-            Ok(made)
-        });
-        let earlier = read.ok().filter(|_| placed.pop() == Some(b'\n'));
-        Mark {
-            path: Some(path),
-            placed: Mutex::new(earlier.map(|_| placed)),
-            begun: earlier.unwrap_or_else(SystemTime::now),
-        }
+        let mut text = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(MARK_LEN_MAX).read_to_end(&mut text));
+        let earlier = read.ok().and_then(|_| decode(&text));
+        let (begun, known) = earlier.unwrap_or_else(|| (file_clock(), Known::default()));
+        Mark { path: Some(path), begun, known: Mutex::new(known) }
     }
 }
 
 impl Mark {
     /// A mark that is good for this run alone.
     pub(crate) fn none() -> Self {
-        Self { path: None, placed: Mutex::default(), begun: SystemTime::now() }
+        Self { path: None, begun: file_clock(), known: Mutex::default() }
     }
 
-    /// How many seconds ago the first attempt began, rounded up.
-    pub(crate) fn age(&self) -> u64 {
-        self.begun.elapsed().map_or(0, |age| age.as_secs() + 1)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+
+    /// When the first attempt began, by the clock that dates this machine's files.
+    pub(crate) fn begun(&self) -> Timestamp {
+        self.begun
+    }
+
+    /// When the server opened the first attempt, by its own clock; nothing if there was none, or its answer did not come.
+    pub(crate) fn opened(&self) -> Option<Timestamp> {
+        self.known().opened
     }
 
     /// Where an earlier attempt has put things; nothing if there was none.
     pub(crate) fn placed(&self) -> Option<Vec<u8>> {
-        self.placed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known().placed.clone()
     }
 
-    /// Things go here.
+    /// Things go here. The first attempt's word counts.
     pub(crate) fn place(&self, place: &[u8]) {
-        let before = self.placed.lock().unwrap_or_else(PoisonError::into_inner).replace(place.to_vec());
-        if let Some(path) = self.path.as_ref().filter(|_| before.is_none()) {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let line = [place, b"\n"].concat();
-            let _ = options.open(path).and_then(|mut file| file.write_all(&line)); // without it the next run begins anew
+        self.learn(|known| known.placed.is_none().then(|| known.placed = Some(place.to_vec())));
+    }
+
+    /// The server has opened the transfer at this time of its clock. The first attempt's counts.
+    pub(crate) fn open(&self, at: Timestamp) {
+        self.learn(|known| known.opened.is_none().then(|| known.opened = Some(at)));
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut Known) -> Option<()>) {
+        let mut known = self.known();
+        if change(&mut known).is_some()
+            && let Some(path) = &self.path
+            && let Some(text) = encode(self.begun, &known)
+        {
+            let _ = replace(path, &text); // without it the next run begins anew
         }
     }
 
     /// The transfer has ended.
-    pub(crate) fn end(&self) {
+    fn end(&self) {
         if let Some(path) = &self.path {
             let _ = fs::remove_file(path); // one that stays costs a question next time
         }
     }
+}
+
+/// `BEGUN OPENED PLACE`, and a line feed; nothing before there is a place. Times are seconds and nanoseconds since 1970.
+fn encode(begun: Timestamp, known: &Known) -> Option<Vec<u8>> {
+    let time = |time: Timestamp| format!("{}.{:09}", time.seconds, time.nanos);
+    let opened = known.opened.map_or("-".to_owned(), time);
+    Some([format!("{} {opened} ", time(begun)).as_bytes(), known.placed.as_ref()?, b"\n"].concat())
+}
+
+fn decode(text: &[u8]) -> Option<(Timestamp, Known)> {
+    let time = |text: &[u8]| {
+        let (seconds, nanos) = str::from_utf8(text).ok()?.split_once('.')?;
+        Some(Timestamp { seconds: seconds.parse().ok()?, nanos: nanos.parse().ok()? })
+    };
+    let mut parts = text.strip_suffix(b"\n")?.splitn(3, |byte| *byte == b' ');
+    let begun = time(parts.next()?)?;
+    let opened = match parts.next()? {
+        b"-" => None,
+        text => Some(time(text)?),
+    };
+    Some((begun, Known { placed: Some(parts.next()?.to_vec()), opened }))
+}
+
+/// The old text or the new one is there, also if this process dies meanwhile.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let staged = path.with_extension(format!("new{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&staged).and_then(|mut file| file.write_all(text))?;
+    fs::rename(&staged, path)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The key that is kept, made if there is none yet. Others may neither read it nor have put it there.
@@ -165,7 +242,7 @@ fn forget_old(folder: &Path) {
     }
 }
 
-const PLACE_LEN_MAX: u64 = 16 * 1024;
+const MARK_LEN_MAX: u64 = 16 * 1024;
 /// As long as a server keeps what is staged, and then some.
 const OLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -180,9 +257,16 @@ mod tests {
         let mark = remembered().begin([1; 16]);
         assert_eq!(mark.placed(), None);
         mark.place(b"here\nor there");
+        mark.place(b"elsewhere");
         assert_eq!(remembered().begin([2; 16]).placed(), None);
         let mark = remembered().begin([1; 16]);
-        assert_eq!(mark.placed().as_deref(), Some(&b"here\nor there"[..]));
+        assert_eq!((mark.placed().as_deref(), mark.opened()), (Some(&b"here\nor there"[..]), None));
+        let (begun, at) = (mark.begun(), Timestamp { seconds: 5, nanos: 70 });
+        mark.open(at);
+        mark.open(Timestamp::default());
+        let mark = remembered().begin([1; 16]);
+        assert_eq!((mark.placed().as_deref(), mark.opened()), (Some(&b"here\nor there"[..]), Some(at)));
+        assert_eq!(mark.begun(), begun, "each attempt knows when the first one began");
         mark.end();
         assert_eq!(remembered().begin([1; 16]).placed(), None);
     }

@@ -40,7 +40,7 @@ pub(crate) async fn run(
     let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
     let checksum = session.inner.checksum;
     let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
-    let begun = (resume == Resume::Again).then(|| mark.age());
+    let begun = mark.opened().filter(|_| resume == Resume::Again);
     let put = Put { path, into, overwrite, checksum, sparse, exclusive, durability, resume: keep, begun };
     send(session, put, opening, resume, mark, reporter).await
 }
@@ -72,8 +72,7 @@ pub(crate) async fn send(
     }
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
-    let before = control.exchange.lane_bytes();
-    let job = Arc::new(job);
+    let job = Arc::new(job.since((resume == Resume::Again).then(|| mark.begun())));
     let running = control.exchange.send(job.clone());
     let end = {
         let mut running = std::pin::pin!(running);
@@ -87,6 +86,7 @@ pub(crate) async fn send(
                         let mark = mark.clone();
                         local::blocking(move || {
                             mark.place(opened.path.as_bytes());
+                            mark.open(opened.at);
                             Ok(())
                         })
                         .await?;
@@ -98,7 +98,7 @@ pub(crate) async fn send(
             end = &mut running => end,
         }
     };
-    reporter.transferred(control.exchange.lane_bytes() - before);
+    reporter.transferred(control.exchange.count_lane_bytes());
     match end {
         Ok(()) => Ok(reporter.summary()),
         Err(failure) => {

@@ -91,6 +91,7 @@ async fn one(world: &World, all: &Barrier, number: usize) {
                 rate_limit: 0,
                 totals: false,
                 resume: wire::message::Resume::Never,
+                begun: None,
             },
         )
         .await;

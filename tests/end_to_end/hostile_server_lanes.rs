@@ -131,7 +131,11 @@ async fn a_mirror_whose_job_ends_too_early_is_not_done() {
         while let Some(envelope) = peer.next().await {
             match envelope.message {
                 Message::Select(_) => {
-                    peer.send(envelope.request, Opened { path: path("x"), folder: true }).await
+                    peer.send(
+                        envelope.request,
+                        Opened { path: path("x"), folder: true, at: wire::metadata::Timestamp::default() },
+                    )
+                    .await
                 }
                 Message::Wanted(_) => peer.send(envelope.request, End { frames: 0 }).await,
                 _ => drop(answer_usual(peer, &envelope).await),
@@ -304,7 +308,11 @@ async fn a_server_that_says_nothing_or_reads_nothing_is_left_in_time() {
 async fn begin(peer: &mut Peer) -> (Frames, HandLane) {
     let request = peer.request().await;
     let Message::Get(get) = request.message else { panic!("{request:?}") };
-    peer.send(request.request, Opened { path: get.path, folder: get.recursive }).await;
+    peer.send(
+        request.request,
+        Opened { path: get.path, folder: get.recursive, at: wire::metadata::Timestamp::default() },
+    )
+    .await;
     (Frames { job: request.request, checksum: get.checksum }, peer.lane().await)
 }
 

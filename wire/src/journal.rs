@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! head:   "ftpx journal v1\n" | checksum u8, 7 x 0 | size u64 | modified i64, u32, 4 x 0 | source 16 | origin 16
-//!         | boot 16 | device u64 | inode u64 | tag 16
+//!         | boot 16 | mount u64 | inode u64 | tag 16
 //! record: chunk u64 | digest 32 | tag 16                              (all integers little-endian)
 //! ```
 //!
@@ -86,8 +86,8 @@ pub struct JournalHead {
     pub origin: [u8; 16],
     /// Which run of this machine's system wrote them: what was not synced before a power failure may be gone.
     pub boot: [u8; 16],
-    /// The staged file's device.
-    pub device: u64,
+    /// The mount of the staged file, or its device: what was not synced before a disk was away may be gone.
+    pub mount: u64,
     /// The staged file's number there.
     pub inode: u64,
 }
@@ -115,7 +115,7 @@ impl JournalHead {
         put(&self.source.0);
         put(&self.origin);
         put(&self.boot);
-        put(&self.device.to_le_bytes());
+        put(&self.mount.to_le_bytes());
         put(&self.inode.to_le_bytes());
         let tag = key.tag(&[&bytes[..JOURNAL_HEAD_LEN - TAG_LEN]]);
         bytes[JOURNAL_HEAD_LEN - TAG_LEN..].copy_from_slice(&tag);
@@ -143,7 +143,7 @@ impl JournalHead {
             source: SourceId(take(&mut rest)?),
             origin: take(&mut rest)?,
             boot: take(&mut rest)?,
-            device: u64::from_le_bytes(take(&mut rest)?),
+            mount: u64::from_le_bytes(take(&mut rest)?),
             inode: u64::from_le_bytes(take(&mut rest)?),
         };
         // Whatever differs from what this key would have written, is not of this key.
@@ -161,7 +161,7 @@ impl JournalHead {
     /// True if what was written for `self` is there for sure: the same file, and the system has not been started anew.
     #[must_use]
     pub fn is_of_same_boot(&self, other: &Self) -> bool {
-        let place = |head: &Self| (head.boot, head.device, head.inode);
+        let place = |head: &Self| (head.boot, head.mount, head.inode);
         place(self) == place(other) && self.boot != [0; 16]
     }
 }
@@ -271,7 +271,7 @@ mod tests {
             source: SourceId([1; 16]),
             origin: [2; 16],
             boot: [3; 16],
-            device: 4,
+            mount: 4,
             inode: 5,
         }
     }

@@ -359,6 +359,9 @@ pub struct Get {
     pub totals: bool,
     /// Whether the client keeps what an interrupted run leaves, and may have some.
     pub resume: Resume,
+    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`], if it came. Files that have changed since
+    /// then are offered as such.
+    pub begun: Option<Timestamp>,
 }
 
 /// Whether what an interrupted run leaves is kept, and used.
@@ -391,9 +394,9 @@ pub struct Put {
     pub durability: Durability,
     /// Whether the server is to keep what an interrupted run leaves.
     pub resume: bool,
-    /// If this is not the first attempt of the transfer: so many seconds ago the first one began, at most. Files that have
-    /// been put in their place since then need not be sent again.
-    pub begun: Option<u64>,
+    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`]. Files that have been put in their place
+    /// since then need not be sent again.
+    pub begun: Option<Timestamp>,
 }
 
 /// What may befall the receiving machine without undoing what was acknowledged.
@@ -426,6 +429,8 @@ pub struct Opened {
     pub path: RemotePath,
     /// True if the source (of a `Get`) is a folder.
     pub folder: bool,
+    /// When it was opened, by the clock that dates the server's files.
+    pub at: Timestamp,
 }
 
 /// Makes a folder.
@@ -637,6 +642,8 @@ pub struct OfferedItem {
     pub metadata: Metadata,
     /// Which state of it will be sent, if it is a large file; otherwise zero.
     pub source: SourceId,
+    /// It may have changed since the first attempt began, whatever its size and time say: what is in its place is none of it.
+    pub changed: bool,
 }
 
 impl OfferedItem {

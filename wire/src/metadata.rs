@@ -12,14 +12,6 @@ pub struct Timestamp {
     pub nanos: u32,
 }
 
-impl Timestamp {
-    /// So many seconds before `self`.
-    #[must_use]
-    pub fn earlier(self, seconds: u64) -> Self {
-        Self { seconds: self.seconds.saturating_sub_unsigned(seconds), ..self }
-    }
-}
-
 /// Which state of which file it is: 16 bytes that are others as soon as the file may have changed. All zero says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SourceId(pub [u8; 16]);

@@ -152,14 +152,13 @@ async fn open_upload(
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let way = Way::Up { queue, exchange: exchange.clone() };
     let job = tokio::spawn(async move {
-        let before = exchange.lane_bytes();
         let running = exchange.send(job.clone());
         let first = early.or_else(|| answers.try_recv().ok());
         if let Some(Envelope { message: Message::Failure(failure), .. }) = first {
             job.fail(failure); // it came before there was a job to tell
         }
         let end = running.await;
-        ending.end(&session, id, &path, end, before)
+        ending.end(&session, id, &path, end)
     });
     Ok(Transfer { way, watch, job })
 }
@@ -205,10 +204,9 @@ async fn open_download(
     session.open_lanes();
     let way = Way::Down { wanted: Vec::new(), id, session: session.clone(), asked };
     let job = tokio::spawn(async move {
-        let before = exchange.lane_bytes();
         let end = exchange.receive(job).await;
         drop(lock);
-        let summary = ending.end(&session, id, &path, end, before)?;
+        let summary = ending.end(&session, id, &path, end)?;
         match ending.credit.is_settled() {
             true => Ok(summary),
             false => Err(asked::not_all(&session.inner.control)),
@@ -262,11 +260,10 @@ impl Watch {
         id: u32,
         path: &RemotePath,
         end: Result<(), Failure>,
-        before: u64,
     ) -> Result<Summary, Error> {
         self.credit.abandon();
         let control = &session.inner.control;
-        self.reporter.transferred(control.exchange.lane_bytes() - before);
+        self.reporter.transferred(control.exchange.count_lane_bytes());
         end.map_err(|failure| {
             let _ = control.outbox.try_send(Envelope::new(id, Cancel)); // the server may have ended it
             job_error(control, path, failure)

@@ -126,6 +126,13 @@ impl Session {
         self.link.remembered.key()
     }
 
+    /// The transfers from now on are parts of one: if that is interrupted, what had ended is not done again by the next run.
+    #[must_use]
+    pub fn together(&self) -> Together {
+        self.link.remembered.gather();
+        Together(self.link.remembered.clone())
+    }
+
     /// Makes an attempt of a transfer, and another one each time that the connection was lost meanwhile. `about` tells the
     /// transfer from others; nothing if it does not go on where an interrupted run was.
     pub(super) async fn lasting<T>(
@@ -159,8 +166,9 @@ impl Session {
                 resume = Resume::Again;
             }
         };
+        let remembered = self.link.remembered.clone();
         local::blocking(move || {
-            mark.end();
+            remembered.end(mark);
             Ok(())
         })
         .await?;
@@ -172,6 +180,30 @@ impl Session {
         let lost =
             matches!(error, Error::Lost { .. }) || error.failure_code() == Some(FailureCode::ShuttingDown);
         lost && self.inner.control.was_welcome()
+    }
+}
+
+/// Transfers that are parts of one. Dropped before its end, the whole was interrupted.
+pub struct Together(Arc<Remembered>);
+
+impl Together {
+    /// All of them have ended.
+    ///
+    /// # Errors
+    /// If this machine has no thread for it.
+    pub async fn end(self) -> Result<(), Error> {
+        let remembered = self.0.clone();
+        local::blocking(move || {
+            remembered.scatter(true);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        self.0.scatter(false); // nothing, after the end
     }
 }
 

@@ -12,7 +12,7 @@ use wire::message::{Get, Message, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
 use wire::sender::{Asking, Sender};
-use wire::store::{Folder, LocalStorage, Storage};
+use wire::store::{Folder, LocalStorage, Storage, file_clock};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// What a job sends.
@@ -28,9 +28,10 @@ pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &Cancel
     if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
     }
+    let at = file_clock(); // what changes from now on may be other than what is sent
     let (path, recursive) = (get.path.clone(), get.recursive);
     let opening = on_pool(context.storage.clone(), move |storage| open(&storage, &path, recursive)).await?;
-    let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some() };
+    let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some(), at };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     if get.totals && opening.totals.complete {
         let _ = context.outbox.send(Envelope::new(id, opening.totals)).await; // the session may be over
@@ -42,7 +43,7 @@ pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &Cancel
     }
     let machine = Sender::new(get.checksum, get.window, Asking::of(get.resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, Arc::new(Deaf), Pacer::new(get.rate_limit));
-    let job = Arc::new(job);
+    let job = Arc::new(job.since(get.begun));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it

@@ -13,7 +13,7 @@ use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::receiver::Receiver;
-use wire::store::{FolderCache, FolderLock, LocalStorage, Storage};
+use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
@@ -30,16 +30,16 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
         sparse: put.sparse,
         durability: put.durability,
         keeping: put.resume.then_some(keeping),
-        begun: put.begun.filter(|_| !put.exclusive).map(TreeSinkOptions::begun_before), // a mirror has compared already
+        begun: put.begun.filter(|_| !put.exclusive), // a mirror has compared already
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
-    let durability = put.durability;
+    let (durability, at) = (put.durability, file_clock());
     let opened = on_pool(context.storage.clone(), move |storage| match exclusive {
         true => exclusive_base(&storage, path, durability),
         false => base(&storage, path, into).map(|(base, path)| (base, path, None)),
     });
     let (base, path, _lock) = opened.await?;
-    let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false })).await;
+    let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false, at })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf)));
     let running = context.exchange.receive(job.clone());

@@ -10,7 +10,7 @@ use wire::engine::{Deaf, ItemQueue, Pacer, QueueSource, SendJob};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Message, Opened, Select};
 use wire::sender::{Asking, Sender};
-use wire::store::Storage;
+use wire::store::{Storage, file_clock};
 use wire::{Failure, FailureCode};
 
 pub(super) async fn run(
@@ -25,7 +25,7 @@ pub(super) async fn run(
     }
     let path = select.path.clone();
     let folder = on_pool(context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
-    let opened = Opened { path: select.path.clone(), folder: true };
+    let opened = Opened { path: select.path.clone(), folder: true, at: file_clock() };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     let source = Arc::new(QueueSource::new(folder, wanted));
     let asking = Asking::of(select.resume, Asking::Large(0)); // the client has compared already

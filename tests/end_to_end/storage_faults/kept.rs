@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, ChunkPlace};
-use wire::engine::{Base, Found, Keeping, Sink, Staged, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Found, Keeping, Placed, Sink, Staged, TreeSink, TreeSinkOptions};
+use wire::frame::{EntryHead, EntryKind};
 use wire::journal::{JOURNAL_HEAD_LEN, JournalHead, JournalKey, decode_records, encode_record};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Durability, OfferedItem};
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::path::NameRef;
-use wire::store::{Folder, FolderCache, LocalFolder, StagedName};
-use wire::verified::VerifiedChunk;
+use wire::store::{Folder, FolderCache, LocalFolder, StagedName, file_clock};
+use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Name, RemotePath};
 
 #[test]
@@ -87,7 +88,7 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = content(2, 3 * CHUNK_LEN);
     let offered = offered(&bytes);
-    let before = TreeSinkOptions::begun_before(0);
+    let before = file_clock();
     let path = folder.path().join("file");
     fs::write(&path, vec![7; bytes.len()]).unwrap(); // others of the same length and time
     let file = fs::File::options().write(true).open(&path).unwrap();
@@ -101,6 +102,9 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     let later = Timestamp { seconds: before.seconds + 60, nanos: 0 };
     assert!(!finds(Some(later)), "it was there before the transfer began");
     assert!(finds(Some(before)), "it got there since");
+    let sink = sink(folder.path(), TreeSinkOptions { begun: Some(before), ..options() });
+    let changed = OfferedItem { changed: true, ..offered };
+    assert!(!matches!(sink.look(&changed), Found::All), "it is another file now");
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     let left = sink(folder.path(), options()).stage(&offered.announcement()).unwrap();
     write(&*left, &bytes, 0);
     drop(left);
-    let begun = Some(TreeSinkOptions::begun_before(0));
+    let begun = Some(file_clock());
     for (durability, syncs) in [(Durability::Process, 0), (Durability::Power, 1)] {
         let faults = Faults::new(Plan::None);
         let held = Arc::new(LocalFolder::open_ambient(folder.path()).unwrap());
@@ -134,6 +138,32 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     let sink = TreeSink::new(base, TreeSinkOptions { begun, durability: Durability::Power, ..options() });
     assert!(matches!(sink.look(&offered), Found::All));
     assert!(sink.sync_found().is_err());
+}
+
+/// Who came after a job that has ended may have written there: nothing of the job comes behind.
+#[test]
+fn a_job_that_has_ended_gives_no_more_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink(folder.path(), TreeSinkOptions { durability: Durability::Power, ..options() });
+    let waiting = (0..3).map(|number| {
+        let path = RemotePath::root().join(&Name::new(format!("file-{number}").as_bytes()).unwrap()).unwrap();
+        let digest = Checksum::Blake3.of_small_file([&b"content"[..]]);
+        let content = VerifiedContent::verify(Checksum::Blake3, digest, &[b"content"]).unwrap();
+        let (content_len, modified) = (7, Some(Timestamp::default()));
+        let kind = EntryKind::File;
+        let head = EntryHead { kind, path_len: 6, content_len, modified, mode: 0o644, digest };
+        match sink.file(&path, &head, &content).unwrap() {
+            Placed::Waiting(waiting) => waiting,
+            Placed::Done => panic!("nothing was synced"),
+        }
+    });
+    let waiting = waiting.collect();
+    let asked = std::cell::Cell::new(0);
+    let results = sink.commit(waiting, &|| asked.replace(asked.get() + 1) > 0);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["file-0"], "and nothing stays of the others");
 }
 
 fn options() -> TreeSinkOptions {
@@ -159,7 +189,7 @@ fn offered(bytes: &[u8]) -> OfferedItem {
     let path = RemotePath::root().join(&Name::new(b"file").unwrap()).unwrap();
     let modified = Timestamp::default();
     let metadata = Metadata { kind: Kind::File, size: bytes.len() as u64, modified, mode: 0o644 };
-    OfferedItem { path, metadata, source: SourceId([5; 16]) }
+    OfferedItem { path, metadata, source: SourceId([5; 16]), changed: false }
 }
 
 fn write(staged: &dyn Staged, bytes: &[u8], chunk: usize) {

@@ -336,7 +336,12 @@ impl TargetFile for ModelFile {
         Ok(())
     }
     fn place(&self) -> io::Result<FilePlace> {
-        unsupported()
+        match &self.disk.lock()[self.inode] {
+            Inode::File { now, .. } => {
+                Ok(FilePlace { mount: 1, inode: self.inode as u64, len: now.len() as u64 })
+            }
+            Inode::Link { .. } | Inode::Folder { .. } => unsupported(),
+        }
     }
     fn sync(&self) -> io::Result<()> {
         self.disk.sync(self.inode);

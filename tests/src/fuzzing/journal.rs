@@ -39,7 +39,7 @@ fn head() -> JournalHead {
         source: SourceId::default(),
         origin: [1; 16],
         boot: [2; 16],
-        device: 3,
+        mount: 3,
         inode: 4,
     }
 }

@@ -21,7 +21,7 @@
 
 use super::lock;
 use crate::checksum::Digest;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::path::{Name, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
 use crate::store::{Filesystems, Folder, StagedName, TargetFile};
@@ -54,6 +54,8 @@ pub struct Unnamed {
     /// It has a journal, which tells of nothing any more once the file has its name.
     pub(super) journal: bool,
     pub(super) is_named: bool,
+    /// Its handle stays open where those of others are closed.
+    pub(super) stays_open: bool,
 }
 
 /// What of it is to be synced.
@@ -62,7 +64,8 @@ pub(super) enum Unsynced {
     File(Arc<dyn TargetFile>),
     /// A link, which has no handle.
     Link,
-    /// A file whose handle was closed, since there are many.
+    /// A file whose handle was closed, since there are many. Another one of its folder is open, and so locked, until all of the
+    /// batch have their names: by that others can tell that files of the folder are in use.
     Closed,
 }
 
@@ -103,6 +106,7 @@ impl Unnamed {
 pub(super) fn commit(
     batch: Vec<Waiting>,
     touched: Filesystems,
+    is_over: &dyn Fn() -> bool,
 ) -> (Vec<Result<(), Failure>>, Option<Failure>) {
     let mut batch: Vec<Option<Box<Unnamed>>> = batch
         .into_iter()
@@ -117,7 +121,10 @@ pub(super) fn commit(
     };
     for (item, result) in batch.iter_mut().zip(&mut results) {
         if let (Some(item), Ok(())) = (item, &result) {
-            *result = item.give_name().map_err(Failure::from);
+            *result = match is_over() {
+                true => Err(FailureCode::Cancelled.into()),
+                false => item.give_name().map_err(Failure::from),
+            };
         }
     }
     match sync_names(&batch, touched) {
@@ -188,6 +195,8 @@ struct Queue {
     /// Changes of folder from one item to the next: no fewer than there are folders.
     folders: usize,
     last_folder: Option<usize>,
+    /// Since the last change a file has come that stays open.
+    is_held: bool,
 }
 
 /// Something to do when what came before it is durable.
@@ -214,16 +223,21 @@ pub(super) struct WaitingItem {
 }
 
 impl Commits {
-    pub(super) fn add(&self, step: Step) {
+    pub(super) fn add(&self, mut step: Step) {
         let mut queue = lock(&self.queue);
         if let Step::Item(WaitingItem { waiting: Waiting::Named(item), .. })
-        | Step::Published { waiting: Waiting::Named(item), .. } = &step
+        | Step::Published { waiting: Waiting::Named(item), .. } = &mut step
         {
             let folder = Arc::as_ptr(&item.folder).cast::<()>() as usize;
             if queue.last_folder.replace(folder) != Some(folder) {
                 queue.folders += 1;
+                queue.is_held = false;
             }
             queue.handles += 1;
+            if !queue.is_held && matches!(item.content, Unsynced::File(_)) {
+                queue.is_held = true;
+                item.stays_open = true;
+            }
         }
         queue.steps.push(step);
         match queue.many {
@@ -269,6 +283,7 @@ impl Step {
     fn close_small(&mut self) {
         if let Self::Item(WaitingItem { waiting: Waiting::Named(item), .. }) = self
             && matches!(item.content, Unsynced::File(_))
+            && !item.stays_open
         {
             item.content = Unsynced::Closed;
         }
@@ -280,5 +295,51 @@ impl Step {
 const FEW: usize = 16;
 /// Steps of a batch: about a megabyte of memory.
 const STEPS_MAX: usize = 4096;
-/// Folders that a batch holds open, beside a limit of 1,024 files. Twice as many are, while the next batch gathers.
+/// Folders that a batch holds open, each with a file, beside a limit of 1,024 files. Twice as many are, while the next batch gathers.
 const FOLDERS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::NameRef;
+    use crate::store::LocalFolder;
+    use std::time::Duration;
+
+    fn item(folder: &Arc<dyn Folder>, number: usize) -> WaitingItem {
+        let staged = StagedName::new();
+        let content = Unsynced::File(folder.create_staged(&staged, 0o600).unwrap().into());
+        let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
+        let waiting = crate::engine::sink::waiting(folder.clone(), staged, name, false, content, false);
+        let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
+        let path = RemotePath::root();
+        WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, waiting }
+    }
+
+    /// While there are many, one in each folder tells others that they are in use.
+    #[test]
+    fn what_waits_for_its_sync_is_in_use() {
+        let root = tempfile::tempdir().unwrap();
+        let open = |name: &str| -> Arc<dyn Folder> {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+            Arc::new(LocalFolder::open_ambient(&root.path().join(name)).unwrap())
+        };
+        let (folders, left) = ([open("a"), open("b")], open("left"));
+        let commits = Commits::default();
+        for folder in &folders {
+            (0..2 * FEW).for_each(|number| commits.add(Step::Item(item(folder, number))));
+        }
+        drop(left.create_staged(&StagedName::new(), 0o600).unwrap()); // the youngest of all
+        while left.sweep(Duration::ZERO).unwrap().files == 0 {
+            std::thread::sleep(Duration::from_millis(20)); // what is younger than two seconds stays, whosever it is
+        }
+        for folder in &folders {
+            let swept = folder.sweep(Duration::ZERO).unwrap();
+            assert_eq!((swept.files, swept.kept), (0, 2 * FEW as u64));
+        }
+        let (mut steps, _turn) = commits.take();
+        let batch: Vec<Waiting> = steps.iter_mut().filter_map(Step::take_waiting).collect();
+        let (results, broken) = commit(batch, Filesystems::default(), &|| false);
+        assert!(results.iter().all(Result::is_ok) && broken.is_none());
+        assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
+    }
+}

@@ -27,6 +27,8 @@ pub struct Exchange {
     arrived: Notify,
     jobs: Mutex<Jobs>,
     pub(crate) lane_bytes: AtomicU64,
+    /// How many of them were counted.
+    counted: AtomicU64,
     pub(crate) spent: Spent,
     /// Frames of ours that the peer is done with, and whole frames of its that have come.
     frames_through: AtomicU64,
@@ -65,6 +67,7 @@ impl Exchange {
             arrived: Notify::new(),
             jobs: Mutex::default(),
             lane_bytes: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
             spent: Spent::default(),
             frames_through: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(0),
@@ -134,6 +137,12 @@ impl Exchange {
     #[must_use]
     pub fn lane_bytes(&self) -> u64 {
         self.lane_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that nobody has counted yet. Of jobs that run at the same time each counts some, and together they count all, once.
+    pub fn count_lane_bytes(&self) -> u64 {
+        let bytes = self.lane_bytes();
+        bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))
     }
 
     /// What lanes have spent their time with so far.

@@ -364,6 +364,9 @@ impl ReceiveJob {
             Verdict::Publish(publish) => {
                 let slot = lock(&self.staged).remove(&file);
                 let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
+                if self.failed.get().is_some() {
+                    return; // as for packs
+                }
                 let placed = staged.publish(&publish);
                 if placed.is_err() {
                     staged.discard();
@@ -397,6 +400,9 @@ impl ReceiveJob {
             cursor.read(&mut scratch)?;
             let path = RemotePath::from_wire(&scratch).map_err(FrameError::from)?;
             let content = cursor.pieces(head.content_len as usize)?;
+            if self.failed.get().is_some() {
+                return Ok(()); // nothing of the job is done after its end
+            }
             self.entry((frame, entry), path, &head, &content, &mut outcome)?;
             if self.commits.is_full() {
                 self.commit();
@@ -530,7 +536,8 @@ impl ReceiveJob {
         }
         self.active.fetch_add(1, Ordering::SeqCst);
         let batch: Vec<_> = steps.iter_mut().filter_map(Step::take_waiting).collect();
-        let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch) };
+        let is_over = || self.failed.get().is_some();
+        let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch, &is_over) };
         let mut results = results.into_iter();
         for step in steps {
             let mut result = || results.next().unwrap_or_else(|| Err(FailureCode::Io.into()));

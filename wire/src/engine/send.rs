@@ -8,7 +8,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
 use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX, PATH_LEN_MAX};
 use crate::message::{Ack, Held, Offer, OfferedItem};
-use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId};
+use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
 use crate::net::control::Outbox;
 use crate::net::record::{RecordError, Sealer};
 use crate::sender::{
@@ -38,6 +38,8 @@ pub struct SendJob {
     active: AtomicUsize,
     /// Held while an offer is made, so that they go out in order.
     offering: Mutex<()>,
+    /// When the first attempt of the transfer began, if that is known: what has changed since is another file.
+    begun: Option<Timestamp>,
 }
 
 struct OpenFile {
@@ -74,7 +76,14 @@ impl SendJob {
             failed: OnceLock::new(),
             active: AtomicUsize::new(0),
             offering: Mutex::new(()),
+            begun: None,
         }
+    }
+
+    /// The same job as another attempt of a transfer whose first one began then, by the clock that dates the files.
+    #[must_use]
+    pub fn since(self, begun: Option<Timestamp>) -> Self {
+        Self { begun, ..self }
     }
 
     /// Ends the job: it cannot go on, or need not.
@@ -202,11 +211,12 @@ impl SendJob {
         let _in_order = lock(&self.offering);
         loop {
             let Some(items) = lock(&self.machine).next_offer() else { return };
-            let sources: Vec<SourceId> = items.iter().map(|item| self.source_id(item)).collect();
+            let states: Vec<(SourceId, bool)> = items.iter().map(|item| self.state_of(item)).collect();
+            let sources: Vec<SourceId> = states.iter().map(|(source, _)| *source).collect();
             lock(&self.machine).offering(&sources);
-            let items = items.into_iter().zip(sources);
-            let items = items.filter_map(|(Item { path, what }, source)| match what {
-                What::Present(metadata) => Some(OfferedItem { path, metadata, source }),
+            let items = items.into_iter().zip(states);
+            let items = items.filter_map(|(Item { path, what }, (source, changed))| match what {
+                What::Present(metadata) => Some(OfferedItem { path, metadata, source, changed }),
                 What::Stream { .. } | What::Lost(_) => None, // never offered
             });
             let offer = Offer { items: items.collect() };
@@ -216,16 +226,17 @@ impl SendJob {
         }
     }
 
-    /// Which state of a large file there is. One that cannot be read is found out when it is sent.
-    fn source_id(&self, item: &Item) -> SourceId {
-        match &item.what {
-            What::Present(metadata) if metadata.size > PACKED_FILE_LEN_MAX => {
-                let identity = self.source.open(&item.path).and_then(|file| file.identity());
-                let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));
-                same.map_or_else(SourceId::default, |identity| identity.source_id())
-            }
-            What::Present(_) | What::Stream { .. } | What::Lost(_) => SourceId::default(),
-        }
+    /// Which state of a large file there is, and whether the file may have changed since the first attempt. One that cannot be read
+    /// is found out when it is sent.
+    fn state_of(&self, item: &Item) -> (SourceId, bool) {
+        let What::Present(metadata) = &item.what else { return (SourceId::default(), true) };
+        let identity = self.source.open(&item.path).and_then(|file| file.identity());
+        let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));
+        let is_large = metadata.size > PACKED_FILE_LEN_MAX;
+        let source =
+            same.filter(|_| is_large).map_or_else(SourceId::default, |identity| identity.source_id());
+        let unchanged = same.is_some_and(|identity| self.begun.is_some_and(|begun| identity.changed < begun));
+        (source, !unchanged)
     }
 
     /// The receiver has answered offers.

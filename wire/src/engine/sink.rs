@@ -15,7 +15,6 @@ use crate::store::{
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a receiving job writes to. All methods block; every error is that item's alone.
 #[allow(clippy::missing_errors_doc)]
@@ -37,8 +36,9 @@ pub trait Sink: Send + Sync {
     fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
         Err(FailureCode::IsAFolder.into())
     }
-    /// Makes durable what waits for it, and gives it its names; the result of each. Without it nothing waits.
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+    /// Makes durable what waits for it, and gives it its names; the result of each. Without it nothing waits. What has no name
+    /// once `is_over` gets none: a job that has ended may have a successor that has written there since.
+    fn commit(&self, batch: Vec<Waiting>, _is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
     /// What an earlier run has left of an item that is about to be sent.
@@ -174,17 +174,6 @@ pub struct TreeSinkOptions {
     pub begun: Option<Timestamp>,
 }
 
-impl TreeSinkOptions {
-    /// When a transfer began, of which an earlier attempt was made so many seconds ago: a little before, since filesystems'
-    /// clocks tick slowly, and may be other machines'.
-    #[must_use]
-    pub fn begun_before(seconds: u64) -> Timestamp {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp { seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanos: 0 };
-        now.earlier(seconds.saturating_add(CLOCKS_APART_S))
-    }
-}
-
 /// Files, links and folders below a base.
 pub struct TreeSink {
     base: Base,
@@ -299,7 +288,7 @@ impl Sink for TreeSink {
         let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return Found::Nothing };
         match (&self.options.keeping, item.source != SourceId::default()) {
             (None, _) => Found::Nothing,
-            (Some(_), is_large) if self.is_there(&*folder, name, &item.metadata) => {
+            (Some(_), is_large) if !item.changed && self.is_there(&*folder, name, &item.metadata) => {
                 self.found(&folder, name, is_large)
             }
             (Some(_), false) => Found::Nothing,
@@ -379,12 +368,12 @@ impl Sink for TreeSink {
         Ok(Placed::Waiting(Waiting::Folder))
     }
 
-    fn commit(&self, batch: Vec<Waiting>) -> Vec<Result<(), Failure>> {
+    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         if let Some(failure) = self.broken.get() {
             return batch.iter().map(|_| Err(failure.clone())).collect();
         }
         let add_only = self.options.add_only;
-        let (results, broken) = commit::commit(batch, self.base.take_touched());
+        let (results, broken) = commit::commit(batch, self.base.take_touched(), is_over);
         if let Some(failure) = broken {
             let _ = self.broken.set(failure); // the first reason is the one to tell
         }
@@ -408,6 +397,7 @@ pub(super) fn waiting(
         content,
         journal,
         is_named: false,
+        stays_open: false,
     })))
 }
 
@@ -478,8 +468,6 @@ fn raced(failure: Failure, add_only: bool) -> Failure {
     }
 }
 
-/// How far clocks may be apart.
-const CLOCKS_APART_S: u64 = 2;
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
 /// The block of most filesystems: a smaller run of zeros saves nothing.

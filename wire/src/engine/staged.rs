@@ -204,7 +204,7 @@ fn head(announcement: &Announcement, keeping: &Keeping, file: &dyn TargetFile) -
         source: announcement.source,
         origin: keeping.origin,
         boot: boot_id(),
-        device: place.device,
+        mount: place.mount,
         inode: place.inode,
     })
 }
@@ -340,6 +340,8 @@ impl Staged for StagedFile {
     fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {
         if self.place.sparse {
             self.file.set_len(publish.size())?;
+        } else if self.file.place()?.len != publish.size() {
+            return Err(Failure::new(FailureCode::Integrity, "somebody else has written on the staged file"));
         }
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
         let Place { folder, name, replace, .. } = &self.place;

@@ -14,6 +14,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{
     self as sys, AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat,
+    StatxFlags,
 };
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -84,6 +85,8 @@ pub struct LocalFolder {
     fd: OwnedFd,
     /// Files get names before they get content here: there are none without.
     names_first: AtomicBool,
+    /// New files get their permissions from an ACL. Looked up once: one that is set meanwhile counts for the next transfer.
+    has_default_acl: OnceLock<bool>,
 }
 
 impl LocalFolder {
@@ -96,7 +99,7 @@ impl LocalFolder {
     }
 
     fn new(fd: OwnedFd) -> Self {
-        Self { fd, names_first: AtomicBool::new(false) }
+        Self { fd, names_first: AtomicBool::new(false), has_default_acl: OnceLock::new() }
     }
 
     /// What cap-std opens serves for looking things up only; the folder's own metadata needs more, where that is allowed.
@@ -117,6 +120,15 @@ impl LocalFolder {
     /// The folder as one of this implementation, which operations between two folders need.
     fn of(folder: &dyn Folder) -> io::Result<&Self> {
         folder.as_any().downcast_ref::<Self>().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
+    }
+
+    /// The permissions that the system gives to a new file, as far as they are known: with a default ACL they are others.
+    fn mode_of_new(&self, created: u32) -> u32 {
+        let query = || sys::fgetxattr(&self.fd, c"system.posix_acl_default", &mut [0; 0]);
+        match *self.has_default_acl.get_or_init(|| query().is_ok()) {
+            true => UNKNOWN_MODE,
+            false => created & !umask(),
+        }
     }
 
     /// Names of staged files, then of journals: who goes on with a staged file locks that before it looks at the journal.
@@ -162,6 +174,15 @@ impl LocalFolder {
         }
         sys::unlinkat(&self.fd, name, AtFlags::empty())?;
         Ok(Some(stat.st_size.cast_unsigned()))
+    }
+
+    /// True if somebody has locked the file. Many small files that wait for a sync are in use by a lock of one of them.
+    fn is_in_use(&self, name: &[u8]) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = sys::openat(&self.fd, name, flags, Mode::empty());
+        file.is_ok_and(|file| {
+            sys::flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        })
     }
 
     fn has_staged_of(&self, journal: &[u8]) -> bool {
@@ -221,7 +242,7 @@ impl Folder for LocalFolder {
         match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(fd) => {
                 let names_first = AtomicBool::new(self.names_first.load(Ordering::Relaxed));
-                Ok(Arc::new(Self { fd, names_first }))
+                Ok(Arc::new(Self { fd, names_first, has_default_acl: OnceLock::new() }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => match self.metadata(name)?.kind {
                 Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
@@ -275,7 +296,7 @@ impl Folder for LocalFolder {
         let created = mode & 0o777;
         let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
         lock_file(&fd)?;
-        Ok(Box::new(LocalTarget { fd, mode: created & !umask() }))
+        Ok(Box::new(LocalTarget { fd, mode: self.mode_of_new(created) }))
     }
 
     fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
@@ -286,7 +307,7 @@ impl Folder for LocalFolder {
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let made = sys::openat(&self.fd, c".", flags, Mode::from_raw_mode(created));
         let Ok(fd) = made else { return Ok(self.names_come_first()) };
-        let file = LocalTarget { fd, mode: created & !umask() };
+        let file = LocalTarget { fd, mode: self.mode_of_new(created) };
         fill(&file)?;
         // Before Linux 6.10 this needs a right that few have, and elsewhere a policy may be against it.
         match sys::linkat(&file.fd, c"", &self.fd, name.as_bytes(), AtFlags::EMPTY_PATH) {
@@ -325,7 +346,13 @@ impl Folder for LocalFolder {
 
     fn sweep(&self, idle: Duration) -> io::Result<Swept> {
         let mut swept = Swept::default();
-        for name in self.staged_names()? {
+        let names = self.staged_names()?;
+        let staged = |name: &&Vec<u8>| name.ends_with(StagedName::SUFFIX);
+        if names.iter().filter(staged).any(|name| self.is_in_use(name)) {
+            swept.kept = names.iter().filter(staged).count() as u64;
+            return Ok(swept);
+        }
+        for name in names {
             match self.sweep_one(&name, idle) {
                 _ if name.ends_with(StagedName::JOURNAL_SUFFIX) => {}
                 Ok(Some(bytes)) => {
@@ -547,8 +574,12 @@ impl TargetFile for LocalTarget {
     }
 
     fn place(&self) -> io::Result<FilePlace> {
-        let stat = sys::fstat(&self.fd)?;
-        Ok(FilePlace { device: stat.st_dev, inode: stat.st_ino, len: stat.st_size.cast_unsigned() })
+        let stat = sys::statx(&self.fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | MOUNT_ID)?;
+        let mount = match stat.stx_mask & MOUNT_ID.bits() {
+            0 => sys::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            _ => stat.stx_mnt_id,
+        };
+        Ok(FilePlace { mount, inode: stat.stx_ino, len: stat.stx_size })
     }
 
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
@@ -667,6 +698,13 @@ pub fn umask() -> u32 {
     })
 }
 
+/// Now, by the clock that dates what changes on this machine's filesystems: nothing that is done later is dated before it.
+#[must_use]
+pub fn file_clock() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    timestamp(now.tv_sec, u64::try_from(now.tv_nsec).unwrap_or(0))
+}
+
 /// A staged file that is younger may be about to be locked, and a staged link to get its name.
 const STAGED_AGE_MIN: Duration = Duration::from_secs(2);
 
@@ -675,6 +713,12 @@ fn now() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
+
+/// No permissions that could be wished for.
+const UNKNOWN_MODE: u32 = u32::MAX;
+
+/// `STATX_MNT_ID_UNIQUE` of statx(2), which rustix has no name for: which mount it is, by a number that is never used again.
+const MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// Room for a few hundred directory entries a system call.
 const READ_DIR_LEN: usize = 32 * 1024;

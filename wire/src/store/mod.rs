@@ -15,7 +15,7 @@ pub mod walk;
 
 pub use cache::FolderCache;
 pub use filesystems::Filesystems;
-pub use local::{LocalFolder, LocalStorage, STREAM_MODE, umask};
+pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};
 
@@ -82,7 +82,7 @@ pub trait Folder: Send + Sync {
     fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)>;
     /// Removes the staged file's journal.
     fn remove_journal(&self, staged: &StagedName) -> io::Result<()>;
-    /// Removes staged files and journals that have not changed for `idle` and that nobody uses, in this folder alone.
+    /// Removes staged files and journals that have not changed for `idle`, in this folder alone; none while one of them is in use.
     fn sweep(&self, idle: Duration) -> io::Result<Swept>;
     /// Removes a staged file.
     fn remove_staged(&self, staged: &StagedName) -> io::Result<()>;
@@ -157,9 +157,9 @@ pub struct Identity {
 /// Which file it is on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePlace {
-    /// Its device.
-    pub device: u64,
-    /// Its number on the device.
+    /// The mount that it was opened on: after its device was away, it is another one. Before Linux 6.8 the device.
+    pub mount: u64,
+    /// Its number there.
     pub inode: u64,
     /// Its length.
     pub len: u64,

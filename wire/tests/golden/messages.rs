@@ -260,10 +260,12 @@ fn jobs() -> Vec<MessageExample> {
                 rate_limit: 10_000_000,
                 totals: true,
                 resume: Resume::New,
+                begun: None,
             },
             parts! {
                 text("music", "path") bool(true, "recursive") variant(1, "checksum: Blake3")
                 u32(256, "window") u64(10_000_000, "rate_limit") bool(true, "totals") variant(1, "resume: New")
+                none("begun")
             },
         ),
         example(
@@ -271,8 +273,12 @@ fn jobs() -> Vec<MessageExample> {
             "opened",
             4,
             "the answer",
-            Opened { path: path("music"), folder: true },
-            parts! { text("music", "path") bool(true, "folder") },
+            Opened {
+                path: path("music"),
+                folder: true,
+                at: Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 },
+            },
+            parts! { text("music", "path") bool(true, "folder") time(1_700_000_000, 123_456_789, "at") },
         ),
         example(
             21,
@@ -310,12 +316,12 @@ fn jobs() -> Vec<MessageExample> {
                 exclusive: false,
                 durability: Durability::Process,
                 resume: true,
-                begun: Some(90),
+                begun: Some(Timestamp { seconds: 1_700_000_000, nanos: 4_000_000 }),
             },
             parts! {
                 text("photos", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
                 bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(true, "resume")
-                some("begun") u64(90, "seconds")
+                some("begun") time(1_700_000_000, 4_000_000, "seconds, nanos")
             },
         ),
     ];
@@ -747,8 +753,8 @@ fn resuming() -> Vec<MessageExample> {
             },
             parts! {
                 count(2, "items: 2") text("a/hello", "path") then(metadata_parts(Kind::File, 6))
-                raw(&[0; 16], "source: none") text("disk.zero", "path")
-                then(metadata_parts(Kind::File, 2_000_000)) raw(&[0xa5; 16], "source")
+                raw(&[0; 16], "source: none") bool(true, "changed") text("disk.zero", "path")
+                then(metadata_parts(Kind::File, 2_000_000)) raw(&[0xa5; 16], "source") bool(false, "changed")
             },
         ),
         example(
@@ -779,7 +785,7 @@ fn resuming() -> Vec<MessageExample> {
 fn offered(name: &str, size: u64, source: [u8; 16]) -> OfferedItem {
     let modified = Timestamp { seconds: 1_700_000_000, nanos: 123_456_789 };
     let metadata = Metadata { kind: Kind::File, size, modified, mode: 0o644 };
-    OfferedItem { path: path(name), metadata, source: SourceId(source) }
+    OfferedItem { path: path(name), metadata, source: SourceId(source), changed: source == [0; 16] }
 }
 
 fn metadata_parts(kind: Kind, size: u64) -> Parts {

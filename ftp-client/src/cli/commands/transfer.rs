@@ -75,7 +75,11 @@ impl Transfer<'_> {
         }
         let (drawing, limits) =
             (Drawing::start(self.output, &tally), Limits::watch(self.session, self.output));
+        let together = self.session.together();
         let result = self.run_jobs(jobs, single, &tally, results.as_ref()).await;
+        if result.is_ok() {
+            together.end().await?;
+        }
         drop(drawing);
         limits.end();
         results.map_or(Ok(()), |results| results.finish())?;

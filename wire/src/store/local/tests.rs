@@ -51,3 +51,29 @@ fn where_names_come_first_nothing_is_done_here_or_below() {
     let unused = |_: &dyn TargetFile| unreachable!("there is no file to fill");
     assert!(!below.create_whole(name(), 0o600, &unused).unwrap());
 }
+
+/// `u::rwx,g::r-x,o::---` as the kernel has it: version 2, then tag, permissions and id of each entry.
+#[test]
+fn permissions_are_as_asked_for_where_a_default_acl_would_give_others() {
+    let root = tempfile::tempdir().unwrap();
+    let entry = |tag: u16, bits: u16| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &[0xff; 4]].concat();
+    let acl = [2_u32.to_le_bytes().to_vec(), entry(1, 7), entry(4, 5), entry(0x20, 0)].concat();
+    let set =
+        rustix::fs::setxattr(root.path(), c"system.posix_acl_default", &acl, rustix::fs::XattrFlags::empty());
+    if let Err(error) = set {
+        return println!("skipped: this filesystem has no ACLs: {error}");
+    }
+    let folder = LocalFolder::open_ambient(root.path()).unwrap();
+    let fill = |file: &dyn TargetFile| file.set_metadata(None, 0o644);
+    let name = NameRef::new(b"whole").unwrap();
+    if !folder.create_whole(name, 0o644, &fill).unwrap() {
+        println!("files without names are not to be had here");
+    }
+    let staged = StagedName::new();
+    fill(&*folder.create_staged(&staged, 0o644).unwrap()).unwrap();
+    folder.publish(&staged, NameRef::new(b"staged").unwrap(), true).unwrap();
+    for name in names_in(root.path()) {
+        let name = NameRef::new(name.as_bytes()).unwrap();
+        assert_eq!(folder.metadata(name).unwrap().mode, 0o644, "{name:?}");
+    }
+}
