@@ -54,6 +54,14 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
         ("put a &", "script:3: only the shell runs commands in the background"),
         ("put a&", "script:3: only the shell runs commands in the background"),
         ("jobs", "script:3: this belongs to the shell"),
+        ("rm -r old; ls keep", "script:3: an unquoted ';' has no meaning here: write one command a line"),
+        ("rm -r old;ls", "script:3: an unquoted ';'"),
+        ("ls a && ls b", "script:3: an unquoted '&'"),
+        ("ls a || ls b", "script:3: an unquoted '|'"),
+        ("ls>list", "script:3: an unquoted '>'"),
+        ("cat <file", "script:3: an unquoted '<'"),
+        ("ls (a", "script:3: an unquoted '('"),
+        ("ls a)", "script:3: an unquoted ')'"),
         ("ls --lanes 3", "script:3: unexpected argument '--lanes'"),
     ] {
         let ran = script(&world, &format!("mkdir made\n\n{line}\n"), &[]);
@@ -66,6 +74,16 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
     fs::write(world.local().join("script"), "ls\n").unwrap();
     let ran = world.client(["script", "script"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("script:1: no server is open"), "{}", ran.stderr);
+}
+
+#[test]
+fn operators_of_a_shell_are_characters_where_they_are_quoted() {
+    let world = World::serving();
+    let ran = script(&world, "mkdir 'a;b' c\\&d \"e|f>\" \\(g\\) # h; i\n", &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for name in ["a;b", "c&d", "e|f>", "(g)"] {
+        assert!(world.root().join(name).is_dir(), "{name}");
+    }
 }
 
 #[test]

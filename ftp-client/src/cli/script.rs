@@ -26,7 +26,7 @@ fn foreground(line: &[u8]) -> Result<Vec<OsString>, String> {
     match split(line, |name| env::var_os(name))? {
         Words { words, background: false } => Ok(words),
         Words { background: true, .. } => {
-            Err("only the shell runs commands in the background; for the character, write '&'".to_owned())
+            Err(format!("only the shell runs commands in the background: {}", words::character_meant('&')))
         }
     }
 }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 /// Run commands from a file, one a line, over one connection
 #[derive(Args)]
 #[command(
-    after_help = "A line is a command as it is typed after `ftp-client`, quoted as in a shell, or one of open, cd, lcd, \
-                  pwd, lpwd, lls, limit, lanes and exit. '#' begins a comment; $NAME and ${NAME} are variables of the \
-                  environment, each one word. Paths on the server are written without the server and begin in its current folder: \
+    after_help = "A line is a command with its own options, quoted as in a shell, or one of open, cd, lcd, pwd, lpwd, lls, limit, \
+                  lanes and exit. Common options are given once, to `script`. '#' begins a comment; $NAME and ${NAME} are \
+                  variables of the environment, each one word; a shell's operators, as ; and |, are refused unless they are \
+                  quoted. Paths on the server are written without the server and begin in its current folder: \
                   get REMOTE... LOCAL, put LOCAL... REMOTE (with one path, the current folder is meant), and \
                   mirror SOURCE TARGET with one of both written :PATH or NAME:PATH.\n\n\
                   Nothing is run if any line makes no sense. The first failure ends the script with its exit code.\n\n\

@@ -1,4 +1,5 @@
-//! A line's words: quoting and comments as in a POSIX shell, variables from the environment.
+//! A line's words: quoting and comments as in a POSIX shell, variables from the environment. A shell's operators have no meaning
+//! here; who types one expects more than one command, so they are refused and never taken for characters.
 //!
 //! A variable's value is never looked into: whatever it holds, it is part of one word.
 
@@ -40,6 +41,7 @@ fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<
         match (place, byte) {
             (Place::Plain, b'#') if !within => break,
             (Place::Plain, b'&') if is_end(rest) => return Ok((out, true)),
+            (Place::Plain, byte) if OPERATORS.contains(&byte) => return Err(unquoted(char::from(byte))),
             (Place::Plain | Place::Double, b'\\') => {
                 out.push(byte);
                 if let Some((&escaped, after)) = rest.split_first() {
@@ -67,6 +69,15 @@ fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<
         within = !(place == Place::Plain && byte.is_ascii_whitespace());
     }
     Ok((out, false))
+}
+
+fn unquoted(operator: char) -> String {
+    format!("an unquoted '{operator}' has no meaning here: {}", character_meant(operator))
+}
+
+/// What to write instead of a shell's operator.
+pub(super) fn character_meant(operator: char) -> String {
+    format!("write one command a line, and \\{operator} or '{operator}' for the character")
 }
 
 /// Nothing follows but perhaps a comment.
@@ -103,13 +114,16 @@ fn name_of(rest: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let (name, after) = text.split_at(len);
     match (name.first(), braces, after) {
         (None, ..) | (Some(b'0'..=b'9'), ..) => {
-            Err("after '$' comes a variable's name; write \\$ or '$' for the sign".to_owned())
+            Err("after '$' comes a variable's name; write \\$ or '$' for the character".to_owned())
         }
         (Some(_), false, after) => Ok((name, after)),
         (Some(_), true, [b'}', after @ ..]) => Ok((name, after)),
         (Some(_), true, _) => Err("'${' without '}'".to_owned()),
     }
 }
+
+/// What ends a word in a POSIX shell, and means something there.
+const OPERATORS: &[u8] = b";&|<>()";
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +149,7 @@ mod tests {
             let read = read(line).unwrap();
             assert!(read.background && read.words == ["put", "a"], "{line}: {read:?}");
         }
-        for line in ["put a \\&", "put a '&'", "put \"a&\"", "put a&b", "put & a", "put 'a' # &", "put $Q"] {
+        for line in ["put a \\&", "put a '&'", "put \"a&\"", "put 'a' # &", "put $Q"] {
             assert!(!read(line).unwrap().background, "{line}");
         }
     }
@@ -151,6 +165,7 @@ mod tests {
             ("put $Q \"$Q\"", &["put", "\"'$A\\`", "\"'$A\\`"]),
             ("put $E ''", &["put", "", ""]),
             ("put '#' \"#\"", &["put", "#", "#"]),
+            ("put ';&|' \"<>()\" \\;a # ; |", &["put", ";&|", "<>()", ";a"]),
         ] {
             assert_eq!(words(line).unwrap(), expected, "{line}");
         }
@@ -160,6 +175,14 @@ mod tests {
     fn what_makes_no_sense() {
         for line in ["put 'a", "put \"a", "put a\\", "put $NONE", "put ${A", "put $", "put ${}", "put $1"] {
             assert!(words(line).is_err(), "{line}");
+        }
+        for operator in [";", "&", "&&", "|", "||", "<", ">", ">>", "(", ")"] {
+            for line in
+                [format!("rm old{operator} ls"), format!("rm {operator}ls"), format!("rm a{operator}'b'")]
+            {
+                let said = words(&line).unwrap_err();
+                assert!(said.starts_with(&format!("an unquoted '{}'", &operator[..1])), "{line}: {said}");
+            }
         }
     }
 }
