@@ -46,7 +46,7 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
         ("get", "script:3: the following required arguments were not provided"),
         ("rm $NONE", "script:3: the variable NONE is not set"),
         ("open nowhere", "script:3: nowhere: not a remote path"),
-        ("mirror a b", "script:3: exactly one of SOURCE and TARGET"),
+        ("mirror a b", "script:3: exactly one of SOURCE and TARGET is on the server: write it :PATH"),
         ("get ftpx://ann@elsewhere/x y", "script:3: this is on elsewhere:2121"),
         ("rm /", "script:3: the root itself"),
         ("script other", "script:3: this begins on a command line"),
@@ -63,6 +63,7 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
         ("ls (a", "script:3: an unquoted '('"),
         ("ls a)", "script:3: an unquoted ')'"),
         ("ls --lanes 3", "script:3: unexpected argument '--lanes'"),
+        ("cd -", "script:3: there is no folder to go back to"),
     ] {
         let ran = script(&world, &format!("mkdir made\n\n{line}\n"), &[]);
         assert!(ran.code == Some(2) && ran.stderr.contains(said), "{line}: {}", ran.stderr);
@@ -84,6 +85,16 @@ fn operators_of_a_shell_are_characters_where_they_are_quoted() {
     for name in ["a;b", "c&d", "e|f>", "(g)"] {
         assert!(world.root().join(name).is_dir(), "{name}");
     }
+}
+
+#[test]
+fn cd_goes_back_and_to_where_the_script_began() {
+    let world = World::serving();
+    fs::create_dir_all(world.root().join("in/deep")).unwrap();
+    let text = "cd /\npwd\ncd\npwd\ncd deep\ncd -\npwd\ncd -\n";
+    fs::write(world.local().join("script"), text).unwrap();
+    let ran = world.check(["script", "script", &world.url("in")]);
+    assert_eq!(ran.text(), "/\n/in\n/in\n/in\n/in/deep\n");
 }
 
 #[test]
@@ -156,6 +167,9 @@ fn events_carry_line_and_command() {
         "finished null null",
     ];
     assert_eq!(told, expected);
+    let ran = script(&world, "put ./file\n", &["--json"]);
+    let file = events(&ran).into_iter().find(|event| event["event"] == "file").unwrap();
+    assert_eq!(file["path"], "./file", "as it was typed");
 }
 
 #[test]

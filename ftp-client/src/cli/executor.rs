@@ -8,7 +8,7 @@ use crate::cli::defaults;
 use crate::cli::output::{Object, Output, shown};
 use crate::cli::places::{self, Server};
 use crate::cli::profiles::Profile;
-use crate::cli::scope::Scope;
+use crate::cli::scope::{Scope, nothing_open};
 use crate::cli::settings::Settings;
 use crate::cli::task::{Task, of_command_lines};
 use clap::FromArgMatches;
@@ -76,7 +76,7 @@ impl Executor {
         match word {
             Word::Command(command) => self.command(command, output).await,
             Word::Open(open) => self.open(&open.remote, output).await.map(|()| 0),
-            Word::Cd(cd) => self.change_folder(&cd.folder, output).await.map(|()| 0),
+            Word::Cd(cd) => self.change_folder(cd.folder.as_deref(), output).await,
             Word::Lcd(lcd) => change_local_folder(&lcd.folder).map(|()| 0),
             Word::Pwd(_) => tell_folder(output, &places::rooted(&self.here()?.path)),
             Word::Lpwd(_) => tell_folder(output, current_folder()?.as_os_str().as_bytes()),
@@ -201,12 +201,16 @@ impl Executor {
         Task::begin(command, &self.scope, output.json())
     }
 
-    async fn change_folder(&mut self, folder: &OsStr, output: &Output) -> Result<(), Error> {
-        let there = self.here()?.at(folder)?;
+    /// Who goes back is told where to, as a POSIX shell does.
+    async fn change_folder(&mut self, folder: Option<&OsStr>, output: &Output) -> Result<u8, Error> {
+        let there = self.scope.folder(folder)?;
         let (_, session) = self.session(output).await?;
         places::require_folder(&session, &there.path).await?;
-        self.scope = self.scope.opened(there);
-        Ok(())
+        self.scope = self.scope.moved(there);
+        match folder {
+            Some(back) if back == "-" => tell_folder(output, &places::rooted(&self.here()?.path)),
+            Some(_) | None => Ok(0),
+        }
     }
 }
 
@@ -230,8 +234,7 @@ impl Checker {
                 Ok(())
             }
             Word::Cd(cd) => {
-                let here = self.scope.here().ok_or_else(nothing_open)?;
-                self.scope = self.scope.opened(here.at(&cd.folder)?);
+                self.scope = self.scope.moved(self.scope.folder(cd.folder.as_deref())?);
                 Ok(())
             }
             Word::Pwd(_) => self.scope.here().map(|_| ()).ok_or_else(nothing_open),
@@ -332,10 +335,6 @@ pub(crate) fn stdin_taken() -> Error {
 fn begins_in_a_line(command: &Command) -> Result<(), Error> {
     let adds = matches!(command, Command::Profile(typed) if matches!(typed.command, ProfileCommand::Add(_)));
     if adds { Err(of_command_lines()) } else { Ok(()) }
-}
-
-fn nothing_open() -> Error {
-    Error::Usage("no server is open: `open REMOTE` comes first".to_owned())
 }
 
 fn of_the_shell() -> Error {

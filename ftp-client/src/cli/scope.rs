@@ -17,14 +17,24 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     profiles: Arc<Profiles>,
-    /// The current folder of the open server.
-    here: Option<Remote>,
+    open: Option<Folders>,
+}
+
+/// Folders of the open server.
+#[derive(Debug, Clone)]
+struct Folders {
+    /// The current one.
+    here: Remote,
+    /// The current one when the server was opened.
+    home: Remote,
+    /// The current one before.
+    previous: Option<Remote>,
 }
 
 impl Scope {
     /// That of a command line.
     pub(crate) fn new(profiles: Profiles) -> Self {
-        Self { profiles: Arc::new(profiles), here: None }
+        Self { profiles: Arc::new(profiles), open: None }
     }
 
     pub(crate) fn profiles(&self) -> &Profiles {
@@ -33,17 +43,35 @@ impl Scope {
 
     /// The same, where no server is open.
     pub(crate) fn closed(&self) -> Self {
-        Self { here: None, ..self.clone() }
+        Self { open: None, ..self.clone() }
     }
 
-    /// The same, in a folder of an open server.
+    /// The same, in a folder of a server that was opened.
     pub(crate) fn opened(&self, here: Remote) -> Self {
-        Self { here: Some(here), ..self.clone() }
+        Self { open: Some(Folders { home: here.clone(), here, previous: None }), ..self.clone() }
+    }
+
+    /// The same, in another folder of the open server.
+    pub(crate) fn moved(&self, there: Remote) -> Self {
+        let moved = |open: Folders| Folders { here: there, previous: Some(open.here), home: open.home };
+        Self { open: self.open.clone().map(moved), ..self.clone() }
+    }
+
+    /// The folder of the open server that `cd` means: without a path the first one, and by `-` the one before.
+    pub(crate) fn folder(&self, typed: Option<&OsStr>) -> Result<Remote, Error> {
+        let Some(Folders { here, home, previous }) = &self.open else { return Err(nothing_open()) };
+        match typed {
+            None => Ok(home.clone()),
+            Some(typed) if typed == "-" => previous.clone().ok_or_else(|| {
+                Error::Usage("there is no folder to go back to: `cd -` comes after another cd".to_owned())
+            }),
+            Some(typed) => Ok(here.at(typed)?),
+        }
     }
 
     /// The current folder of the open server.
     pub(crate) fn here(&self) -> Option<&Remote> {
-        self.here.as_ref()
+        self.open.as_ref().map(|open| &open.here)
     }
 
     /// One path, which must be remote.
@@ -60,7 +88,7 @@ impl Scope {
 
     /// A path that may be either.
     pub(crate) fn place(&self, typed: &OsStr) -> Result<Place, Error> {
-        match (&self.here, typed.as_bytes()) {
+        match (self.here(), typed.as_bytes()) {
             (Some(here), [b':', path @ ..]) => Ok(Place::Remote(here.at(OsStr::from_bytes(path))?)),
             (Some(_), _) => match self.elsewhere(typed)? {
                 Some(remote) => Ok(Place::Remote(remote)),
@@ -75,7 +103,7 @@ impl Scope {
 
     /// The paths of `get`: all are remote, the last one may be local. In a session, the last of several is.
     pub(crate) fn sources_and_local(&self, typed: &[OsString]) -> Result<Vec<Place>, Error> {
-        let Some(_) = self.here else { return typed.iter().map(|text| self.place(text)).collect() };
+        let Some(_) = self.here() else { return typed.iter().map(|text| self.place(text)).collect() };
         let last = typed.len().saturating_sub(1);
         let place = |(index, text): (usize, &OsString)| match index {
             index if index == last && last > 0 => self.place(text),
@@ -86,14 +114,14 @@ impl Scope {
 
     /// The target of `put`, taken off its paths: the last. In a session, a single path goes to the current folder.
     pub(crate) fn target(&self, typed: &mut Vec<OsString>) -> Result<(Server, Remote), Error> {
-        match &self.here {
+        match self.here() {
             Some(_) if typed.len() == 1 => self.remote(OsStr::new("")),
             _ => self.remote(&typed.pop().unwrap_or_default()),
         }
     }
 
     fn must_be_remote(&self, typed: &OsStr) -> Result<Remote, Error> {
-        let Some(here) = &self.here else {
+        let Some(here) = self.here() else {
             return match self.profiles.resolve(typed)? {
                 Some(remote) => Ok(remote),
                 None => Remote::parse(typed).map_err(|error| self.meant(typed, error.into())),
@@ -123,7 +151,7 @@ impl Scope {
             None if is_url => Some(Remote::parse(typed)?),
             remote => remote,
         };
-        if let (Some(here), Some(remote)) = (&self.here, &remote) {
+        if let (Some(here), Some(remote)) = (self.here(), &remote) {
             Server::of_all([here, remote]).map_err(|_| {
                 let (there, open) = (remote.address(), here.address());
                 Error::Usage(format!("this is on {there}, and {open} is open: `open` the other first"))
@@ -134,7 +162,7 @@ impl Scope {
 
     /// A file of this machine that a command reads or writes later.
     pub(crate) fn file(&self, typed: PathBuf) -> Result<PathBuf, Error> {
-        match (&self.here, self.local(typed.as_os_str())?) {
+        match (self.here(), self.local(typed.as_os_str())?) {
             (Some(_), Place::Local(path)) => Ok(path),
             (None, _) | (_, Place::Remote(_)) => Ok(typed),
         }
@@ -148,4 +176,9 @@ impl Scope {
             _ => Ok(Place::Local(current.join(typed))),
         }
     }
+}
+
+/// There is no server that a line could be about.
+pub(crate) fn nothing_open() -> Error {
+    Error::Usage("no server is open: `open REMOTE` comes first".to_owned())
 }

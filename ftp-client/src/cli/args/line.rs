@@ -47,9 +47,9 @@ pub(crate) struct Open {
 #[derive(Args)]
 #[command(after_help = "Example:\n  cd ../2026")]
 pub(crate) struct Cd {
-    /// The folder; the root if left out
-    #[arg(value_name = "REMOTE", default_value = "/")]
-    pub(crate) folder: OsString,
+    /// The folder, '-' for the one before; if left out, the one that the server was opened with
+    #[arg(value_name = "REMOTE")]
+    pub(crate) folder: Option<OsString>,
 }
 
 /// Change the folder here

@@ -142,9 +142,13 @@ fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(Direction, PathBuf,
     match (source?, target?) {
         (Place::Local(local), Place::Remote(remote)) => Ok((Direction::Upload, local, remote)),
         (Place::Remote(remote), Place::Local(local)) => Ok((Direction::Download, local, remote)),
-        (Place::Local(_), Place::Local(_)) | (Place::Remote(_), Place::Remote(_)) => Err(Error::Usage(
-            "exactly one of SOURCE and TARGET must be on a server: HOST:PATH or ftpx://HOST/PATH".to_owned(),
-        )),
+        (Place::Local(_), Place::Local(_)) | (Place::Remote(_), Place::Remote(_)) => {
+            Err(Error::Usage(match scope.here() {
+                Some(_) => "exactly one of SOURCE and TARGET is on the server: write it :PATH".to_owned(),
+                None => "exactly one of SOURCE and TARGET must be on a server: HOST:PATH or ftpx://HOST/PATH"
+                    .to_owned(),
+            }))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use ftp_client::remote::{Ending, Place, Remote};
 use ftp_client::same::Sameness;
 use ftp_client::session::{PutRequest, PutSource};
 use ftp_client::{Error, Session};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -44,8 +44,8 @@ struct Options {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
-    /// A path of this machine; without a name, a folder's contents are meant.
-    Local { path: PathBuf, name: Option<Name> },
+    /// A path of this machine, and as it was typed; without a name, a folder's contents are meant.
+    Local { path: PathBuf, typed: OsString, name: Option<Name> },
     /// Standard input, and what it was called.
     Stdin { name: Option<Name> },
 }
@@ -171,7 +171,10 @@ impl Put {
     fn planned(&self, source: &Source, into_folder: bool) -> Planned {
         let place = self.place(source, into_folder);
         let target = Text(places::rooted(place.as_ref().map_or(&self.target.path, |(path, _)| path)));
-        let source = whole(Path::new(OsStr::from_bytes(&source.shown())));
+        let source = match source {
+            Source::Local { path, .. } => whole(path),
+            Source::Stdin { .. } => Text(source.shown()),
+        };
         Planned { source, target, recursive: self.recursive }
     }
 
@@ -204,7 +207,7 @@ impl Source {
             return Ok(Self::Stdin { name: None });
         }
         match scope.place(&typed)? {
-            Place::Local(path) => Ok(Self::Local { name: name_of(&path)?, path }),
+            Place::Local(path) => Ok(Self::Local { name: name_of(&path)?, path, typed }),
             Place::Remote(_) => {
                 Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
             }
@@ -219,7 +222,7 @@ impl Source {
 
     fn shown(&self) -> Vec<u8> {
         match self {
-            Self::Local { path, .. } => path.as_os_str().as_bytes().to_vec(),
+            Self::Local { typed, .. } => typed.as_bytes().to_vec(),
             Self::Stdin { .. } => b"-".to_vec(),
         }
     }
