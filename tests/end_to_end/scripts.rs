@@ -62,7 +62,10 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
         ("cat <file", "script:3: an unquoted '<'"),
         ("ls (a", "script:3: an unquoted '('"),
         ("ls a)", "script:3: an unquoted ')'"),
-        ("ls --lanes 3", "script:3: unexpected argument '--lanes'"),
+        ("ls --lanes 3", "script:3: '--lanes' belongs to the whole script or shell"),
+        ("put huge --limit-rate 20M", "or write a line: limit RATE"),
+        ("ls --json", "script:3: '--json' belongs to the whole script or shell"),
+        ("ls -v", "script:3: '-v' belongs to the whole script or shell"),
         ("cd -", "script:3: there is no folder to go back to"),
     ] {
         let ran = script(&world, &format!("mkdir made\n\n{line}\n"), &[]);

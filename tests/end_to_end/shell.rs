@@ -240,6 +240,26 @@ fn a_narrow_terminal_and_a_server_that_goes_are_lived_with() {
 }
 
 #[test]
+fn options_of_the_whole_shell_are_told_from_those_of_a_line() {
+    let world = World::serving();
+    let Some(terminal) = Terminal::start(&world, 200) else { return };
+    terminal.see(":/> ");
+    terminal.line("put huge --limit-rate 20M");
+    terminal.see("'--limit-rate' belongs to the whole script or shell");
+    terminal.see("or write a line: limit RATE");
+    terminal.line("ls --lanes=3");
+    terminal.see("or write a line: lanes N");
+    terminal.line("ls -q");
+    terminal.see("'-q' belongs to the whole script or shell");
+    assert!(!terminal.screen().contains("as a value"), "clap's tip");
+    terminal.line("dance");
+    terminal.see("unrecognized subcommand 'dance'");
+    assert!(!terminal.screen().contains("ftp-client <COMMAND>"));
+    terminal.line("mirror here there");
+    terminal.see("is on the server: write it :PATH");
+}
+
+#[test]
 fn without_a_terminal_it_is_a_script() {
     let world = World::serving();
     let mut command = world.client_command(["shell", &world.url("")]);

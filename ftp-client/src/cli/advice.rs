@@ -1,8 +1,9 @@
 //! What somebody may have meant: clap's tips in one line, and the same kind of tip for names that clap does not know.
 
+use crate::cli::args::Common;
 use crate::cli::output::shown;
-use clap::Command;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Command};
 use std::ffi::OsString;
 
 /// What clap says, in one line: the error, and its tips. How to use the command is left out.
@@ -44,6 +45,29 @@ pub(crate) fn with_command_meant(
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
     }
     error
+}
+
+/// The same error, unless what a line does not know is an option of the command line: that holds for all lines, and is told so.
+pub(crate) fn with_place_of_option(error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return error };
+    if error.kind() != ErrorKind::UnknownArgument || !is_common(typed) {
+        return error;
+    }
+    let line = match typed.as_str() {
+        "--limit-rate" => ", or write a line: limit RATE",
+        "--lanes" => ", or write a line: lanes N",
+        _ => "",
+    };
+    let text = format!("'{typed}' belongs to the whole script or shell: give it when that is started{line}");
+    clap::Error::raw(error.kind(), text)
+}
+
+fn is_common(typed: &str) -> bool {
+    Common::augment_args(Command::new("")).get_arguments().any(|argument| {
+        let long = argument.get_long().map(|long| format!("--{long}"));
+        let short = argument.get_short().map(|short| format!("-{short}"));
+        [long, short].into_iter().flatten().any(|name| name == typed)
+    })
 }
 
 /// `text`, and which of the known names may have been meant.

@@ -1,7 +1,7 @@
 //! Runs lines: what a script and the shell share. One server is open at a time, its connection is made once, and made
 //! anew if it was lost; current folders are kept here and there.
 
-use crate::cli::advice::{sentence, with_command_meant};
+use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
 use crate::cli::args::{self, Command, Line, ProfileCommand, TypedRule, Word, line_parser};
 use crate::cli::connect;
 use crate::cli::defaults;
@@ -270,7 +270,7 @@ pub(crate) fn understand(
     scope: &Scope,
     profile: Option<&str>,
 ) -> Result<Parsed, clap::Error> {
-    let meant = |error| with_command_meant(error, &line_parser(), words);
+    let meant = |error| with_place_of_option(with_command_meant(error, &line_parser(), words));
     let mut matches = line_parser().try_get_matches_from(words).map_err(meant)?;
     let profile = profile.and_then(|name| scope.profiles().get(name));
     if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {

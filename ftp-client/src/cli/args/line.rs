@@ -7,6 +7,7 @@ use std::ffi::OsString;
 /// A line. The server is the open one, so paths on it need not say where they are
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_version_flag = true, subcommand_required = true, after_help = PATHS)]
+#[command(override_usage = "COMMAND [OPTIONS] [PATHS]")]
 pub(crate) struct Line {
     #[command(subcommand)]
     pub(crate) word: Word,
