@@ -51,7 +51,7 @@ pub enum Error {
     #[error("{0}")]
     NoLogin(String),
     /// The server could not do it.
-    #[error("{path}: {failure}")]
+    #[error("{path}: {failure}{}", of_patterns(path, failure.code))]
     Remote {
         /// Where, escaped.
         path: String,
@@ -59,7 +59,7 @@ pub enum Error {
         failure: Failure,
     },
     /// Something of this machine's.
-    #[error("{path}: {}", plain(source))]
+    #[error("{path}: {}{}", plain(source), of_patterns(path, Failure::from(source).code))]
     Local {
         /// Where, escaped.
         path: String,
@@ -198,6 +198,16 @@ fn plain(source: &io::Error) -> String {
     }
 }
 
+/// What to do for who expects what is not there to be a pattern.
+fn of_patterns(path: &str, code: FailureCode) -> &'static str {
+    match code == FailureCode::NotFound && path.contains(['*', '?', '[']) {
+        true => {
+            "; patterns are not expanded here: a shell expands those of local files, and mirror --include takes them"
+        }
+        false => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,5 +225,19 @@ mod tests {
     fn errors_of_the_system_have_no_numbers() {
         let error = Error::local(Path::new("x"), io::Error::from_raw_os_error(2));
         assert_eq!(error.to_string(), "x: No such file or directory");
+    }
+
+    #[test]
+    fn what_looks_like_a_pattern_and_is_not_there_is_told_of() {
+        let told = |path: &str, code: i32| {
+            Error::local(Path::new(path), io::Error::from_raw_os_error(code)).to_string()
+        };
+        for path in ["*.txt", "a?", "a[1]"] {
+            assert!(told(path, 2).contains("; patterns are not expanded"), "{path}");
+            assert!(!told(path, 13).contains("patterns"), "{path}");
+        }
+        assert!(!told("plain", 2).contains("patterns"));
+        let remote = Error::remote(&RemotePath::from_user(b"a*").unwrap(), FailureCode::NotFound);
+        assert!(remote.to_string().contains("patterns are not expanded"), "{remote}");
     }
 }
