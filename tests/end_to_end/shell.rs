@@ -79,6 +79,17 @@ impl Terminal {
         self.keys(&["Enter"]);
     }
 
+    /// Pastes as terminals do: told apart from keys where the program asks for that, or as keys.
+    fn paste(&self, text: &str, bracketed: bool) {
+        let mut load = self.tmux();
+        let mut load = load.args(["load-buffer", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+        load.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(load.wait().unwrap().success());
+        let options: &[&str] = if bracketed { &["-p"] } else { &[] };
+        let mut paste = self.tmux();
+        assert!(paste.arg("paste-buffer").args(options).args(["-t", ":0"]).status().unwrap().success());
+    }
+
     fn screen(&self) -> String {
         let captured = self.tmux().args(["capture-pane", "-p", "-t", ":0"]).output().unwrap();
         String::from_utf8_lossy(&captured.stdout).into_owned()
@@ -237,6 +248,78 @@ fn a_narrow_terminal_and_a_server_that_goes_are_lived_with() {
     });
     terminal.line("lpwd");
     wait_until("the shell goes on", || terminal.screen().replace('\n', "").contains("/local"));
+}
+
+#[test]
+fn pasted_lines_run_one_after_the_other_and_stop_where_one_fails() {
+    let world = World::serving();
+    for name in ["pa", "pb"] {
+        fs::create_dir(world.root().join(name)).unwrap();
+        fs::write(world.root().join(name).join(format!("in {name}")), "").unwrap();
+    }
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    let paste = |text: &str| {
+        wait_until("the shell asks", || {
+            terminal.screen().trim_end().lines().last().is_some_and(|line| line.ends_with('>'))
+        });
+        terminal.paste(text, true);
+        terminal.keys(&["Enter"]);
+    };
+    terminal.see(":/> ");
+    paste("rm -r pa\nls pb\n");
+    terminal.see("in pb");
+    assert!(!world.root().join("pa").exists() && world.root().join("pb/in pb").exists());
+    paste("mkdir never\ndance\n");
+    terminal.see("line 2: unrecognized subcommand 'dance'");
+    paste("mkdir never\nrm pa; ls pb\n");
+    terminal.see("line 2: an unquoted ';'");
+    paste("mkdir one\nrm gone\nmkdir never\n!touch never\n");
+    terminal.see("2 lines after it were not run");
+    paste("!false\nmkdir never");
+    terminal.see("1 line after it was not run");
+    paste("cd pb\n# a comment\n\n!touch here\nmkdir two\nhistory\n");
+    terminal.see("  !touch here"); // a line of the history each
+    terminal.see(":/pb> ");
+    assert!(world.root().join("one").exists() && world.root().join("pb/two").exists());
+    assert!(!world.root().join("never").exists() && !world.local().join("never").exists());
+    assert!(world.local().join("here").exists());
+}
+
+#[test]
+fn lines_that_are_typed_ahead_are_run() {
+    let world = World::serving();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("!touch begun; until test -e go; do sleep 0.05; done");
+    wait_until("the command runs", || world.local().join("begun").exists());
+    for name in ["a", "b", "c"] {
+        terminal.line(&format!("mkdir {name}"));
+    }
+    terminal.see("mkdir c");
+    fs::write(world.local().join("go"), "").unwrap();
+    wait_until("all are run", || ["a", "b", "c"].iter().all(|name| world.root().join(name).exists()));
+    terminal.paste("mkdir d\nmkdir e\nmkdir f\n", false);
+    wait_until("all are run", || ["d", "e", "f"].iter().all(|name| world.root().join(name).exists()));
+}
+
+/// As a terminal forgets what was typed ahead.
+#[test]
+fn ctrl_c_gives_up_what_was_typed_ahead() {
+    let world = World::serving();
+    fs::write(world.root().join("big"), content(1, 8_000_000)).unwrap();
+    fs::write(world.local().join("small"), "").unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("limit 200K");
+    terminal.paste("get big first\nmkdir never\n", false);
+    wait_until("the transfer begins", || fs::read_dir(world.local()).unwrap().count() > 1);
+    terminal.keys(&["C-c"]);
+    terminal.see("interrupted");
+    terminal.line("mkdir after");
+    wait_until("the shell goes on", || world.root().join("after").exists());
+    terminal.line("put small &");
+    terminal.see("[1] put small: done");
+    assert!(!world.root().join("never").exists());
 }
 
 #[test]

@@ -10,8 +10,9 @@ mod complete;
 mod jobs;
 mod prompt;
 
+use crate::cli::advice::sentence;
 use crate::cli::args::Word;
-use crate::cli::executor::{Executor, Parsed, reads_stdin, stdin_taken};
+use crate::cli::executor::{Checker, Executor, Parsed, reads_stdin, stdin_taken};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
 use crate::cli::script::{self, Words};
@@ -23,6 +24,7 @@ use prompt::{Answer, Prompt};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
 use tokio::task::block_in_place;
@@ -38,11 +40,15 @@ pub(crate) struct Shell<'a> {
     warned: bool,
 }
 
-/// Whether the shell goes on.
-#[derive(PartialEq, Eq)]
-enum Next {
-    Prompt,
-    Leave,
+/// How a line ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Done,
+    /// What failed was told.
+    Failed,
+    /// The person has stopped it.
+    Interrupted,
+    Leaving,
 }
 
 impl<'a> Shell<'a> {
@@ -62,44 +68,99 @@ impl<'a> Shell<'a> {
             Interrupts::listen()?.guard(Box::pin(self.executor.open(remote, self.output))).await?;
         }
         let mut end = Interrupts::listen()?;
+        let mut interrupted = false;
         loop {
             let (scope, session) = self.executor.current();
             self.shared.look(scope, session);
             let answer = tokio::select! {
-                answer = self.prompt.ask(self.executor.here().ok()) => answer?,
+                answer = self.prompt.ask(self.executor.here().ok(), interrupted) => answer?,
                 () = end.ended() => break,
             };
-            let next = match answer {
-                Answer::Line(line) => self.line(&line).await,
-                Answer::Interrupted => Ok(Next::Prompt),
-                Answer::End => Ok(self.leave()),
+            let ended = match answer {
+                Answer::Lines(lines) => self.lines(&lines).await,
+                Answer::Interrupted => Ended::Done,
+                Answer::End => self.leave(),
             };
-            match next {
-                Ok(Next::Leave) => break,
-                Ok(Next::Prompt) => {}
-                Err(error) => self.output.complain(&error),
+            if ended == Ended::Leaving {
+                break;
             }
+            interrupted = ended == Ended::Interrupted;
         }
         self.jobs.kill_all().await;
         self.prompt.restore();
         Ok(0)
     }
 
-    async fn line(&mut self, line: &str) -> Result<Next, Error> {
-        if let Some(command) = line.trim_start().strip_prefix('!') {
-            run_here(command)?;
-            return Ok(Next::Prompt);
+    /// Runs what was typed. Of several lines, all make sense before the first is run, and the first that fails ends them.
+    async fn lines(&mut self, lines: &[String]) -> Ended {
+        if lines.len() > 1
+            && let Err(error) = self.check(lines)
+        {
+            self.output.complain(&error);
+            return Ended::Failed;
         }
-        let Words { words, background } =
-            script::split(line.as_bytes(), |name| env::var_os(name)).map_err(Error::Usage)?;
+        for (index, line) in lines.iter().enumerate() {
+            let ended = self.line(line).await.unwrap_or_else(|error| self.failed(&error));
+            if ended != Ended::Done {
+                self.tell_left(&lines[index + 1..]);
+                return ended;
+            }
+        }
+        Ended::Done
+    }
+
+    fn tell_left(&self, lines: &[String]) {
+        match lines.iter().filter(|line| !line.trim().is_empty()).count() {
+            0 => {}
+            1 => self.output.say("1 line after it was not run"),
+            left => self.output.say(&format!("{left} lines after it were not run")),
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Ended {
+        self.output.complain(error);
+        if matches!(error, Error::Interrupted) { Ended::Interrupted } else { Ended::Failed }
+    }
+
+    /// What can be known to be wrong with lines is known before the first is run, as in a script.
+    fn check(&self, lines: &[String]) -> Result<(), Error> {
+        let mut checker = self.executor.checker(true);
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| command_here(line).is_none()) {
+            let checked = words(line).and_then(|words| self.check_words(&words.words, &mut checker));
+            checked.map_err(|error| Error::Usage(format!("line {}: {error}; no line was run", index + 1)))?;
+        }
+        Ok(())
+    }
+
+    fn check_words(&self, words: &[OsString], checker: &mut Checker) -> Result<(), Error> {
         if words.is_empty() {
-            return Ok(Next::Prompt);
+            return Ok(());
+        }
+        match self.executor.understand(words) {
+            Ok(Parsed(Word::Queue(queue))) => {
+                let queued = checker.parse(&queue.words)?;
+                checker.check(queued, self.output)
+            }
+            Ok(Parsed(Word::Jobs(_) | Word::Wait(_) | Word::Kill(_) | Word::History(_))) => Ok(()),
+            Ok(parsed) => checker.check(parsed, self.output),
+            Err(help) if !help.use_stderr() => Ok(()),
+            Err(error) => Err(Error::Usage(sentence(&error))),
+        }
+    }
+
+    async fn line(&mut self, line: &str) -> Result<Ended, Error> {
+        if let Some(command) = command_here(line) {
+            return run_here(command);
+        }
+        let Words { words, background } = words(line)?;
+        if words.is_empty() {
+            return Ok(Ended::Done);
         }
         let Parsed(word) = match self.executor.understand(&words) {
             Ok(parsed) => parsed,
             Err(error) => {
                 self.output.say(error.to_string().trim_end());
-                return Ok(Next::Prompt);
+                return Ok(if error.use_stderr() { Ended::Failed } else { Ended::Done });
             }
         };
         if reads_stdin(&word) {
@@ -107,7 +168,7 @@ impl<'a> Shell<'a> {
         }
         let leaving = std::mem::take(&mut self.warned);
         match word {
-            Word::Exit(_) if leaving => return Ok(Next::Leave),
+            Word::Exit(_) if leaving => return Ok(Ended::Leaving),
             Word::Exit(_) => return Ok(self.leave()),
             Word::Queue(queue) => self.begin(&queue.words, true)?,
             Word::Jobs(_) => self.jobs.tell(self.output)?,
@@ -123,22 +184,26 @@ impl<'a> Shell<'a> {
             | Word::Lpwd(_)
             | Word::Lls(_)
             | Word::Limit(_)
-            | Word::Lanes(_) => self.foreground(word).await?,
+            | Word::Lanes(_) => return self.foreground(word).await,
         }
         self.output.flush()?;
-        Ok(Next::Prompt)
+        Ok(Ended::Done)
     }
 
     /// Ctrl-C stops what runs. Its connection goes with it, so that the server stops too; the next command has a new one.
-    async fn foreground(&mut self, word: Word) -> Result<(), Error> {
+    async fn foreground(&mut self, word: Word) -> Result<Ended, Error> {
         let output = self.output.of_command();
         let mut interrupts = Interrupts::listen()?;
         let result = interrupts.guard(Box::pin(self.executor.run(Parsed(word), &output))).await;
-        if matches!(result, Err(Error::Interrupted)) {
+        let interrupted = matches!(result, Err(Error::Interrupted));
+        if interrupted {
             self.executor.hang_up().await;
         }
-        output.finish(result);
-        Ok(())
+        Ok(match output.finish(result) {
+            _ if interrupted => Ended::Interrupted,
+            0 => Ended::Done,
+            _ => Ended::Failed,
+        })
     }
 
     fn begin(&mut self, words: &[OsString], queued: bool) -> Result<(), Error> {
@@ -163,21 +228,37 @@ impl<'a> Shell<'a> {
     }
 
     /// Who leaves while jobs run is told once.
-    fn leave(&mut self) -> Next {
+    fn leave(&mut self) -> Ended {
         let running = self.jobs.running();
         if running == 0 || self.warned {
-            return Next::Leave;
+            return Ended::Leaving;
         }
         self.warned = true;
         self.output
             .say(&format!("{running} in the background: `wait` for them, or leave once more to stop them"));
-        Next::Prompt
+        Ended::Failed
     }
 }
 
+fn words(line: &str) -> Result<Words, Error> {
+    script::split(line.as_bytes(), |name| env::var_os(name)).map_err(Error::Usage)
+}
+
+/// `!COMMAND`.
+fn command_here(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix('!')
+}
+
 /// Runs a command of this machine; Ctrl-C is its own.
-fn run_here(command: &str) -> Result<(), Error> {
+fn run_here(command: &str) -> Result<Ended, Error> {
     let shell = env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
     let ran = block_in_place(|| Command::new(&shell).arg("-c").arg(command).status());
-    ran.map(|_| ()).map_err(|error| Error::local(shell.as_ref(), error))
+    let status = ran.map_err(|error| Error::local(shell.as_ref(), error))?;
+    Ok(match (status.code(), status.signal()) {
+        (Some(0), _) => Ended::Done,
+        (Some(130), _) | (None, Some(SIGINT)) => Ended::Interrupted,
+        (Some(_) | None, _) => Ended::Failed,
+    })
 }
+
+const SIGINT: i32 = 2;

@@ -21,16 +21,29 @@ use tokio::sync::oneshot;
 
 /// What a person answered.
 pub(crate) enum Answer {
-    Line(String),
+    /// A line; several that were pasted.
+    Lines(Vec<String>),
     /// Ctrl-C: the line was given up.
     Interrupted,
     /// Ctrl-D, or the terminal is gone.
     End,
 }
 
+/// What the thread is asked for.
+struct Question {
+    text: String,
+    /// What was typed ahead is given up.
+    afresh: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+type Reader = Editor<Completion, FileHistory>;
+/// How the reader is spoken beside.
+type Printer = Arc<Mutex<Box<dyn ExternalPrinter + Send>>>;
+
 /// The thread that asks.
 pub(crate) struct Prompt {
-    questions: Sender<(String, oneshot::Sender<Answer>)>,
+    questions: Sender<Question>,
     voice: Voice,
     /// As the terminal was before.
     terminal: Option<Termios>,
@@ -41,19 +54,17 @@ impl Prompt {
     pub(crate) fn start(shared: Shared) -> Result<Self, Error> {
         let failed = |error: ReadlineError| Error::Usage(format!("the terminal cannot be used: {error}"));
         let terminal = tcgetattr(std::io::stdin()).ok();
-        let config =
-            Config::builder().completion_type(CompletionType::List).history_ignore_space(true).build();
-        let mut editor: Editor<Completion, FileHistory> = Editor::with_config(config).map_err(failed)?;
-        editor.set_max_history_size(HISTORY_LINES).map_err(failed)?;
-        editor.set_helper(Some(Completion::new(shared)));
-        let mut printer = editor.create_external_printer().map_err(failed)?;
+        let (reader, printer) = reader(shared.clone()).map_err(failed)?;
+        let printer: Printer = Arc::new(Mutex::new(printer));
+        let spoken = Arc::clone(&printer);
         let voice: Voice = Arc::new(Mutex::new(move |line: &str| {
+            let mut printer = spoken.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = printer.print(format!("{line}\n")); // a terminal that is gone is noticed by who reads it
         }));
         let (questions, asked) = channel();
         let history = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&history);
-        let answering = move || answer(editor, &asked, &lines);
+        let answering = move || answer(reader, &shared, &printer, &asked, &lines);
         Builder::new()
             .name("prompt".to_owned())
             .spawn(answering)
@@ -66,14 +77,14 @@ impl Prompt {
         Arc::clone(&self.voice)
     }
 
-    /// Asks for a line.
-    pub(crate) async fn ask(&self, here: Option<&Remote>) -> Result<Answer, Error> {
+    /// Asks for a line. `afresh`: what was typed ahead is given up.
+    pub(crate) async fn ask(&self, here: Option<&Remote>, afresh: bool) -> Result<Answer, Error> {
         let text = match here {
             Some(here) => format!("{}:{}> ", here.host, shown(&crate::cli::places::rooted(&here.path))),
             None => "> ".to_owned(),
         };
         let (answer, answered) = oneshot::channel();
-        if self.questions.send((text, answer)).is_err() {
+        if self.questions.send(Question { text, afresh, answer }).is_err() {
             return Ok(Answer::End);
         }
         Ok(answered.await.unwrap_or(Answer::End))
@@ -97,9 +108,29 @@ impl Prompt {
     }
 }
 
+/// One reader has the whole session: what it has read beyond a line is the next one.
+fn reader(shared: Shared) -> Result<(Reader, Box<dyn ExternalPrinter + Send>), ReadlineError> {
+    let config = Config::builder().completion_type(CompletionType::List).history_ignore_space(true).build();
+    let mut reader = Reader::with_config(config)?;
+    reader.set_max_history_size(HISTORY_LINES)?;
+    reader.set_helper(Some(Completion::new(shared)));
+    let printer = reader.create_external_printer()?;
+    Ok((reader, Box::new(printer)))
+}
+
+/// What a reader has read ahead can only be forgotten with it; the history stays. One that cannot be made leaves the old.
+fn replace(old: &mut Reader, shared: Shared, printer: &Mutex<Box<dyn ExternalPrinter + Send>>) {
+    let Ok((mut new, speaks)) = reader(shared) else { return };
+    std::mem::swap(new.history_mut(), old.history_mut());
+    *old = new; // comes first: who waits for the old one to listen holds the printer until it is gone
+    *printer.lock().unwrap_or_else(PoisonError::into_inner) = speaks;
+}
+
 fn answer(
-    mut editor: Editor<Completion, FileHistory>,
-    asked: &Receiver<(String, oneshot::Sender<Answer>)>,
+    mut editor: Reader,
+    shared: &Shared,
+    printer: &Mutex<Box<dyn ExternalPrinter + Send>>,
+    asked: &Receiver<Question>,
     lines: &Mutex<Vec<String>>,
 ) {
     let file = history_file();
@@ -108,16 +139,21 @@ fn answer(
         let _ = editor.load_history(file);
     }
     remember(&editor, lines);
-    while let Ok((text, answer)) = asked.recv() {
+    while let Ok(Question { text, afresh, answer }) = asked.recv() {
+        if afresh {
+            replace(&mut editor, shared.clone(), printer);
+        }
         let width = editor.dimensions().map_or(80, |(columns, _)| usize::from(columns));
         let read = editor.readline(&fitting(&text, width));
         let told = match read {
-            Ok(line) => {
-                if editor.add_history_entry(line.as_str()).unwrap_or(false) {
-                    let _ = file.as_ref().map(|file| editor.append_history(file)); // the line is run anyway
-                    remember(&editor, lines);
+            Ok(text) => {
+                let read: Vec<String> = text.lines().map(str::to_owned).collect();
+                for line in &read {
+                    let _ = editor.add_history_entry(line); // the line is run anyway
                 }
-                Answer::Line(line)
+                let _ = file.as_ref().map(|file| editor.append_history(file));
+                remember(&editor, lines);
+                Answer::Lines(read)
             }
             Err(ReadlineError::Interrupted) => Answer::Interrupted,
             Err(_) => Answer::End,
@@ -128,7 +164,7 @@ fn answer(
     }
 }
 
-fn remember(editor: &Editor<Completion, FileHistory>, lines: &Mutex<Vec<String>>) {
+fn remember(editor: &Reader, lines: &Mutex<Vec<String>>) {
     let known = editor.history().iter().cloned().collect();
     *lines.lock().unwrap_or_else(PoisonError::into_inner) = known;
 }
