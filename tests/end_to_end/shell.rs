@@ -90,6 +90,11 @@ impl Terminal {
         assert!(paste.arg("paste-buffer").args(options).args(["-t", ":0"]).status().unwrap().success());
     }
 
+    fn title(&self) -> String {
+        let told = self.tmux().args(["display-message", "-p", "-t", ":0", "#{pane_title}"]).output().unwrap();
+        String::from_utf8_lossy(&told.stdout).into_owned()
+    }
+
     fn screen(&self) -> String {
         let captured = self.tmux().args(["capture-pane", "-p", "-t", ":0"]).output().unwrap();
         String::from_utf8_lossy(&captured.stdout).into_owned()
@@ -320,6 +325,26 @@ fn ctrl_c_gives_up_what_was_typed_ahead() {
     terminal.line("put small &");
     terminal.see("[1] put small: done");
     assert!(!world.root().join("never").exists());
+}
+
+/// Who runs a server chooses its names.
+#[test]
+fn names_of_a_server_do_not_speak_to_the_terminal() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("evil")).unwrap();
+    for name in ["a\x1b]0;PWNED\x07x", "a\nrm b", "a\u{202e}z", "ab", "ac"] {
+        fs::write(world.root().join("evil").join(name), "").unwrap();
+    }
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.keys(&["-l", "ls evil/"]);
+    terminal.keys(&["Tab", "Tab"]);
+    wait_until("the names are listed", || {
+        let screen = terminal.screen();
+        let listed = screen.lines().find(|line| line.starts_with("ab")).map(str::to_owned);
+        listed.is_some_and(|listed| listed.split_whitespace().eq(["ab", "ac", "a\\u{202e}z"]))
+    });
+    assert!(!terminal.screen().contains("rm b") && !terminal.title().contains("PWNED"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use crate::cli::args::line_parser;
 use crate::cli::complete::{Expected, Line, expected, fitting, local, names_in, profile_names};
+use crate::cli::output::shown;
 use crate::cli::scope::Scope;
 use ftp_client::Session;
 use rustyline::completion::{Completer, Pair};
@@ -124,8 +125,7 @@ impl Completer for Completion {
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let mut words = self.candidates(&line[..pos]);
         words.sort();
-        let pair = |word: String| Pair { display: last_part(&word).to_owned(), replacement: quoted(&word) };
-        Ok((word_start(&line[..pos]), words.into_iter().map(pair).collect()))
+        Ok((word_start(&line[..pos]), words.iter().filter_map(|word| pair(word)).collect()))
     }
 }
 
@@ -144,6 +144,12 @@ fn side(command: &str, typed: &str, index: usize) -> Side {
         "mirror" | "gc" if !typed.contains(':') => Side::Here,
         _ => Side::There,
     }
+}
+
+/// A candidate, listed as `ls` lists it. None for one with control characters: no line can have it.
+fn pair(word: &str) -> Option<Pair> {
+    let display = shown(last_part(word).as_bytes());
+    (!word.contains(char::is_control)).then(|| Pair { display, replacement: quoted(word) })
 }
 
 /// What is listed of a path: its last name.
@@ -168,11 +174,11 @@ fn word_start(line: &str) -> usize {
     start
 }
 
-/// A word as it must be typed. One with control characters could not be, and completes to what cannot be run.
+/// A word as it must be typed.
 fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "_-./,+:@%=~".contains(character);
     let mut out = String::new();
-    for character in word.chars().filter(|character| !character.is_control()) {
+    for character in word.chars() {
         if !plain(character) {
             out.push('\\');
         }
@@ -202,6 +208,12 @@ mod tests {
             assert_eq!(word_start(line), start, "{line}");
         }
         assert_eq!(quoted("a b$'"), "a\\ b\\$\\'");
+        assert!(pair("a/b\x1b]0;title\x07").is_none() && pair("a\n").is_none());
+        let deceptive = pair("a/b\u{202e}c").unwrap();
+        assert_eq!(
+            (deceptive.display.as_str(), deceptive.replacement.as_str()),
+            ("b\\u{202e}c", "a/b\\\u{202e}c")
+        );
         assert_eq!((last_part("a/b/"), last_part("a"), last_part(":/c")), ("b/", "a", "c"));
     }
 
