@@ -368,6 +368,47 @@ fn options_of_the_whole_shell_are_told_from_those_of_a_line() {
 }
 
 #[test]
+fn a_job_does_not_tear_what_is_typed() {
+    let world = World::serving();
+    fs::create_dir(world.local().join("loc")).unwrap();
+    for name in ["one", "two", "three"] {
+        fs::write(world.local().join("loc").join(name), "").unwrap();
+    }
+    fs::write(world.local().join("big"), content(2, 1_000_000)).unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("limit 400K");
+    terminal.line("queue put big");
+    terminal.line("queue mirror -n loc :dd");
+    terminal.see("[2] queued");
+    terminal.keys(&["-l", "lpw"]);
+    terminal.see("> lpw");
+    terminal.see("[2] mirror -n loc :dd: done");
+    let screen = terminal.screen();
+    let lines: Vec<_> = screen.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    for item in ["+ one", "+ two", "+ three"] {
+        assert!(lines.contains(&item), "{item}");
+    }
+    assert!(lines.last().unwrap().ends_with(":/> lpw") && !screen.contains("lpw+"));
+}
+
+#[test]
+fn a_job_that_waits_is_stopped_with_one_word() {
+    let world = World::serving();
+    fs::write(world.local().join("big"), content(2, 8_000_000)).unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("limit 200K");
+    terminal.line("queue put big one");
+    terminal.line("queue put big two");
+    terminal.line("kill 2");
+    terminal.see("[2] put big two: stopped");
+    terminal.line("kill 1");
+    terminal.see("[1] put big one: stopped");
+    assert!(!terminal.screen().contains("interrupted"));
+}
+
+#[test]
 fn without_a_terminal_it_is_a_script() {
     let world = World::serving();
     let mut command = world.client_command(["shell", &world.url("")]);

@@ -27,7 +27,7 @@ use crate::cli::args::{Color, Common};
 use ftp_client::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use json::Describe;
-use sink::Sink;
+use sink::{OfVoice, Sink};
 use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
@@ -58,7 +58,7 @@ pub(crate) struct Output {
     color: bool,
     progress: Progress,
     started: Instant,
-    stdout: Arc<Sink<io::Stdout>>,
+    stdout: Arc<Sink>,
     bars: MultiProgress,
     /// What is transferred, and since when.
     transfer: OnceLock<(Instant, Arc<Tally>)>,
@@ -87,7 +87,7 @@ impl Output {
             color: colored(common.color.unwrap_or(Color::Auto), terminal),
             progress: progress(common, terminal),
             started: Instant::now(),
-            stdout: Arc::new(Sink::new(io::stdout())),
+            stdout: Arc::new(Sink::new(Box::new(io::stdout()))),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(drawing::HERTZ)),
             transfer: OnceLock::new(),
             line: None,
@@ -114,12 +114,12 @@ impl Output {
         self.of_line("", 0, "")
     }
 
-    /// The same for a job in the background: it draws nothing.
+    /// The same for a job in the background: it draws nothing, and all that it tells and finds goes through the voice.
     pub(crate) fn of_job(&self, number: usize, voice: Voice) -> Arc<Self> {
         let tail = Object::tail_of_line(number, "");
         Arc::new(Self {
             started: Instant::now(),
-            stdout: Arc::clone(&self.stdout),
+            stdout: Arc::new(Sink::new(Box::new(OfVoice(Arc::clone(&voice))))),
             bars: self.bars.clone(),
             transfer: OnceLock::new(),
             line: Some(OfLine { place: format!("[{number}] "), tail }),

@@ -52,7 +52,10 @@ pub(crate) struct Kill {
 
 /// Bound the rate of what is begun from now on
 #[derive(Args)]
-#[command(after_help = "Example:\n  limit 10M")]
+#[command(
+    after_help = "Each job in the background has the bound for itself: two at `limit 10M` may move 20M a second.\n\n\
+                  Example:\n  limit 10M"
+)]
 pub(crate) struct Limit {
     /// Bytes per second as 500K or 10M; 0 for no bound
     #[arg(value_name = "RATE", value_parser = values::rate_or_none)]

@@ -1,24 +1,28 @@
 //! Standard output: buffered, shared between threads, and honest about what could not be written.
 
+use super::Voice;
 use ftp_client::Error;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A writer for lines from several threads. After its first error it swallows what follows.
-pub(crate) struct Sink<W: Write> {
-    state: Mutex<State<W>>,
+pub(crate) struct Sink {
+    state: Mutex<State>,
 }
 
-struct State<W: Write> {
-    writer: BufWriter<W>,
+struct State {
+    writer: BufWriter<Box<dyn Write + Send>>,
     error: Option<io::Error>,
 }
+
+/// The standard output of a job in the background, while somebody types: it is spoken.
+pub(super) struct OfVoice(pub(super) Voice);
 
 /// How errors name standard output.
 pub(crate) const STDOUT: &str = "standard output";
 
-impl<W: Write> Sink<W> {
-    pub(crate) fn new(writer: W) -> Self {
+impl Sink {
+    pub(crate) fn new(writer: Box<dyn Write + Send>) -> Self {
         let writer = BufWriter::with_capacity(BUFFER_LEN, writer);
         Self { state: Mutex::new(State { writer, error: None }) }
     }
@@ -38,13 +42,16 @@ impl<W: Write> Sink<W> {
     }
 
     /// A panic elsewhere does not make half a line of what is written here.
-    fn lock(&self) -> MutexGuard<'_, State<W>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<W: Write> State<W> {
-    fn attempt(&mut self, work: impl FnOnce(&mut BufWriter<W>) -> io::Result<()>) -> io::Result<()> {
+impl State {
+    fn attempt(
+        &mut self,
+        work: impl FnOnce(&mut BufWriter<Box<dyn Write + Send>>) -> io::Result<()>,
+    ) -> io::Result<()> {
         if let Some(error) = &self.error {
             return Err(again(error));
         }
@@ -53,6 +60,20 @@ impl<W: Write> State<W> {
             self.error = Some(again(error));
         }
         result
+    }
+}
+
+/// What is buffered are whole lines, so they come as such.
+impl Write for OfVoice {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        voice(text.strip_suffix('\n').unwrap_or(&text));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -90,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_first_error_is_kept() {
-        let sink = Sink::new(Broken);
+        let sink = Sink::new(Box::new(Broken));
         assert!(sink.write(b"line\n").is_ok());
         assert!(sink.flush().is_err());
         assert!(sink.write(b"line\n").is_err());

@@ -67,7 +67,13 @@ impl Jobs {
                     result = Box::pin(run) => result,
                     () = stop.cancelled() => Err(Error::Interrupted),
                 };
-                let code = told.finish(result);
+                let code = match result {
+                    Err(interrupted @ Error::Interrupted) => {
+                        let _ = told.flush(); // a voice takes all
+                        interrupted.exit_code() // which is told below
+                    }
+                    result => told.finish(result),
+                };
                 told.say(&format!("[{number}] {title}: {}", how(code)));
                 drop(ended);
             });
