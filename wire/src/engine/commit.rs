@@ -127,6 +127,9 @@ pub(super) fn commit(
             };
         }
     }
+    if is_over() {
+        return (results, None); // nobody is told of them, and what has no name is in others' way
+    }
     match sync_names(&batch, touched) {
         Ok(()) => (results, None),
         Err(error) => failed(&batch, &error),
