@@ -30,7 +30,7 @@ fn lines_of_scripts_are_told_the_same_with_their_place() {
     for (line, expected) in [
         (
             "mirorr a :b",
-            "script:2: unrecognized subcommand 'mirorr'; tip: a similar subcommand exists: 'mirror'",
+            "script:2: unrecognized subcommand 'mirorr'; tip: some similar subcommands exist: 'mkdir', 'mirror'",
         ),
         ("put --overwirte never a", "tip: a similar argument exists: '--overwrite'"),
         ("put --overwrite nevr a", "tip: a similar value exists: 'never'"),

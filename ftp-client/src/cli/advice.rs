@@ -32,15 +32,14 @@ pub(crate) fn with_command_meant(
     });
     let shown: Vec<&str> =
         found.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name).collect();
-    let names = match (error.remove(ContextKind::SuggestedSubcommand), similar(&typed, shown.iter().copied()))
-    {
-        (_, Some(name)) => vec![name.to_owned()],
-        (Some(ContextValue::Strings(mut names)), None) => {
-            names.retain(|name| shown.contains(&name.as_str()));
-            names
-        }
+    let mut names = match error.remove(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => names,
         _ => Vec::new(),
     };
+    names.retain(|name| shown.contains(&name.as_str()));
+    if names.is_empty() {
+        names.extend(similar(&typed, shown.iter().copied()).map(str::to_owned));
+    }
     if !names.is_empty() {
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
     }

@@ -13,7 +13,7 @@ use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::receiver::Receiver;
-use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock};
+use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock, when_free};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
@@ -69,7 +69,7 @@ fn exclusive_base(
         }
     }
     let folder = storage.folder(&path)?;
-    let lock = folder.lock()?;
+    let lock = when_free(|| folder.lock())?;
     Ok((Base::Folder(FolderCache::new(folder)), path, Some(lock)))
 }
 

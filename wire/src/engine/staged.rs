@@ -19,12 +19,11 @@ use crate::limits::CHUNK_LEN;
 use crate::metadata::SourceId;
 use crate::path::{Name, NameRef};
 use crate::receiver::Publish;
-use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
+use crate::store::{Folder, StagedName, TargetFile, read_fully, when_free, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
 
 /// How a target keeps what an interrupted run leaves.
 #[derive(Debug, Clone)]
@@ -118,7 +117,7 @@ pub(super) fn resume(
     }
     let size = announcement.size?;
     let staged = StagedName::of((&place.name).into());
-    let file = when_free(|| place.folder.open_staged(&staged))?;
+    let file = when_free(|| place.folder.open_staged(&staged)).ok()?;
     let (bytes, journal) = place.folder.open_journal(&staged, journal_len_max(size)).ok()?;
     let before = JournalHead::decode(&bytes, &keeping.key)?;
     let head = head(announcement, keeping, &*file).ok()?;
@@ -153,22 +152,6 @@ pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>) {
     let staged = StagedName::of(name);
     if folder.open_staged(&staged).is_ok_and(|_in_use| folder.remove_staged(&staged).is_ok()) {
         let _ = folder.remove_journal(&staged); // it is found later as what it is
-    }
-}
-
-/// Tries until nobody else has the file open, for a moment: whoever was killed may not have let go of it yet.
-fn when_free<T>(open: impl Fn() -> io::Result<T>) -> Option<T> {
-    let begin = Instant::now();
-    loop {
-        match open() {
-            Ok(opened) => return Some(opened),
-            Err(error)
-                if Failure::from(&error).code == FailureCode::Busy && begin.elapsed() < BUSY_PATIENCE =>
-            {
-                std::thread::sleep(BUSY_PAUSE);
-            }
-            Err(_) => return None,
-        }
     }
 }
 
@@ -381,7 +364,5 @@ impl Drop for StagedFile {
     }
 }
 
-const BUSY_PATIENCE: Duration = Duration::from_secs(2);
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; its own come with its name.
 const OWNER_ONLY: u32 = 0o600;
