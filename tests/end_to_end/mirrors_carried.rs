@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
+use tests::world::{Server, World, binaries};
 
 #[test]
 fn what_is_replaced_or_deleted_is_in_the_backup_and_numbered_where_names_meet() {
@@ -164,6 +165,30 @@ fn owners_are_carried_by_root() {
         mirror.check(["--owner"]);
         assert_eq!(ids("0"), (0, 54321));
     }
+}
+
+/// In a container, most owners are nobody's: the system calls that an invalid argument.
+#[test]
+fn an_owner_that_a_container_does_not_have_is_told_as_that() {
+    let is_there = output(Command::new("unshare").args(["--user", "--map-root-user", "true"]));
+    if !is_root() || !is_there.is_some_and(|ran| ran.status.success()) {
+        println!("skipped: only root may give files away, and unshare must be allowed");
+        return;
+    }
+    let world = World::empty();
+    world.add_user("tester", "full");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user"]).arg(&binaries().server);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(world.state());
+    let server = Server::start(command, world.local().join("log"));
+    fs::create_dir(world.local().join("source")).unwrap();
+    fs::write(world.local().join("source/file"), "content").unwrap();
+    chown(world.local().join("source/file"), Some(54321), Some(54321)).unwrap();
+    let target = format!("ftpx://tester@{}/target?pin={}", server.address, server.fingerprint);
+    let ran = world.client(["mirror", "--owner", "source", &target]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("has no such owner or group"), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(world.root().join("target/file")).unwrap(), "content");
 }
 
 #[test]

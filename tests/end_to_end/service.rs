@@ -115,6 +115,28 @@ fn a_fingerprint_is_looked_for_and_not_made() {
 /// Without it, what was staged before a restart of the service is hashed again.
 #[test]
 fn the_service_sees_which_run_of_the_machine_it_is() {
-    let unit = include_str!("../../ftp-server/packaging/ftp-server.service");
-    assert!(!unit.lines().any(|line| line.starts_with("ProcSubset=")));
+    assert!(!UNIT.lines().any(|line| line.starts_with("ProcSubset=")));
 }
+
+#[test]
+fn the_service_can_give_files_away_and_sees_whose_they_are() {
+    let filters: Vec<&str> =
+        UNIT.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+    let place = |name: &str| filters.iter().position(|filter| filter.contains(name));
+    assert!(place("@chown") > place("~@privileged"), "the later one counts: {filters:?}");
+    assert!(UNIT.lines().any(|line| line == "PrivateUsers=no"));
+}
+
+/// It would be as wrong each time.
+#[test]
+fn the_service_is_not_started_again_with_a_wrong_configuration() {
+    let world = World::empty();
+    let config = world.local().join("config.toml");
+    std::fs::write(&config, "listne = []").unwrap();
+    let mut command = Command::new(&binaries().server);
+    let ran = Ran::from(command.arg("serve").arg("--config").arg(&config).output().unwrap());
+    let code = ran.code.expect("an exit code");
+    assert!(UNIT.lines().any(|line| line == format!("RestartPreventExitStatus={code}")), "{}", ran.stderr);
+}
+
+const UNIT: &str = include_str!("../../ftp-server/packaging/ftp-server.service");

@@ -458,13 +458,14 @@ impl Folder for LocalFolder {
 
     fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
         let (user, group) = details::numbers(owner);
-        match name {
-            Some(name) => {
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                Ok(sys::chownat(&self.fd, name.as_bytes(), user, group, flags)?)
-            }
-            None => Ok(sys::fchown(&self.fd, user, group)?),
-        }
+        let set = match name {
+            Some(name) => sys::chownat(&self.fd, name.as_bytes(), user, group, AtFlags::SYMLINK_NOFOLLOW),
+            None => sys::fchown(&self.fd, user, group),
+        };
+        set.map_err(|errno| match errno {
+            Errno::INVAL => details::no_such_owner().into(),
+            other => other.into(),
+        })
     }
 
     fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {

@@ -33,6 +33,11 @@ pub(super) fn numbers(owner: &Owner) -> (Option<Uid>, Option<Gid>) {
     (known(user).map(Uid::from_raw), known(group).map(Gid::from_raw))
 }
 
+/// What the system calls an invalid argument: in a user namespace most numbers belong to nobody.
+pub(super) fn no_such_owner() -> Failure {
+    Failure::new(FailureCode::PermissionDenied, "the container or service has no such owner or group (user namespace)")
+}
+
 /// Which file it is.
 #[allow(clippy::useless_conversion, reason = "the count of names has 32 bits on some processors")]
 pub(super) fn file_id(stat: &Stat) -> FileId {
