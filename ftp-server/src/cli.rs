@@ -6,6 +6,7 @@ mod check_config;
 pub(crate) mod failure;
 mod fingerprint;
 mod generate;
+mod journal;
 mod key_input;
 mod logging;
 mod output;

@@ -9,6 +9,7 @@ use crate::sessions::LaneRefusal;
 use crate::throttle::{Attempt, Verdict};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
@@ -51,6 +52,8 @@ enum Rejected {
     Broken(#[from] LaneError),
     #[error("login refused: {0}")]
     Login(String),
+    #[error("the root {root:?} of the user {user} cannot be opened: {error}")]
+    Root { user: String, root: PathBuf, error: io::Error },
 }
 
 /// What a connection turned out to be.
@@ -64,7 +67,7 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
     let handshake = tokio::time::timeout(shared.limits.login_timeout, handshake(socket, &shared));
     let connection = match handshake.await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return info!(%peer, error = %Escaped(error.to_string().as_bytes()), "rejected"),
+        Ok(Err(error)) => return log(peer, &error),
         Err(_) => return info!(%peer, "rejected: no handshake in time"),
     };
     let Ok((session_id, secret)) = binding(&connection) else { return };
@@ -72,7 +75,7 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
     let greeting = tokio::time::timeout(shared.limits.login_timeout, greet(connection, peer, &shared));
     match greeting.await {
         Err(_) => info!(%peer, "rejected: no login in time"),
-        Ok(Err(error)) => warn!(%peer, error = %Escaped(error.to_string().as_bytes()), "rejected"),
+        Ok(Err(error)) => log(peer, &error),
         Ok(Ok(Greeting::Lane(lane, queue))) => {
             drop(joinable);
             let number = lane.number;
@@ -92,6 +95,32 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
             drop(joinable);
         }
     }
+}
+
+/// Tells why a connection came to nothing. Who went away has done nothing wrong; strangers who speak no TLS are everyday.
+fn log(peer: SocketAddr, rejected: &Rejected) {
+    let text = rejected.to_string();
+    let error = Escaped(text.as_bytes());
+    match rejected {
+        Rejected::Handshake(cause) | Rejected::Channel(ChannelError::Io(cause)) if went_away(cause) => {
+            info!(%peer, "the client went away before it logged in");
+        }
+        Rejected::Silent => info!(%peer, "the client went away before it logged in"),
+        Rejected::Handshake(_) => info!(%peer, %error, "rejected"),
+        Rejected::Channel(_)
+        | Rejected::Tls(_)
+        | Rejected::NoGreeting
+        | Rejected::Lane(_)
+        | Rejected::Broken(_)
+        | Rejected::Login(_)
+        | Rejected::Root { .. } => warn!(%peer, %error, "rejected"),
+    }
+}
+
+/// True if the peer is simply not there any more, with or without TLS's word of farewell.
+pub(crate) fn went_away(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&error.kind())
 }
 
 async fn handshake(socket: TcpStream, shared: &Shared) -> Result<Connection, Rejected> {
@@ -151,10 +180,19 @@ async fn login(
     let channel = Channel { exported: login_binding(&connection)?, server_key: shared.key };
     let claim = Claim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
     match check(claim, request.agent.len(), peer, shared).await {
-        Ok((principal, storage)) => {
+        Ok((principal, Ok(storage))) => {
             let (user, key) = (principal.name(), principal.key());
             info!(%peer, user, key, agent = %Escaped(request.agent.as_bytes()), "login");
-            Ok(Greeting::Session { connection: Box::new(connection), principal, storage, id })
+            Ok(Greeting::Session {
+                connection: Box::new(connection),
+                principal,
+                storage: Arc::new(storage),
+                id,
+            })
+        }
+        Ok((principal, Err(error))) => {
+            refuse(connection, id, no_root(&error)).await;
+            Err(Rejected::Root { user: principal.name().into(), root: principal.root().into(), error })
         }
         Err((failure, cause)) => {
             refuse(connection, id, failure).await;
@@ -163,13 +201,19 @@ async fn login(
     }
 }
 
-/// Decides a login; a refusal is what the peer is told, and the cause for the log.
+/// What the client is told of a root that cannot be opened: whose matter it is, and not where it is.
+fn no_root(error: &io::Error) -> Failure {
+    let Failure { code, .. } = Failure::from(error);
+    Failure::new(code, format!("the user's root at the server cannot be opened: {}", code.meaning()))
+}
+
+/// Decides a login, and opens the root of who may come in; a refusal is what the peer is told, and the cause for the log.
 async fn check(
     claim: Claim,
     agent_len: usize,
     peer: SocketAddr,
     shared: &Arc<Shared>,
-) -> Result<(Principal, Arc<LocalStorage>), Refused> {
+) -> Result<(Principal, io::Result<LocalStorage>), Refused> {
     if !within_limits(&claim.login) || agent_len > AGENT_LEN_MAX {
         return Err((FailureCode::LoginRefused.into(), "over the limits of a login".into()));
     }
@@ -182,15 +226,13 @@ async fn check(
     let for_job = shared.clone();
     let authenticated = tokio::task::spawn_blocking(move || {
         let principal = for_job.authenticator.authenticate(&claim)?;
-        let storage = LocalStorage::open(principal.root()).map(Arc::new);
+        let storage = LocalStorage::open(principal.root());
         Ok((principal, storage))
     });
     let refusal = match authenticated.await {
-        Ok(Ok((principal, storage))) => {
+        Ok(Ok(admitted)) => {
             shared.throttle().succeeded(&attempt);
-            let closed =
-                |error| (FailureCode::Io.into(), format!("the user's root cannot be opened: {error}"));
-            return storage.map(|storage| (principal, storage)).map_err(closed);
+            return Ok(admitted);
         }
         Ok(Err(refusal)) => refusal,
         Err(panic) => return Err((FailureCode::Io.into(), panic.to_string())),

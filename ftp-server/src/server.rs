@@ -8,7 +8,7 @@ use crate::memory;
 use crate::sessions::Sessions;
 use crate::throttle::{Rules, Throttle};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -157,12 +157,20 @@ fn rules(limits: &ServerLimits) -> Rules {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
-            Ok((socket, peer)) => admit(socket, peer, &shared),
+            Ok((socket, peer)) => admit(socket, canonical(peer), &shared),
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await; // out of handles, most likely: let some be closed
             }
         }
+    }
+}
+
+/// A socket for both shows an IPv4 address as an IPv6 address, which nobody knows their machines by.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        address @ IpAddr::V4(_) => SocketAddr::new(address, peer.port()),
+        IpAddr::V6(_) => peer,
     }
 }
 

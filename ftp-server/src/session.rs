@@ -2,9 +2,11 @@
 
 use crate::auth::Principal;
 use crate::commands;
+use crate::connection::went_away;
 use crate::server::Shared;
 use crate::sessions::Joinable;
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, mpsc};
@@ -116,10 +118,10 @@ type EndOfLane = (u16, LaneEnd);
 enum Ended {
     #[error("the client said goodbye")]
     Bye,
-    #[error("the client closed the connection")]
-    Closed,
+    #[error("the client went away")]
+    Gone,
     #[error("the connection broke: {0}")]
-    Broken(ChannelError),
+    Broken(io::Error),
     #[error("the client was silent for too long")]
     Silent,
     #[error("the session was idle for too long")]
@@ -181,7 +183,7 @@ impl<'a> Session<'a> {
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone());
         let welcome = welcome(self.shared, &self.principal);
         if outbox.send(Envelope::new(id, welcome)).await.is_err() {
-            return Ended::Closed;
+            return Ended::Gone;
         }
         let context = Context {
             principal: self.principal,
@@ -229,9 +231,10 @@ impl Running<'_> {
                 message = incoming.recv() => {
                     heard = Instant::now();
                     let ended = match message {
-                        None | Some(Ok(Incoming::Closed)) => Some(Ended::Closed),
+                        None | Some(Ok(Incoming::Closed)) => Some(Ended::Gone),
                         Some(Err(ChannelError::Message(error))) => Some(Ended::Violation(error.to_string())),
-                        Some(Err(error @ ChannelError::Io(_))) => Some(Ended::Broken(error)),
+                        Some(Err(ChannelError::Io(error))) if went_away(&error) => Some(Ended::Gone),
+                        Some(Err(ChannelError::Io(error))) => Some(Ended::Broken(error)),
                         Some(Ok(Incoming::Unknown { request, .. })) => {
                             self.answer(request, Failure::from(FailureCode::Unsupported)).await;
                             None
@@ -248,6 +251,8 @@ impl Running<'_> {
                     heard = Instant::now();
                     match end {
                         LaneEnd::Violation(rule) => return Ended::Violation(format!("lane {number}: {rule}")),
+                        // A client that is done takes no leave of its lanes.
+                        LaneEnd::Lost(error) if !self.is_busy() && went_away(&error) => debug!(number, "lane gone"),
                         LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
                         LaneEnd::Closed => debug!(number, "lane closed"),
                     }
@@ -399,7 +404,7 @@ impl Running<'_> {
         let code = match ended {
             Ended::Violation(_) => FailureCode::BadState,
             Ended::Drained => FailureCode::ShuttingDown,
-            Ended::Bye | Ended::Closed | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
+            Ended::Bye | Ended::Gone | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
                 FailureCode::Cancelled
             }
         };
@@ -414,7 +419,7 @@ impl Running<'_> {
         let last = match ended {
             Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
             Ended::Bye
-            | Ended::Closed
+            | Ended::Gone
             | Ended::Broken(_)
             | Ended::Silent
             | Ended::Idle

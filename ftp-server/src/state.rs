@@ -256,7 +256,8 @@ fn private_options() -> OpenOptions {
 }
 
 /// The name of a user of this machine, as far as the file of users knows it; else the number.
-fn user_name(id: u32) -> String {
+#[must_use]
+pub fn user_name(id: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let names = users.lines().filter_map(|line| {
         let mut fields = line.split(':');

@@ -40,6 +40,7 @@ mod lanes;
 mod limits;
 mod links;
 mod links_races;
+mod logs;
 mod matrix;
 mod mirrors;
 mod mirrors_carried;

@@ -120,8 +120,7 @@ fn the_service_sees_which_run_of_the_machine_it_is() {
 
 #[test]
 fn the_service_can_give_files_away_and_sees_whose_they_are() {
-    let filters: Vec<&str> =
-        UNIT.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
+    let filters: Vec<&str> = UNIT.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")).collect();
     let place = |name: &str| filters.iter().position(|filter| filter.contains(name));
     assert!(place("@chown") > place("~@privileged"), "the later one counts: {filters:?}");
     assert!(UNIT.lines().any(|line| line == "PrivateUsers=no"));

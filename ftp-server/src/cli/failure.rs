@@ -1,8 +1,11 @@
 //! Failures of the command line and the exit code of each: 2 for what the caller must correct, 130 for Ctrl-C at a question, 1 for
 //! the rest.
 
+use super::journal;
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
+use tracing::Level;
 
 /// Marks an error as wrong usage or configuration.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +39,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("ftp-server: {}", sentence(error));
+    let priority = if journal::takes(io::stderr()) { journal::priority(Level::ERROR) } else { "" };
+    eprintln!("{priority}ftp-server: {}", sentence(error));
     ExitCode::from(code(error))
 }
 
@@ -49,8 +53,8 @@ fn code(error: &anyhow::Error) -> u8 {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The chain of causes, without those that an outer message already tells.
@@ -66,7 +70,6 @@ fn sentence(error: &anyhow::Error) -> String {
 mod tests {
     use super::*;
     use anyhow::Context;
-    use std::io;
 
     #[test]
     fn a_usage_error_stays_one() {

@@ -1,8 +1,8 @@
 //! Runs a server from binding its sockets to the end of its drain; common to `serve` and `share`.
 
 use super::announce::Listening;
-use super::service;
 use super::signals::{Signals, Stop};
+use super::{journal, service};
 use anyhow::Context;
 use std::io;
 use std::net::SocketAddr;
@@ -38,7 +38,8 @@ pub(crate) async fn until_stopped(
 ) -> anyhow::Result<()> {
     let signals = Signals::catch().context("cannot catch signals")?;
     let address = *server.addresses().first().context("the server listens nowhere")?;
-    for address in server.addresses() {
+    // What is announced below is not said twice in one place.
+    for address in server.addresses().iter().skip(usize::from(journal::takes_all())) {
         tracing::info!(%address, fingerprint, "listening");
     }
     Listening { address, fingerprint }.announce(json);

@@ -7,6 +7,7 @@ use super::{logging, running, service};
 use anyhow::Context;
 use ftp_server::accounts::Accounts;
 use ftp_server::config::LogOptions;
+use ftp_server::state::user_name;
 use ftp_server::sweeper;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,8 @@ fn warn_of_nobody(accounts: &Accounts, default_root: Option<&Path>, state: &Path
     let state = state.display();
     if users.is_empty() {
         tracing::warn!(
-            "there are no users yet; add one with: ftp-server user add NAME --root DIR --state '{state}'"
+            "there are no users yet; add one with: {}ftp-server user add NAME --root DIR --state '{state}'",
+            as_this_account()
         );
     }
     for (name, account) in users {
@@ -73,4 +75,12 @@ fn warn_of_nobody(accounts: &Accounts, default_root: Option<&Path>, state: &Path
         }
     }
     Ok(())
+}
+
+/// What comes before a command for the account of a service, which nobody logs in as.
+fn as_this_account() -> String {
+    match rustix::process::geteuid().as_raw() {
+        id @ 1..1000 => format!("runuser -u {} -- ", user_name(id)),
+        _ => String::new(),
+    }
 }

@@ -71,7 +71,11 @@ pub(crate) async fn run(
         Ok(Some(message)) => message,
         Ok(None) => return,
         Err(failure) => {
-            info!(command = spec.name, id, reason = %failure, "failed");
+            // Whoever asks whether something is there may well hear that it is not.
+            match failure.code == FailureCode::NotFound {
+                true => debug!(command = spec.name, id, reason = %failure, "failed"),
+                false => info!(command = spec.name, id, reason = %failure, "failed"),
+            }
             failure.into()
         }
     };

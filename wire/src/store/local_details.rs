@@ -35,7 +35,10 @@ pub(super) fn numbers(owner: &Owner) -> (Option<Uid>, Option<Gid>) {
 
 /// What the system calls an invalid argument: in a user namespace most numbers belong to nobody.
 pub(super) fn no_such_owner() -> Failure {
-    Failure::new(FailureCode::PermissionDenied, "the container or service has no such owner or group (user namespace)")
+    Failure::new(
+        FailureCode::PermissionDenied,
+        "the container or service has no such owner or group (user namespace)",
+    )
 }
 
 /// Which file it is.
