@@ -28,6 +28,7 @@ fn packages_are_complete_work_and_go_without_what_is_not_theirs() {
     let machine = Machine::empty();
     machine.dpkg(["--install"].map(Path::new).into_iter().chain(packages.iter().map(PathBuf::as_path)));
     machine.has_what_the_programs_need();
+    machine.has_small_programs();
     machine.has_pages_that_can_be_read();
     machine.has_completions();
     machine.moves_a_tree();
@@ -49,6 +50,45 @@ fn packages_are_complete_work_and_go_without_what_is_not_theirs() {
         [PathBuf::from("var/lib/ftp-server/ann/tree/file")],
         "what users have sent, and nothing else"
     );
+}
+
+#[test]
+fn an_install_starts_what_is_enabled_and_an_upgrade_nothing_that_was_stopped() {
+    let Some(installed) = told_by_scripts("install") else {
+        println!("skipped: only root, where it may mount, plays a machine that runs systemd");
+        return;
+    };
+    let begun = |unit: &str| installed.contains(&format!("deb-systemd-invoke start ftp-server.{unit}\n"));
+    assert!(begun("socket") && begun("service") && !installed.contains("restart"), "{installed}");
+    let upgraded = told_by_scripts("upgrade").unwrap();
+    assert!(upgraded.contains("deb-systemd-invoke try-restart ftp-server.service\n"), "{upgraded}");
+    assert!(!upgraded.contains("invoke start"), "{upgraded}");
+}
+
+/// What the package's scripts tell the tools of a machine that runs systemd. That one starts nothing that is not enabled.
+fn told_by_scripts(action: &str) -> Option<String> {
+    let play = r#"
+        mount -t tmpfs none /run || exit 99
+        mkdir -p /run/systemd/system /run/tools
+        for tool in systemd-sysusers systemd-tmpfiles systemctl deb-systemd-helper deb-systemd-invoke; do
+            printf '#!/bin/sh\necho %s "$@" >>/run/told\n' "$tool" >"/run/tools/$tool"
+            chmod +x "/run/tools/$tool"
+        done
+        PATH="/run/tools:$PATH"
+        "$1/preinst" "$2" 0.1.0-1
+        "$1/postinst" configure 0.1.0-1
+        cat /run/told
+    "#;
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../ftp-server/packaging/debian");
+    let mut command = Command::new("unshare");
+    let ran = output(command.args(["--mount", "sh", "-ec", play, "sh", scripts, action]))?;
+    let told = String::from_utf8(ran.stdout).unwrap();
+    match ran.status.code() {
+        Some(0) => Some(told),
+        _ if told.is_empty() && !is_root() => None,
+        Some(99) => None,
+        code => panic!("{code:?}: {told}{}", String::from_utf8_lossy(&ran.stderr)),
+    }
 }
 
 impl Machine {
@@ -114,6 +154,15 @@ impl Machine {
         let state = fs::metadata(self.path("var/lib/ftp-server")).unwrap();
         assert_eq!(account.split(':').nth(2), Some(state.uid().to_string().as_str()));
         assert_eq!(state.permissions().mode() & 0o7777, 0o700);
+    }
+
+    /// What debuggers need is left out.
+    fn has_small_programs(&self) {
+        for built in [&binaries().server, &binaries().client] {
+            let installed = self.path("usr/bin").join(built.file_name().unwrap());
+            let len = |path: &Path| fs::metadata(path).unwrap().len();
+            assert!(len(&installed) < len(built) / 2, "{}: {} bytes", installed.display(), len(&installed));
+        }
     }
 
     fn has_pages_that_can_be_read(&self) {
