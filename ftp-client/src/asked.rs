@@ -14,29 +14,41 @@ use wire::{Failure, FailureCode, RemotePath};
 /// Paths that were asked for and have not come to an end, and whether they have come: a server gets to write nothing else,
 /// and nothing twice.
 #[derive(Default)]
-pub(crate) struct Asked(Mutex<HashMap<RemotePath, bool>>);
+pub(crate) struct Asked(Mutex<HashMap<RemotePath, Come>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Come {
+    NotYet,
+    /// Something of it is held: the rest comes, or all of it if that is of no use.
+    InPart,
+    Once,
+}
 
 impl Asked {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, bool>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, Come>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, path: &RemotePath) {
-        self.lock().insert(path.clone(), false);
+        self.lock().insert(path.clone(), Come::NotYet);
     }
 
     pub(crate) fn take(&self, path: &RemotePath) -> Result<(), Failure> {
         match self.lock().get_mut(path) {
-            Some(has_come @ false) => {
-                *has_come = true;
+            Some(come @ (Come::NotYet | Come::InPart)) => {
+                *come = Come::Once;
                 Ok(())
             }
-            Some(true) | None => Err(not_asked()),
+            Some(Come::Once) | None => Err(not_asked()),
         }
     }
 
     fn is_waited_for(&self, path: &RemotePath) -> bool {
-        self.lock().get(path) == Some(&false)
+        self.lock().get(path) == Some(&Come::NotYet)
+    }
+
+    fn found(&self, path: &RemotePath, come: Come) {
+        self.lock().entry(path.clone()).and_modify(|known| *known = come);
     }
 
     /// It has come to an end; false if it was not asked for.
@@ -89,8 +101,10 @@ impl Sink for AskedSink {
             return Found::Nothing;
         }
         let found = self.sink.look(item);
-        if !matches!(found, Found::Nothing) {
-            let _ = self.asked.take(&item.path); // it has come, or its blocks will
+        match &found {
+            Found::Nothing => {}
+            Found::All => self.asked.found(&item.path, Come::Once),
+            Found::Chunks(..) => self.asked.found(&item.path, Come::InPart),
         }
         found
     }
@@ -124,5 +138,24 @@ impl Sink for AskedSink {
 
     fn sync_found(&self) -> Result<(), Failure> {
         self.sink.sync_found()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_in_part_may_come_whole_and_once() {
+        let (asked, path) = (Asked::default(), RemotePath::root());
+        assert!(asked.take(&path).is_err() && !asked.is_waited_for(&path));
+        asked.add(&path);
+        assert!(asked.is_waited_for(&path));
+        asked.found(&path, Come::InPart);
+        assert!(!asked.is_waited_for(&path), "it is looked for once");
+        assert!(asked.take(&path).is_ok() && asked.take(&path).is_err());
+        asked.add(&path);
+        asked.found(&path, Come::Once);
+        assert!(asked.take(&path).is_err(), "all of it is there");
     }
 }

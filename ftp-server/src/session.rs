@@ -251,8 +251,8 @@ impl Running<'_> {
                     heard = Instant::now();
                     match end {
                         LaneEnd::Violation(rule) => return Ended::Violation(format!("lane {number}: {rule}")),
-                        // A client that is done takes no leave of its lanes.
-                        LaneEnd::Lost(error) if !self.is_busy() && went_away(&error) => debug!(number, "lane gone"),
+                        // A client that is done takes no leave of its lanes, and may be so before its job is seen to be.
+                        LaneEnd::Lost(error) if went_away(&error) => debug!(number, "lane gone"),
                         LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
                         LaneEnd::Closed => debug!(number, "lane closed"),
                     }

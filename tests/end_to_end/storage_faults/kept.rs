@@ -113,6 +113,7 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     let bytes = content(3, 3 * CHUNK_LEN);
     let offered = offered(&bytes);
     let path = folder.path().join("file");
+    let begun = Some(file_clock());
     fs::write(&path, &bytes).unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
@@ -120,7 +121,6 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     let left = sink(folder.path(), options()).stage(&offered.announcement()).unwrap();
     write(&*left, &bytes, 0);
     drop(left);
-    let begun = Some(file_clock());
     for (durability, syncs) in [(Durability::Process, 0), (Durability::Power, 1)] {
         let faults = Faults::new(Plan::None);
         let held = Arc::new(LocalFolder::open_ambient(folder.path()).unwrap());

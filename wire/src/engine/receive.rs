@@ -539,7 +539,9 @@ impl ReceiveJob {
         let is_over = || self.failed.get().is_some();
         let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch, &is_over) };
         let mut results = results.into_iter();
-        for step in steps {
+        // Of a job that has ended nothing is told: whoever goes on with it finds what has a name, and makes it durable.
+        let told = if is_over() { Vec::new() } else { steps };
+        for step in told {
             let mut result = || results.next().unwrap_or_else(|| Err(FailureCode::Io.into()));
             match step {
                 Step::Item(item) => self.committed(item, result()),
