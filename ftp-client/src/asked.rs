@@ -48,7 +48,9 @@ impl Asked {
     }
 
     fn found(&self, path: &RemotePath, come: Come) {
-        self.lock().entry(path.clone()).and_modify(|known| *known = come);
+        if let Some(known) = self.lock().get_mut(path) {
+            *known = come;
+        }
     }
 
     /// It has come to an end; false if it was not asked for.

@@ -4,6 +4,8 @@ use super::{Answer, MODE_MASK, locate, on_pool};
 use crate::session::Context;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
@@ -13,8 +15,11 @@ use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::receiver::Receiver;
-use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock, when_free};
+use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
+
+/// Where a job's items go, the path of that, and what keeps others out.
+type Opening = (Base, RemotePath, Option<FolderLock>);
 
 pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
     let add_only = context.principal.access() == Access::Drop;
@@ -34,11 +39,11 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let (durability, at) = (put.durability, file_clock());
-    let opened = on_pool(context.storage.clone(), move |storage| match exclusive {
-        true => exclusive_base(&storage, path, durability),
-        false => base(&storage, path, into).map(|(base, path)| (base, path, None)),
-    });
-    let (base, path, _lock) = opened.await?;
+    let opening = move |storage: Arc<LocalStorage>| match exclusive {
+        true => exclusive_base(&storage, path.clone(), durability),
+        false => base(&storage, path.clone(), into.clone()).map(|(base, path)| (base, path, None)),
+    };
+    let (base, path, _lock) = when_free(context, opening, cancelled).await?;
     let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false, at })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf)));
@@ -54,12 +59,31 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     }
 }
 
+/// Tries until no other job has the folder, for a moment: one whose client was killed may have to wait for a sync yet. No thread waits.
+async fn when_free(
+    context: &Context,
+    open: impl Fn(Arc<LocalStorage>) -> Result<Opening, Failure> + Clone + Send + 'static,
+    cancelled: &CancellationToken,
+) -> Result<Opening, Failure> {
+    let begin = Instant::now();
+    loop {
+        let opened = on_pool(context.storage.clone(), open.clone()).await;
+        let is_busy = opened.as_ref().is_err_and(|failure| failure.code == FailureCode::Busy);
+        if !is_busy || begin.elapsed() > BUSY_PATIENCE {
+            return opened;
+        }
+        if cancelled.run_until_cancelled(sleep(BUSY_PAUSE)).await.is_none() {
+            return opened;
+        }
+    }
+}
+
 /// The folder `path`, made if it is missing, and a lock that keeps other exclusive jobs out.
 fn exclusive_base(
     storage: &LocalStorage,
     path: RemotePath,
     durability: Durability,
-) -> Result<(Base, RemotePath, Option<FolderLock>), Failure> {
+) -> Result<Opening, Failure> {
     if !path.is_root() {
         let (parent, name) = locate(storage, &path)?;
         match parent.make_folder((&name).into()) {
@@ -69,7 +93,7 @@ fn exclusive_base(
         }
     }
     let folder = storage.folder(&path)?;
-    let lock = when_free(|| folder.lock())?;
+    let lock = folder.lock()?;
     Ok((Base::Folder(FolderCache::new(folder)), path, Some(lock)))
 }
 
@@ -88,3 +112,6 @@ fn base(storage: &LocalStorage, path: RemotePath, into: Option<Name>) -> Result<
     let (parent, name) = locate(storage, &path)?;
     Ok((Base::named(parent, name), path))
 }
+
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);

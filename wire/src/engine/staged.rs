@@ -2,8 +2,8 @@
 //!
 //! What is on disk if we die at any line: the name has its old content, and beside it are the staged file and a journal
 //! that tells of no chunk that is not written. The next run [finds](resume) both by the file's name, and goes on. If the
-//! system itself dies, written chunks may be gone; the journal then is of another boot, and each chunk that it tells of is
-//! read and hashed before it counts.
+//! system itself dies, or the disk is away for a while, written chunks may be gone; the journal then is of another boot or mount, and
+//! each chunk that it tells of is read and hashed before it counts.
 
 use super::commit::{Placed, Unsynced};
 use super::lock;
@@ -19,11 +19,12 @@ use crate::limits::CHUNK_LEN;
 use crate::metadata::SourceId;
 use crate::path::{Name, NameRef};
 use crate::receiver::Publish;
-use crate::store::{Folder, StagedName, TargetFile, read_fully, when_free, write_fully};
+use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 /// How a target keeps what an interrupted run leaves.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ pub(super) fn resume(
     }
     let size = announcement.size?;
     let staged = StagedName::of((&place.name).into());
-    let file = when_free(|| place.folder.open_staged(&staged)).ok()?;
+    let file = when_free(|| place.folder.open_staged(&staged))?;
     let (bytes, journal) = place.folder.open_journal(&staged, journal_len_max(size)).ok()?;
     let before = JournalHead::decode(&bytes, &keeping.key)?;
     let head = head(announcement, keeping, &*file).ok()?;
@@ -152,6 +153,22 @@ pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>) {
     let staged = StagedName::of(name);
     if folder.open_staged(&staged).is_ok_and(|_in_use| folder.remove_staged(&staged).is_ok()) {
         let _ = folder.remove_journal(&staged); // it is found later as what it is
+    }
+}
+
+/// Tries until nobody else has the file open, for a moment: whoever was killed may not have let go of it yet.
+fn when_free<T>(open: impl Fn() -> io::Result<T>) -> Option<T> {
+    let begin = Instant::now();
+    loop {
+        match open() {
+            Ok(opened) => return Some(opened),
+            Err(error)
+                if Failure::from(&error).code == FailureCode::Busy && begin.elapsed() < BUSY_PATIENCE =>
+            {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(_) => return None,
+        }
     }
 }
 
@@ -364,5 +381,7 @@ impl Drop for StagedFile {
     }
 }
 
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; its own come with its name.
 const OWNER_ONLY: u32 = 0o600;

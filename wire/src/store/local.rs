@@ -153,7 +153,7 @@ impl LocalFolder {
         let stat = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let age = Duration::from_secs(now().saturating_sub(stat.st_mtime).try_into().unwrap_or(0));
         let changed = Duration::from_secs(now().saturating_sub(stat.st_ctime).try_into().unwrap_or(0));
-        if age.min(changed) < idle.max(STAGED_AGE_MIN) {
+        if age.min(changed) < idle {
             return Ok(None);
         }
         // Held until the name is gone, so that nobody goes on with it meanwhile.
@@ -705,9 +705,6 @@ pub fn file_clock() -> Timestamp {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     timestamp(now.tv_sec, u64::try_from(now.tv_nsec).unwrap_or(0))
 }
-
-/// A staged file that is younger may be about to be locked, and a staged link to get its name.
-const STAGED_AGE_MIN: Duration = Duration::from_secs(2);
 
 /// Seconds since 1970.
 fn now() -> i64 {

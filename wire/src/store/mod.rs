@@ -19,13 +19,12 @@ pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};
 
-use crate::failure::{Failure, FailureCode};
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A tree of files below a root. Paths are resolved so that they never leave it; links within it are followed.
 pub trait Storage: Send + Sync {
@@ -208,7 +207,7 @@ pub trait TargetFile: Send + Sync {
     }
     /// Makes the file this long; what was not written is zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Its device, its number there, and its length.
+    /// Which file it is on this machine, and its length.
     fn place(&self) -> io::Result<FilePlace>;
     /// Sets permission bits and modification time.
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
@@ -258,24 +257,3 @@ pub fn write_fully(file: &dyn TargetFile, pieces: &mut [IoSlice<'_>], offset: u6
     }
     Ok(())
 }
-
-/// Tries until nobody else has it, for a moment: whoever was killed may not have let go of it yet, while a sync of theirs runs.
-///
-/// # Errors
-/// What `open` says in the end.
-pub fn when_free<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
-    let begin = Instant::now();
-    loop {
-        match open() {
-            Err(error)
-                if Failure::from(&error).code == FailureCode::Busy && begin.elapsed() < BUSY_PATIENCE =>
-            {
-                std::thread::sleep(BUSY_PAUSE);
-            }
-            result => return result,
-        }
-    }
-}
-
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-const BUSY_PAUSE: Duration = Duration::from_millis(20);

@@ -14,6 +14,7 @@ use std::time::Duration;
 /// # Errors
 /// If the folder itself cannot be read.
 pub fn below(folder: Arc<dyn Folder>, idle: Duration, stop: &mut dyn FnMut() -> bool) -> io::Result<Swept> {
+    let idle = idle.max(STAGED_AGE_MIN);
     let mut swept = folder.sweep(idle)?;
     let mut walk = Walk::new(folder, RemotePath::root())?;
     while let Some(visit) = walk.step() {
@@ -30,3 +31,6 @@ pub fn below(folder: Arc<dyn Folder>, idle: Duration, stop: &mut dyn FnMut() -> 
     }
     Ok(swept)
 }
+
+/// A staged file that is younger may be about to be locked, and a staged link to get its name.
+const STAGED_AGE_MIN: Duration = Duration::from_secs(2);
