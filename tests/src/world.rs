@@ -291,8 +291,8 @@ pub fn binaries() -> &'static Binaries {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "--bins"]);
         if is_test && !is_release {
-            // With the same features as `cargo test --workspace`, which then has built nearly all of it.
-            build.args(["--workspace", "--tests"]);
+            // With the same features as `cargo test --workspace`, which then has built all of it.
+            build.args(["--workspace", "--test", "end_to_end"]);
         } else {
             build.args(["-p", "ftp-server", "-p", "ftp-client"]);
         }
