@@ -124,6 +124,8 @@ async fn handshake(
 ) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
     let stream = connector.connect(name, Aligned::new(socket, HANDSHAKE_LEN_MAX)).await?;
+    let spoken = tls::check_protocol(stream.get_ref().1);
+    spoken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(TlsStream::Client(stream))
 }
 

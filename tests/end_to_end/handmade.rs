@@ -60,6 +60,24 @@ pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connectio
     (TlsStream::Client(stream), own)
 }
 
+/// What the server says to a handshake that offers these protocols.
+pub(crate) async fn handshake_offering(address: SocketAddr, protocols: &[&[u8]]) -> io::Result<()> {
+    let mut config = tls::client_config(Arc::new(AnyKey)).unwrap().as_ref().clone();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let socket = TcpStream::connect(address).await?;
+    let name = ServerName::IpAddress(address.ip().into());
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
+    send(&mut stream, &Envelope::new(1, login("tester", PASSWORD))).await.map_err(io::Error::other)?;
+    let answer = timeout(PATIENCE, Receiver::new(stream).next()).await.expect("an answer");
+    match answer.map_err(io::Error::other)? {
+        Incoming::Message(envelope) => {
+            assert!(matches!(envelope.message, Message::Welcome(_)), "{envelope:?}");
+            Ok(())
+        }
+        Incoming::Unknown { .. } | Incoming::Closed => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
 /// The message that logs in.
 pub(crate) fn login(user: &str, password: &str) -> LoginRequest {
     LoginRequest {
@@ -79,11 +97,16 @@ pub(crate) async fn until_closed(stream: &mut (impl AsyncReadExt + Unpin)) -> Ve
 impl Session {
     /// Logs in as `tester`.
     pub(crate) async fn open(world: &World) -> Self {
+        Self::open_as(world, "tester", PASSWORD).await
+    }
+
+    /// Logs in as a user.
+    pub(crate) async fn open_as(world: &World, user: &str, password: &str) -> Self {
         let address = world.server().address;
         let (mut connection, own) = connect(address).await;
         let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
         let (id, secret) = tls::session_binding(stream.get_ref().1).unwrap();
-        send(&mut connection, &Envelope::new(1, login("tester", PASSWORD))).await.unwrap();
+        send(&mut connection, &Envelope::new(1, login(user, password))).await.unwrap();
         let (receiver, writer) = split(connection);
         let mut session = Self { receiver, writer, id, secret, address, own };
         let first = session.next().await.expect("an answer to the login");

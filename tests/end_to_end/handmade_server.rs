@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::world::{World, signal};
-use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -67,6 +67,12 @@ pub(crate) fn welcome() -> Welcome {
 
 impl Against {
     pub(crate) async fn new() -> Self {
+        Self::choosing(None).await
+    }
+
+    /// A server that takes these protocols, or any client without one if there are none, as rustls does; those of a real server
+    /// if nothing is given.
+    pub(crate) async fn choosing(protocols: Option<&[&[u8]]>) -> Self {
         let world = World::empty();
         let top = world.root().parent().unwrap().to_owned();
         fs::create_dir_all(top.join("outside/deep")).unwrap();
@@ -78,13 +84,37 @@ impl Against {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.signing_key.serialize_der()));
         let certificate = identity.cert.der().clone();
         let pin = crate::tools::hex(&tls::key_fingerprint(&certificate).unwrap().0);
-        let config = tls::server_config(vec![certificate], key).unwrap();
+        let mut config = tls::server_config(vec![certificate], key).unwrap();
+        if let Some(protocols) = protocols {
+            let mut other = config.as_ref().clone();
+            other.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            config = Arc::new(other);
+        }
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
         let url = format!("ftpx://tester@{}/x?pin=sha256:{pin}", listener.local_addr().unwrap());
         let mut against =
             Self { world, listener, acceptor: TlsAcceptor::from(config), url, before: BTreeMap::new() };
         against.before = against.surroundings();
         against
+    }
+
+    /// Runs the client against a server with which it must not speak beyond the handshake; the result, and what it said there.
+    pub(crate) async fn run_unspoken(&self, arguments: &[&str]) -> (Outcome, Vec<u8>) {
+        let arguments: Vec<String> =
+            arguments.iter().map(|argument| argument.replace("URL", &self.url)).collect();
+        let mut command = self.world.client_command(arguments);
+        let begin = Instant::now();
+        let running = tokio::task::spawn_blocking(move || command.output().expect("ftp-client runs"));
+        let (socket, _) = timeout(DEADLINE, self.listener.accept()).await.expect("a client").unwrap();
+        let mut said = Vec::new();
+        if let Ok(mut stream) = self.acceptor.accept(socket).await {
+            let reading = timeout(DEADLINE, stream.read_to_end(&mut said)).await;
+            let _ = reading.expect("the client closes the connection"); // an error is an end too
+        }
+        let output = timeout(DEADLINE, running).await.expect("the client's end").unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (code, stdout) = (output.status.code(), output.stdout);
+        (Outcome { code, stdout, stderr, elapsed: begin.elapsed() }, said)
     }
 
     /// Runs the client, with `URL` for where the server is, while the server does what `script` says. Ends the client if that

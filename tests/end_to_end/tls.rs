@@ -1,5 +1,7 @@
 //! What somebody between the two ends sees: TLS 1.3 and nothing else, on several connections to one port.
 
+use crate::handmade::handshake_offering;
+use crate::handmade_server::Against;
 use crate::tools::{PATIENCE, content, output, wait_until};
 use std::fs;
 use std::io::{Read, Write};
@@ -104,6 +106,32 @@ fn openssl_cannot_talk_anything_older_either() {
         output(Command::new("openssl").args(["s_client", "-alpn", "h2", "-tls1_3", "-connect", &address]))
             .unwrap();
     assert!(!output.status.success(), "another protocol is refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_offers_no_protocol_or_only_others_is_refused_in_the_handshake() {
+    let world = World::serving();
+    let address = world.server().address;
+    for protocols in [&[][..], &[b"h2".as_slice()], &[b"ftpx/2".as_slice(), b"http/1.1"]] {
+        let refused = handshake_offering(address, protocols).await.expect_err("it is refused");
+        assert!(refused.to_string().contains("alert"), "{protocols:?}: {refused}");
+    }
+    for protocols in [&[b"ftpx/1".as_slice()][..], &[b"h2".as_slice(), b"ftpx/1"], &[b"ftpx/1 blake3"]] {
+        // A server may find BLAKE3 the slower one; then it offers it to nobody.
+        if handshake_offering(address, protocols).await.is_err() {
+            assert_eq!(protocols, [b"ftpx/1 blake3".as_slice()]);
+        }
+    }
+    assert!(!world.server().log().contains("WARN"), "{}", world.server().log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_says_nothing_to_a_server_that_chooses_no_protocol() {
+    let against = Against::choosing(Some(&[])).await;
+    let (outcome, said) = against.run_unspoken(&["stat", "--retry=0", "URL"]).await;
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no ftpx server"), "{}", outcome.stderr);
+    assert!(said.is_empty(), "{} bytes behind the handshake", said.len());
 }
 
 /// A ClientHello first, which offers TLS 1.3 alone; then ciphertext.

@@ -1,4 +1,7 @@
 //! TLS as both ends use it: version 1.3, one ALPN, aws-lc-rs, secrets that lanes may take over. No resumption.
+//!
+//! rustls lets a connection without ALPN through, at either end: whoever has no wish is taken to speak any protocol. Both ends
+//! here refuse it, so that nothing but this protocol is ever understood as this protocol.
 
 use crate::binding::{
     ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret,
@@ -10,6 +13,8 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, version};
 use std::sync::Arc;
 
@@ -27,10 +32,11 @@ pub fn server_config(
     certificates: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let key = CertifiedKey::from_der(certificates, key, &crypto())?;
     let mut config = ServerConfig::builder_with_provider(crypto())
         .with_protocol_versions(&[&version::TLS13])?
         .with_no_client_auth()
-        .with_single_cert(certificates, key)?;
+        .with_cert_resolver(Arc::new(OnlyWithAlpn(Arc::new(key))));
     config.alpn_protocols = protocols();
     config.enable_secret_extraction = true;
     config.send_tls13_tickets = 0; // a ticket would be a record that a lane does not expect
@@ -51,6 +57,29 @@ pub fn client_config(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<Client
     config.enable_secret_extraction = true;
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+/// Checks, after the client's handshake, that the server has chosen a protocol. rustls has checked that it is one of those
+/// offered.
+///
+/// # Errors
+/// If it has chosen none.
+pub fn check_protocol<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<(), rustls::Error> {
+    match connection.alpn_protocol() {
+        Some(_) => Ok(()),
+        None => Err(rustls::Error::NoApplicationProtocol),
+    }
+}
+
+/// The server's key, which is shown only to a client that offers a protocol: others get an alert. A client that offers other
+/// protocols only gets rustls's own alert.
+#[derive(Debug)]
+struct OnlyWithAlpn(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for OnlyWithAlpn {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        hello.alpn().map(|_| self.0.clone())
+    }
 }
 
 /// The checksum of jobs whose user has no wish: what the handshake agreed on.
