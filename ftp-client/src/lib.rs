@@ -37,7 +37,12 @@ pub use credentials::Credentials;
 /// # Errors
 /// If the folder cannot be read.
 pub fn sweep(path: &std::path::Path, idle: std::time::Duration) -> Result<wire::message::Swept, Error> {
-    let swept = wire::store::sweep::below(local::folder(path)?, idle, &mut || false);
+    let swept = wire::store::sweep::below(
+        local::folder(path)?,
+        idle,
+        &wire::store::sweep::SweepScope::All,
+        &mut || false,
+    );
     swept.map_err(|error| local::error_at(path, error))
 }
 

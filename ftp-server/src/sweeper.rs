@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
+use wire::store::sweep::SweepScope;
 use wire::store::{LocalFolder, sweep};
 
 /// Sweeps all roots once a day, until stopped. What changed within a week stays: its upload may go on.
@@ -23,8 +24,9 @@ pub async fn run(roots: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static, stop:
 }
 
 fn one(root: &std::path::Path, stop: &CancellationToken) {
-    let swept = LocalFolder::open_ambient(root)
-        .and_then(|folder| sweep::below(Arc::new(folder), STALE_AFTER, &mut || stop.is_cancelled()));
+    let swept = LocalFolder::open_ambient(root).and_then(|folder| {
+        sweep::below(Arc::new(folder), STALE_AFTER, &SweepScope::All, &mut || stop.is_cancelled())
+    });
     match swept {
         Ok(swept) if swept.files > 0 => {
             info!(root = %root.display(), files = swept.files, bytes = swept.bytes, "swept stale uploads");

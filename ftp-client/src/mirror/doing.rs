@@ -296,6 +296,9 @@ impl Effects for Doing<'_> {
     }
 
     fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        if self.trees.leaves_root && path.is_root() {
+            return Ok(());
+        }
         let (modified, mode) = (touch.modified, Some(touch.mode & super::MODE_MASK));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
         self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })
@@ -304,7 +307,7 @@ impl Effects for Doing<'_> {
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
         let details = wanted_details(folder).unwrap_or_default();
         let (path, changes) = (folder.path.clone(), detail_changes(&folder.path, &details));
-        match changes.is_empty() {
+        match changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
             true => Ok(()),
             false => self.change(Work { changes, rest: Vec::new(), action: None, then: None, path }),
         }

@@ -19,6 +19,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use wire::command::Needs;
 use wire::message::{Details, Entry, Resume};
 use wire::metadata::Kind;
 use wire::store::entry::of_folder;
@@ -67,8 +68,12 @@ pub(crate) async fn run(
             Mode::Plan(_) | Mode::Apply(_) => (session.server_key(), session.welcome().await?.user),
         },
     };
+    let access = session.welcome().await?.access;
     let trees = Trees {
         direction: request.direction,
+        leaves_root: request.direction == Direction::Upload
+            && remote.is_root()
+            && !Needs::Remove.met_by(access),
         session: session.clone(),
         remote,
         is_at_server: begun.remote_root.is_some(),

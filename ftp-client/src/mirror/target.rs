@@ -28,6 +28,8 @@ pub(crate) struct Trees {
     pub(crate) direction: Direction,
     pub(crate) session: Session,
     pub(crate) remote: RemotePath,
+    /// The target is the user's root, which this user may not change itself: its own metadata stays as it is.
+    pub(crate) leaves_root: bool,
     /// False if the folder at the server is a target that does not exist.
     pub(crate) is_at_server: bool,
     /// The folder here; none if it is a target that does not exist.

@@ -1,10 +1,11 @@
 //! BATCH: many small changes, one after the other. Each needs what the command that does the same by itself needs.
 
+use super::check_root;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::command::needs_of;
 use wire::limits::BATCH_CHANGES_MAX;
-use wire::message::{Batch, BatchDone, ChangeFailure};
+use wire::message::{Batch, BatchDone, Change, ChangeFailure};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, LocalStorage, Storage};
 use wire::{Access, Failure, FailureCode, RemotePath};
@@ -18,14 +19,18 @@ pub(super) fn run(
     if batch.changes.len() > BATCH_CHANGES_MAX {
         return Err(FailureCode::LimitExceeded.into());
     }
-    let backup = batch.backup.as_ref().map(|path| make_backup(storage, path)).transpose()?;
-    let changes = Changes::new(storage.folder(&batch.path)?, backup, super::MODE_MASK, batch.durability);
+    let wants_backup = batch.backup.as_ref().filter(|_| !cancelled.is_cancelled());
+    let backup = wants_backup.map(|path| make_backup(storage, path)).transpose()?;
+    let base = storage.folder(&batch.path)?;
+    let is_root = storage.is_root(&*base)?; // whatever links led there
+    let changes = Changes::new(base, backup, super::MODE_MASK, batch.durability);
     let mut failures = Vec::new();
     for (index, change) in (0..).zip(&batch.changes) {
-        let made = match (cancelled.is_cancelled(), needs_of(change).met_by(access)) {
-            (true, _) => Err(FailureCode::Cancelled.into()),
-            (_, false) => Err(FailureCode::AccessDenied.into()),
-            (false, true) => changes.make(change),
+        let made = match () {
+            () if cancelled.is_cancelled() => Err(FailureCode::Cancelled.into()),
+            () if !needs_of(change).met_by(access) => Err(FailureCode::AccessDenied.into()),
+            () if is_root && is_of_base(change) => check_root(access).and_then(|()| changes.make(change)),
+            () => changes.make(change),
         };
         failures.extend(made.err().map(|failure| ChangeFailure { index, failure }));
     }
@@ -38,6 +43,21 @@ pub(super) fn run(
 
 /// Failures of one answer that have a sentence each.
 const SENTENCES_MAX: usize = 512;
+
+/// True if a change is of the batch's folder itself.
+fn is_of_base(change: &Change) -> bool {
+    match change {
+        Change::SetMetadata { path, .. } | Change::SetOwner { path, .. } | Change::SetXattrs { path, .. } => {
+            path.is_root()
+        }
+        Change::RemoveFile { .. }
+        | Change::RemoveFolder { .. }
+        | Change::MakeFolder { .. }
+        | Change::Move { .. }
+        | Change::SetAside { .. }
+        | Change::HardLink { .. } => false,
+    }
+}
 
 /// The folder for what is set aside, made if it is missing.
 fn make_backup(storage: &LocalStorage, path: &RemotePath) -> Result<Arc<dyn Folder>, Failure> {

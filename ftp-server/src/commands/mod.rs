@@ -21,11 +21,11 @@ use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
-use wire::command::Spec;
+use wire::command::{Needs, Spec};
 use wire::control::Envelope;
 use wire::message::{Done, Message};
 use wire::store::{Folder, LocalStorage, Storage, is_staged};
-use wire::{Failure, FailureCode, Name, RemotePath};
+use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the gate lets only messages with a row come here")]
@@ -38,19 +38,28 @@ pub(crate) async fn run(
 ) {
     let answer = match message {
         Message::List(list) => list::run(context, id, list, cancelled).await,
-        Message::Stat(stat) => blocking(context, move |storage| stat::run(storage, stat)).await,
+        Message::Stat(stat) => blocking(context, cancelled, move |storage| stat::run(storage, stat)).await,
         Message::Get(get) => get::run(context, id, get, cancelled).await,
         Message::Put(put) => put::run(context, id, put, cancelled).await,
-        Message::MakeFolder(make) => blocking(context, move |storage| make_folder::run(storage, make)).await,
-        Message::Remove(remove) => {
-            let cancelled = cancelled.clone();
-            blocking(context, move |storage| remove::run(storage, remove, &cancelled)).await
+        Message::MakeFolder(make) => {
+            blocking(context, cancelled, move |storage| make_folder::run(storage, make)).await
         }
-        Message::Rename(rename) => blocking(context, move |storage| rename::run(storage, rename)).await,
-        Message::SetMetadata(set) => blocking(context, move |storage| set_metadata::run(storage, set)).await,
-        Message::Link(link) => blocking(context, move |storage| link::run(storage, link)).await,
+        Message::Remove(remove) => {
+            let for_work = cancelled.clone();
+            blocking(context, cancelled, move |storage| remove::run(storage, remove, &for_work)).await
+        }
+        Message::Rename(rename) => {
+            blocking(context, cancelled, move |storage| rename::run(storage, rename)).await
+        }
+        Message::SetMetadata(set) => {
+            let access = context.principal.access();
+            blocking(context, cancelled, move |storage| set_metadata::run(storage, set, access)).await
+        }
+        Message::Link(link) => blocking(context, cancelled, move |storage| link::run(storage, link)).await,
         Message::Hash(hash) => hash::run(context, hash, cancelled).await,
-        Message::Space(space) => blocking(context, move |storage| space::run(storage, space)).await,
+        Message::Space(space) => {
+            blocking(context, cancelled, move |storage| space::run(storage, space)).await
+        }
         Message::Select(select) => match context.wanted(id) {
             Some(wanted) => select::run(context, id, select, wanted, cancelled).await,
             None => Err(FailureCode::BadState.into()),
@@ -58,12 +67,16 @@ pub(crate) async fn run(
         Message::Digests(asked) => digests::run(context, asked, cancelled).await,
         Message::Replace(asked) => replace::run(context, &asked).await,
         Message::Sweep(asked) => {
-            let cancelled = cancelled.clone();
-            blocking(context, move |storage| sweep::run(storage, &asked, &cancelled)).await
+            let scope = sweep::scope(&context.principal, &context.journal_key);
+            let for_work = cancelled.clone();
+            blocking(context, cancelled, move |storage| sweep::run(storage, &asked, &scope, &for_work)).await
         }
         Message::Batch(batch) => {
-            let (access, cancelled) = (context.principal.access(), cancelled.clone());
-            blocking(context, move |storage| batch::run(storage, &batch, access, &cancelled)).await
+            let (access, for_work) = (context.principal.access(), cancelled.clone());
+            let made = on_pool(context.storage.clone(), move |storage| {
+                batch::run(&storage, &batch, access, &for_work)
+            });
+            made.await.map(|made| Some(made.into())) // of a batch each change is cancelled by itself
         }
         _ => Err(FailureCode::Unsupported.into()), // a message with a row and no arm; a test looks for such
     };
@@ -86,12 +99,18 @@ pub(crate) async fn run(
 /// What a command answers; nothing if it has answered by itself.
 type Answer = Result<Option<Message>, Failure>;
 
-/// Does filesystem work where it may block.
+/// Does filesystem work where it may block, unless it was cancelled before its turn came.
 async fn blocking<T: Into<Message> + Send + 'static>(
     context: &Context,
+    cancelled: &CancellationToken,
     work: impl FnOnce(&LocalStorage) -> Result<T, Failure> + Send + 'static,
 ) -> Answer {
-    on_pool(context.storage.clone(), move |storage| work(&storage)).await.map(|message| Some(message.into()))
+    let cancelled = cancelled.clone();
+    let work = move |storage: Arc<LocalStorage>| match cancelled.is_cancelled() {
+        true => Err(FailureCode::Cancelled.into()),
+        false => work(&storage),
+    };
+    on_pool(context.storage.clone(), work).await.map(|message| Some(message.into()))
 }
 
 async fn on_pool<A: Send + 'static, T: Send + 'static>(
@@ -110,6 +129,16 @@ fn locate(storage: &LocalStorage, path: &RemotePath) -> Result<(Arc<dyn Folder>,
         return Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers"));
     }
     Ok((storage.folder(&parent)?, name))
+}
+
+/// Refuses to change the root folder itself to who may not remove what is in it: by its permissions all are locked out who share it.
+fn check_root(access: Access) -> Result<(), Failure> {
+    match Needs::Remove.met_by(access) {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(FailureCode::AccessDenied, "changing the root folder itself needs full access"))
+        }
+    }
 }
 
 /// Set-id and sticky bits of a client's files mean something else at the server, so they are not taken over.

@@ -1,6 +1,7 @@
 //! PUT: opens a job that takes files from the client.
 
 use super::{Answer, MODE_MASK, locate, on_pool};
+use crate::auth::Principal;
 use crate::session::Context;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
-    let origin = origin_of(&[context.principal.name().as_bytes()]);
+    let origin = origin(&context.principal);
     let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.checksum };
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
@@ -39,14 +40,17 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let (durability, at) = (put.durability, file_clock());
+    let for_opening = cancelled.clone();
     let opening = move |storage: Arc<LocalStorage>| match exclusive {
+        _ if for_opening.is_cancelled() => Err(FailureCode::Cancelled.into()),
         true => exclusive_base(&storage, path.clone(), durability),
         false => base(&storage, path.clone(), into.clone()).map(|(base, path)| (base, path, None)),
     };
     let (base, path, _lock) = when_free(context, opening, cancelled).await?;
     let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false, at })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
-    let job = Arc::new(ReceiveJob::new(id, machine, Box::new(TreeSink::new(base, options)), Arc::new(Deaf)));
+    let sink = TreeSink::new(base, options).until(cancelled.clone());
+    let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), Arc::new(Deaf)));
     let running = context.exchange.receive(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
@@ -57,6 +61,11 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
         Ok(()) => Ok(None),
         Err(failure) => Ok(Some(Message::from(failure))),
     }
+}
+
+/// Who sends, as journals have it.
+pub(super) fn origin(principal: &Principal) -> [u8; 16] {
+    origin_of(&[principal.name().as_bytes()])
 }
 
 /// Tries until no other job has the folder, for a moment: one whose client was killed may have to wait for a sync yet. No thread waits.

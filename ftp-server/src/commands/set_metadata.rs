@@ -1,18 +1,19 @@
 //! SETMETA: changes modification time and permissions; can make an empty file, as touch does.
 
-use super::{done, locate};
+use super::{check_root, done, locate};
 use std::io::ErrorKind;
 use wire::message::{Done, SetMetadata};
 use wire::metadata::MODE_BITS;
 use wire::store::{LocalStorage, STREAM_MODE, StagedName, Storage};
-use wire::{Failure, FailureCode};
+use wire::{Access, Failure, FailureCode};
 
-pub(super) fn run(storage: &LocalStorage, set: SetMetadata) -> Result<Done, Failure> {
+pub(super) fn run(storage: &LocalStorage, set: SetMetadata, access: Access) -> Result<Done, Failure> {
     let time_ok = set.modified.is_none_or(|time| time.nanos < 1_000_000_000);
     if !time_ok || set.mode.is_some_and(|mode| mode & !MODE_BITS != 0) {
         return Err(FailureCode::BadMessage.into());
     }
     if set.path.is_root() {
+        check_root(access)?;
         storage.folder(&set.path)?.set_own_metadata(set.modified, set.mode)?;
         return done();
     }

@@ -1,16 +1,30 @@
 //! SWEEP: removes what interrupted transfers have left in a folder and below.
 
+use crate::auth::Principal;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wire::Failure;
+use wire::command::Needs;
+use wire::journal::JournalKey;
 use wire::message::{Sweep, Swept};
+use wire::store::sweep::SweepScope;
 use wire::store::{LocalStorage, Storage, sweep};
+
+/// Whose staged files a user may remove: those of all for who may remove what is published, else their own.
+pub(super) fn scope(principal: &Principal, key: &JournalKey) -> SweepScope {
+    match Needs::Remove.met_by(principal.access()) {
+        true => SweepScope::All,
+        false => SweepScope::Sender { key: key.clone(), origin: super::put::origin(principal) },
+    }
+}
 
 pub(super) fn run(
     storage: &LocalStorage,
     asked: &Sweep,
+    scope: &SweepScope,
     cancelled: &CancellationToken,
 ) -> Result<Swept, Failure> {
     let folder = storage.folder(&asked.path)?;
-    Ok(sweep::below(folder, Duration::from_secs(asked.idle), &mut || cancelled.is_cancelled())?)
+    let idle = Duration::from_secs(asked.idle);
+    Ok(sweep::below(folder, idle, scope, &mut || cancelled.is_cancelled())?)
 }

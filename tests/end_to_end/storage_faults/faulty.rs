@@ -8,6 +8,7 @@ use std::time::Duration;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Metadata, Timestamp};
 use wire::path::NameRef;
+use wire::store::sweep::SweepScope;
 use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
 /// What is to happen, and what has happened.
@@ -194,9 +195,9 @@ impl Folder for FaultyFolder {
         self.faults.pass("remove_journal", staged.as_bytes())?;
         self.inner.remove_journal(staged)
     }
-    fn sweep(&self, idle: Duration) -> io::Result<Swept> {
+    fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept> {
         self.pass_own("sweep")?;
-        self.inner.sweep(idle)
+        self.inner.sweep(idle, scope)
     }
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
         self.faults.pass("stage_link", staged.as_bytes())?;

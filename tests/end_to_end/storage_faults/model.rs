@@ -10,6 +10,7 @@ use tests::wan::Random;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::path::NameRef;
+use wire::store::sweep::SweepScope;
 use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
 /// What is on a disk, by path.
@@ -227,7 +228,7 @@ impl Folder for ModelFolder {
     fn remove_journal(&self, _: &StagedName) -> io::Result<()> {
         unsupported()
     }
-    fn sweep(&self, _: Duration) -> io::Result<Swept> {
+    fn sweep(&self, _: Duration, _: &SweepScope) -> io::Result<Swept> {
         unsupported()
     }
     fn stage_link(&self, staged: &StagedName, target: &[u8], _: Option<Timestamp>) -> io::Result<()> {

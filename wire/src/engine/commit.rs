@@ -306,6 +306,7 @@ mod tests {
     use super::*;
     use crate::path::NameRef;
     use crate::store::LocalFolder;
+    use crate::store::sweep::SweepScope;
     use std::time::Duration;
 
     fn item(folder: &Arc<dyn Folder>, number: usize) -> WaitingItem {
@@ -332,9 +333,9 @@ mod tests {
             (0..2 * FEW).for_each(|number| commits.add(Step::Item(item(folder, number))));
         }
         drop(left.create_staged(&StagedName::new(), 0o600).unwrap());
-        assert_eq!(left.sweep(Duration::ZERO).unwrap().files, 1, "nobody has it open");
+        assert_eq!(left.sweep(Duration::ZERO, &SweepScope::All).unwrap().files, 1, "nobody has it open");
         for folder in &folders {
-            let swept = folder.sweep(Duration::ZERO).unwrap();
+            let swept = folder.sweep(Duration::ZERO, &SweepScope::All).unwrap();
             assert_eq!((swept.files, swept.kept), (0, 2 * FEW as u64));
         }
         let (mut steps, _turn) = commits.take();

@@ -494,7 +494,7 @@ impl ReceiveJob {
 
     /// Sets the metadata of folders in which nothing more will change.
     fn set_folders(&self) {
-        while !self.commits.is_full() {
+        while !self.commits.is_full() && self.failed.get().is_none() {
             let Some((frame, folders)) = lock(&self.machine).next_folders() else { return };
             let (mut failures, mut waits) = (Vec::new(), false);
             for folder in folders {

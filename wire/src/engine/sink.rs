@@ -15,6 +15,7 @@ use crate::store::{
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock};
+use tokio_util::sync::CancellationToken;
 
 /// What a receiving job writes to. All methods block; every error is that item's alone.
 #[allow(clippy::missing_errors_doc)]
@@ -182,13 +183,22 @@ pub struct TreeSink {
     broken: OnceLock<Failure>,
     /// Where files were found that are to be made durable.
     found: Mutex<Filesystems>,
+    /// Nothing gets its name from here on.
+    over: CancellationToken,
 }
 
 impl TreeSink {
     /// A sink that writes below `base`.
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
-        Self { base, options, broken: OnceLock::new(), found: Mutex::default() }
+        let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
+        Self { base, options, broken, found, over }
+    }
+
+    /// The same, which publishes nothing more once `over` is cancelled: not even what was on its way to the disk by then.
+    #[must_use]
+    pub fn until(self, over: CancellationToken) -> Self {
+        Self { over, ..self }
     }
 
     /// Decides whether an item may take its name; the answer is whether it may replace what has it.
@@ -237,7 +247,7 @@ impl TreeSink {
         let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
         let (name, mode, sparse) = (name.to_name(), self.mode(announcement.mode), self.options.sparse);
         let waits = self.waits();
-        Ok(Place { folder, name, replace, mode, sparse, waits })
+        Ok(Place { folder, name, replace, mode, sparse, waits, over: self.over.clone() })
     }
 
     /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
@@ -318,7 +328,8 @@ impl Sink for TreeSink {
         let (size, mode) = (u64::from(head.content_len), self.mode(head.mode));
         let fill = |file: &dyn TargetFile| {
             self.write_small(file, content.pieces(), size)?;
-            file.set_metadata(head.modified, mode)
+            file.set_metadata(head.modified, mode)?;
+            Ok(check_going(&self.over)?)
         };
         // In a folder that was made here the name is most probably free: the file can do without a staged one, and without a look.
         let is_free = self.base.is_in_new_folder(path) && !self.waits();
@@ -344,7 +355,8 @@ impl Sink for TreeSink {
         let (folder, name) = self.base.place(path)?;
         let replace = self.admit(&*folder, name, None, head.modified)?;
         let staged = StagedName::new();
-        let result = folder.stage_link(&staged, target, head.modified);
+        let staging = folder.stage_link(&staged, target, head.modified);
+        let result = staging.and_then(|()| Ok(check_going(&self.over)?));
         if result.is_ok() && self.waits() {
             return Ok(waiting(folder, staged, name.to_name(), replace, Unsynced::Link, false));
         }
@@ -353,6 +365,7 @@ impl Sink for TreeSink {
     }
 
     fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
+        check_going(&self.over)?;
         let folder = match (&self.base, entry.path.is_root()) {
             (Base::Folder(_), true) => return Ok(Placed::Done),
             _ => self.base.folders(true)?.get(entry.path.as_bytes(), true)?,
@@ -378,6 +391,14 @@ impl Sink for TreeSink {
             let _ = self.broken.set(failure); // the first reason is the one to tell
         }
         results.into_iter().map(|result| result.map_err(|failure| raced(failure, add_only))).collect()
+    }
+}
+
+/// The last look before something becomes visible.
+pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
+    match over.is_cancelled() {
+        true => Err(FailureCode::Cancelled.into()),
+        false => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@
 use super::commit::{Placed, Unsynced};
 use super::lock;
 use super::room::Room;
-use super::sink::{Staged, waiting, write_pieces, write_with_holes};
+use super::sink::{Staged, check_going, waiting, write_pieces, write_with_holes};
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::Announcement;
@@ -25,6 +25,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// How a target keeps what an interrupted run leaves.
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ pub(super) struct Place {
     pub(super) sparse: bool,
     /// The name comes with a commit.
     pub(super) waits: bool,
+    /// It gets no name from here on.
+    pub(super) over: CancellationToken,
 }
 
 /// A large file under way.
@@ -351,6 +354,7 @@ impl Staged for StagedFile {
             let (staged, name) = (self.staged.clone(), name.clone());
             return Ok(waiting(folder.clone(), staged, name, *replace, content, self.journal.is_some()));
         }
+        check_going(&self.place.over)?;
         folder.publish(&self.staged, name.into(), *replace)?;
         *lock(&self.over) = true;
         if self.journal.is_some() {

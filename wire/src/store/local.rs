@@ -2,11 +2,13 @@
 //! single names by `*at` calls that follow no link, on held handles.
 
 use super::local_details as details;
+use super::sweep::SweepScope;
 use super::{
     FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, Storage, TargetFile,
     is_staged,
 };
 use crate::failure::{Failure, FailureCode};
+use crate::journal::JOURNAL_HEAD_LEN;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
 use crate::path::{NameRef, RemotePath};
@@ -41,6 +43,15 @@ impl LocalStorage {
     /// If it is no folder or cannot be opened.
     pub fn open(root: &Path) -> io::Result<Self> {
         Ok(Self { root: Dir::open_ambient_dir(root, ambient_authority())? })
+    }
+
+    /// True if `folder` is the root itself, by whatever path it was found.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn is_root(&self, folder: &dyn Folder) -> io::Result<bool> {
+        let (root, folder) = (sys::fstat(&self.root)?, sys::fstat(&LocalFolder::of(folder)?.fd)?);
+        Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
     }
 }
 
@@ -149,11 +160,11 @@ impl LocalFolder {
     }
 
     /// Removes a staged file, link or journal; its length, unless it is in use or too new.
-    fn sweep_one(&self, name: &[u8], idle: Duration) -> io::Result<Option<u64>> {
+    fn sweep_one(&self, name: &[u8], idle: Duration, scope: &SweepScope) -> io::Result<Option<u64>> {
         let stat = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let age = Duration::from_secs(now().saturating_sub(stat.st_mtime).try_into().unwrap_or(0));
         let changed = Duration::from_secs(now().saturating_sub(stat.st_ctime).try_into().unwrap_or(0));
-        if age.min(changed) < idle {
+        if age.min(changed) < idle || !scope.includes(|| self.journal_head(name)) {
             return Ok(None);
         }
         // Held until the name is gone, so that nobody goes on with it meanwhile.
@@ -183,6 +194,18 @@ impl LocalFolder {
         file.is_ok_and(|file| {
             sys::flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
         })
+    }
+
+    /// The beginning of the journal of a staged file, or of a journal.
+    fn journal_head(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        let digits = name.strip_suffix(StagedName::SUFFIX).or(name.strip_suffix(StagedName::JOURNAL_SUFFIX));
+        let journal = [digits.unwrap_or(name), StagedName::JOURNAL_SUFFIX].concat();
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = sys::openat(&self.fd, &journal[..], flags, Mode::empty())?;
+        let mut head = vec![0; JOURNAL_HEAD_LEN];
+        let len = rustix::io::pread(&file, &mut head[..], 0)?;
+        head.truncate(len);
+        Ok(head)
     }
 
     fn has_staged_of(&self, journal: &[u8]) -> bool {
@@ -344,7 +367,7 @@ impl Folder for LocalFolder {
         Ok((bytes, Box::new(file)))
     }
 
-    fn sweep(&self, idle: Duration) -> io::Result<Swept> {
+    fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept> {
         let mut swept = Swept::default();
         let names = self.staged_names()?;
         let staged = |name: &&Vec<u8>| name.ends_with(StagedName::SUFFIX);
@@ -353,7 +376,7 @@ impl Folder for LocalFolder {
             return Ok(swept);
         }
         for name in names {
-            match self.sweep_one(&name, idle) {
+            match self.sweep_one(&name, idle, scope) {
                 _ if name.ends_with(StagedName::JOURNAL_SUFFIX) => {}
                 Ok(Some(bytes)) => {
                     swept.files += 1;

@@ -19,6 +19,7 @@ pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock, umask};
 pub use names::Names;
 pub use staging::{StagedName, is_staged};
 
+use self::sweep::SweepScope;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
@@ -82,8 +83,9 @@ pub trait Folder: Send + Sync {
     fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)>;
     /// Removes the staged file's journal.
     fn remove_journal(&self, staged: &StagedName) -> io::Result<()>;
-    /// Removes staged files and journals that have not changed for `idle`, in this folder alone; none while one of them is in use.
-    fn sweep(&self, idle: Duration) -> io::Result<Swept>;
+    /// Removes staged files and journals that have not changed for `idle`, in this folder alone; none while one of them is in use,
+    /// and those within `scope` only.
+    fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept>;
     /// Removes a staged file.
     fn remove_staged(&self, staged: &StagedName) -> io::Result<()>;
     /// Makes a staged link.

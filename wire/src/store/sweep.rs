@@ -1,6 +1,7 @@
 //! Removes what interrupted transfers have left: staged files and their journals, but for those in use.
 
 use super::Folder;
+use crate::journal::{JournalHead, JournalKey};
 use crate::message::Swept;
 use crate::path::RemotePath;
 use crate::store::walk::{Visit, Walk};
@@ -8,21 +9,54 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Whose staged files are swept.
+#[derive(Debug, Clone)]
+pub enum SweepScope {
+    /// All.
+    All,
+    /// Those of one sender, as far as a journal proves that: a staged file without one may be anybody's.
+    Sender {
+        /// The key of this end's journals.
+        key: JournalKey,
+        /// Who sent.
+        origin: [u8; 16],
+    },
+}
+
+impl SweepScope {
+    /// True if it includes the staged file that has this journal.
+    #[must_use]
+    pub(super) fn includes(&self, journal: impl FnOnce() -> io::Result<Vec<u8>>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Sender { key, origin } => journal()
+                .ok()
+                .and_then(|bytes| JournalHead::decode(&bytes, key))
+                .is_some_and(|head| head.origin == *origin),
+        }
+    }
+}
+
 /// Sweeps `folder` and all folders below it, until told to stop. Only what has not changed for `idle` goes. Folders that cannot
 /// be read are left out: nobody has staged anything there, or nobody may remove it.
 ///
 /// # Errors
 /// If the folder itself cannot be read.
-pub fn below(folder: Arc<dyn Folder>, idle: Duration, stop: &mut dyn FnMut() -> bool) -> io::Result<Swept> {
+pub fn below(
+    folder: Arc<dyn Folder>,
+    idle: Duration,
+    scope: &SweepScope,
+    stop: &mut dyn FnMut() -> bool,
+) -> io::Result<Swept> {
     let idle = idle.max(STAGED_AGE_MIN);
-    let mut swept = folder.sweep(idle)?;
+    let mut swept = folder.sweep(idle, scope)?;
     let mut walk = Walk::new(folder, RemotePath::root())?;
     while let Some(visit) = walk.step() {
         if stop() {
             break;
         }
         if let Visit::Enter(_, _, folder) = visit
-            && let Ok(Swept { files, bytes, kept }) = folder.sweep(idle)
+            && let Ok(Swept { files, bytes, kept }) = folder.sweep(idle, scope)
         {
             swept.files += files;
             swept.bytes += bytes;

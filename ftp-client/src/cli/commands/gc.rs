@@ -73,7 +73,7 @@ fn tell(shown: &str, swept: Swept, output: &Output) -> Result<(), Error> {
     let files = |count| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
     let mut text = format!("{shown}: removed {}, {}", files(swept.files), HumanBytes(swept.bytes));
     if swept.kept > 0 {
-        text.push_str(&format!("; left {} in use or too new", files(swept.kept)));
+        text.push_str(&format!("; left {} in use, too new or of others", files(swept.kept)));
     }
     text.push('\n');
     output.print(text.as_bytes())
