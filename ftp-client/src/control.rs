@@ -26,6 +26,8 @@ pub(crate) enum Ended {
     Lost(String),
     /// The login was refused.
     LoginRefused(String),
+    /// The login was accepted, and does not stand any more.
+    Revoked(String),
     /// The server does not serve us, for another reason than the login.
     Refused(Failure),
     /// The server did what the protocol forbids.
@@ -121,6 +123,7 @@ impl Control {
         let address = self.address.clone();
         match self.ended.get() {
             Some(Ended::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
+            Some(Ended::Revoked(reason)) => Error::Revoked { address, reason: reason.clone() },
             Some(Ended::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
             Some(Ended::Refused(failure)) => Error::Remote { path: address, failure: failure.clone() },
             Some(Ended::Closed) => Error::Interrupted,
@@ -135,6 +138,16 @@ impl Control {
         self.over.cancel();
         self.waiting().clear();
         self.exchange.fail_all(&FailureCode::Cancelled.into());
+    }
+
+    /// Waits until the server has withdrawn the access; the error that the session then ends with. A session that ends in another
+    /// way may be followed by another, so nobody hears of that here.
+    pub(crate) async fn revoked(&self) -> Error {
+        self.over.cancelled().await;
+        match self.ended.get() {
+            Some(Ended::Revoked(_)) => self.error(),
+            _ => std::future::pending().await,
+        }
     }
 
     /// True once the session is over.
@@ -203,9 +216,10 @@ impl Control {
                 });
             }
             Message::Failure(failure) if envelope.request == 0 => {
-                return Err(match failure.code == FailureCode::ShuttingDown {
-                    true => Ended::Lost("the server is shutting down".into()),
-                    false => Ended::Refused(failure),
+                return Err(match failure.code {
+                    FailureCode::ShuttingDown => Ended::Lost("the server is shutting down".into()),
+                    FailureCode::AccessDenied => Ended::Revoked(failure.to_string()),
+                    _ => Ended::Refused(failure),
                 });
             }
             _ => return self.answer(envelope),

@@ -36,6 +36,14 @@ pub enum Error {
         /// Why, escaped; servers do not tell what of it was wrong.
         reason: String,
     },
+    /// The server has ended the session: what the login stood on has changed.
+    #[error("{address} ended the session: {reason}")]
+    Revoked {
+        /// Host and port.
+        address: String,
+        /// Why, escaped.
+        reason: String,
+    },
     /// None of the keys could sign.
     #[error("no key could sign for the login: {0}")]
     NoProof(String),
@@ -84,7 +92,11 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::Lost { .. } => 3,
-            Self::Untrusted(_) | Self::LoginRefused { .. } | Self::NoProof(_) | Self::NoLogin(_) => 4,
+            Self::Untrusted(_)
+            | Self::LoginRefused { .. }
+            | Self::Revoked { .. }
+            | Self::NoProof(_)
+            | Self::NoLogin(_) => 4,
             Self::Protocol { .. } => 7,
             Self::Remote { failure, .. } => exit_code_of(failure.code),
             Self::Local { source, .. } => exit_code_of(Failure::from(source).code),
@@ -103,6 +115,7 @@ impl Error {
             | Self::Lost { .. }
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
+            | Self::Revoked { .. }
             | Self::NoProof(_)
             | Self::NoLogin(_)
             | Self::Protocol { .. }
@@ -120,6 +133,7 @@ impl Error {
             | Self::Lost { .. }
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
+            | Self::Revoked { .. }
             | Self::NoProof(_)
             | Self::NoLogin(_)
             | Self::Protocol { .. }

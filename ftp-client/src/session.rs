@@ -343,6 +343,12 @@ impl Session {
         fingerprint::show(&self.inner.key)
     }
 
+    /// Why the connection is over, if it is.
+    #[must_use]
+    pub fn ended(&self) -> Option<Error> {
+        self.is_over().then(|| self.inner.control.error())
+    }
+
     /// True once the connection is lost or closed.
     #[must_use]
     pub fn is_over(&self) -> bool {

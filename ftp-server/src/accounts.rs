@@ -1,8 +1,10 @@
 //! The users of the server: kept in `users.toml` of the state folder, changed by `ftp-server user`, asked at each login.
 //!
 //! The file is read again whenever it looks different from when it was read last, so that a user who was added while
-//! the server runs may log in at once, and one who was removed may not. When it cannot be read, nobody may.
+//! the server runs may log in at once, and one who was removed may not, and loses the sessions that are open. A file that cannot
+//! be used changes nothing: see [`current`].
 
+mod current;
 mod file;
 mod key;
 mod name;
@@ -12,30 +14,25 @@ pub use file::{Account, UsersError};
 pub use key::{AuthorizedKey, KeyError, KeyLine};
 pub use name::{BadUserName, UserName};
 
-use crate::auth::{Authenticator, Claim, Principal, Refusal};
+use crate::auth::{Authenticator, Claim, Grant, Principal, Proof, Refusal, Revocation};
 use crate::password::{PasswordHash, pretend_to_verify};
 use crate::proof;
 use crate::state::{FileStamp, StateError, StateFolder};
+use current::Current;
 use file::Users;
 use key::Forbidden;
 use ssh_key::HashAlg;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use wire::message::Login;
 
 /// The users in a state folder, and the authenticator that knows them.
 #[derive(Debug)]
 pub struct Accounts {
     state: StateFolder,
-    default_root: Option<PathBuf>,
-    seen: Mutex<Option<Seen>>,
-}
-
-/// The users as they were when the file had this stamp.
-#[derive(Debug, Clone)]
-struct Seen {
-    stamp: FileStamp,
-    users: Arc<Users>,
+    default_root: Mutex<Option<PathBuf>>,
+    current: Mutex<Current>,
 }
 
 /// Why users could not be read or changed.
@@ -70,7 +67,29 @@ impl Accounts {
     /// The users in a state folder. Those without a root of their own get `default_root`, if there is one.
     #[must_use]
     pub fn new(state: StateFolder, default_root: Option<PathBuf>) -> Self {
-        Self { state, default_root, seen: Mutex::new(None) }
+        Self { state, default_root: Mutex::new(default_root), current: Mutex::default() }
+    }
+
+    /// From now on users without a root of their own get this one. Sessions that have another one end.
+    pub fn set_default_root(&self, default_root: Option<PathBuf>) {
+        *self.default_root.lock().unwrap_or_else(PoisonError::into_inner) = default_root;
+    }
+
+    /// The root of users that have none of their own.
+    #[must_use]
+    pub fn default_root(&self) -> Option<PathBuf> {
+        self.default_root.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the file, whether it changed or not.
+    ///
+    /// # Errors
+    /// It cannot be used; users then are as they were before.
+    pub fn reload(&self) -> Result<(), Arc<AccountsError>> {
+        let mut current = self.current();
+        current.forget();
+        current.users(self)?;
+        current.problem().map_or(Ok(()), Err)
     }
 
     /// The file that holds the users, for messages.
@@ -95,7 +114,7 @@ impl Accounts {
         self.change(|users| users.add(name, account).map_err(AccountsError::Exists))
     }
 
-    /// Removes a user; sessions that are open stay open.
+    /// Removes a user. A running server ends the sessions that are open.
     ///
     /// # Errors
     /// Nobody has the name, or the file cannot be read or written.
@@ -134,7 +153,7 @@ impl Accounts {
         })
     }
 
-    /// Removes a key of a user by its fingerprint; sessions that are open stay open.
+    /// Removes a key of a user by its fingerprint. A running server ends the sessions that were opened with it.
     ///
     /// # Errors
     /// Nobody has the name, the user has no such key, or the file cannot be read or written.
@@ -182,22 +201,18 @@ impl Accounts {
         }
     }
 
-    /// The users now; parses the file only when it changed.
-    fn current(&self) -> Result<Arc<Users>, AccountsError> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = self.state.stamp(USERS_FILE)?;
-        if let Some(known) = seen.as_ref().filter(|known| Some(known.stamp) == stamp) {
-            return Ok(Arc::clone(&known.users));
-        }
-        *seen = None;
-        let (users, stamp) = self.read()?;
-        let users = Arc::new(users);
-        *seen = stamp.map(|stamp| Seen { stamp, users: Arc::clone(&users) });
-        Ok(users)
+    /// A panic while the lock is held leaves at worst a file that is read once more.
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The users now.
+    fn users(&self) -> Result<Arc<Users>, Refusal> {
+        self.current().users(self).map_err(|error| Refusal::Unavailable(Box::new(error)))
     }
 
     fn check_password(&self, user: &str, password: &str) -> Result<Principal, Refusal> {
-        let users = self.current().map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+        let users = self.users()?;
         let pretended = |refusal| {
             pretend_to_verify(password);
             Err(refusal)
@@ -205,7 +220,7 @@ impl Accounts {
         let Some((name, account)) = find(&users, user) else { return pretended(Refusal::UnknownUser) };
         let Some(hash) = &account.password else { return pretended(Refusal::NoPassword) };
         match hash.verify(password) {
-            Ok(true) => self.principal(&name, account),
+            Ok(true) => self.principal(&name, account, Proof::Password(hash.clone())),
             Ok(false) => Err(Refusal::WrongPassword),
             Err(_) => pretended(Refusal::UnusableHash),
         }
@@ -215,7 +230,7 @@ impl Accounts {
     fn check_keys(&self, user: &str, proofs: &[Vec<u8>], claim: &Claim) -> Result<Principal, Refusal> {
         let message = claim.channel.message(user);
         let signers: Vec<_> = proofs.iter().filter_map(|proof| proof::signer(proof, &message)).collect();
-        let users = self.current().map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+        let users = self.users()?;
         let (name, account) = find(&users, user).ok_or(Refusal::UnknownUser)?;
         if signers.is_empty() {
             return Err(Refusal::NoProof);
@@ -224,7 +239,7 @@ impl Accounts {
         let known = account.keys.iter().filter_map(|line| line.key().ok());
         for key in known.filter(|key| signers.contains(key.public())) {
             match key.permit(claim.peer, claim.now) {
-                Ok(()) => return Ok(self.principal(&name, account)?.by_key(key.fingerprint())),
+                Ok(()) => return self.principal(&name, account, Proof::Key(key.fingerprint())),
                 Err(Forbidden::Address) => refusal = Some(Refusal::KeyElsewhere(key.fingerprint())),
                 Err(Forbidden::Expired) => refusal = Some(Refusal::ExpiredKey(key.fingerprint())),
             }
@@ -236,9 +251,42 @@ impl Accounts {
         }))
     }
 
-    fn principal(&self, name: &UserName, account: &Account) -> Result<Principal, Refusal> {
-        let root = account.root.as_deref().or(self.default_root.as_deref()).ok_or(Refusal::NoRoot)?;
-        Ok(Principal::new(name.as_str(), Path::to_owned(root), account.access))
+    fn principal(&self, name: &UserName, account: &Account, proof: Proof) -> Result<Principal, Refusal> {
+        let root = self.root_of(account).ok_or(Refusal::NoRoot)?;
+        Ok(Principal::new(name.as_str(), root, account.access, proof))
+    }
+
+    fn root_of(&self, account: &Account) -> Option<PathBuf> {
+        account.root.clone().or_else(|| self.default_root())
+    }
+
+    /// Decides again about a login. More access than it was given is no reason to end it, and has its effect at the next one.
+    fn review_one(&self, users: &Users, grant: &Grant, now: SystemTime) -> Result<(), Revocation> {
+        let Grant { principal, peer } = grant;
+        let (_, account) = find(users, principal.name()).ok_or(Revocation::UserRemoved)?;
+        match principal.proof() {
+            Proof::Password(hash) if account.password.as_ref() != Some(hash) => {
+                return Err(Revocation::PasswordChanged);
+            }
+            Proof::Password(_) | Proof::Token(_) => {}
+            Proof::Key(fingerprint) => {
+                let mut keys = account.keys.iter().filter_map(|line| line.key().ok());
+                let key = keys.find(|key| key.fingerprint() == *fingerprint);
+                key.ok_or(Revocation::KeyRemoved)?.permit(*peer, now).map_err(
+                    |forbidden| match forbidden {
+                        Forbidden::Address => Revocation::KeyElsewhere,
+                        Forbidden::Expired => Revocation::KeyExpired,
+                    },
+                )?;
+            }
+        }
+        if !account.access.covers(principal.access()) {
+            return Err(Revocation::AccessReduced);
+        }
+        if self.root_of(account).as_deref() != Some(principal.root()) {
+            return Err(Revocation::RootChanged);
+        }
+        Ok(())
     }
 
     fn bad_file(&self, source: UsersError) -> AccountsError {
@@ -253,6 +301,13 @@ impl Authenticator for Accounts {
             Login::Keys { user, proofs } => self.check_keys(user, proofs, claim),
             Login::Token { .. } => Err(Refusal::NotOffered),
         }
+    }
+
+    fn review(&self, grants: &[&Grant], now: SystemTime) -> Vec<Result<(), Revocation>> {
+        let users = self.current().settled(self);
+        let judge =
+            |grant: &&Grant| users.as_ref().map_or(Ok(()), |users| self.review_one(users, grant, now));
+        grants.iter().map(judge).collect()
     }
 }
 

@@ -3,7 +3,11 @@
 //! A [`Principal`] can only be made in this crate, and only authenticators make one: holding it is the proof that a
 //! login succeeded. A [`Refusal`] is for the log alone; the peer hears one sentence whatever the reason was, so that
 //! it cannot find out which users exist.
+//!
+//! A login is not decided for ever: an authenticator is asked again and again about the logins that sessions run under, and its
+//! [`Revocation`] ends the session.
 
+use crate::password::PasswordHash;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -34,6 +38,21 @@ pub trait Authenticator: Send + Sync {
     /// # Errors
     /// The login is refused; the reason must not reach the peer.
     fn authenticate(&self, claim: &Claim) -> Result<Principal, Refusal>;
+
+    /// Decides again about logins that it has accepted, each in its place: true as long as the same login would have the same
+    /// effect now, or more.
+    ///
+    /// Called about twice a second, so it should look before it reads. It may block, but nothing goes on meanwhile.
+    fn review(&self, grants: &[&Grant], now: SystemTime) -> Vec<Result<(), Revocation>>;
+}
+
+/// A login that was accepted, and what else it depends on.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Who, and what proved it.
+    pub principal: Principal,
+    /// Where the login came from.
+    pub peer: IpAddr,
 }
 
 /// Who a connection acts for, and what they may do where.
@@ -42,22 +61,41 @@ pub struct Principal {
     name: String,
     root: PathBuf,
     access: Access,
-    key: Option<String>,
+    proof: Proof,
+}
+
+/// What proved a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The password of this hash.
+    Password(PasswordHash),
+    /// The key of this fingerprint.
+    Key(String),
+    /// The token of this SHA-256.
+    Token([u8; 32]),
 }
 
 impl Principal {
-    pub(crate) fn new(name: impl Into<String>, root: impl Into<PathBuf>, access: Access) -> Self {
-        Self { name: name.into(), root: root.into(), access, key: None }
+    pub(crate) fn new(
+        name: impl Into<String>,
+        root: impl Into<PathBuf>,
+        access: Access,
+        proof: Proof,
+    ) -> Self {
+        Self { name: name.into(), root: root.into(), access, proof }
     }
 
-    pub(crate) fn by_key(self, fingerprint: String) -> Self {
-        Self { key: Some(fingerprint), ..self }
+    pub(crate) fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// The fingerprint of the key that the login was made with, for logs.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+        match &self.proof {
+            Proof::Key(fingerprint) => Some(fingerprint),
+            Proof::Password(_) | Proof::Token(_) => None,
+        }
     }
 
     /// The name for logs and limits; it came from the operator, not from the peer.
@@ -124,6 +162,35 @@ pub enum Refusal {
     /// Nobody can be checked now.
     #[error("logins cannot be checked: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a session may not go on. Its text is for the client too, which has proven to be that user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Revocation {
+    /// The user is none any more.
+    #[error("the user was removed")]
+    UserRemoved,
+    /// The login was made with a password that is not the user's any more.
+    #[error("the user's password was changed")]
+    PasswordChanged,
+    /// The login was made with a key that is not the user's any more.
+    #[error("the key of this login was removed")]
+    KeyRemoved,
+    /// The key is not for the client's address any more.
+    #[error("the key of this login may not be used from this address any more (from=)")]
+    KeyElsewhere,
+    /// The key's time is over.
+    #[error("the key of this login has expired (expiry-time=)")]
+    KeyExpired,
+    /// The token's time is over.
+    #[error("the token of this login has expired")]
+    TokenExpired,
+    /// The session may do what the user may not.
+    #[error("the user's access was reduced")]
+    AccessReduced,
+    /// The session is in another folder than the user's.
+    #[error("the user's root folder is another one now")]
+    RootChanged,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod logging;
 mod output;
 mod password_input;
 mod reachable;
+mod reload;
 mod running;
 mod serve;
 mod service;

@@ -3,7 +3,7 @@
 
 use crate::auth::{Claim, Principal, Refusal};
 use crate::config::ServerLimits;
-use crate::server::Shared;
+use crate::server::{Presented, Shared};
 use crate::session;
 use crate::sessions::LaneRefusal;
 use crate::throttle::{Attempt, Verdict};
@@ -18,6 +18,7 @@ use tokio::time::sleep_until;
 use tokio_rustls::TlsStream;
 use tracing::{debug, info, warn};
 use wire::binding::SessionId;
+use wire::checksum::Digest;
 use wire::control::Envelope;
 use wire::engine::go_on_as_usual;
 use wire::escape::Escaped;
@@ -64,15 +65,17 @@ enum Greeting {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    let handshake = tokio::time::timeout(shared.limits.login_timeout, handshake(socket, &shared));
+    let presented = shared.presented();
+    let handshake = tokio::time::timeout(shared.limits().login_timeout, handshake(socket, &presented));
     let connection = match handshake.await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return log(peer, &error),
         Err(_) => return info!(%peer, "rejected: no handshake in time"),
     };
     let Ok((session_id, secret)) = binding(&connection) else { return };
-    let (joinable, lanes) = shared.sessions.open(session_id, secret, shared.limits.lanes_per_session);
-    let greeting = tokio::time::timeout(shared.limits.login_timeout, greet(connection, peer, &shared));
+    let (joinable, lanes) = shared.sessions.open(session_id, secret, shared.limits().lanes_per_session);
+    let greeting =
+        tokio::time::timeout(shared.limits().login_timeout, greet(connection, peer, presented.key, &shared));
     match greeting.await {
         Err(_) => info!(%peer, "rejected: no login in time"),
         Ok(Err(error)) => log(peer, &error),
@@ -86,8 +89,8 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
         }
         Ok(Ok(Greeting::Session { connection, principal, storage, id })) => {
             let user = principal.name().to_owned();
-            let Some(_counted) = shared.sessions.join_user(&user, shared.limits.sessions_per_user) else {
-                warn!(%peer, user, limit = shared.limits.sessions_per_user, "rejected: too many sessions of this user");
+            let Some(_counted) = shared.sessions.join_user(&user, shared.limits().sessions_per_user) else {
+                warn!(%peer, user, limit = shared.limits().sessions_per_user, "rejected: too many sessions of this user");
                 return refuse(*connection, id, FailureCode::LimitExceeded.into()).await;
             };
             let session = session::Session::new(&shared, principal, storage, peer, &joinable);
@@ -123,9 +126,9 @@ pub(crate) fn went_away(error: &io::Error) -> bool {
     [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&error.kind())
 }
 
-async fn handshake(socket: TcpStream, shared: &Shared) -> Result<Connection, Rejected> {
+async fn handshake(socket: TcpStream, presented: &Presented) -> Result<Connection, Rejected> {
     socket.set_nodelay(true).map_err(Rejected::Handshake)?;
-    let accepting = shared.tls.accept(Aligned::new(socket, BYTES_BEFORE_LOGIN_MAX));
+    let accepting = presented.tls.accept(Aligned::new(socket, BYTES_BEFORE_LOGIN_MAX));
     Ok(TlsStream::Server(accepting.await.map_err(Rejected::Handshake)?))
 }
 
@@ -143,7 +146,12 @@ fn login_binding(connection: &Connection) -> Result<[u8; 32], rustls::Error> {
     }
 }
 
-async fn greet(connection: Connection, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Greeting, Rejected> {
+async fn greet(
+    connection: Connection,
+    peer: SocketAddr,
+    key: Digest,
+    shared: &Arc<Shared>,
+) -> Result<Greeting, Rejected> {
     let mut receiver = Receiver::new(connection);
     let first = receiver.next().await?;
     let connection = receiver.into_inner();
@@ -154,7 +162,7 @@ async fn greet(connection: Connection, peer: SocketAddr, shared: &Arc<Shared>) -
         }
         Incoming::Message(Envelope { message: Message::Login(request), request: id, .. }) => {
             go_on_as_usual(connection.get_ref().0.get_ref());
-            login(connection, request, id, peer, shared).await
+            login(connection, request, (id, key), peer, shared).await
         }
         Incoming::Message(_) | Incoming::Unknown { .. } => Err(Rejected::NoGreeting),
     }
@@ -173,11 +181,11 @@ async fn lane(connection: Connection, hello: LaneHello, shared: &Shared) -> Resu
 async fn login(
     connection: Connection,
     request: LoginRequest,
-    id: u32,
+    (id, server_key): (u32, Digest),
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<Greeting, Rejected> {
-    let channel = Channel { exported: login_binding(&connection)?, server_key: shared.key };
+    let channel = Channel { exported: login_binding(&connection)?, server_key };
     let claim = Claim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
     match check(claim, request.agent.len(), peer, shared).await {
         Ok((principal, Ok(storage))) => {
@@ -240,7 +248,7 @@ async fn check(
     // What is the server's fault is nobody's failure. All others count alike, so that nobody learns by it which it was.
     let counts = !matches!(refusal, Refusal::Unavailable(_));
     if counts && shared.throttle().failed(&attempt, Instant::now()) {
-        let ServerLimits { failed_logins_max: rule, login_bar, .. } = shared.limits;
+        let ServerLimits { failed_logins_max: rule, login_bar, .. } = *shared.limits();
         warn!(%peer, "address barred for {login_bar:?}: {rule} logins failed (failed_logins_max)");
     }
     Err((FailureCode::LoginRefused.into(), refusal.to_string()))

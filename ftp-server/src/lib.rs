@@ -3,6 +3,7 @@
 //! ```text
 //! server (accept, bounds) -> connection (TLS, first message, login) -> session (gate, requests) -> commands, jobs
 //!                                     \-> lane of a session -> wire::engine
+//! grants (a thread): ends sessions whose login does not stand any more
 //! ```
 
 pub mod accounts;
@@ -10,6 +11,7 @@ pub mod auth;
 mod commands;
 pub mod config;
 mod connection;
+mod grants;
 pub mod identity;
 mod memory;
 pub mod password;
@@ -22,4 +24,4 @@ pub mod sweeper;
 mod throttle;
 pub mod token;
 
-pub use server::{Server, ServerOptions};
+pub use server::{Server, ServerControl, ServerOptions};

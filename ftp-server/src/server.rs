@@ -3,13 +3,14 @@
 use crate::auth::Authenticator;
 use crate::config::ServerLimits;
 use crate::connection;
+use crate::grants::{self, Granted};
 use crate::identity::Identity;
 use crate::memory;
 use crate::sessions::Sessions;
 use crate::throttle::{Rules, Throttle};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -43,17 +44,27 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
-    drain_timeout: Duration,
+}
+
+/// Changes a server while it runs. What runs by then goes on as it began.
+pub struct ServerControl {
+    shared: Arc<Shared>,
+}
+
+/// What the server shows of itself.
+pub(crate) struct Presented {
+    pub(crate) tls: TlsAcceptor,
+    /// SHA-256 of the server's public key.
+    pub(crate) key: Digest,
 }
 
 /// What all connections share.
 pub(crate) struct Shared {
-    pub(crate) tls: TlsAcceptor,
+    presented: RwLock<Arc<Presented>>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
-    /// SHA-256 of the server's public key.
-    pub(crate) key: Digest,
-    pub(crate) limits: ServerLimits,
+    limits: RwLock<Arc<ServerLimits>>,
     pub(crate) sessions: Sessions,
+    pub(crate) granted: Arc<Granted>,
     /// Logins that may be checked at the same time: each takes a core and some megabytes.
     pub(crate) checking: Semaphore,
     /// Logins that may wait or be checked.
@@ -65,6 +76,9 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
     connections: Arc<Semaphore>,
+    /// How many there are of them.
+    connections_max: usize,
+    drain_timeout: Mutex<Duration>,
     tasks: TaskTracker,
 }
 
@@ -76,8 +90,7 @@ impl Server {
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
         let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout } = options;
         let journal_key = JournalKey::derived(identity.private_key().secret_der());
-        let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
-            .map_err(io::Error::other)?;
+        let presented = RwLock::new(Arc::new(Presented::new(&identity)?));
         let mut listeners = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;
@@ -89,22 +102,30 @@ impl Server {
         listeners.iter().for_each(begin_unpaced);
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let shared = Shared {
-            tls: TlsAcceptor::from(config),
+            presented,
             authenticator,
-            key: identity.key(),
             sessions: Sessions::default(),
+            granted: Arc::default(),
             checking: Semaphore::new(LOGINS_AT_ONCE),
             waiting: Semaphore::new(limits.logins_waiting),
             throttle: Mutex::new(Throttle::new(rules(&limits))),
             connections: Arc::new(Semaphore::new(limits.connections)),
-            limits,
+            connections_max: limits.connections,
+            limits: RwLock::new(Arc::new(limits)),
+            drain_timeout: Mutex::new(drain_timeout),
             buffers: Arc::default(),
             journal_key,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        Ok(Self { listeners, addresses, shared: Arc::new(shared), drain_timeout })
+        Ok(Self { listeners, addresses, shared: Arc::new(shared) })
+    }
+
+    /// What changes the server while it runs.
+    #[must_use]
+    pub fn control(&self) -> ServerControl {
+        ServerControl { shared: self.shared.clone() }
     }
 
     /// Where it listens.
@@ -114,13 +135,17 @@ impl Server {
     }
 
     /// Serves until `drain` is cancelled and what runs then has finished, or `abort` is cancelled, or the drain takes too long.
-    pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
-        let Self { listeners, shared, drain_timeout, .. } = self;
+    ///
+    /// # Errors
+    /// If the system has no thread to watch logins with; nothing is served then.
+    pub async fn run(self, drain: CancellationToken, abort: CancellationToken) -> io::Result<()> {
+        let Self { listeners, shared, .. } = self;
+        let _watching = grants::watch(shared.authenticator.clone(), shared.granted.clone())?;
         for listener in listeners {
             let (for_task, drain) = (shared.clone(), drain.clone());
             shared.tasks.spawn(async move { drain.run_until_cancelled(accept(listener, for_task)).await });
         }
-        let connections = || shared.limits.connections - shared.connections.available_permits();
+        let connections = || shared.connections_max - shared.connections.available_permits();
         tokio::select! {
             () = drain.cancelled() => {}
             () = memory::watch(connections) => {}
@@ -128,6 +153,7 @@ impl Server {
         info!("draining: no new connections, running transfers may finish");
         shared.drain.cancel();
         shared.tasks.close();
+        let drain_timeout = *shared.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner);
         tokio::select! {
             () = shared.tasks.wait() => {}
             () = abort.cancelled() => {}
@@ -136,10 +162,50 @@ impl Server {
         shared.abort.cancel();
         shared.tasks.wait().await;
         info!("stopped");
+        Ok(())
     }
 }
 
+impl ServerControl {
+    /// From now on connections are shown this certificate. Journals of uploads under way keep the key that they began with.
+    ///
+    /// # Errors
+    /// The identity cannot be used; the old one stays.
+    pub fn set_identity(&self, identity: &Identity) -> io::Result<()> {
+        let presented = Arc::new(Presented::new(identity)?);
+        *self.shared.presented.write().unwrap_or_else(PoisonError::into_inner) = presented;
+        Ok(())
+    }
+
+    /// From now on these limits hold, but for `connections` and `logins_waiting`, which are those of the start. Sessions that are over
+    /// one of them stay.
+    pub fn set_limits(&self, limits: ServerLimits, drain_timeout: Duration) {
+        self.shared.throttle().set_rules(rules(&limits));
+        *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+        *self.shared.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = drain_timeout;
+    }
+}
+
+impl Presented {
+    fn new(identity: &Identity) -> io::Result<Self> {
+        let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
+            .map_err(io::Error::other)?;
+        Ok(Self { tls: TlsAcceptor::from(config), key: identity.key() })
+    }
+}
+
+/// None of the locks is held while anything is done that could panic.
 impl Shared {
+    /// What new connections are shown.
+    pub(crate) fn presented(&self) -> Arc<Presented> {
+        self.presented.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The limits that hold now.
+    pub(crate) fn limits(&self) -> Arc<ServerLimits> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whose logins keep failing. A panic while the lock is held leaves counts that are a little off at worst.
     pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -176,7 +242,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 
 fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
     let Ok(permit) = shared.connections.clone().try_acquire_owned() else {
-        warn!(%peer, limit = shared.limits.connections, "connection refused: too many");
+        warn!(%peer, limit = shared.connections_max, "connection refused: too many");
         return;
     };
     let for_task = shared.clone();

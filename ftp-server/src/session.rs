@@ -1,8 +1,10 @@
 //! A session after login: reads requests, lets the gate decide, runs what it admits, and keeps everything bounded.
 
-use crate::auth::Principal;
+use crate::auth::{Grant, Principal, Revocation};
 use crate::commands;
+use crate::config::ServerLimits;
 use crate::connection::went_away;
+use crate::grants::{self, GrantedPlace, GrantedSession};
 use crate::server::Shared;
 use crate::sessions::Joinable;
 use std::collections::HashMap;
@@ -87,7 +89,7 @@ impl Context {
 /// A session about to run.
 pub(crate) struct Session<'a> {
     shared: &'a Arc<Shared>,
-    principal: Principal,
+    grant: Grant,
     storage: Arc<LocalStorage>,
     id: SessionId,
     stop: CancellationToken,
@@ -97,13 +99,13 @@ pub(crate) struct Session<'a> {
 /// A session that runs.
 struct Running<'a> {
     shared: &'a Arc<Shared>,
+    /// Those that its client was told of: others may hold by now.
+    limits: Arc<ServerLimits>,
     context: Arc<Context>,
     tasks: TaskTracker,
     requests: Arc<Mutex<HashMap<u32, CancellationToken>>>,
     job_greatest: Option<u32>,
     over: CancellationToken,
-    /// Cancelled when another session takes this one's place.
-    stop: CancellationToken,
     lanes: usize,
     /// When a ping was sent that is not answered yet.
     pinged: Option<Instant>,
@@ -130,6 +132,8 @@ enum Ended {
     Drained,
     #[error("the client goes on in another session")]
     Replaced,
+    #[error("{0}")]
+    Revoked(Revocation),
     #[error("protocol violation: {0}")]
     Violation(String),
 }
@@ -144,7 +148,7 @@ impl<'a> Session<'a> {
     ) -> Self {
         let span = info_span!("session", %peer, user = principal.name());
         let (id, stop) = (joinable.id(), joinable.stop().clone());
-        Self { shared, principal, storage, id, stop, span }
+        Self { shared, grant: Grant { principal, peer: peer.ip() }, storage, id, stop, span }
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
@@ -181,12 +185,18 @@ impl<'a> Session<'a> {
         mut lanes: mpsc::Receiver<Lane>,
     ) -> Ended {
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone());
-        let welcome = welcome(self.shared, &self.principal);
+        let limits = self.shared.limits();
+        let welcome = welcome(&limits, &self.grant.principal);
         if outbox.send(Envelope::new(id, welcome)).await.is_err() {
             return Ended::Gone;
         }
+        let (grant, stop) = (self.grant.clone(), self.stop.clone());
+        let place = self
+            .shared
+            .granted
+            .add(self.id, GrantedSession::new(grant, exchange.clone(), outbox.clone(), stop));
         let context = Context {
-            principal: self.principal,
+            principal: self.grant.principal,
             storage: self.storage,
             exchange: exchange.clone(),
             outbox,
@@ -199,18 +209,23 @@ impl<'a> Session<'a> {
         };
         let mut running = Running {
             shared: self.shared,
+            limits,
             context: Arc::new(context),
             tasks: TaskTracker::new(),
             requests: Arc::default(),
             job_greatest: None,
-            over: CancellationToken::new(),
-            stop: self.stop,
+            over: self.stop.child_token(),
             lanes: 0,
             pinged: None,
             lane_ends: mpsc::channel(LANE_ENDS),
         };
-        let ended = running.serve(&mut incoming, &mut lanes).await;
-        running.stop(&ended).await;
+        let ended = tokio::select! {
+            ended = running.serve(&mut incoming, &mut lanes) => ended,
+            () = self.stop.cancelled() => Ended::Replaced,
+        };
+        // A client that was told may be gone before anything else is noticed.
+        let ended = place.revoked().map_or(ended, Ended::Revoked);
+        running.stop(&ended, &place).await;
         ended
     }
 }
@@ -263,7 +278,7 @@ impl Running<'_> {
                     }
                     if self.is_busy() {
                         busy = Instant::now();
-                    } else if busy.elapsed() > self.shared.limits.idle_timeout {
+                    } else if busy.elapsed() > self.limits.idle_timeout {
                         return Ended::Idle;
                     }
                     if self.context.outbox.try_send(Envelope::new(0, Ping)).is_ok() {
@@ -275,7 +290,6 @@ impl Running<'_> {
                         return Ended::Drained;
                     }
                 }
-                () = self.stop.cancelled() => return Ended::Replaced,
                 () = self.shared.drain.cancelled(), if !self.shared.drain.is_cancelled() => {}
             }
         }
@@ -286,7 +300,7 @@ impl Running<'_> {
     }
 
     fn lane(&mut self, lane: Lane) {
-        if self.lanes >= self.shared.limits.lanes_per_session {
+        if self.lanes >= self.limits.lanes_per_session {
             return warn!(number = lane.number, "lane refused: too many");
         }
         self.lanes += 1;
@@ -388,7 +402,7 @@ impl Running<'_> {
             return Err(FailureCode::ShuttingDown.into());
         }
         let jobs = self.context.exchange.job_count();
-        if jobs > self.shared.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
+        if jobs > self.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
             return Err(FailureCode::LimitExceeded.into());
         }
         Ok(())
@@ -399,11 +413,12 @@ impl Running<'_> {
     }
 
     /// Ends all that still runs and waits for it.
-    async fn stop(mut self, ended: &Ended) {
+    async fn stop(mut self, ended: &Ended, place: &GrantedPlace<'_>) {
         self.over.cancel();
         let code = match ended {
             Ended::Violation(_) => FailureCode::BadState,
             Ended::Drained => FailureCode::ShuttingDown,
+            Ended::Revoked(_) => FailureCode::AccessDenied,
             Ended::Bye | Ended::Gone | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
                 FailureCode::Cancelled
             }
@@ -418,6 +433,8 @@ impl Running<'_> {
         }
         let last = match ended {
             Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
+            Ended::Revoked(_) if place.is_told() => return,
+            Ended::Revoked(reason) => grants::refusal(*reason).into(),
             Ended::Bye
             | Ended::Gone
             | Ended::Broken(_)
@@ -443,13 +460,13 @@ async fn read<S: tokio::io::AsyncRead + Unpin>(
     }
 }
 
-fn welcome(shared: &Shared, principal: &Principal) -> Welcome {
+fn welcome(limits: &ServerLimits, principal: &Principal) -> Welcome {
     Welcome {
         agent: concat!("ftp-server/", env!("CARGO_PKG_VERSION")).into(),
         user: principal.name().into(),
         access: principal.access(),
-        lanes_max: u16::try_from(shared.limits.lanes_per_session).unwrap_or(u16::MAX),
-        jobs_max: u16::try_from(shared.limits.jobs_per_session).unwrap_or(u16::MAX),
+        lanes_max: u16::try_from(limits.lanes_per_session).unwrap_or(u16::MAX),
+        jobs_max: u16::try_from(limits.jobs_per_session).unwrap_or(u16::MAX),
         window: WINDOW_FRAMES_MAX,
     }
 }

@@ -175,6 +175,14 @@ impl StateFolder {
         File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed("sync", &self.path))
     }
 
+    /// Checks that the folder is there.
+    ///
+    /// # Errors
+    /// It is not, or cannot be looked at.
+    pub fn check_exists(&self) -> Result<(), StateError> {
+        fs::metadata(&self.path).map(drop).map_err(failed("read", &self.path))
+    }
+
     fn create(&self) -> Result<(), StateError> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed("make", &self.path))
     }

@@ -104,6 +104,11 @@ impl Throttle {
         Self::with_room(rules, SOURCES_MAX, USERS_MAX)
     }
 
+    /// The same failures, judged by other rules.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     fn with_room(rules: Rules, sources: usize, users: usize) -> Self {
         Self { rules, sources: Table::new(sources), users: Table::new(users), hashes: RandomState::new() }
     }

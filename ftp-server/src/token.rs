@@ -3,7 +3,7 @@
 //! Only a token's SHA-256 is kept, and compared in constant time, so neither a memory dump nor timing gives a token
 //! away. Unlike a password a token has 160 bits of randomness, so a fast hash is enough.
 
-use crate::auth::{Authenticator, Claim, Principal, Refusal};
+use crate::auth::{Authenticator, Claim, Grant, Principal, Proof, Refusal, Revocation};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::{self, Write};
 use std::path::PathBuf;
@@ -92,9 +92,10 @@ impl Tokens {
     /// The system has no randomness to give.
     pub fn issue(&self, grant: TokenGrant) -> Result<Token, NoRandomness> {
         let token = Token::random()?;
+        let digest = digest_of(token.text());
         self.lock().push(Issued {
-            digest: digest_of(token.text()),
-            principal: Principal::new(grant.name, grant.root, grant.access),
+            digest,
+            principal: Principal::new(grant.name, grant.root, grant.access, Proof::Token(digest)),
             expires_at: grant.expires_at,
             once: grant.once,
             spent: false,
@@ -129,6 +130,16 @@ impl Authenticator for Tokens {
             Login::Token { token } => self.redeem(token, claim.now),
             Login::Password { .. } | Login::Keys { .. } => Err(Refusal::NotOffered),
         }
+    }
+
+    /// A token that is spent was spent by the session itself.
+    fn review(&self, grants: &[&Grant], now: SystemTime) -> Vec<Result<(), Revocation>> {
+        let issued = self.lock();
+        let judge = |grant: &&Grant| {
+            let is_good = |token: &Issued| token.principal == grant.principal && now < token.expires_at;
+            if issued.iter().any(is_good) { Ok(()) } else { Err(Revocation::TokenExpired) }
+        };
+        grants.iter().map(judge).collect()
     }
 }
 

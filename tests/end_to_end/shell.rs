@@ -418,3 +418,18 @@ fn without_a_terminal_it_is_a_script() {
     assert_eq!((ran.status.code(), &ran.stdout[..]), (Some(5), &b"/made\n"[..]));
     assert!(world.root().join("made").is_dir() && !world.root().join("made/never").exists());
 }
+
+#[test]
+fn a_person_is_told_why_the_connection_is_gone() {
+    let world = World::serving();
+    let Some(terminal) = Terminal::start(&world, 120) else { return };
+    terminal.line("mkdir first");
+    wait_until("it is logged in", || world.root().join("first").exists());
+    let mut remove = Command::new(&binaries().server);
+    let removed = remove.args(["user", "remove", "tester", "--state"]).arg(world.state()).status();
+    assert!(removed.unwrap().success());
+    wait_until("the session ends", || world.server().log().contains("session ended"));
+    terminal.line("ls");
+    terminal.see("ended the session: the user was removed");
+    terminal.see("login refused");
+}

@@ -22,6 +22,18 @@ impl Access {
     /// All kinds of access, in the order in which help texts name them.
     pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Full, Self::Drop];
 
+    /// True if whoever has this access may do all that `other` allows.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Full, _) | (Self::Write, Self::Read | Self::Write | Self::Drop) => true,
+            (Self::Read, Self::Read) | (Self::Drop, Self::Drop) => true,
+            (Self::Write, Self::Full)
+            | (Self::Read, Self::Write | Self::Full | Self::Drop)
+            | (Self::Drop, Self::Read | Self::Write | Self::Full) => false,
+        }
+    }
+
     /// The word used in configuration files and on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn an_access_covers_another_if_it_meets_all_that_it_meets() {
+        let needs = [Needs::See, Needs::Add, Needs::Change, Needs::Remove];
+        for (one, other) in Access::ALL.into_iter().flat_map(|one| Access::ALL.map(|other| (one, other))) {
+            let meets_all = needs.iter().all(|needs| needs.met_by(one) || !needs.met_by(other));
+            assert_eq!(one.covers(other), meets_all, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn access_is_what_the_words_say() {
         let allowed = |access: Access| -> Vec<&str> {
             SPECS

@@ -113,8 +113,13 @@ impl Executor {
         let opened = self.open.as_mut().ok_or_else(nothing_open)?;
         if opened.stale {
             let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
-        } else if opened.session.is_over() {
-            output.warn(&format!("the connection to {} was lost; connecting again", opened.server.address()));
+        } else if let Some(error) = opened.session.ended() {
+            let reason = if matches!(error, Error::Revoked { .. }) {
+                error.to_string()
+            } else {
+                format!("the connection to {} was lost", opened.server.address())
+            };
+            output.warn(&format!("{reason}; connecting again"));
         }
         if opened.stale || opened.session.is_over() {
             opened.session = connect::patiently(connect::copy(&opened.options)).await?;

@@ -31,7 +31,11 @@ pub(crate) async fn watch(
     watched.mirror(RemotePath::root()).await?;
     loop {
         watched.listener.waiting();
-        let changed = changes.settled().await;
+        let latest = session.latest();
+        let changed = tokio::select! {
+            changed = changes.settled() => changed,
+            error = latest.inner.control.revoked() => return Err(error),
+        };
         // With hard links, what was written to has other names, maybe in other folders.
         let folders = if watched.options.hard_links { vec![RemotePath::root()] } else { changed };
         for folder in folders {

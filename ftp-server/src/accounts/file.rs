@@ -95,6 +95,10 @@ impl Users {
         self.users.remove(name)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
     pub(super) fn into_entries(self) -> Vec<(UserName, Account)> {
         self.users.into_iter().collect()
     }

@@ -3,6 +3,7 @@
 use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::SystemTime;
 use wire::Access;
 
@@ -54,7 +55,8 @@ fn a_user_logs_in_with_the_right_password_only() {
     let world = World::new(None);
     world.add("alice", "correct horse", Some("/srv/alice"));
     let principal = world.login("alice", "correct horse").unwrap();
-    assert_eq!(principal, Principal::new("alice", "/srv/alice", Access::Write));
+    assert_eq!((principal.name(), principal.access()), ("alice", Access::Write));
+    assert_eq!(principal.root(), Path::new("/srv/alice"));
     assert!(matches!(world.login("alice", "wrong"), Err(Refusal::WrongPassword)));
     assert!(matches!(world.login("alice", ""), Err(Refusal::WrongPassword)));
     assert!(matches!(world.login("Alice", "correct horse"), Err(Refusal::UnknownUser)));
@@ -134,19 +136,133 @@ fn nobody_can_be_removed_or_changed_who_is_not_there() {
 }
 
 #[test]
-fn while_the_file_is_broken_or_exposed_nobody_logs_in() {
+fn while_the_file_cannot_be_used_users_are_as_they_were() {
     let world = World::new(Some("/srv"));
     world.add("alice", "one", None);
     assert!(world.login("alice", "one").is_ok());
-    let path = world.server.path();
+    let (path, folder) = (world.server.path(), world.state.path().to_owned());
     let good = fs::read(&path).unwrap();
-
-    fs::write(&path, "[users").unwrap();
-    assert!(matches!(world.login("alice", "one"), Err(Refusal::Unavailable(_))));
+    let still = |what: &str| {
+        assert!(world.login("alice", "one").is_ok(), "{what}");
+        assert!(matches!(world.login("bob", "two"), Err(Refusal::UnknownUser)), "{what}");
+        assert!(matches!(world.login("alice", "two"), Err(Refusal::WrongPassword)), "{what}");
+    };
+    for wrong in ["[users", "[users.bob]\naccess = \"wriet\"\n", "\u{0}"] {
+        fs::write(&path, wrong).unwrap();
+        still(wrong);
+        assert!(world.server.reload().is_err());
+    }
     fs::write(&path, &good).unwrap();
-    assert!(world.login("alice", "one").is_ok());
+    assert!(world.server.reload().is_ok());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    still("others may read it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&folder, folder.with_extension("away")).unwrap();
+    still("the state folder is away");
+    fs::rename(folder.with_extension("away"), &folder).unwrap();
+    world.add("bob", "two", None);
+    assert!(world.login("bob", "two").is_ok());
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(world.login("alice", "one"), Err(Refusal::UnknownUser)), "no file, no users");
+}
+
+#[test]
+fn a_file_that_never_could_be_used_lets_nobody_in_and_is_no_wrong_password() {
+    let world = World::new(Some("/srv"));
+    world.add("alice", "one", None);
+    fs::write(world.server.path(), "[users").unwrap();
     assert!(matches!(world.login("alice", "one"), Err(Refusal::Unavailable(_))));
+}
+
+/// Looks until the file has settled.
+fn review(world: &World, principal: &Principal, now: SystemTime) -> Result<(), Revocation> {
+    let grant = Grant { principal: principal.clone(), peer: [192, 0, 2, 1].into() };
+    world.server.review(&[&grant], now)[0]?;
+    world.server.review(&[&grant], now)[0]
+}
+
+#[test]
+fn a_session_goes_on_until_something_that_it_stands_on_changes() {
+    let world = World::new(Some("/srv"));
+    world.add("alice", "one", None);
+    let (file, start) = (world.server.path(), SystemTime::UNIX_EPOCH);
+    let by_password = world.login("alice", "one").unwrap();
+    let good = fs::read_to_string(&file).unwrap();
+    let after = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let verdict = review(&world, &by_password, start);
+        fs::write(&file, &good).unwrap();
+        assert_eq!(review(&world, &by_password, start), Ok(()));
+        verdict
+    };
+    world.tool().add_keys(&name("alice"), vec![key("")]).unwrap();
+    world.add("bob", "two", None);
+    assert_eq!(review(&world, &by_password, start), Ok(()), "more users and keys are no less");
+    assert_eq!(after(&good.replace("write", "full")), Ok(()), "and so is more access");
+    assert_eq!(after(&good.replace("write", "read")), Err(Revocation::AccessReduced));
+    assert_eq!(after(&good.replace("write", "drop")), Err(Revocation::AccessReduced));
+    let rooted = good.replace("access", "root = \"/srv/alice\"\naccess");
+    assert_eq!(after(&rooted), Err(Revocation::RootChanged));
+    assert_eq!(after(&good.replace("[users.alice]", "[users.alicia]")), Err(Revocation::UserRemoved));
+    assert_eq!(after(""), Err(Revocation::UserRemoved));
+    assert_eq!(after("[users"), Ok(()), "a mistake is no removal");
+    let other = PasswordHash::new("one").unwrap();
+    world.tool().set_password(&name("alice"), Some(other)).unwrap();
+    assert_eq!(review(&world, &by_password, start), Err(Revocation::PasswordChanged));
+    world.server.set_default_root(Some("/srv/other".into()));
+    let by_password = world.login("alice", "one").unwrap();
+    assert_eq!(review(&world, &by_password, start), Ok(()));
+    world.server.set_default_root(None);
+    assert_eq!(review(&world, &by_password, start), Err(Revocation::RootChanged));
+}
+
+#[test]
+fn a_session_by_key_goes_on_until_the_key_may_not_be_used() {
+    let world = World::new(Some("/srv"));
+    world.add("alice", "one", None);
+    let fingerprint = key("").key().unwrap().fingerprint();
+    let with = |options: &str| {
+        let _ = world.tool().remove_key(&name("alice"), &fingerprint); // the first time there is none
+        world.tool().add_keys(&name("alice"), vec![key(options)]).unwrap();
+    };
+    with("");
+    let by_key = world.attempt(by_key("alice")).unwrap();
+    let start = SystemTime::UNIX_EPOCH;
+    world.tool().set_password(&name("alice"), None).unwrap();
+    with("from=\"192.0.2.0/24\",expiry-time=\"19700201Z\"");
+    assert_eq!(review(&world, &by_key, start), Ok(()));
+    let later = start + std::time::Duration::from_secs(31 * 24 * 3600);
+    assert_eq!(review(&world, &by_key, later), Err(Revocation::KeyExpired), "and nothing has changed");
+    with("from=\"198.51.100.0/24\"");
+    assert_eq!(review(&world, &by_key, start), Err(Revocation::KeyElsewhere));
+    world.tool().remove_key(&name("alice"), &fingerprint).unwrap();
+    assert_eq!(review(&world, &by_key, start), Err(Revocation::KeyRemoved));
+}
+
+#[test]
+fn a_file_that_is_being_written_is_not_judged_before_it_rests_but_not_for_ever() {
+    let world = World::new(Some("/srv"));
+    world.add("alice", "one", None);
+    let principal = world.login("alice", "one").unwrap();
+    assert_eq!(review(&world, &principal, SystemTime::UNIX_EPOCH), Ok(()));
+    let grant = Grant { principal, peer: [192, 0, 2, 1].into() };
+    let look = || world.server.review(&[&grant], SystemTime::UNIX_EPOCH)[0];
+    let (file, good) = (world.server.path(), fs::read(world.server.path()).unwrap());
+    for between in [&b""[..], b"[users", b"# half"] {
+        fs::write(&file, between).unwrap();
+        assert_eq!(look(), Ok(()));
+        fs::write(&file, &good).unwrap();
+        assert_eq!((look(), look()), (Ok(()), Ok(())));
+    }
+    fs::rename(&file, file.with_extension("away")).unwrap();
+    assert_eq!(look(), Ok(()), "an editor may be about to write it anew");
+    fs::rename(file.with_extension("away"), &file).unwrap();
+    assert_eq!((look(), look()), (Ok(()), Ok(())));
+    let ended = (0..10).find(|number| {
+        fs::write(&file, format!("# {number}\n{}", "#".repeat(*number))).unwrap();
+        look() == Err(Revocation::UserRemoved)
+    });
+    assert!(ended.is_some_and(|number| number <= 3), "{ended:?}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     /// Serve the users that were added with `user add`, until told to stop.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
-    /// Add, list, change and remove users; a running server notices at once.
+    /// Add, list, change and remove users; a running server notices, and ends sessions that may not go on.
     #[command(after_help = USER_EXAMPLES)]
     User(UserArgs),
     /// Print the fingerprint of the server's key, which clients pin.
@@ -125,13 +125,13 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Remove a user; their files stay.
+    /// Remove a user and end their sessions; their files stay.
     #[command(after_help = USER_REMOVE_EXAMPLES)]
     Remove {
         /// The user.
         name: UserName,
     },
-    /// Set a user's password.
+    /// Set a user's password, and end the sessions that were opened with the old one.
     #[command(after_help = USER_PASSWD_EXAMPLES)]
     Passwd {
         /// The user.
@@ -151,7 +151,7 @@ pub(crate) enum UserCommand {
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
-    /// Take a key from a user.
+    /// Take a key from a user, and end the sessions that were opened with it.
     #[command(after_help = USER_REMOVE_KEY_EXAMPLES)]
     RemoveKey {
         /// The user.
@@ -169,7 +169,7 @@ pub(crate) struct UserAddArgs {
     /// The user's own root folder [default: the server's].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) root: Option<PathBuf>,
-    /// What the user may do: read; write = read, add, replace; full = write, remove, rename; drop = only add, unseen.
+    /// What the user may do: read; write = read, add, replace; full = write, remove, rename, change the root; drop = only add, unseen.
     #[arg(long, default_value = "read", value_parser = access_parser())]
     pub(crate) access: Access,
     /// Let the OpenSSH keys in FILE log in, as id_ed25519.pub and authorized_keys have them (`-` for standard input);
@@ -230,7 +230,7 @@ Examples:
 
 const SERVE_EXAMPLES: &str = "\
 Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running files
-finish; a second one ends at once. Under a service manager, sockets that it hands over (LISTEN_FDS) take the place of
+finish; a second one ends at once. SIGHUP makes it read configuration, certificate and users again. Under a service manager, sockets that it hands over (LISTEN_FDS) take the place of
 --listen, and it is told when the server is ready and when it stops (NOTIFY_SOCKET).
 
 Examples:

@@ -58,7 +58,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// The chain of causes, without those that an outer message already tells.
-fn sentence(error: &anyhow::Error) -> String {
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told {
         told if told.is_empty() => cause,
         told if told.contains(&cause) => told,

@@ -1,7 +1,7 @@
 //! Runs a server from binding its sockets to the end of its drain; common to `serve` and `share`.
 
 use super::announce::Listening;
-use super::signals::{Signals, Stop};
+use super::signals::{Hangup, Signals, Stop};
 use super::{journal, service};
 use anyhow::Context;
 use std::io;
@@ -33,10 +33,10 @@ pub(crate) async fn until_stopped(
     server: Server,
     fingerprint: &str,
     json: bool,
-    after: Option<Duration>,
+    (after, hangup): (Option<Duration>, Hangup),
     announced: impl FnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let signals = Signals::catch().context("cannot catch signals")?;
+    let signals = Signals::catch(hangup).context("cannot catch signals")?;
     let address = *server.addresses().first().context("the server listens nowhere")?;
     // What is announced below is not said twice in one place.
     for address in server.addresses().iter().skip(usize::from(journal::takes_all())) {
@@ -47,7 +47,7 @@ pub(crate) async fn until_stopped(
     service::ready();
     let stop = Stop::default();
     tokio::select! {
-        () = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => (),
+        ran = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => ran.context("cannot serve")?,
         never = signals.relay(stop.clone(), after) => match never {},
     }
     // Exit code 0 promises that what was running has finished.

@@ -1,8 +1,11 @@
 //! `serve`: the users of the state folder, until told to stop.
 
 use super::args::ServeArgs;
+use super::failure::OrUsage;
+use super::reload::Reload;
 use super::running::ServerOptions;
 use super::setup::Setup;
+use super::signals::Hangup;
 use super::{logging, running, service};
 use anyhow::Context;
 use ftp_server::accounts::Accounts;
@@ -21,18 +24,18 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     logging::start(&log_options(args, &setup));
     let identity = setup.identity()?;
     let fingerprint = identity.fingerprint().to_owned();
-    let accounts = Accounts::new(setup.state.clone(), default_root.clone());
+    let accounts = Arc::new(Accounts::new(setup.state.clone(), default_root.clone()));
+    accounts.reload().or_usage()?; // what counts from now on until there is another that can be used
     warn_of_nobody(&accounts, default_root.as_deref(), setup.state.path())?;
     let roots = {
-        let (accounts, default_root) =
-            (Accounts::new(setup.state.clone(), default_root.clone()), default_root);
-        move || roots(&accounts, default_root.as_deref())
+        let accounts = accounts.clone();
+        move || roots(&accounts)
     };
     let options = ServerOptions {
         listen: if sockets.is_empty() { setup.listen(&args.listen) } else { Vec::new() },
         sockets,
         identity,
-        authenticator: Arc::new(accounts),
+        authenticator: accounts.clone(),
         limits: setup.config.limits.clone(),
         drain_timeout: setup.config.drain_timeout.0,
     };
@@ -42,14 +45,16 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let _stopped = stop.clone().drop_guard();
         tokio::spawn(sweeper::run(roots, stop));
-        running::until_stopped(server, &fingerprint, args.output.json, None, |_| Ok(())).await
+        let reload = Reload::new(args, setup, fingerprint.clone(), accounts, server.control());
+        let hangup = Hangup::Reload(reload.on_request()?);
+        running::until_stopped(server, &fingerprint, args.output.json, (None, hangup), |_| Ok(())).await
     })
 }
 
 /// The folders that are served now, each once.
-fn roots(accounts: &Accounts, default_root: Option<&Path>) -> Vec<PathBuf> {
+fn roots(accounts: &Accounts) -> Vec<PathBuf> {
     let of_users = accounts.list().unwrap_or_default().into_iter().filter_map(|(_, account)| account.root);
-    let roots: BTreeSet<PathBuf> = of_users.chain(default_root.map(Path::to_owned)).collect();
+    let roots: BTreeSet<PathBuf> = of_users.chain(accounts.default_root()).collect();
     roots.into_iter().collect()
 }
 

@@ -5,6 +5,7 @@ use super::args::ShareArgs;
 use super::failure::usage;
 use super::running::{Server, ServerOptions};
 use super::setup::{all_addresses, existing_folder};
+use super::signals::Hangup;
 use super::{logging, output, reachable, running};
 use anyhow::Context;
 use ftp_server::config::{Config, DEFAULT_PORT, LogLevel, LogOptions};
@@ -33,7 +34,14 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
             explain(args, &root);
             Ok(invitation.print()?)
         };
-        running::until_stopped(server, &fingerprint, args.output.json, Some(args.time), announced).await
+        running::until_stopped(
+            server,
+            &fingerprint,
+            args.output.json,
+            (Some(args.time), Hangup::Stop),
+            announced,
+        )
+        .await
     })
 }
 

@@ -1,9 +1,13 @@
-//! How a server is told to stop: a signal, or the end of a share's time. The first request drains, the next aborts.
+//! How a server is told to stop: a signal, or the end of a share's time. The first request drains, the next aborts. And how it is
+//! told to read its configuration again.
+//!
+//! A signal that was ignored when the program began stays ignored: `nohup` and a shell's `&` mean it.
 
 use super::service;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -18,21 +22,39 @@ pub(crate) struct Stop {
     pub(crate) abort: CancellationToken,
 }
 
-/// SIGTERM and SIGINT, and that a file became longer than the system allows, caught from the moment this is made.
+/// What SIGHUP means.
+#[derive(Debug)]
+pub(crate) enum Hangup {
+    /// The terminal is gone, and with it whoever wanted the server.
+    Stop,
+    /// A reload: a word to whoever does it.
+    Reload(SyncSender<()>),
+}
+
+/// Signals, and that a file became longer than the system allows, caught from the moment this is made.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+    hangup: Option<Signal>,
+    meaning: Hangup,
     /// Caught, so that a user's large file fails with an error instead of killing the server.
     _too_large: Signal,
 }
 
 impl Signals {
     /// Must be called within the runtime, and before anybody is told that the server is up.
-    pub(crate) fn catch() -> io::Result<Self> {
+    pub(crate) fn catch(meaning: Hangup) -> io::Result<Self> {
+        let ignored = ignored();
+        let unless_ignored = |kind: SignalKind| match ignored & 1 << (kind.as_raw_value() - 1) {
+            0 => signal(kind).map(Some),
+            _ => Ok(None),
+        };
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            terminate: unless_ignored(SignalKind::terminate())?,
+            interrupt: unless_ignored(SignalKind::interrupt())?,
+            hangup: unless_ignored(SignalKind::hangup())?,
+            meaning,
             _too_large: signal(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
@@ -41,7 +63,7 @@ impl Signals {
     pub(crate) async fn relay(mut self, stop: Stop, after: Option<Duration>) -> Infallible {
         tokio::select! {
             () = self.next() => tracing::info!("stopping: running files finish; a second signal ends at once"),
-            () = sleep(after) => tracing::info!("the time is over: running files finish"),
+            () = sleep(after) => tracing::info!("the time is over"),
         }
         service::stopping();
         stop.drain.cancel();
@@ -51,12 +73,34 @@ impl Signals {
         pending().await
     }
 
+    /// Waits until the server is to stop.
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
+        loop {
+            tokio::select! {
+                () = recv(&mut self.terminate) => return,
+                () = recv(&mut self.interrupt) => return,
+                () = recv(&mut self.hangup) => match &self.meaning {
+                    Hangup::Stop => return,
+                    Hangup::Reload(reload) => drop(reload.try_send(())), // one that waits already is enough
+                }
+            }
         }
     }
+}
+
+async fn recv(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
+    }
+}
+
+/// The signals that are ignored, a bit for each from 1 on; none where the system has no such file. There is no safe name for
+/// sigaction, which would tell it elsewhere.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Never returns without a duration, nor with one that is beyond the clock's range.

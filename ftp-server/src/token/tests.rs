@@ -27,7 +27,8 @@ fn a_token_opens_what_it_was_issued_for_until_it_expires() {
     let token = tokens.issue(grant(false)).unwrap();
     for now in [START, START + HOUR / 2, START + HOUR - Duration::from_nanos(1)] {
         let principal = login(&tokens, token.text(), now).unwrap();
-        assert_eq!(principal, Principal::new("share", "/srv/photos", Access::Read));
+        assert_eq!((principal.name(), principal.access()), ("share", Access::Read));
+        assert_eq!(principal.root(), std::path::Path::new("/srv/photos"));
     }
     assert!(matches!(login(&tokens, token.text(), START + HOUR), Err(Refusal::ExpiredToken)));
 }
@@ -73,4 +74,15 @@ fn a_token_does_not_show_in_debug_output() {
     let tokens = Tokens::new();
     let token = tokens.issue(grant(false)).unwrap();
     assert!(!format!("{token:?} {tokens:?}").contains(token.text()));
+}
+
+#[test]
+fn a_session_lasts_as_long_as_its_token_and_a_spent_token_ends_none() {
+    let tokens = Tokens::new();
+    let token = tokens.issue(grant(true)).unwrap();
+    let principal = login(&tokens, token.text(), START).unwrap();
+    let granted = Grant { principal, peer: [192, 0, 2, 1].into() };
+    let review = |now| tokens.review(&[&granted], now);
+    assert_eq!(review(START + HOUR - Duration::from_nanos(1)), [Ok(())]);
+    assert_eq!(review(START + HOUR), [Err(Revocation::TokenExpired)]);
 }

@@ -1,0 +1,155 @@
+//! The users as they count while a server runs: those of the file when it could last be read and understood.
+//!
+//! A file with a mistake in it locks nobody out and lets nobody in: what it said before goes on, and the log tells of the mistake
+//! until it is gone. A file that was removed means that there is nobody; a state folder that is not there means nothing, as it
+//! may be mounted again.
+
+use super::file::Users;
+use super::{Accounts, AccountsError, USERS_FILE};
+use crate::state::FileStamp;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// What is known of the file.
+#[derive(Debug, Default)]
+pub(super) struct Current {
+    /// As it last was when it could be understood; nothing if that was never.
+    users: Option<Arc<Users>>,
+    latest: Option<Latest>,
+    watched: Watched,
+}
+
+/// How the file was found last.
+#[derive(Debug)]
+struct Latest {
+    /// Nothing if there was no file, or nobody could look.
+    stamp: Option<FileStamp>,
+    problem: Option<Arc<AccountsError>>,
+}
+
+/// What the watcher of the file remembers from look to look.
+#[derive(Debug, Default)]
+struct Watched {
+    /// The stamp at the last look.
+    stamp: Option<Option<FileStamp>>,
+    /// Looks in a row at which it had changed.
+    unsettled: u32,
+    told: Option<Told>,
+    /// There were users, and it was not told that there are none.
+    had_users: bool,
+}
+
+/// A mistake that was told of.
+#[derive(Debug)]
+struct Told {
+    sentence: String,
+    at: Instant,
+}
+
+impl Current {
+    /// The users that count now. Reads the file only when it changed.
+    ///
+    /// # Errors
+    /// It could not be understood, and never could before.
+    pub(super) fn users(&mut self, accounts: &Accounts) -> Result<Arc<Users>, Arc<AccountsError>> {
+        self.refresh(accounts);
+        let problem = self.latest.as_ref().and_then(|latest| latest.problem.clone());
+        match (&self.users, problem) {
+            (Some(users), _) => Ok(users.clone()),
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Ok(Arc::default()),
+        }
+    }
+
+    /// The watcher's look: the users by which sessions are judged. None while somebody is changing the file: an editor may be
+    /// half through, or have moved the old file away and not written the new one yet.
+    pub(super) fn settled(&mut self, accounts: &Accounts) -> Option<Arc<Users>> {
+        self.refresh(accounts);
+        let stamp = self.latest.as_ref().and_then(|latest| latest.stamp);
+        let has_changed = self.watched.stamp.replace(stamp) != Some(stamp);
+        self.watched.unsettled = if has_changed { self.watched.unsettled + 1 } else { 0 };
+        if has_changed && self.watched.unsettled < UNSETTLED_LOOKS_MAX {
+            return None;
+        }
+        self.tell();
+        self.users.clone()
+    }
+
+    /// Forgets how the file was found, so that it is read at the next look.
+    pub(super) fn forget(&mut self) {
+        self.latest = None;
+    }
+
+    /// How the file was found last, if it cannot be used.
+    pub(super) fn problem(&self) -> Option<Arc<AccountsError>> {
+        self.latest.as_ref()?.problem.clone()
+    }
+
+    fn refresh(&mut self, accounts: &Accounts) {
+        let stamp = match accounts.state.stamp(USERS_FILE) {
+            Ok(stamp) => stamp,
+            Err(error) => return self.failed(None, error.into()),
+        };
+        if self.latest.as_ref().is_some_and(|latest| latest.stamp == stamp && latest.is_of_content()) {
+            return;
+        }
+        match accounts.read() {
+            Ok((users, stamp)) => {
+                if stamp.is_none()
+                    && self.users.is_some()
+                    && let Err(error) = accounts.state.check_exists()
+                {
+                    return self.failed(None, error.into());
+                }
+                self.watched.had_users |= !users.is_empty();
+                self.users = Some(Arc::new(users));
+                self.latest = Some(Latest { stamp, problem: None });
+            }
+            Err(error) => self.failed(stamp, error),
+        }
+    }
+
+    fn failed(&mut self, stamp: Option<FileStamp>, error: AccountsError) {
+        self.latest = Some(Latest { stamp, problem: Some(Arc::new(error)) });
+    }
+
+    /// Tells the log what the operator should know, once and at intervals.
+    fn tell(&mut self) {
+        let problem = self.problem().map(|problem| problem.to_string());
+        let told = self.watched.told.as_ref();
+        match problem {
+            Some(sentence) => {
+                let is_due = told
+                    .is_none_or(|told| told.sentence != sentence || told.at.elapsed() >= REMINDER_INTERVAL);
+                if is_due {
+                    warn!("{sentence}; until this is mended, users are as they were before");
+                    self.watched.told = Some(Told { sentence, at: Instant::now() });
+                }
+            }
+            None if told.is_some() => {
+                self.watched.told = None;
+                info!("the users file can be used again");
+            }
+            None => {}
+        }
+        let has_users = self.users.as_ref().is_some_and(|users| !users.is_empty());
+        if self.watched.had_users && !has_users {
+            warn!("there are no users any more, and all sessions end");
+            self.watched.had_users = false;
+        }
+    }
+}
+
+impl Latest {
+    /// True if the same file would be found the same: all else may be mended without a change of the file.
+    fn is_of_content(&self) -> bool {
+        let problem = self.problem.as_deref();
+        problem.is_none_or(|problem| matches!(problem, AccountsError::File { .. }))
+    }
+}
+
+/// A file that changes at each look is judged as it is after so many.
+const UNSETTLED_LOOKS_MAX: u32 = 3;
+/// How often a mistake that is still there is told of again.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(300);

@@ -1,0 +1,151 @@
+//! The logins that running sessions go on under, and the watcher that ends a session whose login would not be accepted any more.
+//!
+//! ```text
+//! watcher thread, about twice a second:  all running sessions ─► Authenticator::review ─► those that end
+//!                                                                                           │
+//! of such a session: the client hears why, its jobs and requests fail, then the session ends ◄┘
+//! ```
+//!
+//! The watcher has a thread of its own: a filesystem that hangs may hold up all others, and must not keep anybody in. For the
+//! same reason it fails a session's jobs by itself, and does not wait until the session looks.
+
+use crate::auth::{Authenticator, Grant, Revocation};
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+use tokio_util::sync::CancellationToken;
+use wire::binding::SessionId;
+use wire::control::Envelope;
+use wire::engine::Exchange;
+use wire::net::control::Outbox;
+use wire::{Failure, FailureCode};
+
+/// The sessions that run.
+#[derive(Default)]
+pub(crate) struct Granted {
+    by_id: Mutex<HashMap<SessionId, Arc<GrantedSession>>>,
+}
+
+/// A session that runs, as far as it can be ended from outside.
+pub(crate) struct GrantedSession {
+    pub(crate) grant: Grant,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) outbox: Outbox,
+    /// Ends the session.
+    pub(crate) stop: CancellationToken,
+    /// Why the login does not stand any more.
+    revoked: OnceLock<Revocation>,
+    /// The client was told at once. Else the queue of messages to it was full.
+    is_told: AtomicBool,
+}
+
+/// A session's place among those that run, given up when dropped.
+pub(crate) struct GrantedPlace<'a> {
+    granted: &'a Granted,
+    id: SessionId,
+    running: Arc<GrantedSession>,
+}
+
+impl Granted {
+    /// Adds a session, which must have nothing under way yet.
+    pub(crate) fn add(&self, id: SessionId, running: GrantedSession) -> GrantedPlace<'_> {
+        let running = Arc::new(running);
+        self.lock().insert(id, running.clone());
+        GrantedPlace { granted: self, id, running }
+    }
+
+    fn all(&self) -> Vec<Arc<GrantedSession>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// A panic while the lock is held leaves the table as it was.
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<GrantedSession>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GrantedPlace<'_> {
+    /// Why the session ends, if its login does not stand any more.
+    pub(crate) fn revoked(&self) -> Option<Revocation> {
+        self.running.revoked.get().copied()
+    }
+
+    /// True if the client knows that.
+    pub(crate) fn is_told(&self) -> bool {
+        self.running.is_told.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for GrantedPlace<'_> {
+    fn drop(&mut self) {
+        self.granted.lock().remove(&self.id);
+    }
+}
+
+impl GrantedSession {
+    pub(crate) fn new(
+        grant: Grant,
+        exchange: Arc<Exchange>,
+        outbox: Outbox,
+        stop: CancellationToken,
+    ) -> Self {
+        let (revoked, is_told) = (OnceLock::new(), AtomicBool::new(false));
+        Self { grant, exchange, outbox, stop, revoked, is_told }
+    }
+
+    /// Ends the session. When this returns, nothing more of it is published.
+    fn revoke(&self, reason: Revocation) {
+        if self.revoked.set(reason).is_err() {
+            return; // it ends already
+        }
+        let failure = refusal(reason);
+        // Before the jobs end, so that the client knows why.
+        let told = self.outbox.try_send(Envelope::new(0, failure.clone()));
+        self.is_told.store(told.is_ok(), Ordering::SeqCst);
+        self.exchange.fail_all(&failure);
+        self.stop.cancel();
+    }
+}
+
+/// What the client of a revoked session is told.
+pub(crate) fn refusal(reason: Revocation) -> Failure {
+    Failure::new(FailureCode::AccessDenied, reason.to_string())
+}
+
+/// Watches until the returned sender is dropped. Nobody waits for the thread: what it looks at may hang.
+///
+/// # Errors
+/// The system has no thread to give.
+pub(crate) fn watch(authenticator: Arc<dyn Authenticator>, granted: Arc<Granted>) -> io::Result<Sender<()>> {
+    let (alive, stopped) = channel();
+    thread::Builder::new()
+        .name("logins".into())
+        .spawn(move || watch_until(&stopped, &*authenticator, &granted))?;
+    Ok(alive)
+}
+
+fn watch_until(stopped: &Receiver<()>, authenticator: &dyn Authenticator, granted: &Granted) {
+    while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        // Before the authenticator looks: who logs in meanwhile does so by what is there then, or later.
+        let sessions = granted.all();
+        let grants: Vec<&Grant> = sessions.iter().map(|session| &session.grant).collect();
+        let verdicts = authenticator.review(&grants, SystemTime::now());
+        for (session, verdict) in sessions.iter().zip(verdicts) {
+            if let Err(reason) = verdict
+                && session.revoked.get().is_none()
+            {
+                session.revoke(reason);
+            }
+        }
+    }
+}
+
+/// A file that changed is judged at the look after the one that saw it, and a session is to end within 2 s.
+const LOOK_INTERVAL: Duration = Duration::from_millis(400);
+
+#[cfg(test)]
+mod tests;
