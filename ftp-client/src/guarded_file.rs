@@ -2,10 +2,11 @@
 //! content or the new one.
 
 use crate::error::Error;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// The file's text; nothing if there is no file.
 ///
@@ -17,6 +18,26 @@ pub fn read(path: &Path, len_max: u64) -> Result<Option<String>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::local(path, source)),
     }
+}
+
+/// Opens a file whose content decides what is done, for reading.
+///
+/// # Errors
+/// It cannot be opened, or others can write to it.
+pub fn open(path: &Path) -> Result<File, Error> {
+    open_checked(path).unwrap_or_else(|source| Err(Error::local(path, source)))
+}
+
+/// Makes an unfinished file in the folder of `path`, to be renamed to `path` when it is whole. The name is random and the
+/// file is new, so neither a leftover nor a symbolic link that somebody put there is in the way. Dropping it removes it.
+///
+/// # Errors
+/// It cannot be made.
+pub(crate) fn unfinished(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ftp-client-").suffix(".unfinished").permissions(Permissions::from_mode(mode));
+    builder.tempfile_in(folder)
 }
 
 /// Replaces the file's content, or makes it and its folder, open to nobody else. The file behind a symbolic link is
@@ -38,25 +59,40 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 
 /// The outer error is the system's, the inner one says what is wrong with the file.
 fn read_checked(path: &Path, len_max: u64) -> io::Result<Result<String, Error>> {
-    let bad = |reason: &str| Err(Error::Usage(format!("{}: {reason}", Error::shown_path(path))));
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.file_type().is_char_device() {
+    let file = match open_checked(path)? {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(error)),
+    };
+    if file.metadata()?.file_type().is_char_device() {
         return Ok(Ok(String::new())); // /dev/null stands for none at all
-    }
-    let owner = metadata.uid();
-    if metadata.mode() & OTHERS_MAY_WRITE != 0 {
-        return Ok(bad("can be written by others; check its content, then run: chmod go-w on it"));
-    }
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-        return Ok(bad("belongs to another user, who may write what they like into it"));
     }
     let mut bytes = Vec::new();
     file.take(len_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > len_max {
-        return Ok(bad("is too large for what it should be"));
+        return Ok(Err(bad(path, "is too large for what it should be")));
     }
-    Ok(String::from_utf8(bytes).or_else(|_| bad("is not UTF-8 text")))
+    Ok(String::from_utf8(bytes).map_err(|_| bad(path, "is not UTF-8 text")))
+}
+
+/// Devices have no content that another user could prepare.
+fn open_checked(path: &Path) -> io::Result<Result<File, Error>> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.file_type().is_char_device() {
+        return Ok(Ok(file));
+    }
+    let owner = metadata.uid();
+    if metadata.mode() & OTHERS_MAY_WRITE != 0 {
+        return Ok(Err(bad(path, "can be written by others; check its content, then run: chmod go-w on it")));
+    }
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Ok(Err(bad(path, "belongs to another user, who may write what they like into it")));
+    }
+    Ok(Ok(file))
+}
+
+fn bad(path: &Path, reason: &str) -> Error {
+    Error::Usage(format!("{}: {reason}", Error::shown_path(path)))
 }
 
 fn replace_content(path: &Path, text: &str) -> io::Result<()> {
@@ -64,15 +100,11 @@ fn replace_content(path: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         path => path?,
     };
-    let staged = path.with_extension(format!("new{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let replaced = written.and_then(|()| fs::rename(&staged, &path));
-    if replaced.is_err() {
-        // Nothing more can be done about a file that cannot be removed either.
-        let _ = fs::remove_file(&staged);
-    }
-    replaced
+    let mut staged = unfinished(&path, 0o600)?;
+    staged.write_all(text.as_bytes())?;
+    staged.as_file().sync_all()?;
+    staged.persist(&path)?;
+    Ok(())
 }
 
 const OTHERS_MAY_WRITE: u32 = 0o022;

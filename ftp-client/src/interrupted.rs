@@ -10,9 +10,10 @@
 //! server's, never an age: clocks are set. What got its place before that is none of it, and a source that changed since is another.
 //! A mark that does not end in a line feed was not written whole, and counts for nothing.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use crate::guarded_file::unfinished;
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -173,11 +174,10 @@ fn decode(text: &[u8]) -> Option<(Timestamp, Known)> {
 
 /// The old text or the new one is there, also if this process dies meanwhile.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let staged = path.with_extension(format!("new{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(&staged).and_then(|mut file| file.write_all(text))?;
-    fs::rename(&staged, path)
+    let mut staged = unfinished(path, 0o600)?;
+    staged.write_all(text)?;
+    staged.persist(path)?;
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -191,19 +191,13 @@ fn key_in(folder: &Path) -> io::Result<[u8; 32]> {
     if let Ok(key) = read_key(&path) {
         return Ok(key);
     }
-    let staged = folder.join(format!(".journal.key.{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(&staged).and_then(|mut file| {
-        file.write_all(&random()?)?;
-        file.sync_all()
-    });
-    // Whoever comes first makes it; whoever comes later reads it.
-    let linked = written.and_then(|()| fs::hard_link(&staged, &path));
-    fs::remove_file(&staged)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(()) | Err(_) => read_key(&path),
+    let mut staged = unfinished(&path, 0o600)?;
+    staged.write_all(&random()?)?;
+    staged.as_file().sync_all()?;
+    // The first process makes the key; later ones read it.
+    match staged.persist_noclobber(&path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        Ok(_) | Err(_) => read_key(&path),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether the server at the other end is the one that was meant.
 //!
-//! In this order: a pin decides alone; else the entry of `known_hosts`; else a certificate that the platform trusts for
+//! In this order: a pin decides alone; else the entry of `known_hosts`; else the key that a plan or result file has
+//! recorded; else a certificate that the platform trusts for
 //! this host; else the server is unknown, and the policy says what happens then. What the platform trusts does not
 //! overrule an entry, and a key that is known to be wrong is never asked about: people say yes.
 
@@ -54,6 +55,7 @@ pub enum OnUnknown {
 /// The rules that the command line offers.
 pub struct Policy {
     pin: Option<Key>,
+    recorded: Option<Key>,
     known_hosts: KnownHosts,
     unknown: OnUnknown,
 }
@@ -62,7 +64,14 @@ impl Policy {
     /// With a pin, `known_hosts` is neither read nor written.
     #[must_use]
     pub fn new(pin: Option<Key>, known_hosts: KnownHosts, unknown: OnUnknown) -> Self {
-        Self { pin, known_hosts, unknown }
+        Self { pin, recorded: None, known_hosts, unknown }
+    }
+
+    /// Also requires the key that a plan or result file has recorded. It stands in for the entry of an unknown server, and
+    /// overrules neither a pin nor an entry.
+    #[must_use]
+    pub fn recorded(self, recorded: Option<Key>) -> Self {
+        Self { recorded, ..self }
     }
 
     fn decide_unknown(&self, presented: &Presented<'_>) -> Result<(), Error> {
@@ -100,21 +109,24 @@ impl Policy {
 
 impl Trust for Policy {
     fn decide(&self, presented: &Presented<'_>) -> Result<(), Error> {
-        if let Some(pin) = &self.pin {
-            return if *pin == presented.key { Ok(()) } else { Err(pin_mismatch(presented, pin)) };
-        }
-        match self.known_hosts.find(presented.host, presented.port)? {
-            Some(known) if known == presented.key => Ok(()),
-            Some(known) => Err(self.changed(presented, &known)),
-            None if (presented.platform)() => Ok(()),
-            None => self.decide_unknown(presented),
+        let known = match &self.pin {
+            Some(pin) if *pin != presented.key => return Err(pin_mismatch(presented, pin)),
+            Some(pin) => Some(*pin),
+            None => self.known_hosts.find(presented.host, presented.port)?,
+        };
+        match (known, self.recorded) {
+            (Some(known), _) if known != presented.key => Err(self.changed(presented, &known)),
+            (_, Some(recorded)) if recorded != presented.key => Err(other_key(presented, &recorded)),
+            (Some(_), _) | (None, Some(_)) => Ok(()),
+            (None, None) if (presented.platform)() => Ok(()),
+            (None, None) => self.decide_unknown(presented),
         }
     }
 
     fn expected_key(&self, host: &str, port: u16) -> Result<Option<Key>, Error> {
         match self.pin {
             Some(pin) => Ok(Some(pin)),
-            None => self.known_hosts.find(host, port),
+            None => Ok(self.known_hosts.find(host, port)?.or(self.recorded)),
         }
     }
 }
@@ -128,6 +140,18 @@ fn pin_mismatch(presented: &Presented<'_>, pin: &Key) -> Error {
          Nothing was sent. Ask whoever runs the server for its fingerprint (`ftp-server fingerprint`).",
         address = shown(presented),
         pinned = fingerprint::show(pin),
+        presented = fingerprint::show(&presented.key),
+    ))
+}
+
+fn other_key(presented: &Presented<'_>, recorded: &Key) -> Error {
+    Error::Untrusted(format!(
+        "{address} is not the server that the plan or result file is of.\n\
+         recorded:  {recorded}\n\
+         presented: {presented}\n\
+         Nothing was sent. If the server was given a new key, run the original command again.",
+        address = shown(presented),
+        recorded = fingerprint::show(recorded),
         presented = fingerprint::show(&presented.key),
     ))
 }

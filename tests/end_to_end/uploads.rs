@@ -305,3 +305,60 @@ fn a_run_that_ends_early_leaves_no_older_result() {
     assert_eq!(world.client(["retry", "--result", "r", "r"]).code, Some(3));
     assert_eq!(read(&world.local().join("r")), before);
 }
+
+#[test]
+fn a_result_file_decides_only_where_nobody_else_may_write_to_it() {
+    let world = World::serving();
+    fs::write(world.local().join("file"), "x").unwrap();
+    world.check(["put", "--result", "r", "file", &world.url("")]);
+    let result = world.local().join("r");
+    assert_eq!(fs::metadata(&result).unwrap().permissions().mode() & 0o022, 0);
+    fs::set_permissions(&result, fs::Permissions::from_mode(0o666)).unwrap();
+    let ran = world.client(["retry", "r"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("can be written by others"), "{}", ran.stderr);
+
+    let plans = tempfile::tempdir().unwrap();
+    let plan = plans.path().join("plan");
+    let path = plan.to_str().unwrap();
+    world.check(["mirror", "--plan", path, ".", &world.url("there")]);
+    fs::set_permissions(&plan, fs::Permissions::from_mode(0o664)).unwrap();
+    let ran = world.client(["apply", path]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("can be written by others"), "{}", ran.stderr);
+    fs::set_permissions(&plan, fs::Permissions::from_mode(0o644)).unwrap();
+    world.check(["apply", path]);
+}
+
+#[test]
+fn a_result_file_names_nothing_but_what_its_run_was_about() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("tree")).unwrap();
+    fs::write(world.root().join("tree/file"), "x").unwrap();
+    world.check(["get", "-r", "--result", "r", &world.url("tree")]);
+    let text = read(&world.local().join("r")).replacen("\"done\"", "\"failed\"", 1);
+    let item: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    let target = item["target"].as_str().unwrap();
+    for other in
+        ["/etc/file", &format!("{}/file", world.local().display()), &target.replace("/file", "/../file")]
+    {
+        let (head, items) = text.split_once('\n').unwrap();
+        fs::write(world.local().join("r"), format!("{head}\n{}", items.replace(target, other))).unwrap();
+        let ran = world.client(["retry", "r"]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("was not asked for"), "{other}: {}", ran.stderr);
+    }
+    fs::write(world.local().join("r"), &text).unwrap();
+    world.check(["retry", "r"]);
+}
+
+#[test]
+fn a_plan_follows_no_link_that_lies_beside_it() {
+    let world = World::serving();
+    let victim = world.local().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(&victim, beside.path().join("plan.unfinished")).unwrap();
+    let plan = beside.path().join("plan");
+    world.check(["mirror", "--plan", plan.to_str().unwrap(), ".", &world.url("there")]);
+    assert_eq!(read(&victim), "precious");
+    assert!(fs::symlink_metadata(&plan).unwrap().is_file());
+    assert_eq!(fs::read_dir(beside.path()).unwrap().count(), 2, "nothing unfinished stays");
+}

@@ -26,7 +26,8 @@ pub(crate) fn options(
     output: &Arc<Output>,
 ) -> Result<Connecting, Error> {
     let pin = one_pin(server.pin, settings.pin)?;
-    let policy = Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings));
+    let policy =
+        Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings)).recorded(server.recorded);
     let login = login::choose(server, settings, output)?;
     let options = ConnectOptions {
         host: server.host.clone(),

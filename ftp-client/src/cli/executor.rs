@@ -291,7 +291,8 @@ fn parse(words: &[OsString], scope: &Scope, profile: Option<&str>) -> Result<Par
 /// Plans and result files name a server of their own.
 fn same_server(wanted: &Server, open: &Server, session: &Session) -> Result<(), Error> {
     let same_user = wanted.user.is_none() || open.user.is_none() || wanted.user == open.user;
-    let same_key = wanted.pin.is_none_or(|pin| fingerprint::show(&pin) == session.server_key());
+    let same_key =
+        wanted.pin.or(wanted.recorded).is_none_or(|pin| fingerprint::show(&pin) == session.server_key());
     match (&wanted.host, wanted.port) == (&open.host, open.port) && same_user && same_key {
         true => Ok(()),
         false => {

@@ -1,17 +1,28 @@
 //! Lists, scripts and results that the user names: a file, or `-` for standard input, whole in memory and so bounded.
 
-use ftp_client::Error;
+use ftp_client::{Error, guarded_file};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 /// All bytes of a file, or of standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = match path == Path::new("-") {
-        true => read_bounded(io::stdin().lock()),
-        false => File::open(path).and_then(read_bounded),
-    };
-    let bytes = bytes.map_err(|error| match error.kind() == io::ErrorKind::IsADirectory {
+    if path == Path::new("-") {
+        return bounded(path, io::stdin().lock());
+    }
+    bounded(path, File::open(path).map_err(|error| Error::local(path, error))?)
+}
+
+/// The same, of a file that decides what is done: others may not be able to write to it.
+pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
+    if path == Path::new("-") {
+        return read(path);
+    }
+    bounded(path, guarded_file::open(path)?)
+}
+
+fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
+    let bytes = read_bounded(source).map_err(|error| match error.kind() == io::ErrorKind::IsADirectory {
         true => Error::Usage(format!("{} is a folder, and no file", Error::shown_path(path))),
         false => Error::local(path, error),
     })?;

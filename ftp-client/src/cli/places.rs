@@ -15,12 +15,20 @@ pub(crate) struct Server {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) pin: Option<Key>,
+    /// The key that a plan or result file has recorded. It must be the server's, and overrules no known server.
+    pub(crate) recorded: Option<Key>,
 }
 
 impl Server {
     /// The server of one path.
     pub(crate) fn of(remote: &Remote) -> Self {
-        Self { user: remote.user.clone(), host: remote.host.clone(), port: remote.port, pin: remote.pin }
+        Self {
+            user: remote.user.clone(),
+            host: remote.host.clone(),
+            port: remote.port,
+            pin: remote.pin,
+            recorded: None,
+        }
     }
 
     /// The server that all paths are on.

@@ -13,9 +13,12 @@ use ftp_client::observer::{FileReport, Outcome};
 use ftp_client::{Error, Session};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use wire::Failure;
@@ -164,11 +167,16 @@ pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
             .map_err(local)?;
     }
     match begin.is_empty() || begin == HEAD {
-        true => File::create(path).map(drop).map_err(local),
+        true => create(path).map(drop).map_err(local),
         false => {
             Err(no_result_file(path, "is no result file, and is not written over: name another for --result"))
         }
     }
+}
+
+/// Makes or empties a file that nobody else may write to: `retry` believes what it says.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)
 }
 
 fn no_result_file(path: &Path, reason: &str) -> Error {
@@ -184,7 +192,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 impl Results {
     /// Makes the file, and writes what was asked for.
     pub(crate) fn create(path: &Path, head: &Head) -> Result<Arc<Self>, Error> {
-        let file = File::create(path).map_err(|error| Error::local(path, error))?;
+        let file = create(path).map_err(|error| Error::local(path, error))?;
         let state = Mutex::new(State { writer: BufWriter::new(file), error: None });
         let results = Self { path: path.to_owned(), command: head.command.clone(), state };
         results.write(head);
@@ -272,15 +280,17 @@ impl Drop for Record {
 
 /// What a result file says has failed.
 pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
-    let text = input::read(path)?;
+    let text = input::read_trusted(path)?;
     let bad =
         |number: usize, reason: &str| Error::Usage(format!("{}:{number}: {reason}", Error::shown_path(path)));
     let mut lines = text.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
     let head = head(lines.next().unwrap_or_default().1).map_err(|reason| bad(1, &reason))?;
     let last = text.split(|byte| *byte == b'\n').count();
+    let jobs = JobPaths::of(&head);
     let (mut failed, mut complete) = (Vec::new(), false);
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
         match serde_json::from_slice::<Line>(line) {
+            Ok(line) if !jobs.cover(&line) => return Err(bad(number, "was not asked for by this run")),
             Ok(line) if line.outcome == Ended::Failed => failed.push(line),
             Ok(_) => {}
             Err(_) if serde_json::from_slice::<Foot>(line).is_ok() => complete = true,
@@ -328,6 +338,37 @@ fn head(line: &[u8]) -> Result<Head, String> {
     match head.command.as_str() {
         "get" | "put" if fingerprint::parse(&head.key).is_some() => Ok(head),
         _ => Err("is of no transfer".to_owned()),
+    }
+}
+
+/// Source and target of each job of a run. An item that lies below none of them was not written by that run.
+struct JobPaths<'a>(HashSet<(&'a [u8], &'a [u8])>);
+
+impl<'a> JobPaths<'a> {
+    fn of(head: &'a Head) -> Self {
+        Self(head.jobs.iter().map(|job| (&job.source.0[..], &job.target.0[..])).collect())
+    }
+
+    /// True if the item is a job, or has the same path below a job's source and target.
+    fn cover(&self, line: &Line) -> bool {
+        let (source, target) = (&line.source.0[..], &line.target.0[..]);
+        let separators = target.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
+        self.0.contains(&(source, target))
+            || separators.into_iter().any(|index| {
+                let below = &target[index + 1..];
+                let stays =
+                    Path::new(OsStr::from_bytes(below)).components().all(|part| part != Component::ParentDir);
+                stays && source.strip_suffix(below).is_some_and(|source| self.has(source, &target[..=index]))
+            })
+    }
+
+    /// True for a job with these paths, which end with a slash here and may do so there.
+    fn has(&self, source: &[u8], target: &[u8]) -> bool {
+        let forms = |path: &'_ [u8]| [path.len(), path.len().saturating_sub(1)];
+        source.ends_with(b"/")
+            && forms(source).iter().any(|source_len| {
+                forms(target).iter().any(|len| self.0.contains(&(&source[..*source_len], &target[..*len])))
+            })
     }
 }
 

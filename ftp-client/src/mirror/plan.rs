@@ -15,10 +15,11 @@ use super::action::Action;
 use super::recipe::{Recipe, Text};
 use super::target::Direction;
 use crate::error::Error;
+use crate::guarded_file;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use tempfile::NamedTempFile;
 use wire::message::Entry;
 use wire::metadata::Kind;
 
@@ -208,8 +209,7 @@ impl State {
 
 /// Writes a plan. It has its name only once it is whole.
 pub struct Writer {
-    output: BufWriter<File>,
-    unfinished: PathBuf,
+    output: BufWriter<NamedTempFile>,
     path: PathBuf,
     end: End,
     /// What the head says beside what is found out.
@@ -223,11 +223,9 @@ impl Writer {
     /// # Errors
     /// If the file cannot be made.
     pub fn new(path: PathBuf, place: Place, recipe: Recipe) -> Result<Self, Error> {
-        let mut unfinished = path.clone().into_os_string();
-        unfinished.push(".unfinished");
-        let unfinished = PathBuf::from(unfinished);
-        let file = File::create(&unfinished).map_err(|error| Error::local(&unfinished, error))?;
-        Ok(Self { output: BufWriter::new(file), unfinished, path, end: End::default(), place, recipe })
+        let unfinished =
+            guarded_file::unfinished(&path, 0o644).map_err(|error| Error::local(&path, error))?;
+        Ok(Self { output: BufWriter::new(unfinished), path, end: End::default(), place, recipe })
     }
 
     pub(crate) fn head(&mut self, head: &Head) -> Result<(), Error> {
@@ -245,9 +243,10 @@ impl Writer {
     pub(crate) fn finish(mut self) -> Result<End, Error> {
         let end = self.end;
         self.line(&EndLine { end })?;
-        let failed = |error| Error::local(&self.path, error);
-        self.output.flush().map_err(failed)?;
-        std::fs::rename(&self.unfinished, &self.path).map_err(failed)?;
+        let Self { output, path, .. } = self;
+        let failed = |error| Error::local(&path, error);
+        let whole = output.into_inner().map_err(|error| failed(error.into_error()))?;
+        whole.persist(&path).map_err(|error| failed(error.error))?;
         Ok(end)
     }
 
@@ -260,12 +259,6 @@ impl Writer {
 
     fn failed(&self, error: io::Error) -> Error {
         Error::local(&self.path, error)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.unfinished); // it is gone if it has its name
     }
 }
 

@@ -53,6 +53,21 @@ fn answer(yes: bool) -> (OnUnknown, Arc<Mutex<Vec<String>>>) {
 }
 
 #[test]
+fn a_recorded_key_overrules_neither_a_known_server_nor_a_pin() {
+    let recorded = |world: &World, pin| world.policy(pin, OnUnknown::AcceptNew).recorded(Some(NEW));
+    let known = World::knowing(OLD);
+    assert!(refusal(&recorded(&known, None), NEW, true).contains("HAS CHANGED"));
+    assert!(refusal(&recorded(&known, None), OLD, true).contains("plan or result file"));
+    assert!(refusal(&recorded(&known, Some(OLD)), NEW, true).contains("WAS PINNED"));
+    decide(&recorded(&World::knowing(NEW), None), NEW, false).unwrap();
+
+    let unknown = World::new();
+    decide(&recorded(&unknown, None), NEW, false).unwrap();
+    assert!(refusal(&recorded(&unknown, None), OLD, true).contains("plan or result file"));
+    assert_eq!(unknown.known(), None, "a file's word makes no server known");
+}
+
+#[test]
 fn a_pin_decides_alone() {
     let world = World::knowing(OLD);
     let policy = world.policy(Some(NEW), OnUnknown::AcceptNew);

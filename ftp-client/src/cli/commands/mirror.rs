@@ -71,7 +71,8 @@ impl Mirror {
             user: Some(head.user.clone()),
             host: head.host.clone(),
             port: head.port,
-            pin: Some(key),
+            pin: None,
+            recorded: Some(key),
         };
         let remote = RemotePath::from_wire(&head.remote.0).map_err(|error| bad(&error.to_string()))?;
         let mirror = Self {

@@ -31,9 +31,9 @@ impl Retry {
         if failed.iter().any(|item| item.source.0 == b"-") {
             return Err(bad("standard input failed, and cannot be read again: run the command once more"));
         }
-        let pin = fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
+        let recorded = Some(fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?);
         let (user, host) = (head.user.clone(), head.host.clone());
-        let server = Server { user, host, port: head.port, pin: Some(pin) };
+        let server = Server { user, host, port: head.port, pin: None, recorded };
         let command = if head.command == "get" { "get" } else { "put" };
         let durability = if head.power { Durability::Power } else { Durability::Process };
         let (overwrite, result) = (head.overwrite, typed.result);

@@ -2,6 +2,7 @@
 
 use super::{End, EndLine, FORMAT, Head, Item, VERSION};
 use crate::error::Error;
+use crate::guarded_file;
 use crate::mirror::action::Action;
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -77,8 +78,7 @@ struct Lines {
 
 impl Lines {
     fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|error| Error::local(path, error))?;
-        Ok(Self { input: BufReader::new(file), path: path.to_owned(), number: 0 })
+        Ok(Self { input: BufReader::new(guarded_file::open(path)?), path: path.to_owned(), number: 0 })
     }
 
     fn head(&mut self) -> Result<Head, Error> {
