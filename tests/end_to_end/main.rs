@@ -52,6 +52,7 @@ mod mirrors_links;
 mod mirrors_plans;
 mod mirrors_races;
 mod mirrors_totals;
+mod mirrors_unreadable;
 mod packages;
 mod profiles;
 mod prompts;

@@ -114,6 +114,15 @@ impl World {
         self.server = Some(Server::start(command, self.folder.path().join("server.log")));
     }
 
+    /// Starts the server by another command than its own, if there is one.
+    pub fn serve_by(&mut self, wrap: impl FnOnce(Command) -> Option<Command>) -> Option<()> {
+        let mut command = Command::new(&binaries().server);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(self.state());
+        command.current_dir(self.local());
+        self.server = Some(Server::start(wrap(command)?, self.folder.path().join("server.log")));
+        Some(())
+    }
+
     /// Kills the server and starts another one, with the same key and address.
     pub fn restart(&mut self) {
         let address = self.server().address.to_string();

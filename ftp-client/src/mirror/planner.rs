@@ -148,36 +148,54 @@ impl<'a> Planner<'a> {
             }
             !shielded
         });
-        if let Some(Found::Failed(failed)) = target {
-            self.shield(&failed);
-            return (None, None);
-        }
         let source = match source {
-            Some(Found::Failed(failed)) => {
+            Some(Found::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
                 self.counts.source_failures += 1;
                 self.shield(&failed);
                 return (None, None);
             }
             Some(Found::Entry(entry)) => self.select_source(entry, pairs),
+            Some(Found::Failed(PathFailure { path, .. }) | Found::LeftOut(path)) => {
+                self.source_below = Some(path);
+                None
+            }
             None => None,
         };
         match target {
-            Some(Found::Entry(entry)) if source.is_some() || !self.selection.protects(&entry) => {
+            Some(Found::Failed(failed)) if source.is_some() || self.concerns(&failed.path) => {
+                self.shield(&failed);
+                (None, None)
+            }
+            Some(Found::LeftOut(path)) if source.is_some() => {
+                let reason = "a folder that the rules leave out is in its place";
+                self.shield(&PathFailure { path, failure: Failure::new(FailureCode::NotEmpty, reason) });
+                (None, None)
+            }
+            Some(Found::Entry(entry))
+                if source.is_some() || !self.selection.protects(&entry.path, is_folder(&entry)) =>
+            {
                 (source, Some(entry))
             }
-            Some(Found::Entry(entry)) => {
+            Some(found) => {
                 self.level().retained = true;
                 self.level().has_entries = true;
-                self.target_below = Some(entry.path);
+                self.target_below = Some(found.path().clone());
                 pairs.skip_target();
                 (source, None)
             }
-            Some(Found::Failed(_)) | None => (source, None),
+            None => (source, None),
         }
     }
 
+    /// It matters what the target has at a path where the source has nothing: something of a folder that is compared, or
+    /// something that is to go.
+    fn concerns(&self, path: &RemotePath) -> bool {
+        self.levels.last().is_some_and(|level| level.path == *path)
+            || (self.options.delete && !self.selection.protects(path, true))
+    }
+
     fn select_source(&mut self, entry: Entry, pairs: &mut Pairs<'_>) -> Option<Entry> {
-        if self.selection.hides(&entry) {
+        if self.selection.hides(&entry.path, is_folder(&entry)) {
             self.source_below = Some(entry.path);
             pairs.skip_source();
             return None;
@@ -377,6 +395,10 @@ impl<'a> Planner<'a> {
 
 /// Without it not even its owner may change what is in a folder.
 pub(super) const OWNER_WRITES: u32 = 0o200;
+
+fn is_folder(entry: &Entry) -> bool {
+    entry.metadata.kind == Kind::Folder
+}
 
 /// True if `path` is `base` or below it; nothing is below no path.
 fn is_within(path: &RemotePath, base: Option<&RemotePath>) -> bool {

@@ -8,6 +8,7 @@ use super::plan::{Head, Writer};
 use super::planned::{Applying, Planning};
 use super::planner::Planner;
 use super::recipe::Text;
+use super::selection::Selection;
 use super::side::{LocalSide, Nothing, RemoteSide, Side};
 use super::target::{Direction, Trees};
 use super::{Listener, MirrorRequest, Mode, Options, Outcome, Refusal, Summary};
@@ -208,12 +209,23 @@ impl Begun {
     }
 }
 
-fn local_side(trees: &Trees, options: &Options, scope: &RemotePath) -> Result<Box<dyn Side>, Error> {
+/// The tree here. What the rules leave out of it is not looked at.
+fn local_side<'a>(
+    trees: &Trees,
+    options: &'a Options,
+    scope: &RemotePath,
+) -> Result<Box<dyn Side + 'a>, Error> {
+    let selection = Selection::new(options);
+    let is_source = trees.direction == Direction::Upload;
+    let leaves_out = move |path: &RemotePath, is_folder: bool| {
+        if is_source { selection.hides(path, is_folder) } else { is_folder && selection.leaves_alone(path) }
+    };
     Ok(match &trees.local {
         Some(folder) => {
             let folder = FolderCache::new(folder.clone()).get(scope.as_bytes(), false);
             let folder = folder.map_err(|error| error_at(&trees.shown, error))?;
-            Box::new(LocalSide::new(folder, scope.clone(), options.details(), &trees.shown)?)
+            let details = options.details();
+            Box::new(LocalSide::new(folder, scope.clone(), details, leaves_out, &trees.shown)?)
         }
         None => Box::new(Nothing),
     })

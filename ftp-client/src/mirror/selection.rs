@@ -15,20 +15,25 @@ impl<'a> Selection<'a> {
     }
 
     /// The source's entry, and what is below it, does not take part.
-    pub(crate) fn hides(&self, entry: &Entry) -> bool {
-        if self.is_backup(entry) {
+    pub(crate) fn hides(&self, path: &RemotePath, is_folder: bool) -> bool {
+        if self.is_backup(path) {
             return true;
         }
-        let is_folder = entry.metadata.kind == Kind::Folder;
         if let Some(files) = &self.0.files {
-            if files.is_parent(&entry.path) {
+            if files.is_parent(path) {
                 return false;
             }
-            if !files.verdict(&entry.path, is_folder) {
+            if !files.verdict(path, is_folder) {
                 return true;
             }
         }
-        self.0.rules.hidden(&entry.path, is_folder)
+        self.0.rules.hidden(path, is_folder)
+    }
+
+    /// The target's folder is no concern of the mirror, whatever the source has: neither is it made equal to the source's, nor
+    /// does it go.
+    pub(crate) fn leaves_alone(&self, path: &RemotePath) -> bool {
+        self.hides(path, true) && self.protects(path, true)
     }
 
     /// The paths below a folder that were asked for by name, in the order of a walk.
@@ -40,22 +45,18 @@ impl<'a> Selection<'a> {
     }
 
     /// The target's entry, which the source does not have, stays, and so does what is below it.
-    pub(crate) fn protects(&self, entry: &Entry) -> bool {
-        if self.is_backup(entry) {
+    pub(crate) fn protects(&self, path: &RemotePath, is_folder: bool) -> bool {
+        if self.is_backup(path) {
             return true;
         }
-        let is_folder = entry.metadata.kind == Kind::Folder;
-        let listed = self
-            .0
-            .files
-            .as_ref()
-            .is_none_or(|files| files.is_parent(&entry.path) || files.verdict(&entry.path, is_folder));
-        !listed || (!self.0.delete_excluded && self.0.rules.protected(&entry.path, is_folder))
+        let files = self.0.files.as_ref();
+        let listed = files.is_none_or(|files| files.is_parent(path) || files.verdict(path, is_folder));
+        !listed || (!self.0.delete_excluded && self.0.rules.protected(path, is_folder))
     }
 
     /// It is the backup folder, or in it: whatever either side has there is no part of the mirror.
-    fn is_backup(&self, entry: &Entry) -> bool {
-        self.0.backup_below.as_ref().is_some_and(|backup| entry.path.strip_prefix(backup).is_some())
+    fn is_backup(&self, path: &RemotePath) -> bool {
+        self.0.backup_below.as_ref().is_some_and(|backup| path.strip_prefix(backup).is_some())
     }
 
     /// The content of the source's file is sent if it differs. Limits are for files only.

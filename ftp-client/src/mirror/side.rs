@@ -13,7 +13,7 @@ use wire::message::{Details, Entry, PathFailure};
 use wire::metadata::Kind;
 use wire::store::Folder;
 use wire::store::entry::{Wish, describe};
-use wire::store::walk::Walk;
+use wire::store::walk::{Visit, Walk};
 
 /// What a side has at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Found {
     Entry(Entry),
     /// Something that could not be looked at.
     Failed(PathFailure),
+    /// Something that was not looked at, as the rules leave it out.
+    LeftOut(RemotePath),
 }
 
 impl Found {
@@ -30,6 +32,7 @@ impl Found {
         match self {
             Self::Entry(entry) => &entry.path,
             Self::Failed(failed) => &failed.path,
+            Self::LeftOut(path) => path,
         }
     }
 }
@@ -52,27 +55,35 @@ impl Side for Nothing {
 }
 
 /// A tree of this machine.
-pub(crate) struct LocalSide {
+pub(crate) struct LocalSide<'a> {
     walk: Walk,
     wish: Wish,
+    leaves_out: LeavesOut<'a>,
 }
 
-impl LocalSide {
-    /// All that is in `folder`, which was found at `shown`. Paths begin with `below`.
+/// Tells of a path, and whether it is a folder, that it is not looked at.
+type LeavesOut<'a> = Box<dyn Fn(&RemotePath, bool) -> bool + Send + 'a>;
+
+impl<'a> LocalSide<'a> {
+    /// All that is in `folder`, which was found at `shown`, but for what is left out. Paths begin with `below`.
     pub(crate) fn new(
         folder: Arc<dyn Folder>,
         below: RemotePath,
         details: Details,
+        leaves_out: impl Fn(&RemotePath, bool) -> bool + Send + 'a,
         shown: &Path,
     ) -> Result<Self, Error> {
         let walk = Walk::new(folder, below).map_err(|error| error_at(shown, error))?;
-        Ok(Self { walk, wish: Wish { digests: None, details } })
+        Ok(Self { walk, wish: Wish { digests: None, details }, leaves_out: Box::new(leaves_out) })
     }
 }
 
-impl Side for LocalSide {
+impl Side for LocalSide<'_> {
     fn next(&mut self) -> Result<Option<Found>, Error> {
-        while let Some(visit) = self.walk.step() {
+        while let Some(visit) = self.walk.step_but(&*self.leaves_out) {
+            if let Visit::LeftOut(path) = visit {
+                return Ok(Some(Found::LeftOut(path)));
+            }
             match describe(&self.walk, visit, self.wish, &|| false) {
                 Some(Ok(entry)) => return Ok(Some(Found::Entry(entry))),
                 Some(Err(failed)) => return Ok(Some(Found::Failed(failed))),
@@ -128,6 +139,7 @@ impl RemoteSide {
             let path = match &mut found {
                 Found::Entry(entry) => &mut entry.path,
                 Found::Failed(failed) => &mut failed.path,
+                Found::LeftOut(path) => path,
             };
             *path = self.below.join_path(path).map_err(|error| Error::remote(path, error))?;
         }
@@ -155,7 +167,7 @@ impl RemoteSide {
 fn may_hold_others(found: &Found) -> bool {
     match found {
         Found::Entry(entry) => entry.metadata.kind == Kind::Folder,
-        Found::Failed(_) => true,
+        Found::Failed(_) | Found::LeftOut(_) => true,
     }
 }
 
@@ -179,5 +191,39 @@ impl Side for RemoteSide {
             false => self.entries.pop_front().map(Found::Entry),
         };
         found.map(|found| self.in_order(found)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::inotify;
+    use std::mem::MaybeUninit;
+    use wire::store::LocalFolder;
+
+    #[test]
+    fn what_is_left_out_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("left/out")).unwrap();
+        std::fs::create_dir(folder.path().join("taken")).unwrap();
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        for name in ["left", "taken"] {
+            inotify::add_watch(&watch, folder.path().join(name), inotify::WatchFlags::OPEN).unwrap();
+        }
+        let tree = Arc::new(LocalFolder::open_ambient(folder.path()).unwrap());
+        let leaves_out = |path: &RemotePath, is_folder: bool| is_folder && path.as_bytes() == b"left";
+        let side = LocalSide::new(tree, RemotePath::root(), Details::default(), leaves_out, folder.path());
+        let mut side = side.unwrap();
+        let left = side.next().unwrap().unwrap();
+        assert!(matches!(&left, Found::LeftOut(path) if path.as_bytes() == b"left"), "{left:?}");
+        assert_eq!(side.next().unwrap().unwrap().path().as_bytes(), b"taken");
+        assert_eq!(side.next().unwrap(), None);
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        let mut opened = std::collections::BTreeSet::new();
+        while let Ok(event) = events.next() {
+            opened.insert(event.wd());
+        }
+        assert_eq!(opened.len(), 1, "only one of the two is opened");
     }
 }

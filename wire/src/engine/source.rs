@@ -65,6 +65,7 @@ impl TreeSource {
                     items.push(Item { path, what: What::Present(metadata) })
                 }
                 Some(Visit::Lost(path, failure)) => items.push(Item { path, what: What::Lost(failure) }),
+                Some(Visit::LeftOut(_)) => {}
                 None => break,
             }
         }

@@ -40,7 +40,7 @@ pub fn describe(walk: &Walk, visit: Visit, wish: Wish, stop: Stop<'_>) -> Option
             Some(item(walk, entry, wish, stop))
         }
         Visit::Lost(path, failure) => Some(Err(PathFailure { path, failure })),
-        Visit::Leave(..) => None,
+        Visit::Leave(..) | Visit::LeftOut(_) => None,
     }
 }
 

@@ -4,8 +4,8 @@
 use super::local_details as details;
 use super::sweep::SweepScope;
 use super::{
-    FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, Storage, TargetFile,
-    is_staged,
+    FilePlace, Fill, Folder, FolderLock, Identity, NameKind, Names, SourceFile, StagedName, Storage,
+    TargetFile, is_staged,
 };
 use crate::failure::{Failure, FailureCode};
 use crate::journal::JOURNAL_HEAD_LEN;
@@ -286,7 +286,7 @@ impl Folder for LocalFolder {
             if let Ok(name) = NameRef::new(entry.file_name().to_bytes())
                 && !is_staged(name)
             {
-                names.push(name);
+                names.push(name, name_kind(entry.file_type()));
             }
         }
         names.sort();
@@ -674,6 +674,19 @@ fn is_own(stat: &Stat) -> bool {
 fn identity_of(stat: &Stat) -> Identity {
     let changed = timestamp(stat.st_ctime, stat.st_ctime_nsec);
     Identity { metadata: metadata_of(stat), changed, inode: stat.st_ino }
+}
+
+fn name_kind(told: FileType) -> NameKind {
+    match told {
+        FileType::Directory => NameKind::Folder,
+        FileType::RegularFile
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice => NameKind::Other,
+        FileType::Unknown => NameKind::Unknown,
+    }
 }
 
 fn metadata_of(stat: &Stat) -> Metadata {

@@ -16,7 +16,7 @@ pub mod walk;
 pub use cache::FolderCache;
 pub use filesystems::Filesystems;
 pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock, umask};
-pub use names::Names;
+pub use names::{NameKind, Names};
 pub use staging::{StagedName, is_staged};
 
 use self::sweep::SweepScope;

@@ -7,44 +7,71 @@ use std::ops::Range;
 #[derive(Debug, Default)]
 pub struct Names {
     bytes: Vec<u8>,
-    ranges: Vec<(u32, u8)>,
+    places: Vec<Place>,
+}
+
+/// What a folder tells of an entry along with its name, without a look at the entry itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A folder.
+    Folder,
+    /// A file, link or special file.
+    Other,
+    /// Some filesystems do not tell.
+    Unknown,
+}
+
+/// Where a name is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    begin: u32,
+    len: u8,
+    kind: NameKind,
 }
 
 impl Names {
     /// Adds a name. Names beyond 4 GiB of text are left out, which no folder has.
-    pub fn push(&mut self, name: NameRef<'_>) {
+    pub fn push(&mut self, name: NameRef<'_>, kind: NameKind) {
         let name = name.as_bytes();
         if let (Ok(begin), Ok(len)) = (u32::try_from(self.bytes.len()), u8::try_from(name.len())) {
             self.bytes.extend_from_slice(name);
-            self.ranges.push((begin, len));
+            self.places.push(Place { begin, len, kind });
         }
     }
 
     /// Sorts the names; to be called once after the last [`push`](Self::push).
     pub fn sort(&mut self) {
         let bytes = &self.bytes;
-        self.ranges.sort_unstable_by(|a, b| bytes[range(*a)].cmp(&bytes[range(*b)]));
+        self.places.sort_unstable_by(|a, b| bytes[a.range()].cmp(&bytes[b.range()]));
     }
 
     /// How many names there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ranges.len()
+        self.places.len()
     }
 
     /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.places.is_empty()
     }
 
     /// The name at `index`.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<NameRef<'_>> {
-        NameRef::new(&self.bytes[range(*self.ranges.get(index)?)]).ok()
+        NameRef::new(&self.bytes[self.places.get(index)?.range()]).ok()
+    }
+
+    /// What the folder tells of the entry at `index`.
+    #[must_use]
+    pub fn kind(&self, index: usize) -> NameKind {
+        self.places.get(index).map_or(NameKind::Unknown, |place| place.kind)
     }
 }
 
-fn range((begin, len): (u32, u8)) -> Range<usize> {
-    begin as usize..begin as usize + usize::from(len)
+impl Place {
+    fn range(self) -> Range<usize> {
+        self.begin as usize..self.begin as usize + usize::from(self.len)
+    }
 }

@@ -1,6 +1,6 @@
 //! Walking a tree in sorted depth-first order, one folder's names in memory for each level.
 
-use super::{Folder, Names};
+use super::{Folder, NameKind, Names};
 use crate::failure::Failure;
 use crate::metadata::{Kind, Metadata};
 use crate::path::RemotePath;
@@ -16,7 +16,13 @@ pub enum Visit {
     Leave(RemotePath, Metadata),
     /// Something that could not be looked at.
     Lost(RemotePath, Failure),
+    /// Something that was to be left out: it was not looked at.
+    LeftOut(RemotePath),
 }
+
+/// Tells what a walk leaves out, by its path and by whether it is a folder. It comes before any look at the entry itself, as
+/// that may fail or never end: a folder of another user, a mount whose server is gone.
+pub type LeavesOut<'a> = &'a dyn Fn(&RemotePath, bool) -> bool;
 
 /// A walk under way.
 pub struct Walk {
@@ -50,18 +56,33 @@ impl Walk {
 
     /// The next visit.
     pub fn step(&mut self) -> Option<Visit> {
+        self.step_but(&|_, _| false)
+    }
+
+    /// The next visit of a walk that leaves something out.
+    pub fn step_but(&mut self, leaves_out: LeavesOut<'_>) -> Option<Visit> {
         let inner = self.levels.len() > 1;
         let level = self.levels.last_mut()?;
         let Some(name) = level.names.get(level.next) else {
             let Level { path, metadata, .. } = self.levels.pop()?;
             return inner.then_some(Visit::Leave(path, metadata));
         };
+        let told = level.names.kind(level.next);
         level.next += 1;
         let path = match level.path.join(name) {
             Ok(path) => path,
             Err(error) => return Some(Visit::Lost(level.path.clone(), error.into())),
         };
+        let by_name = match told {
+            NameKind::Folder => leaves_out(&path, true),
+            NameKind::Other => leaves_out(&path, false),
+            NameKind::Unknown => leaves_out(&path, true) && leaves_out(&path, false),
+        };
+        if by_name {
+            return Some(Visit::LeftOut(path));
+        }
         match level.folder.metadata(name) {
+            Ok(metadata) if leaves_out(&path, metadata.kind == Kind::Folder) => Some(Visit::LeftOut(path)),
             Ok(metadata) if metadata.kind == Kind::Folder => {
                 let opened = level.folder.folder(name).and_then(|folder| Ok((folder.names()?, folder)));
                 Some(self.enter(path, metadata, opened))
