@@ -140,16 +140,6 @@ impl Control {
         self.exchange.fail_all(&FailureCode::Cancelled.into());
     }
 
-    /// Waits until the server has withdrawn the access; the error that the session then ends with. A session that ends in another
-    /// way may be followed by another, so nobody hears of that here.
-    pub(crate) async fn revoked(&self) -> Error {
-        self.over.cancelled().await;
-        match self.ended.get() {
-            Some(Ended::Revoked(_)) => self.error(),
-            _ => std::future::pending().await,
-        }
-    }
-
     /// True once the session is over.
     pub(crate) fn is_over(&self) -> bool {
         self.over.is_cancelled()

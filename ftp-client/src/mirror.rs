@@ -194,6 +194,10 @@ pub trait Listener: Observer {
     fn not_deleted(&self, count: u64);
     /// All is mirrored that there was; changes are waited for.
     fn waiting(&self) {}
+    /// Changes in this folder cannot be heard of, and maybe in others: they are compared now and then. Told once.
+    fn unwatched(&self, _path: &RemotePath, _reason: &std::io::Error) {}
+    /// What failed is tried again after so long: some items, or the whole run that ended with this error.
+    fn retrying(&self, _error: Option<&Error>, _wait: Duration) {}
     /// Nothing is deleted.
     fn refused(&self, refusal: Refusal);
 }

@@ -323,12 +323,18 @@ impl Session {
         .await
     }
 
-    /// Mirrors a local tree, then its changes as they come, until that ends with an error.
+    /// Mirrors a local tree, then its changes as they come, until an error ends that which does not get better by itself. What
+    /// fails is tried again; all is compared again after each `rescan`.
     ///
     /// # Errors
-    /// If the local tree cannot be watched, or the connection is lost.
-    pub async fn watch(&self, request: MirrorRequest, listener: Arc<dyn Listener>) -> Result<Outcome, Error> {
-        mirror::watch(self, request, listener).await
+    /// If the login is refused, the server breaks the protocol, or the first run fails.
+    pub async fn watch(
+        &self,
+        request: MirrorRequest,
+        rescan: Duration,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Outcome, Error> {
+        mirror::watch(self, request, rescan, listener).await
     }
 
     /// What the lanes of the latest connection have spent their time with so far.

@@ -76,3 +76,4 @@ mod trust;
 mod uploads;
 mod users_file;
 mod watching;
+mod watching_for_years;

@@ -1,46 +1,74 @@
-//! `--watch`: after the first run, mirrors local changes as they come.
+//! `--watch`: after the first run, mirrors local changes as they come, for years.
+//!
+//! ```text
+//! system ──► watches ─┐
+//! clock ──────────────┼─► agenda ──► run ──► what failed: back to the agenda
+//! connection lost ────┘
+//! ```
 //!
 //! The system tells which folders something changed in. Once nothing has changed for a moment, just those folders are
 //! compared again, with all that is below them; all of the tree if there are many, or if the system lost count. What is
-//! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm.
+//! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm, and one
+//! that never comes is made up for by a comparison of all every so often.
+//!
+//! What fails is tried again. Only what cannot get better ends a watch: see [`Watched::is_final`].
+
+mod agenda;
+mod changes;
+mod mounts;
+mod overheard;
+mod watches;
 
 use super::{Direction, Listener, MirrorRequest, Mode, Options, Outcome};
 use crate::error::Error;
+use crate::local;
 use crate::session::Session;
-use notify::{Event, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use agenda::{Due, Report};
+use changes::Changes;
+use overheard::Overheard;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use watches::{Unwatched, Watches};
 use wire::{FailureCode, RemotePath};
 
-/// Mirrors, and goes on doing so until an error ends it.
+/// Mirrors, and goes on doing so until an error ends it. All is compared again after each `rescan`.
 pub(crate) async fn watch(
     session: &Session,
     request: MirrorRequest,
+    rescan: Duration,
     listener: Arc<dyn Listener>,
 ) -> Result<Outcome, Error> {
-    let changes = Arc::new(Changes::new(&request.local)?);
-    // Watched from before the first look, so that nothing falls between the two.
-    let _watcher = begin(&request.local, &changes)?;
     let MirrorRequest { local, remote, options, .. } = request;
-    let watched = Watched { session, local, remote, options, listener };
-    watched.mirror(RemotePath::root()).await?;
-    loop {
-        watched.listener.waiting();
-        let latest = session.latest();
-        let changed = tokio::select! {
-            changed = changes.settled() => changed,
-            error = latest.inner.control.revoked() => return Err(error),
-        };
-        // With hard links, what was written to has other names, maybe in other folders.
-        let folders = if watched.options.hard_links { vec![RemotePath::root()] } else { changed };
-        for folder in folders {
-            watched.catch_up(folder).await?;
-        }
+    let local = std::path::absolute(&local).map_err(|error| Error::local(&local, error))?;
+    let changes = Arc::new(Changes::new(rescan));
+    let (root, rules, seen) = (local.clone(), options.clone(), changes.clone());
+    // Watched from before the first look, so that nothing falls between the two.
+    let watches = local::blocking(move || Ok(Watches::new(root, rules, seen))).await?;
+    let eyes = Eyes {
+        watches: Arc::new(Mutex::new(watches)),
+        changes: changes.clone(),
+        listener: listener.clone(),
+        told: Arc::default(),
+    };
+    let mut watched = Watched {
+        session,
+        local,
+        remote,
+        options,
+        listener,
+        changes,
+        eyes: eyes.clone(),
+        has_begun: false,
+        was_refused: false,
+    };
+    tokio::select! {
+        error = eyes.follow() => Err(error),
+        error = watched.run() => Err(error),
     }
 }
 
@@ -51,100 +79,274 @@ struct Watched<'a> {
     remote: RemotePath,
     options: Options,
     listener: Arc<dyn Listener>,
+    changes: Arc<Changes>,
+    eyes: Eyes,
+    /// There was a run that got through.
+    has_begun: bool,
+    /// The guard of deletions refused those of the whole tree.
+    was_refused: bool,
 }
 
 impl Watched<'_> {
-    /// Mirrors a folder in which something changed. An error ends the watch: what is to be tried again is tried here.
-    async fn catch_up(&self, folder: RemotePath) -> Result<(), Error> {
-        let whole = folder.is_root();
-        let outcome = self.mirror(folder).await;
-        // The folder may have gone since; and what is much of a folder may be little of the tree.
-        let look_again = match &outcome {
-            Ok(outcome) => outcome.refusal.is_some(),
-            Err(error) => error.failure_code() == Some(FailureCode::NotFound),
-        };
-        match look_again && !whole {
-            true => self.mirror(RemotePath::root()).await.map(drop),
-            false => outcome.map(drop),
+    /// Mirrors what is due, again and again. Returns the error that ends the watch.
+    async fn run(&mut self) -> Error {
+        loop {
+            let due = tokio::select! {
+                due = self.changes.due() => due,
+                () = self.session.until_over_at_last(), if !self.session.is_over_at_last() => {
+                    self.changes.lose_connection();
+                    continue;
+                }
+            };
+            if let Err(error) = self.round(due).await {
+                return error;
+            }
         }
     }
 
-    async fn mirror(&self, scope: RemotePath) -> Result<Outcome, Error> {
+    /// Compares the folders that are due. An error ends the watch: all that is to be tried again is in the agenda by then.
+    async fn round(&mut self, due: Due) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut folders = self.folders(&due).await?;
+        folders.reverse();
+        let mut has_done = !due.looks;
+        let mut result = self.session.reconnected().await;
+        while result.is_ok()
+            && let Some(folder) = folders.last()
+        {
+            self.eyes.open(folder.clone(), due.rescans).await?;
+            result = self.catch_up(&folder.clone()).await.map(|done| has_done |= done);
+            if result.is_ok() {
+                folders.pop();
+            }
+        }
+        match result {
+            Err(error) if self.is_final(&error) => return Err(error),
+            Err(error) => {
+                let wait = self.changes.fail(folders);
+                if self.session.is_over_at_last() {
+                    self.changes.lose_connection();
+                }
+                self.listener.retrying(Some(&error), wait);
+            }
+            Ok(()) => {
+                self.changes.succeed();
+                if has_done {
+                    self.listener.waiting();
+                }
+            }
+        }
+        if due.looks {
+            self.changes.looked(begun.elapsed());
+        }
+        Ok(())
+    }
+
+    /// The folders, or the nearest ones above them that are still there.
+    async fn folders(&self, due: &Due) -> Result<Vec<RemotePath>, Error> {
+        if self.options.hard_links && !due.folders.is_empty() {
+            return Ok(vec![RemotePath::root()]); // what was written to has other names, maybe in other folders
+        }
+        let (local, folders) = (self.local.clone(), due.folders.clone());
+        local::blocking(move || {
+            let there: agenda::Folders = folders.into_iter().map(|folder| existing(&local, folder)).collect();
+            Ok(there.outermost())
+        })
+        .await
+    }
+
+    /// Mirrors a folder in which something changed; true if there was something to do.
+    async fn catch_up(&mut self, folder: &RemotePath) -> Result<bool, Error> {
+        let whole = folder.is_root();
+        let outcome = self.mirror(folder).await;
+        // The folder may have gone since, or the target's, with others; and what is much of a folder may be little of the tree.
+        let look_again = match &outcome {
+            Ok(outcome) => outcome.refusal.is_some() && !self.was_refused,
+            Err(error) => {
+                matches!(error.failure_code(), Some(FailureCode::NotFound | FailureCode::NotAFolder))
+            }
+        };
+        let outcome = match look_again && !whole {
+            true => self.mirror(&RemotePath::root()).await?,
+            false => outcome?,
+        };
+        if outcome.refusal.is_some() && !whole && !look_again {
+            let failed = std::iter::once(RemotePath::root()).collect();
+            self.changes.compared(folder, Report { failed, held_back: false }); // the whole, but not each time
+        }
+        let super::Summary { transfer, metadata, deleted, moved, linked, .. } = outcome.summary;
+        Ok(transfer.files + transfer.failed + metadata + deleted + moved + linked > 0)
+    }
+
+    async fn mirror(&mut self, scope: &RemotePath) -> Result<Outcome, Error> {
         let request = MirrorRequest {
             direction: Direction::Upload,
             local: self.local.clone(),
             remote: self.remote.clone(),
             options: self.options.clone(),
             mode: Mode::Run,
-            scope,
+            scope: scope.clone(),
         };
-        self.session.mirror(request, self.listener.clone()).await
+        let overheard = Arc::new(Overheard::new(self.listener.clone(), scope.clone()));
+        let outcome = self.session.mirror(request, overheard.clone()).await?;
+        self.has_begun = true;
+        if overheard.made_scope() {
+            self.changes.add(RemotePath::root()); // the target has lost a folder, and maybe more
+        }
+        if scope.is_root() {
+            self.was_refused = outcome.refusal.is_some();
+        }
+        if let Some(wait) = self.changes.compared(scope, overheard.report()) {
+            self.listener.retrying(None, wait);
+        }
+        Ok(outcome)
+    }
+
+    /// True for what does not get better by itself: who is not let in any more, a server that breaks the protocol or is
+    /// another one. Before anything got through, also what looks like a wrong command line, as a missing source.
+    fn is_final(&self, error: &Error) -> bool {
+        match error {
+            Error::Untrusted(_)
+            | Error::LoginRefused { .. }
+            | Error::Revoked { .. }
+            | Error::NoProof(_)
+            | Error::NoLogin(_)
+            | Error::Protocol { .. }
+            | Error::Usage(_)
+            | Error::Interrupted => true,
+            Error::Unreachable { .. } | Error::Lost { .. } => {
+                !self.session.reconnects() || !self.session.was_welcome_at_last()
+            }
+            Error::Local { .. } | Error::Refused(_) => !self.has_begun,
+            Error::Remote { failure, .. } => is_final(failure.code, self.has_begun),
+        }
     }
 }
 
-fn begin(local: &Path, changes: &Arc<Changes>) -> Result<impl Watcher + use<>, Error> {
-    let failed = |error: notify::Error| Error::local(local, std::io::Error::other(error));
-    let told = changes.clone();
-    let mut watcher = notify::recommended_watcher(move |event| told.heard(event)).map_err(failed)?;
-    watcher.watch(local, RecursiveMode::Recursive).map_err(failed)?;
-    Ok(watcher)
+fn is_final(code: FailureCode, has_begun: bool) -> bool {
+    match code {
+        FailureCode::LoginRefused
+        | FailureCode::AccessDenied
+        | FailureCode::Unsupported
+        | FailureCode::BadMessage => true,
+        FailureCode::PermissionDenied
+        | FailureCode::NotFound
+        | FailureCode::NotAFolder
+        | FailureCode::IsAFolder
+        | FailureCode::InvalidPath
+        | FailureCode::OutsideRoot
+        | FailureCode::Exists => !has_begun,
+        FailureCode::Skipped
+        | FailureCode::Busy
+        | FailureCode::Drifted
+        | FailureCode::Integrity
+        | FailureCode::NoSpace
+        | FailureCode::QuotaExceeded
+        | FailureCode::ReadOnly
+        | FailureCode::Io
+        | FailureCode::ShuttingDown
+        | FailureCode::NotEmpty
+        | FailureCode::TooManyOpenFiles
+        | FailureCode::SpecialFile
+        | FailureCode::SourceChanged
+        | FailureCode::Cancelled
+        | FailureCode::BadState
+        | FailureCode::LimitExceeded
+        | FailureCode::Unknown(_) => false,
+    }
 }
 
-/// Folders in which something changed.
-struct Changes {
-    local: PathBuf,
-    dirty: Mutex<BTreeSet<RemotePath>>,
-    heard: Notify,
+/// The watches, as several tasks use them.
+#[derive(Clone)]
+struct Eyes {
+    watches: Arc<Mutex<Watches>>,
+    changes: Arc<Changes>,
+    listener: Arc<dyn Listener>,
+    /// It was told that some folders are not watched.
+    told: Arc<Mutex<bool>>,
 }
 
-impl Changes {
-    fn new(local: &Path) -> Result<Self, Error> {
-        let local = local.canonicalize().map_err(|error| Error::local(local, error))?;
-        Ok(Self { local, dirty: Mutex::default(), heard: Notify::new() })
-    }
-
-    fn heard(&self, event: notify::Result<Event>) {
-        match event {
-            Ok(event) if event.need_rescan() => self.add(RemotePath::root()),
-            Ok(event) if event.kind.is_access() => return,
-            Ok(event) => event.paths.iter().for_each(|path| self.add(self.folder_of(path))),
-            Err(_) => self.add(RemotePath::root()),
-        }
-        self.heard.notify_one();
-    }
-
-    /// The folder that holds what changed; the tree itself if that cannot be told.
-    fn folder_of(&self, path: &Path) -> RemotePath {
-        let below = path.parent().and_then(|parent| parent.strip_prefix(&self.local).ok());
-        below.and_then(|below| RemotePath::from_user(below.as_os_str().as_bytes()).ok()).unwrap_or_default()
-    }
-
-    fn add(&self, folder: RemotePath) {
-        let mut dirty = self.dirty();
-        dirty.insert(folder);
-        if dirty.len() > FOLDERS_MAX {
-            *dirty = BTreeSet::from([RemotePath::root()]);
-        }
-    }
-
-    fn dirty(&self) -> MutexGuard<'_, BTreeSet<RemotePath>> {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for changes, and until there are no more for a moment; gives the folders to compare.
-    async fn settled(&self) -> Vec<RemotePath> {
-        while self.dirty().is_empty() {
-            self.heard.notified().await;
-        }
-        let latest = Instant::now() + PATIENCE;
-        while Instant::now() < latest {
-            let quiet = (Instant::now() + QUIET).min(latest);
-            if timeout_at(quiet, self.heard.notified()).await.is_err() {
-                break;
+impl Eyes {
+    /// Takes what the system tells, for as long as it is waited for; never returns but with an error.
+    async fn follow(&self) -> Error {
+        let mut clock = interval(ROOT_INTERVAL);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut source: Option<AsyncFd<Arc<OwnedFd>>> = None;
+        loop {
+            let inotify = match self.with(|watches| watches.inotify()).await {
+                Ok(inotify) => inotify,
+                Err(error) => return error,
+            };
+            let is_same = match (&source, &inotify) {
+                (Some(source), Some(inotify)) => Arc::ptr_eq(source.get_ref(), inotify),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if !is_same {
+                source = inotify.and_then(registered);
+            }
+            let taken = tokio::select! {
+                told = readable(source.as_ref()) => {
+                    let taken = self.with(Watches::take_events).await;
+                    told.into_iter().for_each(|mut told| told.clear_ready());
+                    taken
+                }
+                _ = clock.tick() => self.with(Watches::look_around).await,
+            };
+            if let Err(error) = taken {
+                return error;
             }
         }
-        let dirty = std::mem::take(&mut *self.dirty());
-        outermost(dirty.into_iter().map(|folder| existing(&self.local, folder)).collect())
+    }
+
+    /// A folder is about to be compared: what is not watched of it is watched now, if that can be done by now; with `anew`
+    /// all of it.
+    async fn open(&self, folder: RemotePath, anew: bool) -> Result<(), Error> {
+        let work = move |watches: &mut Watches| match anew && folder.is_root() {
+            true => watches.watch(&folder),
+            false => watches.watch_missing(&folder),
+        };
+        self.with(work).await
+    }
+
+    /// Works with the watches where that may block; tells, once, if some folders are not watched.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Watches) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let eyes = self.clone();
+        local::blocking(move || {
+            let mut watches = lock(&eyes.watches);
+            let done = work(&mut watches);
+            let Unwatched { folders, first } = watches.unwatched();
+            let before = std::mem::replace(&mut *lock(&eyes.told), first.is_some());
+            if let Some((path, errno)) = first
+                && !before
+            {
+                eyes.listener.unwatched(&path, &std::io::Error::from(errno));
+            }
+            eyes.changes.set_unwatched(folders);
+            Ok(done)
+        })
+        .await
+    }
+}
+
+#[allow(
+    deprecated,
+    reason = "safe for a handle that stays open and the same for as long, as one in an Arc does"
+)]
+fn registered(inotify: Arc<OwnedFd>) -> Option<AsyncFd<Arc<OwnedFd>>> {
+    AsyncFd::new(inotify).ok()
+}
+
+/// Waits until there is something to read.
+async fn readable(
+    source: Option<&AsyncFd<Arc<OwnedFd>>>,
+) -> Option<tokio::io::unix::AsyncFdReadyGuard<'_, Arc<OwnedFd>>> {
+    match source {
+        Some(source) => source.readable().await.ok(),
+        None => std::future::pending().await,
     }
 }
 
@@ -161,69 +363,9 @@ fn existing(local: &Path, mut folder: RemotePath) -> RemotePath {
     folder
 }
 
-/// Leaves out folders that lie in others.
-fn outermost(folders: BTreeSet<RemotePath>) -> Vec<RemotePath> {
-    let mut outer: Vec<RemotePath> = Vec::new();
-    for folder in folders {
-        if outer.last().is_none_or(|last| folder.strip_prefix(last).is_none()) {
-            outer.push(folder);
-        }
-    }
-    outer
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Nothing changed for so long: what was being written is written.
-const QUIET: Duration = Duration::from_millis(300);
-/// Where something always changes, it is mirrored as it is after so long.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Folders that are compared one by one; more are compared as a whole.
-const FOLDERS_MAX: usize = 32;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use notify::event::{AccessKind, CreateKind, EventKind, Flag};
-
-    fn path(text: &str) -> RemotePath {
-        RemotePath::from_user(text.as_bytes()).unwrap()
-    }
-
-    fn changes(folder: &Path) -> Changes {
-        Changes::new(folder).unwrap()
-    }
-
-    #[tokio::test]
-    async fn changes_settle_into_their_folders() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        let changes = changes(folder.path());
-        let local = changes.local.clone();
-        let event = |text: &str| Event::new(EventKind::Create(CreateKind::Any)).add_path(local.join(text));
-        changes.heard(Ok(event("a/b/c")));
-        changes.heard(Ok(event("gone/x/y")));
-        assert_eq!(changes.settled().await, [path("")]);
-        changes.heard(Ok(event("a/b/c")));
-        changes.heard(Ok(event("a/c")));
-        assert_eq!(changes.settled().await, [path("a")]);
-        changes.heard(Ok(Event::new(EventKind::Access(AccessKind::Any)).add_path(local.join("a/b"))));
-        assert!(changes.dirty().is_empty());
-    }
-
-    #[test]
-    fn what_the_system_lost_is_looked_for_everywhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let changes = changes(folder.path());
-        changes.heard(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
-        assert_eq!(*changes.dirty(), BTreeSet::from([path("")]));
-        for number in 0..100 {
-            changes.add(path(&format!("folder-{number}/x")));
-        }
-        assert!(changes.dirty().len() <= FOLDERS_MAX && changes.dirty().contains(&path("")));
-    }
-
-    #[test]
-    fn folders_in_folders_are_compared_once() {
-        let folders = ["a/b", "a", "a/b/c", "b/c", "ab"].map(path).into();
-        assert_eq!(outermost(folders), [path("a"), path("ab"), path("b/c")]);
-    }
-}
+/// How often it is looked whether the root is still the same folder.
+const ROOT_INTERVAL: Duration = Duration::from_secs(2);

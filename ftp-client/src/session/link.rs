@@ -4,7 +4,7 @@
 //! by then is not sent again. The new session first [takes the place](Replace) of the old one, since the server may not
 //! know yet that the old one is lost, and would keep its files and folders in use.
 
-use super::{ConnectOptions, Inner, Session};
+use super::{ConnectOptions, Inner, Outages, Session};
 use crate::error::Error;
 use crate::interrupted::{Mark, Remembered};
 use crate::local;
@@ -119,6 +119,42 @@ impl Session {
     /// The session over the latest connection.
     pub(crate) fn latest(&self) -> Self {
         Self { inner: self.link.latest(), link: self.link.clone() }
+    }
+
+    /// True if a connection that is lost is made anew.
+    pub(crate) fn reconnects(&self) -> bool {
+        let Outages { give_up_after, tries_max, .. } = &self.link.options.outages;
+        !give_up_after.is_zero() && *tries_max != Some(0)
+    }
+
+    /// True if the latest connection is over.
+    pub(crate) fn is_over_at_last(&self) -> bool {
+        self.link.latest().control.is_over()
+    }
+
+    /// True if the server has accepted the login over the latest connection.
+    pub(crate) fn was_welcome_at_last(&self) -> bool {
+        self.link.latest().control.was_welcome()
+    }
+
+    /// Waits until the latest connection is over.
+    pub(crate) async fn until_over_at_last(&self) {
+        let latest = self.link.latest();
+        latest.control.over.cancelled().await;
+    }
+
+    /// Makes the connection anew if it is over, unless the server has withdrawn the access.
+    pub(crate) async fn reconnected(&self) -> Result<(), Error> {
+        let latest = self.link.latest();
+        if !latest.control.is_over() {
+            return Ok(());
+        }
+        let error = latest.control.error();
+        if matches!(error, Error::Revoked { .. }) {
+            return Err(error);
+        }
+        let mut outage = Outage { begin: Instant::now(), tries: 0 };
+        self.link.reconnect(&latest, error, &mut outage).await.map(drop)
     }
 
     /// The key of this end's journals, if there are any.

@@ -31,9 +31,12 @@ pub(crate) struct Mirror {
     /// Write what would be done to FILE, for `ftp-client apply`
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) plan: Option<PathBuf>,
-    /// After the first run, keep mirroring local changes as they come
+    /// After the first run, keep mirroring local changes as they come; what fails is tried again
     #[arg(long, conflicts_with_all = ["dry_run", "plan"])]
     pub(crate) watch: bool,
+    /// With --watch, compare all again every so often, whatever changed, as 10m; 1h by default
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) rescan: Option<Duration>,
     #[command(flatten)]
     pub(crate) deleting: Deleting,
     #[command(flatten)]

@@ -24,7 +24,8 @@ pub(crate) struct Mirror {
     remote: RemotePath,
     recipe: Recipe,
     mode: Wish,
-    watch: bool,
+    /// How often all is compared again while changes are watched for; not watched for if none.
+    watch: Option<Duration>,
     resume: bool,
 }
 
@@ -55,7 +56,8 @@ impl Mirror {
             outside(path, &local)?;
         }
         let server = Server::of(&remote);
-        let (watch, resume) = (typed.watch, typed.carrying.resuming.get());
+        let watch = typed.watch.then(|| typed.rescan.unwrap_or(RESCAN));
+        let resume = typed.carrying.resuming.get();
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
     }
 
@@ -81,7 +83,7 @@ impl Mirror {
             remote,
             recipe: head.recipe.clone(),
             mode: Wish::Apply(Box::new(wanted)),
-            watch: false,
+            watch: None,
             resume: true,
         };
         Ok((server, mirror))
@@ -104,8 +106,8 @@ impl Mirror {
         let watch = self.watch;
         let request = self.request(server)?;
         let outcome = match watch {
-            false => session.mirror(request, listener.clone()).await,
-            true => session.watch(request, listener.clone()).await,
+            None => session.mirror(request, listener.clone()).await,
+            Some(rescan) => session.watch(request, rescan, listener.clone()).await,
         };
         drop(drawing);
         let outcome = outcome?;
@@ -262,3 +264,6 @@ fn told(outcome: &Outcome, elapsed: Duration) -> String {
     }
     text
 }
+
+/// A comparison of all makes up for changes of which the system told nothing.
+const RESCAN: Duration = Duration::from_secs(60 * 60);

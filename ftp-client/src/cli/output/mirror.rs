@@ -7,8 +7,10 @@ use super::{Output, shown};
 use ftp_client::Error;
 use ftp_client::mirror::{Action, Listener, Refusal};
 use ftp_client::observer::{FileReport, Observer};
+use rustix::io::Errno;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use wire::{Failure, RemotePath};
 
 /// The listener of a mirror.
@@ -86,8 +88,45 @@ impl Listener for MirrorWatcher {
         self.output.note(|| "waiting for changes".to_owned());
     }
 
+    fn unwatched(&self, path: &RemotePath, reason: &std::io::Error) {
+        let path = named(path);
+        let reason = unwatched_reason(reason);
+        self.output.complain(&format!(
+            "{}: cannot be watched: {reason}; compared now and then instead",
+            shown(&path)
+        ));
+        self.output.event(Object::event("unwatched").path(&path).text("reason", &reason));
+        let _ = self.output.flush();
+    }
+
+    fn retrying(&self, error: Option<&Error>, wait: Duration) {
+        let seconds = humantime::format_duration(Duration::from_secs(wait.as_secs()));
+        match error {
+            Some(error) => self.output.complain(&format!("{error}; trying again in {seconds}")),
+            None => self.output.warn(&format!("what failed is tried again in {seconds}")),
+        }
+        let event = Object::event("retry").seconds("seconds", wait);
+        self.output.event(match error {
+            Some(error) => event.text("reason", &error.to_string()),
+            None => event,
+        });
+        let _ = self.output.flush(); // whoever drives this waits for it
+    }
+
     fn refused(&self, refusal: Refusal) {
         self.output.complain(&refusal);
+    }
+}
+
+/// The system's words for its limits of watches speak of something else.
+fn unwatched_reason(reason: &std::io::Error) -> String {
+    let is = |errno: Errno| reason.raw_os_error() == Some(errno.raw_os_error());
+    if is(Errno::NOSPC) {
+        "the system's limit of watches is reached (fs.inotify.max_user_watches)".to_owned()
+    } else if is(Errno::MFILE) {
+        "the system's limit of inotify instances is reached (fs.inotify.max_user_instances)".to_owned()
+    } else {
+        reason.to_string()
     }
 }
 

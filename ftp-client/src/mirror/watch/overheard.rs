@@ -1,0 +1,99 @@
+//! What a watch has to know of a run: what failed, and what was refused. All else goes to whoever listens.
+
+use super::agenda::Report;
+use crate::error::Error;
+use crate::mirror::{Action, Listener, Refusal};
+use crate::observer::{FileReport, Observer, Outcome};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Listens to a run.
+pub(super) struct Overheard {
+    listener: Arc<dyn Listener>,
+    /// The folder that is compared. In a part of the tree, what is refused may be right in the whole.
+    scope: RemotePath,
+    made_scope: AtomicBool,
+    report: Mutex<Report>,
+}
+
+impl Overheard {
+    pub(super) fn new(listener: Arc<dyn Listener>, scope: RemotePath) -> Self {
+        Self { listener, scope, made_scope: AtomicBool::new(false), report: Mutex::default() }
+    }
+
+    /// True if the target did not have the folder, and it is not the whole.
+    pub(super) fn made_scope(&self) -> bool {
+        self.made_scope.load(Ordering::Relaxed)
+    }
+
+    /// What was heard.
+    pub(super) fn report(&self) -> Report {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// What failed is tried again with the folder that it is in. A pipe or socket stays one.
+    fn note(&self, path: &RemotePath, failure: &Failure) {
+        if failure.code != FailureCode::SpecialFile {
+            self.lock().failed.add(path.split_last().map(|(folder, _)| folder).unwrap_or_default());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Overheard {
+    fn totals(&self, files: u64, bytes: u64, complete: bool) {
+        self.listener.totals(files, bytes, complete);
+    }
+
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.listener.file_started(path, bytes);
+    }
+
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.listener.progress(path, bytes);
+    }
+
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.listener.held(path, bytes);
+    }
+
+    fn file_finished(&self, report: &FileReport<'_>) {
+        if let Outcome::Failed(failure) = report.outcome {
+            self.note(report.path, failure);
+        }
+        self.listener.file_finished(report);
+    }
+}
+
+impl Listener for Overheard {
+    fn planned(&self, action: &Action) -> Result<(), Error> {
+        if matches!(action, Action::Folder { .. }) && *action.path() == self.scope && !self.scope.is_root() {
+            self.made_scope.store(true, Ordering::Relaxed);
+        }
+        self.listener.planned(action)
+    }
+
+    fn done(&self, action: &Action) {
+        self.listener.done(action);
+    }
+
+    fn failed(&self, path: &RemotePath, failure: &Failure) {
+        self.note(path, failure);
+        self.listener.failed(path, failure);
+    }
+
+    fn not_deleted(&self, count: u64) {
+        self.lock().held_back = true;
+        self.listener.not_deleted(count);
+    }
+
+    fn refused(&self, refusal: Refusal) {
+        if self.scope.is_root() {
+            self.listener.refused(refusal);
+        }
+    }
+}
