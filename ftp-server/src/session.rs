@@ -159,19 +159,24 @@ impl<'a> Session<'a> {
             let (outbox, messages) = control::outbox();
             let closing = CancellationToken::new();
             let writing = tokio::spawn(control::write_all(writer, messages, closing.clone()));
-            let (incoming_tx, incoming) = mpsc::channel(INCOMING_MESSAGES);
+            let (incoming_tx, mut incoming) = mpsc::channel(INCOMING_MESSAGES);
             let reading = tokio::spawn(read(receiver, incoming_tx));
-            let ended = self.serve(outbox, login, incoming, lanes).await;
+            let ended = self.serve(outbox, login, &mut incoming, lanes).await;
             match matches!(ended, Ended::Violation(_)) {
                 true => warn!(reason = %ended, "session ended"),
                 false => info!(reason = %ended, "session ended"),
             }
-            reading.abort();
             closing.cancel();
-            // The last messages go out, but a client that does not read cannot hold us up.
-            if tokio::time::timeout(GOODBYE_TIMEOUT, writing).await.is_err() {
-                debug!("the client did not take the last messages");
+            // The last messages go out, and what comes meanwhile is read: closing over it would be a reset, which may overtake
+            // them. But a client that does not read, or does not close, cannot hold us up.
+            let farewell = async {
+                let _ = writing.await; // what broke is of no interest any more
+                while incoming.recv().await.is_some() {}
+            };
+            if tokio::time::timeout(GOODBYE_TIMEOUT, farewell).await.is_err() {
+                debug!("the client did not take the last messages, or did not close");
             }
+            reading.abort();
         }
         .instrument(span)
         .await;
@@ -181,7 +186,7 @@ impl<'a> Session<'a> {
         self,
         outbox: Outbox,
         id: u32,
-        mut incoming: mpsc::Receiver<Result<Incoming, ChannelError>>,
+        incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
         mut lanes: mpsc::Receiver<Lane>,
     ) -> Ended {
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone());
@@ -220,7 +225,7 @@ impl<'a> Session<'a> {
             lane_ends: mpsc::channel(LANE_ENDS),
         };
         let ended = tokio::select! {
-            ended = running.serve(&mut incoming, &mut lanes) => ended,
+            ended = running.serve(incoming, &mut lanes) => ended,
             () = self.stop.cancelled() => Ended::Replaced,
         };
         // A client that was told may be gone before anything else is noticed.

@@ -157,6 +157,37 @@ fn a_share_ends_when_its_time_is_over() {
     assert_eq!(share.run_command(&world, &share.commands[0]).code, Some(3));
 }
 
+#[test]
+fn what_a_share_still_moves_when_its_time_is_over_is_cut() {
+    let world = World::empty();
+    fs::write(world.local().join("large"), content(1, 64_000_000)).unwrap();
+    let mut share = Share::start(&world, &["--write", "--for", "4s"]);
+    let line = share.commands[1].replace("FILE...", "large").replace("put", "put --limit-rate=2M");
+    let ran = share.run_command(&world, &line);
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ended the session: the token of this login has expired"), "{}", ran.stderr);
+    assert_eq!(share.wait(), Some(0));
+    assert!(!world.root().join("large").exists());
+}
+
+/// The terminal that it was started in is closed.
+#[test]
+fn a_share_ends_in_order_on_a_hangup() {
+    let world = World::empty();
+    fs::write(world.local().join("large"), content(1, 8_000_000)).unwrap();
+    let mut share = Share::start(&world, &["--write"]);
+    let line = share.commands[1].replace("FILE...", "large").replace("put", "put --limit-rate=4M");
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| share.run_command(&world, &line));
+        wait_until("the file is on its way", || !leftovers(&world.root()).is_empty());
+        signal(share.process.id(), "HUP");
+        let ran = running.join().unwrap();
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    });
+    assert_eq!(share.wait(), Some(0));
+    assert!(fs::read(world.root().join("large")).unwrap() == content(1, 8_000_000));
+}
+
 /// A running `ftp-server share`, and the commands that it printed.
 struct Share {
     process: Child,

@@ -167,6 +167,80 @@ fn a_change_that_takes_nothing_away_leaves_a_session_alone() {
     assert!(fs::read(world.root().join("large")).unwrap() == content(1, 12_000_000));
 }
 
+/// In either direction, and whatever the command. What was fetched in part is not published here either.
+#[test]
+fn whatever_runs_is_cut() {
+    let commands: [&[&str]; 6] = [
+        &["get", "URL/there", "back"],
+        &["get", "-r", "URL", "back"],
+        &["cat", "URL/there"],
+        &["mirror", "URL", "back"],
+        &["mirror", "tree", "URL/mirrored"],
+        &["put", "-r", "tree", "URL"],
+    ];
+    std::thread::scope(|scope| {
+        for words in commands {
+            scope.spawn(move || {
+                let world = World::serving();
+                fs::create_dir(world.local().join("tree")).unwrap();
+                for path in [world.local().join("tree/there"), world.root().join("there")] {
+                    fs::write(path, content(1, 64_000_000)).unwrap();
+                }
+                let url = world.url("");
+                let (base, pin) = url.split_once("/?").unwrap();
+                let words = words.iter().map(|word| match word.strip_prefix("URL") {
+                    Some(path) => format!("{base}{}?{pin}", if path.is_empty() { "/" } else { path }),
+                    None => (*word).to_owned(),
+                });
+                let words: Vec<String> = words.chain(["--limit-rate=2M".to_owned()]).collect();
+                let mut command = world.client_command(&words);
+                command.stdout(fs::File::create(world.local().join("out")).unwrap()).stderr(Stdio::piped());
+                let client = command.spawn().unwrap();
+                let is_moving = || {
+                    let out = fs::metadata(world.local().join("out")).unwrap().len() > 0;
+                    out || !leftovers(&world.root()).is_empty() || !leftovers(&world.local()).is_empty()
+                };
+                wait_until("something is on its way", is_moving);
+                user(&world, &["remove", "tester"]);
+                check_ended(&world, client, "the user was removed");
+                let published = ["back", "back/there"].map(|name| world.local().join(name)).into_iter();
+                let published =
+                    published.chain([world.root().join("mirrored/there"), world.root().join("tree/there")]);
+                assert_eq!(published.filter(|path| path.is_file()).count(), 0, "{words:?}");
+            });
+        }
+    });
+}
+
+/// Deletions of a mirror go in batches, and so do its other changes.
+#[test]
+fn a_mirror_deletes_nothing_more() {
+    let mut world = World::serving();
+    fs::create_dir_all(world.local().join("source")).unwrap();
+    fs::write(world.local().join("source/stays"), "").unwrap();
+    let target = world.root().join("target");
+    for folder in 0..200 {
+        fs::create_dir_all(target.join(format!("{folder}"))).unwrap();
+        for file in 0..200 {
+            fs::write(target.join(format!("{folder}/{file}")), "").unwrap();
+        }
+    }
+    let url = world.url("target");
+    let mut command = world.client_command(["mirror", "--delete", "--max-delete=100%", "source", &url]);
+    let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it deletes", || names_below(&target).len() < 40_000);
+    fs::remove_file(world.state().join("users.toml")).unwrap();
+    let ran = Ran::from(client.wait_with_output().unwrap());
+    if ran.code == Some(0) {
+        return println!("skipped: it was done within the time that a server has to notice");
+    }
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    wait_until("the session ends", || world.server().log().contains("session ended"));
+    let then = names_below(&target).len();
+    assert_eq!(world.server_mut().terminate(), Some(0));
+    assert!(then > 200 && names_below(&target).len() == then, "{then}");
+}
+
 /// Also with nothing under way, and without trying to connect again for ever.
 #[test]
 fn a_mirror_that_watches_ends() {

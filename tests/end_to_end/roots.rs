@@ -154,3 +154,20 @@ fn a_sweep_takes_ones_own_uploads_or_with_full_access_all() {
     wait_until("all goes with full access", || gc("carol").0 == 1);
     assert!(leftovers(&world.root()).is_empty());
 }
+
+/// A user who may only add takes away nothing, and that includes what somebody has sent so far.
+#[test]
+fn who_may_only_add_does_not_discard_an_upload_of_the_same_name() {
+    let world = shared();
+    world.add_user("dan", "drop");
+    interrupt(&world, "alice", "large");
+    let proven = proven_bytes(&world.root());
+    fs::write(world.local().join("other"), content(2, 3_000_000)).unwrap();
+    world.check(["put", "other", &world.url_of("dan", "large")]);
+    assert!(fs::read(world.root().join("large")).unwrap() == content(2, 3_000_000));
+    assert_eq!(proven_bytes(&world.root()), proven);
+    let ran = world.check(["put", "--json", "large", &world.url_of("alice", "large")]);
+    let finished = crate::tools::event(&ran, "finished");
+    assert!(finished["bytes_transferred"].as_u64().unwrap() < 40_000_000 - proven / 2, "{finished}");
+    assert!(fs::read(world.root().join("large")).unwrap() == content(1, 40_000_000));
+}

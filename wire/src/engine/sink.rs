@@ -247,7 +247,8 @@ impl TreeSink {
         let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
         let (name, mode, sparse) = (name.to_name(), self.mode(announcement.mode), self.options.sparse);
         let waits = self.waits();
-        Ok(Place { folder, name, replace, mode, sparse, waits, over: self.over.clone() })
+        let (takes_over, over) = (!self.options.add_only, self.over.clone());
+        Ok(Place { folder, name, replace, mode, sparse, waits, takes_over, over })
     }
 
     /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,

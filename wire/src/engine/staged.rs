@@ -47,6 +47,8 @@ pub(super) struct Place {
     pub(super) sparse: bool,
     /// The name comes with a commit.
     pub(super) waits: bool,
+    /// What another sender has left of a file of this name may go.
+    pub(super) takes_over: bool,
     /// It gets no name from here on.
     pub(super) over: CancellationToken,
 }
@@ -85,7 +87,7 @@ pub(super) fn begin(
     keeping: Option<&Keeping>,
 ) -> Result<StagedFile, Failure> {
     if let Some(keeping) = keeping.filter(|_| is_kept(announcement))
-        && let Some((staged, file)) = own_staged(&place)
+        && let Some((staged, file)) = own_staged(&place, keeping)
     {
         // Holes are to count as written. Else an empty file is left as it is: ext4 would take cutting it for the beginning of
         // a replacement in place, and write all of it to the disk when it is closed.
@@ -181,13 +183,16 @@ fn is_kept(announcement: &Announcement) -> bool {
         && announcement.size.is_some_and(|size| size > CHUNK_LEN as u64)
 }
 
-/// The staged file that the next run would find, empty; nothing if somebody uses it, or it is not ours.
-fn own_staged(place: &Place) -> Option<(StagedName, Box<dyn TargetFile>)> {
+/// The staged file that the next run would find, empty; nothing if somebody uses it, or it is not ours to take.
+fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn TargetFile>)> {
     let staged = StagedName::of((&place.name).into());
     match place.folder.create_staged(&staged, OWNER_ONLY) {
         Ok(file) => Some((staged, file)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let file = place.folder.open_staged(&staged).ok()?;
+            if !place.takes_over && is_of_another(place, &staged, keeping) {
+                return None;
+            }
             match place.folder.remove_journal(&staged) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return None, // it would tell of what goes now
                 Ok(()) | Err(_) => file.set_len(0).ok()?,
@@ -196,6 +201,13 @@ fn own_staged(place: &Place) -> Option<(StagedName, Box<dyn TargetFile>)> {
         }
         Err(_) => None, // as it will be with any other name: that is told
     }
+}
+
+/// True if the staged file is proven to be of another sender.
+fn is_of_another(place: &Place, staged: &StagedName, keeping: &Keeping) -> bool {
+    let journal = place.folder.open_journal(staged, JOURNAL_HEAD_LEN as u64).ok();
+    let head = journal.and_then(|(bytes, _)| JournalHead::decode(&bytes, &keeping.key));
+    head.is_some_and(|head| head.origin != keeping.origin)
 }
 
 fn head(announcement: &Announcement, keeping: &Keeping, file: &dyn TargetFile) -> io::Result<JournalHead> {
