@@ -114,7 +114,7 @@ impl Watched<'_> {
         while result.is_ok()
             && let Some(folder) = folders.last()
         {
-            self.eyes.open(folder.clone(), due.rescans).await?;
+            self.eyes.open(folder.clone()).await?;
             result = self.catch_up(&folder.clone()).await.map(|done| has_done |= done);
             if result.is_ok() {
                 folders.pop();
@@ -172,7 +172,7 @@ impl Watched<'_> {
         };
         if outcome.refusal.is_some() && !whole && !look_again {
             let failed = std::iter::once(RemotePath::root()).collect();
-            self.changes.compared(folder, Report { failed, held_back: false }); // the whole, but not each time
+            self.changes.compared(folder, Report { failed, ..Report::default() }); // the whole, but not each time
         }
         let super::Summary { transfer, metadata, deleted, moved, linked, .. } = outcome.summary;
         Ok(transfer.files + transfer.failed + metadata + deleted + moved + linked > 0)
@@ -188,6 +188,7 @@ impl Watched<'_> {
             scope: scope.clone(),
         };
         let overheard = Arc::new(Overheard::new(self.listener.clone(), scope.clone()));
+        let begun = Instant::now();
         let outcome = self.session.mirror(request, overheard.clone()).await?;
         self.has_begun = true;
         if overheard.made_scope() {
@@ -196,7 +197,7 @@ impl Watched<'_> {
         if scope.is_root() {
             self.was_refused = outcome.refusal.is_some();
         }
-        if let Some(wait) = self.changes.compared(scope, overheard.report()) {
+        if let Some(wait) = self.changes.compared(scope, overheard.report(begun.elapsed())) {
             self.listener.retrying(None, wait);
         }
         Ok(outcome)
@@ -299,10 +300,10 @@ impl Eyes {
         }
     }
 
-    /// A folder is about to be compared: what is not watched of it is watched now, if that can be done by now; with `anew`
-    /// all of it.
-    async fn open(&self, folder: RemotePath, anew: bool) -> Result<(), Error> {
-        let work = move |watches: &mut Watches| match anew && folder.is_root() {
+    /// A folder is about to be compared: what is not watched of it is watched now, if that can be done by now; with the whole
+    /// tree all is watched anew.
+    async fn open(&self, folder: RemotePath) -> Result<(), Error> {
+        let work = move |watches: &mut Watches| match folder.is_root() {
             true => watches.watch(&folder),
             false => watches.watch_missing(&folder),
         };

@@ -42,8 +42,6 @@ pub(super) struct Due {
     pub(super) folders: Vec<RemotePath>,
     /// Only because they are not watched.
     pub(super) looks: bool,
-    /// All that should be watched is to be watched anew.
-    pub(super) rescans: bool,
 }
 
 /// What became of a comparison.
@@ -53,6 +51,8 @@ pub(super) struct Report {
     pub(super) failed: Folders,
     /// Something was not deleted for that.
     pub(super) held_back: bool,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// A few folders; the root stands for too many.
@@ -70,7 +70,7 @@ impl Agenda {
             pause: None,
             unwatched: Folders::default(),
             look_at: now,
-            rescan,
+            rescan: rescan.max(RESCAN_MIN),
             rescan_at: now,
             offline: false,
         }
@@ -133,18 +133,21 @@ impl Agenda {
         if looks && is_due(look_at) {
             folders.append(self.unwatched.clone());
         }
-        Ok(Due { folders: folders.outermost(), looks, rescans })
+        Ok(Due { folders: folders.outermost(), looks })
     }
 
     /// A folder was compared. Returns how long it takes until what failed is tried again, if that was not known before.
     pub(super) fn compared(&mut self, folder: &RemotePath, report: Report, now: Instant) -> Option<Duration> {
         self.pause = None;
+        if folder.is_root() {
+            self.rescan_at = now + self.rescan.max(report.took);
+        }
         self.retries.retain(|path, _| path.strip_prefix(folder).is_none() || report.failed.0.contains(path));
         let mut soonest: Option<Duration> = None;
         for failed in report.failed.0 {
             let retry = self.retries.entry(failed).or_insert(Retry { tries: 0, at: now });
             if retry.at <= now {
-                *retry = Retry::after(retry.tries, now);
+                *retry = Retry::after(retry.tries, report.took, now);
                 let wait = retry.at - now;
                 soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait)));
             }
@@ -179,16 +182,17 @@ impl Agenda {
         for folder in folders {
             self.change(folder, now);
         }
-        let retry = Retry::after(self.pause.map_or(0, |pause| pause.tries), now);
+        let retry = Retry::after(self.pause.map_or(0, |pause| pause.tries), Duration::ZERO, now);
         self.pause = Some(retry);
         retry.at - now
     }
 }
 
 impl Retry {
-    /// The next time after so many that failed.
-    fn after(tries: u32, now: Instant) -> Self {
-        let wait = RETRY_MIN.saturating_mul(2_u32.saturating_pow(tries)).min(RETRY_MAX);
+    /// The next time after so many that failed, the last of which took so long.
+    fn after(tries: u32, took: Duration, now: Instant) -> Self {
+        let wait =
+            RETRY_MIN.saturating_mul(2_u32.saturating_pow(tries)).min(RETRY_MAX).max(took * RETRY_SHARE);
         Self { tries: tries.saturating_add(1), at: now + wait }
     }
 }
@@ -237,6 +241,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// little time, one that is full for a week few attempts.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// In a tree that takes long to compare, what fails for ever takes no more than a tenth of the time.
+const RETRY_SHARE: u32 = 9;
+/// All is compared no more often than this, whatever was asked for.
+const RESCAN_MIN: Duration = Duration::from_secs(1);
 /// What cannot be watched is looked at no more often than this...
 const LOOK_MIN: Duration = Duration::from_secs(4);
 /// ...and takes a fiftieth of the time.
@@ -255,7 +263,7 @@ mod tests {
     }
 
     fn report(failed: &[&str]) -> Report {
-        Report { failed: failed.iter().map(|text| path(text)).collect(), held_back: false }
+        Report { failed: failed.iter().map(|text| path(text)).collect(), ..Report::default() }
     }
 
     /// An agenda after its first run.
@@ -303,8 +311,10 @@ mod tests {
             assert_eq!(due(&mut agenda, now), ["/x/y"]);
         }
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+        let slow = Report { took: Duration::from_secs(100), ..report(&["x/y"]) };
+        assert_eq!(agenda.compared(&path("x"), slow, now), Some(Duration::from_secs(900)));
         agenda.compared(&path("x/y"), Report::default(), now);
-        assert_eq!(due(&mut agenda, now + RETRY_MAX), Vec::<String>::new());
+        assert_eq!(due(&mut agenda, now + Duration::from_secs(900)), Vec::<String>::new());
     }
 
     #[test]
@@ -343,6 +353,15 @@ mod tests {
         assert_eq!(agenda.next(now), Err(now + Duration::from_secs(500)));
         agenda.looked(Duration::from_secs(1000), now);
         assert_eq!(agenda.next(now), Err(now + HOUR));
+    }
+
+    #[test]
+    fn all_is_compared_some_time_after_it_was_compared() {
+        let (mut agenda, now) = begun();
+        assert_eq!(due(&mut agenda, now + HOUR), ["/"]);
+        let long = Report { took: HOUR * 3, ..Report::default() };
+        agenda.compared(&path(""), long, now + HOUR * 4);
+        assert_eq!(agenda.next(now + HOUR * 4), Err(now + HOUR * 7));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::mirror::{Action, Listener, Refusal};
 use crate::observer::{FileReport, Observer, Outcome};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Listens to a run.
@@ -27,9 +28,9 @@ impl Overheard {
         self.made_scope.load(Ordering::Relaxed)
     }
 
-    /// What was heard.
-    pub(super) fn report(&self) -> Report {
-        std::mem::take(&mut *self.lock())
+    /// What was heard of a run that took so long.
+    pub(super) fn report(&self, took: Duration) -> Report {
+        Report { took, ..std::mem::take(&mut *self.lock()) }
     }
 
     /// What failed is tried again with the folder that it is in. A pipe or socket stays one.
