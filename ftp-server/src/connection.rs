@@ -162,7 +162,7 @@ async fn greet(
         }
         Incoming::Message(Envelope { message: Message::Login(request), request: id, .. }) => {
             go_on_as_usual(connection.get_ref().0.get_ref());
-            login(connection, request, (id, key), peer, shared).await
+            login(connection, request, id, key, peer, shared).await
         }
         Incoming::Message(_) | Incoming::Unknown { .. } => Err(Rejected::NoGreeting),
     }
@@ -181,7 +181,8 @@ async fn lane(connection: Connection, hello: LaneHello, shared: &Shared) -> Resu
 async fn login(
     connection: Connection,
     request: LoginRequest,
-    (id, server_key): (u32, Digest),
+    id: u32,
+    server_key: Digest,
     peer: SocketAddr,
     shared: &Arc<Shared>,
 ) -> Result<Greeting, Rejected> {

@@ -33,7 +33,8 @@ pub(crate) async fn until_stopped(
     server: Server,
     fingerprint: &str,
     json: bool,
-    (after, hangup): (Option<Duration>, Hangup),
+    after: Option<Duration>,
+    hangup: Hangup,
     announced: impl FnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let signals = Signals::catch(hangup).context("cannot catch signals")?;

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         tokio::spawn(sweeper::run(roots, stop));
         let reload = Reload::new(args, setup, fingerprint.clone(), accounts, server.control());
         let hangup = Hangup::Reload(reload.on_request()?);
-        running::until_stopped(server, &fingerprint, args.output.json, (None, hangup), |_| Ok(())).await
+        running::until_stopped(server, &fingerprint, args.output.json, None, hangup, |_| Ok(())).await
     })
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
             server,
             &fingerprint,
             args.output.json,
-            (Some(args.time), Hangup::Stop),
+            Some(args.time),
+            Hangup::Stop,
             announced,
         )
         .await
