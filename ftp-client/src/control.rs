@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -13,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::engine::Exchange;
 use wire::limits::{
-    JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, WINDOW_FRAMES_MAX,
+    JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, STALL_TOLD_AFTER,
+    WINDOW_FRAMES_MAX,
 };
-use wire::message::{Message, Ping, Pong, Welcome};
+use wire::message::{Message, Ping, Pong, Stalled, Welcome};
 use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
 use wire::{Failure, FailureCode};
 
@@ -51,6 +53,8 @@ pub(crate) struct Control {
     turn: tokio::sync::Mutex<()>,
     welcome: watch::Sender<Option<Welcome>>,
     ended: OnceLock<Ended>,
+    /// How long the server's disk may not answer.
+    stall_max: Duration,
 }
 
 /// The id of the login, which is the first request.
@@ -59,7 +63,13 @@ pub(crate) const LOGIN_ID: u32 = 1;
 const ANSWER_PAGES: usize = LISTING_PAGES_AHEAD + 1;
 
 impl Control {
-    pub(crate) fn new(address: String, outbox: Outbox, exchange: Arc<Exchange>, if_refused: String) -> Self {
+    pub(crate) fn new(
+        address: String,
+        outbox: Outbox,
+        exchange: Arc<Exchange>,
+        if_refused: String,
+        give_up_after: Duration,
+    ) -> Self {
         Self {
             address,
             outbox,
@@ -71,6 +81,7 @@ impl Control {
             turn: tokio::sync::Mutex::default(),
             welcome: watch::Sender::new(None),
             ended: OnceLock::new(),
+            stall_max: give_up_after.max(STALL_TOLD_AFTER),
         }
     }
 
@@ -189,6 +200,13 @@ impl Control {
                 let _ = self.outbox.try_send(Envelope::new(envelope.request, Pong)); // a full queue shows it as well
             }
             Message::Pong(_) if envelope.request == 0 => {}
+            Message::Stalled(Stalled { seconds }) => {
+                let stalled = Duration::from_secs(seconds.into());
+                if stalled >= self.stall_max && self.is_waiting() {
+                    let text = format!("the server's disk has not answered for {stalled:?}");
+                    return Err(Ended::Refused(Failure::new(FailureCode::Io, text)));
+                }
+            }
             Message::Bye(_) => return Err(Ended::Lost("the server is shutting down".into())),
             Message::Welcome(welcome) => {
                 check_welcome(&welcome).map_err(|rule| Ended::Protocol(rule.into()))?;
@@ -231,6 +249,11 @@ impl Control {
             }
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
         }
+    }
+
+    /// True if something was asked for that has not come.
+    fn is_waiting(&self) -> bool {
+        self.exchange.job_count() > 0 || !self.waiting().is_empty()
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<u32, mpsc::Sender<Envelope>>> {

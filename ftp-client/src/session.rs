@@ -32,6 +32,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
+use wire::disk::Disk;
 use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::journal::origin_of;
 use wire::limits::REQUESTS_MAX;
@@ -66,7 +67,7 @@ pub struct ConnectOptions {
 /// What happens when the connection is lost during a transfer.
 #[derive(Clone)]
 pub struct Outages {
-    /// How long to try to connect again; zero for not at all.
+    /// How long to try to connect again, zero for not at all; and how long the server's disk may not answer.
     pub give_up_after: Duration,
     /// How often to try; nothing for as often as the time allows.
     pub tries_max: Option<u32>,
@@ -183,9 +184,10 @@ impl Inner {
         let Prepared { login, if_refused } = options.credentials.clone().prepare(&dialed.channel).await?;
         let (receiver, writer) = control::split(dialed.connection);
         let (outbox, messages) = control::outbox();
-        let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default());
+        let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default(), Disk::alone());
         exchange.saw_round_trip(dialed.round_trip);
-        let control = Arc::new(Control::new(address, outbox, exchange, if_refused));
+        let control =
+            Arc::new(Control::new(address, outbox, exchange, if_refused, options.outages.give_up_after));
         let tasks = TaskTracker::new();
         let reading = control.clone();
         tasks.spawn(async move { reading.read(receiver).await });
@@ -227,6 +229,7 @@ impl Inner {
         control.end(Ended::Closed);
         self.tasks.close();
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.tasks.wait()).await; // a task may wait for a local stream
+        control.exchange.disk().disposed().await; // lanes may have had the last hold of what was staged
     }
 }
 

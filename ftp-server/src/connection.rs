@@ -3,6 +3,7 @@
 
 use crate::auth::{Claim, Principal, Refusal};
 use crate::config::ServerLimits;
+use crate::disks::Opened;
 use crate::server::{Presented, Shared};
 use crate::session;
 use crate::sessions::LaneRefusal;
@@ -31,7 +32,6 @@ use wire::net::aligned::Aligned;
 use wire::net::control::{ChannelError, Connection, Incoming, Receiver, send};
 use wire::net::lane::{Lane, LaneError};
 use wire::net::tls;
-use wire::store::LocalStorage;
 use wire::{Failure, FailureCode};
 
 /// Why a connection did not become a session or a lane. For the log.
@@ -59,7 +59,7 @@ enum Rejected {
 
 /// What a connection turned out to be.
 enum Greeting {
-    Session { connection: Box<Connection>, principal: Principal, storage: Arc<LocalStorage>, id: u32 },
+    Session { connection: Box<Connection>, principal: Principal, root: Opened, id: u32 },
     Lane(Lane, mpsc::Sender<Lane>),
 }
 
@@ -87,13 +87,13 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
                 Err(_) => warn!(%peer, error = %LaneRefusal::TooMany, "rejected"),
             }
         }
-        Ok(Ok(Greeting::Session { connection, principal, storage, id })) => {
+        Ok(Ok(Greeting::Session { connection, principal, root, id })) => {
             let user = principal.name().to_owned();
             let Some(_counted) = shared.sessions.join_user(&user, shared.limits().sessions_per_user) else {
                 warn!(%peer, user, limit = shared.limits().sessions_per_user, "rejected: too many sessions of this user");
                 return refuse(*connection, id, FailureCode::LimitExceeded.into()).await;
             };
-            let session = session::Session::new(&shared, principal, storage, peer, &joinable);
+            let session = session::Session::new(&shared, principal, root, peer, &joinable);
             session.run(*connection, id, lanes).await;
             drop(joinable);
         }
@@ -188,41 +188,40 @@ async fn login(
 ) -> Result<Greeting, Rejected> {
     let channel = Channel { exported: login_binding(&connection)?, server_key };
     let claim = Claim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
-    match check(claim, request.agent.len(), peer, shared).await {
-        Ok((principal, Ok(storage))) => {
-            let (user, key) = (principal.name(), principal.key());
-            info!(%peer, user, key, agent = %Escaped(request.agent.as_bytes()), "login");
-            Ok(Greeting::Session {
-                connection: Box::new(connection),
-                principal,
-                storage: Arc::new(storage),
-                id,
-            })
-        }
-        Ok((principal, Err(error))) => {
-            refuse(connection, id, no_root(&error)).await;
-            Err(Rejected::Root { user: principal.name().into(), root: principal.root().into(), error })
-        }
+    let principal = match check(claim, request.agent.len(), peer, shared).await {
+        Ok(principal) => principal,
         Err((failure, cause)) => {
             refuse(connection, id, failure).await;
-            Err(Rejected::Login(format!("{:?}: {cause}", request.login)))
+            return Err(Rejected::Login(format!("{:?}: {cause}", request.login)));
+        }
+    };
+    // It has no login's turn any more: a root that hangs is nobody else's matter.
+    match shared.disks.open(principal.root(), shared.limits().login_timeout / 2).await {
+        Ok(root) => {
+            let (user, key) = (principal.name(), principal.key());
+            info!(%peer, user, key, agent = %Escaped(request.agent.as_bytes()), "login");
+            Ok(Greeting::Session { connection: Box::new(connection), principal, root, id })
+        }
+        Err(error) => {
+            refuse(connection, id, no_root(&error)).await;
+            Err(Rejected::Root { user: principal.name().into(), root: principal.root().into(), error })
         }
     }
 }
 
 /// What the client is told of a root that cannot be opened: whose matter it is, and not where it is.
 fn no_root(error: &io::Error) -> Failure {
-    let Failure { code, .. } = Failure::from(error);
-    Failure::new(code, format!("the user's root at the server cannot be opened: {}", code.meaning()))
+    let failure = Failure::from(error);
+    Failure::new(failure.code, format!("the user's root at the server cannot be opened: {failure}"))
 }
 
-/// Decides a login, and opens the root of who may come in; a refusal is what the peer is told, and the cause for the log.
+/// Decides a login; a refusal is what the peer is told, and the cause for the log.
 async fn check(
     claim: Claim,
     agent_len: usize,
     peer: SocketAddr,
     shared: &Arc<Shared>,
-) -> Result<(Principal, io::Result<LocalStorage>), Refused> {
+) -> Result<Principal, Refused> {
     if !within_limits(&claim.login) || agent_len > AGENT_LEN_MAX {
         return Err((FailureCode::LoginRefused.into(), "over the limits of a login".into()));
     }
@@ -233,15 +232,11 @@ async fn check(
     let attempt = shared.throttle().attempt(peer.ip(), user, Instant::now());
     let _turn = turn(&attempt, peer, shared).await?;
     let for_job = shared.clone();
-    let authenticated = tokio::task::spawn_blocking(move || {
-        let principal = for_job.authenticator.authenticate(&claim)?;
-        let storage = LocalStorage::open(principal.root());
-        Ok((principal, storage))
-    });
+    let authenticated = tokio::task::spawn_blocking(move || for_job.authenticator.authenticate(&claim));
     let refusal = match authenticated.await {
-        Ok(Ok(admitted)) => {
+        Ok(Ok(principal)) => {
             shared.throttle().succeeded(&attempt);
-            return Ok(admitted);
+            return Ok(principal);
         }
         Ok(Err(refusal)) => refusal,
         Err(panic) => return Err((FailureCode::Io.into(), panic.to_string())),

@@ -11,6 +11,7 @@ pub mod auth;
 mod commands;
 pub mod config;
 mod connection;
+pub mod disks;
 mod grants;
 pub mod identity;
 mod memory;

@@ -3,6 +3,7 @@
 use crate::auth::Authenticator;
 use crate::config::ServerLimits;
 use crate::connection;
+use crate::disks::Disks;
 use crate::grants::{self, Granted};
 use crate::identity::Identity;
 use crate::memory;
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) waiting: Semaphore,
     throttle: Mutex<Throttle>,
     pub(crate) buffers: Arc<BufferPool>,
+    pub(crate) disks: Arc<Disks>,
     /// Tags the journals of uploads under way. It goes with the server's identity.
     pub(crate) journal_key: JournalKey,
     pub(crate) drain: CancellationToken,
@@ -114,6 +116,7 @@ impl Server {
             limits: RwLock::new(Arc::new(limits)),
             drain_timeout: Mutex::new(drain_timeout),
             buffers: Arc::default(),
+            disks: Arc::default(),
             journal_key,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -134,6 +137,12 @@ impl Server {
         &self.addresses
     }
 
+    /// The filesystems that it serves.
+    #[must_use]
+    pub fn disks(&self) -> Arc<Disks> {
+        self.shared.disks.clone()
+    }
+
     /// Serves until `drain` is cancelled and what runs then has finished, or `abort` is cancelled, or the drain takes too long.
     ///
     /// # Errors
@@ -149,6 +158,7 @@ impl Server {
         tokio::select! {
             () = drain.cancelled() => {}
             () = memory::watch(connections) => {}
+            () = shared.disks.watch() => {}
         }
         info!("draining: no new connections, running transfers may finish");
         shared.drain.cancel();
@@ -156,6 +166,7 @@ impl Server {
         let drain_timeout = *shared.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner);
         tokio::select! {
             () = shared.tasks.wait() => {}
+            () = shared.disks.watch() => {}
             () = abort.cancelled() => {}
             () = tokio::time::sleep(drain_timeout) => warn!("transfers still ran at the end of the drain"),
         }

@@ -4,6 +4,7 @@ use crate::auth::{Grant, Principal, Revocation};
 use crate::commands;
 use crate::config::ServerLimits;
 use crate::connection::went_away;
+use crate::disks::Opened;
 use crate::grants::{self, GrantedPlace, GrantedSession};
 use crate::server::Shared;
 use crate::sessions::Joinable;
@@ -19,12 +20,14 @@ use tracing::{Instrument, Span, debug, info, info_span, warn};
 use wire::binding::SessionId;
 use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
+use wire::disk::Disk;
 use wire::engine::{Exchange, ItemQueue, LaneEnd, run_lane};
 use wire::journal::JournalKey;
 use wire::limits::{
-    KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, REQUESTS_MAX, WINDOW_FRAMES_MAX,
+    KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER,
+    WINDOW_FRAMES_MAX,
 };
-use wire::message::{Bye, Message, Ping, Pong, Wanted, WantedItem, Welcome};
+use wire::message::{Bye, Message, Ping, Pong, Stalled, Wanted, WantedItem, Welcome};
 use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
 use wire::net::lane::Lane;
 use wire::store::LocalStorage;
@@ -34,6 +37,7 @@ use wire::{Failure, FailureCode};
 pub(crate) struct Context {
     pub(crate) principal: Principal,
     pub(crate) storage: Arc<LocalStorage>,
+    pub(crate) disk: Arc<Disk>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,
     pub(crate) session: SessionId,
@@ -90,7 +94,7 @@ impl Context {
 pub(crate) struct Session<'a> {
     shared: &'a Arc<Shared>,
     grant: Grant,
-    storage: Arc<LocalStorage>,
+    root: Opened,
     id: SessionId,
     stop: CancellationToken,
     span: Span,
@@ -142,13 +146,13 @@ impl<'a> Session<'a> {
     pub(crate) fn new(
         shared: &'a Arc<Shared>,
         principal: Principal,
-        storage: Arc<LocalStorage>,
+        root: Opened,
         peer: SocketAddr,
         joinable: &Joinable<'_>,
     ) -> Self {
         let span = info_span!("session", %peer, user = principal.name());
         let (id, stop) = (joinable.id(), joinable.stop().clone());
-        Self { shared, grant: Grant { principal, peer: peer.ip() }, storage, id, stop, span }
+        Self { shared, grant: Grant { principal, peer: peer.ip() }, root, id, stop, span }
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
@@ -189,7 +193,8 @@ impl<'a> Session<'a> {
         incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
         mut lanes: mpsc::Receiver<Lane>,
     ) -> Ended {
-        let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone());
+        let Opened { storage, disk } = self.root;
+        let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone());
         let limits = self.shared.limits();
         let welcome = welcome(&limits, &self.grant.principal);
         if outbox.send(Envelope::new(id, welcome)).await.is_err() {
@@ -202,7 +207,8 @@ impl<'a> Session<'a> {
             .add(self.id, GrantedSession::new(grant, exchange.clone(), outbox.clone(), stop));
         let context = Context {
             principal: self.grant.principal,
-            storage: self.storage,
+            storage: Arc::new(storage),
+            disk,
             exchange: exchange.clone(),
             outbox,
             session: self.id,
@@ -286,6 +292,7 @@ impl Running<'_> {
                     } else if busy.elapsed() > self.limits.idle_timeout {
                         return Ended::Idle;
                     }
+                    self.tell_stall();
                     if self.context.outbox.try_send(Envelope::new(0, Ping)).is_ok() {
                         self.pinged.get_or_insert_with(Instant::now); // a full queue is no silence of ours
                     }
@@ -297,6 +304,15 @@ impl Running<'_> {
                 }
                 () = self.shared.drain.cancelled(), if !self.shared.drain.is_cancelled() => {}
             }
+        }
+    }
+
+    /// A client whose work waits for a disk hears of it: the connection alone would say that all is well.
+    fn tell_stall(&self) {
+        let stalled = self.context.disk.stalled();
+        if stalled >= STALL_TOLD_AFTER {
+            let seconds = u32::try_from(stalled.as_secs()).unwrap_or(u32::MAX);
+            let _ = self.context.outbox.try_send(Envelope::new(0, Stalled { seconds })); // a full queue: at the next tick
         }
     }
 
@@ -436,6 +452,7 @@ impl Running<'_> {
                 Some(_) = self.lane_ends.1.recv() => {} // so that lanes can tell their end, which nobody needs now
             }
         }
+        self.context.disk.disposed().await;
         let last = match ended {
             Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
             Ended::Revoked(_) if place.is_told() => return,

@@ -1,32 +1,49 @@
 //! Removes on a schedule what interrupted uploads have left and nobody has gone on with.
 
-use std::path::PathBuf;
+use crate::disks::{Disks, Opened};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
+use wire::RemotePath;
 use wire::store::sweep::SweepScope;
-use wire::store::{LocalFolder, sweep};
+use wire::store::{Storage, sweep};
 
 /// Sweeps all roots once a day, until stopped. What changed within a week stays: its upload may go on.
-pub async fn run(roots: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static, stop: CancellationToken) {
+pub async fn run(
+    disks: Arc<Disks>,
+    roots: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static,
+    stop: CancellationToken,
+) {
     let roots = Arc::new(roots);
     while !stop.is_cancelled() {
-        let (roots, stopping) = (roots.clone(), stop.clone());
-        // It ends at the next folder when the server does.
-        let swept =
-            tokio::task::spawn_blocking(move || roots().into_iter().for_each(|root| one(&root, &stopping)));
-        if swept.await.is_err() {
-            return;
+        let roots = roots.clone();
+        let Ok(roots) = tokio::task::spawn_blocking(move || roots()).await else { return };
+        for root in roots {
+            // A root that hangs is left behind, so that the others are swept.
+            let swept = tokio::time::timeout(PATIENCE, one(&disks, &root, &stop));
+            if stop.run_until_cancelled(swept).await.is_none() {
+                return;
+            }
         }
         let _ = stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await; // nothing to do about being stopped
     }
 }
 
-fn one(root: &std::path::Path, stop: &CancellationToken) {
-    let swept = LocalFolder::open_ambient(root).and_then(|folder| {
-        sweep::below(Arc::new(folder), STALE_AFTER, &SweepScope::All, &mut || stop.is_cancelled())
-    });
+/// It ends at the next folder when the server does.
+async fn one(disks: &Disks, root: &Path, stop: &CancellationToken) {
+    let swept = match disks.open(root, PATIENCE).await {
+        Ok(Opened { storage, disk }) => {
+            let stop = stop.clone();
+            let sweep = move || {
+                let folder = storage.folder(&RemotePath::root())?;
+                sweep::below(folder, STALE_AFTER, &SweepScope::All, &mut || stop.is_cancelled())
+            };
+            disk.run(sweep).await.map_err(std::io::Error::from).and_then(|swept| swept)
+        }
+        Err(error) => Err(error),
+    };
     match swept {
         Ok(swept) if swept.files > 0 => {
             info!(root = %root.display(), files = swept.files, bytes = swept.bytes, "swept stale uploads");
@@ -39,3 +56,5 @@ fn one(root: &std::path::Path, stop: &CancellationToken) {
 const INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer than any outage that a client waits for, and than a weekend.
 const STALE_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long the next root waits for one that does not end.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);

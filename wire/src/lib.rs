@@ -32,6 +32,8 @@ pub use failure::{Failure, FailureCode};
 pub use path::{Name, RemotePath};
 
 #[cfg(feature = "net")]
+pub mod disk;
+#[cfg(feature = "net")]
 pub mod engine;
 #[cfg(feature = "net")]
 pub mod net;

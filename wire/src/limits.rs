@@ -95,11 +95,17 @@ pub const BYTES_BEFORE_LOGIN_MAX: u64 = 64 * 1024;
 pub const LANE_PATIENCE: Duration = Duration::from_secs(20);
 /// Without a message for this long a side sends `PING`.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// The server tells a client whose work waits for a disk that has not answered for this long.
+pub const STALL_TOLD_AFTER: Duration = Duration::from_secs(5);
 /// A peer that was silent for this long is dead.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(20);
 /// A lane whose peer takes nothing for this long is given up. Longer than for the control connection: a receiver may wait
 /// for its disk, or for a person who pages through what it writes.
 pub const LANE_SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Who waits for a turn at a disk at which nothing has gone on for so long is told so: longer than a disk takes to spin up, or a
+/// file server to start again.
+pub const DISK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A lane is replaced after this many records in one direction: well before AES-GCM's 2^24.5 (RFC 8446, 5.5).
 pub const LANE_RECORDS_MAX: u64 = 1 << 23;

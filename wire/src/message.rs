@@ -149,6 +149,8 @@ messages! {
     Offer(Offer) = 69,
     /// The job's receiver: what it has of what was offered.
     Held(Held) = 70,
+    /// Server, with request id 0: the disk below the session's work does not answer.
+    Stalled(Stalled) = 71,
 }
 
 /// Asks to act for a user.
@@ -563,6 +565,13 @@ pub struct Swept {
 /// Stops a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel;
+
+/// The server's disk does not answer; what the session asked for waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalled {
+    /// For how long nothing of it has gone on.
+    pub seconds: u32,
+}
 
 /// Is the peer there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,10 @@
 
 use ftp_client::Error;
 use std::path::Path;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// The signals that end a run.
 pub(crate) struct Interrupts {
@@ -11,6 +14,8 @@ pub(crate) struct Interrupts {
     hangup: Signal,
     /// Caught, so that a file that is longer than the system allows fails with an error and the others arrive.
     _too_large: Signal,
+    /// Ends the program if somebody asks twice and it cannot end by itself.
+    last_resort: JoinHandle<()>,
 }
 
 impl Interrupts {
@@ -22,6 +27,10 @@ impl Interrupts {
             termination: listen(SignalKind::terminate())?,
             hangup: listen(SignalKind::hangup())?,
             _too_large: listen(SignalKind::from_raw(SIGXFSZ))?,
+            last_resort: tokio::spawn(end_at_the_second(
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+            )),
         })
     }
 
@@ -53,5 +62,25 @@ impl Interrupts {
     }
 }
 
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.last_resort.abort();
+    }
+}
+
+/// A disk that hangs may hold the very thread that would hear of signals.
+async fn end_at_the_second(mut keyboard: Signal, mut termination: Signal) {
+    for _ in 0..2 {
+        tokio::select! {
+            _ = keyboard.recv() => {}
+            _ = termination.recv() => {}
+        }
+    }
+    sleep(END_PATIENCE).await;
+    std::process::exit(Error::Interrupted.exit_code().into());
+}
+
+/// Time to end in good order, after the second signal.
+const END_PATIENCE: Duration = Duration::from_secs(3);
 /// Linux's number of it, on the processors that Rust's standard library runs on but MIPS and SPARC.
 const SIGXFSZ: i32 = 25;

@@ -208,7 +208,12 @@ impl Results {
     /// The run came to its end.
     pub(crate) fn finish(&self) -> Result<(), Error> {
         self.write(&Foot { end: true });
-        self.flush()
+        self.flush()?;
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.writer.get_ref().sync_all() {
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(Error::local(&self.path, error)),
+            Ok(()) | Err(_) => Ok(()), // a pipe has nothing to sync; a full file server tells no earlier
+        }
     }
 
     fn flush(&self) -> Result<(), Error> {

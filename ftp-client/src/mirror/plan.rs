@@ -246,6 +246,7 @@ impl Writer {
         let Self { output, path, .. } = self;
         let failed = |error| Error::local(&path, error);
         let whole = output.into_inner().map_err(|error| failed(error.into_error()))?;
+        whole.as_file().sync_all().map_err(failed)?; // a full file server tells no earlier
         whole.persist(&path).map_err(|error| failed(error.error))?;
         Ok(end)
     }

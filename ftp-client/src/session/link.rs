@@ -92,6 +92,8 @@ impl Link {
                     return Ok(inner);
                 }
                 Err(again @ (Error::Lost { .. } | Error::Unreachable { .. })) => error = again,
+                // The user's root does not answer, as when its file server starts again too.
+                Err(again) if again.failure_code() == Some(FailureCode::Io) => error = again,
                 Err(final_one) => return Err(final_one),
             }
         }

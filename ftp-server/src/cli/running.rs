@@ -11,14 +11,24 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
+use ftp_server::disks::BLOCKING_THREADS;
 pub(crate) use ftp_server::server::{Server, ServerOptions};
 
-/// The runtime. Its blocking pool does the disk work of all lanes and the password hashes, so it is bounded.
-pub(crate) fn runtime() -> io::Result<Runtime> {
+/// Runs the server's work to its end. What hangs then, in a thread that waits for a filesystem, is left behind.
+pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(END_PATIENCE);
+    done
+}
+
+/// The runtime. Its blocking pool does the disk work of all lanes and the password hashes; how much of that at the same time
+/// is decided in front of it.
+fn runtime() -> io::Result<Runtime> {
     let cores = available_parallelism().map_or(1, NonZero::get);
     Builder::new_multi_thread()
         .worker_threads(cores.clamp(2, 4))
-        .max_blocking_threads((4 * cores).clamp(8, 64))
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
 }
@@ -55,3 +65,6 @@ pub(crate) async fn until_stopped(
     anyhow::ensure!(!stop.abort.is_cancelled(), "ended at once, as asked; running files were not finished");
     Ok(())
 }
+
+/// Time for what was staged to be removed.
+const END_PATIENCE: Duration = Duration::from_secs(3);

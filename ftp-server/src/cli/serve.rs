@@ -39,12 +39,12 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         limits: setup.config.limits.clone(),
         drain_timeout: setup.config.drain_timeout.0,
     };
-    running::runtime()?.block_on(async {
+    running::block_on(async {
         let listen = options.listen.clone();
         let server = running::bind(options).await.with_context(|| format!("cannot listen on {listen:?}"))?;
         let stop = CancellationToken::new();
         let _stopped = stop.clone().drop_guard();
-        tokio::spawn(sweeper::run(roots, stop));
+        tokio::spawn(sweeper::run(server.disks(), roots, stop));
         let reload = Reload::new(args, setup, fingerprint.clone(), accounts, server.control());
         let hangup = Hangup::Reload(reload.on_request()?);
         running::until_stopped(server, &fingerprint, args.output.json, None, hangup, |_| Ok(())).await

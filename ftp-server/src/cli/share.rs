@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
     let tokens = Tokens::new();
     let token = tokens.issue(grant(args, root.clone())?)?;
     let (tokens, fingerprint) = (Arc::new(tokens), identity.fingerprint().to_owned());
-    running::runtime()?.block_on(async {
+    running::block_on(async {
         let server = bind(args.listen, &identity, &tokens).await?;
         let announced = |address| {
             let invitation = Invitation { address, fingerprint: &fingerprint, token: &token, args };

@@ -1,6 +1,6 @@
 //! DIGESTS: root digests of files, for a comparison by content.
 
-use super::{Answer, on_pool};
+use super::{Answer, on_disk};
 use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -15,9 +15,10 @@ pub(super) async fn run(context: &Context, asked: Digests, cancelled: &Cancellat
         return Err(FailureCode::LimitExceeded.into());
     }
     let Digests { path, checksum, paths } = asked;
-    let folder = on_pool(context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
+    let folder = on_disk(context, context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
     let cancelled = cancelled.clone();
-    let digests = on_pool(folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;
+    let digests =
+        on_disk(context, folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;
     Ok(Some(Digested { digests }.into()))
 }
 

@@ -1,11 +1,12 @@
 //! GET: opens a job that sends a file or a tree to the client.
 
-use super::{Answer, locate, on_pool};
+use super::{Answer, locate, on_disk};
 use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
+use wire::disk;
 use wire::engine::{Deaf, FileSource, Pacer, SendJob, Source, TreeSource, count};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Get, Message, Opened, Totals};
@@ -30,7 +31,8 @@ pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &Cancel
     }
     let at = file_clock(); // what changes from now on may be other than what is sent
     let (path, recursive) = (get.path.clone(), get.recursive);
-    let opening = on_pool(context.storage.clone(), move |storage| open(&storage, &path, recursive)).await?;
+    let opening =
+        on_disk(context, context.storage.clone(), move |storage| open(&storage, &path, recursive)).await?;
     let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some(), at };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     if get.totals && opening.totals.complete {
@@ -39,7 +41,10 @@ pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &Cancel
     if let Some(folder) = opening.folder.filter(|_| get.totals) {
         let outbox = context.outbox.clone();
         // Ends by itself when the session's outbox is closed; bounded by the tree.
-        drop(tokio::task::spawn_blocking(move || tell_totals(folder, id, &outbox)));
+        let (disk, counting) = (context.disk.clone(), cancelled.clone());
+        let counted =
+            async move { disk.run_until(&counting, move || tell_totals(folder, id, &outbox)).await };
+        drop(tokio::spawn(counted));
     }
     let machine = Sender::new(get.checksum, get.window, Asking::of(get.resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, Arc::new(Deaf), Pacer::new(get.rate_limit));
@@ -93,7 +98,7 @@ fn tell_totals(folder: Arc<dyn Folder>, id: u32, outbox: &Outbox) {
     let told = count(folder, |totals| {
         let envelope = Envelope::new(id, totals);
         match totals.complete {
-            true => outbox.blocking_send(envelope).is_ok(),
+            true => disk::elsewhere(|| outbox.blocking_send(envelope).is_ok()),
             false => outbox.try_send(envelope).is_ok() || !outbox.is_closed(),
         }
     });

@@ -1,42 +1,58 @@
 //! HASH: SHA-256 of a file's content, in portions so that a large file shares the blocking pool with others.
 
-use super::{Answer, on_pool};
+use super::{Answer, on_disk};
 use crate::session::Context;
 use std::io::IoSliceMut;
 use tokio_util::sync::CancellationToken;
-use wire::FailureCode;
+use wire::checksum::Digest;
 use wire::limits::CHUNK_LEN;
 use wire::message::{Hash, Hashed};
 use wire::sha256::Sha256;
-use wire::store::{Storage, read_fully};
+use wire::store::{SourceFile, Storage, read_fully};
+use wire::{Failure, FailureCode};
 
 pub(super) async fn run(context: &Context, hash: Hash, cancelled: &CancellationToken) -> Answer {
     let storage = context.storage.clone();
-    let file = on_pool(storage, move |storage| Ok(storage.open_file(&hash.path)?)).await?;
-    let mut state = (file, Sha256::new(), 0_u64);
+    let file = on_disk(context, storage, move |storage| Ok(storage.open_file(&hash.path)?)).await?;
+    let (mut file, mut hasher, mut bytes) = (file, Sha256::new(), 0_u64);
     loop {
-        let (back, ended) = on_pool(state, |(file, mut hasher, mut bytes)| {
-            let mut chunk = vec![0; CHUNK_LEN];
-            for _ in 0..CHUNKS_A_PORTION {
-                let read = read_fully(&*file, &mut [IoSliceMut::new(&mut chunk)], bytes)?;
-                hasher.update(&chunk[..read]);
-                bytes += read as u64;
-                if read < CHUNK_LEN {
-                    return Ok(((file, hasher, bytes), true));
-                }
-            }
-            Ok(((file, hasher, bytes), false))
-        })
-        .await?;
-        state = back;
-        if ended {
-            let (_, hasher, bytes) = state;
-            return Ok(Some(Hashed { digest: hasher.finish(), bytes }.into()));
+        let stop = cancelled.clone();
+        let portion = on_disk(context, (file, hasher, bytes), move |(file, hasher, bytes)| {
+            hash_portion(file, hasher, bytes, &stop)
+        });
+        match portion.await? {
+            Portion::Last(digest, bytes) => return Ok(Some(Hashed { digest, bytes }.into())),
+            Portion::More(back, state, so_far) => (file, hasher, bytes) = (back, state, so_far),
         }
+    }
+}
+
+/// What a portion has come to.
+enum Portion {
+    More(Box<dyn SourceFile>, Sha256, u64),
+    Last(Digest, u64),
+}
+
+/// Reads on, for a while. The file is closed here, since that may hang as well.
+fn hash_portion(
+    file: Box<dyn SourceFile>,
+    mut hasher: Sha256,
+    mut bytes: u64,
+    cancelled: &CancellationToken,
+) -> Result<Portion, Failure> {
+    let mut chunk = vec![0; CHUNK_LEN];
+    for _ in 0..CHUNKS_A_PORTION {
         if cancelled.is_cancelled() {
             return Err(FailureCode::Cancelled.into());
         }
+        let read = read_fully(&*file, &mut [IoSliceMut::new(&mut chunk)], bytes)?;
+        hasher.update(&chunk[..read]);
+        bytes += read as u64;
+        if read < CHUNK_LEN {
+            return Ok(Portion::Last(hasher.finish(), bytes));
+        }
     }
+    Ok(Portion::More(file, hasher, bytes))
 }
 
 const CHUNKS_A_PORTION: usize = 32;

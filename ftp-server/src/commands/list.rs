@@ -1,7 +1,7 @@
 //! LIST: one folder, or a whole tree, in pages. A page is made in one blocking job, and the next one while that is sent; a
 //! client that does not read costs two pages, not a thread.
 
-use super::{Answer, on_pool};
+use super::{Answer, on_disk};
 use crate::session::Context;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,10 @@ pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &Canc
     let storage = context.storage.clone();
     let path = list.path.clone();
     let walk =
-        on_pool(storage, move |storage| Ok(Walk::new(storage.folder(&path)?, RemotePath::root())?)).await?;
+        on_disk(context, storage, move |storage| Ok(Walk::new(storage.folder(&path)?, RemotePath::root())?))
+            .await?;
     let (pages, mut made) = mpsc::channel(1);
-    let making = make_pages(walk, list, cancelled, pages);
+    let making = make_pages(context, walk, list, cancelled, pages);
     let sending = async {
         while let Some((page, more)) = made.recv().await {
             if cancelled.is_cancelled() {
@@ -50,6 +51,7 @@ pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &Canc
 
 /// Makes one page after the other, as they are taken.
 async fn make_pages(
+    context: &Context,
     mut walk: Walk,
     list: List,
     cancelled: &CancellationToken,
@@ -58,7 +60,7 @@ async fn make_pages(
     let (recursive, wish) = (list.recursive, Wish::from(&list));
     loop {
         let cancelled = cancelled.clone();
-        let (back, page, more) = on_pool(walk, move |mut walk| {
+        let (back, page, more) = on_disk(context, walk, move |mut walk| {
             let (page, more) = fill(&mut walk, recursive, wish, &|| cancelled.is_cancelled());
             Ok((walk, page, more))
         })

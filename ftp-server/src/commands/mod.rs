@@ -73,7 +73,7 @@ pub(crate) async fn run(
         }
         Message::Batch(batch) => {
             let (access, for_work) = (context.principal.access(), cancelled.clone());
-            let made = on_pool(context.storage.clone(), move |storage| {
+            let made = on_disk(context, context.storage.clone(), move |storage| {
                 batch::run(&storage, &batch, access, &for_work)
             });
             made.await.map(|made| Some(made.into())) // of a batch each change is cancelled by itself
@@ -110,15 +110,15 @@ async fn blocking<T: Into<Message> + Send + 'static>(
         true => Err(FailureCode::Cancelled.into()),
         false => work(&storage),
     };
-    on_pool(context.storage.clone(), work).await.map(|message| Some(message.into()))
+    on_disk(context, context.storage.clone(), work).await.map(|message| Some(message.into()))
 }
 
-async fn on_pool<A: Send + 'static, T: Send + 'static>(
+async fn on_disk<A: Send + 'static, T: Send + 'static>(
+    context: &Context,
     argument: A,
     work: impl FnOnce(A) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(move || work(argument)).await;
-    done.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))?
+    context.disk.run_soon(move || work(argument)).await?
 }
 
 /// The folder that holds `path`, and the name in it. The root itself has neither, and reserved names are nobody's.

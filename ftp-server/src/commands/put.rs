@@ -1,6 +1,6 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{Answer, MODE_MASK, locate, on_pool};
+use super::{Answer, MODE_MASK, locate, on_disk};
 use crate::auth::Principal;
 use crate::session::Context;
 use std::io::ErrorKind;
@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use wire::control::Envelope;
+use wire::disk::Disk;
 use wire::engine::{Base, Deaf, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
@@ -46,7 +47,8 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
         true => exclusive_base(&storage, path.clone(), durability),
         false => base(&storage, path.clone(), into.clone()).map(|(base, path)| (base, path, None)),
     };
-    let (base, path, _lock) = when_free(context, opening, cancelled).await?;
+    let (base, path, lock) = when_free(context, opening, cancelled).await?;
+    let _locked = Locked { lock, disk: context.disk.clone() };
     let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false, at })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
     let sink = TreeSink::new(base, options).until(cancelled.clone());
@@ -68,6 +70,18 @@ pub(super) fn origin(principal: &Principal) -> [u8; 16] {
     origin_of(&[principal.name().as_bytes()])
 }
 
+/// Keeps others out of the folder. Giving that up may take the filesystem's answer.
+struct Locked {
+    lock: Option<FolderLock>,
+    disk: Arc<Disk>,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.lock.take().into_iter().for_each(|lock| self.disk.dispose(lock));
+    }
+}
+
 /// Tries until no other job has the folder, for a moment: one whose client was killed may have to wait for a sync yet. No thread waits.
 async fn when_free(
     context: &Context,
@@ -76,7 +90,7 @@ async fn when_free(
 ) -> Result<Opening, Failure> {
     let begin = Instant::now();
     loop {
-        let opened = on_pool(context.storage.clone(), open.clone()).await;
+        let opened = on_disk(context, context.storage.clone(), open.clone()).await;
         let is_busy = opened.as_ref().is_err_and(|failure| failure.code == FailureCode::Busy);
         if !is_busy || begin.elapsed() > BUSY_PATIENCE {
             return opened;

@@ -4,6 +4,7 @@ use super::{done, locate};
 use std::io;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use wire::disk::beat;
 use wire::message::{Done, Remove};
 use wire::metadata::Kind;
 use wire::path::NameRef;
@@ -29,6 +30,7 @@ pub(super) fn run(
 fn remove_tree(parent: &dyn Folder, name: NameRef<'_>, cancelled: &CancellationToken) -> Result<(), Failure> {
     let mut levels = vec![Level::open(parent.folder(name)?, None)?];
     while let Some(level) = levels.last_mut() {
+        beat();
         if cancelled.is_cancelled() {
             return Err(FailureCode::Cancelled.into());
         }

@@ -1,6 +1,6 @@
 //! SELECT: opens a job that sends to the client what it asks for, item by item.
 
-use super::{Answer, on_pool};
+use super::{Answer, on_disk};
 use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ pub(super) async fn run(
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
     }
     let path = select.path.clone();
-    let folder = on_pool(context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
+    let folder = on_disk(context, context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
     let opened = Opened { path: select.path.clone(), folder: true, at: file_clock() };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     let source = Arc::new(QueueSource::new(folder, wanted));

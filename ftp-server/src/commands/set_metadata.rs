@@ -22,8 +22,8 @@ pub(super) fn run(storage: &LocalStorage, set: SetMetadata, access: Access) -> R
         && matches!(folder.metadata((&name).into()), Err(error) if error.kind() == ErrorKind::NotFound)
     {
         let staged = StagedName::new();
-        folder.create_staged(&staged, STREAM_MODE)?;
-        match folder.publish(&staged, (&name).into(), false) {
+        let made = folder.create_staged(&staged, STREAM_MODE)?;
+        match made.finish(false).and_then(|()| folder.publish(&staged, (&name).into(), false)) {
             Ok(()) => {}
             Err(error) => {
                 let _ = folder.remove_staged(&staged); // the first error is the one to tell

@@ -26,7 +26,7 @@ impl Authenticator for Fickle {
 
 fn running() -> (GrantedSession, tokio::sync::mpsc::Receiver<Envelope>) {
     let (outbox, messages) = outbox();
-    let exchange = Exchange::new(outbox.clone(), Arc::default());
+    let exchange = Exchange::new(outbox.clone(), Arc::default(), wire::disk::Disk::alone());
     let proof = Proof::Token([0; 32]);
     let principal = Principal::new("alice", "/srv", wire::Access::Write, proof);
     let grant = Grant { principal, peer: [192, 0, 2, 1].into() };

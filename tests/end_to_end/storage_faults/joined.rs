@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
+use wire::disk::Disk;
 use wire::engine::{BufferPool, Exchange, Item, Observer, ReceiveJob, SendJob, Sink, Source, run_lane};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Totals;
@@ -38,8 +39,8 @@ pub(crate) async fn transfer(
 ) -> Ended {
     let (sending_outbox, from_sender) = outbox();
     let (receiving_outbox, from_receiver) = outbox();
-    let sending = Exchange::new(sending_outbox, Arc::new(BufferPool::default()));
-    let receiving = Exchange::new(receiving_outbox, Arc::new(BufferPool::default()));
+    let sending = Exchange::new(sending_outbox, Arc::new(BufferPool::default()), Disk::alone());
+    let receiving = Exchange::new(receiving_outbox, Arc::new(BufferPool::default()), Disk::alone());
     let over = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..LANES {

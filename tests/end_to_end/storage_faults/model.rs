@@ -339,7 +339,7 @@ impl TargetFile for ModelFile {
     fn place(&self) -> io::Result<FilePlace> {
         match &self.disk.lock()[self.inode] {
             Inode::File { now, .. } => {
-                Ok(FilePlace { mount: 1, inode: self.inode as u64, len: now.len() as u64 })
+                Ok(FilePlace { mount: 1, inode: self.inode as u64, len: now.len() as u64, is_local: true })
             }
             Inode::Link { .. } | Inode::Folder { .. } => unsupported(),
         }

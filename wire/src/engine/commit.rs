@@ -64,7 +64,8 @@ pub(super) enum Unsynced {
     File(Arc<dyn TargetFile>),
     /// A link, which has no handle.
     Link,
-    /// A file whose handle was closed, since there are many. Another one of its folder is open, and so locked, until all of the
+    /// A file whose handle was closed, since there are many; where its filesystem is not synced as a whole, it was synced by itself
+    /// when it had been written. Another one of its folder is open, and so locked, until all of the
     /// batch have their names: by that others can tell that files of the folder are in use.
     Closed,
 }
@@ -85,8 +86,10 @@ impl Unnamed {
         }
     }
 
+    /// On a filesystem that is not synced as a whole, files were synced when they had been written: in the lanes, many at a time.
     fn sync(&self) -> io::Result<()> {
         match &self.content {
+            _ if !self.folder.syncs_as_a_whole() => Ok(()), // what a link is, its folder tells, and that is synced with the names
             Unsynced::File(file) => file.sync(),
             Unsynced::Link => self.folder.sync(),
             Unsynced::Closed => self.folder.sync_filesystem(),
@@ -145,7 +148,7 @@ fn sync_contents(batch: &[Option<Box<Unnamed>>]) -> io::Result<Vec<Result<(), Fa
         return Ok(batch.iter().map(sync).collect());
     }
     let mut filesystems = Filesystems::default();
-    for folder in folders(batch) {
+    for folder in folders(batch).into_iter().filter(|folder| folder.syncs_as_a_whole()) {
         filesystems.add(folder)?;
     }
     filesystems.sync()?;
@@ -257,6 +260,11 @@ impl Commits {
     pub(super) fn take(&self) -> (Vec<Step>, MutexGuard<'_, ()>) {
         let turn = lock(&self.turn);
         (std::mem::take(&mut *lock(&self.queue)).steps, turn)
+    }
+
+    /// Takes all that waits and will not be committed.
+    pub(super) fn take_all(&self) -> Vec<Step> {
+        std::mem::take(&mut *lock(&self.queue)).steps
     }
 
     /// True if nothing waits.

@@ -4,6 +4,7 @@ use super::receive::ReceiveFault;
 use super::spent::{LaneTime, Spent};
 use super::{BufferPool, ReceiveJob, SendJob, lock};
 use crate::control::Envelope;
+use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::FrameHead;
 use crate::message::Message;
@@ -21,6 +22,8 @@ pub type JobEnd = Result<(), Failure>;
 pub struct Exchange {
     pub(crate) outbox: Outbox,
     pub(crate) buffers: Arc<BufferPool>,
+    /// Where jobs read and write.
+    pub(crate) disk: Arc<Disk>,
     /// There may be something new to send.
     pub(crate) work: Notify,
     /// A job that lanes wait for may be there.
@@ -57,12 +60,13 @@ pub(crate) enum Lookup {
 }
 
 impl Exchange {
-    /// An exchange without jobs, whose messages go to `outbox`.
+    /// An exchange without jobs, whose messages go to `outbox`, and whose files are on `disk`.
     #[must_use]
-    pub fn new(outbox: Outbox, buffers: Arc<BufferPool>) -> Arc<Self> {
+    pub fn new(outbox: Outbox, buffers: Arc<BufferPool>, disk: Arc<Disk>) -> Arc<Self> {
         Arc::new(Self {
             outbox,
             buffers,
+            disk,
             work: Notify::new(),
             arrived: Notify::new(),
             jobs: Mutex::default(),
@@ -92,6 +96,7 @@ impl Exchange {
         {
             let mut jobs = lock(&self.jobs);
             jobs.opening.remove(&job.id);
+            job.is_on(&self.disk);
             jobs.senders.push(job.clone());
             jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
         }
@@ -100,6 +105,7 @@ impl Exchange {
         async move {
             let end = job.drive(&self.outbox, &self.work).await;
             drop(registered);
+            job.close(&self.disk).await;
             end
         }
     }
@@ -108,6 +114,7 @@ impl Exchange {
     pub fn receive(&self, job: Arc<ReceiveJob>) -> impl Future<Output = JobEnd> {
         let early = {
             let mut jobs = lock(&self.jobs);
+            job.is_on(&self.disk);
             jobs.receivers.insert(job.id, job.clone());
             jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
             let early = jobs.opening.remove(&job.id).unwrap_or_default();
@@ -120,10 +127,11 @@ impl Exchange {
         let registered = Registered { exchange: self, id: job.id };
         async move {
             let end = tokio::select! {
-                end = job.drive(&self.outbox) => end,
-                end = job.answer_offers(&self.outbox) => end,
+                end = job.drive(&self.outbox, &self.disk) => end,
+                end = job.answer_offers(&self.outbox, &self.disk) => end,
             };
             drop(registered);
+            job.close(&self.disk).await;
             end
         }
     }
@@ -131,6 +139,12 @@ impl Exchange {
     /// A job's source has something new.
     pub fn has_work(&self) {
         self.work.notify_waiters();
+    }
+
+    /// Where its jobs read and write.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<Disk> {
+        &self.disk
     }
 
     /// Bytes that went over lanes so far, in both directions.
@@ -349,7 +363,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_begins_when_the_session_is_over_ends_at_once() {
         let (outbox, _messages) = outbox();
-        let exchange = Exchange::new(outbox, Arc::default());
+        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone());
         exchange.fail_all(&FailureCode::Cancelled.into());
         let machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
         let source = Arc::new(StreamSource::new(Box::new(std::io::empty()), 0o644));

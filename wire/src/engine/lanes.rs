@@ -6,6 +6,7 @@ use super::inbox::{Drained, Inbox, InboxError};
 use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
 use super::{ChunkBuffer, SendJob};
+use crate::failure::Failure;
 use crate::limits::LANE_PATIENCE;
 use crate::net::lane::Lane;
 use crate::net::record::{Opener, RecordError, Sealer};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 /// Why a lane ended.
@@ -103,12 +103,14 @@ async fn read(
             read_some(socket, &mut inbox, exchange)?;
         }
         let (socket, for_job, since) = (socket.clone(), exchange.clone(), Instant::now());
-        let (back, drained) = spawn_blocking(move || {
+        let taking = exchange.disk.run_until(over, move || {
             let drained = take_frames(&mut inbox, &socket, &for_job);
             (inbox, drained)
-        })
-        .await
-        .map_err(io::Error::other)?;
+        });
+        let (back, drained) = match taking.await {
+            Err(_) if over.is_cancelled() => return Ok(()),
+            taken => taken.map_err(io::Error::from)?,
+        };
         exchange.spent.here.add(since);
         inbox = back;
         match drained? {
@@ -184,7 +186,10 @@ async fn write(
         congestion.adapt(socket, exchange.round_trip());
         let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
             let since = Instant::now();
-            let (back, built) = build(socket, sealer, lane, exchange).await?;
+            let (back, built) = match build(socket, sealer, lane, exchange, over).await {
+                Err(_) if over.is_cancelled() => return Ok(()),
+                built => built.map_err(io::Error::from)?,
+            };
             sealer = back;
             let built = built?;
             built.iter().for_each(|_| exchange.spent.here.add(since));
@@ -232,9 +237,10 @@ async fn build(
     mut sealer: Sealer,
     lane: u16,
     exchange: &Arc<Exchange>,
-) -> Result<(Sealer, Result<Option<BuiltFrame>, LaneEnd>), LaneEnd> {
-    let (socket, exchange) = (socket.clone(), exchange.clone());
-    spawn_blocking(move || {
+    over: &CancellationToken,
+) -> Result<(Sealer, Result<Option<BuiltFrame>, LaneEnd>), Failure> {
+    let (socket, disk, exchange) = (socket.clone(), exchange.disk.clone(), exchange.clone());
+    let building = disk.run_until(over, move || {
         let mut buffer = exchange.buffers.take();
         for job in exchange.senders() {
             match job.build(lane, &mut buffer, &mut sealer, &exchange) {
@@ -250,9 +256,8 @@ async fn build(
         }
         exchange.buffers.put(buffer);
         (sealer, Ok(None))
-    })
-    .await
-    .map_err(|error| io::Error::other(error).into())
+    });
+    building.await
 }
 
 fn write_some(socket: &TcpStream, built: &mut BuiltFrame) -> io::Result<()> {

@@ -8,6 +8,7 @@ use super::staged::Chunks;
 use super::{Item as Report, Observer, lock};
 use crate::checksum::{Checksum, Digest};
 use crate::control::Envelope;
+use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{
     Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss,
@@ -47,6 +48,11 @@ pub struct ReceiveJob {
     offered: Notify,
     /// Staged files of an earlier run that were offered, until their first frame tells their number.
     found: Mutex<HashMap<RemotePath, Box<dyn Staged>>>,
+    /// Held while a file is given up and discarded, and while folders are chosen that are done: threads at the disk wait for each
+    /// other here, so that nobody who serves others waits for them at the machine.
+    discarding: Mutex<()>,
+    /// Where its files are closed and discarded.
+    disk: OnceLock<Arc<Disk>>,
 }
 
 /// The staged file of a large file, made by the first of its blocks.
@@ -80,6 +86,29 @@ impl ReceiveJob {
             offers: Mutex::default(),
             offered: Notify::new(),
             found: Mutex::default(),
+            discarding: Mutex::new(()),
+            disk: OnceLock::new(),
+        }
+    }
+
+    /// Its files are written there.
+    pub(crate) fn is_on(&self, disk: &Arc<Disk>) {
+        let _ = self.disk.set(disk.clone()); // a job belongs to one exchange
+    }
+
+    /// Discards what is staged, once it has ended.
+    pub(crate) async fn close(&self, disk: &Arc<Disk>) {
+        self.dispose();
+        disk.disposed().await;
+    }
+
+    fn dispose(&self) {
+        let staged = std::mem::take(&mut *lock(&self.staged));
+        let found = std::mem::take(&mut *lock(&self.found));
+        let steps = self.commits.take_all();
+        let is_nothing = staged.is_empty() && found.is_empty() && steps.is_empty();
+        if let Some(disk) = self.disk.get().filter(|_| !is_nothing) {
+            disk.dispose((staged, found, steps));
         }
     }
 
@@ -93,7 +122,7 @@ impl ReceiveJob {
     ///
     /// # Errors
     /// If the job was ended before.
-    pub(crate) async fn drive(self: &Arc<Self>, outbox: &Outbox) -> Result<(), Failure> {
+    pub(crate) async fn drive(self: &Arc<Self>, outbox: &Outbox, disk: &Arc<Disk>) -> Result<(), Failure> {
         let mut commit = Commit(None);
         loop {
             if let Some(failure) = self.failed.get() {
@@ -101,8 +130,8 @@ impl ReceiveJob {
                 return Err(failure.clone());
             }
             if commit.0.is_none() && !self.commits.is_empty() {
-                let job = self.clone();
-                commit.0 = Some(tokio::task::spawn_blocking(move || job.commit_all()));
+                let (job, disk) = (self.clone(), disk.clone());
+                commit.0 = Some(tokio::spawn(async move { disk.run(move || job.commit_all()).await }));
             }
             if !self.is_urgent() {
                 tokio::select! {
@@ -159,16 +188,18 @@ impl ReceiveJob {
     ///
     /// # Errors
     /// If the session is over.
-    pub(crate) async fn answer_offers(self: &Arc<Self>, outbox: &Outbox) -> Result<(), Failure> {
+    pub(crate) async fn answer_offers(
+        self: &Arc<Self>,
+        outbox: &Outbox,
+        disk: &Arc<Disk>,
+    ) -> Result<(), Failure> {
         loop {
             let Some(offer) = lock(&self.offers).pop_front() else {
                 self.offered.notified().await;
                 continue;
             };
             let job = self.clone();
-            let answers = tokio::task::spawn_blocking(move || job.answers(&offer)).await;
-            let answers = answers.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))?;
-            for held in answers {
+            for held in disk.run(move || job.answers(&offer)).await? {
                 let sent = outbox.send(Envelope::new(self.id, held)).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
@@ -325,15 +356,15 @@ impl ReceiveJob {
         Ok(())
     }
 
-    /// Lets the machine decide about a file. One that failed is discarded before anybody sees that its frame is done, since
-    /// that changes the time of its folder.
+    /// Lets the machine decide about a file. One that failed is discarded before its folder can count as done, since that changes the
+    /// folder's time.
     fn judge(
         &self,
         file: u32,
         decide: impl FnOnce(&mut Receiver) -> Result<Verdict, ReceiverViolation>,
     ) -> Result<Verdict, ReceiveFault> {
-        let mut machine = lock(&self.machine);
-        let verdict = decide(&mut machine)?;
+        let _discarding = lock(&self.discarding);
+        let verdict = decide(&mut lock(&self.machine))?;
         if let Verdict::Discard(..) = &verdict {
             let slot = lock(&self.staged).remove(&file);
             if let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) {
@@ -495,7 +526,11 @@ impl ReceiveJob {
     /// Sets the metadata of folders in which nothing more will change.
     fn set_folders(&self) {
         while !self.commits.is_full() && self.failed.get().is_none() {
-            let Some((frame, folders)) = lock(&self.machine).next_folders() else { return };
+            let chosen = {
+                let _nothing_is_discarded = lock(&self.discarding);
+                lock(&self.machine).next_folders()
+            };
+            let Some((frame, folders)) = chosen else { return };
             let (mut failures, mut waits) = (Vec::new(), false);
             for folder in folders {
                 match self.sink.folder(&folder) {
@@ -576,6 +611,12 @@ impl ReceiveJob {
     }
 }
 
+impl Drop for ReceiveJob {
+    fn drop(&mut self) {
+        self.dispose(); // whoever has it last may be a task that serves everybody
+    }
+}
+
 /// What became of a pack's entries.
 #[derive(Default)]
 struct PackOutcome {
@@ -589,7 +630,7 @@ struct PackOutcome {
 }
 
 /// A commit under way.
-struct Commit(Option<JoinHandle<()>>);
+struct Commit(Option<JoinHandle<Result<(), Failure>>>);
 
 impl Commit {
     /// Waits for its end; there is none then.
@@ -597,7 +638,7 @@ impl Commit {
         let Some(running) = &mut self.0 else { return Ok(()) };
         let ended = running.await;
         self.0 = None;
-        ended.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))
+        ended.map_err(|panic| Failure::new(FailureCode::Io, panic.to_string()))?
     }
 }
 

@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::{Exchange, Item as Report, Observer, Pacer, lock};
 use crate::control::Envelope;
+use crate::disk::{self, Disk};
 use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
@@ -40,6 +41,8 @@ pub struct SendJob {
     offering: Mutex<()>,
     /// When the first attempt of the transfer began, if that is known: what has changed since is another file.
     begun: Option<Timestamp>,
+    /// Where its files are closed.
+    disk: OnceLock<Arc<Disk>>,
 }
 
 struct OpenFile {
@@ -77,13 +80,34 @@ impl SendJob {
             active: AtomicUsize::new(0),
             offering: Mutex::new(()),
             begun: None,
+            disk: OnceLock::new(),
+        }
+    }
+
+    /// Its files are read there.
+    pub(crate) fn is_on(&self, disk: &Arc<Disk>) {
+        let _ = self.disk.set(disk.clone()); // a job belongs to one exchange
+    }
+
+    /// Closes what is open, once it has ended.
+    pub(crate) async fn close(&self, disk: &Arc<Disk>) {
+        self.dispose();
+        disk.disposed().await;
+    }
+
+    /// A filesystem may hold up whoever closes a file.
+    fn dispose(&self) {
+        let files = std::mem::take(&mut *lock(&self.files));
+        if let Some(disk) = self.disk.get().filter(|_| !files.is_empty()) {
+            disk.dispose(files);
         }
     }
 
     /// The same job as another attempt of a transfer whose first one began then, by the clock that dates the files.
     #[must_use]
-    pub fn since(self, begun: Option<Timestamp>) -> Self {
-        Self { begun, ..self }
+    pub fn since(mut self, begun: Option<Timestamp>) -> Self {
+        self.begun = begun;
+        self
     }
 
     /// Ends the job: it cannot go on, or need not.
@@ -163,8 +187,9 @@ impl SendJob {
 
     fn settled(&self, progress: &Progress) {
         for settled in &progress.settled {
-            if let Some(number) = settled.file {
-                lock(&self.files).remove(&number);
+            let closed = settled.file.and_then(|number| lock(&self.files).remove(&number));
+            if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
+                disk.dispose(file);
             }
             self.observer.settled(&Report {
                 path: &settled.path,
@@ -220,7 +245,7 @@ impl SendJob {
                 What::Stream { .. } | What::Lost(_) => None, // never offered
             });
             let offer = Offer { items: items.collect() };
-            if outbox.blocking_send(Envelope::new(self.id, offer)).is_err() {
+            if !disk::elsewhere(|| outbox.blocking_send(Envelope::new(self.id, offer)).is_ok()) {
                 return; // the session is over
             }
         }
@@ -421,6 +446,12 @@ impl SendJob {
         }
         packing.buffer.put(begin, &target);
         Ok(packing.add(item, EntryKind::Symlink, metadata, target.len(), Default::default(), None))
+    }
+}
+
+impl Drop for SendJob {
+    fn drop(&mut self) {
+        self.dispose(); // whoever has it last may be a task that serves everybody
     }
 }
 

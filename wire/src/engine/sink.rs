@@ -269,10 +269,12 @@ impl TreeSink {
         if is_large {
             staged::forget(&**folder, name);
         }
-        match self.waits() && lock(&self.found).add(folder).is_err() {
-            true => Found::Nothing,
-            false => Found::All,
-        }
+        let is_noted = match (self.waits(), folder.syncs_as_a_whole()) {
+            (false, _) => Ok(()),
+            (true, true) => lock(&self.found).add(folder),
+            (true, false) => folder.sync_file(name).and_then(|()| lock(&self.found).add(folder)),
+        };
+        if is_noted.is_ok() { Found::All } else { Found::Nothing }
     }
 
     fn mode(&self, mode: u32) -> u32 {
@@ -330,6 +332,7 @@ impl Sink for TreeSink {
         let fill = |file: &dyn TargetFile| {
             self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
+            file.finish(self.waits())?;
             Ok(check_going(&self.over)?)
         };
         // In a folder that was made here the name is most probably free: the file can do without a staged one, and without a look.

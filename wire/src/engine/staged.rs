@@ -133,7 +133,8 @@ pub(super) fn resume(
     let len = file.place().ok()?.len;
     let mut chunks = decode_records(&bytes, &keeping.key);
     chunks.retain(|(chunk, _)| chunk_end(*chunk, size) <= len);
-    let journal = match before.is_of_same_boot(&head) {
+    // What a server or another program has of it may be less than what was written, also in the same boot.
+    let journal = match before.is_of_same_boot(&head) && file.place().ok()?.is_local {
         true => {
             let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
             let end = (JOURNAL_HEAD_LEN + records * JOURNAL_RECORD_LEN) as u64;
@@ -187,7 +188,12 @@ fn is_kept(announcement: &Announcement) -> bool {
 fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn TargetFile>)> {
     let staged = StagedName::of((&place.name).into());
     match place.folder.create_staged(&staged, OWNER_ONLY) {
-        Ok(file) => Some((staged, file)),
+        Ok(file) if file.is_locked() => Some((staged, file)),
+        Ok(_) => {
+            // Where nobody can tell that it is in use, the next writer would take it for a leftover.
+            let _ = place.folder.remove_staged(&staged); // it is found later as what it is
+            None
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let file = place.folder.open_staged(&staged).ok()?;
             if !place.takes_over && is_of_another(place, &staged, keeping) {
@@ -359,6 +365,7 @@ impl Staged for StagedFile {
             return Err(Failure::new(FailureCode::Integrity, "somebody else has written on the staged file"));
         }
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
+        self.file.finish(self.place.waits)?;
         let Place { folder, name, replace, .. } = &self.place;
         if self.place.waits {
             let content = Unsynced::File(self.file.clone());

@@ -4,6 +4,7 @@
 //! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
 
 use super::{Folder, FolderCache, StagedName, is_staged};
+use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
 use crate::message::{Change, Details, Durability, Xattr};
@@ -59,6 +60,7 @@ impl Changes {
     /// # Errors
     /// As the filesystem has it; `Drifted` if the path is no longer what the change expects.
     pub fn make(&self, change: &Change) -> Result<(), Failure> {
+        beat();
         match change {
             Change::RemoveFile { path, was } => {
                 let (folder, name) = self.unchanged(path, was)?;
@@ -84,7 +86,8 @@ impl Changes {
                     true => Ok(self.base.set_own_metadata(*modified, mode)?),
                     false => {
                         let (folder, name) = self.place(path)?;
-                        Ok(folder.set_metadata(name, *modified, mode)?)
+                        folder.set_metadata(name, *modified, mode)?;
+                        Ok(self.sync_alone(&*folder, name)?)
                     }
                 }
             }
@@ -240,7 +243,19 @@ impl Changes {
             return Ok(work(&*self.base, None)?);
         }
         let (folder, name) = self.place(path)?;
-        Ok(work(&*folder, Some(name))?)
+        work(&*folder, Some(name))?;
+        Ok(self.sync_alone(&*folder, name)?)
+    }
+
+    /// Makes durable what was set of a file or folder, where no sync of its filesystem will.
+    fn sync_alone(&self, folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
+        if self.durability == Durability::Process || folder.syncs_as_a_whole() {
+            return Ok(());
+        }
+        match folder.metadata(name)?.kind {
+            Kind::File | Kind::Folder => folder.sync_file(name),
+            Kind::Symlink | Kind::Special => Ok(()), // the folder's, which is synced in the end
+        }
     }
 }
 

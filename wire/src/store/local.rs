@@ -1,6 +1,7 @@
 //! Storage on the local filesystem. Paths of several names are resolved by cap-std, which cannot leave the root;
 //! single names by `*at` calls that follow no link, on held handles.
 
+use super::filesystem_kind::FilesystemKind;
 use super::local_details as details;
 use super::sweep::SweepScope;
 use super::{
@@ -53,6 +54,14 @@ impl LocalStorage {
         let (root, folder) = (sys::fstat(&self.root)?, sys::fstat(&LocalFolder::of(folder)?.fd)?);
         Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
     }
+
+    /// The number of the filesystem that the root is on.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn device(&self) -> io::Result<u64> {
+        Ok(sys::fstat(&self.root)?.st_dev)
+    }
 }
 
 impl Storage for LocalStorage {
@@ -98,6 +107,7 @@ pub struct LocalFolder {
     names_first: AtomicBool,
     /// New files get their permissions from an ACL. Looked up once: one that is set meanwhile counts for the next transfer.
     has_default_acl: OnceLock<bool>,
+    kind: OnceLock<FilesystemKind>,
 }
 
 impl LocalFolder {
@@ -110,7 +120,12 @@ impl LocalFolder {
     }
 
     fn new(fd: OwnedFd) -> Self {
-        Self { fd, names_first: AtomicBool::new(false), has_default_acl: OnceLock::new() }
+        Self {
+            fd,
+            names_first: AtomicBool::new(false),
+            has_default_acl: OnceLock::new(),
+            kind: OnceLock::new(),
+        }
     }
 
     /// What cap-std opens serves for looking things up only; the folder's own metadata needs more, where that is allowed.
@@ -140,6 +155,16 @@ impl LocalFolder {
             true => UNKNOWN_MODE,
             false => created & !umask(),
         }
+    }
+
+    /// What kind of filesystem it is on; one that cannot be asked is an unknown one.
+    fn kind(&self) -> FilesystemKind {
+        let number = || sys::fstatfs(&self.fd).map_or(0, |found| found.f_type);
+        *self.kind.get_or_init(|| FilesystemKind::of(number()))
+    }
+
+    fn target(&self, fd: OwnedFd, mode: u32, is_locked: bool) -> LocalTarget {
+        LocalTarget { fd, mode, kind: self.kind(), is_locked }
     }
 
     /// Names of staged files, then of journals: who goes on with a staged file locks that before it looks at the journal.
@@ -226,9 +251,11 @@ impl LocalFolder {
         if !own {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        lock_file(&fd)?;
+        if !lock_file(&fd)? {
+            return Err(io::ErrorKind::Unsupported.into()); // somebody else may be writing on it
+        }
         match self.is_still(name, &stat) {
-            true => Ok(LocalTarget { fd, mode: stat.st_mode & MODE_BITS }),
+            true => Ok(self.target(fd, stat.st_mode & MODE_BITS, true)),
             false => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -265,7 +292,7 @@ impl Folder for LocalFolder {
         match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(fd) => {
                 let names_first = AtomicBool::new(self.names_first.load(Ordering::Relaxed));
-                Ok(Arc::new(Self { fd, names_first, has_default_acl: OnceLock::new() }))
+                Ok(Arc::new(Self { names_first, ..Self::new(fd) }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => match self.metadata(name)?.kind {
                 Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
@@ -318,8 +345,8 @@ impl Folder for LocalFolder {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let created = mode & 0o777;
         let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
-        lock_file(&fd)?;
-        Ok(Box::new(LocalTarget { fd, mode: self.mode_of_new(created) }))
+        let is_locked = lock_file(&fd)?;
+        Ok(Box::new(self.target(fd, self.mode_of_new(created), is_locked)))
     }
 
     fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
@@ -330,7 +357,7 @@ impl Folder for LocalFolder {
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let made = sys::openat(&self.fd, c".", flags, Mode::from_raw_mode(created));
         let Ok(fd) = made else { return Ok(self.names_come_first()) };
-        let file = LocalTarget { fd, mode: self.mode_of_new(created) };
+        let file = self.target(fd, self.mode_of_new(created), true);
         fill(&file)?;
         // Before Linux 6.10 this needs a right that few have, and elsewhere a policy may be against it.
         match sys::linkat(&file.fd, c"", &self.fd, name.as_bytes(), AtFlags::EMPTY_PATH) {
@@ -356,7 +383,7 @@ impl Folder for LocalFolder {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = sys::openat(&self.fd, &staged.journal()[..], flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(Box::new(LocalTarget { fd, mode: 0o600 }))
+        Ok(Box::new(self.target(fd, 0o600, true)))
     }
 
     fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
@@ -512,10 +539,8 @@ impl Folder for LocalFolder {
         // A handle of its own: locks belong to an opening of the folder, and the folder's handle may be shared.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let held = sys::openat(&self.fd, c".", flags, Mode::empty())?;
-        match sys::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Err(Failure::from(FailureCode::Busy).into()),
-            result => Ok(result.map(|()| FolderLock { _held: held })?),
-        }
+        lock_file(&held)?; // without locks, runs that meet have staged files of their own, and each name is one's or the other's
+        Ok(FolderLock { _held: held })
     }
 
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
@@ -537,6 +562,15 @@ impl Folder for LocalFolder {
 
     fn sync_filesystem(&self) -> io::Result<()> {
         Ok(sys::syncfs(&self.fd)?) // tells of failed writes since the folder was opened, from Linux 5.8 on
+    }
+
+    fn syncs_as_a_whole(&self) -> bool {
+        self.kind().syncs_as_a_whole
+    }
+
+    fn sync_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        sync_each(&self.open(name, flags)?)
     }
 
     fn filesystem(&self) -> io::Result<u64> {
@@ -577,6 +611,8 @@ struct LocalTarget {
     fd: OwnedFd,
     /// Permissions that the file was made with.
     mode: u32,
+    kind: FilesystemKind,
+    is_locked: bool,
 }
 
 impl TargetFile for LocalTarget {
@@ -603,7 +639,7 @@ impl TargetFile for LocalTarget {
             0 => sys::makedev(stat.stx_dev_major, stat.stx_dev_minor),
             _ => stat.stx_mnt_id,
         };
-        Ok(FilePlace { mount, inode: stat.stx_ino, len: stat.stx_size })
+        Ok(FilePlace { mount, inode: stat.stx_ino, len: stat.stx_size, is_local: self.kind.is_local })
     }
 
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
@@ -616,16 +652,41 @@ impl TargetFile for LocalTarget {
         }
     }
 
+    /// Closing a second handle of the same opening is what tells: the first one keeps the lock until the file has its name.
+    fn finish(&self, durable: bool) -> io::Result<()> {
+        let FilesystemKind { is_local, syncs_as_a_whole } = self.kind;
+        if !is_local || (durable && !syncs_as_a_whole) {
+            sync_each(&self.fd)?;
+        }
+        if is_local {
+            return Ok(()); // disks of this machine have nothing to tell when a file is closed
+        }
+        let second = self.fd.try_clone()?;
+        Ok(nix::unistd::close(second)?)
+    }
+
+    fn is_locked(&self) -> bool {
+        self.is_locked
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(sys::fsync(&self.fd)?)
     }
 }
 
-/// Marks a staged file as in use, for as long as it is open.
-fn lock_file(fd: &OwnedFd) -> io::Result<()> {
+/// Some filesystems know no sync of single files: there is nothing to wait for, then.
+fn sync_each(fd: &OwnedFd) -> io::Result<()> {
+    match sys::fsync(fd) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Marks a file or folder as in use, for as long as it is open; false where there are no locks.
+fn lock_file(fd: &OwnedFd) -> io::Result<bool> {
     match sys::flock(fd, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(Failure::from(FailureCode::Busy).into()),
-        Ok(()) | Err(_) => Ok(()), // filesystems without locks have staged files, too
+        result => Ok(result.is_ok()),
     }
 }
 

@@ -5,6 +5,7 @@ mod cache;
 pub mod change;
 pub mod digest;
 pub mod entry;
+mod filesystem_kind;
 mod filesystems;
 mod local;
 mod local_details;
@@ -20,6 +21,7 @@ pub use names::{NameKind, Names};
 pub use staging::{StagedName, is_staged};
 
 use self::sweep::SweepScope;
+use crate::disk::beat;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
@@ -129,6 +131,14 @@ pub trait Folder: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Makes durable all that was written to the filesystem that the folder is on, by anybody.
     fn sync_filesystem(&self) -> io::Result<()>;
+    /// True if [`sync_filesystem`](Self::sync_filesystem) is known to reach all of it, and to tell of what could not be written.
+    fn syncs_as_a_whole(&self) -> bool {
+        true
+    }
+    /// Makes content and metadata of the file `name` durable.
+    fn sync_file(&self, _name: NameRef<'_>) -> io::Result<()> {
+        self.sync_filesystem()
+    }
     /// A number that folders of one filesystem share.
     fn filesystem(&self) -> io::Result<u64>;
     /// Space of the filesystem that the folder is on.
@@ -165,6 +175,8 @@ pub struct FilePlace {
     pub inode: u64,
     /// Its length.
     pub len: u64,
+    /// What was written is there for as long as this machine runs: no server and no other program can lose it.
+    pub is_local: bool,
 }
 
 impl Identity {
@@ -213,6 +225,15 @@ pub trait TargetFile: Send + Sync {
     fn place(&self) -> io::Result<FilePlace>;
     /// Sets permission bits and modification time.
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
+    /// All has been written and set: hands it to the filesystem, as closing does, which tells now what it cannot keep. To be called before
+    /// the file gets its name. If it is to be `durable`, it is synced here where no sync of the whole filesystem will do it.
+    fn finish(&self, _durable: bool) -> io::Result<()> {
+        Ok(())
+    }
+    /// True if others can tell that the file is in use.
+    fn is_locked(&self) -> bool {
+        true
+    }
     /// Makes content and metadata durable: a loss of power does not undo them any more. The name is the folder's.
     fn sync(&self) -> io::Result<()>;
 }
@@ -225,7 +246,9 @@ pub fn read_fully(file: &dyn SourceFile, pieces: &mut [IoSliceMut<'_>], offset: 
     let mut pieces = pieces;
     let mut read = 0;
     while !pieces.is_empty() {
-        match file.read_at(pieces, offset + read as u64) {
+        let result = file.read_at(pieces, offset + read as u64);
+        beat();
+        match result {
             Ok(0) => break,
             Ok(count) => {
                 read += count;
@@ -247,7 +270,9 @@ pub fn write_fully(file: &dyn TargetFile, pieces: &mut [IoSlice<'_>], offset: u6
     let mut written = 0;
     IoSlice::advance_slices(&mut pieces, 0);
     while !pieces.is_empty() {
-        match file.write_at(pieces, offset + written) {
+        let result = file.write_at(pieces, offset + written);
+        beat();
+        match result {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => {
                 written += count as u64;

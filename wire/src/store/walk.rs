@@ -1,6 +1,7 @@
 //! Walking a tree in sorted depth-first order, one folder's names in memory for each level.
 
 use super::{Folder, NameKind, Names};
+use crate::disk::beat;
 use crate::failure::Failure;
 use crate::metadata::{Kind, Metadata};
 use crate::path::RemotePath;
@@ -61,6 +62,7 @@ impl Walk {
 
     /// The next visit of a walk that leaves something out.
     pub fn step_but(&mut self, leaves_out: LeavesOut<'_>) -> Option<Visit> {
+        beat();
         let inner = self.levels.len() > 1;
         let level = self.levels.last_mut()?;
         let Some(name) = level.names.get(level.next) else {
@@ -101,6 +103,7 @@ impl Walk {
 
     /// The next visit of a walk that enters no folder: each is an item.
     pub fn step_flat(&mut self) -> Option<Visit> {
+        beat();
         let level = self.levels.last_mut()?;
         let name = level.names.get(level.next)?;
         level.next += 1;

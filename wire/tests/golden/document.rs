@@ -107,6 +107,8 @@ fn limits() -> Vec<(&'static str, String)> {
         BYTES_BEFORE_LOGIN_MAX,
         LANE_PATIENCE.as_secs(),
         KEEPALIVE_INTERVAL.as_secs(),
+        STALL_TOLD_AFTER.as_secs(),
+        DISK_PATIENCE.as_secs(),
         PEER_SILENCE_MAX.as_secs(),
         LANE_SILENCE_MAX.as_secs(),
         LANE_RECORDS_MAX,

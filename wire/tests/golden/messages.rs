@@ -779,6 +779,14 @@ fn resuming() -> Vec<MessageExample> {
                 count(2, "digests: 2") raw(&[7; 32], "digest") raw(&[8; 32], "digest") bool(false, "more")
             },
         ),
+        example(
+            71,
+            "stalled",
+            0,
+            "nothing has gone on for 25 seconds",
+            Stalled { seconds: 25 },
+            parts! { u32(25, "seconds") },
+        ),
     ]
 }
 

@@ -1,0 +1,136 @@
+//! The filesystems that are served, each with its turns: what hangs at one takes no thread from the others, nor from logins.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, timeout};
+use tracing::{info, warn};
+use wire::disk::{Disk, Hanging, Turns};
+use wire::store::LocalStorage;
+use wire::{Failure, FailureCode};
+
+/// All filesystems that roots are on.
+pub struct Disks {
+    all: Arc<Semaphore>,
+    turns_each: usize,
+    known: Mutex<HashMap<Place, Known>>,
+}
+
+/// What has turns of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    /// A filesystem, by its device's number.
+    Filesystem(u64),
+    /// The opening of a root, before it is known where that is.
+    Opening(PathBuf),
+}
+
+struct Known {
+    turns: Arc<Turns>,
+    /// A root that is there, for the log.
+    root: PathBuf,
+    /// When it was told that something hangs there.
+    told: Option<Instant>,
+}
+
+/// A root that was opened, and the disk that it is on.
+pub struct Opened {
+    /// What is below it.
+    pub storage: LocalStorage,
+    /// Where the work on it is done.
+    pub disk: Arc<Disk>,
+}
+
+impl Default for Disks {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            all: Arc::new(Semaphore::new(TURNS_IN_ALL)),
+            turns_each: (4 * cores).clamp(8, 64),
+            known: Mutex::default(),
+        }
+    }
+}
+
+impl Disks {
+    /// Opens a root, if that does not take longer than `patience`. What hangs then keeps no other root from being opened.
+    ///
+    /// # Errors
+    /// As the filesystem has it; `Io` with a reason if it does not answer.
+    pub async fn open(&self, root: &Path, patience: Duration) -> io::Result<Opened> {
+        let opening = Disk::new(self.turns(Place::Opening(root.to_owned()), root, OPENINGS_AT_ONCE));
+        let path = root.to_owned();
+        let opened = opening.run(move || {
+            let storage = LocalStorage::open(&path)?;
+            let device = storage.device()?;
+            Ok::<_, io::Error>((storage, device))
+        });
+        let (storage, device) = match timeout(patience, opened).await {
+            Ok(opened) => opened??,
+            Err(_) => return Err(does_not_answer().into()),
+        };
+        let disk = Disk::new(self.turns(Place::Filesystem(device), root, self.turns_each));
+        Ok(Opened { storage, disk })
+    }
+
+    fn turns(&self, place: Place, root: &Path, count: usize) -> Arc<Turns> {
+        let mut known = self.known();
+        let known = known.entry(place).or_insert_with(|| Known {
+            turns: Turns::new(count, Some(self.all.clone())),
+            root: root.to_owned(),
+            told: None,
+        });
+        known.turns.clone()
+    }
+
+    /// Tells of what hangs, for ever.
+    pub async fn watch(&self) {
+        let mut ticks = interval(LOOK_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let mut known = self.known();
+            known.values_mut().for_each(Known::tell);
+            known.retain(|_, known| Arc::strong_count(&known.turns) > 1 || !known.turns.is_idle());
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Place, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn tell(&mut self) {
+        let Hanging { count, longest } = self.turns.hanging(HANGS_AFTER);
+        let root = self.root.display();
+        if count == 0 {
+            if self.told.take().is_some() {
+                info!(%root, "the filesystem answers again");
+            }
+            return;
+        }
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL) {
+            self.told = Some(Instant::now());
+            warn!(%root, operations = count, seconds = longest.as_secs(), "the filesystem does not answer");
+        }
+    }
+}
+
+fn does_not_answer() -> Failure {
+    Failure::new(FailureCode::Io, "its filesystem does not answer")
+}
+
+/// Threads that all filesystems may have together. Those that hang cost little more than their stack's first pages.
+const TURNS_IN_ALL: usize = 960;
+/// Threads of the runtime beside its own: those, and some for logins and the rest, which no filesystem can take.
+pub const BLOCKING_THREADS: usize = TURNS_IN_ALL + 64;
+/// Logins that may try to open one root at the same time: one that hangs does not keep the next from trying after a remount.
+const OPENINGS_AT_ONCE: usize = 2;
+/// Work that has not gone on for so long hangs: longer than a busy disk takes, and most that sleep.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const TELL_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,0 +1,94 @@
+//! What is known of kinds of filesystems, by their numbers of statfs(2).
+//!
+//! | | written to is | one sync for all |
+//! |---|---|---|
+//! | ext2, ext3, ext4, xfs, btrfs, f2fs, bcachefs | of this machine | syncfs(2) writes back all files and metadata, and from Linux 5.8 on tells of what failed since the last one |
+//! | vfat, exfat | of this machine | the same: files by the page cache, metadata by the device's |
+//! | tmpfs, ramfs | of this machine | there is nothing to sync |
+//! | zfs | of this machine | syncfs waits for the transaction group; what cannot be written stops the pool |
+//! | overlayfs | of this machine | no: errors of the filesystem below are not told |
+//! | nfs | a server's | no: what the server keeps in memory is asked for file by file (COMMIT) |
+//! | smb, cifs | a server's | no: pages are sent, and the server is not told to flush them |
+//! | fuse | another program's | no: the kernel does not pass syncfs on, but for virtiofs |
+//! | 9p, ceph, lustre, afs, coda | a server's | no: each has its own idea of it |
+//! | all others | unknown, so as a server's | no |
+//!
+//! Where one sync for all is not known to be true, files and folders are synced each by itself. What is written to a server or
+//! another program is synced before it gets its name: these tell of a full disk as late as that.
+
+use std::sync::OnceLock;
+
+/// What matters of a filesystem for what is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FilesystemKind {
+    /// Writes go to this machine's own disk or memory.
+    pub(super) is_local: bool,
+    /// One call syncs all of it, and tells of errors.
+    pub(super) syncs_as_a_whole: bool,
+}
+
+impl FilesystemKind {
+    /// The kind with this number.
+    pub(super) fn of(number: i64) -> Self {
+        match number {
+            EXT | XFS | BTRFS | F2FS | BCACHEFS | VFAT | EXFAT | TMPFS | RAMFS | ZFS => {
+                Self { is_local: true, syncs_as_a_whole: tells_of_errors() }
+            }
+            OVERLAYFS => Self { is_local: true, syncs_as_a_whole: false },
+            _ => Self { is_local: false, syncs_as_a_whole: false },
+        }
+    }
+}
+
+/// Before Linux 5.8, syncfs(2) says that all is well whatever could not be written.
+fn tells_of_errors() -> bool {
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    *TELLS.get_or_init(|| {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        is_from(&release, (5, 8))
+    })
+}
+
+fn is_from(release: &str, (major, minor): (u32, u32)) -> bool {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(found_major)), Some(Ok(found_minor))) => (found_major, found_minor) >= (major, minor),
+        _ => false,
+    }
+}
+
+// linux/magic.h, and each filesystem's own source where it is not there.
+const EXT: i64 = 0xef53;
+const XFS: i64 = 0x5846_5342;
+const BTRFS: i64 = 0x9123_683e;
+const F2FS: i64 = 0xf2f5_2010;
+const BCACHEFS: i64 = 0xca45_1a4e;
+const VFAT: i64 = 0x4d44;
+const EXFAT: i64 = 0x2011_bab0;
+const TMPFS: i64 = 0x0102_1994;
+const RAMFS: i64 = 0x8584_58f6;
+const ZFS: i64 = 0x2fc1_2fc1;
+const OVERLAYFS: i64 = 0x794c_7630;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_synced_file_by_file() {
+        const NFS: i64 = 0x6969;
+        const FUSE: i64 = 0x6573_5546;
+        const SMB2: i64 = 0xfe53_4d42;
+        for number in [NFS, FUSE, SMB2, 1] {
+            let kind = FilesystemKind::of(number);
+            assert_eq!(kind, FilesystemKind { is_local: false, syncs_as_a_whole: false });
+        }
+        assert!(FilesystemKind::of(EXT).is_local && !FilesystemKind::of(OVERLAYFS).syncs_as_a_whole);
+    }
+
+    #[test]
+    fn kernels_are_known_by_their_release() {
+        assert!(is_from("5.8.0-63-generic", (5, 8)) && is_from("6.1", (5, 8)) && is_from("10.0\n", (5, 8)));
+        assert!(!is_from("5.7.19", (5, 8)) && !is_from("4.19.0-9-amd64", (5, 8)) && !is_from("", (5, 8)));
+    }
+}
