@@ -8,6 +8,7 @@ mod fingerprint;
 mod generate;
 mod journal;
 mod key_input;
+mod log_writer;
 mod logging;
 mod output;
 mod password_input;

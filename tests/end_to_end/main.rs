@@ -43,6 +43,7 @@ mod limits;
 mod links;
 mod links_races;
 mod logs;
+mod logs_unwritable;
 mod matrix;
 mod mirrors;
 mod mirrors_carried;

@@ -108,10 +108,26 @@ impl World {
 
     /// The same, at another address. The server is where the calling thread is, if that is in another network.
     pub fn serve_at(&mut self, address: &str, arguments: &[&str]) {
+        let command = self.server_command(address, arguments);
+        self.server = Some(Server::start(command, self.log_file()));
+    }
+
+    /// Starts the server with a log that goes to `stderr`, as [`serve`](Self::serve) does otherwise.
+    pub fn serve_logging_to(&mut self, stderr: impl Into<Stdio>, environment: &[(&str, &str)]) {
+        let mut command = self.server_command("127.0.0.1:0", &[]);
+        command.envs(environment.iter().copied());
+        self.server = Some(Server::start_logging_to(stderr, command, self.log_file()));
+    }
+
+    fn server_command(&self, address: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&binaries().server);
         command.args(["serve", "--listen", address, "--state"]).arg(self.folder.path().join("state"));
         command.args(arguments);
-        self.server = Some(Server::start(command, self.folder.path().join("server.log")));
+        command
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("server.log")
     }
 
     /// Starts the server by another command than its own, if there is one.
@@ -204,9 +220,15 @@ impl World {
 impl Server {
     /// Starts a server process and waits until it says that it listens.
     #[must_use]
-    pub fn start(mut command: Command, log: PathBuf) -> Self {
+    pub fn start(command: Command, log: PathBuf) -> Self {
         let to_log = std::fs::File::create(&log).expect("a log file");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(to_log);
+        Self::start_logging_to(to_log, command, log)
+    }
+
+    /// The same, with a log that goes elsewhere than to the file `log`.
+    #[must_use]
+    pub fn start_logging_to(stderr: impl Into<Stdio>, mut command: Command, log: PathBuf) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         command.process_group(0); // a Ctrl-C at the tests is not one at the server
         let mut process = command.spawn().expect("ftp-server runs");
         let mut line = String::new();

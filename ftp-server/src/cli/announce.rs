@@ -1,6 +1,6 @@
 //! The line that tells a person or a script that the server accepts connections, where, and with which key.
 
-use super::output;
+use super::{logging, output};
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ pub(crate) struct Listening<'a> {
 impl Listening<'_> {
     /// Prints the line. A server goes on without a reader of its standard output.
     pub(crate) fn announce(&self, json: bool) {
+        logging::flush(); // what was logged before stands before
         if let Err(error) = self.print(json) {
             tracing::warn!(%error, "cannot print where the server listens");
         }

@@ -1,7 +1,7 @@
 //! Failures of the command line and the exit code of each: 2 for what the caller must correct, 130 for Ctrl-C at a question, 1 for
 //! the rest.
 
-use super::journal;
+use super::{journal, output};
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let priority = if journal::takes(io::stderr()) { journal::priority(Level::ERROR) } else { "" };
-    eprintln!("{priority}ftp-server: {}", sentence(error));
+    output::say(format_args!("{priority}ftp-server: {}", sentence(error)));
     ExitCode::from(code(error))
 }
 

@@ -1,5 +1,7 @@
-//! Standard output: written so that errors are errors, and a closed pipe no panic.
+//! Standard output, written so that errors are errors and a closed pipe no panic; and standard error, which may be closed, full, or read
+//! by nobody.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -15,3 +17,17 @@ pub(crate) fn line(text: impl Display) -> io::Result<()> {
 pub(crate) fn json_line(value: &impl Serialize) -> io::Result<()> {
     line(serde_json::to_string(value)?)
 }
+
+/// Says something on standard error. Whether somebody hears it does not matter to what was asked: a pipe that nobody reads is waited
+/// for only for a moment.
+pub(crate) fn say(text: impl Display) {
+    let line = format!("{text}\n");
+    let stderr = io::stderr();
+    let is_ready =
+        poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&PATIENCE)).is_ok_and(|ready| ready > 0);
+    if is_ready {
+        let _ = stderr.lock().write_all(line.as_bytes()); // nowhere to tell it
+    }
+}
+
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };

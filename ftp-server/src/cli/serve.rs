@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let sockets = service::sockets()?; // before anything else is opened
     let setup = Setup::load(&args.place)?;
     let default_root = setup.default_root(args.root.as_deref())?;
-    logging::start(&log_options(args, &setup));
+    let _logging = logging::start(&log_options(args, &setup)).context("cannot start the log")?;
     let identity = setup.identity()?;
     let fingerprint = identity.fingerprint().to_owned();
     let accounts = Arc::new(Accounts::new(setup.state.clone(), default_root.clone()));

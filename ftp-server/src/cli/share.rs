@@ -22,7 +22,8 @@ use wire::Access;
 pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
     let root = existing_folder(&args.dir)?;
     let format = args.output.log_format.map(Into::into).unwrap_or_default();
-    logging::start(&LogOptions { format, level: LogLevel::Warn });
+    let _logging =
+        logging::start(&LogOptions { format, level: LogLevel::Warn }).context("cannot start the log")?;
     let identity = Identity::generate()?;
     let tokens = Tokens::new();
     let token = tokens.issue(grant(args, root.clone())?)?;
@@ -93,7 +94,10 @@ fn explain(args: &ShareArgs, root: &Path) {
     let what = if args.write { "to read and add to" } else { "to read" };
     let logins = if args.once { ", for one login" } else { "" };
     let time = humantime::format_duration(args.time);
-    eprintln!("Sharing {} {what} for {time}{logins}. On the other machine run:", root.display());
+    output::say(format_args!(
+        "Sharing {} {what} for {time}{logins}. On the other machine run:",
+        root.display()
+    ));
 }
 
 /// All that the other machine needs to know.
