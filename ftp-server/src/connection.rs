@@ -103,20 +103,20 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
 /// Tells why a connection came to nothing. Who went away has done nothing wrong; strangers who speak no TLS are everyday.
 fn log(peer: SocketAddr, rejected: &Rejected) {
     let text = rejected.to_string();
-    let error = Escaped(text.as_bytes());
+    let error = Escaped(text.as_bytes()).to_string();
     match rejected {
         Rejected::Handshake(cause) | Rejected::Channel(ChannelError::Io(cause)) if went_away(cause) => {
             info!(%peer, "the client went away before it logged in");
         }
         Rejected::Silent => info!(%peer, "the client went away before it logged in"),
-        Rejected::Handshake(_) => info!(%peer, %error, "rejected"),
+        Rejected::Handshake(_) => info!(%peer, error, "rejected"),
         Rejected::Channel(_)
         | Rejected::Tls(_)
         | Rejected::NoGreeting
         | Rejected::Lane(_)
         | Rejected::Broken(_)
         | Rejected::Login(_)
-        | Rejected::Root { .. } => warn!(%peer, %error, "rejected"),
+        | Rejected::Root { .. } => warn!(%peer, error, "rejected"),
     }
 }
 
@@ -199,7 +199,7 @@ async fn login(
     match shared.disks.open(principal.root(), shared.limits().login_timeout / 2).await {
         Ok(root) => {
             let (user, key) = (principal.name(), principal.key());
-            info!(%peer, user, key, agent = %Escaped(request.agent.as_bytes()), "login");
+            info!(%peer, user, key, agent = Escaped(request.agent.as_bytes()).to_string(), "login");
             Ok(Greeting::Session { connection: Box::new(connection), principal, root, id })
         }
         Err(error) => {

@@ -12,6 +12,7 @@ mod commands;
 pub mod config;
 mod connection;
 pub mod disks;
+mod events;
 mod grants;
 pub mod identity;
 mod memory;

@@ -4,6 +4,7 @@ use crate::auth::Authenticator;
 use crate::config::ServerLimits;
 use crate::connection;
 use crate::disks::Disks;
+use crate::events::{Listener, Log};
 use crate::grants::{self, Granted};
 use crate::identity::Identity;
 use crate::memory;
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     limits: RwLock<Arc<ServerLimits>>,
     pub(crate) sessions: Sessions,
     pub(crate) granted: Arc<Granted>,
+    /// Hears what users do.
+    pub(crate) events: Arc<dyn Listener>,
     /// Logins that may be checked at the same time: each takes a core and some megabytes.
     pub(crate) checking: Semaphore,
     /// Logins that may wait or be checked.
@@ -108,6 +111,7 @@ impl Server {
             authenticator,
             sessions: Sessions::default(),
             granted: Arc::default(),
+            events: Arc::new(Log),
             checking: Semaphore::new(LOGINS_AT_ONCE),
             waiting: Semaphore::new(limits.logins_waiting),
             throttle: Mutex::new(Throttle::new(rules(&limits))),

@@ -5,6 +5,7 @@ use crate::commands;
 use crate::config::ServerLimits;
 use crate::connection::went_away;
 use crate::disks::Opened;
+use crate::events::EventSource;
 use crate::grants::{self, GrantedPlace, GrantedSession};
 use crate::server::Shared;
 use crate::sessions::Joinable;
@@ -42,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) outbox: Outbox,
     pub(crate) session: SessionId,
     pub(crate) shared: Arc<Shared>,
+    /// Makes an event of each request.
+    pub(crate) events: Arc<EventSource>,
     pub(crate) journal_key: JournalKey,
     /// What the client asks for in jobs of SELECT.
     selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
@@ -95,6 +98,7 @@ pub(crate) struct Session<'a> {
     shared: &'a Arc<Shared>,
     grant: Grant,
     root: Opened,
+    events: Arc<EventSource>,
     id: SessionId,
     stop: CancellationToken,
     span: Span,
@@ -152,7 +156,8 @@ impl<'a> Session<'a> {
     ) -> Self {
         let span = info_span!("session", %peer, user = principal.name());
         let (id, stop) = (joinable.id(), joinable.stop().clone());
-        Self { shared, grant: Grant { principal, peer: peer.ip() }, root, id, stop, span }
+        let events = EventSource::new(principal.name(), peer, shared.events.clone());
+        Self { shared, grant: Grant { principal, peer: peer.ip() }, root, events, id, stop, span }
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
@@ -213,6 +218,7 @@ impl<'a> Session<'a> {
             outbox,
             session: self.id,
             shared: self.shared.clone(),
+            events: self.events,
             journal_key: self.shared.journal_key.clone(),
             selections: Mutex::default(),
             listings: Mutex::default(),
@@ -382,7 +388,7 @@ impl Running<'_> {
             self.context.exchange.opening(id);
         }
         if let Err(failure) = self.admit(spec) {
-            info!(command = spec.name, reason = %failure, "refused");
+            self.context.events.begin(spec.name, &message).refused(&failure);
             self.context.exchange.dropped(id);
             self.answer(id, failure).await;
             return Ok(());

@@ -42,6 +42,7 @@ mod lanes;
 mod limits;
 mod links;
 mod links_races;
+mod log_events;
 mod logs;
 mod logs_unwritable;
 mod matrix;

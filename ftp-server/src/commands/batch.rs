@@ -1,6 +1,7 @@
 //! BATCH: many small changes, one after the other. Each needs what the command that does the same by itself needs.
 
 use super::check_root;
+use crate::events::Operation;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::command::needs_of;
@@ -15,6 +16,7 @@ pub(super) fn run(
     batch: &Batch,
     access: Access,
     cancelled: &CancellationToken,
+    operation: &Operation,
 ) -> Result<BatchDone, Failure> {
     if batch.changes.len() > BATCH_CHANGES_MAX {
         return Err(FailureCode::LimitExceeded.into());
@@ -32,13 +34,34 @@ pub(super) fn run(
             () if is_root && is_of_base(change) => check_root(access).and_then(|()| changes.make(change)),
             () => changes.make(change),
         };
-        failures.extend(made.err().map(|failure| ChangeFailure { index, failure }));
+        match made {
+            Ok(()) => operation.changed(change),
+            Err(failure) => {
+                operation.item_failed(path_of(change), &failure);
+                failures.push(ChangeFailure { index, failure });
+            }
+        }
     }
     changes.sync()?;
     if failures.len() > SENTENCES_MAX {
         failures.iter_mut().for_each(|failed| failed.failure.message.clear()); // the answer must fit a message
     }
     Ok(BatchDone { failures })
+}
+
+/// The path that a change is about.
+fn path_of(change: &Change) -> &RemotePath {
+    match change {
+        Change::RemoveFile { path, .. }
+        | Change::RemoveFolder { path }
+        | Change::MakeFolder { path }
+        | Change::SetMetadata { path, .. }
+        | Change::Move { from: path, .. }
+        | Change::SetAside { path, .. }
+        | Change::HardLink { path, .. }
+        | Change::SetOwner { path, .. }
+        | Change::SetXattrs { path, .. } => path,
+    }
 }
 
 /// Failures of one answer that have a sentence each.

@@ -1,13 +1,13 @@
 //! GET: opens a job that sends a file or a tree to the client.
 
 use super::{Answer, locate, on_disk};
+use crate::events::Operation;
 use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 use wire::control::Envelope;
 use wire::disk;
-use wire::engine::{Deaf, FileSource, Pacer, SendJob, Source, TreeSource, count};
+use wire::engine::{FileSource, Pacer, SendJob, Source, TreeSource, count};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Get, Message, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
@@ -25,7 +25,13 @@ struct Opening {
     totals: Totals,
 }
 
-pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &CancellationToken) -> Answer {
+pub(super) async fn run(
+    context: &Context,
+    id: u32,
+    get: Get,
+    cancelled: &CancellationToken,
+    operation: &Arc<Operation>,
+) -> Answer {
     if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
     }
@@ -47,15 +53,13 @@ pub(super) async fn run(context: &Context, id: u32, get: Get, cancelled: &Cancel
         drop(tokio::spawn(counted));
     }
     let machine = Sender::new(get.checksum, get.window, Asking::of(get.resume, Asking::All));
-    let job = SendJob::new(id, machine, opening.source, Arc::new(Deaf), Pacer::new(get.rate_limit));
+    let job = SendJob::new(id, machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
     let job = Arc::new(job.since(get.begun));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
     }
-    let end = running.await;
-    info!(path = %get.path, result = ?end.as_ref().map_err(|failure| failure.code), "GET");
-    match end {
+    match running.await {
         Ok(()) => Ok(None),
         Err(failure) => Ok(Some(Message::from(failure))),
     }

@@ -1,6 +1,7 @@
 //! HASH: SHA-256 of a file's content, in portions so that a large file shares the blocking pool with others.
 
 use super::{Answer, on_disk};
+use crate::events::Operation;
 use crate::session::Context;
 use std::io::IoSliceMut;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,12 @@ use wire::sha256::Sha256;
 use wire::store::{SourceFile, Storage, read_fully};
 use wire::{Failure, FailureCode};
 
-pub(super) async fn run(context: &Context, hash: Hash, cancelled: &CancellationToken) -> Answer {
+pub(super) async fn run(
+    context: &Context,
+    hash: Hash,
+    cancelled: &CancellationToken,
+    operation: &Operation,
+) -> Answer {
     let storage = context.storage.clone();
     let file = on_disk(context, storage, move |storage| Ok(storage.open_file(&hash.path)?)).await?;
     let (mut file, mut hasher, mut bytes) = (file, Sha256::new(), 0_u64);
@@ -21,7 +27,10 @@ pub(super) async fn run(context: &Context, hash: Hash, cancelled: &CancellationT
             hash_portion(file, hasher, bytes, &stop)
         });
         match portion.await? {
-            Portion::Last(digest, bytes) => return Ok(Some(Hashed { digest, bytes }.into())),
+            Portion::Last(digest, bytes) => {
+                operation.count(|counts| counts.bytes += bytes);
+                return Ok(Some(Hashed { digest, bytes }.into()));
+            }
             Portion::More(back, state, so_far) => (file, hasher, bytes) = (back, state, so_far),
         }
     }

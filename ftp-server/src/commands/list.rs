@@ -2,6 +2,7 @@
 //! client that does not read costs two pages, not a thread.
 
 use super::{Answer, on_disk};
+use crate::events::Operation;
 use crate::session::Context;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,13 @@ use wire::store::entry::{Wish, describe};
 use wire::store::walk::Walk;
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &CancellationToken) -> Answer {
+pub(super) async fn run(
+    context: &Context,
+    id: u32,
+    list: List,
+    cancelled: &CancellationToken,
+    operation: &Operation,
+) -> Answer {
     let _listing = context.listing.acquire().await.map_err(|_| Failure::from(FailureCode::Cancelled))?;
     let turns = context.turns(id).ok_or(FailureCode::BadState)?;
     let storage = context.storage.clone();
@@ -29,6 +36,7 @@ pub(super) async fn run(context: &Context, id: u32, list: List, cancelled: &Canc
             if cancelled.is_cancelled() {
                 return Err(FailureCode::Cancelled.into());
             }
+            operation.listed(&page);
             if !more {
                 return Ok(Some(page.into()));
             }

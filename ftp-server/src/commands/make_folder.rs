@@ -1,16 +1,19 @@
 //! MKDIR: makes a folder, with `parents` all that are missing above it.
 
 use super::{done, locate};
+use crate::events::Operation;
 use std::io::ErrorKind;
 use wire::message::{Done, MakeFolder};
 use wire::metadata::Kind;
 use wire::store::{LocalStorage, Storage};
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(super) fn run(storage: &LocalStorage, make: MakeFolder) -> Result<Done, Failure> {
+pub(super) fn run(storage: &LocalStorage, make: MakeFolder, operation: &Operation) -> Result<Done, Failure> {
+    let made = || operation.count(|counts| counts.folders += 1);
     if !make.parents {
         let (folder, name) = locate(storage, &make.path)?;
         folder.make_folder((&name).into())?;
+        made();
         return done();
     }
     let mut path = RemotePath::root();
@@ -19,7 +22,8 @@ pub(super) fn run(storage: &LocalStorage, make: MakeFolder) -> Result<Done, Fail
         let (folder, name) = locate(storage, &path)?;
         match folder.make_folder((&name).into()) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            other => other?,
+            Err(error) => return Err(error.into()),
+            Ok(()) => made(),
         }
     }
     match storage.metadata(&make.path)?.kind {

@@ -17,10 +17,11 @@ mod space;
 mod stat;
 mod sweep;
 
+use crate::events::Operation;
 use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::debug;
 use wire::command::{Needs, Spec};
 use wire::control::Envelope;
 use wire::message::{Done, Message};
@@ -28,7 +29,6 @@ use wire::store::{Folder, LocalStorage, Storage, is_staged};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the gate lets only messages with a row come here")]
 pub(crate) async fn run(
     context: &Arc<Context>,
     spec: &Spec,
@@ -36,64 +36,74 @@ pub(crate) async fn run(
     message: Message,
     cancelled: &CancellationToken,
 ) {
-    let answer = match message {
-        Message::List(list) => list::run(context, id, list, cancelled).await,
+    let operation = context.events.begin(spec.name, &message);
+    let answer = answer(context, id, message, cancelled, &operation).await;
+    operation.end(match &answer {
+        Err(failure) | Ok(Some(Message::Failure(failure))) => Err(failure),
+        Ok(_) => Ok(()),
+    });
+    let answer = match answer {
+        Ok(Some(message)) => message,
+        Ok(None) => return,
+        Err(failure) => failure.into(),
+    };
+    debug!(command = spec.name, id, "answered");
+    let _ = context.outbox.send(Envelope::new(id, answer)).await; // the session may be over
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "the gate lets only messages with a row come here")]
+async fn answer(
+    context: &Arc<Context>,
+    id: u32,
+    message: Message,
+    cancelled: &CancellationToken,
+    operation: &Arc<Operation>,
+) -> Answer {
+    let (for_work, of_work) = (cancelled.clone(), operation.clone());
+    match message {
+        Message::List(list) => list::run(context, id, list, cancelled, operation).await,
         Message::Stat(stat) => blocking(context, cancelled, move |storage| stat::run(storage, stat)).await,
-        Message::Get(get) => get::run(context, id, get, cancelled).await,
-        Message::Put(put) => put::run(context, id, put, cancelled).await,
+        Message::Get(get) => get::run(context, id, get, cancelled, operation).await,
+        Message::Put(put) => put::run(context, id, put, cancelled, operation).await,
         Message::MakeFolder(make) => {
-            blocking(context, cancelled, move |storage| make_folder::run(storage, make)).await
+            blocking(context, cancelled, move |storage| make_folder::run(storage, make, &of_work)).await
         }
         Message::Remove(remove) => {
-            let for_work = cancelled.clone();
-            blocking(context, cancelled, move |storage| remove::run(storage, remove, &for_work)).await
+            blocking(context, cancelled, move |storage| remove::run(storage, remove, &for_work, &of_work))
+                .await
         }
         Message::Rename(rename) => {
-            blocking(context, cancelled, move |storage| rename::run(storage, rename)).await
+            blocking(context, cancelled, move |storage| rename::run(storage, rename, &of_work)).await
         }
         Message::SetMetadata(set) => {
             let access = context.principal.access();
             blocking(context, cancelled, move |storage| set_metadata::run(storage, set, access)).await
         }
         Message::Link(link) => blocking(context, cancelled, move |storage| link::run(storage, link)).await,
-        Message::Hash(hash) => hash::run(context, hash, cancelled).await,
+        Message::Hash(hash) => hash::run(context, hash, cancelled, operation).await,
         Message::Space(space) => {
             blocking(context, cancelled, move |storage| space::run(storage, space)).await
         }
         Message::Select(select) => match context.wanted(id) {
-            Some(wanted) => select::run(context, id, select, wanted, cancelled).await,
+            Some(wanted) => select::run(context, id, select, wanted, cancelled, operation).await,
             None => Err(FailureCode::BadState.into()),
         },
         Message::Digests(asked) => digests::run(context, asked, cancelled).await,
         Message::Replace(asked) => replace::run(context, &asked).await,
         Message::Sweep(asked) => {
             let scope = sweep::scope(&context.principal, &context.journal_key);
-            let for_work = cancelled.clone();
-            blocking(context, cancelled, move |storage| sweep::run(storage, &asked, &scope, &for_work)).await
+            let work = move |storage: &LocalStorage| sweep::run(storage, &asked, &scope, &for_work, &of_work);
+            blocking(context, cancelled, work).await
         }
         Message::Batch(batch) => {
-            let (access, for_work) = (context.principal.access(), cancelled.clone());
+            let access = context.principal.access();
             let made = on_disk(context, context.storage.clone(), move |storage| {
-                batch::run(&storage, &batch, access, &for_work)
+                batch::run(&storage, &batch, access, &for_work, &of_work)
             });
             made.await.map(|made| Some(made.into())) // of a batch each change is cancelled by itself
         }
         _ => Err(FailureCode::Unsupported.into()), // a message with a row and no arm; a test looks for such
-    };
-    let answer = match answer {
-        Ok(Some(message)) => message,
-        Ok(None) => return,
-        Err(failure) => {
-            // Whoever asks whether something is there may well hear that it is not.
-            match failure.code == FailureCode::NotFound {
-                true => debug!(command = spec.name, id, reason = %failure, "failed"),
-                false => info!(command = spec.name, id, reason = %failure, "failed"),
-            }
-            failure.into()
-        }
-    };
-    debug!(command = spec.name, id, "answered");
-    let _ = context.outbox.send(Envelope::new(id, answer)).await; // the session may be over
+    }
 }
 
 /// What a command answers; nothing if it has answered by itself.

@@ -2,16 +2,16 @@
 
 use super::{Answer, MODE_MASK, locate, on_disk};
 use crate::auth::Principal;
+use crate::events::Operation;
 use crate::session::Context;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 use wire::control::Envelope;
 use wire::disk::Disk;
-use wire::engine::{Base, Deaf, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Message, Opened, Put};
@@ -23,7 +23,13 @@ use wire::{Access, Failure, FailureCode, Name, RemotePath};
 /// Where a job's items go, the path of that, and what keeps others out.
 type Opening = (Base, RemotePath, Option<FolderLock>);
 
-pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &CancellationToken) -> Answer {
+pub(super) async fn run(
+    context: &Context,
+    id: u32,
+    put: Put,
+    cancelled: &CancellationToken,
+    operation: &Arc<Operation>,
+) -> Answer {
     let add_only = context.principal.access() == Access::Drop;
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
@@ -49,17 +55,16 @@ pub(super) async fn run(context: &Context, id: u32, put: Put, cancelled: &Cancel
     };
     let (base, path, lock) = when_free(context, opening, cancelled).await?;
     let _locked = Locked { lock, disk: context.disk.clone() };
-    let _ = context.outbox.send(Envelope::new(id, Opened { path: path.clone(), folder: false, at })).await;
+    operation.set_path(&path);
+    let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
     let sink = TreeSink::new(base, options).until(cancelled.clone());
-    let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), Arc::new(Deaf)));
+    let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
     }
-    let end = running.await;
-    info!(path = %path, result = ?end.as_ref().map_err(|failure| failure.code), "PUT");
-    match end {
+    match running.await {
         Ok(()) => Ok(None),
         Err(failure) => Ok(Some(Message::from(failure))),
     }

@@ -1,6 +1,7 @@
 //! REMOVE: removes a file, a link or a folder. A link is removed itself; nothing behind it is touched.
 
 use super::{done, locate};
+use crate::events::Operation;
 use std::io;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -15,19 +16,26 @@ pub(super) fn run(
     storage: &LocalStorage,
     remove: Remove,
     cancelled: &CancellationToken,
+    operation: &Operation,
 ) -> Result<Done, Failure> {
+    let removed = Removed(operation);
     let (folder, name) = locate(storage, &remove.path)?;
     let name = NameRef::from(&name);
     match (folder.metadata(name)?.kind, remove.recursive) {
         (Kind::Folder, false) => return Err(FailureCode::IsAFolder.into()),
-        (Kind::Folder, true) => remove_tree(&*folder, name, cancelled)?,
-        (Kind::File | Kind::Symlink | Kind::Special, _) => folder.remove_file(name)?,
+        (Kind::Folder, true) => remove_tree(&*folder, name, cancelled, &removed)?,
+        (Kind::File | Kind::Symlink | Kind::Special, _) => removed.file(folder.remove_file(name))?,
     }
     done()
 }
 
 /// Removes a folder with all that is in it, holding a handle at each level: its depth is not the stack's.
-fn remove_tree(parent: &dyn Folder, name: NameRef<'_>, cancelled: &CancellationToken) -> Result<(), Failure> {
+fn remove_tree(
+    parent: &dyn Folder,
+    name: NameRef<'_>,
+    cancelled: &CancellationToken,
+    removed: &Removed<'_>,
+) -> Result<(), Failure> {
     let mut levels = vec![Level::open(parent.folder(name)?, None)?];
     while let Some(level) = levels.last_mut() {
         beat();
@@ -37,7 +45,7 @@ fn remove_tree(parent: &dyn Folder, name: NameRef<'_>, cancelled: &CancellationT
         let Some(inner) = level.names.get(level.next) else {
             let emptied = levels.pop().and_then(|level| level.name);
             if let (Some(outer), Some(emptied)) = (levels.last(), emptied) {
-                outer.folder.remove_folder((&emptied).into()).map_err(not_emptied)?;
+                removed.folder(outer.folder.remove_folder((&emptied).into()))?;
             }
             continue;
         };
@@ -47,10 +55,23 @@ fn remove_tree(parent: &dyn Folder, name: NameRef<'_>, cancelled: &CancellationT
                 let deeper = Level::open(level.folder.folder(inner)?, Some(inner.to_name()))?;
                 levels.push(deeper);
             }
-            Kind::File | Kind::Symlink | Kind::Special => level.folder.remove_file(inner)?,
+            Kind::File | Kind::Symlink | Kind::Special => removed.file(level.folder.remove_file(inner))?,
         }
     }
-    parent.remove_folder(name).map_err(not_emptied)
+    removed.folder(parent.remove_folder(name))
+}
+
+/// Counts what is gone, also where the rest stays.
+struct Removed<'a>(&'a Operation);
+
+impl Removed<'_> {
+    fn file(&self, result: io::Result<()>) -> io::Result<()> {
+        result.inspect(|()| self.0.count(|counts| counts.files += 1))
+    }
+
+    fn folder(&self, result: io::Result<()>) -> Result<(), Failure> {
+        result.inspect(|()| self.0.count(|counts| counts.folders += 1)).map_err(not_emptied)
+    }
 }
 
 /// Staged files are in no listing and stay: their transfer may go on.

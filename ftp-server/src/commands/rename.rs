@@ -1,12 +1,13 @@
 //! RENAME: gives something another name, in one step of the filesystem.
 
 use super::{done, locate};
+use crate::events::Operation;
 use wire::message::{Done, Rename};
 use wire::metadata::Kind;
 use wire::store::{LocalStorage, Storage};
 use wire::{Failure, FailureCode};
 
-pub(super) fn run(storage: &LocalStorage, rename: Rename) -> Result<Done, Failure> {
+pub(super) fn run(storage: &LocalStorage, rename: Rename, operation: &Operation) -> Result<Done, Failure> {
     let (from, from_name) = locate(storage, &rename.from)?;
     let within = rename.into.filter(|_| {
         let target = storage.metadata(&rename.to);
@@ -16,6 +17,7 @@ pub(super) fn run(storage: &LocalStorage, rename: Rename) -> Result<Done, Failur
         Some(name) => rename.to.join(&name)?,
         None => rename.to,
     };
+    operation.set_target(&target);
     if target.strip_prefix(&rename.from).is_some_and(|below| !below.is_root()) {
         return Err(Failure::new(FailureCode::InvalidPath, "a folder cannot be moved into itself"));
     }

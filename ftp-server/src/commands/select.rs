@@ -1,12 +1,12 @@
 //! SELECT: opens a job that sends to the client what it asks for, item by item.
 
 use super::{Answer, on_disk};
+use crate::events::Operation;
 use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 use wire::control::Envelope;
-use wire::engine::{Deaf, ItemQueue, Pacer, QueueSource, SendJob};
+use wire::engine::{ItemQueue, Pacer, QueueSource, SendJob};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Message, Opened, Select};
 use wire::sender::{Asking, Sender};
@@ -19,6 +19,7 @@ pub(super) async fn run(
     select: Select,
     wanted: Arc<ItemQueue>,
     cancelled: &CancellationToken,
+    operation: &Arc<Operation>,
 ) -> Answer {
     if !(1..=WINDOW_FRAMES_MAX).contains(&select.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
@@ -30,14 +31,12 @@ pub(super) async fn run(
     let source = Arc::new(QueueSource::new(folder, wanted));
     let asking = Asking::of(select.resume, Asking::Large(0)); // the client has compared already
     let machine = Sender::new(select.checksum, select.window, asking);
-    let job = Arc::new(SendJob::new(id, machine, source, Arc::new(Deaf), Pacer::new(select.rate_limit)));
+    let job = Arc::new(SendJob::new(id, machine, source, operation.clone(), Pacer::new(select.rate_limit)));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
     }
-    let end = running.await;
-    info!(path = %select.path, result = ?end.as_ref().map_err(|failure| failure.code), "SELECT");
-    match end {
+    match running.await {
         Ok(()) => Ok(None),
         Err(failure) => Ok(Some(Message::from(failure))),
     }

@@ -1,6 +1,7 @@
 //! SWEEP: removes what interrupted transfers have left in a folder and below.
 
 use crate::auth::Principal;
+use crate::events::Operation;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wire::Failure;
@@ -23,8 +24,14 @@ pub(super) fn run(
     asked: &Sweep,
     scope: &SweepScope,
     cancelled: &CancellationToken,
+    operation: &Operation,
 ) -> Result<Swept, Failure> {
     let folder = storage.folder(&asked.path)?;
     let idle = Duration::from_secs(asked.idle);
-    Ok(sweep::below(folder, idle, scope, &mut || cancelled.is_cancelled())?)
+    let swept = sweep::below(folder, idle, scope, &mut || cancelled.is_cancelled())?;
+    operation.count(|counts| {
+        counts.files += swept.files;
+        counts.bytes += swept.bytes;
+    });
+    Ok(swept)
 }

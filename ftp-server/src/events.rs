@@ -1,0 +1,463 @@
+//! Events: what users did, tried, or were refused, with the outcome. Each request is one event, and so is each item of it that failed or
+//! was destroyed. Listeners hear them; the first one is the log.
+//!
+//! An [`Operation`] is a request under way. It counts what is done for it, and makes its event at its end, whatever way that comes:
+//! one that is dropped before has been cancelled. Names and sentences of clients are values of fields, which the log quotes: none of
+//! them can pass for another field.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{Level, event};
+use wire::engine::{Item, Observer};
+use wire::escape::Escaped;
+use wire::message::{Change, Listing, Message, Totals};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Hears events. Called from tasks and blocking jobs; must be quick.
+pub(crate) trait Listener: Send + Sync {
+    /// Something ended.
+    fn on_event(&self, event: &Event<'_>);
+}
+
+/// What became of a request, or of one of its items.
+#[derive(Debug)]
+pub(crate) struct Event<'a> {
+    /// Who asked.
+    pub(crate) user: &'a str,
+    pub(crate) peer: SocketAddr,
+    /// The request's name in the table of commands.
+    pub(crate) command: &'static str,
+    /// What was done to an item; nothing for a whole request.
+    pub(crate) item: Option<Action>,
+    /// Below the user's root.
+    pub(crate) path: &'a RemotePath,
+    /// A second path: where something was moved, or where a link leads.
+    pub(crate) to: Option<&'a [u8]>,
+    pub(crate) outcome: Outcome,
+    /// Why, where not all is done.
+    pub(crate) failure: Option<&'a Failure>,
+    pub(crate) counts: Counts,
+    pub(crate) duration: Duration,
+}
+
+/// How far a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it.
+    Done,
+    /// Some of it.
+    Partly,
+    /// Nothing of it.
+    Failed,
+    /// It was not tried: the user may not, or it is over a limit.
+    Refused,
+    /// Ended before its end by the client, or with its session.
+    Cancelled,
+}
+
+/// What was done to an item that has an event of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// What the request does.
+    Request,
+    Remove,
+    Move,
+    SetAside,
+}
+
+/// How much was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Files and links.
+    pub(crate) files: u64,
+    pub(crate) folders: u64,
+    /// Changes of a batch.
+    pub(crate) changes: u64,
+    /// Entries of a listing.
+    pub(crate) entries: u64,
+    /// Of content.
+    pub(crate) bytes: u64,
+    /// Items that were left alone, as asked.
+    pub(crate) skipped: u64,
+    /// Items that failed.
+    pub(crate) failures: u64,
+}
+
+/// Who makes events in a session, and who hears them.
+pub(crate) struct EventSource {
+    user: String,
+    peer: SocketAddr,
+    listener: Arc<dyn Listener>,
+}
+
+/// A request under way.
+pub(crate) struct Operation {
+    source: Arc<EventSource>,
+    command: &'static str,
+    begin: Instant,
+    has_ended: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    path: RemotePath,
+    to: Option<Vec<u8>>,
+    counts: Counts,
+    /// Of an item; tells why the whole is not done.
+    first_failure: Option<Failure>,
+}
+
+impl EventSource {
+    /// The source of a session's events.
+    pub(crate) fn new(user: &str, peer: SocketAddr, listener: Arc<dyn Listener>) -> Arc<Self> {
+        Arc::new(Self { user: user.to_owned(), peer, listener })
+    }
+
+    /// A request begins.
+    pub(crate) fn begin(self: &Arc<Self>, command: &'static str, message: &Message) -> Arc<Operation> {
+        let (path, to) = paths_of(message);
+        Arc::new(Operation {
+            source: self.clone(),
+            command,
+            begin: Instant::now(),
+            has_ended: AtomicBool::new(false),
+            state: Mutex::new(State { path, to, ..State::default() }),
+        })
+    }
+}
+
+impl Operation {
+    /// Its path is another one than was asked for, as with something that goes into a folder.
+    pub(crate) fn set_path(&self, path: &RemotePath) {
+        self.state().path = path.clone();
+    }
+
+    /// Its second path is another one than was asked for.
+    pub(crate) fn set_target(&self, path: &RemotePath) {
+        self.state().to = Some(path.as_bytes().to_owned());
+    }
+
+    /// Something more was done.
+    pub(crate) fn count(&self, more: impl FnOnce(&mut Counts)) {
+        more(&mut self.state().counts);
+    }
+
+    /// An item failed: the path is below the request's.
+    pub(crate) fn item_failed(&self, path: &RemotePath, failure: &Failure) {
+        let (is_whole, is_told) = {
+            let mut state = self.state();
+            state.first_failure.get_or_insert_with(|| failure.clone());
+            state.counts.failures += 1;
+            (path.is_root(), state.counts.failures <= FAILURES_TOLD_MAX)
+        };
+        if is_told && !is_whole {
+            self.item(Action::Request, path, None, Some(failure));
+        }
+    }
+
+    /// A change of a batch was made. What is destroyed or moved has an event of its own.
+    pub(crate) fn changed(&self, change: &Change) {
+        self.count(|counts| counts.changes += 1);
+        let (action, path, to) = match change {
+            Change::RemoveFile { path, .. } | Change::RemoveFolder { path } => (Action::Remove, path, None),
+            Change::Move { from, to, .. } => (Action::Move, from, Some(to)),
+            Change::SetAside { path, keep: false, .. } => (Action::SetAside, path, None),
+            Change::SetAside { keep: true, .. }
+            | Change::MakeFolder { .. }
+            | Change::SetMetadata { .. }
+            | Change::HardLink { .. }
+            | Change::SetOwner { .. }
+            | Change::SetXattrs { .. } => return,
+        };
+        self.item(action, path, to, None);
+    }
+
+    /// A page of a listing goes out.
+    pub(crate) fn listed(&self, page: &Listing) {
+        let mut state = self.state();
+        state.counts.entries += page.entries.len() as u64;
+        state.counts.failures += page.failures.len() as u64;
+        if let Some(failed) = page.failures.first() {
+            state.first_failure.get_or_insert_with(|| failed.failure.clone());
+        }
+    }
+
+    /// It has ended. The first end counts.
+    pub(crate) fn end(&self, result: Result<(), &Failure>) {
+        let is_done = |counts: &Counts| counts.files + counts.folders + counts.changes + counts.entries > 0;
+        self.tell(result, |counts, failure| match failure.map(|failure| failure.code) {
+            None => Outcome::Done,
+            Some(FailureCode::Cancelled) => Outcome::Cancelled,
+            Some(_) if is_done(counts) => Outcome::Partly,
+            Some(FailureCode::AccessDenied) => Outcome::Refused,
+            Some(_) => Outcome::Failed,
+        });
+    }
+
+    /// It was not tried.
+    pub(crate) fn refused(&self, failure: &Failure) {
+        self.tell(Err(failure), |_, _| Outcome::Refused);
+    }
+
+    fn tell(&self, result: Result<(), &Failure>, outcome: impl FnOnce(&Counts, Option<&Failure>) -> Outcome) {
+        if self.has_ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let state = self.state();
+        let failure = result.err().or(state.first_failure.as_ref());
+        self.source.listener.on_event(&Event {
+            user: &self.source.user,
+            peer: self.source.peer,
+            command: self.command,
+            item: None,
+            path: &state.path,
+            to: state.to.as_deref(),
+            outcome: outcome(&state.counts, failure),
+            failure,
+            counts: state.counts,
+            duration: self.begin.elapsed(),
+        });
+    }
+
+    fn item(&self, action: Action, path: &RemotePath, to: Option<&RemotePath>, failure: Option<&Failure>) {
+        let base = self.state().path.clone();
+        let whole = |path: &RemotePath| base.join_path(path).unwrap_or_else(|_| path.clone());
+        let (path, to) = (whole(path), to.map(whole));
+        self.source.listener.on_event(&Event {
+            user: &self.source.user,
+            peer: self.source.peer,
+            command: self.command,
+            item: Some(action),
+            path: &path,
+            to: to.as_ref().map(RemotePath::as_bytes),
+            outcome: if failure.is_some() { Outcome::Failed } else { Outcome::Done },
+            failure,
+            counts: Counts::default(),
+            duration: self.begin.elapsed(),
+        });
+    }
+
+    /// A panic while the lock is held leaves counts that are a little off at worst.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        self.end(Err(&FailureCode::Cancelled.into()));
+    }
+}
+
+/// Hears of the items of a job.
+impl Observer for Operation {
+    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn held(&self, _: Option<&RemotePath>, _: u64) {}
+    fn totals(&self, _: Totals) {}
+
+    fn settled(&self, item: &Item<'_>) {
+        match item.failure {
+            Some(failure) if failure.code == FailureCode::Skipped => self.count(|counts| counts.skipped += 1),
+            Some(failure) => self.item_failed(item.path, failure),
+            None if item.folder => self.count(|counts| counts.folders += 1),
+            None => self.count(|counts| {
+                counts.files += 1;
+                counts.bytes += item.bytes;
+            }),
+        }
+    }
+}
+
+/// The path that a request is about, and a second one if there is one.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others are about no path")]
+fn paths_of(message: &Message) -> (RemotePath, Option<Vec<u8>>) {
+    let path = match message {
+        Message::List(list) => &list.path,
+        Message::Stat(stat) => &stat.path,
+        Message::Get(get) => &get.path,
+        Message::Put(put) => &put.path,
+        Message::MakeFolder(make) => &make.path,
+        Message::Remove(remove) => &remove.path,
+        Message::Rename(rename) => return (rename.from.clone(), Some(rename.to.as_bytes().to_owned())),
+        Message::SetMetadata(set) => &set.path,
+        Message::Link(link) => return (link.path.clone(), Some(link.target.clone())),
+        Message::Hash(hash) => &hash.path,
+        Message::Space(space) => &space.path,
+        Message::Select(select) => &select.path,
+        Message::Digests(digests) => &digests.path,
+        Message::Batch(batch) => &batch.path,
+        Message::Sweep(sweep) => &sweep.path,
+        _ => return (RemotePath::root(), None),
+    };
+    (path.clone(), None)
+}
+
+/// Fields that are nothing have no place in the line. A level must be known when it is compiled.
+macro_rules! log_line {
+    ($level:expr, $event:expr) => {{
+        let Event { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
+        let some = |count: u64| (count > 0).then_some(count);
+        event!(
+            parent: None, // who asked is a field, whatever thread this is on
+            $level,
+            %peer,
+            user,
+            action = item.map(Action::word),
+            path = Escaped(path.as_bytes()).to_string(),
+            to = to.map(|to| Escaped(to).to_string()),
+            outcome = outcome.word(),
+            reason = failure.map(ToString::to_string),
+            files = some(counts.files),
+            folders = some(counts.folders),
+            changes = some(counts.changes),
+            entries = some(counts.entries),
+            bytes = some(counts.bytes),
+            skipped = some(counts.skipped),
+            failures = some(counts.failures),
+            ms = item.is_none().then_some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+            "{command}{}",
+            if item.is_some() { " item" } else { "" }
+        );
+    }};
+}
+
+/// The listener that logs: a line for each event.
+pub(crate) struct Log;
+
+impl Listener for Log {
+    fn on_event(&self, event: &Event<'_>) {
+        let level = level_of(event);
+        if level == Level::WARN {
+            log_line!(Level::WARN, event);
+        } else if level == Level::INFO {
+            log_line!(Level::INFO, event);
+        } else {
+            log_line!(Level::DEBUG, event);
+        }
+    }
+}
+
+/// Storage that fails is for the operator to look at, unless it may be the client's; and small questions are for nobody.
+fn level_of(event: &Event<'_>) -> Level {
+    use FailureCode::{Io, NoSpace, NotFound, ReadOnly, TooManyOpenFiles};
+    let code = event.failure.map(|failure| failure.code);
+    let is_small = ["STAT", "SPACE", "DIGESTS", "REPLACE"].contains(&event.command);
+    let is_question = is_small || ["LIST", "HASH"].contains(&event.command);
+    let is_stored_here = event.item.is_none() && !["GET", "SELECT"].contains(&event.command);
+    match code {
+        Some(Io | NoSpace | ReadOnly | TooManyOpenFiles) if is_stored_here => Level::WARN,
+        None if is_small => Level::DEBUG,
+        // Whoever asks whether something is there may well hear that it is not.
+        Some(NotFound) if is_question => Level::DEBUG,
+        _ => Level::INFO,
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partly => "partly",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Action {
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Request => None,
+            Self::Remove => Some("removed"),
+            Self::Move => Some("moved"),
+            Self::SetAside => Some("set aside"),
+        }
+    }
+}
+
+/// Items of one request whose failure has an event of its own; the others are counted. A folder that cannot be written would otherwise
+/// make a line for each file of a tree.
+const FAILURES_TOLD_MAX: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::message::{Hash, Rename};
+
+    /// Keeps what it heard, in short.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Listener for Heard {
+        fn on_event(&self, event: &Event<'_>) {
+            let Event { command, item, path, outcome, counts, .. } = event;
+            let line = format!("{command} {item:?} {path} {outcome:?} {} {}", counts.files, counts.failures);
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn begin(message: &Message) -> (Arc<Heard>, Arc<Operation>) {
+        let heard = Arc::new(Heard::default());
+        let source = EventSource::new("ann", "192.0.2.1:1".parse().unwrap(), heard.clone());
+        (heard, source.begin("PUT", message))
+    }
+
+    fn path(text: &str) -> RemotePath {
+        RemotePath::from_user(text.as_bytes()).unwrap()
+    }
+
+    fn settle(operation: &Operation, at: &str, failure: Option<Failure>) {
+        let failure = failure.as_ref();
+        operation.settled(&Item { path: &path(at), folder: false, bytes: 5, digest: None, failure });
+    }
+
+    #[test]
+    fn what_failed_is_never_told_as_done() {
+        let hash = Message::Hash(Hash { path: path("base") });
+        let denied = || Some(Failure::from(FailureCode::PermissionDenied));
+        for (items, expected) in [
+            (vec![None, None], "PUT None base Done 2 0"),
+            (vec![None, denied()], "PUT None base Partly 1 1"),
+            (vec![denied(), denied()], "PUT None base Failed 0 2"),
+            (vec![Some(FailureCode::Skipped.into())], "PUT None base Done 0 0"),
+        ] {
+            let (heard, operation) = begin(&hash);
+            items.into_iter().for_each(|failure| settle(&operation, "item", failure));
+            operation.end(Ok(()));
+            drop(operation);
+            let heard = heard.0.lock().unwrap();
+            assert_eq!(heard.last().unwrap(), expected);
+            assert!(
+                heard[..heard.len() - 1].iter().all(|line| line == "PUT Some(Request) base/item Failed 0 0")
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_event_and_one_that_is_dropped_was_cancelled() {
+        let rename = Message::Rename(Rename { from: path("a"), to: path("b"), into: None, replace: false });
+        let (heard, operation) = begin(&rename);
+        drop(operation);
+        assert_eq!(*heard.0.lock().unwrap(), ["PUT None a Cancelled 0 0"]);
+        let (heard, operation) = begin(&rename);
+        operation.refused(&FailureCode::AccessDenied.into());
+        operation.end(Ok(()));
+        drop(operation);
+        assert_eq!(*heard.0.lock().unwrap(), ["PUT None a Refused 0 0"]);
+    }
+
+    #[test]
+    fn a_job_has_a_bounded_number_of_lines() {
+        let (heard, operation) = begin(&Message::Hash(Hash { path: path("base") }));
+        (0..1000).for_each(|_| settle(&operation, "item", Some(FailureCode::Exists.into())));
+        operation.end(Ok(()));
+        let heard = heard.0.lock().unwrap();
+        assert_eq!(heard.len() as u64, FAILURES_TOLD_MAX + 1);
+        assert_eq!(heard.last().unwrap(), "PUT None base Failed 0 1000");
+    }
+}
