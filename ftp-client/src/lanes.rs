@@ -27,9 +27,14 @@ impl Lanes {
         Arc::new(Self { control, dialer, tasks, next_number: AtomicU16::new(0), places: AtomicUsize::new(0) })
     }
 
-    /// Keeps `count` lanes open until the session is over.
-    pub(crate) fn keep(self: &Arc<Self>, count: u16) {
-        (0..count).for_each(|_| drop(self.add()));
+    /// Keeps `count` lanes open until the session is over, or as many as the server allows.
+    pub(crate) async fn keep(self: Arc<Self>, count: u16) {
+        let mut places: Vec<CancellationToken> =
+            (0..count.min(LANES_BEFORE_WELCOME)).map(|_| self.add()).collect();
+        let Ok(welcome) = self.control.welcome().await else { return };
+        let count = usize::from(count.min(welcome.lanes_max));
+        places.drain(count.min(places.len())..).for_each(|place| place.cancel());
+        (places.len()..count).for_each(|_| drop(self.add()));
     }
 
     /// Keeps as many lanes open as serve, until the session is over.
@@ -119,6 +124,8 @@ impl Lanes {
     }
 }
 
+/// Lanes that are opened before the server has said how many it allows: as many as the tuner begins with on a long path.
+const LANES_BEFORE_WELCOME: u16 = 8;
 /// Attempts in a row after which a place for a lane is given up; the server may allow fewer.
 const FAILURES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);

@@ -380,7 +380,7 @@ impl Session {
         let lanes = Lanes::new(inner.control.clone(), inner.dialer.clone(), inner.tasks.clone());
         match inner.lanes_wanted {
             0 => drop(inner.tasks.spawn(lanes.tune())),
-            count => lanes.keep(count),
+            count => drop(inner.tasks.spawn(lanes.keep(count))),
         }
     }
 }

@@ -10,6 +10,7 @@ mod journal;
 mod key_input;
 mod log_writer;
 mod logging;
+mod open_files;
 mod output;
 mod password_input;
 mod reachable;

@@ -45,9 +45,13 @@ pub struct Config {
 pub struct ServerLimits {
     /// Sockets of all kinds, logged in or not; further ones are closed at once.
     pub connections: usize,
+    /// Those of one address (of IPv6 its /64).
+    pub connections_per_address: usize,
+    /// Those of one address that have not logged in yet; never more than half of all.
+    pub strangers_per_address: usize,
     /// Sessions that one user may have at a time.
     pub sessions_per_user: usize,
-    /// Connections that are not logged in yet, including those whose password is being checked.
+    /// Logins that wait to be checked, in turns of their addresses.
     pub logins_waiting: usize,
     /// Failed logins after which an address is barred; 0 for never, and nobody is slowed either.
     pub failed_logins_max: usize,
@@ -147,6 +151,8 @@ struct FileShape {
 #[serde(default, deny_unknown_fields)]
 struct LimitsShape {
     connections: Between<1, 65_536>,
+    connections_per_address: Between<1, 65_536>,
+    strangers_per_address: Between<1, 65_536>,
     sessions_per_user: Between<1, 65_536>,
     logins_waiting: Between<1, 4_096>,
     failed_logins_max: Between<0, 10_000>,
@@ -176,12 +182,17 @@ impl Default for LimitsShape {
     /// Reasons beside the values: each protects the server from one way of being used up.
     fn default() -> Self {
         Self {
-            // Half of the 1,024 open files that many systems still give a process: staged files need the others.
-            connections: Between::new(512),
-            // One user's scripts must not shut out the others.
-            sessions_per_user: Between::new(32),
-            // Strangers hold at most 16 KiB frames and a handshake each; real logins take well below a second.
-            logins_waiting: Between::new(64),
+            // Four hundred sessions with eight lanes each. Open files: the server asks the system for twice as many.
+            connections: Between::new(4096),
+            // A hundred clients of one machine, or of many users behind one NAT, with 16 lanes each; others still get in.
+            connections_per_address: Between::new(2048),
+            // A hundred clients that begin at once open eight lanes each before their logins are checked. Strangers hold at most 16 KiB
+            // frames and a handshake each.
+            strangers_per_address: Between::new(1024),
+            // `xargs -P 100`, with room. With all their lanes they are half of all connections: one user must not shut out the others.
+            sessions_per_user: Between::new(128),
+            // As many as one address may have; a check takes some ten milliseconds, so those of a burst get their turn in time.
+            logins_waiting: Between::new(1024),
             // Somebody who looks for an old password needs fewer; a guesser gets 10 guesses in half a minute, then one in ten.
             failed_logins_max: Between::new(10),
             // 145 guesses a day; short enough to wait for if it was oneself.
@@ -203,6 +214,8 @@ impl LimitsShape {
     fn into_limits(self) -> ServerLimits {
         ServerLimits {
             connections: self.connections.get(),
+            connections_per_address: self.connections_per_address.get(),
+            strangers_per_address: self.strangers_per_address.get(),
             sessions_per_user: self.sessions_per_user.get(),
             logins_waiting: self.logins_waiting.get(),
             failed_logins_max: self.failed_logins_max.get(),
@@ -218,6 +231,8 @@ impl LimitsShape {
         let limits = &config.limits;
         Self {
             connections: Between::new(limits.connections),
+            connections_per_address: Between::new(limits.connections_per_address),
+            strangers_per_address: Between::new(limits.strangers_per_address),
             sessions_per_user: Between::new(limits.sessions_per_user),
             logins_waiting: Between::new(limits.logins_waiting),
             failed_logins_max: Between::new(limits.failed_logins_max),

@@ -1,12 +1,15 @@
 //! A connection until it is known what it is: handshake, first message, login. All of it within a deadline and a budget of
 //! bytes, and nothing but a login or a lane's hello is parsed.
 
+use crate::admission::Place;
 use crate::auth::{Claim, Principal, Refusal};
 use crate::config::ServerLimits;
 use crate::disks::Opened;
+use crate::login_queue::{QueueFull, Turn};
+use crate::repeats::Kind;
 use crate::server::{Presented, Shared};
 use crate::session;
-use crate::sessions::LaneRefusal;
+use crate::sessions::{JoiningLane, LaneRefusal};
 use crate::throttle::{Attempt, Verdict};
 use std::io;
 use std::net::SocketAddr;
@@ -14,8 +17,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
-use tokio::sync::{SemaphorePermit, mpsc};
-use tokio::time::sleep_until;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{sleep_until, timeout_at};
 use tokio_rustls::TlsStream;
 use tracing::{debug, info, warn};
 use wire::binding::SessionId;
@@ -53,6 +57,9 @@ enum Rejected {
     Broken(#[from] LaneError),
     #[error("login refused: {0}")]
     Login(String),
+    /// The log had it before the peer.
+    #[error("as logged")]
+    Logged,
     #[error("the root {root:?} of the user {user} cannot be opened: {error}")]
     Root { user: String, root: PathBuf, error: io::Error },
 }
@@ -60,39 +67,47 @@ enum Rejected {
 /// What a connection turned out to be.
 enum Greeting {
     Session { connection: Box<Connection>, principal: Principal, root: Opened, id: u32 },
-    Lane(Lane, mpsc::Sender<Lane>),
+    Lane(Lane, mpsc::Sender<JoiningLane>),
+}
+
+/// Who connects, and until when they may be kept waiting: then a login is refused, while there is time to say so.
+#[derive(Clone, Copy)]
+struct Caller {
+    peer: SocketAddr,
+    /// The server's key that they were shown.
+    key: Digest,
+    patience: Instant,
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    let presented = shared.presented();
-    let handshake = tokio::time::timeout(shared.limits().login_timeout, handshake(socket, &presented));
+pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, mut place: Place, shared: Arc<Shared>) {
+    let (presented, limits) = (shared.presented(), shared.limits());
+    let handshake = tokio::time::timeout(limits.login_timeout, handshake(socket, &presented));
     let connection = match handshake.await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return log(peer, &error),
-        Err(_) => return info!(%peer, "rejected: no handshake in time"),
+        Ok(Err(error)) => return log(peer, &error, &shared),
+        Err(_) => return too_slow(peer, "handshake", &shared),
     };
     let Ok((session_id, secret)) = binding(&connection) else { return };
-    let (joinable, lanes) = shared.sessions.open(session_id, secret, shared.limits().lanes_per_session);
-    let greeting =
-        tokio::time::timeout(shared.limits().login_timeout, greet(connection, peer, presented.key, &shared));
+    let (joinable, lanes) = shared.sessions.open(session_id, secret, limits.lanes_per_session);
+    let caller = Caller { peer, key: presented.key, patience: Instant::now() + limits.login_timeout * 3 / 4 };
+    let greeting = tokio::time::timeout(limits.login_timeout, greet(connection, caller, &shared));
     match greeting.await {
-        Err(_) => info!(%peer, "rejected: no login in time"),
-        Ok(Err(error)) => log(peer, &error),
+        Err(_) => too_slow(peer, "login", &shared),
+        Ok(Err(error)) => log(peer, &error, &shared),
         Ok(Ok(Greeting::Lane(lane, queue))) => {
-            drop(joinable);
-            let number = lane.number;
-            match queue.try_send(lane) {
-                Ok(()) => debug!(%peer, number, "lane joined"),
-                Err(_) => warn!(%peer, error = %LaneRefusal::TooMany, "rejected"),
-            }
+            joinable.forget();
+            join(JoiningLane { lane, place }, &queue, peer, &shared);
         }
         Ok(Ok(Greeting::Session { connection, principal, root, id })) => {
-            let user = principal.name().to_owned();
-            let Some(_counted) = shared.sessions.join_user(&user, shared.limits().sessions_per_user) else {
-                warn!(%peer, user, limit = shared.limits().sessions_per_user, "rejected: too many sessions of this user");
-                return refuse(*connection, id, FailureCode::LimitExceeded.into()).await;
+            let (user, max) = (principal.name().to_owned(), limits.sessions_per_user);
+            let joining = shared.sessions.wait_to_join_user(&user, max);
+            let Ok(_counted) = timeout_at(caller.patience.into(), joining).await else {
+                warn!(%peer, user, limit = max, "rejected: too many sessions of this user");
+                let told = format!("over a limit: this user has {max} sessions already (sessions_per_user)");
+                return refuse(*connection, id, Failure::new(FailureCode::LimitExceeded, told)).await;
             };
+            place.logged_in();
             let session = session::Session::new(&shared, principal, root, peer, &joinable);
             session.run(*connection, id, lanes).await;
             drop(joinable);
@@ -100,20 +115,51 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
     }
 }
 
-/// Tells why a connection came to nothing. Who went away has done nothing wrong; strangers who speak no TLS are everyday.
-fn log(peer: SocketAddr, rejected: &Rejected) {
+/// Hands a lane to its session, if that is still there.
+fn join(joining: JoiningLane, session: &mpsc::Sender<JoiningLane>, peer: SocketAddr, shared: &Shared) {
+    let number = joining.lane.number;
+    match session.try_send(joining) {
+        Ok(()) => debug!(%peer, number, "lane joined"),
+        Err(TrySendError::Full(_)) => log(peer, &LaneRefusal::TooMany.into(), shared),
+        Err(TrySendError::Closed(_)) => log(peer, &LaneRefusal::Over.into(), shared),
+    }
+}
+
+fn too_slow(peer: SocketAddr, what: &str, shared: &Shared) {
+    if shared.is_news(Kind::Rejected, peer) {
+        info!(%peer, "rejected: no {what} in time");
+    }
+}
+
+/// Tells why a connection came to nothing. Who went away has done nothing wrong; strangers who speak no TLS are everyday, and so are lanes
+/// that come when their session is over, or that were opened before the client knew how many it may have.
+fn log(peer: SocketAddr, rejected: &Rejected, shared: &Shared) {
     let text = rejected.to_string();
     let error = Escaped(text.as_bytes()).to_string();
+    if matches!(rejected, Rejected::Lane(LaneRefusal::Over) | Rejected::Logged) {
+        return debug!(%peer, error, "rejected");
+    }
+    if !shared.is_news(Kind::Rejected, peer) {
+        return;
+    }
     match rejected {
-        Rejected::Handshake(cause) | Rejected::Channel(ChannelError::Io(cause)) if went_away(cause) => {
+        Rejected::Handshake(cause)
+        | Rejected::Channel(ChannelError::Io(cause))
+        | Rejected::Broken(LaneError::Io(cause))
+            if went_away(cause) =>
+        {
             info!(%peer, "the client went away before it logged in");
         }
         Rejected::Silent => info!(%peer, "the client went away before it logged in"),
-        Rejected::Handshake(_) => info!(%peer, error, "rejected"),
+        Rejected::Logged
+        | Rejected::Handshake(_)
+        | Rejected::Lane(LaneRefusal::NoSession | LaneRefusal::Over | LaneRefusal::TooMany) => {
+            info!(%peer, error, "rejected");
+        }
         Rejected::Channel(_)
         | Rejected::Tls(_)
         | Rejected::NoGreeting
-        | Rejected::Lane(_)
+        | Rejected::Lane(LaneRefusal::WrongProof | LaneRefusal::UsedNumber)
         | Rejected::Broken(_)
         | Rejected::Login(_)
         | Rejected::Root { .. } => warn!(%peer, error, "rejected"),
@@ -146,12 +192,7 @@ fn login_binding(connection: &Connection) -> Result<[u8; 32], rustls::Error> {
     }
 }
 
-async fn greet(
-    connection: Connection,
-    peer: SocketAddr,
-    key: Digest,
-    shared: &Arc<Shared>,
-) -> Result<Greeting, Rejected> {
+async fn greet(connection: Connection, caller: Caller, shared: &Arc<Shared>) -> Result<Greeting, Rejected> {
     let mut receiver = Receiver::new(connection);
     let first = receiver.next().await?;
     let connection = receiver.into_inner();
@@ -162,7 +203,7 @@ async fn greet(
         }
         Incoming::Message(Envelope { message: Message::Login(request), request: id, .. }) => {
             go_on_as_usual(connection.get_ref().0.get_ref());
-            login(connection, request, id, key, peer, shared).await
+            login(connection, request, id, caller, shared).await
         }
         Incoming::Message(_) | Incoming::Unknown { .. } => Err(Rejected::NoGreeting),
     }
@@ -182,29 +223,35 @@ async fn login(
     connection: Connection,
     request: LoginRequest,
     id: u32,
-    server_key: Digest,
-    peer: SocketAddr,
+    caller: Caller,
     shared: &Arc<Shared>,
 ) -> Result<Greeting, Rejected> {
-    let channel = Channel { exported: login_binding(&connection)?, server_key };
+    let peer = caller.peer;
+    let channel = Channel { exported: login_binding(&connection)?, server_key: caller.key };
     let claim = Claim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
-    let principal = match check(claim, request.agent.len(), peer, shared).await {
+    let principal = match check(claim, request.agent.len(), caller, shared).await {
         Ok(principal) => principal,
         Err((failure, cause)) => {
+            log(peer, &Rejected::Login(format!("{:?}: {cause}", request.login)), shared);
             refuse(connection, id, failure).await;
-            return Err(Rejected::Login(format!("{:?}: {cause}", request.login)));
+            return Err(Rejected::Logged);
         }
     };
     // It has no login's turn any more: a root that hangs is nobody else's matter.
-    match shared.disks.open(principal.root(), shared.limits().login_timeout / 2).await {
+    let login_timeout = shared.limits().login_timeout;
+    let left = (caller.patience + login_timeout / 8).saturating_duration_since(Instant::now());
+    match shared.disks.open(principal.root(), left.min(login_timeout / 2)).await {
         Ok(root) => {
             let (user, key) = (principal.name(), principal.key());
             info!(%peer, user, key, agent = Escaped(request.agent.as_bytes()).to_string(), "login");
             Ok(Greeting::Session { connection: Box::new(connection), principal, root, id })
         }
         Err(error) => {
-            refuse(connection, id, no_root(&error)).await;
-            Err(Rejected::Root { user: principal.name().into(), root: principal.root().into(), error })
+            let told = no_root(&error);
+            let (user, root) = (principal.name().into(), principal.root().into());
+            log(peer, &Rejected::Root { user, root, error }, shared);
+            refuse(connection, id, told).await;
+            Err(Rejected::Logged)
         }
     }
 }
@@ -219,9 +266,10 @@ fn no_root(error: &io::Error) -> Failure {
 async fn check(
     claim: Claim,
     agent_len: usize,
-    peer: SocketAddr,
+    caller: Caller,
     shared: &Arc<Shared>,
 ) -> Result<Principal, Refused> {
+    let peer = caller.peer;
     if !within_limits(&claim.login) || agent_len > AGENT_LEN_MAX {
         return Err((FailureCode::LoginRefused.into(), "over the limits of a login".into()));
     }
@@ -230,7 +278,9 @@ async fn check(
         Login::Token { .. } => None,
     };
     let attempt = shared.throttle().attempt(peer.ip(), user, Instant::now());
-    let _turn = turn(&attempt, peer, shared).await?;
+    let turn = timeout_at(caller.patience.into(), turn(&attempt, peer, shared)).await;
+    let _turn = turn
+        .unwrap_or_else(|_| Err(busy("over a limit: too many logins are being checked; try again later")))?;
     let for_job = shared.clone();
     let authenticated = tokio::task::spawn_blocking(move || for_job.authenticator.authenticate(&claim));
     let refusal = match authenticated.await {
@@ -253,14 +303,13 @@ async fn check(
 /// A refusal: what the peer is told, and the cause for the log.
 type Refused = (Failure, String);
 
-/// A login's turn to be checked, given up when dropped.
-struct Turn<'a> {
-    _waiting: SemaphorePermit<'a>,
-    _checking: SemaphorePermit<'a>,
+/// The refusal of a login that another time would be let in.
+fn busy(told: &str) -> Refused {
+    (Failure::new(FailureCode::LimitExceeded, told), told.into())
 }
 
 /// Waits for a login's turn, at first as long as the throttle wants: who waits for that takes no place from others.
-async fn turn<'a>(attempt: &Attempt, peer: SocketAddr, shared: &'a Shared) -> Result<Turn<'a>, Refused> {
+async fn turn(attempt: &Attempt, peer: SocketAddr, shared: &Shared) -> Result<Turn, Refused> {
     loop {
         let verdict = shared.throttle().decide(attempt, Instant::now());
         match verdict {
@@ -276,15 +325,11 @@ async fn turn<'a>(attempt: &Attempt, peer: SocketAddr, shared: &'a Shared) -> Re
                 return Err((Failure::new(FailureCode::LoginRefused, told.as_str()), told));
             }
         }
-        let Ok(waiting) = shared.waiting.try_acquire() else {
-            return Err((FailureCode::LimitExceeded.into(), "too many logins at once".into()));
-        };
-        let Ok(checking) = shared.checking.acquire().await else {
-            return Err((FailureCode::LoginRefused.into(), "stopping".into()));
-        };
+        let turn = shared.logins.turn(peer.ip().into()).await;
+        let turn = turn.map_err(|QueueFull| busy("over a limit: too many logins wait (logins_waiting)"))?;
         // Other attempts from there may have failed meanwhile: however many come at once, they are looked at in turn.
         if shared.throttle().decide(attempt, Instant::now()) == Verdict::Go {
-            return Ok(Turn { _waiting: waiting, _checking: checking });
+            return Ok(turn);
         }
     }
 }

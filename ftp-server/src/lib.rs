@@ -7,6 +7,7 @@
 //! ```
 
 pub mod accounts;
+mod admission;
 pub mod auth;
 mod commands;
 pub mod config;
@@ -15,12 +16,15 @@ pub mod disks;
 mod events;
 mod grants;
 pub mod identity;
+mod login_queue;
 mod memory;
 pub mod password;
 mod proof;
+mod repeats;
 pub mod server;
 mod session;
 mod sessions;
+mod source;
 pub mod state;
 pub mod sweeper;
 mod throttle;

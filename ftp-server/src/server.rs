@@ -1,5 +1,6 @@
 //! The listening server: accepts connections within its bounds, and drains when asked to.
 
+use crate::admission::{Admission, Full};
 use crate::auth::Authenticator;
 use crate::config::ServerLimits;
 use crate::connection;
@@ -7,15 +8,16 @@ use crate::disks::Disks;
 use crate::events::{Listener, Log};
 use crate::grants::{self, Granted};
 use crate::identity::Identity;
+use crate::login_queue::LoginQueue;
 use crate::memory;
+use crate::repeats::{self, HeldBack, Kind, Repeats};
 use crate::sessions::Sessions;
 use crate::throttle::{Rules, Throttle};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,10 +71,8 @@ pub(crate) struct Shared {
     pub(crate) granted: Arc<Granted>,
     /// Hears what users do.
     pub(crate) events: Arc<dyn Listener>,
-    /// Logins that may be checked at the same time: each takes a core and some megabytes.
-    pub(crate) checking: Semaphore,
-    /// Logins that may wait or be checked.
-    pub(crate) waiting: Semaphore,
+    /// Logins wait here until they are checked: each takes a core and some megabytes.
+    pub(crate) logins: Arc<LoginQueue>,
     throttle: Mutex<Throttle>,
     pub(crate) buffers: Arc<BufferPool>,
     pub(crate) disks: Arc<Disks>,
@@ -80,9 +80,8 @@ pub(crate) struct Shared {
     pub(crate) journal_key: JournalKey,
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
-    connections: Arc<Semaphore>,
-    /// How many there are of them.
-    connections_max: usize,
+    repeats: Mutex<Repeats>,
+    admission: Arc<Admission>,
     drain_timeout: Mutex<Duration>,
     tasks: TaskTracker,
 }
@@ -112,11 +111,10 @@ impl Server {
             sessions: Sessions::default(),
             granted: Arc::default(),
             events: Arc::new(Log),
-            checking: Semaphore::new(LOGINS_AT_ONCE),
-            waiting: Semaphore::new(limits.logins_waiting),
+            logins: LoginQueue::new(LOGINS_AT_ONCE, limits.logins_waiting),
             throttle: Mutex::new(Throttle::new(rules(&limits))),
-            connections: Arc::new(Semaphore::new(limits.connections)),
-            connections_max: limits.connections,
+            repeats: Mutex::default(),
+            admission: Admission::new(&limits),
             limits: RwLock::new(Arc::new(limits)),
             drain_timeout: Mutex::new(drain_timeout),
             buffers: Arc::default(),
@@ -158,11 +156,11 @@ impl Server {
             let (for_task, drain) = (shared.clone(), drain.clone());
             shared.tasks.spawn(async move { drain.run_until_cancelled(accept(listener, for_task)).await });
         }
-        let connections = || shared.connections_max - shared.connections.available_permits();
         tokio::select! {
             () = drain.cancelled() => {}
-            () = memory::watch(connections) => {}
+            () = memory::watch(|| shared.admission.connections()) => {}
             () = shared.disks.watch() => {}
+            () = shared.tell_repeats() => {}
         }
         info!("draining: no new connections, running transfers may finish");
         shared.drain.cancel();
@@ -176,6 +174,7 @@ impl Server {
         }
         shared.abort.cancel();
         shared.tasks.wait().await;
+        shared.tell_held_back(None);
         info!("stopped");
         Ok(())
     }
@@ -192,10 +191,11 @@ impl ServerControl {
         Ok(())
     }
 
-    /// From now on these limits hold, but for `connections` and `logins_waiting`, which are those of the start. Sessions that are over
-    /// one of them stay.
+    /// From now on these limits hold, but for `connections` and `logins_waiting`, which are those of the start. Sessions and connections
+    /// that are over one of them stay.
     pub fn set_limits(&self, limits: ServerLimits, drain_timeout: Duration) {
         self.shared.throttle().set_rules(rules(&limits));
+        self.shared.admission.set_limits(&limits);
         *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
         *self.shared.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = drain_timeout;
     }
@@ -224,6 +224,31 @@ impl Shared {
     /// Whose logins keep failing. A panic while the lock is held leaves counts that are a little off at worst.
     pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if a line about a stranger is to be logged; otherwise it is counted. A panic while the lock is held loses a count.
+    pub(crate) fn is_news(&self, kind: Kind, peer: SocketAddr) -> bool {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        repeats.is_news(kind, peer.ip(), Instant::now())
+    }
+
+    /// Logs now and then what was counted instead of logged, for ever.
+    async fn tell_repeats(&self) {
+        loop {
+            tokio::time::sleep(repeats::INTERVAL / 2).await;
+            self.tell_held_back(Some(Instant::now()));
+        }
+    }
+
+    fn tell_held_back(&self, now: Option<Instant>) {
+        let held_back = self.repeats.lock().unwrap_or_else(PoisonError::into_inner).ended(now);
+        for HeldBack { kind, source, count } in held_back {
+            let address = source.map_or_else(|| "many".to_owned(), |source| source.to_string());
+            match kind {
+                Kind::Full => warn!(address, count, "further connections refused: too many"),
+                Kind::Rejected => info!(address, count, "further connections rejected"),
+            }
+        }
     }
 }
 
@@ -256,18 +281,25 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 }
 
 fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
-    let Ok(permit) = shared.connections.clone().try_acquire_owned() else {
-        warn!(%peer, limit = shared.connections_max, "connection refused: too many");
-        return;
+    let place = match shared.admission.admit(peer.ip()) {
+        Ok(place) => place,
+        Err(full) => return refuse(peer, full, shared),
     };
     let for_task = shared.clone();
     shared.tasks.spawn(async move {
         let abort = for_task.abort.clone();
-        if abort.run_until_cancelled(Box::pin(connection::serve(socket, peer, for_task))).await.is_none() {
+        let serving = Box::pin(connection::serve(socket, peer, place, for_task));
+        if abort.run_until_cancelled(serving).await.is_none() {
             debug!(%peer, "connection cut at the end of the drain");
         }
-        drop(permit);
     });
+}
+
+/// The socket is closed: its client is told nothing, for nothing is known of it yet, and a handshake takes more than a refusal.
+fn refuse(peer: SocketAddr, full: Full, shared: &Shared) {
+    if shared.is_news(Kind::Full, peer) {
+        warn!(%peer, "connection refused: {full}");
+    }
 }
 
 /// Password checks at the same time; two keep a small machine's cores busy for no more than their time.

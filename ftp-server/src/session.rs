@@ -8,7 +8,7 @@ use crate::disks::Opened;
 use crate::events::EventSource;
 use crate::grants::{self, GrantedPlace, GrantedSession};
 use crate::server::Shared;
-use crate::sessions::Joinable;
+use crate::sessions::{Joinable, JoiningLane};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -30,7 +30,6 @@ use wire::limits::{
 };
 use wire::message::{Bye, Message, Ping, Pong, Stalled, Wanted, WantedItem, Welcome};
 use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
-use wire::net::lane::Lane;
 use wire::store::LocalStorage;
 use wire::{Failure, FailureCode};
 
@@ -161,7 +160,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
-    pub(crate) async fn run(self, connection: Connection, login: u32, lanes: mpsc::Receiver<Lane>) {
+    pub(crate) async fn run(self, connection: Connection, login: u32, lanes: mpsc::Receiver<JoiningLane>) {
         let span = self.span.clone();
         async {
             let (receiver, writer) = control::split(connection);
@@ -196,7 +195,7 @@ impl<'a> Session<'a> {
         outbox: Outbox,
         id: u32,
         incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
-        mut lanes: mpsc::Receiver<Lane>,
+        mut lanes: mpsc::Receiver<JoiningLane>,
     ) -> Ended {
         let Opened { storage, disk } = self.root;
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone());
@@ -251,7 +250,7 @@ impl Running<'_> {
     async fn serve(
         &mut self,
         incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
-        lanes: &mut mpsc::Receiver<Lane>,
+        lanes: &mut mpsc::Receiver<JoiningLane>,
     ) -> Ended {
         let mut ticks = interval(KEEPALIVE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -326,16 +325,19 @@ impl Running<'_> {
         self.context.exchange.job_count() > 0 || !lock(&self.requests).is_empty()
     }
 
-    fn lane(&mut self, lane: Lane) {
+    fn lane(&mut self, JoiningLane { lane, mut place }: JoiningLane) {
         if self.lanes >= self.limits.lanes_per_session {
-            return warn!(number = lane.number, "lane refused: too many");
+            // Opened before the client knew how many it may have, or in place of one that is not known to be lost yet.
+            return info!(number = lane.number, "lane refused: too many");
         }
+        place.logged_in();
         self.lanes += 1;
         let (exchange, over, ends) =
             (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
         let task = async move {
             let number = lane.number;
             let end = run_lane(lane, exchange, over, CancellationToken::new()).await;
+            drop(place);
             let _ = ends.send((number, end)).await; // the session may be over
         };
         self.tasks.spawn(task.in_current_span());

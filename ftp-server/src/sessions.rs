@@ -1,7 +1,8 @@
 //! The sessions that lanes may join: from the moment a control connection's handshake is done, since a lane may be faster
 //! than its session's login.
 
-use std::collections::{BTreeSet, HashMap};
+use crate::admission::Place;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -13,15 +14,24 @@ use wire::net::lane::Lane;
 #[derive(Default)]
 pub(crate) struct Sessions {
     by_id: Mutex<HashMap<SessionId, Entry>>,
+    /// Connections that were control connections and are over: lanes of theirs may still be on their way.
+    ended: Mutex<VecDeque<SessionId>>,
     users: Mutex<HashMap<String, usize>>,
     appeared: Notify,
     left: Notify,
+    user_left: Notify,
+}
+
+/// A lane on its way to its session, with its place among the connections.
+pub(crate) struct JoiningLane {
+    pub(crate) lane: Lane,
+    pub(crate) place: Place,
 }
 
 struct Entry {
     secret: SessionSecret,
     used: BTreeSet<u16>,
-    lanes: mpsc::Sender<Lane>,
+    lanes: mpsc::Sender<JoiningLane>,
     /// Ends the session.
     stop: CancellationToken,
 }
@@ -31,6 +41,8 @@ struct Entry {
 pub(crate) enum LaneRefusal {
     #[error("a lane for a session that does not exist")]
     NoSession,
+    #[error("a lane for a session that is over")]
+    Over,
     #[error("a lane with a wrong proof")]
     WrongProof,
     #[error("a lane number for the second time")]
@@ -45,11 +57,17 @@ pub(crate) struct Joinable<'a> {
     id: SessionId,
     /// Cancelled when another session takes this one's place.
     stop: CancellationToken,
+    is_lane: bool,
 }
 
 impl Joinable<'_> {
     pub(crate) fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// It is a lane itself, which nothing joins: it need not be remembered.
+    pub(crate) fn forget(mut self) {
+        self.is_lane = true;
     }
 
     pub(crate) fn stop(&self) -> &CancellationToken {
@@ -70,13 +88,13 @@ impl Sessions {
         id: SessionId,
         secret: SessionSecret,
         max: usize,
-    ) -> (Joinable<'_>, mpsc::Receiver<Lane>) {
+    ) -> (Joinable<'_>, mpsc::Receiver<JoiningLane>) {
         let (lanes, queue) = mpsc::channel(max.max(1));
         let stop = CancellationToken::new();
         let entry = Entry { secret, used: BTreeSet::new(), lanes, stop: stop.clone() };
         lock(&self.by_id).insert(id, entry);
         self.appeared.notify_waiters();
-        (Joinable { sessions: self, id, stop }, queue)
+        (Joinable { sessions: self, id, stop, is_lane: false }, queue)
     }
 
     /// Ends the session `old`, of which `new` has proven to be the successor, and waits until nothing of it is left. One that
@@ -95,7 +113,7 @@ impl Sessions {
         }
     }
 
-    /// Waits until the session is there; a lane may have overtaken its control connection.
+    /// Waits until the session is there; a lane may have overtaken its control connection, or may come when that is over.
     pub(crate) async fn wait_for(&self, id: &SessionId) -> Result<(), LaneRefusal> {
         let appeared = async {
             loop {
@@ -103,12 +121,15 @@ impl Sessions {
                 tokio::pin!(appeared);
                 appeared.as_mut().enable();
                 if lock(&self.by_id).contains_key(id) {
-                    return;
+                    return Ok(());
+                }
+                if lock(&self.ended).contains(id) {
+                    return Err(LaneRefusal::Over);
                 }
                 appeared.await;
             }
         };
-        tokio::time::timeout(LANE_PATIENCE, appeared).await.map_err(|_| LaneRefusal::NoSession)
+        tokio::time::timeout(LANE_PATIENCE, appeared).await.unwrap_or(Err(LaneRefusal::NoSession))
     }
 
     /// Checks a lane's proof and takes its number. The answer is where the lane goes.
@@ -118,7 +139,7 @@ impl Sessions {
         lane: u16,
         exported: &[u8; 32],
         proof: &[u8; 32],
-    ) -> Result<mpsc::Sender<Lane>, LaneRefusal> {
+    ) -> Result<mpsc::Sender<JoiningLane>, LaneRefusal> {
         let mut by_id = lock(&self.by_id);
         let entry = by_id.get_mut(id).ok_or(LaneRefusal::NoSession)?;
         if !entry.secret.verify(id, lane, exported, proof) {
@@ -130,8 +151,21 @@ impl Sessions {
         Ok(entry.lanes.clone())
     }
 
+    /// Counts a session of `user`, as soon as they may have one more.
+    pub(crate) async fn wait_to_join_user(&self, user: &str, max: usize) -> UserSession<'_> {
+        loop {
+            let left = self.user_left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            if let Some(session) = self.join_user(user, max) {
+                return session;
+            }
+            left.await;
+        }
+    }
+
     /// Counts a session of `user`, if they may have one more.
-    pub(crate) fn join_user(&self, user: &str, max: usize) -> Option<UserSession<'_>> {
+    fn join_user(&self, user: &str, max: usize) -> Option<UserSession<'_>> {
         let mut users = lock(&self.users);
         let count = users.entry(user.to_owned()).or_default();
         if *count >= max {
@@ -144,8 +178,16 @@ impl Sessions {
 
 impl Drop for Joinable<'_> {
     fn drop(&mut self) {
+        if !self.is_lane {
+            let mut ended = lock(&self.sessions.ended);
+            if ended.len() >= ENDED_MAX {
+                ended.pop_front();
+            }
+            ended.push_back(self.id);
+        }
         lock(&self.sessions.by_id).remove(&self.id);
         self.sessions.left.notify_waiters();
+        self.sessions.appeared.notify_waiters(); // no lane need wait for it any more
     }
 }
 
@@ -158,6 +200,7 @@ impl Drop for UserSession<'_> {
                 users.remove(&self.user);
             }
         }
+        self.sessions.user_left.notify_waiters();
     }
 }
 
@@ -165,3 +208,6 @@ impl Drop for UserSession<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Sessions that are remembered after their end: those of the time that a lane takes to come, on a busy server. 16 bytes each.
+const ENDED_MAX: usize = 1024;

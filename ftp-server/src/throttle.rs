@@ -20,6 +20,7 @@
 //!
 //! The machine has no clock and knows no socket: `now` is handed in.
 
+use crate::source::Source;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, Hash};
@@ -72,14 +73,6 @@ pub(crate) enum Rule {
     Address,
     User,
     Crowd,
-}
-
-/// Where attempts come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
-    V4([u8; 4]),
-    /// The first half of the address: the second is the customer's to choose.
-    V6([u8; 8]),
 }
 
 /// A keyed hash of a user's name: names are the peer's to choose, and may be long.
@@ -212,19 +205,6 @@ fn growing(failures: u32, free: u32, first: Duration, max: Duration) -> Duration
     match failures.checked_sub(free) {
         None => Duration::ZERO,
         Some(doublings) => first.saturating_mul(1 << doublings.min(16)).min(max),
-    }
-}
-
-impl From<IpAddr> for Source {
-    /// An IPv4 address that a socket for both shows as an IPv6 address is an IPv4 address.
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.octets()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
-            }
-        }
     }
 }
 

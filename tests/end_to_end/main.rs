@@ -10,6 +10,7 @@
     reason = "a test that meets what it does not expect fails, and should"
 )]
 
+mod admission;
 mod commands;
 mod completions;
 mod crowd;
@@ -43,6 +44,7 @@ mod limits;
 mod links;
 mod links_races;
 mod log_events;
+mod log_everyday;
 mod logs;
 mod logs_unwritable;
 mod matrix;

@@ -2,7 +2,7 @@
 
 use super::announce::Listening;
 use super::signals::{Hangup, Signals, Stop};
-use super::{journal, service};
+use super::{journal, open_files, service};
 use anyhow::Context;
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +34,9 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Binds the server's sockets.
-pub(crate) async fn bind(options: ServerOptions) -> io::Result<Server> {
+pub(crate) async fn bind(mut options: ServerOptions) -> io::Result<Server> {
+    open_files::allow_many();
+    options.limits.connections = open_files::connections_possible(options.limits.connections);
     Box::pin(Server::bind(options)).await
 }
 

@@ -27,6 +27,8 @@ fn every_key_is_understood() {
         state = "/var/lib/ftp-server"
         [limits]
         connections = 1
+        connections_per_address = 9
+        strangers_per_address = 10
         sessions_per_user = 2
         logins_waiting = 3
         failed_logins_max = 0
@@ -51,6 +53,8 @@ fn every_key_is_understood() {
         state: Some("/var/lib/ftp-server".into()),
         limits: ServerLimits {
             connections: 1,
+            connections_per_address: 9,
+            strangers_per_address: 10,
             sessions_per_user: 2,
             logins_waiting: 3,
             failed_logins_max: 0,

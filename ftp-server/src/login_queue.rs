@@ -1,0 +1,199 @@
+//! The queue of logins that wait to be checked. Addresses take turns: a login from an address that sends one waits for one of each
+//! other address, however many each of those sends.
+//!
+//! The queue is bounded. Where it is full, the address with the most logins in it gives way, so a flood shuts out nobody else.
+
+use crate::source::Source;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// Logins that wait, and how many more may be checked now.
+pub(crate) struct LoginQueue {
+    state: Mutex<State>,
+}
+
+struct State {
+    free: usize,
+    waiting: usize,
+    waiting_max: usize,
+    by_source: HashMap<Source, VecDeque<oneshot::Sender<Turn>>>,
+    /// Each source that has a login in the queue, once.
+    order: VecDeque<Source>,
+}
+
+/// The right to check a login, given up when dropped.
+pub(crate) struct Turn(Option<Arc<LoginQueue>>);
+
+/// The queue is full, and no other address has more logins in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct QueueFull;
+
+impl LoginQueue {
+    /// A queue of `waiting_max` logins, of which `checked_max` are checked at a time.
+    pub(crate) fn new(checked_max: usize, waiting_max: usize) -> Arc<Self> {
+        let (by_source, order) = (HashMap::new(), VecDeque::new());
+        let state = State { free: checked_max, waiting: 0, waiting_max, by_source, order };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Waits for a turn of a login from `source`.
+    pub(crate) async fn turn(self: &Arc<Self>, source: Source) -> Result<Turn, QueueFull> {
+        let turn = {
+            let mut state = self.lock();
+            if state.free > 0 {
+                state.free -= 1; // nobody waits then
+                return Ok(Turn(Some(self.clone())));
+            }
+            state.enter(source)?
+        };
+        turn.await.map_err(|_| QueueFull)
+    }
+
+    /// Gives a turn to the next login whose client still waits.
+    fn pass_on(self: Arc<Self>) {
+        let mut turn = Turn(Some(self.clone()));
+        loop {
+            let next = {
+                let mut state = self.lock();
+                let next = state.next();
+                state.free += usize::from(next.is_none());
+                next
+            };
+            let Some(next) = next else {
+                turn.0 = None;
+                return;
+            };
+            match next.send(turn) {
+                Ok(()) => return,
+                Err(unused) => turn = unused,
+            }
+        }
+    }
+
+    /// A panic while the lock is held ends one login, and leaves the queue as it is.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn enter(&mut self, source: Source) -> Result<oneshot::Receiver<Turn>, QueueFull> {
+        if self.waiting >= self.waiting_max {
+            self.forget_gone();
+        }
+        if self.waiting >= self.waiting_max {
+            let own = self.by_source.get(&source).map_or(0, VecDeque::len);
+            let most = self.by_source.iter().max_by_key(|(_, logins)| logins.len());
+            let (most, _) = most.filter(|(_, logins)| logins.len() > own + 1).ok_or(QueueFull)?;
+            let most = *most;
+            drop(self.by_source.get_mut(&most).and_then(VecDeque::pop_back)); // its login hears that the queue is full
+            self.waiting -= 1;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let logins = self.by_source.entry(source).or_default();
+        if logins.is_empty() {
+            self.order.push_back(source);
+        }
+        logins.push_back(sender);
+        self.waiting += 1;
+        Ok(receiver)
+    }
+
+    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        let source = self.order.pop_front()?;
+        let logins = self.by_source.get_mut(&source)?;
+        let next = logins.pop_front();
+        if logins.is_empty() {
+            self.by_source.remove(&source);
+        } else {
+            self.order.push_back(source);
+        }
+        self.waiting -= usize::from(next.is_some());
+        next
+    }
+
+    /// Logins whose client has gone, or whose time is over.
+    fn forget_gone(&mut self) {
+        self.by_source.retain(|_, logins| {
+            logins.retain(|login| !login.is_closed());
+            !logins.is_empty()
+        });
+        self.order.retain(|source| self.by_source.contains_key(source));
+        self.waiting = self.by_source.values().map(VecDeque::len).sum();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(queue) = self.0.take() {
+            queue.pass_on();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+    use std::task::Poll;
+
+    fn source(number: u8) -> Source {
+        IpAddr::from([192, 0, 2, number]).into()
+    }
+
+    type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Turn, QueueFull>>>>;
+
+    /// A login that waits in the queue.
+    async fn wait(queue: &Arc<LoginQueue>, number: u8) -> Waiting {
+        let queue = queue.clone();
+        let mut waiting: Waiting = Box::pin(async move { queue.turn(source(number)).await });
+        assert!(poll(&mut waiting).await.is_none());
+        waiting
+    }
+
+    async fn poll(waiting: &mut Waiting) -> Option<Result<Turn, QueueFull>> {
+        std::future::poll_fn(|context| {
+            Poll::Ready(match waiting.as_mut().poll(context) {
+                Poll::Ready(result) => Some(result),
+                Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn one_login_waits_for_one_of_each_address() {
+        let queue = LoginQueue::new(1, 100);
+        let first = queue.turn(source(1)).await.ok().unwrap();
+        let mut many = Vec::new();
+        for _ in 0..50 {
+            many.push(wait(&queue, 1).await);
+        }
+        let mut honest = wait(&queue, 2).await;
+        drop(first);
+        let turn = poll(&mut many[0]).await.unwrap().ok().unwrap();
+        assert!(poll(&mut honest).await.is_none());
+        drop(turn);
+        let turn = poll(&mut honest).await.unwrap().ok().unwrap();
+        assert!(poll(&mut many[1]).await.is_none());
+        drop((many, turn));
+        assert_eq!((queue.lock().free, queue.lock().waiting), (1, 0), "those that have gone are passed over");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_takes_from_the_address_that_has_most() {
+        let queue = LoginQueue::new(1, 3);
+        let turn = queue.turn(source(1)).await.ok().unwrap();
+        let mut many = [wait(&queue, 1).await, wait(&queue, 1).await, wait(&queue, 1).await];
+        assert!(queue.turn(source(1)).await.is_err());
+        let mut other = wait(&queue, 2).await;
+        assert!(poll(&mut many[2]).await.is_some_and(|result| result.is_err()), "the last one gives way");
+        assert!(poll(&mut many[1]).await.is_none() && poll(&mut other).await.is_none());
+        assert!(queue.turn(source(2)).await.is_err(), "no address has two more");
+        drop(many);
+        let again = wait(&queue, 2).await;
+        drop((turn, again, other));
+        assert_eq!(queue.lock().free, 1);
+    }
+}
