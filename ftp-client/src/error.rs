@@ -166,7 +166,10 @@ impl Error {
 #[must_use]
 pub fn exit_code_of(code: FailureCode) -> u8 {
     match code {
-        FailureCode::LoginRefused | FailureCode::AccessDenied | FailureCode::PermissionDenied => 4,
+        FailureCode::LoginRefused
+        | FailureCode::AccessDenied
+        | FailureCode::PermissionDenied
+        | FailureCode::NotOwner => 4,
         FailureCode::NotFound => 5,
         FailureCode::Skipped | FailureCode::Busy | FailureCode::Drifted => 6,
         FailureCode::Integrity => 7,

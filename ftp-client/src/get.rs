@@ -31,7 +31,7 @@ pub(crate) async fn to_files(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let GetRequest { path, recursive, overwrite, durability, totals, .. } = request.clone();
+    let GetRequest { path, recursive, overwrite, durability, totals, modes, .. } = request.clone();
     let begun = (resume == Resume::Again).then(|| mark.begun());
     let placing = mark.clone();
     let base = local::blocking(move || {
@@ -49,8 +49,7 @@ pub(crate) async fn to_files(
     })
     .await?;
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
-    let mode_mask = MODE_MASK;
-    let options = TreeSinkOptions { overwrite, add_only, mode_mask, sparse, durability, keeping, begun };
+    let options = TreeSinkOptions { overwrite, add_only, modes, sparse, durability, keeping, begun };
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let begun = mark.opened().filter(|_| resume == Resume::Again);
@@ -154,7 +153,5 @@ async fn run(
     }
 }
 
-/// Set-id and sticky bits of a server's files mean something else here, so they are not taken over.
-pub(crate) const MODE_MASK: u32 = 0o777;
 /// What may come ahead of its turn, and is held until it can be written: 8 MiB.
 const STREAM_WINDOW_FRAMES: u32 = 16;

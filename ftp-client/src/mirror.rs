@@ -8,7 +8,9 @@
 //!
 //! Both sides come in the same sorted depth-first order, so neither end ever holds a whole tree. One thread compares; the
 //! job's lanes carry files meanwhile. A folder's metadata follows all that is in it, through the same job. Deletions come
-//! last, are counted before the first is made, and are made only if all else went well.
+//! last, are counted before the first is made, and are made only if all else went well. With deletions a tree of moderate size is
+//! compared to its end before anything is done, so that what the guard refuses is refused first (see `held.rs`). Where the
+//! target lacks room, what is to go goes first, in a comparison of its own (see `clearing.rs`).
 //!
 //! The comparison runs ahead of the job (see `ahead.rs`), so the totals that are told are of what is sent, not of the
 //! source, and are whole long before the job is; until then they are marked as "so far".
@@ -19,12 +21,15 @@
 pub mod action;
 mod ahead;
 mod carried;
+mod clearing;
 mod difference;
 mod doing;
 mod effects;
 pub mod filter;
 mod finish;
 mod guard;
+mod held;
+mod keeping;
 mod late;
 mod levels;
 mod opening;
@@ -44,11 +49,10 @@ mod transfer;
 mod watch;
 
 pub use action::Action;
-pub use guard::{DeleteMax, Refusal};
+pub use guard::{DeleteMax, Reason, Refusal};
 pub use recipe::Recipe;
 pub use target::Direction;
 
-pub(crate) use difference::MODE_MASK;
 pub(crate) use doing::reporter;
 pub(crate) use run::run;
 pub(crate) use watch::watch;
@@ -56,9 +60,11 @@ pub(crate) use watch::watch;
 use crate::error::{Error, graver};
 use crate::observer::{self, Observer};
 use filter::{FileList, Limits, Rules};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::message::{Details, Durability, Overwrite};
+use wire::modes::Modes;
 use wire::{Failure, RemotePath};
 
 /// What to mirror.
@@ -115,6 +121,8 @@ pub struct Options {
     pub delete_excluded: bool,
     /// How many deletions are too many.
     pub delete_max: DeleteMax,
+    /// Whether deletions come before all else, or last.
+    pub delete_when: DeleteWhen,
     /// Compare content where sizes are equal, whatever the times say.
     pub by_digest: bool,
     /// What happens to files that differ.
@@ -129,6 +137,8 @@ pub struct Options {
     pub limits: Limits,
     /// Names of one file stay names of one file.
     pub hard_links: bool,
+    /// What becomes of permissions.
+    pub modes: Modes,
     /// Owner and group are carried.
     pub owner: bool,
     /// Extended attributes are carried.
@@ -145,6 +155,22 @@ pub struct Options {
     pub backup: Option<PathBuf>,
     /// Where that is in the target, if it is there.
     backup_below: Option<RemotePath>,
+    /// A run before has been through the guard, so nobody has mistaken the folder: what is new is sent also where deletions
+    /// are refused.
+    established: bool,
+}
+
+/// When deletions are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeleteWhen {
+    /// Last, but first where the target has not the room for what is sent.
+    #[default]
+    Auto,
+    /// Before anything is sent.
+    Before,
+    /// Last, and only if all else went well.
+    After,
 }
 
 impl Default for Options {
@@ -153,6 +179,7 @@ impl Default for Options {
             delete: false,
             delete_excluded: false,
             delete_max: DeleteMax::default(),
+            delete_when: DeleteWhen::Auto,
             by_digest: false,
             overwrite: Overwrite::Different,
             modify_window: Duration::ZERO,
@@ -160,6 +187,7 @@ impl Default for Options {
             files: None,
             limits: Limits::default(),
             hard_links: false,
+            modes: Modes::CARRIED,
             owner: false,
             xattrs: false,
             sparse: false,
@@ -168,6 +196,7 @@ impl Default for Options {
             detect_moves: false,
             backup: None,
             backup_below: None,
+            established: false,
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Summary {
     pub skipped: u64,
     /// Items that failed.
     pub failed: u64,
+    /// Folders and files of other users of the target's system, whose times and permissions stay as they are.
+    pub not_owned: u64,
     /// Bytes of content of `files`.
     pub bytes: u64,
     /// Bytes that went over lanes in this run.

@@ -13,6 +13,7 @@ use wire::RemotePath;
 use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
 use wire::message::{Cancel, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
+use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
 use wire::store::{Folder, LocalFolder, STREAM_MODE, umask};
 
@@ -31,17 +32,30 @@ pub(crate) async fn run(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let PutRequest { source, path, into, overwrite, durability, totals, resume: _ } = request;
+    let PutRequest { source, path, into, overwrite, durability, totals, resume: _, modes } = request;
     let (path, into) = match mark.placed().map(|placed| RemotePath::from_wire(&placed)) {
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
     };
-    let opening = local::blocking(move || open(source)).await?;
+    let modes_of_new = modes.only_new;
+    let opening = local::blocking(move || open(source, modes)).await?;
     let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
     let checksum = session.inner.checksum;
     let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
     let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let put = Put { path, into, overwrite, checksum, sparse, exclusive, durability, resume: keep, begun };
+    let resumes = keep;
+    let put = Put {
+        path,
+        into,
+        overwrite,
+        checksum,
+        sparse,
+        exclusive,
+        durability,
+        resume: resumes,
+        begun,
+        modes_of_new,
+    };
     send(session, put, opening, resume, mark, reporter).await
 }
 
@@ -108,26 +122,27 @@ pub(crate) async fn send(
     }
 }
 
-fn open(source: PutSource) -> Result<Opening, Error> {
+fn open(source: PutSource, modes: Modes) -> Result<Opening, Error> {
     match source {
         PutSource::Stream(reader) => {
-            let source = Arc::new(StreamSource::new(reader, STREAM_MODE & !umask()));
+            let mode = modes.wanted(STREAM_MODE & !umask(), Kind::File);
+            let source = Arc::new(StreamSource::new(reader, mode));
             Ok(Opening { source, totals: None, folder: None })
         }
-        PutSource::File(path) => file(path),
-        PutSource::Tree(path) => tree(&path),
+        PutSource::File(path) => file(path, &modes),
+        PutSource::Tree(path) => tree(&path, modes),
     }
 }
 
-fn file(path: PathBuf) -> Result<Opening, Error> {
+fn file(path: PathBuf, modes: &Modes) -> Result<Opening, Error> {
     let opened = LocalFolder::open_ambient_file(&path).and_then(|file| file.identity());
-    let metadata = opened.map_err(|error| error_at(&path, error))?.metadata;
+    let metadata = modes.of_item(opened.map_err(|error| error_at(&path, error))?.metadata);
     let totals = Totals { files: 1, bytes: metadata.size, complete: true };
     let source = Arc::new(FileSource::new(metadata, move || LocalFolder::open_ambient_file(&path)));
     Ok(Opening { source, totals: Some(totals), folder: None })
 }
 
-fn tree(path: &Path) -> Result<Opening, Error> {
+fn tree(path: &Path, modes: Modes) -> Result<Opening, Error> {
     let folder = match local::place(path)? {
         (parent, Some(name)) => {
             let parent = local::folder(&parent)?;
@@ -135,12 +150,12 @@ fn tree(path: &Path) -> Result<Opening, Error> {
             match metadata.kind {
                 Kind::Folder => parent.folder((&name).into()).map_err(|error| error_at(path, error))?,
                 Kind::Symlink => return link(metadata, parent.read_link((&name).into()), path),
-                Kind::File | Kind::Special => return file(path.to_owned()),
+                Kind::File | Kind::Special => return file(path.to_owned(), &modes),
             }
         }
         (folder, None) => local::folder(&folder)?,
     };
-    let source = TreeSource::new(folder.clone()).map_err(|error| error_at(path, error))?;
+    let source = TreeSource::with_modes(folder.clone(), modes).map_err(|error| error_at(path, error))?;
     Ok(Opening { source: Arc::new(source), totals: None, folder: Some(folder) })
 }
 

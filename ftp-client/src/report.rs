@@ -57,6 +57,13 @@ impl Reporter {
         lock(&self.told).insert(u64::from_le_bytes(number))
     }
 
+    /// Times and permissions of somebody else's folder or file stay as they are.
+    pub(crate) fn not_owned(&self, path: &RemotePath) {
+        if self.is_new(path) {
+            lock(&self.summary).not_owned += 1;
+        }
+    }
+
     /// The counts so far.
     pub(crate) fn summary(&self) -> Summary {
         *lock(&self.summary)
@@ -84,6 +91,10 @@ impl wire::engine::Observer for Reporter {
         }
         let outcome = match item.failure {
             None => Outcome::Done,
+            Some(_) if is_not_owned(item) => {
+                lock(&self.summary).not_owned += 1;
+                Outcome::Done
+            }
             Some(failure) if failure.code == FailureCode::Skipped => Outcome::Skipped,
             Some(failure) => Outcome::Failed(failure),
         };
@@ -114,6 +125,11 @@ impl wire::engine::Observer for Reporter {
     fn totals(&self, totals: Totals) {
         self.observer.totals(totals.files, totals.bytes, totals.complete);
     }
+}
+
+/// True for a folder that has all that was sent, but is somebody else's: only the owner may change its metadata.
+pub(crate) fn is_not_owned(item: &Item<'_>) -> bool {
+    item.folder && item.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::NotOwner)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::session::Session;
 use std::path::Path;
-use wire::metadata::Kind;
+use wire::metadata::{Kind, Timestamp};
 use wire::store::{LocalFolder, digest};
 use wire::{FailureCode, Name, RemotePath};
 
@@ -59,7 +59,7 @@ impl Session {
         let comparable = there.kind == Kind::File && there.size == here.size;
         let same = comparable
             && match sameness {
-                Sameness::Time => there.modified == here.modified,
+                Sameness::Time => self.is_kept(path, here.modified, there.modified).await?,
                 Sameness::Content => {
                     let checksum = self.checksum();
                     let read = local::blocking(move || {
@@ -76,5 +76,15 @@ impl Session {
                 }
             };
         Ok(same.then_some(here.size))
+    }
+
+    /// True if `kept` is what the server's filesystem has made of `time`.
+    async fn is_kept(&self, path: &RemotePath, time: Timestamp, kept: Timestamp) -> Result<bool, Error> {
+        if time == kept {
+            return Ok(true);
+        }
+        let folder = path.split_last().map(|(folder, _)| folder).unwrap_or_default();
+        let fidelity = self.fidelity(&folder).await?;
+        Ok(fidelity.is_some_and(|fidelity| fidelity.time(time) == kept))
     }
 }

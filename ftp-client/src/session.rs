@@ -37,6 +37,7 @@ use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::journal::origin_of;
 use wire::limits::REQUESTS_MAX;
 use wire::message::{Bye, Durability, LoginRequest, Overwrite, Resume, Welcome};
+use wire::modes::Modes;
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -101,6 +102,8 @@ pub struct GetRequest {
     pub totals: bool,
     /// Go on with what an interrupted run has left, and leave what this one has if it is.
     pub resume: bool,
+    /// What becomes of permissions.
+    pub modes: Modes,
 }
 
 impl GetRequest {
@@ -130,6 +133,8 @@ pub struct PutRequest {
     pub totals: bool,
     /// Go on with what an interrupted run has left, and leave what this one has if it is.
     pub resume: bool,
+    /// What becomes of permissions.
+    pub modes: Modes,
 }
 
 /// Where sent bytes come from.
@@ -268,12 +273,13 @@ impl Session {
     /// # Errors
     /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
     pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        let PutRequest { source, path, into, overwrite, durability, totals, resume } = request;
+        let PutRequest { source, path, into, overwrite, durability, totals, resume, modes } = request;
         let reporter = Reporter::new(observer, self.checksum());
         let path_of_source = match &source {
             PutSource::File(path) | PutSource::Tree(path) => path.clone(),
             PutSource::Stream(_) => {
-                let request = PutRequest { source, path, into, overwrite, durability, totals, resume: false };
+                let resume = false;
+                let request = PutRequest { source, path, into, overwrite, durability, totals, resume, modes };
                 let mark = Arc::new(Mark::none()); // what was read is gone, so there is one attempt
                 return put::run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
             }
@@ -285,7 +291,8 @@ impl Session {
         let about = about(b"put", &self.inner.key, &[path.as_bytes(), into_name], &path_of_source);
         self.lasting(resume.then_some(about), |session, again, mark| {
             let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
-            let request = PutRequest { source, path, into, overwrite, durability, totals, resume };
+            let modes = modes.clone();
+            let request = PutRequest { source, path, into, overwrite, durability, totals, resume, modes };
             let reporter = reporter.clone();
             Box::pin(async move { put::run(&session, request, again, &mark, &reporter).await })
         })

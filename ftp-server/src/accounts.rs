@@ -7,11 +7,13 @@
 mod current;
 mod file;
 mod key;
+mod mode;
 mod name;
 mod source;
 
 pub use file::{Account, UsersError};
 pub use key::{AuthorizedKey, KeyError, KeyLine};
+pub use mode::{BadMode, ForceMode, Umask};
 pub use name::{BadUserName, UserName};
 
 use crate::auth::{Authenticator, Claim, Grant, Principal, Proof, Refusal, Revocation};
@@ -136,6 +138,23 @@ impl Accounts {
         })
     }
 
+    /// Changes the rules for permissions of what a user makes and changes; what is not given stays.
+    ///
+    /// # Errors
+    /// Nobody has the name, or the file cannot be read or written.
+    pub fn set_modes(
+        &self,
+        name: &UserName,
+        umask: Option<Option<Umask>>,
+        force_mode: Option<Option<ForceMode>>,
+    ) -> Result<(), AccountsError> {
+        self.change_one(name, |account| {
+            account.umask = umask.unwrap_or(account.umask);
+            account.force_mode = force_mode.unwrap_or(account.force_mode);
+            Ok(())
+        })
+    }
+
     /// Gives a user more keys: all of them or, with an error, none.
     ///
     /// # Errors
@@ -253,7 +272,7 @@ impl Accounts {
 
     fn principal(&self, name: &UserName, account: &Account, proof: Proof) -> Result<Principal, Refusal> {
         let root = self.root_of(account).ok_or(Refusal::NoRoot)?;
-        Ok(Principal::new(name.as_str(), root, account.access, proof))
+        Ok(Principal::new(name.as_str(), root, account.access, proof).with_modes(account.modes()))
     }
 
     fn root_of(&self, account: &Account) -> Option<PathBuf> {

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use wire::Access;
 use wire::login::Channel;
 use wire::message::Login;
+use wire::modes::ModePolicy;
 
 /// A login, with what it may depend on.
 #[derive(Debug, Clone)]
@@ -62,6 +63,7 @@ pub struct Principal {
     root: PathBuf,
     access: Access,
     proof: Proof,
+    modes: ModePolicy,
 }
 
 /// What proved a login.
@@ -82,7 +84,12 @@ impl Principal {
         access: Access,
         proof: Proof,
     ) -> Self {
-        Self { name: name.into(), root: root.into(), access, proof }
+        let modes = ModePolicy::default();
+        Self { name: name.into(), root: root.into(), access, proof, modes }
+    }
+
+    pub(crate) fn with_modes(self, modes: ModePolicy) -> Self {
+        Self { modes, ..self }
     }
 
     pub(crate) fn proof(&self) -> &Proof {
@@ -108,6 +115,12 @@ impl Principal {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Rules for the permissions of all that the principal makes or changes.
+    #[must_use]
+    pub fn modes(&self) -> ModePolicy {
+        self.modes
     }
 
     /// What the principal may do below the root.

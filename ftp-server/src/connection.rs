@@ -242,6 +242,7 @@ async fn login(
     let left = (caller.patience + login_timeout / 8).saturating_duration_since(Instant::now());
     match shared.disks.open(principal.root(), left.min(login_timeout / 2)).await {
         Ok(root) => {
+            let root = root.with_modes(principal.modes());
             let (user, key) = (principal.name(), principal.key());
             info!(%peer, user, key, agent = Escaped(request.agent.as_bytes()).to_string(), "login");
             Ok(Greeting::Session { connection: Box::new(connection), principal, root, id })

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 use wire::disk::{Disk, Hanging, Turns};
+use wire::modes::ModePolicy;
 use wire::store::LocalStorage;
 use wire::{Failure, FailureCode};
 
@@ -43,6 +44,14 @@ pub struct Opened {
     pub storage: LocalStorage,
     /// Where the work on it is done.
     pub disk: Arc<Disk>,
+}
+
+impl Opened {
+    /// The same, with rules for the permissions of all that is made or changed there.
+    #[must_use]
+    pub fn with_modes(self, modes: ModePolicy) -> Self {
+        Self { storage: self.storage.with_modes(modes), ..self }
+    }
 }
 
 impl Default for Disks {

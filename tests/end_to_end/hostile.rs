@@ -271,6 +271,7 @@ fn put_to(path: &str) -> Put {
         durability: Durability::Process,
         resume: false,
         begun: None,
+        modes_of_new: false,
     }
 }
 

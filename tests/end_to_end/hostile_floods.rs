@@ -283,6 +283,7 @@ fn put() -> Put {
         exclusive: false,
         resume: false,
         begun: None,
+        modes_of_new: false,
         durability: Durability::Process,
     }
 }

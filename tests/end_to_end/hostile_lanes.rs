@@ -241,6 +241,7 @@ async fn open_put(session: &mut Session, path: &str) {
                 durability: Durability::Process,
                 resume: false,
                 begun: None,
+                modes_of_new: false,
             },
         )
         .await;

@@ -149,6 +149,7 @@ fn exclusive(target: &str) -> Put {
         durability: Durability::Process,
         resume: false,
         begun: None,
+        modes_of_new: false,
     }
 }
 

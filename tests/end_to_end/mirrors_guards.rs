@@ -42,17 +42,29 @@ fn a_missing_source_deletes_nothing() {
 }
 
 #[test]
-fn more_than_half_of_twenty_or_more_is_not_deleted_but_the_rest_is_done() {
+fn more_than_half_of_twenty_or_more_is_not_deleted_and_nothing_is_done() {
     for way in WAYS {
         let mirror = Mirror::with_files(way, 20);
         for number in 0..11 {
             fs::remove_file(mirror.source().join(number.to_string())).unwrap();
         }
         mirror.write("19", "changed");
-        let ran = mirror.ends(6, ["--delete"]);
-        assert!(ran.stderr.contains("11 of the target's 20 entries"), "{}", ran.stderr);
-        assert_eq!(mirror.names().len(), 20);
-        assert_eq!(fs::read_to_string(mirror.target().join("19")).unwrap(), "changed");
+        mirror.write("new", "new");
+        fs::create_dir(mirror.source().join("folder")).unwrap();
+        chmod(&mirror.source().join("18"), 0o600);
+        let before = picture(&mirror.target());
+        for options in [&["--delete"][..], &["--delete", "--delete-when=before"], &["--delete", "--watch"]] {
+            let ran =
+                mirror.ends(if options.contains(&"--watch") && way == Way::Down { 2 } else { 6 }, options);
+            let told = ran
+                .stderr
+                .contains("11 of the target's 20 entries would be deleted; nothing was copied or deleted");
+            assert!(told || ran.code == Some(2), "{}", ran.stderr);
+            assert_eq!(picture(&mirror.target()), before);
+        }
+        assert!(mirror.ends(6, ["--delete", "-n"]).text().contains("+ new\n"));
+        fs::remove_file(mirror.source().join("new")).unwrap();
+        fs::remove_dir(mirror.source().join("folder")).unwrap();
         mirror.ends(6, ["--delete", "--max-delete=10"]);
         mirror.ends(6, ["--delete", "--max-delete=54%"]);
         mirror.ends(6, ["--delete", "--max-delete=0"]);

@@ -97,6 +97,7 @@ pub const SPECS: &[Spec] = &[
     spec("BATCH", 35, Needs::Change, Flow::Control),
     spec("REPLACE", 37, Needs::Login, Flow::Control),
     spec("SWEEP", 38, Needs::Change, Flow::Control),
+    spec("FIDELITY", 40, Needs::Change, Flow::Control),
     spec("CANCEL", 48, Needs::Login, Flow::Control),
     spec("PING", 49, Needs::Login, Flow::Control),
     spec("BYE", 51, Needs::Login, Flow::Control),
@@ -146,6 +147,6 @@ mod tests {
         assert_eq!(allowed(Access::Read), ["LIST", "STAT", "GET", "HASH", "SPACE", "SELECT", "DIGESTS"]);
         assert_eq!(allowed(Access::Drop), ["PUT"]);
         assert!(!allowed(Access::Write).contains(&"REMOVE") && allowed(Access::Write).contains(&"PUT"));
-        assert_eq!(allowed(Access::Full).len(), 15);
+        assert_eq!(allowed(Access::Full).len(), 16);
     }
 }

@@ -107,6 +107,8 @@ failure_codes! {
     Busy = 26,
     /// is no longer what it was when this was decided
     Drifted = 27,
+    /// belongs to another user of the system, who alone may change its times and permissions
+    NotOwner = 28,
 }
 
 /// A failure as it travels: the code, and a sentence that gives away nothing but what its receiver may know.

@@ -7,6 +7,7 @@ pub use mirror::{Batch, BatchDone, Change, ChangeFailure, Digested, Digests, Sel
 use crate::access::Access;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
+use crate::fidelity::FidelityReport;
 use crate::frame::Announcement;
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{Name, RemotePath};
@@ -126,6 +127,11 @@ messages! {
     /// Server: the answer to `Sweep`.
     Swept(Swept) = 39,
 
+    /// Client: how faithfully a folder keeps times and permissions.
+    Fidelity(Fidelity) = 40,
+    /// Server: the answer to `Fidelity`.
+    FidelityReport(FidelityReport) = 41,
+
     /// Client: stop the request or job with this request id.
     Cancel(Cancel) = 48,
     /// Either: answer with `Pong`.
@@ -151,6 +157,13 @@ messages! {
     Held(Held) = 70,
     /// Server, with request id 0: the disk below the session's work does not answer.
     Stalled(Stalled) = 71,
+}
+
+/// Asks how faithfully a folder keeps times and permissions, which takes a scratch file there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fidelity {
+    /// The folder.
+    pub path: RemotePath,
 }
 
 /// Asks to act for a user.
@@ -399,6 +412,8 @@ pub struct Put {
     /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`]. Files that have been put in their place
     /// since then need not be sent again.
     pub begun: Option<Timestamp>,
+    /// Permissions are for what is new, less the umask of the server; what exists keeps its own.
+    pub modes_of_new: bool,
 }
 
 /// What may befall the receiving machine without undoing what was acknowledged.
@@ -521,8 +536,6 @@ pub struct SpaceReport {
     pub free: u64,
     /// Not used, and open to the server's user.
     pub available: u64,
-    /// Nanoseconds between two modification times that the filesystem can tell apart; 1 where it keeps all.
-    pub time_step: u32,
 }
 
 /// The client has taken pages of a listing, so that as many more may be under way: at most

@@ -18,7 +18,7 @@ fn sink(root: &Path, over: &CancellationToken) -> TreeSink {
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
-        mode_mask: 0o777,
+        modes: wire::modes::Modes::CARRIED,
         sparse: false,
         durability: Durability::Process,
         keeping: None,

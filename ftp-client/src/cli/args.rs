@@ -11,13 +11,13 @@ mod shell;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, CompleteLine, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Put, Retry, Rm, Stat,
-    Touch, Trust, TrustCommand,
+    Cat, Chmod, CompleteLine, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Permissions, Put,
+    Retry, Rm, Stat, Touch, Trust, TrustCommand,
 };
 pub(crate) use common::{Color, Common, Resuming};
 pub(crate) use doctor::Doctor;
 pub(crate) use line::{Line, Open, Word, line_parser};
-pub(crate) use mirror::{Apply, CompareWord, Mirror, TypedRule, of_profile};
+pub(crate) use mirror::{Apply, CompareWord, DeleteWhenWord, Mirror, TypedRule, of_profile};
 pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
 pub(crate) use script::Script;
 pub(crate) use shell::{Exit, History, Jobs, Kill, Lanes, Limit, Queue, Shell, Wait};

@@ -14,7 +14,6 @@ pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod mirror;
 pub(crate) mod mkdir;
-mod mode;
 pub(crate) mod mv;
 pub(crate) mod profile;
 pub(crate) mod put;

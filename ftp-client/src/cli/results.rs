@@ -39,6 +39,12 @@ pub(crate) struct Head {
     /// Done with `--durability power`.
     #[serde(default)]
     pub(crate) power: bool,
+    /// Done with `--no-perms`.
+    #[serde(default)]
+    pub(crate) no_perms: bool,
+    /// Done with `--chmod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chmod: Option<String>,
     pub(crate) jobs: Vec<Planned>,
 }
 
@@ -108,6 +114,7 @@ impl Head {
         session: &Session,
         server: &Server,
         (overwrite, power): (OverwriteWord, bool),
+        permissions: args::Permissions,
         jobs: Vec<Planned>,
     ) -> Self {
         Self {
@@ -119,6 +126,8 @@ impl Head {
             key: session.server_key(),
             overwrite,
             power,
+            no_perms: permissions.no_perms,
+            chmod: permissions.chmod,
             jobs,
         }
     }

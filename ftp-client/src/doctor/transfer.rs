@@ -94,6 +94,7 @@ async fn send(
     let open = move || Ok(Box::new(Opened(opened.clone())) as Box<dyn SourceFile>);
     let source = Arc::new(FileSource::new(made_up.metadata(), open));
     let put = Put {
+        modes_of_new: false,
         path: path.clone(),
         into: None,
         overwrite: Overwrite::Never,

@@ -14,8 +14,8 @@ use crate::observer::Summary;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use wire::RemotePath;
 use wire::message::Entry;
+use wire::{Failure, RemotePath};
 
 /// A job, and what waits for it.
 pub(crate) struct Ahead {
@@ -74,6 +74,16 @@ impl Ahead {
     /// Items that failed, of those that have come to an end.
     pub(crate) fn failures(&self) -> usize {
         self.shared.taker().failures()
+    }
+
+    /// Items that failed for lack of room, and were not told of.
+    pub(crate) fn short(&self) -> Vec<(RemotePath, Failure)> {
+        self.shared.taker().short()
+    }
+
+    /// From here on lack of room is a failure like any other. Gives those that were not told of, and count no more.
+    pub(crate) fn end_waiting_for_room(&self) -> Vec<(RemotePath, Failure)> {
+        self.shared.taker().end_waiting_for_room()
     }
 
     /// True if this item failed.

@@ -1,6 +1,6 @@
 //! What is carried beside content, as changes of the target. Pure.
 
-use super::MODE_MASK;
+use super::difference::same_mode;
 use wire::RemotePath;
 use wire::message::{Change, Entry, EntryDetails};
 use wire::metadata::Kind;
@@ -8,9 +8,7 @@ use wire::metadata::Kind;
 /// What makes the target's metadata the source's.
 pub(super) fn metadata_changes(source: &Entry, target: &Entry) -> Vec<Change> {
     let path = source.path.clone();
-    let is_link = source.metadata.kind == Kind::Symlink;
-    let mode = |entry: &Entry| entry.metadata.mode & MODE_MASK;
-    let set_mode = (!is_link && mode(source) != mode(target)).then(|| mode(source));
+    let set_mode = (!same_mode(&source.metadata, &target.metadata)).then_some(source.metadata.mode);
     let set_time = (source.metadata.modified != target.metadata.modified).then_some(source.metadata.modified);
     let mut changes = Vec::new();
     if let Some(details) = wanted_details(source)

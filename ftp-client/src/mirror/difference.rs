@@ -2,8 +2,10 @@
 
 use super::Options;
 use std::time::Duration;
+use wire::fidelity::FidelityReport;
 use wire::message::{Entry, EntryDetails, Overwrite};
 use wire::metadata::{Kind, Metadata, Timestamp};
+use wire::modes::PERMISSIONS;
 
 /// How two entries of one kind differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,33 +32,37 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// As `options` ask, on a target that keeps times in steps of so many nanoseconds.
-    pub(crate) fn new(options: &Options, time_step: u32) -> Self {
-        let step = Duration::from_nanos(u64::from(time_step.saturating_sub(1)));
-        Self {
-            by_digest: options.by_digest,
-            overwrite: options.overwrite,
-            tolerance: options.modify_window.max(step),
-        }
+    /// As `options` ask.
+    pub(crate) fn new(options: &Options) -> Self {
+        let Options { by_digest, overwrite, modify_window: tolerance, .. } = *options;
+        Self { by_digest, overwrite, tolerance }
     }
 
-    /// Compares two entries of one path and one kind.
-    pub(crate) fn of(&self, source: &Entry, target: &Entry) -> Difference {
-        let same_time = self.same_time(source.metadata.modified, target.metadata.modified);
+    /// True if the difference of two entries depends on what the target keeps of times and permissions.
+    pub(crate) fn needs_fidelity(&self, source: &Entry, target: &Entry) -> bool {
+        let (source, target) = (&source.metadata, &target.metadata);
+        let same_size = source.kind != Kind::File || source.size == target.size;
+        let same_time = self.same_time(source.modified, target.modified, &FidelityReport::EXACT);
+        same_size && !(same_time && same_mode(source, target))
+    }
+
+    /// Compares two entries of one path and one kind, in a folder of the target that keeps what `fidelity` says.
+    pub(crate) fn of(&self, source: &Entry, target: &Entry, fidelity: &FidelityReport) -> Difference {
+        let same_time = self.same_time(source.metadata.modified, target.metadata.modified, fidelity);
         let content = match source.metadata.kind {
             Kind::File => self.of_files(&source.metadata, &target.metadata, same_time),
             Kind::Symlink if source.link_target != target.link_target => Difference::Content,
             Kind::Folder | Kind::Symlink | Kind::Special => Difference::None,
         };
         match content {
-            Difference::None if same_time && same_rest(source, target) => Difference::None,
+            Difference::None if same_time && same_rest(source, target, fidelity) => Difference::None,
             Difference::None
                 if self.overwrite == Overwrite::Never && source.metadata.kind != Kind::Folder =>
             {
                 Difference::LeftAlone
             }
             Difference::None => Difference::Metadata,
-            Difference::Content | Difference::Unread if self.is_protected(source, target) => {
+            Difference::Content | Difference::Unread if self.is_protected(source, target, fidelity) => {
                 Difference::LeftAlone
             }
             Difference::Metadata | Difference::Content | Difference::Unread | Difference::LeftAlone => {
@@ -66,9 +72,14 @@ impl Comparison {
     }
 
     /// What is left once both were read, and are equal.
-    pub(crate) fn of_equal_files(&self, source: &Entry, target: &Entry) -> Difference {
-        let same_time = self.same_time(source.metadata.modified, target.metadata.modified);
-        if same_time && same_rest(source, target) { Difference::None } else { Difference::Metadata }
+    pub(crate) fn of_equal_files(
+        &self,
+        source: &Entry,
+        target: &Entry,
+        fidelity: &FidelityReport,
+    ) -> Difference {
+        let same_time = self.same_time(source.metadata.modified, target.metadata.modified, fidelity);
+        if same_time && same_rest(source, target, fidelity) { Difference::None } else { Difference::Metadata }
     }
 
     fn of_files(&self, source: &Metadata, target: &Metadata, same_time: bool) -> Difference {
@@ -81,29 +92,40 @@ impl Comparison {
         }
     }
 
-    fn is_protected(&self, source: &Entry, target: &Entry) -> bool {
+    fn is_protected(&self, source: &Entry, target: &Entry, fidelity: &FidelityReport) -> bool {
+        let (source, target) = (source.metadata.modified, target.metadata.modified);
         match self.overwrite {
             Overwrite::Always | Overwrite::Different => false,
             Overwrite::Never => true,
-            Overwrite::Newer => target.metadata.modified >= source.metadata.modified,
+            Overwrite::Newer => target >= source || target >= fidelity.time(source),
         }
     }
 
-    fn same_time(&self, source: Timestamp, target: Timestamp) -> bool {
+    fn same_time(&self, source: Timestamp, target: Timestamp, fidelity: &FidelityReport) -> bool {
         let nanos = |time: Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-        (nanos(source) - nanos(target)).unsigned_abs() <= self.tolerance.as_nanos()
+        let is_near = |time| (nanos(time) - nanos(target)).unsigned_abs() <= self.tolerance.as_nanos();
+        is_near(source) || is_near(fidelity.time(source))
     }
 }
 
 /// Permissions, owner and attributes; a link's permissions mean nothing.
-fn same_rest(source: &Entry, target: &Entry) -> bool {
-    let mode = |entry: &Entry| entry.metadata.mode & MODE_MASK;
-    let same_mode = source.metadata.kind == Kind::Symlink || mode(source) == mode(target);
+fn same_rest(source: &Entry, target: &Entry, fidelity: &FidelityReport) -> bool {
+    let kept = fidelity.mode(source.metadata.mode, source.metadata.kind == Kind::Folder);
+    let kept = Metadata { mode: kept, ..source.metadata };
+    let same_mode = !fidelity.keeps_modes
+        || same_mode(&source.metadata, &target.metadata)
+        || same_mode(&kept, &target.metadata);
     let same_details = match (&source.details, &target.details) {
         (Some(source), Some(target)) => same_owner(source, target) && source.xattrs == target.xattrs,
         (None, _) | (_, None) => true,
     };
     same_mode && same_details
+}
+
+/// A link's permissions mean nothing. Of the set-id and sticky bits of a folder only those count that are wanted.
+pub(super) fn same_mode(source: &Metadata, target: &Metadata) -> bool {
+    let wanted = source.mode | PERMISSIONS;
+    source.kind == Kind::Symlink || source.mode == target.mode & wanted
 }
 
 /// By name where both have one, else by number.
@@ -121,19 +143,19 @@ fn same_owner(source: &EntryDetails, target: &EntryDetails) -> bool {
     }
 }
 
-/// Set-id and sticky bits are not taken over, so they are not compared.
-pub(crate) const MODE_MASK: u32 = 0o777;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mirror::testing::entry;
     use wire::message::Owner;
+    use wire::modes::ModePolicy;
+
+    const EXACT: FidelityReport = FidelityReport::EXACT;
 
     fn comparison(change: impl FnOnce(&mut Options)) -> Comparison {
         let mut options = Options::default();
         change(&mut options);
-        Comparison::new(&options, 1)
+        Comparison::new(&options)
     }
 
     fn file(size: u64, seconds: i64, nanos: u32) -> Entry {
@@ -145,38 +167,69 @@ mod tests {
     #[test]
     fn size_and_time_tell_files_apart() {
         let plain = comparison(|_| {});
-        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 5)), Difference::None);
-        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 6)), Difference::Content);
-        assert_eq!(plain.of(&file(1, 5, 5), &file(2, 5, 5)), Difference::Content);
-        let coarse = Comparison::new(&Options::default(), 2_000_000_000);
-        assert_eq!(coarse.of(&file(1, 5, 999_999_999), &file(1, 4, 0)), Difference::None);
-        assert_eq!(coarse.of(&file(1, 6, 0), &file(1, 4, 0)), Difference::Content);
+        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 5), &EXACT), Difference::None);
+        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 6), &EXACT), Difference::Content);
+        assert_eq!(plain.of(&file(1, 5, 5), &file(2, 5, 5), &EXACT), Difference::Content);
+    }
+
+    #[test]
+    fn times_are_the_same_if_the_target_can_keep_no_more() {
+        let plain = comparison(|_| {});
+        let whole = FidelityReport { time_step: 1_000_000_000, ..EXACT };
+        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 0), &EXACT), Difference::Content);
+        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 0), &whole), Difference::None);
+        assert_eq!(plain.of(&file(1, 4, 5), &file(1, 5, 0), &whole), Difference::Content);
+        assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 6), &whole), Difference::Content);
+        let newer = comparison(|options| options.overwrite = Overwrite::Newer);
+        assert_eq!(newer.of(&file(1, 5, 5), &file(2, 5, 0), &whole), Difference::LeftAlone);
+        assert!(plain.needs_fidelity(&file(1, 5, 5), &file(1, 5, 0)));
+        assert!(!plain.needs_fidelity(&file(1, 5, 5), &file(2, 5, 0)));
+        assert!(!plain.needs_fidelity(&file(1, 5, 5), &file(1, 5, 5)));
+    }
+
+    #[test]
+    fn permissions_are_the_same_if_the_target_makes_no_others() {
+        let (source, mut target) = (file(1, 5, 5), file(1, 5, 5));
+        target.metadata.mode = 0o640;
+        let ruled = FidelityReport { modes: ModePolicy { umask: 0o027, force: 0 }, ..EXACT };
+        let fat = FidelityReport { keeps_modes: false, ..EXACT };
+        let plain = comparison(|_| {});
+        assert_eq!(plain.of(&source, &target, &EXACT), Difference::Metadata);
+        assert_eq!(plain.of(&source, &target, &ruled), Difference::None);
+        assert_eq!(plain.of(&source, &target, &fat), Difference::None);
     }
 
     #[test]
     fn permissions_are_metadata() {
         let mut other = file(1, 5, 5);
         other.metadata.mode ^= 0o111;
-        assert_eq!(comparison(|_| {}).of(&file(1, 5, 5), &other), Difference::Metadata);
+        assert_eq!(comparison(|_| {}).of(&file(1, 5, 5), &other, &EXACT), Difference::Metadata);
         other.metadata.mode ^= 0o111 | 0o4000;
-        assert_eq!(comparison(|_| {}).of(&file(1, 5, 5), &other), Difference::None);
+        assert_eq!(comparison(|_| {}).of(&file(1, 5, 5), &other, &EXACT), Difference::None);
+        let (mut wanted, mut folder) = (entry("folder/"), entry("folder/"));
+        folder.metadata.mode |= 0o3000;
+        assert_eq!(comparison(|_| {}).of(&wanted, &folder, &EXACT), Difference::None);
+        wanted.metadata.mode |= 0o2000;
+        assert_eq!(comparison(|_| {}).of(&wanted, &folder, &EXACT), Difference::None);
+        folder.metadata.mode &= 0o777;
+        assert_eq!(comparison(|_| {}).of(&wanted, &folder, &EXACT), Difference::Metadata);
     }
 
     #[test]
     fn with_digests_only_the_same_size_is_read() {
         let by_digest = comparison(|options| options.by_digest = true);
-        assert_eq!(by_digest.of(&file(1, 5, 5), &file(1, 5, 5)), Difference::Unread);
-        assert_eq!(by_digest.of(&file(1, 5, 5), &file(2, 5, 5)), Difference::Content);
-        assert_eq!(by_digest.of_equal_files(&file(1, 5, 5), &file(1, 6, 5)), Difference::Metadata);
+        assert_eq!(by_digest.of(&file(1, 5, 5), &file(1, 5, 5), &EXACT), Difference::Unread);
+        assert_eq!(by_digest.of(&file(1, 5, 5), &file(2, 5, 5), &EXACT), Difference::Content);
+        assert_eq!(by_digest.of_equal_files(&file(1, 5, 5), &file(1, 6, 5), &EXACT), Difference::Metadata);
     }
 
     #[test]
     fn what_is_to_be_left_is_left() {
         let never = comparison(|options| options.overwrite = Overwrite::Never);
-        assert_eq!(never.of(&file(1, 5, 5), &file(2, 5, 5)), Difference::LeftAlone);
+        assert_eq!(never.of(&file(1, 5, 5), &file(2, 5, 5), &EXACT), Difference::LeftAlone);
         let newer = comparison(|options| options.overwrite = Overwrite::Newer);
-        assert_eq!(newer.of(&file(1, 5, 5), &file(2, 6, 5)), Difference::LeftAlone);
-        assert_eq!(newer.of(&file(1, 7, 5), &file(2, 6, 5)), Difference::Content);
+        assert_eq!(newer.of(&file(1, 5, 5), &file(2, 6, 5), &EXACT), Difference::LeftAlone);
+        assert_eq!(newer.of(&file(1, 7, 5), &file(2, 6, 5), &EXACT), Difference::Content);
     }
 
     #[test]
@@ -188,9 +241,9 @@ mod tests {
             file
         };
         let plain = comparison(|_| {});
-        assert_eq!(plain.of(&owned(1, "ann"), &owned(2, "ann")), Difference::None);
-        assert_eq!(plain.of(&owned(1, "ann"), &owned(1, "bob")), Difference::Metadata);
-        assert_eq!(plain.of(&owned(1, "ann"), &owned(1, "")), Difference::None);
-        assert_eq!(plain.of(&owned(1, ""), &owned(2, "")), Difference::Metadata);
+        assert_eq!(plain.of(&owned(1, "ann"), &owned(2, "ann"), &EXACT), Difference::None);
+        assert_eq!(plain.of(&owned(1, "ann"), &owned(1, "bob"), &EXACT), Difference::Metadata);
+        assert_eq!(plain.of(&owned(1, "ann"), &owned(1, ""), &EXACT), Difference::None);
+        assert_eq!(plain.of(&owned(1, ""), &owned(2, ""), &EXACT), Difference::Metadata);
     }
 }

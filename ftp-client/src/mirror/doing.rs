@@ -8,6 +8,7 @@ use super::action::Action;
 use super::ahead::Ahead;
 use super::carried::{detail_changes, metadata_changes, wanted_details};
 use super::effects::Effects;
+use super::held::{Deed, makes_room};
 use super::late::Touch;
 use super::target::{Hands, Trees};
 use super::{Listener, Options, Summary};
@@ -29,6 +30,12 @@ pub(crate) struct Doing<'a> {
     hands: Option<Hands>,
     pub(super) transfer: Option<Ahead>,
     batch: Vec<Work>,
+    /// What is not done before all is compared; see [`held`](super::held).
+    pub(super) held: Option<Vec<Deed>>,
+    /// Failures for lack of room are kept.
+    pub(super) waits_for_room: bool,
+    /// Changes that failed for it, and are not told of.
+    pub(super) short: Vec<(RemotePath, Failure)>,
     /// Owners and attributes of items that are under way.
     details: Vec<(RemotePath, EntryDetails)>,
     /// Folders of the target that not even their owner may change, and have not been opened.
@@ -62,6 +69,9 @@ impl<'a> Doing<'a> {
             hands: None,
             transfer: None,
             batch: Vec::new(),
+            held: None,
+            waits_for_room: makes_room(options),
+            short: Vec::new(),
             details: Vec::new(),
             read_only: HashMap::new(),
             failures: 0,
@@ -73,6 +83,7 @@ impl<'a> Doing<'a> {
     /// Ends the job; gives the counts of all that was done.
     pub(crate) fn close(mut self) -> Result<Summary, Error> {
         self.settle()?;
+        self.tell_short_of_room();
         let transfer = self.transfer.take().map(|transfer| transfer.close(self.trees)).transpose()?;
         if let Some(transfer) = transfer {
             let changes = self.summary.transfer;
@@ -152,8 +163,14 @@ impl<'a> Doing<'a> {
 
     fn made(&mut self, work: Work, failure: Option<Failure>) -> Result<(), Error> {
         match (failure, work.then) {
+            (Some(failure), None) if failure.code == FailureCode::NotOwner => {
+                self.reporter.not_owned(&work.path);
+                Ok(())
+            }
             (Some(failure), _) => {
-                self.failed(&work.path, &failure);
+                if !self.is_short(&work.path, &failure) {
+                    self.failed(&work.path, &failure);
+                }
                 Ok(())
             }
             (None, Some(entry)) => self.send(&entry),
@@ -176,7 +193,7 @@ impl<'a> Doing<'a> {
     fn open_folder_of(&mut self, path: &RemotePath) -> Result<(), Error> {
         let Some(folder) = path.split_last().map(|(folder, _)| folder) else { return Ok(()) };
         let Some(mode) = self.read_only.remove(&folder) else { return Ok(()) };
-        let mode = Some(mode & super::MODE_MASK | OWNER_ALL);
+        let mode = Some(mode | OWNER_ALL);
         let changes = vec![Change::SetMetadata { path: folder.clone(), modified: None, mode }];
         self.change(Work { changes, rest: Vec::new(), action: None, then: None, path: folder })?;
         self.make_batch()
@@ -245,6 +262,7 @@ impl<'a> Doing<'a> {
 
 impl Effects for Doing<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
+        let Some(Deed::Act(action)) = self.keep(Deed::Act(action))? else { return Ok(true) };
         self.listener.planned(&action)?;
         if let Action::New { .. } | Action::Changed { .. } = &action {
             self.count_ahead(1, action.bytes());
@@ -288,6 +306,9 @@ impl Effects for Doing<'_> {
 
     /// Through the job, if there is one: then it comes after all that is in the folder.
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
+        if self.held.is_some() {
+            return self.keep(Deed::Leave(folder.clone())).map(drop);
+        }
         self.make_batch()?; // its items go before it
         if folder.metadata.mode & super::planner::OWNER_WRITES == 0 {
             self.read_only(folder); // once more, for what is deleted in it later
@@ -296,15 +317,19 @@ impl Effects for Doing<'_> {
     }
 
     fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        let Some(Deed::Touch(path, touch)) = self.keep(Deed::Touch(path, touch))? else { return Ok(()) };
         if self.trees.leaves_root && path.is_root() {
             return Ok(());
         }
-        let (modified, mode) = (touch.modified, Some(touch.mode & super::MODE_MASK));
+        let (modified, mode) = (touch.modified, Some(touch.mode));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
         self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })
     }
 
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
+        if self.held.is_some() {
+            return self.keep(Deed::Own(folder.clone())).map(drop);
+        }
         let details = wanted_details(folder).unwrap_or_default();
         let (path, changes) = (folder.path.clone(), detail_changes(&folder.path, &details));
         match changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
@@ -314,16 +339,25 @@ impl Effects for Doing<'_> {
     }
 
     fn read_only(&mut self, folder: &Entry) {
+        if let Some(held) = &mut self.held {
+            return held.push(Deed::ReadOnly(folder.clone()));
+        }
         self.read_only.insert(folder.path.clone(), folder.metadata.mode);
     }
 
     fn counted(&mut self, files: u64, bytes: u64) {
+        if let Some(held) = &mut self.held {
+            return held.push(Deed::Counted(files, bytes));
+        }
         self.count_ahead(files, bytes);
         self.totals.complete = true;
         self.tell_totals();
     }
 
     fn settle(&mut self) -> Result<(), Error> {
+        if self.held.is_some() {
+            return self.keep(Deed::Settle).map(drop);
+        }
         self.make_batch()?;
         self.settle_transfer()?;
         self.make_batch()
@@ -340,7 +374,48 @@ impl Effects for Doing<'_> {
     }
 
     fn failures(&self) -> u64 {
-        self.failures + self.transfer.as_ref().map_or(0, |transfer| transfer.failures() as u64)
+        let sent = self.transfer.as_ref().map_or(0, |transfer| transfer.failures() as u64);
+        self.failures + self.short.len() as u64 + sent
+    }
+
+    fn release(&mut self) -> Result<(), Error> {
+        self.release_held()
+    }
+
+    fn abandon(&mut self) -> bool {
+        self.held.take().is_some()
+    }
+
+    fn lacks_room(&self) -> Result<bool, Error> {
+        self.held_lacks_room()
+    }
+
+    fn short_of_room(&self) -> u64 {
+        let sent = self.transfer.as_ref().map_or(0, |transfer| transfer.short().len());
+        (self.short.len() + sent) as u64
+    }
+
+    fn try_again(&mut self) {
+        self.waits_for_room = false;
+        self.short.clear();
+        if let Some(transfer) = &self.transfer {
+            transfer.end_waiting_for_room();
+        }
+    }
+
+    fn tell_short_of_room(&mut self) {
+        self.waits_for_room = false;
+        for (path, failure) in std::mem::take(&mut self.short) {
+            self.failed(&path, &failure);
+        }
+        let sent = self.transfer.as_ref().map(Ahead::end_waiting_for_room).unwrap_or_default();
+        for (path, failure) in sent {
+            self.failed(&path, &failure);
+        }
+    }
+
+    fn copied(&self) -> u64 {
+        self.reporter.summary().files
     }
 }
 

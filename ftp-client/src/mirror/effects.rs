@@ -6,6 +6,7 @@ use super::{Listener, Summary};
 use crate::error::Error;
 use std::sync::Arc;
 use wire::checksum::Digest;
+use wire::fidelity::FidelityReport;
 use wire::message::Entry;
 use wire::{Failure, RemotePath};
 
@@ -32,15 +33,43 @@ pub(crate) trait Effects {
     fn not_deleted(&mut self, count: u64);
     /// Items that failed so far.
     fn failures(&self) -> u64;
+    /// Does what was held back until all was compared, if anything was; from here on nothing is.
+    fn release(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Forgets what was held back. True if nothing was done so far.
+    fn abandon(&mut self) -> bool {
+        true
+    }
+    /// True if what is held back is more than the target has room for.
+    fn lacks_room(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
+    /// Items of those that failed which failed for lack of room, and were not told of yet.
+    fn short_of_room(&self) -> u64 {
+        0
+    }
+    /// Items that failed for lack of room are tried again: they have not failed.
+    fn try_again(&mut self) {}
+    /// From here on, lack of room is a failure like any other.
+    fn tell_short_of_room(&mut self) {}
+    /// Files that were sent so far.
+    fn copied(&self) -> u64 {
+        0
+    }
 }
 
 /// Root digests of files; nothing for those that cannot be read.
 pub(crate) type Digests = Vec<Option<Digest>>;
 
-/// Reads files of both sides.
+/// Reads files of both sides, and knows the ways of the target.
 pub(crate) trait Digester {
     /// Digests of files of the source and of the target, in the order of the paths.
     fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error>;
+    /// How faithfully a folder of the target keeps times and permissions; none if that cannot be found out.
+    fn fidelity(&self, _folder: &RemotePath) -> Result<Option<FidelityReport>, Error> {
+        Ok(None)
+    }
 }
 
 /// Only tells what would be done.

@@ -3,7 +3,7 @@
 use super::Summary;
 use super::action::Action;
 use super::difference::Difference;
-use super::guard::Refusal;
+use super::guard::{Reason, Refusal};
 use super::late::{Leader, Parent, file_of};
 use super::planner::Planner;
 use crate::error::Error;
@@ -11,10 +11,20 @@ use std::collections::{BTreeSet, HashMap};
 use wire::RemotePath;
 use wire::checksum::Digest;
 use wire::message::Entry;
+use wire::metadata::Metadata;
+
+/// How a comparison ended.
+pub(super) struct Ending {
+    pub(super) summary: Summary,
+    /// Why nothing was deleted, if that was refused.
+    pub(super) refusal: Option<Refusal>,
+    /// Deletions would make room for what failed for lack of it, or would fail.
+    pub(super) lacks_room: bool,
+}
 
 impl Planner<'_> {
-    /// Does what was kept for later; tells what was done, and why nothing was deleted if that was refused.
-    pub(crate) fn finish(mut self) -> Result<(Summary, Option<Refusal>), Error> {
+    /// Does what was kept for later.
+    pub(crate) fn finish(mut self) -> Result<Ending, Error> {
         self.read_unread()?;
         if !self.late.news.is_empty() {
             self.effects.settle()?; // what is moved may go to new folders
@@ -25,7 +35,11 @@ impl Planner<'_> {
         self.effects.settle()?;
         self.hard_links()?;
         let refusal = self.deletions(&moved)?;
-        if refusal.is_none() {
+        let is_over = self.lacks_room && self.effects.abandon();
+        if is_over || refusal.is_some_and(|refusal| refusal.is_first) {
+            return Ok(Ending { summary: self.summary, refusal, lacks_room: self.lacks_room });
+        }
+        if refusal.is_none() && !self.lacks_room {
             self.conflicts()?;
         }
         self.effects.settle()?;
@@ -36,7 +50,7 @@ impl Planner<'_> {
             self.effects.touch(path, touch)?;
         }
         self.effects.settle()?;
-        Ok((self.summary, refusal))
+        Ok(Ending { summary: self.summary, refusal, lacks_room: self.lacks_room })
     }
 
     /// Reads files of one size, a few at a time while the walk goes on.
@@ -57,7 +71,8 @@ impl Planner<'_> {
         for ((source, target, parent), digests) in unread.into_iter().zip(sources.into_iter().zip(targets)) {
             let difference = match digests {
                 (Some(one), Some(other)) if one == other => {
-                    let difference = self.comparison.of_equal_files(&source, &target);
+                    let fidelity = self.fidelity_for(&source, &target)?;
+                    let difference = self.comparison.of_equal_files(&source, &target, &fidelity);
                     self.links.untangle(self.options, difference, &source, &target)
                 }
                 _ => Difference::Content, // what cannot be read is found out when it is sent
@@ -86,6 +101,10 @@ impl Planner<'_> {
             let from = digest.and_then(|digest| vanished.get_mut(&(source.metadata.size, digest))?.pop());
             let path = from.as_ref().map(|from| from.path.clone());
             let action = match from {
+                Some(from) if self.options.modes.only_new => {
+                    let metadata = Metadata { mode: from.metadata.mode, ..source.metadata };
+                    Action::Moved { source: Entry { metadata, ..source }, from }
+                }
                 Some(from) => Action::Moved { source, from },
                 None => {
                     self.links.sent(&source);
@@ -137,14 +156,26 @@ impl Planner<'_> {
     fn deletions(&mut self, moved: &BTreeSet<RemotePath>) -> Result<Option<Refusal>, Error> {
         let deletions = self.late.deletions.len() - moved.len() as u64;
         if !self.options.delete || deletions == 0 {
+            self.release()?;
             self.late.touched.append(&mut self.late.touched_by_deletions);
             return Ok(None);
         }
         let (entries, source_entries) = (self.counts.target_entries, self.counts.source_entries);
-        if let Err(refusal) = self.options.delete_max.check(deletions, entries, source_entries) {
-            return Ok(Some(refusal));
+        if let Err(reason) = self.options.delete_max.check(deletions, entries, source_entries) {
+            return self.refuse(reason).map(Some);
         }
-        if self.counts.source_failures > 0 || self.effects.failures() > self.counts.specials {
+        let is_complete = self.counts.source_failures == 0;
+        if is_complete && self.effects.failures() <= self.counts.specials && self.effects.lacks_room()? {
+            self.lacks_room = true;
+            return Ok(None);
+        }
+        self.release()?;
+        let failures = self.effects.failures().saturating_sub(self.counts.specials);
+        if is_complete && failures > 0 && failures == self.effects.short_of_room() {
+            self.lacks_room = true;
+            return Ok(None);
+        }
+        if !is_complete || failures > 0 {
             self.effects.not_deleted(deletions);
             return Ok(None);
         }
@@ -154,6 +185,20 @@ impl Planner<'_> {
         }
         self.late.touched.append(&mut self.late.touched_by_deletions);
         Ok(None)
+    }
+
+    fn release(&mut self) -> Result<(), Error> {
+        self.effects.release()?;
+        self.effects.settle()
+    }
+
+    /// Where nothing was done yet, nothing is; a run that follows another one goes on without deletions.
+    fn refuse(&mut self, reason: Reason) -> Result<Refusal, Error> {
+        if !self.options.established && self.effects.abandon() {
+            return Ok(Refusal::first(reason));
+        }
+        self.release()?;
+        Ok(Refusal { reason, copied: self.effects.copied(), is_first: false })
     }
 
     fn conflicts(&mut self) -> Result<(), Error> {

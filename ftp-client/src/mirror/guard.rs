@@ -15,9 +15,20 @@ pub enum DeleteMax {
     Percent(u8),
 }
 
+/// Why nothing is deleted, and what was done before that was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Files that were sent before. A tree of moderate size is compared to its end first, so there are none.
+    pub copied: u64,
+    /// Nothing at all was done.
+    pub is_first: bool,
+}
+
 /// Why nothing is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Reason {
     /// The source is empty or missing.
     EmptySource,
     /// Too much would go.
@@ -29,14 +40,32 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// A refusal before anything was done.
+    pub(super) fn first(reason: Reason) -> Self {
+        Self { reason, copied: 0, is_first: true }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EmptySource => f.write_str("the source is empty or missing; nothing was deleted"),
-            Self::TooMany { deletions, entries } => write!(
-                f,
-                "{deletions} of the target's {entries} entries would be deleted; nothing was deleted (if that is right, say --max-delete {deletions})"
-            ),
+        match self.reason {
+            Reason::EmptySource => f.write_str("the source is empty or missing")?,
+            Reason::TooMany { deletions, entries } => {
+                write!(f, "{deletions} of the target's {entries} entries would be deleted")?;
+            }
+        }
+        match self.copied {
+            _ if self.is_first => f.write_str("; nothing was copied or deleted")?,
+            0 => f.write_str("; nothing was deleted")?,
+            1 => f.write_str("; 1 file was copied before, and nothing was deleted")?,
+            count => write!(f, "; {count} files were copied before, and nothing was deleted")?,
+        }
+        match self.reason {
+            Reason::EmptySource => Ok(()),
+            Reason::TooMany { deletions, .. } => {
+                write!(f, " (if that is right, say --max-delete {deletions})")
+            }
         }
     }
 }
@@ -46,15 +75,15 @@ impl DeleteMax {
     ///
     /// # Errors
     /// Says why nothing may be deleted.
-    pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), Refusal> {
+    pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), Reason> {
         let too_many = match self {
             _ if deletions == 0 => false,
-            Self::Careful if source_entries == 0 => return Err(Refusal::EmptySource),
+            Self::Careful if source_entries == 0 => return Err(Reason::EmptySource),
             Self::Careful => entries >= CAREFUL_ENTRIES && deletions > entries / 2,
             Self::Count(max) => deletions > max,
             Self::Percent(max) => u128::from(deletions) * 100 > u128::from(entries) * u128::from(max),
         };
-        if too_many { Err(Refusal::TooMany { deletions, entries }) } else { Ok(()) }
+        if too_many { Err(Reason::TooMany { deletions, entries }) } else { Ok(()) }
     }
 }
 
@@ -74,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_empty_source_deletes_nothing() {
-        assert_eq!(DeleteMax::Careful.check(1, 1, 0), Err(Refusal::EmptySource));
+        assert_eq!(DeleteMax::Careful.check(1, 1, 0), Err(Reason::EmptySource));
         assert_eq!(DeleteMax::Careful.check(0, 0, 0), Ok(()));
         assert_eq!(DeleteMax::Count(1).check(1, 1, 0), Ok(()));
     }

@@ -61,12 +61,16 @@ impl Planner<'_> {
         };
         match what {
             What::Both(source, target) => {
-                let differs = self.comparison.of(&source, &target) != Difference::None;
+                let differs = self.difference(&source, &target)? != Difference::None;
                 let set =
                     differs && self.effects.act(Action::Metadata { source: (*source).clone(), target })?;
                 self.summary.unchanged += u64::from(!differs);
                 if set || changed {
                     self.effects.leave(&source)?;
+                    if self.options.modes.only_new && source.metadata.mode & OWNER_WRITES == 0 {
+                        let touch = Touch::all(&source.metadata); // it was opened for the time
+                        self.late.touched.insert(source.path.clone(), touch);
+                    }
                 }
             }
             What::New(source) if changed => self.effects.leave(&source)?,
@@ -99,19 +103,24 @@ impl Planner<'_> {
     }
 
     /// The mirrored folder itself: its metadata is set last of all, whatever else changes in it.
-    pub(super) fn leave_root(&mut self) {
-        let Some(Level { what, changed, .. }) = self.levels.last() else { return };
-        let (source, differs) = match what {
-            What::Both(source, target) => (source, self.comparison.of(source, target) != Difference::None),
-            What::New(source) => (source, true),
-            What::Extra(_) | What::Conflict(..) => return,
+    pub(super) fn leave_root(&mut self) -> Result<(), Error> {
+        let Some(Level { what, changed, .. }) = self.levels.last() else { return Ok(()) };
+        let (source, target, changed) = match what {
+            What::Both(source, target) => (source.clone(), Some(target.clone()), *changed),
+            What::New(source) => (source.clone(), None, *changed),
+            What::Extra(_) | What::Conflict(..) => return Ok(()),
+        };
+        let differs = match target {
+            Some(target) => self.difference(&source, &target)? != Difference::None,
+            None => true,
         };
         if differs {
             self.late.root = Some(source.clone());
         }
-        if differs || *changed {
+        if differs || changed {
             self.late.touched.insert(source.path.clone(), Touch::all(&source.metadata));
         }
+        Ok(())
     }
 
     /// The source's folder that the walk is in.

@@ -37,7 +37,7 @@ impl Doing<'_> {
             Direction::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
-                let changes = Changes::new(tree, backup, crate::get::MODE_MASK, self.options.durability);
+                let changes = Changes::new(tree, backup, self.options.durability);
                 Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
             }
         }

@@ -6,6 +6,7 @@ use super::effects::{DryRun, Effects};
 use super::late::Touch;
 use super::plan::{Wanted, Writer};
 use crate::error::Error;
+use std::collections::HashSet;
 use wire::message::Entry;
 use wire::{Failure, RemotePath};
 
@@ -19,6 +20,8 @@ pub(super) struct Planning {
 pub(super) struct Applying<'a> {
     pub(super) doing: Doing<'a>,
     pub(super) wanted: Wanted,
+    /// What the plan had and failed for lack of room.
+    pub(super) again: HashSet<RemotePath>,
 }
 
 impl Effects for Planning {
@@ -57,7 +60,9 @@ impl Effects for Planning {
 
 impl Effects for Applying<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
-        match self.wanted.take(&action) {
+        let is_again =
+            matches!(action, Action::New { .. } | Action::Changed { .. }) && self.again.remove(action.path());
+        match self.wanted.take(&action) || is_again {
             true => self.doing.act(action),
             false => Ok(false),
         }
@@ -88,5 +93,31 @@ impl Effects for Applying<'_> {
     }
     fn failures(&self) -> u64 {
         self.doing.failures()
+    }
+    fn release(&mut self) -> Result<(), Error> {
+        self.doing.release()
+    }
+    fn abandon(&mut self) -> bool {
+        let is_first = self.doing.abandon();
+        if is_first {
+            self.wanted.restore();
+        }
+        is_first
+    }
+    fn lacks_room(&self) -> Result<bool, Error> {
+        self.doing.lacks_room()
+    }
+    fn short_of_room(&self) -> u64 {
+        self.doing.short_of_room()
+    }
+    fn try_again(&mut self) {
+        self.again = self.doing.short_paths();
+        self.doing.try_again();
+    }
+    fn tell_short_of_room(&mut self) {
+        self.doing.tell_short_of_room();
+    }
+    fn copied(&self) -> u64 {
+        self.doing.copied()
     }
 }

@@ -8,6 +8,8 @@
 use super::action::Action;
 use super::difference::{Comparison, Difference};
 use super::effects::{Digester, Effects};
+use super::held::PAIRS_MAX;
+use super::keeping::Fidelities;
 use super::late::{Late, Links, Touch};
 use super::levels::{Level, What};
 use super::pairs::{Pair, Pairs};
@@ -18,7 +20,7 @@ use crate::error::Error;
 use std::iter::Peekable;
 use std::sync::Arc;
 use wire::message::{Entry, Overwrite, PathFailure};
-use wire::metadata::Kind;
+use wire::metadata::{Kind, Metadata};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Decides what a mirror does.
@@ -31,6 +33,9 @@ pub(crate) struct Planner<'a> {
     pub(super) links: Links,
     pub(super) summary: Summary,
     pub(super) counts: Counts,
+    pub(super) fidelities: Fidelities,
+    /// Deletions are to make room, and then all is compared once more.
+    pub(super) lacks_room: bool,
     selection: Selection<'a>,
     /// Paths that were asked for by name, and that the walk has not come to yet.
     expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
@@ -61,7 +66,7 @@ impl<'a> Planner<'a> {
         effects: &'a mut dyn Effects,
         digester: &'a dyn Digester,
     ) -> Self {
-        let source = Arc::new(source);
+        let source = Arc::new(wanted(options, source, target.as_ref()));
         let path = source.path.clone();
         let what = match target {
             Some(target) => What::Both(source, target),
@@ -76,6 +81,8 @@ impl<'a> Planner<'a> {
             links: Links::default(),
             summary: Summary::default(),
             counts: Counts::default(),
+            fidelities: Fidelities::default(),
+            lacks_room: false,
             selection: Selection::new(options),
             expected: Selection::new(options).expected(&path).peekable(),
             levels: vec![Level::new(path, what)],
@@ -105,8 +112,7 @@ impl<'a> Planner<'a> {
         while self.levels.len() > 1 {
             self.leave()?;
         }
-        self.leave_root();
-        Ok(())
+        self.leave_root()
     }
 
     fn visit(&mut self, pair: Pair, pairs: &mut Pairs<'_>) -> Result<(), Error> {
@@ -122,7 +128,11 @@ impl<'a> Planner<'a> {
                 self.missing(expected);
             }
         }
+        if self.counts.source_entries + self.counts.target_entries > PAIRS_MAX {
+            self.effects.release()?;
+        }
         let (source, target) = self.select(pair, pairs);
+        let source = source.map(|source| wanted(self.options, source, target.as_ref()));
         if target.is_some() {
             self.counts.target_entries += 1;
             self.level().has_entries = true;
@@ -271,7 +281,7 @@ impl<'a> Planner<'a> {
                 Ok(())
             }
             Kind::File | Kind::Symlink => {
-                let difference = self.comparison.of(&source, &target);
+                let difference = self.difference(&source, &target)?;
                 let difference = self.links.untangle(self.options, difference, &source, &target);
                 self.links.lead(&source, Some(&target));
                 self.differing(difference, source, target)
@@ -391,6 +401,16 @@ impl<'a> Planner<'a> {
     fn act_quietly(&mut self, action: Action) -> Result<(), Error> {
         self.effects.act(action).map(drop)
     }
+}
+
+/// The source's entry, with the permissions that it is to have: where only what is new gets some, those of the target.
+fn wanted(options: &Options, source: Entry, target: Option<&Entry>) -> Entry {
+    let kept = target.filter(|target| options.modes.only_new && target.metadata.kind == source.metadata.kind);
+    let metadata = match kept {
+        Some(target) => Metadata { mode: target.metadata.mode, ..source.metadata },
+        None => options.modes.of_item(source.metadata),
+    };
+    Entry { metadata, ..source }
 }
 
 /// Without it not even its owner may change what is in a folder.

@@ -1,7 +1,7 @@
 //! How a mirror is made, as plain data: what a command line says, and what a plan keeps.
 
 use super::filter::{FileList, Limits, Rules, Separator};
-use super::{DeleteMax, Options};
+use super::{DeleteMax, DeleteWhen, Options};
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 use wire::message::{Durability, Overwrite};
 use wire::metadata::Timestamp;
+use wire::modes::{Chmod, Modes};
 
 /// How a mirror is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub struct Recipe {
     pub delete_max: Option<u64>,
     /// See [`DeleteMax::Percent`].
     pub delete_max_percent: Option<u8>,
+    /// See [`Options::delete_when`].
+    pub delete_when: DeleteWhen,
     /// See [`Options::by_digest`].
     pub by_digest: bool,
     /// See [`Options::overwrite`].
@@ -42,6 +45,10 @@ pub struct Recipe {
     pub older_than: Option<(i64, u32)>,
     /// See [`Options::hard_links`].
     pub hard_links: bool,
+    /// [`Modes::only_new`] of [`Options::modes`].
+    pub no_perms: bool,
+    /// [`Modes::chmod`] of [`Options::modes`].
+    pub chmod: Option<String>,
     /// See [`Options::owner`].
     pub owner: bool,
     /// See [`Options::xattrs`].
@@ -124,6 +131,20 @@ impl From<OsString> for Text {
     }
 }
 
+/// What `--no-perms` and `--chmod` ask for.
+///
+/// # Errors
+/// If the changes make no sense.
+pub fn modes(no_perms: bool, chmod: Option<&str>) -> Result<Modes, Error> {
+    let parse = |text: &str| {
+        Chmod::parse(text).ok_or_else(|| {
+            Error::Usage(format!("{text:?} are no changes of permissions as D2775,F664 or go-w"))
+        })
+    };
+    let chmod = chmod.map(parse).transpose()?.unwrap_or_default();
+    Ok(Modes { only_new: no_perms, chmod, ..Modes::CARRIED })
+}
+
 impl Recipe {
     /// The options that this means.
     ///
@@ -136,6 +157,7 @@ impl Recipe {
             delete: self.delete,
             delete_excluded: self.delete_excluded,
             delete_max: self.delete_max(),
+            delete_when: self.delete_when,
             by_digest: self.by_digest,
             overwrite: self.overwrite(),
             modify_window: Duration::from_nanos(self.modify_window_nanos),
@@ -143,6 +165,7 @@ impl Recipe {
             files: self.files()?,
             limits: self.limits(),
             hard_links: self.hard_links,
+            modes: modes(self.no_perms, self.chmod.as_deref())?,
             owner: self.owner,
             xattrs: self.xattrs,
             sparse: self.sparse,
@@ -151,6 +174,7 @@ impl Recipe {
             detect_moves: self.detect_moves,
             backup,
             backup_below: None,
+            established: false,
         })
     }
 
@@ -158,6 +182,7 @@ impl Recipe {
         let needs_delete = [
             (self.delete_excluded, "--delete-excluded"),
             (self.detect_moves, "--detect-moves"),
+            (self.delete_when != DeleteWhen::Auto, "--delete-when"),
             (self.delete_max.is_some() || self.delete_max_percent.is_some(), "--max-delete"),
         ];
         let usage = |text: String| Err(Error::Usage(text));

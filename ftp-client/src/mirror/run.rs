@@ -1,21 +1,24 @@
 //! A mirror from its beginning to its end: looks at both folders, begins the two walks, and lets the planner decide.
 
+use super::clearing::Clearing;
 use super::difference::Comparison;
 use super::doing::Doing;
 use super::effects::{DryRun, Effects};
+use super::finish::Ending;
 use super::pairs::Pairs;
-use super::plan::{Head, Writer};
+use super::plan::{Head, Wanted, Writer};
 use super::planned::{Applying, Planning};
 use super::planner::Planner;
 use super::recipe::Text;
 use super::selection::Selection;
 use super::side::{LocalSide, Nothing, RemoteSide, Side};
 use super::target::{Direction, Trees};
-use super::{Listener, MirrorRequest, Mode, Options, Outcome, Refusal, Summary};
+use super::{DeleteWhen, Listener, MirrorRequest, Mode, Options, Outcome, Reason, Refusal, Summary};
 use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::report::Reporter;
 use crate::session::{Pages, Session};
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,39 +39,8 @@ pub(crate) async fn run(
     reporter: Arc<Reporter>,
 ) -> Result<Outcome, Error> {
     let details = request.options.details();
-    let root_details = Details { links: true, ..details };
+    let (begun, local) = look(session, &request, details).await?;
     let remote = request.remote.clone();
-    let scope = request.scope.clone();
-    let there = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
-    // All of it goes out at once, and is answered in a round trip.
-    let (pages, root, space) = tokio::join!(
-        session.list_with(&there, true, details),
-        session.stat_folder(&there, root_details),
-        session.space(&there),
-    );
-    let remote_root = existing(root, &scope)?;
-    let (local_root, local) = local::blocking({
-        let shown = request.local.clone();
-        let scope = scope.clone();
-        move || open_local(&shown, &scope, root_details)
-    })
-    .await?;
-    let begun = Begun {
-        time_step: match request.direction {
-            Direction::Upload => space.map_or(1, |space| space.time_step),
-            Direction::Download => {
-                local.as_ref().map_or(1, |local| local.space().map_or(1, |space| space.time_step))
-            }
-        },
-        pages: remote_root.as_ref().map(|_| pages).transpose()?,
-        remote_root,
-        local_root,
-        scope,
-        identity: match request.mode {
-            Mode::Run | Mode::DryRun => (String::new(), String::new()),
-            Mode::Plan(_) | Mode::Apply(_) => (session.server_key(), session.welcome().await?.user),
-        },
-    };
     let access = session.welcome().await?.access;
     let trees = Trees {
         direction: request.direction,
@@ -87,9 +59,39 @@ pub(crate) async fn run(
     local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await
 }
 
+/// Looks at both folders, and asks for the listing.
+async fn look(
+    session: &Session,
+    request: &MirrorRequest,
+    details: Details,
+) -> Result<(Begun, Option<Arc<dyn Folder>>), Error> {
+    let root_details = Details { links: true, ..details };
+    let (remote, scope) = (request.remote.clone(), request.scope.clone());
+    let there = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
+    // All of it goes out at once, and is answered in a round trip.
+    let (pages, root) =
+        tokio::join!(session.list_with(&there, true, details), session.stat_folder(&there, root_details),);
+    let remote_root = existing(root, &scope)?;
+    let (local_root, local) = local::blocking({
+        let (shown, scope) = (request.local.clone(), scope.clone());
+        move || open_local(&shown, &scope, root_details)
+    })
+    .await?;
+    let begun = Begun {
+        pages: remote_root.as_ref().map(|_| pages).transpose()?,
+        remote_root,
+        local_root,
+        scope,
+        identity: match request.mode {
+            Mode::Run | Mode::DryRun => (String::new(), String::new()),
+            Mode::Plan(_) | Mode::Apply(_) => (session.server_key(), session.welcome().await?.user),
+        },
+    };
+    Ok((begun, local))
+}
+
 /// What is known before the first pair.
 struct Begun {
-    time_step: u32,
     pages: Option<Pages>,
     remote_root: Option<Entry>,
     local_root: Option<Entry>,
@@ -114,19 +116,21 @@ impl Begun {
         }
         match mode {
             Mode::Run => {
-                let mut doing = Doing::new(trees, &options, listener.clone());
-                let (planned, refusal) = self.compare(trees, &options, &mut doing, listener)?;
+                let mut doing = self.doing(trees, &options, listener);
+                let (planned, refusal) = self.compare_all(trees, &options, &mut doing, listener)?;
                 Ok(Outcome { summary: planned.with(doing.close()?), refusal, drifted: 0 })
             }
             Mode::DryRun => {
                 let mut dry = DryRun::new(listener.clone());
-                let (summary, refusal) = self.compare(trees, &options, &mut dry, listener)?;
+                let Ending { summary, refusal, .. } = self.compare(trees, &options, &mut dry)?;
+                refusal.iter().for_each(|refusal| listener.refused(*refusal));
                 Ok(Outcome { summary: summary.with(dry.summary()), refusal, drifted: 0 })
             }
             Mode::Plan(mut writer) => {
                 writer.head(&self.head(trees, &writer))?;
                 let mut planning = Planning { dry: DryRun::new(listener.clone()), writer };
-                let (summary, refusal) = self.compare(trees, &options, &mut planning, listener)?;
+                let Ending { summary, refusal, .. } = self.compare(trees, &options, &mut planning)?;
+                refusal.iter().for_each(|refusal| listener.refused(*refusal));
                 if refusal.is_none() {
                     planning.writer.finish()?;
                 }
@@ -134,28 +138,92 @@ impl Begun {
             }
             Mode::Apply(wanted) => {
                 self.check(trees, &wanted.head)?;
-                let mut applying = Applying { doing: Doing::new(trees, &options, listener.clone()), wanted };
-                let (planned, refusal) = self.compare(trees, &options, &mut applying, listener)?;
-                let Applying { doing, wanted } = applying;
+                let doing = self.doing(trees, &options, listener);
+                let mut applying = Applying { doing, wanted, again: HashSet::new() };
+                let (planned, refusal) = self.compare_all(trees, &options, &mut applying, listener)?;
+                let Applying { doing, wanted, .. } = applying;
                 let summary = planned.with(doing.close()?);
-                let drifted = wanted.drifted(|path| {
-                    if let Ok(path) = RemotePath::from_wire(path) {
-                        listener.failed(&path, &FailureCode::Drifted.into());
-                    }
-                })?;
+                let is_refused = refusal.is_some_and(|refusal| refusal.is_first);
+                let drifted = if is_refused { 0 } else { tell_drifted(&wanted, listener)? };
                 Ok(Outcome { summary, refusal, drifted })
             }
         }
     }
 
-    fn compare(
+    /// What does what is decided. Where something may be deleted, it waits until all is compared.
+    fn doing<'a>(&self, trees: &'a Trees, options: &'a Options, listener: &Arc<dyn Listener>) -> Doing<'a> {
+        let mut doing = Doing::new(trees, options, listener.clone());
+        let (_, target) = self.roots(trees.direction);
+        if options.delete && target.is_some() && !options.established {
+            doing.hold_back();
+        }
+        doing
+    }
+
+    /// Compares and does, and where deletions are to make room, those first.
+    fn compare_all(
         self,
         trees: &Trees,
         options: &Options,
         effects: &mut dyn Effects,
         listener: &Arc<dyn Listener>,
     ) -> Result<(Summary, Option<Refusal>), Error> {
-        let comparison = Comparison::new(options, self.time_step);
+        let scope = self.scope.clone();
+        let again = || Self::again(trees, options, &scope);
+        let (_, target) = self.roots(trees.direction);
+        let is_cleared = options.delete && options.delete_when == DeleteWhen::Before && target.is_some();
+        let mut begun = self;
+        if is_cleared {
+            if let Some(refusal) = begun.clear(trees, options, effects)? {
+                listener.refused(refusal);
+                return Ok((Summary::default(), Some(refusal)));
+            }
+            begun = again()?;
+        }
+        let Ending { mut summary, mut refusal, lacks_room } = begun.compare(trees, options, effects)?;
+        if lacks_room && !is_cleared {
+            refusal = again()?.clear(trees, options, effects)?;
+            if refusal.is_some() {
+                effects.tell_short_of_room();
+            } else {
+                effects.try_again();
+                let second = again()?.compare(trees, options, effects)?;
+                (summary.transfer.skipped, refusal) = (second.summary.transfer.skipped, second.refusal);
+                summary.unchanged = summary.unchanged.min(second.summary.unchanged); // what the first has sent is none
+            }
+        }
+        refusal.iter().for_each(|refusal| listener.refused(*refusal));
+        Ok((summary, refusal))
+    }
+
+    /// Deletes what is to go, and does nothing else.
+    fn clear(
+        self,
+        trees: &Trees,
+        options: &Options,
+        effects: &mut dyn Effects,
+    ) -> Result<Option<Refusal>, Error> {
+        effects.release()?;
+        let options = Options { by_digest: false, established: false, ..options.clone() };
+        let mut clearing = Clearing { effects, failures: 0, has_moves: false };
+        Ok(self.compare(trees, &options, &mut clearing)?.refusal)
+    }
+
+    /// Looks at both folders once more.
+    fn again(trees: &Trees, options: &Options, scope: &RemotePath) -> Result<Self, Error> {
+        let request = MirrorRequest {
+            direction: trees.direction,
+            local: trees.shown.clone(),
+            remote: trees.remote.clone(),
+            options: options.clone(),
+            mode: Mode::Run,
+            scope: scope.clone(),
+        };
+        Ok(trees.runtime.block_on(look(&trees.session, &request, options.details()))?.0)
+    }
+
+    fn compare(self, trees: &Trees, options: &Options, effects: &mut dyn Effects) -> Result<Ending, Error> {
+        let comparison = Comparison::new(options);
         let (source, target) = self.roots(trees.direction);
         let (source, target) = (source.cloned(), target.cloned());
         let Some(source) = source else { return Err(missing_source(trees, options)) };
@@ -167,11 +235,7 @@ impl Begun {
         };
         let mut planner = Planner::new(options, comparison, (source, target), effects, trees);
         planner.walk(pairs)?;
-        let (summary, refusal) = planner.finish()?;
-        if let Some(refusal) = refusal {
-            listener.refused(refusal);
-        }
-        Ok((summary, refusal))
+        planner.finish()
     }
 
     /// The folders themselves: the source's and the target's.
@@ -207,6 +271,15 @@ impl Begun {
         };
         Err(Error::Refused(reason.to_owned()))
     }
+}
+
+/// Tells of the items of a plan that no longer fit.
+fn tell_drifted(wanted: &Wanted, listener: &Arc<dyn Listener>) -> Result<u64, Error> {
+    wanted.drifted(|path| {
+        if let Ok(path) = RemotePath::from_wire(path) {
+            listener.failed(&path, &FailureCode::Drifted.into());
+        }
+    })
 }
 
 /// The tree here. What the rules leave out of it is not looked at.
@@ -266,7 +339,7 @@ fn existing(root: Result<Entry, Error>, scope: &RemotePath) -> Result<Option<Ent
 
 fn missing_source(trees: &Trees, options: &Options) -> Error {
     match (options.delete, trees.direction) {
-        (true, _) => Error::Refused(Refusal::EmptySource.to_string()),
+        (true, _) => Error::Refused(Refusal::first(Reason::EmptySource).to_string()),
         (false, Direction::Upload) => error_at(&trees.shown, ErrorKind::NotFound.into()),
         (false, Direction::Download) => Error::remote(&trees.remote, FailureCode::NotFound),
     }

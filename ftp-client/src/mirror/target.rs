@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
+use wire::fidelity::FidelityReport;
 use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, Change, ChangeFailure, Durability, Resume};
 use wire::store::change::Changes;
@@ -79,6 +80,21 @@ impl Digester for Trees {
                 Direction::Download => (there, here),
             })
         })
+    }
+
+    fn fidelity(&self, folder: &RemotePath) -> Result<Option<FidelityReport>, Error> {
+        match (self.direction, &self.local) {
+            (Direction::Upload, _) => {
+                let path =
+                    self.remote.join_path(folder).map_err(|error| Error::remote(&self.remote, error))?;
+                self.runtime.block_on(self.session.fidelity(&path))
+            }
+            (Direction::Download, Some(local)) => {
+                let found = FolderCache::new(local.clone()).get(folder.as_bytes(), false);
+                Ok(found.and_then(|folder| folder.fidelity()).ok())
+            }
+            (Direction::Download, None) => Ok(None),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The job that carries a mirror's files, either way: opened with the first file, closed with the last.
 
 use super::Options;
+use super::held::{SHORT_MAX, is_lack_of_room, makes_room};
 use super::target::{Direction, Trees};
 use crate::asked::{self, Asked, AskedSink};
 use crate::error::Error;
 use crate::local;
 use crate::observer::Summary;
-use crate::report::Reporter;
+use crate::report::{Reporter, is_not_owned};
 use crate::session::{Session, job_error};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,6 +90,22 @@ impl Transfer {
         self.watch.failed().count
     }
 
+    /// Items that failed for lack of room, and were not told of.
+    pub(crate) fn short(&self) -> Vec<(RemotePath, Failure)> {
+        self.watch.failed().short.clone().unwrap_or_default()
+    }
+
+    /// From here on lack of room is a failure like any other. Gives those that were not told of, and count no more.
+    pub(crate) fn end_waiting_for_room(&self) -> Vec<(RemotePath, Failure)> {
+        let mut failed = self.watch.failed();
+        let short = failed.short.take().unwrap_or_default();
+        for (path, _) in &short {
+            failed.count -= 1;
+            failed.paths.remove(path);
+        }
+        short
+    }
+
     /// True if this item failed.
     pub(crate) fn has_failed(&self, path: &RemotePath) -> bool {
         self.watch.failed().has(path)
@@ -135,6 +152,7 @@ async fn open_upload(
         durability: options.durability,
         resume: trees.resume != Resume::Never,
         begun: None, // what is there has been compared already
+        modes_of_new: options.modes.only_new,
     };
     let mut answers = control.request(id, put.into()).await?;
     drop(turn);
@@ -144,7 +162,7 @@ async fn open_upload(
     let early = if trees.is_at_server { None } else { answers.recv().await };
     let queue = Arc::new(ItemQueue::default());
     reporter.begin();
-    let watch = Arc::new(Watch::new(reporter, None));
+    let watch = Arc::new(Watch::new(reporter, None, options));
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
@@ -179,10 +197,11 @@ async fn open_download(
     let turn = control.turn().await;
     let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
     let asked = Arc::new(Asked::default());
+    let watch = Arc::new(Watch::new(reporter.clone(), Some(asked.clone()), options));
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
-        mode_mask: crate::get::MODE_MASK,
+        modes: options.modes.clone(),
         sparse: options.sparse,
         durability: options.durability,
         keeping: crate::get::keeping(&session, trees.resume),
@@ -191,7 +210,6 @@ async fn open_download(
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink::new(Box::new(sink), asked.clone()));
     reporter.begin();
-    let watch = Arc::new(Watch::new(reporter, Some(asked.clone())));
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
     let rate_limit = session.inner.rate_limit;
@@ -229,6 +247,8 @@ struct Watch {
 struct FailedItems {
     count: usize,
     paths: HashSet<RemotePath>,
+    /// Those that failed for lack of room and were not told of; none if they are told like all others.
+    short: Option<Vec<(RemotePath, Failure)>>,
 }
 
 impl FailedItems {
@@ -246,8 +266,22 @@ impl FailedItems {
 }
 
 impl Watch {
-    fn new(reporter: Arc<Reporter>, asked: Option<Arc<Asked>>) -> Self {
-        Self { reporter, credit: Credit::default(), failed: Mutex::default(), asked }
+    fn new(reporter: Arc<Reporter>, asked: Option<Arc<Asked>>, options: &Options) -> Self {
+        let short = makes_room(options).then(Vec::new);
+        let failed = Mutex::new(FailedItems { short, ..FailedItems::default() });
+        Self { reporter, credit: Credit::default(), failed, asked }
+    }
+
+    /// Keeps a failure for lack of room, if there may be more room later.
+    fn is_short(&self, item: &Item<'_>) -> bool {
+        let mut failed = self.failed();
+        match (item.failure, &mut failed.short) {
+            (Some(failure), Some(short)) if is_lack_of_room(failure.code) && short.len() < SHORT_MAX => {
+                short.push((item.path.clone(), failure.clone()));
+                true
+            }
+            _ => false,
+        }
     }
 
     fn failed(&self) -> MutexGuard<'_, FailedItems> {
@@ -286,11 +320,14 @@ impl Observer for Watch {
     }
 
     fn settled(&self, item: &Item<'_>) {
-        self.reporter.settled(item);
-        if self.asked.as_ref().is_some_and(|asked| !asked.end(item.path)) {
+        let is_asked = self.asked.as_ref().is_none_or(|asked| asked.end(item.path));
+        if !is_asked || !self.is_short(item) {
+            self.reporter.settled(item);
+        }
+        if !is_asked {
             return; // a server may tell of anything: it neither fails what was asked for nor makes room for more
         }
-        if item.failure.is_some() {
+        if item.failure.is_some() && !is_not_owned(item) {
             self.failed().add(item.path);
         }
         self.credit.settle(item.path);

@@ -190,7 +190,11 @@ impl Watched<'_> {
         let overheard = Arc::new(Overheard::new(self.listener.clone(), scope.clone()));
         let begun = Instant::now();
         let outcome = self.session.mirror(request, overheard.clone()).await?;
+        if !self.has_begun && outcome.refusal.is_some_and(|refusal| refusal.is_first) {
+            return Err(Error::Refused("nothing is watched: the first run was refused".to_owned()));
+        }
         self.has_begun = true;
+        self.options.established = true;
         if overheard.made_scope() {
             self.changes.add(RemotePath::root()); // the target has lost a folder, and maybe more
         }
@@ -240,6 +244,7 @@ fn is_final(code: FailureCode, has_begun: bool) -> bool {
         FailureCode::Skipped
         | FailureCode::Busy
         | FailureCode::Drifted
+        | FailureCode::NotOwner
         | FailureCode::Integrity
         | FailureCode::NoSpace
         | FailureCode::QuotaExceeded

@@ -8,9 +8,10 @@ use crate::error::Error;
 use std::time::{Duration, Instant};
 use wire::RemotePath;
 use wire::checksum::{Checksum, Digest};
+use wire::fidelity::FidelityReport;
 use wire::message::{
-    Batch, ChangeFailure, Details, Digests, Entry, Hash, Hashed, Link, List, MakeFolder, Message, Ping,
-    Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
+    Batch, ChangeFailure, Details, Digests, Entry, Fidelity, Hash, Hashed, Link, List, MakeFolder, Message,
+    Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
 
 impl Session {
@@ -107,6 +108,19 @@ impl Session {
         match self.ask(&path, Ping).await? {
             Message::Pong(_) => Ok(begin.elapsed()),
             other => Err(unexpected(&self.inner.control, &path, other)),
+        }
+    }
+
+    /// How faithfully a folder keeps times and permissions; none if that cannot be found out.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub(crate) async fn fidelity(&self, path: &RemotePath) -> Result<Option<FidelityReport>, Error> {
+        match self.ask(path, Fidelity { path: path.clone() }).await {
+            Ok(Message::FidelityReport(report)) => Ok(report.checked()),
+            Ok(other) => Err(unexpected(&self.inner.control, path, other)),
+            Err(error) if error.failure_code().is_some() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -6,11 +6,14 @@
 //! [users.alice]
 //! root = "/srv/alice"
 //! access = "write"
+//! umask = "027"
+//! force_mode = "2660"
 //! password = "$argon2id$v=19$..."
 //! keys = ["from=\"192.0.2.0/24\" ssh-ed25519 AAAA... alice@laptop"]
 //! ```
 
 use super::key::KeyLine;
+use super::mode::{ForceMode, Umask};
 use super::name::UserName;
 use crate::password::PasswordHash;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -18,6 +21,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use wire::Access;
+use wire::modes::ModePolicy;
 
 /// What is kept of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,12 +32,29 @@ pub struct Account {
     pub root: Option<PathBuf>,
     /// What the user may do there.
     pub access: Access,
+    /// Permission bits that nothing gets that the user makes or changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<Umask>,
+    /// Permission bits that all gets that the user makes or changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_mode: Option<ForceMode>,
     /// What the password is checked against; without it no password is right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordHash>,
     /// Keys that log in as this user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyLine>,
+}
+
+impl Account {
+    /// The rules for permissions of what the user makes and changes.
+    #[must_use]
+    pub fn modes(&self) -> ModePolicy {
+        ModePolicy {
+            umask: self.umask.map_or(0, Umask::bits),
+            force: self.force_mode.map_or(0, ForceMode::bits),
+        }
+    }
 }
 
 /// The file's text is not what it should be, or cannot be written as TOML.

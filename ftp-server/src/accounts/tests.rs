@@ -43,7 +43,7 @@ impl World {
 }
 
 fn account(access: Access, password: PasswordHash) -> Account {
-    Account { root: None, access, password: Some(password), keys: Vec::new() }
+    Account { root: None, access, umask: None, force_mode: None, password: Some(password), keys: Vec::new() }
 }
 
 fn name(text: &str) -> UserName {

@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
-use ftp_server::accounts::UserName;
+use ftp_server::accounts::{ForceMode, Umask, UserName};
 use ftp_server::config::{LogFormat, parse_listen};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -142,6 +142,14 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Set the rules for permissions of what a user makes and changes, from the next login on.
+    #[command(after_help = USER_SET_EXAMPLES)]
+    Set {
+        /// The user.
+        name: UserName,
+        #[command(flatten)]
+        modes: ModeArgs,
+    },
     /// Give a user OpenSSH keys to log in with.
     #[command(after_help = USER_ADD_KEY_EXAMPLES)]
     AddKey {
@@ -172,12 +180,37 @@ pub(crate) struct UserAddArgs {
     /// What the user may do: read; write = read, add, replace; full = write, remove, rename, change the root; drop = only add, unseen.
     #[arg(long, default_value = "read", value_parser = access_parser())]
     pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) modes: ModeArgs,
     /// Let the OpenSSH keys in FILE log in, as id_ed25519.pub and authorized_keys have them (`-` for standard input);
     /// may be repeated.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) key: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
+}
+
+/// Rules for permissions.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModeArgs {
+    /// Permissions that nothing gets that the user makes or changes, as 027 (`none` for no rule).
+    #[arg(long, value_name = "MASK", value_parser = or_none::<Umask>)]
+    pub(crate) umask: Option<OrNone<Umask>>,
+    /// Permissions that all gets that the user makes or changes, as 0660 or 2770: a folder may also be searched where it may
+    /// be read, and alone gets x, set-group-id and sticky bits (`none` for no rule).
+    #[arg(long, value_name = "MODE", value_parser = or_none::<ForceMode>)]
+    pub(crate) force_mode: Option<OrNone<ForceMode>>,
+}
+
+/// A rule, or that there is to be none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OrNone<T>(pub(crate) Option<T>);
+
+fn or_none<T: std::str::FromStr>(text: &str) -> Result<OrNone<T>, T::Err> {
+    match text {
+        "none" => Ok(OrNone(None)),
+        text => text.parse().map(|rule| OrNone(Some(rule))),
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -255,6 +288,13 @@ Examples:
   ftp-server user add bob --root /srv/bob --key bob.pub
   ftp-server user add backup --root /srv/backup --access full --password-file backup.password";
 
+const USER_SET_EXAMPLES: &str = "\
+What is not given stays as it is.
+
+Examples:
+  ftp-server user set alice --umask 027
+  ftp-server user set team --force-mode 2660       files rw-rw----, folders rwxrws---, at least
+  ftp-server user set alice --umask none";
 const USER_ADD_KEY_EXAMPLES: &str = "\
 Examples:
   ftp-server user add-key alice ~alice/.ssh/id_ed25519.pub

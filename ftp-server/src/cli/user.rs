@@ -1,11 +1,13 @@
 //! `user add | list | remove | passwd | add-key | remove-key`: changes the users file, which a running server reads again by itself.
 
-use super::args::{UserAddArgs, UserArgs, UserCommand};
+use super::args::{ModeArgs, UserAddArgs, UserArgs, UserCommand};
 use super::key_input::keys;
 use super::output;
 use super::password_input::new_password;
 use super::setup::{Setup, existing_folder};
-use ftp_server::accounts::{Account, Accounts, AccountsError, AuthorizedKey, KeyLine, UserName};
+use ftp_server::accounts::{
+    Account, Accounts, AccountsError, AuthorizedKey, ForceMode, KeyLine, Umask, UserName,
+};
 use serde::Serialize;
 use std::path::Path;
 use wire::escape::Escaped;
@@ -23,6 +25,14 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
             require(&accounts, &name, true)?;
             Ok(accounts.set_password(&name, Some(new_password(&password)?))?)
         }
+        UserCommand::Set { name, modes: ModeArgs { umask: None, force_mode: None } } => {
+            require(&accounts, &name, true)?;
+            anyhow::bail!("nothing to set: give --umask or --force-mode")
+        }
+        UserCommand::Set { name, modes } => {
+            let ModeArgs { umask, force_mode } = modes;
+            Ok(accounts.set_modes(&name, umask.map(|rule| rule.0), force_mode.map(|rule| rule.0))?)
+        }
         UserCommand::AddKey { name, files } => Ok(accounts.add_keys(&name, keys(&files)?)?),
         UserCommand::RemoveKey { name, fingerprint } => Ok(accounts.remove_key(&name, &fingerprint)?),
     }
@@ -34,7 +44,9 @@ fn add(accounts: &Accounts, args: UserAddArgs) -> anyhow::Result<()> {
     let keys = keys(&args.key)?;
     let by_key_only = !keys.is_empty() && args.password.password_file.is_none();
     let password = if by_key_only { None } else { Some(new_password(&args.password)?) };
-    Ok(accounts.add(args.name, Account { root, access: args.access, password, keys })?)
+    let umask = args.modes.umask.and_then(|rule| rule.0);
+    let force_mode = args.modes.force_mode.and_then(|rule| rule.0);
+    Ok(accounts.add(args.name, Account { root, access: args.access, umask, force_mode, password, keys })?)
 }
 
 fn require(accounts: &Accounts, name: &UserName, wanted: bool) -> Result<(), AccountsError> {
@@ -66,6 +78,8 @@ struct UserLine<'a> {
     name: &'a str,
     access: &'static str,
     root: Option<&'a Path>,
+    umask: Option<Umask>,
+    force_mode: Option<ForceMode>,
     password: bool,
     keys: Vec<KeyObject<'a>>,
 }
@@ -87,6 +101,8 @@ impl<'a> UserLine<'a> {
             name: name.as_str(),
             access: account.access.word(),
             root: account.root.as_deref(),
+            umask: account.umask,
+            force_mode: account.force_mode,
             password: account.password.is_some(),
             keys: account.keys.iter().map(KeyObject::of).collect(),
         }
@@ -123,7 +139,9 @@ fn as_text(name: &UserName, account: &Account) -> String {
     let root = account.root.as_ref().map_or("(the server's root)".to_owned(), |root| format!("{root:?}"));
     let way_in =
         if account.password.is_none() && account.keys.is_empty() { " (no password, no key)" } else { "" };
-    format!("{:<20} {:<5} {root}{way_in}", name.as_str(), account.access.word())
+    let umask = account.umask.map(|umask| format!(" umask={umask}")).unwrap_or_default();
+    let force = account.force_mode.map(|mode| format!(" force-mode={mode}")).unwrap_or_default();
+    format!("{:<20} {:<5} {root}{umask}{force}{way_in}", name.as_str(), account.access.word())
 }
 
 #[cfg(test)]
@@ -139,6 +157,8 @@ mod tests {
         Account {
             root: Some("/srv/a b".into()),
             access: Access::Write,
+            umask: None,
+            force_mode: None,
             password: password.map(|password| PasswordHash::new(password).unwrap()),
             keys: keys.iter().map(|line| KeyLine::from((*line).to_owned())).collect(),
         }
@@ -152,7 +172,7 @@ mod tests {
         let json = |account| serde_json::to_string(&UserLine::of(&name, account)).unwrap();
         assert_eq!(
             json(&with_root),
-            r#"{"name":"alice","access":"write","root":"/srv/a b","password":true,"keys":[]}"#
+            r#"{"name":"alice","access":"write","root":"/srv/a b","umask":null,"force_mode":null,"password":true,"keys":[]}"#
         );
         assert!(json(&without).starts_with(r#"{"name":"alice","access":"read","root":null,"#));
         assert_eq!(as_text(&name, &with_root), "alice                write \"/srv/a b\"");

@@ -25,7 +25,7 @@ pub(super) fn run(
     let backup = wants_backup.map(|path| make_backup(storage, path)).transpose()?;
     let base = storage.folder(&batch.path)?;
     let is_root = storage.is_root(&*base)?; // whatever links led there
-    let changes = Changes::new(base, backup, super::MODE_MASK, batch.durability);
+    let changes = Changes::new(base, backup, batch.durability);
     let mut failures = Vec::new();
     for (index, change) in (0..).zip(&batch.changes) {
         let made = match () {

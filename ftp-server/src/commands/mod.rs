@@ -2,6 +2,7 @@
 
 mod batch;
 mod digests;
+mod fidelity;
 mod get;
 mod hash;
 mod link;
@@ -95,6 +96,9 @@ async fn answer(
             let work = move |storage: &LocalStorage| sweep::run(storage, &asked, &scope, &for_work, &of_work);
             blocking(context, cancelled, work).await
         }
+        Message::Fidelity(asked) => {
+            blocking(context, cancelled, move |storage| fidelity::run(storage, &asked)).await
+        }
         Message::Batch(batch) => {
             let access = context.principal.access();
             let made = on_disk(context, context.storage.clone(), move |storage| {
@@ -150,9 +154,6 @@ fn check_root(access: Access) -> Result<(), Failure> {
         }
     }
 }
-
-/// Set-id and sticky bits of a client's files mean something else at the server, so they are not taken over.
-const MODE_MASK: u32 = 0o777;
 
 /// The answer of a command that has nothing to tell.
 fn done() -> Result<Done, Failure> {

@@ -1,6 +1,6 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{Answer, MODE_MASK, locate, on_disk};
+use super::{Answer, locate, on_disk};
 use crate::auth::Principal;
 use crate::events::Operation;
 use crate::session::Context;
@@ -16,6 +16,7 @@ use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
+use wire::modes::Modes;
 use wire::receiver::Receiver;
 use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
@@ -39,7 +40,7 @@ pub(super) async fn run(
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
         add_only,
-        mode_mask: MODE_MASK,
+        modes: Modes::as_sent(put.modes_of_new),
         sparse: put.sparse,
         durability: put.durability,
         keeping: put.resume.then_some(keeping),

@@ -23,6 +23,7 @@ pub(super) fn run(storage: &LocalStorage, set: SetMetadata, access: Access) -> R
     {
         let staged = StagedName::new();
         let made = folder.create_staged(&staged, STREAM_MODE)?;
+        made.set_metadata(None, folder.mode_of_new(STREAM_MODE))?;
         match made.finish(false).and_then(|()| folder.publish(&staged, (&name).into(), false)) {
             Ok(()) => {}
             Err(error) => {

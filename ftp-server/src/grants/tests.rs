@@ -37,7 +37,7 @@ fn job(folder: &std::path::Path) -> Arc<ReceiveJob> {
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
-        mode_mask: 0o777,
+        modes: wire::modes::Modes::CARRIED,
         sparse: false,
         durability: Durability::Process,
         keeping: None,

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use wire::fidelity::FidelityReport;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Metadata, Timestamp};
 use wire::path::NameRef;
@@ -207,6 +208,9 @@ impl Folder for FaultyFolder {
         self.pass("make_folder", name)?;
         self.inner.make_folder(name)
     }
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        self.inner.mode_of_new(mode)
+    }
     fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
         self.pass("remove_file", name)?;
         self.inner.remove_file(name)
@@ -273,6 +277,9 @@ impl Folder for FaultyFolder {
     fn filesystem(&self) -> io::Result<u64> {
         self.pass_own("filesystem")?;
         self.inner.filesystem()
+    }
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        self.inner.fidelity()
     }
     fn space(&self) -> io::Result<SpaceReport> {
         self.pass_own("space")?;

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use wire::Name;
 use wire::engine::{Base, TreeSink, TreeSinkOptions, TreeSource};
 use wire::message::{Durability, Overwrite};
+use wire::modes::Modes;
 use wire::sender::Asking;
 use wire::store::FolderCache;
 
@@ -117,7 +118,7 @@ async fn run(source: &Source, durability: Durability, plan: Plan) -> Run {
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
-        mode_mask: 0o777,
+        modes: Modes::CARRIED,
         sparse: false,
         durability,
         keeping: None,

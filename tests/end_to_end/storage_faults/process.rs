@@ -12,6 +12,7 @@ use wire::checksum::Checksum;
 use wire::engine::{Base, Keeping, TreeSink, TreeSinkOptions, TreeSource};
 use wire::journal::JournalKey;
 use wire::message::{Durability, Overwrite};
+use wire::modes::Modes;
 use wire::sender::Asking;
 use wire::{FailureCode, Name};
 
@@ -235,7 +236,7 @@ fn check_told(ended: &Ended, new: &[String], n: usize) {
 pub(crate) const OPTIONS: TreeSinkOptions = TreeSinkOptions {
     overwrite: Overwrite::Always,
     add_only: false,
-    mode_mask: 0o777,
+    modes: Modes::CARRIED,
     sparse: true,
     durability: Durability::Process,
     keeping: None,

@@ -398,7 +398,7 @@ impl SendJob {
             What::Lost(failure) => Err(failure.clone()),
             What::Stream { .. } => Err(FailureCode::SpecialFile.into()), // always large, so never here
             What::Present(metadata) => match metadata.kind {
-                Kind::File => self.small_file(item, room, packing),
+                Kind::File => self.small_file(item, metadata, room, packing),
                 Kind::Symlink => self.link(item, metadata, room, packing),
                 Kind::Folder => {
                     Ok(packing.add(item, EntryKind::Folder, metadata, 0, Default::default(), None))
@@ -409,12 +409,19 @@ impl SendJob {
         result.unwrap_or_else(|failure| packing.lost(item, failure))
     }
 
-    fn small_file(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Result<Packed, Failure> {
+    fn small_file(
+        &self,
+        item: &Item,
+        wanted: &Metadata,
+        room: usize,
+        packing: &mut Packing<'_>,
+    ) -> Result<Packed, Failure> {
         let file = self.source.open(&item.path)?;
         let mut identity = file.identity()?;
+        let mode = wanted.mode; // what it is to have at the target may be another than it has here
         let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
         for _ in 0..READS_OF_A_CHANGING_FILE {
-            let metadata = identity.metadata;
+            let metadata = Metadata { mode, ..identity.metadata };
             let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
             let fits = ENTRY_HEAD_LEN + item.path.as_bytes().len() + len.min(PACK_LEN_MAX) <= room;
             if !fits {

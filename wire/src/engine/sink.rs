@@ -4,15 +4,18 @@ use super::commit::{self, Placed, Unnamed, Unsynced, Waiting};
 use super::lock;
 use super::staged::{self, Chunks, Keeping, Place};
 use crate::failure::{Failure, FailureCode};
+use crate::fidelity::FidelityReport;
 use crate::frame::{Announcement, EntryHead};
 use crate::message::{Durability, OfferedItem, Overwrite};
-use crate::metadata::{Kind, Metadata, SourceId, Timestamp};
+use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
+use crate::modes::{self, Modes, PERMISSIONS};
 use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
 use crate::store::{
-    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, write_fully,
+    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, set_carried, write_fully,
 };
 use crate::verified::{VerifiedChunk, VerifiedContent};
+use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -163,8 +166,8 @@ pub struct TreeSinkOptions {
     pub overwrite: Overwrite,
     /// Refuse instead of skip what exists, and leave folders that exist as they are: the user may only add.
     pub add_only: bool,
-    /// Permission bits that are taken over from the source.
-    pub mode_mask: u32,
+    /// What becomes of the permissions that are sent.
+    pub modes: Modes,
     /// Leave holes where a file has long runs of zeros.
     pub sparse: bool,
     /// When an item counts as done.
@@ -185,6 +188,8 @@ pub struct TreeSink {
     found: Mutex<Filesystems>,
     /// Nothing gets its name from here on.
     over: CancellationToken,
+    /// What filesystems keep, by their number.
+    fidelities: Mutex<HashMap<u64, FidelityReport>>,
 }
 
 impl TreeSink {
@@ -192,7 +197,7 @@ impl TreeSink {
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
         let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
-        Self { base, options, broken, found, over }
+        Self { base, options, broken, found, over, fidelities: Mutex::default() }
     }
 
     /// The same, which publishes nothing more once `over` is cancelled: not even what was on its way to the disk by then.
@@ -201,18 +206,20 @@ impl TreeSink {
         Self { over, ..self }
     }
 
-    /// Decides whether an item may take its name; the answer is whether it may replace what has it.
+    /// Decides whether an item may take its name, and what it replaces.
     fn admit(
         &self,
         folder: &dyn Folder,
         name: NameRef<'_>,
         size: Option<u64>,
         modified: Option<Timestamp>,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Admission, Failure> {
         let always = self.options.overwrite == Overwrite::Always && !self.options.add_only;
         let existing = match folder.metadata(name) {
             Ok(existing) => existing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(always),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Admission { replace: always, existing: None });
+            }
             Err(error) => return Err(error.into()),
         };
         if existing.kind == Kind::Special {
@@ -224,14 +231,34 @@ impl TreeSink {
         let stays = match self.options.overwrite {
             Overwrite::Always => false,
             Overwrite::Never => true,
-            Overwrite::Newer => modified.is_some_and(|modified| existing.modified >= modified),
+            Overwrite::Newer => modified.is_some_and(|modified| {
+                existing.modified >= modified || existing.modified >= self.fidelity(folder).time(modified)
+            }),
             Overwrite::Different => {
                 existing.kind == Kind::File
                     && size == Some(existing.size)
-                    && modified == Some(existing.modified)
+                    && modified.is_some_and(|modified| self.is_kept(folder, modified, existing.modified))
             }
         };
-        if stays { Err(FailureCode::Skipped.into()) } else { Ok(true) }
+        if stays {
+            return Err(FailureCode::Skipped.into());
+        }
+        Ok(Admission { replace: true, existing: Some(existing) })
+    }
+
+    /// True if `kept` is what the folder's filesystem has made of `time`.
+    fn is_kept(&self, folder: &dyn Folder, time: Timestamp, kept: Timestamp) -> bool {
+        time == kept || self.fidelity(folder).time(time) == kept
+    }
+
+    /// What the folder's filesystem keeps, found out once for each.
+    fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
+        let Ok(filesystem) = folder.filesystem() else { return FidelityReport::EXACT };
+        let mut known = lock(&self.fidelities);
+        if known.len() >= FIDELITIES_MAX {
+            known.clear();
+        }
+        *known.entry(filesystem).or_insert_with(|| folder.fidelity().unwrap_or(FidelityReport::EXACT))
     }
 
     fn waits(&self) -> bool {
@@ -244,9 +271,10 @@ impl TreeSink {
         name: NameRef<'_>,
         announcement: &Announcement,
     ) -> Result<Place, Failure> {
-        let replace = self.admit(&*folder, name, announcement.size, announcement.modified)?;
-        let (name, mode, sparse) = (name.to_name(), self.mode(announcement.mode), self.options.sparse);
-        let waits = self.waits();
+        let Admission { replace, existing } =
+            self.admit(&*folder, name, announcement.size, announcement.modified)?;
+        let mode = self.mode_of_file(&*folder, announcement.mode, existing);
+        let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
         let (takes_over, over) = (!self.options.add_only, self.over.clone());
         Ok(Place { folder, name, replace, mode, sparse, waits, takes_over, over })
     }
@@ -256,10 +284,11 @@ impl TreeSink {
     fn is_there(&self, folder: &dyn Folder, name: NameRef<'_>, source: &Metadata) -> bool {
         let Some(begun) = self.options.begun.filter(|_| !self.options.add_only) else { return false };
         let same = |there: Identity| {
-            source.kind == Kind::File
+            let kept = there.metadata;
+            (source.kind, source.size) == (Kind::File, kept.size)
                 && there.changed >= begun
-                && there.metadata.is_unchanged_since(source)
-                && self.mode(there.metadata.mode) == self.mode(source.mode)
+                && self.is_kept(folder, source.modified, kept.modified)
+                && self.has_mode(folder, source.mode, kept.mode)
         };
         folder.own_file(name).is_ok_and(|there| there.is_some_and(same))
     }
@@ -277,8 +306,37 @@ impl TreeSink {
         if is_noted.is_ok() { Found::All } else { Found::Nothing }
     }
 
-    fn mode(&self, mode: u32) -> u32 {
-        mode & self.options.mode_mask
+    /// True if a file that is sent with `mode` would have the permissions `existing`.
+    fn has_mode(&self, folder: &dyn Folder, mode: u32, existing: u32) -> bool {
+        let wanted = self.options.modes.wanted(mode, Kind::File);
+        let existing = existing & PERMISSIONS;
+        let kept = || self.fidelity(folder);
+        self.options.modes.only_new
+            || wanted == existing
+            || !kept().keeps_modes
+            || kept().mode(wanted, false) & PERMISSIONS == existing
+    }
+
+    /// The permissions of a file that is sent with `mode`, and takes the place of `existing`.
+    fn mode_of_file(&self, folder: &dyn Folder, mode: u32, existing: Option<Metadata>) -> u32 {
+        let wanted = self.options.modes.wanted(mode, Kind::File);
+        match existing.filter(|existing| existing.kind == Kind::File) {
+            _ if !self.options.modes.only_new => wanted,
+            Some(existing) => existing.mode & PERMISSIONS,
+            None => folder.mode_of_new(wanted),
+        }
+    }
+
+    /// The permissions of a folder that is sent with `mode` and has `existing`; none if they stay.
+    fn mode_of_folder(&self, mode: u32, existing: u32, is_new: bool) -> Option<u32> {
+        let wanted = self.options.modes.wanted(mode, Kind::Folder);
+        let special = MODE_BITS & !PERMISSIONS;
+        let mode = match (self.options.modes.only_new, is_new) {
+            (false, _) => modes::kept(wanted, existing),
+            (true, true) => existing & (wanted | special) | wanted & special,
+            (true, false) => existing,
+        };
+        (mode != existing).then_some(mode)
     }
 
     fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<()> {
@@ -328,8 +386,8 @@ impl Sink for TreeSink {
         content: &VerifiedContent<'_>,
     ) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let (size, mode) = (u64::from(head.content_len), self.mode(head.mode));
-        let fill = |file: &dyn TargetFile| {
+        let size = u64::from(head.content_len);
+        let fill = |file: &dyn TargetFile, mode: u32| {
             self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
             file.finish(self.waits())?;
@@ -337,13 +395,17 @@ impl Sink for TreeSink {
         };
         // In a folder that was made here the name is most probably free: the file can do without a staged one, and without a look.
         let is_free = self.base.is_in_new_folder(path) && !self.waits();
-        if is_free && folder.create_whole(name, mode, &fill)? {
-            return Ok(Placed::Done);
+        if is_free {
+            let mode = self.mode_of_file(&*folder, head.mode, None);
+            if folder.create_whole(name, mode, &|file| fill(file, mode))? {
+                return Ok(Placed::Done);
+            }
         }
-        let replace = self.admit(&*folder, name, Some(size), head.modified)?;
+        let Admission { replace, existing } = self.admit(&*folder, name, Some(size), head.modified)?;
+        let mode = self.mode_of_file(&*folder, head.mode, existing);
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
-        let result = fill(&*file);
+        let result = fill(&*file, mode);
         if result.is_ok() && self.waits() {
             let content = Unsynced::File(file.into());
             return Ok(waiting(folder, staged, name.to_name(), replace, content, false));
@@ -357,7 +419,7 @@ impl Sink for TreeSink {
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let replace = self.admit(&*folder, name, None, head.modified)?;
+        let Admission { replace, .. } = self.admit(&*folder, name, None, head.modified)?;
         let staged = StagedName::new();
         let staging = folder.stage_link(&staged, target, head.modified);
         let result = staging.and_then(|()| Ok(check_going(&self.over)?));
@@ -374,10 +436,13 @@ impl Sink for TreeSink {
             (Base::Folder(_), true) => return Ok(Placed::Done),
             _ => self.base.folders(true)?.get(entry.path.as_bytes(), true)?,
         };
-        if !self.base.folders(true)?.take_made(entry.path.as_bytes()) && self.options.add_only {
+        let is_new = self.base.folders(true)?.take_made(entry.path.as_bytes());
+        if !is_new && self.options.add_only {
             return Ok(Placed::Done); // it was there, so it stays as it is
         }
-        folder.set_own_metadata(entry.modified, Some(self.mode(entry.mode)))?;
+        let existing = folder.own_metadata()?.mode;
+        let mode = self.mode_of_folder(entry.mode, existing, is_new);
+        set_carried(mode, |mode| folder.set_own_metadata(entry.modified, mode))?;
         if !self.waits() {
             return Ok(Placed::Done);
         }
@@ -404,6 +469,14 @@ pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
         true => Err(FailureCode::Cancelled.into()),
         false => Ok(()),
     }
+}
+
+/// That an item may take its name.
+struct Admission {
+    /// It may replace what has it.
+    replace: bool,
+    /// What has it.
+    existing: Option<Metadata>,
 }
 
 pub(super) fn waiting(
@@ -495,5 +568,7 @@ fn raced(failure: Failure, add_only: bool) -> Failure {
 
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
+/// Filesystems whose ways are remembered.
+const FIDELITIES_MAX: usize = 64;
 /// The block of most filesystems: a smaller run of zeros saves nothing.
 const HOLE_LEN: usize = 4096;

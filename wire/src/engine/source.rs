@@ -5,6 +5,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::limits::CHUNK_LEN;
 use crate::message::Totals;
 use crate::metadata::{Kind, Metadata};
+use crate::modes::Modes;
 use crate::path::RemotePath;
 use crate::sender::{Item, Sender, What};
 use crate::store::walk::{Visit, Walk};
@@ -38,6 +39,7 @@ pub struct TreeSource {
     folders: FolderCache,
     walk: Mutex<Option<Walk>>,
     root: Mutex<Option<Item>>,
+    modes: Modes,
 }
 
 impl TreeSource {
@@ -46,11 +48,20 @@ impl TreeSource {
     /// # Errors
     /// If the folder cannot be read.
     pub fn new(folder: Arc<dyn Folder>) -> io::Result<Self> {
-        let metadata = folder.own_metadata()?;
+        Self::with_modes(folder, Modes::CARRIED)
+    }
+
+    /// The same; the items have the permissions that they are to have.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn with_modes(folder: Arc<dyn Folder>, modes: Modes) -> io::Result<Self> {
+        let metadata = modes.of_item(folder.own_metadata()?);
         Ok(Self {
             walk: Mutex::new(Some(Walk::new(folder.clone(), RemotePath::root())?)),
             folders: FolderCache::new(folder),
             root: Mutex::new(Some(Item { path: RemotePath::root(), what: What::Present(metadata) })),
+            modes,
         })
     }
 
@@ -60,9 +71,9 @@ impl TreeSource {
         while items.len() < STEP_ITEMS {
             match walk.step() {
                 Some(Visit::Enter(path, _, folder)) => self.folders.put(path.as_bytes(), folder),
-                Some(Visit::Item(path, metadata)) => items.push(present(path, metadata)),
+                Some(Visit::Item(path, metadata)) => items.push(present(path, self.modes.of_item(metadata))),
                 Some(Visit::Leave(path, metadata)) => {
-                    items.push(Item { path, what: What::Present(metadata) })
+                    items.push(Item { path, what: What::Present(self.modes.of_item(metadata)) })
                 }
                 Some(Visit::Lost(path, failure)) => items.push(Item { path, what: What::Lost(failure) }),
                 Some(Visit::LeftOut(_)) => {}

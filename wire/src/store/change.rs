@@ -3,12 +3,13 @@
 //! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
 //! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
 
-use super::{Folder, FolderCache, StagedName, is_staged};
+use super::{Folder, FolderCache, StagedName, is_staged, set_carried};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
 use crate::message::{Change, Details, Durability, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
+use crate::modes::{self, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
 use std::io;
 use std::sync::Arc;
@@ -18,25 +19,17 @@ pub struct Changes {
     folders: FolderCache,
     base: Arc<dyn Folder>,
     backup: Option<FolderCache>,
-    /// Permission bits that are taken over.
-    mode_mask: u32,
     durability: Durability,
 }
 
 impl Changes {
     /// Changes below `base`. What is set aside goes below `backup`.
     #[must_use]
-    pub fn new(
-        base: Arc<dyn Folder>,
-        backup: Option<Arc<dyn Folder>>,
-        mode_mask: u32,
-        durability: Durability,
-    ) -> Self {
+    pub fn new(base: Arc<dyn Folder>, backup: Option<Arc<dyn Folder>>, durability: Durability) -> Self {
         Self {
             folders: FolderCache::new(base.clone()),
             base,
             backup: backup.map(FolderCache::new),
-            mode_mask,
             durability,
         }
     }
@@ -81,12 +74,15 @@ impl Changes {
                 if !bits_ok || modified.is_some_and(|time| time.nanos >= 1_000_000_000) {
                     return Err(FailureCode::BadMessage.into());
                 }
-                let mode = mode.map(|mode| mode & self.mode_mask);
                 match path.is_root() {
-                    true => Ok(self.base.set_own_metadata(*modified, mode)?),
+                    true => {
+                        let mode = differing(*mode, || self.base.own_metadata())?;
+                        Ok(set_carried(mode, |mode| self.base.set_own_metadata(*modified, mode))?)
+                    }
                     false => {
                         let (folder, name) = self.place(path)?;
-                        folder.set_metadata(name, *modified, mode)?;
+                        let mode = differing(*mode, || folder.metadata(name))?;
+                        set_carried(mode, |mode| folder.set_metadata(name, *modified, mode))?;
                         Ok(self.sync_alone(&*folder, name)?)
                     }
                 }
@@ -271,6 +267,18 @@ fn same_file(
     let links = Details { links: true, ..Details::default() };
     let file = |folder: &dyn Folder, name| Ok::<_, io::Error>(folder.details(Some(name), links)?.file);
     Ok(file(folder, name)? == file(other, other_name)?)
+}
+
+/// The permissions to set, if they are not there already. Set-id and sticky bits of what is there stay; a folder may get some.
+fn differing(mode: Option<u32>, existing: impl Fn() -> io::Result<Metadata>) -> io::Result<Option<u32>> {
+    let Some(mode) = mode else { return Ok(None) };
+    let existing = existing()?;
+    let kept = match existing.kind {
+        Kind::Folder => modes::kept(mode, existing.mode),
+        Kind::File | Kind::Special => modes::kept(mode & PERMISSIONS, existing.mode),
+        Kind::Symlink => return Ok(Some(mode)), // it has none, which is for the filesystem to say
+    };
+    Ok(Some(kept).filter(|mode| *mode != existing.mode))
 }
 
 fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {

@@ -3,15 +3,18 @@
 
 use super::filesystem_kind::FilesystemKind;
 use super::local_details as details;
+use super::local_fidelity as fidelity;
 use super::sweep::SweepScope;
 use super::{
     FilePlace, Fill, Folder, FolderLock, Identity, NameKind, Names, SourceFile, StagedName, Storage,
     TargetFile, is_staged,
 };
 use crate::failure::{Failure, FailureCode};
+use crate::fidelity::FidelityReport;
 use crate::journal::JOURNAL_HEAD_LEN;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
+use crate::modes::{ModePolicy, PERMISSIONS, umask};
 use crate::path::{NameRef, RemotePath};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -35,6 +38,7 @@ pub const STREAM_MODE: u32 = 0o666;
 /// The local filesystem below a root.
 pub struct LocalStorage {
     root: Dir,
+    modes: ModePolicy,
 }
 
 impl LocalStorage {
@@ -43,7 +47,13 @@ impl LocalStorage {
     /// # Errors
     /// If it is no folder or cannot be opened.
     pub fn open(root: &Path) -> io::Result<Self> {
-        Ok(Self { root: Dir::open_ambient_dir(root, ambient_authority())? })
+        Ok(Self { root: Dir::open_ambient_dir(root, ambient_authority())?, modes: ModePolicy::default() })
+    }
+
+    /// The same storage, with rules for the permissions of all that is made or changed through it.
+    #[must_use]
+    pub fn with_modes(self, modes: ModePolicy) -> Self {
+        Self { modes, ..self }
     }
 
     /// True if `folder` is the root itself, by whatever path it was found.
@@ -67,10 +77,10 @@ impl LocalStorage {
 impl Storage for LocalStorage {
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
         if path.is_root() {
-            return Ok(Arc::new(LocalFolder::of_found(self.root.try_clone()?.into())));
+            return Ok(Arc::new(LocalFolder::of_found(self.root.try_clone()?.into(), self.modes)));
         }
         let found: OwnedFd = self.root.open_dir(os_path(path)).map_err(resolving)?.into();
-        Ok(Arc::new(LocalFolder::of_found(found)))
+        Ok(Arc::new(LocalFolder::of_found(found, self.modes)))
     }
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -108,6 +118,8 @@ pub struct LocalFolder {
     /// New files get their permissions from an ACL. Looked up once: one that is set meanwhile counts for the next transfer.
     has_default_acl: OnceLock<bool>,
     kind: OnceLock<FilesystemKind>,
+    /// Rules for permissions, of this folder and of all that is in it.
+    modes: ModePolicy,
 }
 
 impl LocalFolder {
@@ -116,22 +128,23 @@ impl LocalFolder {
     /// # Errors
     /// If it is no folder or cannot be opened.
     pub fn open_ambient(path: &Path) -> io::Result<Self> {
-        Ok(Self::of_found(Dir::open_ambient_dir(path, ambient_authority())?.into()))
+        Ok(Self::of_found(Dir::open_ambient_dir(path, ambient_authority())?.into(), ModePolicy::default()))
     }
 
-    fn new(fd: OwnedFd) -> Self {
+    fn new(fd: OwnedFd, modes: ModePolicy) -> Self {
         Self {
             fd,
             names_first: AtomicBool::new(false),
             has_default_acl: OnceLock::new(),
             kind: OnceLock::new(),
+            modes,
         }
     }
 
     /// What cap-std opens serves for looking things up only; the folder's own metadata needs more, where that is allowed.
-    fn of_found(found: OwnedFd) -> Self {
+    fn of_found(found: OwnedFd, modes: ModePolicy) -> Self {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Self::new(sys::openat(&found, c".", flags, Mode::empty()).unwrap_or(found))
+        Self::new(sys::openat(&found, c".", flags, Mode::empty()).unwrap_or(found), modes)
     }
 
     /// Opens the regular file `path` for reading, found with all the rights of this process; links are followed.
@@ -149,9 +162,8 @@ impl LocalFolder {
     }
 
     /// The permissions that the system gives to a new file, as far as they are known: with a default ACL they are others.
-    fn mode_of_new(&self, created: u32) -> u32 {
-        let query = || sys::fgetxattr(&self.fd, c"system.posix_acl_default", &mut [0; 0]);
-        match *self.has_default_acl.get_or_init(|| query().is_ok()) {
+    fn mode_of_created(&self, created: u32) -> u32 {
+        match self.has_default_acl() {
             true => UNKNOWN_MODE,
             false => created & !umask(),
         }
@@ -164,7 +176,22 @@ impl LocalFolder {
     }
 
     fn target(&self, fd: OwnedFd, mode: u32, is_locked: bool) -> LocalTarget {
-        LocalTarget { fd, mode, kind: self.kind(), is_locked }
+        LocalTarget { fd, mode, kind: self.kind(), is_locked, modes: self.modes }
+    }
+
+    fn has_default_acl(&self) -> bool {
+        let query = || sys::fgetxattr(&self.fd, DEFAULT_ACL, &mut [0; 0]);
+        *self.has_default_acl.get_or_init(|| query().is_ok())
+    }
+
+    /// Sets permissions as far as the rules allow, of what is open.
+    fn chmod(&self, fd: impl AsFd, mode: u32) -> io::Result<()> {
+        let is_folder = || Ok::<_, io::Error>(metadata_of(&sys::fstat(&fd)?).kind == Kind::Folder);
+        let mode = match self.modes == ModePolicy::default() {
+            true => mode,
+            false => self.modes.apply(mode, is_folder()?),
+        };
+        sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS)).map_err(|errno| details::not_set(&fd, errno))
     }
 
     /// Names of staged files, then of journals: who goes on with a staged file locks that before it looks at the journal.
@@ -272,8 +299,10 @@ impl LocalFolder {
         if metadata_of(&sys::fstat(&fd)?).kind == Kind::Symlink {
             return Err(Failure::from(FailureCode::OutsideRoot).into());
         }
+        let mode = self.modes.apply(mode, metadata_of(&sys::fstat(&fd)?).kind == Kind::Folder);
         let handle = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        Ok(sys::chmodat(sys::CWD, handle, Mode::from_raw_mode(mode & MODE_BITS), AtFlags::empty())?)
+        sys::chmodat(sys::CWD, handle, Mode::from_raw_mode(mode & MODE_BITS), AtFlags::empty())
+            .map_err(|errno| details::not_set(&fd, errno))
     }
 
     /// There are no files without names here, or not any more: whatever else is wrong shows with those that have one.
@@ -292,7 +321,7 @@ impl Folder for LocalFolder {
         match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(fd) => {
                 let names_first = AtomicBool::new(self.names_first.load(Ordering::Relaxed));
-                Ok(Arc::new(Self { names_first, ..Self::new(fd) }))
+                Ok(Arc::new(Self { names_first, ..Self::new(fd, self.modes) }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => match self.metadata(name)?.kind {
                 Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
@@ -343,21 +372,21 @@ impl Folder for LocalFolder {
 
     fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let created = mode & 0o777;
+        let created = mode & PERMISSIONS & !self.modes.umask; // bits that are always set come with its metadata
         let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
         let is_locked = lock_file(&fd)?;
-        Ok(Box::new(self.target(fd, self.mode_of_new(created), is_locked)))
+        Ok(Box::new(self.target(fd, self.mode_of_created(created), is_locked)))
     }
 
     fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
         if self.names_first.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let created = mode & 0o777;
+        let created = mode & PERMISSIONS & !self.modes.umask;
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let made = sys::openat(&self.fd, c".", flags, Mode::from_raw_mode(created));
         let Ok(fd) = made else { return Ok(self.names_come_first()) };
-        let file = self.target(fd, self.mode_of_new(created), true);
+        let file = self.target(fd, self.mode_of_created(created), true);
         fill(&file)?;
         // Before Linux 6.10 this needs a right that few have, and elsewhere a policy may be against it.
         match sys::linkat(&file.fd, c"", &self.fd, name.as_bytes(), AtFlags::EMPTY_PATH) {
@@ -439,7 +468,18 @@ impl Folder for LocalFolder {
     }
 
     fn make_folder(&self, name: NameRef<'_>) -> io::Result<()> {
-        Ok(sys::mkdirat(&self.fd, name.as_bytes(), Mode::from_raw_mode(0o777))?)
+        let created = PERMISSIONS & !self.modes.umask;
+        sys::mkdirat(&self.fd, name.as_bytes(), Mode::from_raw_mode(created))?;
+        match self.modes.force {
+            0 => Ok(()),
+            _ => self.set_metadata(name, None, Some(self.metadata(name)?.mode)),
+        }
+    }
+
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        let mode = self.modes.apply(mode, false);
+        let acl = if self.has_default_acl() { details::default_acl(&self.fd) } else { None };
+        mode & acl.unwrap_or(!umask())
     }
 
     fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
@@ -470,7 +510,7 @@ impl Folder for LocalFolder {
         if let Some(mode) = mode {
             // Through a handle, since a link may take the name's place between a look and a chmod.
             match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK) {
-                Ok(fd) => sys::fchmod(&fd, Mode::from_raw_mode(mode & MODE_BITS))?,
+                Ok(fd) => self.chmod(&fd, mode)?,
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     self.chmod_unread(name, mode)?
                 }
@@ -479,7 +519,12 @@ impl Folder for LocalFolder {
         }
         match modified {
             Some(_) => {
-                Ok(sys::utimensat(&self.fd, name.as_bytes(), &times(modified), AtFlags::SYMLINK_NOFOLLOW)?)
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                let set = sys::utimensat(&self.fd, name.as_bytes(), &times(modified), flags);
+                set.map_err(|errno| match sys::statat(&self.fd, name.as_bytes(), flags) {
+                    Ok(stat) => details::refused(&stat, errno),
+                    Err(_) => errno.into(),
+                })
             }
             None => Ok(()),
         }
@@ -545,10 +590,12 @@ impl Folder for LocalFolder {
 
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
         if let Some(mode) = mode {
-            sys::fchmod(&self.fd, Mode::from_raw_mode(mode & MODE_BITS))?;
+            self.chmod(&self.fd, mode)?;
         }
         match modified {
-            Some(_) => Ok(sys::futimens(&self.fd, &times(modified))?),
+            Some(_) => {
+                sys::futimens(&self.fd, &times(modified)).map_err(|errno| details::not_set(&self.fd, errno))
+            }
             None => Ok(()),
         }
     }
@@ -577,6 +624,27 @@ impl Folder for LocalFolder {
         Ok(sys::fstat(&self.fd)?.st_dev)
     }
 
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        let before = sys::fstat(&self.fd)?;
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let found = match sys::openat(&self.fd, c".", flags, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => fidelity::of_file(&fd),
+            Err(_) => {
+                let staged = StagedName::new();
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR)?;
+                let found = fidelity::of_file(&fd);
+                sys::unlinkat(&self.fd, staged.as_bytes(), AtFlags::empty())?;
+                let modified = timestamp(before.st_mtime, before.st_mtime_nsec);
+                let _ = sys::futimens(&self.fd, &times(Some(modified))); // only its owner may, and it is only polite
+                found
+            }
+        };
+        let is_whole = !fidelity::has_mounts_below(&self.fd);
+        Ok(FidelityReport { modes: self.modes, is_whole, ..found })
+    }
+
     fn space(&self) -> io::Result<SpaceReport> {
         let space = sys::fstatvfs(&self.fd)?;
         let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
@@ -584,7 +652,6 @@ impl Folder for LocalFolder {
             total: bytes(space.f_blocks),
             free: bytes(space.f_bfree),
             available: bytes(space.f_bavail),
-            time_step: details::time_step(&self.fd),
         })
     }
 
@@ -613,6 +680,7 @@ struct LocalTarget {
     mode: u32,
     kind: FilesystemKind,
     is_locked: bool,
+    modes: ModePolicy,
 }
 
 impl TargetFile for LocalTarget {
@@ -643,8 +711,9 @@ impl TargetFile for LocalTarget {
     }
 
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
-        if mode & MODE_BITS != self.mode {
-            sys::fchmod(&self.fd, Mode::from_raw_mode(mode & MODE_BITS))?;
+        let mode = self.modes.apply(mode, false) & MODE_BITS;
+        if mode != self.mode {
+            sys::fchmod(&self.fd, Mode::from_raw_mode(mode))?;
         }
         match modified {
             Some(_) => Ok(sys::futimens(&self.fd, &times(modified))?),
@@ -773,27 +842,15 @@ fn metadata_of(stat: &Stat) -> Metadata {
     }
 }
 
-fn timestamp(seconds: i64, nanos: u64) -> Timestamp {
+pub(super) fn timestamp(seconds: i64, nanos: u64) -> Timestamp {
     Timestamp { seconds, nanos: u32::try_from(nanos).unwrap_or(0) }
 }
 
-fn times(modified: Option<Timestamp>) -> sys::Timestamps {
+pub(super) fn times(modified: Option<Timestamp>) -> sys::Timestamps {
     let omit = sys::Timespec { tv_sec: 0, tv_nsec: sys::UTIME_OMIT };
     let modified =
         modified.map_or(omit, |time| sys::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanos) });
     sys::Timestamps { last_access: omit, last_modification: modified }
-}
-
-/// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; a wrong guess
-/// costs one `fchmod` a file and nothing else.
-#[must_use]
-pub fn umask() -> u32 {
-    static UMASK: OnceLock<u32> = OnceLock::new();
-    *UMASK.get_or_init(|| {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-        line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
-    })
 }
 
 /// Now, by the clock that dates what changes on this machine's filesystems: nothing that is done later is dated before it.
@@ -808,6 +865,9 @@ fn now() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
+
+/// Permissions of what is made in a folder, if it has any; see acl(5).
+const DEFAULT_ACL: &std::ffi::CStr = c"system.posix_acl_default";
 
 /// No permissions that could be wished for.
 const UNKNOWN_MODE: u32 = u32::MAX;

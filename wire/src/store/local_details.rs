@@ -1,5 +1,4 @@
-//! What the local filesystem knows of a file beside its metadata: owner, identity, extended attributes, and how finely it
-//! keeps time.
+//! What the local filesystem knows of a file beside its metadata: owner, identity, extended attributes and default ACL.
 
 use crate::failure::{Failure, FailureCode};
 use crate::limits::XATTRS_LEN_MAX;
@@ -41,6 +40,40 @@ pub(super) fn no_such_owner() -> Failure {
     )
 }
 
+/// Why metadata of what is open was not set.
+pub(super) fn not_set(file: impl AsFd, errno: Errno) -> io::Error {
+    match sys::fstat(file) {
+        Ok(stat) => refused(&stat, errno),
+        Err(_) => errno.into(),
+    }
+}
+
+/// The same for what was looked at. The system says "not permitted" where only the owner may.
+pub(super) fn refused(stat: &Stat, errno: Errno) -> io::Error {
+    let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
+    match errno {
+        Errno::PERM if !is_own => Failure::from(FailureCode::NotOwner).into(),
+        other => other.into(),
+    }
+}
+
+/// The permission bits that the folder's default ACL lets a new file have: as the system computes them, see acl(5). None if
+/// there is no such ACL.
+pub(super) fn default_acl(folder: impl AsFd) -> Option<u32> {
+    const USER: u16 = 0x01;
+    const GROUP: u16 = 0x04;
+    const MASK: u16 = 0x10;
+    const OTHER: u16 = 0x20;
+    let mut bytes = [0; 2048];
+    let len = sys::fgetxattr(folder, c"system.posix_acl_default", &mut bytes[..]).ok()?;
+    let entries = bytes[..len].get(4..)?.chunks_exact(8); // behind the version
+    let entries: Vec<(u16, u32)> =
+        entries.map(|entry| (u16::from_le_bytes([entry[0], entry[1]]), u32::from(entry[2] & 7))).collect();
+    let of = |tag: u16| entries.iter().find(|(found, _)| *found == tag).map(|(_, bits)| *bits);
+    let group = of(MASK).or_else(|| of(GROUP))?;
+    Some(of(USER)? << 6 | group << 3 | of(OTHER)?)
+}
+
 /// Which file it is.
 #[allow(clippy::useless_conversion, reason = "the count of names has 32 bits on some processors")]
 pub(super) fn file_id(stat: &Stat) -> FileId {
@@ -77,20 +110,6 @@ pub(super) fn set_xattrs(file: impl AsFd, wanted: &[Xattr]) -> io::Result<()> {
         sys::fsetxattr(&file, &new.name[..], &new.value, XattrFlags::empty())?;
     }
     Ok(())
-}
-
-/// Nanoseconds between two modification times that the filesystem can tell apart, by what kind of filesystem it is; 1 where
-/// nothing else is known. Numbers from Linux's `magic.h` and the filesystems' documentation.
-pub(super) fn time_step(file: impl AsFd) -> u32 {
-    const SECOND: u32 = 1_000_000_000;
-    match sys::fstatfs(file).map(|found| found.f_type & 0xffff_ffff) {
-        Ok(0x4d44) => 2 * SECOND,                      // FAT
-        Ok(0x482b | 0x9660) => SECOND,                 // HFS+, ISO 9660
-        Ok(0x2011_bab0) => SECOND / 100,               // exFAT
-        Ok(0x7366_746e | 0x6573_5546) => 100,          // NTFS, and what FUSE serves from a disk, mostly NTFS
-        Ok(0xff53_4d42 | 0xfe53_4d42 | 0x517b) => 100, // CIFS, SMB
-        Ok(_) | Err(_) => 1,
-    }
 }
 
 fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {

@@ -9,19 +9,22 @@ mod filesystem_kind;
 mod filesystems;
 mod local;
 mod local_details;
+mod local_fidelity;
 mod names;
 mod staging;
 pub mod sweep;
 pub mod walk;
 
+pub use crate::modes::umask;
 pub use cache::FolderCache;
 pub use filesystems::Filesystems;
-pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock, umask};
+pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock};
 pub use names::{NameKind, Names};
 pub use staging::{StagedName, is_staged};
 
 use self::sweep::SweepScope;
 use crate::disk::beat;
+use crate::fidelity::FidelityReport;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
@@ -94,6 +97,10 @@ pub trait Folder: Send + Sync {
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()>;
     /// Makes the folder `name`.
     fn make_folder(&self, name: NameRef<'_>) -> io::Result<()>;
+    /// The permissions that the system gives a new file in this folder, if it is made with `mode`.
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        mode & !umask()
+    }
     /// Removes the file or link `name`.
     fn remove_file(&self, name: NameRef<'_>) -> io::Result<()>;
     /// Removes the empty folder `name`.
@@ -106,7 +113,7 @@ pub trait Folder: Send + Sync {
         to_name: NameRef<'_>,
         replace: bool,
     ) -> io::Result<()>;
-    /// Changes metadata of `name`; what is not given stays.
+    /// Changes metadata of `name`; what is not given stays. `NotOwner` if only the owner may, and that is somebody else.
     fn set_metadata(
         &self,
         name: NameRef<'_>,
@@ -125,7 +132,7 @@ pub trait Folder: Send + Sync {
     fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()>;
     /// Locks the folder for as long as the result lives; `Busy` if another process or job has.
     fn lock(&self) -> io::Result<FolderLock>;
-    /// Changes metadata of the folder itself.
+    /// Changes metadata of the folder itself. `NotOwner` if only the owner may, and that is somebody else.
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
     /// Makes durable which names are in the folder, and its own metadata: a loss of power does not undo them any more.
     fn sync(&self) -> io::Result<()>;
@@ -141,10 +148,32 @@ pub trait Folder: Send + Sync {
     }
     /// A number that folders of one filesystem share.
     fn filesystem(&self) -> io::Result<u64>;
+    /// How faithfully times and permissions are kept in the folder, found out with a scratch file.
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        Ok(FidelityReport::EXACT)
+    }
     /// Space of the filesystem that the folder is on.
     fn space(&self) -> io::Result<SpaceReport>;
     /// The folder as its implementation, for operations between two folders.
     fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// Sets metadata that a transfer carries. A system may forbid to set any set-id bit, also one that is there already
+/// (systemd's `RestrictSUIDSGID=`): then the permissions stay as they are, rather than that bit goes.
+///
+/// # Errors
+/// As the filesystem has it.
+pub(crate) fn set_carried(mode: Option<u32>, set: impl Fn(Option<u32>) -> io::Result<()>) -> io::Result<()> {
+    const SET_ID: u32 = 0o6000;
+    match set(mode) {
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && mode.is_some_and(|mode| mode & SET_ID != 0) =>
+        {
+            set(None)
+        }
+        result => result,
+    }
 }
 
 /// Writes all of a file.

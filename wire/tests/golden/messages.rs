@@ -5,8 +5,10 @@ use crate::vectors::{LANE, SESSION, key_proof, lane_proof};
 use wire::binding::SessionSecret;
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
+use wire::fidelity::FidelityReport;
 use wire::message::*;
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
+use wire::modes::ModePolicy;
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// A control frame.
@@ -295,11 +297,12 @@ fn jobs() -> Vec<MessageExample> {
                 durability: Durability::Power,
                 resume: true,
                 begun: None,
+                modes_of_new: false,
             },
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
                 bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power") bool(true, "resume")
-                none("begun")
+                none("begun") bool(false, "modes_of_new")
             },
         ),
         example(
@@ -317,11 +320,12 @@ fn jobs() -> Vec<MessageExample> {
                 durability: Durability::Process,
                 resume: true,
                 begun: Some(Timestamp { seconds: 1_700_000_000, nanos: 4_000_000 }),
+                modes_of_new: true,
             },
             parts! {
                 text("photos", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
                 bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(true, "resume")
-                some("begun") time(1_700_000_000, 4_000_000, "seconds, nanos")
+                some("begun") time(1_700_000_000, 4_000_000, "seconds, nanos") bool(true, "modes_of_new")
             },
         ),
     ];
@@ -344,12 +348,13 @@ fn jobs() -> Vec<MessageExample> {
                 durability: Durability::Process,
                 resume: false,
                 begun: None,
+                modes_of_new: false,
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
                 bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(false, "resume")
-                none("begun")
+                none("begun") bool(false, "modes_of_new")
             },
         ));
     }
@@ -450,11 +455,36 @@ fn session() -> Vec<MessageExample> {
             31,
             "space-report",
             8,
-            "in bytes; the filesystem keeps every other second",
-            SpaceReport { total: 1 << 40, free: 1 << 39, available: 1 << 38, time_step: 2_000_000_000 },
+            "in bytes",
+            SpaceReport { total: 1 << 40, free: 1 << 39, available: 1 << 38 },
             parts! {
                 u64(1 << 40, "total") u64(1 << 39, "free") u64(1 << 38, "available")
-                u32(2_000_000_000, "time_step")
+            },
+        ),
+        example(
+            40,
+            "fidelity",
+            8,
+            "of a folder",
+            Fidelity { path: path("music") },
+            parts! { text("music", "path") },
+        ),
+        example(
+            41,
+            "fidelity-report",
+            8,
+            "FAT: every other second from 1980 to 2107, no permissions",
+            FidelityReport {
+                earliest: Timestamp { seconds: 315_532_800, nanos: 0 },
+                latest: Timestamp { seconds: 4_354_819_198, nanos: 0 },
+                time_step: 2_000_000_000,
+                keeps_modes: false,
+                modes: ModePolicy { umask: 0o027, force: 0o2660 },
+                is_whole: true,
+            },
+            parts! {
+                time(315_532_800, 0, "earliest") time(4_354_819_198, 0, "latest") u32(2_000_000_000, "time_step")
+                bool(false, "keeps_modes") u32(0o027, "umask") u32(0o2660, "force_mode") bool(true, "is_whole")
             },
         ),
         example(48, "cancel", 4, "stop the job 4", Cancel, Parts::default()),

@@ -5,9 +5,12 @@ use super::mirror::CompareWord;
 use super::values::{self, DurabilityWord, OverwriteWord};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
+use ftp_client::Error;
+use ftp_client::mirror::recipe;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use wire::modes::Modes;
 
 /// List a folder
 #[derive(Args)]
@@ -122,7 +125,26 @@ pub(crate) struct Transfer {
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) permissions: Permissions,
+    #[command(flatten)]
     pub(crate) resuming: Resuming,
+}
+
+/// What becomes of permissions.
+#[derive(Debug, Args, Clone, Default)]
+pub(crate) struct Permissions {
+    /// Carry no permissions: what is new gets those that the target's end gives, what exists keeps its own
+    #[arg(long)]
+    pub(crate) no_perms: bool,
+    /// Change permissions on their way, as rsync does: D2775,F664 or go-w,Fa-x (D folders only, F files only)
+    #[arg(long, value_name = "CHANGES", allow_hyphen_values = true)]
+    pub(crate) chmod: Option<String>,
+}
+
+impl Permissions {
+    pub(crate) fn modes(&self) -> Result<Modes, Error> {
+        recipe::modes(self.no_perms, self.chmod.as_deref())
+    }
 }
 
 /// Do again what failed in a run with --result

@@ -12,7 +12,8 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(
     after_help = "Exactly one of SOURCE and TARGET is remote. What is in SOURCE comes to be in TARGET; what only \
-                        TARGET has is deleted with --delete, last of all, and not if too much would go.\n\n\
+                        TARGET has is deleted with --delete, last of all, and not if too much would go: then \
+                        nothing is done at all, unless the tree is too large to be compared before.\n\n\
                         Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
                         ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
                         ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
@@ -60,12 +61,26 @@ pub(crate) struct Deleting {
     /// Delete nothing if more than N entries would go, or N% of TARGET (else: half of 20 or more)
     #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
     pub(crate) max_delete: Option<values::DeleteMax>,
+    /// Delete last, or before anything is sent; auto: last, but first where TARGET lacks room
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(crate) delete_when: DeleteWhenWord,
     /// Keep what would be deleted or replaced in DIR, a folder on the same side and filesystem as TARGET
     #[arg(long, value_name = "DIR")]
     pub(crate) backup: Option<OsString>,
     /// Rename in TARGET what was renamed in SOURCE, found by its content, instead of sending it
     #[arg(long)]
     pub(crate) detect_moves: bool,
+}
+
+/// `--delete-when`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeleteWhenWord {
+    /// Last, but first where the target lacks room
+    Auto,
+    /// Before anything is sent
+    Before,
+    /// Last, and only if all else went well
+    After,
 }
 
 /// What makes two files different.
@@ -125,6 +140,8 @@ pub(crate) struct Carrying {
     /// Keep names of one file names of one file
     #[arg(short = 'H', long)]
     pub(crate) hard_links: bool,
+    #[command(flatten)]
+    pub(crate) permissions: super::Permissions,
     /// Keep owner and group, by name or else by number (needs the rights to)
     #[arg(short, long)]
     pub(crate) owner: bool,

@@ -1,7 +1,6 @@
 //! `chmod`: changes permissions.
 
 use super::each;
-use super::mode::Mode;
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::Server;
@@ -10,40 +9,49 @@ use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::RemotePath;
 use wire::message::SetMetadata;
-use wire::metadata::Kind;
+use wire::metadata::{Kind, MODE_BITS};
+use wire::modes::{self, PERMISSIONS};
 
 pub(crate) struct Chmod {
     remotes: Vec<Remote>,
-    mode: Mode,
+    changes: modes::Chmod,
+    /// An octal mode that names set-id and sticky bits, with a fifth digit or one that is not 0.
+    is_whole: bool,
 }
 
 impl Chmod {
     pub(crate) fn new(typed: args::Chmod, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
-        let mode = Mode::parse(&typed.mode)
+        let changes = modes::Chmod::parse(&typed.mode)
+            .filter(|_| !typed.mode.contains(['D', 'F']))
             .ok_or_else(|| Error::Usage(format!("{:?} is not a mode as 644 or u+x,go-w", typed.mode)))?;
-        Ok((server, Self { remotes, mode }))
+        let special = changes.absolute().is_some_and(|mode| mode & !PERMISSIONS != 0);
+        Ok((server, Self { remotes, changes, is_whole: special || typed.mode.len() > 4 }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        let Self { remotes, mode } = self;
+        let Self { remotes, changes, is_whole } = self;
         each(remotes, output, async |remote| {
-            let mode = Some(new_mode(session, &remote.path, &mode).await?);
-            let change = SetMetadata { path: remote.path, modified: None, mode, create: false };
+            let mode = match changes.absolute().filter(|_| is_whole) {
+                Some(mode) => mode,
+                None => new_mode(session, &remote.path, &changes).await?,
+            };
+            let change = SetMetadata { path: remote.path, modified: None, mode: Some(mode), create: false };
             session.set_metadata(change).await
         })
         .await
     }
 }
 
-/// Changes need to know what was there before.
-async fn new_mode(session: &Session, path: &RemotePath, mode: &Mode) -> Result<u32, Error> {
-    match mode {
-        Mode::Absolute(mode) => Ok(*mode),
-        Mode::Changes(changes) => {
-            let metadata = session.stat(path, true).await?.metadata;
-            let folder = metadata.kind == Kind::Folder;
-            Ok(changes.iter().fold(metadata.mode, |mode, change| change.apply(mode, folder)))
-        }
+/// Changes need to know what was there before. As with chmod, a folder keeps its set-id bits unless they are named.
+async fn new_mode(session: &Session, path: &RemotePath, changes: &modes::Chmod) -> Result<u32, Error> {
+    let metadata = session.stat(path, true).await?.metadata;
+    let is_folder = metadata.kind == Kind::Folder;
+    let mode = changes.apply(metadata.mode, is_folder);
+    match changes.absolute() {
+        Some(_) if is_folder => Ok(mode | metadata.mode & SET_ID),
+        Some(_) | None => Ok(mode & MODE_BITS),
     }
 }
+
+const SET_ID: u32 = 0o6000;

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_table() {
-        let report = SpaceReport { total: 100 << 30, free: 60 << 30, available: 50 << 30, time_step: 1 };
+        let report = SpaceReport { total: 100 << 30, free: 60 << 30, available: 50 << 30 };
         let table = table(&RemotePath::root(), report);
         assert_eq!(table.lines().nth(1), Some("  100.00 GiB    40.00 GiB    50.00 GiB  45%  /"));
         assert_eq!((percent(0, 0), percent(u64::MAX, 0)), (0, 100));

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::message::{Durability, Overwrite};
+use wire::modes::Modes;
 use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Get {
     durability: Durability,
     result: Option<PathBuf>,
     resume: bool,
+    permissions: args::Permissions,
+    modes: Modes,
 }
 
 /// What is fetched; into a folder, or under another name.
@@ -42,7 +45,9 @@ impl Get {
         let (overwrite, durability, resume) =
             (typed.overwrite.into(), typed.durability.into(), typed.resuming.get());
         let result = typed.result.map(|file| scope.file(file)).transpose()?;
-        Ok((server, Self { sources, recursive, overwrite, durability, resume, result }))
+        let (permissions, modes) = (typed.permissions.clone(), typed.permissions.modes()?);
+        let get = Self { sources, recursive, overwrite, durability, resume, result, permissions, modes };
+        Ok((server, get))
     }
 
     pub(crate) async fn run(
@@ -53,17 +58,19 @@ impl Get {
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = output.progress() != Progress::None;
-        let Self { recursive, overwrite, durability, resume, .. } = self;
+        let Self { recursive, overwrite, durability, resume, permissions, modes, .. } = self;
         let job = |(remote, target, into): Source| {
             let source = places::rooted(&remote.path);
-            let path = remote.path;
-            let request = GetRequest { path, recursive, target, into, overwrite, durability, totals, resume };
+            let (path, modes) = (remote.path, modes.clone());
+            let request =
+                GetRequest { path, recursive, target, into, overwrite, durability, totals, resume, modes };
             Job { source, request: Request::Get(request) }
         };
         let jobs = self.sources.into_iter().map(job).collect();
         let result = self.result.as_deref();
+        let (command, forgiving) = ("get", false);
         let transfer =
-            Transfer { command: "get", session, server, output, overwrite, named, forgiving: false, result };
+            Transfer { command, session, server, output, overwrite, named, forgiving, result, permissions };
         transfer.run(jobs, Vec::new()).await
     }
 }

@@ -1,6 +1,6 @@
 //! `mirror` and `apply`: make a folder equal to another, or only tell what that would take.
 
-use super::transfer::{sentence, tell_start};
+use super::transfer::{sentence, tell_not_owned, tell_start};
 use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
 use crate::cli::input;
 use crate::cli::output::{Drawing, MirrorWatcher, Output, Progress, Tally, of_transfer};
@@ -8,7 +8,7 @@ use crate::cli::places::{self, Server};
 use crate::cli::scope::Scope;
 use ftp_client::mirror::plan::{Place as PlanPlace, Wanted, Writer};
 use ftp_client::mirror::recipe::{OverwriteWord, Recipe, RuleText, Text};
-use ftp_client::mirror::{Direction, MirrorRequest, Mode, Outcome};
+use ftp_client::mirror::{DeleteWhen, Direction, MirrorRequest, Mode, Outcome};
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
 use std::ffi::{OsStr, OsString};
@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::RemotePath;
+use wire::{FailureCode, RemotePath};
 
 pub(crate) struct Mirror {
     direction: Direction,
@@ -104,6 +104,7 @@ impl Mirror {
         let drawing = (!dry).then(|| Drawing::start(output, &tally));
         let listener = Arc::new(MirrorWatcher::new(&tally, output, dry));
         let watch = self.watch;
+        let is_backed_up = self.recipe.delete && self.recipe.backup.is_some();
         let request = self.request(server)?;
         let outcome = match watch {
             None => session.mirror(request, listener.clone()).await,
@@ -114,6 +115,10 @@ impl Mirror {
         tally.end_job(&outcome.summary.transfer);
         tally.end_mirror(&outcome.summary);
         tally.end();
+        tell_not_owned(&outcome.summary.transfer, output);
+        if is_backed_up && is_full(&outcome) {
+            output.warn("--backup keeps what is deleted on the same filesystem, so deletions make no room");
+        }
         if output.progress() == Progress::Bars && !dry {
             output.say(&told(&outcome, started.elapsed()));
         }
@@ -175,6 +180,11 @@ fn recipe(
         delete_excluded: deleting.delete_excluded,
         delete_max,
         delete_max_percent,
+        delete_when: match deleting.delete_when {
+            args::DeleteWhenWord::Auto => DeleteWhen::Auto,
+            args::DeleteWhenWord::Before => DeleteWhen::Before,
+            args::DeleteWhenWord::After => DeleteWhen::After,
+        },
         by_digest: comparing.compare == CompareWord::Digest,
         overwrite: match comparing.overwrite {
             args::OverwriteWord::Always => OverwriteWord::Always,
@@ -190,6 +200,8 @@ fn recipe(
         newer_than: choosing.newer_than,
         older_than: choosing.older_than,
         hard_links: carrying.hard_links,
+        no_perms: carrying.permissions.no_perms,
+        chmod: carrying.permissions.chmod.clone(),
         owner: carrying.owner,
         xattrs: carrying.xattrs,
         sparse: carrying.sparse,
@@ -239,6 +251,10 @@ fn listed(path: &Path, nul: bool) -> Result<Vec<Text>, Error> {
     let end = |byte: &u8| if nul { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
     let entries = bytes.split(end).filter(|entry| !entry.is_empty());
     Ok(entries.map(|entry| Text(entry.to_vec())).collect())
+}
+
+fn is_full(outcome: &Outcome) -> bool {
+    matches!(outcome.summary.transfer.gravest, Some(FailureCode::NoSpace | FailureCode::QuotaExceeded))
 }
 
 fn exit_code(outcome: &Outcome) -> u8 {

@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use wire::message::{Durability, Overwrite};
+use wire::modes::Modes;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 #[derive(Debug)]
@@ -40,6 +41,8 @@ struct Options {
     /// The target is a folder, in which the source has a name that was given.
     called: bool,
     result: Option<PathBuf>,
+    permissions: args::Permissions,
+    modes: Modes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +84,9 @@ impl Put {
         };
         let called = typed.called.is_some();
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
-        let options = Options { if_absent: typed.if_absent, unless_same, called, result };
+        let (permissions, modes) = (typed.transfer.permissions.clone(), typed.transfer.permissions.modes()?);
+        let if_absent = typed.if_absent;
+        let options = Options { if_absent, unless_same, called, result, permissions, modes };
         let (durability, resume) = (typed.transfer.durability.into(), typed.transfer.resuming.get());
         let put = Self { sources, target, recursive, overwrite, durability, options, resume };
         put.check()?;
@@ -113,8 +118,9 @@ impl Put {
         }
         let (overwrite, forgiving) = (self.overwrite, self.options.if_absent);
         let result = self.options.result.as_deref();
+        let (command, permissions) = ("put", self.options.permissions.clone());
         let transfer =
-            Transfer { command: "put", session, server, output, overwrite, named, forgiving, result };
+            Transfer { command, session, server, output, overwrite, named, forgiving, result, permissions };
         transfer.run(jobs, unbegun).await
     }
 
@@ -162,7 +168,8 @@ impl Put {
             Source::Local { path, .. } => self.open(path)?,
         };
         let (overwrite, durability, resume) = (self.overwrite, self.durability, self.resume);
-        let request = PutRequest { source: opened, path, into, overwrite, durability, totals, resume };
+        let modes = self.options.modes.clone();
+        let request = PutRequest { source: opened, path, into, overwrite, durability, totals, resume, modes };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
         Ok(Job { source: source.shown(), request: Request::Put(request, unless_same) })
     }

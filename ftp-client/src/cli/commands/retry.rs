@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
 use wire::message::{Durability, Overwrite};
+use wire::modes::Modes;
 
 pub(crate) struct Retry {
     command: &'static str,
@@ -58,18 +59,21 @@ impl Retry {
         server: &Server,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
-        let Self { command, failed, overwrite, durability, result, head: _ } = self;
+        let Self { command, failed, overwrite, durability, result, head } = self;
+        let permissions = args::Permissions { no_perms: head.no_perms, chmod: head.chmod };
+        let modes = permissions.modes()?;
         let totals = output.progress() != Progress::None;
         let jobs = failed.into_iter().map(|item| match command {
-            "get" => get(item, (overwrite, durability), totals),
-            _ => put(item, (overwrite, durability), totals),
+            "get" => get(item, (overwrite, durability), totals, &modes),
+            _ => put(item, (overwrite, durability), totals, &modes),
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
         let (overwrite, result) = (policy(overwrite), result.as_deref());
-        Transfer { command, session, server, output, overwrite, named, forgiving: true, result }
-            .run(jobs, Vec::new())
-            .await
+        let forgiving = true;
+        let transfer =
+            Transfer { command, session, server, output, overwrite, named, forgiving, result, permissions };
+        transfer.run(jobs, Vec::new()).await
     }
 }
 
@@ -77,12 +81,13 @@ fn get(
     item: Planned,
     (overwrite, durability): (OverwriteWord, Durability),
     totals: bool,
+    modes: &Modes,
 ) -> Result<Job, Error> {
     let Planned { source, target, recursive } = item;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let (path, target) = (remote(&source)?, local(target));
-    let request =
-        GetRequest { path, recursive, target, into: None, overwrite, durability, totals, resume: true };
+    let (into, resume, modes) = (None, true, modes.clone());
+    let request = GetRequest { path, recursive, target, into, overwrite, durability, totals, resume, modes };
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 
@@ -90,13 +95,14 @@ fn put(
     item: Planned,
     (overwrite, durability): (OverwriteWord, Durability),
     totals: bool,
+    modes: &Modes,
 ) -> Result<Job, Error> {
     let Planned { source: Text(source), target, recursive } = item;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
-    let (path, into) = (remote(&target)?, None);
-    let request = PutRequest { source: from, path, into, overwrite, durability, totals, resume: true };
+    let (path, into, resume, modes) = (remote(&target)?, None, true, modes.clone());
+    let request = PutRequest { source: from, path, into, overwrite, durability, totals, resume, modes };
     Ok(Job { source, request: Request::Put(request, None) })
 }
 

@@ -2,6 +2,7 @@
 
 use super::advise_recursive;
 use super::limits::Limits;
+use crate::cli::args::Permissions;
 use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer, shown,
 };
@@ -56,6 +57,8 @@ pub(super) struct Transfer<'a> {
     pub(super) forgiving: bool,
     /// Where to write what became of each item.
     pub(super) result: Option<&'a Path>,
+    /// As they were asked for; the jobs have them already.
+    pub(super) permissions: Permissions,
 }
 
 impl Transfer<'_> {
@@ -85,6 +88,7 @@ impl Transfer<'_> {
         results.map_or(Ok(()), |results| results.finish())?;
         result?;
         let summary = tally.end();
+        tell_not_owned(&summary, self.output);
         self.tell_end(&summary, started.elapsed());
         Ok(self.exit_code(&summary, named.as_deref()))
     }
@@ -145,7 +149,9 @@ impl Transfer<'_> {
         let planned = jobs.iter().map(Job::planned);
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
         let how = (word(self.overwrite), jobs.iter().any(Job::is_power));
-        Results::create(path, &Head::new(self.command, self.session, self.server, how, planned)).map(Some)
+        let permissions = self.permissions.clone();
+        let head = Head::new(self.command, self.session, self.server, how, permissions, planned);
+        Results::create(path, &head).map(Some)
     }
 
     async fn jobs_max(&self) -> Result<usize, Error> {
@@ -166,6 +172,18 @@ impl Transfer<'_> {
             self.output.complain(&format!("{named}: exists, and was left alone (--overwrite never)"));
         }
         code
+    }
+}
+
+/// A note, and no failure: all that was sent is there.
+pub(super) fn tell_not_owned(summary: &Summary, output: &Output) {
+    match summary.not_owned {
+        0 => {}
+        1 => output
+            .warn("times and permissions of 1 folder stay as they are: it belongs to another user there"),
+        count => output.warn(&format!(
+            "times and permissions of {count} folders stay as they are: they belong to other users there"
+        )),
     }
 }
 

@@ -166,6 +166,7 @@ impl Describe for Summary {
             .number("files", self.files)
             .number("failed", self.failed)
             .number("skipped", self.skipped)
+            .number("not_owned", self.not_owned)
             .number("bytes", self.bytes)
             .number("bytes_transferred", self.bytes_transferred)
     }
@@ -223,13 +224,20 @@ mod tests {
 
     #[test]
     fn the_end_of_a_transfer() {
-        let summary =
-            Summary { files: 1, skipped: 2, failed: 3, bytes: 4, bytes_transferred: 5, gravest: None };
+        let summary = Summary {
+            files: 1,
+            skipped: 2,
+            failed: 3,
+            not_owned: 6,
+            bytes: 4,
+            bytes_transferred: 5,
+            gravest: None,
+        };
         let object =
             summary.describe(Object::event("finished")).seconds("seconds", Duration::from_millis(1500));
         assert_eq!(
             parse(object),
-            json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "bytes": 4,
+            json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "not_owned": 6, "bytes": 4,
                    "bytes_transferred": 5, "seconds": 1.5})
         );
     }

@@ -79,6 +79,7 @@ impl Tally {
         ended.files += summary.files;
         ended.skipped += summary.skipped;
         ended.failed += summary.failed;
+        ended.not_owned += summary.not_owned;
         ended.bytes += summary.bytes;
         ended.bytes_transferred += summary.bytes_transferred;
         ended.gravest = graver(ended.gravest, summary.gravest);
@@ -110,6 +111,7 @@ impl Tally {
             files: self.files.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             failed: self.failed.load(Relaxed),
+            not_owned: ended.not_owned,
             bytes: self.bytes.load(Relaxed),
             bytes_transferred: self.verified.load(Relaxed),
             gravest: ended.gravest,

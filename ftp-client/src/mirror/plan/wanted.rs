@@ -4,6 +4,7 @@ use super::{End, EndLine, FORMAT, Head, Item, VERSION};
 use crate::error::Error;
 use crate::guarded_file;
 use crate::mirror::action::Action;
+use crate::mirror::held::DEEDS_MAX;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Wanted {
     path: PathBuf,
     numbers: HashSet<u128>,
+    /// The first that were taken: as many as may be held back.
+    taken: Vec<u128>,
     /// The plan's head.
     pub head: Head,
     /// The plan's counts.
@@ -38,12 +41,22 @@ impl Wanted {
         if end.items != lines.number - 2 {
             return Err(lines.bad("the end counts other items than there are"));
         }
-        Ok(Self { path: path.to_owned(), numbers, head, end })
+        Ok(Self { path: path.to_owned(), numbers, taken: Vec::new(), head, end })
     }
 
     /// True, once, if the plan has just this.
     pub(crate) fn take(&mut self, action: &Action) -> bool {
-        self.numbers.remove(&Item::of(action).number())
+        let number = Item::of(action).number();
+        let is_taken = self.numbers.remove(&number);
+        if is_taken && self.taken.len() < DEEDS_MAX {
+            self.taken.push(number);
+        }
+        is_taken
+    }
+
+    /// Nothing of what was taken has been done, but was held back and is forgotten.
+    pub(crate) fn restore(&mut self) {
+        self.numbers.extend(self.taken.drain(..));
     }
 
     /// Tells of each item that was not met.

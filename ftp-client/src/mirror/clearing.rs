@@ -1,0 +1,76 @@
+//! Makes room: a comparison of which only the deletions are done. All else follows in another one.
+
+use super::action::Action;
+use super::effects::Effects;
+use super::late::Touch;
+use crate::error::Error;
+use wire::message::Entry;
+use wire::metadata::Kind;
+use wire::{Failure, RemotePath};
+
+/// Makes deletions only.
+pub(super) struct Clearing<'a> {
+    pub(super) effects: &'a mut dyn Effects,
+    /// What could not be looked at, which the other comparison tells of.
+    pub(super) failures: u64,
+    /// Some files are to be renamed, so the folders that they are in stay until then.
+    pub(super) has_moves: bool,
+}
+
+impl Effects for Clearing<'_> {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        match &action {
+            Action::Deleted { target } if self.has_moves && target.metadata.kind == Kind::Folder => Ok(false),
+            Action::Deleted { .. } => self.effects.act(action),
+            Action::Moved { .. } => {
+                self.has_moves = true;
+                Ok(true) // it is not deleted
+            }
+            Action::New { .. }
+            | Action::Changed { .. }
+            | Action::Folder { .. }
+            | Action::Metadata { .. }
+            | Action::Linked { .. } => Ok(false),
+        }
+    }
+
+    fn leave(&mut self, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+        self.effects.touch(path, touch) // what was opened for the time is closed
+    }
+
+    fn own(&mut self, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn read_only(&mut self, folder: &Entry) {
+        self.effects.read_only(folder);
+    }
+
+    fn counted(&mut self, _: u64, _: u64) {}
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.effects.settle()
+    }
+
+    fn failed(&mut self, _: &RemotePath, _: &Failure) {
+        self.failures += 1;
+    }
+
+    fn not_deleted(&mut self, _: u64) {}
+
+    fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    fn abandon(&mut self) -> bool {
+        self.effects.copied() == 0
+    }
+
+    fn copied(&self) -> u64 {
+        self.effects.copied()
+    }
+}

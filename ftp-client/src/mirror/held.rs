@@ -1,0 +1,107 @@
+//! What a mirror holds back. With deletions, nothing is done before all is compared, as long as that is not much: so the guard
+//! may still refuse all of it. And failures for lack of room are told only when it is known that there will be no more room.
+//!
+//! Holding back costs the time of a comparison of [`PAIRS_MAX`] entries at most, some tenths of a second, and the memory of
+//! [`DEEDS_MAX`] entries.
+
+use super::action::Action;
+use super::doing::Doing;
+use super::effects::Effects;
+use super::late::Touch;
+use super::target::Direction;
+use super::{DeleteWhen, Options};
+use crate::error::Error;
+use std::collections::HashSet;
+use wire::message::Entry;
+use wire::{Failure, FailureCode, RemotePath};
+
+/// What an effect was asked for.
+pub(super) enum Deed {
+    Act(Action),
+    Leave(Entry),
+    Touch(RemotePath, Touch),
+    Own(Entry),
+    ReadOnly(Entry),
+    Counted(u64, u64),
+    Settle,
+}
+
+impl Doing<'_> {
+    /// Holds back what is asked for from here on.
+    pub(super) fn hold_back(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Holds a deed back; gives it back if that is over.
+    pub(super) fn keep(&mut self, deed: Deed) -> Result<Option<Deed>, Error> {
+        let Some(held) = &mut self.held else { return Ok(Some(deed)) };
+        held.push(deed);
+        match held.len() >= DEEDS_MAX {
+            true => self.release_held().map(|()| None),
+            false => Ok(None),
+        }
+    }
+
+    pub(super) fn release_held(&mut self) -> Result<(), Error> {
+        for deed in self.held.take().into_iter().flatten() {
+            match deed {
+                Deed::Act(action) => drop(self.act(action)?),
+                Deed::Leave(folder) => self.leave(&folder)?,
+                Deed::Touch(path, touch) => self.touch(path, touch)?,
+                Deed::Own(folder) => self.own(&folder)?,
+                Deed::ReadOnly(folder) => self.read_only(&folder),
+                Deed::Counted(files, bytes) => self.counted(files, bytes),
+                Deed::Settle => self.settle()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// True if what is held back is more than the target's filesystem has room for.
+    pub(super) fn held_lacks_room(&self) -> Result<bool, Error> {
+        let bytes = |deed: &Deed| if let Deed::Act(action) = deed { action.bytes() } else { 0 };
+        let bytes = self.held.iter().flatten().map(bytes).fold(0, u64::saturating_add);
+        if bytes == 0 || !makes_room(self.options) {
+            return Ok(false);
+        }
+        let trees = self.trees;
+        let space = match (trees.direction, &trees.local) {
+            (Direction::Upload, _) => trees.runtime.block_on(trees.session.space(&trees.remote)).ok(),
+            (Direction::Download, Some(local)) => local.space().ok(),
+            (Direction::Download, None) => None,
+        };
+        Ok(space.is_some_and(|space| space.available < bytes)) // where it is not known, it shows
+    }
+
+    /// Keeps a failure for lack of room to itself, if that may still change.
+    pub(super) fn is_short(&mut self, path: &RemotePath, failure: &Failure) -> bool {
+        let is_short = self.waits_for_room && is_lack_of_room(failure.code) && self.short.len() < SHORT_MAX;
+        if is_short {
+            self.short.push((path.clone(), failure.clone()));
+        }
+        is_short
+    }
+
+    /// What failed for lack of room.
+    pub(super) fn short_paths(&self) -> HashSet<RemotePath> {
+        let sent = self.transfer.as_ref().map(|transfer| transfer.short()).unwrap_or_default();
+        sent.into_iter().chain(self.short.iter().cloned()).map(|(path, _)| path).collect()
+    }
+}
+
+/// True if deletions may come first where the target lacks room. What goes to a backup makes none.
+pub(super) fn makes_room(options: &Options) -> bool {
+    options.delete && options.delete_when != DeleteWhen::After && options.backup.is_none()
+}
+
+/// True if it failed because the target is full.
+pub(super) fn is_lack_of_room(code: FailureCode) -> bool {
+    matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded)
+}
+
+/// Deeds that are held back.
+pub(super) const DEEDS_MAX: usize = 8192;
+/// Entries of both sides that are compared while anything is held back.
+pub(super) const PAIRS_MAX: u64 = 32_768;
+/// Failures for lack of room that are not told at once.
+pub(super) const SHORT_MAX: usize = 65_536;

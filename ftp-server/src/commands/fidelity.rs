@@ -1,0 +1,10 @@
+//! FIDELITY: how faithfully times and permissions are kept in a folder.
+
+use wire::Failure;
+use wire::fidelity::FidelityReport;
+use wire::message::Fidelity;
+use wire::store::{LocalStorage, Storage};
+
+pub(super) fn run(storage: &LocalStorage, asked: &Fidelity) -> Result<FidelityReport, Failure> {
+    Ok(storage.folder(&asked.path)?.fidelity()?)
+}

@@ -1,0 +1,314 @@
+//! Permission bits on their way from one end to the other: what is asked for (`--chmod`, `--no-perms`), and what the
+//! receiving end's rules for a user make of it.
+
+use crate::metadata::{Kind, MODE_BITS, Metadata};
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+/// What becomes of the permissions of a transfer's files and folders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modes {
+    /// They are for what is new, less the umask of the target's end; what exists keeps its own.
+    pub only_new: bool,
+    /// Changes of what the source has.
+    pub chmod: Chmod,
+    /// The sender has made all changes already.
+    pub is_final: bool,
+}
+
+impl Modes {
+    /// As the source has them.
+    pub const CARRIED: Self = Self { only_new: false, chmod: Chmod::NONE, is_final: false };
+
+    /// As the sender says.
+    #[must_use]
+    pub fn as_sent(only_new: bool) -> Self {
+        Self { only_new, chmod: Chmod::NONE, is_final: true }
+    }
+
+    /// The permissions that an item of the source is to have. Set-id and sticky bits of the source mean something else at
+    /// the target: only those of a folder that were asked for are among them.
+    #[must_use]
+    pub fn wanted(&self, mode: u32, kind: Kind) -> u32 {
+        let is_folder = kind == Kind::Folder;
+        let mode = match (self.is_final, self.only_new) {
+            (true, _) => mode,
+            (false, true) => self.chmod.apply(default_mode(is_folder), is_folder),
+            (false, false) => self.chmod.apply(mode & PERMISSIONS, is_folder),
+        };
+        if is_folder { mode & MODE_BITS } else { mode & PERMISSIONS }
+    }
+
+    /// The metadata with the permissions that the item is to have.
+    #[must_use]
+    pub fn of_item(&self, metadata: Metadata) -> Metadata {
+        match metadata.kind {
+            Kind::Symlink => metadata,
+            kind @ (Kind::File | Kind::Folder | Kind::Special) => {
+                Metadata { mode: self.wanted(metadata.mode, kind), ..metadata }
+            }
+        }
+    }
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self::CARRIED
+    }
+}
+
+/// What programs ask for where nothing else is said, before the umask.
+fn default_mode(is_folder: bool) -> u32 {
+    if is_folder { 0o777 } else { 0o666 }
+}
+
+/// What an existing item has once it was given `wanted`: set-id and sticky bits that it has stay.
+#[must_use]
+pub fn kept(wanted: u32, existing: u32) -> u32 {
+    wanted | existing & MODE_BITS & !PERMISSIONS
+}
+
+/// Rules for all that a user makes or changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModePolicy {
+    /// Bits that are never set.
+    pub umask: u32,
+    /// Bits that are always set; those to execute, set-id and sticky bits in folders only.
+    pub force: u32,
+}
+
+impl ModePolicy {
+    /// The permissions that are set where `mode` was asked for.
+    #[must_use]
+    pub fn apply(self, mode: u32, is_folder: bool) -> u32 {
+        let force = if is_folder { self.force | (self.force & 0o444) >> 2 } else { self.force & 0o666 };
+        mode & !self.umask | force
+    }
+}
+
+/// Changes of permissions, as chmod and rsync's `--chmod` take them; none at all for the empty list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chmod(Vec<Change>);
+
+impl Chmod {
+    /// No change.
+    pub const NONE: Self = Self(Vec::new());
+
+    /// Parses `D2775,F664`, `u+x,go-w` and the like; nothing if it is none of these.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let changes = text.split(',').map(Change::parse).collect::<Option<Vec<_>>>()?;
+        Some(Self(changes.concat()))
+    }
+
+    /// The mode that it sets whatever there was before, if it does.
+    #[must_use]
+    pub fn absolute(&self) -> Option<u32> {
+        match self.0[..] {
+            [Change { items: Items::All, how: How::Become, what, .. }] => Some(what),
+            _ => None,
+        }
+    }
+
+    /// The mode after these changes, one after the other.
+    #[must_use]
+    pub fn apply(&self, mode: u32, is_folder: bool) -> u32 {
+        self.0.iter().fold(mode, |mode, change| change.apply(mode, is_folder))
+    }
+}
+
+/// `items`, `who`, `how` and `what`, as in `Du+x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    items: Items,
+    /// The bits of those who are meant, including their set-id or sticky bit.
+    who: u32,
+    how: How,
+    /// Permissions, repeated for everybody.
+    what: u32,
+    /// `X`: execution for folders, and for files that somebody can execute.
+    execute_if_sensible: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Items {
+    All,
+    Folders,
+    Files,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Add,
+    Remove,
+    Set,
+    /// An octal number.
+    Become,
+}
+
+impl Change {
+    /// `D` or `F`, and then an octal number, or `ugo` and one or several of `+x`.
+    fn parse(text: &str) -> Option<Vec<Self>> {
+        let (items, text) = match text.as_bytes().first() {
+            Some(b'D') => (Items::Folders, &text[1..]),
+            Some(b'F') => (Items::Files, &text[1..]),
+            Some(_) | None => (Items::All, text),
+        };
+        let none = Self { items, who: MODE_BITS, how: How::Become, what: 0, execute_if_sensible: false };
+        if !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let what = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= MODE_BITS)?;
+            return Some(vec![Self { what, ..none }]);
+        }
+        let letters = text.find(|letter| !"ugoa".contains(letter))?;
+        // As chmod and rsync do: where nobody is named, the umask counts.
+        let who = text[..letters].chars().map(bits_of).reduce(|all, one| all | one);
+        let who = who.unwrap_or_else(|| MODE_BITS & !(umask() & PERMISSIONS));
+        let mut changes = Vec::new();
+        for letter in text[letters..].chars() {
+            match how_of(letter) {
+                Some(how) => changes.push(Self { who, how, ..none }),
+                None => changes.last_mut()?.extend(letter)?,
+            }
+        }
+        Some(changes)
+    }
+
+    fn extend(&mut self, letter: char) -> Option<()> {
+        match letter {
+            'r' => self.what |= 0o444,
+            'w' => self.what |= 0o222,
+            'x' => self.what |= 0o111,
+            's' => self.what |= 0o6000,
+            't' => self.what |= 0o1000,
+            'X' => self.execute_if_sensible = true,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn apply(self, mode: u32, is_folder: bool) -> u32 {
+        let is_meant = match self.items {
+            Items::All => true,
+            Items::Folders => is_folder,
+            Items::Files => !is_folder,
+        };
+        if !is_meant {
+            return mode;
+        }
+        let execute = if self.execute_if_sensible && (is_folder || mode & 0o111 != 0) { 0o111 } else { 0 };
+        let bits = (self.what | execute) & self.who;
+        // As chmod does: a folder keeps its set-id bits unless they are named.
+        let cleared = if is_folder { self.who & !0o6000 } else { self.who };
+        match self.how {
+            How::Add => mode | bits,
+            How::Remove => mode & !bits,
+            How::Set => mode & !cleared | bits,
+            How::Become => bits,
+        }
+    }
+}
+
+fn how_of(letter: char) -> Option<How> {
+    match letter {
+        '+' => Some(How::Add),
+        '-' => Some(How::Remove),
+        '=' => Some(How::Set),
+        _ => None,
+    }
+}
+
+fn bits_of(letter: char) -> u32 {
+    match letter {
+        'u' => 0o4700,
+        'g' => 0o2070,
+        'o' => 0o1007,
+        _ => MODE_BITS,
+    }
+}
+
+/// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; a wrong guess
+/// costs one `fchmod` a file and nothing else.
+#[must_use]
+pub fn umask() -> u32 {
+    static UMASK: OnceLock<u32> = OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
+    })
+}
+
+/// Who may read, write and execute.
+pub const PERMISSIONS: u32 = 0o777;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(text: &str, mode: u32, is_folder: bool) -> u32 {
+        Chmod::parse(text).unwrap_or_else(|| panic!("{text}")).apply(mode, is_folder)
+    }
+
+    #[test]
+    fn octal() {
+        assert_eq!(change("644", 0, false), 0o644);
+        assert_eq!(change("01777", 0, false), 0o1777);
+        assert_eq!(Chmod::parse("644").and_then(|chmod| chmod.absolute()), Some(0o644));
+        assert_eq!(Chmod::parse("D755").and_then(|chmod| chmod.absolute()), None);
+        for text in ["", "8", "10000", "000644", "6 4", "+644"] {
+            assert_eq!(Chmod::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn symbolic() {
+        for (text, before, after) in [
+            ("u+x", 0o644, 0o744),
+            ("+x", 0o644, 0o755),
+            ("a-w", 0o666, 0o444),
+            ("go=", 0o777, 0o700),
+            ("u=rw,go=r", 0o777, 0o644),
+            ("u+x-r", 0o644, 0o344),
+            ("u+s", 0o755, 0o4755),
+            ("+t", 0o755, 0o1755),
+            ("g+X", 0o644, 0o644),
+            ("g+X", 0o744, 0o754),
+        ] {
+            assert_eq!(change(text, before, false), after, "{text}");
+        }
+        assert_eq!(change("a+X", 0o644, true), 0o755);
+        assert_eq!(change("g=rx", 0o2777, true), 0o2757);
+        for text in ["u", "x+u", "u+q", "u+x,", "ux", "D", "F,644", "DF755"] {
+            assert_eq!(Chmod::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn folders_and_files_apart() {
+        let both = |text| (change(text, 0o755, true), change(text, 0o755, false));
+        assert_eq!(both("D2775,F664"), (0o2775, 0o664));
+        assert_eq!(both("Dg+s,ug+w,Fo-w,Fa-x"), (0o2775, 0o664));
+        assert_eq!(both("go-rwx,Fu-x"), (0o700, 0o600));
+    }
+
+    #[test]
+    fn bits_of_the_source_mean_nothing_at_the_target() {
+        let chmod = |text: &str| Modes { chmod: Chmod::parse(text).unwrap(), ..Modes::CARRIED };
+        assert_eq!(Modes::CARRIED.wanted(0o7755, Kind::Folder), 0o755);
+        assert_eq!(Modes::CARRIED.wanted(0o6755, Kind::File), 0o755);
+        assert_eq!(chmod("D2775,F6775").wanted(0o4700, Kind::Folder), 0o2775);
+        assert_eq!(chmod("D2775,F6775").wanted(0o4700, Kind::File), 0o775);
+        let only_new = Modes { only_new: true, ..chmod("Fo-r") };
+        assert_eq!(only_new.wanted(0o700, Kind::File), 0o662);
+        assert_eq!(only_new.wanted(0o700, Kind::Folder), 0o777);
+        assert_eq!(kept(0o755, 0o3700), 0o3755);
+    }
+
+    #[test]
+    fn a_policy_takes_away_and_adds() {
+        let policy = ModePolicy { umask: 0o027, force: 0o2660 };
+        assert_eq!(policy.apply(0o644, false), 0o660);
+        assert_eq!(policy.apply(0o755, true), 0o2770);
+        assert_eq!(ModePolicy::default().apply(0o7777, true), 0o7777);
+    }
+}
