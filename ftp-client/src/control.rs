@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::engine::Exchange;
 use wire::limits::{
-    JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, STALL_TOLD_AFTER,
-    WINDOW_FRAMES_MAX,
+    JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, SESSION_MEMORY_MIN,
+    STALL_TOLD_AFTER, WINDOW_FRAMES_MAX,
 };
 use wire::message::{Message, Ping, Pong, Stalled, Welcome};
 use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
@@ -166,6 +166,7 @@ impl Control {
             let ended = match next {
                 Err(_) => Some(Ended::Lost("the server was silent for too long".into())),
                 Ok(Err(ChannelError::Message(error))) => Some(Ended::Protocol(error.to_string())),
+                Ok(Err(error @ ChannelError::NoRoom)) => Some(Ended::Lost(error.to_string())),
                 Ok(Err(ChannelError::Io(error))) => Some(Ended::Lost(broken(&error))),
                 Ok(Ok(Incoming::Closed)) => Some(Ended::Lost("the server closed the connection".into())),
                 Ok(Ok(Incoming::Unknown { .. })) => None, // of a later version; nobody waits for it
@@ -271,9 +272,10 @@ fn broken(error: &io::Error) -> String {
 
 /// Nothing is reserved, and nothing waits, by a number that no server may tell.
 fn check_welcome(welcome: &Welcome) -> Result<(), &'static str> {
-    let Welcome { lanes_max, jobs_max, window, .. } = welcome;
+    let Welcome { lanes_max, jobs_max, window, memory, .. } = welcome;
     let possible = (1..=LANES_MAX).contains(lanes_max)
         && (1..=JOBS_MAX).contains(&usize::from(*jobs_max))
-        && (1..=WINDOW_FRAMES_MAX).contains(window);
+        && (1..=WINDOW_FRAMES_MAX).contains(window)
+        && *memory >= SESSION_MEMORY_MIN as u64;
     if possible { Ok(()) } else { Err("a welcome with limits out of range") }
 }

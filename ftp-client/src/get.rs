@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use wire::engine::{Base, Keeping, ReceiveJob, Sink, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Keeping, ReceiveJob, Role, Sink, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Cancel, Get, Message, Resume};
@@ -114,7 +114,7 @@ async fn run(
     reporter.begin();
     let machine = Receiver::new(get.checksum, get.window);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, reporter.clone()));
-    control.exchange.opening(id);
+    control.exchange.opening(id, Role::Receiver);
     let running = control.exchange.receive(job);
     let mut answers = control.request(id, get.into()).await?;
     drop(turn);

@@ -30,12 +30,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use wire::budget::Memory;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::disk::Disk;
 use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::journal::origin_of;
-use wire::limits::REQUESTS_MAX;
+use wire::limits::{CLIENT_MEMORY_MAX, REQUESTS_MAX};
 use wire::message::{Bye, Durability, LoginRequest, Overwrite, Resume, Welcome};
 use wire::modes::Modes;
 use wire::net::control;
@@ -189,7 +190,9 @@ impl Inner {
         let Prepared { login, if_refused } = options.credentials.clone().prepare(&dialed.channel).await?;
         let (receiver, writer) = control::split(dialed.connection);
         let (outbox, messages) = control::outbox();
-        let exchange = Exchange::new(outbox.clone(), Arc::<BufferPool>::default(), Disk::alone());
+        let transfers = Memory::new(CLIENT_MEMORY_MAX).transfers;
+        let buffers = Arc::<BufferPool>::default();
+        let exchange = Exchange::new(outbox.clone(), buffers, Disk::alone(), transfers);
         exchange.saw_round_trip(dialed.round_trip);
         let control =
             Arc::new(Control::new(address, outbox, exchange, if_refused, options.outages.give_up_after));

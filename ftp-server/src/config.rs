@@ -18,8 +18,11 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use values::{Between, Seconds};
-use wire::limits::{JOBS_MAX, LANES_MAX, LOGIN_TIMEOUT};
+use values::{Between, Bytes, Seconds};
+use wire::limits::{
+    JOBS_MAX, LANES_MAX, LOGIN_TIMEOUT, SERVER_MEMORY_MAX, SESSION_MEMORY_MAX, SESSION_MEMORY_MIN,
+    USER_MEMORY_MAX,
+};
 
 /// What the operator wants, with defaults for what the operator did not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +64,12 @@ pub struct ServerLimits {
     pub lanes_per_session: usize,
     /// Jobs that one session may have open at a time.
     pub jobs_per_session: usize,
+    /// Bytes of memory that one session may make the server keep.
+    pub memory_per_session: usize,
+    /// Bytes of memory that all sessions of a user together may.
+    pub memory_per_user: usize,
+    /// Bytes of memory that all sessions together may.
+    pub memory: usize,
     /// From accepting a socket to the end of its login.
     pub login_timeout: Duration,
     /// How long a session may be silent while it has no job.
@@ -159,6 +168,9 @@ struct LimitsShape {
     login_bar: Seconds<1, 86_400>,
     lanes_per_session: Between<1, { LANES_MAX as usize }>,
     jobs_per_session: Between<1, JOBS_MAX>,
+    memory_per_session: Bytes<SESSION_MEMORY_MIN>,
+    memory_per_user: Bytes<{ 2 * SESSION_MEMORY_MIN }>,
+    memory: Bytes<{ 4 * SESSION_MEMORY_MIN }>,
     login_timeout: Seconds<1, 600>,
     idle_timeout: Seconds<1, 604_800>,
     drain_timeout: Seconds<0, 86_400>,
@@ -201,6 +213,12 @@ impl Default for LimitsShape {
             lanes_per_session: Between::new(16),
             // The protocol's own bound: clients pipeline up to it.
             jobs_per_session: Between::new(JOBS_MAX),
+            // All lanes at full speed take a third of it.
+            memory_per_session: Bytes::new(SESSION_MEMORY_MAX),
+            // Half of what there is: one user leaves as much for the others.
+            memory_per_user: Bytes::new(USER_MEMORY_MAX),
+            // A machine with 1 GiB has room for it.
+            memory: Bytes::new(SERVER_MEMORY_MAX),
             login_timeout: Seconds::of(LOGIN_TIMEOUT),
             // An interactive shell survives a coffee break, a vanished peer does not hold its session all day.
             idle_timeout: Seconds::new(900),
@@ -222,6 +240,9 @@ impl LimitsShape {
             login_bar: self.login_bar.duration(),
             lanes_per_session: self.lanes_per_session.get(),
             jobs_per_session: self.jobs_per_session.get(),
+            memory_per_session: self.memory_per_session.get(),
+            memory_per_user: self.memory_per_user.get(),
+            memory: self.memory.get(),
             login_timeout: self.login_timeout.duration(),
             idle_timeout: self.idle_timeout.duration(),
         }
@@ -239,6 +260,9 @@ impl LimitsShape {
             login_bar: Seconds::of(limits.login_bar),
             lanes_per_session: Between::new(limits.lanes_per_session),
             jobs_per_session: Between::new(limits.jobs_per_session),
+            memory_per_session: Bytes::new(limits.memory_per_session),
+            memory_per_user: Bytes::new(limits.memory_per_user),
+            memory: Bytes::new(limits.memory),
             login_timeout: Seconds::of(limits.login_timeout),
             idle_timeout: Seconds::of(limits.idle_timeout),
             drain_timeout: Seconds::of(config.drain_timeout.0),

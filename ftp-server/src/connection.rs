@@ -101,14 +101,15 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, mut place: Place,
         }
         Ok(Ok(Greeting::Session { connection, principal, root, id })) => {
             let (user, max) = (principal.name().to_owned(), limits.sessions_per_user);
-            let joining = shared.sessions.wait_to_join_user(&user, max);
-            let Ok(_counted) = timeout_at(caller.patience.into(), joining).await else {
+            let joining = shared.sessions.wait_to_join_user(&user, &limits, &shared.memory);
+            let Ok(counted) = timeout_at(caller.patience.into(), joining).await else {
                 warn!(%peer, user, limit = max, "rejected: too many sessions of this user");
                 let told = format!("over a limit: this user has {max} sessions already (sessions_per_user)");
                 return refuse(*connection, id, Failure::new(FailureCode::LimitExceeded, told)).await;
             };
             place.logged_in();
-            let session = session::Session::new(&shared, principal, root, peer, &joinable);
+            let memory = counted.memory.clone();
+            let session = session::Session::new(&shared, principal, root, peer, &joinable, memory);
             session.run(*connection, id, lanes).await;
             drop(joinable);
         }
@@ -201,7 +202,7 @@ async fn greet(connection: Connection, caller: Caller, shared: &Arc<Shared>) -> 
         Incoming::Message(Envelope { message: Message::LaneHello(hello), .. }) => {
             lane(connection, hello, shared).await
         }
-        Incoming::Message(Envelope { message: Message::Login(request), request: id, .. }) => {
+        Incoming::Message(Envelope { message: Message::Login(request), request: id @ 1.., .. }) => {
             go_on_as_usual(connection.get_ref().0.get_ref());
             login(connection, request, id, caller, shared).await
         }

@@ -105,7 +105,7 @@ impl GrantedSession {
         let failure = refusal(reason);
         // Before the jobs end, so that the client knows why.
         let told = self.outbox.try_send(Envelope::new(0, failure.clone()));
-        self.is_told.store(told.is_ok(), Ordering::SeqCst);
+        self.is_told.store(told, Ordering::SeqCst);
         self.exchange.fail_all(&failure);
         self.stop.cancel();
     }

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
+use wire::budget::Memory;
 use wire::checksum::Digest;
 use wire::engine::{BufferPool, begin_unpaced};
 use wire::journal::JournalKey;
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     limits: RwLock<Arc<ServerLimits>>,
     pub(crate) sessions: Sessions,
     pub(crate) granted: Arc<Granted>,
+    /// What all sessions together may keep.
+    pub(crate) memory: Memory,
     /// Hears what users do.
     pub(crate) events: Arc<dyn Listener>,
     /// Logins wait here until they are checked: each takes a core and some megabytes.
@@ -110,6 +113,7 @@ impl Server {
             authenticator,
             sessions: Sessions::default(),
             granted: Arc::default(),
+            memory: Memory::new(limits.memory),
             events: Arc::new(Log),
             logins: LoginQueue::new(LOGINS_AT_ONCE, limits.logins_waiting),
             throttle: Mutex::new(Throttle::new(rules(&limits))),

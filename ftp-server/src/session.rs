@@ -19,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, debug, info, info_span, warn};
 use wire::binding::SessionId;
+use wire::budget::{Charge, Memory};
 use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
 use wire::disk::Disk;
-use wire::engine::{Exchange, ItemQueue, LaneEnd, run_lane};
+use wire::engine::{Exchange, ItemQueue, LaneEnd, Role, TooMany, run_lane};
 use wire::journal::JournalKey;
 use wire::limits::{
     KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER,
@@ -82,7 +83,10 @@ impl Context {
             if !metadata.is_possible() {
                 return Err(Ended::Violation("metadata out of range".into()));
             }
-            queue.add(path, metadata).map_err(|rule| Ended::Violation(rule.to_string()))?;
+            queue.add(path, metadata).map_err(|rule| match rule {
+                TooMany::Items => Ended::Violation(rule.to_string()),
+                TooMany::Memory => Ended::NoRoom(rule.to_string()),
+            })?;
         }
         if wanted.last {
             queue.close();
@@ -100,6 +104,7 @@ pub(crate) struct Session<'a> {
     events: Arc<EventSource>,
     id: SessionId,
     stop: CancellationToken,
+    memory: Memory,
     span: Span,
 }
 
@@ -141,6 +146,8 @@ enum Ended {
     Replaced,
     #[error("{0}")]
     Revoked(Revocation),
+    #[error("over the limit of a session's memory: {0}")]
+    NoRoom(String),
     #[error("protocol violation: {0}")]
     Violation(String),
 }
@@ -152,11 +159,13 @@ impl<'a> Session<'a> {
         root: Opened,
         peer: SocketAddr,
         joinable: &Joinable<'_>,
+        memory: Memory,
     ) -> Self {
         let span = info_span!("session", %peer, user = principal.name());
         let (id, stop) = (joinable.id(), joinable.stop().clone());
         let events = EventSource::new(principal.name(), peer, shared.events.clone());
-        Self { shared, grant: Grant { principal, peer: peer.ip() }, root, events, id, stop, span }
+        let grant = Grant { principal, peer: peer.ip() };
+        Self { shared, grant, root, events, id, stop, memory, span }
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
@@ -168,9 +177,10 @@ impl<'a> Session<'a> {
             let closing = CancellationToken::new();
             let writing = tokio::spawn(control::write_all(writer, messages, closing.clone()));
             let (incoming_tx, mut incoming) = mpsc::channel(INCOMING_MESSAGES);
+            let receiver = receiver.with_budget(self.memory.messages.clone());
             let reading = tokio::spawn(read(receiver, incoming_tx));
             let ended = self.serve(outbox, login, &mut incoming, lanes).await;
-            match matches!(ended, Ended::Violation(_)) {
+            match matches!(ended, Ended::Violation(_) | Ended::NoRoom(_)) {
                 true => warn!(reason = %ended, "session ended"),
                 false => info!(reason = %ended, "session ended"),
             }
@@ -194,11 +204,12 @@ impl<'a> Session<'a> {
         self,
         outbox: Outbox,
         id: u32,
-        incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
+        incoming: &mut mpsc::Receiver<Result<(Incoming, Charge), ChannelError>>,
         mut lanes: mpsc::Receiver<JoiningLane>,
     ) -> Ended {
         let Opened { storage, disk } = self.root;
-        let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone());
+        let transfers = self.memory.transfers.clone();
+        let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone(), transfers);
         let limits = self.shared.limits();
         let welcome = welcome(&limits, &self.grant.principal);
         if outbox.send(Envelope::new(id, welcome)).await.is_err() {
@@ -249,7 +260,7 @@ impl<'a> Session<'a> {
 impl Running<'_> {
     async fn serve(
         &mut self,
-        incoming: &mut mpsc::Receiver<Result<Incoming, ChannelError>>,
+        incoming: &mut mpsc::Receiver<Result<(Incoming, Charge), ChannelError>>,
         lanes: &mut mpsc::Receiver<JoiningLane>,
     ) -> Ended {
         let mut ticks = interval(KEEPALIVE_INTERVAL);
@@ -262,15 +273,16 @@ impl Running<'_> {
                 message = incoming.recv() => {
                     heard = Instant::now();
                     let ended = match message {
-                        None | Some(Ok(Incoming::Closed)) => Some(Ended::Gone),
+                        None | Some(Ok((Incoming::Closed, _))) => Some(Ended::Gone),
                         Some(Err(ChannelError::Message(error))) => Some(Ended::Violation(error.to_string())),
                         Some(Err(ChannelError::Io(error))) if went_away(&error) => Some(Ended::Gone),
                         Some(Err(ChannelError::Io(error))) => Some(Ended::Broken(error)),
-                        Some(Ok(Incoming::Unknown { request, .. })) => {
+                        Some(Err(error @ ChannelError::NoRoom)) => Some(Ended::NoRoom(error.to_string())),
+                        Some(Ok((Incoming::Unknown { request, .. }, _))) => {
                             self.answer(request, Failure::from(FailureCode::Unsupported)).await;
                             None
                         }
-                        Some(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
+                        Some(Ok((Incoming::Message(envelope), charge))) => self.message(envelope, charge).await.err(),
                     };
                     if let Some(ended) = ended {
                         return ended;
@@ -298,7 +310,7 @@ impl Running<'_> {
                         return Ended::Idle;
                     }
                     self.tell_stall();
-                    if self.context.outbox.try_send(Envelope::new(0, Ping)).is_ok() {
+                    if self.context.outbox.try_send(Envelope::new(0, Ping)) {
                         self.pinged.get_or_insert_with(Instant::now); // a full queue is no silence of ours
                     }
                 }
@@ -344,15 +356,14 @@ impl Running<'_> {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "the table of commands decides about the others")]
-    async fn message(&mut self, envelope: Envelope) -> Result<(), Ended> {
+    async fn message(&mut self, envelope: Envelope, charge: Charge) -> Result<(), Ended> {
         if let Message::Cancel(_) = envelope.message
             && let Some(token) = lock(&self.requests).get(&envelope.request)
         {
             token.cancel();
         }
-        let Some(envelope) = self.context.exchange.handle(envelope).map_err(Ended::Violation)? else {
-            return Ok(());
-        };
+        let handled = self.context.exchange.handle_charged(envelope, charge).map_err(Ended::Violation)?;
+        let Some((envelope, charge)) = handled else { return Ok(()) };
         let id = envelope.request;
         let kind = envelope.message.kind();
         match envelope.message {
@@ -367,7 +378,7 @@ impl Running<'_> {
             Message::Continue(taken) => self.context.go_on(id, taken.pages)?,
             Message::Bye(_) => return Err(Ended::Bye),
             message => match spec_of(kind) {
-                Some(spec) => self.request(spec, id, message).await?,
+                Some(spec) => self.request(spec, id, (message, charge)).await?,
                 None => {
                     let name = Message::kind_name(kind).unwrap_or("unknown");
                     return Err(Ended::Violation(format!("{name} is not for a server in a session")));
@@ -378,7 +389,15 @@ impl Running<'_> {
     }
 
     /// Runs a request, if the gate admits it.
-    async fn request(&mut self, spec: &'static Spec, id: u32, message: Message) -> Result<(), Ended> {
+    async fn request(
+        &mut self,
+        spec: &'static Spec,
+        id: u32,
+        (message, charge): (Message, Charge),
+    ) -> Result<(), Ended> {
+        if id == 0 {
+            return Err(Ended::Violation("request id 0, which is no request's".into()));
+        }
         if lock(&self.requests).contains_key(&id) {
             return Err(Ended::Violation("a request id that is in use".into()));
         }
@@ -387,9 +406,10 @@ impl Running<'_> {
                 return Err(Ended::Violation("a job id that does not grow".into()));
             }
             self.job_greatest = Some(id);
-            self.context.exchange.opening(id);
+            let role = if spec.flow == Flow::ToServer { Role::Receiver } else { Role::Sender };
+            self.context.exchange.opening(id, role);
         }
-        if let Err(failure) = self.admit(spec) {
+        if let Err(failure) = self.admit(spec, &message) {
             self.context.events.begin(spec.name, &message).refused(&failure);
             self.context.exchange.dropped(id);
             self.answer(id, failure).await;
@@ -399,12 +419,13 @@ impl Running<'_> {
             lock(&self.context.listings).insert(id, Arc::new(Semaphore::new(LISTING_PAGES_AHEAD)));
         }
         if let Message::Select(_) = message {
-            lock(&self.context.selections).insert(id, Arc::default());
+            lock(&self.context.selections).insert(id, self.context.exchange.item_queue());
         }
         let token = self.over.child_token();
         lock(&self.requests).insert(id, token.clone());
         let (context, requests, over) = (self.context.clone(), self.requests.clone(), self.over.clone());
         let task = async move {
+            let _until_answered = charge;
             // A client that does not read its answers cannot hold up the session's end.
             let deadline = async {
                 over.cancelled().await;
@@ -423,7 +444,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    fn admit(&self, spec: &Spec) -> Result<(), Failure> {
+    fn admit(&self, spec: &Spec, message: &Message) -> Result<(), Failure> {
         if !spec.needs.met_by(self.context.principal.access()) {
             return Err(FailureCode::AccessDenied.into());
         }
@@ -434,7 +455,10 @@ impl Running<'_> {
         if jobs > self.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
             return Err(FailureCode::LimitExceeded.into());
         }
-        Ok(())
+        match commands::has_times_in_range(message) {
+            true => Ok(()),
+            false => Err(Failure::new(FailureCode::BadMessage, "nanoseconds out of range")),
+        }
     }
 
     async fn answer(&self, id: u32, message: impl Into<Message>) {
@@ -446,6 +470,7 @@ impl Running<'_> {
         self.over.cancel();
         let code = match ended {
             Ended::Violation(_) => FailureCode::BadState,
+            Ended::NoRoom(_) => FailureCode::LimitExceeded,
             Ended::Drained => FailureCode::ShuttingDown,
             Ended::Revoked(_) => FailureCode::AccessDenied,
             Ended::Bye | Ended::Gone | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
@@ -465,6 +490,7 @@ impl Running<'_> {
             Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
             Ended::Revoked(_) if place.is_told() => return,
             Ended::Revoked(reason) => grants::refusal(*reason).into(),
+            Ended::NoRoom(_) => Message::from(Failure::new(code, ended.to_string())),
             Ended::Bye
             | Ended::Gone
             | Ended::Broken(_)
@@ -479,11 +505,11 @@ impl Running<'_> {
 
 async fn read<S: tokio::io::AsyncRead + Unpin>(
     mut receiver: control::Receiver<S>,
-    incoming: mpsc::Sender<Result<Incoming, ChannelError>>,
+    incoming: mpsc::Sender<Result<(Incoming, Charge), ChannelError>>,
 ) {
     loop {
-        let message = receiver.next().await;
-        let over = !matches!(message, Ok(Incoming::Message(_) | Incoming::Unknown { .. }));
+        let message = receiver.next_charged().await;
+        let over = !matches!(message, Ok((Incoming::Message(_) | Incoming::Unknown { .. }, _)));
         if incoming.send(message).await.is_err() || over {
             return;
         }
@@ -498,6 +524,7 @@ fn welcome(limits: &ServerLimits, principal: &Principal) -> Welcome {
         lanes_max: u16::try_from(limits.lanes_per_session).unwrap_or(u16::MAX),
         jobs_max: u16::try_from(limits.jobs_per_session).unwrap_or(u16::MAX),
         window: WINDOW_FRAMES_MAX,
+        memory: limits.memory_per_session as u64,
     }
 }
 

@@ -2,11 +2,13 @@
 //! than its session's login.
 
 use crate::admission::Place;
+use crate::config::ServerLimits;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::binding::{SessionId, SessionSecret};
+use wire::budget::Memory;
 use wire::limits::LANE_PATIENCE;
 use wire::net::lane::Lane;
 
@@ -16,7 +18,7 @@ pub(crate) struct Sessions {
     by_id: Mutex<HashMap<SessionId, Entry>>,
     /// Connections that were control connections and are over: lanes of theirs may still be on their way.
     ended: Mutex<VecDeque<SessionId>>,
-    users: Mutex<HashMap<String, usize>>,
+    users: Mutex<HashMap<String, User>>,
     appeared: Notify,
     left: Notify,
     user_left: Notify,
@@ -26,6 +28,12 @@ pub(crate) struct Sessions {
 pub(crate) struct JoiningLane {
     pub(crate) lane: Lane,
     pub(crate) place: Place,
+}
+
+/// What all sessions of a user share.
+struct User {
+    sessions: usize,
+    memory: Memory,
 }
 
 struct Entry {
@@ -79,6 +87,8 @@ impl Joinable<'_> {
 pub(crate) struct UserSession<'a> {
     sessions: &'a Sessions,
     user: String,
+    /// The session's part of its user's memory.
+    pub(crate) memory: Memory,
 }
 
 impl Sessions {
@@ -152,27 +162,35 @@ impl Sessions {
     }
 
     /// Counts a session of `user`, as soon as they may have one more.
-    pub(crate) async fn wait_to_join_user(&self, user: &str, max: usize) -> UserSession<'_> {
+    pub(crate) async fn wait_to_join_user(
+        &self,
+        user: &str,
+        limits: &ServerLimits,
+        server: &Memory,
+    ) -> UserSession<'_> {
         loop {
             let left = self.user_left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
-            if let Some(session) = self.join_user(user, max) {
+            if let Some(session) = self.join_user(user, limits, server) {
                 return session;
             }
             left.await;
         }
     }
 
-    /// Counts a session of `user`, if they may have one more.
-    fn join_user(&self, user: &str, max: usize) -> Option<UserSession<'_>> {
+    /// Counts a session of `user`, if they may have one more. Its memory is a part of the user's, and so of the server's.
+    fn join_user(&self, user: &str, limits: &ServerLimits, server: &Memory) -> Option<UserSession<'_>> {
         let mut users = lock(&self.users);
-        let count = users.entry(user.to_owned()).or_default();
-        if *count >= max {
+        let entry = users
+            .entry(user.to_owned())
+            .or_insert_with(|| User { sessions: 0, memory: server.child(limits.memory_per_user) });
+        if entry.sessions >= limits.sessions_per_user {
             return None;
         }
-        *count += 1;
-        Some(UserSession { sessions: self, user: user.to_owned() })
+        entry.sessions += 1;
+        let memory = entry.memory.child(limits.memory_per_session);
+        Some(UserSession { sessions: self, user: user.to_owned(), memory })
     }
 }
 
@@ -194,9 +212,9 @@ impl Drop for Joinable<'_> {
 impl Drop for UserSession<'_> {
     fn drop(&mut self) {
         let mut users = lock(&self.sessions.users);
-        if let Some(count) = users.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(user) = users.get_mut(&self.user) {
+            user.sessions -= 1;
+            if user.sessions == 0 {
                 users.remove(&self.user);
             }
         }

@@ -61,6 +61,7 @@ pub(crate) fn welcome() -> Welcome {
         access: Access::Full,
         lanes_max: 4,
         jobs_max: 8,
+        memory: wire::limits::SESSION_MEMORY_MAX as u64,
         window: 64,
     }
 }

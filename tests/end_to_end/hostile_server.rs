@@ -91,6 +91,7 @@ async fn a_welcome_with_limits_out_of_range_is_a_violation() {
         Welcome { jobs_max: u16::MAX, ..welcome() },
         Welcome { window: 0, ..welcome() },
         Welcome { window: u32::MAX, ..welcome() },
+        Welcome { memory: 0, ..welcome() },
     ] {
         let outcome =
             against.run(&["put", "target/file", "URL"], async |peer| peer.send(1, bad.clone()).await).await;
@@ -276,9 +277,9 @@ async fn pages_without_end_that_nobody_waits_for_cost_no_memory() {
         let outcome = against.run(arguments, async |peer| {
             let request = until_list(peer).await;
             // None of the client's pace: all at once, 60 MiB of them, and never a last one.
-            for page in 0..60 {
+            for page in 0..110 {
                 let entry = |number| entry(&format!("{page:03}-{number:05}-{}", "n".repeat(200)), Kind::File);
-                let entries = (0..3600).map(entry).collect();
+                let entries = (0..2000).map(entry).collect();
                 peer.send_more(request, Listing { entries, failures: Vec::new() }).await;
             }
             peer.close().await;

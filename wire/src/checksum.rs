@@ -172,6 +172,15 @@ impl RootBuilder {
         }
     }
 
+    /// How many digests are kept because others are missing.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        match &self.0 {
+            Gathered::Sha256 { ahead, .. } => ahead.len(),
+            Gathered::Blake3 { subtrees } => subtrees.len(),
+        }
+    }
+
     /// The root of a file of `len` bytes; nothing if a chunk is missing.
     #[must_use]
     pub fn root(&self, len: u64) -> Option<Digest> {

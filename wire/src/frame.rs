@@ -135,6 +135,7 @@ impl FrameHead {
             PACK if flag => return Err(FrameError::UnknownFlags(1)),
             PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
             PACK => FrameKind::Pack { entries: number },
+            SEAL if flag && digest != Digest::default() => return Err(FrameError::Length),
             SEAL => FrameKind::Seal { file: number, size: offset, root: digest, abandoned: flag },
             other => return Err(FrameError::UnknownKind(other)),
         };

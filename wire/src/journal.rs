@@ -244,6 +244,12 @@ impl HeldChunks {
         self.bytes
     }
 
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn kept_len(&self) -> usize {
+        CHUNK_KEPT_LEN * (self.chunks.range_count() + self.root.kept())
+    }
+
     pub(crate) fn into_parts(self) -> (RangeSet, RootBuilder) {
         (self.chunks, self.root)
     }
@@ -257,6 +263,8 @@ fn take<const LEN: usize>(bytes: &mut &[u8]) -> Option<[u8; LEN]> {
 
 const MAGIC: &[u8; 16] = b"ftpx journal v1\n";
 const TAG_LEN: usize = 16;
+/// About what a range or a digest takes in its tree.
+pub(crate) const CHUNK_KEPT_LEN: usize = 96;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,8 @@
 
 pub mod access;
 pub mod binding;
+mod bounded;
+pub mod budget;
 pub mod checksum;
 mod codec;
 pub mod command;

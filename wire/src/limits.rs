@@ -84,6 +84,20 @@ pub const HELD_DIGESTS_MAX: usize = 16_384;
 pub const OFFERED_FILE_LEN_MIN: u64 = 256 * 1024 * 1024;
 /// Most bytes that names and values of a file's extended attributes may take together: more than common filesystems keep.
 pub const XATTRS_LEN_MAX: usize = 64 * 1024;
+/// Most bytes of memory that one session makes a server keep, unless it is configured otherwise: all lanes of a session at full speed
+/// take a third of that.
+pub const SESSION_MEMORY_MAX: usize = 64 * 1024 * 1024;
+/// Most bytes that all sessions of one user make it keep, unless it is configured otherwise.
+pub const USER_MEMORY_MAX: usize = 256 * 1024 * 1024;
+/// Most bytes that all sessions together make it keep, unless it is configured otherwise: small machines have little more.
+pub const SERVER_MEMORY_MAX: usize = 512 * 1024 * 1024;
+/// The least that a server may allow a session: the longest message has room in its part for messages.
+pub const SESSION_MEMORY_MIN: usize = 40 * 1024 * 1024;
+/// Most bytes of memory that a server makes its client keep: there are more lanes than a server allows by default.
+pub const CLIENT_MEMORY_MAX: usize = 256 * 1024 * 1024;
+/// A message that has no room, and a job that cannot go on without, wait this long before their session or job ends. Shorter than a
+/// silent peer's time.
+pub const ROOM_PATIENCE: Duration = Duration::from_secs(15);
 /// Most lanes of a session that a server may allow.
 pub const LANES_MAX: u16 = 64;
 

@@ -5,10 +5,12 @@ mod mirror;
 pub use mirror::{Batch, BatchDone, Change, ChangeFailure, Digested, Digests, Select, Wanted, WantedItem};
 
 use crate::access::Access;
+use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
 use crate::fidelity::FidelityReport;
 use crate::frame::Announcement;
+use crate::limits::{ACK_ITEMS_MAX, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{Name, RemotePath};
 use serde::{Deserialize, Serialize};
@@ -236,6 +238,8 @@ pub struct Welcome {
     pub jobs_max: u16,
     /// Most unacknowledged frames of a job that the server receives.
     pub window: u32,
+    /// Most bytes of memory that the session may take of the server.
+    pub memory: u64,
 }
 
 /// Nothing to tell.
@@ -332,6 +336,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// Entries in the order of the walk.
+    #[serde(deserialize_with = "sequence::<LISTING_PAGE_ENTRIES_MAX, _, _>")]
     pub entries: Vec<Entry>,
     /// What could not be listed.
     pub failures: Vec<PathFailure>,
@@ -604,8 +609,10 @@ pub struct Ack {
     /// Frames whose effect is final: blocks written, packs and seals published or failed.
     pub done: Vec<FrameRange>,
     /// Items of done frames that failed.
+    #[serde(deserialize_with = "sequence::<ACK_ITEMS_MAX, _, _>")]
     pub failed: Vec<ItemFailure>,
     /// Frames to send again, because their data did not match their digests.
+    #[serde(deserialize_with = "sequence::<ACK_ITEMS_MAX, _, _>")]
     pub damaged: Vec<u64>,
 }
 
@@ -652,6 +659,7 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// Files, at most [`OFFER_ITEMS_MAX`](crate::limits::OFFER_ITEMS_MAX).
+    #[serde(deserialize_with = "sequence::<OFFER_ITEMS_MAX, _, _>")]
     pub items: Vec<OfferedItem>,
 }
 
@@ -686,6 +694,7 @@ impl OfferedItem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// One for each item, but for those with `more`.
+    #[serde(deserialize_with = "sequence::<OFFERED_AHEAD_MAX, _, _>")]
     pub answers: Vec<HeldItem>,
 }
 

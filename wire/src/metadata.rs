@@ -42,12 +42,20 @@ pub struct Metadata {
     pub mode: u32,
 }
 
+impl Timestamp {
+    /// True if there is such a time: a peer may claim anything.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        self.nanos < 1_000_000_000
+    }
+}
+
 impl Metadata {
     /// True if this is what a filesystem can hold: a peer may claim anything.
     #[must_use]
     pub fn is_possible(&self) -> bool {
         let link_fits = self.kind != Kind::Symlink || self.size <= PATH_LEN_MAX as u64;
-        link_fits && self.modified.nanos < 1_000_000_000 && self.mode & !MODE_BITS == 0
+        link_fits && self.modified.is_possible() && self.mode & !MODE_BITS == 0
     }
 
     /// True if kind, size and modification time are the same: the content is, as far as can be told without reading it.

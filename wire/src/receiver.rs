@@ -2,18 +2,23 @@
 //!
 //! The order of effects is the caller's duty and the machine's words: `begin` → verify → write → `written` (or `packed`) →
 //! publish → `published`. A frame counts as done only when its effect is final, and only then is it acknowledged.
+//!
+//! What the machine keeps is counted in [`kept`](Receiver::kept): folders that wait for earlier frames, failures that are not
+//! acknowledged, files that have begun. A frame for which the caller has no room is [postponed](Receiver::postpone), and asked for
+//! again once there is some. The first frame that is missing makes room by itself, as nothing of it waits for others.
 
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, FrameHead, FrameKind};
-use crate::journal::HeldChunks;
+use crate::journal::{CHUNK_KEPT_LEN, HeldChunks};
 use crate::limits::{ACK_ITEMS_MAX, ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use crate::message::{Ack, End, FrameRange, ItemFailure};
-use crate::metadata::Timestamp;
+use crate::metadata::{SourceId, Timestamp};
 use crate::path::RemotePath;
 use crate::ranges::RangeSet;
 use crate::verified::VerifiedChunk;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 
 /// The sender did what the protocol forbids; the session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +47,7 @@ pub enum ReceiverViolation {
     /// A seal that contradicts the file's blocks.
     #[error("a seal that contradicts its file's blocks")]
     Seal,
-    /// Two announcements of one file that differ, or one that differs from its offer.
+    /// Two announcements of one file that differ, or one that differs from its offer, or a finished file's number for another.
     #[error("two announcements of one file that differ")]
     Announcement,
     /// A file that was offered before, and not sent.
@@ -132,8 +137,14 @@ pub struct Receiver {
     files: BTreeMap<u32, Receiving>,
     /// Files that were offered, and of which chunks are there.
     held: BTreeMap<RemotePath, Receiving>,
-    files_done: RangeSet,
+    /// Files that are finished or given up, as long as frames of them may come.
+    over: BTreeMap<u32, Over>,
+    hasher: RandomState,
     folders: BTreeMap<u64, Vec<FolderEntry>>,
+    /// Frames that came when there was no room for them.
+    postponed: BTreeSet<u64>,
+    /// Bytes that folders and failures take.
+    kept: usize,
     attempts: BTreeMap<u64, u8>,
     frames_end: Option<u64>,
     greatest: Option<u64>,
@@ -151,6 +162,15 @@ struct Receiving {
     root: RootBuilder,
     seal: Option<Seal>,
     failure: Option<Failure>,
+}
+
+/// A file that is finished or given up.
+#[derive(Debug)]
+struct Over {
+    /// The frame that it ended with.
+    frame: u64,
+    /// A hash of its announcement.
+    announced: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -171,8 +191,11 @@ impl Receiver {
             begun: BTreeSet::new(),
             files: BTreeMap::new(),
             held: BTreeMap::new(),
-            files_done: RangeSet::default(),
+            over: BTreeMap::new(),
+            hasher: RandomState::new(),
             folders: BTreeMap::new(),
+            postponed: BTreeSet::new(),
+            kept: 0,
             attempts: BTreeMap::new(),
             frames_end: None,
             greatest: None,
@@ -216,7 +239,10 @@ impl Receiver {
     /// If it cannot come now.
     pub fn begin(&mut self, head: &FrameHead) -> Result<Begin, ReceiverViolation> {
         if self.done.contains(head.frame) {
-            self.unreported.insert(head.frame);
+            // Told again, unless so many wait to be told that the sender must know by now.
+            if (self.unreported.range_count() as u64) < self.window {
+                self.unreported.insert(head.frame);
+            }
             return Ok(Begin::Drop);
         }
         if head.frame - self.done.first_missing() >= self.window {
@@ -226,10 +252,55 @@ impl Receiver {
             return Err(ReceiverViolation::BeyondEnd);
         }
         self.greatest = self.greatest.max(Some(head.frame));
+        self.postponed.remove(&head.frame);
         match self.begun.insert(head.frame) {
             true => Ok(Begin::Process),
             false => Ok(Begin::Drop), // its first copy is worked on; the acknowledgement is to come
         }
+    }
+
+    /// There is no room for a frame that has begun: it is forgotten.
+    pub fn postpone(&mut self, frame: u64) {
+        self.begun.remove(&frame);
+        self.postponed.insert(frame);
+    }
+
+    /// True if all frames before this one are done: nothing of it waits for others.
+    #[must_use]
+    pub fn is_next(&self, frame: u64) -> bool {
+        self.done.first_missing() == frame
+    }
+
+    /// True if frames are postponed, and whether the one that all others wait for is among them.
+    #[must_use]
+    pub fn postponed(&self) -> (bool, bool) {
+        (!self.postponed.is_empty(), self.postponed.contains(&self.done.first_missing()))
+    }
+
+    /// There is room for so many frames: asks for them again, the first ones first.
+    pub fn ask_again(&mut self, frames: usize) {
+        for _ in 0..frames {
+            self.damaged.extend(self.postponed.pop_first());
+        }
+    }
+
+    /// True if frames of this file have come before.
+    #[must_use]
+    pub fn has_begun(&self, file: u32) -> bool {
+        self.files.contains_key(&file) || self.over.contains_key(&file)
+    }
+
+    /// About how many bytes of memory the machine takes that depend on what came.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        let files = self.files.values().chain(self.held.values());
+        self.kept + files.map(Receiving::kept_len).sum::<usize>()
+    }
+
+    /// True if failures are not acknowledged.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        !self.failed.is_empty()
     }
 
     /// A block of a file has come. After `Process` its chunk is to be verified and written.
@@ -242,7 +313,7 @@ impl Receiver {
         announcement: Announcement,
     ) -> Result<Begin, ReceiverViolation> {
         let FrameKind::Block { file, offset, last, .. } = head.kind else { return Ok(Begin::Drop) };
-        if self.files_done.contains(u64::from(file)) {
+        if self.is_over(file, &announcement)? {
             self.frame_done(head.frame);
             return Ok(Begin::Drop);
         }
@@ -305,19 +376,21 @@ impl Receiver {
         abandoned: Option<Failure>,
     ) -> Result<Verdict, ReceiverViolation> {
         let FrameKind::Seal { file, size, root, .. } = head.kind else { return Ok(Verdict::Incomplete) };
-        if self.files_done.contains(u64::from(file)) {
+        if self.is_over(file, &announcement)? {
             self.frame_done(head.frame);
             return Ok(Verdict::Incomplete);
         }
         let receiving = self.receiving(file, announcement)?;
         if let Some(failure) = abandoned {
             let failure = receiving.failure.clone().unwrap_or(failure);
+            let verdict = self.finish(file, head.frame, failure);
             self.frame_done(head.frame);
-            return Ok(self.finish(file, failure));
+            return Ok(verdict);
         }
         if let Some(failure) = receiving.failure.clone() {
+            let verdict = self.finish(file, head.frame, failure);
             self.frame_done(head.frame);
-            return Ok(self.finish(file, failure));
+            return Ok(verdict);
         }
         if receiving.seal.is_some_and(|seal| seal.frame != head.frame) {
             return Err(ReceiverViolation::SecondSeal);
@@ -334,8 +407,8 @@ impl Receiver {
         self.fail_item(frame, 0, failure.clone());
         self.frame_done(frame);
         let Some(receiving) = self.files.get_mut(&file) else { return Verdict::Incomplete };
-        if receiving.seal.is_some() {
-            return self.finish(file, failure);
+        if let Some(seal) = receiving.seal {
+            return self.finish(file, seal.frame, failure);
         }
         if receiving.failure.is_some() {
             return Verdict::Incomplete;
@@ -347,8 +420,8 @@ impl Receiver {
     /// The file of a [`Publish`] is in its place, or could not be put there.
     pub fn published(&mut self, publish: &Publish, result: Result<(), Failure>) {
         let Some(receiving) = self.files.remove(&publish.file) else { return };
-        self.files_done.insert(u64::from(publish.file));
         if let Some(seal) = receiving.seal {
+            self.note_over(publish.file, seal.frame, &receiving.announcement);
             if let Err(failure) = result {
                 self.fail_item(seal.frame, 0, failure);
             }
@@ -382,6 +455,8 @@ impl Receiver {
         if folders.is_empty() {
             self.frame_done(frame);
         } else {
+            self.kept +=
+                folders.iter().map(|folder| folder_kept_len(folder.path.as_bytes().len())).sum::<usize>();
             self.folders.insert(frame, folders);
         }
     }
@@ -390,7 +465,13 @@ impl Receiver {
     pub fn next_folders(&mut self) -> Option<(u64, Vec<FolderEntry>)> {
         let entry = self.folders.first_entry()?;
         let frame = *entry.key();
-        (frame == self.done.first_missing()).then(|| (frame, entry.remove()))
+        if frame != self.done.first_missing() {
+            return None;
+        }
+        let folders = entry.remove();
+        self.kept -=
+            folders.iter().map(|folder| folder_kept_len(folder.path.as_bytes().len())).sum::<usize>();
+        Some((frame, folders))
     }
 
     /// The metadata of a frame's folders is set, or could not be.
@@ -428,6 +509,7 @@ impl Receiver {
             return None;
         }
         let failed: Vec<ItemFailure> = self.failed.drain(..self.failed.len().min(ACK_ITEMS_MAX)).collect();
+        self.kept -= failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum::<usize>();
         let damaged = self.damaged.drain(..self.damaged.len().min(ACK_ITEMS_MAX)).collect();
         if !self.failed.is_empty() {
             return Some(Ack { done: Vec::new(), failed, damaged }); // a frame's failures come no later than its `done`
@@ -474,16 +556,18 @@ impl Receiver {
         if receiving.root.root(seal.size) != Some(seal.root) {
             let failure = Failure::from(FailureCode::Integrity);
             self.fail_item(seal.frame, 0, failure.clone());
-            return Ok(self.finish(file, failure));
+            return Ok(self.finish(file, seal.frame, failure));
         }
         let announcement = receiving.announcement.clone();
         Ok(Verdict::Publish(Publish { file, announcement, size: seal.size, root: seal.root }))
     }
 
     /// A file is over and has failed; a seal that waited for its blocks is done with it.
-    fn finish(&mut self, file: u32, failure: Failure) -> Verdict {
-        self.files_done.insert(u64::from(file));
+    fn finish(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
         let receiving = self.files.remove(&file);
+        if let Some(receiving) = &receiving {
+            self.note_over(file, frame, &receiving.announcement);
+        }
         if let Some(seal) = receiving.as_ref().and_then(|receiving| receiving.seal) {
             self.frame_done(seal.frame);
         }
@@ -495,7 +579,33 @@ impl Receiver {
         }
     }
 
+    /// True if the file is finished or given up.
+    fn is_over(&self, file: u32, announcement: &Announcement) -> Result<bool, ReceiverViolation> {
+        match self.over.get(&file) {
+            None => Ok(false),
+            Some(over) if over.announced == self.hash(announcement) => Ok(true),
+            Some(_) => Err(ReceiverViolation::Announcement),
+        }
+    }
+
+    /// A file has ended with `frame`. Its frames have numbers within two windows of that, so those that ended earlier are forgotten.
+    fn note_over(&mut self, file: u32, frame: u64, announcement: &Announcement) {
+        let announced = self.hash(announcement);
+        self.over.insert(file, Over { frame, announced });
+        if self.over.len() as u64 > 4 * self.window {
+            let missing = self.done.first_missing();
+            self.over.retain(|_, over| over.frame + 2 * self.window >= missing);
+        }
+    }
+
+    fn hash(&self, announcement: &Announcement) -> u64 {
+        let mut bytes = Vec::new();
+        Announcement { source: SourceId::default(), ..announcement.clone() }.encode(&mut bytes);
+        self.hasher.hash_one(bytes)
+    }
+
     fn fail_item(&mut self, frame: u64, entry: u32, failure: Failure) {
+        self.kept += failure_kept_len(&failure);
         self.failed.push(ItemFailure { frame, entry, failure });
     }
 
@@ -519,6 +629,29 @@ impl Receiving {
             failure: None,
         }
     }
+
+    fn kept_len(&self) -> usize {
+        let chunks = self.chunks.range_count() + self.root.kept();
+        file_kept_len(self.announcement.path.as_bytes().len()) + CHUNK_KEPT_LEN * chunks
+    }
+}
+
+/// About how many bytes of memory a folder takes that waits for earlier frames.
+#[must_use]
+pub fn folder_kept_len(path_len: usize) -> usize {
+    160 + path_len
+}
+
+/// About how many bytes of memory a large file takes that has begun, here and where it is staged.
+#[must_use]
+pub fn file_kept_len(path_len: usize) -> usize {
+    1024 + 4 * path_len
+}
+
+/// About how many bytes of memory an item's failure takes until it is acknowledged.
+#[must_use]
+pub fn failure_kept_len(failure: &Failure) -> usize {
+    96 + failure.message.len()
 }
 
 /// Chunks of a file of `len` bytes; an empty one has one, of no bytes.

@@ -10,11 +10,14 @@
 //! Where the receiver may have something of an earlier run, items are [offered](Sender::next_offer) to it first, and go on
 //! their way when it has [answered](Sender::held): those that it has are finished with at once, and of a large file only the
 //! chunks that it lacks are sent. A folder waits for the answers to what came before it, too.
+//!
+//! An item is [kept](Sender::kept) from the walk until it is acknowledged. While there is [no room](Sender::set_room) for more the machine
+//! wants none: what it has goes on, and makes room.
 
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN};
-use crate::journal::HeldChunks;
+use crate::journal::{CHUNK_KEPT_LEN, HeldChunks};
 use crate::limits::{
     CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX, OFFERED_FILE_LEN_MIN,
     PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
@@ -195,6 +198,10 @@ pub struct Sender {
     next_file: u32,
     items_ended: bool,
     end_told: bool,
+    /// Bytes that its items take.
+    kept: usize,
+    /// There is room for more.
+    has_room: bool,
     lanes: Watch,
 }
 
@@ -274,6 +281,8 @@ impl Sender {
             next_file: 0,
             items_ended: false,
             end_told: false,
+            kept: 0,
+            has_room: true,
             lanes: Watch::default(),
         }
     }
@@ -287,6 +296,29 @@ impl Sender {
     /// True while more items would make fuller packs; the walk goes on exactly then, so its memory is bounded.
     #[must_use]
     pub fn wants_items(&self) -> bool {
+        self.has_room && self.would_take_items()
+    }
+
+    /// True if it wants no items only because there is no room for them.
+    #[must_use]
+    pub fn waits_for_room(&self) -> bool {
+        !self.has_room && self.would_take_items()
+    }
+
+    /// Whether there is room for some more items.
+    pub fn set_room(&mut self, has_room: bool) {
+        self.has_room = has_room;
+    }
+
+    /// About how many bytes of memory its items take.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        let held = self.offered.iter().chain(&self.large).filter_map(|offered| offered.held.as_ref());
+        let sending = self.sending.values().map(Sending::kept_len);
+        self.kept + held.map(HeldChunks::kept_len).sum::<usize>() + sending.sum::<usize>()
+    }
+
+    fn would_take_items(&self) -> bool {
         !self.items_ended
             && self.small_len < PACK_LEN_MAX
             && self.small.len() < PACK_ENTRIES_MAX
@@ -308,6 +340,7 @@ impl Sender {
 
     /// Takes the next item of the walk; a folder after all that is in it.
     pub fn add(&mut self, item: Item) {
+        self.kept += kept_len(&item);
         if let What::Present(Metadata { kind: Kind::Folder, .. }) = &item.what {
             self.folders.push_back((self.next_ordinal, item));
             self.release_folders();
@@ -401,6 +434,7 @@ impl Sender {
             HeldItem::All => {
                 self.unsealed.remove(&offered.ordinal);
                 self.release_folders();
+                self.kept -= kept_len(&offered.item);
                 let path = offered.item.path;
                 let settled =
                     Settled { path, folder: false, bytes: size, digest: None, result: Ok(()), file: None };
@@ -774,7 +808,10 @@ impl Sender {
         let Some(in_flight) = self.in_flight.remove(&frame) else { return };
         self.lanes.acknowledged(in_flight.lane, in_flight.since);
         match in_flight.content {
-            Content::Pack(items) => settle_pack(&items, in_flight.packed, in_flight.failures, progress),
+            Content::Pack(items) => {
+                self.kept -= items.iter().map(kept_len).sum::<usize>();
+                settle_pack(&items, in_flight.packed, in_flight.failures, progress);
+            }
             Content::Block { file, offset, len, .. } => {
                 progress.held.push((file.clone(), offset, len as u64));
                 let failure = in_flight.failures.into_values().next();
@@ -790,6 +827,7 @@ impl Sender {
                     return; // it went in a block's place
                 }
                 let Some(sending) = self.sending.remove(&file.number) else { return };
+                self.kept -= item_kept_len(file.announcement.path.as_bytes().len());
                 let failure = in_flight.failures.into_values().next();
                 let failure = sending.failed.or(failure).or(result.clone().err());
                 progress.settled.push(Settled {
@@ -859,6 +897,10 @@ impl Sending {
         sending
     }
 
+    fn kept_len(&self) -> usize {
+        CHUNK_KEPT_LEN * (self.held.range_count() + self.root.kept())
+    }
+
     /// Goes on behind chunks that the receiver has.
     fn skip_held(&mut self) {
         while !self.all_planned && self.held.contains(self.next_offset / CHUNK_LEN as u64) {
@@ -896,6 +938,20 @@ fn is_large(item: &Item) -> bool {
 
 /// Seconds without an acknowledged frame after which a lane counts as stalled, at least.
 const STALL_TICKS: u64 = 5;
+
+/// About how many bytes of memory an item takes whose path has `path_len` bytes: the item itself, and what became of it.
+#[must_use]
+pub fn item_kept_len(path_len: usize) -> usize {
+    256 + path_len
+}
+
+fn kept_len(item: &Item) -> usize {
+    let sentence = match &item.what {
+        What::Lost(failure) => failure.message.len(),
+        What::Present(_) | What::Stream { .. } => 0,
+    };
+    item_kept_len(item.path.as_bytes().len()) + sentence
+}
 
 /// Bytes that an item takes in a pack.
 #[must_use]

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 use wire::control::Envelope;
 use wire::engine::{
-    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, QueueSource, ReceiveJob, SendJob, TreeSink,
-    TreeSinkOptions,
+    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, QueueSource, ReceiveJob, Role, SendJob,
+    TreeSink, TreeSinkOptions,
 };
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Cancel, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem};
@@ -215,7 +215,7 @@ async fn open_download(
     let rate_limit = session.inner.rate_limit;
     let select =
         Select { path: path.clone(), checksum, window: WINDOW_FRAMES_MAX, rate_limit, resume: trees.resume };
-    control.exchange.opening(id);
+    control.exchange.opening(id, Role::Receiver);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let _opened = control.request(id, select.into()).await?;
     drop(turn);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use wire::RemotePath;
 use wire::control::Envelope;
+use wire::limits::LISTING_PAGE_ENTRIES_MAX;
 use wire::message::{Continue, Listing, Message};
 
 /// A listing as its pages come.
@@ -79,6 +80,10 @@ impl Pages {
         self.over = !envelope.more;
         self.taken += 1;
         match envelope.message {
+            Message::Listing(listing) if listing.entries.len() > LISTING_PAGE_ENTRIES_MAX => Err(violation(
+                &self.control,
+                "a page of a listing with more entries than it may have".to_owned(),
+            )),
             Message::Listing(listing) => Ok(listing),
             other => Err(unexpected(&self.control, &self.path, other)),
         }

@@ -103,7 +103,7 @@ fn tell_totals(folder: Arc<dyn Folder>, id: u32, outbox: &Outbox) {
         let envelope = Envelope::new(id, totals);
         match totals.complete {
             true => disk::elsewhere(|| outbox.blocking_send(envelope).is_ok()),
-            false => outbox.try_send(envelope).is_ok() || !outbox.is_closed(),
+            false => outbox.try_send(envelope) || !outbox.is_closed(),
         }
     });
     drop(told); // the transfer itself reports a folder that cannot be read

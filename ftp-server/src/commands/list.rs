@@ -7,7 +7,7 @@ use crate::session::Context;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
-use wire::limits::{LISTING_PAGE_ENTRIES_MAX, LISTING_PAGE_LEN};
+use wire::limits::{CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, LISTING_PAGE_LEN};
 use wire::message::{Entry, List, Listing, PathFailure};
 use wire::store::Storage;
 use wire::store::digest::Stop;
@@ -23,6 +23,10 @@ pub(super) async fn run(
     operation: &Operation,
 ) -> Answer {
     let _listing = context.listing.acquire().await.map_err(|_| Failure::from(FailureCode::Cancelled))?;
+    let _room = tokio::select! {
+        room = context.exchange.room(PAGES_LEN) => room,
+        () = cancelled.cancelled() => return Err(FailureCode::Cancelled.into()),
+    };
     let turns = context.turns(id).ok_or(FailureCode::BadState)?;
     let storage = context.storage.clone();
     let path = list.path.clone();
@@ -117,6 +121,8 @@ fn failure_len(failed: &PathFailure) -> usize {
     LENGTHS + failed.path.as_bytes().len() + failed.failure.message.len()
 }
 
+/// Memory of two pages and their bytes, and of a file that is hashed.
+const PAGES_LEN: usize = 4 * LISTING_PAGE_LEN + CHUNK_LEN;
 /// About what an entry takes beside its path.
 const ENTRY_LEN: usize = 50;
 /// The lengths of two strings.

@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use wire::command::{Needs, Spec};
 use wire::control::Envelope;
-use wire::message::{Done, Message};
+use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, XATTRS_LEN_MAX};
+use wire::message::{Details, Done, Message, Stat};
 use wire::store::{Folder, LocalStorage, Storage, is_staged};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
@@ -38,7 +39,11 @@ pub(crate) async fn run(
     cancelled: &CancellationToken,
 ) {
     let operation = context.events.begin(spec.name, &message);
-    let answer = answer(context, id, message, cancelled, &operation).await;
+    let room = cancelled.run_until_cancelled(context.exchange.room(answer_len(&message))).await;
+    let answer = match room.is_some() {
+        true => answer(context, id, message, cancelled, &operation).await,
+        false => Err(FailureCode::Cancelled.into()),
+    };
     operation.end(match &answer {
         Err(failure) | Ok(Some(Message::Failure(failure))) => Err(failure),
         Ok(_) => Ok(()),
@@ -49,7 +54,8 @@ pub(crate) async fn run(
         Err(failure) => failure.into(),
     };
     debug!(command = spec.name, id, "answered");
-    let _ = context.outbox.send(Envelope::new(id, answer)).await; // the session may be over
+    let charge = room.unwrap_or_default();
+    let _ = context.outbox.send_charged(Envelope::new(id, answer), charge).await; // the session may be over
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "the gate lets only messages with a row come here")]
@@ -108,6 +114,30 @@ async fn answer(
         }
         _ => Err(FailureCode::Unsupported.into()), // a message with a row and no arm; a test looks for such
     }
+}
+
+/// Bytes of memory that a request's answer, or the making of it, takes; nothing for what is told in a few sentences.
+#[allow(clippy::wildcard_enum_match_arm, reason = "all others are answered in a few sentences")]
+fn answer_len(message: &Message) -> usize {
+    match message {
+        Message::Stat(Stat { details: Details { xattrs: true, .. }, .. }) => 3 * XATTRS_LEN_MAX,
+        Message::Hash(_) => CHUNK_LEN,
+        Message::Digests(_) => CHUNK_LEN + 64 * BATCH_CHANGES_MAX,
+        Message::Batch(_) => 256 * BATCH_CHANGES_MAX,
+        _ => 0,
+    }
+}
+
+/// False if a request has a time that there is not.
+#[allow(clippy::wildcard_enum_match_arm, reason = "all others have no times, or are looked at item by item")]
+pub(crate) fn has_times_in_range(message: &Message) -> bool {
+    let time = match message {
+        Message::Get(get) => get.begun,
+        Message::Put(put) => put.begun,
+        Message::SetMetadata(set) => set.modified,
+        _ => None,
+    };
+    time.is_none_or(|time| time.is_possible())
 }
 
 /// What a command answers; nothing if it has answered by itself.

@@ -35,6 +35,9 @@ fn every_key_is_understood() {
         login_bar = "8m"
         lanes_per_session = 4
         jobs_per_session = 5
+        memory_per_session = "48 MiB"
+        memory_per_user = "131072 KiB"
+        memory = "1GiB"
         login_timeout = "6s"
         idle_timeout = "7m"
         drain_timeout = "0s"
@@ -61,6 +64,9 @@ fn every_key_is_understood() {
             login_bar: Duration::from_secs(8 * 60),
             lanes_per_session: 4,
             jobs_per_session: 5,
+            memory_per_session: 48 << 20,
+            memory_per_user: 128 << 20,
+            memory: 1 << 30,
             login_timeout: Duration::from_secs(6),
             idle_timeout: Duration::from_secs(7 * 60),
         },

@@ -11,6 +11,10 @@ pub(super) struct Between<const MIN: usize, const MAX: usize>(usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seconds<const MIN: u64, const MAX: u64>(Duration);
 
+/// An amount such as `64 MiB`, of at least `MIN` bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bytes<const MIN: usize>(usize);
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -66,6 +70,16 @@ impl<const MIN: usize, const MAX: usize> Between<MIN, MAX> {
     }
 }
 
+impl<const MIN: usize> Bytes<MIN> {
+    pub(super) const fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) const fn get(self) -> usize {
+        self.0
+    }
+}
+
 impl<const MIN: u64, const MAX: u64> Seconds<MIN, MAX> {
     pub(super) const fn new(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -96,6 +110,42 @@ impl<const MIN: usize, const MAX: usize> Serialize for Between<MIN, MAX> {
         self.0.serialize(serializer)
     }
 }
+
+impl<'de, const MIN: usize> Deserialize<'de> for Bytes<MIN> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = parse_bytes(&text).ok_or_else(|| {
+            de::Error::custom(format!("{text:?} is no amount such as \"64 MiB\" or \"1 GiB\""))
+        })?;
+        match bytes >= MIN {
+            true => Ok(Self(bytes)),
+            false => Err(de::Error::custom(format!("must be at least {} MiB, not {text:?}", MIN / MIB))),
+        }
+    }
+}
+
+impl<const MIN: usize> Serialize for Bytes<MIN> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 % MIB {
+            0 => serializer.collect_str(&format_args!("{} MiB", self.0 / MIB)),
+            _ => serializer.collect_str(&format_args!("{} KiB", self.0 / 1024)),
+        }
+    }
+}
+
+fn parse_bytes(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(end);
+    let unit = match unit.trim() {
+        "KiB" => 1024,
+        "MiB" => MIB,
+        "GiB" => 1024 * MIB,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+const MIB: usize = 1024 * 1024;
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Seconds<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

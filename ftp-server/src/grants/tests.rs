@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::auth::{Claim, Principal, Proof, Refusal};
+use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::engine::{Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::message::{Durability, Message, Overwrite, Ping};
-use wire::net::control::outbox;
+use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver as Machine;
 use wire::store::{FolderCache, LocalFolder};
 
@@ -24,9 +25,10 @@ impl Authenticator for Fickle {
     }
 }
 
-fn running() -> (GrantedSession, tokio::sync::mpsc::Receiver<Envelope>) {
+fn running() -> (GrantedSession, OutboxMessages) {
     let (outbox, messages) = outbox();
-    let exchange = Exchange::new(outbox.clone(), Arc::default(), wire::disk::Disk::alone());
+    let disk = wire::disk::Disk::alone();
+    let exchange = Exchange::new(outbox.clone(), Arc::default(), disk, Budget::unlimited());
     let proof = Proof::Token([0; 32]);
     let principal = Principal::new("alice", "/srv", wire::Access::Write, proof);
     let grant = Grant { principal, peer: [192, 0, 2, 1].into() };
@@ -55,7 +57,7 @@ async fn a_session_is_told_why_before_its_jobs_end() {
     let job = running.exchange.receive(job(folder.path()));
     running.revoke(Revocation::PasswordChanged);
     assert!(running.stop.is_cancelled() && running.is_told.load(Ordering::SeqCst));
-    let told = messages.try_recv().unwrap();
+    let told = messages.try_recv().unwrap().envelope;
     let failure = refusal(Revocation::PasswordChanged);
     assert_eq!((told.request, told.message), (0, Message::from(failure.clone())));
     assert_eq!(job.await.unwrap_err(), failure);
@@ -65,7 +67,7 @@ async fn a_session_is_told_why_before_its_jobs_end() {
 async fn a_session_whose_client_reads_nothing_ends_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let (running, _messages) = running();
-    while running.outbox.try_send(Envelope::new(0, Ping)).is_ok() {}
+    while running.outbox.try_send(Envelope::new(0, Ping)) {}
     let begun = running.exchange.receive(job(folder.path()));
     running.revoke(Revocation::UserRemoved);
     assert!(running.stop.is_cancelled() && !running.is_told.load(Ordering::SeqCst));

@@ -7,15 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use wire::budget::Budget;
 use wire::checksum::Checksum;
-use wire::control::Envelope;
 use wire::disk::Disk;
-use wire::engine::{BufferPool, Exchange, Item, Observer, ReceiveJob, SendJob, Sink, Source, run_lane};
+use wire::engine::{Exchange, Item, Observer, ReceiveJob, SendJob, Sink, Source, run_lane};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Totals;
-use wire::net::control::outbox;
+use wire::net::control::{OutboxMessages, outbox};
 use wire::net::lane::Lane;
 use wire::net::record::{Opener, Sealer};
 use wire::receiver::Receiver;
@@ -39,8 +38,8 @@ pub(crate) async fn transfer(
 ) -> Ended {
     let (sending_outbox, from_sender) = outbox();
     let (receiving_outbox, from_receiver) = outbox();
-    let sending = Exchange::new(sending_outbox, Arc::new(BufferPool::default()), Disk::alone());
-    let receiving = Exchange::new(receiving_outbox, Arc::new(BufferPool::default()), Disk::alone());
+    let exchange = |outbox| Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
+    let (sending, receiving) = (exchange(sending_outbox), exchange(receiving_outbox));
     let over = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..LANES {
@@ -74,9 +73,9 @@ pub(crate) async fn transfer(
     Ended { sender, receiver, told }
 }
 
-async fn pass_on(mut messages: mpsc::Receiver<Envelope>, to: Arc<Exchange>, over: CancellationToken) {
-    while let Some(Some(envelope)) = over.run_until_cancelled(messages.recv()).await {
-        assert!(to.handle(envelope).expect("no violation").is_none());
+async fn pass_on(mut messages: OutboxMessages, to: Arc<Exchange>, over: CancellationToken) {
+    while let Some(Some(outgoing)) = over.run_until_cancelled(messages.recv()).await {
+        assert!(to.handle(outgoing.envelope).expect("no violation").is_none());
     }
 }
 

@@ -116,6 +116,7 @@ impl BufferPool {
 
 const STRIDE: usize = RECORD_CONTENT_MAX + RECORD_OVERHEAD;
 const HEAD_ROOM: usize = HEAD_LEN + EXTRA_LEN_MAX + RECORD_OVERHEAD;
-const BUFFER_LEN: usize = HEAD_ROOM + CHUNK_LEN / RECORD_CONTENT_MAX * STRIDE;
+/// Bytes of a buffer.
+pub(super) const BUFFER_LEN: usize = HEAD_ROOM + CHUNK_LEN / RECORD_CONTENT_MAX * STRIDE;
 /// Buffers that a pool keeps for later: about 4 MiB.
 const FREE_MAX: usize = 8;

@@ -23,9 +23,10 @@ use super::lock;
 use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
 use crate::path::{Name, RemotePath};
-use crate::receiver::{FolderEntry, Publish};
+use crate::receiver::{FolderEntry, Publish, failure_kept_len, file_kept_len, folder_kept_len};
 use crate::store::{Filesystems, Folder, StagedName, TargetFile};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What became of an item that a sink took.
@@ -190,6 +191,8 @@ fn failed(batch: &[Option<Box<Unnamed>>], error: &io::Error) -> (Vec<Result<(), 
 pub(super) struct Commits {
     queue: Mutex<Queue>,
     turn: Mutex<()>,
+    /// Bytes of memory that the steps take which are being taken.
+    taken: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -203,6 +206,8 @@ struct Queue {
     last_folder: Option<usize>,
     /// Since the last change a file has come that stays open.
     is_held: bool,
+    /// Bytes of memory that the steps take.
+    kept: usize,
 }
 
 /// Something to do when what came before it is durable.
@@ -245,6 +250,7 @@ impl Commits {
                 item.stays_open = true;
             }
         }
+        queue.kept += step.kept_len();
         queue.steps.push(step);
         match queue.many {
             true => queue.steps.last_mut().into_iter().for_each(Step::close_small),
@@ -259,7 +265,19 @@ impl Commits {
     /// Takes all that waits. Nobody else commits while the second value lives.
     pub(super) fn take(&self) -> (Vec<Step>, MutexGuard<'_, ()>) {
         let turn = lock(&self.turn);
-        (std::mem::take(&mut *lock(&self.queue)).steps, turn)
+        let mut queue = lock(&self.queue);
+        self.taken.store(queue.kept, Ordering::Relaxed);
+        (std::mem::take(&mut *queue).steps, turn)
+    }
+
+    /// What was taken last has been told.
+    pub(super) fn told(&self) {
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    /// About how many bytes of memory all of it takes.
+    pub(super) fn kept(&self) -> usize {
+        lock(&self.queue).kept + self.taken.load(Ordering::Relaxed)
     }
 
     /// Takes all that waits and will not be committed.
@@ -275,7 +293,7 @@ impl Commits {
     /// True once the next batch should not grow: it holds memory and open folders.
     pub(super) fn is_full(&self) -> bool {
         let queue = lock(&self.queue);
-        queue.steps.len() >= STEPS_MAX || queue.folders >= FOLDERS_MAX
+        queue.steps.len() >= STEPS_MAX || queue.folders >= FOLDERS_MAX || queue.kept >= KEPT_MAX
     }
 }
 
@@ -290,6 +308,18 @@ impl Step {
         }
     }
 
+    fn kept_len(&self) -> usize {
+        match self {
+            Self::Item(item) => waiting_kept_len(item.path.as_bytes().len()),
+            Self::Published { publish, .. } => file_kept_len(publish.announcement().path.as_bytes().len()),
+            Self::Packed { failures, folders, .. } => {
+                let folders = folders.iter().map(|folder| folder_kept_len(folder.path.as_bytes().len()));
+                folders.sum::<usize>() + failures_kept_len(failures)
+            }
+            Self::FoldersSet { failures, .. } => failures_kept_len(failures),
+        }
+    }
+
     /// Large files keep their handles, since there are never many of them begun.
     fn close_small(&mut self) {
         if let Self::Item(WaitingItem { waiting: Waiting::Named(item), .. }) = self
@@ -301,11 +331,22 @@ impl Step {
     }
 }
 
+fn failures_kept_len(failures: &[(u32, Failure)]) -> usize {
+    failures.iter().map(|(_, failure)| failure_kept_len(failure)).sum()
+}
+
+/// About how many bytes of memory an item takes that waits for a sync.
+pub(super) fn waiting_kept_len(path_len: usize) -> usize {
+    512 + path_len
+}
+
 /// Up to this many files or folders are synced one by one, which costs the disk a round each; more are synced by way of
 /// their filesystem, which also writes what is others'.
 const FEW: usize = 16;
 /// Steps of a batch: about a megabyte of memory.
 const STEPS_MAX: usize = 4096;
+/// The same in bytes, whatever the length of their paths.
+const KEPT_MAX: usize = 2 * 1024 * 1024;
 /// Folders that a batch holds open, each with a file, beside a limit of 1,024 files. Twice as many are, while the next batch gathers.
 const FOLDERS_MAX: usize = 64;
 

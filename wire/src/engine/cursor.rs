@@ -35,6 +35,14 @@ impl<'a> Cursor<'a> {
         Ok(pieces)
     }
 
+    pub(super) fn skip(&mut self, len: usize) -> Result<(), FrameError> {
+        let mut left = len;
+        while left > 0 {
+            left -= self.next(left)?.len();
+        }
+        Ok(())
+    }
+
     /// At most `len` bytes, as many as lie together.
     fn next(&mut self, len: usize) -> Result<&'a [u8], FrameError> {
         let (first, rest) = self.pieces.split_first().ok_or(FrameError::Length)?;

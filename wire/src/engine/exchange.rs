@@ -1,13 +1,16 @@
 //! The jobs of one session: what lanes ask for work, and what control messages about jobs are told to.
 
+use super::memory::SessionMemory;
 use super::receive::ReceiveFault;
 use super::spent::{LaneTime, Spent};
-use super::{BufferPool, ReceiveJob, SendJob, lock};
+use super::{BufferPool, ItemQueue, ReceiveJob, SendJob, lock};
+use crate::budget::{Budget, Charge};
 use crate::control::Envelope;
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::FrameHead;
-use crate::message::Message;
+use crate::limits::{ACK_ITEMS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX};
+use crate::message::{HeldItem, Message};
 use crate::net::control::Outbox;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +27,7 @@ pub struct Exchange {
     pub(crate) buffers: Arc<BufferPool>,
     /// Where jobs read and write.
     pub(crate) disk: Arc<Disk>,
+    pub(crate) memory: SessionMemory,
     /// There may be something new to send.
     pub(crate) work: Notify,
     /// A job that lanes wait for may be there.
@@ -39,12 +43,28 @@ pub struct Exchange {
     round_trip_us: AtomicU64,
 }
 
+/// Which end of a job this one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It sends.
+    Sender,
+    /// It receives.
+    Receiver,
+}
+
+/// A job that was requested and is not open.
+struct Opening {
+    role: Role,
+    /// What its sender has said already, with what is charged for it.
+    early: Vec<(Message, Charge)>,
+}
+
 #[derive(Default)]
 struct Jobs {
     senders: Vec<Arc<SendJob>>,
     receivers: HashMap<u32, Arc<ReceiveJob>>,
-    /// Requested and not yet opened, with what their senders have said already.
-    opening: BTreeMap<u32, Vec<Message>>,
+    /// Requested and not yet opened.
+    opening: BTreeMap<u32, Opening>,
     greatest: Option<u32>,
     /// Why no job can run any more.
     over: Option<Failure>,
@@ -60,13 +80,15 @@ pub(crate) enum Lookup {
 }
 
 impl Exchange {
-    /// An exchange without jobs, whose messages go to `outbox`, and whose files are on `disk`.
+    /// An exchange without jobs, whose messages go to `outbox`, whose files are on `disk`, and whose lanes and jobs keep no more than
+    /// `transfers` has room for.
     #[must_use]
-    pub fn new(outbox: Outbox, buffers: Arc<BufferPool>, disk: Arc<Disk>) -> Arc<Self> {
+    pub fn new(outbox: Outbox, buffers: Arc<BufferPool>, disk: Arc<Disk>, transfers: Budget) -> Arc<Self> {
         Arc::new(Self {
             outbox,
             buffers,
             disk,
+            memory: SessionMemory::new(transfers),
             work: Notify::new(),
             arrived: Notify::new(),
             jobs: Mutex::default(),
@@ -79,9 +101,9 @@ impl Exchange {
     }
 
     /// A job was requested: frames of it wait until it is run or dropped. To be called in the order of the requests.
-    pub fn opening(&self, id: u32) {
+    pub fn opening(&self, id: u32, role: Role) {
         let mut jobs = lock(&self.jobs);
-        jobs.opening.insert(id, Vec::new());
+        jobs.opening.insert(id, Opening { role, early: Vec::new() });
         jobs.greatest = jobs.greatest.max(Some(id));
     }
 
@@ -93,6 +115,7 @@ impl Exchange {
 
     /// Adds a sending job; the returned future runs it to its end.
     pub fn send(&self, job: Arc<SendJob>) -> impl Future<Output = JobEnd> {
+        job.keep_within(&self.memory);
         {
             let mut jobs = lock(&self.jobs);
             jobs.opening.remove(&job.id);
@@ -112,13 +135,14 @@ impl Exchange {
 
     /// Adds a receiving job; the returned future runs it to its end.
     pub fn receive(&self, job: Arc<ReceiveJob>) -> impl Future<Output = JobEnd> {
+        job.keep_within(&self.memory);
         let early = {
             let mut jobs = lock(&self.jobs);
             job.is_on(&self.disk);
             jobs.receivers.insert(job.id, job.clone());
             jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
-            let early = jobs.opening.remove(&job.id).unwrap_or_default();
-            early.into_iter().try_for_each(|message| job.told(message))
+            let early = jobs.opening.remove(&job.id).map(|opening| opening.early).unwrap_or_default();
+            early.into_iter().try_for_each(|(message, charge)| job.told(message, charge))
         };
         if let Err(violation) = early {
             job.fail(Failure::new(FailureCode::BadState, violation.to_string()));
@@ -134,6 +158,17 @@ impl Exchange {
             job.close(&self.disk).await;
             end
         }
+    }
+
+    /// Room for `len` bytes among what lanes and jobs keep, once there is some.
+    pub async fn room(&self, len: usize) -> Charge {
+        self.memory.budget.take(len).await
+    }
+
+    /// A queue of what a job is to send, within the session's memory.
+    #[must_use]
+    pub fn item_queue(&self) -> Arc<ItemQueue> {
+        Arc::new(ItemQueue::new(&self.memory.budget))
     }
 
     /// A job's source has something new.
@@ -194,12 +229,25 @@ impl Exchange {
     ///
     /// # Errors
     /// If the peer did what the protocol forbids, with the rule that it broke; the session ends.
+    pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
+        self.handle_charged(envelope, Charge::none()).map(|back| back.map(|(envelope, _)| envelope))
+    }
+
+    /// As [`handle`](Self::handle), for a message with what is charged for it.
+    ///
+    /// # Errors
+    /// As there.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "whatever is not about a job is given back, also what is to come"
     )]
-    pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
+    pub fn handle_charged(
+        &self,
+        envelope: Envelope,
+        charge: Charge,
+    ) -> Result<Option<(Envelope, Charge)>, String> {
         let id = envelope.request;
+        self.check(id, &envelope.message)?;
         let (sender, receiver) = self.find(id);
         match &envelope.message {
             Message::Ack(ack) => {
@@ -217,33 +265,69 @@ impl Exchange {
                 }
             }
             Message::Offer(_) | Message::End(_) | Message::Totals(_) => match receiver {
-                Some(job) => job.told(envelope.message).map_err(|violation| violation.to_string())?,
-                None => self.told_early(id, envelope.message)?,
+                Some(job) => {
+                    job.told(envelope.message, charge).map_err(|violation| violation.to_string())?;
+                }
+                None => self.told_early(id, envelope.message, charge)?,
             },
             Message::Failure(failure) if sender.is_some() || receiver.is_some() => self.fail(id, failure),
             Message::Cancel(_) => self.fail(id, &FailureCode::Cancelled.into()),
-            _ => return Ok(Some(envelope)),
+            _ => return Ok(Some((envelope, charge))),
         }
         Ok(None)
     }
 
+    /// What is wrong with a message about a job whether the job is open, or over, or not.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not about a job has nothing to be checked"
+    )]
+    fn check(&self, id: u32, message: &Message) -> Result<(), String> {
+        let (from, is_short) = match message {
+            Message::Ack(ack) => {
+                (Role::Receiver, ack.failed.len() <= ACK_ITEMS_MAX && ack.damaged.len() <= ACK_ITEMS_MAX)
+            }
+            Message::Held(held) => (Role::Receiver, held.answers.iter().all(has_few_digests)),
+            Message::Offer(offer) => (Role::Sender, offer.items.len() <= OFFER_ITEMS_MAX),
+            Message::End(_) | Message::Totals(_) => (Role::Sender, true),
+            _ => return Ok(()),
+        };
+        let name = Message::kind_name(message.kind()).unwrap_or("message");
+        if !is_short {
+            return Err(format!("{name} with more items than it may have"));
+        }
+        match self.role(id) {
+            Some(role) if role == from => Err(format!("{name} from the wrong end of job {id}")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn role(&self, id: u32) -> Option<Role> {
+        let jobs = lock(&self.jobs);
+        match jobs.opening.get(&id) {
+            Some(opening) => Some(opening.role),
+            None if jobs.receivers.contains_key(&id) => Some(Role::Receiver),
+            None => jobs.senders.iter().any(|job| job.id == id).then_some(Role::Sender),
+        }
+    }
+
     /// A sender need not wait until its job is open here.
-    fn told_early(&self, id: u32, message: Message) -> Result<(), String> {
+    fn told_early(&self, id: u32, message: Message, charge: Charge) -> Result<(), String> {
         let mut jobs = lock(&self.jobs);
         let Some(job) = jobs.receivers.get(&id).cloned() else {
             return match jobs.opening.get_mut(&id) {
-                Some(early) if early.len() >= EARLY_MAX => {
+                Some(Opening { early, .. }) if early.len() >= EARLY_MAX => {
                     Err("too much said of a job that is not open".into())
                 }
-                Some(early) => {
-                    early.push(message);
+                Some(Opening { early, .. }) => {
+                    early.push((message, charge));
                     Ok(())
                 }
                 None => Ok(()), // it is over
             };
         };
         drop(jobs);
-        job.told(message).map_err(|violation| violation.to_string()) // it was opened this moment
+        job.told(message, charge).map_err(|violation| violation.to_string()) // it was opened this moment
     }
 
     /// Ends a job.
@@ -329,6 +413,13 @@ impl Exchange {
     }
 }
 
+fn has_few_digests(item: &HeldItem) -> bool {
+    match item {
+        HeldItem::Nothing | HeldItem::All => true,
+        HeldItem::Chunks { digests, .. } => digests.len() <= HELD_DIGESTS_MAX,
+    }
+}
+
 /// Messages about a job that is being opened: its offers, and that it ends.
 const EARLY_MAX: usize = 32;
 
@@ -363,7 +454,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_begins_when_the_session_is_over_ends_at_once() {
         let (outbox, _messages) = outbox();
-        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone());
+        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
         exchange.fail_all(&FailureCode::Cancelled.into());
         let machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
         let source = Arc::new(StreamSource::new(Box::new(std::io::empty()), 0o644));

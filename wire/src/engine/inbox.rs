@@ -51,6 +51,8 @@ pub(crate) struct Inbox {
     closed: bool,
     /// Filled bytes that make another look worth it.
     needed: usize,
+    /// There is memory for a frame of any length.
+    is_large: bool,
 }
 
 impl Inbox {
@@ -64,12 +66,33 @@ impl Inbox {
             plain_len: 0,
             closed: false,
             needed: RECORD_OVERHEAD,
+            is_large: false,
         }
+    }
+
+    /// True if the next frame needs more memory than an inbox always has: [`Self::enlarge`] before reading on.
+    pub(crate) fn needs_memory(&self) -> bool {
+        !self.is_large && self.end() > INBOX_LEN_MIN
+    }
+
+    /// There is memory for [`FRAME_RECORDS_LEN_MAX`] bytes, until the inbox [rests](Self::rest).
+    pub(crate) fn enlarge(&mut self) {
+        self.is_large = true;
+    }
+
+    /// True once there is memory for a frame of any length.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    /// How many bytes are wanted.
+    fn end(&self) -> usize {
+        (self.needed + READ_AHEAD).clamp(INBOX_LEN_MIN, FRAME_RECORDS_LEN_MAX)
     }
 
     /// Where the socket reads to.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        let end = (self.needed + READ_AHEAD).clamp(INBOX_LEN_MIN, FRAME_RECORDS_LEN_MAX);
+        let end = self.end();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
@@ -98,6 +121,16 @@ impl Inbox {
     pub(crate) fn rest(&mut self) {
         if self.filled == 0 && self.bytes.len() > INBOX_LEN_MIN {
             self.bytes = Vec::new();
+            self.is_large = false;
+        }
+    }
+
+    /// Gives memory back unless it is needed for the next frame, also if some of that has come: others need it more.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_large && self.end() <= INBOX_LEN_MIN && self.filled <= INBOX_LEN_MIN {
+            self.bytes.truncate(INBOX_LEN_MIN);
+            self.bytes.shrink_to_fit();
+            self.is_large = false;
         }
     }
 

@@ -1,13 +1,15 @@
 //! A lane's two tasks. They only move ciphertext between socket and buffers; what costs time is one blocking job a frame.
 
+use super::buffer::BUFFER_LEN;
 use super::congestion::Congestion;
 use super::exchange::Exchange;
 use super::inbox::{Drained, Inbox, InboxError};
+use super::memory::{Direction, Taken};
 use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
 use super::{ChunkBuffer, SendJob};
 use crate::failure::Failure;
-use crate::limits::LANE_PATIENCE;
+use crate::limits::{FRAME_RECORDS_LEN_MAX, LANE_PATIENCE};
 use crate::net::lane::Lane;
 use crate::net::record::{Opener, RecordError, Sealer};
 use std::io;
@@ -90,29 +92,35 @@ async fn read(
     exchange: &Arc<Exchange>,
     over: &CancellationToken,
 ) -> Result<(), LaneEnd> {
-    let mut inbox = Inbox::new(opener);
+    let mut arriving = Arriving { inbox: Inbox::new(opener), memory: None };
     loop {
-        while !inbox.is_ready() {
-            inbox.rest();
+        while !arriving.inbox.is_ready() {
+            arriving.rest();
+            if arriving.inbox.needs_memory() {
+                tokio::select! {
+                    taken = exchange.memory.lane(Direction::Reading, FRAME_RECORDS_LEN_MAX) => arriving.enlarge(taken),
+                    () = over.cancelled() => return Ok(()),
+                }
+            }
             let waiting = exchange.is_receiving().then(Instant::now);
             tokio::select! {
                 ready = socket.readable() => ready?,
                 () = over.cancelled() => return Ok(()),
             }
             waiting.into_iter().for_each(|since| exchange.spent.socket.add(since));
-            read_some(socket, &mut inbox, exchange)?;
+            read_some(socket, &mut arriving, exchange)?;
         }
         let (socket, for_job, since) = (socket.clone(), exchange.clone(), Instant::now());
         let taking = exchange.disk.run_until(over, move || {
-            let drained = take_frames(&mut inbox, &socket, &for_job);
-            (inbox, drained)
+            let drained = take_frames(&mut arriving, &socket, &for_job);
+            (arriving, drained)
         });
         let (back, drained) = match taking.await {
             Err(_) if over.is_cancelled() => return Ok(()),
             taken => taken.map_err(io::Error::from)?,
         };
         exchange.spent.here.add(since);
-        inbox = back;
+        arriving = back;
         match drained? {
             Drained::NeedsMore => {}
             Drained::Closed => return Ok(()),
@@ -121,31 +129,62 @@ async fn read(
     }
 }
 
+/// What a lane has received, and the memory for it beyond the little that every lane has.
+struct Arriving {
+    inbox: Inbox,
+    memory: Option<Taken>,
+}
+
+impl Arriving {
+    fn enlarge(&mut self, taken: Taken) {
+        self.memory = Some(taken);
+        self.inbox.enlarge();
+    }
+
+    /// Gives memory back while nothing comes; one that has it in turn lets others have theirs.
+    fn rest(&mut self) {
+        self.inbox.rest();
+        if matches!(self.memory, Some(Taken::Turn(_))) {
+            self.inbox.shrink();
+        }
+        if !self.inbox.is_large() {
+            self.memory = None;
+        }
+    }
+}
+
 /// Takes all frames that are there. While the socket has more, that is taken at once too: no need to wake anybody.
 fn take_frames(
-    inbox: &mut Inbox,
+    arriving: &mut Arriving,
     socket: &TcpStream,
     exchange: &Arc<Exchange>,
 ) -> Result<Drained<u32>, LaneEnd> {
     for _ in 0..FRAMES_A_TURN {
-        let drained = inbox.drain(|head, extra, payload| {
+        let drained = arriving.inbox.drain(|head, extra, payload| {
             let not_yet = exchange.take(head, extra, payload).map_err(LaneEnd::from)?;
             Ok::<_, LaneEnd>(not_yet.then_some(head.job))
         })?;
         if drained != Drained::NeedsMore {
             return Ok(drained);
         }
-        read_some(socket, inbox, exchange)?;
-        if !inbox.is_ready() {
+        read_some(socket, arriving, exchange)?;
+        if !arriving.inbox.is_ready() {
             break;
         }
     }
     Ok(Drained::NeedsMore)
 }
 
-/// Reads what the socket has, up to what the inbox wants.
-fn read_some(socket: &TcpStream, inbox: &mut Inbox, exchange: &Exchange) -> Result<(), LaneEnd> {
-    while !inbox.is_ready() {
+/// Reads what the socket has, up to what the inbox wants and has memory for.
+fn read_some(socket: &TcpStream, arriving: &mut Arriving, exchange: &Exchange) -> Result<(), LaneEnd> {
+    while !arriving.inbox.is_ready() {
+        if arriving.inbox.needs_memory() {
+            let Some(taken) = exchange.memory.try_lane(Direction::Reading, FRAME_RECORDS_LEN_MAX) else {
+                break;
+            };
+            arriving.enlarge(taken);
+        }
+        let inbox = &mut arriving.inbox;
         match socket.try_read(inbox.room()) {
             Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, inbox.end_of_stream()).into()),
             Ok(len) => {
@@ -177,16 +216,23 @@ async fn write(
     let mut congestion = Congestion::default();
     loop {
         let work = exchange.work.notified();
-        tokio::pin!(work);
+        let freed = exchange.memory.budget.freed();
+        tokio::pin!(work, freed);
         work.as_mut().enable();
+        freed.as_mut().enable();
         if over.is_cancelled() || retire.is_cancelled() || sealer.is_worn() {
             let record = sealer.close()?;
             return write_all(socket, &record, over).await;
         }
         congestion.adapt(socket, exchange.round_trip());
         let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
+            let memory = tokio::select! {
+                taken = exchange.memory.lane(Direction::Writing, BUFFER_LEN) => taken,
+                () = over.cancelled() => continue,
+                () = retire.cancelled() => continue,
+            };
             let since = Instant::now();
-            let (back, built) = match build(socket, sealer, lane, exchange, over).await {
+            let (back, built) = match build(socket, sealer, lane, exchange, memory, over).await {
                 Err(_) if over.is_cancelled() => return Ok(()),
                 built => built.map_err(io::Error::from)?,
             };
@@ -208,12 +254,15 @@ async fn write(
                     Some(_) => spent.paced.add(since),
                 }
                 exchange.buffers.put(built.buffer);
+                drop(built.memory);
                 sent?;
             }
             None => {
                 let waiting = exchange.senders().iter().any(|job| job.waits_for_peer()).then(Instant::now);
+                let wants_room = exchange.senders().iter().any(|job| job.waits_for_room());
                 tokio::select! {
                     () = work => {}
+                    () = freed, if wants_room => {}
                     () = over.cancelled() => {}
                     () = retire.cancelled() => {}
                 }
@@ -229,6 +278,8 @@ struct BuiltFrame {
     buffer: ChunkBuffer,
     left: Range<usize>,
     whole: usize,
+    /// For the buffer.
+    memory: Taken,
 }
 
 /// Builds the next frame of the first job that has one, and writes at once what the socket takes.
@@ -237,6 +288,7 @@ async fn build(
     mut sealer: Sealer,
     lane: u16,
     exchange: &Arc<Exchange>,
+    memory: Taken,
     over: &CancellationToken,
 ) -> Result<(Sealer, Result<Option<BuiltFrame>, LaneEnd>), Failure> {
     let (socket, disk, exchange) = (socket.clone(), exchange.disk.clone(), exchange.clone());
@@ -247,7 +299,7 @@ async fn build(
                 Ok(None) => {}
                 Err(error) => return (sealer, Err(LaneEnd::from(error))),
                 Ok(Some(left)) => {
-                    let mut built = BuiltFrame { job, buffer, whole: left.len(), left };
+                    let mut built = BuiltFrame { job, buffer, whole: left.len(), left, memory };
                     let written =
                         if built.job.pacer.is_some() { Ok(()) } else { write_some(&socket, &mut built) };
                     return (sealer, written.map(|()| Some(built)).map_err(LaneEnd::from));

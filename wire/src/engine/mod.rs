@@ -9,7 +9,7 @@
 //!
 //! Who owns what: an [`Exchange`] belongs to a session and knows its jobs. A job owns its machine, its storage end and its
 //! open files. A lane owns its keys, one outgoing buffer while it has something to send, and an inbox while something
-//! comes. So memory is bounded by lanes (each below 1.3 MiB) and by the machines' windows.
+//! comes. All of that is charged to the session's [budget](crate::budget) before it is kept, and waits if there is no room.
 //!
 //! If we die at any line: staged files may stay, under their reserved names, some with a journal for the next run to go on
 //! from; no other name is ever half a file.
@@ -22,6 +22,7 @@ mod exchange;
 mod held;
 mod inbox;
 mod lanes;
+mod memory;
 mod pace;
 mod queue;
 mod receive;
@@ -35,7 +36,7 @@ mod staged;
 pub use buffer::{BufferPool, ChunkBuffer};
 pub use commit::{Placed, Unnamed, Waiting};
 pub use congestion::{LONG_PATH, begin_unpaced, go_on_as_usual};
-pub use exchange::{Exchange, JobEnd};
+pub use exchange::{Exchange, JobEnd, Role};
 pub use lanes::{LaneEnd, run_lane};
 pub use pace::Pacer;
 pub use queue::{Credit, ItemQueue, QueueSource, TooMany};

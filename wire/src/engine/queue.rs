@@ -2,11 +2,12 @@
 
 use super::lock;
 use super::source::{Source, present};
+use crate::budget::{Budget, Charge};
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{WANTED_AHEAD_LEN_MAX, WANTED_AHEAD_MAX};
 use crate::metadata::Metadata;
 use crate::path::{NameRef, RemotePath};
-use crate::sender::{Item, Sender};
+use crate::sender::{Item, Sender, item_kept_len};
 use crate::store::{Folder, FolderCache, SourceFile, is_staged};
 use std::collections::VecDeque;
 use std::io;
@@ -135,6 +136,8 @@ pub struct ItemQueue {
 struct State {
     items: VecDeque<Item>,
     ahead: Ahead,
+    /// Memory of the items.
+    charge: Charge,
     closed: bool,
     /// The machine knows that nothing more comes.
     ended: bool,
@@ -142,10 +145,23 @@ struct State {
 
 /// An item more than allowed, or one after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more items than may be asked for")]
-pub struct TooMany;
+pub enum TooMany {
+    /// More items than the protocol allows.
+    #[error("more items than may be asked for")]
+    Items,
+    /// More than there is memory for.
+    #[error("the items that are asked for take more memory than the session may (Welcome.memory)")]
+    Memory,
+}
 
 impl ItemQueue {
+    /// A queue whose items take no more than `budget` has room for.
+    #[must_use]
+    pub fn new(budget: &Budget) -> Self {
+        let state = State { charge: budget.nothing(), ..State::default() };
+        Self { state: Mutex::new(state) }
+    }
+
     /// Adds an item, a folder after all that is in it. The exchange is to be told that there is work.
     ///
     /// # Errors
@@ -153,7 +169,10 @@ impl ItemQueue {
     pub fn add(&self, path: RemotePath, metadata: Metadata) -> Result<(), TooMany> {
         let mut state = lock(&self.state);
         if state.closed || !state.ahead.has_room() {
-            return Err(TooMany);
+            return Err(TooMany::Items);
+        }
+        if !state.charge.grow(item_kept_len(path.as_bytes().len())) {
+            return Err(TooMany::Memory);
         }
         state.ahead.add(&path);
         state.items.push_back(present(path, metadata));
@@ -192,10 +211,12 @@ impl Source for QueueSource {
     fn refill(&self, machine: &Mutex<Sender>) -> bool {
         let mut state = lock(&self.queue.state);
         let mut machine = lock(machine);
+        let mut charged = state.charge.amount();
         while machine.wants_items() {
             match state.items.pop_front() {
                 Some(item) => {
                     state.ahead.remove(&item.path);
+                    charged = charged.saturating_sub(item_kept_len(item.path.as_bytes().len()));
                     machine.add(item);
                 }
                 None if state.closed && !state.ended => {
@@ -205,6 +226,7 @@ impl Source for QueueSource {
                 None => break,
             }
         }
+        state.charge.set(charged);
         false
     }
 

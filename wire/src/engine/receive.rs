@@ -1,11 +1,18 @@
 //! A job's receiving side: takes frames as lanes bring them, verifies, writes, publishes, and acknowledges.
+//!
+//! A frame is taken if the session's [budget](crate::budget) has room for what is kept of it: its folders until all frames before it are
+//! done, its failures until they are acknowledged, its items until they are synced. If not, it is dropped before anything is done with
+//! it, and asked for again when there is room; its lane goes on, since the frame that all others wait for may come behind it. That one
+//! frame is taken without room, one of a session's at a time.
 
-use super::commit::{Commits, Placed, Step, WaitingItem};
+use super::commit::{Commits, Placed, Step, WaitingItem, waiting_kept_len};
 use super::cursor::Cursor;
 use super::held::HeldAnswers;
+use super::memory::{JobMemory, SessionMemory, Taken};
 use super::sink::{Found, Sink, Staged};
 use super::staged::Chunks;
 use super::{Item as Report, Observer, lock};
+use crate::budget::Charge;
 use crate::checksum::{Checksum, Digest};
 use crate::control::Envelope;
 use crate::disk::Disk;
@@ -14,17 +21,20 @@ use crate::frame::{
     Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss,
 };
 use crate::journal::HeldChunks;
-use crate::limits::{OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
+use crate::limits::{OFFERED_AHEAD_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, ROOM_PATIENCE};
 use crate::message::{End, Held, HeldItem, Message, Offer, OfferedItem};
 use crate::metadata::SourceId;
 use crate::net::control::Outbox;
 use crate::path::RemotePath;
-use crate::receiver::{Begin, FolderEntry, Publish, Receiver, ReceiverViolation, Verdict};
+use crate::receiver::{
+    Begin, FolderEntry, Publish, Receiver, ReceiverViolation, Verdict, failure_kept_len, file_kept_len,
+    folder_kept_len,
+};
 use crate::verified::{VerifiedChunk, VerifiedContent};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -36,15 +46,15 @@ pub struct ReceiveJob {
     sink: Box<dyn Sink>,
     staged: Mutex<HashMap<u32, Slot>>,
     /// Entries that are in their place, of packs that are to be sent again for others.
-    partly: Mutex<HashMap<u64, BTreeSet<u32>>>,
+    partly: Mutex<HashMap<u64, EntrySet>>,
     commits: Commits,
     observer: Arc<dyn Observer>,
     changed: Notify,
     failed: OnceLock<Failure>,
     /// Frames that are being taken: until there are none, the observer has not heard all.
     active: AtomicUsize,
-    /// Offers that are not answered.
-    offers: Mutex<VecDeque<Offer>>,
+    /// Offers that are not answered, with what is charged for them.
+    offers: Mutex<VecDeque<(Offer, Charge)>>,
     offered: Notify,
     /// Staged files of an earlier run that were offered, until their first frame tells their number.
     found: Mutex<HashMap<RemotePath, Box<dyn Staged>>>,
@@ -53,6 +63,7 @@ pub struct ReceiveJob {
     discarding: Mutex<()>,
     /// Where its files are closed and discarded.
     disk: OnceLock<Arc<Disk>>,
+    memory: JobMemory,
 }
 
 /// The staged file of a large file, made by the first of its blocks.
@@ -88,6 +99,7 @@ impl ReceiveJob {
             found: Mutex::default(),
             discarding: Mutex::new(()),
             disk: OnceLock::new(),
+            memory: JobMemory::default(),
         }
     }
 
@@ -112,6 +124,11 @@ impl ReceiveJob {
         }
     }
 
+    /// From now on the job takes only what there is room for.
+    pub(crate) fn keep_within(&self, session: &SessionMemory) {
+        self.memory.keep_within(session);
+    }
+
     /// Ends the job: it cannot go on, or need not. What is staged is discarded when the job is dropped.
     pub fn fail(&self, failure: Failure) {
         let _ = self.failed.set(failure); // the first reason is the one to tell
@@ -124,7 +141,9 @@ impl ReceiveJob {
     /// If the job was ended before.
     pub(crate) async fn drive(self: &Arc<Self>, outbox: &Outbox, disk: &Arc<Disk>) -> Result<(), Failure> {
         let mut commit = Commit(None);
+        let mut stuck = None;
         loop {
+            let has_asked = self.ask_again(&mut stuck);
             if let Some(failure) = self.failed.get() {
                 let _ = commit.ended().await; // nothing of the job is done after its end
                 return Err(failure.clone());
@@ -133,13 +152,14 @@ impl ReceiveJob {
                 let (job, disk) = (self.clone(), disk.clone());
                 commit.0 = Some(tokio::spawn(async move { disk.run(move || job.commit_all()).await }));
             }
-            if !self.is_urgent() {
+            if !has_asked && !self.is_urgent() {
                 tokio::select! {
                     () = self.changed.notified() => {}
                     ended = commit.ended(), if commit.0.is_some() => {
                         ended?;
                         continue;
                     }
+                    () = tokio::time::sleep(ROOM_INTERVAL), if lock(&self.machine).postponed().0 => continue,
                 }
                 if !self.is_urgent() {
                     tokio::time::sleep(ACK_DELAY).await;
@@ -148,20 +168,51 @@ impl ReceiveJob {
             let finished = self.is_finished();
             loop {
                 let Some(ack) = lock(&self.machine).take_ack() else { break };
-                let sent = outbox.send(Envelope::new(self.id, ack)).await;
+                let kept = ack.failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum();
+                let charge = self.memory.split(kept);
+                let sent = outbox.send_charged(Envelope::new(self.id, ack), charge).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
+            self.count_kept();
             if finished {
                 return Ok(());
             }
         }
     }
 
+    /// Asks again for frames that there was no room for. If there is none for long, not even for the one that all others wait for, the
+    /// job ends: everything in the session waits for each other. True if there is something to ask for.
+    fn ask_again(&self, stuck: &mut Option<Instant>) -> bool {
+        let (any, next) = lock(&self.machine).postponed();
+        if !any {
+            *stuck = None;
+            return false;
+        }
+        let frames = self.memory.frames_of(FRAME_KEPT_MAX).max(usize::from(next && self.memory.has_turn()));
+        lock(&self.machine).ask_again(frames);
+        if frames > 0 || !next {
+            *stuck = None;
+        } else if stuck.get_or_insert_with(Instant::now).elapsed() > ROOM_PATIENCE {
+            self.fail(self.memory.exhausted());
+        }
+        frames > 0
+    }
+
+    /// Counts what the job keeps now.
+    fn count_kept(&self) {
+        let is_settled = || {
+            let machine = lock(&self.machine);
+            !machine.has_failures() && self.commits.is_empty() && self.active.load(Ordering::SeqCst) == 0
+        };
+        let kept = || lock(&self.machine).kept() + self.commits.kept() + self.sink.kept();
+        self.memory.count(kept, is_settled);
+    }
+
     /// Takes what the sender says of the job.
     #[allow(clippy::wildcard_enum_match_arm, reason = "only these are for a receiver; the exchange knows")]
-    pub(crate) fn told(&self, message: Message) -> Result<(), ReceiverViolation> {
+    pub(crate) fn told(&self, message: Message, charge: Charge) -> Result<(), ReceiverViolation> {
         match message {
-            Message::Offer(offer) => self.offered(offer),
+            Message::Offer(offer) => self.offered(offer, charge),
             Message::End(end) => self.ended(end),
             Message::Totals(totals) => {
                 self.observer.totals(totals);
@@ -172,13 +223,13 @@ impl ReceiveJob {
     }
 
     /// The sender offers items. They are looked for where that may block.
-    fn offered(&self, offer: Offer) -> Result<(), ReceiverViolation> {
+    fn offered(&self, offer: Offer, charge: Charge) -> Result<(), ReceiverViolation> {
         let mut offers = lock(&self.offers);
-        let waiting = offers.iter().map(|offer| offer.items.len()).sum::<usize>();
-        if offer.items.len() > OFFER_ITEMS_MAX || waiting + offer.items.len() > OFFERED_AHEAD_MAX {
+        let waiting = offers.iter().map(|(offer, _)| offer.items.len()).sum::<usize>();
+        if waiting + offer.items.len() > OFFERED_AHEAD_MAX {
             return Err(ReceiverViolation::Offers);
         }
-        offers.push_back(offer);
+        offers.push_back((offer, charge));
         drop(offers);
         self.offered.notify_one();
         Ok(())
@@ -194,7 +245,7 @@ impl ReceiveJob {
         disk: &Arc<Disk>,
     ) -> Result<(), Failure> {
         loop {
-            let Some(offer) = lock(&self.offers).pop_front() else {
+            let Some((offer, _charge)) = lock(&self.offers).pop_front() else {
                 self.offered.notified().await;
                 continue;
             };
@@ -284,6 +335,7 @@ impl ReceiveJob {
     fn take_active(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
         let begin = lock(&self.machine).begin(head)?;
         if begin == Begin::Process {
+            let Some(_room) = self.admit(head, extra, payload)? else { return Ok(()) };
             match head.kind {
                 FrameKind::Block { file, .. } => self.block(file, head, extra, payload)?,
                 FrameKind::Pack { entries } => self.pack(head.frame, entries, payload)?,
@@ -294,8 +346,63 @@ impl ReceiveJob {
                 self.commit();
                 self.set_folders();
             }
+            self.count_kept();
         }
         Ok(())
+    }
+
+    /// Takes room for what is kept of a frame; without it the frame is postponed.
+    fn admit(
+        &self,
+        head: &FrameHead,
+        extra: &[u8],
+        payload: &[&[u8]],
+    ) -> Result<Option<Taken>, ReceiveFault> {
+        let Needs { own, folders } = self.needs(head, extra, payload)?;
+        let is_next = lock(&self.machine).is_next(head.frame);
+        // Folders of the frame that all others wait for are set at once.
+        let taken = match self.memory.take(if is_next { own } else { own + folders }) {
+            None if is_next => self.memory.take_turn(),
+            taken => taken,
+        };
+        if taken.is_none() {
+            lock(&self.machine).postpone(head.frame);
+        }
+        Ok(taken)
+    }
+
+    /// How many bytes of memory may be kept of a frame.
+    fn needs(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<Needs, ReceiveFault> {
+        let file = match head.kind {
+            FrameKind::Pack { entries } => return self.pack_needs(entries, payload),
+            FrameKind::Block { file, .. } | FrameKind::Seal { file, .. } => file,
+        };
+        let own = match lock(&self.machine).has_begun(file) {
+            true => FAILED_LEN,
+            false => FAILED_LEN + file_kept_len(extra.len()),
+        };
+        Ok(Needs { own, folders: 0 })
+    }
+
+    fn pack_needs(&self, entries: u32, payload: &[&[u8]]) -> Result<Needs, ReceiveFault> {
+        let mut cursor = Cursor::new(payload);
+        let mut needs = Needs { own: 0, folders: 0 };
+        let has_commits = self.sink.has_commits();
+        for _ in 0..entries {
+            let mut head = [0; ENTRY_HEAD_LEN];
+            cursor.read(&mut head)?;
+            let head = EntryHead::decode(&head)?;
+            let path_len = usize::from(head.path_len);
+            cursor.skip(path_len + head.content_len as usize)?;
+            needs.own += FAILED_LEN + if has_commits { waiting_kept_len(path_len) } else { 0 };
+            if head.kind == EntryKind::Folder {
+                needs.folders += folder_kept_len(path_len);
+            }
+        }
+        match cursor.is_empty() {
+            true => Ok(needs),
+            false => Err(FrameError::Length.into()),
+        }
     }
 
     fn is_urgent(&self) -> bool {
@@ -454,7 +561,7 @@ impl ReceiveJob {
         content: &[&[u8]],
         outcome: &mut PackOutcome,
     ) -> Result<(), ReceiveFault> {
-        if outcome.before.as_ref().is_some_and(|before| before.contains(&entry)) {
+        if outcome.before.as_ref().is_some_and(|before| before.contains(entry)) {
             return Ok(());
         }
         let (result, digest) = match head.kind {
@@ -501,13 +608,10 @@ impl ReceiveJob {
         if !damaged.is_empty() {
             if !machine.damaged(frame) {
                 machine.entries_failed(frame, failures);
-                let again: BTreeSet<u32> = damaged.iter().map(|(entry, _)| *entry).collect();
-                let again = again
-                    .into_iter()
-                    .chain(folders.iter().map(|folder| folder.entry))
-                    .collect::<BTreeSet<_>>();
-                lock(&self.partly)
-                    .insert(frame, (0..entries).filter(|entry| !again.contains(entry)).collect());
+                let again = damaged.iter().map(|(entry, _)| *entry);
+                let again: EntrySet = again.chain(folders.iter().map(|folder| folder.entry)).collect();
+                let settled = (0..entries).filter(|entry| !again.contains(*entry)).collect();
+                lock(&self.partly).insert(frame, settled);
                 return;
             }
             for (entry, path) in damaged {
@@ -587,6 +691,8 @@ impl ReceiveJob {
                 Step::FoldersSet { frame, failures } => lock(&self.machine).folders_set(frame, failures),
             }
         }
+        self.commits.told();
+        self.count_kept();
         self.active.fetch_sub(1, Ordering::SeqCst);
         self.changed.notify_one();
     }
@@ -621,12 +727,43 @@ impl Drop for ReceiveJob {
 #[derive(Default)]
 struct PackOutcome {
     /// Entries that an earlier arrival of the pack has settled.
-    before: Option<BTreeSet<u32>>,
+    before: Option<EntrySet>,
     failures: Vec<(u32, Failure)>,
     folders: Vec<FolderEntry>,
     damaged: Vec<(u32, RemotePath)>,
     /// Some of them wait for a commit, and the pack with them.
     waits: bool,
+}
+
+/// What may be kept of a frame.
+struct Needs {
+    /// Of its failures, of items that wait for a sync, of a file that begins with it.
+    own: usize,
+    /// Of folders that wait for earlier frames.
+    folders: usize,
+}
+
+/// A set of entries of one pack.
+#[derive(Default)]
+struct EntrySet([u64; PACK_ENTRIES_MAX / 64]);
+
+impl EntrySet {
+    fn contains(&self, entry: u32) -> bool {
+        let (word, bit) = (entry as usize / 64, entry % 64);
+        self.0.get(word).is_some_and(|word| word >> bit & 1 == 1)
+    }
+}
+
+impl FromIterator<u32> for EntrySet {
+    fn from_iter<I: IntoIterator<Item = u32>>(entries: I) -> Self {
+        let mut set = Self::default();
+        for entry in entries {
+            if let Some(word) = set.0.get_mut(entry as usize / 64) {
+                *word |= 1 << (entry % 64);
+            }
+        }
+        set
+    }
 }
 
 /// A commit under way.
@@ -645,3 +782,9 @@ impl Commit {
 /// Acknowledgements wait a little for company, unless there are many or the job is done: the window is far larger.
 const ACK_DELAY: Duration = Duration::from_millis(5);
 const ACK_FRAMES: u64 = 32;
+/// How often it is looked for room for frames that are postponed.
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
+/// Room for a failure: most have a short sentence or none.
+const FAILED_LEN: usize = 128;
+/// The most that may be kept of one frame, but for a sync.
+const FRAME_KEPT_MAX: usize = PACK_LEN_MAX + PACK_ENTRIES_MAX * (FAILED_LEN + 160);

@@ -1,5 +1,6 @@
 //! A job's sending side: builds the frames that the sending machine plans. Each frame is one blocking job: read, hash, seal.
 
+use super::memory::{JobMemory, SessionMemory};
 use super::source::Source;
 use super::{Exchange, Item as Report, Observer, Pacer, lock};
 use crate::control::Envelope;
@@ -43,6 +44,7 @@ pub struct SendJob {
     begun: Option<Timestamp>,
     /// Where its files are closed.
     disk: OnceLock<Arc<Disk>>,
+    memory: JobMemory,
 }
 
 struct OpenFile {
@@ -81,6 +83,7 @@ impl SendJob {
             offering: Mutex::new(()),
             begun: None,
             disk: OnceLock::new(),
+            memory: JobMemory::default(),
         }
     }
 
@@ -108,6 +111,28 @@ impl SendJob {
     pub fn since(mut self, begun: Option<Timestamp>) -> Self {
         self.begun = begun;
         self
+    }
+
+    /// From now on the job takes only items that there is room for.
+    pub(crate) fn keep_within(&self, session: &SessionMemory) {
+        self.memory.keep_within(session);
+        self.look_for_room();
+    }
+
+    /// Takes room for some items more, or lets the machine wait.
+    fn look_for_room(&self) {
+        let has_room = self.memory.count_and_take(|| lock(&self.machine).kept(), ITEMS_KEPT_LEN);
+        lock(&self.machine).set_room(has_room);
+    }
+
+    fn count_kept(&self) {
+        let kept = || lock(&self.machine).kept();
+        self.memory.count(kept, || kept() == 0);
+    }
+
+    /// True if items wait for room.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        self.failed.get().is_none() && lock(&self.machine).waits_for_room()
     }
 
     /// Ends the job: it cannot go on, or need not.
@@ -151,6 +176,9 @@ impl SendJob {
     }
 
     pub(crate) fn may_have_work(&self) -> bool {
+        if self.waits_for_room() {
+            self.look_for_room();
+        }
         self.failed.get().is_none() && lock(&self.machine).may_have_work()
     }
 
@@ -170,6 +198,7 @@ impl SendJob {
         self.active.fetch_add(1, Ordering::SeqCst); // before the machine knows, so that nobody sees the end too early
         let progress = lock(&self.machine).acked(ack);
         let told = progress.map(|progress| self.tell(&progress));
+        self.count_kept();
         self.active.fetch_sub(1, Ordering::SeqCst);
         self.changed.notify_one();
         told
@@ -209,9 +238,11 @@ impl SendJob {
         sealer: &mut Sealer,
         exchange: &Exchange,
     ) -> Result<Option<Range<usize>>, RecordError> {
+        self.look_for_room();
         if self.source.refill(&self.machine) {
             exchange.work.notify_waiters();
         }
+        self.count_kept();
         self.offer(&exchange.outbox);
         let plan = lock(&self.machine).next(lane);
         let Some(Plan { frame, content }) = plan else {
@@ -278,6 +309,7 @@ impl SendJob {
             self.settled(&progress);
             Ok(())
         });
+        self.count_kept();
         self.active.fetch_sub(1, Ordering::SeqCst);
         self.changed.notify_one();
         result
@@ -526,6 +558,8 @@ impl Packing<'_> {
     }
 }
 
+/// Room that is taken before a source is asked for items: for as many as a walk gives at once, with paths of usual length.
+const ITEMS_KEPT_LEN: usize = 64 * 1024;
 /// How often the machine looks for stalled lanes.
 const TICK: Duration = Duration::from_secs(1);
 /// A small file that changes while it is read is read again so many times before it is given up.

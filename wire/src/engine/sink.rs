@@ -45,6 +45,14 @@ pub trait Sink: Send + Sync {
     fn commit(&self, batch: Vec<Waiting>, _is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
+    /// True if items have their names only after a commit.
+    fn has_commits(&self) -> bool {
+        false
+    }
+    /// About how many bytes of memory it keeps by what came.
+    fn kept(&self) -> usize {
+        0
+    }
     /// What an earlier run has left of an item that is about to be sent.
     fn look(&self, _: &OfferedItem) -> Found {
         Found::Nothing
@@ -349,6 +357,17 @@ impl TreeSink {
 }
 
 impl Sink for TreeSink {
+    fn has_commits(&self) -> bool {
+        self.waits()
+    }
+
+    fn kept(&self) -> usize {
+        match &self.base {
+            Base::Folder(folders) => folders.made_len(),
+            Base::Named { inner, .. } => inner.get().map_or(0, FolderCache::made_len),
+        }
+    }
+
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         let (folder, name) = self.base.place(&announcement.path)?;
         let place = self.staged_place(folder, name, announcement)?;

@@ -1,8 +1,10 @@
 //! Messages that only mirrors need: items chosen one by one, digests, and batches of small changes.
 
 use super::{Durability, Owner, Resume, Xattr};
+use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
+use crate::limits::{BATCH_CHANGES_MAX, WANTED_AHEAD_MAX};
 use crate::metadata::{Metadata, Timestamp};
 use crate::path::RemotePath;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,7 @@ pub struct Select {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// In the order of a walk, a folder after all that is in it.
+    #[serde(deserialize_with = "sequence::<WANTED_AHEAD_MAX, _, _>")]
     pub items: Vec<WantedItem>,
     /// Nothing more will be asked for.
     pub last: bool,
@@ -49,6 +52,7 @@ pub struct Digests {
     /// The checksum to use.
     pub checksum: Checksum,
     /// The files, at most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
+    #[serde(deserialize_with = "sequence::<BATCH_CHANGES_MAX, _, _>")]
     pub paths: Vec<RemotePath>,
 }
 
@@ -67,6 +71,7 @@ pub struct Batch {
     /// The folder that [`Change::SetAside`] moves to.
     pub backup: Option<RemotePath>,
     /// At most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
+    #[serde(deserialize_with = "sequence::<BATCH_CHANGES_MAX, _, _>")]
     pub changes: Vec<Change>,
     /// What the changes must have survived before they are answered.
     pub durability: Durability,

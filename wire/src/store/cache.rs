@@ -5,6 +5,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::path::{NameRef, RemotePath};
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Handles of folders below one base, by path.
@@ -12,24 +13,55 @@ pub struct FolderCache {
     base: Arc<dyn Folder>,
     held: Mutex<Held>,
     made: Mutex<Made>,
+    /// What the paths of folders that were made take, for those who must not wait for one that is being made.
+    made_len: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Made {
-    /// Folders that were made here, until somebody asks.
+    /// Folders that were made here, until somebody asks, or there are many.
     paths: HashSet<Box<[u8]>>,
+    /// Bytes of the paths that were put in.
+    path_len: usize,
     /// Filesystems on which folders were made or changed, until somebody syncs them.
     touched: Filesystems,
 }
 
 /// Folders by their paths.
-type Held = HashMap<Box<[u8]>, Arc<dyn Folder>>;
+#[derive(Default)]
+struct Held {
+    folders: HashMap<Box<[u8]>, Arc<dyn Folder>>,
+    /// Bytes of the paths that were put in.
+    path_len: usize,
+}
+
+impl Made {
+    /// Forgets the others once they take much memory: most are asked for soon after they were made. A folder that is forgotten counts
+    /// as one that was there.
+    fn note(&mut self, path: &[u8]) {
+        if self.path_len > MADE_LEN_MAX {
+            self.paths = HashSet::new();
+            self.path_len = 0;
+        }
+        if self.paths.insert(path.into()) {
+            self.path_len += path.len() + PATH_LEN;
+        }
+    }
+
+    fn forget(&mut self, path: &[u8]) -> bool {
+        let was_there = self.paths.remove(path);
+        if was_there {
+            self.path_len -= path.len() + PATH_LEN;
+        }
+        was_there
+    }
+}
 
 impl FolderCache {
     /// A cache of folders below `base`.
     #[must_use]
     pub fn new(base: Arc<dyn Folder>) -> Self {
-        Self { base, held: Mutex::default(), made: Mutex::default() }
+        Self { base, held: Mutex::default(), made: Mutex::default(), made_len: AtomicUsize::new(0) }
     }
 
     /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
@@ -40,7 +72,7 @@ impl FolderCache {
         if path.is_empty() {
             return Ok(self.base.clone());
         }
-        if let Some(folder) = self.lock().get(path) {
+        if let Some(folder) = self.lock().folders.get(path) {
             return Ok(folder.clone());
         }
         let folder = self.open(path, make)?;
@@ -51,20 +83,23 @@ impl FolderCache {
     /// Remembers `folder`, which was opened elsewhere, as the one at `path`.
     pub fn put(&self, path: &[u8], folder: Arc<dyn Folder>) {
         let mut held = self.lock();
-        if held.len() >= HELD_MAX {
-            held.clear();
+        if held.folders.len() >= HELD_MAX || held.path_len + path.len() > PATHS_LEN_MAX {
+            *held = Held::default();
         }
-        held.insert(path.into(), folder);
+        held.path_len += path.len();
+        held.folders.insert(path.into(), folder);
     }
 
     /// Forgets all handles: a folder was removed, and another may take its name.
     pub fn forget(&self) {
-        self.lock().clear();
+        *self.lock() = Held::default();
     }
 
     /// Remembers that the folder at `path` is new.
     pub fn note_made(&self, path: &[u8]) {
-        self.made().paths.insert(path.into());
+        let mut made = self.made();
+        made.note(path);
+        self.made_len.store(made.path_len, Ordering::Relaxed);
     }
 
     /// True if the folder at `path` was made here, and nobody has asked for that with [`take_made`](Self::take_made) yet.
@@ -75,7 +110,16 @@ impl FolderCache {
 
     /// True, once, if the folder at `path` was made here, and not found.
     pub fn take_made(&self, path: &[u8]) -> bool {
-        self.made().paths.remove(path)
+        let mut made = self.made();
+        let was_there = made.forget(path);
+        self.made_len.store(made.path_len, Ordering::Relaxed);
+        was_there
+    }
+
+    /// About how many bytes of memory the paths take of folders that were made.
+    #[must_use]
+    pub fn made_len(&self) -> usize {
+        self.made_len.load(Ordering::Relaxed)
     }
 
     /// Remembers that something about `folder` itself is to be synced.
@@ -112,7 +156,10 @@ impl FolderCache {
         let mut made = self.made();
         made.touched.add(parent)?;
         match parent.make_folder(name) {
-            Ok(()) => drop(made.paths.insert(path.into())),
+            Ok(()) => {
+                made.note(path);
+                self.made_len.store(made.path_len, Ordering::Relaxed);
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another lane made it
             Err(error) => return Err(error),
         }
@@ -130,3 +177,9 @@ impl FolderCache {
 
 /// Handles that a cache holds open: enough for the folders that all lanes work in, few beside a limit of 1,024 files.
 const HELD_MAX: usize = 64;
+/// The same in bytes of their paths.
+const PATHS_LEN_MAX: usize = 32 * 1024;
+/// Bytes of the paths of folders that were made and not asked for: some thousands, unless they lie deep.
+const MADE_LEN_MAX: usize = 256 * 1024;
+/// What a path takes beside its bytes.
+const PATH_LEN: usize = 48;

@@ -133,10 +133,12 @@ fn connection() -> Vec<MessageExample> {
                 lanes_max: 16,
                 jobs_max: 64,
                 window: 256,
+                memory: 67_108_864,
             },
             parts! {
                 text("ftp-server 0.1.0", "agent") text("alice", "user")
                 variant(index, &format!("access: {access:?}")) u16(16, "lanes_max") u16(64, "jobs_max") u32(256, "window")
+                u64(67_108_864, "memory")
             },
         ));
     }

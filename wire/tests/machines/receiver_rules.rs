@@ -284,6 +284,65 @@ fn damaged_frames_are_asked_for_until_it_was_often_enough() {
     assert!(receiver.damaged(0));
 }
 
+#[test]
+fn a_frame_without_room_is_asked_for_again_and_is_as_good_then() {
+    let mut receiver = receiver();
+    for frame in [2, 1] {
+        assert_eq!(receiver.begin(&pack(frame)), Ok(Begin::Process));
+        receiver.postpone(frame);
+    }
+    assert_eq!((receiver.postponed(), receiver.is_next(0)), ((true, false), true));
+    assert_eq!(receiver.begin(&pack(0)), Ok(Begin::Process));
+    receiver.packed(0, Vec::new(), Vec::new());
+    assert_eq!(receiver.postponed(), (true, true), "all others wait for frame 1");
+    receiver.ask_again(1);
+    assert_eq!(receiver.take_ack().unwrap().damaged, [1]);
+    assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Process));
+    receiver.packed(1, Vec::new(), Vec::new());
+    assert_eq!(receiver.begin(&pack(2)), Ok(Begin::Process), "it comes by itself");
+    assert_eq!(receiver.postponed(), (false, false));
+}
+
+#[test]
+fn what_waits_is_counted_until_it_is_gone() {
+    let mut receiver = receiver();
+    assert_eq!(receiver.kept(), 0);
+    let folder = |entry| FolderEntry { entry, path: path(b"folder"), modified: None, mode: 0 };
+    assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Process));
+    receiver.packed(1, vec![(0, loss())], vec![folder(1), folder(2)]);
+    let all = receiver.kept();
+    assert!(all > 2 * 160);
+    assert!(receiver.has_failures() && receiver.take_ack().is_some() && !receiver.has_failures());
+    assert!(receiver.kept() < all && receiver.kept() >= 2 * 160);
+    assert_eq!(receiver.begin(&pack(0)), Ok(Begin::Process));
+    receiver.packed(0, Vec::new(), Vec::new());
+    assert!(receiver.next_folders().is_some());
+    assert_eq!(receiver.kept(), 0);
+    write(&mut receiver, 2, 0, 0, Some(3)).unwrap();
+    assert!(receiver.kept() > 0, "a file that has begun");
+}
+
+#[test]
+fn numbers_of_files_that_are_over_are_forgotten_once_no_frame_of_them_can_come() {
+    let mut receiver = receiver();
+    let give_up = |receiver: &mut Receiver, frame: u64, file: u32| {
+        let head = seal(frame, file, 0, true);
+        assert_eq!(receiver.begin(&head), Ok(Begin::Process));
+        receiver.seal(&head, announcement(Some(3)), Some(loss()))
+    };
+    for frame in 0..100 * WINDOW {
+        assert!(matches!(give_up(&mut receiver, frame, 2 * frame as u32), Ok(Verdict::Discard(..))));
+        receiver.take_ack();
+    }
+    let frame = 100 * WINDOW;
+    assert!(receiver.has_begun(2 * (frame - 1) as u32), "its frames may still come");
+    assert!(!receiver.has_begun(0), "long ago");
+    let other = Announcement { path: path(b"other"), ..announcement(Some(3)) };
+    let head = block(frame, 2 * (frame - 1) as u32, 0, 3, true);
+    receiver.begin(&head).unwrap();
+    assert_eq!(receiver.block(&head, other), Err(Violation::Announcement));
+}
+
 fn receiver() -> Receiver {
     Receiver::new(Checksum::Blake3, WINDOW as u32)
 }
