@@ -25,7 +25,7 @@ pub(crate) enum Command {
     /// Serve the users that were added with `user add`, until told to stop.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
-    /// Add, list, change and remove users; a running server notices, and ends sessions that may not go on.
+    /// Add, list, change and remove users; a running server notices at once.
     #[command(after_help = USER_EXAMPLES)]
     User(UserArgs),
     /// Print the fingerprint of the server's key, which clients pin.
