@@ -421,10 +421,10 @@ mod tests {
         let hash = Message::Hash(Hash { path: path("base") });
         let denied = || Some(Failure::from(FailureCode::PermissionDenied));
         for (items, expected) in [
-            (vec![None, None], "PUT None base Done 2 0"),
-            (vec![None, denied()], "PUT None base Partly 1 1"),
-            (vec![denied(), denied()], "PUT None base Failed 0 2"),
-            (vec![Some(FailureCode::Skipped.into())], "PUT None base Done 0 0"),
+            (vec![None, None], "PUT None /base Done 2 0"),
+            (vec![None, denied()], "PUT None /base Partly 1 1"),
+            (vec![denied(), denied()], "PUT None /base Failed 0 2"),
+            (vec![Some(FailureCode::Skipped.into())], "PUT None /base Done 0 0"),
         ] {
             let (heard, operation) = begin(&hash);
             items.into_iter().for_each(|failure| settle(&operation, "item", failure));
@@ -433,7 +433,7 @@ mod tests {
             let heard = heard.0.lock().unwrap();
             assert_eq!(heard.last().unwrap(), expected);
             assert!(
-                heard[..heard.len() - 1].iter().all(|line| line == "PUT Some(Request) base/item Failed 0 0")
+                heard[..heard.len() - 1].iter().all(|line| line == "PUT Some(Request) /base/item Failed 0 0")
             );
         }
     }
@@ -443,12 +443,12 @@ mod tests {
         let rename = Message::Rename(Rename { from: path("a"), to: path("b"), into: None, replace: false });
         let (heard, operation) = begin(&rename);
         drop(operation);
-        assert_eq!(*heard.0.lock().unwrap(), ["PUT None a Cancelled 0 0"]);
+        assert_eq!(*heard.0.lock().unwrap(), ["PUT None /a Cancelled 0 0"]);
         let (heard, operation) = begin(&rename);
         operation.refused(&FailureCode::AccessDenied.into());
         operation.end(Ok(()));
         drop(operation);
-        assert_eq!(*heard.0.lock().unwrap(), ["PUT None a Refused 0 0"]);
+        assert_eq!(*heard.0.lock().unwrap(), ["PUT None /a Refused 0 0"]);
     }
 
     #[test]
@@ -458,6 +458,6 @@ mod tests {
         operation.end(Ok(()));
         let heard = heard.0.lock().unwrap();
         assert_eq!(heard.len() as u64, FAILURES_TOLD_MAX + 1);
-        assert_eq!(heard.last().unwrap(), "PUT None base Failed 0 1000");
+        assert_eq!(heard.last().unwrap(), "PUT None /base Failed 0 1000");
     }
 }

@@ -178,7 +178,8 @@ mod tests {
         let turn = poll(&mut honest).await.unwrap().ok().unwrap();
         assert!(poll(&mut many[1]).await.is_none());
         drop((many, turn));
-        assert_eq!((queue.lock().free, queue.lock().waiting), (1, 0), "those that have gone are passed over");
+        let state = queue.lock();
+        assert_eq!((state.free, state.waiting), (1, 0), "those that have gone are passed over");
     }
 
     #[tokio::test]
