@@ -138,6 +138,11 @@ impl Sink for AskedSink {
         self.sink.commit(batch, is_over)
     }
 
+    fn again(&self, path: &RemotePath) {
+        self.asked.found(path, Come::InPart);
+        self.sink.again(path);
+    }
+
     fn sync_found(&self) -> Result<(), Failure> {
         self.sink.sync_found()
     }

@@ -170,7 +170,7 @@ pub fn exit_code_of(code: FailureCode) -> u8 {
         | FailureCode::AccessDenied
         | FailureCode::PermissionDenied
         | FailureCode::NotOwner => 4,
-        FailureCode::NotFound => 5,
+        FailureCode::NotFound | FailureCode::Vanished => 5,
         FailureCode::Skipped | FailureCode::Busy | FailureCode::Drifted => 6,
         FailureCode::Integrity => 7,
         FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::ReadOnly | FailureCode::Io => 8,

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use wire::engine::{Base, Keeping, ReceiveJob, Role, Sink, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Get, Message, Resume};
+use wire::message::{Cancel, Changing, Get, Message, Resume};
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
 use wire::{FailureCode, RemotePath};
@@ -31,7 +31,7 @@ pub(crate) async fn to_files(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let GetRequest { path, recursive, overwrite, durability, totals, modes, .. } = request.clone();
+    let GetRequest { path, recursive, overwrite, durability, changing, totals, modes, .. } = request.clone();
     let begun = (resume == Resume::Again).then(|| mark.begun());
     let placing = mark.clone();
     let base = local::blocking(move || {
@@ -53,7 +53,7 @@ pub(crate) async fn to_files(
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let get = Get { recursive, totals, resume, begun, ..get(session, path, WINDOW_FRAMES_MAX) };
+    let get = Get { recursive, totals, resume, begun, changing, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, Some(mark), None).await
 }
 
@@ -77,7 +77,8 @@ pub(crate) async fn to_stream(
 ) -> Result<Summary, Error> {
     let sink = Box::new(AskedSink::one(Box::new(StreamSink::new(output))));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
-    run(session, get(session, path.clone(), STREAM_WINDOW_FRAMES), sink, &reporter, None, None).await
+    let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
+    run(session, get, sink, &reporter, None, None).await
 }
 
 /// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
@@ -97,6 +98,7 @@ fn get(session: &Session, path: RemotePath, window: u32) -> Get {
         totals: false,
         resume: Resume::Never,
         begun: None,
+        changing: Changing::Retry,
     }
 }
 

@@ -43,6 +43,10 @@ impl Sink for Here<Box<dyn Sink>> {
         }
     }
 
+    fn again(&self, path: &RemotePath) {
+        self.0.again(path);
+    }
+
     fn sync_found(&self) -> Result<(), Failure> {
         self.0.sync_found().map_err(here)
     }
@@ -51,6 +55,10 @@ impl Sink for Here<Box<dyn Sink>> {
 impl Staged for Here<Box<dyn Staged>> {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
         self.0.write(chunk).map_err(here)
+    }
+
+    fn hole(&self, offset: u64, len: u64) -> Result<(), Failure> {
+        self.0.hole(offset, len).map_err(here)
     }
 
     fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {

@@ -63,7 +63,8 @@ use filter::{FileList, Limits, Rules};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
-use wire::message::{Details, Durability, Overwrite};
+use wire::checksum::Checksum;
+use wire::message::{Changing, Details, Durability, Overwrite};
 use wire::modes::Modes;
 use wire::{Failure, RemotePath};
 
@@ -143,6 +144,8 @@ pub struct Options {
     pub owner: bool,
     /// Extended attributes are carried.
     pub xattrs: bool,
+    /// What becomes of a file that changes while it is read.
+    pub changing: Changing,
     /// Long runs of zeros become holes.
     pub sparse: bool,
     /// What all that is done must have survived before it is told of.
@@ -190,6 +193,7 @@ impl Default for Options {
             modes: Modes::CARRIED,
             owner: false,
             xattrs: false,
+            changing: Changing::Retry,
             sparse: false,
             durability: Durability::Process,
             resume: true,
@@ -202,6 +206,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The checksum of a mirror's job where `agreed` was agreed upon. With holes it is SHA-256, for which zeros that are not sent
+    /// need not be hashed either.
+    pub(crate) fn checksum(&self, agreed: Checksum) -> Checksum {
+        if self.sparse { Checksum::Sha256 } else { agreed }
+    }
+
     /// What listings must tell beside metadata.
     fn details(&self) -> Details {
         Details { owner: self.owner, links: self.hard_links, xattrs: self.xattrs }
@@ -219,6 +229,8 @@ pub trait Listener: Observer {
     fn done(&self, action: &Action);
     /// An item could not be looked at, carried or changed.
     fn failed(&self, path: &RemotePath, failure: &Failure);
+    /// An item was removed before it could be looked at.
+    fn vanished(&self, path: &RemotePath);
     /// So many entries were not deleted, because something failed before.
     fn not_deleted(&self, count: u64);
     /// All is mirrored that there was; changes are waited for.

@@ -30,6 +30,8 @@ pub struct FileReport<'a> {
     pub bytes: u64,
     /// Root digest of its content, where it is a file and was transferred.
     pub digest: Option<(Checksum, Digest)>,
+    /// It changed while it was read: it is what was read.
+    pub as_is: bool,
     /// What became of it.
     pub outcome: Outcome<'a>,
 }
@@ -41,6 +43,8 @@ pub enum Outcome<'a> {
     Done,
     /// It was left alone, as asked (`--overwrite`).
     Skipped,
+    /// It was removed before it could be read: it counts as not there.
+    Vanished,
     /// It could not be read, sent or published; what was there before is untouched.
     Failed(&'a Failure),
 }
@@ -52,6 +56,10 @@ pub struct Summary {
     pub files: u64,
     /// Files and links left alone, as asked.
     pub skipped: u64,
+    /// Those of `files` that changed while they were read, and are what was read.
+    pub as_is: u64,
+    /// Items that were removed before they could be read.
+    pub vanished: u64,
     /// Items that failed.
     pub failed: u64,
     /// Folders and files of other users of the target's system, whose times and permissions stay as they are.

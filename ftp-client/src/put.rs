@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
 use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
-use wire::message::{Cancel, Message, Put, Resume, Totals};
+use wire::message::{Cancel, Changing, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
@@ -32,7 +32,8 @@ pub(crate) async fn run(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let PutRequest { source, path, into, overwrite, durability, totals, resume: _, modes } = request;
+    let PutRequest { source, path, into, overwrite, durability, changing, totals, resume: _, modes } =
+        request;
     let (path, into) = match mark.placed().map(|placed| RemotePath::from_wire(&placed)) {
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
@@ -56,7 +57,7 @@ pub(crate) async fn run(
         begun,
         modes_of_new,
     };
-    send(session, put, opening, resume, mark, reporter).await
+    send(session, put, opening, (resume, changing), mark, reporter).await
 }
 
 /// Sends what is open.
@@ -64,7 +65,7 @@ pub(crate) async fn send(
     session: &Session,
     put: Put,
     opening: Opening,
-    resume: Resume,
+    (resume, changing): (Resume, Changing),
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
@@ -86,7 +87,7 @@ pub(crate) async fn send(
     }
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
-    let job = Arc::new(job.since((resume == Resume::Again).then(|| mark.begun())));
+    let job = Arc::new(job.changing(changing).since((resume == Resume::Again).then(|| mark.begun())));
     let running = control.exchange.send(job.clone());
     let end = {
         let mut running = std::pin::pin!(running);

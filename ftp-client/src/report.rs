@@ -46,7 +46,7 @@ impl Reporter {
     /// True if no item has come to an end.
     pub(crate) fn is_idle(&self) -> bool {
         let summary = lock(&self.summary);
-        summary.files + summary.skipped + summary.failed == 0
+        summary.files + summary.skipped + summary.vanished + summary.failed == 0
     }
 
     /// True if this path is told of for the first time.
@@ -96,6 +96,10 @@ impl wire::engine::Observer for Reporter {
                 Outcome::Done
             }
             Some(failure) if failure.code == FailureCode::Skipped => Outcome::Skipped,
+            // What was asked for by its name has to be there.
+            Some(failure) if failure.code == FailureCode::Vanished && !item.path.is_root() => {
+                Outcome::Vanished
+            }
             Some(failure) => Outcome::Failed(failure),
         };
         {
@@ -103,9 +107,11 @@ impl wire::engine::Observer for Reporter {
             match outcome {
                 Outcome::Done => {
                     summary.files += u64::from(!item.folder);
+                    summary.as_is += u64::from(item.as_is);
                     summary.bytes += item.bytes;
                 }
                 Outcome::Skipped => summary.skipped += 1,
+                Outcome::Vanished => summary.vanished += 1,
                 Outcome::Failed(failure) => {
                     summary.failed += 1;
                     summary.gravest = graver(summary.gravest, Some(failure.code));
@@ -118,6 +124,7 @@ impl wire::engine::Observer for Reporter {
             folder: item.folder,
             bytes: item.bytes,
             digest,
+            as_is: item.as_is,
             outcome,
         });
     }

@@ -37,7 +37,7 @@ use wire::disk::Disk;
 use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::journal::origin_of;
 use wire::limits::{CLIENT_MEMORY_MAX, REQUESTS_MAX};
-use wire::message::{Bye, Durability, LoginRequest, Overwrite, Resume, Welcome};
+use wire::message::{Bye, Changing, Durability, LoginRequest, Overwrite, Resume, Welcome};
 use wire::modes::Modes;
 use wire::net::control;
 use wire::{Failure, FailureCode, Name, RemotePath};
@@ -99,6 +99,8 @@ pub struct GetRequest {
     pub overwrite: Overwrite,
     /// What an item must have survived before it is told of.
     pub durability: Durability,
+    /// What becomes of a file that changes while it is read.
+    pub changing: Changing,
     /// Ask for totals while it runs.
     pub totals: bool,
     /// Go on with what an interrupted run has left, and leave what this one has if it is.
@@ -130,6 +132,8 @@ pub struct PutRequest {
     pub overwrite: Overwrite,
     /// What an item must have survived at the server before it is told of.
     pub durability: Durability,
+    /// What becomes of a file that changes while it is read.
+    pub changing: Changing,
     /// Count the totals while it runs.
     pub totals: bool,
     /// Go on with what an interrupted run has left, and leave what this one has if it is.
@@ -276,13 +280,15 @@ impl Session {
     /// # Errors
     /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
     pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        let PutRequest { source, path, into, overwrite, durability, totals, resume, modes } = request;
+        let PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes } =
+            request;
         let reporter = Reporter::new(observer, self.checksum());
         let path_of_source = match &source {
             PutSource::File(path) | PutSource::Tree(path) => path.clone(),
             PutSource::Stream(_) => {
                 let resume = false;
-                let request = PutRequest { source, path, into, overwrite, durability, totals, resume, modes };
+                let request =
+                    PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
                 let mark = Arc::new(Mark::none()); // what was read is gone, so there is one attempt
                 return put::run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
             }
@@ -295,7 +301,8 @@ impl Session {
         self.lasting(resume.then_some(about), |session, again, mark| {
             let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
             let modes = modes.clone();
-            let request = PutRequest { source, path, into, overwrite, durability, totals, resume, modes };
+            let request =
+                PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
             let reporter = reporter.clone();
             Box::pin(async move { put::run(&session, request, again, &mark, &reporter).await })
         })
@@ -323,7 +330,7 @@ impl Session {
         request: MirrorRequest,
         listener: Arc<dyn Listener>,
     ) -> Result<Outcome, Error> {
-        let reporter = mirror::reporter(&listener, self.checksum());
+        let reporter = mirror::reporter(&listener, request.options.checksum(self.checksum()));
         let Some(again) = request.again() else {
             return mirror::run(&self.latest(), request, Resume::Never, listener, reporter).await;
         };

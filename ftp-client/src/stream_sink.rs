@@ -7,7 +7,7 @@ use wire::engine::{Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::receiver::Publish;
 use wire::verified::{VerifiedChunk, VerifiedContent};
-use wire::{Failure, RemotePath};
+use wire::{Failure, FailureCode, RemotePath};
 
 /// Writes one file to a stream.
 pub(crate) struct StreamSink(Arc<Mutex<Ordered>>);
@@ -26,11 +26,19 @@ impl StreamSink {
 
 impl Sink for StreamSink {
     fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ordered.next > 0 {
+            return Err(FailureCode::SourceChanged.into()); // it comes once more, and some of it is written
+        }
+        ordered.ahead.clear();
         Ok(Box::new(StagedStream(self.0.clone())))
     }
 
     fn file(&self, _: &RemotePath, _: &EntryHead, content: &VerifiedContent<'_>) -> Result<Placed, Failure> {
         let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ordered.next > 0 {
+            return Err(FailureCode::SourceChanged.into());
+        }
         content.pieces().iter().try_for_each(|piece| ordered.output.write_all(piece))?;
         ordered.output.flush()?;
         Ok(Placed::Done)

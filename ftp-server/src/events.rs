@@ -79,7 +79,7 @@ pub(crate) struct Counts {
     pub(crate) entries: u64,
     /// Of content.
     pub(crate) bytes: u64,
-    /// Items that were left alone, as asked.
+    /// Items that were left alone, as asked, or that were removed before they could be read.
     pub(crate) skipped: u64,
     /// Items that failed.
     pub(crate) failures: u64,
@@ -179,8 +179,8 @@ impl Operation {
     pub(crate) fn listed(&self, page: &Listing) {
         let mut state = self.state();
         state.counts.entries += page.entries.len() as u64;
-        state.counts.failures += page.failures.len() as u64;
-        if let Some(failed) = page.failures.first() {
+        for failed in page.failures.iter().filter(|failed| failed.failure.code != FailureCode::Vanished) {
+            state.counts.failures += 1;
             state.first_failure.get_or_insert_with(|| failed.failure.clone());
         }
     }
@@ -261,7 +261,9 @@ impl Observer for Operation {
 
     fn settled(&self, item: &Item<'_>) {
         match item.failure {
-            Some(failure) if failure.code == FailureCode::Skipped => self.count(|counts| counts.skipped += 1),
+            Some(failure) if matches!(failure.code, FailureCode::Skipped | FailureCode::Vanished) => {
+                self.count(|counts| counts.skipped += 1);
+            }
             Some(failure) => self.item_failed(item.path, failure),
             None if item.folder => self.count(|counts| counts.folders += 1),
             None => self.count(|counts| {
@@ -413,7 +415,14 @@ mod tests {
 
     fn settle(operation: &Operation, at: &str, failure: Option<Failure>) {
         let failure = failure.as_ref();
-        operation.settled(&Item { path: &path(at), folder: false, bytes: 5, digest: None, failure });
+        operation.settled(&Item {
+            path: &path(at),
+            folder: false,
+            bytes: 5,
+            digest: None,
+            as_is: false,
+            failure,
+        });
     }
 
     #[test]

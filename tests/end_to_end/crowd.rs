@@ -92,6 +92,7 @@ async fn one(world: &World, all: &Barrier, number: usize) {
                 totals: false,
                 resume: wire::message::Resume::Never,
                 begun: None,
+                changing: wire::message::Changing::Retry,
             },
         )
         .await;

@@ -2,7 +2,7 @@
 
 use wire::RemotePath;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind};
+use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
 
 /// Makes frames of one job.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ impl Frames {
 
     /// The seal of file 0 at `path`.
     pub(crate) fn seal(&self, frame: u64, path: &str, size: u64, root: Digest) -> Vec<u8> {
-        let kind = FrameKind::Seal { file: 0, size, root, abandoned: false };
+        let kind = FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole };
         self.framed(frame, kind, &announcement(path, Some(size)), &[])
     }
 
@@ -66,7 +66,9 @@ impl Frames {
         };
         let (path_len, content_len) =
             (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
-        EntryHead { kind, path_len, content_len, modified: None, mode: 0o644, digest }.encode().to_vec()
+        EntryHead { kind, path_len, content_len, modified: None, mode: 0o644, digest, as_is: false }
+            .encode()
+            .to_vec()
     }
 
     fn framed(&self, frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> {

@@ -77,6 +77,8 @@ async fn a_selection_is_bounded_in_bytes_and_not_only_in_items() {
         window: 1,
         rate_limit: 0,
         resume: wire::message::Resume::Never,
+        changing: wire::message::Changing::Retry,
+        sparse: false,
     };
     session.send(2, select).await;
     assert!(matches!(session.next().await.unwrap().message, Message::Opened(Opened { .. })));

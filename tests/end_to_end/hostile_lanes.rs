@@ -7,7 +7,7 @@ use std::fs;
 use tests::world::World;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::control::Envelope;
-use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind};
+use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Ack, Durability, End, LaneHello, Message, Overwrite, Put};
 use wire::net::control::send;
@@ -264,7 +264,7 @@ fn block(frame: u64, offset: u64, size: u64, payload: &[u8], last: bool) -> (Vec
 }
 
 fn seal(frame: u64, size: u64, root: Digest) -> Vec<u8> {
-    framed(frame, FrameKind::Seal { file: 0, size, root, abandoned: false }, &announcement(size), &[])
+    framed(frame, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole }, &announcement(size), &[])
 }
 
 /// A pack of files: path, content, and whether the digest is right.
@@ -274,8 +274,15 @@ fn pack(frame: u64, files: &[(&[u8], &[u8], bool)]) -> Vec<u8> {
         let digest = if *right { Checksum::Sha256.of_small_file([*content]) } else { Digest([1; 32]) };
         let (path_len, content_len) =
             (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
-        let head =
-            EntryHead { kind: EntryKind::File, path_len, content_len, modified: None, mode: 0o644, digest };
+        let head = EntryHead {
+            kind: EntryKind::File,
+            path_len,
+            content_len,
+            modified: None,
+            mode: 0o644,
+            digest,
+            as_is: false,
+        };
         payload.extend_from_slice(&[&head.encode()[..], path, content].concat());
     }
     framed(frame, FrameKind::Pack { entries: u32::try_from(files.len()).unwrap() }, &[], &payload)

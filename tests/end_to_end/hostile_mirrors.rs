@@ -130,6 +130,8 @@ fn select(window: u32) -> Select {
         window,
         rate_limit: 0,
         resume: wire::message::Resume::Never,
+        changing: wire::message::Changing::Retry,
+        sparse: false,
     }
 }
 

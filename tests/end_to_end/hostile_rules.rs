@@ -10,7 +10,7 @@ use std::fs;
 use tests::world::{PASSWORD, World};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
-use wire::frame::{Announcement, FrameHead, FrameKind, encode_loss};
+use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd, encode_loss};
 use wire::limits::{ACK_ITEMS_MAX, CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX};
 use wire::message::{
     Ack, Details, Durability, End, FrameRange, Get, Held, HeldItem, Listing, Message, Offer, OfferedItem,
@@ -241,7 +241,7 @@ fn given_up(frame: u64, file: u32, to: &str, root: Digest) -> Vec<u8> {
     };
     announcement.encode(&mut extra);
     let loss = encode_loss(&Failure::from(FailureCode::SourceChanged));
-    let kind = FrameKind::Seal { file, size: 0, root, abandoned: true };
+    let kind = FrameKind::Seal { file, size: 0, root, end: SealEnd::GivenUp };
     let (extra_len, payload_len) = (extra.len() as u16, loss.len() as u32);
     let head = FrameHead { job: JOB, frame, extra_len, payload_len, kind };
     [&head.encode()[..], &extra, &loss].concat()
@@ -270,6 +270,7 @@ fn get(begun: Option<Timestamp>) -> Message {
         totals: false,
         resume,
         begun,
+        changing: wire::message::Changing::Retry,
     }
     .into()
 }

@@ -11,6 +11,7 @@
 )]
 
 mod admission;
+mod changing;
 mod commands;
 mod completions;
 mod crowd;
@@ -28,6 +29,7 @@ mod fuse;
 mod handmade;
 mod handmade_server;
 mod hanging;
+mod holes;
 mod hostile;
 mod hostile_floods;
 mod hostile_lanes;
@@ -87,5 +89,6 @@ mod trees;
 mod trust;
 mod uploads;
 mod users_file;
+mod vanishing;
 mod watching;
 mod watching_for_years;

@@ -102,8 +102,15 @@ fn frame_head() -> bool {
 fn pack_entry_head() -> bool {
     let modified = Some(Timestamp { seconds: 1, nanos: 2 });
     let digest = Digest([2; 32]);
-    let head =
-        EntryHead { kind: EntryKind::File, path_len: 40, content_len: 6_000, modified, mode: 0o644, digest };
+    let head = EntryHead {
+        kind: EntryKind::File,
+        path_len: 40,
+        content_len: 6_000,
+        modified,
+        mode: 0o644,
+        digest,
+        as_is: false,
+    };
     EntryHead::decode(&black_box(head).encode()).is_ok()
 }
 

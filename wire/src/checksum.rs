@@ -9,6 +9,7 @@ use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_ro
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 /// A digest of 32 bytes, shown in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -138,12 +139,11 @@ enum Gathered {
     Sha256 {
         hashed: Sha256,
         next: u64,
-        ahead: BTreeMap<u64, Digest>,
+        /// Digests of chunks by their numbers, and of how many chunks each is.
+        ahead: BTreeMap<u64, (u64, Digest)>,
     },
     /// Chaining values of finished subtrees, by level (0: a chunk) and index within the level.
-    Blake3 {
-        subtrees: BTreeMap<(u32, u64), Digest>,
-    },
+    Blake3 { subtrees: BTreeMap<(u32, u64), Digest> },
 }
 
 impl RootBuilder {
@@ -162,11 +162,8 @@ impl RootBuilder {
     pub fn add(&mut self, index: u64, digest: Digest) {
         match &mut self.0 {
             Gathered::Sha256 { hashed, next, ahead } => {
-                ahead.insert(index, digest);
-                while let Some(digest) = ahead.remove(next) {
-                    hashed.update(&digest.0);
-                    *next += 1;
-                }
+                ahead.insert(index, (1, digest));
+                take_next(hashed, next, ahead);
             }
             Gathered::Blake3 { subtrees } => add_subtree(subtrees, index, digest),
         }
@@ -178,6 +175,23 @@ impl RootBuilder {
         match &self.0 {
             Gathered::Sha256 { ahead, .. } => ahead.len(),
             Gathered::Blake3 { subtrees } => subtrees.len(),
+        }
+    }
+
+    /// Adds the digests of the `count` chunks from `index` on, of which each is `len` zeros. With SHA-256 that costs a small part
+    /// of hashing them; BLAKE3's chunks differ by where they stand, so there it costs as much.
+    pub fn add_zeros(&mut self, index: u64, count: u64, len: usize) {
+        match &mut self.0 {
+            Gathered::Sha256 { hashed, next, ahead } => {
+                ahead.insert(index, (count, sha256_of_zeros(len)));
+                take_next(hashed, next, ahead);
+            }
+            Gathered::Blake3 { .. } => {
+                for index in index..index + count {
+                    let place = ChunkPlace::Among { index };
+                    self.add(index, Checksum::Blake3.of_chunk(place, zeros(len)));
+                }
+            }
         }
     }
 
@@ -205,6 +219,34 @@ impl RootBuilder {
                 Some(Digest(*merge_subtrees_root(&left.0, &right.0, Mode::Hash).as_bytes()))
             }
         }
+    }
+}
+
+/// Hashes the digests that are next.
+fn take_next(hashed: &mut Sha256, next: &mut u64, ahead: &mut BTreeMap<u64, (u64, Digest)>) {
+    while let Some((count, digest)) = ahead.remove(next) {
+        let several = digest.0.repeat(usize::try_from(count).unwrap_or(usize::MAX).min(DIGESTS_AT_ONCE));
+        let mut left = count.saturating_mul(digest.0.len() as u64);
+        while left > 0 {
+            let len = usize::try_from(left).unwrap_or(usize::MAX).min(several.len());
+            hashed.update(&several[..len]);
+            left -= len as u64;
+        }
+        *next += count;
+    }
+}
+
+/// `len` zeros, at most a chunk, in pieces.
+fn zeros(len: usize) -> impl Iterator<Item = &'static [u8]> {
+    let pieces = len.div_ceil(ZEROS.len());
+    (0..pieces).map(move |piece| &ZEROS[..(len - piece * ZEROS.len()).min(ZEROS.len())])
+}
+
+fn sha256_of_zeros(len: usize) -> Digest {
+    static OF_A_CHUNK: OnceLock<Digest> = OnceLock::new();
+    match len {
+        CHUNK_LEN => *OF_A_CHUNK.get_or_init(|| sha256(zeros(CHUNK_LEN)).0),
+        _ => sha256(zeros(len)).0,
     }
 }
 
@@ -261,6 +303,10 @@ fn sha256_root_begin() -> Sha256 {
 
 /// Keeps SHA-256 roots apart from every other use of SHA-256.
 const SHA256_ROOT_DOMAIN: &[u8] = b"ftpx sha256 root v1\n";
+
+/// Digests that are hashed in one call: 4 KiB.
+const DIGESTS_AT_ONCE: usize = 128;
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What is gathered before it is hashed: as much as BLAKE3 hashes at full speed.
 const GATHERED_LEN: usize = 64 * 1024;
@@ -320,6 +366,23 @@ mod tests {
             assert_eq!(builder.root(0), Some(checksum.of_small_file([])));
             builder.add(0, checksum.of_chunk(ChunkPlace::at(0, true), []));
             assert_eq!(builder.root(0), Some(checksum.of_small_file([])));
+        }
+    }
+
+    #[test]
+    fn zeros_need_not_be_there_to_be_hashed() {
+        let len = 9 * CHUNK_LEN + 70_000;
+        let data = vec![0; len];
+        for checksum in [Checksum::Sha256, Checksum::Blake3] {
+            let order: Vec<usize> = (0..10).collect();
+            let expected = root(checksum, &data, &order);
+            let mut builder = RootBuilder::new(checksum);
+            builder.add_zeros(9, 1, 70_000);
+            builder.add_zeros(4, 5, CHUNK_LEN);
+            let place = ChunkPlace::Among { index: 0 };
+            builder.add(0, checksum.of_chunk(place, [&data[..CHUNK_LEN]]));
+            builder.add_zeros(1, 3, CHUNK_LEN);
+            assert_eq!(builder.root(len as u64), expected);
         }
     }
 

@@ -109,6 +109,8 @@ failure_codes! {
     Drifted = 27,
     /// belongs to another user of the system, who alone may change its times and permissions
     NotOwner = 28,
+    /// was removed before it could be read
+    Vanished = 29,
 }
 
 /// A failure as it travels: the code, and a sentence that gives away nothing but what its receiver may know.
@@ -130,6 +132,17 @@ impl Failure {
             message.truncate(end.unwrap_or(0));
         }
         Self { code, message }
+    }
+
+    /// The failure to read something that a walk has found. If nothing of its kind is there any more, it has vanished: it was
+    /// removed, renamed, or replaced by something else since.
+    #[must_use]
+    pub fn of_found(error: io::Error) -> Self {
+        let failure = Self::from(error);
+        match is_gone(failure.code) {
+            true => FailureCode::Vanished.into(),
+            false => failure,
+        }
     }
 
     /// Why nothing takes the place of a pipe, a socket or a device: nobody means to replace one.
@@ -185,6 +198,18 @@ impl fmt::Display for Failure {
             }
         }
     }
+}
+
+/// What the system says where a file, folder or link was that is none any more.
+fn is_gone(code: FailureCode) -> bool {
+    matches!(
+        code,
+        FailureCode::NotFound
+            | FailureCode::NotAFolder
+            | FailureCode::IsAFolder
+            | FailureCode::OutsideRoot
+            | FailureCode::SpecialFile
+    )
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]

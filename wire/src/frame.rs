@@ -11,7 +11,7 @@
 
 use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
-use crate::limits::{CHUNK_LEN, PACK_ENTRIES_MAX, PACK_LEN_MAX, PATH_LEN_MAX};
+use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PATH_LEN_MAX};
 use crate::metadata::{Kind, MODE_BITS, SourceId, Timestamp};
 use crate::path::{PathError, RemotePath};
 
@@ -61,6 +61,17 @@ pub enum FrameKind {
         /// The chunk's digest.
         digest: Digest,
     },
+    /// Chunks of a large file that are all zeros.
+    Hole {
+        /// The job's number of the file.
+        file: u32,
+        /// Where the first of them begins.
+        offset: u64,
+        /// Their length together.
+        len: u64,
+        /// The file ends with the last of them.
+        last: bool,
+    },
     /// Small files, folders and links, whole.
     Pack {
         /// How many.
@@ -72,11 +83,45 @@ pub enum FrameKind {
         file: u32,
         /// Its length.
         size: u64,
-        /// Its root digest; all zero if the sender gave the file up.
+        /// Its root digest; all zero if the sender did not read it to its end.
         root: Digest,
-        /// The sender gave the file up; the payload says why.
-        abandoned: bool,
+        /// How it ends.
+        end: SealEnd,
     },
+}
+
+/// How a large file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealEnd {
+    /// All of it was read.
+    Whole,
+    /// The sender gave it up; the payload says why.
+    GivenUp,
+    /// It comes once more from its beginning, under another number.
+    Again,
+    /// All of it was read, and it changed meanwhile: it is what was read.
+    AsIs,
+}
+
+impl SealEnd {
+    fn of_flags(flags: u8) -> Result<Self, FrameError> {
+        match flags {
+            0 => Ok(Self::Whole),
+            1 => Ok(Self::GivenUp),
+            2 => Ok(Self::Again),
+            3 => Ok(Self::AsIs),
+            other => Err(FrameError::UnknownFlags(other)),
+        }
+    }
+
+    fn flags(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::GivenUp => 1,
+            Self::Again => 2,
+            Self::AsIs => 3,
+        }
+    }
 }
 
 /// The fixed head of a frame.
@@ -100,8 +145,13 @@ impl FrameHead {
     pub fn encode(&self) -> [u8; HEAD_LEN] {
         let (kind, flags, number, offset, digest) = match self.kind {
             FrameKind::Block { file, offset, last, digest } => (BLOCK, u8::from(last), file, offset, digest),
+            FrameKind::Hole { file, offset, len, last } => {
+                let mut digest = Digest::default();
+                digest.0[..8].copy_from_slice(&len.to_le_bytes());
+                (HOLE, u8::from(last), file, offset, digest)
+            }
             FrameKind::Pack { entries } => (PACK, 0, entries, 0, Digest::default()),
-            FrameKind::Seal { file, size, root, abandoned } => (SEAL, u8::from(abandoned), file, size, root),
+            FrameKind::Seal { file, size, root, end } => (SEAL, end.flags(), file, size, root),
         };
         let mut bytes = [0; HEAD_LEN];
         bytes[0] = kind;
@@ -124,6 +174,7 @@ impl FrameHead {
         let flag = match bytes[1] {
             0 => false,
             1 => true,
+            _ if bytes[0] == SEAL => false, // it has more of them
             other => return Err(FrameError::UnknownFlags(other)),
         };
         let number = u32_at(bytes, 12);
@@ -132,11 +183,19 @@ impl FrameHead {
         digest.0.copy_from_slice(&bytes[32..64]);
         let kind = match bytes[0] {
             BLOCK => FrameKind::Block { file: number, offset, last: flag, digest },
+            HOLE if digest.0[8..] != [0; 24] => return Err(FrameError::Length),
+            HOLE => FrameKind::Hole { file: number, offset, len: u64_at(bytes, 32), last: flag },
             PACK if flag => return Err(FrameError::UnknownFlags(1)),
             PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
             PACK => FrameKind::Pack { entries: number },
-            SEAL if flag && digest != Digest::default() => return Err(FrameError::Length),
-            SEAL => FrameKind::Seal { file: number, size: offset, root: digest, abandoned: flag },
+            SEAL => {
+                let end = SealEnd::of_flags(bytes[1])?;
+                let has_root = matches!(end, SealEnd::Whole | SealEnd::AsIs);
+                if !has_root && digest != Digest::default() {
+                    return Err(FrameError::Length);
+                }
+                FrameKind::Seal { file: number, size: offset, root: digest, end }
+            }
             other => return Err(FrameError::UnknownKind(other)),
         };
         let head = Self {
@@ -155,20 +214,26 @@ impl FrameHead {
         let payload = self.payload_len as usize;
         let fits = match self.kind {
             FrameKind::Block { .. } => announced && payload <= CHUNK_LEN,
+            FrameKind::Hole { len, .. } => announced && payload == 0 && (1..=HOLE_LEN_MAX).contains(&len),
             FrameKind::Pack { entries } => {
                 let entries = entries as usize;
                 self.extra_len == 0
                     && (1..=PACK_ENTRIES_MAX).contains(&entries)
                     && (entries * ENTRY_HEAD_LEN..=PACK_LEN_MAX).contains(&payload)
             }
-            FrameKind::Seal { abandoned: false, .. } => announced && payload == 0,
-            FrameKind::Seal { abandoned: true, .. } => announced && (2..=LOST_LEN_MAX).contains(&payload),
+            FrameKind::Seal { end: SealEnd::Whole | SealEnd::Again | SealEnd::AsIs, .. } => {
+                announced && payload == 0
+            }
+            FrameKind::Seal { end: SealEnd::GivenUp, .. } => {
+                announced && (2..=LOST_LEN_MAX).contains(&payload)
+            }
         };
         if !fits {
             return Err(FrameError::Length);
         }
         match self.kind {
             FrameKind::Block { offset, last, .. } => check_chunk(offset, payload, last),
+            FrameKind::Hole { offset, len, last, .. } => check_hole(offset, len, last),
             FrameKind::Pack { .. } | FrameKind::Seal { .. } => Ok(()),
         }
     }
@@ -177,6 +242,15 @@ impl FrameHead {
 fn check_chunk(offset: u64, len: usize, last: bool) -> Result<(), FrameError> {
     let on_border = offset.is_multiple_of(CHUNK_LEN as u64) && offset.checked_add(CHUNK_LEN as u64).is_some();
     match on_border && (len == CHUNK_LEN || (last && (len > 0 || offset == 0))) {
+        true => Ok(()),
+        false => Err(FrameError::NotAChunk),
+    }
+}
+
+fn check_hole(offset: u64, len: u64, last: bool) -> Result<(), FrameError> {
+    let chunk = CHUNK_LEN as u64;
+    let end = offset.checked_add(len.div_ceil(chunk) * chunk);
+    match offset.is_multiple_of(chunk) && end.is_some() && (last || len.is_multiple_of(chunk)) {
         true => Ok(()),
         false => Err(FrameError::NotAChunk),
     }
@@ -247,6 +321,8 @@ pub struct EntryHead {
     pub mode: u32,
     /// Root digest of the content.
     pub digest: Digest,
+    /// A file that changed while it was read: it is what was read.
+    pub as_is: bool,
 }
 
 /// What an entry of a pack is.
@@ -276,6 +352,7 @@ impl EntryHead {
             EntryKind::Symlink => 3,
             EntryKind::Lost => 4,
         };
+        bytes[1] = u8::from(self.as_is);
         bytes[2..4].copy_from_slice(&self.path_len.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.content_len.to_le_bytes());
         bytes[8..20].copy_from_slice(&time);
@@ -296,9 +373,11 @@ impl EntryHead {
             4 => EntryKind::Lost,
             other => return Err(FrameError::UnknownKind(other)),
         };
-        if bytes[1] != 0 {
-            return Err(FrameError::UnknownFlags(bytes[1]));
-        }
+        let as_is = match (bytes[1], kind) {
+            (0, _) => false,
+            (1, EntryKind::File) => true,
+            (other, _) => return Err(FrameError::UnknownFlags(other)),
+        };
         let mut digest = Digest::default();
         digest.0.copy_from_slice(&bytes[24..56]);
         let head = Self {
@@ -308,6 +387,7 @@ impl EntryHead {
             modified: decode_time(u64_at(bytes, 8), u32_at(bytes, 16))?,
             mode: decode_mode(u32_at(bytes, 20))?,
             digest,
+            as_is,
         };
         let content = head.content_len as usize;
         let fits = match kind {
@@ -383,6 +463,7 @@ impl From<Kind> for Option<EntryKind> {
 const BLOCK: u8 = 1;
 const PACK: u8 = 2;
 const SEAL: u8 = 3;
+const HOLE: u8 = 4;
 /// A failure's code and message.
 const LOST_LEN_MAX: usize = 2 + crate::limits::FAILURE_MESSAGE_LEN_MAX;
 
@@ -424,11 +505,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..4, flags in 0_u8..2) {
+        fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..4) {
             let mut bytes = bytes;
             (bytes[0], bytes[1]) = (kind, flags);
             if kind == 2 {
                 bytes[24..].fill(0);
+            }
+            if kind == 4 {
+                bytes[37..].fill(0);
             }
             if let Ok(head) = FrameHead::decode(&bytes) {
                 prop_assert_eq!(FrameHead::decode(&head.encode()), Ok(head));

@@ -53,6 +53,14 @@ pub const FRAME_RECORDS_LEN_MAX: usize = 640 * 1024;
 
 /// Most frames of one job that may be unacknowledged. 256 chunks are 128 MiB: 10 Gbit/s over 100 ms.
 pub const WINDOW_FRAMES_MAX: u32 = 256;
+/// Most bytes of a file whose size says nothing of its content (procfs, sysfs): a sender reads it into memory first. The longest
+/// of a common system's, `/proc/kallsyms`, has 12 MiB.
+pub const UNSIZED_FILE_LEN_MAX: usize = 32 * 1024 * 1024;
+/// Most bytes of such files that a process has in memory, over all jobs.
+pub const UNSIZED_FILES_LEN_MAX: usize = 64 * 1024 * 1024;
+/// Longest part of a file of zeros that one frame may tell of. Its chunks' digests take 4 MiB of hashing, as much as a few chunks
+/// do: so nobody has work made by frames that cost nothing.
+pub const HOLE_LEN_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// Most large files of one job that may be begun and not yet published: each is an open file at both ends.
 pub const LARGE_FILES_MAX: usize = 32;
 /// Items that a sender's walk may run ahead of what is sent.

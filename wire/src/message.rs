@@ -382,6 +382,20 @@ pub struct Get {
     /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`], if it came. Files that have changed since
     /// then are offered as such.
     pub begun: Option<Timestamp>,
+    /// What becomes of a file that changes while it is read.
+    pub changing: Changing,
+}
+
+/// What becomes of a file that changes while it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Changing {
+    /// It is read again, a few times; if it changes each time it fails with `SourceChanged`.
+    #[default]
+    Retry,
+    /// It is given up with `Skipped`.
+    Skip,
+    /// What was read is sent, as long as the file was when it was opened, and its seal or entry says so.
+    AsIs,
 }
 
 /// Whether what an interrupted run leaves is kept, and used.

@@ -25,6 +25,31 @@ impl RangeSet {
         true
     }
 
+    /// Adds all from `begin` up to `end`; false, and nothing done, if one of them was in already or there are none.
+    pub fn insert_range(&mut self, begin: u64, end: u64) -> bool {
+        let overlaps = self.ranges.range(..end).next_back().is_some_and(|(_, other)| *other > begin);
+        if begin >= end || overlaps {
+            return false;
+        }
+        let end = self.ranges.remove(&end).unwrap_or(end);
+        match self.ranges.range_mut(..begin).next_back() {
+            Some((_, before)) if *before == begin => *before = end,
+            _ => {
+                self.ranges.insert(begin, end);
+            }
+        }
+        true
+    }
+
+    /// The smallest number that is in and not below `number`.
+    #[must_use]
+    pub fn next_from(&self, number: u64) -> Option<u64> {
+        match self.contains(number) {
+            true => Some(number),
+            false => self.ranges.range(number..).next().map(|(begin, _)| *begin),
+        }
+    }
+
     /// True if `number` is in.
     #[must_use]
     pub fn contains(&self, number: u64) -> bool {
@@ -101,6 +126,23 @@ mod tests {
             prop_assert_eq!(&of(&numbers), &as_drawn);
             numbers.reverse();
             prop_assert_eq!(of(&numbers), as_drawn);
+        }
+
+        #[test]
+        fn ranges_are_numbers_one_after_the_other(drawn in proptest::collection::vec((0_u64..60, 0_u64..9), 0..40)) {
+            let (mut ranges, mut set) = (RangeSet::default(), BTreeSet::new());
+            for (begin, len) in drawn {
+                let new = len > 0 && (begin..begin + len).all(|number| !set.contains(&number));
+                prop_assert_eq!(ranges.insert_range(begin, begin + len), new);
+                if new {
+                    set.extend(begin..begin + len);
+                }
+                prop_assert_eq!(ranges.next_from(begin), set.range(begin..).next().copied());
+            }
+            let listed: Vec<u64> = ranges.iter().flat_map(|(begin, end)| begin..end).collect();
+            prop_assert_eq!(listed, set.into_iter().collect::<Vec<_>>());
+            let listed: Vec<_> = ranges.iter().collect();
+            prop_assert!(listed.windows(2).all(|pair| pair[0].1 < pair[1].0), "ranges touch: {:?}", listed);
         }
 
         #[test]

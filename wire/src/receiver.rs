@@ -9,7 +9,7 @@
 
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{Announcement, FrameHead, FrameKind};
+use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd};
 use crate::journal::{CHUNK_KEPT_LEN, HeldChunks};
 use crate::limits::{ACK_ITEMS_MAX, ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use crate::message::{Ack, End, FrameRange, ItemFailure};
@@ -41,6 +41,9 @@ pub enum ReceiverViolation {
     /// A chunk that came before, in another frame.
     #[error("the same block twice")]
     SameBlock,
+    /// A hole in a job that has none.
+    #[error("a hole in a job without holes")]
+    Hole,
     /// A second seal of a file.
     #[error("a second seal of a file")]
     SecondSeal,
@@ -89,6 +92,8 @@ pub enum Verdict {
     Publish(Publish),
     /// It failed: discard what was staged.
     Discard(Announcement, Failure),
+    /// It comes once more, from its beginning: discard what was staged.
+    Again(Announcement),
 }
 
 /// Proof that a staged file is whole and its root digest right; only the machine makes it.
@@ -98,6 +103,7 @@ pub struct Publish {
     announcement: Announcement,
     size: u64,
     root: Digest,
+    as_is: bool,
 }
 
 impl Publish {
@@ -119,6 +125,12 @@ impl Publish {
         self.size
     }
 
+    /// True if it changed while it was read: it is what was read.
+    #[must_use]
+    pub fn is_as_is(&self) -> bool {
+        self.as_is
+    }
+
     /// Its root digest.
     #[must_use]
     pub fn root(&self) -> Digest {
@@ -131,6 +143,8 @@ impl Publish {
 pub struct Receiver {
     checksum: Checksum,
     window: u64,
+    /// Files may have holes.
+    holes: bool,
     done: RangeSet,
     /// Frames that have begun and are not done: they are worked on, or wait for others. What comes again is no news.
     begun: BTreeSet<u64>,
@@ -178,6 +192,7 @@ struct Seal {
     frame: u64,
     size: u64,
     root: Digest,
+    as_is: bool,
 }
 
 impl Receiver {
@@ -187,6 +202,7 @@ impl Receiver {
         Self {
             checksum,
             window: u64::from(window),
+            holes: false,
             done: RangeSet::default(),
             begun: BTreeSet::new(),
             files: BTreeMap::new(),
@@ -203,6 +219,13 @@ impl Receiver {
             failed: Vec::new(),
             damaged: Vec::new(),
         }
+    }
+
+    /// The same machine, of a job whose target makes holes.
+    #[must_use]
+    pub fn with_holes(self, holes: bool) -> Self {
+        let holes = holes && self.checksum == Checksum::Sha256;
+        Self { holes, ..self }
     }
 
     /// The algorithm of this job's digests.
@@ -365,6 +388,62 @@ impl Receiver {
         self.judge(file)
     }
 
+    /// A hole of a file has come. After `Process` it is to be made, and [`holed`](Self::holed) to be told.
+    ///
+    /// # Errors
+    /// If the job has none, or it contradicts what is known of the file.
+    pub fn hole(&mut self, head: &FrameHead, announcement: Announcement) -> Result<Begin, ReceiverViolation> {
+        let FrameKind::Hole { file, offset, len, last } = head.kind else { return Ok(Begin::Drop) };
+        if !self.holes {
+            return Err(ReceiverViolation::Hole);
+        }
+        if self.is_over(file, &announcement)? {
+            self.frame_done(head.frame);
+            return Ok(Begin::Drop);
+        }
+        let receiving = self.receiving(file, announcement)?;
+        if receiving.failure.is_some() {
+            self.frame_done(head.frame);
+            return Ok(Begin::Drop);
+        }
+        let end = offset + len;
+        if receiving.announcement.size.is_none_or(|size| end > size || last != (end == size)) {
+            return Err(ReceiverViolation::OutsideFile);
+        }
+        if receiving.chunks.next_from(offset / CHUNK_LEN as u64).is_some_and(|chunk| chunk < chunks_of(end)) {
+            return Err(ReceiverViolation::SameBlock);
+        }
+        if last {
+            receiving.end = Some(end);
+        }
+        Ok(Begin::Process)
+    }
+
+    /// The hole of a frame that [`hole`](Self::hole) let pass was made.
+    ///
+    /// # Errors
+    /// If another frame brought one of its chunks meanwhile, or the file's end before it.
+    pub fn holed(&mut self, head: &FrameHead) -> Result<Verdict, ReceiverViolation> {
+        let FrameKind::Hole { file, offset, len, .. } = head.kind else { return Ok(Verdict::Incomplete) };
+        let Some(receiving) = self.files.get_mut(&file) else {
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        };
+        let (chunk, end) = (CHUNK_LEN as u64, offset + len);
+        if !receiving.chunks.insert_range(offset / chunk, chunks_of(end)) {
+            return Err(ReceiverViolation::SameBlock);
+        }
+        if receiving.end.is_some_and(|end| !receiving.chunks.ends_below(chunks_of(end))) {
+            return Err(ReceiverViolation::OutsideFile);
+        }
+        receiving.root.add_zeros(offset / chunk, len / chunk, CHUNK_LEN);
+        if len % chunk > 0 {
+            receiving.root.add_zeros(end / chunk, 1, usize::try_from(len % chunk).unwrap_or(CHUNK_LEN));
+        }
+        self.frame_done(head.frame);
+        self.judge(file)
+    }
+
     /// A seal has come.
     ///
     /// # Errors
@@ -375,7 +454,7 @@ impl Receiver {
         announcement: Announcement,
         abandoned: Option<Failure>,
     ) -> Result<Verdict, ReceiverViolation> {
-        let FrameKind::Seal { file, size, root, .. } = head.kind else { return Ok(Verdict::Incomplete) };
+        let FrameKind::Seal { file, size, root, end } = head.kind else { return Ok(Verdict::Incomplete) };
         if self.is_over(file, &announcement)? {
             self.frame_done(head.frame);
             return Ok(Verdict::Incomplete);
@@ -398,8 +477,37 @@ impl Receiver {
         if receiving.announcement.size.is_some_and(|announced| announced != size) {
             return Err(ReceiverViolation::Seal);
         }
-        receiving.seal = Some(Seal { frame: head.frame, size, root });
+        receiving.seal = Some(Seal { frame: head.frame, size, root, as_is: end == SealEnd::AsIs });
         self.judge(file)
+    }
+
+    /// The sender will send a file once more, under another number.
+    ///
+    /// # Errors
+    /// If it is announced otherwise.
+    pub fn begun_again(
+        &mut self,
+        head: &FrameHead,
+        announcement: Announcement,
+    ) -> Result<Verdict, ReceiverViolation> {
+        let FrameKind::Seal { file, .. } = head.kind else { return Ok(Verdict::Incomplete) };
+        let known = self.files.contains_key(&file) || self.held.contains_key(&announcement.path);
+        if self.is_over(file, &announcement)? {
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        }
+        if !known {
+            self.note_over(file, head.frame, &announcement);
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        }
+        self.receiving(file, announcement)?;
+        let verdict = self.finish(file, head.frame, FailureCode::SourceChanged.into());
+        self.frame_done(head.frame);
+        match verdict {
+            Verdict::Discard(announcement, _) => Ok(Verdict::Again(announcement)),
+            other @ (Verdict::Incomplete | Verdict::Publish(_) | Verdict::Again(_)) => Ok(other),
+        }
     }
 
     /// A chunk of `file` could not be staged or written: the file fails, its other frames are dropped as they come.
@@ -559,7 +667,8 @@ impl Receiver {
             return Ok(self.finish(file, seal.frame, failure));
         }
         let announcement = receiving.announcement.clone();
-        Ok(Verdict::Publish(Publish { file, announcement, size: seal.size, root: seal.root }))
+        let Seal { size, root, as_is, .. } = seal;
+        Ok(Verdict::Publish(Publish { file, announcement, size, root, as_is }))
     }
 
     /// A file is over and has failed; a seal that waited for its blocks is done with it.

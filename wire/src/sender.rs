@@ -19,8 +19,8 @@ use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN};
 use crate::journal::{CHUNK_KEPT_LEN, HeldChunks};
 use crate::limits::{
-    CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX, OFFERED_FILE_LEN_MIN,
-    PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
+    CHUNK_LEN, HOLE_LEN_MAX, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX,
+    OFFERED_FILE_LEN_MIN, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
 };
 use crate::message::{Ack, End, HeldItem, ItemFailure, Resume};
 use crate::metadata::{Kind, Metadata, SourceId};
@@ -110,12 +110,28 @@ pub enum Content {
         /// The file ends with it.
         last: bool,
     },
+    /// This part of a file, which is all zeros.
+    Hole {
+        /// The file.
+        file: Arc<LargeFile>,
+        /// Where the part begins.
+        offset: u64,
+        /// Its length.
+        len: u64,
+        /// The file ends with it.
+        last: bool,
+    },
     /// The end of a file: its length and root, or why it was given up.
     Seal {
         /// The file.
         file: Arc<LargeFile>,
         /// Length and root.
         result: Result<(u64, Digest), Failure>,
+    },
+    /// A file comes once more from its beginning, under another number.
+    Again {
+        /// The file.
+        file: Arc<LargeFile>,
     },
 }
 
@@ -128,9 +144,13 @@ pub enum Packed {
         bytes: u64,
         /// Root digest of its content; nothing for folders and links.
         digest: Option<Digest>,
+        /// It changed while it was read, and is what was read.
+        as_is: bool,
     },
-    /// It could not be read, or has outgrown its place in the pack.
+    /// It could not be read.
     Lost(Failure),
+    /// It is not in the pack: it has outgrown its place there, and comes later, as it is now.
+    Later(Metadata),
 }
 
 /// An item that is finished with.
@@ -144,6 +164,8 @@ pub struct Settled {
     pub bytes: u64,
     /// Root digest of its content, where it is a file.
     pub digest: Option<Digest>,
+    /// It changed while it was read, and is what was read.
+    pub as_is: bool,
     /// Why it failed, if it did.
     pub result: Result<(), Failure>,
     /// Its number, if it went as a large file.
@@ -157,6 +179,8 @@ pub struct Progress {
     pub settled: Vec<Settled>,
     /// Parts of large files that the receiver has: file, offset, length.
     pub held: Vec<(Arc<LargeFile>, u64, u64)>,
+    /// Numbers of large files that come once more under others.
+    pub again: Vec<u32>,
 }
 
 /// The receiver did what the protocol forbids.
@@ -236,10 +260,16 @@ struct Sending {
     available: u64,
     ended: bool,
     next_offset: u64,
+    /// Up to there, from `next_offset` on, are zeros.
+    zeros_until: u64,
     all_planned: bool,
     unhashed: u32,
     root: RootBuilder,
     failed: Option<Failure>,
+    /// It is to come once more, as it is now.
+    again: Option<Metadata>,
+    /// It changed while it was read, and is sealed all the same.
+    as_is: bool,
     /// The number of the seal that the file is settled with.
     seal_frame: Option<u64>,
 }
@@ -254,6 +284,8 @@ struct InFlight {
     packed: Vec<Packed>,
     /// For a block, its digest once it has been built.
     digest: Option<Digest>,
+    /// It is a pack or seal that has been built: nothing of it comes once more.
+    built: bool,
     failures: BTreeMap<u32, Failure>,
 }
 
@@ -436,8 +468,8 @@ impl Sender {
                 self.release_folders();
                 self.kept -= kept_len(&offered.item);
                 let path = offered.item.path;
-                let settled =
-                    Settled { path, folder: false, bytes: size, digest: None, result: Ok(()), file: None };
+                let (folder, digest, as_is, result, file) = (false, None, false, Ok(()), None);
+                let settled = Settled { path, folder, bytes: size, digest, as_is, result, file };
                 Ok((Some(settled), size))
             }
         }
@@ -482,17 +514,76 @@ impl Sender {
             since: self.lanes.now,
             packed: Vec::new(),
             digest: None,
+            built: false,
             failures: BTreeMap::new(),
         };
         self.in_flight.insert(frame, in_flight);
         Some(Plan { frame, content })
     }
 
-    /// Pack `frame` was built; `packed` has one element for each of its items.
-    pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) {
-        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
+    /// Pack `frame` was built; `packed` has one element for each of its items. What comes later is none of it any more, and goes
+    /// to the end of the queue. Returns what to send in the pack's place if nothing of it is left.
+    pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) -> Option<Content> {
+        let in_flight = self.in_flight.get_mut(&frame)?;
+        let Content::Pack(items) = &in_flight.content else { return None };
+        if !packed.iter().any(|packed| matches!(packed, Packed::Later(_))) {
             in_flight.packed = packed;
+            in_flight.built = true;
+            return None;
         }
+        let (mut stay, mut later, mut built) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, packed) in items.iter().zip(packed) {
+            match packed {
+                Packed::Later(metadata) => {
+                    // What it is to have at the target may be other permissions than it has here.
+                    let mode =
+                        if let What::Present(wanted) = &item.what { wanted.mode } else { metadata.mode };
+                    let what = What::Present(Metadata { mode, ..metadata });
+                    later.push(Item { path: item.path.clone(), what });
+                }
+                packed @ (Packed::Sent { .. } | Packed::Lost(_)) => {
+                    stay.push(item.clone());
+                    built.push(packed);
+                }
+            }
+        }
+        let instead = later.first().filter(|_| stay.is_empty()).map(|item| Content::Again {
+            file: Arc::new(LargeFile { number: self.next_file, announcement: announcement(item) }),
+        });
+        self.next_file += u32::from(instead.is_some());
+        in_flight.content = instead.clone().unwrap_or(Content::Pack(stay.into()));
+        in_flight.packed = built;
+        in_flight.built = true;
+        later.into_iter().for_each(|item| self.add_later(item));
+        instead
+    }
+
+    /// An item that was in a frame already: it is not offered any more.
+    fn add_later(&mut self, item: Item) {
+        match &item.what {
+            What::Present(Metadata { kind: Kind::Folder, .. }) => {
+                self.folders.push_back((self.next_ordinal, item));
+                self.release_folders();
+            }
+            What::Present(_) | What::Stream { .. } | What::Lost(_) if is_large(&item) => {
+                let waiting = self.waiting(item);
+                self.add_large(waiting);
+            }
+            What::Present(_) | What::Stream { .. } | What::Lost(_) => self.add_small(item),
+        }
+    }
+
+    /// Seal `frame` was built, and the file stays as it is sealed.
+    pub fn sealed(&mut self, frame: u64) {
+        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
+            in_flight.built = true;
+        }
+    }
+
+    /// True if block `frame` was built before, with another digest.
+    #[must_use]
+    pub fn has_other_digest(&self, frame: u64, digest: Digest) -> bool {
+        self.in_flight.get(&frame).and_then(|frame| frame.digest).is_some_and(|before| before != digest)
     }
 
     /// Block `frame` was built, and its content has this digest.
@@ -520,24 +611,75 @@ impl Sender {
         }
     }
 
+    /// Block `frame` is all zeros, and so is the file up to `until`, which showed when it was built. Returns what to send in this
+    /// frame's place; nothing if it was sent as a block before.
+    pub fn found_zeros(&mut self, frame: u64, until: u64) -> Option<Content> {
+        let in_flight = self.in_flight.get_mut(&frame)?;
+        let Content::Block { file, offset, len, last } = in_flight.content.clone() else { return None };
+        if in_flight.digest.is_some() {
+            return None;
+        }
+        let number = file.number;
+        let content = Content::Hole { file, offset, len: len as u64, last };
+        in_flight.content = content.clone();
+        if let Some(sending) = self.sending.get_mut(&number) {
+            sending.root.add_zeros(offset / CHUNK_LEN as u64, 1, len);
+            sending.unhashed -= 1;
+            sending.zeros_until = sending.zeros_until.max(until);
+        }
+        self.queue_seal(number);
+        Some(content)
+    }
+
     /// `file` cannot be read, or has changed, which showed when its block or seal `frame` was built. Returns what to send in
     /// this frame's place.
     ///
     /// That is the file's seal, unless the frame was a block that was sent before: then the receiver may have it, and drops
     /// what comes in its place, so the seal gets a number of its own.
     pub fn give_up(&mut self, frame: u64, file: &Arc<LargeFile>, failure: Failure) -> Content {
-        let content = Content::Seal { file: file.clone(), result: Err(failure.clone()) };
+        self.break_off(frame, file, Err(failure))
+    }
+
+    /// `file` is to come once more, with this metadata, which showed when its block or seal `frame` was built. Returns what to
+    /// send in this frame's place, as [`give_up`](Self::give_up) does.
+    pub fn begin_again(&mut self, frame: u64, file: &Arc<LargeFile>, metadata: Metadata) -> Content {
+        self.break_off(frame, file, Ok(metadata))
+    }
+
+    /// `file` is sealed although it changed while it was read.
+    pub fn seal_as_is(&mut self, file: &LargeFile) {
+        if let Some(sending) = self.sending.get_mut(&file.number) {
+            sending.as_is = true;
+        }
+    }
+
+    /// The first end of a file that is not read to its end is the one that counts.
+    fn break_off(&mut self, frame: u64, file: &Arc<LargeFile>, end: Result<Metadata, Failure>) -> Content {
+        if let Some(sending) = self.sending.get_mut(&file.number)
+            && sending.failed.is_none()
+            && sending.again.is_none()
+        {
+            match end.clone() {
+                Ok(metadata) => sending.again = Some(metadata),
+                Err(failure) => sending.failed = Some(failure),
+            }
+            sending.all_planned = true;
+        }
+        let content = match self.sending.get(&file.number).and_then(Sending::broken_off) {
+            Some(content) => content,
+            None => match end {
+                Ok(_) => Content::Again { file: file.clone() },
+                Err(failure) => Content::Seal { file: file.clone(), result: Err(failure) },
+            },
+        };
         let Some(in_flight) = self.in_flight.get_mut(&frame) else { return content }; // acknowledged meanwhile
         let sent_before = match std::mem::replace(&mut in_flight.content, content.clone()) {
             Content::Block { .. } => in_flight.digest.is_some(),
-            Content::Seal { .. } | Content::Pack(_) => true,
+            Content::Hole { .. } | Content::Seal { .. } | Content::Again { .. } | Content::Pack(_) => true,
         };
-        if let Some(sending) = self.sending.get_mut(&file.number) {
-            sending.failed.get_or_insert(failure);
-            sending.all_planned = true;
-            if !sent_before && sending.seal_frame.is_none() {
-                self.number_seal(file.number, frame);
-            }
+        let unsealed = |sending: &Sending| sending.seal_frame.is_none();
+        if !sent_before && self.sending.get(&file.number).is_some_and(unsealed) {
+            self.number_seal(file.number, frame);
         }
         self.queue_seal(file.number);
         content
@@ -606,11 +748,22 @@ impl Sender {
             && self.large.is_empty()
             && self.folders.is_empty()
             && self.unsealed.is_empty();
-        if self.end_told || !all_numbered {
+        // Until it is built, what is in a frame may have to come once more.
+        if self.end_told || !all_numbered || !self.is_all_built() {
             return None;
         }
         self.end_told = true;
         Some(End { frames: self.next_frame })
+    }
+
+    fn is_all_built(&self) -> bool {
+        let unbuilt = |frame: &InFlight| match &frame.content {
+            Content::Pack(_) | Content::Seal { result: Ok(_), .. } => !frame.built,
+            Content::Seal { .. } | Content::Block { .. } | Content::Hole { .. } | Content::Again { .. } => {
+                false
+            }
+        };
+        !self.in_flight.values().any(unbuilt) && self.sending.values().all(|sending| sending.again.is_none())
     }
 
     /// True once the receiver has all there is.
@@ -731,26 +884,25 @@ impl Sender {
             else {
                 continue; // a block's number became the seal's meanwhile
             };
-            let result = match &sending.failed {
-                Some(failure) => Err(failure.clone()),
-                None => {
-                    let root = sending.root.root(sending.available);
-                    root.map(|root| (sending.available, root)).ok_or_else(|| FailureCode::Io.into())
-                }
-            };
-            let content = Content::Seal { file: sending.file.clone(), result };
+            let content = sending.broken_off().unwrap_or_else(|| {
+                let root = sending.root.root(sending.available);
+                let result = root.map(|root| (sending.available, root)).ok_or_else(|| FailureCode::Io.into());
+                Content::Seal { file: sending.file.clone(), result }
+            });
             self.number_seal(number, self.next_frame);
             return Some(content);
         }
         None
     }
 
-    /// A file's seal has its number, so folders that waited for it can have theirs.
+    /// A file's seal has its number, so folders that waited for it can have theirs; but not if the file comes once more.
     fn number_seal(&mut self, number: u32, frame: u64) {
         if let Some(sending) = self.sending.get_mut(&number) {
             sending.seal_frame = Some(frame);
-            self.unsealed.remove(&sending.ordinal);
-            self.release_folders();
+            if sending.again.is_none() {
+                self.unsealed.remove(&sending.ordinal);
+                self.release_folders();
+            }
         }
     }
 
@@ -771,6 +923,9 @@ impl Sender {
     fn next_block(&mut self) -> Option<Content> {
         loop {
             if let Some(content) = self.sending.values_mut().find_map(Sending::next_block) {
+                if let Content::Hole { file, .. } = &content {
+                    self.queue_seal(file.number); // nothing of it is hashed later
+                }
                 return Some(content);
             }
             if !self.begin_large() {
@@ -782,7 +937,9 @@ impl Sender {
     /// A file whose chunks are all hashed, or that failed, gets its seal.
     fn queue_seal(&mut self, number: u32) {
         let Some(sending) = self.sending.get(&number) else { return };
-        let ready = sending.failed.is_some() || (sending.all_planned && sending.unhashed == 0);
+        let ready = sending.failed.is_some()
+            || sending.again.is_some()
+            || (sending.all_planned && sending.unhashed == 0);
         if ready && sending.seal_frame.is_none() && !self.seals.contains(&number) {
             self.seals.push_back(number);
         }
@@ -795,7 +952,7 @@ impl Sender {
         let Some(in_flight) = self.in_flight.get_mut(&failed.frame) else { return Ok(()) };
         let entries = match &in_flight.content {
             Content::Pack(items) => items.len(),
-            Content::Block { .. } | Content::Seal { .. } => 1,
+            Content::Block { .. } | Content::Hole { .. } | Content::Seal { .. } | Content::Again { .. } => 1,
         };
         if failed.entry as usize >= entries {
             return Err(SenderViolation::UnknownEntry);
@@ -813,18 +970,18 @@ impl Sender {
                 settle_pack(&items, in_flight.packed, in_flight.failures, progress);
             }
             Content::Block { file, offset, len, .. } => {
-                progress.held.push((file.clone(), offset, len as u64));
-                let failure = in_flight.failures.into_values().next();
-                if let (Some(sending), Some(failure)) = (self.sending.get_mut(&file.number), failure) {
-                    sending.failed.get_or_insert(failure);
-                    sending.all_planned = true;
-                    self.queue_seal(file.number);
-                }
+                self.settle_part(&file, (offset, len as u64), in_flight.failures, progress);
+            }
+            Content::Hole { file, offset, len, .. } => {
+                self.settle_part(&file, (offset, len), in_flight.failures, progress);
             }
             Content::Seal { file, result } => {
                 let settles = |sending: &Sending| sending.seal_frame == Some(frame);
                 if !self.sending.get(&file.number).is_some_and(settles) {
                     return; // it went in a block's place
+                }
+                if self.sending.get(&file.number).is_some_and(|sending| sending.again.is_some()) {
+                    return self.settle_again(frame, &file, progress); // as a block showed when it was read again
                 }
                 let Some(sending) = self.sending.remove(&file.number) else { return };
                 self.kept -= item_kept_len(file.announcement.path.as_bytes().len());
@@ -835,11 +992,68 @@ impl Sender {
                     folder: false,
                     bytes: result.as_ref().map_or(0, |(size, _)| *size),
                     digest: result.ok().map(|(_, root)| root),
+                    as_is: sending.as_is,
                     result: failure.map_or(Ok(()), Err),
                     file: Some(file.number),
                 });
             }
+            Content::Again { file } => self.settle_again(frame, &file, progress),
         }
+    }
+
+    /// The receiver has a part of a file, or could not write it.
+    fn settle_part(
+        &mut self,
+        file: &Arc<LargeFile>,
+        (offset, len): (u64, u64),
+        failures: BTreeMap<u32, Failure>,
+        progress: &mut Progress,
+    ) {
+        progress.held.push((file.clone(), offset, len));
+        let failure = failures.into_values().next();
+        if let (Some(sending), Some(failure)) = (self.sending.get_mut(&file.number), failure) {
+            sending.failed.get_or_insert(failure); // also of one that was to come once more
+            sending.all_planned = true;
+            self.queue_seal(file.number);
+        }
+    }
+
+    /// The receiver has forgotten a file that comes once more. If it had told before that the file failed, it does not want it.
+    fn settle_again(&mut self, frame: u64, file: &LargeFile, progress: &mut Progress) {
+        let settles = |sending: &Sending| sending.seal_frame == Some(frame);
+        if !self.sending.get(&file.number).is_some_and(settles) {
+            return; // it went in a block's place
+        }
+        let Some(sending) = self.sending.remove(&file.number) else { return };
+        let path = file.announcement.path.clone();
+        let (ordinal, number) = (sending.ordinal, Some(file.number));
+        match (sending.failed, sending.again) {
+            (None, Some(metadata)) => {
+                progress.again.push(file.number);
+                let mode = file.announcement.mode;
+                let item = Item { path, what: What::Present(Metadata { mode, ..metadata }) };
+                if is_large(&item) {
+                    self.add_large(Offered { ordinal, item, source: SourceId::default(), held: None });
+                    return;
+                }
+                self.add_small(item);
+            }
+            (failure, _) => {
+                self.kept -= item_kept_len(path.as_bytes().len());
+                let (folder, digest, as_is, result) = (false, None, false, failure.map_or(Ok(()), Err));
+                progress.settled.push(Settled {
+                    path,
+                    folder,
+                    bytes: 0,
+                    digest,
+                    as_is,
+                    result,
+                    file: number,
+                });
+            }
+        }
+        self.unsealed.remove(&ordinal);
+        self.release_folders();
     }
 
     fn send_again(&mut self, frame: u64) {
@@ -870,27 +1084,24 @@ impl Watch {
 impl Sending {
     fn new(number: u32, offered: Offered, checksum: Checksum) -> Self {
         let Offered { ordinal, item, source, held } = offered;
-        let (size, modified, mode) = match item.what {
-            What::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
-            What::Stream { mode } => (None, None, mode),
-            What::Lost(_) => (Some(0), None, 0), // never offered as a large file
-        };
+        let announcement = Announcement { source, ..announcement(&item) };
+        let size = announcement.size;
         let held = held.map(HeldChunks::into_parts);
         let (held, root) = held.unwrap_or_else(|| (RangeSet::default(), RootBuilder::new(checksum)));
         let mut sending = Self {
             ordinal,
             held,
-            file: Arc::new(LargeFile {
-                number,
-                announcement: Announcement { path: item.path, size, modified, mode, source },
-            }),
+            file: Arc::new(LargeFile { number, announcement }),
             available: size.unwrap_or(0),
             ended: size.is_some(),
             next_offset: 0,
+            zeros_until: 0,
             all_planned: false,
             unhashed: 0,
             root,
             failed: None,
+            again: None,
+            as_is: false,
             seal_frame: None,
         };
         sending.skip_held();
@@ -899,6 +1110,16 @@ impl Sending {
 
     fn kept_len(&self) -> usize {
         CHUNK_KEPT_LEN * (self.held.range_count() + self.root.kept())
+    }
+
+    /// What stands in the place of a seal, if the file is not read to its end.
+    fn broken_off(&self) -> Option<Content> {
+        let file = self.file.clone();
+        match (&self.failed, &self.again) {
+            (Some(failure), None) => Some(Content::Seal { file, result: Err(failure.clone()) }),
+            (_, Some(_)) => Some(Content::Again { file }),
+            (None, None) => None,
+        }
     }
 
     /// Goes on behind chunks that the receiver has.
@@ -916,6 +1137,9 @@ impl Sending {
         if self.all_planned || !(self.ended || left > chunk) {
             return None;
         }
+        if let Some(hole) = self.next_hole() {
+            return Some(hole);
+        }
         let (offset, len) = (self.next_offset, left.min(chunk));
         self.next_offset += len;
         self.unhashed += 1;
@@ -925,6 +1149,38 @@ impl Sending {
         let len = usize::try_from(len).unwrap_or(CHUNK_LEN);
         Some(Content::Block { file: self.file.clone(), offset, len, last })
     }
+}
+
+impl Sending {
+    /// The chunks from here on that are known to be zeros, as many as one frame may tell of.
+    fn next_hole(&mut self) -> Option<Content> {
+        let chunk = CHUNK_LEN as u64;
+        let offset = self.next_offset;
+        let first = offset / chunk;
+        let held = self.held.next_from(first).map_or(u64::MAX, |held| held.saturating_mul(chunk));
+        let until = self.zeros_until.min(held).min(offset.saturating_add(HOLE_LEN_MAX));
+        let end = if until >= self.available { self.available } else { until / chunk * chunk };
+        let len = end.checked_sub(offset).filter(|len| *len > 0)?;
+        self.root.add_zeros(first, len / chunk, CHUNK_LEN);
+        if len % chunk > 0 {
+            self.root.add_zeros(end / chunk, 1, usize::try_from(len % chunk).unwrap_or(CHUNK_LEN));
+        }
+        self.next_offset = end;
+        let last = end == self.available;
+        self.all_planned = last;
+        self.skip_held();
+        Some(Content::Hole { file: self.file.clone(), offset, len, last })
+    }
+}
+
+/// What is known of a large file before it is opened.
+fn announcement(item: &Item) -> Announcement {
+    let (size, modified, mode) = match item.what {
+        What::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
+        What::Stream { mode } => (None, None, mode),
+        What::Lost(_) => (Some(0), None, 0), // never a large file
+    };
+    Announcement { path: item.path.clone(), size, modified, mode, source: SourceId::default() }
 }
 
 /// True for what travels in blocks.
@@ -974,13 +1230,15 @@ fn settle_pack(
 ) {
     let mut failures = failures;
     for ((item, packed), entry) in items.iter().zip(packed).zip(0..) {
-        let (bytes, digest, lost) = match packed {
-            Packed::Sent { bytes, digest } => (bytes, digest, None),
-            Packed::Lost(failure) => (0, None, Some(failure)),
+        let (bytes, digest, as_is, lost) = match packed {
+            Packed::Sent { bytes, digest, as_is } => (bytes, digest, as_is, None),
+            Packed::Lost(failure) => (0, None, false, Some(failure)),
+            Packed::Later(_) => continue, // it is none of the pack's
         };
         let failure = lost.or(failures.remove(&entry));
         let folder = matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder);
         let result = failure.map_or(Ok(()), Err);
-        progress.settled.push(Settled { path: item.path.clone(), folder, bytes, digest, result, file: None });
+        let path = item.path.clone();
+        progress.settled.push(Settled { path, folder, bytes, digest, as_is, result, file: None });
     }
 }

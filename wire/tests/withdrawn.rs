@@ -31,7 +31,7 @@ fn sink(root: &Path, over: &CancellationToken) -> TreeSink {
 fn head(kind: EntryKind, content: &[u8]) -> EntryHead {
     let digest = Checksum::Blake3.of_small_file([content]);
     let content_len = u32::try_from(content.len()).unwrap();
-    EntryHead { kind, path_len: 0, content_len, modified: None, mode: 0o644, digest }
+    EntryHead { kind, path_len: 0, content_len, modified: None, mode: 0o644, digest, as_is: false }
 }
 
 fn path(text: &str) -> RemotePath {

@@ -8,7 +8,7 @@ use crate::cli::input;
 use crate::cli::places::Server;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
-use ftp_client::mirror::recipe::{OverwriteWord, Text};
+use ftp_client::mirror::recipe::{ChangingWord, OverwriteWord, Text};
 use ftp_client::observer::{FileReport, Outcome};
 use ftp_client::{Error, Session};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub(crate) struct Head {
     /// Done with `--chmod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chmod: Option<String>,
+    #[serde(default, skip_serializing_if = "ChangingWord::is_default")]
+    pub(crate) changing: ChangingWord,
     pub(crate) jobs: Vec<Planned>,
 }
 
@@ -79,6 +81,7 @@ pub(crate) struct Line {
 pub(crate) enum Ended {
     Done,
     Skipped,
+    Vanished,
     Failed,
 }
 
@@ -113,7 +116,7 @@ impl Head {
         command: &str,
         session: &Session,
         server: &Server,
-        (overwrite, power): (OverwriteWord, bool),
+        (overwrite, power, changing): (OverwriteWord, bool, ChangingWord),
         permissions: args::Permissions,
         jobs: Vec<Planned>,
     ) -> Self {
@@ -128,6 +131,7 @@ impl Head {
             power,
             no_perms: permissions.no_perms,
             chmod: permissions.chmod,
+            changing,
             jobs,
         }
     }
@@ -255,6 +259,7 @@ impl Record {
             Outcome::Done | Outcome::Skipped if report.folder => return,
             Outcome::Done => (Ended::Done, None),
             Outcome::Skipped => (Ended::Skipped, None),
+            Outcome::Vanished => (Ended::Vanished, None),
         };
         let below = report.path.as_bytes();
         let reason = failure.map(Failure::to_string);

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use wire::engine::{FileSource, Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Durability, Overwrite, Put, Resume};
+use wire::message::{Changing, Durability, Overwrite, Put, Resume};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, SourceFile};
@@ -107,7 +107,8 @@ async fn send(
     };
     let opening = Opening { source, totals: None, folder: None };
     let reporter = Reporter::new(made_up.clone(), session.checksum());
-    put::send(session, put, opening, Resume::Never, &Arc::new(Mark::none()), &reporter).await?;
+    put::send(session, put, opening, (Resume::Never, Changing::Retry), &Arc::new(Mark::none()), &reporter)
+        .await?;
     let failure = made_up.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }

@@ -86,9 +86,14 @@ impl Ahead {
         self.shared.taker().end_waiting_for_room()
     }
 
-    /// True if this item failed.
+    /// True if this item did not arrive.
     pub(crate) fn has_failed(&self, path: &RemotePath) -> bool {
         self.shared.taker().has_failed(path)
+    }
+
+    /// True if this item was removed before it could be read.
+    pub(crate) fn has_vanished(&self, path: &RemotePath) -> bool {
+        self.shared.taker().has_vanished(path)
     }
 
     /// Ends the job in good order; why it ended, if it had before.

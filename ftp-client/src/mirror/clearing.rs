@@ -60,6 +60,9 @@ impl Effects for Clearing<'_> {
         self.failures += 1;
     }
 
+    /// It is not there in the other comparison.
+    fn vanished(&mut self, _: &RemotePath) {}
+
     fn not_deleted(&mut self, _: u64) {}
 
     fn failures(&self) -> u64 {

@@ -89,6 +89,7 @@ impl<'a> Doing<'a> {
             let changes = self.summary.transfer;
             self.summary.transfer = transfer;
             self.summary.transfer.failed += changes.failed;
+            self.summary.transfer.vanished += changes.vanished;
             self.summary.transfer.gravest = graver(transfer.gravest, changes.gravest);
         }
         Ok(self.summary)
@@ -162,6 +163,9 @@ impl<'a> Doing<'a> {
     }
 
     fn made(&mut self, work: Work, failure: Option<Failure>) -> Result<(), Error> {
+        let is_deletion = matches!(work.action, Some(Action::Deleted { .. }));
+        // What somebody else has removed meanwhile is gone, as was wanted.
+        let failure = failure.filter(|failure| !is_deletion || failure.code != FailureCode::NotFound);
         match (failure, work.then) {
             (Some(failure), None) if failure.code == FailureCode::NotOwner => {
                 self.reporter.not_owned(&work.path);
@@ -225,6 +229,12 @@ impl<'a> Doing<'a> {
     fn linked(&mut self, action: Action) -> Result<(), Error> {
         let Action::Linked { source, of, target } = &action else { return Ok(()) };
         let path = source.path.clone();
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.has_vanished(of)) {
+            return match target {
+                None => self.send(source),
+                Some(target) => self.replace(source.clone(), target), // it is the first name now
+            };
+        }
         if self.transfer.as_ref().is_some_and(|transfer| transfer.has_failed(of)) {
             let failure = Failure::new(FailureCode::NotFound, "the file's first name failed");
             self.failed(&path, &failure);
@@ -367,6 +377,11 @@ impl Effects for Doing<'_> {
         self.failures += 1;
         self.summary.fail(failure);
         self.listener.failed(path, failure);
+    }
+
+    fn vanished(&mut self, path: &RemotePath) {
+        self.summary.transfer.vanished += 1;
+        self.listener.vanished(path);
     }
 
     fn not_deleted(&mut self, count: u64) {

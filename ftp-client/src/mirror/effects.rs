@@ -29,6 +29,8 @@ pub(crate) trait Effects {
     fn settle(&mut self) -> Result<(), Error>;
     /// Something could not be looked at, or not be carried.
     fn failed(&mut self, path: &RemotePath, failure: &Failure);
+    /// Something of the source was removed before it could be looked at.
+    fn vanished(&mut self, path: &RemotePath);
     /// So many entries were not deleted, because the source could not be read whole.
     fn not_deleted(&mut self, count: u64);
     /// Items that failed so far.
@@ -123,6 +125,11 @@ impl Effects for DryRun {
     fn failed(&mut self, path: &RemotePath, failure: &Failure) {
         self.summary.fail(failure);
         self.listener.failed(path, failure);
+    }
+
+    fn vanished(&mut self, path: &RemotePath) {
+        self.summary.transfer.vanished += 1;
+        self.listener.vanished(path);
     }
 
     fn not_deleted(&mut self, count: u64) {

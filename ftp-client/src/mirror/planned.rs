@@ -50,6 +50,9 @@ impl Effects for Planning {
     fn failed(&mut self, path: &RemotePath, failure: &Failure) {
         self.dry.failed(path, failure);
     }
+    fn vanished(&mut self, path: &RemotePath) {
+        self.dry.vanished(path);
+    }
     fn not_deleted(&mut self, count: u64) {
         self.dry.not_deleted(count);
     }
@@ -87,6 +90,9 @@ impl Effects for Applying<'_> {
     }
     fn failed(&mut self, path: &RemotePath, failure: &Failure) {
         self.doing.failed(path, failure);
+    }
+    fn vanished(&mut self, path: &RemotePath) {
+        self.doing.vanished(path);
     }
     fn not_deleted(&mut self, count: u64) {
         self.doing.not_deleted(count);

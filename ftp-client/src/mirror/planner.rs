@@ -158,7 +158,13 @@ impl<'a> Planner<'a> {
             }
             !shielded
         });
+        let target = target.filter(|found| !found.has_vanished()); // somebody removes things there
         let source = match source {
+            Some(found) if found.has_vanished() && !self.selection.hides(found.path(), true) => {
+                self.effects.vanished(found.path());
+                self.leave_alone(found.path());
+                return (None, None);
+            }
             Some(Found::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
                 self.counts.source_failures += 1;
                 self.shield(&failed);
@@ -217,9 +223,14 @@ impl<'a> Planner<'a> {
     /// Something could not be looked at: whatever the other side has there stays as it is.
     fn shield(&mut self, failed: &PathFailure) {
         self.effects.failed(&failed.path, &failed.failure);
+        self.leave_alone(&failed.path);
+    }
+
+    /// Neither side is looked at below `path`, and what the target has there stays in this run.
+    fn leave_alone(&mut self, path: &RemotePath) {
         for below in [&mut self.source_below, &mut self.target_below] {
-            if !is_within(&failed.path, below.as_ref()) {
-                *below = Some(failed.path.clone()); // else what is left out already goes further
+            if !is_within(path, below.as_ref()) {
+                *below = Some(path.clone()); // else what is left out already goes further
             }
         }
         let level = self.level();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 use wire::metadata::Timestamp;
 use wire::modes::{Chmod, Modes};
 
@@ -53,6 +53,9 @@ pub struct Recipe {
     pub owner: bool,
     /// See [`Options::xattrs`].
     pub xattrs: bool,
+    /// See [`Options::changing`].
+    #[serde(skip_serializing_if = "ChangingWord::is_default")]
+    pub changing: ChangingWord,
     /// See [`Options::sparse`].
     pub sparse: bool,
     /// [`Options::durability`] is [`Power`](wire::message::Durability::Power).
@@ -76,6 +79,47 @@ pub enum OverwriteWord {
     /// They are replaced.
     #[default]
     Different,
+}
+
+/// What becomes of a file that changes while it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangingWord {
+    /// It is read again.
+    #[default]
+    Retry,
+    /// It is left alone.
+    Skip,
+    /// What was read is sent.
+    AsIs,
+}
+
+impl ChangingWord {
+    /// True for what need not be written down.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<ChangingWord> for Changing {
+    fn from(word: ChangingWord) -> Self {
+        match word {
+            ChangingWord::Retry => Self::Retry,
+            ChangingWord::Skip => Self::Skip,
+            ChangingWord::AsIs => Self::AsIs,
+        }
+    }
+}
+
+impl From<Changing> for ChangingWord {
+    fn from(changing: Changing) -> Self {
+        match changing {
+            Changing::Retry => Self::Retry,
+            Changing::Skip => Self::Skip,
+            Changing::AsIs => Self::AsIs,
+        }
+    }
 }
 
 /// A rule, and the option that brought it.
@@ -168,6 +212,7 @@ impl Recipe {
             modes: modes(self.no_perms, self.chmod.as_deref())?,
             owner: self.owner,
             xattrs: self.xattrs,
+            changing: self.changing.into(),
             sparse: self.sparse,
             durability: if self.power { Durability::Power } else { Durability::Process },
             resume: true,

@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use wire::RemotePath;
 use wire::message::{Details, Entry, PathFailure};
 use wire::metadata::Kind;
 use wire::store::Folder;
 use wire::store::entry::{Wish, describe};
 use wire::store::walk::{Visit, Walk};
+use wire::{FailureCode, RemotePath};
 
 /// What a side has at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,13 @@ impl Found {
             Self::Failed(failed) => &failed.path,
             Self::LeftOut(path) => path,
         }
+    }
+}
+
+impl Found {
+    /// True for what was there when its folder was listed, and is not any more.
+    pub(crate) fn has_vanished(&self) -> bool {
+        matches!(self, Self::Failed(failed) if failed.failure.code == FailureCode::Vanished)
     }
 }
 

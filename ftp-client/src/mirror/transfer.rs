@@ -9,13 +9,13 @@ use crate::local;
 use crate::observer::Summary;
 use crate::report::{Reporter, is_not_owned};
 use crate::session::{Session, job_error};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 use wire::control::Envelope;
 use wire::engine::{
-    Base, Credit, Exchange, Item, ItemQueue, Observer, Pacer, QueueSource, ReceiveJob, Role, SendJob,
-    TreeSink, TreeSinkOptions,
+    Base, Credit, Exchange, Item, ItemQueue, Keeping, Observer, Pacer, QueueSource, ReceiveJob, Role,
+    SendJob, TreeSink, TreeSinkOptions,
 };
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Cancel, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem};
@@ -23,7 +23,7 @@ use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
 use wire::store::{Folder, FolderCache};
-use wire::{Failure, RemotePath};
+use wire::{Failure, FailureCode, RemotePath};
 
 /// A job under way.
 pub(crate) struct Transfer {
@@ -87,7 +87,7 @@ impl Transfer {
 
     /// Items that failed so far.
     pub(crate) fn failures(&self) -> usize {
-        self.watch.failed().count
+        self.watch.failed().failed
     }
 
     /// Items that failed for lack of room, and were not told of.
@@ -100,15 +100,21 @@ impl Transfer {
         let mut failed = self.watch.failed();
         let short = failed.short.take().unwrap_or_default();
         for (path, _) in &short {
-            failed.count -= 1;
+            failed.failed -= 1;
+            failed.missed -= 1;
             failed.paths.remove(path);
         }
         short
     }
 
-    /// True if this item failed.
+    /// True if this item did not arrive.
     pub(crate) fn has_failed(&self, path: &RemotePath) -> bool {
         self.watch.failed().has(path)
+    }
+
+    /// True if this item was removed before it could be read.
+    pub(crate) fn has_vanished(&self, path: &RemotePath) -> bool {
+        self.watch.failed().paths.get(path) == Some(&FailureCode::Vanished)
     }
 
     /// Ends the job in good order; why it ended, if it had before.
@@ -140,7 +146,8 @@ async fn open_upload(
     let session = trees.session.clone();
     let control = session.inner.control.clone();
     let turn = control.turn().await;
-    let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
+    let (id, path, checksum) =
+        (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
     let overwrite = Overwrite::Always;
     let put = Put {
         path: path.clone(),
@@ -166,7 +173,10 @@ async fn open_upload(
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
-    let job = Arc::new(SendJob::new(id, machine, source, watch.clone(), pacer));
+    let job = SendJob::new(id, machine, source, watch.clone(), pacer)
+        .changing(options.changing)
+        .with_holes(options.sparse);
+    let job = Arc::new(job);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let way = Way::Up { queue, exchange: exchange.clone() };
     let job = tokio::spawn(async move {
@@ -195,26 +205,35 @@ async fn open_download(
     let session = trees.session.clone();
     let control = session.inner.control.clone();
     let turn = control.turn().await;
-    let (id, path, checksum) = (control.next_id(), trees.remote.clone(), session.checksum());
+    let (id, path, checksum) =
+        (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
     let asked = Arc::new(Asked::default());
     let watch = Arc::new(Watch::new(reporter.clone(), Some(asked.clone()), options));
+    let (changing, sparse) = (options.changing, options.sparse);
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
         modes: options.modes.clone(),
         sparse: options.sparse,
         durability: options.durability,
-        keeping: crate::get::keeping(&session, trees.resume),
+        keeping: crate::get::keeping(&session, trees.resume).map(|keeping| Keeping { checksum, ..keeping }),
         begun: None,
     };
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
     let sink = Box::new(AskedSink::new(Box::new(sink), asked.clone()));
     reporter.begin();
-    let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX);
+    let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
     let rate_limit = session.inner.rate_limit;
-    let select =
-        Select { path: path.clone(), checksum, window: WINDOW_FRAMES_MAX, rate_limit, resume: trees.resume };
+    let select = Select {
+        path: path.clone(),
+        checksum,
+        window: WINDOW_FRAMES_MAX,
+        rate_limit,
+        resume: trees.resume,
+        changing,
+        sparse,
+    };
     control.exchange.opening(id, Role::Receiver);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let _opened = control.request(id, select.into()).await?;
@@ -242,27 +261,35 @@ struct Watch {
     asked: Option<Arc<Asked>>,
 }
 
-/// Items that failed. Of more than [`FAILED_MAX`] it is only known that there are some.
+/// Items that failed or vanished. Of more than [`FAILED_MAX`] it is only known that there are some.
 #[derive(Default)]
 struct FailedItems {
-    count: usize,
-    paths: HashSet<RemotePath>,
+    /// Those that may be there all the same, so that nothing can be said of what is to be deleted.
+    failed: usize,
+    missed: usize,
+    paths: HashMap<RemotePath, FailureCode>,
     /// Those that failed for lack of room and were not told of; none if they are told like all others.
     short: Option<Vec<(RemotePath, Failure)>>,
 }
 
 impl FailedItems {
-    fn add(&mut self, path: &RemotePath) {
-        self.count += 1;
+    fn add(&mut self, path: &RemotePath, code: FailureCode) {
+        self.missed += 1;
+        self.failed += usize::from(!is_seen(code));
         if self.paths.len() < FAILED_MAX {
-            self.paths.insert(path.clone());
+            self.paths.insert(path.clone(), code);
         }
     }
 
     /// Where too many failed, any may have.
     fn has(&self, path: &RemotePath) -> bool {
-        self.count > FAILED_MAX || self.paths.contains(path)
+        self.missed > FAILED_MAX || self.paths.contains_key(path)
     }
+}
+
+/// True for what is no sign of a source that could not be read: it was seen, and was removed or changed since.
+fn is_seen(code: FailureCode) -> bool {
+    matches!(code, FailureCode::Vanished | FailureCode::SourceChanged | FailureCode::Skipped)
 }
 
 impl Watch {
@@ -327,8 +354,8 @@ impl Observer for Watch {
         if !is_asked {
             return; // a server may tell of anything: it neither fails what was asked for nor makes room for more
         }
-        if item.failure.is_some() && !is_not_owned(item) {
-            self.failed().add(item.path);
+        if let Some(failure) = item.failure.filter(|_| !is_not_owned(item)) {
+            self.failed().add(item.path, failure.code);
         }
         self.credit.settle(item.path);
     }
@@ -365,11 +392,11 @@ mod tests {
     fn what_failed_is_remembered_as_far_as_memory_goes() {
         let mut failed = FailedItems::default();
         for number in 0..FAILED_MAX {
-            failed.add(&path(&number.to_string()));
+            failed.add(&path(&number.to_string()), FailureCode::Vanished);
         }
         assert!(failed.has(&path("7")) && !failed.has(&path("other")));
-        failed.add(&path("one more"));
+        failed.add(&path("one more"), FailureCode::Io);
         assert!(failed.has(&path("other")), "it may be one that was forgotten");
-        assert_eq!((failed.count, failed.paths.len()), (FAILED_MAX + 1, FAILED_MAX));
+        assert_eq!((failed.failed, failed.missed, failed.paths.len()), (1, FAILED_MAX + 1, FAILED_MAX));
     }
 }

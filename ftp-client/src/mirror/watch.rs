@@ -252,6 +252,7 @@ fn is_final(code: FailureCode, has_begun: bool) -> bool {
         | FailureCode::Io
         | FailureCode::ShuttingDown
         | FailureCode::NotEmpty
+        | FailureCode::Vanished
         | FailureCode::TooManyOpenFiles
         | FailureCode::SpecialFile
         | FailureCode::SourceChanged

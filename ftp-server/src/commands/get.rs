@@ -54,7 +54,7 @@ pub(super) async fn run(
     }
     let machine = Sender::new(get.checksum, get.window, Asking::of(get.resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
-    let job = Arc::new(job.since(get.begun));
+    let job = Arc::new(job.changing(get.changing).since(get.begun));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it

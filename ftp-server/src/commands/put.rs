@@ -58,7 +58,7 @@ pub(super) async fn run(
     let _locked = Locked { lock, disk: context.disk.clone() };
     operation.set_path(&path);
     let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
-    let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX);
+    let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX).with_holes(put.sparse);
     let sink = TreeSink::new(base, options).until(cancelled.clone());
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());

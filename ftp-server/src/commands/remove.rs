@@ -45,20 +45,28 @@ fn remove_tree(
         let Some(inner) = level.names.get(level.next) else {
             let emptied = levels.pop().and_then(|level| level.name);
             if let (Some(outer), Some(emptied)) = (levels.last(), emptied) {
-                removed.folder(outer.folder.remove_folder((&emptied).into()))?;
+                removed.folder(outer.folder.remove_folder((&emptied).into()).or_else(gone))?;
             }
             continue;
         };
         level.next += 1;
-        match level.folder.metadata(inner)?.kind {
-            Kind::Folder => {
-                let deeper = Level::open(level.folder.folder(inner)?, Some(inner.to_name()))?;
-                levels.push(deeper);
+        let deeper = match level.folder.metadata(inner).map(|found| found.kind) {
+            Ok(Kind::Folder) => level.folder.folder(inner).map(Some),
+            Ok(Kind::File | Kind::Symlink | Kind::Special) => {
+                removed.file(level.folder.remove_file(inner)).map(|()| None)
             }
-            Kind::File | Kind::Symlink | Kind::Special => removed.file(level.folder.remove_file(inner))?,
+            Err(error) => Err(error),
+        };
+        match deeper {
+            Ok(Some(folder)) => {
+                let name = Some(inner.to_name());
+                levels.push(Level::open(folder, name)?);
+            }
+            Ok(None) => {}
+            Err(error) => gone(error)?,
         }
     }
-    removed.folder(parent.remove_folder(name))
+    removed.folder(parent.remove_folder(name).or_else(gone))
 }
 
 /// Counts what is gone, also where the rest stays.
@@ -72,6 +80,11 @@ impl Removed<'_> {
     fn folder(&self, result: io::Result<()>) -> Result<(), Failure> {
         result.inspect(|()| self.0.count(|counts| counts.folders += 1)).map_err(not_emptied)
     }
+}
+
+/// What somebody else has removed meanwhile is gone, as was wanted.
+fn gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// Staged files are in no listing and stay: their transfer may go on.

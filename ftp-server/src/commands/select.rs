@@ -31,7 +31,8 @@ pub(super) async fn run(
     let source = Arc::new(QueueSource::new(folder, wanted));
     let asking = Asking::of(select.resume, Asking::Large(0)); // the client has compared already
     let machine = Sender::new(select.checksum, select.window, asking);
-    let job = Arc::new(SendJob::new(id, machine, source, operation.clone(), Pacer::new(select.rate_limit)));
+    let job = SendJob::new(id, machine, source, operation.clone(), Pacer::new(select.rate_limit));
+    let job = Arc::new(job.changing(select.changing).with_holes(select.sparse));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it

@@ -1,7 +1,7 @@
 //! The receiving machine, driven by a sender that does as it likes.
 
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{Announcement, FrameHead, FrameKind};
+use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
 use wire::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::End;
 use wire::receiver::{Begin, Receiver, ReceiverViolation, Verdict};
@@ -52,7 +52,12 @@ impl World {
                 self.block(&head, file, size, what.is_multiple_of(2))
             }
             2 => {
-                let kind = FrameKind::Seal { file, size: size.unwrap_or(5), root: digest, abandoned: last };
+                let kind = FrameKind::Seal {
+                    file,
+                    size: size.unwrap_or(5),
+                    root: digest,
+                    end: if last { SealEnd::GivenUp } else { SealEnd::Whole },
+                };
                 let head = head(kind, 0);
                 if self.machine.begin(&head)? == Begin::Drop {
                     return Ok(());
@@ -115,7 +120,7 @@ impl World {
     fn judge(&mut self, file: u32, verdict: Verdict) {
         match verdict {
             Verdict::Incomplete => {}
-            Verdict::Discard(..) => self.written.retain(|(other, _)| *other != file),
+            Verdict::Discard(..) | Verdict::Again(_) => self.written.retain(|(other, _)| *other != file),
             Verdict::Publish(publish) => {
                 assert_eq!(publish.file(), file);
                 let chunks = publish.size().div_ceil(CHUNK).max(1);

@@ -33,7 +33,7 @@ pub fn lane_frame(bytes: &[u8]) {
     assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
     let Some((extra, payload)) = rest.split_at_checked(usize::from(head.extra_len)) else { return };
     match head.kind {
-        FrameKind::Block { .. } => announcement(extra),
+        FrameKind::Block { .. } | FrameKind::Hole { .. } => announcement(extra),
         FrameKind::Seal { .. } => {
             announcement(extra);
             let _ = decode_loss(payload);

@@ -230,6 +230,7 @@ pub(super) struct WaitingItem {
     pub(super) folder: bool,
     pub(super) bytes: u64,
     pub(super) digest: Option<Digest>,
+    pub(super) as_is: bool,
     pub(super) waiting: Waiting,
 }
 
@@ -365,7 +366,7 @@ mod tests {
         let waiting = crate::engine::sink::waiting(folder.clone(), staged, name, false, content, false);
         let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
         let path = RemotePath::root();
-        WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, waiting }
+        WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }
     }
 
     /// While there are many, one in each folder tells others that they are in use.

@@ -260,7 +260,7 @@ impl Inbox {
 mod tests {
     use super::*;
     use crate::checksum::Digest;
-    use crate::frame::{ANNOUNCEMENT_LEN, FrameKind};
+    use crate::frame::{ANNOUNCEMENT_LEN, FrameKind, SealEnd};
     use crate::limits::CHUNK_LEN;
     use crate::net::record::Sealer;
     use rustls::ConnectionTrafficSecrets;
@@ -415,7 +415,7 @@ mod tests {
     }
 
     fn seal(frame: u64, extra_len: usize) -> Vec<u8> {
-        let kind = FrameKind::Seal { file: 1, size: 5, root: Digest([8; 32]), abandoned: false };
+        let kind = FrameKind::Seal { file: 1, size: 5, root: Digest([8; 32]), end: SealEnd::Whole };
         frame_of(frame, kind, extra_len, 0)
     }
 

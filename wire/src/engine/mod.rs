@@ -25,6 +25,7 @@ mod lanes;
 mod memory;
 mod pace;
 mod queue;
+mod reading;
 mod receive;
 mod room;
 mod send;
@@ -32,6 +33,7 @@ mod sink;
 mod source;
 mod spent;
 mod staged;
+mod unsized_file;
 
 pub use buffer::{BufferPool, ChunkBuffer};
 pub use commit::{Placed, Unnamed, Waiting};
@@ -77,6 +79,8 @@ pub struct Item<'a> {
     pub bytes: u64,
     /// Root digest of its content, where it is a file.
     pub digest: Option<Digest>,
+    /// It changed while it was read, and is what was read.
+    pub as_is: bool,
     /// Why it failed, if it did.
     pub failure: Option<&'a Failure>,
 }

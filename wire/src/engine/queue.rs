@@ -8,6 +8,7 @@ use crate::limits::{WANTED_AHEAD_LEN_MAX, WANTED_AHEAD_MAX};
 use crate::metadata::Metadata;
 use crate::path::{NameRef, RemotePath};
 use crate::sender::{Item, Sender, item_kept_len};
+use crate::store::entry::of_link;
 use crate::store::{Folder, FolderCache, SourceFile, is_staged};
 use std::collections::VecDeque;
 use std::io;
@@ -202,7 +203,10 @@ impl QueueSource {
         let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
         match is_staged(name) {
             true => Err(Failure::from(FailureCode::InvalidPath).into()),
-            false => Ok((self.folders.get(parent, false)?, name)),
+            false => {
+                let folder = self.folders.get(parent, false);
+                Ok((folder.map_err(|error| io::Error::from(Failure::of_found(error)))?, name))
+            }
         }
     }
 }
@@ -232,12 +236,12 @@ impl Source for QueueSource {
 
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         let (folder, name) = self.place(path)?;
-        folder.open_file(name)
+        folder.open_file(name).map_err(|error| Failure::of_found(error).into())
     }
 
     fn read_link(&self, path: &RemotePath) -> io::Result<Vec<u8>> {
         let (folder, name) = self.place(path)?;
-        folder.read_link(name)
+        folder.read_link(name).map_err(|error| of_link(error).into())
     }
 
     fn release(&self, _: u64, _: u64) {}

@@ -18,7 +18,8 @@ use crate::control::Envelope;
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{
-    Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, decode_loss,
+    Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind, SealEnd,
+    decode_loss,
 };
 use crate::journal::HeldChunks;
 use crate::limits::{OFFERED_AHEAD_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, ROOM_PATIENCE};
@@ -338,6 +339,7 @@ impl ReceiveJob {
             let Some(_room) = self.admit(head, extra, payload)? else { return Ok(()) };
             match head.kind {
                 FrameKind::Block { file, .. } => self.block(file, head, extra, payload)?,
+                FrameKind::Hole { file, .. } => self.hole(file, head, extra)?,
                 FrameKind::Pack { entries } => self.pack(head.frame, entries, payload)?,
                 FrameKind::Seal { file, .. } => self.seal(file, head, extra, payload)?,
             }
@@ -375,7 +377,9 @@ impl ReceiveJob {
     fn needs(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<Needs, ReceiveFault> {
         let file = match head.kind {
             FrameKind::Pack { entries } => return self.pack_needs(entries, payload),
-            FrameKind::Block { file, .. } | FrameKind::Seal { file, .. } => file,
+            FrameKind::Block { file, .. } | FrameKind::Hole { file, .. } | FrameKind::Seal { file, .. } => {
+                file
+            }
         };
         let own = match lock(&self.machine).has_begun(file) {
             true => FAILED_LEN,
@@ -435,16 +439,42 @@ impl ReceiveJob {
             drop(slot);
             return self.block_damaged(file, head.frame);
         };
-        let staged = slot.get_or_init(|| {
-            self.observer.begun(&announcement.path, announcement.size);
-            self.sink.stage(&announcement)
-        });
+        let staged = slot.get_or_init(|| self.stage(&announcement));
         let written = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.write(&chunk));
         drop(slot);
         let verdict = match written {
             Ok(()) => {
                 self.observer.progress(Some(&announcement.path), u64::from(head.payload_len));
                 self.judge(file, |machine| machine.written(file, head.frame, &chunk))?
+            }
+            Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,
+        };
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        self.observer.begun(&announcement.path, announcement.size);
+        self.sink.stage(announcement)
+    }
+
+    fn hole(&self, file: u32, head: &FrameHead, extra: &[u8]) -> Result<(), ReceiveFault> {
+        let FrameKind::Hole { offset, len, .. } = head.kind else { return Ok(()) };
+        let announcement = Announcement::decode(extra)?;
+        let slot = {
+            let mut machine = lock(&self.machine);
+            if machine.hole(head, announcement.clone())? == Begin::Drop {
+                return Ok(());
+            }
+            self.slot(file, &announcement.path)
+        };
+        let staged = slot.get_or_init(|| self.stage(&announcement));
+        let made = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.hole(offset, len));
+        drop(slot);
+        let verdict = match made {
+            Ok(()) => {
+                self.observer.progress(Some(&announcement.path), len);
+                self.judge(file, |machine| machine.holed(head))?
             }
             Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,
         };
@@ -472,22 +502,28 @@ impl ReceiveJob {
     ) -> Result<Verdict, ReceiveFault> {
         let _discarding = lock(&self.discarding);
         let verdict = decide(&mut lock(&self.machine))?;
-        if let Verdict::Discard(..) = &verdict {
+        if let Verdict::Discard(..) | Verdict::Again(_) = &verdict {
             let slot = lock(&self.staged).remove(&file);
             if let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) {
                 staged.discard();
             }
         }
+        if let Verdict::Again(announcement) = &verdict {
+            self.sink.again(&announcement.path);
+        }
         Ok(verdict)
     }
 
     fn seal(&self, file: u32, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
-        let FrameKind::Seal { abandoned, .. } = head.kind else { return Ok(()) };
-        let loss = abandoned.then(|| decode_loss(&payload.concat())).transpose()?;
+        let FrameKind::Seal { end, .. } = head.kind else { return Ok(()) };
+        let loss = (end == SealEnd::GivenUp).then(|| decode_loss(&payload.concat())).transpose()?;
         let announcement = Announcement::decode(extra)?;
         let verdict = {
             drop(self.slot(file, &announcement.path)); // all of it may have been found
-            self.judge(file, |machine| machine.seal(head, announcement, loss))?
+            self.judge(file, |machine| match end {
+                SealEnd::Again => machine.begun_again(head, announcement),
+                SealEnd::Whole | SealEnd::GivenUp | SealEnd::AsIs => machine.seal(head, announcement, loss),
+            })?
         };
         self.conclude(file, verdict);
         Ok(())
@@ -495,7 +531,7 @@ impl ReceiveJob {
 
     fn conclude(&self, file: u32, verdict: Verdict) {
         match verdict {
-            Verdict::Incomplete => {}
+            Verdict::Incomplete | Verdict::Again(_) => {}
             Verdict::Discard(announcement, failure) => {
                 self.report(&announcement.path, false, 0, None, Some(&failure));
             }
@@ -521,7 +557,14 @@ impl ReceiveJob {
 
     fn published(&self, publish: &Publish, result: Result<(), Failure>) {
         let path = &publish.announcement().path;
-        self.report(path, false, publish.size(), Some(publish.root()), result.as_ref().err());
+        self.observer.settled(&Report {
+            path,
+            folder: false,
+            bytes: publish.size(),
+            digest: Some(publish.root()),
+            as_is: publish.is_as_is(),
+            failure: result.as_ref().err(),
+        });
         lock(&self.machine).published(publish, result);
     }
 
@@ -589,11 +632,15 @@ impl ReceiveJob {
         }
         match result {
             Ok(Placed::Waiting(waiting)) => {
-                let item = WaitingItem { frame, entry, path, folder: false, bytes, digest, waiting };
+                let (folder, as_is) = (false, head.as_is);
+                let item = WaitingItem { frame, entry, path, folder, bytes, digest, as_is, waiting };
                 self.commits.add(Step::Item(item));
                 outcome.waits = true;
             }
-            Ok(Placed::Done) => self.report(&path, false, bytes, digest, None),
+            Ok(Placed::Done) => {
+                let (path, as_is) = (&path, head.as_is);
+                self.observer.settled(&Report { path, folder: false, bytes, digest, as_is, failure: None });
+            }
             Err(failure) => {
                 self.report(&path, false, bytes, digest, Some(&failure));
                 outcome.failures.push((entry, failure));
@@ -640,8 +687,16 @@ impl ReceiveJob {
                 match self.sink.folder(&folder) {
                     Ok(Placed::Waiting(waiting)) => {
                         let FolderEntry { entry, path, .. } = folder;
-                        let item =
-                            WaitingItem { frame, entry, path, folder: true, bytes: 0, digest: None, waiting };
+                        let item = WaitingItem {
+                            frame,
+                            entry,
+                            path,
+                            folder: true,
+                            bytes: 0,
+                            digest: None,
+                            as_is: false,
+                            waiting,
+                        };
                         self.commits.add(Step::Item(item));
                         waits = true;
                     }
@@ -698,8 +753,9 @@ impl ReceiveJob {
     }
 
     fn committed(&self, item: WaitingItem, result: Result<(), Failure>) {
-        let WaitingItem { frame, entry, path, folder, bytes, digest, .. } = item;
-        self.report(&path, folder, bytes, digest, result.as_ref().err());
+        let WaitingItem { frame, entry, path, folder, bytes, digest, as_is, .. } = item;
+        let failure = result.as_ref().err();
+        self.observer.settled(&Report { path: &path, folder, bytes, digest, as_is, failure });
         if let Err(failure) = result {
             lock(&self.machine).entries_failed(frame, vec![(entry, failure)]);
         }
@@ -713,7 +769,7 @@ impl ReceiveJob {
         digest: Option<Digest>,
         failure: Option<&Failure>,
     ) {
-        self.observer.settled(&Report { path, folder, bytes, digest, failure });
+        self.observer.settled(&Report { path, folder, bytes, digest, as_is: false, failure });
     }
 }
 

@@ -1,22 +1,27 @@
 //! A job's sending side: builds the frames that the sending machine plans. Each frame is one blocking job: read, hash, seal.
 
 use super::memory::{JobMemory, SessionMemory};
+use super::reading::{Broken, OpenFile, Reading, read_to_end};
 use super::source::Source;
 use super::{Exchange, Item as Report, Observer, Pacer, lock};
+use crate::checksum::{Checksum, Digest};
 use crate::control::Envelope;
 use crate::disk::{self, Disk};
 use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, encode_loss};
+use crate::frame::{
+    Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd, encode_loss,
+};
 use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX, PATH_LEN_MAX};
-use crate::message::{Ack, Held, Offer, OfferedItem};
+use crate::message::{Ack, Changing, Held, Offer, OfferedItem};
 use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
 use crate::net::control::Outbox;
 use crate::net::record::{RecordError, Sealer};
+use crate::path::RemotePath;
 use crate::sender::{
     Content, Item, LargeFile, Packed, Plan, Progress, Sender, SenderViolation, What, packed_len,
 };
-use crate::store::{Identity, SourceFile, read_fully};
+use crate::store::SourceFile;
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -32,10 +37,13 @@ pub struct SendJob {
     pub(crate) pacer: Option<Pacer>,
     machine: Mutex<Sender>,
     source: Arc<dyn Source>,
+    reading: Reading,
     files: Mutex<HashMap<u32, Arc<OpenFile>>>,
     observer: Arc<dyn Observer>,
     changed: Notify,
     failed: OnceLock<Failure>,
+    /// The receiver makes holes.
+    holes: bool,
     /// Acknowledgements that are being told to the observer.
     active: AtomicUsize,
     /// Held while an offer is made, so that they go out in order.
@@ -45,12 +53,6 @@ pub struct SendJob {
     /// Where its files are closed.
     disk: OnceLock<Arc<Disk>>,
     memory: JobMemory,
-}
-
-struct OpenFile {
-    file: Box<dyn SourceFile>,
-    identity: Identity,
-    source: SourceId,
 }
 
 /// A frame's payload is in the buffer; this is the rest.
@@ -74,8 +76,10 @@ impl SendJob {
             id,
             pacer,
             machine: Mutex::new(machine),
+            reading: Reading::new(source.clone(), Changing::default()),
             source,
             files: Mutex::default(),
+            holes: false,
             observer,
             changed: Notify::new(),
             failed: OnceLock::new(),
@@ -100,9 +104,9 @@ impl SendJob {
 
     /// A filesystem may hold up whoever closes a file.
     fn dispose(&self) {
-        let files = std::mem::take(&mut *lock(&self.files));
-        if let Some(disk) = self.disk.get().filter(|_| !files.is_empty()) {
-            disk.dispose(files);
+        let (files, kept) = (std::mem::take(&mut *lock(&self.files)), self.reading.take_kept());
+        if let Some(disk) = self.disk.get().filter(|_| !files.is_empty() || !kept.is_empty()) {
+            disk.dispose((files, kept));
         }
     }
 
@@ -133,6 +137,21 @@ impl SendJob {
     /// True if items wait for room.
     pub(crate) fn waits_for_room(&self) -> bool {
         self.failed.get().is_none() && lock(&self.machine).waits_for_room()
+    }
+
+    /// The same job, which tells the receiver where a file has holes. Only jobs with SHA-256 do: elsewhere the digests of so many
+    /// zeros would cost too much.
+    #[must_use]
+    pub fn with_holes(mut self, holes: bool) -> Self {
+        self.holes = holes && lock(&self.machine).checksum() == Checksum::Sha256;
+        self
+    }
+
+    /// The same job, which does this with files that change while they are read.
+    #[must_use]
+    pub fn changing(mut self, changing: Changing) -> Self {
+        self.reading.changing = changing;
+        self
     }
 
     /// Ends the job: it cannot go on, or need not.
@@ -209,22 +228,31 @@ impl SendJob {
             self.source.release(*offset, *len);
             self.observer.progress(Some(&file.announcement.path), *len);
         }
+        progress.again.iter().for_each(|number| self.close_file(*number));
         let small = progress.settled.iter().filter(|settled| settled.file.is_none());
         small.for_each(|settled| self.observer.progress(None, settled.bytes));
         self.settled(progress);
     }
 
+    fn close_file(&self, number: u32) {
+        let closed = lock(&self.files).remove(&number);
+        if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
+            disk.dispose(file);
+        }
+    }
+
     fn settled(&self, progress: &Progress) {
         for settled in &progress.settled {
-            let closed = settled.file.and_then(|number| lock(&self.files).remove(&number));
-            if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
-                disk.dispose(file);
+            settled.file.iter().for_each(|number| self.close_file(*number));
+            if let (Some(kept), Some(disk)) = (self.reading.forget(&settled.path), self.disk.get()) {
+                disk.dispose(kept);
             }
             self.observer.settled(&Report {
                 path: &settled.path,
                 folder: settled.folder,
                 bytes: settled.bytes,
                 digest: settled.digest,
+                as_is: settled.as_is,
                 failure: settled.result.as_ref().err(),
             });
         }
@@ -301,7 +329,7 @@ impl SendJob {
         let result = held.answers.iter().try_for_each(|answer| {
             let path = lock(&self.machine).offered().map(|item| item.path.clone());
             let (settled, bytes) = lock(&self.machine).held(answer.clone())?;
-            let progress = Progress { settled: settled.into_iter().collect(), held: Vec::new() };
+            let progress = Progress { settled: settled.into_iter().collect(), ..Progress::default() };
             match progress.settled.is_empty() {
                 true => self.observer.held(path.as_ref(), bytes),
                 false => self.observer.held(None, bytes),
@@ -324,24 +352,57 @@ impl SendJob {
                     Err(instead) => self.content(frame, &instead, buffer),
                 }
             }
-            Content::Seal { file, result } => match self.check_unchanged(file, result.clone()) {
-                Ok((size, root)) => {
-                    let kind = FrameKind::Seal { file: file.number, size, root, abandoned: false };
+            Content::Hole { file, offset, len, last } => {
+                let (number, offset, len, last) = (file.number, *offset, *len, *last);
+                let kind = FrameKind::Hole { file: number, offset, len, last };
+                Built { kind, extra: self.announcement(file), payload_len: 0 }
+            }
+            Content::Seal { file, result } => match self.seal_end(file, result.clone()) {
+                Ok(((size, root), end)) => {
+                    lock(&self.machine).sealed(frame);
+                    let kind = FrameKind::Seal { file: file.number, size, root, end };
                     Built { kind, extra: self.announcement(file), payload_len: 0 }
                 }
-                Err(failure) => {
-                    lock(&self.machine).give_up(frame, file, failure.clone());
-                    let loss = encode_loss(&failure);
-                    buffer.put(0, &loss);
-                    let kind = FrameKind::Seal {
-                        file: file.number,
-                        size: 0,
-                        root: Default::default(),
-                        abandoned: true,
-                    };
-                    Built { kind, extra: self.announcement(file), payload_len: loss.len() }
+                Err(Broken::Failed(failure)) => match lock(&self.machine).give_up(frame, file, failure) {
+                    Content::Seal { result: Err(failure), .. } => self.given_up(file, &failure, buffer),
+                    Content::Pack(_)
+                    | Content::Block { .. }
+                    | Content::Hole { .. }
+                    | Content::Seal { .. }
+                    | Content::Again { .. } => self.begun_again(file),
+                },
+                Err(broken) => {
+                    let instead = self.instead(frame, file, broken);
+                    self.content(frame, &instead, buffer)
                 }
             },
+            Content::Again { file } => self.begun_again(file),
+        }
+    }
+
+    fn given_up(&self, file: &LargeFile, failure: &Failure, buffer: &mut ChunkBuffer) -> Built {
+        let loss = encode_loss(failure);
+        buffer.put(0, &loss);
+        let (size, root, end) = (0, Default::default(), SealEnd::GivenUp);
+        let kind = FrameKind::Seal { file: file.number, size, root, end };
+        Built { kind, extra: self.announcement(file), payload_len: loss.len() }
+    }
+
+    fn begun_again(&self, file: &LargeFile) -> Built {
+        let (size, root, end) = (0, Default::default(), SealEnd::Again);
+        let kind = FrameKind::Seal { file: file.number, size, root, end };
+        Built { kind, extra: self.announcement(file), payload_len: 0 }
+    }
+
+    /// What to send in the place of a frame of a file that is not read to its end.
+    fn instead(&self, frame: u64, file: &Arc<LargeFile>, broken: Broken) -> Content {
+        match broken {
+            Broken::Failed(failure) => lock(&self.machine).give_up(frame, file, failure),
+            Broken::Again(open) => {
+                let metadata = open.identity.metadata;
+                self.reading.keep(&file.announcement.path, open);
+                lock(&self.machine).begin_again(frame, file, metadata)
+            }
         }
     }
 
@@ -353,53 +414,93 @@ impl SendJob {
         (offset, len, last): (u64, usize, bool),
         buffer: &mut ChunkBuffer,
     ) -> Result<Built, Content> {
-        let read = self.opened(file).and_then(|open| {
-            let mut pieces: Vec<IoSliceMut<'_>> = buffer.payload_mut(0, len).map(IoSliceMut::new).collect();
-            match read_fully(&*open.file, &mut pieces, offset)? == len {
-                true => Ok(()),
-                false => Err(Failure::from(FailureCode::SourceChanged)),
-            }
-        });
-        if let Err(failure) = read {
-            return Err(lock(&self.machine).give_up(frame, file, failure));
+        if let Some(zeros) = self.zeros(frame, file, offset + len as u64, offset) {
+            return Err(zeros);
         }
+        let read =
+            self.opened(file).and_then(|open| self.read_block(file, &open, (offset, len, last), buffer));
+        read.map_err(|broken| self.instead(frame, file, broken))?;
         let checksum = lock(&self.machine).checksum();
         let place = crate::checksum::ChunkPlace::at(offset, last);
         let digest = checksum.of_chunk(place, buffer.payload(0, len));
+        if lock(&self.machine).has_other_digest(frame, digest) {
+            return Err(self.instead(frame, file, self.reading.changed(&file.announcement.path)));
+        }
         lock(&self.machine).hashed(frame, digest)?;
         let kind = FrameKind::Block { file: file.number, offset, last, digest };
         Ok(Built { kind, extra: self.announcement(file), payload_len: len })
     }
 
-    fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Failure> {
+    /// What to send in the place of a block that lies in a hole.
+    fn zeros(&self, frame: u64, file: &Arc<LargeFile>, end: u64, offset: u64) -> Option<Content> {
+        if !self.holes || file.announcement.size.is_none() {
+            return None;
+        }
+        let open = self.opened(file).ok()?; // what is wrong with it shows when it is read
+        let data = open.file.next_data(offset);
+        if data < end { None } else { lock(&self.machine).found_zeros(frame, data) }
+    }
+
+    /// Reads a chunk. The last one shows whether the file is as long as it says.
+    fn read_block(
+        &self,
+        file: &LargeFile,
+        open: &OpenFile,
+        (offset, len, last): (u64, usize, bool),
+        buffer: &mut ChunkBuffer,
+    ) -> Result<(), Broken> {
+        let mut one_more = [0];
+        let looks_behind = last && file.announcement.size.is_some();
+        let mut pieces: Vec<IoSliceMut<'_>> = buffer.payload_mut(0, len).map(IoSliceMut::new).collect();
+        pieces.extend(looks_behind.then(|| IoSliceMut::new(&mut one_more)));
+        let read = read_to_end(&*open.file, &mut pieces, offset, len)?;
+        if read == len {
+            return Ok(());
+        }
+        match open.file.identity()?.has_content_of(&open.identity) {
+            true => Err(self.reading.has_no_true_size(open)),
+            false if read > len => Ok(()), // it grew, which its seal tells of
+            false => Err(self.reading.changed(&file.announcement.path)),
+        }
+    }
+
+    /// The open file. What is not as it was announced comes once more, announced as it is.
+    fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Broken> {
         if let Some(open) = lock(&self.files).get(&file.number) {
             return Ok(open.clone());
         }
         let announced = &file.announcement;
-        let source = self.source.open(&announced.path)?;
-        let identity = source.identity()?;
-        let found = &identity.metadata;
-        let id = if announced.size.is_some() { identity.source_id() } else { SourceId::default() };
-        let offered = announced.source != SourceId::default();
-        let changed = announced
-            .size
-            .is_some_and(|size| size != found.size || announced.modified != Some(found.modified));
-        if changed || (offered && id != announced.source) {
-            return Err(FailureCode::SourceChanged.into());
+        let mut open = self.reading.open(&announced.path)?;
+        let found = &open.identity.metadata;
+        let is_stream = announced.size.is_none();
+        let same = announced.size == Some(found.size) && announced.modified == Some(found.modified);
+        let was_offered = announced.source != SourceId::default();
+        if !is_stream && (!same || (was_offered && open.source != announced.source)) {
+            return Err(Broken::Again(open));
+        }
+        if is_stream {
+            open.source = SourceId::default();
         }
         self.observer.begun(&announced.path, announced.size);
-        let open = Arc::new(OpenFile { file: source, identity, source: id });
-        Ok(lock(&self.files).entry(file.number).or_insert(open).clone())
+        Ok(lock(&self.files).entry(file.number).or_insert(Arc::new(open)).clone())
     }
 
-    /// A file's seal is worth nothing if the file has changed since its first chunk was read.
-    fn check_unchanged<T>(&self, file: &Arc<LargeFile>, result: Result<T, Failure>) -> Result<T, Failure> {
+    /// How a file's seal ends: by then it may have changed since its first chunk was read.
+    fn seal_end<T>(&self, file: &Arc<LargeFile>, result: Result<T, Failure>) -> Result<(T, SealEnd), Broken> {
         let sealed = result?;
         let open = self.opened(file)?; // for the first time, if the receiver had all of it
-        match open.file.identity()? == open.identity {
-            true => Ok(sealed),
-            false => Err(FailureCode::SourceChanged.into()),
+        if let Some(end) = open.sealed.get() {
+            return Ok((sealed, *end));
         }
+        let end = match open.file.identity()?.has_content_of(&open.identity) {
+            true => SealEnd::Whole,
+            false if self.reading.changing == Changing::AsIs => SealEnd::AsIs,
+            false => return Err(self.reading.changed(&file.announcement.path)),
+        };
+        if end == SealEnd::AsIs {
+            lock(&self.machine).seal_as_is(file);
+        }
+        Ok((sealed, *open.sealed.get_or_init(|| end)))
     }
 
     /// The describing part of a file's frames.
@@ -412,7 +513,7 @@ impl SendJob {
     }
 
     fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
-        let mut packing = Packing { at: 0, entries: 0, buffer };
+        let mut packing = Packing { at: 0, entries: 0, later: Vec::new(), buffer };
         let mut reserved: usize = items.iter().map(packed_len).sum();
         let mut results = Vec::with_capacity(items.len());
         for item in items {
@@ -421,8 +522,11 @@ impl SendJob {
             results.push(self.entry(item, room, &mut packing));
         }
         let (payload_len, entries) = (packing.at, packing.entries);
-        lock(&self.machine).packed(frame, results);
-        Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len }
+        let instead = lock(&self.machine).packed(frame, results);
+        match instead {
+            Some(instead) => self.content(frame, &instead, buffer),
+            None => Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len },
+        }
     }
 
     fn entry(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Packed {
@@ -432,9 +536,8 @@ impl SendJob {
             What::Present(metadata) => match metadata.kind {
                 Kind::File => self.small_file(item, metadata, room, packing),
                 Kind::Symlink => self.link(item, metadata, room, packing),
-                Kind::Folder => {
-                    Ok(packing.add(item, EntryKind::Folder, metadata, 0, Default::default(), None))
-                }
+                Kind::Folder if packing.holds_later(&item.path) => Ok(Packed::Later(*metadata)),
+                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, Bytes::default())),
                 Kind::Special => Err(FailureCode::SpecialFile.into()),
             },
         };
@@ -448,27 +551,61 @@ impl SendJob {
         room: usize,
         packing: &mut Packing<'_>,
     ) -> Result<Packed, Failure> {
-        let file = self.source.open(&item.path)?;
-        let mut identity = file.identity()?;
-        let mode = wanted.mode; // what it is to have at the target may be another than it has here
-        let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
-        for _ in 0..READS_OF_A_CHANGING_FILE {
-            let metadata = Metadata { mode, ..identity.metadata };
-            let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
-            let fits = ENTRY_HEAD_LEN + item.path.as_bytes().len() + len.min(PACK_LEN_MAX) <= room;
-            if !fits {
-                return Err(Failure::new(FailureCode::SourceChanged, "grew while it was read"));
-            }
-            let read = packing.read(&*file, begin, len)?;
-            let after = file.identity()?;
-            if after == identity && read == len {
+        let open = self.reading.open(&item.path)?;
+        match self.read_small(item, open, room, packing) {
+            Ok((metadata, len, as_is)) => {
+                // What it is to have at the target may be other permissions than it has here.
+                let metadata = Metadata { mode: wanted.mode, ..metadata };
                 let checksum = lock(&self.machine).checksum();
+                let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
                 let digest = checksum.of_small_file(packing.buffer.payload(begin, len));
-                return Ok(packing.add(item, EntryKind::File, &metadata, len, digest, Some(digest)));
+                let bytes = Bytes { len, digest, reported: Some(digest), as_is };
+                Ok(packing.add(item, EntryKind::File, &metadata, bytes))
             }
-            identity = after;
+            Err(Broken::Failed(failure)) => Err(failure),
+            Err(Broken::Again(open)) => {
+                let metadata = open.identity.metadata;
+                self.reading.keep(&item.path, open);
+                packing.later.extend(item.path.split_last().map(|(folder, _)| folder));
+                Ok(Packed::Later(metadata))
+            }
         }
-        Err(FailureCode::SourceChanged.into())
+    }
+
+    /// Reads all of a small file to its place: what it is, how long, and whether it changed meanwhile.
+    fn read_small(
+        &self,
+        item: &Item,
+        open: OpenFile,
+        room: usize,
+        packing: &mut Packing<'_>,
+    ) -> Result<(Metadata, usize, bool), Broken> {
+        let head_len = ENTRY_HEAD_LEN + item.path.as_bytes().len();
+        let (begin, room) = (packing.at + head_len, room.saturating_sub(head_len));
+        let mut open = open;
+        for _ in 0..READS_AT_ONCE {
+            let metadata = open.identity.metadata;
+            let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
+            if len > room {
+                return Err(Broken::Again(open)); // it grew since it was listed
+            }
+            let mut read = packing.read(&*open.file, begin, len)?;
+            let after = open.file.identity()?;
+            let unchanged = after.has_content_of(&open.identity);
+            if read > len && unchanged {
+                read = packing.read(&*open.file, begin, room)?; // its size says nothing
+                if read > room {
+                    return Err(self.reading.has_no_true_size(&open));
+                }
+            }
+            match self.reading.changing {
+                _ if unchanged => return Ok((metadata, read, false)),
+                Changing::AsIs => return Ok((metadata, read.min(len), true)),
+                Changing::Skip => break,
+                Changing::Retry => open.identity = after,
+            }
+        }
+        Err(self.reading.changed(&item.path))
     }
 
     fn link(
@@ -484,7 +621,8 @@ impl SendJob {
             return Err(FailureCode::SourceChanged.into());
         }
         packing.buffer.put(begin, &target);
-        Ok(packing.add(item, EntryKind::Symlink, metadata, target.len(), Default::default(), None))
+        let bytes = Bytes { len: target.len(), ..Bytes::default() };
+        Ok(packing.add(item, EntryKind::Symlink, metadata, bytes))
     }
 }
 
@@ -498,48 +636,61 @@ impl Drop for SendJob {
 struct Packing<'a> {
     at: usize,
     entries: u32,
+    /// Folders of items that were to be in the pack and come later: they come later, too.
+    later: Vec<RemotePath>,
     buffer: &'a mut ChunkBuffer,
 }
 
+/// What is known of an entry's content, which is in its place.
+#[derive(Default)]
+struct Bytes {
+    len: usize,
+    digest: Digest,
+    /// The digest that is told of.
+    reported: Option<Digest>,
+    as_is: bool,
+}
+
 impl Packing<'_> {
-    /// Reads a file's content to where it belongs. Most files lie in one record, some in two.
+    fn holds_later(&self, folder: &RemotePath) -> bool {
+        self.later.contains(folder)
+    }
+
+    /// Reads a file's content to where it belongs, and one byte more if there is one. Most files lie in one record, some in two.
     fn read(&mut self, file: &dyn SourceFile, begin: usize, len: usize) -> io::Result<usize> {
+        let mut one_more = [0];
+        let one_more = IoSliceMut::new(&mut one_more);
         let mut pieces = self.buffer.payload_mut(begin, len);
         match (pieces.next(), pieces.next()) {
-            (None, _) => Ok(0),
-            (Some(only), None) => read_fully(file, &mut [IoSliceMut::new(only)], 0),
+            (None, _) => read_to_end(file, &mut [one_more], 0, len),
+            (Some(only), None) => read_to_end(file, &mut [IoSliceMut::new(only), one_more], 0, len),
             (Some(first), Some(second)) => {
                 let mut slices = vec![IoSliceMut::new(first), IoSliceMut::new(second)];
                 slices.extend(pieces.map(IoSliceMut::new));
-                read_fully(file, &mut slices, 0)
+                slices.push(one_more);
+                read_to_end(file, &mut slices, 0, len)
             }
         }
     }
 
     /// Adds an entry whose content is in place.
-    fn add(
-        &mut self,
-        item: &Item,
-        kind: EntryKind,
-        metadata: &Metadata,
-        content_len: usize,
-        digest: crate::checksum::Digest,
-        reported: Option<crate::checksum::Digest>,
-    ) -> Packed {
+    fn add(&mut self, item: &Item, kind: EntryKind, metadata: &Metadata, bytes: Bytes) -> Packed {
+        let Bytes { len, digest, reported, as_is } = bytes;
         let path = item.path.as_bytes();
         let head = EntryHead {
             kind,
             path_len: u16::try_from(path.len()).unwrap_or(u16::MAX),
-            content_len: u32::try_from(content_len).unwrap_or(u32::MAX),
+            content_len: u32::try_from(len).unwrap_or(u32::MAX),
             modified: (kind != EntryKind::Lost).then_some(metadata.modified),
             mode: metadata.mode & MODE_BITS,
             digest,
+            as_is,
         };
         self.buffer.put(self.at, &head.encode());
         self.buffer.put(self.at + ENTRY_HEAD_LEN, path);
-        self.at += ENTRY_HEAD_LEN + path.len() + content_len;
+        self.at += ENTRY_HEAD_LEN + path.len() + len;
         self.entries += 1;
-        Packed::Sent { bytes: content_len as u64, digest: reported }
+        Packed::Sent { bytes: len as u64, digest: reported, as_is }
     }
 
     /// Adds an entry that says why there is none. It takes no more room than the item was given: at least its head and path.
@@ -553,7 +704,8 @@ impl Packing<'_> {
         );
         self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
         let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
-        self.add(item, EntryKind::Lost, &metadata, loss.len(), Default::default(), None);
+        let bytes = Bytes { len: loss.len(), ..Bytes::default() };
+        self.add(item, EntryKind::Lost, &metadata, bytes);
         Packed::Lost(failure)
     }
 }
@@ -562,5 +714,5 @@ impl Packing<'_> {
 const ITEMS_KEPT_LEN: usize = 64 * 1024;
 /// How often the machine looks for stalled lanes.
 const TICK: Duration = Duration::from_secs(1);
-/// A small file that changes while it is read is read again so many times before it is given up.
-const READS_OF_A_CHANGING_FILE: usize = 3;
+/// A small file that changes while it is read is read again at once so many times, before others are.
+const READS_AT_ONCE: usize = 3;

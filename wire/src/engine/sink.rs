@@ -57,6 +57,8 @@ pub trait Sink: Send + Sync {
     fn look(&self, _: &OfferedItem) -> Found {
         Found::Nothing
     }
+    /// A large file that was begun comes once more, from its beginning.
+    fn again(&self, _: &RemotePath) {}
     /// Makes durable what was found in its place since this was asked last, if that is what is to be acknowledged.
     fn sync_found(&self) -> Result<(), Failure> {
         Ok(())
@@ -78,6 +80,10 @@ pub enum Found {
 pub trait Staged: Send + Sync {
     /// Writes a chunk.
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
+    /// Chunks that are all zeros, which only a sink that makes holes takes.
+    fn hole(&self, _offset: u64, _len: u64) -> Result<(), Failure> {
+        Err(FailureCode::Unsupported.into())
+    }
     /// Sets its metadata and gives it its name.
     fn publish(&self, publish: &Publish) -> Result<Placed, Failure>;
     /// Nothing of it is of use any more.

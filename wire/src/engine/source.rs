@@ -8,6 +8,7 @@ use crate::metadata::{Kind, Metadata};
 use crate::modes::Modes;
 use crate::path::RemotePath;
 use crate::sender::{Item, Sender, What};
+use crate::store::entry::of_link;
 use crate::store::walk::{Visit, Walk};
 use crate::store::{Folder, FolderCache, Identity, SourceFile};
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub trait Source: Send + Sync {
     /// Opens the file at `path`, below the job's path.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// As the filesystem has it; `Vanished` if a walk or a listing found it and it is gone.
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>>;
     /// Where the link at `path` leads.
     ///
@@ -106,12 +107,14 @@ impl Source for TreeSource {
 
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
-        self.folders.get(parent, false)?.open_file(name)
+        let opened = self.folders.get(parent, false).and_then(|folder| folder.open_file(name));
+        opened.map_err(|error| Failure::of_found(error).into())
     }
 
     fn read_link(&self, path: &RemotePath) -> io::Result<Vec<u8>> {
         let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
-        self.folders.get(parent, false)?.read_link(name)
+        let read = self.folders.get(parent, false).and_then(|folder| folder.read_link(name));
+        read.map_err(|error| of_link(error).into())
     }
 
     fn release(&self, _: u64, _: u64) {}

@@ -1,6 +1,6 @@
 //! Messages that only mirrors need: items chosen one by one, digests, and batches of small changes.
 
-use super::{Durability, Owner, Resume, Xattr};
+use super::{Changing, Durability, Owner, Resume, Xattr};
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
@@ -22,6 +22,10 @@ pub struct Select {
     pub rate_limit: u64,
     /// As in [`Get`](super::Get); but the client has compared already, so that large files alone are offered.
     pub resume: Resume,
+    /// As in [`Get`](super::Get).
+    pub changing: Changing,
+    /// The client makes holes where a file has them: they need not be sent.
+    pub sparse: bool,
 }
 
 /// Items that a job of [`Select`] is to send. At most [`WANTED_AHEAD_MAX`](crate::limits::WANTED_AHEAD_MAX) that have not

@@ -9,32 +9,42 @@ use std::io::IoSliceMut;
 /// True once nobody wants to know any more. It is asked between two chunks.
 pub type Stop<'a> = &'a dyn Fn() -> bool;
 
-/// Reads a file and computes its root digest.
+/// Reads a file to its end and computes its root digest, whatever its size says.
 ///
 /// # Errors
 /// If it cannot be read, or changes meanwhile, or nobody wants to know any more.
 pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: Stop<'_>) -> Result<Digest, Failure> {
     let identity = file.identity()?;
-    let size = identity.metadata.size;
     let mut root = RootBuilder::new(checksum);
-    let mut chunk = vec![0; CHUNK_LEN.min(usize::try_from(size).unwrap_or(CHUNK_LEN))];
-    let mut offset = 0;
+    let size = usize::try_from(identity.metadata.size).unwrap_or(CHUNK_LEN);
+    let mut chunk = vec![0; CHUNK_LEN.min(size.saturating_add(1))];
+    let mut read = read_fully(file, &mut [IoSliceMut::new(&mut chunk)], 0)?;
+    if read == chunk.len() {
+        chunk.resize(CHUNK_LEN, 0); // its size says nothing
+        read += read_fully(file, &mut [IoSliceMut::new(&mut chunk[read..])], read as u64)?;
+    }
+    let (mut next, mut offset) = (Vec::new(), 0);
     loop {
-        let len = usize::try_from(size - offset).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
-        if read_fully(file, &mut [IoSliceMut::new(&mut chunk[..len])], offset)? < len {
-            return Err(FailureCode::SourceChanged.into());
+        // Only the chunk behind a full one tells whether the file ends with that.
+        let mut read_next = 0;
+        if read == CHUNK_LEN {
+            next.resize(CHUNK_LEN, 0);
+            read_next = read_fully(file, &mut [IoSliceMut::new(&mut next)], offset + read as u64)?;
         }
         if stop() {
             return Err(FailureCode::Cancelled.into());
         }
-        let last = offset + len as u64 == size;
-        root.add(offset / CHUNK_LEN as u64, checksum.of_chunk(ChunkPlace::at(offset, last), [&chunk[..len]]));
-        offset += len as u64;
-        if last {
-            if file.identity()? != identity {
-                return Err(FailureCode::SourceChanged.into());
-            }
-            return root.root(size).ok_or_else(|| FailureCode::SourceChanged.into());
+        let place = ChunkPlace::at(offset, read_next == 0);
+        root.add(offset / CHUNK_LEN as u64, checksum.of_chunk(place, [&chunk[..read]]));
+        offset += read as u64;
+        if read_next == 0 {
+            break;
         }
+        std::mem::swap(&mut chunk, &mut next);
+        read = read_next;
+    }
+    match file.identity()?.has_content_of(&identity) {
+        true => root.root(offset).ok_or_else(|| FailureCode::SourceChanged.into()),
+        false => Err(FailureCode::SourceChanged.into()),
     }
 }

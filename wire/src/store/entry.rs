@@ -63,12 +63,22 @@ fn describe_item(
     stop: Stop<'_>,
 ) -> Result<(Vec<u8>, Option<crate::checksum::Digest>), Failure> {
     Ok(match (metadata.kind, wish.digests) {
-        (Kind::Symlink, _) => (folder.read_link(name)?, None),
+        (Kind::Symlink, _) => (folder.read_link(name).map_err(of_link)?, None),
         (Kind::File, Some(checksum)) => {
-            (Vec::new(), Some(digest::of_file(&*folder.open_file(name)?, checksum, stop)?))
+            let file = folder.open_file(name).map_err(Failure::of_found)?;
+            (Vec::new(), Some(digest::of_file(&*file, checksum, stop)?))
         }
         (Kind::File | Kind::Folder | Kind::Special, _) => (Vec::new(), None),
     })
+}
+
+/// The failure to read a link that was found. The system calls it an invalid argument if it is a link no more.
+#[must_use]
+pub fn of_link(error: std::io::Error) -> Failure {
+    match error.kind() == std::io::ErrorKind::InvalidInput {
+        true => crate::failure::FailureCode::Vanished.into(),
+        false => Failure::of_found(error),
+    }
 }
 
 fn with_details(
@@ -85,7 +95,7 @@ fn with_details(
             entry.details = Some(Box::new(details));
             Ok(entry)
         }
-        Err(error) => Err(PathFailure { path: entry.path, failure: error.into() }),
+        Err(error) => Err(PathFailure { path: entry.path, failure: Failure::of_found(error) }),
     }
 }
 

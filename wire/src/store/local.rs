@@ -672,6 +672,14 @@ impl SourceFile for LocalSource {
     fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
         Ok(rustix::io::preadv(&self.fd, pieces, offset)?)
     }
+
+    fn next_data(&self, offset: u64) -> u64 {
+        match sys::seek(&self.fd, sys::SeekFrom::Data(offset)) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => u64::MAX,
+            Err(_) => offset,
+        }
+    }
 }
 
 struct LocalTarget {

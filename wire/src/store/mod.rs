@@ -209,6 +209,13 @@ pub struct FilePlace {
 }
 
 impl Identity {
+    /// True if both are the same file with the same content, as far as can be told without reading it. Other names, other
+    /// permissions and what else only ctime tells of are no other content.
+    #[must_use]
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        self.inode == other.inode && self.metadata.is_unchanged_since(&other.metadata)
+    }
+
     /// The same in 16 bytes, for the other end to tell whether it is still the same.
     #[must_use]
     pub fn source_id(&self) -> SourceId {
@@ -236,6 +243,11 @@ pub trait SourceFile: Send + Sync {
     fn identity(&self) -> io::Result<Identity>;
     /// Reads from `offset` into `pieces`; returns the bytes read, 0 at the end.
     fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize>;
+    /// Where there may be something else than zeros, from `offset` on; `u64::MAX` if there is nothing more. Where that cannot be
+    /// told without reading, it is `offset`.
+    fn next_data(&self, offset: u64) -> u64 {
+        offset
+    }
 }
 
 /// An open staged file to write to, at any place.
@@ -250,6 +262,16 @@ pub trait TargetFile: Send + Sync {
     }
     /// Makes the file this long; what was not written is zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes `len` bytes from `offset` on zeros.
+    fn clear(&self, offset: u64, len: u64) -> io::Result<()> {
+        let zeros = [0; 64 * 1024];
+        let mut cleared = 0;
+        while cleared < len {
+            let piece = usize::try_from(len - cleared).unwrap_or(usize::MAX).min(zeros.len());
+            cleared += self.write_at(&[IoSlice::new(&zeros[..piece])], offset + cleared)? as u64;
+        }
+        Ok(())
+    }
     /// Which file it is on this machine, and its length.
     fn place(&self) -> io::Result<FilePlace>;
     /// Sets permission bits and modification time.

@@ -2,9 +2,9 @@
 
 use super::{Folder, NameKind, Names};
 use crate::disk::beat;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, Metadata};
-use crate::path::RemotePath;
+use crate::path::{NameRef, RemotePath};
 use std::sync::Arc;
 
 /// What a walk meets.
@@ -15,7 +15,7 @@ pub enum Visit {
     Item(RemotePath, Metadata),
     /// All that is in the folder has been visited.
     Leave(RemotePath, Metadata),
-    /// Something that could not be looked at.
+    /// Something that could not be looked at, or that has vanished since its folder was listed.
     Lost(RemotePath, Failure),
     /// Something that was to be left out: it was not looked at.
     LeftOut(RemotePath),
@@ -83,15 +83,13 @@ impl Walk {
         if by_name {
             return Some(Visit::LeftOut(path));
         }
-        match level.folder.metadata(name) {
-            Ok(metadata) if leaves_out(&path, metadata.kind == Kind::Folder) => Some(Visit::LeftOut(path)),
-            Ok(metadata) if metadata.kind == Kind::Folder => {
-                let opened = level.folder.folder(name).and_then(|folder| Ok((folder.names()?, folder)));
-                Some(self.enter(path, metadata, opened))
-            }
-            Ok(metadata) => Some(Visit::Item(path, metadata)),
-            Err(error) => Some(Visit::Lost(path, error.into())),
-        }
+        let looked = look(&*level.folder, name, &|is_folder| leaves_out(&path, is_folder));
+        Some(match looked {
+            Ok(Look::Folder(metadata, folder, names)) => self.enter(path, metadata, folder, names),
+            Ok(Look::Item(metadata)) => Visit::Item(path, metadata),
+            Ok(Look::LeftOut) => Visit::LeftOut(path),
+            Err(failure) => Visit::Lost(path, failure),
+        })
     }
 
     /// Leaves the folder that was entered last, without a look at what is in it, and without its `Leave`.
@@ -109,7 +107,7 @@ impl Walk {
         level.next += 1;
         Some(match (level.path.join(name), level.folder.metadata(name)) {
             (Ok(path), Ok(metadata)) => Visit::Item(path, metadata),
-            (Ok(path), Err(error)) => Visit::Lost(path, error.into()),
+            (Ok(path), Err(error)) => Visit::Lost(path, Failure::of_found(error)),
             (Err(error), _) => Visit::Lost(level.path.clone(), error.into()),
         })
     }
@@ -118,20 +116,85 @@ impl Walk {
         &mut self,
         path: RemotePath,
         metadata: Metadata,
-        opened: std::io::Result<(Names, Arc<dyn Folder>)>,
+        folder: Arc<dyn Folder>,
+        names: Names,
     ) -> Visit {
-        match opened {
-            Ok((names, folder)) => {
-                self.levels.push(Level {
-                    path: path.clone(),
-                    metadata,
-                    folder: folder.clone(),
-                    names,
-                    next: 0,
-                });
-                Visit::Enter(path, metadata, folder)
-            }
-            Err(error) => Visit::Lost(path, error.into()),
+        self.levels.push(Level { path: path.clone(), metadata, folder: folder.clone(), names, next: 0 });
+        Visit::Enter(path, metadata, folder)
+    }
+}
+
+/// What a name leads to.
+enum Look {
+    Folder(Metadata, Arc<dyn Folder>, Names),
+    Item(Metadata),
+    LeftOut,
+}
+
+/// Looks at a name. Between the look and the opening of a folder another thing may take its place: that is looked at once more.
+fn look(folder: &dyn Folder, name: NameRef<'_>, leaves_out: &dyn Fn(bool) -> bool) -> Result<Look, Failure> {
+    for _ in 0..LOOKS {
+        let metadata = folder.metadata(name).map_err(Failure::of_found)?;
+        let is_folder = metadata.kind == Kind::Folder;
+        if leaves_out(is_folder) {
+            return Ok(Look::LeftOut);
         }
+        if !is_folder {
+            return Ok(Look::Item(metadata));
+        }
+        let opened = folder.folder(name).and_then(|folder| Ok((folder.names()?, folder)));
+        match opened.map_err(Failure::of_found) {
+            Ok((names, folder)) => return Ok(Look::Folder(metadata, folder, names)),
+            Err(failure) if failure.code != FailureCode::Vanished => return Err(failure),
+            Err(_) => {} // the next look tells whether anything is there
+        }
+    }
+    Err(FailureCode::Vanished.into())
+}
+
+/// Looks at a name that leads to something else each time.
+const LOOKS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalFolder;
+    use std::fs;
+
+    fn visits(walk: &mut Walk) -> Vec<String> {
+        let mut seen = Vec::new();
+        while let Some(visit) = walk.step() {
+            seen.push(match visit {
+                Visit::Enter(path, ..) => format!("{path}/"),
+                Visit::Item(path, _) => path.to_string(),
+                Visit::Leave(path, _) => format!("{path}."),
+                Visit::Lost(path, failure) => format!("{path}: {:?}", failure.code),
+                Visit::LeftOut(path) => format!("{path} is left out"),
+            });
+        }
+        seen
+    }
+
+    #[test]
+    fn what_is_removed_behind_a_walks_back_has_vanished_and_what_took_its_place_is_seen() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["file", "gone", "turns"] {
+            fs::write(place.path().join(name), name).unwrap();
+        }
+        for name in ["folder", "lost"] {
+            fs::create_dir(place.path().join(name)).unwrap();
+        }
+        let folder = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+        let mut walk = Walk::new(folder, RemotePath::root()).unwrap();
+        for name in ["gone", "turns"] {
+            fs::remove_file(place.path().join(name)).unwrap();
+        }
+        for name in ["folder", "lost"] {
+            fs::remove_dir(place.path().join(name)).unwrap();
+        }
+        fs::create_dir(place.path().join("turns")).unwrap();
+        std::os::unix::fs::symlink("file", place.path().join("folder")).unwrap();
+        let expected = ["/file", "/folder", "/gone: Vanished", "/lost: Vanished", "/turns/", "/turns."];
+        assert_eq!(visits(&mut walk), expected);
     }
 }

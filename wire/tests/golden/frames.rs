@@ -59,15 +59,18 @@ impl LaneFrame {
         }
         let announcement = match head.kind {
             FrameKind::Pack { .. } => None,
-            FrameKind::Block { .. } | FrameKind::Seal { .. } => {
+            FrameKind::Block { .. } | FrameKind::Hole { .. } | FrameKind::Seal { .. } => {
                 Some(Announcement::decode(extra).map_err(|error| error.to_string())?)
             }
         };
         let payload = match head.kind {
             FrameKind::Block { .. } => Payload::Chunk(payload.to_vec()),
             FrameKind::Pack { entries } => Payload::Entries(decode_entries(entries, payload)?),
-            FrameKind::Seal { abandoned: false, .. } => Payload::Nothing,
-            FrameKind::Seal { abandoned: true, .. } => {
+            FrameKind::Hole { .. }
+            | FrameKind::Seal { end: SealEnd::Whole | SealEnd::Again | SealEnd::AsIs, .. } => {
+                Payload::Nothing
+            }
+            FrameKind::Seal { end: SealEnd::GivenUp, .. } => {
                 Payload::Loss(decode_loss(payload).map_err(|error| error.to_string())?)
             }
         };
@@ -120,7 +123,7 @@ pub(crate) struct EntryExample {
 
 /// All frames.
 pub(crate) fn examples() -> Vec<FrameExample> {
-    vec![block(), stream_block(), empty_block(), pack(), seal(), abandoned()]
+    vec![block(), stream_block(), empty_block(), pack(), seal(), abandoned(), hole()]
 }
 
 /// All pack entries.
@@ -203,7 +206,7 @@ fn pack() -> FrameExample {
 
 fn seal() -> FrameExample {
     let zeros_root = Digest(*blake3::hash(&vec![0; CHUNK_LEN + 1]).as_bytes());
-    let kind = FrameKind::Seal { file: 7, size: CHUNK_LEN as u64 + 1, root: zeros_root, abandoned: false };
+    let kind = FrameKind::Seal { file: 7, size: CHUNK_LEN as u64 + 1, root: zeros_root, end: SealEnd::Whole };
     FrameExample {
         name: "frame-seal",
         comment: "the seal of the file of `frame-block`",
@@ -217,7 +220,7 @@ fn seal() -> FrameExample {
 }
 
 fn abandoned() -> FrameExample {
-    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), abandoned: true };
+    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::GivenUp };
     let failure = Failure::from(FailureCode::SourceChanged);
     FrameExample {
         name: "frame-seal-abandoned",
@@ -227,6 +230,20 @@ fn abandoned() -> FrameExample {
             u8(3, "kind: seal") u8(1, "flags: abandoned") u16(49, "length of the announcement")
             u32(2, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(0, "size")
             raw(&[0; 32], "root") then(zeros_parts()) u16(17, "loss: SourceChanged, no message")
+        },
+    }
+}
+
+fn hole() -> FrameExample {
+    let kind = FrameKind::Hole { file: 7, offset: 0, len: CHUNK_LEN as u64, last: false };
+    FrameExample {
+        name: "frame-hole",
+        comment: "the first chunk of the same file, as a hole",
+        frame: frame(14, kind, Some(zeros()), Payload::Nothing),
+        parts: parts! {
+            u8(4, "kind: hole") u8(0, "flags") u16(49, "length of the announcement")
+            u32(0, "length of the payload") u32(4, "job") u32(7, "file") u64(14, "frame") u64(0, "offset")
+            u64(524_288, "length") raw(&[0; 24], "unused") then(zeros_parts())
         },
     }
 }
@@ -255,7 +272,7 @@ fn entry(
     };
     let (path_len, content_len) = (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
     let time = modified.unwrap_or(Timestamp { seconds: 0, nanos: u32::MAX });
-    let head = EntryHead { kind, path_len, content_len, modified, mode, digest };
+    let head = EntryHead { kind, path_len, content_len, modified, mode, digest, as_is: false };
     let path_label = format!("path: {path:?}");
     let parts = parts! {
         u8(number, &format!("kind: {kind:?}")) u8(0, "flags") u16(path_len, "length of the path")

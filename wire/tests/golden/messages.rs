@@ -265,11 +265,12 @@ fn jobs() -> Vec<MessageExample> {
                 totals: true,
                 resume: Resume::New,
                 begun: None,
+                changing: Changing::AsIs,
             },
             parts! {
                 text("music", "path") bool(true, "recursive") variant(1, "checksum: Blake3")
                 u32(256, "window") u64(10_000_000, "rate_limit") bool(true, "totals") variant(1, "resume: New")
-                none("begun")
+                none("begun") variant(2, "changing: AsIs")
             },
         ),
         example(
@@ -510,10 +511,12 @@ fn selection() -> Vec<MessageExample> {
                 window: 256,
                 rate_limit: 0,
                 resume: Resume::Again,
+                changing: Changing::Retry,
+                sparse: true,
             },
             parts! {
                 text("music", "path") variant(1, "checksum: Blake3") u32(256, "window") u64(0, "rate_limit")
-                variant(2, "resume: Again")
+                variant(2, "resume: Again") variant(0, "changing: Retry") bool(true, "sparse")
             },
         ),
         example(

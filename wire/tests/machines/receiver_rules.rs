@@ -2,7 +2,7 @@
 
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
-use wire::frame::{Announcement, FrameHead, FrameKind};
+use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
 use wire::limits::{ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::{Ack, End, FrameRange};
 use wire::metadata::SourceId;
@@ -205,7 +205,7 @@ fn a_right_root_publishes_the_file() {
         let mut root = RootBuilder::new(checksum);
         root.add(0, digest);
         let kind =
-            FrameKind::Seal { file: 0, size: CHUNK, root: root.root(CHUNK).unwrap(), abandoned: false };
+            FrameKind::Seal { file: 0, size: CHUNK, root: root.root(CHUNK).unwrap(), end: SealEnd::Whole };
         let head = FrameHead { kind, ..seal(1, 0, CHUNK, false) };
         receiver.begin(&head).unwrap();
         let verdict = receiver.seal(&head, announcement(Some(CHUNK)), None);
@@ -218,6 +218,26 @@ fn a_right_root_publishes_the_file() {
         receiver.published(&publish, Ok(()));
         assert_eq!(receiver.take_ack(), Some(Ack { done: frames(1, 1), ..Ack::default() }));
     }
+}
+
+/// Its blocks and its seal may come behind.
+#[test]
+fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
+    let mut receiver = receiver();
+    assert_eq!(begin_block(&mut receiver, 0, 0, 0, Some(2 * CHUNK)), Ok(Begin::Process));
+    let again = |frame, file| {
+        let kind = FrameKind::Seal { file, size: 0, root: Digest::default(), end: SealEnd::Again };
+        FrameHead { kind, ..seal(frame, file, 0, false) }
+    };
+    receiver.begin(&again(1, 0)).unwrap();
+    let verdict = receiver.begun_again(&again(1, 0), announcement(Some(2 * CHUNK)));
+    assert!(matches!(verdict, Ok(Verdict::Again(_))), "{verdict:?}");
+    assert_eq!(begin_block(&mut receiver, 2, 0, CHUNK, Some(2 * CHUNK)), Ok(Begin::Drop));
+    receiver.begin(&again(3, 1)).unwrap();
+    let verdict = receiver.begun_again(&again(3, 1), announcement(Some(2 * CHUNK)));
+    assert_eq!(verdict, Ok(Verdict::Incomplete), "one that never began");
+    let ack = receiver.take_ack().unwrap();
+    assert_eq!((ack.done, ack.failed.len()), (frames(1, 3), 0));
 }
 
 #[test]
@@ -405,7 +425,12 @@ fn block(frame: u64, file: u32, offset: u64, len: usize, last: bool) -> FrameHea
 }
 
 fn seal(frame: u64, file: u32, size: u64, abandoned: bool) -> FrameHead {
-    let kind = FrameKind::Seal { file, size, root: Digest::default(), abandoned };
+    let kind = FrameKind::Seal {
+        file,
+        size,
+        root: Digest::default(),
+        end: if abandoned { SealEnd::GivenUp } else { SealEnd::Whole },
+    };
     FrameHead { job: 1, frame, extra_len: 28, payload_len: 2 * u32::from(abandoned), kind }
 }
 

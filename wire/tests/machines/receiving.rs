@@ -82,6 +82,7 @@ impl Receiving {
                 let begun = self.machine.block(&frame.head, announcement.unwrap()).expect("an honest sender");
                 if begun == Begin::Process { Some(Work::Chunk(frame)) } else { self.next_folders() }
             }
+            FrameKind::Hole { .. } => unreachable!("this sender finds no holes"),
             FrameKind::Seal { file, .. } => {
                 let loss = if let Payload::Loss(failure) = frame.payload { Some(failure) } else { None };
                 let verdict = self.machine.seal(&frame.head, announcement.unwrap(), loss);
@@ -148,6 +149,7 @@ impl Receiving {
     fn conclude(&mut self, file: u32, verdict: Verdict, tree: &Tree) -> Option<Work> {
         match verdict {
             Verdict::Incomplete => {}
+            Verdict::Again(_) => unreachable!("this sender begins nothing again"),
             Verdict::Discard(announcement, failure) => {
                 self.staged.remove(&file);
                 self.report(&announcement.path, Err(failure));

@@ -43,7 +43,7 @@ fn entries_that_a_frame_does_not_have_do_not_fail() {
 #[test]
 fn a_failure_counts_that_came_before_the_frame_was_done() {
     let (mut sender, _) = small(2);
-    sender.packed(0, vec![Packed::Sent { bytes: 1, digest: None }, Packed::Sent { bytes: 2, digest: None }]);
+    sender.packed(0, vec![sent(1), sent(2)]);
     sender.acked(&failed(0, 1)).unwrap();
     let settled = sender.acked(&done(0)).unwrap().settled;
     assert_eq!(settled[0].result, Ok(()));
@@ -127,7 +127,11 @@ fn a_folder_waits_for_the_numbers_of_what_is_in_it() {
     assert!(sender.next(0).is_none() && sender.end().is_none());
     sender.hashed(first.frame, Digest([1; 32])).unwrap();
     assert!(matches!(sender.next(0).unwrap().content, Content::Seal { result: Ok(_), .. }));
-    assert!(matches!(sender.next(0).unwrap().content, Content::Pack(_)));
+    let pack = sender.next(0).unwrap();
+    assert!(matches!(pack.content, Content::Pack(_)));
+    sender.sealed(1);
+    assert_eq!(sender.end(), None, "what is in the pack may come later");
+    sender.packed(pack.frame, vec![sent(0)]);
     assert_eq!(sender.end(), Some(End { frames: 3 }));
 }
 
@@ -167,4 +171,48 @@ fn done(frame: u64) -> Ack {
 fn failed(frame: u64, entry: u32) -> Ack {
     let failure = Failure::from(FailureCode::NoSpace);
     Ack { failed: vec![ItemFailure { frame, entry, failure }], ..Ack::default() }
+}
+
+#[test]
+fn a_file_that_changed_comes_once_more_behind_its_folders_back_and_settles_once() {
+    let (mut sender, plan) = large(2);
+    let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+    let grown = Metadata { size: 3 * CHUNK_LEN as u64, ..metadata(Kind::File, 2 * CHUNK_LEN as u64) };
+    assert!(matches!(sender.begin_again(plan.frame, file, grown), Content::Again { .. }));
+    assert!(sender.next(0).is_none(), "nothing until the receiver has forgotten it");
+    assert_eq!(sender.end(), None);
+    let progress = sender.acked(&done(0)).unwrap();
+    assert!(progress.settled.is_empty() && progress.again == [0]);
+    let blocks: Vec<Plan> = std::iter::from_fn(|| sender.next(0)).collect();
+    assert_eq!(blocks.len(), 3);
+    let sizes = blocks.iter().map(|plan| {
+        let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+        (file.number, file.announcement.size)
+    });
+    assert!(sizes.into_iter().all(|file| file == (1, Some(3 * CHUNK_LEN as u64))));
+}
+
+#[test]
+fn what_has_outgrown_its_pack_comes_later_and_an_empty_pack_says_nothing() {
+    let (mut sender, _) = small(2);
+    let grown = metadata(Kind::File, PACKED_FILE_LEN_MAX + 1);
+    assert!(sender.packed(0, vec![sent(1), Packed::Later(grown)]).is_none());
+    assert_eq!(sender.acked(&failed(0, 1)), Err(Violation::UnknownEntry), "the pack has one entry");
+    let plan = sender.next(0).unwrap();
+    assert!(matches!(plan.content, Content::Block { .. }), "{plan:?}");
+    assert_eq!(sender.acked(&done(0)).unwrap().settled.len(), 1);
+
+    let (mut sender, _) = small(1);
+    let instead = sender.packed(0, vec![Packed::Later(metadata(Kind::File, 2))]);
+    assert!(matches!(instead, Some(Content::Again { .. })));
+    assert!(sender.acked(&done(0)).unwrap().settled.is_empty());
+    assert!(matches!(sender.next(0).unwrap().content, Content::Pack(items) if items.len() == 1));
+}
+
+fn sent(bytes: u64) -> Packed {
+    Packed::Sent { bytes, digest: None, as_is: false }
+}
+
+fn metadata(kind: Kind, size: u64) -> Metadata {
+    Metadata { kind, size, modified: Default::default(), mode: 0o644 }
 }

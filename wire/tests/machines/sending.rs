@@ -5,7 +5,7 @@ use crate::tree::{self, SourceFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{ANNOUNCEMENT_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameKind};
+use wire::frame::{ANNOUNCEMENT_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
 use wire::message::Ack;
 use wire::metadata::Kind;
@@ -138,16 +138,23 @@ impl Sending {
             }
             Content::Seal { file, result } => match self.check_unchanged(file, result.clone(), tree, now) {
                 Ok((size, root)) => {
-                    let kind = FrameKind::Seal { file: file.number, size, root, abandoned: false };
+                    self.machine.sealed(frame);
+                    let kind = FrameKind::Seal { file: file.number, size, root, end: SealEnd::Whole };
                     large(frame, file, kind, 0, Payload::Nothing)
                 }
                 Err(failure) => {
                     self.machine.give_up(frame, file, failure.clone());
                     let (size, root) = (0, Digest::default());
-                    let kind = FrameKind::Seal { file: file.number, size, root, abandoned: true };
+                    let kind = FrameKind::Seal { file: file.number, size, root, end: SealEnd::GivenUp };
                     large(frame, file, kind, 2 + failure.message.len(), Payload::Loss(failure))
                 }
             },
+            Content::Hole { .. } => unreachable!("nobody has found holes"),
+            Content::Again { file } => {
+                let (size, root) = (0, Digest::default());
+                let kind = FrameKind::Seal { file: file.number, size, root, end: SealEnd::Again };
+                large(frame, file, kind, 0, Payload::Nothing)
+            }
         }
     }
 
@@ -210,7 +217,7 @@ impl Sending {
             || !matches!(tree.fate(&path).source, SourceFate::Breaks(time) if now >= time);
         let made = |kind, len, content, digest: Option<Digest>| {
             let entry = Entry { path: path.clone(), kind, len, content, digest: digest.unwrap_or_default() };
-            (entry, Packed::Sent { bytes: len as u64, digest })
+            (entry, Packed::Sent { bytes: len as u64, digest, as_is: false })
         };
         match &item.what {
             What::Present(metadata) if metadata.kind == Kind::Folder => {

@@ -2,7 +2,7 @@
 
 use super::Resuming;
 use super::mirror::CompareWord;
-use super::values::{self, DurabilityWord, OverwriteWord};
+use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use ftp_client::Error;
@@ -121,6 +121,9 @@ pub(crate) struct Transfer {
     /// What the files must survive before they are reported as done
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
     pub(crate) durability: DurabilityWord,
+    /// What becomes of a file that changes while it is read
+    #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
+    pub(crate) changing: ChangingWord,
     /// Write what became of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,

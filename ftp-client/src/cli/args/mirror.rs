@@ -1,7 +1,7 @@
 //! The arguments of `mirror` and `apply`.
 
 use super::Resuming;
-use super::values::{self, DurabilityWord, OverwriteWord};
+use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
@@ -151,6 +151,9 @@ pub(crate) struct Carrying {
     /// Make long runs of zeros holes
     #[arg(short = 'S', long)]
     pub(crate) sparse: bool,
+    /// What becomes of a file that changes while it is read
+    #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
+    pub(crate) changing: ChangingWord,
     /// What all that is done must survive before it is reported as done
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
     pub(crate) durability: DurabilityWord,

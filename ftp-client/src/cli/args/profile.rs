@@ -140,11 +140,12 @@ impl Args for Defaults {
 const NOT_KEPT: [&str; 2] = ["config", "token"];
 
 /// Options of transfers that say how things are carried. What a run does (`--delete`, `-r`, `-n`) is said in the run.
-const OF_TRANSFERS: [&str; 11] = [
+const OF_TRANSFERS: [&str; 12] = [
     "overwrite",
     "resume",
     "no_resume",
     "durability",
+    "changing",
     "compare",
     "exclude",
     "filter_from",

@@ -6,7 +6,7 @@ use ftp_client::mirror::filter::{parse_age, parse_size};
 use std::time::Duration;
 use wire::checksum::Checksum;
 use wire::limits::{CHUNK_LEN, LANES_MAX};
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 
 /// `--checksum`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,6 +46,27 @@ impl From<DurabilityWord> for Durability {
         match word {
             DurabilityWord::Process => Self::Process,
             DurabilityWord::Power => Self::Power,
+        }
+    }
+}
+
+/// `--changing`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChangingWord {
+    /// Read it again, a few times; one that changes each time fails
+    Retry,
+    /// Leave it alone
+    Skip,
+    /// Send what was read, and say so: of a log that grows, its beginning
+    AsIs,
+}
+
+impl From<ChangingWord> for Changing {
+    fn from(word: ChangingWord) -> Self {
+        match word {
+            ChangingWord::Retry => Self::Retry,
+            ChangingWord::Skip => Self::Skip,
+            ChangingWord::AsIs => Self::AsIs,
         }
     }
 }

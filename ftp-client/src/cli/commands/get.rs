@@ -11,7 +11,7 @@ use ftp_client::{Error, Session};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 use wire::modes::Modes;
 use wire::{Failure, FailureCode};
 
@@ -22,6 +22,7 @@ pub(crate) struct Get {
     recursive: bool,
     overwrite: Overwrite,
     durability: Durability,
+    changing: Changing,
     result: Option<PathBuf>,
     resume: bool,
     permissions: args::Permissions,
@@ -44,9 +45,11 @@ impl Get {
         let typed = typed.transfer;
         let (overwrite, durability, resume) =
             (typed.overwrite.into(), typed.durability.into(), typed.resuming.get());
+        let changing = typed.changing.into();
         let result = typed.result.map(|file| scope.file(file)).transpose()?;
         let (permissions, modes) = (typed.permissions.clone(), typed.permissions.modes()?);
-        let get = Self { sources, recursive, overwrite, durability, resume, result, permissions, modes };
+        let get =
+            Self { sources, recursive, overwrite, durability, changing, resume, result, permissions, modes };
         Ok((server, get))
     }
 
@@ -58,12 +61,22 @@ impl Get {
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = output.progress() != Progress::None;
-        let Self { recursive, overwrite, durability, resume, permissions, modes, .. } = self;
+        let Self { recursive, overwrite, durability, changing, resume, permissions, modes, .. } = self;
         let job = |(remote, target, into): Source| {
             let source = places::rooted(&remote.path);
             let (path, modes) = (remote.path, modes.clone());
-            let request =
-                GetRequest { path, recursive, target, into, overwrite, durability, totals, resume, modes };
+            let request = GetRequest {
+                path,
+                recursive,
+                target,
+                into,
+                overwrite,
+                durability,
+                changing,
+                totals,
+                resume,
+                modes,
+            };
             Job { source, request: Request::Get(request) }
         };
         let jobs = self.sources.into_iter().map(job).collect();

@@ -38,7 +38,8 @@ impl Ls {
     async fn list(&self, session: &Session, output: &Output, lister: &mut Lister) -> Result<u8, Error> {
         let mut pages = session.list(&self.remote.path, self.recursive).await?;
         let mut failed = false;
-        while let Some(page) = pages.next().await? {
+        while let Some(mut page) = pages.next().await? {
+            page.failures.retain(|item| item.failure.code != FailureCode::Vanished); // it is not there
             failed |= !page.failures.is_empty();
             // Standard output may stand still (a pager); the session must not.
             block_in_place(|| self.show_page(&page, output, lister))?;

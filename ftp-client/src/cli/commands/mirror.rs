@@ -1,6 +1,6 @@
 //! `mirror` and `apply`: make a folder equal to another, or only tell what that would take.
 
-use super::transfer::{sentence, tell_not_owned, tell_start};
+use super::transfer::{sentence, tell_not_owned, tell_start, tell_vanished};
 use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
 use crate::cli::input;
 use crate::cli::output::{Drawing, MirrorWatcher, Output, Progress, Tally, of_transfer};
@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::message::Changing;
 use wire::{FailureCode, RemotePath};
 
 pub(crate) struct Mirror {
@@ -122,6 +123,7 @@ impl Mirror {
         if output.progress() == Progress::Bars && !dry {
             output.say(&told(&outcome, started.elapsed()));
         }
+        tell_vanished(&outcome.summary.transfer, output);
         Ok(exit_code(&outcome))
     }
 
@@ -204,6 +206,7 @@ fn recipe(
         chmod: carrying.permissions.chmod.clone(),
         owner: carrying.owner,
         xattrs: carrying.xattrs,
+        changing: Changing::from(carrying.changing).into(),
         sparse: carrying.sparse,
         power: carrying.durability == args::DurabilityWord::Power,
         detect_moves: deleting.detect_moves,

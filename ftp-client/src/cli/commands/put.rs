@@ -17,7 +17,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 use wire::modes::Modes;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -28,6 +28,7 @@ pub(crate) struct Put {
     recursive: bool,
     overwrite: Overwrite,
     durability: Durability,
+    changing: Changing,
     options: Options,
     resume: bool,
 }
@@ -83,12 +84,13 @@ impl Put {
             (false, None) => typed.transfer.overwrite.into(),
         };
         let called = typed.called.is_some();
+        let (durability, changing) = (typed.transfer.durability.into(), typed.transfer.changing.into());
+        let resume = typed.transfer.resuming.get();
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
         let (permissions, modes) = (typed.transfer.permissions.clone(), typed.transfer.permissions.modes()?);
         let if_absent = typed.if_absent;
         let options = Options { if_absent, unless_same, called, result, permissions, modes };
-        let (durability, resume) = (typed.transfer.durability.into(), typed.transfer.resuming.get());
-        let put = Self { sources, target, recursive, overwrite, durability, options, resume };
+        let put = Self { sources, target, recursive, overwrite, durability, changing, options, resume };
         put.check()?;
         Ok((server, put))
     }
@@ -167,11 +169,12 @@ impl Put {
             Source::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
             Source::Local { path, .. } => self.open(path)?,
         };
-        let (overwrite, durability, resume) = (self.overwrite, self.durability, self.resume);
-        let modes = self.options.modes.clone();
-        let request = PutRequest { source: opened, path, into, overwrite, durability, totals, resume, modes };
+        let Self { overwrite, durability, changing, resume, .. } = *self;
+        let (source_path, source, modes) = (source, opened, self.options.modes.clone());
+        let request =
+            PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
-        Ok(Job { source: source.shown(), request: Request::Put(request, unless_same) })
+        Ok(Job { source: source_path.shown(), request: Request::Put(request, unless_same) })
     }
 
     /// What was asked for of a source that cannot begin.

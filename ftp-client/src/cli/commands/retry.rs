@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 use wire::modes::Modes;
 
 pub(crate) struct Retry {
@@ -21,6 +21,7 @@ pub(crate) struct Retry {
     failed: Vec<Planned>,
     overwrite: OverwriteWord,
     durability: Durability,
+    changing: Changing,
     result: Option<PathBuf>,
     head: Head,
 }
@@ -37,8 +38,8 @@ impl Retry {
         let server = Server { user, host, port: head.port, pin: None, recorded };
         let command = if head.command == "get" { "get" } else { "put" };
         let durability = if head.power { Durability::Power } else { Durability::Process };
-        let (overwrite, result) = (head.overwrite, typed.result);
-        Ok((server, Self { command, failed, overwrite, durability, result, head }))
+        let (overwrite, changing, result) = (head.overwrite, head.changing.into(), typed.result);
+        Ok((server, Self { command, failed, overwrite, durability, changing, result, head }))
     }
 
     /// Nothing to do needs no server.
@@ -59,13 +60,13 @@ impl Retry {
         server: &Server,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
-        let Self { command, failed, overwrite, durability, result, head } = self;
+        let Self { command, failed, overwrite, durability, changing, result, head } = self;
         let permissions = args::Permissions { no_perms: head.no_perms, chmod: head.chmod };
         let modes = permissions.modes()?;
         let totals = output.progress() != Progress::None;
         let jobs = failed.into_iter().map(|item| match command {
-            "get" => get(item, (overwrite, durability), totals, &modes),
-            _ => put(item, (overwrite, durability), totals, &modes),
+            "get" => get(item, (overwrite, durability, changing), totals, &modes),
+            _ => put(item, (overwrite, durability, changing), totals, &modes),
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
@@ -79,7 +80,7 @@ impl Retry {
 
 fn get(
     item: Planned,
-    (overwrite, durability): (OverwriteWord, Durability),
+    (overwrite, durability, changing): (OverwriteWord, Durability, Changing),
     totals: bool,
     modes: &Modes,
 ) -> Result<Job, Error> {
@@ -87,13 +88,14 @@ fn get(
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let (path, target) = (remote(&source)?, local(target));
     let (into, resume, modes) = (None, true, modes.clone());
-    let request = GetRequest { path, recursive, target, into, overwrite, durability, totals, resume, modes };
+    let request =
+        GetRequest { path, recursive, target, into, overwrite, durability, changing, totals, resume, modes };
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 
 fn put(
     item: Planned,
-    (overwrite, durability): (OverwriteWord, Durability),
+    (overwrite, durability, changing): (OverwriteWord, Durability, Changing),
     totals: bool,
     modes: &Modes,
 ) -> Result<Job, Error> {
@@ -102,7 +104,8 @@ fn put(
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
     let (path, into, resume, modes) = (remote(&target)?, None, true, modes.clone());
-    let request = PutRequest { source: from, path, into, overwrite, durability, totals, resume, modes };
+    let request =
+        PutRequest { source: from, path, into, overwrite, durability, changing, totals, resume, modes };
     Ok(Job { source, request: Request::Put(request, None) })
 }
 

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use wire::RemotePath;
 use wire::checksum::Checksum;
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 
 /// One source of a transfer.
 pub(super) struct Job {
@@ -90,6 +90,7 @@ impl Transfer<'_> {
         let summary = tally.end();
         tell_not_owned(&summary, self.output);
         self.tell_end(&summary, started.elapsed());
+        tell_vanished(&summary, self.output);
         Ok(self.exit_code(&summary, named.as_deref()))
     }
 
@@ -148,7 +149,8 @@ impl Transfer<'_> {
         let Some(path) = self.result else { return Ok(None) };
         let planned = jobs.iter().map(Job::planned);
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
-        let how = (word(self.overwrite), jobs.iter().any(Job::is_power));
+        let changing = jobs.first().map(Job::changing).unwrap_or_default().into();
+        let how = (word(self.overwrite), jobs.iter().any(Job::is_power), changing);
         let permissions = self.permissions.clone();
         let head = Head::new(self.command, self.session, self.server, how, permissions, planned);
         Results::create(path, &head).map(Some)
@@ -233,6 +235,7 @@ async fn put_unless_same(
         folder: false,
         bytes,
         digest: None,
+        as_is: false,
         outcome: Outcome::Skipped,
     });
     Ok(Summary { skipped: 1, ..Summary::default() })
@@ -243,6 +246,13 @@ impl Job {
         match &self.request {
             Request::Get(request) => request.recursive,
             Request::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
+        }
+    }
+
+    fn changing(&self) -> Changing {
+        match &self.request {
+            Request::Get(request) => request.changing,
+            Request::Put(request, _) => request.changing,
         }
     }
 
@@ -289,6 +299,15 @@ fn word(overwrite: Overwrite) -> OverwriteWord {
     }
 }
 
+/// Nothing is wrong with what was removed meanwhile; still, it is not at the target.
+pub(super) fn tell_vanished(summary: &Summary, output: &Output) {
+    match summary.vanished {
+        0 => {}
+        1 => output.warn("1 item vanished before it could be read"),
+        count => output.warn(&format!("{count} items vanished before they could be read")),
+    }
+}
+
 /// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
 pub(super) fn sentence(summary: &Summary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
@@ -301,7 +320,9 @@ pub(super) fn sentence(summary: &Summary, elapsed: Duration) -> String {
         duration_text(elapsed),
         HumanBytes(rate)
     );
-    for (count, word) in [(summary.skipped, "left alone"), (summary.failed, "failed")] {
+    let counts =
+        [(summary.skipped, "left alone"), (summary.vanished, "vanished"), (summary.failed, "failed")];
+    for (count, word) in counts {
         if count > 0 {
             text.push_str(&format!(", {count} {word}"));
         }

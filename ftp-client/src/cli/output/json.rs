@@ -167,6 +167,8 @@ impl Describe for Summary {
             .number("failed", self.failed)
             .number("skipped", self.skipped)
             .number("not_owned", self.not_owned)
+            .number("vanished", self.vanished)
+            .number("as_is", self.as_is)
             .number("bytes", self.bytes)
             .number("bytes_transferred", self.bytes_transferred)
     }
@@ -231,13 +233,14 @@ mod tests {
             not_owned: 6,
             bytes: 4,
             bytes_transferred: 5,
-            gravest: None,
+            ..Summary::default()
         };
         let object =
             summary.describe(Object::event("finished")).seconds("seconds", Duration::from_millis(1500));
         assert_eq!(
             parse(object),
-            json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "not_owned": 6, "bytes": 4,
+            json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "not_owned": 6, "vanished": 0,
+                   "as_is": 0, "bytes": 4,
                    "bytes_transferred": 5, "seconds": 1.5})
         );
     }

@@ -77,6 +77,10 @@ impl Listener for MirrorWatcher {
         }
     }
 
+    fn vanished(&self, path: &RemotePath) {
+        self.watcher.vanished(path);
+    }
+
     fn not_deleted(&self, count: u64) {
         self.output.complain(&format!("{count} entries were not deleted, because others failed"));
     }

@@ -11,6 +11,8 @@ use wire::RemotePath;
 pub(crate) struct Tally {
     pub(super) files: AtomicU64,
     pub(super) skipped: AtomicU64,
+    pub(super) vanished: AtomicU64,
+    pub(super) as_is: AtomicU64,
     pub(super) failed: AtomicU64,
     /// Content of files that are in their place.
     pub(super) bytes: AtomicU64,
@@ -78,6 +80,8 @@ impl Tally {
         let mut ended = lock(&self.ended);
         ended.files += summary.files;
         ended.skipped += summary.skipped;
+        ended.vanished += summary.vanished;
+        ended.as_is += summary.as_is;
         ended.failed += summary.failed;
         ended.not_owned += summary.not_owned;
         ended.bytes += summary.bytes;
@@ -110,6 +114,8 @@ impl Tally {
         Summary {
             files: self.files.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
+            vanished: self.vanished.load(Relaxed),
+            as_is: self.as_is.load(Relaxed),
             failed: self.failed.load(Relaxed),
             not_owned: ended.not_owned,
             bytes: self.bytes.load(Relaxed),
@@ -143,7 +149,10 @@ impl Tally {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            files: self.files.load(Relaxed) + self.skipped.load(Relaxed) + self.failed.load(Relaxed),
+            files: [&self.files, &self.skipped, &self.vanished, &self.failed]
+                .map(|count| count.load(Relaxed))
+                .iter()
+                .sum(),
             bytes: self.verified.load(Relaxed) + self.left_alone.load(Relaxed),
             total_files: self.total_files.load(Relaxed),
             total_bytes: self.total_bytes.load(Relaxed),

@@ -8,8 +8,8 @@ use ftp_client::Error;
 use ftp_client::observer::{FileReport, Observer, Outcome};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use wire::RemotePath;
 use wire::checksum::{Checksum, Digest};
+use wire::{Failure, FailureCode, RemotePath};
 
 /// The observer of one job of a run.
 pub(crate) struct Watcher {
@@ -56,6 +56,14 @@ impl Watcher {
         }
     }
 
+    /// Something vanished before it was anybody's to send.
+    pub(super) fn vanished(&self, path: &RemotePath) {
+        let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, Outcome::Vanished);
+        let report = FileReport { path, folder, bytes, digest, as_is, outcome };
+        self.count(&report);
+        self.tell(&report);
+    }
+
     fn full_path(&self, below: &RemotePath) -> Vec<u8> {
         if below.is_root() {
             return self.source.clone();
@@ -72,10 +80,14 @@ impl Watcher {
             Outcome::Failed(_) => {
                 self.tally.failed.fetch_add(1, Relaxed);
             }
+            Outcome::Vanished => {
+                self.tally.vanished.fetch_add(1, Relaxed);
+            }
             Outcome::Done | Outcome::Skipped if report.folder => {}
             Outcome::Done => {
                 self.tally.files.fetch_add(1, Relaxed);
                 self.tally.bytes.fetch_add(report.bytes, Relaxed);
+                self.tally.as_is.fetch_add(report.as_is.into(), Relaxed);
             }
             Outcome::Skipped => {
                 self.tally.skipped.fetch_add(1, Relaxed);
@@ -87,9 +99,17 @@ impl Watcher {
     fn tell(&self, report: &FileReport<'_>) {
         let path = self.full_path(report.path);
         match report.outcome {
-            Outcome::Failed(failure) => self.output.complain(&format!("{}: {failure}", shown(&path))),
+            Outcome::Failed(failure) => {
+                let advice = advice(failure);
+                self.output.complain(&format!("{}: {failure}{advice}", shown(&path)));
+            }
+            Outcome::Done if report.as_is => {
+                let path = shown(&path);
+                self.output.warn(&format!("{path}: changed while it was read, and was sent as it was read"));
+            }
             Outcome::Done => self.output.note(|| shown(&path)),
             Outcome::Skipped => self.output.note(|| format!("{}: left alone", shown(&path))),
+            Outcome::Vanished => self.output.note(|| format!("{}: vanished", shown(&path))),
         }
         if self.output.json() && !silent_folder(report) {
             self.output.event(event(&path, report));
@@ -140,11 +160,19 @@ impl Observer for Watcher {
     }
 }
 
+/// What to do about a failure.
+fn advice(failure: &Failure) -> &'static str {
+    match failure.code == FailureCode::SourceChanged {
+        true => "; --changing as-is sends what can be read of it",
+        false => "",
+    }
+}
+
 /// Scripts hear of a folder only when it failed.
 fn silent_folder(report: &FileReport<'_>) -> bool {
     match report.outcome {
         Outcome::Done | Outcome::Skipped => report.folder,
-        Outcome::Failed(_) => false,
+        Outcome::Vanished | Outcome::Failed(_) => false,
     }
 }
 
@@ -155,8 +183,10 @@ fn event(path: &[u8], report: &FileReport<'_>) -> Object {
         None => object,
     };
     match report.outcome {
+        Outcome::Done if report.as_is => object.text("outcome", "done").truth("as_is", true),
         Outcome::Done => object.text("outcome", "done"),
         Outcome::Skipped => object.text("outcome", "skipped"),
+        Outcome::Vanished => object.text("outcome", "vanished"),
         Outcome::Failed(failure) => object.text("outcome", "failed").text("reason", &failure.to_string()),
     }
 }
@@ -175,7 +205,6 @@ mod tests {
     use crate::cli::args::Cli;
     use clap::Parser;
     use ftp_client::observer::Summary;
-    use wire::{Failure, FailureCode};
 
     fn watchers<const N: usize>() -> (Arc<Tally>, [Watcher; N]) {
         let typed = Cli::parse_from(["ftp-client", "ls", "h:", "-q", "--no-progress"]);
@@ -189,7 +218,7 @@ mod tests {
     }
 
     fn report<'a>(path: &'a RemotePath, folder: bool, outcome: Outcome<'a>) -> FileReport<'a> {
-        FileReport { path, folder, bytes: 10, digest: None, outcome }
+        FileReport { path, folder, bytes: 10, digest: None, as_is: false, outcome }
     }
 
     #[test]

@@ -87,6 +87,10 @@ impl Listener for Overheard {
         self.listener.failed(path, failure);
     }
 
+    fn vanished(&self, path: &RemotePath) {
+        self.listener.vanished(path);
+    }
+
     fn not_deleted(&self, count: u64) {
         self.lock().held_back = true;
         self.listener.not_deleted(count);

@@ -1,0 +1,162 @@
+//! How a job's files are read: which are open, and what becomes of one that changes meanwhile, or whose size is not that of
+//! its content.
+//!
+//! The content is what counts: a file has changed if its size or its modification time has, by the handle that is read from.
+//! Links, permissions, a new name and a file that takes its name change nothing of what the handle reads.
+
+use super::lock;
+use super::source::Source;
+use super::unsized_file;
+use crate::disk::beat;
+use crate::failure::{Failure, FailureCode};
+use crate::frame::SealEnd;
+use crate::message::Changing;
+use crate::metadata::SourceId;
+use crate::path::RemotePath;
+use crate::store::{Identity, SourceFile};
+use std::collections::HashMap;
+use std::io::{self, IoSliceMut};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// A file that is being read.
+pub(super) struct OpenFile {
+    pub(super) file: Box<dyn SourceFile>,
+    /// What it was when it was opened.
+    pub(super) identity: Identity,
+    /// Which state of it is sent; zero if a later run cannot tell.
+    pub(super) source: SourceId,
+    /// How its seal ends, once that was made: if it is sent again, it says the same.
+    pub(super) sealed: OnceLock<SealEnd>,
+}
+
+/// Why a file is not read to its end.
+pub(super) enum Broken {
+    /// It fails.
+    Failed(Failure),
+    /// It is read from its beginning once more, as it is now.
+    Again(OpenFile),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Opens a job's files, and remembers what is read once more.
+pub(super) struct Reading {
+    pub(super) changing: Changing,
+    source: Arc<dyn Source>,
+    /// Files that were opened anew, until it is their turn.
+    kept: Mutex<HashMap<RemotePath, OpenFile>>,
+    /// How often files were read that did not stay as they were.
+    reads: Mutex<HashMap<RemotePath, usize>>,
+}
+
+impl Reading {
+    pub(super) fn new(source: Arc<dyn Source>, changing: Changing) -> Self {
+        Self { changing, source, kept: Mutex::default(), reads: Mutex::default() }
+    }
+
+    /// Opens the file, or takes what was kept of it.
+    pub(super) fn open(&self, path: &RemotePath) -> Result<OpenFile, Failure> {
+        match lock(&self.kept).remove(path) {
+            Some(kept) => Ok(kept),
+            None => self.open_anew(path),
+        }
+    }
+
+    fn open_anew(&self, path: &RemotePath) -> Result<OpenFile, Failure> {
+        let file = self.source.open(path)?;
+        let identity = file.identity()?;
+        Ok(OpenFile { file, identity, source: identity.source_id(), sealed: OnceLock::new() })
+    }
+
+    /// Keeps a file until it is read.
+    pub(super) fn keep(&self, path: &RemotePath, open: OpenFile) {
+        lock(&self.kept).insert(path.clone(), open);
+    }
+
+    /// The file has come to an end. Returns what was kept of it.
+    pub(super) fn forget(&self, path: &RemotePath) -> Option<OpenFile> {
+        if !lock(&self.reads).is_empty() {
+            lock(&self.reads).remove(path);
+        }
+        lock(&self.kept).remove(path)
+    }
+
+    /// All that is kept.
+    pub(super) fn take_kept(&self) -> HashMap<RemotePath, OpenFile> {
+        std::mem::take(&mut *lock(&self.kept))
+    }
+
+    /// The file has changed while it was read.
+    pub(super) fn changed(&self, path: &RemotePath) -> Broken {
+        match self.changing {
+            Changing::Skip => Failure::new(FailureCode::Skipped, FailureCode::SourceChanged.meaning()).into(),
+            Changing::Retry | Changing::AsIs => self.once_more(path),
+        }
+    }
+
+    /// The file is read once more, unless that was done often enough.
+    fn once_more(&self, path: &RemotePath) -> Broken {
+        let reads = {
+            let mut reads = lock(&self.reads);
+            let count = reads.entry(path.clone()).or_insert(1);
+            *count += 1;
+            *count
+        };
+        match reads > READS_MAX {
+            true => Failure::new(FailureCode::SourceChanged, "changed each time it was read").into(),
+            false => self.open_anew(path).map_or_else(Broken::Failed, Broken::Again),
+        }
+    }
+
+    /// The file has not changed, and its content has another length than its size.
+    pub(super) fn has_no_true_size(&self, open: &OpenFile) -> Broken {
+        match unsized_file::read(&*open.file, &open.identity) {
+            Ok((file, identity)) => {
+                let (source, sealed) = (SourceId::default(), OnceLock::new());
+                Broken::Again(OpenFile { file: Box::new(file), identity, source, sealed })
+            }
+            Err(failure) => Broken::Failed(failure),
+        }
+    }
+}
+
+/// Reads what is expected to be `len` bytes into pieces that have room for one more: a file that has it is longer. The end of the
+/// file is not looked for where exactly `len` bytes came at once, as they do from nearly every file.
+pub(super) fn read_to_end(
+    file: &dyn SourceFile,
+    pieces: &mut [IoSliceMut<'_>],
+    offset: u64,
+    len: usize,
+) -> io::Result<usize> {
+    let (mut pieces, mut read) = (pieces, 0);
+    while !pieces.is_empty() {
+        let result = file.read_at(pieces, offset + read as u64);
+        beat();
+        match result {
+            Ok(0) => break,
+            Ok(count) => {
+                read += count;
+                IoSliceMut::advance_slices(&mut pieces, count);
+                if read == len && count == len {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+/// Times that a file is read which changes each time.
+const READS_MAX: usize = 3;
