@@ -202,3 +202,32 @@ fn a_server_of_files_without_true_sizes_sends_and_hashes_them_whole() {
     let id = fs::read("/proc/sys/kernel/random/boot_id").unwrap();
     assert_eq!(fs::read(world.local().join("random/boot_id")).unwrap(), id);
 }
+
+/// Nothing else is left to send when it shows.
+#[test]
+fn a_single_file_that_changes_and_rests_arrives_as_it_is_then() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        mirror.write("file", content(1, LEN));
+        let file = mirror.source().join("file");
+        let (words, back) = match way {
+            Way::Down => {
+                (["get".to_owned(), mirror.world.url("source/file"), "back".to_owned()], mirror.world.local())
+            }
+            Way::Up => {
+                (["put".to_owned(), "source/file".to_owned(), mirror.world.url("back")], mirror.world.root())
+            }
+        };
+        let words = words.iter().map(String::as_str).chain(["--limit-rate=8M"]);
+        let mut command = mirror.world.client_command(words);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let is_staged = |entry: std::io::Result<fs::DirEntry>| {
+            entry.unwrap().file_name().as_encoded_bytes().starts_with(b".ftpx-")
+        };
+        wait_until("the file has begun", || fs::read_dir(&back).unwrap().any(is_staged));
+        append(&file);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(fs::read(back.join("back")).unwrap() == fs::read(&file).unwrap());
+    }
+}

@@ -1033,6 +1033,7 @@ impl Sender {
                 let mode = file.announcement.mode;
                 let item = Item { path, what: What::Present(Metadata { mode, ..metadata }) };
                 if is_large(&item) {
+                    self.unsealed.insert(ordinal); // its seal, if that is what showed the change, had a number
                     self.add_large(Offered { ordinal, item, source: SourceId::default(), held: None });
                     return;
                 }

@@ -192,6 +192,31 @@ fn a_file_that_changed_comes_once_more_behind_its_folders_back_and_settles_once(
     assert!(sizes.into_iter().all(|file| file == (1, Some(3 * CHUNK_LEN as u64))));
 }
 
+/// Nothing else is left to send then.
+#[test]
+fn the_end_is_not_told_before_the_seal_of_a_file_that_comes_once_more() {
+    let (mut sender, plan) = large(1);
+    let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+    sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+    let seal = sender.next(0).unwrap();
+    assert!(matches!(seal.content, Content::Seal { result: Ok(_), .. }));
+    assert!(matches!(
+        sender.begin_again(seal.frame, file, metadata(Kind::File, CHUNK_LEN as u64)),
+        Content::Again { .. }
+    ));
+    for frame in [0, 1] {
+        assert_eq!(sender.end(), None);
+        sender.acked(&done(frame)).unwrap();
+    }
+    assert_eq!(sender.end(), None, "its blocks are still to come");
+    let block = sender.next(0).unwrap();
+    sender.hashed(block.frame, Digest([2; 32])).unwrap();
+    assert_eq!(sender.end(), None);
+    let seal = sender.next(0).unwrap();
+    sender.sealed(seal.frame);
+    assert_eq!(sender.end(), Some(End { frames: 4 }));
+}
+
 #[test]
 fn what_has_outgrown_its_pack_comes_later_and_an_empty_pack_says_nothing() {
     let (mut sender, _) = small(2);
