@@ -190,6 +190,8 @@ async fn a_client_takes_no_more_from_its_server() {
             let job = until_list_or_put(peer).await;
             let at = Timestamp { seconds: 0, nanos: 0 };
             peer.send(job, Opened { path: path("file"), folder: false, at }).await;
+            let mut lane = peer.lane().await;
+            lane.next_frame().await; // from now on the job is one that the client sends
             peer.send(job, message.clone()).await;
             while peer.next().await.is_some() {}
         });
