@@ -45,6 +45,8 @@ const SPECIAL: &[(&str, How)] = &[
     ("ftp-server user passwd alice", How::AfterWith(ALICE, "--password-file pw")),
     ("ftp-server user add-key alice", How::After(ALICE)),
     ("curl -s https://github.com/alice.keys", How::After(ALICE)),
+    ("ftp-server user set alice", How::After(ALICE)),
+    ("ftp-server user set team", How::After("ftp-server user add team --root srv --password-file pw")),
     ("ftp-server user remove alice", How::After(ALICE)),
     (
         "ftp-server user remove-key alice",
