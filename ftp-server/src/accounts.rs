@@ -2,7 +2,7 @@
 //!
 //! The file is read again whenever it looks different from when it was read last, so that a user who was added while
 //! the server runs may log in at once, and one who was removed may not, and loses the sessions that are open. A file that cannot
-//! be used changes nothing: see [`current`].
+//! be used changes nothing: see `current.rs`.
 
 mod current;
 mod file;

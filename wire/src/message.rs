@@ -672,7 +672,7 @@ pub struct Totals {
 /// answered, each as far as it is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// Files, at most [`OFFER_ITEMS_MAX`](crate::limits::OFFER_ITEMS_MAX).
+    /// Files, at most [`OFFER_ITEMS_MAX`].
     #[serde(deserialize_with = "sequence::<OFFER_ITEMS_MAX, _, _>")]
     pub items: Vec<OfferedItem>,
 }
