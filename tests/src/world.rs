@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
 /// The password of every user of a [`World`].
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -201,6 +202,7 @@ impl World {
 
     /// The same, not started yet.
     pub fn client_command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        hear_signals();
         let mut command = Command::new(&binaries().client);
         command.args(arguments).current_dir(self.local()).env_clear().stdin(Stdio::null());
         command.env("HOME", self.folder.path()).env("FTPX_PASSWORD", PASSWORD);
@@ -332,6 +334,24 @@ pub fn binaries() -> &'static Binaries {
         assert!(build.status().expect("cargo runs").success(), "the programs do not build");
         Binaries { server: folder.join("ftp-server"), client: folder.join("ftp-client") }
     })
+}
+
+/// Makes signals that this process was told to ignore, as by `nohup` or a shell's `&`, act on the programs that it starts:
+/// what is caught here is not ignored there.
+fn hear_signals() {
+    static HEARD: OnceLock<()> = OnceLock::new();
+    HEARD.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").expect("a process's status");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("SigIgn");
+        let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let _entered = runtime.enter();
+        for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()] {
+            if ignored >> (kind.as_raw_value() - 1) & 1 == 1 {
+                let _caught = signal_stream(kind).expect("a signal"); // it stays caught
+            }
+        }
+    });
 }
 
 /// Sends a signal to a process that we started.

@@ -3,6 +3,7 @@
 //! Asked through `/dev/tty`, because standard input may carry data (`put -`). And only where standard input or error
 //! is a terminal: a script that has a terminal somewhere behind it does not expect questions.
 
+use crate::cli::interrupts::Caught;
 use ftp_client::Error;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
@@ -10,7 +11,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 /// True if there is somebody to ask.
 pub(crate) fn interactive() -> bool {
@@ -28,7 +29,7 @@ pub(crate) fn secret(prompt: &str) -> Result<Option<String>, Error> {
     // Ctrl-C becomes a signal before the terminal is as it was. While that is caught, it does not end the program there.
     let runtime = Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let _entered = runtime.enter();
-    let _caught = signal(SignalKind::interrupt()).map_err(failed)?;
+    let _caught = Caught::new(SignalKind::interrupt())?;
     *asking() = open().and_then(|terminal| Ok(tcgetattr(terminal)?)).ok();
     let answer = rpassword::prompt_password(prompt);
     *asking() = None;
