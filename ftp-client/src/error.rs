@@ -189,6 +189,7 @@ pub fn exit_code_of(code: FailureCode) -> u8 {
         | FailureCode::BadMessage
         | FailureCode::BadState
         | FailureCode::LimitExceeded
+        | FailureCode::InUse
         | FailureCode::Unknown(_) => 1,
     }
 }

@@ -5,7 +5,7 @@ use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::{FolderEntry, Publish};
 use wire::verified::{VerifiedChunk, VerifiedContent};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{Failure, RemotePath};
 
 /// A sink whose failures say that they are of this machine.
 pub(crate) struct Here<S>(pub(crate) S);
@@ -74,12 +74,6 @@ fn wrapped(staged: Box<dyn Staged>) -> Box<dyn Staged> {
     Box::new(Here(staged))
 }
 
-/// The same failure; what was only left alone, or must be sent again, is no trouble of this machine's.
 fn here(failure: Failure) -> Failure {
-    use FailureCode::{BadState, Cancelled, Integrity, Skipped};
-    if matches!(failure.code, Skipped | Integrity | Cancelled | BadState) {
-        return failure;
-    }
-    let text = if failure.message.is_empty() { failure.code.meaning() } else { &failure.message };
-    Failure::new(failure.code, format!("on this machine: {text}"))
+    failure.at("on this machine")
 }

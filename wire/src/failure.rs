@@ -3,6 +3,7 @@
 use crate::escape::Escaped;
 use crate::limits::FAILURE_MESSAGE_LEN_MAX;
 use crate::path::PathError;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -111,6 +112,8 @@ failure_codes! {
     NotOwner = 28,
     /// was removed before it could be read
     Vanished = 29,
+    /// in use by the system
+    InUse = 30,
 }
 
 /// A failure as it travels: the code, and a sentence that gives away nothing but what its receiver may know.
@@ -145,6 +148,18 @@ impl Failure {
         }
     }
 
+    /// The same failure with the words `at` before its sentence, which tell where it happened. One that tells of no trouble of
+    /// a machine stays as it is: what was left alone, must be sent again, or was stopped.
+    #[must_use]
+    pub fn at(self, at: &str) -> Self {
+        use FailureCode::{BadState, Cancelled, Integrity, Skipped};
+        if matches!(self.code, Skipped | Integrity | Cancelled | BadState) {
+            return self;
+        }
+        let sentence = if self.message.is_empty() { self.code.meaning() } else { &self.message };
+        Self::new(self.code, format!("{at}: {sentence}"))
+    }
+
     /// Why nothing takes the place of a pipe, a socket or a device: nobody means to replace one.
     #[must_use]
     pub fn special_in_place() -> Self {
@@ -168,7 +183,7 @@ impl From<&io::Error> for Failure {
     fn from(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
             Some(failure) => failure.clone(),
-            None => Self::from(code_of(error)),
+            None => of_system(error),
         }
     }
 }
@@ -212,23 +227,22 @@ fn is_gone(code: FailureCode) -> bool {
     )
 }
 
+/// The code of an error of the system, and the system's own words where the code says less. They name no path.
+fn of_system(error: &io::Error) -> Failure {
+    let Some(errno) = Errno::from_io_error(error) else { return of_kind(error) };
+    let known = SYSTEM_ERRORS.iter().find(|known| known.0 == errno);
+    let Some((_, code, sentence)) = known else {
+        let text = io::Error::from(errno).to_string();
+        let words = text.rfind(" (os error ").map_or(&text[..], |end| &text[..end]);
+        return Failure::new(FailureCode::Io, words.to_lowercase());
+    };
+    Failure { code: *code, message: (*sentence).to_owned() }
+}
+
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
-fn code_of(error: &io::Error) -> FailureCode {
+fn of_kind(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
-    const ENXIO: i32 = 6;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ELOOP: i32 = 40;
-    if let Some(ENFILE | EMFILE) = error.raw_os_error() {
-        return FailureCode::TooManyOpenFiles;
-    }
-    if error.raw_os_error() == Some(ENXIO) {
-        return FailureCode::SpecialFile; // a socket cannot be opened
-    }
-    if error.raw_os_error() == Some(ELOOP) {
-        return FailureCode::OutsideRoot;
-    }
-    match error.kind() {
+    let code = match error.kind() {
         Kind::NotFound => FailureCode::NotFound,
         Kind::PermissionDenied => FailureCode::PermissionDenied,
         Kind::AlreadyExists => FailureCode::Exists,
@@ -241,9 +255,70 @@ fn code_of(error: &io::Error) -> FailureCode {
         Kind::InvalidFilename => FailureCode::InvalidPath,
         Kind::FileTooLarge => FailureCode::LimitExceeded,
         Kind::CrossesDevices => FailureCode::OutsideRoot,
+        // A text of somebody's own may name paths; a kind by itself does not.
+        kind if error.get_ref().is_none() => return Failure::new(FailureCode::Io, kind.to_string()),
         _ => FailureCode::Io,
-    }
+    };
+    code.into()
 }
+
+/// Errors of the system that somebody can do something about. Where the sentence is empty, the code says it all.
+const SYSTEM_ERRORS: &[(Errno, FailureCode, &str)] = &[
+    (Errno::NOENT, FailureCode::NotFound, ""),
+    (Errno::ACCESS, FailureCode::PermissionDenied, ""),
+    (
+        Errno::PERM,
+        FailureCode::PermissionDenied,
+        "operation not permitted by the filesystem: it may be immutable, append-only or another user's",
+    ),
+    (Errno::EXIST, FailureCode::Exists, ""),
+    (Errno::NOTDIR, FailureCode::NotAFolder, ""),
+    (Errno::ISDIR, FailureCode::IsAFolder, ""),
+    (Errno::NOTEMPTY, FailureCode::NotEmpty, ""),
+    (Errno::NOSPC, FailureCode::NoSpace, ""),
+    (Errno::DQUOT, FailureCode::QuotaExceeded, ""),
+    (Errno::ROFS, FailureCode::ReadOnly, ""),
+    (Errno::MFILE, FailureCode::TooManyOpenFiles, ""),
+    (Errno::NFILE, FailureCode::TooManyOpenFiles, "too many open files in the whole system"),
+    (Errno::NXIO, FailureCode::SpecialFile, ""), // a socket cannot be opened
+    (Errno::LOOP, FailureCode::OutsideRoot, ""),
+    (Errno::XDEV, FailureCode::OutsideRoot, ""),
+    (Errno::BUSY, FailureCode::InUse, "device or resource busy: a mount point, or in use by the system"),
+    (Errno::TXTBSY, FailureCode::InUse, "text file busy: a program that is running"),
+    (Errno::DEADLK, FailureCode::InUse, "locked by another process"),
+    (Errno::NOLCK, FailureCode::LimitExceeded, "no locks available"),
+    (
+        Errno::MLINK,
+        FailureCode::LimitExceeded,
+        "too many links: the filesystem allows no more names or folders here",
+    ),
+    (
+        Errno::FBIG,
+        FailureCode::LimitExceeded,
+        "file too large for the filesystem or a limit of the system (ulimit -f)",
+    ),
+    (Errno::OVERFLOW, FailureCode::LimitExceeded, "value too large for the filesystem"),
+    (Errno::TOOBIG, FailureCode::LimitExceeded, "too long for the filesystem"),
+    (Errno::NOMEM, FailureCode::LimitExceeded, "out of memory"),
+    (Errno::NAMETOOLONG, FailureCode::InvalidPath, "name too long for the filesystem"),
+    (
+        Errno::ILSEQ,
+        FailureCode::InvalidPath,
+        "the filesystem takes no such name: not valid in its character set",
+    ),
+    (Errno::INVAL, FailureCode::InvalidPath, "invalid argument: the filesystem takes no such name or value"),
+    (Errno::OPNOTSUPP, FailureCode::Unsupported, "operation not supported by the filesystem"),
+    (Errno::NOSYS, FailureCode::Unsupported, "operation not supported by the system"),
+    (Errno::NOTTY, FailureCode::Unsupported, "operation not supported by the filesystem"),
+    (Errno::IO, FailureCode::Io, ""),
+    (Errno::STALE, FailureCode::Io, "stale file handle: the file server does not know it any more"),
+    (Errno::NOTCONN, FailureCode::Io, "the filesystem is not connected: its server or helper has ended"),
+    (Errno::HOSTDOWN, FailureCode::Io, "the filesystem's server is down"),
+    (Errno::HOSTUNREACH, FailureCode::Io, "the filesystem's server cannot be reached"),
+    (Errno::TIMEDOUT, FailureCode::Io, "the filesystem did not answer in time"),
+    (Errno::NODEV, FailureCode::Io, "no such device: it may have been removed"),
+    (Errno::UCLEAN, FailureCode::Io, "structure needs cleaning: the filesystem is damaged"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -262,6 +337,40 @@ mod tests {
         let failure = Failure::new(FailureCode::SpecialFile, "is a pipe");
         assert_eq!(Failure::from(io::Error::from(failure.clone())), failure);
         assert_eq!(Failure::from(io::Error::from_raw_os_error(28)).code, FailureCode::NoSpace);
+    }
+
+    #[test]
+    fn errors_of_the_system_have_names() {
+        let of = |errno: Errno| Failure::from(io::Error::from(errno));
+        for (errno, code, sentence) in SYSTEM_ERRORS {
+            assert_eq!(of(*errno), Failure { code: *code, message: (*sentence).to_owned() }, "{errno:?}");
+        }
+        let mut known: Vec<_> = SYSTEM_ERRORS.iter().map(|known| known.0).collect();
+        known.dedup();
+        known.sort_by_key(|errno| errno.raw_os_error());
+        known.dedup();
+        assert_eq!(known.len(), SYSTEM_ERRORS.len(), "each stands there once");
+    }
+
+    #[test]
+    fn only_an_input_output_error_is_called_so() {
+        for number in 1..134 {
+            let (failure, is_io) = (Failure::from(io::Error::from_raw_os_error(number)), number == 5);
+            assert_eq!(failure.to_string() == FailureCode::Io.meaning(), is_io, "{number}: {failure}");
+            assert!(!failure.to_string().contains("os error"), "{number}: {failure}");
+        }
+        let of_kind = Failure::from(io::Error::from(io::ErrorKind::WriteZero));
+        assert_eq!((of_kind.code, of_kind.to_string().as_str()), (FailureCode::Io, "write zero"));
+        let own = Failure::from(io::Error::other("/secret/path is broken"));
+        assert_eq!(own, FailureCode::Io.into(), "a text that may name paths is not told");
+    }
+
+    #[test]
+    fn a_failure_tells_where_it_happened() {
+        let at = |failure: Failure| failure.at("on the server").to_string();
+        assert_eq!(at(FailureCode::NotFound.into()), "on the server: no such file or folder");
+        assert_eq!(at(Failure::new(FailureCode::InUse, "busy")), "on the server: busy");
+        assert_eq!(at(FailureCode::Skipped.into()), FailureCode::Skipped.meaning());
     }
 
     #[test]

@@ -259,6 +259,7 @@ fn is_final(code: FailureCode, has_begun: bool) -> bool {
         | FailureCode::Cancelled
         | FailureCode::BadState
         | FailureCode::LimitExceeded
+        | FailureCode::InUse
         | FailureCode::Unknown(_) => false,
     }
 }

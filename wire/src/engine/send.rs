@@ -22,6 +22,7 @@ use crate::sender::{
     Content, Item, LargeFile, Packed, Plan, Progress, Sender, SenderViolation, What, packed_len,
 };
 use crate::store::SourceFile;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -48,6 +49,8 @@ pub struct SendJob {
     active: AtomicUsize,
     /// Held while an offer is made, so that they go out in order.
     offering: Mutex<()>,
+    /// What the receiver's failures are told with, if that is worth telling.
+    receiver: Option<&'static str>,
     /// When the first attempt of the transfer began, if that is known: what has changed since is another file.
     begun: Option<Timestamp>,
     /// Where its files are closed.
@@ -85,6 +88,7 @@ impl SendJob {
             failed: OnceLock::new(),
             active: AtomicUsize::new(0),
             offering: Mutex::new(()),
+            receiver: None,
             begun: None,
             disk: OnceLock::new(),
             memory: JobMemory::default(),
@@ -108,6 +112,12 @@ impl SendJob {
         if let Some(disk) = self.disk.get().filter(|_| !files.is_empty() || !kept.is_empty()) {
             disk.dispose((files, kept));
         }
+    }
+
+    /// The same job, whose observer hears of the receiver's failures with the words `receiver`, as "on the server".
+    #[must_use]
+    pub fn naming_receiver(self, receiver: &'static str) -> Self {
+        Self { receiver: Some(receiver), ..self }
     }
 
     /// The same job as another attempt of a transfer whose first one began then, by the clock that dates the files.
@@ -214,6 +224,7 @@ impl SendJob {
     }
 
     pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
+        let ack = &self.named(ack);
         self.active.fetch_add(1, Ordering::SeqCst); // before the machine knows, so that nobody sees the end too early
         let progress = lock(&self.machine).acked(ack);
         let told = progress.map(|progress| self.tell(&progress));
@@ -221,6 +232,18 @@ impl SendJob {
         self.active.fetch_sub(1, Ordering::SeqCst);
         self.changed.notify_one();
         told
+    }
+
+    /// The same acknowledgement, whose failures tell where they happened.
+    fn named<'a>(&self, ack: &'a Ack) -> Cow<'a, Ack> {
+        let Some(receiver) = self.receiver.filter(|_| !ack.failed.is_empty()) else {
+            return Cow::Borrowed(ack);
+        };
+        let mut named = ack.clone();
+        for item in &mut named.failed {
+            item.failure = item.failure.clone().at(receiver);
+        }
+        Cow::Owned(named)
     }
 
     fn tell(&self, progress: &Progress) {

@@ -778,16 +778,24 @@ fn regular(fd: OwnedFd) -> io::Result<Box<dyn SourceFile>> {
 
 fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, to_name: &[u8], replace: bool) -> io::Result<()> {
     match replace {
-        true => Ok(sys::renameat(from, name, to, to_name)?),
+        true => sys::renameat(from, name, to, to_name).map_err(not_across),
         false => match sys::renameat_with(&from, name, &to, to_name, RenameFlags::NOREPLACE) {
             // NFS and some of FUSE replace, or nothing; another name is never given in place of one that is there.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 sys::linkat(&from, name, &to, to_name, AtFlags::empty())?;
                 Ok(sys::unlinkat(&from, name, AtFlags::empty())?)
             }
-            result => Ok(result?),
+            result => result.map_err(not_across),
         },
     }
+}
+
+/// A mount within a root: nothing was followed out of it.
+fn not_across(error: Errno) -> io::Error {
+    if error != Errno::XDEV {
+        return error.into();
+    }
+    Failure::new(FailureCode::Unsupported, "is on another filesystem, where a rename does not lead").into()
 }
 
 fn os_path(path: &RemotePath) -> &Path {
