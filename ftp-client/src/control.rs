@@ -136,7 +136,7 @@ impl Control {
             Some(Ended::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
             Some(Ended::Revoked(reason)) => Error::Revoked { address, reason: reason.clone() },
             Some(Ended::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
-            Some(Ended::Refused(failure)) => Error::Remote { path: address, failure: failure.clone() },
+            Some(Ended::Refused(failure)) => Error::NotServed { address, failure: failure.clone() },
             Some(Ended::Closed) => Error::Interrupted,
             Some(Ended::Lost(reason)) => Error::Lost { address, reason: reason.clone() },
             None => Error::Lost { address, reason: "the connection was closed".into() },

@@ -51,10 +51,12 @@ pub(crate) struct LaneDialer {
 
 /// Connects and decides about the server. Nothing secret has been sent when this returns.
 pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed, Error> {
-    let unreachable = |reason: String| Error::Unreachable { address: shown.to_owned(), reason };
+    let failed = |reason: String, passing| Error::Unreachable { address: shown.to_owned(), reason, passing };
+    let unreachable = |reason: String| failed(reason, false);
     let within = tokio::time::timeout(options.timeout, connect(options));
-    let connection = within.await.map_err(|_| unreachable("no answer in time".into()))?;
-    let (connection, round_trip) = connection.map_err(|error| unreachable(sentence(&error)))?;
+    let connection = within.await.map_err(|_| failed("no answer in time".into(), true))?;
+    let (connection, round_trip) =
+        connection.map_err(|error| failed(sentence(&error), is_passing(&error)))?;
     let TlsStream::Client(stream) = &connection else {
         return Err(unreachable("no client connection".into()));
     };
@@ -155,6 +157,30 @@ fn sentence(error: &io::Error) -> String {
         io::ErrorKind::InvalidData => format!("no ftpx server, or one of another version ({error})"),
         _ => error.to_string(),
     }
+}
+
+/// True if the same may succeed a little later: a server that starts, a network that comes up.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        NetworkDown, NetworkUnreachable, TimedOut, UnexpectedEof,
+    };
+    let kinds = [
+        AddrNotAvailable,
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionRefused,
+        ConnectionReset,
+        HostUnreachable,
+        NetworkDown,
+        NetworkUnreachable,
+        TimedOut,
+        UnexpectedEof,
+    ];
+    // The standard library keeps no code of the resolver's errors. These are EAI_AGAIN's words in glibc and musl.
+    let text = error.to_string();
+    let of_resolver = text.ends_with("Temporary failure in name resolution") || text.ends_with(": Try again");
+    kinds.contains(&error.kind()) || of_resolver
 }
 
 /// A handshake and the answer to a login fit easily; more is an attack.

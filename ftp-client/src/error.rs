@@ -16,6 +16,8 @@ pub enum Error {
         address: String,
         /// Why.
         reason: String,
+        /// It may be reached a little later.
+        passing: bool,
     },
     /// The connection was lost.
     #[error("lost the connection to {address}: {reason}")]
@@ -24,6 +26,14 @@ pub enum Error {
         address: String,
         /// Why.
         reason: String,
+    },
+    /// The server does not serve this session, or does not go on with it.
+    #[error("{address}: {failure}")]
+    NotServed {
+        /// Host and port.
+        address: String,
+        /// Why.
+        failure: Failure,
     },
     /// The server is not the one it should be, or nobody can tell.
     #[error("{0}")]
@@ -92,6 +102,8 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::Lost { .. } => 3,
+            Self::NotServed { failure, .. } if failure.code == FailureCode::LimitExceeded => 3,
+            Self::NotServed { failure, .. } => exit_code_of(failure.code),
             Self::Untrusted(_)
             | Self::LoginRefused { .. }
             | Self::Revoked { .. }
@@ -113,6 +125,7 @@ impl Error {
             Self::Local { .. } | Self::Usage(_) | Self::Refused(_) => true,
             Self::Unreachable { .. }
             | Self::Lost { .. }
+            | Self::NotServed { .. }
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
             | Self::Revoked { .. }
@@ -131,6 +144,7 @@ impl Error {
             Self::Local { source, .. } => Some(Failure::from(source).code),
             Self::Unreachable { .. }
             | Self::Lost { .. }
+            | Self::NotServed { .. }
             | Self::Untrusted(_)
             | Self::LoginRefused { .. }
             | Self::Revoked { .. }

@@ -73,9 +73,9 @@ pub(crate) async fn to_sink(
 pub(crate) async fn to_stream(
     session: &Session,
     path: &RemotePath,
-    output: Box<dyn std::io::Write + Send>,
+    stream: StreamSink,
 ) -> Result<Summary, Error> {
-    let sink = Box::new(AskedSink::one(Box::new(StreamSink::new(output))));
+    let sink = Box::new(AskedSink::one(Box::new(stream)));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
     run(session, get, sink, &reporter, None, None).await

@@ -26,6 +26,8 @@ pub(crate) struct Remembered {
     /// None: nothing is remembered beyond this run.
     folder: Option<PathBuf>,
     key: OnceLock<Option<JournalKey>>,
+    /// Old marks were removed: once is enough, as each look takes time for every mark that is there.
+    swept: OnceLock<()>,
     /// Marks of transfers that have ended, while there is somebody who ends them all together.
     ended: Mutex<Option<Vec<Arc<Mark>>>>,
 }
@@ -48,7 +50,7 @@ struct Known {
 
 impl Remembered {
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, key: OnceLock::new(), ended: Mutex::default() }
+        Self { folder, key: OnceLock::new(), swept: OnceLock::new(), ended: Mutex::default() }
     }
 
     /// The key under which journals of files that arrive here are tagged; nothing without randomness, which leaves no journal
@@ -89,7 +91,7 @@ impl Remembered {
         if make_folder(&folder).is_err() {
             return Mark::none();
         }
-        forget_old(&folder);
+        self.swept.get_or_init(|| forget_old(&folder));
         let mut text = Vec::new();
         let read = File::open(&path).and_then(|file| file.take(MARK_LEN_MAX).read_to_end(&mut text));
         let earlier = read.ok().and_then(|_| decode(&text));

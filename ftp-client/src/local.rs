@@ -10,8 +10,17 @@ use wire::Name;
 use wire::escape::Escaped;
 use wire::store::{Folder, LocalFolder};
 
-/// The folder that holds `path`, and the name in it; no name if the path ends in `.` or `..` or is a root.
+/// The folder that holds `path`, and the name in it. No name if the path ends in `..` or is a root, or ends in `/` or `/.` and a
+/// folder is there: then that folder is meant, and a link to one is followed.
 pub(crate) fn place(path: &Path) -> Result<(PathBuf, Option<Name>), Error> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
+        match path.metadata() {
+            Ok(_) => return Ok((path.to_owned(), None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it may be made
+            Err(error) => return Err(error_at(path, error)),
+        }
+    }
     let Some(Component::Normal(name)) = path.components().next_back() else {
         return Ok((path.to_owned(), None));
     };

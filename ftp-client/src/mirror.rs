@@ -52,6 +52,7 @@ pub use action::Action;
 pub use guard::{DeleteMax, Reason, Refusal};
 pub use recipe::Recipe;
 pub use target::Direction;
+pub(crate) use transfer::Selection;
 
 pub(crate) use doing::reporter;
 pub(crate) use run::run;

@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::interrupted::Mark;
 use crate::local::{self, error_at};
+use crate::many::ManySource;
 use crate::observer::Summary;
 use crate::report::Reporter;
-use crate::session::{PutRequest, PutSource, Session, job_error};
+use crate::session::{PutManyRequest, PutRequest, PutSource, Session, job_error};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +61,51 @@ pub(crate) async fn run(
     send(session, put, opening, (resume, changing), mark, reporter).await
 }
 
+/// Sends many files and trees into a folder.
+pub(crate) async fn many(
+    session: &Session,
+    request: PutManyRequest,
+    resume: Resume,
+    mark: &Arc<Mark>,
+    reporter: &Arc<Reporter>,
+) -> Result<Summary, Error> {
+    let PutManyRequest {
+        sources,
+        recursive,
+        folder: path,
+        overwrite,
+        durability,
+        changing,
+        totals,
+        modes,
+        ..
+    } = request;
+    let modes_of_new = modes.only_new;
+    let source = Arc::new(ManySource::new(sources, recursive, modes));
+    if totals {
+        let (source, reporter) = (source.clone(), reporter.clone());
+        // Ends by itself: bounded by the sources.
+        drop(tokio::task::spawn_blocking(move || source.count(|totals| reporter.totals(totals))));
+    }
+    let (into, checksum) = (None, session.inner.checksum);
+    let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
+    let begun = mark.opened().filter(|_| resume == Resume::Again);
+    let put = Put {
+        path,
+        into,
+        overwrite,
+        checksum,
+        sparse,
+        exclusive,
+        durability,
+        resume: keep,
+        begun,
+        modes_of_new,
+    };
+    let opening = Opening { source, totals: None, folder: None };
+    send(session, put, opening, (resume, changing), mark, reporter).await
+}
+
 /// Sends what is open.
 pub(crate) async fn send(
     session: &Session,
@@ -87,7 +133,8 @@ pub(crate) async fn send(
     }
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
-    let job = Arc::new(job.changing(changing).since((resume == Resume::Again).then(|| mark.begun())));
+    let job = job.changing(changing).naming_receiver(AT_SERVER);
+    let job = Arc::new(job.since((resume == Resume::Again).then(|| mark.begun())));
     let running = control.exchange.send(job.clone());
     let end = {
         let mut running = std::pin::pin!(running);
@@ -174,3 +221,6 @@ fn count_ahead(folder: Arc<dyn Folder>, reporter: Arc<Reporter>) {
         })
     }));
 }
+
+/// Before failures of the server, where those of this machine are told of as well.
+pub(crate) const AT_SERVER: &str = "on the server";

@@ -1,11 +1,18 @@
 //! A session with a server, and what can be asked of it.
 
+mod fetch;
+mod folders;
 mod link;
+mod many;
+mod outages;
 mod pages;
 mod requests;
 mod throwaway;
 
+pub use fetch::{Fetched, GetManyRequest};
 use link::Link;
+pub use many::PutManyRequest;
+pub use outages::Outages;
 pub use pages::Pages;
 
 use crate::Credentials;
@@ -19,6 +26,7 @@ use crate::mirror::{self, Listener, MirrorRequest, Outcome};
 use crate::observer::{Observer, Summary};
 use crate::remote;
 use crate::report::Reporter;
+use crate::stream_sink::StreamSink;
 use crate::trust::Trust;
 use crate::{fingerprint, get, put};
 use rustls::CipherSuite;
@@ -60,28 +68,10 @@ pub struct ConnectOptions {
     pub rate_limit: u64,
     /// How long to wait for the server's answer while connecting.
     pub timeout: Duration,
-    /// What happens when the connection is lost.
+    /// What happens when there is no connection.
     pub outages: Outages,
     /// The folder that remembers transfers that were interrupted; nothing to remember none.
     pub state: Option<PathBuf>,
-}
-
-/// What happens when the connection is lost during a transfer.
-#[derive(Clone)]
-pub struct Outages {
-    /// How long to try to connect again, zero for not at all; and how long the server's disk may not answer.
-    pub give_up_after: Duration,
-    /// How often to try; nothing for as often as the time allows.
-    pub tries_max: Option<u32>,
-    /// Told when it was lost.
-    pub told: Arc<dyn Fn(&Error) + Send + Sync>,
-}
-
-impl Default for Outages {
-    /// Whoever loses the connection gives up.
-    fn default() -> Self {
-        Self { give_up_after: Duration::ZERO, tries_max: None, told: Arc::new(|_| {}) }
-    }
 }
 
 /// What to fetch.
@@ -89,6 +79,8 @@ impl Default for Outages {
 pub struct GetRequest {
     /// From here.
     pub path: RemotePath,
+    /// It is a folder, or a link to one, which is followed.
+    pub must_be_folder: bool,
     /// With all below it.
     pub recursive: bool,
     /// To here...
@@ -182,7 +174,7 @@ impl Session {
     /// # Errors
     /// If the server cannot be reached or is not to be trusted.
     pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
-        let inner = Arc::new(Inner::connect(&options).await?);
+        let inner = Arc::new(Inner::first(&options).await?);
         Ok(Self { inner: inner.clone(), link: Arc::new(Link::new(options, inner)) })
     }
 }
@@ -251,7 +243,7 @@ impl Session {
     /// # Errors
     /// If the login is refused or the connection lost.
     pub async fn welcome(&self) -> Result<Welcome, Error> {
-        self.inner.control.welcome().await
+        self.once_accepted(|session| Box::pin(async move { session.inner.control.welcome().await })).await
     }
 
     /// The checksum of this session's transfers.
@@ -269,8 +261,13 @@ impl Session {
         let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
         let reporter = Reporter::new(observer, self.checksum());
         self.lasting(request.resume.then_some(about), |session, resume, mark| {
-            let (request, reporter) = (request.clone(), reporter.clone());
-            Box::pin(async move { get::to_files(&session, request, resume, &mark, &reporter).await })
+            let (mut request, reporter) = (request.clone(), reporter.clone());
+            Box::pin(async move {
+                if request.must_be_folder {
+                    request.path = session.folder_at(&request.path).await?;
+                }
+                get::to_files(&session, request, resume, &mark, &reporter).await
+            })
         })
         .await
     }
@@ -286,10 +283,11 @@ impl Session {
         let path_of_source = match &source {
             PutSource::File(path) | PutSource::Tree(path) => path.clone(),
             PutSource::Stream(_) => {
+                self.welcome().await?; // what was read is gone, so there is one attempt
                 let resume = false;
                 let request =
                     PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
-                let mark = Arc::new(Mark::none()); // what was read is gone, so there is one attempt
+                let mark = Arc::new(Mark::none());
                 return put::run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
             }
         };
@@ -318,7 +316,12 @@ impl Session {
         path: &RemotePath,
         output: Box<dyn std::io::Write + Send>,
     ) -> Result<Summary, Error> {
-        get::to_stream(self, path, output).await
+        let (path, stream) = (path.clone(), StreamSink::new(output));
+        self.once_accepted(|session| {
+            let (path, stream) = (path.clone(), stream.clone());
+            Box::pin(async move { get::to_stream(&session, &path, stream).await })
+        })
+        .await
     }
 
     /// Mirrors a tree.
@@ -354,7 +357,7 @@ impl Session {
         rescan: Duration,
         listener: Arc<dyn Listener>,
     ) -> Result<Outcome, Error> {
-        mirror::watch(self, request, rescan, listener).await
+        Box::pin(mirror::watch(self, request, rescan, listener)).await
     }
 
     /// What the lanes of the latest connection have spent their time with so far.

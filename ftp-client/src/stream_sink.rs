@@ -9,7 +9,8 @@ use wire::receiver::Publish;
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
 
-/// Writes one file to a stream.
+/// Writes one file to a stream. Clones write to the same.
+#[derive(Clone)]
 pub(crate) struct StreamSink(Arc<Mutex<Ordered>>);
 
 struct Ordered {

@@ -70,7 +70,7 @@ pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectO
 /// the connection is made anew, and nobody is asked any more.
 pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
     let (again, started) = (copy(&options), Instant::now());
-    let session = Session::connect(options).await?;
+    let session = Session::connect(options).await.map_err(|error| advise_waiting(error, &again.outages))?;
     if started.elapsed() < LOGIN_TIMEOUT / 2 {
         return Ok(session);
     }
@@ -78,18 +78,32 @@ pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error>
     Session::connect(again).await
 }
 
+/// Names the options that wait for a server, to somebody who has given neither.
+fn advise_waiting(error: Error, outages: &Outages) -> Error {
+    let neither = !outages.first && outages.tries_max.is_none() && !outages.give_up_after.is_zero();
+    if let Error::Unreachable { address, reason, passing: true } = error {
+        let advice =
+            if neither { " (to wait for a server, give --give-up-after TIME or --retry N)" } else { "" };
+        Error::Unreachable { address, reason: format!("{reason}{advice}"), passing: true }
+    } else {
+        error
+    }
+}
+
 fn outages(settings: &Settings, output: &Arc<Output>) -> Outages {
-    let (give_up_after, tries_max) = (settings.give_up_after, settings.retry);
+    let (give_up_after, tries_max, first) =
+        (settings.give_up_after, settings.retry, settings.wait_for_server);
     let told = Arc::new(|_: &Error| {});
-    telling(Outages { give_up_after, tries_max, told }, output)
+    telling(Outages { give_up_after, tries_max, first, told }, output)
 }
 
 /// The same, told of by somebody else.
 pub(crate) fn telling(outages: Outages, output: &Arc<Output>) -> Outages {
-    let (output, give_up_after) = (Arc::clone(output), outages.give_up_after);
+    let (output, give_up_after, tries_max) = (Arc::clone(output), outages.give_up_after, outages.tries_max);
     let told = move |error: &Error| {
         let time = humantime::format_duration(give_up_after);
-        output.warn(&format!("{error}; trying again for up to {time}"));
+        let often = tries_max.map_or(String::new(), |max| format!(", {max} times at most"));
+        output.warn(&format!("{error}; trying again for up to {time}{often}"));
     };
     Outages { told: Arc::new(told), ..outages }
 }

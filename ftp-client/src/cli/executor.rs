@@ -182,7 +182,7 @@ impl Executor {
             Task::Online(server, work) => {
                 let (open, session) = self.session(output).await?;
                 same_server(&server, &open, &session)?;
-                work.run(&session, &open, output).await
+                Box::pin(work.run(&session, &open, output)).await
             }
         }
     }

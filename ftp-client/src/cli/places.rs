@@ -2,7 +2,7 @@
 
 use crate::cli::login;
 use ftp_client::fingerprint::Key;
-use ftp_client::remote::{self, Remote};
+use ftp_client::remote::{self, Ending, Remote};
 use ftp_client::{Error, Session};
 use std::collections::HashSet;
 use wire::metadata::Kind;
@@ -107,6 +107,24 @@ pub(crate) async fn require_folder(session: &Session, path: &RemotePath) -> Resu
             _ => Err(error),
         },
     }
+}
+
+/// Makes sure that a path that was typed with a `/` at the end is a folder, or a link to one.
+pub(crate) async fn require_as_typed(session: &Session, remote: &Remote) -> Result<(), Error> {
+    if remote.must_be_folder() { require_folder(session, &remote.path).await } else { Ok(()) }
+}
+
+/// The path that is meant: with a `/` at the end, that of the folder that a link leads to.
+pub(crate) async fn meant(session: &Session, remote: &Remote) -> Result<RemotePath, Error> {
+    if remote.must_be_folder() { session.folder_at(&remote.path).await } else { Ok(remote.path.clone()) }
+}
+
+/// Refuses paths that end in `.` or `..` where a folder loses its name, as rm and mv do everywhere.
+pub(crate) fn none_is_dot(remotes: &[Remote], command: &str) -> Result<(), Error> {
+    if remotes.iter().all(|remote| remote.ending != Ending::Dot) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("{command} takes no path that ends in . or ..: name the folder itself")))
 }
 
 /// A path that should be a folder does not exist.

@@ -118,14 +118,15 @@ impl Profiles {
     pub(crate) fn advise(&self, error: Error, host: &str) -> Error {
         let name = similar(host, self.profiles.keys().map(String::as_str));
         match (error, name) {
-            (Error::Unreachable { address, reason }, Some(name)) => {
-                Error::Unreachable { address, reason: format!("{reason}; did you mean the profile {name}?") }
+            (Error::Unreachable { address, reason, passing }, Some(name)) => {
+                let reason = format!("{reason}; did you mean the profile {name}?");
+                Error::Unreachable { address, reason, passing }
             }
-            (Error::Unreachable { address, reason }, None)
+            (Error::Unreachable { address, reason, passing }, None)
                 if !host.contains(['.', ':']) && host != "localhost" =>
             {
                 let reason = format!("{reason}; there is no profile {host} either");
-                Error::Unreachable { address, reason }
+                Error::Unreachable { address, reason, passing }
             }
             (Error::Usage(text), Some(name)) => {
                 Error::Usage(format!("{text}; did you mean the profile {name}?"))

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) retry: Option<u32>,
     pub(crate) give_up_after: Duration,
+    /// A server that is not there yet is waited for: so it is if either was given.
+    pub(crate) wait_for_server: bool,
     /// Where interrupted transfers are remembered; nothing where there is no home.
     pub(crate) state: Option<PathBuf>,
 }
@@ -41,6 +43,7 @@ impl Settings {
             rate_limit: typed.limit_rate.unwrap_or(0),
             timeout: typed.timeout.unwrap_or(CONNECT_TIMEOUT),
             retry: typed.retry,
+            wait_for_server: typed.retry.is_some_and(|tries| tries > 0) || typed.give_up_after.is_some(),
             give_up_after: typed.give_up_after.unwrap_or(GIVE_UP_AFTER),
             state: default_state(),
         })

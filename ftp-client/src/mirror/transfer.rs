@@ -5,24 +5,27 @@ use super::held::{SHORT_MAX, is_lack_of_room, makes_room};
 use super::target::{Direction, Trees};
 use crate::asked::{self, Asked, AskedSink};
 use crate::error::Error;
+use crate::here::Here;
 use crate::local;
 use crate::observer::Summary;
 use crate::report::{Reporter, is_not_owned};
 use crate::session::{Session, job_error};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{
     Base, Credit, Exchange, Item, ItemQueue, Keeping, Observer, Pacer, QueueSource, ReceiveJob, Role,
-    SendJob, TreeSink, TreeSinkOptions,
+    SendJob, Sink, TreeSink, TreeSinkOptions,
 };
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem};
+use wire::message::{Cancel, Changing, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
-use wire::store::{Folder, FolderCache};
+use wire::store::{Folder, FolderCache, FolderLock};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A job under way.
@@ -119,6 +122,10 @@ impl Transfer {
 
     /// Ends the job in good order; why it ended, if it had before.
     pub(crate) fn close(&mut self, trees: &Trees) -> Result<Summary, Error> {
+        self.close_on(&trees.runtime)
+    }
+
+    fn close_on(&mut self, runtime: &Handle) -> Result<Summary, Error> {
         match &mut self.way {
             Way::Up { queue, exchange } => {
                 queue.close();
@@ -126,7 +133,7 @@ impl Transfer {
             }
             Way::Down { wanted, id, session, .. } => ask(wanted, *id, session, true),
         }
-        let ended = trees.runtime.block_on(&mut self.job);
+        let ended = runtime.block_on(&mut self.job);
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 }
@@ -169,13 +176,14 @@ async fn open_upload(
     let early = if trees.is_at_server { None } else { answers.recv().await };
     let queue = Arc::new(ItemQueue::default());
     reporter.begin();
-    let watch = Arc::new(Watch::new(reporter, None, options));
+    let watch = Arc::new(Watch::new(reporter, None, makes_room(options)));
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
     let job = SendJob::new(id, machine, source, watch.clone(), pacer)
         .changing(options.changing)
-        .with_holes(options.sparse);
+        .with_holes(options.sparse)
+        .naming_receiver(crate::put::AT_SERVER);
     let job = Arc::new(job);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let way = Way::Up { queue, exchange: exchange.clone() };
@@ -202,13 +210,9 @@ async fn open_download(
         move || folder.lock().map_err(|error| Error::local(&shown, error))
     })
     .await?;
-    let session = trees.session.clone();
-    let control = session.inner.control.clone();
-    let turn = control.turn().await;
-    let (id, path, checksum) =
-        (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
-    let asked = Arc::new(Asked::default());
-    let watch = Arc::new(Watch::new(reporter.clone(), Some(asked.clone()), options));
+    let session = &trees.session;
+    let makes_room = makes_room(options);
+    let checksum = options.checksum(session.checksum());
     let (changing, sparse) = (options.changing, options.sparse);
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
@@ -216,11 +220,42 @@ async fn open_download(
         modes: options.modes.clone(),
         sparse: options.sparse,
         durability: options.durability,
-        keeping: crate::get::keeping(&session, trees.resume).map(|keeping| Keeping { checksum, ..keeping }),
+        keeping: crate::get::keeping(session, trees.resume).map(|keeping| Keeping { checksum, ..keeping }),
         begun: None,
     };
-    let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options);
-    let sink = Box::new(AskedSink::new(Box::new(sink), asked.clone()));
+    let sink: Box<dyn Sink> = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
+    let selecting =
+        Selecting { resume: trees.resume, makes_room, changing, sparse, checksum, lock: Some(lock) };
+    select(session, trees.remote.clone(), Box::new(Here(sink)), reporter, selecting).await
+}
+
+/// How a job of chosen items runs.
+struct Selecting {
+    resume: Resume,
+    changing: Changing,
+    sparse: bool,
+    checksum: Checksum,
+    /// What fails for lack of room is kept for later, and not told.
+    makes_room: bool,
+    /// Held as long as the job runs.
+    lock: Option<FolderLock>,
+}
+
+/// Opens a job that sends what is asked for below `path`.
+async fn select(
+    session: &Session,
+    path: RemotePath,
+    sink: Box<dyn Sink>,
+    reporter: Arc<Reporter>,
+    selecting: Selecting,
+) -> Result<Transfer, Error> {
+    let Selecting { resume, changing, sparse, checksum, makes_room, lock } = selecting;
+    let session = session.clone();
+    let control = session.inner.control.clone();
+    let turn = control.turn().await;
+    let (id, asked) = (control.next_id(), Arc::new(Asked::default()));
+    let watch = Arc::new(Watch::new(reporter.clone(), Some(asked.clone()), makes_room));
+    let sink = Box::new(AskedSink::new(sink, asked.clone()));
     reporter.begin();
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
@@ -230,7 +265,7 @@ async fn open_download(
         checksum,
         window: WINDOW_FRAMES_MAX,
         rate_limit,
-        resume: trees.resume,
+        resume,
         changing,
         sparse,
     };
@@ -250,6 +285,34 @@ async fn open_download(
         }
     });
     Ok(Transfer { way, watch, job })
+}
+
+/// A job of items that are chosen here, without a mirror.
+pub(crate) struct Selection(Transfer);
+
+impl Selection {
+    /// Opens it, for items below `path`.
+    pub(crate) async fn open(
+        session: &Session,
+        path: RemotePath,
+        sink: Box<dyn Sink>,
+        (resume, changing): (Resume, Changing),
+        reporter: Arc<Reporter>,
+    ) -> Result<Self, Error> {
+        let (sparse, checksum) = (false, session.checksum());
+        let selecting = Selecting { resume, changing, sparse, checksum, makes_room: false, lock: None };
+        select(session, path, sink, reporter, selecting).await.map(Self)
+    }
+
+    /// Asks for an item; waits while too many are under way. False if the job is over.
+    pub(crate) fn send(&mut self, path: RemotePath, metadata: Metadata) -> bool {
+        self.0.send(path, metadata)
+    }
+
+    /// Waits for the job's end.
+    pub(crate) fn close(&mut self, runtime: &Handle) -> Result<Summary, Error> {
+        self.0.close_on(runtime)
+    }
 }
 
 /// Hears of the job's items: counts them, gives credit back, and remembers what failed.
@@ -293,8 +356,8 @@ fn is_seen(code: FailureCode) -> bool {
 }
 
 impl Watch {
-    fn new(reporter: Arc<Reporter>, asked: Option<Arc<Asked>>, options: &Options) -> Self {
-        let short = makes_room(options).then(Vec::new);
+    fn new(reporter: Arc<Reporter>, asked: Option<Arc<Asked>>, makes_room: bool) -> Self {
+        let short = makes_room.then(Vec::new);
         let failed = Mutex::new(FailedItems { short, ..FailedItems::default() });
         Self { reporter, credit: Credit::default(), failed, asked }
     }

@@ -223,7 +223,9 @@ impl Watched<'_> {
                 !self.session.reconnects() || !self.session.was_welcome_at_last()
             }
             Error::Local { .. } | Error::Refused(_) => !self.has_begun,
-            Error::Remote { failure, .. } => is_final(failure.code, self.has_begun),
+            Error::Remote { failure, .. } | Error::NotServed { failure, .. } => {
+                is_final(failure.code, self.has_begun)
+            }
         }
     }
 }

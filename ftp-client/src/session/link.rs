@@ -4,18 +4,18 @@
 //! by then is not sent again. The new session first [takes the place](Replace) of the old one, since the server may not
 //! know yet that the old one is lost, and would keep its files and folders in use.
 
+use super::outages::{Outage, is_loss, is_outage};
 use super::{ConnectOptions, Inner, Outages, Session};
 use crate::error::Error;
 use crate::interrupted::{Mark, Remembered};
 use crate::local;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
+use wire::RemotePath;
 use wire::journal::JournalKey;
 use wire::message::{Replace, Resume};
-use wire::{FailureCode, RemotePath};
 
 /// Connections to one server, one after the other.
 pub(super) struct Link {
@@ -26,12 +26,6 @@ pub(super) struct Link {
     remembered: Arc<Remembered>,
     /// Files on the server that are there for this session only.
     pub(super) throwaways: std::sync::Mutex<Vec<RemotePath>>,
-}
-
-/// A time without a connection.
-struct Outage {
-    begin: Instant,
-    tries: u32,
 }
 
 /// An attempt of a transfer.
@@ -74,46 +68,59 @@ impl Link {
         if !latest.control.is_over() && !std::ptr::eq(&*latest, lost) {
             return Ok(latest); // another transfer was faster
         }
-        let outages = &self.options.outages;
         let mut error = error;
-        if outage.tries == 0 && !outages.give_up_after.is_zero() {
-            (outages.told)(&error);
-        }
         loop {
-            let left = outages.give_up_after.saturating_sub(outage.begin.elapsed());
-            if left.is_zero() || outages.tries_max.is_some_and(|max| outage.tries >= max) {
-                return Err(error);
-            }
-            sleep(pause(outage.tries).min(left)).await;
-            outage.tries += 1;
+            outage.pause(&self.options.outages, error).await?;
             match self.connect(lost).await {
                 Ok(inner) => {
                     *self.latest.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = inner.clone();
                     return Ok(inner);
                 }
-                Err(again @ (Error::Lost { .. } | Error::Unreachable { .. })) => error = again,
-                // The user's root does not answer, as when its file server starts again too.
-                Err(again) if again.failure_code() == Some(FailureCode::Io) => error = again,
-                Err(final_one) => return Err(final_one),
+                Err(again) if is_outage(&again) => error = again,
+                Err(last) => return Err(last),
             }
         }
     }
 
+    /// Connects, and waits until the server has accepted that. A session that was accepted before is replaced.
     async fn connect(&self, lost: &Inner) -> Result<Arc<Inner>, Error> {
         let inner = Arc::new(Inner::connect(&self.options).await?);
-        let control = &inner.control;
-        let (old, new) = (&lost.dialer, &inner.dialer);
-        let proof = old.secret.prove_replacement(&old.session, &new.session);
-        let replace = Replace { session: old.session, proof };
-        let mut answers = control.request(control.next_id(), replace.into()).await?;
-        match timeout(self.options.timeout, answers.recv()).await {
-            Ok(Some(_)) => Ok(inner), // a server that knows no such request ends the old session by itself
-            Ok(None) => Err(control.error()),
+        let accepted = async {
+            if lost.control.was_welcome() {
+                inner.replace(lost).await
+            } else {
+                inner.control.welcome().await.map(drop)
+            }
+        };
+        match timeout(self.options.timeout, accepted).await {
+            Ok(accepted) => accepted.map(|()| inner.clone()),
             Err(_) => {
-                let address = control.address.clone();
+                let address = inner.control.address.clone();
                 Err(Error::Lost { address, reason: "no answer in time".to_owned() })
             }
         }
+    }
+}
+
+impl Inner {
+    /// Makes the first connection of a session.
+    pub(super) async fn first(options: &ConnectOptions) -> Result<Self, Error> {
+        let (outages, mut outage) = (&options.outages, Outage::begin());
+        loop {
+            match Self::connect(options).await {
+                Err(error) if outages.allow_first(&error) => outage.pause(outages, error).await?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes the place of a session that was lost. A server that does not know this request ends the old session by itself.
+    async fn replace(&self, lost: &Self) -> Result<(), Error> {
+        let (control, old, new) = (&self.control, &lost.dialer, &self.dialer);
+        let proof = old.secret.prove_replacement(&old.session, &new.session);
+        let replace = Replace { session: old.session, proof };
+        let mut answers = control.request(control.next_id(), replace.into()).await?;
+        answers.recv().await.map(drop).ok_or_else(|| control.error())
     }
 }
 
@@ -155,8 +162,7 @@ impl Session {
         if matches!(error, Error::Revoked { .. }) {
             return Err(error);
         }
-        let mut outage = Outage { begin: Instant::now(), tries: 0 };
-        self.link.reconnect(&latest, error, &mut outage).await.map(drop)
+        self.link.reconnect(&latest, error, &mut Outage::begin()).await.map(drop)
     }
 
     /// The key of this end's journals, if there are any.
@@ -188,15 +194,15 @@ impl Session {
             (Some(_), Some(_)) => Resume::Again,
         };
         let mut session = self.latest();
-        let mut outage = Outage { begin: Instant::now(), tries: 0 };
+        let mut outage = Outage::begin();
         let done = loop {
             let error = match attempt(session.clone(), resume, mark.clone()).await {
-                Err(error) if session.is_lost_by(&error) => error,
+                Err(error) if session.may_go_on_after(&error) => error,
                 Err(error) => return Err(error),
                 Ok(done) => break done,
             };
-            if outage.tries == 0 || session.inner.control.exchange.frames_through() > 0 {
-                outage = Outage { begin: Instant::now(), tries: 0 }; // it went on for a while
+            if outage.is_new() || session.inner.control.exchange.frames_through() > 0 {
+                outage = Outage::begin(); // it went on for a while
             }
             let inner = self.link.reconnect(&session.inner, error, &mut outage).await?;
             session = Self { inner, link: self.link.clone() };
@@ -213,11 +219,28 @@ impl Session {
         Ok(done)
     }
 
-    /// True if an error says that the connection was lost, after the server had accepted us.
-    fn is_lost_by(&self, error: &Error) -> bool {
-        let lost =
-            matches!(error, Error::Lost { .. }) || error.failure_code() == Some(FailureCode::ShuttingDown);
-        lost && self.inner.control.was_welcome()
+    /// Makes a request that has no effect unless the server accepts the session, and makes it once more over another
+    /// connection if the server did not, where [`Outages`](super::Outages) allow that. So the first request need not wait for
+    /// the answer to the login.
+    pub(super) async fn once_accepted<T>(&self, request: impl Fn(Self) -> Attempt<T>) -> Result<T, Error> {
+        let turned_away = self.inner.control.is_over() && !self.inner.control.was_welcome();
+        let session = if turned_away { self.latest() } else { self.clone() };
+        match request(session.clone()).await {
+            Err(error) if !session.inner.control.was_welcome() && session.may_go_on_after(&error) => {
+                let inner = self.link.reconnect(&session.inner, error, &mut Outage::begin()).await?;
+                request(Self { inner, link: self.link.clone() }).await
+            }
+            result => result,
+        }
+    }
+
+    /// True if `error` ended the connection, and another one may be made.
+    fn may_go_on_after(&self, error: &Error) -> bool {
+        if self.inner.control.was_welcome() {
+            is_loss(error)
+        } else {
+            self.link.options.outages.allow_first(error)
+        }
     }
 }
 
@@ -242,30 +265,5 @@ impl Together {
 impl Drop for Together {
     fn drop(&mut self) {
         self.0.scatter(false); // nothing, after the end
-    }
-}
-
-/// How long to wait before trying again: not long at first, as most outages are short, and never for too long. Clients that
-/// lost the same server do not come back all at once.
-fn pause(tries: u32) -> Duration {
-    let base = PAUSE_MIN * 2_u32.saturating_pow(tries.min(8));
-    let spread = getrandom::u32().unwrap_or(0) % 256;
-    base.min(PAUSE_MAX) * (192 + spread / 2) / 256
-}
-
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_limit() {
-        for tries in 0..100 {
-            let expected = (PAUSE_MIN * 2_u32.pow(tries.min(6))).min(PAUSE_MAX);
-            let pause = pause(tries);
-            assert!(pause >= expected * 3 / 4 && pause <= expected * 5 / 4, "{tries}: {pause:?}");
-        }
     }
 }

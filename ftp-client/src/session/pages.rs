@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use wire::RemotePath;
 use wire::control::Envelope;
 use wire::limits::LISTING_PAGE_ENTRIES_MAX;
-use wire::message::{Continue, Listing, Message};
+use wire::message::{Cancel, Continue, List, Listing, Message};
 
 /// A listing as its pages come.
 pub struct Pages {
@@ -18,19 +18,25 @@ pub struct Pages {
     path: RemotePath,
     id: u32,
     answers: mpsc::Receiver<Envelope>,
+    /// The first page, if it has come and was not taken.
+    first: Option<Envelope>,
     /// Pages that were taken, and the server does not know.
     taken: u32,
     over: bool,
 }
 
 impl Pages {
-    pub(super) fn new(
-        control: Arc<Control>,
-        path: RemotePath,
-        id: u32,
-        answers: mpsc::Receiver<Envelope>,
-    ) -> Self {
-        Self { control, path, id, answers, taken: 0, over: false }
+    /// Asks for a listing. The first one of a session waits for its first page, which tells whether the server accepts the
+    /// session.
+    pub(super) async fn open(control: Arc<Control>, list: List) -> Result<Self, Error> {
+        let (id, path) = (control.next_id(), list.path.clone());
+        let mut answers = control.request(id, list.into()).await?;
+        let first = if control.was_welcome() {
+            None
+        } else {
+            Some(answers.recv().await.ok_or_else(|| control.error())?)
+        };
+        Ok(Self { control, path, id, answers, first, taken: 0, over: false })
     }
 
     /// The next page; nothing after the last.
@@ -44,7 +50,10 @@ impl Pages {
                 if let Some(taken) = self.taken() {
                     self.control.send(self.id, taken).await?;
                 }
-                let envelope = self.answers.recv().await;
+                let envelope = match self.first.take() {
+                    Some(first) => Some(first),
+                    None => self.answers.recv().await,
+                };
                 self.page(envelope).map(Some)
             }
         }
@@ -59,7 +68,7 @@ impl Pages {
                     let envelope = Envelope::new(self.id, taken);
                     self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
                 }
-                let envelope = self.answers.blocking_recv();
+                let envelope = self.first.take().or_else(|| self.answers.blocking_recv());
                 self.page(envelope).map(Some)
             }
         }
@@ -86,6 +95,15 @@ impl Pages {
             )),
             Message::Listing(listing) => Ok(listing),
             other => Err(unexpected(&self.control, &self.path, other)),
+        }
+    }
+}
+
+/// A listing that nobody reads to its end is stopped, so that another can take its place.
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if !self.over && !self.control.is_over() {
+            let _ = self.control.outbox.try_send(Envelope::new(self.id, Cancel)); // a full queue: the session's end stops it
         }
     }
 }

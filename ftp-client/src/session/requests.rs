@@ -41,11 +41,12 @@ impl Session {
         recursive: bool,
         details: Details,
     ) -> Result<Pages, Error> {
-        let control = self.inner.control.clone();
         let list = List { path: path.clone(), recursive, digests: None, details };
-        let id = control.next_id();
-        let answers = control.request(id, list.into()).await?;
-        Ok(Pages::new(control, path.clone(), id, answers))
+        self.once_accepted(|session| {
+            let list = list.clone();
+            Box::pin(async move { Pages::open(session.inner.control.clone(), list).await })
+        })
+        .await
     }
 
     /// Metadata of a folder, or of what a link to one leads to, with what was asked for beside it.
@@ -190,9 +191,21 @@ impl Session {
 
     /// Sends a request that has one answer, and waits for it.
     async fn ask(&self, path: &RemotePath, request: impl Into<Message>) -> Result<Message, Error> {
+        if self.inner.control.was_welcome() {
+            return self.ask_once(path, request.into()).await;
+        }
+        let (path, request) = (path.clone(), request.into());
+        self.once_accepted(|session| {
+            let (path, request) = (path.clone(), request.clone());
+            Box::pin(async move { session.ask_once(&path, request).await })
+        })
+        .await
+    }
+
+    async fn ask_once(&self, path: &RemotePath, request: Message) -> Result<Message, Error> {
         let control = &self.inner.control;
         let _turn = self.inner.requests.acquire().await.map_err(|_| control.error())?;
-        let mut answers = control.request(control.next_id(), request.into()).await?;
+        let mut answers = control.request(control.next_id(), request).await?;
         let answer = answers.recv().await.ok_or_else(|| control.error())?;
         match answer.message {
             Message::Failure(failure) => Err(Error::Remote { path: path.to_string(), failure }),

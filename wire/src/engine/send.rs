@@ -116,8 +116,9 @@ impl SendJob {
 
     /// The same job, whose observer hears of the receiver's failures with the words `receiver`, as "on the server".
     #[must_use]
-    pub fn naming_receiver(self, receiver: &'static str) -> Self {
-        Self { receiver: Some(receiver), ..self }
+    pub fn naming_receiver(mut self, receiver: &'static str) -> Self {
+        self.receiver = Some(receiver);
+        self
     }
 
     /// The same job as another attempt of a transfer whose first one began then, by the clock that dates the files.

@@ -3,7 +3,7 @@
 use super::Resuming;
 use super::mirror::CompareWord;
 use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use clap_complete::Shell;
 use ftp_client::Error;
 use ftp_client::mirror::recipe;
@@ -12,9 +12,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wire::modes::Modes;
 
+/// `--help` alone, where `-h` is about sizes, as with ls and df everywhere.
+#[derive(Args)]
+pub(super) struct LongHelp {
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
 /// List a folder
 #[derive(Args)]
-#[command(after_help = "Example:\n  ftp-client ls -l ann@files.example.org:/photos")]
+#[command(
+    disable_help_flag = true,
+    after_help = "Example:\n  ftp-client ls -lh ann@files.example.org:/photos"
+)]
 pub(crate) struct Ls {
     /// Show type, mode, size and time
     #[arg(short, long)]
@@ -23,8 +34,10 @@ pub(crate) struct Ls {
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
     /// With -l: sizes as 1.5 MiB
-    #[arg(long)]
+    #[arg(short = 'h', long)]
     pub(crate) human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
     /// Does nothing: names that begin with a dot are always listed
     #[arg(short, long, hide = true)]
     pub(crate) all: bool,
@@ -56,8 +69,13 @@ pub(crate) struct Hash {
 
 /// Show free and used space
 #[derive(Args)]
-#[command(after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
+#[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
 pub(crate) struct Df {
+    /// Does nothing: sizes are as 1.5 MiB anyway
+    #[arg(short = 'h', long, hide = true)]
+    human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
     /// A path on the filesystem
     #[arg(value_name = "REMOTE")]
     pub(crate) remote: OsString,

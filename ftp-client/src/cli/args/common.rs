@@ -44,10 +44,12 @@ pub(crate) struct Common {
     /// How long to wait while connecting, as 10s or 2m
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// How often to connect again after the connection was lost, as often as the time allows by default
+    /// How often to connect again after the connection was lost, as often as the time allows by default; if given, also
+    /// to a server that is not there when the command begins
     #[arg(long, global = true, value_name = "N")]
     pub(crate) retry: Option<u32>,
-    /// How long to try to connect again, or to wait for a server's disk that does not answer, before giving up, as 30s or 1h; 10m by default
+    /// How long to try to connect again, or to wait for a server's disk that does not answer, before giving up, as 30s or 1h;
+    /// 10m by default; if given, also to a server that is not there when the command begins
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) give_up_after: Option<Duration>,
     /// Write one JSON object a line to standard output

@@ -1,6 +1,7 @@
 //! The arguments of `mirror` and `apply`.
 
 use super::Resuming;
+use super::commands::LongHelp;
 use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
@@ -11,6 +12,7 @@ use std::time::Duration;
 /// Make a folder equal to another: one of them here, one on a server
 #[derive(Args)]
 #[command(
+    disable_help_flag = true,
     after_help = "Exactly one of SOURCE and TARGET is remote. What is in SOURCE comes to be in TARGET; what only \
                         TARGET has is deleted with --delete, last of all, and not if too much would go: then \
                         nothing is done at all, unless the tree is too large to be compared before.\n\n\
@@ -26,6 +28,11 @@ pub(crate) struct Mirror {
     /// What becomes equal to it; made if it is missing
     #[arg(value_name = "TARGET")]
     pub(crate) target: OsString,
+    /// Does nothing: sizes are as 1.5 MiB anyway
+    #[arg(short = 'h', long, hide = true)]
+    human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
     /// Tell what would be done, a line an item: '+' new, '~' changed, '>' metadata, '=' moved, '-' deleted
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,

@@ -44,6 +44,25 @@ fn two_dashes_end_the_options() {
     assert_eq!(get.paths, ["h:a", "--json"]);
 }
 
+/// People have these in their fingers, and scripts go on after help with exit code 0.
+#[test]
+fn a_short_h_is_about_sizes_where_there_are_sizes() {
+    let typed = parse("ftp-client ls -lh h:a").unwrap();
+    assert!(matches!(typed.command, Command::Ls(ls) if ls.long && ls.human_readable));
+    assert!(matches!(parse("ftp-client df -h h:a").unwrap().command, Command::Df(_)));
+    assert!(matches!(parse("ftp-client mirror -h a h:a").unwrap().command, Command::Mirror(_)));
+    assert_eq!(wrong("ftp-client ls -h").exit_code(), 2, "a path is missing");
+    for line in
+        ["ftp-client ls --help", "ftp-client df --help", "ftp-client mirror --help", "ftp-client rm -h"]
+    {
+        assert_eq!(wrong(line).kind(), ErrorKind::DisplayHelp, "{line}");
+    }
+    for line in ["ls -lh", "df -h"] {
+        let parsed = line_parser().try_get_matches_from(line.split(' '));
+        assert!(parsed.is_ok(), "{line}: {parsed:?}");
+    }
+}
+
 #[test]
 fn wrong_values_are_usage_errors() {
     for line in [

@@ -1,9 +1,9 @@
 //! `cat`: files to standard output, each chunk verified before it is written.
 
-use super::each;
+use super::in_turn;
 use crate::cli::args;
 use crate::cli::output::{Output, STDOUT, again, of_transfer};
-use crate::cli::places::Server;
+use crate::cli::places::{self, Server};
 use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
@@ -34,7 +34,11 @@ impl Cat {
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        each(self.remotes, output, async |remote| cat(session, &remote.path).await).await
+        in_turn(self.remotes, output, async |remote| {
+            places::require_as_typed(session, &remote).await?;
+            cat(session, &remote.path).await
+        })
+        .await
     }
 }
 

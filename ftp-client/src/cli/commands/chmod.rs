@@ -1,9 +1,9 @@
 //! `chmod`: changes permissions.
 
-use super::each;
+use super::each_done;
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::Server;
+use crate::cli::places::{self, Server};
 use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
@@ -31,12 +31,13 @@ impl Chmod {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let Self { remotes, changes, is_whole } = self;
-        each(remotes, output, async |remote| {
+        each_done(remotes, output, async |remote| {
+            let path = places::meant(session, remote).await?;
             let mode = match changes.absolute().filter(|_| is_whole) {
                 Some(mode) => mode,
-                None => new_mode(session, &remote.path, &changes).await?,
+                None => new_mode(session, &path, &changes).await?,
             };
-            let change = SetMetadata { path: remote.path, modified: None, mode: Some(mode), create: false };
+            let change = SetMetadata { path, modified: None, mode: Some(mode), create: false };
             session.set_metadata(change).await
         })
         .await

@@ -22,6 +22,7 @@ impl Df {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let path = &self.remote.path;
+        places::require_as_typed(session, &self.remote).await?;
         let report = session.space(path).await?;
         match output.json() {
             true => output.event(event(path, report)),

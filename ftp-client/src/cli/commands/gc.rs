@@ -1,5 +1,6 @@
 //! `gc`: removes what interrupted transfers have left.
 
+use super::each;
 use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::places::Server;
@@ -55,12 +56,9 @@ impl Gc {
 
     /// Folders of a server.
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        if let Folders::Remote(remotes) = self.folders {
-            for remote in remotes {
-                tell(&remote.path.to_string(), session.sweep(&remote.path, self.idle).await?, output)?;
-            }
-        }
-        Ok(0)
+        let Folders::Remote(remotes) = self.folders else { return Ok(0) };
+        let ask = async |remote: &Remote| session.sweep(&remote.path, self.idle).await;
+        each(remotes, output, ask, |remote, swept| tell(&remote.path.to_string(), swept, output)).await
     }
 }
 

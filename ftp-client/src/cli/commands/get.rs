@@ -64,9 +64,10 @@ impl Get {
         let Self { recursive, overwrite, durability, changing, resume, permissions, modes, .. } = self;
         let job = |(remote, target, into): Source| {
             let source = places::rooted(&remote.path);
-            let (path, modes) = (remote.path, modes.clone());
+            let (must_be_folder, path, modes) = (remote.must_be_folder(), remote.path, modes.clone());
             let request = GetRequest {
                 path,
+                must_be_folder,
                 recursive,
                 target,
                 into,
@@ -81,9 +82,19 @@ impl Get {
         };
         let jobs = self.sources.into_iter().map(job).collect();
         let result = self.result.as_deref();
-        let (command, forgiving) = ("get", false);
-        let transfer =
-            Transfer { command, session, server, output, overwrite, named, forgiving, result, permissions };
+        let (forgiving, together_in) = (false, None);
+        let transfer = Transfer {
+            command: "get",
+            session,
+            server,
+            output,
+            overwrite,
+            named,
+            forgiving,
+            result,
+            together_in,
+            permissions,
+        };
         transfer.run(jobs, Vec::new()).await
     }
 }
@@ -98,7 +109,7 @@ fn named((server, remotes): (Server, Vec<Remote>), file: PathBuf) -> Result<(Ser
             &file,
             Failure::new(FailureCode::IsAFolder, "is a folder: --output names a file"),
         )),
-        false if ends_with_slash(&file) => Err(Error::local(&file, places::no_such_folder())),
+        false if ends_with_slash(&file) => Err(no_folder(&file)),
         false => Ok((server, vec![(remote, file, None)])),
     }
 }
@@ -142,9 +153,16 @@ fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<Sou
     let is_folder = target.is_dir();
     let must_be = remotes.len() > 1 || (ends_with_slash(target) && !recursive);
     if must_be && !is_folder {
-        return Err(Error::local(target, places::no_such_folder()));
+        return Err(no_folder(target));
     }
     Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, target.to_owned(), name)).collect())
+}
+
+/// The error for what should be a folder.
+fn no_folder(path: &Path) -> Error {
+    let exists = path.components().as_path().exists(); // without the / at the end
+    let failure = if exists { FailureCode::NotAFolder.into() } else { places::no_such_folder() };
+    Error::local(path, failure)
 }
 
 fn ends_with_slash(path: &Path) -> bool {

@@ -8,6 +8,7 @@ use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::checksum::Digest;
+use wire::message::Hashed;
 
 pub(crate) struct Hash {
     remotes: Vec<Remote>,
@@ -20,16 +21,19 @@ impl Hash {
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        each(self.remotes, output, async |remote| {
-            let hashed = session.hash(&remote.path).await?;
+        let ask = async |remote: &Remote| {
+            places::require_as_typed(session, remote).await?;
+            session.hash(&remote.path).await
+        };
+        let tell = |remote: &Remote, hashed: Hashed| {
             if !output.json() {
                 return output.print(&line(hashed.digest, remote.path.as_bytes()));
             }
             let event = Object::event("hash").path(&places::rooted(&remote.path));
             output.event(event.text("sha256", &hashed.digest.to_string()).number("bytes", hashed.bytes));
             Ok(())
-        })
-        .await
+        };
+        each(self.remotes, output, ask, tell).await
     }
 }
 

@@ -28,7 +28,9 @@ impl Ls {
         let style = Style { json: output.json(), ..self.style };
         let mut lister = Lister::new(style, TimeZone::system());
         match self.list(session, output, &mut lister).await {
-            Err(error) if error.failure_code() == Some(FailureCode::NotAFolder) => {
+            Err(error)
+                if error.failure_code() == Some(FailureCode::NotAFolder) && !self.remote.must_be_folder() =>
+            {
                 self.show_itself(session, output, &mut lister).await
             }
             result => result,

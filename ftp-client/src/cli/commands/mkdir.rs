@@ -1,6 +1,6 @@
 //! `mkdir`: makes folders.
 
-use super::each;
+use super::each_done;
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::Server;
@@ -21,6 +21,7 @@ impl Mkdir {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let parents = self.parents;
-        each(self.remotes, output, async |remote| session.make_folder(&remote.path, parents).await).await
+        let make = async |remote: &Remote| session.make_folder(&remote.path, parents).await;
+        each_done(self.remotes, output, make).await
     }
 }

@@ -1,6 +1,6 @@
 //! `mv`: renames on the server.
 
-use super::each;
+use super::{About, each_done};
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::{self, Server};
@@ -11,17 +11,25 @@ use wire::message::Rename;
 use wire::{Name, RemotePath};
 
 pub(crate) struct Mv {
-    sources: Vec<(RemotePath, Name)>,
+    sources: Vec<Source>,
     target: Remote,
     replace: bool,
+}
+
+/// What is moved, and its name.
+struct Source {
+    path: RemotePath,
+    name: Name,
+    must_be_folder: bool,
 }
 
 impl Mv {
     pub(crate) fn new(typed: args::Mv, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
-        let sources = remotes.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
-        places::no_name_twice(sources.iter().map(|(_, name)| Some(name)))?;
+        places::none_is_dot(&remotes, "mv")?;
+        let sources = remotes.into_iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
+        places::no_name_twice(sources.iter().map(|source| Some(&source.name)))?;
         Ok((server, Self { sources, target, replace: !typed.no_clobber }))
     }
 
@@ -31,20 +39,31 @@ impl Mv {
         if into_folder {
             places::require_folder(session, &target.path).await?;
         }
-        each(sources, output, async |(from, name)| {
+        each_done(sources, output, async |Source { path: from, name, must_be_folder }| {
+            if *must_be_folder {
+                session.require_own_folder(from).await?;
+            }
             let (to, into) = match into_folder {
-                true => (places::within(&target.path, &name)?, None),
-                false => (target.path.clone(), Some(name)),
+                true => (places::within(&target.path, name)?, None),
+                false => (target.path.clone(), Some(name.clone())),
             };
-            session.rename(Rename { from, to, into, replace }).await
+            session.rename(Rename { from: from.clone(), to, into, replace }).await
         })
         .await
     }
 }
 
-fn source(remote: Remote) -> Result<(RemotePath, Name), Error> {
-    match remote.path.split_last() {
-        Some((_, name)) => Ok((remote.path, name)),
-        None => Err(Error::Usage("the root itself cannot be moved".to_owned())),
+impl About for Source {
+    fn path(&self) -> &RemotePath {
+        &self.path
+    }
+}
+
+impl Source {
+    fn new(remote: Remote) -> Result<Self, Error> {
+        match remote.path.split_last() {
+            Some((_, name)) => Ok(Self { name, must_be_folder: remote.must_be_folder(), path: remote.path }),
+            None => Err(Error::Usage("the root itself cannot be moved".to_owned())),
+        }
     }
 }

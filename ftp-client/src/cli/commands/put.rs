@@ -102,9 +102,7 @@ impl Put {
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let into_folder = self.must_be_folder();
-        if into_folder {
-            places::require_folder(session, &self.target.path).await?;
-        }
+        let together_in = if into_folder { self.target_folder(session).await? } else { None };
         let totals = output.progress() != Progress::None;
         let named = self.sources.len() == 1 && !self.recursive;
         let (mut jobs, mut unbegun) = (Vec::new(), Vec::new());
@@ -120,9 +118,19 @@ impl Put {
         }
         let (overwrite, forgiving) = (self.overwrite, self.options.if_absent);
         let result = self.options.result.as_deref();
-        let (command, permissions) = ("put", self.options.permissions.clone());
-        let transfer =
-            Transfer { command, session, server, output, overwrite, named, forgiving, result, permissions };
+        let permissions = self.options.permissions.clone();
+        let transfer = Transfer {
+            command: "put",
+            session,
+            server,
+            output,
+            overwrite,
+            named,
+            forgiving,
+            result,
+            together_in,
+            permissions,
+        };
         transfer.run(jobs, unbegun).await
     }
 
@@ -152,6 +160,22 @@ impl Put {
             [_] => self.target.must_be_folder(),
             _ => true,
         }
+    }
+
+    /// Makes sure that the target is a folder. Returns its path without links, where the user may look, and it is not too
+    /// much to ask for.
+    async fn target_folder(&self, session: &Session) -> Result<Option<RemotePath>, Error> {
+        let path = &self.target.path;
+        if path.is_root() || self.sources.len() == 1 {
+            places::require_folder(session, path).await?;
+            return Ok(path.is_root().then(RemotePath::root));
+        }
+        let found = session.folder_at(path).await.map(Some);
+        found.or_else(|error| match error.failure_code() {
+            Some(FailureCode::AccessDenied) => Ok(None),
+            Some(FailureCode::NotFound) => Err(Error::remote(path, places::no_such_folder())),
+            _ => Err(error),
+        })
     }
 
     async fn job(

@@ -71,9 +71,19 @@ impl Retry {
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
         let (overwrite, result) = (policy(overwrite), result.as_deref());
-        let forgiving = true;
-        let transfer =
-            Transfer { command, session, server, output, overwrite, named, forgiving, result, permissions };
+        let (forgiving, together_in) = (true, None);
+        let transfer = Transfer {
+            command,
+            session,
+            server,
+            output,
+            overwrite,
+            named,
+            forgiving,
+            result,
+            together_in,
+            permissions,
+        };
         transfer.run(jobs, Vec::new()).await
     }
 }
@@ -87,9 +97,19 @@ fn get(
     let Planned { source, target, recursive } = item;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let (path, target) = (remote(&source)?, local(target));
-    let (into, resume, modes) = (None, true, modes.clone());
-    let request =
-        GetRequest { path, recursive, target, into, overwrite, durability, changing, totals, resume, modes };
+    let request = GetRequest {
+        path,
+        must_be_folder: source.0.ends_with(b"/"),
+        recursive,
+        target,
+        into: None,
+        overwrite,
+        durability,
+        changing,
+        totals,
+        resume: true,
+        modes: modes.clone(),
+    };
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 

@@ -10,9 +10,9 @@ use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
 use jiff::tz::TimeZone;
 use std::fmt::Write;
-use wire::RemotePath;
 use wire::message::Entry;
 use wire::metadata::Kind;
+use wire::{FailureCode, RemotePath};
 
 pub(crate) struct Stat {
     remotes: Vec<Remote>,
@@ -27,14 +27,18 @@ impl Stat {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let follow = self.follow;
-        each(self.remotes, output, async |remote| {
-            let entry = session.stat(&remote.path, follow).await?;
-            match output.json() {
-                true => output.print(&entry_object(&places::rooted(&remote.path), &entry).into_line()),
-                false => output.print(block(&remote.path, &entry).as_bytes()),
+        let ask = async |remote: &Remote| {
+            let entry = session.stat(&remote.path, follow || remote.must_be_folder()).await?;
+            if remote.must_be_folder() && entry.metadata.kind != Kind::Folder {
+                return Err(Error::remote(&remote.path, FailureCode::NotAFolder));
             }
-        })
-        .await
+            Ok(entry)
+        };
+        let tell = |remote: &Remote, entry: Entry| match output.json() {
+            true => output.print(&entry_object(&places::rooted(&remote.path), &entry).into_line()),
+            false => output.print(block(&remote.path, &entry).as_bytes()),
+        };
+        each(self.remotes, output, ask, tell).await
     }
 }
 

@@ -1,9 +1,9 @@
 //! `touch`: sets modification times, and makes missing files.
 
-use super::each;
+use super::each_done;
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::Server;
+use crate::cli::places::{self, Server};
 use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
@@ -32,8 +32,9 @@ impl Touch {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let Self { remotes, create, time } = self;
-        each(remotes, output, async |remote| {
-            let change = SetMetadata { path: remote.path, modified: Some(time), mode: None, create };
+        each_done(remotes, output, async |remote| {
+            let path = places::meant(session, remote).await?;
+            let change = SetMetadata { path, modified: Some(time), mode: None, create };
             session.set_metadata(change).await
         })
         .await

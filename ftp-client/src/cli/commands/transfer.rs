@@ -2,18 +2,20 @@
 
 use super::advise_recursive;
 use super::limits::Limits;
+use super::together::{self, ByName};
 use crate::cli::args::Permissions;
 use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer, shown,
 };
 use crate::cli::places::{self, Server};
-use crate::cli::results::{Head, Planned, Results};
+use crate::cli::results::{Head, Planned, Record, Results};
 use ftp_client::mirror::recipe::{OverwriteWord, Text};
 use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
 use ftp_client::same::Sameness;
-use ftp_client::session::{GetRequest, PutRequest, PutSource};
+use ftp_client::session::{Fetched, GetRequest, PutManyRequest, PutRequest, PutSource};
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub(super) struct Transfer<'a> {
     pub(super) forgiving: bool,
     /// Where to write what became of each item.
     pub(super) result: Option<&'a Path>,
+    /// The folder, by a path without links, in which each source has a name: then several are one job.
+    pub(super) together_in: Option<RemotePath>,
     /// As they were asked for; the jobs have them already.
     pub(super) permissions: Permissions,
 }
@@ -105,7 +109,12 @@ impl Transfer<'_> {
         let mut running = JoinSet::new();
         // What is not begun when the run breaks off has failed too.
         let record = |job: &Job| results.map(|results| results.record(job.planned()));
+        let many = self.together_in.as_ref().and_then(|folder| together::request(&jobs, folder));
         let jobs: Vec<_> = jobs.into_iter().map(|job| (record(&job), job)).collect();
+        if let Some(many) = many {
+            return self.run_together(jobs, many, tally).await;
+        }
+        let jobs = self.fetch_together(jobs, tally).await?;
         for (number, (record, job)) in jobs.into_iter().enumerate() {
             if !running.is_empty() && running.len() >= self.jobs_max().await? {
                 self.settle(running.join_next().await, single, tally)?;
@@ -121,6 +130,64 @@ impl Transfer<'_> {
         }
         while !running.is_empty() {
             self.settle(running.join_next().await, single, tally)?;
+        }
+        Ok(())
+    }
+
+    /// Fetches files of one folder in one job; returns what needs a job of its own.
+    async fn fetch_together(
+        &self,
+        jobs: Vec<(Option<Arc<Record>>, Job)>,
+        tally: &Arc<Tally>,
+    ) -> Result<Vec<(Option<Arc<Record>>, Job)>, Error> {
+        let fetches = together::fetches(&jobs.iter().map(|(_, job)| job).collect::<Vec<_>>());
+        let mut jobs: Vec<_> = jobs.into_iter().map(Some).collect();
+        for (many, numbers) in fetches {
+            let watcher = |number: &usize| {
+                let (record, job) = jobs[*number].as_ref()?;
+                let watcher = Watcher::new(tally, self.output, *number, job.source.clone());
+                Some(Arc::new(watcher.recorded(record.clone()).part_of_many()))
+            };
+            let watchers: Vec<_> = numbers.iter().filter_map(watcher).collect();
+            let all = Arc::new(Watcher::new(tally, self.output, jobs.len(), Vec::new()));
+            let names = many.names.clone();
+            let observer = Arc::new(ByName::new(names.iter(), &watchers, all));
+            let Fetched { summary, left } = self.session.get_many(many, observer).await?;
+            let left: HashSet<_> = left.into_iter().collect();
+            tally.count_as_one(names.len() - left.len());
+            tally.end_job(&summary);
+            for (number, _) in numbers.iter().zip(&names).filter(|(_, name)| !left.contains(*name)) {
+                let ended = jobs[*number].take().and_then(|(record, _)| record);
+                ended.iter().for_each(|record| record.end(None));
+            }
+        }
+        Ok(jobs.into_iter().flatten().collect())
+    }
+
+    /// One job for all of them.
+    async fn run_together(
+        &self,
+        jobs: Vec<(Option<Arc<Record>>, Job)>,
+        many: PutManyRequest,
+        tally: &Arc<Tally>,
+    ) -> Result<(), Error> {
+        let (records, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
+        let watcher = |(number, (job, record)): (usize, (Job, &Option<Arc<Record>>))| {
+            let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
+            Arc::new(watcher.part_of_many())
+        };
+        let watchers: Vec<_> = jobs.into_iter().zip(&records).enumerate().map(watcher).collect();
+        let all = Arc::new(Watcher::new(tally, self.output, watchers.len(), Vec::new()));
+        tally.count_as_one(watchers.len());
+        let observer = Arc::new(ByName::new(many.sources.iter().map(|source| &source.name), &watchers, all));
+        let result = self.session.put_many(many, observer).await;
+        records.iter().flatten().for_each(|record| record.end(result.as_ref().err()));
+        match result {
+            Ok(summary) => tally.end_job(&summary),
+            Err(error) => {
+                watchers.iter().for_each(|watcher| watcher.broken_off(&error));
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -268,7 +335,7 @@ impl Job {
     fn planned(&self) -> Planned {
         match &self.request {
             Request::Get(request) => Planned {
-                source: Text(self.source.clone()),
+                source: Text(as_typed(&self.source, request.must_be_folder)),
                 target: whole(&request.becomes()),
                 recursive: self.recursive(),
             },
@@ -282,6 +349,12 @@ impl Job {
             },
         }
     }
+}
+
+/// A path of the server, with a `/` at its end if it must be a folder.
+fn as_typed(path: &[u8], must_be_folder: bool) -> Vec<u8> {
+    let slash: &[u8] = if must_be_folder && !path.ends_with(b"/") { b"/" } else { b"" };
+    [path, slash].concat()
 }
 
 /// A path of this machine that means the same in every folder.

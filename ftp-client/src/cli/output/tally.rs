@@ -75,6 +75,11 @@ impl Tally {
         Self { uncounted: AtomicU64::new(jobs as u64), ..Self::default() }
     }
 
+    /// So many jobs have become one, whose totals are told once.
+    pub(crate) fn count_as_one(&self, jobs: usize) {
+        self.uncounted.fetch_sub(jobs.saturating_sub(1) as u64, Relaxed);
+    }
+
     /// A job has ended; its own counts are the exact ones.
     pub(crate) fn end_job(&self, summary: &Summary) {
         let mut ended = lock(&self.ended);

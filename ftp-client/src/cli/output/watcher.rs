@@ -20,6 +20,8 @@ pub(crate) struct Watcher {
     source: Vec<u8>,
     totals: Mutex<Totals>,
     record: Option<Arc<Record>>,
+    /// Its totals are part of others, and not told here.
+    is_part: bool,
 }
 
 /// What the job said last of how much there is.
@@ -39,7 +41,13 @@ impl Watcher {
             source,
             totals: Mutex::default(),
             record: None,
+            is_part: false,
         }
+    }
+
+    /// It watches one source of a job of many, of which another watcher hears the totals.
+    pub(crate) fn part_of_many(self) -> Self {
+        Self { is_part: true, ..self }
     }
 
     /// What it hears is kept in a result file too.
@@ -132,7 +140,7 @@ impl Observer for Watcher {
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
         self.tally.begin_file(self.job, path, shown(&self.full_path(path)), bytes);
         // A job of one file need not be counted.
-        if let Some(bytes) = bytes.filter(|_| path.is_root()) {
+        if let Some(bytes) = bytes.filter(|_| path.is_root() && !self.is_part) {
             self.totals(1, bytes, true);
         }
     }

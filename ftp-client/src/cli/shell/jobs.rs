@@ -134,7 +134,7 @@ async fn in_own_session(
     output: &Arc<Output>,
 ) -> Result<u8, Error> {
     let session = connect::patiently(options).await?;
-    let result = work.run(&session, server, output).await;
+    let result = Box::pin(work.run(&session, server, output)).await;
     session.close().await;
     result
 }

@@ -1,0 +1,217 @@
+//! The same request for each of many paths: several are under way at the same time, so that a round trip is not paid for each,
+//! and their answers are told in the order of the paths.
+
+use crate::cli::output::Output;
+use ftp_client::Error;
+use ftp_client::remote::Remote;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use wire::RemotePath;
+
+/// What a request is about.
+pub(super) trait About {
+    /// Its path on the server.
+    fn path(&self) -> &RemotePath;
+}
+
+impl About for Remote {
+    fn path(&self) -> &RemotePath {
+        &self.path
+    }
+}
+
+/// Asks the same of each item, and tells the answers in the order of the items. A request waits for those before it whose path is
+/// the same, above or below it: `mkdir a a/b` makes `a` first.
+///
+/// The error of a single item decides the exit code; of several, each is told and the others are done.
+pub(super) async fn each<T: About, A>(
+    items: Vec<T>,
+    output: &Output,
+    ask: impl AsyncFn(&T) -> Result<A, Error>,
+    mut tell: impl FnMut(&T, A) -> Result<(), Error>,
+) -> Result<u8, Error> {
+    let single = items.len() == 1;
+    let (mut under_way, mut next, mut code) = (UnderWay::default(), 0, 0);
+    let mut told = 0;
+    while told < items.len() {
+        while next < items.len()
+            && under_way.len() < UNDER_WAY_MAX
+            && is_free(&items[next], &items[told..next])
+        {
+            under_way.add(Box::pin(ask(&items[next])));
+            next += 1;
+        }
+        let Some(answer) = under_way.next().await else { break };
+        let item = &items[told];
+        told += 1;
+        match answer.and_then(|answer| tell(item, answer)) {
+            Ok(()) => {}
+            Err(error) if single || ends_all(&error) => return Err(error),
+            Err(error) => {
+                output.complain(&error);
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// The same, where there is nothing to tell of what went well.
+pub(super) async fn each_done<T: About>(
+    items: Vec<T>,
+    output: &Output,
+    ask: impl AsyncFn(&T) -> Result<(), Error>,
+) -> Result<u8, Error> {
+    each(items, output, ask, |_, ()| Ok(())).await
+}
+
+/// Does the same to one item after the other, where the content of one must come before that of the next.
+pub(super) async fn in_turn<T>(
+    items: Vec<T>,
+    output: &Output,
+    mut work: impl AsyncFnMut(T) -> Result<(), Error>,
+) -> Result<u8, Error> {
+    let single = items.len() == 1;
+    let mut code = 0;
+    for item in items {
+        match work(item).await {
+            Ok(()) => {}
+            Err(error) if single || ends_all(&error) => return Err(error),
+            Err(error) => {
+                output.complain(&error);
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// True if nothing more can be done after this error.
+fn ends_all(error: &Error) -> bool {
+    !error.concerns_one_item() || Output::is_gone(error)
+}
+
+/// True if no request that is under way is about the same path, or one above or below it.
+fn is_free<T: About>(item: &T, under_way: &[T]) -> bool {
+    let path = item.path();
+    under_way
+        .iter()
+        .map(About::path)
+        .all(|other| path.strip_prefix(other).is_none() && other.strip_prefix(path).is_none())
+}
+
+/// Requests under way, whose answers come in the order in which they were made.
+struct UnderWay<'a, A>(VecDeque<Request<'a, A>>);
+
+enum Request<'a, A> {
+    Asked(Pin<Box<dyn Future<Output = A> + 'a>>),
+    Answered(A),
+}
+
+impl<A> Default for UnderWay<'_, A> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<'a, A> UnderWay<'a, A> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn add(&mut self, request: Pin<Box<dyn Future<Output = A> + 'a>>) {
+        self.0.push_back(Request::Asked(request));
+    }
+
+    /// The answer to the oldest request; nothing if there is none.
+    async fn next(&mut self) -> Option<A> {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<A>> {
+        for request in &mut self.0 {
+            if let Request::Asked(asked) = request
+                && let Poll::Ready(answer) = asked.as_mut().poll(context)
+            {
+                *request = Request::Answered(answer);
+            }
+        }
+        match self.0.pop_front() {
+            None => Poll::Ready(None),
+            Some(Request::Answered(answer)) => Poll::Ready(Some(answer)),
+            Some(oldest @ Request::Asked(_)) => {
+                self.0.push_front(oldest);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Requests at the same time: half of what a server takes, as a session never has more (`REQUESTS_MAX`).
+const UNDER_WAY_MAX: usize = wire::limits::REQUESTS_MAX / 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Cli;
+    use clap::Parser;
+    use std::cell::{Cell, RefCell};
+    use std::ffi::OsStr;
+    use tokio::task::yield_now;
+
+    fn remotes(paths: &[&str]) -> Vec<Remote> {
+        paths.iter().map(|path| Remote::parse(OsStr::new(&format!("h:{path}"))).unwrap()).collect()
+    }
+
+    fn output() -> Output {
+        Output::new(&Cli::parse_from(["ftp-client", "ls", "h:", "-q"]).common)
+    }
+
+    /// What began and ended, in order, where the first request takes longest.
+    async fn log(paths: &[&str]) -> Vec<String> {
+        let (log, begun) = (RefCell::new(Vec::new()), Cell::new(0));
+        let ask = async |remote: &Remote| {
+            begun.set(begun.get() + 1);
+            log.borrow_mut().push(format!("+{}", remote.path));
+            for _ in begun.get()..9 {
+                yield_now().await;
+            }
+            log.borrow_mut().push(format!("-{}", remote.path));
+            Ok(remote.path.to_string())
+        };
+        let told = RefCell::new(Vec::new());
+        let tell = |remote: &Remote, answer: String| {
+            assert_eq!(remote.path.to_string(), answer);
+            told.borrow_mut().push(answer);
+            Ok(())
+        };
+        assert_eq!(each(remotes(paths), &output(), ask, tell).await.unwrap(), 0);
+        let expected: Vec<_> = paths.iter().map(|path| format!("/{path}")).collect();
+        assert_eq!(told.into_inner(), expected, "in the order of the items");
+        log.into_inner()
+    }
+
+    #[tokio::test]
+    async fn requests_are_under_way_together() {
+        assert_eq!(log(&["a", "b", "ab"]).await[..3], ["+/a", "+/b", "+/ab"]);
+    }
+
+    #[tokio::test]
+    async fn related_paths_are_done_in_their_order() {
+        assert_eq!(log(&["a", "a/b", "a"]).await, ["+/a", "-/a", "+/a/b", "-/a/b", "+/a", "-/a"]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_item_leaves_the_others() {
+        let ask = async |remote: &Remote| match remote.path.as_bytes() {
+            b"b" => Err(Error::remote(&remote.path, wire::FailureCode::NotFound)),
+            b"x" => Err(Error::Interrupted),
+            _ => Ok(()),
+        };
+        assert_eq!(each_done(remotes(&["a", "b", "c"]), &output(), ask).await.unwrap(), 1);
+        assert!(each_done(remotes(&["b"]), &output(), ask).await.is_err());
+        assert!(each_done(remotes(&["a", "x", "c"]), &output(), ask).await.is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Many sources of one command as one job, of which each is told as if it were alone.
+
+use super::transfer::{Job, Request};
+use crate::cli::output::Watcher;
+use ftp_client::many::Named;
+use ftp_client::observer::{FileReport, Observer};
+use ftp_client::session::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use wire::{Name, RemotePath};
+
+/// The one request that does what all jobs do, if there is one: several sources, each a name of its own in `folder`.
+pub(super) fn request(jobs: &[Job], folder: &RemotePath) -> Option<PutManyRequest> {
+    let [Job { request: Request::Put(first, None), .. }, _, ..] = jobs else { return None };
+    let sources = jobs.iter().map(named).collect::<Option<Vec<_>>>()?;
+    let is_tree = |request: &PutRequest| matches!(request.source, PutSource::Tree(_));
+    Some(PutManyRequest {
+        sources: sources.into(),
+        recursive: is_tree(first),
+        folder: folder.clone(),
+        overwrite: first.overwrite,
+        durability: first.durability,
+        changing: first.changing,
+        totals: first.totals,
+        resume: first.resume,
+        modes: first.modes.clone(),
+    })
+}
+
+/// Requests that fetch several names of one folder each, with the numbers of the jobs whose names these are.
+pub(super) fn fetches(jobs: &[&Job]) -> Vec<(GetManyRequest, Vec<usize>)> {
+    let mut groups: HashMap<(&Path, Vec<u8>), Vec<Fetch<'_>>> = HashMap::new();
+    for (number, job) in jobs.iter().enumerate() {
+        if let Request::Get(request) = &job.request
+            && !request.must_be_folder
+            && let Some((folder, name)) = request.path.split_last()
+            && request.into.as_ref() == Some(&name)
+        {
+            let group = groups.entry((&request.target, folder.as_bytes().to_vec())).or_default();
+            group.push(Fetch { number, request, name });
+        }
+    }
+    let several = groups.into_iter().filter(|(key, group)| group.len() >= FETCHES_MIN && key.0.is_dir());
+    several.filter_map(|(key, group)| fetch(&key.1, &group)).collect()
+}
+
+/// A job among others of the same folder.
+struct Fetch<'a> {
+    number: usize,
+    request: &'a GetRequest,
+    name: Name,
+}
+
+fn fetch(folder: &[u8], group: &[Fetch<'_>]) -> Option<(GetManyRequest, Vec<usize>)> {
+    let first = group.first()?.request;
+    let request = GetManyRequest {
+        folder: RemotePath::from_wire(folder).ok()?,
+        names: group.iter().map(|fetch| fetch.name.clone()).collect(),
+        recursive: first.recursive,
+        target: first.target.clone(),
+        overwrite: first.overwrite,
+        durability: first.durability,
+        changing: first.changing,
+        resume: first.resume,
+        modes: first.modes.clone(),
+    };
+    Some((request, group.iter().map(|fetch| fetch.number).collect()))
+}
+
+fn named(job: &Job) -> Option<Named> {
+    let Request::Put(PutRequest { source, path, into: None, .. }, None) = &job.request else { return None };
+    match source {
+        PutSource::File(local) | PutSource::Tree(local) => {
+            let (_, name) = path.split_last()?;
+            Some(Named { path: local.clone(), name })
+        }
+        PutSource::Stream(_) => None,
+    }
+}
+
+/// Names of a folder from which on it is listed, so that they become one job; fewer are jobs at the same time.
+const FETCHES_MIN: usize = 16;
+
+/// Hears of one job, and tells what it hears of each source to a watcher of its own.
+pub(super) struct ByName {
+    watchers: HashMap<Vec<u8>, Arc<Watcher>>,
+    /// Hears of what all sources are together.
+    all: Arc<Watcher>,
+}
+
+impl ByName {
+    /// `watchers` are of the sources with these names, in their order.
+    pub(super) fn new<'a>(
+        names: impl Iterator<Item = &'a Name>,
+        watchers: &[Arc<Watcher>],
+        all: Arc<Watcher>,
+    ) -> Self {
+        let names = names.map(|name| name.as_bytes().to_vec());
+        Self { watchers: names.zip(watchers.iter().cloned()).collect(), all }
+    }
+
+    /// The watcher of a path's source, and the path below that.
+    fn of(&self, path: &RemotePath) -> (&Watcher, RemotePath) {
+        let bytes = path.as_bytes();
+        let (name, below) = match bytes.iter().position(|byte| *byte == b'/') {
+            Some(slash) => (&bytes[..slash], &bytes[slash + 1..]),
+            None => (bytes, &b""[..]),
+        };
+        match (self.watchers.get(name), RemotePath::from_wire(below)) {
+            (Some(watcher), Ok(below)) => (watcher, below),
+            _ => (&self.all, path.clone()),
+        }
+    }
+}
+
+impl Observer for ByName {
+    fn totals(&self, files: u64, bytes: u64, complete: bool) {
+        self.all.totals(files, bytes, complete);
+    }
+
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
+        let (watcher, below) = self.of(path);
+        watcher.file_started(&below, bytes);
+    }
+
+    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
+        match path.map(|path| self.of(path)) {
+            Some((watcher, below)) => watcher.progress(Some(&below), bytes),
+            None => self.all.progress(None, bytes),
+        }
+    }
+
+    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+        match path.map(|path| self.of(path)) {
+            Some((watcher, below)) => watcher.held(Some(&below), bytes),
+            None => self.all.held(None, bytes),
+        }
+    }
+
+    fn file_finished(&self, report: &FileReport<'_>) {
+        let (watcher, below) = self.of(report.path);
+        watcher.file_finished(&FileReport { path: &below, ..*report });
+    }
+}
