@@ -250,12 +250,12 @@ async fn one_user_cannot_shut_out_the_others() {
     world.add_user("tester", "full");
     world.add_user("other", "full");
     let config = world.local().join("config.toml");
-    fs::write(&config, "[limits]\nsessions_per_user = 2\n").unwrap();
+    fs::write(&config, "[limits]\nsessions_per_user = 2\nlogin_timeout = \"2s\"\n").unwrap();
     world.serve(&["--config", config.to_str().unwrap()]);
     let (_one, _two) = (Session::open(&world).await, Session::open(&world).await);
-    let ran = world.client(["ls", &world.url("")]);
-    assert_ne!(ran.code, Some(0));
-    assert!(ran.stderr.contains("limit"), "{}", ran.stderr);
+    let ran = world.client(["ls", "--retry=0", &world.url("")]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("sessions_per_user"), "{}", ran.stderr);
     world.check(["ls", &world.url_of("other", "")]);
 }
 

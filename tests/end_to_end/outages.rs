@@ -119,7 +119,7 @@ impl Drop for Holder {
 
 #[test]
 fn a_login_over_a_limit_is_tried_again() {
-    let world = World::serving_with("[limits]\nsessions_per_user = 1\n");
+    let world = World::serving_with("[limits]\nsessions_per_user = 1\nlogin_timeout = \"2s\"\n");
     for name in ["a", "b"] {
         fs::write(world.root().join(name), name).unwrap();
     }
