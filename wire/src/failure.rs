@@ -1,9 +1,11 @@
 //! What one end tells the other when something did not work: a code for programs, a safe sentence for people.
 
+#[cfg(feature = "net")]
+mod system;
+
 use crate::escape::Escaped;
 use crate::limits::FAILURE_MESSAGE_LEN_MAX;
 use crate::path::PathError;
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -229,14 +231,11 @@ fn is_gone(code: FailureCode) -> bool {
 
 /// The code of an error of the system, and the system's own words where the code says less. They name no path.
 fn of_system(error: &io::Error) -> Failure {
-    let Some(errno) = Errno::from_io_error(error) else { return of_kind(error) };
-    let known = SYSTEM_ERRORS.iter().find(|known| known.0 == errno);
-    let Some((_, code, sentence)) = known else {
-        let text = io::Error::from(errno).to_string();
-        let words = text.rfind(" (os error ").map_or(&text[..], |end| &text[..end]);
-        return Failure::new(FailureCode::Io, words.to_lowercase());
-    };
-    Failure { code: *code, message: (*sentence).to_owned() }
+    #[cfg(feature = "net")]
+    if let Some(failure) = system::failure_of(error) {
+        return failure;
+    }
+    of_kind(error)
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
@@ -262,64 +261,6 @@ fn of_kind(error: &io::Error) -> Failure {
     code.into()
 }
 
-/// Errors of the system that somebody can do something about. Where the sentence is empty, the code says it all.
-const SYSTEM_ERRORS: &[(Errno, FailureCode, &str)] = &[
-    (Errno::NOENT, FailureCode::NotFound, ""),
-    (Errno::ACCESS, FailureCode::PermissionDenied, ""),
-    (
-        Errno::PERM,
-        FailureCode::PermissionDenied,
-        "operation not permitted by the filesystem: it may be immutable, append-only or another user's",
-    ),
-    (Errno::EXIST, FailureCode::Exists, ""),
-    (Errno::NOTDIR, FailureCode::NotAFolder, ""),
-    (Errno::ISDIR, FailureCode::IsAFolder, ""),
-    (Errno::NOTEMPTY, FailureCode::NotEmpty, ""),
-    (Errno::NOSPC, FailureCode::NoSpace, ""),
-    (Errno::DQUOT, FailureCode::QuotaExceeded, ""),
-    (Errno::ROFS, FailureCode::ReadOnly, ""),
-    (Errno::MFILE, FailureCode::TooManyOpenFiles, ""),
-    (Errno::NFILE, FailureCode::TooManyOpenFiles, "too many open files in the whole system"),
-    (Errno::NXIO, FailureCode::SpecialFile, ""), // a socket cannot be opened
-    (Errno::LOOP, FailureCode::OutsideRoot, ""),
-    (Errno::XDEV, FailureCode::OutsideRoot, ""),
-    (Errno::BUSY, FailureCode::InUse, "device or resource busy: a mount point, or in use by the system"),
-    (Errno::TXTBSY, FailureCode::InUse, "text file busy: a program that is running"),
-    (Errno::DEADLK, FailureCode::InUse, "locked by another process"),
-    (Errno::NOLCK, FailureCode::LimitExceeded, "no locks available"),
-    (
-        Errno::MLINK,
-        FailureCode::LimitExceeded,
-        "too many links: the filesystem allows no more names or folders here",
-    ),
-    (
-        Errno::FBIG,
-        FailureCode::LimitExceeded,
-        "file too large for the filesystem or a limit of the system (ulimit -f)",
-    ),
-    (Errno::OVERFLOW, FailureCode::LimitExceeded, "value too large for the filesystem"),
-    (Errno::TOOBIG, FailureCode::LimitExceeded, "too long for the filesystem"),
-    (Errno::NOMEM, FailureCode::LimitExceeded, "out of memory"),
-    (Errno::NAMETOOLONG, FailureCode::InvalidPath, "name too long for the filesystem"),
-    (
-        Errno::ILSEQ,
-        FailureCode::InvalidPath,
-        "the filesystem takes no such name: not valid in its character set",
-    ),
-    (Errno::INVAL, FailureCode::InvalidPath, "invalid argument: the filesystem takes no such name or value"),
-    (Errno::OPNOTSUPP, FailureCode::Unsupported, "operation not supported by the filesystem"),
-    (Errno::NOSYS, FailureCode::Unsupported, "operation not supported by the system"),
-    (Errno::NOTTY, FailureCode::Unsupported, "operation not supported by the filesystem"),
-    (Errno::IO, FailureCode::Io, ""),
-    (Errno::STALE, FailureCode::Io, "stale file handle: the file server does not know it any more"),
-    (Errno::NOTCONN, FailureCode::Io, "the filesystem is not connected: its server or helper has ended"),
-    (Errno::HOSTDOWN, FailureCode::Io, "the filesystem's server is down"),
-    (Errno::HOSTUNREACH, FailureCode::Io, "the filesystem's server cannot be reached"),
-    (Errno::TIMEDOUT, FailureCode::Io, "the filesystem did not answer in time"),
-    (Errno::NODEV, FailureCode::Io, "no such device: it may have been removed"),
-    (Errno::UCLEAN, FailureCode::Io, "structure needs cleaning: the filesystem is damaged"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,32 +278,6 @@ mod tests {
         let failure = Failure::new(FailureCode::SpecialFile, "is a pipe");
         assert_eq!(Failure::from(io::Error::from(failure.clone())), failure);
         assert_eq!(Failure::from(io::Error::from_raw_os_error(28)).code, FailureCode::NoSpace);
-    }
-
-    #[test]
-    fn errors_of_the_system_have_names() {
-        let of = |errno: Errno| Failure::from(io::Error::from(errno));
-        for (errno, code, sentence) in SYSTEM_ERRORS {
-            assert_eq!(of(*errno), Failure { code: *code, message: (*sentence).to_owned() }, "{errno:?}");
-        }
-        let mut known: Vec<_> = SYSTEM_ERRORS.iter().map(|known| known.0).collect();
-        known.dedup();
-        known.sort_by_key(|errno| errno.raw_os_error());
-        known.dedup();
-        assert_eq!(known.len(), SYSTEM_ERRORS.len(), "each stands there once");
-    }
-
-    #[test]
-    fn only_an_input_output_error_is_called_so() {
-        for number in 1..134 {
-            let (failure, is_io) = (Failure::from(io::Error::from_raw_os_error(number)), number == 5);
-            assert_eq!(failure.to_string() == FailureCode::Io.meaning(), is_io, "{number}: {failure}");
-            assert!(!failure.to_string().contains("os error"), "{number}: {failure}");
-        }
-        let of_kind = Failure::from(io::Error::from(io::ErrorKind::WriteZero));
-        assert_eq!((of_kind.code, of_kind.to_string().as_str()), (FailureCode::Io, "write zero"));
-        let own = Failure::from(io::Error::other("/secret/path is broken"));
-        assert_eq!(own, FailureCode::Io.into(), "a text that may name paths is not told");
     }
 
     #[test]
