@@ -672,7 +672,10 @@ impl Sender {
                 Err(failure) => Content::Seal { file: file.clone(), result: Err(failure) },
             },
         };
-        let Some(in_flight) = self.in_flight.get_mut(&frame) else { return content }; // acknowledged meanwhile
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else {
+            self.queue_seal(file.number);
+            return content; // the frame was acknowledged meanwhile
+        };
         let sent_before = match std::mem::replace(&mut in_flight.content, content.clone()) {
             Content::Block { .. } => in_flight.digest.is_some(),
             Content::Hole { .. } | Content::Seal { .. } | Content::Again { .. } | Content::Pack(_) => true,

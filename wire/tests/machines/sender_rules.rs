@@ -5,7 +5,9 @@ use wire::checksum::{Checksum, Digest};
 use wire::limits::{CHUNK_LEN, PACKED_FILE_LEN_MAX};
 use wire::message::{Ack, End, FrameRange, ItemFailure};
 use wire::metadata::{Kind, Metadata};
-use wire::sender::{Asking, Content, Item, Packed, Plan, Sender, SenderViolation as Violation, What};
+use wire::sender::{
+    Asking, Content, Item, Packed, Plan, Sender, SenderViolation as Violation, Settled, What,
+};
 use wire::{Failure, FailureCode};
 
 #[test]
@@ -190,6 +192,25 @@ fn a_file_that_changed_comes_once_more_behind_its_folders_back_and_settles_once(
         (file.number, file.announcement.size)
     });
     assert!(sizes.into_iter().all(|file| file == (1, Some(3 * CHUNK_LEN as u64))));
+}
+
+/// A block goes to another lane, and its first copy is acknowledged while it is read again.
+#[test]
+fn a_file_that_breaks_in_a_frame_that_was_acknowledged_meanwhile_gets_its_seal() {
+    let (mut sender, plan) = large(2);
+    let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+    sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+    sender.lane_lost(0);
+    let again = sender.next(1).unwrap();
+    assert_eq!(again.frame, plan.frame);
+    sender.acked(&done(plan.frame)).unwrap();
+    sender.give_up(again.frame, file, FailureCode::Io.into());
+    let seal = sender.next(1).unwrap();
+    assert!(matches!(seal.content, Content::Seal { result: Err(_), .. }), "{seal:?}");
+    assert_eq!(sender.end(), Some(End { frames: seal.frame + 1 }));
+    let settled = sender.acked(&done(seal.frame)).unwrap().settled;
+    assert!(matches!(&settled[..], [Settled { result: Err(_), .. }]), "{settled:?}");
+    assert!(sender.is_finished());
 }
 
 /// Nothing else is left to send then.
