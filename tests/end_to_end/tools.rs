@@ -59,16 +59,35 @@ pub(crate) fn assert_same(one: &Path, other: &Path) {
 
 /// The same, by rsync's eyes. A difference is a line of its plan.
 pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
+    match rsync_plan(one, other) {
+        Some(plan) => assert_eq!(plan, "", "what rsync would still do"),
+        None => println!("skipped: rsync is not installed"),
+    }
+}
+
+/// Waits until two folders are the same by rsync's eyes: a folder gets its time after what is in it.
+pub(crate) fn wait_until_same_for_rsync(one: &Path, other: &Path) {
+    let mut plan = None;
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        plan = rsync_plan(one, other);
+        match plan.as_deref() {
+            Some("") => return,
+            Some(_) => std::thread::sleep(Duration::from_millis(20)), // between two looks
+            None => return println!("skipped: rsync is not installed"),
+        }
+    }
+    panic!("what rsync would still do: {plan:?}");
+}
+
+/// The changes that rsync would make to have `other` as `one` is; None if there is no rsync.
+fn rsync_plan(one: &Path, other: &Path) -> Option<String> {
     let mut command = Command::new("rsync");
     command.args(["-rlptHn", "--delete", "--checksum", "--itemize-changes", "--modify-window=-1"]);
     command.arg(one.join("")).arg(other.join(""));
-    match output(&mut command) {
-        Some(output) if output.status.success() => {
-            assert_eq!(String::from_utf8_lossy(&output.stdout), "", "what rsync would still do");
-        }
-        Some(output) => panic!("rsync: {}", String::from_utf8_lossy(&output.stderr)),
-        None => println!("skipped: rsync is not installed"),
-    }
+    let output = output(&mut command)?;
+    assert!(output.status.success(), "rsync: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Names below a folder that only unfinished transfers have.

@@ -1,6 +1,6 @@
 //! `mirror --watch`: local changes reach the server as they come.
 
-use crate::tools::assert_same_for_rsync;
+use crate::tools::wait_until_same_for_rsync;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -85,7 +85,7 @@ fn changes_reach_the_server_as_they_come() {
     fs::write(source.join("folder/file"), "first").unwrap();
     let watching = Watching::start(&world, &[]);
     watching.rest();
-    assert_same_for_rsync(&source, &target);
+    wait_until_same_for_rsync(&source, &target);
 
     fs::write(source.join("folder/file"), "second").unwrap();
     fs::create_dir_all(source.join("new/deep")).unwrap();
@@ -95,14 +95,14 @@ fn changes_reach_the_server_as_they_come() {
         watching.rest();
     }
     assert_eq!(fs::read_to_string(target.join("folder/file")).unwrap(), "second");
-    assert_same_for_rsync(&source, &target);
+    wait_until_same_for_rsync(&source, &target);
 
     fs::remove_dir_all(source.join("new")).unwrap();
     fs::rename(source.join("folder/file"), source.join("folder/renamed")).unwrap();
     while target.join("new").exists() {
         watching.rest();
     }
-    assert_same_for_rsync(&source, &target);
+    wait_until_same_for_rsync(&source, &target);
     assert_eq!(watching.interrupt(), Some(130));
 }
 

@@ -1,7 +1,7 @@
 //! `mirror --watch` goes on whatever happens to the source, the target, the server and the way there, and tells of it.
 
 use crate::storage::without_privileges;
-use crate::tools::{assert_same_for_rsync, chmod, is_root, wait_until};
+use crate::tools::{chmod, is_root, wait_until, wait_until_same_for_rsync};
 use crate::watching::Watching;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -56,7 +56,7 @@ fn another_folder_in_the_place_of_the_source_is_mirrored_from_then_on() {
     wait_for_content(&target.join("again/file"), "fourth");
     fs::write(source.join("again/file"), "fifth").unwrap();
     wait_for_content(&target.join("again/file"), "fifth");
-    assert_same_for_rsync(&source, &target);
+    wait_until_same_for_rsync(&source, &target);
     assert_eq!(watching.interrupt(), Some(130));
 }
 
@@ -173,7 +173,7 @@ fn a_target_that_has_lost_folders_is_mirrored_to_as_a_whole() {
     fs::write(target.join("a"), "a file").unwrap();
     fs::write(source.join("a/deep/file"), "third").unwrap();
     wait_for_content(&target.join("a/deep/file"), "third");
-    assert_same_for_rsync(&source, &target);
+    wait_until_same_for_rsync(&source, &target);
     assert_eq!(watching.interrupt(), Some(130));
 }
 
