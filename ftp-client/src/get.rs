@@ -49,7 +49,8 @@ pub(crate) async fn to_files(
     })
     .await?;
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
-    let options = TreeSinkOptions { overwrite, add_only, modes, sparse, durability, keeping, begun };
+    let options =
+        TreeSinkOptions { overwrite, add_only, takes_over: true, modes, sparse, durability, keeping, begun };
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let begun = mark.opened().filter(|_| resume == Resume::Again);

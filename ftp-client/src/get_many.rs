@@ -27,8 +27,16 @@ pub(crate) async fn many(
 ) -> Result<Summary, Error> {
     let GetManyRequest { folder: path, target, overwrite, durability, changing, modes, .. } = request.clone();
     let (keeping, begun) = (keeping(session, resume), (resume == Resume::Again).then(|| mark.begun()));
-    let options =
-        TreeSinkOptions { overwrite, add_only: false, modes, sparse: false, durability, keeping, begun };
+    let options = TreeSinkOptions {
+        overwrite,
+        add_only: false,
+        takes_over: true,
+        modes,
+        sparse: false,
+        durability,
+        keeping,
+        begun,
+    };
     let placing = mark.clone();
     let folder = local::blocking(move || {
         placing.place(target.as_os_str().as_bytes());

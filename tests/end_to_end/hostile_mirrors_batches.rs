@@ -26,6 +26,7 @@ async fn each_change_of_a_batch_needs_what_the_command_that_does_the_same_needs(
             Change::RemoveFolder { path: path("folder") },
             Change::Move { from: path("file"), to: path("other"), was },
             Change::SetAside { path: path("file"), was, keep: false },
+            Change::SetAside { path: path("file"), was, keep: true },
             Change::SetOwner { path: path("file"), owner: owner(1) },
         ];
         let count = changes.len();

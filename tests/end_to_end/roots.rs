@@ -2,7 +2,7 @@
 //! uploads.
 
 use crate::handmade::Session;
-use crate::tools::{content, leftovers, proven_bytes, wait_until};
+use crate::tools::{content, leftovers, picture, proven_bytes, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -170,4 +170,50 @@ fn who_may_only_add_does_not_discard_an_upload_of_the_same_name() {
     let finished = crate::tools::event(&ran, "finished");
     assert!(finished["bytes_transferred"].as_u64().unwrap() < 40_000_000 - proven / 2, "{finished}");
     assert!(fs::read(world.root().join("large")).unwrap() == content(1, 40_000_000));
+}
+
+/// What others have left of a file of the same name is theirs to go on with.
+#[test]
+fn who_may_write_does_not_discard_another_ones_upload_of_the_same_name() {
+    let world = shared();
+    interrupt(&world, "alice", "large");
+    let proven = proven_bytes(&world.root());
+    for size in [3_000_000, 2_500_000] {
+        fs::write(world.local().join("other"), content(2, size)).unwrap();
+        world.check(["put", "other", &world.url_of("bob", "large")]);
+        assert!(fs::read(world.root().join("large")).unwrap() == content(2, size));
+        assert_eq!(proven_bytes(&world.root()), proven);
+    }
+    let ran = world.check(["put", "--json", "large", &world.url_of("alice", "large")]);
+    let sent = crate::tools::event(&ran, "finished")["bytes_transferred"].as_u64().unwrap();
+    assert!(sent < 40_000_000, "{sent}");
+    assert!(leftovers(&world.root()).is_empty());
+    interrupt(&world, "alice", "large");
+    world.check(["put", "other", &world.url_of("carol", "large")]);
+    assert!(leftovers(&world.root()).is_empty(), "with full access it may go");
+}
+
+/// To keep what is replaced is to rename it, and a file that is in the way of a backup's folder is renamed for good.
+#[test]
+fn a_backup_at_the_server_needs_full_access_as_a_rename_does() {
+    let world = shared();
+    fs::create_dir(world.root().join("tree")).unwrap();
+    fs::create_dir(world.root().join("tree/report")).unwrap();
+    fs::write(world.root().join("tree/report/file"), "old").unwrap();
+    fs::write(world.root().join("report"), "of somebody else").unwrap();
+    let source = world.local().join("source/report");
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("file"), "new one").unwrap();
+    let before = picture(&world.root());
+    for words in [&[][..], &["-n"], &["--delete"]] {
+        let command = ["mirror", "--backup", "/", "source", &world.url_of("alice", "tree")];
+        let ran = world.client(command.iter().chain(words));
+        assert_eq!(ran.code, Some(4), "{words:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("--backup") && ran.stderr.contains("full access"), "{}", ran.stderr);
+        assert!(picture(&world.root()) == before, "{words:?}");
+    }
+    world.check(["mirror", "source", &world.url_of("alice", "tree")]);
+    fs::write(source.join("file"), "newer one").unwrap();
+    world.check(["mirror", "--backup", "/old", "source", &world.url_of("carol", "tree")]);
+    assert_eq!(fs::read_to_string(world.root().join("old/report/file")).unwrap(), "new one");
 }

@@ -36,18 +36,18 @@ impl Needs {
     }
 }
 
-/// What a change of a batch needs: as much as the command that does the same by itself.
+/// What a change of a batch needs: as much as the command that does the same by itself. To set a file aside is to rename it, also where
+/// its old name stays until something replaces it; and a file that is in the way of a backup's folder is renamed for good.
 #[must_use]
 pub fn needs_of(change: &Change) -> Needs {
     match change {
         Change::RemoveFile { .. }
         | Change::RemoveFolder { .. }
         | Change::Move { .. }
-        | Change::SetAside { keep: false, .. }
+        | Change::SetAside { .. }
         | Change::SetOwner { .. } => Needs::Remove,
         Change::MakeFolder { .. }
         | Change::SetMetadata { .. }
-        | Change::SetAside { keep: true, .. }
         | Change::HardLink { .. }
         | Change::SetXattrs { .. } => Needs::Change,
     }

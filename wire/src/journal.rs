@@ -86,7 +86,7 @@ pub struct JournalHead {
     pub origin: [u8; 16],
     /// Which run of this machine's system wrote them: what was not synced before a power failure may be gone.
     pub boot: [u8; 16],
-    /// The mount of the staged file, or its device: what was not synced before a disk was away may be gone.
+    /// The mount of the staged file: what was not synced before a disk was away may be gone. Zero if that cannot be told.
     pub mount: u64,
     /// The staged file's number there.
     pub inode: u64,
@@ -158,11 +158,12 @@ impl JournalHead {
         source(self) == source(other) && self.source != SourceId::default()
     }
 
-    /// True if what was written for `self` is there for sure: the same file, and the system has not been started anew.
+    /// True if what was written for `self` is there for sure: the same file, the system has not been started anew, and its
+    /// disk was not away. What is not known is not the same.
     #[must_use]
     pub fn is_of_same_boot(&self, other: &Self) -> bool {
         let place = |head: &Self| (head.boot, head.mount, head.inode);
-        place(self) == place(other) && self.boot != [0; 16]
+        place(self) == place(other) && self.boot != [0; 16] && self.mount != 0
     }
 }
 
@@ -297,6 +298,23 @@ mod tests {
         assert_eq!(JournalHead::decode(&bytes, &key), Some(head(100 * CHUNK_LEN as u64)));
         let chunks: Vec<u64> = decode_records(&bytes, &key).into_iter().map(|(chunk, _)| chunk).collect();
         assert_eq!(chunks, [7, 3, 99]);
+    }
+
+    /// A disk that was away and is there again has the same device, and may have lost what was not synced.
+    #[test]
+    fn what_is_not_known_of_boot_or_mount_is_never_the_same() {
+        let known = head(1);
+        assert!(known.is_of_same_boot(&known));
+        for other in [
+            JournalHead { boot: [0; 16], ..known },
+            JournalHead { mount: 0, ..known },
+            JournalHead { boot: [4; 16], ..known },
+            JournalHead { mount: 5, ..known },
+            JournalHead { inode: 6, ..known },
+        ] {
+            assert!(!known.is_of_same_boot(&other) && !other.is_of_same_boot(&known));
+            assert_eq!(other.is_of_same_boot(&other), other.boot != [0; 16] && other.mount != 0);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ fn sink(root: &Path, over: &CancellationToken) -> TreeSink {
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
+        takes_over: true,
         modes: wire::modes::Modes::CARRIED,
         sparse: false,
         durability: Durability::Process,

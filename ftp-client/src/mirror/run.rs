@@ -28,7 +28,7 @@ use wire::message::{Details, Entry, Resume};
 use wire::metadata::Kind;
 use wire::store::entry::of_folder;
 use wire::store::{Folder, FolderCache, LocalFolder};
-use wire::{FailureCode, RemotePath};
+use wire::{Access, Failure, FailureCode, RemotePath};
 
 /// Mirrors.
 pub(crate) async fn run(
@@ -39,9 +39,10 @@ pub(crate) async fn run(
     reporter: Arc<Reporter>,
 ) -> Result<Outcome, Error> {
     let details = request.options.details();
+    let access = session.welcome().await?.access;
+    check_backup(&request, access)?;
     let (begun, local) = look(session, &request, details).await?;
     let remote = request.remote.clone();
-    let access = session.welcome().await?.access;
     let trees = Trees {
         direction: request.direction,
         leaves_root: request.direction == Direction::Upload
@@ -57,6 +58,16 @@ pub(crate) async fn run(
         runtime: Handle::current(),
     };
     local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await
+}
+
+/// A backup at the server needs what a rename needs: told before anything is done.
+fn check_backup(request: &MirrorRequest, access: Access) -> Result<(), Error> {
+    let is_at_server = request.options.backup.is_some() && request.direction == Direction::Upload;
+    if !is_at_server || Needs::Remove.met_by(access) {
+        return Ok(());
+    }
+    let reason = "--backup renames files of the target, which needs full access";
+    Err(Error::remote(&request.remote, Failure::new(FailureCode::AccessDenied, reason)))
 }
 
 /// Looks at both folders, and asks for the listing.

@@ -217,6 +217,7 @@ async fn open_download(
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
+        takes_over: true,
         modes: options.modes.clone(),
         sparse: options.sparse,
         durability: options.durability,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use wire::command::Needs;
 use wire::control::Envelope;
 use wire::disk::Disk;
 use wire::engine::{Base, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
@@ -31,7 +32,8 @@ pub(super) async fn run(
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
 ) -> Answer {
-    let add_only = context.principal.access() == Access::Drop;
+    let access = context.principal.access();
+    let add_only = access == Access::Drop;
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
@@ -40,6 +42,7 @@ pub(super) async fn run(
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
         add_only,
+        takes_over: Needs::Remove.met_by(access),
         modes: Modes::as_sent(put.modes_of_new),
         sparse: put.sparse,
         durability: put.durability,

@@ -39,6 +39,7 @@ fn job(folder: &std::path::Path) -> Arc<ReceiveJob> {
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
+        takes_over: true,
         modes: wire::modes::Modes::CARRIED,
         sparse: false,
         durability: Durability::Process,

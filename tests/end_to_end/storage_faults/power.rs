@@ -118,6 +118,7 @@ async fn run(source: &Source, durability: Durability, plan: Plan) -> Run {
     let options = TreeSinkOptions {
         overwrite: Overwrite::Always,
         add_only: false,
+        takes_over: true,
         modes: Modes::CARRIED,
         sparse: false,
         durability,

@@ -236,6 +236,7 @@ fn check_told(ended: &Ended, new: &[String], n: usize) {
 pub(crate) const OPTIONS: TreeSinkOptions = TreeSinkOptions {
     overwrite: Overwrite::Always,
     add_only: false,
+    takes_over: true,
     modes: Modes::CARRIED,
     sparse: true,
     durability: Durability::Process,

@@ -180,6 +180,8 @@ pub struct TreeSinkOptions {
     pub overwrite: Overwrite,
     /// Refuse instead of skip what exists, and leave folders that exist as they are: the user may only add.
     pub add_only: bool,
+    /// What other senders have left of a file may go when one of that name is sent, as for who may remove it anyway.
+    pub takes_over: bool,
     /// What becomes of the permissions that are sent.
     pub modes: Modes,
     /// Leave holes where a file has long runs of zeros.
@@ -289,7 +291,7 @@ impl TreeSink {
             self.admit(&*folder, name, announcement.size, announcement.modified)?;
         let mode = self.mode_of_file(&*folder, announcement.mode, existing);
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
-        let (takes_over, over) = (!self.options.add_only, self.over.clone());
+        let (takes_over, over) = (self.options.takes_over, self.over.clone());
         Ok(Place { folder, name, replace, mode, sparse, waits, takes_over, over })
     }
 
@@ -309,8 +311,8 @@ impl TreeSink {
 
     /// A file is in its place: what is staged of it is of no use, and it may have to be made durable.
     fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> Found {
-        if is_large {
-            staged::forget(&**folder, name);
+        if let Some(keeping) = self.options.keeping.as_ref().filter(|_| is_large) {
+            staged::forget(&**folder, name, keeping, self.options.takes_over);
         }
         let is_noted = match (self.waits(), folder.syncs_as_a_whole()) {
             (false, _) => Ok(()),

@@ -155,9 +155,10 @@ pub(super) fn resume(
 }
 
 /// Removes what an interrupted run has left of a file that is in its place.
-pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>) {
+pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>, keeping: &Keeping, takes_over: bool) {
     let staged = StagedName::of(name);
-    if folder.open_staged(&staged).is_ok_and(|_in_use| folder.remove_staged(&staged).is_ok()) {
+    let is_ours = || takes_over || !is_of_another(folder, &staged, keeping);
+    if folder.open_staged(&staged).is_ok_and(|_in_use| is_ours() && folder.remove_staged(&staged).is_ok()) {
         let _ = folder.remove_journal(&staged); // it is found later as what it is
     }
 }
@@ -196,7 +197,7 @@ fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn T
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let file = place.folder.open_staged(&staged).ok()?;
-            if !place.takes_over && is_of_another(place, &staged, keeping) {
+            if !place.takes_over && is_of_another(&*place.folder, &staged, keeping) {
                 return None;
             }
             match place.folder.remove_journal(&staged) {
@@ -209,11 +210,16 @@ fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn T
     }
 }
 
-/// True if the staged file is proven to be of another sender.
-fn is_of_another(place: &Place, staged: &StagedName, keeping: &Keeping) -> bool {
-    let journal = place.folder.open_journal(staged, JOURNAL_HEAD_LEN as u64).ok();
-    let head = journal.and_then(|(bytes, _)| JournalHead::decode(&bytes, &keeping.key));
-    head.is_some_and(|head| head.origin != keeping.origin)
+/// True if the staged file may be of another sender: its journal tells so, or is of another key or cannot be read. One without a whole
+/// head of a journal is of no use to anybody.
+fn is_of_another(folder: &dyn Folder, staged: &StagedName, keeping: &Keeping) -> bool {
+    match folder.open_journal(staged, JOURNAL_HEAD_LEN as u64) {
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Ok((bytes, _)) if bytes.len() < JOURNAL_HEAD_LEN => false,
+        Ok((bytes, _)) => {
+            JournalHead::decode(&bytes, &keeping.key).is_none_or(|head| head.origin != keeping.origin)
+        }
+    }
 }
 
 fn head(announcement: &Announcement, keeping: &Keeping, file: &dyn TargetFile) -> io::Result<JournalHead> {

@@ -711,11 +711,10 @@ impl TargetFile for LocalTarget {
 
     fn place(&self) -> io::Result<FilePlace> {
         let stat = sys::statx(&self.fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | MOUNT_ID)?;
-        let mount = match stat.stx_mask & MOUNT_ID.bits() {
-            0 => sys::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            _ => stat.stx_mnt_id,
-        };
-        Ok(FilePlace { mount, inode: stat.stx_ino, len: stat.stx_size, is_local: self.kind.is_local })
+        let is_local = self.kind.is_local;
+        let place =
+            FilePlace { mount: unique_mount(&stat), inode: stat.stx_ino, len: stat.stx_size, is_local };
+        Ok(place)
     }
 
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()> {
@@ -811,6 +810,11 @@ fn resolving(error: io::Error) -> io::Error {
         }
         _ => error,
     }
+}
+
+/// The number of the mount, if the system has told one that is never used again.
+fn unique_mount(stat: &sys::Statx) -> u64 {
+    if stat.stx_mask & MOUNT_ID.bits() == 0 { 0 } else { stat.stx_mnt_id }
 }
 
 fn is_own(stat: &Stat) -> bool {

@@ -198,7 +198,8 @@ pub struct Identity {
 /// Which file it is on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePlace {
-    /// The mount that it was opened on: after its device was away, it is another one. Before Linux 6.8 the device.
+    /// The mount that it was opened on, by a number that no other one ever gets: after its device was away, it is another one. Zero
+    /// before Linux 6.8, where there is no such number: devices have the same one when they come back.
     pub mount: u64,
     /// Its number there.
     pub inode: u64,

@@ -77,3 +77,15 @@ fn permissions_are_as_asked_for_where_a_default_acl_would_give_others() {
         assert_eq!(folder.metadata(name).unwrap().mode, 0o644, "{name:?}");
     }
 }
+
+#[test]
+fn a_mount_without_a_unique_number_is_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "").unwrap();
+    let mut stat = sys::statx(sys::CWD, &path, AtFlags::empty(), StatxFlags::BASIC_STATS).unwrap();
+    stat.stx_mnt_id = 7; // as systems before Linux 6.8 tell it, where it is used again
+    assert_eq!(unique_mount(&stat), 0);
+    stat.stx_mask |= MOUNT_ID.bits();
+    assert_eq!(unique_mount(&stat), 7);
+}
