@@ -170,7 +170,8 @@ impl Operation {
             | Change::SetMetadata { .. }
             | Change::HardLink { .. }
             | Change::SetOwner { .. }
-            | Change::SetXattrs { .. } => return,
+            | Change::SetXattrs { .. }
+            | Change::Sync { .. } => return,
         };
         self.item(action, path, to, None);
     }

@@ -70,6 +70,7 @@ mod modes;
 mod odd_filesystems;
 mod outages;
 mod packages;
+mod power_cut;
 mod profiles;
 mod prompts;
 mod refusals;

@@ -49,7 +49,8 @@ pub fn needs_of(change: &Change) -> Needs {
         Change::MakeFolder { .. }
         | Change::SetMetadata { .. }
         | Change::HardLink { .. }
-        | Change::SetXattrs { .. } => Needs::Change,
+        | Change::SetXattrs { .. }
+        | Change::Sync { .. } => Needs::Change,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::report::Reporter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wire::checksum::Checksum;
-use wire::message::{Change, Entry, EntryDetails};
+use wire::message::{Change, Durability, Entry, EntryDetails};
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -25,6 +25,8 @@ use wire::{Failure, FailureCode, RemotePath};
 pub(crate) struct Doing<'a> {
     pub(super) trees: &'a Trees,
     pub(super) options: &'a Options,
+    /// The folder below both trees that is compared.
+    scope: RemotePath,
     listener: Arc<dyn Listener>,
     pub(super) reporter: Arc<Reporter>,
     hands: Option<Hands>,
@@ -59,11 +61,17 @@ struct Work {
 }
 
 impl<'a> Doing<'a> {
-    pub(crate) fn new(trees: &'a Trees, options: &'a Options, listener: Arc<dyn Listener>) -> Self {
+    pub(crate) fn new(
+        trees: &'a Trees,
+        options: &'a Options,
+        scope: RemotePath,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
         let reporter = trees.reporter.clone();
         Self {
             trees,
             options,
+            scope,
             listener,
             reporter,
             hands: None,
@@ -84,6 +92,7 @@ impl<'a> Doing<'a> {
     pub(crate) fn close(mut self) -> Result<Summary, Error> {
         self.settle()?;
         self.tell_short_of_room();
+        let has_target = self.transfer.is_some() || self.trees.has_target();
         let transfer = self.transfer.take().map(|transfer| transfer.close(self.trees)).transpose()?;
         if let Some(transfer) = transfer {
             let changes = self.summary.transfer;
@@ -92,7 +101,21 @@ impl<'a> Doing<'a> {
             self.summary.transfer.vanished += changes.vanished;
             self.summary.transfer.gravest = graver(transfer.gravest, changes.gravest);
         }
+        if self.options.durability == Durability::Power && has_target {
+            self.sync()?;
+        }
         Ok(self.summary)
+    }
+
+    /// Makes durable also what was found as it is to be: an earlier run may not have come to its sync.
+    fn sync(&mut self) -> Result<(), Error> {
+        let path = self.scope.clone();
+        let change = Change::Sync { path: path.clone(), is_proven: false };
+        let hands = self.hands.take().map_or_else(|| self.open_hands(), Ok)?;
+        match hands.make(vec![change])?.into_iter().flatten().next() {
+            Some(failure) => Err(self.trees.target_error(&path, failure)),
+            None => Ok(()),
+        }
     }
 
     /// The error that ended the job before its time.

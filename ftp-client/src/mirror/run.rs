@@ -163,7 +163,7 @@ impl Begun {
 
     /// What does what is decided. Where something may be deleted, it waits until all is compared.
     fn doing<'a>(&self, trees: &'a Trees, options: &'a Options, listener: &Arc<dyn Listener>) -> Doing<'a> {
-        let mut doing = Doing::new(trees, options, listener.clone());
+        let mut doing = Doing::new(trees, options, self.scope.clone(), listener.clone());
         let (_, target) = self.roots(trees.direction);
         if options.delete && target.is_some() && !options.established {
             doing.hold_back();

@@ -43,6 +43,22 @@ pub(crate) struct Trees {
 }
 
 impl Trees {
+    /// True if the target was there when the mirror began.
+    pub(crate) fn has_target(&self) -> bool {
+        match self.direction {
+            Direction::Upload => self.is_at_server,
+            Direction::Download => self.local.is_some(),
+        }
+    }
+
+    /// A failure of the target at `path`.
+    pub(crate) fn target_error(&self, path: &RemotePath, failure: Failure) -> Error {
+        match self.direction {
+            Direction::Upload => Error::remote(&self.remote.join_path(path).unwrap_or_default(), failure),
+            Direction::Download => Error::local(&self.shown, failure),
+        }
+    }
+
     fn local_digests(&self, paths: &[RemotePath], checksum: Checksum) -> Digests {
         let Some(local) = &self.local else { return vec![None; paths.len()] };
         let folders = FolderCache::new(local.clone());
@@ -183,7 +199,8 @@ fn change_len(change: &Change) -> usize {
         | Change::RemoveFolder { path }
         | Change::MakeFolder { path }
         | Change::SetMetadata { path, .. }
-        | Change::SetAside { path, .. } => len(path),
+        | Change::SetAside { path, .. }
+        | Change::Sync { path, .. } => len(path),
         Change::Move { from: path, to: other, .. } | Change::HardLink { path, of: other } => {
             len(path) + len(other)
         }

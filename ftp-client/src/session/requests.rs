@@ -10,8 +10,8 @@ use wire::RemotePath;
 use wire::checksum::{Checksum, Digest};
 use wire::fidelity::FidelityReport;
 use wire::message::{
-    Batch, ChangeFailure, Details, Digests, Entry, Fidelity, Hash, Hashed, Link, List, MakeFolder, Message,
-    Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
+    Batch, Change, ChangeFailure, Details, Digests, Durability, Entry, Fidelity, Hash, Hashed, Link, List,
+    MakeFolder, Message, Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
 
 impl Session {
@@ -86,6 +86,24 @@ impl Session {
         match self.ask(&path, batch).await? {
             Message::BatchDone(done) => Ok(done.failures),
             other => Err(unexpected(&self.inner.control, &path, other)),
+        }
+    }
+
+    /// Makes durable what is at `path` at the server, and below it, whoever wrote it.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn sync(&self, path: &RemotePath) -> Result<(), Error> {
+        let (folder, below) = match path.split_last() {
+            Some((folder, name)) => (folder, RemotePath::root().join(&name)),
+            None => (RemotePath::root(), Ok(RemotePath::root())),
+        };
+        let below = below.map_err(|error| Error::remote(path, error))?;
+        let changes = vec![Change::Sync { path: below, is_proven: false }];
+        let batch = Batch { path: folder, backup: None, changes, durability: Durability::Power };
+        match self.batch(batch).await?.into_iter().next() {
+            Some(failed) => Err(Error::remote(path, failed.failure)),
+            None => Ok(()),
         }
     }
 

@@ -60,7 +60,8 @@ fn path_of(change: &Change) -> &RemotePath {
         | Change::SetAside { path, .. }
         | Change::HardLink { path, .. }
         | Change::SetOwner { path, .. }
-        | Change::SetXattrs { path, .. } => path,
+        | Change::SetXattrs { path, .. }
+        | Change::Sync { path, .. } => path,
     }
 }
 
@@ -78,7 +79,8 @@ fn is_of_base(change: &Change) -> bool {
         | Change::MakeFolder { .. }
         | Change::Move { .. }
         | Change::SetAside { .. }
-        | Change::HardLink { .. } => false,
+        | Change::HardLink { .. }
+        | Change::Sync { .. } => false, // nothing of it changes
     }
 }
 

@@ -119,9 +119,11 @@ fn exclusive_base(
     if !path.is_root() {
         let (parent, name) = locate(storage, &path)?;
         match parent.make_folder((&name).into()) {
-            Ok(()) if durability == Durability::Power => parent.sync()?,
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Ok(()) | Err(_) => {}
+        }
+        if durability == Durability::Power {
+            parent.sync()?; // also for a run before that came to no sync
         }
     }
     let folder = storage.folder(&path)?;

@@ -13,8 +13,10 @@
 //!
 //! A batch is whatever came while the one before was being synced, so nobody waits for company, and many small files share
 //! two syncs of their filesystem. A few items are synced one by one instead, which leaves other programs' data alone.
-//! Only files that are new have something to sync; folders that were there before the job are as durable as they were.
+//! Folders are synced as the files in them are, and the job's own one with the folder above it, whoever made it.
 //! The folder's own metadata, set when all that is in it is done, is synced in line 4 of a later batch.
+//!
+//! What is left as it is goes through the same lines, but for its name: whoever wrote it may not have synced it.
 //!
 //! A file that cannot be synced fails alone. If a folder or a filesystem cannot be synced, nobody knows what of it is on
 //! the disk, and trying again may succeed without a reason: from then on every item of the job fails.
@@ -24,7 +26,7 @@ use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
 use crate::path::{Name, RemotePath};
 use crate::receiver::{FolderEntry, Publish, failure_kept_len, file_kept_len, folder_kept_len};
-use crate::store::{Filesystems, Folder, StagedName, TargetFile};
+use crate::store::{Filesystems, Folder, StagedName, TargetFile, sync};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -69,6 +71,8 @@ pub(super) enum Unsynced {
     /// when it had been written. Another one of its folder is open, and so locked, until all of the
     /// batch have their names: by that others can tell that files of the folder are in use.
     Closed,
+    /// What stays as it is has its name; an earlier run may have given it that without a sync.
+    Kept,
 }
 
 impl Drop for Unnamed {
@@ -81,6 +85,25 @@ impl Drop for Unnamed {
 }
 
 impl Unnamed {
+    /// What is called `name` already, and stays: it is skipped once it is durable.
+    pub(super) fn kept(folder: Arc<dyn Folder>, name: Name) -> io::Result<Self> {
+        if !folder.syncs_as_a_whole() {
+            sync::entry(&*folder, (&name).into())?;
+        }
+        let staged = StagedName::new(); // there is none
+        let (content, is_named) = (Unsynced::Kept, true);
+        Ok(Self {
+            folder,
+            staged,
+            name,
+            replace: false,
+            content,
+            journal: false,
+            is_named,
+            stays_open: false,
+        })
+    }
+
     fn remove_journal(&self) {
         if self.journal {
             let _ = self.folder.remove_journal(&self.staged); // it is found later as what it is
@@ -94,10 +117,14 @@ impl Unnamed {
             Unsynced::File(file) => file.sync(),
             Unsynced::Link => self.folder.sync(),
             Unsynced::Closed => self.folder.sync_filesystem(),
+            Unsynced::Kept => sync::entry(&*self.folder, (&self.name).into()),
         }
     }
 
-    fn give_name(&mut self) -> io::Result<()> {
+    fn give_name(&mut self) -> Result<(), Failure> {
+        if matches!(self.content, Unsynced::Kept) {
+            return Err(FailureCode::Skipped.into());
+        }
         self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
         self.is_named = true;
         self.remove_journal();
@@ -127,7 +154,7 @@ pub(super) fn commit(
         if let (Some(item), Ok(())) = (item, &result) {
             *result = match is_over() {
                 true => Err(FailureCode::Cancelled.into()),
-                false => item.give_name().map_err(Failure::from),
+                false => item.give_name(),
             };
         }
     }

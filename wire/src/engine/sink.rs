@@ -12,7 +12,8 @@ use crate::modes::{self, Modes, PERMISSIONS};
 use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
 use crate::store::{
-    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, set_carried, write_fully,
+    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, set_carried, sync,
+    write_fully,
 };
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::collections::HashMap;
@@ -121,9 +122,9 @@ impl Base {
                     let outer = FolderCache::new(parent.clone());
                     let folder = outer.get(name.as_bytes(), make)?;
                     let folders = FolderCache::new(folder);
+                    folders.touch(parent)?; // also for a run before that came to no sync
                     if outer.take_made(name.as_bytes()) {
                         folders.note_made(&[]);
-                        folders.touch(parent)?;
                     }
                     Ok(inner.get_or_init(|| folders))
                 }
@@ -281,6 +282,20 @@ impl TreeSink {
         self.options.durability == Durability::Power
     }
 
+    /// What becomes of an item that may not take its name: one that stays is skipped once it is durable, if that is wanted.
+    fn refused(
+        &self,
+        folder: &Arc<dyn Folder>,
+        name: NameRef<'_>,
+        failure: Failure,
+    ) -> Result<Placed, Failure> {
+        if failure.code != FailureCode::Skipped || !self.waits() {
+            return Err(failure);
+        }
+        let kept = Unnamed::kept(folder.clone(), name.to_name())?;
+        Ok(Placed::Waiting(Waiting::Named(Box::new(kept))))
+    }
+
     fn staged_place(
         &self,
         folder: Arc<dyn Folder>,
@@ -378,7 +393,14 @@ impl Sink for TreeSink {
 
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         let (folder, name) = self.base.place(&announcement.path)?;
-        let place = self.staged_place(folder, name, announcement)?;
+        let place = match self.staged_place(folder.clone(), name, announcement) {
+            Err(failure) if failure.code == FailureCode::Skipped && self.waits() => {
+                sync::entry(&*folder, name)?;
+                folder.sync()?;
+                return Err(failure);
+            }
+            other => other?,
+        };
         Ok(Box::new(staged::begin(place, announcement, self.options.keeping.as_ref())?))
     }
 
@@ -428,7 +450,11 @@ impl Sink for TreeSink {
                 return Ok(Placed::Done);
             }
         }
-        let Admission { replace, existing } = self.admit(&*folder, name, Some(size), head.modified)?;
+        let admitted = self.admit(&*folder, name, Some(size), head.modified);
+        let Admission { replace, existing } = match admitted {
+            Ok(admission) => admission,
+            Err(failure) => return self.refused(&folder, name, failure),
+        };
         let mode = self.mode_of_file(&*folder, head.mode, existing);
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
@@ -446,7 +472,10 @@ impl Sink for TreeSink {
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let Admission { replace, .. } = self.admit(&*folder, name, None, head.modified)?;
+        let Admission { replace, .. } = match self.admit(&*folder, name, None, head.modified) {
+            Ok(admission) => admission,
+            Err(failure) => return self.refused(&folder, name, failure),
+        };
         let staged = StagedName::new();
         let staging = folder.stage_link(&staged, target, head.modified);
         let result = staging.and_then(|()| Ok(check_going(&self.over)?));

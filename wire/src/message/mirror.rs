@@ -150,6 +150,13 @@ pub enum Change {
         /// Sorted by name.
         xattrs: Vec<Xattr>,
     },
+    /// All that is at the path and below it is synced, whoever wrote it and whenever; the batch's durability does not matter.
+    Sync {
+        /// The path; may be the batch's own.
+        path: RemotePath,
+        /// All files there are proven: they were compared by content, or written since the system was started.
+        is_proven: bool,
+    },
 }
 
 /// What became of a batch.

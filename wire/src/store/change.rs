@@ -3,7 +3,7 @@
 //! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
 //! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
 
-use super::{Folder, FolderCache, StagedName, is_staged, set_carried};
+use super::{Folder, FolderCache, StagedName, is_staged, set_carried, sync};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
@@ -96,7 +96,21 @@ impl Changes {
             Change::HardLink { path, of } => self.hard_link(path, of),
             Change::SetOwner { path, owner } => self.with(path, |folder, name| folder.set_owner(name, owner)),
             Change::SetXattrs { path, xattrs } => self.set_xattrs(path, xattrs),
+            Change::Sync { path, .. } => self.sync_path(path),
         }
+    }
+
+    /// A path may be a folder, with all below it, or anything else in one.
+    fn sync_path(&self, path: &RemotePath) -> Result<(), Failure> {
+        if path.is_root() {
+            return Ok(sync::below(&self.base)?);
+        }
+        let (folder, name) = self.place(path)?;
+        match folder.metadata(name)?.kind {
+            Kind::Folder => sync::below(&folder.folder(name)?)?,
+            Kind::File | Kind::Symlink | Kind::Special => sync::entry(&*folder, name)?,
+        }
+        Ok(folder.sync()?)
     }
 
     fn make_folder(&self, path: &RemotePath) -> Result<(), Failure> {

@@ -620,6 +620,10 @@ impl Folder for LocalFolder {
         sync_each(&self.open(name, flags)?)
     }
 
+    fn has_mounts_below(&self) -> bool {
+        fidelity::has_mounts_below(&self.fd)
+    }
+
     fn filesystem(&self) -> io::Result<u64> {
         Ok(sys::fstat(&self.fd)?.st_dev)
     }
@@ -641,7 +645,7 @@ impl Folder for LocalFolder {
                 found
             }
         };
-        let is_whole = !fidelity::has_mounts_below(&self.fd);
+        let is_whole = !self.has_mounts_below();
         Ok(FidelityReport { modes: self.modes, is_whole, ..found })
     }
 

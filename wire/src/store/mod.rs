@@ -13,6 +13,7 @@ mod local_fidelity;
 mod names;
 mod staging;
 pub mod sweep;
+pub mod sync;
 pub mod walk;
 
 pub use crate::modes::umask;
@@ -145,6 +146,10 @@ pub trait Folder: Send + Sync {
     /// Makes content and metadata of the file `name` durable.
     fn sync_file(&self, _name: NameRef<'_>) -> io::Result<()> {
         self.sync_filesystem()
+    }
+    /// True if other filesystems are mounted below the folder, or if nobody knows.
+    fn has_mounts_below(&self) -> bool {
+        false
     }
     /// A number that folders of one filesystem share.
     fn filesystem(&self) -> io::Result<u64>;

@@ -697,6 +697,7 @@ fn batch() -> Batch {
             Change::HardLink { path: path("f"), of: path("a/hello") },
             Change::SetOwner { path: path("f"), owner: owner() },
             Change::SetXattrs { path: path("f"), xattrs: xattrs() },
+            Change::Sync { path: path("c"), is_proven: true },
         ],
         durability: Durability::Power,
     }
@@ -705,7 +706,7 @@ fn batch() -> Batch {
 fn batch_parts() -> Parts {
     let was = || metadata_parts(Kind::File, 6);
     parts! {
-        text("music", "path") some("backup") text("old", "backup") count(9, "changes: 9")
+        text("music", "path") some("backup") text("old", "backup") count(10, "changes: 10")
         variant(0, "RemoveFile") text("a/gone", "path") then(was())
         variant(1, "RemoveFolder") text("b", "path")
         variant(2, "MakeFolder") text("c", "path")
@@ -716,6 +717,7 @@ fn batch_parts() -> Parts {
         variant(6, "HardLink") text("f", "path") text("a/hello", "of")
         variant(7, "SetOwner") text("f", "path") then(owner_parts())
         variant(8, "SetXattrs") text("f", "path") then(xattrs_parts())
+        variant(9, "Sync") text("c", "path") bool(true, "is_proven")
         variant(1, "durability: Power")
     }
 }

@@ -296,6 +296,9 @@ async fn put_unless_same(
         PutSource::Tree(_) | PutSource::Stream(_) => None,
     };
     let Some(bytes) = same else { return session.put(request, observer).await };
+    if request.durability == Durability::Power {
+        session.sync(&request.path).await?; // whoever put it there may not have
+    }
     let path = &RemotePath::root();
     observer.file_finished(&FileReport {
         path,

@@ -1,0 +1,105 @@
+//! Power cuts: the real programs on disks that lose power, at any moment and after the last report.
+//!
+//! It needs root and loop devices, and the programs that make the filesystems; a test that finds them missing says so and passes.
+//! `FTPX_POWER_CUTS=300` makes so many cuts of each filesystem, whatever time that takes; `FTPX_POWER_SEED=n` begins with that seed.
+
+mod disk;
+mod promises;
+mod trees;
+
+use disk::{Disk, Kind};
+use std::path::PathBuf;
+use std::process::Child;
+use tests::world::{Ran, World};
+use trees::{Files, Version};
+
+/// A world on a disk: the served folder, the client's, and what both ends know. The power of all of it goes at once.
+struct Machine {
+    world: Option<World>,
+    disk: Disk,
+}
+
+/// Which end writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+impl Machine {
+    fn on(kind: Kind) -> Option<Self> {
+        let disk = kind.disk()?;
+        let mut world = World::empty_in(&disk.place());
+        world.add_user("tester", "full");
+        world.serve(&[]);
+        Some(Self { world: Some(world), disk })
+    }
+
+    fn world(&self) -> &World {
+        self.world.as_ref().unwrap()
+    }
+
+    fn source(&self, way: Way) -> PathBuf {
+        match way {
+            Way::Up => self.world().local().join("source"),
+            Way::Down => self.world().root().join("source"),
+        }
+    }
+
+    fn target(&self, way: Way) -> PathBuf {
+        match way {
+            Way::Up => self.world().root().join("target"),
+            Way::Down => self.world().local().join("target"),
+        }
+    }
+
+    fn files(&self, way: Way) -> Files {
+        trees::files(&self.target(way))
+    }
+
+    /// Makes the source a version of the tree, which no cut can take back.
+    fn write(&self, way: Way, version: Version, seed: u64) -> Files {
+        trees::write(&self.source(way), version, seed);
+        self.disk.sync();
+        trees::files(&self.source(way))
+    }
+
+    fn arguments(&self, command: &[&str], way: Way, name: &str) -> Vec<String> {
+        let name =
+            |folder: &str| if name.is_empty() { folder.to_owned() } else { format!("{folder}/{name}") };
+        let places = match way {
+            Way::Up => [name("source"), self.world().url(name("target"))],
+            Way::Down => [self.world().url(name("source")), name("target")],
+        };
+        command.iter().map(|word| (*word).to_owned()).chain(places).collect()
+    }
+
+    fn mirror(&self, way: Way, arguments: &[&str]) -> Ran {
+        self.world().check(self.arguments(&[&["mirror", "--json"], arguments].concat(), way, ""))
+    }
+
+    fn cut(&mut self, is_log_written: bool) {
+        self.cut_under(is_log_written, None);
+    }
+
+    /// Cuts the power, also of a client that runs; then the machine comes back, and serves.
+    fn cut_under(&mut self, is_log_written: bool, client: Option<&mut Child>) {
+        self.disk.cut(is_log_written);
+        let world = self.world.as_mut().unwrap();
+        let address = world.server().address.to_string();
+        world.server_mut().kill();
+        if let Some(client) = client {
+            let _ = client.kill(); // it may have ended
+            let _ = client.wait();
+        }
+        self.disk.come_back();
+        self.world.as_mut().unwrap().serve_at(&address, &[]);
+    }
+}
+
+impl Drop for Machine {
+    /// The world's folders are on the disk: they go first.
+    fn drop(&mut self) {
+        drop(self.world.take());
+    }
+}

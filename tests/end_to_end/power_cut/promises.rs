@@ -1,0 +1,75 @@
+//! What each command has promised when it has ended, and what the next one makes of what a cut has left.
+
+use super::disk::Kind;
+use super::trees::{Version, about};
+use super::{Machine, Way};
+
+/// Runs a check on each filesystem that there is, in both directions.
+fn each(check: impl Fn(&mut Machine, Way)) {
+    for kind in Kind::ALL {
+        let Some(mut machine) = Machine::on(kind) else { continue };
+        for way in [Way::Up, Way::Down] {
+            eprintln!("{kind:?}, {way:?}");
+            check(&mut machine, way);
+        }
+    }
+}
+
+/// Expects the target to have all files of the source.
+fn assert_whole(machine: &Machine, way: Way) {
+    let (source, target) = (super::trees::files(&machine.source(way)), machine.files(way));
+    for (name, content) in &source {
+        assert!(target.get(name) == Some(content), "{name}: {}", about(target.get(name)));
+    }
+}
+
+#[test]
+fn a_mirror_with_power_makes_durable_what_it_finds_unchanged() {
+    each(|machine, way| {
+        machine.write(way, Version::Old, 1);
+        machine.mirror(way, &[]);
+        machine.mirror(way, &["--durability=power"]);
+        machine.cut(true);
+        assert_whole(machine, way);
+    });
+}
+
+#[test]
+fn a_tree_that_is_left_as_it_is_is_made_durable() {
+    each(|machine, way| {
+        std::fs::create_dir(machine.target(way)).unwrap();
+        let source = machine.write(way, Version::Old, 2);
+        let command = if way == Way::Up { ["put", "-r"] } else { ["get", "-r"] };
+        for further in [&[][..], &["--overwrite=different", "--durability=power"]] {
+            machine.world().check(machine.arguments(&[&command, further].concat(), way, ""));
+        }
+        machine.cut(true);
+        let target = super::trees::files(&machine.target(way).join("source"));
+        for (name, content) in &source {
+            assert!(target.get(name) == Some(content), "{name}: {}", about(target.get(name)));
+        }
+    });
+}
+
+#[test]
+fn a_file_that_is_the_same_is_made_durable() {
+    for kind in Kind::ALL {
+        let Some(mut machine) = Machine::on(kind) else { continue };
+        machine.write(Way::Up, Version::Old, 3);
+        for name in ["small", "middle"] {
+            let place = machine.arguments(&[], Way::Up, name);
+            let put = |further: &[&str]| {
+                let words = further.iter().map(|word| (*word).to_owned());
+                let to = place[1].replace("/target/", "/");
+                machine.world().check(words.chain([place[0].clone(), to]));
+            };
+            put(&["put"]);
+            put(&["put", "--unless-same", "--durability=power"]);
+        }
+        machine.cut(true);
+        for name in ["small", "middle"] {
+            let [source, target] = [machine.source(Way::Up).join(name), machine.world().root().join(name)];
+            assert!(std::fs::read(source).unwrap() == std::fs::read(target).unwrap(), "{kind:?} {name}");
+        }
+    }
+}
