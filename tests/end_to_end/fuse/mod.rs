@@ -149,6 +149,13 @@ impl Fuse {
         self.switches.changed.notify_all();
     }
 
+    /// Ends the filesystem: all calls fail, those that hang too.
+    pub(crate) fn abort(&self) {
+        let _ = std::fs::write(format!("{CONNECTIONS}/{}/abort", self.connection), "1"); // it may have ended by itself
+        self.switches.lock().over = true;
+        self.release();
+    }
+
     /// Waits until so many calls hang.
     pub(crate) fn wait_for_hanging(&self, count: u64) {
         self.switches.wait("calls hang", |state| state.waiting >= count);
@@ -182,9 +189,7 @@ impl Fuse {
 
 impl Drop for Fuse {
     fn drop(&mut self) {
-        let _ = std::fs::write(format!("{CONNECTIONS}/{}/abort", self.connection), "1"); // it may have ended by itself
-        self.switches.lock().over = true;
-        self.release();
+        self.abort();
         let _ = Command::new("umount").arg("-l").arg(self.path()).output(); // the session's end does it, too
         drop(self.session.take());
     }
