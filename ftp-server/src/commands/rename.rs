@@ -3,7 +3,7 @@
 use super::{done, locate};
 use crate::events::Operation;
 use wire::message::{Done, Rename};
-use wire::metadata::Kind;
+use wire::metadata::{Kind, Metadata};
 use wire::store::{LocalStorage, Storage};
 use wire::{Failure, FailureCode};
 
@@ -22,6 +22,13 @@ pub(super) fn run(storage: &LocalStorage, rename: Rename, operation: &Operation)
         return Err(Failure::new(FailureCode::InvalidPath, "a folder cannot be moved into itself"));
     }
     let (to, to_name) = locate(storage, &target)?;
+    let is_file = |found: std::io::Result<Metadata>| found.is_ok_and(|found| found.kind == Kind::File);
+    if rename.replace
+        && is_file(to.metadata((&to_name).into()))
+        && is_file(from.metadata((&from_name).into()))
+    {
+        from.write_out((&from_name).into())?; // it may have been sent a moment ago, and what it replaces be on the disk
+    }
     from.rename((&from_name).into(), &*to, (&to_name).into(), rename.replace)?;
     done()
 }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod promises;
+mod seeded;
 mod trees;
 
 use disk::{Disk, Kind};

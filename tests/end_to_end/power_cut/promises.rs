@@ -73,3 +73,37 @@ fn a_file_that_is_the_same_is_made_durable() {
         }
     }
 }
+
+/// The worst for them is a log that comes to the disk with all names, and nothing else.
+#[test]
+fn a_file_that_is_replaced_has_its_old_content_or_its_new_one() {
+    for kind in Kind::ALL {
+        let Some(mut machine) = Machine::on(kind) else { continue };
+        let commands = [
+            (&["mirror", "-H"][..], "target"),
+            (&["put", "-r"], "target/source"),
+            (&["get", "-r"], "target/source"),
+        ];
+        for (seed, (command, place)) in (10..).zip(commands) {
+            let way = if command[0] == "get" { Way::Down } else { Way::Up };
+            let _ = std::fs::remove_dir_all(machine.source(way));
+            let _ = std::fs::remove_dir_all(machine.target(way));
+            std::fs::create_dir(machine.target(way)).unwrap();
+            let old = machine.write(way, Version::Old, seed);
+            let world = machine.world();
+            let places = match way {
+                Way::Up => ["source".to_owned(), world.url(place)],
+                Way::Down => [world.url("source"), place.to_owned()],
+            };
+            world.check(["mirror", "-H", "--durability=power"].map(str::to_owned).into_iter().chain(places));
+            let new = machine.write(way, Version::New, seed);
+            machine.world().check(machine.arguments(command, way, ""));
+            machine.cut(true);
+            let found = super::trees::files(&machine.target(way).parent().unwrap().join(place));
+            for (name, content) in &old {
+                let is_whole = [Some(content), new.get(name)].contains(&found.get(name));
+                assert!(is_whole, "{kind:?}, {command:?}, {name}: {}", about(found.get(name)));
+            }
+        }
+    }
+}

@@ -56,6 +56,22 @@ fn a_killed_process_alone_is_no_protection_against_it_and_the_model_notices() {
 }
 
 #[test]
+fn without_power_what_is_replaced_is_old_or_new_and_never_nothing() {
+    for source in [Source::few(), Source::many()] {
+        let run = Runtime::new().unwrap().block_on(run(&source, Durability::Process, Plan::None));
+        let mut random = Random::new(2);
+        for _ in 0..LOSSES * 10 {
+            let found = run.disk.lose_power(&mut random);
+            for (path, old) in OLD {
+                let there = found.get(&format!("tree/{path}"));
+                let is_old = there == Some(&Found::File(old.into()));
+                assert!(is_old || (there.is_some() && there == source.tree.get(path)), "{path}: {there:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn content_is_synced_before_names_and_folders_before_the_acknowledgement() {
     for (source, few) in [(Source::few(), true), (Source::many(), false)] {
         let run = Runtime::new().unwrap().block_on(run(&source, Durability::Power, Plan::None));

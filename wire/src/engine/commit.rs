@@ -1,7 +1,8 @@
 //! Names that come after a sync: what [`Durability::Power`](crate::message::Durability::Power) adds to receiving.
 //!
-//! Without it an item has its name as soon as it is staged, and is acknowledged then. With it items wait for each other,
-//! and go through these lines together. What is on the disk if the power fails at one of them:
+//! Without it an item that is new has its name as soon as it is staged, and is acknowledged then. One that replaces another goes through
+//! lines 1 to 3 and 5 here, and of line 2 only what line 3 needs: its content is written out, so that a loss of power leaves the old one or the
+//! new one, and never nothing for both. With it items wait for each other, and go through all of these lines together. What is on the disk if the power fails at one of them:
 //!
 //! ```text
 //! 1. staged files are written             each path has its old content; staged files are there, or not, or in part
@@ -23,8 +24,9 @@
 
 use super::lock;
 use crate::checksum::Digest;
+use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
-use crate::path::{Name, RemotePath};
+use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish, failure_kept_len, file_kept_len, folder_kept_len};
 use crate::store::{Filesystems, Folder, StagedName, TargetFile, sync};
 use std::io;
@@ -121,6 +123,17 @@ impl Unnamed {
         }
     }
 
+    /// On such a filesystem a file is on the disk when it has been finished.
+    fn write_out(&self) -> io::Result<()> {
+        match &self.content {
+            Unsynced::File(file) => file.write_out(),
+            Unsynced::Closed => {
+                self.folder.write_out(NameRef::new(self.staged.as_bytes()).map_err(Failure::from)?)
+            }
+            Unsynced::Link | Unsynced::Kept => Ok(()),
+        }
+    }
+
     fn give_name(&mut self) -> Result<(), Failure> {
         if matches!(self.content, Unsynced::Kept) {
             return Err(FailureCode::Skipped.into());
@@ -132,11 +145,11 @@ impl Unnamed {
     }
 }
 
-/// Syncs and names a batch, and syncs the filesystems in `touched` at the end. The result of each item, and the failure
-/// after which nothing more may be told to be done.
+/// Syncs and names a batch, and syncs the filesystems in `touched` at the end; without these, it is enough that no name is on the disk
+/// without its content. The result of each item, and the failure after which nothing more may be told to be done.
 pub(super) fn commit(
     batch: Vec<Waiting>,
-    touched: Filesystems,
+    touched: Option<Filesystems>,
     is_over: &dyn Fn() -> bool,
 ) -> (Vec<Result<(), Failure>>, Option<Failure>) {
     let mut batch: Vec<Option<Box<Unnamed>>> = batch
@@ -146,9 +159,12 @@ pub(super) fn commit(
             Waiting::Folder => None,
         })
         .collect();
-    let mut results = match sync_contents(&batch) {
-        Ok(results) => results,
-        Err(error) => return failed(&batch, &error),
+    let mut results = match touched.is_some() {
+        false => write_out_contents(&batch),
+        true => match sync_contents(&batch) {
+            Ok(results) => results,
+            Err(error) => return failed(&batch, &error),
+        },
     };
     for (item, result) in batch.iter_mut().zip(&mut results) {
         if let (Some(item), Ok(())) = (item, &result) {
@@ -158,13 +174,22 @@ pub(super) fn commit(
             };
         }
     }
-    if is_over() {
-        return (results, None); // nobody is told of them, and what has no name is in others' way
-    }
+    let Some(touched) = touched.filter(|_| !is_over()) else {
+        return (results, None); // once it is over nobody is told of them, and what has no name is in others' way
+    };
     match sync_names(&batch, touched) {
         Ok(()) => (results, None),
         Err(error) => failed(&batch, &error),
     }
+}
+
+/// Line 2 without its wait for the filesystem's journal. An error is about its file alone.
+fn write_out_contents(batch: &[Option<Box<Unnamed>>]) -> Vec<Result<(), Failure>> {
+    let write_out = |item: &Option<Box<Unnamed>>| {
+        beat();
+        item.as_ref().map_or(Ok(()), |item| Ok(item.write_out()?))
+    };
+    batch.iter().map(write_out).collect()
 }
 
 /// Line 2. An error is about all of them.
@@ -417,7 +442,7 @@ mod tests {
         }
         let (mut steps, _turn) = commits.take();
         let batch: Vec<Waiting> = steps.iter_mut().filter_map(Step::take_waiting).collect();
-        let (results, broken) = commit(batch, Filesystems::default(), &|| false);
+        let (results, broken) = commit(batch, Some(Filesystems::default()), &|| false);
         assert!(results.iter().all(Result::is_ok) && broken.is_none());
         assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
     }

@@ -306,8 +306,9 @@ impl TreeSink {
             self.admit(&*folder, name, announcement.size, announcement.modified)?;
         let mode = self.mode_of_file(&*folder, announcement.mode, existing);
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
-        let (takes_over, over) = (self.options.takes_over, self.over.clone());
-        Ok(Place { folder, name, replace, mode, sparse, waits, takes_over, over })
+        let (takes_over, over, replaces) =
+            (self.options.takes_over, self.over.clone(), has_content(existing));
+        Ok(Place { folder, name, replace, mode, sparse, waits, replaces, takes_over, over })
     }
 
     /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
@@ -381,7 +382,7 @@ impl TreeSink {
 
 impl Sink for TreeSink {
     fn has_commits(&self) -> bool {
-        self.waits()
+        true // what replaces something waits, also where nothing else does
     }
 
     fn kept(&self) -> usize {
@@ -459,7 +460,9 @@ impl Sink for TreeSink {
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
         let result = fill(&*file, mode);
-        if result.is_ok() && self.waits() {
+        let replaces = size > 0 && has_content(existing);
+        if result.is_ok() && (replaces || self.waits()) {
+            file.begin_write_out();
             let content = Unsynced::File(file.into());
             return Ok(waiting(folder, staged, name.to_name(), replace, content, false));
         }
@@ -511,12 +514,18 @@ impl Sink for TreeSink {
             return batch.iter().map(|_| Err(failure.clone())).collect();
         }
         let add_only = self.options.add_only;
-        let (results, broken) = commit::commit(batch, self.base.take_touched(), is_over);
+        let touched = self.waits().then(|| self.base.take_touched());
+        let (results, broken) = commit::commit(batch, touched, is_over);
         if let Some(failure) = broken {
             let _ = self.broken.set(failure); // the first reason is the one to tell
         }
         results.into_iter().map(|result| result.map_err(|failure| raced(failure, add_only))).collect()
     }
+}
+
+/// True if replacing what is there could lose something.
+fn has_content(existing: Option<Metadata>) -> bool {
+    existing.is_some_and(|existing| matches!(existing.kind, Kind::File | Kind::Symlink))
 }
 
 /// The last look before something becomes visible.

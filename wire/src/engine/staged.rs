@@ -45,8 +45,10 @@ pub(super) struct Place {
     pub(super) replace: bool,
     pub(super) mode: u32,
     pub(super) sparse: bool,
-    /// The name comes with a commit.
+    /// The name comes with a commit, in which its content is synced.
     pub(super) waits: bool,
+    /// The name comes with a commit all the same: another content has it, which goes only when this one is written out.
+    pub(super) replaces: bool,
     /// What another sender has left of a file of this name may go.
     pub(super) takes_over: bool,
     /// It gets no name from here on.
@@ -65,6 +67,8 @@ pub(super) struct StagedFile {
     room: Option<Room>,
     /// From here on there is nothing but what was written of this source, so that zeros need not be.
     empty_from: u64,
+    /// Bytes since writing out was begun last.
+    unwritten: AtomicU64,
     /// It is published or discarded.
     over: Mutex<bool>,
 }
@@ -327,6 +331,7 @@ impl StagedFile {
             writing: Mutex::new(()),
             room: None,
             empty_from,
+            unwritten: AtomicU64::new(0),
             over: Mutex::new(false),
         }
     }
@@ -336,6 +341,15 @@ impl StagedFile {
         let size = announcement.size.filter(|_| !self.place.sparse);
         self.room = size.map(Room::new);
         self
+    }
+
+    /// Begins to write out what will have to be before the name is given, so that there is little left to wait for then.
+    fn write_out_ahead(&self, len: u64) {
+        let unwritten = self.unwritten.fetch_add(len, Ordering::Relaxed) + len;
+        if self.place.replaces && unwritten >= WRITE_OUT_LEN {
+            self.unwritten.store(0, Ordering::Relaxed);
+            self.file.begin_write_out();
+        }
     }
 
     /// Removes what is staged. Nobody is left to be told if that fails, and it is found later as what it is.
@@ -358,6 +372,7 @@ impl Staged for StagedFile {
             false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
         }
         drop(turn);
+        self.write_out_ahead(chunk.pieces().iter().map(|piece| piece.len() as u64).sum());
         if let Some(journal) = &self.journal {
             let _ = journal.add(chunk); // a chunk that it does not tell of is sent again, and nothing worse
         }
@@ -382,7 +397,8 @@ impl Staged for StagedFile {
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
         self.file.finish(self.place.waits)?;
         let Place { folder, name, replace, .. } = &self.place;
-        if self.place.waits {
+        if self.place.waits || (self.place.replaces && publish.size() > 0) {
+            self.file.begin_write_out();
             let content = Unsynced::File(self.file.clone());
             *lock(&self.over) = true; // somebody else's to discard
             let (staged, name) = (self.staged.clone(), name.clone());
@@ -419,6 +435,8 @@ impl Drop for StagedFile {
     }
 }
 
+/// What is written out at a time: large enough for the disk, and little to wait for at the end.
+const WRITE_OUT_LEN: u64 = 8 << 20;
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; its own come with its name.

@@ -136,8 +136,13 @@ impl Changes {
     fn hard_link(&self, path: &RemotePath, of: &RemotePath) -> Result<(), Failure> {
         let (source, source_name) = self.place(of)?;
         let (folder, name) = self.new_place(path)?;
-        if folder.metadata(name).is_ok_and(|existing| existing.kind == Kind::Special) {
-            return Err(Failure::special_in_place());
+        match folder.metadata(name).map(|existing| existing.kind) {
+            Ok(Kind::Special) => return Err(Failure::special_in_place()),
+            // The file may have been sent a moment ago, and what is here may be on the disk.
+            Ok(Kind::File | Kind::Symlink) if source.metadata(source_name)?.kind == Kind::File => {
+                source.write_out(source_name)?;
+            }
+            Ok(_) | Err(_) => {}
         }
         let staged = StagedName::new();
         source.stage_hard_link(source_name, &*folder, &staged)?;

@@ -13,9 +13,18 @@
 //! | 9p, ceph, lustre, afs, coda | a server's | no: each has its own idea of it |
 //! | all others | unknown, so as a server's | no |
 //!
+//! Names that are given come to the disk some time later, and what they lead to must be there by then:
+//!
+//! | | a name is on the disk |
+//! |---|---|
+//! | ext3 and ext4 with a journal, xfs | after the content that had been written out before it was given: the place of a content is noted when it has been written, in the same journal as the name |
+//! | ext without a journal | in any order, which no sync of the file changes: its content goes to the disk at once, and names seconds later |
+//! | btrfs, f2fs and all others | after the content of a file that had been synced: btrfs notes the place of a content some time after it has been written |
+//!
 //! Where one sync for all is not known to be true, files and folders are synced each by itself. What is written to a server or
 //! another program is synced before it gets its name: these tell of a full disk as late as that.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// What matters of a filesystem for what is durable.
@@ -25,18 +34,50 @@ pub(super) struct FilesystemKind {
     pub(super) is_local: bool,
     /// One call syncs all of it, and tells of errors.
     pub(super) syncs_as_a_whole: bool,
+    /// When a name is on the disk.
+    pub(super) names: NameOrder,
+}
+
+/// What has to be done before a name is given, so that it is not on the disk without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameOrder {
+    /// The content is written out.
+    AfterContent,
+    /// The file is synced.
+    AfterSync,
+    /// There is no order.
+    None,
 }
 
 impl FilesystemKind {
-    /// The kind with this number.
-    pub(super) fn of(number: i64) -> Self {
+    /// The kind with this number, on this device.
+    pub(super) fn of(number: i64, device: u64) -> Self {
         match number {
             EXT | XFS | BTRFS | F2FS | BCACHEFS | VFAT | EXFAT | TMPFS | RAMFS | ZFS => {
-                Self { is_local: true, syncs_as_a_whole: tells_of_errors() }
+                let names = match number {
+                    EXT => of_ext(device),
+                    XFS => NameOrder::AfterContent,
+                    _ => NameOrder::AfterSync,
+                };
+                Self { is_local: true, syncs_as_a_whole: tells_of_errors(), names }
             }
-            OVERLAYFS => Self { is_local: true, syncs_as_a_whole: false },
-            _ => Self { is_local: false, syncs_as_a_whole: false },
+            OVERLAYFS => Self { is_local: true, syncs_as_a_whole: false, names: NameOrder::AfterSync },
+            _ => Self { is_local: false, syncs_as_a_whole: false, names: NameOrder::AfterSync },
         }
+    }
+}
+
+/// Whether there is a journal; what cannot be found out is not relied on.
+fn of_ext(device: u64) -> NameOrder {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let Ok(block) = std::fs::read_link(format!("/sys/dev/block/{major}:{minor}")) else {
+        return NameOrder::AfterSync;
+    };
+    let task = Path::new("/sys/fs/ext4").join(block.file_name().unwrap_or_default()).join("journal_task");
+    match std::fs::read_to_string(task).as_deref().map(str::trim) {
+        Ok("<none>") => NameOrder::None,
+        Ok(task) if task.parse::<u32>().is_ok() => NameOrder::AfterContent,
+        Ok(_) | Err(_) => NameOrder::AfterSync,
     }
 }
 
@@ -80,10 +121,16 @@ mod tests {
         const FUSE: i64 = 0x6573_5546;
         const SMB2: i64 = 0xfe53_4d42;
         for number in [NFS, FUSE, SMB2, 1] {
-            let kind = FilesystemKind::of(number);
-            assert_eq!(kind, FilesystemKind { is_local: false, syncs_as_a_whole: false });
+            let kind = FilesystemKind::of(number, 0);
+            assert_eq!(
+                kind,
+                FilesystemKind { is_local: false, syncs_as_a_whole: false, names: NameOrder::AfterSync }
+            );
         }
-        assert!(FilesystemKind::of(EXT).is_local && !FilesystemKind::of(OVERLAYFS).syncs_as_a_whole);
+        assert!(FilesystemKind::of(EXT, 0).is_local && !FilesystemKind::of(OVERLAYFS, 0).syncs_as_a_whole);
+        assert_eq!(FilesystemKind::of(EXT, 0).names, NameOrder::AfterSync, "nobody knows of a journal");
+        assert_eq!(FilesystemKind::of(XFS, 0).names, NameOrder::AfterContent);
+        assert_eq!(FilesystemKind::of(BTRFS, 0).names, NameOrder::AfterSync);
     }
 
     #[test]

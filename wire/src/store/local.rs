@@ -1,13 +1,13 @@
 //! Storage on the local filesystem. Paths of several names are resolved by cap-std, which cannot leave the root;
 //! single names by `*at` calls that follow no link, on held handles.
 
-use super::filesystem_kind::FilesystemKind;
+use super::filesystem_kind::{FilesystemKind, NameOrder};
 use super::local_details as details;
 use super::local_fidelity as fidelity;
 use super::sweep::SweepScope;
 use super::{
     FilePlace, Fill, Folder, FolderLock, Identity, NameKind, Names, SourceFile, StagedName, Storage,
-    TargetFile, is_staged,
+    TargetFile, is_staged, write_out,
 };
 use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
@@ -172,7 +172,8 @@ impl LocalFolder {
     /// What kind of filesystem it is on; one that cannot be asked is an unknown one.
     fn kind(&self) -> FilesystemKind {
         let number = || sys::fstatfs(&self.fd).map_or(0, |found| found.f_type);
-        *self.kind.get_or_init(|| FilesystemKind::of(number()))
+        let device = || sys::fstat(&self.fd).map_or(0, |found| found.st_dev);
+        *self.kind.get_or_init(|| FilesystemKind::of(number(), device()))
     }
 
     fn target(&self, fd: OwnedFd, mode: u32, is_locked: bool) -> LocalTarget {
@@ -620,6 +621,10 @@ impl Folder for LocalFolder {
         sync_each(&self.open(name, flags)?)
     }
 
+    fn write_out(&self, name: NameRef<'_>) -> io::Result<()> {
+        write_out_by(self.kind(), &self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)
+    }
+
     fn has_mounts_below(&self) -> bool {
         fidelity::has_mounts_below(&self.fd)
     }
@@ -734,7 +739,7 @@ impl TargetFile for LocalTarget {
 
     /// Closing a second handle of the same opening is what tells: the first one keeps the lock until the file has its name.
     fn finish(&self, durable: bool) -> io::Result<()> {
-        let FilesystemKind { is_local, syncs_as_a_whole } = self.kind;
+        let FilesystemKind { is_local, syncs_as_a_whole, .. } = self.kind;
         if !is_local || (durable && !syncs_as_a_whole) {
             sync_each(&self.fd)?;
         }
@@ -745,12 +750,37 @@ impl TargetFile for LocalTarget {
         Ok(nix::unistd::close(second)?)
     }
 
+    fn begin_write_out(&self) {
+        if self.kind.is_local {
+            write_out::begin(&self.fd);
+        }
+    }
+
+    fn write_out(&self) -> io::Result<()> {
+        match self.kind.is_local {
+            true => write_out_by(self.kind, &self.fd),
+            false => Ok(()), // it was synced when it was finished
+        }
+    }
+
     fn is_locked(&self) -> bool {
         self.is_locked
     }
 
     fn sync(&self) -> io::Result<()> {
         Ok(sys::fsync(&self.fd)?)
+    }
+}
+
+/// As far as the filesystem needs it.
+fn write_out_by(kind: FilesystemKind, fd: &OwnedFd) -> io::Result<()> {
+    match kind.names {
+        NameOrder::AfterContent => write_out::finish(fd),
+        NameOrder::AfterSync => sync_each(fd),
+        NameOrder::None => {
+            write_out::begin(fd);
+            Ok(())
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod staging;
 pub mod sweep;
 pub mod sync;
 pub mod walk;
+mod write_out;
 
 pub use crate::modes::umask;
 pub use cache::FolderCache;
@@ -146,6 +147,11 @@ pub trait Folder: Send + Sync {
     /// Makes content and metadata of the file `name` durable.
     fn sync_file(&self, _name: NameRef<'_>) -> io::Result<()> {
         self.sync_filesystem()
+    }
+    /// Brings the content of the file `name` to the disk, at least so far that no name that is given from now on is there without it
+    /// after a loss of power.
+    fn write_out(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.sync_file(name)
     }
     /// True if other filesystems are mounted below the folder, or if nobody knows.
     fn has_mounts_below(&self) -> bool {
@@ -286,6 +292,13 @@ pub trait TargetFile: Send + Sync {
     /// the file gets its name. If it is to be `durable`, it is synced here where no sync of the whole filesystem will do it.
     fn finish(&self, _durable: bool) -> io::Result<()> {
         Ok(())
+    }
+    /// Begins with [`write_out`](Self::write_out), where that can be done piece by piece. Does not wait.
+    fn begin_write_out(&self) {}
+    /// Brings the content to the disk, at least so far that no name that is given from now on is there without it after a loss of
+    /// power. To be called behind [`finish`](Self::finish).
+    fn write_out(&self) -> io::Result<()> {
+        self.sync()
     }
     /// True if others can tell that the file is in use.
     fn is_locked(&self) -> bool {
