@@ -17,10 +17,11 @@ enum Claim {
     Told,
     Clean,
     Repeated,
+    Spelled,
 }
 
 impl Claim {
-    const ALL: [Self; 4] = [Self::Names, Self::Told, Self::Clean, Self::Repeated];
+    const ALL: [Self; 5] = [Self::Names, Self::Told, Self::Clean, Self::Repeated, Self::Spelled];
 
     fn text(self) -> &'static str {
         match self {
@@ -28,6 +29,7 @@ impl Claim {
             Self::Told => "exit code 0 if all of it is there, and not else",
             Self::Clean => "nothing is left behind",
             Self::Repeated => "the same command again makes it right",
+            Self::Spelled => "two names that differ in case: both are there, or one is told as failed",
         }
     }
 }
@@ -39,7 +41,7 @@ struct Row {
     refuses: Option<(Op, i32, u64)>,
 }
 
-const WAYS: [&str; 4] = ["put", "get", "mirror up", "mirror down"];
+pub(crate) const WAYS: [&str; 4] = ["put", "get", "mirror up", "mirror down"];
 
 fn rows() -> Vec<Row> {
     let none = Lacks::default();
@@ -61,14 +63,14 @@ fn rows() -> Vec<Row> {
 }
 
 /// `tester` is served the odd filesystem, `other` a common one.
-struct Stage {
+pub(crate) struct Stage {
     /// Before the world, whose server uses it.
-    fuse: Fuse,
-    world: World,
+    pub(crate) fuse: Fuse,
+    pub(crate) world: World,
 }
 
 impl Stage {
-    fn new(lacks: Lacks) -> Option<Self> {
+    pub(crate) fn new(lacks: Lacks) -> Option<Self> {
         let fuse = fuse::mount(lacks)?;
         let mut world = World::empty();
         let mut command = Command::new(&binaries().server);
@@ -82,7 +84,7 @@ impl Stage {
         Some(Self { fuse, world })
     }
 
-    fn target(&self, way: &str) -> PathBuf {
+    pub(crate) fn target(&self, way: &str) -> PathBuf {
         self.fuse.path().join(way.replace(' ', "-")).join("tree")
     }
 
@@ -100,8 +102,21 @@ impl Stage {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
-    fn run(&self, way: &str) -> Ran {
-        self.world.client(self.arguments(way))
+    pub(crate) fn run(&self, way: &str) -> Ran {
+        self.run_with(way, &[])
+    }
+
+    pub(crate) fn run_with(&self, way: &str, options: &[&str]) -> Ran {
+        let options = options.iter().map(|option| (*option).to_owned());
+        self.world.client(self.arguments(way).into_iter().chain(options))
+    }
+
+    /// The tree that is sent.
+    pub(crate) fn source(&self, way: &str) -> PathBuf {
+        match way {
+            "put" | "mirror up" => self.world.local().join("tree"),
+            _ => self.world.root().join("tree"),
+        }
     }
 }
 
@@ -147,6 +162,17 @@ fn check(row: &Row) -> Option<BTreeSet<Claim>> {
         assert_eq!(again.code, Some(0), "{}, {way}: {}", row.name, again.stderr);
         assert_eq!(files_of(&target), new, "{}, {way}", row.name);
         assert!(leftovers(&target).is_empty(), "{}, {way}: {:?}", row.name, leftovers(&target));
+        for name in ["Case", "case"] {
+            fs::write(stage.source(way).join(name), name).unwrap();
+        }
+        let ran = stage.run(way);
+        let is_told = ran.code != Some(0) && ran.stderr.contains("upper and lower case");
+        assert_eq!(is_told, row.lacks.case, "{}, {way}: {:?}, {}", row.name, ran.code, ran.stderr);
+        assert_eq!(fs::read(target.join("Case")).unwrap(), b"Case", "{}, {way}", row.name);
+        assert_eq!(target.join("case").exists() && !is_told, !row.lacks.case, "{}, {way}", row.name);
+        for name in ["Case", "case"] {
+            fs::remove_file(stage.source(way).join(name)).unwrap();
+        }
     }
     Some(Claim::ALL.into())
 }

@@ -139,6 +139,14 @@ impl Failure {
         Self { code, message }
     }
 
+    /// The failure of an item whose name leads to what is stored under another one.
+    #[must_use]
+    pub fn respelled() -> Self {
+        let reason =
+            "the target has a name that differs in upper and lower case only, and takes both for one";
+        Self::new(FailureCode::Exists, reason)
+    }
+
     /// The failure to read something that a walk has found. If nothing of its kind is there any more, it has vanished: it was
     /// removed, renamed, or replaced by something else since.
     #[must_use]

@@ -94,9 +94,9 @@ pub(super) fn makes_room(options: &Options) -> bool {
     options.delete && options.delete_when != DeleteWhen::After && options.backup.is_none()
 }
 
-/// True if it failed because the target is full.
+/// True if it failed for what the target has: it is full, or takes the name for that of something else, which may be about to go.
 pub(super) fn is_lack_of_room(code: FailureCode) -> bool {
-    matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded)
+    matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::Exists)
 }
 
 /// Deeds that are held back.

@@ -155,7 +155,7 @@ async fn open_upload(
     let turn = control.turn().await;
     let (id, path, checksum) =
         (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
-    let overwrite = Overwrite::Always;
+    let overwrite = at_the_end(options);
     let put = Put {
         path: path.clone(),
         into: None,
@@ -199,6 +199,16 @@ async fn open_upload(
     Ok(Transfer { way, watch, job })
 }
 
+/// The rule by which an item that was chosen is looked at once more when it gets its name. What differs is sent whatever is
+/// there by then; and files that are to be names of several files no more are sent, though they do not differ.
+fn at_the_end(options: &Options) -> Overwrite {
+    match options.overwrite {
+        Overwrite::Newer if !options.hard_links => Overwrite::Newer,
+        Overwrite::Never => Overwrite::Never,
+        Overwrite::Always | Overwrite::Different | Overwrite::Newer => Overwrite::Always,
+    }
+}
+
 async fn open_download(
     trees: &Trees,
     folder: Arc<dyn Folder>,
@@ -215,7 +225,7 @@ async fn open_download(
     let checksum = options.checksum(session.checksum());
     let (changing, sparse) = (options.changing, options.sparse);
     let options = TreeSinkOptions {
-        overwrite: Overwrite::Always,
+        overwrite: at_the_end(options),
         add_only: false,
         takes_over: true,
         modes: options.modes.clone(),

@@ -132,6 +132,13 @@ impl Folder for FaultyFolder {
         self.pass("metadata", name)?;
         self.inner.metadata(name)
     }
+    fn identity(&self, name: NameRef<'_>) -> io::Result<Identity> {
+        self.pass("identity", name)?;
+        self.inner.identity(name)
+    }
+    fn folds_case(&self, name: NameRef<'_>) -> io::Result<bool> {
+        self.inner.folds_case(name)
+    }
     fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
         self.pass("own_file", name)?;
         self.inner.own_file(name)

@@ -189,6 +189,11 @@ impl Folder for ModelFolder {
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
         Ok(self.metadata_of(self.find(name.as_bytes())?))
     }
+    fn identity(&self, name: NameRef<'_>) -> io::Result<Identity> {
+        let inode = self.find(name.as_bytes())?;
+        let (metadata, changed) = (self.metadata_of(inode), Timestamp::default());
+        Ok(Identity { metadata, changed, inode: inode as u64 })
+    }
     fn own_metadata(&self) -> io::Result<Metadata> {
         Ok(self.metadata_of(self.inode))
     }

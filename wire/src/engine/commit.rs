@@ -22,6 +22,7 @@
 //! A file that cannot be synced fails alone. If a folder or a filesystem cannot be synced, nobody knows what of it is on
 //! the disk, and trying again may succeed without a reason: from then on every item of the job fails.
 
+use super::admission::Admission;
 use super::lock;
 use crate::checksum::Digest;
 use crate::disk::beat;
@@ -54,7 +55,8 @@ pub struct Unnamed {
     pub(super) folder: Arc<dyn Folder>,
     pub(super) staged: StagedName,
     pub(super) name: Name,
-    pub(super) replace: bool,
+    /// None for what stays as it is.
+    pub(super) admission: Option<Admission>,
     pub(super) content: Unsynced,
     /// It has a journal, which tells of nothing any more once the file has its name.
     pub(super) journal: bool,
@@ -98,7 +100,7 @@ impl Unnamed {
             folder,
             staged,
             name,
-            replace: false,
+            admission: None,
             content,
             journal: false,
             is_named,
@@ -135,10 +137,8 @@ impl Unnamed {
     }
 
     fn give_name(&mut self) -> Result<(), Failure> {
-        if matches!(self.content, Unsynced::Kept) {
-            return Err(FailureCode::Skipped.into());
-        }
-        self.folder.publish(&self.staged, (&self.name).into(), self.replace)?;
+        let Some(admission) = &self.admission else { return Err(FailureCode::Skipped.into()) };
+        admission.publish(&*self.folder, &self.staged, (&self.name).into())?;
         self.is_named = true;
         self.remove_journal();
         Ok(())
@@ -406,6 +406,8 @@ const FOLDERS_MAX: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::admission::{Offer, Rule};
+    use crate::message::Overwrite;
     use crate::path::NameRef;
     use crate::store::LocalFolder;
     use crate::store::sweep::SweepScope;
@@ -415,7 +417,9 @@ mod tests {
         let staged = StagedName::new();
         let content = Unsynced::File(folder.create_staged(&staged, 0o600).unwrap().into());
         let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
-        let waiting = crate::engine::sink::waiting(folder.clone(), staged, name, false, content, false);
+        let rule = Arc::new(Rule::new(Overwrite::Always, false));
+        let admission = rule.admit(&**folder, (&name).into(), Offer::default()).unwrap();
+        let waiting = crate::engine::sink::waiting(folder.clone(), staged, name, admission, content, false);
         let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
         let path = RemotePath::root();
         WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }

@@ -1,10 +1,10 @@
 //! Where received items go: staged beside their place or without a name, verified, given their metadata, and then their name.
 
+use super::admission::{Admission, Offer, Rule};
 use super::commit::{self, Placed, Unnamed, Unsynced, Waiting};
 use super::lock;
 use super::staged::{self, Chunks, Keeping, Place};
 use crate::failure::{Failure, FailureCode};
-use crate::fidelity::FidelityReport;
 use crate::frame::{Announcement, EntryHead};
 use crate::message::{Durability, OfferedItem, Overwrite};
 use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
@@ -16,7 +16,6 @@ use crate::store::{
     write_fully,
 };
 use crate::verified::{VerifiedChunk, VerifiedContent};
-use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
@@ -205,8 +204,7 @@ pub struct TreeSink {
     found: Mutex<Filesystems>,
     /// Nothing gets its name from here on.
     over: CancellationToken,
-    /// What filesystems keep, by their number.
-    fidelities: Mutex<HashMap<u64, FidelityReport>>,
+    rule: Arc<Rule>,
 }
 
 impl TreeSink {
@@ -214,68 +212,14 @@ impl TreeSink {
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
         let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
-        Self { base, options, broken, found, over, fidelities: Mutex::default() }
+        let rule = Arc::new(Rule::new(options.overwrite, options.add_only));
+        Self { base, options, broken, found, over, rule }
     }
 
     /// The same, which publishes nothing more once `over` is cancelled: not even what was on its way to the disk by then.
     #[must_use]
     pub fn until(self, over: CancellationToken) -> Self {
         Self { over, ..self }
-    }
-
-    /// Decides whether an item may take its name, and what it replaces.
-    fn admit(
-        &self,
-        folder: &dyn Folder,
-        name: NameRef<'_>,
-        size: Option<u64>,
-        modified: Option<Timestamp>,
-    ) -> Result<Admission, Failure> {
-        let always = self.options.overwrite == Overwrite::Always && !self.options.add_only;
-        let existing = match folder.metadata(name) {
-            Ok(existing) => existing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Admission { replace: always, existing: None });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if existing.kind == Kind::Special {
-            return Err(Failure::special_in_place());
-        }
-        if self.options.add_only {
-            return Err(FailureCode::Exists.into());
-        }
-        let stays = match self.options.overwrite {
-            Overwrite::Always => false,
-            Overwrite::Never => true,
-            Overwrite::Newer => modified.is_some_and(|modified| {
-                existing.modified >= modified || existing.modified >= self.fidelity(folder).time(modified)
-            }),
-            Overwrite::Different => {
-                existing.kind == Kind::File
-                    && size == Some(existing.size)
-                    && modified.is_some_and(|modified| self.is_kept(folder, modified, existing.modified))
-            }
-        };
-        if stays {
-            return Err(FailureCode::Skipped.into());
-        }
-        Ok(Admission { replace: true, existing: Some(existing) })
-    }
-
-    /// True if `kept` is what the folder's filesystem has made of `time`.
-    fn is_kept(&self, folder: &dyn Folder, time: Timestamp, kept: Timestamp) -> bool {
-        time == kept || self.fidelity(folder).time(time) == kept
-    }
-
-    /// What the folder's filesystem keeps, found out once for each.
-    fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
-        let Ok(filesystem) = folder.filesystem() else { return FidelityReport::EXACT };
-        let mut known = lock(&self.fidelities);
-        if known.len() >= FIDELITIES_MAX {
-            known.clear();
-        }
-        *known.entry(filesystem).or_insert_with(|| folder.fidelity().unwrap_or(FidelityReport::EXACT))
     }
 
     fn waits(&self) -> bool {
@@ -302,13 +246,13 @@ impl TreeSink {
         name: NameRef<'_>,
         announcement: &Announcement,
     ) -> Result<Place, Failure> {
-        let Admission { replace, existing } =
-            self.admit(&*folder, name, announcement.size, announcement.modified)?;
-        let mode = self.mode_of_file(&*folder, announcement.mode, existing);
+        let offer = Offer { size: announcement.size, modified: announcement.modified };
+        let admission = self.rule.admit(&*folder, name, offer)?;
+        let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
-        let (takes_over, over, replaces) =
-            (self.options.takes_over, self.over.clone(), has_content(existing));
-        Ok(Place { folder, name, replace, mode, sparse, waits, replaces, takes_over, over })
+        let (takes_over, over) = (self.options.takes_over, self.over.clone());
+        let replaces = has_content(admission.metadata());
+        Ok(Place { folder, name, admission, mode, sparse, waits, replaces, takes_over, over })
     }
 
     /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
@@ -319,7 +263,7 @@ impl TreeSink {
             let kept = there.metadata;
             (source.kind, source.size) == (Kind::File, kept.size)
                 && there.changed >= begun
-                && self.is_kept(folder, source.modified, kept.modified)
+                && self.rule.is_kept(folder, source.modified, kept.modified)
                 && self.has_mode(folder, source.mode, kept.mode)
         };
         folder.own_file(name).is_ok_and(|there| there.is_some_and(same))
@@ -342,7 +286,7 @@ impl TreeSink {
     fn has_mode(&self, folder: &dyn Folder, mode: u32, existing: u32) -> bool {
         let wanted = self.options.modes.wanted(mode, Kind::File);
         let existing = existing & PERMISSIONS;
-        let kept = || self.fidelity(folder);
+        let kept = || self.rule.fidelity(folder);
         self.options.modes.only_new
             || wanted == existing
             || !kept().keeps_modes
@@ -451,31 +395,31 @@ impl Sink for TreeSink {
                 return Ok(Placed::Done);
             }
         }
-        let admitted = self.admit(&*folder, name, Some(size), head.modified);
-        let Admission { replace, existing } = match admitted {
+        let offer = Offer { size: Some(size), modified: head.modified };
+        let admission = match self.rule.admit(&*folder, name, offer) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
         };
-        let mode = self.mode_of_file(&*folder, head.mode, existing);
+        let mode = self.mode_of_file(&*folder, head.mode, admission.metadata());
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
         let result = fill(&*file, mode);
-        let replaces = size > 0 && has_content(existing);
+        let replaces = size > 0 && has_content(admission.metadata());
         if result.is_ok() && (replaces || self.waits()) {
             file.begin_write_out();
             let content = Unsynced::File(file.into());
-            return Ok(waiting(folder, staged, name.to_name(), replace, content, false));
+            return Ok(waiting(folder, staged, name.to_name(), admission, content, false));
         }
-        let result = result.and_then(|()| {
+        let result = result.map_err(Failure::from).and_then(|()| {
             drop(file);
-            folder.publish(&staged, name, replace)
+            admission.publish(&*folder, &staged, name)
         });
-        discard_if_failed(&*folder, &staged, result, self.options.add_only)
+        discard_if_failed(&*folder, &staged, result)
     }
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let Admission { replace, .. } = match self.admit(&*folder, name, None, head.modified) {
+        let admission = match self.rule.admit(&*folder, name, Offer { size: None, modified: head.modified }) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
         };
@@ -483,10 +427,10 @@ impl Sink for TreeSink {
         let staging = folder.stage_link(&staged, target, head.modified);
         let result = staging.and_then(|()| Ok(check_going(&self.over)?));
         if result.is_ok() && self.waits() {
-            return Ok(waiting(folder, staged, name.to_name(), replace, Unsynced::Link, false));
+            return Ok(waiting(folder, staged, name.to_name(), admission, Unsynced::Link, false));
         }
-        let result = result.and_then(|()| folder.publish(&staged, name, replace));
-        discard_if_failed(&*folder, &staged, result, self.options.add_only)
+        let result = result.map_err(Failure::from).and_then(|()| admission.publish(&*folder, &staged, name));
+        discard_if_failed(&*folder, &staged, result)
     }
 
     fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
@@ -513,13 +457,12 @@ impl Sink for TreeSink {
         if let Some(failure) = self.broken.get() {
             return batch.iter().map(|_| Err(failure.clone())).collect();
         }
-        let add_only = self.options.add_only;
         let touched = self.waits().then(|| self.base.take_touched());
         let (results, broken) = commit::commit(batch, touched, is_over);
         if let Some(failure) = broken {
             let _ = self.broken.set(failure); // the first reason is the one to tell
         }
-        results.into_iter().map(|result| result.map_err(|failure| raced(failure, add_only))).collect()
+        results
     }
 }
 
@@ -536,19 +479,11 @@ pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
     }
 }
 
-/// That an item may take its name.
-struct Admission {
-    /// It may replace what has it.
-    replace: bool,
-    /// What has it.
-    existing: Option<Metadata>,
-}
-
 pub(super) fn waiting(
     folder: Arc<dyn Folder>,
     staged: StagedName,
     name: Name,
-    replace: bool,
+    admission: Admission,
     content: Unsynced,
     journal: bool,
 ) -> Placed {
@@ -556,7 +491,7 @@ pub(super) fn waiting(
         folder,
         staged,
         name,
-        replace,
+        admission: Some(admission),
         content,
         journal,
         is_named: false,
@@ -615,25 +550,14 @@ fn next_run(bytes: &[u8], offset: u64) -> (&[u8], bool) {
 fn discard_if_failed(
     folder: &dyn Folder,
     staged: &StagedName,
-    result: io::Result<()>,
-    add_only: bool,
+    result: Result<(), Failure>,
 ) -> Result<Placed, Failure> {
-    let Err(error) = result else { return Ok(Placed::Done) };
+    let Err(failure) = result else { return Ok(Placed::Done) };
     let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to tell
-    Err(raced(error.into(), add_only))
-}
-
-/// What exists now and did not at the look is skipped, where that would have been.
-fn raced(failure: Failure, add_only: bool) -> Failure {
-    match failure.code == FailureCode::Exists && !add_only {
-        true => FailureCode::Skipped.into(),
-        false => failure,
-    }
+    Err(failure)
 }
 
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
-/// Filesystems whose ways are remembered.
-const FIDELITIES_MAX: usize = 64;
 /// The block of most filesystems: a smaller run of zeros saves nothing.
 const HOLE_LEN: usize = 4096;

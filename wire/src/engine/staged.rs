@@ -5,6 +5,7 @@
 //! system itself dies, or the disk is away for a while, written chunks may be gone; the journal then is of another boot or mount, and
 //! each chunk that it tells of is read and hashed before it counts.
 
+use super::admission::Admission;
 use super::commit::{Placed, Unsynced};
 use super::lock;
 use super::room::Room;
@@ -42,7 +43,7 @@ pub struct Keeping {
 pub(super) struct Place {
     pub(super) folder: Arc<dyn Folder>,
     pub(super) name: Name,
-    pub(super) replace: bool,
+    pub(super) admission: Admission,
     pub(super) mode: u32,
     pub(super) sparse: bool,
     /// The name comes with a commit, in which its content is synced.
@@ -396,16 +397,16 @@ impl Staged for StagedFile {
         }
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
         self.file.finish(self.place.waits)?;
-        let Place { folder, name, replace, .. } = &self.place;
+        let Place { folder, name, admission, .. } = &self.place;
         if self.place.waits || (self.place.replaces && publish.size() > 0) {
             self.file.begin_write_out();
             let content = Unsynced::File(self.file.clone());
             *lock(&self.over) = true; // somebody else's to discard
-            let (staged, name) = (self.staged.clone(), name.clone());
-            return Ok(waiting(folder.clone(), staged, name, *replace, content, self.journal.is_some()));
+            let (staged, name, admission) = (self.staged.clone(), name.clone(), admission.clone());
+            return Ok(waiting(folder.clone(), staged, name, admission, content, self.journal.is_some()));
         }
         check_going(&self.place.over)?;
-        folder.publish(&self.staged, name.into(), *replace)?;
+        admission.publish(&**folder, &self.staged, name.into())?;
         *lock(&self.over) = true;
         if self.journal.is_some() {
             let _ = folder.remove_journal(&self.staged); // it tells of no file any more

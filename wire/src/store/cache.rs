@@ -1,6 +1,6 @@
 //! Held handles of the folders that a transfer works in, so that files of one folder do not look it up again and again.
 
-use super::{Filesystems, Folder, is_staged};
+use super::{Filesystems, Folder, Spellings, is_staged};
 use crate::failure::{Failure, FailureCode};
 use crate::path::{NameRef, RemotePath};
 use std::collections::{HashMap, HashSet};
@@ -15,6 +15,7 @@ pub struct FolderCache {
     made: Mutex<Made>,
     /// What the paths of folders that were made take, for those who must not wait for one that is being made.
     made_len: AtomicUsize,
+    spellings: Spellings,
 }
 
 #[derive(Default)]
@@ -61,7 +62,13 @@ impl FolderCache {
     /// A cache of folders below `base`.
     #[must_use]
     pub fn new(base: Arc<dyn Folder>) -> Self {
-        Self { base, held: Mutex::default(), made: Mutex::default(), made_len: AtomicUsize::new(0) }
+        Self {
+            base,
+            held: Mutex::default(),
+            made: Mutex::default(),
+            made_len: AtomicUsize::new(0),
+            spellings: Spellings::default(),
+        }
     }
 
     /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
@@ -142,13 +149,17 @@ impl FolderCache {
         if make && is_staged(name) {
             return Err(Failure::from(FailureCode::InvalidPath).into());
         }
-        match parent.folder(name) {
+        let folder = match parent.folder(name) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
                 self.make(&parent, name, path.as_bytes())?;
-                parent.folder(name)
+                parent.folder(name)?
             }
-            other => other,
+            other => other?,
+        };
+        if make && self.spellings.is_respelled(&*parent, name)? {
+            return Err(Failure::respelled().into()); // what is put there would meet what is another folder's
         }
+        Ok(folder)
     }
 
     /// Nobody finds the folder and asks what to sync before that is known.

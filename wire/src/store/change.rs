@@ -3,7 +3,7 @@
 //! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
 //! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
 
-use super::{Folder, FolderCache, StagedName, is_staged, set_carried, sync};
+use super::{Folder, FolderCache, Spellings, StagedName, is_staged, set_carried, sync};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
@@ -20,6 +20,7 @@ pub struct Changes {
     base: Arc<dyn Folder>,
     backup: Option<FolderCache>,
     durability: Durability,
+    spellings: Spellings,
 }
 
 impl Changes {
@@ -31,6 +32,7 @@ impl Changes {
             base,
             backup: backup.map(FolderCache::new),
             durability,
+            spellings: Spellings::default(),
         }
     }
 
@@ -61,6 +63,7 @@ impl Changes {
             }
             Change::RemoveFolder { path } => {
                 let (folder, name) = self.place(path)?;
+                self.check_spelling(&*folder, name)?;
                 folder.remove_folder(name)?;
                 self.folders.forget();
                 Ok(())
@@ -118,7 +121,10 @@ impl Changes {
         match folder.make_folder(name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 folder.folder(name)?; // it may be no folder
-                Ok(())
+                match self.spellings.is_respelled(&*folder, name)? {
+                    true => Err(Failure::respelled()),
+                    false => Ok(()),
+                }
             }
             other => Ok(other?),
         }
@@ -136,7 +142,11 @@ impl Changes {
     fn hard_link(&self, path: &RemotePath, of: &RemotePath) -> Result<(), Failure> {
         let (source, source_name) = self.place(of)?;
         let (folder, name) = self.new_place(path)?;
-        match folder.metadata(name).map(|existing| existing.kind) {
+        let existing = folder.metadata(name).map(|existing| existing.kind);
+        if existing.is_ok() && self.spellings.is_respelled(&*folder, name)? {
+            return Err(Failure::respelled());
+        }
+        match existing {
             Ok(Kind::Special) => return Err(Failure::special_in_place()),
             // The file may have been sent a moment ago, and what is here may be on the disk.
             Ok(Kind::File | Kind::Symlink) if source.metadata(source_name)?.kind == Kind::File => {
@@ -208,8 +218,16 @@ impl Changes {
         let (folder, name) = self.place(path)?;
         let found = folder.metadata(name)?;
         match found.is_unchanged_since(was) && found.kind != Kind::Folder {
-            true => Ok((folder, name)),
+            true => self.check_spelling(&*folder, name).map(|()| (folder, name)),
             false => Err(FailureCode::Drifted.into()),
+        }
+    }
+
+    /// What is stored under another spelling is not what was compared.
+    fn check_spelling(&self, folder: &dyn Folder, name: NameRef<'_>) -> Result<(), Failure> {
+        match self.spellings.is_respelled(folder, name)? {
+            true => Err(FailureCode::Drifted.into()),
+            false => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@
 use super::filesystem_kind::{FilesystemKind, NameOrder};
 use super::local_details as details;
 use super::local_fidelity as fidelity;
+use super::spelling::other_case;
 use super::sweep::SweepScope;
 use super::{
     FilePlace, Fill, Folder, FolderLock, Identity, NameKind, Names, SourceFile, StagedName, Storage,
@@ -118,6 +119,8 @@ pub struct LocalFolder {
     /// New files get their permissions from an ACL. Looked up once: one that is set meanwhile counts for the next transfer.
     has_default_acl: OnceLock<bool>,
     kind: OnceLock<FilesystemKind>,
+    /// Names that differ in case are one name here, by the first question.
+    folds_case: OnceLock<bool>,
     /// Rules for permissions, of this folder and of all that is in it.
     modes: ModePolicy,
 }
@@ -137,6 +140,7 @@ impl LocalFolder {
             names_first: AtomicBool::new(false),
             has_default_acl: OnceLock::new(),
             kind: OnceLock::new(),
+            folds_case: OnceLock::new(),
             modes,
         }
     }
@@ -352,6 +356,29 @@ impl Folder for LocalFolder {
 
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
         Ok(metadata_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn identity(&self, name: NameRef<'_>) -> io::Result<Identity> {
+        Ok(identity_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn folds_case(&self, name: NameRef<'_>) -> io::Result<bool> {
+        if let Some(known) = self.folds_case.get() {
+            return Ok(*known);
+        }
+        let Some(other) = other_case(name.as_bytes()) else { return Ok(false) };
+        let found = |name: &[u8]| match sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        };
+        // Two names of one file look the same: then a look at how they are spelled tells.
+        let (one, other) = (found(name.as_bytes())?, found(&other)?);
+        let folds = one.is_some() && one == other;
+        match one.is_some() && name.as_bytes().iter().any(u8::is_ascii_alphabetic) {
+            true => Ok(*self.folds_case.get_or_init(|| folds)),
+            false => Ok(folds), // other letters are not folded everywhere
+        }
     }
 
     fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {

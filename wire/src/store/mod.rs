@@ -11,6 +11,7 @@ mod local;
 mod local_details;
 mod local_fidelity;
 mod names;
+mod spelling;
 mod staging;
 pub mod sweep;
 pub mod sync;
@@ -22,6 +23,7 @@ pub use cache::FolderCache;
 pub use filesystems::Filesystems;
 pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock};
 pub use names::{NameKind, Names};
+pub use spelling::Spellings;
 pub use staging::{StagedName, is_staged};
 
 use self::sweep::SweepScope;
@@ -64,6 +66,12 @@ pub trait Folder: Send + Sync {
     fn names(&self) -> io::Result<Names>;
     /// Metadata of `name`.
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata>;
+    /// What `name` is, and what tells it from what it was before.
+    fn identity(&self, name: NameRef<'_>) -> io::Result<Identity>;
+    /// True if the folder takes `name`, which is there, and the same in other case for one name.
+    fn folds_case(&self, _name: NameRef<'_>) -> io::Result<bool> {
+        Ok(false)
+    }
     /// The regular file `name`, if it belongs to the user that this program runs as.
     fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>>;
     /// Metadata of the folder itself.

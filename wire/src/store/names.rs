@@ -45,6 +45,12 @@ impl Names {
         self.places.sort_unstable_by(|a, b| bytes[a.range()].cmp(&bytes[b.range()]));
     }
 
+    /// True if `name` is one of them.
+    #[must_use]
+    pub fn contains(&self, name: NameRef<'_>) -> bool {
+        self.places.binary_search_by(|place| self.bytes[place.range()].cmp(name.as_bytes())).is_ok()
+    }
+
     /// How many names there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,158 @@
+//! Whether an item may take its name: decided when it begins, and once more when it gets the name. Minutes may lie between the
+//! two, and somebody else may have written there meanwhile.
+//!
+//! The last look and the rename are two calls of the system: what is written just between them is replaced, as it would have been if
+//! it had been written a moment earlier under a rule that replaces. Where the rule replaces nothing, the rename itself refuses.
+
+use super::lock;
+use crate::failure::{Failure, FailureCode};
+use crate::fidelity::FidelityReport;
+use crate::message::Overwrite;
+use crate::metadata::{Kind, Metadata, Timestamp};
+use crate::path::NameRef;
+use crate::store::{Folder, Identity, Spellings, StagedName};
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// How a sink treats what is there already.
+pub(super) struct Rule {
+    overwrite: Overwrite,
+    /// Refuse instead of skip what exists.
+    add_only: bool,
+    /// What filesystems keep, by their number.
+    fidelities: Mutex<HashMap<u64, FidelityReport>>,
+    spellings: Spellings,
+}
+
+/// What the rule looks at of an item.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Offer {
+    pub(super) size: Option<u64>,
+    pub(super) modified: Option<Timestamp>,
+}
+
+/// That an item may take its name, by what was there at the last look.
+#[derive(Clone)]
+pub(super) struct Admission {
+    rule: Arc<Rule>,
+    offer: Offer,
+    existing: Option<Identity>,
+}
+
+impl Rule {
+    pub(super) fn new(overwrite: Overwrite, add_only: bool) -> Self {
+        Self { overwrite, add_only, fidelities: Mutex::default(), spellings: Spellings::default() }
+    }
+
+    /// Decides whether an item may take its name.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        folder: &dyn Folder,
+        name: NameRef<'_>,
+        offer: Offer,
+    ) -> Result<Admission, Failure> {
+        let existing = look(folder, name)?;
+        if let Some(existing) = &existing {
+            self.check(folder, name, offer, existing)?;
+        }
+        Ok(Admission { rule: self.clone(), offer, existing })
+    }
+
+    /// True if `kept` is what the folder's filesystem has made of `time`.
+    pub(super) fn is_kept(&self, folder: &dyn Folder, time: Timestamp, kept: Timestamp) -> bool {
+        time == kept || self.fidelity(folder).time(time) == kept
+    }
+
+    /// What the folder's filesystem keeps, found out once for each.
+    pub(super) fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
+        let Ok(filesystem) = folder.filesystem() else { return FidelityReport::EXACT };
+        let mut known = lock(&self.fidelities);
+        if known.len() >= FIDELITIES_MAX {
+            known.clear();
+        }
+        *known.entry(filesystem).or_insert_with(|| folder.fidelity().unwrap_or(FidelityReport::EXACT))
+    }
+
+    /// Refuses an item whose name is taken, unless it may replace what has it.
+    fn check(
+        &self,
+        folder: &dyn Folder,
+        name: NameRef<'_>,
+        Offer { size, modified }: Offer,
+        existing: &Identity,
+    ) -> Result<(), Failure> {
+        let existing = &existing.metadata;
+        if existing.kind == Kind::Special {
+            return Err(Failure::special_in_place());
+        }
+        if self.add_only {
+            return Err(FailureCode::Exists.into());
+        }
+        if self.spellings.is_respelled(folder, name)? {
+            return Err(Failure::respelled());
+        }
+        let stays = match self.overwrite {
+            Overwrite::Always => false,
+            Overwrite::Never => true,
+            Overwrite::Newer => modified.is_some_and(|modified| {
+                existing.modified >= modified || existing.modified >= self.fidelity(folder).time(modified)
+            }),
+            Overwrite::Different => {
+                existing.kind == Kind::File
+                    && size == Some(existing.size)
+                    && modified.is_some_and(|modified| self.is_kept(folder, modified, existing.modified))
+            }
+        };
+        if stays { Err(FailureCode::Skipped.into()) } else { Ok(()) }
+    }
+}
+
+impl Admission {
+    /// Gives a staged file or link its name, if it may still have that.
+    pub(super) fn publish(
+        &self,
+        folder: &dyn Folder,
+        staged: &StagedName,
+        name: NameRef<'_>,
+    ) -> Result<(), Failure> {
+        let Rule { overwrite, add_only, .. } = *self.rule;
+        for _ in 0..LOOKS_MAX {
+            let existing = look(folder, name)?;
+            if let Some(existing) = existing.as_ref().filter(|existing| !self.was_seen(existing)) {
+                self.rule.check(folder, name, self.offer, existing)?;
+            }
+            // Filesystems without flags of rename have this one way only, and without it links of files.
+            let replace = existing.is_some() || (overwrite == Overwrite::Always && !add_only);
+            match folder.publish(staged, name, replace) {
+                Err(error) if !replace && error.kind() == io::ErrorKind::AlreadyExists => {} // made since the look
+                result => return Ok(result?),
+            }
+        }
+        Err(if add_only { FailureCode::Exists } else { FailureCode::Skipped }.into())
+    }
+
+    /// What has the name.
+    pub(super) fn metadata(&self) -> Option<Metadata> {
+        self.existing.map(|existing| existing.metadata)
+    }
+
+    /// True for what was there when this was decided, unchanged.
+    fn was_seen(&self, existing: &Identity) -> bool {
+        self.existing.as_ref().is_some_and(|seen| seen == existing)
+    }
+}
+
+/// What has the name.
+fn look(folder: &dyn Folder, name: NameRef<'_>) -> Result<Option<Identity>, Failure> {
+    match folder.identity(name) {
+        Ok(existing) => Ok(Some(existing)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Filesystems whose ways are remembered.
+const FIDELITIES_MAX: usize = 64;
+/// Looks at a name that somebody makes and removes all the time.
+const LOOKS_MAX: usize = 3;
