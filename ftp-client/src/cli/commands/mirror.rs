@@ -214,12 +214,15 @@ fn recipe(
     })
 }
 
-/// A plan in the folder that it is about would be part of itself.
+/// Refuses a plan in the folder that it is about: it would be part of itself. Links and `..` are followed; a folder that is missing
+/// has no plan in it.
 fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
-    let whole = |path: &Path| std::path::absolute(path).map_err(|error| Error::local(path, error));
-    match whole(plan)?.starts_with(whole(folder)?) {
-        true => Err(Error::Usage("the plan must not lie in the folder that is mirrored".to_owned())),
-        false => Ok(()),
+    let parent = plan.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (parent.canonicalize(), folder.canonicalize()) {
+        (Ok(parent), Ok(folder)) if parent.starts_with(&folder) => {
+            Err(Error::Usage("the plan must not lie in the folder that is mirrored".to_owned()))
+        }
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => Ok(()),
     }
 }
 
