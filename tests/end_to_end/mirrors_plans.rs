@@ -34,7 +34,7 @@ fn a_plan_is_not_part_of_what_it_is_about() {
         let here =
             if mirror.source().starts_with(mirror.world.local()) { mirror.source() } else { mirror.target() };
         let other = mirror.world.local().join("link");
-        std::os::unix::fs::symlink(&here, &other).unwrap();
+        symlink(&here, &other).unwrap();
         for place in [here.join("p"), other.join("p")] {
             let ran = mirror.ends(2, [&format!("--plan={}", place.display())[..]]);
             assert!(ran.stderr.contains("must not lie in the folder"), "{}", ran.stderr);
