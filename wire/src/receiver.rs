@@ -512,8 +512,11 @@ impl Receiver {
 
     /// A chunk of `file` could not be staged or written: the file fails, its other frames are dropped as they come.
     pub fn file_failed(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
-        self.fail_item(frame, 0, failure.clone());
         self.frame_done(frame);
+        if !self.files.contains_key(&file) {
+            return Verdict::Incomplete; // it is over; one that comes once more has not failed
+        }
+        self.fail_item(frame, 0, failure.clone());
         let Some(receiving) = self.files.get_mut(&file) else { return Verdict::Incomplete };
         if let Some(seal) = receiving.seal {
             return self.finish(file, seal.frame, failure);

@@ -521,14 +521,38 @@ impl Sender {
         Some(Plan { frame, content })
     }
 
+    /// True if the pack or seal `frame` was built before: the receiver may have it, so its entries stay what they are, and none comes later.
+    #[must_use]
+    pub fn is_built(&self, frame: u64) -> bool {
+        self.in_flight.get(&frame).is_none_or(|in_flight| in_flight.built)
+    }
+
     /// Pack `frame` was built; `packed` has one element for each of its items. What comes later is none of it any more, and goes
-    /// to the end of the queue. Returns what to send in the pack's place if nothing of it is left.
+    /// to the end of the queue. Returns what to send in the pack's place if nothing of it is left, or what to build in its place
+    /// if another lane has built it meanwhile and made something else of it.
     pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) -> Option<Content> {
-        let in_flight = self.in_flight.get_mut(&frame)?;
-        let Content::Pack(items) = &in_flight.content else { return None };
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else {
+            // It was acknowledged meanwhile, so the receiver drops what comes; but a pack has entries.
+            let is_empty = packed.iter().all(|packed| matches!(packed, Packed::Later(_)));
+            let nothing = Item { path: RemotePath::root(), what: What::Stream { mode: 0 } };
+            let (number, announcement) = (self.next_file, announcement(&nothing));
+            return is_empty.then(|| Content::Again { file: Arc::new(LargeFile { number, announcement }) });
+        };
+        let Content::Pack(items) = &in_flight.content else { return Some(in_flight.content.clone()) };
+        if in_flight.built {
+            if !in_flight.is_built_alike(&packed) {
+                return Some(in_flight.content.clone());
+            }
+            let before = std::mem::take(&mut in_flight.packed);
+            in_flight.packed =
+                before.into_iter().zip(packed).map(|(before, now)| before.or_again(now)).collect();
+            self.kept += in_flight.lose();
+            return None;
+        }
         if !packed.iter().any(|packed| matches!(packed, Packed::Later(_))) {
             in_flight.packed = packed;
             in_flight.built = true;
+            self.kept += in_flight.lose();
             return None;
         }
         let (mut stay, mut later, mut built) = (Vec::new(), Vec::new(), Vec::new());
@@ -554,6 +578,7 @@ impl Sender {
         in_flight.content = instead.clone().unwrap_or(Content::Pack(stay.into()));
         in_flight.packed = built;
         in_flight.built = true;
+        self.kept += in_flight.lose();
         later.into_iter().for_each(|item| self.add_later(item));
         instead
     }
@@ -574,10 +599,21 @@ impl Sender {
     }
 
     /// Seal `frame` was built, and the file stays as it is sealed.
-    pub fn sealed(&mut self, frame: u64) {
-        if let Some(in_flight) = self.in_flight.get_mut(&frame) {
-            in_flight.built = true;
+    ///
+    /// # Errors
+    /// If a block has shown meanwhile that the file is not read to its end: what to send in the seal's place.
+    pub fn sealed(&mut self, frame: u64) -> Result<(), Content> {
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
+        let Content::Seal { file, result: Ok(_) } = &in_flight.content else {
+            return Err(in_flight.content.clone());
+        };
+        let broken_off = self.sending.get(&file.number).and_then(Sending::broken_off);
+        if let Some(content) = broken_off.filter(|_| !in_flight.built) {
+            in_flight.content = content.clone();
+            return Err(content);
         }
+        in_flight.built = true;
+        Ok(())
     }
 
     /// True if block `frame` was built before, with another digest.
@@ -589,10 +625,12 @@ impl Sender {
     /// Block `frame` was built, and its content has this digest.
     ///
     /// # Errors
-    /// If it had another digest when it was built before: the file has changed, and what to send in its place.
+    /// If it had another digest when it was built before, or became another frame meanwhile: what to send in its place.
     pub fn hashed(&mut self, frame: u64, digest: Digest) -> Result<(), Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
-        let Content::Block { file, offset, .. } = &in_flight.content else { return Ok(()) };
+        let Content::Block { file, offset, .. } = &in_flight.content else {
+            return Err(in_flight.content.clone()); // another lane has found that it is none
+        };
         let (number, index) = (file.number, offset / CHUNK_LEN as u64);
         match in_flight.digest.replace(digest) {
             Some(before) if before != digest => {
@@ -642,8 +680,13 @@ impl Sender {
 
     /// `file` is to come once more, with this metadata, which showed when its block or seal `frame` was built. Returns what to
     /// send in this frame's place, as [`give_up`](Self::give_up) does.
+    ///
+    /// Once its seal was built the receiver may have all of it: then it fails.
     pub fn begin_again(&mut self, frame: u64, file: &Arc<LargeFile>, metadata: Metadata) -> Content {
-        self.break_off(frame, file, Ok(metadata))
+        let seal = self.sending.get(&file.number).and_then(|sending| sending.seal_frame);
+        let is_sealed = seal.is_some_and(|seal| self.is_built(seal));
+        let end = if is_sealed { Err(FailureCode::SourceChanged.into()) } else { Ok(metadata) };
+        self.break_off(frame, file, end)
     }
 
     /// `file` is sealed although it changed while it was read.
@@ -961,6 +1004,20 @@ impl Sender {
             return Err(SenderViolation::UnknownEntry);
         }
         in_flight.failures.insert(failed.entry, failed.failure.clone());
+        let (Content::Block { file, .. }
+        | Content::Hole { file, .. }
+        | Content::Seal { file, .. }
+        | Content::Again { file }) = &in_flight.content
+        else {
+            return Ok(());
+        };
+        let number = file.number;
+        // At once: the seal of a file that comes once more may be done before this frame is.
+        if let Some(sending) = self.sending.get_mut(&number).filter(|s| s.seal_frame != Some(failed.frame)) {
+            sending.failed.get_or_insert_with(|| failed.failure.clone());
+            sending.all_planned = true;
+            self.queue_seal(number);
+        }
         Ok(())
     }
 
@@ -973,10 +1030,10 @@ impl Sender {
                 settle_pack(&items, in_flight.packed, in_flight.failures, progress);
             }
             Content::Block { file, offset, len, .. } => {
-                self.settle_part(&file, (offset, len as u64), in_flight.failures, progress);
+                progress.held.push((file, offset, len as u64));
             }
             Content::Hole { file, offset, len, .. } => {
-                self.settle_part(&file, (offset, len), in_flight.failures, progress);
+                progress.held.push((file, offset, len));
             }
             Content::Seal { file, result } => {
                 let settles = |sending: &Sending| sending.seal_frame == Some(frame);
@@ -1001,23 +1058,6 @@ impl Sender {
                 });
             }
             Content::Again { file } => self.settle_again(frame, &file, progress),
-        }
-    }
-
-    /// The receiver has a part of a file, or could not write it.
-    fn settle_part(
-        &mut self,
-        file: &Arc<LargeFile>,
-        (offset, len): (u64, u64),
-        failures: BTreeMap<u32, Failure>,
-        progress: &mut Progress,
-    ) {
-        progress.held.push((file.clone(), offset, len));
-        let failure = failures.into_values().next();
-        if let (Some(sending), Some(failure)) = (self.sending.get_mut(&file.number), failure) {
-            sending.failed.get_or_insert(failure); // also of one that was to come once more
-            sending.all_planned = true;
-            self.queue_seal(file.number);
         }
     }
 
@@ -1067,6 +1107,59 @@ impl Sender {
             self.again.push_back(frame);
         }
     }
+}
+
+impl Packed {
+    /// What is known of an entry that was built twice: the receiver has one of both.
+    fn or_again(self, now: Self) -> Self {
+        match (self, now) {
+            (Self::Sent { digest: before, .. }, Self::Sent { bytes, digest, as_is }) => {
+                Self::Sent { bytes, digest: digest.filter(|digest| Some(*digest) == before), as_is }
+            }
+            (Self::Sent { .. }, lost) => lost,
+            (before, _) => before,
+        }
+    }
+}
+
+impl InFlight {
+    /// True if a pack that was built before has the same entries now, and what was lost before is lost now.
+    fn is_built_alike(&self, packed: &[Packed]) -> bool {
+        let alike = |(before, now): (&Packed, &Packed)| match (before, now) {
+            (_, Packed::Later(_)) | (Packed::Lost(_) | Packed::Later(_), Packed::Sent { .. }) => false,
+            (_, Packed::Lost(_)) | (Packed::Sent { .. }, Packed::Sent { .. }) => true,
+        };
+        self.packed.len() == packed.len() && self.packed.iter().zip(packed).all(alike)
+    }
+
+    /// Of a pack that was built, what could not be read is lost in each copy of it. Returns how many bytes of memory that takes.
+    fn lose(&mut self) -> usize {
+        let Content::Pack(items) = &self.content else { return 0 };
+        if !self.packed.iter().any(|packed| matches!(packed, Packed::Lost(_))) {
+            return 0;
+        }
+        let lose = |(item, packed): (&Item, &Packed)| match (&item.what, packed) {
+            (What::Present(_) | What::Stream { .. }, Packed::Lost(failure)) => lost_item(item, failure),
+            (What::Present(_) | What::Stream { .. } | What::Lost(_), _) => item.clone(),
+        };
+        let before: usize = items.iter().map(kept_len).sum();
+        let items: Arc<[Item]> = items.iter().zip(&self.packed).map(lose).collect();
+        let after: usize = items.iter().map(kept_len).sum();
+        self.content = Content::Pack(items);
+        after - before
+    }
+}
+
+/// An item that could not be read. It takes no more room in a pack than it had.
+fn lost_item(item: &Item, failure: &Failure) -> Item {
+    let room = packed_len(item) - ENTRY_HEAD_LEN - item.path.as_bytes().len();
+    let mut failure = failure.clone();
+    let mut end = failure.message.len().min(room.saturating_sub(LOSS_LEN_MIN));
+    while !failure.message.is_char_boundary(end) {
+        end -= 1;
+    }
+    failure.message.truncate(end);
+    Item { path: item.path.clone(), what: What::Lost(failure) }
 }
 
 impl Watch {
@@ -1196,6 +1289,9 @@ fn is_large(item: &Item) -> bool {
     }
 }
 
+/// Length of a loss without a message: any file or link may turn out to be one.
+const LOSS_LEN_MIN: usize = 2;
+
 /// Seconds without an acknowledged frame after which a lane counts as stalled, at least.
 const STALL_TICKS: u64 = 5;
 
@@ -1218,9 +1314,9 @@ fn kept_len(item: &Item) -> usize {
 pub fn packed_len(item: &Item) -> usize {
     let content = match &item.what {
         What::Present(metadata) if metadata.kind != Kind::Folder => {
-            usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX)
+            usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX).max(LOSS_LEN_MIN)
         }
-        What::Lost(failure) => 2 + failure.message.len(),
+        What::Lost(failure) => LOSS_LEN_MIN + failure.message.len(),
         What::Present(_) | What::Stream { .. } => 0,
     };
     ENTRY_HEAD_LEN + item.path.as_bytes().len() + content

@@ -519,7 +519,9 @@ impl ReceiveJob {
         let loss = (end == SealEnd::GivenUp).then(|| decode_loss(&payload.concat())).transpose()?;
         let announcement = Announcement::decode(extra)?;
         let verdict = {
-            drop(self.slot(file, &announcement.path)); // all of it may have been found
+            if lock(&self.found).contains_key(&announcement.path) {
+                drop(self.slot(file, &announcement.path)); // all of it may have been found
+            }
             self.judge(file, |machine| match end {
                 SealEnd::Again => machine.begun_again(head, announcement),
                 SealEnd::Whole | SealEnd::GivenUp | SealEnd::AsIs => machine.seal(head, announcement, loss),

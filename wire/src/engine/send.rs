@@ -383,7 +383,10 @@ impl SendJob {
             }
             Content::Seal { file, result } => match self.seal_end(file, result.clone()) {
                 Ok(((size, root), end)) => {
-                    lock(&self.machine).sealed(frame);
+                    let sealed = lock(&self.machine).sealed(frame);
+                    if let Err(instead) = sealed {
+                        return self.content(frame, &instead, buffer);
+                    }
                     let kind = FrameKind::Seal { file: file.number, size, root, end };
                     Built { kind, extra: self.announcement(file), payload_len: 0 }
                 }
@@ -537,7 +540,8 @@ impl SendJob {
     }
 
     fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
-        let mut packing = Packing { at: 0, entries: 0, later: Vec::new(), buffer };
+        let stays = lock(&self.machine).is_built(frame);
+        let mut packing = Packing { at: 0, entries: 0, stays, later: Vec::new(), buffer };
         let mut reserved: usize = items.iter().map(packed_len).sum();
         let mut results = Vec::with_capacity(items.len());
         for item in items {
@@ -560,7 +564,10 @@ impl SendJob {
             What::Present(metadata) => match metadata.kind {
                 Kind::File => self.small_file(item, metadata, room, packing),
                 Kind::Symlink => self.link(item, metadata, room, packing),
-                Kind::Folder if packing.holds_later(&item.path) => Ok(Packed::Later(*metadata)),
+                Kind::Folder if packing.holds_later(&item.path) => {
+                    packing.comes_later(item); // and so does the folder that holds it
+                    Ok(Packed::Later(*metadata))
+                }
                 Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, Bytes::default())),
                 Kind::Special => Err(FailureCode::SpecialFile.into()),
             },
@@ -587,10 +594,11 @@ impl SendJob {
                 Ok(packing.add(item, EntryKind::File, &metadata, bytes))
             }
             Err(Broken::Failed(failure)) => Err(failure),
+            Err(Broken::Again(_)) if packing.stays => Err(FailureCode::SourceChanged.into()),
             Err(Broken::Again(open)) => {
                 let metadata = open.identity.metadata;
                 self.reading.keep(&item.path, open);
-                packing.later.extend(item.path.split_last().map(|(folder, _)| folder));
+                packing.comes_later(item);
                 Ok(Packed::Later(metadata))
             }
         }
@@ -660,6 +668,8 @@ impl Drop for SendJob {
 struct Packing<'a> {
     at: usize,
     entries: u32,
+    /// It was built before, and nothing of it may come later.
+    stays: bool,
     /// Folders of items that were to be in the pack and come later: they come later, too.
     later: Vec<RemotePath>,
     buffer: &'a mut ChunkBuffer,
@@ -676,6 +686,10 @@ struct Bytes {
 }
 
 impl Packing<'_> {
+    fn comes_later(&mut self, item: &Item) {
+        self.later.extend(item.path.split_last().map(|(folder, _)| folder));
+    }
+
     fn holds_later(&self, folder: &RemotePath) -> bool {
         self.later.contains(folder)
     }

@@ -240,6 +240,19 @@ fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
     assert_eq!((ack.done, ack.failed.len()), (frames(1, 3), 0));
 }
 
+/// The sender would take it for the failure of the file, and not send it once more.
+#[test]
+fn a_block_that_fails_behind_the_back_of_a_file_that_comes_once_more_tells_no_failure() {
+    let mut receiver = receiver();
+    assert_eq!(begin_block(&mut receiver, 0, 0, 0, Some(2 * CHUNK)), Ok(Begin::Process));
+    let kind = FrameKind::Seal { file: 0, size: 0, root: Digest::default(), end: SealEnd::Again };
+    let again = FrameHead { kind, ..seal(1, 0, 0, false) };
+    receiver.begin(&again).unwrap();
+    receiver.begun_again(&again, announcement(Some(2 * CHUNK))).unwrap();
+    assert_eq!(receiver.file_failed(0, 0, FailureCode::NoSpace.into()), Verdict::Incomplete);
+    assert_eq!(receiver.take_ack(), Some(Ack { done: frames(0, 2), ..Ack::default() }));
+}
+
 #[test]
 fn a_failure_behind_the_seal_discards_the_file() {
     let mut receiver = receiver();

@@ -1,11 +1,12 @@
 //! The receiving end: what `engine::receive` does around the machine, step by step, and the rules that it must keep.
 
-use crate::tree::{self, TargetFate, Tree};
+use crate::tree::{self, Chunk, SourceFate, TargetFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::checksum::{Checksum, Digest};
-use wire::frame::{Announcement, EntryKind, FrameHead, FrameKind};
+use wire::frame::{Announcement, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
 use wire::receiver::{Begin, FolderEntry, Publish, Receiver, Verdict};
+use wire::sender::Item;
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -19,7 +20,9 @@ pub(crate) struct Frame {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
-    Chunk(Vec<u8>),
+    Chunk(Chunk),
+    /// A chunk whose digest is not that of its content.
+    Damaged,
     Entries(Vec<Entry>),
     Nothing,
     Loss(Failure),
@@ -33,12 +36,15 @@ pub(crate) struct Entry {
     pub(crate) len: usize,
     pub(crate) content: Vec<u8>,
     pub(crate) digest: Digest,
+    /// Which version of it is sent.
+    pub(crate) version: u64,
 }
 
 /// What a lane's thread is at; it takes time, and other lanes go on meanwhile.
 #[derive(Debug)]
 pub(crate) enum Work {
     Chunk(Frame),
+    Hole(Frame),
     Pack(Frame),
     Publishing(Publish),
     Folders(u64, Vec<FolderEntry>),
@@ -48,16 +54,16 @@ pub(crate) enum Work {
 pub(crate) struct Receiving {
     pub(crate) machine: Receiver,
     checksum: Checksum,
-    /// Offsets of the chunks that were written, of files that are staged.
-    staged: BTreeMap<u32, BTreeSet<u64>>,
+    /// Chunks that were written, by their offsets, of files that are staged.
+    staged: BTreeMap<u32, BTreeMap<u64, Chunk>>,
     partly: BTreeMap<u64, BTreeSet<u32>>,
     pub(crate) reports: BTreeMap<RemotePath, Result<(), Failure>>,
 }
 
 impl Receiving {
-    pub(crate) fn new(checksum: Checksum, window: u32) -> Self {
+    pub(crate) fn new(checksum: Checksum, window: u32, holes: bool) -> Self {
         Self {
-            machine: Receiver::new(checksum, window),
+            machine: Receiver::new(checksum, window).with_holes(holes),
             checksum,
             staged: BTreeMap::new(),
             partly: BTreeMap::new(),
@@ -80,12 +86,29 @@ impl Receiving {
             FrameKind::Pack { .. } => Some(Work::Pack(frame)),
             FrameKind::Block { .. } => {
                 let begun = self.machine.block(&frame.head, announcement.unwrap()).expect("an honest sender");
-                if begun == Begin::Process { Some(Work::Chunk(frame)) } else { self.next_folders() }
+                if begun == Begin::Drop {
+                    return self.next_folders();
+                }
+                self.stage(&frame);
+                Some(Work::Chunk(frame))
             }
-            FrameKind::Hole { .. } => unreachable!("this sender finds no holes"),
-            FrameKind::Seal { file, .. } => {
+            FrameKind::Hole { .. } => {
+                let begun = self.machine.hole(&frame.head, announcement.unwrap()).expect("an honest sender");
+                if begun == Begin::Drop {
+                    return self.next_folders();
+                }
+                self.stage(&frame);
+                Some(Work::Hole(frame))
+            }
+            FrameKind::Seal { file, end, .. } => {
                 let loss = if let Payload::Loss(failure) = frame.payload { Some(failure) } else { None };
-                let verdict = self.machine.seal(&frame.head, announcement.unwrap(), loss);
+                assert_eq!(loss.is_some(), end == SealEnd::GivenUp);
+                let verdict = match end {
+                    SealEnd::Again => self.machine.begun_again(&frame.head, announcement.unwrap()),
+                    SealEnd::Whole | SealEnd::AsIs | SealEnd::GivenUp => {
+                        self.machine.seal(&frame.head, announcement.unwrap(), loss)
+                    }
+                };
                 self.conclude(file, verdict.expect("an honest sender"), tree)
             }
         }
@@ -95,6 +118,7 @@ impl Receiving {
     pub(crate) fn worked(&mut self, work: Work, tree: &Tree) -> Option<Work> {
         match work {
             Work::Chunk(frame) => self.chunk(&frame, tree),
+            Work::Hole(frame) => self.hole(&frame, tree),
             Work::Pack(frame) => {
                 self.pack(&frame, tree);
                 self.next_folders()
@@ -116,10 +140,18 @@ impl Receiving {
         }
     }
 
+    fn stage(&mut self, frame: &Frame) {
+        let (FrameKind::Block { file, .. } | FrameKind::Hole { file, .. }) = frame.head.kind else {
+            unreachable!()
+        };
+        self.staged.entry(file).or_default();
+    }
+
     fn chunk(&mut self, frame: &Frame, tree: &Tree) -> Option<Work> {
         let FrameKind::Block { file, offset, last, digest } = frame.head.kind else { unreachable!() };
-        let Payload::Chunk(content) = &frame.payload else { unreachable!() };
-        let pieces = [&content[..]];
+        let content = if let Payload::Chunk(content) = &frame.payload { content } else { &DAMAGED };
+        let bytes = content.bytes();
+        let pieces = [&bytes[..]];
         let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, &pieces) else {
             if !self.machine.damaged(frame.head.frame) {
                 return self.next_folders();
@@ -127,46 +159,82 @@ impl Receiving {
             let verdict = self.machine.file_failed(file, frame.head.frame, FailureCode::Integrity.into());
             return self.conclude(file, verdict, tree);
         };
-        let path = &frame.announcement.as_ref().unwrap().path;
-        let written = match tree.fate(path).target {
-            TargetFate::Refused => Err(Failure::from(FailureCode::Skipped)),
-            TargetFate::Breaks(index) if offset == index * CHUNK_LEN as u64 => {
-                Err(FailureCode::NoSpace.into())
-            }
-            TargetFate::Fine | TargetFate::Breaks(_) | TargetFate::NotPublished => Ok(()),
-        };
-        let verdict = match written {
-            Ok(()) => {
-                let new = self.staged.entry(file).or_default().insert(offset);
-                assert!(new, "a chunk is written twice");
-                self.machine.written(file, frame.head.frame, &chunk).expect("an honest sender")
-            }
+        let verdict = match self.write(frame, file, offset, content.clone(), tree) {
+            Ok(()) => self.machine.written(file, frame.head.frame, &chunk).expect("an honest sender"),
             Err(failure) => self.machine.file_failed(file, frame.head.frame, failure),
         };
         self.conclude(file, verdict, tree)
     }
 
+    fn hole(&mut self, frame: &Frame, tree: &Tree) -> Option<Work> {
+        let FrameKind::Hole { file, offset, len, .. } = frame.head.kind else { unreachable!() };
+        let made = (offset..offset + len).step_by(CHUNK_LEN).try_for_each(|chunk| {
+            let zeros = CHUNK_LEN.min((offset + len - chunk) as usize);
+            self.write(frame, file, chunk, Chunk::Zeros(zeros), tree)
+        });
+        let verdict = match made {
+            Ok(()) => self.machine.holed(&frame.head).expect("an honest sender"),
+            Err(failure) => self.machine.file_failed(file, frame.head.frame, failure),
+        };
+        self.conclude(file, verdict, tree)
+    }
+
+    /// Writes a chunk to its staged file, unless that was discarded meanwhile.
+    fn write(
+        &mut self,
+        frame: &Frame,
+        file: u32,
+        offset: u64,
+        content: Chunk,
+        tree: &Tree,
+    ) -> Result<(), Failure> {
+        match tree.fate(&frame.announcement.as_ref().unwrap().path).target {
+            TargetFate::Refused => return Err(FailureCode::Skipped.into()),
+            TargetFate::Breaks(index) if offset == index * CHUNK_LEN as u64 => {
+                return Err(FailureCode::NoSpace.into());
+            }
+            TargetFate::Fine | TargetFate::Breaks(_) | TargetFate::NotPublished => {}
+        }
+        let Some(chunks) = self.staged.get_mut(&file) else { return Ok(()) };
+        assert_eq!(chunks.insert(offset, content), None, "a chunk is written twice");
+        Ok(())
+    }
+
     fn conclude(&mut self, file: u32, verdict: Verdict, tree: &Tree) -> Option<Work> {
         match verdict {
             Verdict::Incomplete => {}
-            Verdict::Again(_) => unreachable!("this sender begins nothing again"),
+            Verdict::Again(_) => drop(self.staged.remove(&file)),
             Verdict::Discard(announcement, failure) => {
                 self.staged.remove(&file);
                 self.report(&announcement.path, Err(failure));
             }
             Verdict::Publish(publish) => {
                 let chunks = self.staged.remove(&file).expect("published once");
-                let count = publish.size().div_ceil(CHUNK_LEN as u64).max(1);
-                assert!(chunks.into_iter().eq((0..count).map(|index| index * CHUNK_LEN as u64)));
-                let path = &publish.announcement().path;
-                assert_eq!(publish.root(), tree::root(self.checksum, path, publish.size()), "{path:?}");
-                let announced = publish.announcement().size;
-                let expected = announced.or(tree.stream.map(|stream| stream.len));
-                assert_eq!(expected, Some(publish.size()));
+                self.check_published(&publish, &chunks, tree);
                 return Some(Work::Publishing(publish));
             }
         }
         self.next_folders()
+    }
+
+    /// A file is whole, and as it was at one time unless it says otherwise.
+    fn check_published(&self, publish: &Publish, chunks: &BTreeMap<u64, Chunk>, tree: &Tree) {
+        let (path, size) = (&publish.announcement().path, publish.size());
+        assert_eq!(chunks.len() as u64, size.div_ceil(CHUNK_LEN as u64).max(1), "{path:?}");
+        assert_eq!(publish.root(), tree::root(self.checksum, chunks, size), "{path:?}");
+        let Some(modified) = publish.announcement().modified else {
+            return assert_eq!(tree.stream.map(|stream| stream.len), Some(size));
+        };
+        assert_eq!(publish.announcement().size, Some(size));
+        if publish.is_as_is() {
+            return;
+        }
+        let version = (0..20).find(|version| tree.file(path, *version).modified == modified).unwrap();
+        assert_eq!(tree.file(path, version).size, size, "{path:?}");
+        for (offset, chunk) in chunks {
+            let len = (CHUNK_LEN as u64).min(size - offset) as usize;
+            assert_eq!(*chunk, tree.chunk(path, *offset, len, version), "{path:?} at {offset}");
+        }
     }
 
     fn pack(&mut self, frame: &Frame, tree: &Tree) {
@@ -190,7 +258,8 @@ impl Receiving {
                         damaged.push((number, path));
                         continue;
                     }
-                    assert_eq!(entry.content, tree::content(path));
+                    assert_eq!(entry.content, tree::content(path, entry.version));
+                    assert_eq!(entry.len as u64, tree.file(path, entry.version).size);
                     small_result(path, tree)
                 }
                 EntryKind::Symlink => small_result(path, tree),
@@ -228,7 +297,7 @@ impl Receiving {
                 .filter(|item| item.path != folder.path && item.path.strip_prefix(&folder.path).is_some());
             for item in below {
                 assert!(
-                    self.reports.contains_key(&item.path),
+                    self.reports.contains_key(&item.path) || changes(&item.path, tree),
                     "{:?} is not settled, and its folder is",
                     item.path
                 );
@@ -245,6 +314,16 @@ impl Receiving {
         assert_eq!(before, None, "{path:?} is settled twice");
     }
 }
+
+/// True for what may come later than its folder: a file that changes while it is read, and a folder that holds such a file.
+fn changes(path: &RemotePath, tree: &Tree) -> bool {
+    let changing = |item: &Item| matches!(tree.fate(&item.path).source, SourceFate::Changes { .. });
+    let mut files = tree.items.iter().filter(|item| tree::is_file(item) && changing(item));
+    files.any(|file| file.path.strip_prefix(path).is_some())
+}
+
+/// What arrives instead of a chunk.
+static DAMAGED: Chunk = Chunk::Zeros(1);
 
 fn small_result(path: &RemotePath, tree: &Tree) -> Result<(), Failure> {
     match tree.fate(path).target {

@@ -131,7 +131,7 @@ fn a_folder_waits_for_the_numbers_of_what_is_in_it() {
     assert!(matches!(sender.next(0).unwrap().content, Content::Seal { result: Ok(_), .. }));
     let pack = sender.next(0).unwrap();
     assert!(matches!(pack.content, Content::Pack(_)));
-    sender.sealed(1);
+    sender.sealed(1).unwrap();
     assert_eq!(sender.end(), None, "what is in the pack may come later");
     sender.packed(pack.frame, vec![sent(0)]);
     assert_eq!(sender.end(), Some(End { frames: 3 }));
@@ -234,7 +234,7 @@ fn the_end_is_not_told_before_the_seal_of_a_file_that_comes_once_more() {
     sender.hashed(block.frame, Digest([2; 32])).unwrap();
     assert_eq!(sender.end(), None);
     let seal = sender.next(0).unwrap();
-    sender.sealed(seal.frame);
+    sender.sealed(seal.frame).unwrap();
     assert_eq!(sender.end(), Some(End { frames: 4 }));
 }
 
@@ -261,4 +261,121 @@ fn sent(bytes: u64) -> Packed {
 
 fn metadata(kind: Kind, size: u64) -> Metadata {
     Metadata { kind, size, modified: Default::default(), mode: 0o644 }
+}
+
+/// The receiver may have the first copy: what it lacks has failed, whatever the second one holds.
+#[test]
+fn an_entry_that_was_lost_in_one_copy_of_its_pack_is_lost_in_each() {
+    let (mut sender, plan) = small(2);
+    let failure = Failure::from(FailureCode::PermissionDenied);
+    assert!(sender.packed(plan.frame, vec![sent(1), Packed::Lost(failure.clone())]).is_none());
+    sender.lane_lost(0);
+    let again = sender.next(1).unwrap();
+    let Content::Pack(items) = &again.content else { panic!("{again:?}") };
+    assert!(matches!(items[1].what, What::Lost(_)), "{items:?}");
+    let instead = sender.packed(again.frame, vec![sent(1), sent(2)]);
+    assert!(matches!(instead, Some(Content::Pack(_))), "one that was planned before: {instead:?}");
+    assert!(sender.packed(again.frame, vec![sent(1), Packed::Lost(failure)]).is_none());
+    let settled = sender.acked(&done(again.frame)).unwrap().settled;
+    assert!(settled[0].result.is_ok() && settled[1].result.is_err(), "{settled:?}");
+    assert_eq!(sender.kept(), 0);
+}
+
+#[test]
+fn an_entry_that_was_sent_in_one_copy_of_its_pack_comes_no_more_later() {
+    let (mut sender, plan) = small(1);
+    assert!(!sender.is_built(plan.frame));
+    assert!(sender.packed(plan.frame, vec![sent(1)]).is_none());
+    assert!(sender.is_built(plan.frame));
+    assert_eq!(sender.end(), Some(End { frames: 1 }));
+    sender.lane_lost(0);
+    let again = sender.next(1).unwrap();
+    let later = || vec![Packed::Later(metadata(Kind::File, 2))];
+    assert!(matches!(sender.packed(again.frame, later()), Some(Content::Pack(_))));
+    assert!(sender.next(1).is_none(), "a frame beyond the end");
+    sender.acked(&done(again.frame)).unwrap();
+    assert!(sender.is_built(again.frame), "nothing of what is done comes later");
+    let nothing = sender.packed(again.frame, later());
+    assert!(matches!(nothing, Some(Content::Again { .. })), "a pack without entries: {nothing:?}");
+}
+
+/// Which of them the receiver has is not known.
+#[test]
+fn a_pack_whose_copies_differ_tells_no_digest() {
+    let with = |digest| Packed::Sent { bytes: 1, digest: Some(Digest([digest; 32])), as_is: false };
+    for (second, told) in [(1, Some(Digest([1; 32]))), (2, None)] {
+        let (mut sender, plan) = small(1);
+        sender.packed(plan.frame, vec![with(1)]);
+        sender.packed(plan.frame, vec![with(second)]);
+        assert_eq!(sender.acked(&done(0)).unwrap().settled[0].digest, told);
+    }
+}
+
+/// Two lanes build one pack at once, and the first finds that nothing of it is left.
+#[test]
+fn a_pack_that_another_lane_has_emptied_is_not_sent() {
+    let (mut sender, plan) = small(1);
+    sender.packed(plan.frame, vec![Packed::Later(metadata(Kind::File, 2))]);
+    assert!(matches!(sender.packed(plan.frame, vec![sent(2)]), Some(Content::Again { .. })));
+}
+
+/// Two lanes build one block at once, and the first finds that it cannot be read.
+#[test]
+fn a_block_whose_number_became_a_seals_is_not_sent() {
+    let (mut sender, plan) = large(2);
+    give_up(&mut sender, &plan);
+    let instead = sender.hashed(plan.frame, Digest([1; 32]));
+    assert!(matches!(instead, Err(Content::Seal { result: Err(_), .. })), "{instead:?}");
+}
+
+/// The receiver may have published it: it would come twice, or behind the job's end.
+#[test]
+fn a_file_whose_seal_was_built_fails_instead_of_coming_once_more() {
+    let (mut sender, plan) = large(1);
+    let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+    sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+    let seal = sender.next(0).unwrap();
+    sender.sealed(seal.frame).unwrap();
+    assert_eq!(sender.end(), Some(End { frames: 2 }));
+    let instead = sender.begin_again(plan.frame, file, metadata(Kind::File, CHUNK_LEN as u64));
+    assert!(matches!(instead, Content::Seal { result: Err(_), .. }), "{instead:?}");
+    assert!(sender.next(0).is_none(), "a frame beyond the end");
+    let settled = [0, 1].map(|frame| sender.acked(&done(frame)).unwrap().settled).concat();
+    assert!(matches!(&settled[..], [Settled { result: Err(_), .. }]), "{settled:?}");
+    assert!(sender.is_finished());
+}
+
+/// Otherwise the receiver could publish it, and get it once more.
+#[test]
+fn a_seal_is_not_built_once_a_block_has_shown_that_the_file_comes_once_more() {
+    let (mut sender, plan) = large(1);
+    let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+    sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+    let seal = sender.next(0).unwrap();
+    sender.begin_again(plan.frame, file, metadata(Kind::File, CHUNK_LEN as u64));
+    assert!(matches!(sender.sealed(seal.frame), Err(Content::Again { .. })));
+    assert!(sender.acked(&done(0)).unwrap().again.is_empty());
+    assert_eq!(sender.acked(&done(1)).unwrap().again, [0]);
+}
+
+/// The receiver has told of it, and expects nothing more.
+#[test]
+fn a_file_whose_block_failed_at_the_receiver_does_not_come_once_more() {
+    for seal_first in [false, true] {
+        let (mut sender, plan) = large(2);
+        let Content::Block { file, .. } = &plan.content else { panic!("{plan:?}") };
+        sender.hashed(plan.frame, Digest([1; 32])).unwrap();
+        sender.lane_lost(0);
+        let again = sender.next(1).unwrap();
+        sender.begin_again(again.frame, file, metadata(Kind::File, CHUNK_LEN as u64));
+        let seal = sender.next(1).unwrap();
+        assert!(matches!(seal.content, Content::Again { .. }));
+        sender.acked(&failed(plan.frame, 0)).unwrap();
+        let order = if seal_first { [seal.frame, plan.frame] } else { [plan.frame, seal.frame] };
+        let settled = order.map(|frame| sender.acked(&done(frame)).unwrap().settled).concat();
+        assert!(matches!(&settled[..], [Settled { result: Err(_), .. }]), "{settled:?}");
+        assert!(sender.next(1).is_none(), "it comes once more");
+        assert_eq!(sender.end(), Some(End { frames: 2 }));
+        assert!(sender.is_finished());
+    }
 }

@@ -1,16 +1,38 @@
 //! The sending end: what `engine::send` does around the machine, and the rules that it must keep.
 
 use crate::receiving::{Entry, Frame, Payload};
-use crate::tree::{self, SourceFate, Tree};
+use crate::tree::{self, Chunk, SourceFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{ANNOUNCEMENT_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameKind, SealEnd};
-use wire::limits::CHUNK_LEN;
-use wire::message::Ack;
-use wire::metadata::Kind;
-use wire::sender::{Asking, Content, Item, LargeFile, Packed, Plan, Sender, Settled, What};
+use wire::limits::{CHUNK_LEN, PACK_LEN_MAX};
+use wire::message::{Ack, Changing};
+use wire::metadata::{Kind, Metadata};
+use wire::sender::{Asking, Content, Item, LargeFile, Packed, Plan, Sender, Settled, What, packed_len};
 use wire::{Failure, FailureCode, RemotePath};
+
+/// What the sender does with files that change, and whether it looks for holes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    pub(crate) changing: Changing,
+    pub(crate) holes: bool,
+}
+
+/// Why a file is not read to its end, as `engine::reading` has it.
+enum Broken {
+    Failed(Failure),
+    /// It is read once more, as it is in this version.
+    Again(u64),
+}
+
+/// An open large file.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    version: u64,
+    /// How its seal ends, once that was made.
+    sealed: Option<SealEnd>,
+}
 
 /// The sending end of a job.
 pub(crate) struct Sending {
@@ -22,8 +44,11 @@ pub(crate) struct Sending {
     stream_read: Option<u64>,
     /// Stream chunks that the receiver has not got yet.
     stream_held: BTreeSet<u64>,
-    /// Files that were opened, and when.
-    opened: BTreeSet<u32>,
+    habits: Habits,
+    opened: BTreeMap<u32, Open>,
+    /// Files that were opened anew, until it is their turn, and how often those were read.
+    kept: BTreeMap<RemotePath, u64>,
+    reads: BTreeMap<RemotePath, u32>,
     planned: u64,
     acked: BTreeSet<u64>,
     chunks_acked: BTreeSet<(u32, u64)>,
@@ -32,7 +57,7 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn new(checksum: Checksum, window: u32, tree: &Tree) -> Self {
+    pub(crate) fn new(checksum: Checksum, window: u32, tree: &Tree, habits: Habits) -> Self {
         Self {
             machine: Sender::new(checksum, window, Asking::Never),
             checksum,
@@ -40,7 +65,10 @@ impl Sending {
             offered: 0,
             stream_read: tree.stream.map(|_| 0),
             stream_held: BTreeSet::new(),
-            opened: BTreeSet::new(),
+            habits,
+            opened: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            reads: BTreeMap::new(),
             planned: 0,
             acked: BTreeSet::new(),
             chunks_acked: BTreeSet::new(),
@@ -113,7 +141,12 @@ impl Sending {
                 self.stream_held.remove(&offset);
             }
         }
+        for number in progress.again {
+            self.opened.remove(&number);
+        }
         for settled in progress.settled {
+            self.kept.remove(&settled.path);
+            self.reads.remove(&settled.path);
             let before = self.settled.insert(settled.path.clone(), settled);
             assert_eq!(before, None, "an item is settled twice");
         }
@@ -136,24 +169,46 @@ impl Sending {
                     Err(instead) => self.content(frame, &instead, tree, now),
                 }
             }
-            Content::Seal { file, result } => match self.check_unchanged(file, result.clone(), tree, now) {
-                Ok((size, root)) => {
-                    self.machine.sealed(frame);
-                    let kind = FrameKind::Seal { file: file.number, size, root, end: SealEnd::Whole };
-                    large(frame, file, kind, 0, Payload::Nothing)
+            Content::Seal { file, result } => match self.seal_end(file, result.clone(), tree, now) {
+                Ok(((size, root), end)) => {
+                    if let Err(instead) = self.machine.sealed(frame) {
+                        return self.content(frame, &instead, tree, now);
+                    }
+                    seal(frame, file, (size, root), end)
                 }
-                Err(failure) => {
-                    self.machine.give_up(frame, file, failure.clone());
-                    let (size, root) = (0, Digest::default());
-                    let kind = FrameKind::Seal { file: file.number, size, root, end: SealEnd::GivenUp };
-                    large(frame, file, kind, 2 + failure.message.len(), Payload::Loss(failure))
+                Err(Broken::Failed(failure)) => match self.machine.give_up(frame, file, failure) {
+                    Content::Seal { result: Err(failure), .. } => {
+                        let kind = seal_kind(file, (0, Digest::default()), SealEnd::GivenUp);
+                        large(frame, file, kind, 2 + failure.message.len(), Payload::Loss(failure))
+                    }
+                    Content::Pack(_)
+                    | Content::Block { .. }
+                    | Content::Hole { .. }
+                    | Content::Seal { .. }
+                    | Content::Again { .. } => seal(frame, file, (0, Digest::default()), SealEnd::Again),
+                },
+                Err(broken) => {
+                    let instead = self.instead(frame, file, broken, tree);
+                    self.content(frame, &instead, tree, now)
                 }
             },
-            Content::Hole { .. } => unreachable!("nobody has found holes"),
-            Content::Again { file } => {
-                let (size, root) = (0, Digest::default());
-                let kind = FrameKind::Seal { file: file.number, size, root, end: SealEnd::Again };
+            Content::Hole { file, offset, len, last } => {
+                let (number, offset, len, last) = (file.number, *offset, *len, *last);
+                let kind = FrameKind::Hole { file: number, offset, len, last };
                 large(frame, file, kind, 0, Payload::Nothing)
+            }
+            Content::Again { file } => seal(frame, file, (0, Digest::default()), SealEnd::Again),
+        }
+    }
+
+    /// What to send in the place of a frame of a file that is not read to its end.
+    fn instead(&mut self, frame: u64, file: &Arc<LargeFile>, broken: Broken, tree: &Tree) -> Content {
+        let path = &file.announcement.path;
+        match broken {
+            Broken::Failed(failure) => self.machine.give_up(frame, file, failure),
+            Broken::Again(version) => {
+                self.kept.insert(path.clone(), version);
+                self.machine.begin_again(frame, file, tree.file(path, version))
             }
         }
     }
@@ -167,80 +222,236 @@ impl Sending {
         now: u64,
     ) -> Result<Frame, Content> {
         let path = &file.announcement.path;
-        let source = tree.fate(path).source;
-        let changed = is_changed(source, now);
-        let opens = self.opened.contains(&file.number) || !(changed && file.announcement.size.is_some());
-        if !opens || matches!(source, SourceFate::Breaks(time) if now >= time) {
-            return Err(self.machine.give_up(frame, file, FailureCode::Io.into()));
+        let chunk = match self.read(frame, file, (offset, len), tree, now) {
+            Ok(Ok(chunk)) => chunk,
+            Ok(Err(zeros)) => return Err(zeros),
+            Err(broken) => return Err(self.instead(frame, file, broken, tree)),
+        };
+        let digest = chunk.digest(self.checksum, ChunkPlace::at(offset, last));
+        if self.machine.has_other_digest(frame, digest) {
+            let broken = self.changed(path, tree, now);
+            return Err(self.instead(frame, file, broken, tree));
         }
-        self.opened.insert(file.number);
-        let chunk = tree::chunk(path, offset, changed);
-        let digest = self.checksum.of_chunk(ChunkPlace::at(offset, last), [&chunk[..]]);
         self.machine.hashed(frame, digest)?;
         let kind = FrameKind::Block { file: file.number, offset, last, digest };
         Ok(large(frame, file, kind, len, Payload::Chunk(chunk)))
     }
 
-    fn check_unchanged<T>(
-        &self,
-        file: &LargeFile,
+    /// Reads a chunk, or finds that it lies in a hole, and what to send then.
+    fn read(
+        &mut self,
+        frame: u64,
+        file: &Arc<LargeFile>,
+        (offset, len): (u64, usize),
+        tree: &Tree,
+        now: u64,
+    ) -> Result<Result<Chunk, Content>, Broken> {
+        let path = &file.announcement.path;
+        self.opened(file, tree, now)?;
+        let source = tree.fate(path).source;
+        if matches!(source, SourceFate::Breaks(time) if now >= time) {
+            return Err(Broken::Failed(FailureCode::Io.into()));
+        }
+        if file.announcement.size.is_none() {
+            return Ok(Ok(tree.chunk(path, offset, len, 0)));
+        }
+        let (version, end) = (source.version(now), offset + len as u64);
+        if self.habits.holes {
+            let data = tree.next_data(path, offset, version);
+            if data >= end
+                && let Some(zeros) = self.machine.found_zeros(frame, data)
+            {
+                return Ok(Err(zeros));
+            }
+        }
+        match tree.file(path, version).size < end {
+            true => Err(self.changed(path, tree, now)),
+            false => Ok(Ok(tree.chunk(path, offset, len, version))),
+        }
+    }
+
+    /// The open file. What is not as it was announced comes once more, announced as it is.
+    fn opened(&mut self, file: &LargeFile, tree: &Tree, now: u64) -> Result<Open, Broken> {
+        let (path, announced) = (&file.announcement.path, &file.announcement);
+        if let Some(open) = self.opened.get(&file.number) {
+            return Ok(*open);
+        }
+        let version = self.open(path, tree, now)?;
+        if announced.size.is_some() {
+            let found = tree.file(path, version);
+            if announced.size != Some(found.size) || announced.modified != Some(found.modified) {
+                return Err(Broken::Again(version));
+            }
+        }
+        Ok(*self.opened.entry(file.number).or_insert(Open { version, sealed: None }))
+    }
+
+    /// Opens a file, or takes what was kept of it: tells its version.
+    fn open(&mut self, path: &RemotePath, tree: &Tree, now: u64) -> Result<u64, Broken> {
+        match (self.kept.remove(path), tree.fate(path).source) {
+            (Some(version), _) => Ok(version),
+            (None, SourceFate::Breaks(time)) if now >= time => {
+                Err(Broken::Failed(FailureCode::NotFound.into()))
+            }
+            (None, source) => Ok(source.version(now)),
+        }
+    }
+
+    /// The file has changed while it was read.
+    fn changed(&mut self, path: &RemotePath, tree: &Tree, now: u64) -> Broken {
+        if self.habits.changing == Changing::Skip {
+            return Broken::Failed(FailureCode::Skipped.into());
+        }
+        let reads = self.reads.entry(path.clone()).or_insert(1);
+        *reads += 1;
+        match *reads > READS_MAX {
+            true => Broken::Failed(FailureCode::SourceChanged.into()),
+            false => Broken::Again(tree.fate(path).source.version(now)),
+        }
+    }
+
+    fn seal_end<T>(
+        &mut self,
+        file: &Arc<LargeFile>,
         result: Result<T, Failure>,
         tree: &Tree,
         now: u64,
-    ) -> Result<T, Failure> {
-        let sealed = result?;
-        match is_changed(tree.fate(&file.announcement.path).source, now) {
-            true => Err(FailureCode::SourceChanged.into()),
-            false => Ok(sealed),
+    ) -> Result<(T, SealEnd), Broken> {
+        let sealed = result.map_err(Broken::Failed)?;
+        let open = self.opened(file, tree, now)?;
+        if let Some(end) = open.sealed {
+            return Ok((sealed, end));
         }
+        let path = &file.announcement.path;
+        let same = file.announcement.size.is_none() || tree.fate(path).source.version(now) == open.version;
+        let end = match self.habits.changing {
+            _ if same => SealEnd::Whole,
+            Changing::AsIs => SealEnd::AsIs,
+            Changing::Retry | Changing::Skip => return Err(self.changed(path, tree, now)),
+        };
+        if end == SealEnd::AsIs {
+            self.machine.seal_as_is(file);
+        }
+        self.opened.insert(file.number, Open { sealed: Some(end), ..open });
+        Ok((sealed, end))
     }
 
     fn pack(&mut self, frame: u64, items: &[Item], tree: &Tree, now: u64) -> Frame {
-        let (entries, packed): (Vec<Entry>, Vec<Packed>) =
-            items.iter().map(|item| self.entry(item, tree, now)).unzip();
-        let payload_len: usize =
-            entries.iter().map(|entry| ENTRY_HEAD_LEN + entry.path.as_bytes().len() + entry.len).sum();
-        let head = FrameHead {
-            job: 1,
-            frame,
-            extra_len: 0,
-            payload_len: payload_len as u32,
-            kind: FrameKind::Pack { entries: entries.len() as u32 },
-        };
-        self.machine.packed(frame, packed);
+        let (mut entries, mut results, mut later) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut reserved: usize = items.iter().map(packed_len).sum();
+        let stays = self.machine.is_built(frame);
+        let mut at = 0;
+        for item in items {
+            reserved -= packed_len(item);
+            let packed = match self.entry(item, PACK_LEN_MAX.saturating_sub(at + reserved), &later, tree, now)
+            {
+                Ok((entry, packed)) => {
+                    at += ENTRY_HEAD_LEN + entry.path.as_bytes().len() + entry.len;
+                    entries.push(entry);
+                    packed
+                }
+                Err(_) if stays => {
+                    let (entry, packed) = lost(&item.path, FailureCode::SourceChanged.into());
+                    at += ENTRY_HEAD_LEN + entry.path.as_bytes().len() + entry.len;
+                    entries.push(entry);
+                    packed
+                }
+                Err(metadata) => {
+                    later.extend(item.path.split_last().map(|(folder, _)| folder));
+                    Packed::Later(metadata)
+                }
+            };
+            results.push(packed);
+        }
+        if let Some(instead) = self.machine.packed(frame, results) {
+            return self.content(frame, &instead, tree, now);
+        }
+        let kind = FrameKind::Pack { entries: entries.len() as u32 };
+        let head = FrameHead { job: 1, frame, extra_len: 0, payload_len: at as u32, kind };
         Frame { head, announcement: None, payload: Payload::Entries(entries) }
     }
 
-    fn entry(&self, item: &Item, tree: &Tree, now: u64) -> (Entry, Packed) {
-        let path = item.path.clone();
-        let fine = tree.fate(&path).source == SourceFate::Fine
-            || !matches!(tree.fate(&path).source, SourceFate::Breaks(time) if now >= time);
-        let made = |kind, len, content, digest: Option<Digest>| {
-            let entry = Entry { path: path.clone(), kind, len, content, digest: digest.unwrap_or_default() };
-            (entry, Packed::Sent { bytes: len as u64, digest, as_is: false })
-        };
+    /// An entry of a pack, or as what the item comes later.
+    fn entry(
+        &mut self,
+        item: &Item,
+        room: usize,
+        later: &BTreeSet<RemotePath>,
+        tree: &Tree,
+        now: u64,
+    ) -> Result<(Entry, Packed), Metadata> {
+        let path = &item.path;
+        let source = tree.fate(path).source;
+        let fine = !matches!(source, SourceFate::Breaks(time) if now >= time);
         match &item.what {
-            What::Present(metadata) if metadata.kind == Kind::Folder => {
-                made(EntryKind::Folder, 0, vec![], None)
+            What::Present(metadata) if metadata.kind == Kind::Folder && later.contains(path) => {
+                Err(*metadata)
             }
+            What::Present(metadata) if metadata.kind == Kind::Folder => Ok(made(path, EntryKind::Folder, 0)),
             What::Present(metadata) if metadata.kind == Kind::Symlink && fine => {
-                made(EntryKind::Symlink, metadata.size as usize, vec![], None)
+                Ok(made(path, EntryKind::Symlink, metadata.size as usize))
             }
-            What::Present(metadata) if fine => {
-                let content = tree::content(&path);
-                let digest = self.checksum.of_small_file([&content[..]]);
-                made(EntryKind::File, metadata.size as usize, content, Some(digest))
-            }
-            What::Lost(failure) => lost(path, failure.clone()),
-            What::Present(_) => lost(path, FailureCode::NotFound.into()),
+            What::Present(_) if fine => self.small_file(path, room, tree, now),
+            What::Lost(failure) => Ok(lost(path, failure.clone())),
+            What::Present(_) => Ok(lost(path, FailureCode::NotFound.into())),
             What::Stream { .. } => unreachable!("a stream is no small item"),
         }
     }
+
+    fn small_file(
+        &mut self,
+        path: &RemotePath,
+        room: usize,
+        tree: &Tree,
+        now: u64,
+    ) -> Result<(Entry, Packed), Metadata> {
+        let version = match self.open(path, tree, now) {
+            Ok(version) => version,
+            Err(Broken::Failed(failure)) => return Ok(lost(path, failure)),
+            Err(Broken::Again(_)) => unreachable!(),
+        };
+        let current = tree.fate(path).source.version(now);
+        let found = tree.file(path, version);
+        let grown = (found.size as usize).saturating_add(ENTRY_HEAD_LEN + path.as_bytes().len()) > room;
+        let restless = version != current || (current > 0 && now.is_multiple_of(3));
+        if grown {
+            self.kept.insert(path.clone(), version);
+            return Err(found);
+        }
+        if restless && self.habits.changing != Changing::AsIs {
+            return match self.changed(path, tree, now) {
+                Broken::Failed(failure) => Ok(lost(path, failure)),
+                Broken::Again(version) => {
+                    self.kept.insert(path.clone(), version);
+                    Err(tree.file(path, version))
+                }
+            };
+        }
+        let content = tree::content(path, version);
+        let digest = self.checksum.of_small_file([&content[..]]);
+        let (entry, _) = made(path, EntryKind::File, found.size as usize);
+        let entry = Entry { content, digest, version, ..entry };
+        Ok((entry, Packed::Sent { bytes: found.size, digest: Some(digest), as_is: restless }))
+    }
 }
 
-fn lost(path: RemotePath, failure: Failure) -> (Entry, Packed) {
-    let entry = Entry { path, kind: EntryKind::Lost, len: 2, content: vec![], digest: Digest::default() };
+fn made(path: &RemotePath, kind: EntryKind, len: usize) -> (Entry, Packed) {
+    let (path, content, digest) = (path.clone(), vec![], Digest::default());
+    let entry = Entry { path, kind, len, content, digest, version: 0 };
+    (entry, Packed::Sent { bytes: len as u64, digest: None, as_is: false })
+}
+
+fn lost(path: &RemotePath, failure: Failure) -> (Entry, Packed) {
+    let (entry, _) = made(path, EntryKind::Lost, 2);
     (entry, Packed::Lost(failure))
+}
+
+fn seal(frame: u64, file: &LargeFile, root: (u64, Digest), end: SealEnd) -> Frame {
+    large(frame, file, seal_kind(file, root, end), 0, Payload::Nothing)
+}
+
+fn seal_kind(file: &LargeFile, (size, root): (u64, Digest), end: SealEnd) -> FrameKind {
+    FrameKind::Seal { file: file.number, size, root, end }
 }
 
 fn large(frame: u64, file: &LargeFile, kind: FrameKind, payload_len: usize, payload: Payload) -> Frame {
@@ -249,9 +460,7 @@ fn large(frame: u64, file: &LargeFile, kind: FrameKind, payload_len: usize, payl
     Frame { head, announcement: Some(file.announcement.clone()), payload }
 }
 
-fn is_changed(source: SourceFate, now: u64) -> bool {
-    matches!(source, SourceFate::Changes(time) if now >= time)
-}
-
+/// Times that a file is read which changes each time.
+const READS_MAX: u32 = 3;
 /// Chunks of a stream that are held until the receiver has them.
 const STREAM_CHUNKS: usize = 4;

@@ -1,6 +1,7 @@
 //! What a job has to send, and what goes wrong with it at either end.
 
 use crate::random::Random;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::limits::CHUNK_LEN;
@@ -14,6 +15,8 @@ pub(crate) struct Tree {
     pub(crate) items: Vec<Item>,
     fates: BTreeMap<RemotePath, Fate>,
     pub(crate) stream: Option<Stream>,
+    /// Large files have chunks of zeros.
+    holes: bool,
 }
 
 /// What goes wrong with an item.
@@ -27,10 +30,24 @@ pub(crate) struct Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SourceFate {
     Fine,
-    /// It holds something else from this time on.
-    Changes(u64),
+    /// It holds something else from this time on, and again after each such time, so many times.
+    Changes {
+        first: u64,
+        every: u64,
+        times: u64,
+    },
     /// It cannot be read from this time on.
     Breaks(u64),
+}
+
+impl SourceFate {
+    /// How often the item has changed by this time.
+    pub(crate) fn version(self, now: u64) -> u64 {
+        match self {
+            Self::Changes { first, every, times } if now >= first => times.min(1 + (now - first) / every),
+            Self::Fine | Self::Changes { .. } | Self::Breaks(_) => 0,
+        }
+    }
 }
 
 /// What goes wrong where it is written.
@@ -59,8 +76,8 @@ pub(crate) struct Troubles {
 }
 
 impl Tree {
-    pub(crate) fn drawn(random: &mut Random, troubles: Troubles, crowded: bool) -> Self {
-        let mut tree = Self { items: Vec::new(), fates: BTreeMap::new(), stream: None };
+    pub(crate) fn drawn(random: &mut Random, troubles: Troubles, crowded: bool, holes: bool) -> Self {
+        let mut tree = Self { items: Vec::new(), fates: BTreeMap::new(), stream: None, holes };
         if random.chance(200) {
             let len = random.one_of(&[0, 1, 524_287, 524_288, 524_289, 1_048_576, 5_000_000]);
             tree.stream = Some(Stream { len, fails: random.chance(troubles.source) });
@@ -76,6 +93,45 @@ impl Tree {
 
     pub(crate) fn fate(&self, path: &RemotePath) -> Fate {
         self.fates[path]
+    }
+
+    /// What the file is in this version of it.
+    pub(crate) fn file(&self, path: &RemotePath, version: u64) -> Metadata {
+        let item = self.items.iter().find(|item| item.path == *path).unwrap();
+        let What::Present(metadata) = item.what else { unreachable!("{path:?} is no file") };
+        let mut random = Random::new(hash(path, version));
+        let size = match version {
+            0 => metadata.size,
+            _ if random.chance(300) => metadata.size,
+            _ => random.one_of(&[0, 5, 262_144, 262_145, 524_288, 524_289, 1_500_000, 4_000_000]),
+        };
+        let modified = Timestamp { nanos: metadata.modified.nanos + version as u32, ..metadata.modified };
+        Metadata { size, modified, ..metadata }
+    }
+
+    /// What stands for a chunk's content.
+    pub(crate) fn chunk(&self, path: &RemotePath, offset: u64, len: usize, version: u64) -> Chunk {
+        match self.is_zeros(path, offset / CHUNK_LEN as u64, version) {
+            true => Chunk::Zeros(len),
+            false => Chunk::Data([path.as_bytes(), &offset.to_le_bytes(), &version.to_le_bytes()].concat()),
+        }
+    }
+
+    /// Where the next data begins, as a filesystem tells it.
+    pub(crate) fn next_data(&self, path: &RemotePath, offset: u64, version: u64) -> u64 {
+        let (chunk, size) = (CHUNK_LEN as u64, self.file(path, version).size);
+        let index =
+            (offset / chunk..size.div_ceil(chunk)).find(|index| !self.is_zeros(path, *index, version));
+        match index {
+            None => size,
+            Some(index) if index == offset / chunk => offset,
+            Some(index) => size.min(index * chunk + hash(path, index) % 1000),
+        }
+    }
+
+    fn is_zeros(&self, path: &RemotePath, index: u64, version: u64) -> bool {
+        let is_stream = path.as_bytes() == b"stream";
+        self.holes && !is_stream && Random::new(hash(path, version) ^ (index / 2)).chance(500)
     }
 
     fn fill(&mut self, folder: &RemotePath, depth: u32, random: &mut Random, crowded: bool) {
@@ -104,36 +160,69 @@ impl Tree {
     }
 }
 
-/// What stands for a chunk's content: a few bytes that no other chunk has.
-pub(crate) fn chunk(path: &RemotePath, offset: u64, changed: bool) -> Vec<u8> {
-    [path.as_bytes(), &offset.to_le_bytes(), &[u8::from(changed)]].concat()
+/// What stands for a chunk's content: a few bytes that no other chunk has, or so many zeros.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Chunk {
+    Data(Vec<u8>),
+    Zeros(usize),
+}
+
+impl Chunk {
+    pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Data(bytes) => Cow::Borrowed(bytes),
+            Self::Zeros(len) => Cow::Owned(vec![0; *len]),
+        }
+    }
+
+    pub(crate) fn digest(&self, checksum: Checksum, place: ChunkPlace) -> Digest {
+        checksum.of_chunk(place, [&self.bytes()[..]])
+    }
 }
 
 /// What stands for a small file's content.
-pub(crate) fn content(path: &RemotePath) -> Vec<u8> {
-    [b"content of ", path.as_bytes()].concat()
+pub(crate) fn content(path: &RemotePath, version: u64) -> Vec<u8> {
+    [b"content of ", path.as_bytes(), &version.to_le_bytes()].concat()
 }
 
-/// The root of a large file that has not changed.
-pub(crate) fn root(checksum: Checksum, path: &RemotePath, len: u64) -> Digest {
+/// The root of a large file that has these chunks.
+pub(crate) fn root(checksum: Checksum, chunks: &BTreeMap<u64, Chunk>, len: u64) -> Digest {
     let mut root = RootBuilder::new(checksum);
-    let chunks = len.div_ceil(CHUNK_LEN as u64).max(1);
-    for index in 0..chunks {
-        let offset = index * CHUNK_LEN as u64;
-        let place = ChunkPlace::at(offset, index + 1 == chunks);
-        root.add(index, checksum.of_chunk(place, [&chunk(path, offset, false)[..]]));
+    let count = chunks.len() as u64;
+    for ((offset, chunk), index) in chunks.iter().zip(0..) {
+        assert_eq!(*offset, index * CHUNK_LEN as u64, "a chunk is missing");
+        match chunk {
+            Chunk::Zeros(len) => root.add_zeros(index, 1, *len),
+            Chunk::Data(_) => {
+                root.add(index, chunk.digest(checksum, ChunkPlace::at(*offset, index + 1 == count)));
+            }
+        }
     }
-    root.root(len).unwrap()
+    root.root(len).expect("a chunk is missing")
+}
+
+/// A number that is the same in each run.
+fn hash(path: &RemotePath, salt: u64) -> u64 {
+    path.as_bytes().iter().fold(salt, |hash, byte| Random::new(hash ^ u64::from(*byte)).bits())
 }
 
 pub(crate) fn path(bytes: &[u8]) -> RemotePath {
     RemotePath::from_wire(bytes).unwrap()
 }
 
+/// True for what may change while it is read.
+pub(crate) fn is_file(item: &Item) -> bool {
+    matches!(item.what, What::Present(Metadata { kind: Kind::File, .. }))
+}
+
 fn source_fate(random: &mut Random, troubles: Troubles) -> SourceFate {
     match random.chance(troubles.source) {
         false => SourceFate::Fine,
-        true if random.chance(500) => SourceFate::Changes(random.below(TROUBLES_END)),
+        true if random.chance(600) => SourceFate::Changes {
+            first: random.below(TROUBLES_END),
+            every: random.one_of(&[20, 100, 500, 3000]),
+            times: random.one_of(&[1, 1, 1, 2, 4, 10]),
+        },
         true => SourceFate::Breaks(random.below(TROUBLES_END)),
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::random::Random;
 use crate::receiving::{Frame, Payload, Receiving, Work};
-use crate::sending::Sending;
+use crate::sending::{Habits, Sending};
 use crate::tree::{SourceFate, Tree, Troubles};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::checksum::Checksum;
 use wire::limits::{LARGE_FILES_MAX, WINDOW_FRAMES_MAX};
-use wire::message::{Ack, End};
+use wire::message::{Ack, Changing, End};
 use wire::sender;
 
 /// What kind of run it is.
@@ -22,8 +22,13 @@ pub(crate) struct Plan {
     deaths: u64,
     stalls: u64,
     retirements: u64,
+    /// Frames in a thousand that take long to be read.
+    slow_reads: u64,
     troubles: Troubles,
     crowded: bool,
+    /// Files have holes, and the receiver makes them.
+    holes: bool,
+    changing: Changing,
     /// When somebody cancels the job.
     cancel: Option<u64>,
 }
@@ -39,11 +44,14 @@ impl Plan {
             deaths: random.one_of(&[0, 0, 2, 8, 30]),
             stalls: random.one_of(&[0, 0, 0, 1, 5]),
             retirements: random.one_of(&[0, 0, 2, 5]),
+            slow_reads: random.one_of(&[0, 0, 10, 100]),
             troubles: Troubles {
                 source: random.one_of(&[0, 0, 50, 400]),
                 target: random.one_of(&[0, 0, 50, 400]),
             },
             crowded: random.chance(5),
+            holes: random.chance(400),
+            changing: random.one_of(&[Changing::Retry, Changing::Retry, Changing::Skip, Changing::AsIs]),
             cancel: random.chance(100).then(|| random.below(3000)),
         }
     }
@@ -116,10 +124,16 @@ enum Event {
 impl World {
     pub(crate) fn new(seed: u64, plan: Plan) -> Self {
         let mut random = Random::new(seed);
-        let tree = Tree::drawn(&mut random, plan.troubles, plan.crowded);
+        let holes = plan.holes && plan.checksum == Checksum::Sha256;
+        let tree = Tree::drawn(&mut random, plan.troubles, plan.crowded, holes);
         Self {
-            sending: Sending::new(plan.checksum, plan.window, &tree),
-            receiving: Receiving::new(plan.checksum, plan.window),
+            sending: Sending::new(
+                plan.checksum,
+                plan.window,
+                &tree,
+                Habits { changing: plan.changing, holes },
+            ),
+            receiving: Receiving::new(plan.checksum, plan.window, holes),
             plan,
             random,
             tree,
@@ -272,7 +286,10 @@ impl World {
 
     fn begin_frame(&mut self, lane: u16) {
         match self.sending.next(lane) {
-            Some(plan) => self.after(20, Event::Build(lane, plan)),
+            Some(plan) => {
+                let latest = if self.random.chance(self.plan.slow_reads) { 40 * TICK } else { 20 };
+                self.after(latest, Event::Build(lane, plan));
+            }
             None if self.lanes[&lane].dead => self.lane_lost(lane),
             None => self.lanes.get_mut(&lane).unwrap().idle = true,
         }
@@ -296,7 +313,7 @@ impl World {
 
     fn damage(&mut self, frame: &mut Frame) {
         match &mut frame.payload {
-            Payload::Chunk(content) => content[0] ^= 1,
+            payload @ Payload::Chunk(_) => *payload = Payload::Damaged,
             Payload::Entries(entries) => {
                 for entry in entries.iter_mut().filter(|entry| !entry.content.is_empty()) {
                     if self.random.chance(400) {
@@ -304,7 +321,7 @@ impl World {
                     }
                 }
             }
-            Payload::Nothing | Payload::Loss(_) => {}
+            Payload::Nothing | Payload::Damaged | Payload::Loss(_) => {}
         }
     }
 
