@@ -32,6 +32,7 @@ pub(crate) async fn to_files(
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let GetRequest { path, recursive, overwrite, durability, changing, totals, modes, .. } = request.clone();
+    let modes = modes.received();
     let begun = (resume == Resume::Again).then(|| mark.begun());
     let placing = mark.clone();
     let base = local::blocking(move || {

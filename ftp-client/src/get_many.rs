@@ -26,6 +26,7 @@ pub(crate) async fn many(
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let GetManyRequest { folder: path, target, overwrite, durability, changing, modes, .. } = request.clone();
+    let modes = modes.received();
     let (keeping, begun) = (keeping(session, resume), (resume == Resume::Again).then(|| mark.begun()));
     let options = TreeSinkOptions {
         overwrite,

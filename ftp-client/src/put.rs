@@ -39,7 +39,7 @@ pub(crate) async fn run(
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
     };
-    let modes_of_new = modes.only_new;
+    let (modes_of_new, folder_mode) = (modes.only_new, modes.of_unknown_folder());
     let opening = local::blocking(move || open(source, modes)).await?;
     let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
     let checksum = session.inner.checksum;
@@ -57,6 +57,7 @@ pub(crate) async fn run(
         resume: resumes,
         begun,
         modes_of_new,
+        folder_mode,
     };
     send(session, put, opening, (resume, changing), mark, reporter).await
 }
@@ -80,7 +81,7 @@ pub(crate) async fn many(
         modes,
         ..
     } = request;
-    let modes_of_new = modes.only_new;
+    let (modes_of_new, folder_mode) = (modes.only_new, modes.of_unknown_folder());
     let source = Arc::new(ManySource::new(sources, recursive, modes));
     if totals {
         let (source, reporter) = (source.clone(), reporter.clone());
@@ -101,6 +102,7 @@ pub(crate) async fn many(
         resume: keep,
         begun,
         modes_of_new,
+        folder_mode,
     };
     let opening = Opening { source, totals: None, folder: None };
     send(session, put, opening, (resume, changing), mark, reporter).await

@@ -272,6 +272,7 @@ fn put_to(path: &str) -> Put {
         resume: false,
         begun: None,
         modes_of_new: false,
+        folder_mode: 0o700,
     }
 }
 

@@ -286,6 +286,7 @@ fn put() -> Put {
         resume: false,
         begun: None,
         modes_of_new: false,
+        folder_mode: 0o700,
         durability: Durability::Process,
     }
 }

@@ -242,6 +242,7 @@ async fn open_put(session: &mut Session, path: &str) {
                 resume: false,
                 begun: None,
                 modes_of_new: false,
+                folder_mode: 0o700,
             },
         )
         .await;

@@ -303,6 +303,7 @@ fn put(to: &str) -> Put {
         resume: true,
         begun: None,
         modes_of_new: false,
+        folder_mode: 0o700,
         durability: Durability::Process,
     }
 }

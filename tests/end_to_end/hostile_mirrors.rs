@@ -152,6 +152,7 @@ fn exclusive(target: &str) -> Put {
         resume: false,
         begun: None,
         modes_of_new: false,
+        folder_mode: 0o700,
     }
 }
 

@@ -296,6 +296,7 @@ fn put_request(to: &str) -> Put {
         resume: true,
         begun: None,
         modes_of_new: false,
+        folder_mode: 0o700,
         durability: Durability::Process,
     }
 }

@@ -69,6 +69,7 @@ mod mirrors_room;
 mod mirrors_totals;
 mod mirrors_unreadable;
 mod modes;
+mod modes_private;
 mod odd_filesystems;
 mod outages;
 mod packages;

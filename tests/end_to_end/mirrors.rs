@@ -166,8 +166,8 @@ fn a_tree_with_all_that_linux_allows_is_mirrored_either_way() {
         let mirror = Mirror::new(way);
         fs::remove_dir(mirror.source()).unwrap();
         make_tree(&mirror.source());
-        mirror.check(["--delete"]);
-        mirror.assert_done(["--delete"]);
+        mirror.check(["--delete", "--perms"]);
+        mirror.assert_done(["--delete", "--perms"]);
     }
 }
 
@@ -239,7 +239,7 @@ fn a_dry_run_prints_what_the_run_tells_and_then_nothing() {
         let mirror = Mirror::new(way);
         fs::remove_dir(mirror.source()).unwrap();
         make_tree(&mirror.source());
-        let options = ["--delete", "--detect-moves", "-H"];
+        let options = ["--delete", "--detect-moves", "-H", "--perms"];
         for round in 0..2 {
             let dry = mirror.check(["-n"].iter().chain(&options));
             let run = mirror.check(["-v"].iter().chain(&options));

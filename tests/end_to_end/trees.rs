@@ -112,7 +112,7 @@ fn there_and_back(tree: &Path, way: [&str; 2]) {
     assert_eq!(event(&put, "finished")["bytes"], bytes, "{way:?}");
     assert_same(tree, &uploaded);
     assert_same_for_rsync(tree, &uploaded);
-    let get = world.check(["get", "-r", "--json", checksum, lanes, &url, "back"]);
+    let get = world.check(["get", "-r", "--perms", "--json", checksum, lanes, &url, "back"]);
     assert_eq!(event(&get, "finished")["bytes"], bytes, "{way:?}");
     assert_eq!(event(&get, "started")["checksum"], checksum.trim_start_matches("--checksum="));
     assert_same(tree, &back);

@@ -433,6 +433,8 @@ pub struct Put {
     pub begun: Option<Timestamp>,
     /// Permissions are for what is new, less the umask of the server; what exists keeps its own.
     pub modes_of_new: bool,
+    /// Permissions, at most, with which a missing folder is made; its own come when all in it is done.
+    pub folder_mode: u32,
 }
 
 /// What may befall the receiving machine without undoing what was acknowledged.

@@ -10,20 +10,44 @@ use std::sync::OnceLock;
 pub struct Modes {
     /// They are for what is new, less the umask of the target's end; what exists keeps its own.
     pub only_new: bool,
+    /// They are carried as they are, whatever the umask says.
+    pub exact: bool,
     /// Changes of what the source has.
     pub chmod: Chmod,
-    /// The sender has made all changes already.
-    pub is_final: bool,
+    /// The umask of this end, if it receives: another end's word is no reason to let others here write.
+    pub umask: u32,
+    /// The sender has made all changes already, and says what folders are made with; see [`Modes::of_unknown_folder`].
+    pub sent: Option<u32>,
 }
 
 impl Modes {
     /// As the source has them.
-    pub const CARRIED: Self = Self { only_new: false, chmod: Chmod::NONE, is_final: false };
+    pub const CARRIED: Self =
+        Self { only_new: false, exact: false, chmod: Chmod::NONE, umask: 0, sent: None };
 
     /// As the sender says.
     #[must_use]
-    pub fn as_sent(only_new: bool) -> Self {
-        Self { only_new, chmod: Chmod::NONE, is_final: true }
+    pub fn as_sent(only_new: bool, folder_mode: u32) -> Self {
+        Self { only_new, sent: Some(folder_mode), ..Self::CARRIED }
+    }
+
+    /// The same for what is written here: the umask counts, unless the permissions are to be exact.
+    #[must_use]
+    pub fn received(self) -> Self {
+        let umask = if self.exact { 0 } else { umask() };
+        Self { umask, ..self }
+    }
+
+    /// The permissions, at most, of a folder that is made before its own are known, as what is in it comes first. It must not be wider than
+    /// the source's at any moment, nor stay so if the transfer ends there.
+    #[must_use]
+    pub fn of_unknown_folder(&self) -> u32 {
+        let mode = match (self.sent, self.only_new) {
+            (Some(mode), _) => mode,
+            (None, true) => self.wanted(0, Kind::Folder),
+            (None, false) => 0,
+        };
+        mode & PERMISSIONS | OWNER_ALL
     }
 
     /// The permissions that an item of the source is to have. Set-id and sticky bits of the source mean something else at
@@ -31,10 +55,10 @@ impl Modes {
     #[must_use]
     pub fn wanted(&self, mode: u32, kind: Kind) -> u32 {
         let is_folder = kind == Kind::Folder;
-        let mode = match (self.is_final, self.only_new) {
-            (true, _) => mode,
-            (false, true) => self.chmod.apply(default_mode(is_folder), is_folder),
-            (false, false) => self.chmod.apply(mode & PERMISSIONS, is_folder),
+        let mode = match (self.sent, self.only_new) {
+            (Some(_), _) => mode,
+            (None, true) => self.chmod.apply(default_mode(is_folder), is_folder),
+            (None, false) => self.chmod.apply(mode & PERMISSIONS & !self.umask, is_folder),
         };
         if is_folder { mode & MODE_BITS } else { mode & PERMISSIONS }
     }
@@ -226,20 +250,22 @@ fn bits_of(letter: char) -> u32 {
     }
 }
 
-/// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; a wrong guess
-/// costs one `fchmod` a file and nothing else.
+/// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; where that
+/// is not to be had, what is made is its owner's alone.
 #[must_use]
 pub fn umask() -> u32 {
     static UMASK: OnceLock<u32> = OnceLock::new();
     *UMASK.get_or_init(|| {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-        line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777)
+        line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o077)
     })
 }
 
 /// Who may read, write and execute.
 pub const PERMISSIONS: u32 = 0o777;
+/// What the owner of a folder needs to fill it.
+pub const OWNER_ALL: u32 = 0o700;
 
 #[cfg(test)]
 mod tests {
@@ -302,6 +328,29 @@ mod tests {
         assert_eq!(only_new.wanted(0o700, Kind::File), 0o662);
         assert_eq!(only_new.wanted(0o700, Kind::Folder), 0o777);
         assert_eq!(kept(0o755, 0o3700), 0o3755);
+    }
+
+    #[test]
+    fn what_is_received_is_less_the_umask_unless_it_is_to_be_exact() {
+        let modes =
+            |umask: u32, text: &str| Modes { umask, chmod: Chmod::parse(text).unwrap(), ..Modes::CARRIED };
+        assert_eq!(modes(0o022, "u+r").wanted(0o777, Kind::File), 0o755);
+        assert_eq!(modes(0o077, "u+r").wanted(0o777, Kind::Folder), 0o700);
+        assert_eq!(modes(0o077, "g+w").wanted(0o777, Kind::File), 0o720, "what is asked for holds");
+        assert_eq!(Modes::CARRIED.received().umask, umask());
+        assert_eq!(Modes { exact: true, ..Modes::CARRIED }.received().umask, 0);
+    }
+
+    #[test]
+    fn a_folder_is_never_wider_than_its_own_permissions_will_be() {
+        assert_eq!(Modes::CARRIED.of_unknown_folder(), 0o700);
+        let new = Modes { only_new: true, ..Modes::CARRIED };
+        assert_eq!(new.of_unknown_folder(), 0o777, "the umask is the system's to take away");
+        let chmod = Chmod::parse("D2750").unwrap();
+        let new = Modes { chmod: chmod.clone(), ..new };
+        assert_eq!(new.of_unknown_folder(), 0o750);
+        assert_eq!(Modes { chmod, ..Modes::CARRIED }.of_unknown_folder(), 0o700);
+        assert_eq!(Modes::as_sent(true, 0o7050).of_unknown_folder(), 0o750);
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub(crate) struct Head {
     /// Done with `--no-perms`.
     #[serde(default)]
     pub(crate) no_perms: bool,
+    /// Done with `--perms`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) perms: bool,
     /// Done with `--chmod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chmod: Option<String>,
@@ -130,6 +133,7 @@ impl Head {
             overwrite,
             power,
             no_perms: permissions.no_perms,
+            perms: permissions.perms,
             chmod: permissions.chmod,
             changing,
             jobs,

@@ -95,6 +95,7 @@ async fn send(
     let source = Arc::new(FileSource::new(made_up.metadata(), open));
     let put = Put {
         modes_of_new: false,
+        folder_mode: 0o700,
         path: path.clone(),
         into: None,
         overwrite: Overwrite::Never,

@@ -10,6 +10,7 @@ use super::carried::{detail_changes, metadata_changes, wanted_details};
 use super::effects::Effects;
 use super::held::{Deed, makes_room};
 use super::late::Touch;
+use super::planner::OWNER_WRITES;
 use super::target::{Hands, Trees};
 use super::{Listener, Options, Summary};
 use crate::error::{Error, graver};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use wire::checksum::Checksum;
 use wire::message::{Change, Durability, Entry, EntryDetails};
 use wire::metadata::Kind;
+use wire::modes::{OWNER_ALL, PERMISSIONS};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Does it.
@@ -42,6 +44,8 @@ pub(crate) struct Doing<'a> {
     details: Vec<(RemotePath, EntryDetails)>,
     /// Folders of the target that not even their owner may change, and have not been opened.
     read_only: HashMap<RemotePath, u32>,
+    /// Folders of the target that are open to others than the source's, as long as nothing in or below them was changed.
+    wide: HashMap<RemotePath, u32>,
     failures: u64,
     summary: Summary,
     /// What is sent, as far as it was compared.
@@ -49,6 +53,7 @@ pub(crate) struct Doing<'a> {
 }
 
 /// Changes that belong together.
+#[derive(Default)]
 struct Work {
     changes: Vec<Change>,
     /// What is changed once they are made: nothing of it if one of them failed.
@@ -58,6 +63,8 @@ struct Work {
     /// What is sent once they are made.
     then: Option<Entry>,
     path: RemotePath,
+    /// It is for what comes next, and set once more later: that tells of what fails.
+    is_preparation: bool,
 }
 
 impl<'a> Doing<'a> {
@@ -82,6 +89,7 @@ impl<'a> Doing<'a> {
             short: Vec::new(),
             details: Vec::new(),
             read_only: HashMap::new(),
+            wide: HashMap::new(),
             failures: 0,
             summary: Summary::default(),
             totals: wire::message::Totals::default(),
@@ -190,6 +198,7 @@ impl<'a> Doing<'a> {
         // What somebody else has removed meanwhile is gone, as was wanted.
         let failure = failure.filter(|failure| !is_deletion || failure.code != FailureCode::NotFound);
         match (failure, work.then) {
+            (Some(_), None) if work.is_preparation => Ok(()),
             (Some(failure), None) if failure.code == FailureCode::NotOwner => {
                 self.reporter.not_owned(&work.path);
                 Ok(())
@@ -215,14 +224,29 @@ impl<'a> Doing<'a> {
         }
     }
 
-    /// Lets the owner change a read-only folder that `path` is in, as rsync does; its own permissions come back with its
-    /// metadata.
-    fn open_folder_of(&mut self, path: &RemotePath) -> Result<(), Error> {
-        let Some(folder) = path.split_last().map(|(folder, _)| folder) else { return Ok(()) };
-        let Some(mode) = self.read_only.remove(&folder) else { return Ok(()) };
-        let mode = Some(mode | OWNER_ALL);
-        let changes = vec![Change::SetMetadata { path: folder.clone(), modified: None, mode }];
-        self.change(Work { changes, rest: Vec::new(), action: None, then: None, path: folder })?;
+    /// Lets the owner change a read-only folder that `path` is in, as rsync does, and shuts those out of it and of the folders above who
+    /// are to be shut out, before there is something in it that is not theirs to see. The folders' own permissions come with their metadata.
+    fn prepare_folders_of(&mut self, path: &RemotePath) -> Result<(), Error> {
+        let Some(parent) = path.split_last().map(|(folder, _)| folder) else { return Ok(()) };
+        let mut modes: Vec<_> =
+            self.read_only.remove(&parent).map(|mode| (parent.clone(), mode)).into_iter().collect();
+        let mut above = Some(parent);
+        while let Some(folder) = above.filter(|_| !self.wide.is_empty()) {
+            above = folder.split_last().map(|(folder, _)| folder);
+            let mode = self.wide.remove(&folder);
+            modes.extend(mode.map(|mode| (folder, mode)));
+        }
+        if modes.is_empty() {
+            return Ok(());
+        }
+        for (path, mode) in modes {
+            if self.trees.leaves_root && path.is_root() {
+                continue;
+            }
+            let mode = Some(mode | OWNER_ALL);
+            let changes = vec![Change::SetMetadata { path: path.clone(), modified: None, mode }];
+            self.change(Work { changes, path, is_preparation: true, ..Work::default() })?;
+        }
         self.make_batch()
     }
 
@@ -236,7 +260,14 @@ impl<'a> Doing<'a> {
             }
         };
         let path = source.path.clone();
-        self.change(Work { changes: vec![change], rest: Vec::new(), action: None, then: Some(source), path })
+        self.change(Work {
+            changes: vec![change],
+            rest: Vec::new(),
+            action: None,
+            then: Some(source),
+            path,
+            ..Work::default()
+        })
     }
 
     /// Takes away, or to the backup, what is no folder.
@@ -272,7 +303,7 @@ impl<'a> Doing<'a> {
         };
         let link = vec![Change::HardLink { path: path.clone(), of: of.clone() }];
         let (changes, rest) = if first.is_empty() { (link, Vec::new()) } else { (first, link) };
-        self.change(Work { changes, rest, action: Some(action), then: None, path })
+        self.change(Work { changes, rest, action: Some(action), then: None, path, ..Work::default() })
     }
 
     /// Waits for the job's items, then gives those that arrived their owners and attributes.
@@ -286,7 +317,14 @@ impl<'a> Doing<'a> {
             let arrived = self.transfer.as_ref().is_some_and(|transfer| !transfer.has_failed(&path));
             let changes = detail_changes(&path, &details);
             if arrived && !changes.is_empty() {
-                self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })?;
+                self.change(Work {
+                    changes,
+                    rest: Vec::new(),
+                    action: None,
+                    then: None,
+                    path,
+                    ..Work::default()
+                })?;
             }
         }
         Ok(())
@@ -302,10 +340,10 @@ impl Effects for Doing<'_> {
         }
         let path = action.path().clone();
         if !matches!(action, Action::Metadata { .. }) {
-            self.open_folder_of(&path)?; // what a file is told does not change its folder
+            self.prepare_folders_of(&path)?; // what a file is told does not change its folder
         }
         if let Action::Moved { from, .. } = &action {
-            self.open_folder_of(&from.path)?;
+            self.prepare_folders_of(&from.path)?;
         }
         match &action {
             Action::New { source } => self.send(source)?,
@@ -314,24 +352,52 @@ impl Effects for Doing<'_> {
             Action::Folder { target: None, .. } => {}
             Action::Folder { target: Some(target), .. } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })?;
+                self.change(Work {
+                    changes,
+                    rest: Vec::new(),
+                    action: None,
+                    then: None,
+                    path,
+                    ..Work::default()
+                })?;
                 self.make_batch()?; // what is in the folder comes next
             }
             Action::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
             Action::Metadata { source, target } => {
                 let changes = metadata_changes(source, target);
-                self.change(Work { changes, rest: Vec::new(), action: Some(action), then: None, path })?;
+                self.change(Work {
+                    changes,
+                    rest: Vec::new(),
+                    action: Some(action),
+                    then: None,
+                    path,
+                    ..Work::default()
+                })?;
             }
             Action::Linked { .. } => self.linked(action)?,
             Action::Moved { source, from } => {
                 let moving = Change::Move { from: from.path.clone(), to: path.clone(), was: from.metadata };
                 let moved = Entry { path: path.clone(), ..from.clone() };
                 let (changes, rest) = (vec![moving], metadata_changes(source, &moved));
-                self.change(Work { changes, rest, action: Some(action), then: None, path })?;
+                self.change(Work {
+                    changes,
+                    rest,
+                    action: Some(action),
+                    then: None,
+                    path,
+                    ..Work::default()
+                })?;
             }
             Action::Deleted { target } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work { changes, rest: Vec::new(), action: Some(action), then: None, path })?;
+                self.change(Work {
+                    changes,
+                    rest: Vec::new(),
+                    action: Some(action),
+                    then: None,
+                    path,
+                    ..Work::default()
+                })?;
             }
         }
         Ok(true)
@@ -343,7 +409,7 @@ impl Effects for Doing<'_> {
             return self.keep(Deed::Leave(folder.clone())).map(drop);
         }
         self.make_batch()?; // its items go before it
-        if folder.metadata.mode & super::planner::OWNER_WRITES == 0 {
+        if folder.metadata.mode & OWNER_WRITES == 0 {
             self.read_only(folder); // once more, for what is deleted in it later
         }
         self.send(folder)
@@ -354,9 +420,12 @@ impl Effects for Doing<'_> {
         if self.trees.leaves_root && path.is_root() {
             return Ok(());
         }
-        let (modified, mode) = (touch.modified, Some(touch.mode));
+        // Where only what is new gets permissions, a folder has those it was made with, or its own if it was not opened for the time.
+        let stays =
+            self.options.modes.only_new && touch.mode & !PERMISSIONS == 0 && touch.mode & OWNER_WRITES != 0;
+        let (modified, mode) = (touch.modified, Some(touch.mode).filter(|_| !stays));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
-        self.change(Work { changes, rest: Vec::new(), action: None, then: None, path })
+        self.change(Work { changes, rest: Vec::new(), action: None, then: None, path, ..Work::default() })
     }
 
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
@@ -367,7 +436,14 @@ impl Effects for Doing<'_> {
         let (path, changes) = (folder.path.clone(), detail_changes(&folder.path, &details));
         match changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
             true => Ok(()),
-            false => self.change(Work { changes, rest: Vec::new(), action: None, then: None, path }),
+            false => self.change(Work {
+                changes,
+                rest: Vec::new(),
+                action: None,
+                then: None,
+                path,
+                ..Work::default()
+            }),
         }
     }
 
@@ -376,6 +452,13 @@ impl Effects for Doing<'_> {
             return held.push(Deed::ReadOnly(folder.clone()));
         }
         self.read_only.insert(folder.path.clone(), folder.metadata.mode);
+    }
+
+    fn narrow(&mut self, folder: &Entry) {
+        if let Some(held) = &mut self.held {
+            return held.push(Deed::Narrow(folder.clone()));
+        }
+        self.wide.insert(folder.path.clone(), folder.metadata.mode);
     }
 
     fn counted(&mut self, files: u64, bytes: u64) {
@@ -485,8 +568,6 @@ impl crate::observer::Observer for Relay {
     }
 }
 
-/// What the owner of a folder needs to change what is in it.
-const OWNER_ALL: u32 = 0o700;
 /// Works of one batch.
 const BATCH_AT_ONCE: usize = 512;
 /// Items whose owners and attributes wait for their arrival.

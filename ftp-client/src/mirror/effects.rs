@@ -23,6 +23,9 @@ pub(crate) trait Effects {
     /// A folder of the target is read-only: it is opened for the time if something in it is changed. Its metadata is set
     /// once more in any case then.
     fn read_only(&mut self, folder: &Entry);
+    /// A folder of the target is open to others than the source's: it gets these permissions before something in or below it is changed. Its
+    /// metadata is set once more in any case.
+    fn narrow(&mut self, _folder: &Entry) {}
     /// All was compared: beside what was chosen so far, only so many files with so many bytes may still be sent.
     fn counted(&mut self, files: u64, bytes: u64);
     /// Waits until all that was begun is done.

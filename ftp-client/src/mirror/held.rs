@@ -22,6 +22,7 @@ pub(super) enum Deed {
     Touch(RemotePath, Touch),
     Own(Entry),
     ReadOnly(Entry),
+    Narrow(Entry),
     Counted(u64, u64),
     Settle,
 }
@@ -50,6 +51,7 @@ impl Doing<'_> {
                 Deed::Touch(path, touch) => self.touch(path, touch)?,
                 Deed::Own(folder) => self.own(&folder)?,
                 Deed::ReadOnly(folder) => self.read_only(&folder),
+                Deed::Narrow(folder) => self.narrow(&folder),
                 Deed::Counted(files, bytes) => self.counted(files, bytes),
                 Deed::Settle => self.settle()?,
             }

@@ -7,6 +7,8 @@ use super::planner::{OWNER_WRITES, Planner};
 use crate::error::Error;
 use std::sync::Arc;
 use wire::message::Entry;
+use wire::metadata::Metadata;
+use wire::modes::{OWNER_ALL, PERMISSIONS};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A folder that the walk is in.
@@ -41,17 +43,36 @@ impl Level {
 }
 
 impl Planner<'_> {
-    pub(super) fn enter(&mut self, what: What) {
-        if let What::Both(_, target) | What::Extra(target) | What::Conflict(_, target) = &what
-            && target.metadata.mode & OWNER_WRITES == 0
-        {
-            self.effects.read_only(target);
-        }
+    pub(super) fn enter(&mut self, what: What) -> Result<(), Error> {
+        self.prepare(&what)?;
         let path = match &what {
             What::Both(entry, _) | What::New(entry) => entry.path.clone(),
             What::Extra(entry) | What::Conflict(entry, _) => entry.path.clone(),
         };
         self.levels.push(Level::new(path, what));
+        Ok(())
+    }
+
+    /// Tells of a folder that is read-only, or open to others than the source's, before something in it is changed.
+    pub(super) fn prepare(&mut self, what: &What) -> Result<(), Error> {
+        let (target, mode) = match what {
+            What::Both(source, target) => {
+                (target, target.metadata.mode & (source.metadata.mode | OWNER_ALL | !PERMISSIONS))
+            }
+            What::Extra(target) | What::Conflict(_, target) => (target, target.metadata.mode),
+            What::New(_) => return Ok(()),
+        };
+        let narrowed = Entry { metadata: Metadata { mode, ..target.metadata }, ..target.clone() };
+        if mode & OWNER_WRITES == 0 {
+            self.effects.read_only(&narrowed);
+        }
+        if let What::Both(source, target) = what
+            && mode != target.metadata.mode
+            && self.difference(source, target)? != Difference::None
+        {
+            self.effects.narrow(&narrowed);
+        }
+        Ok(())
     }
 
     /// All that is in the folder was seen.

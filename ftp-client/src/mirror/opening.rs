@@ -6,11 +6,13 @@ use super::target::{Direction, Hands};
 use super::transfer::Transfer;
 use crate::error::Error;
 use crate::local;
+use std::fs::DirBuilder;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use wire::message::Durability;
-use wire::store::change::Changes;
+use wire::store::change::{Changes, mode_beside};
 use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, RemotePath};
 
@@ -54,20 +56,27 @@ impl Doing<'_> {
         let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
         let Some(name) = &name else { return Ok(Arc::new(parent)) };
         let parent: Arc<dyn Folder> = Arc::new(parent);
-        let made = FolderCache::new(parent.clone()).get(name.as_bytes(), true).map_err(failed)?;
+        let mode = self.options.modes.of_unknown_folder();
+        let above = FolderCache::new(parent.clone()).making(move |_| mode);
+        let made = above.get(name.as_bytes(), true).map_err(failed)?;
         if self.options.durability == Durability::Power {
             parent.sync().map_err(failed)?;
         }
         Ok(made)
     }
 
-    /// The backup folder, made if it is missing. Within the target no link is followed: it may have come from the server.
+    /// The backup folder, made if it is missing: open to no more people than the target. Within the target no link is followed: it may have
+    /// come from the server.
     fn local_backup(&self, path: &Path, tree: &Arc<dyn Folder>) -> Result<Arc<dyn Folder>, Error> {
         let failed = |error| Error::local(path, error);
+        let mode = mode_beside(&**tree);
         match &self.options.backup_below {
-            Some(below) => FolderCache::new(tree.clone()).get(below.as_bytes(), true).map_err(failed),
+            Some(below) => {
+                let tree = FolderCache::new(tree.clone()).making(move |_| mode);
+                tree.get(below.as_bytes(), true).map_err(failed)
+            }
             None => {
-                std::fs::create_dir_all(path).map_err(failed)?;
+                DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed)?;
                 local::folder(path)
             }
         }

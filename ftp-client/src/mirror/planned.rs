@@ -82,6 +82,9 @@ impl Effects for Applying<'_> {
     fn read_only(&mut self, folder: &Entry) {
         self.doing.read_only(folder);
     }
+    fn narrow(&mut self, folder: &Entry) {
+        self.doing.narrow(folder);
+    }
     fn counted(&mut self, files: u64, bytes: u64) {
         self.doing.counted(files, bytes);
     }

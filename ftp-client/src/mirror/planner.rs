@@ -93,11 +93,9 @@ impl<'a> Planner<'a> {
 
     /// Takes all pairs.
     pub(crate) fn walk(&mut self, mut pairs: Pairs<'_>) -> Result<(), Error> {
-        if let What::Both(_, target) = &self.level().what
-            && target.metadata.mode & OWNER_WRITES == 0
-        {
-            let target = target.clone();
-            self.effects.read_only(&target);
+        if let What::Both(source, target) = &self.level().what {
+            let root = What::Both(source.clone(), target.clone());
+            self.prepare(&root)?;
         }
         if let What::New(source) = &self.level().what {
             let source = (**source).clone();
@@ -249,7 +247,7 @@ impl<'a> Planner<'a> {
         match source.metadata.kind {
             Kind::Folder => {
                 let made = self.act(Action::Folder { source: source.clone(), target: None })?;
-                self.enter(What::New(Arc::new(source)));
+                self.enter(What::New(Arc::new(source)))?;
                 self.level().changed = made;
                 Ok(())
             }
@@ -278,10 +276,7 @@ impl<'a> Planner<'a> {
 
     fn both(&mut self, source: Entry, target: Entry) -> Result<(), Error> {
         match source.metadata.kind {
-            Kind::Folder => {
-                self.enter(What::Both(Arc::new(source), target));
-                Ok(())
-            }
+            Kind::Folder => self.enter(What::Both(Arc::new(source), target)),
             Kind::Special => {
                 self.special(&source);
                 Ok(())
@@ -346,7 +341,7 @@ impl<'a> Planner<'a> {
             }
             (Kind::Folder, _) => {
                 let made = self.act(Action::Folder { source: source.clone(), target: Some(target) })?;
-                self.enter(What::New(Arc::new(source)));
+                self.enter(What::New(Arc::new(source)))?;
                 self.level().changed = made;
             }
             (Kind::File | Kind::Symlink, Kind::Folder) if !self.selection.sends(&source) => {
@@ -354,7 +349,7 @@ impl<'a> Planner<'a> {
                 self.target_below = Some(target.path);
                 pairs.skip_target();
             }
-            (Kind::File | Kind::Symlink, Kind::Folder) => self.enter(What::Conflict(source, target)),
+            (Kind::File | Kind::Symlink, Kind::Folder) => self.enter(What::Conflict(source, target))?,
             (Kind::File | Kind::Symlink, _) if !self.selection.sends(&source) => {}
             (Kind::File | Kind::Symlink, _) if self.links.follows(self.options, &source) => {
                 self.follow(source, Some(target));
@@ -377,7 +372,7 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         match target.metadata.kind {
-            Kind::Folder => self.enter(What::Extra(target)),
+            Kind::Folder => self.enter(What::Extra(target))?,
             Kind::File | Kind::Symlink | Kind::Special => self.delete(target),
         }
         Ok(())

@@ -47,6 +47,9 @@ pub struct Recipe {
     pub hard_links: bool,
     /// [`Modes::only_new`] of [`Options::modes`].
     pub no_perms: bool,
+    /// [`Modes::exact`] of [`Options::modes`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub perms: bool,
     /// [`Modes::chmod`] of [`Options::modes`].
     pub chmod: Option<String>,
     /// See [`Options::owner`].
@@ -175,18 +178,18 @@ impl From<OsString> for Text {
     }
 }
 
-/// What `--no-perms` and `--chmod` ask for.
+/// What `--no-perms`, `--perms` and `--chmod` ask for.
 ///
 /// # Errors
 /// If the changes make no sense.
-pub fn modes(no_perms: bool, chmod: Option<&str>) -> Result<Modes, Error> {
+pub fn modes(no_perms: bool, perms: bool, chmod: Option<&str>) -> Result<Modes, Error> {
     let parse = |text: &str| {
         Chmod::parse(text).ok_or_else(|| {
             Error::Usage(format!("{text:?} are no changes of permissions as D2775,F664 or go-w"))
         })
     };
     let chmod = chmod.map(parse).transpose()?.unwrap_or_default();
-    Ok(Modes { only_new: no_perms, chmod, ..Modes::CARRIED })
+    Ok(Modes { only_new: no_perms, exact: perms, chmod, ..Modes::CARRIED })
 }
 
 impl Recipe {
@@ -209,7 +212,7 @@ impl Recipe {
             files: self.files()?,
             limits: self.limits(),
             hard_links: self.hard_links,
-            modes: modes(self.no_perms, self.chmod.as_deref())?,
+            modes: modes(self.no_perms, self.perms, self.chmod.as_deref())?,
             owner: self.owner,
             xattrs: self.xattrs,
             changing: self.changing.into(),

@@ -33,12 +33,15 @@ use wire::{Access, Failure, FailureCode, RemotePath};
 /// Mirrors.
 pub(crate) async fn run(
     session: &Session,
-    request: MirrorRequest,
+    mut request: MirrorRequest,
     resume: Resume,
     listener: Arc<dyn Listener>,
     reporter: Arc<Reporter>,
 ) -> Result<Outcome, Error> {
     let details = request.options.details();
+    if request.direction == Direction::Download {
+        request.options.modes = request.options.modes.received();
+    }
     let access = session.welcome().await?.access;
     check_backup(&request, access)?;
     let (begun, local) = look(session, &request, details).await?;

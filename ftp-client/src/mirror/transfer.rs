@@ -167,6 +167,7 @@ async fn open_upload(
         resume: trees.resume != Resume::Never,
         begun: None, // what is there has been compared already
         modes_of_new: options.modes.only_new,
+        folder_mode: options.modes.of_unknown_folder(),
     };
     let mut answers = control.request(id, put.into()).await?;
     drop(turn);

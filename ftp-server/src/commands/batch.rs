@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use wire::command::needs_of;
 use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, BatchDone, Change, ChangeFailure};
-use wire::store::change::Changes;
+use wire::store::change::{Changes, mode_beside};
 use wire::store::{Folder, FolderCache, LocalStorage, Storage};
 use wire::{Access, Failure, FailureCode, RemotePath};
 
@@ -22,8 +22,8 @@ pub(super) fn run(
         return Err(FailureCode::LimitExceeded.into());
     }
     let wants_backup = batch.backup.as_ref().filter(|_| !cancelled.is_cancelled());
-    let backup = wants_backup.map(|path| make_backup(storage, path)).transpose()?;
     let base = storage.folder(&batch.path)?;
+    let backup = wants_backup.map(|path| make_backup(storage, path, &*base)).transpose()?;
     let is_root = storage.is_root(&*base)?; // whatever links led there
     let changes = Changes::new(base, backup, batch.durability);
     let mut failures = Vec::new();
@@ -84,8 +84,12 @@ fn is_of_base(change: &Change) -> bool {
     }
 }
 
-/// The folder for what is set aside, made if it is missing.
-fn make_backup(storage: &LocalStorage, path: &RemotePath) -> Result<Arc<dyn Folder>, Failure> {
-    let root = storage.folder(&RemotePath::root())?;
-    Ok(FolderCache::new(root).get(path.as_bytes(), true)?)
+/// The folder for what is set aside, made if it is missing: open to no more people than what it comes from.
+fn make_backup(
+    storage: &LocalStorage,
+    path: &RemotePath,
+    base: &dyn Folder,
+) -> Result<Arc<dyn Folder>, Failure> {
+    let (root, mode) = (storage.folder(&RemotePath::root())?, mode_beside(base));
+    Ok(FolderCache::new(root).making(move |_| mode).get(path.as_bytes(), true)?)
 }

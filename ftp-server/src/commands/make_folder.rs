@@ -5,6 +5,7 @@ use crate::events::Operation;
 use std::io::ErrorKind;
 use wire::message::{Done, MakeFolder};
 use wire::metadata::Kind;
+use wire::modes::PERMISSIONS;
 use wire::store::{LocalStorage, Storage};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -12,7 +13,7 @@ pub(super) fn run(storage: &LocalStorage, make: MakeFolder, operation: &Operatio
     let made = || operation.count(|counts| counts.folders += 1);
     if !make.parents {
         let (folder, name) = locate(storage, &make.path)?;
-        folder.make_folder((&name).into())?;
+        folder.make_folder((&name).into(), PERMISSIONS)?;
         made();
         return done();
     }
@@ -20,7 +21,7 @@ pub(super) fn run(storage: &LocalStorage, make: MakeFolder, operation: &Operatio
     for name in make.path.names() {
         path = path.join(name)?;
         let (folder, name) = locate(storage, &path)?;
-        match folder.make_folder((&name).into()) {
+        match folder.make_folder((&name).into(), PERMISSIONS) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error.into()),
             Ok(()) => made(),

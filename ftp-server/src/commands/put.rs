@@ -39,11 +39,12 @@ pub(super) async fn run(
     }
     let origin = origin(&context.principal);
     let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.checksum };
+    let modes = Modes::as_sent(put.modes_of_new, put.folder_mode);
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
         add_only,
         takes_over: Needs::Remove.met_by(access),
-        modes: Modes::as_sent(put.modes_of_new),
+        modes: modes.clone(),
         sparse: put.sparse,
         durability: put.durability,
         keeping: put.resume.then_some(keeping),
@@ -54,7 +55,7 @@ pub(super) async fn run(
     let for_opening = cancelled.clone();
     let opening = move |storage: Arc<LocalStorage>| match exclusive {
         _ if for_opening.is_cancelled() => Err(FailureCode::Cancelled.into()),
-        true => exclusive_base(&storage, path.clone(), durability),
+        true => exclusive_base(&storage, path.clone(), durability, modes.of_unknown_folder()),
         false => base(&storage, path.clone(), into.clone()).map(|(base, path)| (base, path, None)),
     };
     let (base, path, lock) = when_free(context, opening, cancelled).await?;
@@ -115,10 +116,11 @@ fn exclusive_base(
     storage: &LocalStorage,
     path: RemotePath,
     durability: Durability,
+    folder_mode: u32,
 ) -> Result<Opening, Failure> {
     if !path.is_root() {
         let (parent, name) = locate(storage, &path)?;
-        match parent.make_folder((&name).into()) {
+        match parent.make_folder((&name).into(), folder_mode) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }

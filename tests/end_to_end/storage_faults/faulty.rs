@@ -211,9 +211,9 @@ impl Folder for FaultyFolder {
         self.faults.pass("stage_link", staged.as_bytes())?;
         self.inner.stage_link(staged, target, modified)
     }
-    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+    fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
         self.pass("make_folder", name)?;
-        self.inner.make_folder(name)
+        self.inner.make_folder(name, mode)
     }
     fn mode_of_new(&self, mode: u32) -> u32 {
         self.inner.mode_of_new(mode)

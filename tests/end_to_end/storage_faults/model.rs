@@ -240,7 +240,7 @@ impl Folder for ModelFolder {
         let link = Inode::Link { target: target.to_vec(), is_synced: false };
         self.add(staged.as_bytes(), link).map(drop)
     }
-    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+    fn make_folder(&self, name: NameRef<'_>, _: u32) -> io::Result<()> {
         let folder = Inode::Folder { now: Entries::new(), synced: Entries::new(), changes: Vec::new() };
         self.add(name.as_bytes(), folder).map(drop)
     }

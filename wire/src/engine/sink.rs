@@ -100,6 +100,8 @@ pub enum Base {
         parent: Arc<dyn Folder>,
         /// The name.
         name: Name,
+        /// Permissions, at most, of a folder that is made.
+        folder_mode: u32,
         /// The folder of that name, once it is needed.
         inner: OnceLock<FolderCache>,
     },
@@ -109,18 +111,27 @@ impl Base {
     /// A base that is `name` in `parent`.
     #[must_use]
     pub fn named(parent: Arc<dyn Folder>, name: Name) -> Self {
-        Self::Named { parent, name, inner: OnceLock::new() }
+        Self::Named { parent, name, folder_mode: PERMISSIONS, inner: OnceLock::new() }
+    }
+
+    /// The same; folders that are made have at most the permissions `mode`.
+    fn making(self, mode: u32) -> Self {
+        match self {
+            Self::Folder(folders) => Self::Folder(folders.making(move |_| mode)),
+            Self::Named { parent, name, inner, .. } => Self::Named { parent, name, folder_mode: mode, inner },
+        }
     }
 
     fn folders(&self, make: bool) -> io::Result<&FolderCache> {
         match self {
             Self::Folder(folders) => Ok(folders),
-            Self::Named { parent, name, inner } => match inner.get() {
+            Self::Named { parent, name, folder_mode, inner } => match inner.get() {
                 Some(folders) => Ok(folders),
                 None => {
-                    let outer = FolderCache::new(parent.clone());
+                    let mode = *folder_mode;
+                    let outer = FolderCache::new(parent.clone()).making(move |_| mode);
                     let folder = outer.get(name.as_bytes(), make)?;
-                    let folders = FolderCache::new(folder);
+                    let folders = FolderCache::new(folder).making(move |_| mode);
                     folders.touch(parent)?; // also for a run before that came to no sync
                     if outer.take_made(name.as_bytes()) {
                         folders.note_made(&[]);
@@ -212,6 +223,7 @@ impl TreeSink {
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
         let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
+        let base = base.making(options.modes.of_unknown_folder());
         let rule = Arc::new(Rule::new(options.overwrite, options.add_only));
         Self { base, options, broken, found, over, rule }
     }

@@ -2,15 +2,21 @@
 
 use super::{Filesystems, Folder, Spellings, is_staged};
 use crate::failure::{Failure, FailureCode};
+use crate::modes::PERMISSIONS;
 use crate::path::{NameRef, RemotePath};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Permissions by the path of what is to have them.
+type ModeOfPath = Box<dyn Fn(&[u8]) -> u32 + Send + Sync>;
+
 /// Handles of folders below one base, by path.
 pub struct FolderCache {
     base: Arc<dyn Folder>,
+    /// Permissions, at most, of a folder that is made, by its path.
+    made_mode: ModeOfPath,
     held: Mutex<Held>,
     made: Mutex<Made>,
     /// What the paths of folders that were made take, for those who must not wait for one that is being made.
@@ -62,13 +68,21 @@ impl FolderCache {
     /// A cache of folders below `base`.
     #[must_use]
     pub fn new(base: Arc<dyn Folder>) -> Self {
+        let made_mode = Box::new(|_: &[u8]| PERMISSIONS);
         Self {
             base,
+            made_mode,
             held: Mutex::default(),
             made: Mutex::default(),
             made_len: AtomicUsize::new(0),
             spellings: Spellings::default(),
         }
+    }
+
+    /// The same; a folder that is made has at most the permissions that `mode` gives for its path.
+    #[must_use]
+    pub fn making(self, mode: impl Fn(&[u8]) -> u32 + Send + Sync + 'static) -> Self {
+        Self { made_mode: Box::new(mode), ..self }
     }
 
     /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
@@ -164,9 +178,10 @@ impl FolderCache {
 
     /// Nobody finds the folder and asks what to sync before that is known.
     fn make(&self, parent: &Arc<dyn Folder>, name: NameRef<'_>, path: &[u8]) -> io::Result<()> {
+        let mode = (self.made_mode)(path);
         let mut made = self.made();
         made.touched.add(parent)?;
-        match parent.make_folder(name) {
+        match parent.make_folder(name, mode) {
             Ok(()) => {
                 made.note(path);
                 self.made_len.store(made.path_len, Ordering::Relaxed);

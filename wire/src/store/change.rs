@@ -9,7 +9,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
 use crate::message::{Change, Details, Durability, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
-use crate::modes::{self, PERMISSIONS};
+use crate::modes::{self, OWNER_ALL, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
 use std::io;
 use std::sync::Arc;
@@ -27,10 +27,14 @@ impl Changes {
     /// Changes below `base`. What is set aside goes below `backup`.
     #[must_use]
     pub fn new(base: Arc<dyn Folder>, backup: Option<Arc<dyn Folder>>, durability: Durability) -> Self {
+        let tree = FolderCache::new(base.clone());
+        // What is kept is open to no more people than it was.
+        let as_in_tree =
+            move |path: &[u8]| tree.get(path, false).map_or(OWNER_ALL, |folder| mode_beside(&*folder));
         Self {
-            folders: FolderCache::new(base.clone()),
+            folders: FolderCache::new(base.clone()).making(|_| OWNER_ALL),
             base,
-            backup: backup.map(FolderCache::new),
+            backup: backup.map(|backup| FolderCache::new(backup).making(as_in_tree)),
             durability,
             spellings: Spellings::default(),
         }
@@ -118,7 +122,7 @@ impl Changes {
 
     fn make_folder(&self, path: &RemotePath) -> Result<(), Failure> {
         let (folder, name) = self.place(path)?;
-        match folder.make_folder(name) {
+        match folder.make_folder(name, PERMISSIONS) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 folder.folder(name)?; // it may be no folder
                 match self.spellings.is_respelled(&*folder, name)? {
@@ -290,6 +294,12 @@ impl Changes {
             Kind::Symlink | Kind::Special => Ok(()), // the folder's, which is synced in the end
         }
     }
+}
+
+/// Permissions, at most, of a folder that is made for what lies in this one.
+#[must_use]
+pub fn mode_beside(folder: &dyn Folder) -> u32 {
+    folder.own_metadata().map_or(0, |metadata| metadata.mode & PERMISSIONS) | OWNER_ALL
 }
 
 /// The name as it is, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives

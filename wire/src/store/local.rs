@@ -495,8 +495,8 @@ impl Folder for LocalFolder {
         }
     }
 
-    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()> {
-        let created = PERMISSIONS & !self.modes.umask;
+    fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+        let created = mode & PERMISSIONS & !self.modes.umask;
         sys::mkdirat(&self.fd, name.as_bytes(), Mode::from_raw_mode(created))?;
         match self.modes.force {
             0 => Ok(()),

@@ -105,8 +105,8 @@ pub trait Folder: Send + Sync {
     fn remove_staged(&self, staged: &StagedName) -> io::Result<()>;
     /// Makes a staged link.
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()>;
-    /// Makes the folder `name`.
-    fn make_folder(&self, name: NameRef<'_>) -> io::Result<()>;
+    /// Makes the folder `name` with at most the permissions `mode`, but for what rules always set.
+    fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()>;
     /// The permissions that the system gives a new file in this folder, if it is made with `mode`.
     fn mode_of_new(&self, mode: u32) -> u32 {
         mode & !umask()

@@ -301,11 +301,12 @@ fn jobs() -> Vec<MessageExample> {
                 resume: true,
                 begun: None,
                 modes_of_new: false,
+                folder_mode: 0o700,
             },
             parts! {
                 text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
                 bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power") bool(true, "resume")
-                none("begun") bool(false, "modes_of_new")
+                none("begun") bool(false, "modes_of_new") u32(0o700, "folder_mode")
             },
         ),
         example(
@@ -324,11 +325,12 @@ fn jobs() -> Vec<MessageExample> {
                 resume: true,
                 begun: Some(Timestamp { seconds: 1_700_000_000, nanos: 4_000_000 }),
                 modes_of_new: true,
+                folder_mode: 0o700,
             },
             parts! {
                 text("photos", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
                 bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(true, "resume")
-                some("begun") time(1_700_000_000, 4_000_000, "seconds, nanos") bool(true, "modes_of_new")
+                some("begun") time(1_700_000_000, 4_000_000, "seconds, nanos") bool(true, "modes_of_new") u32(0o700, "folder_mode")
             },
         ),
     ];
@@ -352,12 +354,13 @@ fn jobs() -> Vec<MessageExample> {
                 resume: false,
                 begun: None,
                 modes_of_new: false,
+                folder_mode: 0o700,
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
                 variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
                 bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(false, "resume")
-                none("begun") bool(false, "modes_of_new")
+                none("begun") bool(false, "modes_of_new") u32(0o700, "folder_mode")
             },
         ));
     }

@@ -155,8 +155,11 @@ pub(crate) struct Transfer {
 #[derive(Debug, Args, Clone, Default)]
 pub(crate) struct Permissions {
     /// Carry no permissions: what is new gets those that the target's end gives, what exists keeps its own
-    #[arg(long)]
+    #[arg(long, overrides_with = "perms")]
     pub(crate) no_perms: bool,
+    /// Keep permissions as SOURCE has them also in downloads, where else the umask counts: 0777 is 0755 with umask 022
+    #[arg(long, overrides_with = "no_perms")]
+    pub(crate) perms: bool,
     /// Change permissions on their way, as rsync does: D2775,F664 or go-w,Fa-x (D folders only, F files only)
     #[arg(long, value_name = "CHANGES", allow_hyphen_values = true)]
     pub(crate) chmod: Option<String>,
@@ -164,7 +167,7 @@ pub(crate) struct Permissions {
 
 impl Permissions {
     pub(crate) fn modes(&self) -> Result<Modes, Error> {
-        recipe::modes(self.no_perms, self.chmod.as_deref())
+        recipe::modes(self.no_perms, self.perms, self.chmod.as_deref())
     }
 }
 

@@ -203,6 +203,7 @@ fn recipe(
         older_than: choosing.older_than,
         hard_links: carrying.hard_links,
         no_perms: carrying.permissions.no_perms,
+        perms: carrying.permissions.perms,
         chmod: carrying.permissions.chmod.clone(),
         owner: carrying.owner,
         xattrs: carrying.xattrs,

@@ -61,7 +61,7 @@ impl Retry {
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let Self { command, failed, overwrite, durability, changing, result, head } = self;
-        let permissions = args::Permissions { no_perms: head.no_perms, chmod: head.chmod };
+        let permissions = args::Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod };
         let modes = permissions.modes()?;
         let totals = output.progress() != Progress::None;
         let jobs = failed.into_iter().map(|item| match command {
