@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::Checksum;
-use wire::engine::{Base, Sink, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Placed, Sink, TreeSink, TreeSinkOptions};
 use wire::frame::{EntryHead, EntryKind};
 use wire::message::{Durability, Overwrite};
 use wire::receiver::FolderEntry;
 use wire::store::{FolderCache, LocalFolder};
 use wire::verified::VerifiedContent;
-use wire::{FailureCode, RemotePath};
+use wire::{Failure, FailureCode, RemotePath};
 
 fn sink(root: &Path, over: &CancellationToken) -> TreeSink {
     let options = TreeSinkOptions {
@@ -39,6 +39,14 @@ fn path(text: &str) -> RemotePath {
     RemotePath::from_wire(text.as_bytes()).unwrap()
 }
 
+/// An item that waits for others has its name after the commit only.
+fn done(sink: &TreeSink, placed: Result<Placed, Failure>) -> Result<(), Failure> {
+    match placed? {
+        Placed::Done => Ok(()),
+        Placed::Waiting(waiting) => sink.commit(vec![waiting], &|| false).remove(0),
+    }
+}
+
 /// Files, links and folders, each new or in the place of another.
 fn take_all(sink: &TreeSink) -> Vec<Result<(), FailureCode>> {
     let content = b"new content".as_slice();
@@ -46,11 +54,11 @@ fn take_all(sink: &TreeSink) -> Vec<Result<(), FailureCode>> {
         let head = head(EntryKind::File, content);
         let pieces = [content];
         let verified = VerifiedContent::verify(Checksum::Blake3, head.digest, &pieces).unwrap();
-        sink.file(&path(at), &head, &verified).map(drop)
+        done(sink, sink.file(&path(at), &head, &verified))
     };
-    let link = |at: &str| sink.link(&path(at), &head(EntryKind::Symlink, b""), b"target").map(drop);
+    let link = |at: &str| done(sink, sink.link(&path(at), &head(EntryKind::Symlink, b""), b"target"));
     let folder = |at: &str| {
-        sink.folder(&FolderEntry { entry: 0, path: path(at), modified: None, mode: 0o711 }).map(drop)
+        done(sink, sink.folder(&FolderEntry { entry: 0, path: path(at), modified: None, mode: 0o711 }))
     };
     let all =
         [file("old"), file("new"), link("old-link"), link("new-link"), folder("folder"), folder("made")];
