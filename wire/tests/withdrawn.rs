@@ -87,6 +87,18 @@ fn what_ends_before_it_has_its_name_has_never_been() {
     for name in ["old", "old-link"] {
         assert_eq!(std::fs::read(root.path().join(name)).unwrap(), b"old content");
     }
+    let over = CancellationToken::new();
+    let ending = self::sink(root.path(), &over);
+    let content = b"new content".as_slice();
+    let head = head(EntryKind::File, content);
+    let verified_pieces = [content];
+    let verified = VerifiedContent::verify(Checksum::Blake3, head.digest, &verified_pieces).unwrap();
+    let staged = ending.file(&path("old"), &head, &verified);
+    over.cancel();
+    let ended = done(&ending, staged).unwrap_err();
+    assert_eq!(ended.code, FailureCode::Cancelled, "between its content and its name");
+    assert_eq!(names(), before);
+    assert_eq!(std::fs::read(root.path().join("old")).unwrap(), b"old content");
     let going = self::sink(root.path(), &CancellationToken::new());
     assert_eq!(take_all(&going), [Ok(()); 6], "and the same goes as long as nobody ends it");
     assert_eq!(std::fs::read(root.path().join("old")).unwrap(), b"new content");

@@ -470,7 +470,8 @@ impl Sink for TreeSink {
             return batch.iter().map(|_| Err(failure.clone())).collect();
         }
         let touched = self.waits().then(|| self.base.take_touched());
-        let (results, broken) = commit::commit(batch, touched, is_over);
+        let is_over = || is_over() || self.over.is_cancelled();
+        let (results, broken) = commit::commit(batch, touched, &is_over);
         if let Some(failure) = broken {
             let _ = self.broken.set(failure); // the first reason is the one to tell
         }
