@@ -61,7 +61,7 @@ async fn names_of_unfinished_files_are_nobodys() {
         Change::MakeFolder { path: path(".ftpx-0000000000000000.part") },
         Change::SetMetadata { path: path(STAGED), modified: None, mode: Some(0o777) },
         Change::SetXattrs { path: path(STAGED), xattrs: vec![] },
-        Change::Sync { path: path(STAGED), is_proven: false },
+        Change::Sync { path: path(STAGED) },
     ];
     let count = changes.len();
     session.send(2, batch("", Some("folder"), changes)).await;

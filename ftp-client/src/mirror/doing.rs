@@ -118,7 +118,7 @@ impl<'a> Doing<'a> {
     /// Makes durable also what was found as it is to be: an earlier run may not have come to its sync.
     fn sync(&mut self) -> Result<(), Error> {
         let path = self.scope.clone();
-        let change = Change::Sync { path: path.clone(), is_proven: false };
+        let change = Change::Sync { path: path.clone() };
         let hands = self.hands.take().map_or_else(|| self.open_hands(), Ok)?;
         match hands.make(vec![change])?.into_iter().flatten().next() {
             Some(failure) => Err(self.trees.target_error(&path, failure)),

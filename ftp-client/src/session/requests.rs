@@ -99,7 +99,7 @@ impl Session {
             None => (RemotePath::root(), Ok(RemotePath::root())),
         };
         let below = below.map_err(|error| Error::remote(path, error))?;
-        let changes = vec![Change::Sync { path: below, is_proven: false }];
+        let changes = vec![Change::Sync { path: below }];
         let batch = Batch { path: folder, backup: None, changes, durability: Durability::Power };
         match self.batch(batch).await?.into_iter().next() {
             Some(failed) => Err(Error::remote(path, failed.failure)),

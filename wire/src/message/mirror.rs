@@ -154,8 +154,6 @@ pub enum Change {
     Sync {
         /// The path; may be the batch's own.
         path: RemotePath,
-        /// All files there are proven: they were compared by content, or written since the system was started.
-        is_proven: bool,
     },
 }
 

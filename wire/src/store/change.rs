@@ -103,7 +103,7 @@ impl Changes {
             Change::HardLink { path, of } => self.hard_link(path, of),
             Change::SetOwner { path, owner } => self.with(path, |folder, name| folder.set_owner(name, owner)),
             Change::SetXattrs { path, xattrs } => self.set_xattrs(path, xattrs),
-            Change::Sync { path, .. } => self.sync_path(path),
+            Change::Sync { path } => self.sync_path(path),
         }
     }
 
@@ -302,8 +302,6 @@ pub fn mode_beside(folder: &dyn Folder) -> u32 {
     folder.own_metadata().map_or(0, |metadata| metadata.mode & PERMISSIONS) | OWNER_ALL
 }
 
-/// The name as it is, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives
-/// way; so names of several files may become one, and each takes the next number that is free.
 /// True if both names are of one file.
 fn same_file(
     folder: &dyn Folder,

@@ -700,7 +700,7 @@ fn batch() -> Batch {
             Change::HardLink { path: path("f"), of: path("a/hello") },
             Change::SetOwner { path: path("f"), owner: owner() },
             Change::SetXattrs { path: path("f"), xattrs: xattrs() },
-            Change::Sync { path: path("c"), is_proven: true },
+            Change::Sync { path: path("c") },
         ],
         durability: Durability::Power,
     }
@@ -720,7 +720,7 @@ fn batch_parts() -> Parts {
         variant(6, "HardLink") text("f", "path") text("a/hello", "of")
         variant(7, "SetOwner") text("f", "path") then(owner_parts())
         variant(8, "SetXattrs") text("f", "path") then(xattrs_parts())
-        variant(9, "Sync") text("c", "path") bool(true, "is_proven")
+        variant(9, "Sync") text("c", "path")
         variant(1, "durability: Power")
     }
 }
