@@ -74,6 +74,22 @@ fn a_file_that_is_the_same_is_made_durable() {
     }
 }
 
+/// A file with holes has its whole length before its content is on the disk: with its time, that would look like the same file for ever.
+#[test]
+fn what_a_cut_has_taken_of_a_file_with_holes_is_sent_again() {
+    each(|machine, way| {
+        machine.write(way, Version::Old, 4);
+        let tail = machine.source(way).join("tail");
+        std::fs::write(&tail, "a small file that ends with a hole").unwrap();
+        std::fs::File::options().write(true).open(&tail).unwrap().set_len(20_000).unwrap();
+        machine.disk.sync();
+        machine.mirror(way, &["-S"]);
+        machine.cut(true);
+        machine.mirror(way, &["-S"]);
+        assert_whole(machine, way);
+    });
+}
+
 /// The worst for them is a log that comes to the disk with all names, and nothing else.
 #[test]
 fn a_file_that_is_replaced_has_its_old_content_or_its_new_one() {

@@ -2,7 +2,9 @@
 //!
 //! Without it an item that is new has its name as soon as it is staged, and is acknowledged then. One that replaces another goes through
 //! lines 1 to 3 and 5 here, and of line 2 only what line 3 needs: its content is written out, so that a loss of power leaves the old one or the
-//! new one, and never nothing for both. With it items wait for each other, and go through all of these lines together. What is on the disk if the power fails at one of them:
+//! new one, and never nothing for both. So does a large file that is written with holes: it has its length before its content, and
+//! would look whole. With it items wait for each other, and go through all of these lines together. What is on the disk if the power
+//! fails at one of them:
 //!
 //! ```text
 //! 1. staged files are written             each path has its old content; staged files are there, or not, or in part

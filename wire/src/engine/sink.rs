@@ -263,8 +263,8 @@ impl TreeSink {
         let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
         let (takes_over, over) = (self.options.takes_over, self.over.clone());
-        let replaces = has_content(admission.metadata());
-        Ok(Place { folder, name, admission, mode, sparse, waits, replaces, takes_over, over })
+        let writes_out = sparse || has_content(admission.metadata());
+        Ok(Place { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
     /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
@@ -327,12 +327,16 @@ impl TreeSink {
         (mode != existing).then_some(mode)
     }
 
-    fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<()> {
+    /// Writes a file's content. True if it has holes.
+    fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<bool> {
         if !self.options.sparse {
-            return write_pieces(file, pieces, 0);
+            return write_pieces(file, pieces, 0).map(|()| false);
         }
-        write_with_holes(file, pieces, 0)?;
-        file.set_len(len)
+        let has_holes = write_with_holes(file, pieces, 0)?;
+        if has_holes {
+            file.set_len(len)?; // without need, ext4 would take the length to the disk before the content
+        }
+        Ok(has_holes)
     }
 }
 
@@ -394,9 +398,12 @@ impl Sink for TreeSink {
         let (folder, name) = self.base.place(path)?;
         let size = u64::from(head.content_len);
         let fill = |file: &dyn TargetFile, mode: u32| {
-            self.write_small(file, content.pieces(), size)?;
+            let has_holes = self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
             file.finish(self.waits())?;
+            if has_holes && !self.waits() {
+                file.write_out()?; // its length may come to the disk before its content
+            }
             Ok(check_going(&self.over)?)
         };
         // In a folder that was made here the name is most probably free: the file can do without a staged one, and without a look.
@@ -528,9 +535,9 @@ pub(super) fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64)
 }
 
 /// Writes what is not zero. The file is empty there, so what is not written is a hole. Zeros count where they fill a block
-/// of the file between two pieces' borders, so a few blocks of a hole are written after all.
-pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
-    let mut offset = offset;
+/// of the file between two pieces' borders, so a few blocks of a hole are written after all. True if there is a hole.
+pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<bool> {
+    let (mut offset, mut has_holes) = (offset, false);
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() {
@@ -538,11 +545,12 @@ pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: 
             if !zeros {
                 write_fully(file, &mut [IoSlice::new(run)], offset)?;
             }
+            has_holes |= zeros;
             offset += run.len() as u64;
             rest = &rest[run.len()..];
         }
     }
-    Ok(())
+    Ok(has_holes)
 }
 
 /// The blocks at the beginning of `bytes` that are all zeros, or all not.

@@ -48,8 +48,9 @@ pub(super) struct Place {
     pub(super) sparse: bool,
     /// The name comes with a commit, in which its content is synced.
     pub(super) waits: bool,
-    /// The name comes with a commit all the same: another content has it, which goes only when this one is written out.
-    pub(super) replaces: bool,
+    /// The name comes with a commit all the same, in which the content is written out: it replaces another one, or the file's length
+    /// is there ahead of it.
+    pub(super) writes_out: bool,
     /// What another sender has left of a file of this name may go.
     pub(super) takes_over: bool,
     /// It gets no name from here on.
@@ -347,7 +348,7 @@ impl StagedFile {
     /// Begins to write out what will have to be before the name is given, so that there is little left to wait for then.
     fn write_out_ahead(&self, len: u64) {
         let unwritten = self.unwritten.fetch_add(len, Ordering::Relaxed) + len;
-        if self.place.replaces && unwritten >= WRITE_OUT_LEN {
+        if self.place.writes_out && unwritten >= WRITE_OUT_LEN {
             self.unwritten.store(0, Ordering::Relaxed);
             self.file.begin_write_out();
         }
@@ -369,7 +370,7 @@ impl Staged for StagedFile {
         }
         let turn = lock(&self.writing);
         match self.place.sparse && chunk.offset() >= self.empty_from {
-            true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset())?,
+            true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset()).map(drop)?,
             false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
         }
         drop(turn);
@@ -398,7 +399,7 @@ impl Staged for StagedFile {
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
         self.file.finish(self.place.waits)?;
         let Place { folder, name, admission, .. } = &self.place;
-        if self.place.waits || (self.place.replaces && publish.size() > 0) {
+        if self.place.waits || (self.place.writes_out && publish.size() > 0) {
             self.file.begin_write_out();
             let content = Unsynced::File(self.file.clone());
             *lock(&self.over) = true; // somebody else's to discard
