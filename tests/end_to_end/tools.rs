@@ -67,17 +67,8 @@ pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
 
 /// Waits until two folders are the same by rsync's eyes: a folder gets its time after what is in it.
 pub(crate) fn wait_until_same_for_rsync(one: &Path, other: &Path) {
-    let mut plan = None;
-    let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
-        plan = rsync_plan(one, other);
-        match plan.as_deref() {
-            Some("") => return,
-            Some(_) => std::thread::sleep(Duration::from_millis(20)), // between two looks
-            None => return println!("skipped: rsync is not installed"),
-        }
-    }
-    panic!("what rsync would still do: {plan:?}");
+    wait_until("rsync has nothing left to do", || rsync_plan(one, other).is_none_or(|plan| plan.is_empty()));
+    assert_same_for_rsync(one, other);
 }
 
 /// The changes that rsync would make to have `other` as `one` is; None if there is no rsync.

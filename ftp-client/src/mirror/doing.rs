@@ -260,14 +260,7 @@ impl<'a> Doing<'a> {
             }
         };
         let path = source.path.clone();
-        self.change(Work {
-            changes: vec![change],
-            rest: Vec::new(),
-            action: None,
-            then: Some(source),
-            path,
-            ..Work::default()
-        })
+        self.change(Work { changes: vec![change], then: Some(source), path, ..Work::default() })
     }
 
     /// Takes away, or to the backup, what is no folder.
@@ -303,7 +296,7 @@ impl<'a> Doing<'a> {
         };
         let link = vec![Change::HardLink { path: path.clone(), of: of.clone() }];
         let (changes, rest) = if first.is_empty() { (link, Vec::new()) } else { (first, link) };
-        self.change(Work { changes, rest, action: Some(action), then: None, path, ..Work::default() })
+        self.change(Work { changes, rest, action: Some(action), path, ..Work::default() })
     }
 
     /// Waits for the job's items, then gives those that arrived their owners and attributes.
@@ -317,14 +310,7 @@ impl<'a> Doing<'a> {
             let arrived = self.transfer.as_ref().is_some_and(|transfer| !transfer.has_failed(&path));
             let changes = detail_changes(&path, &details);
             if arrived && !changes.is_empty() {
-                self.change(Work {
-                    changes,
-                    rest: Vec::new(),
-                    action: None,
-                    then: None,
-                    path,
-                    ..Work::default()
-                })?;
+                self.change(Work { changes, path, ..Work::default() })?;
             }
         }
         Ok(())
@@ -352,52 +338,24 @@ impl Effects for Doing<'_> {
             Action::Folder { target: None, .. } => {}
             Action::Folder { target: Some(target), .. } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work {
-                    changes,
-                    rest: Vec::new(),
-                    action: None,
-                    then: None,
-                    path,
-                    ..Work::default()
-                })?;
+                self.change(Work { changes, path, ..Work::default() })?;
                 self.make_batch()?; // what is in the folder comes next
             }
             Action::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
             Action::Metadata { source, target } => {
                 let changes = metadata_changes(source, target);
-                self.change(Work {
-                    changes,
-                    rest: Vec::new(),
-                    action: Some(action),
-                    then: None,
-                    path,
-                    ..Work::default()
-                })?;
+                self.change(Work { changes, action: Some(action), path, ..Work::default() })?;
             }
             Action::Linked { .. } => self.linked(action)?,
             Action::Moved { source, from } => {
                 let moving = Change::Move { from: from.path.clone(), to: path.clone(), was: from.metadata };
                 let moved = Entry { path: path.clone(), ..from.clone() };
                 let (changes, rest) = (vec![moving], metadata_changes(source, &moved));
-                self.change(Work {
-                    changes,
-                    rest,
-                    action: Some(action),
-                    then: None,
-                    path,
-                    ..Work::default()
-                })?;
+                self.change(Work { changes, rest, action: Some(action), path, ..Work::default() })?;
             }
             Action::Deleted { target } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work {
-                    changes,
-                    rest: Vec::new(),
-                    action: Some(action),
-                    then: None,
-                    path,
-                    ..Work::default()
-                })?;
+                self.change(Work { changes, action: Some(action), path, ..Work::default() })?;
             }
         }
         Ok(true)
@@ -425,7 +383,7 @@ impl Effects for Doing<'_> {
             self.options.modes.only_new && touch.mode & !PERMISSIONS == 0 && touch.mode & OWNER_WRITES != 0;
         let (modified, mode) = (touch.modified, Some(touch.mode).filter(|_| !stays));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
-        self.change(Work { changes, rest: Vec::new(), action: None, then: None, path, ..Work::default() })
+        self.change(Work { changes, path, ..Work::default() })
     }
 
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
@@ -436,14 +394,7 @@ impl Effects for Doing<'_> {
         let (path, changes) = (folder.path.clone(), detail_changes(&folder.path, &details));
         match changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
             true => Ok(()),
-            false => self.change(Work {
-                changes,
-                rest: Vec::new(),
-                action: None,
-                then: None,
-                path,
-                ..Work::default()
-            }),
+            false => self.change(Work { changes, path, ..Work::default() }),
         }
     }
 

@@ -326,6 +326,8 @@ fn differing(mode: Option<u32>, existing: impl Fn() -> io::Result<Metadata>) -> 
     Ok(Some(kept).filter(|mode| *mode != existing.mode))
 }
 
+/// The name as it is for 0, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives
+/// way; so names of several files may become one, and each takes the next number that is free.
 fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
     let name = name.as_bytes();
     if number == 0 {
