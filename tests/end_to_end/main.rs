@@ -57,6 +57,7 @@ mod logs_unwritable;
 mod many_names;
 mod matrix;
 mod mirrors;
+mod mirrors_backup;
 mod mirrors_carried;
 mod mirrors_edits;
 mod mirrors_filters;

@@ -39,7 +39,8 @@ impl Doing<'_> {
             Direction::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
-                let changes = Changes::new(tree, backup, self.options.durability);
+                let changes = Changes::new(tree, backup, self.options.durability)
+                    .map_err(|failure| Error::local(&self.trees.shown, failure))?;
                 Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
             }
         }

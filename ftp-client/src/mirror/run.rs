@@ -20,6 +20,7 @@ use crate::report::Reporter;
 use crate::session::{Pages, Session};
 use std::collections::HashSet;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -45,6 +46,7 @@ pub(crate) async fn run(
     let access = session.welcome().await?.access;
     check_backup(&request, access)?;
     let (begun, local) = look(session, &request, details).await?;
+    check_backup_place(session, &request, &begun).await?;
     let remote = request.remote.clone();
     let trees = Trees {
         direction: request.direction,
@@ -71,6 +73,26 @@ fn check_backup(request: &MirrorRequest, access: Access) -> Result<(), Error> {
     }
     let reason = "--backup renames files of the target, which needs full access";
     Err(Error::remote(&request.remote, Failure::new(FailureCode::AccessDenied, reason)))
+}
+
+/// A backup that is the target itself would keep nothing: told before anything is done, if it is there already.
+async fn check_backup_place(session: &Session, request: &MirrorRequest, begun: &Begun) -> Result<(), Error> {
+    let Some(path) = request.options.backup.clone() else { return Ok(()) };
+    let links = Details { links: true, ..Details::default() };
+    let (target, backup) = match request.direction {
+        Direction::Upload => {
+            let Ok(there) = RemotePath::from_user(path.as_os_str().as_bytes()) else { return Ok(()) };
+            (begun.remote_root.as_ref(), session.stat_folder(&there, links).await.ok())
+        }
+        Direction::Download => {
+            let found = local::blocking(move || open_local(&path, &RemotePath::root(), links)).await;
+            (begun.local_root.as_ref(), found.ok().and_then(|(root, _)| root))
+        }
+    };
+    if identity(target).is_none() || identity(target) != identity(backup.as_ref()) {
+        return Ok(()); // what else leads there is found out where it is written
+    }
+    Err(Error::Refused("the folder of --backup is TARGET itself, so nothing would be kept".to_owned()))
 }
 
 /// Looks at both folders, and asks for the listing.
@@ -361,7 +383,6 @@ fn missing_source(trees: &Trees, options: &Options) -> Error {
 
 /// Where the backup folder is in the target, if it is there: what was set aside is not to be deleted next time.
 fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
-    use std::os::unix::ffi::OsStrExt;
     let backup = options.backup.as_ref()?;
     let below = match trees.direction {
         Direction::Upload => {

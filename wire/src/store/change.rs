@@ -19,25 +19,43 @@ pub struct Changes {
     folders: FolderCache,
     base: Arc<dyn Folder>,
     backup: Option<FolderCache>,
+    /// The backup is above the base, so that a path below it may lead into the base.
+    is_below_backup: bool,
     durability: Durability,
     spellings: Spellings,
 }
 
 impl Changes {
     /// Changes below `base`. What is set aside goes below `backup`.
-    #[must_use]
-    pub fn new(base: Arc<dyn Folder>, backup: Option<Arc<dyn Folder>>, durability: Durability) -> Self {
+    ///
+    /// # Errors
+    /// If the backup is the base itself, by whatever path: nothing would be kept; or as the filesystem has it.
+    pub fn new(
+        base: Arc<dyn Folder>,
+        backup: Option<Arc<dyn Folder>>,
+        durability: Durability,
+    ) -> Result<Self, Failure> {
+        let is_below_backup = match &backup {
+            Some(backup) => base.lies_in(&**backup)?,
+            None => false,
+        };
+        if let Some(backup) = backup.as_ref().filter(|_| is_below_backup)
+            && backup.lies_in(&*base)?
+        {
+            return Err(no_backup());
+        }
         let tree = FolderCache::new(base.clone());
         // What is kept is open to no more people than it was.
         let as_in_tree =
             move |path: &[u8]| tree.get(path, false).map_or(OWNER_ALL, |folder| mode_beside(&*folder));
-        Self {
+        Ok(Self {
             folders: FolderCache::new(base.clone()).making(|_| OWNER_ALL),
             base,
             backup: backup.map(|backup| FolderCache::new(backup).making(as_in_tree)),
+            is_below_backup,
             durability,
             spellings: Spellings::default(),
-        }
+        })
     }
 
     /// Makes durable what was changed since this was called last, if that is wanted. Changes touch names and metadata all
@@ -170,6 +188,9 @@ impl Changes {
         let (folder, name) = self.unchanged(path, was)?;
         let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
         let target = self.backup_folder(backup, parent)?;
+        if (self.is_below_backup && target.lies_in(&*self.base)?) || is_same(&*folder, &*target)? {
+            return Err(no_backup());
+        }
         self.touch(&target)?;
         for number in 0..BACKUPS_MAX {
             let free = numbered(name, number);
@@ -314,6 +335,24 @@ fn same_file(
     Ok(file(folder, name)? == file(other, other_name)?)
 }
 
+/// True if both are one folder.
+fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
+    let links = Details { links: true, ..Details::default() };
+    let key = |folder: &dyn Folder| {
+        let file = folder.details(None, links)?.file;
+        Ok::<_, io::Error>(file.map(|file| (file.device, file.inode)))
+    };
+    Ok(key(one)? == key(other)?)
+}
+
+/// What is set aside would stay where it is, or come into the tree that it is taken from.
+fn no_backup() -> Failure {
+    Failure::new(
+        FailureCode::InvalidPath,
+        "the backup folder leads into the target, so nothing would be kept",
+    )
+}
+
 /// The permissions to set, if they are not there already. Set-id and sticky bits of what is there stay; a folder may get some.
 fn differing(mode: Option<u32>, existing: impl Fn() -> io::Result<Metadata>) -> io::Result<Option<u32>> {
     let Some(mode) = mode else { return Ok(None) };
@@ -358,6 +397,25 @@ const UTF8_LEN_MAX: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::LocalFolder;
+
+    #[test]
+    fn a_backup_that_is_the_tree_itself_is_refused_by_whatever_path() {
+        let place = tempfile::tempdir().unwrap();
+        let tree = place.path().join("tree");
+        std::fs::create_dir_all(tree.join("kept")).unwrap();
+        std::os::unix::fs::symlink("tree", place.path().join("link")).unwrap();
+        let open = |path: &str| -> Arc<dyn Folder> {
+            Arc::new(LocalFolder::open_ambient(&place.path().join(path)).unwrap())
+        };
+        let changes = |backup| Changes::new(open("tree"), Some(open(backup)), Durability::Process).map(drop);
+        for itself in ["tree", "link", "tree/kept/.."] {
+            assert_eq!(changes(itself).unwrap_err().code, FailureCode::InvalidPath, "{itself}");
+        }
+        for other in ["tree/kept", ".", "/"] {
+            assert_eq!(changes(other), Ok(()), "{other}");
+        }
+    }
 
     #[test]
     fn numbered_names_fit_and_cut_no_character() {

@@ -13,6 +13,7 @@ use super::{
 use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
 use crate::journal::JOURNAL_HEAD_LEN;
+use crate::limits::PATH_LEN_MAX;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
 use crate::modes::{ModePolicy, PERMISSIONS, umask};
@@ -689,6 +690,29 @@ impl Folder for LocalFolder {
             free: bytes(space.f_bfree),
             available: bytes(space.f_bavail),
         })
+    }
+
+    fn lies_in(&self, other: &dyn Folder) -> io::Result<bool> {
+        let key = |stat: Stat| (stat.st_dev, stat.st_ino);
+        let sought = key(sys::fstat(&Self::of(other)?.fd)?);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut folder = sys::openat(&self.fd, c".", flags, Mode::empty())?;
+        let mut here = key(sys::fstat(&folder)?);
+        for _ in 0..PATH_LEN_MAX {
+            if here == sought {
+                return Ok(true);
+            }
+            folder = match sys::openat(&folder, c"..", flags, Mode::empty()) {
+                Err(Errno::ACCESS) => break, // nobody comes to it from above
+                other => other?,
+            };
+            let above = key(sys::fstat(&folder)?);
+            if above == here {
+                break; // the root
+            }
+            here = above;
+        }
+        Ok(false)
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -173,6 +173,10 @@ pub trait Folder: Send + Sync {
     }
     /// Space of the filesystem that the folder is on.
     fn space(&self) -> io::Result<SpaceReport>;
+    /// True if the folder is `other` or below it, whatever path leads there.
+    fn lies_in(&self, _other: &dyn Folder) -> io::Result<bool> {
+        Ok(false)
+    }
     /// The folder as its implementation, for operations between two folders.
     fn as_any(&self) -> &dyn std::any::Any;
 }
