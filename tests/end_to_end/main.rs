@@ -16,6 +16,7 @@ mod commands;
 mod completions;
 mod crowd;
 mod cut;
+mod deep;
 mod doctor;
 mod drain;
 mod durability;

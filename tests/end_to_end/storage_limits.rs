@@ -61,7 +61,7 @@ fn check_one_failed(ran: &Ran, target: &Path) {
 }
 
 /// The same command with a limit of the system.
-fn limited(command: &Command, limit: &str) -> Command {
+pub(crate) fn limited(command: &Command, limit: &str) -> Command {
     let mut limited = Command::new("prlimit");
     limited.arg(limit).arg("--").arg(command.get_program()).args(command.get_args());
     limited.current_dir(command.get_current_dir().unwrap()).env_clear().stdin(Stdio::null());

@@ -3,12 +3,12 @@
 use super::{done, locate};
 use crate::events::Operation;
 use std::io;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::disk::beat;
 use wire::message::{Done, Remove};
 use wire::metadata::Kind;
 use wire::path::NameRef;
+use wire::store::descent::Descent;
 use wire::store::{Folder, LocalStorage};
 use wire::{Failure, FailureCode};
 
@@ -29,14 +29,16 @@ pub(super) fn run(
     done()
 }
 
-/// Removes a folder with all that is in it, holding a handle at each level: its depth is not the stack's.
+/// Removes a folder with all that is in it: its depth is neither the stack's nor that of open folders.
 fn remove_tree(
     parent: &dyn Folder,
     name: NameRef<'_>,
     cancelled: &CancellationToken,
     removed: &Removed<'_>,
 ) -> Result<(), Failure> {
-    let mut levels = vec![Level::open(parent.folder(name)?, None)?];
+    let folder = parent.folder(name)?;
+    let mut levels = vec![Level::of(&*folder, None)?];
+    let mut descent = Descent::new(folder);
     while let Some(level) = levels.last_mut() {
         beat();
         if cancelled.is_cancelled() {
@@ -44,23 +46,27 @@ fn remove_tree(
         }
         let Some(inner) = level.names.get(level.next) else {
             let emptied = levels.pop().and_then(|level| level.name);
-            if let (Some(outer), Some(emptied)) = (levels.last(), emptied) {
-                removed.folder(outer.folder.remove_folder((&emptied).into()).or_else(gone))?;
+            descent.leave();
+            if let Some(emptied) = emptied {
+                let outer = descent.open().map_err(moved)?;
+                removed.folder(outer.remove_folder((&emptied).into()).or_else(gone))?;
             }
             continue;
         };
         level.next += 1;
-        let deeper = match level.folder.metadata(inner).map(|found| found.kind) {
-            Ok(Kind::Folder) => level.folder.folder(inner).map(Some),
+        let folder = descent.open().map_err(moved)?;
+        let deeper = match folder.metadata(inner).map(|found| found.kind) {
+            Ok(Kind::Folder) => folder.folder(inner).map(Some),
             Ok(Kind::File | Kind::Symlink | Kind::Special) => {
-                removed.file(level.folder.remove_file(inner)).map(|()| None)
+                removed.file(folder.remove_file(inner)).map(|()| None)
             }
             Err(error) => Err(error),
         };
         match deeper {
             Ok(Some(folder)) => {
-                let name = Some(inner.to_name());
-                levels.push(Level::open(folder, name)?);
+                let deeper = Level::of(&*folder, Some(inner.to_name()))?;
+                descent.enter(inner, folder);
+                levels.push(deeper);
             }
             Ok(None) => {}
             Err(error) => gone(error)?,
@@ -98,8 +104,15 @@ fn not_emptied(error: io::Error) -> Failure {
     )
 }
 
+/// A folder on the way down was moved away, or another one has its place: what is in that is not to go.
+fn moved(error: io::Error) -> Failure {
+    match gone(error) {
+        Ok(()) => FailureCode::Drifted.into(),
+        Err(error) => error.into(),
+    }
+}
+
 struct Level {
-    folder: Arc<dyn Folder>,
     names: wire::store::Names,
     next: usize,
     /// The folder's own name; the outermost one is removed by its caller.
@@ -107,8 +120,7 @@ struct Level {
 }
 
 impl Level {
-    fn open(folder: Arc<dyn Folder>, name: Option<wire::Name>) -> Result<Self, Failure> {
-        let names = folder.names()?;
-        Ok(Self { folder, names, next: 0, name })
+    fn of(folder: &dyn Folder, name: Option<wire::Name>) -> Result<Self, Failure> {
+        Ok(Self { names: folder.names()?, next: 0, name })
     }
 }

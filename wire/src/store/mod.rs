@@ -3,6 +3,7 @@
 
 mod cache;
 pub mod change;
+pub mod descent;
 pub mod digest;
 pub mod entry;
 mod filesystem_kind;

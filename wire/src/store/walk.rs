@@ -1,5 +1,6 @@
-//! Walking a tree in sorted depth-first order, one folder's names in memory for each level.
+//! Walking a tree in sorted depth-first order, one folder's names in memory for each level, and few folders open.
 
+use super::descent::Descent;
 use super::{Folder, NameKind, Names};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
@@ -28,12 +29,13 @@ pub type LeavesOut<'a> = &'a dyn Fn(&RemotePath, bool) -> bool;
 /// A walk under way.
 pub struct Walk {
     levels: Vec<Level>,
+    /// The folders of the levels.
+    descent: Descent,
 }
 
 struct Level {
     path: RemotePath,
     metadata: Metadata,
-    folder: Arc<dyn Folder>,
     names: Names,
     next: usize,
 }
@@ -46,13 +48,13 @@ impl Walk {
     pub fn new(folder: Arc<dyn Folder>, path: RemotePath) -> std::io::Result<Self> {
         let metadata = folder.own_metadata()?;
         let names = folder.names()?;
-        Ok(Self { levels: vec![Level { path, metadata, folder, names, next: 0 }] })
+        Ok(Self { levels: vec![Level { path, metadata, names, next: 0 }], descent: Descent::new(folder) })
     }
 
     /// The folder whose items are being visited.
     #[must_use]
     pub fn folder(&self) -> Option<&Arc<dyn Folder>> {
-        self.levels.last().map(|level| &level.folder)
+        self.descent.last()
     }
 
     /// The next visit.
@@ -67,7 +69,15 @@ impl Walk {
         let level = self.levels.last_mut()?;
         let Some(name) = level.names.get(level.next) else {
             let Level { path, metadata, .. } = self.levels.pop()?;
+            self.descent.leave();
             return inner.then_some(Visit::Leave(path, metadata));
+        };
+        let folder = match self.descent.open() {
+            Ok(folder) => folder,
+            Err(error) => {
+                level.next = level.names.len(); // it was moved away, so nothing more of it is known
+                return Some(Visit::Lost(level.path.clone(), Failure::of_found(error)));
+            }
         };
         let told = level.names.kind(level.next);
         level.next += 1;
@@ -83,9 +93,12 @@ impl Walk {
         if by_name {
             return Some(Visit::LeftOut(path));
         }
-        let looked = look(&*level.folder, name, &|is_folder| leaves_out(&path, is_folder));
+        let looked = look(&*folder, name, &|is_folder| leaves_out(&path, is_folder));
         Some(match looked {
-            Ok(Look::Folder(metadata, folder, names)) => self.enter(path, metadata, folder, names),
+            Ok(Look::Folder(metadata, folder, names)) => {
+                self.descent.enter(name, folder.clone());
+                self.enter(path, metadata, folder, names)
+            }
             Ok(Look::Item(metadata)) => Visit::Item(path, metadata),
             Ok(Look::LeftOut) => Visit::LeftOut(path),
             Err(failure) => Visit::Lost(path, failure),
@@ -96,6 +109,7 @@ impl Walk {
     pub fn skip(&mut self) {
         if self.levels.len() > 1 && self.levels.last().is_some_and(|level| level.next == 0) {
             self.levels.pop();
+            self.descent.leave();
         }
     }
 
@@ -105,7 +119,8 @@ impl Walk {
         let level = self.levels.last_mut()?;
         let name = level.names.get(level.next)?;
         level.next += 1;
-        Some(match (level.path.join(name), level.folder.metadata(name)) {
+        let folder = self.descent.last()?;
+        Some(match (level.path.join(name), folder.metadata(name)) {
             (Ok(path), Ok(metadata)) => Visit::Item(path, metadata),
             (Ok(path), Err(error)) => Visit::Lost(path, Failure::of_found(error)),
             (Err(error), _) => Visit::Lost(level.path.clone(), error.into()),
@@ -119,7 +134,7 @@ impl Walk {
         folder: Arc<dyn Folder>,
         names: Names,
     ) -> Visit {
-        self.levels.push(Level { path: path.clone(), metadata, folder: folder.clone(), names, next: 0 });
+        self.levels.push(Level { path: path.clone(), metadata, names, next: 0 });
         Visit::Enter(path, metadata, folder)
     }
 }
@@ -196,5 +211,66 @@ mod tests {
         std::os::unix::fs::symlink("file", place.path().join("folder")).unwrap();
         let expected = ["/file", "/folder", "/gone: Vanished", "/lost: Vanished", "/turns/", "/turns."];
         assert_eq!(visits(&mut walk), expected);
+    }
+
+    /// Folders below `place` that this process has open.
+    fn open_below(place: &std::path::Path) -> usize {
+        let links =
+            fs::read_dir("/proc/self/fd").unwrap().filter_map(|link| fs::read_link(link.ok()?.path()).ok());
+        links.filter(|leads_to| leads_to.starts_with(place)).count()
+    }
+
+    /// A tree of `depth` folders, each with a file before and one behind the next folder.
+    fn deep(depth: usize) -> tempfile::TempDir {
+        let place = tempfile::tempdir().unwrap();
+        let mut folder = place.path().to_owned();
+        for _ in 0..depth {
+            fs::write(folder.join("a"), "").unwrap();
+            fs::write(folder.join("z"), "").unwrap();
+            folder.push("d");
+            fs::create_dir(&folder).unwrap();
+        }
+        place
+    }
+
+    #[test]
+    fn a_deep_tree_is_walked_to_its_end_with_few_folders_open() {
+        let place = deep(250);
+        let folder = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+        let mut walk = Walk::new(folder, RemotePath::root()).unwrap();
+        let (mut items, mut folders, mut open) = (0, 0, 0);
+        while let Some(visit) = walk.step() {
+            match visit {
+                Visit::Enter(..) => folders += 1,
+                Visit::Item(..) => items += 1,
+                Visit::Leave(..) => {}
+                Visit::Lost(path, failure) => panic!("{path}: {failure:?}"),
+                Visit::LeftOut(path) => panic!("{path}"),
+            }
+            open = open.max(open_below(place.path()));
+        }
+        assert_eq!((folders, items), (250, 500));
+        assert!(open <= crate::limits::DESCENT_OPEN_MAX + 3, "{open} folders were open");
+    }
+
+    #[test]
+    fn a_folder_that_was_swapped_while_it_was_closed_is_not_gone_on_with() {
+        let place = deep(60);
+        let folder = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+        let mut walk = Walk::new(folder, RemotePath::root()).unwrap();
+        let deepest = (0..60).map(|_| "d").collect::<Vec<_>>().join("/");
+        while let Some(visit) = walk.step() {
+            if matches!(visit, Visit::Enter(path, ..) if path.as_bytes() == deepest.as_bytes()) {
+                break;
+            }
+        }
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("z"), "not of this tree").unwrap();
+        fs::rename(place.path().join("d/d"), outside.path().join("away")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), place.path().join("d/d")).unwrap();
+        let seen = visits(&mut walk);
+        assert_eq!(seen.iter().filter(|line| line.ends_with("Vanished")).count(), 43, "{seen:?}");
+        assert_eq!(seen.last().map(String::as_str), Some("/z"));
+        assert!(seen.contains(&"/d/z".to_owned()) && !seen.contains(&"/d/d/z".to_owned()), "{seen:?}");
     }
 }

@@ -1,0 +1,97 @@
+//! The way from a folder down to one below it. Few of the folders on it are open at a time, so that a deep tree takes no more handles than
+//! a flat one; a folder that was closed is opened again from the nearest one that is open, and must still be the same.
+
+use super::Folder;
+use crate::limits::DESCENT_OPEN_MAX;
+use crate::message::Details;
+use crate::path::{Name, NameRef};
+use std::io;
+use std::sync::Arc;
+
+/// Folders, each in the one before. The first stays open.
+pub struct Descent {
+    root: Arc<dyn Folder>,
+    below: Vec<Step>,
+}
+
+struct Step {
+    name: Name,
+    state: State,
+}
+
+enum State {
+    Open(Arc<dyn Folder>),
+    /// Device and inode of the folder.
+    Closed((u64, u64)),
+}
+
+impl Descent {
+    /// The way that begins and ends at `root`.
+    #[must_use]
+    pub fn new(root: Arc<dyn Folder>) -> Self {
+        Self { root, below: Vec::new() }
+    }
+
+    /// Goes on to `folder`, which is called `name` in the last one.
+    pub fn enter(&mut self, name: NameRef<'_>, folder: Arc<dyn Folder>) {
+        self.below.push(Step { name: name.to_name(), state: State::Open(folder) });
+        self.close_outer();
+    }
+
+    /// Goes back to the folder that the last one is in.
+    pub fn leave(&mut self) {
+        self.below.pop();
+    }
+
+    /// The last folder, if it is open.
+    #[must_use]
+    pub fn last(&self) -> Option<&Arc<dyn Folder>> {
+        match self.below.last().map(|step| &step.state) {
+            None => Some(&self.root),
+            Some(State::Open(folder)) => Some(folder),
+            Some(State::Closed(_)) => None,
+        }
+    }
+
+    /// The last folder, opened again if it was closed.
+    ///
+    /// # Errors
+    /// As the filesystem has it; `NotFound` if another one has taken its place.
+    pub fn open(&mut self) -> io::Result<Arc<dyn Folder>> {
+        let stays_open_from = self.below.len().saturating_sub(DESCENT_OPEN_MAX);
+        let last_open = self.below.iter().rposition(|step| matches!(step.state, State::Open(_)));
+        let mut folder = self.root.clone();
+        for (index, step) in self.below.iter_mut().enumerate().skip(last_open.unwrap_or(0)) {
+            match &step.state {
+                State::Open(open) => folder = open.clone(),
+                State::Closed(key) => {
+                    folder = folder.folder((&step.name).into())?;
+                    if key_of(&*folder)? != Some(*key) {
+                        return Err(io::ErrorKind::NotFound.into());
+                    }
+                    if index >= stays_open_from {
+                        step.state = State::Open(folder.clone());
+                    }
+                }
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Closes all but the last ones; one that nobody could know again stays open.
+    fn close_outer(&mut self) {
+        let outer = self.below.len().saturating_sub(DESCENT_OPEN_MAX);
+        for step in self.below[..outer].iter_mut().rev() {
+            let State::Open(folder) = &step.state else { break };
+            if let Ok(Some(key)) = key_of(&**folder) {
+                step.state = State::Closed(key);
+            }
+        }
+    }
+}
+
+/// Device and inode.
+fn key_of(folder: &dyn Folder) -> io::Result<Option<(u64, u64)>> {
+    let links = Details { links: true, ..Details::default() };
+    Ok(folder.details(None, links)?.file.map(|file| (file.device, file.inode)))
+}
