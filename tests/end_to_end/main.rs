@@ -55,6 +55,7 @@ mod log_events;
 mod log_everyday;
 mod logs;
 mod logs_unwritable;
+mod long_names;
 mod many_names;
 mod matrix;
 mod mirrors;

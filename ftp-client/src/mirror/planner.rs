@@ -163,6 +163,12 @@ impl<'a> Planner<'a> {
                 self.leave_alone(found.path());
                 return (None, None);
             }
+            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
+                self.counts.source_failures += 1;
+                self.effects.failed(&failed.path, &failed.failure);
+                self.retain();
+                None
+            }
             Some(Found::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
                 self.counts.source_failures += 1;
                 self.shield(&failed);
@@ -176,6 +182,13 @@ impl<'a> Planner<'a> {
             None => None,
         };
         match target {
+            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
+                if self.options.delete {
+                    self.effects.failed(&failed.path, &failed.failure);
+                }
+                self.retain();
+                (source, None)
+            }
             Some(Found::Failed(failed)) if source.is_some() || self.concerns(&failed.path) => {
                 self.shield(&failed);
                 (None, None)
@@ -191,8 +204,7 @@ impl<'a> Planner<'a> {
                 (source, Some(entry))
             }
             Some(found) => {
-                self.level().retained = true;
-                self.level().has_entries = true;
+                self.retain();
                 self.target_below = Some(found.path().clone());
                 pairs.skip_target();
                 (source, None)
@@ -218,6 +230,12 @@ impl<'a> Planner<'a> {
         Some(entry)
     }
 
+    /// True if something in the folder that is compared has a name or path too long for a listing. All else in it is listed.
+    fn is_too_long(&self, failed: &PathFailure) -> bool {
+        failed.failure.code == FailureCode::InvalidPath
+            && self.levels.last().is_some_and(|level| level.path == failed.path)
+    }
+
     /// Something could not be looked at: whatever the other side has there stays as it is.
     fn shield(&mut self, failed: &PathFailure) {
         self.effects.failed(&failed.path, &failed.failure);
@@ -231,6 +249,11 @@ impl<'a> Planner<'a> {
                 *below = Some(path.clone()); // else what is left out already goes further
             }
         }
+        self.retain();
+    }
+
+    /// The target's folder has something that stays.
+    fn retain(&mut self) {
         let level = self.level();
         (level.retained, level.has_entries) = (true, true);
     }

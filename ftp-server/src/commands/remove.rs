@@ -120,7 +120,12 @@ struct Level {
 }
 
 impl Level {
+    /// The names in `folder`. If there are some that cannot be removed, all stays.
     fn of(folder: &dyn Folder, name: Option<wire::Name>) -> Result<Self, Failure> {
-        Ok(Self { names: folder.names()?, next: 0, name })
+        let mut names = folder.names()?;
+        match names.take_left_out() {
+            Some(failure) => Err(failure),
+            None => Ok(Self { names, next: 0, name }),
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::limits::PATH_LEN_MAX;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
 use crate::modes::{ModePolicy, PERMISSIONS, umask};
-use crate::path::{NameRef, RemotePath};
+use crate::path::{NameRef, PathError, RemotePath};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{
@@ -345,10 +345,11 @@ impl Folder for LocalFolder {
         let mut names = Names::default();
         while let Some(entry) = entries.next() {
             let entry = entry?;
-            if let Ok(name) = NameRef::new(entry.file_name().to_bytes())
-                && !is_staged(name)
-            {
-                names.push(name, name_kind(entry.file_type()));
+            match NameRef::new(entry.file_name().to_bytes()) {
+                Ok(name) if is_staged(name) => {}
+                Ok(name) => names.push(name, name_kind(entry.file_type())),
+                Err(PathError::NameTooLong) => names.leave_out(entry.file_name().to_bytes()),
+                Err(_) => {} // the folder itself, and the one above
             }
         }
         names.sort();

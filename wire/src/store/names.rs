@@ -1,5 +1,7 @@
 //! The sorted names of one folder, in one block of memory: a folder of a million files must not cost a million allocations.
 
+use crate::failure::{Failure, FailureCode};
+use crate::limits::NAME_LEN_MAX;
 use crate::path::NameRef;
 use std::ops::Range;
 
@@ -8,6 +10,15 @@ use std::ops::Range;
 pub struct Names {
     bytes: Vec<u8>,
     places: Vec<Place>,
+    left_out: Option<LeftOut>,
+}
+
+/// Names that are longer than a path may have them.
+#[derive(Debug)]
+struct LeftOut {
+    count: u64,
+    /// How the first of them begins.
+    begin: String,
 }
 
 /// What a folder tells of an entry along with its name, without a look at the entry itself.
@@ -30,13 +41,31 @@ struct Place {
 }
 
 impl Names {
-    /// Adds a name. Names beyond 4 GiB of text are left out, which no folder has.
+    /// Adds a name. Names beyond 4 GiB of text are left out, too.
     pub fn push(&mut self, name: NameRef<'_>, kind: NameKind) {
         let name = name.as_bytes();
         if let (Ok(begin), Ok(len)) = (u32::try_from(self.bytes.len()), u8::try_from(name.len())) {
             self.bytes.extend_from_slice(name);
             self.places.push(Place { begin, len, kind });
+        } else {
+            self.leave_out(name);
         }
+    }
+
+    /// Counts a name that cannot be added: some filesystems have longer ones (NTFS and exFAT: 255 characters of up to 3 bytes).
+    pub fn leave_out(&mut self, name: &[u8]) {
+        let begin = || String::from_utf8_lossy(&name[..name.len().min(BEGIN_LEN)]).into_owned();
+        self.left_out.get_or_insert_with(|| LeftOut { count: 0, begin: begin() }).count += 1;
+    }
+
+    /// The failure that tells of the names that were left out, once; `None` if there are none.
+    pub fn take_left_out(&mut self) -> Option<Failure> {
+        let LeftOut { count, begin } = self.left_out.take()?;
+        let reason = match count {
+            1 => format!("a name in it is longer than {NAME_LEN_MAX} bytes: {begin}…"),
+            _ => format!("{count} names in it are longer than {NAME_LEN_MAX} bytes; the first one: {begin}…"),
+        };
+        Some(Failure::new(FailureCode::InvalidPath, reason))
     }
 
     /// Sorts the names; to be called once after the last [`push`](Self::push).
@@ -81,3 +110,6 @@ impl Place {
         self.begin as usize..self.begin as usize + usize::from(self.len)
     }
 }
+
+/// Bytes that are shown of a long name.
+const BEGIN_LEN: usize = 40;

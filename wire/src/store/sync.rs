@@ -29,7 +29,12 @@ pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
                     sync_file(&**folder, name)?;
                 }
             }
-            Visit::Lost(_, failure) if failure.code != FailureCode::Vanished => return Err(failure.into()),
+            // What is gone needs no sync, and what has no path here nobody has sent.
+            Visit::Lost(_, failure)
+                if !matches!(failure.code, FailureCode::Vanished | FailureCode::InvalidPath) =>
+            {
+                return Err(failure.into());
+            }
             Visit::Item(..) | Visit::Leave(..) | Visit::LeftOut(_) | Visit::Lost(..) => {}
         }
     }

@@ -68,6 +68,9 @@ impl Walk {
         let inner = self.levels.len() > 1;
         let level = self.levels.last_mut()?;
         let Some(name) = level.names.get(level.next) else {
+            if let Some(failure) = level.names.take_left_out() {
+                return Some(Visit::Lost(level.path.clone(), failure));
+            }
             let Level { path, metadata, .. } = self.levels.pop()?;
             self.descent.leave();
             return inner.then_some(Visit::Leave(path, metadata));
@@ -117,7 +120,10 @@ impl Walk {
     pub fn step_flat(&mut self) -> Option<Visit> {
         beat();
         let level = self.levels.last_mut()?;
-        let name = level.names.get(level.next)?;
+        let Some(name) = level.names.get(level.next) else {
+            let failure = level.names.take_left_out()?;
+            return Some(Visit::Lost(level.path.clone(), failure));
+        };
         level.next += 1;
         let folder = self.descent.last()?;
         Some(match (level.path.join(name), folder.metadata(name)) {
@@ -272,5 +278,20 @@ mod tests {
         assert_eq!(seen.iter().filter(|line| line.ends_with("Vanished")).count(), 43, "{seen:?}");
         assert_eq!(seen.last().map(String::as_str), Some("/z"));
         assert!(seen.contains(&"/d/z".to_owned()) && !seen.contains(&"/d/d/z".to_owned()), "{seen:?}");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_told_is_told_of_behind_all_others_of_its_folder() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("file"), "").unwrap();
+        let mut names = LocalFolder::open_ambient(place.path()).unwrap().names().unwrap();
+        assert!(names.take_left_out().is_none());
+        for len in [256, 300] {
+            names.leave_out(&vec![b'x'; len]);
+        }
+        let failure = names.take_left_out().unwrap();
+        assert_eq!(failure.code, FailureCode::InvalidPath);
+        assert!(failure.message.starts_with("2 names") && failure.message.contains("xxx…"), "{failure:?}");
+        assert!(names.take_left_out().is_none());
     }
 }
