@@ -47,6 +47,7 @@ mod keys;
 mod keys_forged;
 mod kills;
 mod lanes;
+mod last_sync;
 mod late_decisions;
 mod limits;
 mod links;

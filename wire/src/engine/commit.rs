@@ -63,6 +63,8 @@ pub struct Unnamed {
     /// It has a journal, which tells of nothing any more once the file has its name.
     pub(super) journal: bool,
     pub(super) is_named: bool,
+    /// Nothing of it is of use to the next run: it could not be synced, or may not have its name.
+    pub(super) is_useless: bool,
     /// Its handle stays open where those of others are closed.
     pub(super) stays_open: bool,
 }
@@ -83,10 +85,18 @@ pub(super) enum Unsynced {
 
 impl Drop for Unnamed {
     fn drop(&mut self) {
-        if !self.is_named {
-            let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
-            self.remove_journal();
+        if self.is_named {
+            return;
         }
+        if let Unsynced::File(file) = &self.content
+            && self.journal
+            && !self.is_useless
+            && file.make_private().is_ok()
+        {
+            return; // all of it is there, and its journal tells so: the next run need not send it
+        }
+        let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
+        self.remove_journal();
     }
 }
 
@@ -106,6 +116,7 @@ impl Unnamed {
             content,
             journal: false,
             is_named,
+            is_useless: false,
             stays_open: false,
         })
     }
@@ -165,16 +176,22 @@ pub(super) fn commit(
         false => write_out_contents(&batch),
         true => match sync_contents(&batch) {
             Ok(results) => results,
-            Err(error) => return failed(&batch, &error),
+            Err(error) => {
+                batch.iter_mut().flatten().for_each(|item| item.is_useless = true);
+                return failed(&batch, &error);
+            }
         },
     };
     for (item, result) in batch.iter_mut().zip(&mut results) {
-        if let (Some(item), Ok(())) = (item, &result) {
-            *result = match is_over() {
-                true => Err(FailureCode::Cancelled.into()),
-                false => item.give_name(),
-            };
+        let Some(item) = item else { continue };
+        if result.is_ok() && is_over() {
+            *result = Err(FailureCode::Cancelled.into());
+            continue;
         }
+        if result.is_ok() {
+            *result = item.give_name();
+        }
+        item.is_useless = result.is_err();
     }
     let Some(touched) = touched.filter(|_| !is_over()) else {
         return (results, None); // once it is over nobody is told of them, and what has no name is in others' way

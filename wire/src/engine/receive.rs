@@ -544,7 +544,8 @@ impl ReceiveJob {
                     return; // as for packs
                 }
                 let placed = staged.publish(&publish);
-                if placed.is_err() {
+                // Once the job is over, what is whole is kept for the next one.
+                if placed.as_ref().is_err_and(|failure| failure.code != FailureCode::Cancelled) {
                     staged.discard();
                 }
                 drop(slot); // what failed is gone before its frame counts as done

@@ -515,6 +515,7 @@ pub(super) fn waiting(
         content,
         journal,
         is_named: false,
+        is_useless: false,
         stays_open: false,
     })))
 }

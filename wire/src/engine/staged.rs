@@ -427,7 +427,7 @@ impl Drop for StagedFile {
         if *lock(&self.over) {
             return;
         }
-        if !kept {
+        if !kept || self.file.make_private().is_err() {
             self.remove();
         } else if self.room.is_some()
             && let Ok(place) = self.file.place()
@@ -439,7 +439,8 @@ impl Drop for StagedFile {
 
 /// What is written out at a time: large enough for the disk, and little to wait for at the end.
 const WRITE_OUT_LEN: u64 = 8 << 20;
-const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+/// A process that was killed holds a file until its sync has ended, which nobody can stop.
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; its own come with its name.
 const OWNER_ONLY: u32 = 0o600;

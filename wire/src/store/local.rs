@@ -815,6 +815,10 @@ impl TargetFile for LocalTarget {
         }
     }
 
+    fn make_private(&self) -> io::Result<()> {
+        Ok(sys::fchmod(&self.fd, Mode::RUSR | Mode::WUSR)?)
+    }
+
     fn is_locked(&self) -> bool {
         self.is_locked
     }

@@ -313,6 +313,10 @@ pub trait TargetFile: Send + Sync {
     fn write_out(&self) -> io::Result<()> {
         self.sync()
     }
+    /// Takes all rights from others, as long as the file has no name.
+    fn make_private(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// True if others can tell that the file is in use.
     fn is_locked(&self) -> bool {
         true
