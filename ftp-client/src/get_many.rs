@@ -8,7 +8,7 @@ use crate::local;
 use crate::mirror::Selection;
 use crate::observer::Summary;
 use crate::report::Reporter;
-use crate::session::{GetManyRequest, Session};
+use crate::session::{GetManyRequest, Listed, Session};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -16,11 +16,11 @@ use wire::engine::{Base, Observer as _, Sink, TreeSink, TreeSinkOptions};
 use wire::message::{Resume, Totals, WantedItem};
 use wire::store::FolderCache;
 
-/// Fetches files and links of a folder, which were listed, to a local folder.
+/// Fetches files and links of a folder to a local folder, while they are listed: `first` are those that came first.
 pub(crate) async fn many(
     session: &Session,
     request: &GetManyRequest,
-    items: Vec<WantedItem>,
+    (first, listed): (Vec<WantedItem>, &mut Listed<'_>),
     resume: Resume,
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
@@ -46,18 +46,27 @@ pub(crate) async fn many(
     .await?;
     let sink: Box<dyn Sink> = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
     let sink = Box::new(Here(sink));
-    let mut totals = Totals { files: items.len() as u64, bytes: 0, complete: true };
-    totals.bytes = items.iter().map(|item| item.metadata.size).sum();
-    reporter.totals(totals);
     let mut selection = Selection::open(session, path, sink, (resume, changing), reporter.clone()).await?;
-    let runtime = Handle::current();
-    local::blocking(move || {
-        for item in items {
-            if !selection.send(item.path, item.metadata) {
-                break; // the job's end tells why
+    let (mut totals, mut items, mut listing) = (Totals::default(), Some(first), Ok(()));
+    while let Some(asked) = items.take() {
+        totals.files += asked.len() as u64;
+        totals.bytes += asked.iter().map(|item| item.metadata.size).sum::<u64>();
+        reporter.totals(totals);
+        let is_open;
+        (selection, is_open) = local::blocking(move || {
+            let is_open = asked.into_iter().all(|item| selection.send(item.path, item.metadata));
+            Ok((selection, is_open))
+        })
+        .await?;
+        if is_open {
+            match listed.next().await {
+                Ok(next) => items = next,
+                Err(error) => listing = Err(error),
             }
-        }
-        selection.close(&runtime)
-    })
-    .await
+        } // else the job's end tells why
+    }
+    reporter.totals(Totals { complete: true, ..totals });
+    let runtime = Handle::current();
+    let summary = local::blocking(move || selection.close(&runtime)).await?;
+    listing.map(|()| summary)
 }

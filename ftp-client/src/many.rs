@@ -106,8 +106,11 @@ impl ManySource {
     fn look(&self, source: &Named) -> io::Result<Look> {
         let path = &source.path;
         if !self.recursive {
-            let file = LocalFolder::open_ambient_file(path)?;
-            return Ok(Look::Leaf(file.identity()?.metadata));
+            let metadata = LocalFolder::ambient_metadata(path)?;
+            return match metadata.kind {
+                Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
+                Kind::File | Kind::Symlink | Kind::Special => Ok(Look::Leaf(metadata)),
+            };
         }
         let (parent, Some(name)) = local::place(path).map_err(of_local)? else {
             return Ok(Look::Folder(Arc::new(LocalFolder::open_ambient(path)?)));

@@ -6,9 +6,11 @@ mod link;
 mod many;
 mod outages;
 mod pages;
+pub(crate) mod portions;
 mod requests;
 mod throwaway;
 
+pub(crate) use fetch::Listed;
 pub use fetch::{Fetched, GetManyRequest};
 use link::Link;
 pub use many::PutManyRequest;

@@ -22,7 +22,7 @@ async fn each_change_of_a_batch_needs_what_the_command_that_does_the_same_needs(
         let before = picture(&world.root());
         let mut session = Session::open(&world).await;
         let changes = vec![
-            Change::RemoveFile { path: path("file"), was },
+            Change::RemoveFile { path: path("file"), was: Some(was) },
             Change::RemoveFolder { path: path("folder") },
             Change::Move { from: path("file"), to: path("other"), was },
             Change::SetAside { path: path("file"), was, keep: false },
@@ -52,7 +52,7 @@ async fn names_of_unfinished_files_are_nobodys() {
     let before = picture(&world.root());
     let mut session = Session::open(&world).await;
     let changes = vec![
-        Change::RemoveFile { path: path(STAGED), was },
+        Change::RemoveFile { path: path(STAGED), was: Some(was) },
         Change::Move { from: path(STAGED), to: path("mine"), was },
         Change::Move { from: path("file"), to: path(".ftpx-0000000000000000.part"), was: file },
         Change::SetAside { path: path(STAGED), was, keep: true },
@@ -104,7 +104,7 @@ async fn no_batch_leads_through_a_link_to_what_is_outside() {
         assert_eq!(refusal(session.next().await.unwrap().message).code, FailureCode::OutsideRoot);
     }
     let changes = vec![
-        Change::RemoveFile { path: path("out/secret"), was },
+        Change::RemoveFile { path: path("out/secret"), was: Some(was) },
         Change::RemoveFolder { path: path("out") },
         Change::MakeFolder { path: path("out") },
         Change::MakeFolder { path: path("out/new") },

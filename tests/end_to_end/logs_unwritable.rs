@@ -45,7 +45,7 @@ fn a_log_that_nobody_reads_holds_up_nobody_and_tells_later_how_much_was_lost() {
     // More than the pipe and the queue hold: each name is in a line.
     let names = (0..8000).map(|number| world.url(format!("{number:0200}")));
     for some in names.collect::<Vec<_>>().chunks(4000) {
-        world.check(["rm", "-f"].into_iter().chain(some.iter().map(String::as_str)));
+        world.check(["rm", "-r", "-f"].into_iter().chain(some.iter().map(String::as_str)));
     }
     world.check(["ls", &world.url("")]);
     let lines = lines_of(reader);

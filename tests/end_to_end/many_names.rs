@@ -214,7 +214,15 @@ fn other_commands_take_many_names() {
     assert_eq!(events(&stats).iter().filter(|event| event["path"].is_string()).count(), COUNT);
     run(&["chmod", "600"], &names);
     run(&["touch", "-d", "2001-01-01T00:00:00Z"], &names);
-    run(&["rm"], &names);
+    let mut removed = urls(&names);
+    removed.insert(COUNT / 2, world.url("files/missing"));
+    removed.insert(COUNT / 2, world.url("files"));
+    let ran = world.client(["rm".to_owned()].into_iter().chain(removed));
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let complaints: Vec<_> = ran.stderr.lines().collect();
+    assert_eq!(complaints.len(), 2, "{}", ran.stderr);
+    assert!(complaints[0].contains("/files: is a folder (use -r)"), "{}", ran.stderr);
+    assert!(complaints[1].contains("/files/missing: no such file or folder"), "{}", ran.stderr);
     assert!(names_below(&world.root().join("files")).is_empty());
     let folders = ["x", "x/y", "x/y/z", "v", "v/w"].map(|name| format!("files/{name}"));
     run(&["mkdir"], &folders);

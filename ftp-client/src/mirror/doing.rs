@@ -269,7 +269,7 @@ impl<'a> Doing<'a> {
         match (was.kind, &self.options.backup) {
             (Kind::Folder, _) => Change::RemoveFolder { path },
             (Kind::File | Kind::Symlink, Some(_)) => Change::SetAside { path, was, keep: false },
-            (Kind::File | Kind::Symlink | Kind::Special, _) => Change::RemoveFile { path, was },
+            (Kind::File | Kind::Symlink | Kind::Special, _) => Change::RemoveFile { path, was: Some(was) },
         }
     }
 

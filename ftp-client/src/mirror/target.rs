@@ -4,12 +4,12 @@ use super::effects::{Digester, Digests};
 use crate::error::Error;
 use crate::report::Reporter;
 use crate::session::Session;
+use crate::session::portions::{ITEM_LEN, portions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
 use wire::fidelity::FidelityReport;
-use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, Change, ChangeFailure, Durability, Resume};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
@@ -173,24 +173,6 @@ fn vanished(target: &RemotePath, error: Error) -> Error {
     }
 }
 
-/// Cuts a list so that each part fits a message.
-fn portions<T>(items: Vec<T>, len: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let mut portions: Vec<Vec<T>> = Vec::new();
-    let mut room = 0;
-    for item in items {
-        let item_len = ITEM_LEN + len(&item);
-        match portions.last_mut() {
-            Some(portion) if room >= item_len && portion.len() < BATCH_CHANGES_MAX => portion.push(item),
-            _ => {
-                portions.push(vec![item]);
-                room = PORTION_LEN;
-            }
-        }
-        room = room.saturating_sub(item_len);
-    }
-    portions
-}
-
 /// About what a change takes on the wire beside its numbers.
 fn change_len(change: &Change) -> usize {
     let len = |path: &RemotePath| path.as_bytes().len();
@@ -209,25 +191,5 @@ fn change_len(change: &Change) -> usize {
             let each = xattrs.iter().map(|xattr| ITEM_LEN + xattr.name.len() + xattr.value.len());
             len(path) + each.sum::<usize>()
         }
-    }
-}
-
-/// More than the numbers and lengths of any change take.
-const ITEM_LEN: usize = 64;
-/// Half of what a message may hold.
-const PORTION_LEN: usize = 512 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn portions_fit_a_message() {
-        let lens =
-            |items: Vec<usize>| -> Vec<usize> { portions(items, |len| *len).iter().map(Vec::len).collect() };
-        assert_eq!(lens(vec![]), [0_usize; 0]);
-        assert_eq!(lens(vec![1; 3000]), [1024, 1024, 952]);
-        assert_eq!(lens(vec![200 * 1024; 5]), [2, 2, 1]);
-        assert_eq!(lens(vec![1, 900 * 1024, 1]), [1, 1, 1]);
     }
 }

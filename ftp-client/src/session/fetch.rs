@@ -1,6 +1,6 @@
 //! Fetching many files of one folder as one job.
 
-use super::Session;
+use super::{Pages, Session};
 use crate::error::Error;
 use crate::get_many;
 use crate::observer::{Observer, Summary};
@@ -67,45 +67,78 @@ impl Session {
         self.lasting(about, |session, again, mark| {
             let (request, reporter) = (request.clone(), reporter.clone());
             Box::pin(async move {
-                let (items, left) = session.sort_out(&request).await?;
-                if items.is_empty() {
-                    return Ok(Fetched { summary: Summary::default(), left });
-                }
-                let summary = get_many::many(&session, &request, items, again, &mark, &reporter).await?;
-                Ok(Fetched { summary, left })
+                let mut listed = Listed::open(&session, &request).await?;
+                let Some(first) = listed.next().await? else {
+                    return Ok(Fetched { summary: Summary::default(), left: listed.left() });
+                };
+                let job = get_many::many(&session, &request, (first, &mut listed), again, &mark, &reporter);
+                let summary = job.await?;
+                Ok(Fetched { summary, left: listed.left() })
             })
         })
         .await
     }
+}
 
-    /// What a job may ask for, and the names of what it may not: what is missing, a folder, or a link that is to be followed.
-    async fn sort_out(&self, request: &GetManyRequest) -> Result<(Vec<WantedItem>, Vec<Name>), Error> {
-        let mut wanted: HashSet<&[u8]> = request.names.iter().map(Name::as_bytes).collect();
-        let mut items = Vec::new();
-        let is_item = |entry: &Entry| match entry.metadata.kind {
-            Kind::File => true,
-            Kind::Symlink => request.recursive,
-            Kind::Folder | Kind::Special => false,
-        };
-        let (mut pages, mut seen) = (self.list(&request.folder, false).await?, 0);
-        let seen_max = request.names.len().saturating_mul(LISTED_PER_NAME_MAX);
-        while !wanted.is_empty() && seen < seen_max {
-            match pages.next().await {
-                Ok(Some(page)) => {
-                    seen += page.entries.len();
-                    for entry in page.entries.into_iter().filter(is_item) {
-                        if wanted.remove(entry.path.as_bytes()) {
-                            items.push(WantedItem { path: entry.path, metadata: entry.metadata });
-                        }
-                    }
-                }
+/// A folder's listing, as far as it tells of names that are to be fetched.
+pub(crate) struct Listed<'a> {
+    pages: Pages,
+    names: &'a [Name],
+    wanted: HashSet<&'a [u8]>,
+    links: bool,
+    /// Entries that are still looked at.
+    entries_left: usize,
+}
+
+impl<'a> Listed<'a> {
+    async fn open(session: &Session, request: &'a GetManyRequest) -> Result<Self, Error> {
+        let names = &request.names[..];
+        Ok(Self {
+            pages: session.list(&request.folder, false).await?,
+            names,
+            wanted: names.iter().map(Name::as_bytes).collect(),
+            links: request.recursive,
+            entries_left: names.len().saturating_mul(LISTED_PER_NAME_MAX),
+        })
+    }
+
+    /// The next items that a job may ask for; nothing after the last.
+    ///
+    /// # Errors
+    /// If the connection is lost. A folder that cannot be listed has nothing to ask for: each request tells why by itself.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<WantedItem>>, Error> {
+        while !self.wanted.is_empty() && self.entries_left > 0 {
+            let page = match self.pages.next().await {
+                Ok(Some(page)) => page,
                 Ok(None) => break,
-                Err(error) if error.concerns_one_item() => break, // each request tells by itself
+                Err(error) if error.concerns_one_item() => break,
                 Err(error) => return Err(error),
+            };
+            self.entries_left = self.entries_left.saturating_sub(page.entries.len());
+            let mut items = Vec::with_capacity(page.entries.len());
+            for Entry { path, metadata, .. } in page.entries {
+                if self.is_item(metadata.kind) && self.wanted.remove(path.as_bytes()) {
+                    items.push(WantedItem { path, metadata });
+                }
+            }
+            if !items.is_empty() {
+                return Ok(Some(items));
             }
         }
-        let left = request.names.iter().filter(|name| wanted.contains(name.as_bytes())).cloned().collect();
-        Ok((items, left))
+        Ok(None)
+    }
+
+    fn is_item(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::File => true,
+            Kind::Symlink => self.links,
+            Kind::Folder | Kind::Special => false,
+        }
+    }
+
+    /// Names of what no job may ask for: what is missing, a folder, or a link that is to be followed.
+    fn left(&self) -> Vec<Name> {
+        self.names.iter().filter(|name| self.wanted.contains(name.as_bytes())).cloned().collect()
     }
 }
 

@@ -2,17 +2,18 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
 
+use super::portions::portions;
 use super::{Pages, Session};
 use crate::control::{Control, Ended};
 use crate::error::Error;
 use std::time::{Duration, Instant};
-use wire::RemotePath;
 use wire::checksum::{Checksum, Digest};
 use wire::fidelity::FidelityReport;
 use wire::message::{
     Batch, Change, ChangeFailure, Details, Digests, Durability, Entry, Fidelity, Hash, Hashed, Link, List,
     MakeFolder, Message, Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
+use wire::{Failure, RemotePath};
 
 impl Session {
     /// Metadata of one path; of what it leads to, with `follow`.
@@ -168,6 +169,28 @@ impl Session {
     /// As the server has it, or if the connection is lost.
     pub async fn remove(&self, path: &RemotePath, recursive: bool) -> Result<(), Error> {
         self.tell(path, Remove { path: path.clone(), recursive }).await
+    }
+
+    /// Removes files and links of one folder; tells which of them it could not remove, by their place in the list.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn remove_files(
+        &self,
+        folder: &RemotePath,
+        names: Vec<RemotePath>,
+    ) -> Result<Vec<(usize, Failure)>, Error> {
+        let mut failures = Vec::new();
+        let mut first = 0;
+        for portion in portions(names, |name| name.as_bytes().len()) {
+            let count = portion.len();
+            let changes = portion.into_iter().map(|path| Change::RemoveFile { path, was: None }).collect();
+            let (path, durability) = (folder.clone(), Durability::Process);
+            let failed = self.batch(Batch { path, backup: None, changes, durability }).await?;
+            failures.extend(failed.into_iter().map(|failed| (first + failed.index as usize, failed.failure)));
+            first += count;
+        }
+        Ok(failures)
     }
 
     /// Renames.

@@ -18,20 +18,24 @@ pub(super) async fn run(
     cancelled: &CancellationToken,
     operation: &Operation,
 ) -> Answer {
-    let storage = context.storage.clone();
-    let file = on_disk(context, storage, move |storage| Ok(storage.open_file(&hash.path)?)).await?;
-    let (mut file, mut hasher, mut bytes) = (file, Sha256::new(), 0_u64);
+    let stop = cancelled.clone();
+    let first = on_disk(context, context.storage.clone(), move |storage| {
+        hash_portion(storage.open_file(&hash.path)?, Sha256::new(), 0, &stop)
+    });
+    let mut portion = first.await?;
     loop {
-        let stop = cancelled.clone();
-        let portion = on_disk(context, (file, hasher, bytes), move |(file, hasher, bytes)| {
-            hash_portion(file, hasher, bytes, &stop)
-        });
-        match portion.await? {
+        match portion {
             Portion::Last(digest, bytes) => {
                 operation.count(|counts| counts.bytes += bytes);
                 return Ok(Some(Hashed { digest, bytes }.into()));
             }
-            Portion::More(back, state, so_far) => (file, hasher, bytes) = (back, state, so_far),
+            Portion::More(file, hasher, bytes) => {
+                let stop = cancelled.clone();
+                let next = on_disk(context, (file, hasher, bytes), move |(file, hasher, bytes)| {
+                    hash_portion(file, hasher, bytes, &stop)
+                });
+                portion = next.await?;
+            }
         }
     }
 }
@@ -49,7 +53,8 @@ fn hash_portion(
     mut bytes: u64,
     cancelled: &CancellationToken,
 ) -> Result<Portion, Failure> {
-    let mut chunk = vec![0; CHUNK_LEN];
+    let size = usize::try_from(file.identity()?.metadata.size).unwrap_or(CHUNK_LEN);
+    let mut chunk = vec![0; size.saturating_add(1).clamp(CHUNK_LEN_MIN, CHUNK_LEN)];
     for _ in 0..CHUNKS_A_PORTION {
         if cancelled.is_cancelled() {
             return Err(FailureCode::Cancelled.into());
@@ -57,7 +62,7 @@ fn hash_portion(
         let read = read_fully(&*file, &mut [IoSliceMut::new(&mut chunk)], bytes)?;
         hasher.update(&chunk[..read]);
         bytes += read as u64;
-        if read < CHUNK_LEN {
+        if read < chunk.len() {
             return Ok(Portion::Last(hasher.finish(), bytes));
         }
     }
@@ -65,3 +70,5 @@ fn hash_portion(
 }
 
 const CHUNKS_A_PORTION: usize = 32;
+/// What a small file is read with; a file may be larger than it says.
+const CHUNK_LEN_MIN: usize = 4096;

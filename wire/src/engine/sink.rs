@@ -406,19 +406,24 @@ impl Sink for TreeSink {
             }
             Ok(check_going(&self.over)?)
         };
-        // In a folder that was made here the name is most probably free: the file can do without a staged one, and without a look.
-        let is_free = self.base.is_in_new_folder(path) && !self.waits();
-        if is_free {
+        // Where the name is free, the file can do without a staged one.
+        let create = || {
             let mode = self.mode_of_file(&*folder, head.mode, None);
-            if folder.create_whole(name, mode, &|file| fill(file, mode))? {
-                return Ok(Placed::Done);
-            }
+            folder.create_whole(name, mode, &|file| fill(file, mode))
+        };
+        // In a folder that was made here it most probably is: without a look.
+        let is_new = self.base.is_in_new_folder(path);
+        if is_new && !self.waits() && create()? {
+            return Ok(Placed::Done);
         }
         let offer = Offer { size: Some(size), modified: head.modified };
         let admission = match self.rule.admit(&*folder, name, offer) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
         };
+        if !is_new && !self.waits() && admission.metadata().is_none() && create()? {
+            return Ok(Placed::Done);
+        }
         let mode = self.mode_of_file(&*folder, head.mode, admission.metadata());
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;

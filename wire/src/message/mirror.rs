@@ -84,12 +84,12 @@ pub struct Batch {
 /// A change of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// A file, link or special file goes, if kind, size and modification time are still these.
+    /// A file, link or special file goes.
     RemoveFile {
         /// The path.
         path: RemotePath,
-        /// What it was when that was decided.
-        was: Metadata,
+        /// It goes only if kind, size and modification time are still these; without them, whatever it is.
+        was: Option<Metadata>,
     },
     /// An empty folder goes.
     RemoveFolder {

@@ -80,7 +80,13 @@ impl Changes {
         beat();
         match change {
             Change::RemoveFile { path, was } => {
-                let (folder, name) = self.unchanged(path, was)?;
+                let (folder, name) = match was {
+                    Some(was) => self.unchanged(path, was)?,
+                    None => self.place(path)?,
+                };
+                if was.is_none() && folder.metadata(name)?.kind == Kind::Folder {
+                    return Err(FailureCode::IsAFolder.into());
+                }
                 Ok(folder.remove_file(name)?)
             }
             Change::RemoveFolder { path } => {

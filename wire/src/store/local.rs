@@ -161,6 +161,14 @@ impl LocalFolder {
         regular(sys::open(path, flags, Mode::empty())?)
     }
 
+    /// Metadata of what is at `path`, found with all the rights of this process; links are followed.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn ambient_metadata(path: &Path) -> io::Result<Metadata> {
+        Ok(metadata_of(&sys::stat(path)?))
+    }
+
     /// The folder as one of this implementation, which operations between two folders need.
     fn of(folder: &dyn Folder) -> io::Result<&Self> {
         folder.as_any().downcast_ref::<Self>().ok_or_else(|| io::ErrorKind::CrossesDevices.into())

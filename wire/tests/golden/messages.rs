@@ -691,7 +691,7 @@ fn batch() -> Batch {
         path: path("music"),
         backup: Some(path("old")),
         changes: vec![
-            Change::RemoveFile { path: path("a/gone"), was },
+            Change::RemoveFile { path: path("a/gone"), was: Some(was) },
             Change::RemoveFolder { path: path("b") },
             Change::MakeFolder { path: path("c") },
             Change::SetMetadata { path: RemotePath::root(), modified: Some(modified), mode: Some(0o750) },
@@ -710,7 +710,7 @@ fn batch_parts() -> Parts {
     let was = || metadata_parts(Kind::File, 6);
     parts! {
         text("music", "path") some("backup") text("old", "backup") count(10, "changes: 10")
-        variant(0, "RemoveFile") text("a/gone", "path") then(was())
+        variant(0, "RemoveFile") text("a/gone", "path") some("was") then(was())
         variant(1, "RemoveFolder") text("b", "path")
         variant(2, "MakeFolder") text("c", "path")
         variant(3, "SetMetadata") text("", "path") some("modified") time(-1, 500_000_000, "seconds, nanos")

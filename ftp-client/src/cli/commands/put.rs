@@ -102,20 +102,12 @@ impl Put {
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let into_folder = self.must_be_folder();
-        let together_in = if into_folder { self.target_folder(session).await? } else { None };
         let totals = output.progress() != Progress::None;
+        let target = async { if into_folder { self.target_folder(session).await } else { Ok(None) } };
+        // The sources are looked at while the server looks at the login.
+        let (together_in, jobs) = tokio::join!(target, self.jobs(session, into_folder, totals));
+        let (together_in, (jobs, unbegun)) = (together_in?, jobs?);
         let named = self.sources.len() == 1 && !self.recursive;
-        let (mut jobs, mut unbegun) = (Vec::new(), Vec::new());
-        for source in &self.sources {
-            match self.job(session, source, into_folder, totals).await {
-                Ok(job) => jobs.push(job),
-                Err(error) if self.sources.len() == 1 || !error.concerns_one_item() => return Err(error),
-                Err(error) => {
-                    let planned = self.planned(source, into_folder);
-                    unbegun.push(Unbegun { source: source.shown(), planned, error });
-                }
-            }
-        }
         let (overwrite, forgiving) = (self.overwrite, self.options.if_absent);
         let result = self.options.result.as_deref();
         let permissions = self.options.permissions.clone();
@@ -176,6 +168,27 @@ impl Put {
             Some(FailureCode::NotFound) => Err(Error::remote(path, places::no_such_folder())),
             _ => Err(error),
         })
+    }
+
+    /// What can be sent, and what cannot.
+    async fn jobs(
+        &self,
+        session: &Session,
+        into_folder: bool,
+        totals: bool,
+    ) -> Result<(Vec<Job>, Vec<Unbegun>), Error> {
+        let (mut jobs, mut unbegun) = (Vec::with_capacity(self.sources.len()), Vec::new());
+        for source in &self.sources {
+            match self.job(session, source, into_folder, totals).await {
+                Ok(job) => jobs.push(job),
+                Err(error) if self.sources.len() == 1 || !error.concerns_one_item() => return Err(error),
+                Err(error) => {
+                    let planned = self.planned(source, into_folder);
+                    unbegun.push(Unbegun { source: source.shown(), planned, error });
+                }
+            }
+        }
+        Ok((jobs, unbegun))
     }
 
     async fn job(

@@ -1,13 +1,14 @@
 //! `rm`: removes files, links and, with -r, folders.
 
-use super::{advise_recursive, each_done};
+use super::{About, advise_recursive, each};
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places::{self, Server};
 use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
-use wire::FailureCode;
+use std::cell::Cell;
+use wire::{Failure, FailureCode, RemotePath};
 
 pub(crate) struct Rm {
     remotes: Vec<Remote>,
@@ -27,12 +28,85 @@ impl Rm {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let Self { remotes, recursive, force } = self;
-        each_done(remotes, output, async |remote| match remove(session, remote, recursive).await {
-            Err(error) if force && error.failure_code() == Some(FailureCode::NotFound) => Ok(()),
-            result if recursive => result,
-            result => result.map_err(|error| advise_recursive(error, &remote.path)),
-        })
-        .await
+        let wanted = |error: &Error| force && error.failure_code() == Some(FailureCode::NotFound);
+        let is_incomplete = Cell::new(false);
+        let ask = async |removal: &Removal| match &removal.remotes[..] {
+            [remote] => match remove(session, remote, recursive).await {
+                Err(error) if wanted(&error) => Ok(Vec::new()),
+                result if recursive => result.map(|()| Vec::new()),
+                result => result.map(|()| Vec::new()).map_err(|error| advise_recursive(error, &remote.path)),
+            },
+            remotes => remove_files(session, &removal.path, remotes).await,
+        };
+        let tell = |_: &Removal, failed: Vec<Error>| {
+            for error in failed.iter().filter(|error| !wanted(error)) {
+                output.complain(error);
+                is_incomplete.set(true);
+            }
+            Ok(())
+        };
+        let code = each(removals(remotes, recursive), output, ask, tell).await?;
+        Ok(code.max(is_incomplete.get().into()))
+    }
+}
+
+/// What is removed with one request.
+#[derive(Debug)]
+struct Removal {
+    /// One thing, or files and links of one folder.
+    remotes: Vec<Remote>,
+    /// The thing, or the folder.
+    path: RemotePath,
+}
+
+impl About for Removal {
+    fn path(&self) -> &RemotePath {
+        &self.path
+    }
+}
+
+/// Files of the same folder that come one after the other are one request.
+fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
+    let folder_of = |remote: &Remote| match recursive || remote.must_be_folder() {
+        true => None,
+        false => remote.path.split_last().map(|(folder, _)| folder),
+    };
+    let mut removals: Vec<Removal> = Vec::new();
+    let mut last = None;
+    for remote in remotes {
+        let folder = folder_of(&remote);
+        match (removals.last_mut(), &folder) {
+            (Some(removal), Some(path)) if last.as_ref() == Some(path) => {
+                removal.path = path.clone();
+                removal.remotes.push(remote);
+            }
+            _ => removals.push(Removal { path: remote.path.clone(), remotes: vec![remote] }),
+        }
+        last = folder;
+    }
+    removals
+}
+
+/// Removes files of a folder; returns why some of them are still there.
+async fn remove_files(
+    session: &Session,
+    folder: &RemotePath,
+    remotes: &[Remote],
+) -> Result<Vec<Error>, Error> {
+    let name = |remote: &Remote| remote.path.strip_prefix(folder).unwrap_or_default();
+    let failed = |remote: &Remote, failure: Failure| {
+        advise_recursive(Error::remote(&remote.path, failure), &remote.path)
+    };
+    match session.remove_files(folder, remotes.iter().map(name).collect()).await {
+        Ok(failures) => {
+            let told = failures.into_iter();
+            Ok(told.filter_map(|(at, failure)| Some(failed(remotes.get(at)?, failure))).collect())
+        }
+        // The folder is missing, for instance: so is each file.
+        Err(Error::Remote { failure, .. }) if failure.code != FailureCode::ShuttingDown => {
+            Ok(remotes.iter().map(|remote| failed(remote, failure.clone())).collect())
+        }
+        Err(error) => Err(error),
     }
 }
 
