@@ -12,8 +12,6 @@ pub const NAME_LEN_MAX: usize = 255;
 pub const PATH_LEN_MAX: usize = 4095;
 /// Deepest path, in components. Bounds the folders whose names a walk keeps.
 pub const PATH_DEPTH_MAX: usize = 256;
-/// Folders on the way down a tree that are open at a time: most trees are less deep, and a common limit of 1,024 open files is enough for many walks.
-pub const DESCENT_OPEN_MAX: usize = 16;
 
 /// Longest body of a control frame before login: room for a login, and nothing to attack with.
 pub const CONTROL_BODY_BEFORE_LOGIN_MAX: usize = 16 * 1024;

@@ -2,7 +2,6 @@
 //! a flat one; a folder that was closed is opened again from the nearest one that is open, and must still be the same.
 
 use super::Folder;
-use crate::limits::DESCENT_OPEN_MAX;
 use crate::message::Details;
 use crate::path::{Name, NameRef};
 use std::io;
@@ -58,7 +57,7 @@ impl Descent {
     /// # Errors
     /// As the filesystem has it; `NotFound` if another one has taken its place.
     pub fn open(&mut self) -> io::Result<Arc<dyn Folder>> {
-        let stays_open_from = self.below.len().saturating_sub(DESCENT_OPEN_MAX);
+        let stays_open_from = self.below.len().saturating_sub(OPEN_MAX);
         let last_open = self.below.iter().rposition(|step| matches!(step.state, State::Open(_)));
         let mut folder = self.root.clone();
         for (index, step) in self.below.iter_mut().enumerate().skip(last_open.unwrap_or(0)) {
@@ -80,7 +79,7 @@ impl Descent {
 
     /// Closes all but the last ones; one that nobody could know again stays open.
     fn close_outer(&mut self) {
-        let outer = self.below.len().saturating_sub(DESCENT_OPEN_MAX);
+        let outer = self.below.len().saturating_sub(OPEN_MAX);
         for step in self.below[..outer].iter_mut().rev() {
             let State::Open(folder) = &step.state else { break };
             if let Ok(Some(key)) = key_of(&**folder) {
@@ -95,3 +94,6 @@ fn key_of(folder: &dyn Folder) -> io::Result<Option<(u64, u64)>> {
     let links = Details { links: true, ..Details::default() };
     Ok(folder.details(None, links)?.file.map(|file| (file.device, file.inode)))
 }
+
+/// Folders that are open at a time: most trees are less deep, and a common limit of 1,024 open files is enough for many walks.
+pub const OPEN_MAX: usize = 16;

@@ -256,7 +256,7 @@ mod tests {
             open = open.max(open_below(place.path()));
         }
         assert_eq!((folders, items), (250, 500));
-        assert!(open <= crate::limits::DESCENT_OPEN_MAX + 3, "{open} folders were open");
+        assert!(open <= crate::store::descent::OPEN_MAX + 3, "{open} folders were open");
     }
 
     #[test]
