@@ -24,6 +24,8 @@ struct State {
     syncs: usize,
     record: Vec<Done>,
     failed: Option<Done>,
+    /// How much of the record is from before it failed.
+    before_failure: usize,
 }
 
 /// Which operation fails.
@@ -62,6 +64,12 @@ impl Faults {
         self.lock().failed.clone()
     }
 
+    /// All that was tried after that.
+    pub(crate) fn after_failure(&self) -> Vec<Done> {
+        let state = self.lock();
+        state.record[state.before_failure..].to_vec()
+    }
+
     /// Adds something that others did; it counts as no operation.
     pub(crate) fn note(&self, op: &'static str, name: &str) {
         self.lock().record.push(Done { op, name: name.to_owned() });
@@ -76,6 +84,9 @@ impl Faults {
         state.syncs += usize::from(is_sync);
         let done = Done { op, name: String::from_utf8_lossy(name).into_owned() };
         state.record.push(done.clone());
+        if state.failed.is_none() {
+            state.before_failure = state.record.len();
+        }
         match state.plan {
             Plan::Fail(at, error) if at == index => {
                 state.failed = Some(done);

@@ -127,14 +127,16 @@ impl Unnamed {
         }
     }
 
-    /// On a filesystem that is not synced as a whole, files were synced when they had been written: in the lanes, many at a time.
-    fn sync(&self) -> io::Result<()> {
+    /// Syncs its content. On a filesystem that is not synced as a whole, files were synced when they had been written: in the lanes, many
+    /// at a time. A file's failure is its own; an error of a folder or a filesystem is about all of the batch.
+    fn sync(&self) -> io::Result<Result<(), Failure>> {
+        let of_file = |synced: io::Result<()>| Ok(synced.map_err(Failure::from));
         match &self.content {
-            _ if !self.folder.syncs_as_a_whole() => Ok(()), // what a link is, its folder tells, and that is synced with the names
-            Unsynced::File(file) => file.sync(),
-            Unsynced::Link => self.folder.sync(),
-            Unsynced::Closed => self.folder.sync_filesystem(),
-            Unsynced::Kept => sync::entry(&*self.folder, (&self.name).into()),
+            _ if !self.folder.syncs_as_a_whole() => Ok(Ok(())), // what a link is, its folder tells, and that is synced with the names
+            Unsynced::File(file) => of_file(file.sync()),
+            Unsynced::Link => self.folder.sync().map(Ok),
+            Unsynced::Closed => self.folder.sync_filesystem().map(Ok),
+            Unsynced::Kept => of_file(sync::entry(&*self.folder, (&self.name).into())),
         }
     }
 
@@ -211,13 +213,12 @@ fn write_out_contents(batch: &[Option<Box<Unnamed>>]) -> Vec<Result<(), Failure>
     batch.iter().map(write_out).collect()
 }
 
-/// Line 2. An error is about all of them.
+/// Line 2. The result of each item; an error is about all of them.
 fn sync_contents(batch: &[Option<Box<Unnamed>>]) -> io::Result<Vec<Result<(), Failure>>> {
     let few = batch.iter().flatten().count() <= FEW
         && !batch.iter().flatten().any(|item| matches!(item.content, Unsynced::Closed));
     if few {
-        let sync = |item: &Option<Box<Unnamed>>| item.as_ref().map_or(Ok(()), |item| Ok(item.sync()?));
-        return Ok(batch.iter().map(sync).collect());
+        return batch.iter().map(|item| item.as_ref().map_or(Ok(Ok(())), |item| item.sync())).collect();
     }
     let mut filesystems = Filesystems::default();
     for folder in folders(batch).into_iter().filter(|folder| folder.syncs_as_a_whole()) {
@@ -468,5 +469,14 @@ mod tests {
         let (results, broken) = commit(batch, Some(Filesystems::default()), &|| false);
         assert!(results.iter().all(Result::is_ok) && broken.is_none());
         assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
+    }
+
+    /// Of a filesystem that cannot be synced nobody knows what is on the disk: each item fails, and those after it.
+    #[test]
+    fn a_failed_sync_fails_all_of_a_batch_and_what_comes_after_it() {
+        let (results, broken) = failed(&[None, None], &io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(results.len(), 2);
+        assert!(results.iter().all(|result| result.as_ref().is_err_and(|f| f.code == FailureCode::NoSpace)));
+        assert_eq!(broken.map(|failure| failure.code), Some(FailureCode::NoSpace));
     }
 }
