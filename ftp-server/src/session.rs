@@ -334,7 +334,7 @@ impl Running<'_> {
     }
 
     fn is_busy(&self) -> bool {
-        self.context.exchange.job_count() > 0 || !lock(&self.requests).is_empty()
+        !lock(&self.requests).is_empty() // a job is one until it has ended
     }
 
     fn lane(&mut self, JoiningLane { lane, mut place }: JoiningLane) {
