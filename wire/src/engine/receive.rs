@@ -847,3 +847,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 const FAILED_LEN: usize = 128;
 /// The most that may be kept of one frame, but for a sync.
 const FRAME_KEPT_MAX: usize = PACK_LEN_MAX + PACK_ENTRIES_MAX * (FAILED_LEN + 160);
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "lengths of tests are short")]
+mod tests;

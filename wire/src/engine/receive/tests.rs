@@ -1,0 +1,354 @@
+//! A receiving job over a sink that was written down: which items are placed, what is told of them, and when.
+
+use super::*;
+use crate::checksum::ChunkPlace;
+use crate::checksum::RootBuilder;
+use crate::engine::Waiting;
+use crate::frame::{ANNOUNCEMENT_LEN, encode_loss};
+use crate::limits::ATTEMPTS_MAX;
+use crate::message::{Ack, Totals};
+use std::sync::Weak;
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Notes what is placed, and what the job tells of it.
+struct World {
+    job: Arc<ReceiveJob>,
+    log: Log,
+}
+
+/// What the sink does otherwise than well.
+#[derive(Default)]
+struct Faults {
+    /// All items wait for a commit.
+    waits: bool,
+    /// Folders fail.
+    folders_fail: bool,
+    /// The job ends when the file of this name, or a chunk, is written.
+    ends_job_at: Option<&'static str>,
+}
+
+struct FakeSink {
+    log: Log,
+    faults: Arc<Faults>,
+    job: Arc<OnceLock<Weak<ReceiveJob>>>,
+}
+
+struct RecordingObserver(Log);
+
+impl World {
+    fn new(faults: Faults) -> Self {
+        let (log, job): (Log, Arc<OnceLock<_>>) = (Log::default(), Arc::default());
+        let sink = FakeSink { log: log.clone(), faults: Arc::new(faults), job: job.clone() };
+        let machine = Receiver::new(Checksum::Blake3, 8);
+        let made =
+            Arc::new(ReceiveJob::new(1, machine, Box::new(sink), Arc::new(RecordingObserver(log.clone()))));
+        job.set(Arc::downgrade(&made)).unwrap();
+        Self { job: made, log }
+    }
+
+    fn take(&self, frame: u64, entries: &[Entry]) -> Result<(), ReceiveFault> {
+        let payload = entries.iter().flat_map(Entry::encode).collect::<Vec<u8>>();
+        let (job, extra_len, payload_len) = (1, 0, payload.len() as u32);
+        let kind = FrameKind::Pack { entries: entries.len() as u32 };
+        self.job.take(&FrameHead { job, frame, extra_len, payload_len, kind }, &[], &[&payload])
+    }
+
+    /// What happened since this was asked last.
+    fn log(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.log))
+    }
+
+    fn ack(&self) -> Option<Ack> {
+        lock(&self.job.machine).take_ack()
+    }
+}
+
+impl FakeSink {
+    fn note(&self, what: &str, path: &RemotePath) -> Result<Placed, Failure> {
+        let path = path.to_string();
+        lock(&self.log).push(format!("{what} {path}"));
+        end_job_at(&self.job, &self.faults, &path);
+        if self.faults.waits { Ok(Placed::Waiting(Waiting::Folder)) } else { Ok(Placed::Done) }
+    }
+}
+
+fn end_job_at(job: &OnceLock<Weak<ReceiveJob>>, faults: &Faults, path: &str) {
+    if faults.ends_job_at.is_some_and(|name| path.ends_with(name)) {
+        job.get().unwrap().upgrade().unwrap().fail(FailureCode::Cancelled.into());
+    }
+}
+
+impl Sink for FakeSink {
+    fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        let (log, faults, job) = (self.log.clone(), self.faults.clone(), self.job.clone());
+        Ok(Box::new(FakeStaged { log, faults, job }))
+    }
+
+    fn file(&self, path: &RemotePath, _: &EntryHead, _: &VerifiedContent<'_>) -> Result<Placed, Failure> {
+        self.note("place", path)
+    }
+
+    fn link(&self, path: &RemotePath, _: &EntryHead, _: &[u8]) -> Result<Placed, Failure> {
+        self.note("link", path)
+    }
+
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
+        if self.faults.folders_fail {
+            return Err(FailureCode::PermissionDenied.into());
+        }
+        self.note("set", &entry.path)
+    }
+
+    fn commit(&self, batch: Vec<Waiting>, _: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+        lock(&self.log).push(format!("commit {}", batch.len()));
+        batch.iter().map(|_| Ok(())).collect()
+    }
+
+    fn has_commits(&self) -> bool {
+        self.faults.waits
+    }
+}
+
+struct FakeStaged {
+    log: Log,
+    faults: Arc<Faults>,
+    job: Arc<OnceLock<Weak<ReceiveJob>>>,
+}
+
+impl Staged for FakeStaged {
+    fn write(&self, _: &VerifiedChunk<'_>) -> Result<(), Failure> {
+        end_job_at(&self.job, &self.faults, "chunk");
+        Ok(())
+    }
+
+    fn publish(&self, publish: &Publish) -> Result<Placed, Failure> {
+        lock(&self.log).push(format!("publish {}", publish.announcement().path));
+        Ok(Placed::Done)
+    }
+
+    fn discard(&self) {
+        lock(&self.log).push("discard".into());
+    }
+}
+
+impl Observer for RecordingObserver {
+    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn held(&self, _: Option<&RemotePath>, _: u64) {}
+    fn totals(&self, _: Totals) {}
+
+    fn settled(&self, item: &Report<'_>) {
+        let kind = if item.folder { "folder" } else { "item" };
+        let result = item.failure.map_or("ok".to_owned(), |failure| format!("{:?}", failure.code));
+        lock(&self.0).push(format!("{kind} {}: {result}", item.path));
+    }
+}
+
+struct Entry {
+    path: &'static str,
+    kind: EntryKind,
+    content: Vec<u8>,
+    digest: Digest,
+}
+
+impl Entry {
+    fn file(path: &'static str) -> Self {
+        let content = path.as_bytes().to_vec();
+        let digest = Checksum::Blake3.of_small_file([&content[..]]);
+        Self { path, kind: EntryKind::File, content, digest }
+    }
+
+    fn folder(path: &'static str) -> Self {
+        Self { path, kind: EntryKind::Folder, content: Vec::new(), digest: Digest::default() }
+    }
+
+    fn lost(path: &'static str, content: Vec<u8>) -> Self {
+        Self { path, kind: EntryKind::Lost, content, digest: Digest::default() }
+    }
+
+    fn damaged(self) -> Self {
+        let mut content = self.content;
+        content[0] ^= 1;
+        Self { content, ..self }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let head = EntryHead {
+            kind: self.kind,
+            path_len: self.path.len() as u16,
+            content_len: self.content.len() as u32,
+            modified: (self.kind != EntryKind::Lost).then_some(Default::default()),
+            mode: if self.kind == EntryKind::Lost { 0 } else { 0o644 },
+            digest: self.digest,
+            as_is: false,
+        };
+        [&head.encode()[..], self.path.as_bytes(), &self.content].concat()
+    }
+}
+
+fn frames(ack: Option<Ack>) -> Vec<u64> {
+    ack.into_iter()
+        .flat_map(|ack| ack.done)
+        .flat_map(|range| range.first..range.first + u64::from(range.count))
+        .collect()
+}
+
+#[test]
+fn nothing_is_placed_after_the_jobs_end() {
+    let world = World::new(Faults::default());
+    world.job.fail(FailureCode::Cancelled.into());
+    world.take(0, &[Entry::file("a")]).unwrap();
+    assert_eq!((world.log(), world.ack()), (vec![], None));
+}
+
+#[test]
+fn the_rest_of_a_pack_is_not_placed_after_the_jobs_end() {
+    let world = World::new(Faults { ends_job_at: Some("a"), ..Faults::default() });
+    world.take(0, &[Entry::file("a"), Entry::file("b"), Entry::folder("c")]).unwrap();
+    assert_eq!(world.log(), ["place /a", "item /a: ok"]);
+    assert_eq!(world.ack(), None);
+}
+
+/// The job ends between a file's last chunk and its name.
+#[test]
+fn a_large_file_gets_no_name_after_the_jobs_end() {
+    for (ends_job_at, published) in [(None, true), (Some("chunk"), false)] {
+        let world = World::new(Faults { ends_job_at, ..Faults::default() });
+        let path = RemotePath::from_wire(b"large").unwrap();
+        let size = 5;
+        let announcement =
+            Announcement { path, size: Some(size), modified: None, mode: 0o644, source: SourceId::default() };
+        let mut extra = Vec::new();
+        announcement.encode(&mut extra);
+        assert_eq!(extra.len(), ANNOUNCEMENT_LEN + 5);
+        let digest = Checksum::Blake3.of_chunk(ChunkPlace::Only, [&b"12345"[..]]);
+        let mut root = RootBuilder::new(Checksum::Blake3);
+        root.add(0, digest);
+        let root = root.root(size).unwrap();
+        let head = |frame, payload_len, kind| FrameHead {
+            job: 1,
+            frame,
+            extra_len: extra.len() as u16,
+            payload_len,
+            kind,
+        };
+        let seal = head(1, 0, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole });
+        world.job.take(&seal, &extra, &[]).unwrap();
+        let block = head(0, 5, FrameKind::Block { file: 0, offset: 0, last: true, digest });
+        world.job.take(&block, &extra, &[b"12345"]).unwrap();
+        let log = world.log();
+        assert_eq!(log.contains(&"publish /large".to_owned()), published, "{log:?}");
+        assert_eq!(log.contains(&"item /large: ok".to_owned()), published, "{log:?}");
+        assert_eq!(frames(world.ack()).contains(&1), published);
+    }
+}
+
+#[test]
+fn a_folder_that_fails_is_told_to_both_ends() {
+    let world = World::new(Faults { folders_fail: true, ..Faults::default() });
+    world.take(0, &[Entry::file("a/b"), Entry::folder("a")]).unwrap();
+    assert_eq!(world.log(), ["place /a/b", "item /a/b: ok", "folder /a: PermissionDenied"]);
+    let ack = world.ack().unwrap();
+    assert_eq!(ack.failed.iter().map(|failed| (failed.frame, failed.entry)).collect::<Vec<_>>(), [(0, 1)]);
+    assert_eq!(frames(Some(ack)), [0]);
+}
+
+#[test]
+fn of_a_pack_that_comes_again_only_what_was_damaged_is_placed() {
+    let world = World::new(Faults::default());
+    let entries = |damaged: bool| {
+        let second = if damaged { Entry::file("b").damaged() } else { Entry::file("b") };
+        [Entry::file("a"), second, Entry::lost("l", vec![3, 0]), Entry::folder("f")]
+    };
+    for again in 0..2 {
+        world.take(0, &entries(true)).unwrap();
+        let expected = ["place /a", "item /a: ok"];
+        let log = world.log();
+        assert_eq!(
+            log.iter().filter(|line| expected.contains(&line.as_str())).count(),
+            2 * usize::from(again == 0)
+        );
+        assert!(!log.iter().any(|line| line.contains("/b") || line.contains("/f")), "{log:?}");
+        let ack = world.ack().unwrap();
+        assert_eq!((ack.damaged, ack.done), (vec![0], vec![]));
+    }
+    world.take(0, &entries(false)).unwrap();
+    world.job.commit_all();
+    assert_eq!(world.log(), ["place /b", "item /b: ok", "set /f", "folder /f: ok"]);
+    assert_eq!(frames(world.ack()), [0]);
+}
+
+#[test]
+fn an_entry_that_is_damaged_each_time_fails_alone() {
+    let world = World::new(Faults::default());
+    for _ in 0..ATTEMPTS_MAX {
+        world.take(0, &[Entry::file("a"), Entry::file("b").damaged()]).unwrap();
+    }
+    world.job.commit_all();
+    assert_eq!(world.log(), ["place /a", "item /a: ok", "item /b: Integrity"]);
+    let ack = world.ack().unwrap();
+    assert_eq!(ack.failed.iter().map(|failed| failed.entry).collect::<Vec<_>>(), [1]);
+}
+
+/// What waits is neither told nor acknowledged before its commit, nor is its pack.
+#[test]
+fn what_waits_for_a_commit_is_told_after_it() {
+    let world = World::new(Faults { waits: true, ..Faults::default() });
+    world.take(0, &[Entry::file("a"), Entry::folder("f")]).unwrap();
+    assert_eq!((world.log(), world.ack()), (vec!["place /a".to_owned()], None));
+    world.job.commit();
+    assert_eq!((world.log(), world.ack()), (vec!["commit 1".to_owned(), "item /a: ok".to_owned()], None));
+    world.job.set_folders();
+    assert_eq!((world.log(), world.ack()), (vec!["set /f".to_owned()], None));
+    world.job.commit();
+    assert_eq!(world.log(), ["commit 1", "folder /f: ok"]);
+    assert_eq!(frames(world.ack()), [0]);
+}
+
+#[test]
+fn what_waits_when_the_job_ends_is_not_committed() {
+    let world = World::new(Faults { waits: true, ..Faults::default() });
+    world.take(0, &[Entry::file("a")]).unwrap();
+    world.job.fail(FailureCode::Cancelled.into());
+    world.log();
+    world.job.commit();
+    assert_eq!((world.log(), world.ack()), (vec![], None));
+}
+
+#[test]
+fn a_folder_is_done_when_it_is_set() {
+    let world = World::new(Faults::default());
+    world.take(1, &[Entry::folder("f")]).unwrap();
+    assert_eq!((world.log(), world.ack()), (vec![], None), "frame 0 may be of something in it");
+    world.take(0, &[Entry::file("f/a")]).unwrap();
+    assert_eq!(world.log(), ["place /f/a", "item /f/a: ok", "set /f", "folder /f: ok"]);
+    assert_eq!(frames(world.ack()), [0, 1]);
+}
+
+#[test]
+fn a_loss_that_is_none_breaks_the_protocol() {
+    let world = World::new(Faults::default());
+    assert!(world.take(0, &[Entry::lost("a", vec![3])]).is_err());
+    let world = World::new(Faults::default());
+    let failure = Failure::new(FailureCode::PermissionDenied, "why");
+    world.take(0, &[Entry::lost("a", encode_loss(&failure))]).unwrap();
+    assert_eq!(world.log(), ["item /a: PermissionDenied"]);
+    assert!(world.ack().unwrap().failed.is_empty(), "the sender knows");
+}
+
+/// A seal of a number that was used for nothing else means nothing, and leaves nothing.
+#[test]
+fn a_seal_of_a_file_that_never_began_is_forgotten() {
+    let world = World::new(Faults::default());
+    let path = RemotePath::from_wire(b"a").unwrap();
+    let announcement =
+        Announcement { path, size: Some(5), modified: None, mode: 0o644, source: SourceId::default() };
+    let mut extra = Vec::new();
+    announcement.encode(&mut extra);
+    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::Again };
+    let head = FrameHead { job: 1, frame: 0, extra_len: extra.len() as u16, payload_len: 0, kind };
+    world.job.take(&head, &extra, &[]).unwrap();
+    assert!(lock(&world.job.staged).is_empty());
+    assert_eq!((world.log(), frames(world.ack())), (vec![], vec![0]));
+}
