@@ -156,3 +156,58 @@ fn look(folder: &dyn Folder, name: NameRef<'_>) -> Result<Option<Identity>, Fail
 const FIDELITIES_MAX: usize = 64;
 /// Looks at a name that somebody makes and removes all the time.
 const LOOKS_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::Name;
+    use crate::store::LocalFolder;
+    use std::path::Path;
+
+    fn folder(path: &Path) -> LocalFolder {
+        LocalFolder::open_ambient(path).unwrap()
+    }
+
+    fn staged(folder: &LocalFolder) -> StagedName {
+        let staged = StagedName::new();
+        drop(folder.create_staged(&staged, 0o600).unwrap());
+        staged
+    }
+
+    /// What a name is admitted, and then given, under each rule, if somebody makes a file of that name in between.
+    #[test]
+    fn a_name_that_was_free_at_the_look_is_not_taken_from_who_made_it_meanwhile() {
+        for (overwrite, add_only, expected) in [
+            (Overwrite::Never, false, Err(FailureCode::Skipped)),
+            (Overwrite::Newer, false, Err(FailureCode::Skipped)),
+            (Overwrite::Always, true, Err(FailureCode::Exists)),
+            (Overwrite::Always, false, Ok(())),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
+            let rule = Arc::new(Rule::new(overwrite, add_only));
+            let offer = Offer { size: Some(0), modified: Some(Timestamp::default()) };
+            let admission = rule.admit(&folder, (&name).into(), offer).unwrap();
+            let staged = staged(&folder);
+            std::fs::write(root.path().join("name"), "theirs").unwrap();
+            let given = admission.publish(&folder, &staged, (&name).into());
+            assert_eq!(given.map_err(|failure| failure.code), expected, "{overwrite:?}");
+            let kept = std::fs::read_to_string(root.path().join("name")).unwrap();
+            assert_eq!(kept == "theirs", expected.is_err(), "{overwrite:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_file_that_is_newer_replaces() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("name"), "theirs").unwrap();
+        let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
+        let there = folder.metadata((&name).into()).unwrap().modified;
+        let rule = Arc::new(Rule::new(Overwrite::Newer, false));
+        for (seconds, admitted) in [(-1, false), (0, false), (1, true)] {
+            let modified = Some(Timestamp { seconds: there.seconds + seconds, ..there });
+            let admission = rule.admit(&folder, (&name).into(), Offer { size: Some(6), modified });
+            assert_eq!(admission.is_ok(), admitted, "{seconds} s later");
+        }
+    }
+}

@@ -588,3 +588,7 @@ fn discard_if_failed(
 const PIECES_AT_ONCE: usize = 40;
 /// The block of most filesystems: a smaller run of zeros saves nothing.
 const HOLE_LEN: usize = 4096;
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "lengths of tests are short")]
+mod tests;

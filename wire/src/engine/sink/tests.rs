@@ -1,0 +1,233 @@
+//! A sink over a folder of this machine: what has its name, and what is left, if something goes wrong.
+
+use super::*;
+use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
+use crate::frame::{EntryKind, FrameHead, FrameKind, SealEnd};
+use crate::journal::JournalKey;
+use crate::receiver::{Receiver, Verdict};
+use crate::store::LocalFolder;
+use std::path::Path;
+use tempfile::TempDir;
+
+const CONTENT: &[u8] = b"content";
+const SIZE: u64 = CONTENT.len() as u64;
+
+fn folder(path: &Path) -> Arc<dyn Folder> {
+    Arc::new(LocalFolder::open_ambient(path).unwrap())
+}
+
+fn options() -> TreeSinkOptions {
+    TreeSinkOptions {
+        overwrite: Overwrite::Always,
+        add_only: false,
+        takes_over: true,
+        modes: Modes::CARRIED,
+        sparse: false,
+        durability: Durability::Process,
+        keeping: None,
+        begun: None,
+    }
+}
+
+/// A sink that writes to a new folder.
+fn sink(options: TreeSinkOptions) -> (TempDir, TreeSink) {
+    let root = tempfile::tempdir().unwrap();
+    let base = Base::Folder(FolderCache::new(folder(root.path())));
+    (root, TreeSink::new(base, options))
+}
+
+fn names(root: &TempDir) -> Vec<String> {
+    let name = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(root.path()).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::from_user(text.as_bytes()).unwrap()
+}
+
+fn place_small(sink: &TreeSink, name: &str) -> Result<Placed, Failure> {
+    let digest = Checksum::Blake3.of_small_file([CONTENT]);
+    let head = EntryHead {
+        kind: EntryKind::File,
+        path_len: 0,
+        content_len: CONTENT.len() as u32,
+        modified: None,
+        mode: 0o644,
+        digest,
+        as_is: false,
+    };
+    let pieces = [CONTENT];
+    sink.file(&path(name), &head, &VerifiedContent::verify(Checksum::Blake3, digest, &pieces).unwrap())
+}
+
+fn announcement() -> Announcement {
+    let (path, size, modified) = (path("large"), Some(SIZE), Some(Timestamp::default()));
+    Announcement { path, size, modified, mode: 0o644, source: SourceId([1; 16]) }
+}
+
+/// Writes a large file's chunk, and proves that the file is whole.
+fn write(staged: &dyn Staged) -> Publish {
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Only, [CONTENT]);
+    let pieces = [CONTENT];
+    let chunk = VerifiedChunk::verify(Checksum::Blake3, 0, true, digest, &pieces).unwrap();
+    staged.write(&chunk).unwrap();
+    let mut root = RootBuilder::new(Checksum::Blake3);
+    root.add(0, digest);
+    let root = root.root(SIZE).unwrap();
+    let mut machine = Receiver::new(Checksum::Blake3, 8);
+    let head = |frame, payload_len, kind| FrameHead { job: 1, frame, extra_len: 45, payload_len, kind };
+    let block = head(0, CONTENT.len() as u32, FrameKind::Block { file: 0, offset: 0, last: true, digest });
+    machine.begin(&block).unwrap();
+    machine.block(&block, announcement()).unwrap();
+    machine.written(0, 0, &chunk).unwrap();
+    let seal = head(1, 0, FrameKind::Seal { file: 0, size: SIZE, root, end: SealEnd::Whole });
+    machine.begin(&seal).unwrap();
+    match machine.seal(&seal, announcement(), None).unwrap() {
+        Verdict::Publish(publish) => publish,
+        other @ (Verdict::Incomplete | Verdict::Discard(..) | Verdict::Again(_)) => panic!("{other:?}"),
+    }
+}
+
+/// The staged file, which has another name.
+fn staged_file(root: &TempDir) -> std::path::PathBuf {
+    let names = names(root);
+    assert_eq!(names.len(), 1, "{names:?}");
+    root.path().join(&names[0])
+}
+
+#[test]
+fn a_large_file_that_is_whole_gets_its_name() {
+    let (root, sink) = sink(options());
+    let staged = sink.stage(&announcement()).unwrap();
+    let publish = write(&*staged);
+    assert!(matches!(staged.publish(&publish), Ok(Placed::Done)));
+    drop(staged);
+    assert_eq!(names(&root), ["large"]);
+    assert_eq!(std::fs::read(root.path().join("large")).unwrap(), CONTENT);
+}
+
+#[test]
+fn a_staged_file_whose_length_somebody_else_has_changed_gets_no_name() {
+    for len in [0, SIZE - 1, SIZE + 1] {
+        let (root, sink) = sink(options());
+        let staged = sink.stage(&announcement()).unwrap();
+        let publish = write(&*staged);
+        let theirs = std::fs::OpenOptions::new().write(true).open(staged_file(&root)).unwrap();
+        theirs.set_len(len).unwrap();
+        let published = staged.publish(&publish);
+        assert!(published.is_err_and(|failure| failure.code == FailureCode::Integrity), "{len} bytes");
+        drop(staged);
+        assert_eq!(names(&root), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_sink_that_is_over_gives_no_names() {
+    let over = CancellationToken::new();
+    let (root, sink) = sink(options());
+    let sink = sink.until(over.clone());
+    let staged = sink.stage(&announcement()).unwrap();
+    let publish = write(&*staged);
+    over.cancel();
+    assert!(staged.publish(&publish).is_err());
+    drop(staged);
+    assert!(place_small(&sink, "small").is_err());
+    let link = EntryHead {
+        kind: EntryKind::Symlink,
+        path_len: 0,
+        content_len: 1,
+        modified: None,
+        mode: 0o777,
+        digest: Default::default(),
+        as_is: false,
+    };
+    assert!(sink.link(&path("link"), &link, b"x").is_err());
+    let entry = FolderEntry { entry: 0, path: path("folder"), modified: None, mode: 0o755 };
+    assert!(sink.folder(&entry).is_err());
+    assert_eq!(names(&root), Vec::<String>::new());
+}
+
+/// The next writer of the file has a staged file of the same name by then.
+#[test]
+fn a_file_that_was_discarded_removes_nothing_any_more() {
+    let keeping = Keeping { key: JournalKey::new([1; 32]), origin: [2; 16], checksum: Checksum::Blake3 };
+    let (root, sink) = sink(TreeSinkOptions { keeping: Some(keeping), ..options() });
+    let large = Announcement { size: Some(10 << 20), ..announcement() };
+    let first = sink.stage(&large).unwrap();
+    first.discard();
+    assert_eq!(names(&root), Vec::<String>::new());
+    let second = sink.stage(&large).unwrap();
+    let theirs = names(&root);
+    assert_eq!(theirs.len(), 2, "a staged file and its journal: {theirs:?}");
+    drop(first);
+    assert_eq!(names(&root), theirs);
+    drop(second);
+    assert_eq!(names(&root), Vec::<String>::new(), "nothing was written that could be gone on with");
+}
+
+/// Nobody knows what of it is on the disk.
+#[test]
+fn after_a_failed_sync_nothing_gets_its_name() {
+    let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
+    let Placed::Waiting(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
+    let Placed::Waiting(two) = place_small(&sink, "two").unwrap() else { panic!("it waits") };
+    assert!(sink.commit(vec![one], &|| false)[0].is_ok());
+    sink.broken.set(FailureCode::Io.into()).unwrap();
+    let results = sink.commit(vec![two, Waiting::Folder], &|| false);
+    assert!(results.iter().all(|result| result == &Err(FailureCode::Io.into())), "{results:?}");
+    assert_eq!(names(&root), ["one"]);
+}
+
+#[test]
+fn what_waits_gets_no_name_once_the_job_is_over() {
+    let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
+    let Placed::Waiting(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
+    assert_eq!(sink.commit(vec![one], &|| true), [Err(FailureCode::Cancelled.into())]);
+    assert_eq!(names(&root), Vec::<String>::new());
+}
+
+/// Its name is in the folder above. A run before may have made it, and have ended before its sync.
+#[test]
+fn the_folder_above_a_jobs_own_folder_is_synced_whoever_made_it() {
+    for is_new in [true, false] {
+        let root = tempfile::tempdir().unwrap();
+        if !is_new {
+            std::fs::create_dir(root.path().join("own")).unwrap();
+        }
+        let parent = folder(root.path());
+        let base = Base::named(parent.clone(), Name::new(b"own").unwrap());
+        assert!(!base.take_touched().contains(&parent).unwrap(), "it was not needed so far");
+        assert_eq!(base.folders(true).unwrap().is_new(&[]), is_new);
+        assert!(base.take_touched().contains(&parent).unwrap(), "is_new: {is_new}");
+    }
+}
+
+/// Names of unfinished transfers are not for items.
+#[test]
+fn reserved_names_are_refused() {
+    let (root, sink) = sink(options());
+    let staged = StagedName::new();
+    let name = String::from_utf8(staged.as_bytes().to_vec()).unwrap();
+    assert!(place_small(&sink, &name).is_err_and(|failure| failure.code == FailureCode::InvalidPath));
+    assert!(place_small(&sink, "/").is_err_and(|failure| failure.code == FailureCode::IsAFolder));
+    assert_eq!(names(&root), Vec::<String>::new());
+}
+
+#[test]
+fn who_may_only_add_leaves_folders_as_they_are() {
+    for (add_only, mode) in [(true, 0o700), (false, 0o755)] {
+        let (root, sink) = sink(TreeSinkOptions { add_only, ..options() });
+        std::fs::create_dir(root.path().join("there")).unwrap();
+        let there = folder(&root.path().join("there"));
+        there.set_own_metadata(None, Some(0o700)).unwrap();
+        for name in ["there", "new"] {
+            let entry = FolderEntry { entry: 0, path: path(name), modified: None, mode: 0o755 };
+            assert!(matches!(sink.folder(&entry), Ok(Placed::Done)));
+        }
+        assert_eq!(there.own_metadata().unwrap().mode & 0o777, mode);
+        let new = folder(&root.path().join("new")).own_metadata().unwrap();
+        assert_eq!(new.mode & 0o777, 0o755);
+    }
+}
