@@ -102,4 +102,16 @@ mod tests {
         assert!(!secret.verify(&[2; 16], 3, &[9; 32], &proof));
         assert!(!SessionSecret::new([9; 32]).verify(&[2; 16], 3, &[4; 32], &proof));
     }
+
+    /// Whoever knows another's session id, which is no secret, could end it otherwise.
+    #[test]
+    fn a_replacement_is_proven_by_the_secret_of_the_old_session() {
+        let secret = SessionSecret::new([1; 32]);
+        let proof = secret.prove_replacement(&[2; 16], &[3; 16]);
+        assert!(secret.verify_replacement(&[2; 16], &[3; 16], &proof));
+        assert!(!secret.verify_replacement(&[9; 16], &[3; 16], &proof));
+        assert!(!secret.verify_replacement(&[2; 16], &[9; 16], &proof));
+        assert!(!secret.verify_replacement(&[2; 16], &[3; 16], &[0; 32]));
+        assert!(!SessionSecret::new([9; 32]).verify_replacement(&[2; 16], &[3; 16], &proof));
+    }
 }

@@ -503,6 +503,53 @@ mod tests {
         }
     }
 
+    /// Otherwise a receiver would have to read an announcement that is not there.
+    #[test]
+    fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
+        let digest = Digest::default();
+        let seal = |end| FrameKind::Seal { file: 1, size: 0, root: digest, end };
+        for (kind, payload_len) in [
+            (seal(SealEnd::Whole), 0),
+            (seal(SealEnd::AsIs), 0),
+            (seal(SealEnd::Again), 0),
+            (seal(SealEnd::GivenUp), 2),
+            (FrameKind::Block { file: 1, offset: 0, last: true, digest }, 5),
+            (FrameKind::Hole { file: 1, offset: 0, len: CHUNK_LEN as u64, last: true }, 0),
+        ] {
+            for (extra_len, fits) in [
+                (0, false),
+                (ANNOUNCEMENT_LEN - 1, false),
+                (ANNOUNCEMENT_LEN, true),
+                (EXTRA_LEN_MAX, true),
+                (EXTRA_LEN_MAX + 1, false),
+            ] {
+                let extra_len = u16::try_from(extra_len).unwrap();
+                let head = FrameHead { job: 1, frame: 0, extra_len, payload_len, kind };
+                assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+            }
+        }
+        let kind = FrameKind::Pack { entries: 1 };
+        for (extra_len, fits) in [(0, true), (1, false)] {
+            let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: 57, kind };
+            assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_file_that_was_given_up_has_a_reason() {
+        let seal = |end, payload_len| {
+            let kind = FrameKind::Seal { file: 1, size: 0, root: Digest::default(), end };
+            let head = FrameHead { job: 1, frame: 0, extra_len: 46, payload_len, kind };
+            FrameHead::decode(&head.encode()).is_ok()
+        };
+        for end in [SealEnd::Whole, SealEnd::AsIs, SealEnd::Again] {
+            assert!(seal(end, 0) && !seal(end, 1) && !seal(end, 2), "{end:?}");
+        }
+        let longest = u32::try_from(LOST_LEN_MAX).unwrap();
+        assert!(seal(SealEnd::GivenUp, 2) && seal(SealEnd::GivenUp, longest));
+        assert!(!seal(SealEnd::GivenUp, 1) && !seal(SealEnd::GivenUp, longest + 1));
+    }
+
     proptest! {
         #[test]
         fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..4) {

@@ -300,6 +300,27 @@ mod tests {
         assert_eq!(chunks, [7, 3, 99]);
     }
 
+    /// A later version has to find what this one has left.
+    #[test]
+    fn a_journals_bytes_are_pinned() {
+        let key = JournalKey::new([9; 32]);
+        let head = JournalHead { checksum: Checksum::Blake3, ..head(0x0102) };
+        let bytes = head.encode(&key);
+        let mut expected = b"ftpx journal v1\n\x01\0\0\0\0\0\0\0\x02\x01\0\0\0\0\0\0".to_vec();
+        expected.extend_from_slice(&(-5_i64).to_le_bytes());
+        expected.extend_from_slice(&[7, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend_from_slice(&[[1; 16], [2; 16], [3; 16]].concat());
+        expected.extend_from_slice(&[4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[..JOURNAL_HEAD_LEN - TAG_LEN], expected);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&bytes[JOURNAL_HEAD_LEN - TAG_LEN..]), "ae5a9a24c2c95acba94e3f662df17698");
+        let record = encode_record(&key, &bytes, 0x0304, Digest([6; 32]));
+        assert_eq!(hex(&record[..40]), format!("0403000000000000{}", "06".repeat(32)));
+        assert_eq!(hex(&record[40..]), "03c1f821a694882560927c8789ae5dc9");
+        let sha256 = JournalHead { checksum: Checksum::Sha256, ..head }.encode(&key);
+        assert_eq!((sha256[16], JournalHead::decode(&sha256, &key).unwrap().checksum), (0, Checksum::Sha256));
+    }
+
     /// A disk that was away and is there again has the same device, and may have lost what was not synced.
     #[test]
     fn what_is_not_known_of_boot_or_mount_is_never_the_same() {

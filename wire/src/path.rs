@@ -354,6 +354,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_has_so_many_names_and_not_one_more() {
+        let deep = |names: usize| RemotePath::from_wire(&b"a/".repeat(names)[..2 * names - 1]);
+        assert!(deep(PATH_DEPTH_MAX).is_ok());
+        assert_eq!(deep(PATH_DEPTH_MAX + 1), Err(PathError::TooDeep));
+        assert!(RemotePath::from_wire(&[b'x'; NAME_LEN_MAX]).is_ok());
+        assert_eq!(RemotePath::from_wire(&[b'x'; NAME_LEN_MAX + 1]), Err(PathError::NameTooLong));
+    }
+
+    #[test]
     fn order_is_depth_first() {
         let mut paths = [path("a.b"), path("a"), path("a/z"), path("a!/b"), path("b")];
         paths.sort();

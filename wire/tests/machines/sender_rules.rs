@@ -3,7 +3,7 @@
 use crate::tree::path;
 use wire::checksum::{Checksum, Digest};
 use wire::limits::{CHUNK_LEN, PACKED_FILE_LEN_MAX};
-use wire::message::{Ack, End, FrameRange, ItemFailure};
+use wire::message::{Ack, ChunkRange, End, FrameRange, HeldItem, ItemFailure};
 use wire::metadata::{Kind, Metadata};
 use wire::sender::{
     Asking, Content, Item, Packed, Plan, Sender, SenderViolation as Violation, Settled, What,
@@ -378,4 +378,26 @@ fn a_file_whose_block_failed_at_the_receiver_does_not_come_once_more() {
         assert_eq!(sender.end(), Some(End { frames: 2 }));
         assert!(sender.is_finished());
     }
+}
+
+/// It would be begun as a large file, which the receiver does not expect.
+#[test]
+fn chunks_are_no_answer_for_a_small_file_and_all_is_none_unless_all_were_asked_for() {
+    let chunks = || {
+        let (chunks, digests) = (vec![ChunkRange { first: 0, count: 1 }], vec![Digest([1; 32])]);
+        HeldItem::Chunks { chunks, digests, more: false }
+    };
+    let offer = |size, asking| {
+        let mut sender = Sender::new(Checksum::Blake3, 8, asking);
+        sender.add(item(b"a", Kind::File, size));
+        sender.end_items();
+        assert_eq!(sender.next_offer().unwrap().len(), 1);
+        sender
+    };
+    let large = PACKED_FILE_LEN_MAX + 1;
+    assert_eq!(offer(5, Asking::All).held(chunks()), Err(Violation::Held));
+    assert!(offer(large, Asking::All).held(chunks()).is_ok());
+    assert!(offer(large, Asking::Large(1)).held(chunks()).is_ok());
+    assert_eq!(offer(large, Asking::Large(1)).held(HeldItem::All), Err(Violation::Held));
+    assert!(offer(5, Asking::All).held(HeldItem::All).unwrap().0.is_some());
 }
