@@ -459,3 +459,6 @@ fn is_within(path: &RemotePath, base: Option<&RemotePath>) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! What is decided about trees that are written down, in the order in which it is done.
+
+use super::*;
+use crate::mirror::DeleteMax;
+use crate::mirror::effects::Digests;
+use crate::mirror::finish::Ending;
+use crate::mirror::testing::{Listed, entry};
+use wire::checksum::Digest;
+use wire::message::{EntryDetails, FileId};
+
+/// Notes what it is told to do, and does it in no time.
+#[derive(Default)]
+struct Recorder {
+    done: Vec<String>,
+    failures: u64,
+    /// The settling with this number fails.
+    broken_settle: Option<u32>,
+    settles: u32,
+}
+
+impl Effects for Recorder {
+    fn act(&mut self, action: Action) -> Result<bool, Error> {
+        let path = action.path().to_string();
+        self.done.push(match &action {
+            Action::New { .. } => format!("new {path}"),
+            Action::Changed { .. } => format!("changed {path}"),
+            Action::Folder { .. } => format!("folder {path}"),
+            Action::Metadata { .. } => format!("metadata {path}"),
+            Action::Linked { of, .. } => format!("linked {path} to {of}"),
+            Action::Moved { from, .. } => format!("moved {path} from {}", from.path),
+            Action::Deleted { .. } => format!("deleted {path}"),
+        });
+        Ok(true)
+    }
+
+    fn leave(&mut self, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn touch(&mut self, _: RemotePath, _: Touch) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn own(&mut self, _: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn read_only(&mut self, folder: &Entry) {
+        self.done.push(format!("read-only {}", folder.path));
+    }
+
+    fn counted(&mut self, _: u64, _: u64) {}
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.settles += 1;
+        if self.broken_settle == Some(self.settles) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn failed(&mut self, path: &RemotePath, _: &Failure) {
+        self.failures += 1;
+        self.done.push(format!("failed {path}"));
+    }
+
+    fn vanished(&mut self, path: &RemotePath) {
+        self.done.push(format!("vanished {path}"));
+    }
+
+    fn not_deleted(&mut self, count: u64) {
+        self.done.push(format!("{count} not deleted"));
+    }
+
+    fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    fn abandon(&mut self) -> bool {
+        false
+    }
+}
+
+/// Files whose names end with the same letter have the same content.
+struct LastLetters;
+
+impl Digester for LastLetters {
+    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error> {
+        let digest = |path: &RemotePath| path.as_bytes().last().map(|letter| Digest([*letter; 32]));
+        Ok((source.iter().map(digest).collect(), target.iter().map(digest).collect()))
+    }
+}
+
+fn mirror(options: &Options, source: &[Found], target: &[Found]) -> Vec<String> {
+    let mut recorder = Recorder::default();
+    run(options, entry("/"), source, target, &mut recorder).unwrap();
+    recorder.done
+}
+
+/// Mirrors trees below two roots, of which the target's is as given.
+fn run(
+    options: &Options,
+    target_root: Entry,
+    source: &[Found],
+    target: &[Found],
+    recorder: &mut Recorder,
+) -> Result<Ending, Error> {
+    let again = |found: &Found| match found {
+        Found::Entry(entry) => Found::Entry(entry.clone()),
+        Found::Failed(failed) => Found::Failed(failed.clone()),
+        Found::LeftOut(path) => Found::LeftOut(path.clone()),
+    };
+    let mut source = Listed::of(source.iter().map(again));
+    let mut target = Listed::of(target.iter().map(again));
+    let roots = (root(0o755), Some(target_root));
+    let mut planner = Planner::new(options, Comparison::new(options), roots, recorder, &LastLetters);
+    planner.walk(Pairs::new(&mut source, &mut target))?;
+    planner.finish()
+}
+
+fn root(mode: u32) -> Entry {
+    let root = entry("/");
+    Entry { metadata: Metadata { mode, kind: Kind::Folder, ..root.metadata }, ..root }
+}
+
+fn found(texts: &[&str]) -> Vec<Found> {
+    texts.iter().map(|text| Found::Entry(entry(text))).collect()
+}
+
+fn failed(path: &str) -> Found {
+    let path = RemotePath::from_user(path.as_bytes()).unwrap();
+    Found::Failed(PathFailure { path, failure: FailureCode::PermissionDenied.into() })
+}
+
+/// A file of `size` bytes that has the inode, with several names.
+fn file(path: &str, size: u64, inode: Option<u64>) -> Found {
+    let entry = entry(path);
+    let file = inode.map(|inode| FileId { device: 1, inode, names: 2 });
+    let details = file.map(|file| Box::new(EntryDetails { file: Some(file), ..EntryDetails::default() }));
+    Found::Entry(Entry { metadata: Metadata { size, ..entry.metadata }, details, ..entry })
+}
+
+#[test]
+fn nothing_is_sent_into_a_folder_of_the_target_that_cannot_be_listed() {
+    let options = Options { delete: true, ..Options::default() };
+    let source = found(&["a/", "a/b", "a/c/", "a/c/d", "e"]);
+    let done = mirror(&options, &source, &[failed("a"), Found::Entry(entry("x"))]);
+    assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
+}
+
+#[test]
+fn what_is_in_a_folder_of_the_source_that_cannot_be_listed_stays() {
+    let options = Options { delete: true, delete_max: DeleteMax::Percent(100), ..Options::default() };
+    let target = found(&["a/", "a/b", "x"]);
+    let done = mirror(&options, &[failed("a"), Found::Entry(entry("e"))], &target);
+    assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
+}
+
+/// What seems to be gone may be where nobody could look.
+#[test]
+fn nothing_is_moved_if_the_source_could_not_be_read_whole() {
+    let options = Options { delete: true, detect_moves: true, ..Options::default() };
+    let target = found(&["k", "oldz"]);
+    let done = mirror(&options, &found(&["k", "newz"]), &target);
+    assert_eq!(done, ["moved /newz from /oldz"]);
+    let mut source = found(&["k", "newz"]);
+    source.push(failed("a"));
+    assert_eq!(mirror(&options, &source, &target), ["failed /a", "new /newz", "1 not deleted"]);
+}
+
+/// Their content tells nothing.
+#[test]
+fn empty_files_are_not_moved() {
+    let options = Options { delete: true, detect_moves: true, ..Options::default() };
+    let target = [file("k", 10, None), file("oldz", 0, None)];
+    let done = mirror(&options, &[file("k", 10, None), file("newz", 0, None)], &target);
+    assert_eq!(done, ["new /newz", "deleted /oldz"]);
+}
+
+#[test]
+fn hard_links_stay_where_moves_are_looked_for() {
+    for detect_moves in [false, true] {
+        let options = Options { hard_links: true, detect_moves, ..Options::default() };
+        let done = mirror(&options, &[file("a", 10, Some(7)), file("b", 10, Some(7))], &[]);
+        assert_eq!(done, ["new /a", "linked /b to /a"], "detect_moves: {detect_moves}");
+    }
+}
+
+/// The folder is still full.
+#[test]
+fn no_folder_is_replaced_after_deletions_were_refused() {
+    let options = Options { delete: true, delete_max: DeleteMax::Count(0), ..Options::default() };
+    let target = found(&["a/", "a/b"]);
+    let mut recorder = Recorder::default();
+    let ending = run(&options, root(0o755), &found(&["a"]), &target, &mut recorder).unwrap();
+    assert!(ending.refusal.is_some());
+    assert_eq!(recorder.done, Vec::<String>::new());
+    let options = Options { delete_max: DeleteMax::Count(1), ..options };
+    assert_eq!(mirror(&options, &found(&["a"]), &target), ["deleted /a/b", "changed /a"]);
+}
+
+#[test]
+fn an_error_of_any_settling_ends_the_run() {
+    let options = Options { delete: true, ..Options::default() };
+    let (source, target) = (found(&["a", "k", "l"]), found(&["k", "l", "x"]));
+    let mut fine = Recorder::default();
+    run(&options, root(0o755), &source, &target, &mut fine).unwrap();
+    assert!(fine.settles >= 3);
+    for number in 1..=fine.settles {
+        let mut recorder = Recorder { broken_settle: Some(number), ..Recorder::default() };
+        let ended = run(&options, root(0o755), &source, &target, &mut recorder);
+        assert!(ended.is_err(), "settling {number} of {}", fine.settles);
+    }
+}
+
+#[test]
+fn folders_of_the_target_that_their_owner_may_not_change_are_named_before_they_are_changed() {
+    let read_only = |path: &str| {
+        let entry = entry(path);
+        Entry { metadata: Metadata { mode: 0o555, ..entry.metadata }, ..entry }
+    };
+    let (source, target) = (found(&["a/", "a/b"]), [Found::Entry(read_only("a/"))]);
+    let mut recorder = Recorder::default();
+    run(&Options::default(), root(0o555), &source, &target, &mut recorder).unwrap();
+    assert_eq!(recorder.done, ["read-only /", "read-only /a", "new /a/b", "metadata /a"]);
+    let mut recorder = Recorder::default();
+    run(&Options::default(), root(0o755), &source, &found(&["a/"]), &mut recorder).unwrap();
+    assert_eq!(recorder.done, ["new /a/b"]);
+}
+
+#[test]
+fn special_files_are_neither_sent_nor_replaced_nor_a_reason_to_delete_nothing() {
+    let special = |path: &str| {
+        let entry = entry(path);
+        Found::Entry(Entry { metadata: Metadata { kind: Kind::Special, ..entry.metadata }, ..entry })
+    };
+    let options = Options { delete: true, ..Options::default() };
+    let mut source = found(&["a", "k"]);
+    source.push(special("s"));
+    let target = [special("a"), Found::Entry(entry("k")), Found::Entry(entry("s")), Found::Entry(entry("x"))];
+    let done = mirror(&options, &source, &target);
+    assert!(!done.iter().any(|line| line.ends_with("d /s") && line.starts_with("changed")), "{done:?}");
+    assert_eq!(done.iter().filter(|line| line.starts_with("failed")).count(), 2, "{done:?}");
+    assert!(!done.iter().any(|line| line == "changed /a" || line == "deleted /s"), "{done:?}");
+}
