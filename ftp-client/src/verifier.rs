@@ -76,3 +76,19 @@ pub(crate) fn platform_trusts(chain: &[CertificateDer<'_>], host: &str) -> bool 
         })
         .is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the certificate says: it was not looked at.
+    #[test]
+    fn a_host_that_is_no_name_of_a_certificate_is_not_trusted() {
+        let chain = [CertificateDer::from(vec![0x30, 0])];
+        for host in ["", "no name", "a..b", "-"] {
+            assert!(!platform_trusts(&chain, host), "{host:?}");
+        }
+        assert!(!platform_trusts(&[], "localhost"));
+        assert!(!platform_trusts(&chain, "localhost"));
+    }
+}

@@ -56,8 +56,12 @@ type Digest = [u8; 32];
 
 impl Token {
     fn random() -> Result<Self, NoRandomness> {
+        Self::filled_by(getrandom::fill)
+    }
+
+    fn filled_by(fill: impl FnOnce(&mut [u8]) -> Result<(), getrandom::Error>) -> Result<Self, NoRandomness> {
         let mut bytes = [0_u8; RANDOM_LEN];
-        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        fill(&mut bytes).map_err(NoRandomness)?;
         let mut text = String::with_capacity(2 * RANDOM_LEN);
         for byte in bytes {
             // Writing to a String cannot fail.

@@ -1,4 +1,6 @@
 use super::*;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
@@ -94,4 +96,31 @@ fn a_file_that_others_can_write_is_refused() {
         fs::set_permissions(world.hosts.path(), fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(world.hosts.list().is_ok(), fine, "{mode:o}");
     }
+}
+
+/// Otherwise a changed key would look like that of an unknown server later. What is sealed opens as others do, and takes no byte.
+#[test]
+fn a_server_that_cannot_be_written_down_is_an_error() {
+    let sealed = memfd_create("known_hosts", MemfdFlags::ALLOW_SEALING).unwrap();
+    fcntl_add_seals(&sealed, SealFlags::WRITE).unwrap();
+    let hosts = KnownHosts::at(format!("/proc/self/fd/{}", sealed.as_raw_fd()));
+    assert!(hosts.append("line").is_err());
+}
+
+#[test]
+fn only_the_server_that_is_meant_is_forgotten() {
+    let world = World::new();
+    for (host, port) in [("a", 1), ("a", 2), ("b", 1)] {
+        world.hosts.add(&known(host, port, 1)).unwrap();
+    }
+    assert!(!world.hosts.remove("b", 2).unwrap());
+    assert!(world.hosts.remove("A", 1).unwrap());
+    assert_eq!(world.hosts.list().unwrap(), [known("a", 2, 1), known("b", 1, 1)]);
+}
+
+/// Somebody may have written the file by hand.
+#[test]
+fn of_several_lines_for_one_server_the_first_counts() {
+    let lines = [known("a", 1, 1), known("a", 1, 2)].map(|known| known.line()).join("\n");
+    assert_eq!(World::with(&lines).hosts.find("a", 1).unwrap(), Some([1; 32]));
 }

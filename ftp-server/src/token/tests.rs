@@ -86,3 +86,14 @@ fn a_session_lasts_as_long_as_its_token_and_a_spent_token_ends_none() {
     assert_eq!(review(START + HOUR - Duration::from_nanos(1)), [Ok(())]);
     assert_eq!(review(START + HOUR), [Err(Revocation::TokenExpired)]);
 }
+
+#[test]
+fn without_randomness_there_is_no_token() {
+    assert!(Token::filled_by(|_| Err(getrandom::Error::UNSUPPORTED)).is_err());
+    let token = Token::filled_by(|bytes| {
+        bytes.fill(0xa5);
+        Ok(())
+    });
+    assert_eq!(token.unwrap().text(), "a5".repeat(RANDOM_LEN));
+    assert_ne!(Token::random().unwrap(), Token::random().unwrap());
+}
