@@ -2,14 +2,18 @@
 //! an honest session beside it notices nothing.
 
 use crate::handmade::{Session, connect, lane_connection, login, raw_frame, until_closed};
-use crate::tools::{content, wait_until};
+use crate::session_ends::fill_with_long_paths;
+use crate::tools::{PATIENCE, content, wait_until};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use tests::world::{PASSWORD, World};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
+use wire::limits::REQUESTS_MAX;
 use wire::message::{Bye, Cancel, Details, Durability, LaneHello, List, Message, Overwrite, Ping, Put, Stat};
 use wire::net::control::send;
 use wire::{FailureCode, RemotePath};
@@ -221,27 +225,39 @@ async fn a_client_that_does_not_read_cannot_hold_its_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_requests_than_a_session_may_have_are_refused_one_by_one() {
     let world = World::serving();
-    for number in 0..3000 {
-        fs::write(world.root().join(format!("{number}")), "").unwrap();
-    }
+    fill_with_long_paths(&world); // a listing waits for its client, and those behind it for their turn
     let mut session = Session::open(&world).await;
-    // Nobody reads the answers yet, so listings pile up at the server.
     list_all(&mut session, 2..202).await;
-    let (mut refused, mut ended) = (0, 0);
-    while ended < 200 {
+    let refused = timeout(PATIENCE, refusals(&mut session, 200 - REQUESTS_MAX)).await.expect("refusals");
+    let mut running: BTreeSet<u32> = (2..202).filter(|id| !refused.contains(id)).collect();
+    for id in &running {
+        session.send(*id, Cancel).await;
+    }
+    while !running.is_empty() {
+        let answer = session.next().await.expect("the session goes on");
+        if let Message::Failure(failure) = &answer.message {
+            assert_eq!(failure.code, FailureCode::Cancelled, "another request was refused");
+            running.remove(&answer.request);
+        }
+    }
+    session.check_alive().await;
+}
+
+/// The first requests that are refused, while listings wait for their client.
+async fn refusals(session: &mut Session, count: usize) -> BTreeSet<u32> {
+    let mut refused = BTreeSet::new();
+    while refused.len() < count {
         let answer = session.next().await.expect("the session goes on");
         match answer.message {
             Message::Failure(failure) => {
                 assert_eq!(failure.code, FailureCode::LimitExceeded);
-                refused += 1;
-                ended += 1;
+                refused.insert(answer.request);
             }
-            Message::Listing(_) => ended += u32::from(!answer.more),
+            Message::Listing(_) => assert!(answer.more, "a listing has ended that waits for its client"),
             other => panic!("{other:?}"),
         }
     }
-    println!("{refused} of 200 were refused");
-    session.check_alive().await;
+    refused
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +275,7 @@ async fn one_user_cannot_shut_out_the_others() {
     world.check(["ls", &world.url_of("other", "")]);
 }
 
-fn put_to(path: &str) -> Put {
+pub(crate) fn put_to(path: &str) -> Put {
     let path = RemotePath::from_user(path.as_bytes()).unwrap();
     Put {
         path,

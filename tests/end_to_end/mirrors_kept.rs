@@ -94,6 +94,22 @@ fn a_file_in_a_read_only_folder_gets_other_permissions_and_the_folder_keeps_its_
     }
 }
 
+/// Opening the folder is the first change of the run, and the one that finds out.
+#[test]
+fn a_read_only_folder_that_cannot_be_opened_ends_the_run() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        fs::create_dir(mirror.source().join("folder")).unwrap();
+        chmod(&mirror.source().join("folder"), 0o555);
+        mirror.check::<&str>([]);
+        mirror.write("folder/file", "bytes");
+        fs::write(mirror.target().parent().unwrap().join("old"), "no folder for backups").unwrap();
+        let ran = mirror.run(["--backup=old"]);
+        assert_ne!(ran.code, Some(0), "{}", ran.text());
+        assert_eq!(names_in(&mirror.target().join("folder")), <[&str; 0]>::default());
+    }
+}
+
 #[test]
 fn what_nobody_may_read_gets_other_permissions_too() {
     let mirror = Mirror::new(Way::Down);

@@ -1,0 +1,91 @@
+//! The client as a library: what a program of somebody else's may do with it that `ftp-client` does not.
+
+use ftp_client::mirror::{Action, Direction, Listener, MirrorRequest, Mode, Options, Refusal};
+use ftp_client::observer::{FileReport, Observer};
+use ftp_client::session::Outages;
+use ftp_client::trust::{Presented, Trust};
+use ftp_client::{ConnectOptions, Credentials, Error, Session, fingerprint};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+use tests::world::{PASSWORD, World};
+use wire::{Failure, RemotePath};
+
+/// Trusts any server.
+struct TrustAll;
+
+impl Trust for TrustAll {
+    fn decide(&self, _: &Presented<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn expected_key(&self, _: &str, _: u16) -> Result<Option<fingerprint::Key>, Error> {
+        Ok(None)
+    }
+}
+
+/// Takes no action.
+struct FailingListener;
+
+impl Observer for FailingListener {
+    fn totals(&self, _: u64, _: u64, _: bool) {}
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
+    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn file_finished(&self, _: &FileReport<'_>) {}
+}
+
+impl Listener for FailingListener {
+    fn planned(&self, _: &Action) -> Result<(), Error> {
+        Err(Error::Interrupted)
+    }
+
+    fn done(&self, action: &Action) {
+        panic!("done: {}", action.path());
+    }
+
+    fn failed(&self, path: &RemotePath, failure: &Failure) {
+        panic!("{path}: {failure}");
+    }
+
+    fn vanished(&self, _: &RemotePath) {}
+    fn not_deleted(&self, _: u64) {}
+    fn refused(&self, _: Refusal) {}
+}
+
+async fn connect(world: &World) -> Session {
+    let address = world.server().address;
+    let options = ConnectOptions {
+        host: address.ip().to_string(),
+        port: address.port(),
+        trust: Arc::new(TrustAll),
+        credentials: Credentials::Password { user: "tester".into(), password: PASSWORD.into() },
+        checksum: None,
+        lanes: 1,
+        rate_limit: 0,
+        timeout: Duration::from_secs(30),
+        outages: Outages::default(),
+        state: None,
+    };
+    Session::connect(options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_ends_before_the_first_action_that_its_listener_cannot_take() {
+    let world = World::serving();
+    for folder in [world.local().join("source"), world.root().join("source")] {
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("file"), "bytes").unwrap();
+    }
+    let session = connect(&world).await;
+    for (direction, local, remote) in
+        [(Direction::Upload, "source", "target"), (Direction::Download, "target", "source")]
+    {
+        let (local, remote) = (world.local().join(local), RemotePath::from_user(remote.as_bytes()).unwrap());
+        let (options, mode, scope) = (Options::default(), Mode::Run, RemotePath::root());
+        let request = MirrorRequest { direction, local, remote, options, mode, scope };
+        let ended = session.mirror(request, Arc::new(FailingListener)).await;
+        assert!(matches!(ended, Err(Error::Interrupted)), "{direction:?}: {ended:?}");
+    }
+    session.close().await;
+    assert!(!world.local().join("target").exists() && !world.root().join("target").exists());
+}
