@@ -5,5 +5,6 @@
 mod cli;
 
 fn main() -> std::process::ExitCode {
+    wire::secrets::forbid_dumps();
     cli::main()
 }

@@ -6,6 +6,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    wire::secrets::forbid_dumps();
     let args = cli::args::Args::parse();
     match cli::run(args) {
         Ok(()) => ExitCode::SUCCESS,

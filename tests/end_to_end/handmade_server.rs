@@ -244,8 +244,8 @@ fn peak_kib(process: u32) -> u64 {
 /// A line of a process's status, in KiB. Nothing yet of one that has just been spawned: for a moment it may still be this program,
 /// with all the memory of that.
 pub(crate) fn status_kib(process: u32, line: &str) -> Option<u64> {
-    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe"));
-    if program(&process.to_string()).ok()? == program("self").unwrap() {
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    if !name.starts_with("ftp-") {
         return Some(0);
     }
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

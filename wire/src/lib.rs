@@ -42,4 +42,6 @@ pub mod engine;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(feature = "net")]
+pub mod secrets;
+#[cfg(feature = "net")]
 pub mod store;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use wire::checksum::{Checksum, Digest};
 use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Digested, Digests};
+use wire::metadata::Kind;
 use wire::store::{Folder, FolderCache, Storage, digest, is_staged};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -31,7 +32,9 @@ fn digests_of(
     let folders = FolderCache::new(folder);
     let of = |path: &RemotePath| {
         let (parent, name) = path.parent_and_name().filter(|(_, name)| !is_staged(*name))?;
-        let file = folders.get(parent, false).and_then(|folder| folder.open_file(name)).ok()?;
+        let folder = folders.get(parent, false).ok()?;
+        let is_file = folder.metadata(name).is_ok_and(|found| found.kind == Kind::File);
+        let file = is_file.then(|| folder.open_file(name).ok())??; // to open a device may act
         digest::of_file(&*file, checksum, &|| cancelled.is_cancelled()).ok() // a file that cannot be read is found out when it is transferred
     };
     paths

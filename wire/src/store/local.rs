@@ -4,6 +4,7 @@
 use super::filesystem_kind::{FilesystemKind, NameOrder};
 use super::local_details as details;
 use super::local_fidelity as fidelity;
+use super::local_handle::Handle;
 use super::spelling::other_case;
 use super::sweep::SweepScope;
 use super::{
@@ -27,7 +28,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,6 +88,10 @@ impl Storage for LocalStorage {
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         use cap_std::fs::OpenOptionsExt;
+        let found = self.root.metadata(os_path(path)).map_err(resolving)?;
+        if !found.is_file() && !found.is_dir() {
+            return Err(Failure::from(FailureCode::SpecialFile).into()); // to open a device may act
+        }
         let mut options = cap_std::fs::OpenOptions::new();
         options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
         let file = self.root.open_with(os_path(path), &options).map_err(resolving)?;
@@ -158,6 +163,7 @@ impl LocalFolder {
     /// If it is no regular file or cannot be opened.
     pub fn open_ambient_file(path: &Path) -> io::Result<Box<dyn SourceFile>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        regular_kind(&sys::stat(path)?)?; // to open a device may act
         regular(sys::open(path, flags, Mode::empty())?)
     }
 
@@ -305,18 +311,6 @@ impl LocalFolder {
     fn is_still(&self, name: &[u8], opened: &Stat) -> bool {
         let found = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
         found.is_ok_and(|found| (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino))
-    }
-
-    /// Changes the permissions of what may not be opened for reading: a handle that is good for nothing else leads to it.
-    fn chmod_unread(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
-        let fd = self.open(name, OFlags::PATH)?;
-        if metadata_of(&sys::fstat(&fd)?).kind == Kind::Symlink {
-            return Err(Failure::from(FailureCode::OutsideRoot).into());
-        }
-        let mode = self.modes.apply(mode, metadata_of(&sys::fstat(&fd)?).kind == Kind::Folder);
-        let handle = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        sys::chmodat(sys::CWD, handle, Mode::from_raw_mode(mode & MODE_BITS), AtFlags::empty())
-            .map_err(|errno| details::not_set(&fd, errno))
     }
 
     /// There are no files without names here, or not any more: whatever else is wrong shows with those that have one.
@@ -545,42 +539,26 @@ impl Folder for LocalFolder {
         modified: Option<Timestamp>,
         mode: Option<u32>,
     ) -> io::Result<()> {
+        let found = Handle::of(self.fd.as_fd(), name)?;
         if let Some(mode) = mode {
-            // Through a handle, since a link may take the name's place between a look and a chmod.
-            match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK) {
-                Ok(fd) => self.chmod(&fd, mode)?,
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    self.chmod_unread(name, mode)?
-                }
-                Err(error) => return Err(error),
-            }
+            found.chmod(self.modes.apply(mode, found.kind() == Kind::Folder))?;
         }
-        match modified {
-            Some(_) => {
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                let set = sys::utimensat(&self.fd, name.as_bytes(), &times(modified), flags);
-                set.map_err(|errno| match sys::statat(&self.fd, name.as_bytes(), flags) {
-                    Ok(stat) => details::refused(&stat, errno),
-                    Err(_) => errno.into(),
-                })
-            }
-            None => Ok(()),
-        }
+        modified.map_or(Ok(()), |modified| found.set_modified(modified))
     }
 
     fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
-        let stat = match name {
-            Some(name) => sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?,
-            None => sys::fstat(&self.fd)?,
-        };
-        let has_xattrs = matches!(metadata_of(&stat).kind, Kind::File | Kind::Folder);
-        let xattrs = match (wanted.xattrs, name) {
-            (false, _) => None,
-            (true, _) if !has_xattrs => Some(Vec::new()),
-            (true, Some(name)) => {
-                Some(details::xattrs(&self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)?)
+        let (stat, xattrs) = match name {
+            Some(name) if wanted.xattrs => {
+                let found = Handle::of(self.fd.as_fd(), name)?;
+                let has_xattrs = matches!(found.kind(), Kind::File | Kind::Folder);
+                let xattrs = if has_xattrs { details::xattrs(&found.open()?)? } else { Vec::new() };
+                (found.stat, Some(xattrs))
             }
-            (true, None) => Some(details::xattrs(&self.fd)?),
+            Some(name) => (sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?, None),
+            None => {
+                let xattrs = wanted.xattrs.then(|| details::xattrs(&self.fd)).transpose()?;
+                (sys::fstat(&self.fd)?, xattrs)
+            }
         };
         Ok(EntryDetails {
             owner: wanted.owner.then(|| details::owner(&stat)),
@@ -592,7 +570,7 @@ impl Folder for LocalFolder {
     fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
         let (user, group) = details::numbers(owner);
         let set = match name {
-            Some(name) => sys::chownat(&self.fd, name.as_bytes(), user, group, AtFlags::SYMLINK_NOFOLLOW),
+            Some(name) => Handle::of(self.fd.as_fd(), name)?.chown(user, group),
             None => sys::fchown(&self.fd, user, group),
         };
         set.map_err(|errno| match errno {
@@ -603,7 +581,7 @@ impl Folder for LocalFolder {
 
     fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
         match name {
-            Some(name) => details::set_xattrs(&self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?, xattrs),
+            Some(name) => details::set_xattrs(&Handle::of(self.fd.as_fd(), name)?.open()?, xattrs),
             None => details::set_xattrs(&self.fd, xattrs),
         }
     }
@@ -654,12 +632,11 @@ impl Folder for LocalFolder {
     }
 
     fn sync_file(&self, name: NameRef<'_>) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        sync_each(&self.open(name, flags)?)
+        sync_each(&Handle::of(self.fd.as_fd(), name)?.open()?)
     }
 
     fn write_out(&self, name: NameRef<'_>) -> io::Result<()> {
-        write_out_by(self.kind(), &self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)
+        write_out_by(self.kind(), &Handle::of(self.fd.as_fd(), name)?.open()?)
     }
 
     fn has_mounts_below(&self) -> bool {
@@ -866,8 +843,14 @@ fn lock_file(fd: &OwnedFd) -> io::Result<bool> {
 
 /// Accepts an open file if it is a regular one. It was opened without waiting, so that a pipe cannot hold us up.
 fn regular(fd: OwnedFd) -> io::Result<Box<dyn SourceFile>> {
-    match metadata_of(&sys::fstat(&fd)?).kind {
-        Kind::File => Ok(Box::new(LocalSource { fd })),
+    regular_kind(&sys::fstat(&fd)?)?;
+    Ok(Box::new(LocalSource { fd }))
+}
+
+/// Accepts what is a regular file.
+fn regular_kind(stat: &Stat) -> io::Result<()> {
+    match metadata_of(stat).kind {
+        Kind::File => Ok(()),
         Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
         Kind::Symlink | Kind::Special => Err(Failure::from(FailureCode::SpecialFile).into()),
     }
@@ -937,7 +920,7 @@ fn name_kind(told: FileType) -> NameKind {
     }
 }
 
-fn metadata_of(stat: &Stat) -> Metadata {
+pub(super) fn metadata_of(stat: &Stat) -> Metadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Folder,

@@ -11,6 +11,7 @@ mod filesystems;
 mod local;
 mod local_details;
 mod local_fidelity;
+mod local_handle;
 mod names;
 mod spelling;
 mod staging;
