@@ -2,7 +2,7 @@
 
 use crate::fuse::Lacks;
 use crate::odd_filesystems::{Stage, WAYS};
-use crate::tools::leftovers;
+use crate::tools::{event, leftovers};
 use std::fs;
 use std::path::Path;
 
@@ -76,5 +76,51 @@ fn of_names_that_become_one_the_second_is_told_and_replaces_nothing() {
             fs::remove_file(source.join(path)).unwrap();
         }
         fs::remove_dir(source.join("Old")).unwrap();
+    }
+}
+
+#[test]
+fn mv_gives_a_name_another_spelling() {
+    let Some(stage) = stage() else { return };
+    let root = stage.fuse.path();
+    fs::create_dir(root.join("photos")).unwrap();
+    for name in ["photos/a.jpg", "other"] {
+        fs::write(root.join(name), name).unwrap();
+    }
+    let mv = |from: &str, to: &str, options: &[&str]| {
+        let urls = [stage.world.url(from), stage.world.url(to)];
+        stage
+            .world
+            .check(["mv"].into_iter().chain(options.iter().copied()).chain(urls.iter().map(|url| &url[..])));
+    };
+    mv("photos/a.jpg", "photos/A.JPG", &[]);
+    assert_eq!(names_in(&root.join("photos")), ["A.JPG"]);
+    mv("photos/A.JPG", "photos/A.jpg", &["--no-clobber"]);
+    mv("photos", "Photos", &[]);
+    assert_eq!(names_in(&root), ["Photos", "other"]);
+    mv("other", "PHOTOS", &[]); // into the folder, as ever
+    assert_eq!(names_in(&root.join("Photos")), ["A.jpg", "other"]);
+    assert_eq!(fs::read(root.join("Photos/A.jpg")).unwrap(), b"photos/a.jpg");
+}
+
+#[test]
+fn a_move_that_changes_the_spelling_alone_sends_nothing() {
+    let Some(stage) = stage() else { return };
+    for way in ["mirror up", "mirror down"] {
+        let (source, target) = (stage.source(way), stage.target(way));
+        fs::create_dir_all(&target).unwrap();
+        fs::write(source.join("photo.jpg"), "a picture").unwrap();
+        assert_eq!(stage.run(way).code, Some(0));
+        fs::rename(source.join("photo.jpg"), source.join("Photo.jpg")).unwrap();
+        let ran = stage.run_with(way, &["--delete", "--detect-moves", "--json"]);
+        assert_eq!(ran.code, Some(0), "{way}: {}", ran.stderr);
+        let finished = event(&ran, "finished");
+        assert_eq!(
+            (finished["moved"].as_u64(), finished["files"].as_u64()),
+            (Some(1), Some(0)),
+            "{way}: {finished}"
+        );
+        assert_eq!(names_in(&target), names_in(&source), "{way}");
+        fs::remove_file(source.join("Photo.jpg")).unwrap();
     }
 }

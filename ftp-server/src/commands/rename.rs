@@ -4,11 +4,19 @@ use super::{done, locate};
 use crate::events::Operation;
 use wire::message::{Done, Rename};
 use wire::metadata::{Kind, Metadata};
-use wire::store::{LocalStorage, Storage};
+use wire::store::{LocalStorage, Storage, is_respelling, respell};
 use wire::{Failure, FailureCode};
 
 pub(super) fn run(storage: &LocalStorage, rename: Rename, operation: &Operation) -> Result<Done, Failure> {
     let (from, from_name) = locate(storage, &rename.from)?;
+    // Where upper and lower case are one name, a new spelling leads to what is to be renamed.
+    if let Ok((to, to_name)) = locate(storage, &rename.to)
+        && is_respelling((&*from, (&from_name).into()), (&*to, (&to_name).into()))?
+    {
+        operation.set_target(&rename.to);
+        respell(&*from, (&from_name).into(), (&to_name).into())?;
+        return done();
+    }
     let within = rename.into.filter(|_| {
         let target = storage.metadata(&rename.to);
         target.is_ok_and(|target| target.kind == Kind::Folder)

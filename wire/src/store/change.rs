@@ -3,6 +3,7 @@
 //! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
 //! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
 
+use super::spelling::{is_respelling, is_same, respell};
 use super::{Folder, FolderCache, Spellings, StagedName, is_staged, set_carried, sync};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
@@ -121,7 +122,10 @@ impl Changes {
             Change::Move { from, to, was } => {
                 let (source, name) = self.unchanged(from, was)?;
                 let (target, to_name) = self.new_place(to)?;
-                Ok(source.rename(name, &*target, to_name, false)?)
+                match is_respelling((&*source, name), (&*target, to_name))? {
+                    true => Ok(respell(&*source, name, to_name)?),
+                    false => Ok(source.rename(name, &*target, to_name, false)?),
+                }
             }
             Change::SetAside { path, was, keep } => self.set_aside(path, was, *keep),
             Change::HardLink { path, of } => self.hard_link(path, of),
@@ -339,16 +343,6 @@ fn same_file(
     let links = Details { links: true, ..Details::default() };
     let file = |folder: &dyn Folder, name| Ok::<_, io::Error>(folder.details(Some(name), links)?.file);
     Ok(file(folder, name)? == file(other, other_name)?)
-}
-
-/// True if both are one folder.
-fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
-    let links = Details { links: true, ..Details::default() };
-    let key = |folder: &dyn Folder| {
-        let file = folder.details(None, links)?.file;
-        Ok::<_, io::Error>(file.map(|file| (file.device, file.inode)))
-    };
-    Ok(key(one)? == key(other)?)
 }
 
 /// What is set aside would stay where it is, or come into the tree that it is taken from.

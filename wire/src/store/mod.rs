@@ -25,7 +25,7 @@ pub use cache::FolderCache;
 pub use filesystems::Filesystems;
 pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock};
 pub use names::{NameKind, Names};
-pub use spelling::Spellings;
+pub use spelling::{Spellings, is_respelling, respell};
 pub use staging::{StagedName, is_staged};
 
 use self::sweep::SweepScope;

@@ -1,7 +1,8 @@
 //! Names that a filesystem takes for one: where upper and lower case are folded, `Photo.jpg` leads to what is stored as
 //! `photo.jpg`. Whoever replaces or removes something by its name must know which of the two it is.
 
-use super::{Folder, Names};
+use super::{Folder, Names, StagedName};
+use crate::failure::Failure;
 use crate::message::Details;
 use crate::path::NameRef;
 use std::io;
@@ -24,8 +25,7 @@ impl Spellings {
         if !folder.folds_case(name)? {
             return Ok(false);
         }
-        let links = Details { links: true, ..Details::default() };
-        let Some(file) = folder.details(None, links)?.file else { return Ok(false) };
+        let Some(file) = folder.details(None, LINKS)?.file else { return Ok(false) };
         let key = (file.device, file.inode);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = kept.as_ref().is_some_and(|(of, names)| *of == key && names.contains(name));
@@ -38,6 +38,59 @@ impl Spellings {
         Ok(!is_there)
     }
 }
+
+/// True if `to` leads to the entry that is called `name`, and is not another name of it: its folder takes both for one.
+///
+/// # Errors
+/// As the filesystem has it.
+pub fn is_respelling(
+    (folder, name): (&dyn Folder, NameRef<'_>),
+    (to, to_name): (&dyn Folder, NameRef<'_>),
+) -> io::Result<bool> {
+    if name == to_name || !is_same(folder, to)? {
+        return Ok(false);
+    }
+    let file = |name| match folder.details(Some(name), LINKS) {
+        Ok(found) => Ok(found.file.map(|file| (file.device, file.inode))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let found = file(name)?;
+    Ok(found.is_some() && found == file(to_name)? && !folder.names()?.contains(to_name))
+}
+
+/// Gives an entry another spelling of its name. Where a rename does not, as both are one name, it goes by a third one: a program that is
+/// killed between these two renames leaves the entry under a name that begins with `.ftpx-renamed-`.
+///
+/// # Errors
+/// As the filesystem has it; then the entry has its old name.
+pub fn respell(folder: &dyn Folder, name: NameRef<'_>, to: NameRef<'_>) -> io::Result<()> {
+    folder.rename(name, folder, to, true)?; // one step, where the filesystem can
+    if folder.names()?.contains(to) {
+        return Ok(());
+    }
+    let unique = StagedName::new();
+    let between = [b".ftpx-renamed-", &unique.as_bytes()[b".ftpx-".len()..][..16]].concat();
+    let between = NameRef::new(&between).map_err(Failure::from)?;
+    folder.rename(name, folder, between, false)?;
+    let renamed = folder.rename(between, folder, to, false);
+    if renamed.is_err() {
+        let _ = folder.rename(between, folder, name, false); // the first error is the one to tell
+    }
+    renamed
+}
+
+/// True if both are one folder.
+pub(super) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
+    let key = |folder: &dyn Folder| {
+        let file = folder.details(None, LINKS)?.file;
+        Ok::<_, io::Error>(file.map(|file| (file.device, file.inode)))
+    };
+    Ok(key(one)? == key(other)?)
+}
+
+/// Which file it is.
+const LINKS: Details = Details { owner: false, links: true, xattrs: false };
 
 /// The same name in other letters: of ASCII alone if there are any, since all that fold case fold those. None if it has no letters.
 pub(super) fn other_case(name: &[u8]) -> Option<Vec<u8>> {
