@@ -27,6 +27,7 @@ mod doing;
 mod effects;
 pub mod filter;
 mod finish;
+mod folding;
 mod guard;
 mod held;
 mod keeping;

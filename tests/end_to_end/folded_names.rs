@@ -2,7 +2,7 @@
 
 use crate::fuse::Lacks;
 use crate::odd_filesystems::{Stage, WAYS};
-use crate::tools::{event, leftovers};
+use crate::tools::{content, event, leftovers};
 use std::fs;
 use std::path::Path;
 
@@ -122,5 +122,34 @@ fn a_move_that_changes_the_spelling_alone_sends_nothing() {
         );
         assert_eq!(names_in(&target), names_in(&source), "{way}");
         fs::remove_file(source.join("Photo.jpg")).unwrap();
+    }
+}
+
+#[test]
+fn of_two_names_of_a_mirrors_source_the_second_is_told_before_it_is_sent() {
+    let Some(stage) = stage() else { return };
+    for way in ["mirror up", "mirror down"] {
+        let (source, target) = (stage.source(way), stage.target(way));
+        fs::create_dir_all(&target).unwrap();
+        fs::create_dir_all(source.join("new")).unwrap();
+        for name in ["Film", "film", "new/A", "new/a", "new/Ä", "new/ä"] {
+            fs::write(source.join(name), content(3, 2_000_000)).unwrap();
+        }
+        for options in [&["-n"][..], &["--json"]] {
+            let ran = stage.run_with(way, options);
+            assert_eq!(ran.code, Some(1), "{way} {options:?}: {}", ran.stderr);
+            assert!(!names_in(&target).contains(&"film".to_owned()), "{way} {options:?}");
+            if options == ["-n"] {
+                assert!(ran.stderr.contains("upper and lower case"), "{way}: {}", ran.stderr);
+                continue;
+            }
+            let finished = event(&ran, "finished");
+            let sent = finished["bytes_transferred"].as_u64().unwrap();
+            assert!((8_000_000..10_000_000).contains(&sent), "{way}, four of six: {finished}");
+        }
+        for path in ["Film", "film", "new"] {
+            let path = source.join(path);
+            fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path)).unwrap();
+        }
     }
 }

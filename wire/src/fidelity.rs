@@ -20,6 +20,8 @@ pub struct FidelityReport {
     pub modes: ModePolicy,
     /// The same is true of all folders below: no other filesystem is mounted there.
     pub is_whole: bool,
+    /// Names that differ in upper and lower case alone are one name in this folder.
+    pub folds_case: bool,
 }
 
 impl FidelityReport {
@@ -31,6 +33,7 @@ impl FidelityReport {
         keeps_modes: true,
         modes: ModePolicy { umask: 0, force: 0 },
         is_whole: false,
+        folds_case: false,
     };
 
     /// The time that is kept of this one.

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::difference::Difference;
+use super::folding::FoldedNames;
 use super::late::Touch;
 use super::planner::{OWNER_WRITES, Planner};
 use crate::error::Error;
@@ -23,6 +24,10 @@ pub(super) struct Level {
     pub(super) has_entries: bool,
     /// Something right in it is deleted.
     pub(super) deleted_from: bool,
+    /// Names that the source has in it.
+    pub(super) names: FoldedNames,
+    /// The target's folder takes names for one that differ in upper and lower case alone, if that was asked.
+    pub(super) folds_case: Option<bool>,
 }
 
 pub(super) enum What {
@@ -38,7 +43,16 @@ pub(super) enum What {
 
 impl Level {
     pub(super) fn new(path: RemotePath, what: What) -> Self {
-        Self { path, what, changed: false, retained: false, has_entries: false, deleted_from: false }
+        Self {
+            path,
+            what,
+            changed: false,
+            retained: false,
+            has_entries: false,
+            deleted_from: false,
+            names: FoldedNames::default(),
+            folds_case: None,
+        }
     }
 }
 

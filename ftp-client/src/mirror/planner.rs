@@ -36,7 +36,7 @@ pub(crate) struct Planner<'a> {
     pub(super) fidelities: Fidelities,
     /// Deletions are to make room, and then all is compared once more.
     pub(super) lacks_room: bool,
-    selection: Selection<'a>,
+    pub(super) selection: Selection<'a>,
     /// Paths that were asked for by name, and that the walk has not come to yet.
     expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
     pub(super) levels: Vec<Level>,
@@ -134,6 +134,16 @@ impl<'a> Planner<'a> {
         if target.is_some() {
             self.counts.target_entries += 1;
             self.level().has_entries = true;
+        }
+        if let Some(entry) = &source
+            && self.is_name_taken(entry, target.as_ref())?
+        {
+            self.effects.failed(&entry.path, &Failure::respelled());
+            self.source_below = Some(entry.path.clone());
+            if is_folder(entry) {
+                pairs.skip_source();
+            }
+            return Ok(());
         }
         match (source, target) {
             (None, None) => Ok(()),

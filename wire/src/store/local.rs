@@ -651,13 +651,17 @@ impl Folder for LocalFolder {
         let before = sys::fstat(&self.fd)?;
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let found = match sys::openat(&self.fd, c".", flags, Mode::RUSR | Mode::WUSR) {
-            Ok(fd) => fidelity::of_file(&fd),
+            Ok(fd) => FidelityReport {
+                folds_case: fidelity::is_marked_as_folding(&self.fd),
+                ..fidelity::of_file(&fd)
+            },
             Err(_) => {
                 let staged = StagedName::new();
                 let flags =
                     OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let fd = sys::openat(&self.fd, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR)?;
-                let found = fidelity::of_file(&fd);
+                let folds_case = self.folds_case(NameRef::new(staged.as_bytes()).map_err(Failure::from)?)?;
+                let found = FidelityReport { folds_case, ..fidelity::of_file(&fd) };
                 sys::unlinkat(&self.fd, staged.as_bytes(), AtFlags::empty())?;
                 let modified = timestamp(before.st_mtime, before.st_mtime_nsec);
                 let _ = sys::futimens(&self.fd, &times(Some(modified))); // only its owner may, and it is only polite

@@ -26,6 +26,12 @@ pub(super) fn of_file(file: impl AsFd) -> FidelityReport {
     }
 }
 
+/// True if a folder takes names for one that differ in case alone: of the filesystems that have files without a name, those do which mark
+/// the folder (ext4, f2fs and tmpfs with casefold).
+pub(super) fn is_marked_as_folding(folder: impl AsFd) -> bool {
+    sys::ioctl_getflags(folder).is_ok_and(|flags| flags.bits() & CASEFOLD != 0)
+}
+
 /// True if other filesystems are mounted below a folder, or if nobody knows.
 pub(super) fn has_mounts_below(folder: impl AsFd) -> bool {
     let handle = folder.as_fd().as_raw_fd();
@@ -74,6 +80,8 @@ fn keeps_mode(file: impl AsFd, mode: u32) -> bool {
 /// Some 4,000 years before and behind 1970: further than filesystems with an end go, and not so far that one with wide
 /// numbers fails.
 const FAR: i64 = 1 << 37;
+/// `FS_CASEFOLD_FL` of linux/fs.h.
+const CASEFOLD: u32 = 0x4000_0000;
 
 #[cfg(test)]
 mod tests {

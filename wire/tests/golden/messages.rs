@@ -487,10 +487,12 @@ fn session() -> Vec<MessageExample> {
                 keeps_modes: false,
                 modes: ModePolicy { umask: 0o027, force: 0o2660 },
                 is_whole: true,
+                folds_case: true,
             },
             parts! {
                 time(315_532_800, 0, "earliest") time(4_354_819_198, 0, "latest") u32(2_000_000_000, "time_step")
                 bool(false, "keeps_modes") u32(0o027, "umask") u32(0o2660, "force_mode") bool(true, "is_whole")
+                bool(true, "folds_case")
             },
         ),
         example(48, "cancel", 4, "stop the job 4", Cancel, Parts::default()),

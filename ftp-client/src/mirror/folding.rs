@@ -1,0 +1,55 @@
+//! Names of the source that the target takes for one: the second is told as failed before anything of it is sent.
+
+use super::levels::What;
+use super::planner::Planner;
+use crate::error::Error;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use wire::message::Entry;
+use wire::metadata::Kind;
+
+/// Names of one folder's items that are sent, as hashes of what is the same in upper and lower case: few bytes for each.
+#[derive(Default)]
+pub(super) struct FoldedNames(HashSet<u64>);
+
+impl FoldedNames {
+    /// True if none of the names so far differs from this one in case alone.
+    fn insert(&mut self, name: &[u8]) -> bool {
+        self.0.insert(folded(name))
+    }
+}
+
+impl Planner<'_> {
+    /// True if the target takes the item's name for that of one that came before, and does not have it as it is.
+    pub(super) fn is_name_taken(&mut self, source: &Entry, target: Option<&Entry>) -> Result<bool, Error> {
+        let Some((_, name)) = source.path.parent_and_name() else { return Ok(false) };
+        if source.metadata.kind == Kind::Special || !self.selection.sends(source) {
+            return Ok(false);
+        }
+        let is_first = self.level().names.insert(name.as_bytes());
+        Ok(!is_first && target.is_none() && self.folds_case()?)
+    }
+
+    /// Asked only where two names differ in case alone. A new folder is as the one that it is made in; without any, it shows later.
+    fn folds_case(&mut self) -> Result<bool, Error> {
+        let is_there = |what: &What| match what {
+            What::Both(..) => true,
+            What::New(_) | What::Extra(_) | What::Conflict(..) => false,
+        };
+        let Some(level) = self.levels.iter_mut().rev().find(|level| is_there(&level.what)) else {
+            return Ok(false);
+        };
+        if level.folds_case.is_none() {
+            let report = self.digester.fidelity(&level.path)?;
+            level.folds_case = Some(report.is_some_and(|report| report.folds_case));
+        }
+        Ok(level.folds_case == Some(true))
+    }
+}
+
+/// Only letters of ASCII: all that fold case fold those, and others not everywhere.
+fn folded(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.to_ascii_lowercase().hash(&mut hasher);
+    hasher.finish()
+}
