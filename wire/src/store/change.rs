@@ -2,6 +2,9 @@
 //!
 //! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
 //! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
+//!
+//! The look compares kind, size and modification time. Inode and ctime would tell more, and tell it wrongly: FAT, SMB and some of FUSE give a file
+//! another number when the system has forgotten it, and to remove one name of a file changes the ctime of the others.
 
 use super::spelling::{is_respelling, is_same, respell};
 use super::{Folder, FolderCache, Spellings, StagedName, is_staged, set_carried, sync};
