@@ -1,12 +1,16 @@
 //! What is decided about trees that are written down, in the order in which it is done.
 
+mod model;
+
 use super::*;
 use crate::mirror::DeleteMax;
 use crate::mirror::effects::Digests;
 use crate::mirror::finish::Ending;
 use crate::mirror::testing::{Listed, entry};
+use wire::Name;
 use wire::checksum::Digest;
 use wire::message::{EntryDetails, FileId};
+use wire::metadata::Timestamp;
 
 /// Notes what it is told to do, and does it in no time.
 #[derive(Default)]
