@@ -468,6 +468,7 @@ const HOLE: u8 = 4;
 const LOST_LEN_MAX: usize = 2 + crate::limits::FAILURE_MESSAGE_LEN_MAX;
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "limits fit their fields")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -491,6 +492,32 @@ mod tests {
             (block(0, 524_289, true), false),
         ] {
             assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn entries_of_a_pack_have_lengths_that_fit_their_kind() {
+        let lost = LOST_LEN_MAX as u32;
+        for (kind, content_len, path_len, as_is, fits) in [
+            (EntryKind::File, PACK_LEN_MAX as u32, 1, false, true),
+            (EntryKind::File, PACK_LEN_MAX as u32 + 1, 1, false, false),
+            (EntryKind::File, 0, PATH_LEN_MAX as u16, true, true),
+            (EntryKind::File, 0, PATH_LEN_MAX as u16 + 1, false, false),
+            (EntryKind::Folder, 0, 0, false, true),
+            (EntryKind::Folder, 1, 0, false, false),
+            (EntryKind::Folder, 0, 0, true, false),
+            (EntryKind::Symlink, 1, 1, false, true),
+            (EntryKind::Symlink, 0, 1, false, false),
+            (EntryKind::Symlink, PATH_LEN_MAX as u32, 1, false, true),
+            (EntryKind::Symlink, PATH_LEN_MAX as u32 + 1, 1, false, false),
+            (EntryKind::Lost, 1, 1, false, false),
+            (EntryKind::Lost, 2, 1, false, true),
+            (EntryKind::Lost, lost, 1, false, true),
+            (EntryKind::Lost, lost + 1, 1, false, false),
+        ] {
+            let digest = Digest([3; 32]);
+            let head = EntryHead { kind, path_len, content_len, modified: None, mode: 0, digest, as_is };
+            assert_eq!(EntryHead::decode(&head.encode()).ok(), fits.then_some(head), "{head:?}");
         }
     }
 

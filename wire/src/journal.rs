@@ -300,6 +300,39 @@ mod tests {
         assert_eq!(chunks, [7, 3, 99]);
     }
 
+    #[test]
+    fn chunks_are_of_the_same_source_only_if_all_that_is_known_of_it_agrees() {
+        let one = head(7);
+        let elsewhere = JournalHead { boot: [9; 16], mount: 9, inode: 9, ..one };
+        assert!(one.is_of_same_source(&elsewhere) && !one.is_of_same_boot(&elsewhere));
+        for other in [
+            JournalHead { checksum: Checksum::Sha256, ..one },
+            JournalHead { size: 8, ..one },
+            JournalHead { modified: Timestamp { seconds: -5, nanos: 8 }, ..one },
+            JournalHead { source: SourceId([9; 16]), ..one },
+            JournalHead { origin: [9; 16], ..one },
+        ] {
+            assert!(!one.is_of_same_source(&other), "{other:?}");
+        }
+        let unknown = JournalHead { source: SourceId::default(), ..one };
+        assert!(!unknown.is_of_same_source(&unknown), "it may be any state of the file");
+    }
+
+    #[test]
+    fn senders_differ_in_each_part_of_what_is_known_of_them() {
+        let origins = [
+            &[&b"ab"[..], b"c"][..],
+            &[b"a", b"bc"],
+            &[b"abc"],
+            &[b"ab", b"d"],
+            &[b"ab"],
+            &[b"ab", b"c", b""],
+        ];
+        let different: std::collections::HashSet<_> = origins.iter().map(|parts| origin_of(parts)).collect();
+        assert_eq!(different.len(), origins.len());
+        assert_eq!(origin_of(&[b"ab", b"c"]), origin_of(&[b"ab", b"c"]));
+    }
+
     /// A later version has to find what this one has left.
     #[test]
     fn a_journals_bytes_are_pinned() {

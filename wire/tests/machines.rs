@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may stop at once")]
 
+#[path = "machines/holes.rs"]
+mod holes;
 #[path = "machines/random.rs"]
 mod random;
 #[path = "machines/receiver_rules.rs"]

@@ -207,6 +207,7 @@ fn without_a_limit_nobody_is_slowed() {
     for _ in 0..1000 {
         assert_eq!(scene.wait(HOME, "ann"), Some(Duration::ZERO));
         assert!(scene.fail(HOME, "ann"));
+        assert!(!scene.throttle.failed(&scene.attempt(HOME, "ann"), scene.now), "it is not barred");
     }
     assert!(scene.throttle.sources.entries.is_empty() && scene.throttle.users.entries.is_empty());
 }

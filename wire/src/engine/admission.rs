@@ -208,6 +208,10 @@ mod tests {
             let modified = Some(Timestamp { seconds: there.seconds + seconds, ..there });
             let admission = rule.admit(&folder, (&name).into(), Offer { size: Some(6), modified });
             assert_eq!(admission.is_ok(), admitted, "{seconds} s later");
+            if let Ok(admission) = admission {
+                admission.publish(&folder, &staged(&folder), (&name).into()).unwrap();
+                assert_eq!(std::fs::read_to_string(root.path().join("name")).unwrap(), "", "it is replaced");
+            }
         }
     }
 }

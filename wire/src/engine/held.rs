@@ -51,3 +51,44 @@ fn ranges(chunks: &[(u64, Digest)]) -> Vec<ChunkRange> {
     }
     ranges
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_keep_their_order_and_no_message_has_too_many_digests() {
+        let chunks = |count: usize| -> Chunks {
+            (0..count as u64).map(|chunk| (2 * chunk + chunk % 2, Digest([1; 32]))).collect()
+        };
+        for (first, second) in
+            [(0, 1), (5, HELD_DIGESTS_MAX - 5), (5, HELD_DIGESTS_MAX), (7, 2 * HELD_DIGESTS_MAX)]
+        {
+            let mut answers = HeldAnswers::default();
+            answers.add_chunks(&chunks(first));
+            answers.add(HeldItem::Nothing);
+            answers.add_chunks(&chunks(second));
+            answers.add(HeldItem::All);
+            let (mut told, mut nothing_at) = (Vec::new(), None);
+            for message in &answers.messages {
+                let mut digests_of_message = 0;
+                for answer in &message.answers {
+                    let HeldItem::Chunks { chunks, digests, more } = answer else {
+                        nothing_at = nothing_at.or(Some(told.len()));
+                        continue;
+                    };
+                    told.extend(
+                        chunks.iter().flat_map(|range| range.first..range.first + u64::from(range.count)),
+                    );
+                    digests_of_message += digests.len();
+                    assert_eq!(*more, told.len() != first && told.len() != first + second);
+                }
+                assert!(digests_of_message <= HELD_DIGESTS_MAX);
+            }
+            let expected = chunks(first).into_iter().chain(chunks(second)).map(|(chunk, _)| chunk);
+            assert!(told.iter().copied().eq(expected), "{first} and {second}");
+            assert_eq!(nothing_at, Some(first));
+            assert_eq!(answers.messages.last().unwrap().answers.last(), Some(&HeldItem::All));
+        }
+    }
+}

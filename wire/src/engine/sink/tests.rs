@@ -231,3 +231,27 @@ fn who_may_only_add_leaves_folders_as_they_are() {
         assert_eq!(new.mode & 0o777, 0o755);
     }
 }
+
+#[test]
+fn what_is_written_with_holes_reads_as_what_was_sent() {
+    let (block, zeros) = ([7_u8; HOLE_LEN], [0_u8; HOLE_LEN]);
+    let patterns = [&[false, true, true, false][..], &[true, false, true], &[true; 4], &[false]];
+    for (pattern, offset, at) in patterns.iter().flat_map(|pattern| [(*pattern, 0, 1), (*pattern, 100, 5000)])
+    {
+        let (root, _) = sink(options());
+        let folder = folder(root.path());
+        let file = folder.create_staged(&StagedName::new(), 0o600).unwrap();
+        let content =
+            pattern.iter().flat_map(|is_hole| if *is_hole { zeros } else { block }).collect::<Vec<u8>>();
+        let pieces = [&content[..at.min(content.len())], &content[at.min(content.len())..]];
+        let has_holes = write_with_holes(&*file, &pieces, offset).unwrap();
+        file.set_len(offset + content.len() as u64).unwrap();
+        let written = std::fs::read(staged_file(&root)).unwrap();
+        assert_eq!(written[offset as usize..], content, "{pattern:?} from {offset}, cut at {at}");
+        assert!(
+            has_holes || !pattern.windows(3).any(|three| three == [true; 3]),
+            "{pattern:?} from {offset}"
+        );
+        assert!(!has_holes || pattern.contains(&true));
+    }
+}
