@@ -155,7 +155,7 @@ impl Planner<'_> {
     /// Deletes what only the target has, if all else went well and it is not too much.
     fn deletions(&mut self, moved: &BTreeSet<RemotePath>) -> Result<Option<Refusal>, Error> {
         let deletions = self.late.deletions.len() - moved.len() as u64;
-        if !self.options.delete || deletions == 0 {
+        if deletions == 0 {
             self.release()?;
             self.late.touched.append(&mut self.late.touched_by_deletions);
             return Ok(None);
