@@ -5,6 +5,7 @@ mod model;
 use super::*;
 use crate::mirror::DeleteMax;
 use crate::mirror::effects::Digests;
+use crate::mirror::filter::{FileList, Rules, Separator};
 use crate::mirror::finish::Ending;
 use crate::mirror::testing::{Listed, entry};
 use wire::Name;
@@ -20,6 +21,8 @@ struct Recorder {
     /// The settling with this number fails.
     broken_settle: Option<u32>,
     settles: u32,
+    /// The root's owner and attributes are set.
+    owns_root: bool,
 }
 
 impl Effects for Recorder {
@@ -46,6 +49,7 @@ impl Effects for Recorder {
     }
 
     fn own(&mut self, _: &Entry) -> Result<(), Error> {
+        self.owns_root = true;
         Ok(())
     }
 
@@ -182,8 +186,80 @@ fn empty_files_are_not_moved() {
 fn hard_links_stay_where_moves_are_looked_for() {
     for detect_moves in [false, true] {
         let options = Options { hard_links: true, detect_moves, ..Options::default() };
-        let done = mirror(&options, &[file("a", 10, Some(7)), file("b", 10, Some(7))], &[]);
-        assert_eq!(done, ["new /a", "linked /b to /a"], "detect_moves: {detect_moves}");
+        let source = [file("a", 10, Some(7)), file("b", 10, Some(7)), file("c", 10, None)];
+        let done = mirror(&options, &source, &[]);
+        assert_eq!(done, ["new /a", "new /c", "linked /b to /a"], "detect_moves: {detect_moves}");
+    }
+}
+
+#[test]
+fn names_of_one_file_are_linked_unless_they_are_one_at_the_target() {
+    let options = Options { hard_links: true, ..Options::default() };
+    let source = [file("a", 10, Some(7)), file("b", 10, Some(7))];
+    for (b, done) in [(Some(1), &[][..]), (Some(2), &["linked /b to /a"]), (None, &["linked /b to /a"])] {
+        assert_eq!(mirror(&options, &source, &[file("a", 10, Some(1)), file("b", 10, b)]), done);
+    }
+    let target = [file("a", 9, Some(1)), file("b", 9, Some(1))];
+    assert_eq!(
+        mirror(&options, &source, &target),
+        ["changed /a", "linked /b to /a"],
+        "/a is another file then"
+    );
+}
+
+/// Behind what cannot be read nobody knows.
+#[test]
+fn paths_of_a_list_that_the_source_does_not_have_are_failures() {
+    let list = FileList::parse(b"a\nb\nt\nu/v\nz", Separator::Newline).unwrap();
+    let options = Options { files: Some(list), ..Options::default() };
+    let mut source = found(&["a"]);
+    source.push(failed("u"));
+    let done = mirror(&options, &source, &found(&["t"]));
+    assert_eq!(done, ["new /a", "failed /b", "failed /t", "failed /u", "failed /z"]);
+}
+
+#[test]
+fn the_share_that_may_be_deleted_is_one_of_the_targets_entries() {
+    let (source, target) = (found(&["k", "l", "m", "n"]), found(&["k", "l", "x", "y"]));
+    for (percent, refused) in [(49, true), (50, false)] {
+        let options = Options { delete: true, delete_max: DeleteMax::Percent(percent), ..Options::default() };
+        let mut recorder = Recorder::default();
+        let ending = run(&options, root(0o755), &source, &target, &mut recorder).unwrap();
+        assert_eq!(ending.refusal.is_some(), refused, "{percent} %");
+    }
+}
+
+/// What only the target has concerns a mirror that deletes, and one that compares the folder it is in.
+#[test]
+fn what_cannot_be_looked_at_in_the_target_is_a_failure_where_it_matters() {
+    for (delete, expected) in [(false, &["new /a"][..]), (true, &["new /a", "failed /x"])] {
+        let options = Options { delete, ..Options::default() };
+        assert_eq!(mirror(&options, &found(&["a"]), &[failed("x")]), expected, "delete: {delete}");
+    }
+    let target = [Found::Entry(entry("d/")), failed("d")];
+    assert_eq!(mirror(&Options::default(), &found(&["d/", "d/a"]), &target), ["failed /d"]);
+}
+
+#[test]
+fn what_the_rules_exclude_stays_and_is_not_sent() {
+    let mut rules = Rules::default();
+    rules.exclude(b"*.o").unwrap();
+    let options = Options { delete: true, rules, ..Options::default() };
+    let target = found(&["k", "old.o", "x"]);
+    assert_eq!(mirror(&options, &found(&["k", "new.o"]), &target), ["deleted /x"]);
+    let excluded_failure = [failed("f.o"), Found::Entry(entry("k"))];
+    assert_eq!(mirror(&options, &excluded_failure, &target), ["deleted /x"], "nobody needs to read it");
+    let in_the_way = [Found::LeftOut(RemotePath::from_user(b"p").unwrap()), Found::Entry(entry("k"))];
+    assert_eq!(mirror(&options, &found(&["k", "p"]), &in_the_way), ["failed /p"]);
+    assert_eq!(mirror(&options, &found(&["k"]), &in_the_way), Vec::<String>::new());
+}
+
+#[test]
+fn the_root_is_set_only_if_it_differs() {
+    for (mode, differs) in [(0o755, false), (0o700, true)] {
+        let mut recorder = Recorder::default();
+        run(&Options::default(), root(mode), &found(&["a"]), &[], &mut recorder).unwrap();
+        assert_eq!(recorder.owns_root, differs, "{mode:o}");
     }
 }
 
@@ -194,7 +270,7 @@ fn no_folder_is_replaced_after_deletions_were_refused() {
     let target = found(&["a/", "a/b"]);
     let mut recorder = Recorder::default();
     let ending = run(&options, root(0o755), &found(&["a"]), &target, &mut recorder).unwrap();
-    assert!(ending.refusal.is_some());
+    assert!(ending.refusal.is_some_and(|refusal| !refusal.is_first), "something may have been done before");
     assert_eq!(recorder.done, Vec::<String>::new());
     let options = Options { delete_max: DeleteMax::Count(1), ..options };
     assert_eq!(mirror(&options, &found(&["a"]), &target), ["deleted /a/b", "changed /a"]);
