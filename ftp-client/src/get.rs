@@ -34,8 +34,8 @@ pub(crate) async fn to_files(
     let GetRequest { path, recursive, overwrite, durability, changing, totals, modes, .. } = request.clone();
     let modes = modes.received();
     let begun = (resume == Resume::Again).then(|| mark.begun());
-    let placing = mark.clone();
-    let base = local::blocking(move || {
+    let (placing, here) = (mark.clone(), session.clone());
+    let (base, unproven) = local::blocking(move || {
         let target = match placing.placed() {
             Some(placed) => PathBuf::from(OsString::from_vec(placed)),
             None => request.becomes(),
@@ -43,16 +43,18 @@ pub(crate) async fn to_files(
         placing.place(target.as_os_str().as_bytes());
         let (parent, name) = local::place(&target)?;
         let folder = local::folder(&parent)?;
-        Ok(match name {
+        let base = match name {
             Some(name) => Base::named(folder, name),
             None => Base::Folder(FolderCache::new(folder)),
-        })
+        };
+        let unproven = here.begin_writing(&base.folder(), durability);
+        Ok((base, unproven))
     })
     .await?;
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
     let options =
         TreeSinkOptions { overwrite, add_only, takes_over: true, modes, sparse, durability, keeping, begun };
-    let sink = Box::new(Here(Box::new(TreeSink::new(base, options)) as Box<dyn Sink>));
+    let sink = Box::new(Here(Box::new(TreeSink::new(base, options).doubting(unproven)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let begun = mark.opened().filter(|_| resume == Resume::Again);
     let get = Get { recursive, totals, resume, begun, changing, ..get(session, path, WINDOW_FRAMES_MAX) };

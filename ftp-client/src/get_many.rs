@@ -38,13 +38,16 @@ pub(crate) async fn many(
         keeping,
         begun,
     };
-    let placing = mark.clone();
-    let folder = local::blocking(move || {
+    let (placing, here) = (mark.clone(), session.clone());
+    let (folder, unproven) = local::blocking(move || {
         placing.place(target.as_os_str().as_bytes());
-        local::folder(&target)
+        let folder = local::folder(&target)?;
+        let unproven = here.begin_writing(&folder, durability);
+        Ok((folder, unproven))
     })
     .await?;
-    let sink: Box<dyn Sink> = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
+    let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
+    let sink: Box<dyn Sink> = Box::new(sink);
     let sink = Box::new(Here(sink));
     let mut selection = Selection::open(session, path, sink, (resume, changing), reporter.clone()).await?;
     let (mut totals, mut items, mut listing) = (Totals::default(), Some(first), Ok(()));

@@ -9,6 +9,8 @@
 //! The run that goes on puts them in the same place. It also holds when the transfer began, by this machine's clock and by the
 //! server's, never an age: clocks are set. What got its place before that is none of it, and a source that changed since is another.
 //! A mark that does not end in a line feed was not written whole, and counts for nothing.
+//!
+//! Beside these it remembers what was written here and not synced; see [`marks`](wire::store::marks).
 
 use crate::guarded_file::unfinished;
 use std::fs::{self, DirBuilder, File};
@@ -20,6 +22,7 @@ use std::time::{Duration, SystemTime};
 use wire::journal::JournalKey;
 use wire::metadata::Timestamp;
 use wire::store::file_clock;
+use wire::store::marks::Marks;
 
 /// The folder of marks and of the journals' key.
 pub(crate) struct Remembered {
@@ -30,6 +33,8 @@ pub(crate) struct Remembered {
     swept: OnceLock<()>,
     /// Marks of transfers that have ended, while there is somebody who ends them all together.
     ended: Mutex<Option<Vec<Arc<Mark>>>>,
+    /// What was written here and not synced.
+    unsynced: Option<Arc<Marks>>,
 }
 
 /// A transfer that has begun.
@@ -50,7 +55,8 @@ struct Known {
 
 impl Remembered {
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, key: OnceLock::new(), swept: OnceLock::new(), ended: Mutex::default() }
+        let unsynced = folder.as_ref().map(|folder| Marks::at(folder.join("marks")));
+        Self { folder, key: OnceLock::new(), swept: OnceLock::new(), ended: Mutex::default(), unsynced }
     }
 
     /// The key under which journals of files that arrive here are tagged; nothing without randomness, which leaves no journal
@@ -62,6 +68,11 @@ impl Remembered {
             kept.or_else(|| random().ok()).map(JournalKey::new)
         };
         self.key.get_or_init(made).clone()
+    }
+
+    /// Marks of what was written here and not synced; nothing if nothing is remembered.
+    pub(crate) fn unsynced(&self) -> Option<&Arc<Marks>> {
+        self.unsynced.as_ref()
     }
 
     /// From now on transfers are parts of one: if that is interrupted, the next run knows what became of each.

@@ -46,8 +46,8 @@ impl Session {
         path: &RemotePath,
         sameness: Sameness,
     ) -> Result<Option<u64>, Error> {
-        let there = match self.stat(path, false).await {
-            Ok(entry) => entry.metadata,
+        let (there, is_unproven) = match self.stat(path, false).await {
+            Ok(entry) => (entry.metadata, entry.is_unproven()),
             Err(error) => match error.failure_code() {
                 Some(FailureCode::NotFound) => return Ok(None),
                 _ => return Err(error),
@@ -59,6 +59,7 @@ impl Session {
         let comparable = there.kind == Kind::File && there.size == here.size;
         let same = comparable
             && match sameness {
+                Sameness::Time if is_unproven => false, // to send it costs no more than to read it
                 Sameness::Time => self.is_kept(path, here.modified, there.modified).await?,
                 Sameness::Content => {
                     let checksum = self.checksum();

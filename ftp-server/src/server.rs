@@ -27,6 +27,7 @@ use wire::checksum::Digest;
 use wire::engine::{BufferPool, begin_unpaced};
 use wire::journal::JournalKey;
 use wire::net::tls;
+use wire::store::marks::Marks;
 
 /// What a server needs to run.
 pub struct ServerOptions {
@@ -42,6 +43,8 @@ pub struct ServerOptions {
     pub limits: ServerLimits,
     /// How long running transfers may take to finish while draining.
     pub drain_timeout: Duration,
+    /// Where it is noted what was written and not synced; nothing if it is not.
+    pub marks: Option<Arc<Marks>>,
 }
 
 /// A server that listens.
@@ -81,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) disks: Arc<Disks>,
     /// Tags the journals of uploads under way. It goes with the server's identity.
     pub(crate) journal_key: JournalKey,
+    pub(crate) marks: Option<Arc<Marks>>,
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
     repeats: Mutex<Repeats>,
@@ -95,7 +99,8 @@ impl Server {
     /// # Errors
     /// If an address cannot be listened on, or the identity cannot be used.
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
-        let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout } = options;
+        let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout, marks } =
+            options;
         let journal_key = JournalKey::derived(identity.private_key().secret_der());
         let presented = RwLock::new(Arc::new(Presented::new(&identity)?));
         let mut listeners = Vec::new();
@@ -124,6 +129,7 @@ impl Server {
             buffers: Arc::default(),
             disks: Arc::default(),
             journal_key,
+            marks,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -104,6 +104,7 @@ mod tls;
 mod tools;
 mod trees;
 mod trust;
+mod unproven;
 mod uploads;
 mod users_file;
 mod vanishing;

@@ -18,6 +18,8 @@ pub struct World {
     /// Before the folder, which holds its log.
     server: Option<Server>,
     folder: TempDir,
+    /// How many times the system was restarted.
+    restarts: u32,
 }
 
 /// A running server process.
@@ -58,7 +60,7 @@ impl World {
         std::fs::write(folder.path().join("password"), PASSWORD).expect("a password file");
         private(&folder.path().join("password"), 0o600);
         private(&folder.path().join("state"), 0o700);
-        Self { server: None, folder }
+        Self { server: None, folder, restarts: 0 }
     }
 
     /// A world whose server serves `root` to `tester` with full access.
@@ -124,7 +126,14 @@ impl World {
         let mut command = Command::new(&binaries().server);
         command.args(["serve", "--listen", address, "--state"]).arg(self.folder.path().join("state"));
         command.args(arguments);
+        self.set_boot(&mut command);
         command
+    }
+
+    fn set_boot(&self, command: &mut Command) {
+        if self.restarts > 0 {
+            command.env("FTPX_BOOT_ID", format!("{:032x}", self.restarts));
+        }
     }
 
     fn log_file(&self) -> PathBuf {
@@ -145,6 +154,12 @@ impl World {
         let address = self.server().address.to_string();
         self.server_mut().kill();
         self.serve_at(&address, &[]);
+    }
+
+    /// As if the machine had been restarted: programs that start from here on are in another run of the system. Only those of a
+    /// debug build believe that.
+    pub fn restart_system(&mut self) {
+        self.restarts += 1;
     }
 
     /// The served folder.
@@ -206,6 +221,7 @@ impl World {
         let mut command = Command::new(&binaries().client);
         command.args(arguments).current_dir(self.local()).env_clear().stdin(Stdio::null());
         command.env("HOME", self.folder.path()).env("FTPX_PASSWORD", PASSWORD);
+        self.set_boot(&mut command);
         command
     }
 

@@ -279,6 +279,8 @@ pub struct EntryDetails {
     pub file: Option<FileId>,
     /// Its extended attributes, sorted by name.
     pub xattrs: Option<Vec<Xattr>>,
+    /// Its content may have been lost when the power was cut, whatever its size and time say. This is told unasked.
+    pub is_unproven: bool,
 }
 
 /// Who owns a file.
@@ -330,6 +332,14 @@ pub struct Entry {
     pub digest: Option<Digest>,
     /// What else was asked for.
     pub details: Option<Box<EntryDetails>>,
+}
+
+impl Entry {
+    /// True for a file whose content may have been lost when the power was cut, whatever its size and time say.
+    #[must_use]
+    pub fn is_unproven(&self) -> bool {
+        self.details.as_ref().is_some_and(|details| details.is_unproven)
+    }
 }
 
 /// A page of a listing.

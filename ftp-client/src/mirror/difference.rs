@@ -50,7 +50,7 @@ impl Comparison {
     pub(crate) fn of(&self, source: &Entry, target: &Entry, fidelity: &FidelityReport) -> Difference {
         let same_time = self.same_time(source.metadata.modified, target.metadata.modified, fidelity);
         let content = match source.metadata.kind {
-            Kind::File => self.of_files(&source.metadata, &target.metadata, same_time),
+            Kind::File => self.of_files(source, target, same_time),
             Kind::Symlink if source.link_target != target.link_target => Difference::Content,
             Kind::Folder | Kind::Symlink | Kind::Special => Difference::None,
         };
@@ -62,6 +62,12 @@ impl Comparison {
                 Difference::LeftAlone
             }
             Difference::None => Difference::Metadata,
+            // It is no newer, and not all of it may be there.
+            Difference::Content | Difference::Unread
+                if same_time && target.is_unproven() && self.overwrite == Overwrite::Newer =>
+            {
+                content
+            }
             Difference::Content | Difference::Unread if self.is_protected(source, target, fidelity) => {
                 Difference::LeftAlone
             }
@@ -82,11 +88,11 @@ impl Comparison {
         if same_time && same_rest(source, target, fidelity) { Difference::None } else { Difference::Metadata }
     }
 
-    fn of_files(&self, source: &Metadata, target: &Metadata, same_time: bool) -> Difference {
-        match source.size == target.size {
+    fn of_files(&self, source: &Entry, target: &Entry, same_time: bool) -> Difference {
+        match source.metadata.size == target.metadata.size {
             false => Difference::Content,
             true if self.overwrite == Overwrite::Always => Difference::Content,
-            true if self.by_digest => Difference::Unread,
+            true if self.by_digest || target.is_unproven() => Difference::Unread,
             true if same_time => Difference::None,
             true => Difference::Content,
         }
@@ -221,6 +227,25 @@ mod tests {
         assert_eq!(by_digest.of(&file(1, 5, 5), &file(1, 5, 5), &EXACT), Difference::Unread);
         assert_eq!(by_digest.of(&file(1, 5, 5), &file(2, 5, 5), &EXACT), Difference::Content);
         assert_eq!(by_digest.of_equal_files(&file(1, 5, 5), &file(1, 6, 5), &EXACT), Difference::Metadata);
+    }
+
+    #[test]
+    fn what_may_have_been_lost_is_read() {
+        let unproven = |mut target: Entry| {
+            target.details = Some(Box::new(EntryDetails { is_unproven: true, ..EntryDetails::default() }));
+            target
+        };
+        let check = |overwrite, target: Entry, expected| {
+            let comparison = comparison(|options| options.overwrite = overwrite);
+            assert_eq!(comparison.of(&file(1, 5, 5), &unproven(target), &EXACT), expected, "{overwrite:?}");
+        };
+        check(Overwrite::Different, file(1, 5, 5), Difference::Unread);
+        check(Overwrite::Different, file(2, 5, 5), Difference::Content);
+        check(Overwrite::Newer, file(1, 5, 5), Difference::Unread);
+        check(Overwrite::Newer, file(0, 5, 5), Difference::Content);
+        check(Overwrite::Newer, file(1, 6, 5), Difference::LeftAlone);
+        check(Overwrite::Never, file(1, 5, 5), Difference::LeftAlone);
+        check(Overwrite::Always, file(1, 5, 5), Difference::Content);
     }
 
     #[test]

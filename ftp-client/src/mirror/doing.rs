@@ -46,6 +46,8 @@ pub(crate) struct Doing<'a> {
     read_only: HashMap<RemotePath, u32>,
     /// Folders of the target that are open to others than the source's, as long as nothing in or below them was changed.
     wide: HashMap<RemotePath, u32>,
+    /// Files of the target were compared that might have been lost.
+    has_proven: bool,
     failures: u64,
     summary: Summary,
     /// What is sent, as far as it was compared.
@@ -63,7 +65,7 @@ struct Work {
     /// What is sent once they are made.
     then: Option<Entry>,
     path: RemotePath,
-    /// It is for what comes next, and set once more later: that tells of what fails.
+    /// What fails of it is not told: it is set once more later, or costs nothing but time.
     is_preparation: bool,
 }
 
@@ -90,6 +92,7 @@ impl<'a> Doing<'a> {
             details: Vec::new(),
             read_only: HashMap::new(),
             wide: HashMap::new(),
+            has_proven: false,
             failures: 0,
             summary: Summary::default(),
             totals: wire::message::Totals::default(),
@@ -109,8 +112,12 @@ impl<'a> Doing<'a> {
             self.summary.transfer.vanished += changes.vanished;
             self.summary.transfer.gravest = graver(transfer.gravest, changes.gravest);
         }
-        if self.options.durability == Durability::Power && has_target {
-            self.sync()?;
+        match self.options.durability {
+            Durability::Power if has_target => self.sync()?,
+            Durability::Process if self.has_proven => {
+                let _ = self.sync(); // without it they are compared once more after the next loss of power
+            }
+            Durability::Power | Durability::Process => {}
         }
         Ok(self.summary)
     }
@@ -434,6 +441,14 @@ impl Effects for Doing<'_> {
         self.failures += 1;
         self.summary.fail(failure);
         self.listener.failed(path, failure);
+    }
+
+    /// Its time is set once more, so that it was changed in this run of the system.
+    fn proven(&mut self, target: &Entry) -> Result<(), Error> {
+        self.has_proven = true;
+        let (path, modified) = (target.path.clone(), Some(target.metadata.modified));
+        let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode: None }];
+        self.change(Work { changes, path, is_preparation: true, ..Work::default() })
     }
 
     fn vanished(&mut self, path: &RemotePath) {

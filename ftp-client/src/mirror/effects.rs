@@ -34,6 +34,10 @@ pub(crate) trait Effects {
     fn failed(&mut self, path: &RemotePath, failure: &Failure);
     /// Something of the source was removed before it could be looked at.
     fn vanished(&mut self, path: &RemotePath);
+    /// A file of the target that might have been lost has the source's content: this is noted at the file.
+    fn proven(&mut self, _target: &Entry) -> Result<(), Error> {
+        Ok(())
+    }
     /// So many entries were not deleted, because the source could not be read whole.
     fn not_deleted(&mut self, count: u64);
     /// Items that failed so far.

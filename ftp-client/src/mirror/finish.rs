@@ -79,6 +79,8 @@ impl Planner<'_> {
             };
             if difference == Difference::Content {
                 self.late.touch(&parent);
+            } else if target.is_unproven() {
+                self.effects.proven(&target)?;
             }
             self.differing(difference, source, target)?;
         }

@@ -40,7 +40,8 @@ impl Doing<'_> {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
                 let changes = Changes::new(tree, backup, self.options.durability)
-                    .map_err(|failure| Error::local(&self.trees.shown, failure))?;
+                    .map_err(|failure| Error::local(&self.trees.shown, failure))?
+                    .noting(self.trees.session.marks().cloned());
                 Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
             }
         }

@@ -62,6 +62,10 @@ impl Effects for Planning {
 }
 
 impl Effects for Applying<'_> {
+    fn proven(&mut self, target: &Entry) -> Result<(), Error> {
+        self.doing.proven(target)
+    }
+
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         let is_again =
             matches!(action, Action::New { .. } | Action::Changed { .. }) && self.again.remove(action.path());

@@ -334,7 +334,9 @@ fn local_side<'a>(
             let folder = FolderCache::new(folder.clone()).get(scope.as_bytes(), false);
             let folder = folder.map_err(|error| error_at(&trees.shown, error))?;
             let details = options.details();
-            Box::new(LocalSide::new(folder, scope.clone(), details, leaves_out, &trees.shown)?)
+            let side = LocalSide::new(folder, scope.clone(), details, leaves_out, &trees.shown)?;
+            let marks = trees.session.marks().filter(|_| !is_source);
+            Box::new(side.doubting(marks.map(|marks| marks.unproven()).unwrap_or_default()))
         }
         None => Box::new(Nothing),
     })

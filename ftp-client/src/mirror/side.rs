@@ -12,6 +12,7 @@ use wire::message::{Details, Entry, PathFailure};
 use wire::metadata::Kind;
 use wire::store::Folder;
 use wire::store::entry::{Wish, describe};
+use wire::store::marks::Unproven;
 use wire::store::walk::{Visit, Walk};
 use wire::{FailureCode, RemotePath};
 
@@ -66,6 +67,7 @@ pub(crate) struct LocalSide<'a> {
     walk: Walk,
     wish: Wish,
     leaves_out: LeavesOut<'a>,
+    unproven: Unproven,
 }
 
 /// Tells of a path, and whether it is a folder, that it is not looked at.
@@ -81,7 +83,13 @@ impl<'a> LocalSide<'a> {
         shown: &Path,
     ) -> Result<Self, Error> {
         let walk = Walk::new(folder, below).map_err(|error| error_at(shown, error))?;
-        Ok(Self { walk, wish: Wish { digests: None, details }, leaves_out: Box::new(leaves_out) })
+        let (wish, unproven) = (Wish { digests: None, details }, Unproven::default());
+        Ok(Self { walk, wish, leaves_out: Box::new(leaves_out), unproven })
+    }
+
+    /// The same, of which some may have been lost.
+    pub(crate) fn doubting(self, unproven: Unproven) -> Self {
+        Self { unproven, ..self }
     }
 }
 
@@ -92,7 +100,10 @@ impl Side for LocalSide<'_> {
                 return Ok(Some(Found::LeftOut(path)));
             }
             match describe(&self.walk, visit, self.wish, &|| false) {
-                Some(Ok(entry)) => return Ok(Some(Found::Entry(entry))),
+                Some(Ok(mut entry)) => {
+                    self.unproven.tell(&self.walk, &mut entry);
+                    return Ok(Some(Found::Entry(entry)));
+                }
                 Some(Err(failed)) => return Ok(Some(Found::Failed(failed))),
                 None => {}
             }

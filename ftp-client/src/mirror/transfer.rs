@@ -216,9 +216,13 @@ async fn open_download(
     options: &Options,
     reporter: Arc<Reporter>,
 ) -> Result<Transfer, Error> {
-    let lock = local::blocking({
-        let (folder, shown) = (folder.clone(), trees.shown.clone());
-        move || folder.lock().map_err(|error| Error::local(&shown, error))
+    let (lock, unproven) = local::blocking({
+        let (folder, shown, here) = (folder.clone(), trees.shown.clone(), trees.session.clone());
+        let durability = options.durability;
+        move || {
+            let lock = folder.lock().map_err(|error| Error::local(&shown, error))?;
+            Ok((lock, here.begin_writing(&folder, durability)))
+        }
     })
     .await?;
     let session = &trees.session;
@@ -235,7 +239,8 @@ async fn open_download(
         keeping: crate::get::keeping(session, trees.resume).map(|keeping| Keeping { checksum, ..keeping }),
         begun: None,
     };
-    let sink: Box<dyn Sink> = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
+    let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
+    let sink: Box<dyn Sink> = Box::new(sink);
     let selecting =
         Selecting { resume: trees.resume, makes_room, changing, sparse, checksum, lock: Some(lock) };
     select(session, trees.remote.clone(), Box::new(Here(sink)), reporter, selecting).await

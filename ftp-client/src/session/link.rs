@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use wire::RemotePath;
 use wire::journal::JournalKey;
-use wire::message::{Replace, Resume};
+use wire::message::{Durability, Replace, Resume};
+use wire::store::Folder;
+use wire::store::marks::{Marks, Unproven};
 
 /// Connections to one server, one after the other.
 pub(super) struct Link {
@@ -168,6 +170,17 @@ impl Session {
     /// The key of this end's journals, if there are any.
     pub(crate) fn journal_key(&self) -> Option<JournalKey> {
         self.link.remembered.key()
+    }
+
+    /// Marks of what was written here and not synced.
+    pub(crate) fn marks(&self) -> Option<&Arc<Marks>> {
+        self.link.remembered.unsynced()
+    }
+
+    /// A job that writes below `folder` here begins; gives what may have been lost of what is there. May block.
+    pub(crate) fn begin_writing(&self, folder: &Arc<dyn Folder>, durability: Durability) -> Unproven {
+        let begin = |marks: &Arc<Marks>| marks.begin(folder, durability == Durability::Power);
+        self.marks().map(begin).unwrap_or_default()
     }
 
     /// The transfers from now on are parts of one: if that is interrupted, what had ended is not done again by the next run.

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use wire::store::marks::Marks;
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let sockets = service::sockets()?; // before anything else is opened
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         authenticator: accounts.clone(),
         limits: setup.config.limits.clone(),
         drain_timeout: setup.config.drain_timeout.0,
+        marks: Some(Marks::at(setup.state.file("marks"))),
     };
     running::block_on(async {
         let listen = options.listen.clone();

@@ -83,6 +83,7 @@ fn options(listen: SocketAddr, identity: &Identity, tokens: &Arc<Tokens>) -> Ser
         authenticator: Arc::clone(tokens) as _,
         limits,
         drain_timeout: drain_timeout.0,
+        marks: None,
     }
 }
 

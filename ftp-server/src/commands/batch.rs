@@ -8,6 +8,7 @@ use wire::command::needs_of;
 use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, BatchDone, Change, ChangeFailure};
 use wire::store::change::{Changes, mode_beside};
+use wire::store::marks::Marks;
 use wire::store::{Folder, FolderCache, LocalStorage, Storage};
 use wire::{Access, Failure, FailureCode, RemotePath};
 
@@ -17,6 +18,7 @@ pub(super) fn run(
     access: Access,
     cancelled: &CancellationToken,
     operation: &Operation,
+    marks: Option<Arc<Marks>>,
 ) -> Result<BatchDone, Failure> {
     if batch.changes.len() > BATCH_CHANGES_MAX {
         return Err(FailureCode::LimitExceeded.into());
@@ -25,7 +27,7 @@ pub(super) fn run(
     let base = storage.folder(&batch.path)?;
     let backup = wants_backup.map(|path| make_backup(storage, path, &*base)).transpose()?;
     let is_root = storage.is_root(&*base)?; // whatever links led there
-    let changes = Changes::new(base, backup, batch.durability)?;
+    let changes = Changes::new(base, backup, batch.durability)?.noting(marks);
     let mut failures = Vec::new();
     for (index, change) in (0..).zip(&batch.changes) {
         let made = match () {

@@ -12,6 +12,7 @@ use wire::message::{Entry, List, Listing, PathFailure};
 use wire::store::Storage;
 use wire::store::digest::Stop;
 use wire::store::entry::{Wish, describe};
+use wire::store::marks::Unproven;
 use wire::store::walk::Walk;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -28,13 +29,15 @@ pub(super) async fn run(
         () = cancelled.cancelled() => return Err(FailureCode::Cancelled.into()),
     };
     let turns = context.turns(id).ok_or(FailureCode::BadState)?;
-    let storage = context.storage.clone();
-    let path = list.path.clone();
-    let walk =
-        on_disk(context, storage, move |storage| Ok(Walk::new(storage.folder(&path)?, RemotePath::root())?))
-            .await?;
+    let (storage, marks) = (context.storage.clone(), context.shared.marks.clone());
+    let listed = on_disk(context, storage, move |storage| {
+        let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
+        let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
+        Ok(Listed { walk, unproven, recursive: list.recursive, wish: Wish::from(&list) })
+    })
+    .await?;
     let (pages, mut made) = mpsc::channel(1);
-    let making = make_pages(context, walk, list, cancelled, pages);
+    let making = make_pages(context, listed, cancelled, pages);
     let sending = async {
         while let Some((page, more)) = made.recv().await {
             if cancelled.is_cancelled() {
@@ -61,23 +64,29 @@ pub(super) async fn run(
     }
 }
 
+/// A listing under way.
+struct Listed {
+    walk: Walk,
+    unproven: Unproven,
+    recursive: bool,
+    wish: Wish,
+}
+
 /// Makes one page after the other, as they are taken.
 async fn make_pages(
     context: &Context,
-    mut walk: Walk,
-    list: List,
+    mut listed: Listed,
     cancelled: &CancellationToken,
     pages: mpsc::Sender<(Listing, bool)>,
 ) -> Result<(), Failure> {
-    let (recursive, wish) = (list.recursive, Wish::from(&list));
     loop {
         let cancelled = cancelled.clone();
-        let (back, page, more) = on_disk(context, walk, move |mut walk| {
-            let (page, more) = fill(&mut walk, recursive, wish, &|| cancelled.is_cancelled());
-            Ok((walk, page, more))
+        let (back, page, more) = on_disk(context, listed, move |mut listed| {
+            let (page, more) = fill(&mut listed, &|| cancelled.is_cancelled());
+            Ok((listed, page, more))
         })
         .await?;
-        walk = back;
+        listed = back;
         if pages.send((page, more)).await.is_err() || !more {
             return Ok(()); // nobody waits for more
         }
@@ -85,18 +94,20 @@ async fn make_pages(
 }
 
 /// Fills a page; true if the walk goes on.
-fn fill(walk: &mut Walk, recursive: bool, wish: Wish, stop: Stop<'_>) -> (Listing, bool) {
+fn fill(listed: &mut Listed, stop: Stop<'_>) -> (Listing, bool) {
+    let Listed { walk, unproven, recursive, wish } = listed;
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;
     while !stop()
         && len < LISTING_PAGE_LEN
         && page.entries.len() + page.failures.len() < LISTING_PAGE_ENTRIES_MAX
     {
-        let Some(visit) = (if recursive { walk.step() } else { walk.step_flat() }) else {
+        let Some(visit) = (if *recursive { walk.step() } else { walk.step_flat() }) else {
             return (page, false);
         };
-        match describe(walk, visit, wish, stop) {
-            Some(Ok(entry)) => {
+        match describe(walk, visit, *wish, stop) {
+            Some(Ok(mut entry)) => {
+                unproven.tell(walk, &mut entry);
                 len += entry_len(&entry);
                 page.entries.push(entry);
             }

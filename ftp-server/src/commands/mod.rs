@@ -69,7 +69,10 @@ async fn answer(
     let (for_work, of_work) = (cancelled.clone(), operation.clone());
     match message {
         Message::List(list) => list::run(context, id, list, cancelled, operation).await,
-        Message::Stat(stat) => blocking(context, cancelled, move |storage| stat::run(storage, stat)).await,
+        Message::Stat(stat) => {
+            let marks = context.shared.marks.clone();
+            blocking(context, cancelled, move |storage| stat::run(storage, stat, marks.as_deref())).await
+        }
         Message::Get(get) => get::run(context, id, get, cancelled, operation).await,
         Message::Put(put) => put::run(context, id, put, cancelled, operation).await,
         Message::MakeFolder(make) => {
@@ -106,9 +109,9 @@ async fn answer(
             blocking(context, cancelled, move |storage| fidelity::run(storage, &asked)).await
         }
         Message::Batch(batch) => {
-            let access = context.principal.access();
+            let (access, marks) = (context.principal.access(), context.shared.marks.clone());
             let made = on_disk(context, context.storage.clone(), move |storage| {
-                batch::run(&storage, &batch, access, &for_work, &of_work)
+                batch::run(&storage, &batch, access, &for_work, &of_work, marks)
             });
             made.await.map(|made| Some(made.into())) // of a batch each change is cancelled by itself
         }

@@ -19,11 +19,25 @@ use wire::message::{Durability, Message, Opened, Put};
 use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
+use wire::store::marks::{Marks, Unproven};
 use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
-/// Where a job's items go, the path of that, and what keeps others out.
-type Opening = (Base, RemotePath, Option<FolderLock>);
+/// Where a job's items go.
+struct Opening {
+    base: Base,
+    path: RemotePath,
+    /// Keeps others out.
+    lock: Option<FolderLock>,
+    /// What may have been lost of what is there.
+    unproven: Unproven,
+}
+
+impl Opening {
+    fn new(base: Base, path: RemotePath, lock: Option<FolderLock>) -> Self {
+        Self { base, path, lock, unproven: Unproven::default() }
+    }
+}
 
 pub(super) async fn run(
     context: &Context,
@@ -53,17 +67,23 @@ pub(super) async fn run(
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let (durability, at) = (put.durability, file_clock());
     let for_opening = cancelled.clone();
-    let opening = move |storage: Arc<LocalStorage>| match exclusive {
-        _ if for_opening.is_cancelled() => Err(FailureCode::Cancelled.into()),
-        true => exclusive_base(&storage, path.clone(), durability, modes.of_unknown_folder()),
-        false => base(&storage, path.clone(), into.clone()).map(|(base, path)| (base, path, None)),
+    let marks = context.shared.marks.clone();
+    let opening = move |storage: Arc<LocalStorage>| {
+        let opening = match exclusive {
+            _ if for_opening.is_cancelled() => return Err(FailureCode::Cancelled.into()),
+            true => exclusive_base(&storage, path.clone(), durability, modes.of_unknown_folder())?,
+            false => base(&storage, path.clone(), into.clone())?,
+        };
+        let begin = |marks: &Arc<Marks>| marks.begin(&opening.base.folder(), durability == Durability::Power);
+        let unproven = marks.as_ref().map(begin).unwrap_or_default();
+        Ok(Opening { unproven, ..opening })
     };
-    let (base, path, lock) = when_free(context, opening, cancelled).await?;
+    let Opening { base, path, lock, unproven } = when_free(context, opening, cancelled).await?;
     let _locked = Locked { lock, disk: context.disk.clone() };
     operation.set_path(&path);
     let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
     let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX).with_holes(put.sparse);
-    let sink = TreeSink::new(base, options).until(cancelled.clone());
+    let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());
     if cancelled.is_cancelled() {
@@ -130,23 +150,23 @@ fn exclusive_base(
     }
     let folder = storage.folder(&path)?;
     let lock = folder.lock()?;
-    Ok((Base::Folder(FolderCache::new(folder)), path, Some(lock)))
+    Ok(Opening::new(Base::Folder(FolderCache::new(folder)), path, Some(lock)))
 }
 
 /// Where the job's items go. The folder above must exist, as for cp and scp.
-fn base(storage: &LocalStorage, path: RemotePath, into: Option<Name>) -> Result<(Base, RemotePath), Failure> {
+fn base(storage: &LocalStorage, path: RemotePath, into: Option<Name>) -> Result<Opening, Failure> {
     if let Some(name) = into
         && storage.metadata(&path).is_ok_and(|metadata| metadata.kind == Kind::Folder)
     {
         let target = path.join(&name)?;
         let (parent, name) = locate(storage, &target)?;
-        return Ok((Base::named(parent, name), target));
+        return Ok(Opening::new(Base::named(parent, name), target, None));
     }
     if path.is_root() {
-        return Ok((Base::Folder(FolderCache::new(storage.folder(&path)?)), path));
+        return Ok(Opening::new(Base::Folder(FolderCache::new(storage.folder(&path)?)), path, None));
     }
     let (parent, name) = locate(storage, &path)?;
-    Ok((Base::named(parent, name), path))
+    Ok(Opening::new(Base::named(parent, name), path, None))
 }
 
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@ use super::locate;
 use wire::message::{Details, Entry, EntryDetails, Message, Stat};
 use wire::metadata::{Kind, Metadata};
 use wire::store::entry::of_folder;
+use wire::store::marks::Marks;
 use wire::store::{LocalStorage, Storage};
 use wire::{Failure, RemotePath};
 
@@ -16,7 +17,7 @@ impl From<Status> for Message {
     }
 }
 
-pub(super) fn run(storage: &LocalStorage, stat: Stat) -> Result<Status, Failure> {
+pub(super) fn run(storage: &LocalStorage, stat: Stat, marks: Option<&Marks>) -> Result<Status, Failure> {
     if stat.path.is_root() || stat.follow {
         let metadata = storage.metadata(&stat.path)?;
         if metadata.kind == Kind::Folder {
@@ -31,10 +32,15 @@ pub(super) fn run(storage: &LocalStorage, stat: Stat) -> Result<Status, Failure>
         Kind::Symlink => folder.read_link((&name).into())?,
         Kind::File | Kind::Folder | Kind::Special => Vec::new(),
     };
-    let details = match stat.details == Details::default() {
+    let mut details = match stat.details == Details::default() {
         true => None,
         false => Some(Box::new(folder.details(Some((&name).into()), stat.details)?)),
     };
+    if metadata.kind == Kind::File
+        && marks.is_some_and(|marks| marks.unproven().covers_file(&*folder, (&name).into()))
+    {
+        details.get_or_insert_default().is_unproven = true;
+    }
     Ok(entry(stat.path, metadata, link_target, details))
 }
 

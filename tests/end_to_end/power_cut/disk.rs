@@ -32,7 +32,7 @@ impl Kind {
         match self {
             Self::Ext4 => &["mkfs.ext4", "xfs_io"],
             Self::Xfs => &["mkfs.xfs", "xfs_io"],
-            Self::Btrfs => &["mkfs.btrfs", "mkfs.ext4", "fsfreeze"],
+            Self::Btrfs => &["mkfs.btrfs", "mkfs.ext4", "fsfreeze", "xfs_io"],
         }
     }
 
@@ -106,15 +106,17 @@ impl Disk {
         run(Command::new("sync").arg("-f").arg(self.place()));
     }
 
-    /// Cuts the power. What is still running fails, or goes on with what will be forgotten.
-    pub(crate) fn cut(&self, is_log_written: bool) {
+    /// Cuts the power; `end` ends what is still running, without waiting for it: whatever it says later would be of a disk that is forgotten.
+    pub(crate) fn cut(&self, is_log_written: bool, end: impl FnOnce()) {
         match self.kind {
             Kind::Ext4 | Kind::Xfs => {
                 let how = if is_log_written { "shutdown -f" } else { "shutdown" };
                 run(Command::new("xfs_io").args(["-x", "-c", how]).arg(self.place()));
+                end();
             }
             Kind::Btrfs => {
                 run(Command::new("fsfreeze").arg("-f").arg(self.outer()));
+                end();
                 let copied =
                     Command::new("cp").arg("--sparse=always").arg(self.file()).arg(self.copy()).status();
                 run(Command::new("fsfreeze").arg("-u").arg(self.outer()));

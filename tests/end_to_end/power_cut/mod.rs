@@ -10,8 +10,8 @@ mod trees;
 
 use disk::{Disk, Kind};
 use std::path::PathBuf;
-use std::process::Child;
-use tests::world::{Ran, World};
+use std::process::{Child, Command};
+use tests::world::{Ran, World, signal};
 use trees::{Files, Version};
 
 /// A world on a disk: the served folder, the client's, and what both ends know. The power of all of it goes at once.
@@ -79,24 +79,38 @@ impl Machine {
         self.world().check(self.arguments(&[&["mirror", "--json"], arguments].concat(), way, ""))
     }
 
+    /// Brings the last pages of each file of the target to the disk, as the system may do at any time. With it comes the file's size.
+    fn write_tails(&self, way: Way) {
+        for (name, content) in self.files(way) {
+            let from = content.len().saturating_sub(1).next_multiple_of(PAGE_LEN).saturating_sub(PAGE_LEN);
+            let range = format!("sync_range -abw {from} {PAGE_LEN}");
+            let tail = Command::new("xfs_io").args(["-c", &range]).arg(self.target(way).join(name)).output();
+            assert!(tail.is_ok_and(|tail| tail.status.success()));
+        }
+    }
+
     fn cut(&mut self, is_log_written: bool) {
         self.cut_under(is_log_written, None);
     }
 
     /// Cuts the power, also of a client that runs; then the machine comes back, and serves.
     fn cut_under(&mut self, is_log_written: bool, client: Option<&mut Child>) {
-        self.disk.cut(is_log_written);
+        let (server, mut client) = (self.world().server().id(), client);
+        self.disk.cut(is_log_written, || {
+            signal(server, "KILL");
+            let _ = client.as_mut().map(|client| client.kill()); // it may have ended
+        });
         let world = self.world.as_mut().unwrap();
         let address = world.server().address.to_string();
         world.server_mut().kill();
-        if let Some(client) = client {
-            let _ = client.kill(); // it may have ended
-            let _ = client.wait();
-        }
+        let _ = client.map(Child::wait);
         self.disk.come_back();
+        self.world.as_mut().unwrap().restart_system();
         self.world.as_mut().unwrap().serve_at(&address, &[]);
     }
 }
+
+const PAGE_LEN: usize = 4096;
 
 impl Drop for Machine {
     /// The world's folders are on the disk: they go first.

@@ -3,6 +3,7 @@
 use super::disk::Kind;
 use super::trees::{Version, about};
 use super::{Machine, Way};
+use crate::tools::event;
 
 /// Runs a check on each filesystem that there is, in both directions.
 fn each(check: impl Fn(&mut Machine, Way)) {
@@ -122,4 +123,27 @@ fn a_file_that_is_replaced_has_its_old_content_or_its_new_one() {
             }
         }
     }
+}
+
+/// The system brings pages to the disk in any order: what a file has at its end may be there, with its size and time, and nothing before.
+#[test]
+fn what_only_seems_to_be_there_after_a_cut_is_sent_again() {
+    each(|machine, way| {
+        machine.write(way, Version::Old, 20);
+        machine.mirror(way, &[]);
+        machine.write_tails(way);
+        machine.cut(true);
+        let lost = |machine: &Machine| {
+            let (source, target) = (super::trees::files(&machine.source(way)), machine.files(way));
+            let seems = |(name, content): &(&String, &Vec<u8>)| {
+                target.get(*name).is_some_and(|found| found.len() == content.len() && found != *content)
+            };
+            source.iter().filter(seems).count()
+        };
+        eprintln!("{} files seem to be there", lost(machine));
+        machine.mirror(way, &[]);
+        assert_whole(machine, way);
+        let ended = event(&machine.mirror(way, &[]), "finished");
+        assert_eq!(ended["files"], 0, "{ended}");
+    });
 }

@@ -21,12 +21,26 @@ struct Mode {
     below: &'static str,
 }
 
-const MODES: [Mode; 10] = [
+const MODES: [Mode; 12] = [
     Mode { name: "put", way: Way::Up, command: &["put"], file: "big", below: "" },
     Mode { name: "put -r", way: Way::Up, command: &["put", "-r"], file: "", below: "source" },
     Mode { name: "put -", way: Way::Up, command: &["put"], file: "big", below: "" },
     Mode { name: "get", way: Way::Down, command: &["get"], file: "big", below: "" },
     Mode { name: "get -r", way: Way::Down, command: &["get", "-r"], file: "", below: "source" },
+    Mode {
+        name: "put -r --overwrite",
+        way: Way::Up,
+        command: &["put", "-r", "--overwrite=different"],
+        file: "",
+        below: "source",
+    },
+    Mode {
+        name: "get -r --overwrite",
+        way: Way::Down,
+        command: &["get", "-r", "--overwrite=newer"],
+        file: "",
+        below: "source",
+    },
     Mode { name: "mirror up", way: Way::Up, command: &["mirror"], file: "", below: "" },
     Mode { name: "mirror down", way: Way::Down, command: &["mirror"], file: "", below: "" },
     Mode { name: "mirror -S", way: Way::Up, command: &["mirror", "-S"], file: "", below: "" },
@@ -51,6 +65,8 @@ struct Cut {
     is_log_written: bool,
     /// When the power goes, as a part of the time that a run takes; after its end if it is 1 or more.
     moment: f64,
+    /// Files' last pages come to the disk before.
+    are_tails_written: bool,
     /// The next run is one with power, and the power goes once more.
     is_cut_again: bool,
 }
@@ -66,6 +82,7 @@ impl Cut {
             is_log_written: one_of(2) == 0,
             moment: one_of(1300) as f64 / 1000.0,
             is_cut_again: one_of(3) == 0,
+            are_tails_written: one_of(2) == 0,
         }
     }
 
@@ -139,6 +156,9 @@ fn try_cut(machine: &mut Machine, cut: &Cut, typical: &mut Duration) -> Wrong {
         }
     } else {
         std::thread::sleep(typical.mul_f64(cut.moment)); // a moment is what is tried
+    }
+    if cut.are_tails_written && is_over {
+        machine.write_tails(mode.way);
     }
     machine.cut_under(cut.is_log_written, Some(&mut client));
     let found = files(&mode.root(machine));

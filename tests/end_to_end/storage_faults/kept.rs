@@ -17,6 +17,7 @@ use wire::limits::CHUNK_LEN;
 use wire::message::{Durability, OfferedItem};
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::path::NameRef;
+use wire::store::marks::Marks;
 use wire::store::{Folder, FolderCache, LocalFolder, StagedName, file_clock};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Name, RemotePath};
@@ -105,6 +106,14 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     let sink = sink(folder.path(), TreeSinkOptions { begun: Some(before), ..options() });
     let changed = OfferedItem { changed: true, ..offered };
     assert!(!matches!(sink.look(&changed), Found::All), "it is another file now");
+    let marks = folder.path().join("marks");
+    fs::write(&marks, format!("ftpx marks v1 {:032x}\nwritten 1 {}.0\nend\n", 7, before.seconds)).unwrap();
+    let sink = sink.doubting(Marks::at(marks).unproven());
+    let offered = OfferedItem { changed: false, ..changed };
+    assert!(
+        !matches!(sink.look(&offered), Found::All),
+        "it was not synced before the system was started anew"
+    );
 }
 
 #[test]

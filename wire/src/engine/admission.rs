@@ -30,6 +30,8 @@ pub(super) struct Rule {
 pub(super) struct Offer {
     pub(super) size: Option<u64>,
     pub(super) modified: Option<Timestamp>,
+    /// The content of what is there may have been lost, whatever its size and time say.
+    pub(super) is_unproven: bool,
 }
 
 /// That an item may take its name, by what was there at the last look.
@@ -79,7 +81,7 @@ impl Rule {
         &self,
         folder: &dyn Folder,
         name: NameRef<'_>,
-        Offer { size, modified }: Offer,
+        Offer { size, modified, is_unproven }: Offer,
         existing: &Identity,
     ) -> Result<(), Failure> {
         let existing = &existing.metadata;
@@ -92,16 +94,17 @@ impl Rule {
         if self.spellings.is_respelled(folder, name)? {
             return Err(Failure::respelled());
         }
+        let has_time = || modified.is_some_and(|modified| self.is_kept(folder, modified, existing.modified));
         let stays = match self.overwrite {
+            // It is no newer, and not all of it may be there.
+            Overwrite::Newer if is_unproven && has_time() => false,
             Overwrite::Always => false,
             Overwrite::Never => true,
             Overwrite::Newer => modified.is_some_and(|modified| {
                 existing.modified >= modified || existing.modified >= self.fidelity(folder).time(modified)
             }),
             Overwrite::Different => {
-                existing.kind == Kind::File
-                    && size == Some(existing.size)
-                    && modified.is_some_and(|modified| self.is_kept(folder, modified, existing.modified))
+                !is_unproven && existing.kind == Kind::File && size == Some(existing.size) && has_time()
             }
         };
         if stays { Err(FailureCode::Skipped.into()) } else { Ok(()) }
@@ -186,7 +189,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
             let rule = Arc::new(Rule::new(overwrite, add_only));
-            let offer = Offer { size: Some(0), modified: Some(Timestamp::default()) };
+            let offer = Offer { size: Some(0), modified: Some(Timestamp::default()), ..Offer::default() };
             let admission = rule.admit(&folder, (&name).into(), offer).unwrap();
             let staged = staged(&folder);
             std::fs::write(root.path().join("name"), "theirs").unwrap();
@@ -206,7 +209,8 @@ mod tests {
         let rule = Arc::new(Rule::new(Overwrite::Newer, false));
         for (seconds, admitted) in [(-1, false), (0, false), (1, true)] {
             let modified = Some(Timestamp { seconds: there.seconds + seconds, ..there });
-            let admission = rule.admit(&folder, (&name).into(), Offer { size: Some(6), modified });
+            let admission =
+                rule.admit(&folder, (&name).into(), Offer { size: Some(6), modified, ..Offer::default() });
             assert_eq!(admission.is_ok(), admitted, "{seconds} s later");
             if let Ok(admission) = admission {
                 admission.publish(&folder, &staged(&folder), (&name).into()).unwrap();

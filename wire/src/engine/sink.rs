@@ -11,6 +11,7 @@ use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
 use crate::modes::{self, Modes, PERMISSIONS};
 use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
+use crate::store::marks::Unproven;
 use crate::store::{
     Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, set_carried, sync,
     write_fully,
@@ -122,6 +123,15 @@ impl Base {
         }
     }
 
+    /// The folder that all of it comes to, or the one above if that is not there yet, or no folder.
+    #[must_use]
+    pub fn folder(&self) -> Arc<dyn Folder> {
+        match self {
+            Self::Folder(folders) => folders.base().clone(),
+            Self::Named { parent, name, .. } => parent.folder(name.into()).unwrap_or_else(|_| parent.clone()),
+        }
+    }
+
     fn folders(&self, make: bool) -> io::Result<&FolderCache> {
         match self {
             Self::Folder(folders) => Ok(folders),
@@ -213,6 +223,8 @@ pub struct TreeSink {
     broken: OnceLock<Failure>,
     /// Where files were found that are to be made durable.
     found: Mutex<Filesystems>,
+    /// What of it may have been lost since it was written.
+    unproven: Unproven,
     /// Nothing gets its name from here on.
     over: CancellationToken,
     rule: Arc<Rule>,
@@ -225,13 +237,30 @@ impl TreeSink {
         let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
         let base = base.making(options.modes.of_unknown_folder());
         let rule = Arc::new(Rule::new(options.overwrite, options.add_only));
-        Self { base, options, broken, found, over, rule }
+        let unproven = Unproven::default();
+        Self { base, options, broken, found, unproven, over, rule }
     }
 
     /// The same, which publishes nothing more once `over` is cancelled: not even what was on its way to the disk by then.
     #[must_use]
     pub fn until(self, over: CancellationToken) -> Self {
         Self { over, ..self }
+    }
+
+    /// The same, where some of what is there may have been lost: that is neither taken as done nor left as being the same.
+    #[must_use]
+    pub fn doubting(self, unproven: Unproven) -> Self {
+        Self { unproven, ..self }
+    }
+
+    fn offer(
+        &self,
+        folder: &dyn Folder,
+        name: NameRef<'_>,
+        size: Option<u64>,
+        modified: Option<Timestamp>,
+    ) -> Offer {
+        Offer { size, modified, is_unproven: self.unproven.covers_file(folder, name) }
     }
 
     fn waits(&self) -> bool {
@@ -258,7 +287,7 @@ impl TreeSink {
         name: NameRef<'_>,
         announcement: &Announcement,
     ) -> Result<Place, Failure> {
-        let offer = Offer { size: announcement.size, modified: announcement.modified };
+        let offer = self.offer(&*folder, name, announcement.size, announcement.modified);
         let admission = self.rule.admit(&*folder, name, offer)?;
         let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
@@ -275,6 +304,7 @@ impl TreeSink {
             let kept = there.metadata;
             (source.kind, source.size) == (Kind::File, kept.size)
                 && there.changed >= begun
+                && !self.unproven.covers(there.changed)
                 && self.rule.is_kept(folder, source.modified, kept.modified)
                 && self.has_mode(folder, source.mode, kept.mode)
         };
@@ -416,7 +446,7 @@ impl Sink for TreeSink {
         if is_new && !self.waits() && create()? {
             return Ok(Placed::Done);
         }
-        let offer = Offer { size: Some(size), modified: head.modified };
+        let offer = self.offer(&*folder, name, Some(size), head.modified);
         let admission = match self.rule.admit(&*folder, name, offer) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
@@ -443,7 +473,8 @@ impl Sink for TreeSink {
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let admission = match self.rule.admit(&*folder, name, Offer { size: None, modified: head.modified }) {
+        let offer = Offer { modified: head.modified, ..Offer::default() };
+        let admission = match self.rule.admit(&*folder, name, offer) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
         };

@@ -20,11 +20,12 @@ use crate::limits::CHUNK_LEN;
 use crate::metadata::SourceId;
 use crate::path::{Name, NameRef};
 use crate::receiver::Publish;
+use crate::store::boot::boot_id;
 use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -273,16 +274,6 @@ fn chunk_end(chunk: u64, size: u64) -> u64 {
 fn journal_len_max(size: u64) -> u64 {
     let records = size.div_ceil(CHUNK_LEN as u64).saturating_mul(2);
     records.saturating_mul(JOURNAL_RECORD_LEN as u64).saturating_add(JOURNAL_HEAD_LEN as u64)
-}
-
-/// Tells one run of this machine's system from another; all zero if that cannot be told.
-fn boot_id() -> [u8; 16] {
-    static BOOT: OnceLock<[u8; 16]> = OnceLock::new();
-    *BOOT.get_or_init(|| {
-        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-        u128::from_str_radix(&digits, 16).unwrap_or(0).to_be_bytes()
-    })
 }
 
 impl Journal {

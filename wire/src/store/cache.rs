@@ -85,6 +85,12 @@ impl FolderCache {
         Self { made_mode: Box::new(mode), ..self }
     }
 
+    /// The folder that all paths are below.
+    #[must_use]
+    pub fn base(&self) -> &Arc<dyn Folder> {
+        &self.base
+    }
+
     /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
     ///
     /// # Errors

@@ -6,8 +6,9 @@
 //! The look compares kind, size and modification time. Inode and ctime would tell more, and tell it wrongly: FAT, SMB and some of FUSE give a file
 //! another number when the system has forgotten it, and to remove one name of a file changes the ctime of the others.
 
+use super::marks::Marks;
 use super::spelling::{is_respelling, is_same, respell};
-use super::{Folder, FolderCache, Spellings, StagedName, is_staged, set_carried, sync};
+use super::{Folder, FolderCache, Spellings, StagedName, file_clock, is_staged, set_carried, sync};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
@@ -27,6 +28,7 @@ pub struct Changes {
     is_below_backup: bool,
     durability: Durability,
     spellings: Spellings,
+    marks: Option<Arc<Marks>>,
 }
 
 impl Changes {
@@ -59,7 +61,17 @@ impl Changes {
             is_below_backup,
             durability,
             spellings: Spellings::default(),
+            marks: None,
         })
+    }
+
+    /// The same, which notes what was synced. No change writes content, so there is nothing else to be noted.
+    #[must_use]
+    pub fn noting(self, marks: Option<Arc<Marks>>) -> Self {
+        if let Some(marks) = &marks {
+            marks.begin(&self.base, true); // what is changed from here on belongs to this run of the system
+        }
+        Self { marks, ..self }
     }
 
     /// Makes durable what was changed since this was called last, if that is wanted. Changes touch names and metadata all
@@ -141,14 +153,23 @@ impl Changes {
     /// A path may be a folder, with all below it, or anything else in one.
     fn sync_path(&self, path: &RemotePath) -> Result<(), Failure> {
         if path.is_root() {
-            return Ok(sync::below(&self.base)?);
+            return Ok(self.sync_below(&self.base)?);
         }
         let (folder, name) = self.place(path)?;
         match folder.metadata(name)?.kind {
-            Kind::Folder => sync::below(&folder.folder(name)?)?,
+            Kind::Folder => self.sync_below(&folder.folder(name)?)?,
             Kind::File | Kind::Symlink | Kind::Special => sync::entry(&*folder, name)?,
         }
         Ok(folder.sync()?)
+    }
+
+    fn sync_below(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
+        let began = file_clock();
+        sync::below(folder)?;
+        if let Some(marks) = &self.marks {
+            marks.synced(&**folder, began);
+        }
+        Ok(())
     }
 
     fn make_folder(&self, path: &RemotePath) -> Result<(), Failure> {

@@ -564,6 +564,7 @@ impl Folder for LocalFolder {
             owner: wanted.owner.then(|| details::owner(&stat)),
             file: wanted.links.then(|| details::file_id(&stat)),
             xattrs,
+            is_unproven: false, // marks tell
         })
     }
 
@@ -629,6 +630,10 @@ impl Folder for LocalFolder {
 
     fn syncs_as_a_whole(&self) -> bool {
         self.kind().syncs_as_a_whole
+    }
+
+    fn keeps_unsynced(&self) -> bool {
+        self.kind().is_local
     }
 
     fn sync_file(&self, name: NameRef<'_>) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The storage seam: what transfers, listings and commands need of a filesystem. Everything goes through held folder
 //! handles and single names; only [`Storage`] resolves a path of several.
 
+pub(crate) mod boot;
 mod cache;
 pub mod change;
 pub mod descent;
@@ -12,6 +13,7 @@ mod local;
 mod local_details;
 mod local_fidelity;
 mod local_handle;
+pub mod marks;
 mod names;
 mod spelling;
 mod staging;
@@ -152,6 +154,10 @@ pub trait Folder: Send + Sync {
     fn sync_filesystem(&self) -> io::Result<()>;
     /// True if [`sync_filesystem`](Self::sync_filesystem) is known to reach all of it, and to tell of what could not be written.
     fn syncs_as_a_whole(&self) -> bool {
+        true
+    }
+    /// True if a file may have its name before its content is on a disk.
+    fn keeps_unsynced(&self) -> bool {
         true
     }
     /// Makes content and metadata of the file `name` durable.

@@ -672,6 +672,7 @@ fn detailed_entry() -> Entry {
             owner: Some(owner()),
             file: Some(FileId { device: 2049, inode: 131_078, names: 2 }),
             xattrs: Some(xattrs()),
+            is_unproven: true,
         })),
     }
 }
@@ -682,7 +683,7 @@ fn detailed_entry_parts() -> Parts {
         some("details")
         some("owner") then(owner_parts())
         some("file") u64(2049, "device") u64(131_078, "inode") u64(2, "names")
-        some("xattrs") then(xattrs_parts())
+        some("xattrs") then(xattrs_parts()) bool(true, "is_unproven")
     }
 }
 
