@@ -1,14 +1,14 @@
 //! Files that change while they are read, and files whose size is not that of their content.
 
 use crate::mirrors::{Mirror, WAYS, Way};
-use crate::tools::{content, event, wait_until};
-use std::fs::{self, OpenOptions, Permissions};
+use crate::tools::{assert_same, content, event, wait_until};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tests::world::{Ran, World};
 
 const LEN: usize = 6 << 20;
@@ -221,13 +221,41 @@ fn a_single_file_that_changes_and_rests_arrives_as_it_is_then() {
         let words = words.iter().map(String::as_str).chain(["--limit-rate=8M"]);
         let mut command = mirror.world.client_command(words);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let is_staged = |entry: std::io::Result<fs::DirEntry>| {
-            entry.unwrap().file_name().as_encoded_bytes().starts_with(b".ftpx-")
-        };
-        wait_until("the file has begun", || fs::read_dir(&back).unwrap().any(is_staged));
+        wait_until("the file has begun", || has_staged(&back));
         append(&file);
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         assert!(fs::read(back.join("back")).unwrap() == fs::read(&file).unwrap());
     }
+}
+
+/// That the file changed shows when all else has been sent.
+#[test]
+fn a_folder_keeps_its_time_where_a_file_in_it_comes_once_more() {
+    for (way, command) in [(Way::Down, "get"), (Way::Up, "put"), (Way::Down, "mirror"), (Way::Up, "mirror")] {
+        let mirror = Mirror::new(way);
+        fs::create_dir(mirror.source().join("folder")).unwrap();
+        mirror.write("folder/file", content(1, LEN));
+        let (file, target) = (mirror.source().join("folder/file"), mirror.target().join("folder"));
+        for folder in ["folder", ""] {
+            let folder = File::open(mirror.source().join(folder)).unwrap();
+            folder.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+        }
+        let recursive = (command != "mirror").then(|| "-r".to_owned());
+        let words = [command, "--limit-rate=8M"].map(str::to_owned).into_iter().chain(recursive);
+        let mut command = mirror.world.client_command(words.chain(mirror.places()));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("the file has begun", || has_staged(&target));
+        append(&file);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert_same(&mirror.source(), &mirror.target());
+    }
+}
+
+fn has_staged(folder: &Path) -> bool {
+    let is_staged = |entry: std::io::Result<fs::DirEntry>| {
+        entry.unwrap().file_name().as_encoded_bytes().starts_with(b".ftpx-")
+    };
+    fs::read_dir(folder).is_ok_and(|mut names| names.any(is_staged))
 }

@@ -4,8 +4,9 @@
 //! fast lane takes more. A frame stays in flight until the receiver says that its effect is final; if its lane dies first
 //! it goes to another lane under the same number.
 //!
-//! A folder's entry must have a greater number than all that is in the folder. Small items keep their order by
-//! themselves; a folder is therefore held back until every large file that came before it has its seal's number.
+//! A folder's entry must have a greater number than all that is in the folder, since what comes later changes the folder's time. So
+//! a folder is held back until every large file that came before it has its seal's number, and until all packs and seals with smaller
+//! numbers were built: what has outgrown its place in a pack, or is not as its seal was to say, comes later. Then the folder waits for that.
 //!
 //! Where the receiver may have something of an earlier run, items are [offered](Sender::next_offer) to it first, and go on
 //! their way when it has [answered](Sender::held): those that it has are finished with at once, and of a large file only the
@@ -26,6 +27,7 @@ use crate::message::{Ack, End, HeldItem, ItemFailure, Resume};
 use crate::metadata::{Kind, Metadata, SourceId};
 use crate::path::RemotePath;
 use crate::ranges::RangeSet;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -210,7 +212,7 @@ pub struct Sender {
     /// Offered and not answered.
     offered: VecDeque<Offered>,
     large: VecDeque<Offered>,
-    folders: VecDeque<(u64, Item)>,
+    folders: VecDeque<HeldFolder>,
     sending: BTreeMap<u32, Sending>,
     seals: VecDeque<u32>,
     again: VecDeque<u64>,
@@ -248,6 +250,16 @@ struct Offered {
     /// Which state of it was offered.
     source: SourceId,
     held: Option<HeldChunks>,
+}
+
+/// A folder, in which something may be missing that comes before it.
+#[derive(Debug)]
+struct HeldFolder {
+    /// What has a smaller ordinal has its seal's number first.
+    ordinal: u64,
+    /// Frames with smaller numbers are built first.
+    frame: u64,
+    item: Item,
 }
 
 #[derive(Debug)]
@@ -373,8 +385,8 @@ impl Sender {
     /// Takes the next item of the walk; a folder after all that is in it.
     pub fn add(&mut self, item: Item) {
         self.kept += kept_len(&item);
-        if let What::Present(Metadata { kind: Kind::Folder, .. }) = &item.what {
-            self.folders.push_back((self.next_ordinal, item));
+        if is_folder(&item) {
+            self.hold(item, 0);
             self.release_folders();
         } else if self.is_offered(&item) {
             let waiting = self.waiting(item);
@@ -553,6 +565,7 @@ impl Sender {
             in_flight.packed = packed;
             in_flight.built = true;
             self.kept += in_flight.lose();
+            self.release_folders();
             return None;
         }
         let (mut stay, mut later, mut built) = (Vec::new(), Vec::new(), Vec::new());
@@ -580,22 +593,32 @@ impl Sender {
         in_flight.built = true;
         self.kept += in_flight.lose();
         later.into_iter().for_each(|item| self.add_later(item));
+        self.hold_folders();
+        self.release_folders();
         instead
     }
 
     /// An item that was in a frame already: it is not offered any more.
     fn add_later(&mut self, item: Item) {
         match &item.what {
-            What::Present(Metadata { kind: Kind::Folder, .. }) => {
-                self.folders.push_back((self.next_ordinal, item));
-                self.release_folders();
-            }
+            What::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, 0),
             What::Present(_) | What::Stream { .. } | What::Lost(_) if is_large(&item) => {
                 let waiting = self.waiting(item);
                 self.add_large(waiting);
             }
             What::Present(_) | What::Stream { .. } | What::Lost(_) => self.add_small(item),
         }
+    }
+
+    fn hold(&mut self, item: Item, frame: u64) {
+        self.folders.push_back(HeldFolder { ordinal: self.next_ordinal, frame, item });
+    }
+
+    /// Something that was to be in a frame comes later, and any folder without a number may hold it: all wait for it, the innermost first.
+    fn hold_folders(&mut self) {
+        self.take_folders().into_iter().for_each(|item| self.hold(item, 0));
+        self.folders.iter_mut().for_each(|held| held.ordinal = self.next_ordinal);
+        self.folders.make_contiguous().sort_by_key(|held| Reverse(held.item.path.names().count()));
     }
 
     /// Seal `frame` was built, and the file stays as it is sealed.
@@ -613,6 +636,7 @@ impl Sender {
             return Err(content);
         }
         in_flight.built = true;
+        self.release_folders();
         Ok(())
     }
 
@@ -702,11 +726,15 @@ impl Sender {
             && sending.failed.is_none()
             && sending.again.is_none()
         {
+            sending.all_planned = true;
             match end.clone() {
-                Ok(metadata) => sending.again = Some(metadata),
+                Ok(metadata) => {
+                    sending.again = Some(metadata);
+                    self.unsealed.insert(sending.ordinal); // its seal may have had a number
+                    self.hold_folders();
+                }
                 Err(failure) => sending.failed = Some(failure),
             }
-            sending.all_planned = true;
         }
         let content = match self.sending.get(&file.number).and_then(Sending::broken_off) {
             Some(content) => content,
@@ -754,6 +782,7 @@ impl Sender {
             }
             self.send_again(*frame);
         }
+        self.release_folders();
         Ok(progress)
     }
 
@@ -803,13 +832,18 @@ impl Sender {
     }
 
     fn is_all_built(&self) -> bool {
+        self.first_unbuilt().is_none() && self.sending.values().all(|sending| sending.again.is_none())
+    }
+
+    /// The first pack or seal whose content is not certain yet.
+    fn first_unbuilt(&self) -> Option<u64> {
         let unbuilt = |frame: &InFlight| match &frame.content {
             Content::Pack(_) | Content::Seal { result: Ok(_), .. } => !frame.built,
             Content::Seal { .. } | Content::Block { .. } | Content::Hole { .. } | Content::Again { .. } => {
                 false
             }
         };
-        !self.in_flight.values().any(unbuilt) && self.sending.values().all(|sending| sending.again.is_none())
+        self.in_flight.iter().find(|(_, frame)| unbuilt(frame)).map(|(number, _)| *number)
     }
 
     /// True once the receiver has all there is.
@@ -888,10 +922,15 @@ impl Sender {
     }
 
     fn release_folders(&mut self) {
+        if self.folders.is_empty() {
+            return;
+        }
         let first_unsealed = self.unsealed.first().copied().unwrap_or(u64::MAX);
-        while self.folders.front().is_some_and(|(large_before, _)| *large_before <= first_unsealed) {
-            if let Some((_, item)) = self.folders.pop_front() {
-                self.add_small(item);
+        let first_unbuilt = self.first_unbuilt().unwrap_or(u64::MAX);
+        let is_free = |held: &HeldFolder| held.ordinal <= first_unsealed && held.frame <= first_unbuilt;
+        while self.folders.front().is_some_and(is_free) {
+            if let Some(held) = self.folders.pop_front() {
+                self.add_small(held.item);
             }
         }
     }
@@ -912,14 +951,14 @@ impl Sender {
         if let Some(seal) = self.next_seal() {
             return Some(seal);
         }
-        if full {
-            return Some(self.next_pack());
+        if full && let Some(pack) = self.next_pack() {
+            return Some(pack);
         }
         if let Some(block) = self.next_block() {
             return Some(block);
         }
-        if !self.small.is_empty() {
-            return Some(self.next_pack());
+        if let Some(pack) = self.next_pack() {
+            return Some(pack);
         }
         self.next_seal() // of a file that has just begun, and that the receiver has
     }
@@ -952,7 +991,10 @@ impl Sender {
         }
     }
 
-    fn next_pack(&mut self) -> Content {
+    /// A pack of what is queued, but for folders while it is not certain what the packs and seals before it hold.
+    fn next_pack(&mut self) -> Option<Content> {
+        let are_early = self.small.iter().any(is_folder) && self.first_unbuilt().is_some();
+        let folders = if are_early { self.take_folders() } else { Vec::new() };
         let mut items = Vec::new();
         let mut len = 0;
         while let Some(item) = self.small.front() {
@@ -963,7 +1005,20 @@ impl Sender {
             self.small_len -= packed_len(item);
             items.extend(self.small.pop_front());
         }
-        Content::Pack(items.into())
+        let frame = self.next_frame + u64::from(!items.is_empty()); // the pack may be one of those
+        for item in folders.into_iter().rev() {
+            self.folders.push_front(HeldFolder { ordinal: 0, frame, item });
+        }
+        (!items.is_empty()).then(|| Content::Pack(items.into()))
+    }
+
+    /// All folders that are queued: if one has to wait, so have those that may hold it.
+    fn take_folders(&mut self) -> Vec<Item> {
+        let (folders, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.small).into_iter().partition(is_folder);
+        self.small = others.into();
+        self.small_len -= folders.iter().map(packed_len).sum::<usize>();
+        folders
     }
 
     fn next_block(&mut self) -> Option<Content> {
@@ -1280,6 +1335,10 @@ fn announcement(item: &Item) -> Announcement {
     Announcement { path: item.path.clone(), size, modified, mode, source: SourceId::default() }
 }
 
+fn is_folder(item: &Item) -> bool {
+    matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder)
+}
+
 /// True for what travels in blocks.
 fn is_large(item: &Item) -> bool {
     match &item.what {
@@ -1336,7 +1395,7 @@ fn settle_pack(
             Packed::Later(_) => continue, // it is none of the pack's
         };
         let failure = lost.or(failures.remove(&entry));
-        let folder = matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder);
+        let folder = is_folder(item);
         let result = failure.map_or(Ok(()), Err);
         let path = item.path.clone();
         progress.settled.push(Settled { path, folder, bytes, digest, as_is, result, file: None });

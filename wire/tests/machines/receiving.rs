@@ -1,12 +1,11 @@
 //! The receiving end: what `engine::receive` does around the machine, step by step, and the rules that it must keep.
 
-use crate::tree::{self, Chunk, SourceFate, TargetFate, Tree};
+use crate::tree::{self, Chunk, TargetFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::checksum::{Checksum, Digest};
 use wire::frame::{Announcement, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
 use wire::receiver::{Begin, FolderEntry, Publish, Receiver, Verdict};
-use wire::sender::Item;
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -296,11 +295,8 @@ impl Receiving {
                 .iter()
                 .filter(|item| item.path != folder.path && item.path.strip_prefix(&folder.path).is_some());
             for item in below {
-                assert!(
-                    self.reports.contains_key(&item.path) || changes(&item.path, tree),
-                    "{:?} is not settled, and its folder is",
-                    item.path
-                );
+                let is_settled = self.reports.contains_key(&item.path);
+                assert!(is_settled, "{:?} is not settled, and its folder is", item.path);
             }
             let result = small_result(&folder.path, tree);
             self.report(&folder.path, result.clone());
@@ -313,13 +309,6 @@ impl Receiving {
         let before = self.reports.insert(path.clone(), result);
         assert_eq!(before, None, "{path:?} is settled twice");
     }
-}
-
-/// True for what may come later than its folder: a file that changes while it is read, and a folder that holds such a file.
-fn changes(path: &RemotePath, tree: &Tree) -> bool {
-    let changing = |item: &Item| matches!(tree.fate(&item.path).source, SourceFate::Changes { .. });
-    let mut files = tree.items.iter().filter(|item| tree::is_file(item) && changing(item));
-    files.any(|file| file.path.strip_prefix(path).is_some())
 }
 
 /// What arrives instead of a chunk.

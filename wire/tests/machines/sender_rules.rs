@@ -129,12 +129,55 @@ fn a_folder_waits_for_the_numbers_of_what_is_in_it() {
     assert!(sender.next(0).is_none() && sender.end().is_none());
     sender.hashed(first.frame, Digest([1; 32])).unwrap();
     assert!(matches!(sender.next(0).unwrap().content, Content::Seal { result: Ok(_), .. }));
+    assert!(sender.next(0).is_none(), "while the seal is built, the file may have to come once more");
+    sender.sealed(1).unwrap();
     let pack = sender.next(0).unwrap();
     assert!(matches!(pack.content, Content::Pack(_)));
-    sender.sealed(1).unwrap();
     assert_eq!(sender.end(), None, "what is in the pack may come later");
     sender.packed(pack.frame, vec![sent(0)]);
     assert_eq!(sender.end(), Some(End { frames: 3 }));
+}
+
+#[test]
+fn a_folder_waits_for_the_packs_before_it_and_for_what_comes_later() {
+    let mut sender = Sender::new(Checksum::Blake3, 8, Asking::Never);
+    [b"a/1", b"a/2"].into_iter().for_each(|name| sender.add(item(name, Kind::File, 5)));
+    let first = sender.next(0).unwrap();
+    [item(b"a", Kind::Folder, 0), item(b"b", Kind::File, 5)].into_iter().for_each(|item| sender.add(item));
+    sender.end_items();
+    let second = sender.next(1).unwrap();
+    assert_eq!(names(&second), ["b"], "the first is built meanwhile");
+    sender.packed(second.frame, vec![sent(5)]);
+    assert!(sender.next(1).is_none());
+    sender.packed(first.frame, vec![sent(5), Packed::Later(metadata(Kind::File, CHUNK_LEN as u64))]);
+    let block = sender.next(1).unwrap();
+    sender.hashed(block.frame, Digest([1; 32])).unwrap();
+    let seal = sender.next(1).unwrap();
+    assert!(sender.next(1).is_none() && sender.end().is_none());
+    sender.sealed(seal.frame).unwrap();
+    assert_eq!(names(&sender.next(1).unwrap()), ["a"]);
+}
+
+/// Its folders were free by then, and none had gone yet.
+#[test]
+fn folders_wait_for_a_file_whose_seal_shows_that_it_comes_once_more() {
+    let file = item(b"a/b/c", Kind::File, CHUNK_LEN as u64);
+    let (mut sender, block) = offering(&[file, item(b"a/b", Kind::Folder, 0), item(b"a", Kind::Folder, 0)]);
+    let Content::Block { file, .. } = &block.content else { panic!("{block:?}") };
+    sender.hashed(block.frame, Digest([1; 32])).unwrap();
+    let seal = sender.next(0).unwrap();
+    assert!(sender.next(1).is_none());
+    sender.begin_again(seal.frame, file, metadata(Kind::File, 7));
+    assert!(sender.next(1).is_none());
+    sender.acked(&done(seal.frame)).unwrap();
+    let pack = sender.next(1).unwrap();
+    assert_eq!(names(&pack), ["a/b/c", "a/b", "a"], "it is a small one now");
+}
+
+/// Names of a pack's items.
+fn names(plan: &Plan) -> Vec<String> {
+    let Content::Pack(items) = &plan.content else { panic!("{plan:?}") };
+    items.iter().map(|item| String::from_utf8_lossy(item.path.as_bytes()).into_owned()).collect()
 }
 
 /// A sender of small files whose first frame is under way on lane 0.

@@ -210,11 +210,6 @@ pub(crate) fn path(bytes: &[u8]) -> RemotePath {
     RemotePath::from_wire(bytes).unwrap()
 }
 
-/// True for what may change while it is read.
-pub(crate) fn is_file(item: &Item) -> bool {
-    matches!(item.what, What::Present(Metadata { kind: Kind::File, .. }))
-}
-
 fn source_fate(random: &mut Random, troubles: Troubles) -> SourceFate {
     match random.chance(troubles.source) {
         false => SourceFate::Fine,
