@@ -114,6 +114,58 @@ fn the_first_failure_ends_it_unless_it_is_to_go_on() {
 }
 
 #[test]
+fn with_k_nothing_runs_in_another_folder_than_it_is_meant_for() {
+    let world = World::serving();
+    fs::create_dir_all(world.root().join("in/deep")).unwrap();
+    fs::write(world.local().join("file"), "here").unwrap();
+    for name in ["victim", "in/victim", "in/deep/victim"] {
+        fs::write(world.root().join(name), "x").unwrap();
+    }
+    let text = "cd missing\nrm victim\ncd in\nrm victim\ncd /nosuch\nrm victim\ncd /in\nrm victim\n\
+                lcd missing\nput file\nlcd .\nput file other\ncd deep\nrm victim\n";
+    let ran = script(&world, text, &["-k"]);
+    assert_eq!(ran.code, Some(5), "that of the first failure: {}", ran.stderr);
+    let exists = |name: &str| world.root().join(name).exists();
+    assert!(exists("victim") && !exists("in/victim"), "{}", ran.stderr);
+    assert!(exists("in/deep/victim") && !exists("in/file"), "of a later failure too: {}", ran.stderr);
+    for (line, failed) in [(2, 1), (3, 1), (4, 1), (6, 5), (10, 9), (11, 9), (12, 9), (14, 9)] {
+        let told = format!("script:{line}: skipped, as line {failed} failed: lines run again after a");
+        assert!(ran.stderr.contains(&told), "{told}: {}", ran.stderr);
+    }
+    let here = world.local().display().to_string();
+    let text =
+        format!("lcd missing\nput file\nlcd '{here}'\nput file\ncd missing\nput file no\ncd\nput file yes\n");
+    let ran = script(&world, &text, &["-k", "--json"]);
+    assert!(exists("file") && !exists("no") && exists("yes"), "{}", ran.stderr);
+    let ends = events(&ran).into_iter().filter(|event| event["event"] == "finished");
+    assert_eq!(ends.count(), 9, "each line has its end, and the script");
+}
+
+#[test]
+fn with_k_nothing_runs_on_another_server_than_it_is_meant_for() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("in")).unwrap();
+    fs::write(world.root().join("victim"), "x").unwrap();
+    fs::write(world.root().join("in/victim"), "x").unwrap();
+    let (missing, there) = (world.url("missing"), world.url("in"));
+    let ran = script(
+        &world,
+        &format!("open {missing}\nrm victim\ncd /\nrm victim\nopen {there}\nrm victim\n"),
+        &["-k"],
+    );
+    assert!(
+        ran.code == Some(5) && ran.stderr.contains("script:3: skipped, as line 1 failed"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        world.root().join("victim").exists() && !world.root().join("in/victim").exists(),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn variables_are_one_word_and_scripts_come_from_standard_input() {
     let world = World::serving();
     let mut command = world.client_command(["script", "-", &world.url("")]);

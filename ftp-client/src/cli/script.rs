@@ -6,6 +6,7 @@
 //!
 //! The parser and the commands are those of the command line; what a path means is the scope's business.
 
+mod failed_moves;
 mod words;
 
 pub(crate) use words::{Words, split};
@@ -15,6 +16,7 @@ use crate::cli::executor::{Executor, Parsed};
 use crate::cli::input;
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
+use failed_moves::{FailedMoves, Move};
 use ftp_client::Error;
 use std::env;
 use std::ffi::OsString;
@@ -83,7 +85,7 @@ impl Script {
         if let Some(remote) = &self.remote {
             interrupts.guard(Box::pin(executor.open(remote, output))).await?;
         }
-        let mut first_failure = 0;
+        let (mut first_failure, mut failed_moves) = (0, FailedMoves::default());
         for (number, words) in &self.lines {
             let command = shown(words[0].as_encoded_bytes());
             let of_line = output.of_line(&format!("{}:{number}: ", self.name), *number, &command);
@@ -93,7 +95,15 @@ impl Script {
                     leaves = true;
                     Ok(0)
                 }
-                Ok(parsed) => interrupts.guard(Box::pin(executor.run(parsed, &of_line))).await,
+                Ok(parsed) => match failed_moves.check(&parsed.0) {
+                    Ok(()) => {
+                        let moved = Move::of(&parsed.0);
+                        let result = interrupts.guard(Box::pin(executor.run(parsed, &of_line))).await;
+                        failed_moves.on_line(moved, *number, result.is_ok());
+                        result
+                    }
+                    Err(skipped) => Err(skipped),
+                },
                 Err(error) => Err(error),
             };
             let over = result.as_ref().is_err_and(|error| Output::is_gone(error) || error.exit_code() == 130);

@@ -13,7 +13,9 @@ use std::path::PathBuf;
                   quoted. Paths on the server are written without the server and begin in its current folder: \
                   get REMOTE... LOCAL, put LOCAL... REMOTE (with one path, the current folder is meant), and \
                   mirror SOURCE TARGET with one of both written :PATH or NAME:PATH.\n\n\
-                  Nothing is run if any line makes no sense. The first failure ends the script with its exit code.\n\n\
+                  Nothing is run if any line makes no sense. The first failure ends the script with its exit code. \
+                  With -k, what follows a failed cd, lcd or open is skipped until a later one succeeds that begins nowhere else: \
+                  cd /PATH or cd alone, lcd /PATH or lcd ~, open.\n\n\
                   Example:\n  ftp-client script nightly.ftpx ann@files.example.org:/backup\n  \
                   echo 'put -r photos' | ftp-client script - work:"
 )]
