@@ -65,6 +65,18 @@ pub enum AccountsError {
     KeyMissing(UserName, String),
 }
 
+impl AccountsError {
+    /// True if the users file must be mended.
+    #[must_use]
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::State(error) => error.is_mistake(),
+            Self::File { .. } => true,
+            Self::Exists(_) | Self::Missing(_) | Self::KeyExists(..) | Self::KeyMissing(..) => false,
+        }
+    }
+}
+
 impl Accounts {
     /// The users in a state folder. Those without a root of their own get `default_root`, if there is one.
     #[must_use]

@@ -154,8 +154,8 @@ pub enum Refusal {
     /// The key's time is over.
     #[error("the key {0} has expired (expiry-time=)")]
     ExpiredKey(String),
-    /// The stored password hash is damaged, of another kind, or asks for more memory or time than is allowed.
-    #[error("the user's stored password hash cannot be used; set a new one with `ftp-server user passwd`")]
+    /// No password can be checked against the stored hash now, for instance for want of memory.
+    #[error("the password cannot be checked against the user's stored hash")]
     UnusableHash,
     /// Password or key is right, but neither the user nor the server has a root.
     #[error("the user has no root folder and the server has no default one (--root)")]

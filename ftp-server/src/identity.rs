@@ -58,6 +58,18 @@ pub enum IdentityError {
     Generate(#[from] rcgen::Error),
 }
 
+impl IdentityError {
+    /// True if a file that is there must be mended.
+    #[must_use]
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::State(error) => error.is_mistake(),
+            Self::Pem { .. } | Self::Unusable { .. } | Self::NoPublicKey(_) => true,
+            Self::Generate(_) => false,
+        }
+    }
+}
+
 impl Identity {
     /// Makes an identity that lives in memory only: an ECDSA P-256 key and a self-signed certificate.
     ///

@@ -18,7 +18,7 @@ pub const CHECKS_AT_ONCE_MAX: usize = 4;
 /// Memory of one hash, in KiB.
 pub const MEMORY_KIB: u32 = 19 * 1024;
 
-/// A stored password hash. Its text is checked when it is used, so one damaged entry locks out one user, not all.
+/// A stored password hash. A users file may hold any text in its place: [`PasswordHash::check`] tells when it is read.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
@@ -61,13 +61,20 @@ impl PasswordHash {
         Ok(Self(hash.to_string()))
     }
 
+    /// Tells if passwords can be checked against it.
+    ///
+    /// # Errors
+    /// It is damaged, of another kind or too costly.
+    pub fn check(&self) -> Result<(), PasswordError> {
+        self.understood().map(|_| ())
+    }
+
     /// Whether the password is the one that was hashed.
     ///
     /// # Errors
     /// The stored hash is damaged or too costly, or no memory is to be had.
     pub fn verify(&self, password: &str) -> Result<bool, PasswordError> {
-        let hash = phc::PasswordHash::new(&self.0).map_err(|_| PasswordError::NotArgon2id)?;
-        check_cost(&hash)?;
+        let hash = self.understood()?;
         let (Some(salt), Some(stored)) = (&hash.salt, &hash.hash) else {
             return Err(PasswordError::NotArgon2id);
         };
@@ -76,6 +83,12 @@ impl PasswordHash {
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         compute(&hasher, password, salt.as_ref(), &mut computed)?;
         Ok(stored.as_bytes().ct_eq(&computed).into())
+    }
+
+    fn understood(&self) -> Result<phc::PasswordHash, PasswordError> {
+        let hash = phc::PasswordHash::new(&self.0).map_err(|_| PasswordError::NotArgon2id)?;
+        check_cost(&hash)?;
+        Ok(hash)
     }
 }
 

@@ -96,6 +96,17 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// True if the folder or a file in it must be mended: neither the system is to blame, nor the account that it was tried from.
+    #[must_use]
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::OfAnother { .. } => false,
+            Self::TooOpen { .. } | Self::FolderTooOpen { .. } | Self::NotAFile { .. } => true,
+        }
+    }
+}
+
 impl StateFolder {
     /// Names a folder, without touching it.
     #[must_use]

@@ -49,6 +49,41 @@ fn with_a_mistake_from_the_beginning_the_server_does_not_start() {
 }
 
 #[test]
+fn a_damaged_password_hash_is_a_mistake_of_the_file() {
+    let world = World::serving();
+    let file = world.state().join("users.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let wrong = format!("{good}\n[users.bob]\naccess = \"read\"\npassword = \"plain\"\n");
+    fs::write(&file, &wrong).unwrap();
+    let named = format!("users.toml: line {}: the password of bob: ", wrong.lines().count());
+    for words in [&["check-config"][..], &["user", "list"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let ran = server(&world, words);
+        assert!(ran.code == Some(2) && ran.stderr.contains(&named), "{words:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("plain"), "{words:?}: {}", ran.stderr);
+    }
+    signal(world.server().id(), "HUP");
+    wait_until("the log tells", || lines_with(&world, &["ERROR", "users not read again", &named]) == 1);
+    world.check(["ls", &world.url("")]);
+}
+
+/// What the server keeps for itself is one of its files too.
+#[test]
+fn an_identity_that_is_none_is_a_mistake_of_its_file() {
+    let world = World::serving();
+    let identity = world.state().join("identity.pem");
+    let good = fs::read_to_string(&identity).unwrap();
+    let of_certificate = good.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    for junk in ["junk", of_certificate] {
+        fs::write(&identity, junk).unwrap();
+        for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["fingerprint"], &["check-config"]] {
+            let ran = server(&world, words);
+            assert!(ran.code == Some(2) && ran.stderr.contains("identity.pem"), "{words:?}: {}", ran.stderr);
+        }
+        assert_eq!(fs::read_to_string(&identity).unwrap(), junk, "none is made in its place");
+    }
+}
+
+#[test]
 fn a_file_that_is_gone_or_empty_means_that_there_are_no_users() {
     let empty: [fn(&std::path::Path); 2] =
         [|path| fs::write(path, "").unwrap(), |path| fs::remove_file(path).unwrap()];

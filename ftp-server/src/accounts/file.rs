@@ -20,6 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
+use toml::Spanned;
 use wire::Access;
 use wire::modes::ModePolicy;
 
@@ -83,10 +84,25 @@ pub(super) struct Users {
 
 impl Users {
     pub(super) fn parse(text: &str) -> Result<Self, UsersError> {
-        toml::from_str(text).map_err(|error| UsersError::Parse {
+        let users: Self = toml::from_str(text).map_err(|error| UsersError::Parse {
             line: error.span().map_or(1, |span| line_at(text, span.start)),
             message: error.message().to_owned(),
-        })
+        })?;
+        users.check_passwords(text)?;
+        Ok(users)
+    }
+
+    /// A hash that no password can be checked against is a mistake of the file like any other.
+    fn check_passwords(&self, text: &str) -> Result<(), UsersError> {
+        for (name, account) in &self.users {
+            if let Some(Err(error)) = account.password.as_ref().map(PasswordHash::check) {
+                let message = format!(
+                    "the password of {name}: {error}; remove the line, and set a new one with `ftp-server user passwd {name}`"
+                );
+                return Err(UsersError::Parse { line: line_of_password(text, name).unwrap_or(1), message });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn to_toml(&self) -> Result<String, UsersError> {
@@ -135,6 +151,14 @@ fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf
     }
 }
 
+/// The line of a user's password. Reads the text again, as the shape of accounts keeps no places.
+fn line_of_password(text: &str, name: &UserName) -> Option<usize> {
+    type Fields = BTreeMap<String, Spanned<toml::Value>>;
+    let tables: BTreeMap<String, BTreeMap<String, Fields>> = toml::from_str(text).ok()?;
+    let place = tables.get("users")?.get(name.as_str())?.get("password")?.span();
+    Some(line_at(text, place.start))
+}
+
 fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -156,6 +180,19 @@ mod tests {
         let message = Users::parse(text).unwrap_err().to_string();
         assert!(message.starts_with("line 4: unknown field `colour`"), "{message}");
         assert!(!message.contains("secret"));
+    }
+
+    #[test]
+    fn a_damaged_password_hash_is_told_with_its_user_and_line_but_not_quoted() {
+        let bob = "[users.bob]\naccess = \"read\"\n";
+        for damaged in
+            ["secret", "", "$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZWhhc2hzb21laGFzaA"]
+        {
+            let text = format!("{bob}\n[users.ann]\naccess = \"read\"\npassword = \"{damaged}\"\n");
+            let message = Users::parse(&text).unwrap_err().to_string();
+            assert!(message.starts_with("line 6: the password of ann: the stored hash "), "{message}");
+            assert!(damaged.is_empty() || !message.contains(damaged), "{message}");
+        }
     }
 
     #[test]

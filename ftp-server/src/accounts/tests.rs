@@ -266,16 +266,26 @@ fn a_file_that_is_being_written_is_not_judged_before_it_rests_but_not_for_ever()
 }
 
 #[test]
-fn a_damaged_hash_locks_out_its_user_only() {
+fn a_damaged_hash_changes_nothing_and_is_told_with_its_user() {
     let world = World::new(Some("/srv"));
     world.add("alice", "one", None);
     world.add("bob", "two", None);
     let path = world.server.path();
+    assert!(world.login("alice", "one").is_ok());
     let text =
         fs::read_to_string(&path).unwrap().replacen("$argon2id$v=19$m=19456", "$argon2id$v=19$m=99999999", 1);
     fs::write(&path, text).unwrap();
-    assert!(matches!(world.login("alice", "one"), Err(Refusal::UnusableHash)));
-    assert!(world.login("bob", "two").is_ok());
+    for (user, password) in [("alice", "one"), ("bob", "two")] {
+        assert!(world.login(user, password).is_ok(), "{user} as before");
+    }
+    let told = [world.tool().list().unwrap_err().to_string(), world.server.reload().unwrap_err().to_string()];
+    assert!(
+        told.iter().all(|told| told.contains("users.toml: line") && told.contains("of alice")),
+        "{told:?}"
+    );
+    let login = Login::Password { user: "bob".to_owned(), password: "two".to_owned() };
+    let from_the_beginning = world.tool().authenticate(&Claim::example(login, SystemTime::UNIX_EPOCH));
+    assert!(matches!(from_the_beginning, Err(Refusal::Unavailable(_))));
 }
 
 #[test]

@@ -1,7 +1,10 @@
-//! Failures of the command line and the exit code of each: 2 for what the caller must correct, 130 for Ctrl-C at a question, 1 for
-//! the rest.
+//! Failures of the command line and the exit code of each: 2 for what the caller must correct, also in the server's files, 130 for
+//! Ctrl-C at a question, 1 for the rest.
 
 use super::{journal, output};
+use ftp_server::accounts::AccountsError;
+use ftp_server::identity::IdentityError;
+use ftp_server::state::StateError;
 use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
@@ -46,10 +49,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 fn code(error: &anyhow::Error) -> u8 {
     match error {
-        error if error.is::<UsageError>() => 2,
+        error if error.is::<UsageError>() || is_mistake(error) => 2,
         error if error.is::<Interrupted>() => 130,
         _ => 1,
     }
+}
+
+/// The server's own files are the caller's to correct, too.
+fn is_mistake(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<IdentityError>().is_some_and(IdentityError::is_mistake)
+        || error.downcast_ref::<AccountsError>().is_some_and(AccountsError::is_mistake)
+        || error.downcast_ref::<StateError>().is_some_and(StateError::is_mistake)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
