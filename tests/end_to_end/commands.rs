@@ -164,10 +164,47 @@ fn mv_renames_and_moves_into_folders() {
     assert_eq!(fs::read_to_string(world.root().join("folder/deeper/end")).unwrap(), "b");
     let ran =
         world.client(["mv", "-n", &world.url("folder/deeper/renamed"), &world.url("folder/deeper/end")]);
-    assert_ne!(ran.code, Some(0));
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
     assert_eq!(fs::read_to_string(world.root().join("folder/deeper/end")).unwrap(), "b");
     world.check(["mv", &world.url("folder"), &world.url("moved")]);
     assert!(world.root().join("moved/deeper/end").exists());
+}
+
+#[test]
+fn mv_names_the_path_that_is_wrong() {
+    let world = World::serving();
+    fs::create_dir_all(world.root().join("folder/taken/inner")).unwrap();
+    fs::create_dir(world.root().join("taken")).unwrap();
+    for name in ["a", "same", "folder/a"] {
+        fs::write(world.root().join(name), name).unwrap();
+    }
+    symlink("/etc", world.root().join("out")).unwrap();
+    for (words, code, told) in [
+        (&["a", "nosuch/dir"][..], 5, "/nosuch: no such file or folder"),
+        (&["gone", "other"], 5, "/gone: no such file or folder"),
+        (&["gone", "nosuch/dir"], 5, "/gone: no such file or folder"),
+        (&["a", "same/dir"], 1, "/same: is not a folder"),
+        (&["same/dir", "b"], 1, "/same/dir: is not a folder"),
+        (&["-n", "a", "same"], 6, "/same: exists already"),
+        (&["-n", "a", "folder"], 6, "/folder/a: exists already"),
+        (&["taken", "folder"], 1, "/folder/taken: the folder is not empty"),
+        (&["folder", "a"], 1, "/a: is not a folder"),
+        (&["a", "out/b"], 1, "/out"),
+        (&["folder", "folder/taken/inner"], 1, "/folder: a folder cannot be moved into itself"),
+    ] {
+        let typed = words.iter().map(|word| if *word == "-n" { word.to_string() } else { world.url(word) });
+        let ran = world.client(["mv".to_owned()].into_iter().chain(typed));
+        let expected = format!("ftp-client: {told}");
+        assert!(
+            ran.code == Some(code) && ran.stderr.starts_with(&expected),
+            "{words:?}: {} {:?}",
+            ran.stderr,
+            ran.code
+        );
+    }
+    let ran = world.client(["mv", "-n", &world.url("a"), &world.url("same"), &world.url("folder/")]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("/folder/a: exists already"), "{}", ran.stderr);
+    assert!(world.root().join("folder/same").exists());
 }
 
 #[test]

@@ -13,7 +13,8 @@ use wire::message::{
     Batch, Change, ChangeFailure, Details, Digests, Durability, Entry, Fidelity, Hash, Hashed, Link, List,
     MakeFolder, Message, Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
-use wire::{Failure, RemotePath};
+use wire::metadata::Kind;
+use wire::{Failure, FailureCode, RemotePath};
 
 impl Session {
     /// Metadata of one path; of what it leads to, with `follow`.
@@ -196,10 +197,43 @@ impl Session {
     /// Renames.
     ///
     /// # Errors
-    /// As the server has it, or if the connection is lost.
+    /// As the server has it, of whichever of both paths it is about; or if the connection is lost.
     pub async fn rename(&self, rename: Rename) -> Result<(), Error> {
-        let path = rename.from.clone();
-        self.tell(&path, rename).await
+        match self.tell(&rename.from, rename.clone()).await {
+            Err(Error::Remote { failure, .. }) => {
+                let path = self.path_of_failed_rename(&rename, failure.code).await;
+                Err(Error::remote(&path, failure))
+            }
+            other => other,
+        }
+    }
+
+    /// The path that the failure of a rename is about: a failure has none, and a rename has two.
+    async fn path_of_failed_rename(&self, rename: &Rename, code: FailureCode) -> RemotePath {
+        let Rename { from, to, into, .. } = rename;
+        let is_into_itself = to.strip_prefix(from).is_some_and(|below| !below.is_root());
+        let is_in_place =
+            matches!(code, FailureCode::Exists | FailureCode::NotEmpty | FailureCode::IsAFolder);
+        let is_of_either = matches!(
+            code,
+            FailureCode::NotFound
+                | FailureCode::NotAFolder
+                | FailureCode::InvalidPath
+                | FailureCode::OutsideRoot
+        );
+        if is_into_itself || !(is_in_place || is_of_either && self.stat(from, false).await.is_ok()) {
+            return from.clone();
+        }
+        match self.stat(to, true).await {
+            Ok(entry) if entry.metadata.kind == Kind::Folder => {
+                let within = into.as_ref().and_then(|name| to.join(name).ok());
+                within.unwrap_or_else(|| to.clone())
+            }
+            Err(_) if matches!(code, FailureCode::NotFound | FailureCode::NotAFolder) => {
+                to.split_last().map_or_else(|| to.clone(), |(folder, _)| folder)
+            }
+            Ok(_) | Err(_) => to.clone(),
+        }
     }
 
     /// Changes metadata.

@@ -8,7 +8,7 @@ use crate::cli::scope::Scope;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::message::Rename;
-use wire::{Name, RemotePath};
+use wire::{FailureCode, Name, RemotePath};
 
 pub(crate) struct Mv {
     sources: Vec<Source>,
@@ -47,9 +47,18 @@ impl Mv {
                 true => (places::within(&target.path, name)?, None),
                 false => (target.path.clone(), Some(name.clone())),
             };
-            session.rename(Rename { from: from.clone(), to, into, replace }).await
+            let renamed = session.rename(Rename { from: from.clone(), to, into, replace }).await;
+            renamed.map_err(|error| if replace { error } else { kept(error) })
         })
         .await
+    }
+}
+
+/// What is there is left alone, as was asked.
+fn kept(error: Error) -> Error {
+    match error.failure_code() == Some(FailureCode::Exists) {
+        true => Error::Refused(error.to_string()),
+        false => error,
     }
 }
 
