@@ -32,6 +32,10 @@ fn one_line_tells_what_limits() {
     assert!(end[1].starts_with("limited by ") && end[1].contains("B/s ("), "{text}");
     assert!(end[0].starts_with("what would help: "), "{text}");
     assert_eq!(ran.stderr, "", "no progress where nobody looks");
+    let log = world.server().log();
+    let broken_off =
+        log.lines().find(|line| line.contains("PUT peer") && line.contains("outcome=\"cancelled\""));
+    assert!(broken_off.is_some() && !log.contains("WARN"), "{log}");
     assert!(is_empty(&world), "{:?}", names_below(&world.root()));
     assert!(names_below(&world.local()).is_empty());
 }

@@ -233,7 +233,7 @@ impl SourceFile for Opened {
         let is_last = offset + CHUNK_LEN as u64 >= self.0.size;
         if self.0.end.is_some_and(|end| is_last || Instant::now() >= end) {
             self.0.broken_off.store(true, Ordering::Relaxed);
-            return Err(io::Error::other("broken off"));
+            return Err(Failure::from(FailureCode::Cancelled).into()); // at the server this is no trouble of its storage
         }
         *self.0.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let mut left = usize::try_from(self.0.size.saturating_sub(offset)).unwrap_or(usize::MAX);
