@@ -71,7 +71,8 @@ pub(crate) struct Deleting {
     /// Delete last, or before anything is sent; auto: last, but first where TARGET lacks room
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) delete_when: DeleteWhenWord,
-    /// Keep what would be deleted or replaced in DIR, a folder on the same side and filesystem as TARGET
+    /// Keep what would be deleted or replaced in DIR, on TARGET's side and filesystem, best outside TARGET: a DIR within it is
+    /// deleted by the next --delete without this --backup
     #[arg(long, value_name = "DIR")]
     pub(crate) backup: Option<OsString>,
     /// Rename in TARGET what was renamed in SOURCE, found by its content, instead of sending it
