@@ -356,18 +356,21 @@ pub fn binaries() -> &'static Binaries {
 /// what is caught here is not ignored there.
 fn hear_signals() {
     static HEARD: OnceLock<()> = OnceLock::new();
-    HEARD.get_or_init(|| {
-        let status = std::fs::read_to_string("/proc/self/status").expect("a process's status");
-        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("SigIgn");
-        let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
-        let _entered = runtime.enter();
-        for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()] {
-            if ignored >> (kind.as_raw_value() - 1) & 1 == 1 {
-                let _caught = signal_stream(kind).expect("a signal"); // it stays caught
-            }
+    // In a thread of its own: a test may be asynchronous, where no runtime may be dropped.
+    HEARD.get_or_init(|| std::thread::spawn(catch_ignored_signals).join().expect("signals are caught"));
+}
+
+fn catch_ignored_signals() {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a process's status");
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("SigIgn");
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a mask");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let _entered = runtime.enter();
+    for kind in [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()] {
+        if ignored >> (kind.as_raw_value() - 1) & 1 == 1 {
+            let _caught = signal_stream(kind).expect("a signal"); // it stays caught
         }
-    });
+    }
 }
 
 /// Sends a signal to a process that we started.
