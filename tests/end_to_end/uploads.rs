@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 use tests::world::{World, signal};
 
@@ -361,4 +361,21 @@ fn a_plan_follows_no_link_that_lies_beside_it() {
     assert_eq!(read(&victim), "precious");
     assert!(fs::symlink_metadata(&plan).unwrap().is_file());
     assert_eq!(fs::read_dir(beside.path()).unwrap().count(), 2, "nothing unfinished stays");
+}
+
+/// A pipe that nobody reads is an error and no wait; a link that leads nowhere makes no file elsewhere.
+#[test]
+fn a_result_is_written_to_a_file_of_its_own() {
+    let world = World::serving();
+    let at = |name: &str| world.local().join(name);
+    fs::write(at("file"), "content").unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink(at("victim"), at("link")).unwrap();
+    for name in ["pipe", "link"] {
+        let result = at(name);
+        let ran = world.client(["put", "file", &world.url("file"), "--result", result.to_str().unwrap()]);
+        assert!(!matches!(ran.code, Some(0) | None), "{name}: {ran:?}");
+        assert!(ran.stderr.contains(name), "{name}: {ran:?}");
+    }
+    assert!(!at("victim").exists());
 }

@@ -11,6 +11,7 @@ use ftp_client::fingerprint;
 use ftp_client::mirror::recipe::{ChangingWord, OverwriteWord, Text};
 use ftp_client::observer::{FileReport, Outcome};
 use ftp_client::{Error, Session};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -191,9 +192,19 @@ pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes or empties a file that nobody else may write to: `retry` believes what it says.
+/// Makes or empties a file that nobody else may write to: `retry` believes what it says. A link that leads nowhere is not followed,
+/// and a pipe that nobody reads is an error.
 fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o644).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    if path.exists() {
+        options.truncate(true)
+    } else {
+        options.create_new(true)
+    };
+    let file = options.open(path)?;
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?; // but one that is slow to read is waited for
+    Ok(file)
 }
 
 fn no_result_file(path: &Path, reason: &str) -> Error {
