@@ -175,7 +175,7 @@ impl Session {
     /// Removes files and links of one folder; tells which of them it could not remove, by their place in the list.
     ///
     /// # Errors
-    /// As the server has it, or if the connection is lost.
+    /// If the connection is lost.
     pub async fn remove_files(
         &self,
         folder: &RemotePath,
@@ -187,8 +187,15 @@ impl Session {
             let count = portion.len();
             let changes = portion.into_iter().map(|path| Change::RemoveFile { path, was: None }).collect();
             let (path, durability) = (folder.clone(), Durability::Process);
-            let failed = self.batch(Batch { path, backup: None, changes, durability }).await?;
-            failures.extend(failed.into_iter().map(|failed| (first + failed.index as usize, failed.failure)));
+            match self.batch(Batch { path, backup: None, changes, durability }).await {
+                Ok(failed) => failures
+                    .extend(failed.into_iter().map(|failed| (first + failed.index as usize, failed.failure))),
+                // The folder is missing, for instance: so is each file.
+                Err(Error::Remote { failure, .. }) if failure.code != FailureCode::ShuttingDown => {
+                    failures.extend((first..first + count).map(|index| (index, failure.clone())));
+                }
+                Err(error) => return Err(error),
+            }
             first += count;
         }
         Ok(failures)

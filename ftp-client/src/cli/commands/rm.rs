@@ -97,17 +97,9 @@ async fn remove_files(
     let failed = |remote: &Remote, failure: Failure| {
         advise_recursive(Error::remote(&remote.path, failure), &remote.path)
     };
-    match session.remove_files(folder, remotes.iter().map(name).collect()).await {
-        Ok(failures) => {
-            let told = failures.into_iter();
-            Ok(told.filter_map(|(at, failure)| Some(failed(remotes.get(at)?, failure))).collect())
-        }
-        // The folder is missing, for instance: so is each file.
-        Err(Error::Remote { failure, .. }) if failure.code != FailureCode::ShuttingDown => {
-            Ok(remotes.iter().map(|remote| failed(remote, failure.clone())).collect())
-        }
-        Err(error) => Err(error),
-    }
+    let failures = session.remove_files(folder, remotes.iter().map(name).collect()).await?;
+    let told = failures.into_iter();
+    Ok(told.filter_map(|(at, failure)| Some(failed(remotes.get(at)?, failure))).collect())
 }
 
 /// A link is never removed by the name of the folder that it leads to.
