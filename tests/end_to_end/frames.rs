@@ -3,6 +3,7 @@
 use wire::RemotePath;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::limits::CHUNK_LEN;
 
 /// Makes frames of one job.
 #[derive(Clone, Copy)]
@@ -28,6 +29,13 @@ impl Frames {
         let digest = self.checksum.of_chunk(ChunkPlace::at(offset, last), [payload]);
         let kind = FrameKind::Block { file: 0, offset, last, digest };
         self.framed(frame, kind, &announcement(path, size), payload)
+    }
+
+    /// A hole somewhere in a large file, in the frame with the file's number.
+    pub(crate) fn hole(&self, file: u32, path: &str) -> Vec<u8> {
+        let (offset, len) = (CHUNK_LEN as u64, CHUNK_LEN as u64);
+        let kind = FrameKind::Hole { file, offset, len, last: false };
+        self.framed(file.into(), kind, &announcement(path, Some(1 << 40)), &[])
     }
 
     /// The seal of file 0 at `path`.

@@ -13,6 +13,21 @@ use tests::world::World;
 
 pub(crate) const SECRET: &str = "the secret of another folder";
 
+/// What an unfinished transfer has left is nobody's to read, by its name or behind a link.
+#[test]
+fn links_to_names_of_unfinished_transfers_are_not_read() {
+    let world = World::serving();
+    let staged = format!(".ftpx-{:016x}.part", 7);
+    fs::write(world.root().join(&staged), SECRET).unwrap();
+    symlink(&staged, world.root().join("link")).unwrap();
+    for path in [staged.as_str(), "link"] {
+        for command in ["cat", "hash", "get"] {
+            let ran = world.client([command, &world.url(path)]);
+            assert!(ran.code != Some(0) && ran.stderr.contains("reserved"), "{command} {path}: {ran:?}");
+        }
+    }
+}
+
 #[test]
 fn links_of_the_served_folder_that_lead_outside_are_never_followed() {
     let world = World::serving();

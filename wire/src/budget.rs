@@ -290,6 +290,12 @@ fn transfers_part(limit: usize) -> usize {
     limit / 2
 }
 
+/// What a large file under way counts as beside its memory: it and its journal are open. So all transfers of a server with the
+/// default limits have at most 16,384 files open, a quarter of what its unit allows (`LimitNOFILE`).
+pub const OPEN_FILE_LEN: usize = 32 * 1024;
+/// What an open folder counts as.
+pub const OPEN_FOLDER_LEN: usize = 8 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;

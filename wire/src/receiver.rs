@@ -7,6 +7,7 @@
 //! acknowledged, files that have begun. A frame for which the caller has no room is [postponed](Receiver::postpone), and asked for
 //! again once there is some. The first frame that is missing makes room by itself, as nothing of it waits for others.
 
+use crate::budget::OPEN_FILE_LEN;
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd};
@@ -754,10 +755,10 @@ pub fn folder_kept_len(path_len: usize) -> usize {
     160 + path_len
 }
 
-/// About how many bytes of memory a large file takes that has begun, here and where it is staged.
+/// About how many bytes of memory a large file takes that has begun, here and where it is staged, and what its handles count as.
 #[must_use]
 pub fn file_kept_len(path_len: usize) -> usize {
-    1024 + 4 * path_len
+    OPEN_FILE_LEN + 1024 + 4 * path_len
 }
 
 /// About how many bytes of memory an item's failure takes until it is acknowledged.

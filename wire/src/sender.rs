@@ -15,6 +15,7 @@
 //! An item is [kept](Sender::kept) from the walk until it is acknowledged. While there is [no room](Sender::set_room) for more the machine
 //! wants none: what it has goes on, and makes room.
 
+use crate::budget::OPEN_FILE_LEN;
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, ENTRY_HEAD_LEN};
@@ -1261,7 +1262,7 @@ impl Sending {
     }
 
     fn kept_len(&self) -> usize {
-        CHUNK_KEPT_LEN * (self.held.range_count() + self.root.kept())
+        OPEN_FILE_LEN + CHUNK_KEPT_LEN * (self.held.range_count() + self.root.kept())
     }
 
     /// What stands in the place of a seal, if the file is not read to its end.

@@ -27,7 +27,7 @@ use wire::command::{Needs, Spec};
 use wire::control::Envelope;
 use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, XATTRS_LEN_MAX};
 use wire::message::{Details, Done, Message, Stat};
-use wire::store::{Folder, LocalStorage, Storage, is_staged};
+use wire::store::{Folder, LocalStorage, Storage, is_staged, reserved_name};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
@@ -135,8 +135,8 @@ fn answer_len(message: &Message) -> usize {
 #[allow(clippy::wildcard_enum_match_arm, reason = "all others have no times, or are looked at item by item")]
 pub(crate) fn has_times_in_range(message: &Message) -> bool {
     let time = match message {
-        Message::Get(get) => get.begun,
-        Message::Put(put) => put.begun,
+        Message::Get(get) => get.options.begun,
+        Message::Put(put) => put.options.begun,
         Message::SetMetadata(set) => set.modified,
         _ => None,
     };
@@ -173,7 +173,7 @@ fn locate(storage: &LocalStorage, path: &RemotePath) -> Result<(Arc<dyn Folder>,
     let (parent, name) =
         path.split_last().ok_or_else(|| Failure::new(FailureCode::InvalidPath, "that is the root itself"))?;
     if is_staged((&name).into()) {
-        return Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers"));
+        return Err(reserved_name());
     }
     Ok((storage.folder(&parent)?, name))
 }

@@ -13,8 +13,8 @@ use crate::path::{Name, NameRef, RemotePath};
 use crate::receiver::{FolderEntry, Publish};
 use crate::store::marks::Unproven;
 use crate::store::{
-    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, set_carried, sync,
-    write_fully,
+    Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, is_staged, reserved_name,
+    set_carried, sync, write_fully,
 };
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::io::{self, IoSlice};
@@ -186,9 +186,7 @@ impl Base {
             (None, Self::Folder(_)) => return Err(FailureCode::IsAFolder.into()),
         };
         match is_staged(name) {
-            true => {
-                Err(Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers"))
-            }
+            true => Err(reserved_name()),
             false => Ok((folder, name)),
         }
     }
@@ -377,8 +375,8 @@ impl Sink for TreeSink {
 
     fn kept(&self) -> usize {
         match &self.base {
-            Base::Folder(folders) => folders.made_len(),
-            Base::Named { inner, .. } => inner.get().map_or(0, FolderCache::made_len),
+            Base::Folder(folders) => folders.kept_len(),
+            Base::Named { inner, .. } => inner.get().map_or(0, FolderCache::kept_len),
         }
     }
 

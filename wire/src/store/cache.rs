@@ -1,6 +1,7 @@
 //! Held handles of the folders that a transfer works in, so that files of one folder do not look it up again and again.
 
 use super::{Filesystems, Folder, Spellings, is_staged};
+use crate::budget::OPEN_FOLDER_LEN;
 use crate::failure::{Failure, FailureCode};
 use crate::modes::PERMISSIONS;
 use crate::path::{NameRef, RemotePath};
@@ -21,6 +22,8 @@ pub struct FolderCache {
     made: Mutex<Made>,
     /// What the paths of folders that were made take, for those who must not wait for one that is being made.
     made_len: AtomicUsize,
+    /// Folders that are held open.
+    held_count: AtomicUsize,
     spellings: Spellings,
 }
 
@@ -75,6 +78,7 @@ impl FolderCache {
             held: Mutex::default(),
             made: Mutex::default(),
             made_len: AtomicUsize::new(0),
+            held_count: AtomicUsize::new(0),
             spellings: Spellings::default(),
         }
     }
@@ -115,11 +119,13 @@ impl FolderCache {
         }
         held.path_len += path.len();
         held.folders.insert(path.into(), folder);
+        self.held_count.store(held.folders.len(), Ordering::Relaxed);
     }
 
     /// Forgets all handles: a folder was removed, and another may take its name.
     pub fn forget(&self) {
         *self.lock() = Held::default();
+        self.held_count.store(0, Ordering::Relaxed);
     }
 
     /// Remembers that the folder at `path` is new.
@@ -143,10 +149,10 @@ impl FolderCache {
         was_there
     }
 
-    /// About how many bytes of memory the paths take of folders that were made.
+    /// About how many bytes of memory the paths take of folders that were made, and what those that are open count as.
     #[must_use]
-    pub fn made_len(&self) -> usize {
-        self.made_len.load(Ordering::Relaxed)
+    pub fn kept_len(&self) -> usize {
+        self.made_len.load(Ordering::Relaxed) + OPEN_FOLDER_LEN * self.held_count.load(Ordering::Relaxed)
     }
 
     /// Remembers that something about `folder` itself is to be synced.
@@ -208,7 +214,7 @@ impl FolderCache {
 }
 
 /// Handles that a cache holds open: enough for the folders that all lanes work in, few beside a limit of 1,024 files.
-const HELD_MAX: usize = 64;
+const HELD_MAX: usize = 32;
 /// The same in bytes of their paths.
 const PATHS_LEN_MAX: usize = 32 * 1024;
 /// Bytes of the paths of folders that were made and not asked for: some thousands, unless they lie deep.

@@ -8,7 +8,9 @@
 
 use super::marks::Marks;
 use super::spelling::{is_respelling, is_same, respell};
-use super::{Folder, FolderCache, Spellings, StagedName, file_clock, is_staged, set_carried, sync};
+use super::{
+    Folder, FolderCache, Spellings, StagedName, file_clock, is_staged, reserved_name, set_carried, sync,
+};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
@@ -306,10 +308,7 @@ impl Changes {
     ) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
         let (parent, name) = path.parent_and_name().ok_or(FailureCode::InvalidPath)?;
         if is_staged(name) {
-            return Err(Failure::new(
-                FailureCode::InvalidPath,
-                "this name is reserved for unfinished transfers",
-            ));
+            return Err(reserved_name());
         }
         let folder = self.folders.get(parent, make)?;
         self.touch(&folder)?;

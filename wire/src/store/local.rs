@@ -9,7 +9,7 @@ use super::spelling::other_case;
 use super::sweep::SweepScope;
 use super::{
     FilePlace, Fill, Folder, FolderLock, Identity, NameKind, Names, SourceFile, StagedName, Storage,
-    TargetFile, is_staged, write_out,
+    TargetFile, is_staged, reserved_name, write_out,
 };
 use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
@@ -68,6 +68,15 @@ impl LocalStorage {
         Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
     }
 
+    /// A name of an unfinished transfer is nobody's to read, also behind a link.
+    fn check_name(&self, path: &RemotePath) -> io::Result<()> {
+        let path = os_path(path);
+        let is_link = self.root.symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        let end = if is_link { self.root.canonicalize(path).map_err(resolving)? } else { path.to_owned() };
+        let name = end.file_name().map_or(&b""[..], OsStr::as_bytes);
+        if NameRef::new(name).is_ok_and(is_staged) { Err(reserved_name().into()) } else { Ok(()) }
+    }
+
     /// The number of the filesystem that the root is on.
     ///
     /// # Errors
@@ -89,6 +98,7 @@ impl Storage for LocalStorage {
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         use cap_std::fs::OpenOptionsExt;
         let found = self.root.metadata(os_path(path)).map_err(resolving)?;
+        self.check_name(path)?;
         if !found.is_file() && !found.is_dir() {
             return Err(Failure::from(FailureCode::SpecialFile).into()); // to open a device may act
         }

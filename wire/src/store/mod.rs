@@ -28,7 +28,7 @@ pub use filesystems::Filesystems;
 pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock};
 pub use names::{NameKind, Names};
 pub use spelling::{Spellings, is_respelling, respell};
-pub use staging::{StagedName, is_staged};
+pub use staging::{StagedName, is_staged, reserved_name};
 
 use self::sweep::SweepScope;
 use crate::disk::beat;

@@ -1,5 +1,6 @@
 //! Names of staged files: in the target folder, hidden, and reserved, so that no half file is ever listed or sent.
 
+use crate::failure::{Failure, FailureCode};
 use crate::path::NameRef;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +70,12 @@ pub fn is_staged(name: NameRef<'_>) -> bool {
     let rest = name.as_bytes().strip_prefix(PREFIX);
     let digits = rest.and_then(|rest| rest.strip_suffix(SUFFIX).or(rest.strip_suffix(JOURNAL_SUFFIX)));
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// The failure for a path that ends in such a name.
+#[must_use]
+pub fn reserved_name() -> Failure {
+    Failure::new(FailureCode::InvalidPath, "this name is reserved for unfinished transfers")
 }
 
 const PREFIX: &[u8] = b".ftpx-";
