@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::engine::Exchange;
+use wire::features::Features;
 use wire::limits::{
     JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, SESSION_MEMORY_MIN,
     STALL_TOLD_AFTER, WINDOW_FRAMES_MAX,
@@ -169,6 +170,9 @@ impl Control {
                 Ok(Err(error @ ChannelError::NoRoom)) => Some(Ended::Lost(error.to_string())),
                 Ok(Err(ChannelError::Io(error))) => Some(Ended::Lost(broken(&error))),
                 Ok(Ok(Incoming::Closed)) => Some(Ended::Lost("the server closed the connection".into())),
+                Ok(Ok(Incoming::Unknown { kind: Message::LOGIN_CHALLENGE, .. })) => {
+                    Some(Ended::LoginRefused(NO_CHALLENGE.into()))
+                }
                 Ok(Ok(Incoming::Unknown { .. })) => None, // of a later version; nobody waits for it
                 Ok(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
             };
@@ -270,12 +274,18 @@ fn broken(error: &io::Error) -> String {
     }
 }
 
-/// Nothing is reserved, and nothing waits, by a number that no server may tell.
+/// Nothing is reserved, and nothing waits, by a number that no server may tell; nothing holds that was not offered.
 fn check_welcome(welcome: &Welcome) -> Result<(), &'static str> {
-    let Welcome { lanes_max, jobs_max, window, memory, .. } = welcome;
+    let Welcome { features, lanes_max, jobs_max, window, memory, .. } = welcome;
+    if !features.are_all_in(Features::KNOWN) {
+        return Err("a welcome with features that were not offered");
+    }
     let possible = (1..=LANES_MAX).contains(lanes_max)
         && (1..=JOBS_MAX).contains(&usize::from(*jobs_max))
         && (1..=WINDOW_FRAMES_MAX).contains(window)
         && *memory >= SESSION_MEMORY_MIN as u64;
     if possible { Ok(()) } else { Err("a welcome with limits out of range") }
 }
+
+/// A login of more than one step is for later versions.
+const NO_CHALLENGE: &str = "the server asks for more than this version of the client can answer";

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use wire::engine::{Base, Keeping, ReceiveJob, Role, Sink, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Changing, Get, Message, Resume};
+use wire::message::{Cancel, Changing, Get, JobOptions, Message, Resume};
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
 use wire::{FailureCode, RemotePath};
@@ -57,7 +57,8 @@ pub(crate) async fn to_files(
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options).doubting(unproven)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let get = Get { recursive, totals, resume, begun, changing, ..get(session, path, WINDOW_FRAMES_MAX) };
+    let options = JobOptions { resume, begun, ..JobOptions::of(session.inner.checksum) };
+    let get = Get { recursive, totals, changing, options, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, Some(mark), None).await
 }
 
@@ -96,13 +97,11 @@ fn get(session: &Session, path: RemotePath, window: u32) -> Get {
     Get {
         path,
         recursive: false,
-        checksum: inner.checksum,
         window,
         rate_limit: inner.rate_limit,
         totals: false,
-        resume: Resume::Never,
-        begun: None,
         changing: Changing::Retry,
+        options: JobOptions::of(inner.checksum),
     }
 }
 
@@ -118,7 +117,7 @@ async fn run(
     let turn = control.turn().await;
     let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
     reporter.begin();
-    let machine = Receiver::new(get.checksum, get.window);
+    let machine = Receiver::new(get.options.checksum, get.window);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, reporter.clone()));
     control.exchange.opening(id, Role::Receiver);
     let running = control.exchange.receive(job);

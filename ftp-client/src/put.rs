@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
 use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
-use wire::message::{Cancel, Changing, Message, Put, Resume, Totals};
+use wire::message::{Cancel, Changing, JobOptions, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
@@ -43,21 +43,16 @@ pub(crate) async fn run(
     let opening = local::blocking(move || open(source, modes)).await?;
     let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
     let checksum = session.inner.checksum;
-    let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
     let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let resumes = keep;
     let put = Put {
         path,
         into,
         overwrite,
-        checksum,
-        sparse,
-        exclusive,
+        exclusive: false,
         durability,
-        resume: resumes,
-        begun,
         modes_of_new,
         folder_mode,
+        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
     };
     send(session, put, opening, (resume, changing), mark, reporter).await
 }
@@ -89,20 +84,16 @@ pub(crate) async fn many(
         drop(tokio::task::spawn_blocking(move || source.count(|totals| reporter.totals(totals))));
     }
     let (into, checksum) = (None, session.inner.checksum);
-    let (sparse, exclusive, keep) = (false, false, resume != Resume::Never);
     let begun = mark.opened().filter(|_| resume == Resume::Again);
     let put = Put {
         path,
         into,
         overwrite,
-        checksum,
-        sparse,
-        exclusive,
+        exclusive: false,
         durability,
-        resume: keep,
-        begun,
         modes_of_new,
         folder_mode,
+        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
     };
     let opening = Opening { source, totals: None, folder: None };
     send(session, put, opening, (resume, changing), mark, reporter).await

@@ -45,6 +45,7 @@ use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::disk::Disk;
 use wire::engine::{BufferPool, Exchange, LaneTime};
+use wire::features::Features;
 use wire::journal::origin_of;
 use wire::limits::{CLIENT_MEMORY_MAX, REQUESTS_MAX};
 use wire::message::{Bye, Changing, Durability, LoginRequest, Overwrite, Resume, Welcome};
@@ -211,7 +212,7 @@ impl Inner {
             }
         });
         let agent = concat!("ftp-client/", env!("CARGO_PKG_VERSION")).into();
-        control.send(LOGIN_ID, LoginRequest { agent, login }).await?;
+        control.send(LOGIN_ID, LoginRequest { agent, features: Features::KNOWN, login }).await?;
         Ok(Self {
             control,
             key: dialed.key,

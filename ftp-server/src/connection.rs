@@ -8,7 +8,7 @@ use crate::disks::Opened;
 use crate::login_queue::{QueueFull, Turn};
 use crate::repeats::Kind;
 use crate::server::{Presented, Shared};
-use crate::session;
+use crate::session::{self, AcceptedLogin};
 use crate::sessions::{JoiningLane, LaneRefusal};
 use crate::throttle::{Attempt, Verdict};
 use std::io;
@@ -27,6 +27,7 @@ use wire::checksum::Digest;
 use wire::control::Envelope;
 use wire::engine::go_on_as_usual;
 use wire::escape::Escaped;
+use wire::features::Features;
 use wire::limits::{
     AGENT_LEN_MAX, BYTES_BEFORE_LOGIN_MAX, KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX, SECRET_LEN_MAX, USER_LEN_MAX,
 };
@@ -66,7 +67,7 @@ enum Rejected {
 
 /// What a connection turned out to be.
 enum Greeting {
-    Session { connection: Box<Connection>, principal: Principal, root: Opened, id: u32 },
+    Session { connection: Box<Connection>, principal: Principal, root: Opened, login: AcceptedLogin },
     Lane(Lane, mpsc::Sender<JoiningLane>),
 }
 
@@ -99,18 +100,19 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, mut place: Place,
             joinable.forget();
             join(JoiningLane { lane, place }, &queue, peer, &shared);
         }
-        Ok(Ok(Greeting::Session { connection, principal, root, id })) => {
+        Ok(Ok(Greeting::Session { connection, principal, root, login })) => {
             let (user, max) = (principal.name().to_owned(), limits.sessions_per_user);
             let joining = shared.sessions.wait_to_join_user(&user, &limits, &shared.memory);
             let Ok(counted) = timeout_at(caller.patience.into(), joining).await else {
                 warn!(%peer, user, limit = max, "rejected: too many sessions of this user");
                 let told = format!("over a limit: this user has {max} sessions already (sessions_per_user)");
-                return refuse(*connection, id, Failure::new(FailureCode::LimitExceeded, told)).await;
+                return refuse(*connection, login.request, Failure::new(FailureCode::LimitExceeded, told))
+                    .await;
             };
             place.logged_in();
             let memory = counted.memory.clone();
             let session = session::Session::new(&shared, principal, root, peer, &joinable, memory);
-            session.run(*connection, id, lanes).await;
+            session.run(*connection, login, lanes).await;
             drop(joinable);
         }
     }
@@ -246,7 +248,9 @@ async fn login(
             let root = root.with_modes(principal.modes());
             let (user, key) = (principal.name(), principal.key());
             info!(%peer, user, key, agent = Escaped(request.agent.as_bytes()).to_string(), "login");
-            Ok(Greeting::Session { connection: Box::new(connection), principal, root, id })
+            let features = request.features.common(Features::KNOWN);
+            let login = AcceptedLogin { request: id, features };
+            Ok(Greeting::Session { connection: Box::new(connection), principal, root, login })
         }
         Err(error) => {
             let told = no_root(&error);

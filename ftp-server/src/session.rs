@@ -24,6 +24,7 @@ use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
 use wire::disk::Disk;
 use wire::engine::{Exchange, ItemQueue, LaneEnd, Role, TooMany, run_lane};
+use wire::features::Features;
 use wire::journal::JournalKey;
 use wire::limits::{
     KEEPALIVE_INTERVAL, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER,
@@ -94,6 +95,15 @@ impl Context {
         self.exchange.has_work();
         Ok(())
     }
+}
+
+/// The login that a session began with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AcceptedLogin {
+    /// The id of its request.
+    pub(crate) request: u32,
+    /// Those that hold for the session.
+    pub(crate) features: Features,
 }
 
 /// A session about to run.
@@ -169,7 +179,12 @@ impl<'a> Session<'a> {
     }
 
     /// Runs the session to its end. Nothing of it is left afterwards.
-    pub(crate) async fn run(self, connection: Connection, login: u32, lanes: mpsc::Receiver<JoiningLane>) {
+    pub(crate) async fn run(
+        self,
+        connection: Connection,
+        login: AcceptedLogin,
+        lanes: mpsc::Receiver<JoiningLane>,
+    ) {
         let span = self.span.clone();
         async {
             let (receiver, writer) = control::split(connection);
@@ -203,7 +218,7 @@ impl<'a> Session<'a> {
     async fn serve(
         self,
         outbox: Outbox,
-        id: u32,
+        login: AcceptedLogin,
         incoming: &mut mpsc::Receiver<Result<(Incoming, Charge), ChannelError>>,
         mut lanes: mpsc::Receiver<JoiningLane>,
     ) -> Ended {
@@ -211,8 +226,8 @@ impl<'a> Session<'a> {
         let transfers = self.memory.transfers.clone();
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone(), transfers);
         let limits = self.shared.limits();
-        let welcome = welcome(&limits, &self.grant.principal);
-        if outbox.send(Envelope::new(id, welcome)).await.is_err() {
+        let welcome = welcome(&limits, &self.grant.principal, login.features);
+        if outbox.send(Envelope::new(login.request, welcome)).await.is_err() {
             return Ended::Gone;
         }
         let (grant, stop) = (self.grant.clone(), self.stop.clone());
@@ -516,9 +531,10 @@ async fn read<S: tokio::io::AsyncRead + Unpin>(
     }
 }
 
-fn welcome(limits: &ServerLimits, principal: &Principal) -> Welcome {
+fn welcome(limits: &ServerLimits, principal: &Principal, features: Features) -> Welcome {
     Welcome {
         agent: concat!("ftp-server/", env!("CARGO_PKG_VERSION")).into(),
+        features,
         user: principal.name().into(),
         access: principal.access(),
         lanes_max: u16::try_from(limits.lanes_per_session).unwrap_or(u16::MAX),

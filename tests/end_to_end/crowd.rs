@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use wire::RemotePath;
 use wire::checksum::Checksum;
-use wire::message::{Ack, Details, FrameRange, Get, List, Message};
+use wire::message::{Ack, Details, FrameRange, Get, JobOptions, List, Message};
 
 const CONFIG: &str = "[limits]\nconnections = 8192\nsessions_per_user = 8192\nlogins_waiting = 4096\nlogin_timeout = \"10m\"\n";
 
@@ -86,13 +86,11 @@ async fn one(world: &World, all: &Barrier, number: usize) {
             Get {
                 path,
                 recursive: false,
-                checksum,
                 window: 8,
                 rate_limit: 0,
                 totals: false,
-                resume: wire::message::Resume::Never,
-                begun: None,
                 changing: wire::message::Changing::Retry,
+                options: JobOptions { resume: wire::message::Resume::Never, ..JobOptions::of(checksum) },
             },
         )
         .await;

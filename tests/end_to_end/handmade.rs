@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::frame::{FrameHead, HEAD_LEN};
 use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
 use wire::net::aligned::Aligned;
@@ -82,6 +83,7 @@ pub(crate) async fn handshake_offering(address: SocketAddr, protocols: &[&[u8]])
 pub(crate) fn login(user: &str, password: &str) -> LoginRequest {
     LoginRequest {
         agent: "by hand".into(),
+        features: Features::default(),
         login: Login::Password { user: user.into(), password: password.into() },
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 use wire::Access;
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::message::{Message, Ping, Pong, Welcome};
 use wire::net::aligned::Aligned;
 use wire::net::control::{Connection, Incoming, Receiver, send, split};
@@ -57,6 +58,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) fn welcome() -> Welcome {
     Welcome {
         agent: "by hand".into(),
+        features: Features::default(),
         user: "tester".into(),
         access: Access::Full,
         lanes_max: 4,

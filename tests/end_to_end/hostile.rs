@@ -14,7 +14,9 @@ use tokio::time::timeout;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::limits::REQUESTS_MAX;
-use wire::message::{Bye, Cancel, Details, Durability, LaneHello, List, Message, Overwrite, Ping, Put, Stat};
+use wire::message::{
+    Bye, Cancel, Details, Durability, JobOptions, LaneHello, List, Message, Overwrite, Ping, Put, Stat,
+};
 use wire::net::control::send;
 use wire::{FailureCode, RemotePath};
 
@@ -281,14 +283,11 @@ pub(crate) fn put_to(path: &str) -> Put {
         path,
         into: None,
         overwrite: Overwrite::Always,
-        checksum: Checksum::Sha256,
-        sparse: false,
         exclusive: false,
         durability: Durability::Process,
-        resume: false,
-        begun: None,
         modes_of_new: false,
         folder_mode: 0o700,
+        options: JobOptions::of(Checksum::Sha256),
     }
 }
 

@@ -14,8 +14,8 @@ use wire::checksum::Checksum;
 use wire::command::{Needs, SPECS};
 use wire::limits::LISTING_PAGES_AHEAD;
 use wire::message::{
-    Cancel, Details, Digests, Durability, Hash, List, Message, Opened, Overwrite, Ping, Put, Select, Stat,
-    Wanted, WantedItem,
+    Cancel, Details, Digests, Durability, Hash, JobOptions, List, Message, Opened, Overwrite, Ping, Put,
+    Select, Stat, Wanted, WantedItem,
 };
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{FailureCode, RemotePath};
@@ -73,12 +73,10 @@ async fn a_selection_is_bounded_in_bytes_and_not_only_in_items() {
     let mut session = Session::open(&world).await;
     let select = Select {
         path: RemotePath::root(),
-        checksum: Checksum::Sha256,
         window: 1,
         rate_limit: 0,
-        resume: wire::message::Resume::Never,
         changing: wire::message::Changing::Retry,
-        sparse: false,
+        options: JobOptions { resume: wire::message::Resume::Never, ..JobOptions::of(Checksum::Sha256) },
     };
     session.send(2, select).await;
     assert!(matches!(session.next().await.unwrap().message, Message::Opened(Opened { .. })));
@@ -280,14 +278,11 @@ fn put() -> Put {
         path,
         into: None,
         overwrite: Overwrite::Always,
-        checksum,
-        sparse: false,
         exclusive: false,
-        resume: false,
-        begun: None,
         modes_of_new: false,
         folder_mode: 0o700,
         durability: Durability::Process,
+        options: JobOptions::of(checksum),
     }
 }
 

@@ -9,7 +9,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::control::Envelope;
 use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Ack, Durability, End, LaneHello, Message, Overwrite, Put};
+use wire::message::{Ack, Durability, End, JobOptions, LaneHello, Message, Overwrite, Put};
 use wire::net::control::send;
 use wire::{FailureCode, RemotePath};
 
@@ -235,14 +235,11 @@ async fn open_put(session: &mut Session, path: &str) {
                 path,
                 into: None,
                 overwrite: Overwrite::Always,
-                checksum: Checksum::Sha256,
-                sparse: false,
                 exclusive: false,
                 durability: Durability::Process,
-                resume: false,
-                begun: None,
                 modes_of_new: false,
                 folder_mode: 0o700,
+                options: JobOptions::of(Checksum::Sha256),
             },
         )
         .await;

@@ -5,17 +5,20 @@
 
 use crate::frames::{Frames, PackEntry};
 use crate::handmade::{HandLane, Session};
-use crate::hostile_floods::memory_kib;
+use crate::hostile_floods::{handles, memory_kib};
 use std::time::{Duration, Instant};
 use tests::world::{PASSWORD, World};
 use tokio::time::timeout;
 use wire::RemotePath;
+use wire::budget::OPEN_FOLDER_LEN;
 use wire::checksum::Checksum;
 use wire::frame::EntryKind;
-use wire::limits::{OFFER_ITEMS_MAX, PACK_ENTRIES_MAX, SERVER_MEMORY_MAX, SESSION_MEMORY_MAX};
+use wire::limits::{
+    JOBS_MAX, LARGE_FILES_MAX, OFFER_ITEMS_MAX, PACK_ENTRIES_MAX, SERVER_MEMORY_MAX, SESSION_MEMORY_MAX,
+};
 use wire::message::{
-    Batch, Change, Details, Digests, Durability, End, Hash, List, Message, Offer, OfferedItem, Overwrite,
-    Ping, Put, Stat,
+    Batch, Change, Details, Digests, Durability, End, Hash, JobOptions, List, Message, Offer, OfferedItem,
+    Overwrite, Ping, Put, Stat,
 };
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 
@@ -90,6 +93,40 @@ async fn frames_that_had_no_room_are_asked_for_again_and_the_job_ends_well() {
     assert!(again > 0, "the test sends more than there is room for");
     alive(&mut session).await;
     assert!(world.root().join("tree/first").exists());
+}
+
+/// Each file under way is open at the server, which may have so many only: they count as memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_begin_and_do_not_go_on_leave_others_their_handles() {
+    let mut world = World::empty();
+    world.add_user("tester", "drop");
+    world.serve_with("[limits]\nmemory_per_session = \"40 MiB\"\n", &[]);
+    let (mut session, mut lane) = session_and_lane(&world).await;
+    let before = handles(&world);
+    let jobs = 2..2 + JOBS_MAX as u32;
+    for id in jobs.clone() {
+        let request = put(&format!("tree-{id}"));
+        session.send(id, Put { options: JobOptions { sparse: true, ..request.options }, ..request }).await;
+    }
+    for job in jobs {
+        let frames = Frames { job, checksum: Checksum::Sha256 };
+        for file in 0..LARGE_FILES_MAX as u32 {
+            lane.send(&frames.hole(file, &format!("folder-{file}/file"))).await;
+        }
+    }
+    // Until all that has come is worked off: nothing more is opened for a while.
+    let (mut opened, mut rested) = (0, 0);
+    while rested < 10 {
+        alive(&mut session).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = handles(&world).saturating_sub(before);
+        rested = if now > opened { 0 } else { rested + 1 };
+        opened = opened.max(now);
+    }
+    println!("{opened} handles");
+    assert!(opened > JOBS_MAX, "the files were opened");
+    // The part of the memory for transfers is half.
+    assert!(opened < (20 << 20) / OPEN_FOLDER_LEN, "{opened} handles");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,14 +334,11 @@ fn put(to: &str) -> Put {
         path: path(to),
         into: None,
         overwrite: Overwrite::Always,
-        checksum: Checksum::Sha256,
-        sparse: false,
         exclusive: false,
-        resume: true,
-        begun: None,
         modes_of_new: false,
         folder_mode: 0o700,
         durability: Durability::Process,
+        options: JobOptions { resume: wire::message::Resume::New, ..JobOptions::of(Checksum::Sha256) },
     }
 }
 

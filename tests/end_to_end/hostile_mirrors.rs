@@ -9,7 +9,8 @@ use std::time::Instant;
 use tests::world::World;
 use wire::checksum::Checksum;
 use wire::message::{
-    Cancel, Continue, Details, Durability, List, Message, Overwrite, Put, Select, Wanted, WantedItem,
+    Cancel, Continue, Details, Durability, JobOptions, List, Message, Overwrite, Put, Select, Wanted,
+    WantedItem,
 };
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{Failure, FailureCode, RemotePath};
@@ -126,12 +127,10 @@ pub(crate) fn path(text: &str) -> RemotePath {
 fn select(window: u32) -> Select {
     Select {
         path: path(""),
-        checksum: Checksum::Sha256,
         window,
         rate_limit: 0,
-        resume: wire::message::Resume::Never,
         changing: wire::message::Changing::Retry,
-        sparse: false,
+        options: JobOptions { resume: wire::message::Resume::Never, ..JobOptions::of(Checksum::Sha256) },
     }
 }
 
@@ -145,14 +144,11 @@ fn exclusive(target: &str) -> Put {
         path: path(target),
         into: None,
         overwrite,
-        checksum,
-        sparse: false,
         exclusive: true,
         durability: Durability::Process,
-        resume: false,
-        begun: None,
         modes_of_new: false,
         folder_mode: 0o700,
+        options: JobOptions::of(checksum),
     }
 }
 

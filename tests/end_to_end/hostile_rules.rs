@@ -11,14 +11,16 @@ use std::time::Duration;
 use tests::world::{PASSWORD, World};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd, encode_loss};
 use wire::limits::{ACK_ITEMS_MAX, CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX};
 use wire::message::{
-    Ack, Details, Durability, End, FrameRange, Get, Held, HeldItem, Listing, Message, Offer, OfferedItem,
-    Opened, Overwrite, Put, Resume, SetMetadata, Stat, Totals,
+    Ack, Details, Durability, End, Extension, FrameRange, Get, Held, HeldItem, JobOptions, Listing,
+    LoginRequest, Message, Offer, OfferedItem, Opened, Overwrite, Put, Resume, Select, SetMetadata, Stat,
+    Totals,
 };
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
-use wire::net::control::send;
+use wire::net::control::{Incoming, Receiver, send};
 use wire::{Failure, FailureCode, RemotePath};
 
 const JOB: u32 = 2;
@@ -93,10 +95,16 @@ async fn times_that_there_are_not_are_refused_and_the_session_goes_on() {
     let mut session = Session::open(&world).await;
     let never = Some(Timestamp { seconds: 0, nanos: 2_000_000_000 });
     let set = SetMetadata { path: path("file"), modified: never, mode: None, create: false };
-    for (id, message) in
-        [Message::from(Put { begun: never, ..put_request("target") }), get(never), set.into()]
-            .into_iter()
-            .enumerate()
+    for (id, message) in [
+        Message::from(Put {
+            options: JobOptions { begun: never, ..put_request("target").options },
+            ..put_request("target")
+        }),
+        get(never),
+        set.into(),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let id = 2 + id as u32;
         session.send(id, message).await;
@@ -105,6 +113,51 @@ async fn times_that_there_are_not_are_refused_and_the_session_goes_on() {
         assert_eq!((answer.request, failure.code), (id, FailureCode::BadMessage));
     }
     session.check_alive().await;
+}
+
+/// What later versions add is refused by its number, not misread.
+#[tokio::test(flavor = "multi_thread")]
+async fn extensions_that_the_server_does_not_know_fail_their_request() {
+    let world = World::serving();
+    fs::write(world.root().join("file"), "content").unwrap();
+    let mut session = Session::open(&world).await;
+    let extensions = vec![Extension { number: 4711, value: vec![1, 2, 3] }];
+    let options = JobOptions { extensions, ..JobOptions::of(Checksum::Sha256) };
+    let (window, rate_limit, changing) = (8, 0, wire::message::Changing::Retry);
+    let get = Get {
+        path: path("file"),
+        recursive: false,
+        window,
+        rate_limit,
+        totals: false,
+        changing,
+        options: options.clone(),
+    };
+    let select = Select { path: RemotePath::root(), window, rate_limit, changing, options: options.clone() };
+    let put = Put { options, ..put_request("target") };
+    for (id, message) in (2..).zip([Message::from(get), select.into(), put.into()]) {
+        session.send(id, message).await;
+        let answer = session.next().await.unwrap();
+        let Message::Failure(failure) = answer.message else { panic!("{answer:?}") };
+        assert_eq!((answer.request, failure.code), (id, FailureCode::Unsupported));
+        assert!(failure.message.contains("4711"), "{failure}");
+    }
+    session.check_alive().await;
+    assert!(!world.root().join("target").exists());
+}
+
+/// A client of a later version offers features that this server does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn features_that_the_server_does_not_know_do_not_hold() {
+    let world = World::serving();
+    let (mut connection, _) = connect(world.server().address).await;
+    let request = LoginRequest { features: Features::of_bits(u64::MAX), ..login("tester", PASSWORD) };
+    send(&mut connection, &Envelope::new(1, request)).await.unwrap();
+    let Incoming::Message(answer) = Receiver::new(connection).next().await.unwrap() else {
+        panic!("no answer")
+    };
+    let Message::Welcome(welcome) = answer.message else { panic!("{answer:?}") };
+    assert_eq!(welcome.features, Features::KNOWN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,13 +323,11 @@ fn get(begun: Option<Timestamp>) -> Message {
     Get {
         path: path("file"),
         recursive: false,
-        checksum,
         window: 8,
         rate_limit: 0,
         totals: false,
-        resume,
-        begun,
         changing: wire::message::Changing::Retry,
+        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
     }
     .into()
 }
@@ -290,13 +341,10 @@ fn put_request(to: &str) -> Put {
         path: path(to),
         into: None,
         overwrite: Overwrite::Always,
-        checksum: Checksum::Sha256,
-        sparse: false,
         exclusive: false,
-        resume: true,
-        begun: None,
         modes_of_new: false,
         folder_mode: 0o700,
         durability: Durability::Process,
+        options: JobOptions { resume: Resume::New, ..JobOptions::of(Checksum::Sha256) },
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use wire::checksum::Digest;
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::limits::{CONTROL_BODY_MAX, FAILURE_MESSAGE_LEN_MAX};
 use wire::message::{
     Ack, End, Entry, FrameRange, Hashed, Listing, Message, PathFailure, Ping, Pong, SpaceReport, Totals,
@@ -92,10 +93,11 @@ async fn a_welcome_with_limits_out_of_range_is_a_violation() {
         Welcome { window: 0, ..welcome() },
         Welcome { window: u32::MAX, ..welcome() },
         Welcome { memory: 0, ..welcome() },
+        Welcome { features: Features::of_bits(1 << 63), ..welcome() },
     ] {
         let outcome =
             against.run(&["put", "target/file", "URL"], async |peer| peer.send(1, bad.clone()).await).await;
-        outcome.expect(7, "a welcome with limits out of range");
+        outcome.expect(7, "a welcome with ");
     }
 }
 
@@ -124,6 +126,15 @@ async fn bytes_that_are_no_messages_end_the_client_and_it_says_why() {
         peer.close().await;
     });
     cut.await.expect(3, "lost the connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_needs_a_further_step_ends_with_a_sentence() {
+    let against = Against::new().await;
+    let outcome = against.run(&["stat", "URL"], async |peer| {
+        peer.send_raw(0, Message::LOGIN_CHALLENGE, 0, 1, &[]).await;
+    });
+    outcome.await.expect(4, "more than this version of the client can answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

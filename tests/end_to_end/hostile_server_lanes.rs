@@ -313,7 +313,7 @@ async fn begin(peer: &mut Peer) -> (Frames, HandLane) {
         Opened { path: get.path, folder: get.recursive, at: wire::metadata::Timestamp::default() },
     )
     .await;
-    (Frames { job: request.request, checksum: get.checksum }, peer.lane().await)
+    (Frames { job: request.request, checksum: get.options.checksum }, peer.lane().await)
 }
 
 /// Regular files and links below the target.

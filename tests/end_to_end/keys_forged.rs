@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsStream;
 use wire::checksum::Digest;
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::limits::{KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX};
 use wire::login::{Channel, NAMESPACE};
 use wire::message::{Login, LoginRequest, Message};
@@ -172,7 +173,7 @@ impl Unknown {
     /// Logs in; the answer, if there is one.
     async fn login(mut self, user: &str, proofs: Vec<Vec<u8>>) -> Option<Message> {
         let login = Login::Keys { user: user.to_owned(), proofs };
-        let request = LoginRequest { agent: "by hand".into(), login };
+        let request = LoginRequest { agent: "by hand".into(), features: Features::default(), login };
         send(&mut self.connection, &Envelope::new(1, request)).await.unwrap();
         let mut receiver = Receiver::new(self.connection);
         let Incoming::Message(answer) = receiver.next().await.ok()? else { return None };

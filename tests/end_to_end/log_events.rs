@@ -132,15 +132,18 @@ async fn no_name_can_pass_for_a_field_or_a_line() {
     assert!(line.contains(quoted), "{line}");
     let forged = "nobody\" peer=1.2.3.4:5 user=\"ann";
     let (mut connection, _) = connect(world.server().address).await;
-    let LoginRequest { login: guess, .. } = login(forged, "wrong");
-    send(&mut connection, &Envelope::new(1, LoginRequest { agent: "x".into(), login: guess })).await.unwrap();
+    send(&mut connection, &Envelope::new(1, LoginRequest { agent: "x".into(), ..login(forged, "wrong") }))
+        .await
+        .unwrap();
     let line = line_with(&world, &["rejected", "nobody"]);
     assert!(!line.contains("nobody\" peer") && !line.contains("user=\"ann"), "{line}");
     let (mut connection, _) = connect(world.server().address).await;
-    let LoginRequest { login: right, .. } = login("tester", PASSWORD);
-    send(&mut connection, &Envelope::new(1, LoginRequest { agent: forged.into(), login: right }))
-        .await
-        .unwrap();
+    send(
+        &mut connection,
+        &Envelope::new(1, LoginRequest { agent: forged.into(), ..login("tester", PASSWORD) }),
+    )
+    .await
+    .unwrap();
     let line = line_with(&world, &["INFO login", "nobody"]);
     assert!(line.ends_with(r#"agent="nobody\" peer=1.2.3.4:5 user=\"ann""#), "{line}");
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tests::world::{PASSWORD, World};
 use tokio::time::timeout;
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::message::{Login, LoginRequest, Message};
 use wire::net::control::{Incoming, Receiver, send};
 use wire::{Failure, FailureCode};
@@ -88,7 +89,11 @@ async fn guesses_that_come_all_at_once_are_no_more_guesses() {
 }
 
 fn token(text: &str) -> LoginRequest {
-    LoginRequest { agent: "by hand".into(), login: Login::Token { token: text.into() } }
+    LoginRequest {
+        agent: "by hand".into(),
+        features: Features::default(),
+        login: Login::Token { token: text.into() },
+    }
 }
 
 async fn attempt(world: &World, from: IpAddr, request: LoginRequest) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PATH_LEN_MAX};
 use crate::metadata::{Kind, MODE_BITS, SourceId, Timestamp};
 use crate::path::{PathError, RemotePath};
+use std::fmt;
 
 /// Length of a frame's fixed head.
 pub const HEAD_LEN: usize = 64;
@@ -24,15 +25,33 @@ pub const EXTRA_LEN_MAX: usize = ANNOUNCEMENT_LEN + PATH_LEN_MAX;
 /// Length of a pack entry without path and content.
 pub const ENTRY_HEAD_LEN: usize = 56;
 
+/// Flag of blocks and holes: the file ends with it.
+const LAST: u8 = 1 << 0;
+/// Flag of seals: the sender gives the file up.
+const GIVEN_UP: u8 = 1 << 1;
+/// Flag of seals: the file comes once more from its beginning.
+const AGAIN: u8 = 1 << 2;
+/// Flag of seals and of files in packs: the file changed while it was read, and this is what was read.
+const AS_IS: u8 = 1 << 3;
+
+fn last_flag(last: bool) -> u8 {
+    if last { LAST } else { 0 }
+}
+
 /// Why bytes are no frame. Whoever sent them is at fault, and the session ends: over another lane they would be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// No frame or entry has this kind.
     #[error("unknown kind {0} of a lane frame or pack entry")]
     UnknownKind(u8),
-    /// No such flags.
-    #[error("unknown flags {0:#04x} in a lane frame")]
-    UnknownFlags(u8),
+    /// Flags that this kind of frame or entry cannot have, each a bit.
+    #[error("unknown flags of a {of}: {}", FlagNames(*flags))]
+    UnknownFlags {
+        /// The kind.
+        of: &'static str,
+        /// The flags that it cannot have.
+        flags: u8,
+    },
     /// A length that this kind of frame cannot have.
     #[error("a lane frame lies about its length")]
     Length,
@@ -105,22 +124,51 @@ pub enum SealEnd {
 
 impl SealEnd {
     fn of_flags(flags: u8) -> Result<Self, FrameError> {
-        match flags {
+        match only(flags, GIVEN_UP | AGAIN | AS_IS, "seal")? {
             0 => Ok(Self::Whole),
-            1 => Ok(Self::GivenUp),
-            2 => Ok(Self::Again),
-            3 => Ok(Self::AsIs),
-            other => Err(FrameError::UnknownFlags(other)),
+            GIVEN_UP => Ok(Self::GivenUp),
+            AGAIN => Ok(Self::Again),
+            AS_IS => Ok(Self::AsIs),
+            several => Err(FrameError::UnknownFlags { of: "seal with one end", flags: several }),
         }
     }
 
     fn flags(self) -> u8 {
         match self {
             Self::Whole => 0,
-            Self::GivenUp => 1,
-            Self::Again => 2,
-            Self::AsIs => 3,
+            Self::GivenUp => GIVEN_UP,
+            Self::Again => AGAIN,
+            Self::AsIs => AS_IS,
         }
+    }
+}
+
+/// The flags, if they are none but those that may be there.
+fn only(flags: u8, allowed: u8, of: &'static str) -> Result<u8, FrameError> {
+    match flags & !allowed {
+        0 => Ok(flags),
+        flags => Err(FrameError::UnknownFlags { of, flags }),
+    }
+}
+
+/// Flags as a person reads them.
+struct FlagNames(u8);
+
+impl fmt::Display for FlagNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for bit in (0..u8::BITS).filter(|bit| self.0 & (1 << bit) != 0) {
+            f.write_str(separator)?;
+            match 1 << bit {
+                LAST => f.write_str("last")?,
+                GIVEN_UP => f.write_str("given up")?,
+                AGAIN => f.write_str("again")?,
+                AS_IS => f.write_str("as it is")?,
+                _ => write!(f, "bit {bit}")?,
+            }
+            separator = ", ";
+        }
+        Ok(())
     }
 }
 
@@ -144,11 +192,11 @@ impl FrameHead {
     #[must_use]
     pub fn encode(&self) -> [u8; HEAD_LEN] {
         let (kind, flags, number, offset, digest) = match self.kind {
-            FrameKind::Block { file, offset, last, digest } => (BLOCK, u8::from(last), file, offset, digest),
+            FrameKind::Block { file, offset, last, digest } => (BLOCK, last_flag(last), file, offset, digest),
             FrameKind::Hole { file, offset, len, last } => {
                 let mut digest = Digest::default();
                 digest.0[..8].copy_from_slice(&len.to_le_bytes());
-                (HOLE, u8::from(last), file, offset, digest)
+                (HOLE, last_flag(last), file, offset, digest)
             }
             FrameKind::Pack { entries } => (PACK, 0, entries, 0, Digest::default()),
             FrameKind::Seal { file, size, root, end } => (SEAL, end.flags(), file, size, root),
@@ -171,23 +219,17 @@ impl FrameHead {
     /// # Errors
     /// If no sender that follows the protocol writes such a head.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, FrameError> {
-        let flag = match bytes[1] {
-            0 => false,
-            1 => true,
-            _ if bytes[0] == SEAL => false, // it has more of them
-            other => return Err(FrameError::UnknownFlags(other)),
-        };
+        let last = |of| only(bytes[1], LAST, of).map(|flags| flags == LAST);
         let number = u32_at(bytes, 12);
         let offset = u64_at(bytes, 24);
         let mut digest = Digest::default();
         digest.0.copy_from_slice(&bytes[32..64]);
         let kind = match bytes[0] {
-            BLOCK => FrameKind::Block { file: number, offset, last: flag, digest },
+            BLOCK => FrameKind::Block { file: number, offset, last: last("block")?, digest },
             HOLE if digest.0[8..] != [0; 24] => return Err(FrameError::Length),
-            HOLE => FrameKind::Hole { file: number, offset, len: u64_at(bytes, 32), last: flag },
-            PACK if flag => return Err(FrameError::UnknownFlags(1)),
+            HOLE => FrameKind::Hole { file: number, offset, len: u64_at(bytes, 32), last: last("hole")? },
             PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
-            PACK => FrameKind::Pack { entries: number },
+            PACK => only(bytes[1], 0, "pack").map(|_| FrameKind::Pack { entries: number })?,
             SEAL => {
                 let end = SealEnd::of_flags(bytes[1])?;
                 let has_root = matches!(end, SealEnd::Whole | SealEnd::AsIs);
@@ -352,7 +394,7 @@ impl EntryHead {
             EntryKind::Symlink => 3,
             EntryKind::Lost => 4,
         };
-        bytes[1] = u8::from(self.as_is);
+        bytes[1] = if self.as_is { AS_IS } else { 0 };
         bytes[2..4].copy_from_slice(&self.path_len.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.content_len.to_le_bytes());
         bytes[8..20].copy_from_slice(&time);
@@ -373,11 +415,8 @@ impl EntryHead {
             4 => EntryKind::Lost,
             other => return Err(FrameError::UnknownKind(other)),
         };
-        let as_is = match (bytes[1], kind) {
-            (0, _) => false,
-            (1, EntryKind::File) => true,
-            (other, _) => return Err(FrameError::UnknownFlags(other)),
-        };
+        let allowed = if kind == EntryKind::File { AS_IS } else { 0 };
+        let as_is = only(bytes[1], allowed, "pack's entry")? == AS_IS;
         let mut digest = Digest::default();
         digest.0.copy_from_slice(&bytes[24..56]);
         let head = Self {
@@ -579,7 +618,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..4) {
+        fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..16) {
             let mut bytes = bytes;
             (bytes[0], bytes[1]) = (kind, flags);
             if kind == 2 {

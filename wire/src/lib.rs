@@ -15,6 +15,7 @@ pub mod command;
 pub mod control;
 pub mod escape;
 pub mod failure;
+pub mod features;
 pub mod fidelity;
 pub mod frame;
 pub mod journal;

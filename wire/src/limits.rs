@@ -32,6 +32,10 @@ pub const FAILURE_MESSAGE_LEN_MAX: usize = 1024;
 pub const USER_LEN_MAX: usize = 64;
 /// Longest password or token.
 pub const SECRET_LEN_MAX: usize = 1024;
+/// Most extensions of a job's options.
+pub const JOB_EXTENSIONS_MAX: usize = 16;
+/// Longest value of an extension, in bytes.
+pub const EXTENSION_LEN_MAX: usize = 1024;
 /// Most keys that one login may offer: as many as sshd takes by default (MaxAuthTries).
 pub const LOGIN_KEYS_MAX: usize = 6;
 /// Longest proof of a login by key. An ECDSA P-521 key's takes some 450 bytes.

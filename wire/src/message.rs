@@ -7,10 +7,14 @@ pub use mirror::{Batch, BatchDone, Change, ChangeFailure, Digested, Digests, Sel
 use crate::access::Access;
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
+use crate::features::Features;
 use crate::fidelity::FidelityReport;
 use crate::frame::Announcement;
-use crate::limits::{ACK_ITEMS_MAX, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
+use crate::limits::{
+    ACK_ITEMS_MAX, EXTENSION_LEN_MAX, JOB_EXTENSIONS_MAX, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX,
+    OFFERED_AHEAD_MAX,
+};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{Name, RemotePath};
 use serde::{Deserialize, Serialize};
@@ -161,6 +165,14 @@ messages! {
     Stalled(Stalled) = 71,
 }
 
+/// Kinds that are reserved: none of them is sent or understood yet.
+impl Message {
+    /// Server, before `Welcome`: what the login takes further, as a code of one use.
+    pub const LOGIN_CHALLENGE: u16 = 6;
+    /// Client: the answer to a challenge.
+    pub const LOGIN_ANSWER: u16 = 7;
+}
+
 /// Asks how faithfully a folder keeps times and permissions, which takes a scratch file there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fidelity {
@@ -173,6 +185,8 @@ pub struct Fidelity {
 pub struct LoginRequest {
     /// Name and version of the client's program.
     pub agent: String,
+    /// Those that the client knows. The server ignores those that it does not.
+    pub features: Features,
     /// Who, and the proof.
     pub login: Login,
 }
@@ -228,6 +242,8 @@ pub struct LaneHello {
 pub struct Welcome {
     /// Name and version of the server's program.
     pub agent: String,
+    /// Those that hold for the session: of those that the client knows, those that the server does.
+    pub features: Features,
     /// The user that the session acts for.
     pub user: String,
     /// What that user may do.
@@ -379,21 +395,63 @@ pub struct Get {
     pub path: RemotePath,
     /// A whole tree.
     pub recursive: bool,
-    /// The checksum to use.
-    pub checksum: Checksum,
     /// Most unacknowledged frames that the client takes, 1 to [`WINDOW_FRAMES_MAX`](crate::limits::WINDOW_FRAMES_MAX).
     pub window: u32,
     /// Most bytes of lane data per second, over all lanes; 0 for no limit.
     pub rate_limit: u64,
     /// Send `Totals` while the job runs.
     pub totals: bool,
-    /// Whether the client keeps what an interrupted run leaves, and may have some.
-    pub resume: Resume,
-    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`], if it came. Files that have changed since
-    /// then are offered as such.
-    pub begun: Option<Timestamp>,
     /// What becomes of a file that changes while it is read.
     pub changing: Changing,
+    /// How it transfers. Files that have changed since `begun` are offered as such.
+    pub options: JobOptions,
+}
+
+/// How a job transfers: what `Get`, `Put` and `Select` have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// The checksum of the job's frames.
+    pub checksum: Checksum,
+    /// Whether the receiver keeps what an interrupted run leaves, and may have some.
+    pub resume: Resume,
+    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`], if it came.
+    pub begun: Option<Timestamp>,
+    /// The receiver makes holes where a file has them: they need not be sent.
+    pub sparse: bool,
+    /// What later versions add. One that the server does not know fails the request with `Unsupported`.
+    #[serde(deserialize_with = "sequence::<JOB_EXTENSIONS_MAX, _, _>")]
+    pub extensions: Vec<Extension>,
+}
+
+impl JobOptions {
+    /// Nothing but a checksum: nothing is kept, and holes are sent.
+    #[must_use]
+    pub fn of(checksum: Checksum) -> Self {
+        Self { checksum, resume: Resume::Never, begun: None, sparse: false, extensions: Vec::new() }
+    }
+
+    /// Looks at what later versions may have added; this one knows no extension.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the number of the first extension.
+    pub fn check_extensions(&self) -> Result<(), Failure> {
+        match self.extensions.first() {
+            None => Ok(()),
+            Some(Extension { number, .. }) => {
+                Err(Failure::new(FailureCode::Unsupported, format!("extension {number} of a job's options")))
+            }
+        }
+    }
+}
+
+/// An option that a later version has added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Which one; numbers are never used again.
+    pub number: u16,
+    /// Its value, in a form of its own.
+    #[serde(deserialize_with = "sequence::<EXTENSION_LEN_MAX, _, _>")]
+    pub value: Vec<u8>,
 }
 
 /// What becomes of a file that changes while it is read.
@@ -428,23 +486,16 @@ pub struct Put {
     pub into: Option<Name>,
     /// What happens to files that exist.
     pub overwrite: Overwrite,
-    /// The checksum of the job's frames.
-    pub checksum: Checksum,
-    /// Make holes where a file has long runs of zeros.
-    pub sparse: bool,
     /// `path` is a folder, made if it is missing, and no other exclusive job may write to it at the same time.
     pub exclusive: bool,
     /// What an item must have survived before it is acknowledged.
     pub durability: Durability,
-    /// Whether the server is to keep what an interrupted run leaves.
-    pub resume: bool,
-    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`]. Files that have been put in their place
-    /// since then need not be sent again.
-    pub begun: Option<Timestamp>,
     /// Permissions are for what is new, less the umask of the server; what exists keeps its own.
     pub modes_of_new: bool,
     /// Permissions, at most, with which a missing folder is made; its own come when all in it is done.
     pub folder_mode: u32,
+    /// How it transfers. Files that have been put in their place since `begun` need not be sent again.
+    pub options: JobOptions,
 }
 
 /// What may befall the receiving machine without undoing what was acknowledged.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use wire::engine::{FileSource, Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Changing, Durability, Overwrite, Put, Resume};
+use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, SourceFile};
@@ -99,12 +99,9 @@ async fn send(
         path: path.clone(),
         into: None,
         overwrite: Overwrite::Never,
-        checksum: session.checksum(),
-        sparse: false,
         exclusive: false,
         durability,
-        resume: false,
-        begun: None,
+        options: JobOptions::of(session.checksum()),
     };
     let opening = Opening { source, totals: None, folder: None };
     let reporter = Reporter::new(made_up.clone(), session.checksum());

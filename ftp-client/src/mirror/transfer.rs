@@ -21,7 +21,9 @@ use wire::engine::{
     SendJob, Sink, TreeSink, TreeSinkOptions,
 };
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Changing, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem};
+use wire::message::{
+    Cancel, Changing, JobOptions, Message, Overwrite, Put, Resume, Select, Totals, Wanted, WantedItem,
+};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
@@ -160,14 +162,12 @@ async fn open_upload(
         path: path.clone(),
         into: None,
         overwrite,
-        checksum,
-        sparse: options.sparse,
         exclusive: true,
         durability: options.durability,
-        resume: trees.resume != Resume::Never,
-        begun: None, // what is there has been compared already
         modes_of_new: options.modes.only_new,
         folder_mode: options.modes.of_unknown_folder(),
+        // Without `begun`: what is there has been compared already.
+        options: JobOptions { resume: trees.resume, sparse: options.sparse, ..JobOptions::of(checksum) },
     };
     let mut answers = control.request(id, put.into()).await?;
     drop(turn);
@@ -279,12 +279,10 @@ async fn select(
     let rate_limit = session.inner.rate_limit;
     let select = Select {
         path: path.clone(),
-        checksum,
         window: WINDOW_FRAMES_MAX,
         rate_limit,
-        resume,
         changing,
-        sparse,
+        options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
     control.exchange.opening(id, Role::Receiver);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());

@@ -32,6 +32,7 @@ pub(super) async fn run(
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
 ) -> Answer {
+    get.options.check_extensions()?;
     if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
     }
@@ -52,9 +53,9 @@ pub(super) async fn run(
             async move { disk.run_until(&counting, move || tell_totals(folder, id, &outbox)).await };
         drop(tokio::spawn(counted));
     }
-    let machine = Sender::new(get.checksum, get.window, Asking::of(get.resume, Asking::All));
+    let machine = Sender::new(get.options.checksum, get.window, Asking::of(get.options.resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
-    let job = Arc::new(job.changing(get.changing).since(get.begun));
+    let job = Arc::new(job.changing(get.changing).since(get.options.begun).with_holes(get.options.sparse));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it

@@ -15,7 +15,7 @@ use wire::disk::Disk;
 use wire::engine::{Base, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Durability, Message, Opened, Put};
+use wire::message::{Durability, Message, Opened, Put, Resume};
 use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
@@ -46,23 +46,24 @@ pub(super) async fn run(
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
 ) -> Answer {
+    put.options.check_extensions()?;
     let access = context.principal.access();
     let add_only = access == Access::Drop;
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
     let origin = origin(&context.principal);
-    let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.checksum };
+    let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.options.checksum };
     let modes = Modes::as_sent(put.modes_of_new, put.folder_mode);
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
         add_only,
         takes_over: Needs::Remove.met_by(access),
         modes: modes.clone(),
-        sparse: put.sparse,
+        sparse: put.options.sparse,
         durability: put.durability,
-        keeping: put.resume.then_some(keeping),
-        begun: put.begun.filter(|_| !put.exclusive), // a mirror has compared already
+        keeping: (put.options.resume != Resume::Never).then_some(keeping),
+        begun: put.options.begun.filter(|_| !put.exclusive), // a mirror has compared already
     };
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let (durability, at) = (put.durability, file_clock());
@@ -82,7 +83,7 @@ pub(super) async fn run(
     let _locked = Locked { lock, disk: context.disk.clone() };
     operation.set_path(&path);
     let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
-    let machine = Receiver::new(put.checksum, WINDOW_FRAMES_MAX).with_holes(put.sparse);
+    let machine = Receiver::new(put.options.checksum, WINDOW_FRAMES_MAX).with_holes(put.options.sparse);
     let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());

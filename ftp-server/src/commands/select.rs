@@ -21,6 +21,7 @@ pub(super) async fn run(
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
 ) -> Answer {
+    select.options.check_extensions()?;
     if !(1..=WINDOW_FRAMES_MAX).contains(&select.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
     }
@@ -29,10 +30,10 @@ pub(super) async fn run(
     let opened = Opened { path: select.path.clone(), folder: true, at: file_clock() };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     let source = Arc::new(QueueSource::new(folder, wanted));
-    let asking = Asking::of(select.resume, Asking::Large(0)); // the client has compared already
-    let machine = Sender::new(select.checksum, select.window, asking);
+    let asking = Asking::of(select.options.resume, Asking::Large(0)); // the client has compared already
+    let machine = Sender::new(select.options.checksum, select.window, asking);
     let job = SendJob::new(id, machine, source, operation.clone(), Pacer::new(select.rate_limit));
-    let job = Arc::new(job.changing(select.changing).with_holes(select.sparse));
+    let job = Arc::new(job.changing(select.changing).with_holes(select.options.sparse));
     let running = context.exchange.send(job.clone());
     if cancelled.is_cancelled() {
         job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it

@@ -1,6 +1,6 @@
 //! Messages that only mirrors need: items chosen one by one, digests, and batches of small changes.
 
-use super::{Changing, Durability, Owner, Resume, Xattr};
+use super::{Changing, Durability, JobOptions, Owner, Xattr};
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
@@ -14,18 +14,14 @@ use serde::{Deserialize, Serialize};
 pub struct Select {
     /// A folder. Paths of the job's items are below it.
     pub path: RemotePath,
-    /// The checksum to use.
-    pub checksum: Checksum,
     /// As in [`Get`](super::Get).
     pub window: u32,
     /// As in [`Get`](super::Get).
     pub rate_limit: u64,
-    /// As in [`Get`](super::Get); but the client has compared already, so that large files alone are offered.
-    pub resume: Resume,
     /// As in [`Get`](super::Get).
     pub changing: Changing,
-    /// The client makes holes where a file has them: they need not be sent.
-    pub sparse: bool,
+    /// How it transfers. The client has compared already, so that large files alone are offered.
+    pub options: JobOptions,
 }
 
 /// Items that a job of [`Select`] is to send. At most [`WANTED_AHEAD_MAX`](crate::limits::WANTED_AHEAD_MAX) that have not

@@ -81,6 +81,8 @@ fn limits() -> Vec<(&'static str, String)> {
         USER_LEN_MAX,
         SECRET_LEN_MAX,
         LOGIN_KEYS_MAX,
+        JOB_EXTENSIONS_MAX,
+        EXTENSION_LEN_MAX,
         KEY_PROOF_LEN_MAX,
         AGENT_LEN_MAX,
         PACKED_FILE_LEN_MAX,

@@ -227,7 +227,7 @@ fn abandoned() -> FrameExample {
         comment: "the other end that the same file could have: it changed while it was read",
         frame: frame(13, kind, Some(zeros()), Payload::Loss(failure)),
         parts: parts! {
-            u8(3, "kind: seal") u8(1, "flags: abandoned") u16(49, "length of the announcement")
+            u8(3, "kind: seal") u8(2, "flags: given up") u16(49, "length of the announcement")
             u32(2, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(0, "size")
             raw(&[0; 32], "root") then(zeros_parts()) u16(17, "loss: SourceChanged, no message")
         },

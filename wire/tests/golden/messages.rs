@@ -5,6 +5,7 @@ use crate::vectors::{LANE, SESSION, key_proof, lane_proof};
 use wire::binding::SessionSecret;
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
+use wire::features::Features;
 use wire::fidelity::FidelityReport;
 use wire::message::*;
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
@@ -56,10 +57,11 @@ fn connection() -> Vec<MessageExample> {
             "a user's password",
             LoginRequest {
                 agent: AGENT.into(),
+                features: Features::of_bits(0b101),
                 login: Login::Password { user: "alice".into(), password: "correct horse".into() },
             },
             parts! {
-                text(AGENT, "agent") variant(0, "login: Password") text("alice", "user")
+                text(AGENT, "agent") u64(0b101, "features") variant(0, "login: Password") text("alice", "user")
                 text("correct horse", "password")
             },
         ),
@@ -68,8 +70,12 @@ fn connection() -> Vec<MessageExample> {
             "login-token",
             1,
             "a token that stands for a user",
-            LoginRequest { agent: AGENT.into(), login: Login::Token { token: "5f2c9a".into() } },
-            parts! { text(AGENT, "agent") variant(1, "login: Token") text("5f2c9a", "token") },
+            LoginRequest {
+                agent: AGENT.into(),
+                features: Features::default(),
+                login: Login::Token { token: "5f2c9a".into() },
+            },
+            parts! { text(AGENT, "agent") u64(0, "features") variant(1, "login: Token") text("5f2c9a", "token") },
         ),
         example(
             1,
@@ -78,10 +84,11 @@ fn connection() -> Vec<MessageExample> {
             "a user's key, with the proof of `vector-login-key`",
             LoginRequest {
                 agent: AGENT.into(),
+                features: Features::of_bits(0b101),
                 login: Login::Keys { user: "alice".into(), proofs: vec![key_proof().bytes()] },
             },
             parts! {
-                text(AGENT, "agent") variant(2, "login: Keys") text("alice", "user") count(1, "proofs")
+                text(AGENT, "agent") u64(0b101, "features") variant(2, "login: Keys") text("alice", "user") count(1, "proofs")
                 count(key_proof().bytes().len() as u64, "proofs[0]: length") then(key_proof())
             },
         ),
@@ -128,6 +135,7 @@ fn connection() -> Vec<MessageExample> {
             "the login is accepted",
             Welcome {
                 agent: "ftp-server 0.1.0".into(),
+                features: Features::of_bits(0b100),
                 user: "alice".into(),
                 access,
                 lanes_max: 16,
@@ -136,7 +144,7 @@ fn connection() -> Vec<MessageExample> {
                 memory: 67_108_864,
             },
             parts! {
-                text("ftp-server 0.1.0", "agent") text("alice", "user")
+                text("ftp-server 0.1.0", "agent") u64(0b100, "features") text("alice", "user")
                 variant(index, &format!("access: {access:?}")) u16(16, "lanes_max") u16(64, "jobs_max") u32(256, "window")
                 u64(67_108_864, "memory")
             },
@@ -259,18 +267,17 @@ fn jobs() -> Vec<MessageExample> {
             Get {
                 path: path("music"),
                 recursive: true,
-                checksum: Checksum::Blake3,
                 window: 256,
                 rate_limit: 10_000_000,
                 totals: true,
-                resume: Resume::New,
-                begun: None,
                 changing: Changing::AsIs,
+                options: JobOptions { resume: Resume::New, ..JobOptions::of(Checksum::Blake3) },
             },
             parts! {
-                text("music", "path") bool(true, "recursive") variant(1, "checksum: Blake3")
-                u32(256, "window") u64(10_000_000, "rate_limit") bool(true, "totals") variant(1, "resume: New")
-                none("begun") variant(2, "changing: AsIs")
+                text("music", "path") bool(true, "recursive") u32(256, "window") u64(10_000_000, "rate_limit")
+                bool(true, "totals") variant(2, "changing: AsIs")
+                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(false, "sparse")
+                count(0, "extensions: 0")
             },
         ),
         example(
@@ -294,19 +301,17 @@ fn jobs() -> Vec<MessageExample> {
                 path: path("backup"),
                 into: None,
                 overwrite: Overwrite::Always,
-                checksum: Checksum::Blake3,
-                sparse: true,
                 exclusive: true,
                 durability: Durability::Power,
-                resume: true,
-                begun: None,
                 modes_of_new: false,
                 folder_mode: 0o700,
+                options: JobOptions { resume: Resume::New, sparse: true, ..JobOptions::of(Checksum::Blake3) },
             },
             parts! {
-                text("backup", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
-                bool(true, "sparse") bool(true, "exclusive") variant(1, "durability: Power") bool(true, "resume")
-                none("begun") bool(false, "modes_of_new") u32(0o700, "folder_mode")
+                text("backup", "path") none("into") variant(0, "overwrite: Always") bool(true, "exclusive")
+                variant(1, "durability: Power") bool(false, "modes_of_new") u32(0o700, "folder_mode")
+                variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(true, "sparse")
+                count(0, "extensions: 0")
             },
         ),
         example(
@@ -318,19 +323,21 @@ fn jobs() -> Vec<MessageExample> {
                 path: path("photos"),
                 into: None,
                 overwrite: Overwrite::Always,
-                checksum: Checksum::Blake3,
-                sparse: false,
                 exclusive: false,
                 durability: Durability::Process,
-                resume: true,
-                begun: Some(Timestamp { seconds: 1_700_000_000, nanos: 4_000_000 }),
                 modes_of_new: true,
                 folder_mode: 0o700,
+                options: JobOptions {
+                    resume: Resume::Again,
+                    begun: Some(Timestamp { seconds: 1_700_000_000, nanos: 4_000_000 }),
+                    ..JobOptions::of(Checksum::Blake3)
+                },
             },
             parts! {
-                text("photos", "path") none("into") variant(0, "overwrite: Always") variant(1, "checksum: Blake3")
-                bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(true, "resume")
-                some("begun") time(1_700_000_000, 4_000_000, "seconds, nanos") bool(true, "modes_of_new") u32(0o700, "folder_mode")
+                text("photos", "path") none("into") variant(0, "overwrite: Always") bool(false, "exclusive")
+                variant(0, "durability: Process") bool(true, "modes_of_new") u32(0o700, "folder_mode")
+                variant(1, "checksum: Blake3") variant(2, "resume: Again") some("begun")
+                time(1_700_000_000, 4_000_000, "seconds, nanos") bool(false, "sparse") count(0, "extensions: 0")
             },
         ),
     ];
@@ -347,20 +354,21 @@ fn jobs() -> Vec<MessageExample> {
                 path: path("inbox"),
                 into: Some(Name::new(b"song").unwrap()),
                 overwrite,
-                checksum: Checksum::Sha256,
-                sparse: false,
                 exclusive: false,
                 durability: Durability::Process,
-                resume: false,
-                begun: None,
                 modes_of_new: false,
                 folder_mode: 0o700,
+                options: JobOptions {
+                    extensions: vec![Extension { number: 7, value: vec![1, 2] }],
+                    ..JobOptions::of(Checksum::Sha256)
+                },
             },
             parts! {
                 text("inbox", "path") some("into") text("song", "name")
-                variant(index, &format!("overwrite: {overwrite:?}")) variant(0, "checksum: Sha256")
-                bool(false, "sparse") bool(false, "exclusive") variant(0, "durability: Process") bool(false, "resume")
-                none("begun") bool(false, "modes_of_new") u32(0o700, "folder_mode")
+                variant(index, &format!("overwrite: {overwrite:?}")) bool(false, "exclusive")
+                variant(0, "durability: Process") bool(false, "modes_of_new") u32(0o700, "folder_mode")
+                variant(0, "checksum: Sha256") variant(0, "resume: Never") none("begun") bool(false, "sparse")
+                count(1, "extensions: 1") u16(7, "number") count(2, "value: 2 bytes") raw(&[1, 2], "value")
             },
         ));
     }
@@ -512,16 +520,19 @@ fn selection() -> Vec<MessageExample> {
             "items of a tree, without a limit of rate",
             Select {
                 path: path("music"),
-                checksum: Checksum::Blake3,
                 window: 256,
                 rate_limit: 0,
-                resume: Resume::Again,
                 changing: Changing::Retry,
-                sparse: true,
+                options: JobOptions {
+                    resume: Resume::Again,
+                    sparse: true,
+                    ..JobOptions::of(Checksum::Blake3)
+                },
             },
             parts! {
-                text("music", "path") variant(1, "checksum: Blake3") u32(256, "window") u64(0, "rate_limit")
-                variant(2, "resume: Again") variant(0, "changing: Retry") bool(true, "sparse")
+                text("music", "path") u32(256, "window") u64(0, "rate_limit") variant(0, "changing: Retry")
+                variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse")
+                count(0, "extensions: 0")
             },
         ),
         example(

@@ -1,0 +1,44 @@
+//! Features: what ends of later versions can do beside what every end can. A client tells those that it knows, and the server which
+//! of them hold for the session: those that both know.
+
+use serde::{Deserialize, Serialize};
+
+/// A set of features, one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Features(u64);
+
+impl Features {
+    /// Those that this version knows: none is defined yet.
+    pub const KNOWN: Self = Self(0);
+
+    /// Those whose bits are set in `bits`; they need not be known.
+    #[must_use]
+    pub fn of_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// True if `other` has all of them.
+    #[must_use]
+    pub fn are_all_in(self, other: Self) -> bool {
+        self.common(other) == self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_use_what_both_know() {
+        let (one, other) = (Features::of_bits(0b0110), Features::of_bits(0b1010));
+        let both = one.common(other);
+        assert_eq!(both, Features::of_bits(0b0010));
+        assert!(both.are_all_in(one) && both.are_all_in(other) && !one.are_all_in(other));
+    }
+}
