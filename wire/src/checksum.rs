@@ -3,29 +3,13 @@
 //! With BLAKE3 a chunk is an aligned subtree of the file's hash tree, its digest the subtree's chaining value, and the
 //! root is the standard BLAKE3 hash of the file. SHA-256 has no tree, so the root is a hash over chunk digests and length.
 
+pub use crate::digest::Digest;
 use crate::limits::CHUNK_LEN;
 use crate::sha256::Sha256;
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::OnceLock;
-
-/// A digest of 32 bytes, shown in hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Digest(pub [u8; 32]);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({self})")
-    }
-}
 
 /// The algorithm of a job's digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! SHA-256 by whoever computes it fastest: with `net` aws-lc is there anyway, and on processors without SHA instructions it
 //! is twice as fast as the sha2 crate (AVX2 assembly; measured 400 to 200 MB/s); with them the two are equal.
 
-use crate::checksum::Digest;
+use crate::digest::Digest;
 
 /// A SHA-256 computation under way.
 #[derive(Clone)]

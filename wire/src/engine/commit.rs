@@ -439,7 +439,8 @@ mod tests {
         let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
         let rule = Arc::new(Rule::new(Overwrite::Always, false));
         let admission = rule.admit(&**folder, (&name).into(), Offer::default()).unwrap();
-        let waiting = crate::engine::sink::waiting(folder.clone(), staged, name, admission, content, false);
+        let waiting =
+            crate::engine::placing::waiting(folder.clone(), staged, name, admission, content, false);
         let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
         let path = RemotePath::root();
         WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }

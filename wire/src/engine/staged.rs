@@ -8,8 +8,8 @@
 use super::admission::Admission;
 use super::commit::{Placed, Unsynced};
 use super::lock;
+use super::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
 use super::room::Room;
-use super::sink::{Staged, check_going, waiting, write_pieces, write_with_holes};
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::Announcement;

@@ -5,6 +5,7 @@ use super::filesystem_kind::{FilesystemKind, NameOrder};
 use super::local_details as details;
 use super::local_fidelity as fidelity;
 use super::local_handle::Handle;
+use super::local_stat::{identity_of, metadata_of, times, timestamp};
 use super::spelling::other_case;
 use super::sweep::SweepScope;
 use super::{
@@ -921,11 +922,6 @@ fn is_own(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
-fn identity_of(stat: &Stat) -> Identity {
-    let changed = timestamp(stat.st_ctime, stat.st_ctime_nsec);
-    Identity { metadata: metadata_of(stat), changed, inode: stat.st_ino }
-}
-
 fn name_kind(told: FileType) -> NameKind {
     match told {
         FileType::Directory => NameKind::Folder,
@@ -937,40 +933,6 @@ fn name_kind(told: FileType) -> NameKind {
         | FileType::BlockDevice => NameKind::Other,
         FileType::Unknown => NameKind::Unknown,
     }
-}
-
-pub(super) fn metadata_of(stat: &Stat) -> Metadata {
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Folder,
-        FileType::Symlink => Kind::Symlink,
-        FileType::Fifo
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => Kind::Special,
-    };
-    let size = match kind {
-        Kind::File | Kind::Symlink => stat.st_size.cast_unsigned(),
-        Kind::Folder | Kind::Special => 0,
-    };
-    Metadata {
-        kind,
-        size,
-        modified: timestamp(stat.st_mtime, stat.st_mtime_nsec),
-        mode: stat.st_mode & MODE_BITS,
-    }
-}
-
-pub(super) fn timestamp(seconds: i64, nanos: u64) -> Timestamp {
-    Timestamp { seconds, nanos: u32::try_from(nanos).unwrap_or(0) }
-}
-
-pub(super) fn times(modified: Option<Timestamp>) -> sys::Timestamps {
-    let omit = sys::Timespec { tv_sec: 0, tv_nsec: sys::UTIME_OMIT };
-    let modified =
-        modified.map_or(omit, |time| sys::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanos) });
-    sys::Timestamps { last_access: omit, last_modification: modified }
 }
 
 /// Now, by the clock that dates what changes on this machine's filesystems: nothing that is done later is dated before it.

@@ -1,7 +1,7 @@
 //! Finds out what a local filesystem keeps of times and permissions: by setting some on a scratch file and looking at what
 //! became of them. Its type would tell less: one type has several ways of keeping times, and FUSE may serve any.
 
-use super::local::{times, timestamp};
+use super::local_stat::{times, timestamp};
 use crate::fidelity::{FidelityReport, PROBE, step_of};
 use crate::metadata::Timestamp;
 use rustix::fs::{self as sys, Mode};

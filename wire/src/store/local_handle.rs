@@ -3,8 +3,8 @@
 //!
 //! Works without `/proc` too, but for permissions of what may not be read, and for times before Linux 5.8.
 
-use super::local::{metadata_of, times};
 use super::local_details as details;
+use super::local_stat::{metadata_of, times};
 use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, MODE_BITS, Timestamp};
 use crate::path::NameRef;

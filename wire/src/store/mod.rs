@@ -13,6 +13,7 @@ mod local;
 mod local_details;
 mod local_fidelity;
 mod local_handle;
+mod local_stat;
 pub mod marks;
 mod names;
 mod spelling;

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
+use crate::engine::placing::HOLE_LEN;
 use crate::frame::{EntryKind, FrameHead, FrameKind, SealEnd};
 use crate::journal::JournalKey;
+use crate::receiver::Publish;
 use crate::receiver::{Receiver, Verdict};
 use crate::store::LocalFolder;
+use crate::verified::VerifiedChunk;
 use std::path::Path;
 use tempfile::TempDir;
 

@@ -1,0 +1,111 @@
+//! What it takes to place an item, whatever sink it is for: content is written, and what waits for a commit is put together.
+
+use super::admission::Admission;
+use super::commit::{Placed, Unnamed, Unsynced, Waiting};
+use crate::failure::{Failure, FailureCode};
+use crate::path::Name;
+use crate::receiver::Publish;
+use crate::store::{Folder, StagedName, TargetFile, write_fully};
+use crate::verified::VerifiedChunk;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A large file under way. Dropping it before it is published discards it, or leaves it for the next run.
+#[allow(clippy::missing_errors_doc)]
+pub trait Staged: Send + Sync {
+    /// Writes a chunk.
+    fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
+    /// Chunks that are all zeros, which only a sink that makes holes takes.
+    fn hole(&self, _offset: u64, _len: u64) -> Result<(), Failure> {
+        Err(FailureCode::Unsupported.into())
+    }
+    /// Sets its metadata and gives it its name.
+    fn publish(&self, publish: &Publish) -> Result<Placed, Failure>;
+    /// Nothing of it is of use any more.
+    fn discard(&self) {}
+}
+
+/// The last look before something becomes visible.
+pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
+    match over.is_cancelled() {
+        true => Err(FailureCode::Cancelled.into()),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn waiting(
+    folder: Arc<dyn Folder>,
+    staged: StagedName,
+    name: Name,
+    admission: Admission,
+    content: Unsynced,
+    journal: bool,
+) -> Placed {
+    Placed::Waiting(Waiting::Named(Box::new(Unnamed {
+        folder,
+        staged,
+        name,
+        admission: Some(admission),
+        content,
+        journal,
+        is_named: false,
+        is_useless: false,
+        stays_open: false,
+    })))
+}
+
+pub(super) fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
+    let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
+    let mut offset = offset;
+    for pieces in pieces.chunks(PIECES_AT_ONCE) {
+        let mut len = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            len += piece.len() as u64;
+        }
+        write_fully(file, &mut slices[..pieces.len()], offset)?;
+        offset += len;
+    }
+    Ok(())
+}
+
+/// Writes what is not zero. The file is empty there, so what is not written is a hole. Zeros count where they fill a block
+/// of the file between two pieces' borders, so a few blocks of a hole are written after all. True if there is a hole.
+pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<bool> {
+    let (mut offset, mut has_holes) = (offset, false);
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let (run, zeros) = next_run(rest, offset);
+            if !zeros {
+                write_fully(file, &mut [IoSlice::new(run)], offset)?;
+            }
+            has_holes |= zeros;
+            offset += run.len() as u64;
+            rest = &rest[run.len()..];
+        }
+    }
+    Ok(has_holes)
+}
+
+/// The blocks at the beginning of `bytes` that are all zeros, or all not.
+fn next_run(bytes: &[u8], offset: u64) -> (&[u8], bool) {
+    let block = |at: usize| {
+        let into_block = usize::try_from((offset + at as u64) % HOLE_LEN as u64).unwrap_or(0);
+        &bytes[at..bytes.len().min(at + HOLE_LEN - into_block)]
+    };
+    let is_hole = |block: &[u8]| block.len() == HOLE_LEN && block.iter().all(|byte| *byte == 0);
+    let hole = is_hole(block(0));
+    let mut end = block(0).len();
+    while end < bytes.len() && is_hole(block(end)) == hole {
+        end += block(end).len();
+    }
+    (&bytes[..end], hole)
+}
+
+/// A chunk in full records has 32 pieces, or one more if its first record is shared.
+const PIECES_AT_ONCE: usize = 40;
+
+/// The block of most filesystems: a smaller run of zeros saves nothing.
+pub(super) const HOLE_LEN: usize = 4096;
