@@ -256,6 +256,13 @@ pub struct Outcome {
     pub drifted: u64,
 }
 
+impl Outcome {
+    /// True if anything of the target may be other than before.
+    pub(crate) fn has_changed_something(&self) -> bool {
+        Summary { unchanged: 0, ..self.summary } != Summary::default()
+    }
+}
+
 /// Counts of a mirror.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {

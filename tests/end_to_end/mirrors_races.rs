@@ -31,6 +31,30 @@ fn two_mirrors_into_one_target_do_no_harm() {
     }
 }
 
+/// All goes into the folder that was there at first, so a name that leads elsewhere by the end is no success.
+#[test]
+fn a_target_that_is_moved_meanwhile_is_told() {
+    for way in WAYS {
+        for replaced in [false, true] {
+            let mirror = Mirror::new(way);
+            for number in 0..24 {
+                mirror.write(&number.to_string(), content(number, 300_000));
+            }
+            fs::create_dir(mirror.target()).unwrap();
+            let child = start(&mirror, &["--limit-rate=8M"]);
+            wait_until("some files have arrived", || names_in(&mirror.target()).len() > 6);
+            fs::rename(mirror.target(), mirror.target().with_file_name("moved")).unwrap();
+            if replaced {
+                fs::create_dir(mirror.target()).unwrap();
+            }
+            let ran = Ran::from(child.wait_with_output().unwrap());
+            assert_eq!(ran.code, Some(5), "{way:?} {replaced}: {}", ran.stderr);
+            mirror.check([""; 0]);
+            mirror.assert_done([""; 0]);
+        }
+    }
+}
+
 #[test]
 fn an_interrupted_mirror_leaves_whole_files_and_the_next_run_completes() {
     for way in WAYS {

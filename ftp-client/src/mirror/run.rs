@@ -47,6 +47,7 @@ pub(crate) async fn run(
     check_backup(&request, access)?;
     let (begun, local) = look(session, &request, details).await?;
     check_backup_place(session, &request, &begun).await?;
+    let target = Target::of(&request, &begun);
     let remote = request.remote.clone();
     let trees = Trees {
         direction: request.direction,
@@ -62,7 +63,57 @@ pub(crate) async fn run(
         reporter,
         runtime: Handle::current(),
     };
-    local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await
+    let outcome =
+        local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await?;
+    if let Some(target) = target.filter(|_| outcome.has_changed_something()) {
+        target.check_place(session).await?;
+    }
+    Ok(outcome)
+}
+
+/// The target as it was when the mirror began. All is written into the folder that was there then, wherever somebody moves it.
+struct Target {
+    direction: Direction,
+    remote: RemotePath,
+    local: PathBuf,
+    scope: RemotePath,
+    /// Device and inode, if it was there and they are known.
+    identity: Option<(u64, u64)>,
+}
+
+impl Target {
+    /// The target of a run that changes something.
+    fn of(request: &MirrorRequest, begun: &Begun) -> Option<Self> {
+        let root = match (&request.mode, request.direction) {
+            (Mode::DryRun | Mode::Plan(_), _) => return None,
+            (Mode::Run | Mode::Apply(_), Direction::Upload) => begun.remote_root.as_ref(),
+            (Mode::Run | Mode::Apply(_), Direction::Download) => begun.local_root.as_ref(),
+        };
+        let (remote, local, scope) = (request.remote.clone(), request.local.clone(), request.scope.clone());
+        Some(Self { direction: request.direction, remote, local, scope, identity: identity(root) })
+    }
+
+    /// Makes sure that its path leads to the same folder still.
+    async fn check_place(self, session: &Session) -> Result<(), Error> {
+        let links = Details { links: true, ..Details::default() };
+        let Self { direction, remote, local, scope, identity: before } = self;
+        let moved = Failure::new(
+            FailureCode::NotFound,
+            "TARGET was moved or replaced meanwhile, and all went into the folder that was there: run again",
+        );
+        let (now, moved) = match direction {
+            Direction::Upload => {
+                let path = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
+                (existing(session.stat_folder(&path, links).await, &scope)?, Error::remote(&path, moved))
+            }
+            Direction::Download => {
+                let moved = Error::local(&local, moved);
+                (local::blocking(move || open_local(&local, &scope, links)).await?.0, moved)
+            }
+        };
+        let same = before.is_none() || identity(now.as_ref()) == before;
+        if now.is_some() && same { Ok(()) } else { Err(moved) }
+    }
 }
 
 /// A backup at the server needs what a rename needs: told before anything is done.
