@@ -62,7 +62,7 @@ impl PutManyRequest {
     /// What tells this transfer from others.
     fn about(&self, key: &Key) -> [u8; 16] {
         let here = std::env::current_dir().unwrap_or_default();
-        let absolute = |source: &Named| here.join(&source.path);
+        let absolute = |source: &Named| here.join(&source.path).components().collect(); // without each `.`
         let paths: Vec<PathBuf> = self.sources.iter().map(absolute).collect();
         let mut parts: Vec<&[u8]> = vec![b"put many", key, self.folder.as_bytes()];
         for (source, path) in self.sources.iter().zip(&paths) {
