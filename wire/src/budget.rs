@@ -290,10 +290,11 @@ fn transfers_part(limit: usize) -> usize {
     limit / 2
 }
 
-/// What a large file under way counts as beside its memory: it and its journal are open. So all transfers of a server with the
-/// default limits have at most 16,384 files open, a quarter of what its unit allows (`LimitNOFILE`).
+/// What a large file under way counts as beside its memory: it and its journal are open. So what a server receives with the default
+/// limits has at most 16,384 files open, a quarter of what its unit allows (`LimitNOFILE`). What it sends begins with no further
+/// item without room, and has at most [`LARGE_FILES_MAX`](crate::limits::LARGE_FILES_MAX) files a job open all the same.
 pub const OPEN_FILE_LEN: usize = 32 * 1024;
-/// What an open folder counts as.
+/// What a folder that a receiving job holds open counts as.
 pub const OPEN_FOLDER_LEN: usize = 8 * 1024;
 
 #[cfg(test)]
