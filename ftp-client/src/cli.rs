@@ -55,21 +55,23 @@ use wire::message::Welcome;
 /// Runs the command that was typed; its exit code is API.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
-    let typed = parse::typed(&parse::matches(Cli::command(), &words), &words);
-    let completed = completed(&typed, &words);
-    let common = completed.as_ref().map_or(&typed.common, |(_, completed)| &completed.typed.common);
-    let output = Arc::new(Output::new(common));
-    let result = completed.and_then(|(profiles, completed)| run(completed, profiles, &words, &output));
+    let matches = parse::matches(Cli::command(), &words);
+    let typed = parse::typed(&matches, &words);
+    let found = profiles(&typed).and_then(|profiles| {
+        let profile = defaults::profile(&matches, &profiles)?.cloned();
+        Ok((profiles, profile))
+    });
+    let (completed, profiles) = match found {
+        Ok((profiles, profile)) => {
+            (defaults::complete(&words, &matches, typed, profile.as_ref()), Ok(profiles))
+        }
+        Err(error) => (defaults::as_typed(typed), Err(error)),
+    };
+    let output = Arc::new(Output::new(&completed.typed.common));
+    let result = profiles.and_then(|profiles| run(completed, profiles, &words, &output));
     let code = output.finish(result);
     terminal::restore();
     ExitCode::from(code)
-}
-
-/// With the options of the profile that it names.
-fn completed(typed: &Cli, words: &[OsString]) -> Result<(Profiles, Completed<Cli>), Error> {
-    let profiles = profiles(typed)?;
-    let completed = defaults::complete(words, &profiles)?;
-    Ok((profiles, completed))
 }
 
 fn run(

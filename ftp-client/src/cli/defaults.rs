@@ -20,16 +20,22 @@ pub(crate) struct Completed<T> {
     pub(crate) origins: Vec<String>,
 }
 
-/// Completes a command line.
-pub(crate) fn complete(words: &[OsString], profiles: &Profiles) -> Result<Completed<Cli>, Error> {
-    let matches = parse::matches(Cli::command(), words);
-    let profile = matches.subcommand().map(|(_, sub)| of_paths(sub, profiles)).transpose()?.flatten();
-    Ok(with(words, &matches, profile))
+/// A command line without a profile, and without a look at what it leaves open.
+pub(crate) fn as_typed(typed: Cli) -> Completed<Cli> {
+    Completed { typed, origins: Vec::new() }
 }
 
-/// The same for what names no path but a file with a server in it: the profile is that of the server, if it has one.
+/// The profile that a command line names by its paths.
+pub(crate) fn profile<'a>(
+    matches: &ArgMatches,
+    profiles: &'a Profiles,
+) -> Result<Option<&'a Profile>, Error> {
+    matches.subcommand().map_or(Ok(None), |(_, sub)| of_paths(sub, profiles))
+}
+
+/// Completes a command line that names no path but a file with a server in it: the profile is that of the server, if it has one.
 pub(crate) fn of_file(words: &[OsString], server: &Server, profiles: &Profiles) -> Completed<Cli> {
-    with(words, &parse::matches(Cli::command(), words), profiles.of_server(server).as_ref())
+    parsed(words, profiles.of_server(server).as_ref())
 }
 
 /// True for commands whose file names the server.
@@ -39,17 +45,28 @@ pub(crate) fn is_of_file(typed: &Typed) -> bool {
 
 /// A command line once more, with another profile.
 pub(crate) fn again(words: &[OsString], profile: Option<&Profile>) -> Cli {
-    with(words, &parse::matches(Cli::command(), words), profile).typed
+    parsed(words, profile).typed
 }
 
-fn with(words: &[OsString], matches: &ArgMatches, profile: Option<&Profile>) -> Completed<Cli> {
-    let understood = |matches: &ArgMatches| parse::typed(matches, words);
-    let Some((name, sub)) = matches.subcommand() else {
-        return Completed { typed: understood(matches), origins: Vec::new() };
-    };
+fn parsed(words: &[OsString], profile: Option<&Profile>) -> Completed<Cli> {
+    let matches = parse::matches(Cli::command(), words);
+    complete(words, &matches, parse::typed(&matches, words), profile)
+}
+
+/// Completes a command line that was parsed. Without a profile it is not parsed again: it may have many words.
+pub(crate) fn complete(
+    words: &[OsString],
+    matches: &ArgMatches,
+    typed: Cli,
+    profile: Option<&Profile>,
+) -> Completed<Cli> {
+    let Some((name, sub)) = matches.subcommand() else { return as_typed(typed) };
     let typed = match profile {
-        Some(profile) => understood(&parse::matches(with_profile(Cli::command(), name, sub, profile), words)),
-        None => understood(matches),
+        Some(profile) => {
+            let matches = parse::matches(with_profile(Cli::command(), name, sub, profile), words);
+            parse::typed(&matches, words)
+        }
+        None => typed,
     };
     Completed { typed, origins: origins(sub, profile, &|id| takes(&Cli::command(), name, id)) }
 }

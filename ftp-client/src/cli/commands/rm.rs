@@ -36,7 +36,7 @@ impl Rm {
                 result if recursive => result.map(|()| Vec::new()),
                 result => result.map(|()| Vec::new()).map_err(|error| advise_recursive(error, &remote.path)),
             },
-            remotes => remove_files(session, &removal.path, remotes).await,
+            remotes => remove_files(session, remotes).await,
         };
         let tell = |_: &Removal, failed: Vec<Error>| {
             for error in failed.iter().filter(|error| !wanted(error)) {
@@ -50,13 +50,13 @@ impl Rm {
     }
 }
 
-/// What is removed with one request.
+/// One request.
 #[derive(Debug)]
 struct Removal {
+    /// The first of `remotes`. Files do not depend on each other's removal, so it stands for all of them.
+    path: RemotePath,
     /// One thing, or files and links of one folder.
     remotes: Vec<Remote>,
-    /// The thing, or the folder.
-    path: RemotePath,
 }
 
 impl About for Removal {
@@ -65,7 +65,7 @@ impl About for Removal {
     }
 }
 
-/// Files of the same folder that come one after the other are one request.
+/// Files of the same folder that come one after the other share requests.
 fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
     let folder_of = |remote: &Remote| match recursive || remote.must_be_folder() {
         true => None,
@@ -76,8 +76,9 @@ fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
     for remote in remotes {
         let folder = folder_of(&remote);
         match (removals.last_mut(), &folder) {
-            (Some(removal), Some(path)) if last.as_ref() == Some(path) => {
-                removal.path = path.clone();
+            (Some(removal), Some(path))
+                if last.as_ref() == Some(path) && removal.remotes.len() < FILES_PER_REQUEST =>
+            {
                 removal.remotes.push(remote);
             }
             _ => removals.push(Removal { path: remote.path.clone(), remotes: vec![remote] }),
@@ -88,16 +89,14 @@ fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
 }
 
 /// Removes files of a folder; returns why some of them are still there.
-async fn remove_files(
-    session: &Session,
-    folder: &RemotePath,
-    remotes: &[Remote],
-) -> Result<Vec<Error>, Error> {
-    let name = |remote: &Remote| remote.path.strip_prefix(folder).unwrap_or_default();
+async fn remove_files(session: &Session, remotes: &[Remote]) -> Result<Vec<Error>, Error> {
+    let folder = remotes.first().and_then(|first| first.path.split_last()).map(|(folder, _)| folder);
+    let folder = folder.unwrap_or_default();
+    let name = |remote: &Remote| remote.path.strip_prefix(&folder).unwrap_or_default();
     let failed = |remote: &Remote, failure: Failure| {
         advise_recursive(Error::remote(&remote.path, failure), &remote.path)
     };
-    let failures = session.remove_files(folder, remotes.iter().map(name).collect()).await?;
+    let failures = session.remove_files(&folder, remotes.iter().map(name).collect()).await?;
     let told = failures.into_iter();
     Ok(told.filter_map(|(at, failure)| Some(failed(remotes.get(at)?, failure))).collect())
 }
@@ -109,3 +108,6 @@ async fn remove(session: &Session, remote: &Remote, recursive: bool) -> Result<(
     }
     session.remove(&remote.path, recursive).await
 }
+
+/// Enough that round trips and the reading of requests cost little; few enough that the server works on several at a time.
+const FILES_PER_REQUEST: usize = 512;
