@@ -1,0 +1,8 @@
+//! The command line: scripts, the shell, profiles, questions, completions.
+
+mod completions;
+mod did_you_mean;
+mod profiles;
+mod prompts;
+mod scripts;
+mod shell;

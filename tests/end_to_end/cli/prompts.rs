@@ -1,0 +1,131 @@
+//! Questions for secrets, at a real terminal (tmux's): who gives up gets the terminal back as it was, and scripts an exact code.
+
+use crate::cli::shell::Terminal;
+use crate::support::{output, wait_until};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tests::world::{World, binaries};
+
+/// A program that asks, what it asks, and its exit codes after Ctrl-C and Ctrl-D with what it says then.
+fn gives_the_terminal_back(
+    world: &World,
+    line: &str,
+    question: &str,
+    codes: impl IntoIterator<Item = (&'static str, u8, &'static str)>,
+) {
+    for (key, code, said) in codes {
+        let Some(terminal) = Terminal::running(world, 200, &format!("{line}; echo ended with $?")) else {
+            return;
+        };
+        terminal.see(question);
+        wait_until("the terminal is ready", || !terminal.echoes());
+        terminal.keys(&[key]);
+        terminal.see(&format!("ended with {code}"));
+        terminal.see(said);
+        assert!(terminal.echoes(), "{line}, {key}");
+    }
+}
+
+/// Makes a key. False if there is nothing to make it with.
+fn make_key(path: &Path, passphrase: &str) -> bool {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut keygen = Command::new("ssh-keygen");
+    let made = output(keygen.args(["-q", "-t", "ed25519", "-N", passphrase, "-f"]).arg(path));
+    if made.is_none() {
+        println!("skipped: ssh-keygen is not installed");
+    }
+    made.is_some_and(|ran| ran.status.success())
+}
+
+#[test]
+fn a_password() {
+    let world = World::serving();
+    let line = format!("{} ls '{}'", binaries().client.display(), world.url(""));
+    let codes = [("C-c", 130, "interrupted"), ("C-d", 4, "no password was given for tester@")];
+    gives_the_terminal_back(&world, &line, "Password for tester@", codes);
+}
+
+#[test]
+fn a_passphrase() {
+    let world = World::serving();
+    if !make_key(&world.local().join("key"), "secret") {
+        return;
+    }
+    let line = format!("{} ls -i key '{}'", binaries().client.display(), world.url(""));
+    let codes = [("C-c", 130, "interrupted"), ("C-d", 4, "no passphrase was given")];
+    gives_the_terminal_back(&world, &line, "Passphrase for key", codes);
+}
+
+/// The server has refused a key by then, and the connection is made.
+#[test]
+fn a_password_after_a_key_was_refused() {
+    let world = World::serving();
+    if !make_key(&world.local().join("../.ssh/id_ed25519"), "") {
+        return;
+    }
+    let line = format!("{} ls '{}'", binaries().client.display(), world.url(""));
+    let codes = [("C-c", 130, "interrupted"), ("C-d", 4, "no password was given for tester@")];
+    gives_the_terminal_back(&world, &line, "Password for tester@", codes);
+}
+
+/// Also a key that nobody named.
+#[test]
+fn a_passphrase_of_the_usual_key() {
+    let world = World::serving();
+    if !make_key(&world.local().join("../.ssh/id_ed25519"), "secret") {
+        return;
+    }
+    let line = format!("{} ls '{}'", binaries().client.display(), world.url(""));
+    gives_the_terminal_back(&world, &line, "Passphrase for", [("C-c", 130, "interrupted")]);
+}
+
+#[test]
+fn a_new_password_of_the_server() {
+    let world = World::empty();
+    let (state, root) = (world.state(), world.root());
+    let (state, root) = (state.display(), root.display());
+    let line = format!("{} user add ann --state {state} --root {root}", binaries().server.display());
+    let codes = [("C-c", 130, "interrupted; nothing was changed"), ("C-d", 2, "no password was given")];
+    gives_the_terminal_back(&world, &line, "New password: ", codes);
+    assert!(!world.state().join("users.toml").exists());
+}
+
+/// What a message tells to run can be run as it stands.
+#[test]
+fn names_in_advice_are_quoted() {
+    let world = World::serving();
+    if !make_key(&world.local().join("my key"), "secret") {
+        return;
+    }
+    let ran = world.client(["ls", "-i", "my key", &world.url("")]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("ssh-add 'my key'"), "{}", ran.stderr);
+}
+
+#[test]
+fn colours_are_where_they_are_wanted() {
+    let world = World::empty();
+    let coloured = |words: &[&str]| world.client(words).stderr.contains('\x1b');
+    assert!(coloured(&["--color", "always", "nonsense"]) && coloured(&["nonsense", "--color=always"]));
+    assert!(!coloured(&["nonsense"]) && !coloured(&["nonsense", "--", "--color=always"]));
+    let on_terminal = |term: &str, words: &str| {
+        let mut script = Command::new("script");
+        script.args(["-qec", &format!("{} {words}", binaries().client.display()), "/dev/null"]);
+        script.env_clear().env("TERM", term).env("HOME", world.local()).env("SHELL", "/bin/sh");
+        script.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        Some(String::from_utf8_lossy(&output(&mut script)?.stdout).contains('\x1b'))
+    };
+    let Some(coloured) = on_terminal("xterm", "ls nowhere") else {
+        println!("skipped: script is not installed");
+        return;
+    };
+    assert!(coloured && on_terminal("xterm", "nonsense") == Some(true));
+    for (term, words) in [
+        ("dumb", "ls nowhere"),
+        ("dumb", "nonsense"),
+        ("xterm", "--color never ls nowhere"),
+        ("xterm", "--color never nonsense"),
+    ] {
+        assert_eq!(on_terminal(term, words), Some(false), "{term}: {words}");
+    }
+}

@@ -1,0 +1,18 @@
+//! Each command: the result it gives, and the input it refuses.
+
+mod basics;
+mod deep;
+mod doctor;
+mod files;
+mod folded_names;
+mod links;
+mod links_races;
+mod long_names;
+mod many_names;
+mod modes;
+mod modes_private;
+mod never_opened;
+mod roots;
+mod slashes;
+pub(crate) mod times;
+mod uploads;

@@ -1,0 +1,227 @@
+//! Every command that the README's consoles and the help texts of both programs show is run as it stands there, each on
+//! a stage that is set anew. (The README's table of everyday jobs is run by `everyday`.)
+//!
+//! An example that is new runs too. If it fails, then it is wrong; or the stage lacks what it speaks of ([`Stage::set`]); or it
+//! is one of the few that need something of their own ([`SPECIAL`]).
+
+mod stage;
+
+use stage::Stage;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+use tests::world::binaries;
+
+/// What an example needs beside the stage.
+#[derive(Clone, Copy)]
+enum How {
+    /// These commands come before it.
+    After(&'static str),
+    /// A person would answer questions; this comes behind it instead.
+    With(&'static str),
+    /// Both.
+    AfterWith(&'static str, &'static str),
+    /// It is a server: it runs until it says that it listens, is told to end, and ends well.
+    Serves,
+    /// It is there to fail with this exit code.
+    Fails(i32),
+    /// It is run there.
+    Elsewhere(&'static str),
+}
+
+/// Examples that need something of their own, by how they begin.
+const SPECIAL: &[(&str, How)] = &[
+    (
+        "cargo demo",
+        How::Elsewhere("it builds the programs anew, which takes minutes; its parts are tested beside it"),
+    ),
+    ("ftp-server share", How::Serves),
+    ("ftp-server serve", How::Serves),
+    ("ftp-client get -r --token", How::Elsewhere("`drain` runs what a share prints")),
+    ("ftp-server user add ann --root srv --access full", How::With("--password-file pw")),
+    ("ftp-server user add alice --root /srv/alice --access write", How::With("--password-file pw")),
+    ("ftp-server user passwd alice --password-file", How::After(ALICE)),
+    ("ftp-server user passwd alice", How::AfterWith(ALICE, "--password-file pw")),
+    ("ftp-server user add-key alice", How::After(ALICE)),
+    ("curl -s https://github.com/alice.keys", How::After(ALICE)),
+    ("ftp-server user set alice", How::After(ALICE)),
+    ("ftp-server user set team", How::After("ftp-server user add team --root srv --password-file pw")),
+    ("ftp-server user remove alice", How::After(ALICE)),
+    (
+        "ftp-server user remove-key alice",
+        How::After("ftp-server user add alice --root srv/alice --key bob.pub"),
+    ),
+    ("ftp-server user add-key ann -", How::After("ftp-server user add ann --root srv --password-file pw")),
+    ("ftp-server user remove-key ann", How::After("ftp-server user add ann --root srv --key bob.pub")),
+    (
+        "ftp-client apply --password-file pw week.plan",
+        How::After("ftp-client mirror --plan week.plan photos there:/photos"),
+    ),
+    (
+        "ftp-client apply week.plan",
+        How::After("ftp-client mirror --delete --plan week.plan ~/work there:/work"),
+    ),
+    ("ftp-client profile add work", How::After("ftp-client profile remove work")),
+    ("ftp-client retry night.result", How::After("ftp-client put -r --result night.result photos work:")),
+    ("ftp-client doctor", How::With("--time 30ms --size 4M")),
+    ("echo 'put $HOEM/file'", How::Fails(2)),
+    ("queue", How::Elsewhere(SHELL)),
+    ("jobs", How::Elsewhere(SHELL)),
+    ("wait", How::Elsewhere(SHELL)),
+    ("kill", How::Elsewhere(SHELL)),
+    ("history", How::Elsewhere(SHELL)),
+    ("exit", How::Elsewhere(SHELL)),
+];
+
+const ALICE: &str = "ftp-server user add alice --root srv/alice --password-file pw";
+const SHELL: &str = "it needs a person's terminal: shell";
+
+/// What stands for another thing here: servers that do not exist, folders of other people, secrets that were cut short.
+fn here(example: &str, stage: &Stage) -> String {
+    let address = stage.world.server().address.to_string();
+    let state = stage.world.state().display().to_string();
+    let first_key = "$(ftp-server user list | sed -n 's/.*\\(SHA256:[^ ]*\\).*/\\1/p')";
+    let mut text = example.to_owned();
+    for (there, here) in [
+        ("ftpx://ann@files.example.org/", format!("ftpx://ann@{address}/").as_str()),
+        ("ftpx://ann@localhost/", &format!("ftpx://ann@{address}/")),
+        ("ftpx://alice@host/", &format!("ftpx://ann@{address}/")),
+        ("$(ftp-server fingerprint)", &format!("$(ftp-server fingerprint --state '{state}')")),
+        ("ann@files.example.org:", "there:"),
+        ("ann@localhost:", "there:"),
+        ("192.168.1.5:2121", "127.0.0.1:0"),
+        ("~alice/", "~/"),
+        ("/etc/", "./"),
+        (" /srv/", " srv/"),
+        ("ssh-ed25519 AAAAC3Nz…", stage::KEY),
+        ("SHA256:k3x1…wQ8", first_key),
+        ("SHA256:gUQ0U7YgXF5QHpQzB3wJXpQ8xBQn2xZ9v5o1n3kqW2E", first_key),
+    ] {
+        text = text.replace(there, here);
+    }
+    text
+}
+
+/// Runs examples; all that fail are told of.
+fn run_all(examples: &[String]) {
+    let stage = Stage::new();
+    let mut failures = Vec::new();
+    for example in examples {
+        let special = SPECIAL.iter().find(|(begin, _)| example.starts_with(begin));
+        let text = here(example, &stage);
+        let begin = Instant::now();
+        let (text, expected) = match special.map(|(_, how)| *how) {
+            Some(How::Elsewhere(reason)) => {
+                println!("not here: {example} ({reason})");
+                continue;
+            }
+            Some(How::Serves) => {
+                stage.set();
+                failures.extend(stage.serve(&text).err().map(|reason| format!("{example}\n  {reason}")));
+                continue;
+            }
+            Some(How::After(before)) => (format!("{before}\n{text}"), 0),
+            Some(How::With(more)) => (format!("{text} {more}"), 0),
+            Some(How::AfterWith(before, more)) => (format!("{before}\n{text} {more}"), 0),
+            Some(How::Fails(code)) => (text, code),
+            None => (text, 0),
+        };
+        stage.set();
+        let ran = stage.shell(&text);
+        println!("{:>5} ms  {example}", begin.elapsed().as_millis());
+        if ran.code != Some(expected) {
+            failures.push(format!("{example}\n  as {text:?} it ended with {:?}: {}", ran.code, ran.stderr));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "examples that do not work. Mend them; or let the stage have what they speak of (Stage::set in \
+         tests/end_to_end/packaging/examples/stage.rs); or say in SPECIAL (tests/end_to_end/packaging/examples.rs) what else they need:\n{}",
+        failures.join("\n")
+    );
+}
+
+/// What is typed at the `$` of the README's consoles.
+fn of_readme() -> Vec<String> {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let fenced = readme.split("```console\n").skip(1).map(|block| block.split("```").next().unwrap());
+    fenced.flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
+}
+
+/// The examples of a program's help, and of that of its commands; manual pages are made of the same.
+fn of_help(program: &Path, words: &[&str]) -> Vec<String> {
+    let output = Command::new(program).args(words).arg("--help").env_clear().output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let section = |heading: &str| {
+        let lines = help.lines().skip_while(|line| *line != heading).skip(1);
+        lines.take_while(|line| line.starts_with("  ")).map(str::trim).collect::<Vec<_>>()
+    };
+    let shown = section("Example:").into_iter().chain(section("Examples:"));
+    // What stands far behind a command is about it.
+    let mut examples: Vec<String> = shown.map(|line| line.split("   ").next().unwrap().to_owned()).collect();
+    assert!(!examples.is_empty(), "{words:?} has no example: {help}");
+    for command in section("Commands:") {
+        let name = command.split_whitespace().next().unwrap();
+        if name != "help" {
+            examples.extend(of_help(program, &[words, &[name]].concat()));
+        }
+    }
+    examples.sort();
+    examples.dedup();
+    examples
+}
+
+/// Those of what only scripts and the shell have, whose help is shown there. Scripts run them, after those of their kind.
+fn of_lines() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ftp-client/src/cli/args");
+    let text: String =
+        ["line.rs", "shell.rs"].map(|file| fs::read_to_string(folder.join(file)).unwrap()).concat();
+    let examples = text.split("Example:\\n  ").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    examples.filter(|example| !example.starts_with("ftp-client ")).collect()
+}
+
+#[test]
+fn those_of_the_readme_work() {
+    let examples = of_readme();
+    assert!(examples.len() > 20, "{examples:?}");
+    run_all(&examples);
+}
+
+#[test]
+fn those_of_the_clients_help_work() {
+    let examples = of_help(&binaries().client, &[]);
+    assert!(examples.len() > 30, "{examples:?}");
+    run_all(&examples);
+}
+
+#[test]
+fn those_of_the_servers_help_work() {
+    let examples = of_help(&binaries().server, &[]);
+    assert!(examples.len() > 15, "{examples:?}");
+    run_all(&examples);
+}
+
+#[test]
+fn those_of_scripts_work() {
+    let (special, plain): (Vec<String>, Vec<String>) = of_lines()
+        .into_iter()
+        .partition(|example| SPECIAL.iter().any(|(begin, _)| example.starts_with(begin)));
+    assert!(special.len() >= 6 && plain.len() >= 6, "{special:?} {plain:?}");
+    let as_script =
+        |line: &String| format!("printf '%s\\n' '{line}' | ftp-client script - there:photos/2026");
+    run_all(&plain.iter().map(as_script).collect::<Vec<_>>());
+}
+
+/// A row that no example needs any more only hides what is wrong with the next one.
+#[test]
+fn nothing_special_is_forgotten() {
+    let all = [of_readme(), of_help(&binaries().client, &[]), of_help(&binaries().server, &[]), of_lines()]
+        .concat();
+    for (begin, _) in SPECIAL {
+        assert!(
+            all.iter().any(|example| example.starts_with(begin)),
+            "no example begins with {begin:?} any more"
+        );
+    }
+}

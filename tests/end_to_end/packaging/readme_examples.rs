@@ -1,0 +1,57 @@
+//! The README's table of everyday jobs and its script: each command of ours is run as it stands there.
+
+use crate::support::content;
+use std::fs;
+use std::process::Command;
+use tests::world::{PASSWORD, World, binaries};
+
+/// The first column with commands of each row: ours.
+fn commands(readme: &str) -> Vec<String> {
+    let table = readme.split("### Everyday jobs").nth(1).expect("the table's heading");
+    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let ours = |row: &str| {
+        let command =
+            row.replace("\\|", "\u{1}").split('|').nth(2).unwrap().trim().trim_matches('`').to_owned();
+        command.replace('\u{1}', "|")
+    };
+    rows.map(ours).collect()
+}
+
+/// The lines of the script that the README shows.
+fn script(readme: &str) -> String {
+    let shown = readme.lines().skip_while(|line| !line.starts_with("    # nightly"));
+    let lines =
+        shown.take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line.trim_start()));
+    lines.collect()
+}
+
+#[test]
+fn the_table_of_everyday_jobs_is_true() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let world = World::serving();
+    world.check(["profile", "add", "work", &world.url("")]);
+    let photos = world.local().join("photos/2026");
+    fs::create_dir_all(&photos).unwrap();
+    fs::write(photos.join("cat.jpg"), content(1, 300_000)).unwrap();
+    fs::write(photos.join("x.tmp"), "").unwrap();
+    fs::write(world.local().join("report.pdf"), content(2, 50_000)).unwrap();
+    fs::write(world.local().join("nightly"), script(&readme)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", binaries().client.parent().unwrap().display());
+    let commands = commands(&readme);
+    assert_eq!(commands.len(), 20);
+    for command in &commands {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("set -e; {command}")]).current_dir(world.local()).env_clear();
+        shell.env("HOME", world.local().parent().unwrap()).env("PATH", &path).env("FTPX_PASSWORD", PASSWORD);
+        let ran = shell.env("DAY", "monday").output().unwrap();
+        assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+        assert!(command.contains("ftp-client "), "{command}");
+    }
+    let there = |path: &str| world.root().join(path);
+    assert_eq!(fs::read(there("backup/monday/photos/2026/cat.jpg")).unwrap(), content(1, 300_000));
+    assert_eq!(fs::read(there("june.pdf")).unwrap(), content(2, 50_000));
+    assert_eq!(fs::read(world.local().join("copy.pdf")).unwrap(), content(2, 50_000));
+    assert!(world.local().join("fetched/2026/cat.jpg").exists() && there("photos.tar").exists());
+    assert!(there("photos/2026/cat.jpg").exists(), "the script made it again");
+}

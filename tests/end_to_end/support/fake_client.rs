@@ -1,0 +1,301 @@
+//! A client made by hand, which can do all that the protocol forbids: real TLS, then whatever bytes a test likes.
+
+use crate::support::PATIENCE;
+use rustls::DigitallySignedStruct;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tests::world::{PASSWORD, World};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::{TlsConnector, TlsStream};
+use wire::binding::{SessionId, SessionSecret};
+use wire::control::Envelope;
+use wire::features::Features;
+use wire::frame::{FrameHead, HEAD_LEN};
+use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
+use wire::net::aligned::Aligned;
+use wire::net::control::{Connection, Incoming, Receiver, send, split};
+use wire::net::lane::Lane;
+use wire::net::record::{
+    Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
+};
+use wire::net::tls;
+
+/// A session that was opened by hand.
+pub(crate) struct Session {
+    receiver: Receiver<ReadHalf<Connection>>,
+    writer: WriteHalf<Connection>,
+    pub(crate) id: SessionId,
+    pub(crate) secret: SessionSecret,
+    pub(crate) address: SocketAddr,
+    /// This end's address, as the server's log has it.
+    pub(crate) own: SocketAddr,
+}
+
+/// A lane that was opened by hand.
+pub(crate) struct HandLane {
+    socket: Arc<TcpStream>,
+    sealer: Sealer,
+    opener: Opener,
+}
+
+/// A TLS connection that has said nothing yet, and its own address.
+pub(crate) async fn connect(address: SocketAddr) -> (Connection, SocketAddr) {
+    connect_from(address.ip(), address).await
+}
+
+/// The same, from an address that the test chooses: all of 127.0.0.0/8 are this machine, and different peers.
+pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connection, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(own, 0)).unwrap();
+    let socket = socket.connect(address).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let own = socket.local_addr().unwrap();
+    let connector = TlsConnector::from(tls::client_config(Arc::new(AnyKey)).unwrap());
+    let name = ServerName::IpAddress(address.ip().into());
+    let stream = connector.connect(name, Aligned::new(socket, u64::MAX)).await.unwrap();
+    (TlsStream::Client(stream), own)
+}
+
+/// What the server says to a handshake that offers these protocols.
+pub(crate) async fn handshake_offering(address: SocketAddr, protocols: &[&[u8]]) -> io::Result<()> {
+    let mut config = tls::client_config(Arc::new(AnyKey)).unwrap().as_ref().clone();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let socket = TcpStream::connect(address).await?;
+    let name = ServerName::IpAddress(address.ip().into());
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
+    send(&mut stream, &Envelope::new(1, login("tester", PASSWORD))).await.map_err(io::Error::other)?;
+    let answer = timeout(PATIENCE, Receiver::new(stream).next()).await.expect("an answer");
+    match answer.map_err(io::Error::other)? {
+        Incoming::Message(envelope) => {
+            assert!(matches!(envelope.message, Message::Welcome(_)), "{envelope:?}");
+            Ok(())
+        }
+        Incoming::Unknown { .. } | Incoming::Closed => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The message that logs in.
+pub(crate) fn login(user: &str, password: &str) -> LoginRequest {
+    LoginRequest {
+        agent: "by hand".into(),
+        features: Features::default(),
+        login: Login::Password { user: user.into(), password: password.into() },
+    }
+}
+
+/// Waits until the peer has closed the connection or cut it; tells what it sent before.
+pub(crate) async fn until_closed(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let reading = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    let _ = reading.expect("the server closes the connection"); // an error is an end too
+    bytes
+}
+
+impl Session {
+    /// Logs in as `tester`.
+    pub(crate) async fn open(world: &World) -> Self {
+        Self::open_as(world, "tester", PASSWORD).await
+    }
+
+    /// Logs in as a user.
+    pub(crate) async fn open_as(world: &World, user: &str, password: &str) -> Self {
+        let address = world.server().address;
+        let (mut connection, own) = connect(address).await;
+        let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
+        let (id, secret) = tls::session_binding(stream.get_ref().1).unwrap();
+        send(&mut connection, &Envelope::new(1, login(user, password))).await.unwrap();
+        let (receiver, writer) = split(connection);
+        let mut session = Self { receiver, writer, id, secret, address, own };
+        let first = session.next().await.expect("an answer to the login");
+        assert!(matches!(first.message, Message::Welcome(_)), "{first:?}");
+        session
+    }
+
+    /// Sends a message.
+    pub(crate) async fn send(&mut self, request: u32, message: impl Into<Message>) {
+        send(&mut self.writer, &Envelope::new(request, message)).await.unwrap();
+    }
+
+    /// Sends a message, if the server still takes any.
+    pub(crate) async fn send_if_open(&mut self, request: u32, message: impl Into<Message>) {
+        let _ = send(&mut self.writer, &Envelope::new(request, message)).await;
+    }
+
+    /// Sends a frame whose header says what the test likes.
+    pub(crate) async fn send_raw(&mut self, len: u32, kind: u16, flags: u16, request: u32, body: &[u8]) {
+        let bytes = raw_frame(len, kind, flags, request, body);
+        self.writer.write_all(&bytes).await.unwrap();
+        self.writer.flush().await.unwrap();
+    }
+
+    /// The next message that is no `Ping` of the server; nothing once the connection is closed or cut.
+    pub(crate) async fn next(&mut self) -> Option<Envelope> {
+        loop {
+            match timeout(PATIENCE, self.receiver.next()).await.expect("the server answers") {
+                Ok(Incoming::Message(envelope)) if envelope.message == Message::Ping(Ping) => {
+                    // A session that says nothing for long is ended; one that has ended needs no answer.
+                    let _ = send(&mut self.writer, &Envelope::new(envelope.request, Pong)).await;
+                }
+                Ok(Incoming::Message(envelope)) => return Some(envelope),
+                Ok(Incoming::Unknown { kind, .. }) => panic!("kind {kind}"),
+                Ok(Incoming::Closed) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Expects that the session still answers.
+    pub(crate) async fn check_alive(&mut self) {
+        self.send(4_000_000, Ping).await;
+        let answer = self.next().await.expect("the session goes on");
+        assert_eq!(answer.message, Message::Pong(Pong));
+    }
+
+    /// Waits for the session's end; what came before it does not matter.
+    pub(crate) async fn check_ended(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
+    /// Opens a lane that the server must accept.
+    pub(crate) async fn lane(&self, number: u16) -> HandLane {
+        let (mut connection, exported, _) = lane_connection(self.address).await;
+        let proof = self.secret.prove(&self.id, number, &exported);
+        let hello = LaneHello { session: self.id, lane: number, proof };
+        send(&mut connection, &Envelope::new(0, hello)).await.unwrap();
+        HandLane::of(number, connection)
+    }
+}
+
+/// A connection that wants to be a lane: with what its proof must cover, and its own address.
+pub(crate) async fn lane_connection(address: SocketAddr) -> (Connection, [u8; 32], SocketAddr) {
+    let (connection, own) = connect(address).await;
+    let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
+    let exported = tls::lane_binding(stream.get_ref().1).unwrap();
+    (connection, exported, own)
+}
+
+/// A control frame whose header says what the test likes.
+pub(crate) fn raw_frame(len: u32, kind: u16, flags: u16, request: u32, body: &[u8]) -> Vec<u8> {
+    let header = [&len.to_le_bytes()[..], &kind.to_le_bytes(), &flags.to_le_bytes(), &request.to_le_bytes()];
+    [&header.concat(), body].concat()
+}
+
+impl HandLane {
+    pub(crate) fn of(number: u16, connection: Connection) -> Self {
+        let Lane { socket, sealer, opener, .. } = Lane::take_over(number, connection).unwrap();
+        Self { socket, sealer, opener }
+    }
+
+    /// Sends bytes in records that are what they should be. The server may have cut the lane already.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        for content in bytes.chunks(RECORD_CONTENT_MAX) {
+            let mut record = vec![0; content.len() + RECORD_OVERHEAD];
+            record[RECORD_HEADER_LEN..][..content.len()].copy_from_slice(content);
+            self.sealer.seal(&mut record, content.len()).unwrap();
+            self.send_unsealed(&record).await;
+        }
+    }
+
+    /// Sends bytes that are no records.
+    pub(crate) async fn send_unsealed(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let writing = async {
+                self.socket.writable().await?;
+                self.socket.try_write(bytes)
+            };
+            match timeout(PATIENCE, writing).await.expect("the server reads") {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The next frame, and what came with it.
+    pub(crate) async fn next_frame(&mut self) -> Vec<u8> {
+        let (mut sealed, mut plain) = (Vec::new(), Vec::new());
+        loop {
+            while let Some(len) = record_len(&sealed).unwrap().filter(|len| *len <= sealed.len()) {
+                let mut record: Vec<u8> = sealed.drain(..len).collect();
+                let Opened::Data(len) = self.opener.open(&mut record).unwrap() else {
+                    panic!("the lane was closed")
+                };
+                plain.extend_from_slice(&record[RECORD_HEADER_LEN..][..len]);
+            }
+            if let Some(head) = plain.first_chunk() {
+                let FrameHead { extra_len, payload_len, .. } = FrameHead::decode(head).unwrap();
+                if plain.len() >= HEAD_LEN + usize::from(extra_len) + payload_len as usize {
+                    return plain;
+                }
+            }
+            let mut buffer = [0; 4096];
+            timeout(PATIENCE, self.socket.readable()).await.expect("a frame").unwrap();
+            match self.socket.try_read(&mut buffer) {
+                Ok(0) => panic!("the lane has ended"),
+                Ok(len) => sealed.extend_from_slice(&buffer[..len]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Waits until the server has closed or cut the lane.
+    pub(crate) async fn check_ended(&self) {
+        let reading = async {
+            loop {
+                let ready = self.socket.readable().await;
+                match ready.and_then(|()| self.socket.try_read(&mut [0; 4096])) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        timeout(PATIENCE, reading).await.expect("the server ends the lane");
+    }
+}
+
+/// Trusts every server, as no real client does; the handshake's signature is checked all the same.
+#[derive(Debug)]
+struct AnyKey;
+
+impl ServerCertVerifier for AnyKey {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.2".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = tls::crypto().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        tls::crypto().signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,200 @@
+//! What several modules need: made-up content, pictures of folders, events of clients, patience.
+
+pub(crate) mod fake_client;
+pub(crate) mod fake_frames;
+pub(crate) mod fake_server;
+pub(crate) mod fault_injection;
+pub(crate) mod fuse;
+pub(crate) mod limits;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tests::world::Ran;
+use wire::journal::{JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN};
+use wire::limits::CHUNK_LEN;
+
+/// How long anything that must happen may take on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes that do not repeat (xorshift), so that a chunk in a wrong place is noticed. The seed makes the file.
+pub(crate) fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Everything below a folder as lines of text, found without any of our own code: kind, mode, time, and what is inside.
+pub(crate) fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
+    let mut lines = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if fs::symlink_metadata(&path).unwrap().is_dir() {
+                folders.push(path.clone());
+            }
+            lines.insert(path.strip_prefix(root).unwrap().to_owned(), line_of(&path));
+        }
+    }
+    lines
+}
+
+/// Expects two folders to hold the same.
+pub(crate) fn assert_same(one: &Path, other: &Path) {
+    let (left, right) = (picture(one), picture(other));
+    assert_eq!(left.len(), right.len(), "{} and {} hold more or less", one.display(), other.display());
+    for (path, line) in &left {
+        assert_eq!(Some(line), right.get(path), "{path:?}");
+    }
+}
+
+/// The same, by rsync's eyes. A difference is a line of its plan.
+pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
+    match rsync_plan(one, other) {
+        Some(plan) => assert_eq!(plan, "", "what rsync would still do"),
+        None => println!("skipped: rsync is not installed"),
+    }
+}
+
+/// Waits until two folders are the same by rsync's eyes: a folder gets its time after what is in it.
+pub(crate) fn wait_until_same_for_rsync(one: &Path, other: &Path) {
+    wait_until("rsync has nothing left to do", || rsync_plan(one, other).is_none_or(|plan| plan.is_empty()));
+    assert_same_for_rsync(one, other);
+}
+
+/// The changes that rsync would make to have `other` as `one` is; None if there is no rsync.
+fn rsync_plan(one: &Path, other: &Path) -> Option<String> {
+    let mut command = Command::new("rsync");
+    command.args(["-rlptHn", "--delete", "--checksum", "--itemize-changes", "--modify-window=-1"]);
+    command.arg(one.join("")).arg(other.join(""));
+    let output = output(&mut command)?;
+    assert!(output.status.success(), "rsync: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Names below a folder that only unfinished transfers have.
+pub(crate) fn leftovers(root: &Path) -> Vec<PathBuf> {
+    names_below(root).into_iter().filter(|path| path.file_name().is_some_and(is_staged)).collect()
+}
+
+/// Bytes of the chunks that journals below a folder tell of: what is proven to be there. The staged files' own blocks may be more,
+/// as room is found ahead.
+pub(crate) fn proven_bytes(root: &Path) -> u64 {
+    let is_journal = |path: &PathBuf| {
+        path.extension().is_some_and(|it| it == "held") && path.with_extension("part").exists()
+    };
+    let journals = leftovers(root).into_iter().filter(is_journal);
+    let lengths = journals.filter_map(|path| Some(usize::try_from(fs::metadata(path).ok()?.len()).unwrap()));
+    let records = lengths.map(|len| len.saturating_sub(JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN);
+    records.map(|records| (records * CHUNK_LEN) as u64).sum()
+}
+
+/// The path of everything below a folder that others may be changing: what vanishes meanwhile is left out.
+pub(crate) fn names_below(root: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+                folders.push(path.clone());
+            }
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+/// The objects that a client printed.
+pub(crate) fn events(ran: &Ran) -> Vec<Value> {
+    let text = ran.text();
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    text.lines().map(parse).collect()
+}
+
+/// The one event of a kind.
+pub(crate) fn event(ran: &Ran, kind: &str) -> Value {
+    let mut found: Vec<Value> = events(ran).into_iter().filter(|event| event["event"] == kind).collect();
+    assert_eq!(found.len(), 1, "events of kind {kind}: {}", ran.text());
+    found.remove(0)
+}
+
+/// What another program prints, or nothing if it is not installed.
+pub(crate) fn output(command: &mut Command) -> Option<Output> {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) => Some(output),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => panic!("{command:?}: {error}"),
+    }
+}
+
+/// Waits until something is so.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it did not happen: {what}");
+        std::thread::sleep(Duration::from_millis(5)); // between two looks
+    }
+}
+
+/// True if this process may do what only root may.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// Sets permission bits.
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to memory does not fail
+        text
+    })
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+fn is_staged(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(b".ftpx-")
+}
+
+fn line_of(path: &Path) -> String {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
+    let mode = metadata.permissions().mode() & 0o7777;
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_symlink() => format!("link {time} to {:?}", fs::read_link(path).unwrap()),
+        () if kind.is_dir() => format!("folder {mode:04o} {time}"),
+        () if kind.is_file() => {
+            let bytes = fs::read(path).unwrap();
+            format!("file {mode:04o} {time} {} {}", bytes.len(), blake3::hash(&bytes)) // the fastest
+        }
+        () if kind.is_fifo() => "pipe".into(),
+        () => "special".into(),
+    }
+}
