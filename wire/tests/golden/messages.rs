@@ -26,12 +26,17 @@ impl MessageExample {
     /// The whole frame.
     pub(crate) fn parts(&self) -> Parts {
         let len = u32::try_from(self.body.bytes().len()).unwrap();
-        let (flags, flags_label) = if self.envelope.more { (1, "flags: MORE") } else { (0, "flags") };
-        let kind_label = format!("kind: {}", Message::kind_name(self.kind).unwrap_or("none"));
-        parts! {
-            u32(len, "length of the body") u16(self.kind, &kind_label) u16(flags, flags_label)
-            u32(self.envelope.request, "request id") then(self.body.clone())
-        }
+        let (flags, flags_label) = if self.envelope.more { (1_u16, "MORE") } else { (0, "0") };
+        let name = Message::kind_name(self.kind).unwrap_or("none");
+        let label =
+            format!("length {len}, kind {name}, flags {flags_label}, request id {}", self.envelope.request);
+        let head: [&[u8]; 4] = [
+            &len.to_le_bytes(),
+            &self.kind.to_le_bytes(),
+            &flags.to_le_bytes(),
+            &self.envelope.request.to_le_bytes(),
+        ];
+        Parts::default().line(&head, &label).then(self.body.clone())
     }
 
     fn more(mut self) -> Self {

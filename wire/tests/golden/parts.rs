@@ -76,6 +76,13 @@ impl Parts {
         self
     }
 
+    /// Several fields on one line.
+    pub(crate) fn line(mut self, groups: &[&[u8]], label: &str) -> Self {
+        let groups = groups.iter().map(|group| group.to_vec()).collect();
+        self.0.push(Part { label: label.to_owned(), groups, counted: false });
+        self
+    }
+
     pub(crate) fn raw(mut self, bytes: &[u8], label: &str) -> Self {
         self.0.push(Part { label: label.to_owned(), groups: vec![bytes.to_vec()], counted: false });
         self
