@@ -16,6 +16,8 @@ mod hostile;
 mod messages;
 #[path = "golden/parts.rs"]
 mod parts;
+#[path = "golden/session.rs"]
+mod session;
 #[path = "golden/store.rs"]
 mod store;
 #[path = "golden/vectors.rs"]
@@ -79,7 +81,8 @@ fn goldens() -> &'static [Golden] {
         let frames = frames.map(|e| Golden { name: e.name.into(), comment: e.comment, parts: e.parts });
         let entries = frames::entries().into_iter();
         let entries = entries.map(|e| Golden { name: e.name.into(), comment: e.comment, parts: e.parts });
-        let goldens: Vec<Golden> = messages.chain(frames).chain(entries).chain(vectors::examples()).collect();
+        let others = vectors::examples().into_iter().chain([session::example()]);
+        let goldens: Vec<Golden> = messages.chain(frames).chain(entries).chain(others).collect();
         if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
             store::rewrite(&goldens);
         }

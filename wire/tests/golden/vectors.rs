@@ -2,6 +2,7 @@
 
 use crate::parts::{Parts, parts};
 use crate::store::Golden;
+use blake3::hazmat::{Mode, merge_subtrees_non_root};
 use wire::binding::SessionSecret;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::limits::CHUNK_LEN;
@@ -35,6 +36,11 @@ pub(crate) fn examples() -> Vec<Golden> {
             name: "vector-blake3".into(),
             comment: "BLAKE3: chunk digests and roots",
             parts: checksums(Checksum::Blake3),
+        },
+        Golden {
+            name: "vector-blake3-tree".into(),
+            comment: "BLAKE3: chaining values of the five chunks of a file, and of what they are merged to",
+            parts: blake3_tree(),
         },
     ]
 }
@@ -97,6 +103,24 @@ fn checksums(checksum: Checksum) -> Parts {
         raw(&first.0, "chunk 0 of 524,289 zero bytes")
         raw(&second.0, "chunk 1 of them")
         raw(&root.0, "root of them")
+    }
+}
+
+/// A file whose byte i is i mod 251, as in BLAKE3's own test vectors; 4 chunks and one byte.
+fn blake3_tree() -> Parts {
+    let content: Vec<u8> = (0..=4 * CHUNK_LEN).map(|index| (index % 251) as u8).collect();
+    let chunk = |(index, chunk)| Checksum::Blake3.of_chunk(ChunkPlace::Among { index }, [chunk]).0;
+    let chunks: Vec<[u8; 32]> = (0..).zip(content.chunks(CHUNK_LEN)).map(chunk).collect();
+    let merged = |left, right| merge_subtrees_non_root(left, right, Mode::Hash);
+    let (first, second) = (merged(&chunks[0], &chunks[1]), merged(&chunks[2], &chunks[3]));
+    let both = merged(&first, &second);
+    let parts = (0..).zip(&chunks).fold(Parts::default(), |parts, (index, chunk): (usize, _)| {
+        let of = if index == 0 { " of 2,097,153 bytes, of which byte i is i mod 251" } else { "" };
+        parts.raw(chunk, &format!("chunk {index}{of}"))
+    });
+    parts! {
+        then(parts) raw(&first, "parent of chunks 0 and 1") raw(&second, "parent of chunks 2 and 3")
+        raw(&both, "parent of these two") raw(blake3::hash(&content).as_bytes(), "root: the last parent and chunk 4")
     }
 }
 
