@@ -1,0 +1,55 @@
+//! Folders that wait until all that is in them has a smaller frame number.
+
+use super::Sender;
+use super::items::{Item, is_folder, packed_len};
+use std::cmp::Reverse;
+
+/// A folder, in which something may be missing that comes before it.
+#[derive(Debug)]
+pub(super) struct HeldFolder {
+    /// It waits until the seals of all files with smaller ordinals have their numbers.
+    pub(super) ordinal: u64,
+    /// Frames with smaller numbers are built first.
+    pub(super) frame: u64,
+    pub(super) item: Item,
+}
+
+impl Sender {
+    pub(super) fn hold(&mut self, item: Item, frame: u64) {
+        self.folders.push_back(HeldFolder { ordinal: self.next_ordinal, frame, item });
+    }
+
+    /// Something that was to be in a frame comes later, and any folder without a number may hold it: all wait for it, the innermost first.
+    pub(super) fn hold_folders(&mut self) {
+        for item in self.take_folders() {
+            self.hold(item, 0);
+        }
+        for held in &mut self.folders {
+            held.ordinal = self.next_ordinal;
+        }
+        self.folders.make_contiguous().sort_by_key(|held| Reverse(held.item.path.names().count()));
+    }
+
+    /// All folders that are queued: if one has to wait, so have those that may hold it.
+    pub(super) fn take_folders(&mut self) -> Vec<Item> {
+        let (folders, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.small).into_iter().partition(is_folder);
+        self.small = others.into();
+        self.small_len -= folders.iter().map(packed_len).sum::<usize>();
+        folders
+    }
+
+    pub(super) fn release_folders(&mut self) {
+        if self.folders.is_empty() {
+            return;
+        }
+        let first_unsealed = self.unsealed.first().copied().unwrap_or(u64::MAX);
+        let first_unbuilt = self.first_unbuilt().unwrap_or(u64::MAX);
+        let is_free = |held: &HeldFolder| held.ordinal <= first_unsealed && held.frame <= first_unbuilt;
+        while self.folders.front().is_some_and(is_free) {
+            if let Some(held) = self.folders.pop_front() {
+                self.add_small(held.item);
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The items that a job sends, and the room that they take in memory and in a pack.
+
+use crate::failure::Failure;
+use crate::frame::{Announcement, ENTRY_HEAD_LEN};
+use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX};
+use crate::metadata::{Kind, Metadata, SourceId};
+use crate::path::RemotePath;
+
+/// Something to send, as the walk saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where it goes, below the job's path.
+    pub path: RemotePath,
+    /// Its kind and metadata.
+    pub what: What,
+}
+
+/// The kinds of items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A file, folder or link.
+    Present(Metadata),
+    /// A file of unknown length that is read as it comes.
+    Stream {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Something that could not be read.
+    Lost(Failure),
+}
+
+pub(super) fn is_folder(item: &Item) -> bool {
+    matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder)
+}
+
+/// True for what travels in blocks.
+pub(super) fn is_large(item: &Item) -> bool {
+    match &item.what {
+        What::Present(metadata) => metadata.kind == Kind::File && metadata.size > PACKED_FILE_LEN_MAX,
+        What::Stream { .. } => true,
+        What::Lost(_) => false,
+    }
+}
+
+/// The announcement of a large file before it is opened.
+pub(super) fn announcement(item: &Item) -> Announcement {
+    let (size, modified, mode) = match item.what {
+        What::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
+        What::Stream { mode } => (None, None, mode),
+        What::Lost(_) => (Some(0), None, 0), // never a large file
+    };
+    Announcement { path: item.path.clone(), size, modified, mode, source: SourceId::default() }
+}
+
+/// An item that could not be read. It takes no more room in a pack than it had.
+pub(super) fn lost_item(item: &Item, failure: &Failure) -> Item {
+    let room = packed_len(item) - ENTRY_HEAD_LEN - item.path.as_bytes().len();
+    let mut failure = failure.clone();
+    let mut end = failure.message.len().min(room.saturating_sub(LOSS_LEN_MIN));
+    while !failure.message.is_char_boundary(end) {
+        end -= 1;
+    }
+    failure.message.truncate(end);
+    Item { path: item.path.clone(), what: What::Lost(failure) }
+}
+
+/// About how many bytes of memory an item takes whose path has `path_len` bytes: the item itself, and what became of it.
+#[must_use]
+pub fn item_kept_len(path_len: usize) -> usize {
+    256 + path_len
+}
+
+pub(super) fn kept_len(item: &Item) -> usize {
+    let sentence = match &item.what {
+        What::Lost(failure) => failure.message.len(),
+        What::Present(_) | What::Stream { .. } => 0,
+    };
+    item_kept_len(item.path.as_bytes().len()) + sentence
+}
+
+/// Bytes that an item takes in a pack.
+#[must_use]
+pub fn packed_len(item: &Item) -> usize {
+    let content = match &item.what {
+        What::Present(metadata) if metadata.kind != Kind::Folder => {
+            usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX).max(LOSS_LEN_MIN)
+        }
+        What::Lost(failure) => LOSS_LEN_MIN + failure.message.len(),
+        What::Present(_) | What::Stream { .. } => 0,
+    };
+    ENTRY_HEAD_LEN + item.path.as_bytes().len() + content
+}
+
+/// Length of a loss without a message: any file or link may turn out to be one.
+const LOSS_LEN_MIN: usize = 2;

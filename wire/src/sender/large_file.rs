@@ -1,0 +1,130 @@
+//! The state of one large file that is being sent: which part of it comes next, and how it ends.
+
+use super::items::announcement;
+use super::offers::Offered;
+use super::plan::{Content, LargeFile};
+use crate::budget::OPEN_FILE_LEN;
+use crate::checksum::{Checksum, RootBuilder};
+use crate::failure::Failure;
+use crate::frame::Announcement;
+use crate::journal::{CHUNK_KEPT_LEN, HeldChunks};
+use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX};
+use crate::metadata::Metadata;
+use crate::ranges::RangeSet;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct Sending {
+    pub(super) ordinal: u64,
+    pub(super) file: Arc<LargeFile>,
+    /// Chunks that the receiver has from an earlier run.
+    pub(super) held: RangeSet,
+    /// Bytes that can be read, and whether the file ends with them.
+    pub(super) available: u64,
+    pub(super) ended: bool,
+    pub(super) next_offset: u64,
+    /// Up to there, from `next_offset` on, are zeros.
+    pub(super) zeros_until: u64,
+    pub(super) all_planned: bool,
+    pub(super) unhashed: u32,
+    pub(super) root: RootBuilder,
+    pub(super) failed: Option<Failure>,
+    /// It is to come once more, as it is now.
+    pub(super) again: Option<Metadata>,
+    /// It changed while it was read, and is sealed all the same.
+    pub(super) as_is: bool,
+    /// The number of the seal that the file is settled with.
+    pub(super) seal_frame: Option<u64>,
+}
+
+impl Sending {
+    pub(super) fn new(number: u32, offered: Offered, checksum: Checksum) -> Self {
+        let Offered { ordinal, item, source, held } = offered;
+        let announcement = Announcement { source, ..announcement(&item) };
+        let size = announcement.size;
+        let held = held.map(HeldChunks::into_parts);
+        let (held, root) = held.unwrap_or_else(|| (RangeSet::default(), RootBuilder::new(checksum)));
+        let mut sending = Self {
+            ordinal,
+            held,
+            file: Arc::new(LargeFile { number, announcement }),
+            available: size.unwrap_or(0),
+            ended: size.is_some(),
+            next_offset: 0,
+            zeros_until: 0,
+            all_planned: false,
+            unhashed: 0,
+            root,
+            failed: None,
+            again: None,
+            as_is: false,
+            seal_frame: None,
+        };
+        sending.skip_held();
+        sending
+    }
+
+    pub(super) fn kept_len(&self) -> usize {
+        OPEN_FILE_LEN + CHUNK_KEPT_LEN * (self.held.range_count() + self.root.kept())
+    }
+
+    /// The content in the place of a seal, if the file is not read to its end.
+    pub(super) fn broken_off(&self) -> Option<Content> {
+        let file = self.file.clone();
+        match (&self.failed, &self.again) {
+            (Some(failure), None) => Some(Content::Seal { file, result: Err(failure.clone()) }),
+            (_, Some(_)) => Some(Content::Again { file }),
+            (None, None) => None,
+        }
+    }
+
+    /// Goes on behind chunks that the receiver has.
+    fn skip_held(&mut self) {
+        while !self.all_planned && self.held.contains(self.next_offset / CHUNK_LEN as u64) {
+            self.next_offset = self.available.min(self.next_offset + CHUNK_LEN as u64);
+            self.all_planned = self.next_offset == self.available;
+        }
+    }
+
+    /// The next chunk that can be read. A stream's chunk only once it is known whether the stream ends with it.
+    pub(super) fn next_block(&mut self) -> Option<Content> {
+        let left = self.available - self.next_offset;
+        let chunk = CHUNK_LEN as u64;
+        if self.all_planned || !(self.ended || left > chunk) {
+            return None;
+        }
+        if let Some(hole) = self.next_hole() {
+            return Some(hole);
+        }
+        let (offset, len) = (self.next_offset, left.min(chunk));
+        self.next_offset += len;
+        self.unhashed += 1;
+        let last = self.ended && self.next_offset == self.available;
+        self.all_planned = last;
+        self.skip_held();
+        let len = usize::try_from(len).unwrap_or(CHUNK_LEN);
+        Some(Content::Block { file: self.file.clone(), offset, len, last })
+    }
+}
+
+impl Sending {
+    /// The chunks from here on that are known to be zeros, as many as one frame may tell of.
+    fn next_hole(&mut self) -> Option<Content> {
+        let chunk = CHUNK_LEN as u64;
+        let offset = self.next_offset;
+        let first = offset / chunk;
+        let held = self.held.next_from(first).map_or(u64::MAX, |held| held.saturating_mul(chunk));
+        let until = self.zeros_until.min(held).min(offset.saturating_add(HOLE_LEN_MAX));
+        let end = if until >= self.available { self.available } else { until / chunk * chunk };
+        let len = end.checked_sub(offset).filter(|len| *len > 0)?;
+        self.root.add_zeros(first, len / chunk, CHUNK_LEN);
+        if len % chunk > 0 {
+            self.root.add_zeros(end / chunk, 1, usize::try_from(len % chunk).unwrap_or(CHUNK_LEN));
+        }
+        self.next_offset = end;
+        let last = end == self.available;
+        self.all_planned = last;
+        self.skip_held();
+        Some(Content::Hole { file: self.file.clone(), offset, len, last })
+    }
+}

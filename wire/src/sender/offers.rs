@@ -1,0 +1,149 @@
+//! Offers to a receiver that may have items of an earlier run, and its answers.
+
+use super::Sender;
+use super::items::{Item, What, is_large, kept_len};
+use super::plan::{SenderViolation, Settled};
+use crate::journal::HeldChunks;
+use crate::limits::{OFFER_ITEMS_MAX, OFFERED_FILE_LEN_MIN};
+use crate::message::{HeldItem, Resume};
+use crate::metadata::{Kind, SourceId};
+
+/// Which items are offered to the receiver before they are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// None.
+    Never,
+    /// Files that are at least so long, if they are large files.
+    Large(u64),
+    /// All files.
+    All,
+}
+
+impl Asking {
+    /// Maps a job's resume mode to the items that are offered; `again` are those if an earlier run was interrupted.
+    #[must_use]
+    pub fn of(resume: Resume, again: Self) -> Self {
+        match resume {
+            Resume::Never => Self::Never,
+            Resume::New => Self::Large(OFFERED_FILE_LEN_MIN),
+            Resume::Again => again,
+        }
+    }
+}
+
+/// An item that later folders wait for.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) ordinal: u64,
+    pub(super) item: Item,
+    /// Which state of it was offered.
+    pub(super) source: SourceId,
+    pub(super) held: Option<HeldChunks>,
+}
+
+impl Sender {
+    /// Items to offer to the receiver, in this order; nothing if there are none, or it pays to wait for more. For each the
+    /// state that will be sent is to be given to [`offering`](Self::offering) before the offer goes out.
+    pub fn next_offer(&mut self) -> Option<Vec<Item>> {
+        let worth_it = self.unoffered.len() >= OFFER_ITEMS_MAX || self.offered.is_empty() || self.items_ended;
+        if self.unoffered.is_empty() || !worth_it {
+            return None;
+        }
+        let count = self.unoffered.len().min(OFFER_ITEMS_MAX);
+        let begin = self.offered.len();
+        self.offered.extend(self.unoffered.drain(..count));
+        Some(self.offered.range(begin..).map(|offered| offered.item.clone()).collect())
+    }
+
+    /// The states in which the items of the last offer are.
+    pub fn offering(&mut self, sources: &[SourceId]) {
+        let begin = self.offered.len() - sources.len().min(self.offered.len());
+        for (offered, source) in self.offered.range_mut(begin..).zip(sources) {
+            offered.source = *source;
+        }
+    }
+
+    /// The item that the receiver's next answer is about.
+    #[must_use]
+    pub fn offered(&self) -> Option<&Item> {
+        self.offered.front().map(|offered| &offered.item)
+    }
+
+    /// The receiver's answer to the oldest item that it has not answered. Returns the item if it is finished with, and the
+    /// bytes of it that need not be sent.
+    ///
+    /// # Errors
+    /// If that can be no answer to it.
+    pub fn held(&mut self, answer: HeldItem) -> Result<(Option<Settled>, u64), SenderViolation> {
+        let mut offered = self.offered.pop_front().ok_or(SenderViolation::Held)?;
+        let size = match &offered.item.what {
+            What::Present(metadata) => metadata.size,
+            What::Stream { .. } | What::Lost(_) => 0,
+        };
+        match answer {
+            HeldItem::Chunks { .. } if !is_large(&offered.item) => Err(SenderViolation::Held),
+            HeldItem::Chunks { chunks, digests, more } => {
+                let mut held = offered.held.take().unwrap_or_else(|| HeldChunks::new(self.checksum, size));
+                let before = held.bytes();
+                let numbers = chunks
+                    .iter()
+                    .flat_map(|range| (0..range.count).map(|n| range.first.checked_add(n.into())));
+                let mut digests = digests.into_iter();
+                for number in numbers {
+                    let chunk = number.zip(digests.next());
+                    if !chunk.is_some_and(|(number, digest)| held.add(number, digest)) {
+                        return Err(SenderViolation::Held);
+                    }
+                }
+                if digests.next().is_some() {
+                    return Err(SenderViolation::Held);
+                }
+                let bytes = held.bytes() - before;
+                offered.held = Some(held);
+                if more {
+                    self.offered.push_front(offered);
+                } else {
+                    self.add_large(offered);
+                }
+                Ok((None, bytes))
+            }
+            _ if offered.held.is_some() => Err(SenderViolation::Held),
+            HeldItem::Nothing if is_large(&offered.item) => {
+                self.add_large(offered);
+                Ok((None, 0))
+            }
+            HeldItem::Nothing => {
+                self.add_small(offered.item);
+                self.unsealed.remove(&offered.ordinal);
+                self.release_folders();
+                Ok((None, 0))
+            }
+            HeldItem::All if self.asking != Asking::All => Err(SenderViolation::Held),
+            HeldItem::All => {
+                self.unsealed.remove(&offered.ordinal);
+                self.release_folders();
+                self.kept -= kept_len(&offered.item);
+                let path = offered.item.path;
+                let (folder, digest, as_is, result, file) = (false, None, false, Ok(()), None);
+                let settled = Settled { path, folder, bytes: size, digest, as_is, result, file };
+                Ok((Some(settled), size))
+            }
+        }
+    }
+
+    pub(super) fn is_offered(&self, item: &Item) -> bool {
+        let What::Present(metadata) = &item.what else { return false };
+        match self.asking {
+            Asking::Never => false,
+            Asking::Large(len_min) => is_large(item) && metadata.size >= len_min,
+            Asking::All => metadata.kind == Kind::File,
+        }
+    }
+
+    pub(super) fn waiting(&mut self, item: Item) -> Offered {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        self.unsealed.insert(ordinal);
+        Offered { ordinal, item, source: SourceId::default(), held: None }
+    }
+}

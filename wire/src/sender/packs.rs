@@ -1,0 +1,134 @@
+//! Packs of small items: filling one, and taking note of how it was built.
+
+use super::folders::HeldFolder;
+use super::items::{Item, What, announcement, is_folder, is_large, kept_len, lost_item, packed_len};
+use super::plan::{Content, LargeFile, Packed};
+use super::{InFlight, Sender};
+use crate::limits::{PACK_ENTRIES_MAX, PACK_LEN_MAX};
+use crate::metadata::{Kind, Metadata};
+use crate::path::RemotePath;
+use std::sync::Arc;
+
+impl Sender {
+    /// A pack of what is queued, but for folders while it is not certain what the packs and seals before it hold.
+    pub(super) fn next_pack(&mut self) -> Option<Content> {
+        let are_early = self.small.iter().any(is_folder) && self.first_unbuilt().is_some();
+        let folders = if are_early { self.take_folders() } else { Vec::new() };
+        let mut items = Vec::new();
+        let mut len = 0;
+        while let Some(item) = self.small.front() {
+            len += packed_len(item);
+            if !items.is_empty() && (len > PACK_LEN_MAX || items.len() == PACK_ENTRIES_MAX) {
+                break;
+            }
+            self.small_len -= packed_len(item);
+            items.extend(self.small.pop_front());
+        }
+        let frame = self.next_frame + u64::from(!items.is_empty()); // the pack may be one of those
+        for item in folders.into_iter().rev() {
+            self.folders.push_front(HeldFolder { ordinal: 0, frame, item });
+        }
+        (!items.is_empty()).then(|| Content::Pack(items.into()))
+    }
+
+    /// Pack `frame` was built; `packed` has one element for each of its items. What comes later is none of it any more, and goes
+    /// to the end of the queue. Returns what to send in the pack's place if nothing of it is left, or what to build in its place
+    /// if another lane has built it meanwhile and made something else of it.
+    pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) -> Option<Content> {
+        let Some(in_flight) = self.in_flight.get_mut(&frame) else {
+            // It was acknowledged meanwhile, so the receiver drops what comes; but a pack has entries.
+            let is_empty = packed.iter().all(|packed| matches!(packed, Packed::Later(_)));
+            let nothing = Item { path: RemotePath::root(), what: What::Stream { mode: 0 } };
+            let (number, announcement) = (self.next_file, announcement(&nothing));
+            return is_empty.then(|| Content::Again { file: Arc::new(LargeFile { number, announcement }) });
+        };
+        let Content::Pack(items) = &in_flight.content else { return Some(in_flight.content.clone()) };
+        if in_flight.built {
+            if !in_flight.is_built_alike(&packed) {
+                return Some(in_flight.content.clone());
+            }
+            let before = std::mem::take(&mut in_flight.packed);
+            in_flight.packed =
+                before.into_iter().zip(packed).map(|(before, now)| before.or_again(now)).collect();
+            self.kept += in_flight.lose();
+            return None;
+        }
+        if !packed.iter().any(|packed| matches!(packed, Packed::Later(_))) {
+            in_flight.packed = packed;
+            in_flight.built = true;
+            self.kept += in_flight.lose();
+            self.release_folders();
+            return None;
+        }
+        let (mut stay, mut later, mut built) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, packed) in items.iter().zip(packed) {
+            match packed {
+                Packed::Later(metadata) => {
+                    // What it is to have at the target may be other permissions than it has here.
+                    let mode =
+                        if let What::Present(wanted) = &item.what { wanted.mode } else { metadata.mode };
+                    let what = What::Present(Metadata { mode, ..metadata });
+                    later.push(Item { path: item.path.clone(), what });
+                }
+                packed @ (Packed::Sent { .. } | Packed::Lost(_)) => {
+                    stay.push(item.clone());
+                    built.push(packed);
+                }
+            }
+        }
+        let instead = later.first().filter(|_| stay.is_empty()).map(|item| Content::Again {
+            file: Arc::new(LargeFile { number: self.next_file, announcement: announcement(item) }),
+        });
+        self.next_file += u32::from(instead.is_some());
+        in_flight.content = instead.clone().unwrap_or(Content::Pack(stay.into()));
+        in_flight.packed = built;
+        in_flight.built = true;
+        self.kept += in_flight.lose();
+        for item in later {
+            self.add_later(item);
+        }
+        self.hold_folders();
+        self.release_folders();
+        instead
+    }
+
+    /// An item that was in a frame already: it is not offered any more.
+    fn add_later(&mut self, item: Item) {
+        match &item.what {
+            What::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, 0),
+            What::Present(_) | What::Stream { .. } | What::Lost(_) if is_large(&item) => {
+                let waiting = self.waiting(item);
+                self.add_large(waiting);
+            }
+            What::Present(_) | What::Stream { .. } | What::Lost(_) => self.add_small(item),
+        }
+    }
+}
+
+impl InFlight {
+    /// True if a pack that was built before has the same entries now, and what was lost before is lost now.
+    fn is_built_alike(&self, packed: &[Packed]) -> bool {
+        let alike = |(before, now): (&Packed, &Packed)| match (before, now) {
+            (_, Packed::Later(_)) | (Packed::Lost(_) | Packed::Later(_), Packed::Sent { .. }) => false,
+            (_, Packed::Lost(_)) | (Packed::Sent { .. }, Packed::Sent { .. }) => true,
+        };
+        self.packed.len() == packed.len() && self.packed.iter().zip(packed).all(alike)
+    }
+
+    /// Marks the unreadable items of a pack as lost, so that each copy of the pack says so. Returns how many bytes of memory that takes.
+    fn lose(&mut self) -> usize {
+        let Content::Pack(items) = &self.content else { return 0 };
+        if !self.packed.iter().any(|packed| matches!(packed, Packed::Lost(_))) {
+            return 0;
+        }
+        let lose = |(item, packed): (&Item, &Packed)| match (&item.what, packed) {
+            (What::Present(_) | What::Stream { .. }, Packed::Lost(failure)) => lost_item(item, failure),
+            (What::Present(_) | What::Stream { .. } | What::Lost(_), _) => item.clone(),
+        };
+        let before: usize = items.iter().map(kept_len).sum();
+        let items: Arc<[Item]> = items.iter().zip(&self.packed).map(lose).collect();
+        let after: usize = items.iter().map(kept_len).sum();
+        self.content = Content::Pack(items);
+        after - before
+    }
+}

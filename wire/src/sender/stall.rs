@@ -1,0 +1,68 @@
+//! Finds lanes that hold frames and bring nothing to an end while others do, and sends their frames again.
+
+use super::Sender;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Finds lanes that hold frames and bring nothing to an end while others do.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) now: u64,
+    /// When a frame of the lane was last acknowledged.
+    pub(super) heard: BTreeMap<u16, u64>,
+    pub(super) closed: BTreeSet<u16>,
+    /// The longest time that a frame took lately.
+    pub(super) latency: u64,
+}
+
+impl Watch {
+    pub(super) fn acknowledged(&mut self, lane: Option<u16>, since: u64) {
+        self.latency = (self.now - since).max(self.latency - self.latency / 8);
+        if let Some(lane) = lane {
+            self.heard.insert(lane, self.now);
+        }
+    }
+
+    /// True if `lane` was silent for so long, while another has brought something to an end after `since`.
+    fn is_stalled(&self, lane: u16, since: u64, patience: u64) -> bool {
+        let silent = self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience);
+        let others_go_on = self.heard.iter().any(|(other, heard)| *other != lane && *heard >= since);
+        silent && (others_go_on || self.closed.contains(&lane))
+    }
+}
+
+impl Sender {
+    /// A lane died: what it carried goes to the others.
+    pub fn lane_lost(&mut self, lane: u16) {
+        let lost: Vec<u64> =
+            self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
+        for frame in lost {
+            self.send_again(frame);
+        }
+    }
+
+    /// A lane was closed in good order: what it carried will be acknowledged, or is sent again after a while.
+    pub fn lane_closed(&mut self, lane: u16) {
+        self.lanes.closed.insert(lane);
+    }
+
+    /// To be called about once a second: sends again what a lane holds that has brought nothing to an end for long, while
+    /// others have. Such a frame may come twice, and the receiver drops the second. True if there is something to send.
+    pub fn tick(&mut self) -> bool {
+        self.lanes.now += 1;
+        let now = self.lanes.now;
+        let patience = STALL_TICKS.max(4 * self.lanes.latency);
+        let stalled: BTreeSet<u16> = self
+            .in_flight
+            .values()
+            .filter(|frame| now - frame.since > patience)
+            .filter_map(|frame| frame.lane.filter(|lane| self.lanes.is_stalled(*lane, frame.since, patience)))
+            .collect();
+        for lane in &stalled {
+            self.lane_lost(*lane);
+        }
+        !stalled.is_empty()
+    }
+}
+
+/// Seconds without an acknowledged frame after which a lane counts as stalled, at least.
+const STALL_TICKS: u64 = 5;
