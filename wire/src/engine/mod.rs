@@ -14,6 +14,7 @@
 //! If we die at any line: staged files may stay, under their reserved names, some with a journal for the next run to go on
 //! from; no other name is ever half a file.
 
+mod active;
 mod admission;
 mod buffer;
 mod commit;

@@ -4,9 +4,14 @@ use super::*;
 use crate::checksum::ChunkPlace;
 use crate::checksum::RootBuilder;
 use crate::engine::Waiting;
+use crate::engine::commit::Placed;
 use crate::frame::{ANNOUNCEMENT_LEN, encode_loss};
+use crate::frame::{Announcement, EntryHead, EntryKind, SealEnd};
 use crate::limits::ATTEMPTS_MAX;
 use crate::message::{Ack, Totals};
+use crate::metadata::SourceId;
+use crate::receiver::{FolderEntry, Publish};
+use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::sync::Weak;
 
 type Log = Arc<Mutex<Vec<String>>>;

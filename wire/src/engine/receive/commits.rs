@@ -1,0 +1,95 @@
+//! Commits: makes durable what waits for that, reports it, and sets the metadata of folders that are complete.
+
+use super::ReceiveJob;
+use crate::engine::commit::{Placed, Step, WaitingItem};
+use crate::engine::{Item as Report, lock};
+use crate::failure::{Failure, FailureCode};
+use crate::receiver::FolderEntry;
+
+impl ReceiveJob {
+    /// Makes durable what waits for it, sets the folders that waited for that, and makes those durable too.
+    pub(super) fn commit_all(&self) {
+        while !self.commits.is_empty() {
+            self.commit();
+            self.set_folders();
+        }
+    }
+
+    /// Makes durable what waits for it, gives it its names, and tells of it.
+    pub(super) fn commit(&self) {
+        let (mut steps, _turn) = self.commits.take();
+        if steps.is_empty() || self.failed.get().is_some() {
+            return; // what was staged is discarded
+        }
+        let _active = self.active.enter(&self.changed);
+        let batch: Vec<_> = steps.iter_mut().filter_map(Step::take_waiting).collect();
+        let is_over = || self.failed.get().is_some();
+        let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch, &is_over) };
+        let mut results = results.into_iter();
+        // A job that has ended reports nothing more. The job that resumes it finds the files that have names, and syncs them.
+        let told = if is_over() { Vec::new() } else { steps };
+        for step in told {
+            let mut result = || results.next().unwrap_or_else(|| Err(FailureCode::Io.into()));
+            match step {
+                Step::Item(item) => self.committed(item, result()),
+                Step::Published { publish, .. } => self.published(&publish, result()),
+                Step::Packed { frame, failures, folders } => {
+                    lock(&self.machine).packed(frame, failures, folders);
+                }
+                Step::FoldersSet { frame, failures } => lock(&self.machine).folders_set(frame, failures),
+            }
+        }
+        self.commits.told();
+        self.count_kept();
+    }
+
+    fn committed(&self, item: WaitingItem, result: Result<(), Failure>) {
+        let WaitingItem { frame, entry, path, folder, bytes, digest, as_is, .. } = item;
+        let failure = result.as_ref().err();
+        self.observer.settled(&Report { path: &path, folder, bytes, digest, as_is, failure });
+        if let Err(failure) = result {
+            lock(&self.machine).entries_failed(frame, vec![(entry, failure)]);
+        }
+    }
+
+    /// Sets the metadata of folders in which nothing more will change.
+    pub(super) fn set_folders(&self) {
+        while !self.commits.is_full() && self.failed.get().is_none() {
+            let chosen = {
+                let _nothing_is_discarded = lock(&self.discarding);
+                lock(&self.machine).next_folders()
+            };
+            let Some((frame, folders)) = chosen else { return };
+            let (mut failures, mut waits) = (Vec::new(), false);
+            for folder in folders {
+                match self.sink.folder(&folder) {
+                    Ok(Placed::Waiting(waiting)) => {
+                        let FolderEntry { entry, path, .. } = folder;
+                        let item = WaitingItem {
+                            frame,
+                            entry,
+                            path,
+                            folder: true,
+                            bytes: 0,
+                            digest: None,
+                            as_is: false,
+                            waiting,
+                        };
+                        self.commits.add(Step::Item(item));
+                        waits = true;
+                    }
+                    Ok(Placed::Done) => self.report(&folder.path, true, 0, None, None),
+                    Err(failure) => {
+                        self.report(&folder.path, true, 0, None, Some(&failure));
+                        failures.push((folder.entry, failure));
+                    }
+                }
+            }
+            if waits {
+                self.commits.add(Step::FoldersSet { frame, failures });
+            } else {
+                lock(&self.machine).folders_set(frame, failures);
+            }
+        }
+    }
+}

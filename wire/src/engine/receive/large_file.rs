@@ -1,0 +1,184 @@
+//! Frames of large files: stages, writes and publishes them as the machine decides.
+
+use super::{ReceiveFault, ReceiveJob, Slot};
+use crate::engine::commit::{Placed, Step};
+use crate::engine::placing::Staged;
+use crate::engine::{Item as Report, lock};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd, decode_loss};
+use crate::path::RemotePath;
+use crate::receiver::{Begin, Publish, Receiver, ReceiverViolation, Verdict};
+use crate::verified::VerifiedChunk;
+
+impl ReceiveJob {
+    pub(super) fn block(
+        &self,
+        file: u32,
+        head: &FrameHead,
+        extra: &[u8],
+        payload: &[&[u8]],
+    ) -> Result<(), ReceiveFault> {
+        let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
+        let announcement = Announcement::decode(extra)?;
+        let slot = {
+            let mut machine = lock(&self.machine);
+            if machine.block(head, announcement.clone())? == Begin::Drop {
+                return Ok(());
+            }
+            self.slot(file, &announcement.path)
+        };
+        let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
+            drop(slot);
+            return self.block_damaged(file, head.frame);
+        };
+        let staged = slot.get_or_init(|| self.stage(&announcement));
+        let written = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.write(&chunk));
+        drop(slot);
+        let verdict = match written {
+            Ok(()) => {
+                self.observer.progress(Some(&announcement.path), u64::from(head.payload_len));
+                self.judge(file, |machine| machine.written(file, head.frame, &chunk))?
+            }
+            Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,
+        };
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    pub(super) fn hole(&self, file: u32, head: &FrameHead, extra: &[u8]) -> Result<(), ReceiveFault> {
+        let FrameKind::Hole { offset, len, .. } = head.kind else { return Ok(()) };
+        let announcement = Announcement::decode(extra)?;
+        let slot = {
+            let mut machine = lock(&self.machine);
+            if machine.hole(head, announcement.clone())? == Begin::Drop {
+                return Ok(());
+            }
+            self.slot(file, &announcement.path)
+        };
+        let staged = slot.get_or_init(|| self.stage(&announcement));
+        let made = staged.as_ref().map_err(Clone::clone).and_then(|staged| staged.hole(offset, len));
+        drop(slot);
+        let verdict = match made {
+            Ok(()) => {
+                self.observer.progress(Some(&announcement.path), len);
+                self.judge(file, |machine| machine.holed(head))?
+            }
+            Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,
+        };
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    pub(super) fn seal(
+        &self,
+        file: u32,
+        head: &FrameHead,
+        extra: &[u8],
+        payload: &[&[u8]],
+    ) -> Result<(), ReceiveFault> {
+        let FrameKind::Seal { end, .. } = head.kind else { return Ok(()) };
+        let loss = (end == SealEnd::GivenUp).then(|| decode_loss(&payload.concat())).transpose()?;
+        let announcement = Announcement::decode(extra)?;
+        let verdict = {
+            if lock(&self.found).contains_key(&announcement.path) {
+                drop(self.slot(file, &announcement.path)); // all of it may have been found
+            }
+            self.judge(file, |machine| match end {
+                SealEnd::Again => machine.begun_again(head, announcement),
+                SealEnd::Whole | SealEnd::GivenUp | SealEnd::AsIs => machine.seal(head, announcement, loss),
+            })?
+        };
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    fn block_damaged(&self, file: u32, frame: u64) -> Result<(), ReceiveFault> {
+        let verdict = self.judge(file, |machine| {
+            Ok(if machine.damaged(frame) {
+                machine.file_failed(file, frame, FailureCode::Integrity.into())
+            } else {
+                Verdict::Incomplete
+            })
+        })?;
+        self.conclude(file, verdict);
+        Ok(())
+    }
+
+    /// Where a file is staged. One that was found is known by its path until a frame tells its number.
+    fn slot(&self, file: u32, path: &RemotePath) -> Slot {
+        let mut staged = lock(&self.staged);
+        let slot = staged.entry(file).or_default();
+        if slot.get().is_none()
+            && let Some(found) = lock(&self.found).remove(path)
+        {
+            let _ = slot.set(Ok(found)); // under the lock of all slots: nobody else has begun it
+        }
+        slot.clone()
+    }
+
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        self.observer.begun(&announcement.path, announcement.size);
+        self.sink.stage(announcement)
+    }
+
+    /// Lets the machine decide about a file. One that failed is discarded before its folder can count as done, since that changes the
+    /// folder's time.
+    fn judge(
+        &self,
+        file: u32,
+        decide: impl FnOnce(&mut Receiver) -> Result<Verdict, ReceiverViolation>,
+    ) -> Result<Verdict, ReceiveFault> {
+        let _discarding = lock(&self.discarding);
+        let verdict = decide(&mut lock(&self.machine))?;
+        if let Verdict::Discard(..) | Verdict::Again(_) = &verdict {
+            let slot = lock(&self.staged).remove(&file);
+            if let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) {
+                staged.discard();
+            }
+        }
+        if let Verdict::Again(announcement) = &verdict {
+            self.sink.again(&announcement.path);
+        }
+        Ok(verdict)
+    }
+
+    fn conclude(&self, file: u32, verdict: Verdict) {
+        match verdict {
+            Verdict::Incomplete | Verdict::Again(_) => {}
+            Verdict::Discard(announcement, failure) => {
+                self.report(&announcement.path, false, 0, None, Some(&failure));
+            }
+            Verdict::Publish(publish) => {
+                let slot = lock(&self.staged).remove(&file);
+                let Some(Ok(staged)) = slot.as_ref().and_then(|slot| slot.get()) else { return };
+                if self.failed.get().is_some() {
+                    return; // as for packs
+                }
+                let placed = staged.publish(&publish);
+                // Once the job is over, what is whole is kept for the next one.
+                if placed.as_ref().is_err_and(|failure| failure.code != FailureCode::Cancelled) {
+                    staged.discard();
+                }
+                drop(slot); // what failed is gone before its frame counts as done
+                match placed {
+                    Ok(Placed::Waiting(waiting)) => self.commits.add(Step::Published { publish, waiting }),
+                    Ok(Placed::Done) => self.published(&publish, Ok(())),
+                    Err(failure) => self.published(&publish, Err(failure)),
+                }
+            }
+        }
+    }
+
+    pub(super) fn published(&self, publish: &Publish, result: Result<(), Failure>) {
+        let path = &publish.announcement().path;
+        self.observer.settled(&Report {
+            path,
+            folder: false,
+            bytes: publish.size(),
+            digest: Some(publish.root()),
+            as_is: publish.is_as_is(),
+            failure: result.as_ref().err(),
+        });
+        lock(&self.machine).published(publish, result);
+    }
+}

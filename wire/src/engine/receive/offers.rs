@@ -1,0 +1,105 @@
+//! Answers offers: looks for what an earlier run has left of the items, and keeps staged files ready.
+
+use super::ReceiveJob;
+use crate::budget::Charge;
+use crate::control::Envelope;
+use crate::disk::Disk;
+use crate::engine::held::HeldAnswers;
+use crate::engine::lock;
+use crate::engine::placing::Staged;
+use crate::engine::sink::Found;
+use crate::engine::staged::Chunks;
+use crate::failure::{Failure, FailureCode};
+use crate::journal::HeldChunks;
+use crate::limits::OFFERED_AHEAD_MAX;
+use crate::message::{Held, HeldItem, Offer, OfferedItem};
+use crate::metadata::SourceId;
+use crate::net::control::Outbox;
+use crate::receiver::ReceiverViolation;
+use std::sync::Arc;
+
+impl ReceiveJob {
+    /// The sender offers items. They are looked for where that may block.
+    pub(super) fn offered(&self, offer: Offer, charge: Charge) -> Result<(), ReceiverViolation> {
+        let mut offers = lock(&self.offers);
+        let waiting = offers.iter().map(|(offer, _)| offer.items.len()).sum::<usize>();
+        if waiting + offer.items.len() > OFFERED_AHEAD_MAX {
+            return Err(ReceiverViolation::Offers);
+        }
+        offers.push_back((offer, charge));
+        drop(offers);
+        self.offered.notify_one();
+        Ok(())
+    }
+
+    /// Answers offers, in their order; ends only if that is not possible.
+    ///
+    /// # Errors
+    /// If the session is over.
+    pub(crate) async fn answer_offers(
+        self: &Arc<Self>,
+        outbox: &Outbox,
+        disk: &Arc<Disk>,
+    ) -> Result<(), Failure> {
+        loop {
+            let Some((offer, _charge)) = lock(&self.offers).pop_front() else {
+                self.offered.notified().await;
+                continue;
+            };
+            let job = self.clone();
+            for held in disk.run(move || job.answers(&offer)).await? {
+                let sent = outbox.send(Envelope::new(self.id, held)).await;
+                sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
+            }
+        }
+    }
+
+    /// Looks for each item, and answers in messages that are not too long.
+    fn answers(&self, offer: &Offer) -> Vec<Held> {
+        let mut answers = HeldAnswers::default();
+        let found: Vec<Found> = offer.items.iter().map(|item| self.look(item)).collect();
+        let synced = self.sink.sync_found();
+        for (item, found) in offer.items.iter().zip(found) {
+            match found {
+                Found::Nothing => answers.add(HeldItem::Nothing),
+                Found::All if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes
+                Found::All => {
+                    let bytes = item.metadata.size;
+                    self.observer.held(None, bytes);
+                    self.report(&item.path, false, bytes, None, None);
+                    answers.add(HeldItem::All);
+                }
+                Found::Chunks(staged, chunks) => {
+                    if self.hold(item, staged, &chunks) {
+                        answers.add_chunks(&chunks);
+                    } else {
+                        answers.add(HeldItem::Nothing);
+                    }
+                }
+            }
+        }
+        answers.messages
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        let large = item.source != SourceId::default();
+        if !item.metadata.is_possible() || (large && !lock(&self.machine).may_hold()) {
+            Found::Nothing
+        } else {
+            self.sink.look(item)
+        }
+    }
+
+    /// Remembers chunks that are there; false if that was so already, or they are none of this file.
+    fn hold(&self, item: &OfferedItem, staged: Box<dyn Staged>, chunks: &Chunks) -> bool {
+        let mut held = HeldChunks::new(self.checksum, item.metadata.size);
+        let all_new = chunks.iter().all(|(chunk, digest)| held.add(*chunk, *digest));
+        let bytes = held.bytes();
+        if chunks.is_empty() || !all_new || lock(&self.machine).hold(item.announcement(), held).is_err() {
+            return false;
+        }
+        lock(&self.found).insert(item.path.clone(), staged);
+        self.observer.held(Some(&item.path), bytes);
+        true
+    }
+}
