@@ -1,32 +1,29 @@
 //! A job's sending side: builds the frames that the sending machine plans. Each frame is one blocking job: read, hash, seal.
 
+mod acknowledgement;
+mod large_file;
+mod offers;
+mod pack;
+
+use super::active::ActiveCount;
 use super::memory::{JobMemory, SessionMemory};
-use super::reading::{Broken, OpenFile, Reading, read_to_end};
+use super::reading::{Broken, OpenFile, Reading};
 use super::source::Source;
-use super::{Exchange, Item as Report, Observer, Pacer, lock};
-use crate::checksum::{Checksum, Digest};
+use super::{Exchange, Observer, Pacer, lock};
+use crate::checksum::Checksum;
 use crate::control::Envelope;
-use crate::disk::{self, Disk};
+use crate::disk::Disk;
 use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{
-    Announcement, ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd, encode_loss,
-};
-use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX, PATH_LEN_MAX};
-use crate::message::{Ack, Changing, Held, Offer, OfferedItem};
-use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
+use crate::frame::{FrameHead, FrameKind};
+use crate::message::Changing;
+use crate::metadata::Timestamp;
 use crate::net::control::Outbox;
 use crate::net::record::{RecordError, Sealer};
-use crate::path::RemotePath;
-use crate::sender::{
-    Content, Item, LargeFile, Packed, Plan, Progress, Sender, SenderViolation, What, packed_len,
-};
-use crate::store::SourceFile;
-use std::borrow::Cow;
+use crate::sender::{Content, Plan, Sender};
+use large_file::ChunkRef;
 use std::collections::HashMap;
-use std::io::{self, IoSliceMut};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -45,11 +42,11 @@ pub struct SendJob {
     failed: OnceLock<Failure>,
     /// The receiver makes holes.
     holes: bool,
-    /// Acknowledgements that are being told to the observer.
-    active: AtomicUsize,
+    /// Acknowledgements that are being reported to the observer.
+    active: ActiveCount,
     /// Held while an offer is made, so that they go out in order.
     offering: Mutex<()>,
-    /// What the receiver's failures are told with, if that is worth telling.
+    /// The words that say where the receiver's failures happened, as "on the server"; `None` adds none.
     receiver: Option<&'static str>,
     /// When the first attempt of the transfer began, if that is known: what has changed since is another file.
     begun: Option<Timestamp>,
@@ -86,7 +83,7 @@ impl SendJob {
             observer,
             changed: Notify::new(),
             failed: OnceLock::new(),
-            active: AtomicUsize::new(0),
+            active: ActiveCount::default(),
             offering: Mutex::new(()),
             receiver: None,
             begun: None,
@@ -181,7 +178,7 @@ impl SendJob {
         loop {
             let (end, finished) = {
                 let mut machine = lock(&self.machine);
-                (machine.end(), machine.is_finished() && self.active.load(Ordering::SeqCst) == 0)
+                (machine.end(), machine.is_finished() && self.active.is_idle())
             };
             if let Some(failure) = self.failed.get().filter(|_| !finished) {
                 return Err(failure.clone());
@@ -224,64 +221,6 @@ impl SendJob {
         lock(&self.machine).lane_closed(lane);
     }
 
-    pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
-        let ack = &self.named(ack);
-        self.active.fetch_add(1, Ordering::SeqCst); // before the machine knows, so that nobody sees the end too early
-        let progress = lock(&self.machine).acked(ack);
-        let told = progress.map(|progress| self.tell(&progress));
-        self.count_kept();
-        self.active.fetch_sub(1, Ordering::SeqCst);
-        self.changed.notify_one();
-        told
-    }
-
-    /// The same acknowledgement, whose failures tell where they happened.
-    fn named<'a>(&self, ack: &'a Ack) -> Cow<'a, Ack> {
-        let Some(receiver) = self.receiver.filter(|_| !ack.failed.is_empty()) else {
-            return Cow::Borrowed(ack);
-        };
-        let mut named = ack.clone();
-        for item in &mut named.failed {
-            item.failure = item.failure.clone().at(receiver);
-        }
-        Cow::Owned(named)
-    }
-
-    fn tell(&self, progress: &Progress) {
-        for (file, offset, len) in &progress.held {
-            self.source.release(*offset, *len);
-            self.observer.progress(Some(&file.announcement.path), *len);
-        }
-        progress.again.iter().for_each(|number| self.close_file(*number));
-        let small = progress.settled.iter().filter(|settled| settled.file.is_none());
-        small.for_each(|settled| self.observer.progress(None, settled.bytes));
-        self.settled(progress);
-    }
-
-    fn close_file(&self, number: u32) {
-        let closed = lock(&self.files).remove(&number);
-        if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
-            disk.dispose(file);
-        }
-    }
-
-    fn settled(&self, progress: &Progress) {
-        for settled in &progress.settled {
-            settled.file.iter().for_each(|number| self.close_file(*number));
-            if let (Some(kept), Some(disk)) = (self.reading.forget(&settled.path), self.disk.get()) {
-                disk.dispose(kept);
-            }
-            self.observer.settled(&Report {
-                path: &settled.path,
-                folder: settled.folder,
-                bytes: settled.bytes,
-                digest: settled.digest,
-                as_is: settled.as_is,
-                failure: settled.result.as_ref().err(),
-            });
-        }
-    }
-
     /// Builds the next frame for `lane` in `buffer`; tells where its ciphertext lies, or that there is none now.
     pub(crate) fn build(
         &self,
@@ -314,64 +253,12 @@ impl SendJob {
         Ok(Some(sealed))
     }
 
-    /// Offers to the receiver what it may have.
-    fn offer(&self, outbox: &Outbox) {
-        let _in_order = lock(&self.offering);
-        loop {
-            let Some(items) = lock(&self.machine).next_offer() else { return };
-            let states: Vec<(SourceId, bool)> = items.iter().map(|item| self.state_of(item)).collect();
-            let sources: Vec<SourceId> = states.iter().map(|(source, _)| *source).collect();
-            lock(&self.machine).offering(&sources);
-            let items = items.into_iter().zip(states);
-            let items = items.filter_map(|(Item { path, what }, (source, changed))| match what {
-                What::Present(metadata) => Some(OfferedItem { path, metadata, source, changed }),
-                What::Stream { .. } | What::Lost(_) => None, // never offered
-            });
-            let offer = Offer { items: items.collect() };
-            if !disk::elsewhere(|| outbox.blocking_send(Envelope::new(self.id, offer)).is_ok()) {
-                return; // the session is over
-            }
-        }
-    }
-
-    /// Which state of a large file there is, and whether the file may have changed since the first attempt. One that cannot be read
-    /// is found out when it is sent.
-    fn state_of(&self, item: &Item) -> (SourceId, bool) {
-        let What::Present(metadata) = &item.what else { return (SourceId::default(), true) };
-        let identity = self.source.open(&item.path).and_then(|file| file.identity());
-        let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));
-        let is_large = metadata.size > PACKED_FILE_LEN_MAX;
-        let source =
-            same.filter(|_| is_large).map_or_else(SourceId::default, |identity| identity.source_id());
-        let unchanged = same.is_some_and(|identity| self.begun.is_some_and(|begun| identity.changed < begun));
-        (source, !unchanged)
-    }
-
-    /// The receiver has answered offers.
-    pub(crate) fn held(&self, held: &Held) -> Result<(), SenderViolation> {
-        self.active.fetch_add(1, Ordering::SeqCst); // before the machine knows, so that nobody sees the end too early
-        let result = held.answers.iter().try_for_each(|answer| {
-            let path = lock(&self.machine).offered().map(|item| item.path.clone());
-            let (settled, bytes) = lock(&self.machine).held(answer.clone())?;
-            let progress = Progress { settled: settled.into_iter().collect(), ..Progress::default() };
-            match progress.settled.is_empty() {
-                true => self.observer.held(path.as_ref(), bytes),
-                false => self.observer.held(None, bytes),
-            }
-            self.settled(&progress);
-            Ok(())
-        });
-        self.count_kept();
-        self.active.fetch_sub(1, Ordering::SeqCst);
-        self.changed.notify_one();
-        result
-    }
-
     fn content(&self, frame: u64, content: &Content, buffer: &mut ChunkBuffer) -> Built {
         match content {
             Content::Pack(items) => self.pack(frame, items, buffer),
             Content::Block { file, offset, len, last } => {
-                match self.block(frame, file, (*offset, *len, *last), buffer) {
+                let chunk = ChunkRef { offset: *offset, len: *len, last: *last };
+                match self.block(frame, file, chunk, buffer) {
                     Ok(built) => built,
                     Err(instead) => self.content(frame, &instead, buffer),
                 }
@@ -406,256 +293,6 @@ impl SendJob {
             Content::Again { file } => self.begun_again(file),
         }
     }
-
-    fn given_up(&self, file: &LargeFile, failure: &Failure, buffer: &mut ChunkBuffer) -> Built {
-        let loss = encode_loss(failure);
-        buffer.put(0, &loss);
-        let (size, root, end) = (0, Default::default(), SealEnd::GivenUp);
-        let kind = FrameKind::Seal { file: file.number, size, root, end };
-        Built { kind, extra: self.announcement(file), payload_len: loss.len() }
-    }
-
-    fn begun_again(&self, file: &LargeFile) -> Built {
-        let (size, root, end) = (0, Default::default(), SealEnd::Again);
-        let kind = FrameKind::Seal { file: file.number, size, root, end };
-        Built { kind, extra: self.announcement(file), payload_len: 0 }
-    }
-
-    /// What to send in the place of a frame of a file that is not read to its end.
-    fn instead(&self, frame: u64, file: &Arc<LargeFile>, broken: Broken) -> Content {
-        match broken {
-            Broken::Failed(failure) => lock(&self.machine).give_up(frame, file, failure),
-            Broken::Again(open) => {
-                let metadata = open.identity.metadata;
-                self.reading.keep(&file.announcement.path, open);
-                lock(&self.machine).begin_again(frame, file, metadata)
-            }
-        }
-    }
-
-    /// Reads and hashes a chunk; if that fails, tells what to send instead.
-    fn block(
-        &self,
-        frame: u64,
-        file: &Arc<LargeFile>,
-        (offset, len, last): (u64, usize, bool),
-        buffer: &mut ChunkBuffer,
-    ) -> Result<Built, Content> {
-        if let Some(zeros) = self.zeros(frame, file, offset + len as u64, offset) {
-            return Err(zeros);
-        }
-        let read =
-            self.opened(file).and_then(|open| self.read_block(file, &open, (offset, len, last), buffer));
-        read.map_err(|broken| self.instead(frame, file, broken))?;
-        let checksum = lock(&self.machine).checksum();
-        let place = crate::checksum::ChunkPlace::at(offset, last);
-        let digest = checksum.of_chunk(place, buffer.payload(0, len));
-        if lock(&self.machine).has_other_digest(frame, digest) {
-            return Err(self.instead(frame, file, self.reading.changed(&file.announcement.path)));
-        }
-        lock(&self.machine).hashed(frame, digest)?;
-        let kind = FrameKind::Block { file: file.number, offset, last, digest };
-        Ok(Built { kind, extra: self.announcement(file), payload_len: len })
-    }
-
-    /// What to send in the place of a block that lies in a hole.
-    fn zeros(&self, frame: u64, file: &Arc<LargeFile>, end: u64, offset: u64) -> Option<Content> {
-        if !self.holes || file.announcement.size.is_none() {
-            return None;
-        }
-        let open = self.opened(file).ok()?; // what is wrong with it shows when it is read
-        let data = open.file.next_data(offset);
-        if data < end { None } else { lock(&self.machine).found_zeros(frame, data) }
-    }
-
-    /// Reads a chunk. The last one shows whether the file is as long as it says.
-    fn read_block(
-        &self,
-        file: &LargeFile,
-        open: &OpenFile,
-        (offset, len, last): (u64, usize, bool),
-        buffer: &mut ChunkBuffer,
-    ) -> Result<(), Broken> {
-        let mut one_more = [0];
-        let looks_behind = last && file.announcement.size.is_some();
-        let mut pieces: Vec<IoSliceMut<'_>> = buffer.payload_mut(0, len).map(IoSliceMut::new).collect();
-        pieces.extend(looks_behind.then(|| IoSliceMut::new(&mut one_more)));
-        let read = read_to_end(&*open.file, &mut pieces, offset, len)?;
-        if read == len {
-            return Ok(());
-        }
-        match open.file.identity()?.has_content_of(&open.identity) {
-            true => Err(self.reading.has_no_true_size(open)),
-            false if read > len => Ok(()), // it grew, which its seal tells of
-            false => Err(self.reading.changed(&file.announcement.path)),
-        }
-    }
-
-    /// The open file. What is not as it was announced comes once more, announced as it is.
-    fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Broken> {
-        if let Some(open) = lock(&self.files).get(&file.number) {
-            return Ok(open.clone());
-        }
-        let announced = &file.announcement;
-        let mut open = self.reading.open(&announced.path)?;
-        let found = &open.identity.metadata;
-        let is_stream = announced.size.is_none();
-        let same = announced.size == Some(found.size) && announced.modified == Some(found.modified);
-        let was_offered = announced.source != SourceId::default();
-        if !is_stream && (!same || (was_offered && open.source != announced.source)) {
-            return Err(Broken::Again(open));
-        }
-        if is_stream {
-            open.source = SourceId::default();
-        }
-        self.observer.begun(&announced.path, announced.size);
-        Ok(lock(&self.files).entry(file.number).or_insert(Arc::new(open)).clone())
-    }
-
-    /// How a file's seal ends: by then it may have changed since its first chunk was read.
-    fn seal_end<T>(&self, file: &Arc<LargeFile>, result: Result<T, Failure>) -> Result<(T, SealEnd), Broken> {
-        let sealed = result?;
-        let open = self.opened(file)?; // for the first time, if the receiver had all of it
-        if let Some(end) = open.sealed.get() {
-            return Ok((sealed, *end));
-        }
-        let end = match open.file.identity()?.has_content_of(&open.identity) {
-            true => SealEnd::Whole,
-            false if self.reading.changing == Changing::AsIs => SealEnd::AsIs,
-            false => return Err(self.reading.changed(&file.announcement.path)),
-        };
-        if end == SealEnd::AsIs {
-            lock(&self.machine).seal_as_is(file);
-        }
-        Ok((sealed, *open.sealed.get_or_init(|| end)))
-    }
-
-    /// The describing part of a file's frames.
-    fn announcement(&self, file: &LargeFile) -> Vec<u8> {
-        let open = lock(&self.files).get(&file.number).cloned();
-        let source = open.map_or(file.announcement.source, |open| open.source);
-        let mut extra = Vec::new();
-        Announcement { source, ..file.announcement.clone() }.encode(&mut extra);
-        extra
-    }
-
-    fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
-        let stays = lock(&self.machine).is_built(frame);
-        let mut packing = Packing { at: 0, entries: 0, stays, later: Vec::new(), buffer };
-        let mut reserved: usize = items.iter().map(packed_len).sum();
-        let mut results = Vec::with_capacity(items.len());
-        for item in items {
-            reserved -= packed_len(item);
-            let room = PACK_LEN_MAX.saturating_sub(packing.at + reserved);
-            results.push(self.entry(item, room, &mut packing));
-        }
-        let (payload_len, entries) = (packing.at, packing.entries);
-        let instead = lock(&self.machine).packed(frame, results);
-        match instead {
-            Some(instead) => self.content(frame, &instead, buffer),
-            None => Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len },
-        }
-    }
-
-    fn entry(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Packed {
-        let result = match &item.what {
-            What::Lost(failure) => Err(failure.clone()),
-            What::Stream { .. } => Err(FailureCode::SpecialFile.into()), // always large, so never here
-            What::Present(metadata) => match metadata.kind {
-                Kind::File => self.small_file(item, metadata, room, packing),
-                Kind::Symlink => self.link(item, metadata, room, packing),
-                Kind::Folder if packing.holds_later(&item.path) => {
-                    packing.comes_later(item); // and so does the folder that holds it
-                    Ok(Packed::Later(*metadata))
-                }
-                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, Bytes::default())),
-                Kind::Special => Err(FailureCode::SpecialFile.into()),
-            },
-        };
-        result.unwrap_or_else(|failure| packing.lost(item, failure))
-    }
-
-    fn small_file(
-        &self,
-        item: &Item,
-        wanted: &Metadata,
-        room: usize,
-        packing: &mut Packing<'_>,
-    ) -> Result<Packed, Failure> {
-        let open = self.reading.open(&item.path)?;
-        match self.read_small(item, open, room, packing) {
-            Ok((metadata, len, as_is)) => {
-                // What it is to have at the target may be other permissions than it has here.
-                let metadata = Metadata { mode: wanted.mode, ..metadata };
-                let checksum = lock(&self.machine).checksum();
-                let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
-                let digest = checksum.of_small_file(packing.buffer.payload(begin, len));
-                let bytes = Bytes { len, digest, reported: Some(digest), as_is };
-                Ok(packing.add(item, EntryKind::File, &metadata, bytes))
-            }
-            Err(Broken::Failed(failure)) => Err(failure),
-            Err(Broken::Again(_)) if packing.stays => Err(FailureCode::SourceChanged.into()),
-            Err(Broken::Again(open)) => {
-                let metadata = open.identity.metadata;
-                self.reading.keep(&item.path, open);
-                packing.comes_later(item);
-                Ok(Packed::Later(metadata))
-            }
-        }
-    }
-
-    /// Reads all of a small file to its place: what it is, how long, and whether it changed meanwhile.
-    fn read_small(
-        &self,
-        item: &Item,
-        open: OpenFile,
-        room: usize,
-        packing: &mut Packing<'_>,
-    ) -> Result<(Metadata, usize, bool), Broken> {
-        let head_len = ENTRY_HEAD_LEN + item.path.as_bytes().len();
-        let (begin, room) = (packing.at + head_len, room.saturating_sub(head_len));
-        let mut open = open;
-        for _ in 0..READS_AT_ONCE {
-            let metadata = open.identity.metadata;
-            let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
-            if len > room {
-                return Err(Broken::Again(open)); // it grew since it was listed
-            }
-            let mut read = packing.read(&*open.file, begin, len)?;
-            let after = open.file.identity()?;
-            let unchanged = after.has_content_of(&open.identity);
-            if read > len && unchanged {
-                read = packing.read(&*open.file, begin, room)?; // its size says nothing
-                if read > room {
-                    return Err(self.reading.has_no_true_size(&open));
-                }
-            }
-            match self.reading.changing {
-                _ if unchanged => return Ok((metadata, read, false)),
-                Changing::AsIs => return Ok((metadata, read.min(len), true)),
-                Changing::Skip => break,
-                Changing::Retry => open.identity = after,
-            }
-        }
-        Err(self.reading.changed(&item.path))
-    }
-
-    fn link(
-        &self,
-        item: &Item,
-        metadata: &Metadata,
-        room: usize,
-        packing: &mut Packing<'_>,
-    ) -> Result<Packed, Failure> {
-        let target = self.source.read_link(&item.path)?;
-        let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
-        if target.is_empty() || target.len() > PATH_LEN_MAX || begin + target.len() > packing.at + room {
-            return Err(FailureCode::SourceChanged.into());
-        }
-        packing.buffer.put(begin, &target);
-        let bytes = Bytes { len: target.len(), ..Bytes::default() };
-        Ok(packing.add(item, EntryKind::Symlink, metadata, bytes))
-    }
 }
 
 impl Drop for SendJob {
@@ -664,93 +301,7 @@ impl Drop for SendJob {
     }
 }
 
-/// A pack being built.
-struct Packing<'a> {
-    at: usize,
-    entries: u32,
-    /// It was built before, and nothing of it may come later.
-    stays: bool,
-    /// Folders of items that were to be in the pack and come later: they come later, too.
-    later: Vec<RemotePath>,
-    buffer: &'a mut ChunkBuffer,
-}
-
-/// What is known of an entry's content, which is in its place.
-#[derive(Default)]
-struct Bytes {
-    len: usize,
-    digest: Digest,
-    /// The digest that is told of.
-    reported: Option<Digest>,
-    as_is: bool,
-}
-
-impl Packing<'_> {
-    fn comes_later(&mut self, item: &Item) {
-        self.later.extend(item.path.split_last().map(|(folder, _)| folder));
-    }
-
-    fn holds_later(&self, folder: &RemotePath) -> bool {
-        self.later.contains(folder)
-    }
-
-    /// Reads a file's content to where it belongs, and one byte more if there is one. Most files lie in one record, some in two.
-    fn read(&mut self, file: &dyn SourceFile, begin: usize, len: usize) -> io::Result<usize> {
-        let mut one_more = [0];
-        let one_more = IoSliceMut::new(&mut one_more);
-        let mut pieces = self.buffer.payload_mut(begin, len);
-        match (pieces.next(), pieces.next()) {
-            (None, _) => read_to_end(file, &mut [one_more], 0, len),
-            (Some(only), None) => read_to_end(file, &mut [IoSliceMut::new(only), one_more], 0, len),
-            (Some(first), Some(second)) => {
-                let mut slices = vec![IoSliceMut::new(first), IoSliceMut::new(second)];
-                slices.extend(pieces.map(IoSliceMut::new));
-                slices.push(one_more);
-                read_to_end(file, &mut slices, 0, len)
-            }
-        }
-    }
-
-    /// Adds an entry whose content is in place.
-    fn add(&mut self, item: &Item, kind: EntryKind, metadata: &Metadata, bytes: Bytes) -> Packed {
-        let Bytes { len, digest, reported, as_is } = bytes;
-        let path = item.path.as_bytes();
-        let head = EntryHead {
-            kind,
-            path_len: u16::try_from(path.len()).unwrap_or(u16::MAX),
-            content_len: u32::try_from(len).unwrap_or(u32::MAX),
-            modified: (kind != EntryKind::Lost).then_some(metadata.modified),
-            mode: metadata.mode & MODE_BITS,
-            digest,
-            as_is,
-        };
-        self.buffer.put(self.at, &head.encode());
-        self.buffer.put(self.at + ENTRY_HEAD_LEN, path);
-        self.at += ENTRY_HEAD_LEN + path.len() + len;
-        self.entries += 1;
-        Packed::Sent { bytes: len as u64, digest: reported, as_is }
-    }
-
-    /// Adds an entry that says why there is none. It takes no more room than the item was given: at least its head and path.
-    fn lost(&mut self, item: &Item, failure: Failure) -> Packed {
-        let room = PACK_LEN_MAX - self.at - ENTRY_HEAD_LEN - item.path.as_bytes().len();
-        let mut loss = encode_loss(&failure);
-        loss.truncate(
-            packed_len(item)
-                .saturating_sub(ENTRY_HEAD_LEN + item.path.as_bytes().len())
-                .clamp(2, room.max(2)),
-        );
-        self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
-        let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
-        let bytes = Bytes { len: loss.len(), ..Bytes::default() };
-        self.add(item, EntryKind::Lost, &metadata, bytes);
-        Packed::Lost(failure)
-    }
-}
-
 /// Room that is taken before a source is asked for items: for as many as a walk gives at once, with paths of usual length.
 const ITEMS_KEPT_LEN: usize = 64 * 1024;
 /// How often the machine looks for stalled lanes.
 const TICK: Duration = Duration::from_secs(1);
-/// A small file that changes while it is read is read again at once so many times, before others are.
-const READS_AT_ONCE: usize = 3;

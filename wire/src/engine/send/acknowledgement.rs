@@ -1,0 +1,70 @@
+//! Takes acknowledgements: reports what is finished with, and closes its files.
+
+use super::SendJob;
+use crate::engine::{Item as Report, lock};
+use crate::message::Ack;
+use crate::sender::{Progress, SenderViolation};
+use std::borrow::Cow;
+
+impl SendJob {
+    pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
+        let ack = &self.named(ack);
+        let _active = self.active.enter(&self.changed); // before the machine knows, so that nobody sees the end too early
+        let progress = lock(&self.machine).acked(ack);
+        let told = progress.map(|progress| self.tell(&progress));
+        self.count_kept();
+        told
+    }
+
+    /// The same acknowledgement, whose failures tell where they happened.
+    fn named<'a>(&self, ack: &'a Ack) -> Cow<'a, Ack> {
+        let Some(receiver) = self.receiver.filter(|_| !ack.failed.is_empty()) else {
+            return Cow::Borrowed(ack);
+        };
+        let mut named = ack.clone();
+        for item in &mut named.failed {
+            item.failure = item.failure.clone().at(receiver);
+        }
+        Cow::Owned(named)
+    }
+
+    fn tell(&self, progress: &Progress) {
+        for (file, offset, len) in &progress.held {
+            self.source.release(*offset, *len);
+            self.observer.progress(Some(&file.announcement.path), *len);
+        }
+        for number in &progress.again {
+            self.close_file(*number);
+        }
+        for small in progress.settled.iter().filter(|settled| settled.file.is_none()) {
+            self.observer.progress(None, small.bytes);
+        }
+        self.settled(progress);
+    }
+
+    pub(super) fn settled(&self, progress: &Progress) {
+        for settled in &progress.settled {
+            if let Some(number) = settled.file {
+                self.close_file(number);
+            }
+            if let (Some(kept), Some(disk)) = (self.reading.forget(&settled.path), self.disk.get()) {
+                disk.dispose(kept);
+            }
+            self.observer.settled(&Report {
+                path: &settled.path,
+                folder: settled.folder,
+                bytes: settled.bytes,
+                digest: settled.digest,
+                as_is: settled.as_is,
+                failure: settled.result.as_ref().err(),
+            });
+        }
+    }
+
+    fn close_file(&self, number: u32) {
+        let closed = lock(&self.files).remove(&number);
+        if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
+            disk.dispose(file);
+        }
+    }
+}

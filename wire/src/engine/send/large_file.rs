@@ -1,0 +1,163 @@
+//! Frames of large files: reads and hashes their chunks, and looks at their ends whether they have changed.
+
+use super::{Built, SendJob};
+use crate::engine::reading::{Broken, OpenFile, read_to_end};
+use crate::engine::{ChunkBuffer, lock};
+use crate::failure::Failure;
+use crate::frame::{Announcement, FrameKind, SealEnd, encode_loss};
+use crate::message::Changing;
+use crate::metadata::SourceId;
+use crate::sender::{Content, LargeFile};
+use std::io::IoSliceMut;
+use std::sync::Arc;
+
+/// A chunk of a large file; `last` if the file ends with it.
+#[derive(Clone, Copy)]
+pub(super) struct ChunkRef {
+    pub(super) offset: u64,
+    pub(super) len: usize,
+    pub(super) last: bool,
+}
+
+impl SendJob {
+    /// Reads and hashes a chunk; if that fails, tells what to send instead.
+    pub(super) fn block(
+        &self,
+        frame: u64,
+        file: &Arc<LargeFile>,
+        chunk: ChunkRef,
+        buffer: &mut ChunkBuffer,
+    ) -> Result<Built, Content> {
+        let ChunkRef { offset, len, last } = chunk;
+        if let Some(zeros) = self.zeros(frame, file, offset + len as u64, offset) {
+            return Err(zeros);
+        }
+        let read = self.opened(file).and_then(|open| self.read_block(file, &open, chunk, buffer));
+        read.map_err(|broken| self.instead(frame, file, broken))?;
+        let checksum = lock(&self.machine).checksum();
+        let place = crate::checksum::ChunkPlace::at(offset, last);
+        let digest = checksum.of_chunk(place, buffer.payload(0, len));
+        if lock(&self.machine).has_other_digest(frame, digest) {
+            return Err(self.instead(frame, file, self.reading.changed(&file.announcement.path)));
+        }
+        lock(&self.machine).hashed(frame, digest)?;
+        let kind = FrameKind::Block { file: file.number, offset, last, digest };
+        Ok(Built { kind, extra: self.announcement(file), payload_len: len })
+    }
+
+    /// The content to send in the place of a block that lies in a hole.
+    fn zeros(&self, frame: u64, file: &Arc<LargeFile>, end: u64, offset: u64) -> Option<Content> {
+        if !self.holes || file.announcement.size.is_none() {
+            return None;
+        }
+        let open = self.opened(file).ok()?; // what is wrong with it shows when it is read
+        let data = open.file.next_data(offset);
+        if data < end { None } else { lock(&self.machine).found_zeros(frame, data) }
+    }
+
+    /// Reads a chunk. The last one shows whether the file is as long as it says.
+    fn read_block(
+        &self,
+        file: &LargeFile,
+        open: &OpenFile,
+        chunk: ChunkRef,
+        buffer: &mut ChunkBuffer,
+    ) -> Result<(), Broken> {
+        let ChunkRef { offset, len, last } = chunk;
+        let mut one_more = [0];
+        let looks_behind = last && file.announcement.size.is_some();
+        let mut pieces: Vec<IoSliceMut<'_>> = buffer.payload_mut(0, len).map(IoSliceMut::new).collect();
+        pieces.extend(looks_behind.then(|| IoSliceMut::new(&mut one_more)));
+        let read = read_to_end(&*open.file, &mut pieces, offset, len)?;
+        if read == len {
+            return Ok(());
+        }
+        if open.file.identity()?.has_content_of(&open.identity) {
+            Err(self.reading.has_no_true_size(open))
+        } else if read > len {
+            Ok(()) // it grew, and its seal will say so
+        } else {
+            Err(self.reading.changed(&file.announcement.path))
+        }
+    }
+
+    /// The open file. What is not as it was announced comes once more, announced as it is.
+    fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Broken> {
+        if let Some(open) = lock(&self.files).get(&file.number) {
+            return Ok(open.clone());
+        }
+        let announced = &file.announcement;
+        let mut open = self.reading.open(&announced.path)?;
+        let found = &open.identity.metadata;
+        let is_stream = announced.size.is_none();
+        let same = announced.size == Some(found.size) && announced.modified == Some(found.modified);
+        let was_offered = announced.source != SourceId::default();
+        if !is_stream && (!same || (was_offered && open.source != announced.source)) {
+            return Err(Broken::Again(open));
+        }
+        if is_stream {
+            open.source = SourceId::default();
+        }
+        self.observer.begun(&announced.path, announced.size);
+        Ok(lock(&self.files).entry(file.number).or_insert(Arc::new(open)).clone())
+    }
+
+    /// How a file's seal ends: by then it may have changed since its first chunk was read.
+    pub(super) fn seal_end<T>(
+        &self,
+        file: &Arc<LargeFile>,
+        result: Result<T, Failure>,
+    ) -> Result<(T, SealEnd), Broken> {
+        let sealed = result?;
+        let open = self.opened(file)?; // for the first time, if the receiver had all of it
+        if let Some(end) = open.sealed.get() {
+            return Ok((sealed, *end));
+        }
+        let end = if open.file.identity()?.has_content_of(&open.identity) {
+            SealEnd::Whole
+        } else if self.reading.changing == Changing::AsIs {
+            SealEnd::AsIs
+        } else {
+            return Err(self.reading.changed(&file.announcement.path));
+        };
+        if end == SealEnd::AsIs {
+            lock(&self.machine).seal_as_is(file);
+        }
+        Ok((sealed, *open.sealed.get_or_init(|| end)))
+    }
+
+    /// The describing part of a file's frames.
+    pub(super) fn announcement(&self, file: &LargeFile) -> Vec<u8> {
+        let open = lock(&self.files).get(&file.number).cloned();
+        let source = open.map_or(file.announcement.source, |open| open.source);
+        let mut extra = Vec::new();
+        Announcement { source, ..file.announcement.clone() }.encode(&mut extra);
+        extra
+    }
+
+    pub(super) fn given_up(&self, file: &LargeFile, failure: &Failure, buffer: &mut ChunkBuffer) -> Built {
+        let loss = encode_loss(failure);
+        buffer.put(0, &loss);
+        let (size, root, end) = (0, Default::default(), SealEnd::GivenUp);
+        let kind = FrameKind::Seal { file: file.number, size, root, end };
+        Built { kind, extra: self.announcement(file), payload_len: loss.len() }
+    }
+
+    pub(super) fn begun_again(&self, file: &LargeFile) -> Built {
+        let (size, root, end) = (0, Default::default(), SealEnd::Again);
+        let kind = FrameKind::Seal { file: file.number, size, root, end };
+        Built { kind, extra: self.announcement(file), payload_len: 0 }
+    }
+
+    /// The content to send in the place of a frame of a file that is not read to its end.
+    pub(super) fn instead(&self, frame: u64, file: &Arc<LargeFile>, broken: Broken) -> Content {
+        match broken {
+            Broken::Failed(failure) => lock(&self.machine).give_up(frame, file, failure),
+            Broken::Again(open) => {
+                let metadata = open.identity.metadata;
+                self.reading.keep(&file.announcement.path, open);
+                lock(&self.machine).begin_again(frame, file, metadata)
+            }
+        }
+    }
+}

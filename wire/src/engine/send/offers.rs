@@ -1,0 +1,65 @@
+//! Offers items to a receiver that may have some of them, and takes its answers.
+
+use super::SendJob;
+use crate::control::Envelope;
+use crate::disk;
+use crate::engine::lock;
+use crate::limits::PACKED_FILE_LEN_MAX;
+use crate::message::{Held, Offer, OfferedItem};
+use crate::metadata::SourceId;
+use crate::net::control::Outbox;
+use crate::sender::{Item, Progress, SenderViolation, What};
+
+impl SendJob {
+    /// Offers to the receiver what it may have.
+    pub(super) fn offer(&self, outbox: &Outbox) {
+        let _in_order = lock(&self.offering);
+        loop {
+            let Some(items) = lock(&self.machine).next_offer() else { return };
+            let states: Vec<(SourceId, bool)> = items.iter().map(|item| self.state_of(item)).collect();
+            let sources: Vec<SourceId> = states.iter().map(|(source, _)| *source).collect();
+            lock(&self.machine).offering(&sources);
+            let items = items.into_iter().zip(states);
+            let items = items.filter_map(|(Item { path, what }, (source, changed))| match what {
+                What::Present(metadata) => Some(OfferedItem { path, metadata, source, changed }),
+                What::Stream { .. } | What::Lost(_) => None, // never offered
+            });
+            let offer = Offer { items: items.collect() };
+            if !disk::elsewhere(|| outbox.blocking_send(Envelope::new(self.id, offer)).is_ok()) {
+                return; // the session is over
+            }
+        }
+    }
+
+    /// Which state of a large file there is, and whether the file may have changed since the first attempt. One that cannot be read
+    /// is found out when it is sent.
+    fn state_of(&self, item: &Item) -> (SourceId, bool) {
+        let What::Present(metadata) = &item.what else { return (SourceId::default(), true) };
+        let identity = self.source.open(&item.path).and_then(|file| file.identity());
+        let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));
+        let is_large = metadata.size > PACKED_FILE_LEN_MAX;
+        let source =
+            same.filter(|_| is_large).map_or_else(SourceId::default, |identity| identity.source_id());
+        let unchanged = same.is_some_and(|identity| self.begun.is_some_and(|begun| identity.changed < begun));
+        (source, !unchanged)
+    }
+
+    /// The receiver has answered offers.
+    pub(crate) fn held(&self, held: &Held) -> Result<(), SenderViolation> {
+        let _active = self.active.enter(&self.changed); // before the machine knows, so that nobody sees the end too early
+        let result = held.answers.iter().try_for_each(|answer| {
+            let path = lock(&self.machine).offered().map(|item| item.path.clone());
+            let (settled, bytes) = lock(&self.machine).held(answer.clone())?;
+            let progress = Progress { settled: settled.into_iter().collect(), ..Progress::default() };
+            if progress.settled.is_empty() {
+                self.observer.held(path.as_ref(), bytes);
+            } else {
+                self.observer.held(None, bytes);
+            }
+            self.settled(&progress);
+            Ok(())
+        });
+        self.count_kept();
+        result
+    }
+}

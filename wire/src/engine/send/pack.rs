@@ -1,0 +1,221 @@
+//! Packs: reads small files and links, and lays them out in the frame's buffer.
+
+use super::{Built, SendJob};
+use crate::checksum::Digest;
+use crate::engine::reading::{Broken, OpenFile, read_to_end};
+use crate::engine::{ChunkBuffer, lock};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameKind, encode_loss};
+use crate::limits::{PACK_LEN_MAX, PATH_LEN_MAX};
+use crate::message::Changing;
+use crate::metadata::{Kind, MODE_BITS, Metadata};
+use crate::path::RemotePath;
+use crate::sender::{Item, Packed, What, packed_len};
+use crate::store::SourceFile;
+use std::io::{self, IoSliceMut};
+
+impl SendJob {
+    pub(super) fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
+        let stays = lock(&self.machine).is_built(frame);
+        let mut packing = Packing { at: 0, entries: 0, stays, later: Vec::new(), buffer };
+        let mut reserved: usize = items.iter().map(packed_len).sum();
+        let mut results = Vec::with_capacity(items.len());
+        for item in items {
+            reserved -= packed_len(item);
+            let room = PACK_LEN_MAX.saturating_sub(packing.at + reserved);
+            results.push(self.entry(item, room, &mut packing));
+        }
+        let (payload_len, entries) = (packing.at, packing.entries);
+        let instead = lock(&self.machine).packed(frame, results);
+        match instead {
+            Some(instead) => self.content(frame, &instead, buffer),
+            None => Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len },
+        }
+    }
+
+    fn entry(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Packed {
+        let result = match &item.what {
+            What::Lost(failure) => Err(failure.clone()),
+            What::Stream { .. } => Err(FailureCode::SpecialFile.into()), // always large, so never here
+            What::Present(metadata) => match metadata.kind {
+                Kind::File => self.small_file(item, metadata, room, packing),
+                Kind::Symlink => self.link(item, metadata, room, packing),
+                Kind::Folder if packing.holds_later(&item.path) => {
+                    packing.comes_later(item); // and so does the folder that holds it
+                    Ok(Packed::Later(*metadata))
+                }
+                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, Bytes::default())),
+                Kind::Special => Err(FailureCode::SpecialFile.into()),
+            },
+        };
+        result.unwrap_or_else(|failure| packing.lost(item, failure))
+    }
+
+    fn small_file(
+        &self,
+        item: &Item,
+        wanted: &Metadata,
+        room: usize,
+        packing: &mut Packing<'_>,
+    ) -> Result<Packed, Failure> {
+        let open = self.reading.open(&item.path)?;
+        match self.read_small(item, open, room, packing) {
+            Ok((metadata, len, as_is)) => {
+                // What it is to have at the target may be other permissions than it has here.
+                let metadata = Metadata { mode: wanted.mode, ..metadata };
+                let checksum = lock(&self.machine).checksum();
+                let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
+                let digest = checksum.of_small_file(packing.buffer.payload(begin, len));
+                let bytes = Bytes { len, digest, reported: Some(digest), as_is };
+                Ok(packing.add(item, EntryKind::File, &metadata, bytes))
+            }
+            Err(Broken::Failed(failure)) => Err(failure),
+            Err(Broken::Again(_)) if packing.stays => Err(FailureCode::SourceChanged.into()),
+            Err(Broken::Again(open)) => {
+                let metadata = open.identity.metadata;
+                self.reading.keep(&item.path, open);
+                packing.comes_later(item);
+                Ok(Packed::Later(metadata))
+            }
+        }
+    }
+
+    /// Reads all of a small file to its place: what it is, how long, and whether it changed meanwhile.
+    fn read_small(
+        &self,
+        item: &Item,
+        open: OpenFile,
+        room: usize,
+        packing: &mut Packing<'_>,
+    ) -> Result<(Metadata, usize, bool), Broken> {
+        let head_len = ENTRY_HEAD_LEN + item.path.as_bytes().len();
+        let (begin, room) = (packing.at + head_len, room.saturating_sub(head_len));
+        let mut open = open;
+        for _ in 0..READS_AT_ONCE {
+            let metadata = open.identity.metadata;
+            let len = usize::try_from(metadata.size).unwrap_or(usize::MAX);
+            if len > room {
+                return Err(Broken::Again(open)); // it grew since it was listed
+            }
+            let mut read = packing.read(&*open.file, begin, len)?;
+            let after = open.file.identity()?;
+            let unchanged = after.has_content_of(&open.identity);
+            if read > len && unchanged {
+                read = packing.read(&*open.file, begin, room)?; // its size says nothing
+                if read > room {
+                    return Err(self.reading.has_no_true_size(&open));
+                }
+            }
+            match self.reading.changing {
+                _ if unchanged => return Ok((metadata, read, false)),
+                Changing::AsIs => return Ok((metadata, read.min(len), true)),
+                Changing::Skip => break,
+                Changing::Retry => open.identity = after,
+            }
+        }
+        Err(self.reading.changed(&item.path))
+    }
+
+    fn link(
+        &self,
+        item: &Item,
+        metadata: &Metadata,
+        room: usize,
+        packing: &mut Packing<'_>,
+    ) -> Result<Packed, Failure> {
+        let target = self.source.read_link(&item.path)?;
+        let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
+        if target.is_empty() || target.len() > PATH_LEN_MAX || begin + target.len() > packing.at + room {
+            return Err(FailureCode::SourceChanged.into());
+        }
+        packing.buffer.put(begin, &target);
+        let bytes = Bytes { len: target.len(), ..Bytes::default() };
+        Ok(packing.add(item, EntryKind::Symlink, metadata, bytes))
+    }
+}
+
+/// A pack being built.
+struct Packing<'a> {
+    at: usize,
+    entries: u32,
+    /// It was built before, and nothing of it may come later.
+    stays: bool,
+    /// Folders of items that were to be in the pack and come later: they come later, too.
+    later: Vec<RemotePath>,
+    buffer: &'a mut ChunkBuffer,
+}
+
+impl Packing<'_> {
+    fn comes_later(&mut self, item: &Item) {
+        self.later.extend(item.path.split_last().map(|(folder, _)| folder));
+    }
+
+    fn holds_later(&self, folder: &RemotePath) -> bool {
+        self.later.contains(folder)
+    }
+
+    /// Reads a file's content to where it belongs, and one byte more if there is one. Most files lie in one record, some in two.
+    fn read(&mut self, file: &dyn SourceFile, begin: usize, len: usize) -> io::Result<usize> {
+        let mut one_more = [0];
+        let one_more = IoSliceMut::new(&mut one_more);
+        let mut pieces = self.buffer.payload_mut(begin, len);
+        match (pieces.next(), pieces.next()) {
+            (None, _) => read_to_end(file, &mut [one_more], 0, len),
+            (Some(only), None) => read_to_end(file, &mut [IoSliceMut::new(only), one_more], 0, len),
+            (Some(first), Some(second)) => {
+                let mut slices = vec![IoSliceMut::new(first), IoSliceMut::new(second)];
+                slices.extend(pieces.map(IoSliceMut::new));
+                slices.push(one_more);
+                read_to_end(file, &mut slices, 0, len)
+            }
+        }
+    }
+
+    /// Adds an entry whose content is in place.
+    fn add(&mut self, item: &Item, kind: EntryKind, metadata: &Metadata, bytes: Bytes) -> Packed {
+        let Bytes { len, digest, reported, as_is } = bytes;
+        let path = item.path.as_bytes();
+        let head = EntryHead {
+            kind,
+            path_len: u16::try_from(path.len()).unwrap_or(u16::MAX),
+            content_len: u32::try_from(len).unwrap_or(u32::MAX),
+            modified: (kind != EntryKind::Lost).then_some(metadata.modified),
+            mode: metadata.mode & MODE_BITS,
+            digest,
+            as_is,
+        };
+        self.buffer.put(self.at, &head.encode());
+        self.buffer.put(self.at + ENTRY_HEAD_LEN, path);
+        self.at += ENTRY_HEAD_LEN + path.len() + len;
+        self.entries += 1;
+        Packed::Sent { bytes: len as u64, digest: reported, as_is }
+    }
+
+    /// Adds an entry that says why there is none. It takes no more room than the item was given: at least its head and path.
+    fn lost(&mut self, item: &Item, failure: Failure) -> Packed {
+        let room = PACK_LEN_MAX - self.at - ENTRY_HEAD_LEN - item.path.as_bytes().len();
+        let mut loss = encode_loss(&failure);
+        loss.truncate(
+            packed_len(item)
+                .saturating_sub(ENTRY_HEAD_LEN + item.path.as_bytes().len())
+                .clamp(2, room.max(2)),
+        );
+        self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
+        let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
+        let bytes = Bytes { len: loss.len(), ..Bytes::default() };
+        self.add(item, EntryKind::Lost, &metadata, bytes);
+        Packed::Lost(failure)
+    }
+}
+
+/// An entry's content, which is in its place in the buffer.
+#[derive(Default)]
+struct Bytes {
+    len: usize,
+    digest: Digest,
+    /// The digest that is told of.
+    reported: Option<Digest>,
+    as_is: bool,
+}
+/// A small file that changes while it is read is read again at once so many times, before others are.
+const READS_AT_ONCE: usize = 3;
