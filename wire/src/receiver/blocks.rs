@@ -1,0 +1,163 @@
+//! Blocks and seals of large files: whether they agree with what is known of the file.
+
+use super::large_file::{Receiving, Seal, chunks_of};
+use super::verdict::Verdict;
+use super::violation::ReceiverViolation;
+use super::{Begin, Receiver};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd};
+use crate::limits::{CHUNK_LEN, LARGE_FILES_MAX};
+use crate::verified::VerifiedChunk;
+
+impl Receiver {
+    /// A block of a file has come. After `Process` its chunk is to be verified and written.
+    ///
+    /// # Errors
+    /// If the block contradicts what is known of the file.
+    pub fn block(
+        &mut self,
+        head: &FrameHead,
+        announcement: Announcement,
+    ) -> Result<Begin, ReceiverViolation> {
+        let FrameKind::Block { file, offset, last, .. } = head.kind else { return Ok(Begin::Drop) };
+        if self.is_over(file, &announcement)? {
+            self.frame_done(head.frame);
+            return Ok(Begin::Drop);
+        }
+        let receiving = self.receiving(file, announcement)?;
+        if receiving.failure.is_some() {
+            self.frame_done(head.frame);
+            return Ok(Begin::Drop);
+        }
+        let end = offset + u64::from(head.payload_len);
+        let contradicts = match receiving.announcement.size {
+            Some(size) => end > size || last != (end == size),
+            None => receiving.end.is_some_and(|known| end > known || (last && end != known)),
+        };
+        if contradicts {
+            return Err(ReceiverViolation::OutsideFile);
+        }
+        if receiving.chunks.contains(offset / CHUNK_LEN as u64) {
+            return Err(ReceiverViolation::SameBlock);
+        }
+        if last {
+            receiving.end = Some(end);
+        }
+        Ok(Begin::Process)
+    }
+
+    /// A verified chunk of `file` was written.
+    ///
+    /// # Errors
+    /// If another frame brought the same chunk meanwhile, or the file's end before it.
+    pub fn written(
+        &mut self,
+        file: u32,
+        frame: u64,
+        chunk: &VerifiedChunk<'_>,
+    ) -> Result<Verdict, ReceiverViolation> {
+        let Some(receiving) = self.files.get_mut(&file) else {
+            self.frame_done(frame);
+            return Ok(Verdict::Incomplete);
+        };
+        let index = chunk.offset() / CHUNK_LEN as u64;
+        if !receiving.chunks.insert(index) {
+            return Err(ReceiverViolation::SameBlock);
+        }
+        if receiving.end.is_some_and(|end| !receiving.chunks.ends_below(chunks_of(end))) {
+            return Err(ReceiverViolation::OutsideFile);
+        }
+        receiving.root.add(index, chunk.digest());
+        self.frame_done(frame);
+        self.judge(file)
+    }
+
+    /// A seal has come.
+    ///
+    /// # Errors
+    /// If it contradicts the file's blocks.
+    pub fn seal(
+        &mut self,
+        head: &FrameHead,
+        announcement: Announcement,
+        abandoned: Option<Failure>,
+    ) -> Result<Verdict, ReceiverViolation> {
+        let FrameKind::Seal { file, size, root, end } = head.kind else { return Ok(Verdict::Incomplete) };
+        if self.is_over(file, &announcement)? {
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        }
+        let receiving = self.receiving(file, announcement)?;
+        if let Some(failure) = abandoned {
+            let failure = receiving.failure.clone().unwrap_or(failure);
+            let verdict = self.finish(file, head.frame, failure);
+            self.frame_done(head.frame);
+            return Ok(verdict);
+        }
+        if let Some(failure) = receiving.failure.clone() {
+            let verdict = self.finish(file, head.frame, failure);
+            self.frame_done(head.frame);
+            return Ok(verdict);
+        }
+        if receiving.seal.is_some_and(|seal| seal.frame != head.frame) {
+            return Err(ReceiverViolation::SecondSeal);
+        }
+        if receiving.announcement.size.is_some_and(|announced| announced != size) {
+            return Err(ReceiverViolation::Seal);
+        }
+        receiving.seal = Some(Seal { frame: head.frame, size, root, as_is: end == SealEnd::AsIs });
+        self.judge(file)
+    }
+
+    /// The sender will send a file once more, under another number.
+    ///
+    /// # Errors
+    /// If it is announced otherwise.
+    pub fn begun_again(
+        &mut self,
+        head: &FrameHead,
+        announcement: Announcement,
+    ) -> Result<Verdict, ReceiverViolation> {
+        let FrameKind::Seal { file, .. } = head.kind else { return Ok(Verdict::Incomplete) };
+        let known = self.files.contains_key(&file) || self.held.contains_key(&announcement.path);
+        if self.is_over(file, &announcement)? {
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        }
+        if !known {
+            self.note_over(file, head.frame, &announcement);
+            self.frame_done(head.frame);
+            return Ok(Verdict::Incomplete);
+        }
+        self.receiving(file, announcement)?;
+        let verdict = self.finish(file, head.frame, FailureCode::SourceChanged.into());
+        self.frame_done(head.frame);
+        match verdict {
+            Verdict::Discard(announcement, _) => Ok(Verdict::Again(announcement)),
+            other @ (Verdict::Incomplete | Verdict::Publish(_) | Verdict::Again(_)) => Ok(other),
+        }
+    }
+
+    pub(super) fn receiving(
+        &mut self,
+        file: u32,
+        announcement: Announcement,
+    ) -> Result<&mut Receiving, ReceiverViolation> {
+        if !self.files.contains_key(&file) {
+            if self.files.len() >= LARGE_FILES_MAX {
+                return Err(ReceiverViolation::Files);
+            }
+            let receiving = match self.held.remove(&announcement.path) {
+                Some(held) => held,
+                None => Receiving::new(announcement.clone(), self.checksum),
+            };
+            self.files.insert(file, receiving);
+        }
+        let receiving = self.files.get_mut(&file).ok_or(ReceiverViolation::Files)?;
+        if receiving.announcement.is_of_same_file(&announcement) {
+            Ok(receiving)
+        } else {
+            Err(ReceiverViolation::Announcement)
+        }
+    }
+}
