@@ -1,0 +1,223 @@
+//! The fixed head of a frame: its kind, its lengths, and whether they fit each other.
+
+use super::entry::LOST_LEN_MAX;
+use super::fields::{only, u32_at, u64_at};
+use super::{
+    AGAIN, ANNOUNCEMENT_LEN, AS_IS, ENTRY_HEAD_LEN, EXTRA_LEN_MAX, FrameError, GIVEN_UP, HEAD_LEN, LAST,
+};
+use crate::checksum::Digest;
+use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX};
+
+/// The kinds of frames, each with its fields of the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A chunk of a large file.
+    Block {
+        /// The job's number of the file.
+        file: u32,
+        /// Where the chunk begins.
+        offset: u64,
+        /// The file ends with this chunk.
+        last: bool,
+        /// The chunk's digest.
+        digest: Digest,
+    },
+    /// Chunks of a large file that are all zeros.
+    Hole {
+        /// The job's number of the file.
+        file: u32,
+        /// Where the first of them begins.
+        offset: u64,
+        /// Their length together.
+        len: u64,
+        /// The file ends with the last of them.
+        last: bool,
+    },
+    /// Small files, folders and links, whole.
+    Pack {
+        /// How many.
+        entries: u32,
+    },
+    /// The end of a large file.
+    Seal {
+        /// The job's number of the file.
+        file: u32,
+        /// Its length.
+        size: u64,
+        /// Its root digest; all zero if the sender did not read it to its end.
+        root: Digest,
+        /// How it ends.
+        end: SealEnd,
+    },
+}
+
+/// How a large file ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealEnd {
+    /// All of it was read.
+    Whole,
+    /// The sender gave it up; the payload says why.
+    GivenUp,
+    /// It comes once more from its beginning, under another number.
+    Again,
+    /// All of it was read, and it changed meanwhile: it is what was read.
+    AsIs,
+}
+
+impl SealEnd {
+    fn of_flags(flags: u8) -> Result<Self, FrameError> {
+        match only(flags, GIVEN_UP | AGAIN | AS_IS, "seal")? {
+            0 => Ok(Self::Whole),
+            GIVEN_UP => Ok(Self::GivenUp),
+            AGAIN => Ok(Self::Again),
+            AS_IS => Ok(Self::AsIs),
+            several => Err(FrameError::UnknownFlags { of: "seal with one end", flags: several }),
+        }
+    }
+
+    fn flags(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::GivenUp => GIVEN_UP,
+            Self::Again => AGAIN,
+            Self::AsIs => AS_IS,
+        }
+    }
+}
+
+/// The fixed head of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHead {
+    /// The job.
+    pub job: u32,
+    /// The frame's number within the job.
+    pub frame: u64,
+    /// Length of the describing part.
+    pub extra_len: u16,
+    /// Length of the payload.
+    pub payload_len: u32,
+    /// Its kind, with the kind's own fields.
+    pub kind: FrameKind,
+}
+
+impl FrameHead {
+    /// Writes the head.
+    #[must_use]
+    pub fn encode(&self) -> [u8; HEAD_LEN] {
+        let (kind, flags, number, offset, digest) = match self.kind {
+            FrameKind::Block { file, offset, last, digest } => (BLOCK, last_flag(last), file, offset, digest),
+            FrameKind::Hole { file, offset, len, last } => {
+                let mut digest = Digest::default();
+                digest.0[..8].copy_from_slice(&len.to_le_bytes());
+                (HOLE, last_flag(last), file, offset, digest)
+            }
+            FrameKind::Pack { entries } => (PACK, 0, entries, 0, Digest::default()),
+            FrameKind::Seal { file, size, root, end } => (SEAL, end.flags(), file, size, root),
+        };
+        let mut bytes = [0; HEAD_LEN];
+        bytes[0] = kind;
+        bytes[1] = flags;
+        bytes[2..4].copy_from_slice(&self.extra_len.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.payload_len.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.job.to_le_bytes());
+        bytes[12..16].copy_from_slice(&number.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.frame.to_le_bytes());
+        bytes[24..32].copy_from_slice(&offset.to_le_bytes());
+        bytes[32..64].copy_from_slice(&digest.0);
+        bytes
+    }
+
+    /// Reads a head and checks every length in it against what its kind can have.
+    ///
+    /// # Errors
+    /// If no sender that follows the protocol writes such a head.
+    pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, FrameError> {
+        let last = |of| only(bytes[1], LAST, of).map(|flags| flags == LAST);
+        let number = u32_at(bytes, 12);
+        let offset = u64_at(bytes, 24);
+        let mut digest = Digest::default();
+        digest.0.copy_from_slice(&bytes[32..64]);
+        let kind = match bytes[0] {
+            BLOCK => FrameKind::Block { file: number, offset, last: last("block")?, digest },
+            HOLE if digest.0[8..] != [0; 24] => return Err(FrameError::Length),
+            HOLE => FrameKind::Hole { file: number, offset, len: u64_at(bytes, 32), last: last("hole")? },
+            PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
+            PACK => only(bytes[1], 0, "pack").map(|_| FrameKind::Pack { entries: number })?,
+            SEAL => {
+                let end = SealEnd::of_flags(bytes[1])?;
+                let has_root = matches!(end, SealEnd::Whole | SealEnd::AsIs);
+                if !has_root && digest != Digest::default() {
+                    return Err(FrameError::Length);
+                }
+                FrameKind::Seal { file: number, size: offset, root: digest, end }
+            }
+            other => return Err(FrameError::UnknownKind(other)),
+        };
+        let head = Self {
+            job: u32_at(bytes, 8),
+            frame: u64_at(bytes, 16),
+            extra_len: u16::from_le_bytes([bytes[2], bytes[3]]),
+            payload_len: u32_at(bytes, 4),
+            kind,
+        };
+        head.check()?;
+        Ok(head)
+    }
+
+    fn check(&self) -> Result<(), FrameError> {
+        let announced = (ANNOUNCEMENT_LEN..=EXTRA_LEN_MAX).contains(&usize::from(self.extra_len));
+        let payload = self.payload_len as usize;
+        let fits = match self.kind {
+            FrameKind::Block { .. } => announced && payload <= CHUNK_LEN,
+            FrameKind::Hole { len, .. } => announced && payload == 0 && (1..=HOLE_LEN_MAX).contains(&len),
+            FrameKind::Pack { entries } => {
+                let entries = entries as usize;
+                self.extra_len == 0
+                    && (1..=PACK_ENTRIES_MAX).contains(&entries)
+                    && (entries * ENTRY_HEAD_LEN..=PACK_LEN_MAX).contains(&payload)
+            }
+            FrameKind::Seal { end: SealEnd::Whole | SealEnd::Again | SealEnd::AsIs, .. } => {
+                announced && payload == 0
+            }
+            FrameKind::Seal { end: SealEnd::GivenUp, .. } => {
+                announced && (2..=LOST_LEN_MAX).contains(&payload)
+            }
+        };
+        if !fits {
+            return Err(FrameError::Length);
+        }
+        match self.kind {
+            FrameKind::Block { offset, last, .. } => check_chunk(offset, payload, last),
+            FrameKind::Hole { offset, len, last, .. } => check_hole(offset, len, last),
+            FrameKind::Pack { .. } | FrameKind::Seal { .. } => Ok(()),
+        }
+    }
+}
+
+fn last_flag(last: bool) -> u8 {
+    if last { LAST } else { 0 }
+}
+
+fn check_chunk(offset: u64, len: usize, last: bool) -> Result<(), FrameError> {
+    let on_border = offset.is_multiple_of(CHUNK_LEN as u64) && offset.checked_add(CHUNK_LEN as u64).is_some();
+    if on_border && (len == CHUNK_LEN || (last && (len > 0 || offset == 0))) {
+        Ok(())
+    } else {
+        Err(FrameError::NotAChunk)
+    }
+}
+
+fn check_hole(offset: u64, len: u64, last: bool) -> Result<(), FrameError> {
+    let chunk = CHUNK_LEN as u64;
+    let end = offset.checked_add(len.div_ceil(chunk) * chunk);
+    if offset.is_multiple_of(chunk) && end.is_some() && (last || len.is_multiple_of(chunk)) {
+        Ok(())
+    } else {
+        Err(FrameError::NotAChunk)
+    }
+}
+
+const BLOCK: u8 = 1;
+const PACK: u8 = 2;
+const SEAL: u8 = 3;
+const HOLE: u8 = 4;

@@ -1,0 +1,153 @@
+//! Lengths and flags that heads may have, and that what is accepted is written the same.
+
+use super::entry::LOST_LEN_MAX;
+use super::*;
+use crate::checksum::Digest;
+use crate::limits::{CHUNK_LEN, PACK_LEN_MAX};
+use crate::metadata::{SourceId, Timestamp};
+use crate::path::RemotePath;
+use proptest::prelude::*;
+
+fn block(offset: u64, len: u32, last: bool) -> FrameHead {
+    let kind = FrameKind::Block { file: 1, offset, last, digest: Digest([7; 32]) };
+    FrameHead { job: 2, frame: 3, extra_len: 46, payload_len: len, kind }
+}
+
+#[test]
+fn blocks_are_chunks() {
+    let chunk = CHUNK_LEN as u64;
+    for (head, fits) in [
+        (block(0, 524_288, false), true),
+        (block(chunk, 5, true), true),
+        (block(chunk, 5, false), false),
+        (block(5, 524_288, false), false),
+        (block(0, 0, true), true),
+        (block(chunk, 0, true), false),
+        (block(u64::MAX - chunk + 1, 524_288, true), false),
+        (block(0, 524_289, true), false),
+    ] {
+        assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+    }
+}
+
+#[test]
+fn entries_of_a_pack_have_lengths_that_fit_their_kind() {
+    let lost = LOST_LEN_MAX as u32;
+    for (kind, content_len, path_len, as_is, fits) in [
+        (EntryKind::File, PACK_LEN_MAX as u32, 1, false, true),
+        (EntryKind::File, PACK_LEN_MAX as u32 + 1, 1, false, false),
+        (EntryKind::File, 0, PATH_LEN_MAX as u16, true, true),
+        (EntryKind::File, 0, PATH_LEN_MAX as u16 + 1, false, false),
+        (EntryKind::Folder, 0, 0, false, true),
+        (EntryKind::Folder, 1, 0, false, false),
+        (EntryKind::Folder, 0, 0, true, false),
+        (EntryKind::Symlink, 1, 1, false, true),
+        (EntryKind::Symlink, 0, 1, false, false),
+        (EntryKind::Symlink, PATH_LEN_MAX as u32, 1, false, true),
+        (EntryKind::Symlink, PATH_LEN_MAX as u32 + 1, 1, false, false),
+        (EntryKind::Lost, 1, 1, false, false),
+        (EntryKind::Lost, 2, 1, false, true),
+        (EntryKind::Lost, lost, 1, false, true),
+        (EntryKind::Lost, lost + 1, 1, false, false),
+    ] {
+        let digest = Digest([3; 32]);
+        let head = EntryHead { kind, path_len, content_len, modified: None, mode: 0, digest, as_is };
+        assert_eq!(EntryHead::decode(&head.encode()).ok(), fits.then_some(head), "{head:?}");
+    }
+}
+
+#[test]
+fn a_pack_of_nothing_or_too_much_is_refused() {
+    for (entries, payload_len) in [(0, 0), (2, 56), (1, 524_289), (1025, 524_288), (u32::MAX, 524_288)] {
+        let head =
+            FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind: FrameKind::Pack { entries } };
+        assert_eq!(FrameHead::decode(&head.encode()), Err(FrameError::Length));
+    }
+}
+
+/// Otherwise a receiver would have to read an announcement that is not there.
+#[test]
+fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
+    let digest = Digest::default();
+    let seal = |end| FrameKind::Seal { file: 1, size: 0, root: digest, end };
+    for (kind, payload_len) in [
+        (seal(SealEnd::Whole), 0),
+        (seal(SealEnd::AsIs), 0),
+        (seal(SealEnd::Again), 0),
+        (seal(SealEnd::GivenUp), 2),
+        (FrameKind::Block { file: 1, offset: 0, last: true, digest }, 5),
+        (FrameKind::Hole { file: 1, offset: 0, len: CHUNK_LEN as u64, last: true }, 0),
+    ] {
+        for (extra_len, fits) in [
+            (0, false),
+            (ANNOUNCEMENT_LEN - 1, false),
+            (ANNOUNCEMENT_LEN, true),
+            (EXTRA_LEN_MAX, true),
+            (EXTRA_LEN_MAX + 1, false),
+        ] {
+            let extra_len = u16::try_from(extra_len).unwrap();
+            let head = FrameHead { job: 1, frame: 0, extra_len, payload_len, kind };
+            assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+        }
+    }
+    let kind = FrameKind::Pack { entries: 1 };
+    for (extra_len, fits) in [(0, true), (1, false)] {
+        let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: 57, kind };
+        assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+    }
+}
+
+#[test]
+fn only_a_file_that_was_given_up_has_a_reason() {
+    let seal = |end, payload_len| {
+        let kind = FrameKind::Seal { file: 1, size: 0, root: Digest::default(), end };
+        let head = FrameHead { job: 1, frame: 0, extra_len: 46, payload_len, kind };
+        FrameHead::decode(&head.encode()).is_ok()
+    };
+    for end in [SealEnd::Whole, SealEnd::AsIs, SealEnd::Again] {
+        assert!(seal(end, 0) && !seal(end, 1) && !seal(end, 2), "{end:?}");
+    }
+    let longest = u32::try_from(LOST_LEN_MAX).unwrap();
+    assert!(seal(SealEnd::GivenUp, 2) && seal(SealEnd::GivenUp, longest));
+    assert!(!seal(SealEnd::GivenUp, 1) && !seal(SealEnd::GivenUp, longest + 1));
+}
+
+proptest! {
+    #[test]
+    fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..16) {
+        let mut bytes = bytes;
+        (bytes[0], bytes[1]) = (kind, flags);
+        if kind == 2 {
+            bytes[24..].fill(0);
+        }
+        if kind == 4 {
+            bytes[37..].fill(0);
+        }
+        if let Ok(head) = FrameHead::decode(&bytes) {
+            prop_assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
+        }
+    }
+
+    #[test]
+    fn entries_that_are_accepted_are_written_the_same(seed in any::<[u8; 56]>(), kind in 1_u8..5) {
+        let mut bytes = seed;
+        (bytes[0], bytes[1]) = (kind, 0);
+        bytes[6..8].fill(0);
+        bytes[18..24].fill(0);
+        bytes[3] &= 15;
+        if let Ok(head) = EntryHead::decode(&bytes) {
+            prop_assert_eq!(head.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn announcements_survive(size in any::<Option<u32>>(), seconds in any::<i64>(), mode in 0_u32..0o10000) {
+        let modified = Some(Timestamp { seconds, nanos: 999_999_999 });
+        let path = RemotePath::from_user(b"a/\xff").unwrap();
+        let source = SourceId([mode.to_le_bytes()[0]; 16]);
+        let announcement = Announcement { path, size: size.map(u64::from), modified, mode, source };
+        let mut bytes = Vec::new();
+        announcement.encode(&mut bytes);
+        prop_assert_eq!(Announcement::decode(&bytes), Ok(announcement));
+    }
+}
