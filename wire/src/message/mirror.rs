@@ -40,7 +40,7 @@ pub struct Wanted {
 pub struct WantedItem {
     /// Where it is, below the job's path.
     pub path: RemotePath,
-    /// What a listing said of it.
+    /// Its metadata, as a listing told it.
     pub metadata: Metadata,
 }
 
@@ -73,7 +73,7 @@ pub struct Batch {
     /// At most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
     #[serde(deserialize_with = "sequence::<BATCH_CHANGES_MAX, _, _>")]
     pub changes: Vec<Change>,
-    /// What the changes must have survived before they are answered.
+    /// The loss that the changes must have been made safe against before they are answered.
     pub durability: Durability,
 }
 
@@ -112,7 +112,7 @@ pub enum Change {
         from: RemotePath,
         /// To here.
         to: RemotePath,
-        /// What it was when that was decided.
+        /// Its metadata when that was decided.
         was: Metadata,
     },
     /// A file goes to the backup folder, under the same path, if it is still the same. What is there already stays: the
@@ -120,7 +120,7 @@ pub enum Change {
     SetAside {
         /// The path.
         path: RemotePath,
-        /// What it was when that was decided.
+        /// Its metadata when that was decided.
         was: Metadata,
         /// It stays where it is as well, until it is replaced.
         keep: bool,
@@ -153,7 +153,7 @@ pub enum Change {
     },
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchDone {
     /// Changes that failed; the others are made.

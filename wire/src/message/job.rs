@@ -1,0 +1,132 @@
+//! Messages between the two ends of a job: acknowledgements, totals, and offers with their answers.
+
+use crate::bounded::sequence;
+use crate::checksum::Digest;
+use crate::failure::Failure;
+use crate::frame::Announcement;
+use crate::limits::{ACK_ITEMS_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
+use crate::metadata::{Metadata, SourceId};
+use crate::path::RemotePath;
+use serde::{Deserialize, Serialize};
+
+/// Reports what a job's receiver has done since its last acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ack {
+    /// Frames whose effect is final: blocks written, packs and seals published or failed.
+    pub done: Vec<FrameRange>,
+    /// Items of done frames that failed.
+    #[serde(deserialize_with = "sequence::<ACK_ITEMS_MAX, _, _>")]
+    pub failed: Vec<ItemFailure>,
+    /// Frames to send again, because their data did not match their digests.
+    #[serde(deserialize_with = "sequence::<ACK_ITEMS_MAX, _, _>")]
+    pub damaged: Vec<u64>,
+}
+
+/// Consecutive frames of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRange {
+    /// Number of the first.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
+}
+
+/// An item that failed at the receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemFailure {
+    /// The frame that it came in.
+    pub frame: u64,
+    /// Which entry of a pack; 0 for a block or seal.
+    pub entry: u32,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// All frames of a job have a number now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How many frames the job has.
+    pub frames: u64,
+}
+
+/// How much a job has to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Files and links.
+    pub files: u64,
+    /// Bytes of content.
+    pub bytes: u64,
+    /// All has been counted.
+    pub complete: bool,
+}
+
+/// Items that a job's sender is about to send, for the receiver to say what it has of them. They are sent once that is
+/// answered, each as far as it is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Files, at most [`OFFER_ITEMS_MAX`].
+    #[serde(deserialize_with = "sequence::<OFFER_ITEMS_MAX, _, _>")]
+    pub items: Vec<OfferedItem>,
+}
+
+/// An item that a job's sender is about to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedItem {
+    /// Where it goes, below the job's path.
+    pub path: RemotePath,
+    /// Its kind, size, time and permissions.
+    pub metadata: Metadata,
+    /// Which state of it will be sent, if it is a large file; otherwise zero.
+    pub source: SourceId,
+    /// It may have changed since the first attempt began, whatever its size and time say: what is in its place is none of it.
+    pub changed: bool,
+}
+
+impl OfferedItem {
+    /// The announcement of the item's frames, if it is a large file.
+    #[must_use]
+    pub fn announcement(&self) -> Announcement {
+        Announcement {
+            path: self.path.clone(),
+            size: Some(self.metadata.size),
+            modified: Some(self.metadata.modified),
+            mode: self.metadata.mode,
+            source: self.source,
+        }
+    }
+}
+
+/// Tells what a job's receiver has of items that were offered, in the order of the offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// One for each item, but for those with `more`.
+    #[serde(deserialize_with = "sequence::<OFFERED_AHEAD_MAX, _, _>")]
+    pub answers: Vec<HeldItem>,
+}
+
+/// The part of an item that a job's receiver has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeldItem {
+    /// Nothing that could be proven.
+    Nothing,
+    /// All of it, in its place: it is done.
+    All,
+    /// Chunks of a large file, staged.
+    Chunks {
+        /// Which, in growing order.
+        chunks: Vec<ChunkRange>,
+        /// The digest of each.
+        digests: Vec<Digest>,
+        /// The next answer is about the same item.
+        more: bool,
+    },
+}
+
+/// Consecutive chunks of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkRange {
+    /// Number of the first.
+    pub first: u64,
+    /// How many.
+    pub count: u32,
+}

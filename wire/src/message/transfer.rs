@@ -1,0 +1,153 @@
+//! Requests that open jobs, and their options.
+
+use crate::bounded::sequence;
+use crate::checksum::Checksum;
+use crate::failure::{Failure, FailureCode};
+use crate::limits::{EXTENSION_LEN_MAX, JOB_EXTENSIONS_MAX};
+use crate::metadata::Timestamp;
+use crate::path::{Name, RemotePath};
+use serde::{Deserialize, Serialize};
+
+/// Opens a job that sends from the server; the job's id is the request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Get {
+    /// A file, or with `recursive` also a folder or a link. Paths of the job's items are below it.
+    pub path: RemotePath,
+    /// A whole tree.
+    pub recursive: bool,
+    /// Most unacknowledged frames that the client takes, 1 to [`WINDOW_FRAMES_MAX`](crate::limits::WINDOW_FRAMES_MAX).
+    pub window: u32,
+    /// Most bytes of lane data per second, over all lanes; 0 for no limit.
+    pub rate_limit: u64,
+    /// Send `Totals` while the job runs.
+    pub totals: bool,
+    /// How a file is treated that changes while it is read.
+    pub changing: Changing,
+    /// How it transfers. Files that have changed since `begun` are offered as such.
+    pub options: JobOptions,
+}
+
+/// Opens a job that sends to the server; the job's id is the request id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Put {
+    /// Where the job's items go. Their paths are below it; an empty one is this path itself.
+    pub path: RemotePath,
+    /// If `path` is a folder already: the name within it to use instead of `path` itself.
+    pub into: Option<Name>,
+    /// The treatment of files that exist.
+    pub overwrite: Overwrite,
+    /// `path` is a folder, made if it is missing, and no other exclusive job may write to it at the same time.
+    pub exclusive: bool,
+    /// The loss that an item must have been made safe against before it is acknowledged.
+    pub durability: Durability,
+    /// Permissions are for what is new, less the umask of the server; what exists keeps its own.
+    pub modes_of_new: bool,
+    /// Permissions, at most, with which a missing folder is made; its own come when all in it is done.
+    pub folder_mode: u32,
+    /// How it transfers. Files that have been put in their place since `begun` need not be sent again.
+    pub options: JobOptions,
+}
+
+/// How a job transfers: what `Get`, `Put` and `Select` have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// The checksum of the job's frames.
+    pub checksum: Checksum,
+    /// How the receiver treats the leftovers of an interrupted run.
+    pub resume: Resume,
+    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`], if it came.
+    pub begun: Option<Timestamp>,
+    /// The receiver makes holes where a file has them: they need not be sent.
+    pub sparse: bool,
+    /// Options of later versions. One that the server does not know fails the request with `Unsupported`.
+    #[serde(deserialize_with = "sequence::<JOB_EXTENSIONS_MAX, _, _>")]
+    pub extensions: Vec<Extension>,
+}
+
+impl JobOptions {
+    /// Nothing but a checksum: nothing is kept, and holes are sent.
+    #[must_use]
+    pub fn of(checksum: Checksum) -> Self {
+        Self { checksum, resume: Resume::Never, begun: None, sparse: false, extensions: Vec::new() }
+    }
+
+    /// Looks at what later versions may have added; this one knows no extension.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the number of the first extension.
+    pub fn check_extensions(&self) -> Result<(), Failure> {
+        match self.extensions.first() {
+            None => Ok(()),
+            Some(Extension { number, .. }) => {
+                Err(Failure::new(FailureCode::Unsupported, format!("extension {number} of a job's options")))
+            }
+        }
+    }
+}
+
+/// An option that a later version has added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Which one; numbers are never used again.
+    pub number: u16,
+    /// Its value, in a form of its own.
+    #[serde(deserialize_with = "sequence::<EXTENSION_LEN_MAX, _, _>")]
+    pub value: Vec<u8>,
+}
+
+/// How a file is treated that changes while it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Changing {
+    /// It is read again, a few times; if it changes each time it fails with `SourceChanged`.
+    #[default]
+    Retry,
+    /// It is given up with `Skipped`.
+    Skip,
+    /// It is sent as it was read, with the length that it had when it was opened, and its seal or entry says so.
+    AsIs,
+}
+
+/// How the leftovers of an interrupted run are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resume {
+    /// Neither: each run begins anew, and an interrupted one leaves nothing.
+    Never,
+    /// It is kept. Nothing is known of an earlier run, so only the largest files are offered before they are sent.
+    New,
+    /// It is kept. An earlier run was interrupted, so all is offered before it is sent.
+    Again,
+}
+
+/// The losses that do not undo what was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Durability {
+    /// The process is killed.
+    #[default]
+    Process,
+    /// The power fails, or the system crashes: content and names are synced to the disk first.
+    Power,
+}
+
+/// The treatment of a file that exists at the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Overwrite {
+    /// It is replaced.
+    Always,
+    /// It stays.
+    Never,
+    /// It is replaced if the source was modified later.
+    Newer,
+    /// It is replaced if size or modification time differ.
+    Different,
+}
+
+/// A job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The path that the job works on.
+    pub path: RemotePath,
+    /// True if the source (of a `Get`) is a folder.
+    pub folder: bool,
+    /// When it was opened, by the clock that dates the server's files.
+    pub at: Timestamp,
+}
