@@ -1,7 +1,14 @@
 //! Files that have no name before they are whole.
 
+use super::file::{MOUNT_ID, unique_mount};
 use super::*;
 use crate::store::write_fully;
+use crate::store::{StagedName, TargetFile};
+use rustix::fs::{AtFlags, StatxFlags};
+use rustix::io::Errno;
+use std::io::IoSlice;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::Ordering;
 
 fn name() -> NameRef<'static> {
     NameRef::new(b"file").unwrap()

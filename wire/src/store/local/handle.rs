@@ -3,8 +3,8 @@
 //!
 //! Works without `/proc` too, but for permissions of what may not be read, and for times before Linux 5.8.
 
-use super::local_details as details;
-use super::local_stat::{metadata_of, times};
+use super::details;
+use super::stat::{metadata_of, times};
 use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, MODE_BITS, Timestamp};
 use crate::path::NameRef;
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// What a name was when it was looked up, whatever takes the name since.
+/// The file or folder that a name had when it was looked up, whatever takes the name since.
 pub(super) struct Handle<'a> {
     folder: BorrowedFd<'a>,
     name: NameRef<'a>,

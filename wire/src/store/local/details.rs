@@ -1,4 +1,4 @@
-//! What the local filesystem knows of a file beside its metadata: owner, identity, extended attributes and default ACL.
+//! The details of a file of the local filesystem, beside its metadata: owner, identity, extended attributes and default ACL.
 
 use crate::failure::{Failure, FailureCode};
 use crate::limits::XATTRS_LEN_MAX;
@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Who owns a file, with the names that this machine knows.
+/// A file's owner and group, with the names that this machine knows.
 pub(super) fn owner(stat: &Stat) -> Owner {
     let mut known = NameCache::lock();
     Owner {
@@ -32,7 +32,7 @@ pub(super) fn numbers(owner: &Owner) -> (Option<Uid>, Option<Gid>) {
     (known(user).map(Uid::from_raw), known(group).map(Gid::from_raw))
 }
 
-/// What the system calls an invalid argument: in a user namespace most numbers belong to nobody.
+/// The failure for a number without an owner, which the system calls an invalid argument: in a user namespace most numbers have none.
 pub(super) fn no_such_owner() -> Failure {
     Failure::new(
         FailureCode::PermissionDenied,

@@ -1,7 +1,7 @@
 //! Finds out what a local filesystem keeps of times and permissions: by setting some on a scratch file and looking at what
 //! became of them. Its type would tell less: one type has several ways of keeping times, and FUSE may serve any.
 
-use super::local_stat::{times, timestamp};
+use super::stat::{times, timestamp};
 use crate::fidelity::{FidelityReport, PROBE, step_of};
 use crate::metadata::Timestamp;
 use rustix::fs::{self as sys, Mode};
@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// What the filesystem of a scratch file keeps.
+/// Probes the filesystem of a scratch file.
 pub(super) fn of_file(file: impl AsFd) -> FidelityReport {
     let exact = FidelityReport::EXACT;
     let Ok(step) = kept(&file, PROBE).map(step_of) else { return exact };

@@ -1,7 +1,7 @@
-//! What the system tells of a file, in the words of [`Metadata`], and times as it takes them.
+//! Converts what the system tells of a file to [`Metadata`], and times to what the system takes.
 
-use super::Identity;
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
+use crate::store::Identity;
 use rustix::fs::{self as sys, FileType, Stat};
 
 pub(super) fn identity_of(stat: &Stat) -> Identity {
@@ -41,4 +41,9 @@ pub(super) fn times(modified: Option<Timestamp>) -> sys::Timestamps {
     let modified =
         modified.map_or(omit, |time| sys::Timespec { tv_sec: time.seconds, tv_nsec: i64::from(time.nanos) });
     sys::Timestamps { last_access: omit, last_modification: modified }
+}
+
+/// True if the file belongs to the user of this process.
+pub(super) fn is_own(stat: &Stat) -> bool {
+    stat.st_uid == rustix::process::geteuid().as_raw()
 }

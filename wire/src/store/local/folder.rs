@@ -1,0 +1,293 @@
+//! The operations of a held folder. Single names are resolved by `*at` calls that follow no link.
+
+use super::file::{lock_file, regular, sync_each, write_out_by};
+use super::handle::Handle;
+use super::stat::{identity_of, is_own, metadata_of, times};
+use super::{LocalFolder, details, fidelity, listing, metadata, staged};
+use crate::failure::{Failure, FailureCode};
+use crate::fidelity::FidelityReport;
+use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
+use crate::metadata::{Kind, Metadata, Timestamp};
+use crate::modes::{PERMISSIONS, umask};
+use crate::path::NameRef;
+use crate::store::sweep::SweepScope;
+use crate::store::{Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+use rustix::fs::{self as sys, AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+impl Folder for LocalFolder {
+    fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
+        match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(fd) => {
+                let names_first = AtomicBool::new(self.names_first.load(Ordering::Relaxed));
+                Ok(Arc::new(Self { names_first, ..Self::new(fd, self.modes) }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => match self.metadata(name)?.kind {
+                Kind::Symlink => Err(Failure::from(FailureCode::OutsideRoot).into()),
+                Kind::File | Kind::Folder | Kind::Special => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    fn names(&self) -> io::Result<Names> {
+        listing::list(self)
+    }
+
+    fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata> {
+        Ok(metadata_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn identity(&self, name: NameRef<'_>) -> io::Result<Identity> {
+        Ok(identity_of(&sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn folds_case(&self, name: NameRef<'_>) -> io::Result<bool> {
+        listing::probe_case(self, name)
+    }
+
+    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
+        let stat = sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Some(identity_of(&stat)).filter(|identity| identity.metadata.kind == Kind::File && is_own(&stat)))
+    }
+
+    fn own_metadata(&self) -> io::Result<Metadata> {
+        Ok(metadata_of(&sys::fstat(&self.fd)?))
+    }
+
+    fn read_link(&self, name: NameRef<'_>) -> io::Result<Vec<u8>> {
+        Ok(sys::readlinkat(&self.fd, name.as_bytes(), Vec::new())?.into_bytes())
+    }
+
+    fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>> {
+        regular(self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)
+    }
+
+    fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
+        staged::create(self, staged, mode)
+    }
+
+    fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
+        staged::create_linked(self, name, mode, fill)
+    }
+
+    fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        staged::reopen(self, staged)
+    }
+
+    fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
+        staged::open_source(self, staged)
+    }
+
+    fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        staged::create_journal(self, staged)
+    }
+
+    fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
+        staged::read_journal(self, staged, len_max)
+    }
+
+    fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept> {
+        staged::sweep(self, idle, scope)
+    }
+
+    fn remove_journal(&self, staged: &StagedName) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, &staged.journal()[..], AtFlags::empty())?)
+    }
+
+    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
+        rename(&self.fd, staged.as_bytes(), &self.fd, name.as_bytes(), replace)
+    }
+
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, staged.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
+        sys::symlinkat(target, &self.fd, staged.as_bytes())?;
+        match modified {
+            Some(time) => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                Ok(sys::utimensat(&self.fd, staged.as_bytes(), &times(Some(time)), flags)?)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+        let created = mode & PERMISSIONS & !self.modes.umask;
+        sys::mkdirat(&self.fd, name.as_bytes(), Mode::from_raw_mode(created))?;
+        match self.modes.force {
+            0 => Ok(()),
+            _ => self.set_metadata(name, None, Some(self.metadata(name)?.mode)),
+        }
+    }
+
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        let mode = self.modes.apply(mode, false);
+        let acl = if self.has_default_acl() { details::default_acl(&self.fd) } else { None };
+        mode & acl.unwrap_or(!umask())
+    }
+
+    fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, name.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, name.as_bytes(), AtFlags::REMOVEDIR)?)
+    }
+
+    fn rename(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()> {
+        let to = Self::of(to)?;
+        rename(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), replace)
+    }
+
+    fn set_metadata(
+        &self,
+        name: NameRef<'_>,
+        modified: Option<Timestamp>,
+        mode: Option<u32>,
+    ) -> io::Result<()> {
+        let found = Handle::of(self.fd.as_fd(), name)?;
+        if let Some(mode) = mode {
+            found.chmod(self.modes.apply(mode, found.kind() == Kind::Folder))?;
+        }
+        modified.map_or(Ok(()), |modified| found.set_modified(modified))
+    }
+
+    fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
+        metadata::details_of(self, name, wanted)
+    }
+
+    fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
+        metadata::change_owner(self, name, owner)
+    }
+
+    fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
+        match name {
+            Some(name) => details::set_xattrs(&Handle::of(self.fd.as_fd(), name)?.open()?, xattrs),
+            None => details::set_xattrs(&self.fd, xattrs),
+        }
+    }
+
+    fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()> {
+        let to = Self::of(to)?;
+        Ok(sys::linkat(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()> {
+        let to = Self::of(to)?;
+        Ok(sys::linkat(&self.fd, name.as_bytes(), &to.fd, staged.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn lock(&self) -> io::Result<FolderLock> {
+        // A handle of its own: locks belong to an opening of the folder, and the folder's handle may be shared.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let held = sys::openat(&self.fd, c".", flags, Mode::empty())?;
+        lock_file(&held)?; // without locks, runs that meet have staged files of their own, and each name is one's or the other's
+        Ok(FolderLock { _held: held })
+    }
+
+    fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
+        if let Some(mode) = mode {
+            self.chmod(&self.fd, mode)?;
+        }
+        match modified {
+            Some(_) => {
+                sys::futimens(&self.fd, &times(modified)).map_err(|errno| details::not_set(&self.fd, errno))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match sys::fsync(&self.fd) {
+            Err(Errno::INVAL) => self.sync_filesystem(), // some filesystems sync no folders by themselves
+            result => Ok(result?),
+        }
+    }
+
+    fn sync_filesystem(&self) -> io::Result<()> {
+        Ok(sys::syncfs(&self.fd)?) // tells of failed writes since the folder was opened, from Linux 5.8 on
+    }
+
+    fn syncs_as_a_whole(&self) -> bool {
+        self.kind().syncs_as_a_whole
+    }
+
+    fn keeps_unsynced(&self) -> bool {
+        self.kind().is_local
+    }
+
+    fn sync_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        sync_each(&Handle::of(self.fd.as_fd(), name)?.open()?)
+    }
+
+    fn write_out(&self, name: NameRef<'_>) -> io::Result<()> {
+        write_out_by(self.kind(), &Handle::of(self.fd.as_fd(), name)?.open()?)
+    }
+
+    fn has_mounts_below(&self) -> bool {
+        fidelity::has_mounts_below(&self.fd)
+    }
+
+    fn filesystem(&self) -> io::Result<u64> {
+        Ok(sys::fstat(&self.fd)?.st_dev)
+    }
+
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        metadata::probe(self)
+    }
+
+    fn space(&self) -> io::Result<SpaceReport> {
+        let space = sys::fstatvfs(&self.fd)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        Ok(SpaceReport {
+            total: bytes(space.f_blocks),
+            free: bytes(space.f_bfree),
+            available: bytes(space.f_bavail),
+        })
+    }
+
+    fn lies_in(&self, other: &dyn Folder) -> io::Result<bool> {
+        metadata::is_below(self, other)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, to_name: &[u8], replace: bool) -> io::Result<()> {
+    if replace {
+        sys::renameat(from, name, to, to_name).map_err(not_across)
+    } else {
+        match sys::renameat_with(&from, name, &to, to_name, RenameFlags::NOREPLACE) {
+            // NFS and some of FUSE replace, or nothing; another name is never given in place of one that is there.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                sys::linkat(&from, name, &to, to_name, AtFlags::empty())?;
+                Ok(sys::unlinkat(&from, name, AtFlags::empty())?)
+            }
+            result => result.map_err(not_across),
+        }
+    }
+}
+
+/// A mount within a root: nothing was followed out of it.
+fn not_across(error: Errno) -> io::Error {
+    if error != Errno::XDEV {
+        return error.into();
+    }
+    Failure::new(FailureCode::Unsupported, "is on another filesystem, where a rename does not lead").into()
+}

@@ -1,0 +1,123 @@
+//! The local filesystem below a root. Paths of several names are resolved by cap-std, which cannot leave the root.
+
+use super::LocalFolder;
+use super::file::regular;
+use super::stat::metadata_of;
+use crate::failure::{Failure, FailureCode};
+use crate::metadata::{Kind, Metadata};
+use crate::modes::ModePolicy;
+use crate::path::{NameRef, RemotePath};
+use crate::store::{Folder, SourceFile, Storage, is_staged, reserved_name};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{self as sys, OFlags};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The local filesystem below a root.
+pub struct LocalStorage {
+    root: Dir,
+    modes: ModePolicy,
+}
+
+impl LocalStorage {
+    /// Storage below the folder `root`, found with all the rights of this process.
+    ///
+    /// # Errors
+    /// If it is no folder or cannot be opened.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: Dir::open_ambient_dir(root, ambient_authority())?, modes: ModePolicy::default() })
+    }
+
+    /// The same storage, with rules for the permissions of all that is made or changed through it.
+    #[must_use]
+    pub fn with_modes(self, modes: ModePolicy) -> Self {
+        Self { modes, ..self }
+    }
+
+    /// True if `folder` is the root itself, by whatever path it was found.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn is_root(&self, folder: &dyn Folder) -> io::Result<bool> {
+        let (root, folder) = (sys::fstat(&self.root)?, sys::fstat(&LocalFolder::of(folder)?.fd)?);
+        Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
+    }
+
+    /// A name of an unfinished transfer is nobody's to read, also behind a link.
+    fn check_name(&self, path: &RemotePath) -> io::Result<()> {
+        let path = os_path(path);
+        let is_link = self.root.symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        let end = if is_link { self.root.canonicalize(path).map_err(resolving)? } else { path.to_owned() };
+        let name = end.file_name().map_or(&b""[..], OsStr::as_bytes);
+        if NameRef::new(name).is_ok_and(is_staged) { Err(reserved_name().into()) } else { Ok(()) }
+    }
+
+    /// The number of the filesystem that the root is on.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    pub fn device(&self) -> io::Result<u64> {
+        Ok(sys::fstat(&self.root)?.st_dev)
+    }
+}
+
+impl Storage for LocalStorage {
+    fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
+        if path.is_root() {
+            return Ok(Arc::new(LocalFolder::of_found(self.root.try_clone()?.into(), self.modes)));
+        }
+        let found: OwnedFd = self.root.open_dir(os_path(path)).map_err(resolving)?.into();
+        Ok(Arc::new(LocalFolder::of_found(found, self.modes)))
+    }
+
+    fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        use cap_std::fs::OpenOptionsExt;
+        let found = self.root.metadata(os_path(path)).map_err(resolving)?;
+        self.check_name(path)?;
+        if !found.is_file() && !found.is_dir() {
+            return Err(Failure::from(FailureCode::SpecialFile).into()); // to open a device may act
+        }
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let file = self.root.open_with(os_path(path), &options).map_err(resolving)?;
+        regular(OwnedFd::from(file.into_std()))
+    }
+
+    fn metadata(&self, path: &RemotePath) -> io::Result<Metadata> {
+        if path.is_root() {
+            return Ok(metadata_of(&sys::fstat(&self.root)?));
+        }
+        let (parent, name) = path.split_last().ok_or(io::ErrorKind::NotFound)?;
+        let found = self.folder(&parent)?.metadata((&name).into())?;
+        if found.kind != Kind::Symlink {
+            return Ok(found);
+        }
+        match self.folder(path) {
+            Ok(folder) => folder.own_metadata(),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Ok(self.open_file(path)?.identity()?.metadata)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn os_path(path: &RemotePath) -> &Path {
+    Path::new(OsStr::from_bytes(path.as_bytes()))
+}
+
+/// cap-std says `PermissionDenied` without a number of the system where a path would leave the root.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
+fn resolving(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
+            Failure::from(FailureCode::OutsideRoot).into()
+        }
+        _ => error,
+    }
+}
