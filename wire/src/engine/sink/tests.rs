@@ -3,14 +3,24 @@
 use super::*;
 use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
 use crate::engine::placing::HOLE_LEN;
+use crate::engine::placing::write_with_holes;
+use crate::engine::staged::Keeping;
 use crate::frame::{EntryKind, FrameHead, FrameKind, SealEnd};
 use crate::journal::JournalKey;
+use crate::message::{Durability, Overwrite};
+use crate::metadata::{SourceId, Timestamp};
+use crate::modes::Modes;
+use crate::path::Name;
 use crate::receiver::Publish;
 use crate::receiver::{Receiver, Verdict};
 use crate::store::LocalFolder;
+use crate::store::{Folder, FolderCache, StagedName};
 use crate::verified::VerifiedChunk;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 const CONTENT: &[u8] = b"content";
 const SIZE: u64 = CONTENT.len() as u64;

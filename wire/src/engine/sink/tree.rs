@@ -1,0 +1,365 @@
+//! Files, links and folders below a base: placed as the job's options have it.
+
+use super::base::Base;
+use super::{Found, Sink};
+use crate::engine::admission::{Offer, Rule};
+use crate::engine::commit::{self, Placed, Unnamed, Unsynced, Waiting};
+use crate::engine::lock;
+use crate::engine::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
+use crate::engine::staged::{self, Keeping, Place};
+use crate::failure::{Failure, FailureCode};
+use crate::frame::{Announcement, EntryHead};
+use crate::message::{Durability, OfferedItem, Overwrite};
+use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
+use crate::modes::{self, Modes, PERMISSIONS};
+use crate::path::{NameRef, RemotePath};
+use crate::receiver::FolderEntry;
+use crate::store::marks::Unproven;
+use crate::store::{Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, set_carried, sync};
+use crate::verified::VerifiedContent;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio_util::sync::CancellationToken;
+
+/// How a [`TreeSink`] treats what is there already, and what it sets.
+#[derive(Debug, Clone)]
+pub struct TreeSinkOptions {
+    /// The treatment of files that exist.
+    pub overwrite: Overwrite,
+    /// Refuse instead of skip what exists, and leave folders that exist as they are: the user may only add.
+    pub add_only: bool,
+    /// Staged files of other senders may be removed when a file of that name is sent: the user may remove them anyway.
+    pub takes_over: bool,
+    /// The treatment of the permissions that are sent.
+    pub modes: Modes,
+    /// Leave holes where a file has long runs of zeros.
+    pub sparse: bool,
+    /// When an item counts as done.
+    pub durability: Durability,
+    /// How partial files are kept for resuming; `None` keeps none.
+    pub keeping: Option<Keeping>,
+    /// Files that have been changed last since then may be what an earlier attempt of this transfer put in its place.
+    pub begun: Option<Timestamp>,
+}
+
+/// Files, links and folders below a base.
+pub struct TreeSink {
+    base: Base,
+    options: TreeSinkOptions,
+    /// Why nothing more can be made durable.
+    pub(super) broken: OnceLock<Failure>,
+    /// Where files were found that are to be made durable.
+    found: Mutex<Filesystems>,
+    /// Files in the tree whose content may have been lost since they were written.
+    unproven: Unproven,
+    /// Nothing gets its name from here on.
+    over: CancellationToken,
+    rule: Arc<Rule>,
+}
+
+impl TreeSink {
+    /// A sink that writes below `base`.
+    #[must_use]
+    pub fn new(base: Base, options: TreeSinkOptions) -> Self {
+        let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
+        let base = base.making(options.modes.of_unknown_folder());
+        let rule = Arc::new(Rule::new(options.overwrite, options.add_only));
+        let unproven = Unproven::default();
+        Self { base, options, broken, found, unproven, over, rule }
+    }
+
+    /// The same, which publishes nothing more once `over` is cancelled: not even what was on its way to the disk by then.
+    #[must_use]
+    pub fn until(self, over: CancellationToken) -> Self {
+        Self { over, ..self }
+    }
+
+    /// The same, where some of what is there may have been lost: that is neither taken as done nor left as being the same.
+    #[must_use]
+    pub fn doubting(self, unproven: Unproven) -> Self {
+        Self { unproven, ..self }
+    }
+
+    fn offer(
+        &self,
+        folder: &dyn Folder,
+        name: NameRef<'_>,
+        size: Option<u64>,
+        modified: Option<Timestamp>,
+    ) -> Offer {
+        Offer { size, modified, is_unproven: self.unproven.covers_file(folder, name) }
+    }
+
+    fn waits(&self) -> bool {
+        self.options.durability == Durability::Power
+    }
+
+    /// The result for an item that may not take its name: a file that stays is skipped once it is durable, if that is wanted.
+    fn refused(
+        &self,
+        folder: &Arc<dyn Folder>,
+        name: NameRef<'_>,
+        failure: Failure,
+    ) -> Result<Placed, Failure> {
+        if failure.code != FailureCode::Skipped || !self.waits() {
+            return Err(failure);
+        }
+        let kept = Unnamed::kept(folder.clone(), name.to_name())?;
+        Ok(Placed::Waiting(Waiting::Named(Box::new(kept))))
+    }
+
+    fn staged_place(
+        &self,
+        folder: Arc<dyn Folder>,
+        name: NameRef<'_>,
+        announcement: &Announcement,
+    ) -> Result<Place, Failure> {
+        let offer = self.offer(&*folder, name, announcement.size, announcement.modified);
+        let admission = self.rule.admit(&*folder, name, offer)?;
+        let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
+        let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
+        let (takes_over, over) = (self.options.takes_over, self.over.clone());
+        let writes_out = sparse || has_content(admission.metadata());
+        Ok(Place { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
+    }
+
+    /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
+    /// and got them since the first attempt began. Who may only add learns nothing.
+    fn is_there(&self, folder: &dyn Folder, name: NameRef<'_>, source: &Metadata) -> bool {
+        let Some(begun) = self.options.begun.filter(|_| !self.options.add_only) else { return false };
+        let same = |there: Identity| {
+            let kept = there.metadata;
+            (source.kind, source.size) == (Kind::File, kept.size)
+                && there.changed >= begun
+                && !self.unproven.covers(there.changed)
+                && self.rule.is_kept(folder, source.modified, kept.modified)
+                && self.has_mode(folder, source.mode, kept.mode)
+        };
+        folder.own_file(name).is_ok_and(|there| there.is_some_and(same))
+    }
+
+    /// A file is in its place: what is staged of it is of no use, and it may have to be made durable.
+    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> Found {
+        if let Some(keeping) = self.options.keeping.as_ref().filter(|_| is_large) {
+            staged::forget(&**folder, name, keeping, self.options.takes_over);
+        }
+        let is_noted = match (self.waits(), folder.syncs_as_a_whole()) {
+            (false, _) => Ok(()),
+            (true, true) => lock(&self.found).add(folder),
+            (true, false) => folder.sync_file(name).and_then(|()| lock(&self.found).add(folder)),
+        };
+        if is_noted.is_ok() { Found::All } else { Found::Nothing }
+    }
+
+    /// True if a file that is sent with `mode` would have the permissions `existing`.
+    fn has_mode(&self, folder: &dyn Folder, mode: u32, existing: u32) -> bool {
+        let wanted = self.options.modes.wanted(mode, Kind::File);
+        let existing = existing & PERMISSIONS;
+        let kept = || self.rule.fidelity(folder);
+        self.options.modes.only_new
+            || wanted == existing
+            || !kept().keeps_modes
+            || kept().mode(wanted, false) & PERMISSIONS == existing
+    }
+
+    /// The permissions of a file that is sent with `mode`, and takes the place of `existing`.
+    fn mode_of_file(&self, folder: &dyn Folder, mode: u32, existing: Option<Metadata>) -> u32 {
+        let wanted = self.options.modes.wanted(mode, Kind::File);
+        match existing.filter(|existing| existing.kind == Kind::File) {
+            _ if !self.options.modes.only_new => wanted,
+            Some(existing) => existing.mode & PERMISSIONS,
+            None => folder.mode_of_new(wanted),
+        }
+    }
+
+    /// The permissions of a folder that is sent with `mode` and has `existing`; none if they stay.
+    fn mode_of_folder(&self, mode: u32, existing: u32, is_new: bool) -> Option<u32> {
+        let wanted = self.options.modes.wanted(mode, Kind::Folder);
+        let special = MODE_BITS & !PERMISSIONS;
+        let mode = match (self.options.modes.only_new, is_new) {
+            (false, _) => modes::kept(wanted, existing),
+            (true, true) => existing & (wanted | special) | wanted & special,
+            (true, false) => existing,
+        };
+        (mode != existing).then_some(mode)
+    }
+
+    /// Writes a file's content. True if it has holes.
+    fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<bool> {
+        if !self.options.sparse {
+            return write_pieces(file, pieces, 0).map(|()| false);
+        }
+        let has_holes = write_with_holes(file, pieces, 0)?;
+        if has_holes {
+            file.set_len(len)?; // without need, ext4 would take the length to the disk before the content
+        }
+        Ok(has_holes)
+    }
+}
+
+impl Sink for TreeSink {
+    fn has_commits(&self) -> bool {
+        true // what replaces something waits, also where nothing else does
+    }
+
+    fn kept(&self) -> usize {
+        match &self.base {
+            Base::Folder(folders) => folders.kept_len(),
+            Base::Named { inner, .. } => inner.get().map_or(0, FolderCache::kept_len),
+        }
+    }
+
+    fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
+        let (folder, name) = self.base.place(&announcement.path)?;
+        let place = match self.staged_place(folder.clone(), name, announcement) {
+            Err(failure) if failure.code == FailureCode::Skipped && self.waits() => {
+                sync::entry(&*folder, name)?;
+                folder.sync()?;
+                return Err(failure);
+            }
+            other => other?,
+        };
+        Ok(Box::new(staged::begin(place, announcement, self.options.keeping.as_ref())?))
+    }
+
+    fn look(&self, item: &OfferedItem) -> Found {
+        let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return Found::Nothing };
+        match (&self.options.keeping, item.source != SourceId::default()) {
+            (None, _) => Found::Nothing,
+            (Some(_), is_large) if !item.changed && self.is_there(&*folder, name, &item.metadata) => {
+                self.found(&folder, name, is_large)
+            }
+            (Some(_), false) => Found::Nothing,
+            (Some(keeping), true) => {
+                let announcement = item.announcement();
+                let place = self.staged_place(folder, name, &announcement);
+                match place.ok().and_then(|place| staged::resume(place, &announcement, keeping)) {
+                    Some((staged, chunks)) => Found::Chunks(Box::new(staged), chunks),
+                    None => Found::Nothing,
+                }
+            }
+        }
+    }
+
+    fn sync_found(&self) -> Result<(), Failure> {
+        let found = std::mem::take(&mut *lock(&self.found));
+        found.sync().map_err(|error| self.broken.get_or_init(|| error.into()).clone())
+    }
+
+    fn file(
+        &self,
+        path: &RemotePath,
+        head: &EntryHead,
+        content: &VerifiedContent<'_>,
+    ) -> Result<Placed, Failure> {
+        let (folder, name) = self.base.place(path)?;
+        let size = u64::from(head.content_len);
+        let fill = |file: &dyn TargetFile, mode: u32| {
+            let has_holes = self.write_small(file, content.pieces(), size)?;
+            file.set_metadata(head.modified, mode)?;
+            file.finish(self.waits())?;
+            if has_holes && !self.waits() {
+                file.write_out()?; // its length may come to the disk before its content
+            }
+            Ok(check_going(&self.over)?)
+        };
+        // Where the name is free, the file can do without a staged one.
+        let create = || {
+            let mode = self.mode_of_file(&*folder, head.mode, None);
+            folder.create_whole(name, mode, &|file| fill(file, mode))
+        };
+        // In a folder that was made here it most probably is: without a look.
+        let is_new = self.base.is_in_new_folder(path);
+        if is_new && !self.waits() && create()? {
+            return Ok(Placed::Done);
+        }
+        let offer = self.offer(&*folder, name, Some(size), head.modified);
+        let admission = match self.rule.admit(&*folder, name, offer) {
+            Ok(admission) => admission,
+            Err(failure) => return self.refused(&folder, name, failure),
+        };
+        if !is_new && !self.waits() && admission.metadata().is_none() && create()? {
+            return Ok(Placed::Done);
+        }
+        let mode = self.mode_of_file(&*folder, head.mode, admission.metadata());
+        let staged = StagedName::new();
+        let file = folder.create_staged(&staged, mode)?;
+        let result = fill(&*file, mode);
+        let replaces = size > 0 && has_content(admission.metadata());
+        if result.is_ok() && (replaces || self.waits()) {
+            file.begin_write_out();
+            let content = Unsynced::File(file.into());
+            return Ok(waiting(folder, staged, name.to_name(), admission, content, false));
+        }
+        let result = result.map_err(Failure::from).and_then(|()| {
+            drop(file);
+            admission.publish(&*folder, &staged, name)
+        });
+        discard_if_failed(&*folder, &staged, result)
+    }
+
+    fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
+        let (folder, name) = self.base.place(path)?;
+        let offer = Offer { modified: head.modified, ..Offer::default() };
+        let admission = match self.rule.admit(&*folder, name, offer) {
+            Ok(admission) => admission,
+            Err(failure) => return self.refused(&folder, name, failure),
+        };
+        let staged = StagedName::new();
+        let staging = folder.stage_link(&staged, target, head.modified);
+        let result = staging.and_then(|()| Ok(check_going(&self.over)?));
+        if result.is_ok() && self.waits() {
+            return Ok(waiting(folder, staged, name.to_name(), admission, Unsynced::Link, false));
+        }
+        let result = result.map_err(Failure::from).and_then(|()| admission.publish(&*folder, &staged, name));
+        discard_if_failed(&*folder, &staged, result)
+    }
+
+    fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
+        check_going(&self.over)?;
+        let folder = match (&self.base, entry.path.is_root()) {
+            (Base::Folder(_), true) => return Ok(Placed::Done),
+            _ => self.base.folders(true)?.get(entry.path.as_bytes(), true)?,
+        };
+        let is_new = self.base.folders(true)?.take_made(entry.path.as_bytes());
+        if !is_new && self.options.add_only {
+            return Ok(Placed::Done); // it was there, so it stays as it is
+        }
+        let existing = folder.own_metadata()?.mode;
+        let mode = self.mode_of_folder(entry.mode, existing, is_new);
+        set_carried(mode, |mode| folder.set_own_metadata(entry.modified, mode))?;
+        if !self.waits() {
+            return Ok(Placed::Done);
+        }
+        self.base.folders(true)?.touch(&folder)?;
+        Ok(Placed::Waiting(Waiting::Folder))
+    }
+
+    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+        if let Some(failure) = self.broken.get() {
+            return batch.iter().map(|_| Err(failure.clone())).collect();
+        }
+        let touched = self.waits().then(|| self.base.take_touched());
+        let is_over = || is_over() || self.over.is_cancelled();
+        let (results, broken) = commit::commit(batch, touched, &is_over);
+        if let Some(failure) = broken {
+            let _ = self.broken.set(failure); // the first reason is the one to tell
+        }
+        results
+    }
+}
+
+/// True if replacing what is there could lose something.
+fn has_content(existing: Option<Metadata>) -> bool {
+    existing.is_some_and(|existing| matches!(existing.kind, Kind::File | Kind::Symlink))
+}
+
+fn discard_if_failed(
+    folder: &dyn Folder,
+    staged: &StagedName,
+    result: Result<(), Failure>,
+) -> Result<Placed, Failure> {
+    let Err(failure) = result else { return Ok(Placed::Done) };
+    let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to tell
+    Err(failure)
+}
