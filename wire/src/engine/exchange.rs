@@ -1,16 +1,16 @@
 //! The jobs of one session: what lanes ask for work, and what control messages about jobs are told to.
 
+mod messages;
+
 use super::memory::SessionMemory;
 use super::receive::ReceiveFault;
 use super::spent::{LaneTime, Spent};
 use super::{BufferPool, ItemQueue, ReceiveJob, SendJob, lock};
 use crate::budget::{Budget, Charge};
-use crate::control::Envelope;
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::FrameHead;
-use crate::limits::{ACK_ITEMS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX};
-use crate::message::{HeldItem, Message};
+use crate::message::Message;
 use crate::net::control::Outbox;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,7 +55,7 @@ pub enum Role {
 /// A job that was requested and is not open.
 struct Opening {
     role: Role,
-    /// What its sender has said already, with what is charged for it.
+    /// Messages that its sender has sent already, with what is charged for them.
     early: Vec<(Message, Charge)>,
 }
 
@@ -70,7 +70,7 @@ struct Jobs {
     over: Option<Failure>,
 }
 
-/// What a frame's job is.
+/// The job that a frame belongs to.
 pub(crate) enum Lookup {
     Running(Arc<ReceiveJob>),
     /// It has ended; its frames are dropped.
@@ -121,7 +121,9 @@ impl Exchange {
             jobs.opening.remove(&job.id);
             job.is_on(&self.disk);
             jobs.senders.push(job.clone());
-            jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
+            if let Some(failure) = &jobs.over {
+                job.fail(failure.clone());
+            }
         }
         self.work.notify_waiters();
         let registered = Registered { exchange: self, id: job.id };
@@ -140,7 +142,9 @@ impl Exchange {
             let mut jobs = lock(&self.jobs);
             job.is_on(&self.disk);
             jobs.receivers.insert(job.id, job.clone());
-            jobs.over.iter().for_each(|failure| job.fail(failure.clone()));
+            if let Some(failure) = &jobs.over {
+                job.fail(failure.clone());
+            }
             let early = jobs.opening.remove(&job.id).map(|opening| opening.early).unwrap_or_default();
             early.into_iter().try_for_each(|(message, charge)| job.told(message, charge))
         };
@@ -194,7 +198,7 @@ impl Exchange {
         bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))
     }
 
-    /// What lanes have spent their time with so far.
+    /// The time that lanes have spent so far, by what they did.
     #[must_use]
     pub fn lane_time(&self) -> LaneTime {
         self.spent.so_far()
@@ -225,116 +229,15 @@ impl Exchange {
         Duration::from_micros(self.round_trip_us.load(Ordering::Relaxed))
     }
 
-    /// Takes a message about a job. Others are none of its business; it gives them back.
-    ///
-    /// # Errors
-    /// If the peer did what the protocol forbids, with the rule that it broke; the session ends.
-    pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
-        self.handle_charged(envelope, Charge::none()).map(|back| back.map(|(envelope, _)| envelope))
-    }
-
-    /// As [`handle`](Self::handle), for a message with what is charged for it.
-    ///
-    /// # Errors
-    /// As there.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever is not about a job is given back, also what is to come"
-    )]
-    pub fn handle_charged(
-        &self,
-        envelope: Envelope,
-        charge: Charge,
-    ) -> Result<Option<(Envelope, Charge)>, String> {
-        let id = envelope.request;
-        self.check(id, &envelope.message)?;
-        let (sender, receiver) = self.find(id);
-        match &envelope.message {
-            Message::Ack(ack) => {
-                if let Some(job) = sender {
-                    let done = ack.done.iter().map(|range| u64::from(range.count)).sum();
-                    self.frames_through.fetch_add(done, Ordering::Relaxed);
-                    job.acked(ack).map_err(|violation| violation.to_string())?;
-                    self.work.notify_waiters();
-                }
-            }
-            Message::Held(held) => {
-                if let Some(job) = sender {
-                    job.held(held).map_err(|violation| violation.to_string())?;
-                    self.work.notify_waiters();
-                }
-            }
-            Message::Offer(_) | Message::End(_) | Message::Totals(_) => match receiver {
-                Some(job) => {
-                    job.told(envelope.message, charge).map_err(|violation| violation.to_string())?;
-                }
-                None => self.told_early(id, envelope.message, charge)?,
-            },
-            Message::Failure(failure) if sender.is_some() || receiver.is_some() => self.fail(id, failure),
-            Message::Cancel(_) => self.fail(id, &FailureCode::Cancelled.into()),
-            _ => return Ok(Some((envelope, charge))),
-        }
-        Ok(None)
-    }
-
-    /// What is wrong with a message about a job whether the job is open, or over, or not.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever is not about a job has nothing to be checked"
-    )]
-    fn check(&self, id: u32, message: &Message) -> Result<(), String> {
-        let (from, is_short) = match message {
-            Message::Ack(ack) => {
-                (Role::Receiver, ack.failed.len() <= ACK_ITEMS_MAX && ack.damaged.len() <= ACK_ITEMS_MAX)
-            }
-            Message::Held(held) => (Role::Receiver, held.answers.iter().all(has_few_digests)),
-            Message::Offer(offer) => (Role::Sender, offer.items.len() <= OFFER_ITEMS_MAX),
-            Message::End(_) | Message::Totals(_) => (Role::Sender, true),
-            _ => return Ok(()),
-        };
-        let name = Message::kind_name(message.kind()).unwrap_or("message");
-        if !is_short {
-            return Err(format!("{name} with more items than it may have"));
-        }
-        match self.role(id) {
-            Some(role) if role == from => Err(format!("{name} from the wrong end of job {id}")),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn role(&self, id: u32) -> Option<Role> {
-        let jobs = lock(&self.jobs);
-        match jobs.opening.get(&id) {
-            Some(opening) => Some(opening.role),
-            None if jobs.receivers.contains_key(&id) => Some(Role::Receiver),
-            None => jobs.senders.iter().any(|job| job.id == id).then_some(Role::Sender),
-        }
-    }
-
-    /// A sender need not wait until its job is open here.
-    fn told_early(&self, id: u32, message: Message, charge: Charge) -> Result<(), String> {
-        let mut jobs = lock(&self.jobs);
-        let Some(job) = jobs.receivers.get(&id).cloned() else {
-            return match jobs.opening.get_mut(&id) {
-                Some(Opening { early, .. }) if early.len() >= EARLY_MAX => {
-                    Err("too much said of a job that is not open".into())
-                }
-                Some(Opening { early, .. }) => {
-                    early.push((message, charge));
-                    Ok(())
-                }
-                None => Ok(()), // it is over
-            };
-        };
-        drop(jobs);
-        job.told(message, charge).map_err(|violation| violation.to_string()) // it was opened this moment
-    }
-
     /// Ends a job.
     pub fn fail(&self, id: u32, failure: &Failure) {
         let (sender, receiver) = self.find(id);
-        sender.into_iter().for_each(|job| job.fail(failure.clone()));
-        receiver.into_iter().for_each(|job| job.fail(failure.clone()));
+        if let Some(job) = sender {
+            job.fail(failure.clone());
+        }
+        if let Some(job) = receiver {
+            job.fail(failure.clone());
+        }
     }
 
     /// Ends all jobs, also those that are about to begin: the session is over.
@@ -344,8 +247,12 @@ impl Exchange {
             jobs.over.get_or_insert_with(|| failure.clone());
             (jobs.senders.clone(), jobs.receivers.values().cloned().collect::<Vec<_>>())
         };
-        senders.iter().for_each(|job| job.fail(failure.clone()));
-        receivers.iter().for_each(|job| job.fail(failure.clone()));
+        for job in senders {
+            job.fail(failure.clone());
+        }
+        for job in receivers {
+            job.fail(failure.clone());
+        }
     }
 
     /// How many jobs run or are about to.
@@ -360,12 +267,16 @@ impl Exchange {
     }
 
     pub(crate) fn lane_lost(&self, lane: u16) {
-        self.senders().iter().for_each(|job| job.lane_lost(lane));
+        for job in self.senders() {
+            job.lane_lost(lane);
+        }
         self.work.notify_waiters();
     }
 
     pub(crate) fn lane_closed(&self, lane: u16) {
-        self.senders().iter().for_each(|job| job.lane_closed(lane));
+        for job in self.senders() {
+            job.lane_closed(lane);
+        }
     }
 
     pub(crate) fn lookup(&self, id: u32) -> Lookup {
@@ -413,16 +324,6 @@ impl Exchange {
     }
 }
 
-fn has_few_digests(item: &HeldItem) -> bool {
-    match item {
-        HeldItem::Nothing | HeldItem::All => true,
-        HeldItem::Chunks { digests, .. } => digests.len() <= HELD_DIGESTS_MAX,
-    }
-}
-
-/// Messages about a job that is being opened: its offers, and that it ends.
-const EARLY_MAX: usize = 32;
-
 /// Takes a job off the list however its run ends.
 struct Registered<'a> {
     exchange: &'a Exchange,
@@ -440,48 +341,4 @@ impl Drop for Registered<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checksum::Checksum;
-    use crate::engine::{Deaf, Sink, StreamSource};
-    use crate::frame::{Announcement, EntryHead};
-    use crate::net::control::outbox;
-    use crate::path::RemotePath;
-    use crate::receiver::Receiver;
-    use crate::sender::{Asking, Sender};
-    use crate::verified::VerifiedContent;
-
-    #[tokio::test]
-    async fn a_job_that_begins_when_the_session_is_over_ends_at_once() {
-        let (outbox, _messages) = outbox();
-        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
-        exchange.fail_all(&FailureCode::Cancelled.into());
-        let machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
-        let source = Arc::new(StreamSource::new(Box::new(std::io::empty()), 0o644));
-        let sending = SendJob::new(1, machine, source, Arc::new(Deaf), None);
-        let machine = Receiver::new(Checksum::Blake3, 8);
-        let receiving = ReceiveJob::new(2, machine, Box::new(Nowhere), Arc::new(Deaf));
-        let both =
-            async { (exchange.send(Arc::new(sending)).await, exchange.receive(Arc::new(receiving)).await) };
-        let (sent, received) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("they end");
-        assert_eq!(sent.unwrap_err().code, FailureCode::Cancelled);
-        assert_eq!(received.unwrap_err().code, FailureCode::Cancelled);
-    }
-
-    struct Nowhere;
-
-    impl Sink for Nowhere {
-        fn stage(&self, _: &Announcement) -> Result<Box<dyn crate::engine::Staged>, Failure> {
-            Err(FailureCode::Unsupported.into())
-        }
-
-        fn file(
-            &self,
-            _: &RemotePath,
-            _: &EntryHead,
-            _: &VerifiedContent<'_>,
-        ) -> Result<crate::engine::Placed, Failure> {
-            Err(FailureCode::Unsupported.into())
-        }
-    }
-}
+mod tests;

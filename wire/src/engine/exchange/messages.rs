@@ -1,0 +1,127 @@
+//! Messages about jobs: checks which end may send them, and gives them to their job.
+
+use super::{Exchange, Opening, Role};
+use crate::budget::Charge;
+use crate::control::Envelope;
+use crate::engine::lock;
+use crate::failure::FailureCode;
+use crate::limits::{ACK_ITEMS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX};
+use crate::message::{HeldItem, Message};
+use std::sync::atomic::Ordering;
+
+impl Exchange {
+    /// Takes a message about a job. Others are none of its business; it gives them back.
+    ///
+    /// # Errors
+    /// If the peer did what the protocol forbids, with the rule that it broke; the session ends.
+    pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
+        self.handle_charged(envelope, Charge::none()).map(|back| back.map(|(envelope, _)| envelope))
+    }
+
+    /// As [`handle`](Self::handle), for a message with what is charged for it.
+    ///
+    /// # Errors
+    /// As there.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not about a job is given back, also what is to come"
+    )]
+    pub fn handle_charged(
+        &self,
+        envelope: Envelope,
+        charge: Charge,
+    ) -> Result<Option<(Envelope, Charge)>, String> {
+        let id = envelope.request;
+        self.check(id, &envelope.message)?;
+        let (sender, receiver) = self.find(id);
+        match &envelope.message {
+            Message::Ack(ack) => {
+                if let Some(job) = sender {
+                    let done = ack.done.iter().map(|range| u64::from(range.count)).sum();
+                    self.frames_through.fetch_add(done, Ordering::Relaxed);
+                    job.acked(ack).map_err(|violation| violation.to_string())?;
+                    self.work.notify_waiters();
+                }
+            }
+            Message::Held(held) => {
+                if let Some(job) = sender {
+                    job.held(held).map_err(|violation| violation.to_string())?;
+                    self.work.notify_waiters();
+                }
+            }
+            Message::Offer(_) | Message::End(_) | Message::Totals(_) => match receiver {
+                Some(job) => {
+                    job.told(envelope.message, charge).map_err(|violation| violation.to_string())?;
+                }
+                None => self.told_early(id, envelope.message, charge)?,
+            },
+            Message::Failure(failure) if sender.is_some() || receiver.is_some() => self.fail(id, failure),
+            Message::Cancel(_) => self.fail(id, &FailureCode::Cancelled.into()),
+            _ => return Ok(Some((envelope, charge))),
+        }
+        Ok(None)
+    }
+
+    /// Checks what holds for a message whether its job is being opened, runs, or is over.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not about a job has nothing to be checked"
+    )]
+    fn check(&self, id: u32, message: &Message) -> Result<(), String> {
+        let (from, is_short) = match message {
+            Message::Ack(ack) => {
+                (Role::Receiver, ack.failed.len() <= ACK_ITEMS_MAX && ack.damaged.len() <= ACK_ITEMS_MAX)
+            }
+            Message::Held(held) => (Role::Receiver, held.answers.iter().all(has_few_digests)),
+            Message::Offer(offer) => (Role::Sender, offer.items.len() <= OFFER_ITEMS_MAX),
+            Message::End(_) | Message::Totals(_) => (Role::Sender, true),
+            _ => return Ok(()),
+        };
+        let name = Message::kind_name(message.kind()).unwrap_or("message");
+        if !is_short {
+            return Err(format!("{name} with more items than it may have"));
+        }
+        match self.role(id) {
+            Some(role) if role == from => Err(format!("{name} from the wrong end of job {id}")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn role(&self, id: u32) -> Option<Role> {
+        let jobs = lock(&self.jobs);
+        match jobs.opening.get(&id) {
+            Some(opening) => Some(opening.role),
+            None if jobs.receivers.contains_key(&id) => Some(Role::Receiver),
+            None => jobs.senders.iter().any(|job| job.id == id).then_some(Role::Sender),
+        }
+    }
+
+    /// A sender need not wait until its job is open here.
+    fn told_early(&self, id: u32, message: Message, charge: Charge) -> Result<(), String> {
+        let mut jobs = lock(&self.jobs);
+        let Some(job) = jobs.receivers.get(&id).cloned() else {
+            return match jobs.opening.get_mut(&id) {
+                Some(Opening { early, .. }) if early.len() >= EARLY_MAX => {
+                    Err("too much said of a job that is not open".into())
+                }
+                Some(Opening { early, .. }) => {
+                    early.push((message, charge));
+                    Ok(())
+                }
+                None => Ok(()), // it is over
+            };
+        };
+        drop(jobs);
+        job.told(message, charge).map_err(|violation| violation.to_string()) // it was opened this moment
+    }
+}
+
+fn has_few_digests(item: &HeldItem) -> bool {
+    match item {
+        HeldItem::Nothing | HeldItem::All => true,
+        HeldItem::Chunks { digests, .. } => digests.len() <= HELD_DIGESTS_MAX,
+    }
+}
+
+/// Messages about a job that is being opened: its offers, and that it ends.
+const EARLY_MAX: usize = 32;
