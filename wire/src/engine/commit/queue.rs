@@ -1,0 +1,174 @@
+//! The steps of a job that wait for a commit, and the memory and handles that they hold.
+
+use super::FEW;
+use super::unnamed::{Unsynced, Waiting};
+use crate::checksum::Digest;
+use crate::engine::lock;
+use crate::failure::Failure;
+use crate::path::RemotePath;
+use crate::receiver::{FolderEntry, Publish, failure_kept_len, file_kept_len, folder_kept_len};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The steps that wait for a commit, in the order in which they are to be reported.
+#[derive(Default)]
+pub(in crate::engine) struct Commits {
+    queue: Mutex<Queue>,
+    turn: Mutex<()>,
+    /// Bytes of memory that the steps take which are being taken.
+    taken: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    steps: Vec<Step>,
+    /// Small files whose handles are open; none any more once there were many.
+    handles: usize,
+    many: bool,
+    /// Changes of folder from one item to the next: no fewer than there are folders.
+    folders: usize,
+    last_folder: Option<usize>,
+    /// Since the last change a file has come that stays open.
+    is_held: bool,
+    /// Bytes of memory that the steps take.
+    kept: usize,
+}
+
+/// Something to do when what came before it is durable.
+pub(in crate::engine) enum Step {
+    /// Tell of an item.
+    Item(WaitingItem),
+    /// A pack's other items are settled.
+    Packed { frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry> },
+    /// A frame's folders are set.
+    FoldersSet { frame: u64, failures: Vec<(u32, Failure)> },
+    /// A large file is in its place.
+    Published { publish: Publish, waiting: Waiting },
+}
+
+/// An item of a pack, and what is told of it.
+pub(in crate::engine) struct WaitingItem {
+    pub(in crate::engine) frame: u64,
+    pub(in crate::engine) entry: u32,
+    pub(in crate::engine) path: RemotePath,
+    pub(in crate::engine) folder: bool,
+    pub(in crate::engine) bytes: u64,
+    pub(in crate::engine) digest: Option<Digest>,
+    pub(in crate::engine) as_is: bool,
+    pub(in crate::engine) waiting: Waiting,
+}
+
+impl Commits {
+    pub(in crate::engine) fn add(&self, mut step: Step) {
+        let mut queue = lock(&self.queue);
+        if let Step::Item(WaitingItem { waiting: Waiting::Named(item), .. })
+        | Step::Published { waiting: Waiting::Named(item), .. } = &mut step
+        {
+            let folder = Arc::as_ptr(&item.folder).cast::<()>() as usize;
+            if queue.last_folder.replace(folder) != Some(folder) {
+                queue.folders += 1;
+                queue.is_held = false;
+            }
+            queue.handles += 1;
+            if !queue.is_held && matches!(item.content, Unsynced::File(_)) {
+                queue.is_held = true;
+                item.stays_open = true;
+            }
+        }
+        queue.kept += step.kept_len();
+        queue.steps.push(step);
+        if queue.many {
+            if let Some(step) = queue.steps.last_mut() {
+                step.close_small();
+            }
+        } else if queue.handles > FEW {
+            queue.many = true;
+            for step in &mut queue.steps {
+                step.close_small();
+            }
+        }
+    }
+
+    /// Takes all that waits. Nobody else commits while the second value lives.
+    pub(in crate::engine) fn take(&self) -> (Vec<Step>, MutexGuard<'_, ()>) {
+        let turn = lock(&self.turn);
+        let mut queue = lock(&self.queue);
+        self.taken.store(queue.kept, Ordering::Relaxed);
+        (std::mem::take(&mut *queue).steps, turn)
+    }
+
+    /// The steps that were taken last have been reported.
+    pub(in crate::engine) fn told(&self) {
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    /// About how many bytes of memory all of it takes.
+    pub(in crate::engine) fn kept(&self) -> usize {
+        lock(&self.queue).kept + self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Takes all that waits and will not be committed.
+    pub(in crate::engine) fn take_all(&self) -> Vec<Step> {
+        std::mem::take(&mut *lock(&self.queue)).steps
+    }
+
+    /// True if nothing waits.
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        lock(&self.queue).steps.is_empty()
+    }
+
+    /// True once the next batch should not grow: it holds memory and open folders.
+    pub(in crate::engine) fn is_full(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.steps.len() >= STEPS_MAX || queue.folders >= FOLDERS_MAX || queue.kept >= KEPT_MAX
+    }
+}
+
+impl Step {
+    /// Takes what is to be committed before the step is taken.
+    pub(in crate::engine) fn take_waiting(&mut self) -> Option<Waiting> {
+        match self {
+            Self::Item(WaitingItem { waiting, .. }) | Self::Published { waiting, .. } => {
+                Some(std::mem::replace(waiting, Waiting::Folder))
+            }
+            Self::Packed { .. } | Self::FoldersSet { .. } => None,
+        }
+    }
+
+    fn kept_len(&self) -> usize {
+        match self {
+            Self::Item(item) => waiting_kept_len(item.path.as_bytes().len()),
+            Self::Published { publish, .. } => file_kept_len(publish.announcement().path.as_bytes().len()),
+            Self::Packed { failures, folders, .. } => {
+                let folders = folders.iter().map(|folder| folder_kept_len(folder.path.as_bytes().len()));
+                folders.sum::<usize>() + failures_kept_len(failures)
+            }
+            Self::FoldersSet { failures, .. } => failures_kept_len(failures),
+        }
+    }
+
+    /// Large files keep their handles, since there are never many of them begun.
+    fn close_small(&mut self) {
+        if let Self::Item(WaitingItem { waiting: Waiting::Named(item), .. }) = self
+            && matches!(item.content, Unsynced::File(_))
+            && !item.stays_open
+        {
+            item.content = Unsynced::Closed;
+        }
+    }
+}
+
+fn failures_kept_len(failures: &[(u32, Failure)]) -> usize {
+    failures.iter().map(|(_, failure)| failure_kept_len(failure)).sum()
+}
+
+/// About how many bytes of memory an item takes that waits for a sync.
+pub(in crate::engine) fn waiting_kept_len(path_len: usize) -> usize {
+    512 + path_len
+}
+/// Steps of a batch: about a megabyte of memory.
+const STEPS_MAX: usize = 4096;
+/// The same in bytes, whatever the length of their paths.
+const KEPT_MAX: usize = 2 * 1024 * 1024;
+/// Folders that a batch holds open, each with a file, beside a limit of 1,024 files. Twice as many are, while the next batch gathers.
+const FOLDERS_MAX: usize = 64;

@@ -1,0 +1,56 @@
+//! Batches whose sync fails, and files that are in use while they wait.
+
+use super::*;
+use crate::engine::admission::{Offer, Rule};
+use crate::message::Overwrite;
+use crate::path::{NameRef, RemotePath};
+use crate::store::sweep::SweepScope;
+use crate::store::{LocalFolder, StagedName};
+use std::time::Duration;
+
+fn item(folder: &Arc<dyn Folder>, number: usize) -> WaitingItem {
+    let staged = StagedName::new();
+    let content = Unsynced::File(folder.create_staged(&staged, 0o600).unwrap().into());
+    let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
+    let rule = Arc::new(Rule::new(Overwrite::Always, false));
+    let admission = rule.admit(&**folder, (&name).into(), Offer::default()).unwrap();
+    let waiting = crate::engine::placing::waiting(folder.clone(), staged, name, admission, content, false);
+    let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
+    let path = RemotePath::root();
+    WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }
+}
+
+/// While there are many, one in each folder tells others that they are in use.
+#[test]
+fn what_waits_for_its_sync_is_in_use() {
+    let root = tempfile::tempdir().unwrap();
+    let open = |name: &str| -> Arc<dyn Folder> {
+        std::fs::create_dir(root.path().join(name)).unwrap();
+        Arc::new(LocalFolder::open_ambient(&root.path().join(name)).unwrap())
+    };
+    let (folders, left) = ([open("a"), open("b")], open("left"));
+    let commits = Commits::default();
+    for folder in &folders {
+        (0..2 * FEW).for_each(|number| commits.add(Step::Item(item(folder, number))));
+    }
+    drop(left.create_staged(&StagedName::new(), 0o600).unwrap());
+    assert_eq!(left.sweep(Duration::ZERO, &SweepScope::All).unwrap().files, 1, "nobody has it open");
+    for folder in &folders {
+        let swept = folder.sweep(Duration::ZERO, &SweepScope::All).unwrap();
+        assert_eq!((swept.files, swept.kept), (0, 2 * FEW as u64));
+    }
+    let (mut steps, _turn) = commits.take();
+    let batch: Vec<Waiting> = steps.iter_mut().filter_map(Step::take_waiting).collect();
+    let (results, broken) = commit(batch, Some(Filesystems::default()), &|| false);
+    assert!(results.iter().all(Result::is_ok) && broken.is_none());
+    assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
+}
+
+/// After a failed sync nobody knows what is on the disk: each item of the batch fails, and those after it.
+#[test]
+fn a_failed_sync_fails_all_of_a_batch_and_what_comes_after_it() {
+    let (results, broken) = failed(&[None, None], &io::Error::from(io::ErrorKind::StorageFull));
+    assert_eq!(results.len(), 2);
+    assert!(results.iter().all(|result| result.as_ref().is_err_and(|f| f.code == FailureCode::NoSpace)));
+    assert_eq!(broken.map(|failure| failure.code), Some(FailureCode::NoSpace));
+}
