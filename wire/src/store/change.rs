@@ -6,18 +6,21 @@
 //! The look compares kind, size and modification time. Inode and ctime would tell more, and tell it wrongly: FAT, SMB and some of FUSE give a file
 //! another number when the system has forgotten it, and to remove one name of a file changes the ctime of the others.
 
+mod backup;
+
 use super::marks::Marks;
-use super::spelling::{is_respelling, is_same, respell};
+use super::spelling::{is_respelling, respell};
 use super::{
     Folder, FolderCache, Spellings, StagedName, file_clock, is_staged, reserved_name, set_carried, sync,
 };
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
-use crate::limits::{NAME_LEN_MAX, XATTRS_LEN_MAX};
-use crate::message::{Change, Details, Durability, Xattr};
+use crate::limits::XATTRS_LEN_MAX;
+use crate::message::{Change, Durability, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::modes::{self, OWNER_ALL, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
+use backup::no_backup;
 use std::io;
 use std::sync::Arc;
 
@@ -123,25 +126,23 @@ impl Changes {
                 if !bits_ok || modified.is_some_and(|time| time.nanos >= 1_000_000_000) {
                     return Err(FailureCode::BadMessage.into());
                 }
-                match path.is_root() {
-                    true => {
-                        let mode = differing(*mode, || self.base.own_metadata())?;
-                        Ok(set_carried(mode, |mode| self.base.set_own_metadata(*modified, mode))?)
-                    }
-                    false => {
-                        let (folder, name) = self.place(path)?;
-                        let mode = differing(*mode, || folder.metadata(name))?;
-                        set_carried(mode, |mode| folder.set_metadata(name, *modified, mode))?;
-                        Ok(self.sync_alone(&*folder, name)?)
-                    }
+                if path.is_root() {
+                    let mode = differing(*mode, || self.base.own_metadata())?;
+                    Ok(set_carried(mode, |mode| self.base.set_own_metadata(*modified, mode))?)
+                } else {
+                    let (folder, name) = self.place(path)?;
+                    let mode = differing(*mode, || folder.metadata(name))?;
+                    set_carried(mode, |mode| folder.set_metadata(name, *modified, mode))?;
+                    Ok(self.sync_alone(&*folder, name)?)
                 }
             }
             Change::Move { from, to, was } => {
                 let (source, name) = self.unchanged(from, was)?;
                 let (target, to_name) = self.new_place(to)?;
-                match is_respelling((&*source, name), (&*target, to_name))? {
-                    true => Ok(respell(&*source, name, to_name)?),
-                    false => Ok(source.rename(name, &*target, to_name, false)?),
+                if is_respelling((&*source, name), (&*target, to_name))? {
+                    Ok(respell(&*source, name, to_name)?)
+                } else {
+                    Ok(source.rename(name, &*target, to_name, false)?)
                 }
             }
             Change::SetAside { path, was, keep } => self.set_aside(path, was, *keep),
@@ -179,10 +180,7 @@ impl Changes {
         match folder.make_folder(name, PERMISSIONS) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 folder.folder(name)?; // it may be no folder
-                match self.spellings.is_respelled(&*folder, name)? {
-                    true => Err(Failure::respelled()),
-                    false => Ok(()),
-                }
+                if self.spellings.is_respelled(&*folder, name)? { Err(Failure::respelled()) } else { Ok(()) }
             }
             other => Ok(other?),
         }
@@ -219,57 +217,6 @@ impl Changes {
         Ok(published?)
     }
 
-    fn set_aside(&self, path: &RemotePath, was: &Metadata, keep: bool) -> Result<(), Failure> {
-        let backup = self.backup.as_ref().ok_or(FailureCode::BadMessage)?;
-        let (folder, name) = self.unchanged(path, was)?;
-        let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
-        let target = self.backup_folder(backup, parent)?;
-        if (self.is_below_backup && target.lies_in(&*self.base)?) || is_same(&*folder, &*target)? {
-            return Err(no_backup());
-        }
-        self.touch(&target)?;
-        for number in 0..BACKUPS_MAX {
-            let free = numbered(name, number);
-            let free = NameRef::new(&free)?;
-            let moved = match keep {
-                true => folder.hard_link(name, &*target, free),
-                false => folder.rename(name, &*target, free, false),
-            };
-            match moved {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => return Ok(other?),
-            }
-            if keep && same_file(&*folder, name, &*target, free)? {
-                return Ok(()); // kept by a run that then could not replace it
-            }
-        }
-        Err(Failure::new(FailureCode::Exists, "the backup folder has this name, with any number"))
-    }
-
-    /// The folder of the backup that is called `path`. A file that was kept under one of its names gets a number.
-    fn backup_folder(&self, backup: &FolderCache, path: &[u8]) -> Result<Arc<dyn Folder>, Failure> {
-        let failure = match backup.get(path, true) {
-            Ok(folder) => return Ok(folder),
-            Err(error) => Failure::from(error),
-        };
-        let whole = RemotePath::from_wire(path)?;
-        let Some((above, name)) = whole.parent_and_name() else { return Err(failure) };
-        let above = self.backup_folder(backup, above)?;
-        if above.metadata(name)?.kind == Kind::Folder {
-            return Err(failure);
-        }
-        self.touch(&above)?;
-        for number in 1..BACKUPS_MAX {
-            let free = numbered(name, number);
-            match above.rename(name, &*above, NameRef::new(&free)?, false) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error.into()),
-                Ok(()) => return Ok(backup.get(path, true)?),
-            }
-        }
-        Err(failure)
-    }
-
     /// The folder that holds `path`, and the name in it, if that is still what it was.
     fn unchanged<'a>(
         &self,
@@ -278,18 +225,16 @@ impl Changes {
     ) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
         let (folder, name) = self.place(path)?;
         let found = folder.metadata(name)?;
-        match found.is_unchanged_since(was) && found.kind != Kind::Folder {
-            true => self.check_spelling(&*folder, name).map(|()| (folder, name)),
-            false => Err(FailureCode::Drifted.into()),
+        if found.is_unchanged_since(was) && found.kind != Kind::Folder {
+            self.check_spelling(&*folder, name).map(|()| (folder, name))
+        } else {
+            Err(FailureCode::Drifted.into())
         }
     }
 
-    /// What is stored under another spelling is not what was compared.
+    /// Refuses a name that is stored under another spelling: that is not the file that was compared.
     fn check_spelling(&self, folder: &dyn Folder, name: NameRef<'_>) -> Result<(), Failure> {
-        match self.spellings.is_respelled(folder, name)? {
-            true => Err(FailureCode::Drifted.into()),
-            false => Ok(()),
-        }
+        if self.spellings.is_respelled(folder, name)? { Err(FailureCode::Drifted.into()) } else { Ok(()) }
     }
 
     fn place<'a>(&self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
@@ -356,26 +301,6 @@ pub fn mode_beside(folder: &dyn Folder) -> u32 {
     folder.own_metadata().map_or(0, |metadata| metadata.mode & PERMISSIONS) | OWNER_ALL
 }
 
-/// True if both names are of one file.
-fn same_file(
-    folder: &dyn Folder,
-    name: NameRef<'_>,
-    other: &dyn Folder,
-    other_name: NameRef<'_>,
-) -> io::Result<bool> {
-    let links = Details { links: true, ..Details::default() };
-    let file = |folder: &dyn Folder, name| Ok::<_, io::Error>(folder.details(Some(name), links)?.file);
-    Ok(file(folder, name)? == file(other, other_name)?)
-}
-
-/// What is set aside would stay where it is, or come into the tree that it is taken from.
-fn no_backup() -> Failure {
-    Failure::new(
-        FailureCode::InvalidPath,
-        "the backup folder leads into the target, so nothing would be kept",
-    )
-}
-
 /// The permissions to set, if they are not there already. Set-id and sticky bits of what is there stay; a folder may get some.
 fn differing(mode: Option<u32>, existing: impl Fn() -> io::Result<Metadata>) -> io::Result<Option<u32>> {
     let Some(mode) = mode else { return Ok(None) };
@@ -388,74 +313,5 @@ fn differing(mode: Option<u32>, existing: impl Fn() -> io::Result<Metadata>) -> 
     Ok(Some(kept).filter(|mode| *mode != existing.mode))
 }
 
-/// The name as it is for 0, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives
-/// way; so names of several files may become one, and each takes the next number that is free.
-fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
-    let name = name.as_bytes();
-    if number == 0 {
-        return name.to_vec();
-    }
-    let suffix = format!(".~{number}~");
-    let room = NAME_LEN_MAX - suffix.len();
-    [within(name, room), suffix.as_bytes()].concat()
-}
-
-/// The beginning of a name, at most so long; a character of UTF-8 is not cut in two.
-fn within(name: &[u8], len_max: usize) -> &[u8] {
-    let Some(next) = name.get(len_max) else { return name };
-    let is_inside = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
-    let cut = &name[..len_max];
-    let begun = cut.iter().rev().take_while(|byte| is_inside(byte)).count();
-    match is_inside(next) && begun < UTF8_LEN_MAX {
-        true => &cut[..len_max - begun - 1],
-        false => cut,
-    }
-}
-
-/// Backups of one name in one folder.
-const BACKUPS_MAX: u32 = 1000;
-/// Bytes of one character.
-const UTF8_LEN_MAX: usize = 4;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::LocalFolder;
-
-    #[test]
-    fn a_backup_that_is_the_tree_itself_is_refused_by_whatever_path() {
-        let place = tempfile::tempdir().unwrap();
-        let tree = place.path().join("tree");
-        std::fs::create_dir_all(tree.join("kept")).unwrap();
-        std::os::unix::fs::symlink("tree", place.path().join("link")).unwrap();
-        let open = |path: &str| -> Arc<dyn Folder> {
-            Arc::new(LocalFolder::open_ambient(&place.path().join(path)).unwrap())
-        };
-        let changes = |backup| Changes::new(open("tree"), Some(open(backup)), Durability::Process).map(drop);
-        for itself in ["tree", "link", "tree/kept/.."] {
-            assert_eq!(changes(itself).unwrap_err().code, FailureCode::InvalidPath, "{itself}");
-        }
-        for other in ["tree/kept", ".", "/"] {
-            assert_eq!(changes(other), Ok(()), "{other}");
-        }
-    }
-
-    #[test]
-    fn numbered_names_fit_and_cut_no_character() {
-        let check = |name: &[u8], number, expected: &[u8]| {
-            let numbered = numbered(NameRef::new(name).unwrap(), number);
-            assert_eq!(String::from_utf8_lossy(&numbered), String::from_utf8_lossy(expected));
-            assert!(numbered.len() <= NAME_LEN_MAX);
-        };
-        check(b"name", 0, b"name");
-        check(b"name", 12, b"name.~12~");
-        let long = [b'x'; 255];
-        check(&long, 0, &long);
-        check(&long, 1, &[&long[..251], b".~1~"].concat());
-        check(&long[..251], 1, &[&long[..251], b".~1~"].concat());
-        let euros = ["€".repeat(85).as_bytes(), b""].concat(); // 3 bytes each
-        check(&euros, 1, &["€".repeat(83).as_bytes(), b".~1~"].concat());
-        check(&euros, 100, &["€".repeat(83).as_bytes(), b".~100~"].concat());
-        check(&[0x80; 255], 1, &[&[0x80; 251][..], b".~1~"].concat());
-    }
-}
+mod tests;

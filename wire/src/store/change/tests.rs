@@ -1,0 +1,43 @@
+//! Backups: which folders serve for them, and the names of files in them.
+
+use super::backup::numbered;
+use super::*;
+use crate::limits::NAME_LEN_MAX;
+use crate::store::LocalFolder;
+
+#[test]
+fn a_backup_that_is_the_tree_itself_is_refused_by_whatever_path() {
+    let place = tempfile::tempdir().unwrap();
+    let tree = place.path().join("tree");
+    std::fs::create_dir_all(tree.join("kept")).unwrap();
+    std::os::unix::fs::symlink("tree", place.path().join("link")).unwrap();
+    let open = |path: &str| -> Arc<dyn Folder> {
+        Arc::new(LocalFolder::open_ambient(&place.path().join(path)).unwrap())
+    };
+    let changes = |backup| Changes::new(open("tree"), Some(open(backup)), Durability::Process).map(drop);
+    for itself in ["tree", "link", "tree/kept/.."] {
+        assert_eq!(changes(itself).unwrap_err().code, FailureCode::InvalidPath, "{itself}");
+    }
+    for other in ["tree/kept", ".", "/"] {
+        assert_eq!(changes(other), Ok(()), "{other}");
+    }
+}
+
+#[test]
+fn numbered_names_fit_and_cut_no_character() {
+    let check = |name: &[u8], number, expected: &[u8]| {
+        let numbered = numbered(NameRef::new(name).unwrap(), number);
+        assert_eq!(String::from_utf8_lossy(&numbered), String::from_utf8_lossy(expected));
+        assert!(numbered.len() <= NAME_LEN_MAX);
+    };
+    check(b"name", 0, b"name");
+    check(b"name", 12, b"name.~12~");
+    let long = [b'x'; 255];
+    check(&long, 0, &long);
+    check(&long, 1, &[&long[..251], b".~1~"].concat());
+    check(&long[..251], 1, &[&long[..251], b".~1~"].concat());
+    let euros = ["€".repeat(85).as_bytes(), b""].concat(); // 3 bytes each
+    check(&euros, 1, &["€".repeat(83).as_bytes(), b".~1~"].concat());
+    check(&euros, 100, &["€".repeat(83).as_bytes(), b".~100~"].concat());
+    check(&[0x80; 255], 1, &[&[0x80; 251][..], b".~1~"].concat());
+}
