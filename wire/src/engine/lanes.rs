@@ -34,6 +34,14 @@ pub enum LaneEnd {
     Violation(String),
 }
 
+/// The two signals by which a lane is made to end.
+struct LaneStop {
+    /// It ends at once.
+    over: CancellationToken,
+    /// It ends in good order, after the frame under way.
+    retire: CancellationToken,
+}
+
 /// Runs a lane until it ends or `stop` is cancelled. What it had not delivered is then left to other lanes.
 ///
 /// If `retire` is cancelled, or the lane's key is worn, or the peer closes its direction, the lane ends in good order: the
@@ -45,20 +53,20 @@ pub async fn run_lane(
     retire: CancellationToken,
 ) -> LaneEnd {
     let Lane { number, socket, sealer, opener } = lane;
-    let over = stop.child_token();
-    let retire = retire.child_token();
+    let stop = LaneStop { over: stop.child_token(), retire: retire.child_token() };
+    let over = &stop.over;
     let heard_all = CancellationToken::new();
     let reading = async {
-        let end = read(&socket, opener, &exchange, &over).await;
+        let end = read(&socket, opener, &exchange, over).await;
         if end.is_err() {
             over.cancel();
         }
-        retire.cancel();
+        stop.retire.cancel();
         heard_all.cancel();
         end
     };
     let writing = async {
-        let end = write(&socket, sealer, number, &exchange, (&over, &retire)).await;
+        let end = write(&socket, sealer, number, &exchange, &stop).await;
         if end.is_err() {
             over.cancel();
         }
@@ -107,7 +115,9 @@ async fn read(
                 ready = socket.readable() => ready?,
                 () = over.cancelled() => return Ok(()),
             }
-            waiting.into_iter().for_each(|since| exchange.spent.socket.add(since));
+            if let Some(since) = waiting {
+                exchange.spent.socket.add(since);
+            }
             read_some(socket, &mut arriving, exchange)?;
         }
         let (socket, for_job, since) = (socket.clone(), exchange.clone(), Instant::now());
@@ -129,7 +139,7 @@ async fn read(
     }
 }
 
-/// What a lane has received, and the memory for it beyond the little that every lane has.
+/// The bytes that a lane has received, and the memory for them beyond the little that every lane has.
 struct Arriving {
     inbox: Inbox,
     memory: Option<Taken>,
@@ -211,8 +221,9 @@ async fn write(
     mut sealer: Sealer,
     lane: u16,
     exchange: &Arc<Exchange>,
-    (over, retire): (&CancellationToken, &CancellationToken),
+    stop: &LaneStop,
 ) -> Result<(), LaneEnd> {
+    let LaneStop { over, retire } = stop;
     let mut congestion = Congestion::default();
     loop {
         let work = exchange.work.notified();
@@ -238,38 +249,48 @@ async fn write(
             };
             sealer = back;
             let built = built?;
-            built.iter().for_each(|_| exchange.spent.here.add(since));
+            if built.is_some() {
+                exchange.spent.here.add(since);
+            }
             built
         } else {
             None
         };
-        match built {
-            Some(built) => {
-                exchange.lane_bytes.fetch_add(built.whole as u64, Ordering::Relaxed);
-                let since = Instant::now();
-                let sent = finish_writing(socket, &built, over).await;
-                let spent = &exchange.spent;
-                match built.job.pacer {
-                    None => spent.socket.add(since),
-                    Some(_) => spent.paced.add(since),
-                }
-                exchange.buffers.put(built.buffer);
-                drop(built.memory);
-                sent?;
-            }
-            None => {
-                let waiting = exchange.senders().iter().any(|job| job.waits_for_peer()).then(Instant::now);
-                let wants_room = exchange.senders().iter().any(|job| job.waits_for_room());
-                tokio::select! {
-                    () = work => {}
-                    () = freed, if wants_room => {}
-                    () = over.cancelled() => {}
-                    () = retire.cancelled() => {}
-                }
-                waiting.into_iter().for_each(|since| exchange.spent.peer.add(since));
-            }
+        if let Some(built) = built {
+            deliver(socket, built, exchange, over).await?;
+            continue;
+        }
+        let waiting = exchange.senders().iter().any(|job| job.waits_for_peer()).then(Instant::now);
+        let wants_room = exchange.senders().iter().any(|job| job.waits_for_room());
+        tokio::select! {
+            () = work => {}
+            () = freed, if wants_room => {}
+            () = over.cancelled() => {}
+            () = retire.cancelled() => {}
+        }
+        if let Some(since) = waiting {
+            exchange.spent.peer.add(since);
         }
     }
+}
+
+/// Writes the rest of a frame, and gives its buffer and memory back.
+async fn deliver(
+    socket: &TcpStream,
+    built: BuiltFrame,
+    exchange: &Exchange,
+    over: &CancellationToken,
+) -> Result<(), LaneEnd> {
+    exchange.lane_bytes.fetch_add(built.whole as u64, Ordering::Relaxed);
+    let since = Instant::now();
+    let sent = finish_writing(socket, &built, over).await;
+    match built.job.pacer {
+        None => exchange.spent.socket.add(since),
+        Some(_) => exchange.spent.paced.add(since),
+    }
+    exchange.buffers.put(built.buffer);
+    drop(built.memory);
+    sent
 }
 
 /// A sealed frame, of which `left` is still to be written.
