@@ -4,6 +4,9 @@
 //! done, its failures until they are acknowledged, its items until they are synced. If not, it is dropped before anything is done with
 //! it, and asked for again when there is room; its lane goes on, since the frame that all others wait for may come behind it. That one
 //! frame is taken without room, one of a session's at a time.
+//!
+//! Locks are taken in this order: `discarding` or the turn of a commit; the count of memory; the machine; then `staged` before `found`,
+//! or `partly`, or the queue of commits. The disk is waited for under the first two only, never under the machine's lock.
 
 mod commits;
 mod large_file;

@@ -44,9 +44,10 @@ impl<'a> Handle<'a> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = sys::openat(self.folder, self.name.as_bytes(), flags, Mode::empty())?;
         let opened = sys::fstat(&fd)?;
-        match (opened.st_dev, opened.st_ino) == (self.stat.st_dev, self.stat.st_ino) {
-            true => Ok(fd),
-            false => Err(io::ErrorKind::NotFound.into()),
+        if (opened.st_dev, opened.st_ino) == (self.stat.st_dev, self.stat.st_ino) {
+            Ok(fd)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
         }
     }
 
