@@ -32,13 +32,13 @@ use wire::limits::{
 };
 use wire::message::{Bye, Message, Ping, Pong, Stalled, Wanted, WantedItem, Welcome};
 use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
-use wire::store::LocalStorage;
+use wire::store::Storage;
 use wire::{Failure, FailureCode};
 
 /// Who asks, and what their requests work on.
 pub(crate) struct Context {
     pub(crate) principal: Principal,
-    pub(crate) storage: Arc<LocalStorage>,
+    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) disk: Arc<Disk>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,

@@ -9,11 +9,11 @@ use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, BatchDone, Change, ChangeFailure};
 use wire::store::change::{Changes, mode_beside};
 use wire::store::marks::Marks;
-use wire::store::{Folder, FolderCache, LocalStorage, Storage};
+use wire::store::{Folder, FolderCache, Storage};
 use wire::{Access, Failure, FailureCode, RemotePath};
 
 pub(super) fn run(
-    storage: &LocalStorage,
+    storage: &dyn Storage,
     batch: &Batch,
     access: Access,
     cancelled: &CancellationToken,
@@ -88,7 +88,7 @@ fn is_of_base(change: &Change) -> bool {
 
 /// The folder for what is set aside, made if it is missing: open to no more people than what it comes from.
 fn make_backup(
-    storage: &LocalStorage,
+    storage: &dyn Storage,
     path: &RemotePath,
     base: &dyn Folder,
 ) -> Result<Arc<dyn Folder>, Failure> {

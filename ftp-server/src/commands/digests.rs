@@ -8,7 +8,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Digested, Digests};
 use wire::metadata::Kind;
-use wire::store::{Folder, FolderCache, Storage, digest, is_staged};
+use wire::store::{Folder, FolderCache, digest, is_staged};
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(super) async fn run(context: &Context, asked: Digests, cancelled: &CancellationToken) -> Answer {

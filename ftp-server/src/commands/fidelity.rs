@@ -3,8 +3,8 @@
 use wire::Failure;
 use wire::fidelity::FidelityReport;
 use wire::message::Fidelity;
-use wire::store::{LocalStorage, Storage};
+use wire::store::Storage;
 
-pub(super) fn run(storage: &LocalStorage, asked: &Fidelity) -> Result<FidelityReport, Failure> {
+pub(super) fn run(storage: &dyn Storage, asked: &Fidelity) -> Result<FidelityReport, Failure> {
     Ok(storage.folder(&asked.path)?.fidelity()?)
 }

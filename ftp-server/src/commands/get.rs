@@ -13,7 +13,7 @@ use wire::message::{Get, Message, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
 use wire::sender::{Asking, Sender};
-use wire::store::{Folder, LocalStorage, Storage, file_clock};
+use wire::store::{Folder, Storage, file_clock};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// What a job sends.
@@ -66,10 +66,10 @@ pub(super) async fn run(
     }
 }
 
-fn open(storage: &Arc<LocalStorage>, path: &RemotePath, recursive: bool) -> Result<Opening, Failure> {
+fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Result<Opening, Failure> {
     let metadata = match recursive && !path.is_root() {
         true => {
-            let (folder, name) = locate(storage, path)?;
+            let (folder, name) = locate(&**storage, path)?;
             folder.metadata((&name).into())?
         }
         false => storage.metadata(path)?,
@@ -82,9 +82,9 @@ fn open(storage: &Arc<LocalStorage>, path: &RemotePath, recursive: bool) -> Resu
         }
         (Kind::Folder, false) => return Err(FailureCode::IsAFolder.into()),
         (Kind::Special, _) => return Err(FailureCode::SpecialFile.into()),
-        (Kind::Symlink, _) => Arc::new(link(storage, path, metadata)?),
+        (Kind::Symlink, _) => Arc::new(link(&**storage, path, metadata)?),
         (Kind::File, _) => {
-            locate(storage, path)?; // refuses reserved names
+            locate(&**storage, path)?; // refuses reserved names
             let (storage, path) = (storage.clone(), path.clone());
             Arc::new(FileSource::new(metadata, move || storage.open_file(&path)))
         }
@@ -93,7 +93,7 @@ fn open(storage: &Arc<LocalStorage>, path: &RemotePath, recursive: bool) -> Resu
     Ok(Opening { source, folder: None, totals })
 }
 
-fn link(storage: &LocalStorage, path: &RemotePath, metadata: Metadata) -> Result<FileSource, Failure> {
+fn link(storage: &dyn Storage, path: &RemotePath, metadata: Metadata) -> Result<FileSource, Failure> {
     let (folder, name) = locate(storage, path)?;
     Ok(FileSource::link(metadata, folder.read_link((&name).into())?))
 }

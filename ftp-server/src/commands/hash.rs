@@ -9,7 +9,7 @@ use wire::checksum::Digest;
 use wire::limits::CHUNK_LEN;
 use wire::message::{Hash, Hashed};
 use wire::sha256::Sha256;
-use wire::store::{SourceFile, Storage, read_fully};
+use wire::store::{SourceFile, read_fully};
 use wire::{Failure, FailureCode};
 
 pub(super) async fn run(

@@ -3,10 +3,10 @@
 use super::{done, locate};
 use wire::limits::PATH_LEN_MAX;
 use wire::message::{Done, Link};
-use wire::store::{LocalStorage, StagedName};
+use wire::store::{StagedName, Storage};
 use wire::{Failure, FailureCode};
 
-pub(super) fn run(storage: &LocalStorage, link: Link) -> Result<Done, Failure> {
+pub(super) fn run(storage: &dyn Storage, link: Link) -> Result<Done, Failure> {
     if link.target.is_empty() || link.target.len() > PATH_LEN_MAX || link.target.contains(&0) {
         return Err(Failure::new(FailureCode::InvalidPath, "a link cannot lead there"));
     }

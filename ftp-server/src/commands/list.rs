@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::limits::{CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, LISTING_PAGE_LEN};
 use wire::message::{Entry, List, Listing, PathFailure};
-use wire::store::Storage;
 use wire::store::digest::Stop;
 use wire::store::entry::{Wish, describe};
 use wire::store::marks::Unproven;

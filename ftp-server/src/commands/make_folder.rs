@@ -6,10 +6,10 @@ use std::io::ErrorKind;
 use wire::message::{Done, MakeFolder};
 use wire::metadata::Kind;
 use wire::modes::PERMISSIONS;
-use wire::store::{LocalStorage, Storage};
+use wire::store::Storage;
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(super) fn run(storage: &LocalStorage, make: MakeFolder, operation: &Operation) -> Result<Done, Failure> {
+pub(super) fn run(storage: &dyn Storage, make: MakeFolder, operation: &Operation) -> Result<Done, Failure> {
     let made = || operation.count(|counts| counts.folders += 1);
     if !make.parents {
         let (folder, name) = locate(storage, &make.path)?;

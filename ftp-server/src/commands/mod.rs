@@ -27,7 +27,7 @@ use wire::command::{Needs, Spec};
 use wire::control::Envelope;
 use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, XATTRS_LEN_MAX};
 use wire::message::{Details, Done, Message, Stat};
-use wire::store::{Folder, LocalStorage, Storage, is_staged, reserved_name};
+use wire::store::{Folder, Storage, is_staged, reserved_name};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
@@ -102,7 +102,7 @@ async fn answer(
         Message::Replace(asked) => replace::run(context, &asked).await,
         Message::Sweep(asked) => {
             let scope = sweep::scope(&context.principal, &context.journal_key);
-            let work = move |storage: &LocalStorage| sweep::run(storage, &asked, &scope, &for_work, &of_work);
+            let work = move |storage: &dyn Storage| sweep::run(storage, &asked, &scope, &for_work, &of_work);
             blocking(context, cancelled, work).await
         }
         Message::Fidelity(asked) => {
@@ -111,7 +111,7 @@ async fn answer(
         Message::Batch(batch) => {
             let (access, marks) = (context.principal.access(), context.shared.marks.clone());
             let made = on_disk(context, context.storage.clone(), move |storage| {
-                batch::run(&storage, &batch, access, &for_work, &of_work, marks)
+                batch::run(&*storage, &batch, access, &for_work, &of_work, marks)
             });
             made.await.map(|made| Some(made.into())) // of a batch each change is cancelled by itself
         }
@@ -150,12 +150,12 @@ type Answer = Result<Option<Message>, Failure>;
 async fn blocking<T: Into<Message> + Send + 'static>(
     context: &Context,
     cancelled: &CancellationToken,
-    work: impl FnOnce(&LocalStorage) -> Result<T, Failure> + Send + 'static,
+    work: impl FnOnce(&dyn Storage) -> Result<T, Failure> + Send + 'static,
 ) -> Answer {
     let cancelled = cancelled.clone();
-    let work = move |storage: Arc<LocalStorage>| match cancelled.is_cancelled() {
+    let work = move |storage: Arc<dyn Storage>| match cancelled.is_cancelled() {
         true => Err(FailureCode::Cancelled.into()),
-        false => work(&storage),
+        false => work(&*storage),
     };
     on_disk(context, context.storage.clone(), work).await.map(|message| Some(message.into()))
 }
@@ -169,7 +169,7 @@ async fn on_disk<A: Send + 'static, T: Send + 'static>(
 }
 
 /// The folder that holds `path`, and the name in it. The root itself has neither, and reserved names are nobody's.
-fn locate(storage: &LocalStorage, path: &RemotePath) -> Result<(Arc<dyn Folder>, Name), Failure> {
+fn locate(storage: &dyn Storage, path: &RemotePath) -> Result<(Arc<dyn Folder>, Name), Failure> {
     let (parent, name) =
         path.split_last().ok_or_else(|| Failure::new(FailureCode::InvalidPath, "that is the root itself"))?;
     if is_staged((&name).into()) {

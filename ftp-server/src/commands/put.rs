@@ -20,7 +20,7 @@ use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
 use wire::store::marks::{Marks, Unproven};
-use wire::store::{FolderCache, FolderLock, LocalStorage, Storage, file_clock};
+use wire::store::{FolderCache, FolderLock, Storage, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Where a job's items go.
@@ -69,11 +69,11 @@ pub(super) async fn run(
     let (durability, at) = (put.durability, file_clock());
     let for_opening = cancelled.clone();
     let marks = context.shared.marks.clone();
-    let opening = move |storage: Arc<LocalStorage>| {
+    let opening = move |storage: Arc<dyn Storage>| {
         let opening = match exclusive {
             _ if for_opening.is_cancelled() => return Err(FailureCode::Cancelled.into()),
-            true => exclusive_base(&storage, path.clone(), durability, modes.of_unknown_folder())?,
-            false => base(&storage, path.clone(), into.clone())?,
+            true => exclusive_base(&*storage, path.clone(), durability, modes.of_unknown_folder())?,
+            false => base(&*storage, path.clone(), into.clone())?,
         };
         let begin = |marks: &Arc<Marks>| marks.begin(&opening.base.folder(), durability == Durability::Power);
         let unproven = marks.as_ref().map(begin).unwrap_or_default();
@@ -116,7 +116,7 @@ impl Drop for Locked {
 /// Tries until no other job has the folder, for a moment: one whose client was killed may have to wait for a sync yet. No thread waits.
 async fn when_free(
     context: &Context,
-    open: impl Fn(Arc<LocalStorage>) -> Result<Opening, Failure> + Clone + Send + 'static,
+    open: impl Fn(Arc<dyn Storage>) -> Result<Opening, Failure> + Clone + Send + 'static,
     cancelled: &CancellationToken,
 ) -> Result<Opening, Failure> {
     let begin = Instant::now();
@@ -134,7 +134,7 @@ async fn when_free(
 
 /// The folder `path`, made if it is missing, and a lock that keeps other exclusive jobs out.
 fn exclusive_base(
-    storage: &LocalStorage,
+    storage: &dyn Storage,
     path: RemotePath,
     durability: Durability,
     folder_mode: u32,
@@ -155,7 +155,7 @@ fn exclusive_base(
 }
 
 /// Where the job's items go. The folder above must exist, as for cp and scp.
-fn base(storage: &LocalStorage, path: RemotePath, into: Option<Name>) -> Result<Opening, Failure> {
+fn base(storage: &dyn Storage, path: RemotePath, into: Option<Name>) -> Result<Opening, Failure> {
     if let Some(name) = into
         && storage.metadata(&path).is_ok_and(|metadata| metadata.kind == Kind::Folder)
     {

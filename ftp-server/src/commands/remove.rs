@@ -9,11 +9,11 @@ use wire::message::{Done, Remove};
 use wire::metadata::Kind;
 use wire::path::NameRef;
 use wire::store::descent::Descent;
-use wire::store::{Folder, LocalStorage};
+use wire::store::{Folder, Storage};
 use wire::{Failure, FailureCode};
 
 pub(super) fn run(
-    storage: &LocalStorage,
+    storage: &dyn Storage,
     remove: Remove,
     cancelled: &CancellationToken,
     operation: &Operation,

@@ -4,10 +4,10 @@ use super::{done, locate};
 use crate::events::Operation;
 use wire::message::{Done, Rename};
 use wire::metadata::{Kind, Metadata};
-use wire::store::{LocalStorage, Storage, is_respelling, respell};
+use wire::store::{Storage, is_respelling, respell};
 use wire::{Failure, FailureCode};
 
-pub(super) fn run(storage: &LocalStorage, rename: Rename, operation: &Operation) -> Result<Done, Failure> {
+pub(super) fn run(storage: &dyn Storage, rename: Rename, operation: &Operation) -> Result<Done, Failure> {
     let (from, from_name) = locate(storage, &rename.from)?;
     // Where upper and lower case are one name, a new spelling leads to what is to be renamed.
     if let Ok((to, to_name)) = locate(storage, &rename.to)

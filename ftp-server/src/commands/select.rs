@@ -10,7 +10,7 @@ use wire::engine::{ItemQueue, Pacer, QueueSource, SendJob};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Message, Opened, Select};
 use wire::sender::{Asking, Sender};
-use wire::store::{Storage, file_clock};
+use wire::store::file_clock;
 use wire::{Failure, FailureCode};
 
 pub(super) async fn run(

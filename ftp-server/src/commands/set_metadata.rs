@@ -4,10 +4,10 @@ use super::{check_root, done, locate};
 use std::io::ErrorKind;
 use wire::message::{Done, SetMetadata};
 use wire::metadata::MODE_BITS;
-use wire::store::{LocalStorage, STREAM_MODE, StagedName, Storage};
+use wire::store::{STREAM_MODE, StagedName, Storage};
 use wire::{Access, Failure, FailureCode};
 
-pub(super) fn run(storage: &LocalStorage, set: SetMetadata, access: Access) -> Result<Done, Failure> {
+pub(super) fn run(storage: &dyn Storage, set: SetMetadata, access: Access) -> Result<Done, Failure> {
     let time_ok = set.modified.is_none_or(|time| time.nanos < 1_000_000_000);
     if !time_ok || set.mode.is_some_and(|mode| mode & !MODE_BITS != 0) {
         return Err(FailureCode::BadMessage.into());

@@ -3,9 +3,9 @@
 use super::locate;
 use wire::message::{Details, Entry, EntryDetails, Message, Stat};
 use wire::metadata::{Kind, Metadata};
+use wire::store::Storage;
 use wire::store::entry::of_folder;
 use wire::store::marks::Marks;
-use wire::store::{LocalStorage, Storage};
 use wire::{Failure, RemotePath};
 
 /// Wraps the answer: `Entry` is also a part of listings, so it is no message by itself.
@@ -17,7 +17,7 @@ impl From<Status> for Message {
     }
 }
 
-pub(super) fn run(storage: &LocalStorage, stat: Stat, marks: Option<&Marks>) -> Result<Status, Failure> {
+pub(super) fn run(storage: &dyn Storage, stat: Stat, marks: Option<&Marks>) -> Result<Status, Failure> {
     if stat.path.is_root() || stat.follow {
         let metadata = storage.metadata(&stat.path)?;
         if metadata.kind == Kind::Folder {

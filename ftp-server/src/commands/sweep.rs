@@ -9,7 +9,7 @@ use wire::command::Needs;
 use wire::journal::JournalKey;
 use wire::message::{Sweep, Swept};
 use wire::store::sweep::SweepScope;
-use wire::store::{LocalStorage, Storage, sweep};
+use wire::store::{Storage, sweep};
 
 /// Whose staged files a user may remove: those of all for who may remove what is published, else their own.
 pub(super) fn scope(principal: &Principal, key: &JournalKey) -> SweepScope {
@@ -20,7 +20,7 @@ pub(super) fn scope(principal: &Principal, key: &JournalKey) -> SweepScope {
 }
 
 pub(super) fn run(
-    storage: &LocalStorage,
+    storage: &dyn Storage,
     asked: &Sweep,
     scope: &SweepScope,
     cancelled: &CancellationToken,

@@ -56,6 +56,12 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// As the filesystem has it.
     fn metadata(&self, path: &RemotePath) -> io::Result<Metadata>;
+
+    /// True if `folder` is the root itself, by whatever path it was found.
+    ///
+    /// # Errors
+    /// As the filesystem has it.
+    fn is_root(&self, folder: &dyn Folder) -> io::Result<bool>;
 }
 
 /// A held folder. No operation follows a link; all errors are the filesystem's.

@@ -39,15 +39,6 @@ impl LocalStorage {
         Self { modes, ..self }
     }
 
-    /// True if `folder` is the root itself, by whatever path it was found.
-    ///
-    /// # Errors
-    /// As the filesystem has it.
-    pub fn is_root(&self, folder: &dyn Folder) -> io::Result<bool> {
-        let (root, folder) = (sys::fstat(&self.root)?, sys::fstat(&LocalFolder::of(folder)?.fd)?);
-        Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
-    }
-
     /// A name of an unfinished transfer is nobody's to read, also behind a link.
     fn check_name(&self, path: &RemotePath) -> io::Result<()> {
         let path = os_path(path);
@@ -104,6 +95,11 @@ impl Storage for LocalStorage {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn is_root(&self, folder: &dyn Folder) -> io::Result<bool> {
+        let (root, folder) = (sys::fstat(&self.root)?, sys::fstat(&LocalFolder::of(folder)?.fd)?);
+        Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
     }
 }
 
