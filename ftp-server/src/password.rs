@@ -12,9 +12,6 @@ use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use wire::limits::SECRET_LEN_MAX;
 
-/// How many password checks a server should let run at the same time: each takes [`MEMORY_KIB`] and a core.
-pub const CHECKS_AT_ONCE_MAX: usize = 4;
-
 /// Memory of one hash, in KiB.
 pub const MEMORY_KIB: u32 = 19 * 1024;
 

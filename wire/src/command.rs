@@ -76,8 +76,6 @@ pub struct Spec {
     pub needs: Needs,
     /// Where its data goes.
     pub flow: Flow,
-    /// The protocol version that brought it.
-    pub since: u16,
 }
 
 /// All commands. The gate, the documents and the tests read this table.
@@ -111,7 +109,7 @@ pub fn spec_of(kind: u16) -> Option<&'static Spec> {
 }
 
 const fn spec(name: &'static str, kind: u16, needs: Needs, flow: Flow) -> Spec {
-    Spec { name, kind, needs, flow, since: 1 }
+    Spec { name, kind, needs, flow }
 }
 
 #[cfg(test)]
