@@ -3,11 +3,12 @@
 use crate::control::Control;
 use crate::error::Error;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use wire::engine::{Found, Placed, Sink, Staged, Waiting};
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::FolderEntry;
+use wire::sync::lock;
 use wire::verified::VerifiedContent;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -26,7 +27,7 @@ enum Come {
 
 impl Asked {
     fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, Come>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub(crate) fn add(&self, path: &RemotePath) {

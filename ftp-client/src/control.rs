@@ -5,7 +5,7 @@ use crate::error::Error;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,6 +20,7 @@ use wire::limits::{
 };
 use wire::message::{Message, Ping, Pong, Stalled, Welcome};
 use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
+use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
 /// Why a session is over.
@@ -262,7 +263,7 @@ impl Control {
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashMap<u32, mpsc::Sender<Envelope>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

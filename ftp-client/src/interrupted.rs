@@ -17,12 +17,13 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, SystemTime};
 use wire::journal::JournalKey;
 use wire::metadata::Timestamp;
 use wire::store::file_clock;
 use wire::store::marks::Marks;
+use wire::sync::lock;
 
 /// The folder of marks and of the journals' key.
 pub(crate) struct Remembered {
@@ -191,10 +192,6 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     staged.write_all(text)?;
     staged.persist(path)?;
     Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The key that is kept, made if there is none yet. Others may neither read it nor have put it there.

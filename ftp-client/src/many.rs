@@ -6,7 +6,7 @@ use crate::local;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use wire::engine::{Source, count};
 use wire::message::Totals;
 use wire::metadata::{Kind, Metadata};
@@ -14,6 +14,7 @@ use wire::modes::Modes;
 use wire::sender::{Item, Sender, What};
 use wire::store::walk::{Visit, Walk};
 use wire::store::{Folder, FolderCache, LocalFolder, SourceFile};
+use wire::sync::lock;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 /// A file, folder or link of this machine, and its name in the target.
@@ -274,10 +275,6 @@ fn lost(path: RemotePath, failure: Failure) -> Item {
 
 fn of_local(error: Error) -> io::Error {
     if let Error::Local { source, .. } = error { source } else { io::Error::other(error.to_string()) }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Items that are taken between two looks at the machine.

@@ -4,10 +4,11 @@ use crate::error::graver;
 use crate::observer::{FileReport, Observer, Outcome, Summary};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use wire::checksum::Checksum;
 use wire::engine::Item;
 use wire::message::Totals;
+use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
 /// Hears the engine, counts, and tells an [`Observer`].
@@ -137,8 +138,4 @@ impl wire::engine::Observer for Reporter {
 /// True for a folder that has all that was sent, but is somebody else's: only the owner may change its metadata.
 pub(crate) fn is_not_owned(item: &Item<'_>) -> bool {
     item.folder && item.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::NotOwner)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

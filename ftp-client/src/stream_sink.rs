@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use wire::engine::{Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::receiver::Publish;
+use wire::sync::lock;
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -27,7 +28,7 @@ impl StreamSink {
 
 impl Sink for StreamSink {
     fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
-        let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ordered = lock(&self.0);
         if ordered.next > 0 {
             return Err(FailureCode::SourceChanged.into()); // it comes once more, and some of it is written
         }
@@ -36,7 +37,7 @@ impl Sink for StreamSink {
     }
 
     fn file(&self, _: &RemotePath, _: &EntryHead, content: &VerifiedContent<'_>) -> Result<Placed, Failure> {
-        let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ordered = lock(&self.0);
         if ordered.next > 0 {
             return Err(FailureCode::SourceChanged.into());
         }
@@ -50,7 +51,7 @@ struct StagedStream(Arc<Mutex<Ordered>>);
 
 impl Staged for StagedStream {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
-        let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ordered = lock(&self.0);
         ordered.ahead.insert(chunk.offset(), chunk.pieces().concat());
         loop {
             let next = ordered.next;
@@ -64,7 +65,7 @@ impl Staged for StagedStream {
     }
 
     fn publish(&self, _: &Publish) -> Result<Placed, Failure> {
-        let mut ordered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ordered = lock(&self.0);
         ordered.output.flush()?;
         Ok(Placed::Done)
     }

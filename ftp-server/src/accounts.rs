@@ -25,9 +25,10 @@ use file::Users;
 use key::Forbidden;
 use ssh_key::HashAlg;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 use wire::message::Login;
+use wire::sync::lock;
 
 /// The users in a state folder, and the authenticator that knows them.
 #[derive(Debug)]
@@ -86,13 +87,13 @@ impl Accounts {
 
     /// From now on users without a root of their own get this one. Sessions that have another one end.
     pub fn set_default_root(&self, default_root: Option<PathBuf>) {
-        *self.default_root.lock().unwrap_or_else(PoisonError::into_inner) = default_root;
+        *lock(&self.default_root) = default_root;
     }
 
     /// The root of users that have none of their own.
     #[must_use]
     pub fn default_root(&self) -> Option<PathBuf> {
-        self.default_root.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.default_root).clone()
     }
 
     /// Reads the file, whether it changed or not.
@@ -234,7 +235,7 @@ impl Accounts {
 
     /// A panic while the lock is held leaves at worst a file that is read once more.
     fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.current)
     }
 
     /// The users now.

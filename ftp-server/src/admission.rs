@@ -7,7 +7,8 @@ use crate::config::ServerLimits;
 use crate::source::Source;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use wire::sync::lock;
 
 /// Counts connections.
 pub(crate) struct Admission {
@@ -63,14 +64,14 @@ impl Admission {
 
     /// From now on these limits of addresses hold. Connections that are over one of them stay.
     pub(crate) fn set_limits(&self, limits: &ServerLimits) {
-        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bounds = lock(&self.bounds);
         *bounds = Bounds::of(limits, bounds.all);
     }
 
     /// A place for a connection from `peer`.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Full> {
         let source = Source::from(peer);
-        let bounds = *self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let bounds = *lock(&self.bounds);
         let mut counts = self.counts();
         if counts.all >= bounds.all {
             return Err(Full::All(bounds.all));
@@ -97,7 +98,7 @@ impl Admission {
 
     /// Each change under the lock is of numbers only, so a panic elsewhere cannot have left half of one.
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use wire::disk::{Disk, Hanging, Turns};
 use wire::modes::ModePolicy;
 use wire::store::LocalStorage;
+use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
 /// All filesystems that roots are on.
@@ -108,7 +109,7 @@ impl Disks {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Place, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

@@ -7,12 +7,13 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tracing::{Level, event};
 use wire::engine::{Item, Observer};
 use wire::escape::Escaped;
 use wire::message::{Change, Listing, Message, Totals};
+use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Hears events. Called from tasks and blocking jobs; must be quick.
@@ -243,7 +244,7 @@ impl Operation {
 
     /// A panic while the lock is held leaves counts that are a little off at worst.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use wire::binding::SessionId;
 use wire::control::Envelope;
 use wire::engine::Exchange;
 use wire::net::control::Outbox;
+use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
 /// The sessions that run.
@@ -64,7 +65,7 @@ impl Granted {
 
     /// A panic while the lock is held leaves the table as it was.
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<GrantedSession>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_id)
     }
 }
 

@@ -5,8 +5,9 @@
 
 use crate::source::Source;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
+use wire::sync::lock;
 
 /// Logins that wait, and how many more may be checked now.
 pub(crate) struct LoginQueue {
@@ -73,7 +74,7 @@ impl LoginQueue {
 
     /// A panic while the lock is held ends one login, and leaves the queue as it is.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -8,9 +8,10 @@ use argon2::password_hash::{self, PasswordHasher};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use subtle::ConstantTimeEq;
 use wire::limits::SECRET_LEN_MAX;
+use wire::sync::lock;
 
 /// Memory of one hash, in KiB.
 pub const MEMORY_KIB: u32 = 19 * 1024;
@@ -119,7 +120,7 @@ fn check_cost(hash: &phc::PasswordHash) -> Result<(), PasswordError> {
 /// would stay with each of them.
 fn compute(hasher: &Argon2<'_>, password: &str, salt: &[u8], output: &mut [u8]) -> Result<(), PasswordError> {
     static KEPT: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
-    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = || lock(&KEPT);
     let blocks = kept().pop();
     let mut blocks = blocks.unwrap_or_default();
     blocks.resize(hasher.params().block_count(), Block::default());

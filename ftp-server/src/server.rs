@@ -28,6 +28,7 @@ use wire::engine::{BufferPool, begin_unpaced};
 use wire::journal::JournalKey;
 use wire::net::tls;
 use wire::store::marks::Marks;
+use wire::sync::lock;
 
 /// What a server needs to run.
 pub struct ServerOptions {
@@ -175,7 +176,7 @@ impl Server {
         info!("draining: no new connections, running transfers may finish");
         shared.drain.cancel();
         shared.tasks.close();
-        let drain_timeout = *shared.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        let drain_timeout = *lock(&shared.drain_timeout);
         tokio::select! {
             () = shared.tasks.wait() => {}
             () = shared.disks.watch() => {}
@@ -207,7 +208,7 @@ impl ServerControl {
         self.shared.throttle().set_rules(rules(&limits));
         self.shared.admission.set_limits(&limits);
         *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
-        *self.shared.drain_timeout.lock().unwrap_or_else(PoisonError::into_inner) = drain_timeout;
+        *lock(&self.shared.drain_timeout) = drain_timeout;
     }
 }
 
@@ -233,12 +234,12 @@ impl Shared {
 
     /// Whose logins keep failing. A panic while the lock is held leaves counts that are a little off at worst.
     pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.throttle)
     }
 
     /// True if a line about a stranger is to be logged; otherwise it is counted. A panic while the lock is held loses a count.
     pub(crate) fn is_news(&self, kind: Kind, peer: SocketAddr) -> bool {
-        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut repeats = lock(&self.repeats);
         repeats.is_news(kind, peer.ip(), Instant::now())
     }
 
@@ -251,7 +252,7 @@ impl Shared {
     }
 
     fn tell_held_back(&self, now: Option<Instant>) {
-        let held_back = self.repeats.lock().unwrap_or_else(PoisonError::into_inner).ended(now);
+        let held_back = lock(&self.repeats).ended(now);
         for HeldBack { kind, source, count } in held_back {
             let address = source.map_or_else(|| "many".to_owned(), |source| source.to_string());
             match kind {

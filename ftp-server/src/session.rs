@@ -12,7 +12,7 @@ use crate::sessions::{Joinable, JoiningLane};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,7 @@ use wire::limits::{
 use wire::message::{Bye, Message, Ping, Pong, Stalled, Wanted, WantedItem, Welcome};
 use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
 use wire::store::Storage;
+use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
 /// Who asks, and what their requests work on.
@@ -542,10 +543,6 @@ fn welcome(limits: &ServerLimits, principal: &Principal, features: Features) -> 
         window: WINDOW_FRAMES_MAX,
         memory: limits.memory_per_session as u64,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Each holds a folder open for each level of its tree, up to 257, for as long as the client likes.

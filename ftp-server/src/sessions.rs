@@ -4,13 +4,14 @@
 use crate::admission::Place;
 use crate::config::ServerLimits;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::binding::{SessionId, SessionSecret};
 use wire::budget::Memory;
 use wire::limits::LANE_PATIENCE;
 use wire::net::lane::Lane;
+use wire::sync::lock;
 
 /// All sessions, by id.
 #[derive(Default)]
@@ -220,11 +221,6 @@ impl Drop for UserSession<'_> {
         }
         self.sessions.user_left.notify_waiters();
     }
-}
-
-/// A panic while the lock is held leaves the table as it was.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sessions that are remembered after their end: those of the time that a lane takes to come, on a busy server. 16 bytes each.

@@ -7,11 +7,12 @@ use crate::auth::{Authenticator, Claim, Grant, Principal, Proof, Refusal, Revoca
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 use subtle::ConstantTimeEq;
 use wire::Access;
 use wire::message::Login;
+use wire::sync::lock;
 
 /// What a token will stand for.
 #[derive(Debug, Clone)]
@@ -124,7 +125,7 @@ impl Tokens {
 
     /// Each change under the lock is one assignment, so a panic elsewhere cannot have left half of one.
     fn lock(&self) -> MutexGuard<'_, Vec<Issued>> {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.issued)
     }
 }
 

@@ -30,6 +30,7 @@ pub mod ranges;
 pub mod receiver;
 pub mod sender;
 pub mod sha256;
+pub mod sync;
 pub mod verified;
 
 pub use access::Access;

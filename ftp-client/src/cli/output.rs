@@ -32,10 +32,11 @@ use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 use tally::Snapshot;
 use wire::escape::Escaped;
+use wire::sync::lock;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +253,7 @@ impl Output {
     /// Writes a line. Whether standard error can be written does not matter to what was asked.
     pub(crate) fn say(&self, line: &str) {
         if let Some(voice) = &self.voice {
-            return voice.lock().unwrap_or_else(PoisonError::into_inner)(line);
+            return lock(voice)(line);
         }
         self.bars.suspend(|| {
             let _ = writeln!(io::stderr().lock(), "{line}");

@@ -21,8 +21,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use wire::Failure;
+use wire::sync::lock;
 
 /// The first line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -237,7 +238,7 @@ impl Results {
     pub(crate) fn finish(&self) -> Result<(), Error> {
         self.write(&Foot { end: true });
         self.flush()?;
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = lock(&self.state);
         match state.writer.get_ref().sync_all() {
             Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(Error::local(&self.path, error)),
             Ok(()) | Err(_) => Ok(()), // a pipe has nothing to sync; a full file server tells no earlier
@@ -245,7 +246,7 @@ impl Results {
     }
 
     fn flush(&self) -> Result<(), Error> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let flushed = state.writer.flush();
         match state.error.take().map_or(flushed, Err) {
             Ok(()) => Ok(()),
@@ -255,7 +256,7 @@ impl Results {
 
     /// The first error is told at the end.
     fn write(&self, line: &impl Serialize) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let written = serde_json::to_vec(line).map_err(io::Error::from).and_then(|mut bytes| {
             bytes.push(b'\n');
             state.writer.write_all(&bytes)

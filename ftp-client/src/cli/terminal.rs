@@ -9,9 +9,10 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tokio::runtime::Builder;
 use tokio::signal::unix::SignalKind;
+use wire::sync::lock;
 
 /// True if there is somebody to ask.
 pub(crate) fn interactive() -> bool {
@@ -51,7 +52,7 @@ pub(crate) fn restore() {
 /// How the terminal was before a question that is not answered yet.
 fn asking() -> MutexGuard<'static, Option<Termios>> {
     static ASKING: Mutex<Option<Termios>> = Mutex::new(None);
-    ASKING.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ASKING)
 }
 
 fn ask_until_answered(question: &str) -> io::Result<bool> {

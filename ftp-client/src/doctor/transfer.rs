@@ -10,7 +10,7 @@ use crate::report::Reporter;
 use crate::session::Session;
 use std::io::{self, IoSliceMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use wire::engine::{FileSource, Placed, Sink, Staged};
@@ -20,6 +20,7 @@ use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, SourceFile};
+use wire::sync::lock;
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -107,7 +108,7 @@ async fn send(
     let reporter = Reporter::new(made_up.clone(), session.checksum());
     put::send(session, put, opening, (Resume::Never, Changing::Retry), &Arc::new(Mark::none()), &reporter)
         .await?;
-    let failure = made_up.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let failure = lock(&made_up.failure).take();
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }
 
@@ -135,7 +136,7 @@ impl Meter {
     }
 
     fn add(&self, bytes: u64, now: Instant) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = lock(&self.counted);
         counted.additions += 1;
         counted.bytes += bytes;
         counted.last = Some(now);
@@ -145,7 +146,7 @@ impl Meter {
     }
 
     fn seen(&self) -> (u64, Duration) {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = lock(&self.counted);
         match (counted.started, counted.last) {
             (Some((started, before)), Some(last)) if counted.additions >= 2 * FEW => {
                 (counted.bytes - before, last - started)
@@ -196,7 +197,7 @@ impl MadeUp {
     }
 
     fn last_read(&self) -> Instant {
-        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.last_read)
     }
 
     fn is_broken_off(&self) -> bool {
@@ -214,7 +215,7 @@ impl Observer for MadeUp {
 
     fn file_finished(&self, report: &FileReport<'_>) {
         if let Outcome::Failed(failure) = report.outcome {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
+            *lock(&self.failure) = Some(failure.clone());
         }
     }
 }
@@ -232,7 +233,7 @@ impl SourceFile for Opened {
             self.0.broken_off.store(true, Ordering::Relaxed);
             return Err(Failure::from(FailureCode::Cancelled).into()); // at the server this is no trouble of its storage
         }
-        *self.0.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.0.last_read) = Instant::now();
         let mut left = usize::try_from(self.0.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut read = 0;
         for piece in pieces {

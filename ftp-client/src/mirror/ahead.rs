@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use wire::message::Entry;
+use wire::sync::lock;
 use wire::{Failure, RemotePath};
 
 /// A job, and what waits for it.
@@ -179,11 +180,11 @@ impl<T: Taker> Shared<T> {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 
     fn taker(&self) -> MutexGuard<'_, T> {
-        self.taker.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.taker)
     }
 }
 

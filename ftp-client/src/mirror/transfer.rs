@@ -11,7 +11,7 @@ use crate::observer::Summary;
 use crate::report::{Reporter, is_not_owned};
 use crate::session::{Session, job_error};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wire::checksum::Checksum;
@@ -28,6 +28,7 @@ use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
 use wire::store::{Folder, FolderCache, FolderLock};
+use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A job under way.
@@ -390,7 +391,7 @@ impl Watch {
     }
 
     fn failed(&self) -> MutexGuard<'_, FailedItems> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failed)
     }
 
     fn end(

@@ -29,11 +29,12 @@ use overheard::Overheard;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use watches::{Unwatched, Watches};
+use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
 /// Mirrors, and goes on doing so until an error ends it. All is compared again after each `rescan`.
@@ -371,10 +372,6 @@ fn existing(local: &Path, mut folder: RemotePath) -> RemotePath {
         folder = parent;
     }
     folder
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How often it is looked whether the root is still the same folder.

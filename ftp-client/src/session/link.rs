@@ -18,6 +18,7 @@ use wire::journal::JournalKey;
 use wire::message::{Durability, Replace, Resume};
 use wire::store::Folder;
 use wire::store::marks::{Marks, Unproven};
+use wire::sync::lock;
 
 /// Connections to one server, one after the other.
 pub(super) struct Link {
@@ -55,7 +56,7 @@ impl Link {
     }
 
     fn latest(&self) -> Arc<Inner> {
-        self.latest.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        lock(&self.latest).clone()
     }
 
     async fn begin(&self, about: [u8; 16]) -> Result<Mark, Error> {
@@ -75,7 +76,7 @@ impl Link {
             outage.pause(&self.options.outages, error).await?;
             match self.connect(lost).await {
                 Ok(inner) => {
-                    *self.latest.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = inner.clone();
+                    *lock(&self.latest) = inner.clone();
                     return Ok(inner);
                 }
                 Err(again) if is_outage(&again) => error = again,

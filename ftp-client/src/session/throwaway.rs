@@ -2,9 +2,10 @@
 
 use super::Session;
 use crate::error::Error;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 use tokio::time::sleep;
+use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
 impl Session {
@@ -41,7 +42,7 @@ impl Session {
     }
 
     fn throwaways(&self) -> MutexGuard<'_, Vec<RemotePath>> {
-        self.link.throwaways.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.link.throwaways)
     }
 }
 

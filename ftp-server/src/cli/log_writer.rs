@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
+use wire::sync::lock;
 
 /// The log's queue, as whoever logs sees it.
 #[derive(Clone)]
@@ -132,7 +133,7 @@ impl Queue {
 impl Shared {
     /// Writes the line, if that takes no waiting; otherwise the thread does.
     fn write_now_or_queue(&self, line: &[u8]) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut output = lock(&self.output);
         let written = output.is_ready().then(|| output.write(line));
         drop(output);
         let mut queue = self.lock();
@@ -148,7 +149,7 @@ impl Shared {
     fn write_all(&self) {
         loop {
             let line = self.next();
-            let written = self.output.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
+            let written = lock(&self.output).write(&line);
             let lost = {
                 let mut queue = self.lock();
                 queue.lost += u64::from(written.is_err());
@@ -178,7 +179,7 @@ impl Shared {
 
     /// A panic while the lock is held leaves a count that is a little off at worst.
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

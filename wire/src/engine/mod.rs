@@ -38,6 +38,7 @@ mod spent;
 mod staged;
 mod unsized_file;
 
+pub(crate) use crate::sync::lock;
 pub use buffer::{BufferPool, ChunkBuffer};
 pub use commit::{Placed, Unnamed, Waiting};
 pub use congestion::{LONG_PATH, begin_unpaced, go_on_as_usual};
@@ -98,9 +99,4 @@ impl Observer for Deaf {
     fn held(&self, _: Option<&RemotePath>, _: u64) {}
     fn settled(&self, _: &Item<'_>) {}
     fn totals(&self, _: Totals) {}
-}
-
-/// Locks a mutex whose holder cannot leave it in a bad state: a panic while it is held ends the session anyway.
-pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

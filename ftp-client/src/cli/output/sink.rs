@@ -3,7 +3,8 @@
 use super::Voice;
 use ftp_client::Error;
 use std::io::{self, BufWriter, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+use wire::sync::lock;
 
 /// A writer for lines from several threads. After its first error it swallows what follows.
 pub(crate) struct Sink {
@@ -43,7 +44,7 @@ impl Sink {
 
     /// A panic elsewhere does not make half a line of what is written here.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -67,7 +68,7 @@ impl State {
 impl Write for OfVoice {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut voice = lock(&self.0);
         voice(text.strip_suffix('\n').unwrap_or(&text));
         Ok(bytes.len())
     }

@@ -2,9 +2,10 @@
 
 use ftp_client::error::graver;
 use ftp_client::observer::Summary;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use wire::RemotePath;
+use wire::sync::lock;
 
 /// Counts of all jobs of a run.
 #[derive(Default)]
@@ -176,9 +177,4 @@ impl Running {
     fn shown(&self) -> RunningFile {
         RunningFile { name: self.name.clone(), done: self.done, total: self.total }
     }
-}
-
-/// Counts stay usable after a panic elsewhere.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,8 +7,9 @@ use crate::cli::results::Record;
 use ftp_client::Error;
 use ftp_client::observer::{FileReport, Observer, Outcome};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use wire::checksum::{Checksum, Digest};
+use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// The observer of one job of a run.
@@ -127,7 +128,7 @@ impl Watcher {
 
 impl Observer for Watcher {
     fn totals(&self, files: u64, bytes: u64, complete: bool) {
-        let mut last = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.totals);
         // Totals only grow; wrapping makes the difference right even if a job takes something back.
         self.tally.total_files.fetch_add(files.wrapping_sub(last.files), Relaxed);
         self.tally.total_bytes.fetch_add(bytes.wrapping_sub(last.bytes), Relaxed);

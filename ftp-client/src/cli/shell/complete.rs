@@ -13,10 +13,11 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use wire::sync::lock;
 
 /// What the prompt's thread knows of the session.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

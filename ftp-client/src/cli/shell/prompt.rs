@@ -15,9 +15,10 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 use tokio::sync::oneshot;
+use wire::sync::lock;
 
 /// What a person answered.
 pub(crate) enum Answer {
@@ -58,7 +59,7 @@ impl Prompt {
         let printer: Printer = Arc::new(Mutex::new(printer));
         let spoken = Arc::clone(&printer);
         let voice: Voice = Arc::new(Mutex::new(move |line: &str| {
-            let mut printer = spoken.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut printer = lock(&spoken);
             let _ = printer.print(format!("{line}\n")); // a terminal that is gone is noticed by who reads it
         }));
         let (questions, asked) = channel();
@@ -92,7 +93,7 @@ impl Prompt {
 
     /// The lines that were typed, numbered.
     pub(crate) fn history(&self) -> String {
-        let lines = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lock(&self.history);
         lines
             .iter()
             .enumerate()
@@ -123,7 +124,7 @@ fn replace(old: &mut Reader, shared: Shared, printer: &Mutex<Box<dyn ExternalPri
     let Ok((mut new, speaks)) = reader(shared) else { return };
     std::mem::swap(new.history_mut(), old.history_mut());
     *old = new; // comes first: who waits for the old one to listen holds the printer until it is gone
-    *printer.lock().unwrap_or_else(PoisonError::into_inner) = speaks;
+    *lock(printer) = speaks;
 }
 
 fn answer(
@@ -166,7 +167,7 @@ fn answer(
 
 fn remember(editor: &Reader, lines: &Mutex<Vec<String>>) {
     let known = editor.history().iter().cloned().collect();
-    *lines.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    *lock(lines) = known;
 }
 
 /// Half of a narrow terminal is left for what is typed: of a long prompt, the end is shown.

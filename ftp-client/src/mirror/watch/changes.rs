@@ -1,11 +1,12 @@
 //! What those who see changes and the one who mirrors them share: the agenda, and a bell.
 
 use super::agenda::{Agenda, Due, Folders, Report};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use wire::RemotePath;
+use wire::sync::lock;
 
 /// An agenda that several tasks know.
 pub(super) struct Changes {
@@ -83,6 +84,6 @@ impl Changes {
     }
 
     fn agenda(&self) -> MutexGuard<'_, Agenda> {
-        self.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.agenda)
     }
 }

@@ -5,8 +5,9 @@ use crate::error::Error;
 use crate::mirror::{Action, Listener, Refusal};
 use crate::observer::{FileReport, Observer, Outcome};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Listens to a run.
@@ -41,7 +42,7 @@ impl Overheard {
     }
 
     fn lock(&self) -> MutexGuard<'_, Report> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.report)
     }
 }
 
