@@ -141,10 +141,7 @@ fn script(command: &Command) -> Result<Option<Script>, Error> {
         return Script::read(typed).map(Some);
     }
     let Command::Shell(typed) = command else { return Ok(None) };
-    match io::stdin().is_terminal() {
-        true => Ok(None),
-        false => Script::of_stdin(typed).map(Some),
-    }
+    if io::stdin().is_terminal() { Ok(None) } else { Script::of_stdin(typed).map(Some) }
 }
 
 /// Runs what has many lines; the connection ends with it.

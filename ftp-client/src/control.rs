@@ -244,9 +244,10 @@ impl Control {
     /// Hands an answer to who waits for it. Nobody may wait any more. There is room for all that may be under way, so the reader
     /// never waits for who is slow, and may be waiting for another answer.
     fn answer(&self, envelope: Envelope) -> Result<(), Ended> {
-        let waiting = match envelope.more {
-            true => self.waiting().get(&envelope.request).cloned(),
-            false => self.waiting().remove(&envelope.request),
+        let waiting = if envelope.more {
+            self.waiting().get(&envelope.request).cloned()
+        } else {
+            self.waiting().remove(&envelope.request)
         };
         let Some(waiting) = waiting else { return Ok(()) };
         match waiting.try_send(envelope) {
@@ -269,9 +270,10 @@ impl Control {
 
 /// Why a connection broke, as a person would say it: TLS has a long sentence for one that ends without its goodbye.
 fn broken(error: &io::Error) -> String {
-    match error.kind() == io::ErrorKind::UnexpectedEof {
-        true => "the connection broke off".into(),
-        false => error.to_string(),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        "the connection broke off".into()
+    } else {
+        error.to_string()
     }
 }
 

@@ -232,11 +232,10 @@ fn plain(source: &io::Error) -> String {
 
 /// What to do for who expects what is not there to be a pattern.
 fn of_patterns(path: &str, code: FailureCode) -> &'static str {
-    match code == FailureCode::NotFound && path.contains(['*', '?', '[']) {
-        true => {
-            "; patterns are not expanded here: a shell expands those of local files, and mirror --include takes them"
-        }
-        false => "",
+    if code == FailureCode::NotFound && path.contains(['*', '?', '[']) {
+        "; patterns are not expanded here: a shell expands those of local files, and mirror --include takes them"
+    } else {
+        ""
     }
 }
 

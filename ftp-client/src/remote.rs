@@ -133,9 +133,10 @@ impl Remote {
         if bytes.is_empty() {
             return Ok(Self { ending: Ending::Slash, ..self.clone() });
         }
-        let (base, ending) = match bytes.starts_with(b"/") {
-            true => (&b""[..], Ending::of(bytes)),
-            false => (self.path.as_bytes(), Ending::of(bytes)),
+        let (base, ending) = if bytes.starts_with(b"/") {
+            (&b""[..], Ending::of(bytes))
+        } else {
+            (self.path.as_bytes(), Ending::of(bytes))
         };
         let mut names: Vec<&[u8]> = Vec::new();
         for name in base.split(|byte| *byte == b'/').chain(bytes.split(|byte| *byte == b'/')) {
@@ -200,10 +201,7 @@ impl Ending {
 /// Host and port as people write them: an IPv6 address stands in brackets.
 #[must_use]
 pub fn address(host: &str, port: u16) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Reads what [`address`] writes; the port may be left out, and then the brackets too.

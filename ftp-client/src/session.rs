@@ -422,9 +422,10 @@ fn about(what: &[u8], key: &fingerprint::Key, remote: &[&[u8]], local: &Path) ->
 
 /// How a job's end is told: a session that is over tells more than the job that ended with it.
 pub(crate) fn job_error(control: &Control, path: &RemotePath, failure: Failure) -> Error {
-    match failure.code == FailureCode::Cancelled && control.is_over() {
-        true => control.error(),
-        false => Error::Remote { path: path.to_string(), failure },
+    if failure.code == FailureCode::Cancelled && control.is_over() {
+        control.error()
+    } else {
+        Error::Remote { path: path.to_string(), failure }
     }
 }
 

@@ -80,9 +80,10 @@ impl Policy {
             OnUnknown::AcceptNew => true,
             OnUnknown::Refuse => return Err(Error::Untrusted(unknown(presented))),
         };
-        match accepted {
-            true => self.remember(presented),
-            false => Err(Error::Untrusted(format!("the key of {} was not accepted", shown(presented)))),
+        if accepted {
+            self.remember(presented)
+        } else {
+            Err(Error::Untrusted(format!("the key of {} was not accepted", shown(presented))))
         }
     }
 

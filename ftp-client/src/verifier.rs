@@ -34,9 +34,10 @@ impl ServerCertVerifier for KeyVerifier {
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let key = key_fingerprint(certificate)?;
-        match self.expected.is_none_or(|expected| expected == key) {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        if self.expected.is_none_or(|expected| expected == key) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
         }
     }
 

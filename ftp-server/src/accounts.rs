@@ -193,9 +193,10 @@ impl Accounts {
         self.change_one(name, |account| {
             let before = account.keys.len();
             account.keys.retain(|key| self::fingerprint(key).as_deref() != Some(fingerprint));
-            match account.keys.len() < before {
-                true => Ok(()),
-                false => Err(AccountsError::KeyMissing(name.clone(), fingerprint.to_owned())),
+            if account.keys.len() < before {
+                Ok(())
+            } else {
+                Err(AccountsError::KeyMissing(name.clone(), fingerprint.to_owned()))
             }
         })
     }

@@ -196,9 +196,10 @@ impl<'a> Session<'a> {
             let receiver = receiver.with_budget(self.memory.messages.clone());
             let reading = tokio::spawn(read(receiver, incoming_tx));
             let ended = self.serve(outbox, login, &mut incoming, lanes).await;
-            match matches!(ended, Ended::Violation(_) | Ended::NoRoom(_)) {
-                true => warn!(reason = %ended, "session ended"),
-                false => info!(reason = %ended, "session ended"),
+            if matches!(ended, Ended::Violation(_) | Ended::NoRoom(_)) {
+                warn!(reason = %ended, "session ended")
+            } else {
+                info!(reason = %ended, "session ended")
             }
             closing.cancel();
             // The last messages go out, and what comes meanwhile is read: closing over it would be a reset, which may overtake
@@ -471,9 +472,10 @@ impl Running<'_> {
         if jobs > self.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
             return Err(FailureCode::LimitExceeded.into());
         }
-        match commands::has_times_in_range(message) {
-            true => Ok(()),
-            false => Err(Failure::new(FailureCode::BadMessage, "nanoseconds out of range")),
+        if commands::has_times_in_range(message) {
+            Ok(())
+        } else {
+            Err(Failure::new(FailureCode::BadMessage, "nanoseconds out of range"))
         }
     }
 

@@ -209,9 +209,10 @@ impl StateFolder {
 
     fn check_owner(&self) -> Result<(), StateError> {
         let owner = fs::metadata(&self.path).map_err(failed("read", &self.path))?.uid();
-        match rustix::process::geteuid().is_root() && owner != 0 {
-            true => Err(StateError::OfAnother { path: self.path.clone(), owner: user_name(owner) }),
-            false => Ok(()),
+        if rustix::process::geteuid().is_root() && owner != 0 {
+            Err(StateError::OfAnother { path: self.path.clone(), owner: user_name(owner) })
+        } else {
+            Ok(())
         }
     }
 }

@@ -77,9 +77,10 @@ pub(crate) fn with_profile(command: Command, name: &str, sub: &ArgMatches, profi
     wanted.fold(command, |command, (option, values)| {
         let id = of_profile(&option.id).unwrap_or(&option.id);
         // A common option belongs to the whole command line, others to the command, if it has them.
-        match has(&command, id) {
-            true => with_default(command, id, values),
-            false => command.mut_subcommand(name, |sub| with_default(sub, id, values)),
+        if has(&command, id) {
+            with_default(command, id, values)
+        } else {
+            command.mut_subcommand(name, |sub| with_default(sub, id, values))
         }
     })
 }
@@ -89,9 +90,10 @@ fn takes(command: &Command, name: &str, id: &str) -> bool {
 }
 
 fn with_default(command: Command, id: &str, values: &[String]) -> Command {
-    match has(&command, id) {
-        true => command.mut_arg(id, |argument| argument.default_values(values.to_vec())),
-        false => command,
+    if has(&command, id) {
+        command.mut_arg(id, |argument| argument.default_values(values.to_vec()))
+    } else {
+        command
     }
 }
 

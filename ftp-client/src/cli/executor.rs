@@ -293,12 +293,11 @@ fn same_server(wanted: &Server, open: &Server, session: &Session) -> Result<(), 
     let same_user = wanted.user.is_none() || open.user.is_none() || wanted.user == open.user;
     let same_key =
         wanted.pin.or(wanted.recorded).is_none_or(|pin| fingerprint::show(&pin) == session.server_key());
-    match (&wanted.host, wanted.port) == (&open.host, open.port) && same_user && same_key {
-        true => Ok(()),
-        false => {
-            let (there, open) = (wanted.address(), open.address());
-            Err(Error::Usage(format!("this is for {there}, another server or user than the open {open}")))
-        }
+    if (&wanted.host, wanted.port) == (&open.host, open.port) && same_user && same_key {
+        Ok(())
+    } else {
+        let (there, open) = (wanted.address(), open.address());
+        Err(Error::Usage(format!("this is for {there}, another server or user than the open {open}")))
     }
 }
 
@@ -370,9 +369,10 @@ fn current_folder() -> Result<PathBuf, Error> {
 }
 
 fn tell_folder(output: &Output, path: &[u8]) -> Result<u8, Error> {
-    match output.json() {
-        true => output.event(Object::event("folder").path(path)),
-        false => output.print(format!("{}\n", shown(path)).as_bytes())?,
+    if output.json() {
+        output.event(Object::event("folder").path(path))
+    } else {
+        output.print(format!("{}\n", shown(path)).as_bytes())?
     }
     Ok(0)
 }

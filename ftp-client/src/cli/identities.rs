@@ -69,15 +69,16 @@ fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
             Error::shown_path(path)
         )));
     };
-    match terminal::interactive() {
-        true => match ask_for(&file)? {
+    if terminal::interactive() {
+        match ask_for(&file)? {
             Opened::With(key) => Ok(key),
             Opened::Never => Err(Error::Usage(needs_passphrase(&file))),
             Opened::EndOfInput => {
                 Err(Error::NoLogin(format!("no passphrase was given: {}", needs_passphrase(&file))))
             }
-        },
-        false => Err(Error::Usage(needs_passphrase(&file))),
+        }
+    } else {
+        Err(Error::Usage(needs_passphrase(&file)))
     }
 }
 

@@ -22,16 +22,18 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
-    let bytes = read_bounded(source).map_err(|error| match error.kind() == io::ErrorKind::IsADirectory {
-        true => Error::Usage(format!("{} is a folder, and no file", Error::shown_path(path))),
-        false => Error::local(path, error),
-    })?;
-    match bytes.len() as u64 > INPUT_LEN_MAX {
-        true => {
-            let shown = Error::shown_path(path);
-            Err(Error::Usage(format!("{shown}: is longer than {} MiB", INPUT_LEN_MAX >> 20)))
+    let bytes = read_bounded(source).map_err(|error| {
+        if error.kind() == io::ErrorKind::IsADirectory {
+            Error::Usage(format!("{} is a folder, and no file", Error::shown_path(path)))
+        } else {
+            Error::local(path, error)
         }
-        false => Ok(bytes),
+    })?;
+    if bytes.len() as u64 > INPUT_LEN_MAX {
+        let shown = Error::shown_path(path);
+        Err(Error::Usage(format!("{shown}: is longer than {} MiB", INPUT_LEN_MAX >> 20)))
+    } else {
+        Ok(bytes)
     }
 }
 

@@ -280,9 +280,10 @@ fn whole_paths(defaults: &Defaults) -> Result<Defaults, Error> {
 fn check_name(name: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let good = !name.is_empty() && !name.starts_with(['-', '.']) && name.bytes().all(allowed);
-    match good && name.len() <= NAME_LEN_MAX {
-        true => Ok(()),
-        false => Err("is no name of a profile: letters, digits, '-', '_' and '.' make one"),
+    if good && name.len() <= NAME_LEN_MAX {
+        Ok(())
+    } else {
+        Err("is no name of a profile: letters, digits, '-', '_' and '.' make one")
     }
 }
 

@@ -185,11 +185,10 @@ pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
             .and_then(|file| file.take(HEAD.len() as u64).read_to_end(&mut begin))
             .map_err(local)?;
     }
-    match begin.is_empty() || begin == HEAD {
-        true => create(path).map(drop).map_err(local),
-        false => {
-            Err(no_result_file(path, "is no result file, and is not written over: name another for --result"))
-        }
+    if begin.is_empty() || begin == HEAD {
+        create(path).map(drop).map_err(local)
+    } else {
+        Err(no_result_file(path, "is no result file, and is not written over: name another for --result"))
     }
 }
 
@@ -334,12 +333,11 @@ pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
             Err(error) => return Err(bad(number, &error.to_string())),
         }
     }
-    match complete {
-        true => Ok((head, outermost(failed))),
-        false => {
-            let jobs = head.jobs.clone();
-            Ok((head, jobs))
-        }
+    if complete {
+        Ok((head, outermost(failed)))
+    } else {
+        let jobs = head.jobs.clone();
+        Ok((head, jobs))
     }
 }
 

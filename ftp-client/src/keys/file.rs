@@ -71,9 +71,10 @@ impl KeyFile {
             return Err(usage(&shown, &format!("cannot log in: {reason}")));
         }
         let locked = Locked { path: path.to_owned(), container };
-        match locked.container.cipher.is_some() {
-            true => Ok(Self::Locked(locked)),
-            false => locked.key(&locked.container.secret).map(Self::Open).map_err(|e| usage(&shown, &e)),
+        if locked.container.cipher.is_some() {
+            Ok(Self::Locked(locked))
+        } else {
+            locked.key(&locked.container.secret).map(Self::Open).map_err(|e| usage(&shown, &e))
         }
     }
 }

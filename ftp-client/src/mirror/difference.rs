@@ -136,9 +136,8 @@ pub(super) fn same_mode(source: &Metadata, target: &Metadata) -> bool {
 
 /// By name where both have one, else by number.
 fn same_owner(source: &EntryDetails, target: &EntryDetails) -> bool {
-    let same = |names: (&str, &str), numbers: (u32, u32)| match names.0.is_empty() || names.1.is_empty() {
-        true => numbers.0 == numbers.1,
-        false => names.0 == names.1,
+    let same = |names: (&str, &str), numbers: (u32, u32)| {
+        if names.0.is_empty() || names.1.is_empty() { numbers.0 == numbers.1 } else { names.0 == names.1 }
     };
     match (&source.owner, &target.owner) {
         (Some(source), Some(target)) => {

@@ -170,10 +170,7 @@ impl<'a> Doing<'a> {
 
     fn change(&mut self, work: Work) -> Result<(), Error> {
         self.batch.push(work);
-        match self.batch.len() >= BATCH_AT_ONCE {
-            true => self.make_batch(),
-            false => Ok(()),
-        }
+        if self.batch.len() >= BATCH_AT_ONCE { self.make_batch() } else { Ok(()) }
     }
 
     /// Makes what waits to be made.
@@ -399,9 +396,10 @@ impl Effects for Doing<'_> {
         }
         let details = wanted_details(folder).unwrap_or_default();
         let (path, changes) = (folder.path.clone(), detail_changes(&folder.path, &details));
-        match changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
-            true => Ok(()),
-            false => self.change(Work { changes, path, ..Work::default() }),
+        if changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
+            Ok(())
+        } else {
+            self.change(Work { changes, path, ..Work::default() })
         }
     }
 

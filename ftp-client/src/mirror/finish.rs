@@ -57,10 +57,7 @@ impl Planner<'_> {
     pub(super) fn read_if_many(&mut self) -> Result<(), Error> {
         let sizes = self.late.unread.iter().map(|(source, ..)| source.metadata.size);
         let bytes = sizes.fold(0, u64::saturating_add);
-        match self.late.unread.len() >= READ_FILES || bytes >= READ_BYTES {
-            true => self.read_unread(),
-            false => Ok(()),
-        }
+        if self.late.unread.len() >= READ_FILES || bytes >= READ_BYTES { self.read_unread() } else { Ok(()) }
     }
 
     fn read_unread(&mut self) -> Result<(), Error> {

@@ -37,10 +37,7 @@ impl Doing<'_> {
     pub(super) fn keep(&mut self, deed: Deed) -> Result<Option<Deed>, Error> {
         let Some(held) = &mut self.held else { return Ok(Some(deed)) };
         held.push(deed);
-        match held.len() >= DEEDS_MAX {
-            true => self.release_held().map(|()| None),
-            false => Ok(None),
-        }
+        if held.len() >= DEEDS_MAX { self.release_held().map(|()| None) } else { Ok(None) }
     }
 
     pub(super) fn release_held(&mut self) -> Result<(), Error> {

@@ -110,16 +110,17 @@ impl Planner<'_> {
             }
             What::New(source) if changed => self.effects.leave(&source)?,
             What::New(_) => {} // it is not to be made, nor was anything in it
-            What::Extra(target) => match retained {
-                true => {
+            What::Extra(target) => {
+                if retained {
                     self.level().retained = true;
                     if deleted_from && target.metadata.mode & OWNER_WRITES == 0 {
                         let touch = Touch::mode(&target.metadata); // it was opened for the time
                         self.late.touched_by_deletions.insert(target.path, touch);
                     }
+                } else {
+                    self.delete(target)
                 }
-                false => self.delete(target),
-            },
+            }
             What::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
         }
         Ok(())

@@ -69,10 +69,7 @@ impl Effects for Applying<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         let is_again =
             matches!(action, Action::New { .. } | Action::Changed { .. }) && self.again.remove(action.path());
-        match self.wanted.take(&action) || is_again {
-            true => self.doing.act(action),
-            false => Ok(false),
-        }
+        if self.wanted.take(&action) || is_again { self.doing.act(action) } else { Ok(false) }
     }
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
         self.doing.leave(folder)

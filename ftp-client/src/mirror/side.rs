@@ -204,9 +204,10 @@ impl Side for RemoteSide {
             (Some(entry), Some(failed)) => failed.path < entry.path,
             (entry, _) => entry.is_none(),
         };
-        let found = match failed_first {
-            true => self.failures.pop_front().map(Found::Failed),
-            false => self.entries.pop_front().map(Found::Entry),
+        let found = if failed_first {
+            self.failures.pop_front().map(Found::Failed)
+        } else {
+            self.entries.pop_front().map(Found::Entry)
         };
         found.map(|found| self.in_order(found)).transpose()
     }

@@ -295,10 +295,7 @@ async fn select(
         let end = exchange.receive(job).await;
         drop(lock);
         let summary = ending.end(&session, id, &path, end)?;
-        match ending.credit.is_settled() {
-            true => Ok(summary),
-            false => Err(asked::not_all(&session.inner.control)),
-        }
+        if ending.credit.is_settled() { Ok(summary) } else { Err(asked::not_all(&session.inner.control)) }
     });
     Ok(Transfer { way, watch, job })
 }

@@ -167,10 +167,7 @@ impl Watched<'_> {
                 matches!(error.failure_code(), Some(FailureCode::NotFound | FailureCode::NotAFolder))
             }
         };
-        let outcome = match look_again && !whole {
-            true => self.mirror(&RemotePath::root()).await?,
-            false => outcome?,
-        };
+        let outcome = if look_again && !whole { self.mirror(&RemotePath::root()).await? } else { outcome? };
         if outcome.refusal.is_some() && !whole && !look_again {
             let failed = std::iter::once(RemotePath::root()).collect();
             self.changes.compared(folder, Report { failed, ..Report::default() }); // the whole, but not each time
@@ -313,9 +310,8 @@ impl Eyes {
     /// A folder is about to be compared: what is not watched of it is watched now, if that can be done by now; with the whole
     /// tree all is watched anew.
     async fn open(&self, folder: RemotePath) -> Result<(), Error> {
-        let work = move |watches: &mut Watches| match folder.is_root() {
-            true => watches.watch(&folder),
-            false => watches.watch_missing(&folder),
+        let work = move |watches: &mut Watches| {
+            if folder.is_root() { watches.watch(&folder) } else { watches.watch_missing(&folder) }
         };
         self.with(work).await
     }

@@ -44,33 +44,31 @@ impl Pages {
     /// # Errors
     /// If the folder cannot be listed or the connection is lost.
     pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
-        match self.over {
-            true => Ok(None),
-            false => {
-                if let Some(taken) = self.taken() {
-                    self.control.send(self.id, taken).await?;
-                }
-                let envelope = match self.first.take() {
-                    Some(first) => Some(first),
-                    None => self.answers.recv().await,
-                };
-                self.page(envelope).map(Some)
+        if self.over {
+            Ok(None)
+        } else {
+            if let Some(taken) = self.taken() {
+                self.control.send(self.id, taken).await?;
             }
+            let envelope = match self.first.take() {
+                Some(first) => Some(first),
+                None => self.answers.recv().await,
+            };
+            self.page(envelope).map(Some)
         }
     }
 
     /// As [`next`](Self::next), where a thread may wait.
     pub(crate) fn next_blocking(&mut self) -> Result<Option<Listing>, Error> {
-        match self.over {
-            true => Ok(None),
-            false => {
-                if let Some(taken) = self.taken() {
-                    let envelope = Envelope::new(self.id, taken);
-                    self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
-                }
-                let envelope = self.first.take().or_else(|| self.answers.blocking_recv());
-                self.page(envelope).map(Some)
+        if self.over {
+            Ok(None)
+        } else {
+            if let Some(taken) = self.taken() {
+                let envelope = Envelope::new(self.id, taken);
+                self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
             }
+            let envelope = self.first.take().or_else(|| self.answers.blocking_recv());
+            self.page(envelope).map(Some)
         }
     }
 

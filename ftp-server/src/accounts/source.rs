@@ -61,18 +61,20 @@ impl Pattern {
         }
         if text.contains('/') {
             let net: IpNet = text.parse().map_err(|_| "is no network; write it as 192.0.2.0/24")?;
-            return match net == net.trunc() {
-                true => Ok(Self::Net(net)),
-                false => Err("has bits set behind its length; write it as 192.0.2.0/24"),
+            return if net == net.trunc() {
+                Ok(Self::Net(net))
+            } else {
+                Err("has bits set behind its length; write it as 192.0.2.0/24")
             };
         }
         let wildcard = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'*' | b'?');
         let ipv4 = text.bytes().all(|byte| wildcard(byte) || byte == b'.');
         let ipv6 = text.contains(':')
             && text.bytes().all(|byte| wildcard(byte) || byte.is_ascii_hexdigit() || byte == b':');
-        match !text.is_empty() && text.contains(['*', '?']) && (ipv4 || ipv6) {
-            true => Ok(Self::Wildcard(text.to_ascii_lowercase())),
-            false => Err("is no address; names of hosts are not looked up, so write addresses or networks"),
+        if !text.is_empty() && text.contains(['*', '?']) && (ipv4 || ipv6) {
+            Ok(Self::Wildcard(text.to_ascii_lowercase()))
+        } else {
+            Err("is no address; names of hosts are not looked up, so write addresses or networks")
         }
     }
 

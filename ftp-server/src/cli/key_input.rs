@@ -31,19 +31,17 @@ fn keys_of(file: &Path) -> anyhow::Result<Vec<KeyLine>> {
             KeyLine::new(line).with_context(|| format!("{}, line {number}", file.display())).or_usage()
         })
         .collect::<anyhow::Result<_>>()?;
-    match keys.is_empty() {
-        true => Err(usage(format_args!("{} holds no key", file.display()))),
-        false => Ok(keys),
-    }
+    if keys.is_empty() { Err(usage(format_args!("{} holds no key", file.display()))) } else { Ok(keys) }
 }
 
 fn read(file: &Path) -> io::Result<String> {
     let source: Box<dyn Read> =
         if file == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(file)?) };
     let mut text = String::new();
-    match source.take(KEYS_LEN_MAX + 1).read_to_string(&mut text)? as u64 > KEYS_LEN_MAX {
-        true => Err(io::Error::other(format!("it is longer than {KEYS_LEN_MAX} bytes"))),
-        false => Ok(text),
+    if source.take(KEYS_LEN_MAX + 1).read_to_string(&mut text)? as u64 > KEYS_LEN_MAX {
+        Err(io::Error::other(format!("it is longer than {KEYS_LEN_MAX} bytes")))
+    } else {
+        Ok(text)
     }
 }
 

@@ -89,9 +89,10 @@ impl Queue {
     fn claim(&mut self, line: &[u8]) -> bool {
         let is_next =
             self.lines.is_empty() && !self.busy && self.lost == 0 && line.len() <= WRITTEN_AT_ONCE_MAX;
-        match is_next {
-            true => self.busy = true,
-            false => self.push(line),
+        if is_next {
+            self.busy = true
+        } else {
+            self.push(line)
         }
         is_next
     }

@@ -67,12 +67,11 @@ pub(super) async fn run(
 }
 
 fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Result<Opening, Failure> {
-    let metadata = match recursive && !path.is_root() {
-        true => {
-            let (folder, name) = locate(&**storage, path)?;
-            folder.metadata((&name).into())?
-        }
-        false => storage.metadata(path)?,
+    let metadata = if recursive && !path.is_root() {
+        let (folder, name) = locate(&**storage, path)?;
+        folder.metadata((&name).into())?
+    } else {
+        storage.metadata(path)?
     };
     let source: Arc<dyn Source> = match (metadata.kind, recursive) {
         (Kind::Folder, true) => {
@@ -102,9 +101,10 @@ fn link(storage: &dyn Storage, path: &RemotePath, metadata: Metadata) -> Result<
 fn tell_totals(folder: Arc<dyn Folder>, id: u32, outbox: &Outbox) {
     let told = count(folder, |totals| {
         let envelope = Envelope::new(id, totals);
-        match totals.complete {
-            true => disk::elsewhere(|| outbox.blocking_send(envelope).is_ok()),
-            false => outbox.try_send(envelope) || !outbox.is_closed(),
+        if totals.complete {
+            disk::elsewhere(|| outbox.blocking_send(envelope).is_ok())
+        } else {
+            outbox.try_send(envelope) || !outbox.is_closed()
         }
     });
     drop(told); // the transfer itself reports a folder that cannot be read

@@ -40,9 +40,10 @@ pub(crate) async fn run(
 ) {
     let operation = context.events.begin(spec.name, &message);
     let room = cancelled.run_until_cancelled(context.exchange.room(answer_len(&message))).await;
-    let answer = match room.is_some() {
-        true => answer(context, id, message, cancelled, &operation).await,
-        false => Err(FailureCode::Cancelled.into()),
+    let answer = if room.is_some() {
+        answer(context, id, message, cancelled, &operation).await
+    } else {
+        Err(FailureCode::Cancelled.into())
     };
     operation.end(match &answer {
         Err(failure) | Ok(Some(Message::Failure(failure))) => Err(failure),
@@ -153,9 +154,8 @@ async fn blocking<T: Into<Message> + Send + 'static>(
     work: impl FnOnce(&dyn Storage) -> Result<T, Failure> + Send + 'static,
 ) -> Answer {
     let cancelled = cancelled.clone();
-    let work = move |storage: Arc<dyn Storage>| match cancelled.is_cancelled() {
-        true => Err(FailureCode::Cancelled.into()),
-        false => work(&*storage),
+    let work = move |storage: Arc<dyn Storage>| {
+        if cancelled.is_cancelled() { Err(FailureCode::Cancelled.into()) } else { work(&*storage) }
     };
     on_disk(context, context.storage.clone(), work).await.map(|message| Some(message.into()))
 }
@@ -180,11 +180,10 @@ fn locate(storage: &dyn Storage, path: &RemotePath) -> Result<(Arc<dyn Folder>, 
 
 /// Refuses to change the root folder itself to who may not remove what is in it: by its permissions all are locked out who share it.
 fn check_root(access: Access) -> Result<(), Failure> {
-    match Needs::Remove.met_by(access) {
-        true => Ok(()),
-        false => {
-            Err(Failure::new(FailureCode::AccessDenied, "changing the root folder itself needs full access"))
-        }
+    if Needs::Remove.met_by(access) {
+        Ok(())
+    } else {
+        Err(Failure::new(FailureCode::AccessDenied, "changing the root folder itself needs full access"))
     }
 }
 

@@ -7,10 +7,11 @@ use wire::{Failure, FailureCode};
 
 pub(super) async fn run(context: &Context, replace: &Replace) -> Answer {
     let sessions = &context.shared.sessions;
-    match replace.session != context.session
+    if replace.session != context.session
         && sessions.replace(&replace.session, &context.session, &replace.proof).await
     {
-        true => Ok(Some(Message::from(Done))),
-        false => Err(Failure::new(FailureCode::AccessDenied, "not the successor of that session")),
+        Ok(Some(Message::from(Done)))
+    } else {
+        Err(Failure::new(FailureCode::AccessDenied, "not the successor of that session"))
     }
 }

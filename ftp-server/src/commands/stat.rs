@@ -32,9 +32,10 @@ pub(super) fn run(storage: &dyn Storage, stat: Stat, marks: Option<&Marks>) -> R
         Kind::Symlink => folder.read_link((&name).into())?,
         Kind::File | Kind::Folder | Kind::Special => Vec::new(),
     };
-    let mut details = match stat.details == Details::default() {
-        true => None,
-        false => Some(Box::new(folder.details(Some((&name).into()), stat.details)?)),
+    let mut details = if stat.details == Details::default() {
+        None
+    } else {
+        Some(Box::new(folder.details(Some((&name).into()), stat.details)?))
     };
     if metadata.kind == Kind::File
         && marks.is_some_and(|marks| marks.unproven().covers_file(&*folder, (&name).into()))

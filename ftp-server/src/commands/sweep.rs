@@ -13,9 +13,10 @@ use wire::store::{Storage, sweep};
 
 /// Whose staged files a user may remove: those of all for who may remove what is published, else their own.
 pub(super) fn scope(principal: &Principal, key: &JournalKey) -> SweepScope {
-    match Needs::Remove.met_by(principal.access()) {
-        true => SweepScope::All,
-        false => SweepScope::Sender { key: key.clone(), origin: super::put::origin(principal) },
+    if Needs::Remove.met_by(principal.access()) {
+        SweepScope::All
+    } else {
+        SweepScope::Sender { key: key.clone(), origin: super::put::origin(principal) }
     }
 }
 

@@ -117,9 +117,10 @@ impl<'de, const MIN: usize> Deserialize<'de> for Bytes<MIN> {
         let bytes = parse_bytes(&text).ok_or_else(|| {
             de::Error::custom(format!("{text:?} is no amount such as \"64 MiB\" or \"1 GiB\""))
         })?;
-        match bytes >= MIN {
-            true => Ok(Self(bytes)),
-            false => Err(de::Error::custom(format!("must be at least {} MiB, not {text:?}", MIN / MIB))),
+        if bytes >= MIN {
+            Ok(Self(bytes))
+        } else {
+            Err(de::Error::custom(format!("must be at least {} MiB, not {text:?}", MIN / MIB)))
         }
     }
 }

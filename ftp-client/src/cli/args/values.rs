@@ -130,10 +130,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
     };
-    match duration.is_zero() {
-        true => Err("must be longer than nothing".to_owned()),
-        false => Ok(duration),
-    }
+    if duration.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(duration) }
 }
 
 /// `--max-delete`.

@@ -13,9 +13,10 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn new(typed: &args::Completions, json: bool) -> Result<Self, Error> {
-        match json {
-            true => Err(Error::Usage("completions writes a script, not JSON; leave out --json".to_owned())),
-            false => Ok(Self { shell: typed.shell }),
+        if json {
+            Err(Error::Usage("completions writes a script, not JSON; leave out --json".to_owned()))
+        } else {
+            Ok(Self { shell: typed.shell })
         }
     }
 

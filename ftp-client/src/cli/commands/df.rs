@@ -24,9 +24,10 @@ impl Df {
         let path = &self.remote.path;
         places::require_as_typed(session, &self.remote).await?;
         let report = session.space(path).await?;
-        match output.json() {
-            true => output.event(event(path, report)),
-            false => output.print(table(path, report).as_bytes())?,
+        if output.json() {
+            output.event(event(path, report))
+        } else {
+            output.print(table(path, report).as_bytes())?
         }
         Ok(0)
     }

@@ -32,9 +32,10 @@ impl Doctor {
         };
         let measured = Box::pin(doctor::examine(session, path, &self.bounds, tell)).await?;
         let limit = doctor::limit(&measured);
-        match output.json() {
-            true => output.event(event(path, &measured, limit)),
-            false => output.print((table(&measured) + &verdict(&measured, limit)).as_bytes())?,
+        if output.json() {
+            output.event(event(path, &measured, limit))
+        } else {
+            output.print((table(&measured) + &verdict(&measured, limit)).as_bytes())?
         }
         Ok(0)
     }

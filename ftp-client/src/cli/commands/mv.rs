@@ -43,9 +43,10 @@ impl Mv {
             if *must_be_folder {
                 session.require_own_folder(from).await?;
             }
-            let (to, into) = match into_folder {
-                true => (places::within(&target.path, name)?, None),
-                false => (target.path.clone(), Some(name.clone())),
+            let (to, into) = if into_folder {
+                (places::within(&target.path, name)?, None)
+            } else {
+                (target.path.clone(), Some(name.clone()))
             };
             let renamed = session.rename(Rename { from: from.clone(), to, into, replace }).await;
             renamed.map_err(|error| if replace { error } else { kept(error) })
@@ -56,10 +57,7 @@ impl Mv {
 
 /// What is there is left alone, as was asked.
 fn kept(error: Error) -> Error {
-    match error.failure_code() == Some(FailureCode::Exists) {
-        true => Error::Refused(error.to_string()),
-        false => error,
-    }
+    if error.failure_code() == Some(FailureCode::Exists) { Error::Refused(error.to_string()) } else { error }
 }
 
 impl About for Source {

@@ -31,10 +31,7 @@ impl Profile {
 
 fn list(profiles: &Profiles, output: &Output) -> Result<u8, Error> {
     for profile in profiles.iter() {
-        match output.json() {
-            true => output.event(event(profile)),
-            false => output.print(line(profile).as_bytes())?,
-        }
+        if output.json() { output.event(event(profile)) } else { output.print(line(profile).as_bytes())? }
     }
     Ok(0)
 }

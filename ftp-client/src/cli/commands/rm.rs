@@ -67,9 +67,12 @@ impl About for Removal {
 
 /// Files of the same folder that come one after the other share requests.
 fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
-    let folder_of = |remote: &Remote| match recursive || remote.must_be_folder() {
-        true => None,
-        false => remote.path.split_last().map(|(folder, _)| folder),
+    let folder_of = |remote: &Remote| {
+        if recursive || remote.must_be_folder() {
+            None
+        } else {
+            remote.path.split_last().map(|(folder, _)| folder)
+        }
     };
     let mut removals: Vec<Removal> = Vec::new();
     let mut last = None;

@@ -34,9 +34,12 @@ impl Stat {
             }
             Ok(entry)
         };
-        let tell = |remote: &Remote, entry: Entry| match output.json() {
-            true => output.print(&entry_object(&places::rooted(&remote.path), &entry).into_line()),
-            false => output.print(block(&remote.path, &entry).as_bytes()),
+        let tell = |remote: &Remote, entry: Entry| {
+            if output.json() {
+                output.print(&entry_object(&places::rooted(&remote.path), &entry).into_line())
+            } else {
+                output.print(block(&remote.path, &entry).as_bytes())
+            }
         };
         each(self.remotes, output, ask, tell).await
     }

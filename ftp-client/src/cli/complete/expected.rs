@@ -94,9 +94,10 @@ fn takes_next_word(option: &Arg) -> bool {
 
 fn of_value(option: &Arg, head: &str) -> Expected {
     let values = values(option);
-    match values.is_empty() && is_called(option, &FILES) {
-        true => Expected::File(head.to_owned()),
-        false => Expected::Words(values.into_iter().map(|value| format!("{head}{value}")).collect()),
+    if values.is_empty() && is_called(option, &FILES) {
+        Expected::File(head.to_owned())
+    } else {
+        Expected::Words(values.into_iter().map(|value| format!("{head}{value}")).collect())
     }
 }
 

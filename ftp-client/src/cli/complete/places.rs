@@ -165,17 +165,11 @@ fn ended(name: &str, folder: bool) -> String {
 }
 
 fn decoded(text: &str, is_url: bool) -> String {
-    match is_url {
-        true => percent_decode_str(text).decode_utf8_lossy().into_owned(),
-        false => text.to_owned(),
-    }
+    if is_url { percent_decode_str(text).decode_utf8_lossy().into_owned() } else { text.to_owned() }
 }
 
 fn encoded(name: &str, is_url: bool) -> String {
-    match is_url {
-        true => utf8_percent_encode(name, &ENCODED).to_string(),
-        false => name.to_owned(),
-    }
+    if is_url { utf8_percent_encode(name, &ENCODED).to_string() } else { name.to_owned() }
 }
 
 /// What has no meaning of its own in a URL's path stays as it is.

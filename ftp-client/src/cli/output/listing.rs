@@ -51,14 +51,15 @@ impl Lister {
         let metadata = &entry.metadata;
         let (mode, time) =
             (mode_text(metadata.kind, metadata.mode), local_time(metadata.modified, &self.zone));
-        match self.style.human_readable {
-            true => write!(
+        if self.style.human_readable {
+            write!(
                 self.lines,
                 "{mode} {:>11} {time} {}",
                 HumanBytes(metadata.size).to_string(),
                 Escaped(name)
-            )?,
-            false => write!(self.lines, "{mode} {:>12} {time} {}", metadata.size, Escaped(name))?,
+            )?
+        } else {
+            write!(self.lines, "{mode} {:>12} {time} {}", metadata.size, Escaped(name))?
         }
         match metadata.kind {
             Kind::Symlink => writeln!(self.lines, " -> {}", Escaped(&entry.link_target)),

@@ -171,9 +171,10 @@ impl Observer for Watcher {
 
 /// What to do about a failure.
 fn advice(failure: &Failure) -> &'static str {
-    match failure.code == FailureCode::SourceChanged {
-        true => "; --changing as-is sends what can be read of it",
-        false => "",
+    if failure.code == FailureCode::SourceChanged {
+        "; --changing as-is sends what can be read of it"
+    } else {
+        ""
     }
 }
 

@@ -173,9 +173,10 @@ fn remember(editor: &Reader, lines: &Mutex<Vec<String>>) {
 /// Half of a narrow terminal is left for what is typed: of a long prompt, the end is shown.
 fn fitting(text: &str, width: usize) -> String {
     let len = text.chars().count();
-    match len > width / 2 && len > 4 {
-        true => "…".chars().chain(text.chars().skip(len - (width / 2).max(4) + 1)).collect(),
-        false => text.to_owned(),
+    if len > width / 2 && len > 4 {
+        "…".chars().chain(text.chars().skip(len - (width / 2).max(4) + 1)).collect()
+    } else {
+        text.to_owned()
     }
 }
 

@@ -118,10 +118,7 @@ impl Generator {
         let mut pattern = if anchored { b"/".to_vec() } else { Vec::new() };
         let spoil = !self.one_in(3);
         for byte in names[first..].join(&b'/') {
-            match spoil && self.one_in(3) {
-                true => self.spoil(byte, &mut pattern),
-                false => pattern.push(byte),
-            }
+            if spoil && self.one_in(3) { self.spoil(byte, &mut pattern) } else { pattern.push(byte) }
         }
         pattern.extend(self.pick(&[
             &b""[..],

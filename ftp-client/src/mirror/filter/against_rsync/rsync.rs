@@ -98,10 +98,7 @@ fn run(command: &mut Command, input: &[u8]) -> Output {
 fn make(tree: &Tree, root: &Path) {
     for (path, is_folder) in &tree.0 {
         let path = root.join(OsStr::from_bytes(path));
-        match is_folder {
-            true => fs::create_dir(path).unwrap(),
-            false => fs::write(path, b"").unwrap(),
-        }
+        if *is_folder { fs::create_dir(path).unwrap() } else { fs::write(path, b"").unwrap() }
     }
 }
 
