@@ -1,4 +1,4 @@
-//! What was asked for, in jobs that ask for single items: a server gets to write nothing else, and each once.
+//! The items that a job has asked for: a server gets to write no others, and each once.
 
 use crate::control::Control;
 use crate::error::Error;

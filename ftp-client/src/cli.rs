@@ -113,7 +113,7 @@ fn run(
     }
 }
 
-/// What needs no profile is not held up by a configuration that cannot be read.
+/// A command that needs no profile runs even if the configuration cannot be read.
 fn profiles(typed: &Cli) -> Result<Profiles, Error> {
     let named = typed.common.config.as_deref();
     if matches!(typed.command, Command::Profile(_)) {

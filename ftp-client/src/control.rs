@@ -40,14 +40,14 @@ pub(crate) enum Ended {
     Closed,
 }
 
-/// What requests, jobs and lanes of a session share.
+/// The control connection, as the requests, jobs and lanes of a session share it.
 pub(crate) struct Control {
     pub(crate) address: String,
     pub(crate) outbox: Outbox,
     pub(crate) exchange: Arc<Exchange>,
     /// Cancelled when the session is over.
     pub(crate) over: CancellationToken,
-    /// What to tell if the login is refused without a reason.
+    /// The error if the login is refused without a reason.
     if_refused: String,
     waiting: Mutex<HashMap<u32, mpsc::Sender<Envelope>>>,
     next_id: AtomicU32,
@@ -113,7 +113,7 @@ impl Control {
         Ok(queue)
     }
 
-    /// What the server said of the session; waits for the login's answer.
+    /// Returns the server's answer to the login; waits for it.
     pub(crate) async fn welcome(&self) -> Result<Welcome, Error> {
         let mut welcome = self.welcome.subscribe();
         tokio::select! {

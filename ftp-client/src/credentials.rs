@@ -1,4 +1,4 @@
-//! Who logs in, and with what: becomes a login once there is a channel that a key can sign for.
+//! The user and the secret of a login: they become a login once there is a channel that a key can sign for.
 
 use crate::Error;
 use crate::keys::Key;
@@ -6,7 +6,7 @@ use wire::limits::LOGIN_KEYS_MAX;
 use wire::login::Channel;
 use wire::message::Login;
 
-/// Who logs in, and with what.
+/// The user and the secret of a login.
 #[derive(Clone)]
 pub enum Credentials {
     /// A user's password.

@@ -29,10 +29,10 @@ pub(crate) struct Dialed {
     pub(crate) connection: Connection,
     /// The server's.
     pub(crate) key: Key,
-    /// What a login by key is signed for.
+    /// The channel that a login by key is signed for.
     pub(crate) channel: Channel,
     pub(crate) checksum: Checksum,
-    /// What protects the connection, and lanes alike.
+    /// The cipher suite of the connection and of its lanes.
     pub(crate) cipher: Option<CipherSuite>,
     /// How long TCP's own handshake took.
     pub(crate) round_trip: Duration,
@@ -146,7 +146,7 @@ async fn decide(
     decided.await.map_err(|panic| Error::Untrusted(panic.to_string()))?
 }
 
-/// What went wrong, as a person would say it.
+/// Says in a sentence what went wrong.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
 fn sentence(error: &io::Error) -> String {
     match error.kind() {

@@ -1,4 +1,4 @@
-//! What limits transfers with a server: measures each stage by itself and all of them together, and tells which it is.
+//! Finds the limit of transfers with a server: measures each stage by itself and all of them together.
 //!
 //! | measured | how |
 //! |---|---|
@@ -44,7 +44,7 @@ pub struct Bounds {
     pub folder: PathBuf,
 }
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug, Clone)]
 pub struct Measurements {
     /// The shortest round trip.
@@ -57,9 +57,9 @@ pub struct Measurements {
     pub upload: Way,
     /// From the server.
     pub download: Way,
-    /// What this machine does by itself.
+    /// This machine by itself.
     pub here: Here,
-    /// What the server does by itself.
+    /// The server by itself.
     pub server: Server,
     /// `--limit-rate`; 0 for none.
     pub rate_limit: u64,
@@ -76,7 +76,7 @@ pub struct Way {
     pub busy: Option<u8>,
 }
 
-/// What this machine does by itself.
+/// Measurements of this machine by itself.
 #[derive(Debug, Clone)]
 pub struct Here {
     /// The disk, writing.
@@ -89,7 +89,7 @@ pub struct Here {
     pub cipher: Measured,
 }
 
-/// What the server does by itself.
+/// Measurements of the server by itself.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// The disk, writing.
@@ -168,11 +168,11 @@ impl Way {
     }
 }
 
-/// What `path` is.
+/// The kind of a path.
 #[derive(Clone, Copy)]
 enum Target {
     Folder,
-    /// Of this size.
+    /// A file of this size.
     File(u64),
 }
 
@@ -314,7 +314,7 @@ fn throwaway(folder: &RemotePath) -> Result<RemotePath, Error> {
 }
 
 const PINGS_MAX: usize = 20;
-/// Of the space that is left, what an upload may fill.
+/// The part of the free space that an upload may fill.
 const SPACE_SHARE: u64 = 8;
 /// Less is over before anything can be told.
 const SAMPLE_LEN_MIN: u64 = 2 << 20;

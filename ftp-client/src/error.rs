@@ -84,7 +84,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// What was asked makes no sense.
+    /// The request makes no sense.
     #[error("{0}")]
     Usage(String),
     /// Not done, to protect data.
@@ -221,7 +221,7 @@ pub fn graver(known: Option<FailureCode>, new: Option<FailureCode>) -> Option<Fa
     if weight(new) > weight(known) { new } else { known }
 }
 
-/// What the system says, without its number: that is for programs, which have the exit code.
+/// The text of a system's error, without its number: that is for programs, which have the exit code.
 fn plain(source: &io::Error) -> String {
     let text = source.to_string();
     match (source.raw_os_error(), text.rfind(" (os error ")) {
@@ -230,7 +230,7 @@ fn plain(source: &io::Error) -> String {
     }
 }
 
-/// What to do for who expects what is not there to be a pattern.
+/// The advice for a missing path that looks like a pattern.
 fn of_patterns(path: &str, code: FailureCode) -> &'static str {
     if code == FailureCode::NotFound && path.contains(['*', '?', '[']) {
         "; patterns are not expanded here: a shell expands those of local files, and mirror --include takes them"

@@ -158,5 +158,5 @@ async fn run(
     }
 }
 
-/// What may come ahead of its turn, and is held until it can be written: 8 MiB.
+/// Frames that may come ahead of their turn and wait until they can be written: 8 MiB.
 const STREAM_WINDOW_FRAMES: u32 = 16;

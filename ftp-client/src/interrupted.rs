@@ -1,4 +1,4 @@
-//! What this end remembers of transfers that were interrupted: the key of its journals, and a mark for each transfer that
+//! The memory of interrupted transfers at this end: the key of its journals, and a mark for each transfer that
 //! has begun and not ended.
 //!
 //! A mark is a file, named by what the transfer is about. It is made before the first byte moves and removed when the transfer
@@ -34,7 +34,7 @@ pub(crate) struct Remembered {
     swept: OnceLock<()>,
     /// Marks of transfers that have ended, while there is somebody who ends them all together.
     ended: Mutex<Option<Vec<Arc<Mark>>>>,
-    /// What was written here and not synced.
+    /// Marks of files that were written here and not synced.
     unsynced: Option<Arc<Marks>>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Mark {
     known: Mutex<Known>,
 }
 
-/// What is known of the first attempt since it began.
+/// Facts of the first attempt, as they become known.
 #[derive(Clone, Default)]
 struct Known {
     placed: Option<Vec<u8>>,

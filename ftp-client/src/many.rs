@@ -51,7 +51,7 @@ struct Tree {
     root: Item,
 }
 
-/// What a source turned out to be.
+/// The kind of a source.
 enum Look {
     Leaf(Metadata),
     Folder(Arc<dyn Folder>),

@@ -70,7 +70,7 @@ use wire::message::{Changing, Details, Durability, Overwrite};
 use wire::modes::Modes;
 use wire::{Failure, RemotePath};
 
-/// What to mirror.
+/// A mirror to make.
 pub struct MirrorRequest {
     /// Which way.
     pub direction: Direction,
@@ -80,7 +80,7 @@ pub struct MirrorRequest {
     pub remote: RemotePath,
     /// How.
     pub options: Options,
-    /// Whether it is done, and what of it.
+    /// How far it goes: from telling to doing.
     pub mode: Mode,
     /// The folder below both that is compared, with all below it; the root for all.
     pub scope: RemotePath,
@@ -103,15 +103,15 @@ impl MirrorRequest {
     }
 }
 
-/// Whether a mirror is made, or only looked at.
+/// How far a mirror goes.
 pub enum Mode {
     /// It is made.
     Run,
     /// It is only told what would be done.
     DryRun,
-    /// What would be done is written down.
+    /// Its actions are written to a plan.
     Plan(plan::Writer),
-    /// What was written down is done, as far as it still fits.
+    /// The actions of a plan are done, as far as they still fit.
     Apply(plan::Wanted),
 }
 
@@ -124,11 +124,11 @@ pub struct Options {
     pub delete_excluded: bool,
     /// How many deletions are too many.
     pub delete_max: DeleteMax,
-    /// Whether deletions come before all else, or last.
+    /// When deletions are made.
     pub delete_when: DeleteWhen,
     /// Compare content where sizes are equal, whatever the times say.
     pub by_digest: bool,
-    /// What happens to files that differ.
+    /// The rule for files that differ.
     pub overwrite: Overwrite,
     /// Times that differ by no more than this are equal.
     pub modify_window: Duration,
@@ -140,23 +140,23 @@ pub struct Options {
     pub limits: Limits,
     /// Names of one file stay names of one file.
     pub hard_links: bool,
-    /// What becomes of permissions.
+    /// The rules for permissions.
     pub modes: Modes,
     /// Owner and group are carried.
     pub owner: bool,
     /// Extended attributes are carried.
     pub xattrs: bool,
-    /// What becomes of a file that changes while it is read.
+    /// The rule for a file that changes while it is read.
     pub changing: Changing,
     /// Long runs of zeros become holes.
     pub sparse: bool,
-    /// What all that is done must have survived before it is told of.
+    /// The failure that all changes must survive before they are reported as done.
     pub durability: Durability,
     /// Go on with what an interrupted run has left, and leave what this one has if it is.
     pub resume: bool,
     /// Files that vanished at one path and appeared at another are renamed.
     pub detect_moves: bool,
-    /// What is replaced or deleted goes to this folder of the target's side.
+    /// The folder, on the target's side, that keeps what is replaced or deleted.
     pub backup: Option<PathBuf>,
     /// Where that is in the target, if it is there.
     backup_below: Option<RemotePath>,
@@ -214,7 +214,7 @@ impl Options {
         if self.sparse { Checksum::Sha256 } else { agreed }
     }
 
-    /// What listings must tell beside metadata.
+    /// The details that listings must have beside metadata.
     fn details(&self) -> Details {
         Details { owner: self.owner, links: self.hard_links, xattrs: self.xattrs }
     }
@@ -239,7 +239,7 @@ pub trait Listener: Observer {
     fn waiting(&self) {}
     /// Changes in this folder cannot be heard of, and maybe in others: they are compared now and then. Told once.
     fn unwatched(&self, _path: &RemotePath, _reason: &std::io::Error) {}
-    /// What failed is tried again after so long: some items, or the whole run that ended with this error.
+    /// Failed items, or the whole run that ended with this error, are tried again after so long.
     fn retrying(&self, _error: Option<&Error>, _wait: Duration) {}
     /// Nothing is deleted.
     fn refused(&self, refusal: Refusal);
@@ -248,7 +248,7 @@ pub trait Listener: Observer {
 /// How a mirror ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// What was done, or would be.
+    /// Counts of what was done, or would be.
     pub summary: Summary,
     /// Why nothing was deleted, if that was refused.
     pub refusal: Option<Refusal>,
@@ -266,7 +266,7 @@ impl Outcome {
 /// Counts of a mirror.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Of what was sent, and of all that failed.
+    /// Counts of what was sent, and of all failures.
     pub transfer: observer::Summary,
     /// Entries that were equal already.
     pub unchanged: u64,

@@ -1,4 +1,4 @@
-//! What a transfer tells while it runs. Called from several threads; implementations must be quick.
+//! The events of a transfer while it runs. Observers are called from several threads; implementations must be quick.
 
 use wire::checksum::{Checksum, Digest};
 use wire::{Failure, RemotePath};
@@ -19,7 +19,7 @@ pub trait Observer: Send + Sync {
     fn file_finished(&self, report: &FileReport<'_>);
 }
 
-/// What became of a file, folder or link.
+/// The report of a file, folder or link that ended.
 #[derive(Debug)]
 pub struct FileReport<'a> {
     /// Where it is, below the path that was asked for.
@@ -32,11 +32,11 @@ pub struct FileReport<'a> {
     pub digest: Option<(Checksum, Digest)>,
     /// It changed while it was read: it is what was read.
     pub as_is: bool,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome<'a>,
 }
 
-/// What became of an item.
+/// The outcome of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome<'a> {
     /// It is in its place, verified.

@@ -1,4 +1,4 @@
-//! What people type for a path on a server, and how it is told from a local path.
+//! Typed paths: the forms of a path on a server, and how it is told from a local path.
 //!
 //! Two spellings: a URL (`ftpx://user@host:port/path`, percent-encoded) and scp's `user@host:path`. As with scp, a `/`
 //! before the first `:` makes a path local, so `./a:b` is how to name a local file that looks remote.
@@ -20,7 +20,7 @@ pub const DEFAULT_PORT: u16 = 2121;
 /// A path on a server, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
-    /// Who logs in, where that was typed.
+    /// The user, where one was typed.
     pub user: Option<String>,
     /// Host name in lower case, or an address without brackets.
     pub host: String,
@@ -48,9 +48,9 @@ pub enum Ending {
 /// A path of this machine or of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// Of this machine.
+    /// A path of this machine.
     Local(PathBuf),
-    /// Of a server.
+    /// A path of a server.
     Remote(Remote),
 }
 
@@ -58,13 +58,13 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}: {reason}")]
 pub struct RemoteError {
-    /// What was typed, escaped.
+    /// The typed text, escaped.
     text: String,
-    /// What is wrong with it.
+    /// The reason why it is refused.
     reason: Reason,
 }
 
-/// What is wrong with a typed remote path.
+/// An error in a typed remote path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Reason {
     #[error("not a remote path; write HOST:PATH or ftpx://HOST/PATH")]

@@ -1,4 +1,4 @@
-//! Whether the server has a file already.
+//! Finds out if the server has a file already.
 
 use crate::error::Error;
 use crate::local::{self, error_at};
@@ -8,7 +8,7 @@ use wire::metadata::{Kind, Timestamp};
 use wire::store::{LocalFolder, digest};
 use wire::{FailureCode, Name, RemotePath};
 
-/// What makes two files the same.
+/// The rule by which two files are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sameness {
     /// Size and modification time.

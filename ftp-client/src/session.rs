@@ -363,7 +363,7 @@ impl Session {
         Box::pin(mirror::watch(self, request, rescan, listener)).await
     }
 
-    /// What the lanes of the latest connection have spent their time with so far.
+    /// The time that the lanes of the latest connection have spent so far, by activity.
     #[must_use]
     pub fn lane_time(&self) -> LaneTime {
         self.latest().inner.control.exchange.lane_time()
@@ -388,7 +388,7 @@ impl Session {
     }
 
     /// Says goodbye. Transfers that still run are cancelled, what they staged is removed, or kept for the next run to go on with.
-    /// What was there for this session only is removed.
+    /// Files that were there for this session only are removed.
     pub async fn close(&self) {
         self.remove_throwaways().await;
         self.latest().inner.close().await;

@@ -1,4 +1,4 @@
-//! Whether the server at the other end is the one that was meant.
+//! Decides if the server at the other end is the right one.
 //!
 //! In this order: a pin decides alone; else the entry of `known_hosts`; else the key that a plan or result file has
 //! recorded; else a certificate that the platform trusts for
@@ -12,7 +12,7 @@ use crate::remote::address;
 use std::os::unix::ffi::OsStrExt;
 use wire::escape::Escaped;
 
-/// What the server presented, after its TLS handshake proved that it holds the key.
+/// The identity that the server presented, after its TLS handshake proved that it holds the key.
 pub struct Presented<'a> {
     /// The host that was asked for.
     pub host: &'a str,
@@ -42,7 +42,7 @@ pub trait Trust: Send + Sync {
 /// Asks a person a question that ends without an answer; true for yes.
 pub type Question = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
-/// What happens to a server that nothing is known of.
+/// The rule for a server whose key is not known.
 pub enum OnUnknown {
     /// A person is asked.
     Ask(Question),

@@ -15,7 +15,7 @@ pub(crate) struct Tuner {
     rest: u32,
 }
 
-/// What to do about the lanes.
+/// The next step with the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Nothing.

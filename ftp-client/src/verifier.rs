@@ -1,4 +1,4 @@
-//! What TLS asks of a server's certificate: that the server holds its key. Whether that key is the right one is decided
+//! The check of a server's certificate in TLS: the server must hold its key. Whether that key is the right one is decided
 //! after the handshake, before anything secret is sent, because the answer may need a person or a file.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};

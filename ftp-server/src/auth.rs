@@ -19,7 +19,7 @@ use wire::modes::ModePolicy;
 /// A login, with what it may depend on.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Who, and the proof.
+    /// The user and the proof.
     pub login: Login,
     /// The connection that it came on, to which a key's proof is bound.
     pub channel: Channel,
@@ -56,7 +56,7 @@ pub struct Grant {
     pub peer: IpAddr,
 }
 
-/// Who a connection acts for, and what they may do where.
+/// The user that a connection acts for, with their access and their root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     name: String,

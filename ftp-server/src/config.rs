@@ -24,7 +24,7 @@ use wire::limits::{
     USER_MEMORY_MAX,
 };
 
-/// What the operator wants, with defaults for what the operator did not say.
+/// The configuration of the operator, with defaults for what it leaves out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen; empty means the default port on all addresses.
@@ -37,7 +37,7 @@ pub struct Config {
     pub limits: ServerLimits,
     /// How long running files may take to finish once the server is told to stop.
     pub drain_timeout: DrainTimeout,
-    /// What is logged, and how.
+    /// The options of the log.
     pub log: LogOptions,
     /// A certificate that clients need not pin; without it the server's own identity is used.
     pub tls: Option<TlsFiles>,
@@ -80,7 +80,7 @@ pub struct ServerLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainTimeout(pub Duration);
 
-/// What is logged, and how.
+/// The level and the format of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogOptions {
     /// Text for people, JSON for machines.

@@ -1,4 +1,4 @@
-//! A connection until it is known what it is: handshake, first message, login. All of it within a deadline and a budget of
+//! A connection until its kind is known: handshake, first message, login. All of it within a deadline and a budget of
 //! bytes, and nothing but a login or a lane's hello is parsed.
 
 use crate::admission::Place;
@@ -65,13 +65,13 @@ enum Rejected {
     Root { user: String, root: PathBuf, error: io::Error },
 }
 
-/// What a connection turned out to be.
+/// The kind of a connection, by its first message.
 enum Greeting {
     Session { connection: Box<Connection>, principal: Principal, root: Opened, login: AcceptedLogin },
     Lane(Lane, mpsc::Sender<JoiningLane>),
 }
 
-/// Who connects, and until when they may be kept waiting: then a login is refused, while there is time to say so.
+/// A client that connects. At the end of its patience a login is refused, while there is time to say so.
 #[derive(Clone, Copy)]
 struct Caller {
     peer: SocketAddr,
@@ -134,7 +134,7 @@ fn too_slow(peer: SocketAddr, what: &str, shared: &Shared) {
     }
 }
 
-/// Tells why a connection came to nothing. Who went away has done nothing wrong; strangers who speak no TLS are everyday, and so are lanes
+/// Logs why a connection came to nothing. A client that went away has done nothing wrong; strangers who speak no TLS are everyday, and so are lanes
 /// that come when their session is over, or that were opened before the client knew how many it may have.
 fn log(peer: SocketAddr, rejected: &Rejected, shared: &Shared) {
     let text = rejected.to_string();
@@ -262,7 +262,7 @@ async fn login(
     }
 }
 
-/// What the client is told of a root that cannot be opened: whose matter it is, and not where it is.
+/// The failure that the client is told of a root that cannot be opened: it names the cause, and not the path.
 fn no_root(error: &io::Error) -> Failure {
     let failure = Failure::from(error);
     Failure::new(failure.code, format!("the user's root at the server cannot be opened: {failure}"))

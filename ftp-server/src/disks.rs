@@ -22,7 +22,7 @@ pub struct Disks {
     known: Mutex<HashMap<Place, Known>>,
 }
 
-/// What has turns of its own.
+/// A filesystem or group of them that has turns of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Place {
     /// A filesystem, by its device's number.
@@ -41,7 +41,7 @@ struct Known {
 
 /// A root that was opened, and the disk that it is on.
 pub struct Opened {
-    /// What is below it.
+    /// The storage below it.
     pub storage: LocalStorage,
     /// Where the work on it is done.
     pub disk: Arc<Disk>,

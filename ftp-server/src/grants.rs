@@ -112,7 +112,7 @@ impl GrantedSession {
     }
 }
 
-/// What the client of a revoked session is told.
+/// The failure that the client of a revoked session gets.
 pub(crate) fn refusal(reason: Revocation) -> Failure {
     Failure::new(FailureCode::AccessDenied, reason.to_string())
 }

@@ -37,7 +37,7 @@ pub enum IdentityError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be used.
         source: pem::Error,
     },
     /// Key and certificate are of different identities, or of a kind that TLS cannot use.
@@ -47,7 +47,7 @@ pub enum IdentityError {
         certificate: PathBuf,
         /// The file of the key.
         key: PathBuf,
-        /// What rustls said.
+        /// The error of rustls.
         source: rustls::Error,
     },
     /// The key's kind has no public key to make a fingerprint of.

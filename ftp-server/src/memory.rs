@@ -15,7 +15,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Whether so many have gone that what they needed is worth giving back; then the count begins anew.
+    /// True if so many have gone that their memory is worth giving back; then the count begins anew.
     fn has_gone(&mut self, connections: usize) -> bool {
         let gone = self.most > 0 && connections <= self.most / 2;
         self.most = if gone { connections } else { self.most.max(connections) };
@@ -35,7 +35,7 @@ pub(crate) async fn watch(connections: impl Fn() -> usize) {
     }
 }
 
-/// Whether there was something to give back.
+/// Returns true if there was something to give back.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "there is no safe name for it in any crate")]
 fn give_back() -> bool {

@@ -67,7 +67,7 @@ impl PasswordHash {
         self.understood().map(|_| ())
     }
 
-    /// Whether the password is the one that was hashed.
+    /// True if the password is the one that was hashed.
     ///
     /// # Errors
     /// The stored hash is damaged or too costly, or no memory is to be had.

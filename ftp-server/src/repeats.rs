@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// What is logged again and again.
+/// A kind of line that is logged again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// Connections for which there was no place.
@@ -48,7 +48,7 @@ impl Repeats {
         entry.lines <= kind.lines_max()
     }
 
-    /// What was held back in intervals that are over; with nothing for `now`, in all.
+    /// Returns the counts of intervals that are over by `now`, and all of them without it.
     pub(crate) fn ended(&mut self, now: Option<Instant>) -> Vec<HeldBack> {
         let is_over = |entry: &Entry| now.is_none_or(|now| now.duration_since(entry.begin) >= INTERVAL);
         let ended = self.entries.extract_if(|_, entry| is_over(entry));

@@ -38,7 +38,7 @@ pub struct ServerOptions {
     pub sockets: Vec<std::net::TcpListener>,
     /// Key and certificate.
     pub identity: Identity,
-    /// Who may log in.
+    /// Decides who may log in.
     pub authenticator: Arc<dyn Authenticator>,
     /// Bounds.
     pub limits: ServerLimits,

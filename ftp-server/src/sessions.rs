@@ -31,7 +31,7 @@ pub(crate) struct JoiningLane {
     pub(crate) place: Place,
 }
 
-/// What all sessions of a user share.
+/// State that all sessions of a user share.
 struct User {
     sessions: usize,
     memory: Memory,

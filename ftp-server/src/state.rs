@@ -24,7 +24,7 @@ pub struct StateLock {
     _file: File,
 }
 
-/// What a file looked like when it was read; a different stamp means it must be read again.
+/// The stamp of a file when it was read; a different one means it must be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStamp {
     device: u64,
@@ -49,11 +49,11 @@ pub enum StateError {
     /// The operating system refused.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or folder it was tried on.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A secret lies open.

@@ -27,7 +27,7 @@ use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// What the operator chooses.
+/// The rules that the operator chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// Failures after which an address is barred; 0 for no throttle at all.
@@ -38,7 +38,7 @@ pub(crate) struct Rules {
     pub(crate) wait_max: Duration,
 }
 
-/// Who failed, and how often.
+/// Failed logins by address and by user.
 pub(crate) struct Throttle {
     rules: Rules,
     sources: Table<Source, SourceFailures>,
@@ -56,7 +56,7 @@ pub(crate) struct Attempt {
     arrived: Instant,
 }
 
-/// What is to be done with an attempt.
+/// The decision about an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Its proof may be looked at.
@@ -112,7 +112,7 @@ impl Throttle {
         Attempt { source, user: self.hashes.hash_one(user), has_user: user.is_some(), arrived: now }
     }
 
-    /// What is to be done with an attempt now.
+    /// Decides about an attempt now.
     pub(crate) fn decide(&mut self, attempt: &Attempt, now: Instant) -> Verdict {
         if self.rules.failures_max == 0 {
             return Verdict::Go;
@@ -219,7 +219,7 @@ impl SourceFailures {
     }
 }
 
-/// What a [`Table`] holds.
+/// The entry of a [`Table`].
 trait Failures {
     /// None, as of now.
     fn none(now: Instant) -> Self;
@@ -316,7 +316,7 @@ const USER_FREE: u32 = 10;
 const USER_WAIT: Duration = Duration::from_millis(250);
 /// The user waits as long as those who guess their password, so not for long.
 const USER_WAIT_MAX: Duration = Duration::from_secs(4);
-/// What an address waits that has no place in a full table.
+/// The wait of an address that has no place in a full table.
 const CROWD_WAIT: Duration = Duration::from_secs(2);
 /// A failure is forgotten this long behind the end of the bar that it could have caused.
 const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);

@@ -14,18 +14,18 @@ use wire::Access;
 use wire::message::Login;
 use wire::sync::lock;
 
-/// What a token will stand for.
+/// The login that a token stands for.
 #[derive(Debug, Clone)]
 pub struct TokenGrant {
     /// The name that logs show.
     pub name: String,
     /// The folder that is `/`.
     pub root: PathBuf,
-    /// What may be done there.
+    /// The access of the login.
     pub access: Access,
     /// The first moment at which the token is worth nothing.
     pub expires_at: SystemTime,
-    /// Whether the first login uses the token up.
+    /// True if the first login uses the token up.
     pub once: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What somebody may have meant: clap's tips in one line, and the same kind of tip for names that clap does not know.
+//! Advice about misspelled names: clap's tips in one line, and the same kind of tip for names that clap does not know.
 
 use crate::cli::args::Common;
 use crate::cli::output::shown;
@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command};
 use std::ffi::OsString;
 
-/// What clap says, in one line: the error, and its tips. How to use the command is left out.
+/// The error of clap in one line, with its tips and without the usage.
 pub(crate) fn sentence(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut paragraphs = text.split("\n\n");

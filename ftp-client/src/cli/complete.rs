@@ -44,7 +44,7 @@ pub(crate) fn run(typed: &CompleteLine, output: &Output) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// What there is, and whether a path of this machine may stand there too: a shell finds those that need it to be understood.
+/// The candidates, and whether a path of this machine may stand there too: a shell finds those that need it to be understood.
 fn candidates(line: &Line) -> (Vec<String>, bool) {
     let mut program = Cli::command();
     program.build();

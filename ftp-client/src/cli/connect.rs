@@ -121,9 +121,11 @@ pub(crate) fn copy(options: &ConnectOptions) -> ConnectOptions {
 }
 
 fn on_unknown(settings: &Settings) -> OnUnknown {
-    match settings.accept_new {
-        true => OnUnknown::AcceptNew,
-        false if !terminal::interactive() => OnUnknown::Refuse,
-        false => OnUnknown::Ask(Box::new(terminal::confirm)),
+    if settings.accept_new {
+        OnUnknown::AcceptNew
+    } else if terminal::interactive() {
+        OnUnknown::Ask(Box::new(terminal::confirm))
+    } else {
+        OnUnknown::Refuse
     }
 }

@@ -13,7 +13,7 @@ use ftp_client::Error;
 use std::env;
 use std::ffi::{OsStr, OsString};
 
-/// What was typed, completed by a profile.
+/// The typed command line, completed by a profile.
 pub(crate) struct Completed<T> {
     pub(crate) typed: T,
     /// Where each value came from, a line each, for those who want to know.

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 /// A line that was understood.
 pub(crate) struct Parsed(pub(crate) Word);
 
-/// What lines are run in.
+/// The state that lines are run in.
 pub(crate) struct Executor {
     /// The command line that began this: its options are those of all connections.
     command_line: Vec<OsString>,
@@ -134,7 +134,7 @@ impl Executor {
         understand(words, &self.scope, self.profile.as_deref())
     }
 
-    /// What paths are seen from, and the open session, for who only looks.
+    /// The scope of paths and the open session, for completion.
     pub(crate) fn current(&self) -> (Scope, Option<Session>) {
         (self.scope.clone(), self.open.as_ref().map(|opened| opened.session.clone()))
     }
@@ -197,7 +197,7 @@ impl Executor {
         Settings::new(common)
     }
 
-    /// What a command means here.
+    /// The task of a command here.
     pub(crate) fn task(&self, command: Command, output: &Output) -> Result<Task, Error> {
         begins_in_a_line(&command)?;
         if self.scope.here().is_none() && needs_server(&command) {
@@ -206,7 +206,7 @@ impl Executor {
         Task::begin(command, &self.scope, output.json())
     }
 
-    /// Who goes back is told where to, as a POSIX shell does.
+    /// Tells the folder after `cd -`, as a POSIX shell does.
     async fn change_folder(&mut self, folder: Option<&OsStr>, output: &Output) -> Result<u8, Error> {
         let there = self.scope.folder(folder)?;
         let (_, session) = self.session(output).await?;
@@ -331,7 +331,7 @@ pub(crate) fn reads_stdin(word: &Word) -> bool {
     listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if is_stdin(path)))
 }
 
-/// What would take the lines that are still to come is refused.
+/// The error of a command that would read the lines that are still to come.
 pub(crate) fn stdin_taken() -> Error {
     Error::Usage("standard input is where the commands come from".to_owned())
 }

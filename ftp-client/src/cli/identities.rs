@@ -119,7 +119,7 @@ fn usual_paths() -> Vec<PathBuf> {
     paths.into_iter().filter(|path| path.exists()).collect()
 }
 
-/// What came of asking for a passphrase.
+/// The outcome of asking for a passphrase.
 enum Opened {
     With(Key),
     /// The person has no passphrase to tell, or not the right one.

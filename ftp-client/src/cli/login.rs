@@ -1,4 +1,4 @@
-//! Who logs in, and with what: what was typed counts more than what the environment says, and that more than the keys that
+//! Chooses the user and the credentials of a login: what was typed counts more than what the environment says, and that more than the keys that
 //! are there by themselves. A person is asked last.
 
 use crate::cli::identities;
@@ -14,10 +14,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use wire::limits::SECRET_LEN_MAX;
 
-/// What to log in with.
+/// The credentials of a login.
 pub(crate) struct Chosen {
     pub(crate) credentials: Credentials,
-    /// What to do if it is refused.
+    /// The question to ask if they are refused.
     pub(crate) otherwise: Option<PasswordPrompt>,
 }
 

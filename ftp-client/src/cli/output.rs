@@ -61,7 +61,7 @@ pub(crate) struct Output {
     started: Instant,
     stdout: Arc<Sink>,
     bars: MultiProgress,
-    /// What is transferred, and since when.
+    /// The transfer that runs, and since when.
     transfer: OnceLock<(Instant, Arc<Tally>)>,
     line: Option<OfLine>,
     voice: Option<Voice>,
@@ -70,7 +70,7 @@ pub(crate) struct Output {
 /// How a job in the background speaks while a person types: a line at a time.
 pub(crate) type Voice = Arc<Mutex<dyn FnMut(&str) + Send>>;
 
-/// What a script's line adds to what is told.
+/// The number that a script's line adds to messages and events.
 struct OfLine {
     /// Before messages: `FILE:12: `.
     place: String,

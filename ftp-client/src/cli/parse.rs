@@ -15,7 +15,7 @@ pub(crate) fn matches(command: Command, words: &[OsString]) -> ArgMatches {
     parsed.unwrap_or_else(|error| refuse(&with_command_meant(error, &Cli::command(), words), words))
 }
 
-/// What was parsed, as a command line.
+/// The command line that was parsed.
 pub(crate) fn typed(matches: &ArgMatches, words: &[OsString]) -> Cli {
     Cli::from_arg_matches(matches).unwrap_or_else(|error| refuse(&error, words))
 }
@@ -30,7 +30,7 @@ fn refuse(error: &clap::Error, words: &[OsString]) -> ! {
     error.exit()
 }
 
-/// What `--color` says, looked for before all the rest is understood.
+/// The value of `--color`, looked for before the rest is parsed.
 fn color(words: &[OsString]) -> ColorChoice {
     let mut values = options(words).skip_while(|word| !word.starts_with("--color"));
     let value = match values.next().and_then(|word| word.strip_prefix("--color")) {

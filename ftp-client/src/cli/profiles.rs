@@ -39,7 +39,7 @@ pub(crate) struct Profile {
     pub(crate) name: String,
     /// Where the file says that it is.
     pub(crate) url: String,
-    /// What that means.
+    /// The place that it stands for.
     pub(crate) remote: Remote,
     /// Its options, as the file has them.
     pub(crate) defaults: Defaults,
@@ -106,7 +106,7 @@ impl Profiles {
         Some(shared)
     }
 
-    /// What `NAME:path` means, if there is such a profile.
+    /// The place that `NAME:path` means, if there is such a profile.
     pub(crate) fn resolve(&self, typed: &OsStr) -> Result<Option<Remote>, Error> {
         match self.named(typed) {
             Some((profile, path)) => Ok(Some(profile.remote.at(path)?)),
@@ -114,7 +114,7 @@ impl Profiles {
         }
     }
 
-    /// Whoever could not speak with a host may have meant a profile.
+    /// Adds advice to the error about a host, which may have been meant as a profile.
     pub(crate) fn advise(&self, error: Error, host: &str) -> Error {
         let name = similar(host, self.profiles.keys().map(String::as_str));
         match (error, name) {
@@ -135,7 +135,7 @@ impl Profiles {
         }
     }
 
-    /// What there is to say about a name that is none.
+    /// The advice about a name that is no profile's.
     pub(crate) fn unknown(&self, name: &str) -> String {
         meant(&format!("there is no profile {name:?}"), name, self.profiles.keys().map(String::as_str))
     }
@@ -240,7 +240,7 @@ fn checked(
     }
 }
 
-/// What a flag says if it is false, where that is not the same as saying nothing.
+/// The option that a flag stands for if it is false, where that differs from leaving it out.
 fn opposite(key: &str) -> Option<&'static str> {
     match key {
         "resume" => Some("no-resume"),

@@ -55,7 +55,7 @@ pub(crate) struct Head {
     pub(crate) jobs: Vec<Planned>,
 }
 
-/// What was asked for: a source with its target.
+/// A source with its target, as they were asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Planned {
     pub(crate) source: Text,
@@ -80,7 +80,7 @@ pub(crate) struct Line {
     pub(crate) whole: bool,
 }
 
-/// What became of an item.
+/// The outcome of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Ended {
@@ -303,7 +303,7 @@ impl Record {
     }
 }
 
-/// What was interrupted failed.
+/// An item that was interrupted has failed.
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.ended.load(Relaxed) {
@@ -312,7 +312,7 @@ impl Drop for Record {
     }
 }
 
-/// What a result file says has failed.
+/// The items of a result file that failed.
 pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
     let text = input::read_trusted(path)?;
     let bad =
@@ -341,7 +341,7 @@ pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
     }
 }
 
-/// What is done again as a whole leaves alone what was sent the first time.
+/// Where a whole is done again, what was sent the first time is left alone.
 pub(crate) fn gentle(overwrite: OverwriteWord) -> OverwriteWord {
     match overwrite {
         OverwriteWord::Always => OverwriteWord::Different,
@@ -405,7 +405,7 @@ impl<'a> JobPaths<'a> {
     }
 }
 
-/// What lies below something that is done again as a whole is done with it.
+/// Leaves out items below another one, which is done again with all below it.
 fn outermost(failed: Vec<Line>) -> Vec<Planned> {
     let wholes: HashSet<Vec<u8>> =
         failed.iter().filter(|line| line.whole).map(|line| line.target.0.clone()).collect();
@@ -420,5 +420,5 @@ fn outermost(failed: Vec<Line>) -> Vec<Planned> {
 }
 
 const VERSION: u32 = 1;
-/// What every result file begins with, whatever its version.
+/// The first bytes of every result file, whatever its version.
 const HEAD: &[u8] = b"{\"result\":";

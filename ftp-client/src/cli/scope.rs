@@ -1,4 +1,4 @@
-//! What typed paths mean: which are on a server, and where they begin.
+//! The meaning of typed paths: which are on a server, and where they begin.
 //!
 //! On a command line, a path is on a server if it says so: `NAME:path` with a profile's name, `[user@]host:path`, a URL.
 //! In a script or shell one server is open, and a command's own rule tells which of its words are there; those need say
@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What paths are seen from.
+/// The place that relative paths begin at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     profiles: Arc<Profiles>,
@@ -32,7 +32,7 @@ struct Folders {
 }
 
 impl Scope {
-    /// That of a command line.
+    /// The scope of a command line.
     pub(crate) fn new(profiles: Profiles) -> Self {
         Self { profiles: Arc::new(profiles), open: None }
     }

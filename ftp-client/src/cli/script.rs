@@ -118,7 +118,7 @@ impl Script {
         Ok(first_failure)
     }
 
-    /// What can be known to be wrong is known before anything is done.
+    /// Checks all lines before anything is done.
     fn check(&self, executor: &Executor, output: &Output) -> Result<(), Error> {
         let mut checker = executor.checker(self.from_stdin);
         if let Some(remote) = &self.remote {

@@ -1,4 +1,4 @@
-//! What the common options mean, with defaults for what was not typed.
+//! The meaning of the common options, with defaults for those that were not typed.
 
 use crate::cli::args::Common;
 use etcetera::BaseStrategy;

@@ -44,7 +44,7 @@ pub(crate) struct Shell<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Done,
-    /// What failed was told.
+    /// The error was told already.
     Failed,
     /// The person has stopped it.
     Interrupted,
@@ -122,7 +122,7 @@ impl<'a> Shell<'a> {
         if matches!(error, Error::Interrupted) { Ended::Interrupted } else { Ended::Failed }
     }
 
-    /// What can be known to be wrong with lines is known before the first is run, as in a script.
+    /// Checks all lines before the first is run, as in a script.
     fn check(&self, lines: &[String]) -> Result<(), Error> {
         let mut checker = self.executor.checker(true);
         for (index, line) in lines.iter().enumerate().filter(|(_, line)| command_here(line).is_none()) {
@@ -227,7 +227,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Who leaves while jobs run is told once.
+    /// Warns once before leaving while jobs run.
     fn leave(&mut self) -> Ended {
         let running = self.jobs.running();
         if running == 0 || self.warned {

@@ -1,4 +1,4 @@
-//! What a command line asks for, once it is known to make sense by itself.
+//! The task of a command line, once it is known to make sense by itself.
 
 use crate::cli::args::{self, Command};
 use crate::cli::commands::{
@@ -15,7 +15,7 @@ use ftp_client::{Error, Session};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What is asked for.
+/// The task of a command line.
 pub(crate) enum Task {
     /// It needs no server.
     Offline(Offline),
@@ -158,7 +158,7 @@ impl Work {
     }
 }
 
-/// What has no place in a script or shell.
+/// The error of a command that has no place in a script or shell.
 pub(crate) fn of_command_lines() -> Error {
     Error::Usage("this begins on a command line, not in a script or shell".to_owned())
 }

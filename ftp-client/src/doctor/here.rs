@@ -1,4 +1,4 @@
-//! What this machine does by itself.
+//! Measures this machine by itself.
 
 use super::{Bounds, Here, Measured, transfer::rate};
 use aws_lc_rs::aead::{
@@ -121,7 +121,7 @@ fn ticks(text: &str) -> Option<(u64, u64)> {
     Some((numbers.get(3)? + numbers.get(4)?, numbers.iter().sum()))
 }
 
-/// What a file of the disk's measurement has at most.
+/// The longest file of the disk's measurement.
 const DISK_LEN_MAX: u64 = 256 << 20;
 /// The memory's content does not get more different with time.
 const COMPUTING_TIME_MAX: Duration = Duration::from_millis(250);

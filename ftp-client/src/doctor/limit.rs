@@ -8,10 +8,10 @@ use super::{Measurements, Way};
 use std::fmt;
 use std::time::Duration;
 
-/// What limits, in the direction that is the slower one.
+/// The limit of the slower direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// What it is.
+    /// Its kind.
     pub culprit: Culprit,
     /// Bytes per second that it lets through.
     pub rate: u64,
@@ -28,12 +28,12 @@ pub enum Direction {
     Download,
 }
 
-/// What may limit.
+/// A part of the way that may limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Culprit {
     /// `--limit-rate`.
     RateLimit,
-    /// What lies between.
+    /// The network in between.
     Network,
     /// This machine's disk.
     Disk,
@@ -45,7 +45,7 @@ pub enum Culprit {
     ServerProcessor,
 }
 
-/// What limits; nothing if nothing could be moved.
+/// Returns the limit; `None` if no bytes could be moved.
 #[must_use]
 pub fn limit(measured: &Measurements) -> Option<Limit> {
     let ways = [Direction::Upload, Direction::Download];
@@ -84,7 +84,7 @@ fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culpri
     }
 }
 
-/// What moves over as many lanes as do best; one may.
+/// The rate over the best number of lanes, which may be one.
 fn best(way: &Way) -> Option<u64> {
     let lanes = *way.lanes.as_ref().ok()?;
     Some(way.one_lane.as_ref().map_or(lanes, |one| lanes.max(*one)))
@@ -109,7 +109,7 @@ impl fmt::Display for Culprit {
 }
 
 impl Culprit {
-    /// What would help.
+    /// The advice against it.
     #[must_use]
     pub fn advice(self, measured: &Measurements, direction: Direction) -> &'static str {
         let way = match direction {

@@ -272,7 +272,7 @@ impl Staged for Nowhere {
     }
 }
 
-/// What an upload that is too slow to break off is waited for.
+/// The wait for an upload that is too slow to break off.
 const GRACE: Duration = Duration::from_secs(2);
 /// Random bytes that are repeated: longer than what a filesystem looks at when it compresses.
 const CONTENT_LEN: usize = 1 << 20;

@@ -92,7 +92,7 @@ impl Agent {
     }
 }
 
-/// What is behind the type of an answer, if it is the expected one.
+/// Returns the body of an answer, if its type is the expected one.
 fn body(answer: &[u8], kind: u8) -> io::Result<&[u8]> {
     match answer.split_first() {
         Some((found, body)) if *found == kind => Ok(body),

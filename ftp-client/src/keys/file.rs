@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a file of a key holds.
+/// The content of a key file.
 pub enum KeyFile {
     /// A key that can sign.
     Open(Key),

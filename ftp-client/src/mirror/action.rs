@@ -1,4 +1,4 @@
-//! What a mirror does to one path. Dry runs show actions, plans keep them, runs do them: all three speak of the same.
+//! The actions of a mirror on one path. Dry runs show actions, plans keep them, runs do them: all three speak of the same.
 
 use wire::RemotePath;
 use wire::message::Entry;
@@ -9,49 +9,49 @@ use wire::metadata::Kind;
 pub enum Action {
     /// A file or link that the target does not have is sent.
     New {
-        /// What the source has.
+        /// The source's entry.
         source: Entry,
     },
     /// A file or link takes the place of what the target has.
     Changed {
-        /// What the source has.
+        /// The source's entry.
         source: Entry,
-        /// What the target has.
+        /// The target's entry.
         target: Entry,
     },
     /// A folder is made, in the place of what is no folder if there is something.
     Folder {
-        /// What the source has.
+        /// The source's entry.
         source: Entry,
-        /// What the target has.
+        /// The target's entry.
         target: Option<Entry>,
     },
     /// Time, permissions, owner or attributes are set; the content is right already.
     Metadata {
-        /// What the source has.
+        /// The source's entry.
         source: Entry,
-        /// What the target has.
+        /// The target's entry.
         target: Entry,
     },
     /// The path becomes another name of a file that the target has.
     Linked {
-        /// What the source has.
+        /// The source's entry.
         source: Entry,
         /// The file's first name.
         of: RemotePath,
-        /// What the target has.
+        /// The target's entry.
         target: Option<Entry>,
     },
     /// A file of the target gets another path.
     Moved {
-        /// What the source has.
+        /// The source's entry.
         source: Entry,
-        /// What the target has, under the old path.
+        /// The target's entry, under the old path.
         from: Entry,
     },
-    /// What only the target has goes.
+    /// An entry that only the target has is deleted.
     Deleted {
-        /// What the target has.
+        /// The target's entry.
         target: Entry,
     },
 }
@@ -71,7 +71,7 @@ impl Action {
         }
     }
 
-    /// What the source has there.
+    /// The source's entry at the path.
     #[must_use]
     pub fn source(&self) -> Option<&Entry> {
         match self {
@@ -85,7 +85,7 @@ impl Action {
         }
     }
 
-    /// What the target has there, or has had under another path.
+    /// The target's entry at the path, or the one that it had under another path.
     #[must_use]
     pub fn target(&self) -> Option<&Entry> {
         match self {

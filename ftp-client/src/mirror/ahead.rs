@@ -188,7 +188,7 @@ impl<T: Taker> Shared<T> {
     }
 }
 
-/// What may wait, in bytes.
+/// Bytes of items that may wait.
 const WAITING_LEN_MAX: usize = 24 << 20;
 /// Items of one block: memory comes back block by block.
 const BLOCK_ITEMS: u64 = 1024;

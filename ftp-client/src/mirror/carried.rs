@@ -1,11 +1,11 @@
-//! What is carried beside content, as changes of the target. Pure.
+//! Metadata, owners and attributes of an entry as changes of the target. Pure.
 
 use super::difference::same_mode;
 use wire::RemotePath;
 use wire::message::{Change, Entry, EntryDetails};
 use wire::metadata::Kind;
 
-/// What makes the target's metadata the source's.
+/// The changes that make the target's metadata the source's.
 pub(super) fn metadata_changes(source: &Entry, target: &Entry) -> Vec<Change> {
     let path = source.path.clone();
     let set_mode = (!same_mode(&source.metadata, &target.metadata)).then_some(source.metadata.mode);

@@ -11,7 +11,7 @@ use wire::{Failure, RemotePath};
 /// Makes deletions only.
 pub(super) struct Clearing<'a> {
     pub(super) effects: &'a mut dyn Effects,
-    /// What could not be looked at, which the other comparison tells of.
+    /// Entries that could not be looked at, which the other comparison tells of.
     pub(super) failures: u64,
     /// Some files are to be renamed, so the folders that they are in stay until then.
     pub(super) has_moves: bool,

@@ -1,4 +1,4 @@
-//! Whether what the target has is what the source has. Pure.
+//! Compares the entries of source and target at one path. Pure.
 
 use super::Options;
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl Comparison {
         }
     }
 
-    /// What is left once both were read, and are equal.
+    /// The difference of two files that were read and are equal.
     pub(crate) fn of_equal_files(
         &self,
         source: &Entry,
@@ -89,12 +89,14 @@ impl Comparison {
     }
 
     fn of_files(&self, source: &Entry, target: &Entry, same_time: bool) -> Difference {
-        match source.metadata.size == target.metadata.size {
-            false => Difference::Content,
-            true if self.overwrite == Overwrite::Always => Difference::Content,
-            true if self.by_digest || target.is_unproven() => Difference::Unread,
-            true if same_time => Difference::None,
-            true => Difference::Content,
+        if source.metadata.size != target.metadata.size || self.overwrite == Overwrite::Always {
+            Difference::Content
+        } else if self.by_digest || target.is_unproven() {
+            Difference::Unread
+        } else if same_time {
+            Difference::None
+        } else {
+            Difference::Content
         }
     }
 

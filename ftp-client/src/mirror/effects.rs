@@ -1,4 +1,4 @@
-//! What a mirror's decisions lead to: changes of the target, or only words about them.
+//! The effects of a mirror's decisions: changes of the target, or only words about them.
 
 use super::action::Action;
 use super::late::Touch;

@@ -33,7 +33,7 @@ pub use rule::RuleFault;
 pub use rules::{RuleError, Rules};
 pub use size::{SizeError, parse_size};
 
-/// What becomes of an entry.
+/// The decision about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It takes part.

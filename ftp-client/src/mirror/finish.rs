@@ -1,4 +1,4 @@
-//! What a mirror does when the walk is over; see the order in [`planner`](super::planner).
+//! The end of a mirror, when the walk is over; see the order in [`planner`](super::planner).
 
 use super::Summary;
 use super::action::Action;

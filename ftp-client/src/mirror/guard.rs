@@ -1,4 +1,4 @@
-//! What keeps a mirror from wiping a backup by accident. Pure.
+//! The guard that keeps a mirror from wiping a backup by accident. Pure.
 
 use std::fmt;
 

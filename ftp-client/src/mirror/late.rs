@@ -1,4 +1,4 @@
-//! What a comparison keeps for later. Paths that go may be a large part of a tree, so they are kept packed.
+//! The work that a comparison keeps for later. Paths that go may be a large part of a tree, so they are kept packed.
 
 use super::Options;
 use super::difference::Difference;
@@ -12,7 +12,7 @@ use wire::metadata::{Kind, Metadata, Timestamp};
 /// The source's folder that something lies in.
 pub(super) type Parent = Option<Arc<Entry>>;
 
-/// What is done when the walk is over.
+/// The work that is done when the walk is over.
 #[derive(Default)]
 pub(super) struct Late {
     /// Files of one size that only reading tells apart.
@@ -21,7 +21,7 @@ pub(super) struct Late {
     pub(super) news: Vec<(Entry, Parent)>,
     /// More names of files.
     pub(super) links: Vec<(Entry, Option<Entry>, Parent)>,
-    /// What only the target has, a folder after all that is in it.
+    /// Entries that only the target has, a folder after all that is in it.
     pub(super) deletions: PackedEntries,
     /// Files and links that take a folder's place.
     pub(super) conflicts: Vec<(Entry, Entry, Parent)>,
@@ -33,7 +33,7 @@ pub(super) struct Late {
     pub(super) touched_by_deletions: BTreeMap<RemotePath, Touch>,
 }
 
-/// What a folder gets once all in it is done.
+/// The metadata that a folder gets once all in it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Touch {
     /// Its time, if the source has the folder.

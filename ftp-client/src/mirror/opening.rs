@@ -1,4 +1,4 @@
-//! What a mirror opens with the first deed that needs it: the job, the hands for small changes, the local tree, the backup.
+//! Opens the parts of a mirror with the first deed that needs them: the job, the hands for small changes, the local tree, the backup.
 
 use super::ahead::Ahead;
 use super::doing::Doing;

@@ -4,7 +4,7 @@ use super::side::{Found, Side};
 use crate::error::Error;
 use std::cmp::Ordering;
 
-/// What both sides have at a path; at least one has something.
+/// The entries of both sides at a path; at least one has something.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) source: Option<Found>,
@@ -41,12 +41,12 @@ impl<'a> Pairs<'a> {
         Ok(Some(Pair { source, target }))
     }
 
-    /// What the source has below the folder of the last pair need not come.
+    /// Skips the entries of the source below the folder of the last pair.
     pub(crate) fn skip_source(&mut self) {
         self.source.skip();
     }
 
-    /// What the target has below the folder of the last pair need not come.
+    /// Skips the entries of the target below the folder of the last pair.
     pub(crate) fn skip_target(&mut self) {
         self.target.skip();
     }

@@ -105,7 +105,7 @@ struct Item {
     target: Option<State>,
 }
 
-/// What a side had.
+/// The state of an entry of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
@@ -212,7 +212,7 @@ pub struct Writer {
     output: BufWriter<NamedTempFile>,
     path: PathBuf,
     end: End,
-    /// What the head says beside what is found out.
+    /// The part of the head that is given by the caller.
     pub(crate) place: Place,
     pub(crate) recipe: Recipe,
 }

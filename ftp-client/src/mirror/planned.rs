@@ -20,7 +20,7 @@ pub(super) struct Planning {
 pub(super) struct Applying<'a> {
     pub(super) doing: Doing<'a>,
     pub(super) wanted: Wanted,
-    /// What the plan had and failed for lack of room.
+    /// Items of the plan that failed for lack of room.
     pub(super) again: HashSet<RemotePath>,
 }
 

@@ -40,9 +40,9 @@ pub(crate) struct Planner<'a> {
     /// Paths that were asked for by name, and that the walk has not come to yet.
     expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
     pub(super) levels: Vec<Level>,
-    /// Of the source, nothing at or below this path counts.
+    /// Entries of the source at or below this path do not count.
     source_below: Option<RemotePath>,
-    /// Of the target, nothing at or below this path is looked at, and it stays.
+    /// Entries of the target at or below this path are not looked at, and stay.
     target_below: Option<RemotePath>,
 }
 

@@ -1,4 +1,4 @@
-//! What takes part in a mirror: the rules, the list of files and the limits that were given, together.
+//! Selects the entries that take part in a mirror: by rules, a list of files, and limits.
 
 use super::Options;
 use super::filter::Verdict;

@@ -16,7 +16,7 @@ use wire::store::marks::Unproven;
 use wire::store::walk::{Visit, Walk};
 use wire::{FailureCode, RemotePath};
 
-/// What a side has at a path.
+/// The finding of a side at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     /// A file, folder or link.
@@ -47,9 +47,9 @@ impl Found {
 
 /// A tree as a stream in the order of a sorted depth-first walk.
 pub(crate) trait Side: Send {
-    /// What comes next; nothing after the last. May block.
+    /// Returns the next finding, and `None` after the last. May block.
     fn next(&mut self) -> Result<Option<Found>, Error>;
-    /// What is below the folder that came last need not come.
+    /// Skips the entries below the folder that came last.
     fn skip(&mut self) {}
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Trees {
     /// The folder here; none if it is a target that does not exist.
     pub(crate) local: Option<Arc<dyn Folder>>,
     pub(crate) shown: PathBuf,
-    /// Whether the job goes on with what an interrupted run has left.
+    /// How the job treats what an interrupted run has left.
     pub(crate) resume: Resume,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) runtime: Handle,

@@ -73,7 +73,7 @@ pub(crate) async fn watch(
     }
 }
 
-/// What is watched, and how it is mirrored again.
+/// The tree that is watched, and how it is mirrored again.
 struct Watched<'a> {
     session: &'a Session,
     local: PathBuf,

@@ -1,4 +1,4 @@
-//! What outlives a connection: how to make another one, and what is remembered of transfers.
+//! The part of a session that outlives a connection: how to make another one, and the memory of transfers.
 //!
 //! A transfer whose connection is lost is begun again over a new one, as one that was interrupted: whatever the receiver has
 //! by then is not sent again. The new session first [takes the place](Replace) of the old one, since the server may not

@@ -39,7 +39,7 @@ impl Pages {
         Ok(Self { control, path, id, answers, first, taken: 0, over: false })
     }
 
-    /// The next page; nothing after the last.
+    /// Returns the next page, and `None` after the last.
     ///
     /// # Errors
     /// If the folder cannot be listed or the connection is lost.
@@ -72,7 +72,7 @@ impl Pages {
         }
     }
 
-    /// What to tell the server of the pages that were taken, once it is worth it.
+    /// The message about pages that were taken, once it is worth sending.
     fn taken(&mut self) -> Option<Continue> {
         (self.taken >= PAGES_A_TURN).then(|| Continue { pages: std::mem::take(&mut self.taken) })
     }

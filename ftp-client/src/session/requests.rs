@@ -1,4 +1,4 @@
-//! What can be asked of a server in one request.
+//! The requests of a session that one message answers.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a request has one answer; whatever else comes is none")]
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// What is known of the file.
+/// The state of the file as it was last seen.
 #[derive(Debug, Default)]
 pub(super) struct Current {
     /// As it last was when it could be understood; nothing if that was never.
@@ -28,7 +28,7 @@ struct Latest {
     problem: Option<Arc<AccountsError>>,
 }
 
-/// What the watcher of the file remembers from look to look.
+/// The memory of the file's watcher from look to look.
 #[derive(Debug, Default)]
 struct Watched {
     /// The stamp at the last look.

@@ -24,14 +24,14 @@ use toml::Spanned;
 use wire::Access;
 use wire::modes::ModePolicy;
 
-/// What is kept of one user.
+/// The record of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// The user's own `/`, an absolute path; without it the server's default root is used.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "absolute")]
     pub root: Option<PathBuf>,
-    /// What the user may do there.
+    /// The access of the user there.
     pub access: Access,
     /// Permission bits that nothing gets that the user makes or changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub struct Account {
     /// Permission bits that all gets that the user makes or changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_mode: Option<ForceMode>,
-    /// What the password is checked against; without it no password is right.
+    /// The hash that a password is checked against; without it no password is right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordHash>,
     /// Keys that log in as this user.
@@ -66,7 +66,7 @@ pub enum UsersError {
     Parse {
         /// Counted from 1.
         line: usize,
-        /// What is wrong there; never the line itself, which may hold a password hash.
+        /// The reason; never the line itself, which may hold a password hash.
         message: String,
     },
     /// A root is not UTF-8, which TOML cannot hold.

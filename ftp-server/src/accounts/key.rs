@@ -80,7 +80,7 @@ impl KeyLine {
         Ok(Self { text: line.trim().to_owned(), key: Ok(key) })
     }
 
-    /// What the line says.
+    /// The content of the line.
     ///
     /// # Errors
     /// It is no key, or has an option that is not known.

@@ -17,7 +17,7 @@ pub(crate) fn takes_all() -> bool {
     takes(io::stdout()) && takes(io::stderr())
 }
 
-/// What a line of the journal begins with.
+/// The prefix of a line of the journal.
 pub(crate) fn priority(level: Level) -> &'static str {
     match level {
         Level::ERROR => "<3>",

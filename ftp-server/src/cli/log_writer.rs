@@ -22,7 +22,7 @@ pub(crate) struct LogWriter(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// Whoever has set `busy` writes to it, so nobody waits for this lock.
+    /// Only the one who has set `busy` writes to it, so this lock is never waited for.
     output: Mutex<Lines>,
 }
 

@@ -1,4 +1,4 @@
-//! What `serve` does on SIGHUP: it reads configuration, certificate and users again.
+//! Reloading of `serve` on SIGHUP: it reads configuration, certificate and users again.
 //!
 //! Configuration and certificate count together or not at all: if anything of them is wrong, the old ones stay in force and the
 //! log says so. Users stay as they were if their file is wrong, for itself. What cannot change while the server runs is named
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-/// What it takes to reload.
+/// The parts that a reload changes.
 pub(crate) struct Reload {
     place: PlaceArgs,
     /// The root of the command line, which wins over the file's.

@@ -84,7 +84,7 @@ fn warn_of_nobody(accounts: &Accounts, default_root: Option<&Path>, state: &Path
     Ok(())
 }
 
-/// What comes before a command for the account of a service, which nobody logs in as.
+/// The words before a command for the account of a service, which has no login.
 fn as_this_account() -> String {
     match rustix::process::geteuid().as_raw() {
         id @ 1..1000 => format!("runuser -u {} -- ", user_name(id)),

@@ -22,7 +22,7 @@ pub(crate) struct Stop {
     pub(crate) abort: CancellationToken,
 }
 
-/// What SIGHUP means.
+/// The meaning of SIGHUP.
 #[derive(Debug)]
 pub(crate) enum Hangup {
     /// The terminal is gone, and with it whoever wanted the server.

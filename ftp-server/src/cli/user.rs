@@ -72,7 +72,7 @@ fn list(accounts: &Accounts, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `--json` shows of a user: all but the password hash.
+/// The user in `--json`: all but the password hash.
 #[derive(Serialize)]
 struct UserLine<'a> {
     name: &'a str,

@@ -16,12 +16,12 @@ use wire::sender::{Asking, Sender};
 use wire::store::{Folder, Storage, file_clock};
 use wire::{Failure, FailureCode, RemotePath};
 
-/// What a job sends.
+/// The source of a job.
 struct Opening {
     source: Arc<dyn Source>,
     /// The folder whose content is to be counted.
     folder: Option<Arc<dyn Folder>>,
-    /// What there is to send, where that is known.
+    /// The totals, where they are known.
     totals: Totals,
 }
 

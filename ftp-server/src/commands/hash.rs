@@ -40,7 +40,7 @@ pub(super) async fn run(
     }
 }
 
-/// What a portion has come to.
+/// The state of a portion.
 enum Portion {
     More(Box<dyn SourceFile>, Sha256, u64),
     Last(Digest, u64),
@@ -70,5 +70,5 @@ fn hash_portion(
 }
 
 const CHUNKS_A_PORTION: usize = 32;
-/// What a small file is read with; a file may be larger than it says.
+/// Bytes that a small file is read with; a file may be larger than it says.
 const CHUNK_LEN_MIN: usize = 4096;

@@ -144,7 +144,7 @@ pub(crate) fn has_times_in_range(message: &Message) -> bool {
     time.is_none_or(|time| time.is_possible())
 }
 
-/// What a command answers; nothing if it has answered by itself.
+/// The answer of a command; `None` if it has answered by itself.
 type Answer = Result<Option<Message>, Failure>;
 
 /// Does filesystem work where it may block, unless it was cancelled before its turn came.

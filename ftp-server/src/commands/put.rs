@@ -29,7 +29,7 @@ struct Opening {
     path: RemotePath,
     /// Keeps others out.
     lock: Option<FolderLock>,
-    /// What may have been lost of what is there.
+    /// Files that are there and may have lost content.
     unproven: Unproven,
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn run(
     }
 }
 
-/// Who sends, as journals have it.
+/// The sender, as journals have it.
 pub(super) fn origin(principal: &Principal) -> [u8; 16] {
     origin_of(&[principal.name().as_bytes()])
 }

@@ -88,7 +88,7 @@ impl Removed<'_> {
     }
 }
 
-/// What somebody else has removed meanwhile is gone, as was wanted.
+/// Takes an item that somebody else has removed meanwhile for removed.
 fn gone(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

@@ -11,7 +11,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A line in it.
@@ -23,7 +23,7 @@ pub enum ConfigError {
         line: usize,
         /// The key on that line with its section, such as `limits.connections`; empty if there is none.
         key: String,
-        /// What is wrong with it.
+        /// The reason why it is refused.
         message: String,
     },
 }

@@ -32,7 +32,7 @@ pub enum LogFormat {
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// What keeps the server from working.
+    /// A setting that keeps the server from working.
     Error,
     /// Also what somebody should look at.
     Warn,

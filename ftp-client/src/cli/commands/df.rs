@@ -57,7 +57,7 @@ fn table(path: &RemotePath, report: SpaceReport) -> String {
     )
 }
 
-/// Of what users may fill, rounded up, as df has it.
+/// The used part of what users may fill, rounded up, as in df.
 fn percent(used: u64, available: u64) -> u128 {
     let (used, all) = (u128::from(used), u128::from(used) + u128::from(available));
     (used * 100).div_ceil(all.max(1))

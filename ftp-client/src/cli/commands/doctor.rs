@@ -41,7 +41,7 @@ impl Doctor {
     }
 }
 
-/// What was measured, by the names of its fields in events.
+/// The measurements, by the names of their fields in events.
 fn fields(measured: &Measurements) -> [(&'static str, &Measured); 10] {
     let Measurements { upload, download, here, server, .. } = measured;
     [
@@ -120,7 +120,7 @@ fn table(measured: &Measurements) -> String {
     text
 }
 
-/// What limits, and what would help.
+/// Tells the limit, and what would help.
 fn verdict(measured: &Measurements, limit: Option<Limit>) -> String {
     let Some(Limit { culprit, rate, direction }) = limit else {
         return "nothing could be moved, so nothing can be told of what limits\n".to_owned();

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use wire::RemotePath;
 
-/// What a request is about.
+/// The subject of a request.
 pub(super) trait About {
     /// Its path on the server.
     fn path(&self) -> &RemotePath;

@@ -17,7 +17,7 @@ use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
 pub(crate) struct Get {
-    /// What is fetched, and what it becomes.
+    /// The sources, and what each becomes.
     sources: Vec<Source>,
     recursive: bool,
     overwrite: Overwrite,
@@ -29,7 +29,7 @@ pub(crate) struct Get {
     modes: Modes,
 }
 
-/// What is fetched; into a folder, or under another name.
+/// A source and its target: a folder, or another name.
 type Source = (Remote, PathBuf, Option<wire::Name>);
 
 impl Get {
@@ -146,7 +146,7 @@ fn must_be_remote(place: Place) -> Result<Remote, Error> {
     }
 }
 
-/// What each becomes: a name in the target if that is a folder, otherwise the target itself.
+/// Chooses a target for each: a name in the target if that is a folder, otherwise the target itself.
 fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<Source>, Error> {
     let names: Vec<_> = remotes.iter().map(Remote::last_name).collect();
     places::no_name_twice(names.iter().map(Option::as_ref))?;

@@ -1,4 +1,4 @@
-//! What limits `get` and `put`, told with `-v` while they run and in the end: what lanes spend their time with. (Those of a
+//! The limits of `get` and `put`, told with `-v` while they run and in the end: what lanes spend their time with. (Those of a
 //! mirror also wait for what is still being compared.)
 
 use crate::cli::output::Output;
@@ -70,7 +70,7 @@ fn since(before: LaneTime, now: LaneTime) -> LaneTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Limit {
     place: Place,
-    /// Of the lanes' time.
+    /// A part of the lanes' time.
     percent: u128,
 }
 
@@ -119,7 +119,7 @@ impl Limit {
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Less says nothing.
 const TIME_MIN: Duration = Duration::from_millis(100);
-/// What takes less than this is not alone.
+/// An activity that takes less than this is not alone.
 const PERCENT_MIN: u128 = 60;
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) struct Mirror {
     resume: bool,
 }
 
-/// What is to come of the comparison.
+/// The use of the comparison.
 enum Wish {
     Run,
     DryRun,

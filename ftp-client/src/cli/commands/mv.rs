@@ -16,7 +16,7 @@ pub(crate) struct Mv {
     replace: bool,
 }
 
-/// What is moved, and its name.
+/// The source, and its name.
 struct Source {
     path: RemotePath,
     name: Name,
@@ -55,7 +55,7 @@ impl Mv {
     }
 }
 
-/// What is there is left alone, as was asked.
+/// An existing target is left alone, as was asked.
 fn kept(error: Error) -> Error {
     if error.failure_code() == Some(FailureCode::Exists) { Error::Refused(error.to_string()) } else { error }
 }

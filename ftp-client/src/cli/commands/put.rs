@@ -33,7 +33,7 @@ pub(crate) struct Put {
     resume: bool,
 }
 
-/// What scripts ask for beside the transfer itself.
+/// Options of scripts beside the transfer itself.
 #[derive(Debug)]
 struct Options {
     /// A file that exists is left alone, which is success.
@@ -170,7 +170,7 @@ impl Put {
         })
     }
 
-    /// What can be sent, and what cannot.
+    /// Sorts the sources into those that can be sent and those that cannot.
     async fn jobs(
         &self,
         session: &Session,
@@ -214,7 +214,7 @@ impl Put {
         Ok(Job { source: source_path.shown(), request: Request::Put(request, unless_same) })
     }
 
-    /// What was asked for of a source that cannot begin.
+    /// The result line of a source that cannot begin.
     fn planned(&self, source: &Source, into_folder: bool) -> Planned {
         let place = self.place(source, into_folder);
         let target = Text(places::rooted(place.as_ref().map_or(&self.target.path, |(path, _)| path)));

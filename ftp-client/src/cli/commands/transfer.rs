@@ -55,7 +55,7 @@ pub(super) struct Transfer<'a> {
     pub(super) overwrite: Overwrite,
     /// It is one file, asked for by its name.
     pub(super) named: bool,
-    /// That a file exists and was left alone is what was asked for.
+    /// It is no failure that a file exists and was left alone.
     pub(super) forgiving: bool,
     /// Where to write what became of each item.
     pub(super) result: Option<&'a Path>,

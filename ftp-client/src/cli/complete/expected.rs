@@ -1,10 +1,10 @@
-//! What may stand at a place of a command line, as the definitions of the arguments tell it.
+//! The words that may stand at a place of a command line, as the definitions of the arguments tell it.
 
 use crate::cli::args::Cli;
 use crate::cli::defaults::PATHS;
 use clap::{Arg, Command, CommandFactory};
 
-/// What the word may be.
+/// The kind of word that may stand there.
 pub(crate) enum Expected {
     /// One of these.
     Words(Vec<String>),
@@ -16,7 +16,7 @@ pub(crate) enum Expected {
     File(String),
 }
 
-/// What may follow the complete words `before`, given what has been typed of it.
+/// Returns what may follow the complete words `before`, given what has been typed of it.
 pub(crate) fn expected(program: &Command, before: &[String], last: &str) -> Expected {
     let place = Place::after(program, before);
     if let Some(option) = place.option {

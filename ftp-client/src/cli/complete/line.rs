@@ -5,7 +5,7 @@
 pub(crate) struct Line {
     /// The program, and what is complete.
     pub(crate) words: Vec<String>,
-    /// What is being typed, perhaps nothing yet.
+    /// The word that is being typed, perhaps empty.
     pub(crate) last: String,
     /// The quote that is still open.
     quote: &'static str,

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use wire::RemotePath;
 use wire::metadata::Kind;
 
-/// What paths of a command line may be.
+/// The kinds of paths of a command line.
 pub(super) struct Places {
     words: Vec<String>,
     scope: Scope,
@@ -58,7 +58,7 @@ impl Places {
         profile_names(self.scope.profiles(), typed, end)
     }
 
-    /// What was typed of a path on a server, up to the name that is being typed, and the folder that it means.
+    /// The typed part of a path on a server, up to the name that is being typed, and the folder that it means.
     fn folder_on_a_server<'a>(&self, typed: &'a str) -> Option<(&'a str, Remote)> {
         let path = match typed.find("://") {
             Some(scheme) => scheme + 3 + typed[scheme + 3..].find('/')?,
@@ -151,7 +151,7 @@ pub(crate) fn fitting(names: Vec<String>, begun: &str) -> impl Iterator<Item = S
     names.into_iter().filter(move |name| name.starts_with(begun) && (hidden || !name.starts_with('.')))
 }
 
-/// What can be understood of a command line that is not complete.
+/// The options of a command line that is not complete, as far as they can be parsed.
 fn matches(command: Command, words: &[String]) -> Option<ArgMatches> {
     command.ignore_errors(true).try_get_matches_from(words).ok()
 }
@@ -172,7 +172,7 @@ fn encoded(name: &str, is_url: bool) -> String {
     if is_url { utf8_percent_encode(name, &ENCODED).to_string() } else { name.to_owned() }
 }
 
-/// What has no meaning of its own in a URL's path stays as it is.
+/// Characters without a meaning of their own in a URL's path stay as they are.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// Nobody reads more.
 const NAMES_MAX: usize = 10_000;

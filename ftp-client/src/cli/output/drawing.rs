@@ -20,7 +20,7 @@ pub(crate) struct Drawing {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is drawn.
+/// The drawing on the terminal.
 enum Display {
     Bars(Option<Bars>),
     Plain(Plain),

@@ -7,7 +7,7 @@ use ftp_client::observer::Summary;
 use std::io;
 use wire::FailureCode;
 
-/// What scripts see of a run, and what is to be told. Nobody reading standard output any more is no failure.
+/// The exit code of a run, and the error to tell. A closed standard output is no failure.
 pub(super) fn of_run(result: Result<u8, Error>) -> (u8, Option<Error>) {
     match result {
         Ok(code) => (code, None),

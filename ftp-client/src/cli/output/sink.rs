@@ -64,7 +64,7 @@ impl State {
     }
 }
 
-/// What is buffered are whole lines, so they come as such.
+/// Passes on whole lines, as they are buffered.
 impl Write for OfVoice {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);

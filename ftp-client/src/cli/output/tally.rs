@@ -1,4 +1,4 @@
-//! What a transfer has done so far: counted by many threads, read by the one that draws.
+//! Counts of a transfer so far: kept by many threads, read by the one that draws.
 
 use ftp_client::error::graver;
 use ftp_client::observer::Summary;
@@ -100,7 +100,7 @@ impl Tally {
         *lock(&self.mirror) = Some(*summary);
     }
 
-    /// What a mirror counts beside files that it sent.
+    /// Counts of a mirror beside the files that it sent.
     pub(super) fn mirror(&self) -> Option<ftp_client::mirror::Summary> {
         *lock(&self.mirror)
     }

@@ -25,7 +25,7 @@ pub(crate) struct Watcher {
     is_part: bool,
 }
 
-/// What the job said last of how much there is.
+/// The totals that the job told last.
 #[derive(Default)]
 struct Totals {
     files: u64,
@@ -51,7 +51,7 @@ impl Watcher {
         Self { is_part: true, ..self }
     }
 
-    /// What it hears is kept in a result file too.
+    /// Keeps each outcome in a result file too.
     pub(crate) fn recorded(self, record: Option<Arc<Record>>) -> Self {
         Self { record, ..self }
     }
@@ -169,7 +169,7 @@ impl Observer for Watcher {
     }
 }
 
-/// What to do about a failure.
+/// The advice about a failure.
 fn advice(failure: &Failure) -> &'static str {
     if failure.code == FailureCode::SourceChanged {
         "; --changing as-is sends what can be read of it"

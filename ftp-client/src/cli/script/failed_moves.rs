@@ -15,7 +15,7 @@ pub(super) struct FailedMoves {
     local_folder: Option<usize>,
 }
 
-/// What a line changes for those after it.
+/// A change that a line makes for those after it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Move {
     Server,
@@ -44,7 +44,7 @@ impl Move {
         }
     }
 
-    /// What makes lines run again.
+    /// The kind of line after which lines run again.
     fn remedy(self) -> &'static str {
         match self {
             Self::Server => "an `open`",

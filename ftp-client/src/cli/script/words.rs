@@ -75,7 +75,7 @@ fn unquoted(operator: char) -> String {
     format!("an unquoted '{operator}' has no meaning here: {}", character_meant(operator))
 }
 
-/// What to write instead of a shell's operator.
+/// The advice about a shell's operator.
 pub(super) fn character_meant(operator: char) -> String {
     format!("write one command a line, and \\{operator} or '{operator}' for the character")
 }
@@ -122,7 +122,7 @@ fn name_of(rest: &[u8]) -> Result<(&[u8], &[u8]), String> {
     }
 }
 
-/// What ends a word in a POSIX shell, and means something there.
+/// Characters that end a word in a POSIX shell, and mean something there.
 const OPERATORS: &[u8] = b";&|<>()";
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use wire::sync::lock;
 
-/// What the prompt's thread knows of the session.
+/// The session, as far as the prompt's thread knows it.
 #[derive(Clone)]
 pub(crate) struct Shared {
     runtime: Handle,
@@ -153,7 +153,7 @@ fn pair(word: &str) -> Option<Pair> {
     (!word.contains(char::is_control)).then(|| Pair { display, replacement: quoted(word) })
 }
 
-/// What is listed of a path: its last name.
+/// The part of a path that is listed: its last name.
 fn last_part(path: &str) -> &str {
     let end = path.strip_suffix('/').unwrap_or(path);
     &path[end.rfind('/').map_or(0, |slash| slash + 1)..]

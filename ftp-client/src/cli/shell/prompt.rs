@@ -20,7 +20,7 @@ use std::thread::Builder;
 use tokio::sync::oneshot;
 use wire::sync::lock;
 
-/// What a person answered.
+/// The answer of a person.
 pub(crate) enum Answer {
     /// A line; several that were pasted.
     Lines(Vec<String>),
@@ -30,10 +30,10 @@ pub(crate) enum Answer {
     End,
 }
 
-/// What the thread is asked for.
+/// A request to the thread.
 struct Question {
     text: String,
-    /// What was typed ahead is given up.
+    /// Input that was typed ahead is dropped.
     afresh: bool,
     answer: oneshot::Sender<Answer>,
 }
@@ -119,7 +119,7 @@ fn reader(shared: Shared) -> Result<(Reader, Box<dyn ExternalPrinter + Send>), R
     Ok((reader, Box::new(printer)))
 }
 
-/// What a reader has read ahead can only be forgotten with it; the history stays. One that cannot be made leaves the old.
+/// Replaces the reader, since what it has read ahead can only be dropped with it; the history stays. One that cannot be made leaves the old.
 fn replace(old: &mut Reader, shared: Shared, printer: &Mutex<Box<dyn ExternalPrinter + Send>>) {
     let Ok((mut new, speaks)) = reader(shared) else { return };
     std::mem::swap(new.history_mut(), old.history_mut());
@@ -187,7 +187,7 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("history"))
 }
 
-/// Of a history that has grown huge, the end is kept.
+/// Keeps the end of a history that has grown huge.
 fn shorten(path: &Path) -> std::io::Result<()> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();

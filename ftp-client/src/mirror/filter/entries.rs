@@ -1,7 +1,7 @@
 //! The entries of a rule file or a list of files. Both are read alike, as rsync reads them: empty entries and comments
 //! say nothing, and a line may end as it does on any system.
 
-/// What ends an entry of a file.
+/// The separator of the entries of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Separator {
     /// A line feed, a carriage return or both.

@@ -5,7 +5,7 @@ use wire::RemotePath;
 use wire::escape::Escaped;
 use wire::path::PathError;
 
-/// What was asked for by name, relative to the source, as `rsync -a --files-from` reads it.
+/// The paths that were asked for by name, relative to the source, as `rsync -a --files-from` reads it.
 ///
 /// - Slashes and `./` at the beginning mean nothing.
 /// - The folders above a listed path come along by themselves, without their other contents.
@@ -28,7 +28,7 @@ struct Listed {
 pub struct ListError {
     /// The line, or the number of the entry in a list with NULs; counted from 1.
     pub line: usize,
-    /// What it says.
+    /// Its text.
     pub text: Box<[u8]>,
     /// What is wrong with it.
     pub fault: ListFault,

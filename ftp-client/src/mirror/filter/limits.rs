@@ -17,7 +17,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether a file of `size` bytes, last modified at `modified`, is within the limits.
+    /// True if a file of `size` bytes, last modified at `modified`, is within the limits.
     #[must_use]
     pub fn verdict(&self, size: u64, modified: Timestamp) -> Verdict {
         let within = self.size_min.is_none_or(|min| size >= min)

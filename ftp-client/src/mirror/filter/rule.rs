@@ -3,7 +3,7 @@
 
 use super::{Pattern, PatternError, Verdict};
 
-/// What a rule says.
+/// The action of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) pattern: Pattern,
@@ -22,7 +22,7 @@ pub(super) enum Side {
     Target,
 }
 
-/// What one line of rules does to the list of them.
+/// The effect of one line on the list of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     Add(Rule),

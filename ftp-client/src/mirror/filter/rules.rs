@@ -19,7 +19,7 @@ pub struct RuleError {
     pub line: Option<usize>,
     /// The rule's text.
     pub text: Box<[u8]>,
-    /// What is wrong with it.
+    /// The reason why it is refused.
     pub fault: RuleFault,
 }
 
@@ -58,7 +58,7 @@ impl Rules {
         entries(bytes, separator).try_for_each(|(line, text)| self.apply(Some(line), text, parse_full(text)))
     }
 
-    /// What the sender does with the entry at `path`, whose parents are all included.
+    /// Decides for the sender about the entry at `path`, whose parents are all included.
     #[must_use]
     pub fn verdict(&self, path: &RemotePath, is_folder: bool) -> Verdict {
         self.verdict_beside(Side::Target, path, is_folder)

@@ -218,7 +218,7 @@ mod tests {
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     }
 
-    /// What each wildcard means, tried in all ways; exponential, so for short texts only.
+    /// Matches each wildcard in all ways; exponential, so for short texts only.
     fn by_trying(tokens: &[Token], text: &[u8]) -> bool {
         match (tokens, text) {
             ([], text) => text.is_empty(),

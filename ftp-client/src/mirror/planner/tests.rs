@@ -1,4 +1,4 @@
-//! What is decided about trees that are written down, in the order in which it is done.
+//! The decisions about trees that are written down, in the order in which they are carried out.
 
 mod model;
 
@@ -161,7 +161,7 @@ fn what_is_in_a_folder_of_the_source_that_cannot_be_listed_stays() {
     assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
 }
 
-/// What seems to be gone may be where nobody could look.
+/// An entry that seems to be gone may be in a folder that could not be read.
 #[test]
 fn nothing_is_moved_if_the_source_could_not_be_read_whole() {
     let options = Options { delete: true, detect_moves: true, ..Options::default() };
@@ -229,7 +229,7 @@ fn the_share_that_may_be_deleted_is_one_of_the_targets_entries() {
     }
 }
 
-/// What only the target has concerns a mirror that deletes, and one that compares the folder it is in.
+/// An entry that only the target has matters to a mirror that deletes, and to one that compares its folder.
 #[test]
 fn what_cannot_be_looked_at_in_the_target_is_a_failure_where_it_matters() {
     for (delete, expected) in [(false, &["new /a"][..]), (true, &["new /a", "failed /x"])] {

@@ -1,4 +1,4 @@
-//! What a watch compares next, and when. Pure: it takes what happened and the time, and tells what is due.
+//! The folders that a watch compares next, and when. Pure: it takes events and the time, and returns what is due.
 //!
 //! Four things make a folder due: something changed in it and has come to rest; something in it failed, and its time to be
 //! tried again has come; it cannot be watched, so it is looked at now and then; and all of the tree every so often, as a
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wire::RemotePath;
 
-/// What is to be compared, and when.
+/// The folders to compare, and when.
 #[derive(Debug)]
 pub(super) struct Agenda {
     changed: Folders,
@@ -35,7 +35,7 @@ struct Retry {
     at: Instant,
 }
 
-/// What is due.
+/// The work that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Due {
     /// Folders to compare, none of them in another.
@@ -44,7 +44,7 @@ pub(super) struct Due {
     pub(super) looks: bool,
 }
 
-/// What became of a comparison.
+/// The outcome of a comparison.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// Folders in which something failed.
@@ -102,7 +102,7 @@ impl Agenda {
         self.unwatched = unwatched;
     }
 
-    /// What is due now, or when to ask again.
+    /// Returns the work that is due now, or when to ask again.
     pub(super) fn next(&mut self, now: Instant) -> Result<Due, Instant> {
         if let Some(pause) = self.pause.filter(|pause| pause.at > now) {
             return Err(pause.at);
@@ -237,7 +237,7 @@ impl FromIterator<RemotePath> for Folders {
 const QUIET: Duration = Duration::from_millis(300);
 /// Where something always changes, it is mirrored as it is after so long.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What failed is tried again after so long, then after twice as long, and so on: a disk that was full for a moment costs
+/// A failed item is tried again after so long, then after twice as long, and so on: a disk that was full for a moment costs
 /// little time, one that is full for a week few attempts.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
@@ -245,7 +245,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 const RETRY_SHARE: u32 = 9;
 /// All is compared no more often than this, whatever was asked for.
 const RESCAN_MIN: Duration = Duration::from_secs(1);
-/// What cannot be watched is looked at no more often than this...
+/// A folder that cannot be watched is compared no more often than this...
 const LOOK_MIN: Duration = Duration::from_secs(4);
 /// ...and takes a fiftieth of the time.
 const LOOK_SHARE: u32 = 50;

@@ -1,4 +1,4 @@
-//! What those who see changes and the one who mirrors them share: the agenda, and a bell.
+//! The state that is shared by those who see changes and the one who mirrors them: the agenda, and a bell.
 
 use super::agenda::{Agenda, Due, Folders, Report};
 use std::sync::{Mutex, MutexGuard};

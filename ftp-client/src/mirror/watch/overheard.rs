@@ -1,4 +1,4 @@
-//! What a watch has to know of a run: what failed, and what was refused. All else goes to whoever listens.
+//! The events of a run that a watch needs: failures and refusals. All else goes to whoever listens.
 
 use super::agenda::Report;
 use crate::error::Error;
@@ -29,12 +29,12 @@ impl Overheard {
         self.made_scope.load(Ordering::Relaxed)
     }
 
-    /// What was heard of a run that took so long.
+    /// Returns the report of a run that took so long.
     pub(super) fn report(&self, took: Duration) -> Report {
         Report { took, ..std::mem::take(&mut *self.lock()) }
     }
 
-    /// What failed is tried again with the folder that it is in. A pipe or socket stays one.
+    /// A failed item is tried again with the folder that it is in. A pipe or socket stays one.
     fn note(&self, path: &RemotePath, failure: &Failure) {
         if failure.code != FailureCode::SpecialFile {
             self.lock().failed.add(path.split_last().map(|(folder, _)| folder).unwrap_or_default());

@@ -47,7 +47,7 @@ struct Watch {
     walk: u64,
 }
 
-/// What the system told.
+/// An event of the system.
 struct Event {
     watch: i32,
     what: ReadFlags,
@@ -118,7 +118,7 @@ impl Watches {
         missing.iter().for_each(|path| self.watch(path));
     }
 
-    /// What is not watched. Folders that may not be read are no part of it: comparing them would tell nothing either.
+    /// Folders that are not watched. Those that may not be read are no part of it: comparing them would tell nothing either.
     pub(super) fn unwatched(&self) -> Unwatched {
         let unwatched = || self.unwatched.iter().filter(|(_, errno)| **errno != Errno::ACCESS);
         Unwatched {
@@ -315,7 +315,7 @@ impl Watches {
     }
 }
 
-/// What is known of a folder and all below it. Depth-first order puts that right behind it.
+/// Marks of a folder and all below it. Depth-first order puts that right behind it.
 fn below<'a, T>(
     known: &'a BTreeMap<RemotePath, T>,
     folder: &RemotePath,
@@ -331,7 +331,7 @@ fn remove_below<T>(known: &mut BTreeMap<RemotePath, T>, folder: &RemotePath) {
     }
 }
 
-/// What is told of a folder: not that somebody reads in it.
+/// The events of a folder that matter: reading in it is none.
 const FLAGS: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::DELETE_SELF)
