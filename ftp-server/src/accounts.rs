@@ -286,7 +286,8 @@ impl Accounts {
 
     fn principal(&self, name: &UserName, account: &Account, proof: Proof) -> Result<Principal, Refusal> {
         let root = self.root_of(account).ok_or(Refusal::NoRoot)?;
-        Ok(Principal::new(name.as_str(), root, account.access, proof).with_modes(account.modes()))
+        let principal = Principal::new(name.as_str(), root, account.access);
+        Ok(principal.proven_by(proof).with_modes(account.modes()))
     }
 
     fn root_of(&self, account: &Account) -> Option<PathBuf> {
@@ -301,7 +302,7 @@ impl Accounts {
             Proof::Password(hash) if account.password.as_ref() != Some(hash) => {
                 return Err(Revocation::PasswordChanged);
             }
-            Proof::Password(_) | Proof::Token(_) => {}
+            Proof::Password(_) | Proof::Token(_) | Proof::Unrecorded => {}
             Proof::Key(fingerprint) => {
                 let mut keys = account.keys.iter().filter_map(|line| line.key().ok());
                 let key = keys.find(|key| key.fingerprint() == *fingerprint);

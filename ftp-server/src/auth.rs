@@ -1,6 +1,6 @@
 //! The seam between a session and whatever decides who may log in.
 //!
-//! A [`Principal`] can only be made in this crate, and only authenticators make one: holding it is the proof that a
+//! Only an [`Authenticator`] should make a [`Principal`], after it has checked a login: holding one is the proof that the
 //! login succeeded. A [`Refusal`] is for the log alone; the peer hears one sentence whatever the reason was, so that
 //! it cannot find out which users exist.
 //!
@@ -50,7 +50,7 @@ pub trait Authenticator: Send + Sync {
 /// A login that was accepted, and what else it depends on.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// Who, and what proved it.
+    /// The user of the login.
     pub principal: Principal,
     /// Where the login came from.
     pub peer: IpAddr,
@@ -66,7 +66,7 @@ pub struct Principal {
     modes: ModePolicy,
 }
 
-/// What proved a login.
+/// The proof of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The password of this hash.
@@ -75,21 +75,33 @@ pub(crate) enum Proof {
     Key(String),
     /// The token of this SHA-256.
     Token([u8; 32]),
+    /// A proof that the authenticator has not recorded here.
+    Unrecorded,
 }
 
 impl Principal {
-    pub(crate) fn new(
-        name: impl Into<String>,
-        root: impl Into<PathBuf>,
-        access: Access,
-        proof: Proof,
-    ) -> Self {
-        let modes = ModePolicy::default();
+    /// Makes the principal of a login that was accepted. Without [`with_key`](Self::with_key) and
+    /// [`with_modes`](Self::with_modes) it has no key to show, and items get the permissions that clients ask for.
+    #[must_use]
+    pub fn new(name: impl Into<String>, root: impl Into<PathBuf>, access: Access) -> Self {
+        let (proof, modes) = (Proof::Unrecorded, ModePolicy::default());
         Self { name: name.into(), root: root.into(), access, proof, modes }
     }
 
-    pub(crate) fn with_modes(self, modes: ModePolicy) -> Self {
+    /// Records the fingerprint of the key that the login was made with.
+    #[must_use]
+    pub fn with_key(self, fingerprint: impl Into<String>) -> Self {
+        self.proven_by(Proof::Key(fingerprint.into()))
+    }
+
+    /// Sets the rules for the permissions of all that the principal makes or changes.
+    #[must_use]
+    pub fn with_modes(self, modes: ModePolicy) -> Self {
         Self { modes, ..self }
+    }
+
+    pub(crate) fn proven_by(self, proof: Proof) -> Self {
+        Self { proof, ..self }
     }
 
     pub(crate) fn proof(&self) -> &Proof {
@@ -101,7 +113,7 @@ impl Principal {
     pub fn key(&self) -> Option<&str> {
         match &self.proof {
             Proof::Key(fingerprint) => Some(fingerprint),
-            Proof::Password(_) | Proof::Token(_) => None,
+            Proof::Password(_) | Proof::Token(_) | Proof::Unrecorded => None,
         }
     }
 
@@ -123,7 +135,7 @@ impl Principal {
         self.modes
     }
 
-    /// What the principal may do below the root.
+    /// The access that the principal has below the root.
     #[must_use]
     pub fn access(&self) -> Access {
         self.access

@@ -100,7 +100,7 @@ impl Tokens {
         let digest = digest_of(token.text());
         self.lock().push(Issued {
             digest,
-            principal: Principal::new(grant.name, grant.root, grant.access, Proof::Token(digest)),
+            principal: Principal::new(grant.name, grant.root, grant.access).proven_by(Proof::Token(digest)),
             expires_at: grant.expires_at,
             once: grant.once,
             spent: false,

@@ -1,7 +1,7 @@
 //! Sessions that are ended from outside, without any session: who does not read its messages is ended all the same.
 
 use super::*;
-use crate::auth::{Claim, Principal, Proof, Refusal};
+use crate::auth::{Claim, Principal, Refusal};
 use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::engine::{Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
@@ -29,8 +29,7 @@ fn running() -> (GrantedSession, OutboxMessages) {
     let (outbox, messages) = outbox();
     let disk = wire::disk::Disk::alone();
     let exchange = Exchange::new(outbox.clone(), Arc::default(), disk, Budget::unlimited());
-    let proof = Proof::Token([0; 32]);
-    let principal = Principal::new("alice", "/srv", wire::Access::Write, proof);
+    let principal = Principal::new("alice", "/srv", wire::Access::Write);
     let grant = Grant { principal, peer: [192, 0, 2, 1].into() };
     (GrantedSession::new(grant, exchange, outbox, CancellationToken::new()), messages)
 }
