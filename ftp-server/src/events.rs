@@ -5,13 +5,15 @@
 //! one that is dropped before has been cancelled. Names and sentences of clients are values of fields, which the log quotes: none of
 //! them can pass for another field.
 
+mod log;
+
+pub(crate) use log::Log;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use tracing::{Level, event};
 use wire::engine::{Item, Observer};
-use wire::escape::Escaped;
 use wire::message::{Change, Listing, Message, Totals};
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
@@ -22,15 +24,15 @@ pub(crate) trait Listener: Send + Sync {
     fn on_event(&self, event: &Event<'_>);
 }
 
-/// What became of a request, or of one of its items.
+/// The outcome of a request, or of one of its items.
 #[derive(Debug)]
 pub(crate) struct Event<'a> {
-    /// Who asked.
+    /// The user who asked.
     pub(crate) user: &'a str,
     pub(crate) peer: SocketAddr,
     /// The request's name in the table of commands.
     pub(crate) command: &'static str,
-    /// What was done to an item; nothing for a whole request.
+    /// The action on an item; `None` for a whole request.
     pub(crate) item: Option<Action>,
     /// Below the user's root.
     pub(crate) path: &'a RemotePath,
@@ -58,10 +60,10 @@ pub(crate) enum Outcome {
     Cancelled,
 }
 
-/// What was done to an item that has an event of its own.
+/// An action on an item that has an event of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// What the request does.
+    /// The action of the request itself.
     Request,
     Remove,
     Move,
@@ -78,7 +80,7 @@ pub(crate) struct Counts {
     pub(crate) changes: u64,
     /// Entries of a listing.
     pub(crate) entries: u64,
-    /// Of content.
+    /// Bytes of content.
     pub(crate) bytes: u64,
     /// Items that were left alone, as asked, or that were removed before they could be read.
     pub(crate) skipped: u64,
@@ -86,7 +88,7 @@ pub(crate) struct Counts {
     pub(crate) failures: u64,
 }
 
-/// Who makes events in a session, and who hears them.
+/// The source of a session's events: it knows the user and the listener.
 pub(crate) struct EventSource {
     user: String,
     peer: SocketAddr,
@@ -107,7 +109,7 @@ struct State {
     path: RemotePath,
     to: Option<Vec<u8>>,
     counts: Counts,
-    /// Of an item; tells why the whole is not done.
+    /// The first failure of an item; it is the reason why the whole is not done.
     first_failure: Option<Failure>,
 }
 
@@ -298,90 +300,6 @@ fn paths_of(message: &Message) -> (RemotePath, Option<Vec<u8>>) {
         _ => return (RemotePath::root(), None),
     };
     (path.clone(), None)
-}
-
-/// Fields that are nothing have no place in the line. A level must be known when it is compiled.
-macro_rules! log_line {
-    ($level:expr, $event:expr) => {{
-        let Event { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
-        let some = |count: u64| (count > 0).then_some(count);
-        event!(
-            parent: None, // who asked is a field, whatever thread this is on
-            $level,
-            %peer,
-            user,
-            action = item.map(Action::word),
-            path = Escaped(path.as_bytes()).to_string(),
-            to = to.map(|to| Escaped(to).to_string()),
-            outcome = outcome.word(),
-            reason = failure.map(ToString::to_string),
-            files = some(counts.files),
-            folders = some(counts.folders),
-            changes = some(counts.changes),
-            entries = some(counts.entries),
-            bytes = some(counts.bytes),
-            skipped = some(counts.skipped),
-            failures = some(counts.failures),
-            ms = item.is_none().then_some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
-            "{command}{}",
-            if item.is_some() { " item" } else { "" }
-        );
-    }};
-}
-
-/// The listener that logs: a line for each event.
-pub(crate) struct Log;
-
-impl Listener for Log {
-    fn on_event(&self, event: &Event<'_>) {
-        let level = level_of(event);
-        if level == Level::WARN {
-            log_line!(Level::WARN, event);
-        } else if level == Level::INFO {
-            log_line!(Level::INFO, event);
-        } else {
-            log_line!(Level::DEBUG, event);
-        }
-    }
-}
-
-/// Storage that fails is for the operator to look at, unless it may be the client's; and small questions are for nobody.
-fn level_of(event: &Event<'_>) -> Level {
-    use FailureCode::{Io, NoSpace, NotFound, ReadOnly, TooManyOpenFiles};
-    let code = event.failure.map(|failure| failure.code);
-    let is_small = ["STAT", "SPACE", "DIGESTS", "REPLACE"].contains(&event.command);
-    let is_question = is_small || ["LIST", "HASH"].contains(&event.command);
-    let is_stored_here = event.item.is_none() && !["GET", "SELECT"].contains(&event.command);
-    match code {
-        Some(Io | NoSpace | ReadOnly | TooManyOpenFiles) if is_stored_here => Level::WARN,
-        None if is_small => Level::DEBUG,
-        // Whoever asks whether something is there may well hear that it is not.
-        Some(NotFound) if is_question => Level::DEBUG,
-        _ => Level::INFO,
-    }
-}
-
-impl Outcome {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Partly => "partly",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl Action {
-    fn word(self) -> Option<&'static str> {
-        match self {
-            Self::Request => None,
-            Self::Remove => Some("removed"),
-            Self::Move => Some("moved"),
-            Self::SetAside => Some("set aside"),
-        }
-    }
 }
 
 /// Items of one request whose failure has an event of its own; the others are counted. A folder that cannot be written would otherwise

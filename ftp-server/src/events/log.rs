@@ -1,0 +1,90 @@
+//! The listener that logs: a line for each event, whose level depends on the outcome.
+
+use super::{Action, Event, Listener, Outcome};
+use tracing::{Level, event};
+use wire::FailureCode;
+use wire::escape::Escaped;
+
+/// Fields that are nothing have no place in the line. A level must be known when it is compiled.
+macro_rules! log_line {
+    ($level:expr, $event:expr) => {{
+        let Event { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
+        let some = |count: u64| (count > 0).then_some(count);
+        event!(
+            parent: None, // who asked is a field, whatever thread this is on
+            $level,
+            %peer,
+            user,
+            action = item.map(Action::word),
+            path = Escaped(path.as_bytes()).to_string(),
+            to = to.map(|to| Escaped(to).to_string()),
+            outcome = outcome.word(),
+            reason = failure.map(ToString::to_string),
+            files = some(counts.files),
+            folders = some(counts.folders),
+            changes = some(counts.changes),
+            entries = some(counts.entries),
+            bytes = some(counts.bytes),
+            skipped = some(counts.skipped),
+            failures = some(counts.failures),
+            ms = item.is_none().then_some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+            "{command}{}",
+            if item.is_some() { " item" } else { "" }
+        );
+    }};
+}
+
+/// The listener that logs: a line for each event.
+pub(crate) struct Log;
+
+impl Listener for Log {
+    fn on_event(&self, event: &Event<'_>) {
+        let level = level_of(event);
+        if level == Level::WARN {
+            log_line!(Level::WARN, event);
+        } else if level == Level::INFO {
+            log_line!(Level::INFO, event);
+        } else {
+            log_line!(Level::DEBUG, event);
+        }
+    }
+}
+
+/// Storage that fails is for the operator to look at, unless it may be the client's; and small questions are for nobody.
+fn level_of(event: &Event<'_>) -> Level {
+    use FailureCode::{Io, NoSpace, NotFound, ReadOnly, TooManyOpenFiles};
+    let code = event.failure.map(|failure| failure.code);
+    let is_small = ["STAT", "SPACE", "DIGESTS", "REPLACE"].contains(&event.command);
+    let is_question = is_small || ["LIST", "HASH"].contains(&event.command);
+    let is_stored_here = event.item.is_none() && !["GET", "SELECT"].contains(&event.command);
+    match code {
+        Some(Io | NoSpace | ReadOnly | TooManyOpenFiles) if is_stored_here => Level::WARN,
+        None if is_small => Level::DEBUG,
+        // Whoever asks whether something is there may well hear that it is not.
+        Some(NotFound) if is_question => Level::DEBUG,
+        _ => Level::INFO,
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partly => "partly",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Action {
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Request => None,
+            Self::Remove => Some("removed"),
+            Self::Move => Some("moved"),
+            Self::SetAside => Some("set aside"),
+        }
+    }
+}
