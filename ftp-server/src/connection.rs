@@ -4,12 +4,13 @@
 use crate::admission::Place;
 use crate::auth::{Claim, Principal, Refusal};
 use crate::config::ServerLimits;
+use crate::disconnect::went_away;
 use crate::disks::Opened;
 use crate::login_queue::{QueueFull, Turn};
 use crate::repeats::Kind;
-use crate::server::{Presented, Shared};
 use crate::session::{self, AcceptedLogin};
 use crate::sessions::{JoiningLane, LaneRefusal};
+use crate::shared::{Presented, Shared};
 use crate::throttle::{Attempt, Verdict};
 use std::io;
 use std::net::SocketAddr;
@@ -167,12 +168,6 @@ fn log(peer: SocketAddr, rejected: &Rejected, shared: &Shared) {
         | Rejected::Login(_)
         | Rejected::Root { .. } => warn!(%peer, error, "rejected"),
     }
-}
-
-/// True if the peer is simply not there any more, with or without TLS's word of farewell.
-pub(crate) fn went_away(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&error.kind())
 }
 
 async fn handshake(socket: TcpStream, presented: &Presented) -> Result<Connection, Rejected> {

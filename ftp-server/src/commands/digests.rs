@@ -1,7 +1,7 @@
 //! DIGESTS: root digests of files, for a comparison by content.
 
 use super::{Answer, on_disk};
-use crate::session::Context;
+use crate::context::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::{Checksum, Digest};

@@ -1,8 +1,8 @@
 //! GET: opens a job that sends a file or a tree to the client.
 
 use super::{Answer, locate, on_disk};
+use crate::context::Context;
 use crate::events::Operation;
-use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;

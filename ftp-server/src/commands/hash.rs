@@ -1,8 +1,8 @@
 //! HASH: SHA-256 of a file's content, in portions so that a large file shares the blocking pool with others.
 
 use super::{Answer, on_disk};
+use crate::context::Context;
 use crate::events::Operation;
-use crate::session::Context;
 use std::io::IoSliceMut;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::Digest;

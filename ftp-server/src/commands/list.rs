@@ -2,8 +2,8 @@
 //! client that does not read costs two pages, not a thread.
 
 use super::{Answer, on_disk};
+use crate::context::Context;
 use crate::events::Operation;
-use crate::session::Context;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;

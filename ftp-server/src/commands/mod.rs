@@ -18,8 +18,8 @@ mod space;
 mod stat;
 mod sweep;
 
+use crate::context::Context;
 use crate::events::Operation;
-use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;

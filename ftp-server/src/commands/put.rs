@@ -2,8 +2,8 @@
 
 use super::{Answer, locate, on_disk};
 use crate::auth::Principal;
+use crate::context::Context;
 use crate::events::Operation;
-use crate::session::Context;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

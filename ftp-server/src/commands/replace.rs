@@ -1,7 +1,7 @@
 //! REPLACE: ends a session that the client has lost, so that this one can go on with what it left.
 
 use super::Answer;
-use crate::session::Context;
+use crate::context::Context;
 use wire::message::{Done, Message, Replace};
 use wire::{Failure, FailureCode};
 

@@ -1,8 +1,8 @@
 //! SELECT: opens a job that sends to the client what it asks for, item by item.
 
 use super::{Answer, on_disk};
+use crate::context::Context;
 use crate::events::Operation;
-use crate::session::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;

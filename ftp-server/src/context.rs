@@ -1,0 +1,122 @@
+//! The context of a session's requests: who asks, and what their requests work on.
+
+use crate::auth::{Principal, Revocation};
+use crate::events::EventSource;
+use crate::shared::Shared;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
+use wire::binding::SessionId;
+use wire::disk::Disk;
+use wire::engine::{Exchange, ItemQueue, TooMany};
+use wire::journal::JournalKey;
+use wire::limits::LISTING_PAGES_AHEAD;
+use wire::message::{Message, Wanted, WantedItem};
+use wire::net::control::Outbox;
+use wire::store::Storage;
+use wire::sync::lock;
+
+/// The user of a session, and the parts that their requests work on.
+pub(crate) struct Context {
+    pub(crate) principal: Principal,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) outbox: Outbox,
+    pub(crate) session: SessionId,
+    pub(crate) shared: Arc<Shared>,
+    /// Makes an event of each request.
+    pub(crate) events: Arc<EventSource>,
+    pub(crate) journal_key: JournalKey,
+    /// The items that the client asks for in jobs of SELECT, by job.
+    pub(crate) selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
+    /// Listings that may be under way at the same time; further ones wait for their turn.
+    pub(crate) listing: Semaphore,
+    /// Pages of listings that may still go out before the client has taken some.
+    pub(crate) listings: Mutex<HashMap<u32, Arc<Semaphore>>>,
+}
+
+impl Context {
+    /// Makes room for what a listing or selection needs while it runs.
+    pub(crate) fn begin(&self, id: u32, message: &Message) {
+        if let Message::List(_) = message {
+            lock(&self.listings).insert(id, Arc::new(Semaphore::new(LISTING_PAGES_AHEAD)));
+        }
+        if let Message::Select(_) = message {
+            lock(&self.selections).insert(id, self.exchange.item_queue());
+        }
+    }
+
+    /// Forgets a request that was answered.
+    pub(crate) fn end(&self, id: u32) {
+        self.exchange.dropped(id);
+        lock(&self.selections).remove(&id);
+        lock(&self.listings).remove(&id);
+    }
+
+    /// The items that the client asks for in the job `id`, if that is one of SELECT.
+    pub(crate) fn wanted(&self, id: u32) -> Option<Arc<ItemQueue>> {
+        lock(&self.selections).get(&id).cloned()
+    }
+
+    /// A turn for each page of the listing `id` that may go out.
+    pub(crate) fn turns(&self, id: u32) -> Option<Arc<Semaphore>> {
+        lock(&self.listings).get(&id).cloned()
+    }
+
+    /// The client has taken pages. A listing that is over needs no turns.
+    pub(crate) fn go_on(&self, id: u32, pages: u32) -> Result<(), Ended> {
+        let Some(turns) = self.turns(id) else { return Ok(()) };
+        let pages = pages as usize;
+        if turns.available_permits() + pages > LISTING_PAGES_AHEAD {
+            return Err(Ended::Violation("more pages taken than were sent".into()));
+        }
+        turns.add_permits(pages);
+        Ok(())
+    }
+
+    /// The client asks for items. A job that is over needs none.
+    pub(crate) fn want(&self, id: u32, wanted: Wanted) -> Result<(), Ended> {
+        let Some(queue) = self.wanted(id) else { return Ok(()) };
+        for WantedItem { path, metadata } in wanted.items {
+            if !metadata.is_possible() {
+                return Err(Ended::Violation("metadata out of range".into()));
+            }
+            queue.add(path, metadata).map_err(|rule| match rule {
+                TooMany::Items => Ended::Violation(rule.to_string()),
+                TooMany::Memory => Ended::NoRoom(rule.to_string()),
+            })?;
+        }
+        if wanted.last {
+            queue.close();
+        }
+        self.exchange.has_work();
+        Ok(())
+    }
+}
+
+/// Why a session ended. For the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error("the client said goodbye")]
+    Bye,
+    #[error("the client went away")]
+    Gone,
+    #[error("the connection broke: {0}")]
+    Broken(io::Error),
+    #[error("the client was silent for too long")]
+    Silent,
+    #[error("the session was idle for too long")]
+    Idle,
+    #[error("the server is shutting down")]
+    Drained,
+    #[error("the client goes on in another session")]
+    Replaced,
+    #[error("{0}")]
+    Revoked(Revocation),
+    #[error("over the limit of a session's memory: {0}")]
+    NoRoom(String),
+    #[error("protocol violation: {0}")]
+    Violation(String),
+}

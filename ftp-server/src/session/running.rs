@@ -1,0 +1,327 @@
+//! A session at work: its requests, lanes and clocks, and the rules by which it ends.
+
+use super::{GOODBYE_TIMEOUT, Received};
+use crate::commands;
+use crate::config::ServerLimits;
+use crate::context::{Context, Ended};
+use crate::disconnect::went_away;
+use crate::grants::{self, GrantedPlace};
+use crate::sessions::JoiningLane;
+use crate::shared::Shared;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, info};
+use wire::budget::Charge;
+use wire::command::{Flow, Spec, spec_of};
+use wire::control::Envelope;
+use wire::engine::{LaneEnd, Role, run_lane};
+use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER};
+use wire::message::{Bye, Message, Ping, Pong, Stalled};
+use wire::net::control::{ChannelError, Incoming};
+use wire::sync::lock;
+use wire::{Failure, FailureCode};
+
+/// A session that runs.
+pub(super) struct Running<'a> {
+    shared: &'a Arc<Shared>,
+    /// The limits that its client was told of: others may hold by now.
+    limits: Arc<ServerLimits>,
+    context: Arc<Context>,
+    tasks: TaskTracker,
+    requests: Arc<Mutex<HashMap<u32, CancellationToken>>>,
+    job_greatest: Option<u32>,
+    over: CancellationToken,
+    lanes: usize,
+    /// When a ping was sent that is not answered yet.
+    pinged: Option<Instant>,
+    lane_ends: (mpsc::Sender<EndOfLane>, mpsc::Receiver<EndOfLane>),
+}
+
+/// Which lane ended, and how.
+type EndOfLane = (u16, LaneEnd);
+
+impl<'a> Running<'a> {
+    /// A session without requests and lanes. It ends what it runs when `stop` is cancelled.
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        limits: Arc<ServerLimits>,
+        context: Context,
+        stop: &CancellationToken,
+    ) -> Self {
+        Self {
+            shared,
+            limits,
+            context: Arc::new(context),
+            tasks: TaskTracker::new(),
+            requests: Arc::default(),
+            job_greatest: None,
+            over: stop.child_token(),
+            lanes: 0,
+            pinged: None,
+            lane_ends: mpsc::channel(LANE_ENDS),
+        }
+    }
+
+    /// Serves until the session ends; returns why.
+    pub(super) async fn serve(
+        &mut self,
+        incoming: &mut mpsc::Receiver<Received>,
+        lanes: &mut mpsc::Receiver<JoiningLane>,
+    ) -> Ended {
+        let mut ticks = interval(KEEPALIVE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut draining = interval(DRAIN_LOOK);
+        let mut heard = Instant::now();
+        let mut busy = Instant::now();
+        loop {
+            let step = tokio::select! {
+                received = incoming.recv() => {
+                    heard = Instant::now();
+                    self.received(received).await
+                }
+                Some(lane) = lanes.recv() => {
+                    self.lane(lane);
+                    Ok(())
+                }
+                Some((number, end)) = self.lane_ends.1.recv() => {
+                    heard = Instant::now();
+                    self.lane_ended(number, end)
+                }
+                _ = ticks.tick() => self.tick(heard, &mut busy),
+                _ = draining.tick(), if self.shared.drain.is_cancelled() => {
+                    if self.is_busy() { Ok(()) } else { Err(Ended::Drained) }
+                }
+                () = self.shared.drain.cancelled(), if !self.shared.drain.is_cancelled() => Ok(()),
+            };
+            if let Err(ended) = step {
+                return ended;
+            }
+        }
+    }
+
+    async fn received(&mut self, received: Option<Received>) -> Result<(), Ended> {
+        match received {
+            None | Some(Ok((Incoming::Closed, _))) => Err(Ended::Gone),
+            Some(Err(ChannelError::Message(error))) => Err(Ended::Violation(error.to_string())),
+            Some(Err(ChannelError::Io(error))) if went_away(&error) => Err(Ended::Gone),
+            Some(Err(ChannelError::Io(error))) => Err(Ended::Broken(error)),
+            Some(Err(error @ ChannelError::NoRoom)) => Err(Ended::NoRoom(error.to_string())),
+            Some(Ok((Incoming::Unknown { request, .. }, _))) => {
+                self.answer(request, Failure::from(FailureCode::Unsupported)).await;
+                Ok(())
+            }
+            Some(Ok((Incoming::Message(envelope), charge))) => self.message(envelope, charge).await,
+        }
+    }
+
+    fn lane_ended(&mut self, number: u16, end: LaneEnd) -> Result<(), Ended> {
+        self.lanes -= 1;
+        match end {
+            LaneEnd::Violation(rule) => return Err(Ended::Violation(format!("lane {number}: {rule}"))),
+            // A client that is done takes no leave of its lanes, and may be so before its job is seen to be.
+            LaneEnd::Lost(error) if went_away(&error) => debug!(number, "lane gone"),
+            LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
+            LaneEnd::Closed => debug!(number, "lane closed"),
+        }
+        Ok(())
+    }
+
+    /// Ends a session that is silent or idle; otherwise sends a ping. `heard` is when the client was heard last, and `busy`
+    /// when it last had a request under way.
+    fn tick(&mut self, heard: Instant, busy: &mut Instant) -> Result<(), Ended> {
+        if heard.elapsed() > PEER_SILENCE_MAX {
+            return Err(Ended::Silent);
+        }
+        if self.is_busy() {
+            *busy = Instant::now();
+        } else if busy.elapsed() > self.limits.idle_timeout {
+            return Err(Ended::Idle);
+        }
+        self.tell_stall();
+        if self.context.outbox.try_send(Envelope::new(0, Ping)) {
+            self.pinged.get_or_insert_with(Instant::now); // a full queue is no silence of ours
+        }
+        Ok(())
+    }
+
+    /// A client whose work waits for a disk hears of it: the connection alone would say that all is well.
+    fn tell_stall(&self) {
+        let stalled = self.context.disk.stalled();
+        if stalled >= STALL_TOLD_AFTER {
+            let seconds = u32::try_from(stalled.as_secs()).unwrap_or(u32::MAX);
+            let _ = self.context.outbox.try_send(Envelope::new(0, Stalled { seconds })); // a full queue: at the next tick
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        !lock(&self.requests).is_empty() // a job is one until it has ended
+    }
+
+    fn lane(&mut self, JoiningLane { lane, mut place }: JoiningLane) {
+        if self.lanes >= self.limits.lanes_per_session {
+            // Opened before the client knew how many it may have, or in place of one that is not known to be lost yet.
+            return info!(number = lane.number, "lane refused: too many");
+        }
+        place.logged_in();
+        self.lanes += 1;
+        let (exchange, over, ends) =
+            (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
+        let task = async move {
+            let number = lane.number;
+            let end = run_lane(lane, exchange, over, CancellationToken::new()).await;
+            drop(place);
+            let _ = ends.send((number, end)).await; // the session may be over
+        };
+        self.tasks.spawn(task.in_current_span());
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the table of commands decides about the others")]
+    async fn message(&mut self, envelope: Envelope, charge: Charge) -> Result<(), Ended> {
+        if let Message::Cancel(_) = envelope.message
+            && let Some(token) = lock(&self.requests).get(&envelope.request)
+        {
+            token.cancel();
+        }
+        let handled = self.context.exchange.handle_charged(envelope, charge).map_err(Ended::Violation)?;
+        let Some((envelope, charge)) = handled else { return Ok(()) };
+        let id = envelope.request;
+        let kind = envelope.message.kind();
+        match envelope.message {
+            Message::Ping(_) => self.answer(id, Pong).await,
+            Message::Pong(_) => {
+                if let Some(sent) = self.pinged.take() {
+                    self.context.exchange.saw_round_trip(sent.elapsed());
+                }
+            }
+            Message::Failure(_) => {}
+            Message::Wanted(wanted) => self.context.want(id, wanted)?,
+            Message::Continue(taken) => self.context.go_on(id, taken.pages)?,
+            Message::Bye(_) => return Err(Ended::Bye),
+            message => match spec_of(kind) {
+                Some(spec) => self.request(spec, id, message, charge).await?,
+                None => {
+                    let name = Message::kind_name(kind).unwrap_or("unknown");
+                    return Err(Ended::Violation(format!("{name} is not for a server in a session")));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Runs a request, if the gate admits it.
+    async fn request(
+        &mut self,
+        spec: &'static Spec,
+        id: u32,
+        message: Message,
+        charge: Charge,
+    ) -> Result<(), Ended> {
+        if id == 0 {
+            return Err(Ended::Violation("request id 0, which is no request's".into()));
+        }
+        if lock(&self.requests).contains_key(&id) {
+            return Err(Ended::Violation("a request id that is in use".into()));
+        }
+        if spec.flow != Flow::Control {
+            if self.job_greatest >= Some(id) {
+                return Err(Ended::Violation("a job id that does not grow".into()));
+            }
+            self.job_greatest = Some(id);
+            let role = if spec.flow == Flow::ToServer { Role::Receiver } else { Role::Sender };
+            self.context.exchange.opening(id, role);
+        }
+        if let Err(failure) = self.admit(spec, &message) {
+            self.context.events.begin(spec.name, &message).refused(&failure);
+            self.context.exchange.dropped(id);
+            self.answer(id, failure).await;
+            return Ok(());
+        }
+        self.context.begin(id, &message);
+        let token = self.over.child_token();
+        lock(&self.requests).insert(id, token.clone());
+        let (context, requests, over) = (self.context.clone(), self.requests.clone(), self.over.clone());
+        let task = async move {
+            let _until_answered = charge;
+            // A client that does not read its answers cannot hold up the session's end.
+            let deadline = async {
+                over.cancelled().await;
+                tokio::time::sleep(GOODBYE_TIMEOUT).await;
+            };
+            tokio::select! {
+                () = commands::run(&context, spec, id, message, &token) => {}
+                () = deadline => {}
+            }
+            context.end(id);
+            lock(&requests).remove(&id);
+        };
+        self.tasks.spawn(task.in_current_span());
+        Ok(())
+    }
+
+    fn admit(&self, spec: &Spec, message: &Message) -> Result<(), Failure> {
+        if !spec.needs.met_by(self.context.principal.access()) {
+            return Err(FailureCode::AccessDenied.into());
+        }
+        if self.shared.drain.is_cancelled() {
+            return Err(FailureCode::ShuttingDown.into());
+        }
+        let jobs = self.context.exchange.job_count();
+        if jobs > self.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
+            return Err(FailureCode::LimitExceeded.into());
+        }
+        if commands::has_times_in_range(message) {
+            Ok(())
+        } else {
+            Err(Failure::new(FailureCode::BadMessage, "nanoseconds out of range"))
+        }
+    }
+
+    async fn answer(&self, id: u32, message: impl Into<Message>) {
+        let _ = self.context.outbox.send(Envelope::new(id, message)).await; // the writer may have ended; the reader tells
+    }
+
+    /// Ends all that still runs and waits for it.
+    pub(super) async fn stop(mut self, ended: &Ended, place: &GrantedPlace<'_>) {
+        self.over.cancel();
+        let code = match ended {
+            Ended::Violation(_) => FailureCode::BadState,
+            Ended::NoRoom(_) => FailureCode::LimitExceeded,
+            Ended::Drained => FailureCode::ShuttingDown,
+            Ended::Revoked(_) => FailureCode::AccessDenied,
+            Ended::Bye | Ended::Gone | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
+                FailureCode::Cancelled
+            }
+        };
+        self.context.exchange.fail_all(&code.into());
+        self.tasks.close();
+        loop {
+            tokio::select! {
+                () = self.tasks.wait() => break,
+                Some(_) = self.lane_ends.1.recv() => {} // so that lanes can tell their end, which nobody needs now
+            }
+        }
+        self.context.disk.disposed().await;
+        let last = match ended {
+            Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
+            Ended::Revoked(_) if place.is_told() => return,
+            Ended::Revoked(reason) => grants::refusal(*reason).into(),
+            Ended::NoRoom(_) => Message::from(Failure::new(code, ended.to_string())),
+            Ended::Bye
+            | Ended::Gone
+            | Ended::Broken(_)
+            | Ended::Silent
+            | Ended::Idle
+            | Ended::Drained
+            | Ended::Replaced => Bye.into(),
+        };
+        let _ = self.context.outbox.try_send(Envelope::new(0, last));
+    }
+}
+
+const LANE_ENDS: usize = 16;
+const DRAIN_LOOK: Duration = Duration::from_millis(50);

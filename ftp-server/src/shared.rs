@@ -1,0 +1,181 @@
+//! State that all connections of a server share: its identity, limits, sessions, logins, disks and counts.
+
+use crate::admission::Admission;
+use crate::auth::Authenticator;
+use crate::config::ServerLimits;
+use crate::disks::Disks;
+use crate::events::{Listener, Log};
+use crate::grants::Granted;
+use crate::identity::Identity;
+use crate::login_queue::LoginQueue;
+use crate::repeats::{self, HeldBack, Kind, Repeats};
+use crate::sessions::Sessions;
+use crate::throttle::{Rules, Throttle};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+use wire::budget::Memory;
+use wire::checksum::Digest;
+use wire::engine::BufferPool;
+use wire::journal::JournalKey;
+use wire::net::tls;
+use wire::store::marks::Marks;
+use wire::sync::lock;
+
+/// The certificate and key that new connections are shown.
+pub(crate) struct Presented {
+    pub(crate) tls: TlsAcceptor,
+    /// SHA-256 of the server's public key.
+    pub(crate) key: Digest,
+}
+
+/// State that all connections share. None of its locks is held while anything is done that could panic.
+pub(crate) struct Shared {
+    presented: RwLock<Arc<Presented>>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    limits: RwLock<Arc<ServerLimits>>,
+    pub(crate) sessions: Sessions,
+    pub(crate) granted: Arc<Granted>,
+    /// The memory that all sessions together may use.
+    pub(crate) memory: Memory,
+    /// Hears what users do.
+    pub(crate) events: Arc<dyn Listener>,
+    /// Logins wait here until they are checked: each takes a core and some megabytes.
+    pub(crate) logins: Arc<LoginQueue>,
+    throttle: Mutex<Throttle>,
+    pub(crate) buffers: Arc<BufferPool>,
+    pub(crate) disks: Arc<Disks>,
+    /// Tags the journals of uploads under way. It goes with the server's identity.
+    pub(crate) journal_key: JournalKey,
+    pub(crate) marks: Option<Arc<Marks>>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) abort: CancellationToken,
+    repeats: Mutex<Repeats>,
+    pub(crate) admission: Arc<Admission>,
+    drain_timeout: Mutex<Duration>,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Presented {
+    fn new(identity: &Identity) -> io::Result<Self> {
+        let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
+            .map_err(io::Error::other)?;
+        Ok(Self { tls: TlsAcceptor::from(config), key: identity.key() })
+    }
+}
+
+impl Shared {
+    /// The state of a server that has no connection yet.
+    ///
+    /// # Errors
+    /// If the identity cannot be used.
+    pub(crate) fn new(
+        identity: &Identity,
+        authenticator: Arc<dyn Authenticator>,
+        limits: ServerLimits,
+        drain_timeout: Duration,
+        marks: Option<Arc<Marks>>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            presented: RwLock::new(Arc::new(Presented::new(identity)?)),
+            authenticator,
+            sessions: Sessions::default(),
+            granted: Arc::default(),
+            memory: Memory::new(limits.memory),
+            events: Arc::new(Log),
+            logins: LoginQueue::new(LOGINS_AT_ONCE, limits.logins_waiting),
+            throttle: Mutex::new(Throttle::new(rules(&limits))),
+            repeats: Mutex::default(),
+            admission: Admission::new(&limits),
+            limits: RwLock::new(Arc::new(limits)),
+            drain_timeout: Mutex::new(drain_timeout),
+            buffers: Arc::default(),
+            disks: Arc::default(),
+            journal_key: JournalKey::derived(identity.private_key().secret_der()),
+            marks,
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// The certificate and key that new connections are shown.
+    pub(crate) fn presented(&self) -> Arc<Presented> {
+        self.presented.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows new connections another certificate and key from now on.
+    ///
+    /// # Errors
+    /// If the identity cannot be used; the old one stays.
+    pub(crate) fn set_identity(&self, identity: &Identity) -> io::Result<()> {
+        let presented = Arc::new(Presented::new(identity)?);
+        *self.presented.write().unwrap_or_else(PoisonError::into_inner) = presented;
+        Ok(())
+    }
+
+    /// The limits that hold now.
+    pub(crate) fn limits(&self) -> Arc<ServerLimits> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the limits, but for those that only the start can set.
+    pub(crate) fn set_limits(&self, limits: ServerLimits, drain_timeout: Duration) {
+        self.throttle().set_rules(rules(&limits));
+        self.admission.set_limits(&limits);
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+        *lock(&self.drain_timeout) = drain_timeout;
+    }
+
+    /// How long running transfers may take to finish while the server drains.
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        *lock(&self.drain_timeout)
+    }
+
+    /// The failed logins by address. A panic while the lock is held leaves counts that are a little off at worst.
+    pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        lock(&self.throttle)
+    }
+
+    /// True if a line about a stranger is to be logged; otherwise it is counted. A panic while the lock is held loses a count.
+    pub(crate) fn is_news(&self, kind: Kind, peer: SocketAddr) -> bool {
+        let mut repeats = lock(&self.repeats);
+        repeats.is_news(kind, peer.ip(), Instant::now())
+    }
+
+    /// Logs now and then what was counted instead of logged, for ever.
+    pub(crate) async fn tell_repeats(&self) {
+        loop {
+            tokio::time::sleep(repeats::INTERVAL / 2).await;
+            self.tell_held_back(Some(Instant::now()));
+        }
+    }
+
+    /// Logs the counts whose interval has ended by `now`, or all of them.
+    pub(crate) fn tell_held_back(&self, now: Option<Instant>) {
+        let held_back = lock(&self.repeats).ended(now);
+        for HeldBack { kind, source, count } in held_back {
+            let address = source.map_or_else(|| "many".to_owned(), |source| source.to_string());
+            match kind {
+                Kind::Full => warn!(address, count, "further connections refused: too many"),
+                Kind::Rejected => info!(address, count, "further connections rejected"),
+            }
+        }
+    }
+}
+
+fn rules(limits: &ServerLimits) -> Rules {
+    Rules {
+        failures_max: u32::try_from(limits.failed_logins_max).unwrap_or(u32::MAX),
+        bar: limits.login_bar,
+        wait_max: limits.login_timeout / 2, // the other half is for the handshake's rest and the check
+    }
+}
+
+/// Password checks at the same time; two keep a small machine's cores busy for no more than their time.
+const LOGINS_AT_ONCE: usize = 2;
