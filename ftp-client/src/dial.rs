@@ -1,8 +1,8 @@
 //! Making connections: TCP, TLS, and the decision whether the server is the right one.
 
+use crate::connect_options::ConnectOptions;
 use crate::error::Error;
 use crate::fingerprint::Key;
-use crate::session::ConnectOptions;
 use crate::trust::{Presented, Trust};
 use crate::verifier::{KeyVerifier, platform_trusts};
 use rustls::CipherSuite;

@@ -3,13 +3,13 @@
 use crate::asked::{self, AskedSink};
 use crate::error::Error;
 use crate::here::Here;
-use crate::interrupted::Mark;
+use crate::interrupted::{Mark, about};
 use crate::local;
-use crate::observer::{Silent, Summary};
+use crate::observer::{Observer, Silent, Summary};
 use crate::report::Reporter;
-use crate::session::{GetRequest, Session, job_error};
+use crate::session::{Session, job_error};
 use crate::stream_sink::StreamSink;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,13 +18,91 @@ use tokio::time::timeout;
 use wire::engine::{Base, Keeping, ReceiveJob, Role, Sink, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Changing, Get, JobOptions, Message, Resume};
+use wire::message::{Cancel, Changing, Durability, Get, JobOptions, Message, Overwrite, Resume};
+use wire::modes::Modes;
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
-use wire::{FailureCode, RemotePath};
+use wire::{FailureCode, Name, RemotePath};
+
+/// A file or a tree to fetch.
+#[derive(Debug, Clone)]
+pub struct GetRequest {
+    /// From here.
+    pub path: RemotePath,
+    /// It is a folder, or a link to one, which is followed.
+    pub must_be_folder: bool,
+    /// With all below it.
+    pub recursive: bool,
+    /// To here...
+    pub target: PathBuf,
+    /// ...or, if that is a folder, to this name within it.
+    pub into: Option<Name>,
+    /// The rule for files that exist.
+    pub overwrite: Overwrite,
+    /// The failure that an item must survive before it is reported as done.
+    pub durability: Durability,
+    /// The rule for a file that changes while it is read.
+    pub changing: Changing,
+    /// Ask for totals while it runs.
+    pub totals: bool,
+    /// Go on with what an interrupted run has left, and leave what this one has if it is.
+    pub resume: bool,
+    /// The rules for permissions.
+    pub modes: Modes,
+}
+
+impl GetRequest {
+    /// The local path that the item becomes as things are now.
+    #[must_use]
+    pub fn becomes(&self) -> PathBuf {
+        match &self.into {
+            Some(name) if self.target.is_dir() => self.target.join(OsStr::from_bytes(name.as_bytes())),
+            Some(_) | None => self.target.clone(),
+        }
+    }
+}
+
+impl Session {
+    /// Fetches a file or a tree.
+    ///
+    /// # Errors
+    /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
+    pub async fn get(&self, request: GetRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+        let into = request.into.as_ref().map_or(&b""[..], Name::as_bytes);
+        let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
+        let reporter = Reporter::new(observer, self.checksum());
+        self.lasting(request.resume.then_some(about), |session, resume, mark| {
+            let (mut request, reporter) = (request.clone(), reporter.clone());
+            Box::pin(async move {
+                if request.must_be_folder {
+                    request.path = session.folder_at(&request.path).await?;
+                }
+                to_files(&session, request, resume, &mark, &reporter).await
+            })
+        })
+        .await
+    }
+
+    /// Writes a file's content, verified chunk by chunk and in order, to `output`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or the connection is lost.
+    pub async fn cat(
+        &self,
+        path: &RemotePath,
+        output: Box<dyn std::io::Write + Send>,
+    ) -> Result<Summary, Error> {
+        let (path, stream) = (path.clone(), StreamSink::new(output));
+        self.once_accepted(|session| {
+            let (path, stream) = (path.clone(), stream.clone());
+            Box::pin(async move { to_stream(&session, &path, stream).await })
+        })
+        .await
+    }
+}
 
 /// Fetches a file or a tree to local files.
-pub(crate) async fn to_files(
+async fn to_files(
     session: &Session,
     request: GetRequest,
     resume: Resume,
@@ -33,7 +111,7 @@ pub(crate) async fn to_files(
 ) -> Result<Summary, Error> {
     let GetRequest { path, recursive, overwrite, durability, changing, totals, modes, .. } = request.clone();
     let modes = modes.received();
-    let begun = (resume == Resume::Again).then(|| mark.begun());
+    let begun_here = (resume == Resume::Again).then(|| mark.begun());
     let (placing, here) = (mark.clone(), session.clone());
     let (base, unproven) = local::blocking(move || {
         let target = match placing.placed() {
@@ -52,12 +130,20 @@ pub(crate) async fn to_files(
     })
     .await?;
     let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
-    let options =
-        TreeSinkOptions { overwrite, add_only, takes_over: true, modes, sparse, durability, keeping, begun };
+    let options = TreeSinkOptions {
+        overwrite,
+        add_only,
+        takes_over: true,
+        modes,
+        sparse,
+        durability,
+        keeping,
+        begun: begun_here,
+    };
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options).doubting(unproven)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
-    let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let options = JobOptions { resume, begun, ..JobOptions::of(session.inner.checksum) };
+    let begun_there = mark.opened().filter(|_| resume == Resume::Again);
+    let options = JobOptions { resume, begun: begun_there, ..JobOptions::of(session.inner.checksum) };
     let get = Get { recursive, totals, changing, options, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, Some(mark), None).await
 }
@@ -75,11 +161,7 @@ pub(crate) async fn to_sink(
 }
 
 /// Writes a file's content to a stream.
-pub(crate) async fn to_stream(
-    session: &Session,
-    path: &RemotePath,
-    stream: StreamSink,
-) -> Result<Summary, Error> {
+async fn to_stream(session: &Session, path: &RemotePath, stream: StreamSink) -> Result<Summary, Error> {
     let sink = Box::new(AskedSink::one(Box::new(stream)));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does

@@ -12,14 +12,16 @@
 //!
 //! Beside these it remembers what was written here and not synced; see [`marks`](wire::store::marks).
 
+use crate::fingerprint::Key;
 use crate::guarded_file::unfinished;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, SystemTime};
-use wire::journal::JournalKey;
+use wire::journal::{JournalKey, origin_of};
 use wire::metadata::Timestamp;
 use wire::store::file_clock;
 use wire::store::marks::Marks;
@@ -244,6 +246,12 @@ fn forget_old(folder: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Identifies a transfer: its command, the server, and the paths.
+pub(crate) fn about(command: &[u8], key: &Key, remote: &[&[u8]], local: &Path) -> [u8; 16] {
+    let local = std::path::absolute(local).unwrap_or_else(|_| local.to_owned());
+    origin_of(&[&[command, key], remote, &[local.as_os_str().as_bytes()]].concat())
 }
 
 const MARK_LEN_MAX: u64 = 16 * 1024;

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod asked;
+mod connect_options;
 mod control;
 pub mod credentials;
 mod dial;
@@ -22,7 +23,9 @@ mod local;
 pub mod many;
 pub mod mirror;
 pub mod observer;
+mod outages;
 mod put;
+mod put_many;
 pub mod remote;
 mod report;
 pub mod same;
@@ -33,20 +36,10 @@ mod tuning;
 mod verifier;
 
 pub use credentials::Credentials;
-/// Removes what interrupted transfers have left in a local folder and below, but for what is in use or has changed within
-/// `idle`.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn sweep(path: &std::path::Path, idle: std::time::Duration) -> Result<wire::message::Swept, Error> {
-    let swept = wire::store::sweep::below(
-        local::folder(path)?,
-        idle,
-        &wire::store::sweep::SweepScope::All,
-        &mut || false,
-    );
-    swept.map_err(|error| local::error_at(path, error))
-}
-
 pub use error::Error;
+pub use get::GetRequest;
+pub use get_many::{Fetched, GetManyRequest};
+pub use local::sweep;
+pub use put::{PutRequest, PutSource};
+pub use put_many::PutManyRequest;
 pub use session::{ConnectOptions, Session};

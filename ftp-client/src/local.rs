@@ -6,8 +6,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use wire::Name;
 use wire::escape::Escaped;
+use wire::message::Swept;
+use wire::store::sweep::{self, SweepScope};
 use wire::store::{Folder, LocalFolder};
 
 /// The folder that holds `path`, and the name in it. No name if the path ends in `..` or is a root, or ends in `/` or `/.` and a
@@ -36,6 +39,16 @@ pub(crate) fn place(path: &Path) -> Result<(PathBuf, Option<Name>), Error> {
 pub(crate) fn folder(path: &Path) -> Result<Arc<dyn Folder>, Error> {
     let folder = LocalFolder::open_ambient(path).map_err(|error| error_at(path, error))?;
     Ok(Arc::new(folder))
+}
+
+/// Removes what interrupted transfers have left in a local folder and below, but for what is in use or has changed within
+/// `idle`.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn sweep(path: &Path, idle: Duration) -> Result<Swept, Error> {
+    let swept = sweep::below(folder(path)?, idle, &SweepScope::All, &mut || false);
+    swept.map_err(|error| error_at(path, error))
 }
 
 /// The error of a local path.

@@ -1,32 +1,100 @@
 //! Sending: a job whose sender is here.
 
 use crate::error::Error;
-use crate::interrupted::Mark;
+use crate::interrupted::{Mark, about};
 use crate::local::{self, error_at};
-use crate::many::ManySource;
-use crate::observer::Summary;
+use crate::observer::{Observer, Summary};
 use crate::report::Reporter;
-use crate::session::{PutManyRequest, PutRequest, PutSource, Session, job_error};
+use crate::session::{Session, job_error};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::RemotePath;
 use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
-use wire::message::{Cancel, Changing, JobOptions, Message, Put, Resume, Totals};
+use wire::message::{Cancel, Changing, Durability, JobOptions, Message, Overwrite, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
 use wire::store::{Folder, LocalFolder, STREAM_MODE, umask};
+use wire::{Name, RemotePath};
 
-/// What a job sends, and how much that is, where it is known or can be counted.
+/// A file, a tree or a stream to send.
+pub struct PutRequest {
+    /// From here.
+    pub source: PutSource,
+    /// To here...
+    pub path: RemotePath,
+    /// ...or, if that is a folder, to this name within it.
+    pub into: Option<Name>,
+    /// The rule for files that exist.
+    pub overwrite: Overwrite,
+    /// The failure that an item must survive at the server before it is reported as done.
+    pub durability: Durability,
+    /// The rule for a file that changes while it is read.
+    pub changing: Changing,
+    /// Count the totals while it runs.
+    pub totals: bool,
+    /// Go on with what an interrupted run has left, and leave what this one has if it is.
+    pub resume: bool,
+    /// The rules for permissions.
+    pub modes: Modes,
+}
+
+/// The source of what is sent.
+pub enum PutSource {
+    /// A local file.
+    File(PathBuf),
+    /// A local folder, file or link, with all below it.
+    Tree(PathBuf),
+    /// A stream of unknown length.
+    Stream(Box<dyn io::Read + Send>),
+}
+
+impl Session {
+    /// Sends a file, a tree or a stream.
+    ///
+    /// # Errors
+    /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
+    pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+        let PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes } =
+            request;
+        let reporter = Reporter::new(observer, self.checksum());
+        let path_of_source = match &source {
+            PutSource::File(path) | PutSource::Tree(path) => path.clone(),
+            PutSource::Stream(_) => {
+                self.welcome().await?; // what was read is gone, so there is one attempt
+                let resume = false;
+                let request =
+                    PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
+                let mark = Arc::new(Mark::none());
+                return run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
+            }
+        };
+        let is_tree = matches!(source, PutSource::Tree(_));
+        let again_from =
+            |source: PathBuf| if is_tree { PutSource::Tree(source) } else { PutSource::File(source) };
+        let into_name = into.as_ref().map_or(&b""[..], Name::as_bytes);
+        let about = about(b"put", &self.inner.key, &[path.as_bytes(), into_name], &path_of_source);
+        self.lasting(resume.then_some(about), |session, again, mark| {
+            let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
+            let modes = modes.clone();
+            let request =
+                PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
+            let reporter = reporter.clone();
+            Box::pin(async move { run(&session, request, again, &mark, &reporter).await })
+        })
+        .await
+    }
+}
+
+/// The source of a job, with the totals where they are known, or the folder that they can be counted in.
 pub(crate) struct Opening {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) totals: Option<Totals>,
     pub(crate) folder: Option<Arc<dyn Folder>>,
 }
 
-/// Sends a file, a tree or a stream.
-pub(crate) async fn run(
+/// Makes one attempt of it.
+async fn run(
     session: &Session,
     request: PutRequest,
     resume: Resume,
@@ -54,49 +122,7 @@ pub(crate) async fn run(
         folder_mode,
         options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
     };
-    send(session, put, opening, (resume, changing), mark, reporter).await
-}
-
-/// Sends many files and trees into a folder.
-pub(crate) async fn many(
-    session: &Session,
-    request: PutManyRequest,
-    resume: Resume,
-    mark: &Arc<Mark>,
-    reporter: &Arc<Reporter>,
-) -> Result<Summary, Error> {
-    let PutManyRequest {
-        sources,
-        recursive,
-        folder: path,
-        overwrite,
-        durability,
-        changing,
-        totals,
-        modes,
-        ..
-    } = request;
-    let (modes_of_new, folder_mode) = (modes.only_new, modes.of_unknown_folder());
-    let source = Arc::new(ManySource::new(sources, recursive, modes));
-    if totals {
-        let (source, reporter) = (source.clone(), reporter.clone());
-        // Ends by itself: bounded by the sources.
-        drop(tokio::task::spawn_blocking(move || source.count(|totals| reporter.totals(totals))));
-    }
-    let (into, checksum) = (None, session.inner.checksum);
-    let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let put = Put {
-        path,
-        into,
-        overwrite,
-        exclusive: false,
-        durability,
-        modes_of_new,
-        folder_mode,
-        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
-    };
-    let opening = Opening { source, totals: None, folder: None };
-    send(session, put, opening, (resume, changing), mark, reporter).await
+    send(session, put, opening, changing, mark, reporter).await
 }
 
 /// Sends what is open.
@@ -104,13 +130,13 @@ pub(crate) async fn send(
     session: &Session,
     put: Put,
     opening: Opening,
-    (resume, changing): (Resume, Changing),
+    changing: Changing,
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let inner = &session.inner;
     let control = &inner.control;
-    let path = put.path.clone();
+    let (path, resume) = (put.path.clone(), put.options.resume);
     let turn = control.turn().await;
     let id = control.next_id();
     reporter.begin();

@@ -1,40 +1,26 @@
 //! A session with a server, and what can be asked of it.
 
-mod fetch;
 mod folders;
 mod link;
-mod many;
-mod outages;
 mod pages;
 pub(crate) mod portions;
 mod requests;
 mod throwaway;
 
-pub(crate) use fetch::Listed;
-pub use fetch::{Fetched, GetManyRequest};
 use link::Link;
-pub use many::PutManyRequest;
-pub use outages::Outages;
 pub use pages::Pages;
 
-use crate::Credentials;
+pub use crate::connect_options::ConnectOptions;
+pub use crate::outages::Outages;
+
 use crate::control::{Control, Ended, LOGIN_ID};
 use crate::credentials::Prepared;
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
-use crate::interrupted::Mark;
+use crate::fingerprint;
 use crate::lanes::Lanes;
-use crate::mirror::{self, Listener, MirrorRequest, Outcome};
-use crate::observer::{Observer, Summary};
 use crate::remote;
-use crate::report::Reporter;
-use crate::stream_sink::StreamSink;
-use crate::trust::Trust;
-use crate::{fingerprint, get, put};
 use rustls::CipherSuite;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,106 +32,10 @@ use wire::control::Envelope;
 use wire::disk::Disk;
 use wire::engine::{BufferPool, Exchange, LaneTime};
 use wire::features::Features;
-use wire::journal::origin_of;
 use wire::limits::{CLIENT_MEMORY_MAX, REQUESTS_MAX};
-use wire::message::{Bye, Changing, Durability, LoginRequest, Overwrite, Resume, Welcome};
-use wire::modes::Modes;
+use wire::message::{Bye, LoginRequest, Welcome};
 use wire::net::control;
-use wire::{Failure, FailureCode, Name, RemotePath};
-
-/// How to connect.
-pub struct ConnectOptions {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Decides about the server's key.
-    pub trust: Arc<dyn Trust>,
-    /// Who logs in, and with what.
-    pub credentials: Credentials,
-    /// The checksum to use; nothing for what both ends agree on.
-    pub checksum: Option<Checksum>,
-    /// How many lanes; 0 for as many as serve.
-    pub lanes: u16,
-    /// Most bytes of lane data per second; 0 for no limit.
-    pub rate_limit: u64,
-    /// How long to wait for the server's answer while connecting.
-    pub timeout: Duration,
-    /// What happens when there is no connection.
-    pub outages: Outages,
-    /// The folder that remembers transfers that were interrupted; nothing to remember none.
-    pub state: Option<PathBuf>,
-}
-
-/// What to fetch.
-#[derive(Debug, Clone)]
-pub struct GetRequest {
-    /// From here.
-    pub path: RemotePath,
-    /// It is a folder, or a link to one, which is followed.
-    pub must_be_folder: bool,
-    /// With all below it.
-    pub recursive: bool,
-    /// To here...
-    pub target: PathBuf,
-    /// ...or, if that is a folder, to this name within it.
-    pub into: Option<Name>,
-    /// What happens to files that exist.
-    pub overwrite: Overwrite,
-    /// What an item must have survived before it is told of.
-    pub durability: Durability,
-    /// What becomes of a file that changes while it is read.
-    pub changing: Changing,
-    /// Ask for totals while it runs.
-    pub totals: bool,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
-    /// What becomes of permissions.
-    pub modes: Modes,
-}
-
-impl GetRequest {
-    /// The local path that the item becomes as things are now.
-    #[must_use]
-    pub fn becomes(&self) -> PathBuf {
-        match &self.into {
-            Some(name) if self.target.is_dir() => self.target.join(OsStr::from_bytes(name.as_bytes())),
-            Some(_) | None => self.target.clone(),
-        }
-    }
-}
-
-/// What to send.
-pub struct PutRequest {
-    /// From here.
-    pub source: PutSource,
-    /// To here...
-    pub path: RemotePath,
-    /// ...or, if that is a folder, to this name within it.
-    pub into: Option<Name>,
-    /// What happens to files that exist.
-    pub overwrite: Overwrite,
-    /// What an item must have survived at the server before it is told of.
-    pub durability: Durability,
-    /// What becomes of a file that changes while it is read.
-    pub changing: Changing,
-    /// Count the totals while it runs.
-    pub totals: bool,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
-    /// What becomes of permissions.
-    pub modes: Modes,
-}
-
-/// Where sent bytes come from.
-pub enum PutSource {
-    /// A local file.
-    File(PathBuf),
-    /// A local folder, file or link, with all below it.
-    Tree(PathBuf),
-    /// A stream of unknown length.
-    Stream(Box<dyn std::io::Read + Send>),
-}
+use wire::{Failure, FailureCode, RemotePath};
 
 /// A session. Cheap to clone; ends with [`close`](Self::close) or when all clones are dropped.
 ///
@@ -241,7 +131,7 @@ impl Inner {
 }
 
 impl Session {
-    /// What the server said of the session; waits for the login's answer.
+    /// The server's answer to the login; waits for it.
     ///
     /// # Errors
     /// If the login is refused or the connection lost.
@@ -253,114 +143,6 @@ impl Session {
     #[must_use]
     pub fn checksum(&self) -> Checksum {
         self.inner.checksum
-    }
-
-    /// Fetches a file or a tree.
-    ///
-    /// # Errors
-    /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
-    pub async fn get(&self, request: GetRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        let into = request.into.as_ref().map_or(&b""[..], Name::as_bytes);
-        let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
-        let reporter = Reporter::new(observer, self.checksum());
-        self.lasting(request.resume.then_some(about), |session, resume, mark| {
-            let (mut request, reporter) = (request.clone(), reporter.clone());
-            Box::pin(async move {
-                if request.must_be_folder {
-                    request.path = session.folder_at(&request.path).await?;
-                }
-                get::to_files(&session, request, resume, &mark, &reporter).await
-            })
-        })
-        .await
-    }
-
-    /// Sends a file, a tree or a stream.
-    ///
-    /// # Errors
-    /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
-    pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        let PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes } =
-            request;
-        let reporter = Reporter::new(observer, self.checksum());
-        let path_of_source = match &source {
-            PutSource::File(path) | PutSource::Tree(path) => path.clone(),
-            PutSource::Stream(_) => {
-                self.welcome().await?; // what was read is gone, so there is one attempt
-                let resume = false;
-                let request =
-                    PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
-                let mark = Arc::new(Mark::none());
-                return put::run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
-            }
-        };
-        let is_tree = matches!(source, PutSource::Tree(_));
-        let again_from =
-            |source: PathBuf| if is_tree { PutSource::Tree(source) } else { PutSource::File(source) };
-        let into_name = into.as_ref().map_or(&b""[..], Name::as_bytes);
-        let about = about(b"put", &self.inner.key, &[path.as_bytes(), into_name], &path_of_source);
-        self.lasting(resume.then_some(about), |session, again, mark| {
-            let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
-            let modes = modes.clone();
-            let request =
-                PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
-            let reporter = reporter.clone();
-            Box::pin(async move { put::run(&session, request, again, &mark, &reporter).await })
-        })
-        .await
-    }
-
-    /// Writes a file's content, verified chunk by chunk and in order, to `output`.
-    ///
-    /// # Errors
-    /// If the file cannot be read or written, or the connection is lost.
-    pub async fn cat(
-        &self,
-        path: &RemotePath,
-        output: Box<dyn std::io::Write + Send>,
-    ) -> Result<Summary, Error> {
-        let (path, stream) = (path.clone(), StreamSink::new(output));
-        self.once_accepted(|session| {
-            let (path, stream) = (path.clone(), stream.clone());
-            Box::pin(async move { get::to_stream(&session, &path, stream).await })
-        })
-        .await
-    }
-
-    /// Mirrors a tree.
-    ///
-    /// # Errors
-    /// If nothing could be compared, or the connection is lost; items that fail are in the outcome.
-    pub async fn mirror(
-        &self,
-        request: MirrorRequest,
-        listener: Arc<dyn Listener>,
-    ) -> Result<Outcome, Error> {
-        let reporter = mirror::reporter(&listener, request.options.checksum(self.checksum()));
-        let Some(again) = request.again() else {
-            return mirror::run(&self.latest(), request, Resume::Never, listener, reporter).await;
-        };
-        let about = about(b"mirror", &self.inner.key, &[request.remote.as_bytes()], &request.local);
-        self.lasting(request.options.resume.then_some(about), |session, resume, mark| {
-            mark.place(b""); // both folders are given
-            let (request, listener, reporter) = (again(), listener.clone(), reporter.clone());
-            Box::pin(async move { mirror::run(&session, request, resume, listener, reporter).await })
-        })
-        .await
-    }
-
-    /// Mirrors a local tree, then its changes as they come, until an error ends that which does not get better by itself. What
-    /// fails is tried again; all is compared again after each `rescan`.
-    ///
-    /// # Errors
-    /// If the login is refused, the server breaks the protocol, or the first run fails.
-    pub async fn watch(
-        &self,
-        request: MirrorRequest,
-        rescan: Duration,
-        listener: Arc<dyn Listener>,
-    ) -> Result<Outcome, Error> {
-        Box::pin(mirror::watch(self, request, rescan, listener)).await
     }
 
     /// The time that the lanes of the latest connection have spent so far, by activity.
@@ -414,13 +196,7 @@ impl Drop for Inner {
     }
 }
 
-/// What tells a transfer from others: which it is, with whom, and between which paths.
-fn about(what: &[u8], key: &fingerprint::Key, remote: &[&[u8]], local: &Path) -> [u8; 16] {
-    let local = std::path::absolute(local).unwrap_or_else(|_| local.to_owned());
-    origin_of(&[&[what, key], remote, &[local.as_os_str().as_bytes()]].concat())
-}
-
-/// How a job's end is told: a session that is over tells more than the job that ended with it.
+/// The error of a job that failed: a session that is over tells more than the job that ended with it.
 pub(crate) fn job_error(control: &Control, path: &RemotePath, failure: Failure) -> Error {
     if failure.code == FailureCode::Cancelled && control.is_over() {
         control.error()

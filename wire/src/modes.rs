@@ -266,6 +266,8 @@ pub fn umask() -> u32 {
 pub const PERMISSIONS: u32 = 0o777;
 /// What the owner of a folder needs to fill it.
 pub const OWNER_ALL: u32 = 0o700;
+/// Without it not even its owner may change what is in a folder.
+pub const OWNER_WRITES: u32 = 0o200;
 
 #[cfg(test)]
 mod tests {

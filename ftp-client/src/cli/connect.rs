@@ -52,7 +52,7 @@ pub(crate) async fn session(connecting: Connecting) -> Result<Session, Error> {
 /// The same, with what it takes to connect once more without asking anybody.
 pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectOptions), Error> {
     let Connecting { options, otherwise } = connecting;
-    let mut again = copy(&options);
+    let mut again = options.clone();
     let Some(prompt) = otherwise else { return Ok((patiently(options).await?, again)) };
     let session = patiently(options).await?;
     match session.welcome().await {
@@ -60,7 +60,7 @@ pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectO
             session.close().await;
             let asked = tokio::task::spawn_blocking(move || prompt.ask());
             again.credentials = asked.await.map_err(|_| Error::Interrupted)??;
-            Ok((patiently(copy(&again)).await?, again))
+            Ok((patiently(again.clone()).await?, again))
         }
         Err(_) | Ok(_) => Ok((session, again)), // what else went wrong shows with the first request
     }
@@ -69,7 +69,7 @@ pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectO
 /// A person who was asked about the server's key may have thought about it for longer than the server waits for a login; then
 /// the connection is made anew, and nobody is asked any more.
 pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
-    let (again, started) = (copy(&options), Instant::now());
+    let (again, started) = (options.clone(), Instant::now());
     let session = Session::connect(options).await.map_err(|error| advise_waiting(error, &again.outages))?;
     if started.elapsed() < LOGIN_TIMEOUT / 2 {
         return Ok(session);
@@ -106,18 +106,6 @@ pub(crate) fn telling(outages: Outages, output: &Arc<Output>) -> Outages {
         output.warn(&format!("{error}; trying again for up to {time}{often}"));
     };
     Outages { told: Arc::new(told), ..outages }
-}
-
-/// The same once more; `trust` is shared, and remembers.
-pub(crate) fn copy(options: &ConnectOptions) -> ConnectOptions {
-    ConnectOptions {
-        host: options.host.clone(),
-        trust: Arc::clone(&options.trust),
-        credentials: options.credentials.clone(),
-        outages: options.outages.clone(),
-        state: options.state.clone(),
-        ..*options
-    }
 }
 
 fn on_unknown(settings: &Settings) -> OnUnknown {

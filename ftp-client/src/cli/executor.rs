@@ -122,7 +122,7 @@ impl Executor {
             output.warn(&format!("{reason}; connecting again"));
         }
         if opened.stale || opened.session.is_over() {
-            opened.session = connect::patiently(connect::copy(&opened.options)).await?;
+            opened.session = connect::patiently(opened.options.clone()).await?;
             opened.session.welcome().await?;
             opened.stale = false;
         }
@@ -142,7 +142,7 @@ impl Executor {
     /// How to connect to the open server once more.
     pub(crate) fn dialing(&self) -> Result<(Server, ConnectOptions), Error> {
         let opened = self.open.as_ref().ok_or_else(nothing_open)?;
-        Ok((opened.server.clone(), connect::copy(&opened.options)))
+        Ok((opened.server.clone(), opened.options.clone()))
     }
 
     /// Drops the connection, and what runs in it; the next command has a new one.

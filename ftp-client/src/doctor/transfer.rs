@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use wire::engine::{FileSource, Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
+use wire::message::{Changing, Durability, JobOptions, Overwrite, Put};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, SourceFile};
@@ -106,8 +106,7 @@ async fn send(
     };
     let opening = Opening { source, totals: None, folder: None };
     let reporter = Reporter::new(made_up.clone(), session.checksum());
-    put::send(session, put, opening, (Resume::Never, Changing::Retry), &Arc::new(Mark::none()), &reporter)
-        .await?;
+    put::send(session, put, opening, Changing::Retry, &Arc::new(Mark::none()), &reporter).await?;
     let failure = lock(&made_up.failure).take();
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }

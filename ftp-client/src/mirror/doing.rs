@@ -4,24 +4,26 @@
 //! renamed; a batch's changes were made up to some point; folders may have the time at which something in them changed,
 //! which the next run sets right. Nothing was deleted unless all else was done.
 
+mod changes;
+
 use super::action::Action;
 use super::ahead::Ahead;
 use super::carried::{detail_changes, metadata_changes, wanted_details};
+use super::deed::Deed;
 use super::effects::Effects;
-use super::held::{Deed, makes_room};
 use super::late::Touch;
-use super::planner::OWNER_WRITES;
+use super::room::makes_room;
 use super::target::{Hands, Trees};
 use super::{Listener, Options, Summary};
 use crate::error::{Error, graver};
 use crate::report::Reporter;
+use changes::Work;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wire::checksum::Checksum;
 use wire::message::{Change, Durability, Entry, EntryDetails};
 use wire::metadata::Kind;
-use wire::modes::{OWNER_ALL, PERMISSIONS};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::modes::{OWNER_WRITES, PERMISSIONS};
+use wire::{Failure, RemotePath};
 
 /// Does it.
 pub(crate) struct Doing<'a> {
@@ -34,7 +36,7 @@ pub(crate) struct Doing<'a> {
     hands: Option<Hands>,
     pub(super) transfer: Option<Ahead>,
     batch: Vec<Work>,
-    /// What is not done before all is compared; see [`held`](super::held).
+    /// Deeds that are held back until all is compared; see [`held`](super::held).
     pub(super) held: Option<Vec<Deed>>,
     /// Failures for lack of room are kept.
     pub(super) waits_for_room: bool,
@@ -50,23 +52,8 @@ pub(crate) struct Doing<'a> {
     has_proven: bool,
     failures: u64,
     summary: Summary,
-    /// What is sent, as far as it was compared.
+    /// Totals of the files that are sent, as far as they were compared.
     totals: wire::message::Totals,
-}
-
-/// Changes that belong together.
-#[derive(Default)]
-struct Work {
-    changes: Vec<Change>,
-    /// What is changed once they are made: nothing of it if one of them failed.
-    rest: Vec<Change>,
-    /// What is told of once they are made.
-    action: Option<Action>,
-    /// What is sent once they are made.
-    then: Option<Entry>,
-    path: RemotePath,
-    /// What fails of it is not told: it is set once more later, or costs nothing but time.
-    is_preparation: bool,
 }
 
 impl<'a> Doing<'a> {
@@ -148,10 +135,12 @@ impl<'a> Doing<'a> {
             self.details.push((entry.path.clone(), details));
         }
         let open = self.transfer.as_ref().is_some_and(|transfer| transfer.send(entry));
-        match open {
-            true if self.details.len() >= DETAILS_AHEAD => self.settle(),
-            true => Ok(()),
-            false => Err(self.job_over()),
+        if !open {
+            Err(self.job_over())
+        } else if self.details.len() >= DETAILS_AHEAD {
+            self.settle()
+        } else {
+            Ok(())
         }
     }
 
@@ -166,141 +155,6 @@ impl<'a> Doing<'a> {
 
     fn tell_totals(&self) {
         self.listener.totals(self.totals.files, self.totals.bytes, self.totals.complete);
-    }
-
-    fn change(&mut self, work: Work) -> Result<(), Error> {
-        self.batch.push(work);
-        if self.batch.len() >= BATCH_AT_ONCE { self.make_batch() } else { Ok(()) }
-    }
-
-    /// Makes what waits to be made.
-    fn make_batch(&mut self) -> Result<(), Error> {
-        while !self.batch.is_empty() {
-            self.make_one_batch()?; // some of it may lead to more
-        }
-        Ok(())
-    }
-
-    fn make_one_batch(&mut self) -> Result<(), Error> {
-        let batch = std::mem::take(&mut self.batch);
-        if self.hands.is_none() {
-            self.hands = Some(self.open_hands()?);
-        }
-        let Some(hands) = &self.hands else { return Ok(()) };
-        let changes = batch.iter().flat_map(|work| work.changes.iter().cloned()).collect();
-        let mut failures = hands.make(changes)?.into_iter();
-        for work in batch {
-            let of_work: Vec<Option<Failure>> = failures.by_ref().take(work.changes.len()).collect();
-            let failure = of_work.into_iter().flatten().next();
-            self.made(work, failure)?;
-        }
-        Ok(())
-    }
-
-    fn made(&mut self, work: Work, failure: Option<Failure>) -> Result<(), Error> {
-        let is_deletion = matches!(work.action, Some(Action::Deleted { .. }));
-        // What somebody else has removed meanwhile is gone, as was wanted.
-        let failure = failure.filter(|failure| !is_deletion || failure.code != FailureCode::NotFound);
-        match (failure, work.then) {
-            (Some(_), None) if work.is_preparation => Ok(()),
-            (Some(failure), None) if failure.code == FailureCode::NotOwner => {
-                self.reporter.not_owned(&work.path);
-                Ok(())
-            }
-            (Some(failure), _) => {
-                if !self.is_short(&work.path, &failure) {
-                    self.failed(&work.path, &failure);
-                }
-                Ok(())
-            }
-            (None, Some(entry)) => self.send(&entry),
-            (None, None) if !work.rest.is_empty() => {
-                self.batch.push(Work { changes: work.rest, rest: Vec::new(), then: None, ..work });
-                Ok(())
-            }
-            (None, None) => {
-                if let Some(action) = &work.action {
-                    self.summary.count(action);
-                    self.listener.done(action);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Lets the owner change a read-only folder that `path` is in, as rsync does, and shuts those out of it and of the folders above who
-    /// are to be shut out, before there is something in it that is not theirs to see. The folders' own permissions come with their metadata.
-    fn prepare_folders_of(&mut self, path: &RemotePath) -> Result<(), Error> {
-        let Some(parent) = path.split_last().map(|(folder, _)| folder) else { return Ok(()) };
-        let mut modes: Vec<_> =
-            self.read_only.remove(&parent).map(|mode| (parent.clone(), mode)).into_iter().collect();
-        let mut above = Some(parent);
-        while let Some(folder) = above.filter(|_| !self.wide.is_empty()) {
-            above = folder.split_last().map(|(folder, _)| folder);
-            let mode = self.wide.remove(&folder);
-            modes.extend(mode.map(|mode| (folder, mode)));
-        }
-        if modes.is_empty() {
-            return Ok(());
-        }
-        for (path, mode) in modes {
-            if self.trees.leaves_root && path.is_root() {
-                continue;
-            }
-            let mode = Some(mode | OWNER_ALL);
-            let changes = vec![Change::SetMetadata { path: path.clone(), modified: None, mode }];
-            self.change(Work { changes, path, is_preparation: true, ..Work::default() })?;
-        }
-        self.make_batch()
-    }
-
-    /// What replaces a file or link; with a backup the old one is kept there first.
-    fn replace(&mut self, source: Entry, target: &Entry) -> Result<(), Error> {
-        let change = match (target.metadata.kind, &self.options.backup) {
-            (Kind::Folder, _) => Change::RemoveFolder { path: target.path.clone() },
-            (Kind::Special, _) | (_, None) => return self.send(&source),
-            (Kind::File | Kind::Symlink, Some(_)) => {
-                Change::SetAside { path: target.path.clone(), was: target.metadata, keep: true }
-            }
-        };
-        let path = source.path.clone();
-        self.change(Work { changes: vec![change], then: Some(source), path, ..Work::default() })
-    }
-
-    /// Takes away, or to the backup, what is no folder.
-    fn removal(&self, target: &Entry) -> Change {
-        let (path, was) = (target.path.clone(), target.metadata);
-        match (was.kind, &self.options.backup) {
-            (Kind::Folder, _) => Change::RemoveFolder { path },
-            (Kind::File | Kind::Symlink, Some(_)) => Change::SetAside { path, was, keep: false },
-            (Kind::File | Kind::Symlink | Kind::Special, _) => Change::RemoveFile { path, was: Some(was) },
-        }
-    }
-
-    fn linked(&mut self, action: Action) -> Result<(), Error> {
-        let Action::Linked { source, of, target } = &action else { return Ok(()) };
-        let path = source.path.clone();
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.has_vanished(of)) {
-            return match target {
-                None => self.send(source),
-                Some(target) => self.replace(source.clone(), target), // it is the first name now
-            };
-        }
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.has_failed(of)) {
-            let failure = Failure::new(FailureCode::NotFound, "the file's first name failed");
-            self.failed(&path, &failure);
-            return Ok(());
-        }
-        let first = match target.as_ref().map(|target| (target.metadata.kind, target.metadata)) {
-            Some((Kind::Folder, _)) => vec![Change::RemoveFolder { path: path.clone() }],
-            Some((Kind::File | Kind::Symlink, was)) if self.options.backup.is_some() => {
-                vec![Change::SetAside { path: path.clone(), was, keep: true }]
-            }
-            Some((Kind::File | Kind::Symlink | Kind::Special, _)) | None => Vec::new(),
-        };
-        let link = vec![Change::HardLink { path: path.clone(), of: of.clone() }];
-        let (changes, rest) = if first.is_empty() { (link, Vec::new()) } else { (first, link) };
-        self.change(Work { changes, rest, action: Some(action), path, ..Work::default() })
     }
 
     /// Waits for the job's items, then gives those that arrived their owners and attributes.
@@ -504,35 +358,5 @@ impl Effects for Doing<'_> {
     }
 }
 
-/// Hears the jobs of a mirror.
-pub(crate) fn reporter(listener: &Arc<dyn Listener>, checksum: Checksum) -> Arc<Reporter> {
-    Reporter::new(Arc::new(Relay(listener.clone())), checksum)
-}
-
-/// Tells the listener what the job tells; totals are counted here.
-struct Relay(Arc<dyn Listener>);
-
-impl crate::observer::Observer for Relay {
-    fn totals(&self, _: u64, _: u64, _: bool) {}
-
-    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
-        self.0.file_started(path, bytes);
-    }
-
-    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.0.progress(path, bytes);
-    }
-
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.0.held(path, bytes);
-    }
-
-    fn file_finished(&self, report: &crate::observer::FileReport<'_>) {
-        self.0.file_finished(report);
-    }
-}
-
-/// Works of one batch.
-const BATCH_AT_ONCE: usize = 512;
 /// Items whose owners and attributes wait for their arrival.
 const DETAILS_AHEAD: usize = 8192;

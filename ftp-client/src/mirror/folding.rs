@@ -1,23 +1,10 @@
 //! Names of the source that the target takes for one: the second is told as failed before anything of it is sent.
 
-use super::levels::What;
+use super::level::What;
 use super::planner::Planner;
 use crate::error::Error;
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use wire::message::Entry;
 use wire::metadata::Kind;
-
-/// Names of one folder's items that are sent, as hashes of what is the same in upper and lower case: few bytes for each.
-#[derive(Default)]
-pub(super) struct FoldedNames(HashSet<u64>);
-
-impl FoldedNames {
-    /// True if none of the names so far differs from this one in case alone.
-    fn insert(&mut self, name: &[u8]) -> bool {
-        self.0.insert(folded(name))
-    }
-}
 
 impl Planner<'_> {
     /// True if the target takes the item's name for that of one that came before, and does not have it as it is.
@@ -45,11 +32,4 @@ impl Planner<'_> {
         }
         Ok(level.folds_case == Some(true))
     }
-}
-
-/// Only letters of ASCII: all that fold case fold those, and others not everywhere.
-fn folded(name: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.to_ascii_lowercase().hash(&mut hasher);
-    hasher.finish()
 }

@@ -1,31 +1,17 @@
-//! What a mirror holds back. With deletions, nothing is done before all is compared, as long as that is not much: so the guard
+//! Holding back what a mirror does. With deletions, nothing is done before all is compared, as long as that is not much: so the guard
 //! may still refuse all of it. And failures for lack of room are told only when it is known that there will be no more room.
 //!
-//! Holding back costs the time of a comparison of [`PAIRS_MAX`] entries at most, some tenths of a second, and the memory of
-//! [`DEEDS_MAX`] entries.
+//! Holding back costs the time of a comparison of [`PAIRS_MAX`](super::deed::PAIRS_MAX) entries at most, some tenths of a second,
+//! and the memory of [`DEEDS_MAX`] entries.
 
-use super::action::Action;
+use super::deed::{DEEDS_MAX, Deed};
 use super::doing::Doing;
 use super::effects::Effects;
-use super::late::Touch;
+use super::room::{SHORT_MAX, is_lack_of_room, makes_room};
 use super::target::Direction;
-use super::{DeleteWhen, Options};
 use crate::error::Error;
 use std::collections::HashSet;
-use wire::message::Entry;
-use wire::{Failure, FailureCode, RemotePath};
-
-/// What an effect was asked for.
-pub(super) enum Deed {
-    Act(Action),
-    Leave(Entry),
-    Touch(RemotePath, Touch),
-    Own(Entry),
-    ReadOnly(Entry),
-    Narrow(Entry),
-    Counted(u64, u64),
-    Settle,
-}
+use wire::{Failure, RemotePath};
 
 impl Doing<'_> {
     /// Holds back what is asked for from here on.
@@ -37,9 +23,13 @@ impl Doing<'_> {
     pub(super) fn keep(&mut self, deed: Deed) -> Result<Option<Deed>, Error> {
         let Some(held) = &mut self.held else { return Ok(Some(deed)) };
         held.push(deed);
-        if held.len() >= DEEDS_MAX { self.release_held().map(|()| None) } else { Ok(None) }
+        if held.len() >= DEEDS_MAX {
+            self.release_held()?;
+        }
+        Ok(None)
     }
 
+    /// Does all that is held back, in the order in which it was asked for.
     pub(super) fn release_held(&mut self) -> Result<(), Error> {
         for deed in self.held.take().into_iter().flatten() {
             match deed {
@@ -81,26 +71,9 @@ impl Doing<'_> {
         is_short
     }
 
-    /// What failed for lack of room.
+    /// The paths that failed for lack of room.
     pub(super) fn short_paths(&self) -> HashSet<RemotePath> {
         let sent = self.transfer.as_ref().map(|transfer| transfer.short()).unwrap_or_default();
         sent.into_iter().chain(self.short.iter().cloned()).map(|(path, _)| path).collect()
     }
 }
-
-/// True if deletions may come first where the target lacks room. What goes to a backup makes none.
-pub(super) fn makes_room(options: &Options) -> bool {
-    options.delete && options.delete_when != DeleteWhen::After && options.backup.is_none()
-}
-
-/// True if it failed for what the target has: it is full, or takes the name for that of something else, which may be about to go.
-pub(super) fn is_lack_of_room(code: FailureCode) -> bool {
-    matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::Exists)
-}
-
-/// Deeds that are held back.
-pub(super) const DEEDS_MAX: usize = 8192;
-/// Entries of both sides that are compared while anything is held back.
-pub(super) const PAIRS_MAX: u64 = 32_768;
-/// Failures for lack of room that are not told at once.
-pub(super) const SHORT_MAX: usize = 65_536;

@@ -1,19 +1,14 @@
-//! What the target keeps of times and permissions, found out folder by folder and only where two entries seem to differ in
+//! Finds out how exactly the target keeps times and permissions, folder by folder and only where two entries seem to differ in
 //! these alone: a converged tree on a filesystem that keeps all costs nothing.
 
 use super::difference::Difference;
 use super::planner::Planner;
 use crate::error::Error;
-use std::collections::HashMap;
 use wire::RemotePath;
 use wire::fidelity::FidelityReport;
 use wire::message::Entry;
 use wire::metadata::Kind;
 use wire::path::NameRef;
-
-/// What is known of folders of the target.
-#[derive(Default)]
-pub(super) struct Fidelities(HashMap<RemotePath, FidelityReport>);
 
 impl Planner<'_> {
     /// Compares two entries of one path and one kind.
@@ -22,7 +17,7 @@ impl Planner<'_> {
         Ok(self.comparison.of(source, target, &fidelity))
     }
 
-    /// What the target keeps, if the difference of two entries depends on it.
+    /// The exactness of the target, if the difference of two entries depends on it.
     pub(super) fn fidelity_for(&mut self, source: &Entry, target: &Entry) -> Result<FidelityReport, Error> {
         if !self.comparison.needs_fidelity(source, target) {
             return Ok(FidelityReport::EXACT);
@@ -42,8 +37,8 @@ impl Planner<'_> {
         let mut report = FidelityReport::EXACT;
         let mut above = scope;
         loop {
-            report = match self.fidelities.0.get(&above) {
-                Some(known) => *known,
+            report = match self.fidelities.of(&above) {
+                Some(known) => known,
                 None => {
                     let found = self.digester.fidelity(&above)?;
                     let unknown = FidelityReport { is_whole: false, ..report };
@@ -62,16 +57,3 @@ impl Planner<'_> {
         }
     }
 }
-
-impl Fidelities {
-    fn remember(&mut self, folder: RemotePath, report: FidelityReport) -> FidelityReport {
-        if self.0.len() >= FOLDERS_MAX {
-            self.0.clear();
-        }
-        self.0.insert(folder, report);
-        report
-    }
-}
-
-/// Folders that are remembered: none below one that is on a filesystem with nothing mounted in it.
-const FOLDERS_MAX: usize = 4096;

@@ -1,60 +1,16 @@
-//! The folders that the walk is in, and what becomes of one when all that is in it was seen.
+//! Entering and leaving the folders of the walk: what becomes of one when all that is in it was seen.
 
 use super::action::Action;
 use super::difference::Difference;
-use super::folding::FoldedNames;
 use super::late::Touch;
-use super::planner::{OWNER_WRITES, Planner};
+use super::level::{Level, What};
+use super::planner::Planner;
 use crate::error::Error;
 use std::sync::Arc;
 use wire::message::Entry;
 use wire::metadata::Metadata;
-use wire::modes::{OWNER_ALL, PERMISSIONS};
-use wire::{Failure, FailureCode, RemotePath};
-
-/// A folder that the walk is in.
-pub(super) struct Level {
-    pub(super) path: RemotePath,
-    pub(super) what: What,
-    /// Something was made, replaced or renamed in the target's folder, so its time has changed.
-    pub(super) changed: bool,
-    /// Something that only the target has is in it, and stays.
-    pub(super) retained: bool,
-    /// The target's folder is not empty.
-    pub(super) has_entries: bool,
-    /// Something right in it is deleted.
-    pub(super) deleted_from: bool,
-    /// Names that the source has in it.
-    pub(super) names: FoldedNames,
-    /// The target's folder takes names for one that differ in upper and lower case alone, if that was asked.
-    pub(super) folds_case: Option<bool>,
-}
-
-pub(super) enum What {
-    /// Both have it.
-    Both(Arc<Entry>, Entry),
-    /// The source has it.
-    New(Arc<Entry>),
-    /// The target has it.
-    Extra(Entry),
-    /// The target has it, and the source has a file or link there.
-    Conflict(Entry, Entry),
-}
-
-impl Level {
-    pub(super) fn new(path: RemotePath, what: What) -> Self {
-        Self {
-            path,
-            what,
-            changed: false,
-            retained: false,
-            has_entries: false,
-            deleted_from: false,
-            names: FoldedNames::default(),
-            folds_case: None,
-        }
-    }
-}
+use wire::modes::{OWNER_ALL, OWNER_WRITES, PERMISSIONS};
+use wire::{Failure, FailureCode};
 
 impl Planner<'_> {
     pub(super) fn enter(&mut self, what: What) -> Result<(), Error> {
@@ -110,17 +66,14 @@ impl Planner<'_> {
             }
             What::New(source) if changed => self.effects.leave(&source)?,
             What::New(_) => {} // it is not to be made, nor was anything in it
-            What::Extra(target) => {
-                if retained {
-                    self.level().retained = true;
-                    if deleted_from && target.metadata.mode & OWNER_WRITES == 0 {
-                        let touch = Touch::mode(&target.metadata); // it was opened for the time
-                        self.late.touched_by_deletions.insert(target.path, touch);
-                    }
-                } else {
-                    self.delete(target)
+            What::Extra(target) if retained => {
+                self.level().retained = true;
+                if deleted_from && target.metadata.mode & OWNER_WRITES == 0 {
+                    let touch = Touch::mode(&target.metadata); // it was opened for the time
+                    self.late.touched_by_deletions.insert(target.path, touch);
                 }
             }
+            What::Extra(target) => self.delete(target),
             What::Conflict(source, target) => self.leave_conflict(source, target, retained, has_entries),
         }
         Ok(())

@@ -135,13 +135,22 @@ struct EndLine {
     end: End,
 }
 
+/// The login that a plan is made and applied with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PlanLogin {
+    /// The server's key.
+    pub(crate) key: String,
+    /// The user's name at the server.
+    pub(crate) user: String,
+}
+
 impl Head {
     /// The head of a plan that this version writes.
     #[must_use]
     pub(crate) fn new(
         direction: Direction,
         place: &Place,
-        (key, user): (String, String),
+        login: PlanLogin,
         remote: Text,
         roots: Roots,
         recipe: Recipe,
@@ -152,8 +161,8 @@ impl Head {
             direction: direction.into(),
             host: place.host.clone(),
             port: place.port,
-            key,
-            user,
+            key: login.key,
+            user: login.user,
             remote,
             local: place.local.clone().into_os_string().into(),
             roots,
@@ -276,10 +285,10 @@ mod tests {
     fn written(path: &Path) {
         let place = Place { host: "h".into(), port: 1, local: "/l".into() };
         let mut writer = Writer::new(path.to_owned(), place.clone(), Recipe::default()).unwrap();
-        let named = ("sha256:00".to_owned(), "ann".to_owned());
+        let login = PlanLogin { key: "sha256:00".to_owned(), user: "ann".to_owned() };
         let roots = (Some((1, 2)), None);
         writer
-            .head(&Head::new(Direction::Upload, &place, named, Text(vec![0xff]), roots, Recipe::default()))
+            .head(&Head::new(Direction::Upload, &place, login, Text(vec![0xff]), roots, Recipe::default()))
             .unwrap();
         writer.add(&Action::New { source: entry("a") }).unwrap();
         writer.add(&Action::Deleted { target: entry("b/") }).unwrap();

@@ -5,21 +5,22 @@
 //! files that only reading tells apart, moves, hard links, deletions, files that take a folder's place, and the metadata of
 //! folders in which any of these changed something.
 
+mod select;
+
 use super::action::Action;
+use super::deed::PAIRS_MAX;
 use super::difference::{Comparison, Difference};
 use super::effects::{Digester, Effects};
-use super::held::PAIRS_MAX;
-use super::keeping::Fidelities;
+use super::fidelities::Fidelities;
 use super::late::{Late, Links, Touch};
-use super::levels::{Level, What};
+use super::level::{Level, What};
 use super::pairs::{Pair, Pairs};
 use super::selection::Selection;
-use super::side::Found;
 use super::{Options, Summary};
 use crate::error::Error;
 use std::iter::Peekable;
 use std::sync::Arc;
-use wire::message::{Entry, Overwrite, PathFailure};
+use wire::message::{Entry, Overwrite};
 use wire::metadata::{Kind, Metadata};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -46,14 +47,14 @@ pub(crate) struct Planner<'a> {
     target_below: Option<RemotePath>,
 }
 
-/// What was seen, for the guard of deletions.
+/// Counts of the entries that were seen, for the guard of deletions.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) source_entries: u64,
     pub(super) target_entries: u64,
     /// The source was not read without error, so what seems to be missing may be there.
     pub(super) source_failures: u64,
-    /// What nobody carries was told of as failed, but it was seen, and so was all else.
+    /// Special files, which fail; but they were seen, and so was all else.
     pub(super) specials: u64,
 }
 
@@ -61,8 +62,8 @@ impl<'a> Planner<'a> {
     /// A planner for the folders `source` and `target` themselves; no target if it does not exist yet.
     pub(crate) fn new(
         options: &'a Options,
-        comparison: Comparison,
-        (source, target): (Entry, Option<Entry>),
+        source: Entry,
+        target: Option<Entry>,
         effects: &'a mut dyn Effects,
         digester: &'a dyn Digester,
     ) -> Self {
@@ -74,7 +75,7 @@ impl<'a> Planner<'a> {
         };
         Self {
             options,
-            comparison,
+            comparison: Comparison::new(options),
             effects,
             digester,
             late: Late::default(),
@@ -153,126 +154,6 @@ impl<'a> Planner<'a> {
             }
             (Some(source), Some(target)) => self.replaced(source, target, pairs),
             (None, Some(target)) => self.extra(target, pairs),
-        }
-    }
-
-    /// What of a pair takes part: failures are told of and shield the other side, and filters have their say.
-    fn select(&mut self, pair: Pair, pairs: &mut Pairs<'_>) -> (Option<Entry>, Option<Entry>) {
-        let source = pair.source.filter(|found| !is_within(found.path(), self.source_below.as_ref()));
-        let target = pair.target.filter(|found| {
-            let shielded = is_within(found.path(), self.target_below.as_ref());
-            if shielded {
-                self.level().retained = true;
-            }
-            !shielded
-        });
-        let target = target.filter(|found| !found.has_vanished()); // somebody removes things there
-        let source = match source {
-            Some(found) if found.has_vanished() && !self.selection.hides(found.path(), true) => {
-                self.effects.vanished(found.path());
-                self.leave_alone(found.path());
-                return (None, None);
-            }
-            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
-                self.counts.source_failures += 1;
-                self.effects.failed(&failed.path, &failed.failure);
-                self.retain();
-                None
-            }
-            Some(Found::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
-                self.counts.source_failures += 1;
-                self.shield(&failed);
-                return (None, None);
-            }
-            Some(Found::Entry(entry)) => self.select_source(entry, pairs),
-            Some(Found::Failed(PathFailure { path, .. }) | Found::LeftOut(path)) => {
-                self.source_below = Some(path);
-                None
-            }
-            None => None,
-        };
-        match target {
-            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
-                if self.options.delete {
-                    self.effects.failed(&failed.path, &failed.failure);
-                }
-                self.retain();
-                (source, None)
-            }
-            Some(Found::Failed(failed)) if source.is_some() || self.concerns(&failed.path) => {
-                self.shield(&failed);
-                (None, None)
-            }
-            Some(Found::LeftOut(path)) if source.is_some() => {
-                let reason = "a folder that the rules leave out is in its place";
-                self.shield(&PathFailure { path, failure: Failure::new(FailureCode::NotEmpty, reason) });
-                (None, None)
-            }
-            Some(Found::Entry(entry))
-                if source.is_some() || !self.selection.protects(&entry.path, is_folder(&entry)) =>
-            {
-                (source, Some(entry))
-            }
-            Some(found) => {
-                self.retain();
-                self.target_below = Some(found.path().clone());
-                pairs.skip_target();
-                (source, None)
-            }
-            None => (source, None),
-        }
-    }
-
-    /// It matters what the target has at a path where the source has nothing: something of a folder that is compared, or
-    /// something that is to go.
-    fn concerns(&self, path: &RemotePath) -> bool {
-        self.levels.last().is_some_and(|level| level.path == *path)
-            || (self.options.delete && !self.selection.protects(path, true))
-    }
-
-    fn select_source(&mut self, entry: Entry, pairs: &mut Pairs<'_>) -> Option<Entry> {
-        if self.selection.hides(&entry.path, is_folder(&entry)) {
-            self.source_below = Some(entry.path);
-            pairs.skip_source();
-            return None;
-        }
-        self.counts.source_entries += 1;
-        Some(entry)
-    }
-
-    /// True if something in the folder that is compared has a name or path too long for a listing. All else in it is listed.
-    fn is_too_long(&self, failed: &PathFailure) -> bool {
-        failed.failure.code == FailureCode::InvalidPath
-            && self.levels.last().is_some_and(|level| level.path == failed.path)
-    }
-
-    /// Something could not be looked at: whatever the other side has there stays as it is.
-    fn shield(&mut self, failed: &PathFailure) {
-        self.effects.failed(&failed.path, &failed.failure);
-        self.leave_alone(&failed.path);
-    }
-
-    /// Neither side is looked at below `path`, and what the target has there stays in this run.
-    fn leave_alone(&mut self, path: &RemotePath) {
-        for below in [&mut self.source_below, &mut self.target_below] {
-            if !is_within(path, below.as_ref()) {
-                *below = Some(path.clone()); // else what is left out already goes further
-            }
-        }
-        self.retain();
-    }
-
-    /// The target's folder has something that stays.
-    fn retain(&mut self) {
-        let level = self.level();
-        (level.retained, level.has_entries) = (true, true);
-    }
-
-    /// The source has nothing at a path that was asked for by name. In what was not looked at, nobody knows.
-    fn missing(&mut self, path: &RemotePath) {
-        if !is_within(path, self.source_below.as_ref()) {
-            self.counts.source_failures += 1;
-            self.effects.failed(path, &Failure::new(FailureCode::NotFound, "does not exist in the source"));
         }
     }
 
@@ -451,9 +332,6 @@ fn wanted(options: &Options, source: Entry, target: Option<&Entry>) -> Entry {
     };
     Entry { metadata, ..source }
 }
-
-/// Without it not even its owner may change what is in a folder.
-pub(super) const OWNER_WRITES: u32 = 0o200;
 
 fn is_folder(entry: &Entry) -> bool {
     entry.metadata.kind == Kind::Folder

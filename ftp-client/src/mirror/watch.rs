@@ -37,8 +37,24 @@ use watches::{Unwatched, Watches};
 use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
+impl Session {
+    /// Mirrors a local tree, then its changes as they come, until an error ends that which does not get better by itself. What
+    /// fails is tried again; all is compared again after each `rescan`.
+    ///
+    /// # Errors
+    /// If the login is refused, the server breaks the protocol, or the first run fails.
+    pub async fn watch(
+        &self,
+        request: MirrorRequest,
+        rescan: Duration,
+        listener: Arc<dyn Listener>,
+    ) -> Result<Outcome, Error> {
+        Box::pin(watch(self, request, rescan, listener)).await
+    }
+}
+
 /// Mirrors, and goes on doing so until an error ends it. All is compared again after each `rescan`.
-pub(crate) async fn watch(
+async fn watch(
     session: &Session,
     request: MirrorRequest,
     rescan: Duration,

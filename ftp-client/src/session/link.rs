@@ -4,11 +4,11 @@
 //! by then is not sent again. The new session first [takes the place](Replace) of the old one, since the server may not
 //! know yet that the old one is lost, and would keep its files and folders in use.
 
-use super::outages::{Outage, is_loss, is_outage};
 use super::{ConnectOptions, Inner, Outages, Session};
 use crate::error::Error;
 use crate::interrupted::{Mark, Remembered};
 use crate::local;
+use crate::outages::{Outage, is_loss, is_outage};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -32,7 +32,7 @@ pub(super) struct Link {
 }
 
 /// An attempt of a transfer.
-pub(super) type Attempt<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+pub(crate) type Attempt<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl Link {
     pub(super) fn new(options: ConnectOptions, first: Arc<Inner>) -> Self {
@@ -43,16 +43,7 @@ impl Link {
 
     /// How to make a connection of its own to the same server, with so many lanes.
     pub(super) fn options_beside(&self, lanes: u16) -> ConnectOptions {
-        let ConnectOptions { host, trust, credentials, outages, state, .. } = &self.options;
-        ConnectOptions {
-            host: host.clone(),
-            trust: trust.clone(),
-            credentials: credentials.clone(),
-            outages: outages.clone(),
-            state: state.clone(),
-            lanes,
-            ..self.options
-        }
+        ConnectOptions { lanes, ..self.options.clone() }
     }
 
     fn latest(&self) -> Arc<Inner> {
@@ -193,7 +184,7 @@ impl Session {
 
     /// Makes an attempt of a transfer, and another one each time that the connection was lost meanwhile. `about` tells the
     /// transfer from others; nothing if it does not go on where an interrupted run was.
-    pub(super) async fn lasting<T>(
+    pub(crate) async fn lasting<T>(
         &self,
         about: Option<[u8; 16]>,
         attempt: impl Fn(Self, Resume, Arc<Mark>) -> Attempt<T>,
@@ -236,7 +227,7 @@ impl Session {
     /// Makes a request that has no effect unless the server accepts the session, and makes it once more over another
     /// connection if the server did not, where [`Outages`](super::Outages) allow that. So the first request need not wait for
     /// the answer to the login.
-    pub(super) async fn once_accepted<T>(&self, request: impl Fn(Self) -> Attempt<T>) -> Result<T, Error> {
+    pub(crate) async fn once_accepted<T>(&self, request: impl Fn(Self) -> Attempt<T>) -> Result<T, Error> {
         let turned_away = self.inner.control.is_over() && !self.inner.control.was_welcome();
         let session = if turned_away { self.latest() } else { self.clone() };
         match request(session.clone()).await {

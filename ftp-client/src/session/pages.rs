@@ -45,31 +45,29 @@ impl Pages {
     /// If the folder cannot be listed or the connection is lost.
     pub async fn next(&mut self) -> Result<Option<Listing>, Error> {
         if self.over {
-            Ok(None)
-        } else {
-            if let Some(taken) = self.taken() {
-                self.control.send(self.id, taken).await?;
-            }
-            let envelope = match self.first.take() {
-                Some(first) => Some(first),
-                None => self.answers.recv().await,
-            };
-            self.page(envelope).map(Some)
+            return Ok(None);
         }
+        if let Some(taken) = self.taken() {
+            self.control.send(self.id, taken).await?;
+        }
+        let envelope = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.answers.recv().await,
+        };
+        self.page(envelope).map(Some)
     }
 
     /// As [`next`](Self::next), where a thread may wait.
     pub(crate) fn next_blocking(&mut self) -> Result<Option<Listing>, Error> {
         if self.over {
-            Ok(None)
-        } else {
-            if let Some(taken) = self.taken() {
-                let envelope = Envelope::new(self.id, taken);
-                self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
-            }
-            let envelope = self.first.take().or_else(|| self.answers.blocking_recv());
-            self.page(envelope).map(Some)
+            return Ok(None);
         }
+        if let Some(taken) = self.taken() {
+            let envelope = Envelope::new(self.id, taken);
+            self.control.outbox.blocking_send(envelope).map_err(|_| self.control.error())?;
+        }
+        let envelope = self.first.take().or_else(|| self.answers.blocking_recv());
+        self.page(envelope).map(Some)
     }
 
     /// The message about pages that were taken, once it is worth sending.

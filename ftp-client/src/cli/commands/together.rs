@@ -4,7 +4,7 @@ use super::transfer::{Job, Request};
 use crate::cli::output::Watcher;
 use ftp_client::many::Named;
 use ftp_client::observer::{FileReport, Observer};
-use ftp_client::session::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
+use ftp_client::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use super::{End, EndLine, FORMAT, Head, Item, VERSION};
 use crate::error::Error;
 use crate::guarded_file;
 use crate::mirror::action::Action;
-use crate::mirror::held::DEEDS_MAX;
+use crate::mirror::deed::DEEDS_MAX;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::File;

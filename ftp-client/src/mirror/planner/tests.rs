@@ -7,11 +7,13 @@ use crate::mirror::DeleteMax;
 use crate::mirror::effects::Digests;
 use crate::mirror::filter::{FileList, Rules, Separator};
 use crate::mirror::finish::Ending;
+use crate::mirror::side::Found;
 use crate::mirror::testing::{Listed, entry};
 use wire::Name;
 use wire::checksum::Digest;
-use wire::message::{EntryDetails, FileId};
+use wire::message::{EntryDetails, FileId, PathFailure};
 use wire::metadata::Timestamp;
+use wire::modes::OWNER_WRITES;
 
 /// Notes what it is told to do, and does it in no time.
 #[derive(Default)]
@@ -117,8 +119,7 @@ fn run(
     };
     let mut source = Listed::of(source.iter().map(again));
     let mut target = Listed::of(target.iter().map(again));
-    let roots = (root(0o755), Some(target_root));
-    let mut planner = Planner::new(options, Comparison::new(options), roots, recorder, &LastLetters);
+    let mut planner = Planner::new(options, root(0o755), Some(target_root), recorder, &LastLetters);
     planner.walk(Pairs::new(&mut source, &mut target))?;
     planner.finish()
 }

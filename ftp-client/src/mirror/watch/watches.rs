@@ -315,7 +315,7 @@ impl Watches {
     }
 }
 
-/// Marks of a folder and all below it. Depth-first order puts that right behind it.
+/// The entries of a folder and all below it, which depth-first order puts right behind it.
 fn below<'a, T>(
     known: &'a BTreeMap<RemotePath, T>,
     folder: &RemotePath,

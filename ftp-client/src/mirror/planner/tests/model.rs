@@ -69,7 +69,7 @@ fn mirror_in_memory(options: &Options, source: &Tree, target: Tree) -> (Tree, Ve
     });
     let [source_side, target_side] = &mut listed;
     let root = RemotePath::root();
-    let roots = (source[&root].clone(), target.get(&root).cloned());
+    let (source_root, target_root) = (source[&root].clone(), target.get(&root).cloned());
     let tree = Rc::new(RefCell::new(target));
     let contents = Contents { source: source.clone(), target: tree.clone() };
     let mut effects = Target {
@@ -80,7 +80,7 @@ fn mirror_in_memory(options: &Options, source: &Tree, target: Tree) -> (Tree, Ve
         actions: Vec::new(),
         failures: 0,
     };
-    let mut planner = Planner::new(options, Comparison::new(options), roots, &mut effects, &contents);
+    let mut planner = Planner::new(options, source_root, target_root, &mut effects, &contents);
     planner.walk(Pairs::new(source_side, target_side)).unwrap();
     planner.finish().unwrap();
     let Target { actions, failures, .. } = effects;

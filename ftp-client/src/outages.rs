@@ -30,7 +30,7 @@ pub struct Outages {
 }
 
 /// A time without a connection.
-pub(super) struct Outage {
+pub(crate) struct Outage {
     begin: Instant,
     tries: u32,
 }
@@ -44,20 +44,20 @@ impl Default for Outages {
 
 impl Outages {
     /// True if a session that was not accepted yet may be begun again after `error`.
-    pub(super) fn allow_first(&self, error: &Error) -> bool {
+    pub(crate) fn allow_first(&self, error: &Error) -> bool {
         let passes = matches!(error, Error::Unreachable { passing: true, .. }) || is_loss(error);
         is_over_limit(error) || (self.first && passes)
     }
 }
 
 /// True if `error` says that a connection was lost.
-pub(super) fn is_loss(error: &Error) -> bool {
+pub(crate) fn is_loss(error: &Error) -> bool {
     let code = not_served(error).or(error.failure_code());
     matches!(error, Error::Lost { .. }) || code == Some(FailureCode::ShuttingDown)
 }
 
 /// True if `error` ended an attempt to connect to a server that was there before, and another attempt may succeed.
-pub(super) fn is_outage(error: &Error) -> bool {
+pub(crate) fn is_outage(error: &Error) -> bool {
     let is_root_away = not_served(error) == Some(FailureCode::Io);
     is_loss(error) || is_over_limit(error) || is_root_away || matches!(error, Error::Unreachable { .. })
 }
@@ -73,17 +73,17 @@ fn not_served(error: &Error) -> Option<FailureCode> {
 }
 
 impl Outage {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self { begin: Instant::now(), tries: 0 }
     }
 
     /// True if nothing was tried since it began.
-    pub(super) fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         self.tries == 0
     }
 
     /// Waits until it is time for another try. Returns the error if there is none.
-    pub(super) async fn pause(&mut self, outages: &Outages, error: Error) -> Result<(), Error> {
+    pub(crate) async fn pause(&mut self, outages: &Outages, error: Error) -> Result<(), Error> {
         let Some(pause) = self.next_pause(outages, self.begin.elapsed()) else { return Err(error) };
         if self.is_new() {
             (outages.told)(&error);

@@ -1,18 +1,20 @@
 //! Sending many sources into one folder as one job.
 
-use super::Session;
 use crate::error::Error;
 use crate::fingerprint::Key;
-use crate::many::Named;
+use crate::interrupted::Mark;
+use crate::many::{ManySource, Named};
 use crate::observer::{Observer, Summary};
-use crate::put;
+use crate::put::{Opening, send};
 use crate::report::Reporter;
+use crate::session::Session;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wire::RemotePath;
+use wire::engine::Observer as _;
 use wire::journal::origin_of;
-use wire::message::{Changing, Durability, Overwrite};
+use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::modes::Modes;
 
 /// Many things to send.
@@ -24,17 +26,17 @@ pub struct PutManyRequest {
     pub recursive: bool,
     /// Into this folder, whose path has no links in it.
     pub folder: RemotePath,
-    /// What happens to files that exist.
+    /// The rule for files that exist.
     pub overwrite: Overwrite,
-    /// What an item must have survived at the server before it is told of.
+    /// The failure that an item must survive at the server before it is reported as done.
     pub durability: Durability,
-    /// What happens to files that change while they are read.
+    /// The rule for files that change while they are read.
     pub changing: Changing,
     /// Count the totals while it runs.
     pub totals: bool,
     /// Go on with what an interrupted run has left, and leave what this one has if it is.
     pub resume: bool,
-    /// What becomes of permissions.
+    /// The rules for permissions.
     pub modes: Modes,
 }
 
@@ -52,14 +54,14 @@ impl Session {
         let about = request.resume.then(|| request.about(&self.inner.key));
         self.lasting(about, |session, again, mark| {
             let (request, reporter) = (request.clone(), reporter.clone());
-            Box::pin(async move { put::many(&session, request, again, &mark, &reporter).await })
+            Box::pin(async move { many(&session, request, again, &mark, &reporter).await })
         })
         .await
     }
 }
 
 impl PutManyRequest {
-    /// What tells this transfer from others.
+    /// Identifies the transfer: the server, the folder and the sources.
     fn about(&self, key: &Key) -> [u8; 16] {
         let here = std::env::current_dir().unwrap_or_default();
         let absolute = |source: &Named| here.join(&source.path).components().collect(); // without each `.`
@@ -70,4 +72,46 @@ impl PutManyRequest {
         }
         origin_of(&parts)
     }
+}
+
+/// Makes one attempt of it.
+async fn many(
+    session: &Session,
+    request: PutManyRequest,
+    resume: Resume,
+    mark: &Arc<Mark>,
+    reporter: &Arc<Reporter>,
+) -> Result<Summary, Error> {
+    let PutManyRequest {
+        sources,
+        recursive,
+        folder: path,
+        overwrite,
+        durability,
+        changing,
+        totals,
+        modes,
+        ..
+    } = request;
+    let (modes_of_new, folder_mode) = (modes.only_new, modes.of_unknown_folder());
+    let source = Arc::new(ManySource::new(sources, recursive, modes));
+    if totals {
+        let (source, reporter) = (source.clone(), reporter.clone());
+        // Ends by itself: bounded by the sources.
+        drop(tokio::task::spawn_blocking(move || source.count(|totals| reporter.totals(totals))));
+    }
+    let (into, checksum) = (None, session.inner.checksum);
+    let begun = mark.opened().filter(|_| resume == Resume::Again);
+    let put = Put {
+        path,
+        into,
+        overwrite,
+        exclusive: false,
+        durability,
+        modes_of_new,
+        folder_mode,
+        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
+    };
+    let opening = Opening { source, totals: None, folder: None };
+    send(session, put, opening, changing, mark, reporter).await
 }

@@ -1,0 +1,34 @@
+//! The options of a connection: the server, the login, and the lanes.
+
+use crate::credentials::Credentials;
+use crate::outages::Outages;
+use crate::trust::Trust;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use wire::checksum::Checksum;
+
+/// The options of a connection. A copy shares `trust`, which remembers what it has decided.
+#[derive(Clone)]
+pub struct ConnectOptions {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Decides about the server's key.
+    pub trust: Arc<dyn Trust>,
+    /// The login.
+    pub credentials: Credentials,
+    /// The checksum to use; nothing for what both ends agree on.
+    pub checksum: Option<Checksum>,
+    /// How many lanes; 0 for as many as serve.
+    pub lanes: u16,
+    /// Most bytes of lane data per second; 0 for no limit.
+    pub rate_limit: u64,
+    /// How long to wait for the server's answer while connecting.
+    pub timeout: Duration,
+    /// The rules for a connection that is lost or cannot be made.
+    pub outages: Outages,
+    /// The folder that remembers transfers that were interrupted; nothing to remember none.
+    pub state: Option<PathBuf>,
+}

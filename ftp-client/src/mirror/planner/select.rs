@@ -1,0 +1,150 @@
+//! Chooses the entries of a pair that take part in a mirror, by failures, filters and shields.
+
+use super::{Planner, is_folder, is_within};
+use crate::mirror::pairs::{Pair, Pairs};
+use crate::mirror::side::Found;
+use wire::message::{Entry, PathFailure};
+use wire::{Failure, FailureCode, RemotePath};
+
+/// Neither side of a pair takes part.
+struct Shielded;
+
+impl Planner<'_> {
+    /// Chooses the entries of a pair that take part: failures are told of and shield the other side, and filters have their say.
+    pub(super) fn select(&mut self, pair: Pair, pairs: &mut Pairs<'_>) -> (Option<Entry>, Option<Entry>) {
+        let source = pair.source.filter(|found| !is_within(found.path(), self.source_below.as_ref()));
+        let target = pair.target.filter(|found| {
+            let shielded = is_within(found.path(), self.target_below.as_ref());
+            if shielded {
+                self.level().retained = true;
+            }
+            !shielded
+        });
+        let target = target.filter(|found| !found.has_vanished()); // somebody removes things there
+        let Ok(source) = self.select_source(source, pairs) else { return (None, None) };
+        let Ok(target) = self.select_target(target, source.is_some(), pairs) else { return (None, None) };
+        (source, target)
+    }
+
+    fn select_source(
+        &mut self,
+        found: Option<Found>,
+        pairs: &mut Pairs<'_>,
+    ) -> Result<Option<Entry>, Shielded> {
+        Ok(match found {
+            Some(found) if found.has_vanished() && !self.selection.hides(found.path(), true) => {
+                self.effects.vanished(found.path());
+                self.leave_alone(found.path());
+                return Err(Shielded);
+            }
+            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
+                self.counts.source_failures += 1;
+                self.effects.failed(&failed.path, &failed.failure);
+                self.retain();
+                None
+            }
+            Some(Found::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
+                self.counts.source_failures += 1;
+                self.shield(&failed);
+                return Err(Shielded);
+            }
+            Some(Found::Entry(entry)) => self.select_entry(entry, pairs),
+            Some(Found::Failed(PathFailure { path, .. }) | Found::LeftOut(path)) => {
+                self.source_below = Some(path);
+                None
+            }
+            None => None,
+        })
+    }
+
+    fn select_target(
+        &mut self,
+        found: Option<Found>,
+        has_source: bool,
+        pairs: &mut Pairs<'_>,
+    ) -> Result<Option<Entry>, Shielded> {
+        Ok(match found {
+            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
+                if self.options.delete {
+                    self.effects.failed(&failed.path, &failed.failure);
+                }
+                self.retain();
+                None
+            }
+            Some(Found::Failed(failed)) if has_source || self.concerns(&failed.path) => {
+                self.shield(&failed);
+                return Err(Shielded);
+            }
+            Some(Found::LeftOut(path)) if has_source => {
+                let reason = "a folder that the rules leave out is in its place";
+                self.shield(&PathFailure { path, failure: Failure::new(FailureCode::NotEmpty, reason) });
+                return Err(Shielded);
+            }
+            Some(Found::Entry(entry))
+                if has_source || !self.selection.protects(&entry.path, is_folder(&entry)) =>
+            {
+                Some(entry)
+            }
+            Some(found) => {
+                self.retain();
+                self.target_below = Some(found.path().clone());
+                pairs.skip_target();
+                None
+            }
+            None => None,
+        })
+    }
+
+    /// True if an entry of the target matters where the source has nothing: something of a folder that is compared, or
+    /// something that is to go.
+    fn concerns(&self, path: &RemotePath) -> bool {
+        self.levels.last().is_some_and(|level| level.path == *path)
+            || (self.options.delete && !self.selection.protects(path, true))
+    }
+
+    fn select_entry(&mut self, entry: Entry, pairs: &mut Pairs<'_>) -> Option<Entry> {
+        if self.selection.hides(&entry.path, is_folder(&entry)) {
+            self.source_below = Some(entry.path);
+            pairs.skip_source();
+            return None;
+        }
+        self.counts.source_entries += 1;
+        Some(entry)
+    }
+
+    /// True if something in the folder that is compared has a name or path too long for a listing. All else in it is listed.
+    fn is_too_long(&self, failed: &PathFailure) -> bool {
+        failed.failure.code == FailureCode::InvalidPath
+            && self.levels.last().is_some_and(|level| level.path == failed.path)
+    }
+
+    /// Something could not be looked at: whatever the other side has there stays as it is.
+    fn shield(&mut self, failed: &PathFailure) {
+        self.effects.failed(&failed.path, &failed.failure);
+        self.leave_alone(&failed.path);
+    }
+
+    /// Neither side is looked at below `path`, and what the target has there stays in this run.
+    fn leave_alone(&mut self, path: &RemotePath) {
+        for below in [&mut self.source_below, &mut self.target_below] {
+            if !is_within(path, below.as_ref()) {
+                *below = Some(path.clone()); // else what is left out already goes further
+            }
+        }
+        self.retain();
+    }
+
+    /// The target's folder has something that stays.
+    fn retain(&mut self) {
+        let level = self.level();
+        (level.retained, level.has_entries) = (true, true);
+    }
+
+    /// The source has nothing at a path that was asked for by name. In what was not looked at, nobody knows.
+    pub(super) fn missing(&mut self, path: &RemotePath) {
+        if !is_within(path, self.source_below.as_ref()) {
+            self.counts.source_failures += 1;
+            self.effects.failed(path, &Failure::new(FailureCode::NotFound, "does not exist in the source"));
+        }
+    }
+}
