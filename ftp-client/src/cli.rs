@@ -9,7 +9,9 @@ mod commands;
 mod complete;
 mod connect;
 mod defaults;
+mod environment;
 mod executor;
+mod goodbye;
 mod identities;
 mod input;
 mod interrupts;
@@ -21,6 +23,7 @@ mod profiles;
 mod results;
 mod scope;
 mod script;
+mod server;
 mod settings;
 mod shell;
 mod task;
@@ -34,10 +37,10 @@ use executor::Executor;
 use ftp_client::{Error, Session};
 use interrupts::Interrupts;
 use output::Output;
-use places::Server;
 use profiles::Profiles;
 use scope::Scope;
 use script::Script;
+use server::Server;
 use settings::Settings;
 use shell::Shell;
 use std::env;
@@ -46,10 +49,8 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use task::{Task, Work};
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
 use wire::message::Welcome;
 
 /// Runs the command that was typed; its exit code is API.
@@ -169,7 +170,10 @@ async fn in_session(
     let session = interrupts.guard(Box::pin(connect::session(connecting))).await?;
     let result = interrupts.guard(Box::pin(do_work(&session, server, work, output))).await;
     // A second signal, while saying goodbye, ends at once.
-    let goodbye = async { Ok(timeout(GOODBYE_TIMEOUT, session.close()).await) };
+    let goodbye = Box::pin(async {
+        goodbye::in_time(session.close()).await;
+        Ok(())
+    });
     let _ = interrupts.guard(goodbye).await;
     result
 }
@@ -191,6 +195,3 @@ fn connected(server: &Server, welcome: &Welcome) -> String {
         welcome.access,
     )
 }
-
-/// What still runs then waits for something that does not come, as for standard input.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod doctor;
+mod help;
 mod line;
 mod mirror;
 mod profile;

@@ -9,6 +9,7 @@ mod each;
 pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hash;
+mod job;
 mod limits;
 pub(crate) mod ln;
 pub(crate) mod ls;

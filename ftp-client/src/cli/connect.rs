@@ -2,7 +2,7 @@
 
 use crate::cli::login::{self, PasswordPrompt};
 use crate::cli::output::Output;
-use crate::cli::places::{Server, one_pin};
+use crate::cli::server::{Server, one_pin};
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
 use ftp_client::session::Outages;

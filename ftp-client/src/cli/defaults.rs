@@ -5,8 +5,8 @@
 
 use crate::cli::args::{Cli, Command as Typed, ProfileOption, of_profile, profile_options};
 use crate::cli::parse;
-use crate::cli::places::Server;
 use crate::cli::profiles::{Profile, Profiles};
+use crate::cli::server::Server;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
 use ftp_client::Error;

@@ -5,10 +5,12 @@ use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
 use crate::cli::args::{self, Command, Line, ProfileCommand, TypedRule, Word, line_parser};
 use crate::cli::connect;
 use crate::cli::defaults;
+use crate::cli::goodbye;
 use crate::cli::output::{Object, Output, shown};
-use crate::cli::places::{self, Server};
+use crate::cli::places;
 use crate::cli::profiles::Profile;
 use crate::cli::scope::{Scope, nothing_open};
+use crate::cli::server::Server;
 use crate::cli::settings::Settings;
 use crate::cli::task::{Task, of_command_lines};
 use clap::FromArgMatches;
@@ -20,9 +22,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
 
 /// A line that was understood.
 pub(crate) struct Parsed(pub(crate) Word);
@@ -112,7 +112,7 @@ impl Executor {
     pub(crate) async fn session(&mut self, output: &Output) -> Result<(Server, Session), Error> {
         let opened = self.open.as_mut().ok_or_else(nothing_open)?;
         if opened.stale {
-            let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
+            goodbye::in_time(opened.session.close()).await;
         } else if let Some(error) = opened.session.ended() {
             let reason = if matches!(error, Error::Revoked { .. }) {
                 error.to_string()
@@ -149,7 +149,7 @@ impl Executor {
     pub(crate) async fn hang_up(&mut self) {
         if let Some(opened) = &mut self.open {
             opened.stale = true;
-            let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
+            goodbye::in_time(opened.session.close()).await;
         }
     }
 
@@ -169,7 +169,7 @@ impl Executor {
     /// Says goodbye to the open server.
     pub(crate) async fn close(&mut self) {
         if let Some(opened) = self.open.take() {
-            let _ = timeout(GOODBYE_TIMEOUT, opened.session.close()).await; // it may be gone already
+            goodbye::in_time(opened.session.close()).await;
         }
     }
 
@@ -388,5 +388,3 @@ fn list_local(folder: &Path, output: &Output) -> Result<u8, Error> {
     }
     Ok(0)
 }
-
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);

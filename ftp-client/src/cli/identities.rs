@@ -1,7 +1,7 @@
 //! The keys to log in with: those that were named, or those that ssh would take: the agent's, and those under the usual
 //! names.
 
-use crate::cli::login::variable;
+use crate::cli::environment::variable;
 use crate::cli::output::{Output, as_word};
 use crate::cli::terminal;
 use ftp_client::Error;
@@ -69,16 +69,15 @@ fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
             Error::shown_path(path)
         )));
     };
-    if terminal::interactive() {
-        match ask_for(&file)? {
-            Opened::With(key) => Ok(key),
-            Opened::Never => Err(Error::Usage(needs_passphrase(&file))),
-            Opened::EndOfInput => {
-                Err(Error::NoLogin(format!("no passphrase was given: {}", needs_passphrase(&file))))
-            }
+    if !terminal::interactive() {
+        return Err(Error::Usage(needs_passphrase(&file)));
+    }
+    match ask_for(&file)? {
+        Opened::With(key) => Ok(key),
+        Opened::Never => Err(Error::Usage(needs_passphrase(&file))),
+        Opened::EndOfInput => {
+            Err(Error::NoLogin(format!("no passphrase was given: {}", needs_passphrase(&file))))
         }
-    } else {
-        Err(Error::Usage(needs_passphrase(&file)))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Chooses the user and the credentials of a login: what was typed counts more than what the environment says, and that more than the keys that
 //! are there by themselves. A person is asked last.
 
+use crate::cli::environment::variable;
 use crate::cli::identities;
 use crate::cli::output::{Output, as_word};
-use crate::cli::places::Server;
+use crate::cli::server::Server;
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
 use ftp_client::{Credentials, Error};
-use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -52,17 +52,17 @@ pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> R
         return Ok(Credentials::Token { token: token.clone() }.into());
     }
     if let Some(file) = &settings.password_file {
-        let (user, password) = (user(server)?, read_password(file, output)?);
+        let (user, password) = (server.user()?, read_password(file, output)?);
         return Ok(Credentials::Password { user, password }.into());
     }
     if !settings.identities.is_empty() {
-        let (user, keys) = (user(server)?, identities::named(&settings.identities, output)?);
+        let (user, keys) = (server.user()?, identities::named(&settings.identities, output)?);
         return Ok(Credentials::Keys { user, keys }.into());
     }
     if let Some(token) = variable("FTPX_TOKEN")? {
         return Ok(Credentials::Token { token }.into());
     }
-    let user = user(server)?;
+    let user = server.user()?;
     if let Some(password) = variable("FTPX_PASSWORD")? {
         return Ok(Credentials::Password { user, password }.into());
     }
@@ -80,21 +80,6 @@ pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> R
             found.hint
         ))),
     }
-}
-
-/// The user that was typed, or who is logged in here: by the environment, or where that says nothing, as under cron, by the account.
-pub(crate) fn user(server: &Server) -> Result<String, Error> {
-    if let Some(user) = &server.user {
-        return Ok(user.clone());
-    }
-    for name in ["USER", "LOGNAME"] {
-        if let Some(user) = variable(name)? {
-            return Ok(user);
-        }
-    }
-    let account = uzers::get_current_username().and_then(|name| name.into_string().ok());
-    account
-        .ok_or_else(|| Error::Usage("who logs in? write USER@HOST:PATH or ftpx://USER@HOST/PATH".to_owned()))
 }
 
 /// The first line, without its end.
@@ -130,16 +115,6 @@ fn open_to_others(file: &File) -> bool {
 
 fn unusable(path: &Path, reason: &str) -> Error {
     Error::Usage(format!("{} {reason}", Error::shown_path(path)))
-}
-
-/// A variable of the environment; an empty one is none.
-pub(super) fn variable(name: &str) -> Result<Option<String>, Error> {
-    match env::var(name) {
-        Ok(value) if value.is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(env::VarError::NotPresent) => Ok(None),
-        Err(env::VarError::NotUnicode(_)) => Err(Error::Usage(format!("{name} is not UTF-8 text"))),
-    }
 }
 
 #[cfg(test)]

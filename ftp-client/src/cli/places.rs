@@ -1,74 +1,10 @@
-//! Which server a command line speaks of, and which of its paths lie there.
+//! The paths of a command line that lie at the server.
 
-use crate::cli::login;
-use ftp_client::fingerprint::Key;
-use ftp_client::remote::{self, Ending, Remote};
+use ftp_client::remote::{Ending, Remote};
 use ftp_client::{Error, Session};
 use std::collections::HashSet;
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, Name, RemotePath};
-
-/// The one server of a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) user: Option<String>,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) pin: Option<Key>,
-    /// The key that a plan or result file has recorded. It must be the server's, and overrules no known server.
-    pub(crate) recorded: Option<Key>,
-}
-
-impl Server {
-    /// The server of one path.
-    pub(crate) fn of(remote: &Remote) -> Self {
-        Self {
-            user: remote.user.clone(),
-            host: remote.host.clone(),
-            port: remote.port,
-            pin: remote.pin,
-            recorded: None,
-        }
-    }
-
-    /// The server that all paths are on.
-    pub(crate) fn of_all<'a>(remotes: impl IntoIterator<Item = &'a Remote>) -> Result<Self, Error> {
-        let mut servers = remotes.into_iter().map(Self::of);
-        let first = servers.next().ok_or_else(|| Error::Usage("no remote path was given".to_owned()))?;
-        servers.try_fold(first, Self::same)
-    }
-
-    /// Host and port as people write them.
-    pub(crate) fn address(&self) -> String {
-        remote::address(&self.host, self.port)
-    }
-
-    /// True if both are the same user's login to the same server.
-    pub(crate) fn is_of_same_user(&self, other: &Self) -> bool {
-        let same_user = || login::user(self).ok() == login::user(other).ok();
-        (&self.host, self.port) == (&other.host, other.port) && same_user()
-    }
-
-    fn same(self, other: Self) -> Result<Self, Error> {
-        if (&self.user, &self.host, self.port) != (&other.user, &other.host, other.port) {
-            return Err(Error::Usage(
-                "all remote paths must be on the same server, for the same user".to_owned(),
-            ));
-        }
-        let pin = one_pin(self.pin, other.pin)?;
-        Ok(Self { pin, ..self })
-    }
-}
-
-/// Two pins of one server must be the same.
-pub(crate) fn one_pin(one: Option<Key>, other: Option<Key>) -> Result<Option<Key>, Error> {
-    match (one, other) {
-        (Some(one), Some(other)) if one != other => {
-            Err(Error::Usage("the server is pinned to two different keys".to_owned()))
-        }
-        (one, other) => Ok(one.or(other)),
-    }
-}
 
 /// Two things cannot both become `folder/name`.
 pub(crate) fn no_name_twice<'a>(names: impl IntoIterator<Item = Option<&'a Name>>) -> Result<(), Error> {
@@ -135,29 +71,6 @@ pub(crate) fn no_such_folder() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::scope::Scope;
-    use std::ffi::OsString;
-
-    fn server(texts: &[&str]) -> Result<Server, Error> {
-        Scope::default()
-            .remotes(&texts.iter().map(OsString::from).collect::<Vec<_>>())
-            .map(|(server, _)| server)
-    }
-
-    #[test]
-    fn all_paths_are_on_one_server() {
-        assert_eq!(server(&["ann@h:a", "ftpx://ann@H:2121/b"]).unwrap().address(), "h:2121");
-        for other in ["h:b", "bob@h:b", "ann@i:b", "ftpx://ann@h:1/b", "local"] {
-            assert_eq!(server(&["ann@h:a", other]).unwrap_err().exit_code(), 2, "{other}");
-        }
-    }
-
-    #[test]
-    fn pins_must_agree() {
-        let pinned = |digits: &str| format!("ftpx://h/a?pin=sha256:{}", digits.repeat(32));
-        assert_eq!(server(&["h:a", &pinned("01")]).unwrap().pin, Some([1; 32]));
-        assert!(server(&[&pinned("01"), &pinned("02")]).is_err());
-    }
 
     #[test]
     fn names_must_differ() {

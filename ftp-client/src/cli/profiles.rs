@@ -15,7 +15,7 @@ mod file;
 
 use crate::cli::advice::{meant, sentence, similar};
 use crate::cli::args::{Cli, Defaults, profile_options};
-use crate::cli::places::Server;
+use crate::cli::server::Server;
 use clap::Parser;
 use etcetera::BaseStrategy;
 use file::Section;

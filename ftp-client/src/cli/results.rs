@@ -5,7 +5,7 @@
 
 use crate::cli::args::{self, Command};
 use crate::cli::input;
-use crate::cli::places::Server;
+use crate::cli::server::Server;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
 use ftp_client::mirror::recipe::{ChangingWord, OverwriteWord, Text};
@@ -115,16 +115,25 @@ pub(crate) struct Record {
     ended: AtomicBool,
 }
 
+/// The options of a run that `retry` needs again.
+pub(crate) struct Terms {
+    pub(crate) overwrite: OverwriteWord,
+    /// An item must have survived a loss of power before it is told of.
+    pub(crate) power: bool,
+    pub(crate) changing: ChangingWord,
+    pub(crate) permissions: args::Permissions,
+}
+
 impl Head {
-    /// Of a run that is about to begin.
+    /// The head of a run that is about to begin.
     pub(crate) fn new(
         command: &str,
         session: &Session,
         server: &Server,
-        (overwrite, power, changing): (OverwriteWord, bool, ChangingWord),
-        permissions: args::Permissions,
+        terms: Terms,
         jobs: Vec<Planned>,
     ) -> Self {
+        let Terms { overwrite, power, changing, permissions } = terms;
         Self {
             result: VERSION,
             command: command.to_owned(),

@@ -4,8 +4,8 @@
 //! In a script or shell one server is open, and a command's own rule tells which of its words are there; those need say
 //! nothing, and begin in the server's current folder. `:path` says it where both are possible.
 
-use crate::cli::places::Server;
 use crate::cli::profiles::Profiles;
+use crate::cli::server::Server;
 use ftp_client::Error;
 use ftp_client::remote::{Place, Remote};
 use std::ffi::{OsStr, OsString};

@@ -6,10 +6,10 @@ use crate::cli::commands::{
     rm, stat, touch, trust,
 };
 use crate::cli::output::Output;
-use crate::cli::places::Server;
 use crate::cli::profiles::Profiles;
 use crate::cli::results;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use crate::cli::settings::Settings;
 use ftp_client::{Error, Session};
 use std::path::Path;

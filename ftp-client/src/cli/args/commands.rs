@@ -1,9 +1,10 @@
 //! The commands' own arguments. Each command's help carries an example.
 
 use super::Resuming;
+use super::help::LongHelp;
 use super::mirror::CompareWord;
 use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
-use clap::{ArgAction, Args, Subcommand};
+use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use ftp_client::Error;
 use ftp_client::mirror::recipe;
@@ -11,14 +12,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::modes::Modes;
-
-/// `--help` alone, where `-h` is about sizes, as with ls and df everywhere.
-#[derive(Args)]
-pub(super) struct LongHelp {
-    /// Print help
-    #[arg(long, action = ArgAction::Help)]
-    help: Option<bool>,
-}
 
 /// List a folder
 #[derive(Args)]

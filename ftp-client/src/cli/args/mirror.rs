@@ -1,7 +1,7 @@
 //! The arguments of `mirror` and `apply`.
 
 use super::Resuming;
-use super::commands::LongHelp;
+use super::help::LongHelp;
 use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};

@@ -2,8 +2,9 @@
 
 use crate::cli::args;
 use crate::cli::output::{Object, Output, Progress};
-use crate::cli::places::{self, Server};
+use crate::cli::places;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::doctor::{self, Bounds, Culprit, Direction, Limit, Measured, Measurements};
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};

@@ -3,8 +3,8 @@
 use super::each;
 use crate::cli::args;
 use crate::cli::output::{Object, Output};
-use crate::cli::places::Server;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;

@@ -1,10 +1,12 @@
 //! `get`: fetches files and folders, and places them as `cp -r` does.
 
-use super::transfer::{Job, Request, Transfer};
+use super::job::{Job, Request};
+use super::transfer::Transfer;
 use crate::cli::args;
 use crate::cli::output::{Output, Progress};
-use crate::cli::places::{self, Server};
+use crate::cli::places;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::GetRequest;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
@@ -17,7 +19,7 @@ use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
 pub(crate) struct Get {
-    /// The sources, and what each becomes.
+    /// The sources with their targets.
     sources: Vec<Source>,
     recursive: bool,
     overwrite: Overwrite,

@@ -3,8 +3,9 @@
 use super::each;
 use crate::cli::args;
 use crate::cli::output::{Object, Output};
-use crate::cli::places::{self, Server};
+use crate::cli::places;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::checksum::Digest;

@@ -2,8 +2,8 @@
 
 use crate::cli::args;
 use crate::cli::output::{Lister, Object, Output, Style};
-use crate::cli::places::Server;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;

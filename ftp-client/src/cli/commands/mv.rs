@@ -3,8 +3,9 @@
 use super::{About, each_done};
 use crate::cli::args;
 use crate::cli::output::Output;
-use crate::cli::places::{self, Server};
+use crate::cli::places;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::message::Rename;
@@ -55,7 +56,7 @@ impl Mv {
     }
 }
 
-/// An existing target is left alone, as was asked.
+/// The error for an existing target that is left alone, as was asked.
 fn kept(error: Error) -> Error {
     if error.failure_code() == Some(FailureCode::Exists) { Error::Refused(error.to_string()) } else { error }
 }

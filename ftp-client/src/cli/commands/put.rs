@@ -1,11 +1,13 @@
 //! `put`: sends files, folders and standard input, and places them as `cp -r` does.
 
-use super::transfer::{Job, Request, Transfer, Unbegun, whole};
+use super::job::{Job, Request, whole};
+use super::transfer::{Transfer, Unbegun};
 use crate::cli::args::{self, CompareWord};
 use crate::cli::output::{Output, Progress, shown};
-use crate::cli::places::{self, Server};
+use crate::cli::places;
 use crate::cli::results::Planned;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{Ending, Place, Remote};
 use ftp_client::same::Sameness;

@@ -1,10 +1,11 @@
 //! `retry`: does again what a result file says has failed.
 
-use super::transfer::{Job, Request, Transfer};
+use super::job::{Job, Request};
+use super::transfer::Transfer;
 use crate::cli::args;
 use crate::cli::output::{Output, Progress};
-use crate::cli::places::Server;
 use crate::cli::results::{self, Head, Planned, Results};
+use crate::cli::server::Server;
 use ftp_client::mirror::recipe::{OverwriteWord, Text};
 use ftp_client::{Error, Session, fingerprint};
 use ftp_client::{GetRequest, PutRequest, PutSource};
@@ -64,9 +65,10 @@ impl Retry {
         let permissions = args::Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod };
         let modes = permissions.modes()?;
         let totals = output.progress() != Progress::None;
+        let rules = ItemRules { overwrite, durability, changing };
         let jobs = failed.into_iter().map(|item| match command {
-            "get" => get(item, (overwrite, durability, changing), totals, &modes),
-            _ => put(item, (overwrite, durability, changing), totals, &modes),
+            "get" => get(item, rules, totals, &modes),
+            _ => put(item, rules, totals, &modes),
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
@@ -88,13 +90,17 @@ impl Retry {
     }
 }
 
-fn get(
-    item: Planned,
-    (overwrite, durability, changing): (OverwriteWord, Durability, Changing),
-    totals: bool,
-    modes: &Modes,
-) -> Result<Job, Error> {
+/// The options that hold for each item.
+#[derive(Clone, Copy)]
+struct ItemRules {
+    overwrite: OverwriteWord,
+    durability: Durability,
+    changing: Changing,
+}
+
+fn get(item: Planned, rules: ItemRules, totals: bool, modes: &Modes) -> Result<Job, Error> {
     let Planned { source, target, recursive } = item;
+    let ItemRules { overwrite, durability, changing } = rules;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let (path, target) = (remote(&source)?, local(target));
     let request = GetRequest {
@@ -113,13 +119,9 @@ fn get(
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 
-fn put(
-    item: Planned,
-    (overwrite, durability, changing): (OverwriteWord, Durability, Changing),
-    totals: bool,
-    modes: &Modes,
-) -> Result<Job, Error> {
+fn put(item: Planned, rules: ItemRules, totals: bool, modes: &Modes) -> Result<Job, Error> {
     let Planned { source: Text(source), target, recursive } = item;
+    let ItemRules { overwrite, durability, changing } = rules;
     let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };

@@ -1,6 +1,6 @@
 //! Many sources of one command as one job, of which each is told as if it were alone.
 
-use super::transfer::{Job, Request};
+use super::job::{Job, Request};
 use crate::cli::output::Watcher;
 use ftp_client::many::Named;
 use ftp_client::observer::{FileReport, Observer};

@@ -1,42 +1,26 @@
-//! What `get` and `put` share: jobs that run at the same time, progress, and the exit code of all of them.
+//! The part that `get` and `put` share: jobs that run at the same time, progress, and the exit code of all of them.
 
-use super::advise_recursive;
+use super::job::Job;
 use super::limits::Limits;
 use super::together::{self, ByName};
 use crate::cli::args::Permissions;
 use crate::cli::output::{
     Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer, shown,
 };
-use crate::cli::places::{self, Server};
-use crate::cli::results::{Head, Planned, Record, Results};
-use ftp_client::mirror::recipe::{OverwriteWord, Text};
-use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
-use ftp_client::same::Sameness;
-use ftp_client::{Error, Session};
-use ftp_client::{Fetched, GetRequest, PutManyRequest, PutRequest, PutSource};
+use crate::cli::results::{Head, Planned, Record, Results, Terms};
+use crate::cli::server::Server;
+use ftp_client::mirror::recipe::OverwriteWord;
+use ftp_client::observer::{Observer, Summary};
+use ftp_client::{Error, Fetched, PutManyRequest, Session};
 use indicatif::HumanBytes;
 use std::collections::HashSet;
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use wire::RemotePath;
 use wire::checksum::Checksum;
-use wire::message::{Changing, Durability, Overwrite};
-
-/// One source of a transfer.
-pub(super) struct Job {
-    /// The source's path, for messages and events.
-    pub(super) source: Vec<u8>,
-    pub(super) request: Request,
-}
-
-pub(super) enum Request {
-    Get(GetRequest),
-    /// Nothing is sent if the same is there.
-    Put(PutRequest, Option<Sameness>),
-}
+use wire::message::Overwrite;
 
 /// A source that could not even begin, and why.
 pub(super) struct Unbegun {
@@ -216,10 +200,13 @@ impl Transfer<'_> {
         let Some(path) = self.result else { return Ok(None) };
         let planned = jobs.iter().map(Job::planned);
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
-        let changing = jobs.first().map(Job::changing).unwrap_or_default().into();
-        let how = (word(self.overwrite), jobs.iter().any(Job::is_power), changing);
-        let permissions = self.permissions.clone();
-        let head = Head::new(self.command, self.session, self.server, how, permissions, planned);
+        let terms = Terms {
+            overwrite: word(self.overwrite),
+            power: jobs.iter().any(Job::is_power),
+            changing: jobs.first().map(Job::changing).unwrap_or_default().into(),
+            permissions: self.permissions.clone(),
+        };
+        let head = Head::new(self.command, self.session, self.server, terms, planned);
         Results::create(path, &head).map(Some)
     }
 
@@ -266,104 +253,6 @@ pub(super) fn tell_start(command: &'static str, session: &Session, server: &Serv
         Checksum::Blake3 => "blake3",
     };
     output.event(event.text("checksum", checksum));
-}
-
-impl Request {
-    async fn run(self, session: Session, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        match self {
-            Self::Get(request) => {
-                let (path, recursive) = (request.path.clone(), request.recursive);
-                let result = session.get(request, observer).await;
-                result.map_err(|error| if recursive { error } else { advise_recursive(error, &path) })
-            }
-            Self::Put(request, Some(sameness)) => {
-                put_unless_same(&session, request, sameness, observer).await
-            }
-            Self::Put(request, None) => session.put(request, observer).await,
-        }
-    }
-}
-
-/// What is there already is told of as left alone.
-async fn put_unless_same(
-    session: &Session,
-    request: PutRequest,
-    sameness: Sameness,
-    observer: Arc<dyn Observer>,
-) -> Result<Summary, Error> {
-    let same = match &request.source {
-        PutSource::File(local) => session.has_same(local, &request.path, sameness).await?,
-        PutSource::Tree(_) | PutSource::Stream(_) => None,
-    };
-    let Some(bytes) = same else { return session.put(request, observer).await };
-    if request.durability == Durability::Power {
-        session.sync(&request.path).await?; // whoever put it there may not have
-    }
-    let path = &RemotePath::root();
-    observer.file_finished(&FileReport {
-        path,
-        folder: false,
-        bytes,
-        digest: None,
-        as_is: false,
-        outcome: Outcome::Skipped,
-    });
-    Ok(Summary { skipped: 1, ..Summary::default() })
-}
-
-impl Job {
-    pub(super) fn recursive(&self) -> bool {
-        match &self.request {
-            Request::Get(request) => request.recursive,
-            Request::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
-        }
-    }
-
-    fn changing(&self) -> Changing {
-        match &self.request {
-            Request::Get(request) => request.changing,
-            Request::Put(request, _) => request.changing,
-        }
-    }
-
-    fn is_power(&self) -> bool {
-        let durability = match &self.request {
-            Request::Get(request) => request.durability,
-            Request::Put(request, _) => request.durability,
-        };
-        durability == Durability::Power
-    }
-
-    /// As a result file has it: paths of this machine are whole.
-    fn planned(&self) -> Planned {
-        match &self.request {
-            Request::Get(request) => Planned {
-                source: Text(as_typed(&self.source, request.must_be_folder)),
-                target: whole(&request.becomes()),
-                recursive: self.recursive(),
-            },
-            Request::Put(request, _) => Planned {
-                source: match &request.source {
-                    PutSource::File(path) | PutSource::Tree(path) => whole(path),
-                    PutSource::Stream(_) => Text(self.source.clone()),
-                },
-                target: Text(places::rooted(&request.path)),
-                recursive: self.recursive(),
-            },
-        }
-    }
-}
-
-/// A path of the server, with a `/` at its end if it must be a folder.
-fn as_typed(path: &[u8], must_be_folder: bool) -> Vec<u8> {
-    let slash: &[u8] = if must_be_folder && !path.ends_with(b"/") { b"/" } else { b"" };
-    [path, slash].concat()
-}
-
-/// A path of this machine that means the same in every folder.
-pub(super) fn whole(path: &Path) -> Text {
-    let here = std::env::current_dir().unwrap_or_default();
-    Text(here.join(path).into_os_string().into_vec())
 }
 
 fn word(overwrite: Overwrite) -> OverwriteWord {

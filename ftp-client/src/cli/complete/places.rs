@@ -4,9 +4,9 @@ use crate::cli::args::{Cli, Common};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::output::Output;
-use crate::cli::places::Server;
 use crate::cli::profiles::Profiles;
 use crate::cli::scope::Scope;
+use crate::cli::server::Server;
 use crate::cli::settings::Settings;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use ftp_client::Session;
@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use wire::RemotePath;
 use wire::metadata::Kind;
 
-/// The kinds of paths of a command line.
+/// The places that paths of a command line may lie in.
 pub(super) struct Places {
     words: Vec<String>,
     scope: Scope,

@@ -1,16 +1,15 @@
 //! Jobs in the background: each with a connection of its own, so that one can be stopped without the others.
 
 use crate::cli::connect;
+use crate::cli::goodbye;
 use crate::cli::output::{Output, Voice};
-use crate::cli::places::Server;
+use crate::cli::server::Server;
 use crate::cli::task::Work;
 use ftp_client::{ConnectOptions, Error};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// The jobs of a shell.
@@ -116,7 +115,7 @@ impl Jobs {
     /// Stops all, and lets them say goodbye.
     pub(crate) async fn kill_all(&mut self) {
         self.jobs.iter().for_each(|job| job.killed.cancel());
-        let _ = timeout(GOODBYE_TIMEOUT, self.wait(&[])).await;
+        goodbye::in_time(self.wait(&[])).await;
     }
 
     fn check(&self, numbers: &[usize]) -> Result<(), Error> {
@@ -146,5 +145,3 @@ fn how(code: u8) -> String {
         code => format!("failed ({code})"),
     }
 }
-
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);

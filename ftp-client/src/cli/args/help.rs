@@ -1,0 +1,11 @@
+//! The help of commands whose `-h` is about sizes.
+
+use clap::{ArgAction, Args};
+
+/// `--help` alone, where `-h` is about sizes, as with ls and df everywhere.
+#[derive(Args)]
+pub(super) struct LongHelp {
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}

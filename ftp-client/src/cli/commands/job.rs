@@ -1,0 +1,127 @@
+//! One source of `get` or `put`: its request, and the line of a result file that stands for it.
+
+use super::advise_recursive;
+use crate::cli::places;
+use crate::cli::results::Planned;
+use ftp_client::mirror::recipe::Text;
+use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
+use ftp_client::same::Sameness;
+use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::sync::Arc;
+use wire::RemotePath;
+use wire::message::{Changing, Durability};
+
+/// One source of a transfer.
+pub(super) struct Job {
+    /// The source's path, for messages and events.
+    pub(super) source: Vec<u8>,
+    pub(super) request: Request,
+}
+
+/// The request of a job.
+pub(super) enum Request {
+    Get(GetRequest),
+    /// Nothing is sent if the same is there.
+    Put(PutRequest, Option<Sameness>),
+}
+
+impl Request {
+    /// Runs it; items are told to `observer`.
+    pub(super) async fn run(self, session: Session, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+        match self {
+            Self::Get(request) => {
+                let (path, recursive) = (request.path.clone(), request.recursive);
+                let result = session.get(request, observer).await;
+                result.map_err(|error| if recursive { error } else { advise_recursive(error, &path) })
+            }
+            Self::Put(request, Some(sameness)) => {
+                put_unless_same(&session, request, sameness, observer).await
+            }
+            Self::Put(request, None) => session.put(request, observer).await,
+        }
+    }
+}
+
+/// Sends a file unless the same is there, which is told of as left alone.
+async fn put_unless_same(
+    session: &Session,
+    request: PutRequest,
+    sameness: Sameness,
+    observer: Arc<dyn Observer>,
+) -> Result<Summary, Error> {
+    let same = match &request.source {
+        PutSource::File(local) => session.has_same(local, &request.path, sameness).await?,
+        PutSource::Tree(_) | PutSource::Stream(_) => None,
+    };
+    let Some(bytes) = same else { return session.put(request, observer).await };
+    if request.durability == Durability::Power {
+        session.sync(&request.path).await?; // whoever put it there may not have
+    }
+    let path = &RemotePath::root();
+    observer.file_finished(&FileReport {
+        path,
+        folder: false,
+        bytes,
+        digest: None,
+        as_is: false,
+        outcome: Outcome::Skipped,
+    });
+    Ok(Summary { skipped: 1, ..Summary::default() })
+}
+
+impl Job {
+    pub(super) fn recursive(&self) -> bool {
+        match &self.request {
+            Request::Get(request) => request.recursive,
+            Request::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
+        }
+    }
+
+    pub(super) fn changing(&self) -> Changing {
+        match &self.request {
+            Request::Get(request) => request.changing,
+            Request::Put(request, _) => request.changing,
+        }
+    }
+
+    pub(super) fn is_power(&self) -> bool {
+        let durability = match &self.request {
+            Request::Get(request) => request.durability,
+            Request::Put(request, _) => request.durability,
+        };
+        durability == Durability::Power
+    }
+
+    /// As a result file has it: paths of this machine are whole.
+    pub(super) fn planned(&self) -> Planned {
+        match &self.request {
+            Request::Get(request) => Planned {
+                source: Text(as_typed(&self.source, request.must_be_folder)),
+                target: whole(&request.becomes()),
+                recursive: self.recursive(),
+            },
+            Request::Put(request, _) => Planned {
+                source: match &request.source {
+                    PutSource::File(path) | PutSource::Tree(path) => whole(path),
+                    PutSource::Stream(_) => Text(self.source.clone()),
+                },
+                target: Text(places::rooted(&request.path)),
+                recursive: self.recursive(),
+            },
+        }
+    }
+}
+
+/// A path of the server, with a `/` at its end if it must be a folder.
+fn as_typed(path: &[u8], must_be_folder: bool) -> Vec<u8> {
+    let slash: &[u8] = if must_be_folder && !path.ends_with(b"/") { b"/" } else { b"" };
+    [path, slash].concat()
+}
+
+/// A path of this machine that means the same in every folder.
+pub(super) fn whole(path: &Path) -> Text {
+    let here = std::env::current_dir().unwrap_or_default();
+    Text(here.join(path).into_os_string().into_vec())
+}
