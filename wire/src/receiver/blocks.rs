@@ -130,12 +130,19 @@ impl Receiver {
             return Ok(Verdict::Incomplete);
         }
         self.receiving(file, announcement)?;
-        let verdict = self.finish(file, head.frame, FailureCode::SourceChanged.into());
-        self.frame_done(head.frame);
-        match verdict {
+        match self.finish(file, head.frame, FailureCode::SourceChanged.into()) {
             Verdict::Discard(announcement, _) => Ok(Verdict::Again(announcement)),
-            other @ (Verdict::Incomplete | Verdict::Publish(_) | Verdict::Again(_)) => Ok(other),
+            other @ (Verdict::Incomplete | Verdict::Publish(_) | Verdict::Again(_)) => {
+                self.frame_done(head.frame);
+                Ok(other)
+            }
         }
+    }
+
+    /// The file of a [`Verdict::Again`] was discarded: its seal is acknowledged, and the sender may begin with it once more. The first
+    /// frames of that may overtake anything that is done after the acknowledgement.
+    pub fn forgotten(&mut self, frame: u64) {
+        self.frame_done(frame);
     }
 
     pub(super) fn receiving(

@@ -108,7 +108,11 @@ impl Receiving {
                         self.machine.seal(&frame.head, announcement.unwrap(), loss)
                     }
                 };
-                self.conclude(file, verdict.expect("an honest sender"), tree)
+                let verdict = verdict.expect("an honest sender");
+                if let Verdict::Again(_) = &verdict {
+                    self.machine.forgotten(frame.head.frame);
+                }
+                self.conclude(file, verdict, tree)
             }
         }
     }

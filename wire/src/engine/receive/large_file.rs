@@ -88,6 +88,9 @@ impl ReceiveJob {
                 SealEnd::Whole | SealEnd::GivenUp | SealEnd::AsIs => machine.seal(head, announcement, loss),
             })?
         };
+        if let Verdict::Again(_) = &verdict {
+            lock(&self.machine).forgotten(head.frame);
+        }
         self.conclude(file, verdict);
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::engine::Waiting;
 use crate::engine::commit::Placed;
 use crate::frame::{ANNOUNCEMENT_LEN, encode_loss};
 use crate::frame::{Announcement, EntryHead, EntryKind, SealEnd};
-use crate::limits::ATTEMPTS_MAX;
+use crate::limits::{ATTEMPTS_MAX, CHUNK_LEN};
 use crate::message::{Ack, Totals};
 use crate::metadata::SourceId;
 use crate::receiver::{FolderEntry, Publish};
@@ -112,6 +112,12 @@ impl Sink for FakeSink {
 
     fn has_commits(&self) -> bool {
         self.faults.waits
+    }
+
+    fn again(&self, path: &RemotePath) {
+        let job = self.job.get().unwrap().upgrade().unwrap();
+        let acknowledged = frames(lock(&job.machine).take_ack());
+        lock(&self.log).push(format!("again {path}, acknowledged: {acknowledged:?}"));
     }
 }
 
@@ -356,4 +362,26 @@ fn a_seal_of_a_file_that_never_began_is_forgotten() {
     world.job.take(&head, &extra, &[]).unwrap();
     assert!(lock(&world.job.staged).is_empty());
     assert_eq!((world.log(), frames(world.ack())), (vec![], vec![0]));
+}
+
+/// As soon as its seal is acknowledged, frames of the next attempt may come over another lane: all is made ready for them before.
+#[test]
+fn a_file_that_comes_once_more_is_forgotten_before_its_seal_is_acknowledged() {
+    let world = World::new(Faults::default());
+    let path = RemotePath::from_wire(b"a").unwrap();
+    let size = Some(2 * CHUNK_LEN as u64);
+    let announcement = Announcement { path, size, modified: None, mode: 0o644, source: SourceId::default() };
+    let mut extra = Vec::new();
+    announcement.encode(&mut extra);
+    let chunk = vec![1; CHUNK_LEN];
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&chunk[..]]);
+    let extra_len = extra.len() as u16;
+    let kind = FrameKind::Block { file: 7, offset: 0, last: false, digest };
+    let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: CHUNK_LEN as u32, kind };
+    world.job.take(&head, &extra, &[&chunk]).unwrap();
+    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::Again };
+    let head = FrameHead { job: 1, frame: 1, extra_len, payload_len: 0, kind };
+    world.job.take(&head, &extra, &[]).unwrap();
+    assert_eq!(world.log(), ["discard", "again /a, acknowledged: [0]"]);
+    assert_eq!(frames(world.ack()), [1]);
 }
