@@ -3,6 +3,7 @@
 mod commands;
 mod common;
 mod doctor;
+mod explanations;
 mod help;
 mod line;
 mod mirror;

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     #[command(after_help = SHARE_EXAMPLES)]
     Share(ShareArgs),
     /// Serve the users that were added with `user add`, until told to stop.
-    #[command(after_help = SERVE_EXAMPLES)]
+    #[command(after_help = SERVE_EXAMPLES, after_long_help = SERVE_EXPLANATION)]
     Serve(ServeArgs),
     /// Add, list, change and remove users; a running server notices at once.
     #[command(after_help = USER_EXAMPLES)]
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     #[command(after_help = FINGERPRINT_EXAMPLES)]
     Fingerprint(PlaceArgs),
     /// Check the configuration and print the values that would be used.
-    #[command(after_help = CHECK_CONFIG_EXAMPLES)]
+    #[command(after_help = CHECK_CONFIG_EXAMPLES, after_long_help = CHECK_CONFIG_EXPLANATION)]
     CheckConfig(PlaceArgs),
     /// Print a completion script for a shell.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
@@ -261,6 +261,23 @@ Examples:
   ftp-server share ~/photos
   ftp-server share inbox --write --for 10m --once";
 
+const SERVE_EXPLANATION: &str = "\
+Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running transfers finish; a second signal ends it \
+at once.
+
+Changes of users take effect within two seconds. A session ends if its user was removed, may do less or has another root, if its password was \
+changed, or if its key was removed or has expired. A mistake in the users file changes nothing: the log names the line until it is corrected.
+
+SIGHUP makes it read configuration, certificate and users again while transfers run. If anything in them is wrong, everything stays as it was, and the \
+log says so. The log also names changes that need a restart.
+
+Under a service manager, sockets that it hands over (LISTEN_FDS) replace --listen, and it is told when the server is ready and when it \
+stops (NOTIFY_SOCKET).
+
+Examples:
+  ftp-server serve
+  ftp-server serve --root /srv/files --listen 192.168.1.5:2121
+  ftp-server serve --listen 127.0.0.1:0 --state ./state --json";
 const SERVE_EXAMPLES: &str = "\
 Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running files
 finish; a second one ends at once. SIGHUP makes it read configuration, certificate and users again. Under a service manager, sockets that it hands over (LISTEN_FDS) take the place of
@@ -307,6 +324,41 @@ const USER_PASSWD_EXAMPLES: &str = "Example:\n  ftp-server user passwd alice --p
 const FINGERPRINT_EXAMPLES: &str =
     "Example:\n  ftp-client ls \"ftpx://alice@host/?pin=$(ftp-server fingerprint)\"";
 const CHECK_CONFIG_EXAMPLES: &str = "Example:\n  ftp-server check-config --config /etc/ftp-server.toml";
+const CHECK_CONFIG_EXPLANATION: &str = "\
+The file is TOML. Every key is optional, an unknown key is an error, and each error names file, line and key. The users and the server's key are \
+checked too.
+
+Keys:
+  listen                   addresses to listen at
+  root                     the root of users that were added without one
+  state                    the folder of the server's key and users
+
+Keys of [limits]:
+  connections              connections in total
+  connections_per_address  connections of one address (of IPv6: its /64)
+  strangers_per_address    connections of one address before login
+  sessions_per_user        sessions of one user
+  logins_waiting           logins that wait to be checked
+  failed_logins_max        failed logins after which an address is refused
+  login_bar                how long it is refused
+  lanes_per_session        data connections of one session
+  jobs_per_session         transfers of one session at a time
+  memory_per_session       memory that one session can make the server use
+  memory_per_user          memory that one user can make the server use
+  memory                   memory that all together can; work above it waits
+  login_timeout            time for a login
+  idle_timeout             time for a session without work
+  drain_timeout            time for running transfers when the server stops
+
+Keys of [log]:
+  format                   text or json
+  level                    the least important level that is logged
+
+Keys of [tls]:
+  certificate, key         files of a certificate that clients need not pin
+
+Example:
+  ftp-server check-config --config /etc/ftp-server.toml";
 const COMPLETIONS_EXAMPLES: &str =
     "Example:\n  ftp-server completions bash > ~/.local/share/bash-completion/completions/ftp-server";
 const MAN_EXAMPLES: &str =

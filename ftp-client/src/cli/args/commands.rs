@@ -1,9 +1,9 @@
 //! The commands' own arguments. Each command's help carries an example.
 
-use super::Resuming;
 use super::help::LongHelp;
 use super::mirror::CompareWord;
 use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
+use super::{Resuming, explanations};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use ftp_client::Error;
@@ -80,7 +80,8 @@ pub(crate) struct Df {
     override_usage = "ftp-client get [OPTIONS] <REMOTE>... [LOCAL]",
     after_help = "The last argument, if it is local, is where things go: into it if it is a folder, otherwise under \
                   that name. Without one they go into the current folder.\n\n\
-                  Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/"
+                  Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/",
+    after_long_help = explanations::GET
 )]
 pub(crate) struct Get {
     #[command(flatten)]
@@ -100,7 +101,8 @@ pub(crate) struct Get {
     after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name. \
                   '-' sends standard input.\n\n\
                   Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
-                  pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql"
+                  pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql",
+    after_long_help = explanations::PUT
 )]
 pub(crate) struct Put {
     #[command(flatten)]

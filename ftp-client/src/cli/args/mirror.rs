@@ -1,8 +1,8 @@
 //! The arguments of `mirror` and `apply`.
 
-use super::Resuming;
 use super::help::LongHelp;
 use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
+use super::{Resuming, explanations};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
@@ -19,7 +19,8 @@ use std::time::Duration;
                         Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
                         ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
                         ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
-                        ftp-client apply week.plan"
+                        ftp-client apply week.plan",
+    after_long_help = explanations::MIRROR
 )]
 pub(crate) struct Mirror {
     /// What is copied: the folder's contents
