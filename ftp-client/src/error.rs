@@ -96,7 +96,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of a run that ends with this error; see the table in the README.
+    /// The exit code of a run that ends with this error; see the table in EVENTS.md.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -1,4 +1,4 @@
-//! Faults against promises: `cargo test -p tests matrix -- --nocapture` prints the table that the README has.
+//! Faults against promises: `cargo test -p tests matrix -- --nocapture` prints the table that tests/README.md has.
 //!
 //! Each mark is set right behind the check that it stands for, in a run that this test made; what no run of it checked has a dash,
 //! which says nothing about other tests.
@@ -82,14 +82,14 @@ fn matrix() {
     let results: Vec<BTreeSet<Claim>> = results.into_iter().flatten().collect();
     let table = table(&results);
     println!("{table}");
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
     let readme = fs::read_to_string(path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has a place for the table");
+    let (before, rest) = readme.split_once(BEGIN).expect("tests/README.md has a place for the table");
     let (there, after) = rest.split_once(END).expect("the table has an end");
     if std::env::var_os("UPDATE_MATRIX").is_some() {
         fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     } else {
-        assert_eq!(there, table, "the README shows another table; UPDATE_MATRIX=1 rewrites it");
+        assert_eq!(there, table, "tests/README.md shows another table; UPDATE_MATRIX=1 rewrites it");
     }
 }
 

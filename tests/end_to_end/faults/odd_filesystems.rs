@@ -1,6 +1,7 @@
 //! Filesystems that refuse late or lack what local disks have: `cargo test -p tests odd_filesystems -- --nocapture` prints the table
-//! that the README has. Each mark is set right behind its check, for put, get and mirror in both directions.
+//! that tests/README.md has. Each mark is set right behind its check, for put, get and mirror in both directions.
 
+use crate::packaging::documents;
 use crate::support::fuse::{self, Fuse, Lacks, Op};
 use crate::support::{content, leftovers, names_below, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,8 +192,8 @@ fn what_is_told_to_be_done_is_there_on_odd_filesystems_too() {
         writeln!(table, " |").unwrap();
     }
     println!("{table}");
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    assert!(readme.contains(&table), "the README has another table than:\n{table}");
+    let readme = documents::read("tests/README.md");
+    assert!(readme.contains(&table), "tests/README.md has another table than:\n{table}");
 }
 
 /// The kernel does not pass syncfs on to such a filesystem, so one call for all would sync nothing.

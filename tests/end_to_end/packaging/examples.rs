@@ -1,11 +1,12 @@
-//! Every command that the README's consoles and the help texts of both programs show is run as it stands there, each on
-//! a stage that is set anew. (The README's table of everyday jobs is run by `everyday`.)
+//! Every command that the documents' consoles and the help texts of both programs show is run as it stands there, each on
+//! a stage that is set anew. (The table of everyday jobs is run by `everyday_jobs`, the README as a whole by `quick_start`.)
 //!
 //! An example that is new runs too. If it fails, then it is wrong; or the stage lacks what it speaks of ([`Stage::set`]); or it
 //! is one of the few that need something of their own ([`SPECIAL`]).
 
 mod stage;
 
+use super::documents;
 use stage::Stage;
 use std::fs;
 use std::path::Path;
@@ -38,7 +39,6 @@ const SPECIAL: &[(&str, How)] = &[
     ),
     ("ftp-server share", How::Serves),
     ("ftp-server serve", How::Serves),
-    ("ftp-client get -r --token", How::Elsewhere("`drain` runs what a share prints")),
     ("ftp-server user add ann --root srv --access full", How::With("--password-file pw")),
     ("ftp-server user add alice --root /srv/alice --access write", How::With("--password-file pw")),
     ("ftp-server user passwd alice --password-file", How::After(ALICE)),
@@ -142,13 +142,6 @@ fn run_all(examples: &[String]) {
     );
 }
 
-/// What is typed at the `$` of the README's consoles.
-fn of_readme() -> Vec<String> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let fenced = readme.split("```console\n").skip(1).map(|block| block.split("```").next().unwrap());
-    fenced.flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
-}
-
 /// The examples of a program's help, and of that of its commands; manual pages are made of the same.
 fn of_help(program: &Path, words: &[&str]) -> Vec<String> {
     let output = Command::new(program).args(words).arg("--help").env_clear().output().unwrap();
@@ -182,9 +175,9 @@ fn of_lines() -> Vec<String> {
 }
 
 #[test]
-fn those_of_the_readme_work() {
-    let examples = of_readme();
-    assert!(examples.len() > 20, "{examples:?}");
+fn those_of_the_documents_work() {
+    let examples = documents::examples();
+    assert!(examples.len() > 30, "{examples:?}");
     run_all(&examples);
 }
 
@@ -216,8 +209,13 @@ fn those_of_scripts_work() {
 /// A row that no example needs any more only hides what is wrong with the next one.
 #[test]
 fn nothing_special_is_forgotten() {
-    let all = [of_readme(), of_help(&binaries().client, &[]), of_help(&binaries().server, &[]), of_lines()]
-        .concat();
+    let all = [
+        documents::examples(),
+        of_help(&binaries().client, &[]),
+        of_help(&binaries().server, &[]),
+        of_lines(),
+    ]
+    .concat();
     for (begin, _) in SPECIAL {
         assert!(
             all.iter().any(|example| example.starts_with(begin)),

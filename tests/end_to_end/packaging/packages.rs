@@ -139,8 +139,12 @@ impl Machine {
         }
         let conffiles = fs::read_to_string(self.path("var/lib/dpkg/info/ftpx-server.conffiles")).unwrap();
         assert_eq!(conffiles.trim(), "/etc/ftp-server/config.toml");
-        for (package, words) in [("ftpx-server", "ftp-server serve"), ("ftpx-client", "ftp-client get")] {
+        for (package, words, further) in [
+            ("ftpx-server", "ftp-server serve", "SECURITY.md"),
+            ("ftpx-client", "ftp-client get", "EVENTS.md"),
+        ] {
             let documents = self.path("usr/share/doc").join(package);
+            assert!(documents.join(further).is_file());
             assert!(fs::read_to_string(documents.join("README.md")).unwrap().contains(words));
             let copyright = fs::read_to_string(documents.join("copyright")).unwrap();
             assert!(

@@ -1,13 +1,14 @@
-//! The README's table of everyday jobs and its script: each command of ours is run as it stands there.
+//! The user's guide's table of everyday jobs and its script: each command of ours is run as it stands there.
 
+use super::documents;
 use crate::support::content;
 use std::fs;
 use std::process::Command;
 use tests::world::{PASSWORD, World, binaries};
 
 /// The first column with commands of each row: ours.
-fn commands(readme: &str) -> Vec<String> {
-    let table = readme.split("### Everyday jobs").nth(1).expect("the table's heading");
+fn commands(guide: &str) -> Vec<String> {
+    let table = guide.split("## Everyday jobs").nth(1).expect("the table's heading");
     let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     let rows = rows.take_while(|line| line.starts_with('|'));
     let ours = |row: &str| {
@@ -18,9 +19,9 @@ fn commands(readme: &str) -> Vec<String> {
     rows.map(ours).collect()
 }
 
-/// The lines of the script that the README shows.
-fn script(readme: &str) -> String {
-    let shown = readme.lines().skip_while(|line| !line.starts_with("    # nightly"));
+/// The lines of the script that the guide shows.
+fn script(guide: &str) -> String {
+    let shown = guide.lines().skip_while(|line| !line.starts_with("    # nightly"));
     let lines =
         shown.take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line.trim_start()));
     lines.collect()
@@ -28,7 +29,7 @@ fn script(readme: &str) -> String {
 
 #[test]
 fn the_table_of_everyday_jobs_is_true() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let guide = documents::read("ftp-client/README.md");
     let world = World::serving();
     world.check(["profile", "add", "work", &world.url("")]);
     let photos = world.local().join("photos/2026");
@@ -36,9 +37,9 @@ fn the_table_of_everyday_jobs_is_true() {
     fs::write(photos.join("cat.jpg"), content(1, 300_000)).unwrap();
     fs::write(photos.join("x.tmp"), "").unwrap();
     fs::write(world.local().join("report.pdf"), content(2, 50_000)).unwrap();
-    fs::write(world.local().join("nightly"), script(&readme)).unwrap();
+    fs::write(world.local().join("nightly"), script(&guide)).unwrap();
     let path = format!("{}:/usr/bin:/bin", binaries().client.parent().unwrap().display());
-    let commands = commands(&readme);
+    let commands = commands(&guide);
     assert_eq!(commands.len(), 20);
     for command in &commands {
         let mut shell = Command::new("sh");
