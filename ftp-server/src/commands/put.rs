@@ -70,10 +70,13 @@ pub(super) async fn run(
     let for_opening = cancelled.clone();
     let marks = context.shared.marks.clone();
     let opening = move |storage: Arc<dyn Storage>| {
-        let opening = match exclusive {
-            _ if for_opening.is_cancelled() => return Err(FailureCode::Cancelled.into()),
-            true => exclusive_base(&*storage, path.clone(), durability, modes.of_unknown_folder())?,
-            false => base(&*storage, path.clone(), into.clone())?,
+        if for_opening.is_cancelled() {
+            return Err(FailureCode::Cancelled.into());
+        }
+        let opening = if exclusive {
+            exclusive_base(&*storage, path.clone(), durability, modes.of_unknown_folder())?
+        } else {
+            base(&*storage, path.clone(), into.clone())?
         };
         let begin = |marks: &Arc<Marks>| marks.begin(&opening.base.folder(), durability == Durability::Power);
         let unproven = marks.as_ref().map(begin).unwrap_or_default();

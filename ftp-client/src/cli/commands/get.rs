@@ -38,7 +38,10 @@ impl Get {
     pub(crate) fn new(typed: args::Get, scope: &Scope) -> Result<(Server, Self), Error> {
         let recursive = typed.transfer.recursive;
         let (server, sources) = match typed.output {
-            Some(file) => named(scope.remotes(&typed.paths)?, scope.file(file)?)?,
+            Some(file) => {
+                let (server, remotes) = scope.remotes(&typed.paths)?;
+                (server, vec![named(remotes, scope.file(file)?)?])
+            }
             None => {
                 let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
                 (Server::of_all(&remotes)?, place(remotes, &target, recursive)?)
@@ -102,18 +105,15 @@ impl Get {
 }
 
 /// A single file, and what it becomes; an existing folder is not meant.
-fn named((server, remotes): (Server, Vec<Remote>), file: PathBuf) -> Result<(Server, Vec<Source>), Error> {
+fn named(remotes: Vec<Remote>, file: PathBuf) -> Result<Source, Error> {
     let Ok([remote]) = <[Remote; 1]>::try_from(remotes) else {
         return Err(Error::Usage("--output takes one file: give one REMOTE".to_owned()));
     };
-    match file.is_dir() {
-        true => Err(Error::local(
-            &file,
-            Failure::new(FailureCode::IsAFolder, "is a folder: --output names a file"),
-        )),
-        false if ends_with_slash(&file) => Err(no_folder(&file)),
-        false => Ok((server, vec![(remote, file, None)])),
+    if file.is_dir() {
+        let failure = Failure::new(FailureCode::IsAFolder, "is a folder: --output names a file");
+        return Err(Error::local(&file, failure));
     }
+    if ends_with_slash(&file) { Err(no_folder(&file)) } else { Ok((remote, file, None)) }
 }
 
 /// All are remote; the last one may be local, and is where they go.
