@@ -75,7 +75,7 @@ pub enum StateError {
         /// Its permission bits.
         mode: u32,
     },
-    /// What root makes there, the folder's owner could not read.
+    /// A file that root makes there could not be read by the folder's owner.
     #[error(
         "the state folder {path} belongs to {owner}, whose server could not read what root makes there; \
          run it as that user: runuser -u {owner} -- ftp-server ..."

@@ -15,7 +15,7 @@ use wire::limits::LOGIN_TIMEOUT;
 /// How to connect.
 pub(crate) struct Connecting {
     options: ConnectOptions,
-    /// What to do when the keys that are there by themselves are refused.
+    /// The question to ask when the keys that are there by themselves are refused.
     otherwise: Option<PasswordPrompt>,
 }
 

@@ -1,6 +1,6 @@
 //! Which of the measured stages limits.
 //!
-//! What a direction brings in the long run is the slowest of what moved together and of the disks at its ends, which a
+//! The rate of a direction in the long run is the slowest of what moved together and of the disks at its ends, which a
 //! measurement of some seconds fills only the memory of. If it is what moved together, the processors are looked at: this
 //! machine's by how busy they were, the server's by its hash, which all that moves must pass. What is left is the network.
 

@@ -36,7 +36,7 @@ fn error(path: &Path) -> String {
     KeyFile::read(path).err().expect("an error").to_string()
 }
 
-/// What OpenSSH thinks of a proof.
+/// The verdict of OpenSSH on a proof.
 fn verifies(folder: &Path, key: &Path, message: &[u8], proof: &[u8]) -> bool {
     let armored = SshSig::decode_bytes(proof).to_pem(ssh_key::LineEnding::LF).unwrap();
     let public = fs::read_to_string(key.with_extension("pub")).unwrap();

@@ -1,6 +1,6 @@
 //! Does what a mirror has decided: sends items through one job, and makes small changes in batches.
 //!
-//! What is on the target if we die at any line: each path has its old content or its new one, since files are staged and
+//! The target if we die at any line: each path has its old content or its new one, since files are staged and
 //! renamed; a batch's changes were made up to some point; folders may have the time at which something in them changed,
 //! which the next run sets right. Nothing was deleted unless all else was done.
 

@@ -1,7 +1,7 @@
 //! Decides, path by path, what a mirror does. It sees pairs of entries in the order of a walk, and tells its effects what
 //! to do; it touches neither tree itself, so it is tested with trees that are written down.
 //!
-//! What can be done while the walk goes on is done then. What cannot is kept for [`finish`](Planner::finish), in this order:
+//! All that can be done while the walk goes on is done then. The rest is kept for [`finish`](Planner::finish), in this order:
 //! files that only reading tells apart, moves, hard links, deletions, files that take a folder's place, and the metadata of
 //! folders in which any of these changed something.
 

@@ -69,7 +69,7 @@ pub struct Recipe {
     pub backup: Option<Text>,
 }
 
-/// What happens to files that differ.
+/// The rule for files that differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OverwriteWord {
@@ -84,7 +84,7 @@ pub enum OverwriteWord {
     Different,
 }
 
-/// What becomes of a file that changes while it is read.
+/// The rule for a file that changes while it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangingWord {
@@ -93,7 +93,7 @@ pub enum ChangingWord {
     Retry,
     /// It is left alone.
     Skip,
-    /// What was read is sent.
+    /// The content that was read is sent.
     AsIs,
 }
 
@@ -178,7 +178,7 @@ impl From<OsString> for Text {
     }
 }
 
-/// What `--no-perms`, `--perms` and `--chmod` ask for.
+/// The rules of `--no-perms`, `--perms` and `--chmod`.
 ///
 /// # Errors
 /// If the changes make no sense.

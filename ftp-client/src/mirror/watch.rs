@@ -11,7 +11,7 @@
 //! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm, and one
 //! that never comes is made up for by a comparison of all every so often.
 //!
-//! What fails is tried again. Only what cannot get better ends a watch: see [`Watched::is_final`].
+//! Failures are tried again. Only an error that cannot get better ends a watch: see [`Watched::is_final`].
 
 mod agenda;
 mod changes;

@@ -1,4 +1,4 @@
-//! Who may log in, as seen by a running server while its users change.
+//! Logins, as a running server decides them while its users change.
 
 use super::*;
 use std::fs;
@@ -22,7 +22,7 @@ impl World {
         Self { _temp: temp, state, server }
     }
 
-    /// What another process sees: nothing is cached.
+    /// The users as another process sees them: nothing is cached.
     fn tool(&self) -> Accounts {
         Accounts::new(self.state.clone(), None)
     }

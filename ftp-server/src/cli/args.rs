@@ -1,4 +1,4 @@
-//! What can be typed; what it means is decided elsewhere. These types also make the completions and manual pages.
+//! The arguments of the command line; their meaning is decided elsewhere. These types also make the completions and manual pages.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};

@@ -1,4 +1,4 @@
-//! What a service manager, such as systemd, gives and wants: sockets that listen already, and word of when the server serves
+//! The exchange with a service manager, such as systemd: sockets that listen already, and word of when the server serves
 //! and when it stops. Both come through the environment; without it nothing happens.
 
 use super::failure::OrUsage;

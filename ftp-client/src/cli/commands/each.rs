@@ -169,7 +169,7 @@ mod tests {
         Output::new(&Cli::parse_from(["ftp-client", "ls", "h:", "-q"]).common)
     }
 
-    /// What began and ended, in order, where the first request takes longest.
+    /// The begins and ends, in order, where the first request takes longest.
     async fn log(paths: &[&str]) -> Vec<String> {
         let (log, begun) = (RefCell::new(Vec::new()), Cell::new(0));
         let ask = async |remote: &Remote| {

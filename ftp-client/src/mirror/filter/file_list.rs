@@ -30,7 +30,7 @@ pub struct ListError {
     pub line: usize,
     /// Its text.
     pub text: Box<[u8]>,
-    /// What is wrong with it.
+    /// The reason why it is refused.
     pub fault: ListFault,
 }
 

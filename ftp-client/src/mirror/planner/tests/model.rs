@@ -89,7 +89,7 @@ fn mirror_in_memory(options: &Options, source: &Tree, target: Tree) -> (Tree, Ve
     (tree, actions, failures)
 }
 
-/// What both trees have in common, and how they differ, at each path.
+/// The entries of both trees at each path, and how they differ.
 fn trees(random: &mut Random, by_digest: bool) -> (Tree, Tree) {
     let root = RemotePath::root();
     let mut both = [Tree::new(), Tree::new()];
