@@ -13,16 +13,19 @@ mod shell;
 mod values;
 
 pub(crate) use commands::{
-    Cat, Chmod, CompleteLine, Completions, Df, Gc, Get, Hash, Ln, Ls, Man, Mkdir, Mv, Permissions, Put,
-    Retry, Rm, Stat, Touch, Trust, TrustCommand,
+    CatArgs, ChmodArgs, CompleteLineArgs, CompletionsArgs, DfArgs, GcArgs, GetArgs, HashArgs, LnArgs, LsArgs,
+    ManArgs, MkdirArgs, MvArgs, Permissions, PutArgs, RetryArgs, RmArgs, StatArgs, TouchArgs, TrustArgs,
+    TrustCommand,
 };
 pub(crate) use common::{Color, Common, Resuming};
-pub(crate) use doctor::Doctor;
-pub(crate) use line::{Line, Open, Word, line_parser};
-pub(crate) use mirror::{Apply, CompareWord, DeleteWhenWord, Mirror, TypedRule, of_profile};
-pub(crate) use profile::{Defaults, Profile, ProfileCommand, ProfileOption, profile_options};
-pub(crate) use script::Script;
-pub(crate) use shell::{Exit, History, Jobs, Kill, Lanes, Limit, Queue, Shell, Wait};
+pub(crate) use doctor::DoctorArgs;
+pub(crate) use line::{Line, OpenArgs, Word, line_parser};
+pub(crate) use mirror::{ApplyArgs, CompareWord, DeleteWhenWord, MirrorArgs, TypedRule, of_profile};
+pub(crate) use profile::{Defaults, ProfileArgs, ProfileCommand, ProfileOption, profile_options};
+pub(crate) use script::ScriptArgs;
+pub(crate) use shell::{
+    ExitArgs, HistoryArgs, JobsArgs, KillArgs, LanesArgs, LimitArgs, QueueArgs, ShellArgs, WaitArgs,
+};
 pub(crate) use values::{DeleteMax, DurabilityWord, OverwriteWord};
 
 use clap::{Parser, Subcommand};
@@ -40,31 +43,31 @@ pub(crate) struct Cli {
 /// One variant per command.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    Ls(Ls),
-    Stat(Stat),
-    Hash(Hash),
-    Df(Df),
-    Get(Get),
-    Put(Put),
-    Mirror(Box<Mirror>),
-    Apply(Apply),
-    Retry(Retry),
-    Cat(Cat),
-    Mkdir(Mkdir),
-    Rm(Rm),
-    Mv(Mv),
-    Touch(Touch),
-    Chmod(Chmod),
-    Ln(Ln),
-    Shell(Shell),
-    Script(Script),
-    Profile(Profile),
-    Gc(Gc),
-    Doctor(Doctor),
-    Trust(Trust),
-    Completions(Completions),
-    CompleteLine(CompleteLine),
-    Man(Man),
+    Ls(LsArgs),
+    Stat(StatArgs),
+    Hash(HashArgs),
+    Df(DfArgs),
+    Get(GetArgs),
+    Put(PutArgs),
+    Mirror(Box<MirrorArgs>),
+    Apply(ApplyArgs),
+    Retry(RetryArgs),
+    Cat(CatArgs),
+    Mkdir(MkdirArgs),
+    Rm(RmArgs),
+    Mv(MvArgs),
+    Touch(TouchArgs),
+    Chmod(ChmodArgs),
+    Ln(LnArgs),
+    Shell(ShellArgs),
+    Script(ScriptArgs),
+    Profile(ProfileArgs),
+    Gc(GcArgs),
+    Doctor(DoctorArgs),
+    Trust(TrustArgs),
+    Completions(CompletionsArgs),
+    CompleteLine(CompleteLineArgs),
+    Man(ManArgs),
 }
 
 const PLACES: &str = "\

@@ -11,7 +11,7 @@ pub(crate) use expected::{Expected, expected};
 pub(crate) use line::Line;
 pub(crate) use places::{fitting, local, names_in, profile_names};
 
-use crate::cli::args::{Cli, CompleteLine};
+use crate::cli::args::{Cli, CompleteLineArgs};
 use crate::cli::output::Output;
 use crate::cli::terminal;
 use clap::CommandFactory;
@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Prints what may stand where the cursor is, a word a line.
-pub(crate) fn run(typed: &CompleteLine, output: &Output) -> Result<u8, Error> {
+pub(crate) fn run(typed: &CompleteLineArgs, output: &Output) -> Result<u8, Error> {
     if terminal::interactive() {
         return Ok(0); // a script of ours would have seen to it that there is nobody to ask
     }

@@ -321,7 +321,8 @@ pub(crate) fn reads_stdin(word: &Word) -> bool {
     if let Command::Put(put) = command {
         return put.paths.iter().any(|path| is_stdin(Path::new(path)));
     }
-    if let Command::Apply(args::Apply { plan: file, .. }) | Command::Retry(args::Retry { file, .. }) = command
+    if let Command::Apply(args::ApplyArgs { plan: file, .. }) | Command::Retry(args::RetryArgs { file, .. }) =
+        command
     {
         return is_stdin(file);
     }

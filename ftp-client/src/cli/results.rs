@@ -157,7 +157,7 @@ impl Head {
 /// # Errors
 /// If it is one of the files that the command sends or fetches.
 pub(crate) fn written_by(command: &Command) -> Result<Option<PathBuf>, Error> {
-    if let Command::Retry(args::Retry { file, result: Some(result) }) = command {
+    if let Command::Retry(args::RetryArgs { file, result: Some(result) }) = command {
         return Ok((!is_same_file(file, result)).then(|| result.clone()));
     }
     let (transfer, paths, output) = if let Command::Get(typed) = command {

@@ -11,7 +11,7 @@ mod words;
 
 pub(crate) use words::{Words, split};
 
-use crate::cli::args::{self, Open, Word};
+use crate::cli::args::{self, OpenArgs, Word};
 use crate::cli::executor::{Executor, Parsed};
 use crate::cli::input;
 use crate::cli::interrupts::Interrupts;
@@ -45,7 +45,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn read(typed: &args::Script) -> Result<Self, Error> {
+    pub(crate) fn read(typed: &args::ScriptArgs) -> Result<Self, Error> {
         let from_stdin = typed.file == Path::new("-");
         let name = Error::shown_path(if from_stdin { Path::new("standard input") } else { &typed.file });
         let text = input::read(&typed.file)?;
@@ -69,9 +69,9 @@ impl Script {
     }
 
     /// Standard input, where a person would have typed.
-    pub(crate) fn of_stdin(typed: &args::Shell) -> Result<Self, Error> {
+    pub(crate) fn of_stdin(typed: &args::ShellArgs) -> Result<Self, Error> {
         let (file, remote) = (PathBuf::from("-"), typed.remote.clone());
-        Self::read(&args::Script { keep_going: false, dry_run: false, file, remote })
+        Self::read(&args::ScriptArgs { keep_going: false, dry_run: false, file, remote })
     }
 
     /// Checks all lines, then runs them; gives the exit code of the first failure.
@@ -122,7 +122,7 @@ impl Script {
     fn check(&self, executor: &Executor, output: &Output) -> Result<(), Error> {
         let mut checker = executor.checker(self.from_stdin);
         if let Some(remote) = &self.remote {
-            checker.check(Parsed(Word::Open(Open { remote: remote.clone() })), output)?;
+            checker.check(Parsed(Word::Open(OpenArgs { remote: remote.clone() })), output)?;
         }
         for (number, words) in &self.lines {
             let checked = checker.parse(words).and_then(|parsed| checker.check(parsed, output));

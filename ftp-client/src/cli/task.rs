@@ -164,12 +164,15 @@ pub(crate) fn of_command_lines() -> Error {
 }
 
 /// `get -o -`.
-fn to_stdout(typed: args::Get, scope: &Scope, json: bool) -> Result<Task, Error> {
+fn to_stdout(typed: args::GetArgs, scope: &Scope, json: bool) -> Result<Task, Error> {
     let in_vain = match (json, typed.transfer.result) {
         (true, _) => "--json",
         (false, Some(_)) => "--result",
         (false, None) => {
-            return Ok(online(cat::Cat::new(args::Cat { remotes: typed.paths }, scope, json)?, Work::Cat));
+            return Ok(online(
+                cat::Cat::new(args::CatArgs { remotes: typed.paths }, scope, json)?,
+                Work::Cat,
+            ));
         }
     };
     Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))

@@ -19,7 +19,7 @@ use wire::modes::Modes;
     disable_help_flag = true,
     after_help = "Example:\n  ftp-client ls -lh ann@files.example.org:/photos"
 )]
-pub(crate) struct Ls {
+pub(crate) struct LsArgs {
     /// Show type, mode, size and time
     #[arg(short, long)]
     pub(crate) long: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Ls {
 /// Show what is known of a path
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client stat ann@files.example.org:/photos/cat.jpg")]
-pub(crate) struct Stat {
+pub(crate) struct StatArgs {
     /// Of what a symbolic link leads to
     #[arg(short = 'L', long)]
     pub(crate) follow: bool,
@@ -54,7 +54,7 @@ pub(crate) struct Stat {
 /// Print the SHA-256 of files, as sha256sum does
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client hash ann@files.example.org:disk.iso")]
-pub(crate) struct Hash {
+pub(crate) struct HashArgs {
     /// The files
     #[arg(value_name = "REMOTE", required = true)]
     pub(crate) remotes: Vec<OsString>,
@@ -63,7 +63,7 @@ pub(crate) struct Hash {
 /// Show free and used space
 #[derive(Args)]
 #[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
-pub(crate) struct Df {
+pub(crate) struct DfArgs {
     /// Does nothing: sizes are as 1.5 MiB anyway
     #[arg(short = 'h', long, hide = true)]
     human_readable: bool,
@@ -83,9 +83,9 @@ pub(crate) struct Df {
                   Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/",
     after_long_help = explanations::GET
 )]
-pub(crate) struct Get {
+pub(crate) struct GetArgs {
     #[command(flatten)]
-    pub(crate) transfer: Transfer,
+    pub(crate) transfer: TransferArgs,
     /// Write to FILE, and never into a folder; '-' is standard output
     #[arg(short, long, value_name = "FILE", conflicts_with = "recursive")]
     pub(crate) output: Option<PathBuf>,
@@ -104,9 +104,9 @@ pub(crate) struct Get {
                   pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql",
     after_long_help = explanations::PUT
 )]
-pub(crate) struct Put {
+pub(crate) struct PutArgs {
     #[command(flatten)]
-    pub(crate) transfer: Transfer,
+    pub(crate) transfer: TransferArgs,
     /// Send only what is not there; that it is there is success
     #[arg(long, conflicts_with_all = ["overwrite", "unless_same"])]
     pub(crate) if_absent: bool,
@@ -124,7 +124,7 @@ pub(crate) struct Put {
 
 /// Options of transfers.
 #[derive(Args)]
-pub(crate) struct Transfer {
+pub(crate) struct TransferArgs {
     /// Folders too, with all that is in them
     #[arg(short, long, visible_short_alias = 'R')]
     pub(crate) recursive: bool,
@@ -173,7 +173,7 @@ impl Permissions {
                   different, so that what arrived is not sent twice.\n\n\
                   Example:\n  ftp-client retry night.result      (after: put -r --result night.result ...)"
 )]
-pub(crate) struct Retry {
+pub(crate) struct RetryArgs {
     /// The result file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
@@ -186,7 +186,7 @@ pub(crate) struct Retry {
 #[derive(Args)]
 #[command(after_help = "Files that a transfer is writing right now stay.\n\nExample:\n  \
                         ftp-client gc ann@files.example.org:/\n  ftp-client gc --idle 7d ~/backup")]
-pub(crate) struct Gc {
+pub(crate) struct GcArgs {
     /// Only what has not changed for so long, as 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) idle: Option<Duration>,
@@ -198,7 +198,7 @@ pub(crate) struct Gc {
 /// Write files to standard output
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client cat ann@files.example.org:backup.tar | tar t")]
-pub(crate) struct Cat {
+pub(crate) struct CatArgs {
     /// The files
     #[arg(value_name = "REMOTE", required = true)]
     pub(crate) remotes: Vec<OsString>,
@@ -207,7 +207,7 @@ pub(crate) struct Cat {
 /// Make folders
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org:/photos/2026/may")]
-pub(crate) struct Mkdir {
+pub(crate) struct MkdirArgs {
     /// Make folders above it too, and be content if it exists
     #[arg(short, long)]
     pub(crate) parents: bool,
@@ -219,7 +219,7 @@ pub(crate) struct Mkdir {
 /// Remove files and, with -r, folders
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client rm -r ann@files.example.org:/photos/old")]
-pub(crate) struct Rm {
+pub(crate) struct RmArgs {
     /// Folders too, with all that is in them
     #[arg(short, long, visible_short_alias = 'R')]
     pub(crate) recursive: bool,
@@ -238,7 +238,7 @@ pub(crate) struct Rm {
     after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name.\n\n\
                   Example:\n  ftp-client mv ann@files.example.org:draft.txt ann@files.example.org:/final/report.txt"
 )]
-pub(crate) struct Mv {
+pub(crate) struct MvArgs {
     /// Never replace a file
     #[arg(short, long)]
     pub(crate) no_clobber: bool,
@@ -253,7 +253,7 @@ pub(crate) struct Mv {
 /// Set the modification time, and make missing files
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org:stamp")]
-pub(crate) struct Touch {
+pub(crate) struct TouchArgs {
     /// Make no files
     #[arg(short = 'c', long)]
     pub(crate) no_create: bool,
@@ -268,7 +268,7 @@ pub(crate) struct Touch {
 /// Change permissions
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client chmod u+x,go-w ann@files.example.org:run.sh")]
-pub(crate) struct Chmod {
+pub(crate) struct ChmodArgs {
     /// Octal as 644, or symbolic as u+x,go-w (after -- if it begins with a dash)
     pub(crate) mode: String,
     /// The files and folders
@@ -279,7 +279,7 @@ pub(crate) struct Chmod {
 /// Make a symbolic link
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client ln -s 2026/may ann@files.example.org:/photos/latest")]
-pub(crate) struct Ln {
+pub(crate) struct LnArgs {
     /// Symbolic: the only kind there is
     #[arg(short, long, required = true)]
     pub(crate) symbolic: bool,
@@ -294,7 +294,7 @@ pub(crate) struct Ln {
 /// Show or forget servers that are trusted
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
-pub(crate) struct Trust {
+pub(crate) struct TrustArgs {
     #[command(subcommand)]
     pub(crate) command: TrustCommand,
 }
@@ -319,7 +319,7 @@ pub(crate) enum TrustCommand {
 #[command(
     after_help = "Example:\n  ftp-client completions bash > ~/.local/share/bash-completion/completions/ftp-client"
 )]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub(crate) shell: Shell,
@@ -328,7 +328,7 @@ pub(crate) struct Completions {
 /// Print what the word at the end of a command line may become; for the scripts of `completions`
 #[derive(Args)]
 #[command(hide = true, after_help = "Example:\n  ftp-client complete-line 'ftp-client put --over'")]
-pub(crate) struct CompleteLine {
+pub(crate) struct CompleteLineArgs {
     /// As bash takes it, in place of TEXT, the end of the line: it completes parts of words and quotes nothing
     #[arg(long, value_name = "TEXT")]
     pub(crate) piece: Option<String>,
@@ -345,7 +345,7 @@ pub(crate) struct CompleteLine {
 #[command(
     after_help = "Example:\n  ftp-client man get | man -l -\n  ftp-client man --dir ~/.local/share/man/man1"
 )]
-pub(crate) struct Man {
+pub(crate) struct ManArgs {
     /// The command
     pub(crate) command: Option<String>,
     /// Write one page per command into this folder instead

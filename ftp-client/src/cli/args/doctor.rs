@@ -15,7 +15,7 @@ use std::time::Duration;
                   file as REMOTE is fetched only.\n\n\
                   Example:\n  ftp-client doctor ann@files.example.org:/inbox"
 )]
-pub(crate) struct Doctor {
+pub(crate) struct DoctorArgs {
     /// About how long each measurement takes
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     pub(crate) time: Duration,

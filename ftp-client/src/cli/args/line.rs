@@ -1,6 +1,6 @@
 //! What a line of a script or of the shell may be: the commands of the command line, and some of its own.
 
-use super::{Command, Exit, History, Jobs, Kill, Lanes, Limit, Queue, Wait};
+use super::{Command, ExitArgs, HistoryArgs, JobsArgs, KillArgs, LanesArgs, LimitArgs, QueueArgs, WaitArgs};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -18,27 +18,27 @@ pub(crate) struct Line {
 pub(crate) enum Word {
     #[command(flatten)]
     Command(Command),
-    Open(Open),
-    Cd(Cd),
-    Lcd(Lcd),
-    Pwd(Pwd),
-    Lpwd(Lpwd),
-    Lls(Lls),
-    Limit(Limit),
-    Lanes(Lanes),
-    Queue(Queue),
-    Jobs(Jobs),
-    Wait(Wait),
-    Kill(Kill),
-    History(History),
+    Open(OpenArgs),
+    Cd(CdArgs),
+    Lcd(LcdArgs),
+    Pwd(PwdArgs),
+    Lpwd(LpwdArgs),
+    Lls(LlsArgs),
+    Limit(LimitArgs),
+    Lanes(LanesArgs),
+    Queue(QueueArgs),
+    Jobs(JobsArgs),
+    Wait(WaitArgs),
+    Kill(KillArgs),
+    History(HistoryArgs),
     #[command(visible_alias = "quit", alias = "bye")]
-    Exit(Exit),
+    Exit(ExitArgs),
 }
 
 /// Connect to a server, and begin in that folder
 #[derive(Args)]
 #[command(after_help = "Example:\n  open ann@files.example.org:/photos")]
-pub(crate) struct Open {
+pub(crate) struct OpenArgs {
     /// The server and the folder
     #[arg(value_name = "REMOTE")]
     pub(crate) remote: OsString,
@@ -47,7 +47,7 @@ pub(crate) struct Open {
 /// Change the folder on the server
 #[derive(Args)]
 #[command(after_help = "Example:\n  cd ../2026")]
-pub(crate) struct Cd {
+pub(crate) struct CdArgs {
     /// The folder, '-' for the one before; if left out, the one that the server was opened with
     #[arg(value_name = "REMOTE")]
     pub(crate) folder: Option<OsString>,
@@ -56,7 +56,7 @@ pub(crate) struct Cd {
 /// Change the folder here
 #[derive(Args)]
 #[command(after_help = "Example:\n  lcd ~/photos")]
-pub(crate) struct Lcd {
+pub(crate) struct LcdArgs {
     /// The folder; the home folder if left out
     #[arg(value_name = "LOCAL", default_value = "~")]
     pub(crate) folder: OsString,
@@ -65,17 +65,17 @@ pub(crate) struct Lcd {
 /// Print the folder on the server
 #[derive(Args)]
 #[command(after_help = "Example:\n  pwd")]
-pub(crate) struct Pwd {}
+pub(crate) struct PwdArgs {}
 
 /// Print the folder here
 #[derive(Args)]
 #[command(after_help = "Example:\n  lpwd")]
-pub(crate) struct Lpwd {}
+pub(crate) struct LpwdArgs {}
 
 /// List a folder here
 #[derive(Args)]
 #[command(after_help = "Example:\n  lls ..")]
-pub(crate) struct Lls {
+pub(crate) struct LlsArgs {
     /// The folder
     #[arg(value_name = "LOCAL", default_value = ".")]
     pub(crate) folder: OsString,

@@ -22,7 +22,7 @@ use std::time::Duration;
                         ftp-client apply week.plan",
     after_long_help = explanations::MIRROR
 )]
-pub(crate) struct Mirror {
+pub(crate) struct MirrorArgs {
     /// What is copied: the folder's contents
     #[arg(value_name = "SOURCE")]
     pub(crate) source: OsString,
@@ -256,7 +256,7 @@ impl Args for RuleArgs {
     after_help = "Items whose source or target is no longer what the plan recorded are left alone and told of \
                         (exit code 6).\n\nExample:\n  ftp-client apply week.plan"
 )]
-pub(crate) struct Apply {
+pub(crate) struct ApplyArgs {
     /// The plan
     #[arg(value_name = "FILE")]
     pub(crate) plan: PathBuf,

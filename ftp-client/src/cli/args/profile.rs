@@ -1,8 +1,8 @@
 //! The arguments of `profile`, and which options a profile may hold.
 
-use super::commands::{Get, Put};
+use super::commands::{GetArgs, PutArgs};
 use super::common::Common;
-use super::mirror::Mirror;
+use super::mirror::MirrorArgs;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use std::ffi::OsString;
     after_help = "Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects --lanes 4\n  \
                         ftp-client get work:report.pdf"
 )]
-pub(crate) struct Profile {
+pub(crate) struct ProfileArgs {
     #[command(subcommand)]
     pub(crate) command: ProfileCommand,
 }
@@ -80,9 +80,9 @@ pub(crate) fn profile_options() -> Vec<ProfileOption> {
 
 fn transfer_options() -> Vec<Arg> {
     let commands = [
-        Get::augment_args(Command::new("get")),
-        Put::augment_args(Command::new("put")),
-        Mirror::augment_args(Command::new("mirror")),
+        GetArgs::augment_args(Command::new("get")),
+        PutArgs::augment_args(Command::new("put")),
+        MirrorArgs::augment_args(Command::new("mirror")),
     ];
     let find = |id: &&str| {
         commands.iter().find_map(|command| command.get_arguments().find(|arg| arg.get_id() == id).cloned())

@@ -19,7 +19,7 @@ use std::path::PathBuf;
                   Example:\n  ftp-client script nightly.ftpx ann@files.example.org:/backup\n  \
                   echo 'put -r photos' | ftp-client script - work:"
 )]
-pub(crate) struct Script {
+pub(crate) struct ScriptArgs {
     /// Go on after failures; the exit code is that of the first
     #[arg(short, long)]
     pub(crate) keep_going: bool,

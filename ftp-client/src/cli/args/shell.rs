@@ -12,7 +12,7 @@ use std::ffi::OsString;
                   terminal it is `script -`.\n\n\
                   Example:\n  ftp-client shell ann@files.example.org:/photos"
 )]
-pub(crate) struct Shell {
+pub(crate) struct ShellArgs {
     /// The server to begin with, and the folder there
     #[arg(value_name = "REMOTE")]
     pub(crate) remote: Option<OsString>,
@@ -21,7 +21,7 @@ pub(crate) struct Shell {
 /// Run a command in the background, after those that were queued before
 #[derive(Args)]
 #[command(after_help = "Example:\n  queue put -r photos")]
-pub(crate) struct Queue {
+pub(crate) struct QueueArgs {
     /// The command
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) words: Vec<OsString>,
@@ -30,12 +30,12 @@ pub(crate) struct Queue {
 /// List what runs in the background
 #[derive(Args)]
 #[command(after_help = "Example:\n  jobs")]
-pub(crate) struct Jobs {}
+pub(crate) struct JobsArgs {}
 
 /// Wait for jobs in the background
 #[derive(Args)]
 #[command(after_help = "Example:\n  wait 1")]
-pub(crate) struct Wait {
+pub(crate) struct WaitArgs {
     /// Their numbers; all if none is given
     #[arg(value_name = "JOB")]
     pub(crate) jobs: Vec<usize>,
@@ -44,7 +44,7 @@ pub(crate) struct Wait {
 /// Stop jobs in the background
 #[derive(Args)]
 #[command(after_help = "Example:\n  kill 1")]
-pub(crate) struct Kill {
+pub(crate) struct KillArgs {
     /// Their numbers
     #[arg(value_name = "JOB", required = true)]
     pub(crate) jobs: Vec<usize>,
@@ -56,7 +56,7 @@ pub(crate) struct Kill {
     after_help = "Each job in the background has the bound for itself: two at `limit 10M` may move 20M a second.\n\n\
                   Example:\n  limit 10M"
 )]
-pub(crate) struct Limit {
+pub(crate) struct LimitArgs {
     /// Bytes per second as 500K or 10M; 0 for no bound
     #[arg(value_name = "RATE", value_parser = values::rate_or_none)]
     pub(crate) rate: u64,
@@ -65,7 +65,7 @@ pub(crate) struct Limit {
 /// Set the number of data connections of what is begun from now on
 #[derive(Args)]
 #[command(after_help = "Example:\n  lanes 4")]
-pub(crate) struct Lanes {
+pub(crate) struct LanesArgs {
     /// 1 to 64, or auto
     #[arg(value_name = "N|auto", value_parser = values::lanes)]
     pub(crate) lanes: u16,
@@ -74,9 +74,9 @@ pub(crate) struct Lanes {
 /// Show the lines that were typed
 #[derive(Args)]
 #[command(after_help = "Example:\n  history")]
-pub(crate) struct History {}
+pub(crate) struct HistoryArgs {}
 
 /// Leave
 #[derive(Args)]
 #[command(after_help = "Example:\n  exit")]
-pub(crate) struct Exit {}
+pub(crate) struct ExitArgs {}

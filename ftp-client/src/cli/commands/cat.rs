@@ -26,7 +26,7 @@ struct Raw {
 }
 
 impl Cat {
-    pub(crate) fn new(typed: args::Cat, scope: &Scope, json: bool) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::CatArgs, scope: &Scope, json: bool) -> Result<(Server, Self), Error> {
         if json {
             return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
         }

@@ -21,7 +21,7 @@ pub(crate) struct Chmod {
 }
 
 impl Chmod {
-    pub(crate) fn new(typed: args::Chmod, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::ChmodArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let changes = modes::Chmod::parse(&typed.mode)
             .filter(|_| !typed.mode.contains(['D', 'F']))

@@ -12,7 +12,7 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn new(typed: &args::Completions, json: bool) -> Result<Self, Error> {
+    pub(crate) fn new(typed: &args::CompletionsArgs, json: bool) -> Result<Self, Error> {
         if json {
             Err(Error::Usage("completions writes a script, not JSON; leave out --json".to_owned()))
         } else {

@@ -16,7 +16,7 @@ pub(crate) struct Df {
 }
 
 impl Df {
-    pub(crate) fn new(typed: args::Df, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::DfArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         Ok((server, Self { remote }))
     }

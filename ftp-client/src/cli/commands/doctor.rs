@@ -18,7 +18,7 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    pub(crate) fn new(typed: args::Doctor, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::DoctorArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let bounds = Bounds { time: typed.time, bytes_max: typed.size, folder: scope.file(typed.dir)? };
         Ok((server, Self { remote, bounds }))

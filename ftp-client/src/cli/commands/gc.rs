@@ -24,7 +24,7 @@ enum Folders {
 
 impl Gc {
     /// No server, if the folders are this machine's.
-    pub(crate) fn new(typed: args::Gc, scope: &Scope) -> Result<(Option<Server>, Self), Error> {
+    pub(crate) fn new(typed: args::GcArgs, scope: &Scope) -> Result<(Option<Server>, Self), Error> {
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for typed in &typed.folders {
             match scope.place(typed)? {

@@ -35,7 +35,7 @@ pub(crate) struct Get {
 type Source = (Remote, PathBuf, Option<wire::Name>);
 
 impl Get {
-    pub(crate) fn new(typed: args::Get, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::GetArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let recursive = typed.transfer.recursive;
         let (server, sources) = match typed.output {
             Some(file) => {

@@ -16,7 +16,7 @@ pub(crate) struct Hash {
 }
 
 impl Hash {
-    pub(crate) fn new(typed: args::Hash, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::HashArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }

@@ -17,7 +17,7 @@ pub(crate) struct Ln {
 }
 
 impl Ln {
-    pub(crate) fn new(typed: args::Ln, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::LnArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let link = link(&remote, &typed.target)?;
         Ok((server, Self { target: typed.target.into_vec(), link }))

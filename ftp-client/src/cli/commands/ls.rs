@@ -18,7 +18,7 @@ pub(crate) struct Ls {
 }
 
 impl Ls {
-    pub(crate) fn new(typed: args::Ls, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::LsArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let style = Style { long: typed.long, human_readable: typed.human_readable, json: false };
         Ok((server, Self { remote, recursive: typed.recursive, style }))

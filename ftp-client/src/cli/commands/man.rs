@@ -16,7 +16,7 @@ pub(crate) enum Man {
 }
 
 impl Man {
-    pub(crate) fn new(typed: args::Man, json: bool) -> Result<Self, Error> {
+    pub(crate) fn new(typed: args::ManArgs, json: bool) -> Result<Self, Error> {
         if let Some(folder) = typed.dir {
             return Ok(Self::Folder(folder));
         }

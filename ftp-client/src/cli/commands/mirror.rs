@@ -40,7 +40,7 @@ enum Wish {
 }
 
 impl Mirror {
-    pub(crate) fn new(typed: args::Mirror, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::MirrorArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (direction, local, remote) = sort_out([&typed.source, &typed.target], scope)?;
         let recipe = recipe(&typed, direction, &remote, scope)?;
         recipe.options()?; // all that is wrong with it is told now
@@ -63,7 +63,7 @@ impl Mirror {
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
     }
 
-    pub(crate) fn of_plan(typed: &args::Apply) -> Result<(Server, Self), Error> {
+    pub(crate) fn of_plan(typed: &args::ApplyArgs) -> Result<(Server, Self), Error> {
         if typed.plan.is_dir() {
             return Err(Error::Usage(format!("{} is a folder, and no plan", Error::shown_path(&typed.plan))));
         }
@@ -164,12 +164,12 @@ fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(Direction, PathBuf,
 }
 
 fn recipe(
-    typed: &args::Mirror,
+    typed: &args::MirrorArgs,
     direction: Direction,
     remote: &Remote,
     scope: &Scope,
 ) -> Result<Recipe, Error> {
-    let args::Mirror { deleting, comparing, choosing, carrying, .. } = typed;
+    let args::MirrorArgs { deleting, comparing, choosing, carrying, .. } = typed;
     let nul = choosing.from0;
     let (delete_max, delete_max_percent) = match deleting.max_delete {
         Some(DeleteMax::Count(count)) => (Some(count), None),

@@ -14,7 +14,7 @@ pub(crate) struct Mkdir {
 }
 
 impl Mkdir {
-    pub(crate) fn new(typed: args::Mkdir, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::MkdirArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, parents: typed.parents }))
     }

@@ -25,7 +25,7 @@ struct Source {
 }
 
 impl Mv {
-    pub(crate) fn new(typed: args::Mv, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::MvArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
         places::none_is_dot(&remotes, "mv")?;

@@ -12,7 +12,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    pub(crate) fn new(typed: args::Profile) -> Self {
+    pub(crate) fn new(typed: args::ProfileArgs) -> Self {
         Self { command: typed.command }
     }
 

@@ -57,7 +57,7 @@ enum Source {
 }
 
 impl Put {
-    pub(crate) fn new(mut typed: args::Put, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(mut typed: args::PutArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, target) = scope.target(&mut typed.paths)?;
         let mut sources =
             typed.paths.into_iter().map(|path| Source::new(path, scope)).collect::<Result<Vec<_>, _>>()?;

@@ -28,7 +28,7 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    pub(crate) fn new(typed: args::Retry) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::RetryArgs) -> Result<(Server, Self), Error> {
         let (head, failed) = results::failed(&typed.file)?;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.file)));
         if failed.iter().any(|item| item.source.0 == b"-") {

@@ -18,7 +18,7 @@ pub(crate) struct Rm {
 }
 
 impl Rm {
-    pub(crate) fn new(typed: args::Rm, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::RmArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         if remotes.iter().any(|remote| remote.path.is_root()) {
             return Err(Error::Usage("the root itself is never removed".to_owned()));

@@ -21,7 +21,7 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    pub(crate) fn new(typed: args::Stat, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::StatArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, follow: typed.follow }))
     }

@@ -21,7 +21,7 @@ pub(crate) struct Touch {
 }
 
 impl Touch {
-    pub(crate) fn new(typed: args::Touch, scope: &Scope) -> Result<(Server, Self), Error> {
+    pub(crate) fn new(typed: args::TouchArgs, scope: &Scope) -> Result<(Server, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let time = match &typed.date {
             Some(date) => parse(date, &TimeZone::system())

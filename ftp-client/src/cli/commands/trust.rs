@@ -14,7 +14,7 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    pub(crate) fn new(typed: args::Trust) -> Result<Self, Error> {
+    pub(crate) fn new(typed: args::TrustArgs) -> Result<Self, Error> {
         Ok(match typed.command {
             TrustCommand::List => Self::List,
             TrustCommand::Remove { servers } => {
