@@ -68,6 +68,9 @@ impl Storage for LocalStorage {
 
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         use cap_std::fs::OpenOptionsExt;
+        if path.is_root() {
+            return Err(Failure::from(FailureCode::IsAFolder).into());
+        }
         let found = self.root.metadata(os_path(path)).map_err(resolving)?;
         self.check_name(path)?;
         if !found.is_file() && !found.is_dir() {
