@@ -4,7 +4,7 @@
 //! |---|---|
 //! | round trip | pings, answered by the server's program |
 //! | upload, download | content that is made up here goes there, and comes back to be thrown away: no disk of this machine takes part |
-//! | disks, writing | the time that `fsync` takes after all is written: here by itself, there as what `durability power` costs |
+//! | disks, writing | the time that `fsync` takes after all is written: here by itself, there as what to survive a loss of power costs |
 //! | disk here, reading | the same file, after the system was told to forget it |
 //! | hash | one thread, from memory; there it reads the file too, which it has just written |
 //! | cipher | one thread, what protects the lanes |
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wire::checksum::Checksum;
 use wire::command::Needs;
-use wire::message::{Durability, Entry};
+use wire::message::Entry;
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
@@ -226,9 +226,9 @@ impl Moving<'_> {
         let size = u64::try_from(in_time).unwrap_or(size_max).clamp(SAMPLE_LEN_MIN, size_max);
         let [plain, durable] = [throwaway(folder)?, throwaway(folder)?];
         self.session.throw_away(&plain);
-        let without = transfer::send_all(self.session, &plain, size, Durability::Process).await?;
+        let without = transfer::send_all(self.session, &plain, size, false).await?;
         self.session.throw_away(&durable);
-        let with = transfer::send_all(self.session, &durable, size, Durability::Power).await?;
+        let with = transfer::send_all(self.session, &durable, size, true).await?;
         self.session.remove_throwaway(&durable).await?;
         let sync = with.saturating_sub(without).max(SYNC_TIME_MIN);
         Ok((Sample { path: plain, size }, transfer::rate(size, sync)))

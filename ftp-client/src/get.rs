@@ -6,6 +6,7 @@ use crate::here::Here;
 use crate::interrupted::{Mark, about};
 use crate::local;
 use crate::observer::{Observer, Silent, Summary};
+use crate::options::{TransferOptions, job, keeping};
 use crate::report::Reporter;
 use crate::session::{Session, job_error};
 use crate::stream_sink::StreamSink;
@@ -15,11 +16,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use wire::engine::{Base, Keeping, ReceiveJob, Role, Sink, TreeSink, TreeSinkOptions};
-use wire::journal::origin_of;
+use wire::engine::{Base, ReceiveJob, Role, Sink, TreeSink};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Changing, Durability, Get, JobOptions, Message, Overwrite, Resume};
-use wire::modes::Modes;
+use wire::message::{Cancel, Changing, Get, JobOptions, Message, Resume};
 use wire::receiver::Receiver;
 use wire::store::FolderCache;
 use wire::{FailureCode, Name, RemotePath};
@@ -37,18 +36,10 @@ pub struct GetRequest {
     pub target: PathBuf,
     /// ...or, if that is a folder, to this name within it.
     pub into: Option<Name>,
-    /// The rule for files that exist.
-    pub overwrite: Overwrite,
-    /// The failure that an item must survive before it is reported as done.
-    pub durability: Durability,
-    /// The rule for a file that changes while it is read.
-    pub changing: Changing,
     /// Ask for totals while it runs.
     pub totals: bool,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
-    /// The rules for permissions.
-    pub modes: Modes,
+    /// The rules of the transfer.
+    pub options: TransferOptions,
 }
 
 impl GetRequest {
@@ -71,7 +62,7 @@ impl Session {
         let into = request.into.as_ref().map_or(&b""[..], Name::as_bytes);
         let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
         let reporter = Reporter::new(observer, self.checksum());
-        self.lasting(request.resume.then_some(about), |session, resume, mark| {
+        self.lasting(request.options.resume.then_some(about), |session, resume, mark| {
             let (mut request, reporter) = (request.clone(), reporter.clone());
             Box::pin(async move {
                 if request.must_be_folder {
@@ -109,8 +100,8 @@ async fn to_files(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let GetRequest { path, recursive, overwrite, durability, changing, totals, modes, .. } = request.clone();
-    let modes = modes.received();
+    let GetRequest { path, recursive, totals, options, .. } = request.clone();
+    let (changing, options, power) = (options.changing, options.received(), options.survive_power());
     let begun_here = (resume == Resume::Again).then(|| mark.begun());
     let (placing, here) = (mark.clone(), session.clone());
     let (base, unproven) = local::blocking(move || {
@@ -125,25 +116,14 @@ async fn to_files(
             Some(name) => Base::named(folder, name),
             None => Base::Folder(FolderCache::new(folder)),
         };
-        let unproven = here.begin_writing(&base.folder(), durability);
+        let unproven = here.begin_writing(&base.folder(), power);
         Ok((base, unproven))
     })
     .await?;
-    let (add_only, sparse, keeping) = (false, false, keeping(session, resume));
-    let options = TreeSinkOptions {
-        overwrite,
-        add_only,
-        takes_over: true,
-        modes,
-        sparse,
-        durability,
-        keeping,
-        begun: begun_here,
-    };
+    let options = options.sink(keeping(session, resume), begun_here);
     let sink = Box::new(Here(Box::new(TreeSink::new(base, options).doubting(unproven)) as Box<dyn Sink>));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
-    let begun_there = mark.opened().filter(|_| resume == Resume::Again);
-    let options = JobOptions { resume, begun: begun_there, ..JobOptions::of(session.inner.checksum) };
+    let options = job(session, resume, mark);
     let get = Get { recursive, totals, changing, options, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, Some(mark), None).await
 }
@@ -166,12 +146,6 @@ async fn to_stream(session: &Session, path: &RemotePath, stream: StreamSink) -> 
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
     run(session, get, sink, &reporter, None, None).await
-}
-
-/// How what an interrupted run leaves here is kept, if it is. Only what the same server sent counts for it.
-pub(crate) fn keeping(session: &Session, resume: Resume) -> Option<Keeping> {
-    let key = session.journal_key().filter(|_| resume != Resume::Never)?;
-    Some(Keeping { key, origin: origin_of(&[&session.inner.key]), checksum: session.checksum() })
 }
 
 fn get(session: &Session, path: RemotePath, window: u32) -> Get {

@@ -1,12 +1,12 @@
 //! Fetching many files of one folder, in one job: what was listed is asked for item by item, without waiting.
 
 use crate::error::Error;
-use crate::get::keeping;
 use crate::here::Here;
 use crate::interrupted::Mark;
 use crate::local;
 use crate::mirror::Selection;
 use crate::observer::{Observer, Summary};
+use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
 use crate::session::{Pages, Session};
 use std::collections::HashSet;
@@ -14,11 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use wire::engine::{Base, Observer as _, Sink, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Observer as _, Sink, TreeSink};
 use wire::journal::origin_of;
-use wire::message::{Changing, Durability, Entry, Overwrite, Resume, Totals, WantedItem};
+use wire::message::{Entry, Resume, Totals, WantedItem};
 use wire::metadata::Kind;
-use wire::modes::Modes;
 use wire::store::FolderCache;
 use wire::{Name, RemotePath};
 
@@ -33,16 +32,8 @@ pub struct GetManyRequest {
     pub recursive: bool,
     /// Into this folder, under the same names.
     pub target: PathBuf,
-    /// The rule for files that exist.
-    pub overwrite: Overwrite,
-    /// The failure that an item must survive before it is reported as done.
-    pub durability: Durability,
-    /// The rule for files that change while they are read.
-    pub changing: Changing,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
-    /// The rules for permissions.
-    pub modes: Modes,
+    /// The rules of the transfer.
+    pub options: TransferOptions,
 }
 
 /// The outcome of fetching many files.
@@ -64,7 +55,7 @@ impl Session {
         observer: Arc<dyn Observer>,
     ) -> Result<Fetched, Error> {
         let reporter = Reporter::new(observer, self.checksum());
-        let about = request.resume.then(|| {
+        let about = request.options.resume.then(|| {
             let target = std::path::absolute(&request.target).unwrap_or_else(|_| request.target.clone());
             let parts: [&[u8]; 4] =
                 [b"get many", &self.inner.key, request.folder.as_bytes(), target.as_os_str().as_bytes()];
@@ -95,24 +86,14 @@ async fn many(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let GetManyRequest { folder: path, target, overwrite, durability, changing, modes, .. } = request.clone();
-    let modes = modes.received();
-    let (keeping, begun) = (keeping(session, resume), (resume == Resume::Again).then(|| mark.begun()));
-    let options = TreeSinkOptions {
-        overwrite,
-        add_only: false,
-        takes_over: true,
-        modes,
-        sparse: false,
-        durability,
-        keeping,
-        begun,
-    };
+    let GetManyRequest { folder: path, target, options, .. } = request.clone();
+    let (changing, options, power) = (options.changing, options.received(), options.survive_power());
+    let options = options.sink(keeping(session, resume), (resume == Resume::Again).then(|| mark.begun()));
     let (placing, here) = (mark.clone(), session.clone());
     let (folder, unproven) = local::blocking(move || {
         placing.place(target.as_os_str().as_bytes());
         let folder = local::folder(&target)?;
-        let unproven = here.begin_writing(&folder, durability);
+        let unproven = here.begin_writing(&folder, power);
         Ok((folder, unproven))
     })
     .await?;

@@ -63,13 +63,13 @@ pub(crate) use transfer::Selection;
 
 use crate::error::{Error, graver};
 use crate::observer::{self, Observer};
+use crate::options::TransferOptions;
 use filter::{FileList, Limits, Rules};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::checksum::Checksum;
-use wire::message::{Changing, Details, Durability, Overwrite};
-use wire::modes::Modes;
+use wire::message::{Details, Overwrite};
 use wire::{Failure, RemotePath};
 
 /// A mirror to make.
@@ -120,6 +120,8 @@ pub enum Mode {
 /// How a mirror is made.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The rules of what is transferred. The one for files that exist is about those that differ.
+    pub transfer: TransferOptions,
     /// Remove what only the target has.
     pub delete: bool,
     /// Remove also what the rules exclude.
@@ -130,8 +132,6 @@ pub struct Options {
     pub delete_when: DeleteWhen,
     /// Compare content where sizes are equal, whatever the times say.
     pub by_digest: bool,
-    /// The rule for files that differ.
-    pub overwrite: Overwrite,
     /// Times that differ by no more than this are equal.
     pub modify_window: Duration,
     /// Which entries take part.
@@ -142,20 +142,10 @@ pub struct Options {
     pub limits: Limits,
     /// Names of one file stay names of one file.
     pub hard_links: bool,
-    /// The rules for permissions.
-    pub modes: Modes,
     /// Owner and group are carried.
     pub owner: bool,
     /// Extended attributes are carried.
     pub xattrs: bool,
-    /// The rule for a file that changes while it is read.
-    pub changing: Changing,
-    /// Long runs of zeros become holes.
-    pub sparse: bool,
-    /// The failure that all changes must survive before they are reported as done.
-    pub durability: Durability,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
     /// Files that vanished at one path and appeared at another are renamed.
     pub detect_moves: bool,
     /// The folder, on the target's side, that keeps what is replaced or deleted.
@@ -183,24 +173,19 @@ pub enum DeleteWhen {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            transfer: TransferOptions { overwrite: Overwrite::Different, ..TransferOptions::default() },
             delete: false,
             delete_excluded: false,
             delete_max: DeleteMax::default(),
             delete_when: DeleteWhen::Auto,
             by_digest: false,
-            overwrite: Overwrite::Different,
             modify_window: Duration::ZERO,
             rules: Rules::default(),
             files: None,
             limits: Limits::default(),
             hard_links: false,
-            modes: Modes::CARRIED,
             owner: false,
             xattrs: false,
-            changing: Changing::Retry,
-            sparse: false,
-            durability: Durability::Process,
-            resume: true,
             detect_moves: false,
             backup: None,
             backup_below: None,
@@ -213,7 +198,7 @@ impl Options {
     /// The checksum of a mirror's job where `agreed` was agreed upon. With holes it is SHA-256, for which zeros that are not sent
     /// need not be hashed either.
     pub(crate) fn checksum(&self, agreed: Checksum) -> Checksum {
-        if self.sparse { Checksum::Sha256 } else { agreed }
+        if self.transfer.sparse { Checksum::Sha256 } else { agreed }
     }
 
     /// The details that listings must have beside metadata.

@@ -4,13 +4,14 @@ use crate::error::Error;
 use crate::interrupted::{Mark, about};
 use crate::local::{self, error_at};
 use crate::observer::{Observer, Summary};
+use crate::options::{TransferOptions, job};
 use crate::report::Reporter;
 use crate::session::{Session, job_error};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
-use wire::message::{Cancel, Changing, Durability, JobOptions, Message, Overwrite, Put, Resume, Totals};
+use wire::message::{Cancel, Changing, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
@@ -25,18 +26,10 @@ pub struct PutRequest {
     pub path: RemotePath,
     /// ...or, if that is a folder, to this name within it.
     pub into: Option<Name>,
-    /// The rule for files that exist.
-    pub overwrite: Overwrite,
-    /// The failure that an item must survive at the server before it is reported as done.
-    pub durability: Durability,
-    /// The rule for a file that changes while it is read.
-    pub changing: Changing,
     /// Count the totals while it runs.
     pub totals: bool,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
-    /// The rules for permissions.
-    pub modes: Modes,
+    /// The rules of the transfer.
+    pub options: TransferOptions,
 }
 
 /// The source of what is sent.
@@ -55,16 +48,13 @@ impl Session {
     /// # Errors
     /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
     pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
-        let PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes } =
-            request;
+        let PutRequest { source, path, into, totals, options } = request;
         let reporter = Reporter::new(observer, self.checksum());
         let path_of_source = match &source {
             PutSource::File(path) | PutSource::Tree(path) => path.clone(),
             PutSource::Stream(_) => {
                 self.welcome().await?; // what was read is gone, so there is one attempt
-                let resume = false;
-                let request =
-                    PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
+                let request = PutRequest { source, path, into, totals, options };
                 let mark = Arc::new(Mark::none());
                 return run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
             }
@@ -74,11 +64,9 @@ impl Session {
             |source: PathBuf| if is_tree { PutSource::Tree(source) } else { PutSource::File(source) };
         let into_name = into.as_ref().map_or(&b""[..], Name::as_bytes);
         let about = about(b"put", &self.inner.key, &[path.as_bytes(), into_name], &path_of_source);
-        self.lasting(resume.then_some(about), |session, again, mark| {
+        self.lasting(options.resume.then_some(about), |session, again, mark| {
             let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
-            let modes = modes.clone();
-            let request =
-                PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
+            let request = PutRequest { source, path, into, totals, options: options.clone() };
             let reporter = reporter.clone();
             Box::pin(async move { run(&session, request, again, &mark, &reporter).await })
         })
@@ -101,28 +89,16 @@ async fn run(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let PutRequest { source, path, into, overwrite, durability, changing, totals, resume: _, modes } =
-        request;
+    let PutRequest { source, path, into, totals, options } = request;
     let (path, into) = match mark.placed().map(|placed| RemotePath::from_wire(&placed)) {
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
     };
-    let (modes_of_new, folder_mode) = (modes.only_new, modes.of_unknown_folder());
+    let modes = options.modes.clone();
     let opening = local::blocking(move || open(source, modes)).await?;
     let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
-    let checksum = session.inner.checksum;
-    let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let put = Put {
-        path,
-        into,
-        overwrite,
-        exclusive: false,
-        durability,
-        modes_of_new,
-        folder_mode,
-        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
-    };
-    send(session, put, opening, changing, mark, reporter).await
+    let put = Put { into, ..options.put(path, job(session, resume, mark)) };
+    send(session, put, opening, options.changing, mark, reporter).await
 }
 
 /// Sends what is open.

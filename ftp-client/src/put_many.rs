@@ -5,6 +5,7 @@ use crate::fingerprint::Key;
 use crate::interrupted::Mark;
 use crate::many::{ManySource, Named};
 use crate::observer::{Observer, Summary};
+use crate::options::{TransferOptions, job};
 use crate::put::{Opening, send};
 use crate::report::Reporter;
 use crate::session::Session;
@@ -14,8 +15,7 @@ use std::sync::Arc;
 use wire::RemotePath;
 use wire::engine::Observer as _;
 use wire::journal::origin_of;
-use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
-use wire::modes::Modes;
+use wire::message::Resume;
 
 /// Many things to send.
 #[derive(Clone)]
@@ -26,18 +26,10 @@ pub struct PutManyRequest {
     pub recursive: bool,
     /// Into this folder, whose path has no links in it.
     pub folder: RemotePath,
-    /// The rule for files that exist.
-    pub overwrite: Overwrite,
-    /// The failure that an item must survive at the server before it is reported as done.
-    pub durability: Durability,
-    /// The rule for files that change while they are read.
-    pub changing: Changing,
     /// Count the totals while it runs.
     pub totals: bool,
-    /// Go on with what an interrupted run has left, and leave what this one has if it is.
-    pub resume: bool,
-    /// The rules for permissions.
-    pub modes: Modes,
+    /// The rules of the transfer.
+    pub options: TransferOptions,
 }
 
 impl Session {
@@ -51,7 +43,7 @@ impl Session {
         observer: Arc<dyn Observer>,
     ) -> Result<Summary, Error> {
         let reporter = Reporter::new(observer, self.checksum());
-        let about = request.resume.then(|| request.about(&self.inner.key));
+        let about = request.options.resume.then(|| request.about(&self.inner.key));
         self.lasting(about, |session, again, mark| {
             let (request, reporter) = (request.clone(), reporter.clone());
             Box::pin(async move { many(&session, request, again, &mark, &reporter).await })
@@ -82,36 +74,14 @@ async fn many(
     mark: &Arc<Mark>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
-    let PutManyRequest {
-        sources,
-        recursive,
-        folder: path,
-        overwrite,
-        durability,
-        changing,
-        totals,
-        modes,
-        ..
-    } = request;
-    let (modes_of_new, folder_mode) = (modes.only_new, modes.of_unknown_folder());
-    let source = Arc::new(ManySource::new(sources, recursive, modes));
+    let PutManyRequest { sources, recursive, folder, totals, options } = request;
+    let source = Arc::new(ManySource::new(sources, recursive, options.modes.clone()));
     if totals {
         let (source, reporter) = (source.clone(), reporter.clone());
         // Ends by itself: bounded by the sources.
         drop(tokio::task::spawn_blocking(move || source.count(|totals| reporter.totals(totals))));
     }
-    let (into, checksum) = (None, session.inner.checksum);
-    let begun = mark.opened().filter(|_| resume == Resume::Again);
-    let put = Put {
-        path,
-        into,
-        overwrite,
-        exclusive: false,
-        durability,
-        modes_of_new,
-        folder_mode,
-        options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
-    };
+    let put = options.put(folder, job(session, resume, mark));
     let opening = Opening { source, totals: None, folder: None };
-    send(session, put, opening, changing, mark, reporter).await
+    send(session, put, opening, options.changing, mark, reporter).await
 }

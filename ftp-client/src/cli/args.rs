@@ -1,5 +1,6 @@
 //! The arguments of the command line.
 
+mod carrying;
 mod commands;
 mod common;
 mod doctor;
@@ -12,12 +13,12 @@ mod script;
 mod shell;
 mod values;
 
+pub(crate) use carrying::{CarryingArgs, Permissions};
 pub(crate) use commands::{
     CatArgs, ChmodArgs, CompleteLineArgs, CompletionsArgs, DfArgs, GcArgs, GetArgs, HashArgs, LnArgs, LsArgs,
-    ManArgs, MkdirArgs, MvArgs, Permissions, PutArgs, RetryArgs, RmArgs, StatArgs, TouchArgs, TrustArgs,
-    TrustCommand,
+    ManArgs, MkdirArgs, MvArgs, PutArgs, RetryArgs, RmArgs, StatArgs, TouchArgs, TrustArgs, TrustCommand,
 };
-pub(crate) use common::{Color, Common, Resuming};
+pub(crate) use common::{Color, Common};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use line::{Line, OpenArgs, Word, line_parser};
 pub(crate) use mirror::{ApplyArgs, CompareWord, DeleteWhenWord, MirrorArgs, TypedRule, of_profile};
@@ -26,7 +27,7 @@ pub(crate) use script::ScriptArgs;
 pub(crate) use shell::{
     ExitArgs, HistoryArgs, JobsArgs, KillArgs, LanesArgs, LimitArgs, QueueArgs, ShellArgs, WaitArgs,
 };
-pub(crate) use values::{DeleteMax, DurabilityWord, OverwriteWord};
+pub(crate) use values::{DeleteMax, OverwriteWord};
 
 use clap::{Parser, Subcommand};
 

@@ -38,7 +38,7 @@ pub(crate) struct Head {
     /// The server's key.
     pub(crate) key: String,
     pub(crate) overwrite: OverwriteWord,
-    /// Done with `--durability power`.
+    /// Items survived a loss of power before they were recorded.
     #[serde(default)]
     pub(crate) power: bool,
     /// Done with `--no-perms`.

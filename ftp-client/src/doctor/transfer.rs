@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::get;
 use crate::interrupted::Mark;
 use crate::observer::{FileReport, Observer, Outcome};
+use crate::options::TransferOptions;
 use crate::put::{self, Opening};
 use crate::report::Reporter;
 use crate::session::Session;
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 use wire::engine::{FileSource, Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Changing, Durability, JobOptions, Overwrite, Put};
+use wire::message::{Changing, JobOptions, Overwrite};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, SourceFile};
@@ -32,7 +33,7 @@ pub(super) async fn send_some(
     time: Duration,
 ) -> Result<Measured, Error> {
     let made_up = MadeUp::new(bytes_max, Some(time))?;
-    let sending = send(session, path, &made_up, Durability::Process);
+    let sending = send(session, path, &made_up, false);
     match timeout(time + GRACE, sending).await {
         Ok(Err(error)) if !error.concerns_one_item() || !made_up.is_broken_off() => return Err(error),
         Ok(_) | Err(_) => {} // it broke off, or is so slow that this must do
@@ -45,10 +46,10 @@ pub(super) async fn send_all(
     session: &Session,
     path: &RemotePath,
     size: u64,
-    durability: Durability,
+    power: bool,
 ) -> Result<Duration, Error> {
     let made_up = MadeUp::new(size, None)?;
-    send(session, path, &made_up, durability).await?;
+    send(session, path, &made_up, power).await?;
     Ok(made_up.last_read().elapsed())
 }
 
@@ -85,25 +86,13 @@ fn measured(bytes: u64, took: Duration) -> Measured {
     }
 }
 
-async fn send(
-    session: &Session,
-    path: &RemotePath,
-    made_up: &Arc<MadeUp>,
-    durability: Durability,
-) -> Result<(), Error> {
+async fn send(session: &Session, path: &RemotePath, made_up: &Arc<MadeUp>, power: bool) -> Result<(), Error> {
     let opened = made_up.clone();
     let open = move || Ok(Box::new(Opened(opened.clone())) as Box<dyn SourceFile>);
     let source = Arc::new(FileSource::new(made_up.metadata(), open));
-    let put = Put {
-        modes_of_new: false,
-        folder_mode: 0o700,
-        path: path.clone(),
-        into: None,
-        overwrite: Overwrite::Never,
-        exclusive: false,
-        durability,
-        options: JobOptions::of(session.checksum()),
-    };
+    let overwrite = Overwrite::Never;
+    let options = TransferOptions { overwrite, ..TransferOptions::default() }.surviving(power);
+    let put = options.put(path.clone(), JobOptions::of(session.checksum()));
     let opening = Opening { source, totals: None, folder: None };
     let reporter = Reporter::new(made_up.clone(), session.checksum());
     put::send(session, put, opening, Changing::Retry, &Arc::new(Mark::none()), &reporter).await?;

@@ -34,8 +34,8 @@ pub(crate) struct Comparison {
 impl Comparison {
     /// As `options` ask.
     pub(crate) fn new(options: &Options) -> Self {
-        let Options { by_digest, overwrite, modify_window: tolerance, .. } = *options;
-        Self { by_digest, overwrite, tolerance }
+        let Options { by_digest, modify_window: tolerance, .. } = *options;
+        Self { by_digest, overwrite: options.transfer.overwrite, tolerance }
     }
 
     /// True if the difference of two entries depends on what the target keeps of times and permissions.
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 0), &whole), Difference::None);
         assert_eq!(plain.of(&file(1, 4, 5), &file(1, 5, 0), &whole), Difference::Content);
         assert_eq!(plain.of(&file(1, 5, 5), &file(1, 5, 6), &whole), Difference::Content);
-        let newer = comparison(|options| options.overwrite = Overwrite::Newer);
+        let newer = comparison(|options| options.transfer.overwrite = Overwrite::Newer);
         assert_eq!(newer.of(&file(1, 5, 5), &file(2, 5, 0), &whole), Difference::LeftAlone);
         assert!(plain.needs_fidelity(&file(1, 5, 5), &file(1, 5, 0)));
         assert!(!plain.needs_fidelity(&file(1, 5, 5), &file(2, 5, 0)));
@@ -237,7 +237,7 @@ mod tests {
             target
         };
         let check = |overwrite, target: Entry, expected| {
-            let comparison = comparison(|options| options.overwrite = overwrite);
+            let comparison = comparison(|options| options.transfer.overwrite = overwrite);
             assert_eq!(comparison.of(&file(1, 5, 5), &unproven(target), &EXACT), expected, "{overwrite:?}");
         };
         check(Overwrite::Different, file(1, 5, 5), Difference::Unread);
@@ -251,9 +251,9 @@ mod tests {
 
     #[test]
     fn what_is_to_be_left_is_left() {
-        let never = comparison(|options| options.overwrite = Overwrite::Never);
+        let never = comparison(|options| options.transfer.overwrite = Overwrite::Never);
         assert_eq!(never.of(&file(1, 5, 5), &file(2, 5, 5), &EXACT), Difference::LeftAlone);
-        let newer = comparison(|options| options.overwrite = Overwrite::Newer);
+        let newer = comparison(|options| options.transfer.overwrite = Overwrite::Newer);
         assert_eq!(newer.of(&file(1, 5, 5), &file(2, 6, 5), &EXACT), Difference::LeftAlone);
         assert_eq!(newer.of(&file(1, 7, 5), &file(2, 6, 5), &EXACT), Difference::Content);
     }

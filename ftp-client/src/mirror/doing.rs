@@ -20,7 +20,7 @@ use crate::report::Reporter;
 use changes::Work;
 use std::collections::HashMap;
 use std::sync::Arc;
-use wire::message::{Change, Durability, Entry, EntryDetails};
+use wire::message::{Change, Entry, EntryDetails};
 use wire::metadata::Kind;
 use wire::modes::{OWNER_WRITES, PERMISSIONS};
 use wire::{Failure, RemotePath};
@@ -99,12 +99,11 @@ impl<'a> Doing<'a> {
             self.summary.transfer.vanished += changes.vanished;
             self.summary.transfer.gravest = graver(transfer.gravest, changes.gravest);
         }
-        match self.options.durability {
-            Durability::Power if has_target => self.sync()?,
-            Durability::Process if self.has_proven => {
-                let _ = self.sync(); // without it they are compared once more after the next loss of power
-            }
-            Durability::Power | Durability::Process => {}
+        let power = self.options.transfer.survive_power();
+        if power && has_target {
+            self.sync()?;
+        } else if !power && self.has_proven {
+            let _ = self.sync(); // without it they are compared once more after the next loss of power
         }
         Ok(self.summary)
     }
@@ -237,8 +236,9 @@ impl Effects for Doing<'_> {
             return Ok(());
         }
         // Where only what is new gets permissions, a folder has those it was made with, or its own if it was not opened for the time.
-        let stays =
-            self.options.modes.only_new && touch.mode & !PERMISSIONS == 0 && touch.mode & OWNER_WRITES != 0;
+        let stays = self.options.transfer.modes.only_new
+            && touch.mode & !PERMISSIONS == 0
+            && touch.mode & OWNER_WRITES != 0;
         let (modified, mode) = (touch.modified, Some(touch.mode).filter(|_| !stays));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
         self.change(Work { changes, path, ..Work::default() })

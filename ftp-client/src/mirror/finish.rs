@@ -100,7 +100,7 @@ impl Planner<'_> {
             let from = digest.and_then(|digest| vanished.get_mut(&(source.metadata.size, digest))?.pop());
             let path = from.as_ref().map(|from| from.path.clone());
             let action = match from {
-                Some(from) if self.options.modes.only_new => {
+                Some(from) if self.options.transfer.modes.only_new => {
                     let metadata = Metadata { mode: from.metadata.mode, ..source.metadata };
                     Action::Moved { source: Entry { metadata, ..source }, from }
                 }

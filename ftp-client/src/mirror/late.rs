@@ -134,7 +134,7 @@ impl Links {
                 let first = self.claims.entry((shared.device, shared.inode)).or_insert(claim);
                 // Files of one name each only look, so they may go on sharing.
                 let free = first.source == source || (first.alone && alone);
-                let kept = free || options.overwrite == Overwrite::Never;
+                let kept = free || options.transfer.overwrite == Overwrite::Never;
                 if kept { difference } else { Difference::Content }
             }
         }

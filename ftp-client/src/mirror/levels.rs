@@ -58,7 +58,7 @@ impl Planner<'_> {
                 self.summary.unchanged += u64::from(!differs);
                 if set || changed {
                     self.effects.leave(&source)?;
-                    if self.options.modes.only_new && source.metadata.mode & OWNER_WRITES == 0 {
+                    if self.options.transfer.modes.only_new && source.metadata.mode & OWNER_WRITES == 0 {
                         let touch = Touch::all(&source.metadata); // it was opened for the time
                         self.late.touched.insert(source.path.clone(), touch);
                     }

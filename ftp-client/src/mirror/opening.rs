@@ -11,8 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use wire::message::Durability;
-use wire::store::change::{Changes, mode_beside};
+use wire::store::change::mode_beside;
 use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, RemotePath};
 
@@ -33,13 +32,14 @@ impl Doing<'_> {
             Direction::Upload => {
                 let backup = backup.map(|path| remote_backup(path)).transpose()?;
                 let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
-                let (durability, runtime) = (self.options.durability, self.trees.runtime.clone());
-                Ok(Hands::Remote { session, path, backup, durability, runtime })
+                let (power, runtime) = (self.options.transfer.survive_power(), self.trees.runtime.clone());
+                Ok(Hands::Remote { session, path, backup, power, runtime })
             }
             Direction::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
-                let changes = Changes::new(tree, backup, self.options.durability)
+                let changes = self.options.transfer.changes(tree, backup);
+                let changes = changes
                     .map_err(|failure| Error::local(&self.trees.shown, failure))?
                     .noting(self.trees.session.marks().cloned());
                 Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
@@ -58,10 +58,10 @@ impl Doing<'_> {
         let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
         let Some(name) = &name else { return Ok(Arc::new(parent)) };
         let parent: Arc<dyn Folder> = Arc::new(parent);
-        let mode = self.options.modes.of_unknown_folder();
+        let mode = self.options.transfer.modes.of_unknown_folder();
         let above = FolderCache::new(parent.clone()).making(move |_| mode);
         let made = above.get(name.as_bytes(), true).map_err(failed)?;
-        if self.options.durability == Durability::Power {
+        if self.options.transfer.survive_power() {
             parent.sync().map_err(failed)?;
         }
         Ok(made)

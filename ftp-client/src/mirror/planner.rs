@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
                 self.special(&source);
                 self.target_below = Some(source.path);
             }
-            _ if self.options.overwrite == Overwrite::Never => {
+            _ if self.options.transfer.overwrite == Overwrite::Never => {
                 self.level().retained = true;
                 self.summary.transfer.skipped += 1;
                 self.source_below = Some(source.path);
@@ -325,10 +325,11 @@ impl<'a> Planner<'a> {
 
 /// The source's entry, with the permissions that it is to have: where only what is new gets some, those of the target.
 fn wanted(options: &Options, source: Entry, target: Option<&Entry>) -> Entry {
-    let kept = target.filter(|target| options.modes.only_new && target.metadata.kind == source.metadata.kind);
+    let kept = target
+        .filter(|target| options.transfer.modes.only_new && target.metadata.kind == source.metadata.kind);
     let metadata = match kept {
         Some(target) => Metadata { mode: target.metadata.mode, ..source.metadata },
-        None => options.modes.of_item(source.metadata),
+        None => options.transfer.modes.of_item(source.metadata),
     };
     Entry { metadata, ..source }
 }

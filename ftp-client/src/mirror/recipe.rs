@@ -3,11 +3,12 @@
 use super::filter::{FileList, Limits, Rules, Separator};
 use super::{DeleteMax, DeleteWhen, Options};
 use crate::error::Error;
+use crate::options::TransferOptions;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
-use wire::message::{Changing, Durability, Overwrite};
+use wire::message::{Changing, Overwrite};
 use wire::metadata::Timestamp;
 use wire::modes::{Chmod, Modes};
 
@@ -27,7 +28,7 @@ pub struct Recipe {
     pub delete_when: DeleteWhen,
     /// See [`Options::by_digest`].
     pub by_digest: bool,
-    /// See [`Options::overwrite`].
+    /// See [`TransferOptions::overwrite`].
     pub overwrite: OverwriteWord,
     /// See [`Options::modify_window`].
     pub modify_window_nanos: u64,
@@ -45,23 +46,23 @@ pub struct Recipe {
     pub older_than: Option<(i64, u32)>,
     /// See [`Options::hard_links`].
     pub hard_links: bool,
-    /// [`Modes::only_new`] of [`Options::modes`].
+    /// [`Modes::only_new`] of the transfer.
     pub no_perms: bool,
-    /// [`Modes::exact`] of [`Options::modes`].
+    /// [`Modes::exact`] of the transfer.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub perms: bool,
-    /// [`Modes::chmod`] of [`Options::modes`].
+    /// [`Modes::chmod`] of the transfer.
     pub chmod: Option<String>,
     /// See [`Options::owner`].
     pub owner: bool,
     /// See [`Options::xattrs`].
     pub xattrs: bool,
-    /// See [`Options::changing`].
+    /// See [`TransferOptions::changing`].
     #[serde(skip_serializing_if = "ChangingWord::is_default")]
     pub changing: ChangingWord,
-    /// See [`Options::sparse`].
+    /// See [`TransferOptions::sparse`].
     pub sparse: bool,
-    /// [`Options::durability`] is [`Power`](wire::message::Durability::Power).
+    /// See [`TransferOptions::survive_power`].
     pub power: bool,
     /// See [`Options::detect_moves`].
     pub detect_moves: bool,
@@ -200,25 +201,28 @@ impl Recipe {
     pub fn options(&self) -> Result<Options, Error> {
         self.check()?;
         let backup = self.backup.as_ref().map(|Text(path)| std::ffi::OsStr::from_bytes(path).into());
+        let transfer = TransferOptions {
+            overwrite: self.overwrite(),
+            changing: self.changing.into(),
+            resume: true,
+            modes: modes(self.no_perms, self.perms, self.chmod.as_deref())?,
+            sparse: self.sparse,
+            ..TransferOptions::default()
+        };
         Ok(Options {
+            transfer: transfer.surviving(self.power),
             delete: self.delete,
             delete_excluded: self.delete_excluded,
             delete_max: self.delete_max(),
             delete_when: self.delete_when,
             by_digest: self.by_digest,
-            overwrite: self.overwrite(),
             modify_window: Duration::from_nanos(self.modify_window_nanos),
             rules: self.rules()?,
             files: self.files()?,
             limits: self.limits(),
             hard_links: self.hard_links,
-            modes: modes(self.no_perms, self.perms, self.chmod.as_deref())?,
             owner: self.owner,
             xattrs: self.xattrs,
-            changing: self.changing.into(),
-            sparse: self.sparse,
-            durability: if self.power { Durability::Power } else { Durability::Process },
-            resume: true,
             detect_moves: self.detect_moves,
             backup,
             backup_below: None,

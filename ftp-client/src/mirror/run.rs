@@ -48,7 +48,7 @@ impl Session {
             return run(&self.latest(), request, Resume::Never, listener, reporter).await;
         };
         let about = about(b"mirror", &self.inner.key, &[request.remote.as_bytes()], &request.local);
-        self.lasting(request.options.resume.then_some(about), |session, resume, mark| {
+        self.lasting(request.options.transfer.resume.then_some(about), |session, resume, mark| {
             mark.place(b""); // both folders are given
             let (request, listener, reporter) = (again(), listener.clone(), reporter.clone());
             Box::pin(async move { run(&session, request, resume, listener, reporter).await })
@@ -67,7 +67,7 @@ async fn run(
 ) -> Result<Outcome, Error> {
     let details = request.options.details();
     if request.direction == Direction::Download {
-        request.options.modes = request.options.modes.received();
+        request.options.transfer.modes = request.options.transfer.modes.received();
     }
     let access = session.welcome().await?.access;
     check_backup(&request, access)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use wire::checksum::Checksum;
 use wire::fidelity::FidelityReport;
-use wire::message::{Batch, Change, ChangeFailure, Durability, Resume};
+use wire::message::{Batch, Change, ChangeFailure, Resume};
 use wire::store::change::Changes;
 use wire::store::{Folder, FolderCache, digest};
 use wire::{Failure, FailureCode, RemotePath};
@@ -123,7 +123,8 @@ pub(crate) enum Hands {
         session: Session,
         path: RemotePath,
         backup: Option<RemotePath>,
-        durability: Durability,
+        /// Changes must survive a loss of power.
+        power: bool,
         runtime: Handle,
     },
 }
@@ -137,17 +138,13 @@ impl Hands {
                 local.sync().map_err(|error| Error::local(shown, error))?;
                 Ok(failures)
             }
-            Self::Remote { session, path, backup, durability, runtime } => {
+            Self::Remote { session, path, backup, power, runtime } => {
                 let mut failures = Vec::with_capacity(changes.len());
                 for changes in portions(changes, change_len) {
                     let begin = failures.len();
                     failures.resize(begin + changes.len(), None);
-                    let batch = Batch {
-                        path: path.clone(),
-                        backup: backup.clone(),
-                        changes,
-                        durability: *durability,
-                    };
+                    let batch = Batch::new(path.clone(), changes, *power);
+                    let batch = Batch { backup: backup.clone(), ..batch };
                     let made =
                         runtime.block_on(session.batch(batch)).map_err(|error| vanished(path, error))?;
                     for ChangeFailure { index, failure } in made {

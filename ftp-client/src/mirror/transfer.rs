@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::here::Here;
 use crate::local;
 use crate::observer::Summary;
+use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
 use crate::session::Session;
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{
     Base, Exchange, ItemQueue, Keeping, Pacer, QueueSource, ReceiveJob, Role, SendJob, Sink, TreeSink,
-    TreeSinkOptions,
 };
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Changing, JobOptions, Message, Overwrite, Put, Resume, Select, Wanted, WantedItem};
@@ -157,18 +157,10 @@ async fn open_upload(
     let turn = control.turn().await;
     let (id, path, checksum) =
         (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
-    let overwrite = at_the_end(options);
-    let put = Put {
-        path: path.clone(),
-        into: None,
-        overwrite,
-        exclusive: true,
-        durability: options.durability,
-        modes_of_new: options.modes.only_new,
-        folder_mode: options.modes.of_unknown_folder(),
-        // Without `begun`: what is there has been compared already.
-        options: JobOptions { resume: trees.resume, sparse: options.sparse, ..JobOptions::of(checksum) },
-    };
+    let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
+    // Without `begun`: what is there has been compared already.
+    let job = JobOptions { resume: trees.resume, ..JobOptions::of(checksum) };
+    let put = Put { exclusive: true, ..transfer.put(path.clone(), job) };
     let mut answers = control.request(id, put.into()).await?;
     drop(turn);
     session.open_lanes();
@@ -182,8 +174,8 @@ async fn open_upload(
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
     let job = SendJob::new(id, machine, source, watch.clone(), pacer)
-        .changing(options.changing)
-        .with_holes(options.sparse)
+        .changing(options.transfer.changing)
+        .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
     let job = Arc::new(job);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
@@ -203,7 +195,7 @@ async fn open_upload(
 /// The rule by which an item that was chosen is looked at once more when it gets its name. What differs is sent whatever is
 /// there by then; and files that are to be names of several files no more are sent, though they do not differ.
 fn at_the_end(options: &Options) -> Overwrite {
-    match options.overwrite {
+    match options.transfer.overwrite {
         Overwrite::Newer if !options.hard_links => Overwrite::Newer,
         Overwrite::Never => Overwrite::Never,
         Overwrite::Always | Overwrite::Different | Overwrite::Newer => Overwrite::Always,
@@ -218,27 +210,20 @@ async fn open_download(
 ) -> Result<Transfer, Error> {
     let (lock, unproven) = local::blocking({
         let (folder, shown, here) = (folder.clone(), trees.shown.clone(), trees.session.clone());
-        let durability = options.durability;
+        let power = options.transfer.survive_power();
         move || {
             let lock = folder.lock().map_err(|error| Error::local(&shown, error))?;
-            Ok((lock, here.begin_writing(&folder, durability)))
+            Ok((lock, here.begin_writing(&folder, power)))
         }
     })
     .await?;
     let session = &trees.session;
     let makes_room = makes_room(options);
     let checksum = options.checksum(session.checksum());
-    let (changing, sparse) = (options.changing, options.sparse);
-    let options = TreeSinkOptions {
-        overwrite: at_the_end(options),
-        add_only: false,
-        takes_over: true,
-        modes: options.modes.clone(),
-        sparse: options.sparse,
-        durability: options.durability,
-        keeping: crate::get::keeping(session, trees.resume).map(|keeping| Keeping { checksum, ..keeping }),
-        begun: None,
-    };
+    let (changing, sparse) = (options.transfer.changing, options.transfer.sparse);
+    let keeping = keeping(session, trees.resume).map(|keeping| Keeping { checksum, ..keeping });
+    let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
+    let options = transfer.sink(keeping, None);
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
     let sink: Box<dyn Sink> = Box::new(sink);
     let selecting =

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use wire::RemotePath;
 use wire::journal::JournalKey;
-use wire::message::{Durability, Replace, Resume};
+use wire::message::{Replace, Resume};
 use wire::store::Folder;
 use wire::store::marks::{Marks, Unproven};
 use wire::sync::lock;
@@ -170,8 +170,8 @@ impl Session {
     }
 
     /// A job that writes below `folder` here begins; gives what may have been lost of what is there. May block.
-    pub(crate) fn begin_writing(&self, folder: &Arc<dyn Folder>, durability: Durability) -> Unproven {
-        let begin = |marks: &Arc<Marks>| marks.begin(folder, durability == Durability::Power);
+    pub(crate) fn begin_writing(&self, folder: &Arc<dyn Folder>, power: bool) -> Unproven {
+        let begin = |marks: &Arc<Marks>| marks.begin(folder, power);
         self.marks().map(begin).unwrap_or_default()
     }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, Digest};
 use wire::fidelity::FidelityReport;
 use wire::message::{
-    Batch, Change, ChangeFailure, Details, Digests, Durability, Entry, Fidelity, Hash, Hashed, Link, List,
-    MakeFolder, Message, Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
+    Batch, Change, ChangeFailure, Details, Digests, Entry, Fidelity, Hash, Hashed, Link, List, MakeFolder,
+    Message, Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
 };
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
@@ -102,7 +102,7 @@ impl Session {
         };
         let below = below.map_err(|error| Error::remote(path, error))?;
         let changes = vec![Change::Sync { path: below }];
-        let batch = Batch { path: folder, backup: None, changes, durability: Durability::Power };
+        let batch = Batch::new(folder, changes, true);
         match self.batch(batch).await?.into_iter().next() {
             Some(failed) => Err(Error::remote(path, failed.failure)),
             None => Ok(()),
@@ -186,8 +186,7 @@ impl Session {
         for portion in portions(names, |name| name.as_bytes().len()) {
             let count = portion.len();
             let changes = portion.into_iter().map(|path| Change::RemoveFile { path, was: None }).collect();
-            let (path, durability) = (folder.clone(), Durability::Process);
-            match self.batch(Batch { path, backup: None, changes, durability }).await {
+            match self.batch(Batch::new(folder.clone(), changes, false)).await {
                 Ok(failed) => failures
                     .extend(failed.into_iter().map(|failed| (first + failed.index as usize, failed.failure))),
                 // The folder is missing, for instance: so is each file.

@@ -77,6 +77,15 @@ pub struct Batch {
     pub durability: Durability,
 }
 
+impl Batch {
+    /// Changes below `path`, of which a loss of power undoes nothing if `power`, and the end of a process in any case.
+    #[must_use]
+    pub fn new(path: RemotePath, changes: Vec<Change>, power: bool) -> Self {
+        let durability = if power { Durability::Power } else { Durability::Process };
+        Self { path, backup: None, changes, durability }
+    }
+}
+
 /// A change of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {

@@ -6,7 +6,7 @@
 //! that is found equal gets its time set once more, and so belongs to the new run: each file leaves by itself, whatever became of the others.
 //!
 //! What was written before a sync of its filesystem is on the disk. So a sync that began at a time moves the note to that time: the one that
-//! a run with `--durability power` ends with, and one in the background, when a job begins and the note is some minutes old. By
+//! a run that must survive a loss of power ends with, and one in the background, when a job begins and the note is some minutes old. By
 //! then the system has written nearly all of it by itself. So it is about the last job's files that are read after a restart; all since
 //! the first job where one sync does not reach all (overlayfs, targets with other filesystems mounted in them).
 //!

@@ -2,16 +2,13 @@
 
 use super::help::LongHelp;
 use super::mirror::CompareWord;
-use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
-use super::{Resuming, explanations};
+use super::values::{self, OverwriteWord};
+use super::{CarryingArgs, explanations};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
-use ftp_client::Error;
-use ftp_client::mirror::recipe;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-use wire::modes::Modes;
 
 /// List a folder
 #[derive(Args)]
@@ -131,39 +128,11 @@ pub(crate) struct TransferArgs {
     /// What happens to files that exist
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub(crate) overwrite: OverwriteWord,
-    /// What the files must survive before they are reported as done
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
-    pub(crate) durability: DurabilityWord,
-    /// What becomes of a file that changes while it is read
-    #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
-    pub(crate) changing: ChangingWord,
+    #[command(flatten)]
+    pub(crate) carrying: CarryingArgs,
     /// Write what became of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) permissions: Permissions,
-    #[command(flatten)]
-    pub(crate) resuming: Resuming,
-}
-
-/// What becomes of permissions.
-#[derive(Debug, Args, Clone, Default)]
-pub(crate) struct Permissions {
-    /// Carry no permissions: what is new gets those that the target's end gives, what exists keeps its own
-    #[arg(long, overrides_with = "perms")]
-    pub(crate) no_perms: bool,
-    /// Keep permissions as SOURCE has them also in downloads, where else the umask counts: 0777 is 0755 with umask 022
-    #[arg(long, overrides_with = "no_perms")]
-    pub(crate) perms: bool,
-    /// Change permissions on their way, as rsync does: D2775,F664 or go-w,Fa-x (D folders only, F files only)
-    #[arg(long, value_name = "CHANGES", allow_hyphen_values = true)]
-    pub(crate) chmod: Option<String>,
-}
-
-impl Permissions {
-    pub(crate) fn modes(&self) -> Result<Modes, Error> {
-        recipe::modes(self.no_perms, self.perms, self.chmod.as_deref())
-    }
 }
 
 /// Do again what failed in a run with --result

@@ -1,8 +1,8 @@
 //! The arguments of `mirror` and `apply`.
 
 use super::help::LongHelp;
-use super::values::{self, ChangingWord, DurabilityWord, OverwriteWord};
-use super::{Resuming, explanations};
+use super::values::{self, OverwriteWord};
+use super::{CarryingArgs, explanations};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
@@ -149,8 +149,6 @@ pub(crate) struct Carrying {
     /// Keep names of one file names of one file
     #[arg(short = 'H', long)]
     pub(crate) hard_links: bool,
-    #[command(flatten)]
-    pub(crate) permissions: super::Permissions,
     /// Keep owner and group, by name or else by number (needs the rights to)
     #[arg(short, long)]
     pub(crate) owner: bool,
@@ -160,14 +158,8 @@ pub(crate) struct Carrying {
     /// Make long runs of zeros holes
     #[arg(short = 'S', long)]
     pub(crate) sparse: bool,
-    /// What becomes of a file that changes while it is read
-    #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
-    pub(crate) changing: ChangingWord,
-    /// What all that is done must survive before it is reported as done
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
-    pub(crate) durability: DurabilityWord,
     #[command(flatten)]
-    pub(crate) resuming: Resuming,
+    pub(crate) common: CarryingArgs,
 }
 
 /// A rule as it was typed.

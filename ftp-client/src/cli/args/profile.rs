@@ -1,5 +1,6 @@
 //! The arguments of `profile`, and which options a profile may hold.
 
+use super::carrying::OF_PROFILES;
 use super::commands::{GetArgs, PutArgs};
 use super::common::Common;
 use super::mirror::MirrorArgs;
@@ -87,7 +88,7 @@ fn transfer_options() -> Vec<Arg> {
     let find = |id: &&str| {
         commands.iter().find_map(|command| command.get_arguments().find(|arg| arg.get_id() == id).cloned())
     };
-    OF_TRANSFERS.iter().filter_map(find).collect()
+    OF_TRANSFERS.iter().chain(&OF_PROFILES).filter_map(find).collect()
 }
 
 impl ProfileOption {
@@ -140,12 +141,10 @@ impl Args for Defaults {
 const NOT_KEPT: [&str; 2] = ["config", "token"];
 
 /// Options of transfers that say how things are carried. What a run does (`--delete`, `-r`, `-n`) is said in the run.
-const OF_TRANSFERS: [&str; 12] = [
+const OF_TRANSFERS: [&str; 10] = [
     "overwrite",
     "resume",
     "no_resume",
-    "durability",
-    "changing",
     "compare",
     "exclude",
     "filter_from",

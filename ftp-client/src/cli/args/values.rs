@@ -6,7 +6,7 @@ use ftp_client::mirror::filter::{parse_age, parse_size};
 use std::time::Duration;
 use wire::checksum::Checksum;
 use wire::limits::{CHUNK_LEN, LANES_MAX};
-use wire::message::{Changing, Durability, Overwrite};
+use wire::message::{Changing, Overwrite};
 
 /// `--checksum`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,24 +30,6 @@ pub(crate) enum OverwriteWord {
     Newer,
     /// Replace files whose size or modification time differs
     Different,
-}
-
-/// `--durability`.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DurabilityWord {
-    /// A killed process undoes nothing that was reported
-    Process,
-    /// Nor does a loss of power: all is synced to the disk, many files at a time
-    Power,
-}
-
-impl From<DurabilityWord> for Durability {
-    fn from(word: DurabilityWord) -> Self {
-        match word {
-            DurabilityWord::Process => Self::Process,
-            DurabilityWord::Power => Self::Power,
-        }
-    }
 }
 
 /// `--changing`.

@@ -7,14 +7,12 @@ use crate::cli::output::{Output, Progress};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::Server;
-use ftp_client::GetRequest;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
+use ftp_client::{GetRequest, TransferOptions};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::message::{Changing, Durability, Overwrite};
-use wire::modes::Modes;
 use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
@@ -22,13 +20,9 @@ pub(crate) struct Get {
     /// The sources with their targets.
     sources: Vec<Source>,
     recursive: bool,
-    overwrite: Overwrite,
-    durability: Durability,
-    changing: Changing,
+    options: TransferOptions,
     result: Option<PathBuf>,
-    resume: bool,
     permissions: args::Permissions,
-    modes: Modes,
 }
 
 /// A source and its target: a folder, or another name.
@@ -48,13 +42,9 @@ impl Get {
             }
         };
         let typed = typed.transfer;
-        let (overwrite, durability, resume) =
-            (typed.overwrite.into(), typed.durability.into(), typed.resuming.get());
-        let changing = typed.changing.into();
+        let options = typed.carrying.options(typed.overwrite.into())?;
         let result = typed.result.map(|file| scope.file(file)).transpose()?;
-        let (permissions, modes) = (typed.permissions.clone(), typed.permissions.modes()?);
-        let get =
-            Self { sources, recursive, overwrite, durability, changing, resume, result, permissions, modes };
+        let get = Self { sources, recursive, options, result, permissions: typed.carrying.permissions };
         Ok((server, get))
     }
 
@@ -66,23 +56,12 @@ impl Get {
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = output.progress() != Progress::None;
-        let Self { recursive, overwrite, durability, changing, resume, permissions, modes, .. } = self;
+        let Self { recursive, options, permissions, .. } = self;
+        let overwrite = options.overwrite;
         let job = |(remote, target, into): Source| {
             let source = places::rooted(&remote.path);
-            let (must_be_folder, path, modes) = (remote.must_be_folder(), remote.path, modes.clone());
-            let request = GetRequest {
-                path,
-                must_be_folder,
-                recursive,
-                target,
-                into,
-                overwrite,
-                durability,
-                changing,
-                totals,
-                resume,
-                modes,
-            };
+            let (must_be_folder, path, options) = (remote.must_be_folder(), remote.path, options.clone());
+            let request = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
             Job { source, request: Request::Get(request) }
         };
         let jobs = self.sources.into_iter().map(job).collect();

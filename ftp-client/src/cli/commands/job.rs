@@ -6,12 +6,11 @@ use crate::cli::results::Planned;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
 use ftp_client::same::Sameness;
-use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session};
+use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::message::{Changing, Durability};
 
 /// One source of a transfer.
 pub(super) struct Job {
@@ -56,7 +55,7 @@ async fn put_unless_same(
         PutSource::Tree(_) | PutSource::Stream(_) => None,
     };
     let Some(bytes) = same else { return session.put(request, observer).await };
-    if request.durability == Durability::Power {
+    if request.options.survive_power() {
         session.sync(&request.path).await?; // whoever put it there may not have
     }
     let path = &RemotePath::root();
@@ -79,19 +78,11 @@ impl Job {
         }
     }
 
-    pub(super) fn changing(&self) -> Changing {
+    pub(super) fn options(&self) -> &TransferOptions {
         match &self.request {
-            Request::Get(request) => request.changing,
-            Request::Put(request, _) => request.changing,
+            Request::Get(request) => &request.options,
+            Request::Put(request, _) => &request.options,
         }
-    }
-
-    pub(super) fn is_power(&self) -> bool {
-        let durability = match &self.request {
-            Request::Get(request) => request.durability,
-            Request::Put(request, _) => request.durability,
-        };
-        durability == Durability::Power
     }
 
     /// As a result file has it: paths of this machine are whole.

@@ -59,7 +59,7 @@ impl Mirror {
         }
         let server = Server::of(&remote);
         let watch = typed.watch.then(|| typed.rescan.unwrap_or(RESCAN));
-        let resume = typed.carrying.resuming.get();
+        let resume = typed.carrying.common.resuming.get();
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
     }
 
@@ -130,7 +130,7 @@ impl Mirror {
 
     fn request(self, server: &Server) -> Result<MirrorRequest, Error> {
         let mut options = self.recipe.options()?;
-        options.resume = self.resume;
+        options.transfer.resume = self.resume;
         let mode = match self.mode {
             Wish::Run => Mode::Run,
             Wish::DryRun => Mode::DryRun,
@@ -203,14 +203,14 @@ fn recipe(
         newer_than: choosing.newer_than,
         older_than: choosing.older_than,
         hard_links: carrying.hard_links,
-        no_perms: carrying.permissions.no_perms,
-        perms: carrying.permissions.perms,
-        chmod: carrying.permissions.chmod.clone(),
+        no_perms: carrying.common.permissions.no_perms,
+        perms: carrying.common.permissions.perms,
+        chmod: carrying.common.permissions.chmod.clone(),
         owner: carrying.owner,
         xattrs: carrying.xattrs,
-        changing: Changing::from(carrying.changing).into(),
+        changing: Changing::from(carrying.common.changing).into(),
         sparse: carrying.sparse,
-        power: carrying.durability == args::DurabilityWord::Power,
+        power: carrying.common.power(),
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
     })

@@ -12,15 +12,14 @@ use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{Ending, Place, Remote};
 use ftp_client::same::Sameness;
 use ftp_client::{Error, Session};
-use ftp_client::{PutRequest, PutSource};
+use ftp_client::{PutRequest, PutSource, TransferOptions};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use wire::message::{Changing, Durability, Overwrite};
-use wire::modes::Modes;
+use wire::message::Overwrite;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 #[derive(Debug)]
@@ -28,11 +27,8 @@ pub(crate) struct Put {
     sources: Vec<Source>,
     target: Remote,
     recursive: bool,
-    overwrite: Overwrite,
-    durability: Durability,
-    changing: Changing,
+    transfer: TransferOptions,
     options: Options,
-    resume: bool,
 }
 
 /// Options of scripts beside the transfer itself.
@@ -45,7 +41,6 @@ struct Options {
     called: bool,
     result: Option<PathBuf>,
     permissions: args::Permissions,
-    modes: Modes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +81,12 @@ impl Put {
             (false, None) => typed.transfer.overwrite.into(),
         };
         let called = typed.called.is_some();
-        let (durability, changing) = (typed.transfer.durability.into(), typed.transfer.changing.into());
-        let resume = typed.transfer.resuming.get();
+        let transfer = typed.transfer.carrying.options(overwrite)?;
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
-        let (permissions, modes) = (typed.transfer.permissions.clone(), typed.transfer.permissions.modes()?);
+        let permissions = typed.transfer.carrying.permissions;
         let if_absent = typed.if_absent;
-        let options = Options { if_absent, unless_same, called, result, permissions, modes };
-        let put = Self { sources, target, recursive, overwrite, durability, changing, options, resume };
+        let options = Options { if_absent, unless_same, called, result, permissions };
+        let put = Self { sources, target, recursive, transfer, options };
         put.check()?;
         Ok((server, put))
     }
@@ -110,7 +104,7 @@ impl Put {
         let (together_in, jobs) = tokio::join!(target, self.jobs(session, into_folder, totals));
         let (together_in, (jobs, unbegun)) = (together_in?, jobs?);
         let named = self.sources.len() == 1 && !self.recursive;
-        let (overwrite, forgiving) = (self.overwrite, self.options.if_absent);
+        let (overwrite, forgiving) = (self.transfer.overwrite, self.options.if_absent);
         let result = self.options.result.as_deref();
         let permissions = self.options.permissions.clone();
         let transfer = Transfer {
@@ -208,12 +202,10 @@ impl Put {
             Source::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
             Source::Local { path, .. } => self.open(path)?,
         };
-        let Self { overwrite, durability, changing, resume, .. } = *self;
-        let (source_path, source, modes) = (source, opened, self.options.modes.clone());
-        let request =
-            PutRequest { source, path, into, overwrite, durability, changing, totals, resume, modes };
+        let shown = source.shown();
+        let request = PutRequest { source: opened, path, into, totals, options: self.transfer.clone() };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
-        Ok(Job { source: source_path.shown(), request: Request::Put(request, unless_same) })
+        Ok(Job { source: shown, request: Request::Put(request, unless_same) })
     }
 
     /// The result line of a source that cannot begin.

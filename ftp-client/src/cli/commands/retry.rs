@@ -8,21 +8,18 @@ use crate::cli::results::{self, Head, Planned, Results};
 use crate::cli::server::Server;
 use ftp_client::mirror::recipe::{OverwriteWord, Text};
 use ftp_client::{Error, Session, fingerprint};
-use ftp_client::{GetRequest, PutRequest, PutSource};
+use ftp_client::{GetRequest, PutRequest, PutSource, TransferOptions};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::message::{Changing, Durability, Overwrite};
+use wire::message::Overwrite;
 use wire::modes::Modes;
 
 pub(crate) struct Retry {
     command: &'static str,
     failed: Vec<Planned>,
-    overwrite: OverwriteWord,
-    durability: Durability,
-    changing: Changing,
     result: Option<PathBuf>,
     head: Head,
 }
@@ -38,9 +35,7 @@ impl Retry {
         let (user, host) = (head.user.clone(), head.host.clone());
         let server = Server { user, host, port: head.port, pin: None, recorded };
         let command = if head.command == "get" { "get" } else { "put" };
-        let durability = if head.power { Durability::Power } else { Durability::Process };
-        let (overwrite, changing, result) = (head.overwrite, head.changing.into(), typed.result);
-        Ok((server, Self { command, failed, overwrite, durability, changing, result, head }))
+        Ok((server, Self { command, failed, result: typed.result, head }))
     }
 
     /// Nothing to do needs no server.
@@ -61,18 +56,17 @@ impl Retry {
         server: &Server,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
-        let Self { command, failed, overwrite, durability, changing, result, head } = self;
-        let permissions = args::Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod };
-        let modes = permissions.modes()?;
+        let Self { command, failed, result, head } = self;
+        let permissions =
+            args::Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
         let totals = output.progress() != Progress::None;
-        let rules = ItemRules { overwrite, durability, changing };
-        let jobs = failed.into_iter().map(|item| match command {
-            "get" => get(item, rules, totals, &modes),
-            _ => put(item, rules, totals, &modes),
+        let jobs = failed.into_iter().map(|item| {
+            let options = options(&head, permissions.modes()?, item.recursive);
+            if command == "get" { get(item, totals, options) } else { put(item, totals, options) }
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
-        let (overwrite, result) = (policy(overwrite), result.as_deref());
+        let (overwrite, result) = (policy(head.overwrite), result.as_deref());
         let (forgiving, together_in) = (true, None);
         let transfer = Transfer {
             command,
@@ -90,44 +84,26 @@ impl Retry {
     }
 }
 
-/// The options that hold for each item.
-#[derive(Clone, Copy)]
-struct ItemRules {
-    overwrite: OverwriteWord,
-    durability: Durability,
-    changing: Changing,
+/// The options of an item, as they were in the run that failed. A tree that broke off sends again only what differs.
+fn options(head: &Head, modes: Modes, recursive: bool) -> TransferOptions {
+    let overwrite = policy(if recursive { results::gentle(head.overwrite) } else { head.overwrite });
+    let changing = head.changing.into();
+    TransferOptions { overwrite, changing, modes, ..TransferOptions::default() }.surviving(head.power)
 }
 
-fn get(item: Planned, rules: ItemRules, totals: bool, modes: &Modes) -> Result<Job, Error> {
+fn get(item: Planned, totals: bool, options: TransferOptions) -> Result<Job, Error> {
     let Planned { source, target, recursive } = item;
-    let ItemRules { overwrite, durability, changing } = rules;
-    let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
-    let (path, target) = (remote(&source)?, local(target));
-    let request = GetRequest {
-        path,
-        must_be_folder: source.0.ends_with(b"/"),
-        recursive,
-        target,
-        into: None,
-        overwrite,
-        durability,
-        changing,
-        totals,
-        resume: true,
-        modes: modes.clone(),
-    };
+    let (path, must_be_folder) = (remote(&source)?, source.0.ends_with(b"/"));
+    let (target, into) = (local(target), None);
+    let request = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
     Ok(Job { source: source.0, request: Request::Get(request) })
 }
 
-fn put(item: Planned, rules: ItemRules, totals: bool, modes: &Modes) -> Result<Job, Error> {
+fn put(item: Planned, totals: bool, options: TransferOptions) -> Result<Job, Error> {
     let Planned { source: Text(source), target, recursive } = item;
-    let ItemRules { overwrite, durability, changing } = rules;
-    let overwrite = policy(if recursive { results::gentle(overwrite) } else { overwrite });
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
-    let (path, into, resume, modes) = (remote(&target)?, None, true, modes.clone());
-    let request =
-        PutRequest { source: from, path, into, overwrite, durability, changing, totals, resume, modes };
+    let request = PutRequest { source: from, path: remote(&target)?, into: None, totals, options };
     Ok(Job { source, request: Request::Put(request, None) })
 }
 

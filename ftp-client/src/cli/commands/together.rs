@@ -19,12 +19,8 @@ pub(super) fn request(jobs: &[Job], folder: &RemotePath) -> Option<PutManyReques
         sources: sources.into(),
         recursive: is_tree(first),
         folder: folder.clone(),
-        overwrite: first.overwrite,
-        durability: first.durability,
-        changing: first.changing,
         totals: first.totals,
-        resume: first.resume,
-        modes: first.modes.clone(),
+        options: first.options.clone(),
     })
 }
 
@@ -59,11 +55,7 @@ fn fetch(folder: &[u8], group: &[Fetch<'_>]) -> Option<(GetManyRequest, Vec<usiz
         names: group.iter().map(|fetch| fetch.name.clone()).collect(),
         recursive: first.recursive,
         target: first.target.clone(),
-        overwrite: first.overwrite,
-        durability: first.durability,
-        changing: first.changing,
-        resume: first.resume,
-        modes: first.modes.clone(),
+        options: first.options.clone(),
     };
     Some((request, group.iter().map(|fetch| fetch.number).collect()))
 }

@@ -202,8 +202,8 @@ impl Transfer<'_> {
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
         let terms = Terms {
             overwrite: word(self.overwrite),
-            power: jobs.iter().any(Job::is_power),
-            changing: jobs.first().map(Job::changing).unwrap_or_default().into(),
+            power: jobs.iter().any(|job| job.options().survive_power()),
+            changing: jobs.first().map(|job| job.options().changing).unwrap_or_default().into(),
             permissions: self.permissions.clone(),
         };
         let head = Head::new(self.command, self.session, self.server, terms, planned);

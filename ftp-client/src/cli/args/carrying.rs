@@ -1,0 +1,75 @@
+//! Options that `get`, `put` and `mirror` share: how items are carried, whatever is chosen.
+
+use super::common::Resuming;
+use super::values::ChangingWord;
+use clap::{Args, ValueEnum};
+use ftp_client::mirror::recipe;
+use ftp_client::{Error, TransferOptions};
+use wire::message::Overwrite;
+use wire::modes::Modes;
+
+/// How items are carried.
+#[derive(Args)]
+pub(crate) struct CarryingArgs {
+    /// The failure that all items must survive before they are reported as done
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
+    durability: DurabilityWord,
+    /// The treatment of a file that changes while it is read
+    #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
+    pub(crate) changing: ChangingWord,
+    #[command(flatten)]
+    pub(crate) permissions: Permissions,
+    #[command(flatten)]
+    pub(crate) resuming: Resuming,
+}
+
+/// The options of this group that a profile may hold.
+pub(crate) const OF_PROFILES: [&str; 2] = ["durability", "changing"];
+
+impl CarryingArgs {
+    /// Returns true if items must survive a loss of power.
+    pub(crate) fn power(&self) -> bool {
+        self.durability == DurabilityWord::Power
+    }
+
+    /// Returns the options of a transfer, with the command's own rule for files that exist.
+    pub(crate) fn options(&self, overwrite: Overwrite) -> Result<TransferOptions, Error> {
+        let options = TransferOptions {
+            overwrite,
+            changing: self.changing.into(),
+            resume: self.resuming.get(),
+            modes: self.permissions.modes()?,
+            ..TransferOptions::default()
+        };
+        Ok(options.surviving(self.power()))
+    }
+}
+
+/// `--durability`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DurabilityWord {
+    /// A killed process undoes nothing that was reported
+    Process,
+    /// Nor does a loss of power: all is synced to the disk, many files at a time
+    Power,
+}
+
+/// What becomes of permissions.
+#[derive(Debug, Args, Clone, Default)]
+pub(crate) struct Permissions {
+    /// Carry no permissions: what is new gets those that the target's end gives, what exists keeps its own
+    #[arg(long, overrides_with = "perms")]
+    pub(crate) no_perms: bool,
+    /// Keep permissions as SOURCE has them also in downloads, where else the umask counts: 0777 is 0755 with umask 022
+    #[arg(long, overrides_with = "no_perms")]
+    pub(crate) perms: bool,
+    /// Change permissions on their way, as rsync does: D2775,F664 or go-w,Fa-x (D folders only, F files only)
+    #[arg(long, value_name = "CHANGES", allow_hyphen_values = true)]
+    pub(crate) chmod: Option<String>,
+}
+
+impl Permissions {
+    pub(crate) fn modes(&self) -> Result<Modes, Error> {
+        recipe::modes(self.no_perms, self.perms, self.chmod.as_deref())
+    }
+}
