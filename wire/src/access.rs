@@ -1,10 +1,10 @@
-//! What a user may do below their root.
+//! Access levels: the operations that a user may perform below their root.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What a user may do below their root; each command's row in [`SPECS`](crate::command::SPECS) says which it needs.
+/// A user's access level below their root. Each command's row in [`SPECS`](crate::command::SPECS) names the level it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
@@ -14,15 +14,15 @@ pub enum Access {
     Write,
     /// `Write`, and remove and rename.
     Full,
-    /// Only add new files; nothing is shown.
+    /// Only add new files; listings and content are refused.
     Drop,
 }
 
 impl Access {
-    /// All kinds of access, in the order in which help texts name them.
+    /// All access levels, in the order in which help texts name them.
     pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Full, Self::Drop];
 
-    /// True if whoever has this access may do all that `other` allows.
+    /// True if this level includes everything that `other` allows.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         match (self, other) {
@@ -52,7 +52,7 @@ impl fmt::Display for Access {
     }
 }
 
-/// The text was none of `read`, `write`, `full`, `drop`.
+/// The text is not `read`, `write`, `full` or `drop`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("access must be read, write, full or drop, not {0:?}")]
 pub struct UnknownAccess(String);

@@ -1,8 +1,8 @@
-//! How a lane proves that it belongs to a session: by values that only the two ends of both TLS connections know.
+//! Proves that a lane belongs to a session, by values that only the two ends of both TLS connections know.
 //!
-//! All come from TLS exporters (RFC 8446, 7.5) with an empty context. The session's id and secret come from the control
-//! connection; a lane's proof is an HMAC-SHA256 of that secret over the lane's own exporter value, so it is worth
-//! nothing on any other connection.
+//! All values come from TLS exporters (RFC 8446, 7.5) with an empty context. The session's id and secret come from the control
+//! connection. A lane's proof is an HMAC-SHA256 of the lane's own exporter value, keyed with that secret, so it is worthless on
+//! any other connection.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -16,11 +16,11 @@ pub const LANE_LABEL: &[u8] = b"EXPORTER-ftpx-lane";
 
 /// ALPN of this protocol version.
 pub const ALPN: &[u8] = b"ftpx/1";
-/// ALPN of this protocol version between two ends that both find BLAKE3 the faster checksum. So that is agreed before the
+/// ALPN of this protocol version between two ends for which BLAKE3 is the faster checksum. The ALPN settles this before the
 /// first request, without a round trip.
 pub const ALPN_BLAKE3: &[u8] = b"ftpx/1 blake3";
 
-/// Names a session at its server. No secret: a lane needs a proof besides.
+/// Identifies a session at its server. Not a secret: a lane must also send a proof.
 pub type SessionId = [u8; 16];
 
 /// The key of a session's lane proofs.
@@ -34,7 +34,7 @@ impl SessionSecret {
         Self(exported)
     }
 
-    /// The proof for lane `lane` of session `session` over the connection whose exporter value is `lane_exported`.
+    /// Returns the proof for lane `lane` of session `session` over the connection whose exporter value is `lane_exported`.
     #[must_use]
     pub fn prove(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32]) -> [u8; 32] {
         self.mac(session, lane, lane_exported).finalize().into_bytes().into()
@@ -46,13 +46,13 @@ impl SessionSecret {
         self.mac(session, lane, lane_exported).verify_slice(proof).is_ok()
     }
 
-    /// The proof that the session `new` goes on where this session, `old`, was cut off.
+    /// Returns the proof that the session `new` continues this session, `old`, after it was cut off.
     #[must_use]
     pub fn prove_replacement(&self, old: &SessionId, new: &SessionId) -> [u8; 32] {
         self.replacement(old, new).finalize().into_bytes().into()
     }
 
-    /// Checks such a proof in constant time.
+    /// Checks a replacement proof in constant time.
     #[must_use]
     pub fn verify_replacement(&self, old: &SessionId, new: &SessionId, proof: &[u8; 32]) -> bool {
         self.replacement(old, new).verify_slice(proof).is_ok()
@@ -103,7 +103,7 @@ mod tests {
         assert!(!SessionSecret::new([9; 32]).verify(&[2; 16], 3, &[4; 32], &proof));
     }
 
-    /// Whoever knows another's session id, which is no secret, could end it otherwise.
+    /// Without the proof, anyone who knows a session id, which is not secret, could end that session.
     #[test]
     fn a_replacement_is_proven_by_the_secret_of_the_old_session() {
         let secret = SessionSecret::new([1; 32]);

@@ -1,11 +1,11 @@
-//! Sequences whose length has a bound: what is beyond it is read and not kept, so a body of many tiny elements takes no more
-//! memory than a good one.
+//! Sequences with a bounded length. Elements beyond the bound are read but not kept, so a body of many tiny elements takes no
+//! more memory than a valid one.
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Reads a sequence and keeps `MAX` elements and one more, which shows that it is too long. For `deserialize_with`.
+/// Reads a sequence and keeps at most `MAX` + 1 elements; the extra one shows that it is too long. For `deserialize_with`.
 pub(crate) fn sequence<'de, const MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,30 +1,30 @@
-//! Bounds of memory in sum: what peers make this end keep, for a session, for a user, and for the whole server.
+//! Bounds the total memory that peers make this end keep: per session, per user, and for the whole server.
 //!
-//! A [`Budget`] is a limit with a count. A budget may be a [child](Budget::child) of another: what is charged to a session is
-//! charged to its user and to the server as well. A [`Charge`] is given back when it is dropped, so memory that is kept holds
-//! its charge beside it. Whatever has no room waits until others give back: it is not read, not made, or asked for again later.
+//! A [`Budget`] is a limit with a count. A budget may be a [child](Budget::child) of another: bytes charged to a session are
+//! also charged to its user and to the server. A [`Charge`] is returned when it is dropped, so data in memory stores its charge
+//! beside it. Work that finds no room waits until others release some: it is not read, not built, or asked for again later.
 //!
 //! ```text
 //!               transfers (half of the limit)               messages (an eighth)
 //! server          |                                           |
 //! user            |                                           |
-//! session       lanes' inboxes and buffers; what waits      bodies of requests and offers until they are answered,
-//!               for earlier frames, for a sync, or for      and the answers until they are written
-//!               an acknowledgement; items of a sender
+//! session       lanes' deframers and buffers; data that     bodies of requests and offers until they are answered,
+//!               waits for earlier frames, for a sync, or    and the answers until they are written
+//!               for an acknowledgement; items of a sender
 //! ```
 //!
-//! The two are apart so that neither waits for the other: a message that frees memory of a transfer always has room. The
-//! rest of a limit is for what is not counted: one frame or lane of each session that goes on without room, so that
-//! what waits for it can end; messages of a few bytes; and the allocator.
+//! The two parts are separate so that neither waits for the other: a message that frees memory of a transfer always has room.
+//! The rest of a limit covers uncounted memory: one frame or lane of each session that continues without room, so that the data
+//! waiting for it can complete; messages of a few bytes; and the allocator.
 //!
-//! Nobody takes more than is left for the others: a user has room only while it would have no more than the server has free, and
-//! so has a session among those of its user. A single one may take half, and one that comes later half of what is left. If `n` give back
-//! and take all they can get, again and again, each of them comes to an `n + 1`th part.
+//! No user takes more than is left for the others: a user gets room only while their total stays within the server's free
+//! memory, and the same holds for a session among those of its user. A single one may take half, and one that comes later half
+//! of the rest. If `n` release and take all they can get, again and again, each converges to an `n + 1`th part.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A limit of bytes and how many of them are charged. Cheap to clone.
+/// A byte limit and the number of bytes charged to it. Cheap to clone.
 #[derive(Clone)]
 pub struct Budget(Arc<Account>);
 
@@ -36,7 +36,7 @@ struct Account {
     tree: Arc<Tree>,
 }
 
-/// What all budgets below one root share.
+/// State shared by all budgets below one root.
 struct Tree {
     turn: Mutex<()>,
     #[cfg(feature = "net")]
@@ -57,11 +57,11 @@ impl Default for Tree {
     }
 }
 
-/// A turn to go on without room, given back when dropped.
+/// A permit to continue without room, returned when dropped.
 #[cfg(feature = "net")]
 pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] tokio::sync::OwnedSemaphorePermit);
 
-/// Bytes of a [`Budget`], given back when dropped.
+/// Bytes charged to a [`Budget`], returned when dropped.
 #[derive(Default)]
 pub struct Charge {
     budget: Option<Budget>,
@@ -79,19 +79,19 @@ pub struct Memory {
 }
 
 impl Budget {
-    /// A budget of its own.
+    /// A root budget.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self::with(limit, None, Arc::default())
     }
 
-    /// A budget that is never used up.
+    /// A budget without a limit.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::new(usize::MAX)
     }
 
-    /// A budget whose charges are charged to this one as well.
+    /// A budget whose charges also count against this one.
     #[must_use]
     pub fn child(&self, limit: usize) -> Self {
         Self::with(limit, Some(self.clone()), self.0.tree.clone())
@@ -101,7 +101,7 @@ impl Budget {
         Self(Arc::new(Account { limit, used: AtomicUsize::new(0), parent, tree }))
     }
 
-    /// Bytes that are charged.
+    /// Returns the number of charged bytes.
     #[must_use]
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
@@ -134,20 +134,20 @@ impl Budget {
         }
     }
 
-    /// Ends when something is given back, to this budget or another of the same tree.
+    /// Completes when bytes are returned to this budget or another of the same tree.
     #[cfg(feature = "net")]
     pub fn freed(&self) -> tokio::sync::futures::Notified<'_> {
         self.0.tree.freed.notified()
     }
 
-    /// A turn to go on without room, for what others wait for; none if too many have one.
+    /// Returns a permit to continue without room, for work that others wait for; `None` if too many are in use.
     #[cfg(feature = "net")]
     #[must_use]
     pub fn turn(&self) -> Option<Turn> {
         self.0.tree.turns.clone().try_acquire_owned().ok().map(Turn)
     }
 
-    /// True if `amount` bytes more are within each limit, and nobody takes more than is left.
+    /// True if `amount` bytes more are within each limit, and leave at least as much for the others.
     fn has_room(&self, amount: usize) -> bool {
         let mut below = 0;
         let mut next = Some(self);
@@ -192,13 +192,13 @@ impl Budget {
 }
 
 impl Charge {
-    /// A charge to no budget, for what is bounded elsewhere.
+    /// A charge to no budget, for memory that is bounded elsewhere.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// How many bytes it is.
+    /// Returns the number of bytes charged.
     #[must_use]
     pub fn amount(&self) -> usize {
         self.amount
@@ -218,7 +218,7 @@ impl Charge {
         true
     }
 
-    /// Takes `len` bytes out of it, or what there is of them.
+    /// Splits off `len` bytes, or all of them if there are fewer.
     #[must_use]
     pub fn split(&mut self, len: usize) -> Self {
         let amount = len.min(self.amount);
@@ -226,7 +226,7 @@ impl Charge {
         Self { budget: self.budget.clone(), amount }
     }
 
-    /// Makes it `amount` bytes, whether there is room for them or not: they are there already.
+    /// Sets the charge to `amount` bytes without checking for room: the memory is in use already.
     pub fn set(&mut self, amount: usize) {
         if let Some(budget) = &self.budget {
             if amount > self.amount {
@@ -253,7 +253,7 @@ impl std::fmt::Debug for Charge {
 }
 
 impl Memory {
-    /// The budgets of whoever may use `limit` bytes of memory in all.
+    /// The budgets of an owner who may use `limit` bytes of memory in total.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
@@ -263,7 +263,7 @@ impl Memory {
         }
     }
 
-    /// The budgets of one among those who use these.
+    /// The budgets of one user or session among those that share these.
     #[must_use]
     pub fn child(&self, limit: usize) -> Self {
         Self {
@@ -273,16 +273,16 @@ impl Memory {
         }
     }
 
-    /// How many bytes may be used in all.
+    /// Returns the limit in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 }
 
-/// Which part of a limit is for messages.
+/// Divisor of a limit that gives the part for messages.
 const MESSAGES_PART: usize = 8;
-/// Who may go on without room at the same time, below one root: at 640 KiB each, a fifth of what is not counted.
+/// Permits to continue without room at the same time, below one root: at 640 KiB each, a fifth of the uncounted part.
 #[cfg(feature = "net")]
 const TURNS: usize = 64;
 
@@ -290,11 +290,12 @@ fn transfers_part(limit: usize) -> usize {
     limit / 2
 }
 
-/// What a large file under way counts as beside its memory: it and its journal are open. So what a server receives with the default
-/// limits has at most 16,384 files open, a quarter of what its unit allows (`LimitNOFILE`). What it sends begins with no further
-/// item without room, and has at most [`LARGE_FILES_MAX`](crate::limits::LARGE_FILES_MAX) files a job open all the same.
+/// Charge for a large file in progress besides its memory, since it and its journal are open. With the default limits a
+/// server's receiving jobs have at most 16,384 files open, a quarter of what its unit allows (`LimitNOFILE`). A sending job
+/// starts no further item without room, and has at most [`LARGE_FILES_MAX`](crate::limits::LARGE_FILES_MAX) files open in any
+/// case.
 pub const OPEN_FILE_LEN: usize = 32 * 1024;
-/// What a folder that a receiving job holds open counts as.
+/// Charge for a folder that a receiving job keeps open.
 pub const OPEN_FOLDER_LEN: usize = 8 * 1024;
 
 #[cfg(test)]
@@ -353,7 +354,7 @@ mod tests {
     }
 
     proptest! {
-        /// However charges come and go, no level is over its limit, all levels agree, and one that comes late has a part.
+        /// For any sequence of charges, no level exceeds its limit, all levels agree, and a late one gets a part.
         #[test]
         fn sums_hold(steps in proptest::collection::vec((0_usize..6, 0_usize..400, any::<bool>()), 0..200)) {
             let server = Budget::new(4000);

@@ -1,7 +1,7 @@
-//! Digests of chunks, and the root digest of a file that is made of them without reading a byte twice.
+//! Digests of chunks, and the root digest of a file, computed from them without reading a byte twice.
 //!
-//! With BLAKE3 a chunk is an aligned subtree of the file's hash tree, its digest the subtree's chaining value, and the
-//! root is the standard BLAKE3 hash of the file. SHA-256 has no tree, so the root is a hash over chunk digests and length.
+//! With BLAKE3 a chunk is an aligned subtree of the file's hash tree, its digest the subtree's chaining value, and the root is
+//! the standard BLAKE3 hash of the file. SHA-256 has no tree, so the root is a hash over chunk digests and length.
 
 pub use crate::digest::Digest;
 use crate::limits::CHUNK_LEN;
@@ -16,12 +16,12 @@ use std::sync::OnceLock;
 pub enum Checksum {
     /// SHA-256, which every peer implements.
     Sha256,
-    /// BLAKE3, taken where both ends find it the faster one.
+    /// BLAKE3, used where it is the faster one at both ends.
     Blake3,
 }
 
 impl Checksum {
-    /// What this machine would choose: BLAKE3 is the faster one on x86-64 with AVX2.
+    /// The faster algorithm on this machine: BLAKE3 on x86-64 with AVX2, else SHA-256.
     #[must_use]
     pub fn fastest_here() -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -31,7 +31,7 @@ impl Checksum {
         Self::Sha256
     }
 
-    /// The root digest of a file of at most one chunk, whose content is the concatenation of `pieces`.
+    /// Returns the root digest of a file of at most one chunk, whose content is the concatenation of `pieces`.
     pub fn of_small_file<'a>(self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Digest {
         match self {
             Self::Sha256 => {
@@ -46,7 +46,7 @@ impl Checksum {
         }
     }
 
-    /// The digest of the chunk at `place`, whose content is the concatenation of `pieces`.
+    /// Returns the digest of the chunk at `place`, whose content is the concatenation of `pieces`.
     pub fn of_chunk<'a>(self, place: ChunkPlace, pieces: impl IntoIterator<Item = &'a [u8]>) -> Digest {
         match (self, place) {
             (Self::Sha256, _) => sha256(pieces).0,
@@ -63,8 +63,8 @@ impl Checksum {
     }
 }
 
-/// Hashes pieces that begin and end anywhere. BLAKE3 is only fast where it gets many of its own chunks (1 KiB) at once and
-/// none of them in parts: 12 KiB in two pieces take it twice as long as in one, and far longer than copying them together.
+/// Hashes pieces with arbitrary borders. BLAKE3 is only fast if it gets many of its own chunks (1 KiB) at once and whole: 12
+/// KiB in two pieces take twice as long as in one, far longer than copying them together.
 fn update_gathered<'a>(hasher: &mut blake3::Hasher, pieces: impl IntoIterator<Item = &'a [u8]>) {
     let mut pieces = pieces.into_iter();
     let (first, second) = (pieces.next().unwrap_or_default(), pieces.next());
@@ -88,12 +88,12 @@ fn update_gathered<'a>(hasher: &mut blake3::Hasher, pieces: impl IntoIterator<It
     hasher.update(&gathered);
 }
 
-/// Where a chunk stands in its file.
+/// Position of a chunk in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkPlace {
-    /// It is the whole file.
+    /// The chunk is the whole file.
     Only,
-    /// It is one of several.
+    /// The chunk is one of several.
     Among {
         /// Its number, from 0.
         index: u64,
@@ -101,7 +101,7 @@ pub enum ChunkPlace {
 }
 
 impl ChunkPlace {
-    /// The place of the chunk at `offset`; `last` if the file ends with it.
+    /// Returns the place of the chunk at `offset`; `last` if the file ends with it.
     #[must_use]
     pub fn at(offset: u64, last: bool) -> Self {
         match offset == 0 && last {
@@ -111,10 +111,10 @@ impl ChunkPlace {
     }
 }
 
-/// Gathers the digests of a file's chunks, in any order, until the root can be told.
+/// Collects the digests of a file's chunks, in any order, and computes the root from them.
 ///
-/// Finished subtrees are merged as they complete, so it holds a number of digests that grows with the logarithm of the
-/// file's length and with the chunks that are ahead of their neighbours.
+/// Finished subtrees are merged as they complete, so the number of digests kept grows with the logarithm of the file's length
+/// and with the number of chunks that are ahead of their neighbours.
 #[derive(Debug)]
 pub struct RootBuilder(Gathered);
 
@@ -123,7 +123,7 @@ enum Gathered {
     Sha256 {
         hashed: Sha256,
         next: u64,
-        /// Digests of chunks by their numbers, and of how many chunks each is.
+        /// Digests of runs of chunks, by the number of the first: the run's length and the digest of each.
         ahead: BTreeMap<u64, (u64, Digest)>,
     },
     /// Chaining values of finished subtrees, by level (0: a chunk) and index within the level.
@@ -131,7 +131,7 @@ enum Gathered {
 }
 
 impl RootBuilder {
-    /// A builder that has no chunk yet.
+    /// A builder without chunks.
     #[must_use]
     pub fn new(checksum: Checksum) -> Self {
         Self(match checksum {
@@ -153,7 +153,7 @@ impl RootBuilder {
         }
     }
 
-    /// How many digests are kept because others are missing.
+    /// Returns the number of digests that are kept because others are missing.
     #[must_use]
     pub fn kept(&self) -> usize {
         match &self.0 {
@@ -162,8 +162,8 @@ impl RootBuilder {
         }
     }
 
-    /// Adds the digests of the `count` chunks from `index` on, of which each is `len` zeros. With SHA-256 that costs a small part
-    /// of hashing them; BLAKE3's chunks differ by where they stand, so there it costs as much.
+    /// Adds the digests of the `count` chunks from `index` on, each `len` zeros. With SHA-256 this costs a small part of
+    /// hashing them; the digests of BLAKE3's chunks depend on their position, so there it costs as much.
     pub fn add_zeros(&mut self, index: u64, count: u64, len: usize) {
         match &mut self.0 {
             Gathered::Sha256 { hashed, next, ahead } => {
@@ -179,7 +179,7 @@ impl RootBuilder {
         }
     }
 
-    /// The root of a file of `len` bytes; nothing if a chunk is missing.
+    /// Returns the root of a file of `len` bytes; `None` if a chunk is missing.
     #[must_use]
     pub fn root(&self, len: u64) -> Option<Digest> {
         let chunks = len.div_ceil(CHUNK_LEN as u64);
@@ -206,7 +206,7 @@ impl RootBuilder {
     }
 }
 
-/// Hashes the digests that are next.
+/// Hashes the digests whose turn it is.
 fn take_next(hashed: &mut Sha256, next: &mut u64, ahead: &mut BTreeMap<u64, (u64, Digest)>) {
     while let Some((count, digest)) = ahead.remove(next) {
         let several = digest.0.repeat(usize::try_from(count).unwrap_or(usize::MAX).min(DIGESTS_AT_ONCE));
@@ -234,8 +234,8 @@ fn sha256_of_zeros(len: usize) -> Digest {
     }
 }
 
-/// Adds a finished subtree and merges it with its neighbours, except along the left edge: whether a node there is the
-/// root, which is hashed differently, is known only with the file's length.
+/// Adds a finished subtree and merges it with its neighbours, except along the left edge: a node there may be the root, which
+/// is hashed differently, and this is known only with the file's length.
 fn add_subtree(subtrees: &mut BTreeMap<(u32, u64), Digest>, index: u64, digest: Digest) {
     let (mut level, mut index, mut digest) = (0, index, digest);
     while index > 1 {
@@ -247,7 +247,7 @@ fn add_subtree(subtrees: &mut BTreeMap<(u32, u64), Digest>, index: u64, digest: 
     subtrees.insert((level, index), digest);
 }
 
-/// The chaining value of a subtree that is not the root, in a file of `chunks` chunks.
+/// Returns the chaining value of a subtree that is not the root, in a file of `chunks` chunks.
 fn subtree(subtrees: &BTreeMap<(u32, u64), Digest>, level: u32, index: u64, chunks: u64) -> Option<Digest> {
     if let Some(digest) = subtrees.get(&(level, index)) {
         return Some(*digest);
@@ -292,7 +292,7 @@ const SHA256_ROOT_DOMAIN: &[u8] = b"ftpx sha256 root v1\n";
 const DIGESTS_AT_ONCE: usize = 128;
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// What is gathered before it is hashed: as much as BLAKE3 hashes at full speed.
+/// Bytes gathered before they are hashed: as many as BLAKE3 hashes at full speed.
 const GATHERED_LEN: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -8,16 +8,16 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Why bytes are no message, or a message cannot become bytes.
+/// A decoding or encoding failure.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The bytes are not this type's.
+    /// The bytes do not decode to this type.
     #[error("malformed message body: {0}")]
     Malformed(#[from] bincode::error::DecodeError),
-    /// There are more bytes than the message has.
+    /// Bytes follow the end of the message.
     #[error("{0} bytes too many behind the message body")]
     Trailing(usize),
-    /// The message is over the limit.
+    /// The message cannot be encoded, or is over the limit.
     #[error("message cannot be encoded: {0}")]
     Unencodable(#[from] bincode::error::EncodeError),
 }
@@ -25,16 +25,16 @@ pub enum CodecError {
 /// Appends `body` to `bytes`.
 ///
 /// # Errors
-/// If the body cannot be expressed; none of our messages is such.
+/// If the body cannot be expressed, which is possible for none of our messages.
 pub(crate) fn encode<T: Serialize>(body: &T, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
     bincode::serde::encode_into_std_write(body, bytes, CONFIG)?;
     Ok(())
 }
 
-/// Reads a body that is all of `bytes`.
+/// Decodes a body that must use all of `bytes`.
 ///
 /// # Errors
-/// If the bytes are malformed, would need more memory than [`CONTROL_BODY_MAX`], or are too many.
+/// If the bytes are malformed, would need more memory than [`CONTROL_BODY_MAX`], or continue behind the body.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let (body, consumed) = bincode::serde::decode_from_slice(bytes, CONFIG)?;
     match bytes.len() - consumed {

@@ -1,25 +1,25 @@
-//! The commands of the protocol: one row each, and the only policy there is. What has no row is refused.
+//! The commands of the protocol: one row each, and the only policy there is. A request without a row is refused.
 
 use crate::access::Access;
 use crate::message::Change;
 
-/// What a command needs its user to be allowed.
+/// The permission that a command requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing but a login.
+    /// Only a login.
     Login,
-    /// To see what is there.
+    /// List and read.
     See,
-    /// To add what was not there.
+    /// Add new entries.
     Add,
-    /// To replace and change what is there.
+    /// Replace and change existing entries.
     Change,
-    /// To remove and rename.
+    /// Remove and rename.
     Remove,
 }
 
 impl Needs {
-    /// True if `access` is enough.
+    /// True if `access` includes this permission.
     #[must_use]
     pub fn met_by(self, access: Access) -> bool {
         match (self, access) {
@@ -36,8 +36,9 @@ impl Needs {
     }
 }
 
-/// What a change of a batch needs: as much as the command that does the same by itself. To set a file aside is to rename it, also where
-/// its old name stays until something replaces it; and a file that is in the way of a backup's folder is renamed for good.
+/// Returns the permission for a change of a batch, the same as for the equivalent single command. Moving a file to the backups
+/// is a rename, even where its old name stays until a new file replaces it; and a file in the way of a backup's folder is
+/// renamed for good.
 #[must_use]
 pub fn needs_of(change: &Change) -> Needs {
     match change {
@@ -54,10 +55,10 @@ pub fn needs_of(change: &Change) -> Needs {
     }
 }
 
-/// Where a command's data goes.
+/// Direction of a command's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// It has none; the control connection carries all.
+    /// No data; the control connection carries everything.
     Control,
     /// Over lanes, to the client.
     ToClient,
@@ -68,13 +69,13 @@ pub enum Flow {
 /// A command of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
-    /// Its name, as documents and logs have it.
+    /// Its name, as used in documents and logs.
     pub name: &'static str,
-    /// The kind of the message that asks for it.
+    /// The kind of its request message.
     pub kind: u16,
-    /// What its user must be allowed.
+    /// The permission it requires.
     pub needs: Needs,
-    /// Where its data goes.
+    /// Direction of its data.
     pub flow: Flow,
 }
 
@@ -102,7 +103,7 @@ pub const SPECS: &[Spec] = &[
     spec("BYE", 51, Needs::Login, Flow::Control),
 ];
 
-/// The row of the command that a message of this kind asks for.
+/// Returns the row of the command that is requested by messages of this kind.
 #[must_use]
 pub fn spec_of(kind: u16) -> Option<&'static Spec> {
     SPECS.iter().find(|spec| spec.kind == kind)

@@ -29,7 +29,7 @@ pub struct ControlHeader {
     pub request: u32,
 }
 
-/// A message with what its header says of it.
+/// A message with the fields of its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// See [`ControlHeader::request`].
@@ -40,10 +40,10 @@ pub struct Envelope {
     pub message: Message,
 }
 
-/// Why bytes are no control frame. Whoever sent them is at fault, and the connection ends.
+/// Why bytes are not a control frame. The sender is at fault, and the connection ends.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The header announces more than is allowed now.
+    /// The header announces a longer body than is allowed in this state.
     #[error("a control frame of {len} bytes is over the limit of {max}")]
     TooLong {
         /// Announced length.
@@ -51,15 +51,15 @@ pub enum ControlError {
         /// Allowed length.
         max: usize,
     },
-    /// A flag of no meaning is set.
+    /// An undefined flag is set.
     #[error("unknown flags {0:#06x} in a control frame")]
     UnknownFlags(u16),
-    /// The body is not this kind's.
+    /// The body does not decode as this kind.
     #[error("kind {kind}: {source}")]
     Body {
         /// The frame's kind.
         kind: u16,
-        /// What is wrong.
+        /// The decoding error.
         source: CodecError,
     },
 }
@@ -68,7 +68,7 @@ impl ControlHeader {
     /// Reads a header and checks it against the longest body allowed in this state of the connection.
     ///
     /// # Errors
-    /// If the announced length is over `body_len_max`, or a flag has no meaning.
+    /// If the announced length is over `body_len_max`, or a flag is undefined.
     pub fn decode(bytes: [u8; CONTROL_HEADER_LEN], body_len_max: usize) -> Result<Self, ControlError> {
         let [l0, l1, l2, l3, k0, k1, f0, f1, r0, r1, r2, r3] = bytes;
         let header = Self {
@@ -86,10 +86,10 @@ impl ControlHeader {
         Ok(header)
     }
 
-    /// Reads the body that belongs to this header; nothing if the kind is unknown to this version.
+    /// Decodes the body that belongs to this header; returns `None` if the kind is unknown to this version.
     ///
     /// # Errors
-    /// If the body is not this kind's.
+    /// If the body does not decode as this kind.
     pub fn decode_body(&self, body: &[u8]) -> Result<Option<Envelope>, ControlError> {
         let message = Message::decode_body(self.kind, body)
             .map_err(|source| ControlError::Body { kind: self.kind, source })?;
@@ -102,7 +102,7 @@ impl ControlHeader {
 }
 
 impl Envelope {
-    /// A message that is the only one, or the last, of its request.
+    /// The only message of its request, or the last one.
     pub fn new(request: u32, message: impl Into<Message>) -> Self {
         Self { request, more: false, message: message.into() }
     }
@@ -110,7 +110,7 @@ impl Envelope {
     /// Appends the whole frame to `bytes`.
     ///
     /// # Errors
-    /// If the body is longer than [`CONTROL_BODY_MAX`]; then `bytes` is as before.
+    /// If the body is longer than [`CONTROL_BODY_MAX`]; then `bytes` is unchanged.
     pub fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), ControlError> {
         let begin = bytes.len();
         bytes.extend_from_slice(&[0; CONTROL_HEADER_LEN]);

@@ -1,4 +1,4 @@
-//! Digests, whatever they are of.
+//! The digest type, independent of the algorithm.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,9 +1,9 @@
-//! Turns at a disk: work that may block, in threads of which each filesystem has its share.
+//! Slots at a disk: work that may block runs in threads, and each filesystem gets a limited share of them.
 //!
-//! A filesystem that hangs (a file server that is gone, a user-space filesystem that waits) holds whoever calls it, and nobody can
-//! take a thread back from it. So all work of a filesystem shares a number of turns, and whatever is over that waits
-//! without a thread; other filesystems, and all that is no disk's work, go on. Each piece of work tells now and then that it goes
-//! on ([`beat`]): by that it is known what hangs, and for how long.
+//! A filesystem that hangs (a file server that is gone, a user-space filesystem that waits) blocks its callers, and a thread
+//! cannot be taken back from it. So all work of a filesystem shares a number of slots, and work beyond them waits without a
+//! thread; other filesystems, and work that needs no disk, continue. Each piece of work reports now and then that it makes
+//! progress ([`beat`]), which shows how many pieces hang, and for how long.
 
 use crate::failure::{Failure, FailureCode};
 use crate::limits::DISK_PATIENCE;
@@ -19,13 +19,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The turns at one filesystem, and what runs there.
+/// The slots of one filesystem, and the work that runs in them.
 pub struct Turns {
     own: Arc<Semaphore>,
-    /// What all filesystems have together; nothing where there is no other.
+    /// Slots shared by all filesystems; `None` where there is no other.
     all: Option<Arc<Semaphore>>,
     running: Mutex<Running>,
-    /// When a piece of work ended or went on last, in milliseconds of [`now`].
+    /// Time of the last end or progress of a piece of work, in milliseconds of [`now`].
     progress: AtomicU64,
 }
 
@@ -35,33 +35,33 @@ struct Running {
     pieces: BTreeMap<u64, Arc<AtomicU64>>,
 }
 
-/// What hangs at a filesystem.
+/// The work that hangs at a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hanging {
-    /// Pieces of work that have not gone on for as long as asked.
+    /// Pieces of work without progress for at least the given time.
     pub count: usize,
-    /// How long the one that waits longest has.
+    /// Time since the last progress of the piece that waits longest.
     pub longest: Duration,
 }
 
-/// The disk as one session or one job sees it: the turns are shared, what goes on is its own.
+/// The disk as seen by one session or one job: the slots are shared, the progress is its own.
 pub struct Disk {
     turns: Arc<Turns>,
-    /// Pieces of work that run or wait for their turn.
+    /// Pieces of work that run or wait for a slot.
     pending: AtomicUsize,
     progress: AtomicU64,
     disposals: TaskTracker,
 }
 
 impl Turns {
-    /// So many turns, of those that all filesystems have together.
+    /// A filesystem with `count` slots, taken out of those that all filesystems share.
     #[must_use]
     pub fn new(count: usize, all: Option<Arc<Semaphore>>) -> Arc<Self> {
         let (own, running) = (Arc::new(Semaphore::new(count)), Mutex::default());
         Arc::new(Self { own, all, running, progress: AtomicU64::new(now()) })
     }
 
-    /// What has not gone on for `time`.
+    /// Returns the work without progress for `time`.
     #[must_use]
     pub fn hanging(&self, time: Duration) -> Hanging {
         let running = self.running();
@@ -75,13 +75,13 @@ impl Turns {
         })
     }
 
-    /// True if no work runs.
+    /// True if no work is running.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.running().pieces.is_empty()
     }
 
-    /// The next turn.
+    /// Waits for the next slot.
     async fn next(&self) -> Option<Turn> {
         let own = self.own.clone().acquire_owned().await.ok()?;
         let all = match &self.all {
@@ -91,7 +91,7 @@ impl Turns {
         Some(Turn { _own: own, _all: all })
     }
 
-    /// The next turn, unless nothing goes on for too long.
+    /// Waits for the next slot; returns `None` if no work makes progress for too long.
     async fn next_soon(&self) -> Option<Turn> {
         let next = self.next();
         tokio::pin!(next);
@@ -110,27 +110,27 @@ impl Turns {
     }
 }
 
-/// The right to have a thread at a disk, given back when dropped.
+/// The right to use a thread at a disk, returned when dropped.
 struct Turn {
     _own: OwnedSemaphorePermit,
     _all: Option<OwnedSemaphorePermit>,
 }
 
 impl Disk {
-    /// The disk of these turns.
+    /// A disk that uses these slots.
     #[must_use]
     pub fn new(turns: Arc<Turns>) -> Arc<Self> {
         let (pending, progress) = (AtomicUsize::new(0), AtomicU64::new(now()));
         Arc::new(Self { turns, pending, progress, disposals: TaskTracker::new() })
     }
 
-    /// A disk that nobody shares, for programs with one user.
+    /// A disk with slots of its own, for programs with one user.
     #[must_use]
     pub fn alone() -> Arc<Self> {
         Self::new(Turns::new(ALONE_TURNS, None))
     }
 
-    /// Does work in its turn, however long that takes to come.
+    /// Runs work in a slot, however long it takes to get one.
     ///
     /// # Errors
     /// `Io` if the work panics.
@@ -143,10 +143,10 @@ impl Disk {
         self.spawn(pending, turn, work).await.map_err(panicked)
     }
 
-    /// Does work in its turn, if that comes while the disk answers at all.
+    /// Runs work in a slot, unless the disk does not respond while it waits for one.
     ///
     /// # Errors
-    /// `Io` if nothing at the disk goes on for too long, or the work panics.
+    /// `Io` if no work at the disk makes progress for too long, or the work panics.
     pub async fn run_soon<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce() -> T + Send + 'static,
@@ -156,10 +156,10 @@ impl Disk {
         self.spawn(pending, turn, work).await.map_err(panicked)
     }
 
-    /// Does work in its turn, unless that is no use any more: work that has begun is given a moment to end, and then left to itself.
+    /// Runs work in a slot until it is cancelled: work that has started gets a moment to end, and then continues unattended.
     ///
     /// # Errors
-    /// `Cancelled` if nobody waits for it any more, `Io` if the work panics.
+    /// `Cancelled` if the work is cancelled, `Io` if it panics.
     pub async fn run_until<T: Send + 'static>(
         self: &Arc<Self>,
         over: &CancellationToken,
@@ -179,21 +179,21 @@ impl Disk {
         }
     }
 
-    /// Drops a value whose end is work at the disk, such as files that are closed or removed then: never in a thread that serves
-    /// everybody.
+    /// Drops a value whose destructor does work at the disk, such as closing or removing files, never in a thread that serves
+    /// other work.
     pub fn dispose<T: Send + 'static>(self: &Arc<Self>, value: T) {
         let Ok(runtime) = Handle::try_current() else { return drop(value) };
         let disk = self.clone();
         self.disposals.spawn_on(async move { disk.run(move || drop(value)).await }, &runtime);
     }
 
-    /// Waits until what was disposed of is gone; for a disk that hangs no longer than a moment.
+    /// Waits for the values being disposed of; if the disk hangs, only for a moment.
     pub async fn disposed(&self) {
         self.disposals.close();
-        let _ = timeout(END_PATIENCE, self.disposals.wait()).await; // it goes when the disk answers
+        let _ = timeout(END_PATIENCE, self.disposals.wait()).await; // the disposal ends when the disk responds
     }
 
-    /// How long nothing of the work that was begun here has gone on; zero if there is none.
+    /// Returns how long none of the work started here has made progress; zero if there is no work.
     #[must_use]
     pub fn stalled(&self) -> Duration {
         match self.pending.load(Ordering::Relaxed) {
@@ -232,13 +232,13 @@ fn does_not_answer() -> Failure {
     Failure::new(FailureCode::Io, format!("the disk has not answered for {seconds} s"))
 }
 
-/// Work that runs or waits for its turn.
+/// Work that runs or waits for a slot.
 struct Pending(Arc<Disk>);
 
 impl Pending {
     fn new(disk: &Arc<Disk>) -> Self {
         if disk.pending.fetch_add(1, Ordering::Relaxed) == 0 {
-            disk.progress.store(now(), Ordering::Relaxed); // the time before was no waiting
+            disk.progress.store(now(), Ordering::Relaxed); // time without pending work is not waiting time
         }
         Self(disk.clone())
     }
@@ -258,7 +258,7 @@ struct Piece {
 }
 
 thread_local! {
-    /// What runs in this thread, and when it went on last.
+    /// The work that runs in this thread, and the time of its last progress.
     static CURRENT: RefCell<Option<(Arc<Disk>, Arc<AtomicU64>)>> = const { RefCell::new(None) };
 }
 
@@ -286,7 +286,7 @@ impl Drop for Piece {
     }
 }
 
-/// The work of this thread goes on: the disk has answered.
+/// Reports progress of this thread's work: the disk has responded.
 pub fn beat() {
     CURRENT.with_borrow(|current| {
         if let Some((disk, beat)) = current {
@@ -296,7 +296,7 @@ pub fn beat() {
     });
 }
 
-/// Does what waits for somebody else than the disk.
+/// Runs a part of the work that waits for something other than the disk.
 pub fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
     CURRENT.with_borrow(|current| {
         current.iter().for_each(|(_, beat)| beat.store(ELSEWHERE, Ordering::Relaxed));
@@ -306,7 +306,7 @@ pub fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Milliseconds since this was asked first.
+/// Milliseconds since the first call.
 fn now() -> u64 {
     static BEGIN: OnceLock<Instant> = OnceLock::new();
     u64::try_from(BEGIN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1)
@@ -316,11 +316,11 @@ fn since(then: u64) -> Duration {
     Duration::from_millis(now().saturating_sub(then))
 }
 
-/// In place of a time: the work waits for somebody else.
+/// In place of a time: the work waits for something other than the disk.
 const ELSEWHERE: u64 = u64::MAX;
 /// Threads of a program with one user, beside a pool of 512.
 const ALONE_TURNS: usize = 256;
-/// How long work that nobody needs any more is waited for, so that nothing of it is left as a rule.
+/// How long cancelled work is waited for, so that usually none is left running.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Showing bytes that came from elsewhere without letting them speak to a terminal or forge a log line.
+//! Displays bytes from elsewhere without letting them control a terminal or forge a log line.
 
 use std::fmt::{self, Write as _};
 
-/// Shows bytes as text: printable UTF-8 as it is; backslash, control characters, characters that change the direction
-/// or are invisible, and bytes that are no UTF-8 as `\\`, `\n`, `\xHH` or `\u{H}`.
+/// Displays bytes as text: printable UTF-8 unchanged; backslash, control characters, invisible characters, characters that
+/// change the direction, and bytes that are not UTF-8 as `\\`, `\n`, `\xHH` or `\u{H}`.
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {

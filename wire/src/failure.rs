@@ -1,4 +1,4 @@
-//! What one end tells the other when something did not work: a code for programs, a safe sentence for people.
+//! Failures as one end reports them to the other: a code for programs, a safe sentence for people.
 
 #[cfg(feature = "net")]
 mod system;
@@ -25,7 +25,7 @@ macro_rules! failure_codes {
             /// All codes of this version.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// What the code means, in a short sentence without a full stop.
+            /// Returns the meaning of the code, in a short sentence without a full stop.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self {
@@ -118,17 +118,17 @@ failure_codes! {
     InUse = 30,
 }
 
-/// A failure as it travels: the code, and a sentence that gives away nothing but what its receiver may know.
+/// A failure as it travels: the code, and a sentence that reveals only what its receiver may know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// For programs.
+    /// The code, for programs.
     pub code: FailureCode,
-    /// For people; empty where the code says it all. Comes from the peer: escape it before showing it.
+    /// The sentence, for people; empty where the code is enough. Comes from the peer: escape it before showing it.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure with a sentence of its own, cut at [`FAILURE_MESSAGE_LEN_MAX`].
+    /// A failure with its own sentence, cut at [`FAILURE_MESSAGE_LEN_MAX`].
     #[must_use]
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         let mut message = message.into();
@@ -139,7 +139,7 @@ impl Failure {
         Self { code, message }
     }
 
-    /// The failure of an item whose name leads to what is stored under another one.
+    /// The failure of an item whose name resolves to an entry that is stored under another spelling.
     #[must_use]
     pub fn respelled() -> Self {
         let reason =
@@ -147,8 +147,8 @@ impl Failure {
         Self::new(FailureCode::Exists, reason)
     }
 
-    /// The failure to read something that a walk has found. If nothing of its kind is there any more, it has vanished: it was
-    /// removed, renamed, or replaced by something else since.
+    /// The failure to read an entry that a walk has found. If an entry of its kind no longer exists, it has vanished: it was
+    /// removed, renamed, or replaced since.
     #[must_use]
     pub fn of_found(error: io::Error) -> Self {
         let failure = Self::from(error);
@@ -158,8 +158,8 @@ impl Failure {
         }
     }
 
-    /// The same failure with the words `at` before its sentence, which tell where it happened. One that tells of no trouble of
-    /// a machine stays as it is: what was left alone, must be sent again, or was stopped.
+    /// The same failure with `at`, which names the place, before its sentence. A failure that is not a fault of a machine stays
+    /// unchanged: the item was skipped, must be sent again, or was cancelled.
     #[must_use]
     pub fn at(self, at: &str) -> Self {
         use FailureCode::{BadState, Cancelled, Integrity, Skipped};
@@ -170,7 +170,7 @@ impl Failure {
         Self::new(self.code, format!("{at}: {sentence}"))
     }
 
-    /// Why nothing takes the place of a pipe, a socket or a device: nobody means to replace one.
+    /// The failure to replace a pipe, a socket or a device: replacing one is never intended.
     #[must_use]
     pub fn special_in_place() -> Self {
         Self::new(FailureCode::SpecialFile, "a pipe, socket or device is in its place")
@@ -204,7 +204,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// A failure can stand where a filesystem's error is expected, and is found again by `Failure::from`.
+/// Lets a failure stand where a filesystem error is expected; `Failure::from` returns it unchanged.
 impl From<Failure> for io::Error {
     fn from(failure: Failure) -> Self {
         Self::other(failure)
@@ -217,7 +217,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.message.is_empty() {
             true => f.write_str(self.code.meaning()),
-            // As it came from the peer it may be longer than it should.
+            // A message from the peer may be longer than allowed.
             false => {
                 Escaped(&self.message.as_bytes()[..self.message.len().min(FAILURE_MESSAGE_LEN_MAX)]).fmt(f)
             }
@@ -225,7 +225,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What the system says where a file, folder or link was that is none any more.
+/// True for the codes that the system gives when a file, folder or link no longer exists.
 fn is_gone(code: FailureCode) -> bool {
     matches!(
         code,
@@ -237,7 +237,7 @@ fn is_gone(code: FailureCode) -> bool {
     )
 }
 
-/// The code of an error of the system, and the system's own words where the code says less. They name no path.
+/// The code of a system error, with the system's own words where they say more. They contain no path.
 fn of_system(error: &io::Error) -> Failure {
     #[cfg(feature = "net")]
     if let Some(failure) = system::failure_of(error) {
@@ -262,7 +262,7 @@ fn of_kind(error: &io::Error) -> Failure {
         Kind::InvalidFilename => FailureCode::InvalidPath,
         Kind::FileTooLarge => FailureCode::LimitExceeded,
         Kind::CrossesDevices => FailureCode::OutsideRoot,
-        // A text of somebody's own may name paths; a kind by itself does not.
+        // The text of a custom error may contain paths; a kind alone does not.
         kind if error.get_ref().is_none() => return Failure::new(FailureCode::Io, kind.to_string()),
         _ => FailureCode::Io,
     };

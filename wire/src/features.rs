@@ -1,5 +1,5 @@
-//! Features: what ends of later versions can do beside what every end can. A client tells those that it knows, and the server which
-//! of them hold for the session: those that both know.
+//! Features: optional abilities of later versions. A client lists those that it knows, and the server answers with those that
+//! apply to the session: the ones known to both.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 pub struct Features(u64);
 
 impl Features {
-    /// Those that this version knows: none is defined yet.
+    /// The features known to this version: none is defined yet.
     pub const KNOWN: Self = Self(0);
 
-    /// Those whose bits are set in `bits`; they need not be known.
+    /// The features whose bits are set in `bits`, known or not.
     #[must_use]
     pub fn of_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Those that are in both.
+    /// Returns the features in both sets.
     #[must_use]
     pub fn common(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// True if `other` has all of them.
+    /// True if `other` contains all of them.
     #[must_use]
     pub fn are_all_in(self, other: Self) -> bool {
         self.common(other) == self

@@ -1,31 +1,31 @@
-//! How faithfully times and permissions are kept: by a filesystem, which may know whole seconds only and no years beyond
-//! some end, and by the rules for a user. Without that a comparison would find the same differences for ever.
+//! How precisely times and permissions are kept: by a filesystem, which may store only whole seconds or a limited range of
+//! years, and by the rules for a user. Without this, a comparison would find the same differences at every run.
 
 use crate::metadata::Timestamp;
 use crate::modes::ModePolicy;
 use serde::{Deserialize, Serialize};
 
-/// What is kept in a folder of the times and permissions that are set.
+/// How a folder keeps the times and permissions that are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FidelityReport {
-    /// The earliest time. One before becomes it.
+    /// The earliest time. Earlier ones are raised to it.
     pub earliest: Timestamp,
-    /// The latest time. One behind becomes it.
+    /// The latest time. Later ones are lowered to it.
     pub latest: Timestamp,
-    /// Nanoseconds between two times that can be told apart. Others are cut to a multiple.
+    /// Resolution of times in nanoseconds. Times are cut to a multiple of it.
     pub time_step: u32,
     /// Permissions are kept at all.
     pub keeps_modes: bool,
     /// The rules for the user's permissions.
     pub modes: ModePolicy,
-    /// The same is true of all folders below: no other filesystem is mounted there.
+    /// The same applies to all folders below: no other filesystem is mounted there.
     pub is_whole: bool,
-    /// Names that differ in upper and lower case alone are one name in this folder.
+    /// Names that differ only in upper and lower case are one name in this folder.
     pub folds_case: bool,
 }
 
 impl FidelityReport {
-    /// All is kept as it is set.
+    /// Times and permissions are kept exactly as set.
     pub const EXACT: Self = Self {
         earliest: Timestamp { seconds: i64::MIN, nanos: 0 },
         latest: Timestamp { seconds: i64::MAX, nanos: SECOND - 1 },
@@ -36,7 +36,7 @@ impl FidelityReport {
         folds_case: false,
     };
 
-    /// The time that is kept of this one.
+    /// Returns the time that is stored for this one.
     #[must_use]
     pub fn time(&self, time: Timestamp) -> Timestamp {
         if time > self.latest {
@@ -48,13 +48,13 @@ impl FidelityReport {
         }
     }
 
-    /// The permissions that are kept of these.
+    /// Returns the permissions that are stored for these.
     #[must_use]
     pub fn mode(&self, mode: u32, is_folder: bool) -> u32 {
         self.modes.apply(mode, is_folder)
     }
 
-    /// The report, unless it is one that no filesystem makes: a peer may claim anything.
+    /// Returns the report, or `None` if no filesystem can have it: a peer may claim anything.
     #[must_use]
     pub fn checked(self) -> Option<Self> {
         let times = [self.earliest, self.latest];
@@ -75,17 +75,17 @@ fn floor(time: Timestamp, step: u32) -> Timestamp {
     }
 }
 
-/// The step that made `kept` of [`PROBE`]; 1 if none did.
+/// Returns the step that turned [`PROBE`] into `kept`; 1 if none did.
 #[must_use]
 pub fn step_of(kept: Timestamp) -> u32 {
     STEPS.iter().copied().find(|step| floor(PROBE, *step) == kept).unwrap_or(1)
 }
 
-/// A time of which every step keeps something else.
+/// A time that each step cuts to a different value.
 pub const PROBE: Timestamp = Timestamp { seconds: 1_234_567_891, nanos: 987_654_321 };
 
 const SECOND: u32 = 1_000_000_000;
-/// Steps of filesystems that are in use: most of Linux, NTFS and SMB, some of FUSE, ..., exFAT, ext3 and HFS+, FAT.
+/// Steps of filesystems in use: most of Linux, NTFS and SMB, some of FUSE, ..., exFAT, ext3 and HFS+, FAT.
 const STEPS: [u32; 7] = [1, 100, 1_000, 1_000_000, 10_000_000, SECOND, 2 * SECOND];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The journal of a staged file: which of its chunks are written and verified, for the next run to go on from.
+//! The journal of a staged file: which of its chunks are written and verified, so that the next run can resume.
 //!
 //! ```text
 //! head:   "ftpx journal v1\n" | checksum u8, 7 x 0 | size u64 | modified i64, u32, 4 x 0 | source 16 | origin 16
@@ -6,11 +6,11 @@
 //! record: chunk u64 | digest 32 | tag 16                              (all integers little-endian)
 //! ```
 //!
-//! A record is appended after its chunk's bytes were written and before the chunk is acknowledged. Records are of one length
-//! and each has a tag of its own, so one that is torn, or a gap that a crash left, costs its chunk and nothing else.
+//! A record is appended after its chunk's bytes were written and before the chunk is acknowledged. Records have one length and
+//! a tag each, so a torn record, or a gap left by a crash, costs its chunk and nothing more.
 //!
-//! Tags are BLAKE3 under a key that only this end's programs can read. So whoever can write beside a staged file, but not read
-//! the key, can make no journal that is believed. What is not believed is sent again.
+//! Tags are BLAKE3 under a key that only this end's programs can read. Someone who can write beside a staged file but cannot
+//! read the key cannot forge a journal. Chunks without a valid record are sent again.
 
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::limits::CHUNK_LEN;
@@ -27,13 +27,13 @@ pub const JOURNAL_RECORD_LEN: usize = 56;
 pub struct JournalKey([u8; 32]);
 
 impl JournalKey {
-    /// The key of these bytes.
+    /// The key with these bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The key that belongs to another secret of this end.
+    /// A key derived from another secret of this end.
     #[must_use]
     pub fn derived(secret: &[u8]) -> Self {
         Self(blake3::derive_key("ftpx 2026-11-22 journal key", secret))
@@ -57,7 +57,7 @@ impl std::fmt::Debug for JournalKey {
     }
 }
 
-/// What tells one sender from another, from what is known of it.
+/// Identifies a sender by a hash of `parts`, which distinguish it from others.
 #[must_use]
 pub fn origin_of(parts: &[&[u8]]) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
@@ -71,7 +71,7 @@ pub fn origin_of(parts: &[&[u8]]) -> [u8; 16] {
 
 type Tag = [u8; TAG_LEN];
 
-/// What a journal is about.
+/// The file and the attempt that a journal describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalHead {
     /// The algorithm of the chunks' digests.
@@ -80,20 +80,20 @@ pub struct JournalHead {
     pub size: u64,
     /// Modification time of the source.
     pub modified: Timestamp,
-    /// Which state of which file the chunks are of.
+    /// The state of the source file that the chunks come from.
     pub source: SourceId,
-    /// Who sent them: another sender's word is no proof.
+    /// The sender of the chunks: chunks of another sender prove nothing.
     pub origin: [u8; 16],
-    /// Which run of this machine's system wrote them: what was not synced before a power failure may be gone.
+    /// Boot id of this machine when they were written: chunks that were not synced before a power failure may be lost.
     pub boot: [u8; 16],
-    /// The mount of the staged file: what was not synced before a disk was away may be gone. Zero if that cannot be told.
+    /// The mount of the staged file: chunks that were not synced before a disk went away may be lost. Zero if unknown.
     pub mount: u64,
-    /// The staged file's number there.
+    /// The staged file's inode number there.
     pub inode: u64,
 }
 
 impl JournalHead {
-    /// Writes the head.
+    /// Encodes the head.
     #[must_use]
     pub fn encode(&self, key: &JournalKey) -> [u8; JOURNAL_HEAD_LEN] {
         let mut bytes = [0; JOURNAL_HEAD_LEN];
@@ -122,7 +122,7 @@ impl JournalHead {
         bytes
     }
 
-    /// Reads a head; nothing if it is none, or not of this key.
+    /// Decodes a head; returns `None` if the bytes are not a head written with this key.
     #[must_use]
     pub fn decode(bytes: &[u8], key: &JournalKey) -> Option<Self> {
         let bytes = bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
@@ -146,20 +146,20 @@ impl JournalHead {
             mount: u64::from_le_bytes(take(&mut rest)?),
             inode: u64::from_le_bytes(take(&mut rest)?),
         };
-        // Whatever differs from what this key would have written, is not of this key.
+        // A head that encodes to other bytes was not written with this key.
         let same = subtle::ConstantTimeEq::ct_eq(&head.encode(key)[..], &bytes[..]);
         bool::from(same).then_some(head)
     }
 
-    /// True if chunks of `self` are chunks of what `other` is about, wherever and whenever they were written.
+    /// True if chunks of `self` are chunks of the same source state as `other`'s, wherever and whenever they were written.
     #[must_use]
     pub fn is_of_same_source(&self, other: &Self) -> bool {
         let source = |head: &Self| (head.checksum, head.size, head.modified, head.source, head.origin);
         source(self) == source(other) && self.source != SourceId::default()
     }
 
-    /// True if what was written for `self` is there for sure: the same file, the system has not been started anew, and its
-    /// disk was not away. What is not known is not the same.
+    /// True if data written for `self` is certainly there: the same file, no reboot since, and its disk was not away. Unknown
+    /// values never count as the same.
     #[must_use]
     pub fn is_of_same_boot(&self, other: &Self) -> bool {
         let place = |head: &Self| (head.boot, head.mount, head.inode);
@@ -167,7 +167,7 @@ impl JournalHead {
     }
 }
 
-/// Writes the record of a chunk. `head` is the journal's, encoded.
+/// Encodes the record of a chunk. `head` is the journal's encoded head.
 #[must_use]
 pub fn encode_record(
     key: &JournalKey,
@@ -183,7 +183,7 @@ pub fn encode_record(
     bytes
 }
 
-/// Chunks that the records of a journal tell of, each once. What is torn, foreign or beyond the file is left out.
+/// Returns the chunks recorded in a journal, each once. Torn or foreign records and chunks beyond the file are left out.
 #[must_use]
 pub fn decode_records(journal: &[u8], key: &JournalKey) -> Vec<(u64, Digest)> {
     let Some(head) = JournalHead::decode(journal, key) else { return Vec::new() };
@@ -204,7 +204,7 @@ pub fn decode_records(journal: &[u8], key: &JournalKey) -> Vec<(u64, Digest)> {
     chunks
 }
 
-/// Chunks of a large file that its receiver has from an earlier run, with what their digests add to its root.
+/// Chunks of a large file that its receiver has from an earlier run, with their digests added to its root.
 #[derive(Debug)]
 pub struct HeldChunks {
     chunks: RangeSet,
@@ -214,13 +214,13 @@ pub struct HeldChunks {
 }
 
 impl HeldChunks {
-    /// None yet, of a file of `size` bytes.
+    /// No chunks yet, for a file of `size` bytes.
     #[must_use]
     pub fn new(checksum: Checksum, size: u64) -> Self {
         Self { chunks: RangeSet::default(), root: RootBuilder::new(checksum), size, bytes: 0 }
     }
 
-    /// Adds a chunk; false if it is there already, or beyond the file.
+    /// Adds a chunk; returns false if it is a duplicate or beyond the file.
     pub fn add(&mut self, chunk: u64, digest: Digest) -> bool {
         let Some(begin) = chunk.checked_mul(CHUNK_LEN as u64).filter(|begin| *begin < self.size) else {
             return false;
@@ -233,19 +233,19 @@ impl HeldChunks {
         true
     }
 
-    /// Which they are.
+    /// Returns the set of chunk numbers.
     #[must_use]
     pub fn chunks(&self) -> &RangeSet {
         &self.chunks
     }
 
-    /// Bytes of content that they have together.
+    /// Returns the total length of the chunks in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// About how many bytes of memory it takes.
+    /// Returns the approximate memory use in bytes.
     #[must_use]
     pub fn kept_len(&self) -> usize {
         CHUNK_KEPT_LEN * (self.chunks.range_count() + self.root.kept())
@@ -264,7 +264,7 @@ fn take<const LEN: usize>(bytes: &mut &[u8]) -> Option<[u8; LEN]> {
 
 const MAGIC: &[u8; 16] = b"ftpx journal v1\n";
 const TAG_LEN: usize = 16;
-/// About what a range or a digest takes in its tree.
+/// Approximate memory of a range or a digest in its tree.
 pub(crate) const CHUNK_KEPT_LEN: usize = 96;
 
 #[cfg(test)]
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(origin_of(&[b"ab", b"c"]), origin_of(&[b"ab", b"c"]));
     }
 
-    /// A later version has to find what this one has left.
+    /// A later version must be able to read the journals of this one.
     #[test]
     fn a_journals_bytes_are_pinned() {
         let key = JournalKey::new([9; 32]);
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!((sha256[16], JournalHead::decode(&sha256, &key).unwrap().checksum), (0, Checksum::Sha256));
     }
 
-    /// A disk that was away and is there again has the same device, and may have lost what was not synced.
+    /// A disk that was away and came back has the same device number, and may have lost unsynced data.
     #[test]
     fn what_is_not_known_of_boot_or_mount_is_never_the_same() {
         let known = head(1);

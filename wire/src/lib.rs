@@ -1,9 +1,9 @@
 //! The protocol of `ftp-server` and `ftp-client`: its types, bytes and limits, and the machines that send and receive.
 //!
-//! Without the feature `net` nothing here does I/O: no socket, no file, no clock. `PROTOCOL.md` beside this crate
-//! specifies every byte.
+//! Without the feature `net` this crate does no I/O: no socket, no file, no clock. `PROTOCOL.md` beside it specifies every
+//! byte.
 
-#![deny(unsafe_code)] // but for one call, in store/write_out.rs
+#![deny(unsafe_code)] // except for one call, in store/write_out.rs
 
 pub mod access;
 pub mod binding;

@@ -1,9 +1,9 @@
-//! What a listing, a transfer and a comparison know of a file beside its bytes.
+//! Metadata of a file, as used by listings, transfers and comparisons.
 
 use crate::limits::PATH_LEN_MAX;
 use serde::{Deserialize, Serialize};
 
-/// A point in time as filesystems keep it.
+/// A point in time as filesystems store it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Seconds since 1970-01-01T00:00:00Z; negative before.
@@ -12,11 +12,11 @@ pub struct Timestamp {
     pub nanos: u32,
 }
 
-/// Which state of which file it is: 16 bytes that are others as soon as the file may have changed. All zero says nothing.
+/// Identifies a state of a source file: 16 bytes that change as soon as the file may have changed. All zero means unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SourceId(pub [u8; 16]);
 
-/// What a path is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A regular file.
@@ -29,10 +29,10 @@ pub enum Kind {
     Special,
 }
 
-/// Metadata of one file, folder or link; of the link itself, not of what it leads to.
+/// Metadata of one file, folder or link; for a link, of the link itself, not of its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// What it is.
+    /// The kind of the entry.
     pub kind: Kind,
     /// Length in bytes of a file's content or of a link's target; 0 for others.
     pub size: u64,
@@ -43,7 +43,7 @@ pub struct Metadata {
 }
 
 impl Timestamp {
-    /// True if there is such a time: a peer may claim anything.
+    /// True if the value is a valid time: a peer may claim anything.
     #[must_use]
     pub fn is_possible(&self) -> bool {
         self.nanos < 1_000_000_000
@@ -51,14 +51,15 @@ impl Timestamp {
 }
 
 impl Metadata {
-    /// True if this is what a filesystem can hold: a peer may claim anything.
+    /// True if a filesystem can have such metadata: a peer may claim anything.
     #[must_use]
     pub fn is_possible(&self) -> bool {
         let link_fits = self.kind != Kind::Symlink || self.size <= PATH_LEN_MAX as u64;
         link_fits && self.modified.is_possible() && self.mode & !MODE_BITS == 0
     }
 
-    /// True if kind, size and modification time are the same: the content is, as far as can be told without reading it.
+    /// True if kind, size and modification time are equal, so that the content is unchanged as far as can be known without
+    /// reading it.
     #[must_use]
     pub fn is_unchanged_since(&self, before: &Self) -> bool {
         (self.kind, self.size, self.modified) == (before.kind, before.size, before.modified)

@@ -1,45 +1,46 @@
-//! Permission bits on their way from one end to the other: what is asked for (`--chmod`, `--no-perms`), and what the
-//! receiving end's rules for a user make of it.
+//! Permission bits in a transfer: the options of the sending end (`--chmod`, `--no-perms`), and the receiving end's rules for a
+//! user.
 
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 
-/// What becomes of the permissions of a transfer's files and folders.
+/// How a transfer sets the permissions of its files and folders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Modes {
-    /// They are for what is new, less the umask of the target's end; what exists keeps its own.
+    /// Applies to new items only, less the umask of the target's end; existing items keep their permissions.
     pub only_new: bool,
-    /// They are carried as they are, whatever the umask says.
+    /// Ignores the umask.
     pub exact: bool,
-    /// Changes of what the source has.
+    /// Changes to the source's permissions.
     pub chmod: Chmod,
-    /// The umask of this end, if it receives: another end's word is no reason to let others here write.
+    /// The umask of this end, if it receives: the other end cannot make files here writable for others.
     pub umask: u32,
-    /// The sender has made all changes already, and says what folders are made with; see [`Modes::of_unknown_folder`].
+    /// Set if the sender has applied all changes already: the mode in which it has folders made; see
+    /// [`Modes::of_unknown_folder`].
     pub sent: Option<u32>,
 }
 
 impl Modes {
-    /// As the source has them.
+    /// Takes the source's permissions.
     pub const CARRIED: Self =
         Self { only_new: false, exact: false, chmod: Chmod::NONE, umask: 0, sent: None };
 
-    /// As the sender says.
+    /// Takes the permissions as sent.
     #[must_use]
     pub fn as_sent(only_new: bool, folder_mode: u32) -> Self {
         Self { only_new, sent: Some(folder_mode), ..Self::CARRIED }
     }
 
-    /// The same for what is written here: the umask counts, unless the permissions are to be exact.
+    /// The same for items written at this end: the umask counts, unless the permissions are to be exact.
     #[must_use]
     pub fn received(self) -> Self {
         let umask = if self.exact { 0 } else { umask() };
         Self { umask, ..self }
     }
 
-    /// The permissions, at most, of a folder that is made before its own are known, as what is in it comes first. It must not be wider than
-    /// the source's at any moment, nor stay so if the transfer ends there.
+    /// Returns the permissions, at most, of a folder that is made before its own are known, because its content arrives first.
+    /// They must never be wider than the source's, not even if the transfer ends there.
     #[must_use]
     pub fn of_unknown_folder(&self) -> u32 {
         let mode = match (self.sent, self.only_new) {
@@ -50,8 +51,8 @@ impl Modes {
         mode & PERMISSIONS | OWNER_ALL
     }
 
-    /// The permissions that an item of the source is to have. Set-id and sticky bits of the source mean something else at
-    /// the target: only those of a folder that were asked for are among them.
+    /// Returns the permissions for an item of the source. Set-id and sticky bits of the source have another meaning at the
+    /// target, so the result has only those that were requested, and only for a folder.
     #[must_use]
     pub fn wanted(&self, mode: u32, kind: Kind) -> u32 {
         let is_folder = kind == Kind::Folder;
@@ -63,7 +64,7 @@ impl Modes {
         if is_folder { mode & MODE_BITS } else { mode & PERMISSIONS }
     }
 
-    /// The metadata with the permissions that the item is to have.
+    /// Returns the metadata with the permissions for the item.
     #[must_use]
     pub fn of_item(&self, metadata: Metadata) -> Metadata {
         match metadata.kind {
@@ -81,28 +82,28 @@ impl Default for Modes {
     }
 }
 
-/// What programs ask for where nothing else is said, before the umask.
+/// Default mode of new files and folders, before the umask.
 fn default_mode(is_folder: bool) -> u32 {
     if is_folder { 0o777 } else { 0o666 }
 }
 
-/// What an existing item has once it was given `wanted`: set-id and sticky bits that it has stay.
+/// Returns the mode of an existing item after `wanted` is set: it keeps its set-id and sticky bits.
 #[must_use]
 pub fn kept(wanted: u32, existing: u32) -> u32 {
     wanted | existing & MODE_BITS & !PERMISSIONS
 }
 
-/// Rules for all that a user makes or changes.
+/// Permission rules for everything that a user makes or changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModePolicy {
     /// Bits that are never set.
     pub umask: u32,
-    /// Bits that are always set; those to execute, set-id and sticky bits in folders only.
+    /// Bits that are always set; execute, set-id and sticky bits apply to folders only.
     pub force: u32,
 }
 
 impl ModePolicy {
-    /// The permissions that are set where `mode` was asked for.
+    /// Returns the permissions to set where `mode` was requested.
     #[must_use]
     pub fn apply(self, mode: u32, is_folder: bool) -> u32 {
         let force = if is_folder { self.force | (self.force & 0o444) >> 2 } else { self.force & 0o666 };
@@ -110,7 +111,7 @@ impl ModePolicy {
     }
 }
 
-/// Changes of permissions, as chmod and rsync's `--chmod` take them; none at all for the empty list.
+/// Changes of permissions, in the syntax of chmod and rsync's `--chmod`. An empty list changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chmod(Vec<Change>);
 
@@ -118,14 +119,14 @@ impl Chmod {
     /// No change.
     pub const NONE: Self = Self(Vec::new());
 
-    /// Parses `D2775,F664`, `u+x,go-w` and the like; nothing if it is none of these.
+    /// Parses `D2775,F664`, `u+x,go-w` and the like; returns `None` if the syntax is wrong.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let changes = text.split(',').map(Change::parse).collect::<Option<Vec<_>>>()?;
         Some(Self(changes.concat()))
     }
 
-    /// The mode that it sets whatever there was before, if it does.
+    /// Returns the resulting mode if it is the same for every previous mode.
     #[must_use]
     pub fn absolute(&self) -> Option<u32> {
         match self.0[..] {
@@ -134,7 +135,7 @@ impl Chmod {
         }
     }
 
-    /// The mode after these changes, one after the other.
+    /// Returns the mode after applying these changes in order.
     #[must_use]
     pub fn apply(&self, mode: u32, is_folder: bool) -> u32 {
         self.0.iter().fold(mode, |mode, change| change.apply(mode, is_folder))
@@ -145,12 +146,12 @@ impl Chmod {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Change {
     items: Items,
-    /// The bits of those who are meant, including their set-id or sticky bit.
+    /// The affected bits, including those classes' set-id or sticky bit.
     who: u32,
     how: How,
-    /// Permissions, repeated for everybody.
+    /// The permissions, repeated for all three classes.
     what: u32,
-    /// `X`: execution for folders, and for files that somebody can execute.
+    /// `X`: execute permission for folders, and for files that are executable by anyone.
     execute_if_sensible: bool,
 }
 
@@ -184,7 +185,7 @@ impl Change {
             return Some(vec![Self { what, ..none }]);
         }
         let letters = text.find(|letter| !"ugoa".contains(letter))?;
-        // As chmod and rsync do: where nobody is named, the umask counts.
+        // Like chmod and rsync: without a class, the umask counts.
         let who = text[..letters].chars().map(bits_of).reduce(|all, one| all | one);
         let who = who.unwrap_or_else(|| MODE_BITS & !(umask() & PERMISSIONS));
         let mut changes = Vec::new();
@@ -221,7 +222,7 @@ impl Change {
         }
         let execute = if self.execute_if_sensible && (is_folder || mode & 0o111 != 0) { 0o111 } else { 0 };
         let bits = (self.what | execute) & self.who;
-        // As chmod does: a folder keeps its set-id bits unless they are named.
+        // Like chmod: a folder keeps its set-id bits unless they are named.
         let cleared = if is_folder { self.who & !0o6000 } else { self.who };
         match self.how {
             How::Add => mode | bits,
@@ -250,8 +251,8 @@ fn bits_of(letter: char) -> u32 {
     }
 }
 
-/// This process's umask. Read from procfs, since asking the system for it means changing it for all threads; where that
-/// is not to be had, what is made is its owner's alone.
+/// This process's umask. Read from procfs, because the system call that returns it also changes it, for all threads. Without
+/// procfs, new files are accessible to their owner only.
 #[must_use]
 pub fn umask() -> u32 {
     static UMASK: OnceLock<u32> = OnceLock::new();
@@ -262,9 +263,9 @@ pub fn umask() -> u32 {
     })
 }
 
-/// Who may read, write and execute.
+/// The read, write and execute bits of all classes.
 pub const PERMISSIONS: u32 = 0o777;
-/// What the owner of a folder needs to fill it.
+/// The permissions that the owner of a folder needs to fill it.
 pub const OWNER_ALL: u32 = 0o700;
 /// Without it not even its owner may change what is in a folder.
 pub const OWNER_WRITES: u32 = 0o200;

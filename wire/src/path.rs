@@ -1,4 +1,4 @@
-//! Names and paths as both ends agree on them. Parsed once, here; whoever holds a `RemotePath` need not check it again.
+//! Names and paths as both ends agree on them. They are parsed once, here, so a `RemotePath` needs no further check.
 
 use crate::escape::Escaped;
 use crate::limits::{NAME_LEN_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
@@ -7,13 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// Why bytes are no name or path.
+/// Why bytes are not a valid name or path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// A component of no bytes.
+    /// A component without bytes.
     #[error("a path component is empty")]
     Empty,
-    /// `.` or `..`, which would name another place than they say.
+    /// `.` or `..`, which would refer to another place.
     #[error("'.' and '..' are not allowed in a path")]
     Dots,
     /// A NUL byte, which no filesystem stores.
@@ -41,7 +41,7 @@ impl Name {
     /// Takes `bytes` as a name.
     ///
     /// # Errors
-    /// Says which rule the bytes break.
+    /// The rule that the bytes break.
     pub fn new(bytes: &[u8]) -> Result<Self, PathError> {
         check_name(bytes)?;
         Ok(Self(bytes.into()))
@@ -54,7 +54,7 @@ impl Name {
     }
 }
 
-/// A name within a path, borrowed; as much a proof as [`Name`].
+/// A borrowed name within a path, checked like [`Name`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameRef<'a>(&'a [u8]);
 
@@ -62,7 +62,7 @@ impl<'a> NameRef<'a> {
     /// Takes `bytes` as a name.
     ///
     /// # Errors
-    /// Says which rule the bytes break.
+    /// The rule that the bytes break.
     pub fn new(bytes: &'a [u8]) -> Result<Self, PathError> {
         check_name(bytes)?;
         Ok(Self(bytes))
@@ -105,7 +105,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// A path below a root: a list of names, kept joined by `/` without one at either end. No names at all is the root itself.
+/// A path below a root: a list of names, stored joined by `/` without one at either end. The empty list is the root itself.
 ///
 /// Its order is the order of a sorted depth-first walk: names are compared one by one, bytewise.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -118,10 +118,10 @@ impl RemotePath {
         Self::default()
     }
 
-    /// Takes a path in its one canonical spelling, as it stands on the wire.
+    /// Takes a path in its one canonical spelling, as used on the wire.
     ///
     /// # Errors
-    /// Says which rule the bytes break.
+    /// The rule that the bytes break.
     pub fn from_wire(bytes: &[u8]) -> Result<Self, PathError> {
         if bytes.len() > PATH_LEN_MAX {
             return Err(PathError::PathTooLong);
@@ -137,10 +137,10 @@ impl RemotePath {
         Ok(Self(bytes.into()))
     }
 
-    /// Takes a path as people type it: extra slashes and `.` components mean nothing.
+    /// Takes a path as people type it: extra slashes and `.` components are dropped.
     ///
     /// # Errors
-    /// Says which rule the bytes break; `..` is refused.
+    /// The rule that the bytes break; `..` is refused.
     pub fn from_user(bytes: &[u8]) -> Result<Self, PathError> {
         let names: Vec<&[u8]> =
             bytes.split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
@@ -164,14 +164,14 @@ impl RemotePath {
         self.0.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(NameRef)
     }
 
-    /// The last name and the path before it; nothing for the root.
+    /// Returns the last name and the path before it; `None` for the root.
     #[must_use]
     pub fn split_last(&self) -> Option<(Self, Name)> {
         let (parent, name) = self.parent_and_name()?;
         Some((Self(parent.into()), name.to_name()))
     }
 
-    /// The bytes of the path before the last name, and of the last name; nothing for the root.
+    /// Returns the bytes of the path before the last name, and the last name; `None` for the root.
     #[must_use]
     pub fn parent_and_name(&self) -> Option<(&[u8], NameRef<'_>)> {
         if self.is_root() {
@@ -218,7 +218,7 @@ impl RemotePath {
         }
     }
 
-    /// What is left of this path below `base`, if it lies there.
+    /// Returns the rest of this path below `base`, or `None` if it lies elsewhere.
     #[must_use]
     pub fn strip_prefix(&self, base: &Self) -> Option<Self> {
         if base.is_root() {
@@ -250,7 +250,7 @@ impl PartialOrd for RemotePath {
     }
 }
 
-/// Shows the path escaped and beginning with `/`, as people know it.
+/// Shows the path escaped and with a leading `/`, as people know it.
 impl fmt::Display for RemotePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("/")?;
@@ -290,7 +290,7 @@ impl<'de> Deserialize<'de> for RemotePath {
     }
 }
 
-/// Takes a byte string as it comes, without interpreting it.
+/// Reads a byte string without interpreting it.
 pub(crate) struct Bytes;
 
 impl Visitor<'_> for Bytes {

@@ -1,16 +1,16 @@
-//! Sets of numbers kept as ranges: which frames are done, which chunks are held.
+//! Sets of numbers stored as ranges: the frames that are done, the chunks that are there.
 
 use std::collections::BTreeMap;
 
 /// A set of `u64`, as disjoint ranges that do not touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RangeSet {
-    /// Begin to end (exclusive) of each range.
+    /// Begin and end (exclusive) of each range.
     ranges: BTreeMap<u64, u64>,
 }
 
 impl RangeSet {
-    /// Adds `number`; false if it was in already.
+    /// Adds `number`; returns false if it was in already.
     pub fn insert(&mut self, number: u64) -> bool {
         if self.contains(number) || number == u64::MAX {
             return false;
@@ -25,7 +25,8 @@ impl RangeSet {
         true
     }
 
-    /// Adds all from `begin` up to `end`; false, and nothing done, if one of them was in already or there are none.
+    /// Adds all from `begin` up to `end`; returns false and changes nothing if one of them was in already or the range is
+    /// empty.
     pub fn insert_range(&mut self, begin: u64, end: u64) -> bool {
         let overlaps = self.ranges.range(..end).next_back().is_some_and(|(_, other)| *other > begin);
         if begin >= end || overlaps {
@@ -41,7 +42,7 @@ impl RangeSet {
         true
     }
 
-    /// The smallest number that is in and not below `number`.
+    /// Returns the smallest number that is in and not below `number`.
     #[must_use]
     pub fn next_from(&self, number: u64) -> Option<u64> {
         match self.contains(number) {
@@ -56,7 +57,7 @@ impl RangeSet {
         self.ranges.range(..=number).next_back().is_some_and(|(_, end)| number < *end)
     }
 
-    /// The smallest number that is not in.
+    /// Returns the smallest number that is not in.
     #[must_use]
     pub fn first_missing(&self) -> u64 {
         self.ranges.get(&0).copied().unwrap_or(0)
@@ -73,13 +74,13 @@ impl RangeSet {
         self.ranges.iter().map(|(begin, end)| (*begin, *end))
     }
 
-    /// How many ranges there are.
+    /// Returns the number of ranges.
     #[must_use]
     pub fn range_count(&self) -> usize {
         self.ranges.len()
     }
 
-    /// True if nothing is in.
+    /// True if the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -93,7 +94,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     proptest! {
-        /// Numbers at both ends of what there is, and near each other.
+        /// Numbers at both ends of the type's range, and near each other.
         #[test]
         fn extremes_are_numbers_like_others(
             offsets in proptest::collection::vec((any::<bool>(), 0_u64..40), 0..80),

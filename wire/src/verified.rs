@@ -1,4 +1,4 @@
-//! Proofs that bytes are what their digest says. Storage writes nothing else, and only this file makes them.
+//! Proofs that bytes match their digest. Storage writes only verified bytes, and only this file can construct the proofs.
 
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 
@@ -7,7 +7,7 @@ use crate::checksum::{Checksum, ChunkPlace, Digest};
 #[error("the data did not match its checksum")]
 pub struct Damaged;
 
-/// A chunk of a large file whose digest was right.
+/// A chunk of a large file that matched its digest.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifiedChunk<'a> {
     offset: u64,
@@ -31,26 +31,26 @@ impl<'a> VerifiedChunk<'a> {
         (computed == digest).then_some(Self { offset, digest, pieces }).ok_or(Damaged)
     }
 
-    /// Where in the file the chunk begins.
+    /// Returns the offset of the chunk in the file.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The chunk's digest.
+    /// Returns the chunk's digest.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The chunk's bytes.
+    /// Returns the chunk's bytes.
     #[must_use]
     pub fn pieces(&self) -> &'a [&'a [u8]] {
         self.pieces
     }
 }
 
-/// The whole content of a small file whose digest was right.
+/// The whole content of a small file that matched its digest.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifiedContent<'a> {
     pieces: &'a [&'a [u8]],
@@ -66,7 +66,7 @@ impl<'a> VerifiedContent<'a> {
         (computed == digest).then_some(Self { pieces }).ok_or(Damaged)
     }
 
-    /// The content's bytes.
+    /// Returns the content's bytes.
     #[must_use]
     pub fn pieces(&self) -> &'a [&'a [u8]] {
         self.pieces

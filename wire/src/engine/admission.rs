@@ -1,8 +1,8 @@
-//! Whether an item may take its name: decided when it begins, and once more when it gets the name. Minutes may lie between the
-//! two, and somebody else may have written there meanwhile.
+//! Decides whether an item may take its name: when the item begins, and again when it gets the name. Minutes may lie between
+//! the two, and another program may have written there meanwhile.
 //!
-//! The last look and the rename are two calls of the system: what is written just between them is replaced, as it would have been if
-//! it had been written a moment earlier under a rule that replaces. Where the rule replaces nothing, the rename itself refuses.
+//! The last look and the rename are two system calls: a file written just between them is replaced, as if it had been written a
+//! moment earlier under a rule that replaces. Where the rule replaces no file, the rename itself refuses.
 
 use super::lock;
 use crate::failure::{Failure, FailureCode};
@@ -15,26 +15,26 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-/// How a sink treats what is there already.
+/// How a sink treats existing entries.
 pub(super) struct Rule {
     overwrite: Overwrite,
-    /// Refuse instead of skip what exists.
+    /// Refuse existing entries instead of skipping them.
     add_only: bool,
-    /// What filesystems keep, by their number.
+    /// Fidelity of filesystems, by their number.
     fidelities: Mutex<HashMap<u64, FidelityReport>>,
     spellings: Spellings,
 }
 
-/// What the rule looks at of an item.
+/// The properties of an item that the rule looks at.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Offer {
     pub(super) size: Option<u64>,
     pub(super) modified: Option<Timestamp>,
-    /// The content of what is there may have been lost, whatever its size and time say.
+    /// The content of the existing entry may be lost, regardless of its size and time.
     pub(super) is_unproven: bool,
 }
 
-/// That an item may take its name, by what was there at the last look.
+/// Permission for an item to take its name, with the entry seen there at the last look.
 #[derive(Clone)]
 pub(super) struct Admission {
     rule: Arc<Rule>,
@@ -61,12 +61,12 @@ impl Rule {
         Ok(Admission { rule: self.clone(), offer, existing })
     }
 
-    /// True if `kept` is what the folder's filesystem has made of `time`.
+    /// True if `kept` is the value that the folder's filesystem stores for `time`.
     pub(super) fn is_kept(&self, folder: &dyn Folder, time: Timestamp, kept: Timestamp) -> bool {
         time == kept || self.fidelity(folder).time(time) == kept
     }
 
-    /// What the folder's filesystem keeps, found out once for each.
+    /// Returns the fidelity of the folder's filesystem, determined once for each.
     pub(super) fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
         let Ok(filesystem) = folder.filesystem() else { return FidelityReport::EXACT };
         let mut known = lock(&self.fidelities);
@@ -76,7 +76,7 @@ impl Rule {
         *known.entry(filesystem).or_insert_with(|| folder.fidelity().unwrap_or(FidelityReport::EXACT))
     }
 
-    /// Refuses an item whose name is taken, unless it may replace what has it.
+    /// Refuses an item whose name is taken, unless it may replace that entry.
     fn check(
         &self,
         folder: &dyn Folder,
@@ -96,7 +96,7 @@ impl Rule {
         }
         let has_time = || modified.is_some_and(|modified| self.is_kept(folder, modified, existing.modified));
         let stays = match self.overwrite {
-            // It is no newer, and not all of it may be there.
+            // The source is no newer, and the target may be incomplete.
             Overwrite::Newer if is_unproven && has_time() => false,
             Overwrite::Always => false,
             Overwrite::Never => true,
@@ -112,7 +112,7 @@ impl Rule {
 }
 
 impl Admission {
-    /// Gives a staged file or link its name, if it may still have that.
+    /// Gives a staged file or link its name, if that is still permitted.
     pub(super) fn publish(
         &self,
         folder: &dyn Folder,
@@ -125,7 +125,7 @@ impl Admission {
             if let Some(existing) = existing.as_ref().filter(|existing| !self.was_seen(existing)) {
                 self.rule.check(folder, name, self.offer, existing)?;
             }
-            // Filesystems without flags of rename have this one way only, and without it links of files.
+            // Filesystems without rename flags support only this, and without it hard links of files.
             let replace = existing.is_some() || (overwrite == Overwrite::Always && !add_only);
             match folder.publish(staged, name, replace) {
                 Err(error) if !replace && error.kind() == io::ErrorKind::AlreadyExists => {} // made since the look
@@ -135,18 +135,18 @@ impl Admission {
         Err(if add_only { FailureCode::Exists } else { FailureCode::Skipped }.into())
     }
 
-    /// What has the name.
+    /// Returns the metadata of the entry that has the name.
     pub(super) fn metadata(&self) -> Option<Metadata> {
         self.existing.map(|existing| existing.metadata)
     }
 
-    /// True for what was there when this was decided, unchanged.
+    /// True if `existing` is the entry seen at the decision, unchanged.
     fn was_seen(&self, existing: &Identity) -> bool {
         self.existing.as_ref().is_some_and(|seen| seen == existing)
     }
 }
 
-/// What has the name.
+/// Looks up the entry that has the name.
 fn look(folder: &dyn Folder, name: NameRef<'_>) -> Result<Option<Identity>, Failure> {
     match folder.identity(name) {
         Ok(existing) => Ok(Some(existing)),
@@ -155,9 +155,9 @@ fn look(folder: &dyn Folder, name: NameRef<'_>) -> Result<Option<Identity>, Fail
     }
 }
 
-/// Filesystems whose ways are remembered.
+/// Most filesystems whose fidelity is cached.
 const FIDELITIES_MAX: usize = 64;
-/// Looks at a name that somebody makes and removes all the time.
+/// Most looks at a name whose entry appears and disappears all the time.
 const LOOKS_MAX: usize = 3;
 
 #[cfg(test)]
@@ -177,7 +177,8 @@ mod tests {
         staged
     }
 
-    /// What a name is admitted, and then given, under each rule, if somebody makes a file of that name in between.
+    /// For each rule: the decision on a free name, and the result when another program makes a file of that name before it is
+    /// given.
     #[test]
     fn a_name_that_was_free_at_the_look_is_not_taken_from_who_made_it_meanwhile() {
         for (overwrite, add_only, expected) in [

@@ -1,4 +1,5 @@
-//! A frame's bytes as they go to the socket, laid out in records from the start: file data is read to where it is sealed.
+//! A frame's bytes as they go to the socket, laid out in records from the start: file data is read to the place where it is
+//! sealed.
 //!
 //! ```text
 //! [ unused | head record ][ payload record 0 ][ payload record 1 ] … [ last payload record | unused ]
@@ -12,7 +13,7 @@ use crate::net::record::{RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD,
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Room for one frame, in records.
+/// Space for one frame, in records.
 pub struct ChunkBuffer {
     bytes: Box<[u8]>,
 }
@@ -22,7 +23,7 @@ impl ChunkBuffer {
         Self { bytes: vec![0; BUFFER_LEN].into() }
     }
 
-    /// The payload's bytes from `from` on, `len` of them, in pieces, to fill.
+    /// Returns `len` payload bytes from `from` on, in pieces, to fill.
     pub fn payload_mut(&mut self, from: usize, len: usize) -> impl Iterator<Item = &mut [u8]> {
         let (first, mut skip, mut left) = (from / RECORD_CONTENT_MAX, from % RECORD_CONTENT_MAX, len);
         self.bytes[HEAD_ROOM..].chunks_mut(STRIDE).skip(first).map_while(move |record| {
@@ -33,7 +34,7 @@ impl ChunkBuffer {
         })
     }
 
-    /// The payload's bytes from `from` on, `len` of them, in pieces.
+    /// Returns `len` payload bytes from `from` on, in pieces.
     pub fn payload(&self, from: usize, len: usize) -> impl Iterator<Item = &[u8]> {
         let (first, mut skip, mut left) = (from / RECORD_CONTENT_MAX, from % RECORD_CONTENT_MAX, len);
         self.bytes[HEAD_ROOM..].chunks(STRIDE).skip(first).map_while(move |record| {
@@ -54,7 +55,7 @@ impl ChunkBuffer {
         }
     }
 
-    /// Seals a frame whose payload is in place, and tells where its ciphertext lies.
+    /// Seals a frame whose payload is in place, and returns the range of its ciphertext.
     ///
     /// # Errors
     /// If the key is used up.
@@ -85,27 +86,27 @@ impl ChunkBuffer {
         Ok(begin..end)
     }
 
-    /// Sealed bytes.
+    /// Returns sealed bytes.
     #[must_use]
     pub fn sealed(&self, range: Range<usize>) -> &[u8] {
         &self.bytes[range]
     }
 }
 
-/// Buffers that were used and can be used again.
+/// Used buffers for reuse.
 #[derive(Default)]
 pub struct BufferPool {
     free: Mutex<Vec<ChunkBuffer>>,
 }
 
 impl BufferPool {
-    /// A buffer; its content is arbitrary.
+    /// Returns a buffer with arbitrary content.
     #[must_use]
     pub fn take(&self) -> ChunkBuffer {
         lock(&self.free).pop().unwrap_or_else(ChunkBuffer::new)
     }
 
-    /// Gives a buffer back.
+    /// Returns a buffer to the pool.
     pub fn put(&self, buffer: ChunkBuffer) {
         let mut free = lock(&self.free);
         if free.len() < FREE_MAX {
@@ -116,7 +117,7 @@ impl BufferPool {
 
 const STRIDE: usize = RECORD_CONTENT_MAX + RECORD_OVERHEAD;
 const HEAD_ROOM: usize = HEAD_LEN + EXTRA_LEN_MAX + RECORD_OVERHEAD;
-/// Bytes of a buffer.
+/// Length of a buffer in bytes.
 pub(super) const BUFFER_LEN: usize = HEAD_ROOM + CHUNK_LEN / RECORD_CONTENT_MAX * STRIDE;
-/// Buffers that a pool keeps for later: about 4 MiB.
+/// Most buffers that a pool keeps: about 4 MiB.
 const FREE_MAX: usize = 8;

@@ -1,12 +1,13 @@
-//! Congestion control per lane: BBR on long paths, the system's own on short ones, and none that paces on very short ones.
+//! Congestion control per lane: BBR on long paths, the system's default on short ones, and one without pacing on very short
+//! ones.
 //!
-//! Loss-based congestion control (Linux's usual cubic) takes each lost packet for congestion. Measured at 100 ms and 0.5 %
-//! loss on a link of 200 Mbit/s, one stream of it carries 5 Mbit/s and BBR 160. Only the sender of the data decides, so
-//! each end sets it on its own sockets; after connect and accept, since a route may carry its own.
+//! Loss-based congestion control (Linux's usual cubic) takes each lost packet for congestion. Measured at 100 ms and 0.5 % loss
+//! on a link of 200 Mbit/s, one stream of it carries 5 Mbit/s and BBR 160. Only the sender of the data decides, so each end
+//! sets it on its own sockets; after connect and accept, since a route may carry its own.
 //!
-//! Where BBR is the system's own, it costs what it is good for on a path of a few microseconds, as it sends by timers: on the
-//! loopback with two cores, 1 GiB takes a fifth more processor time and 0.6 to 0.9 s, instead of 0.5 s with cubic or reno. A
-//! socket that has begun to pace never stops, so there they [begin](begin_unpaced) without, until the path is known.
+//! Where BBR is the system's default, it is slow on a path of a few microseconds, because it sends by timers: on the loopback
+//! with two cores, 1 GiB takes a fifth more processor time and 0.6 to 0.9 s, instead of 0.5 s with cubic or reno. A socket that
+//! has begun to pace never stops, so there sockets [avoid BBR](avoid_bbr_until_rtt_known) until the path is known.
 
 use rustix::net::sockopt::{set_tcp_congestion, tcp_congestion};
 use socket2::SockRef;
@@ -15,16 +16,17 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// A round trip from which on a path counts as long. Below it even loss-based control recovers quickly.
+/// Shortest round trip of a long path. Below it even loss-based control recovers quickly.
 pub const LONG_PATH: Duration = Duration::from_millis(20);
 
-/// A round trip up to which a path is very short: this machine, or one in the same room.
+/// Longest round trip of a very short path: this machine, or one in the same room.
 const SHORT_PATH: Duration = Duration::from_millis(1);
 
-/// Bytes that may wait in a lane's socket without being on their way.
+/// Bytes that may wait unsent in a lane's socket.
 const UNSENT_LEN: u32 = 128 * 1024;
 
-/// Before a socket connects, or of one that listens for all that it accepts: does without BBR if that is the system's own.
+/// Replaces BBR, if it is the system's default, by a loss-based algorithm until the round trip is known. Call before
+/// connecting, or on a listening socket for all that it accepts.
 pub fn begin_unpaced(socket: impl AsFd) {
     let paces = tcp_congestion(&socket).is_ok_and(|own| own == BBR);
     if paces && !UNPACED.into_iter().any(|name| set_tcp_congestion(&socket, name).is_ok()) {
@@ -32,7 +34,7 @@ pub fn begin_unpaced(socket: impl AsFd) {
     }
 }
 
-/// Gives a socket that was accepted and is no lane the system's own congestion control back.
+/// Restores the system's default on an accepted socket that does not become a lane.
 pub fn go_on_as_usual(socket: impl AsFd) {
     if bbr_is_own()
         && let Err(error) = set_tcp_congestion(socket, BBR)
@@ -41,7 +43,7 @@ pub fn go_on_as_usual(socket: impl AsFd) {
     }
 }
 
-/// What a lane's socket has been set to.
+/// The congestion control set on a lane's socket.
 #[derive(Default)]
 pub(crate) struct Congestion {
     paces: bool,
@@ -49,7 +51,8 @@ pub(crate) struct Congestion {
 }
 
 impl Congestion {
-    /// Sets what the path needs, once it is known; a round trip of zero is none. What the kernel lacks or refuses is left.
+    /// Sets the algorithm that suits the path, once its round trip is known; zero means unknown. If the kernel lacks or refuses
+    /// one, the socket stays as it is.
     pub(crate) fn adapt(&mut self, socket: &TcpStream, round_trip: Duration) {
         let path_of_bbr = if bbr_is_own() { SHORT_PATH } else { LONG_PATH };
         if !self.paces && round_trip >= path_of_bbr {
@@ -58,7 +61,7 @@ impl Congestion {
                 tracing::debug!(%error, "BBR is not to be had; the system's congestion control stays");
             }
         }
-        // A slow lane should not hold megabytes in its socket that a fast one could send: it would be the last to end.
+        // A slow lane should not keep megabytes in its socket that a fast one could send: it would be the last to end.
         if !self.is_bounded && round_trip >= LONG_PATH {
             self.is_bounded = true;
             if let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_LEN) {
@@ -68,7 +71,7 @@ impl Congestion {
     }
 }
 
-/// Whether BBR is what the system's sockets have.
+/// True if BBR is the system's default.
 fn bbr_is_own() -> bool {
     static OWN: OnceLock<bool> = OnceLock::new();
     *OWN.get_or_init(|| {
@@ -78,7 +81,7 @@ fn bbr_is_own() -> bool {
 }
 
 const BBR: &str = "bbr";
-/// Loss-based, in the order of preference; anybody may have the last.
+/// Loss-based algorithms, in the order of preference; every user may set the last.
 const UNPACED: [&str; 2] = ["cubic", "reno"];
 
 #[cfg(test)]
@@ -86,7 +89,7 @@ mod tests {
     use super::*;
     use tokio::net::{TcpListener, TcpSocket};
 
-    /// As far as this system has BBR and lets everybody set it.
+    /// Tests as much as possible on this system, which may lack BBR or restrict it.
     #[tokio::test]
     async fn the_path_decides() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -43,7 +43,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// At most `len` bytes, as many as lie together.
+    /// Returns up to `len` bytes, as many as lie together.
     fn next(&mut self, len: usize) -> Result<&'a [u8], FrameError> {
         let (first, rest) = self.pieces.split_first().ok_or(FrameError::Length)?;
         let piece = &first[self.skip..];

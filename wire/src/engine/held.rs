@@ -1,11 +1,11 @@
-//! What a receiver answers to offers.
+//! Collects a receiver's answers to offers.
 
 use super::staged::Chunks;
 use crate::checksum::Digest;
 use crate::limits::HELD_DIGESTS_MAX;
 use crate::message::{ChunkRange, Held, HeldItem};
 
-/// Answers to offers, in messages.
+/// Answers to offers, split into messages.
 #[derive(Default)]
 pub(super) struct HeldAnswers {
     pub(super) messages: Vec<Held>,

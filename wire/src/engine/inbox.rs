@@ -1,4 +1,4 @@
-//! What a lane has received: ciphertext that becomes plaintext where it lies, and frames made of its pieces.
+//! Splits a lane's incoming bytes into frames: ciphertext is opened in place, and frames are made of its pieces.
 
 use crate::frame::{FrameError, FrameHead, HEAD_LEN};
 use crate::limits::FRAME_RECORDS_LEN_MAX;
@@ -8,12 +8,12 @@ use crate::net::record::{
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Read beyond the current frame's end: the next frame's head, most of the time, and little to move to the front.
+/// Bytes read beyond the current frame's end: usually the next frame's head, and little to move to the front.
 const READ_AHEAD: usize = 4 * 1024;
-/// Room of an inbox whose lane has sent little so far.
+/// Space while the lane has sent little so far.
 const INBOX_LEN_MIN: usize = 32 * 1024;
 
-/// Why what came is no stream of frames. The lane ends.
+/// Why the bytes are not a stream of frames. The lane ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InboxError {
     #[error("{0}")]
@@ -26,7 +26,7 @@ pub(crate) enum InboxError {
     Truncated,
 }
 
-/// What became of the inbox's bytes.
+/// Why draining stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Drained<W> {
     /// More bytes are needed.
@@ -45,11 +45,11 @@ pub(crate) struct Inbox {
     filled: usize,
     /// Bytes whose records are opened.
     opened: usize,
-    /// Plaintext that no frame has used yet.
+    /// Plaintext not yet used by a frame.
     pieces: VecDeque<Range<usize>>,
     plain_len: usize,
     closed: bool,
-    /// Filled bytes that make another look worth it.
+    /// Number of filled bytes that makes the next attempt worthwhile.
     needed: usize,
     /// There is memory for a frame of any length.
     is_large: bool,
@@ -70,12 +70,12 @@ impl Inbox {
         }
     }
 
-    /// True if the next frame needs more memory than an inbox always has: [`Self::enlarge`] before reading on.
+    /// True if the next frame needs more memory than every lane has: call [`Self::enlarge`] before reading on.
     pub(crate) fn needs_memory(&self) -> bool {
         !self.is_large && self.end() > INBOX_LEN_MIN
     }
 
-    /// There is memory for [`FRAME_RECORDS_LEN_MAX`] bytes, until the inbox [rests](Self::rest).
+    /// Reserves memory for [`FRAME_RECORDS_LEN_MAX`] bytes, until the lane [rests](Self::rest).
     pub(crate) fn enlarge(&mut self) {
         self.is_large = true;
     }
@@ -85,12 +85,12 @@ impl Inbox {
         self.is_large
     }
 
-    /// How many bytes are wanted.
+    /// Returns the end of the bytes to read.
     fn end(&self) -> usize {
         (self.needed + READ_AHEAD).clamp(INBOX_LEN_MIN, FRAME_RECORDS_LEN_MAX)
     }
 
-    /// Where the socket reads to.
+    /// Returns the space that the socket reads into.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         let end = self.end();
         if self.bytes.len() < end {
@@ -99,25 +99,25 @@ impl Inbox {
         &mut self.bytes[self.filled..end.max(self.filled)]
     }
 
-    /// The socket has filled so many bytes of [`room`](Self::room).
+    /// Records that the socket has filled `len` bytes of [`room`](Self::room).
     pub(crate) fn add_filled(&mut self, len: usize) {
         self.filled += len;
     }
 
-    /// True once enough has come for a look to be worth it: the next frame, or a record that is too short to begin one,
-    /// such as the lane's end.
+    /// True once enough has arrived for an attempt: the next frame, or a record that is too short to begin one, such as the
+    /// lane's end.
     pub(crate) fn is_ready(&self) -> bool {
         let unopened = &self.bytes[self.opened..self.filled];
         let is_short = |len: usize| len < HEAD_LEN + RECORD_OVERHEAD && len <= unopened.len();
         self.filled >= self.needed || record_len(unopened).map_or(true, |len| len.is_some_and(is_short))
     }
 
-    /// The socket's stream has ended.
+    /// Returns the error for the end of the socket's stream.
     pub(crate) fn end_of_stream(&self) -> InboxError {
         InboxError::Truncated
     }
 
-    /// Gives memory back while nothing comes.
+    /// Frees memory while no bytes arrive.
     pub(crate) fn rest(&mut self) {
         if self.filled == 0 && self.bytes.len() > INBOX_LEN_MIN {
             self.bytes = Vec::new();
@@ -125,7 +125,7 @@ impl Inbox {
         }
     }
 
-    /// Gives memory back unless it is needed for the next frame, also if some of that has come: others need it more.
+    /// Frees memory not needed for the next frame, even if a part of that has arrived: others need it more.
     pub(crate) fn shrink(&mut self) {
         if self.is_large && self.end() <= INBOX_LEN_MIN && self.filled <= INBOX_LEN_MIN {
             self.bytes.truncate(INBOX_LEN_MIN);
@@ -134,7 +134,7 @@ impl Inbox {
         }
     }
 
-    /// Opens what is whole and hands its frames to `take`, which may say that it cannot take one yet.
+    /// Opens complete records and passes their frames to `take`, which may answer that it cannot take one yet.
     pub(crate) fn drain<W, E: From<InboxError>>(
         &mut self,
         mut take: impl FnMut(&FrameHead, &[u8], &[&[u8]]) -> Result<Option<W>, E>,
@@ -161,7 +161,7 @@ impl Inbox {
         }
         self.set_needed().map_err(E::from)?;
         if matches!(drained, Drained::Wait(_)) {
-            self.needed = self.filled; // the frame is there; it is the job that is not
+            self.needed = self.filled; // the frame has arrived, but its job has not
         }
         Ok(drained)
     }
@@ -199,7 +199,7 @@ impl Inbox {
         FrameHead::decode(&bytes).map(Some)
     }
 
-    /// Unused plaintext from `skip` on, `len` bytes of it, in pieces.
+    /// Returns `len` bytes of unused plaintext from `skip` on, in pieces.
     fn slices(&self, skip: usize, len: usize) -> impl Iterator<Item = &[u8]> {
         let (mut skip, mut left) = (skip, len);
         self.pieces.iter().filter_map(move |piece| {
@@ -226,7 +226,7 @@ impl Inbox {
         }
     }
 
-    /// Moves what is not used up to the front. Little, since reading stops shortly behind a frame's end.
+    /// Moves unused bytes to the front. They are few, since reading stops shortly behind a frame's end.
     fn compact(&mut self) {
         let begin = self.pieces.front().map_or(self.opened, |piece| piece.start);
         if begin == 0 {
@@ -238,7 +238,7 @@ impl Inbox {
         self.filled -= begin;
     }
 
-    /// How many bytes must be there before the next frame can be whole. Never too many: a record has at most 16 KiB.
+    /// Sets how many bytes must be there before the next frame can be complete. Never too many: a record has at most 16 KiB.
     fn set_needed(&mut self) -> Result<(), InboxError> {
         let frame_len = match self.head()? {
             Some(head) => HEAD_LEN + usize::from(head.extra_len) + head.payload_len as usize,
@@ -247,7 +247,7 @@ impl Inbox {
         let missing = frame_len.saturating_sub(self.plain_len);
         self.needed = self.opened + missing + missing.div_ceil(RECORD_CONTENT_MAX) * RECORD_OVERHEAD;
         if self.needed <= self.filled {
-            self.needed = self.filled + 1; // what is there holds no whole record
+            self.needed = self.filled + 1; // there is no complete record yet
         }
         match self.needed > FRAME_RECORDS_LEN_MAX {
             true => Err(InboxError::RecordsTooSmall),
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!((drained, taken), (Drained::Closed, frames.to_vec()));
     }
 
-    /// Feeds `bytes` as a socket that has at most `step` at a time, and returns the frames that come out.
+    /// Feeds `bytes` like a socket that returns at most `step` at a time, and returns the resulting frames.
     fn received(bytes: &[u8], step: usize) -> Result<Vec<Vec<u8>>, InboxError> {
         let mut inbox = Inbox::new(Opener::new(secrets()).unwrap());
         let (mut rest, mut frames) = (bytes, Vec::new());
@@ -389,7 +389,7 @@ mod tests {
         [&head.encode(), extra, &payload.concat()].concat()
     }
 
-    /// `plain` in records, each as long as `len` says for where it begins, and a close.
+    /// Returns `plain` in records, each with the length that `len` returns for its offset, followed by a close.
     fn records(plain: &[u8], len: impl Fn(usize) -> usize) -> Vec<u8> {
         let mut sealer = Sealer::new(secrets()).unwrap();
         let (mut bytes, mut from) = (Vec::new(), 0);

@@ -1,4 +1,4 @@
-//! A lane's two tasks. They only move ciphertext between socket and buffers; what costs time is one blocking job a frame.
+//! A lane's two tasks. They only move ciphertext between socket and buffers; expensive work is one blocking job per frame.
 
 use super::buffer::BUFFER_LEN;
 use super::congestion::Congestion;
@@ -23,13 +23,13 @@ use tokio_util::sync::CancellationToken;
 /// Why a lane ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneEnd {
-    /// One of the ends closed it in good order.
+    /// One of the ends closed it in an orderly way.
     #[error("closed")]
     Closed,
     /// The connection broke; the session's other lanes go on.
     #[error("{0}")]
     Lost(#[from] io::Error),
-    /// The peer did what the protocol forbids; the session ends.
+    /// The peer violated the protocol; the session ends.
     #[error("{0}")]
     Violation(String),
 }
@@ -38,14 +38,14 @@ pub enum LaneEnd {
 struct LaneStop {
     /// It ends at once.
     over: CancellationToken,
-    /// It ends in good order, after the frame under way.
+    /// It ends in an orderly way, after the frame in progress.
     retire: CancellationToken,
 }
 
-/// Runs a lane until it ends or `stop` is cancelled. What it had not delivered is then left to other lanes.
+/// Runs a lane until it ends or `stop` is cancelled. Its undelivered frames are then left to other lanes.
 ///
-/// If `retire` is cancelled, or the lane's key is worn, or the peer closes its direction, the lane ends in good order: the
-/// frame under way is finished, this direction closed, and the other one read to its end.
+/// If `retire` is cancelled, or the lane's key is worn, or the peer closes its direction, the lane ends in an orderly way: it
+/// finishes the frame in progress, closes this direction, and reads the other one to its end.
 pub async fn run_lane(
     lane: Lane,
     exchange: Arc<Exchange>,
@@ -139,7 +139,7 @@ async fn read(
     }
 }
 
-/// The bytes that a lane has received, and the memory for them beyond the little that every lane has.
+/// A lane's received bytes, and their memory beyond the little that every lane has.
 struct Arriving {
     inbox: Inbox,
     memory: Option<Taken>,
@@ -151,7 +151,7 @@ impl Arriving {
         self.inbox.enlarge();
     }
 
-    /// Gives memory back while nothing comes; one that has it in turn lets others have theirs.
+    /// Frees memory while no bytes arrive; a lane that had it without room lets others have theirs.
     fn rest(&mut self) {
         self.inbox.rest();
         if matches!(self.memory, Some(Taken::Turn(_))) {
@@ -163,7 +163,7 @@ impl Arriving {
     }
 }
 
-/// Takes all frames that are there. While the socket has more, that is taken at once too: no need to wake anybody.
+/// Takes all complete frames. While the socket has more, reads that at once too, without waking another task.
 fn take_frames(
     arriving: &mut Arriving,
     socket: &TcpStream,
@@ -185,7 +185,7 @@ fn take_frames(
     Ok(Drained::NeedsMore)
 }
 
-/// Reads what the socket has, up to what the inbox wants and has memory for.
+/// Reads from the socket up to the bytes that the deframer wants and has memory for.
 fn read_some(socket: &TcpStream, arriving: &mut Arriving, exchange: &Exchange) -> Result<(), LaneEnd> {
     while !arriving.inbox.is_ready() {
         if arriving.inbox.needs_memory() {
@@ -299,11 +299,11 @@ struct BuiltFrame {
     buffer: ChunkBuffer,
     left: Range<usize>,
     whole: usize,
-    /// For the buffer.
+    /// The memory of the buffer.
     memory: Taken,
 }
 
-/// Builds the next frame of the first job that has one, and writes at once what the socket takes.
+/// Builds the next frame of the first job that has one, and immediately writes as much as the socket takes.
 async fn build(
     socket: &Arc<TcpStream>,
     mut sealer: Sealer,
@@ -383,7 +383,7 @@ async fn write_all(socket: &TcpStream, bytes: &[u8], over: &CancellationToken) -
 impl From<RecordError> for LaneEnd {
     fn from(error: RecordError) -> Self {
         match error {
-            // Whoever can write to the connection can make such bytes: they say nothing of the peer.
+            // Anyone who can write to the connection can produce such bytes, so they do not prove a fault of the peer.
             RecordError::Forged | RecordError::NoRecord => {
                 Self::Lost(io::Error::new(io::ErrorKind::InvalidData, error))
             }
@@ -411,5 +411,5 @@ impl From<InboxError> for LaneEnd {
     }
 }
 
-/// Frames that a lane takes before it lets another lane have its thread.
+/// Frames that a lane takes before it lets another lane use its thread.
 const FRAMES_A_TURN: usize = 16;

@@ -1,7 +1,8 @@
 //! Memory of a session's lanes and jobs, within its [budget](crate::budget).
 //!
-//! Whatever has no room waits, and what waits may be what others need to go on. So one lane of a session in each direction, and one of
-//! its jobs, may go on without room, in turn: a frame always gets in, and the one that a job's others wait for is always taken.
+//! Work without room waits, and others may need that very work to continue. So one lane of a session in each direction, and one
+//! of its jobs, may continue without room, one after another: a frame always gets in, and the one that a job's other frames
+//! wait for is always taken.
 
 use super::lock;
 use crate::budget::{Budget, Charge, Turn};
@@ -9,7 +10,7 @@ use crate::failure::{Failure, FailureCode};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a session's lanes and jobs share.
+/// Memory shared by a session's lanes and jobs.
 #[derive(Clone)]
 pub(crate) struct SessionMemory {
     pub(crate) budget: Budget,
@@ -18,20 +19,20 @@ pub(crate) struct SessionMemory {
     job: Arc<Semaphore>,
 }
 
-/// A turn among those of a session, and of all sessions.
+/// An overdraft of a session, which is also one among those of all sessions.
 pub(crate) struct SessionTurn(
     #[expect(dead_code, reason = "held, not looked at")] (OwnedSemaphorePermit, Turn),
 );
 
-/// Room for what is kept, or a turn without.
+/// Room for a buffer or frame, or an overdraft instead.
 pub(crate) enum Taken {
     Charged(#[expect(dead_code, reason = "held, not looked at")] Charge),
     Turn(#[expect(dead_code, reason = "held, not looked at")] SessionTurn),
-    /// The job has the turn.
+    /// Covered by the overdraft that the job has.
     JobsTurn,
 }
 
-/// Which direction of a lane needs a buffer.
+/// The direction of a lane that needs a buffer.
 #[derive(Clone, Copy)]
 pub(crate) enum Direction {
     Reading,
@@ -44,13 +45,13 @@ impl SessionMemory {
         Self { budget, reading: turn(), writing: turn(), job: turn() }
     }
 
-    /// Room for a lane's buffer of `len` bytes, if there is some.
+    /// Takes memory for a lane's buffer of `len` bytes, if there is room.
     pub(crate) fn try_lane(&self, direction: Direction, len: usize) -> Option<Taken> {
         let charge = self.budget.try_take(len).map(Taken::Charged);
         charge.or_else(|| self.turn(self.lane_turn(direction)).map(Taken::Turn))
     }
 
-    /// Room for a lane's buffer of `len` bytes, once there is some.
+    /// Takes memory for a lane's buffer of `len` bytes, once there is room.
     pub(crate) async fn lane(&self, direction: Direction, len: usize) -> Taken {
         loop {
             let freed = self.budget.freed();
@@ -66,7 +67,7 @@ impl SessionMemory {
                     if let (Ok(permit), Some(turn)) = (permit, self.budget.turn()) {
                         return Taken::Turn(SessionTurn((permit, turn)));
                     }
-                    freed.await; // too many sessions have a turn
+                    freed.await; // too many sessions have an overdraft
                 }
             }
         }
@@ -85,7 +86,7 @@ impl SessionMemory {
     }
 }
 
-/// What a job keeps.
+/// Memory used by a job.
 #[derive(Default)]
 pub(super) struct JobMemory {
     session: OnceLock<SessionMemory>,
@@ -94,13 +95,13 @@ pub(super) struct JobMemory {
 }
 
 impl JobMemory {
-    /// From now on the job keeps only what `session` has room for.
+    /// Limits the job's memory to the room of `session` from now on.
     pub(super) fn keep_within(&self, session: &SessionMemory) {
         *lock(&self.kept) = session.budget.nothing();
         let _ = self.session.set(session.clone()); // a job runs once
     }
 
-    /// Room for `len` bytes more, if there is some.
+    /// Takes memory for `len` bytes more, if there is room.
     pub(super) fn take(&self, len: usize) -> Option<Taken> {
         match self.session.get() {
             None => Some(Taken::Charged(Charge::none())),
@@ -108,8 +109,8 @@ impl JobMemory {
         }
     }
 
-    /// The session's turn for a job that goes on without room, if nobody has it. The job has it until [`count`](Self::count) finds it
-    /// settled.
+    /// Takes the session's overdraft for a job that continues without room, if it is free. The job keeps it until
+    /// [`count`](Self::count) finds it settled.
     pub(super) fn take_turn(&self) -> Option<Taken> {
         let session = self.session.get()?;
         let mut turn = lock(&self.turn);
@@ -120,20 +121,20 @@ impl JobMemory {
         None
     }
 
-    /// True if the session's turn could be taken.
+    /// True if the session's overdraft could be taken.
     pub(super) fn has_turn(&self) -> bool {
         lock(&self.turn).is_none()
             && self.session.get().is_some_and(|session| session.job.available_permits() > 0)
     }
 
-    /// For how many frames of `len` bytes there is room, up to a few.
+    /// Returns how many frames of `len` bytes there is room for, up to a few.
     pub(super) fn frames_of(&self, len: usize) -> usize {
         let Some(session) = self.session.get() else { return FRAMES_MAX };
         let mut room = session.budget.nothing();
         (0..FRAMES_MAX).take_while(|_| room.grow(len)).count()
     }
 
-    /// Counts what the job keeps now. Gives the turn back if what it was needed for `is_settled`.
+    /// Charges the bytes that the job keeps now. Returns the overdraft if the work that needed it `is_settled`.
     pub(super) fn count(&self, kept: impl FnOnce() -> usize, is_settled: impl FnOnce() -> bool) {
         let mut charge = lock(&self.kept);
         charge.set(kept());
@@ -144,7 +145,8 @@ impl JobMemory {
         }
     }
 
-    /// As [`count`](Self::count), and then takes room for `more`, or the turn if nothing is kept: true if there is any.
+    /// Like [`count`](Self::count), and then takes room for `more`, or the overdraft if the job keeps no bytes; returns whether
+    /// it got either.
     pub(super) fn count_and_take(&self, kept: impl FnOnce() -> usize, more: usize) -> bool {
         let mut charge = lock(&self.kept);
         let kept = kept();
@@ -156,12 +158,12 @@ impl JobMemory {
         kept == 0 && (lock(&self.turn).is_some() || self.take_turn().is_some())
     }
 
-    /// Takes `len` bytes out of what is counted, for a message that carries them.
+    /// Splits `len` bytes off the charge, for a message that carries them.
     pub(super) fn split(&self, len: usize) -> Charge {
         lock(&self.kept).split(len)
     }
 
-    /// Why a job ends for which there is no room.
+    /// The failure of a job that ends for lack of memory.
     pub(super) fn exhausted(&self) -> Failure {
         Failure::new(
             FailureCode::LimitExceeded,
@@ -170,7 +172,7 @@ impl JobMemory {
     }
 }
 
-/// Frames that are asked for again at the same time.
+/// Most frames requested again at the same time.
 const FRAMES_MAX: usize = 16;
 
 #[cfg(test)]

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //!            blocking job of one frame              task of the lane
-//! storage -> read, hash, seal in place   -> buffer -> socket ===> socket -> inbox -> open in place, verify, write -> storage
-//!              ^ plan                                                                     v
-//!            Sender (wire::sender)  <-------- Ack on the control connection -------- Receiver (wire::receiver)
+//! storage -> read, hash, seal in place   -> buffer -> socket ===> socket -> deframer -> open in place, verify, write ->
+//! storage
+//!              ^ plan                                                                        v
+//!            Sender (wire::sender)  <---------- Ack on the control connection ---------- Receiver (wire::receiver)
 //! ```
 //!
-//! Who owns what: an [`Exchange`] belongs to a session and knows its jobs. A job owns its machine, its storage end and its
-//! open files. A lane owns its keys, one outgoing buffer while it has something to send, and an inbox while something
-//! comes. All of that is charged to the session's [budget](crate::budget) before it is kept, and waits if there is no room.
+//! Ownership: an [`Exchange`] belongs to a session and knows its jobs. A job owns its machine, its storage end and its open
+//! files. A lane owns its keys, one outgoing buffer while it has data to send, and a deframer while data arrives. All of this
+//! is charged to the session's [budget](crate::budget) before it is kept, and waits if there is no room.
 //!
-//! If we die at any line: staged files may stay, under their reserved names, some with a journal for the next run to go on
-//! from; no other name is ever half a file.
+//! If we die at any line: staged files may stay, under their reserved names, some with a journal for the next run to resume
+//! from; a partial file never has any other name.
 
 mod active;
 mod admission;
@@ -59,38 +60,38 @@ use crate::failure::Failure;
 use crate::message::Totals;
 use crate::path::RemotePath;
 
-/// Hears what a job does. Called from blocking jobs and tasks; must be quick.
+/// Receives a job's events. Called from blocking jobs and tasks; must be quick.
 pub trait Observer: Send + Sync {
-    /// A large file has begun; `bytes` is nothing for a stream.
+    /// A large file has started; `bytes` is `None` for a stream.
     fn begun(&self, path: &RemotePath, bytes: Option<u64>);
-    /// So many bytes of content are verified at the receiver: of a large file, or of small files.
+    /// The receiver has verified this many bytes of content: of a large file, or of small files.
     fn progress(&self, path: Option<&RemotePath>, bytes: u64);
-    /// So many bytes of content need not be sent, as an earlier run has brought them: of a large file, or of whole files.
+    /// This many bytes of content need not be sent, because an earlier run has sent them: of a large file, or of whole files.
     fn held(&self, path: Option<&RemotePath>, bytes: u64);
-    /// An item is finished with.
+    /// An item has ended.
     fn settled(&self, item: &Item<'_>);
     /// The sender's counts.
     fn totals(&self, totals: Totals);
 }
 
-/// An item that is finished with.
+/// An item that has ended.
 #[derive(Debug)]
 pub struct Item<'a> {
-    /// Where it is, below the job's path.
+    /// Its path below the job's path.
     pub path: &'a RemotePath,
     /// True for folders.
     pub folder: bool,
     /// Length of its content.
     pub bytes: u64,
-    /// Root digest of its content, where it is a file.
+    /// Root digest of its content, if it is a file.
     pub digest: Option<Digest>,
-    /// It changed while it was read, and is what was read.
+    /// It changed while it was read, and was transferred as read.
     pub as_is: bool,
-    /// Why it failed, if it did.
+    /// The reason, if it failed.
     pub failure: Option<&'a Failure>,
 }
 
-/// Hears nothing.
+/// Ignores all events.
 pub struct Deaf;
 
 impl Observer for Deaf {

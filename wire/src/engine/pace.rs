@@ -5,20 +5,20 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Lets so many bytes a second through.
+/// Limits the rate to a number of bytes per second.
 pub struct Pacer {
     bytes_per_second: f64,
-    /// When all that was let through will have been due.
+    /// Time at which all bytes let through so far are due.
     due: Mutex<Instant>,
 }
 
 /// Bytes are paced in portions of this size, so that a slow lane is smooth.
 pub(crate) const PORTION_LEN: usize = 32 * 1024;
-/// What may be caught up after a pause.
+/// Time that may be caught up after a pause.
 const BURST: Duration = Duration::from_millis(100);
 
 impl Pacer {
-    /// A pacer; nothing for a rate of 0, which means no limit.
+    /// A pacer; `None` for a rate of 0, which means no limit.
     #[must_use]
     pub fn new(bytes_per_second: u64) -> Option<Self> {
         #[allow(clippy::cast_precision_loss)] // a rate
@@ -31,7 +31,7 @@ impl Pacer {
         tokio::time::sleep_until(self.book(len, Instant::now())).await;
     }
 
-    /// Books `len` bytes and tells when they may go.
+    /// Books `len` bytes and returns the time at which they may be sent.
     fn book(&self, len: usize, now: Instant) -> Instant {
         #[allow(clippy::cast_precision_loss)]
         let cost = Duration::from_secs_f64(len as f64 / self.bytes_per_second);

@@ -1,4 +1,4 @@
-//! What it takes to place an item, whatever sink it is for: content is written, and what waits for a commit is put together.
+//! Common parts of placing an item, for every kind of sink: writing content, and waiting for a commit.
 
 use super::admission::Admission;
 use super::commit::{Placed, Unnamed, Unsynced, Waiting};
@@ -11,22 +11,22 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// A large file under way. Dropping it before it is published discards it, or leaves it for the next run.
+/// A large file in progress. Dropping it before it is published discards it, or leaves it for the next run.
 #[allow(clippy::missing_errors_doc)]
 pub trait Staged: Send + Sync {
     /// Writes a chunk.
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure>;
-    /// Chunks that are all zeros, which only a sink that makes holes takes.
+    /// Records chunks of zeros; called only for a sink that makes holes.
     fn hole(&self, _offset: u64, _len: u64) -> Result<(), Failure> {
         Err(FailureCode::Unsupported.into())
     }
     /// Sets its metadata and gives it its name.
     fn publish(&self, publish: &Publish) -> Result<Placed, Failure>;
-    /// Nothing of it is of use any more.
+    /// Discards the file, including anything a later run could resume from.
     fn discard(&self) {}
 }
 
-/// The last look before something becomes visible.
+/// The last check before a change becomes visible.
 pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
     match over.is_cancelled() {
         true => Err(FailureCode::Cancelled.into()),
@@ -70,8 +70,9 @@ pub(super) fn write_pieces(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64)
     Ok(())
 }
 
-/// Writes what is not zero. The file is empty there, so what is not written is a hole. Zeros count where they fill a block
-/// of the file between two pieces' borders, so a few blocks of a hole are written after all. True if there is a hole.
+/// Writes the parts that are not zero. The file is empty there, so unwritten parts become holes. Zeros count where they fill a
+/// block of the file between two pieces' borders, so a few blocks of a hole are written after all. Returns whether there is a
+/// hole.
 pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: u64) -> io::Result<bool> {
     let (mut offset, mut has_holes) = (offset, false);
     for piece in pieces {
@@ -89,7 +90,7 @@ pub(super) fn write_with_holes(file: &dyn TargetFile, pieces: &[&[u8]], offset: 
     Ok(has_holes)
 }
 
-/// The blocks at the beginning of `bytes` that are all zeros, or all not.
+/// Returns the blocks at the beginning of `bytes` that are all zeros, or that all are not.
 fn next_run(bytes: &[u8], offset: u64) -> (&[u8], bool) {
     let block = |at: usize| {
         let into_block = usize::try_from((offset + at as u64) % HOLE_LEN as u64).unwrap_or(0);
@@ -107,5 +108,5 @@ fn next_run(bytes: &[u8], offset: u64) -> (&[u8], bool) {
 /// A chunk in full records has 32 pieces, or one more if its first record is shared.
 const PIECES_AT_ONCE: usize = 40;
 
-/// The block of most filesystems: a smaller run of zeros saves nothing.
+/// The block size of most filesystems: a smaller run of zeros saves no space.
 pub(super) const HOLE_LEN: usize = 4096;

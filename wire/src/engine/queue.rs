@@ -1,4 +1,4 @@
-//! A job's items as somebody else chooses them, one after the other: a mirror's comparison, at this end or the other.
+//! A job whose items are chosen one by one from outside: by a mirror's comparison, at this end or the other.
 
 use super::lock;
 use super::source::{Source, present};
@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Counts items that were asked for and have not come to an end, for the one who chooses them: at most what `Ahead` allows, so
-/// that no [`ItemQueue`] is ever too full.
+/// Limits the unfinished items of the side that chooses them: it allows at most as many as an [`ItemQueue`] accepts, so a queue
+/// never overflows.
 #[derive(Default)]
 pub struct Credit {
     state: Mutex<Taken>,
@@ -25,22 +25,22 @@ pub struct Credit {
 #[derive(Default)]
 struct Taken {
     open: Ahead,
-    /// What the one who chooses waits for.
+    /// The condition that the choosing side waits for.
     awaited: Option<Awaited>,
-    /// The job is over: nobody need wait for its items.
+    /// The job is over: waiting for its items ends.
     over: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Awaited {
-    /// A quarter of all that is allowed, so that nobody is woken for a single item.
+    /// A quarter of the limit is free, so that the waiting side is not woken for single items.
     Room,
-    /// The end of all items.
+    /// All items have ended.
     End,
 }
 
 impl Credit {
-    /// Takes credit for an item; once there is none left, waits until there is some more. False if the job is over.
+    /// Takes credit for an item; waits for more if none is left. Returns false if the job is over.
     pub fn take_waiting(&self, path: &RemotePath) -> bool {
         let mut state = lock(&self.state);
         if !state.open.has_room() {
@@ -55,17 +55,17 @@ impl Credit {
         lock(&self.state).open.has_room()
     }
 
-    /// True if all items have come to an end.
+    /// True if all items have ended.
     pub fn is_settled(&self) -> bool {
         lock(&self.state).open.items == 0
     }
 
-    /// Waits until all items have come to an end. False if the job is over.
+    /// Waits until all items have ended. Returns false if the job is over.
     pub fn wait_until_settled(&self) -> bool {
         !self.wait(lock(&self.state), Awaited::End).over
     }
 
-    /// An item has come to an end.
+    /// Records that an item has ended.
     pub fn settle(&self, path: &RemotePath) {
         let mut state = lock(&self.state);
         state.open.remove(path);
@@ -74,7 +74,7 @@ impl Credit {
         }
     }
 
-    /// The job is over.
+    /// Records that the job is over.
     pub fn abandon(&self) {
         lock(&self.state).over = true;
         self.changed.notify_all();
@@ -90,8 +90,8 @@ impl Credit {
     }
 }
 
-/// How far somebody is ahead: at most [`WANTED_AHEAD_MAX`] items, and none more while their paths have
-/// [`WANTED_AHEAD_LEN_MAX`] bytes.
+/// The unfinished items of one side: at most [`WANTED_AHEAD_MAX`], and no further ones while their paths have
+/// [`WANTED_AHEAD_LEN_MAX`] bytes together.
 #[derive(Default)]
 struct Ahead {
     items: usize,
@@ -117,7 +117,7 @@ impl Ahead {
         self.path_len += path.as_bytes().len();
     }
 
-    /// The peer names what has come to an end, so no count is taken on trust.
+    /// Removes an item by its path. The peer names it, so the counts are not trusted to it.
     fn remove(&mut self, path: &RemotePath) {
         self.items = self.items.saturating_sub(1);
         self.path_len = match self.items {
@@ -127,7 +127,7 @@ impl Ahead {
     }
 }
 
-/// Items that were chosen and are in no frame yet: at most what `Ahead` allows.
+/// Items that were chosen and are in no frame yet, up to the same limit.
 #[derive(Default)]
 pub struct ItemQueue {
     state: Mutex<State>,
@@ -140,11 +140,11 @@ struct State {
     /// Memory of the items.
     charge: Charge,
     closed: bool,
-    /// The machine knows that nothing more comes.
+    /// The machine knows that no more items follow.
     ended: bool,
 }
 
-/// An item more than allowed, or one after the last.
+/// An item beyond the limit, or after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooMany {
     /// More items than the protocol allows.
@@ -156,14 +156,14 @@ pub enum TooMany {
 }
 
 impl ItemQueue {
-    /// A queue whose items take no more than `budget` has room for.
+    /// A queue whose items take no more memory than `budget` has room for.
     #[must_use]
     pub fn new(budget: &Budget) -> Self {
         let state = State { charge: budget.nothing(), ..State::default() };
         Self { state: Mutex::new(state) }
     }
 
-    /// Adds an item, a folder after all that is in it. The exchange is to be told that there is work.
+    /// Adds an item; a folder comes after all of its content. The caller then notifies the exchange of new work.
     ///
     /// # Errors
     /// If there are too many already, or the queue is closed.
@@ -180,20 +180,20 @@ impl ItemQueue {
         Ok(())
     }
 
-    /// Nothing more comes. The exchange is to be told that there is work.
+    /// Ends the items. The caller then notifies the exchange of new work.
     pub fn close(&self) {
         lock(&self.state).closed = true;
     }
 }
 
-/// A queue's items, which lie below a folder.
+/// The source of a queue's items, which lie below a folder.
 pub struct QueueSource {
     folders: FolderCache,
     queue: Arc<ItemQueue>,
 }
 
 impl QueueSource {
-    /// A source of what is put in `queue`; paths are below `folder`.
+    /// A source of the items in `queue`; paths are below `folder`.
     #[must_use]
     pub fn new(folder: Arc<dyn Folder>, queue: Arc<ItemQueue>) -> Self {
         Self { folders: FolderCache::new(folder), queue }

@@ -1,8 +1,8 @@
-//! How a job's files are read: which are open, and what becomes of one that changes meanwhile, or whose size is not that of
-//! its content.
+//! Reads a job's files: keeps track of the open ones, and of files that change meanwhile or whose size is not that of their
+//! content.
 //!
-//! The content is what counts: a file has changed if its size or its modification time has, by the handle that is read from.
-//! Links, permissions, a new name and a file that takes its name change nothing of what the handle reads.
+//! Only the content counts: a file has changed if its size or its modification time has, by the handle being read. Links,
+//! permissions, a new name, and another file that takes its name do not change what the handle reads.
 
 use super::lock;
 use super::source::Source;
@@ -21,19 +21,19 @@ use std::sync::{Arc, Mutex, OnceLock};
 /// A file that is being read.
 pub(super) struct OpenFile {
     pub(super) file: Box<dyn SourceFile>,
-    /// What it was when it was opened.
+    /// Its identity when it was opened.
     pub(super) identity: Identity,
-    /// Which state of it is sent; zero if a later run cannot tell.
+    /// The state of the file that is sent; zero if a later run cannot recognise it.
     pub(super) source: SourceId,
-    /// How its seal ends, once that was made: if it is sent again, it says the same.
+    /// The end of its seal, once made: if it is sent again, it stays the same.
     pub(super) sealed: OnceLock<SealEnd>,
 }
 
 /// Why a file is not read to its end.
 pub(super) enum Broken {
-    /// It fails.
+    /// The file fails.
     Failed(Failure),
-    /// It is read from its beginning once more, as it is now.
+    /// The file is read from its beginning again, in its current state.
     Again(OpenFile),
 }
 
@@ -49,13 +49,13 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Opens a job's files, and remembers what is read once more.
+/// Opens a job's files, and remembers those to be read again.
 pub(super) struct Reading {
     pub(super) changing: Changing,
     source: Arc<dyn Source>,
-    /// Files that were opened anew, until it is their turn.
+    /// Files that were opened anew, until they are read.
     kept: Mutex<HashMap<RemotePath, OpenFile>>,
-    /// How often files were read that did not stay as they were.
+    /// Number of reads of files that changed meanwhile.
     reads: Mutex<HashMap<RemotePath, usize>>,
 }
 
@@ -64,7 +64,7 @@ impl Reading {
         Self { changing, source, kept: Mutex::default(), reads: Mutex::default() }
     }
 
-    /// Opens the file, or takes what was kept of it.
+    /// Opens the file, or takes the handle that was kept.
     pub(super) fn open(&self, path: &RemotePath) -> Result<OpenFile, Failure> {
         match lock(&self.kept).remove(path) {
             Some(kept) => Ok(kept),
@@ -78,12 +78,12 @@ impl Reading {
         Ok(OpenFile { file, identity, source: identity.source_id(), sealed: OnceLock::new() })
     }
 
-    /// Keeps a file until it is read.
+    /// Keeps a file open until it is read.
     pub(super) fn keep(&self, path: &RemotePath, open: OpenFile) {
         lock(&self.kept).insert(path.clone(), open);
     }
 
-    /// The file has come to an end. Returns what was kept of it.
+    /// Ends a file. Returns the handle that was kept.
     pub(super) fn forget(&self, path: &RemotePath) -> Option<OpenFile> {
         if !lock(&self.reads).is_empty() {
             lock(&self.reads).remove(path);
@@ -91,12 +91,12 @@ impl Reading {
         lock(&self.kept).remove(path)
     }
 
-    /// All that is kept.
+    /// Returns all handles that were kept.
     pub(super) fn take_kept(&self) -> HashMap<RemotePath, OpenFile> {
         std::mem::take(&mut *lock(&self.kept))
     }
 
-    /// The file has changed while it was read.
+    /// Handles a file that changed while it was read.
     pub(super) fn changed(&self, path: &RemotePath) -> Broken {
         match self.changing {
             Changing::Skip => Failure::new(FailureCode::Skipped, FailureCode::SourceChanged.meaning()).into(),
@@ -104,7 +104,7 @@ impl Reading {
         }
     }
 
-    /// The file is read once more, unless that was done often enough.
+    /// Has the file read again, unless it was read too often already.
     fn once_more(&self, path: &RemotePath) -> Broken {
         let reads = {
             let mut reads = lock(&self.reads);
@@ -118,7 +118,7 @@ impl Reading {
         }
     }
 
-    /// The file has not changed, and its content has another length than its size.
+    /// Handles an unchanged file whose content does not have the length of its size.
     pub(super) fn has_no_true_size(&self, open: &OpenFile) -> Broken {
         match unsized_file::read(&*open.file, &open.identity) {
             Ok((file, identity)) => {
@@ -130,8 +130,8 @@ impl Reading {
     }
 }
 
-/// Reads what is expected to be `len` bytes into pieces that have room for one more: a file that has it is longer. The end of the
-/// file is not looked for where exactly `len` bytes came at once, as they do from nearly every file.
+/// Reads an expected `len` bytes into pieces that have room for one more: if that is filled, the file is longer. Skips the look
+/// for the file's end where exactly `len` bytes came at once, as from nearly every file.
 pub(super) fn read_to_end(
     file: &dyn SourceFile,
     pieces: &mut [IoSliceMut<'_>],
@@ -158,5 +158,5 @@ pub(super) fn read_to_end(
     Ok(read)
 }
 
-/// Times that a file is read which changes each time.
+/// Most reads of a file that changes each time.
 const READS_MAX: usize = 3;

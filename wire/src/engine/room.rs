@@ -1,4 +1,4 @@
-//! Room on the disk for a large file, found ahead of what is written: fewer pieces there, and less work for each of them.
+//! Preallocates disk space for a large file ahead of its writes: this gives fewer extents and cheaper writes.
 
 use super::lock;
 use crate::store::TargetFile;
@@ -6,8 +6,8 @@ use crate::verified::VerifiedChunk;
 use std::ops::Range;
 use std::sync::Mutex;
 
-/// Room on the disk that is found ahead of what is written, once that is some: no more than as much again, whatever the sender
-/// has announced.
+/// Preallocates space once a certain amount is written, but no more than that amount again, whatever length the sender has
+/// announced.
 pub(super) struct Room {
     size: u64,
     found: Mutex<Found>,
@@ -24,7 +24,7 @@ impl Room {
         Self { size, found: Mutex::default() }
     }
 
-    /// For `chunk`, and for some that will follow. A disk that has none shows when it is written to.
+    /// Preallocates for `chunk` and some that follow. A full disk shows up at the write.
     pub(super) fn find(&self, file: &dyn TargetFile, chunk: &VerifiedChunk<'_>) {
         let len = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
         let mut found = lock(&self.found);
@@ -37,7 +37,8 @@ impl Room {
 }
 
 impl Found {
-    /// What to find room for, now that `len` bytes are written at `offset`. Chunks that are far ahead of the others wait.
+    /// Returns the range to preallocate, now that `len` bytes are written at `offset`; `None` for chunks far ahead of the
+    /// others.
     fn ahead(&mut self, size: u64, offset: u64, len: u64) -> Option<Range<u64>> {
         self.written += len;
         let end = offset.saturating_add(len);
@@ -48,7 +49,7 @@ impl Found {
     }
 }
 
-/// From what has been written on room is found ahead, and how much at once.
+/// Amount written before preallocation starts, and the amount per step.
 const ROOM_LEN_MIN: u64 = 8 << 20;
 const ROOM_LEN_MAX: u64 = 64 << 20;
 

@@ -1,4 +1,4 @@
-//! Where a job's items and bytes come from: one file, a whole tree, or a stream.
+//! Sources of a job's items and bytes: one file, a whole tree, or a stream.
 
 use super::lock;
 use crate::failure::{Failure, FailureCode};
@@ -16,26 +16,26 @@ use std::io::{self, IoSliceMut, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 
-/// What a sending job reads from. All methods block.
+/// The source that a sending job reads. All methods block.
 pub trait Source: Send + Sync {
-    /// Offers items, or bytes of a stream, as long as the machine wants them. True if others that came meanwhile and found
-    /// nothing should look again.
+    /// Offers items, or bytes of a stream, as long as the machine wants them. Returns true if other callers were turned away
+    /// meanwhile and should try again.
     fn refill(&self, machine: &Mutex<Sender>) -> bool;
     /// Opens the file at `path`, below the job's path.
     ///
     /// # Errors
-    /// As the filesystem has it; `Vanished` if a walk or a listing found it and it is gone.
+    /// Of the filesystem; `Vanished` if a walk or a listing found the file and it no longer exists.
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>>;
-    /// Where the link at `path` leads.
+    /// Returns the target of the link at `path`.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     fn read_link(&self, path: &RemotePath) -> io::Result<Vec<u8>>;
-    /// The receiver has these bytes of a large file; they will not be read again.
+    /// Releases bytes of a large file that the receiver has; they will not be read again.
     fn release(&self, offset: u64, len: u64);
 }
 
-/// Everything below a folder, and the folder itself.
+/// A folder and everything below it.
 pub struct TreeSource {
     folders: FolderCache,
     walk: Mutex<Option<Walk>>,
@@ -44,7 +44,7 @@ pub struct TreeSource {
 }
 
 impl TreeSource {
-    /// A source of all that is in `folder`; the folder itself comes last.
+    /// A source of everything in `folder`; the folder itself comes last.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -52,7 +52,7 @@ impl TreeSource {
         Self::with_modes(folder, Modes::CARRIED)
     }
 
-    /// The same; the items have the permissions that they are to have.
+    /// The same, with the items' permissions changed by `modes`.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -66,7 +66,7 @@ impl TreeSource {
         })
     }
 
-    /// The next items of the walk, a few at a time so that the machine is not locked for each.
+    /// Returns the next items of the walk, several at a time so that the machine is not locked for each.
     fn step(&self, walk: &mut Walk) -> Vec<Item> {
         let mut items = Vec::with_capacity(STEP_ITEMS);
         while items.len() < STEP_ITEMS {
@@ -120,7 +120,7 @@ impl Source for TreeSource {
     fn release(&self, _: u64, _: u64) {}
 }
 
-/// One file or link, which is the job's path itself.
+/// One file or link, with the job's path itself.
 pub struct FileSource {
     what: Mutex<Option<Metadata>>,
     open: Box<dyn Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync>,
@@ -128,7 +128,7 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// The file that `open` opens, now with this metadata.
+    /// A file with this metadata, opened by `open`.
     pub fn new(
         metadata: Metadata,
         open: impl Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync + 'static,
@@ -136,7 +136,7 @@ impl FileSource {
         Self { what: Mutex::new(Some(metadata)), open: Box::new(open), link_target: Vec::new() }
     }
 
-    /// A link that leads to `target`.
+    /// A link with the target `target`.
     #[must_use]
     pub fn link(metadata: Metadata, target: Vec<u8>) -> Self {
         let open = Box::new(|| Err(io::ErrorKind::InvalidInput.into()));
@@ -165,12 +165,12 @@ impl Source for FileSource {
     fn release(&self, _: u64, _: u64) {}
 }
 
-/// A stream of unknown length, such as standard input. Chunks are kept until the receiver has them, so that one can be
-/// sent again; at most 16 MiB of them.
+/// A stream of unknown length, such as standard input. Chunks are kept until the receiver has them, to be sent again if needed;
+/// at most 16 MiB of them.
 pub struct StreamSource {
     input: Mutex<Input>,
     held: Arc<Mutex<BTreeMap<u64, Vec<u8>>>>,
-    /// A lane wanted to read while another did.
+    /// A lane wanted to read while another lane did.
     turned_away: AtomicBool,
 }
 
@@ -182,7 +182,7 @@ struct Input {
 }
 
 impl StreamSource {
-    /// A source that reads from `reader`; the file is made with permissions `mode`.
+    /// A source that reads from `reader`; the file gets the permissions `mode`.
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, mode: u32) -> Self {
         let input = Input { reader, mode: Some(mode), available: 0, ended: false };
@@ -212,7 +212,7 @@ impl Source for StreamSource {
             Ok(input) => input,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                self.turned_away.store(true, Ordering::SeqCst); // another lane waits for the stream already
+                self.turned_away.store(true, Ordering::SeqCst); // another lane is reading the stream
                 return false;
             }
         };
@@ -273,10 +273,10 @@ pub(super) fn present(path: RemotePath, metadata: Metadata) -> Item {
     Item { path, what }
 }
 
-/// Counts files, links and bytes below `folder`, telling now and then how far it is, until told to stop.
+/// Counts files, links and bytes below `folder`. Reports the totals so far now and then, and stops if `tell` returns false.
 ///
 /// # Errors
-/// If the folder itself cannot be read; what cannot be read below it counts nothing.
+/// If the folder itself cannot be read; unreadable entries below it are not counted.
 pub fn count(folder: Arc<dyn Folder>, mut tell: impl FnMut(Totals) -> bool) -> io::Result<()> {
     let mut walk = Walk::new(folder, RemotePath::root())?;
     let mut totals = Totals::default();
@@ -295,7 +295,7 @@ pub fn count(folder: Arc<dyn Folder>, mut tell: impl FnMut(Totals) -> bool) -> i
 
 /// Items taken from a walk between two looks at the machine.
 const STEP_ITEMS: usize = 64;
-/// Counted files between two messages.
+/// Files counted between two reports.
 const COUNT_STEP: u64 = 5_000;
-/// Chunks of a stream that are held: 16 MiB.
+/// Most chunks of a stream that are kept: 16 MiB.
 const STREAM_CHUNKS_MAX: usize = 32;

@@ -1,25 +1,25 @@
-//! What lanes that have something to do spend their time with: the cheapest sign of what limits a transfer.
+//! Measures how busy lanes spend their time: the cheapest indication of what limits a transfer.
 //!
-//! A lane reads, hashes and seals, or opens, hashes and writes, which is work here; or waits for its socket, which is the
-//! network's or the other end's doing; or may send no more until the other end has acknowledged some of it.
+//! A lane works here: it reads, hashes and seals, or opens, hashes and writes. Or it waits for its socket, which depends on the
+//! network or the other end. Or it waits for the other end to acknowledge some of the data before it may send more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Time of all lanes together; they spend it side by side.
+/// Time of all lanes together, added up although they run in parallel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LaneTime {
-    /// Working here.
+    /// Working at this end.
     pub here: Duration,
-    /// Waiting for the socket: for the network, or for the other end that does not read or write it.
+    /// Waiting for the socket: for the network, or for the other end to read or write it.
     pub socket: Duration,
-    /// Waiting for acknowledgements, with something to send.
+    /// Waiting for acknowledgements, with data to send.
     pub peer: Duration,
-    /// Sending no faster than a bound that was asked for.
+    /// Waiting because of the requested rate limit.
     pub paced: Duration,
 }
 
-/// Counts it, in microseconds.
+/// Counters of these times, in microseconds.
 #[derive(Default)]
 pub(crate) struct Spent {
     pub(crate) here: Stopwatch,
@@ -43,7 +43,7 @@ impl Spent {
 }
 
 impl Stopwatch {
-    /// Adds the time since then.
+    /// Adds the time elapsed since `since`.
     pub(crate) fn add(&self, since: Instant) {
         let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.0.fetch_add(micros, Ordering::Relaxed);

@@ -1,9 +1,9 @@
-//! A large file under way: written beside its place, under a reserved name, with a journal of what is written.
+//! A large file in progress: written beside its target, under a reserved name, with a journal of the written chunks.
 //!
-//! What is on disk if we die at any line: the name has its old content, and beside it are the staged file and a journal
-//! that tells of no chunk that is not written. The next run [finds](resume) both by the file's name, and goes on. If the
-//! system itself dies, or the disk is away for a while, written chunks may be gone; the journal then is of another boot or mount, and
-//! each chunk that it tells of is read and hashed before it counts.
+//! State of the disk if we die at any line: the name has its old content, and beside it are the staged file and a journal that
+//! lists no unwritten chunk. The next run [finds](resume) both by the file's name, and resumes. If the system itself dies, or
+//! the disk is away for a while, written chunks may be lost; the journal then is of another boot or mount, and each chunk that
+//! it lists is read and hashed before it counts.
 
 use super::admission::Admission;
 use super::commit::{Placed, Unsynced};
@@ -29,32 +29,32 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How a target keeps what an interrupted run leaves.
+/// How a target keeps partial files for resuming.
 #[derive(Debug, Clone)]
 pub struct Keeping {
     /// The key of this end's journals.
     pub key: JournalKey,
-    /// Who sends: chunks of another sender are none of this one's.
+    /// The sender: chunks of another sender are not used.
     pub origin: [u8; 16],
     /// The algorithm of the job's digests.
     pub checksum: Checksum,
 }
 
-/// Where a staged file goes, and what it becomes.
+/// Where a staged file goes, and how it gets its name.
 pub(super) struct Place {
     pub(super) folder: Arc<dyn Folder>,
     pub(super) name: Name,
     pub(super) admission: Admission,
     pub(super) mode: u32,
     pub(super) sparse: bool,
-    /// The name comes with a commit, in which its content is synced.
+    /// The name is given in a commit, in which the content is synced.
     pub(super) waits: bool,
-    /// The name comes with a commit all the same, in which the content is written out: it replaces another one, or the file's length
-    /// is there ahead of it.
+    /// The name is given in a commit even without a sync, in which the content is written out: it replaces another file, or the
+    /// file's length is set before its content is there.
     pub(super) writes_out: bool,
-    /// What another sender has left of a file of this name may go.
+    /// A partial file of this name by another sender may be removed.
     pub(super) takes_over: bool,
-    /// It gets no name from here on.
+    /// Cancelled once the file may no longer get its name.
     pub(super) over: CancellationToken,
 }
 
@@ -64,30 +64,30 @@ pub(super) struct StagedFile {
     staged: StagedName,
     file: Arc<dyn TargetFile>,
     journal: Option<Journal>,
-    /// Held while a chunk is written. The system lets only one in at a time, but has the others spin until it is their turn.
+    /// Locked while a chunk is written. The system admits one writer at a time, but lets the others spin meanwhile.
     writing: Mutex<()>,
-    /// Where room for it is looked for ahead.
+    /// Preallocates its space.
     room: Option<Room>,
-    /// From here on there is nothing but what was written of this source, so that zeros need not be.
+    /// From this offset on the file contains only written data of this source, so that zeros need not be written.
     empty_from: u64,
-    /// Bytes since writing out was begun last.
+    /// Bytes written since writing out last began.
     unwritten: AtomicU64,
-    /// It is published or discarded.
+    /// True once it is published or discarded.
     over: Mutex<bool>,
 }
 
-/// Chunks that are there, with their digests.
+/// Existing chunks, with their digests.
 pub type Chunks = Vec<(u64, Digest)>;
 
 struct Journal {
     key: JournalKey,
     head: [u8; JOURNAL_HEAD_LEN],
     file: Box<dyn TargetFile>,
-    /// Where the next record goes.
+    /// Offset of the next record.
     end: AtomicU64,
 }
 
-/// Begins a file anew.
+/// Starts a new file.
 pub(super) fn begin(
     place: Place,
     announcement: &Announcement,
@@ -96,8 +96,8 @@ pub(super) fn begin(
     if let Some(keeping) = keeping.filter(|_| is_kept(announcement))
         && let Some((staged, file)) = own_staged(&place, keeping)
     {
-        // Holes are to count as written. Else an empty file is left as it is: ext4 would take cutting it for the beginning of
-        // a replacement in place, and write all of it to the disk when it is closed.
+        // Holes count as written. Otherwise an empty file keeps its length: ext4 would take a change for the beginning of a
+        // replacement in place, and write all of it to the disk when it is closed.
         let sized = match place.sparse {
             true => file.set_len(announcement.size.unwrap_or(0)),
             false => Ok(()),
@@ -110,7 +110,7 @@ pub(super) fn begin(
                 return Ok(StagedFile::new(place, staged, file, Some(journal), 0).with_room_for(announcement));
             }
             Err(_) => {
-                let _ = place.folder.remove_staged(&staged); // it is found later as what it is
+                let _ = place.folder.remove_staged(&staged); // a remaining staged file is swept later
             }
         }
     }
@@ -119,7 +119,7 @@ pub(super) fn begin(
     Ok(StagedFile::new(place, staged, file, None, 0).with_room_for(announcement))
 }
 
-/// Goes on with a file that an interrupted run has left; nothing if none of it can be proven to be of this source.
+/// Resumes a file left by an interrupted run; returns `None` if none of it can be proven to be of this source.
 pub(super) fn resume(
     place: Place,
     announcement: &Announcement,
@@ -140,7 +140,7 @@ pub(super) fn resume(
     let len = file.place().ok()?.len;
     let mut chunks = decode_records(&bytes, &keeping.key);
     chunks.retain(|(chunk, _)| chunk_end(*chunk, size) <= len);
-    // What a server or another program has of it may be less than what was written, also in the same boot.
+    // A server or another program may have lost written data, even in the same boot.
     let journal = match before.is_of_same_boot(&head) && file.place().ok()?.is_local {
         true => {
             let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
@@ -151,26 +151,26 @@ pub(super) fn resume(
         false => {
             drop(journal);
             chunks = intact(&place, &staged, size, keeping.checksum, chunks);
-            file.set_len(end_of(&chunks, size)).ok()?; // whatever is behind is none of this file
+            file.set_len(end_of(&chunks, size)).ok()?; // bytes behind the chunks are not proven to be of this file
             file.set_len(len).ok()?;
             Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
         }
     };
     chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
-    let empty_from = end_of(&chunks, size); // between chunks may be what a crash has left, also one before the last run
+    let empty_from = end_of(&chunks, size); // gaps between chunks may contain leftovers of a crash, even one before the last run
     Some((StagedFile::new(place, staged, file, Some(journal), empty_from), chunks))
 }
 
-/// Removes what an interrupted run has left of a file that is in its place.
+/// Removes the leftovers of an interrupted run for a file that is complete by now.
 pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>, keeping: &Keeping, takes_over: bool) {
     let staged = StagedName::of(name);
     let is_ours = || takes_over || !is_of_another(folder, &staged, keeping);
     if folder.open_staged(&staged).is_ok_and(|_in_use| is_ours() && folder.remove_staged(&staged).is_ok()) {
-        let _ = folder.remove_journal(&staged); // it is found later as what it is
+        let _ = folder.remove_journal(&staged); // a remaining journal is swept later
     }
 }
 
-/// Tries until nobody else has the file open, for a moment: whoever was killed may not have let go of it yet.
+/// Retries for a moment while the file is in use: a killed process may not have closed it yet.
 fn when_free<T>(open: impl Fn() -> io::Result<T>) -> Option<T> {
     let begin = Instant::now();
     loop {
@@ -186,20 +186,21 @@ fn when_free<T>(open: impl Fn() -> io::Result<T>) -> Option<T> {
     }
 }
 
-/// A file of one chunk has nothing to go on from, and one whose state is not known could be another next time.
+/// True if the file can be resumed: one of a single chunk has no parts to resume from, and one of unknown state could be
+/// another next time.
 fn is_kept(announcement: &Announcement) -> bool {
     announcement.source != SourceId::default()
         && announcement.size.is_some_and(|size| size > CHUNK_LEN as u64)
 }
 
-/// The staged file that the next run would find, empty; nothing if somebody uses it, or it is not ours to take.
+/// Opens, empty, the staged file that the next run would find; returns `None` if it is in use, or not ours to take.
 fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn TargetFile>)> {
     let staged = StagedName::of((&place.name).into());
     match place.folder.create_staged(&staged, OWNER_ONLY) {
         Ok(file) if file.is_locked() => Some((staged, file)),
         Ok(_) => {
-            // Where nobody can tell that it is in use, the next writer would take it for a leftover.
-            let _ = place.folder.remove_staged(&staged); // it is found later as what it is
+            // Where use cannot be detected, the next writer would take it for a leftover.
+            let _ = place.folder.remove_staged(&staged); // a remaining staged file is swept later
             None
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -208,17 +209,17 @@ fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn T
                 return None;
             }
             match place.folder.remove_journal(&staged) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return None, // it would tell of what goes now
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return None, // it would describe the content that is removed now
                 Ok(()) | Err(_) => file.set_len(0).ok()?,
             }
             Some((staged, file))
         }
-        Err(_) => None, // as it will be with any other name: that is told
+        Err(_) => None, // the same would fail under any other name, and is reported there
     }
 }
 
-/// True if the staged file may be of another sender: its journal tells so, or is of another key or cannot be read. One without a whole
-/// head of a journal is of no use to anybody.
+/// True if the staged file may belong to another sender: according to its journal, or because that has another key or is
+/// unreadable. One whose journal has no complete head cannot be resumed by any sender.
 fn is_of_another(folder: &dyn Folder, staged: &StagedName, keeping: &Keeping) -> bool {
     match folder.open_journal(staged, JOURNAL_HEAD_LEN as u64) {
         Err(error) => error.kind() != io::ErrorKind::NotFound,
@@ -243,7 +244,7 @@ fn head(announcement: &Announcement, keeping: &Keeping, file: &dyn TargetFile) -
     })
 }
 
-/// Chunks that are what the journal says, read and hashed.
+/// Returns the chunks whose content, read and hashed, matches the journal.
 fn intact(place: &Place, staged: &StagedName, size: u64, checksum: Checksum, chunks: Chunks) -> Chunks {
     let Ok(source) = place.folder.staged_source(staged) else { return Vec::new() };
     let mut buffer = vec![0; CHUNK_LEN];
@@ -261,7 +262,7 @@ fn intact(place: &Place, staged: &StagedName, size: u64, checksum: Checksum, chu
     chunks
 }
 
-/// Where the last of them ends.
+/// Returns the end offset of the last chunk.
 fn end_of(chunks: &Chunks, size: u64) -> u64 {
     chunks.iter().map(|(chunk, _)| chunk_end(*chunk, size)).max().unwrap_or(0)
 }
@@ -270,7 +271,7 @@ fn chunk_end(chunk: u64, size: u64) -> u64 {
     chunk.saturating_add(1).saturating_mul(CHUNK_LEN as u64).min(size)
 }
 
-/// A journal has each chunk once, or a few times more after crashes.
+/// Upper bound of a journal's length: one record per chunk, plus a few more after crashes.
 fn journal_len_max(size: u64) -> u64 {
     let records = size.div_ceil(CHUNK_LEN as u64).saturating_mul(2);
     records.saturating_mul(JOURNAL_RECORD_LEN as u64).saturating_add(JOURNAL_HEAD_LEN as u64)
@@ -291,7 +292,7 @@ impl Journal {
             bytes.extend_from_slice(&encode_record(&keeping.key, &head, *chunk, *digest));
         }
         if let Err(error) = write_fully(&*file, &mut [IoSlice::new(&bytes)], 0) {
-            let _ = place.folder.remove_journal(staged); // the staged file, if it stays, is one without a journal
+            let _ = place.folder.remove_journal(staged); // a remaining staged file has no journal
             return Err(error);
         }
         Ok(Self { key: keeping.key.clone(), head, file, end: AtomicU64::new(bytes.len() as u64) })
@@ -329,14 +330,14 @@ impl StagedFile {
         }
     }
 
-    /// Holes need no room, and a stream who knows how much.
+    /// Adds preallocation, except for files with holes, which need none, and streams, whose length is unknown.
     fn with_room_for(mut self, announcement: &Announcement) -> Self {
         let size = announcement.size.filter(|_| !self.place.sparse);
         self.room = size.map(Room::new);
         self
     }
 
-    /// Begins to write out what will have to be before the name is given, so that there is little left to wait for then.
+    /// Starts writing out data early where that must be done before the name is given, to shorten the wait then.
     fn write_out_ahead(&self, len: u64) {
         let unwritten = self.unwritten.fetch_add(len, Ordering::Relaxed) + len;
         if self.place.writes_out && unwritten >= WRITE_OUT_LEN {
@@ -345,7 +346,7 @@ impl StagedFile {
         }
     }
 
-    /// Removes what is staged. Nobody is left to be told if that fails, and it is found later as what it is.
+    /// Removes the staged file. A failure cannot be reported any more; the file is swept later.
     fn remove(&self) {
         let _ = self.place.folder.remove_staged(&self.staged);
         if self.journal.is_some() {
@@ -367,12 +368,12 @@ impl Staged for StagedFile {
         drop(turn);
         self.write_out_ahead(chunk.pieces().iter().map(|piece| piece.len() as u64).sum());
         if let Some(journal) = &self.journal {
-            let _ = journal.add(chunk); // a chunk that it does not tell of is sent again, and nothing worse
+            let _ = journal.add(chunk); // a chunk missing in the journal is only sent again
         }
         Ok(())
     }
 
-    /// Nothing need be written where the file is empty. The journal tells nothing of it: to say it again costs nothing.
+    /// Writes zeros, except where the file is empty. The journal does not record them: sending them again is cheap.
     fn hole(&self, offset: u64, len: u64) -> Result<(), Failure> {
         let filled = self.empty_from.saturating_sub(offset).min(len);
         match filled {
@@ -393,7 +394,7 @@ impl Staged for StagedFile {
         if self.place.waits || (self.place.writes_out && publish.size() > 0) {
             self.file.begin_write_out();
             let content = Unsynced::File(self.file.clone());
-            *lock(&self.over) = true; // somebody else's to discard
+            *lock(&self.over) = true; // another job's to discard
             let (staged, name, admission) = (self.staged.clone(), name.clone(), admission.clone());
             return Ok(waiting(folder.clone(), staged, name, admission, content, self.journal.is_some()));
         }
@@ -401,7 +402,7 @@ impl Staged for StagedFile {
         admission.publish(&**folder, &self.staged, name.into())?;
         *lock(&self.over) = true;
         if self.journal.is_some() {
-            let _ = folder.remove_journal(&self.staged); // it tells of no file any more
+            let _ = folder.remove_journal(&self.staged); // it describes a file that is gone
         }
         Ok(Placed::Done)
     }
@@ -423,15 +424,15 @@ impl Drop for StagedFile {
         } else if self.room.is_some()
             && let Ok(place) = self.file.place()
         {
-            let _ = self.file.set_len(place.len); // gives back the room behind its end, if the filesystem likes
+            let _ = self.file.set_len(place.len); // frees the preallocated space behind its end, if the filesystem supports it
         }
     }
 }
 
-/// What is written out at a time: large enough for the disk, and little to wait for at the end.
+/// Bytes written out at a time: efficient for the disk, and little to wait for at the end.
 const WRITE_OUT_LEN: u64 = 8 << 20;
-/// A process that was killed holds a file until its sync has ended, which nobody can stop.
+/// A killed process keeps its file open until its sync has ended, which cannot be stopped.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-/// Permissions of a staged file that is kept; its own come with its name.
+/// Permissions of a staged file that is kept; the final ones are set together with its name.
 const OWNER_ONLY: u32 = 0o600;

@@ -1,5 +1,5 @@
-//! Files whose size says nothing of their content: most of procfs and sysfs, and some of FUSE. Such a file is read into memory
-//! first, in one go and in order, as it may be made while it is read; then it is a file like any other.
+//! Files whose size does not match their content: most of procfs and sysfs, and some of FUSE. Such a file is read into memory
+//! first, in one go and in order, because it may be generated while it is read; then it is treated like any other.
 
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{UNSIZED_FILE_LEN_MAX, UNSIZED_FILES_LEN_MAX};
@@ -15,11 +15,11 @@ pub(super) struct UnsizedFile {
     _taken: Taken,
 }
 
-/// Memory of this process that such files take, given back when it is dropped.
+/// A reservation of this process's memory for such files, released when dropped.
 struct Taken(usize);
 
 impl Taken {
-    /// Takes some more, if there is any.
+    /// Reserves `len` bytes more, if available.
     fn take(&mut self, len: usize) -> Result<(), Failure> {
         let taken = IN_MEMORY.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
             Some(taken + len).filter(|taken| *taken <= UNSIZED_FILES_LEN_MAX)
@@ -41,7 +41,7 @@ impl Drop for Taken {
     }
 }
 
-/// Reads all of a file, and tells what it is with its true size.
+/// Reads a whole file, and returns its identity with its true size.
 pub(super) fn read(file: &dyn SourceFile, identity: &Identity) -> Result<(UnsizedFile, Identity), Failure> {
     let (mut bytes, mut taken) = (Vec::new(), Taken(0));
     loop {
@@ -72,5 +72,5 @@ impl SourceFile for UnsizedFile {
 }
 
 static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
-/// What is read at once.
+/// Bytes read at once.
 const STEP_LEN: usize = 256 * 1024;

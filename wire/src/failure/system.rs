@@ -1,10 +1,10 @@
-//! Failures of the errors that the system gives by number.
+//! Maps system errors, by their number, to failures.
 
 use super::{Failure, FailureCode};
 use rustix::io::Errno;
 use std::io;
 
-/// The failure of an error that has a number.
+/// Returns the failure for an error that has a number.
 pub(super) fn failure_of(error: &io::Error) -> Option<Failure> {
     let errno = Errno::from_io_error(error)?;
     let known = SYSTEM_ERRORS.iter().find(|known| known.0 == errno);
@@ -16,7 +16,7 @@ pub(super) fn failure_of(error: &io::Error) -> Option<Failure> {
     Some(Failure { code: *code, message: (*sentence).to_owned() })
 }
 
-/// Errors of the system that somebody can do something about. Where the sentence is empty, the code says it all.
+/// System errors that a user or an operator can act on. Where the sentence is empty, the code is enough.
 const SYSTEM_ERRORS: &[(Errno, FailureCode, &str)] = &[
     (Errno::NOENT, FailureCode::NotFound, ""),
     (Errno::ACCESS, FailureCode::PermissionDenied, ""),
@@ -34,7 +34,7 @@ const SYSTEM_ERRORS: &[(Errno, FailureCode, &str)] = &[
     (Errno::ROFS, FailureCode::ReadOnly, ""),
     (Errno::MFILE, FailureCode::TooManyOpenFiles, ""),
     (Errno::NFILE, FailureCode::TooManyOpenFiles, "too many open files in the whole system"),
-    (Errno::NXIO, FailureCode::SpecialFile, ""), // a socket cannot be opened
+    (Errno::NXIO, FailureCode::SpecialFile, ""), // opening a socket gives this error
     (Errno::LOOP, FailureCode::OutsideRoot, ""),
     (Errno::XDEV, FailureCode::OutsideRoot, ""),
     (Errno::BUSY, FailureCode::InUse, "device or resource busy: a mount point, or in use by the system"),

@@ -1,7 +1,7 @@
 //! A reader that never takes bytes beyond the end of the current TLS record from the socket.
 //!
-//! rustls would otherwise buffer what follows the handshake, and a lane that takes over the connection's keys would
-//! miss those bytes. Also counts what a connection sends before its login, and stops it at a budget.
+//! Otherwise rustls would buffer the bytes behind the handshake, and a lane that takes over the connection's keys would miss
+//! them. Also counts the bytes that a connection sends before its login, and stops it at a budget.
 
 use std::io;
 use std::pin::Pin;
@@ -11,12 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A stream of TLS records, read one at a time.
 pub struct Aligned<T> {
     io: T,
-    /// The header of the current record, as far as it has been read.
+    /// The header of the current record, as far as it is read.
     header: [u8; 5],
     header_len: usize,
-    /// Bytes of the current record's body that are still to be read.
+    /// Unread bytes of the current record's body.
     body_left: usize,
-    /// Bytes that may still be read; nothing for no bound.
+    /// Bytes that may still be read; `None` for no bound.
     budget: Option<u64>,
 }
 
@@ -26,17 +26,17 @@ impl<T> Aligned<T> {
         Self { io, header: [0; 5], header_len: 0, body_left: 0, budget: Some(budget) }
     }
 
-    /// From now on as many bytes may be read as come.
+    /// Removes the bound on the bytes that may be read.
     pub fn lift_budget(&mut self) {
         self.budget = None;
     }
 
-    /// The stream itself. Nothing that came on it is lost if no record was read in part.
+    /// Returns the stream. No received bytes are lost, unless a record was read in part.
     pub fn into_inner(self) -> T {
         self.io
     }
 
-    /// The stream itself, to look at.
+    /// Borrows the stream.
     pub fn get_ref(&self) -> &T {
         &self.io
     }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
 
-    /// A socket on which everything has come already, `step` bytes at a time.
+    /// A socket on which all data has arrived already and which returns `step` bytes at a time.
     struct Arrived {
         bytes: Vec<u8>,
         read: usize,

@@ -1,4 +1,4 @@
-//! The control connection: messages over TLS, each direction with a task of its own.
+//! The control connection: messages over TLS, with one task per direction.
 
 use super::aligned::Aligned;
 use crate::budget::{Budget, Charge};
@@ -14,16 +14,16 @@ use tokio_util::sync::CancellationToken;
 /// A TLS connection that is read record by record.
 pub type Connection = TlsStream<Aligned<TcpStream>>;
 
-/// Messages that may wait to be written; a peer that does not read holds up those who would write more.
+/// Messages that may wait to be written. A peer that does not read blocks the senders of further messages.
 const OUTBOX_MESSAGES: usize = 32;
-/// Messages that are written together have about this many bytes, and a buffer that has grown larger is given back.
+/// Messages are written together up to about this many bytes, and a buffer that has grown larger is freed.
 const WRITTEN_LEN: usize = 64 * 1024;
-/// Bytes that a message takes beside its body, and its answer if that is short.
+/// Memory that a message takes besides its body, including a short answer.
 const MESSAGE_LEN: usize = 8 * 1024;
-/// Bytes of memory that a message takes for each byte of its body, at most: a selection's items, each with a path of one name.
+/// Memory that a message takes per byte of its body, at most: a selection's items, each with a path of one name.
 const KEPT_FOR_BYTE: usize = 4;
 
-/// What comes in on a control connection.
+/// Input of a control connection.
 #[derive(Debug)]
 pub enum Incoming {
     /// A message.
@@ -45,10 +45,10 @@ pub enum ChannelError {
     /// The connection broke.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The peer sent what is no message.
+    /// The peer sent bytes that are not a message.
     #[error("{0}")]
     Message(#[from] ControlError),
-    /// There is no room for a message, and none has come for long.
+    /// Memory for a message stayed unavailable for too long.
     #[error("what waits for an answer takes more memory than it may")]
     NoRoom,
 }
@@ -61,40 +61,40 @@ pub struct Receiver<S> {
 }
 
 impl<S: AsyncRead + Unpin> Receiver<S> {
-    /// A reader that accepts what is accepted before login.
+    /// A reader that accepts only messages allowed before login.
     pub fn new(stream: S) -> Self {
         Self { stream, body_len_max: CONTROL_BODY_BEFORE_LOGIN_MAX, messages: None }
     }
 
-    /// From now on messages may be as long as after login.
+    /// Allows messages as long as after login.
     pub fn logged_in(&mut self) {
         self.body_len_max = CONTROL_BODY_MAX;
     }
 
-    /// From now on messages are read once `messages` has room for them.
+    /// Reads each message only once `messages` has room for it.
     #[must_use]
     pub fn with_budget(mut self, messages: Budget) -> Self {
         self.messages = Some(messages);
         self
     }
 
-    /// The stream itself.
+    /// Returns the stream.
     pub fn into_inner(self) -> S {
         self.stream
     }
 
-    /// The next message. Not to be cancelled and called again: a message may have been read in part.
+    /// Returns the next message. Not cancel-safe: a message may have been read in part.
     ///
     /// # Errors
-    /// If the connection breaks or the peer sends what is no message.
+    /// If the connection breaks or the peer sends bytes that are not a message.
     pub async fn next(&mut self) -> Result<Incoming, ChannelError> {
         self.next_charged().await.map(|(incoming, _)| incoming)
     }
 
-    /// The next message, with what is charged for it; to be called as [`next`](Self::next).
+    /// Returns the next message with its memory charge. Not cancel-safe, like [`next`](Self::next).
     ///
     /// # Errors
-    /// As there, or if there is no room for the message for long.
+    /// As [`next`](Self::next), or if memory for the message stays unavailable for too long.
     pub async fn next_charged(&mut self) -> Result<(Incoming, Charge), ChannelError> {
         let mut header = [0; CONTROL_HEADER_LEN];
         if self.stream.read(&mut header[..1]).await? == 0 {
@@ -103,7 +103,7 @@ impl<S: AsyncRead + Unpin> Receiver<S> {
         self.stream.read_exact(&mut header[1..]).await?;
         let header = ControlHeader::decode(header, self.body_len_max)?;
         let charge = self.room(header.body_len as usize).await?;
-        // Taken piece by piece, so that an announced length reserves nothing that has not come.
+        // Read piece by piece, so that an announced length reserves no memory for bytes that have not arrived.
         let mut body = Vec::new();
         let body_len = header.body_len as usize;
         (&mut self.stream).take(u64::from(header.body_len)).read_to_end(&mut body).await?;
@@ -117,7 +117,7 @@ impl<S: AsyncRead + Unpin> Receiver<S> {
         Ok((incoming, charge))
     }
 
-    /// Waits until a body of `len` bytes may be kept.
+    /// Waits for memory for a body of `len` bytes.
     async fn room(&self, len: usize) -> Result<Charge, ChannelError> {
         let Some(messages) = &self.messages else { return Ok(Charge::none()) };
         let room = messages.take(MESSAGE_LEN + KEPT_FOR_BYTE * len);
@@ -137,7 +137,7 @@ pub async fn send<S: AsyncWrite + Unpin>(stream: &mut S, envelope: &Envelope) ->
     Ok(())
 }
 
-/// Where messages to the peer are put.
+/// The sending side of a queue of messages to the peer.
 #[derive(Clone)]
 pub struct Outbox(mpsc::Sender<Outgoing>);
 
@@ -148,7 +148,7 @@ pub type OutboxMessages = mpsc::Receiver<Outgoing>;
 pub struct Outgoing {
     /// The message.
     pub envelope: Envelope,
-    /// What it takes, until it is written.
+    /// The memory charge, until the message is written.
     charge: Charge,
 }
 
@@ -157,7 +157,7 @@ pub struct Outgoing {
 #[error("the connection is closed")]
 pub struct OutboxClosed;
 
-/// A queue of messages and its other end, for [`write_all`].
+/// Creates a queue of messages: its sending side, and its receiving side for [`write_all`].
 #[must_use]
 pub fn outbox() -> (Outbox, OutboxMessages) {
     let (sender, messages) = mpsc::channel(OUTBOX_MESSAGES);
@@ -165,7 +165,7 @@ pub fn outbox() -> (Outbox, OutboxMessages) {
 }
 
 impl Outbox {
-    /// Puts in a message of few bytes, or one whose sender keeps as much until it is in.
+    /// Queues a short message, or one that its sender keeps charged until it is queued.
     ///
     /// # Errors
     /// If the connection is closed.
@@ -173,7 +173,7 @@ impl Outbox {
         self.send_charged(envelope, Charge::none()).await
     }
 
-    /// Puts in a message, and keeps what is charged for it until it is written.
+    /// Queues a message, with its charge until it is written.
     ///
     /// # Errors
     /// If the connection is closed.
@@ -181,7 +181,7 @@ impl Outbox {
         self.0.send(Outgoing { envelope, charge }).await.map_err(|_| OutboxClosed)
     }
 
-    /// As [`send`](Self::send), where that may block.
+    /// Blocking version of [`send`](Self::send).
     ///
     /// # Errors
     /// If the connection is closed.
@@ -189,7 +189,7 @@ impl Outbox {
         self.0.blocking_send(Outgoing { envelope, charge: Charge::none() }).map_err(|_| OutboxClosed)
     }
 
-    /// Puts in a message if there is a place for it at once; true if there was.
+    /// Queues a message if there is space at once; returns whether it did.
     #[must_use]
     pub fn try_send(&self, envelope: Envelope) -> bool {
         self.0.try_send(Outgoing { envelope, charge: Charge::none() }).is_ok()
@@ -202,8 +202,8 @@ impl Outbox {
     }
 }
 
-/// Writes messages until `closing` is cancelled or all senders are gone; then what waits still goes out, and the connection
-/// is closed. Messages that wait together go out together.
+/// Writes messages until `closing` is cancelled or all senders are dropped; then writes the queued ones and closes the
+/// connection. Messages that wait together are written together.
 ///
 /// # Errors
 /// If the connection breaks.

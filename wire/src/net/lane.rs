@@ -1,4 +1,4 @@
-//! A lane: a connection whose handshake rustls made and whose records are then sealed and opened in place.
+//! A lane: a connection whose handshake is done by rustls, and whose records are then sealed and opened in place.
 
 use super::aligned::Aligned;
 use super::control::Connection;
@@ -16,22 +16,22 @@ pub struct Lane {
     pub number: u16,
     /// Its socket, for both directions.
     pub socket: Arc<TcpStream>,
-    /// Protects what is sent.
+    /// Seals outgoing records.
     pub sealer: Sealer,
-    /// Opens what comes.
+    /// Opens incoming records.
     pub opener: Opener,
 }
 
 /// Why a connection cannot become a lane.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    /// rustls does not hand out the secrets.
+    /// rustls does not export the secrets.
     #[error("{0}")]
     Tls(#[from] rustls::Error),
-    /// The cipher suite is an unknown one.
+    /// The cipher suite is unknown.
     #[error("{0}")]
     Record(#[from] RecordError),
-    /// Something came that the hello must not be followed by.
+    /// The peer sent data before it was allowed to.
     #[error("data before the lane was ready")]
     Early,
     /// The socket is broken.
@@ -40,10 +40,10 @@ pub enum LaneError {
 }
 
 impl Lane {
-    /// Takes the connection over from rustls. All that rustls has read must have been taken out of it.
+    /// Takes over the connection from rustls. All plaintext that rustls has buffered must have been read.
     ///
     /// # Errors
-    /// If rustls still holds something, or does not hand out the secrets.
+    /// If rustls still has buffered data, or does not export the secrets.
     pub fn take_over(number: u16, connection: Connection) -> Result<Self, LaneError> {
         let (io, secrets): (Aligned<TcpStream>, _) = match connection {
             TlsStream::Client(stream) => {
@@ -69,7 +69,7 @@ impl Lane {
     }
 }
 
-/// Lets the system find out that the peer is gone, also while we only listen. A lane has no pings of its own.
+/// Lets the system detect that the peer is gone, even while this end only reads. A lane has no pings of its own.
 fn notice_death(socket: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_keepalive(

@@ -1,4 +1,4 @@
-//! Transports: the one kind of TLS connection, and the two things it becomes, a control connection or a lane.
+//! Transports: the one kind of TLS connection, and the two things it can become, a control connection or a lane.
 
 pub mod aligned;
 pub mod control;

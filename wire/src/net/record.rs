@@ -1,14 +1,14 @@
-//! TLS 1.3 records protected in place (RFC 8446, 5.2), for lanes: rustls makes the handshake and hands out the traffic
-//! secrets; from then on a lane's bytes are sealed and opened where they lie, instead of being copied through rustls.
+//! TLS 1.3 records protected in place (RFC 8446, 5.2), for lanes: rustls does the handshake and exports the traffic secrets;
+//! from then on a lane's bytes are sealed and opened in their buffer, without a copy through rustls.
 //!
 //! ```text
 //! 23 | 3 3 | length u16, big-endian | content: up to 16,384 bytes | type | tag: 16 bytes
 //! |<- header: additional data ----->| sealed: ----------------------->|
 //! ```
 //!
-//! The nonce of record n is n, as 12 bytes big-endian, xor the static iv. Sequence numbers come from rustls and only grow;
-//! a key is never used for more than [`LANE_RECORDS_MAX`] records. What comes in must be application data or an alert;
-//! anything else, KeyUpdate included, ends the lane.
+//! The nonce of record n is n, as 12 bytes big-endian, xor the static iv. Sequence numbers start at rustls's and only grow; a
+//! lane is replaced after [`LANE_RECORDS_MAX`] records under one key. Incoming records must be application data or an alert;
+//! any other type, KeyUpdate included, ends the lane.
 
 use crate::limits::LANE_RECORDS_MAX;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
@@ -23,7 +23,7 @@ pub const RECORD_TRAILER_LEN: usize = 1 + TAG_LEN;
 /// Bytes that a record adds to its content.
 pub const RECORD_OVERHEAD: usize = RECORD_HEADER_LEN + RECORD_TRAILER_LEN;
 
-/// Why records cannot be protected or opened. The lane ends.
+/// Why records cannot be sealed or opened. The lane ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// rustls negotiated a cipher suite that is not offered.
@@ -32,30 +32,30 @@ pub enum RecordError {
     /// The tag is wrong: the record was altered, or is out of order.
     #[error("a TLS record that does not decrypt")]
     Forged,
-    /// A header that no record of a lane has. As with a wrong tag, nobody can tell who wrote it.
+    /// The header is impossible on a lane. As with a wrong tag, its author is unknown.
     #[error("bytes that are no TLS record")]
     NoRecord,
-    /// Neither application data nor an alert, or of an impossible length.
+    /// The record is neither application data nor an alert, or has an impossible length.
     #[error("a TLS record that a lane cannot have")]
     Unexpected,
     /// An alert other than close_notify.
     #[error("TLS alert {0}")]
     Alert(u8),
-    /// The key was used for as many records as it may be.
+    /// The key has reached its limit of records.
     #[error("the lane's key is used up")]
     UsedUp,
 }
 
-/// What a record held.
+/// The content of an opened record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened {
-    /// So many bytes of content, right behind the header.
+    /// Content of this many bytes, right behind the header.
     Data(usize),
     /// The peer closed its direction.
     Closed,
 }
 
-/// Protects one direction's outgoing records.
+/// Seals one direction's outgoing records.
 pub struct Sealer(Direction);
 
 /// Opens one direction's incoming records.
@@ -72,7 +72,7 @@ impl Sealer {
     /// Takes over from rustls at its next sequence number.
     ///
     /// # Errors
-    /// If the cipher suite is none of TLS 1.3's usual three.
+    /// If the cipher suite is not one of TLS 1.3's usual three.
     pub fn new(secrets: (u64, ConnectionTrafficSecrets)) -> Result<Self, RecordError> {
         Direction::new(secrets).map(Self)
     }
@@ -86,7 +86,7 @@ impl Sealer {
         self.seal_as(record, content_len, APPLICATION_DATA)
     }
 
-    /// The record that closes this direction.
+    /// Returns the record that closes this direction.
     ///
     /// # Errors
     /// If the key is used up.
@@ -134,7 +134,7 @@ impl Opener {
     /// Takes over from rustls at its next sequence number.
     ///
     /// # Errors
-    /// If the cipher suite is none of TLS 1.3's usual three.
+    /// If the cipher suite is not one of TLS 1.3's usual three.
     pub fn new(secrets: (u64, ConnectionTrafficSecrets)) -> Result<Self, RecordError> {
         Direction::new(secrets).map(Self)
     }
@@ -142,7 +142,7 @@ impl Opener {
     /// Opens one whole record in place.
     ///
     /// # Errors
-    /// If it does not decrypt, or is what a lane cannot have.
+    /// If it does not decrypt, or is not allowed on a lane.
     pub fn open(&mut self, record: &mut [u8]) -> Result<Opened, RecordError> {
         if record.len() < RECORD_OVERHEAD {
             return Err(RecordError::Unexpected);
@@ -174,9 +174,9 @@ impl Direction {
         Ok(Self { key: LessSafeKey::new(key), iv, sequence, records: 0 })
     }
 
-    /// The nonce for the next record, each used once.
+    /// Returns the nonce for the next record; each is used once.
     fn next(&mut self) -> Result<(Nonce, &LessSafeKey), RecordError> {
-        // A little beyond the point where lanes are replaced, so that what is under way can end.
+        // Somewhat beyond the point where lanes are replaced, so that frames in progress can be finished.
         if self.records >= 2 * LANE_RECORDS_MAX {
             return Err(RecordError::UsedUp);
         }
@@ -190,10 +190,10 @@ impl Direction {
     }
 }
 
-/// Length of the record whose header `bytes` begin with, if there are enough bytes to tell.
+/// Returns the length of the record whose header `bytes` begin with; `None` if there are too few bytes.
 ///
 /// # Errors
-/// If no record of a lane has such a header.
+/// If the header is impossible on a lane.
 pub fn record_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     let [content_type, major, _, high, low, ..] = bytes else { return Ok(None) };
     let sealed_len = usize::from(u16::from_be_bytes([*high, *low]));

@@ -1,7 +1,7 @@
-//! TLS as both ends use it: version 1.3, one ALPN, aws-lc-rs, secrets that lanes may take over. No resumption.
+//! TLS as both ends use it: version 1.3, one ALPN, aws-lc-rs, exportable secrets for lanes. No resumption.
 //!
-//! rustls lets a connection without ALPN through, at either end: whoever has no wish is taken to speak any protocol. Both ends
-//! here refuse it, so that nothing but this protocol is ever understood as this protocol.
+//! rustls accepts a connection without ALPN, at either end: a peer without one is assumed to speak any protocol. Both ends here
+//! refuse it, so that only this protocol is ever interpreted as this protocol.
 
 use crate::binding::{
     ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret,
@@ -18,16 +18,16 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, version};
 use std::sync::Arc;
 
-/// The cryptography of every connection.
+/// Returns the cryptography of every connection.
 #[must_use]
 pub fn crypto() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider { cipher_suites: cipher_suites(), ..provider::default_provider() })
 }
 
-/// The server's side.
+/// Returns the server's configuration.
 ///
 /// # Errors
-/// If key and certificate do not fit together.
+/// If key and certificate do not match.
 pub fn server_config(
     certificates: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -39,14 +39,14 @@ pub fn server_config(
         .with_cert_resolver(Arc::new(OnlyWithAlpn(Arc::new(key))));
     config.alpn_protocols = protocols();
     config.enable_secret_extraction = true;
-    config.send_tls13_tickets = 0; // a ticket would be a record that a lane does not expect
+    config.send_tls13_tickets = 0; // a lane does not expect the record of a ticket
     Ok(Arc::new(config))
 }
 
-/// The client's side. `verifier` must check the handshake's signature; whom to trust is decided afterwards.
+/// Returns the client's configuration. `verifier` must check the handshake's signature; trust in the key is decided afterwards.
 ///
 /// # Errors
-/// If the provider cannot do TLS 1.3, which it can.
+/// If the provider does not support TLS 1.3, which it does.
 pub fn client_config(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<ClientConfig>, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(crypto())
         .with_protocol_versions(&[&version::TLS13])?
@@ -71,8 +71,8 @@ pub fn check_protocol<Data>(connection: &rustls::ConnectionCommon<Data>) -> Resu
     }
 }
 
-/// The server's key, which is shown only to a client that offers a protocol: others get an alert. A client that offers other
-/// protocols only gets rustls's own alert.
+/// Shows the server's key only to a client that offers a protocol: others get an alert. A client that offers only unknown
+/// protocols gets rustls's own alert.
 #[derive(Debug)]
 struct OnlyWithAlpn(Arc<CertifiedKey>);
 
@@ -82,7 +82,7 @@ impl ResolvesServerCert for OnlyWithAlpn {
     }
 }
 
-/// The checksum of jobs whose user has no wish: what the handshake agreed on.
+/// Returns the checksum agreed on in the handshake, for jobs without an explicit choice.
 #[must_use]
 pub fn agreed_checksum<Data>(connection: &rustls::ConnectionCommon<Data>) -> Checksum {
     match connection.alpn_protocol() == Some(ALPN_BLAKE3) {
@@ -91,7 +91,7 @@ pub fn agreed_checksum<Data>(connection: &rustls::ConnectionCommon<Data>) -> Che
     }
 }
 
-/// SHA-256 of a certificate's public key (SPKI), by which servers are pinned.
+/// Returns the SHA-256 of a certificate's public key (SPKI), by which servers are pinned.
 ///
 /// # Errors
 /// If the certificate cannot be parsed.
@@ -101,7 +101,7 @@ pub fn key_fingerprint(certificate: &CertificateDer<'_>) -> Result<Digest, rustl
     Ok(Sha256::digest(certificate.subject_public_key_info().as_ref()))
 }
 
-/// What a control connection's two ends, and nobody else, can derive from it.
+/// Derives the session's id and secret, which only the control connection's two ends know.
 ///
 /// # Errors
 /// If the handshake is not done.
@@ -113,7 +113,7 @@ pub fn session_binding<Data>(
     Ok((id, SessionSecret::new(secret)))
 }
 
-/// What a login by key is bound to, besides the user and the server's key.
+/// Derives the value that binds a login by key to this connection, besides the user and the server's key.
 ///
 /// # Errors
 /// If the handshake is not done.
@@ -121,7 +121,7 @@ pub fn login_binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Resul
     connection.export_keying_material([0; 32], LOGIN_LABEL, None)
 }
 
-/// What a lane's proof covers.
+/// Derives the value that a lane's proof covers.
 ///
 /// # Errors
 /// If the handshake is not done.

@@ -1,8 +1,8 @@
-//! Which run of this machine's system it is: what was not synced in another one may be gone.
+//! Identifies this machine's current boot: data that was not synced in an earlier one may be lost.
 
 use std::sync::OnceLock;
 
-/// Tells one run of this machine's system from another; all zero if that cannot be told.
+/// Returns this machine's boot id; all zero if unknown.
 pub(crate) fn boot_id() -> [u8; 16] {
     static BOOT: OnceLock<[u8; 16]> = OnceLock::new();
     *BOOT.get_or_init(|| {
@@ -13,7 +13,7 @@ pub(crate) fn boot_id() -> [u8; 16] {
     })
 }
 
-/// Tests cut the power of a disk, and not that of the machine. Programs that are built for use do not look at it.
+/// A boot id set by tests, which cut the power of a disk but not of the machine. Release builds ignore it.
 fn simulated() -> Option<String> {
     cfg!(debug_assertions).then(|| std::env::var("FTPX_BOOT_ID").ok()).flatten()
 }

@@ -1,4 +1,4 @@
-//! Held handles of the folders that a transfer works in, so that files of one folder do not look it up again and again.
+//! A cache of open handles to the folders that a transfer works in, so that files of one folder need no repeated look-ups.
 
 use super::{Filesystems, Folder, Spellings, is_staged};
 use crate::budget::OPEN_FOLDER_LEN;
@@ -10,30 +10,30 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Permissions by the path of what is to have them.
+/// Maps the path of an entry to its permissions.
 type ModeOfPath = Box<dyn Fn(&[u8]) -> u32 + Send + Sync>;
 
-/// Handles of folders below one base, by path.
+/// Open folders below one base, by path.
 pub struct FolderCache {
     base: Arc<dyn Folder>,
-    /// Permissions, at most, of a folder that is made, by its path.
+    /// Returns the permissions, at most, of a folder to be made, by its path.
     made_mode: ModeOfPath,
     held: Mutex<Held>,
     made: Mutex<Made>,
-    /// What the paths of folders that were made take, for those who must not wait for one that is being made.
+    /// Memory of the paths of folders made, readable without waiting while one is being made.
     made_len: AtomicUsize,
-    /// Folders that are held open.
+    /// Number of open folders.
     held_count: AtomicUsize,
     spellings: Spellings,
 }
 
 #[derive(Default)]
 struct Made {
-    /// Folders that were made here, until somebody asks, or there are many.
+    /// Folders that were made here, until they are asked for or too many.
     paths: HashSet<Box<[u8]>>,
-    /// Bytes of the paths that were put in.
+    /// Total length of the added paths.
     path_len: usize,
-    /// Filesystems on which folders were made or changed, until somebody syncs them.
+    /// Filesystems on which folders were made or changed, until they are synced.
     touched: Filesystems,
 }
 
@@ -41,13 +41,13 @@ struct Made {
 #[derive(Default)]
 struct Held {
     folders: HashMap<Box<[u8]>, Arc<dyn Folder>>,
-    /// Bytes of the paths that were put in.
+    /// Total length of the added paths.
     path_len: usize,
 }
 
 impl Made {
-    /// Forgets the others once they take much memory: most are asked for soon after they were made. A folder that is forgotten counts
-    /// as one that was there.
+    /// Drops the older ones once they take much memory: most are asked for soon after they were made. A dropped folder counts
+    /// as one that existed before.
     fn note(&mut self, path: &[u8]) {
         if self.path_len > MADE_LEN_MAX {
             self.paths = HashSet::new();
@@ -83,22 +83,23 @@ impl FolderCache {
         }
     }
 
-    /// The same; a folder that is made has at most the permissions that `mode` gives for its path.
+    /// Limits the permissions of folders made to those that `mode` returns for their paths.
     #[must_use]
     pub fn making(self, mode: impl Fn(&[u8]) -> u32 + Send + Sync + 'static) -> Self {
         Self { made_mode: Box::new(mode), ..self }
     }
 
-    /// The folder that all paths are below.
+    /// Returns the base folder of all paths.
     #[must_use]
     pub fn base(&self) -> &Arc<dyn Folder> {
         &self.base
     }
 
-    /// The folder at `path` (as [`RemotePath::as_bytes`] has it); no link is followed. With `make`, missing ones are made.
+    /// Returns the folder at `path` (in the form of [`RemotePath::as_bytes`]) without following links. With `make`, missing
+    /// folders are made.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn get(&self, path: &[u8], make: bool) -> io::Result<Arc<dyn Folder>> {
         if path.is_empty() {
             return Ok(self.base.clone());
@@ -111,7 +112,7 @@ impl FolderCache {
         Ok(folder)
     }
 
-    /// Remembers `folder`, which was opened elsewhere, as the one at `path`.
+    /// Caches `folder`, which was opened elsewhere, as the one at `path`.
     pub fn put(&self, path: &[u8], folder: Arc<dyn Folder>) {
         let mut held = self.lock();
         if held.folders.len() >= HELD_MAX || held.path_len + path.len() > PATHS_LEN_MAX {
@@ -122,26 +123,26 @@ impl FolderCache {
         self.held_count.store(held.folders.len(), Ordering::Relaxed);
     }
 
-    /// Forgets all handles: a folder was removed, and another may take its name.
+    /// Drops all handles: a folder was removed, and another may take its name.
     pub fn forget(&self) {
         *self.lock() = Held::default();
         self.held_count.store(0, Ordering::Relaxed);
     }
 
-    /// Remembers that the folder at `path` is new.
+    /// Records that the folder at `path` is new.
     pub fn note_made(&self, path: &[u8]) {
         let mut made = self.made();
         made.note(path);
         self.made_len.store(made.path_len, Ordering::Relaxed);
     }
 
-    /// True if the folder at `path` was made here, and nobody has asked for that with [`take_made`](Self::take_made) yet.
+    /// True if the folder at `path` was made here and not yet returned by [`take_made`](Self::take_made).
     #[must_use]
     pub fn is_new(&self, path: &[u8]) -> bool {
         self.made().paths.contains(path)
     }
 
-    /// True, once, if the folder at `path` was made here, and not found.
+    /// Returns true, once, if the folder at `path` was made here.
     pub fn take_made(&self, path: &[u8]) -> bool {
         let mut made = self.made();
         let was_there = made.forget(path);
@@ -149,21 +150,21 @@ impl FolderCache {
         was_there
     }
 
-    /// About how many bytes of memory the paths take of folders that were made, and what those that are open count as.
+    /// Returns the approximate memory of the paths of folders made, plus the charge for open folders.
     #[must_use]
     pub fn kept_len(&self) -> usize {
         self.made_len.load(Ordering::Relaxed) + OPEN_FOLDER_LEN * self.held_count.load(Ordering::Relaxed)
     }
 
-    /// Remembers that something about `folder` itself is to be synced.
+    /// Records that changes to `folder` itself need a sync.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn touch(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
         self.made().touched.add(folder)
     }
 
-    /// Filesystems on which folders were made or touched since this was asked last.
+    /// Returns the filesystems on which folders were made or touched since the last call.
     pub fn take_touched(&self) -> Filesystems {
         std::mem::take(&mut self.made().touched)
     }
@@ -183,12 +184,12 @@ impl FolderCache {
             other => other?,
         };
         if make && self.spellings.is_respelled(&*parent, name)? {
-            return Err(Failure::respelled().into()); // what is put there would meet what is another folder's
+            return Err(Failure::respelled().into()); // entries put there would collide with another folder's
         }
         Ok(folder)
     }
 
-    /// Nobody finds the folder and asks what to sync before that is known.
+    /// Records the folder as made before others can find it, so that they know what to sync.
     fn make(&self, parent: &Arc<dyn Folder>, name: NameRef<'_>, path: &[u8]) -> io::Result<()> {
         let mode = (self.made_mode)(path);
         let mut made = self.made();
@@ -198,7 +199,7 @@ impl FolderCache {
                 made.note(path);
                 self.made_len.store(made.path_len, Ordering::Relaxed);
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another lane made it
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // made by another lane
             Err(error) => return Err(error),
         }
         Ok(())
@@ -213,11 +214,11 @@ impl FolderCache {
     }
 }
 
-/// Handles that a cache holds open: enough for the folders that all lanes work in, few beside a limit of 1,024 files.
+/// Most handles that a cache keeps open: enough for the folders that all lanes work in, few compared to a limit of 1,024 files.
 const HELD_MAX: usize = 32;
-/// The same in bytes of their paths.
+/// The same bound in bytes of their paths.
 const PATHS_LEN_MAX: usize = 32 * 1024;
-/// Bytes of the paths of folders that were made and not asked for: some thousands, unless they lie deep.
+/// Most bytes of paths of folders made and not asked for: some thousands of folders, unless they lie deep.
 const MADE_LEN_MAX: usize = 256 * 1024;
-/// What a path takes beside its bytes.
+/// Memory of a path besides its bytes.
 const PATH_LEN: usize = 48;

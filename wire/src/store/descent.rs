@@ -1,5 +1,5 @@
-//! The way from a folder down to one below it. Few of the folders on it are open at a time, so that a deep tree takes no more handles than
-//! a flat one; a folder that was closed is opened again from the nearest one that is open, and must still be the same.
+//! The path from a folder down to one below it. Few of the folders on it are open at a time, so that a deep tree needs no more
+//! handles than a flat one. A closed folder is opened again from the nearest open one, and must still be the same.
 
 use super::Folder;
 use crate::message::Details;
@@ -7,7 +7,7 @@ use crate::path::{Name, NameRef};
 use std::io;
 use std::sync::Arc;
 
-/// Folders, each in the one before. The first stays open.
+/// A chain of folders, each inside the one before. The first stays open.
 pub struct Descent {
     root: Arc<dyn Folder>,
     below: Vec<Step>,
@@ -25,24 +25,24 @@ enum State {
 }
 
 impl Descent {
-    /// The way that begins and ends at `root`.
+    /// Starts at `root`.
     #[must_use]
     pub fn new(root: Arc<dyn Folder>) -> Self {
         Self { root, below: Vec::new() }
     }
 
-    /// Goes on to `folder`, which is called `name` in the last one.
+    /// Descends to `folder`, which has the name `name` in the last one.
     pub fn enter(&mut self, name: NameRef<'_>, folder: Arc<dyn Folder>) {
         self.below.push(Step { name: name.to_name(), state: State::Open(folder) });
         self.close_outer();
     }
 
-    /// Goes back to the folder that the last one is in.
+    /// Ascends to the parent of the last folder.
     pub fn leave(&mut self) {
         self.below.pop();
     }
 
-    /// The last folder, if it is open.
+    /// Returns the last folder, if it is open.
     #[must_use]
     pub fn last(&self) -> Option<&Arc<dyn Folder>> {
         match self.below.last().map(|step| &step.state) {
@@ -52,10 +52,10 @@ impl Descent {
         }
     }
 
-    /// The last folder, opened again if it was closed.
+    /// Returns the last folder, reopening it if it was closed.
     ///
     /// # Errors
-    /// As the filesystem has it; `NotFound` if another one has taken its place.
+    /// Of the filesystem; `NotFound` if another folder has taken its place.
     pub fn open(&mut self) -> io::Result<Arc<dyn Folder>> {
         let stays_open_from = self.below.len().saturating_sub(OPEN_MAX);
         let last_open = self.below.iter().rposition(|step| matches!(step.state, State::Open(_)));
@@ -77,7 +77,7 @@ impl Descent {
         Ok(folder)
     }
 
-    /// Closes all but the last ones; one that nobody could know again stays open.
+    /// Closes all but the last few; a folder that could not be recognised again stays open.
     fn close_outer(&mut self) {
         let outer = self.below.len().saturating_sub(OPEN_MAX);
         for step in self.below[..outer].iter_mut().rev() {
@@ -95,5 +95,5 @@ fn key_of(folder: &dyn Folder) -> io::Result<Option<(u64, u64)>> {
     Ok(folder.details(None, links)?.file.map(|file| (file.device, file.inode)))
 }
 
-/// Folders that are open at a time: most trees are less deep, and a common limit of 1,024 open files is enough for many walks.
+/// Most folders open at a time: most trees are less deep, and a common limit of 1,024 open files is enough for many walks.
 pub const OPEN_MAX: usize = 16;

@@ -1,4 +1,4 @@
-//! Root digests of files as they lie on the disk.
+//! Computes root digests of files on the disk.
 
 use super::{SourceFile, read_fully};
 use crate::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
@@ -6,13 +6,13 @@ use crate::failure::{Failure, FailureCode};
 use crate::limits::CHUNK_LEN;
 use std::io::IoSliceMut;
 
-/// True once nobody wants to know any more. It is asked between two chunks.
+/// Returns true once the digest is no longer wanted. Checked between two chunks.
 pub type Stop<'a> = &'a dyn Fn() -> bool;
 
-/// Reads a file to its end and computes its root digest, whatever its size says.
+/// Reads a file to its end and computes its root digest, regardless of its reported size.
 ///
 /// # Errors
-/// If it cannot be read, or changes meanwhile, or nobody wants to know any more.
+/// If it cannot be read, changes meanwhile, or `stop` returns true.
 pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: Stop<'_>) -> Result<Digest, Failure> {
     let identity = file.identity()?;
     let mut root = RootBuilder::new(checksum);
@@ -20,12 +20,12 @@ pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: Stop<'_>) -> Res
     let mut chunk = vec![0; CHUNK_LEN.min(size.saturating_add(1))];
     let mut read = read_fully(file, &mut [IoSliceMut::new(&mut chunk)], 0)?;
     if read == chunk.len() {
-        chunk.resize(CHUNK_LEN, 0); // its size says nothing
+        chunk.resize(CHUNK_LEN, 0); // the reported size is unknown or wrong
         read += read_fully(file, &mut [IoSliceMut::new(&mut chunk[read..])], read as u64)?;
     }
     let (mut next, mut offset) = (Vec::new(), 0);
     loop {
-        // Only the chunk behind a full one tells whether the file ends with that.
+        // After a full chunk, only reading the next one shows whether the file ends there.
         let mut read_next = 0;
         if read == CHUNK_LEN {
             next.resize(CHUNK_LEN, 0);

@@ -1,4 +1,4 @@
-//! From what a walk meets to what a listing tells of it. Both ends of a comparison describe their trees with this.
+//! Converts a walk's visits to a listing's entries. Both ends of a comparison describe their trees with this.
 
 use super::Folder;
 use super::digest::{self, Stop};
@@ -9,12 +9,12 @@ use crate::message::{Details, Entry, List, PathFailure};
 use crate::metadata::{Kind, Metadata};
 use crate::path::{NameRef, RemotePath};
 
-/// What to tell of each entry beside its metadata.
+/// Optional parts of each entry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wish {
     /// The root digest of each file.
     pub digests: Option<Checksum>,
-    /// And these.
+    /// The details to include.
     pub details: Details,
 }
 
@@ -24,10 +24,10 @@ impl From<&List> for Wish {
     }
 }
 
-/// Describes a visit. Leaving a folder tells nothing.
+/// Describes a visit. Returns `None` for leaving a folder.
 ///
 /// # Errors
-/// If something could not be looked at; it is part of the listing.
+/// If an entry could not be examined; the failure is part of the listing.
 pub fn describe(walk: &Walk, visit: Visit, wish: Wish, stop: Stop<'_>) -> Option<Result<Entry, PathFailure>> {
     match visit {
         Visit::Enter(path, metadata, folder) => {
@@ -72,7 +72,7 @@ fn describe_item(
     })
 }
 
-/// The failure to read a link that was found. The system calls it an invalid argument if it is a link no more.
+/// The failure to read a link that a walk has found. The system reports an invalid argument if it is no longer a link.
 #[must_use]
 pub fn of_link(error: std::io::Error) -> Failure {
     match error.kind() == std::io::ErrorKind::InvalidInput {
@@ -99,10 +99,10 @@ fn with_details(
     }
 }
 
-/// The entry of a folder itself, under the path `path`.
+/// Returns the entry of a folder itself, with the path `path`.
 ///
 /// # Errors
-/// As the filesystem has it.
+/// Of the filesystem.
 pub fn of_folder(folder: &dyn Folder, path: RemotePath, wanted: Details) -> std::io::Result<Entry> {
     let details = match wanted == Details::default() {
         true => None,

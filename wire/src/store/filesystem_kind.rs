@@ -1,56 +1,60 @@
-//! What is known of kinds of filesystems, by their numbers of statfs(2).
+//! Properties of filesystem types, by their numbers in statfs(2).
 //!
-//! | | written to is | one sync for all |
+//! | | writes go to | one sync for all |
 //! |---|---|---|
-//! | ext2, ext3, ext4, xfs, btrfs, f2fs, bcachefs | of this machine | syncfs(2) writes back all files and metadata, and from Linux 5.8 on tells of what failed since the last one |
-//! | vfat, exfat | of this machine | the same: files by the page cache, metadata by the device's |
-//! | tmpfs, ramfs | of this machine | there is nothing to sync |
-//! | zfs | of this machine | syncfs waits for the transaction group; what cannot be written stops the pool |
-//! | overlayfs | of this machine | no: errors of the filesystem below are not told |
-//! | nfs | a server's | no: what the server keeps in memory is asked for file by file (COMMIT) |
-//! | smb, cifs | a server's | no: pages are sent, and the server is not told to flush them |
-//! | fuse | another program's | no: the kernel does not pass syncfs on, but for virtiofs |
-//! | 9p, ceph, lustre, afs, coda | a server's | no: each has its own idea of it |
-//! | all others | unknown, so as a server's | no |
+//! | ext2, ext3, ext4, xfs, btrfs, f2fs, bcachefs | this machine | syncfs(2) writes back all files and metadata, and since
+//! Linux 5.8 reports what failed since the last one |
+//! | vfat, exfat | this machine | the same: files by the page cache, metadata by the device's |
+//! | tmpfs, ramfs | this machine | no sync needed |
+//! | zfs | this machine | syncfs waits for the transaction group; a write error stops the pool |
+//! | overlayfs | this machine | no: errors of the filesystem below are not reported |
+//! | nfs | a server | no: data in the server's memory is synced file by file (COMMIT) |
+//! | smb, cifs | a server | no: pages are sent, but the server is not asked to flush them |
+//! | fuse | another program | no: the kernel does not pass syncfs on, except for virtiofs |
+//! | 9p, ceph, lustre, afs, coda | a server | no: each behaves differently |
+//! | all others | unknown, so treated as a server | no |
 //!
-//! Names that are given come to the disk some time later, and what they lead to must be there by then:
+//! A new name reaches the disk some time after it is given, and the content must be there by then:
 //!
-//! | | a name is on the disk |
+//! | | a name reaches the disk |
 //! |---|---|
-//! | ext3 and ext4 with a journal, xfs | after the content that had been written out before it was given: the place of a content is noted when it has been written, in the same journal as the name |
-//! | ext without a journal | in any order, which no sync of the file changes: its content goes to the disk at once, and names seconds later |
-//! | btrfs, f2fs and all others | after the content of a file that had been synced: btrfs notes the place of a content some time after it has been written |
+//! | ext3 and ext4 with a journal, xfs | after the content that was written out before the name was given: the content's place
+//! is recorded when it has been written, in the same journal as the name |
+//! | ext without a journal | in any order, which a sync of the file does not change: its content goes to the disk at once, and
+//! names seconds later |
+//! | btrfs, f2fs and all others | after the content of a file that was synced: btrfs records the content's place some time
+//! after it has been written |
 //!
-//! Where one sync for all is not known to be true, files and folders are synced each by itself. What is written to a server or
-//! another program is synced before it gets its name: these tell of a full disk as late as that.
+//! Where one sync for all is not known to work, files and folders are synced one by one. Writes to a server or another program
+//! are synced before the file gets its name: these report a full disk only then.
 
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What matters of a filesystem for what is durable.
+/// The properties of a filesystem that matter for durability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FilesystemKind {
     /// Writes go to this machine's own disk or memory.
     pub(super) is_local: bool,
-    /// One call syncs all of it, and tells of errors.
+    /// One call syncs all of it, and reports errors.
     pub(super) syncs_as_a_whole: bool,
-    /// When a name is on the disk.
+    /// When a name reaches the disk.
     pub(super) names: NameOrder,
 }
 
-/// What has to be done before a name is given, so that it is not on the disk without its content.
+/// The step required before a name is given, so that it never reaches the disk without its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NameOrder {
-    /// The content is written out.
+    /// Write out the content.
     AfterContent,
-    /// The file is synced.
+    /// Sync the file.
     AfterSync,
-    /// There is no order.
+    /// No step ensures the order.
     None,
 }
 
 impl FilesystemKind {
-    /// The kind with this number, on this device.
+    /// Returns the kind with this number, on this device.
     pub(super) fn of(number: i64, device: u64) -> Self {
         match number {
             EXT | XFS | BTRFS | F2FS | BCACHEFS | VFAT | EXFAT | TMPFS | RAMFS | ZFS => {
@@ -67,7 +71,7 @@ impl FilesystemKind {
     }
 }
 
-/// Whether there is a journal; what cannot be found out is not relied on.
+/// Returns the order for ext filesystems, which depends on a journal; an unknown one counts as absent.
 fn of_ext(device: u64) -> NameOrder {
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let Ok(block) = std::fs::read_link(format!("/sys/dev/block/{major}:{minor}")) else {
@@ -81,7 +85,7 @@ fn of_ext(device: u64) -> NameOrder {
     }
 }
 
-/// Before Linux 5.8, syncfs(2) says that all is well whatever could not be written.
+/// Before Linux 5.8, syncfs(2) returns success even if writes failed.
 fn tells_of_errors() -> bool {
     static TELLS: OnceLock<bool> = OnceLock::new();
     *TELLS.get_or_init(|| {
@@ -98,7 +102,7 @@ fn is_from(release: &str, (major, minor): (u32, u32)) -> bool {
     }
 }
 
-// linux/magic.h, and each filesystem's own source where it is not there.
+// From linux/magic.h, or each filesystem's own source where it is missing there.
 const EXT: i64 = 0xef53;
 const XFS: i64 = 0x5846_5342;
 const BTRFS: i64 = 0x9123_683e;

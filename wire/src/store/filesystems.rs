@@ -1,14 +1,14 @@
-//! Filesystems that are to be synced: a tree may reach over several.
+//! A set of filesystems to be synced: a tree may span several.
 //!
-//! One that can be synced as a whole is held by one of its folders. Of another one each folder is held that is to be synced; if
-//! there are too many, those that came first are synced on the way.
+//! A filesystem that can be synced as a whole is represented by one of its folders. On another one, each folder to be synced is
+//! kept open; if there are too many, the oldest are synced on the way.
 
 use super::Folder;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-/// Filesystems and folders.
+/// The filesystems and folders to be synced.
 #[derive(Default)]
 pub struct Filesystems {
     whole: BTreeMap<u64, Arc<dyn Folder>>,
@@ -16,10 +16,10 @@ pub struct Filesystems {
 }
 
 impl Filesystems {
-    /// Adds what `folder` is on.
+    /// Adds the filesystem of `folder`.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn add(&mut self, folder: &Arc<dyn Folder>) -> io::Result<()> {
         if folder.syncs_as_a_whole() {
             self.whole.entry(folder.filesystem()?).or_insert_with(|| folder.clone());
@@ -29,17 +29,17 @@ impl Filesystems {
             return Ok(());
         }
         if self.folders.len() >= FOLDERS_MAX {
-            // The latest are about to be changed; what the others are held for has been done.
+            // The latest are about to be changed; the work in the others is done.
             self.folders.drain(..FOLDERS_MAX / 2).try_for_each(|folder| folder.sync())?;
         }
         self.folders.push(folder.clone());
         Ok(())
     }
 
-    /// True if `folder` is on one of them, or one of them.
+    /// True if `folder` is on one of the filesystems, or is one of the folders.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn contains(&self, folder: &Arc<dyn Folder>) -> io::Result<bool> {
         if !folder.syncs_as_a_whole() {
             return Ok(self.folders.iter().any(|held| Arc::ptr_eq(held, folder)));
@@ -47,21 +47,21 @@ impl Filesystems {
         Ok(!self.whole.is_empty() && self.whole.contains_key(&folder.filesystem()?))
     }
 
-    /// Takes over those of `others`.
+    /// Adds those of `others`.
     pub fn join(&mut self, others: Self) {
         self.whole.extend(others.whole);
         self.folders.extend(others.folders);
     }
 
-    /// Makes durable all that was written to them: of a filesystem that is not synced as a whole, what the folders have.
+    /// Makes all writes to the filesystems durable; on one that is not synced as a whole, those in the folders.
     ///
     /// # Errors
-    /// As a filesystem has it.
+    /// Of a filesystem.
     pub fn sync(&self) -> io::Result<()> {
         self.whole.values().try_for_each(|folder| folder.sync_filesystem())?;
         self.folders.iter().try_for_each(|folder| folder.sync())
     }
 }
 
-/// Folders that are held open to be synced, beside a limit of 1,024 files.
+/// Most folders kept open to be synced, compared to a limit of 1,024 files.
 const FOLDERS_MAX: usize = 64;

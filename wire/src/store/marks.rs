@@ -1,33 +1,37 @@
-//! Marks of what was written and may not be on the disk: after a loss of power, size and time of a file prove nothing of its content.
+//! Marks writes that may not be on the disk: after a loss of power, size and time of a file prove nothing about its content.
 //!
-//! An end that writes notes, before the first name is given, that something is written to this filesystem in this run of the system. In
-//! another run of the system, each file that was changed last between that note and the first job of the new run is *unproven*: it
-//! may have its size and time, and zeros for content. Nothing takes it for the same by these; a mirror reads it at both ends. One
-//! that is found equal gets its time set once more, and so belongs to the new run: each file leaves by itself, whatever became of the others.
+//! Before the first name is given, an end that writes records that this filesystem is written to in this boot. In a later boot,
+//! each file that was changed last between that mark and the first job of the new boot is *unproven*: it may have its size and
+//! time, and zeros for content. Such a file is never skipped because of these; a mirror reads it at both ends. If it is equal,
+//! its time is set once more, so it belongs to the new boot: each file becomes proven by itself, whatever happens to the
+//! others.
 //!
-//! What was written before a sync of its filesystem is on the disk. So a sync that began at a time moves the note to that time: the one that
-//! a run that must survive a loss of power ends with, and one in the background, when a job begins and the note is some minutes old. By
-//! then the system has written nearly all of it by itself. So it is about the last job's files that are read after a restart; all since
-//! the first job where one sync does not reach all (overlayfs, targets with other filesystems mounted in them).
+//! Data written before a sync of its filesystem is on the disk. So a sync moves the mark to the time at which it began: the
+//! sync at the end of a run that must survive a loss of power, and one in the background, when a job begins and the mark is some
+//! minutes old. By then the system has written out nearly everything by itself. So roughly the last job's files are read after
+//! a restart, or all since the first job where one sync does not reach everything (overlayfs, targets with other filesystems
+//! mounted in them).
 //!
-//! What is on the disk if we die at any line:
+//! State of the disk if we die at any line:
 //!
 //! ```text
-//! 1. the note is synced, with its folder       names are as before; at worst other programs' files are read once
-//! 2. names are given                           all of them are covered: a name's file is changed when it is given
+//! 1. the mark is synced, with its folder       names are as before; at worst other programs' files are read once
+//! 2. names are given                           all are covered: a file is changed when it gets its name
 //! 3. the filesystem is synced                  the same
-//! 4. the note is moved to when 3 began         jobs that run meanwhile are covered as before: what they name is changed later
+//! 4. the mark moves to when 3 began            concurrent jobs stay covered: they give names later than that
 //! ```
 //!
-//! The new note is synced before it takes the old one's place, but for its name: the old one covers more. Notes that cannot be read
-//! make everything unproven. Where there is no folder for them, or it cannot be written to, nothing is noted, and all is believed.
+//! The new file of marks is synced before it replaces the old one; the rename is not: the old file covers more. Unreadable
+//! marks make every file unproven. If there is no folder for them, or it is not writable, no mark is made and no file is
+//! unproven.
 //!
-//! There is a note for each filesystem that was written to, and there are times of runs that are over: both bounded, by joining what is too
-//! much to what covers more. A job without any of this to change reads one small file.
+//! There is a mark for each filesystem written to, and a time window for each earlier boot; both are bounded, by joining them
+//! into ones that cover more. A job that changes none of this reads one small file.
 //!
-//! Known limits. Times are the filesystem's ctime: a clock that is set back over a restart, and what changes a file's ctime between
-//! a loss of power and the next comparison (`chmod`, `mv`, a hard link), hide it. FAT and exFAT keep no ctime. A disk that is pulled out while
-//! the system goes on is not noticed. Filesystems of a server or another program need no note: there each file is synced before it gets its name.
+//! Known limits. Times are the filesystem's ctime: a clock that is set back over a restart, and changes of a file's ctime
+//! between a loss of power and the next comparison (`chmod`, `mv`, a hard link), hide it. FAT and exFAT store no ctime. A disk
+//! that is pulled out while the system runs is not noticed. Filesystems of a server or another program need no mark: there each
+//! file is synced before it gets its name.
 
 use super::boot::boot_id;
 use super::local::file_clock;
@@ -47,34 +51,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub struct Marks {
     file: PathBuf,
-    /// A sync is under way in the background.
+    /// A background sync is running.
     is_syncing: AtomicBool,
 }
 
-/// When files were changed last whose content may have been lost.
+/// Times of last change for which a file's content may be lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unproven(Vec<Window>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Window {
     since: Timestamp,
-    /// None before the first job of the run that follows.
+    /// `None` before the first job of the following boot.
     until: Option<Timestamp>,
 }
 
-/// What the file holds.
+/// The content of the file of marks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Notes {
-    /// The run of the system in which this was written.
+    /// The boot in which it was written.
     boot: [u8; 16],
-    /// Filesystems that were written to in it, and since when without a sync.
+    /// Filesystems written to in this boot, and the time since when they are unsynced.
     written: Vec<(u64, Timestamp)>,
-    /// What was not synced in earlier runs.
+    /// Unsynced times of earlier boots.
     lost: Vec<Window>,
 }
 
 impl Unproven {
-    /// True if the content of a file that was changed last at this time is not proven.
+    /// True if the content of a file with this time of last change is unproven.
     #[must_use]
     pub fn covers(&self, changed: Timestamp) -> bool {
         let is_in =
@@ -88,7 +92,7 @@ impl Unproven {
         !self.0.is_empty() && folder.identity(name).is_ok_and(|found| self.covers(found.changed))
     }
 
-    /// Tells of the file that a walk has met last whether it is proven.
+    /// Sets in the entry of the last visited file whether it is unproven.
     pub fn tell(&self, walk: &Walk, entry: &mut Entry) {
         if entry.metadata.kind != Kind::File {
             return;
@@ -101,20 +105,20 @@ impl Unproven {
 }
 
 impl Marks {
-    /// Marks in this file, which is made with the first of them.
+    /// Marks stored in this file, which is created with the first mark.
     #[must_use]
     pub fn at(file: PathBuf) -> Arc<Self> {
         Arc::new(Self { file, is_syncing: AtomicBool::new(false) })
     }
 
-    /// What was not proven when this was asked.
+    /// Returns the unproven times as of now.
     #[must_use]
     pub fn unproven(&self) -> Unproven {
         Unproven(self.read().in_run(boot_id()).lost)
     }
 
-    /// A job that writes below `folder` begins; `is_synced` if nothing of it counts as done without a sync. Gives what was not proven before.
-    /// Where nothing can be noted, the work goes on without.
+    /// Begins a job that writes below `folder`; `is_synced` if none of it counts as done without a sync. Returns the times that
+    /// were unproven before. If no mark can be made, the job continues without.
     pub fn begin(self: &Arc<Self>, folder: &Arc<dyn Folder>, is_synced: bool) -> Unproven {
         let unproven = self.unproven();
         if let Err(error) = self.note(folder, is_synced || !folder.keeps_unsynced()) {
@@ -123,7 +127,8 @@ impl Marks {
         unproven
     }
 
-    /// All of the folder's filesystem was synced, by a sync that began at this time. Where that cannot be noted, files are read without need.
+    /// Records a sync of the folder's whole filesystem that began at this time. If it cannot be recorded, files are read
+    /// needlessly.
     pub fn synced(&self, folder: &dyn Folder, began: Timestamp) {
         let Some(filesystem) = synced_by_one(folder) else { return };
         let notes = self.read().in_run(boot_id());
@@ -160,7 +165,7 @@ impl Marks {
         Ok(())
     }
 
-    /// Syncs the folder's filesystem while others go on. One that never ends holds up nobody.
+    /// Syncs the folder's filesystem in a thread of its own, so that a sync that never ends blocks no job.
     fn sync_aside(self: &Arc<Self>, folder: Arc<dyn Folder>) {
         if synced_by_one(&*folder).is_none() || self.is_syncing.swap(true, Ordering::Relaxed) {
             return;
@@ -173,7 +178,7 @@ impl Marks {
             }
             marks.is_syncing.store(false, Ordering::Relaxed);
         };
-        let _ = std::thread::Builder::new().name("sync".to_owned()).spawn(sync); // without it more is read one day
+        let _ = std::thread::Builder::new().name("sync".to_owned()).spawn(sync); // without the sync, more files are read after a crash
     }
 
     fn read(&self) -> Notes {
@@ -185,12 +190,12 @@ impl Marks {
         };
         match read {
             Ok(_) => Notes::decode(&text).unwrap_or_else(Notes::of_nothing_proven),
-            Err(error) if is_nowhere(&error) => Notes::default(), // then none can have been noted
+            Err(error) if is_nowhere(&error) => Notes::default(), // then no mark can exist
             Err(_) => Notes::of_nothing_proven(),
         }
     }
 
-    /// Writes changed notes. A run of the system that is over has its end here at the latest.
+    /// Changes and writes the marks. The window of an earlier boot ends here at the latest.
     fn change(&self, change: impl FnOnce(&mut Notes)) -> io::Result<()> {
         if let Some(folder) = self.file.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -201,7 +206,7 @@ impl Marks {
         change(&mut notes);
         notes.bound();
         let new = self.file.with_extension("new");
-        let mut file = private().create(true).truncate(true).open(&new)?; // under the lock nobody else does
+        let mut file = private().create(true).truncate(true).open(&new)?; // exclusive under the lock
         file.write_all(notes.encode(file_clock()).as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&new, &self.file)
@@ -222,7 +227,7 @@ impl Notes {
         self.written.iter().find(|(noted, _)| *noted == filesystem).map(|(_, since)| *since)
     }
 
-    /// What they say in this run of the system.
+    /// Converts the marks to this boot.
     fn in_run(mut self, boot: [u8; 16]) -> Self {
         if !self.is_of(boot) {
             let since = self.written.drain(..).map(|(_, since)| since).min();
@@ -245,7 +250,7 @@ impl Notes {
         }
     }
 
-    /// A line each; times are seconds and nanoseconds since 1970. The last line tells that none is missing.
+    /// One line each; times are seconds and nanoseconds since 1970. The last line proves that the file is complete.
     fn encode(&self, now: Timestamp) -> String {
         let time = |time: Timestamp| format!("{}.{}", time.seconds, time.nanos);
         let boot = u128::from_be_bytes(self.boot);
@@ -283,12 +288,12 @@ impl Notes {
     }
 }
 
-/// The number that notes of what is written below the folder have.
+/// Returns the number under which writes below the folder are marked.
 fn filesystem_of(folder: &dyn Folder) -> io::Result<u64> {
     if folder.has_mounts_below() { Ok(SEVERAL) } else { folder.filesystem() }
 }
 
-/// The same where one sync reaches all of it.
+/// The same, if one sync reaches all of it.
 fn synced_by_one(folder: &dyn Folder) -> Option<u64> {
     filesystem_of(folder).ok().filter(|filesystem| *filesystem != SEVERAL && folder.syncs_as_a_whole())
 }
@@ -301,14 +306,14 @@ fn private() -> OpenOptions {
 
 const HEAD: &str = "ftpx marks v1";
 const END: &str = "end\n";
-/// Where other filesystems are mounted, no sync of one is a sync of all. No device has this number.
+/// Number used where other filesystems are mounted and one sync does not reach all. No device has it.
 const SEVERAL: u64 = 0;
-/// The system writes out by itself what is older than 30 seconds.
+/// Age of a mark from which on it is synced. The system writes out data older than 30 seconds by itself.
 const SYNC_AFTER_SECONDS: i64 = 300;
 const FILESYSTEMS_MAX: usize = 64;
-/// One for each run of the system that wrote something; joined, they cover what was written between them.
+/// Most windows: one for each boot with writes. Joined windows also cover the time between them.
 const WINDOWS_MAX: usize = 256;
-/// More than so many lines take.
+/// Longest file of marks; more than that many lines take.
 const FILE_LEN_MAX: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -334,7 +339,7 @@ mod tests {
     }
 
     impl Marks {
-        /// The notes become those of an earlier run of the system.
+        /// Makes the marks those of an earlier boot.
         fn restart(&self) {
             self.change(|notes| notes.boot = [7; 16]).unwrap();
         }
@@ -367,7 +372,7 @@ mod tests {
         let later = Timestamp { seconds: written.seconds + 1, ..written };
         marks.synced(&*target, time(0));
         marks.synced(&*target, later);
-        marks.synced(&*target, written); // it began before the one that is noted
+        marks.synced(&*target, written); // it began before the marked write
         marks.restart();
         assert!(!marks.unproven().covers(written) && marks.unproven().covers(later));
     }

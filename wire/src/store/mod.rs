@@ -1,5 +1,5 @@
-//! The storage seam: what transfers, listings and commands need of a filesystem. Everything goes through held folder
-//! handles and single names; only [`Storage`] resolves a path of several.
+//! The storage interface for transfers, listings and commands. Every operation uses open folder handles and single names; only
+//! [`Storage`] resolves a path of several names.
 
 pub(crate) mod boot;
 mod cache;
@@ -39,22 +39,22 @@ use std::time::Duration;
 
 /// A tree of files below a root. Paths are resolved so that they never leave it; links within it are followed.
 pub trait Storage: Send + Sync {
-    /// Holds the folder at `path`.
+    /// Opens the folder at `path`.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>>;
 
     /// Opens the regular file at `path` for reading.
     ///
     /// # Errors
-    /// As the filesystem has it; `SpecialFile` and `IsAFolder` for what is no regular file.
+    /// Of the filesystem; `SpecialFile` and `IsAFolder` for other kinds of entries.
     fn open_file(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>>;
 
-    /// Metadata of what `path` leads to.
+    /// Returns metadata of the entry at `path`, following links.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     fn metadata(&self, path: &RemotePath) -> io::Result<Metadata>;
 
     /// True if `folder` is the root itself, by whatever path it was found.
@@ -64,57 +64,57 @@ pub trait Storage: Send + Sync {
     fn is_root(&self, folder: &dyn Folder) -> io::Result<bool>;
 }
 
-/// A held folder. No operation follows a link; all errors are the filesystem's.
-#[allow(clippy::missing_errors_doc)] // said above once for all
+/// An open folder. No operation follows a link; all errors are the filesystem's.
+#[allow(clippy::missing_errors_doc)] // documented above for all
 pub trait Folder: Send + Sync {
-    /// Holds the folder `name`.
+    /// Opens the folder `name`.
     fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>>;
-    /// Sorted names of all that is in the folder, but for staged files.
+    /// Returns the sorted names of all entries, except staged files.
     fn names(&self) -> io::Result<Names>;
     /// Metadata of `name`.
     fn metadata(&self, name: NameRef<'_>) -> io::Result<Metadata>;
-    /// What `name` is, and what tells it from what it was before.
+    /// Returns metadata of `name`, and the values that show later whether it was changed.
     fn identity(&self, name: NameRef<'_>) -> io::Result<Identity>;
-    /// True if the folder takes `name`, which is there, and the same in other case for one name.
+    /// True if the folder treats the existing `name` and its other-case spelling as one name.
     fn folds_case(&self, _name: NameRef<'_>) -> io::Result<bool> {
         Ok(false)
     }
-    /// The regular file `name`, if it belongs to the user that this program runs as.
+    /// Returns the regular file `name`, if it belongs to the user that this program runs as.
     fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>>;
     /// Metadata of the folder itself.
     fn own_metadata(&self) -> io::Result<Metadata>;
-    /// Where the link `name` leads.
+    /// Returns the target of the link `name`.
     fn read_link(&self, name: NameRef<'_>) -> io::Result<Vec<u8>>;
     /// Opens the regular file `name` for reading.
     fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>>;
-    /// Makes the staged file `staged`, which must not exist, with at most the permissions `mode`. It is locked for as long as
-    /// it is open: so others can tell that it is in use.
+    /// Creates the staged file `staged`, which must not exist, with at most the permissions `mode`. It is locked as long as it
+    /// is open, so that others can detect that it is in use.
     fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>>;
-    /// Makes the file `name` in one step: `fill` gets a file that has no name, with at most the permissions `mode`, and then it
-    /// gets its name. False, and nothing done, if the name is taken or files without names are not to be had here.
+    /// Creates the file `name` in one step: `fill` gets a file without a name, with at most the permissions `mode`, which then
+    /// gets its name. Returns false and does nothing if the name is taken or files without names are unsupported here.
     fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool>;
     /// Gives the staged file or link its final name, in one step. With `replace`, a file of that name is replaced.
     fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()>;
-    /// Opens a staged file that is there to write on, if it is this program's own and nobody else does.
+    /// Opens an existing staged file for writing, if it belongs to this program and is not in use.
     fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>>;
     /// Opens a staged file for reading.
     fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>>;
-    /// Makes the staged file's journal, empty.
+    /// Creates the staged file's journal, empty.
     fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>>;
-    /// Opens the staged file's journal: at most `len_max` bytes of what is in it, and the file to write on.
+    /// Opens the staged file's journal: returns at most `len_max` bytes of its content, and the file for writing.
     fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)>;
     /// Removes the staged file's journal.
     fn remove_journal(&self, staged: &StagedName) -> io::Result<()>;
-    /// Removes staged files and journals that have not changed for `idle`, in this folder alone; none while one of them is in use,
-    /// and those within `scope` only.
+    /// Removes staged files and journals that have not changed for `idle`, in this folder alone, within `scope`; none while one
+    /// of them is in use.
     fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept>;
     /// Removes a staged file.
     fn remove_staged(&self, staged: &StagedName) -> io::Result<()>;
-    /// Makes a staged link.
+    /// Creates a staged link.
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()>;
-    /// Makes the folder `name` with at most the permissions `mode`, but for what rules always set.
+    /// Creates the folder `name` with at most the permissions `mode`, except for bits that rules always set.
     fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()>;
-    /// The permissions that the system gives a new file in this folder, if it is made with `mode`.
+    /// Returns the permissions that the system gives a new file in this folder that is created with `mode`.
     fn mode_of_new(&self, mode: u32) -> u32 {
         mode & !umask()
     }
@@ -130,32 +130,32 @@ pub trait Folder: Send + Sync {
         to_name: NameRef<'_>,
         replace: bool,
     ) -> io::Result<()>;
-    /// Changes metadata of `name`; what is not given stays. `NotOwner` if only the owner may, and that is somebody else.
+    /// Changes metadata of `name`; `None` leaves a value unchanged. `NotOwner` if only the owner may, and that is another user.
     fn set_metadata(
         &self,
         name: NameRef<'_>,
         modified: Option<Timestamp>,
         mode: Option<u32>,
     ) -> io::Result<()>;
-    /// What is known beside the metadata: of `name`, or of the folder itself.
+    /// Returns details besides the metadata, of `name` or of the folder itself.
     fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails>;
     /// Changes the owner of `name`, or of the folder itself.
     fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()>;
-    /// Makes `xattrs` the extended attributes of `name`, or of the folder itself.
+    /// Replaces the extended attributes of `name`, or of the folder itself, with `xattrs`.
     fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()>;
-    /// Makes `to_name` in `to`, where nothing is, another name of the file `name`.
+    /// Creates a hard link `to_name` in `to`, which must be free, to the file `name`.
     fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()>;
-    /// Makes the staged `staged` in `to` another name of the file `name`.
+    /// Creates the staged `staged` in `to` as a hard link to the file `name`.
     fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()>;
-    /// Locks the folder for as long as the result lives; `Busy` if another process or job has.
+    /// Locks the folder for the lifetime of the result; `Busy` if another process or job has locked it.
     fn lock(&self) -> io::Result<FolderLock>;
-    /// Changes metadata of the folder itself. `NotOwner` if only the owner may, and that is somebody else.
+    /// Changes metadata of the folder itself. `NotOwner` if only the owner may, and that is another user.
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()>;
-    /// Makes durable which names are in the folder, and its own metadata: a loss of power does not undo them any more.
+    /// Makes the folder's names and its own metadata durable: a loss of power no longer undoes them.
     fn sync(&self) -> io::Result<()>;
-    /// Makes durable all that was written to the filesystem that the folder is on, by anybody.
+    /// Makes all writes to the folder's filesystem durable, those of other programs included.
     fn sync_filesystem(&self) -> io::Result<()>;
-    /// True if [`sync_filesystem`](Self::sync_filesystem) is known to reach all of it, and to tell of what could not be written.
+    /// True if [`sync_filesystem`](Self::sync_filesystem) is known to reach all of it, and to report failed writes.
     fn syncs_as_a_whole(&self) -> bool {
         true
     }
@@ -167,36 +167,36 @@ pub trait Folder: Send + Sync {
     fn sync_file(&self, _name: NameRef<'_>) -> io::Result<()> {
         self.sync_filesystem()
     }
-    /// Brings the content of the file `name` to the disk, at least so far that no name that is given from now on is there without it
-    /// after a loss of power.
+    /// Writes out the content of the file `name`, so that no name given from now on is on the disk without it after a loss of
+    /// power.
     fn write_out(&self, name: NameRef<'_>) -> io::Result<()> {
         self.sync_file(name)
     }
-    /// True if other filesystems are mounted below the folder, or if nobody knows.
+    /// True if other filesystems are mounted below the folder, or if that is unknown.
     fn has_mounts_below(&self) -> bool {
         false
     }
     /// A number that folders of one filesystem share.
     fn filesystem(&self) -> io::Result<u64>;
-    /// How faithfully times and permissions are kept in the folder, found out with a scratch file.
+    /// Reports how precisely times and permissions are kept in the folder, found out with a scratch file.
     fn fidelity(&self) -> io::Result<FidelityReport> {
         Ok(FidelityReport::EXACT)
     }
     /// Space of the filesystem that the folder is on.
     fn space(&self) -> io::Result<SpaceReport>;
-    /// True if the folder is `other` or below it, whatever path leads there.
+    /// True if the folder is `other` or below it, by whatever path it was opened.
     fn lies_in(&self, _other: &dyn Folder) -> io::Result<bool> {
         Ok(false)
     }
-    /// The folder as its implementation, for operations between two folders.
+    /// Returns the folder as its implementation, for operations between two folders.
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
-/// Sets metadata that a transfer carries. A system may forbid to set any set-id bit, also one that is there already
-/// (systemd's `RestrictSUIDSGID=`): then the permissions stay as they are, rather than that bit goes.
+/// Sets metadata carried by a transfer. A system may forbid setting any set-id bit, even one that is set already (systemd's
+/// `RestrictSUIDSGID=`): then the permissions stay as they are, rather than lose the bit.
 ///
 /// # Errors
-/// As the filesystem has it.
+/// Of the filesystem.
 pub(crate) fn set_carried(mode: Option<u32>, set: impl Fn(Option<u32>) -> io::Result<()>) -> io::Result<()> {
     const SET_ID: u32 = 0o6000;
     match set(mode) {
@@ -210,48 +210,48 @@ pub(crate) fn set_carried(mode: Option<u32>, set: impl Fn(Option<u32>) -> io::Re
     }
 }
 
-/// Writes all of a file.
+/// Writes the content of a file.
 pub type Fill<'a> = &'a dyn Fn(&dyn TargetFile) -> io::Result<()>;
 
-/// Keeps a folder locked. The lock goes with the process, however that ends.
+/// Keeps a folder locked. The system releases the lock when the process ends, in whatever way.
 pub struct FolderLock {
     _held: std::os::fd::OwnedFd,
 }
 
-/// What tells a file from what it was before: any write changes it.
+/// Distinguishes a file from its earlier states: any write changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Size, times and mode.
     pub metadata: Metadata,
-    /// When the filesystem last noted any change (ctime); it cannot be set back.
+    /// Time of the last change of any kind as recorded by the filesystem (ctime); it cannot be set back.
     pub changed: Timestamp,
-    /// The file's number on its device.
+    /// The file's inode number.
     pub inode: u64,
 }
 
-/// Which file it is on this machine.
+/// Identifies a file on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePlace {
-    /// The mount that it was opened on, by a number that no other one ever gets: after its device was away, it is another one. Zero
-    /// before Linux 6.8, where there is no such number: devices have the same one when they come back.
+    /// The mount that it was opened on, by a number that is never reused: a device that was away comes back with another one.
+    /// Zero before Linux 6.8, which lacks that number: there a device keeps its number when it comes back.
     pub mount: u64,
-    /// Its number there.
+    /// Its inode number there.
     pub inode: u64,
     /// Its length.
     pub len: u64,
-    /// What was written is there for as long as this machine runs: no server and no other program can lose it.
+    /// Data written stays as long as this machine runs: no server or other program can lose it.
     pub is_local: bool,
 }
 
 impl Identity {
-    /// True if both are the same file with the same content, as far as can be told without reading it. Other names, other
-    /// permissions and what else only ctime tells of are no other content.
+    /// True if both are the same file with the same content, as far as can be known without reading it. Other names,
+    /// permissions and whatever else changes only the ctime do not count.
     #[must_use]
     pub fn has_content_of(&self, other: &Self) -> bool {
         self.inode == other.inode && self.metadata.is_unchanged_since(&other.metadata)
     }
 
-    /// The same in 16 bytes, for the other end to tell whether it is still the same.
+    /// Condenses it to 16 bytes, by which the other end detects changes.
     #[must_use]
     pub fn source_id(&self) -> SourceId {
         let Metadata { size, modified, .. } = self.metadata;
@@ -271,33 +271,33 @@ impl Identity {
     }
 }
 
-/// An open file to read from, at any place.
+/// An open file for reading at any offset.
 #[allow(clippy::missing_errors_doc)]
 pub trait SourceFile: Send + Sync {
-    /// What the file is now.
+    /// Returns the file's current identity.
     fn identity(&self) -> io::Result<Identity>;
     /// Reads from `offset` into `pieces`; returns the bytes read, 0 at the end.
     fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize>;
-    /// Where there may be something else than zeros, from `offset` on; `u64::MAX` if there is nothing more. Where that cannot be
-    /// told without reading, it is `offset`.
+    /// Returns the offset, from `offset` on, of the next data other than zeros; `u64::MAX` if there is none. Returns `offset`
+    /// where this is unknown without reading.
     fn next_data(&self, offset: u64) -> u64 {
         offset
     }
 }
 
-/// An open staged file to write to, at any place.
+/// An open staged file for writing at any offset.
 #[allow(clippy::missing_errors_doc)]
 pub trait TargetFile: Send + Sync {
     /// Writes `pieces` from `offset` on; returns the bytes written.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
-    /// Finds room on the disk for `len` bytes from `offset` on that are about to be written, where that is cheaper at once than
-    /// piece by piece. The file's length stays.
+    /// Preallocates disk space for `len` bytes from `offset` on that are about to be written, where this is cheaper at once
+    /// than piece by piece. The file's length stays.
     fn reserve(&self, _offset: u64, _len: u64) -> io::Result<()> {
         Ok(())
     }
-    /// Makes the file this long; what was not written is zeros.
+    /// Sets the file's length; unwritten parts are zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Makes `len` bytes from `offset` on zeros.
+    /// Zeros `len` bytes from `offset` on.
     fn clear(&self, offset: u64, len: u64) -> io::Result<()> {
         let zeros = [0; 64 * 1024];
         let mut cleared = 0;
@@ -307,38 +307,39 @@ pub trait TargetFile: Send + Sync {
         }
         Ok(())
     }
-    /// Which file it is on this machine, and its length.
+    /// Returns the file's place on this machine, and its length.
     fn place(&self) -> io::Result<FilePlace>;
     /// Sets permission bits and modification time.
     fn set_metadata(&self, modified: Option<Timestamp>, mode: u32) -> io::Result<()>;
-    /// All has been written and set: hands it to the filesystem, as closing does, which tells now what it cannot keep. To be called before
-    /// the file gets its name. If it is to be `durable`, it is synced here where no sync of the whole filesystem will do it.
+    /// Hands a completely written file to the filesystem, as closing does, which reports now what it cannot keep. To be called
+    /// before the file gets its name. If it is to be `durable`, it is synced here where no sync of the whole filesystem will do
+    /// it.
     fn finish(&self, _durable: bool) -> io::Result<()> {
         Ok(())
     }
-    /// Begins with [`write_out`](Self::write_out), where that can be done piece by piece. Does not wait.
+    /// Starts a [`write_out`](Self::write_out), where it can be done piece by piece. Does not wait.
     fn begin_write_out(&self) {}
-    /// Brings the content to the disk, at least so far that no name that is given from now on is there without it after a loss of
-    /// power. To be called behind [`finish`](Self::finish).
+    /// Writes out the content, so that no name given from now on is on the disk without it after a loss of power. To be called
+    /// after [`finish`](Self::finish).
     fn write_out(&self) -> io::Result<()> {
         self.sync()
     }
-    /// Takes all rights from others, as long as the file has no name.
+    /// Removes all permissions of others, for the time until the file has a name.
     fn make_private(&self) -> io::Result<()> {
         Ok(())
     }
-    /// True if others can tell that the file is in use.
+    /// True if others can detect that the file is in use.
     fn is_locked(&self) -> bool {
         true
     }
-    /// Makes content and metadata durable: a loss of power does not undo them any more. The name is the folder's.
+    /// Makes content and metadata durable: a loss of power no longer undoes them. The name is the folder's.
     fn sync(&self) -> io::Result<()>;
 }
 
 /// Reads exactly `len` bytes into pieces; fewer only at the file's end.
 ///
 /// # Errors
-/// As the filesystem has it.
+/// Of the filesystem.
 pub fn read_fully(file: &dyn SourceFile, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
     let mut pieces = pieces;
     let mut read = 0;
@@ -361,7 +362,7 @@ pub fn read_fully(file: &dyn SourceFile, pieces: &mut [IoSliceMut<'_>], offset: 
 /// Writes all of `pieces` from `offset` on.
 ///
 /// # Errors
-/// As the filesystem has it.
+/// Of the filesystem.
 pub fn write_fully(file: &dyn TargetFile, pieces: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
     let mut pieces = pieces;
     let mut written = 0;

@@ -1,4 +1,5 @@
-//! The sorted names of one folder, in one block of memory: a folder of a million files must not cost a million allocations.
+//! The sorted names of one folder, in one block of memory, so that a folder of a million files does not cost a million
+//! allocations.
 
 use crate::failure::{Failure, FailureCode};
 use crate::limits::NAME_LEN_MAX;
@@ -13,26 +14,26 @@ pub struct Names {
     left_out: Option<LeftOut>,
 }
 
-/// Names that are longer than a path may have them.
+/// Names too long for a path.
 #[derive(Debug)]
 struct LeftOut {
     count: u64,
-    /// How the first of them begins.
+    /// The beginning of the first of them.
     begin: String,
 }
 
-/// What a folder tells of an entry along with its name, without a look at the entry itself.
+/// The kind of an entry as the folder reports it along with the name, without examining the entry itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
     /// A folder.
     Folder,
     /// A file, link or special file.
     Other,
-    /// Some filesystems do not tell.
+    /// Not reported by the filesystem.
     Unknown,
 }
 
-/// Where a name is.
+/// Position of a name in the text.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     begin: u32,
@@ -41,7 +42,7 @@ struct Place {
 }
 
 impl Names {
-    /// Adds a name. Names beyond 4 GiB of text are left out, too.
+    /// Adds a name. Names beyond 4 GiB of text are left out.
     pub fn push(&mut self, name: NameRef<'_>, kind: NameKind) {
         let name = name.as_bytes();
         if let (Ok(begin), Ok(len)) = (u32::try_from(self.bytes.len()), u8::try_from(name.len())) {
@@ -58,7 +59,7 @@ impl Names {
         self.left_out.get_or_insert_with(|| LeftOut { count: 0, begin: begin() }).count += 1;
     }
 
-    /// The failure that tells of the names that were left out, once; `None` if there are none.
+    /// Returns, once, the failure for the names that were left out; `None` if there are none.
     pub fn take_left_out(&mut self) -> Option<Failure> {
         let LeftOut { count, begin } = self.left_out.take()?;
         let reason = match count {
@@ -80,7 +81,7 @@ impl Names {
         self.places.binary_search_by(|place| self.bytes[place.range()].cmp(name.as_bytes())).is_ok()
     }
 
-    /// How many names there are.
+    /// Returns the number of names.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
@@ -98,7 +99,7 @@ impl Names {
         NameRef::new(&self.bytes[self.places.get(index)?.range()]).ok()
     }
 
-    /// What the folder tells of the entry at `index`.
+    /// Returns the kind of the entry at `index`, as the folder reports it.
     #[must_use]
     pub fn kind(&self, index: usize) -> NameKind {
         self.places.get(index).map_or(NameKind::Unknown, |place| place.kind)
@@ -111,5 +112,5 @@ impl Place {
     }
 }
 
-/// Bytes that are shown of a long name.
+/// Bytes shown of a long name.
 const BEGIN_LEN: usize = 40;

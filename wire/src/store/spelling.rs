@@ -1,5 +1,5 @@
-//! Names that a filesystem takes for one: where upper and lower case are folded, `Photo.jpg` leads to what is stored as
-//! `photo.jpg`. Whoever replaces or removes something by its name must know which of the two it is.
+//! Names that a filesystem treats as one: where case is folded, `Photo.jpg` opens the entry that is stored as `photo.jpg`.
+//! Replacing or removing an entry by its name requires knowing which of the two it is.
 
 use super::{Folder, Names, StagedName};
 use crate::failure::Failure;
@@ -8,8 +8,8 @@ use crate::path::NameRef;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// Tells how names are spelled in their folders. The names of one folder are kept, so that many questions about it cost one reading;
-/// none are kept where case is not folded.
+/// Finds out how names are spelled in their folders. Caches the names of one folder, so that many questions about it cost one
+/// reading; caches none where case is not folded.
 #[derive(Default)]
 pub struct Spellings(Mutex<Option<(Key, Names)>>);
 
@@ -17,10 +17,10 @@ pub struct Spellings(Mutex<Option<(Key, Names)>>);
 type Key = (u64, u64);
 
 impl Spellings {
-    /// True if `name`, which is there, is stored under another spelling.
+    /// True if `name`, which exists, is stored under another spelling.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn is_respelled(&self, folder: &dyn Folder, name: NameRef<'_>) -> io::Result<bool> {
         if !folder.folds_case(name)? {
             return Ok(false);
@@ -39,10 +39,10 @@ impl Spellings {
     }
 }
 
-/// True if `to` leads to the entry that is called `name`, and is not another name of it: its folder takes both for one.
+/// True if `to` opens the entry `name` only because its folder folds case, and not as a hard link.
 ///
 /// # Errors
-/// As the filesystem has it.
+/// Of the filesystem.
 pub fn is_respelling(
     (folder, name): (&dyn Folder, NameRef<'_>),
     (to, to_name): (&dyn Folder, NameRef<'_>),
@@ -59,13 +59,13 @@ pub fn is_respelling(
     Ok(found.is_some() && found == file(to_name)? && !folder.names()?.contains(to_name))
 }
 
-/// Gives an entry another spelling of its name. Where a rename does not, as both are one name, it goes by a third one: a program that is
-/// killed between these two renames leaves the entry under a name that begins with `.ftpx-renamed-`.
+/// Changes the spelling of an entry's name. Where a direct rename has no effect, because both are one name, it goes by a third
+/// one: a program that is killed between these two renames leaves the entry under a name that begins with `.ftpx-renamed-`.
 ///
 /// # Errors
-/// As the filesystem has it; then the entry has its old name.
+/// Of the filesystem; then the entry has its old name.
 pub fn respell(folder: &dyn Folder, name: NameRef<'_>, to: NameRef<'_>) -> io::Result<()> {
-    folder.rename(name, folder, to, true)?; // one step, where the filesystem can
+    folder.rename(name, folder, to, true)?; // one step, if the filesystem supports it
     if folder.names()?.contains(to) {
         return Ok(());
     }
@@ -75,12 +75,12 @@ pub fn respell(folder: &dyn Folder, name: NameRef<'_>, to: NameRef<'_>) -> io::R
     folder.rename(name, folder, between, false)?;
     let renamed = folder.rename(between, folder, to, false);
     if renamed.is_err() {
-        let _ = folder.rename(between, folder, name, false); // the first error is the one to tell
+        let _ = folder.rename(between, folder, name, false); // the first error is the one to report
     }
     renamed
 }
 
-/// True if both are one folder.
+/// True if both are the same folder.
 pub(super) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
     let key = |folder: &dyn Folder| {
         let file = folder.details(None, LINKS)?.file;
@@ -89,10 +89,11 @@ pub(super) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> 
     Ok(key(one)? == key(other)?)
 }
 
-/// Which file it is.
+/// The details that identify a file.
 const LINKS: Details = Details { owner: false, links: true, xattrs: false };
 
-/// The same name in other letters: of ASCII alone if there are any, since all that fold case fold those. None if it has no letters.
+/// Swaps the case of a name: of its ASCII letters if there are any, since all filesystems that fold case fold those. Returns
+/// `None` without letters.
 pub(super) fn other_case(name: &[u8]) -> Option<Vec<u8>> {
     if name.iter().any(u8::is_ascii_alphabetic) {
         let swap = |byte: &u8| {

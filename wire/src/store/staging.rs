@@ -1,21 +1,21 @@
-//! Names of staged files: in the target folder, hidden, and reserved, so that no half file is ever listed or sent.
+//! Names of staged files: in the target folder, hidden, and reserved, so that no partial file is ever listed or sent.
 
 use crate::failure::{Failure, FailureCode};
 use crate::path::NameRef;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The name of a staged file: `.ftpx-` and 16 hexadecimal digits and `.part`; that of its journal ends in `.held`.
+/// The name of a staged file: `.ftpx-`, 16 hexadecimal digits and `.part`; its journal's ends in `.held`.
 #[derive(Debug, Clone)]
 pub struct StagedName([u8; LEN]);
 
 impl StagedName {
-    /// How names of staged files end.
+    /// Suffix of the names of staged files.
     pub(super) const SUFFIX: &[u8] = SUFFIX;
-    /// How names of journals end.
+    /// Suffix of the names of journals.
     pub(super) const JOURNAL_SUFFIX: &[u8] = JOURNAL_SUFFIX;
 
-    /// A name that no other file of this machine has.
+    /// A name that is unique on this machine.
     #[must_use]
     pub fn new() -> Self {
         static BEGIN: OnceLock<u64> = OnceLock::new();
@@ -25,7 +25,7 @@ impl StagedName {
         Self::of_number(begin.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// The name that an interrupted transfer of the file `name` leaves in its folder, where the next one finds it.
+    /// The name for a resumable transfer of the file `name`, by which the next run finds it.
     #[must_use]
     pub fn of(name: NameRef<'_>) -> Self {
         let mut hasher = blake3::Hasher::new();

@@ -1,4 +1,4 @@
-//! Removes what interrupted transfers have left: staged files and their journals, but for those in use.
+//! Removes leftovers of interrupted transfers: staged files and their journals, except those in use.
 
 use super::Folder;
 use crate::journal::{JournalHead, JournalKey};
@@ -9,22 +9,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whose staged files are swept.
+/// The owner of the staged files to sweep.
 #[derive(Debug, Clone)]
 pub enum SweepScope {
-    /// All.
+    /// All senders.
     All,
-    /// Those of one sender, as far as a journal proves that: a staged file without one may be anybody's.
+    /// One sender, as far as a journal proves it: a staged file without a journal may belong to anyone.
     Sender {
         /// The key of this end's journals.
         key: JournalKey,
-        /// Who sent.
+        /// The sender.
         origin: [u8; 16],
     },
 }
 
 impl SweepScope {
-    /// True if it includes the staged file that has this journal.
+    /// True if it includes the staged file with this journal.
     #[must_use]
     pub(super) fn includes(&self, journal: impl FnOnce() -> io::Result<Vec<u8>>) -> bool {
         match self {
@@ -37,8 +37,8 @@ impl SweepScope {
     }
 }
 
-/// Sweeps `folder` and all folders below it, until told to stop. Only what has not changed for `idle` goes. Folders that cannot
-/// be read are left out: nobody has staged anything there, or nobody may remove it.
+/// Sweeps `folder` and all folders below it, until it is stopped. Removes only entries that have not changed for `idle`.
+/// Unreadable folders are skipped: they cannot contain staged files, or removing those is not permitted.
 ///
 /// # Errors
 /// If the folder itself cannot be read.
@@ -66,5 +66,5 @@ pub fn below(
     Ok(swept)
 }
 
-/// A staged file that is younger may be about to be locked, and a staged link to get its name.
+/// A younger staged file may be about to be locked, and a younger staged link about to get its name.
 const STAGED_AGE_MIN: Duration = Duration::from_secs(2);

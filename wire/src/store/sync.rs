@@ -1,6 +1,6 @@
-//! Makes durable what is there already: what an earlier run has written, without a sync or without having come to one.
+//! Makes existing files durable: those that an earlier run wrote without a sync, or before it reached one.
 //!
-//! Where one sync reaches all of a filesystem that is one call, whatever its size. Elsewhere each file and folder is synced.
+//! Where one sync reaches all of a filesystem this is one call, whatever its size. Elsewhere each file and folder is synced.
 
 use super::walk::{Visit, Walk};
 use super::{Filesystems, Folder};
@@ -10,10 +10,10 @@ use crate::path::{NameRef, RemotePath};
 use std::io;
 use std::sync::Arc;
 
-/// Makes durable `folder` and all that is in it, at any depth, also on other filesystems that are mounted there.
+/// Makes durable `folder` and everything in it, at any depth, also on other filesystems mounted there.
 ///
 /// # Errors
-/// As a filesystem has it, or if something could not be looked at.
+/// Of a filesystem, or if an entry could not be examined.
 pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
     if folder.syncs_as_a_whole() && !folder.has_mounts_below() {
         return folder.sync_filesystem();
@@ -29,7 +29,7 @@ pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
                     sync_file(&**folder, name)?;
                 }
             }
-            // What is gone needs no sync, and what has no path here nobody has sent.
+            // A vanished entry needs no sync, and one without a valid path cannot have been sent.
             Visit::Lost(_, failure)
                 if !matches!(failure.code, FailureCode::Vanished | FailureCode::InvalidPath) =>
             {
@@ -41,10 +41,10 @@ pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
     touched.sync()
 }
 
-/// Makes durable what is in the entry `name` of `folder`, which is no folder. Links are what their folder has.
+/// Makes the content of the entry `name` of `folder`, which is not a folder, durable. Links are part of their folder.
 ///
 /// # Errors
-/// As the filesystem has it.
+/// Of the filesystem.
 pub fn entry(folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
     match folder.metadata(name)?.kind {
         Kind::File => folder.sync_file(name),
@@ -52,7 +52,7 @@ pub fn entry(folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
     }
 }
 
-/// One sync will reach it, or it is synced by itself. One that is gone by now has nothing to be synced.
+/// Syncs a file, unless one sync of the filesystem will reach it. A vanished file needs none.
 fn sync_file(folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
     if folder.syncs_as_a_whole() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Walking a tree in sorted depth-first order, one folder's names in memory for each level, and few folders open.
+//! Walks a tree in sorted depth-first order, with one folder's names in memory per level, and few folders open.
 
 use super::descent::Descent;
 use super::{Folder, NameKind, Names};
@@ -8,25 +8,25 @@ use crate::metadata::{Kind, Metadata};
 use crate::path::{NameRef, RemotePath};
 use std::sync::Arc;
 
-/// What a walk meets.
+/// One step of a walk.
 pub enum Visit {
-    /// A folder; what is in it comes next, then its `Leave`.
+    /// A folder; its content comes next, then its `Leave`.
     Enter(RemotePath, Metadata, Arc<dyn Folder>),
-    /// A file, link or special file, in the folder that was entered last.
+    /// A file, link or special file, in the folder entered last.
     Item(RemotePath, Metadata),
-    /// All that is in the folder has been visited.
+    /// All content of the folder has been visited.
     Leave(RemotePath, Metadata),
-    /// Something that could not be looked at, or that has vanished since its folder was listed.
+    /// An entry that could not be examined, or that has vanished since its folder was listed.
     Lost(RemotePath, Failure),
-    /// Something that was to be left out: it was not looked at.
+    /// An entry that was excluded, without examining it.
     LeftOut(RemotePath),
 }
 
-/// Tells what a walk leaves out, by its path and by whether it is a folder. It comes before any look at the entry itself, as
+/// Decides what a walk excludes, by its path and by whether it is a folder. Called before the entry itself is examined, because
 /// that may fail or never end: a folder of another user, a mount whose server is gone.
 pub type LeavesOut<'a> = &'a dyn Fn(&RemotePath, bool) -> bool;
 
-/// A walk under way.
+/// A walk in progress.
 pub struct Walk {
     levels: Vec<Level>,
     /// The folders of the levels.
@@ -41,7 +41,7 @@ struct Level {
 }
 
 impl Walk {
-    /// A walk through all that is in `folder`, which itself is not visited. Visited paths are below `path`.
+    /// A walk through the content of `folder`, which itself is not visited. Visited paths are below `path`.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -62,7 +62,7 @@ impl Walk {
         self.step_but(&|_, _| false)
     }
 
-    /// The next visit of a walk that leaves something out.
+    /// The next visit of a walk with exclusions.
     pub fn step_but(&mut self, leaves_out: LeavesOut<'_>) -> Option<Visit> {
         beat();
         let inner = self.levels.len() > 1;
@@ -78,7 +78,7 @@ impl Walk {
         let folder = match self.descent.open() {
             Ok(folder) => folder,
             Err(error) => {
-                level.next = level.names.len(); // it was moved away, so nothing more of it is known
+                level.next = level.names.len(); // it was moved away, so its other names are unknown
                 return Some(Visit::Lost(level.path.clone(), Failure::of_found(error)));
             }
         };
@@ -108,7 +108,7 @@ impl Walk {
         })
     }
 
-    /// Leaves the folder that was entered last, without a look at what is in it, and without its `Leave`.
+    /// Leaves the folder that was entered last, without visiting its content, and without its `Leave`.
     pub fn skip(&mut self) {
         if self.levels.len() > 1 && self.levels.last().is_some_and(|level| level.next == 0) {
             self.levels.pop();
@@ -116,7 +116,7 @@ impl Walk {
         }
     }
 
-    /// The next visit of a walk that enters no folder: each is an item.
+    /// The next visit of a walk that does not enter folders: each is an item.
     pub fn step_flat(&mut self) -> Option<Visit> {
         beat();
         let level = self.levels.last_mut()?;
@@ -145,14 +145,14 @@ impl Walk {
     }
 }
 
-/// What a name leads to.
+/// The result of examining a name.
 enum Look {
     Folder(Metadata, Arc<dyn Folder>, Names),
     Item(Metadata),
     LeftOut,
 }
 
-/// Looks at a name. Between the look and the opening of a folder another thing may take its place: that is looked at once more.
+/// Examines a name. Before a folder is opened, another entry may take its place: that is examined once more.
 fn look(folder: &dyn Folder, name: NameRef<'_>, leaves_out: &dyn Fn(bool) -> bool) -> Result<Look, Failure> {
     for _ in 0..LOOKS {
         let metadata = folder.metadata(name).map_err(Failure::of_found)?;
@@ -167,13 +167,13 @@ fn look(folder: &dyn Folder, name: NameRef<'_>, leaves_out: &dyn Fn(bool) -> boo
         match opened.map_err(Failure::of_found) {
             Ok((names, folder)) => return Ok(Look::Folder(metadata, folder, names)),
             Err(failure) if failure.code != FailureCode::Vanished => return Err(failure),
-            Err(_) => {} // the next look tells whether anything is there
+            Err(_) => {} // the next look shows whether an entry is there
         }
     }
     Err(FailureCode::Vanished.into())
 }
 
-/// Looks at a name that leads to something else each time.
+/// Most looks at a name whose entry changes each time.
 const LOOKS: usize = 3;
 
 #[cfg(test)]
