@@ -86,11 +86,14 @@ impl Item {
         let metadata = fs::symlink_metadata(path)?;
         let kind = metadata.file_type();
         let mode = metadata.permissions().mode() & MODE_MASK;
-        Ok(match () {
-            () if kind.is_symlink() => Self::Link(fs::read_link(path)?),
-            () if kind.is_dir() => Self::Folder { mode },
-            () if kind.is_file() => Self::file(path, &metadata, mode)?,
-            () => bail!("neither a file, a link nor a folder"),
+        Ok(if kind.is_symlink() {
+            Self::Link(fs::read_link(path)?)
+        } else if kind.is_dir() {
+            Self::Folder { mode }
+        } else if kind.is_file() {
+            Self::file(path, &metadata, mode)?
+        } else {
+            bail!("neither a file, a link nor a folder")
         })
     }
 

@@ -104,10 +104,7 @@ impl ChunkPlace {
     /// Returns the place of the chunk at `offset`; `last` if the file ends with it.
     #[must_use]
     pub fn at(offset: u64, last: bool) -> Self {
-        match offset == 0 && last {
-            true => Self::Only,
-            false => Self::Among { index: offset / CHUNK_LEN as u64 },
-        }
+        if offset == 0 && last { Self::Only } else { Self::Among { index: offset / CHUNK_LEN as u64 } }
     }
 }
 

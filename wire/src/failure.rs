@@ -152,10 +152,7 @@ impl Failure {
     #[must_use]
     pub fn of_found(error: io::Error) -> Self {
         let failure = Self::from(error);
-        match is_gone(failure.code) {
-            true => FailureCode::Vanished.into(),
-            false => failure,
-        }
+        if is_gone(failure.code) { FailureCode::Vanished.into() } else { failure }
     }
 
     /// The same failure with `at`, which names the place, before its sentence. A failure that is not a fault of a machine stays
@@ -215,12 +212,11 @@ impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.message.is_empty() {
-            true => f.write_str(self.code.meaning()),
+        if self.message.is_empty() {
+            f.write_str(self.code.meaning())
+        } else {
             // A message from the peer may be longer than allowed.
-            false => {
-                Escaped(&self.message.as_bytes()[..self.message.len().min(FAILURE_MESSAGE_LEN_MAX)]).fmt(f)
-            }
+            Escaped(&self.message.as_bytes()[..self.message.len().min(FAILURE_MESSAGE_LEN_MAX)]).fmt(f)
         }
     }
 }

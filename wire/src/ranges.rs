@@ -45,9 +45,10 @@ impl RangeSet {
     /// Returns the smallest number that is in and not below `number`.
     #[must_use]
     pub fn next_from(&self, number: u64) -> Option<u64> {
-        match self.contains(number) {
-            true => Some(number),
-            false => self.ranges.range(number..).next().map(|(begin, _)| *begin),
+        if self.contains(number) {
+            Some(number)
+        } else {
+            self.ranges.range(number..).next().map(|(begin, _)| *begin)
         }
     }
 

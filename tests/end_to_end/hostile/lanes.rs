@@ -201,14 +201,11 @@ async fn a_seal_that_does_not_fit_its_blocks_publishes_nothing() {
                 break;
             }
         }
-        match wrong_root {
-            true => {
-                assert_eq!(failed, [FailureCode::Integrity]);
-                assert_eq!(fs::read_to_string(world.root().join("target")).unwrap(), "the old content");
-            }
-            false => {
-                assert!(fs::read(world.root().join("target")).unwrap() == content(1, CHUNK_LEN), "{failed:?}")
-            }
+        if wrong_root {
+            assert_eq!(failed, [FailureCode::Integrity]);
+            assert_eq!(fs::read_to_string(world.root().join("target")).unwrap(), "the old content");
+        } else {
+            assert!(fs::read(world.root().join("target")).unwrap() == content(1, CHUNK_LEN), "{failed:?}")
         }
         assert!(leftovers(&world.root()).is_empty());
     }

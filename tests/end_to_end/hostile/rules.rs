@@ -186,12 +186,11 @@ async fn a_finished_files_number_is_no_other_files() {
     for is_given_up in [false, true] {
         let mut session = opened(&world, put("")).await;
         let mut lane = session.lane(1).await;
-        match is_given_up {
-            false => {
-                lane.send(&frames.block(0, "one", size, 0, true, &whole)).await;
-                lane.send(&frames.seal(1, "one", CHUNK_LEN as u64, frames.root(&whole))).await;
-            }
-            true => lane.send(&given_up(1, 0, "one", Digest([0; 32]))).await,
+        if is_given_up {
+            lane.send(&given_up(1, 0, "one", Digest([0; 32]))).await
+        } else {
+            lane.send(&frames.block(0, "one", size, 0, true, &whole)).await;
+            lane.send(&frames.seal(1, "one", CHUNK_LEN as u64, frames.root(&whole))).await;
         }
         until_done(&mut session, 1).await;
         lane.send(&frames.block(2, "other", size, 0, true, &whole)).await;

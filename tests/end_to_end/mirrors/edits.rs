@@ -106,10 +106,8 @@ impl Editor {
             11 if path.exists() && !is_link => {
                 let modes =
                     if path.is_dir() { [0o755, 0o700, 0o750, 0o777] } else { [0o644, 0o444, 0o600, 0o751] };
-                let mode = match is_root() && self.random.below(5) == 0 {
-                    true => 0o111,
-                    false => modes[self.random.below(4)],
-                };
+                let mode =
+                    if is_root() && self.random.below(5) == 0 { 0o111 } else { modes[self.random.below(4)] };
                 chmod(&path, mode);
                 format!("chmod {mode:o} {path:?}")
             }

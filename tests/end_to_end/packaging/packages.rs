@@ -261,12 +261,16 @@ impl Machine {
 /// What this machine lacks.
 fn missing() -> Option<&'static str> {
     let is_there = |tool: &str| output(Command::new(tool).arg("--version")).is_some();
-    match () {
-        () if !is_root() => Some("only root installs packages"),
-        () if !is_there("dpkg") => Some("dpkg is not installed"),
-        () if !is_there("systemd-sysusers") => Some("systemd-sysusers is not installed"),
-        () if !packages::can_be_made() => Some("cargo-deb is not installed: cargo install cargo-deb"),
-        () => None,
+    if !is_root() {
+        Some("only root installs packages")
+    } else if !is_there("dpkg") {
+        Some("dpkg is not installed")
+    } else if !is_there("systemd-sysusers") {
+        Some("systemd-sysusers is not installed")
+    } else if !packages::can_be_made() {
+        Some("cargo-deb is not installed: cargo install cargo-deb")
+    } else {
+        None
     }
 }
 

@@ -240,9 +240,12 @@ fn a_file_does_not_replace_a_folder_nor_a_folder_a_file() {
 
 /// What is served, without folders' times: whoever stages a file in a folder touches it.
 fn things(world: &World) -> Vec<String> {
-    let named = picture(&world.root()).into_iter().map(|(path, line)| match line.starts_with("folder") {
-        true => format!("{path:?} {}", &line[..11]),
-        false => format!("{path:?} {line}"),
+    let named = picture(&world.root()).into_iter().map(|(path, line)| {
+        if line.starts_with("folder") {
+            format!("{path:?} {}", &line[..11])
+        } else {
+            format!("{path:?} {line}")
+        }
     });
     named.collect()
 }

@@ -245,9 +245,10 @@ impl Trial {
     /// Nothing unfinished is left once it was swept.
     pub(crate) fn check_clean(&self) {
         let place = self.target().parent().unwrap().to_owned();
-        let place = match self.way.is_up() {
-            true => self.world.url(place.strip_prefix(self.world.root()).unwrap()),
-            false => place.to_str().unwrap().to_owned(),
+        let place = if self.way.is_up() {
+            self.world.url(place.strip_prefix(self.world.root()).unwrap())
+        } else {
+            place.to_str().unwrap().to_owned()
         };
         wait_until("what was left is swept", || {
             self.world.check(["gc", "--idle=1s", &place]);

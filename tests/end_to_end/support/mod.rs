@@ -187,14 +187,16 @@ fn line_of(path: &Path) -> String {
     let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
     let mode = metadata.permissions().mode() & 0o7777;
     let kind = metadata.file_type();
-    match () {
-        () if kind.is_symlink() => format!("link {time} to {:?}", fs::read_link(path).unwrap()),
-        () if kind.is_dir() => format!("folder {mode:04o} {time}"),
-        () if kind.is_file() => {
-            let bytes = fs::read(path).unwrap();
-            format!("file {mode:04o} {time} {} {}", bytes.len(), blake3::hash(&bytes)) // the fastest
-        }
-        () if kind.is_fifo() => "pipe".into(),
-        () => "special".into(),
+    if kind.is_symlink() {
+        format!("link {time} to {:?}", fs::read_link(path).unwrap())
+    } else if kind.is_dir() {
+        format!("folder {mode:04o} {time}")
+    } else if kind.is_file() {
+        let bytes = fs::read(path).unwrap();
+        format!("file {mode:04o} {time} {} {}", bytes.len(), blake3::hash(&bytes)) // the fastest
+    } else if kind.is_fifo() {
+        "pipe".into()
+    } else {
+        "special".into()
     }
 }

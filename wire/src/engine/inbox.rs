@@ -249,10 +249,7 @@ impl Inbox {
         if self.needed <= self.filled {
             self.needed = self.filled + 1; // there is no complete record yet
         }
-        match self.needed > FRAME_RECORDS_LEN_MAX {
-            true => Err(InboxError::RecordsTooSmall),
-            false => Ok(()),
-        }
+        if self.needed > FRAME_RECORDS_LEN_MAX { Err(InboxError::RecordsTooSmall) } else { Ok(()) }
     }
 }
 

@@ -28,10 +28,7 @@ pub trait Staged: Send + Sync {
 
 /// The last check before a change becomes visible.
 pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
-    match over.is_cancelled() {
-        true => Err(FailureCode::Cancelled.into()),
-        false => Ok(()),
-    }
+    if over.is_cancelled() { Err(FailureCode::Cancelled.into()) } else { Ok(()) }
 }
 
 pub(super) fn waiting(

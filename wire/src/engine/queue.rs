@@ -201,12 +201,11 @@ impl QueueSource {
 
     fn place<'a>(&self, path: &'a RemotePath) -> io::Result<(Arc<dyn Folder>, NameRef<'a>)> {
         let (parent, name) = path.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;
-        match is_staged(name) {
-            true => Err(Failure::from(FailureCode::InvalidPath).into()),
-            false => {
-                let folder = self.folders.get(parent, false);
-                Ok((folder.map_err(|error| io::Error::from(Failure::of_found(error)))?, name))
-            }
+        if is_staged(name) {
+            Err(Failure::from(FailureCode::InvalidPath).into())
+        } else {
+            let folder = self.folders.get(parent, false);
+            Ok((folder.map_err(|error| io::Error::from(Failure::of_found(error)))?, name))
         }
     }
 }

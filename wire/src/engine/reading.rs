@@ -112,9 +112,10 @@ impl Reading {
             *count += 1;
             *count
         };
-        match reads > READS_MAX {
-            true => Failure::new(FailureCode::SourceChanged, "changed each time it was read").into(),
-            false => self.open_anew(path).map_or_else(Broken::Failed, Broken::Again),
+        if reads > READS_MAX {
+            Failure::new(FailureCode::SourceChanged, "changed each time it was read").into()
+        } else {
+            self.open_anew(path).map_or_else(Broken::Failed, Broken::Again)
         }
     }
 

@@ -97,7 +97,9 @@ impl Source for TreeSource {
             let mut machine = lock(machine);
             items.into_iter().for_each(|item| machine.add(item));
             if ended {
-                lock(&self.root).take().into_iter().for_each(|root| machine.add(root));
+                if let Some(root) = lock(&self.root).take() {
+                    machine.add(root);
+                }
                 machine.end_items();
                 *walk = None;
             }

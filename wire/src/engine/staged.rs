@@ -98,10 +98,7 @@ pub(super) fn begin(
     {
         // Holes count as written. Otherwise an empty file keeps its length: ext4 would take a change for the beginning of a
         // replacement in place, and write all of it to the disk when it is closed.
-        let sized = match place.sparse {
-            true => file.set_len(announcement.size.unwrap_or(0)),
-            false => Ok(()),
-        };
+        let sized = if place.sparse { file.set_len(announcement.size.unwrap_or(0)) } else { Ok(()) };
         let journal = sized
             .and_then(|()| head(announcement, keeping, &*file))
             .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
@@ -141,20 +138,17 @@ pub(super) fn resume(
     let mut chunks = decode_records(&bytes, &keeping.key);
     chunks.retain(|(chunk, _)| chunk_end(*chunk, size) <= len);
     // A server or another program may have lost written data, even in the same boot.
-    let journal = match before.is_of_same_boot(&head) && file.place().ok()?.is_local {
-        true => {
-            let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
-            let end = (JOURNAL_HEAD_LEN + records * JOURNAL_RECORD_LEN) as u64;
-            let head = *bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
-            Journal { key: keeping.key.clone(), head, file: journal, end: AtomicU64::new(end) }
-        }
-        false => {
-            drop(journal);
-            chunks = intact(&place, &staged, size, keeping.checksum, chunks);
-            file.set_len(end_of(&chunks, size)).ok()?; // bytes behind the chunks are not proven to be of this file
-            file.set_len(len).ok()?;
-            Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
-        }
+    let journal = if before.is_of_same_boot(&head) && file.place().ok()?.is_local {
+        let records = (bytes.len() - JOURNAL_HEAD_LEN) / JOURNAL_RECORD_LEN;
+        let end = (JOURNAL_HEAD_LEN + records * JOURNAL_RECORD_LEN) as u64;
+        let head = *bytes.first_chunk::<JOURNAL_HEAD_LEN>()?;
+        Journal { key: keeping.key.clone(), head, file: journal, end: AtomicU64::new(end) }
+    } else {
+        drop(journal);
+        chunks = intact(&place, &staged, size, keeping.checksum, chunks);
+        file.set_len(end_of(&chunks, size)).ok()?; // bytes behind the chunks are not proven to be of this file
+        file.set_len(len).ok()?;
+        Journal::create(&place, &staged, keeping, &head, &chunks).ok()?
     };
     chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
     let empty_from = end_of(&chunks, size); // gaps between chunks may contain leftovers of a crash, even one before the last run
@@ -361,9 +355,10 @@ impl Staged for StagedFile {
             room.find(&*self.file, chunk);
         }
         let turn = lock(&self.writing);
-        match self.place.sparse && chunk.offset() >= self.empty_from {
-            true => write_with_holes(&*self.file, chunk.pieces(), chunk.offset()).map(drop)?,
-            false => write_pieces(&*self.file, chunk.pieces(), chunk.offset())?,
+        if self.place.sparse && chunk.offset() >= self.empty_from {
+            write_with_holes(&*self.file, chunk.pieces(), chunk.offset()).map(drop)?
+        } else {
+            write_pieces(&*self.file, chunk.pieces(), chunk.offset())?
         }
         drop(turn);
         self.write_out_ahead(chunk.pieces().iter().map(|piece| piece.len() as u64).sum());

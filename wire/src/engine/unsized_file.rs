@@ -25,12 +25,13 @@ impl Taken {
             Some(taken + len).filter(|taken| *taken <= UNSIZED_FILES_LEN_MAX)
         });
         self.0 += if taken.is_ok() { len } else { 0 };
-        match taken.is_ok() && self.0 <= UNSIZED_FILE_LEN_MAX {
-            true => Ok(()),
-            false => Err(Failure::new(
+        if taken.is_ok() && self.0 <= UNSIZED_FILE_LEN_MAX {
+            Ok(())
+        } else {
+            Err(Failure::new(
                 FailureCode::LimitExceeded,
                 "its size is not that of its content, of which there is too much",
-            )),
+            ))
         }
     }
 }

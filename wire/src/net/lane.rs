@@ -82,8 +82,9 @@ fn notice_death(socket: &TcpStream) -> io::Result<()> {
 }
 
 fn check_empty(state: rustls::IoState) -> Result<(), LaneError> {
-    match state.plaintext_bytes_to_read() == 0 && state.tls_bytes_to_write() == 0 {
-        true => Ok(()),
-        false => Err(LaneError::Early),
+    if state.plaintext_bytes_to_read() == 0 && state.tls_bytes_to_write() == 0 {
+        Ok(())
+    } else {
+        Err(LaneError::Early)
     }
 }

@@ -198,9 +198,10 @@ pub fn record_len(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     let [content_type, major, _, high, low, ..] = bytes else { return Ok(None) };
     let sealed_len = usize::from(u16::from_be_bytes([*high, *low]));
     let possible = (RECORD_TRAILER_LEN..=RECORD_CONTENT_MAX + 256).contains(&sealed_len);
-    match *content_type == APPLICATION_DATA && *major == 3 && possible {
-        true => Ok(Some(RECORD_HEADER_LEN + sealed_len)),
-        false => Err(RecordError::NoRecord),
+    if *content_type == APPLICATION_DATA && *major == 3 && possible {
+        Ok(Some(RECORD_HEADER_LEN + sealed_len))
+    } else {
+        Err(RecordError::NoRecord)
     }
 }
 

@@ -85,10 +85,7 @@ impl ResolvesServerCert for OnlyWithAlpn {
 /// Returns the checksum agreed on in the handshake, for jobs without an explicit choice.
 #[must_use]
 pub fn agreed_checksum<Data>(connection: &rustls::ConnectionCommon<Data>) -> Checksum {
-    match connection.alpn_protocol() == Some(ALPN_BLAKE3) {
-        true => Checksum::Blake3,
-        false => Checksum::Sha256,
-    }
+    if connection.alpn_protocol() == Some(ALPN_BLAKE3) { Checksum::Blake3 } else { Checksum::Sha256 }
 }
 
 /// Returns the SHA-256 of a certificate's public key (SPKI), by which servers are pinned.

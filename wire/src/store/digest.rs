@@ -43,8 +43,9 @@ pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: Stop<'_>) -> Res
         std::mem::swap(&mut chunk, &mut next);
         read = read_next;
     }
-    match file.identity()?.has_content_of(&identity) {
-        true => root.root(offset).ok_or_else(|| FailureCode::SourceChanged.into()),
-        false => Err(FailureCode::SourceChanged.into()),
+    if file.identity()?.has_content_of(&identity) {
+        root.root(offset).ok_or_else(|| FailureCode::SourceChanged.into())
+    } else {
+        Err(FailureCode::SourceChanged.into())
     }
 }

@@ -75,9 +75,10 @@ fn describe_item(
 /// The failure to read a link that a walk has found. The system reports an invalid argument if it is no longer a link.
 #[must_use]
 pub fn of_link(error: std::io::Error) -> Failure {
-    match error.kind() == std::io::ErrorKind::InvalidInput {
-        true => crate::failure::FailureCode::Vanished.into(),
-        false => Failure::of_found(error),
+    if error.kind() == std::io::ErrorKind::InvalidInput {
+        crate::failure::FailureCode::Vanished.into()
+    } else {
+        Failure::of_found(error)
     }
 }
 
@@ -104,9 +105,7 @@ fn with_details(
 /// # Errors
 /// Of the filesystem.
 pub fn of_folder(folder: &dyn Folder, path: RemotePath, wanted: Details) -> std::io::Result<Entry> {
-    let details = match wanted == Details::default() {
-        true => None,
-        false => Some(Box::new(folder.details(None, wanted)?)),
-    };
+    let details =
+        if wanted == Details::default() { None } else { Some(Box::new(folder.details(None, wanted)?)) };
     Ok(Entry { path, metadata: folder.own_metadata()?, link_target: Vec::new(), digest: None, details })
 }

@@ -264,9 +264,10 @@ impl Sending {
                 return Ok(Err(zeros));
             }
         }
-        match tree.file(path, version).size < end {
-            true => Err(self.changed(path, tree, now)),
-            false => Ok(Ok(tree.chunk(path, offset, len, version))),
+        if tree.file(path, version).size < end {
+            Err(self.changed(path, tree, now))
+        } else {
+            Ok(Ok(tree.chunk(path, offset, len, version)))
         }
     }
 
@@ -304,9 +305,10 @@ impl Sending {
         }
         let reads = self.reads.entry(path.clone()).or_insert(1);
         *reads += 1;
-        match *reads > READS_MAX {
-            true => Broken::Failed(FailureCode::SourceChanged.into()),
-            false => Broken::Again(tree.fate(path).source.version(now)),
+        if *reads > READS_MAX {
+            Broken::Failed(FailureCode::SourceChanged.into())
+        } else {
+            Broken::Again(tree.fate(path).source.version(now))
         }
     }
 

@@ -111,9 +111,10 @@ impl Tree {
 
     /// What stands for a chunk's content.
     pub(crate) fn chunk(&self, path: &RemotePath, offset: u64, len: usize, version: u64) -> Chunk {
-        match self.is_zeros(path, offset / CHUNK_LEN as u64, version) {
-            true => Chunk::Zeros(len),
-            false => Chunk::Data([path.as_bytes(), &offset.to_le_bytes(), &version.to_le_bytes()].concat()),
+        if self.is_zeros(path, offset / CHUNK_LEN as u64, version) {
+            Chunk::Zeros(len)
+        } else {
+            Chunk::Data([path.as_bytes(), &offset.to_le_bytes(), &version.to_le_bytes()].concat())
         }
     }
 
@@ -223,15 +224,16 @@ fn source_fate(random: &mut Random, troubles: Troubles) -> SourceFate {
 }
 
 fn target_fate(random: &mut Random, troubles: Troubles) -> TargetFate {
-    match random.chance(troubles.target) {
-        false => TargetFate::Fine,
-        true => random.one_of(&[
+    if random.chance(troubles.target) {
+        random.one_of(&[
             TargetFate::Refused,
             TargetFate::Breaks(0),
             TargetFate::Breaks(1),
             TargetFate::Breaks(2),
             TargetFate::NotPublished,
-        ]),
+        ])
+    } else {
+        TargetFate::Fine
     }
 }
 

@@ -93,9 +93,10 @@ impl Disk {
                         _ => now.clone(),
                     }),
                     Inode::Link { target, is_synced } => {
-                        match *is_synced || random.bits().is_multiple_of(2) {
-                            true => Found::Link(target.clone()),
-                            false => Found::Link(Vec::new()),
+                        if *is_synced || random.bits().is_multiple_of(2) {
+                            Found::Link(target.clone())
+                        } else {
+                            Found::Link(Vec::new())
                         }
                     }
                     Inode::Folder { .. } => {

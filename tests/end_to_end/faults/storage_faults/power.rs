@@ -96,9 +96,10 @@ fn content_is_synced_before_names_and_folders_before_the_acknowledgement() {
         }
         let count = |op: &str| record.iter().filter(|done| done.op == op).count();
         let syncs = record.iter().filter(|done| is_sync(done)).count();
-        match few {
-            true => assert!(count("sync_file") > 0, "{record:?}"),
-            false => assert!(count("sync_filesystem") < 10 && syncs * 3 < count("publish"), "{record:?}"),
+        if few {
+            assert!(count("sync_file") > 0, "{record:?}")
+        } else {
+            assert!(count("sync_filesystem") < 10 && syncs * 3 < count("publish"), "{record:?}")
         }
     }
 }
@@ -177,9 +178,10 @@ impl Run {
         }
         for (path, told) in &self.ended.told {
             let whole = if path.is_empty() { "tree".to_owned() } else { format!("tree/{path}") };
-            let is_there = match path.is_empty() {
-                true => found.contains_key(&whole),
-                false => found.get(&whole) == source.tree.get(path),
+            let is_there = if path.is_empty() {
+                found.contains_key(&whole)
+            } else {
+                found.get(&whole) == source.tree.get(path)
             };
             if told.is_ok() && !is_there {
                 return Err(format!("{path:?} was told to be done, and is not"));
@@ -254,12 +256,12 @@ fn read(folder: &Path, prefix: &str) -> Tree {
         if kind.is_dir() {
             tree.extend(read(&entry.path(), &format!("{path}/")));
         }
-        let found = match () {
-            () if kind.is_dir() => Found::Folder,
-            () if kind.is_symlink() => {
-                Found::Link(fs::read_link(entry.path()).unwrap().to_str().unwrap().into())
-            }
-            () => Found::File(fs::read(entry.path()).unwrap()),
+        let found = if kind.is_dir() {
+            Found::Folder
+        } else if kind.is_symlink() {
+            Found::Link(fs::read_link(entry.path()).unwrap().to_str().unwrap().into())
+        } else {
+            Found::File(fs::read(entry.path()).unwrap())
         };
         tree.insert(path, found);
     }

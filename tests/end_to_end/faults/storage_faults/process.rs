@@ -176,10 +176,7 @@ async fn run_with(
     faults: &Arc<Faults>,
     journals: bool,
 ) -> Ended {
-    let wrap = |path: &Path, of| match side == of {
-        true => FaultyFolder::wrap(held(path), faults),
-        false => held(path),
-    };
+    let wrap = |path: &Path, of| if side == of { FaultyFolder::wrap(held(path), faults) } else { held(path) };
     let Ok(tree) = TreeSource::new(wrap(&source.path(), Side::Source)) else {
         return Ended { sender: Ok(()), receiver: Ok(()), told: Default::default() };
     };

@@ -119,19 +119,21 @@ impl Stage {
         });
         let first = told.recv_timeout(PATIENCE).unwrap_or_default();
         let listens = first.contains("listening");
-        match listens {
-            true => signal(child.id(), "TERM"),
-            false => drop(child.kill()),
+        if listens {
+            signal(child.id(), "TERM")
+        } else {
+            drop(child.kill())
         }
         let output = child.wait_with_output().unwrap();
         reading.join().unwrap();
-        match listens && output.status.code() == Some(0) {
-            true => Ok(()),
-            false => Err(format!(
+        if listens && output.status.code() == Some(0) {
+            Ok(())
+        } else {
+            Err(format!(
                 "said {first:?}, ended with {}: {}",
                 output.status,
                 String::from_utf8_lossy(&output.stderr)
-            )),
+            ))
         }
     }
 

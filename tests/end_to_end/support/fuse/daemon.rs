@@ -210,9 +210,12 @@ impl Filesystem for Daemon {
         let (name, to_name) = (name.to_owned(), to_name.to_owned());
         let is_unknown = self.lacks.rename_flags && !flags.is_empty();
         let replace = !flags.contains(RenameFlags::RENAME_NOREPLACE);
-        self.empty(Op::Rename, reply, move |tree| match is_unknown {
-            true => Err(Errno::EINVAL),
-            false => tree.rename((parent.0, &name), (to.0, &to_name), replace),
+        self.empty(Op::Rename, reply, move |tree| {
+            if is_unknown {
+                Err(Errno::EINVAL)
+            } else {
+                tree.rename((parent.0, &name), (to.0, &to_name), replace)
+            }
         });
     }
 
@@ -337,9 +340,12 @@ impl Filesystem for Daemon {
 
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let (name, lacking) = (name.to_owned(), self.lacks.xattrs);
-        let get = move |tree: &mut Tree| match lacking {
-            true => Err(Errno::ENOTSUP),
-            false => tree.node(ino.0)?.xattrs.get(&name).cloned().ok_or(Errno::ENODATA),
+        let get = move |tree: &mut Tree| {
+            if lacking {
+                Err(Errno::ENOTSUP)
+            } else {
+                tree.node(ino.0)?.xattrs.get(&name).cloned().ok_or(Errno::ENODATA)
+            }
         };
         self.answer(Op::Attributes, get, move |done| match done {
             Ok(value) => answer_xattr(reply, size, &value),
@@ -349,9 +355,10 @@ impl Filesystem for Daemon {
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
         let lacking = self.lacks.xattrs;
-        let list = move |tree: &mut Tree| match lacking {
-            true => Err(Errno::ENOTSUP),
-            false => {
+        let list = move |tree: &mut Tree| {
+            if lacking {
+                Err(Errno::ENOTSUP)
+            } else {
                 let names = tree.node(ino.0)?.xattrs.keys();
                 Ok(names.flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect::<Vec<u8>>())
             }

@@ -81,11 +81,14 @@ struct State {
 
 /// A filesystem that lacks something, or nothing where this machine cannot have one.
 pub(crate) fn mount(lacks: Lacks) -> Option<Fuse> {
-    let missing = match () {
-        () if !rustix::process::geteuid().is_root() => "root",
-        () if !Path::new("/dev/fuse").exists() => "/dev/fuse",
-        () if !has_fusectl() => "fusectl",
-        () => return Some(Fuse::new(lacks)),
+    let missing = if !rustix::process::geteuid().is_root() {
+        "root"
+    } else if !Path::new("/dev/fuse").exists() {
+        "/dev/fuse"
+    } else if !has_fusectl() {
+        "fusectl"
+    } else {
+        return Some(Fuse::new(lacks));
     };
     eprintln!("skipped: a FUSE filesystem needs {missing}");
     None

@@ -166,9 +166,10 @@ impl Tree {
         let (key, to_key) = (self.key(name), self.key(to_name));
         let is_same = folder == to && key == to_key;
         if !is_same && let Ok(there) = self.find(to, to_name) {
-            match replace {
-                true => self.remove(to, to_name, there.kind == FileType::Directory)?,
-                false => return Err(Errno::EEXIST),
+            if replace {
+                self.remove(to, to_name, there.kind == FileType::Directory)?
+            } else {
+                return Err(Errno::EEXIST);
             }
         }
         self.names(folder)?.remove(&key);
