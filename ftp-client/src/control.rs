@@ -19,7 +19,7 @@ use wire::limits::{
     STALL_TOLD_AFTER, WINDOW_FRAMES_MAX,
 };
 use wire::message::{Message, Ping, Pong, Stalled, Welcome};
-use wire::net::control::{ChannelError, Incoming, Outbox, Receiver};
+use wire::net::control::{ChannelError, Incoming, MessageReader, Outbox};
 use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
@@ -159,7 +159,7 @@ impl Control {
     }
 
     /// Reads messages until the session is over.
-    pub(crate) async fn read<S: AsyncRead + Unpin>(&self, mut receiver: Receiver<S>) {
+    pub(crate) async fn read<S: AsyncRead + Unpin>(&self, mut receiver: MessageReader<S>) {
         let ended = loop {
             let next = tokio::select! {
                 next = tokio::time::timeout(PEER_SILENCE_MAX, receiver.next()) => next,

@@ -16,10 +16,10 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
-use wire::engine::begin_unpaced;
+use wire::engine::avoid_bbr_until_rtt_known;
 use wire::login::Channel;
 use wire::message::LaneHello;
-use wire::net::aligned::Aligned;
+use wire::net::aligned::RecordAlignedReader;
 use wire::net::control::{Connection, send};
 use wire::net::lane::Lane;
 use wire::net::tls;
@@ -90,7 +90,7 @@ impl LaneDialer {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        begin_unpaced(&socket);
+        avoid_bbr_until_rtt_known(&socket);
         let socket = socket.connect(self.address).await?;
         let mut connection =
             handshake(&self.connector, socket, ServerName::IpAddress(self.address.ip().into())).await?;
@@ -125,7 +125,7 @@ async fn handshake(
     name: ServerName<'static>,
 ) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
-    let stream = connector.connect(name, Aligned::new(socket, HANDSHAKE_LEN_MAX)).await?;
+    let stream = connector.connect(name, RecordAlignedReader::new(socket, HANDSHAKE_LEN_MAX)).await?;
     let spoken = tls::check_protocol(stream.get_ref().1);
     spoken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(TlsStream::Client(stream))

@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use wire::engine::{Base, Observer as _, Sink, TreeSink};
+use wire::engine::{Base, JobObserver as _, Sink, TreeSink};
 use wire::journal::origin_of;
 use wire::message::{Entry, Resume, Totals, WantedItem};
 use wire::metadata::Kind;

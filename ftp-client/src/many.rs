@@ -174,8 +174,8 @@ impl ManySource {
             }
             Some(Visit::Item(path, metadata)) => items.push(self.present(path, metadata)),
             Some(Visit::Leave(path, metadata)) => items.push(self.present(path, metadata)),
-            Some(Visit::LeftOut(_)) => {}
-            Some(Visit::Lost(path, failure)) => items.push(lost(path, failure)),
+            Some(Visit::Excluded(_)) => {}
+            Some(Visit::Unreadable(path, failure)) => items.push(lost(path, failure)),
             None => {
                 items.push(tree.root);
                 return None;

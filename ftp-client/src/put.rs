@@ -10,7 +10,7 @@ use crate::session::{Session, job_error};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::engine::{FileSource, Observer as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
+use wire::engine::{FileSource, JobObserver as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
 use wire::message::{Cancel, Changing, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;

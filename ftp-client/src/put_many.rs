@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wire::RemotePath;
-use wire::engine::Observer as _;
+use wire::engine::JobObserver as _;
 use wire::journal::origin_of;
 use wire::message::Resume;
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use wire::checksum::Checksum;
-use wire::engine::Item;
+use wire::engine::SettledItem;
 use wire::message::Totals;
 use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
@@ -71,8 +71,8 @@ impl Reporter {
     }
 }
 
-impl wire::engine::Observer for Reporter {
-    fn begun(&self, path: &RemotePath, bytes: Option<u64>) {
+impl wire::engine::JobObserver for Reporter {
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
         self.observer.file_started(path, bytes);
     }
 
@@ -80,13 +80,13 @@ impl wire::engine::Observer for Reporter {
         self.observer.progress(path, bytes);
     }
 
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
+    fn already_there(&self, path: Option<&RemotePath>, bytes: u64) {
         if !self.repeated.load(Ordering::Relaxed) {
             self.observer.held(path, bytes);
         }
     }
 
-    fn settled(&self, item: &Item<'_>) {
+    fn settled(&self, item: &SettledItem<'_>) {
         if !self.is_new(item.path) {
             return;
         }
@@ -136,6 +136,6 @@ impl wire::engine::Observer for Reporter {
 }
 
 /// True for a folder that has all that was sent, but is somebody else's: only the owner may change its metadata.
-pub(crate) fn is_not_owned(item: &Item<'_>) -> bool {
+pub(crate) fn is_not_owned(item: &SettledItem<'_>) -> bool {
     item.folder && item.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::NotOwner)
 }

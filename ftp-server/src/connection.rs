@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 use wire::binding::SessionId;
 use wire::checksum::Digest;
 use wire::control::Envelope;
-use wire::engine::go_on_as_usual;
+use wire::engine::restore_default_congestion_control;
 use wire::escape::Escaped;
 use wire::features::Features;
 use wire::limits::{
@@ -34,8 +34,8 @@ use wire::limits::{
 };
 use wire::login::Channel;
 use wire::message::{LaneHello, Login, LoginRequest, Message};
-use wire::net::aligned::Aligned;
-use wire::net::control::{ChannelError, Connection, Incoming, Receiver, send};
+use wire::net::aligned::RecordAlignedReader;
+use wire::net::control::{ChannelError, Connection, Incoming, MessageReader, send};
 use wire::net::lane::{Lane, LaneError};
 use wire::net::tls;
 use wire::{Failure, FailureCode};
@@ -172,7 +172,7 @@ fn log(peer: SocketAddr, rejected: &Rejected, shared: &Shared) {
 
 async fn handshake(socket: TcpStream, presented: &Presented) -> Result<Connection, Rejected> {
     socket.set_nodelay(true).map_err(Rejected::Handshake)?;
-    let accepting = presented.tls.accept(Aligned::new(socket, BYTES_BEFORE_LOGIN_MAX));
+    let accepting = presented.tls.accept(RecordAlignedReader::new(socket, BYTES_BEFORE_LOGIN_MAX));
     Ok(TlsStream::Server(accepting.await.map_err(Rejected::Handshake)?))
 }
 
@@ -191,7 +191,7 @@ fn login_binding(connection: &Connection) -> Result<[u8; 32], rustls::Error> {
 }
 
 async fn greet(connection: Connection, caller: Caller, shared: &Arc<Shared>) -> Result<Greeting, Rejected> {
-    let mut receiver = Receiver::new(connection);
+    let mut receiver = MessageReader::new(connection);
     let first = receiver.next().await?;
     let connection = receiver.into_inner();
     match first {
@@ -200,7 +200,7 @@ async fn greet(connection: Connection, caller: Caller, shared: &Arc<Shared>) -> 
             lane(connection, hello, shared).await
         }
         Incoming::Message(Envelope { message: Message::Login(request), request: id @ 1.., .. }) => {
-            go_on_as_usual(connection.get_ref().0.get_ref());
+            restore_default_congestion_control(connection.get_ref().0.get_ref());
             login(connection, request, id, caller, shared).await
         }
         Incoming::Message(_) | Incoming::Unknown { .. } => Err(Rejected::NoGreeting),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::time::{interval, timeout};
 use tracing::{info, warn};
-use wire::disk::{Disk, Hanging, Turns};
+use wire::disk::{Disk, DiskSlots, Hanging};
 use wire::modes::ModePolicy;
 use wire::store::LocalStorage;
 use wire::sync::lock;
@@ -32,7 +32,7 @@ enum Place {
 }
 
 struct Known {
-    turns: Arc<Turns>,
+    turns: Arc<DiskSlots>,
     /// A root that is there, for the log.
     root: PathBuf,
     /// When it was told that something hangs there.
@@ -87,10 +87,10 @@ impl Disks {
         Ok(Opened { storage, disk })
     }
 
-    fn turns(&self, place: Place, root: &Path, count: usize) -> Arc<Turns> {
+    fn turns(&self, place: Place, root: &Path, count: usize) -> Arc<DiskSlots> {
         let mut known = self.known();
         let known = known.entry(place).or_insert_with(|| Known {
-            turns: Turns::new(count, Some(self.all.clone())),
+            turns: DiskSlots::new(count, Some(self.all.clone())),
             root: root.to_owned(),
             told: None,
         });

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use wire::engine::{Item, Observer};
+use wire::engine::{JobObserver, SettledItem};
 use wire::message::{Change, Listing, Message, Totals};
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
@@ -257,13 +257,13 @@ impl Drop for Operation {
 }
 
 /// Hears of the items of a job.
-impl Observer for Operation {
-    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+impl JobObserver for Operation {
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn held(&self, _: Option<&RemotePath>, _: u64) {}
+    fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
     fn totals(&self, _: Totals) {}
 
-    fn settled(&self, item: &Item<'_>) {
+    fn settled(&self, item: &SettledItem<'_>) {
         match item.failure {
             Some(failure) if matches!(failure.code, FailureCode::Skipped | FailureCode::Vanished) => {
                 self.count(|counts| counts.skipped += 1);
@@ -335,7 +335,7 @@ mod tests {
 
     fn settle(operation: &Operation, at: &str, failure: Option<Failure>) {
         let failure = failure.as_ref();
-        operation.settled(&Item {
+        operation.settled(&SettledItem {
             path: &path(at),
             folder: false,
             bytes: 5,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use wire::engine::begin_unpaced;
+use wire::engine::avoid_bbr_until_rtt_known;
 use wire::store::marks::Marks;
 
 /// The settings of a server.
@@ -67,7 +67,7 @@ impl Server {
         for address in listen {
             listeners.push(TcpListener::bind(address).await?);
         }
-        listeners.iter().for_each(begin_unpaced);
+        listeners.iter().for_each(avoid_bbr_until_rtt_known);
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         Ok(Self { listeners, addresses, shared: Arc::new(shared) })
     }

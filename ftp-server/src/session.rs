@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
 }
 
 async fn read<S: tokio::io::AsyncRead + Unpin>(
-    mut receiver: control::Receiver<S>,
+    mut receiver: control::MessageReader<S>,
     incoming: mpsc::Sender<Received>,
 ) {
     loop {

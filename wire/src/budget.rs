@@ -26,40 +26,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A byte limit and the number of bytes charged to it. Cheap to clone.
 #[derive(Clone)]
-pub struct Budget(Arc<Account>);
+pub struct Budget(Arc<BudgetNode>);
 
-struct Account {
+struct BudgetNode {
     limit: usize,
     /// Changes only under the tree's lock.
     used: AtomicUsize,
     parent: Option<Budget>,
-    tree: Arc<Tree>,
+    tree: Arc<BudgetTree>,
 }
 
 /// State shared by all budgets below one root.
-struct Tree {
-    turn: Mutex<()>,
+struct BudgetTree {
+    lock: Mutex<()>,
     #[cfg(feature = "net")]
     freed: tokio::sync::Notify,
     #[cfg(feature = "net")]
-    turns: Arc<tokio::sync::Semaphore>,
+    overdrafts: Arc<tokio::sync::Semaphore>,
 }
 
-impl Default for Tree {
+impl Default for BudgetTree {
     fn default() -> Self {
         Self {
-            turn: Mutex::default(),
+            lock: Mutex::default(),
             #[cfg(feature = "net")]
             freed: tokio::sync::Notify::new(),
             #[cfg(feature = "net")]
-            turns: Arc::new(tokio::sync::Semaphore::new(TURNS)),
+            overdrafts: Arc::new(tokio::sync::Semaphore::new(OVERDRAFTS)),
         }
     }
 }
 
 /// A permit to continue without room, returned when dropped.
 #[cfg(feature = "net")]
-pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] tokio::sync::OwnedSemaphorePermit);
+pub struct Overdraft(#[expect(dead_code, reason = "held, not looked at")] tokio::sync::OwnedSemaphorePermit);
 
 /// Bytes charged to a [`Budget`], returned when dropped.
 #[derive(Default)]
@@ -97,8 +97,8 @@ impl Budget {
         Self::with(limit, Some(self.clone()), self.0.tree.clone())
     }
 
-    fn with(limit: usize, parent: Option<Self>, tree: Arc<Tree>) -> Self {
-        Self(Arc::new(Account { limit, used: AtomicUsize::new(0), parent, tree }))
+    fn with(limit: usize, parent: Option<Self>, tree: Arc<BudgetTree>) -> Self {
+        Self(Arc::new(BudgetNode { limit, used: AtomicUsize::new(0), parent, tree }))
     }
 
     /// Returns the number of charged bytes.
@@ -110,13 +110,13 @@ impl Budget {
     /// Charges `amount` bytes, if there is room for them.
     #[must_use]
     pub fn try_take(&self, amount: usize) -> Option<Charge> {
-        let mut charge = self.nothing();
+        let mut charge = self.empty();
         charge.grow(amount).then_some(charge)
     }
 
     /// A charge of no bytes, to grow.
     #[must_use]
-    pub fn nothing(&self) -> Charge {
+    pub fn empty(&self) -> Charge {
         Charge { budget: Some(self.clone()), amount: 0 }
     }
 
@@ -143,8 +143,8 @@ impl Budget {
     /// Returns a permit to continue without room, for work that others wait for; `None` if too many are in use.
     #[cfg(feature = "net")]
     #[must_use]
-    pub fn turn(&self) -> Option<Turn> {
-        self.0.tree.turns.clone().try_acquire_owned().ok().map(Turn)
+    pub fn overdraft(&self) -> Option<Overdraft> {
+        self.0.tree.overdrafts.clone().try_acquire_owned().ok().map(Overdraft)
     }
 
     /// True if `amount` bytes more are within each limit, and leave at least as much for the others.
@@ -168,7 +168,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
-        self.0.tree.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.tree.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, amount: usize) {
@@ -181,11 +181,11 @@ impl Budget {
         if amount == 0 {
             return;
         }
-        let turn = self.lock();
+        let lock = self.lock();
         for budget in self.levels() {
             budget.0.used.fetch_sub(amount, Ordering::Relaxed);
         }
-        drop(turn);
+        drop(lock);
         #[cfg(feature = "net")]
         self.0.tree.freed.notify_waiters();
     }
@@ -208,7 +208,7 @@ impl Charge {
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {
         if let Some(budget) = &self.budget {
-            let _turn = budget.lock();
+            let _lock = budget.lock();
             if !budget.has_room(more) {
                 return false;
             }
@@ -230,7 +230,7 @@ impl Charge {
     pub fn set(&mut self, amount: usize) {
         if let Some(budget) = &self.budget {
             if amount > self.amount {
-                let _turn = budget.lock();
+                let _lock = budget.lock();
                 budget.add(amount - self.amount);
             } else {
                 budget.give_back(self.amount - amount);
@@ -282,9 +282,9 @@ impl Memory {
 
 /// Divisor of a limit that gives the part for messages.
 const MESSAGES_PART: usize = 8;
-/// Permits to continue without room at the same time, below one root: at 640 KiB each, a fifth of the uncounted part.
+/// Overdrafts: permits to continue without room at the same time, below one root: at 640 KiB each, a fifth of the uncounted part.
 #[cfg(feature = "net")]
-const TURNS: usize = 64;
+const OVERDRAFTS: usize = 64;
 
 fn transfers_part(limit: usize) -> usize {
     limit / 2
@@ -320,11 +320,11 @@ mod tests {
     fn nobody_takes_more_than_is_left() {
         let server = Budget::new(1200);
         let greedy = server.child(usize::MAX);
-        let mut first = greedy.nothing();
+        let mut first = greedy.empty();
         while first.grow(1) {}
         assert_eq!(first.amount(), 600);
         let other = server.child(usize::MAX);
-        let mut second = other.nothing();
+        let mut second = other.empty();
         while second.grow(1) {}
         assert_eq!(second.amount(), 300, "as much as is left");
         first.set(0);

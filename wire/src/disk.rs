@@ -20,17 +20,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The slots of one filesystem, and the work that runs in them.
-pub struct Turns {
+pub struct DiskSlots {
     own: Arc<Semaphore>,
     /// Slots shared by all filesystems; `None` where there is no other.
     all: Option<Arc<Semaphore>>,
-    running: Mutex<Running>,
+    running: Mutex<RunningWork>,
     /// Time of the last end or progress of a piece of work, in milliseconds of [`now`].
     progress: AtomicU64,
 }
 
 #[derive(Default)]
-struct Running {
+struct RunningWork {
     next: u64,
     pieces: BTreeMap<u64, Arc<AtomicU64>>,
 }
@@ -46,14 +46,14 @@ pub struct Hanging {
 
 /// The disk as seen by one session or one job: the slots are shared, the progress is its own.
 pub struct Disk {
-    turns: Arc<Turns>,
+    slots: Arc<DiskSlots>,
     /// Pieces of work that run or wait for a slot.
     pending: AtomicUsize,
     progress: AtomicU64,
     disposals: TaskTracker,
 }
 
-impl Turns {
+impl DiskSlots {
     /// A filesystem with `count` slots, taken out of those that all filesystems share.
     #[must_use]
     pub fn new(count: usize, all: Option<Arc<Semaphore>>) -> Arc<Self> {
@@ -82,22 +82,22 @@ impl Turns {
     }
 
     /// Waits for the next slot.
-    async fn next(&self) -> Option<Turn> {
+    async fn next(&self) -> Option<DiskSlot> {
         let own = self.own.clone().acquire_owned().await.ok()?;
         let all = match &self.all {
             Some(all) => Some(all.clone().acquire_owned().await.ok()?),
             None => None,
         };
-        Some(Turn { _own: own, _all: all })
+        Some(DiskSlot { _own: own, _all: all })
     }
 
     /// Waits for the next slot; returns `None` if no work makes progress for too long.
-    async fn next_soon(&self) -> Option<Turn> {
+    async fn next_soon(&self) -> Option<DiskSlot> {
         let next = self.next();
         tokio::pin!(next);
         loop {
-            if let Ok(turn) = timeout(DISK_PATIENCE, &mut next).await {
-                return turn;
+            if let Ok(slot) = timeout(DISK_PATIENCE, &mut next).await {
+                return slot;
             }
             if since(self.progress.load(Ordering::Relaxed)) >= DISK_PATIENCE {
                 return None;
@@ -105,13 +105,13 @@ impl Turns {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, Running> {
+    fn running(&self) -> MutexGuard<'_, RunningWork> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The right to use a thread at a disk, returned when dropped.
-struct Turn {
+struct DiskSlot {
     _own: OwnedSemaphorePermit,
     _all: Option<OwnedSemaphorePermit>,
 }
@@ -119,15 +119,15 @@ struct Turn {
 impl Disk {
     /// A disk that uses these slots.
     #[must_use]
-    pub fn new(turns: Arc<Turns>) -> Arc<Self> {
+    pub fn new(slots: Arc<DiskSlots>) -> Arc<Self> {
         let (pending, progress) = (AtomicUsize::new(0), AtomicU64::new(now()));
-        Arc::new(Self { turns, pending, progress, disposals: TaskTracker::new() })
+        Arc::new(Self { slots, pending, progress, disposals: TaskTracker::new() })
     }
 
     /// A disk with slots of its own, for programs with one user.
     #[must_use]
     pub fn alone() -> Arc<Self> {
-        Self::new(Turns::new(ALONE_TURNS, None))
+        Self::new(DiskSlots::new(ALONE_SLOTS, None))
     }
 
     /// Runs work in a slot, however long it takes to get one.
@@ -138,9 +138,9 @@ impl Disk {
         self: &Arc<Self>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let pending = Pending::new(self);
-        let turn = self.turns.next().await.ok_or(FailureCode::Cancelled)?;
-        self.spawn(pending, turn, work).await.map_err(panicked)
+        let pending = PendingWork::new(self);
+        let slot = self.slots.next().await.ok_or(FailureCode::Cancelled)?;
+        self.spawn(pending, slot, work).await.map_err(panicked)
     }
 
     /// Runs work in a slot, unless the disk does not respond while it waits for one.
@@ -151,9 +151,9 @@ impl Disk {
         self: &Arc<Self>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let pending = Pending::new(self);
-        let turn = self.turns.next_soon().await.ok_or_else(does_not_answer)?;
-        self.spawn(pending, turn, work).await.map_err(panicked)
+        let pending = PendingWork::new(self);
+        let slot = self.slots.next_soon().await.ok_or_else(not_responding)?;
+        self.spawn(pending, slot, work).await.map_err(panicked)
     }
 
     /// Runs work in a slot until it is cancelled: work that has started gets a moment to end, and then continues unattended.
@@ -165,9 +165,9 @@ impl Disk {
         over: &CancellationToken,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let pending = Pending::new(self);
-        let turn = over.run_until_cancelled(self.turns.next()).await.flatten();
-        let running = self.spawn(pending, turn.ok_or(FailureCode::Cancelled)?, work);
+        let pending = PendingWork::new(self);
+        let slot = over.run_until_cancelled(self.slots.next()).await.flatten();
+        let running = self.spawn(pending, slot.ok_or(FailureCode::Cancelled)?, work);
         let left = async {
             over.cancelled().await;
             sleep(END_PATIENCE).await;
@@ -204,22 +204,22 @@ impl Disk {
 
     fn spawn<T: Send + 'static>(
         self: &Arc<Self>,
-        pending: Pending,
-        turn: Turn,
+        pending: PendingWork,
+        slot: DiskSlot,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
         spawn_blocking(move || {
-            let piece = Piece::begin(pending, turn);
+            let guard = WorkGuard::begin(pending, slot);
             let done = work();
-            drop(piece);
+            drop(guard);
             done
         })
     }
 
-    fn goes_on(&self) {
+    fn note_progress(&self) {
         let now = now();
         self.progress.store(now, Ordering::Relaxed);
-        self.turns.progress.store(now, Ordering::Relaxed);
+        self.slots.progress.store(now, Ordering::Relaxed);
     }
 }
 
@@ -227,15 +227,15 @@ fn panicked(error: tokio::task::JoinError) -> Failure {
     Failure::new(FailureCode::Io, error.to_string())
 }
 
-fn does_not_answer() -> Failure {
+fn not_responding() -> Failure {
     let seconds = DISK_PATIENCE.as_secs();
     Failure::new(FailureCode::Io, format!("the disk has not answered for {seconds} s"))
 }
 
 /// Work that runs or waits for a slot.
-struct Pending(Arc<Disk>);
+struct PendingWork(Arc<Disk>);
 
-impl Pending {
+impl PendingWork {
     fn new(disk: &Arc<Disk>) -> Self {
         if disk.pending.fetch_add(1, Ordering::Relaxed) == 0 {
             disk.progress.store(now(), Ordering::Relaxed); // time without pending work is not waiting time
@@ -244,17 +244,17 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingWork {
     fn drop(&mut self) {
         self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Work that runs in this thread.
-struct Piece {
-    pending: Pending,
+struct WorkGuard {
+    pending: PendingWork,
     number: u64,
-    _turn: Turn,
+    _slot: DiskSlot,
 }
 
 thread_local! {
@@ -262,27 +262,27 @@ thread_local! {
     static CURRENT: RefCell<Option<(Arc<Disk>, Arc<AtomicU64>)>> = const { RefCell::new(None) };
 }
 
-impl Piece {
-    fn begin(pending: Pending, turn: Turn) -> Self {
+impl WorkGuard {
+    fn begin(pending: PendingWork, slot: DiskSlot) -> Self {
         let beat = Arc::new(AtomicU64::new(now()));
         let number = {
-            let mut running = pending.0.turns.running();
+            let mut running = pending.0.slots.running();
             running.next += 1;
             let number = running.next;
             running.pieces.insert(number, beat.clone());
             number
         };
         CURRENT.set(Some((pending.0.clone(), beat)));
-        Self { pending, number, _turn: turn }
+        Self { pending, number, _slot: slot }
     }
 }
 
-impl Drop for Piece {
+impl Drop for WorkGuard {
     fn drop(&mut self) {
         CURRENT.set(None);
         let disk = &self.pending.0;
-        disk.turns.running().pieces.remove(&self.number);
-        disk.goes_on();
+        disk.slots.running().pieces.remove(&self.number);
+        disk.note_progress();
     }
 }
 
@@ -291,7 +291,7 @@ pub fn beat() {
     CURRENT.with_borrow(|current| {
         if let Some((disk, beat)) = current {
             beat.store(now(), Ordering::Relaxed);
-            disk.goes_on();
+            disk.note_progress();
         }
     });
 }
@@ -321,7 +321,7 @@ fn since(then: u64) -> Duration {
 /// In place of a time: the work waits for something other than the disk.
 const ELSEWHERE: u64 = u64::MAX;
 /// Threads of a program with one user, beside a pool of 512.
-const ALONE_TURNS: usize = 256;
+const ALONE_SLOTS: usize = 256;
 /// How long cancelled work is waited for, so that usually none is left running.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -341,16 +341,16 @@ mod tests {
     #[tokio::test]
     async fn what_hangs_at_one_disk_takes_no_turn_of_another() {
         let all = Arc::new(Semaphore::new(8));
-        let [one, other] = [(); 2].map(|()| Disk::new(Turns::new(2, Some(all.clone()))));
+        let [one, other] = [(); 2].map(|()| Disk::new(DiskSlots::new(2, Some(all.clone()))));
         let held: Vec<_> = (0..20).map(|_| hung(&one)).collect();
         for number in 0..20 {
             assert_eq!(other.run(move || number).await.unwrap(), number);
         }
-        while one.turns.hanging(Duration::ZERO).count < 2 {
+        while one.slots.hanging(Duration::ZERO).count < 2 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(one.turns.hanging(Duration::ZERO).count, 2, "the others have no thread");
-        assert_eq!(other.turns.hanging(Duration::ZERO), Hanging::default());
+        assert_eq!(one.slots.hanging(Duration::ZERO).count, 2, "the others have no thread");
+        assert_eq!(other.slots.hanging(Duration::ZERO), Hanging::default());
         assert!(one.stalled() > Duration::ZERO || now() == 0);
         assert_eq!(other.stalled(), Duration::ZERO);
         drop(held);
@@ -359,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_turned_away_or_gives_up() {
-        let disk = Disk::new(Turns::new(1, None));
+        let disk = Disk::new(DiskSlots::new(1, None));
         let _held = hung(&disk);
         let over = CancellationToken::new();
         let waiting = disk.run_until(&over, || ());
@@ -369,9 +369,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_somebody_else_does_not_hang() {
-        let disk = Disk::new(Turns::new(1, None));
-        let turns = disk.turns.clone();
-        let count = disk.run(move || elsewhere(|| turns.hanging(Duration::ZERO).count));
+        let disk = Disk::new(DiskSlots::new(1, None));
+        let slots = disk.slots.clone();
+        let count = disk.run(move || elsewhere(|| slots.hanging(Duration::ZERO).count));
         assert_eq!(count.await.unwrap(), 0);
     }
 }

@@ -113,7 +113,7 @@ impl ModePolicy {
 
 /// Changes of permissions, in the syntax of chmod and rsync's `--chmod`. An empty list changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chmod(Vec<Change>);
+pub struct Chmod(Vec<ModeChange>);
 
 impl Chmod {
     /// No change.
@@ -122,7 +122,7 @@ impl Chmod {
     /// Parses `D2775,F664`, `u+x,go-w` and the like; returns `None` if the syntax is wrong.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let changes = text.split(',').map(Change::parse).collect::<Option<Vec<_>>>()?;
+        let changes = text.split(',').map(ModeChange::parse).collect::<Option<Vec<_>>>()?;
         Some(Self(changes.concat()))
     }
 
@@ -130,7 +130,7 @@ impl Chmod {
     #[must_use]
     pub fn absolute(&self) -> Option<u32> {
         match self.0[..] {
-            [Change { items: Items::All, how: How::Become, what, .. }] => Some(what),
+            [ModeChange { items: Items::All, how: How::Become, what, .. }] => Some(what),
             _ => None,
         }
     }
@@ -144,7 +144,7 @@ impl Chmod {
 
 /// `items`, `who`, `how` and `what`, as in `Du+x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Change {
+struct ModeChange {
     items: Items,
     /// The affected bits, including those classes' set-id or sticky bit.
     who: u32,
@@ -171,7 +171,7 @@ enum How {
     Become,
 }
 
-impl Change {
+impl ModeChange {
     /// `D` or `F`, and then an octal number, or `ugo` and one or several of `+x`.
     fn parse(text: &str) -> Option<Vec<Self>> {
         let (items, text) = match text.as_bytes().first() {

@@ -272,7 +272,7 @@ impl Serialize for Name {
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserializer.deserialize_byte_buf(Bytes)?;
+        let bytes = deserializer.deserialize_byte_buf(ByteStringVisitor)?;
         Self::new(&bytes).map_err(D::Error::custom)
     }
 }
@@ -285,15 +285,15 @@ impl Serialize for RemotePath {
 
 impl<'de> Deserialize<'de> for RemotePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserializer.deserialize_byte_buf(Bytes)?;
+        let bytes = deserializer.deserialize_byte_buf(ByteStringVisitor)?;
         Self::from_wire(&bytes).map_err(D::Error::custom)
     }
 }
 
 /// Reads a byte string without interpreting it.
-pub(crate) struct Bytes;
+pub(crate) struct ByteStringVisitor;
 
-impl Visitor<'_> for Bytes {
+impl Visitor<'_> for ByteStringVisitor {
     type Value = Vec<u8>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,19 +5,19 @@ use crate::digest::Digest;
 
 /// A SHA-256 computation in progress.
 #[derive(Clone)]
-pub struct Sha256(State);
+pub struct Sha256(Sha256State);
 
 #[cfg(feature = "net")]
-type State = aws_lc_rs::digest::Context;
+type Sha256State = aws_lc_rs::digest::Context;
 #[cfg(not(feature = "net"))]
-type State = sha2::Sha256;
+type Sha256State = sha2::Sha256;
 
 impl Sha256 {
     /// A computation without input yet.
     #[must_use]
     pub fn new() -> Self {
         #[cfg(feature = "net")]
-        return Self(State::new(&aws_lc_rs::digest::SHA256));
+        return Self(Sha256State::new(&aws_lc_rs::digest::SHA256));
         #[cfg(not(feature = "net"))]
         return Self(sha2::Digest::new());
     }

@@ -17,7 +17,8 @@ use rustls::{
 use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
 use wire::net::record::{
-    Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, Sealer, record_len,
+    OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, Sealer,
+    record_len,
 };
 
 #[test]
@@ -54,7 +55,7 @@ fn either_end_closes() {
         assert!(ends.peer.process_new_packets().unwrap().peer_has_closed());
         ends.peer.send_close_notify();
         let [record] = &mut ends.sent()[..] else { panic!("not one record") };
-        assert_eq!(ends.opener.open(record), Ok(Opened::Closed));
+        assert_eq!(ends.opener.open(record), Ok(OpenedRecord::Closed));
     });
 }
 
@@ -138,14 +139,14 @@ fn handshake_messages_are_refused() {
 
 #[test]
 fn content_types_are_told_apart_behind_their_padding() {
-    let cases: &[(&[u8], Result<Opened, RecordError>)] = &[
-        (b"abc\x17", Ok(Opened::Data(3))),
-        (b"abc\x17\0\0\0\0\0", Ok(Opened::Data(3))),
-        (b"abc\0\0\x17\0", Ok(Opened::Data(5))),
-        (b"\x17", Ok(Opened::Data(0))),
-        (b"\x17\0\0", Ok(Opened::Data(0))),
-        (b"\x01\0\x15", Ok(Opened::Closed)),
-        (b"\x02\0\x15\0\0", Ok(Opened::Closed)),
+    let cases: &[(&[u8], Result<OpenedRecord, RecordError>)] = &[
+        (b"abc\x17", Ok(OpenedRecord::Data(3))),
+        (b"abc\x17\0\0\0\0\0", Ok(OpenedRecord::Data(3))),
+        (b"abc\0\0\x17\0", Ok(OpenedRecord::Data(5))),
+        (b"\x17", Ok(OpenedRecord::Data(0))),
+        (b"\x17\0\0", Ok(OpenedRecord::Data(0))),
+        (b"\x01\0\x15", Ok(OpenedRecord::Closed)),
+        (b"\x02\0\x15\0\0", Ok(OpenedRecord::Closed)),
         (b"\x02\x14\x15", Err(RecordError::Alert(20))),
         (b"\x01\x15", Err(RecordError::Unexpected)),
         (b"\x01\0\x07\x15", Err(RecordError::Unexpected)),
@@ -261,8 +262,8 @@ fn sealed(sealer: &mut Sealer, content: &[u8]) -> Vec<u8> {
 
 fn open(opener: &mut Opener, record: &mut [u8]) -> Result<Vec<u8>, RecordError> {
     match opener.open(record)? {
-        Opened::Data(len) => Ok(record[RECORD_HEADER_LEN..][..len].to_vec()),
-        Opened::Closed => panic!("closed"),
+        OpenedRecord::Data(len) => Ok(record[RECORD_HEADER_LEN..][..len].to_vec()),
+        OpenedRecord::Closed => panic!("closed"),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use wire::message::{Details, Entry, PathFailure};
 use wire::metadata::Kind;
 use wire::store::Folder;
-use wire::store::entry::{Wish, describe};
+use wire::store::entry::{EntryFields, describe};
 use wire::store::marks::Unproven;
 use wire::store::walk::{Visit, Walk};
 use wire::{FailureCode, RemotePath};
@@ -65,7 +65,7 @@ impl Side for Nothing {
 /// A tree of this machine.
 pub(crate) struct LocalSide<'a> {
     walk: Walk,
-    wish: Wish,
+    wish: EntryFields,
     leaves_out: LeavesOut<'a>,
     unproven: Unproven,
 }
@@ -83,7 +83,7 @@ impl<'a> LocalSide<'a> {
         shown: &Path,
     ) -> Result<Self, Error> {
         let walk = Walk::new(folder, below).map_err(|error| error_at(shown, error))?;
-        let (wish, unproven) = (Wish { digests: None, details }, Unproven::default());
+        let (wish, unproven) = (EntryFields { digests: None, details }, Unproven::default());
         Ok(Self { walk, wish, leaves_out: Box::new(leaves_out), unproven })
     }
 
@@ -95,8 +95,8 @@ impl<'a> LocalSide<'a> {
 
 impl Side for LocalSide<'_> {
     fn next(&mut self) -> Result<Option<Found>, Error> {
-        while let Some(visit) = self.walk.step_but(&*self.leaves_out) {
-            if let Visit::LeftOut(path) = visit {
+        while let Some(visit) = self.walk.step_filtered(&*self.leaves_out) {
+            if let Visit::Excluded(path) = visit {
                 return Ok(Some(Found::LeftOut(path)));
             }
             match describe(&self.walk, visit, self.wish, &|| false) {

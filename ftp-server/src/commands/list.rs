@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::limits::{CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, LISTING_PAGE_LEN};
 use wire::message::{Entry, List, Listing, PathFailure};
-use wire::store::digest::Stop;
-use wire::store::entry::{Wish, describe};
+use wire::store::digest::StopCheck;
+use wire::store::entry::{EntryFields, describe};
 use wire::store::marks::Unproven;
 use wire::store::walk::Walk;
 use wire::{Failure, FailureCode, RemotePath};
@@ -32,7 +32,7 @@ pub(super) async fn run(
     let listed = on_disk(context, storage, move |storage| {
         let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
         let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
-        Ok(Listed { walk, unproven, recursive: list.recursive, wish: Wish::from(&list) })
+        Ok(Listed { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })
     })
     .await?;
     let (pages, mut made) = mpsc::channel(1);
@@ -68,7 +68,7 @@ struct Listed {
     walk: Walk,
     unproven: Unproven,
     recursive: bool,
-    wish: Wish,
+    wish: EntryFields,
 }
 
 /// Makes one page after the other, as they are taken.
@@ -93,7 +93,7 @@ async fn make_pages(
 }
 
 /// Fills a page; true if the walk goes on.
-fn fill(listed: &mut Listed, stop: Stop<'_>) -> (Listing, bool) {
+fn fill(listed: &mut Listed, stop: StopCheck<'_>) -> (Listing, bool) {
     let Listed { walk, unproven, recursive, wish } = listed;
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;

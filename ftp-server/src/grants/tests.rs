@@ -4,7 +4,7 @@ use super::*;
 use crate::auth::{Claim, Principal, Refusal};
 use wire::budget::Budget;
 use wire::checksum::Checksum;
-use wire::engine::{Deaf, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::engine::{NoopObserver, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::message::{Durability, Message, Overwrite, Ping};
 use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver as Machine;
@@ -47,7 +47,7 @@ fn job(folder: &std::path::Path) -> Arc<ReceiveJob> {
     };
     let base = FolderCache::new(Arc::new(LocalFolder::open_ambient(folder).unwrap()));
     let sink = Box::new(TreeSink::new(wire::engine::Base::Folder(base), options));
-    Arc::new(ReceiveJob::new(2, Machine::new(Checksum::Blake3, 8), sink, Arc::new(Deaf)))
+    Arc::new(ReceiveJob::new(2, Machine::new(Checksum::Blake3, 8), sink, Arc::new(NoopObserver)))
 }
 
 #[tokio::test]

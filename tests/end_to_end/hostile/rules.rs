@@ -20,7 +20,7 @@ use wire::message::{
     Totals,
 };
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
-use wire::net::control::{Incoming, Receiver, send};
+use wire::net::control::{Incoming, MessageReader, send};
 use wire::{Failure, FailureCode, RemotePath};
 
 const JOB: u32 = 2;
@@ -153,7 +153,7 @@ async fn features_that_the_server_does_not_know_do_not_hold() {
     let (mut connection, _) = connect(world.server().address).await;
     let request = LoginRequest { features: Features::of_bits(u64::MAX), ..login("tester", PASSWORD) };
     send(&mut connection, &Envelope::new(1, request)).await.unwrap();
-    let Incoming::Message(answer) = Receiver::new(connection).next().await.unwrap() else {
+    let Incoming::Message(answer) = MessageReader::new(connection).next().await.unwrap() else {
         panic!("no answer")
     };
     let Message::Welcome(welcome) = answer.message else { panic!("{answer:?}") };

@@ -9,7 +9,7 @@ use tests::world::{PASSWORD, World};
 use tokio::net::{TcpSocket, TcpStream};
 use wire::control::Envelope;
 use wire::message::{LaneHello, Message};
-use wire::net::control::{Incoming, Receiver, send};
+use wire::net::control::{Incoming, MessageReader, send};
 use wire::net::tls;
 use wire::{Failure, FailureCode};
 
@@ -135,7 +135,7 @@ async fn a_flood_of_guesses_keeps_no_honest_login_waiting() {
         guesses.spawn(async move {
             let (mut connection, _) = connect_from(STRANGER, address).await;
             send(&mut connection, &Envelope::new(1, login("tester", "wrong"))).await.unwrap();
-            let _ = Receiver::new(connection).next().await;
+            let _ = MessageReader::new(connection).next().await;
         });
     }
     wait_until("guesses are checked", || world.server().log().contains("password is wrong"));
@@ -149,7 +149,7 @@ async fn attempt(address: std::net::SocketAddr, user: &str) -> Result<(), Failur
     let (mut connection, _) = connect(address).await;
     send(&mut connection, &Envelope::new(1, login(user, PASSWORD))).await.unwrap();
     let answer =
-        tokio::time::timeout(2 * PATIENCE, Receiver::new(connection).next()).await.expect("an answer");
+        tokio::time::timeout(2 * PATIENCE, MessageReader::new(connection).next()).await.expect("an answer");
     match answer.unwrap() {
         Incoming::Message(Envelope { message: Message::Welcome(_), .. }) => Ok(()),
         Incoming::Message(Envelope { message: Message::Failure(failure), .. }) => Err(failure),

@@ -14,7 +14,7 @@ use wire::features::Features;
 use wire::limits::{KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX};
 use wire::login::{Channel, NAMESPACE};
 use wire::message::{Login, LoginRequest, Message};
-use wire::net::control::{Connection, Incoming, Receiver, send};
+use wire::net::control::{Connection, Incoming, MessageReader, send};
 use wire::net::tls;
 use wire::{Failure, FailureCode};
 
@@ -175,7 +175,7 @@ impl Unknown {
         let login = Login::Keys { user: user.to_owned(), proofs };
         let request = LoginRequest { agent: "by hand".into(), features: Features::default(), login };
         send(&mut self.connection, &Envelope::new(1, request)).await.unwrap();
-        let mut receiver = Receiver::new(self.connection);
+        let mut receiver = MessageReader::new(self.connection);
         let Incoming::Message(answer) = receiver.next().await.ok()? else { return None };
         if matches!(answer.message, Message::Failure(_)) {
             until_closed(&mut receiver.into_inner()).await;

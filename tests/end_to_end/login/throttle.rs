@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::message::{Login, LoginRequest, Message};
-use wire::net::control::{Incoming, Receiver, send};
+use wire::net::control::{Incoming, MessageReader, send};
 use wire::{Failure, FailureCode};
 
 const GUESSER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -108,7 +108,7 @@ async fn attempt_at(
 ) -> Result<(), Failure> {
     let (mut connection, _) = connect_from(from, address).await;
     send(&mut connection, &Envelope::new(1, request)).await.unwrap();
-    let answer = timeout(PATIENCE, Receiver::new(connection).next()).await.expect("an answer");
+    let answer = timeout(PATIENCE, MessageReader::new(connection).next()).await.expect("an answer");
     match answer.unwrap() {
         Incoming::Message(Envelope { message: Message::Welcome(_), .. }) => Ok(()),
         Incoming::Message(Envelope { message: Message::Failure(failure), .. }) => Err(failure),

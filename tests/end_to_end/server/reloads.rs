@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use tests::world::{PASSWORD, Ran, Server, World, binaries, signal};
 use wire::control::Envelope;
 use wire::message::{Message, Welcome};
-use wire::net::control::{Incoming, Receiver, send};
+use wire::net::control::{Incoming, MessageReader, send};
 use wire::net::tls;
 
 fn write_config(world: &World, text: &str) {
@@ -31,7 +31,7 @@ fn hang_up(world: &World) {
 async fn welcome(world: &World) -> Welcome {
     let (mut connection, _) = connect(world.server().address).await;
     send(&mut connection, &Envelope::new(1, login("tester", PASSWORD))).await.unwrap();
-    match Receiver::new(connection).next().await.unwrap() {
+    match MessageReader::new(connection).next().await.unwrap() {
         Incoming::Message(Envelope { message: Message::Welcome(welcome), .. }) => welcome,
         other => panic!("{other:?}"),
     }

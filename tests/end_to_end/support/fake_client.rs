@@ -17,17 +17,17 @@ use wire::control::Envelope;
 use wire::features::Features;
 use wire::frame::{FrameHead, HEAD_LEN};
 use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
-use wire::net::aligned::Aligned;
-use wire::net::control::{Connection, Incoming, Receiver, send, split};
+use wire::net::aligned::RecordAlignedReader;
+use wire::net::control::{Connection, Incoming, MessageReader, send, split};
 use wire::net::lane::Lane;
 use wire::net::record::{
-    Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
+    OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
 };
 use wire::net::tls;
 
 /// A session that was opened by hand.
 pub(crate) struct Session {
-    receiver: Receiver<ReadHalf<Connection>>,
+    receiver: MessageReader<ReadHalf<Connection>>,
     writer: WriteHalf<Connection>,
     pub(crate) id: SessionId,
     pub(crate) secret: SessionSecret,
@@ -57,7 +57,7 @@ pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connectio
     let own = socket.local_addr().unwrap();
     let connector = TlsConnector::from(tls::client_config(Arc::new(AnyKey)).unwrap());
     let name = ServerName::IpAddress(address.ip().into());
-    let stream = connector.connect(name, Aligned::new(socket, u64::MAX)).await.unwrap();
+    let stream = connector.connect(name, RecordAlignedReader::new(socket, u64::MAX)).await.unwrap();
     (TlsStream::Client(stream), own)
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn handshake_offering(address: SocketAddr, protocols: &[&[u8]])
     let name = ServerName::IpAddress(address.ip().into());
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
     send(&mut stream, &Envelope::new(1, login("tester", PASSWORD))).await.map_err(io::Error::other)?;
-    let answer = timeout(PATIENCE, Receiver::new(stream).next()).await.expect("an answer");
+    let answer = timeout(PATIENCE, MessageReader::new(stream).next()).await.expect("an answer");
     match answer.map_err(io::Error::other)? {
         Incoming::Message(envelope) => {
             assert!(matches!(envelope.message, Message::Welcome(_)), "{envelope:?}");
@@ -221,7 +221,7 @@ impl HandLane {
         loop {
             while let Some(len) = record_len(&sealed).unwrap().filter(|len| *len <= sealed.len()) {
                 let mut record: Vec<u8> = sealed.drain(..len).collect();
-                let Opened::Data(len) = self.opener.open(&mut record).unwrap() else {
+                let OpenedRecord::Data(len) = self.opener.open(&mut record).unwrap() else {
                     panic!("the lane was closed")
                 };
                 plain.extend_from_slice(&record[RECORD_HEADER_LEN..][..len]);

@@ -21,8 +21,8 @@ use wire::Access;
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::message::{Message, Ping, Pong, Welcome};
-use wire::net::aligned::Aligned;
-use wire::net::control::{Connection, Incoming, Receiver, send, split};
+use wire::net::aligned::RecordAlignedReader;
+use wire::net::control::{Connection, Incoming, MessageReader, send, split};
 use wire::net::tls;
 
 /// A world without a server of its own, the hand-made one, and what the client must leave alone.
@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
 
 /// The hand-made server's side of one session.
 pub(crate) struct Peer {
-    receiver: Receiver<ReadHalf<Connection>>,
+    receiver: MessageReader<ReadHalf<Connection>>,
     writer: WriteHalf<Connection>,
     lanes: mpsc::Receiver<HandLane>,
 }
@@ -206,7 +206,7 @@ impl Against {
                     connection = handshake(&listener, &acceptor) => connection,
                     () = lane_sender.closed() => return,
                 };
-                let mut receiver = Receiver::new(&mut connection);
+                let mut receiver = MessageReader::new(&mut connection);
                 let hello = receiver.next().await;
                 if let Ok(Incoming::Message(Envelope { message: Message::LaneHello(hello), .. })) = hello {
                     let _ = lane_sender.send(HandLane::of(hello.lane, connection)).await; // the session may be over
@@ -225,7 +225,7 @@ async fn handshake(listener: &TcpListener, acceptor: &TlsAcceptor) -> Connection
     loop {
         let (socket, _): (TcpStream, _) = listener.accept().await.unwrap();
         socket.set_nodelay(true).unwrap();
-        if let Ok(stream) = acceptor.accept(Aligned::new(socket, u64::MAX)).await {
+        if let Ok(stream) = acceptor.accept(RecordAlignedReader::new(socket, u64::MAX)).await {
             return TlsStream::Server(stream);
         }
     }

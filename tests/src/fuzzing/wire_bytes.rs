@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use wire::control::{CONTROL_HEADER_LEN, ControlHeader};
 use wire::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, FrameHead, FrameKind, HEAD_LEN, decode_loss};
 use wire::limits::{CONTROL_BODY_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
-use wire::net::record::{Opened, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len};
+use wire::net::record::{OpenedRecord, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len};
 use wire::path::Name;
 use wire::{RemotePath, frame};
 
@@ -83,7 +83,7 @@ pub fn tls_record(bytes: &[u8]) {
     match how % 3 {
         0 => {
             assert_eq!(record_len(&record), Ok(Some(record.len())));
-            assert_eq!(opener.open(&mut record), Ok(Opened::Data(content.len())));
+            assert_eq!(opener.open(&mut record), Ok(OpenedRecord::Data(content.len())));
             assert_eq!(&record[RECORD_HEADER_LEN..][..content.len()], content);
         }
         1 => {

@@ -16,7 +16,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 /// How a sink treats existing entries.
-pub(super) struct Rule {
+pub(super) struct AdmissionRule {
     overwrite: Overwrite,
     /// Refuse existing entries instead of skipping them.
     add_only: bool,
@@ -27,7 +27,7 @@ pub(super) struct Rule {
 
 /// The properties of an item that the rule looks at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Offer {
+pub(super) struct Candidate {
     pub(super) size: Option<u64>,
     pub(super) modified: Option<Timestamp>,
     /// The content of the existing entry may be lost, regardless of its size and time.
@@ -36,13 +36,13 @@ pub(super) struct Offer {
 
 /// Permission for an item to take its name, with the entry seen there at the last look.
 #[derive(Clone)]
-pub(super) struct Admission {
-    rule: Arc<Rule>,
-    offer: Offer,
+pub(super) struct NameAdmission {
+    rule: Arc<AdmissionRule>,
+    candidate: Candidate,
     existing: Option<Identity>,
 }
 
-impl Rule {
+impl AdmissionRule {
     pub(super) fn new(overwrite: Overwrite, add_only: bool) -> Self {
         Self { overwrite, add_only, fidelities: Mutex::default(), spellings: Spellings::default() }
     }
@@ -52,13 +52,13 @@ impl Rule {
         self: &Arc<Self>,
         folder: &dyn Folder,
         name: NameRef<'_>,
-        offer: Offer,
-    ) -> Result<Admission, Failure> {
+        candidate: Candidate,
+    ) -> Result<NameAdmission, Failure> {
         let existing = look(folder, name)?;
         if let Some(existing) = &existing {
-            self.check(folder, name, offer, existing)?;
+            self.check(folder, name, candidate, existing)?;
         }
-        Ok(Admission { rule: self.clone(), offer, existing })
+        Ok(NameAdmission { rule: self.clone(), candidate, existing })
     }
 
     /// True if `kept` is the value that the folder's filesystem stores for `time`.
@@ -81,7 +81,7 @@ impl Rule {
         &self,
         folder: &dyn Folder,
         name: NameRef<'_>,
-        Offer { size, modified, is_unproven }: Offer,
+        Candidate { size, modified, is_unproven }: Candidate,
         existing: &Identity,
     ) -> Result<(), Failure> {
         let existing = &existing.metadata;
@@ -111,7 +111,7 @@ impl Rule {
     }
 }
 
-impl Admission {
+impl NameAdmission {
     /// Gives a staged file or link its name, if that is still permitted.
     pub(super) fn publish(
         &self,
@@ -119,11 +119,11 @@ impl Admission {
         staged: &StagedName,
         name: NameRef<'_>,
     ) -> Result<(), Failure> {
-        let Rule { overwrite, add_only, .. } = *self.rule;
+        let AdmissionRule { overwrite, add_only, .. } = *self.rule;
         for _ in 0..LOOKS_MAX {
             let existing = look(folder, name)?;
             if let Some(existing) = existing.as_ref().filter(|existing| !self.was_seen(existing)) {
-                self.rule.check(folder, name, self.offer, existing)?;
+                self.rule.check(folder, name, self.candidate, existing)?;
             }
             // Filesystems without rename flags support only this, and without it hard links of files.
             let replace = existing.is_some() || (overwrite == Overwrite::Always && !add_only);
@@ -189,9 +189,10 @@ mod tests {
         ] {
             let root = tempfile::tempdir().unwrap();
             let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
-            let rule = Arc::new(Rule::new(overwrite, add_only));
-            let offer = Offer { size: Some(0), modified: Some(Timestamp::default()), ..Offer::default() };
-            let admission = rule.admit(&folder, (&name).into(), offer).unwrap();
+            let rule = Arc::new(AdmissionRule::new(overwrite, add_only));
+            let candidate =
+                Candidate { size: Some(0), modified: Some(Timestamp::default()), ..Candidate::default() };
+            let admission = rule.admit(&folder, (&name).into(), candidate).unwrap();
             let staged = staged(&folder);
             std::fs::write(root.path().join("name"), "theirs").unwrap();
             let given = admission.publish(&folder, &staged, (&name).into());
@@ -207,11 +208,14 @@ mod tests {
         std::fs::write(root.path().join("name"), "theirs").unwrap();
         let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
         let there = folder.metadata((&name).into()).unwrap().modified;
-        let rule = Arc::new(Rule::new(Overwrite::Newer, false));
+        let rule = Arc::new(AdmissionRule::new(Overwrite::Newer, false));
         for (seconds, admitted) in [(-1, false), (0, false), (1, true)] {
             let modified = Some(Timestamp { seconds: there.seconds + seconds, ..there });
-            let admission =
-                rule.admit(&folder, (&name).into(), Offer { size: Some(6), modified, ..Offer::default() });
+            let admission = rule.admit(
+                &folder,
+                (&name).into(),
+                Candidate { size: Some(6), modified, ..Candidate::default() },
+            );
             assert_eq!(admission.is_ok(), admitted, "{seconds} s later");
             if let Ok(admission) = admission {
                 admission.publish(&folder, &staged(&folder), (&name).into()).unwrap();

@@ -2,9 +2,9 @@
 
 mod messages;
 
+use super::lane_timers::{LaneTime, LaneTimers};
 use super::memory::SessionMemory;
 use super::receive::ReceiveFault;
-use super::spent::{LaneTime, Spent};
 use super::{BufferPool, ItemQueue, ReceiveJob, SendJob, lock};
 use crate::budget::{Budget, Charge};
 use crate::disk::Disk;
@@ -36,7 +36,7 @@ pub struct Exchange {
     pub(crate) lane_bytes: AtomicU64,
     /// How many of them were counted.
     counted: AtomicU64,
-    pub(crate) spent: Spent,
+    pub(crate) lane_timers: LaneTimers,
     /// Frames of ours that the peer is done with, and whole frames of its that have come.
     frames_through: AtomicU64,
     /// The shortest round trip seen, in microseconds; 0 for none.
@@ -94,7 +94,7 @@ impl Exchange {
             jobs: Mutex::default(),
             lane_bytes: AtomicU64::new(0),
             counted: AtomicU64::new(0),
-            spent: Spent::default(),
+            lane_timers: LaneTimers::default(),
             frames_through: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(0),
         })
@@ -201,7 +201,7 @@ impl Exchange {
     /// The time that lanes have spent so far, by what they did.
     #[must_use]
     pub fn lane_time(&self) -> LaneTime {
-        self.spent.so_far()
+        self.lane_timers.total()
     }
 
     /// True if something is to come.

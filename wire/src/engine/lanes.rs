@@ -2,9 +2,9 @@
 
 use super::buffer::BUFFER_LEN;
 use super::congestion::Congestion;
+use super::deframer::{DeframeError, Deframer, Drained};
 use super::exchange::Exchange;
-use super::inbox::{Drained, Inbox, InboxError};
-use super::memory::{Direction, Taken};
+use super::memory::{LaneDirection, MemoryGrant};
 use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
 use super::{ChunkBuffer, SendJob};
@@ -100,13 +100,13 @@ async fn read(
     exchange: &Arc<Exchange>,
     over: &CancellationToken,
 ) -> Result<(), LaneEnd> {
-    let mut arriving = Arriving { inbox: Inbox::new(opener), memory: None };
+    let mut arriving = Arriving { deframer: Deframer::new(opener), memory: None };
     loop {
-        while !arriving.inbox.is_ready() {
+        while !arriving.deframer.is_ready() {
             arriving.rest();
-            if arriving.inbox.needs_memory() {
+            if arriving.deframer.needs_memory() {
                 tokio::select! {
-                    taken = exchange.memory.lane(Direction::Reading, FRAME_RECORDS_LEN_MAX) => arriving.enlarge(taken),
+                    taken = exchange.memory.lane(LaneDirection::Reading, FRAME_RECORDS_LEN_MAX) => arriving.enlarge(taken),
                     () = over.cancelled() => return Ok(()),
                 }
             }
@@ -116,7 +116,7 @@ async fn read(
                 () = over.cancelled() => return Ok(()),
             }
             if let Some(since) = waiting {
-                exchange.spent.socket.add(since);
+                exchange.lane_timers.socket.add(since);
             }
             read_some(socket, &mut arriving, exchange)?;
         }
@@ -129,7 +129,7 @@ async fn read(
             Err(_) if over.is_cancelled() => return Ok(()),
             taken => taken.map_err(io::Error::from)?,
         };
-        exchange.spent.here.add(since);
+        exchange.lane_timers.here.add(since);
         arriving = back;
         match drained? {
             Drained::NeedsMore => {}
@@ -141,23 +141,23 @@ async fn read(
 
 /// A lane's received bytes, and their memory beyond the little that every lane has.
 struct Arriving {
-    inbox: Inbox,
-    memory: Option<Taken>,
+    deframer: Deframer,
+    memory: Option<MemoryGrant>,
 }
 
 impl Arriving {
-    fn enlarge(&mut self, taken: Taken) {
+    fn enlarge(&mut self, taken: MemoryGrant) {
         self.memory = Some(taken);
-        self.inbox.enlarge();
+        self.deframer.enlarge();
     }
 
     /// Frees memory while no bytes arrive; a lane that had it without room lets others have theirs.
     fn rest(&mut self) {
-        self.inbox.rest();
-        if matches!(self.memory, Some(Taken::Turn(_))) {
-            self.inbox.shrink();
+        self.deframer.rest();
+        if matches!(self.memory, Some(MemoryGrant::Overdraft(_))) {
+            self.deframer.shrink();
         }
-        if !self.inbox.is_large() {
+        if !self.deframer.is_large() {
             self.memory = None;
         }
     }
@@ -170,7 +170,7 @@ fn take_frames(
     exchange: &Arc<Exchange>,
 ) -> Result<Drained<u32>, LaneEnd> {
     for _ in 0..FRAMES_A_TURN {
-        let drained = arriving.inbox.drain(|head, extra, payload| {
+        let drained = arriving.deframer.drain(|head, extra, payload| {
             let not_yet = exchange.take(head, extra, payload).map_err(LaneEnd::from)?;
             Ok::<_, LaneEnd>(not_yet.then_some(head.job))
         })?;
@@ -178,7 +178,7 @@ fn take_frames(
             return Ok(drained);
         }
         read_some(socket, arriving, exchange)?;
-        if !arriving.inbox.is_ready() {
+        if !arriving.deframer.is_ready() {
             break;
         }
     }
@@ -187,18 +187,20 @@ fn take_frames(
 
 /// Reads from the socket up to the bytes that the deframer wants and has memory for.
 fn read_some(socket: &TcpStream, arriving: &mut Arriving, exchange: &Exchange) -> Result<(), LaneEnd> {
-    while !arriving.inbox.is_ready() {
-        if arriving.inbox.needs_memory() {
-            let Some(taken) = exchange.memory.try_lane(Direction::Reading, FRAME_RECORDS_LEN_MAX) else {
+    while !arriving.deframer.is_ready() {
+        if arriving.deframer.needs_memory() {
+            let Some(taken) = exchange.memory.try_lane(LaneDirection::Reading, FRAME_RECORDS_LEN_MAX) else {
                 break;
             };
             arriving.enlarge(taken);
         }
-        let inbox = &mut arriving.inbox;
-        match socket.try_read(inbox.room()) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, inbox.end_of_stream()).into()),
+        let deframer = &mut arriving.deframer;
+        match socket.try_read(deframer.room()) {
+            Ok(0) => {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, deframer.end_of_stream()).into());
+            }
             Ok(len) => {
-                inbox.add_filled(len);
+                deframer.add_filled(len);
                 exchange.lane_bytes.fetch_add(len as u64, Ordering::Relaxed);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -238,7 +240,7 @@ async fn write(
         congestion.adapt(socket, exchange.round_trip());
         let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
             let memory = tokio::select! {
-                taken = exchange.memory.lane(Direction::Writing, BUFFER_LEN) => taken,
+                taken = exchange.memory.lane(LaneDirection::Writing, BUFFER_LEN) => taken,
                 () = over.cancelled() => continue,
                 () = retire.cancelled() => continue,
             };
@@ -250,7 +252,7 @@ async fn write(
             sealer = back;
             let built = built?;
             if built.is_some() {
-                exchange.spent.here.add(since);
+                exchange.lane_timers.here.add(since);
             }
             built
         } else {
@@ -269,7 +271,7 @@ async fn write(
             () = retire.cancelled() => {}
         }
         if let Some(since) = waiting {
-            exchange.spent.peer.add(since);
+            exchange.lane_timers.peer.add(since);
         }
     }
 }
@@ -285,8 +287,8 @@ async fn deliver(
     let since = Instant::now();
     let sent = finish_writing(socket, &built, over).await;
     match built.job.pacer {
-        None => exchange.spent.socket.add(since),
-        Some(_) => exchange.spent.paced.add(since),
+        None => exchange.lane_timers.socket.add(since),
+        Some(_) => exchange.lane_timers.paced.add(since),
     }
     exchange.buffers.put(built.buffer);
     drop(built.memory);
@@ -300,7 +302,7 @@ struct BuiltFrame {
     left: Range<usize>,
     whole: usize,
     /// The memory of the buffer.
-    memory: Taken,
+    memory: MemoryGrant,
 }
 
 /// Builds the next frame of the first job that has one, and immediately writes as much as the socket takes.
@@ -309,7 +311,7 @@ async fn build(
     mut sealer: Sealer,
     lane: u16,
     exchange: &Arc<Exchange>,
-    memory: Taken,
+    memory: MemoryGrant,
     over: &CancellationToken,
 ) -> Result<(Sealer, Result<Option<BuiltFrame>, LaneEnd>), Failure> {
     let (socket, disk, exchange) = (socket.clone(), exchange.disk.clone(), exchange.clone());
@@ -401,12 +403,12 @@ impl From<ReceiveFault> for LaneEnd {
     }
 }
 
-impl From<InboxError> for LaneEnd {
-    fn from(error: InboxError) -> Self {
+impl From<DeframeError> for LaneEnd {
+    fn from(error: DeframeError) -> Self {
         match error {
-            InboxError::Truncated => Self::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
-            InboxError::Record(error) => error.into(),
-            InboxError::Frame(_) | InboxError::RecordsTooSmall => Self::Violation(error.to_string()),
+            DeframeError::Truncated => Self::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
+            DeframeError::Record(error) => error.into(),
+            DeframeError::Frame(_) | DeframeError::RecordsTooSmall => Self::Violation(error.to_string()),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! wait for is always taken.
 
 use super::lock;
-use crate::budget::{Budget, Charge, Turn};
+use crate::budget::{Budget, Charge, Overdraft};
 use crate::failure::{Failure, FailureCode};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,39 +20,39 @@ pub(crate) struct SessionMemory {
 }
 
 /// An overdraft of a session, which is also one among those of all sessions.
-pub(crate) struct SessionTurn(
-    #[expect(dead_code, reason = "held, not looked at")] (OwnedSemaphorePermit, Turn),
+pub(crate) struct SessionOverdraft(
+    #[expect(dead_code, reason = "held, not looked at")] (OwnedSemaphorePermit, Overdraft),
 );
 
 /// Room for a buffer or frame, or an overdraft instead.
-pub(crate) enum Taken {
+pub(crate) enum MemoryGrant {
     Charged(#[expect(dead_code, reason = "held, not looked at")] Charge),
-    Turn(#[expect(dead_code, reason = "held, not looked at")] SessionTurn),
+    Overdraft(#[expect(dead_code, reason = "held, not looked at")] SessionOverdraft),
     /// Covered by the overdraft that the job has.
-    JobsTurn,
+    JobOverdraft,
 }
 
 /// The direction of a lane that needs a buffer.
 #[derive(Clone, Copy)]
-pub(crate) enum Direction {
+pub(crate) enum LaneDirection {
     Reading,
     Writing,
 }
 
 impl SessionMemory {
     pub(crate) fn new(budget: Budget) -> Self {
-        let turn = || Arc::new(Semaphore::new(1));
-        Self { budget, reading: turn(), writing: turn(), job: turn() }
+        let overdraft = || Arc::new(Semaphore::new(1));
+        Self { budget, reading: overdraft(), writing: overdraft(), job: overdraft() }
     }
 
     /// Takes memory for a lane's buffer of `len` bytes, if there is room.
-    pub(crate) fn try_lane(&self, direction: Direction, len: usize) -> Option<Taken> {
-        let charge = self.budget.try_take(len).map(Taken::Charged);
-        charge.or_else(|| self.turn(self.lane_turn(direction)).map(Taken::Turn))
+    pub(crate) fn try_lane(&self, direction: LaneDirection, len: usize) -> Option<MemoryGrant> {
+        let charge = self.budget.try_take(len).map(MemoryGrant::Charged);
+        charge.or_else(|| self.overdraft(self.lane_overdraft(direction)).map(MemoryGrant::Overdraft))
     }
 
     /// Takes memory for a lane's buffer of `len` bytes, once there is room.
-    pub(crate) async fn lane(&self, direction: Direction, len: usize) -> Taken {
+    pub(crate) async fn lane(&self, direction: LaneDirection, len: usize) -> MemoryGrant {
         loop {
             let freed = self.budget.freed();
             tokio::pin!(freed);
@@ -60,12 +60,12 @@ impl SessionMemory {
             if let Some(taken) = self.try_lane(direction, len) {
                 return taken;
             }
-            let turn = self.lane_turn(direction).clone();
+            let overdraft = self.lane_overdraft(direction).clone();
             tokio::select! {
                 () = freed.as_mut() => {}
-                permit = turn.acquire_owned() => {
-                    if let (Ok(permit), Some(turn)) = (permit, self.budget.turn()) {
-                        return Taken::Turn(SessionTurn((permit, turn)));
+                permit = overdraft.acquire_owned() => {
+                    if let (Ok(permit), Some(overdraft)) = (permit, self.budget.overdraft()) {
+                        return MemoryGrant::Overdraft(SessionOverdraft((permit, overdraft)));
                     }
                     freed.await; // too many sessions have an overdraft
                 }
@@ -73,16 +73,16 @@ impl SessionMemory {
         }
     }
 
-    fn lane_turn(&self, direction: Direction) -> &Arc<Semaphore> {
+    fn lane_overdraft(&self, direction: LaneDirection) -> &Arc<Semaphore> {
         match direction {
-            Direction::Reading => &self.reading,
-            Direction::Writing => &self.writing,
+            LaneDirection::Reading => &self.reading,
+            LaneDirection::Writing => &self.writing,
         }
     }
 
-    fn turn(&self, of: &Arc<Semaphore>) -> Option<SessionTurn> {
+    fn overdraft(&self, of: &Arc<Semaphore>) -> Option<SessionOverdraft> {
         let permit = of.clone().try_acquire_owned().ok()?;
-        Some(SessionTurn((permit, self.budget.turn()?)))
+        Some(SessionOverdraft((permit, self.budget.overdraft()?)))
     }
 }
 
@@ -91,46 +91,46 @@ impl SessionMemory {
 pub(super) struct JobMemory {
     session: OnceLock<SessionMemory>,
     kept: Mutex<Charge>,
-    turn: Mutex<Option<SessionTurn>>,
+    overdraft: Mutex<Option<SessionOverdraft>>,
 }
 
 impl JobMemory {
     /// Limits the job's memory to the room of `session` from now on.
     pub(super) fn keep_within(&self, session: &SessionMemory) {
-        *lock(&self.kept) = session.budget.nothing();
+        *lock(&self.kept) = session.budget.empty();
         let _ = self.session.set(session.clone()); // a job runs once
     }
 
     /// Takes memory for `len` bytes more, if there is room.
-    pub(super) fn take(&self, len: usize) -> Option<Taken> {
+    pub(super) fn take(&self, len: usize) -> Option<MemoryGrant> {
         match self.session.get() {
-            None => Some(Taken::Charged(Charge::none())),
-            Some(session) => session.budget.try_take(len).map(Taken::Charged),
+            None => Some(MemoryGrant::Charged(Charge::none())),
+            Some(session) => session.budget.try_take(len).map(MemoryGrant::Charged),
         }
     }
 
     /// Takes the session's overdraft for a job that continues without room, if it is free. The job keeps it until
     /// [`count`](Self::count) finds it settled.
-    pub(super) fn take_turn(&self) -> Option<Taken> {
+    pub(super) fn take_overdraft(&self) -> Option<MemoryGrant> {
         let session = self.session.get()?;
-        let mut turn = lock(&self.turn);
-        if turn.is_none() {
-            *turn = session.turn(&session.job);
-            return turn.is_some().then_some(Taken::JobsTurn);
+        let mut overdraft = lock(&self.overdraft);
+        if overdraft.is_none() {
+            *overdraft = session.overdraft(&session.job);
+            return overdraft.is_some().then_some(MemoryGrant::JobOverdraft);
         }
         None
     }
 
     /// True if the session's overdraft could be taken.
-    pub(super) fn has_turn(&self) -> bool {
-        lock(&self.turn).is_none()
+    pub(super) fn is_overdraft_free(&self) -> bool {
+        lock(&self.overdraft).is_none()
             && self.session.get().is_some_and(|session| session.job.available_permits() > 0)
     }
 
     /// Returns how many frames of `len` bytes there is room for, up to a few.
     pub(super) fn frames_of(&self, len: usize) -> usize {
         let Some(session) = self.session.get() else { return FRAMES_MAX };
-        let mut room = session.budget.nothing();
+        let mut room = session.budget.empty();
         (0..FRAMES_MAX).take_while(|_| room.grow(len)).count()
     }
 
@@ -139,9 +139,9 @@ impl JobMemory {
         let mut charge = lock(&self.kept);
         charge.set(kept());
         drop(charge);
-        let mut turn = lock(&self.turn);
-        if turn.is_some() && is_settled() {
-            *turn = None;
+        let mut overdraft = lock(&self.overdraft);
+        if overdraft.is_some() && is_settled() {
+            *overdraft = None;
         }
     }
 
@@ -155,7 +155,7 @@ impl JobMemory {
             return true;
         }
         drop(charge);
-        kept == 0 && (lock(&self.turn).is_some() || self.take_turn().is_some())
+        kept == 0 && (lock(&self.overdraft).is_some() || self.take_overdraft().is_some())
     }
 
     /// Splits `len` bytes off the charge, for a message that carries them.
@@ -183,18 +183,18 @@ mod tests {
     async fn one_lane_in_each_direction_goes_on_without_room() {
         let memory = SessionMemory::new(Budget::new(100));
         let full = memory.budget.try_take(100);
-        let reading = memory.try_lane(Direction::Reading, 50);
-        assert!(reading.is_some() && memory.try_lane(Direction::Reading, 50).is_none());
-        assert!(memory.try_lane(Direction::Writing, 50).is_some());
+        let reading = memory.try_lane(LaneDirection::Reading, 50);
+        assert!(reading.is_some() && memory.try_lane(LaneDirection::Reading, 50).is_none());
+        assert!(memory.try_lane(LaneDirection::Writing, 50).is_some());
         let waiting = tokio::spawn({
             let memory = memory.clone();
-            async move { drop(memory.lane(Direction::Reading, 50).await) }
+            async move { drop(memory.lane(LaneDirection::Reading, 50).await) }
         });
         tokio::task::yield_now().await;
         drop(reading);
         tokio::time::timeout(std::time::Duration::from_secs(10), waiting)
             .await
-            .expect("its turn comes")
+            .expect("its overdraft comes")
             .unwrap();
         drop(full);
     }
@@ -205,12 +205,12 @@ mod tests {
         let (one, other) = (JobMemory::default(), JobMemory::default());
         [&one, &other].into_iter().for_each(|job| job.keep_within(&session));
         let full = session.budget.try_take(100);
-        assert!(one.take(1).is_none() && one.take_turn().is_some());
-        assert!(one.take_turn().is_none() && other.take_turn().is_none());
+        assert!(one.take(1).is_none() && one.take_overdraft().is_some());
+        assert!(one.take_overdraft().is_none() && other.take_overdraft().is_none());
         one.count(|| 0, || false);
-        assert!(!other.has_turn());
+        assert!(!other.is_overdraft_free());
         one.count(|| 0, || true);
-        assert!(other.has_turn() && other.take_turn().is_some());
+        assert!(other.is_overdraft_free() && other.take_overdraft().is_some());
         drop(full);
         assert_eq!(other.frames_of(50), 2);
     }

@@ -21,29 +21,30 @@ mod buffer;
 mod commit;
 mod congestion;
 mod cursor;
+mod deframer;
 mod exchange;
-mod held;
-mod inbox;
+mod held_answers;
+mod lane_timers;
 mod lanes;
 mod memory;
 mod pace;
 mod placing;
+mod preallocator;
 mod queue;
 mod reading;
 mod receive;
-mod room;
 mod send;
 mod sink;
 mod source;
-mod spent;
 mod staged;
 mod unsized_file;
 
 pub(crate) use crate::sync::lock;
 pub use buffer::{BufferPool, ChunkBuffer};
 pub use commit::{Placed, Unnamed, Waiting};
-pub use congestion::{LONG_PATH, begin_unpaced, go_on_as_usual};
+pub use congestion::{LONG_PATH, avoid_bbr_until_rtt_known, restore_default_congestion_control};
 pub use exchange::{Exchange, JobEnd, Role};
+pub use lane_timers::LaneTime;
 pub use lanes::{LaneEnd, run_lane};
 pub use pace::Pacer;
 pub use placing::Staged;
@@ -52,7 +53,6 @@ pub use receive::ReceiveJob;
 pub use send::SendJob;
 pub use sink::{Base, Found, Sink, TreeSink, TreeSinkOptions};
 pub use source::{FileSource, Source, StreamSource, TreeSource, count};
-pub use spent::LaneTime;
 pub use staged::{Chunks, Keeping};
 
 use crate::checksum::Digest;
@@ -61,22 +61,22 @@ use crate::message::Totals;
 use crate::path::RemotePath;
 
 /// Receives a job's events. Called from blocking jobs and tasks; must be quick.
-pub trait Observer: Send + Sync {
+pub trait JobObserver: Send + Sync {
     /// A large file has started; `bytes` is `None` for a stream.
-    fn begun(&self, path: &RemotePath, bytes: Option<u64>);
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>);
     /// The receiver has verified this many bytes of content: of a large file, or of small files.
     fn progress(&self, path: Option<&RemotePath>, bytes: u64);
     /// This many bytes of content need not be sent, because an earlier run has sent them: of a large file, or of whole files.
-    fn held(&self, path: Option<&RemotePath>, bytes: u64);
+    fn already_there(&self, path: Option<&RemotePath>, bytes: u64);
     /// An item has ended.
-    fn settled(&self, item: &Item<'_>);
+    fn settled(&self, item: &SettledItem<'_>);
     /// The sender's counts.
     fn totals(&self, totals: Totals);
 }
 
 /// An item that has ended.
 #[derive(Debug)]
-pub struct Item<'a> {
+pub struct SettledItem<'a> {
     /// Its path below the job's path.
     pub path: &'a RemotePath,
     /// True for folders.
@@ -92,12 +92,12 @@ pub struct Item<'a> {
 }
 
 /// Ignores all events.
-pub struct Deaf;
+pub struct NoopObserver;
 
-impl Observer for Deaf {
-    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+impl JobObserver for NoopObserver {
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn held(&self, _: Option<&RemotePath>, _: u64) {}
-    fn settled(&self, _: &Item<'_>) {}
+    fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
+    fn settled(&self, _: &SettledItem<'_>) {}
     fn totals(&self, _: Totals) {}
 }

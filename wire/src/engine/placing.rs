@@ -1,6 +1,6 @@
 //! Common parts of placing an item, for every kind of sink: writing content, and waiting for a commit.
 
-use super::admission::Admission;
+use super::admission::NameAdmission;
 use super::commit::{Placed, Unnamed, Unsynced, Waiting};
 use crate::failure::{Failure, FailureCode};
 use crate::path::Name;
@@ -35,7 +35,7 @@ pub(super) fn waiting(
     folder: Arc<dyn Folder>,
     staged: StagedName,
     name: Name,
-    admission: Admission,
+    admission: NameAdmission,
     content: Unsynced,
     journal: bool,
 ) -> Placed {

@@ -18,13 +18,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// never overflows.
 #[derive(Default)]
 pub struct Credit {
-    state: Mutex<Taken>,
+    state: Mutex<CreditState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Taken {
-    open: Ahead,
+struct CreditState {
+    outstanding: Outstanding,
     /// The condition that the choosing side waits for.
     awaited: Option<Awaited>,
     /// The job is over: waiting for its items ends.
@@ -43,21 +43,21 @@ impl Credit {
     /// Takes credit for an item; waits for more if none is left. Returns false if the job is over.
     pub fn take_waiting(&self, path: &RemotePath) -> bool {
         let mut state = lock(&self.state);
-        if !state.open.has_room() {
+        if !state.outstanding.has_room() {
             state = self.wait(state, Awaited::Room);
         }
-        state.open.add(path);
+        state.outstanding.add(path);
         !state.over
     }
 
     /// True while there is credit.
     pub fn is_left(&self) -> bool {
-        lock(&self.state).open.has_room()
+        lock(&self.state).outstanding.has_room()
     }
 
     /// True if all items have ended.
     pub fn is_settled(&self) -> bool {
-        lock(&self.state).open.items == 0
+        lock(&self.state).outstanding.items == 0
     }
 
     /// Waits until all items have ended. Returns false if the job is over.
@@ -68,8 +68,8 @@ impl Credit {
     /// Records that an item has ended.
     pub fn settle(&self, path: &RemotePath) {
         let mut state = lock(&self.state);
-        state.open.remove(path);
-        if state.awaited.is_some_and(|awaited| state.open.meets(awaited)) {
+        state.outstanding.remove(path);
+        if state.awaited.is_some_and(|awaited| state.outstanding.meets(awaited)) {
             self.changed.notify_all();
         }
     }
@@ -80,9 +80,13 @@ impl Credit {
         self.changed.notify_all();
     }
 
-    fn wait<'a>(&self, mut state: MutexGuard<'a, Taken>, awaited: Awaited) -> MutexGuard<'a, Taken> {
+    fn wait<'a>(
+        &self,
+        mut state: MutexGuard<'a, CreditState>,
+        awaited: Awaited,
+    ) -> MutexGuard<'a, CreditState> {
         state.awaited = Some(awaited);
-        while !state.open.meets(awaited) && !state.over {
+        while !state.outstanding.meets(awaited) && !state.over {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.awaited = None;
@@ -93,12 +97,12 @@ impl Credit {
 /// The unfinished items of one side: at most [`WANTED_AHEAD_MAX`], and no further ones while their paths have
 /// [`WANTED_AHEAD_LEN_MAX`] bytes together.
 #[derive(Default)]
-struct Ahead {
+struct Outstanding {
     items: usize,
     path_len: usize,
 }
 
-impl Ahead {
+impl Outstanding {
     fn has_room(&self) -> bool {
         self.items < WANTED_AHEAD_MAX && self.path_len < WANTED_AHEAD_LEN_MAX
     }
@@ -130,13 +134,13 @@ impl Ahead {
 /// Items that were chosen and are in no frame yet, up to the same limit.
 #[derive(Default)]
 pub struct ItemQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     items: VecDeque<Item>,
-    ahead: Ahead,
+    outstanding: Outstanding,
     /// Memory of the items.
     charge: Charge,
     closed: bool,
@@ -159,7 +163,7 @@ impl ItemQueue {
     /// A queue whose items take no more memory than `budget` has room for.
     #[must_use]
     pub fn new(budget: &Budget) -> Self {
-        let state = State { charge: budget.nothing(), ..State::default() };
+        let state = QueueState { charge: budget.empty(), ..QueueState::default() };
         Self { state: Mutex::new(state) }
     }
 
@@ -169,13 +173,13 @@ impl ItemQueue {
     /// If there are too many already, or the queue is closed.
     pub fn add(&self, path: RemotePath, metadata: Metadata) -> Result<(), TooMany> {
         let mut state = lock(&self.state);
-        if state.closed || !state.ahead.has_room() {
+        if state.closed || !state.outstanding.has_room() {
             return Err(TooMany::Items);
         }
         if !state.charge.grow(item_kept_len(path.as_bytes().len())) {
             return Err(TooMany::Memory);
         }
-        state.ahead.add(&path);
+        state.outstanding.add(&path);
         state.items.push_back(present(path, metadata));
         Ok(())
     }
@@ -218,7 +222,7 @@ impl Source for QueueSource {
         while machine.wants_items() {
             match state.items.pop_front() {
                 Some(item) => {
-                    state.ahead.remove(&item.path);
+                    state.outstanding.remove(&item.path);
                     charged = charged.saturating_sub(item_kept_len(item.path.as_bytes().len()));
                     machine.add(item);
                 }

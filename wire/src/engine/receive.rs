@@ -19,7 +19,7 @@ use super::commit::Commits;
 use super::memory::{JobMemory, SessionMemory};
 use super::placing::Staged;
 use super::sink::Sink;
-use super::{Item as Report, Observer, lock};
+use super::{JobObserver, SettledItem, lock};
 use crate::budget::Charge;
 use crate::checksum::{Checksum, Digest};
 use crate::control::Envelope;
@@ -49,7 +49,7 @@ pub struct ReceiveJob {
     /// Entries that are in their place, of packs that are to be sent again for others.
     partly: Mutex<HashMap<u64, EntrySet>>,
     commits: Commits,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn JobObserver>,
     changed: Notify,
     failed: OnceLock<Failure>,
     /// Frames and commits that are being worked on: until there are none, the observer has not heard all.
@@ -82,7 +82,7 @@ pub(crate) enum ReceiveFault {
 impl ReceiveJob {
     /// A job with the id `id`, whose items go to `sink`.
     #[must_use]
-    pub fn new(id: u32, machine: Receiver, sink: Box<dyn Sink>, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(id: u32, machine: Receiver, sink: Box<dyn Sink>, observer: Arc<dyn JobObserver>) -> Self {
         Self {
             id,
             checksum: machine.checksum(),
@@ -189,7 +189,8 @@ impl ReceiveJob {
             *stuck = None;
             return false;
         }
-        let frames = self.memory.frames_of(FRAME_KEPT_MAX).max(usize::from(next && self.memory.has_turn()));
+        let frames =
+            self.memory.frames_of(FRAME_KEPT_MAX).max(usize::from(next && self.memory.is_overdraft_free()));
         lock(&self.machine).ask_again(frames);
         if frames > 0 || !next {
             *stuck = None;
@@ -273,7 +274,7 @@ impl ReceiveJob {
         digest: Option<Digest>,
         failure: Option<&Failure>,
     ) {
-        self.observer.settled(&Report { path, folder, bytes, digest, as_is: false, failure });
+        self.observer.settled(&SettledItem { path, folder, bytes, digest, as_is: false, failure });
     }
 }
 

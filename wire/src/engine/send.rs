@@ -9,7 +9,7 @@ use super::active::ActiveCount;
 use super::memory::{JobMemory, SessionMemory};
 use super::reading::{Broken, OpenFile, Reading};
 use super::source::Source;
-use super::{Exchange, Observer, Pacer, lock};
+use super::{Exchange, JobObserver, Pacer, lock};
 use crate::checksum::Checksum;
 use crate::control::Envelope;
 use crate::disk::Disk;
@@ -37,7 +37,7 @@ pub struct SendJob {
     source: Arc<dyn Source>,
     reading: Reading,
     files: Mutex<HashMap<u32, Arc<OpenFile>>>,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn JobObserver>,
     changed: Notify,
     failed: OnceLock<Failure>,
     /// The receiver makes holes.
@@ -69,7 +69,7 @@ impl SendJob {
         id: u32,
         machine: Sender,
         source: Arc<dyn Source>,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn JobObserver>,
         pacer: Option<Pacer>,
     ) -> Self {
         Self {

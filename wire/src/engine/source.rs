@@ -76,8 +76,10 @@ impl TreeSource {
                 Some(Visit::Leave(path, metadata)) => {
                     items.push(Item { path, what: What::Present(self.modes.of_item(metadata)) })
                 }
-                Some(Visit::Lost(path, failure)) => items.push(Item { path, what: What::Lost(failure) }),
-                Some(Visit::LeftOut(_)) => {}
+                Some(Visit::Unreadable(path, failure)) => {
+                    items.push(Item { path, what: What::Lost(failure) })
+                }
+                Some(Visit::Excluded(_)) => {}
                 None => break,
             }
         }
@@ -231,7 +233,7 @@ impl Source for StreamSource {
     }
 
     fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
-        Ok(Box::new(HeldChunks(self.held.clone())))
+        Ok(Box::new(ResendBuffer(self.held.clone())))
     }
 
     fn read_link(&self, _: &RemotePath) -> io::Result<Vec<u8>> {
@@ -243,9 +245,9 @@ impl Source for StreamSource {
     }
 }
 
-struct HeldChunks(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
+struct ResendBuffer(Arc<Mutex<BTreeMap<u64, Vec<u8>>>>);
 
-impl SourceFile for HeldChunks {
+impl SourceFile for ResendBuffer {
     fn identity(&self) -> io::Result<Identity> {
         let metadata = Metadata { kind: Kind::File, size: u64::MAX, modified: Default::default(), mode: 0 };
         Ok(Identity { metadata, changed: Default::default(), inode: 0 })

@@ -5,11 +5,11 @@
 //! the disk is away for a while, written chunks may be lost; the journal then is of another boot or mount, and each chunk that
 //! it lists is read and hashed before it counts.
 
-use super::admission::Admission;
+use super::admission::NameAdmission;
 use super::commit::{Placed, Unsynced};
 use super::lock;
 use super::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
-use super::room::Room;
+use super::preallocator::Preallocator;
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::Announcement;
@@ -41,10 +41,10 @@ pub struct Keeping {
 }
 
 /// Where a staged file goes, and how it gets its name.
-pub(super) struct Place {
+pub(super) struct Placement {
     pub(super) folder: Arc<dyn Folder>,
     pub(super) name: Name,
-    pub(super) admission: Admission,
+    pub(super) admission: NameAdmission,
     pub(super) mode: u32,
     pub(super) sparse: bool,
     /// The name is given in a commit, in which the content is synced.
@@ -60,14 +60,14 @@ pub(super) struct Place {
 
 /// A large file under way.
 pub(super) struct StagedFile {
-    place: Place,
+    place: Placement,
     staged: StagedName,
     file: Arc<dyn TargetFile>,
     journal: Option<Journal>,
     /// Locked while a chunk is written. The system admits one writer at a time, but lets the others spin meanwhile.
     writing: Mutex<()>,
     /// Preallocates its space.
-    room: Option<Room>,
+    preallocator: Option<Preallocator>,
     /// From this offset on the file contains only written data of this source, so that zeros need not be written.
     empty_from: u64,
     /// Bytes written since writing out last began.
@@ -89,7 +89,7 @@ struct Journal {
 
 /// Starts a new file.
 pub(super) fn begin(
-    place: Place,
+    place: Placement,
     announcement: &Announcement,
     keeping: Option<&Keeping>,
 ) -> Result<StagedFile, Failure> {
@@ -104,7 +104,9 @@ pub(super) fn begin(
             .and_then(|head| Journal::create(&place, &staged, keeping, &head, &[]));
         match journal {
             Ok(journal) => {
-                return Ok(StagedFile::new(place, staged, file, Some(journal), 0).with_room_for(announcement));
+                return Ok(
+                    StagedFile::new(place, staged, file, Some(journal), 0).with_preallocation(announcement)
+                );
             }
             Err(_) => {
                 let _ = place.folder.remove_staged(&staged); // a remaining staged file is swept later
@@ -113,12 +115,12 @@ pub(super) fn begin(
     }
     let staged = StagedName::new();
     let file = place.folder.create_staged(&staged, place.mode)?;
-    Ok(StagedFile::new(place, staged, file, None, 0).with_room_for(announcement))
+    Ok(StagedFile::new(place, staged, file, None, 0).with_preallocation(announcement))
 }
 
 /// Resumes a file left by an interrupted run; returns `None` if none of it can be proven to be of this source.
 pub(super) fn resume(
-    place: Place,
+    place: Placement,
     announcement: &Announcement,
     keeping: &Keeping,
 ) -> Option<(StagedFile, Chunks)> {
@@ -188,7 +190,7 @@ fn is_kept(announcement: &Announcement) -> bool {
 }
 
 /// Opens, empty, the staged file that the next run would find; returns `None` if it is in use, or not ours to take.
-fn own_staged(place: &Place, keeping: &Keeping) -> Option<(StagedName, Box<dyn TargetFile>)> {
+fn own_staged(place: &Placement, keeping: &Keeping) -> Option<(StagedName, Box<dyn TargetFile>)> {
     let staged = StagedName::of((&place.name).into());
     match place.folder.create_staged(&staged, OWNER_ONLY) {
         Ok(file) if file.is_locked() => Some((staged, file)),
@@ -239,7 +241,7 @@ fn head(announcement: &Announcement, keeping: &Keeping, file: &dyn TargetFile) -
 }
 
 /// Returns the chunks whose content, read and hashed, matches the journal.
-fn intact(place: &Place, staged: &StagedName, size: u64, checksum: Checksum, chunks: Chunks) -> Chunks {
+fn intact(place: &Placement, staged: &StagedName, size: u64, checksum: Checksum, chunks: Chunks) -> Chunks {
     let Ok(source) = place.folder.staged_source(staged) else { return Vec::new() };
     let mut buffer = vec![0; CHUNK_LEN];
     let is_intact = |(chunk, digest): &(u64, Digest)| {
@@ -273,7 +275,7 @@ fn journal_len_max(size: u64) -> u64 {
 
 impl Journal {
     fn create(
-        place: &Place,
+        place: &Placement,
         staged: &StagedName,
         keeping: &Keeping,
         head: &JournalHead,
@@ -305,7 +307,7 @@ impl Journal {
 
 impl StagedFile {
     fn new(
-        place: Place,
+        place: Placement,
         staged: StagedName,
         file: Box<dyn TargetFile>,
         journal: Option<Journal>,
@@ -317,7 +319,7 @@ impl StagedFile {
             file: file.into(),
             journal,
             writing: Mutex::new(()),
-            room: None,
+            preallocator: None,
             empty_from,
             unwritten: AtomicU64::new(0),
             over: Mutex::new(false),
@@ -325,9 +327,9 @@ impl StagedFile {
     }
 
     /// Adds preallocation, except for files with holes, which need none, and streams, whose length is unknown.
-    fn with_room_for(mut self, announcement: &Announcement) -> Self {
+    fn with_preallocation(mut self, announcement: &Announcement) -> Self {
         let size = announcement.size.filter(|_| !self.place.sparse);
-        self.room = size.map(Room::new);
+        self.preallocator = size.map(Preallocator::new);
         self
     }
 
@@ -351,8 +353,8 @@ impl StagedFile {
 
 impl Staged for StagedFile {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
-        if let Some(room) = &self.room {
-            room.find(&*self.file, chunk);
+        if let Some(preallocator) = &self.preallocator {
+            preallocator.reserve_ahead(&*self.file, chunk);
         }
         let turn = lock(&self.writing);
         if self.place.sparse && chunk.offset() >= self.empty_from {
@@ -385,7 +387,7 @@ impl Staged for StagedFile {
         }
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
         self.file.finish(self.place.waits)?;
-        let Place { folder, name, admission, .. } = &self.place;
+        let Placement { folder, name, admission, .. } = &self.place;
         if self.place.waits || (self.place.writes_out && publish.size() > 0) {
             self.file.begin_write_out();
             let content = Unsynced::File(self.file.clone());
@@ -416,7 +418,7 @@ impl Drop for StagedFile {
         }
         if !kept || self.file.make_private().is_err() {
             self.remove();
-        } else if self.room.is_some()
+        } else if self.preallocator.is_some()
             && let Ok(place) = self.file.place()
         {
             let _ = self.file.set_len(place.len); // frees the preallocated space behind its end, if the filesystem supports it

@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct UnsizedFile {
     bytes: Vec<u8>,
     identity: Identity,
-    _taken: Taken,
+    _reserved: MemoryReservation,
 }
 
 /// A reservation of this process's memory for such files, released when dropped.
-struct Taken(usize);
+struct MemoryReservation(usize);
 
-impl Taken {
+impl MemoryReservation {
     /// Reserves `len` bytes more, if available.
-    fn take(&mut self, len: usize) -> Result<(), Failure> {
+    fn add(&mut self, len: usize) -> Result<(), Failure> {
         let taken = IN_MEMORY.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
             Some(taken + len).filter(|taken| *taken <= UNSIZED_FILES_LEN_MAX)
         });
@@ -36,7 +36,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for MemoryReservation {
     fn drop(&mut self) {
         IN_MEMORY.fetch_sub(self.0, Ordering::SeqCst);
     }
@@ -44,9 +44,9 @@ impl Drop for Taken {
 
 /// Reads a whole file, and returns its identity with its true size.
 pub(super) fn read(file: &dyn SourceFile, identity: &Identity) -> Result<(UnsizedFile, Identity), Failure> {
-    let (mut bytes, mut taken) = (Vec::new(), Taken(0));
+    let (mut bytes, mut reserved) = (Vec::new(), MemoryReservation(0));
     loop {
-        taken.take(STEP_LEN)?;
+        reserved.add(STEP_LEN)?;
         let begin = bytes.len();
         bytes.resize(begin + STEP_LEN, 0);
         let read = read_fully(file, &mut [IoSliceMut::new(&mut bytes[begin..])], begin as u64)?;
@@ -57,7 +57,7 @@ pub(super) fn read(file: &dyn SourceFile, identity: &Identity) -> Result<(Unsize
     }
     let metadata = Metadata { size: bytes.len() as u64, ..identity.metadata };
     let identity = Identity { metadata, ..*identity };
-    Ok((UnsizedFile { bytes, identity, _taken: taken }, identity))
+    Ok((UnsizedFile { bytes, identity, _reserved: reserved }, identity))
 }
 
 impl SourceFile for UnsizedFile {

@@ -1,6 +1,6 @@
 //! Serializes bytes as one string of bytes instead of a list of numbers.
 
-use crate::path::Bytes;
+use crate::path::ByteStringVisitor;
 use serde::{Deserializer, Serializer};
 
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -8,5 +8,5 @@ pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S:
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    deserializer.deserialize_byte_buf(Bytes)
+    deserializer.deserialize_byte_buf(ByteStringVisitor)
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream of TLS records, read one at a time.
-pub struct Aligned<T> {
+pub struct RecordAlignedReader<T> {
     io: T,
     /// The header of the current record, as far as it is read.
     header: [u8; 5],
@@ -20,7 +20,7 @@ pub struct Aligned<T> {
     budget: Option<u64>,
 }
 
-impl<T> Aligned<T> {
+impl<T> RecordAlignedReader<T> {
     /// Reads at most `budget` bytes from `io`, until [`lift_budget`](Self::lift_budget).
     pub fn new(io: T, budget: u64) -> Self {
         Self { io, header: [0; 5], header_len: 0, body_left: 0, budget: Some(budget) }
@@ -65,7 +65,7 @@ impl<T> Aligned<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Aligned<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for RecordAlignedReader<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let wanted = this.wanted().min(buf.remaining());
@@ -83,7 +83,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Aligned<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Aligned<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for RecordAlignedReader<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
     }
@@ -147,7 +147,8 @@ mod tests {
             })
             .collect();
         for (step, ask) in [(usize::MAX, 100_000), (usize::MAX, 7), (1, 100), (3, 100_000), (17, 5)] {
-            let mut aligned = Aligned::new(Arrived { bytes: bytes.clone(), read: 0, step }, u64::MAX);
+            let mut aligned =
+                RecordAlignedReader::new(Arrived { bytes: bytes.clone(), read: 0, step }, u64::MAX);
             let (mut buffer, mut read) = (vec![0; ask], Vec::new());
             loop {
                 let before = read.len();
@@ -169,11 +170,11 @@ mod tests {
         let arrived = || Arrived { bytes: record(95).repeat(3), read: 0, step: usize::MAX };
         let mut buffer = [0; 100];
         for (budget, fits) in [(99, false), (100, true)] {
-            let mut aligned = Aligned::new(arrived(), budget);
+            let mut aligned = RecordAlignedReader::new(arrived(), budget);
             assert_eq!(aligned.read_exact(&mut buffer).await.is_ok(), fits);
             assert!(aligned.read_exact(&mut buffer).await.is_err());
         }
-        let mut aligned = Aligned::new(arrived(), 100);
+        let mut aligned = RecordAlignedReader::new(arrived(), 100);
         aligned.read_exact(&mut buffer).await.unwrap();
         aligned.lift_budget();
         aligned.read_exact(&mut buffer).await.unwrap();

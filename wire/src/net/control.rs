@@ -1,6 +1,6 @@
 //! The control connection: messages over TLS, with one task per direction.
 
-use super::aligned::Aligned;
+use super::aligned::RecordAlignedReader;
 use crate::budget::{Budget, Charge};
 use crate::control::{CONTROL_HEADER_LEN, ControlError, ControlHeader, Envelope};
 use crate::limits::{CONTROL_BODY_BEFORE_LOGIN_MAX, CONTROL_BODY_MAX, ROOM_PATIENCE};
@@ -12,7 +12,7 @@ use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// A TLS connection that is read record by record.
-pub type Connection = TlsStream<Aligned<TcpStream>>;
+pub type Connection = TlsStream<RecordAlignedReader<TcpStream>>;
 
 /// Messages that may wait to be written. A peer that does not read blocks the senders of further messages.
 const OUTBOX_MESSAGES: usize = 32;
@@ -54,13 +54,13 @@ pub enum ChannelError {
 }
 
 /// Reads messages.
-pub struct Receiver<S> {
+pub struct MessageReader<S> {
     stream: S,
     body_len_max: usize,
     messages: Option<Budget>,
 }
 
-impl<S: AsyncRead + Unpin> Receiver<S> {
+impl<S: AsyncRead + Unpin> MessageReader<S> {
     /// A reader that accepts only messages allowed before login.
     pub fn new(stream: S) -> Self {
         Self { stream, body_len_max: CONTROL_BODY_BEFORE_LOGIN_MAX, messages: None }
@@ -239,13 +239,13 @@ pub async fn write_all<S: AsyncWrite + Unpin>(
 
 /// Splits a connection after login into a reader of messages and its writing half.
 #[must_use]
-pub fn split(mut connection: Connection) -> (Receiver<ReadHalf<Connection>>, WriteHalf<Connection>) {
+pub fn split(mut connection: Connection) -> (MessageReader<ReadHalf<Connection>>, WriteHalf<Connection>) {
     match &mut connection {
         TlsStream::Client(stream) => stream.get_mut().0.lift_budget(),
         TlsStream::Server(stream) => stream.get_mut().0.lift_budget(),
     }
     let (read, write) = tokio::io::split(connection);
-    let mut receiver = Receiver::new(read);
+    let mut receiver = MessageReader::new(read);
     receiver.logged_in();
     (receiver, write)
 }

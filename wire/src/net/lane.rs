@@ -1,6 +1,6 @@
 //! A lane: a connection whose handshake is done by rustls, and whose records are then sealed and opened in place.
 
-use super::aligned::Aligned;
+use super::aligned::RecordAlignedReader;
 use super::control::Connection;
 use super::record::{Opener, RecordError, Sealer};
 use crate::limits::{KEEPALIVE_INTERVAL, LANE_SILENCE_MAX, PEER_SILENCE_MAX};
@@ -45,7 +45,7 @@ impl Lane {
     /// # Errors
     /// If rustls still has buffered data, or does not export the secrets.
     pub fn take_over(number: u16, connection: Connection) -> Result<Self, LaneError> {
-        let (io, secrets): (Aligned<TcpStream>, _) = match connection {
+        let (io, secrets): (RecordAlignedReader<TcpStream>, _) = match connection {
             TlsStream::Client(stream) => {
                 let (io, mut connection) = stream.into_inner();
                 check_empty(connection.process_new_packets()?)?;

@@ -48,7 +48,7 @@ pub enum RecordError {
 
 /// The content of an opened record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opened {
+pub enum OpenedRecord {
     /// Content of this many bytes, right behind the header.
     Data(usize),
     /// The peer closed its direction.
@@ -56,12 +56,12 @@ pub enum Opened {
 }
 
 /// Seals one direction's outgoing records.
-pub struct Sealer(Direction);
+pub struct Sealer(RecordKey);
 
 /// Opens one direction's incoming records.
-pub struct Opener(Direction);
+pub struct Opener(RecordKey);
 
-struct Direction {
+struct RecordKey {
     key: LessSafeKey,
     iv: [u8; 12],
     sequence: u64,
@@ -74,7 +74,7 @@ impl Sealer {
     /// # Errors
     /// If the cipher suite is not one of TLS 1.3's usual three.
     pub fn new(secrets: (u64, ConnectionTrafficSecrets)) -> Result<Self, RecordError> {
-        Direction::new(secrets).map(Self)
+        RecordKey::new(secrets).map(Self)
     }
 
     /// Seals a record whose content of `content_len` bytes lies behind room for the header. `record` is exactly
@@ -136,14 +136,14 @@ impl Opener {
     /// # Errors
     /// If the cipher suite is not one of TLS 1.3's usual three.
     pub fn new(secrets: (u64, ConnectionTrafficSecrets)) -> Result<Self, RecordError> {
-        Direction::new(secrets).map(Self)
+        RecordKey::new(secrets).map(Self)
     }
 
     /// Opens one whole record in place.
     ///
     /// # Errors
     /// If it does not decrypt, or is not allowed on a lane.
-    pub fn open(&mut self, record: &mut [u8]) -> Result<Opened, RecordError> {
+    pub fn open(&mut self, record: &mut [u8]) -> Result<OpenedRecord, RecordError> {
         if record.len() < RECORD_OVERHEAD {
             return Err(RecordError::Unexpected);
         }
@@ -153,15 +153,15 @@ impl Opener {
         let inner = key.open_in_place(nonce, Aad::from(header), sealed).map_err(|_| RecordError::Forged)?;
         let end = inner.iter().rposition(|byte| *byte != 0).ok_or(RecordError::Unexpected)?; // zeros are padding
         match (inner[end], &inner[..end]) {
-            (APPLICATION_DATA, content) => Ok(Opened::Data(content.len())),
-            (ALERT, [_, CLOSE_NOTIFY]) => Ok(Opened::Closed),
+            (APPLICATION_DATA, content) => Ok(OpenedRecord::Data(content.len())),
+            (ALERT, [_, CLOSE_NOTIFY]) => Ok(OpenedRecord::Closed),
             (ALERT, [_, description]) => Err(RecordError::Alert(*description)),
             _ => Err(RecordError::Unexpected),
         }
     }
 }
 
-impl Direction {
+impl RecordKey {
     fn new((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Self, RecordError> {
         let (algorithm, key, iv) = match &secrets {
             ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),

@@ -18,12 +18,12 @@ pub struct FolderCache {
     base: Arc<dyn Folder>,
     /// Returns the permissions, at most, of a folder to be made, by its path.
     made_mode: ModeOfPath,
-    held: Mutex<Held>,
+    open: Mutex<OpenFolders>,
     made: Mutex<Made>,
     /// Memory of the paths of folders made, readable without waiting while one is being made.
     made_len: AtomicUsize,
     /// Number of open folders.
-    held_count: AtomicUsize,
+    open_count: AtomicUsize,
     spellings: Spellings,
 }
 
@@ -39,7 +39,7 @@ struct Made {
 
 /// Folders by their paths.
 #[derive(Default)]
-struct Held {
+struct OpenFolders {
     folders: HashMap<Box<[u8]>, Arc<dyn Folder>>,
     /// Total length of the added paths.
     path_len: usize,
@@ -75,10 +75,10 @@ impl FolderCache {
         Self {
             base,
             made_mode,
-            held: Mutex::default(),
+            open: Mutex::default(),
             made: Mutex::default(),
             made_len: AtomicUsize::new(0),
-            held_count: AtomicUsize::new(0),
+            open_count: AtomicUsize::new(0),
             spellings: Spellings::default(),
         }
     }
@@ -114,19 +114,19 @@ impl FolderCache {
 
     /// Caches `folder`, which was opened elsewhere, as the one at `path`.
     pub fn put(&self, path: &[u8], folder: Arc<dyn Folder>) {
-        let mut held = self.lock();
-        if held.folders.len() >= HELD_MAX || held.path_len + path.len() > PATHS_LEN_MAX {
-            *held = Held::default();
+        let mut open = self.lock();
+        if open.folders.len() >= CACHED_MAX || open.path_len + path.len() > PATHS_LEN_MAX {
+            *open = OpenFolders::default();
         }
-        held.path_len += path.len();
-        held.folders.insert(path.into(), folder);
-        self.held_count.store(held.folders.len(), Ordering::Relaxed);
+        open.path_len += path.len();
+        open.folders.insert(path.into(), folder);
+        self.open_count.store(open.folders.len(), Ordering::Relaxed);
     }
 
     /// Drops all handles: a folder was removed, and another may take its name.
     pub fn forget(&self) {
-        *self.lock() = Held::default();
-        self.held_count.store(0, Ordering::Relaxed);
+        *self.lock() = OpenFolders::default();
+        self.open_count.store(0, Ordering::Relaxed);
     }
 
     /// Records that the folder at `path` is new.
@@ -153,7 +153,7 @@ impl FolderCache {
     /// Returns the approximate memory of the paths of folders made, plus the charge for open folders.
     #[must_use]
     pub fn kept_len(&self) -> usize {
-        self.made_len.load(Ordering::Relaxed) + OPEN_FOLDER_LEN * self.held_count.load(Ordering::Relaxed)
+        self.made_len.load(Ordering::Relaxed) + OPEN_FOLDER_LEN * self.open_count.load(Ordering::Relaxed)
     }
 
     /// Records that changes to `folder` itself need a sync.
@@ -209,13 +209,13 @@ impl FolderCache {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenFolders> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Most handles that a cache keeps open: enough for the folders that all lanes work in, few compared to a limit of 1,024 files.
-const HELD_MAX: usize = 32;
+const CACHED_MAX: usize = 32;
 /// The same bound in bytes of their paths.
 const PATHS_LEN_MAX: usize = 32 * 1024;
 /// Most bytes of paths of folders made and not asked for: some thousands of folders, unless they lie deep.

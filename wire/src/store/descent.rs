@@ -10,15 +10,15 @@ use std::sync::Arc;
 /// A chain of folders, each inside the one before. The first stays open.
 pub struct Descent {
     root: Arc<dyn Folder>,
-    below: Vec<Step>,
+    below: Vec<DescentStep>,
 }
 
-struct Step {
+struct DescentStep {
     name: Name,
-    state: State,
+    state: FolderState,
 }
 
-enum State {
+enum FolderState {
     Open(Arc<dyn Folder>),
     /// Device and inode of the folder.
     Closed((u64, u64)),
@@ -33,7 +33,7 @@ impl Descent {
 
     /// Descends to `folder`, which has the name `name` in the last one.
     pub fn enter(&mut self, name: NameRef<'_>, folder: Arc<dyn Folder>) {
-        self.below.push(Step { name: name.to_name(), state: State::Open(folder) });
+        self.below.push(DescentStep { name: name.to_name(), state: FolderState::Open(folder) });
         self.close_outer();
     }
 
@@ -47,8 +47,8 @@ impl Descent {
     pub fn last(&self) -> Option<&Arc<dyn Folder>> {
         match self.below.last().map(|step| &step.state) {
             None => Some(&self.root),
-            Some(State::Open(folder)) => Some(folder),
-            Some(State::Closed(_)) => None,
+            Some(FolderState::Open(folder)) => Some(folder),
+            Some(FolderState::Closed(_)) => None,
         }
     }
 
@@ -58,18 +58,18 @@ impl Descent {
     /// Of the filesystem; `NotFound` if another folder has taken its place.
     pub fn open(&mut self) -> io::Result<Arc<dyn Folder>> {
         let stays_open_from = self.below.len().saturating_sub(OPEN_MAX);
-        let last_open = self.below.iter().rposition(|step| matches!(step.state, State::Open(_)));
+        let last_open = self.below.iter().rposition(|step| matches!(step.state, FolderState::Open(_)));
         let mut folder = self.root.clone();
         for (index, step) in self.below.iter_mut().enumerate().skip(last_open.unwrap_or(0)) {
             match &step.state {
-                State::Open(open) => folder = open.clone(),
-                State::Closed(key) => {
+                FolderState::Open(open) => folder = open.clone(),
+                FolderState::Closed(key) => {
                     folder = folder.folder((&step.name).into())?;
                     if key_of(&*folder)? != Some(*key) {
                         return Err(io::ErrorKind::NotFound.into());
                     }
                     if index >= stays_open_from {
-                        step.state = State::Open(folder.clone());
+                        step.state = FolderState::Open(folder.clone());
                     }
                 }
             }
@@ -81,9 +81,9 @@ impl Descent {
     fn close_outer(&mut self) {
         let outer = self.below.len().saturating_sub(OPEN_MAX);
         for step in self.below[..outer].iter_mut().rev() {
-            let State::Open(folder) = &step.state else { break };
+            let FolderState::Open(folder) = &step.state else { break };
             if let Ok(Some(key)) = key_of(&**folder) {
-                step.state = State::Closed(key);
+                step.state = FolderState::Closed(key);
             }
         }
     }

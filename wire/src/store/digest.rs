@@ -7,13 +7,13 @@ use crate::limits::CHUNK_LEN;
 use std::io::IoSliceMut;
 
 /// Returns true once the digest is no longer wanted. Checked between two chunks.
-pub type Stop<'a> = &'a dyn Fn() -> bool;
+pub type StopCheck<'a> = &'a dyn Fn() -> bool;
 
 /// Reads a file to its end and computes its root digest, regardless of its reported size.
 ///
 /// # Errors
 /// If it cannot be read, changes meanwhile, or `stop` returns true.
-pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: Stop<'_>) -> Result<Digest, Failure> {
+pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: StopCheck<'_>) -> Result<Digest, Failure> {
     let identity = file.identity()?;
     let mut root = RootBuilder::new(checksum);
     let size = usize::try_from(identity.metadata.size).unwrap_or(CHUNK_LEN);

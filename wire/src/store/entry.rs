@@ -1,7 +1,7 @@
 //! Converts a walk's visits to a listing's entries. Both ends of a comparison describe their trees with this.
 
 use super::Folder;
-use super::digest::{self, Stop};
+use super::digest::{self, StopCheck};
 use super::walk::{Visit, Walk};
 use crate::checksum::Checksum;
 use crate::failure::Failure;
@@ -11,14 +11,14 @@ use crate::path::{NameRef, RemotePath};
 
 /// Optional parts of each entry.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wish {
+pub struct EntryFields {
     /// The root digest of each file.
     pub digests: Option<Checksum>,
     /// The details to include.
     pub details: Details,
 }
 
-impl From<&List> for Wish {
+impl From<&List> for EntryFields {
     fn from(list: &List) -> Self {
         Self { digests: list.digests, details: list.details }
     }
@@ -28,7 +28,12 @@ impl From<&List> for Wish {
 ///
 /// # Errors
 /// If an entry could not be examined; the failure is part of the listing.
-pub fn describe(walk: &Walk, visit: Visit, wish: Wish, stop: Stop<'_>) -> Option<Result<Entry, PathFailure>> {
+pub fn describe(
+    walk: &Walk,
+    visit: Visit,
+    wish: EntryFields,
+    stop: StopCheck<'_>,
+) -> Option<Result<Entry, PathFailure>> {
     match visit {
         Visit::Enter(path, metadata, folder) => {
             let details = wish.details;
@@ -39,12 +44,12 @@ pub fn describe(walk: &Walk, visit: Visit, wish: Wish, stop: Stop<'_>) -> Option
             let entry = Entry { path, metadata, link_target: Vec::new(), digest: None, details: None };
             Some(item(walk, entry, wish, stop))
         }
-        Visit::Lost(path, failure) => Some(Err(PathFailure { path, failure })),
-        Visit::Leave(..) | Visit::LeftOut(_) => None,
+        Visit::Unreadable(path, failure) => Some(Err(PathFailure { path, failure })),
+        Visit::Leave(..) | Visit::Excluded(_) => None,
     }
 }
 
-fn item(walk: &Walk, mut entry: Entry, wish: Wish, stop: Stop<'_>) -> Result<Entry, PathFailure> {
+fn item(walk: &Walk, mut entry: Entry, wish: EntryFields, stop: StopCheck<'_>) -> Result<Entry, PathFailure> {
     let Some(folder) = walk.folder().cloned() else { return Ok(entry) };
     let path = entry.path.clone();
     let Some((_, name)) = path.parent_and_name() else { return Ok(entry) };
@@ -59,8 +64,8 @@ fn describe_item(
     folder: &dyn Folder,
     name: NameRef<'_>,
     metadata: &Metadata,
-    wish: Wish,
-    stop: Stop<'_>,
+    wish: EntryFields,
+    stop: StopCheck<'_>,
 ) -> Result<(Vec<u8>, Option<crate::checksum::Digest>), Failure> {
     Ok(match (metadata.kind, wish.digests) {
         (Kind::Symlink, _) => (folder.read_link(name).map_err(of_link)?, None),

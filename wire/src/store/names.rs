@@ -10,7 +10,7 @@ use std::ops::Range;
 #[derive(Debug, Default)]
 pub struct Names {
     bytes: Vec<u8>,
-    places: Vec<Place>,
+    places: Vec<NameSpan>,
     left_out: Option<LeftOut>,
 }
 
@@ -35,7 +35,7 @@ pub enum NameKind {
 
 /// Position of a name in the text.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct NameSpan {
     begin: u32,
     len: u8,
     kind: NameKind,
@@ -47,7 +47,7 @@ impl Names {
         let name = name.as_bytes();
         if let (Ok(begin), Ok(len)) = (u32::try_from(self.bytes.len()), u8::try_from(name.len())) {
             self.bytes.extend_from_slice(name);
-            self.places.push(Place { begin, len, kind });
+            self.places.push(NameSpan { begin, len, kind });
         } else {
             self.leave_out(name);
         }
@@ -106,7 +106,7 @@ impl Names {
     }
 }
 
-impl Place {
+impl NameSpan {
     fn range(self) -> Range<usize> {
         self.begin as usize..self.begin as usize + usize::from(self.len)
     }

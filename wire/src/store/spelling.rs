@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 /// Finds out how names are spelled in their folders. Caches the names of one folder, so that many questions about it cost one
 /// reading; caches none where case is not folded.
 #[derive(Default)]
-pub struct Spellings(Mutex<Option<(Key, Names)>>);
+pub struct Spellings(Mutex<Option<(FolderKey, Names)>>);
 
 /// Device and inode of a folder.
-type Key = (u64, u64);
+type FolderKey = (u64, u64);
 
 impl Spellings {
     /// True if `name`, which exists, is stored under another spelling.

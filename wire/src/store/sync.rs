@@ -30,12 +30,12 @@ pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
                 }
             }
             // A vanished entry needs no sync, and one without a valid path cannot have been sent.
-            Visit::Lost(_, failure)
+            Visit::Unreadable(_, failure)
                 if !matches!(failure.code, FailureCode::Vanished | FailureCode::InvalidPath) =>
             {
                 return Err(failure.into());
             }
-            Visit::Item(..) | Visit::Leave(..) | Visit::LeftOut(_) | Visit::Lost(..) => {}
+            Visit::Item(..) | Visit::Leave(..) | Visit::Excluded(_) | Visit::Unreadable(..) => {}
         }
     }
     touched.sync()

@@ -17,23 +17,23 @@ pub enum Visit {
     /// All content of the folder has been visited.
     Leave(RemotePath, Metadata),
     /// An entry that could not be examined, or that has vanished since its folder was listed.
-    Lost(RemotePath, Failure),
+    Unreadable(RemotePath, Failure),
     /// An entry that was excluded, without examining it.
-    LeftOut(RemotePath),
+    Excluded(RemotePath),
 }
 
 /// Decides what a walk excludes, by its path and by whether it is a folder. Called before the entry itself is examined, because
 /// that may fail or never end: a folder of another user, a mount whose server is gone.
-pub type LeavesOut<'a> = &'a dyn Fn(&RemotePath, bool) -> bool;
+pub type WalkFilter<'a> = &'a dyn Fn(&RemotePath, bool) -> bool;
 
 /// A walk in progress.
 pub struct Walk {
-    levels: Vec<Level>,
+    levels: Vec<WalkLevel>,
     /// The folders of the levels.
     descent: Descent,
 }
 
-struct Level {
+struct WalkLevel {
     path: RemotePath,
     metadata: Metadata,
     names: Names,
@@ -48,7 +48,7 @@ impl Walk {
     pub fn new(folder: Arc<dyn Folder>, path: RemotePath) -> std::io::Result<Self> {
         let metadata = folder.own_metadata()?;
         let names = folder.names()?;
-        Ok(Self { levels: vec![Level { path, metadata, names, next: 0 }], descent: Descent::new(folder) })
+        Ok(Self { levels: vec![WalkLevel { path, metadata, names, next: 0 }], descent: Descent::new(folder) })
     }
 
     /// The folder whose items are being visited.
@@ -59,19 +59,19 @@ impl Walk {
 
     /// The next visit.
     pub fn step(&mut self) -> Option<Visit> {
-        self.step_but(&|_, _| false)
+        self.step_filtered(&|_, _| false)
     }
 
     /// The next visit of a walk with exclusions.
-    pub fn step_but(&mut self, leaves_out: LeavesOut<'_>) -> Option<Visit> {
+    pub fn step_filtered(&mut self, excludes: WalkFilter<'_>) -> Option<Visit> {
         beat();
         let inner = self.levels.len() > 1;
         let level = self.levels.last_mut()?;
         let Some(name) = level.names.get(level.next) else {
             if let Some(failure) = level.names.take_left_out() {
-                return Some(Visit::Lost(level.path.clone(), failure));
+                return Some(Visit::Unreadable(level.path.clone(), failure));
             }
-            let Level { path, metadata, .. } = self.levels.pop()?;
+            let WalkLevel { path, metadata, .. } = self.levels.pop()?;
             self.descent.leave();
             return inner.then_some(Visit::Leave(path, metadata));
         };
@@ -79,32 +79,32 @@ impl Walk {
             Ok(folder) => folder,
             Err(error) => {
                 level.next = level.names.len(); // it was moved away, so its other names are unknown
-                return Some(Visit::Lost(level.path.clone(), Failure::of_found(error)));
+                return Some(Visit::Unreadable(level.path.clone(), Failure::of_found(error)));
             }
         };
-        let told = level.names.kind(level.next);
+        let kind = level.names.kind(level.next);
         level.next += 1;
         let path = match level.path.join(name) {
             Ok(path) => path,
-            Err(error) => return Some(Visit::Lost(level.path.clone(), error.into())),
+            Err(error) => return Some(Visit::Unreadable(level.path.clone(), error.into())),
         };
-        let by_name = match told {
-            NameKind::Folder => leaves_out(&path, true),
-            NameKind::Other => leaves_out(&path, false),
-            NameKind::Unknown => leaves_out(&path, true) && leaves_out(&path, false),
+        let by_name = match kind {
+            NameKind::Folder => excludes(&path, true),
+            NameKind::Other => excludes(&path, false),
+            NameKind::Unknown => excludes(&path, true) && excludes(&path, false),
         };
         if by_name {
-            return Some(Visit::LeftOut(path));
+            return Some(Visit::Excluded(path));
         }
-        let looked = look(&*folder, name, &|is_folder| leaves_out(&path, is_folder));
-        Some(match looked {
-            Ok(Look::Folder(metadata, folder, names)) => {
+        let examined = examine(&*folder, name, &|is_folder| excludes(&path, is_folder));
+        Some(match examined {
+            Ok(Examination::Folder(metadata, folder, names)) => {
                 self.descent.enter(name, folder.clone());
                 self.enter(path, metadata, folder, names)
             }
-            Ok(Look::Item(metadata)) => Visit::Item(path, metadata),
-            Ok(Look::LeftOut) => Visit::LeftOut(path),
-            Err(failure) => Visit::Lost(path, failure),
+            Ok(Examination::Item(metadata)) => Visit::Item(path, metadata),
+            Ok(Examination::Excluded) => Visit::Excluded(path),
+            Err(failure) => Visit::Unreadable(path, failure),
         })
     }
 
@@ -122,14 +122,14 @@ impl Walk {
         let level = self.levels.last_mut()?;
         let Some(name) = level.names.get(level.next) else {
             let failure = level.names.take_left_out()?;
-            return Some(Visit::Lost(level.path.clone(), failure));
+            return Some(Visit::Unreadable(level.path.clone(), failure));
         };
         level.next += 1;
         let folder = self.descent.last()?;
         Some(match (level.path.join(name), folder.metadata(name)) {
             (Ok(path), Ok(metadata)) => Visit::Item(path, metadata),
-            (Ok(path), Err(error)) => Visit::Lost(path, Failure::of_found(error)),
-            (Err(error), _) => Visit::Lost(level.path.clone(), error.into()),
+            (Ok(path), Err(error)) => Visit::Unreadable(path, Failure::of_found(error)),
+            (Err(error), _) => Visit::Unreadable(level.path.clone(), error.into()),
         })
     }
 
@@ -140,32 +140,36 @@ impl Walk {
         folder: Arc<dyn Folder>,
         names: Names,
     ) -> Visit {
-        self.levels.push(Level { path: path.clone(), metadata, names, next: 0 });
+        self.levels.push(WalkLevel { path: path.clone(), metadata, names, next: 0 });
         Visit::Enter(path, metadata, folder)
     }
 }
 
 /// The result of examining a name.
-enum Look {
+enum Examination {
     Folder(Metadata, Arc<dyn Folder>, Names),
     Item(Metadata),
-    LeftOut,
+    Excluded,
 }
 
 /// Examines a name. Before a folder is opened, another entry may take its place: that is examined once more.
-fn look(folder: &dyn Folder, name: NameRef<'_>, leaves_out: &dyn Fn(bool) -> bool) -> Result<Look, Failure> {
+fn examine(
+    folder: &dyn Folder,
+    name: NameRef<'_>,
+    excludes: &dyn Fn(bool) -> bool,
+) -> Result<Examination, Failure> {
     for _ in 0..LOOKS {
         let metadata = folder.metadata(name).map_err(Failure::of_found)?;
         let is_folder = metadata.kind == Kind::Folder;
-        if leaves_out(is_folder) {
-            return Ok(Look::LeftOut);
+        if excludes(is_folder) {
+            return Ok(Examination::Excluded);
         }
         if !is_folder {
-            return Ok(Look::Item(metadata));
+            return Ok(Examination::Item(metadata));
         }
         let opened = folder.folder(name).and_then(|folder| Ok((folder.names()?, folder)));
         match opened.map_err(Failure::of_found) {
-            Ok((names, folder)) => return Ok(Look::Folder(metadata, folder, names)),
+            Ok((names, folder)) => return Ok(Examination::Folder(metadata, folder, names)),
             Err(failure) if failure.code != FailureCode::Vanished => return Err(failure),
             Err(_) => {} // the next look shows whether an entry is there
         }
@@ -189,8 +193,8 @@ mod tests {
                 Visit::Enter(path, ..) => format!("{path}/"),
                 Visit::Item(path, _) => path.to_string(),
                 Visit::Leave(path, _) => format!("{path}."),
-                Visit::Lost(path, failure) => format!("{path}: {:?}", failure.code),
-                Visit::LeftOut(path) => format!("{path} is left out"),
+                Visit::Unreadable(path, failure) => format!("{path}: {:?}", failure.code),
+                Visit::Excluded(path) => format!("{path} is left out"),
             });
         }
         seen
@@ -250,8 +254,8 @@ mod tests {
                 Visit::Enter(..) => folders += 1,
                 Visit::Item(..) => items += 1,
                 Visit::Leave(..) => {}
-                Visit::Lost(path, failure) => panic!("{path}: {failure:?}"),
-                Visit::LeftOut(path) => panic!("{path}"),
+                Visit::Unreadable(path, failure) => panic!("{path}: {failure:?}"),
+                Visit::Excluded(path) => panic!("{path}"),
             }
             open = open.max(open_below(place.path()));
         }

@@ -9,7 +9,7 @@ use crate::session::{Session, job_error};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wire::control::Envelope;
-use wire::engine::{Credit, Item, Observer};
+use wire::engine::{Credit, JobObserver, SettledItem};
 use wire::message::{Cancel, Totals};
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
@@ -62,7 +62,7 @@ impl Watch {
     }
 
     /// Keeps a failure for lack of room, if there may be more room later.
-    fn is_short(&self, item: &Item<'_>) -> bool {
+    fn is_short(&self, item: &SettledItem<'_>) -> bool {
         let mut failed = self.failed();
         match (item.failure, &mut failed.short) {
             (Some(failure), Some(short)) if is_lack_of_room(failure.code) && short.len() < SHORT_MAX => {
@@ -96,20 +96,20 @@ impl Watch {
     }
 }
 
-impl Observer for Watch {
-    fn begun(&self, path: &RemotePath, bytes: Option<u64>) {
-        self.reporter.begun(path, bytes);
+impl JobObserver for Watch {
+    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.reporter.file_started(path, bytes);
     }
 
     fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
         self.reporter.progress(path, bytes);
     }
 
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.reporter.held(path, bytes);
+    fn already_there(&self, path: Option<&RemotePath>, bytes: u64) {
+        self.reporter.already_there(path, bytes);
     }
 
-    fn settled(&self, item: &Item<'_>) {
+    fn settled(&self, item: &SettledItem<'_>) {
         let is_asked = self.asked.as_ref().is_none_or(|asked| asked.end(item.path));
         if !is_asked || !self.is_short(item) {
             self.reporter.settled(item);

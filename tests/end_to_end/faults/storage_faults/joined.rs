@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::disk::Disk;
-use wire::engine::{Exchange, Item, Observer, ReceiveJob, SendJob, Sink, Source, run_lane};
+use wire::engine::{Exchange, JobObserver, ReceiveJob, SendJob, SettledItem, Sink, Source, run_lane};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Totals;
 use wire::net::control::{OutboxMessages, outbox};
@@ -56,7 +56,7 @@ pub(crate) async fn transfer(
         JOB,
         Receiver::new(Checksum::Blake3, WINDOW_FRAMES_MAX),
         sink,
-        Arc::new(wire::engine::Deaf),
+        Arc::new(wire::engine::NoopObserver),
     ));
     let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, asking);
     let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
@@ -105,11 +105,11 @@ struct Told {
     on_told: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-impl Observer for Told {
-    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+impl JobObserver for Told {
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn held(&self, _: Option<&RemotePath>, _: u64) {}
-    fn settled(&self, item: &Item<'_>) {
+    fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
+    fn settled(&self, item: &SettledItem<'_>) {
         let path = String::from_utf8_lossy(item.path.as_bytes()).into_owned();
         (self.on_told)(&path);
         let before = self.told.lock().unwrap().insert(path, item.failure.cloned().map_or(Ok(()), Err));

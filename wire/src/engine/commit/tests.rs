@@ -1,7 +1,7 @@
 //! Batches whose sync fails, and files that are in use while they wait.
 
 use super::*;
-use crate::engine::admission::{Offer, Rule};
+use crate::engine::admission::{AdmissionRule, Candidate};
 use crate::message::Overwrite;
 use crate::path::{NameRef, RemotePath};
 use crate::store::sweep::SweepScope;
@@ -12,8 +12,8 @@ fn item(folder: &Arc<dyn Folder>, number: usize) -> WaitingItem {
     let staged = StagedName::new();
     let content = Unsynced::File(folder.create_staged(&staged, 0o600).unwrap().into());
     let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
-    let rule = Arc::new(Rule::new(Overwrite::Always, false));
-    let admission = rule.admit(&**folder, (&name).into(), Offer::default()).unwrap();
+    let rule = Arc::new(AdmissionRule::new(Overwrite::Always, false));
+    let admission = rule.admit(&**folder, (&name).into(), Candidate::default()).unwrap();
     let waiting = crate::engine::placing::waiting(folder.clone(), staged, name, admission, content, false);
     let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
     let path = RemotePath::root();

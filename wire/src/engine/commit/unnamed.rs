@@ -1,6 +1,6 @@
 //! Items that are staged and wait for a sync. Dropping one discards it, unless the next run can go on from it.
 
-use crate::engine::admission::Admission;
+use crate::engine::admission::NameAdmission;
 use crate::failure::{Failure, FailureCode};
 use crate::path::{Name, NameRef};
 use crate::store::{Folder, StagedName, TargetFile, sync};
@@ -29,7 +29,7 @@ pub struct Unnamed {
     pub(in crate::engine) staged: StagedName,
     pub(in crate::engine) name: Name,
     /// None for what stays as it is.
-    pub(in crate::engine) admission: Option<Admission>,
+    pub(in crate::engine) admission: Option<NameAdmission>,
     pub(in crate::engine) content: Unsynced,
     /// It has a journal, which tells of nothing any more once the file has its name.
     pub(in crate::engine) journal: bool,

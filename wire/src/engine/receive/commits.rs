@@ -2,7 +2,7 @@
 
 use super::ReceiveJob;
 use crate::engine::commit::{Placed, Step, WaitingItem};
-use crate::engine::{Item as Report, lock};
+use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::receiver::FolderEntry;
 
@@ -46,7 +46,7 @@ impl ReceiveJob {
     fn committed(&self, item: WaitingItem, result: Result<(), Failure>) {
         let WaitingItem { frame, entry, path, folder, bytes, digest, as_is, .. } = item;
         let failure = result.as_ref().err();
-        self.observer.settled(&Report { path: &path, folder, bytes, digest, as_is, failure });
+        self.observer.settled(&SettledItem { path: &path, folder, bytes, digest, as_is, failure });
         if let Err(failure) = result {
             lock(&self.machine).entries_failed(frame, vec![(entry, failure)]);
         }

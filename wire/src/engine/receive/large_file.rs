@@ -3,7 +3,7 @@
 use super::{ReceiveFault, ReceiveJob, Slot};
 use crate::engine::commit::{Placed, Step};
 use crate::engine::placing::Staged;
-use crate::engine::{Item as Report, lock};
+use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd, decode_loss};
 use crate::path::RemotePath;
@@ -120,7 +120,7 @@ impl ReceiveJob {
     }
 
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
-        self.observer.begun(&announcement.path, announcement.size);
+        self.observer.file_started(&announcement.path, announcement.size);
         self.sink.stage(announcement)
     }
 
@@ -174,7 +174,7 @@ impl ReceiveJob {
 
     pub(super) fn published(&self, publish: &Publish, result: Result<(), Failure>) {
         let path = &publish.announcement().path;
-        self.observer.settled(&Report {
+        self.observer.settled(&SettledItem {
             path,
             folder: false,
             bytes: publish.size(),

@@ -4,7 +4,7 @@ use super::{ReceiveFault, ReceiveJob};
 use crate::engine::commit::waiting_kept_len;
 use crate::engine::cursor::Cursor;
 use crate::engine::lock;
-use crate::engine::memory::Taken;
+use crate::engine::memory::MemoryGrant;
 use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, FrameHead, FrameKind};
 use crate::limits::{PACK_ENTRIES_MAX, PACK_LEN_MAX};
 use crate::receiver::{file_kept_len, folder_kept_len};
@@ -16,12 +16,12 @@ impl ReceiveJob {
         head: &FrameHead,
         extra: &[u8],
         payload: &[&[u8]],
-    ) -> Result<Option<Taken>, ReceiveFault> {
+    ) -> Result<Option<MemoryGrant>, ReceiveFault> {
         let Needs { own, folders } = self.needs(head, extra, payload)?;
         let is_next = lock(&self.machine).is_next(head.frame);
         // Folders of the frame that all others wait for are set at once.
         let taken = match self.memory.take(if is_next { own } else { own + folders }) {
-            None if is_next => self.memory.take_turn(),
+            None if is_next => self.memory.take_overdraft(),
             taken => taken,
         };
         if taken.is_none() {

@@ -4,7 +4,7 @@ use super::ReceiveJob;
 use crate::budget::Charge;
 use crate::control::Envelope;
 use crate::disk::Disk;
-use crate::engine::held::HeldAnswers;
+use crate::engine::held_answers::HeldAnswers;
 use crate::engine::lock;
 use crate::engine::placing::Staged;
 use crate::engine::sink::Found;
@@ -65,7 +65,7 @@ impl ReceiveJob {
                 Found::All if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes
                 Found::All => {
                     let bytes = item.metadata.size;
-                    self.observer.held(None, bytes);
+                    self.observer.already_there(None, bytes);
                     self.report(&item.path, false, bytes, None, None);
                     answers.add(HeldItem::All);
                 }
@@ -99,7 +99,7 @@ impl ReceiveJob {
             return false;
         }
         lock(&self.found).insert(item.path.clone(), staged);
-        self.observer.held(Some(&item.path), bytes);
+        self.observer.already_there(Some(&item.path), bytes);
         true
     }
 }

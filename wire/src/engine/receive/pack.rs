@@ -3,7 +3,7 @@
 use super::{ReceiveFault, ReceiveJob};
 use crate::engine::commit::{Placed, Step, WaitingItem};
 use crate::engine::cursor::Cursor;
-use crate::engine::{Item as Report, lock};
+use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, decode_loss};
 use crate::limits::PACK_ENTRIES_MAX;
@@ -84,7 +84,14 @@ impl ReceiveJob {
             }
             Ok(Placed::Done) => {
                 let (path, as_is) = (&path, head.as_is);
-                self.observer.settled(&Report { path, folder: false, bytes, digest, as_is, failure: None });
+                self.observer.settled(&SettledItem {
+                    path,
+                    folder: false,
+                    bytes,
+                    digest,
+                    as_is,
+                    failure: None,
+                });
             }
             Err(failure) => {
                 self.report(&path, false, bytes, digest, Some(&failure));

@@ -143,13 +143,13 @@ impl Staged for FakeStaged {
     }
 }
 
-impl Observer for RecordingObserver {
-    fn begun(&self, _: &RemotePath, _: Option<u64>) {}
+impl JobObserver for RecordingObserver {
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn held(&self, _: Option<&RemotePath>, _: u64) {}
+    fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
     fn totals(&self, _: Totals) {}
 
-    fn settled(&self, item: &Report<'_>) {
+    fn settled(&self, item: &SettledItem<'_>) {
         let kind = if item.folder { "folder" } else { "item" };
         let result = item.failure.map_or("ok".to_owned(), |failure| format!("{:?}", failure.code));
         lock(&self.0).push(format!("{kind} {}: {result}", item.path));

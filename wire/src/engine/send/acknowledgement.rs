@@ -1,7 +1,7 @@
 //! Takes acknowledgements: reports what is finished with, and closes its files.
 
 use super::SendJob;
-use crate::engine::{Item as Report, lock};
+use crate::engine::{SettledItem, lock};
 use crate::message::Ack;
 use crate::sender::{Progress, SenderViolation};
 use std::borrow::Cow;
@@ -50,7 +50,7 @@ impl SendJob {
             if let (Some(kept), Some(disk)) = (self.reading.forget(&settled.path), self.disk.get()) {
                 disk.dispose(kept);
             }
-            self.observer.settled(&Report {
+            self.observer.settled(&SettledItem {
                 path: &settled.path,
                 folder: settled.folder,
                 bytes: settled.bytes,

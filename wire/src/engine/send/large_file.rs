@@ -98,7 +98,7 @@ impl SendJob {
         if is_stream {
             open.source = SourceId::default();
         }
-        self.observer.begun(&announced.path, announced.size);
+        self.observer.file_started(&announced.path, announced.size);
         Ok(lock(&self.files).entry(file.number).or_insert(Arc::new(open)).clone())
     }
 

@@ -52,9 +52,9 @@ impl SendJob {
             let (settled, bytes) = lock(&self.machine).held(answer.clone())?;
             let progress = Progress { settled: settled.into_iter().collect(), ..Progress::default() };
             if progress.settled.is_empty() {
-                self.observer.held(path.as_ref(), bytes);
+                self.observer.already_there(path.as_ref(), bytes);
             } else {
-                self.observer.held(None, bytes);
+                self.observer.already_there(None, bytes);
             }
             self.settled(&progress);
             Ok(())

@@ -2,11 +2,11 @@
 
 use super::base::Base;
 use super::{Found, Sink};
-use crate::engine::admission::{Offer, Rule};
+use crate::engine::admission::{AdmissionRule, Candidate};
 use crate::engine::commit::{self, Placed, Unnamed, Unsynced, Waiting};
 use crate::engine::lock;
 use crate::engine::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
-use crate::engine::staged::{self, Keeping, Place};
+use crate::engine::staged::{self, Keeping, Placement};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
 use crate::message::{Durability, OfferedItem, Overwrite};
@@ -54,7 +54,7 @@ pub struct TreeSink {
     unproven: Unproven,
     /// Nothing gets its name from here on.
     over: CancellationToken,
-    rule: Arc<Rule>,
+    rule: Arc<AdmissionRule>,
 }
 
 impl TreeSink {
@@ -63,7 +63,7 @@ impl TreeSink {
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
         let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
         let base = base.making(options.modes.of_unknown_folder());
-        let rule = Arc::new(Rule::new(options.overwrite, options.add_only));
+        let rule = Arc::new(AdmissionRule::new(options.overwrite, options.add_only));
         let unproven = Unproven::default();
         Self { base, options, broken, found, unproven, over, rule }
     }
@@ -80,14 +80,14 @@ impl TreeSink {
         Self { unproven, ..self }
     }
 
-    fn offer(
+    fn candidate(
         &self,
         folder: &dyn Folder,
         name: NameRef<'_>,
         size: Option<u64>,
         modified: Option<Timestamp>,
-    ) -> Offer {
-        Offer { size, modified, is_unproven: self.unproven.covers_file(folder, name) }
+    ) -> Candidate {
+        Candidate { size, modified, is_unproven: self.unproven.covers_file(folder, name) }
     }
 
     fn waits(&self) -> bool {
@@ -113,14 +113,14 @@ impl TreeSink {
         folder: Arc<dyn Folder>,
         name: NameRef<'_>,
         announcement: &Announcement,
-    ) -> Result<Place, Failure> {
-        let offer = self.offer(&*folder, name, announcement.size, announcement.modified);
-        let admission = self.rule.admit(&*folder, name, offer)?;
+    ) -> Result<Placement, Failure> {
+        let candidate = self.candidate(&*folder, name, announcement.size, announcement.modified);
+        let admission = self.rule.admit(&*folder, name, candidate)?;
         let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
         let (takes_over, over) = (self.options.takes_over, self.over.clone());
         let writes_out = sparse || has_content(admission.metadata());
-        Ok(Place { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
+        Ok(Placement { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
     /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
@@ -273,8 +273,8 @@ impl Sink for TreeSink {
         if is_new && !self.waits() && create()? {
             return Ok(Placed::Done);
         }
-        let offer = self.offer(&*folder, name, Some(size), head.modified);
-        let admission = match self.rule.admit(&*folder, name, offer) {
+        let candidate = self.candidate(&*folder, name, Some(size), head.modified);
+        let admission = match self.rule.admit(&*folder, name, candidate) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
         };
@@ -300,8 +300,8 @@ impl Sink for TreeSink {
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
-        let offer = Offer { modified: head.modified, ..Offer::default() };
-        let admission = match self.rule.admit(&*folder, name, offer) {
+        let candidate = Candidate { modified: head.modified, ..Candidate::default() };
+        let admission = match self.rule.admit(&*folder, name, candidate) {
             Ok(admission) => admission,
             Err(failure) => return self.refused(&folder, name, failure),
         };

@@ -8,50 +8,50 @@ use std::sync::Mutex;
 
 /// Preallocates space once a certain amount is written, but no more than that amount again, whatever length the sender has
 /// announced.
-pub(super) struct Room {
+pub(super) struct Preallocator {
     size: u64,
-    found: Mutex<Found>,
+    state: Mutex<Preallocation>,
 }
 
 #[derive(Default)]
-struct Found {
+struct Preallocation {
     written: u64,
     until: u64,
 }
 
-impl Room {
+impl Preallocator {
     pub(super) fn new(size: u64) -> Self {
-        Self { size, found: Mutex::default() }
+        Self { size, state: Mutex::default() }
     }
 
     /// Preallocates for `chunk` and some that follow. A full disk shows up at the write.
-    pub(super) fn find(&self, file: &dyn TargetFile, chunk: &VerifiedChunk<'_>) {
+    pub(super) fn reserve_ahead(&self, file: &dyn TargetFile, chunk: &VerifiedChunk<'_>) {
         let len = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
-        let mut found = lock(&self.found);
-        if let Some(ahead) = found.ahead(self.size, chunk.offset(), len)
+        let mut state = lock(&self.state);
+        if let Some(ahead) = state.ahead(self.size, chunk.offset(), len)
             && file.reserve(ahead.start, ahead.end - ahead.start).is_err()
         {
-            found.until = u64::MAX;
+            state.until = u64::MAX;
         }
     }
 }
 
-impl Found {
+impl Preallocation {
     /// Returns the range to preallocate, now that `len` bytes are written at `offset`; `None` for chunks far ahead of the
     /// others.
     fn ahead(&mut self, size: u64, offset: u64, len: u64) -> Option<Range<u64>> {
         self.written += len;
         let end = offset.saturating_add(len);
         let bound = self.written.saturating_mul(2);
-        let until = size.min(bound).min(self.until.max(end).saturating_add(ROOM_LEN_MAX));
-        let is_due = self.written >= ROOM_LEN_MIN && self.until < end && end <= until;
+        let until = size.min(bound).min(self.until.max(end).saturating_add(AHEAD_LEN_MAX));
+        let is_due = self.written >= AHEAD_LEN_MIN && self.until < end && end <= until;
         is_due.then(|| offset.max(std::mem::replace(&mut self.until, until))..until)
     }
 }
 
 /// Amount written before preallocation starts, and the amount per step.
-const ROOM_LEN_MIN: u64 = 8 << 20;
-const ROOM_LEN_MAX: u64 = 64 << 20;
+const AHEAD_LEN_MIN: u64 = 8 << 20;
+const AHEAD_LEN_MAX: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -62,29 +62,29 @@ mod tests {
 
     #[test]
     fn room_is_found_for_most_of_a_file_a_few_times() {
-        let (size, mut found, mut times, mut room) = (1 << 30, Found::default(), 0, 0);
+        let (size, mut state, mut times, mut room) = (1 << 30, Preallocation::default(), 0, 0);
         for chunk in 0..size / LEN {
-            if let Some(ahead) = found.ahead(size, chunk * LEN, LEN) {
+            if let Some(ahead) = state.ahead(size, chunk * LEN, LEN) {
                 (times, room) = (times + 1, room + ahead.end - ahead.start);
                 assert!(ahead.start >= chunk * LEN && ahead.end <= 2 * (chunk + 1) * LEN);
             }
-            assert_eq!(room == 0, (chunk + 1) * LEN < ROOM_LEN_MIN);
+            assert_eq!(room == 0, (chunk + 1) * LEN < AHEAD_LEN_MIN);
         }
-        assert!(size - room < ROOM_LEN_MIN && times < 25, "{room}, {times} times");
+        assert!(size - room < AHEAD_LEN_MIN && times < 25, "{room}, {times} times");
     }
 
     #[test]
     fn nobody_is_given_more_room_than_they_have_filled() {
-        let mut found = Found { written: ROOM_LEN_MIN - LEN, until: 0 };
+        let mut state = Preallocation { written: AHEAD_LEN_MIN - LEN, until: 0 };
         assert_eq!(
-            found.ahead(u64::MAX, 2 * ROOM_LEN_MIN - LEN, LEN),
-            Some(2 * ROOM_LEN_MIN - LEN..2 * ROOM_LEN_MIN)
+            state.ahead(u64::MAX, 2 * AHEAD_LEN_MIN - LEN, LEN),
+            Some(2 * AHEAD_LEN_MIN - LEN..2 * AHEAD_LEN_MIN)
         );
-        assert_eq!(found.ahead(u64::MAX, u64::MAX - LEN, LEN), None, "too far ahead");
-        assert_eq!(found.ahead(u64::MAX, 0, LEN), None, "there is room already");
-        let mut found = Found { written: 1 << 40, until: 0 };
-        assert_eq!(found.ahead(u64::MAX, 0, LEN), Some(0..LEN + ROOM_LEN_MAX));
-        let mut found = Found { written: 1 << 40, until: 0 };
-        assert_eq!(found.ahead(3 * LEN, 0, LEN), Some(0..3 * LEN), "no more than the file has");
+        assert_eq!(state.ahead(u64::MAX, u64::MAX - LEN, LEN), None, "too far ahead");
+        assert_eq!(state.ahead(u64::MAX, 0, LEN), None, "there is room already");
+        let mut state = Preallocation { written: 1 << 40, until: 0 };
+        assert_eq!(state.ahead(u64::MAX, 0, LEN), Some(0..LEN + AHEAD_LEN_MAX));
+        let mut state = Preallocation { written: 1 << 40, until: 0 };
+        assert_eq!(state.ahead(3 * LEN, 0, LEN), Some(0..3 * LEN), "no more than the file has");
     }
 }

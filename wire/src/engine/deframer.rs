@@ -3,7 +3,7 @@
 use crate::frame::{FrameError, FrameHead, HEAD_LEN};
 use crate::limits::FRAME_RECORDS_LEN_MAX;
 use crate::net::record::{
-    Opened, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, record_len,
+    OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, record_len,
 };
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,11 +11,11 @@ use std::ops::Range;
 /// Bytes read beyond the current frame's end: usually the next frame's head, and little to move to the front.
 const READ_AHEAD: usize = 4 * 1024;
 /// Space while the lane has sent little so far.
-const INBOX_LEN_MIN: usize = 32 * 1024;
+const DEFRAMER_LEN_MIN: usize = 32 * 1024;
 
 /// Why the bytes are not a stream of frames. The lane ends.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InboxError {
+pub(crate) enum DeframeError {
     #[error("{0}")]
     Record(#[from] RecordError),
     #[error("{0}")]
@@ -38,7 +38,7 @@ pub(crate) enum Drained<W> {
 }
 
 /// Received bytes of one lane.
-pub(crate) struct Inbox {
+pub(crate) struct Deframer {
     opener: Opener,
     bytes: Vec<u8>,
     /// Bytes that the socket has filled.
@@ -55,7 +55,7 @@ pub(crate) struct Inbox {
     is_large: bool,
 }
 
-impl Inbox {
+impl Deframer {
     pub(crate) fn new(opener: Opener) -> Self {
         Self {
             opener,
@@ -72,7 +72,7 @@ impl Inbox {
 
     /// True if the next frame needs more memory than every lane has: call [`Self::enlarge`] before reading on.
     pub(crate) fn needs_memory(&self) -> bool {
-        !self.is_large && self.end() > INBOX_LEN_MIN
+        !self.is_large && self.end() > DEFRAMER_LEN_MIN
     }
 
     /// Reserves memory for [`FRAME_RECORDS_LEN_MAX`] bytes, until the lane [rests](Self::rest).
@@ -87,7 +87,7 @@ impl Inbox {
 
     /// Returns the end of the bytes to read.
     fn end(&self) -> usize {
-        (self.needed + READ_AHEAD).clamp(INBOX_LEN_MIN, FRAME_RECORDS_LEN_MAX)
+        (self.needed + READ_AHEAD).clamp(DEFRAMER_LEN_MIN, FRAME_RECORDS_LEN_MAX)
     }
 
     /// Returns the space that the socket reads into.
@@ -113,13 +113,13 @@ impl Inbox {
     }
 
     /// Returns the error for the end of the socket's stream.
-    pub(crate) fn end_of_stream(&self) -> InboxError {
-        InboxError::Truncated
+    pub(crate) fn end_of_stream(&self) -> DeframeError {
+        DeframeError::Truncated
     }
 
     /// Frees memory while no bytes arrive.
     pub(crate) fn rest(&mut self) {
-        if self.filled == 0 && self.bytes.len() > INBOX_LEN_MIN {
+        if self.filled == 0 && self.bytes.len() > DEFRAMER_LEN_MIN {
             self.bytes = Vec::new();
             self.is_large = false;
         }
@@ -127,22 +127,22 @@ impl Inbox {
 
     /// Frees memory not needed for the next frame, even if a part of that has arrived: others need it more.
     pub(crate) fn shrink(&mut self) {
-        if self.is_large && self.end() <= INBOX_LEN_MIN && self.filled <= INBOX_LEN_MIN {
-            self.bytes.truncate(INBOX_LEN_MIN);
+        if self.is_large && self.end() <= DEFRAMER_LEN_MIN && self.filled <= DEFRAMER_LEN_MIN {
+            self.bytes.truncate(DEFRAMER_LEN_MIN);
             self.bytes.shrink_to_fit();
             self.is_large = false;
         }
     }
 
     /// Opens complete records and passes their frames to `take`, which may answer that it cannot take one yet.
-    pub(crate) fn drain<W, E: From<InboxError>>(
+    pub(crate) fn drain<W, E: From<DeframeError>>(
         &mut self,
         mut take: impl FnMut(&FrameHead, &[u8], &[&[u8]]) -> Result<Option<W>, E>,
     ) -> Result<Drained<W>, E> {
-        self.open_records().map_err(InboxError::from)?;
+        self.open_records().map_err(DeframeError::from)?;
         let mut extra = Vec::new();
         let drained = loop {
-            let Some(head) = self.head().map_err(InboxError::from)? else { break Drained::NeedsMore };
+            let Some(head) = self.head().map_err(DeframeError::from)? else { break Drained::NeedsMore };
             let (extra_len, payload_len) = (usize::from(head.extra_len), head.payload_len as usize);
             if self.plain_len < HEAD_LEN + extra_len + payload_len {
                 break Drained::NeedsMore;
@@ -157,7 +157,11 @@ impl Inbox {
         };
         self.compact();
         if self.closed && matches!(drained, Drained::NeedsMore) {
-            return if self.plain_len == 0 { Ok(Drained::Closed) } else { Err(InboxError::Truncated.into()) };
+            return if self.plain_len == 0 {
+                Ok(Drained::Closed)
+            } else {
+                Err(DeframeError::Truncated.into())
+            };
         }
         self.set_needed().map_err(E::from)?;
         if matches!(drained, Drained::Wait(_)) {
@@ -173,9 +177,9 @@ impl Inbox {
                 break;
             }
             match self.opener.open(&mut self.bytes[self.opened..self.opened + len])? {
-                Opened::Closed => self.closed = true,
-                Opened::Data(0) => {}
-                Opened::Data(content_len) => {
+                OpenedRecord::Closed => self.closed = true,
+                OpenedRecord::Data(0) => {}
+                OpenedRecord::Data(content_len) => {
                     let begin = self.opened + RECORD_HEADER_LEN;
                     self.pieces.push_back(begin..begin + content_len);
                     self.plain_len += content_len;
@@ -239,7 +243,7 @@ impl Inbox {
     }
 
     /// Sets how many bytes must be there before the next frame can be complete. Never too many: a record has at most 16 KiB.
-    fn set_needed(&mut self) -> Result<(), InboxError> {
+    fn set_needed(&mut self) -> Result<(), DeframeError> {
         let frame_len = match self.head()? {
             Some(head) => HEAD_LEN + usize::from(head.extra_len) + head.payload_len as usize,
             None => HEAD_LEN,
@@ -249,7 +253,7 @@ impl Inbox {
         if self.needed <= self.filled {
             self.needed = self.filled + 1; // there is no complete record yet
         }
-        if self.needed > FRAME_RECORDS_LEN_MAX { Err(InboxError::RecordsTooSmall) } else { Ok(()) }
+        if self.needed > FRAME_RECORDS_LEN_MAX { Err(DeframeError::RecordsTooSmall) } else { Ok(()) }
     }
 }
 
@@ -309,7 +313,7 @@ mod tests {
     fn records_that_are_absurdly_small_are_refused() {
         for len in [0, 1, 50, 80] {
             let records = records(&block(0, CHUNK_LEN), |from| if from == 0 { 500 } else { len });
-            assert!(matches!(received(&records, 8192), Err(InboxError::RecordsTooSmall)), "{len}");
+            assert!(matches!(received(&records, 8192), Err(DeframeError::RecordsTooSmall)), "{len}");
         }
     }
 
@@ -318,7 +322,7 @@ mod tests {
         let frame = block(0, 100);
         for len in 1..frame.len() {
             let records = records(&frame[..len], |_| 16);
-            assert!(matches!(received(&records, usize::MAX), Err(InboxError::Truncated)), "{len}");
+            assert!(matches!(received(&records, usize::MAX), Err(DeframeError::Truncated)), "{len}");
         }
         assert_eq!(received(&records(b"", |_| 1), usize::MAX).unwrap(), Vec::<Vec<u8>>::new());
     }
@@ -326,30 +330,30 @@ mod tests {
     #[test]
     fn bytes_that_are_no_frame_are_refused() {
         let records = records(&[9; HEAD_LEN], |_| 64);
-        assert!(matches!(received(&records, usize::MAX), Err(InboxError::Frame(_))));
+        assert!(matches!(received(&records, usize::MAX), Err(DeframeError::Frame(_))));
         let mut sealed = self::records(&seal(0, ANNOUNCEMENT_LEN + 6), |_| 64);
         sealed[20] ^= 1;
-        assert!(matches!(received(&sealed, usize::MAX), Err(InboxError::Record(RecordError::Forged))));
+        assert!(matches!(received(&sealed, usize::MAX), Err(DeframeError::Record(RecordError::Forged))));
     }
 
     #[test]
     fn a_frame_that_cannot_be_taken_yet_stays() {
         let frames = [seal(0, ANNOUNCEMENT_LEN + 6), block(1, 40)];
-        let mut inbox = Inbox::new(Opener::new(secrets()).unwrap());
+        let mut deframer = Deframer::new(Opener::new(secrets()).unwrap());
         let records = records(&frames.concat(), |_| 50);
-        inbox.room()[..records.len()].copy_from_slice(&records);
-        inbox.add_filled(records.len());
+        deframer.room()[..records.len()].copy_from_slice(&records);
+        deframer.add_filled(records.len());
         let mut waited = 0_u32;
         let mut taken = Vec::new();
         let drained = loop {
-            assert!(inbox.is_ready());
-            let drained = inbox.drain(|head, extra, payload| {
+            assert!(deframer.is_ready());
+            let drained = deframer.drain(|head, extra, payload| {
                 waited += 1;
                 let not_yet = !waited.is_multiple_of(3);
                 if !not_yet {
                     taken.push(whole(head, extra, payload));
                 }
-                Ok::<_, InboxError>(not_yet.then_some(head.frame))
+                Ok::<_, DeframeError>(not_yet.then_some(head.frame))
             });
             match drained.unwrap() {
                 Drained::Wait(frame) => assert_eq!(frame, taken.len() as u64),
@@ -360,20 +364,20 @@ mod tests {
     }
 
     /// Feeds `bytes` like a socket that returns at most `step` at a time, and returns the resulting frames.
-    fn received(bytes: &[u8], step: usize) -> Result<Vec<Vec<u8>>, InboxError> {
-        let mut inbox = Inbox::new(Opener::new(secrets()).unwrap());
+    fn received(bytes: &[u8], step: usize) -> Result<Vec<Vec<u8>>, DeframeError> {
+        let mut deframer = Deframer::new(Opener::new(secrets()).unwrap());
         let (mut rest, mut frames) = (bytes, Vec::new());
         loop {
-            while !inbox.is_ready() {
-                let len = inbox.room().len().min(rest.len()).min(step);
+            while !deframer.is_ready() {
+                let len = deframer.room().len().min(rest.len()).min(step);
                 assert!(len > 0, "wants more than there is, or has no room for it");
-                inbox.room()[..len].copy_from_slice(&rest[..len]);
-                inbox.add_filled(len);
+                deframer.room()[..len].copy_from_slice(&rest[..len]);
+                deframer.add_filled(len);
                 rest = &rest[len..];
             }
-            let drained = inbox.drain(|head, extra, payload| {
+            let drained = deframer.drain(|head, extra, payload| {
                 frames.push(whole(head, extra, payload));
-                Ok::<_, InboxError>(None::<()>)
+                Ok::<_, DeframeError>(None::<()>)
             });
             if drained? == Drained::Closed {
                 assert!(rest.is_empty());

@@ -21,7 +21,7 @@ pub struct LaneTime {
 
 /// Counters of these times, in microseconds.
 #[derive(Default)]
-pub(crate) struct Spent {
+pub(crate) struct LaneTimers {
     pub(crate) here: Stopwatch,
     pub(crate) socket: Stopwatch,
     pub(crate) peer: Stopwatch,
@@ -31,8 +31,8 @@ pub(crate) struct Spent {
 #[derive(Default)]
 pub(crate) struct Stopwatch(AtomicU64);
 
-impl Spent {
-    pub(crate) fn so_far(&self) -> LaneTime {
+impl LaneTimers {
+    pub(crate) fn total(&self) -> LaneTime {
         LaneTime {
             here: self.here.get(),
             socket: self.socket.get(),
