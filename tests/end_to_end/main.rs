@@ -1,7 +1,7 @@
-//! The programs as their users have them: real processes, real sockets, real files, and what both ends make of bad input.
+//! Tests the programs as users run them: real processes, real sockets, real files, and the reaction of both ends to bad input.
 //!
-//! Each module is a list of sentences; what they are spelled with is [`tests::world`] and `support`. Nothing here waits for
-//! luck: tests wait for events, with a deadline. What a machine does not have (root, rsync) is told as skipped.
+//! Each module is a list of sentences; their vocabulary is [`tests::world`] and `support`. Tests never rely on timing: they
+//! wait for events, with a deadline. Requirements that a machine lacks (root, rsync) are reported as skipped.
 
 #![allow(
     clippy::unwrap_used,

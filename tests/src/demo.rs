@@ -1,4 +1,4 @@
-//! What the demo compares, and where it finds a folder to send.
+//! Compares trees for the demo, and finds a folder to send.
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -10,12 +10,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// All that is below a folder, as the filesystem itself tells it.
+/// Everything below a folder, as reported by the filesystem itself.
 pub struct Tree {
     items: BTreeMap<PathBuf, Item>,
 }
 
-/// What must be the same at both ends.
+/// The properties that must be the same at both ends.
 #[derive(PartialEq, Eq)]
 enum Item {
     File { bytes: u64, sha256: [u8; 32], modified: (i64, i64), mode: u32 },
@@ -27,7 +27,7 @@ impl Tree {
     /// Walks a folder and reads every file in it.
     ///
     /// # Errors
-    /// If something cannot be read, or is neither file, link nor folder.
+    /// If something cannot be read, or is not a file, link or folder.
     pub fn read(root: &Path) -> Result<Self> {
         let mut items = BTreeMap::new();
         let mut folders = vec![root.to_owned()];
@@ -68,7 +68,7 @@ impl Tree {
         format!("{} files, {:.1} MB", self.files(), self.bytes() as f64 / 1e6)
     }
 
-    /// What is not the same in `other`, the first few of it, as lines for people.
+    /// Returns the first few differences from `other`, as lines for people.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let here = self.items.iter().filter_map(|(path, item)| match other.items.get(path) {
@@ -135,10 +135,10 @@ impl fmt::Display for Item {
     }
 }
 
-/// The folder that was asked for, or one that most machines with Rust have.
+/// Returns the requested folder, or one that most machines with Rust have.
 ///
 /// # Errors
-/// If what was asked for is no folder, or there is none to choose.
+/// If the requested path is not a folder, or there is none to choose.
 pub fn choose(wanted: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(wanted) = wanted {
         let folder = fs::canonicalize(&wanted).with_context(|| format!("cannot use {}", wanted.display()))?;
@@ -151,18 +151,18 @@ pub fn choose(wanted: Option<PathBuf>) -> Result<PathBuf> {
     Ok(fs::canonicalize(folder.context("there is no folder to send; name one: cargo demo FOLDER")?)?)
 }
 
-/// Bytes that may still be written where `path` is.
+/// Returns the free bytes of the filesystem of `path`.
 ///
 /// # Errors
-/// If the filesystem does not tell.
+/// If the filesystem does not report it.
 pub fn free_space(path: &Path) -> Result<u64> {
     let space = rustix::fs::statvfs(path)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// Makes the folders of a copied tree writable: one that is not could not be emptied.
+/// Makes the folders of a copied tree writable, since a read-only one could not be emptied.
 pub fn make_removable(folder: &Path) {
-    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700)); // what stays is told by nobody else
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700)); // a folder that stays is reported by its removal
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             make_removable(&entry.path());
@@ -176,10 +176,10 @@ fn rust_documentation() -> Option<PathBuf> {
     Some(Path::new(sysroot.trim_end()).join("share/doc/rust/html"))
 }
 
-/// Set-id and sticky bits are never taken over.
+/// Set-id and sticky bits are never transferred.
 const MODE_MASK: u32 = 0o777;
 const READ_LEN: usize = 256 * 1024;
-/// Differences that are worth showing.
+/// Most differences shown.
 const TOLD_MAX: usize = 10;
 
 #[cfg(test)]

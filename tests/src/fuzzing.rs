@@ -1,6 +1,6 @@
-//! What the fuzzers call, as ordinary functions: `tests/fuzz` gives them invented input, and the test below what was found
-//! worth keeping in `fixtures/fuzz/TARGET/`. Each takes any bytes; it must not panic, and what is accepted must be
-//! written again as it was read.
+//! The bodies of the fuzz targets, as ordinary functions: `tests/fuzz` feeds them generated input, and the test below the
+//! inputs kept in `fixtures/fuzz/TARGET/`. Each takes any bytes; it must not panic, and accepted input must be written again
+//! exactly as it was read.
 
 mod files;
 mod journal;
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// The same every time: a byte turned, a part left out, or a part doubled.
+    /// Changes bytes in a reproducible way: flips one, leaves a part out, or doubles it.
     fn changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
         let mut copy = bytes.to_vec();
         let mut place = |len: usize| usize::try_from(random.bits() % (len as u64 + 1)).unwrap();

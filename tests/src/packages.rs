@@ -1,5 +1,5 @@
-//! Debian packages of both programs, made of programs that are built already: manual pages and completions are written by
-//! the programs themselves, and `cargo deb` does the rest. What goes where stands in the programs' `Cargo.toml`.
+//! Makes Debian packages of both programs from existing builds: the programs write manual pages and completions themselves, and
+//! `cargo deb` does the rest. The destinations are in the programs' `Cargo.toml`.
 
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// The programs that become packages.
+/// The programs that are packaged.
 pub const PROGRAMS: [&str; 2] = ["ftp-server", "ftp-client"];
 
 /// True if `cargo deb` is installed.
@@ -18,7 +18,7 @@ pub fn can_be_made() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// How much work is put into small packages.
+/// How much effort is put into compression.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// For people.
@@ -27,13 +27,14 @@ pub enum Size {
     Quick,
 }
 
-/// Makes a package of each of the programs that are in a folder. Gives their paths.
+/// Makes a package of each program in a folder. Returns their paths.
 ///
 /// # Errors
-/// A tool is missing or fails.
+/// If a tool is missing or fails.
 pub fn make(programs: &Path, packages: &Path, size: Size) -> Result<Vec<PathBuf>> {
     ensure!(can_be_made(), "cargo-deb is missing: cargo install cargo-deb");
-    // As a folder of cargo's own, so that programs of any profile can be packed and nothing is written beside them.
+    // Laid out like a target folder of cargo's, so that programs of any profile can be packed and no files are written beside
+    // them.
     let target = TempDir::new()?;
     let release = target.path().join("release");
     fs::create_dir(&release)?;
@@ -46,7 +47,7 @@ pub fn make(programs: &Path, packages: &Path, size: Size) -> Result<Vec<PathBuf>
 
 fn make_one(target: &Path, program: &str, packages: &Path, size: Size) -> Result<PathBuf> {
     let mut deb = cargo();
-    // Five sixths of a program as cargo leaves it are for debuggers.
+    // Five sixths of a program as built by cargo is debug information.
     deb.args(["deb", "--no-build", "--strip", "--quiet", "--locked", "-p", program, "--output"])
         .arg(packages);
     if size == Size::Quick {
@@ -57,7 +58,7 @@ fn make_one(target: &Path, program: &str, packages: &Path, size: Size) -> Result
     Ok(PathBuf::from(path))
 }
 
-/// What a program tells of itself: one manual page a command, compressed as Debian has them, and completions.
+/// Writes a program's generated files: one manual page per command, compressed as in Debian, and completions.
 fn write_generated(program: &Path, folder: &Path) -> Result<()> {
     let pages = folder.join("man");
     fs::create_dir_all(&pages)?;
@@ -77,7 +78,7 @@ fn cargo() -> Command {
     cargo
 }
 
-/// Runs a command; gives what it prints.
+/// Runs a command; returns its output.
 fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_owned();
     let ran = command.stdin(Stdio::null()).output().with_context(|| format!("running {}", name.display()))?;

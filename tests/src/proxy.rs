@@ -1,5 +1,5 @@
-//! A TCP proxy between client and server that does to connections what networks do: cuts, resets, stalls, swallows,
-//! delays, tiny segments, turned bits. What it draws it draws from a seed, which it prints.
+//! A TCP proxy between client and server that imitates bad networks: cuts, resets, stalls, black holes, delays, tiny segments,
+//! flipped bits. Random choices come from a seed, which it prints.
 
 mod connections;
 mod fate;
@@ -24,7 +24,7 @@ use tokio::time::{Instant, interval, sleep_until};
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// All connections are carried by it, and closed with it.
+    /// Carries all connections; they are closed with it.
     runtime: Option<Runtime>,
 }
 
@@ -38,18 +38,18 @@ struct Shared {
     accepted: AtomicUsize,
     passed: AtomicU64,
     faults: Mutex<Vec<Fault>>,
-    /// Nothing is written before this time, and no new connection is carried before the other.
+    /// Writes wait until this time, and new connections until the other.
     stalled: Mutex<Instant>,
     held: Mutex<Instant>,
 }
 
 impl Proxy {
-    /// A proxy to `server`. `fate` says what happens to each connection; they are numbered from 0 as they come.
+    /// A proxy to `server`. `fate` decides what happens to each connection; they are numbered from 0 as they arrive.
     pub fn to(server: SocketAddr, fate: impl Fn(usize) -> Fate + Send + Sync + 'static) -> io::Result<Self> {
         Self::seeded(seed(), server, fate)
     }
 
-    /// The same, with a seed that the caller has.
+    /// The same, with the caller's seed.
     pub fn seeded(
         seed: u64,
         server: SocketAddr,
@@ -75,31 +75,31 @@ impl Proxy {
         Ok(Self { address, shared, runtime: Some(runtime) })
     }
 
-    /// Where clients connect to.
+    /// Returns the address that clients connect to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Connections so far.
+    /// Returns the number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
-    /// Bytes carried so far, both ways, of all connections.
+    /// Returns the bytes carried so far, both ways, over all connections.
     #[must_use]
     pub fn passed(&self) -> u64 {
         self.shared.passed.load(Ordering::SeqCst)
     }
 
-    /// The faults that have happened.
+    /// Returns the faults that have happened.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         lock(&self.shared.faults).clone()
     }
 
-    /// New connections lead to another server from now on.
+    /// Leads new connections to another server from now on.
     pub fn lead_to(&self, server: SocketAddr) {
         *lock(&self.shared.server) = server;
     }
@@ -110,12 +110,12 @@ impl Proxy {
         self.shared.end_all(End::Reset);
     }
 
-    /// Resets one connection, whichever, each time so much time has passed, from now on.
+    /// Resets one arbitrary connection per period, from now on.
     pub fn reset_one_every(&self, period: Duration) {
         let shared = self.shared.clone();
         let resets = async move {
             let mut ticks = interval(period);
-            ticks.tick().await; // the first comes at once
+            ticks.tick().await; // the first tick comes at once
             loop {
                 ticks.tick().await;
                 shared.reset_one();
@@ -149,7 +149,7 @@ impl Shared {
         let held = *lock(&self.held);
         sleep_until(held).await;
         let address = *lock(&self.server);
-        let Ok(mut server) = TcpStream::connect(address).await else { return }; // one that is gone is an end too
+        let Ok(mut server) = TcpStream::connect(address).await else { return }; // a connection that is gone has ended too
         if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
             return;
         }
@@ -170,7 +170,7 @@ impl Shared {
         connections::finish(how, client, server).await;
     }
 
-    /// Writes a piece as a segment of its own; false if the other end is gone.
+    /// Writes a piece as a segment of its own; returns false if the other end is gone.
     async fn write(&self, to: &mut WriteHalf<'_>, piece: &[u8]) -> bool {
         let stalled = *lock(&self.stalled);
         sleep_until(stalled).await;
@@ -209,7 +209,7 @@ impl Shared {
     }
 }
 
-/// The seed of this run: `FAULTS_SEED`, or one that nobody has had.
+/// Returns the seed of this run: `FAULTS_SEED`, or a random one.
 #[must_use]
 pub fn seed() -> u64 {
     let given = std::env::var("FAULTS_SEED").ok().and_then(|seed| seed.parse().ok());

@@ -1,4 +1,4 @@
-//! What tests talk in: a world with a real server process, real client processes and folders of its own.
+//! The vocabulary of the tests: a world with a real server process, real client processes and folders of its own.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
@@ -13,33 +13,33 @@ use tokio::signal::unix::{SignalKind, signal as signal_stream};
 /// The password of every user of a [`World`].
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// Folders of its own, a server over one of them, and clients. All of it is gone when it is dropped.
+/// Folders of its own, a server for one of them, and clients. Dropping it removes everything.
 pub struct World {
-    /// Before the folder, which holds its log.
+    /// Declared before the folder, which contains its log.
     server: Option<Server>,
     folder: TempDir,
-    /// How many times the system was restarted.
+    /// How often the system was restarted.
     restarts: u32,
 }
 
 /// A running server process.
 pub struct Server {
     process: Child,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
-    /// Its key, as it printed it.
+    /// Its key's fingerprint, as it printed it.
     pub fingerprint: String,
     log: PathBuf,
 }
 
-/// How a client's run ended.
+/// The result of a client's run.
 #[derive(Debug)]
 pub struct Ran {
-    /// Its exit code; nothing if a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error, as text.
+    /// Its standard error, as text.
     pub stderr: String,
 }
 
@@ -50,7 +50,7 @@ impl World {
         Self::empty_in(&std::env::temp_dir())
     }
 
-    /// A world without a server, whose folders are below `place`.
+    /// A world without a server, with its folders below `place`.
     #[must_use]
     pub fn empty_in(place: &Path) -> Self {
         let folder = TempDir::with_prefix_in("ftpx-world-", place).expect("a temporary folder");
@@ -72,7 +72,7 @@ impl World {
         world
     }
 
-    /// The same, with a configuration file that holds `config`.
+    /// The same, with the configuration `config`.
     #[must_use]
     pub fn serving_with(config: &str) -> Self {
         let mut world = Self::empty();
@@ -81,7 +81,7 @@ impl World {
         world
     }
 
-    /// Starts the server with a configuration file that holds `config`, and further arguments.
+    /// Starts the server with the configuration `config`, and further arguments.
     pub fn serve_with(&mut self, config: &str, arguments: &[&str]) {
         let path = self.folder.path().join("config.toml");
         std::fs::write(&path, config).expect("a configuration file");
@@ -89,7 +89,7 @@ impl World {
         self.serve(&[&config, arguments].concat());
     }
 
-    /// Adds a user with [`PASSWORD`] over the served folder.
+    /// Adds a user with [`PASSWORD`] for the served folder.
     pub fn add_user(&self, name: &str, access: &str) {
         let mut command = Command::new(&binaries().server);
         command
@@ -109,13 +109,13 @@ impl World {
         self.serve_at("127.0.0.1:0", arguments);
     }
 
-    /// The same, at another address. The server is where the calling thread is, if that is in another network.
+    /// The same, at another address. The server runs in the network of the calling thread.
     pub fn serve_at(&mut self, address: &str, arguments: &[&str]) {
         let command = self.server_command(address, arguments);
         self.server = Some(Server::start(command, self.log_file()));
     }
 
-    /// Starts the server with a log that goes to `stderr`, as [`serve`](Self::serve) does otherwise.
+    /// Starts the server with a log that goes to `stderr`, like [`serve`](Self::serve) otherwise.
     pub fn serve_logging_to(&mut self, stderr: impl Into<Stdio>, environment: &[(&str, &str)]) {
         let mut command = self.server_command("127.0.0.1:0", &[]);
         command.envs(environment.iter().copied());
@@ -140,7 +140,7 @@ impl World {
         self.folder.path().join("server.log")
     }
 
-    /// Starts the server by another command than its own, if there is one.
+    /// Starts the server by the command that `wrap` makes of its own, if any.
     pub fn serve_by(&mut self, wrap: impl FnOnce(Command) -> Option<Command>) -> Option<()> {
         let mut command = Command::new(&binaries().server);
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(self.state());
@@ -156,8 +156,7 @@ impl World {
         self.serve_at(&address, &[]);
     }
 
-    /// As if the machine had been restarted: programs that start from here on are in another run of the system. Only those of a
-    /// debug build believe that.
+    /// Simulates a restart of the machine: programs started from now on see another boot. Only debug builds support this.
     pub fn restart_system(&mut self) {
         self.restarts += 1;
     }
@@ -180,37 +179,37 @@ impl World {
         self.folder.path().join("state")
     }
 
-    /// The file that holds [`PASSWORD`].
+    /// The file that contains [`PASSWORD`].
     #[must_use]
     pub fn password_file(&self) -> PathBuf {
         self.folder.path().join("password")
     }
 
-    /// The server.
+    /// Returns the server.
     #[must_use]
     pub fn server(&self) -> &Server {
         self.server.as_ref().expect("a server was started")
     }
 
-    /// The server, to stop it.
+    /// Returns the server, to stop it.
     pub fn server_mut(&mut self) -> &mut Server {
         self.server.as_mut().expect("a server was started")
     }
 
-    /// The URL of a path of `tester`, pinned. The path is percent-encoded.
+    /// Returns the URL of a path of `tester`, with the server's key. The path is percent-encoded.
     #[must_use]
     pub fn url(&self, path: impl AsRef<OsStr>) -> String {
         self.url_of("tester", path)
     }
 
-    /// The URL of a path of a user, pinned. The path is percent-encoded.
+    /// Returns the URL of a path of a user, with the server's key. The path is percent-encoded.
     #[must_use]
     pub fn url_of(&self, user: &str, path: impl AsRef<OsStr>) -> String {
         let Server { address, fingerprint, .. } = self.server();
         format!("ftpx://{user}@{address}/{}?pin={fingerprint}", percent_encode(path.as_ref()))
     }
 
-    /// Runs the client in the local folder, without a terminal, with nothing of this machine's configuration.
+    /// Runs the client in the local folder, without a terminal and without this machine's configuration.
     pub fn client<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
         Ran::from(self.client_command(arguments).output().expect("ftp-client runs"))
     }
@@ -225,7 +224,7 @@ impl World {
         command
     }
 
-    /// Runs the client and expects that all went well.
+    /// Runs the client and expects success.
     pub fn check<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
         let arguments: Vec<OsString> =
             arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
@@ -236,7 +235,7 @@ impl World {
 }
 
 impl Server {
-    /// Starts a server process and waits until it says that it listens.
+    /// Starts a server process and waits until it reports that it listens.
     #[must_use]
     pub fn start(command: Command, log: PathBuf) -> Self {
         let to_log = std::fs::File::create(&log).expect("a log file");
@@ -247,7 +246,7 @@ impl Server {
     #[must_use]
     pub fn start_logging_to(stderr: impl Into<Stdio>, mut command: Command, log: PathBuf) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
-        command.process_group(0); // a Ctrl-C at the tests is not one at the server
+        command.process_group(0); // a Ctrl-C for the tests must not reach the server
         let mut process = command.spawn().expect("ftp-server runs");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("a pipe");
@@ -266,7 +265,7 @@ impl Server {
         self.process.id()
     }
 
-    /// What it has logged so far.
+    /// Returns its log so far.
     #[must_use]
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -317,7 +316,7 @@ impl Ran {
     }
 }
 
-/// The two programs, built once if they are not up to date.
+/// The two programs, built once if they are out of date.
 pub struct Binaries {
     /// ftp-server.
     pub server: PathBuf,
@@ -325,7 +324,7 @@ pub struct Binaries {
     pub client: PathBuf,
 }
 
-/// The two programs, of the same profile as the caller.
+/// Returns the two programs, of the same profile as the caller.
 #[must_use]
 pub fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
@@ -340,7 +339,7 @@ pub fn binaries() -> &'static Binaries {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "--bins"]);
         if is_test && !is_release {
-            // With the same features as `cargo test --workspace`, which then has built all of it.
+            // With the same features as `cargo test --workspace`, which has then built everything already.
             build.args(["--workspace", "--test", "end_to_end"]);
         } else {
             build.args(["-p", "ftp-server", "-p", "ftp-client"]);
@@ -352,11 +351,11 @@ pub fn binaries() -> &'static Binaries {
     })
 }
 
-/// Makes signals that this process was told to ignore, as by `nohup` or a shell's `&`, act on the programs that it starts:
-/// what is caught here is not ignored there.
+/// Makes signals that this process ignores, as after `nohup` or a shell's `&`, act on the programs that it starts: a signal
+/// that is caught here is not ignored there.
 fn hear_signals() {
     static HEARD: OnceLock<()> = OnceLock::new();
-    // In a thread of its own: a test may be asynchronous, where no runtime may be dropped.
+    // In a thread of its own: a test may be asynchronous, where dropping a runtime is not allowed.
     HEARD.get_or_init(|| std::thread::spawn(catch_ignored_signals).join().expect("signals are caught"));
 }
 
@@ -373,7 +372,7 @@ fn catch_ignored_signals() {
     }
 }
 
-/// Sends a signal to a process that we started.
+/// Sends a signal to a process started by the tests.
 pub fn signal(process: u32, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
     assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {process}");

@@ -1,5 +1,5 @@
-//! Micro-benchmarks of what every chunk and every small file passes through, so that a regression has a place:
-//! `cargo bench -p wire --features net`.
+//! Micro-benchmarks of the work done for every chunk and every small file, to locate a regression: `cargo bench -p wire
+//! --features net`.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -50,7 +50,7 @@ fn hash_small_file(bencher: Bencher<'_, '_>, checksum: Checksum) {
         .bench(|| checksum.of_small_file([black_box(&content[..])]));
 }
 
-/// As most small files lie in a pack: across the border of two records.
+/// Like most small files in a pack: across the border of two records.
 #[divan::bench(args = [Checksum::Sha256, Checksum::Blake3])]
 fn hash_small_file_in_two_pieces(bencher: Bencher<'_, '_>, checksum: Checksum) {
     let content = vec![5_u8; 12_500];

@@ -1,7 +1,7 @@
-//! The protocol's bytes, pinned: every message and frame against `fixtures/golden`, and those against `PROTOCOL.md`.
+//! Pins the protocol's bytes: compares every message and frame with `fixtures/golden`, and those with `PROTOCOL.md`.
 //!
-//! Expectations are put together by hand (`golden/parts.rs`) and not by the codec, so that it can be exchanged, and a
-//! change of it is seen. `UPDATE_GOLDEN=1` rewrites the fixtures and the document's examples; `GOLDEN_SEED=n` repeats
+//! Expectations are put together by hand (`golden/parts.rs`) and not by the codec, so that it can be replaced, and a change of
+//! its output is noticed. `UPDATE_GOLDEN=1` rewrites the fixtures and the document's examples; `GOLDEN_SEED=n` repeats
 //! mutations.
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may stop at once")]
@@ -71,7 +71,7 @@ fn frames_are_written_and_read_as_the_golden_bytes() {
     }
 }
 
-/// All that has a golden file. The first call rewrites the files if that was asked for.
+/// Everything that has a golden file. The first call rewrites the files if requested.
 fn goldens() -> &'static [Golden] {
     static GOLDENS: OnceLock<Vec<Golden>> = OnceLock::new();
     GOLDENS.get_or_init(|| {
@@ -96,7 +96,7 @@ fn encode_control(envelope: &Envelope) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Takes a control frame that is all of `bytes`.
+/// Decodes a control frame that is all of `bytes`.
 fn decode_control(bytes: &[u8]) -> Result<Envelope, String> {
     let (header, body) = bytes.split_first_chunk::<CONTROL_HEADER_LEN>().ok_or("no whole header")?;
     let header = ControlHeader::decode(*header, CONTROL_BODY_MAX).map_err(|error| error.to_string())?;

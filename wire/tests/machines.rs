@@ -1,4 +1,4 @@
-//! The sending and the receiving machine of a job, joined in one thread by lanes that delay, damage, reorder and die.
+//! Joins the sending and the receiving machine of a job, in one thread, by lanes that delay, damage, reorder and die.
 //!
 //! Time is virtual and everything is drawn from one seed, which a failure prints; `MACHINES_SEED=n` repeats it.
 
@@ -46,6 +46,6 @@ impl Drop for ShownOnFailure {
     }
 }
 
-/// Seeds that every run tries, and others that differ from run to run.
+/// Seeds tried by every run; others differ from run to run.
 const FIXED_SEEDS: u64 = 1000;
 const FRESH_SEEDS: u64 = 1000;

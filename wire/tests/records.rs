@@ -1,4 +1,4 @@
-//! `net::record` against stock rustls: whatever one of them protects, the other opens, and nothing else.
+//! Tests `net::record` against stock rustls: each opens exactly the records that the other protects.
 
 #![cfg(feature = "net")]
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
@@ -73,9 +73,9 @@ fn an_altered_record_is_refused_by_both() {
 
             let mut record = sealed(&mut ends.sealer, b"abc");
             record[at] ^= 1 << (at % 8);
-            record.resize(record.len() + 70_000, 0); // a length that has grown is filled up
+            record.resize(record.len() + 70_000, 0); // fills up a length that has grown
             let read = ends.deliver(&record);
-            let tolerated = (1..3).contains(&at) && read.as_deref() == Ok(b"abc"); // rustls takes any version
+            let tolerated = (1..3).contains(&at) && read.as_deref() == Ok(b"abc"); // rustls accepts any version
             assert!(read.is_err() || tolerated, "byte {at}: {read:?}");
         }
     }
@@ -200,14 +200,14 @@ fn headers_tell_a_length_or_are_refused() {
     }
 }
 
-/// Which end has been taken over from rustls.
+/// The end that has been taken over from rustls.
 #[derive(Debug, Clone, Copy)]
 enum Role {
     Client,
     Server,
 }
 
-/// A connection of which one end has been taken over from rustls, and the other has not.
+/// A connection with one end taken over from rustls, and the other not.
 struct Ends {
     sealer: Sealer,
     opener: Opener,
@@ -225,7 +225,7 @@ impl Ends {
         Self { sealer: Sealer::new(ours.tx).unwrap(), opener: Opener::new(ours.rx).unwrap(), peer }
     }
 
-    /// What rustls makes of these bytes.
+    /// Feeds bytes to rustls and returns its result.
     fn deliver(&mut self, mut bytes: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         let mut read = Vec::new();
         while !bytes.is_empty() {
@@ -238,7 +238,7 @@ impl Ends {
         Ok(read)
     }
 
-    /// The records that rustls wants to send.
+    /// Returns the records that rustls wants to send.
     fn sent(&mut self) -> Vec<Vec<u8>> {
         sent(&mut self.peer)
     }
@@ -281,7 +281,7 @@ fn sent(peer: &mut Connection) -> Vec<Vec<u8>> {
     records
 }
 
-/// The content of the record with this number; the shortest and longest are among them.
+/// Returns the content of the record with this number; the shortest and longest are among them.
 fn content(round: usize) -> Vec<u8> {
     let len = [1, 0, RECORD_CONTENT_MAX, 2, RECORD_CONTENT_MAX - 1, 1000, 63][round % 7];
     (0..len).map(|at| (at * 7 + round).to_le_bytes()[0]).collect()
@@ -347,7 +347,7 @@ fn key_of((first, secrets): (u64, ConnectionTrafficSecrets)) -> (LessSafeKey, [u
     (LessSafeKey::new(key), iv.as_ref().try_into().unwrap(), first)
 }
 
-/// A record of any content, type and padding, after RFC 8446, 5.2 and 5.3.
+/// A record of any content, type and padding, following RFC 8446, 5.2 and 5.3.
 fn protected(key: &LessSafeKey, iv: [u8; 12], number: u64, inner: &[u8]) -> Vec<u8> {
     let mut nonce = iv;
     nonce[4..].iter_mut().zip(number.to_be_bytes()).for_each(|(byte, counted)| *byte ^= counted);

@@ -1,4 +1,4 @@
-//! A sink whose job may publish nothing more: what was on its way to the disk by then gets no name, and nothing of it stays.
+//! A sink whose job may no longer publish: files in progress get no name and leave no leftovers.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails, and should")]
 
@@ -39,7 +39,7 @@ fn path(text: &str) -> RemotePath {
     RemotePath::from_wire(text.as_bytes()).unwrap()
 }
 
-/// An item that waits for others has its name after the commit only.
+/// Finishes an item: one that waits for others gets its name only by the commit.
 fn done(sink: &TreeSink, placed: Result<Placed, Failure>) -> Result<(), Failure> {
     match placed? {
         Placed::Done => Ok(()),
@@ -47,7 +47,7 @@ fn done(sink: &TreeSink, placed: Result<Placed, Failure>) -> Result<(), Failure>
     }
 }
 
-/// Files, links and folders, each new or in the place of another.
+/// Takes files, links and folders, each new or in the place of another.
 fn take_all(sink: &TreeSink) -> Vec<Result<(), FailureCode>> {
     let content = b"new content".as_slice();
     let file = |at: &str| {

@@ -1,4 +1,4 @@
-//! What may be asked of the comparison.
+//! The options of the comparison.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     bench: bool,
 }
 
-/// What is measured.
+/// The subject of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Case {
     /// One file of 1 GiB over loopback, from the page cache to a disk

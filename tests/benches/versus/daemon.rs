@@ -22,7 +22,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `command`, which must stay in the foreground; what it prints goes to a log in `logs`.
+    /// Starts `command`, which must stay in the foreground; its output goes to a log in `logs`.
     pub(crate) fn spawn(name: &str, mut command: Command, logs: &Path) -> Result<Self> {
         let log = logs.join(format!("{name}.log"));
         let output = File::create(&log)?;
@@ -44,7 +44,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Waits until `ready` finds what it looks for in what the server has printed.
+    /// Waits until `ready` finds its result in the server's output.
     pub(crate) fn wait_for<T>(&mut self, ready: impl Fn(&str) -> Result<Option<T>>) -> Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -66,8 +66,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Waits until the server has finished with its last client: its children are those it had at rest, and it
-    /// uses no CPU.
+    /// Waits until the server has finished with its last client: it has only the children it had at rest, and uses no CPU.
     pub(crate) fn settle(&self, at_rest: usize) {
         let deadline = Instant::now() + PATIENCE;
         let mut before = procfs::cpu(self.process());
@@ -83,7 +82,7 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
-    /// Lets the server end in order, so that it takes its children with it, and ends what is left.
+    /// Lets the server end in an orderly way, together with its children, and kills the rest.
     fn drop(&mut self) {
         let family = procfs::family(self.process());
         signal(self.process(), Signal::TERM);
@@ -95,7 +94,7 @@ impl Drop for Daemon {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        // The server itself is gone and its id may be another's by now; a session of sshd outlives its listener.
+        // The server itself is gone and its id may be reused; a session of sshd outlives its listener.
         for process in family.into_iter().skip(1).filter(|process| is_running(*process)) {
             signal(process, Signal::KILL);
         }

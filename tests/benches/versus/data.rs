@@ -1,4 +1,4 @@
-//! What is transferred: files and trees made from a seed, and what tells whether a copy equals its source.
+//! Test data: files and trees made from a seed, and checks that a copy equals its source.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tests::wan::Random;
 
-/// Writes a file that no compression can shorten.
+/// Writes an incompressible file.
 pub(crate) fn write_file(path: &Path, bytes: u64, random: &mut Random) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let mut block = vec![0; BLOCK];
@@ -19,17 +19,17 @@ pub(crate) fn write_file(path: &Path, bytes: u64, random: &mut Random) -> Result
         file.write_all(&block[..len])?;
         left -= len as u64;
     }
-    Ok(file.into_inner()?.sync_all()?) // so that writing it back does not disturb the first runs
+    Ok(file.into_inner()?.sync_all()?) // writing it back must not disturb the first runs
 }
 
-/// Size and digest of a file. Reading it for that brings it into the page cache as well.
+/// Size and digest of a file. Reading it also brings it into the page cache.
 pub(crate) fn fingerprint(path: &Path) -> Result<(u64, blake3::Hash)> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path)?)?;
     Ok((hasher.count(), hasher.finalize()))
 }
 
-/// How much a tree holds.
+/// The amount of content in a tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TreeSize {
     pub(crate) files: u64,
@@ -37,7 +37,7 @@ pub(crate) struct TreeSize {
     pub(crate) bytes: u64,
 }
 
-/// Counts a tree, the folder itself not included.
+/// Measures a tree, without the folder itself.
 pub(crate) fn tree_size(root: &Path) -> Result<TreeSize> {
     let mut size = TreeSize::default();
     let mut waiting = vec![root.to_owned()];
@@ -71,8 +71,8 @@ pub(crate) fn copy_tree(source: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A tree of `files` files in `folders` nested folders, with sizes as documentation has them: log-normal, median
-/// 6,000 bytes, mean about 12,000.
+/// A tree of `files` files in `folders` nested folders, with typical sizes of documentation: log-normal, median 6,000 bytes,
+/// mean about 12,000.
 pub(crate) fn write_documentation_like(root: &Path, files: u32, folders: u32) -> Result<()> {
     let mut random = Random::new(SEED);
     let folders = nested_folders(root, folders, &mut random)?;

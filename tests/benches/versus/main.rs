@@ -1,12 +1,11 @@
-//! `cargo bench -p tests --bench versus -- big|tree|list|power|wan|trips|mirror|million|mirror-trips`: the product against the usual tools, in turn,
-//! on the same data. Needs Linux; tools that are not installed are named and left out. `wan` and `trips` need root
-//! and iproute2.
+//! `cargo bench -p tests --bench versus -- big|tree|list|power|wan|trips|mirror|million|mirror-trips`: compares the product
+//! with the usual tools, in turn, on the same data. Needs Linux; tools that are not installed are named and left out. `wan` and
+//! `trips` need root and iproute2.
 //!
-//! A comparison is only worth something if nobody is favoured, so: every tool copies the same files between the same
-//! folders, over the same network, in the same turns; time runs from a client's start to its exit; what is cleared
-//! between runs is cleared outside of that time; and the first result of each tool is compared with its source.
-//! The exit code is 0 when all of it went well, 1 when something failed (ours being left out is a failure, a tool
-//! that is not installed is not), and 2 for wrong usage.
+//! A comparison must be fair, so: every tool copies the same files between the same folders, over the same network, in the same
+//! turns; time runs from a client's start to its exit; clean-up between runs is outside of that time; and the first result of
+//! each tool is compared with its source. The exit code is 0 if everything went well, 1 if something failed (a missing product
+//! is a failure, a tool that is not installed is not), and 2 for wrong usage.
 
 mod args;
 mod cases;

@@ -1,4 +1,4 @@
-//! One run of one client: how long it took and what both ends used.
+//! Measures one run of one client: its duration and the resources of both ends.
 
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -15,12 +15,12 @@ use wait4::{ResUse, Wait4};
 use crate::daemon::Daemon;
 use crate::procfs::{self, PeakMemory};
 
-/// What a run took.
+/// The measurements of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sample {
     /// From the client's start to its exit.
     pub(crate) seconds: f64,
-    /// The run was ended when its time was up.
+    /// The run was ended at its time limit.
     pub(crate) timed_out: bool,
     /// Bytes that had arrived when a run was ended early.
     pub(crate) arrived_bytes: Option<u64>,
@@ -31,7 +31,7 @@ pub(crate) struct Sample {
     pub(crate) server: Option<ServerUse>,
 }
 
-/// What the server used during a run.
+/// The server's resources during a run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct ServerUse {
     /// CPU time of the server and its children.
@@ -40,13 +40,13 @@ pub(crate) struct ServerUse {
     pub(crate) peak_bytes: Option<u64>,
 }
 
-/// A run: what it took, and whether the client was content.
+/// A run: its measurements, and whether the client succeeded.
 pub(crate) struct Run {
     pub(crate) sample: Sample,
     pub(crate) succeeded: bool,
 }
 
-/// When a run is ended early, and how to count what had arrived by then.
+/// The time limit of a run, and a way to count the bytes that had arrived by then.
 pub(crate) struct Limit<'a> {
     pub(crate) cap: Duration,
     pub(crate) arrived_bytes: &'a dyn Fn() -> Result<u64>,
@@ -66,7 +66,7 @@ pub(crate) fn run(client: Command, server: Option<&Daemon>, limit: &Limit<'_>) -
     Ok(run)
 }
 
-/// Watches the memory of `process` and its descendants during `action`.
+/// Samples the memory of `process` and its descendants during `action`.
 fn watching<T>(process: u32, action: impl FnOnce() -> T) -> Result<(T, PeakMemory)> {
     let mut peak = PeakMemory::reset(process);
     std::thread::scope(|scope| {
@@ -89,7 +89,7 @@ fn watching<T>(process: u32, action: impl FnOnce() -> T) -> Result<(T, PeakMemor
 }
 
 fn run_client(mut client: Command, limit: &Limit<'_>) -> Result<Run> {
-    client.process_group(0); // so that all of it can be ended at once
+    client.process_group(0); // so that all of them can be ended at once
     let name = client.get_program().to_owned();
     let began = Instant::now();
     let mut child = client.spawn().with_context(|| format!("starting {}", name.display()))?;
@@ -108,14 +108,14 @@ fn run_client(mut client: Command, limit: &Limit<'_>) -> Result<Run> {
     Ok(Run { sample, succeeded: status.success() })
 }
 
-/// Ends a client. What has arrived is counted first: a server may discard it once the client is gone.
+/// Ends a client early. Counts the arrived bytes first: a server may discard them once the client is gone.
 fn end_early(child: &Child, limit: &Limit<'_>) -> Result<u64> {
     let arrived_bytes = (limit.arrived_bytes)();
     kill_process_group(id(child)?, Signal::KILL)?;
     arrived_bytes
 }
 
-/// Waits for the child without taking its exit status, whose resource usage is wanted with it.
+/// Waits for the child without taking its exit status, which is needed together with its resource usage.
 fn ends_within(child: &Child, cap: Duration) -> Result<bool> {
     let handle = pidfd_open(id(child)?, PidfdFlags::empty())?;
     let cap = Timespec::try_from(cap)?;

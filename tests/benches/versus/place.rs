@@ -1,4 +1,4 @@
-//! Where the two ends run: on this machine's loopback, or on the hosts of a simulated network.
+//! The location of the two ends: this machine's loopback, or the hosts of a simulated network.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -29,7 +29,7 @@ impl Place {
         }
     }
 
-    /// A command for the server's end that ends when this process does, however that happens.
+    /// A command for the server's end that ends when this process does, in whatever way.
     pub(crate) fn server(&self, program: &str) -> Command {
         let inner = match self {
             Place::Loopback => Command::new(program),
@@ -40,14 +40,14 @@ impl Place {
         command
     }
 
-    /// An address of the server's end that nothing listens on.
+    /// Returns an unused address of the server's end.
     pub(crate) fn free_address(&self) -> Result<SocketAddr> {
         let address = SocketAddr::new(self.server_ip(), 0);
         let find = move || TcpListener::bind(address).and_then(|listener| listener.local_addr());
         self.at_server(find)?.context("finding a free port")
     }
 
-    /// Whether something at the server's end accepts connections to `address`.
+    /// True if a server accepts connections to `address`.
     pub(crate) fn answers(&self, address: SocketAddr) -> Result<bool> {
         self.at_server(move || TcpStream::connect(address).is_ok())
     }

@@ -1,4 +1,4 @@
-//! What the kernel tells of a daemon and its descendants under /proc.
+//! Reads the kernel's figures of a daemon and its descendants from /proc.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,7 +23,7 @@ fn children(process: u32) -> Vec<u32> {
         .collect()
 }
 
-/// CPU time of `process` and its descendants since they started, those that have ended and were waited for included.
+/// CPU time of `process` and its descendants since they started, including those that have ended and were waited for.
 pub(crate) fn cpu(process: u32) -> Duration {
     let ticks: u64 = family(process).into_iter().filter_map(ticks).sum();
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
@@ -32,19 +32,19 @@ pub(crate) fn cpu(process: u32) -> Duration {
 /// User and system time of one process and of the children it has waited for.
 fn ticks(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let after_name = stat.rsplit_once(')')?.1; // the name may hold spaces and parentheses
+    let after_name = stat.rsplit_once(')')?.1; // the name may contain spaces and parentheses
     // utime is field 14 of proc(5); the state, field 3, is the first here.
     after_name.split_whitespace().skip(11).take(4).map(|field| field.parse::<u64>().ok()).sum()
 }
 
-/// Peak memory of the largest process of a family, watched while it comes and goes.
+/// Peak memory of the largest process of a family, sampled while they come and go.
 #[derive(Debug, Default)]
 pub(crate) struct PeakMemory {
     bytes: HashMap<u32, u64>,
 }
 
 impl PeakMemory {
-    /// Begins anew for `process` and its descendants where the kernel permits.
+    /// Resets the peak of `process` and its descendants where the kernel permits.
     pub(crate) fn reset(process: u32) -> Self {
         for member in family(process) {
             let _ = fs::write(format!("/proc/{member}/clear_refs"), "5");

@@ -11,20 +11,20 @@ use crate::rounds::Row;
 use crate::stage::Stage;
 use crate::table;
 
-/// All of one invocation.
+/// The results of one invocation.
 #[derive(Serialize)]
 pub(crate) struct Report {
     case: &'static str,
     smoke: bool,
-    /// What was measured and over which network, in words.
+    /// A description of the measurement and its network.
     setting: String,
     cores: usize,
-    /// How many processes wanted a core in the minute before: others' work, which disturbs.
+    /// How many processes wanted a core in the minute before: disturbance by others.
     load: f64,
     tables: Vec<Table>,
-    /// What the other tools say of their version.
+    /// Version strings of the other tools.
     versions: BTreeMap<&'static str, String>,
-    /// This process's own peak memory: a client's peak is never seen to be less.
+    /// This process's own peak memory: a client's measured peak is never lower.
     own_peak_bytes: Option<u64>,
     failures: Vec<String>,
 }
@@ -47,12 +47,12 @@ impl Report {
         }
     }
 
-    /// Takes the rows of one direction and prints them.
+    /// Adds the rows of one direction and prints them.
     pub(crate) fn add(&mut self, direction: Direction, rows: Vec<Row>, yardstick: Yardstick) {
         self.add_titled("", direction, rows, yardstick);
     }
 
-    /// The same, with what there was to do.
+    /// The same, with a title for the work.
     pub(crate) fn add_titled(
         &mut self,
         work: &'static str,
@@ -67,7 +67,7 @@ impl Report {
         self.tables.push(table);
     }
 
-    /// Ends the account.
+    /// Completes the report.
     pub(crate) fn close(mut self, stage: Stage<'_>) -> Self {
         (self.versions, self.failures) = stage.into_account();
         self.own_peak_bytes = procfs::peak_of(std::process::id());
@@ -90,24 +90,24 @@ impl Report {
 /// The rows of one direction.
 #[derive(Serialize)]
 pub(crate) struct Table {
-    /// What there was to do, where that is not all.
+    /// Title of the work, if it is only a part.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) work: &'static str,
     pub(crate) direction: Direction,
-    /// What the rows' `score` is.
+    /// The unit of the rows' `score`.
     pub(crate) yardstick: &'static str,
     pub(crate) rows: Vec<Figures>,
 }
 
-/// A contender's runs and what follows from them. Without a finished run there are no figures.
+/// A contender's runs and the figures derived from them. Without a finished run there are no figures.
 #[derive(Serialize)]
 pub(crate) struct Figures {
     pub(crate) name: &'static str,
     pub(crate) median_seconds: Option<f64>,
     pub(crate) minimum_seconds: Option<f64>,
-    /// This median in medians of ours.
+    /// This median divided by ours.
     pub(crate) ratio_to_ours: Option<f64>,
-    /// The median in terms of the table's yardstick.
+    /// The median in the table's unit.
     pub(crate) score: Option<f64>,
     pub(crate) client_cpu_seconds: Option<f64>,
     pub(crate) server_cpu_seconds: Option<f64>,
@@ -141,7 +141,7 @@ impl Figures {
     }
 }
 
-/// What a time means in a case.
+/// Converts a case's time to a score.
 #[derive(Clone, Copy)]
 pub(crate) enum Yardstick {
     /// MiB per second of this many bytes.
@@ -164,7 +164,7 @@ impl Yardstick {
         }
     }
 
-    /// `arrived` bytes had come when a run was ended early.
+    /// Returns the score; `arrived` bytes had come when a run was ended early.
     fn score(self, seconds: f64, arrived: Option<u64>) -> Option<f64> {
         match self {
             Yardstick::Throughput(bytes) => Some(arrived.unwrap_or(bytes) as f64 / MIB / seconds),

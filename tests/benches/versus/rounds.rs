@@ -1,7 +1,7 @@
-//! Lets contenders take turns, in an order that is drawn anew for each turn: whatever else the machine does meets all of them
-//! alike, and none always comes after a certain other. Before each run there is a pause, in which the system gets over what the
-//! last one has left: virtual machines for one give freed memory back to their host, and who needs 1 GiB while that goes on
-//! waits for it longer than for all that is measured here.
+//! Lets contenders take turns, in a new random order for each round: other work on the machine affects all of them alike, and
+//! none always follows the same other one. A pause precedes each run, in which the system recovers from the last one: virtual
+//! machines, for example, return freed memory to their host, and a program that needs 1 GiB meanwhile waits longer for it than
+//! for anything measured here.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use crate::data;
 use crate::measure::{self, Limit, Sample};
 use crate::stage::Stage;
 
-/// What every contender does, and how often.
+/// The task of every contender, and its number of runs.
 pub(crate) struct Plan<'a> {
     pub(crate) direction: Direction,
     /// A file or folder below the site's source folder.
     pub(crate) source: PathBuf,
-    /// Runs that are counted; one more comes first and is not, where `warm_up` is set.
+    /// Runs that are counted; with `warm_up`, one more precedes them.
     pub(crate) runs: u32,
     pub(crate) warm_up: bool,
     pub(crate) cap: Duration,
-    /// Whether the result equals the source.
+    /// Checks that the result equals the source.
     pub(crate) verify: &'a dyn Fn(&Path) -> Result<()>,
-    /// Brings the target into its state before each run; without it there is no target.
+    /// Puts the target into its state before each run; `None` if there is no target.
     pub(crate) prepare: Option<Step<'a>>,
 }
 
-/// Does something to a path.
+/// Acts on a path.
 type Step<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
-/// What a contender has shown.
+/// A contender's results.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) samples: Vec<Sample>,
@@ -48,7 +48,7 @@ impl Row {
     }
 }
 
-/// Runs the plan. A contender that fails or is out of time takes no more turns.
+/// Runs the plan. A contender that fails or runs out of time takes no more turns.
 pub(crate) fn in_turn(stage: &Stage<'_>, crew: &[Contender<'_>], plan: &Plan<'_>) -> Vec<Row> {
     let able: Vec<_> = crew.iter().filter(|contender| able(stage, contender, plan)).collect();
     let mut rows: Vec<_> =
@@ -97,7 +97,7 @@ fn job(stage: &Stage<'_>, contender: &Contender<'_>, plan: &Plan<'_>) -> Job {
     }
 }
 
-/// The folder that a contender's results go to, and whatever it puts beside them.
+/// Returns the folder for a contender's results, and for files that it puts beside them.
 fn corner(stage: &Stage<'_>, contender: &Contender<'_>, direction: Direction) -> PathBuf {
     let place = match direction {
         Direction::Put | Direction::MirrorUp => stage.site.uploads(),
@@ -163,7 +163,7 @@ fn redirect(command: &mut Command, stage: &Stage<'_>, job: &Job, log: &Path) -> 
     Ok(())
 }
 
-/// A check that a file equals `source`.
+/// Returns a check that a file equals `source`.
 pub(crate) fn same_file(source: &Path) -> Result<impl Fn(&Path) -> Result<()> + use<>> {
     let expected = data::fingerprint(source)?;
     Ok(move |copy: &Path| {
@@ -172,7 +172,7 @@ pub(crate) fn same_file(source: &Path) -> Result<impl Fn(&Path) -> Result<()> + 
     })
 }
 
-/// A check that a tree holds as much as `source`.
+/// Returns a check that a tree contains as much as `source`.
 pub(crate) fn same_tree(source: &Path) -> Result<impl Fn(&Path) -> Result<()> + use<>> {
     let expected = data::tree_size(source)?;
     Ok(move |copy: &Path| {

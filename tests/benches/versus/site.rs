@@ -1,4 +1,4 @@
-//! The folders of one measurement: what the servers serve, where downloads go, and what the tools keep.
+//! The folders of one measurement: for the servers' roots, the downloads, and the tools' own files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tests::wan::is_running;
 
-/// A throw-away folder and its parts.
+/// A temporary folder and its parts.
 pub(crate) struct Site {
     root: TempDir,
 }
 
 impl Site {
-    /// Makes a site below `parent`, and removes those that killed runs left there.
+    /// Makes a site below `parent`, and removes those left there by killed runs.
     pub(crate) fn below(parent: &Path) -> Result<Self> {
         fs::create_dir_all(parent)?;
         sweep(parent);
@@ -33,7 +33,7 @@ impl Site {
         Ok(site)
     }
 
-    /// A site in memory where the system has a place for that.
+    /// A site in memory if the system has a place for that.
     pub(crate) fn in_memory() -> Result<Self> {
         let shared_memory = Path::new("/dev/shm");
         if shared_memory.is_dir() { Self::below(shared_memory) } else { Self::below(&std::env::temp_dir()) }
@@ -44,7 +44,7 @@ impl Site {
         self.root.path().join("served")
     }
 
-    /// What is transferred lies here, for both directions.
+    /// The data to transfer, for both directions.
     pub(crate) fn source(&self) -> PathBuf {
         self.served().join("source")
     }
@@ -53,7 +53,7 @@ impl Site {
         self.served().join("in")
     }
 
-    /// For servers that collect uploads somewhere else first; the same filesystem, so that they rename and not copy.
+    /// For servers that collect uploads elsewhere first; on the same filesystem, so that they rename instead of copying.
     pub(crate) fn staging(&self) -> PathBuf {
         self.served().join("staging")
     }
@@ -62,7 +62,7 @@ impl Site {
         self.root.path().join("out")
     }
 
-    /// The clients' home folder, so that nobody's own settings play a part.
+    /// The clients' home folder, so that personal settings have no effect.
     pub(crate) fn home(&self) -> PathBuf {
         self.root.path().join("home")
     }

@@ -1,4 +1,4 @@
-//! Who takes part in a measurement: starts the servers it needs and keeps account of who is missing and why.
+//! Selects the participants of a measurement: starts the servers they need, and records which are missing and why.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) args: &'a Args,
     pub(crate) site: &'a Site,
     pub(crate) place: &'a Place,
-    /// Names of the contenders that this measurement is for.
+    /// Names of the contenders of this measurement.
     roster: &'a [&'a str],
     missing: RefCell<BTreeSet<Tool>>,
     versions: RefCell<BTreeMap<&'static str, String>>,
@@ -37,7 +37,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Makes all contenders of the roster that can be made, ours first. Says who is left out.
+    /// Makes all contenders of the roster that are available, ours first. Prints which are left out.
     pub(crate) fn assemble(&'a self) -> Vec<Contender<'a>> {
         for name in self.args.only.iter().filter(|name| !self.roster.contains(&name.as_str())) {
             self.fail(format!("{name} does not take part in this; there are {}", self.roster.join(", ")));
@@ -57,7 +57,7 @@ impl<'a> Stage<'a> {
         self.roster.contains(&contender) && self.args.wants(contender)
     }
 
-    /// Where each of `tools` is, or nothing if one of them is not installed.
+    /// Returns the paths of `tools`; `None` if one of them is not installed.
     pub(crate) fn find<const N: usize>(&self, tools: [Tool; N]) -> Option<[PathBuf; N]> {
         let found = tools.map(|tool| {
             let path = tool.find();

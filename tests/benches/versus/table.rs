@@ -34,7 +34,7 @@ pub(crate) fn mib(bytes: u64) -> String {
 }
 
 fn cells(row: &Figures) -> [String; 10] {
-    // A run that was ended early took more than this.
+    // A run that was ended early took longer than this.
     let more = if row.timed_out { ">" } else { "" };
     let runs = match &row.failure {
         Some(_) => "FAILED".to_owned(),

@@ -1,4 +1,4 @@
-//! The other tools: where they are, which are missing, and how to get them.
+//! The other tools: their paths, which are missing, and how to get them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,9 +7,9 @@ use std::process::Command;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
-    /// The package that brings it, as Debian and Ubuntu call it.
+    /// The package that contains it, by its name in Debian and Ubuntu.
     pub(crate) package: &'static str,
-    /// Makes it print its version, where it can and no other tool here says the same.
+    /// The option that prints its version, if it has one and no other tool here prints the same.
     version: &'static str,
 }
 
@@ -28,7 +28,7 @@ const fn tool(program: &'static str, package: &'static str, version: &'static st
 }
 
 impl Tool {
-    /// Where it is: in the search path, or where servers are kept.
+    /// Finds it in the search path, or among the programs of servers.
     pub(crate) fn find(self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders =

@@ -1,4 +1,4 @@
-//! Tab in a shell: what bash, zsh and fish are told by the scripts of `completions`, of commands, options, files here and on servers.
+//! Completion in shells: the scripts of `completions` give bash, zsh and fish commands, options, and files here and on servers.
 
 use crate::support::{chmod, output};
 use std::fs;
@@ -21,7 +21,7 @@ fn bash_completes_commands_options_and_paths_here_and_there() {
         ("ftp-client put lo", "lo", &["local\\ file"]),
         ("ftp-client put --result lo", "lo", &["local\\ file"]),
         ("ftp-client ls wo", "wo", &["work:"]),
-        // bash takes what stands before a colon for a word of its own
+        // bash takes the part before a colon for a word of its own
         ("ftp-client ls work:", ":", &["photos/", "report.pdf", "two\\ words/"]),
         ("ftp-client get -r work:pho", "pho", &["photos/"]),
         ("ftp-client get -r work:photos/", "photos/", &["photos/cat.jpg"]),
@@ -34,7 +34,7 @@ fn bash_completes_commands_options_and_paths_here_and_there() {
     }
 }
 
-/// What bash would do by itself where nothing was found.
+/// bash's own fallback if there are no suggestions.
 #[test]
 fn bash_looks_for_local_paths_only_where_they_may_stand() {
     let world = with_profile();
@@ -69,7 +69,7 @@ fn urls_are_completed_with_the_options_that_stand_before_them() {
     assert_eq!(replies, [format!("{}/two%20words/", server.address.port())]);
 }
 
-/// Who runs a server chooses its names.
+/// Names come from the server's operator and are not trusted.
 #[test]
 fn names_of_a_server_are_words_and_never_commands() {
     let world = with_profile();
@@ -103,7 +103,7 @@ fn names_of_a_server_are_words_and_never_commands() {
 #[test]
 fn what_fails_is_silent_soon_over_and_leaves_nothing() {
     let world = with_profile();
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap(); // takes connections and says nothing
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap(); // accepts connections and sends nothing
     fs::write(world.local().join("wrong"), "wrong").unwrap();
     chmod(&world.local().join("wrong"), 0o600);
     let (server, password) = (world.server(), world.password_file().display().to_string());
@@ -184,14 +184,14 @@ fn with_profile() -> World {
     world
 }
 
-/// What bash offers for a line whose end `piece` it is about to replace. Nothing where there is no bash.
+/// Returns bash's suggestions for a line whose end `piece` would be replaced; `None` without bash.
 fn bash(world: &World, line: &str, piece: &str) -> Option<Vec<String>> {
     let script = "source \"$1\"; COMP_LINE=$3 COMP_POINT=${#COMP_LINE}; _ftp_client \"$2\" \"$4\"; \
                   (( ${#COMPREPLY[@]} )) && printf '%s\\n' \"${COMPREPLY[@]}\"; complete -p ftp-client >/dev/null";
     shell(world, "bash", &["--norc", "-c", script], &[line, piece])
 }
 
-/// What zsh offers for a line; what would show it is replaced by what prints it.
+/// Returns zsh's suggestions for a line; they are printed instead of displayed.
 fn zsh(world: &World, line: &str) -> Option<Vec<String>> {
     let script = "compdef() { }; _files() { return 1 }; compadd() { print -rl -- ${(P)@[-1]} }; source $1; \
                   words=(${(s: :)3}); words[1]=$2; CURRENT=$#words; \
@@ -199,7 +199,7 @@ fn zsh(world: &World, line: &str) -> Option<Vec<String>> {
     shell(world, "zsh", &["-f", "-c", script], &[line])
 }
 
-/// What fish offers for a line, without the descriptions.
+/// Returns fish's suggestions for a line, without the descriptions.
 fn fish(world: &World, line: &str) -> Option<Vec<String>> {
     let script = "set -x PATH (path dirname $argv[3]) $PATH; source $argv[2]; complete -C $argv[4]";
     let replies = shell(world, "fish", &["--no-config", "-c", script], &[line])?;

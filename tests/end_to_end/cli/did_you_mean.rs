@@ -1,4 +1,4 @@
-//! What was nearly typed: wrong usage ends with 2 and names what may have been meant; and what helps before.
+//! Typing errors: wrong usage exits with 2 and suggests what may have been meant; and the help that prevents them.
 
 use std::fs;
 use std::process::Command;
@@ -66,7 +66,7 @@ fn who_expects_patterns_to_be_expanded_is_told() {
     }
 }
 
-/// A name that is no profile is a host, so only what fails is told of it.
+/// A name that is no profile is taken for a host, so only its failure mentions profiles.
 #[test]
 fn a_host_that_was_meant_to_be_a_profile_is_told() {
     let world = World::empty();

@@ -1,4 +1,4 @@
-//! Profiles: names for servers with their options, and what goes before what.
+//! Profiles: names for servers with their options, and their precedence.
 
 use crate::support::event;
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use tests::world::{PASSWORD, Ran, World};
 
-/// A world whose profile `work` stands for the folder `in` of its server.
+/// A world with the profile `work` for the folder `in` of its server.
 fn world() -> World {
     let world = World::serving();
     fs::create_dir(world.root().join("in")).unwrap();
@@ -92,7 +92,7 @@ fn options_of_transfers_come_from_the_profile_too() {
     world.check(["mirror", "tree", "work:"]);
     assert!(!world.root().join("in/b.tmp").exists());
 
-    // What the profile protects stays protected, whatever else is left out.
+    // Files protected by the profile stay protected, whatever else is excluded.
     fs::write(world.root().join("in/kept.tmp"), "kept").unwrap();
     let ran = world.check(["mirror", "-v", "--delete", "--exclude", "other", "tree", "work:"]);
     assert!(world.root().join("in/kept.tmp").exists());
@@ -135,7 +135,7 @@ fn a_configuration_that_makes_no_sense_is_refused_whole() {
     world.check(["ls", "--config", "mine.toml", "work:"]);
 }
 
-/// Only the profile knows how to log in.
+/// Only the profile has the credentials.
 #[test]
 fn every_command_with_a_remote_takes_a_profile() {
     let world = with_password_file();
@@ -188,7 +188,7 @@ fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
     }
     assert!(world.root().join("in/tree/new").exists());
 
-    // Of several profiles of the server, what they share is used.
+    // If several profiles match the server, their common settings are used.
     let (url, file) = (world.url(""), world.password_file());
     let add = ["profile", "add", "all", &url];
     world.check(add.iter().chain(&["--password-file", file.to_str().unwrap(), "--lanes", "2"]));
@@ -201,7 +201,7 @@ fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
     assert_eq!(without_password(&world, &["apply", "p"]).code, Some(2), "one has no password");
 }
 
-/// The same world, where the profile also says how to log in.
+/// The same world, with credentials in the profile.
 fn with_password_file() -> World {
     let world = world();
     let file = world.password_file();

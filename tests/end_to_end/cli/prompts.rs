@@ -1,4 +1,4 @@
-//! Questions for secrets, at a real terminal (tmux's): who gives up gets the terminal back as it was, and scripts an exact code.
+//! Prompts for secrets, at a real terminal (tmux's): cancelling one restores the terminal, and gives scripts an exact code.
 
 use crate::cli::shell::Terminal;
 use crate::support::{output, wait_until};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use tests::world::{World, binaries};
 
-/// A program that asks, what it asks, and its exit codes after Ctrl-C and Ctrl-D with what it says then.
+/// Checks a program that prompts: its prompt, and its exit codes and messages after Ctrl-C and Ctrl-D.
 fn gives_the_terminal_back(
     world: &World,
     line: &str,
@@ -27,7 +27,7 @@ fn gives_the_terminal_back(
     }
 }
 
-/// Makes a key. False if there is nothing to make it with.
+/// Makes a key. Returns false without ssh-keygen.
 fn make_key(path: &Path, passphrase: &str) -> bool {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut keygen = Command::new("ssh-keygen");
@@ -57,7 +57,7 @@ fn a_passphrase() {
     gives_the_terminal_back(&world, &line, "Passphrase for key", codes);
 }
 
-/// The server has refused a key by then, and the connection is made.
+/// By then the server has refused a key, and the connection is established.
 #[test]
 fn a_password_after_a_key_was_refused() {
     let world = World::serving();
@@ -69,7 +69,7 @@ fn a_password_after_a_key_was_refused() {
     gives_the_terminal_back(&world, &line, "Password for tester@", codes);
 }
 
-/// Also a key that nobody named.
+/// Also for a key that was found by its default name.
 #[test]
 fn a_passphrase_of_the_usual_key() {
     let world = World::serving();
@@ -91,7 +91,7 @@ fn a_new_password_of_the_server() {
     assert!(!world.state().join("users.toml").exists());
 }
 
-/// What a message tells to run can be run as it stands.
+/// Commands suggested in messages can be run as printed.
 #[test]
 fn names_in_advice_are_quoted() {
     let world = World::serving();

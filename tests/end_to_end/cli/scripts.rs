@@ -1,4 +1,4 @@
-//! Scripts: one command a line, one connection, checked before anything is run.
+//! Scripts: one command a line, one connection, checked before any command runs.
 
 use crate::support::{content, events};
 use std::fs;
@@ -269,7 +269,7 @@ fn with_json_nothing_else_is_on_standard_output() {
     assert!(world.check(["--json", "--help"]).text().starts_with("Moves files"));
 }
 
-/// Runs lines that come from standard input, by `script` or a shell without a terminal.
+/// Runs lines from standard input, by `script` or by a shell without a terminal.
 fn piped(world: &World, command: &str, text: &str) -> Ran {
     let words = if command == "script" { vec!["script", "-"] } else { vec![command] };
     let mut client = world.client_command(words.into_iter().map(str::to_owned).chain([world.url("")]));

@@ -1,4 +1,4 @@
-//! The shell, typed at in a real terminal (tmux's); without tmux these are skipped.
+//! The interactive shell in a real terminal (tmux's); skipped without tmux.
 
 use crate::support::{content, output, wait_until};
 use std::fs;
@@ -13,7 +13,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// One with a shell of ours.
+    /// Starts one with our shell.
     fn start(world: &World, columns: u32) -> Option<Self> {
         Self::with_shell(world, columns, "--retry=0")
     }
@@ -28,7 +28,7 @@ impl Terminal {
         )
     }
 
-    /// One that runs a command line. Nothing if tmux is not installed.
+    /// Starts one that runs a command line; `None` if tmux is not installed.
     pub(crate) fn running(world: &World, columns: u32, line: &str) -> Option<Self> {
         if output(Command::new("tmux").arg("-V")).is_none() {
             println!("skipped: tmux is not installed");
@@ -60,12 +60,12 @@ impl Terminal {
         command
     }
 
-    /// Types; names as `Tab`, `Enter` and `C-c` are keys.
+    /// Types; `Tab`, `Enter`, `C-c` and the like are keys.
     pub(crate) fn keys(&self, keys: &[&str]) {
         assert!(self.tmux().args(["send-keys", "-t", ":0"]).args(keys).status().unwrap().success());
     }
 
-    /// Whether what is typed is shown.
+    /// True if typed characters are echoed.
     pub(crate) fn echoes(&self) -> bool {
         let name = self.tmux().args(["display-message", "-p", "-t", ":0", "#{pane_tty}"]).output().unwrap();
         let name = String::from_utf8(name.stdout).unwrap();
@@ -79,7 +79,7 @@ impl Terminal {
         self.keys(&["Enter"]);
     }
 
-    /// Pastes as terminals do: told apart from keys where the program asks for that, or as keys.
+    /// Pastes like a terminal: bracketed, if the program requested that, or as keys.
     fn paste(&self, text: &str, bracketed: bool) {
         let mut load = self.tmux();
         let mut load = load.args(["load-buffer", "-"]).stdin(Stdio::piped()).spawn().unwrap();
@@ -100,9 +100,9 @@ impl Terminal {
         String::from_utf8_lossy(&captured.stdout).into_owned()
     }
 
-    /// Waits until the screen shows it.
+    /// Waits until the screen shows the text.
     pub(crate) fn see(&self, text: &str) {
-        let text = text.trim_end(); // as the screen has it
+        let text = text.trim_end(); // the screen drops trailing spaces
         let mut screen = String::new();
         wait_until(&format!("the screen shows {text:?}"), || {
             screen = self.screen();
@@ -307,7 +307,7 @@ fn lines_that_are_typed_ahead_are_run() {
     wait_until("all are run", || ["d", "e", "f"].iter().all(|name| world.root().join(name).exists()));
 }
 
-/// As a terminal forgets what was typed ahead.
+/// Like a terminal discards typed-ahead input.
 #[test]
 fn ctrl_c_gives_up_what_was_typed_ahead() {
     let world = World::serving();
@@ -327,7 +327,7 @@ fn ctrl_c_gives_up_what_was_typed_ahead() {
     assert!(!world.root().join("never").exists());
 }
 
-/// Who runs a server chooses its names.
+/// Names come from the server's operator and are not trusted.
 #[test]
 fn names_of_a_server_do_not_speak_to_the_terminal() {
     let world = World::serving();

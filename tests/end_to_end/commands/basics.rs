@@ -1,4 +1,4 @@
-//! The commands that move no files: what they do, what they print, and what they print for programs.
+//! The commands that transfer no files: their effects, and their output for people and for programs.
 
 use crate::support::{chmod, content, event, events, output, sha256};
 use std::fs::{self, File};

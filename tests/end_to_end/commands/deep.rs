@@ -1,4 +1,4 @@
-//! Trees that are very deep, and processes that may open few files.
+//! Very deep trees, and processes that may open few files.
 
 use crate::support::limits::limited;
 use std::fs;
@@ -9,7 +9,7 @@ const DEPTH: usize = 250;
 /// Far fewer than the tree has levels.
 const FILES_MAX: &str = "--nofile=128:128";
 
-/// A tree of folders in folders, each with a file before the next folder and one behind it.
+/// A tree of nested folders, each with one file before the next folder and one behind it.
 fn deep(place: &Path) {
     let mut folder = place.to_owned();
     for _ in 0..DEPTH {

@@ -1,4 +1,4 @@
-//! `doctor`: what it measures for whom, what it says limits, and that nothing of it stays.
+//! `doctor`: its measurements per user, the bottleneck it reports, and that it leaves no files.
 
 use crate::support::{PATIENCE, content, event, names_below, wait_until};
 use std::fs;
@@ -80,7 +80,7 @@ fn a_bound_of_ones_own_is_what_limits() {
     let object = event(&ran, "doctor");
     let rate = object["limit_rate"].as_u64().unwrap();
     assert!(rate < 2 << 20, "{object}");
-    // On a machine that is busy with other things, something may be slower still.
+    // On a machine that is busy with other things, something else may be slower.
     assert!(object["limit"] == "rate_limit" || rate < (1 << 20) * 4 / 5, "{object}");
     assert!(is_empty(&world));
 }
@@ -148,7 +148,7 @@ fn wrong_paths_have_their_exit_code() {
     assert!(ran.stderr.contains("nowhere"), "{}", ran.stderr);
 }
 
-/// Runs until a file of it has its name on the server.
+/// Runs until one of its files has its name on the server.
 fn under_way(world: &World) -> Child {
     let mut command: Command = world.client_command(["doctor", "--time", "500ms", &world.url("")]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! Single files: every length that is a border of something, streams, digests, and under which name things arrive.
+//! Single files: every length at a border, streams, digests, and the names that files arrive under.
 
 use crate::support::{content, event, hex, leftovers, output, sha256};
 use std::fs::{self, File};
@@ -240,5 +240,5 @@ fn feed(world: &World, arguments: &[&str], bytes: &[u8]) -> Ran {
     })
 }
 
-/// Beyond what 32 bits count.
+/// Beyond 32 bits.
 const SPARSE_LEN: u64 = (1 << 32) + 200 * 1024 * 1024 + 7;

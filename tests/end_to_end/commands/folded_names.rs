@@ -1,4 +1,5 @@
-//! Targets that take `Photo.jpg` and `photo.jpg` for one name: nothing is lost there, and what cannot be is told.
+//! Targets that take `Photo.jpg` and `photo.jpg` for one name: no file is lost there, and one that cannot be stored is
+//! reported.
 
 use crate::faults::odd_filesystems::{Stage, WAYS};
 use crate::support::fuse::Lacks;
@@ -10,7 +11,7 @@ fn stage() -> Option<Stage> {
     Stage::new(Lacks { case: true, ..Lacks::default() })
 }
 
-/// The names in a folder, as they are spelled there.
+/// Returns the names in a folder, as they are spelled there.
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
@@ -98,7 +99,7 @@ fn mv_gives_a_name_another_spelling() {
     mv("photos/A.JPG", "photos/A.jpg", &["--no-clobber"]);
     mv("photos", "Photos", &[]);
     assert_eq!(names_in(&root), ["Photos", "other"]);
-    mv("other", "PHOTOS", &[]); // into the folder, as ever
+    mv("other", "PHOTOS", &[]); // into the folder, as usual
     assert_eq!(names_in(&root.join("Photos")), ["A.jpg", "other"]);
     assert_eq!(fs::read(root.join("Photos/A.jpg")).unwrap(), b"photos/a.jpg");
 }

@@ -1,4 +1,4 @@
-//! Symbolic links that lead out of the served folder or of the download's target, also when they come while we work.
+//! Symbolic links that lead out of the served folder or of the download's target, also when they appear during a transfer.
 
 use crate::support::{assert_same, content, picture};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -13,7 +13,7 @@ use tests::world::World;
 
 pub(crate) const SECRET: &str = "the secret of another folder";
 
-/// What an unfinished transfer has left is nobody's to read, by its name or behind a link.
+/// Leftovers of an unfinished transfer cannot be read, by name or through a link.
 #[test]
 fn links_to_names_of_unfinished_transfers_are_not_read() {
     let world = World::serving();
@@ -78,7 +78,7 @@ fn links_of_the_served_folder_that_lead_outside_are_never_followed() {
         }
     }
     for name in ["absolute", "relative"] {
-        let _ = world.client(["chmod", "777", &world.url(name)]); // whatever it says, nothing behind the link changes
+        let _ = world.client(["chmod", "777", &world.url(name)]); // whatever it answers, the link's target does not change
         let _ = world.client(["touch", "-d", "2001-01-01T00:00:00Z", &world.url(name)]);
     }
     assert!(picture(&outside) == before);
@@ -158,7 +158,7 @@ fn a_folder_of_the_server_that_turns_into_a_link_is_never_followed() {
         assert_no_secret(&world.local().join(back));
     });
     println!("{runs} runs, seed: none, the scheduler's");
-    assert_no_secret(&world.root().join("tree")); // looked at in peace: a look while folders swap would follow the link itself
+    assert_no_secret(&world.root().join("tree")); // examined at rest: while folders swap, this check itself would follow the link
     assert!(picture(&outside) == before);
 }
 
@@ -181,7 +181,7 @@ fn a_folder_of_the_download_target_that_turns_into_a_link_is_never_followed() {
     assert_same(&world.root().join("tree"), &world.local().join("calm"));
 }
 
-/// A folder beside the served one, with the same names as the trees of these tests.
+/// Makes a folder beside the served one, with the same names as the trees of these tests.
 pub(crate) fn outside(world: &World) -> PathBuf {
     let outside = world.root().parent().unwrap().join("outside");
     make_tree(&outside, SECRET);
@@ -201,9 +201,9 @@ pub(crate) fn make_tree(tree: &Path, text: &str) {
     fs::write(tree.join("swapped/large"), content(1, 700_000)).unwrap();
 }
 
-/// Works again and again while a folder and a link to `outside` keep changing places.
+/// Repeats `work` while a folder and a link to `outside` keep changing places.
 pub(crate) fn while_swapping(folder: &Path, outside: &Path, mut work: impl FnMut(u32)) -> u32 {
-    let beside = folder.with_file_name("..swap.."); // no name that the trees have
+    let beside = folder.with_file_name("..swap.."); // not a name in the trees
     let link = folder.parent().unwrap().parent().unwrap().join(beside.file_name().unwrap());
     symlink(outside, &link).unwrap();
     let (stop, swaps, turn) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(()));
@@ -240,7 +240,7 @@ pub(crate) fn while_swapping(folder: &Path, outside: &Path, mut work: impl FnMut
     runs
 }
 
-/// Makes sure that the one is a folder and the other a link, whatever the work has made of them.
+/// Restores the one to a folder and the other to a link, whatever the work has made of them.
 fn restore(turn: &Mutex<()>, folder: &Path, link: &Path, outside: &Path) {
     let _turn = turn.lock();
     match (is_link(folder), is_link(link)) {

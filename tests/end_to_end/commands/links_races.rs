@@ -1,5 +1,5 @@
-//! Folders that turn into links while mirrors and single commands work on them: what is outside is neither read nor written.
-//! What the commands say does not matter, as some items must fail; what they leave behind does.
+//! Folders that turn into links while mirrors and single commands work on them: files outside are neither read nor written. The
+//! commands' messages do not matter, as some items must fail; their effects do.
 
 use crate::commands::links::{assert_no_secret, make_tree, outside, while_swapping};
 use crate::support::picture;
@@ -16,7 +16,7 @@ fn a_mirror_never_writes_through_a_folder_of_the_server_that_turns_into_a_link()
     fs::create_dir(world.root().join("old")).unwrap();
     let before = picture(&outside);
     let runs = while_swapping(&world.root().join("tree/swapped"), &outside, |run| {
-        // Now these files, now those: each run replaces, adds, deletes and sets aside.
+        // Alternating files: each run replaces, adds, deletes and makes backups.
         let source = if run % 2 == 0 { "one" } else { "two" };
         let mut arguments = vec!["mirror", "--delete", "--max-delete", "100%", source];
         let (target, down) = (world.url("tree"), format!("down-{run}"));
@@ -93,7 +93,7 @@ fn a_mirror_never_writes_through_a_local_folder_that_turns_into_a_link() {
     assert!(picture(&outside) == before);
 }
 
-/// Two trees with the same folder, in which other files are.
+/// Makes two trees with the same folder and different files in it.
 fn sources(folder: &Path) {
     make_tree(&folder.join("one"), "harmless");
     make_tree(&folder.join("two"), "otherwise");

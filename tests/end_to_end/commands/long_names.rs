@@ -1,4 +1,4 @@
-//! Names of more than 255 bytes, as NTFS and exFAT have them: nobody can carry them, and nobody takes them as missing.
+//! Names of more than 255 bytes, as on NTFS and exFAT: they cannot be transferred, and are never taken as missing.
 
 use crate::faults::odd_filesystems::Stage;
 use crate::support::fuse::Lacks;

@@ -1,4 +1,4 @@
-//! Commands with many names: one job or many requests at a time, each name told as if it were alone.
+//! Commands with many names: one job or many requests at a time, each name reported as if it were alone.
 
 use crate::support::{assert_same, content, event, events, leftovers, names_below, wait_until};
 use std::fs;
@@ -8,7 +8,7 @@ use tests::world::{Ran, World, signal};
 
 const COUNT: usize = 700;
 
-/// Names of files in the folder `files` at one end.
+/// Returns the names of files in the folder `files` at one end.
 fn files(folder: &std::path::Path) -> Vec<String> {
     fs::create_dir(folder.join("files")).unwrap();
     let names: Vec<_> = (0..COUNT).map(|number| format!("files/f{number}")).collect();
@@ -160,7 +160,8 @@ fn many_files_are_fetched_in_one_job() {
     assert_eq!(result.lines().filter(|line| line.contains("\"outcome\":\"done\"")).count(), COUNT);
 }
 
-/// What is no file goes as it always did: links are followed, folders are refused or fetched, what is missing is told.
+/// Entries that are no files are treated as ever: links are followed, folders are refused or fetched, missing ones are
+/// reported.
 #[test]
 fn others_among_many_that_are_fetched_have_jobs_of_their_own() {
     let world = World::serving();
@@ -198,7 +199,7 @@ fn others_among_many_that_are_fetched_have_jobs_of_their_own() {
     assert_eq!(fs::read_to_string(world.local().join("deep/f9")).unwrap(), "other", "{}", ran.stderr);
 }
 
-/// Requests are made many at a time, and told in the order of the names.
+/// Requests run concurrently, and are reported in the order of the names.
 #[test]
 fn other_commands_take_many_names() {
     let world = World::serving();

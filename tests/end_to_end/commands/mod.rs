@@ -1,4 +1,4 @@
-//! Each command: the result it gives, and the input it refuses.
+//! Each command: its results, and the input it refuses.
 
 mod basics;
 mod deep;

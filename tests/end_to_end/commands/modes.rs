@@ -1,5 +1,5 @@
-//! Permissions on their way: what folders keep, what is asked for (`--no-perms`, `--chmod`), the rules of a user at the server, and
-//! folders that are somebody else's.
+//! Transfer of permissions: those that folders keep, those requested (`--no-perms`, `--chmod`), the server's rules for a user,
+//! and folders that belong to others.
 
 use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::{chmod, event, is_root, output};
@@ -192,7 +192,7 @@ fn a_user_has_rules_for_all_that_it_makes_and_changes() {
     assert_eq!(modes(&mirror.target()), [0o2750, 0o2755, 0o777, 0o755]);
 }
 
-/// The command without the right to change what belongs to others.
+/// Returns the command without the right to change other users' files.
 fn without_ownership(command: &Command) -> Option<Command> {
     let mut bound = Command::new("setpriv");
     bound.args(["--bounding-set=-fowner", "--inh-caps=-all"]);

@@ -1,5 +1,5 @@
-//! What is private stays so while it is carried: folders are at no moment open to more people than the source's, also where a transfer
-//! ends there, and another machine's permissions do not overrule the umask.
+//! Private files stay private while they are transferred: folders are never open to more people than the source's, even if a
+//! transfer ends there, and another machine's permissions do not overrule the umask.
 
 use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::{chmod, leftovers, wait_until};
@@ -15,18 +15,18 @@ fn mode(path: impl AsRef<Path>) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Modes of a folder and of the private one in it.
+/// Returns the modes of a folder and of the private one in it.
 fn folders(folder: &Path) -> [u32; 2] {
     [mode(folder), mode(folder.join("private"))]
 }
 
-/// Begins to carry, so slowly that it can be looked at.
+/// Starts a transfer slow enough to be examined.
 fn begin(world: &World, words: &[OsString]) -> Child {
     let mut command = world.client_command([words, &["--limit-rate=2M".into()]].concat());
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Files that others could read if they could reach them, in a folder that lets nobody in.
+/// Makes files that others could read if they could reach them, in a folder closed to others.
 fn fill(source: &Path) {
     fs::create_dir_all(source.join("private/sub")).unwrap();
     fs::write(source.join("private/large"), vec![7; 12 << 20]).unwrap();
@@ -36,7 +36,7 @@ fn fill(source: &Path) {
     }
 }
 
-/// Each command that carries a tree: its words, and its target.
+/// Each command that transfers a tree: its words, and its target.
 fn commands(mirror: &Mirror) -> [(Vec<OsString>, PathBuf); 2] {
     let [source, target] = mirror.places();
     let (command, placed) = match mirror.way {

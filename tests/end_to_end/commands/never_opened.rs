@@ -1,4 +1,4 @@
-//! Pipes and devices are looked at and never opened: to open one may rewind a tape, start a watchdog or hang.
+//! Pipes and devices are examined and never opened: opening one may rewind a tape, start a watchdog or hang.
 
 use rustix::fs::{CWD, FileType, Mode, inotify, mknodat};
 use rustix::io::Errno;
@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use tests::world::World;
 
-/// A pipe, and what tells whether anybody opens it.
+/// A pipe, with a watch that reports whether it is opened.
 struct Pipe {
     path: PathBuf,
     watch: OwnedFd,

@@ -1,5 +1,5 @@
-//! Users that share a root: who may not remove what is in it changes nothing about the folder itself, and sweeps nobody else's
-//! uploads.
+//! Users that share a root: one without the right to remove its content cannot change the folder itself, and cannot sweep other
+//! users' uploads.
 
 use crate::support::fake_client::Session;
 use crate::support::{content, leftovers, picture, proven_bytes, wait_until};
@@ -16,7 +16,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// `alice` and `bob` may write, `carol` may do all, in one root.
+/// Makes one root in which `alice` and `bob` may write, and `carol` has full access.
 fn shared() -> World {
     let mut world = World::empty();
     for (user, access) in [("alice", "write"), ("bob", "write"), ("carol", "full")] {
@@ -51,7 +51,7 @@ fn the_root_folder_itself_is_changed_with_full_access_only() {
     world.check(["chmod", "700", &world.url_of("alice", "below")]);
 }
 
-/// By whatever path and message: links that lead to the root are made by whoever may write.
+/// By any path and message: links to the root can be made by any user who may write.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_leads_around_that() {
     let world = shared();
@@ -121,7 +121,7 @@ fn who_may_write_mirrors_into_the_root_and_leaves_the_root_itself_alone() {
     assert_eq!(mode(&world.root().join("source")), 0o750, "and so is any folder below");
 }
 
-/// Leaves an upload that can be gone on with.
+/// Leaves an upload that can be resumed.
 fn interrupt(world: &World, user: &str, name: &str) {
     let before = proven_bytes(&world.root());
     fs::write(world.local().join(name), content(1, 40_000_000)).unwrap();
@@ -142,7 +142,7 @@ fn a_sweep_takes_ones_own_uploads_or_with_full_access_all() {
     };
     interrupt(&world, "alice", "of-alice");
     interrupt(&world, "bob", "of-bob");
-    // Without a journal nobody knows whose it is. It is old: what is young may be about to be used.
+    // Without a journal its owner is unknown. It is old: a young one may be about to be used.
     let nobodys = world.root().join(".ftpx-0123456789abcdef.part");
     fs::write(&nobodys, "small").unwrap();
     assert_eq!(leftovers(&world.root()).len(), 5);
@@ -155,7 +155,7 @@ fn a_sweep_takes_ones_own_uploads_or_with_full_access_all() {
     assert!(leftovers(&world.root()).is_empty());
 }
 
-/// A user who may only add takes away nothing, and that includes what somebody has sent so far.
+/// A user who may only add removes nothing, which includes another user's partial uploads.
 #[test]
 fn who_may_only_add_does_not_discard_an_upload_of_the_same_name() {
     let world = shared();
@@ -172,7 +172,7 @@ fn who_may_only_add_does_not_discard_an_upload_of_the_same_name() {
     assert!(fs::read(world.root().join("large")).unwrap() == content(1, 40_000_000));
 }
 
-/// What others have left of a file of the same name is theirs to go on with.
+/// Partial files of another user are that user's to resume.
 #[test]
 fn who_may_write_does_not_discard_another_ones_upload_of_the_same_name() {
     let world = shared();
@@ -193,7 +193,7 @@ fn who_may_write_does_not_discard_another_ones_upload_of_the_same_name() {
     assert!(leftovers(&world.root()).is_empty(), "with full access it may go");
 }
 
-/// To keep what is replaced is to rename it, and a file that is in the way of a backup's folder is renamed for good.
+/// Keeping a replaced file is a rename, and a file in the way of a backup's folder is renamed for good.
 #[test]
 fn a_backup_at_the_server_needs_full_access_as_a_rename_does() {
     let world = shared();

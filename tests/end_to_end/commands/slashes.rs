@@ -1,5 +1,5 @@
-//! A `/` at the end of a path asks for the folder: a link to one is followed, or refused where it would lose its name, and a file is
-//! an error.
+//! A `/` at the end of a path requires a folder: a link to one is followed, or refused where it would lose its name, and a file
+//! is an error.
 
 use crate::support::{assert_same, picture};
 use std::fs;
@@ -118,7 +118,7 @@ fn mirrors_take_links_to_folders() {
     assert!(!world.root().join("x").exists());
 }
 
-/// coreutils refuse all of it with "Not a directory".
+/// coreutils refuse all of these with "Not a directory".
 #[test]
 fn nothing_is_removed_or_moved_by_a_link_with_a_slash() {
     let world = world();
@@ -203,7 +203,7 @@ fn lines_of_scripts_understand_slashes_and_dots() {
     assert!(world.root().join("inner").exists() && is_link(&world.root().join("inner/link")));
 }
 
-/// A result file keeps the slash, so that what is done again is the same.
+/// A result file keeps the slash, so that a retry does the same.
 #[test]
 fn a_retry_asks_for_the_same_folder() {
     let world = world();

@@ -1,4 +1,5 @@
-//! Times that the target cannot keep: nothing is sent twice for them, and on a filesystem that keeps nanoseconds nothing is missed.
+//! Times that the target cannot store: no file is sent twice because of them, and on a filesystem that stores nanoseconds no
+//! change is missed.
 
 use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::{event, is_root, output};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    /// None, and told, where that is not possible.
+    /// Returns `None`, and says so, where mounting is not possible.
     pub(crate) fn new(place: &Path, make: &[&str]) -> Option<Self> {
         fs::create_dir_all(place).unwrap();
         let image = place.with_extension("image");
@@ -68,7 +69,7 @@ fn mirror(way: Way) -> Mirror {
     mirror
 }
 
-/// Nothing is left to do, in whatever way it is asked.
+/// Checks that no work is left, by every kind of comparison.
 fn assert_converged(mirror: &Mirror) {
     assert_eq!(mirror.check(["-n", "--delete"]).text(), "", "{:?}", mirror.way);
     assert_eq!(mirror.check(["-n", "--overwrite=newer"]).text(), "");

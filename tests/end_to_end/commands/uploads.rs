@@ -1,4 +1,4 @@
-//! What scripts ask of transfers: only if absent, unless the same, under another name; results, and doing again what failed.
+//! Transfers in scripts: only if absent, unless the same, under another name; results, and retries of failed items.
 
 use crate::support::{assert_same, content, event, events, sha256, wait_until};
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn lines(path: &Path) -> Vec<Value> {
     read(path).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The source and outcome of each item of a result file.
+/// Returns the source and outcome of each item of a result file.
 fn items(path: &Path) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let mut items: Vec<_> = lines(path)
@@ -209,7 +209,7 @@ fn only_our_own_results_are_read() {
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
 }
 
-/// The path that is told is the server's: whose trouble it is must be told too.
+/// The reported path is the server's, so the report must also say which end failed.
 #[test]
 fn what_goes_wrong_here_is_not_blamed_on_the_server() {
     let world = World::serving();
@@ -226,7 +226,7 @@ fn what_goes_wrong_here_is_not_blamed_on_the_server() {
     assert!(ran.code == Some(5) && !ran.stderr.contains("this machine"), "{}", ran.stderr);
 }
 
-/// A mistyped name after `--result` costs nobody a file.
+/// A mistyped name after `--result` must not destroy a file.
 #[test]
 fn what_is_no_result_file_is_not_written_over() {
     let world = World::serving();
@@ -246,7 +246,7 @@ fn what_is_no_result_file_is_not_written_over() {
     assert_eq!(read(&at("precious")), "precious");
     assert_eq!(fs::read_dir(world.root()).unwrap().count(), 0);
     for _ in 0..2 {
-        world.check(["put", "--result", "r", "empty", &url]); // an older one is
+        world.check(["put", "--result", "r", "empty", &url]); // an older result file is replaced
     }
 }
 
@@ -298,7 +298,7 @@ fn a_run_that_ends_early_leaves_no_older_result() {
         let ran = world.client(["retry", "r"]);
         assert!(ran.code == Some(2) && ran.stderr.contains("run the command once more"), "{}", ran.stderr);
     }
-    // What is to be done again is not lost when doing it again fails.
+    // The list of items to retry survives a failure of the retry.
     world.client(["get", "--result", "r", &file, &world.url("more"), "."]);
     let before = read(&world.local().join("r"));
     world.server_mut().kill();
@@ -363,7 +363,7 @@ fn a_plan_follows_no_link_that_lies_beside_it() {
     assert_eq!(fs::read_dir(beside.path()).unwrap().count(), 2, "nothing unfinished stays");
 }
 
-/// A pipe that nobody reads is an error and no wait; a link that leads nowhere makes no file elsewhere.
+/// A pipe without a reader is an error instead of a wait; a dangling link makes no file elsewhere.
 #[test]
 fn a_result_is_written_to_a_file_of_its_own() {
     let world = World::serving();

@@ -1,7 +1,7 @@
-//! Faults against promises: `cargo test -p tests matrix -- --nocapture` prints the table that tests/README.md has.
+//! Checks promises under faults: `cargo test -p tests matrix -- --nocapture` prints the table of tests/README.md.
 //!
-//! Each mark is set right behind the check that it stands for, in a run that this test made; what no run of it checked has a dash,
-//! which says nothing about other tests.
+//! Each mark is set right behind its check, in a run made by this test; a dash means that no run here checked it, which says
+//! nothing about other tests.
 
 use crate::faults::storage_faults::process::{crash_at_each, fail_at_each};
 use crate::hostile::server::golden_messages;
@@ -21,9 +21,9 @@ use tests::proxy::{Fate, Fault, Proxy, seed};
 use tests::world::World;
 use tokio::runtime::Runtime;
 
-/// What was checked and held; nothing if this machine cannot make that fault happen.
+/// The promises that were checked and kept; `None` if this machine cannot produce the fault.
 type Checked = Option<BTreeSet<Claim>>;
-/// A fault, and what makes it happen and checks what holds then.
+/// A fault, and the function that produces it and checks the promises.
 type Row = (&'static str, fn() -> Checked);
 
 const ROWS: [Row; 14] = [
@@ -93,7 +93,7 @@ fn matrix() {
     }
 }
 
-/// Runs a put and a get over a network that does this.
+/// Runs a put and a get over a network with this fate.
 fn network(fate: impl Fn(usize) -> Fate + Copy + Send + Sync + 'static) -> Checked {
     each_way(|trial| {
         let proxy = Proxy::to(trial.world.server().address, fate).unwrap();
@@ -101,7 +101,7 @@ fn network(fate: impl Fn(usize) -> Fate + Copy + Send + Sync + 'static) -> Check
     })
 }
 
-/// A put and a get onto a disk that has room for what is replaced, and not for what replaces it.
+/// Runs a put and a get onto a disk with space for the old files, but not for the new ones.
 fn full_disk() -> Checked {
     let world = Arc::new(World::serving());
     let claims = [Way::Put, Way::Get].map(|way| {
@@ -117,7 +117,7 @@ fn full_disk() -> Checked {
     Some(&put? & &get?)
 }
 
-/// A server that breaks the protocol in the middle of a tree.
+/// A server that violates the protocol in the middle of a tree.
 fn hostile_server() -> Checked {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
@@ -127,7 +127,7 @@ fn hostile_server() -> Checked {
             let request = peer.request().await.request;
             peer.send_raw(u32::MAX, 17, 0, request, &[]).await;
         });
-        let outcome = outcome.await; // checks memory, time, and what is beside the target
+        let outcome = outcome.await; // checks memory, time, and the files beside the target
         outcome.expect(7, "over the limit");
         let last = outcome.stdout.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
         let finished: serde_json::Value = serde_json::from_slice(last).unwrap();
@@ -139,7 +139,7 @@ fn hostile_server() -> Checked {
     Some(all.collect())
 }
 
-/// Clients that break the protocol in every way that the golden messages allow.
+/// Clients that violate the protocol in every way that the golden messages allow.
 fn hostile_client() -> Checked {
     let runtime = Runtime::new().unwrap();
     let trial = Trial::new(Way::Put, LARGE);
@@ -160,7 +160,7 @@ fn resets() -> Checked {
     each_way(Trial::run_with_resets)
 }
 
-/// What holds for both ways.
+/// Returns the promises kept both ways.
 fn each_way(run: impl Fn(&Trial)) -> Checked {
     let world = Arc::new(World::serving());
     let claims = [Way::Put, Way::Get].map(|way| {

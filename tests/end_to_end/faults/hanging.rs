@@ -1,4 +1,4 @@
-//! Filesystems that hang: a file server that is gone, a user-space filesystem that waits. Who has nothing to do with one goes on.
+//! Filesystems that hang: a file server that is gone, a user-space filesystem that waits. Work elsewhere continues.
 
 use crate::support::fake_client::Session;
 use crate::support::fuse::{self, Fuse, Lacks, Op};
@@ -13,7 +13,7 @@ use wire::message::Stat;
 
 /// A server with `tester` on a filesystem of the tests' own, and `other` on this machine's.
 struct Stage {
-    /// Before the world: nobody can kill a server that waits for it.
+    /// Declared before the world: a server that waits for it cannot be killed.
     fuse: Fuse,
     world: World,
 }
@@ -32,13 +32,13 @@ impl Stage {
         Some(Self { fuse, world })
     }
 
-    /// A client that does not end by itself while something hangs.
+    /// Starts a client that does not end by itself while the filesystem hangs.
     fn client(&self, arguments: &[&str]) -> Child {
         let mut command = self.world.client_command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// What another user does takes no longer than usual.
+    /// Checks that another user's requests take no longer than usual.
     fn check_others(&self) {
         let begin = Instant::now();
         let (world, url) = (&self.world, |path: &str| self.world.url_of("other", path));
@@ -58,7 +58,7 @@ fn add_user(world: &World, name: &str, root: &Path) {
     assert!(command.status().unwrap().success());
 }
 
-/// True once a process is over as far as it can be: threads that nobody can interrupt may keep its entry.
+/// True once a process has ended as far as possible: uninterruptible threads may keep its entry.
 fn has_ended(process: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"));
     stat.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
@@ -132,7 +132,7 @@ fn a_second_signal_ends_the_server_whatever_hangs() {
     assert_eq!(stage.world.server_mut().wait().map(|code| code != 0), Some(true));
 }
 
-/// The client is gone, and what it had staged cannot be removed: the session ends all the same.
+/// The client is gone, and its staged files cannot be removed: the session ends all the same.
 #[test]
 fn a_session_ends_although_its_disk_hangs() {
     let Some(mut stage) = Stage::new() else { return };
@@ -197,7 +197,7 @@ fn two_interrupts_end_a_client_whose_own_disk_hangs() {
         let mut client = stage.client(&arguments);
         stage.fuse.wait_for_hanging(1);
         signal(client.id(), "INT");
-        std::thread::sleep(Duration::from_millis(50)); // two signals at once are one
+        std::thread::sleep(Duration::from_millis(50)); // two simultaneous signals merge into one
         signal(client.id(), "INT");
         wait_until("the client has ended", || has_ended(client.id()));
         stage.fuse.release();
@@ -206,7 +206,7 @@ fn two_interrupts_end_a_client_whose_own_disk_hangs() {
     }
 }
 
-/// As with a file server that is gone: nothing is answered, and who waits can be killed.
+/// Like a file server that is gone: requests stay unanswered, and waiting processes can be killed.
 #[test]
 fn programs_end_although_a_file_server_is_gone() {
     let Some(mut stage) = Stage::new() else { return };
@@ -222,7 +222,7 @@ fn programs_end_although_a_file_server_is_gone() {
     stage.check_others();
     for client in &mut clients {
         signal(client.id(), "INT");
-        std::thread::sleep(Duration::from_millis(50)); // two signals at once are one
+        std::thread::sleep(Duration::from_millis(50)); // two simultaneous signals merge into one
         signal(client.id(), "INT");
         wait_until("the client has ended", || has_ended(client.id()));
     }
@@ -231,7 +231,7 @@ fn programs_end_although_a_file_server_is_gone() {
     wait_until("the server drains", || stage.world.server().log().contains("draining"));
     let _ = Command::new("kill").args(["-TERM", &server.to_string()]).output(); // it may have ended by then
     wait_until("the server has ended", || has_ended(server));
-    // The system keeps a process whose thread is in a call that the daemon has read, until the call has an answer.
+    // The system keeps a process with a thread in a call that the daemon has read, until the call is answered.
     stage.fuse.abort();
     for client in &mut clients {
         client.wait().unwrap();
@@ -239,5 +239,5 @@ fn programs_end_although_a_file_server_is_gone() {
     assert!(stage.world.server_mut().wait().is_some());
 }
 
-/// For several programs on a machine that builds meanwhile.
+/// Enough for several programs on a machine that is building at the same time.
 const OTHERS_PATIENCE: Duration = Duration::from_secs(20);

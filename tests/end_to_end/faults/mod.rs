@@ -1,5 +1,5 @@
-//! Transfers of trees over networks that misbehave: whatever happens, every name holds its old or its whole new content,
-//! the exit code and the JSON say how it ended, and it ends.
+//! Transfers of trees over bad networks: in every case each name has its whole old or whole new content, the exit code and the
+//! JSON report the result, and the run ends.
 
 mod fault_matrix;
 mod hanging;
@@ -19,8 +19,7 @@ use tests::proxy::{Fate, Fault, Proxy, seed};
 use tests::wan::Random;
 use tests::world::World;
 
-/// Runs every way over a network whose connections have the fate that `fate` gives them: the run outlives it, and so does the
-/// server.
+/// Runs every way over a network whose connections have the fate that `fate` returns: the run and the server survive it.
 fn each_way(fate: impl Fn(usize) -> Fate + Copy + Send + Sync + 'static) {
     let world = Arc::new(World::serving());
     let one = &|way: Way| {
@@ -121,7 +120,7 @@ fn a_socket_that_is_reset_every_quarter_second_delays_the_run() {
     std::thread::scope(|scope| Way::ALL.map(|way| drop(scope.spawn(move || resets(way)))));
 }
 
-/// Each lane carries bytes, and none of them a whole frame.
+/// Each lane carries bytes, but never a whole frame.
 #[test]
 fn a_network_that_lets_no_frame_through_ends_the_run() {
     let trial = Trial::new(Way::Put, LARGE);

@@ -1,5 +1,5 @@
-//! Filesystems that refuse late or lack what local disks have: `cargo test -p tests odd_filesystems -- --nocapture` prints the table
-//! that tests/README.md has. Each mark is set right behind its check, for put, get and mirror in both directions.
+//! Filesystems that refuse late or lack features of local disks: `cargo test -p tests odd_filesystems -- --nocapture` prints
+//! the table of tests/README.md. Each mark is set right behind its check, for put, get and mirror in both directions.
 
 use crate::packaging::documents;
 use crate::support::fuse::{self, Fuse, Lacks, Op};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tests::world::{Ran, World, binaries};
 
-/// What holds on every filesystem.
+/// The promises on every filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
     Names,
@@ -35,7 +35,8 @@ impl Claim {
     }
 }
 
-/// A property, what the filesystem lacks, and what it refuses: at which call, with which number of the system, from which call on.
+/// A property, the features that the filesystem lacks, and its error: the call, the error number, and the first call that
+/// fails.
 struct Row {
     name: &'static str,
     lacks: Lacks,
@@ -63,9 +64,9 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// `tester` is served the odd filesystem, `other` a common one.
+/// Serves the odd filesystem to `tester`, and a common one to `other`.
 pub(crate) struct Stage {
-    /// Before the world, whose server uses it.
+    /// Declared before the world, whose server uses it.
     pub(crate) fuse: Fuse,
     pub(crate) world: World,
 }
@@ -112,7 +113,7 @@ impl Stage {
         self.world.client(self.arguments(way).into_iter().chain(options))
     }
 
-    /// The tree that is sent.
+    /// Returns the tree to send.
     pub(crate) fn source(&self, way: &str) -> PathBuf {
         match way {
             "put" | "mirror up" => self.world.local().join("tree"),
@@ -121,7 +122,7 @@ impl Stage {
     }
 }
 
-/// Small files and one that is sent in several chunks.
+/// Makes small files and one of several chunks.
 fn make_tree(root: &Path, seed: u64) {
     fs::create_dir_all(root.join("folder")).unwrap();
     for number in 0..12 {
@@ -136,7 +137,7 @@ fn files_of(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
 }
 
-/// What held in all four ways.
+/// Returns the promises kept in all four ways.
 fn check(row: &Row) -> Option<BTreeSet<Claim>> {
     let stage = Stage::new(row.lacks)?;
     let new = files_of(&stage.world.local().join("tree"));
@@ -196,7 +197,7 @@ fn what_is_told_to_be_done_is_there_on_odd_filesystems_too() {
     assert!(readme.contains(&table), "tests/README.md has another table than:\n{table}");
 }
 
-/// The kernel does not pass syncfs on to such a filesystem, so one call for all would sync nothing.
+/// The kernel does not pass syncfs on to such a filesystem, so one call for all would sync no file.
 #[test]
 fn each_file_is_synced_where_no_sync_reaches_all() {
     let Some(stage) = Stage::new(Lacks::default()) else { return };
@@ -216,7 +217,7 @@ fn each_file_is_synced_where_no_sync_reaches_all() {
     }
 }
 
-/// Without locks nobody can tell that a staged file is in use: each writer has one of its own.
+/// Without locks it is unknown whether a staged file is in use, so each writer has its own.
 #[test]
 fn writers_that_meet_where_there_are_no_locks_do_not_mix_their_files() {
     let Some(stage) = Stage::new(Lacks { flock: true, ..Lacks::default() }) else { return };
@@ -242,7 +243,7 @@ fn writers_that_meet_where_there_are_no_locks_do_not_mix_their_files() {
     assert!(leftovers(&stage.fuse.path()).is_empty());
 }
 
-// Linux's numbers of them.
+// Linux's error numbers.
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EDQUOT: i32 = 122;

@@ -1,4 +1,4 @@
-//! Storage that fails: no room, sources that change or cannot be read, targets that cannot be written.
+//! Storage that fails: full disks, sources that change or cannot be read, targets that cannot be written.
 
 use crate::support::limits::{SmallDisk, without_privileges};
 use crate::support::{chmod, content, event, events, leftovers, output, picture, wait_until};
@@ -215,7 +215,7 @@ fn while_appending(path: &Path, work: impl FnOnce()) {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 file.write_all(b"one more line\n").unwrap();
-                std::thread::sleep(std::time::Duration::from_millis(2)); // as a log grows
+                std::thread::sleep(std::time::Duration::from_millis(2)); // like a growing log
             }
         });
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

@@ -1,4 +1,4 @@
-//! Storage that has limits of its own: how long a file, how many open files, and a standard output that takes nothing.
+//! Limits of the system: on file length, open files, and a standard output that accepts no data.
 
 use crate::support::limits::limited;
 use crate::support::{content, leftovers, output, picture};
@@ -85,7 +85,7 @@ fn too_few_file_handles_at_either_end_fail_items_and_never_mix_them_up() {
     world.check(["put", "-r", "tree", &world.url("after")]);
 }
 
-/// Whatever arrived is whole; if something did not, that is told.
+/// Checks that every file that arrived is whole, and that missing ones are reported.
 fn check_part(ran: &Ran, source: &Path, target: &Path) {
     let sent = picture(source);
     let arrived = if target.exists() { picture(target) } else { Default::default() };

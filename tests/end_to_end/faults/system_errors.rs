@@ -1,4 +1,4 @@
-//! Errors of the system have their names, and tell at which end they happened.
+//! System errors are named, and reported with the end at which they happened.
 
 use crate::support::limits::SmallDisk;
 use crate::support::{leftovers, wait_until};
@@ -28,7 +28,7 @@ fn a_mount_point_is_busy_and_another_filesystem() {
     assert!(!ran.stderr.contains("input/output error"), "{}", ran.stderr);
 }
 
-/// A full disk at the server, and one here, each told with its side.
+/// A full disk at the server, and one at the client, each reported with its end.
 #[test]
 fn a_full_disk_is_told_with_its_side() {
     let world = World::serving();

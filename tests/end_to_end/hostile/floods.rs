@@ -1,5 +1,5 @@
-//! Clients that ask for more than anybody should: what a session may hold of the server has bounds, what is cancelled stops, and
-//! who works beside a flood still gets their share.
+//! Clients that request far too much: a session's resources at the server are bounded, cancelled work stops, and honest clients
+//! still get their share during a flood.
 
 use crate::hostile::check_logged;
 use crate::support::fake_client::Session;
@@ -21,10 +21,10 @@ use wire::message::{
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{FailureCode, RemotePath};
 
-/// Of the throughput without a flood. The floods' own work is done by the same cores, which a real flood's is not: half is usual, and
-/// less where others use the machine as well.
+/// Fraction of the throughput without a flood. The flood's own client runs on the same cores, unlike a real one's: half is
+/// usual, less if the machine is shared.
 const SHARE_MIN: f64 = 1.0 / 3.0;
-/// What a server may take at its peak, whatever its clients do here; an honest transfer takes some 45 MiB.
+/// Peak memory allowed for a server, whatever its clients do here; an honest transfer takes some 45 MiB.
 const MEMORY_MAX_KIB: u64 = 256 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn every_message_in_a_session_is_admitted_dropped_or_ends_it_as_the_tables
                 assert_eq!((answer.request, failure.code), (9, FailureCode::AccessDenied), "{name}");
                 session.check_alive().await;
             }
-            // Of what is over or was never begun. PUT is what this user may.
+            // Messages for jobs that are over or never existed. PUT is allowed to this user.
             (
                 "Failure" | "Pong" | "Ack" | "End" | "Totals" | "Wanted" | "Continue" | "Cancel" | "Offer"
                 | "Held",
@@ -98,7 +98,7 @@ async fn listings_that_nobody_takes_hold_few_folders_open() {
     let world = World::serving();
     let deepest = world.root().join(vec!["d"; 60].join("/"));
     fs::create_dir_all(&deepest).unwrap();
-    // More than the pages that are sent ahead, so that listings stand still with all their folders open.
+    // More than the pages sent ahead, so that listings wait with all their folders open.
     for number in 0..9000 {
         File::create(deepest.join(format!("{number:0200}"))).unwrap();
     }
@@ -107,7 +107,7 @@ async fn listings_that_nobody_takes_hold_few_folders_open() {
     for id in 2..50 {
         session.send(id, list_tree(None)).await;
     }
-    // Each stands still behind the pages that may be under way.
+    // Each waits behind its unconsumed pages.
     for _ in 0..4 * LISTING_PAGES_AHEAD {
         let answer = session.next().await.expect("the session goes on");
         assert!(matches!(answer.message, Message::Listing(_)), "{answer:?}");
@@ -129,7 +129,7 @@ async fn listings_that_nobody_takes_hold_few_folders_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hashing_one_file_without_end_stops_when_it_is_cancelled() {
     let mut world = World::serving();
-    File::create(world.root().join("huge")).unwrap().set_len(1 << 42).unwrap(); // sparse: hours to read, nothing on the disk
+    File::create(world.root().join("huge")).unwrap().set_len(1 << 42).unwrap(); // sparse: takes hours to read, and no disk space
     let mut session = Session::open(&world).await;
     let digests = Digests { path: RemotePath::root(), checksum: Checksum::Sha256, paths: vec![path("huge")] };
     session.send(2, list_tree(Some(Checksum::Sha256))).await;
@@ -144,7 +144,7 @@ async fn hashing_one_file_without_end_stops_when_it_is_cancelled() {
         let Message::Failure(failure) = answer.message else { panic!("{answer:?}") };
         assert_eq!(failure.code, FailureCode::Cancelled);
     }
-    // Nothing works on in the background: a server ends only when its threads have.
+    // No work continues in the background: a server ends only when its threads have.
     let begin = Instant::now();
     assert_eq!(world.server_mut().terminate(), Some(0));
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
@@ -157,7 +157,7 @@ async fn who_works_beside_a_flood_keeps_their_share_of_the_throughput() {
     for number in 0..2000 {
         fs::write(world.root().join(format!("{number:0100}")), "").unwrap();
     }
-    // On a machine that others use as well, one fair comparison of several proves it.
+    // On a shared machine one fair comparison of several is proof enough.
     let mut shares = Vec::new();
     for _ in 0..5 {
         let calm = fetch(&world);
@@ -183,11 +183,11 @@ async fn who_works_beside_a_flood_keeps_their_share_of_the_throughput() {
 
 #[derive(Clone, Copy)]
 enum Flood {
-    /// Answered one by one, and nobody reads the answers.
+    /// Answered one by one, and the answers are not read.
     Pings,
-    /// The same, with a look at the disk for each.
+    /// The same, with a disk access for each.
     Requests,
-    /// Pages that nobody reads.
+    /// Pages that are not read.
     Listings,
     /// Opened and cancelled.
     Jobs,
@@ -198,11 +198,11 @@ impl Flood {
         let mut session = Session::open(&world).await;
         let mut id = 2;
         while !stop.load(Ordering::Relaxed) {
-            // Some thousand messages a second each: the flood shares this machine's cores with those it is to harm.
+            // Some thousand messages a second each: the flood shares this machine's cores with its victims.
             tokio::time::sleep(Duration::from_millis(4)).await;
             for _ in 0..16 {
                 id += 1;
-                // A server that takes no more holds us up, which is as good.
+                // A server that stops reading blocks us, which is as good.
                 let sending = async {
                     match self {
                         Self::Pings => session.send_if_open(id, Ping).await,
@@ -215,7 +215,7 @@ impl Flood {
                     }
                 };
                 if timeout(Duration::from_millis(50), sending).await.is_err() {
-                    // A message was cut off; what follows would be garbage.
+                    // A message was cut off; anything sent after it would be garbage.
                     while !stop.load(Ordering::Relaxed) {
                         tokio::time::sleep(Duration::from_millis(10)).await; // between two looks
                     }
@@ -226,7 +226,7 @@ impl Flood {
     }
 }
 
-/// How long an honest client takes.
+/// Measures how long an honest client takes.
 fn fetch(world: &World) -> Duration {
     let begin = Instant::now();
     world.check(["get", "-q", &world.url("file"), "got"]);
@@ -241,7 +241,7 @@ async fn a_flood_of_tiny_records_and_frames_takes_no_memory() {
     assert!(matches!(session.next().await.unwrap().message, Message::Opened(_)));
     let mut lane = session.lane(1).await;
     let frames = crate::support::fake_frames::Frames { job: 2, checksum: Checksum::Sha256 };
-    // A byte a record: more record than frame, up to a bound.
+    // One byte per record: more record than frame, up to a bound.
     let block = frames.block(0, "", Some(1 << 30), 0, false, &content(1, wire::limits::CHUNK_LEN));
     for byte in block.chunks(1).take(60_000) {
         lane.send(byte).await;

@@ -1,4 +1,4 @@
-//! Peers that break the protocol on lanes: lanes that are not theirs, frames that lie, data that does not match.
+//! Peers that violate the protocol on lanes: lanes of other sessions, inconsistent frames, data that does not match.
 
 use crate::hostile::check_logged;
 use crate::support::fake_client::{HandLane, Session, lane_connection, until_closed};
@@ -32,7 +32,7 @@ async fn a_lane_needs_the_proof_of_its_own_session_and_connection() {
     attempt(id, 1, &|exported| other.secret.prove(&id, 1, exported), "wrong proof").await;
     attempt(other.id, 1, &|exported| secret.prove(&other.id, 1, exported), "wrong proof").await;
     attempt(id, 1, &|exported| secret.prove(&id, 2, exported), "wrong proof").await;
-    // A proof that was right on another connection.
+    // A proof that was valid on another connection.
     let (_connection, exported, _) = lane_connection(world.server().address).await;
     let right = secret.prove(&id, 1, &exported);
     attempt(id, 1, &|_| right, "wrong proof").await;
@@ -52,7 +52,7 @@ async fn more_lanes_than_a_session_may_have_are_refused() {
     world.serve(&["--config", config.to_str().unwrap()]);
     let mut session = Session::open(&world).await;
     let [one, two, three] = [session.lane(1).await, session.lane(2).await, session.lane(3).await];
-    tokio::select! { // whichever the server came to last
+    tokio::select! { // the one that the server handled last
         () = one.check_ended() => {}
         () = two.check_ended() => {}
         () = three.check_ended() => {}

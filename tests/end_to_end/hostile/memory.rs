@@ -1,5 +1,5 @@
-//! Clients that make the server keep as much as they can: what waits for earlier frames, for acknowledgements, for answers that nobody
-//! reads. Whatever they do, a session takes no more than its sum, and all sessions together no more than the server's.
+//! Clients that make the server keep as much as possible: data that waits for earlier frames, for acknowledgements, or in
+//! unread answers. In every case a session stays within its limit, and all sessions together within the server's.
 //!
 //! `FTPX_FLOOD=SESSIONS,JOBS,FRAMES` makes the flood of folders larger than what fits into a few seconds.
 
@@ -53,7 +53,7 @@ async fn folders_that_wait_for_a_frame_that_never_comes_take_no_more_than_their_
         lanes.push(lane.unwrap());
     }
     if sessions == 1 {
-        alive(&mut open[0]).await; // of many, the first have been silent for too long by now
+        alive(&mut open[0]).await; // if there are many, the first have been silent for too long by now
     }
     let bound = if sessions == 1 { SESSION_MEMORY_MAX } else { SERVER_MEMORY_MAX };
     check_memory(&world, bound);
@@ -68,8 +68,8 @@ async fn frames_that_had_no_room_are_asked_for_again_and_the_job_ends_well() {
     session.send(2, put("tree")).await;
     assert!(matches!(session.next().await.unwrap().message, Message::Opened(_)));
     let frames = Frames { job: 2, checksum: Checksum::Sha256 };
-    let folders = folders_pack(1); // the same ones in each frame: to wait for, they are as good as others
-    let last = 120; // 60 MiB of folders: more than there is room for
+    let folders = folders_pack(1); // the same ones in each frame, which wait as well as others
+    let last = 120; // 60 MiB of folders: more than there is memory for
     let pack = |frame: u64| match frame {
         0 => frames.pack(0, &[(EntryKind::File, b"first", b"content")]),
         _ => frames.pack_claiming(frame, PACK_ENTRIES_MAX as u32, &folders),
@@ -95,7 +95,7 @@ async fn frames_that_had_no_room_are_asked_for_again_and_the_job_ends_well() {
     assert!(world.root().join("tree/first").exists());
 }
 
-/// Each file under way is open at the server, which may have so many only: they count as memory.
+/// Each file in progress is open at the server, whose open files are limited: they count as memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_begin_and_do_not_go_on_leave_others_their_handles() {
     let mut world = World::empty();
@@ -114,7 +114,7 @@ async fn files_that_begin_and_do_not_go_on_leave_others_their_handles() {
             lane.send(&frames.hole(file, &format!("folder-{file}/file"))).await;
         }
     }
-    // A lane is worked off in order: when these bytes, which are no record, have ended it, all before them has come.
+    // A lane is processed in order: when these bytes, which are not a record, have ended it, all before them have been handled.
     lane.send_unsealed(&[0; 64]).await;
     lane.check_ended().await;
     alive(&mut session).await;
@@ -145,7 +145,7 @@ async fn failures_that_nobody_reads_take_no_more_than_their_sum() {
             lane.send(&job(id).pack_claiming(frame, PACK_ENTRIES_MAX as u32, &payload)).await;
         }
     }
-    // A frame that is behind all of them has been looked at as well.
+    // A frame behind all of them has been handled as well.
     session.send(20, Ping).await;
     check_memory(&world, SESSION_MEMORY_MAX);
     alive(&mut session).await;
@@ -205,20 +205,20 @@ async fn a_user_who_takes_all_there_is_leaves_others_their_speed() {
 
 #[derive(Clone, Copy)]
 enum Flood {
-    /// As long as a message may be.
+    /// The longest messages allowed.
     Batches,
     Digests,
     Lists,
     Stats,
     Hashes,
-    /// Of jobs that run.
+    /// For running jobs.
     Offers,
-    /// Of jobs that cannot be opened yet, or not at all.
+    /// For jobs that cannot be opened yet, or not at all.
     Early,
 }
 
 impl Flood {
-    /// Until the server takes no more, or the session has ended.
+    /// Runs until the server stops reading, or the session has ended.
     async fn run(self, session: &mut Session) {
         let begin = Instant::now();
         for id in 2..66 {
@@ -243,7 +243,7 @@ impl Flood {
             if timeout(Duration::from_millis(300), sending).await.is_err()
                 || begin.elapsed() > Duration::from_secs(3)
             {
-                return; // a message was cut off, or there is enough
+                return; // a message was cut off, or enough was sent
             }
         }
     }
@@ -255,7 +255,7 @@ fn flood_size() -> (u32, u32, u64) {
     (numbers[0], numbers[1], numbers[2].into())
 }
 
-/// A pack as full as can be, of folders.
+/// A pack filled with folders.
 fn folders_pack(frame: u64) -> Vec<u8> {
     let names: Vec<String> = (0..PACK_ENTRIES_MAX).map(|n| format!("{frame:0255}/{n:0200}")).collect();
     let entries: Vec<PackEntry<'_>> =
@@ -269,7 +269,7 @@ async fn session_and_lane(world: &World) -> (Session, HandLane) {
     (session, lane)
 }
 
-/// Expects that the session still answers; what it says of jobs before does not matter.
+/// Checks that the session still answers; reports about earlier jobs do not matter.
 async fn alive(session: &mut Session) {
     session.send(4_000_000, Ping).await;
     loop {

@@ -1,5 +1,5 @@
-//! What mirrors brought, misused: selections, listings in pages, exclusive jobs. Each misuse is refused, and an honest session
-//! beside it notices nothing.
+//! Misuse of the mirror's messages: selections, listings in pages, exclusive jobs. Each misuse is refused, and an honest
+//! session beside it is unaffected.
 
 use crate::hostile::check_logged;
 use crate::support::PATIENCE;
@@ -41,7 +41,7 @@ async fn wanting_what_no_filesystem_has_or_too_much_or_after_the_last_ends_the_s
         session.check_ended().await;
         check_logged(&world, session.own, reason);
     }
-    // Of a job that is over, or never was, nothing can be wanted; that is no offence.
+    // Items of a job that is over, or never existed, cannot be requested; trying is not a violation.
     honest.send(9, wanted(1, FILE, true)).await;
     for (id, window) in [(10, 0), (11, u32::MAX)] {
         honest.send(id, select(window)).await;
@@ -63,7 +63,7 @@ async fn a_listing_goes_no_further_than_its_reader_and_no_reader_runs_ahead_of_i
             let page = session.next().await.unwrap();
             assert!(page.more && matches!(page.message, Message::Listing(_)), "{page:?}");
         }
-        session.check_alive().await; // its answer comes at once: there is no page before it
+        session.check_alive().await; // its answer comes at once: no page is before it
         session.send(2, Continue { pages: 1 }).await;
         assert!(matches!(session.next().await.unwrap().message, Message::Listing(_)));
         session.check_alive().await;
@@ -96,7 +96,7 @@ async fn a_second_exclusive_job_is_told_busy_until_the_first_is_over() {
         if let Message::Opened(_) = other.next().await.unwrap().message {
             return;
         }
-        assert!(begin.elapsed() < PATIENCE, "the lock stays"); // each look is a round trip, so nobody spins
+        assert!(begin.elapsed() < PATIENCE, "the lock stays"); // each look is a round trip, so this is no busy loop
     }
 }
 

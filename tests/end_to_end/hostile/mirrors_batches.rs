@@ -1,4 +1,4 @@
-//! Batches, misused: none does more than its user may, or touches what is outside of the root or reserved.
+//! Misuse of batches: none exceeds its user's access, or touches paths that are outside of the root or reserved.
 
 use crate::hostile::mirrors::{path, refusal, serving};
 use crate::support::fake_client::Session;
@@ -174,14 +174,14 @@ fn owner(number: u32) -> Owner {
     Owner { user: number, group: number, user_name: String::new(), group_name: String::new() }
 }
 
-/// What a listing says of a file.
+/// Returns a file's metadata as listed.
 fn metadata_of(file: &Path) -> Metadata {
     let found = fs::metadata(file).unwrap();
     let modified = Timestamp { seconds: found.mtime(), nanos: found.mtime_nsec() as u32 };
     Metadata { kind: Kind::File, size: found.len(), modified, mode: found.mode() & 0o7777 }
 }
 
-/// What became of each change of a batch.
+/// Returns the result of each change of a batch.
 fn failures(answer: Message, count: usize) -> Vec<Option<Failure>> {
     let Message::BatchDone(done) = answer else { panic!("{answer:?}") };
     let mut all = vec![None; count];

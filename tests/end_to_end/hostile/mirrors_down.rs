@@ -1,4 +1,4 @@
-//! What a server lists cannot make a mirror leave its target, and what only may be added to is not changed.
+//! A server's listing cannot make a mirror leave its target, and an add-only target's entries stay unchanged.
 
 use crate::support::{assert_same, picture};
 use std::fs;
@@ -14,7 +14,7 @@ fn a_listed_link_where_the_backup_is_does_not_lead_the_backup_outside() {
     symlink(&outside, source.join("old")).unwrap();
     fs::write(source.join("file"), "first").unwrap();
     let url = world.url("source");
-    world.check(["mirror", &url, "target"]); // the link is stored as it is
+    world.check(["mirror", &url, "target"]); // the link is stored unchanged
     fs::write(source.join("file"), "second one").unwrap();
     let ran = world.client(["mirror", "--delete", "--backup=target/old", &url, "target"]);
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{:?} {}", ran.code, ran.stderr);
@@ -65,5 +65,5 @@ fn who_may_only_add_cannot_change_a_folder_that_is_there() {
     assert!(picture(&world.root()) == before);
     fs::rename(world.local().join("folder"), world.local().join("new")).unwrap();
     world.check(["put", "-r", "new", &world.url_of("drop", "")]);
-    assert_same(&world.local().join("new"), &world.root().join("new")); // what it adds has its own permissions
+    assert_same(&world.local().join("new"), &world.root().join("new")); // new entries have their own permissions
 }

@@ -1,5 +1,5 @@
-//! Peers that break the protocol on control connections and at the door. Each is refused, the log says who and why, and
-//! an honest session beside it notices nothing.
+//! Peers that violate the protocol on control connections and before login. Each is refused, the log names the peer and the
+//! reason, and an honest session beside it is unaffected.
 
 mod floods;
 mod lanes;
@@ -237,7 +237,7 @@ async fn a_client_that_does_not_read_cannot_hold_its_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_requests_than_a_session_may_have_are_refused_one_by_one() {
     let world = World::serving();
-    fill_with_long_paths(&world); // a listing waits for its client, and those behind it for their turn
+    fill_with_long_paths(&world); // a listing waits for its client, and those behind it for a slot
     let mut session = Session::open(&world).await;
     list_all(&mut session, 2..202).await;
     let refused = timeout(PATIENCE, refusals(&mut session, 200 - REQUESTS_MAX)).await.expect("refusals");
@@ -255,7 +255,7 @@ async fn more_requests_than_a_session_may_have_are_refused_one_by_one() {
     session.check_alive().await;
 }
 
-/// The first requests that are refused, while listings wait for their client.
+/// Returns the first requests that are refused, while listings wait for their client.
 async fn refusals(session: &mut Session, count: usize) -> BTreeSet<u32> {
     let mut refused = BTreeSet::new();
     while refused.len() < count {
@@ -301,7 +301,7 @@ pub(crate) fn put_to(path: &str) -> Put {
     }
 }
 
-/// A server that waits no longer than a second for a login.
+/// A server that waits at most a second for a login.
 fn impatient() -> World {
     let mut world = World::empty();
     world.add_user("tester", "full");
@@ -311,7 +311,7 @@ fn impatient() -> World {
     world
 }
 
-/// Expects a line of the log that names the peer and the reason.
+/// Checks that a line of the log names the peer and the reason.
 pub(crate) fn check_logged(world: &World, peer: SocketAddr, reason: &str) {
     let peer = peer.to_string();
     let is_logged = || {
@@ -321,7 +321,7 @@ pub(crate) fn check_logged(world: &World, peer: SocketAddr, reason: &str) {
     wait_until(&format!("the log says {reason:?} of {peer}"), is_logged);
 }
 
-/// Asks for the whole tree, once for each id, and reads no answer.
+/// Lists the whole tree, once for each id, and reads no answer.
 async fn list_all(session: &mut Session, ids: std::ops::Range<u32>) {
     for id in ids {
         let (path, details) = (RemotePath::root(), Details::default());

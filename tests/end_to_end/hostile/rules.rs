@@ -1,4 +1,5 @@
-//! Rules of PROTOCOL.md that a peer may break one by one, over real sockets: what ends a session, what fails alone, and what the log says.
+//! Rules of PROTOCOL.md that a peer may break one by one, over real sockets: which end the session, which fail alone, and the
+//! log's message.
 
 use crate::hostile::check_logged;
 use crate::hostile::server::{answer_usual, entry, path};
@@ -115,7 +116,7 @@ async fn times_that_there_are_not_are_refused_and_the_session_goes_on() {
     session.check_alive().await;
 }
 
-/// What later versions add is refused by its number, not misread.
+/// Extensions of later versions are refused by their number, not misread.
 #[tokio::test(flavor = "multi_thread")]
 async fn extensions_that_the_server_does_not_know_fail_their_request() {
     let world = World::serving();
@@ -146,7 +147,7 @@ async fn extensions_that_the_server_does_not_know_fail_their_request() {
     assert!(!world.root().join("target").exists());
 }
 
-/// A client of a later version offers features that this server does not know.
+/// A client of a later version offers features unknown to this server.
 #[tokio::test(flavor = "multi_thread")]
 async fn features_that_the_server_does_not_know_do_not_hold() {
     let world = World::serving();
@@ -243,7 +244,7 @@ async fn a_client_takes_no_more_from_its_server() {
             let job = until_list_or_put(peer).await;
             let at = Timestamp { seconds: 0, nanos: 0 };
             peer.send(job, Opened { path: path("file"), folder: false, at }).await;
-            // Until the client knows the job as one that it sends, this says nothing to it.
+            // Until the client has the job among those that it sends, this has no effect.
             loop {
                 peer.send(job, message.clone()).await;
                 if let Ok(None) = tokio::time::timeout(Duration::from_millis(50), peer.next()).await {
@@ -255,7 +256,7 @@ async fn a_client_takes_no_more_from_its_server() {
     }
 }
 
-/// A session in which `job` is open.
+/// Opens a session with the open job `job`.
 async fn opened(world: &World, job: Message) -> Session {
     let mut session = Session::open(world).await;
     session.send(JOB, job).await;
@@ -264,7 +265,7 @@ async fn opened(world: &World, job: Message) -> Session {
     session
 }
 
-/// Lets a client in, and answers what it asks before it lists or sends; the id of that.
+/// Lets a client log in, and answers its requests before it lists or sends; returns the id of that.
 async fn until_list_or_put(peer: &mut Peer) -> u32 {
     peer.welcome().await;
     while let Some(envelope) = peer.next().await {

@@ -1,4 +1,4 @@
-//! Servers that break the protocol on the control connection, or tell what cannot be, to the real client.
+//! Servers that violate the protocol on the control connection, or send impossible data, to the real client.
 
 use crate::support::fake_client::raw_frame;
 use crate::support::fake_server::{Against, Outcome, Peer, welcome};
@@ -15,7 +15,7 @@ use wire::message::{
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{Failure, FailureCode, RemotePath};
 
-/// Where in a session a message comes that nobody asked for.
+/// The point of a session at which an unsolicited message arrives.
 #[derive(Debug, Clone, Copy)]
 enum When {
     InsteadOfWelcome,
@@ -65,7 +65,7 @@ async fn misplace(peer: &mut Peer, frame: &[u8], when: When) {
     peer.close().await;
 }
 
-/// The client drops what it can do without, and ends at what cannot be.
+/// Checks the client's reaction: it ignores messages it can do without, and ends at impossible ones.
 fn check_misplaced(kind: u16, when: When, outcome: &Outcome) {
     let allowed: &[i32] = match (when, Message::kind_name(kind).unwrap()) {
         (When::AsAnswer, "Status") => &[0],
@@ -196,7 +196,7 @@ async fn what_a_server_says_reaches_the_terminal_escaped_and_in_bounds() {
     let outcome = against.run(&["ls", "-l", "URL"], async |peer| answer_list(peer, &body).await).await;
     outcome.expect(1, "\\x1b[31m\\n");
     assert!(String::from_utf8_lossy(&outcome.stdout).contains("\\x1b]0;owned"), "{:?}", outcome.stdout);
-    // Longer than any failure may be, so nothing of this end can make it.
+    // Longer than allowed for any failure, so our own encoder cannot produce it.
     let mut long = body_of(&failing("Q").into());
     let text = "\u{1b}x".repeat(400_000);
     long = substitute(&long, b"Q", text.as_bytes());
@@ -255,7 +255,7 @@ async fn floods_of_messages_that_nobody_asked_for_cost_no_memory() {
             failed: Vec::new(),
             damaged: vec![1; 512],
         };
-        // Of the request's own id they would be answers, and wrong ones.
+        // With the request's own id they would be answers, and wrong ones.
         for id in (0..5000).filter(|id| *id != request) {
             let messages: [Message; 5] = [
                 Ping.into(),
@@ -269,7 +269,7 @@ async fn floods_of_messages_that_nobody_asked_for_cost_no_memory() {
             }
             flood.extend(raw_frame(8, 40_000, 0, id, &[9; 8]));
         }
-        // Pages of a listing that nobody has.
+        // Pages of an unknown listing.
         let page =
             body_of(&Listing { entries: vec![entry("a", Kind::File); 1000], failures: Vec::new() }.into());
         for id in 0..200 {
@@ -287,7 +287,7 @@ async fn pages_without_end_that_nobody_waits_for_cost_no_memory() {
     for arguments in [&["ls", "-R", "URL"][..], &["mirror", "-n", "URL", "target"]] {
         let outcome = against.run(arguments, async |peer| {
             let request = until_list(peer).await;
-            // None of the client's pace: all at once, 60 MiB of them, and never a last one.
+            // Ignoring the client's pace: all at once, 60 MiB of them, and never a last one.
             for page in 0..110 {
                 let entry = |number| entry(&format!("{page:03}-{number:05}-{}", "n".repeat(200)), Kind::File);
                 let entries = (0..2000).map(entry).collect();
@@ -297,7 +297,7 @@ async fn pages_without_end_that_nobody_waits_for_cost_no_memory() {
         });
         let outcome = outcome.await;
         match outcome.code {
-            // It took them as fast as they came.
+            // It read them as fast as they came.
             Some(3) => outcome.expect(3, "lost the connection"),
             _ => outcome.expect(7, "more pages of a listing than may be under way"),
         };
@@ -310,16 +310,16 @@ async fn answer(peer: &mut Peer, message: impl Into<Message>) {
     peer.send(request, message).await;
 }
 
-/// Lets the client ask until it lists something, and answers that with one page.
+/// Answers the client's requests until it lists, and answers that with one page.
 async fn answer_list(peer: &mut Peer, body: &[u8]) {
     let request = until_list(peer).await;
     peer.send_raw(u32::try_from(body.len()).unwrap(), 17, 0, request, body).await;
     while let Some(envelope) = peer.next().await {
-        let _ = answer_usual(peer, &envelope).await; // what a hostile server does not answer, the client need not wait for
+        let _ = answer_usual(peer, &envelope).await; // the client need not wait for requests that a hostile server leaves unanswered
     }
 }
 
-/// Answers what a mirror asks beside its listing; false if it is something else.
+/// Answers a mirror's requests other than its listing; returns false for anything else.
 pub(crate) async fn answer_usual(peer: &mut Peer, envelope: &Envelope) -> bool {
     match envelope.message {
         Message::Stat(_) => peer.send(envelope.request, entry("x", Kind::Folder)).await,
@@ -332,7 +332,7 @@ pub(crate) async fn answer_usual(peer: &mut Peer, envelope: &Envelope) -> bool {
     true
 }
 
-/// Answers what a mirror asks first; the id of its LIST.
+/// Answers a mirror's first requests; returns the id of its LIST.
 pub(crate) async fn until_list(peer: &mut Peer) -> u32 {
     peer.welcome().await;
     while let Some(envelope) = peer.next().await {
@@ -358,14 +358,14 @@ fn failing(message: &str) -> Failure {
     Failure { code: FailureCode::PermissionDenied, message: message.to_owned() }
 }
 
-/// A message's body.
+/// Encodes a message's body.
 fn body_of(message: &Message) -> Vec<u8> {
     let mut bytes = Vec::new();
     Envelope::new(0, message.clone()).encode(&mut bytes).unwrap();
     bytes.split_off(12)
 }
 
-/// A message's body in which a text is another one, which no honest end could write.
+/// Encodes a message's body with a text replaced, which no honest end could write.
 fn replaced(message: &Message, text: &[u8], by: &[u8]) -> Vec<u8> {
     substitute(&body_of(message), text, by)
 }
@@ -376,7 +376,7 @@ fn substitute(body: &[u8], text: &[u8], by: &[u8]) -> Vec<u8> {
     [&body[..at - 8], &(by.len() as u64).to_le_bytes(), by, &body[at + text.len()..]].concat()
 }
 
-/// One message of each kind, as the protocol's page has them.
+/// One message of each kind, as shown in PROTOCOL.md.
 pub(crate) fn golden_messages() -> Vec<(u16, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/golden");
     let mut messages = BTreeMap::new();

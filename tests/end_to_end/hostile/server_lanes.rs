@@ -1,4 +1,4 @@
-//! Servers that send what was not asked for, or what does not fit together, over lanes; and servers that only take time.
+//! Servers that send unrequested or inconsistent data over lanes; and servers that only stall.
 
 use crate::hostile::server::{answer_usual, entry, path, until_list};
 use crate::support::fake_client::HandLane;
@@ -67,7 +67,7 @@ async fn frames_that_contradict_themselves_or_each_other_are_violations() {
             }
         });
         outcome.await.expect(7, "protocol violation by").expect(7, words);
-        // A pack's entries that came whole before the lie may be in their place; nothing else is.
+        // Entries of a pack that were complete before the invalid one may be in their place; no others are.
         for found in files(&against) {
             assert!(found.ends_with("/a") && fs::read(&found).unwrap() == b"content", "{words}: {found}");
         }
@@ -164,7 +164,7 @@ async fn digests_that_never_match_end_with_the_exit_code_of_integrity() {
             let (frames, mut lane) = begin(peer).await;
             for _ in 0..3 {
                 lane.send(&make(frames)).await;
-                peer.next().await; // that it is damaged
+                peer.next().await; // the report that it is damaged
             }
             peer.send(frames.job, End { frames: 1 }).await;
         });
@@ -238,7 +238,7 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
         let arguments = ["get", "-r", "URL", to];
         let outcome = against.run(&arguments, async |peer| {
             let (frames, mut lane) = begin(peer).await;
-            // In frames of their own, and in one: whichever way, the link is there first.
+            // In separate frames, and in one: either way, the link arrives first.
             for (number, entry) in entries.iter().enumerate() {
                 lane.send(&frames.pack(number as u64, std::slice::from_ref(entry))).await;
                 peer.next().await;
@@ -248,7 +248,7 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
         });
         outcome.await.expect(1, "");
     }
-    // `run` has looked at what is outside; and staged names are nobody's.
+    // `run` has checked the files outside; and staged names are always refused.
     let outcome = against.run(&["get", "-r", "URL", "target/five"], async |peer| {
         let (frames, mut lane) = begin(peer).await;
         lane.send(&frames.pack(0, &[(file, b".ftpx-0123456789abcdef.part", b"x")])).await;
@@ -257,7 +257,7 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
     assert_ne!(outcome.await.code, Some(0));
 }
 
-/// 20 seconds of silence are the protocol's; all of them pass at the same time.
+/// The protocol's 20 seconds of silence; all cases wait at the same time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_says_nothing_or_reads_nothing_is_left_in_time() {
     let silent_at_login = async {
@@ -281,7 +281,7 @@ async fn a_server_that_says_nothing_or_reads_nothing_is_left_in_time() {
                 let frame = crate::support::fake_client::raw_frame(1000, 19, 0, request, &[0; 1000]);
                 for byte in frame {
                     peer.send_bytes(&[byte]).await;
-                    tokio::time::sleep(Duration::from_secs(1)).await; // as slow as that is what is tested
+                    tokio::time::sleep(Duration::from_secs(1)).await; // the slowness is the subject of the test
                 }
             })
             .await
@@ -304,7 +304,7 @@ async fn a_server_that_says_nothing_or_reads_nothing_is_left_in_time() {
     }
 }
 
-/// Answers a GET; how its frames are made, and the lane they go over.
+/// Answers a GET; returns a maker of its frames, and the lane for them.
 async fn begin(peer: &mut Peer) -> (Frames, HandLane) {
     let request = peer.request().await;
     let Message::Get(get) = request.message else { panic!("{request:?}") };

@@ -1,4 +1,4 @@
-//! Many connections, of strangers and of users: who cannot log in keeps nobody out, and a burst of logins waits for its turn.
+//! Many connections, of strangers and of users: failing logins never lock others out, and a burst of logins is queued.
 
 use crate::support::fake_client::{Session, connect, connect_from, lane_connection, login};
 use crate::support::limits::handles;
@@ -108,7 +108,7 @@ fn a_hundred_clients_of_one_user_at_once_are_served() {
     assert_eq!(std::fs::read_dir(world.root()).unwrap().count(), 100);
 }
 
-/// The session's place is waited for, and whoever has waited for long enough is told which limit it was.
+/// A session waits for a free place, and on timeout the client learns which limit it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_over_a_users_limit_waits_for_a_place() {
     let world = World::serving_with("[limits]\nsessions_per_user = 1\nlogin_timeout = \"20s\"\n");
@@ -125,7 +125,7 @@ async fn a_session_over_a_users_limit_waits_for_a_place() {
     assert!(failure.message.contains("1 sessions already (sessions_per_user)"), "{failure}");
 }
 
-/// Whoever guesses waits behind nobody else's turn, and nobody waits behind all of their guesses.
+/// Guesses queue separately, so an honest login does not wait behind all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_guesses_keeps_no_honest_login_waiting() {
     let world = World::serving_with("[limits]\nfailed_logins_max = 0\nlogin_timeout = \"60s\"\n");

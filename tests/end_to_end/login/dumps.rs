@@ -1,4 +1,4 @@
-//! A program that crashes leaves no core dump: its memory has passwords and keys in it.
+//! A crashing program leaves no core dump: its memory contains passwords and keys.
 
 use crate::support::{leftovers, wait_until};
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tests::world::{World, binaries, signal};
 
-/// The command, as one that may leave a core dump of any size in `folder`.
+/// Returns the command, allowed to leave a core dump of any size in `folder`.
 fn may_dump(command: &Command, folder: &Path) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -c unlimited && exec \"$@\"", "sh"]);
@@ -17,7 +17,7 @@ fn may_dump(command: &Command, folder: &Path) -> Command {
     shell
 }
 
-/// Crashes a process; true if it left a core dump.
+/// Crashes a process; returns whether it left a core dump.
 fn dumps(child: &mut Child) -> bool {
     signal(child.id(), "ABRT");
     let status = child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! Logins by OpenSSH key, as people make them: with files, with an agent, with ssh-keygen's keys.
+//! Logins by OpenSSH key, as in everyday use: with files, with an agent, with ssh-keygen's keys.
 
 use crate::support::chmod;
 use std::fs;
@@ -124,7 +124,7 @@ fn the_agent_and_the_usual_files_are_asked_by_default() {
     login(&["--identity", &shown(&public(&held))]).expect_success();
     assert_eq!(login(&["--identity", &shown(&other)]).code, Some(4), "only what is named is offered");
 
-    // Without an agent, or with one that is gone, the usual names serve.
+    // Without an agent, or with one that is gone, the default names are used.
     fs::rename(&other, &usual).unwrap();
     site.admin(&["add-key", "kim", &shown(&public(&other))]).expect_success();
     site.ls(&[]).expect_success();
@@ -170,7 +170,7 @@ struct SshAgent {
 }
 
 impl Site {
-    /// Nothing where OpenSSH's tools are not installed.
+    /// Returns `None` if OpenSSH's tools are not installed.
     fn new() -> Option<Self> {
         if Command::new("ssh-keygen").arg("-?").stdin(Stdio::null()).output().is_err() {
             println!("skipped: ssh-keygen is not installed");
@@ -260,7 +260,7 @@ impl Drop for SshAgent {
     }
 }
 
-/// The fingerprint by OpenSSH's word.
+/// Returns the fingerprint as printed by OpenSSH.
 fn fingerprint(key: &Path) -> String {
     let ran = Command::new("ssh-keygen").arg("-lf").arg(public(key)).output().unwrap();
     String::from_utf8(ran.stdout).unwrap().split(' ').nth(1).unwrap().to_owned()

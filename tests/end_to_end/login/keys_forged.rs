@@ -1,4 +1,4 @@
-//! Logins by key that are not what they should be: the signatures are ssh-keygen's own, the messages are made by hand.
+//! Invalid logins by key: the signatures are ssh-keygen's own, the messages are made by hand.
 
 use crate::support::fake_client::{connect, until_closed};
 use std::fs;
@@ -24,7 +24,7 @@ fn a_signature_of_openssh_logs_in_on_its_own_connection_once() {
     forge.run(async {
         let (first, second) = (forge.connect().await, forge.connect().await);
         let proof = forge.sign("key", NAMESPACE, &first.channel.message("kim"));
-        // A recorded login, said again on another connection.
+        // A recorded login, replayed on another connection.
         assert_refused(&second.login("kim", vec![proof.clone()]).await);
         let answer = first.login("kim", vec![proof]).await;
         assert!(matches!(&answer, Some(Message::Welcome(welcome)) if welcome.user == "kim"), "{answer:?}");
@@ -134,7 +134,7 @@ impl Forge {
             command.arg("--key").arg(world.local().join(if user == "kim" { "key.pub" } else { "other.pub" }));
             assert!(command.status().unwrap().success());
         }
-        world.serve_with("[limits]\nfailed_logins_max = 0\n", &[]); // many forgeries, none of which is to be turned away unread
+        world.serve_with("[limits]\nfailed_logins_max = 0\n", &[]); // many forgeries, all of which must be verified
         let hex = world.server().fingerprint.strip_prefix("sha256:").unwrap().to_owned();
         let byte = |index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).unwrap();
         let (address, server_key) = (world.server().address, Digest(std::array::from_fn(byte)));
@@ -152,7 +152,7 @@ impl Forge {
         Unknown { connection, channel: Channel { exported, server_key: self.server_key } }
     }
 
-    /// What `ssh-keygen -Y sign` makes, without its armor.
+    /// Returns the output of `ssh-keygen -Y sign`, without its armor.
     fn sign(&self, key: &str, namespace: &str, message: &[u8]) -> Vec<u8> {
         let file: PathBuf = self.world.local().join("message");
         let armored = self.world.local().join("message.sig");
@@ -170,7 +170,7 @@ impl Forge {
 }
 
 impl Unknown {
-    /// Logs in; the answer, if there is one.
+    /// Logs in; returns the answer, if there is one.
     async fn login(mut self, user: &str, proofs: Vec<Vec<u8>>) -> Option<Message> {
         let login = Login::Keys { user: user.to_owned(), proofs };
         let request = LoginRequest { agent: "by hand".into(), features: Features::default(), login };

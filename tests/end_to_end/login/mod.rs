@@ -1,4 +1,4 @@
-//! Who is let in, and what ends with it.
+//! Logins: who is let in, and what ends a login.
 
 mod admission;
 mod dumps;

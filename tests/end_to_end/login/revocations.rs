@@ -1,5 +1,5 @@
-//! Users whose rights end while they are logged in: whatever runs is cut, the client says why with exit code 4, and nothing more
-//! is published.
+//! Users whose rights end while they are logged in: running work is cut, the client reports the reason with exit code 4, and no
+//! more files are published.
 
 use crate::support::{PATIENCE, content, leftovers, names_below, output, picture, wait_until};
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use tests::world::{Ran, World, binaries};
 
-/// What a client is told, and the change that it is told after.
+/// The client's message, and the change that causes it.
 type Reason<Change> = (&'static str, Change);
 /// A change of the key of this fingerprint.
 type KeyChange = fn(&World, &str);
@@ -45,7 +45,7 @@ fn upload(world: &World, options: &[&str]) -> Child {
     child
 }
 
-/// Waits for the end of a client whose access was withdrawn just now.
+/// Waits for the end of a client whose access was just withdrawn.
 fn check_ended(world: &World, mut client: Child, reason: &str) {
     let begin = Instant::now();
     wait_until("the client ends", || client.try_wait().unwrap().is_some());
@@ -115,7 +115,7 @@ fn a_change_of_the_key_ends_what_runs_with_its_reason() {
     });
 }
 
-/// A key whose time ends while nobody changes anything.
+/// A key that expires without any change of the configuration.
 #[test]
 fn a_key_that_expires_ends_its_session() {
     let world = World::serving();
@@ -167,7 +167,7 @@ fn a_change_that_takes_nothing_away_leaves_a_session_alone() {
     assert!(fs::read(world.root().join("large")).unwrap() == content(1, 12_000_000));
 }
 
-/// In either direction, and whatever the command. What was fetched in part is not published here either.
+/// In either direction, for every command. A partial download is not published either.
 #[test]
 fn whatever_runs_is_cut() {
     let commands: [&[&str]; 6] = [
@@ -241,7 +241,7 @@ fn a_mirror_deletes_nothing_more() {
     assert!(then > 200 && names_below(&target).len() == then, "{then}");
 }
 
-/// Also with nothing under way, and without trying to connect again for ever.
+/// Even when idle, and without trying to reconnect for ever.
 #[test]
 fn a_mirror_that_watches_ends() {
     let world = World::serving();
@@ -297,7 +297,7 @@ fn nothing_gets_its_name_afterwards() {
     }
 }
 
-/// Its password would be good for another login, so this is the session's end and not the password's.
+/// Its password would be valid for another login, so this ends the session and not the password.
 #[test]
 fn who_may_do_less_now_logs_in_again_with_that() {
     let world = World::serving();

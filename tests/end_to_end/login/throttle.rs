@@ -1,4 +1,4 @@
-//! Logins that keep failing, over real sockets: their address is slowed, then barred, and nobody else's.
+//! Logins that keep failing, over real sockets: their address is slowed, then barred, and no other.
 
 use crate::support::fake_client::{connect_from, login};
 use crate::support::{PATIENCE, wait_until};
@@ -84,7 +84,7 @@ async fn guesses_that_come_all_at_once_are_no_more_guesses() {
     wait_until("all refusals are logged", || {
         world.server().log().lines().filter(|line| line.contains("login refused")).count() == 30
     });
-    // Two are checked at a time, so one more than allowed may be under way.
+    // Two are checked at a time, so one more than allowed may be in progress.
     assert!((4..=5).contains(&checked()), "{} of 30 were looked at", checked());
 }
 

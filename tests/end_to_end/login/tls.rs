@@ -1,4 +1,4 @@
-//! What somebody between the two ends sees: TLS 1.3 and nothing else, on several connections to one port.
+//! The view of an observer between the two ends: only TLS 1.3, on several connections to one port.
 
 use crate::support::fake_client::handshake_offering;
 use crate::support::fake_server::Against;
@@ -25,7 +25,7 @@ struct Tap {
     connections: Arc<Mutex<Vec<Arc<Mutex<Recorded>>>>>,
 }
 
-/// A TLS record as everybody can see it.
+/// A TLS record as visible to anyone.
 struct Record<'a> {
     kind: u8,
     version: [u8; 2],
@@ -117,7 +117,7 @@ async fn a_client_that_offers_no_protocol_or_only_others_is_refused_in_the_hands
         assert!(refused.to_string().contains("alert"), "{protocols:?}: {refused}");
     }
     for protocols in [&[b"ftpx/1".as_slice()][..], &[b"h2".as_slice(), b"ftpx/1"], &[b"ftpx/1 blake3"]] {
-        // A server may find BLAKE3 the slower one; then it offers it to nobody.
+        // BLAKE3 may be slower at the server; then it is never chosen.
         if handshake_offering(address, protocols).await.is_err() {
             assert_eq!(protocols, [b"ftpx/1 blake3".as_slice()]);
         }
@@ -198,7 +198,7 @@ fn supported_versions(hello: &[u8]) -> &[u8] {
     panic!("no supported_versions: this is TLS 1.2")
 }
 
-/// What a client that knows TLS 1.2 alone begins with (RFC 5246, 7.4.1.2).
+/// The first message of a client that supports only TLS 1.2 (RFC 5246, 7.4.1.2).
 fn client_hello_of_tls_1_2() -> Vec<u8> {
     let extensions: &[&[u8]] = &[
         &[0, 10, 0, 4, 0, 2, 0, 23],      // supported groups: secp256r1
@@ -227,7 +227,7 @@ impl Tap {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, connections) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
         let seen = connections.clone();
-        // Ends with the test's process: nothing but this process waits for it.
+        // Ends with the test's process, which alone waits for it.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let recorded = Arc::new(Mutex::new(Recorded::default()));

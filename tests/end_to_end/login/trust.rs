@@ -1,4 +1,4 @@
-//! Whom the client trusts, whom the server lets in, and how both say no.
+//! Which servers the client trusts, whom the server lets in, and how both refuse.
 
 use crate::support::chmod;
 use std::fs;
@@ -76,7 +76,7 @@ fn an_unknown_server_is_refused_off_a_terminal_and_remembered_if_asked() {
 
 #[test]
 fn nobody_can_tell_a_wrong_password_from_an_unknown_user() {
-    let world = World::serving_with("[limits]\nfailed_logins_max = 0\n"); // so that many attempts tell
+    let world = World::serving_with("[limits]\nfailed_logins_max = 0\n"); // allows many attempts
     let attempt = |user: &str| {
         let begin = Instant::now();
         let mut command = world.client_command(["ls", &world.url_of(user, "")]);

@@ -1,4 +1,4 @@
-//! A users file with a mistake in it: whoever was let in is let in, the log is loud, and `check-config` finds the line.
+//! A users file with a mistake: logged-in users stay, the log reports it, and `check-config` finds the line.
 
 use crate::support::wait_until;
 use std::fs;
@@ -66,7 +66,7 @@ fn a_damaged_password_hash_is_a_mistake_of_the_file() {
     world.check(["ls", &world.url("")]);
 }
 
-/// What the server keeps for itself is one of its files too.
+/// The server's own state is one of its files too.
 #[test]
 fn an_identity_that_is_none_is_a_mistake_of_its_file() {
     let world = World::serving();
@@ -97,7 +97,7 @@ fn a_file_that_is_gone_or_empty_means_that_there_are_no_users() {
     }
 }
 
-/// On SIGHUP too, and told each time that somebody asks for it.
+/// On SIGHUP too, and reported at each request for it.
 #[test]
 fn a_reload_with_a_mistake_changes_nothing() {
     let world = World::serving();

@@ -1,4 +1,4 @@
-//! `--backup DIR` where DIR leads back into the target: what cannot be kept is not replaced.
+//! `--backup DIR` where DIR leads back into the target: files that cannot be kept are not replaced.
 
 use crate::mirrors::{Mirror, WAYS, Way, names_in};
 use crate::support::{is_root, output};
@@ -32,7 +32,7 @@ fn a_backup_that_is_the_target_itself_is_refused_by_whatever_path() {
         let paths = ["target", "./target/", "linked", "target/../target", "bound"];
         for path in &paths[..if is_bound { 5 } else { 4 }] {
             if path.contains("..") && way == Way::Up {
-                continue; // no path of a server
+                continue; // not a path of a server
             }
             for options in [&["--delete"][..], &["--delete", "-n"], &["--overwrite=always"]] {
                 let backup = format!("--backup={path}");
@@ -49,7 +49,7 @@ fn a_backup_that_is_the_target_itself_is_refused_by_whatever_path() {
     }
 }
 
-/// The backup is above the target: what is called as the target is would be moved into it.
+/// The backup is above the target: an entry with the target's own name would be moved into it.
 #[test]
 fn what_would_be_set_aside_into_the_target_stays() {
     for way in WAYS {

@@ -1,4 +1,5 @@
-//! What a mirror carries beside content, and how it is told to compare: links, owners, attributes, holes, moves, backups.
+//! Everything a mirror transfers besides content, and its options of comparison: links, owners, attributes, holes, moves,
+//! backups.
 
 use crate::mirrors::{Mirror, WAYS, Way, assert_nothing_left, names_in};
 use crate::support::{assert_same, chmod, content, event, is_root, output, picture};
@@ -148,8 +149,8 @@ fn owners_are_carried_by_root() {
         fs::create_dir(mirror.source().join("folder")).unwrap();
         symlink("0", mirror.source().join("link")).unwrap();
         mirror.write("new", "new");
-        chown(mirror.source().join("0"), Some(1), Some(1)).unwrap(); // daemon, where there is one
-        chown(mirror.source().join("new"), Some(54321), Some(54322)).unwrap(); // nobody has these
+        chown(mirror.source().join("0"), Some(1), Some(1)).unwrap(); // daemon, where it exists
+        chown(mirror.source().join("new"), Some(54321), Some(54322)).unwrap(); // ids without an account
         chown(mirror.source().join("folder"), Some(54321), Some(1)).unwrap();
         std::os::unix::fs::lchown(mirror.source().join("link"), Some(54321), Some(54321)).unwrap();
         chown(mirror.source(), Some(54321), Some(54321)).unwrap();
@@ -167,7 +168,7 @@ fn owners_are_carried_by_root() {
     }
 }
 
-/// In a container, most owners are nobody's: the system calls that an invalid argument.
+/// In a container, most owners are unmapped: the system reports an invalid argument.
 #[test]
 fn an_owner_that_a_container_does_not_have_is_told_as_that() {
     let is_there = output(Command::new("unshare").args(["--user", "--map-root-user", "true"]));
@@ -223,7 +224,7 @@ fn forty_thousand_files_are_compared_by_content_while_they_are_listed() {
                 let name = format!("{folder}/{number}");
                 match number {
                     0 => drop(File::create(&first).unwrap()),
-                    _ => fs::hard_link(&first, mirror.source().join(&name)).unwrap(), // much faster made
+                    _ => fs::hard_link(&first, mirror.source().join(&name)).unwrap(), // much faster to make
                 }
                 fs::hard_link(&first, mirror.target().join(&name)).ok();
             }

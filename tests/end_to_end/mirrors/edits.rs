@@ -56,13 +56,13 @@ fn follow(way: Way, always: &str) {
 struct Editor {
     random: Random,
     tree: PathBuf,
-    /// Bytes of the last file that was written: no two have one length, as times may be the same.
+    /// Length of the last file written: all lengths differ, as times may be equal.
     written: usize,
     linking: bool,
 }
 
 impl Editor {
-    /// Does something, and tells what.
+    /// Makes a random edit, and returns its description.
     fn edit(&mut self) -> String {
         let path = self.place();
         let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
@@ -136,7 +136,7 @@ impl Editor {
         format!("write {path:?}")
     }
 
-    /// A name, taken or free, in some folder of the tree.
+    /// Returns a name, taken or free, in some folder of the tree.
     fn place(&mut self) -> PathBuf {
         let mut folder = self.tree.clone();
         while self.random.below(2) == 0 {
@@ -178,7 +178,7 @@ fn new_seed() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |time| time.as_nanos() as u64)
 }
 
-/// Few, so that they meet; some that sort before or after a slash.
+/// Few, so that they collide; some sort before or after a slash.
 const NAMES: [&str; 7] = ["a", "a-", "a0", "b", "-", "new\nline", "\u{e9}"];
 
 /// One of them is added to each run.

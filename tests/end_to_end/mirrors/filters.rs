@@ -1,4 +1,4 @@
-//! Which entries take part: rules, lists and limits, from the command line to the target.
+//! Selection of entries: rules, lists and limits, from the command line to the target.
 
 use crate::mirrors::{Mirror, WAYS};
 use crate::support::{output, picture};
@@ -126,7 +126,7 @@ fn files_outside_the_limits_are_not_sent_and_not_deleted() {
     }
 }
 
-/// A source with a few sources and what was built of them, and an empty target.
+/// A source with a few source files and build results, and an empty target.
 fn with_tree(way: crate::mirrors::Way) -> Mirror {
     let mirror = Mirror::new(way);
     for folder in ["build", "inner/build"] {

@@ -1,4 +1,4 @@
-//! What a mirror refuses, and what it leaves alone when something went wrong: nothing is deleted by accident.
+//! Guards of a mirror: refused runs, and entries kept after a failure, so that no file is deleted by accident.
 
 use crate::mirrors::{Mirror, WAYS, Way, names_in};
 use crate::support::limits::without_privileges;

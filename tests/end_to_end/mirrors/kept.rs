@@ -1,4 +1,4 @@
-//! What a mirror keeps: what was there before, under a name that is free, and what it has no business to replace.
+//! Entries that a mirror keeps: replaced ones, under a free name, and those it must not replace.
 
 use crate::mirrors::{Mirror, WAYS, Way, names_in};
 use crate::support::limits::{SmallDisk, without_privileges};
@@ -94,7 +94,7 @@ fn a_file_in_a_read_only_folder_gets_other_permissions_and_the_folder_keeps_its_
     }
 }
 
-/// Opening the folder is the first change of the run, and the one that finds out.
+/// Opening the folder is the first change of the run, and fails.
 #[test]
 fn a_read_only_folder_that_cannot_be_opened_ends_the_run() {
     for way in WAYS {

@@ -1,4 +1,4 @@
-//! Names of one file (`--hard-links`) stay names of one file, and files of their own stay that.
+//! Hard links (`--hard-links`) stay hard links, and separate files stay separate.
 
 use crate::mirrors::{Mirror, WAYS, assert_nothing_left};
 use crate::support::{chmod, content};

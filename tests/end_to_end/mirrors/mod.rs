@@ -1,4 +1,4 @@
-//! `mirror`, either way: after it, an independent walk and rsync find nothing to do, and neither does a second run.
+//! `mirror`, either way: after it, an independent walk and rsync find no difference, and a second run has no work.
 
 mod backup;
 mod carried;
@@ -40,7 +40,7 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
-    /// A source with nothing in it; the target is missing.
+    /// An empty source; the target is missing.
     pub(crate) fn new(way: Way) -> Self {
         let mirror = Self { world: World::serving(), way };
         fs::create_dir(mirror.source()).unwrap();
@@ -76,7 +76,7 @@ impl Mirror {
         fs::write(self.source().join(name), bytes).unwrap();
     }
 
-    /// The command's two last words.
+    /// Returns the last two words of the command.
     pub(crate) fn places(&self) -> [String; 2] {
         match self.way {
             Way::Up => ["source".to_owned(), self.world.url("target")],
@@ -108,7 +108,7 @@ impl Mirror {
         ran
     }
 
-    /// Expects both folders to be the same for us and for rsync, and nothing to be left to do.
+    /// Checks that both folders are the same for us and for rsync, and that no work is left.
     pub(crate) fn assert_done<A: AsRef<OsStr>>(&self, options: impl IntoIterator<Item = A>) {
         assert_same(&self.source(), &self.target());
         assert_nothing_left(&self.source(), &self.target(), &["-a"]);
@@ -142,7 +142,7 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What rsync would still do is nothing.
+/// Checks that rsync would change nothing.
 pub(crate) fn assert_nothing_left(source: &Path, target: &Path, options: &[&str]) {
     let mut command = Command::new("rsync");
     command.args(options).args(["-n", "-i", "--delete", "--checksum", "--modify-window=-1"]);
@@ -158,7 +158,7 @@ pub(crate) fn assert_nothing_left(source: &Path, target: &Path, options: &[&str]
     }
 }
 
-/// Lines of a real run that tell of items, as `-v` has them.
+/// Returns the lines of a real run that report items, as with `-v`.
 fn told(ran: &Ran) -> Vec<String> {
     let is_item =
         |line: &&str| line.get(..2).is_some_and(|sign| ["+ ", "~ ", "> ", "= ", "- "].contains(&sign));
@@ -273,7 +273,7 @@ fn a_dry_run_prints_what_the_run_tells_and_then_nothing() {
     }
 }
 
-/// One of each: new, changed, metadata, moved, linked, deleted, and a change of kind.
+/// Makes a change of each kind: new, changed, metadata, moved, linked, deleted, and a change of kind.
 fn change_all(source: &Path) {
     fs::write(source.join("plain"), "longer than before").unwrap();
     fs::write(source.join("new"), "new").unwrap();
@@ -326,7 +326,7 @@ fn text(value: &serde_json::Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The first few of the machine's documents, with their links, times and modes.
+/// Copies the first few of the machine's documents, with their links, times and modes.
 fn copy_some(from: &Path, to: &Path) {
     let mut folders: Vec<PathBuf> =
         fs::read_dir(from).map(|all| all.map(|entry| entry.unwrap().path()).collect()).unwrap_or_default();
@@ -339,5 +339,5 @@ fn copy_some(from: &Path, to: &Path) {
     assert!(copied.success(), "cp");
 }
 
-/// Folders of documents; more would take the other tests' time.
+/// Folders of documents; more would slow down other tests.
 const DOCUMENTS_MAX: usize = 60;

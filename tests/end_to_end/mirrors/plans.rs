@@ -1,4 +1,4 @@
-//! Plans: written, looked at, and done as far as they still fit.
+//! Plans: written, examined, and applied as far as they still fit.
 
 use crate::mirrors::{Mirror, WAYS};
 use crate::support::{chmod, event, events, picture};
@@ -173,7 +173,7 @@ fn a_refused_plan_is_not_written() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Two sides with something of each kind to do; the names are not easy ones.
+/// Two sides with work of each kind, and with difficult names.
 fn changed(way: crate::mirrors::Way) -> Mirror {
     let mirror = Mirror::with_files(way, 6);
     mirror.write("0", "changed, and longer");

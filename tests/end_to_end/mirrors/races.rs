@@ -1,4 +1,4 @@
-//! Mirrors that meet: each other, changes under way, an interruption, trees that are very deep or very wide.
+//! Mirrors that run into each other, into changes, or into an interruption, and trees that are very deep or very wide.
 
 use crate::mirrors::{Mirror, WAYS, Way, names_in};
 use crate::support::limits::without_privileges;
@@ -31,7 +31,7 @@ fn two_mirrors_into_one_target_do_no_harm() {
     }
 }
 
-/// All goes into the folder that was there at first, so a name that leads elsewhere by the end is no success.
+/// All files go into the folder that was there at first, so a name that leads elsewhere by the end is a failure.
 #[test]
 fn a_target_that_is_moved_meanwhile_is_told() {
     for way in WAYS {
@@ -113,7 +113,7 @@ fn a_target_that_changes_during_runs_is_caught_up_with_at_the_end() {
     }
 }
 
-/// Mirrors a few times while `change` is at work, and once more when it is not: then all is done.
+/// Mirrors several times while `change` runs, and once after it: then everything is equal.
 fn run_while(mirror: &Mirror, options: &[&str], change: impl Fn(u64) + Sync) {
     let stop = AtomicBool::new(false);
     let careless = ["--delete", "--max-delete=100%"];
@@ -217,7 +217,7 @@ fn start(mirror: &Mirror, options: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// A folder that is reached step by step: its path may be longer than the system takes.
+/// A folder reached step by step: its path may be too long for the system.
 struct Steps(std::os::fd::OwnedFd);
 
 fn steps_from(path: &Path) -> Steps {

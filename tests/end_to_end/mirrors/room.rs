@@ -1,11 +1,11 @@
-//! Mirrors to a target that is nearly full: deletions come first where they must, and never otherwise.
+//! Mirrors to a nearly full target: deletions come first where they must, and never otherwise.
 
 use crate::commands::times::Mounted;
 use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::event;
 use std::fs;
 
-/// A target of 30 MiB that is filled with an older file; the source has another one of that size.
+/// A target of 30 MiB filled by an older file, and a source with another file of that size.
 fn nearly_full(way: Way) -> Option<(Mirror, Mounted)> {
     let mirror = Mirror::new(way);
     let mounted = Mounted::new(&mirror.target(), &["tmpfs", "size=30m,mode=755"])?;

@@ -1,4 +1,4 @@
-//! How much a mirror has to do is known long before it is done, and is what is sent, not what the source has.
+//! A mirror's totals are known long before its end, and count what is sent, not the whole source.
 
 use crate::mirrors::{Mirror, WAYS};
 use serde_json::Value;
@@ -16,7 +16,7 @@ fn the_total_of_more_files_than_may_be_under_way_is_known_early() {
         mirror.write("0", "x");
         for number in 1..FILES {
             let name = mirror.source().join(number.to_string());
-            fs::hard_link(mirror.source().join("0"), name).unwrap(); // much faster made
+            fs::hard_link(mirror.source().join("0"), name).unwrap(); // much faster to make
         }
         let known = first_total(&mirror, "--limit-rate=100K");
         assert_eq!((&known["total_files"], &known["total_bytes"]), (&FILES.into(), &FILES.into()), "{known}");
@@ -37,7 +37,7 @@ fn the_total_of_a_few_large_files_is_known_at_once() {
     }
 }
 
-/// The first progress that has the whole total; then the client is stopped.
+/// Returns the first progress with the complete total; then the client is stopped.
 fn first_total(mirror: &Mirror, limit: &str) -> Value {
     let mut command = mirror.world.client_command(mirror.words(["--json", limit]));
     let mut client = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -50,5 +50,5 @@ fn first_total(mirror: &Mirror, limit: &str) -> Value {
     known
 }
 
-/// More than may be under way.
+/// More than may be in progress at once.
 const FILES: u64 = 20_000;

@@ -1,5 +1,5 @@
-//! Mirrors of trees in which something cannot be read: what the rules leave out does not count, at either end, and all else
-//! is told of and blocks deletions.
+//! Mirrors of trees with unreadable parts: excluded ones do not count, at either end; all others are reported and block
+//! deletions.
 
 use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::chmod;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use tests::world::{Ran, World};
 
-/// A mirror whose two ends are bound by permissions; none if this machine cannot do that.
+/// A mirror with permissions enforced at both ends; `None` if this machine cannot do that.
 struct Bound(Mirror);
 
 impl Bound {
@@ -43,7 +43,7 @@ impl Bound {
     }
 }
 
-/// A folder with a file in it that nobody may read.
+/// Makes a folder with a file in it unreadable for all.
 fn close(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("x"), "x").unwrap();

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use tests::world::{World, signal};
 
-/// A mirror that watches, and what it tells.
+/// A mirror that watches, and its events.
 pub(crate) struct Watching {
     child: Child,
     lines: std::sync::mpsc::Receiver<String>,
@@ -31,7 +31,7 @@ impl Watching {
         Self { child, lines: read_lines(output) }
     }
 
-    /// Waits until the mirror has nothing left to do.
+    /// Waits until the mirror has no work left.
     pub(crate) fn rest(&self) {
         self.wait_for("waiting");
     }

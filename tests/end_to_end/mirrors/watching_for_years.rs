@@ -1,4 +1,4 @@
-//! `mirror --watch` goes on whatever happens to the source, the target, the server and the way there, and tells of it.
+//! `mirror --watch` continues after any event at the source, the target, the server and the network, and reports it.
 
 use crate::mirrors::watching::Watching;
 use crate::support::limits::without_privileges;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::world::World;
 
-/// A world with `source/file`, and where that goes.
+/// A world with `source/file`, and the paths that it is sent to.
 fn world() -> (World, PathBuf, PathBuf) {
     let world = World::serving();
     let (source, target) = (world.local().join("source"), world.root().join("target"));
@@ -84,7 +84,7 @@ fn what_the_system_cannot_watch_is_told_once_and_compared_now_and_then() {
     }
 }
 
-/// The mirror in a namespace of its own, in which the system gives no more of something than this.
+/// Returns the mirror in a namespace of its own, in which the system limits a resource to this count.
 fn with_limit(world: &World, what: &str, count: u32) -> Option<Command> {
     let limit = format!("echo {count} > /proc/sys/user/max_inotify_{what}");
     let arguments = ["--user", "--map-root-user", "sh", "-c"];
@@ -219,7 +219,7 @@ fn all_is_compared_every_so_often() {
     let (world, _, target) = world();
     let watching = Watching::start(&world, &["--rescan=1s"]);
     watching.rest();
-    fs::remove_file(target.join("file")).unwrap(); // of which nothing tells
+    fs::remove_file(target.join("file")).unwrap(); // an event that no watch reports
     wait_for_content(&target.join("file"), "first");
     assert_eq!(watching.interrupt(), Some(130));
 }

@@ -1,9 +1,9 @@
-//! The documents: what examples they have, that their links lead somewhere, and that the files that they name exist.
+//! Checks the documents: their examples, that their links lead somewhere, and that the files they name exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All documents, from the top of the repository.
+/// All documents, by their paths in the repository.
 const ALL: [&str; 11] = [
     "README.md",
     "CHANGELOG.md",
@@ -18,14 +18,14 @@ const ALL: [&str; 11] = [
     "wire/PROTOCOL.md",
 ];
 
-/// Those with commands that users may type.
+/// The documents with commands that users may type.
 const WITH_EXAMPLES: [&str; 4] =
     ["README.md", "ftp-client/README.md", "ftp-client/EVENTS.md", "ftp-server/README.md"];
 
-/// Longest README, in bytes: somebody in a hurry reads it to the end.
+/// Longest README, in bytes: a hurried person reads it to the end.
 const README_LEN_MAX: usize = 10 * 1024;
 
-/// The folder that has all documents.
+/// Returns the repository's top folder.
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -35,7 +35,7 @@ pub(crate) fn read(document: &str) -> String {
     fs::read_to_string(top().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
-/// Returns what is typed at the `$` of a document's consoles.
+/// Returns the commands at the `$` of a document's consoles.
 pub(crate) fn examples_of(document: &str) -> Vec<String> {
     let text = read(document);
     let fenced = text.split("```console\n").skip(1).map(|block| block.split("```").next().unwrap());

@@ -1,4 +1,4 @@
-//! The user's guide's table of everyday jobs and its script: each command of ours is run as it stands there.
+//! Runs the user's guide's table of everyday jobs and its script: each of our commands, unchanged.
 
 use super::documents;
 use crate::support::content;
@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use tests::world::{PASSWORD, World, binaries};
 
-/// The first column with commands of each row: ours.
+/// Returns our commands: the first column with commands of each row.
 fn commands(guide: &str) -> Vec<String> {
     let table = guide.split("## Everyday jobs").nth(1).expect("the table's heading");
     let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
@@ -19,7 +19,7 @@ fn commands(guide: &str) -> Vec<String> {
     rows.map(ours).collect()
 }
 
-/// The lines of the script that the guide shows.
+/// Returns the lines of the guide's script.
 fn script(guide: &str) -> String {
     let shown = guide.lines().skip_while(|line| !line.starts_with("    # nightly"));
     let lines =

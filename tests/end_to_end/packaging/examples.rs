@@ -1,8 +1,8 @@
-//! Every command that the documents' consoles and the help texts of both programs show is run as it stands there, each on
-//! a stage that is set anew. (The table of everyday jobs is run by `everyday_jobs`, the README as a whole by `quick_start`.)
+//! Runs every command shown in the documents' consoles and in the help texts of both programs, unchanged, each on a fresh
+//! stage. (The table of everyday jobs is run by `everyday_jobs`, the README as a whole by `quick_start`.)
 //!
-//! An example that is new runs too. If it fails, then it is wrong; or the stage lacks what it speaks of ([`Stage::set`]); or it
-//! is one of the few that need something of their own ([`SPECIAL`]).
+//! A new example runs without further ado. If it fails, it is wrong; or the stage lacks what it uses ([`Stage::set`]); or it is
+//! one of the few that need special treatment ([`SPECIAL`]).
 
 mod stage;
 
@@ -14,24 +14,24 @@ use std::process::Command;
 use std::time::Instant;
 use tests::world::binaries;
 
-/// What an example needs beside the stage.
+/// The special treatment of an example.
 #[derive(Clone, Copy)]
 enum How {
     /// These commands come before it.
     After(&'static str),
-    /// A person would answer questions; this comes behind it instead.
+    /// This runs instead of interactive answers.
     With(&'static str),
     /// Both.
     AfterWith(&'static str, &'static str),
-    /// It is a server: it runs until it says that it listens, is told to end, and ends well.
+    /// It is a server: it runs until it reports that it listens, is stopped, and exits successfully.
     Serves,
-    /// It is there to fail with this exit code.
+    /// It is meant to fail with this exit code.
     Fails(i32),
-    /// It is run there.
+    /// It runs in this folder.
     Elsewhere(&'static str),
 }
 
-/// Examples that need something of their own, by how they begin.
+/// Examples with a special treatment, by their beginning.
 const SPECIAL: &[(&str, How)] = &[
     (
         "cargo demo",
@@ -77,7 +77,7 @@ const SPECIAL: &[(&str, How)] = &[
 const ALICE: &str = "ftp-server user add alice --root srv/alice --password-file pw";
 const SHELL: &str = "it needs a person's terminal: shell";
 
-/// What stands for another thing here: servers that do not exist, folders of other people, secrets that were cut short.
+/// Replaces names that do not exist here: servers, other people's folders, shortened secrets.
 fn here(example: &str, stage: &Stage) -> String {
     let address = stage.world.server().address.to_string();
     let state = stage.world.state().display().to_string();
@@ -103,7 +103,7 @@ fn here(example: &str, stage: &Stage) -> String {
     text
 }
 
-/// Runs examples; all that fail are told of.
+/// Runs examples, and reports all failures.
 fn run_all(examples: &[String]) {
     let stage = Stage::new();
     let mut failures = Vec::new();
@@ -142,7 +142,7 @@ fn run_all(examples: &[String]) {
     );
 }
 
-/// The examples of a program's help, and of that of its commands; manual pages are made of the same.
+/// Returns the examples in the help of a program and of its commands, from which manual pages are made.
 fn of_help(program: &Path, words: &[&str]) -> Vec<String> {
     let output = Command::new(program).args(words).arg("--help").env_clear().output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
@@ -151,7 +151,7 @@ fn of_help(program: &Path, words: &[&str]) -> Vec<String> {
         lines.take_while(|line| line.starts_with("  ")).map(str::trim).collect::<Vec<_>>()
     };
     let shown = section("Example:").into_iter().chain(section("Examples:"));
-    // What stands far behind a command is about it.
+    // Text far behind a command is an explanation.
     let mut examples: Vec<String> = shown.map(|line| line.split("   ").next().unwrap().to_owned()).collect();
     assert!(!examples.is_empty(), "{words:?} has no example: {help}");
     for command in section("Commands:") {
@@ -165,7 +165,8 @@ fn of_help(program: &Path, words: &[&str]) -> Vec<String> {
     examples
 }
 
-/// Those of what only scripts and the shell have, whose help is shown there. Scripts run them, after those of their kind.
+/// Returns the examples of commands that exist only in scripts and the shell, whose help is shown there. Scripts run them,
+/// after those of their kind.
 fn of_lines() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ftp-client/src/cli/args");
     let text: String =
@@ -206,7 +207,7 @@ fn those_of_scripts_work() {
     run_all(&plain.iter().map(as_script).collect::<Vec<_>>());
 }
 
-/// A row that no example needs any more only hides what is wrong with the next one.
+/// An unused row would only hide mistakes of later examples.
 #[test]
 fn nothing_special_is_forgotten() {
     let all = [

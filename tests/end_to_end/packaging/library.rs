@@ -1,4 +1,4 @@
-//! The client as a library: what a program of somebody else's may do with it that `ftp-client` does not.
+//! The client as a library: uses by other programs that `ftp-client` itself does not have.
 
 use ftp_client::mirror::{Action, Direction, Listener, MirrorRequest, Mode, Options, Refusal};
 use ftp_client::observer::{FileReport, Observer};
@@ -24,7 +24,7 @@ impl Trust for TrustAll {
     }
 }
 
-/// Takes no action.
+/// Fails every action.
 struct FailingListener;
 
 impl Observer for FailingListener {

@@ -1,4 +1,4 @@
-//! Packages, documents and the library: what is handed out, as it is printed.
+//! Packages, documents and the library, exactly as delivered.
 
 pub(crate) mod documents;
 mod everyday_jobs;

@@ -1,4 +1,4 @@
-//! The Debian packages: made of the programs as they are, installed below a folder of their own, used from there, and removed.
+//! The Debian packages: made of the current programs, installed below a folder of their own, used from there, and removed.
 
 use crate::support::{assert_same, chmod, content, is_root, names_below, output};
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tests::packages;
 use tests::world::{PASSWORD, Server, binaries};
 
-/// A machine of which there is only the disk.
+/// A machine that consists only of its disk.
 struct Machine {
     disk: TempDir,
 }
@@ -65,7 +65,7 @@ fn an_install_starts_what_is_enabled_and_an_upgrade_nothing_that_was_stopped() {
     assert!(!upgraded.contains("invoke start"), "{upgraded}");
 }
 
-/// What the package's scripts tell the tools of a machine that runs systemd. That one starts nothing that is not enabled.
+/// Returns the calls that the package's scripts make on a machine that runs systemd, which starts only enabled units.
 fn told_by_scripts(action: &str) -> Option<String> {
     let play = r#"
         mount -t tmpfs none /run || exit 99
@@ -101,7 +101,7 @@ impl Machine {
         Self { disk }
     }
 
-    /// The libraries that the packages depend on are those of the machine around.
+    /// Runs dpkg. The packages' dependencies are libraries of the real machine.
     fn dpkg<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) {
         let mut dpkg = Command::new("dpkg");
         dpkg.arg(format!("--root={}", self.disk.path().display()));
@@ -114,7 +114,7 @@ impl Machine {
         self.disk.path().join(path)
     }
 
-    /// All that is no folder, without dpkg's own.
+    /// Returns everything but folders, without dpkg's own files.
     fn files(&self) -> BTreeSet<PathBuf> {
         let names = names_below(self.disk.path()).into_iter();
         let files = names.filter(|path| !path.is_dir());
@@ -152,7 +152,7 @@ impl Machine {
             );
             assert!(unpacked(&documents.join("changelog.gz")).starts_with("# Changelog"));
         }
-        // The account of the unit, and its folder, which is nobody else's.
+        // The account of the unit, and its folder, which is closed to others.
         let accounts = fs::read_to_string(self.path("etc/passwd")).unwrap();
         let account = accounts.lines().find(|line| line.starts_with("ftp-server:")).unwrap();
         let state = fs::metadata(self.path("var/lib/ftp-server")).unwrap();
@@ -160,7 +160,7 @@ impl Machine {
         assert_eq!(state.permissions().mode() & 0o7777, 0o700);
     }
 
-    /// What debuggers need is left out.
+    /// Checks that debug information is left out.
     fn has_small_programs(&self) {
         for built in [&binaries().server, &binaries().client] {
             let installed = self.path("usr/bin").join(built.file_name().unwrap());
@@ -191,7 +191,7 @@ impl Machine {
                 None => println!("skipped: man is not installed"),
             }
         }
-        // What a page refers to is there: nobody is sent to a page that is not.
+        // Every page that a page refers to exists.
         for page in fs::read_dir(&pages).unwrap().map(|page| page.unwrap().path()) {
             for other in referred_pages(&unpacked(&page)) {
                 assert!(pages.join(format!("{other}.1.gz")).exists(), "{} names {other}(1)", page.display());
@@ -217,7 +217,7 @@ impl Machine {
         }
     }
 
-    /// A server of this disk, with its configuration and state, and a client of it.
+    /// Transfers a tree with a server of this disk, with its configuration and state, and a client of it.
     fn moves_a_tree(&self) {
         let here = TempDir::new().unwrap();
         let (sent, fetched) = (here.path().join("tree"), here.path().join("fetched"));
@@ -226,7 +226,7 @@ impl Machine {
         let password = here.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
         chmod(&password, 0o600);
-        // The account is one of this disk, and of nobody here: root stands in for it.
+        // The account exists on this disk only: root stands in for it.
         chown(self.path("var/lib/ftp-server"), Some(0), Some(0)).unwrap();
         let root = self.path("var/lib/ftp-server/ann");
         fs::create_dir(&root).unwrap();
@@ -258,7 +258,7 @@ impl Machine {
     }
 }
 
-/// What this machine lacks.
+/// Returns a missing requirement of this machine.
 fn missing() -> Option<&'static str> {
     let is_there = |tool: &str| output(Command::new(tool).arg("--version")).is_some();
     if !is_root() {
@@ -274,7 +274,7 @@ fn missing() -> Option<&'static str> {
     }
 }
 
-/// Accounts and the notes about units are kept when a package is purged, as Debian does it.
+/// True for accounts and the notes about units, which stay when a package is purged, as usual on Debian.
 fn is_of_the_account(path: &Path) -> bool {
     ["passwd", "group", "shadow", "gshadow", ".pwd.lock"]
         .iter()
@@ -287,7 +287,7 @@ fn unpacked(path: &Path) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
-/// The names of pages that stand in a page's list of commands.
+/// Returns the names of pages in a page's list of commands.
 fn referred_pages(page: &str) -> Vec<String> {
     let plain = page.replace("\\-", "-").replace("\\fR", "").replace("\\fB", "");
     let words = plain.split_whitespace().filter_map(|word| word.split_once("(1)"));

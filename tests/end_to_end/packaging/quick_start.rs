@@ -1,4 +1,4 @@
-//! The commands of the README, in their order, typed by somebody with an almost empty home.
+//! Runs the commands of the README, in their order, in an almost empty home.
 
 use super::documents::examples_of;
 use crate::support::content;
@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use tests::world::{PASSWORD, Ran, Server, binaries};
 
-/// Builds the programs anew; its parts have tests of their own.
+/// Rebuilds the programs; its parts have tests of their own.
 const DEMO: &str = "cargo demo";
 
 /// A home with a few files to send.
@@ -30,7 +30,7 @@ impl Home {
         self.folder.path().join(path)
     }
 
-    /// A command as a person's shell runs it. The password comes from where no terminal is needed.
+    /// Returns a command as run by a person's shell, with the password in the environment, since there is no terminal.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new("bash");
         let programs = binaries().client.parent().unwrap().display().to_string();

@@ -1,4 +1,4 @@
-//! Signals that were ignored when the client began, as `nohup` and a shell's `&` do it: they end nothing.
+//! Signals that were ignored when the client started, as by `nohup` and a shell's `&`, do not end it.
 
 use crate::support::{content, leftovers, wait_until};
 use std::fs;
@@ -56,7 +56,7 @@ fn a_signal_that_is_not_ignored_ends_the_run() {
     }
 }
 
-/// A script of standard input, as of a shell without a terminal, and the programs that a line of the shell runs.
+/// A script from standard input, as in a shell without a terminal, and the programs run by a line of the shell.
 #[test]
 fn they_stay_ignored_in_scripts_and_shells() {
     let world = World::serving();

@@ -1,4 +1,4 @@
-//! `kill -9` of either program at any moment of a transfer: no name has half a file, and the same command again ends well.
+//! `kill -9` of either program at any moment of a transfer: no name has half a file, and the same command then succeeds.
 
 use crate::support::fault_injection::{Claim, DEADLINE, Trial, Way, finished};
 use crate::support::{leftovers, proven_bytes, wait_until};
@@ -32,7 +32,7 @@ fn a_server_that_is_killed_leaves_no_half_file_and_the_client_goes_on_with_the_n
     });
 }
 
-/// Kills the client at a moment that the seed gives, then runs the same command to its end.
+/// Kills the client at a moment drawn from the seed, then runs the same command to its end.
 pub(crate) fn kill_client(trial: &Trial, seed: u64) {
     let mut client = begin(trial);
     std::thread::sleep(moment(seed, 300)); // any moment will do
@@ -42,7 +42,7 @@ pub(crate) fn kill_client(trial: &Trial, seed: u64) {
     trial.check_resumed();
 }
 
-/// Kills the server likewise, and starts it again: the run goes on.
+/// Kills the server likewise, and restarts it: the run continues.
 pub(crate) fn kill_server(trial: &mut Trial, seed: u64) {
     let client = begin(trial);
     std::thread::sleep(moment(seed, 300)); // any moment will do
@@ -56,7 +56,7 @@ pub(crate) fn kill_server(trial: &mut Trial, seed: u64) {
     trial.check_recovery();
 }
 
-/// A slow transfer that has begun to write.
+/// Starts a slow transfer, and waits until it writes.
 fn begin(trial: &Trial) -> Child {
     let mut command = trial.command(None, &["--limit-rate", "4M", "--lanes=2"]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -127,6 +127,6 @@ fn twenty_kills(way: Way, of_server: bool, seed: u64) {
 }
 
 const REAL_TREE: &str = "/usr/include";
-/// A chunk of each lane, and what frames and records add.
+/// A chunk of each lane, and the overhead of frames and records.
 const SENT_TWICE_MAX: u64 = 2 * CHUNK_LEN as u64 + 1024 * 1024;
 const LARGE: usize = 5_300_000;

@@ -1,4 +1,4 @@
-//! A connection that is lost while a large file goes to the disk for good: it is whole by then, and the next run sends nothing of it.
+//! A connection lost during the last sync of a large file: the file is complete by then, and the next run sends none of it.
 
 use crate::faults::odd_filesystems::Stage;
 use crate::support::fuse::{Lacks, Op};
@@ -8,26 +8,27 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use tests::world::Ran;
 
-/// Some are only sent whole if somebody else may write on them.
+/// Some are only sent whole if other users may write to them.
 const MODES: [u32; 2] = [0o644, 0o666];
-/// Times that a case is tried.
+/// Attempts at a case.
 const ATTEMPTS: usize = 5;
 
 #[test]
 fn a_file_that_was_being_synced_is_not_sent_again() {
     for way in ["put", "get"] {
         for (mode, replaces) in MODES.into_iter().zip([false, true]) {
-            // A client may hear of its server's end only after the sync: then the file has its name, and nothing is shown.
+            // A client may notice its server's end only after the sync: then the file has its name, and the attempt shows
+            // nothing.
             let is_shown = (0..ATTEMPTS).any(|_| match Stage::new(Lacks::default()) {
                 Some(stage) => is_kept(stage, way, mode, replaces),
-                None => true, // it says so
+                None => true, // the reason has been printed
             });
             assert!(is_shown, "{way}, {mode:o}: the file always got its name before the connection was lost");
         }
     }
 }
 
-/// True if the file was kept, and not sent again; false if it had its name before the connection was lost.
+/// Returns true if the file was kept and not sent again; false if it had its name before the connection was lost.
 fn is_kept(mut stage: Stage, way: &str, mode: u32, replaces: bool) -> bool {
     let bytes = content(5, 20_000_000);
     let (source, target) = match way {

@@ -1,4 +1,4 @@
-//! What was proven is not sent again: interrupted transfers go on where they were.
+//! Proven chunks are not sent again: interrupted transfers resume.
 
 mod interrupts;
 pub(crate) mod kills;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use tests::world::{Ran, World, signal};
 
-/// Which end receives.
+/// The end that receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Put,
@@ -63,7 +63,7 @@ impl Moving {
         words.into_iter().chain(common.map(str::to_owned)).collect()
     }
 
-    /// Where things come if the folder `target` is there.
+    /// The place of the files if the folder `target` exists.
     fn placed(&self) -> PathBuf {
         match self.way {
             Way::Put | Way::Get => self.target().join("source"),
@@ -76,7 +76,7 @@ impl Moving {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Waits until so many bytes of the large file are staged at the target.
+    /// Waits until this many bytes of the large file are staged at the target.
     fn wait_for_staged(&self, bytes: u64) {
         wait_until("enough is staged", || staged_bytes(&self.target()) >= bytes);
     }
@@ -89,7 +89,7 @@ impl Moving {
     }
 }
 
-/// What is proven of the staged file, or without a journal as far as it reaches.
+/// Returns the proven bytes of the staged file, or without a journal its length.
 fn staged_bytes(folder: &Path) -> u64 {
     let lengths = leftovers(folder).into_iter().filter_map(|path| Some(fs::metadata(path).ok()?.len()));
     Some(proven_bytes(folder)).filter(|proven| *proven > 0).or(lengths.max()).unwrap_or(0)
@@ -117,7 +117,7 @@ fn a_killed_client_goes_on_where_it_was() {
         let held = staged_bytes(&moving.target());
         let finished = moving.finish(&[]);
         let sent = finished["bytes_transferred"].as_u64().unwrap();
-        // A chunk of each lane may have been under way, and records and acknowledgements take some.
+        // A chunk of each lane may have been in progress, and records and acknowledgements take some.
         assert!(sent < LARGE as u64 - held + (3 << 20), "{way:?}: {sent} bytes sent, {held} were there");
     }
 }
@@ -131,7 +131,7 @@ fn a_client_that_was_interrupted_goes_on_and_with_no_resume_it_leaves_nothing() 
     signal(client.id(), "INT");
     assert_eq!(Ran::from(client.wait_with_output().unwrap()).code, Some(130));
     wait_until("nothing is staged", || leftovers(&moving.target()).is_empty());
-    fs::remove_dir_all(moving.target()).unwrap(); // it would be the place to put things in
+    fs::remove_dir_all(moving.target()).unwrap(); // otherwise the source would be put into it
 
     let client = moving.start(&["--limit-rate=40M"]);
     moving.wait_for_staged(16 << 20);
@@ -141,7 +141,7 @@ fn a_client_that_was_interrupted_goes_on_and_with_no_resume_it_leaves_nothing() 
     assert!(finished["bytes_transferred"].as_u64().unwrap() < LARGE as u64 - (13 << 20), "{finished}");
 }
 
-/// Other content of the same length, under the same time: nobody could tell by that.
+/// Replaces the content by another one of the same length and time, which therefore does not show.
 fn exchange(path: &Path, seed: u64) {
     let metadata = fs::metadata(path).unwrap();
     fs::write(path, content(seed, usize::try_from(metadata.len()).unwrap())).unwrap();
@@ -185,7 +185,7 @@ fn small_files_that_had_arrived_are_sent_again_only_if_they_changed() {
     }
 }
 
-/// Several sources are one transfer: what was done when it was interrupted is not done again.
+/// Several sources are one transfer: those done before an interruption are not repeated.
 #[test]
 fn sources_that_had_arrived_are_not_sent_again() {
     for way in [Way::Put, Way::Get] {
@@ -221,7 +221,7 @@ fn sources_that_had_arrived_are_not_sent_again() {
             finished["bytes_transferred"].as_u64().unwrap() < (LARGE / 3 - (2 << 20)) as u64,
             "{finished}"
         );
-        // The next one is a transfer of its own, of which each byte is counted once.
+        // The next one is a separate transfer, which counts each byte once.
         let finished = event(&moving.world.check(words("--retry=0")), "finished");
         let sent = finished["bytes_transferred"].as_u64().unwrap();
         let all = (LARGE / 3 * 2) as u64;
@@ -255,14 +255,14 @@ fn what_was_there_before_is_replaced_whatever_its_size_and_time() {
     }
 }
 
-/// When anything of a file was changed last, which nobody can set.
+/// Returns the time of the last change of any kind, which cannot be set.
 fn changed(path: &Path) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs::metadata(path).unwrap();
     (metadata.ctime(), metadata.ctime_nsec())
 }
 
-/// Does something to a journal and its staged file.
+/// Damages a journal and its staged file.
 type Damage = fn(&Path, &Path);
 
 #[test]
@@ -319,7 +319,7 @@ fn a_server_that_dies_is_waited_for_and_gone_on_with() {
         assert_eq!((&finished["files"], &finished["failed"]), (&51.into(), &0.into()), "{way:?}");
         assert_eq!(finished["bytes"], (LARGE + 50 * 3000) as u64, "{way:?}");
         let sent = finished["bytes_transferred"].as_u64().unwrap();
-        // What lay in sockets is lost too, several megabytes of it where the server is slow.
+        // Data in sockets is lost too, several megabytes of it where the server is slow.
         assert!(sent < LARGE as u64 + (14 << 20), "{way:?}: {sent} bytes sent");
     }
 }
@@ -348,7 +348,7 @@ fn gc_removes_what_is_left_and_not_what_is_in_use() {
     let mut command =
         moving.world.client_command(["put", "--limit-rate=4M", "other", &moving.world.url("other")]);
     let mut running = command.stderr(Stdio::null()).spawn().unwrap();
-    // Not what the killed client has left in the target.
+    // Not the killed client's leftovers in the target.
     wait_until("the other file is on its way", || {
         staged_bytes(&moving.world.root()) > staged_bytes(&moving.target())
     });
@@ -365,7 +365,7 @@ fn gc_removes_what_is_left_and_not_what_is_in_use() {
         leftovers(&moving.world.root()).is_empty()
     };
     wait_until("nothing is left", gone);
-    // Here as well.
+    // At this end as well.
     fs::write(moving.world.local().join(".ftpx-0123456789abcdef.part"), "left").unwrap();
     wait_until("nothing is left here", || {
         moving.world.check(["gc", "."]);

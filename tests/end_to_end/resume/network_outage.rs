@@ -1,4 +1,4 @@
-//! A network that is cut for a while, without a word to either end: the same run goes on once it is mended.
+//! A network that is cut for a while, without either end noticing: the same run continues once it is mended.
 
 use crate::support::{assert_same, content, event, leftovers, wait_until};
 use std::fs;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tests::wan::{Side, Wan, WanOptions};
 use tests::world::{Ran, World};
 
-/// A little longer than either end waits for word of the other.
+/// A little longer than either end waits for a message of the other.
 const OUTAGE: Duration = Duration::from_secs(24);
 const LARGE: usize = 24 << 20;
 
@@ -53,14 +53,14 @@ fn cut_for(outage: Duration) {
     }
     wan.cut();
     let cut = Instant::now();
-    std::thread::sleep(outage); // this is what the test is about
+    std::thread::sleep(outage); // the outage is the subject of the test
     wan.mend();
     for child in [put, get] {
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let sent = event(&ran, "finished")["bytes_transferred"].as_u64().unwrap();
         println!("{outage:?} cut: ended {:?} after it began, {sent} bytes sent of {LARGE}", cut.elapsed());
-        // What was on its way when the network was cut is lost.
+        // Data in transit when the network was cut is lost.
         assert!(sent < (LARGE + LARGE / 2) as u64, "{sent} bytes");
     }
     assert_same(&world.local().join("up"), &world.root().join("up"));

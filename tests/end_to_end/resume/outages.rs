@@ -1,4 +1,4 @@
-//! Servers that are not there yet, or serve nobody more at the moment: who waits for them, for how long, and what is said.
+//! Servers that are not running yet, or are full at the moment: which commands wait, for how long, and their messages.
 
 use crate::support::wait_until;
 use std::fs;
@@ -17,7 +17,7 @@ fn without_server() -> World {
     world
 }
 
-/// Reads what a child says on standard error, up to the first line with `text`.
+/// Reads a child's standard error, up to the first line with `text`.
 fn heard(child: &mut Child, text: &str) -> String {
     let mut said = Vec::new();
     let mut stderr = child.stderr.take().unwrap();
@@ -68,7 +68,7 @@ fn a_name_that_is_none_is_not_tried_again() {
     }
 }
 
-/// Every command waits, since each may be the one in somebody's script.
+/// Every command waits, since each may be used in a script.
 #[test]
 fn a_server_that_starts_later_is_waited_for() {
     let mut world = without_server();

@@ -1,4 +1,4 @@
-//! Servers that end: a polite stop lets running files finish, and a share is over when it should be.
+//! The end of servers: an orderly stop lets running files finish, and a share ends when it should.
 
 use crate::support::{PATIENCE, content, events, leftovers, wait_until};
 use std::fs;
@@ -170,7 +170,7 @@ fn what_a_share_still_moves_when_its_time_is_over_is_cut() {
     assert!(!world.root().join("large").exists());
 }
 
-/// The terminal that it was started in is closed.
+/// The terminal in which it was started is closed.
 #[test]
 fn a_share_ends_in_order_on_a_hangup() {
     let world = World::empty();
@@ -209,7 +209,7 @@ impl Share {
         Self { process, commands }
     }
 
-    /// Runs a command as a person would who copies the line.
+    /// Runs a command like a person who copies the line.
     fn run_command(&self, world: &World, line: &str) -> Ran {
         let mut command = Command::new("/bin/sh");
         let path = binaries().client.parent().unwrap().to_owned();
@@ -236,7 +236,7 @@ impl Drop for Share {
         let _ = self.process.wait();
         let mut log = String::new();
         if let Some(mut stderr) = self.process.stderr.take() {
-            let _ = stderr.read_to_string(&mut log); // for the reader of a failure only
+            let _ = stderr.read_to_string(&mut log); // only for the message of a failure
         }
         if std::thread::panicking() {
             eprintln!("the share said:\n{log}");

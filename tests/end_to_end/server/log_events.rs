@@ -1,5 +1,5 @@
-//! The log's events: all that a user changed or was refused has a line, with its paths and its outcome, and none says that what failed was
-//! done.
+//! The log's events: every change and every refusal has a line, with its paths and its outcome, and no line reports a failure
+//! as done.
 
 use crate::support::fake_client::{connect, login};
 use crate::support::{chmod, wait_until};
@@ -9,7 +9,7 @@ use wire::control::Envelope;
 use wire::message::LoginRequest;
 use wire::net::control::send;
 
-/// Waits for a line of the log that has all these words, and gives the first one.
+/// Waits for a line of the log with all these words, and returns the first one.
 fn line_with(world: &World, words: &[&str]) -> String {
     let find = || {
         let log = world.server().log();
@@ -88,7 +88,7 @@ fn what_failed_or_was_refused_is_never_told_as_done() {
     assert_ne!(world.client(["ls", &other("")]).code, Some(0));
     line_with(&world, &["LIST", "user=\"other\"", "outcome=\"refused\""]);
 
-    fs::create_dir_all(world.root().join("tree/one")).unwrap(); // a folder where a file should be
+    fs::create_dir_all(world.root().join("tree/one")).unwrap(); // a folder in the place of a file
     assert_eq!(world.client(["put", "-r", "tree", &world.url("")]).code, Some(1));
     line_with(&world, &["PUT item", "path=\"tree/one\" outcome=\"failed\" reason="]);
     line_with(&world, &["PUT peer=", "path=\"tree\" outcome=\"partly\"", "files=1", "failures=1"]);
@@ -121,7 +121,7 @@ fn every_file_of_a_tree_that_cannot_be_written_is_counted_and_the_first_hundred_
     chmod(&world.root().join("many"), 0o755);
 }
 
-/// Names of files, links and agents are the client's to choose.
+/// Names of files, links and agents are chosen by the client.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_name_can_pass_for_a_field_or_a_line() {
     let world = serving("read");

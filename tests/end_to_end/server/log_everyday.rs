@@ -1,4 +1,4 @@
-//! A day's use: short commands, many at once, interrupted and killed ones. None of it is for an operator to look at.
+//! Everyday use: short commands, many at once, interrupted and killed ones. None of it needs an operator's attention.
 
 use crate::support::{content, wait_until};
 use std::fs;
@@ -14,7 +14,7 @@ fn everyday_use_makes_no_warning() {
     }
     fs::write(world.local().join("large"), content(99, 3_000_000)).unwrap();
     world.check(["put", "large", &world.url("large")]);
-    // Over as soon as they have begun, so that data connections come when their session is over.
+    // Sessions end at once, so that data connections arrive after their session's end.
     for number in 0..10 {
         world.check(["put", "tree/1", &world.url(format!("file-{number}"))]);
         world.check(["get", "--lanes=16", &world.url("large"), "fetched"]);
@@ -48,7 +48,7 @@ fn everyday_use_makes_no_warning() {
     assert!(loud.is_empty(), "{loud:#?}");
 }
 
-/// A server that allows fewer data connections than clients begin with.
+/// A server that allows fewer data connections than clients start with.
 #[test]
 fn more_data_connections_than_are_allowed_are_no_warning() {
     let world = World::serving_with("[limits]\nlanes_per_session = 1\n");

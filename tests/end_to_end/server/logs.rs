@@ -1,4 +1,4 @@
-//! What the server's log says, to an operator and to the journal: what happened, once, and nothing of what is as it should be.
+//! The server's log, for an operator and for the journal: every event once, and no lines about normal operation.
 
 use crate::support::{content, wait_until};
 use std::fs::{self, File};
@@ -55,7 +55,7 @@ fn a_session_whose_client_is_gone_says_that() {
     assert!(log.contains("session ended reason=the client went away") && !log.contains("https://"), "{log}");
 }
 
-/// To the client that is all it may know; the operator needs to know which folder, and why.
+/// The client may learn only the reason; the operator needs to know which folder, and why.
 #[test]
 fn a_root_that_cannot_be_opened_is_told_as_that() {
     let world = World::serving();
@@ -75,7 +75,7 @@ fn a_root_that_cannot_be_opened_is_told_as_that() {
     assert!(!world.server().log().contains("login refused"));
 }
 
-/// The log shows quotes within quotes.
+/// Undoes the log's escaping of quotes within quotes.
 fn unescaped(log: &str) -> String {
     log.replace('\\', "")
 }
@@ -109,7 +109,7 @@ fn lines_of_the_journal_have_a_priority_and_no_time_of_their_own() {
     assert!(fs::read_to_string(&journal).unwrap().starts_with("<3>ftp-server: "));
 }
 
-/// The variable is inherited by what runs under a service and writes elsewhere.
+/// The variable is inherited by programs that run under a service and log elsewhere.
 #[test]
 fn a_log_that_does_not_go_to_the_journal_has_times() {
     let world = World::empty();
@@ -123,7 +123,7 @@ fn a_log_that_does_not_go_to_the_journal_has_times() {
     assert!(server.log().lines().all(|line| line.starts_with("20")), "{}", server.log());
 }
 
-/// A file stands in for the journal's socket.
+/// Lets a file stand in for the journal's socket.
 fn into_journal<'a>(command: &'a mut Command, journal: &Path) -> &'a mut Command {
     let file = File::create(journal).unwrap();
     let metadata = file.metadata().unwrap();

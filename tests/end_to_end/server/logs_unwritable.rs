@@ -1,4 +1,4 @@
-//! A log that cannot be written, and output that nobody takes: the server goes on serving, and exit codes stay what they are.
+//! An unwritable log, and output that is not read: the server keeps serving, and exit codes stay the same.
 
 use crate::support::{PATIENCE, content, wait_until};
 use std::fs::{self, File, OpenOptions};
@@ -42,7 +42,7 @@ fn a_log_that_nobody_reads_holds_up_nobody_and_tells_later_how_much_was_lost() {
     let mut world = World::empty();
     world.add_user("tester", "full");
     world.serve_logging_to(writer, &[]);
-    // More than the pipe and the queue hold: each name is in a line.
+    // More than the pipe and the queue can store: each name is in a line.
     let names = (0..8000).map(|number| world.url(format!("{number:0200}")));
     for some in names.collect::<Vec<_>>().chunks(4000) {
         world.check(["rm", "-r", "-f"].into_iter().chain(some.iter().map(String::as_str)));
@@ -105,7 +105,7 @@ fn a_server_that_cannot_say_why_it_fails_has_its_exit_code_all_the_same() {
     assert_eq!(share.stdout(Stdio::null()).stderr(full()).status().unwrap().code(), Some(0));
 }
 
-/// A stop by signal ends with an error that is told to nobody.
+/// A stop by signal ends with an error that cannot be reported.
 #[test]
 fn a_server_whose_log_nobody_reads_ends_when_told_twice() {
     let (_reader, writer) = io::pipe().unwrap();
@@ -161,7 +161,7 @@ fn reader_of(fifo: &Path) -> File {
     OpenOptions::new().read(true).custom_flags(NONBLOCK).open(fifo).unwrap()
 }
 
-/// The lines that come, read by a thread of their own until the writer is gone.
+/// Returns the lines as they come, read by a separate thread until the writer is gone.
 fn lines_of(input: impl io::Read + Send + 'static) -> mpsc::Receiver<String> {
     let (lines, received) = mpsc::channel();
     thread::spawn(move || {
@@ -185,7 +185,7 @@ fn lines_of(input: impl io::Read + Send + 'static) -> mpsc::Receiver<String> {
     received
 }
 
-/// Waits for a line that has these words.
+/// Waits for a line with these words.
 fn first_with(lines: &mpsc::Receiver<String>, words: &str) -> String {
     let begin = Instant::now();
     loop {

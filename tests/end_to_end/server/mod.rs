@@ -1,4 +1,4 @@
-//! The server as an operator has it: its log, its limits, its start and its end.
+//! The server as an operator sees it: its log, its limits, its start and its end.
 
 mod drain;
 mod log_events;

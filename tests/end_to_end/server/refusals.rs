@@ -1,4 +1,4 @@
-//! Requests that are refused, with which exit code, and what stays as it was.
+//! Refused requests: their exit codes, and that they change no files.
 
 use crate::support::{content, event, output, picture};
 use std::fs;
@@ -116,7 +116,7 @@ fn each_access_level_allows_what_its_word_says_and_nothing_else() {
             } else {
                 assert_ne!(ran.code, Some(0), "{access}: {arguments:?}");
                 assert!(picture(&world.root()) == before, "{access}: {arguments:?} changed something");
-                // A drop user's file that exists is a refusal of its own kind.
+                // An existing file of a drop user is a refusal of its own kind.
                 assert!(
                     ran.code == Some(4) || access == "drop",
                     "{access}: {arguments:?}: {:?} {}",
@@ -238,7 +238,7 @@ fn a_file_does_not_replace_a_folder_nor_a_folder_a_file() {
     assert!(things(&world) == before);
 }
 
-/// What is served, without folders' times: whoever stages a file in a folder touches it.
+/// Returns the served entries, without folders' times: staging a file in a folder changes them.
 fn things(world: &World) -> Vec<String> {
     let named = picture(&world.root()).into_iter().map(|(path, line)| {
         if line.starts_with("folder") {
@@ -250,7 +250,7 @@ fn things(world: &World) -> Vec<String> {
     named.collect()
 }
 
-/// What a run is told to read is a matter of how it was called.
+/// An unreadable input file is a usage error.
 #[test]
 fn files_to_log_in_with_or_to_go_on_with_that_are_none_are_wrong_usage() {
     let world = World::serving();

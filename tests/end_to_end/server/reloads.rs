@@ -1,4 +1,4 @@
-//! SIGHUP: the server reads its configuration, certificate and users again, while transfers run; and signals that were ignored at
+//! SIGHUP: the server reloads its configuration, certificate and users, while transfers run; and signals that were ignored at
 //! its start.
 
 use crate::support::fake_client::{connect, login};
@@ -20,7 +20,7 @@ fn lines_with(server: &Server, words: &[&str]) -> usize {
     server.log().lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
 }
 
-/// Sends SIGHUP and waits until the server has done with it.
+/// Sends SIGHUP and waits until the server has handled it.
 fn hang_up(world: &World) {
     let done = |server: &Server| lines_with(server, &["users", "read again"]);
     let before = done(world.server());
@@ -106,7 +106,7 @@ fn a_certificate_is_exchanged_while_transfers_run() {
     assert_eq!(world.client(["ls", &old]).code, Some(4), "another key than the one that is pinned");
     world.check(["ls", &new]);
     assert_eq!(lines_with(world.server(), &["WARN", "another key", &second]), 1, "{}", world.server().log());
-    // The lanes of the upload were opened before; it needs nothing of the new key.
+    // The lanes of the upload were opened before; it does not depend on the new key.
     let ran = Ran::from(client.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     fs::write(folder.join("cert.pem"), "no certificate").unwrap();
@@ -115,7 +115,7 @@ fn a_certificate_is_exchanged_while_transfers_run() {
     assert_eq!(lines_with(world.server(), &["ERROR", "cert.pem"]), 1, "{}", world.server().log());
 }
 
-/// The users' default root is one of the things that sessions stand on.
+/// Sessions depend on the users' default root too.
 #[test]
 fn another_default_root_takes_effect() {
     let mut world = World::empty();

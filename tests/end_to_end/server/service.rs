@@ -1,4 +1,4 @@
-//! The server under a service manager: sockets that are handed over, and what the manager is told.
+//! The server under a service manager: sockets passed to it, and its notifications to the manager.
 
 use crate::support::{PATIENCE, is_root};
 use std::io::{BufRead, BufReader};
@@ -19,7 +19,7 @@ fn a_socket_that_is_handed_over_is_served_and_the_manager_told() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let mut command = Command::new("sh");
-    // The third file is the first socket, and the process is the one that the variable names: that of the shell.
+    // File descriptor 3 is the first socket, and the variable must name the process: the shell's, which `exec` keeps.
     command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\" 3<&0 </dev/null", "sh"]);
     command.arg(&binaries().server).arg("serve").arg("--state").arg(world.state());
     command.env("NOTIFY_SOCKET", world.local().join("notify"));
@@ -48,7 +48,7 @@ fn a_file_that_is_no_socket_is_refused() {
     assert!(String::from_utf8_lossy(&ran.stderr).contains("LISTEN_FDS"));
 }
 
-/// The units and the sample configuration are those of the programs as they are.
+/// The units and the sample configuration match the current programs.
 #[test]
 fn the_sample_configuration_and_the_units_are_sound() {
     let packaging = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../ftp-server/packaging"));
@@ -81,7 +81,7 @@ fn told(manager: &UnixDatagram) -> String {
     String::from_utf8_lossy(&bytes[..len]).into_owned()
 }
 
-/// What root makes in the folder of the service's user, the service could not read.
+/// Files made by root in the folder of the service's user would be unreadable for the service.
 #[test]
 fn root_makes_no_files_in_the_state_of_another_user() {
     if !is_root() {
@@ -112,7 +112,7 @@ fn a_fingerprint_is_looked_for_and_not_made() {
     assert!(!world.local().join("none").exists() && !world.state().join("identity.pem").exists());
 }
 
-/// Without it, what was staged before a restart of the service is hashed again.
+/// Without the boot id, files staged before a restart of the service are hashed again.
 #[test]
 fn the_service_sees_which_run_of_the_machine_it_is() {
     assert!(!UNIT.lines().any(|line| line.starts_with("ProcSubset=")));
@@ -126,7 +126,7 @@ fn the_service_can_give_files_away_and_sees_whose_they_are() {
     assert!(UNIT.lines().any(|line| line == "PrivateUsers=no"));
 }
 
-/// It would be as wrong each time.
+/// The configuration would be wrong each time.
 #[test]
 fn the_service_is_not_started_again_with_a_wrong_configuration() {
     let world = World::empty();

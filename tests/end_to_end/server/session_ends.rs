@@ -1,4 +1,4 @@
-//! What ends a session and what does not: jobs and requests that take long hold it, and each end is told under no request's id.
+//! The end of sessions: long jobs and requests keep one open, and each end is reported with request id 0.
 
 use crate::hostile::put_to;
 use crate::support::fake_client::Session;
@@ -86,7 +86,7 @@ async fn jobs_and_requests_that_take_long_are_no_idleness_and_hold_up_a_polite_s
     assert_eq!(world.server_mut().wait(), Some(0));
 }
 
-/// Under a request's id it would be the answer to that.
+/// With a request's id it would be the answer to that.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_of_a_sessions_end_is_no_answer_to_a_request() {
     let world = World::serving();
@@ -103,7 +103,7 @@ async fn the_reason_of_a_sessions_end_is_no_answer_to_a_request() {
     assert_eq!((last.request, failure.code), (0, FailureCode::BadState));
 }
 
-/// It would be one of those that the server, or the address, may have.
+/// It would count among those that the server, or the address, may have.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_never_closes_does_not_keep_the_connection_of_a_session_that_has_ended() {
     let world = World::serving();
@@ -115,13 +115,13 @@ async fn a_client_that_never_closes_does_not_keep_the_connection_of_a_session_th
     drop(session);
 }
 
-/// Connections that the server holds, as the system lists them.
+/// Returns the number of the server's connections, as listed by the system.
 fn connections_of(world: &World) -> usize {
     let port = format!(":{:04X}", world.server().address.port());
     let holds = |line: &&str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (local, state, inode) = (fields[1], fields[3], fields[9]);
-        local.ends_with(&port) && state != "0A" && inode != "0" // listening; nobody's any more
+        local.ends_with(&port) && state != "0A" && inode != "0" // listening; closed by its process
     };
     fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1).filter(holds).count()
 }

@@ -1,4 +1,4 @@
-//! A client made by hand, which can do all that the protocol forbids: real TLS, then whatever bytes a test likes.
+//! A hand-made client, which can do everything that the protocol forbids: real TLS, then arbitrary bytes.
 
 use crate::support::PATIENCE;
 use rustls::DigitallySignedStruct;
@@ -25,30 +25,30 @@ use wire::net::record::{
 };
 use wire::net::tls;
 
-/// A session that was opened by hand.
+/// A session opened by hand.
 pub(crate) struct Session {
     receiver: MessageReader<ReadHalf<Connection>>,
     writer: WriteHalf<Connection>,
     pub(crate) id: SessionId,
     pub(crate) secret: SessionSecret,
     pub(crate) address: SocketAddr,
-    /// This end's address, as the server's log has it.
+    /// This end's address, as shown in the server's log.
     pub(crate) own: SocketAddr,
 }
 
-/// A lane that was opened by hand.
+/// A lane opened by hand.
 pub(crate) struct HandLane {
     socket: Arc<TcpStream>,
     sealer: Sealer,
     opener: Opener,
 }
 
-/// A TLS connection that has said nothing yet, and its own address.
+/// Opens a TLS connection without sending a message; returns it with its own address.
 pub(crate) async fn connect(address: SocketAddr) -> (Connection, SocketAddr) {
     connect_from(address.ip(), address).await
 }
 
-/// The same, from an address that the test chooses: all of 127.0.0.0/8 are this machine, and different peers.
+/// The same, from an address that the test chooses: all of 127.0.0.0/8 belong to this machine, and are different peers.
 pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connection, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(own, 0)).unwrap();
@@ -61,7 +61,7 @@ pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connectio
     (TlsStream::Client(stream), own)
 }
 
-/// What the server says to a handshake that offers these protocols.
+/// Returns the server's answer to a handshake that offers these protocols.
 pub(crate) async fn handshake_offering(address: SocketAddr, protocols: &[&[u8]]) -> io::Result<()> {
     let mut config = tls::client_config(Arc::new(AnyKey)).unwrap().as_ref().clone();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -79,7 +79,7 @@ pub(crate) async fn handshake_offering(address: SocketAddr, protocols: &[&[u8]])
     }
 }
 
-/// The message that logs in.
+/// Returns the login message.
 pub(crate) fn login(user: &str, password: &str) -> LoginRequest {
     LoginRequest {
         agent: "by hand".into(),
@@ -88,7 +88,7 @@ pub(crate) fn login(user: &str, password: &str) -> LoginRequest {
     }
 }
 
-/// Waits until the peer has closed the connection or cut it; tells what it sent before.
+/// Waits until the peer has closed the connection or cut it; returns the bytes it sent before.
 pub(crate) async fn until_closed(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
     let mut bytes = Vec::new();
     let reading = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
@@ -121,24 +121,24 @@ impl Session {
         send(&mut self.writer, &Envelope::new(request, message)).await.unwrap();
     }
 
-    /// Sends a message, if the server still takes any.
+    /// Sends a message, unless the server has closed the connection.
     pub(crate) async fn send_if_open(&mut self, request: u32, message: impl Into<Message>) {
         let _ = send(&mut self.writer, &Envelope::new(request, message)).await;
     }
 
-    /// Sends a frame whose header says what the test likes.
+    /// Sends a frame with an arbitrary header.
     pub(crate) async fn send_raw(&mut self, len: u32, kind: u16, flags: u16, request: u32, body: &[u8]) {
         let bytes = raw_frame(len, kind, flags, request, body);
         self.writer.write_all(&bytes).await.unwrap();
         self.writer.flush().await.unwrap();
     }
 
-    /// The next message that is no `Ping` of the server; nothing once the connection is closed or cut.
+    /// Returns the next message other than a `Ping` of the server; `None` once the connection is closed or cut.
     pub(crate) async fn next(&mut self) -> Option<Envelope> {
         loop {
             match timeout(PATIENCE, self.receiver.next()).await.expect("the server answers") {
                 Ok(Incoming::Message(envelope)) if envelope.message == Message::Ping(Ping) => {
-                    // A session that says nothing for long is ended; one that has ended needs no answer.
+                    // A session that is silent for long is ended; one that has ended needs no answer.
                     let _ = send(&mut self.writer, &Envelope::new(envelope.request, Pong)).await;
                 }
                 Ok(Incoming::Message(envelope)) => return Some(envelope),
@@ -148,14 +148,14 @@ impl Session {
         }
     }
 
-    /// Expects that the session still answers.
+    /// Checks that the session still answers.
     pub(crate) async fn check_alive(&mut self) {
         self.send(4_000_000, Ping).await;
         let answer = self.next().await.expect("the session goes on");
         assert_eq!(answer.message, Message::Pong(Pong));
     }
 
-    /// Waits for the session's end; what came before it does not matter.
+    /// Waits for the session's end, and ignores messages before it.
     pub(crate) async fn check_ended(&mut self) {
         while self.next().await.is_some() {}
     }
@@ -170,7 +170,7 @@ impl Session {
     }
 }
 
-/// A connection that wants to be a lane: with what its proof must cover, and its own address.
+/// Opens a connection that is to become a lane; returns it with the value that its proof must cover, and its own address.
 pub(crate) async fn lane_connection(address: SocketAddr) -> (Connection, [u8; 32], SocketAddr) {
     let (connection, own) = connect(address).await;
     let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
@@ -178,7 +178,7 @@ pub(crate) async fn lane_connection(address: SocketAddr) -> (Connection, [u8; 32
     (connection, exported, own)
 }
 
-/// A control frame whose header says what the test likes.
+/// A control frame with an arbitrary header.
 pub(crate) fn raw_frame(len: u32, kind: u16, flags: u16, request: u32, body: &[u8]) -> Vec<u8> {
     let header = [&len.to_le_bytes()[..], &kind.to_le_bytes(), &flags.to_le_bytes(), &request.to_le_bytes()];
     [&header.concat(), body].concat()
@@ -190,7 +190,7 @@ impl HandLane {
         Self { socket, sealer, opener }
     }
 
-    /// Sends bytes in records that are what they should be. The server may have cut the lane already.
+    /// Sends bytes in valid records. The server may have cut the lane already.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         for content in bytes.chunks(RECORD_CONTENT_MAX) {
             let mut record = vec![0; content.len() + RECORD_OVERHEAD];
@@ -200,7 +200,7 @@ impl HandLane {
         }
     }
 
-    /// Sends bytes that are no records.
+    /// Sends bytes that are not records.
     pub(crate) async fn send_unsealed(&self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let writing = async {
@@ -215,7 +215,7 @@ impl HandLane {
         }
     }
 
-    /// The next frame, and what came with it.
+    /// Returns the next frame, and the data that came with it.
     pub(crate) async fn next_frame(&mut self) -> Vec<u8> {
         let (mut sealed, mut plain) = (Vec::new(), Vec::new());
         loop {
@@ -260,7 +260,7 @@ impl HandLane {
     }
 }
 
-/// Trusts every server, as no real client does; the handshake's signature is checked all the same.
+/// Trusts every server, unlike a real client, but checks the handshake's signature.
 #[derive(Debug)]
 struct AnyKey;
 

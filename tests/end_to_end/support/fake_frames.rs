@@ -1,4 +1,4 @@
-//! Frames made by hand, for jobs of either direction: right ones, and what a test makes of them.
+//! Hand-made frames for jobs of either direction, valid ones and others.
 
 use wire::RemotePath;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
@@ -12,7 +12,7 @@ pub(crate) struct Frames {
     pub(crate) checksum: Checksum,
 }
 
-/// An entry of a pack: what it is, its path, its content.
+/// An entry of a pack: its kind, its path, its content.
 pub(crate) type PackEntry<'a> = (EntryKind, &'a [u8], &'a [u8]);
 
 impl Frames {
@@ -44,7 +44,7 @@ impl Frames {
         self.framed(frame, kind, &announcement(path, Some(size)), &[])
     }
 
-    /// A pack whose head is right.
+    /// A pack with a correct head.
     pub(crate) fn pack(&self, frame: u64, entries: &[PackEntry<'_>]) -> Vec<u8> {
         self.pack_claiming(frame, u32::try_from(entries.len()).unwrap(), &self.payload(entries))
     }

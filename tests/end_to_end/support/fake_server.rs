@@ -1,6 +1,5 @@
-//! A server made by hand, which can do all that the protocol forbids: real TLS, then whatever messages and frames a test
-//! likes, to the real client. Whatever it does, the client must end in time, in little memory, and with nothing changed
-//! outside its target.
+//! A hand-made server, which can do everything that the protocol forbids: real TLS, then arbitrary messages and frames, to the
+//! real client. In every case the client must end in time, in little memory, and with no changes outside its target.
 
 use crate::support::fake_client::{HandLane, raw_frame};
 use crate::support::picture;
@@ -25,7 +24,7 @@ use wire::net::aligned::RecordAlignedReader;
 use wire::net::control::{Connection, Incoming, MessageReader, send, split};
 use wire::net::tls;
 
-/// A world without a server of its own, the hand-made one, and what the client must leave alone.
+/// A world without a real server, the hand-made one, and files that the client must not touch.
 pub(crate) struct Against {
     pub(crate) world: World,
     listener: Arc<TcpListener>,
@@ -34,7 +33,7 @@ pub(crate) struct Against {
     before: BTreeMap<PathBuf, String>,
 }
 
-/// How a client's run against a hand-made server ended.
+/// The result of a client's run against a hand-made server.
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
@@ -49,12 +48,12 @@ pub(crate) struct Peer {
     lanes: mpsc::Receiver<HandLane>,
 }
 
-/// What a client may take at its peak, whatever a server sends: twice what an honest transfer takes.
+/// Peak memory allowed for a client, whatever a server sends: twice what an honest transfer takes.
 pub(crate) const MEMORY_MAX_KIB: u64 = 96 * 1024;
-/// No client runs longer than this against a server that says something.
+/// Longest run of a client against a server that sends something.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What an honest server says.
+/// An honest server's `Welcome`.
 pub(crate) fn welcome() -> Welcome {
     Welcome {
         agent: "by hand".into(),
@@ -73,8 +72,8 @@ impl Against {
         Self::choosing(None).await
     }
 
-    /// A server that takes these protocols, or any client without one if there are none, as rustls does; those of a real server
-    /// if nothing is given.
+    /// A server that accepts these protocols, or, like rustls, any client without one if the list is empty; `None` for those of
+    /// a real server.
     pub(crate) async fn choosing(protocols: Option<&[&[u8]]>) -> Self {
         let world = World::empty();
         let top = world.root().parent().unwrap().to_owned();
@@ -101,7 +100,8 @@ impl Against {
         against
     }
 
-    /// Runs the client against a server with which it must not speak beyond the handshake; the result, and what it said there.
+    /// Runs the client against a server with which it must not speak beyond the handshake; returns the result, and the bytes it
+    /// sent.
     pub(crate) async fn run_unspoken(&self, arguments: &[&str]) -> (Outcome, Vec<u8>) {
         let arguments: Vec<String> =
             arguments.iter().map(|argument| argument.replace("URL", &self.url)).collect();
@@ -120,11 +120,11 @@ impl Against {
         (Outcome { code, stdout, stderr, elapsed: begin.elapsed() }, said)
     }
 
-    /// Runs the client, with `URL` for where the server is, while the server does what `script` says. Ends the client if that
-    /// takes too long, and checks what must hold however the server behaves.
+    /// Runs the client, with `URL` for the server's address, while the server follows `script`. Ends the client if that takes
+    /// too long, and checks the rules for every case.
     pub(crate) async fn run(&self, arguments: &[&str], script: impl AsyncFnOnce(&mut Peer)) -> Outcome {
         let arguments = arguments.iter().map(|argument| argument.replace("URL", &self.url));
-        let arguments = arguments.chain(["--retry=0".to_owned()]); // there is one session to break
+        let arguments = arguments.chain(["--retry=0".to_owned()]); // there is only one session to break
         let top = self.world.root().parent().unwrap().to_owned();
         let mut command = self.world.client_command(arguments);
         let (stdout, stderr) = (top.join("stdout"), top.join("stderr"));
@@ -137,7 +137,7 @@ impl Against {
         let serving = async {
             let mut peer = self.accept().await;
             script(&mut peer).await;
-            // What still comes is read, so that nothing of ours is lost when the connection is closed.
+            // Remaining input is read, so that our last messages are not lost when the connection is closed.
             while peer.next().await.is_some() {}
         };
         let ended = timeout(DEADLINE, async {
@@ -182,12 +182,12 @@ impl Against {
         assert!(stderr.len() < 64 * 1024, "{} bytes of messages", stderr.len());
     }
 
-    /// All but the target and what the client prints.
+    /// Everything except the target and the client's output.
     fn surroundings(&self) -> BTreeMap<PathBuf, String> {
         let mut picture = picture(self.world.root().parent().unwrap());
         // The folders whose content may change get another time.
         picture.retain(|path, _| !path.starts_with("local/target") && path.as_os_str() != "local");
-        picture.retain(|path, _| !path.starts_with(".local")); // where the client remembers what was interrupted
+        picture.retain(|path, _| !path.starts_with(".local")); // where the client keeps resume records
         for ours in ["stdout", "stderr"] {
             picture.remove(std::path::Path::new(ours));
         }
@@ -201,7 +201,7 @@ impl Against {
         let (listener, acceptor) = (self.listener.clone(), self.acceptor.clone());
         tokio::spawn(async move {
             loop {
-                // Ends with the session: nobody takes its lanes any more.
+                // Ends with the session, after which lanes are no longer accepted.
                 let mut connection = tokio::select! {
                     connection = handshake(&listener, &acceptor) => connection,
                     () = lane_sender.closed() => return,
@@ -231,8 +231,8 @@ async fn handshake(listener: &TcpListener, acceptor: &TlsAcceptor) -> Connection
     }
 }
 
-/// The most memory that a process has taken when it ends. What the system adds up for a child (`wait4`) is no measure: it
-/// counts the parent of before the `exec` as well.
+/// Returns the peak memory of a process at its end. The system's figure for a child (`wait4`) is useless: it includes the
+/// parent before the `exec`.
 fn peak_kib(process: u32) -> u64 {
     let mut peak = 0;
     // A process that has ended has no such line.
@@ -243,8 +243,8 @@ fn peak_kib(process: u32) -> u64 {
     peak
 }
 
-/// A line of a process's status, in KiB. Nothing yet of one that has just been spawned: for a moment it may still be this program,
-/// with all the memory of that.
+/// Returns a line of a process's status, in KiB. None for a process that was just spawned: for a moment it may still be this
+/// program, with all of its memory.
 pub(crate) fn status_kib(process: u32, line: &str) -> Option<u64> {
     let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
     if !name.starts_with("ftp-") {
@@ -256,12 +256,12 @@ pub(crate) fn status_kib(process: u32, line: &str) -> Option<u64> {
 }
 
 impl Peer {
-    /// Lets the client in.
+    /// Accepts the client's login.
     pub(crate) async fn welcome(&mut self) {
         self.send(1, welcome()).await;
     }
 
-    /// Lets the client in, and waits for its first request.
+    /// Accepts the client's login, and waits for its first request.
     pub(crate) async fn request(&mut self) -> Envelope {
         self.welcome().await;
         self.next().await.expect("a request")
@@ -277,7 +277,7 @@ impl Peer {
         let _ = send(&mut self.writer, &Envelope { request, more: true, message: message.into() }).await;
     }
 
-    /// Sends a frame whose header says what the test likes.
+    /// Sends a frame with an arbitrary header.
     pub(crate) async fn send_raw(&mut self, len: u32, kind: u16, flags: u16, request: u32, body: &[u8]) {
         self.send_bytes(&raw_frame(len, kind, flags, request, body)).await;
     }
@@ -288,12 +288,12 @@ impl Peer {
         let _ = self.writer.flush().await;
     }
 
-    /// Closes the connection, so that a client that waits for more need not.
+    /// Closes the connection, so that a client does not wait for more.
     pub(crate) async fn close(&mut self) {
         let _ = self.writer.shutdown().await;
     }
 
-    /// The next message that is no `Ping`; nothing once the client has gone.
+    /// Returns the next message other than a `Ping`; `None` once the client has gone.
     pub(crate) async fn next(&mut self) -> Option<Envelope> {
         loop {
             match self.receiver.next().await {
@@ -307,14 +307,14 @@ impl Peer {
         }
     }
 
-    /// A lane that the client opened.
+    /// Returns a lane that the client opened.
     pub(crate) async fn lane(&mut self) -> HandLane {
         self.lanes.recv().await.expect("a lane")
     }
 }
 
 impl Outcome {
-    /// Expects an exit code, and one of these words in what the client says.
+    /// Checks the exit code, and that the client's output contains one of these words.
     #[track_caller]
     pub(crate) fn expect(&self, code: i32, words: &str) -> &Self {
         assert_eq!(self.code, Some(code), "{words}: {}", self.stderr);

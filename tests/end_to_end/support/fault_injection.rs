@@ -1,5 +1,5 @@
-//! What the tests of bad networks are spelled with: a tree to transfer, a target that holds older things, and a judge of what
-//! a run may leave behind whatever happened to it.
+//! The vocabulary of tests with bad networks: a tree to transfer, a target with older files, and checks of the possible states
+//! after a run.
 
 use crate::support::fake_server::{MEMORY_MAX_KIB, status_kib};
 use crate::support::{assert_same, content, events, leftovers, names_below, proven_bytes, wait_until};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tests::proxy::{Fate, Proxy};
 use tests::world::{Ran, World};
 
-/// How the tree gets from its source to its target.
+/// The command that transfers the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Put,
@@ -30,14 +30,14 @@ impl Way {
         matches!(self, Self::Put | Self::MirrorUp)
     }
 
-    /// The folder that the source becomes.
+    /// Returns the folder that the source becomes.
     pub(crate) fn target(self, world: &World) -> PathBuf {
         let side = if self.is_up() { world.root() } else { world.local() };
         side.join(format!("{self:?}/target/source"))
     }
 }
 
-/// What holds whatever happens.
+/// A promise that is kept in every case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Claim {
     Names,
@@ -62,7 +62,7 @@ impl Claim {
         Self::Ends,
     ];
 
-    /// Its column's head.
+    /// Returns the heading of its column.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Names => "each name is old or new",
@@ -81,9 +81,9 @@ impl Claim {
 pub(crate) struct Trial {
     pub(crate) world: Arc<World>,
     way: Way,
-    /// What each path of the target held before.
+    /// Previous content of each path of the target.
     old: BTreeMap<PathBuf, Vec<u8>>,
-    /// What was checked, and held.
+    /// The promises that were checked and kept.
     claims: Mutex<BTreeSet<Claim>>,
 }
 
@@ -106,13 +106,13 @@ impl Trial {
         trial
     }
 
-    /// The folder that is transferred.
+    /// Returns the folder that is transferred.
     pub(crate) fn source(&self) -> PathBuf {
         let side = if self.way.is_up() { self.world.local() } else { self.world.root() };
         side.join(format!("{:?}/source", self.way))
     }
 
-    /// The folder that it becomes.
+    /// Returns the folder that it becomes.
     pub(crate) fn target(&self) -> PathBuf {
         self.way.target(&self.world)
     }
@@ -136,7 +136,7 @@ impl Trial {
         command
     }
 
-    /// Runs it through `proxy` and checks all that must hold whatever happens.
+    /// Runs it through `proxy` and checks the promises of every case.
     pub(crate) fn run(&self, proxy: &Proxy, options: &[&str]) -> Ran {
         let ran =
             run_within(self.command(Some(proxy), &[&["--give-up-after", "60s"], options].concat()), DEADLINE);
@@ -146,7 +146,7 @@ impl Trial {
         ran
     }
 
-    /// The same over a network where a connection is reset each quarter of a second, from when something has come on.
+    /// The same over a network that resets a connection each quarter of a second, once data has arrived.
     pub(crate) fn run_with_resets(&self) {
         let proxy = Proxy::to(self.world.server().address, |_| Fate::forward()).unwrap();
         let ran = std::thread::scope(|scope| {
@@ -160,7 +160,7 @@ impl Trial {
         assert!(!proxy.faults().is_empty(), "nothing was reset");
     }
 
-    /// What has been checked, and held.
+    /// Returns the promises that were checked and kept.
     pub(crate) fn claims(&self) -> BTreeSet<Claim> {
         self.claims.lock().unwrap().clone()
     }
@@ -169,8 +169,8 @@ impl Trial {
         self.claims.lock().unwrap().insert(claim);
     }
 
-    /// Checks what must hold after a run, whatever happened: it ended in one of these ways, says so in both ways, and every name
-    /// holds its old or its new content.
+    /// Checks the promises of every case after a run: it ended in one of these ways, reports that in both ways, and every name
+    /// has its old or its new content.
     pub(crate) fn judge(&self, ran: &Ran, codes: &[i32]) {
         assert!(
             ran.code.is_some_and(|code| codes.contains(&code)),
@@ -190,7 +190,7 @@ impl Trial {
         }
     }
 
-    /// Every name of the target is as before, or as in the source; nothing beside it was touched.
+    /// Checks that every name of the target is as before or as in the source, and that files beside it are untouched.
     pub(crate) fn check_names(&self) {
         let (new, now) = (files_of(&self.source()), files_of(&self.target()));
         for (path, bytes) in &now {
@@ -206,14 +206,14 @@ impl Trial {
         self.claim(Claim::Outside);
     }
 
-    /// All is there, and nothing else.
+    /// Checks that everything is there, and no other entries are.
     pub(crate) fn check_done(&self) {
         assert_same(&self.source(), &self.target());
         assert_eq!(leftovers(&self.target()), Vec::<PathBuf>::new());
     }
 
-    /// The server is as good as before, and a run over a good network brings all to its end. What killed processes had staged of
-    /// small files may still lie there, until it is swept.
+    /// Checks that the server still works, and that a run over a good network completes. Small files staged by killed processes
+    /// may remain until they are swept.
     pub(crate) fn check_recovery(&self) -> Ran {
         let ran = run_within(self.command(None, &["--lanes=2"]), DEADLINE);
         assert_eq!(ran.code, Some(0), "{:?}: {}", self.way, ran.stderr);
@@ -223,13 +223,13 @@ impl Trial {
         ran
     }
 
-    /// All files are there.
+    /// Checks that all files are there.
     pub(crate) fn check_same(&self) {
         assert!(files_of(&self.source()) == files_of(&self.target()), "{:?} is not the same", self.way);
     }
 
-    /// The same after an interrupted run: nothing is sent that is there, but for a chunk of each lane that may just have been
-    /// on its way.
+    /// The same after an interrupted run: existing data is not sent again, except for one chunk of each lane that may have been
+    /// in transit.
     pub(crate) fn check_resumed(&self) {
         let missing = self.missing();
         let ran = self.check_recovery();
@@ -242,7 +242,7 @@ impl Trial {
         self.claim(Claim::Resent);
     }
 
-    /// Nothing unfinished is left once it was swept.
+    /// Checks that no unfinished file is left after a sweep.
     pub(crate) fn check_clean(&self) {
         let place = self.target().parent().unwrap().to_owned();
         let place = if self.way.is_up() {
@@ -257,12 +257,12 @@ impl Trial {
         self.claim(Claim::Clean);
     }
 
-    /// Bytes of all that is to be sent.
+    /// Returns the bytes to send.
     pub(crate) fn source_len(&self) -> u64 {
         files_of(&self.source()).values().map(|bytes| bytes.len() as u64).sum()
     }
 
-    /// Bytes of the source that are neither in their place nor staged.
+    /// Returns the bytes of the source that are neither in place nor staged.
     fn missing(&self) -> u64 {
         let there = files_of(&self.target());
         let missing =
@@ -271,7 +271,7 @@ impl Trial {
         missing.saturating_sub(proven_bytes(&self.target()))
     }
 
-    /// The server has never taken more than it may; nor has a client, which is looked at while it runs.
+    /// Checks that the server has never exceeded its memory; a client is sampled while it runs.
     fn check_memory(&self) {
         let peak = status_kib(self.world.server().id(), "VmHWM:").unwrap();
         assert!(peak < MEMORY_MAX_KIB, "the server took {peak} KiB");
@@ -279,7 +279,7 @@ impl Trial {
     }
 }
 
-/// The one `finished` event, which is the last line of whole JSON.
+/// Returns the only `finished` event, the last line of valid JSON.
 pub(crate) fn finished(ran: &Ran) -> Value {
     assert!(ran.stdout.ends_with(b"\n"), "the last line is cut: {}", ran.text());
     let all = events(ran);
@@ -328,7 +328,7 @@ pub(crate) fn run_within(mut command: Command, deadline: Duration) -> Ran {
     })
 }
 
-/// What every file below a folder holds, by its path; hidden names of unfinished transfers are none.
+/// Returns the content of every file below a folder, by its path; hidden names of unfinished transfers are left out.
 pub(crate) fn files_of(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let unfinished = leftovers(root);
     let paths = names_below(root).into_iter().filter(|path| !unfinished.contains(path));
@@ -351,9 +351,9 @@ fn small(number: u64) -> PathBuf {
 }
 
 const SMALL_FILES: u64 = 40;
-/// Longer than what is packed, shorter than a chunk.
+/// Too long for a pack, shorter than a chunk.
 const MIDDLE_LEN: usize = 300_000;
-/// What may be sent beside what is missing: a chunk of each of two lanes, and what frames and records add.
+/// Bytes that may be sent besides the missing ones: a chunk of each of two lanes, and the overhead of frames and records.
 const SENT_BESIDE_MAX: u64 = 2 * 512 * 1024 + 256 * 1024;
-/// No run may take longer, on a busy machine too.
+/// Longest run, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);

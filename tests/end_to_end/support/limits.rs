@@ -1,4 +1,5 @@
-//! Limits that tests give programs, and what programs take: small disks, missing privileges, bounds of the shell, open files and memory.
+//! Limits for programs under test, and measurements of their use: small disks, missing privileges, limits of the shell, open
+//! files and memory.
 
 use super::{is_root, output};
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::world::World;
 
-/// A small filesystem of its own; gone when dropped.
+/// A small filesystem of its own, unmounted when dropped.
 pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -30,7 +31,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The same command by somebody whom permissions bind.
+/// Returns the same command as a user who is bound by permissions.
 pub(crate) fn without_privileges(command: Command) -> Option<Command> {
     if !is_root() {
         return Some(command);
@@ -49,7 +50,7 @@ pub(crate) fn without_privileges(command: Command) -> Option<Command> {
     Some(bound)
 }
 
-/// The same command with a limit of the system.
+/// Returns the same command with a limit of the system.
 pub(crate) fn limited(command: &Command, limit: &str) -> Command {
     let mut limited = Command::new("prlimit");
     limited.arg(limit).arg("--").arg(command.get_program()).args(command.get_args());
@@ -59,7 +60,8 @@ pub(crate) fn limited(command: &Command, limit: &str) -> Command {
     limited
 }
 
-/// Files, folders and sockets that the server has open. Only root may read their list; others are told their number, from Linux 6.2 on.
+/// Returns how many files, folders and sockets the server has open. Only root may read their list; others get their number,
+/// since Linux 6.2.
 pub(crate) fn handles(world: &World) -> usize {
     let list = format!("/proc/{}/fd", world.server().id());
     match fs::read_dir(&list) {
@@ -68,7 +70,7 @@ pub(crate) fn handles(world: &World) -> usize {
     }
 }
 
-/// A line of the server's status, in KiB.
+/// Returns a line of the server's status, in KiB.
 pub(crate) fn memory_kib(world: &World, line: &str) -> u64 {
     crate::support::fake_server::status_kib(world.server().id(), line).unwrap()
 }

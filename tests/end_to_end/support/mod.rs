@@ -1,4 +1,4 @@
-//! What several modules need: made-up content, pictures of folders, events of clients, patience.
+//! Helpers for several modules: generated content, pictures of folders, clients' events, waiting.
 
 pub(crate) mod fake_client;
 pub(crate) mod fake_frames;
@@ -22,10 +22,10 @@ use tests::world::Ran;
 use wire::journal::{JOURNAL_HEAD_LEN, JOURNAL_RECORD_LEN};
 use wire::limits::CHUNK_LEN;
 
-/// How long anything that must happen may take on a machine that is busy with other tests.
+/// Time limit for any expected event on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bytes that do not repeat (xorshift), so that a chunk in a wrong place is noticed. The seed makes the file.
+/// Generates bytes that do not repeat (xorshift), so that a misplaced chunk is noticed. The seed selects the file.
 pub(crate) fn content(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -39,7 +39,7 @@ pub(crate) fn content(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Everything below a folder as lines of text, found without any of our own code: kind, mode, time, and what is inside.
+/// Describes everything below a folder as lines of text, without any of our own code: kind, mode, time, and content.
 pub(crate) fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
     let mut lines = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -55,7 +55,7 @@ pub(crate) fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
     lines
 }
 
-/// Expects two folders to hold the same.
+/// Checks that two folders are the same.
 pub(crate) fn assert_same(one: &Path, other: &Path) {
     let (left, right) = (picture(one), picture(other));
     assert_eq!(left.len(), right.len(), "{} and {} hold more or less", one.display(), other.display());
@@ -64,7 +64,7 @@ pub(crate) fn assert_same(one: &Path, other: &Path) {
     }
 }
 
-/// The same, by rsync's eyes. A difference is a line of its plan.
+/// The same check by rsync. A difference is a line of its plan.
 pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
     match rsync_plan(one, other) {
         Some(plan) => assert_eq!(plan, "", "what rsync would still do"),
@@ -72,13 +72,13 @@ pub(crate) fn assert_same_for_rsync(one: &Path, other: &Path) {
     }
 }
 
-/// Waits until two folders are the same by rsync's eyes: a folder gets its time after what is in it.
+/// Waits until two folders are the same for rsync: a folder gets its time after its content.
 pub(crate) fn wait_until_same_for_rsync(one: &Path, other: &Path) {
     wait_until("rsync has nothing left to do", || rsync_plan(one, other).is_none_or(|plan| plan.is_empty()));
     assert_same_for_rsync(one, other);
 }
 
-/// The changes that rsync would make to have `other` as `one` is; None if there is no rsync.
+/// Returns the changes that rsync would make to turn `other` into `one`; `None` without rsync.
 fn rsync_plan(one: &Path, other: &Path) -> Option<String> {
     let mut command = Command::new("rsync");
     command.args(["-rlptHn", "--delete", "--checksum", "--itemize-changes", "--modify-window=-1"]);
@@ -88,13 +88,13 @@ fn rsync_plan(one: &Path, other: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Names below a folder that only unfinished transfers have.
+/// Returns the names below a folder that only unfinished transfers have.
 pub(crate) fn leftovers(root: &Path) -> Vec<PathBuf> {
     names_below(root).into_iter().filter(|path| path.file_name().is_some_and(is_staged)).collect()
 }
 
-/// Bytes of the chunks that journals below a folder tell of: what is proven to be there. The staged files' own blocks may be more,
-/// as room is found ahead.
+/// Returns the bytes of the chunks recorded in journals below a folder, which are proven. The staged files' own blocks may be
+/// more, because of preallocation.
 pub(crate) fn proven_bytes(root: &Path) -> u64 {
     let is_journal = |path: &PathBuf| {
         path.extension().is_some_and(|it| it == "held") && path.with_extension("part").exists()
@@ -105,7 +105,7 @@ pub(crate) fn proven_bytes(root: &Path) -> u64 {
     records.map(|records| (records * CHUNK_LEN) as u64).sum()
 }
 
-/// The path of everything below a folder that others may be changing: what vanishes meanwhile is left out.
+/// Returns the path of everything below a folder that may be changing: entries that vanish meanwhile are left out.
 pub(crate) fn names_below(root: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -121,21 +121,21 @@ pub(crate) fn names_below(root: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The objects that a client printed.
+/// Returns the objects that a client printed.
 pub(crate) fn events(ran: &Ran) -> Vec<Value> {
     let text = ran.text();
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     text.lines().map(parse).collect()
 }
 
-/// The one event of a kind.
+/// Returns the only event of a kind.
 pub(crate) fn event(ran: &Ran, kind: &str) -> Value {
     let mut found: Vec<Value> = events(ran).into_iter().filter(|event| event["event"] == kind).collect();
     assert_eq!(found.len(), 1, "events of kind {kind}: {}", ran.text());
     found.remove(0)
 }
 
-/// What another program prints, or nothing if it is not installed.
+/// Runs another program and returns its output; `None` if it is not installed.
 pub(crate) fn output(command: &mut Command) -> Option<Output> {
     match command.stdin(Stdio::null()).output() {
         Ok(output) => Some(output),
@@ -144,7 +144,7 @@ pub(crate) fn output(command: &mut Command) -> Option<Output> {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
@@ -153,7 +153,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// True if this process may do what only root may.
+/// True if this process has root's privileges.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

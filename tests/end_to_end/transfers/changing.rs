@@ -1,4 +1,4 @@
-//! Files that change while they are read, and files whose size is not that of their content.
+//! Files that change while they are read, and files whose size does not match their content.
 
 use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::{assert_same, content, event, wait_until};
@@ -13,7 +13,7 @@ use tests::world::{Ran, World};
 
 const LEN: usize = 6 << 20;
 
-/// Runs something while a change is made to a file again and again.
+/// Runs something while a file changes again and again.
 fn while_it_changes<T>(change: impl FnMut() + Send, run: impl FnOnce() -> T) -> T {
     let stop = AtomicBool::new(false);
     let mut change = change;
@@ -34,7 +34,7 @@ fn append(path: &Path) {
     OpenOptions::new().append(true).open(path).unwrap().write_all(b"one line more\n").unwrap();
 }
 
-/// A mirror whose source has a file that grows, and whose target has one that is to go.
+/// A mirror with a growing file at the source, and an extra one at the target.
 fn growing(way: Way) -> Mirror {
     let mirror = Mirror::new(way);
     mirror.write("big.log", content(1, LEN));
@@ -97,7 +97,7 @@ fn skip_leaves_it_alone() {
     }
 }
 
-/// Names and permissions are no content; nor is what takes the file's name.
+/// Names and permissions are not content; nor is another file that takes the name.
 #[test]
 fn links_permissions_and_a_new_file_of_the_name_change_nothing_of_what_is_read() {
     for (way, kind) in [(Way::Down, "get"), (Way::Up, "put")] {
@@ -165,7 +165,7 @@ fn a_file_that_changes_and_rests_arrives_as_it_is_then() {
     }
 }
 
-/// A file of procfs has no size; one of sysfs says that it has a page.
+/// A procfs file has size 0; a sysfs file claims to have a page.
 const UNSIZED: [&str; 4] =
     ["/proc/version", "/proc/filesystems", "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/kallsyms"];
 
@@ -203,7 +203,7 @@ fn a_server_of_files_without_true_sizes_sends_and_hashes_them_whole() {
     assert_eq!(fs::read(world.local().join("random/boot_id")).unwrap(), id);
 }
 
-/// Nothing else is left to send when it shows.
+/// The change shows when it is the last file to send.
 #[test]
 fn a_single_file_that_changes_and_rests_arrives_as_it_is_then() {
     for way in WAYS {
@@ -229,7 +229,7 @@ fn a_single_file_that_changes_and_rests_arrives_as_it_is_then() {
     }
 }
 
-/// That the file changed shows when all else has been sent.
+/// The change shows when everything else has been sent.
 #[test]
 fn a_folder_keeps_its_time_where_a_file_in_it_comes_once_more() {
     for (way, command) in [(Way::Down, "get"), (Way::Up, "put"), (Way::Down, "mirror"), (Way::Up, "mirror")] {

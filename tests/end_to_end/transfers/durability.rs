@@ -1,5 +1,5 @@
-//! `--durability power` through the real programs. What it promises is proven in the `faults` tests; here it is that every
-//! command takes it, both ways, and that what arrives is the same.
+//! `--durability power` with the real programs. Its promise is proven in the `faults` tests; this checks that every command
+//! accepts it, both ways, and that the same files arrive.
 
 use crate::support::{assert_same, content, leftovers};
 use std::fs;

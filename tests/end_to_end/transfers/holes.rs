@@ -1,4 +1,4 @@
-//! `-S`: holes of a file are neither read nor sent, and are holes at the target.
+//! `-S`: holes of a file are neither read nor sent, and become holes at the target.
 
 use crate::mirrors::{Mirror, WAYS};
 use crate::support::{content, event};
@@ -8,10 +8,10 @@ use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 
-/// Where a file has something, and how much.
+/// Offsets and lengths of a file's data.
 type Data<'a> = &'a [(u64, usize)];
 
-/// A file of this length with something in these places.
+/// Makes a file of this length with data in these places.
 fn sparse(path: &Path, len: u64, data: Data<'_>) {
     let file = File::create(path).unwrap();
     file.set_len(len).unwrap();

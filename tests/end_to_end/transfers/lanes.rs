@@ -1,11 +1,11 @@
-//! Lanes: how many, how fast, and what happens when one or all of them fail.
+//! Lanes: their number, their speed, and failures of one or all of them.
 
 use std::fs;
 use std::time::{Duration, Instant};
 use tests::proxy::{Fate, Fault, Proxy};
 use tests::world::World;
 
-/// A file of `len` bytes that do not repeat soon.
+/// Makes a file of `len` bytes without short repetitions.
 fn make_file(world: &World, name: &str, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut bytes);

@@ -1,5 +1,4 @@
-//! Somebody else writes at the target while a transfer is under way: the rule of `--overwrite` is asked once more when the item
-//! gets its name.
+//! Another program writes at the target during a transfer: the `--overwrite` rule is checked again when the item gets its name.
 
 use crate::support::{content, leftovers, wait_until};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -10,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 use tests::world::{Ran, World};
 
-/// A transfer of one large file, slow enough for somebody else to write meanwhile.
+/// A transfer of one large file, slow enough for another program to write meanwhile.
 struct Slow {
     world: World,
     way: &'static str,
@@ -85,7 +84,7 @@ fn a_file_that_somebody_writes_meanwhile_stays_where_the_rule_says_so() {
             slow.replaced("of somebody else", age);
             let ran = end(under_way);
             let case = format!("{way}, {rule}, {durability}, {was_there}, {age}: {}", ran.stderr);
-            let is_refused = rule == "never" && !way.starts_with("mirror"); // the one file that was asked for
+            let is_refused = rule == "never" && !way.starts_with("mirror"); // a single file was requested
             assert_eq!(ran.code, Some(if is_refused { 6 } else { 0 }), "{case}");
             let is_there = fs::read(&slow.target).unwrap() == b"of somebody else";
             assert_eq!(is_there, stays, "{case}");
@@ -107,7 +106,7 @@ fn a_special_file_that_appears_meanwhile_is_not_replaced() {
     });
 }
 
-/// They are slow by their rate and not by their work, so they run at once.
+/// They are slow because of their rate limit, not of their work, so they run at once.
 fn in_all_ways(check: impl Fn(&'static str, &str) + Sync) {
     let check = &check;
     std::thread::scope(|scope| {

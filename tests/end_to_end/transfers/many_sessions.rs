@@ -1,4 +1,4 @@
-//! Many sessions at once: all are served, and what they took of the server is given back.
+//! Many sessions at once: all are served, and their resources at the server are freed.
 
 use crate::support::fake_client::Session;
 use crate::support::limits::{handles, memory_kib};
@@ -16,7 +16,7 @@ use wire::message::{Ack, Details, FrameRange, Get, JobOptions, List, Message};
 const CONFIG: &str = "[limits]\nconnections = 8192\nsessions_per_user = 8192\nlogins_waiting = 4096\nlogin_timeout = \"10m\"\n";
 
 const FILES: usize = 200;
-/// What may stay of a crowd: pages that are only partly free. A thousand sessions need 200 MiB.
+/// Memory that may remain after a crowd: partly free pages. A thousand sessions need 200 MiB.
 const GROWTH_MAX_KIB: u64 = 16 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +35,7 @@ async fn serve(sessions: usize) {
     for number in 0..FILES {
         fs::write(world.root().join(format!("file-{number}")), format!("content of {number}")).unwrap();
     }
-    // What the first sessions make the server keep is no leak: memory for two logins at a time, above all.
+    // Memory kept after the first sessions is no leak: above all, that for two logins at a time.
     crowd(&world, 8).await;
     let handles_before = handles(&world);
     let before = memory_kib(&world, "VmRSS:");
@@ -52,7 +52,7 @@ async fn serve(sessions: usize) {
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
 }
 
-/// That many sessions, all logged in before the first one goes on.
+/// Opens this many sessions, all logged in before the first one continues.
 async fn crowd(world: &Arc<World>, sessions: usize) {
     let all = Arc::new(Barrier::new(sessions));
     let mut running = JoinSet::new();
@@ -63,11 +63,11 @@ async fn crowd(world: &Arc<World>, sessions: usize) {
     assert_eq!(running.join_all().await.len(), sessions);
 }
 
-/// A session that lists the folder and fetches a file.
+/// Runs a session that lists the folder and fetches a file.
 async fn one(world: &World, all: &Barrier, number: usize) {
     let mut session = Session::open(world).await;
     let mut logged_in = std::pin::pin!(all.wait());
-    // A session that says nothing for long is ended.
+    // A session that is silent for long is ended.
     while tokio::time::timeout(Duration::from_secs(5), &mut logged_in).await.is_err() {
         session.check_alive().await;
     }

@@ -1,4 +1,4 @@
-//! Transfers of files and trees: what arrives, when it has its name, and what is done about sources and targets that change.
+//! Transfers of files and trees: the content that arrives, when it gets its name, and sources and targets that change.
 
 mod changing;
 mod durability;

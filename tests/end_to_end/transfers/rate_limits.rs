@@ -1,4 +1,4 @@
-//! What `-v` says limits a transfer.
+//! The bottleneck of a transfer as reported by `-v`.
 
 use crate::support::content;
 use std::fs;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tests::demo::{Tree, make_removable};
 use tests::world::World;
 
-/// Each combination that changes what goes over the wire.
+/// Each combination of options that affects the wire.
 const WAYS: [[&str; 2]; 4] = [
     ["--checksum=blake3", "--lanes=4"],
     ["--checksum=sha256", "--lanes=4"],
@@ -121,7 +121,7 @@ fn there_and_back(tree: &Path, way: [&str; 2]) {
     make_removable(&back);
 }
 
-/// Bytes of content: of files, and of links, whose content is where they lead.
+/// Returns the bytes of content: of files, and of links, whose content is their target.
 fn content_len(tree: &Path) -> u64 {
     let mut folders = vec![tree.to_owned()];
     let mut bytes = 0;
@@ -136,7 +136,7 @@ fn content_len(tree: &Path) -> u64 {
     bytes
 }
 
-/// A folder that nobody made for tests: the machine's documents, or this project's sources where there are none.
+/// Returns a real folder: the machine's documents, or this project's sources where there are none.
 fn real_tree() -> PathBuf {
     let documents = PathBuf::from("/usr/share/doc");
     let fits = Tree::read(&documents).is_ok_and(|tree| (1..REAL_TREE_LEN_MAX).contains(&tree.bytes()));
@@ -227,5 +227,5 @@ fn make_names(names: &Path) {
     fs::write(names.join(OsStr::from_bytes(b"folder\n\xe9/\xe9")), "inside").unwrap();
 }
 
-/// More would take the other tests' time.
+/// More would slow down other tests.
 const REAL_TREE_LEN_MAX: u64 = 200_000_000;

@@ -1,7 +1,8 @@
-//! After a loss of power, files may have their size and time, and zeros for content. What was written without a sync is not believed then.
+//! After a loss of power, files may have their size and time, and zeros for content. Files written without a sync are then not
+//! trusted.
 //!
-//! The machine is not restarted for it: the programs are told that it was, and the files are made what a loss of power makes of them.
-//! Real ones are in [`power_cut`](crate::faults::power_cut).
+//! The machine is not really restarted: the programs are given another boot id, and the files are damaged like by a loss of
+//! power. Real ones are in [`power_cut`](crate::faults::power_cut).
 
 use crate::support::{event, output};
 use std::fs::{self, File};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::world::World;
 
-/// Which end writes.
+/// The end that writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Up,
@@ -44,7 +45,7 @@ impl Way {
     }
 }
 
-/// A world with a source of two files; nothing where the programs do not take our word for it.
+/// A world with a source of two files; `None` if the programs do not accept another boot id.
 fn world(way: Way) -> Option<World> {
     if !cfg!(debug_assertions) {
         eprintln!("skipped: programs that are built for use do not believe that the machine was restarted");
@@ -62,7 +63,7 @@ fn content(name: &str) -> Vec<u8> {
     name.repeat(2000).into_bytes()
 }
 
-/// All that was not synced is lost of a file, but its size and time.
+/// Damages a file like a loss of power: all of its content is lost, but not its size and time.
 fn lose(path: &Path) {
     let file = File::options().write(true).open(path).unwrap();
     let metadata = file.metadata().unwrap();
@@ -79,7 +80,7 @@ fn is_whole(folder: &Path, name: &str) -> bool {
     fs::read(folder.join(name)).unwrap() == content(name)
 }
 
-/// Without that, nothing but reading proves anything.
+/// True if one sync reaches the whole filesystem; otherwise only reading proves anything.
 fn has_one_sync(path: &Path) -> bool {
     let kind = output(Command::new("stat").args(["-f", "-c", "%T"]).arg(path)).unwrap().stdout;
     ["ext2/ext3", "xfs", "btrfs", "tmpfs"].contains(&String::from_utf8_lossy(&kind).trim())
@@ -124,7 +125,7 @@ fn what_was_synced_at_the_end_is_believed_after_a_loss_of_power() {
         let target = way.target(&world);
         for arguments in [&["mirror"][..], &["mirror", "--durability=power"]] {
             way.run(&world, arguments);
-            lose(&target.join("first")); // by somebody else: nobody is to look
+            lose(&target.join("first")); // by another program, so no look at it is expected
         }
         way.run(&world, &["mirror", "--durability=power"]);
         restart(&mut world);
@@ -133,7 +134,7 @@ fn what_was_synced_at_the_end_is_believed_after_a_loss_of_power() {
     }
 }
 
-/// What is equal is noted at each file, whatever became of the others, and however many runs of the system come between.
+/// Each file that is found equal becomes proven by itself, whatever happens to the others, and over any number of boots.
 #[test]
 fn what_was_not_compared_stays_unproven() {
     for way in Way::BOTH {

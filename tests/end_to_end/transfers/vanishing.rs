@@ -1,4 +1,4 @@
-//! What is removed between its listing and its reading counts as not there: it is told of, and stands in nothing's way.
+//! Entries removed between their listing and their reading count as missing: they are reported, and block nothing.
 
 use crate::mirrors::{Mirror, WAYS, Way, names_in};
 use crate::support::{content, event, events, wait_until};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tests::world::{Ran, World};
 
-/// Files of a tree, of which the last ones are removed while the first ones are under way.
+/// Files of a tree, of which the last ones are removed while the first ones are transferred.
 const FILES: usize = 40;
 const LEN: usize = 300_000;
 
@@ -15,7 +15,7 @@ fn name(number: usize) -> String {
     format!("{number:02}")
 }
 
-/// A file, a link and a folder that are behind all else.
+/// Adds a file, a link and a folder that sort last.
 fn fill(folder: &Path) {
     for number in 0..FILES {
         fs::write(folder.join(name(number)), content(number as u64, LEN)).unwrap();
@@ -23,7 +23,7 @@ fn fill(folder: &Path) {
     std::os::unix::fs::symlink("nowhere", folder.join("link")).unwrap();
 }
 
-/// All of the second half goes, and two of it become something else.
+/// Removes the second half, and replaces two of it by something else.
 fn remove(folder: &Path) {
     for number in FILES / 2..FILES {
         fs::remove_file(folder.join(name(number))).unwrap();

@@ -1,9 +1,9 @@
-//! `cargo demo [FOLDER]`: a real server and real clients on this machine, a real folder there and back, and a proof
-//! that nothing of it changed.
+//! `cargo demo [FOLDER]`: sends a real folder to a real server and back with real clients on this machine, and proves that it
+//! is unchanged.
 //!
-//! The proof trusts neither program: it walks the three trees itself and compares SHA-256, times, permissions and
-//! links. All that is made is below one temporary folder, which is gone at the end, also after a Ctrl-C: signals are
-//! caught, and what runs is dropped as after an error.
+//! The proof does not rely on either program: it walks the three trees itself and compares SHA-256, times, permissions and
+//! links. All files are made below one temporary folder, which is removed at the end, also after a Ctrl-C: signals are caught,
+//! and running programs are dropped like after an error.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -78,7 +78,7 @@ async fn demo() -> Result<()> {
     Ok(())
 }
 
-/// A world whose folders can be removed whatever the permissions of what was copied into them.
+/// A world whose folders can be removed regardless of the permissions copied into them.
 struct Stage(World);
 
 impl Drop for Stage {
@@ -104,10 +104,10 @@ async fn timed(world: &World, arguments: &[&Path]) -> Result<Duration> {
 async fn list(world: &World, url: &str) -> Result<usize> {
     let output = client(world, &["ls".as_ref(), "-R".as_ref(), url.as_ref()]).output().await?;
     ensure!(output.status.success(), "ftp-client ls: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(output.stdout.split(|byte| *byte == b'\n').count() - 1) // names are escaped: none spans two lines
+    Ok(output.stdout.split(|byte| *byte == b'\n').count() - 1) // names are escaped: each is on one line
 }
 
-/// The client as tests run it, but on our terminal, and gone when nobody waits for it any more.
+/// The client as tests run it, but on our terminal, and killed when it is dropped.
 fn client(world: &World, arguments: &[&Path]) -> Command {
     let mut command = Command::from(world.client_command(arguments));
     command.envs(["TERM", "NO_COLOR"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));

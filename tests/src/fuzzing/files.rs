@@ -1,4 +1,4 @@
-//! Files that people keep: configuration, plans, rules, known hosts.
+//! Files kept by people: configuration, plans, rules, known hosts.
 
 use ftp_client::known_hosts::KnownHosts;
 use ftp_client::mirror::filter::{FileList, Rules, Separator, parse_size};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wire::RemotePath;
 
-/// The server's configuration: what it means is written and read the same.
+/// The server's configuration: its meaning survives writing and reading.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let path = Path::new("/etc/ftp-server.toml");
@@ -29,7 +29,7 @@ pub fn plan(bytes: &[u8]) {
     }
 }
 
-/// Rules and lists of a mirror, asked about the names that they hold themselves.
+/// Rules and lists of a mirror, matched against the names that they contain.
 pub fn filter_rules(bytes: &[u8]) {
     let separator = if bytes.first() == Some(&0) { Separator::Nul } else { Separator::Newline };
     let paths: Vec<_> = bytes
@@ -60,7 +60,7 @@ pub fn client_files(bytes: &[u8]) {
     }
 }
 
-/// A file of these bytes, in a place that this thread keeps.
+/// Reads a file with these bytes, at a path that this thread reuses.
 fn with_file<T>(bytes: &[u8], read: impl FnOnce(&Path) -> T) -> T {
     thread_local!(static FOLDER: OnceCell<TempDir> = const { OnceCell::new() });
     let memory = Path::new("/dev/shm");

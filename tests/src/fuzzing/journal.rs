@@ -1,11 +1,11 @@
-//! Journals: whatever is done to one, no chunk is told of that was not written, nor with another digest.
+//! Journals: whatever is changed in one, it never yields a chunk that was not written, nor another digest.
 
 use wire::checksum::{Checksum, Digest};
 use wire::journal::{HeldChunks, JournalHead, JournalKey, decode_records, encode_record};
 use wire::metadata::{SourceId, Timestamp};
 
-/// A journal of some records, with the changes that the input asks for: each three bytes name a place and what is XORed to it; the
-/// first byte says where it is cut.
+/// A journal of some records, with changes taken from the input: each three bytes give a place and a value to XOR; the first
+/// byte says where it is cut.
 pub fn journal(bytes: &[u8]) {
     let key = JournalKey::new([7; 32]);
     let head = head().encode(&key);
@@ -25,7 +25,7 @@ pub fn journal(bytes: &[u8]) {
         assert!(records.iter().all(|record| written.contains(record)), "{records:?}");
         let mut held = HeldChunks::new(Checksum::Blake3, u64::MAX);
         for (chunk, digest) in &records {
-            let _ = held.add(*chunk, *digest); // a chunk may come twice
+            let _ = held.add(*chunk, *digest); // a chunk may be there twice
         }
         assert!(decode_records(journal, &JournalKey::new([8; 32])).is_empty(), "of another key");
     }
@@ -48,5 +48,5 @@ fn digest(chunk: u64) -> Digest {
     Digest([u8::try_from(chunk).unwrap_or(u8::MAX); 32])
 }
 
-/// Few, so that changes meet them.
+/// Few, so that changes hit them.
 const RECORDS: u64 = 4;

@@ -1,4 +1,4 @@
-//! The receiving machine, driven by a sender that does as it likes.
+//! The receiving machine, driven by an arbitrary sender.
 
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
@@ -8,8 +8,8 @@ use wire::receiver::{Begin, Receiver, ReceiverViolation, Verdict};
 use wire::verified::VerifiedChunk;
 use wire::{FailureCode, RemotePath};
 
-/// Each six bytes are a step. The machine may end the session at any of them, but not panic, and it publishes no file whose
-/// chunks have not all been written.
+/// Each six bytes are a step. The machine may end the session at any of them, but must not panic, and publishes only files
+/// whose chunks have all been written.
 pub fn receiver(bytes: &[u8]) {
     let mut world = World { machine: Receiver::new(Checksum::Sha256, WINDOW), written: Vec::new() };
     for step in bytes.chunks_exact(6).take(400) {

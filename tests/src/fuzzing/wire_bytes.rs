@@ -1,4 +1,4 @@
-//! Bytes that the other end or a person sends: frames, records, paths, URLs.
+//! Bytes sent by the other end or typed by a person: frames, records, paths, URLs.
 
 use ftp_client::fingerprint;
 use ftp_client::remote::{Place, Remote, parse_address};
@@ -13,7 +13,7 @@ use wire::net::record::{OpenedRecord, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD
 use wire::path::Name;
 use wire::{RemotePath, frame};
 
-/// A control frame: what is accepted is written the same.
+/// A control frame: accepted input is written again unchanged.
 pub fn control_frame(bytes: &[u8]) {
     let Some((header, rest)) = bytes.split_first_chunk::<CONTROL_HEADER_LEN>() else { return };
     let Ok(header) = ControlHeader::decode(*header, CONTROL_BODY_MAX) else { return };
@@ -22,11 +22,11 @@ pub fn control_frame(bytes: &[u8]) {
     let mut again = Vec::new();
     envelope.encode(&mut again).expect("what was read can be written");
     let same = again == bytes[..again.len()];
-    // A failure's message is cut to its bound, and is the only thing that may change.
+    // A failure's message is cut to its bound; it is the only part that may change.
     assert!(same || matches!(envelope.message, wire::message::Message::Failure(_)), "{envelope:?}");
 }
 
-/// A lane frame: its head, and what its kind has behind it.
+/// A lane frame: its head, and the parts behind it by kind.
 pub fn lane_frame(bytes: &[u8]) {
     let Some((head, rest)) = bytes.split_first_chunk::<HEAD_LEN>() else { return };
     let Ok(head) = FrameHead::decode(head) else { return };
@@ -65,7 +65,7 @@ fn pack(payload: &[u8], entries: u32) {
     }
 }
 
-/// TLS records: bytes from a stranger are opened by nobody, and those that were sealed only as they were.
+/// TLS records: foreign bytes are never opened, and sealed ones only unchanged.
 pub fn tls_record(bytes: &[u8]) {
     let mut stranger = bytes.to_vec();
     if let Ok(Some(len)) = record_len(bytes) {
@@ -99,7 +99,7 @@ fn secrets() -> (u64, ConnectionTrafficSecrets) {
     (3, ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv: Iv::from([9; 12]) })
 }
 
-/// Paths as they stand on the wire, and as people type them.
+/// Paths on the wire, and as people type them.
 pub fn remote_path(bytes: &[u8]) {
     if let Ok(path) = RemotePath::from_wire(bytes) {
         assert_eq!(path.as_bytes(), bytes);
@@ -123,7 +123,7 @@ fn check_path(path: &RemotePath) {
     assert!(path.to_string().bytes().all(|byte| byte >= b' ' && byte != 0x7f), "{path} speaks to terminals");
 }
 
-/// What people type where a server or a path on one is meant.
+/// User input in the place of a server or a path on one.
 pub fn url(bytes: &[u8]) {
     let text = OsStr::from_bytes(bytes);
     if let Err(error) = Place::parse(text) {

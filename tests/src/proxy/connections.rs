@@ -1,4 +1,4 @@
-//! The connections that are open, and how one is ended from outside.
+//! The open connections, and ways to end one from outside.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -27,7 +27,7 @@ impl Connection {
         self.0.borrow().is_some()
     }
 
-    /// Waits until somebody ends it.
+    /// Waits until it is ended.
     pub(super) async fn ended(&self) -> End {
         let mut told = self.0.subscribe();
         match told.wait_for(Option::is_some).await.map(|end| *end) {
@@ -44,7 +44,7 @@ pub(super) async fn finish(how: End, client: TcpStream, server: TcpStream) {
         End::Reset => {
             let _ = (client.set_zero_linger(), server.set_zero_linger()); // they may be closed
         }
-        End::Swallow => pending().await, // both stay open, and nobody reads them
+        End::Swallow => pending().await, // both stay open, and are not read
     }
 }
 

@@ -1,25 +1,25 @@
-//! What is done to a connection: how its bytes travel each way, and what happens after so many of them.
+//! The treatment of a connection: how its bytes travel each way, and the fault after a number of them.
 
 use std::time::Duration;
 
-/// What happens at some point of a connection's bytes.
+/// A fault at some point of a connection's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is closed towards both ends.
     Cut,
-    /// It is reset towards both ends: what is on its way is lost too.
+    /// It is reset towards both ends: data in transit is lost too.
     Reset,
     /// All connections are reset.
     ResetAll,
-    /// This direction stands still for so long, then goes on.
+    /// This direction stops for this time, then continues.
     Stall(Duration),
-    /// All connections stand still for so long, then go on; new ones wait too.
+    /// All connections stop for this time, then continue; new ones wait too.
     StallAll(Duration),
-    /// The connection is carried no further, either way, and nobody is told.
+    /// The connection is silently carried no further, either way.
     Swallow,
-    /// All connections that are open are carried no further and nobody is told; new ones wait for so long.
+    /// All open connections are silently carried no further; new ones wait for this time.
     SwallowAll(Duration),
-    /// The lowest bit of the next byte is turned.
+    /// The lowest bit of the next byte is flipped.
     Flip,
 }
 
@@ -27,26 +27,26 @@ pub enum Fault {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Road {
     pub(super) fault: Option<(u64, Fault)>,
-    /// Most bytes carried at a time; 0 if any number is.
+    /// Most bytes carried at a time; 0 for any number.
     pub(super) piece: usize,
-    /// After so many bytes they are carried as they come; never if 0.
+    /// Number of bytes after which pieces are no longer limited; 0 for never.
     pub(super) pieces_end: u64,
-    /// What passes between two pieces.
+    /// Pause between two pieces.
     pub(super) pause: Duration,
-    /// How long each piece is under way, at least, and by how much more at most.
+    /// Minimum travel time of each piece, and the most that is added at random.
     pub(super) delay: Duration,
     pub(super) jitter: Duration,
 }
 
 impl Road {
-    /// How many bytes are carried at a time behind the first `passed`.
+    /// Returns how many bytes are carried at a time behind the first `passed`.
     pub(super) fn piece_len(&self, passed: u64) -> usize {
         let cut = self.piece > 0 && (self.pieces_end == 0 || passed < self.pieces_end);
         if cut { self.piece } else { PIECE_LEN_MAX }
     }
 }
 
-/// What is done to a connection, both ways.
+/// The treatment of a connection, both ways.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fate {
     pub(super) up: Road,
@@ -54,13 +54,13 @@ pub struct Fate {
 }
 
 impl Fate {
-    /// All is carried as it comes.
+    /// Carries everything unchanged.
     #[must_use]
     pub fn forward() -> Self {
         Self::default()
     }
 
-    /// After exactly `bytes` towards the server the fault happens.
+    /// Injects the fault after exactly `bytes` towards the server.
     #[must_use]
     pub fn up(bytes: u64, fault: Fault) -> Self {
         let mut fate = Self::default();
@@ -68,7 +68,7 @@ impl Fate {
         fate
     }
 
-    /// After exactly `bytes` towards the client the fault happens.
+    /// Injects the fault after exactly `bytes` towards the client.
     #[must_use]
     pub fn down(bytes: u64, fault: Fault) -> Self {
         let mut fate = Self::default();
@@ -76,7 +76,7 @@ impl Fate {
         fate
     }
 
-    /// Both ways at most `piece` bytes are carried at a time, as a segment of their own, and `pause` passes in between.
+    /// Carries at most `piece` bytes at a time both ways, each as a segment of its own, with `pause` in between.
     #[must_use]
     pub fn in_pieces(mut self, piece: usize, pause: Duration) -> Self {
         for road in [&mut self.up, &mut self.down] {
@@ -85,7 +85,7 @@ impl Fate {
         self
     }
 
-    /// Only the first `bytes` of each way are carried in pieces.
+    /// Limits the pieces to the first `bytes` of each way.
     #[must_use]
     pub fn first(mut self, bytes: u64) -> Self {
         for road in [&mut self.up, &mut self.down] {
@@ -94,7 +94,7 @@ impl Fate {
         self
     }
 
-    /// Both ways each piece is under way for `delay` and up to `jitter` more.
+    /// Delays each piece, both ways, by `delay` and up to `jitter` more.
     #[must_use]
     pub fn delayed(mut self, delay: Duration, jitter: Duration) -> Self {
         for road in [&mut self.up, &mut self.down] {
@@ -104,5 +104,5 @@ impl Fate {
     }
 }
 
-/// Longest piece, as a socket would give it.
+/// Longest piece, as a socket would return it.
 pub(super) const PIECE_LEN_MAX: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! Carries one direction of a connection as its road says.
+//! Carries one direction of a connection, as its road says.
 
 use super::Shared;
 use super::connections::{Connection, End};
@@ -21,7 +21,7 @@ pub(super) async fn carry(
     tokio::join!(take(shared, road, from, sender), give(shared, connection, road, to, receiver));
 }
 
-/// Reads pieces and notes when each is to arrive.
+/// Reads pieces and sets when each is to arrive.
 async fn take(shared: &Shared, road: Road, mut from: ReadHalf<'_>, pieces: Sender<(Instant, Vec<u8>)>) {
     let mut bytes = vec![0; PIECE_LEN_MAX];
     let mut arrival = Instant::now();
@@ -40,7 +40,7 @@ async fn take(shared: &Shared, road: Road, mut from: ReadHalf<'_>, pieces: Sende
     }
 }
 
-/// Writes each piece when it is due, and lets the fault happen at its byte.
+/// Writes each piece when it is due, and injects the fault at its byte.
 async fn give(
     shared: &Shared,
     connection: &Connection,
@@ -74,7 +74,7 @@ async fn give(
     let _ = to.shutdown().await; // the other end may be gone already
 }
 
-/// Lets a fault happen; `rest` is what comes right behind the point.
+/// Injects a fault; `rest` is the data right behind that point.
 async fn happen(shared: &Shared, connection: &Connection, fault: Fault, rest: &mut [u8]) {
     shared.note(fault);
     match fault {
@@ -91,9 +91,9 @@ async fn happen(shared: &Shared, connection: &Connection, fault: Fault, rest: &m
         Fault::Swallow => connection.end(End::Swallow),
     }
     if connection.has_ended() {
-        pending::<()>().await; // whoever carries the connection drops this
+        pending::<()>().await; // dropped by the task that carries the connection
     }
 }
 
-/// Pieces that are under way at a time: room for a delay at a good rate.
+/// Pieces in transit at a time: enough for a delay at a good rate.
 const PIECES_ON_THE_WAY: usize = 32;

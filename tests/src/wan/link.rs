@@ -15,7 +15,7 @@ use tun_rs::{DeviceBuilder, SyncDevice};
 use super::WanOptions;
 use super::pipe::{Fate, Pipe};
 
-/// What went over one direction.
+/// Traffic of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Packets that were or will be delivered.
@@ -24,16 +24,16 @@ pub struct Totals {
     pub bytes: u64,
     /// Packets lost at random or to a cut.
     pub lost: u64,
-    /// Packets that found the queue full.
+    /// Packets dropped because the queue was full.
     pub overflowed: u64,
 }
 
-/// Opens a new TUN device in the calling thread's namespace; it is gone when it is closed.
+/// Opens a new TUN device in the calling thread's namespace; closing it removes it.
 pub(super) fn open_device() -> Result<SyncDevice> {
     let device = DeviceBuilder::new()
         .name(DEVICE)
         .mtu(1500)
-        .tx_queue_len(10_000) // the link drops packets, not the way to it
+        .tx_queue_len(10_000) // packets are dropped by the link, not on the way to it
         .build_sync()
         .context("opening a TUN device")?;
     device.set_nonblocking(true)?;
@@ -107,7 +107,7 @@ impl Counters {
     }
 }
 
-/// A packet and when it is to be delivered. One direction's times never decrease.
+/// A packet and its time of delivery. One direction's times never decrease.
 type Due = (Instant, Vec<u8>);
 
 /// Takes packets from one device and decides about them.
@@ -157,22 +157,22 @@ impl Carrier {
     }
 }
 
-/// Hands packets over when they are due, until the carrier is gone.
+/// Delivers packets when they are due, until the carrier is gone.
 fn deliver(due: &Receiver<Due>, to: &SyncDevice) {
     hurry();
     while let Ok((at, packet)) = due.recv() {
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        let _ = to.send(&packet); // a host that is not up yet loses it, as hosts do
+        let _ = to.send(&packet); // a host that is not up yet loses it, like real hosts
     }
 }
 
-/// Returns when there is a packet, and now and then anyway so that the caller sees it is to stop.
+/// Returns when there is a packet, and regularly anyway so that the caller notices when to stop.
 fn wait_for_packets(device: &SyncDevice) {
     let now_and_then = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
     let _ = poll(&mut [PollFd::from_borrowed_fd(device.as_fd(), PollFlags::IN)], Some(&now_and_then));
 }
 
-/// Puts the calling thread before the programs that are measured: their load must not lengthen the delay.
+/// Gives the calling thread priority over the measured programs: their load must not lengthen the delay.
 fn hurry() {
     let _ = rustix::process::nice(-10);
 }

@@ -33,22 +33,22 @@ use anyhow::{Context, Result, ensure};
 use link::Link;
 use netns::Netns;
 
-/// How the link behaves. Both directions are alike.
+/// The properties of the link, the same in both directions.
 #[derive(Clone, Debug)]
 pub struct WanOptions {
     /// Round trip time in milliseconds, half of it each way.
     pub rtt_ms: f64,
     /// Rate of each direction in megabits per second.
     pub rate_mbit: f64,
-    /// How many of a hundred packets are lost at random in each direction.
+    /// Percentage of packets lost at random in each direction.
     pub loss_percent: f64,
     /// Room for waiting packets in KiB. `None`: one bandwidth-delay product and at least 64 KiB, as a well-sized
     /// router has.
     pub queue_kb: Option<u64>,
-    /// TCP congestion control of both hosts; `None` leaves the kernel's default. It is set on the route, since a
-    /// namespace may refuse the setting, so it outranks a `TCP_CONGESTION` set before connecting.
+    /// TCP congestion control of both hosts; `None` leaves the kernel's default. It is set on the route, since a namespace may
+    /// refuse the setting, so it outranks a `TCP_CONGESTION` set before connecting.
     pub congestion: Option<String>,
-    /// Decides which packets are lost.
+    /// Selects the packets that are lost.
     pub seed: u64,
 }
 
@@ -126,7 +126,7 @@ impl Wan {
         self.host(side).inside(action)
     }
 
-    /// Loses every packet from now on; neither host is told.
+    /// Loses every packet from now on; neither host is notified.
     pub fn cut(&self) {
         self.link.set_cut(true);
     }
@@ -136,12 +136,12 @@ impl Wan {
         self.link.set_cut(false);
     }
 
-    /// What went over the link so far: from A to B, and from B to A.
+    /// Returns the traffic so far: from A to B, and from B to A.
     pub fn totals(&self) -> [Totals; 2] {
         self.link.totals()
     }
 
-    /// The TCP congestion control that new connections of a host begin with.
+    /// Returns the TCP congestion control of a host's new connections.
     pub fn congestion(&self, side: Side) -> Result<String> {
         self.host(side).congestion()
     }

@@ -42,7 +42,7 @@ impl Netns {
         })
     }
 
-    /// Gives the host its address and what a tuned host has for long paths.
+    /// Gives the host its address, and the settings of a host tuned for long paths.
     pub(super) fn configure(&self, address: Ipv4Addr, congestion: Option<&str>) -> Result<()> {
         let address = address.to_string();
         self.ip(&["link", "set", "lo", "up"])?;
@@ -75,7 +75,7 @@ impl Drop for Netns {
     }
 }
 
-/// Removes the namespaces of processes that are gone, and ends what these left running in them.
+/// Removes the namespaces of processes that are gone, and ends processes still running in them.
 pub(super) fn sweep() {
     for entry in fs::read_dir(FOLDER).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -95,13 +95,13 @@ fn end_processes(name: &str) {
     }
 }
 
-/// Whether a process of this id runs; one that has ended and that nobody has waited for does not.
+/// True if a process with this id runs; false for one that has ended but was not waited for.
 pub fn is_running(process: u32) -> bool {
     let program = fs::read_link(format!("/proc/{process}/exe"));
     !program.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// The process that made a namespace of this name.
+/// Returns the process that made a namespace of this name.
 fn owner(name: &str) -> Option<u32> {
     let (process, rest) = name.strip_prefix("wan-")?.split_once('-')?;
     let (number, side) = rest.split_once('-')?;
@@ -115,7 +115,7 @@ fn tune() {
     for (name, value) in [
         ("tcp_rmem", "4096 131072 67108864"),
         ("tcp_wmem", "4096 65536 67108864"),
-        ("tcp_no_metrics_save", "1"), // a connection must not inherit what an earlier one learned of the path
+        ("tcp_no_metrics_save", "1"), // a connection must not inherit measurements of an earlier one
     ] {
         let _ = fs::write(Path::new(TCP).join(name), value);
     }

@@ -1,15 +1,15 @@
-//! One direction of the link as a decision without I/O or clock: which packets arrive, and when.
+//! Decides for one direction of the link, without I/O or clock, which packets arrive, and when.
 
 use std::time::{Duration, Instant};
 
 use super::{Random, WanOptions};
 
-/// What becomes of a packet.
+/// The outcome for a packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fate {
     Arrives(Instant),
     Lost,
-    /// The queue had no room.
+    /// The queue was full.
     Overflowed,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Pipe {
     queue_bytes: f64,
     loss: f64,
     random: Random,
-    /// When the last byte of what was accepted has left the bottleneck.
+    /// Time at which the last byte of the accepted packets has left the bottleneck.
     free_at: Option<Instant>,
 }
 
@@ -39,7 +39,7 @@ impl Pipe {
         }
     }
 
-    /// Takes a packet of `len` bytes at `now`. A packet that is lost has used its share of the rate all the same.
+    /// Takes a packet of `len` bytes at `now`. A lost packet has used its share of the rate all the same.
     pub(super) fn admit(&mut self, now: Instant, len: usize, cut: bool) -> Fate {
         let free_at = self.free_at.map_or(now, |free_at| free_at.max(now));
         let backlog_bytes = (free_at - now).as_secs_f64() * self.bytes_per_s;

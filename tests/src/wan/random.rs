@@ -1,14 +1,14 @@
-//! Seeded random numbers for everything that must happen the same way twice: losses of the link, contents and
-//! shapes of generated files. Not for secrets.
+//! Seeded random numbers for everything that must be reproducible: losses of the link, contents and shapes of generated files.
+//! Not for secrets.
 
 /// xorshift64*, after Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled" (2016).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The same seed gives the same numbers; 0 is as good as any other.
+    /// The same seed gives the same numbers; 0 is a valid seed.
     pub fn new(seed: u64) -> Self {
-        // Spread out, so that neighbouring seeds do not begin alike, and never zero, which would stay zero.
+        // Spread out, so that neighbouring seeds do not start alike; never zero, which would stay zero.
         Self(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 

@@ -1,4 +1,4 @@
-//! `PROTOCOL.md` says what the code does: its examples, and its tables of kinds, commands, codes and limits.
+//! Checks that `PROTOCOL.md` matches the code: its examples, and its tables of kinds, commands, codes and limits.
 
 use crate::store::Golden;
 use crate::{goldens, store};
@@ -18,7 +18,7 @@ fn its_examples_are_the_golden_bytes() {
     for kind in Message::KINDS {
         assert!(shown(&format!("message-{kind:02}-")) > 0, "the document shows no message of kind {kind}");
     }
-    // Of the messages one of each kind is enough, and all entries are in `frame-pack`.
+    // One message of each kind is enough, and all entries are in `frame-pack`.
     let is_shown =
         |golden: &&Golden| !golden.name.starts_with("message-") && !golden.name.starts_with("entry-");
     for golden in goldens().iter().filter(is_shown) {
@@ -50,7 +50,7 @@ fn it_names_every_limit() {
     }
 }
 
-/// The document, after it was rewritten if that was asked for.
+/// Returns the document, rewritten before if requested.
 fn document() -> String {
     goldens();
     store::document()

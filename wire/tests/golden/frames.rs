@@ -1,4 +1,4 @@
-//! Lane frames put together from the crate's heads and announcements, taken apart again, and an example of each kind.
+//! Encodes and decodes lane frames with the crate's heads and announcements, with an example of each kind.
 
 use crate::parts::{Parts, parts};
 use wire::checksum::{Checksum, ChunkPlace, Digest};
@@ -11,12 +11,12 @@ use wire::{Failure, FailureCode, RemotePath};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LaneFrame {
     pub(crate) head: FrameHead,
-    /// Of a block or seal.
+    /// For a block or seal.
     pub(crate) announcement: Option<Announcement>,
     pub(crate) payload: Payload,
 }
 
-/// What a frame carries behind its describing part.
+/// The part of a frame behind its describing part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Payload {
     Chunk(Vec<u8>),
@@ -48,7 +48,7 @@ impl LaneFrame {
         bytes
     }
 
-    /// Takes a frame that is all of `bytes`.
+    /// Decodes a frame that is all of `bytes`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>().ok_or("no whole head")?;
         let head = FrameHead::decode(head).map_err(|error| error.to_string())?;
@@ -83,7 +83,7 @@ impl PackEntry {
         [&self.head.encode()[..], self.path.as_bytes(), &self.content].concat()
     }
 
-    /// Takes the entry at the front of `bytes`, and leaves the rest.
+    /// Decodes the entry at the front of `bytes`, and leaves the rest.
     pub(crate) fn decode(bytes: &mut &[u8]) -> Result<Self, String> {
         let (head, rest) = bytes.split_first_chunk::<ENTRY_HEAD_LEN>().ok_or("no whole entry head")?;
         let head = EntryHead::decode(head).map_err(|error| error.to_string())?;

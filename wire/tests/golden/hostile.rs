@@ -1,4 +1,4 @@
-//! Golden bytes made wrong: nothing here may be taken for a message that it is not, and nothing may panic.
+//! Damages golden bytes: none may be taken for a message that it is not, and decoding must not panic.
 
 use crate::frames::{self, LaneFrame, PackEntry};
 use crate::messages::{self, MessageExample};
@@ -142,7 +142,7 @@ fn no_mutation_panics() {
     }
 }
 
-/// What is read as a message is that message's only spelling, whether or not the header's length was mended.
+/// Checks that decoded bytes are the message's only encoding, whether or not the header's length was corrected.
 fn one_spelling(example: &MessageExample, bytes: Vec<u8>) {
     let mended = with_body_len(bytes.clone());
     for bytes in [bytes, mended] {
@@ -152,9 +152,9 @@ fn one_spelling(example: &MessageExample, bytes: Vec<u8>) {
     }
 }
 
-/// Hands 10,000 mutations of `golden` to `check`.
+/// Passes 10,000 mutations of `golden` to `check`.
 fn mutate(seed: u64, name: &str, golden: &[u8], check: impl Fn(Vec<u8>)) {
-    println!("GOLDEN_SEED={seed} {name}"); // shown if the test fails; the last line is the culprit
+    println!("GOLDEN_SEED={seed} {name}"); // shown if the test fails; the last line is the failing case
     let mut random =
         Random(name.bytes().fold(seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into())));
     for _ in 0..10_000 {
@@ -203,7 +203,7 @@ fn fresh_seed() -> u64 {
     now.as_nanos() as u64
 }
 
-/// The frame with its header's length made right.
+/// Corrects the length in the frame's header.
 fn with_body_len(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(len) = bytes.len().checked_sub(CONTROL_HEADER_LEN) {
         bytes[..4].copy_from_slice(&u32::try_from(len).unwrap().to_le_bytes());

@@ -1,4 +1,4 @@
-//! One example or more of each control message: its value, and its bytes as the document describes them.
+//! At least one example of each control message: its value, and its bytes as the document describes them.
 
 use crate::parts::{Parts, parts};
 use crate::vectors::{LANE, SESSION, key_proof, lane_proof};

@@ -1,18 +1,18 @@
-//! Bytes as the document describes them, part by part: the expectation that the codec is held against.
+//! Bytes as the document describes them, part by part: the expectation that the codec is compared with.
 //!
-//! Nothing here uses the codec, so a change of it cannot change the expectation along with it.
+//! This file does not use the codec, so a change of the codec cannot change the expectation with it.
 
 /// Bytes in named parts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parts(Vec<Part>);
 
-/// A field, or several that stand on one line.
+/// One field, or several on one line.
 #[derive(Debug, Clone)]
 struct Part {
     label: String,
     /// Shown with a space between them.
     groups: Vec<Vec<u8>>,
-    /// The first group is the u64 length of what follows.
+    /// The first group is the u64 length of the rest.
     counted: bool,
 }
 
@@ -37,17 +37,17 @@ impl Parts {
         self.raw(&[u8::from(value)], label)
     }
 
-    /// Which variant of an enum.
+    /// The index of an enum's variant.
     pub(crate) fn variant(self, index: u32, label: &str) -> Self {
         self.raw(&index.to_le_bytes(), label)
     }
 
-    /// The tag of an option that holds nothing.
+    /// The tag of a `None`.
     pub(crate) fn none(self, label: &str) -> Self {
         self.raw(&[0], &format!("{label}: none"))
     }
 
-    /// The tag of an option, before what it holds.
+    /// The tag of a `Some`, before its value.
     pub(crate) fn some(self, label: &str) -> Self {
         self.raw(&[1], &format!("{label}: some"))
     }
@@ -97,7 +97,7 @@ impl Parts {
         self.0.iter().flat_map(|part| part.groups.concat()).collect()
     }
 
-    /// Where the u64 lengths stand.
+    /// Returns the offsets of the u64 lengths.
     pub(crate) fn length_offsets(&self) -> Vec<usize> {
         let mut at = 0;
         let mut offsets = Vec::new();
@@ -110,7 +110,7 @@ impl Parts {
         offsets
     }
 
-    /// Hexadecimal, a line for each part and a comment behind it.
+    /// Hexadecimal, one line per part followed by a comment.
     pub(crate) fn render(&self) -> String {
         let lines: Vec<(String, &str)> = self.0.iter().flat_map(Part::lines).collect();
         let width = lines.iter().map(|(hex, _)| hex.len()).max().unwrap_or(0);
@@ -146,7 +146,7 @@ impl Part {
     }
 }
 
-/// The bytes of a rendered text: whatever stands before `#`, without white space.
+/// Parses a rendered text: the bytes before each `#`, without white space.
 pub(crate) fn parse(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .lines()

@@ -1,4 +1,4 @@
-//! A whole session in bytes: what a small client and the server send each other from `Login` to `Bye`.
+//! A whole session in bytes: everything that a small client and the server send each other from `Login` to `Bye`.
 
 use crate::frames::{LaneFrame, PackEntry, Payload};
 use crate::parts::Parts;
@@ -12,7 +12,7 @@ use wire::message::*;
 use wire::metadata::Timestamp;
 use wire::{Access, RemotePath};
 
-/// A file is sent and fetched: one lane, SHA-256, nothing kept of interrupted transfers.
+/// Sends and fetches a file: one lane, SHA-256, no resuming.
 pub(crate) fn example() -> Golden {
     let file = entry(EntryKind::File, "hello", 0o644, b"hello\n");
     let folder = entry(EntryKind::Folder, "", 0o755, b"");
@@ -101,7 +101,7 @@ fn message(sender: &str, request: u32, message: impl Into<Message>) -> Parts {
     Parts::default().line(&head, &format!("{sender}: {name}, id {request}")).raw(body, "")
 }
 
-/// A data frame, the first of its job: its head, and a line or more for each entry.
+/// A data frame, the first of its job: its head, and at least one line per entry.
 fn pack(sender: &str, job: u32, entries: Vec<PackEntry>) -> Parts {
     let label = format!("{sender}: pack, frame 0 of job {job}");
     let payloads: Vec<Vec<u8>> = entries.iter().map(PackEntry::encode).collect();

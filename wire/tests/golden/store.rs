@@ -1,21 +1,21 @@
-//! Where golden bytes are kept: one file each in `fixtures/golden`, and most of them again in `PROTOCOL.md`.
+//! Stores golden bytes: one file each in `fixtures/golden`, and most of them again in `PROTOCOL.md`.
 
 use crate::parts::{Parts, parse};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes that have a file.
+/// Golden bytes with a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Golden {
     /// The file's name without its ending, and the name of the document's block.
     pub(crate) name: String,
-    /// What is special about it.
+    /// The point of the example.
     pub(crate) comment: &'static str,
     pub(crate) parts: Parts,
 }
 
 impl Golden {
-    /// What the file holds: two lines of comments, then the bytes.
+    /// Returns the content of the file: two lines of comments, then the bytes.
     fn text(&self) -> String {
         format!("# {}\n# {}\n{}", self.name, self.comment, self.parts.render())
     }
@@ -28,7 +28,7 @@ impl Golden {
     }
 }
 
-/// Makes the golden files and the document's blocks anew.
+/// Rewrites the golden files and the document's blocks.
 pub(crate) fn rewrite(goldens: &[Golden]) {
     fs::create_dir_all(folder()).unwrap();
     for name in names() {
@@ -67,12 +67,12 @@ pub(crate) fn blocks(document: &str) -> Vec<(&str, &str)> {
     document.split(FENCE).skip(1).map(parts_of).map(|(name, block, _)| (name, block)).collect()
 }
 
-/// A golden file as the document shows it: without the two lines that name it.
+/// Returns a golden file as the document shows it: without the two lines that name it.
 pub(crate) fn shown(name: &str) -> String {
     read(name).split_inclusive('\n').skip(2).collect()
 }
 
-/// What stands after an opening fence: the block's name, its content, and the rest from the closing fence on.
+/// Splits the text after an opening fence into the block's name, its content, and the rest from the closing fence on.
 fn parts_of(piece: &str) -> (&str, &str, &str) {
     let (name, rest) = piece.split_once('\n').expect("a block has lines");
     let (block, _) = rest.split_once("```").expect("a block ends");

@@ -1,4 +1,4 @@
-//! Values that both ends compute and that no codec writes: lane proofs and digests.
+//! Values that both ends compute and no codec writes: lane proofs and digests.
 
 use crate::parts::{Parts, parts};
 use crate::store::Golden;
@@ -8,7 +8,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::limits::CHUNK_LEN;
 use wire::login::{Channel, NAMESPACE};
 
-/// What both ends must compute from given input.
+/// Values that both ends must compute from given input.
 pub(crate) fn examples() -> Vec<Golden> {
     vec![
         Golden {

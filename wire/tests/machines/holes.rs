@@ -1,4 +1,4 @@
-//! Files that are zeros from some chunk on: what both ends make of them, and that their roots agree with those of bytes.
+//! Files that are zeros from some chunk on: both ends handle them, and their roots equal those of the same bytes.
 
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
@@ -68,7 +68,7 @@ fn a_hole_ends_where_the_file_does() {
     }
 }
 
-/// No block with its end comes then.
+/// In this case no block with the file's end is sent.
 #[test]
 fn a_file_whose_last_chunk_is_held_is_whole_with_the_others() {
     for held_chunk in [0, 1, 2] {

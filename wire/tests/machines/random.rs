@@ -1,4 +1,5 @@
-//! Numbers of a seed: SplitMix64, after Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+//! Random numbers from a seed: SplitMix64, after Steele, Lea and Flood, "Fast splittable pseudorandom number generators"
+//! (2014).
 
 /// A sequence of numbers.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ impl Random {
         first + self.below(last - first + 1)
     }
 
-    /// True in so many of a thousand cases.
+    /// True in this many of a thousand cases.
     pub(crate) fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
     }
@@ -36,7 +37,7 @@ impl Random {
     }
 }
 
-/// A seed that nobody has had.
+/// Returns a random seed.
 pub(crate) fn fresh() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     now.as_nanos() as u64

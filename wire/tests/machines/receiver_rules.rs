@@ -1,4 +1,5 @@
-//! Each rule of `ReceiverViolation`, broken by a sender that follows all the others, and what is no violation beside it.
+//! Breaks each rule of `ReceiverViolation` by a sender that follows all the others, and checks similar input that is no
+//! violation.
 
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
@@ -93,7 +94,7 @@ fn a_stream_has_one_end_and_nothing_behind_it() {
     assert_eq!(begin(&mut receiver, &block(4, 0, 0, CHUNK_LEN, false), None), Ok(Begin::Process));
 }
 
-/// Otherwise the file would hold more than what its root covers.
+/// Otherwise the file would contain more than its root covers.
 #[test]
 fn a_stream_does_not_end_before_what_it_has() {
     let far_and_end = |receiver: &mut Receiver, far_first: bool| {
@@ -220,7 +221,7 @@ fn a_right_root_publishes_the_file() {
     }
 }
 
-/// Its blocks and its seal may come behind.
+/// Its blocks and its seal may arrive afterwards.
 #[test]
 fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
     let mut receiver = receiver();
@@ -242,7 +243,7 @@ fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
     assert_eq!((ack.done, ack.failed.len()), (frames(1, 3), 0));
 }
 
-/// The sender would take it for the failure of the file, and not send it once more.
+/// Otherwise the sender would take it for the failure of the file, and not send it again.
 #[test]
 fn a_block_that_fails_behind_the_back_of_a_file_that_comes_once_more_tells_no_failure() {
     let mut receiver = receiver();
@@ -388,7 +389,7 @@ fn begin(receiver: &mut Receiver, head: &FrameHead, size: Option<u64>) -> Result
     receiver.block(head, announcement(size))
 }
 
-/// Begins a full chunk that is the last one if the announced size says so.
+/// Begins a full chunk, the last one if the announced size says so.
 fn begin_block(
     receiver: &mut Receiver,
     frame: u64,

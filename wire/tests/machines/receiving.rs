@@ -1,4 +1,4 @@
-//! The receiving end: what `engine::receive` does around the machine, step by step, and the rules that it must keep.
+//! The receiving end: repeats, step by step, the work of `engine::receive` around the machine, and checks its rules.
 
 use crate::tree::{self, Chunk, TargetFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use wire::receiver::{Begin, FolderEntry, Publish, Receiver, Verdict};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};
 
-/// A frame on its way. Contents are stand-ins, lengths are as if they were not.
+/// A frame in transit. Contents are stand-ins with their real lengths.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) head: FrameHead,
@@ -20,7 +20,7 @@ pub(crate) struct Frame {
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
     Chunk(Chunk),
-    /// A chunk whose digest is not that of its content.
+    /// A chunk that does not match its digest.
     Damaged,
     Entries(Vec<Entry>),
     Nothing,
@@ -35,11 +35,11 @@ pub(crate) struct Entry {
     pub(crate) len: usize,
     pub(crate) content: Vec<u8>,
     pub(crate) digest: Digest,
-    /// Which version of it is sent.
+    /// The version of it that is sent.
     pub(crate) version: u64,
 }
 
-/// What a lane's thread is at; it takes time, and other lanes go on meanwhile.
+/// The current step of a lane's thread. It takes time, while other lanes continue.
 #[derive(Debug)]
 pub(crate) enum Work {
     Chunk(Frame),
@@ -53,7 +53,7 @@ pub(crate) enum Work {
 pub(crate) struct Receiving {
     pub(crate) machine: Receiver,
     checksum: Checksum,
-    /// Chunks that were written, by their offsets, of files that are staged.
+    /// Written chunks of staged files, by their offsets.
     staged: BTreeMap<u32, BTreeMap<u64, Chunk>>,
     partly: BTreeMap<u64, BTreeSet<u32>>,
     pub(crate) reports: BTreeMap<RemotePath, Result<(), Failure>>,
@@ -70,12 +70,12 @@ impl Receiving {
         }
     }
 
-    /// How many staged files there are.
+    /// Returns the number of staged files.
     pub(crate) fn open_files(&self) -> usize {
         self.staged.len()
     }
 
-    /// A lane has brought a frame. Returns what its thread does next.
+    /// Handles a frame that a lane has received. Returns its thread's next step.
     pub(crate) fn take(&mut self, frame: Frame, tree: &Tree) -> Option<Work> {
         if self.machine.begin(&frame.head).expect("an honest sender") == Begin::Drop {
             return None;
@@ -117,7 +117,7 @@ impl Receiving {
         }
     }
 
-    /// A lane's thread is done with a step. Returns the next.
+    /// Ends a step of a lane's thread. Returns the next.
     pub(crate) fn worked(&mut self, work: Work, tree: &Tree) -> Option<Work> {
         match work {
             Work::Chunk(frame) => self.chunk(&frame, tree),
@@ -220,7 +220,7 @@ impl Receiving {
         self.next_folders()
     }
 
-    /// A file is whole, and as it was at one time unless it says otherwise.
+    /// Checks that a file is whole, and in one state unless it is marked otherwise.
     fn check_published(&self, publish: &Publish, chunks: &BTreeMap<u64, Chunk>, tree: &Tree) {
         let (path, size) = (&publish.announcement().path, publish.size());
         assert_eq!(chunks.len() as u64, size.div_ceil(CHUNK_LEN as u64).max(1), "{path:?}");
@@ -315,7 +315,7 @@ impl Receiving {
     }
 }
 
-/// What arrives instead of a chunk.
+/// Arrives instead of a chunk.
 static DAMAGED: Chunk = Chunk::Zeros(1);
 
 fn small_result(path: &RemotePath, tree: &Tree) -> Result<(), Failure> {

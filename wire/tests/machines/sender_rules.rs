@@ -1,4 +1,4 @@
-//! Each rule of `SenderViolation`, and what the sender does where it cannot know what has arrived.
+//! Each rule of `SenderViolation`, and the sender's behaviour where it cannot know what has arrived.
 
 use crate::tree::path;
 use wire::checksum::{Checksum, Digest};
@@ -74,7 +74,7 @@ fn a_block_that_never_went_out_leaves_its_number_to_the_seal() {
     assert!(sender.is_finished());
 }
 
-/// The receiver may have the block: then it drops the seal that comes in its place.
+/// The receiver may have the block, and then drops a seal in its place.
 #[test]
 fn a_block_that_went_out_before_does_not_leave_its_number_to_the_seal() {
     let (mut sender, plan) = large(2);
@@ -94,7 +94,7 @@ fn a_block_that_went_out_before_does_not_leave_its_number_to_the_seal() {
     assert!(sender.is_finished());
 }
 
-/// A frame that was acknowledged while it was built again still has to be one that a receiver can read.
+/// A frame that was acknowledged while it was built again must still be readable by a receiver.
 #[test]
 fn what_was_acknowledged_meanwhile_is_given_up_as_a_seal() {
     let (mut sender, plan) = large(1);
@@ -105,7 +105,7 @@ fn what_was_acknowledged_meanwhile_is_given_up_as_a_seal() {
     assert!(matches!(give_up(&mut sender, &again), Content::Seal { result: Err(_), .. }));
 }
 
-/// Both ways to a seal at once: the receiver told of a failure, and a block could not be read.
+/// Both ways to a seal at once: the receiver reported a failure, and a block could not be read.
 #[test]
 fn a_file_that_fails_in_two_ways_has_one_seal_and_the_job_one_end() {
     let (mut sender, first) = large(3);
@@ -158,7 +158,7 @@ fn a_folder_waits_for_the_packs_before_it_and_for_what_comes_later() {
     assert_eq!(names(&sender.next(1).unwrap()), ["a"]);
 }
 
-/// Its folders were free by then, and none had gone yet.
+/// Its folders were free by then, and none had been sent.
 #[test]
 fn folders_wait_for_a_file_whose_seal_shows_that_it_comes_once_more() {
     let file = item(b"a/b/c", Kind::File, CHUNK_LEN as u64);
@@ -180,13 +180,13 @@ fn names(plan: &Plan) -> Vec<String> {
     items.iter().map(|item| String::from_utf8_lossy(item.path.as_bytes()).into_owned()).collect()
 }
 
-/// A sender of small files whose first frame is under way on lane 0.
+/// A sender of small files whose first frame is in progress on lane 0.
 fn small(count: u8) -> (Sender, Plan) {
     let items: Vec<Item> = (0..count).map(|n| item(&[b'a' + n], Kind::File, 5)).collect();
     offering(&items)
 }
 
-/// A sender of one large file whose first block is under way on lane 0.
+/// A sender of one large file whose first block is in progress on lane 0.
 fn large(chunks: u64) -> (Sender, Plan) {
     offering(&[item(b"large", Kind::File, chunks * CHUNK_LEN as u64)])
 }
@@ -237,7 +237,7 @@ fn a_file_that_changed_comes_once_more_behind_its_folders_back_and_settles_once(
     assert!(sizes.into_iter().all(|file| file == (1, Some(3 * CHUNK_LEN as u64))));
 }
 
-/// A block goes to another lane, and its first copy is acknowledged while it is read again.
+/// A block moves to another lane, and its first copy is acknowledged while it is read again.
 #[test]
 fn a_file_that_breaks_in_a_frame_that_was_acknowledged_meanwhile_gets_its_seal() {
     let (mut sender, plan) = large(2);
@@ -256,7 +256,7 @@ fn a_file_that_breaks_in_a_frame_that_was_acknowledged_meanwhile_gets_its_seal()
     assert!(sender.is_finished());
 }
 
-/// Nothing else is left to send then.
+/// It is the last thing to send then.
 #[test]
 fn the_end_is_not_told_before_the_seal_of_a_file_that_comes_once_more() {
     let (mut sender, plan) = large(1);
@@ -306,7 +306,7 @@ fn metadata(kind: Kind, size: u64) -> Metadata {
     Metadata { kind, size, modified: Default::default(), mode: 0o644 }
 }
 
-/// The receiver may have the first copy: what it lacks has failed, whatever the second one holds.
+/// The receiver may have the first copy: an entry missing there has failed, whatever the second one contains.
 #[test]
 fn an_entry_that_was_lost_in_one_copy_of_its_pack_is_lost_in_each() {
     let (mut sender, plan) = small(2);
@@ -342,7 +342,7 @@ fn an_entry_that_was_sent_in_one_copy_of_its_pack_comes_no_more_later() {
     assert!(matches!(nothing, Some(Content::Again { .. })), "a pack without entries: {nothing:?}");
 }
 
-/// Which of them the receiver has is not known.
+/// The receiver may have either of them.
 #[test]
 fn a_pack_whose_copies_differ_tells_no_digest() {
     let with = |digest| Packed::Sent { bytes: 1, digest: Some(Digest([digest; 32])), as_is: false };
@@ -354,7 +354,7 @@ fn a_pack_whose_copies_differ_tells_no_digest() {
     }
 }
 
-/// Two lanes build one pack at once, and the first finds that nothing of it is left.
+/// Two lanes build one pack at once, and the first finds it empty.
 #[test]
 fn a_pack_that_another_lane_has_emptied_is_not_sent() {
     let (mut sender, plan) = small(1);
@@ -371,7 +371,7 @@ fn a_block_whose_number_became_a_seals_is_not_sent() {
     assert!(matches!(instead, Err(Content::Seal { result: Err(_), .. })), "{instead:?}");
 }
 
-/// The receiver may have published it: it would come twice, or behind the job's end.
+/// The receiver may have published it: it would arrive twice, or after the job's end.
 #[test]
 fn a_file_whose_seal_was_built_fails_instead_of_coming_once_more() {
     let (mut sender, plan) = large(1);
@@ -388,7 +388,7 @@ fn a_file_whose_seal_was_built_fails_instead_of_coming_once_more() {
     assert!(sender.is_finished());
 }
 
-/// Otherwise the receiver could publish it, and get it once more.
+/// Otherwise the receiver could publish it, and then get it again.
 #[test]
 fn a_seal_is_not_built_once_a_block_has_shown_that_the_file_comes_once_more() {
     let (mut sender, plan) = large(1);
@@ -401,7 +401,7 @@ fn a_seal_is_not_built_once_a_block_has_shown_that_the_file_comes_once_more() {
     assert_eq!(sender.acked(&done(1)).unwrap().again, [0]);
 }
 
-/// The receiver has told of it, and expects nothing more.
+/// The receiver has reported it, and expects no more of it.
 #[test]
 fn a_file_whose_block_failed_at_the_receiver_does_not_come_once_more() {
     for seal_first in [false, true] {
@@ -423,7 +423,7 @@ fn a_file_whose_block_failed_at_the_receiver_does_not_come_once_more() {
     }
 }
 
-/// It would be begun as a large file, which the receiver does not expect.
+/// Otherwise it would start as a large file, which the receiver does not expect.
 #[test]
 fn chunks_are_no_answer_for_a_small_file_and_all_is_none_unless_all_were_asked_for() {
     let chunks = || {

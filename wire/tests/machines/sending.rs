@@ -1,4 +1,4 @@
-//! The sending end: what `engine::send` does around the machine, and the rules that it must keep.
+//! The sending end: repeats the work of `engine::send` around the machine, and checks its rules.
 
 use crate::receiving::{Entry, Frame, Payload};
 use crate::tree::{self, Chunk, SourceFate, Tree};
@@ -12,17 +12,17 @@ use wire::metadata::{Kind, Metadata};
 use wire::sender::{Asking, Content, Item, LargeFile, Packed, Plan, Sender, Settled, What, packed_len};
 use wire::{Failure, FailureCode, RemotePath};
 
-/// What the sender does with files that change, and whether it looks for holes.
+/// How the sender treats files that change, and whether it looks for holes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Habits {
     pub(crate) changing: Changing,
     pub(crate) holes: bool,
 }
 
-/// Why a file is not read to its end, as `engine::reading` has it.
+/// Why a file is not read to its end, like in `engine::reading`.
 enum Broken {
     Failed(Failure),
-    /// It is read once more, as it is in this version.
+    /// It is read again, in this version.
     Again(u64),
 }
 
@@ -30,7 +30,7 @@ enum Broken {
 #[derive(Debug, Clone, Copy)]
 struct Open {
     version: u64,
-    /// How its seal ends, once that was made.
+    /// The end of its seal, once made.
     sealed: Option<SealEnd>,
 }
 
@@ -40,13 +40,13 @@ pub(crate) struct Sending {
     checksum: Checksum,
     window: u64,
     offered: usize,
-    /// Bytes of the stream that were read so far; nothing once it has ended.
+    /// Bytes of the stream read so far; `None` once it has ended.
     stream_read: Option<u64>,
-    /// Stream chunks that the receiver has not got yet.
+    /// Stream chunks that the receiver does not have yet.
     stream_held: BTreeSet<u64>,
     habits: Habits,
     opened: BTreeMap<u32, Open>,
-    /// Files that were opened anew, until it is their turn, and how often those were read.
+    /// Files that were opened anew until they are read, and how often they were read.
     kept: BTreeMap<RemotePath, u64>,
     reads: BTreeMap<RemotePath, u32>,
     planned: u64,
@@ -88,12 +88,12 @@ impl Sending {
         }
     }
 
-    /// True if a lane is to read on in the stream.
+    /// True if a lane should continue to read the stream.
     pub(crate) fn wants_stream(&self) -> bool {
         self.stream_read.is_some() && self.machine.wants_stream() && self.stream_held.len() < STREAM_CHUNKS
     }
 
-    /// A chunk of the stream was read.
+    /// Records a chunk read from the stream.
     pub(crate) fn read_stream(&mut self, tree: &Tree) {
         let (Some(read), Some(stream)) = (self.stream_read, tree.stream) else { return };
         let chunk = (stream.len - read).min(CHUNK_LEN as u64);
@@ -123,7 +123,7 @@ impl Sending {
         Some(plan)
     }
 
-    /// Reads what a frame is made of, and puts it together.
+    /// Reads the content of a frame, and puts it together.
     pub(crate) fn build(&mut self, plan: &Plan, tree: &Tree, now: u64) -> Frame {
         let frame = self.content(plan.frame, &plan.content, tree, now);
         assert_eq!(FrameHead::decode(&frame.head.encode()), Ok(frame.head), "a head that no receiver takes");
@@ -152,7 +152,7 @@ impl Sending {
         }
     }
 
-    /// How many frames there are, when the machine tells it.
+    /// Returns the number of frames, once the machine reports it.
     pub(crate) fn take_end(&mut self) -> Option<wire::message::End> {
         let end = self.machine.end()?;
         assert_eq!(self.end.replace(end.frames), None, "the end is told twice");
@@ -201,7 +201,7 @@ impl Sending {
         }
     }
 
-    /// What to send in the place of a frame of a file that is not read to its end.
+    /// Replaces a frame of a file that is not read to its end.
     fn instead(&mut self, frame: u64, file: &Arc<LargeFile>, broken: Broken, tree: &Tree) -> Content {
         let path = &file.announcement.path;
         match broken {
@@ -237,7 +237,7 @@ impl Sending {
         Ok(large(frame, file, kind, len, Payload::Chunk(chunk)))
     }
 
-    /// Reads a chunk, or finds that it lies in a hole, and what to send then.
+    /// Reads a chunk or finds a hole there, and returns the content to send.
     fn read(
         &mut self,
         frame: u64,
@@ -271,7 +271,7 @@ impl Sending {
         }
     }
 
-    /// The open file. What is not as it was announced comes once more, announced as it is.
+    /// Opens the file. If it is not as announced, it is sent again with a new announcement.
     fn opened(&mut self, file: &LargeFile, tree: &Tree, now: u64) -> Result<Open, Broken> {
         let (path, announced) = (&file.announcement.path, &file.announcement);
         if let Some(open) = self.opened.get(&file.number) {
@@ -287,7 +287,7 @@ impl Sending {
         Ok(*self.opened.entry(file.number).or_insert(Open { version, sealed: None }))
     }
 
-    /// Opens a file, or takes what was kept of it: tells its version.
+    /// Opens a file, or takes the one that was kept; returns its version.
     fn open(&mut self, path: &RemotePath, tree: &Tree, now: u64) -> Result<u64, Broken> {
         match (self.kept.remove(path), tree.fate(path).source) {
             (Some(version), _) => Ok(version),
@@ -298,7 +298,7 @@ impl Sending {
         }
     }
 
-    /// The file has changed while it was read.
+    /// Handles a file that changed while it was read.
     fn changed(&mut self, path: &RemotePath, tree: &Tree, now: u64) -> Broken {
         if self.habits.changing == Changing::Skip {
             return Broken::Failed(FailureCode::Skipped.into());
@@ -373,7 +373,7 @@ impl Sending {
         Frame { head, announcement: None, payload: Payload::Entries(entries) }
     }
 
-    /// An entry of a pack, or as what the item comes later.
+    /// Builds an entry of a pack, or returns the form in which the item is sent later.
     fn entry(
         &mut self,
         item: &Item,
@@ -462,7 +462,7 @@ fn large(frame: u64, file: &LargeFile, kind: FrameKind, payload_len: usize, payl
     Frame { head, announcement: Some(file.announcement.clone()), payload }
 }
 
-/// Times that a file is read which changes each time.
+/// Most reads of a file that changes each time.
 const READS_MAX: u32 = 3;
-/// Chunks of a stream that are held until the receiver has them.
+/// Most chunks of a stream kept until the receiver has them.
 const STREAM_CHUNKS: usize = 4;

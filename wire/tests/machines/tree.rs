@@ -1,4 +1,4 @@
-//! What a job has to send, and what goes wrong with it at either end.
+//! The items that a job has to send, and the faults that happen to them at either end.
 
 use crate::random::Random;
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::sender::{Item, What};
 use wire::{FailureCode, Name, RemotePath};
 
-/// The items of a job in the order of a walk: a folder after all that is in it.
+/// The items of a job in the order of a walk: a folder after all of its content.
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) items: Vec<Item>,
@@ -19,29 +19,29 @@ pub(crate) struct Tree {
     holes: bool,
 }
 
-/// What goes wrong with an item.
+/// The faults of an item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fate {
     pub(crate) source: SourceFate,
     pub(crate) target: TargetFate,
 }
 
-/// What goes wrong where it is read.
+/// The fault of an item where it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SourceFate {
     Fine,
-    /// It holds something else from this time on, and again after each such time, so many times.
+    /// Its content changes at this time, and again after each period, this many times.
     Changes {
         first: u64,
         every: u64,
         times: u64,
     },
-    /// It cannot be read from this time on.
+    /// It becomes unreadable at this time.
     Breaks(u64),
 }
 
 impl SourceFate {
-    /// How often the item has changed by this time.
+    /// Returns how often the item has changed by this time.
     pub(crate) fn version(self, now: u64) -> u64 {
         match self {
             Self::Changes { first, every, times } if now >= first => times.min(1 + (now - first) / every),
@@ -50,25 +50,25 @@ impl SourceFate {
     }
 }
 
-/// What goes wrong where it is written.
+/// The fault of an item where it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TargetFate {
     Fine,
     Refused,
     /// This chunk of it cannot be written.
     Breaks(u64),
-    /// It is written, and cannot be given its name.
+    /// It is written, but cannot be given its name.
     NotPublished,
 }
 
-/// The job's stream, if it has one; it is the file with the number 0.
+/// The job's stream, if it has one: the file with the number 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stream {
     pub(crate) len: u64,
     pub(crate) fails: bool,
 }
 
-/// How often things go wrong, in a thousand.
+/// Rates of faults, per thousand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Troubles {
     pub(crate) source: u64,
@@ -95,7 +95,7 @@ impl Tree {
         self.fates[path]
     }
 
-    /// What the file is in this version of it.
+    /// Returns the file's metadata in this version.
     pub(crate) fn file(&self, path: &RemotePath, version: u64) -> Metadata {
         let item = self.items.iter().find(|item| item.path == *path).unwrap();
         let What::Present(metadata) = item.what else { unreachable!("{path:?} is no file") };
@@ -109,7 +109,7 @@ impl Tree {
         Metadata { size, modified, ..metadata }
     }
 
-    /// What stands for a chunk's content.
+    /// Returns the stand-in for a chunk's content.
     pub(crate) fn chunk(&self, path: &RemotePath, offset: u64, len: usize, version: u64) -> Chunk {
         if self.is_zeros(path, offset / CHUNK_LEN as u64, version) {
             Chunk::Zeros(len)
@@ -118,7 +118,7 @@ impl Tree {
         }
     }
 
-    /// Where the next data begins, as a filesystem tells it.
+    /// Returns where the next data begins, as a filesystem reports it.
     pub(crate) fn next_data(&self, path: &RemotePath, offset: u64, version: u64) -> u64 {
         let (chunk, size) = (CHUNK_LEN as u64, self.file(path, version).size);
         let index =
@@ -161,7 +161,7 @@ impl Tree {
     }
 }
 
-/// What stands for a chunk's content: a few bytes that no other chunk has, or so many zeros.
+/// A stand-in for a chunk's content: a few bytes unique to the chunk, or a number of zeros.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chunk {
     Data(Vec<u8>),
@@ -181,12 +181,12 @@ impl Chunk {
     }
 }
 
-/// What stands for a small file's content.
+/// Returns the stand-in for a small file's content.
 pub(crate) fn content(path: &RemotePath, version: u64) -> Vec<u8> {
     [b"content of ", path.as_bytes(), &version.to_le_bytes()].concat()
 }
 
-/// The root of a large file that has these chunks.
+/// Returns the root of a large file with these chunks.
 pub(crate) fn root(checksum: Checksum, chunks: &BTreeMap<u64, Chunk>, len: u64) -> Digest {
     let mut root = RootBuilder::new(checksum);
     let count = chunks.len() as u64;
@@ -242,5 +242,5 @@ fn present(kind: Kind, size: u64) -> What {
     What::Present(Metadata { kind, size, modified, mode: 0o644 })
 }
 
-/// Trouble at a source begins before this time.
+/// Faults at a source begin before this time.
 const TROUBLES_END: u64 = 3000;

@@ -1,4 +1,4 @@
-//! Both ends, the lanes and the control connection between them, and the one clock that they share.
+//! Both ends, the lanes and the control connection between them, and their common clock.
 
 use crate::random::Random;
 use crate::receiving::{Frame, Payload, Receiving, Work};
@@ -10,26 +10,26 @@ use wire::limits::{LARGE_FILES_MAX, WINDOW_FRAMES_MAX};
 use wire::message::{Ack, Changing, End};
 use wire::sender;
 
-/// What kind of run it is.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     lanes: u16,
     window: u32,
     checksum: Checksum,
-    /// Frames in a thousand that arrive damaged.
+    /// Frames per thousand that arrive damaged.
     damage: u64,
-    /// Lanes that die, stall for long, or are closed in good order.
+    /// Lanes that die, stall for long, or are closed in an orderly way.
     deaths: u64,
     stalls: u64,
     retirements: u64,
-    /// Frames in a thousand that take long to be read.
+    /// Frames per thousand that take long to be read.
     slow_reads: u64,
     troubles: Troubles,
     crowded: bool,
     /// Files have holes, and the receiver makes them.
     holes: bool,
     changing: Changing,
-    /// When somebody cancels the job.
+    /// Time at which the job is cancelled.
     cancel: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ impl Plan {
     }
 }
 
-/// A job under way.
+/// A job in progress.
 pub(crate) struct World {
     plan: Plan,
     random: Random,
@@ -67,17 +67,17 @@ pub(crate) struct World {
     lanes: BTreeMap<u16, Lane>,
     next_lane: u16,
     now: u64,
-    /// By time, and for those of one time in the order in which they were made.
+    /// By time, and for one time in the order in which they were made.
     events: BTreeMap<(u64, u64), Event>,
     events_made: u64,
-    /// When the last message of each direction arrives; messages keep their order.
+    /// Arrival of the last message of each direction; messages keep their order.
     to_sender: u64,
     to_receiver: u64,
     ack_waits: bool,
     stream_reader: Option<u16>,
-    /// A lane has found another reading the stream.
+    /// A lane has found another lane reading the stream.
     turned_away: bool,
-    /// The receiver has acknowledged all and is gone.
+    /// The receiver has acknowledged everything and is gone.
     received: bool,
     cancelled: bool,
 }
@@ -88,16 +88,16 @@ struct Lane {
     idle: bool,
     /// The sender knows that the lane is dead.
     dead: bool,
-    /// The lane is to be closed after the frame under way.
+    /// The lane is to be closed after the frame in progress.
     retired: bool,
-    /// Nothing moves on the lane before this time.
+    /// The lane stands still until this time.
     stalled: u64,
-    /// When the last frame on the wire arrives.
+    /// Arrival of the last frame on the wire.
     last_arrival: u64,
-    /// Frames that came while the receiver's thread was busy.
+    /// Frames that arrived while the receiver's thread was busy.
     inbox: VecDeque<Frame>,
     working: bool,
-    /// Frames from this one on do not arrive any more.
+    /// Frames from this one on no longer arrive.
     cut: Option<u64>,
     frames_sent: u64,
 }
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// Runs the job to its end, and checks that both ends agree on it.
+    /// Runs the job to its end, and checks that both ends agree on the result.
     pub(crate) fn run(mut self) {
         for _ in 0..self.plan.lanes {
             self.after(100, Event::Join);
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// A lane's task looks for work, as `engine::lanes` does.
+    /// A lane's task looks for work, like in `engine::lanes`.
     fn ready(&mut self, lane: u16) {
         if self.lanes[&lane].dead {
             return self.lane_lost(lane);
@@ -325,7 +325,7 @@ impl World {
         }
     }
 
-    /// A lane dies: what is on its wire arrives up to some point, and no more goes out.
+    /// Kills a lane: frames on its wire arrive up to some point, and no more are sent.
     fn kill_one(&mut self) {
         let Some(number) = self.one_alive() else { return };
         let back = self.random.below(6);
@@ -349,7 +349,7 @@ impl World {
         self.wake();
     }
 
-    /// All tasks that wait for work look again.
+    /// Wakes all tasks that wait for work.
     fn wake(&mut self) {
         let waiting: Vec<u16> = self.lanes.iter().filter(|(_, lane)| lane.idle).map(|(n, _)| *n).collect();
         for lane in waiting {
@@ -407,7 +407,7 @@ impl World {
         self.events_made += 1;
     }
 
-    /// What either end keeps is bounded at every step.
+    /// Checks the bounds on the data kept at either end, at every step.
     fn check_bounds(&self) {
         let open = self.receiving.open_files();
         assert!(open <= LARGE_FILES_MAX, "{open} files are open at the receiver");
@@ -415,7 +415,7 @@ impl World {
         assert!(working <= u64::from(self.plan.window).max(1), "{working} frames are worked on");
     }
 
-    /// A job that ends early has told of nothing as done that is not.
+    /// Checks that a job that ended early reported nothing as done that is not.
     fn check_cancelled(&self) {
         for (path, settled) in self.sending.settled.iter().filter(|(_, settled)| settled.result.is_ok()) {
             assert_eq!(
@@ -440,7 +440,7 @@ impl World {
         );
         for (path, settled) in &self.sending.settled {
             let received = &self.receiving.reports[path];
-            // A sender that cannot read a file again cannot know whether what it sent before was enough.
+            // A sender that cannot read a file again cannot know whether the frames sent before were enough.
             let doubtful = self.tree.fate(path).source != SourceFate::Fine;
             match (&settled.result, received) {
                 (Ok(()), Err(failure)) => panic!("{path:?} has failed and the sender thinks not: {failure}"),
@@ -451,7 +451,7 @@ impl World {
     }
 }
 
-/// How often the sender looks for stalled lanes; it counts so many of these as a second.
+/// Interval at which the sender looks for stalled lanes; it counts this many as a second.
 const TICK: u64 = 200;
-/// A job that takes longer has got stuck.
+/// A job that takes longer is stuck.
 const PATIENCE: u64 = 1_000_000;

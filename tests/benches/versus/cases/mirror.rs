@@ -1,6 +1,6 @@
-//! `mirror`, `million` and `unchanged-trips`: what a mirror costs, with all, little or nothing to do.
+//! `mirror`, `million` and `unchanged-trips`: the cost of a mirror with everything, little or nothing to do.
 //!
-//! The target is put into the same state before each run, outside of its time: missing, equal to the source, or equal but
+//! Before each run, outside of its time, the target is put into the same state: missing, equal to the source, or equal except
 //! for every hundredth file.
 
 use std::fs::{self, File, FileTimes};
@@ -65,7 +65,7 @@ pub(super) fn trips(args: &Args) -> Result<Report> {
         .run(args, |_| Yardstick::RoundTrips { rtt_ms: RTT_MS })
 }
 
-/// What there is to do.
+/// The work to do.
 #[derive(Clone, Copy)]
 enum Work {
     Nothing,

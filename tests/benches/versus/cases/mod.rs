@@ -1,4 +1,4 @@
-//! What is measured, one file for each kind.
+//! The measurements, one file for each kind.
 
 mod far;
 mod file;
@@ -12,7 +12,7 @@ use anyhow::Result;
 use crate::args::{Args, Case};
 use crate::report::Report;
 
-/// Measures what is asked for.
+/// Runs the requested measurement.
 pub(crate) fn run(case: Case, args: &Args) -> Result<Report> {
     match case {
         Case::Big => file::big(args),
@@ -27,7 +27,7 @@ pub(crate) fn run(case: Case, args: &Args) -> Result<Report> {
     }
 }
 
-/// The end of a run over loopback, where only something that hangs takes this long.
+/// Time limit of a run over loopback; only a hanging one takes this long.
 const LOCAL_CAP: Duration = Duration::from_secs(600);
 
 const MIB: u64 = 1 << 20;

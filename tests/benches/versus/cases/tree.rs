@@ -23,7 +23,7 @@ pub(super) fn tree(args: &Args) -> Result<Report> {
     measure(args, Case::Tree, &site, (source, kind), &[Direction::Get, Direction::Put], &verify)
 }
 
-/// Few enough for tools that sync each file by itself.
+/// Few enough for tools that sync each file separately.
 pub(super) fn power(args: &Args) -> Result<Report> {
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
     let site = Site::below(&folder)?;
@@ -67,7 +67,7 @@ fn measure(
     Ok(report.close(stage))
 }
 
-/// The toolchain's documentation, or something of its shape.
+/// The toolchain's documentation, or a tree of its shape.
 pub(super) fn make_source(args: &Args, site: &Site) -> Result<(PathBuf, &'static str)> {
     let source = site.source().join("tree");
     if args.smoke {

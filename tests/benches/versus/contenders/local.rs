@@ -1,4 +1,4 @@
-//! `cp`: what this machine needs for the copying alone.
+//! `cp`: the time that this machine needs for copying alone.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! The tools that are compared. Each file here knows one of them: how its server is set up and what command makes
-//! its client do a [`Job`].
+//! The compared tools. Each file here knows one of them: how its server is set up, and the command that makes its client do a
+//! [`Job`].
 
 mod ftp;
 mod http;
@@ -27,18 +27,18 @@ pub(crate) const ALL: [(&str, Enlist); 6] = [
     ("nginx", http::enlist),
 ];
 
-/// The contender that the others are measured by.
+/// The contender that the others are compared to.
 pub(crate) const OURS: &str = ours::NAME;
 
 /// One tool in one setting.
 pub(crate) struct Contender<'a> {
     pub(crate) name: &'static str,
-    /// The server it talks to, which may be shared with others.
+    /// The server it talks to, possibly shared with others.
     pub(crate) server: Option<Rc<Daemon>>,
     pub(crate) command: Recipe<'a>,
 }
 
-/// Makes the command for a job, or nothing where a tool cannot do it.
+/// Makes the command for a job; `None` if the tool cannot do it.
 type Recipe<'a> = Box<dyn Fn(&Job) -> Option<Command> + 'a>;
 
 /// One transfer or listing.
@@ -46,16 +46,16 @@ type Recipe<'a> = Box<dyn Fn(&Job) -> Option<Command> + 'a>;
 pub(crate) struct Job {
     pub(crate) direction: Direction,
     pub(crate) is_folder: bool,
-    /// What is copied or listed.
+    /// The source of the copy or listing.
     pub(crate) source: PathBuf,
-    /// Where the copy must be afterwards, or where the listing goes. Its parent exists, it does not.
+    /// The target of the copy, or the file for the listing. Its parent exists, it does not.
     pub(crate) target: PathBuf,
     /// The root of the servers.
     pub(crate) served: PathBuf,
 }
 
 impl Job {
-    /// The server's end of the job, as a path from the server's root that does not begin with a slash.
+    /// Returns the server's end of the job, as a path from the server's root without a leading slash.
     pub(crate) fn remote(&self) -> String {
         let end = match self.direction {
             Direction::Get | Direction::List | Direction::MirrorDown => &self.source,
@@ -65,16 +65,16 @@ impl Job {
     }
 }
 
-/// Which way the data goes.
+/// The direction of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
     Get,
     Put,
     List,
-    /// To the client, whatever the target has.
+    /// To the client, with any existing target.
     MirrorDown,
-    /// To the server, whatever the target has.
+    /// To the server, with any existing target.
     MirrorUp,
 }
 

@@ -1,4 +1,4 @@
-//! The product: ftp-server and ftp-client, as their command lines promise.
+//! The product: ftp-server and ftp-client, used by their command lines.
 
 use std::collections::HashMap;
 use std::fs::{self, Permissions};
@@ -57,7 +57,7 @@ fn complete(client: &mut Command, job: &Job, url: &Url) {
     };
 }
 
-/// Everything of the URL but the path.
+/// Everything of the URL except the path.
 #[derive(Clone)]
 struct Url {
     address: String,
@@ -70,7 +70,7 @@ impl Url {
     }
 }
 
-/// A key to log in with, as scp has one: a password would cost what its hash is made to cost.
+/// Makes a login key, like scp's: a password would add the intended cost of its hash.
 fn throwaway_key(folder: &Path) -> Result<PathBuf> {
     let key = folder.join("id_ed25519");
     fs::write(&key, include_str!("../../../../fixtures/keys/id_ed25519"))?;
@@ -102,7 +102,7 @@ fn serve(stage: &Stage<'_>, program: &Path, folder: &Path) -> Result<(Daemon, Ur
     Ok((server, url))
 }
 
-/// Reads `listening on ADDRESS sha256:HEX` where the server has printed it.
+/// Parses `listening on ADDRESS sha256:HEX` in the server's output.
 fn announced(printed: &str) -> Option<Url> {
     let (lines, _unfinished) = printed.rsplit_once('\n')?;
     let rest = lines.lines().find_map(|line| line.strip_prefix("listening on "))?;
@@ -116,8 +116,8 @@ struct Binaries {
 }
 
 impl Binaries {
-    /// Builds both with the Cargo that runs this benchmark, and asks it where they are. A smoke measures nothing, so it
-    /// takes the build that the tests have made already.
+    /// Builds both with the Cargo that runs this benchmark, and takes their paths from it. A smoke run measures nothing, so it
+    /// uses the build made for the tests.
     fn build(smoke: bool) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -135,7 +135,7 @@ impl Binaries {
     }
 }
 
-/// The programs that Cargo's messages tell of, by name.
+/// Returns the programs listed in Cargo's messages, by name.
 fn executables(messages: &str) -> HashMap<String, PathBuf> {
     let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     parsed

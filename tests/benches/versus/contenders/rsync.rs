@@ -30,9 +30,9 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
     Ok(vec![Contender { name: "rsync", server: Some(Rc::new(server)), command: Box::new(command) }])
 }
 
-/// Completes a command of rsync, whichever way it reaches the server.
+/// Completes a command of rsync, for either way of reaching the server.
 pub(super) fn copy(mut rsync: Command, job: &Job, remote: &str) -> Command {
-    // A slash at the end stands for what is in a folder, so that it goes under the target's name.
+    // A slash at the end means the folder's content, so that it goes under the target's name.
     let slash = if job.is_folder { "/" } else { "" };
     match job.direction {
         Direction::Get => rsync.args(["-a", &format!("{remote}{slash}"), &text(&job.target)]),

@@ -64,7 +64,7 @@ fn serve(stage: &Stage<'_>, sshd: &str, keys: &Keys, address: SocketAddr) -> Res
     Daemon::start("sshd", command, &stage.site.logs(), stage.place, address)
 }
 
-/// Throw-away keys of both ends in a folder of their own.
+/// Temporary keys of both ends in a folder of their own.
 struct Keys {
     folder: PathBuf,
 }

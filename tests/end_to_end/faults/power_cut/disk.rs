@@ -1,7 +1,7 @@
-//! A disk that loses power: a filesystem on a loop device. ext4 and xfs are shut down as they are, with or without their log
-//! being written first; btrfs has no such call, so its disk is copied while nothing can be written to it.
+//! A disk that loses power: a filesystem on a loop device. ext4 and xfs are shut down directly, with or without writing their
+//! log first; btrfs has no such call, so its disk is copied while it is frozen.
 //!
-//! However a test ends, nothing of it stays mounted.
+//! The disk is unmounted in every case, however a test ends.
 
 use crate::support::{is_root, output, wait_until};
 use std::fs;
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Btrfs,
 }
 
-/// Its mounted disk.
+/// A mounted disk of this kind.
 pub(crate) struct Disk {
     kind: Kind,
     /// The folder of the disk's file; for btrfs on a filesystem of its own, which can be frozen.
@@ -27,7 +27,7 @@ pub(crate) struct Disk {
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Ext4, Self::Xfs, Self::Btrfs];
 
-    /// What has to be installed for it.
+    /// Returns the programs that must be installed for it.
     fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Ext4 => &["mkfs.ext4", "xfs_io"],
@@ -45,7 +45,7 @@ impl Kind {
         run(Command::new(program).args(arguments).arg(file));
     }
 
-    /// A disk of this kind, or nothing where this machine cannot have one.
+    /// Makes a disk of this kind; `None` if this machine cannot.
     pub(crate) fn disk(self) -> Option<Disk> {
         let missing = |program: &&&str| output(Command::new(program).arg("-V")).is_none();
         let missing = match self.programs().iter().find(missing) {
@@ -84,7 +84,7 @@ impl Disk {
         mount(&disk.file(), &disk.place()).then_some(disk)
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub(crate) fn place(&self) -> PathBuf {
         self.folder.path().join("mounted")
     }
@@ -101,12 +101,13 @@ impl Disk {
         self.folder.path().join("copy.img")
     }
 
-    /// All that was written is on the disk.
+    /// Writes everything to the disk.
     pub(crate) fn sync(&self) {
         run(Command::new("sync").arg("-f").arg(self.place()));
     }
 
-    /// Cuts the power; `end` ends what is still running, without waiting for it: whatever it says later would be of a disk that is forgotten.
+    /// Cuts the power; `end` ends running processes without waiting for them: later reports would describe a state of the disk
+    /// that is lost.
     pub(crate) fn cut(&self, is_log_written: bool, end: impl FnOnce()) {
         match self.kind {
             Kind::Ext4 | Kind::Xfs => {
@@ -125,7 +126,7 @@ impl Disk {
         }
     }
 
-    /// Comes back with what is on the disk. Nothing may use it any more.
+    /// Mounts the disk with its surviving content. It must not be in use.
     pub(crate) fn come_back(&self) {
         self.unmount();
         if self.kind == Kind::Btrfs {
@@ -148,7 +149,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Whatever of it is not mounted or frozen cannot be unmounted or thawed, and need not.
+        // A part that is not mounted or frozen cannot be unmounted or thawed, and need not be.
         if self.kind == Kind::Btrfs {
             let _ = Command::new("fsfreeze").arg("-u").arg(self.outer()).output();
         }
@@ -171,5 +172,5 @@ fn run(command: &mut Command) {
     assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// The least that mkfs.xfs takes.
+/// The minimum for mkfs.xfs.
 const DISK_LEN: u64 = 300 << 20;

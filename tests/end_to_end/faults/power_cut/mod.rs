@@ -1,7 +1,8 @@
 //! Power cuts: the real programs on disks that lose power, at any moment and after the last report.
 //!
-//! It needs root and loop devices, and the programs that make the filesystems; a test that finds them missing says so and passes.
-//! `FTPX_POWER_CUTS=300` makes so many cuts of each filesystem, whatever time that takes; `FTPX_POWER_SEED=n` begins with that seed.
+//! It needs root, loop devices, and the programs that make the filesystems; a test that finds them missing says so and passes.
+//! `FTPX_POWER_CUTS=300` makes this many cuts of each filesystem, however long that takes; `FTPX_POWER_SEED=n` begins with that
+//! seed.
 
 mod disk;
 mod promises;
@@ -14,13 +15,13 @@ use std::process::{Child, Command};
 use tests::world::{Ran, World, signal};
 use trees::{Files, Version};
 
-/// A world on a disk: the served folder, the client's, and what both ends know. The power of all of it goes at once.
+/// A world on a disk: the served folder, the client's, and the state of both ends. All of it loses power at once.
 struct Machine {
     world: Option<World>,
     disk: Disk,
 }
 
-/// Which end writes.
+/// The end that writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Up,
@@ -58,7 +59,7 @@ impl Machine {
         trees::files(&self.target(way))
     }
 
-    /// Makes the source a version of the tree, which no cut can take back.
+    /// Makes the source a version of the tree, durable before any cut.
     fn write(&self, way: Way, version: Version, seed: u64) -> Files {
         trees::write(&self.source(way), version, seed);
         self.disk.sync();
@@ -79,7 +80,8 @@ impl Machine {
         self.world().check(self.arguments(&[&["mirror", "--json"], arguments].concat(), way, ""))
     }
 
-    /// Brings the last pages of each file of the target to the disk, as the system may do at any time. With it comes the file's size.
+    /// Writes the last pages of each file of the target to the disk, as the system may do at any time. This also writes the
+    /// file's size.
     fn write_tails(&self, way: Way) {
         for (name, content) in self.files(way) {
             let from = content.len().saturating_sub(1).next_multiple_of(PAGE_LEN).saturating_sub(PAGE_LEN);
@@ -93,7 +95,7 @@ impl Machine {
         self.cut_under(is_log_written, None);
     }
 
-    /// Cuts the power, also of a client that runs; then the machine comes back, and serves.
+    /// Cuts the power, including that of a running client; then the machine restarts and serves.
     fn cut_under(&mut self, is_log_written: bool, client: Option<&mut Child>) {
         let (server, mut client) = (self.world().server().id(), client);
         self.disk.cut(is_log_written, || {
@@ -113,7 +115,7 @@ impl Machine {
 const PAGE_LEN: usize = 4096;
 
 impl Drop for Machine {
-    /// The world's folders are on the disk: they go first.
+    /// The world's folders are on the disk, so they are removed first.
     fn drop(&mut self) {
         drop(self.world.take());
     }

@@ -1,11 +1,11 @@
-//! What each command has promised when it has ended, and what the next one makes of what a cut has left.
+//! The promises of each command when it has ended, and how the next one handles the result of a cut.
 
 use super::disk::Kind;
 use super::trees::{Version, about};
 use super::{Machine, Way};
 use crate::support::event;
 
-/// Runs a check on each filesystem that there is, in both directions.
+/// Runs a check on each available filesystem, in both directions.
 fn each(check: impl Fn(&mut Machine, Way)) {
     for kind in Kind::ALL {
         let Some(mut machine) = Machine::on(kind) else { continue };
@@ -16,7 +16,7 @@ fn each(check: impl Fn(&mut Machine, Way)) {
     }
 }
 
-/// Expects the target to have all files of the source.
+/// Checks that the target has all files of the source.
 fn assert_whole(machine: &Machine, way: Way) {
     let (source, target) = (super::trees::files(&machine.source(way)), machine.files(way));
     for (name, content) in &source {
@@ -75,7 +75,8 @@ fn a_file_that_is_the_same_is_made_durable() {
     }
 }
 
-/// A file with holes has its whole length before its content is on the disk: with its time, that would look like the same file for ever.
+/// A file with holes has its whole length before its content is on the disk: with its time set, it would look unchanged for
+/// ever.
 #[test]
 fn what_a_cut_has_taken_of_a_file_with_holes_is_sent_again() {
     each(|machine, way| {
@@ -91,7 +92,7 @@ fn what_a_cut_has_taken_of_a_file_with_holes_is_sent_again() {
     });
 }
 
-/// The worst for them is a log that comes to the disk with all names, and nothing else.
+/// The worst case is a log that reaches the disk with all names, and no content.
 #[test]
 fn a_file_that_is_replaced_has_its_old_content_or_its_new_one() {
     for kind in Kind::ALL {
@@ -125,7 +126,7 @@ fn a_file_that_is_replaced_has_its_old_content_or_its_new_one() {
     }
 }
 
-/// The system brings pages to the disk in any order: what a file has at its end may be there, with its size and time, and nothing before.
+/// The system writes pages in any order: a file's end may be on the disk, with its size and time, and none of the rest.
 #[test]
 fn what_only_seems_to_be_there_after_a_cut_is_sent_again() {
     each(|machine, way| {

@@ -1,4 +1,4 @@
-//! Cuts at seeded moments of every kind of transfer, and then the same command once more.
+//! Cuts at random moments of every kind of transfer, each followed by the same command again.
 
 use super::disk::Kind;
 use super::trees::{Files, Version, about, files};
@@ -15,9 +15,9 @@ struct Mode {
     name: &'static str,
     way: Way,
     command: &'static [&'static str],
-    /// The only file that is sent; all of them if empty.
+    /// The only file that is sent; empty for all of them.
     file: &'static str,
-    /// Where the tree comes to below the target.
+    /// Where the tree arrives below the target.
     below: &'static str,
 }
 
@@ -54,20 +54,20 @@ const MODES: [Mode; 12] = [
     },
 ];
 
-/// What a seed stands for.
+/// The parameters drawn from a seed.
 #[derive(Debug)]
 struct Cut {
     seed: u64,
     mode: usize,
-    /// Names and contents are to be durable when they are reported.
+    /// Names and contents must be durable when they are reported.
     is_power: bool,
-    /// The filesystem's log comes to the disk, and what else is in memory does not.
+    /// The filesystem's log is written to the disk, other data in memory is not.
     is_log_written: bool,
-    /// When the power goes, as a part of the time that a run takes; after its end if it is 1 or more.
+    /// Moment of the cut, as a fraction of a run's usual time; after its end if it is 1 or more.
     moment: f64,
-    /// Files' last pages come to the disk before.
+    /// The files' last pages are written before.
     are_tails_written: bool,
-    /// The next run is one with power, and the power goes once more.
+    /// The next run uses `--durability power`, and a second cut follows.
     is_cut_again: bool,
 }
 
@@ -115,7 +115,7 @@ impl Mode {
         command.stdout(output).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// Both versions on the disk: the old one at the target, the new one at the source.
+    /// Makes both versions on the disk: the old one at the target, the new one at the source.
     fn prepare(&self, machine: &Machine, seed: u64) -> (Files, Files) {
         let world = machine.world();
         let kept = world.root().join("kept");
@@ -137,7 +137,7 @@ impl Mode {
     }
 }
 
-/// What is wrong after a cut.
+/// The error found after a cut.
 type Wrong = Result<(), String>;
 
 fn try_cut(machine: &mut Machine, cut: &Cut, typical: &mut Duration) -> Wrong {
@@ -155,7 +155,7 @@ fn try_cut(machine: &mut Machine, cut: &Cut, typical: &mut Duration) -> Wrong {
             return Err(format!("ended with {ended:?}"));
         }
     } else {
-        std::thread::sleep(typical.mul_f64(cut.moment)); // a moment is what is tried
+        std::thread::sleep(typical.mul_f64(cut.moment)); // the moment is the subject of the test
     }
     if cut.are_tails_written && is_over {
         machine.write_tails(mode.way);
@@ -187,7 +187,7 @@ fn try_cut(machine: &mut Machine, cut: &Cut, typical: &mut Duration) -> Wrong {
     }
 }
 
-/// All is new; of a run that was cut what was reported, and each name is there as a whole or not at all.
+/// Checks that all files are new; after a cut, that reported ones are, and that each name is there as a whole or not at all.
 fn power_holds(old: &Files, new: &Files, found: &Files, heard: Option<&str>) -> Wrong {
     for (name, content) in new {
         let is_new = found.get(name) == Some(content);
@@ -210,7 +210,7 @@ fn is_reported(heard: &str, name: &str) -> bool {
     })
 }
 
-/// Cuts and failures of a mode.
+/// The number of cuts and failures of a mode.
 #[derive(Default)]
 struct Row {
     cuts: usize,
@@ -261,6 +261,6 @@ fn btrfs_keeps_its_promises_whenever_the_power_goes() {
     cuts(Kind::Btrfs);
 }
 
-/// Cuts of each filesystem, unless told otherwise, and how long they may take.
+/// Cuts of each filesystem by default, and their time limit.
 const CUTS: u64 = 8;
 const TIME_MAX: Duration = Duration::from_secs(20);

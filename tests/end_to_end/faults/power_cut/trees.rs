@@ -1,4 +1,4 @@
-//! Two versions of a tree: the one that is on the disk for sure when a run begins, and the one that is sent.
+//! Two versions of a tree: the one that is safely on the disk before a run, and the one that is sent.
 
 use crate::support::content;
 use std::collections::BTreeMap;
@@ -10,14 +10,14 @@ use std::path::Path;
 /// Files by their paths.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Of which version.
+/// A version of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     Old,
     New,
 }
 
-/// Makes `root` hold a version. The new one is made from the old one.
+/// Makes the content of `root` a version. The new one is made from the old one.
 pub(crate) fn write(root: &Path, version: Version, seed: u64) {
     fs::create_dir_all(root.join("deep/er")).unwrap();
     let seed = seed.wrapping_mul(2) + u64::from(version == Version::New);
@@ -51,7 +51,7 @@ pub(crate) fn write(root: &Path, version: Version, seed: u64) {
     }
 }
 
-/// All files below `root`. What cannot be read is left out.
+/// Returns all files below `root`, except unreadable ones.
 pub(crate) fn files(root: &Path) -> Files {
     let mut files = Files::new();
     let mut folders = vec![root.to_owned()];
@@ -70,7 +70,7 @@ pub(crate) fn files(root: &Path) -> Files {
     files
 }
 
-/// A few words about a content, for messages.
+/// Describes a content for messages.
 pub(crate) fn about(content: Option<&Vec<u8>>) -> String {
     let Some(content) = content else { return "missing".to_owned() };
     let zeros = content.iter().filter(|byte| **byte == 0).count();

@@ -1,5 +1,5 @@
-//! Storage that fails when it is told to: a wrapper around any folder that counts operations, fails the n-th one, or stops
-//! there for good, as if the process had been killed. It also keeps a record, which tells what came before what.
+//! Storage with injected faults: a wrapper around any folder that counts operations and fails the n-th one, or stops there for
+//! good, as if the process had been killed. It also records all operations in order.
 
 use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -12,7 +12,7 @@ use wire::path::NameRef;
 use wire::store::sweep::SweepScope;
 use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
-/// What is to happen, and what has happened.
+/// The planned fault, and the operations so far.
 #[derive(Default)]
 pub(crate) struct Faults(Mutex<State>);
 
@@ -20,28 +20,28 @@ pub(crate) struct Faults(Mutex<State>);
 struct State {
     plan: Plan,
     count: usize,
-    /// Of all operations, those that bring something to the disk.
+    /// The operations that write to the disk.
     syncs: usize,
     record: Vec<Done>,
     failed: Option<Done>,
-    /// How much of the record is from before it failed.
+    /// Length of the record before the failure.
     before_failure: usize,
 }
 
-/// Which operation fails.
+/// The operation to fail.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Plan {
     #[default]
     None,
-    /// The operation with this index fails with this error of the system.
+    /// The operation with this index fails with this system error.
     Fail(usize, i32),
-    /// The same, but only operations that bring something to the disk are counted.
+    /// The same, but only operations that write to the disk are counted.
     FailSync(usize, i32),
-    /// The operation with this index and all after it are not done any more.
+    /// The operation with this index and all later ones are not done.
     Crash(usize),
 }
 
-/// An operation, and the name that it was about.
+/// An operation, and the name that it concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) op: &'static str,
@@ -53,29 +53,29 @@ impl Faults {
         Arc::new(Self(Mutex::new(State { plan, ..State::default() })))
     }
 
-    /// All that was tried, in order.
+    /// Returns all attempted operations, in order.
     pub(crate) fn record(&self) -> Vec<Done> {
         self.lock().record.clone()
     }
 
-    /// The operation that was made to fail, if the transfer came to it: several workers do not share out a tree in the same way
-    /// each time, and some runs take a few operations less.
+    /// Returns the operation that was made to fail, if the transfer reached it: workers divide a tree differently each time,
+    /// and some runs take fewer operations.
     pub(crate) fn failed(&self) -> Option<Done> {
         self.lock().failed.clone()
     }
 
-    /// All that was tried after that.
+    /// Returns all operations attempted after it.
     pub(crate) fn after_failure(&self) -> Vec<Done> {
         let state = self.lock();
         state.record[state.before_failure..].to_vec()
     }
 
-    /// Adds something that others did; it counts as no operation.
+    /// Adds an entry from elsewhere, which is not counted as an operation.
     pub(crate) fn note(&self, op: &'static str, name: &str) {
         self.lock().record.push(Done { op, name: name.to_owned() });
     }
 
-    /// Counts an operation, and tells whether it is to be done.
+    /// Counts an operation, and fails if it is not to be done.
     fn pass(&self, op: &'static str, name: &[u8]) -> io::Result<()> {
         let mut state = self.lock();
         let (index, sync) = (state.count, state.syncs);
@@ -106,7 +106,7 @@ impl Faults {
     }
 }
 
-/// A folder whose operations pass by [`Faults`].
+/// A folder whose operations are controlled by [`Faults`].
 pub(crate) struct FaultyFolder {
     inner: Arc<dyn Folder>,
     faults: Arc<Faults>,
@@ -345,7 +345,7 @@ impl Inner<'_> {
 }
 
 impl TargetFile for FaultyTarget<'_> {
-    /// As a disk that fills up: what fails has written a part.
+    /// Like a disk that fills up: the failing write has written a part.
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         if let Err(error) = self.faults.pass("write_at", &self.staged) {
             if let Some(first) = pieces.first() {

@@ -1,5 +1,5 @@
-//! The real sending and receiving engines, joined in this process: two lanes over loopback sockets, and control messages
-//! passed on as they come.
+//! The real sending and receiving engines, joined in this process: two lanes over loopback sockets, and directly forwarded
+//! control messages.
 
 use rustls::ConnectionTrafficSecrets;
 use rustls::crypto::cipher::{AeadKey, Iv};
@@ -21,15 +21,15 @@ use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
 use wire::{Failure, RemotePath};
 
-/// What a transfer came to.
+/// The result of a transfer.
 pub(crate) struct Ended {
     pub(crate) sender: Result<(), Failure>,
     pub(crate) receiver: Result<(), Failure>,
-    /// What became of each item, as the sender was told.
+    /// The result of each item, as reported to the sender.
     pub(crate) told: BTreeMap<String, Result<(), Failure>>,
 }
 
-/// Sends all of `source` to `sink`, and offers `asking` of it first. Calls `on_told` with each path that the sender is told of.
+/// Sends all of `source` to `sink`, after offering `asking` of it. Calls `on_told` with each path reported to the sender.
 pub(crate) async fn transfer(
     source: Arc<dyn Source>,
     sink: Box<dyn Sink>,
@@ -61,7 +61,7 @@ pub(crate) async fn transfer(
     let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, asking);
     let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
     let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
-        // The receiver is there first: what is offered to nobody is dropped.
+        // The receiver starts first: an offer without a receiver is dropped.
         let (receiver, sender) = tokio::join!(biased; receiving.receive(receive), sending.send(send));
         (sender, receiver)
     })

@@ -1,5 +1,5 @@
-//! What an interrupted run leaves beside a file's place, met by whoever comes next: another writer of the same path, the next
-//! boot, a file that was there all along.
+//! Leftovers of an interrupted run beside a file's target, found by another writer of the same path, by the next boot, or
+//! beside an older file.
 
 use super::faulty::{Faults, FaultyFolder, Plan};
 use super::process::OPTIONS;
@@ -29,8 +29,8 @@ fn a_staged_file_that_was_published_meanwhile_is_nobodys_to_write_on() {
     let held = LocalFolder::open_ambient(folder.path()).unwrap();
     let (staged, published) = (StagedName::of(file_name()), folder.path().join("file"));
     let stop = Instant::now() + Duration::from_secs(1);
-    // Some make the file and give it its name, others go on with what they find staged, as another transfer of the same path
-    // does.
+    // Some make the file and give it its name, others resume from the staged file they find, like another transfer of the same
+    // path.
     let make = || {
         while Instant::now() < stop {
             if let Ok(_in_use) = held.create_staged(&staged, 0o600) {
@@ -62,14 +62,14 @@ fn holes_are_made_only_where_nothing_was_written_before_the_system_was_started_a
     let staged = sink().stage(&offered(&bytes).announcement()).unwrap();
     (0..4).for_each(|chunk| write(&*staged, &bytes, chunk));
     drop(staged);
-    // What the disk has of two chunks, and behind the last, is something else after the crash.
+    // The disk has other data for parts of two chunks, and behind the last, after the crash.
     let (part, journal) = (leftover(folder.path(), "part"), leftover(folder.path(), "held"));
     let file = fs::File::options().write(true).open(&part).unwrap();
     for chunk in [1, 3, 4] {
         file.write_all_at(&vec![0xee; CHUNK_LEN], (chunk * CHUNK_LEN) as u64).unwrap();
     }
     as_of_another_boot(&journal);
-    // The next run is interrupted too, before it sends what was damaged; the one after it finds a journal of its own boot.
+    // The next run is interrupted too, before it sends the damaged chunks; the one after it finds a journal of its own boot.
     let resumed = || match sink().look(&offered(&bytes)) {
         Found::Chunks(staged, chunks) => (staged, chunks.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>()),
         Found::Nothing | Found::All => panic!("nothing is held"),
@@ -91,7 +91,7 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     let offered = offered(&bytes);
     let before = file_clock();
     let path = folder.path().join("file");
-    fs::write(&path, vec![7; bytes.len()]).unwrap(); // others of the same length and time
+    fs::write(&path, vec![7; bytes.len()]).unwrap(); // other bytes of the same length and time
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
     crate::support::chmod(&path, 0o644);
@@ -149,7 +149,7 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     assert!(sink.sync_found().is_err());
 }
 
-/// Who came after a job that has ended may have written there: nothing of the job comes behind.
+/// A later job may have written there, so a job that has ended must not give names any more.
 #[test]
 fn a_job_that_has_ended_gives_no_more_names() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,7 +193,7 @@ fn file_name() -> NameRef<'static> {
     NameRef::new(b"file").unwrap()
 }
 
-/// The file `file` with this content, as of 1970.
+/// The file `file` with this content, modified in 1970.
 fn offered(bytes: &[u8]) -> OfferedItem {
     let path = RemotePath::root().join(&Name::new(b"file").unwrap()).unwrap();
     let modified = Timestamp::default();
@@ -215,7 +215,7 @@ fn leftover(folder: &Path, extension: &str) -> PathBuf {
     found.find(|path| path.extension().is_some_and(|it| it == extension)).unwrap()
 }
 
-/// Writes a journal again as an earlier run of the system would have.
+/// Rewrites a journal as one of an earlier boot.
 fn as_of_another_boot(journal: &Path) {
     let bytes = fs::read(journal).unwrap();
     let head = JournalHead { boot: [9; 16], ..JournalHead::decode(&bytes, &key()).unwrap() }.encode(&key());

@@ -1,5 +1,5 @@
-//! The engines on storage that fails: at every operation, with every error, as if the process were killed, and as if the
-//! power were cut. At every moment each path has its old content or its whole new content.
+//! The engines on failing storage: every operation fails, with every error, by a killed process, and by a power cut. At every
+//! moment each path has its whole old or its whole new content.
 
 mod faulty;
 mod joined;

@@ -1,5 +1,5 @@
-//! A disk in memory that forgets what was not synced when the power fails, in any combination: file contents may be old,
-//! empty, cut short or new; changes of a folder may each have come to the disk, or not.
+//! A disk in memory that forgets unsynced data when the power fails, in any combination: file contents may be old, empty, cut
+//! short or new; each change of a folder may have reached the disk or not.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use wire::path::NameRef;
 use wire::store::sweep::SweepScope;
 use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
 
-/// What is on a disk, by path.
+/// The content of a disk, by path.
 pub(crate) type Tree = BTreeMap<String, Found>;
 
-/// What a path is.
+/// The entry at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     File(Vec<u8>),
@@ -35,7 +35,7 @@ enum Inode {
 
 type Entries = BTreeMap<Vec<u8>, usize>;
 
-/// A change of a folder that was not synced.
+/// An unsynced change of a folder.
 #[derive(Clone)]
 enum Change {
     Add(Vec<u8>, usize),
@@ -68,7 +68,7 @@ impl Disk {
         Arc::new(ModelFolder { disk: self.clone(), inode: 0 })
     }
 
-    /// What is found after a loss of power; another choice for each seed.
+    /// Returns the content after a loss of power; each seed makes other choices.
     pub(crate) fn lose_power(&self, random: &mut Random) -> Tree {
         let inodes = self.lock();
         let mut tree = Tree::new();
@@ -263,7 +263,7 @@ impl Folder for ModelFolder {
     fn as_any(&self) -> &dyn Any {
         self
     }
-    // What no transfer needs at its target.
+    // Methods that no transfer needs at its target.
     fn names(&self) -> io::Result<Names> {
         unsupported()
     }

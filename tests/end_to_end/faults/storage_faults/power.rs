@@ -1,4 +1,4 @@
-//! `--durability power`: what was told to be done survives a loss of power, and no path is ever found half.
+//! `--durability power`: items reported as done survive a loss of power, and no path ever has half a file.
 
 use super::faulty::{Done, Faults, FaultyFolder, Plan};
 use super::joined::{Ended, transfer};
@@ -118,7 +118,7 @@ fn an_error_of_a_sync_is_told_and_nothing_is_done_after_it() {
             assert!(run.ended.told.values().any(Result::is_err), "{sync:?}: {:?}", run.ended.told);
             run.judge(&source, &mut Random::new(4)).unwrap();
             if sync.op != "sync_file" {
-                // Nobody knows what of a folder or a filesystem is on the disk then; a file fails alone.
+                // After a failed sync the state of a folder or a filesystem on the disk is unknown; a file fails alone.
                 let after = run.faults.after_failure();
                 assert!(!after.iter().any(|done| done.op == "publish"), "after {sync:?}: {after:?}");
             }
@@ -159,7 +159,7 @@ async fn run(source: &Source, durability: Durability, plan: Plan) -> Run {
 }
 
 impl Run {
-    /// Cuts the power, and looks at what is left.
+    /// Cuts the power, and checks the surviving tree.
     fn judge(&self, source: &Source, random: &mut Random) -> Result<(), String> {
         let found = self.disk.lose_power(random);
         for (path, found) in &found {
@@ -191,7 +191,7 @@ impl Run {
     }
 }
 
-/// What is on the disk before, all synced.
+/// Makes the tree that is on the disk before, fully synced.
 fn put_old(disk: &Arc<Disk>) {
     let folders = FolderCache::new(disk.root());
     let tree = folders.get(b"tree", true).unwrap();
@@ -205,14 +205,14 @@ fn put_old(disk: &Arc<Disk>) {
     tree.sync_filesystem().unwrap();
 }
 
-/// What is sent.
+/// The tree to send.
 struct Source {
     folder: TempDir,
     tree: Tree,
 }
 
 impl Source {
-    /// Few enough to be synced one by one; in folders that are there, and in a new one.
+    /// Few enough files to be synced one by one; in existing folders, and in a new one.
     fn few() -> Self {
         Self::of(|root| {
             fs::write(root.join("0"), "new").unwrap();
@@ -224,7 +224,7 @@ impl Source {
         })
     }
 
-    /// Many small files, with a large one and folders among them. No name comes twice.
+    /// Many small files, with a large one and folders among them. Every name is unique.
     fn many() -> Self {
         Self::of(|root| {
             for folder in ["a", "b/c", "d"] {
@@ -273,7 +273,7 @@ fn random_seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-/// Older versions of some of it, and what is not touched.
+/// Older versions of some files, and an unrelated one.
 const OLD: [(&str, &str); 3] = [("0", "old"), ("1", "also old"), ("other", "stays")];
 /// Crashes of each tree, and losses of power after each.
 const RUNS: usize = 40;

@@ -1,4 +1,4 @@
-//! Errors of the system, and a process that is killed, at every operation of a transfer.
+//! System errors, and a killed process, at every operation of a transfer.
 
 use super::faulty::{Done, Faults, FaultyFolder, Plan};
 use super::joined::{Ended, transfer};
@@ -16,7 +16,7 @@ use wire::modes::Modes;
 use wire::sender::Asking;
 use wire::{FailureCode, Name};
 
-/// Errors that storage reports, and what is to be told of them.
+/// Errors of storage, and the failures that must be reported for them.
 const ERRORS: [(i32, FailureCode); 6] = [
     (28, FailureCode::NoSpace),
     (122, FailureCode::QuotaExceeded),
@@ -97,7 +97,7 @@ fn a_killed_process_leaves_journals_that_the_next_run_goes_on_from() {
     assert!(resumed > 10, "{resumed} went on");
 }
 
-/// Lets each `step`th operation fail, with journals, and checks what becomes of the transfer. Tells how many there are.
+/// Lets each `step`th operation fail, with journals, and checks the result of the transfer. Returns the number of operations.
 pub(crate) fn fail_at_each(step: usize) -> usize {
     let source = Arc::new(Source::new());
     let operations = count(&source, Side::Target, true);
@@ -111,7 +111,7 @@ pub(crate) fn fail_at_each(step: usize) -> usize {
             assert!(sender.is_ok() && receiver.is_ok(), "{n}: {sender:?} {receiver:?}");
             let failed = failed(&ended);
             let Some(done) = &faults.failed() else { return assert!(failed.is_empty(), "{failed:?}") };
-            let costs = usize::from(!is_of_journal(done)); // some have another way, and cost nothing
+            let costs = usize::from(!is_of_journal(done)); // some have an alternative, and cost no item
             assert!(failed.len() <= costs, "{n}, error {error}: {failed:?}, {done:?}");
             assert!(failed.iter().all(|failed| failed.1 == code), "{n}, error {error}: {done:?}");
             if done.op != "remove_journal" {
@@ -123,7 +123,7 @@ pub(crate) fn fail_at_each(step: usize) -> usize {
     operations
 }
 
-/// Crashes at each `step`th operation, and runs again. Tells how many of the second runs looked at a journal.
+/// Crashes at each `step`th operation, and runs again. Returns how many of the second runs read a journal.
 pub(crate) fn crash_at_each(step: usize, journals: bool) -> usize {
     let source = Arc::new(Source::new());
     let operations = count(&source, Side::Target, journals);
@@ -151,12 +151,12 @@ fn is_of_journal(done: &Done) -> bool {
     done.op.ends_with("_journal") || done.name.ends_with(".held")
 }
 
-/// Two of the errors for each operation, in turn: what an operation is called meets them all.
+/// Two of the errors for each operation, in turn, so that each kind of operation meets all of them.
 fn errors_at(n: usize, errors: &[(i32, FailureCode)]) -> [(usize, (i32, FailureCode)); 2] {
     [2 * n, 2 * n + 1].map(|index| (n, errors[index % errors.len()]))
 }
 
-/// Which end fails.
+/// The end that fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Source,
@@ -168,7 +168,7 @@ async fn run(source: &Source, target: &Target, side: Side, faults: &Arc<Faults>)
     run_with(source, target, side, faults, false).await
 }
 
-/// Sends the tree; with `journals`, what is interrupted is kept for the next run, and offered to it.
+/// Sends the tree; with `journals`, partial files are kept, and offered to the next run.
 async fn run_with(
     source: &Source,
     target: &Target,
@@ -188,7 +188,7 @@ async fn run_with(
     transfer(Arc::new(tree), Box::new(TreeSink::new(base, options)), asking, |_| {}).await
 }
 
-/// How many operations a transfer takes.
+/// Returns the number of operations of a transfer.
 fn count(source: &Source, side: Side, journals: bool) -> usize {
     let (target, faults) = (Target::new(), Faults::new(Plan::None));
     let ended = Runtime::new().unwrap().block_on(run_with(source, &target, side, &faults, journals));
@@ -198,7 +198,7 @@ fn count(source: &Source, side: Side, journals: bool) -> usize {
     faults.record().len()
 }
 
-/// Runs all cases, some at a time.
+/// Runs all cases, several at a time.
 pub(crate) fn each<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
     cases: impl IntoIterator<Item = C>,
     run: impl Fn(C) -> F,
@@ -223,7 +223,7 @@ fn failed(ended: &Ended) -> Vec<(String, FailureCode)> {
     failed.collect()
 }
 
-/// Expects that whatever is told to be done is there.
+/// Checks that every item reported as done is there.
 fn check_told(ended: &Ended, new: &[String], n: usize) {
     for (path, told) in &ended.told {
         assert!(told.is_err() || new.contains(path), "{n}: {path} is told to be done: {new:?}");
@@ -240,5 +240,5 @@ pub(crate) const OPTIONS: TreeSinkOptions = TreeSinkOptions {
     keeping: None,
     begun: None,
 };
-/// Transfers wait for each other's ends much of their time.
+/// Transfers spend much of their time waiting for the other end.
 const AT_ONCE: usize = 8;

@@ -1,4 +1,4 @@
-//! A small tree with one of each kind, what it replaces, and the only states in which a path may be found.
+//! A small tree with one entry of each kind, the entries it replaces, and the allowed states of each path.
 
 use crate::support::{chmod, content, leftovers, picture};
 use std::collections::BTreeMap;
@@ -15,12 +15,12 @@ pub(crate) fn held(path: &Path) -> Arc<dyn Folder> {
     Arc::new(LocalFolder::open_ambient(path).unwrap())
 }
 
-/// A throw-away folder, in memory where the system has a place for that.
+/// A temporary folder, in memory if the system has a place for that.
 pub(crate) fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// What is sent, with its picture.
+/// The tree to send, with its picture.
 pub(crate) struct Source {
     folder: TempDir,
     pub(crate) picture: BTreeMap<PathBuf, String>,
@@ -55,7 +55,7 @@ impl Source {
     }
 }
 
-/// Where it goes: a folder `tree` that holds older versions of some of it, and one thing more.
+/// The target: a folder `tree` with older versions of some entries, and one other entry.
 pub(crate) struct Target {
     pub(crate) folder: TempDir,
     before: BTreeMap<PathBuf, String>,
@@ -80,8 +80,8 @@ impl Target {
         self.folder.path().join("tree")
     }
 
-    /// Expects each path to have its old content or its whole new content, and tells which paths are new by now. A
-    /// folder's own metadata is set last, and may be in between.
+    /// Checks that each path has its whole old or its whole new content, and returns the paths that are new by now. A folder's
+    /// own metadata is set last, and may be in between.
     pub(crate) fn check(&self, source: &Source) -> Vec<String> {
         let mut new = Vec::new();
         for (path, line) in with_root(&self.path()) {
@@ -101,12 +101,12 @@ impl Target {
         new
     }
 
-    /// Expects no staged file.
+    /// Checks that no staged file is left.
     pub(crate) fn check_clean(&self) {
         assert_eq!(leftovers(self.folder.path()), Vec::<PathBuf>::new());
     }
 
-    /// Expects all of the source, and what was there beside it.
+    /// Checks that all of the source is there, and the entries beside it.
     pub(crate) fn check_complete(&self, source: &Source) {
         let mut found = with_root(&self.path());
         found.retain(|path, _| !path.to_string_lossy().contains(".ftpx-"));

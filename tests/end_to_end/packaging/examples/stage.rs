@@ -1,4 +1,4 @@
-//! Where examples are run: a server, a home, a current folder, and all that examples speak of in them.
+//! The stage of the examples: a server, a home, a current folder, and everything that examples use in them.
 
 use crate::support::{PATIENCE, content};
 use std::fs;
@@ -10,14 +10,14 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use tests::world::{PASSWORD, Ran, World, binaries, signal};
 
-/// A public key of OpenSSH's; nobody here has its other half.
+/// An OpenSSH public key whose private key does not exist here.
 pub(super) const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
 
-/// A server and the places around it.
+/// A server and the folders around it.
 pub(super) struct Stage {
     pub(super) world: World,
-    /// The client's configuration: profiles, and that the server is known.
+    /// The client's configuration: profiles, and the known server.
     config: Vec<(&'static str, String)>,
     tar: Vec<u8>,
 }
@@ -42,7 +42,7 @@ impl Stage {
         Self { tar, ..stage }
     }
 
-    /// All that examples speak of, anew.
+    /// Makes everything that examples use anew.
     pub(super) fn set(&self) {
         for folder in [self.current(), self.home(), self.world.root()] {
             let _ = fs::remove_dir_all(&folder); // the first time it is not there
@@ -99,7 +99,7 @@ impl Stage {
         }
     }
 
-    /// Runs lines as a person's shell would; the first that fails ends it.
+    /// Runs lines like a person's shell; stops at the first failure.
     pub(super) fn shell(&self, lines: &str) -> Ran {
         Ran::from(self.command(&format!("set -eo pipefail\n{lines}")).stdin(Stdio::null()).output().unwrap())
     }
@@ -114,7 +114,7 @@ impl Stage {
         let (tell, told) = mpsc::channel();
         let reading = std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = tell.send(line); // nobody listens any more
+                let _ = tell.send(line); // the receiver may be gone
             }
         });
         let first = told.recv_timeout(PATIENCE).unwrap_or_default();
@@ -147,7 +147,7 @@ impl Stage {
         command
     }
 
-    /// Programs that a machine may lack, and the network.
+    /// Makes stand-ins for programs that a machine may lack, and for the network.
     fn make_bin(&self) {
         let bin = self.world.local().join("bin");
         for (name, text) in [

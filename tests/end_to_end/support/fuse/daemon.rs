@@ -1,4 +1,4 @@
-//! What the kernel is answered: the tree's answer, unless a switch says otherwise.
+//! Answers the kernel: with the tree's answer, unless a switch says otherwise.
 
 use super::tree::{Content, Maker, Tree};
 use super::{Lacks, Op, Switches};
@@ -27,7 +27,7 @@ impl Daemon {
         Self { lacks, tree: Arc::new(Mutex::new(Tree::new(lacks))), switches }
     }
 
-    /// Does something to the tree, and answers: at once, or when it does not hang any more.
+    /// Does something to the tree, and answers: at once, or when it no longer hangs.
     fn answer<T: 'static>(
         &self,
         op: Op,
@@ -82,7 +82,7 @@ fn maker(request: &Request, mode: u32) -> Maker {
     Maker { user: request.uid(), group: request.gid(), mode }
 }
 
-/// As the caller wants it: its length first, and all of it once there is room.
+/// Answers in the form that the caller requested: the length first, and the value once there is room.
 fn answer_xattr(reply: ReplyXattr, size: u32, value: &[u8]) {
     match (size as usize, value.len()) {
         (0, len) => reply.size(len as u32),
@@ -94,7 +94,7 @@ fn answer_xattr(reply: ReplyXattr, size: u32, value: &[u8]) {
 impl Filesystem for Daemon {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         if self.lacks.flock {
-            let added = config.add_capabilities(InitFlags::FUSE_FLOCK_LOCKS); // else the kernel locks by itself
+            let added = config.add_capabilities(InitFlags::FUSE_FLOCK_LOCKS); // otherwise the kernel locks by itself
             added.map_err(|_| io::ErrorKind::Unsupported)?;
         }
         Ok(())
@@ -409,9 +409,9 @@ impl Filesystem for Daemon {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        self.empty(Op::Lock, reply, |_| Err(Errno::ENOTSUP)); // asked for only where there are none
+        self.empty(Op::Lock, reply, |_| Err(Errno::ENOTSUP)); // requested only if they are unsupported
     }
 }
 
-/// The kernel asks for names and attributes each time.
+/// The kernel requests names and attributes each time.
 const NOT_KEPT: Duration = Duration::ZERO;

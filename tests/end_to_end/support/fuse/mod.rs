@@ -1,7 +1,7 @@
-//! A FUSE filesystem of the tests' own: a tree in memory that refuses, hangs, or lacks what local disks have.
+//! A FUSE filesystem of the tests' own: a tree in memory that refuses, hangs, or lacks features of local disks.
 //!
 //! It needs root, /dev/fuse and fusectl; a test that finds them missing says so and passes. However a test ends, the connection
-//! is aborted before the filesystem is unmounted: nothing that waits for it stays behind.
+//! is aborted before the filesystem is unmounted, so that no process keeps waiting for it.
 
 mod daemon;
 mod tree;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What the kernel asks of the filesystem.
+/// A request of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Op {
     Lookup,
@@ -39,7 +39,7 @@ pub(crate) enum Op {
     Lock,
 }
 
-/// What the filesystem lacks, from its mount on.
+/// The features that the filesystem lacks, from its mount on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Lacks {
     pub(crate) flock: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Fuse {
     folder: TempDir,
 }
 
-/// What a test may change while the filesystem is used.
+/// State that a test may change while the filesystem is used.
 #[derive(Default)]
 pub(crate) struct Switches {
     state: Mutex<State>,
@@ -68,18 +68,18 @@ pub(crate) struct Switches {
 #[derive(Default)]
 struct State {
     hanging: BTreeSet<Op>,
-    /// Nothing is read from the kernel any more.
+    /// Requests are no longer read from the kernel.
     stalled: bool,
     /// The kernel's next request waits for the end of the stall.
     is_stuck: bool,
     over: bool,
-    /// With which number of the system, from which call on.
+    /// The error number, and the first call that fails.
     refused: BTreeMap<Op, (i32, u64)>,
     counts: BTreeMap<Op, u64>,
     waiting: u64,
 }
 
-/// A filesystem that lacks something, or nothing where this machine cannot have one.
+/// Mounts a filesystem that lacks something; returns `None` if this machine cannot.
 pub(crate) fn mount(lacks: Lacks) -> Option<Fuse> {
     let missing = if !rustix::process::geteuid().is_root() {
         "root"
@@ -94,7 +94,8 @@ pub(crate) fn mount(lacks: Lacks) -> Option<Fuse> {
     None
 }
 
-/// By it a connection is aborted that hangs; without it such tests could leave processes that nobody can kill.
+/// True if fusectl is available, which can abort a hanging connection; without it such tests could leave processes that cannot
+/// be killed.
 fn has_fusectl() -> bool {
     let is_there = || std::fs::read_dir(CONNECTIONS).is_ok() && is_mounted(CONNECTIONS);
     if !is_there() {
@@ -124,26 +125,26 @@ impl Fuse {
         Self { switches, session: Some(session), connection, folder }
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("mounted")
     }
 
-    /// From now on calls of `op` wait until [`release`](Self::release). Who waits for one cannot be killed.
+    /// Makes calls of `op` wait from now on until [`release`](Self::release). Waiting processes cannot be killed.
     pub(crate) fn hang(&self, op: Op) {
         self.switches.lock().hanging.insert(op);
     }
 
-    /// From now on nothing is answered any more, as by a file server that is gone. Who waits can be killed.
+    /// Leaves all requests unanswered from now on, like a file server that is gone. Waiting processes can be killed.
     pub(crate) fn stall(&self) {
         self.switches.lock().stalled = true;
         let path = self.path();
-        // The request that the daemon reads last is nobody else's.
+        // The request that the daemon reads last must be our own.
         std::thread::spawn(move || std::fs::metadata(path.join("stall")));
         self.switches.wait("the daemon is stuck", |state| state.is_stuck);
     }
 
-    /// All that hangs goes on.
+    /// Lets everything that hangs continue.
     pub(crate) fn release(&self) {
         let mut state = self.switches.lock();
         state.hanging.clear();
@@ -152,19 +153,19 @@ impl Fuse {
         self.switches.changed.notify_all();
     }
 
-    /// Ends the filesystem: all calls fail, those that hang too.
+    /// Ends the filesystem: all calls fail, including hanging ones.
     pub(crate) fn abort(&self) {
         let _ = std::fs::write(format!("{CONNECTIONS}/{}/abort", self.connection), "1"); // it may have ended by itself
         self.switches.lock().over = true;
         self.release();
     }
 
-    /// Waits until so many calls hang.
+    /// Waits until this many calls hang.
     pub(crate) fn wait_for_hanging(&self, count: u64) {
         self.switches.wait("calls hang", |state| state.waiting >= count);
     }
 
-    /// Waits until so many requests are not answered, as the kernel counts them.
+    /// Waits until this many requests are unanswered, as counted by the kernel.
     pub(crate) fn wait_for_requests(&self, count: usize) {
         wait_until("requests wait", || {
             let waiting = std::fs::read_to_string(format!("{CONNECTIONS}/{}/waiting", self.connection));
@@ -172,19 +173,19 @@ impl Fuse {
         });
     }
 
-    /// Calls of `op` from the `first` on, counted from 1, fail with this number of the system.
+    /// Makes calls of `op` from the `first` on, counted from 1, fail with this error number.
     pub(crate) fn refuse(&self, op: Op, errno: i32, first: u64) {
         let mut state = self.switches.lock();
         let before = state.counts.get(&op).copied().unwrap_or(0);
         state.refused.insert(op, (errno, before + first));
     }
 
-    /// Nothing is refused any more.
+    /// Stops refusing calls.
     pub(crate) fn refuse_nothing(&self) {
         self.switches.lock().refused.clear();
     }
 
-    /// How many calls of `op` there were.
+    /// Returns the number of calls of `op`.
     pub(crate) fn count(&self, op: Op) -> u64 {
         self.switches.lock().counts.get(&op).copied().unwrap_or(0)
     }
@@ -212,7 +213,7 @@ impl Switches {
         assert!(!waited.timed_out(), "not in time: {what}");
     }
 
-    /// Counts a call; the number with which it is refused, if it is.
+    /// Counts a call; returns the error number if it is to be refused.
     fn count(&self, op: Op) -> Option<i32> {
         let mut state = self.lock();
         let count = state.counts.entry(op).or_default();
@@ -225,7 +226,7 @@ impl Switches {
         self.lock().hanging.contains(&op)
     }
 
-    /// Waits in a thread of the call's own.
+    /// Waits in a separate thread of the call.
     fn wait_while_hanging(&self, op: Op) {
         let mut state = self.lock();
         state.waiting += 1;

@@ -1,4 +1,4 @@
-//! The tree in memory: what the filesystem holds, without what it refuses.
+//! The tree in memory: the content of the filesystem, without its refusals.
 
 use super::Lacks;
 use fuser::{Errno, FileAttr, FileType, INodeNo};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// All that there is, by number.
+/// All nodes, by number.
 pub(super) struct Tree {
     lacks: Lacks,
     nodes: BTreeMap<u64, Node>,
@@ -25,7 +25,7 @@ pub(super) enum Content {
     Folder(BTreeMap<OsString, (OsString, u64)>),
 }
 
-/// Whose a new entry is, and what it may.
+/// The owner and permissions of new entries.
 pub(super) struct Maker {
     pub(super) user: u32,
     pub(super) group: u32,
@@ -69,7 +69,7 @@ impl Tree {
         ino
     }
 
-    /// As the filesystem keeps it.
+    /// Returns the time in the filesystem's precision.
     pub(super) fn time(&self, time: SystemTime) -> SystemTime {
         if !self.lacks.fractions_of_seconds {
             return time;
@@ -150,7 +150,7 @@ impl Tree {
         }
         let key = self.key(name);
         self.names(folder)?.remove(&key);
-        // What is still open is still read and written, so nodes stay for as long as the filesystem.
+        // Open nodes can still be read and written, so nodes stay as long as the filesystem.
         let attr = &mut self.node(ino)?.attr;
         attr.nlink = attr.nlink.saturating_sub(1);
         Ok(())
@@ -179,7 +179,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Numbers, kinds and names, sorted.
+    /// Returns numbers, kinds and names, sorted.
     pub(super) fn list(&mut self, folder: u64) -> Result<Vec<(u64, FileType, OsString)>, Errno> {
         let found: Vec<(OsString, u64)> = match &self.node(folder)?.content {
             Content::Folder(names) => names.values().cloned().collect(),
@@ -188,7 +188,7 @@ impl Tree {
         found.into_iter().map(|(name, ino)| Ok((ino, self.node(ino)?.attr.kind, name))).collect()
     }
 
-    /// Makes a file this long, and says when.
+    /// Sets a file's length and times.
     pub(super) fn resize(&mut self, ino: u64, len: u64) -> Result<(), Errno> {
         let now = self.time(SystemTime::now());
         let (bytes, attr) = self.file(ino)?;
