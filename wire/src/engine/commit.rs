@@ -1,28 +1,35 @@
-//! Names that come after a sync: what [`Durability::Power`](crate::message::Durability::Power) adds to receiving.
+//! Gives names after a sync, as [`Durability::Power`](crate::message::Durability::Power) requires of the receiver.
 //!
-//! Without it an item that is new has its name as soon as it is staged, and is acknowledged then. One that replaces another goes through
-//! lines 1 to 3 and 5 here, and of line 2 only what line 3 needs: its content is written out, so that a loss of power leaves the old one or the
-//! new one, and never nothing for both. So does a large file that is written with holes: it has its length before its content, and
-//! would look whole. With it items wait for each other, and go through all of these lines together. What is on the disk if the power
-//! fails at one of them:
+//! Without it a new item gets its name as soon as it is staged, and is acknowledged then. An item that replaces another goes
+//! through
+//! lines 1 to 3 and 5 here, but needs of line 2 only the part for line 3: its content is written out, so that a loss of power
+//! leaves the
+//! old or the new one, never an empty file. The same applies to a large file that is written with holes: it has its length
+//! before its
+//! content, and would look complete. With it items wait for each other, and go through all of these lines together. State of
+//! the disk
+//! if the power fails at one of them:
 //!
 //! ```text
 //! 1. staged files are written             each path has its old content; staged files are there, or not, or in part
-//! 2. staged files are synced              the same, but what is staged is whole
+//! 2. staged files are synced              the same, but staged files are complete
 //! 3. they get their names                 each path has its old content or its whole new content
 //! 4. folders are synced                   each path has its new content
-//! 5. the items are acknowledged           what was told to be done stays done
+//! 5. the items are acknowledged           items reported as done stay done
 //! ```
 //!
-//! A batch is whatever came while the one before was being synced, so nobody waits for company, and many small files share
+//! A batch consists of the items that arrived during the sync before, so no item waits to fill a batch, and many small files
+//! share
 //! two syncs of their filesystem. A few items are synced one by one instead, which leaves other programs' data alone.
-//! Folders are synced as the files in them are, and the job's own one with the folder above it, whoever made it.
-//! The folder's own metadata, set when all that is in it is done, is synced in line 4 of a later batch.
+//! Folders are synced like the files in them, and the job's own one together with its parent, whether or not this job made it.
+//! The folder's own metadata, set when all of its content is done, is synced in line 4 of a later batch.
 //!
-//! A file that is left as it is goes through the same lines, but for its name: the program that wrote it may not have synced it.
+//! A file that stays unchanged goes through the same lines, except for its name: the program that wrote it may not have synced
+//! it.
 //!
-//! A file that cannot be synced fails alone. If a folder or a filesystem cannot be synced, nobody knows what of it is on
-//! the disk, and trying again may succeed without a reason: from then on every item of the job fails.
+//! A file that cannot be synced fails alone. If a folder or a filesystem cannot be synced, its state on the disk is unknown,
+//! and
+//! a retry may succeed for no reason: from then on every item of the job fails.
 
 mod queue;
 mod unnamed;
@@ -37,8 +44,9 @@ use crate::store::{Filesystems, Folder};
 use std::io;
 use std::sync::Arc;
 
-/// Syncs and names a batch, and syncs the filesystems in `touched` at the end; without these, it is enough that no name is on the disk
-/// without its content. The result of each item, and the failure after which nothing more may be told to be done.
+/// Syncs and names a batch, and syncs the filesystems in `touched` at the end; with `None`, it only ensures that no name is on
+/// the disk without its content. Returns the result of each item, and the failure after which no more items may be reported as
+/// done.
 pub(in crate::engine) fn commit(
     batch: Vec<Waiting>,
     touched: Option<Filesystems>,
@@ -76,7 +84,7 @@ pub(in crate::engine) fn commit(
         item.is_useless = result.is_err();
     }
     let Some(touched) = touched.filter(|_| !is_over()) else {
-        return (results, None); // once it is over nobody is told of them, and what has no name is in others' way
+        return (results, None); // once it is over they are not reported, and files without a name are in others' way
     };
     match sync_names(&batch, touched) {
         Ok(()) => (results, None),
@@ -84,7 +92,7 @@ pub(in crate::engine) fn commit(
     }
 }
 
-/// Line 2 without its wait for the filesystem's journal. An error is about its file alone.
+/// Line 2 without its wait for the filesystem's journal. An error concerns its file alone.
 fn write_out_contents(batch: &[Option<Box<Unnamed>>]) -> Vec<Result<(), Failure>> {
     let write_out = |item: &Option<Box<Unnamed>>| {
         beat();
@@ -93,7 +101,7 @@ fn write_out_contents(batch: &[Option<Box<Unnamed>>]) -> Vec<Result<(), Failure>
     batch.iter().map(write_out).collect()
 }
 
-/// Line 2. The result of each item; an error is about all of them.
+/// Line 2. Returns the result of each item; an error concerns all of them.
 fn sync_contents(batch: &[Option<Box<Unnamed>>]) -> io::Result<Vec<Result<(), Failure>>> {
     let few = batch.iter().flatten().count() <= FEW
         && !batch.iter().flatten().any(|item| matches!(item.content, Unsynced::Closed));
@@ -122,7 +130,7 @@ fn sync_names(batch: &[Option<Box<Unnamed>>], touched: Filesystems) -> io::Resul
     touched.sync()
 }
 
-/// The folders of a batch, each once; one that was opened twice may be there twice.
+/// Returns the folders of a batch, each once; one that was opened twice may appear twice.
 fn folders(batch: &[Option<Box<Unnamed>>]) -> Vec<&Arc<dyn Folder>> {
     let mut folders: Vec<&Arc<dyn Folder>> = batch.iter().flatten().map(|item| &item.folder).collect();
     folders.sort_by_key(|folder| Arc::as_ptr(folder).cast::<()>());
@@ -135,8 +143,8 @@ fn failed(batch: &[Option<Box<Unnamed>>], error: &io::Error) -> (Vec<Result<(), 
     (batch.iter().map(|_| Err(failure.clone())).collect(), Some(failure))
 }
 
-/// Up to this many files or folders are synced one by one, which costs the disk a round each; more are synced by way of
-/// their filesystem, which also writes what is others'.
+/// Up to this many files or folders are synced one by one, which costs the disk a round trip each; more are synced through
+/// their filesystem, which also writes other programs' data.
 const FEW: usize = 16;
 
 #[cfg(test)]

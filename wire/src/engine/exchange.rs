@@ -1,4 +1,4 @@
-//! The jobs of one session: what lanes ask for work, and what control messages about jobs are told to.
+//! The jobs of one session: lanes ask them for work, and messages about jobs are passed to them.
 
 mod messages;
 
@@ -18,32 +18,32 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How a job ended.
+/// The result of a job.
 pub type JobEnd = Result<(), Failure>;
 
 /// A session's jobs.
 pub struct Exchange {
     pub(crate) outbox: Outbox,
     pub(crate) buffers: Arc<BufferPool>,
-    /// Where jobs read and write.
+    /// The disk that jobs read and write.
     pub(crate) disk: Arc<Disk>,
     pub(crate) memory: SessionMemory,
-    /// There may be something new to send.
+    /// Signals that there may be new data to send.
     pub(crate) work: Notify,
-    /// A job that lanes wait for may be there.
+    /// Signals that a job may have arrived that lanes wait for.
     arrived: Notify,
     jobs: Mutex<Jobs>,
     pub(crate) lane_bytes: AtomicU64,
     /// How many of them were counted.
     counted: AtomicU64,
     pub(crate) lane_timers: LaneTimers,
-    /// Frames of ours that the peer is done with, and whole frames of its that have come.
+    /// Our frames that the peer has finished, plus complete frames received from it.
     frames_through: AtomicU64,
-    /// The shortest round trip seen, in microseconds; 0 for none.
+    /// The shortest round trip measured, in microseconds; 0 for none.
     round_trip_us: AtomicU64,
 }
 
-/// Which end of a job this one is.
+/// The end of a job at this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It sends.
@@ -55,7 +55,7 @@ pub enum Role {
 /// A job that was requested and is not open.
 struct Opening {
     role: Role,
-    /// Messages that its sender has sent already, with what is charged for them.
+    /// Messages that its sender has sent already, with their memory charges.
     early: Vec<(Message, Charge)>,
 }
 
@@ -63,25 +63,25 @@ struct Opening {
 struct Jobs {
     senders: Vec<Arc<SendJob>>,
     receivers: HashMap<u32, Arc<ReceiveJob>>,
-    /// Requested and not yet opened.
+    /// Jobs requested and not yet opened.
     opening: BTreeMap<u32, Opening>,
     greatest: Option<u32>,
-    /// Why no job can run any more.
+    /// The reason why no job can run any more.
     over: Option<Failure>,
 }
 
-/// The job that a frame belongs to.
+/// The result of looking up a frame's job.
 pub(crate) enum Lookup {
     Running(Arc<ReceiveJob>),
-    /// It has ended; its frames are dropped.
+    /// The job has ended; its frames are dropped.
     Over,
-    /// Its request is still under way.
+    /// The job's request is still in progress.
     NotYet,
 }
 
 impl Exchange {
-    /// An exchange without jobs, whose messages go to `outbox`, whose files are on `disk`, and whose lanes and jobs keep no more than
-    /// `transfers` has room for.
+    /// An exchange without jobs, which sends messages to `outbox`, has its files on `disk`, and limits the memory of its lanes
+    /// and jobs to `transfers`.
     #[must_use]
     pub fn new(outbox: Outbox, buffers: Arc<BufferPool>, disk: Arc<Disk>, transfers: Budget) -> Arc<Self> {
         Arc::new(Self {
@@ -100,14 +100,14 @@ impl Exchange {
         })
     }
 
-    /// A job was requested: frames of it wait until it is run or dropped. To be called in the order of the requests.
+    /// Registers a requested job: its frames wait until it is run or dropped. To be called in the order of the requests.
     pub fn opening(&self, id: u32, role: Role) {
         let mut jobs = lock(&self.jobs);
         jobs.opening.insert(id, Opening { role, early: Vec::new() });
         jobs.greatest = jobs.greatest.max(Some(id));
     }
 
-    /// A job that was requested will not run.
+    /// Records that a requested job will not run.
     pub fn dropped(&self, id: u32) {
         lock(&self.jobs).opening.remove(&id);
         self.arrived.notify_waiters();
@@ -164,66 +164,66 @@ impl Exchange {
         }
     }
 
-    /// Room for `len` bytes among what lanes and jobs keep, once there is some.
+    /// Takes memory for `len` bytes from that of lanes and jobs, once there is room.
     pub async fn room(&self, len: usize) -> Charge {
         self.memory.budget.take(len).await
     }
 
-    /// A queue of what a job is to send, within the session's memory.
+    /// Creates a queue for a job's items, within the session's memory.
     #[must_use]
     pub fn item_queue(&self) -> Arc<ItemQueue> {
         Arc::new(ItemQueue::new(&self.memory.budget))
     }
 
-    /// A job's source has something new.
+    /// Signals that a job's source has new data.
     pub fn has_work(&self) {
         self.work.notify_waiters();
     }
 
-    /// Where its jobs read and write.
+    /// Returns the disk that its jobs read and write.
     #[must_use]
     pub fn disk(&self) -> &Arc<Disk> {
         &self.disk
     }
 
-    /// Bytes that went over lanes so far, in both directions.
+    /// Returns the bytes transferred over lanes so far, in both directions.
     #[must_use]
     pub fn lane_bytes(&self) -> u64 {
         self.lane_bytes.load(Ordering::Relaxed)
     }
 
-    /// The bytes that nobody has counted yet. Of jobs that run at the same time each counts some, and together they count all, once.
+    /// Returns the bytes not counted yet. Jobs that run at the same time each count some, and together they count all, once.
     pub fn count_lane_bytes(&self) -> u64 {
         let bytes = self.lane_bytes();
         bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))
     }
 
-    /// The time that lanes have spent so far, by what they did.
+    /// Returns the time that lanes have spent so far, by activity.
     #[must_use]
     pub fn lane_time(&self) -> LaneTime {
         self.lane_timers.total()
     }
 
-    /// True if something is to come.
+    /// True if data is expected.
     pub(crate) fn is_receiving(&self) -> bool {
         !lock(&self.jobs).receivers.is_empty()
     }
 
-    /// Frames that got through so far, in both directions. While this stands still, lanes are of no use, however many bytes
-    /// they carry.
+    /// Returns the frames that got through so far, in both directions. While this number stands still, lanes make no progress,
+    /// however many bytes they carry.
     #[must_use]
     pub fn frames_through(&self) -> u64 {
         self.frames_through.load(Ordering::Relaxed)
     }
 
-    /// A round trip to the peer took this long. The shortest counts: the others had to wait for something.
+    /// Records a measured round trip to the peer. The shortest counts: the others include waiting.
     pub fn saw_round_trip(&self, took: Duration) {
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let shorter = |known| (known == 0 || took < known).then_some(took);
-        let _ = self.round_trip_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shorter); // longer: nothing to do
+        let _ = self.round_trip_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shorter); // longer: no update
     }
 
-    /// The shortest round trip seen; zero if none was.
+    /// Returns the shortest round trip measured; zero if there is none.
     #[must_use]
     pub fn round_trip(&self) -> Duration {
         Duration::from_micros(self.round_trip_us.load(Ordering::Relaxed))
@@ -240,7 +240,7 @@ impl Exchange {
         }
     }
 
-    /// Ends all jobs, also those that are about to begin: the session is over.
+    /// Ends all jobs, including those about to start: the session is over.
     pub fn fail_all(&self, failure: &Failure) {
         let (senders, receivers) = {
             let mut jobs = lock(&self.jobs);
@@ -255,7 +255,7 @@ impl Exchange {
         }
     }
 
-    /// How many jobs run or are about to.
+    /// Returns how many jobs run or are about to.
     #[must_use]
     pub fn job_count(&self) -> usize {
         let jobs = lock(&self.jobs);
@@ -288,7 +288,7 @@ impl Exchange {
         }
     }
 
-    /// Gives a frame to its job; true if the job is not there yet.
+    /// Passes a frame to its job; returns true if the job is not there yet.
     pub(crate) fn take(
         &self,
         head: &FrameHead,
@@ -305,7 +305,7 @@ impl Exchange {
         }
     }
 
-    /// Waits until a job that a frame named is there, or is over.
+    /// Waits until a job named by a frame is there, or is over.
     pub(crate) async fn wait_for(&self, id: u32) {
         loop {
             let arrived = self.arrived.notified();
@@ -324,7 +324,7 @@ impl Exchange {
     }
 }
 
-/// Takes a job off the list however its run ends.
+/// Unregisters a job in whatever way its run ends.
 struct Registered<'a> {
     exchange: &'a Exchange,
     id: u32,

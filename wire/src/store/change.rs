@@ -1,10 +1,11 @@
-//! Small changes of a tree, as a batch asks for them: the server makes them for a client, the client for itself.
+//! Makes the small changes of a batch in a tree: the server for a client, and the client for itself.
 //!
-//! Each change looks at its path once more before it does what cannot be undone; a look and the effect are two calls of the
-//! system, so this is a guard against plans that are old, not against somebody who writes at this very moment.
+//! Each change looks at its path once more before it does something irreversible. The look and the effect are two system calls,
+//! so this guards against outdated plans, not against a program that writes at this very moment.
 //!
-//! The look compares kind, size and modification time. Inode and ctime would tell more, and tell it wrongly: FAT, SMB and some of FUSE give a file
-//! another number when the system has forgotten it, and to remove one name of a file changes the ctime of the others.
+//! The look compares kind, size and modification time. Inode and ctime would show more, but wrongly: FAT, SMB and some of FUSE
+//! give a file another number when the system has forgotten it, and removing one name of a file changes the ctime of the
+//! others.
 
 mod backup;
 
@@ -37,10 +38,10 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Changes below `base`. What is set aside goes below `backup`.
+    /// Changes below `base`. Replaced and removed files go below `backup`.
     ///
     /// # Errors
-    /// If the backup is the base itself, by whatever path: nothing would be kept; or as the filesystem has it.
+    /// If the backup is the base itself, by whatever path, because no file would be kept then; or of the filesystem.
     pub fn new(
         base: Arc<dyn Folder>,
         backup: Option<Arc<dyn Folder>>,
@@ -56,7 +57,7 @@ impl Changes {
             return Err(no_backup());
         }
         let tree = FolderCache::new(base.clone());
-        // What is kept is open to no more people than it was.
+        // A backup is open to no more people than the original.
         let as_in_tree =
             move |path: &[u8]| tree.get(path, false).map_or(OWNER_ALL, |folder| mode_beside(&*folder));
         Ok(Self {
@@ -70,20 +71,20 @@ impl Changes {
         })
     }
 
-    /// The same, which notes what was synced. No change writes content, so there is nothing else to be noted.
+    /// Records syncs in `marks`. No change writes content, so other records are unnecessary.
     #[must_use]
     pub fn noting(self, marks: Option<Arc<Marks>>) -> Self {
         if let Some(marks) = &marks {
-            marks.begin(&self.base, true); // what is changed from here on belongs to this run of the system
+            marks.begin(&self.base, true); // changes from here on belong to this boot
         }
         Self { marks, ..self }
     }
 
-    /// Makes durable what was changed since this was called last, if that is wanted. Changes touch names and metadata all
-    /// over, so their filesystem is synced as a whole: once for many.
+    /// Makes the changes since the last call durable, if requested. Changes touch names and metadata all over the tree, so
+    /// their filesystem is synced as a whole: once for many.
     ///
     /// # Errors
-    /// As the filesystem has it; then nobody knows which of the changes a loss of power undoes.
+    /// Of the filesystem; then it is unknown which of the changes a loss of power undoes.
     pub fn sync(&self) -> io::Result<()> {
         let mut touched = self.folders.take_touched();
         touched.join(self.backup.as_ref().map(FolderCache::take_touched).unwrap_or_default());
@@ -96,7 +97,7 @@ impl Changes {
     /// Makes a change.
     ///
     /// # Errors
-    /// As the filesystem has it; `Drifted` if the path is no longer what the change expects.
+    /// Of the filesystem; `Drifted` if the path is no longer what the change expects.
     pub fn make(&self, change: &Change) -> Result<(), Failure> {
         beat();
         match change {
@@ -153,7 +154,7 @@ impl Changes {
         }
     }
 
-    /// A path may be a folder, with all below it, or anything else in one.
+    /// Syncs a path: a folder with everything below it, or another entry.
     fn sync_path(&self, path: &RemotePath) -> Result<(), Failure> {
         if path.is_root() {
             return Ok(self.sync_below(&self.base)?);
@@ -204,7 +205,7 @@ impl Changes {
         }
         match existing {
             Ok(Kind::Special) => return Err(Failure::special_in_place()),
-            // The file may have been sent a moment ago, and what is here may be on the disk.
+            // The file may have been sent a moment ago, while the entry here may be on the disk already.
             Ok(Kind::File | Kind::Symlink) if source.metadata(source_name)?.kind == Kind::File => {
                 source.write_out(source_name)?;
             }
@@ -217,7 +218,7 @@ impl Changes {
         Ok(published?)
     }
 
-    /// The folder that holds `path`, and the name in it, if that is still what it was.
+    /// Returns the folder that contains `path`, and its name there, if the entry is unchanged.
     fn unchanged<'a>(
         &self,
         path: &'a RemotePath,
@@ -241,7 +242,7 @@ impl Changes {
         self.locate(path, false)
     }
 
-    /// As [`place`](Self::place); folders above that are missing are made.
+    /// Like [`place`](Self::place), but makes missing parent folders.
     fn new_place<'a>(&self, path: &'a RemotePath) -> Result<(Arc<dyn Folder>, NameRef<'a>), Failure> {
         self.locate(path, true)
     }
@@ -260,7 +261,7 @@ impl Changes {
         Ok((folder, name))
     }
 
-    /// Before it is changed, so that no change is forgotten.
+    /// Called before the change, so that none is forgotten.
     fn touch(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
         match self.durability {
             Durability::Process => Ok(()),
@@ -268,7 +269,7 @@ impl Changes {
         }
     }
 
-    /// Does something to what may be the tree's own folder.
+    /// Applies an operation to an entry, which may be the tree's own folder.
     fn with(
         &self,
         path: &RemotePath,
@@ -283,32 +284,33 @@ impl Changes {
         Ok(self.sync_alone(&*folder, name)?)
     }
 
-    /// Makes durable what was set of a file or folder, where no sync of its filesystem will.
+    /// Syncs a file or folder whose metadata was set, where no sync of its filesystem will do it.
     fn sync_alone(&self, folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
         if self.durability == Durability::Process || folder.syncs_as_a_whole() {
             return Ok(());
         }
         match folder.metadata(name)?.kind {
             Kind::File | Kind::Folder => folder.sync_file(name),
-            Kind::Symlink | Kind::Special => Ok(()), // the folder's, which is synced in the end
+            Kind::Symlink | Kind::Special => Ok(()), // part of the folder, which is synced in the end
         }
     }
 }
 
-/// Permissions, at most, of a folder that is made for what lies in this one.
+/// Returns the permissions, at most, of a new folder for copies of this one's content.
 #[must_use]
 pub fn mode_beside(folder: &dyn Folder) -> u32 {
     folder.own_metadata().map_or(0, |metadata| metadata.mode & PERMISSIONS) | OWNER_ALL
 }
 
-/// The permissions to set, if they are not there already. Set-id and sticky bits of what is there stay; a folder may get some.
+/// Returns the permissions to set; `None` if they are set already. Set-id and sticky bits of the entry stay; a folder may get
+/// some.
 fn differing(mode: Option<u32>, existing: impl Fn() -> io::Result<Metadata>) -> io::Result<Option<u32>> {
     let Some(mode) = mode else { return Ok(None) };
     let existing = existing()?;
     let kept = match existing.kind {
         Kind::Folder => modes::kept(mode, existing.mode),
         Kind::File | Kind::Special => modes::kept(mode & PERMISSIONS, existing.mode),
-        Kind::Symlink => return Ok(Some(mode)), // it has none, which is for the filesystem to say
+        Kind::Symlink => return Ok(Some(mode)), // it has none, which the filesystem reports
     };
     Ok(Some(kept).filter(|mode| *mode != existing.mode))
 }

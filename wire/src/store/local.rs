@@ -1,5 +1,5 @@
-//! Storage on the local filesystem. Paths of several names are resolved by cap-std, which cannot leave the root;
-//! single names by `*at` calls that follow no link, on held handles.
+//! Storage on the local filesystem. Paths of several names are resolved by cap-std, which cannot leave the root; single names
+//! by `*at` calls that follow no link, on open handles.
 
 mod details;
 mod fidelity;
@@ -30,28 +30,28 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-/// Permissions of a file that is made from a stream, before the umask.
+/// Permissions of a file created from a stream, before the umask.
 pub const STREAM_MODE: u32 = 0o666;
 
-/// A held folder of the local filesystem.
+/// An open folder of the local filesystem.
 pub struct LocalFolder {
     fd: OwnedFd,
-    /// Files get names before they get content here: there are none without.
+    /// Files without names are unsupported here, so files get names before content.
     names_first: AtomicBool,
-    /// New files get their permissions from an ACL. Looked up once: one that is set meanwhile counts for the next transfer.
+    /// New files get their permissions from an ACL. Looked up once: one that is set later counts for the next transfer.
     has_default_acl: OnceLock<bool>,
     kind: OnceLock<FilesystemKind>,
-    /// Names that differ in case are one name here, by the first question.
+    /// Names that differ in case are one name here, according to the first look.
     folds_case: OnceLock<bool>,
-    /// Rules for permissions, of this folder and of all that is in it.
+    /// Rules for permissions, of this folder and everything in it.
     modes: ModePolicy,
 }
 
 impl LocalFolder {
-    /// Holds the folder `path`, found with all the rights of this process.
+    /// Opens the folder `path` with all rights of this process.
     ///
     /// # Errors
-    /// If it is no folder or cannot be opened.
+    /// If it is not a folder or cannot be opened.
     pub fn open_ambient(path: &Path) -> io::Result<Self> {
         Ok(Self::of_found(Dir::open_ambient_dir(path, ambient_authority())?.into(), ModePolicy::default()))
     }
@@ -67,41 +67,41 @@ impl LocalFolder {
         }
     }
 
-    /// Opens a folder again that cap-std has found: its handle serves for looking things up only, and the folder's own metadata needs more.
+    /// Reopens a folder found by cap-std, whose handle only allows looking up names; the folder's own metadata needs more.
     fn of_found(found: OwnedFd, modes: ModePolicy) -> Self {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Self::new(sys::openat(&found, c".", flags, Mode::empty()).unwrap_or(found), modes)
     }
 
-    /// Opens the regular file `path` for reading, found with all the rights of this process; links are followed.
+    /// Opens the regular file `path` for reading with all rights of this process; follows links.
     ///
     /// # Errors
-    /// If it is no regular file or cannot be opened.
+    /// If it is not a regular file or cannot be opened.
     pub fn open_ambient_file(path: &Path) -> io::Result<Box<dyn SourceFile>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        regular_kind(&sys::stat(path)?)?; // to open a device may act
+        regular_kind(&sys::stat(path)?)?; // opening a device may have effects
         regular(sys::open(path, flags, Mode::empty())?)
     }
 
-    /// Metadata of what is at `path`, found with all the rights of this process; links are followed.
+    /// Returns metadata of the entry at `path` with all rights of this process; follows links.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn ambient_metadata(path: &Path) -> io::Result<Metadata> {
         Ok(metadata_of(&sys::stat(path)?))
     }
 
-    /// The folder as one of this implementation, which operations between two folders need.
+    /// Returns the folder as one of this implementation, required for operations between two folders.
     fn of(folder: &dyn Folder) -> io::Result<&Self> {
         folder.as_any().downcast_ref::<Self>().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
     }
 
-    /// The permissions that the system gives to a new file, as far as they are known: with a default ACL they are others.
+    /// Returns the permissions that the system gives a new file, as far as known: with a default ACL they differ.
     fn mode_of_created(&self, created: u32) -> u32 {
         if self.has_default_acl() { UNKNOWN_MODE } else { created & !umask() }
     }
 
-    /// The kind of filesystem that it is on; one that cannot be asked counts as unknown.
+    /// Returns the kind of its filesystem; one that cannot be queried counts as unknown.
     fn kind(&self) -> FilesystemKind {
         let number = || sys::fstatfs(&self.fd).map_or(0, |found| found.f_type);
         let device = || sys::fstat(&self.fd).map_or(0, |found| found.st_dev);
@@ -117,7 +117,7 @@ impl LocalFolder {
         *self.has_default_acl.get_or_init(|| query().is_ok())
     }
 
-    /// Sets permissions as far as the rules allow, of what is open.
+    /// Sets permissions of an open file, as far as the rules allow.
     fn chmod(&self, fd: impl AsFd, mode: u32) -> io::Result<()> {
         let is_folder = || Ok::<_, io::Error>(metadata_of(&sys::fstat(&fd)?).kind == Kind::Folder);
         let mode =
@@ -130,17 +130,18 @@ impl LocalFolder {
     }
 }
 
-/// Now, by the clock that dates what changes on this machine's filesystems: nothing that is done later is dated before it.
+/// Returns the current time by the clock that dates changes on this machine's filesystems: later changes never get an earlier
+/// time.
 #[must_use]
 pub fn file_clock() -> Timestamp {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     timestamp(now.tv_sec, u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// Permissions of what is made in a folder, if it has any; see acl(5).
+/// Default permissions of new entries in a folder, if it has any; see acl(5).
 const DEFAULT_ACL: &std::ffi::CStr = c"system.posix_acl_default";
 
-/// No permissions that could be wished for.
+/// A value that never equals requested permissions.
 const UNKNOWN_MODE: u32 = u32::MAX;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The steps of a job that wait for a commit, and the memory and handles that they hold.
+//! The steps of a job that wait for a commit, with their memory and handles.
 
 use super::FEW;
 use super::unnamed::{Unsynced, Waiting};
@@ -15,28 +15,28 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(in crate::engine) struct Commits {
     queue: Mutex<Queue>,
     turn: Mutex<()>,
-    /// Bytes of memory that the steps take which are being taken.
+    /// Memory of the steps in the batch that is being committed.
     taken: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Queue {
     steps: Vec<Step>,
-    /// Small files whose handles are open; none any more once there were many.
+    /// Small files with open handles; 0 once there were too many.
     handles: usize,
     many: bool,
-    /// Changes of folder from one item to the next: no fewer than there are folders.
+    /// Changes of folder from one item to the next: at least the number of folders.
     folders: usize,
     last_folder: Option<usize>,
-    /// Since the last change a file has come that stays open.
+    /// A file that stays open has been added since the last change of folder.
     is_held: bool,
-    /// Bytes of memory that the steps take.
+    /// Bytes of memory of the steps.
     kept: usize,
 }
 
-/// Something to do when what came before it is durable.
+/// A step to take once everything before it is durable.
 pub(in crate::engine) enum Step {
-    /// Tell of an item.
+    /// Report an item.
     Item(WaitingItem),
     /// A pack's other items are settled.
     Packed { frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry> },
@@ -46,7 +46,7 @@ pub(in crate::engine) enum Step {
     Published { publish: Publish, waiting: Waiting },
 }
 
-/// An item of a pack, and what is told of it.
+/// An item of a pack, and the report about it.
 pub(in crate::engine) struct WaitingItem {
     pub(in crate::engine) frame: u64,
     pub(in crate::engine) entry: u32,
@@ -89,7 +89,7 @@ impl Commits {
         }
     }
 
-    /// Takes all that waits. Nobody else commits while the second value lives.
+    /// Takes all waiting steps. No other commit can run while the second value lives.
     pub(in crate::engine) fn take(&self) -> (Vec<Step>, MutexGuard<'_, ()>) {
         let turn = lock(&self.turn);
         let mut queue = lock(&self.queue);
@@ -97,27 +97,27 @@ impl Commits {
         (std::mem::take(&mut *queue).steps, turn)
     }
 
-    /// The steps that were taken last have been reported.
+    /// Records that the steps taken last have been reported.
     pub(in crate::engine) fn told(&self) {
         self.taken.store(0, Ordering::Relaxed);
     }
 
-    /// About how many bytes of memory all of it takes.
+    /// Returns the approximate memory of all steps in bytes.
     pub(in crate::engine) fn kept(&self) -> usize {
         lock(&self.queue).kept + self.taken.load(Ordering::Relaxed)
     }
 
-    /// Takes all that waits and will not be committed.
+    /// Takes all waiting steps that will not be committed.
     pub(in crate::engine) fn take_all(&self) -> Vec<Step> {
         std::mem::take(&mut *lock(&self.queue)).steps
     }
 
-    /// True if nothing waits.
+    /// True if no step is waiting.
     pub(in crate::engine) fn is_empty(&self) -> bool {
         lock(&self.queue).steps.is_empty()
     }
 
-    /// True once the next batch should not grow: it holds memory and open folders.
+    /// True once the next batch should not grow: it uses memory and open folders.
     pub(in crate::engine) fn is_full(&self) -> bool {
         let queue = lock(&self.queue);
         queue.steps.len() >= STEPS_MAX || queue.folders >= FOLDERS_MAX || queue.kept >= KEPT_MAX
@@ -125,7 +125,7 @@ impl Commits {
 }
 
 impl Step {
-    /// Takes what is to be committed before the step is taken.
+    /// Takes the part of the step that is to be committed before it.
     pub(in crate::engine) fn take_waiting(&mut self) -> Option<Waiting> {
         match self {
             Self::Item(WaitingItem { waiting, .. }) | Self::Published { waiting, .. } => {
@@ -147,7 +147,7 @@ impl Step {
         }
     }
 
-    /// Large files keep their handles, since there are never many of them begun.
+    /// Closes small files. Large files keep their handles, since few of them are open at a time.
     fn close_small(&mut self) {
         if let Self::Item(WaitingItem { waiting: Waiting::Named(item), .. }) = self
             && matches!(item.content, Unsynced::File(_))
@@ -162,13 +162,14 @@ fn failures_kept_len(failures: &[(u32, Failure)]) -> usize {
     failures.iter().map(|(_, failure)| failure_kept_len(failure)).sum()
 }
 
-/// About how many bytes of memory an item takes that waits for a sync.
+/// Returns the approximate memory of an item that waits for a sync.
 pub(in crate::engine) fn waiting_kept_len(path_len: usize) -> usize {
     512 + path_len
 }
-/// Steps of a batch: about a megabyte of memory.
+/// Most steps of a batch: about a megabyte of memory.
 const STEPS_MAX: usize = 4096;
-/// The same in bytes, whatever the length of their paths.
+/// The same bound in bytes, for paths of any length.
 const KEPT_MAX: usize = 2 * 1024 * 1024;
-/// Folders that a batch holds open, each with a file, beside a limit of 1,024 files. Twice as many are, while the next batch gathers.
+/// Most folders that a batch keeps open, each with a file, compared to a limit of 1,024 files. Twice as many are open while the
+/// next batch gathers.
 const FOLDERS_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! Batches whose sync fails, and files that are in use while they wait.
+//! Tests of batches whose sync fails, and of files that are in use while they wait.
 
 use super::*;
 use crate::engine::admission::{AdmissionRule, Candidate};
@@ -20,7 +20,7 @@ fn item(folder: &Arc<dyn Folder>, number: usize) -> WaitingItem {
     WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }
 }
 
-/// While there are many, one in each folder tells others that they are in use.
+/// If there are many, one in each folder shows others that they are in use.
 #[test]
 fn what_waits_for_its_sync_is_in_use() {
     let root = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ fn what_waits_for_its_sync_is_in_use() {
     assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
 }
 
-/// After a failed sync nobody knows what is on the disk: each item of the batch fails, and those after it.
+/// After a failed sync the state of the disk is unknown: each item of the batch fails, and those after it.
 #[test]
 fn a_failed_sync_fails_all_of_a_batch_and_what_comes_after_it() {
     let (results, broken) = failed(&[None, None], &io::Error::from(io::ErrorKind::StorageFull));

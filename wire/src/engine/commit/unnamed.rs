@@ -1,4 +1,4 @@
-//! Items that are staged and wait for a sync. Dropping one discards it, unless the next run can go on from it.
+//! Staged items that wait for a sync. Dropping one discards it, unless the next run can resume it.
 
 use crate::engine::admission::NameAdmission;
 use crate::failure::{Failure, FailureCode};
@@ -11,46 +11,46 @@ use std::sync::Arc;
 pub enum Placed {
     /// It is in its place.
     Done,
-    /// It is in its place when [`Sink::commit`](crate::engine::Sink::commit) says so.
+    /// It will be in its place when [`Sink::commit`](crate::engine::Sink::commit) reports it.
     Waiting(Waiting),
 }
 
 /// An item that waits for a sync.
 pub enum Waiting {
-    /// A file or link that is staged. Dropping it discards it.
+    /// A staged file or link. Dropping it discards it.
     Named(Box<Unnamed>),
     /// A folder whose metadata was set; its filesystem is to be synced.
     Folder,
 }
 
-/// A file or link that is staged and has no name yet.
+/// A staged file or link without its final name.
 pub struct Unnamed {
     pub(in crate::engine) folder: Arc<dyn Folder>,
     pub(in crate::engine) staged: StagedName,
     pub(in crate::engine) name: Name,
-    /// None for what stays as it is.
+    /// `None` for a file that stays unchanged.
     pub(in crate::engine) admission: Option<NameAdmission>,
     pub(in crate::engine) content: Unsynced,
-    /// It has a journal, which tells of nothing any more once the file has its name.
+    /// It has a journal, which becomes invalid once the file has its name.
     pub(in crate::engine) journal: bool,
     pub(in crate::engine) is_named: bool,
-    /// Nothing of it is of use to the next run: it could not be synced, or may not have its name.
+    /// The next run cannot use it: it could not be synced, or may not have its name.
     pub(in crate::engine) is_useless: bool,
-    /// Its handle stays open where those of others are closed.
+    /// Its handle stays open where others are closed.
     pub(in crate::engine) stays_open: bool,
 }
 
-/// The content that is to be synced.
+/// The content to sync.
 pub(in crate::engine) enum Unsynced {
-    /// A file, whose handle is open.
+    /// A file with an open handle.
     File(Arc<dyn TargetFile>),
     /// A link, which has no handle.
     Link,
-    /// A file whose handle was closed, since there are many; where its filesystem is not synced as a whole, it was synced by itself
-    /// when it had been written. Another one of its folder is open, and so locked, until all of the
-    /// batch have their names: by that others can tell that files of the folder are in use.
+    /// A file whose handle was closed because there are many. If its filesystem is not synced as a whole, it was synced
+    /// separately after it was written. Another file of its folder stays open, and so locked, until the whole batch has its
+    /// names: this shows others that files of the folder are in use.
     Closed,
-    /// A file that stays as it is. It has its name; an earlier run may have given it that without a sync.
+    /// A file that stays unchanged. It has its name; an earlier run may have given it that without a sync.
     Kept,
 }
 
@@ -64,15 +64,15 @@ impl Drop for Unnamed {
             && !self.is_useless
             && file.make_private().is_ok()
         {
-            return; // all of it is there, and its journal tells so: the next run need not send it
+            return; // it is complete, and its journal records that: the next run need not send it
         }
-        let _ = self.folder.remove_staged(&self.staged); // nobody is left to be told
+        let _ = self.folder.remove_staged(&self.staged); // errors cannot be reported any more
         self.remove_journal();
     }
 }
 
 impl Unnamed {
-    /// The file that is called `name` already, and stays: it is skipped once it is durable.
+    /// The existing file `name`, which stays: it is skipped once it is durable.
     pub(in crate::engine) fn kept(folder: Arc<dyn Folder>, name: Name) -> io::Result<Self> {
         if !folder.syncs_as_a_whole() {
             sync::entry(&*folder, (&name).into())?;
@@ -94,16 +94,16 @@ impl Unnamed {
 
     fn remove_journal(&self) {
         if self.journal {
-            let _ = self.folder.remove_journal(&self.staged); // it is found later as what it is
+            let _ = self.folder.remove_journal(&self.staged); // a remaining journal is swept later
         }
     }
 
-    /// Syncs its content. On a filesystem that is not synced as a whole, files were synced when they had been written: in the lanes, many
-    /// at a time. A file's failure is its own; an error of a folder or a filesystem is about all of the batch.
+    /// Syncs its content. On a filesystem that is not synced as a whole, files were synced after they had been written: in the
+    /// lanes, many at a time. A file's failure is its own; an error of a folder or a filesystem concerns the whole batch.
     pub(super) fn sync(&self) -> io::Result<Result<(), Failure>> {
         let of_file = |synced: io::Result<()>| Ok(synced.map_err(Failure::from));
         match &self.content {
-            _ if !self.folder.syncs_as_a_whole() => Ok(Ok(())), // what a link is, its folder tells, and that is synced with the names
+            _ if !self.folder.syncs_as_a_whole() => Ok(Ok(())), // a link's content is part of its folder, which is synced with the names
             Unsynced::File(file) => of_file(file.sync()),
             Unsynced::Link => self.folder.sync().map(Ok),
             Unsynced::Closed => self.folder.sync_filesystem().map(Ok),
@@ -111,7 +111,7 @@ impl Unnamed {
         }
     }
 
-    /// On such a filesystem a file is on the disk when it has been finished.
+    /// Writes out its content. On a filesystem that is not synced as a whole, a finished file is on the disk already.
     pub(super) fn write_out(&self) -> io::Result<()> {
         match &self.content {
             Unsynced::File(file) => file.write_out(),

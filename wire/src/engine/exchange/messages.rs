@@ -1,4 +1,4 @@
-//! Messages about jobs: checks which end may send them, and gives them to their job.
+//! Messages about jobs: checks which end may send them, and passes them to their job.
 
 use super::{Exchange, Opening, Role};
 use crate::budget::Charge;
@@ -10,18 +10,18 @@ use crate::message::{HeldItem, Message};
 use std::sync::atomic::Ordering;
 
 impl Exchange {
-    /// Takes a message about a job. Others are none of its business; it gives them back.
+    /// Handles a message about a job. Returns any other message.
     ///
     /// # Errors
-    /// If the peer did what the protocol forbids, with the rule that it broke; the session ends.
+    /// If the peer violated the protocol, with the rule that it broke; the session ends.
     pub fn handle(&self, envelope: Envelope) -> Result<Option<Envelope>, String> {
         self.handle_charged(envelope, Charge::none()).map(|back| back.map(|(envelope, _)| envelope))
     }
 
-    /// As [`handle`](Self::handle), for a message with what is charged for it.
+    /// Like [`handle`](Self::handle), for a message with its memory charge.
     ///
     /// # Errors
-    /// As there.
+    /// As [`handle`](Self::handle).
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "whatever is not about a job is given back, also what is to come"
@@ -62,7 +62,7 @@ impl Exchange {
         Ok(None)
     }
 
-    /// Checks what holds for a message whether its job is being opened, runs, or is over.
+    /// Checks the rules of a message that apply whether its job is being opened, runs, or is over.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "whatever is not about a job has nothing to be checked"
@@ -96,7 +96,7 @@ impl Exchange {
         }
     }
 
-    /// A sender need not wait until its job is open here.
+    /// Keeps an early message: a sender need not wait until its job is open here.
     fn told_early(&self, id: u32, message: Message, charge: Charge) -> Result<(), String> {
         let mut jobs = lock(&self.jobs);
         let Some(job) = jobs.receivers.get(&id).cloned() else {
@@ -123,5 +123,5 @@ fn has_few_digests(item: &HeldItem) -> bool {
     }
 }
 
-/// Messages about a job that is being opened: its offers, and that it ends.
+/// Most messages about a job that is being opened: its offers, and its end.
 const EARLY_MAX: usize = 32;

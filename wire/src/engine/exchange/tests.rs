@@ -1,4 +1,4 @@
-//! Jobs that begin when the session is over.
+//! Tests of jobs that begin when the session is over.
 
 use super::*;
 use crate::checksum::Checksum;

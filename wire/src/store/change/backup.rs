@@ -1,4 +1,4 @@
-//! Sets files aside in a backup folder, under a number if their name is taken there.
+//! Moves files to a backup folder, with a number if their name is taken there.
 
 use super::Changes;
 use crate::failure::{Failure, FailureCode};
@@ -40,7 +40,7 @@ impl Changes {
         Err(Failure::new(FailureCode::Exists, "the backup folder has this name, with any number"))
     }
 
-    /// The folder of the backup that is called `path`. A file that was kept under one of its names gets a number.
+    /// Returns the backup's folder for `path`. A kept file that has one of its names gets a number.
     fn backup_folder(&self, backup: &FolderCache, path: &[u8]) -> Result<Arc<dyn Folder>, Failure> {
         let failure = match backup.get(path, true) {
             Ok(folder) => return Ok(folder),
@@ -65,7 +65,7 @@ impl Changes {
     }
 }
 
-/// True if both names are of one file.
+/// True if both names belong to one file.
 fn same_file(
     folder: &dyn Folder,
     name: NameRef<'_>,
@@ -77,7 +77,7 @@ fn same_file(
     Ok(file(folder, name)? == file(other, other_name)?)
 }
 
-/// Refuses a backup folder in which a file would stay where it is, or come into the tree that it is taken from.
+/// The failure for a backup folder in which a file would stay where it is, or return into its own tree.
 pub(super) fn no_backup() -> Failure {
     Failure::new(
         FailureCode::InvalidPath,
@@ -85,8 +85,8 @@ pub(super) fn no_backup() -> Failure {
     )
 }
 
-/// The name as it is for 0, then as cp's numbered backups are: `name.~1~`. Of a name that is too long for that, the end gives
-/// way; so names of several files may become one, and each takes the next number that is free.
+/// Returns the unchanged name for 0, then cp's numbered backups: `name.~1~`. A name that is too long for that loses its end;
+/// names of several files may then become one, and each takes the next free number.
 pub(super) fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
     let name = name.as_bytes();
     if number == 0 {
@@ -97,7 +97,7 @@ pub(super) fn numbered(name: NameRef<'_>, number: u32) -> Vec<u8> {
     [within(name, room), suffix.as_bytes()].concat()
 }
 
-/// The beginning of a name, at most so long; a character of UTF-8 is not cut in two.
+/// Returns the beginning of a name, at most `len_max` bytes, without cutting a UTF-8 character in two.
 fn within(name: &[u8], len_max: usize) -> &[u8] {
     let Some(next) = name.get(len_max) else { return name };
     let is_inside = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
@@ -106,7 +106,7 @@ fn within(name: &[u8], len_max: usize) -> &[u8] {
     if is_inside(next) && begun < UTF8_LEN_MAX { &cut[..len_max - begun - 1] } else { cut }
 }
 
-/// Backups of one name in one folder.
+/// Most backups of one name in one folder.
 const BACKUPS_MAX: u32 = 1000;
-/// Bytes of one character.
+/// Longest character in bytes.
 const UTF8_LEN_MAX: usize = 4;

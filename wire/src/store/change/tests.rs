@@ -1,4 +1,4 @@
-//! Backups: which folders serve for them, and the names of files in them.
+//! Tests of backups: suitable folders, and the names of files in them.
 
 use super::backup::numbered;
 use super::*;

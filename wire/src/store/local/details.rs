@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// A file's owner and group, with the names that this machine knows.
+/// Returns a file's owner and group, with the names known to this machine.
 pub(super) fn owner(stat: &Stat) -> Owner {
     let mut known = NameCache::lock();
     Owner {
@@ -21,8 +21,8 @@ pub(super) fn owner(stat: &Stat) -> Owner {
     }
 }
 
-/// This machine's numbers for an owner: those of the names where it knows them, else the numbers as they are; nothing for
-/// the number that means nobody at all.
+/// Returns this machine's numbers for an owner: those of the names if they are known, else the given numbers; `None` for the
+/// number that stands for no owner.
 pub(super) fn numbers(owner: &Owner) -> (Option<Uid>, Option<Gid>) {
     let user = (!owner.user_name.is_empty()).then(|| uzers::get_user_by_name(&owner.user_name)).flatten();
     let group = (!owner.group_name.is_empty()).then(|| uzers::get_group_by_name(&owner.group_name)).flatten();
@@ -32,7 +32,8 @@ pub(super) fn numbers(owner: &Owner) -> (Option<Uid>, Option<Gid>) {
     (known(user).map(Uid::from_raw), known(group).map(Gid::from_raw))
 }
 
-/// The failure for a number without an owner, which the system calls an invalid argument: in a user namespace most numbers have none.
+/// The failure for a number without an owner, which the system reports as an invalid argument: in a user namespace most numbers
+/// have none.
 pub(super) fn no_such_owner() -> Failure {
     Failure::new(
         FailureCode::PermissionDenied,
@@ -40,7 +41,7 @@ pub(super) fn no_such_owner() -> Failure {
     )
 }
 
-/// Why metadata of what is open was not set.
+/// The error for metadata of an open file that could not be set.
 pub(super) fn not_set(file: impl AsFd, errno: Errno) -> io::Error {
     match sys::fstat(file) {
         Ok(stat) => refused(&stat, errno),
@@ -48,7 +49,7 @@ pub(super) fn not_set(file: impl AsFd, errno: Errno) -> io::Error {
     }
 }
 
-/// The same for what was looked at. The system says "not permitted" where only the owner may.
+/// The same for an examined file. The system reports "not permitted" where only the owner may.
 pub(super) fn refused(stat: &Stat, errno: Errno) -> io::Error {
     let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
     match errno {
@@ -57,8 +58,8 @@ pub(super) fn refused(stat: &Stat, errno: Errno) -> io::Error {
     }
 }
 
-/// The permission bits that the folder's default ACL lets a new file have: as the system computes them, see acl(5). None if
-/// there is no such ACL.
+/// Returns the permission bits that the folder's default ACL lets a new file have, computed like the system does, see acl(5).
+/// `None` without such an ACL.
 pub(super) fn default_acl(folder: impl AsFd) -> Option<u32> {
     const USER: u16 = 0x01;
     const GROUP: u16 = 0x04;
@@ -74,14 +75,14 @@ pub(super) fn default_acl(folder: impl AsFd) -> Option<u32> {
     Some(of(USER)? << 6 | group << 3 | of(OTHER)?)
 }
 
-/// Which file it is.
+/// Returns the id of the file.
 #[allow(clippy::useless_conversion, reason = "the count of names has 32 bits on some processors")]
 pub(super) fn file_id(stat: &Stat) -> FileId {
     FileId { device: stat.st_dev, inode: stat.st_ino, names: u64::from(stat.st_nlink) }
 }
 
-/// Extended attributes, sorted by name. Only those of users: the others (`security.`, `trusted.`, `system.`) grant rights
-/// or mean something on one machine only.
+/// Returns extended attributes, sorted by name. Only those of users: the others (`security.`, `trusted.`, `system.`) grant
+/// rights or are specific to one machine.
 pub(super) fn xattrs(file: impl AsFd) -> io::Result<Vec<Xattr>> {
     let mut xattrs = Vec::new();
     let mut len = 0;
@@ -97,7 +98,7 @@ pub(super) fn xattrs(file: impl AsFd) -> io::Result<Vec<Xattr>> {
     Ok(xattrs)
 }
 
-/// Makes `wanted` the extended attributes of users.
+/// Replaces the users' extended attributes with `wanted`.
 pub(super) fn set_xattrs(file: impl AsFd, wanted: &[Xattr]) -> io::Result<()> {
     if wanted.iter().any(|xattr| !xattr.name.starts_with(NAMESPACE)) {
         return Err(Failure::new(FailureCode::AccessDenied, "only attributes of users may be set").into());
@@ -130,7 +131,7 @@ fn value(file: impl AsFd, name: &[u8]) -> io::Result<Vec<u8>> {
     Ok(value)
 }
 
-/// Names by their numbers: a tree's files belong to few, and each look-up may ask a directory service.
+/// Caches names by numbers: a tree's files have few owners, and each look-up may query a directory service.
 #[derive(Default)]
 struct NameCache {
     users: HashMap<u32, String>,

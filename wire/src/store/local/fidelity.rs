@@ -1,5 +1,5 @@
-//! Finds out what a local filesystem keeps of times and permissions: by setting some on a scratch file and looking at what
-//! became of them. Its type would tell less: one type has several ways of keeping times, and FUSE may serve any.
+//! Finds out how a local filesystem stores times and permissions: by setting some on a scratch file and reading them back. The
+//! filesystem's type would show less: one type has several ways of storing times, and FUSE may serve any.
 
 use super::stat::{times, timestamp};
 use crate::fidelity::{FidelityReport, PROBE, step_of};
@@ -26,13 +26,13 @@ pub(super) fn of_file(file: impl AsFd) -> FidelityReport {
     }
 }
 
-/// True if a folder takes names for one that differ in case alone: of the filesystems that have files without a name, those do which mark
-/// the folder (ext4, f2fs and tmpfs with casefold).
+/// True if a folder treats names that differ only in case as one: the filesystems that support files without a name and fold
+/// case mark such folders (ext4, f2fs and tmpfs with casefold).
 pub(super) fn is_marked_as_folding(folder: impl AsFd) -> bool {
     sys::ioctl_getflags(folder).is_ok_and(|flags| flags.bits() & CASEFOLD != 0)
 }
 
-/// True if other filesystems are mounted below a folder, or if nobody knows.
+/// True if other filesystems are mounted below a folder, or if that is unknown.
 pub(super) fn has_mounts_below(folder: impl AsFd) -> bool {
     let handle = folder.as_fd().as_raw_fd();
     let path = std::fs::read_link(format!("/proc/self/fd/{handle}"));
@@ -45,7 +45,7 @@ pub(super) fn has_mounts_below(folder: impl AsFd) -> bool {
         .any(|point| point.strip_prefix(&path[..]).is_some_and(|below| below.len() > 1 && below[0] == b'/'))
 }
 
-/// Spaces and the like are three octal digits behind a backslash there.
+/// Decodes spaces and the like, which are three octal digits behind a backslash there.
 fn unescaped(point: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(point.len());
     let mut rest = point;
@@ -77,8 +77,8 @@ fn keeps_mode(file: impl AsFd, mode: u32) -> bool {
     set.is_ok() && sys::fstat(&file).is_ok_and(|stat| stat.st_mode & 0o777 == mode)
 }
 
-/// Some 4,000 years before and behind 1970: further than filesystems with an end go, and not so far that one with wide
-/// numbers fails.
+/// Some 4,000 years before and after 1970: beyond the range of limited filesystems, but not so far that one with wide numbers
+/// fails.
 const FAR: i64 = 1 << 37;
 /// `FS_CASEFOLD_FL` of linux/fs.h.
 const CASEFOLD: u32 = 0x4000_0000;

@@ -1,4 +1,4 @@
-//! The operations of a held folder. Single names are resolved by `*at` calls that follow no link.
+//! The operations of an open folder. Single names are resolved by `*at` calls that follow no link.
 
 use super::file::{lock_file, regular, sync_each, write_out_by};
 use super::handle::Handle;
@@ -192,10 +192,10 @@ impl Folder for LocalFolder {
     }
 
     fn lock(&self) -> io::Result<FolderLock> {
-        // A handle of its own: locks belong to an opening of the folder, and the folder's handle may be shared.
+        // A separate handle: locks belong to an opening of the folder, and the folder's handle may be shared.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let held = sys::openat(&self.fd, c".", flags, Mode::empty())?;
-        lock_file(&held)?; // without locks, runs that meet have staged files of their own, and each name is one's or the other's
+        lock_file(&held)?; // without locks, concurrent runs have separate staged files, and each name gets the file of one of them
         Ok(FolderLock { _held: held })
     }
 
@@ -213,13 +213,13 @@ impl Folder for LocalFolder {
 
     fn sync(&self) -> io::Result<()> {
         match sys::fsync(&self.fd) {
-            Err(Errno::INVAL) => self.sync_filesystem(), // some filesystems sync no folders by themselves
+            Err(Errno::INVAL) => self.sync_filesystem(), // some filesystems do not sync single folders
             result => Ok(result?),
         }
     }
 
     fn sync_filesystem(&self) -> io::Result<()> {
-        Ok(sys::syncfs(&self.fd)?) // tells of failed writes since the folder was opened, from Linux 5.8 on
+        Ok(sys::syncfs(&self.fd)?) // reports failed writes since the folder was opened, since Linux 5.8
     }
 
     fn syncs_as_a_whole(&self) -> bool {
@@ -274,7 +274,7 @@ fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, to_name: &[u8], replace: 
         sys::renameat(from, name, to, to_name).map_err(not_across)
     } else {
         match sys::renameat_with(&from, name, &to, to_name, RenameFlags::NOREPLACE) {
-            // NFS and some of FUSE replace, or nothing; another name is never given in place of one that is there.
+            // NFS and some of FUSE only support replacing; a new name is never given in place of an existing one.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 sys::linkat(&from, name, &to, to_name, AtFlags::empty())?;
                 Ok(sys::unlinkat(&from, name, AtFlags::empty())?)
@@ -284,7 +284,7 @@ fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, to_name: &[u8], replace: 
     }
 }
 
-/// A mount within a root: nothing was followed out of it.
+/// Converts the error for a mount within a root: no path has left the root.
 fn not_across(error: Errno) -> io::Error {
     if error != Errno::XDEV {
         return error.into();

@@ -1,7 +1,7 @@
-//! A handle of what a name is, without opening it: for a look at it and for changes of its metadata. To open a device or a pipe may
-//! act or hang, and by its name something else may be changed than what was looked at.
+//! A handle of an entry without opening it, to examine it and to change its metadata. Opening a device or a pipe may have
+//! effects or hang, and a change by name may affect another entry than the examined one.
 //!
-//! Works without `/proc` too, but for permissions of what may not be read, and for times before Linux 5.8.
+//! Works without `/proc` too, except for permissions of unreadable entries, and for times before Linux 5.8.
 
 use super::details;
 use super::stat::{metadata_of, times};
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// The file or folder that a name had when it was looked up, whatever takes the name since.
+/// The file or folder that had a name when it was looked up, whatever has the name now.
 pub(super) struct Handle<'a> {
     folder: BorrowedFd<'a>,
     name: NameRef<'a>,
@@ -58,13 +58,13 @@ impl<'a> Handle<'a> {
         }
         let mode = Mode::from_raw_mode(mode & MODE_BITS);
         let set = match sys::chmodat(sys::CWD, self.path(), mode, AtFlags::empty()) {
-            Err(Errno::NOENT) => sys::fchmod(self.open()?, mode), // there is no /proc
+            Err(Errno::NOENT) => sys::fchmod(self.open()?, mode), // without /proc
             other => other,
         };
         set.map_err(|errno| details::refused(&self.stat, errno))
     }
 
-    /// Sets the modification time, of a link its own.
+    /// Sets the modification time; for a link, its own.
     pub(super) fn set_modified(&self, modified: Timestamp) -> io::Result<()> {
         let times = times(Some(modified));
         let set = match sys::utimensat(&self.fd, c"", &times, AtFlags::EMPTY_PATH) {
@@ -74,12 +74,12 @@ impl<'a> Handle<'a> {
         set.map_err(|errno| details::refused(&self.stat, errno))
     }
 
-    /// Sets the owner, of a link its own.
+    /// Sets the owner; for a link, its own.
     pub(super) fn chown(&self, user: Option<Uid>, group: Option<Gid>) -> Result<(), Errno> {
         sys::chownat(&self.fd, c"", user, group, AtFlags::EMPTY_PATH)
     }
 
-    /// A path that leads to what the handle is of, and nowhere else.
+    /// Returns a path that leads to the handle's entry, and nowhere else.
     fn path(&self) -> String {
         format!("/proc/self/fd/{}", self.fd.as_raw_fd())
     }

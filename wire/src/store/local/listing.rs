@@ -1,4 +1,4 @@
-//! Lists a folder, and finds out how it spells names.
+//! Lists a folder, and finds out whether it folds case.
 
 use super::LocalFolder;
 use crate::path::{NameRef, PathError};
@@ -8,7 +8,7 @@ use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 
-/// All names but those of unfinished transfers, sorted.
+/// Returns all names except those of unfinished transfers, sorted.
 pub(super) fn list(folder: &LocalFolder) -> io::Result<Names> {
     let own =
         sys::openat(&folder.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
@@ -21,7 +21,7 @@ pub(super) fn list(folder: &LocalFolder) -> io::Result<Names> {
             Ok(name) if is_staged(name) => {}
             Ok(name) => names.push(name, name_kind(entry.file_type())),
             Err(PathError::NameTooLong) => names.leave_out(entry.file_name().to_bytes()),
-            Err(_) => {} // the folder itself, and the one above
+            Err(_) => {} // the folder itself, and its parent
         }
     }
     names.sort();
@@ -39,7 +39,7 @@ pub(super) fn probe_case(folder: &LocalFolder, name: NameRef<'_>) -> io::Result<
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
     };
-    // Two names of one file look the same: then a look at how they are spelled tells.
+    // Two hard links of one file look the same: then the listed spellings decide.
     let (one, other) = (found(name.as_bytes())?, found(&other)?);
     let folds = one.is_some() && one == other;
     if one.is_some() && name.as_bytes().iter().any(u8::is_ascii_alphabetic) {
@@ -62,5 +62,5 @@ fn name_kind(told: FileType) -> NameKind {
     }
 }
 
-/// Room for a few hundred directory entries a system call.
+/// Space for a few hundred directory entries per system call.
 pub(super) const READ_DIR_LEN: usize = 32 * 1024;

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::AsFd;
 
-/// The details that are asked for, of a name or of the folder itself.
+/// Returns the requested details of a name or of the folder itself.
 pub(super) fn details_of(
     folder: &LocalFolder,
     name: Option<NameRef<'_>>,
@@ -39,7 +39,7 @@ pub(super) fn details_of(
         owner: wanted.owner.then(|| details::owner(&stat)),
         file: wanted.links.then(|| details::file_id(&stat)),
         xattrs,
-        is_unproven: false, // marks tell
+        is_unproven: false, // set by the marks
     })
 }
 
@@ -56,7 +56,7 @@ pub(super) fn change_owner(folder: &LocalFolder, name: Option<NameRef<'_>>, owne
     })
 }
 
-/// Probes the filesystem with a scratch file, which has no name where that can be.
+/// Probes the filesystem with a scratch file, without a name where that is supported.
 pub(super) fn probe(folder: &LocalFolder) -> io::Result<FidelityReport> {
     let before = sys::fstat(&folder.fd)?;
     let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
@@ -73,7 +73,7 @@ pub(super) fn probe(folder: &LocalFolder) -> io::Result<FidelityReport> {
             let found = FidelityReport { folds_case, ..fidelity::of_file(&fd) };
             sys::unlinkat(&folder.fd, staged.as_bytes(), AtFlags::empty())?;
             let modified = timestamp(before.st_mtime, before.st_mtime_nsec);
-            let _ = sys::futimens(&folder.fd, &times(Some(modified))); // only its owner may, and it is only polite
+            let _ = sys::futimens(&folder.fd, &times(Some(modified))); // only its owner may, and it is a courtesy
             found
         }
     };
@@ -93,7 +93,7 @@ pub(super) fn is_below(folder: &LocalFolder, other: &dyn Folder) -> io::Result<b
             return Ok(true);
         }
         folder = match sys::openat(&folder, c"..", flags, Mode::empty()) {
-            Err(Errno::ACCESS) => break, // nobody comes to it from above
+            Err(Errno::ACCESS) => break, // not reachable from above
             other => other?,
         };
         let above = key(sys::fstat(&folder)?);

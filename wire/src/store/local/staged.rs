@@ -1,4 +1,4 @@
-//! Staged files and their journals: made, opened again by the next run, and swept.
+//! Staged files and their journals: created, reopened by the next run, and swept.
 
 use super::LocalFolder;
 use super::file::{LocalTarget, lock_file, regular};
@@ -17,20 +17,20 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Creates a staged file, and locks it where there are locks.
+/// Creates a staged file, and locks it where locks are supported.
 pub(super) fn create(
     folder: &LocalFolder,
     staged: &StagedName,
     mode: u32,
 ) -> io::Result<Box<dyn TargetFile>> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let created = mode & PERMISSIONS & !folder.modes.umask; // bits that are always set come with its metadata
+    let created = mode & PERMISSIONS & !folder.modes.umask; // bits that are always set are set with its metadata
     let fd = sys::openat(&folder.fd, staged.as_bytes(), flags, Mode::from_raw_mode(created))?;
     let is_locked = lock_file(&fd)?;
     Ok(Box::new(folder.target(fd, folder.mode_of_created(created), is_locked)))
 }
 
-/// Fills a file that has no name, and gives it its name when it is whole. False if that cannot be done here.
+/// Fills a file without a name, and gives it its name when it is complete. Returns false if that is unsupported here.
 pub(super) fn create_linked(
     folder: &LocalFolder,
     name: NameRef<'_>,
@@ -46,7 +46,7 @@ pub(super) fn create_linked(
     let Ok(fd) = made else { return Ok(folder.names_come_first()) };
     let file = folder.target(fd, folder.mode_of_created(created), true);
     fill(&file)?;
-    // Before Linux 6.10 this needs a right that few have, and elsewhere a policy may be against it.
+    // Before Linux 6.10 this needs a right that few have, and elsewhere a policy may forbid it.
     match sys::linkat(&file.fd, c"", &folder.fd, name.as_bytes(), AtFlags::EMPTY_PATH) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
@@ -54,18 +54,18 @@ pub(super) fn create_linked(
     }
 }
 
-/// Opens a staged file of an earlier run to go on writing.
+/// Reopens a staged file of an earlier run for writing.
 pub(super) fn reopen(folder: &LocalFolder, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
     folder.open_own(staged.as_bytes(), OFlags::WRONLY).map(|file| Box::new(file) as Box<dyn TargetFile>)
 }
 
-/// Opens a staged file to read what an earlier run has written.
+/// Opens a staged file to read the data of an earlier run.
 pub(super) fn open_source(folder: &LocalFolder, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     regular(sys::openat(&folder.fd, staged.as_bytes(), flags, Mode::empty())?)
 }
 
-/// Creates the journal of a staged file, in place of one that is there.
+/// Creates the journal of a staged file, replacing an existing one.
 pub(super) fn create_journal(folder: &LocalFolder, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
     match sys::unlinkat(&folder.fd, &staged.journal()[..], AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
@@ -76,7 +76,7 @@ pub(super) fn create_journal(folder: &LocalFolder, staged: &StagedName) -> io::R
     Ok(Box::new(folder.target(fd, 0o600, true)))
 }
 
-/// The content of a journal, at most so long, and its file to go on writing.
+/// Returns at most `len_max` bytes of a journal, and its file for writing.
 pub(super) fn read_journal(
     folder: &LocalFolder,
     staged: &StagedName,
@@ -112,7 +112,7 @@ pub(super) fn sweep(folder: &LocalFolder, idle: Duration, scope: &SweepScope) ->
 }
 
 impl LocalFolder {
-    /// Names of staged files, then of journals: who goes on with a staged file locks that before it looks at the journal.
+    /// Returns names of staged files, then of journals: a resuming writer locks a staged file before it reads the journal.
     fn staged_names(&self) -> io::Result<Vec<Vec<u8>>> {
         let own =
             sys::openat(&self.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
@@ -129,7 +129,7 @@ impl LocalFolder {
         Ok(names)
     }
 
-    /// Removes a staged file, link or journal; its length, unless it is in use or too new.
+    /// Removes a staged file, link or journal; returns its length, or `None` if it is in use or too new.
     fn sweep_one(&self, name: &[u8], idle: Duration, scope: &SweepScope) -> io::Result<Option<u64>> {
         let stat = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let age = Duration::from_secs(now().saturating_sub(stat.st_mtime).try_into().unwrap_or(0));
@@ -137,7 +137,7 @@ impl LocalFolder {
         if age.min(changed) < idle || !scope.includes(|| self.journal_head(name)) {
             return Ok(None);
         }
-        // Held until the name is gone, so that nobody goes on with it meanwhile.
+        // Kept until the name is gone, so that no other process resumes it meanwhile.
         let _locked = match metadata_of(&stat).kind {
             Kind::File => {
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -157,7 +157,7 @@ impl LocalFolder {
         Ok(Some(stat.st_size.cast_unsigned()))
     }
 
-    /// True if somebody has locked the file. Many small files that wait for a sync are in use by a lock of one of them.
+    /// True if another process has locked the file. Many small files that wait for a sync are in use by a lock of one of them.
     fn is_in_use(&self, name: &[u8]) -> bool {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = sys::openat(&self.fd, name, flags, Mode::empty());
@@ -166,7 +166,7 @@ impl LocalFolder {
         })
     }
 
-    /// The beginning of the journal of a staged file, or of a journal.
+    /// Returns the beginning of a journal, by its own name or by that of its staged file.
     fn journal_head(&self, name: &[u8]) -> io::Result<Vec<u8>> {
         let digits = name.strip_suffix(StagedName::SUFFIX).or(name.strip_suffix(StagedName::JOURNAL_SUFFIX));
         let journal = [digits.unwrap_or(name), StagedName::JOURNAL_SUFFIX].concat();
@@ -184,7 +184,7 @@ impl LocalFolder {
         sys::statat(&self.fd, &staged[..], AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Opens and locks a file that is this program's own and has no other name: whatever another user put there is none.
+    /// Opens and locks a file that is this program's own and has no other name: a file put there by another user is rejected.
     fn open_own(&self, name: &[u8], flags: OFlags) -> io::Result<LocalTarget> {
         let flags = flags | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = sys::openat(&self.fd, name, flags, Mode::empty())?;
@@ -197,7 +197,7 @@ impl LocalFolder {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         if !lock_file(&fd)? {
-            return Err(io::ErrorKind::Unsupported.into()); // somebody else may be writing on it
+            return Err(io::ErrorKind::Unsupported.into()); // another process may be writing to it
         }
         if self.is_still(name, &stat) {
             Ok(self.target(fd, stat.st_mode & MODE_BITS, true))
@@ -206,13 +206,13 @@ impl LocalFolder {
         }
     }
 
-    /// True if the file that was opened as `name` has that name now: whoever held its lock before may have published it.
+    /// True if the file opened as `name` still has that name: the previous owner of its lock may have published it.
     fn is_still(&self, name: &[u8], opened: &Stat) -> bool {
         let found = sys::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
         found.is_ok_and(|found| (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino))
     }
 
-    /// There are no files without names here, or not any more: whatever else is wrong shows with those that have one.
+    /// Records that files without names are unsupported here, at least now: other errors show up with named files too.
     pub(super) fn names_come_first(&self) -> bool {
         self.names_first.store(true, Ordering::Relaxed);
         false

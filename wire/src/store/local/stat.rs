@@ -1,4 +1,4 @@
-//! Converts what the system tells of a file to [`Metadata`], and times to what the system takes.
+//! Converts the system's file status to [`Metadata`], and times to the system's form.
 
 use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
 use crate::store::Identity;

@@ -1,4 +1,4 @@
-//! Files that have no name before they are whole.
+//! Tests of files that have no name before they are complete.
 
 use super::file::{MOUNT_ID, unique_mount};
 use super::*;
@@ -59,7 +59,7 @@ fn where_names_come_first_nothing_is_done_here_or_below() {
     assert!(!below.create_whole(name(), 0o600, &unused).unwrap());
 }
 
-/// `u::rwx,g::r-x,o::---` as the kernel has it: version 2, then tag, permissions and id of each entry.
+/// `u::rwx,g::r-x,o::---` in the kernel's form: version 2, then tag, permissions and id of each entry.
 #[test]
 fn permissions_are_as_asked_for_where_a_default_acl_would_give_others() {
     let root = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn a_mount_without_a_unique_number_is_unknown() {
     let path = folder.path().join("file");
     std::fs::write(&path, "").unwrap();
     let mut stat = sys::statx(sys::CWD, &path, AtFlags::empty(), StatxFlags::BASIC_STATS).unwrap();
-    stat.stx_mnt_id = 7; // as systems before Linux 6.8 tell it, where it is used again
+    stat.stx_mnt_id = 7; // as reported by systems before Linux 6.8, which reuse it
     assert_eq!(unique_mount(&stat), 0);
     stat.stx_mask |= MOUNT_ID.bits();
     assert_eq!(unique_mount(&stat), 7);

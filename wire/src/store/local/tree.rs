@@ -25,21 +25,21 @@ pub struct LocalStorage {
 }
 
 impl LocalStorage {
-    /// Storage below the folder `root`, found with all the rights of this process.
+    /// Opens storage below the folder `root`, with all rights of this process.
     ///
     /// # Errors
-    /// If it is no folder or cannot be opened.
+    /// If it is not a folder or cannot be opened.
     pub fn open(root: &Path) -> io::Result<Self> {
         Ok(Self { root: Dir::open_ambient_dir(root, ambient_authority())?, modes: ModePolicy::default() })
     }
 
-    /// The same storage, with rules for the permissions of all that is made or changed through it.
+    /// The same storage, with rules for the permissions of everything made or changed through it.
     #[must_use]
     pub fn with_modes(self, modes: ModePolicy) -> Self {
         Self { modes, ..self }
     }
 
-    /// A name of an unfinished transfer is nobody's to read, also behind a link.
+    /// Refuses names of unfinished transfers, also as targets of a link.
     fn check_name(&self, path: &RemotePath) -> io::Result<()> {
         let path = os_path(path);
         let is_link = self.root.symlink_metadata(path).is_ok_and(|found| found.is_symlink());
@@ -48,10 +48,10 @@ impl LocalStorage {
         if NameRef::new(name).is_ok_and(is_staged) { Err(reserved_name().into()) } else { Ok(()) }
     }
 
-    /// The number of the filesystem that the root is on.
+    /// Returns the number of the root's filesystem.
     ///
     /// # Errors
-    /// As the filesystem has it.
+    /// Of the filesystem.
     pub fn device(&self) -> io::Result<u64> {
         Ok(sys::fstat(&self.root)?.st_dev)
     }
@@ -74,7 +74,7 @@ impl Storage for LocalStorage {
         let found = self.root.metadata(os_path(path)).map_err(resolving)?;
         self.check_name(path)?;
         if !found.is_file() && !found.is_dir() {
-            return Err(Failure::from(FailureCode::SpecialFile).into()); // to open a device may act
+            return Err(Failure::from(FailureCode::SpecialFile).into()); // opening a device may have effects
         }
         let mut options = cap_std::fs::OpenOptions::new();
         options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -110,7 +110,7 @@ fn os_path(path: &RemotePath) -> &Path {
     Path::new(OsStr::from_bytes(path.as_bytes()))
 }
 
-/// cap-std says `PermissionDenied` without a number of the system where a path would leave the root.
+/// Converts cap-std's error for a path that would leave the root: `PermissionDenied` without a system error number.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
 fn resolving(error: io::Error) -> io::Error {
     match error.kind() {
