@@ -83,7 +83,7 @@ messages! {
     Welcome(Welcome) = 3,
     /// Either: the request, or the job, with this request id failed.
     Failure(Failure) = 4,
-    /// Server: the request is done; there is nothing to tell.
+    /// Server: the request is done, without any result to return.
     Done(Done) = 5,
 
     /// Client: list a folder, or a whole tree.
@@ -129,14 +129,14 @@ messages! {
     /// Server: the answer to `Batch`.
     BatchDone(BatchDone) = 36,
 
-    /// Client: this session goes on where another was cut off.
+    /// Client: this session continues one that was cut off.
     Replace(Replace) = 37,
-    /// Client: remove what interrupted transfers have left.
+    /// Client: remove the leftovers of interrupted transfers.
     Sweep(Sweep) = 38,
     /// Server: the answer to `Sweep`.
     Swept(Swept) = 39,
 
-    /// Client: how faithfully a folder keeps times and permissions.
+    /// Client: how precisely a folder keeps times and permissions.
     Fidelity(Fidelity) = 40,
     /// Server: the answer to `Fidelity`.
     FidelityReport(FidelityReport) = 41,
@@ -147,30 +147,30 @@ messages! {
     Ping(Ping) = 49,
     /// Either: the answer to `Ping`.
     Pong(Pong) = 50,
-    /// Either: nothing more will come; close the connection.
+    /// Either: the last message; close the connection.
     Bye(Bye) = 51,
 
-    /// The job's receiver: what it has done with the job's frames.
+    /// The job's receiver: results of the job's frames.
     Ack(Ack) = 64,
-    /// The job's sender: no frame beyond these will come.
+    /// The job's sender: the number of frames; no others will come.
     End(End) = 65,
-    /// The job's sender: how much there is to send, as far as it has looked.
+    /// The job's sender: how much there is to send, as far as counted.
     Totals(Totals) = 66,
     /// Client, in a job of `Select`: items to send.
     Wanted(Wanted) = 67,
-    /// Client, while a listing comes: it has taken pages.
+    /// Client, during a listing: it has consumed pages.
     Continue(Continue) = 68,
-    /// The job's sender: what it is about to send, where the receiver may have some of it.
+    /// The job's sender: items it is about to send and the receiver may have in part.
     Offer(Offer) = 69,
-    /// The job's receiver: what it has of what was offered.
+    /// The job's receiver: the parts it has of offered items.
     Held(Held) = 70,
-    /// Server, with request id 0: the disk below the session's work does not answer.
+    /// Server, with request id 0: the disk that the session's work needs does not respond.
     Stalled(Stalled) = 71,
 }
 
-/// Kinds that are reserved: none of them is sent or understood yet.
+/// Reserved kinds, which are neither sent nor understood yet.
 impl Message {
-    /// Server, before `Welcome`: what the login takes further, as a code of one use.
+    /// Server, before `Welcome`: a further requirement of the login, such as a one-time code.
     pub const LOGIN_CHALLENGE: u16 = 6;
 
     /// Client: the answer to a challenge.

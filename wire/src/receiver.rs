@@ -1,11 +1,12 @@
-//! The receiving machine of a job: which frames and chunks are there, and when a file may be published. It writes no file.
+//! The receiving machine of a job: tracks which frames and chunks are there, and decides when a file may be published. It
+//! writes no file.
 //!
-//! The order of effects is the caller's duty and the machine's words: `begin` → verify → write → `written` (or `packed`) →
-//! publish → `published`. A frame counts as done only when its effect is final, and only then is it acknowledged.
+//! The caller must keep the order of effects, which the machine's methods follow: `begin` → verify → write → `written` (or
+//! `packed`) → publish → `published`. A frame counts as done only when its effect is final, and only then is it acknowledged.
 //!
-//! The memory that the machine keeps is counted in [`kept`](Receiver::kept): folders that wait for earlier frames, failures that are not
-//! acknowledged, files that have begun. A frame for which the caller has no room is [postponed](Receiver::postpone), and asked for
-//! again once there is some. The first frame that is missing makes room by itself, as nothing of it waits for others.
+//! The machine's memory is counted in [`kept`](Receiver::kept): folders that wait for earlier frames, unacknowledged failures,
+//! files in progress. A frame that the caller has no memory for is [postponed](Receiver::postpone), and requested again once
+//! there is some. The first missing frame frees memory by itself, because no part of it waits for others.
 
 mod blocks;
 mod holes;
@@ -37,16 +38,16 @@ use std::hash::RandomState;
 pub enum Begin {
     /// Verify and write it.
     Process,
-    /// It is done or being worked on already, or its file is finished with: drop it.
+    /// Drop it: it is done or in progress already, or its file has ended.
     Drop,
 }
 
-/// A folder whose metadata is set when all that is in it is done.
+/// A folder whose metadata is set when all of its content is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderEntry {
-    /// Which entry of its pack it is.
+    /// Its entry's number in the pack.
     pub entry: u32,
-    /// Where it is, below the job's path.
+    /// Its path, below the job's path.
     pub path: RemotePath,
     /// Its modification time.
     pub modified: Option<Timestamp>,
@@ -62,18 +63,18 @@ pub struct Receiver {
     /// Files may have holes.
     holes: bool,
     done: RangeSet,
-    /// Frames that have begun and are not done: they are worked on, or wait for others. What comes again is no news.
+    /// Frames that have begun and are not done: they are in progress, or wait for others. A second copy is ignored.
     begun: BTreeSet<u64>,
     files: BTreeMap<u32, Receiving>,
-    /// Files that were offered, and of which chunks are there.
+    /// Files that were offered, and have chunks here.
     held: BTreeMap<RemotePath, Receiving>,
-    /// Files that are finished or given up, as long as frames of them may come.
+    /// Files that are finished or given up, as long as frames of them may arrive.
     over: BTreeMap<u32, Over>,
     hasher: RandomState,
     folders: BTreeMap<u64, Vec<FolderEntry>>,
-    /// Frames that came when there was no room for them.
+    /// Frames that arrived when there was no memory for them.
     postponed: BTreeSet<u64>,
-    /// Bytes that folders and failures take.
+    /// Memory of folders and failures in bytes.
     kept: usize,
     attempts: BTreeMap<u64, u8>,
     frames_end: Option<u64>,
@@ -84,7 +85,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A machine that takes frames up to `window` beyond the first one missing.
+    /// A machine that takes frames up to `window` beyond the first missing one.
     #[must_use]
     pub fn new(checksum: Checksum, window: u32) -> Self {
         Self {
@@ -109,7 +110,7 @@ impl Receiver {
         }
     }
 
-    /// The same machine, of a job whose target makes holes.
+    /// The same machine, for a job whose target makes holes.
     #[must_use]
     pub fn with_holes(self, holes: bool) -> Self {
         let holes = holes && self.checksum == Checksum::Sha256;
@@ -122,13 +123,13 @@ impl Receiver {
         self.checksum
     }
 
-    /// True while another file may be held of which chunks are there.
+    /// True while another file with existing chunks may be kept.
     #[must_use]
     pub fn may_hold(&self) -> bool {
         self.held.len() < LARGE_FILES_MAX
     }
 
-    /// A file was offered of which chunks are there: its blocks will be the others.
+    /// Records an offered file that has chunks here: its blocks will be the missing ones.
     ///
     /// # Errors
     /// If it was offered before.
@@ -144,13 +145,13 @@ impl Receiver {
         }
     }
 
-    /// A frame has come.
+    /// Records that a frame has arrived.
     ///
     /// # Errors
-    /// If it cannot come now.
+    /// If it is not allowed now.
     pub fn begin(&mut self, head: &FrameHead) -> Result<Begin, ReceiverViolation> {
         if self.done.contains(head.frame) {
-            // Told again, unless so many wait to be told that the sender must know by now.
+            // Reported again, unless so many reports are waiting that the sender must know by now.
             if (self.unreported.range_count() as u64) < self.window {
                 self.unreported.insert(head.frame);
             }
@@ -167,56 +168,56 @@ impl Receiver {
         if self.begun.insert(head.frame) {
             Ok(Begin::Process)
         } else {
-            Ok(Begin::Drop) // its first copy is worked on; the acknowledgement is to come
+            Ok(Begin::Drop) // its first copy is in progress; the acknowledgement will follow
         }
     }
 
-    /// There is no room for a frame that has begun: it is forgotten.
+    /// Forgets a frame that has begun, for lack of memory.
     pub fn postpone(&mut self, frame: u64) {
         self.begun.remove(&frame);
         self.postponed.insert(frame);
     }
 
-    /// True if all frames before this one are done: nothing of it waits for others.
+    /// True if all frames before this one are done, so that no part of it waits for others.
     #[must_use]
     pub fn is_next(&self, frame: u64) -> bool {
         self.done.first_missing() == frame
     }
 
-    /// True if frames are postponed, and whether the one that all others wait for is among them.
+    /// Returns whether frames are postponed, and whether the one that all others wait for is among them.
     #[must_use]
     pub fn postponed(&self) -> (bool, bool) {
         (!self.postponed.is_empty(), self.postponed.contains(&self.done.first_missing()))
     }
 
-    /// There is room for so many frames: asks for them again, the first ones first.
+    /// Requests up to `frames` postponed frames again, the first ones first, now that there is memory.
     pub fn ask_again(&mut self, frames: usize) {
         for _ in 0..frames {
             self.damaged.extend(self.postponed.pop_first());
         }
     }
 
-    /// True if frames of this file have come before.
+    /// True if frames of this file have arrived before.
     #[must_use]
     pub fn has_begun(&self, file: u32) -> bool {
         self.files.contains_key(&file) || self.over.contains_key(&file)
     }
 
-    /// About how many bytes of memory the machine takes that depend on what came.
+    /// Returns the approximate memory of the machine in bytes, as far as it depends on the input.
     #[must_use]
     pub fn kept(&self) -> usize {
         let files = self.files.values().chain(self.held.values());
         self.kept + files.map(Receiving::kept_len).sum::<usize>()
     }
 
-    /// True if failures are not acknowledged.
+    /// True if there are unacknowledged failures.
     #[must_use]
     pub fn has_failures(&self) -> bool {
         !self.failed.is_empty()
     }
 
-    /// A frame's data did not match its digest: it is asked for again, unless it was often enough.
-    /// True if the frame's item has now failed for good.
+    /// Records that a frame's data did not match its digest: it is requested again, unless it was too often. Returns true if
+    /// the frame's item has now failed for good.
     pub fn damaged(&mut self, frame: u64) -> bool {
         let attempts = self.attempts.entry(frame).or_insert(0);
         *attempts += 1;
@@ -228,14 +229,14 @@ impl Receiver {
         failed
     }
 
-    /// Entries of a pack have failed, and the pack is to come again because others are damaged.
+    /// Records entries of a pack that have failed, while the pack is to come again because others are damaged.
     pub fn entries_failed(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
         for (entry, failure) in failures {
             self.fail_item(frame, entry, failure);
         }
     }
 
-    /// All entries of a pack are in their place or have failed, but for its folders.
+    /// Records that all entries of a pack are in their place or have failed, except for its folders.
     pub fn packed(&mut self, frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry>) {
         self.entries_failed(frame, failures);
         if folders.is_empty() {
@@ -247,7 +248,7 @@ impl Receiver {
         }
     }
 
-    /// Folders whose metadata can be set now, with the frame they came in; tell [`Self::folders_set`] afterwards.
+    /// Returns folders whose metadata can be set now, with the frame they arrived in; [`Self::folders_set`] must follow.
     pub fn next_folders(&mut self) -> Option<(u64, Vec<FolderEntry>)> {
         let entry = self.folders.first_entry()?;
         let frame = *entry.key();
@@ -260,16 +261,16 @@ impl Receiver {
         Some((frame, folders))
     }
 
-    /// The metadata of a frame's folders is set, or could not be.
+    /// Records that the metadata of a frame's folders is set, or failed.
     pub fn folders_set(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
         self.entries_failed(frame, failures);
         self.frame_done(frame);
     }
 
-    /// The sender told how many frames the job has.
+    /// Records how many frames the job has, as reported by the sender.
     ///
     /// # Errors
-    /// If that contradicts what came before.
+    /// If this contradicts earlier input.
     pub fn end(&mut self, end: End) -> Result<(), ReceiverViolation> {
         let contradicts = self.frames_end.is_some_and(|before| before != end.frames)
             || self.greatest.is_some_and(|greatest| greatest >= end.frames);
@@ -283,7 +284,7 @@ impl Receiver {
         self.frames_end.is_some_and(|end| self.done.first_missing() >= end)
     }
 
-    /// Frames that are done and not yet acknowledged.
+    /// Returns the number of frames that are done and not yet acknowledged.
     #[must_use]
     pub fn unreported(&self) -> u64 {
         self.unreported.iter().map(|(begin, end)| end - begin).sum::<u64>() + self.damaged.len() as u64
@@ -298,7 +299,7 @@ impl Receiver {
         self.kept -= failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum::<usize>();
         let damaged = self.damaged.drain(..self.damaged.len().min(ACK_ITEMS_MAX)).collect();
         if !self.failed.is_empty() {
-            return Some(Ack { done: Vec::new(), failed, damaged }); // a frame's failures come no later than its `done`
+            return Some(Ack { done: Vec::new(), failed, damaged }); // a frame's failures are sent no later than its `done`
         }
         let done = std::mem::take(&mut self.unreported)
             .iter()
@@ -321,13 +322,13 @@ impl Receiver {
     }
 }
 
-/// About how many bytes of memory a folder takes that waits for earlier frames.
+/// Returns the approximate memory of a folder that waits for earlier frames.
 #[must_use]
 pub fn folder_kept_len(path_len: usize) -> usize {
     160 + path_len
 }
 
-/// About how many bytes of memory an item's failure takes until it is acknowledged.
+/// Returns the approximate memory of an item's failure until it is acknowledged.
 #[must_use]
 pub fn failure_kept_len(failure: &Failure) -> usize {
     96 + failure.message.len()

@@ -1,19 +1,20 @@
-//! The sending machine of a job: what goes into which frame, and what became of it. It reads no file and no clock.
+//! The sending machine of a job: decides the content of each frame, and tracks its result. It reads no file and no clock.
 //!
 //! Items come in from a walk, in its order; lanes ask for the [`next`](Sender::next) frame whenever they can take one, so a
-//! fast lane takes more. A frame stays in flight until the receiver says that its effect is final; if its lane dies first
-//! it goes to another lane under the same number.
+//! fast lane takes more. A frame stays in flight until the receiver reports its effect as final; if its lane dies first it goes
+//! to another lane under the same number.
 //!
-//! A folder's entry must have a greater number than all that is in the folder, since what comes later changes the folder's time. So
-//! a folder is held back until every large file that came before it has its seal's number, and until all packs and seals with smaller
-//! numbers were built: what has outgrown its place in a pack, or is not as its seal was to say, comes later. Then the folder waits for that.
+//! A folder's entry must have a greater number than all of the folder's content, because later content changes the folder's
+//! time. So a folder waits until every large file before it has its seal's number, and until all packs and seals with smaller
+//! numbers are built: a file that has outgrown its place in a pack, or has changed before its seal, is sent later. Then the
+//! folder waits for that file.
 //!
-//! Where the receiver may have something of an earlier run, items are [offered](Sender::next_offer) to it first, and go on
-//! their way when it has [answered](Sender::held): those that it has are finished with at once, and of a large file only the
-//! chunks that it lacks are sent. A folder waits for the answers to what came before it, too.
+//! If the receiver may have data of an earlier run, items are [offered](Sender::next_offer) to it first, and are sent after its
+//! [answer](Sender::held): items that it has are settled at once, and of a large file only the missing chunks are sent. A
+//! folder also waits for the answers to everything before it.
 //!
-//! An item is [kept](Sender::kept) from the walk until it is acknowledged. While there is [no room](Sender::set_room) for more the machine
-//! wants none: what it has goes on, and makes room.
+//! An item is [kept](Sender::kept) from the walk until it is acknowledged. While there is [no room](Sender::set_room) for more
+//! the machine wants none: it continues with its items, which makes room.
 
 mod acknowledgement;
 mod blocks;
@@ -51,9 +52,9 @@ pub struct Sender {
     small: VecDeque<Item>,
     small_len: usize,
     asking: Asking,
-    /// To be offered.
+    /// Items to be offered.
     unoffered: VecDeque<Offered>,
-    /// Offered and not answered.
+    /// Items offered and not answered.
     offered: VecDeque<Offered>,
     large: VecDeque<Offered>,
     folders: VecDeque<HeldFolder>,
@@ -61,16 +62,16 @@ pub struct Sender {
     seals: VecDeque<u32>,
     again: VecDeque<u64>,
     in_flight: BTreeMap<u64, InFlight>,
-    /// Ordinals of what later folders wait for: items that are offered, and large files without a seal's number.
+    /// Ordinals that later folders wait for: of offered items, and of large files without a seal's number.
     unsealed: BTreeSet<u64>,
     next_ordinal: u64,
     next_frame: u64,
     next_file: u32,
     items_ended: bool,
     end_told: bool,
-    /// Bytes that its items take.
+    /// Memory of its items in bytes.
     kept: usize,
-    /// There is room for more.
+    /// There is room for more items.
     has_room: bool,
     lanes: Watch,
 }
@@ -81,11 +82,11 @@ struct InFlight {
     lane: Option<u16>,
     /// The tick at which a lane took it.
     since: u64,
-    /// For a pack, one for each of its items once it has been built.
+    /// For a pack, the outcome of each of its items once it has been built.
     packed: Vec<Packed>,
     /// For a block, its digest once it has been built.
     digest: Option<Digest>,
-    /// It is a pack or seal that has been built: nothing of it comes once more.
+    /// It is a pack or seal that has been built: no part of it is sent again under another number.
     built: bool,
     failures: BTreeMap<u32, Failure>,
 }
@@ -126,7 +127,7 @@ impl Sender {
         self.checksum
     }
 
-    /// True while more items would make fuller packs; the walk goes on exactly then, so its memory is bounded.
+    /// True while more items would make fuller packs; the walk continues only then, so its memory is bounded.
     #[must_use]
     pub fn wants_items(&self) -> bool {
         self.has_room && self.would_take_items()
@@ -138,12 +139,12 @@ impl Sender {
         !self.has_room && self.would_take_items()
     }
 
-    /// Notes whether there is room for some more items.
+    /// Sets whether there is room for more items.
     pub fn set_room(&mut self, has_room: bool) {
         self.has_room = has_room;
     }
 
-    /// About how many bytes of memory its items take.
+    /// Returns the approximate memory of its items in bytes.
     #[must_use]
     pub fn kept(&self) -> usize {
         let held = self.offered.iter().chain(&self.large).filter_map(|offered| offered.held.as_ref());
@@ -160,7 +161,7 @@ impl Sender {
             && self.folders.len() < ITEMS_AHEAD_MAX
     }
 
-    /// True while a stream has too little for its next block.
+    /// True while a stream has too little data for its next block.
     #[must_use]
     pub fn wants_stream(&self) -> bool {
         let hungry = |sending: &Sending| {
@@ -171,7 +172,7 @@ impl Sender {
         self.sending.values().any(hungry)
     }
 
-    /// Takes the next item of the walk; a folder after all that is in it.
+    /// Takes the next item of the walk; a folder after all of its content.
     pub fn add(&mut self, item: Item) {
         self.kept += kept_len(&item);
         if is_folder(&item) {
@@ -188,12 +189,12 @@ impl Sender {
         }
     }
 
-    /// The walk is over.
+    /// Records the end of the walk.
     pub fn end_items(&mut self) {
         self.items_ended = true;
     }
 
-    /// The next frame for `lane`; nothing if there is none to send now.
+    /// Returns the next frame for `lane`; `None` if there is none to send now.
     pub fn next(&mut self, lane: u16) -> Option<Plan> {
         if let Some(plan) = self.next_again(lane) {
             return Some(plan);
@@ -217,13 +218,14 @@ impl Sender {
         Some(Plan { frame, content })
     }
 
-    /// True if the pack or seal `frame` was built before: the receiver may have it, so its entries stay what they are, and none comes later.
+    /// True if the pack or seal `frame` was built before: the receiver may have it, so its entries stay the same, and none is
+    /// sent later.
     #[must_use]
     pub fn is_built(&self, frame: u64) -> bool {
         self.in_flight.get(&frame).is_none_or(|in_flight| in_flight.built)
     }
 
-    /// How many frames the job has, once, as soon as that is known.
+    /// Returns, once, the number of frames of the job, as soon as it is known.
     pub fn end(&mut self) -> Option<End> {
         let all_numbered = self.items_ended
             && self.unoffered.is_empty()
@@ -232,7 +234,7 @@ impl Sender {
             && self.large.is_empty()
             && self.folders.is_empty()
             && self.unsealed.is_empty();
-        // Until it is built, what is in a frame may have to come once more.
+        // Until a frame is built, its items may have to be sent again.
         if self.end_told || !all_numbered || !self.is_all_built() {
             return None;
         }
@@ -244,7 +246,7 @@ impl Sender {
         self.first_unbuilt().is_none() && self.sending.values().all(|sending| sending.again.is_none())
     }
 
-    /// The first pack or seal whose content is not certain yet.
+    /// Returns the first pack or seal whose content may still change.
     fn first_unbuilt(&self) -> Option<u64> {
         let unbuilt = |frame: &InFlight| match &frame.content {
             Content::Pack(_) | Content::Seal { result: Ok(_), .. } => !frame.built,
@@ -255,7 +257,7 @@ impl Sender {
         self.in_flight.iter().find(|(_, frame)| unbuilt(frame)).map(|(number, _)| *number)
     }
 
-    /// True once the receiver has all there is.
+    /// True once the receiver has everything.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.end_told && self.in_flight.is_empty()
@@ -267,7 +269,7 @@ impl Sender {
         !self.again.is_empty() || (self.has_queued() && self.window_open())
     }
 
-    /// True if there is something to send, and it may not go before the receiver has acknowledged more.
+    /// True if there is data to send that must wait until the receiver has acknowledged more.
     #[must_use]
     pub fn waits_for_peer(&self) -> bool {
         self.again.is_empty() && self.has_queued() && !self.window_open()
@@ -282,7 +284,8 @@ impl Sender {
             || self.sending.values().any(|sending| !sending.all_planned)
     }
 
-    /// The receiver counts its window from the first frame that it misses, so the span counts, not the number.
+    /// True if another frame fits into the window. The receiver counts it from the first missing frame, so the span counts, not
+    /// the number of frames.
     fn window_open(&self) -> bool {
         let oldest = self.in_flight.first_key_value().map_or(self.next_frame, |(frame, _)| *frame);
         self.next_frame - oldest < self.window

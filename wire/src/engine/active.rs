@@ -1,4 +1,4 @@
-//! Counts the calls that are at work on a job: while there is one, the observer has not heard all of it.
+//! Counts the calls at work on a job: while there is one, the observer has not received all events.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 pub(super) struct ActiveCount(AtomicUsize);
 
 impl ActiveCount {
-    /// Counts a call until the guard is dropped, also by a panic. Whoever waits at `changed` looks again then.
+    /// Counts a call until the guard is dropped, even by a panic, and then notifies `changed`.
     pub(super) fn enter<'a>(&'a self, changed: &'a Notify) -> ActiveCall<'a> {
         self.0.fetch_add(1, Ordering::SeqCst);
         ActiveCall { count: &self.0, changed }

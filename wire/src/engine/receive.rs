@@ -1,12 +1,13 @@
 //! A job's receiving side: takes frames as lanes bring them, verifies, writes, publishes, and acknowledges.
 //!
-//! A frame is taken if the session's [budget](crate::budget) has room for what is kept of it: its folders until all frames before it are
-//! done, its failures until they are acknowledged, its items until they are synced. If not, it is dropped before anything is done with
-//! it, and asked for again when there is room; its lane goes on, since the frame that all others wait for may come behind it. That one
-//! frame is taken without room, one of a session's at a time.
+//! A frame is taken if the session's [budget](crate::budget) has room for the part of it that is kept: its folders until all
+//! frames before it are done, its failures until they are acknowledged, its items until they are synced. If not, it is dropped
+//! before any work on it, and requested again when there is room; its lane continues, since the frame that all others wait for
+//! may come behind it. That one frame is taken without room, one of a session's at a time.
 //!
-//! Locks are taken in this order: `discarding` or the turn of a commit; the count of memory; the machine; then `staged` before `found`,
-//! or `partly`, or the queue of commits. The disk is waited for under the first two only, never under the machine's lock.
+//! Locks are taken in this order: `discarding` or the turn of a commit; the count of memory; the machine; then `staged` before
+//! `found`, or `partly`, or the queue of commits. The disk is waited for under the first two only, never under the machine's
+//! lock.
 
 mod commits;
 mod large_file;
@@ -46,23 +47,23 @@ pub struct ReceiveJob {
     checksum: Checksum,
     sink: Box<dyn Sink>,
     staged: Mutex<HashMap<u32, Slot>>,
-    /// Entries that are in their place, of packs that are to be sent again for others.
+    /// Settled entries of packs that are to be sent again for their other entries.
     partly: Mutex<HashMap<u64, EntrySet>>,
     commits: Commits,
     observer: Arc<dyn JobObserver>,
     changed: Notify,
     failed: OnceLock<Failure>,
-    /// Frames and commits that are being worked on: until there are none, the observer has not heard all.
+    /// Frames and commits in progress: while there are any, the observer has not received all events.
     active: ActiveCount,
-    /// Offers that are not answered, with what is charged for them.
+    /// Unanswered offers, with their memory charges.
     offers: Mutex<VecDeque<(Offer, Charge)>>,
     offered: Notify,
-    /// Staged files of an earlier run that were offered, until their first frame tells their number.
+    /// Staged files of an earlier run that were offered, until their first frame shows their number.
     found: Mutex<HashMap<RemotePath, Box<dyn Staged>>>,
-    /// Held while a file is given up and discarded, and while folders are chosen that are done: threads at the disk wait for each
-    /// other here, so that nobody who serves others waits for them at the machine.
+    /// Locked while a file is given up and discarded, and while finished folders are chosen: threads at the disk wait for each
+    /// other here, so that threads without disk work never wait for them at the machine.
     discarding: Mutex<()>,
-    /// Where its files are closed and discarded.
+    /// The disk on which its files are closed and discarded.
     disk: OnceLock<Arc<Disk>>,
     memory: JobMemory,
 }
@@ -104,12 +105,12 @@ impl ReceiveJob {
         }
     }
 
-    /// Its files are written there.
+    /// Sets the disk that its files are written to.
     pub(crate) fn is_on(&self, disk: &Arc<Disk>) {
         let _ = self.disk.set(disk.clone()); // a job belongs to one exchange
     }
 
-    /// Discards what is staged, once it has ended.
+    /// Discards staged files, once the job has ended.
     pub(crate) async fn close(&self, disk: &Arc<Disk>) {
         self.dispose();
         disk.disposed().await;
@@ -125,18 +126,18 @@ impl ReceiveJob {
         }
     }
 
-    /// From now on the job takes only what there is room for.
+    /// Limits the job to the memory of `session` from now on.
     pub(crate) fn keep_within(&self, session: &SessionMemory) {
         self.memory.keep_within(session);
     }
 
-    /// Ends the job: it cannot go on, or need not. What is staged is discarded when the job is dropped.
+    /// Ends the job early. Staged files are discarded when the job is dropped.
     pub fn fail(&self, failure: Failure) {
-        let _ = self.failed.set(failure); // the first reason is the one to tell
+        let _ = self.failed.set(failure); // the first reason is the one to report
         self.changed.notify_one();
     }
 
-    /// Acknowledges until all is received.
+    /// Acknowledges until everything is received.
     ///
     /// # Errors
     /// If the job was ended before.
@@ -146,7 +147,7 @@ impl ReceiveJob {
         loop {
             let has_asked = self.ask_again(&mut stuck);
             if let Some(failure) = self.failed.get() {
-                let _ = commit.ended().await; // nothing of the job is done after its end
+                let _ = commit.ended().await; // no part of the job may run after its end
                 return Err(failure.clone());
             }
             if commit.0.is_none() && !self.commits.is_empty() {
@@ -181,8 +182,9 @@ impl ReceiveJob {
         }
     }
 
-    /// Asks again for frames that there was no room for. If there is none for long, not even for the one that all others wait for, the
-    /// job ends: everything in the session waits for each other. True if there is something to ask for.
+    /// Requests frames again that were postponed for lack of memory. If there is none for long, not even for the frame that all
+    /// others wait for, the job ends: everything in the session waits for each other. Returns true if there are frames to
+    /// request.
     fn ask_again(&self, stuck: &mut Option<Instant>) -> bool {
         let (any, next) = lock(&self.machine).postponed();
         if !any {
@@ -200,7 +202,7 @@ impl ReceiveJob {
         frames > 0
     }
 
-    /// Counts what the job keeps now.
+    /// Updates the memory charge of the job.
     fn count_kept(&self) {
         let is_settled = || {
             let machine = lock(&self.machine);
@@ -210,7 +212,7 @@ impl ReceiveJob {
         self.memory.count(kept, is_settled);
     }
 
-    /// Takes what the sender says of the job.
+    /// Takes a message of the sender about the job.
     #[allow(clippy::wildcard_enum_match_arm, reason = "only these are for a receiver; the exchange knows")]
     pub(crate) fn told(&self, message: Message, charge: Charge) -> Result<(), ReceiverViolation> {
         match message {
@@ -230,7 +232,7 @@ impl ReceiveJob {
         result
     }
 
-    /// Takes a frame: verifies it, and does what it says.
+    /// Takes a frame: verifies it, and carries it out.
     pub(crate) fn take(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<(), ReceiveFault> {
         if self.failed.get().is_some() {
             return Ok(());
@@ -261,7 +263,7 @@ impl ReceiveJob {
         many || self.is_finished() || self.failed.get().is_some()
     }
 
-    /// True once all is received, and the observer knows.
+    /// True once everything is received, and the observer has been notified.
     fn is_finished(&self) -> bool {
         lock(&self.machine).is_finished() && self.active.is_idle()
     }
@@ -280,15 +282,15 @@ impl ReceiveJob {
 
 impl Drop for ReceiveJob {
     fn drop(&mut self) {
-        self.dispose(); // whoever has it last may be a task that serves everybody
+        self.dispose(); // its last owner may be a task that serves all sessions
     }
 }
 
-/// A commit under way.
+/// A commit in progress.
 struct Commit(Option<JoinHandle<Result<(), Failure>>>);
 
 impl Commit {
-    /// Waits for its end; there is none then.
+    /// Waits for its end, and then removes it.
     async fn ended(&mut self) -> Result<(), Failure> {
         let Some(running) = &mut self.0 else { return Ok(()) };
         let ended = running.await;
@@ -297,10 +299,11 @@ impl Commit {
     }
 }
 
-/// Acknowledgements wait a little for company, unless there are many or the job is done: the window is far larger.
+/// Acknowledgements are delayed a little to be sent together, unless there are many or the job is done: the window is far
+/// larger.
 const ACK_DELAY: Duration = Duration::from_millis(5);
 const ACK_FRAMES: u64 = 32;
-/// How often it is looked for room for frames that are postponed.
+/// Interval of the checks for memory for postponed frames.
 const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -44,18 +44,18 @@ pub struct SendJob {
     holes: bool,
     /// Acknowledgements that are being reported to the observer.
     active: ActiveCount,
-    /// Held while an offer is made, so that they go out in order.
+    /// Locked while an offer is made, so that offers are sent in order.
     offering: Mutex<()>,
     /// The words that say where the receiver's failures happened, as "on the server"; `None` adds none.
     receiver: Option<&'static str>,
-    /// When the first attempt of the transfer began, if that is known: what has changed since is another file.
+    /// Start of the transfer's first attempt, if known: a source that has changed since counts as another file.
     begun: Option<Timestamp>,
-    /// Where its files are closed.
+    /// The disk on which its files are closed.
     disk: OnceLock<Arc<Disk>>,
     memory: JobMemory,
 }
 
-/// A frame's payload is in the buffer; this is the rest.
+/// The parts of a frame besides its payload, which is in the buffer.
 struct Built {
     kind: FrameKind,
     extra: Vec<u8>,
@@ -92,18 +92,18 @@ impl SendJob {
         }
     }
 
-    /// Its files are read there.
+    /// Sets the disk that its files are read from.
     pub(crate) fn is_on(&self, disk: &Arc<Disk>) {
         let _ = self.disk.set(disk.clone()); // a job belongs to one exchange
     }
 
-    /// Closes what is open, once it has ended.
+    /// Closes open files, once the job has ended.
     pub(crate) async fn close(&self, disk: &Arc<Disk>) {
         self.dispose();
         disk.disposed().await;
     }
 
-    /// A filesystem may hold up whoever closes a file.
+    /// Closes files at the disk, since a filesystem may block the closing thread.
     fn dispose(&self) {
         let (files, kept) = (std::mem::take(&mut *lock(&self.files)), self.reading.take_kept());
         if let Some(disk) = self.disk.get().filter(|_| !files.is_empty() || !kept.is_empty()) {
@@ -111,27 +111,27 @@ impl SendJob {
         }
     }
 
-    /// The same job, whose observer hears of the receiver's failures with the words `receiver`, as "on the server".
+    /// Adds the words `receiver`, such as "on the server", to the receiver's failures before they are reported to the observer.
     #[must_use]
     pub fn naming_receiver(mut self, receiver: &'static str) -> Self {
         self.receiver = Some(receiver);
         self
     }
 
-    /// The same job as another attempt of a transfer whose first one began then, by the clock that dates the files.
+    /// Makes the job another attempt of a transfer whose first one began at this time, by the clock that dates the files.
     #[must_use]
     pub fn since(mut self, begun: Option<Timestamp>) -> Self {
         self.begun = begun;
         self
     }
 
-    /// From now on the job takes only items that there is room for.
+    /// Limits the job's items to the memory of `session` from now on.
     pub(crate) fn keep_within(&self, session: &SessionMemory) {
         self.memory.keep_within(session);
         self.look_for_room();
     }
 
-    /// Takes room for some items more, or lets the machine wait.
+    /// Takes memory for more items, or makes the machine wait for it.
     fn look_for_room(&self) {
         let has_room = self.memory.count_and_take(|| lock(&self.machine).kept(), ITEMS_KEPT_LEN);
         lock(&self.machine).set_room(has_room);
@@ -142,33 +142,33 @@ impl SendJob {
         self.memory.count(kept, || kept() == 0);
     }
 
-    /// True if items wait for room.
+    /// True if items wait for memory.
     pub(crate) fn waits_for_room(&self) -> bool {
         self.failed.get().is_none() && lock(&self.machine).waits_for_room()
     }
 
-    /// The same job, which tells the receiver where a file has holes. Only jobs with SHA-256 do: elsewhere the digests of so many
-    /// zeros would cost too much.
+    /// Reports holes of files to the receiver. Only for jobs with SHA-256: with another checksum the digests of so many zeros
+    /// would cost too much.
     #[must_use]
     pub fn with_holes(mut self, holes: bool) -> Self {
         self.holes = holes && lock(&self.machine).checksum() == Checksum::Sha256;
         self
     }
 
-    /// The same job, which does this with files that change while they are read.
+    /// Sets the treatment of files that change while they are read.
     #[must_use]
     pub fn changing(mut self, changing: Changing) -> Self {
         self.reading.changing = changing;
         self
     }
 
-    /// Ends the job: it cannot go on, or need not.
+    /// Ends the job early.
     pub fn fail(&self, failure: Failure) {
-        let _ = self.failed.set(failure); // the first reason is the one to tell
+        let _ = self.failed.set(failure); // the first reason is the one to report
         self.changed.notify_one();
     }
 
-    /// Tells the receiver how many frames there are, and waits until it has them all.
+    /// Reports the number of frames to the receiver, and waits until it has them all.
     ///
     /// # Errors
     /// If the job was ended before.
@@ -193,7 +193,7 @@ impl SendJob {
             tokio::select! {
                 () = self.changed.notified() => {}
                 _ = ticks.tick() => {
-                    // A paced job's lanes wait for each other, which is no stall.
+                    // A paced job's lanes wait for each other, which is not a stall.
                     if self.pacer.is_none() && lock(&self.machine).tick() {
                         work.notify_waiters();
                     }
@@ -221,7 +221,7 @@ impl SendJob {
         lock(&self.machine).lane_closed(lane);
     }
 
-    /// Builds the next frame for `lane` in `buffer`; tells where its ciphertext lies, or that there is none now.
+    /// Builds the next frame for `lane` in `buffer`; returns the range of its ciphertext, or that there is none now.
     pub(crate) fn build(
         &self,
         lane: u16,
@@ -297,11 +297,11 @@ impl SendJob {
 
 impl Drop for SendJob {
     fn drop(&mut self) {
-        self.dispose(); // whoever has it last may be a task that serves everybody
+        self.dispose(); // its last owner may be a task that serves all sessions
     }
 }
 
-/// Room that is taken before a source is asked for items: for as many as a walk gives at once, with paths of usual length.
+/// Memory taken before a source is asked for items: enough for a batch of a walk, with paths of usual length.
 const ITEMS_KEPT_LEN: usize = 64 * 1024;
-/// How often the machine looks for stalled lanes.
+/// Interval of the checks for stalled lanes.
 const TICK: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Where received items go: staged beside their place or without a name, verified, given their metadata, and then their name.
+//! Places received items: staged beside their target or without a name, verified, given their metadata, and then their name.
 
 mod base;
 mod tree;
@@ -19,51 +19,51 @@ use crate::verified::VerifiedContent;
 /// The target of a receiving job. All methods block; every error is that item's alone.
 #[allow(clippy::missing_errors_doc)]
 pub trait Sink: Send + Sync {
-    /// Begins a large file.
+    /// Starts a large file.
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure>;
-    /// Takes a small file, whole.
+    /// Takes a whole small file.
     fn file(
         &self,
         path: &RemotePath,
         head: &EntryHead,
         content: &VerifiedContent<'_>,
     ) -> Result<Placed, Failure>;
-    /// Takes a link, unless it is a sink for content alone.
+    /// Takes a link, except in a sink for content only.
     fn link(&self, _: &RemotePath, _: &EntryHead, _target: &[u8]) -> Result<Placed, Failure> {
         Err(FailureCode::SpecialFile.into())
     }
-    /// Makes a folder if it is missing, and sets its metadata, unless it is a sink for content alone.
+    /// Makes a folder if it is missing, and sets its metadata, except in a sink for content only.
     fn folder(&self, _: &FolderEntry) -> Result<Placed, Failure> {
         Err(FailureCode::IsAFolder.into())
     }
-    /// Makes durable what waits for it, and gives it its names; the result of each. Without it nothing waits. What has no name
-    /// once `is_over` gets none: a job that has ended may have a successor that has written there since.
+    /// Makes waiting items durable and gives them their names; returns the result of each. A sink without commits has none
+    /// waiting. An item without a name once `is_over` gets none: the successor of an ended job may have written there since.
     fn commit(&self, batch: Vec<Waiting>, _is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
-    /// True if items have their names only after a commit.
+    /// True if items get their names only by a commit.
     fn has_commits(&self) -> bool {
         false
     }
-    /// About how many bytes of memory it keeps by what came.
+    /// Returns the approximate memory of the sink as far as it depends on the input.
     fn kept(&self) -> usize {
         0
     }
-    /// Looks for what an earlier run has left of an item that is about to be sent.
+    /// Looks for a part, left by an earlier run, of an item that is about to be sent.
     fn look(&self, _: &OfferedItem) -> Found {
         Found::Nothing
     }
-    /// A large file that was begun comes once more, from its beginning.
+    /// Prepares for a large file that was started and is sent again from its beginning.
     fn again(&self, _: &RemotePath) {}
-    /// Makes durable what was found in its place since this was asked last, if that is what is to be acknowledged.
+    /// Makes durable the files found in their place since the last call, if acknowledged items must be durable.
     fn sync_found(&self) -> Result<(), Failure> {
         Ok(())
     }
 }
 
-/// The part of an item that an earlier run has left.
+/// The part of an item left by an earlier run.
 pub enum Found {
-    /// Nothing that could be proven.
+    /// No part that could be proven.
     Nothing,
     /// It is in its place.
     All,

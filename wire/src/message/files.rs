@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 pub struct MakeFolder {
     /// The folder.
     pub path: RemotePath,
-    /// Make missing folders above it, and be content if it exists.
+    /// Make missing folders above it, and succeed if it exists.
     pub parents: bool,
 }
 
-/// Removes something.
+/// Removes an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remove {
     /// The file, link or folder.
     pub path: RemotePath,
-    /// With all that is in it, if it is a folder; otherwise a folder is refused.
+    /// With everything in it, if it is a folder; otherwise a folder is refused.
     pub recursive: bool,
 }
 
-/// Renames something.
+/// Renames an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rename {
     /// From here.
@@ -36,7 +36,7 @@ pub struct Rename {
     pub replace: bool,
 }
 
-/// Changes metadata; what is not given stays.
+/// Changes metadata; `None` leaves a value unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetMetadata {
     /// The file, link or folder.
@@ -54,7 +54,7 @@ pub struct SetMetadata {
 pub struct Link {
     /// The link.
     pub path: RemotePath,
-    /// Where it leads; stored as it is, followed only within the root.
+    /// Its target; stored unchanged, followed only within the root.
     #[serde(with = "super::byte_string")]
     pub target: Vec<u8>,
 }
@@ -69,13 +69,13 @@ pub struct Hash {
 /// SHA-256 of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashed {
-    /// As sha256sum prints it.
+    /// The digest, as printed by sha256sum.
     pub digest: Digest,
     /// Bytes that were hashed.
     pub bytes: u64,
 }
 
-/// Asks for free and used space of the filesystem that holds a path.
+/// Asks for free and used space of a path's filesystem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
     /// The path.
@@ -87,18 +87,18 @@ pub struct Space {
 pub struct SpaceReport {
     /// The filesystem's size.
     pub total: u64,
-    /// Not used.
+    /// Unused bytes.
     pub free: u64,
-    /// Not used, and open to the server's user.
+    /// Unused bytes available to the server's user.
     pub available: u64,
 }
 
-/// Asks to remove what interrupted transfers have left in a folder and all below it, but for what is in use.
+/// Asks to remove leftovers of interrupted transfers in a folder and everything below it, except those in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
     /// The folder.
     pub path: RemotePath,
-    /// Only what has not changed for so many seconds.
+    /// Remove only files that have not changed for this many seconds.
     pub idle: u64,
 }
 
@@ -107,13 +107,13 @@ pub struct Sweep {
 pub struct Swept {
     /// Staged files.
     pub files: u64,
-    /// Bytes that they had.
+    /// Their total length in bytes.
     pub bytes: u64,
-    /// Staged files that stay: in use, not idle for long enough, or not to be removed.
+    /// Staged files that stay: in use, too young, or impossible to remove.
     pub kept: u64,
 }
 
-/// Asks how faithfully a folder keeps times and permissions, which takes a scratch file there.
+/// Asks how precisely a folder keeps times and permissions, which requires a scratch file there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fidelity {
     /// The folder.

@@ -27,7 +27,7 @@ pub struct Ack {
 pub struct FrameRange {
     /// Number of the first.
     pub first: u64,
-    /// How many.
+    /// Number of frames.
     pub count: u32,
 }
 
@@ -36,32 +36,32 @@ pub struct FrameRange {
 pub struct ItemFailure {
     /// The frame that it came in.
     pub frame: u64,
-    /// Which entry of a pack; 0 for a block or seal.
+    /// The entry's number in a pack; 0 for a block or seal.
     pub entry: u32,
-    /// Why.
+    /// The reason.
     pub failure: Failure,
 }
 
 /// All frames of a job have a number now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// How many frames the job has.
+    /// Number of frames of the job.
     pub frames: u64,
 }
 
-/// How much a job has to send.
+/// Amount of data that a job has to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Files and links.
     pub files: u64,
     /// Bytes of content.
     pub bytes: u64,
-    /// All has been counted.
+    /// Everything has been counted.
     pub complete: bool,
 }
 
-/// Items that a job's sender is about to send, for the receiver to say what it has of them. They are sent once that is
-/// answered, each as far as it is not there.
+/// Items that a job's sender is about to send. The receiver answers which parts it has, and the missing parts are sent after
+/// the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// Files, at most [`OFFER_ITEMS_MAX`].
@@ -72,13 +72,14 @@ pub struct Offer {
 /// An item that a job's sender is about to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedItem {
-    /// Where it goes, below the job's path.
+    /// Its target path, below the job's path.
     pub path: RemotePath,
     /// Its kind, size, time and permissions.
     pub metadata: Metadata,
-    /// Which state of it will be sent, if it is a large file; otherwise zero.
+    /// The state of it that will be sent, if it is a large file; otherwise zero.
     pub source: SourceId,
-    /// It may have changed since the first attempt began, whatever its size and time say: what is in its place is none of it.
+    /// It may have changed since the first attempt began, regardless of its size and time: an entry in its place does not count
+    /// as it.
     pub changed: bool,
 }
 
@@ -96,10 +97,10 @@ impl OfferedItem {
     }
 }
 
-/// Tells what a job's receiver has of items that were offered, in the order of the offers.
+/// Answers offers, in their order, with the parts that a job's receiver has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// One for each item, but for those with `more`.
+    /// One answer per item; those with `more` are continued by the next.
     #[serde(deserialize_with = "sequence::<OFFERED_AHEAD_MAX, _, _>")]
     pub answers: Vec<HeldItem>,
 }
@@ -107,15 +108,15 @@ pub struct Held {
 /// The part of an item that a job's receiver has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeldItem {
-    /// Nothing that could be proven.
+    /// No part that could be proven.
     Nothing,
     /// All of it, in its place: it is done.
     All,
     /// Chunks of a large file, staged.
     Chunks {
-        /// Which, in growing order.
+        /// The chunks, in growing order.
         chunks: Vec<ChunkRange>,
-        /// The digest of each.
+        /// The digest of each chunk.
         digests: Vec<Digest>,
         /// The next answer is about the same item.
         more: bool,
@@ -127,6 +128,6 @@ pub enum HeldItem {
 pub struct ChunkRange {
     /// Number of the first.
     pub first: u64,
-    /// How many.
+    /// Number of chunks.
     pub count: u32,
 }

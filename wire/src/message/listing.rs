@@ -15,33 +15,33 @@ pub struct List {
     pub path: RemotePath,
     /// The whole tree below it, depth-first, sorted; otherwise the folder alone.
     pub recursive: bool,
-    /// With the root digest of each file.
+    /// Include the root digest of each file.
     pub digests: Option<Checksum>,
     /// Details to add to each entry.
     pub details: Details,
 }
 
-/// The details of a file that are asked for, beside its metadata.
+/// The requested details of a file, besides its metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Details {
     /// Its owner and group.
     pub owner: bool,
-    /// Which file it is, and how many names that has.
+    /// Its id, and its number of names.
     pub links: bool,
     /// Its extended attributes.
     pub xattrs: bool,
 }
 
-/// The details of a file beside its metadata, as far as they were asked for.
+/// The requested details of a file, besides its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EntryDetails {
     /// Its owner and group.
     pub owner: Option<Owner>,
-    /// Which file it is.
+    /// Its id.
     pub file: Option<FileId>,
     /// Its extended attributes, sorted by name.
     pub xattrs: Option<Vec<Xattr>>,
-    /// Its content may have been lost when the power was cut, whatever its size and time say. This is told unasked.
+    /// A loss of power may have destroyed its content, regardless of its size and time. Set without a request.
     pub is_unproven: bool,
 }
 
@@ -58,14 +58,14 @@ pub struct Owner {
     pub group_name: String,
 }
 
-/// Which file it is: names of one file have the same.
+/// Identifies a file: hard links of one file have the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileId {
-    /// The number of its device.
+    /// The device number.
     pub device: u64,
-    /// Its number on the device.
+    /// The inode number on the device.
     pub inode: u64,
-    /// How many names it has.
+    /// Its number of names.
     pub names: u64,
 }
 
@@ -83,21 +83,21 @@ pub struct Xattr {
 /// One listed file, folder or link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Where it is, below the listed folder.
+    /// Its path, below the listed folder.
     pub path: RemotePath,
     /// Its kind, size, time and permissions.
     pub metadata: Metadata,
-    /// Where a symbolic link leads, as it is stored; empty for others.
+    /// The target of a symbolic link, as stored; empty for others.
     #[serde(with = "super::byte_string")]
     pub link_target: Vec<u8>,
-    /// The file's root digest, where it was asked for.
+    /// The file's root digest, if requested.
     pub digest: Option<Digest>,
-    /// The details that were asked for.
+    /// The requested details.
     pub details: Option<Box<EntryDetails>>,
 }
 
 impl Entry {
-    /// True for a file whose content may have been lost when the power was cut, whatever its size and time say.
+    /// True for a file whose content may have been destroyed by a loss of power, regardless of its size and time.
     #[must_use]
     pub fn is_unproven(&self) -> bool {
         self.details.as_ref().is_some_and(|details| details.is_unproven)
@@ -117,9 +117,9 @@ pub struct Listing {
 /// A failure at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathFailure {
-    /// Where, below the listed folder.
+    /// Its path, below the listed folder.
     pub path: RemotePath,
-    /// Why.
+    /// The reason.
     pub failure: Failure,
 }
 
@@ -134,10 +134,10 @@ pub struct Stat {
     pub details: Details,
 }
 
-/// The client has taken pages of a listing, so that as many more may be under way: at most
+/// The client has consumed pages of a listing, so as many more may be sent ahead: at most
 /// [`LISTING_PAGES_AHEAD`](crate::limits::LISTING_PAGES_AHEAD).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Continue {
-    /// How many.
+    /// Number of pages.
     pub pages: u32,
 }

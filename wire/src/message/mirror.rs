@@ -9,7 +9,7 @@ use crate::metadata::{Metadata, Timestamp};
 use crate::path::RemotePath;
 use serde::{Deserialize, Serialize};
 
-/// Opens a job that sends from the server what [`Wanted`] messages name; the job's id is the request id.
+/// Opens a job that sends from the server the items named by [`Wanted`] messages; the job's id is the request id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Select {
     /// A folder. Paths of the job's items are below it.
@@ -20,27 +20,27 @@ pub struct Select {
     pub rate_limit: u64,
     /// As in [`Get`](super::Get).
     pub changing: Changing,
-    /// How it transfers. The client has compared already, so that large files alone are offered.
+    /// How it transfers. The client has compared already, so only large files are offered.
     pub options: JobOptions,
 }
 
-/// Items that a job of [`Select`] is to send. At most [`WANTED_AHEAD_MAX`](crate::limits::WANTED_AHEAD_MAX) that have not
-/// come may be asked for.
+/// Items that a job of [`Select`] is to send. At most [`WANTED_AHEAD_MAX`](crate::limits::WANTED_AHEAD_MAX) may be requested
+/// and not have arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
-    /// In the order of a walk, a folder after all that is in it.
+    /// In the order of a walk, a folder after all of its content.
     #[serde(deserialize_with = "sequence::<WANTED_AHEAD_MAX, _, _>")]
     pub items: Vec<WantedItem>,
-    /// Nothing more will be asked for.
+    /// No more items will be requested.
     pub last: bool,
 }
 
 /// An item to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedItem {
-    /// Where it is, below the job's path.
+    /// Its path, below the job's path.
     pub path: RemotePath,
-    /// Its metadata, as a listing told it.
+    /// Its metadata, as listed.
     pub metadata: Metadata,
 }
 
@@ -56,10 +56,10 @@ pub struct Digests {
     pub paths: Vec<RemotePath>,
 }
 
-/// Root digests of files, in the order in which they were asked for.
+/// Root digests of files, in the order of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digested {
-    /// Nothing for a file that could not be read.
+    /// `None` for a file that could not be read.
     pub digests: Vec<Option<Digest>>,
 }
 
@@ -70,10 +70,10 @@ pub struct Batch {
     pub path: RemotePath,
     /// The folder that [`Change::SetAside`] moves to.
     pub backup: Option<RemotePath>,
-    /// At most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
+    /// The changes, at most [`BATCH_CHANGES_MAX`](crate::limits::BATCH_CHANGES_MAX).
     #[serde(deserialize_with = "sequence::<BATCH_CHANGES_MAX, _, _>")]
     pub changes: Vec<Change>,
-    /// The loss that the changes must have been made safe against before they are answered.
+    /// The kind of loss that the changes must survive before they are answered.
     pub durability: Durability,
 }
 
@@ -89,24 +89,24 @@ impl Batch {
 /// A change of one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// A file, link or special file goes.
+    /// Removes a file, link or special file.
     RemoveFile {
         /// The path.
         path: RemotePath,
-        /// It goes only if kind, size and modification time are still these; without them, whatever it is.
+        /// Remove it only if kind, size and modification time are still these; `None` removes it unconditionally.
         was: Option<Metadata>,
     },
-    /// An empty folder goes.
+    /// Removes an empty folder.
     RemoveFolder {
         /// The path.
         path: RemotePath,
     },
-    /// A folder is made; one that exists is fine.
+    /// Makes a folder; an existing one is accepted.
     MakeFolder {
         /// The path.
         path: RemotePath,
     },
-    /// Metadata changes; what is not given stays. The path may be the batch's own.
+    /// Changes metadata; `None` leaves a value unchanged. The path may be the batch's own.
     SetMetadata {
         /// The path.
         path: RemotePath,
@@ -115,47 +115,47 @@ pub enum Change {
         /// New permission bits.
         mode: Option<u32>,
     },
-    /// Another path for a file, if it is still the same; nothing may be there.
+    /// Moves a file, if it is still the same, to a path that must be free.
     Move {
         /// From here.
         from: RemotePath,
         /// To here.
         to: RemotePath,
-        /// Its metadata when that was decided.
+        /// Its metadata at the time of the decision.
         was: Metadata,
     },
-    /// A file goes to the backup folder, under the same path, if it is still the same. What is there already stays: the
-    /// name gets a number.
+    /// Moves a file to the backup folder, under the same path, if it is still the same. An entry there stays: the new name gets
+    /// a number.
     SetAside {
         /// The path.
         path: RemotePath,
-        /// Its metadata when that was decided.
+        /// Its metadata at the time of the decision.
         was: Metadata,
-        /// It stays where it is as well, until it is replaced.
+        /// Keep it at its place as well, until it is replaced.
         keep: bool,
     },
-    /// The path becomes another name of a file; what is there is replaced.
+    /// Makes the path a hard link to a file, replacing an existing entry.
     HardLink {
         /// The path.
         path: RemotePath,
         /// The file.
         of: RemotePath,
     },
-    /// The owner changes, by name where that is known, else by number.
+    /// Sets the owner, by name if that is known, else by number.
     SetOwner {
         /// The path; may be the batch's own.
         path: RemotePath,
         /// The new owner.
         owner: Owner,
     },
-    /// Extended attributes become these, and no others of the namespaces that listings tell of.
+    /// Replaces the extended attributes of the namespaces that listings include.
     SetXattrs {
         /// The path; may be the batch's own.
         path: RemotePath,
         /// Sorted by name.
         xattrs: Vec<Xattr>,
     },
-    /// All that is at the path and below it is synced, whoever wrote it and whenever; the batch's durability does not matter.
+    /// Syncs everything at the path and below it, whoever wrote it and whenever; independent of the batch's durability.
     Sync {
         /// The path; may be the batch's own.
         path: RemotePath,
@@ -172,8 +172,8 @@ pub struct BatchDone {
 /// A change that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeFailure {
-    /// Which one of its batch, counted from 0.
+    /// Its number in the batch, counted from 0.
     pub index: u32,
-    /// Why.
+    /// The reason.
     pub failure: Failure,
 }

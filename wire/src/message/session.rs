@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct LoginRequest {
     /// Name and version of the client's program.
     pub agent: String,
-    /// Those that the client knows. The server ignores those that it does not.
+    /// The features known to the client. The server ignores those unknown to it.
     pub features: Features,
     /// The user, and the proof.
     pub login: Login,
@@ -25,7 +25,7 @@ pub enum Login {
         /// The password.
         password: String,
     },
-    /// A token that stands for a user.
+    /// A token that identifies a user.
     Token {
         /// The token's text.
         token: String,
@@ -34,12 +34,12 @@ pub enum Login {
     Keys {
         /// The user's name.
         user: String,
-        /// A signature by each key, see [`crate::login`]. One that is good is enough.
+        /// A signature by each key, see [`crate::login`]. One valid signature is enough.
         proofs: Vec<Vec<u8>>,
     },
 }
 
-/// Never shows the secret.
+/// Hides the secret.
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -61,12 +61,12 @@ pub struct LaneHello {
     pub proof: [u8; 32],
 }
 
-/// Accepts a login, and tells the session's rights and limits.
+/// Accepts a login, and states the session's rights and limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// Name and version of the server's program.
     pub agent: String,
-    /// Those that hold for the session: of those that the client knows, those that the server does.
+    /// The features that apply to the session: those known to both ends.
     pub features: Features,
     /// The user that the session acts for.
     pub user: String,
@@ -78,15 +78,15 @@ pub struct Welcome {
     pub jobs_max: u16,
     /// Most unacknowledged frames of a job that the server receives.
     pub window: u32,
-    /// Most bytes of memory that the session may take of the server.
+    /// Most bytes of the server's memory that the session may use.
     pub memory: u64,
 }
 
-/// Nothing to tell.
+/// Success without a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done;
 
-/// Ends another session of the same client, whose connection was lost: nobody may know yet that it is.
+/// Ends another session of the same client, whose connection was lost, possibly before the server has noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replace {
     /// The other session's id.
@@ -99,18 +99,18 @@ pub struct Replace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel;
 
-/// The server's disk does not answer; what the session asked for waits for it.
+/// The server's disk does not respond, and the session's requests wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stalled {
-    /// For how long nothing of it has gone on.
+    /// Seconds without any progress.
     pub seconds: u32,
 }
 
-/// Is the peer there?
+/// Asks for a `Pong`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ping;
 
-/// The peer is there.
+/// Answers a `Ping`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pong;
 

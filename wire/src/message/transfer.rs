@@ -21,7 +21,7 @@ pub struct Get {
     pub rate_limit: u64,
     /// Send `Totals` while the job runs.
     pub totals: bool,
-    /// How a file is treated that changes while it is read.
+    /// The treatment of a file that changes while it is read.
     pub changing: Changing,
     /// How it transfers. Files that have changed since `begun` are offered as such.
     pub options: JobOptions,
@@ -30,34 +30,34 @@ pub struct Get {
 /// Opens a job that sends to the server; the job's id is the request id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Put {
-    /// Where the job's items go. Their paths are below it; an empty one is this path itself.
+    /// The target of the job's items. Their paths are below it; an empty one is this path itself.
     pub path: RemotePath,
     /// If `path` is a folder already: the name within it to use instead of `path` itself.
     pub into: Option<Name>,
-    /// The treatment of files that exist.
+    /// The treatment of existing files.
     pub overwrite: Overwrite,
     /// `path` is a folder, made if it is missing, and no other exclusive job may write to it at the same time.
     pub exclusive: bool,
-    /// The loss that an item must have been made safe against before it is acknowledged.
+    /// The kind of loss that an item must survive before it is acknowledged.
     pub durability: Durability,
-    /// Permissions are for what is new, less the umask of the server; what exists keeps its own.
+    /// Permissions apply to new items only, less the server's umask; existing ones keep theirs.
     pub modes_of_new: bool,
-    /// Permissions, at most, with which a missing folder is made; its own come when all in it is done.
+    /// Permissions, at most, of a missing folder when it is made; its own are set when all of its content is done.
     pub folder_mode: u32,
-    /// How it transfers. Files that have been put in their place since `begun` need not be sent again.
+    /// How it transfers. Files that were put in their place since `begun` need not be sent again.
     pub options: JobOptions,
 }
 
-/// How a job transfers: what `Get`, `Put` and `Select` have in common.
+/// How a job transfers: the options common to `Get`, `Put` and `Select`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobOptions {
     /// The checksum of the job's frames.
     pub checksum: Checksum,
     /// How the receiver treats the leftovers of an interrupted run.
     pub resume: Resume,
-    /// If this is not the first attempt of the transfer: `at` of the first one's [`Opened`], if it came.
+    /// The field `at` of the first attempt's [`Opened`], if this is a later attempt and it was received.
     pub begun: Option<Timestamp>,
-    /// The receiver makes holes where a file has them: they need not be sent.
+    /// The receiver makes holes where a file has them, so they need not be sent.
     pub sparse: bool,
     /// Options of later versions. One that the server does not know fails the request with `Unsupported`.
     #[serde(deserialize_with = "sequence::<JOB_EXTENSIONS_MAX, _, _>")]
@@ -65,13 +65,13 @@ pub struct JobOptions {
 }
 
 impl JobOptions {
-    /// Nothing but a checksum: nothing is kept, and holes are sent.
+    /// Only a checksum: no resuming, and holes are sent.
     #[must_use]
     pub fn of(checksum: Checksum) -> Self {
         Self { checksum, resume: Resume::Never, begun: None, sparse: false, extensions: Vec::new() }
     }
 
-    /// Looks at what later versions may have added; this one knows no extension.
+    /// Checks for options of later versions; this version knows no extension.
     ///
     /// # Errors
     /// `Unsupported`, with the number of the first extension.
@@ -85,17 +85,17 @@ impl JobOptions {
     }
 }
 
-/// An option that a later version has added.
+/// An option added by a later version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
-    /// Which one; numbers are never used again.
+    /// Its number, which is never reused.
     pub number: u16,
     /// Its value, in a form of its own.
     #[serde(deserialize_with = "sequence::<EXTENSION_LEN_MAX, _, _>")]
     pub value: Vec<u8>,
 }
 
-/// How a file is treated that changes while it is read.
+/// The treatment of a file that changes while it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Changing {
     /// It is read again, a few times; if it changes each time it fails with `SourceChanged`.
@@ -103,22 +103,22 @@ pub enum Changing {
     Retry,
     /// It is given up with `Skipped`.
     Skip,
-    /// It is sent as it was read, with the length that it had when it was opened, and its seal or entry says so.
+    /// It is sent as it was read, with its length at the time of opening, and its seal or entry says so.
     AsIs,
 }
 
-/// How the leftovers of an interrupted run are treated.
+/// The treatment of leftovers of an interrupted run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resume {
-    /// Neither: each run begins anew, and an interrupted one leaves nothing.
+    /// None are kept or used: each run starts over.
     Never,
-    /// It is kept. Nothing is known of an earlier run, so only the largest files are offered before they are sent.
+    /// They are kept. No earlier run is known, so only the largest files are offered before they are sent.
     New,
-    /// It is kept. An earlier run was interrupted, so all is offered before it is sent.
+    /// They are kept. An earlier run was interrupted, so everything is offered before it is sent.
     Again,
 }
 
-/// The losses that do not undo what was acknowledged.
+/// The losses that acknowledged items survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Durability {
     /// The process is killed.
@@ -141,13 +141,13 @@ pub enum Overwrite {
     Different,
 }
 
-/// A job runs.
+/// The job has been opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// The path that the job works on.
     pub path: RemotePath,
     /// True if the source (of a `Get`) is a folder.
     pub folder: bool,
-    /// When it was opened, by the clock that dates the server's files.
+    /// The time of opening, by the clock that dates the server's files.
     pub at: Timestamp,
 }

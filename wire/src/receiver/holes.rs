@@ -1,4 +1,4 @@
-//! Holes of large files: chunks that are all zeros, and are not written.
+//! Holes of large files: chunks of zeros, which are not written.
 
 use super::large_file::chunks_of;
 use super::verdict::Verdict;
@@ -8,10 +8,10 @@ use crate::frame::{Announcement, FrameHead, FrameKind};
 use crate::limits::CHUNK_LEN;
 
 impl Receiver {
-    /// A hole of a file has come. After `Process` it is to be made, and [`holed`](Self::holed) to be told.
+    /// Records a hole of a file. After `Process` it is to be made, and [`holed`](Self::holed) must follow.
     ///
     /// # Errors
-    /// If the job has none, or it contradicts what is known of the file.
+    /// If the job has no holes, or it contradicts what is known of the file.
     pub fn hole(&mut self, head: &FrameHead, announcement: Announcement) -> Result<Begin, ReceiverViolation> {
         let FrameKind::Hole { file, offset, len, last } = head.kind else { return Ok(Begin::Drop) };
         if !self.holes {
@@ -39,7 +39,7 @@ impl Receiver {
         Ok(Begin::Process)
     }
 
-    /// The hole of a frame that [`hole`](Self::hole) let pass was made.
+    /// Records that the hole of a frame accepted by [`hole`](Self::hole) was made.
     ///
     /// # Errors
     /// If another frame brought one of its chunks meanwhile, or the file's end before it.

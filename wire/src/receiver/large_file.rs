@@ -1,4 +1,4 @@
-//! The state of one large file that is being received: which of its chunks are there, and its seal.
+//! The state of one large file being received: its chunks, and its seal.
 
 use crate::budget::OPEN_FILE_LEN;
 use crate::checksum::{Checksum, Digest, RootBuilder};
@@ -12,7 +12,7 @@ use crate::ranges::RangeSet;
 pub(super) struct Receiving {
     pub(super) announcement: Announcement,
     pub(super) chunks: RangeSet,
-    /// End of the last chunk, once that has come.
+    /// End of the last chunk, once it has arrived.
     pub(super) end: Option<u64>,
     pub(super) root: RootBuilder,
     pub(super) seal: Option<Seal>,
@@ -45,13 +45,13 @@ impl Receiving {
     }
 }
 
-/// About how many bytes of memory a large file takes that has begun, here and where it is staged, and what its handles count as.
+/// Returns the approximate memory of a large file in progress, here and where it is staged, plus the charge for its handles.
 #[must_use]
 pub fn file_kept_len(path_len: usize) -> usize {
     OPEN_FILE_LEN + 1024 + 4 * path_len
 }
 
-/// Chunks of a file of `len` bytes; an empty one has one, of no bytes.
+/// Returns the number of chunks of a file of `len` bytes; an empty one has one, of no bytes.
 pub(super) fn chunks_of(len: u64) -> u64 {
     len.div_ceil(CHUNK_LEN as u64).max(1)
 }

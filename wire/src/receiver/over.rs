@@ -1,4 +1,4 @@
-//! Files that are finished or given up, as long as frames of them may come.
+//! Files that are finished or given up, as long as frames of them may arrive.
 
 use super::Receiver;
 use super::violation::ReceiverViolation;
@@ -25,7 +25,8 @@ impl Receiver {
         }
     }
 
-    /// A file has ended with `frame`. Its frames have numbers within two windows of that, so those that ended earlier are forgotten.
+    /// Records that a file has ended with `frame`. Its frames have numbers within two windows of that, so files that ended
+    /// earlier are forgotten.
     pub(super) fn note_over(&mut self, file: u32, frame: u64, announcement: &Announcement) {
         let announced = self.hash(announcement);
         self.over.insert(file, Over { frame, announced });

@@ -10,17 +10,17 @@ use crate::frame::Announcement;
 /// The machine's decision about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing yet.
+    /// No decision yet.
     Incomplete,
-    /// It is whole and its root is right: publish it, then tell [`Receiver::published`].
+    /// It is complete and its root is right: publish it, then call [`Receiver::published`].
     Publish(Publish),
-    /// It failed: discard what was staged.
+    /// It failed: discard its staged data.
     Discard(Announcement, Failure),
-    /// It comes once more, from its beginning: discard what was staged.
+    /// It will be sent again from its beginning: discard its staged data.
     Again(Announcement),
 }
 
-/// Proof that a staged file is whole and its root digest right; only the machine makes it.
+/// Proof that a staged file is complete and its root digest right; only the machine can construct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
     file: u32,
@@ -49,7 +49,7 @@ impl Publish {
         self.size
     }
 
-    /// True if it changed while it was read: it is what was read.
+    /// True if it changed while it was read, and has the content as read.
     #[must_use]
     pub fn is_as_is(&self) -> bool {
         self.as_is
@@ -63,7 +63,7 @@ impl Publish {
 }
 
 impl Receiver {
-    /// Decides about a file whose seal is there: whole and right, whole and wrong, or not whole yet.
+    /// Decides about a file with a seal: complete and right, complete and wrong, or incomplete.
     pub(super) fn judge(&mut self, file: u32) -> Result<Verdict, ReceiverViolation> {
         let Some(receiving) = self.files.get(&file) else { return Ok(Verdict::Incomplete) };
         let Some(seal) = receiving.seal else { return Ok(Verdict::Incomplete) };
@@ -83,7 +83,7 @@ impl Receiver {
         Ok(Verdict::Publish(Publish { file, announcement, size, root, as_is }))
     }
 
-    /// A file is over and has failed; a seal that waited for its blocks is done with it.
+    /// Ends a file that has failed; this also completes a seal that waited for its blocks.
     pub(super) fn finish(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
         let receiving = self.files.remove(&file);
         if let Some(receiving) = &receiving {
@@ -100,11 +100,12 @@ impl Receiver {
         }
     }
 
-    /// A chunk of `file` could not be staged or written: the file fails, its other frames are dropped as they come.
+    /// Records that a chunk of `file` could not be staged or written: the file fails, its other frames are dropped as they
+    /// arrive.
     pub fn file_failed(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
         self.frame_done(frame);
         if !self.files.contains_key(&file) {
-            return Verdict::Incomplete; // it is over; one that comes once more has not failed
+            return Verdict::Incomplete; // it has ended; one that is sent again has not failed
         }
         self.fail_item(frame, 0, failure.clone());
         let Some(receiving) = self.files.get_mut(&file) else { return Verdict::Incomplete };
@@ -118,7 +119,7 @@ impl Receiver {
         Verdict::Discard(receiving.announcement.clone(), failure)
     }
 
-    /// The file of a [`Publish`] is in its place, or could not be put there.
+    /// Records that the file of a [`Publish`] is in its place, or could not be put there.
     pub fn published(&mut self, publish: &Publish, result: Result<(), Failure>) {
         let Some(receiving) = self.files.remove(&publish.file) else { return };
         if let Some(seal) = receiving.seal {

@@ -2,13 +2,13 @@
 
 use crate::limits::LARGE_FILES_MAX;
 
-/// The sender did what the protocol forbids; the session ends.
+/// The sender violated the protocol; the session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiverViolation {
     /// More frames than the window allows.
     #[error("a frame beyond the window")]
     Window,
-    /// A frame that the job's end does not count.
+    /// A frame beyond the job's end.
     #[error("a frame beyond the job's end")]
     BeyondEnd,
     /// Two ends of one job that differ, or one below a frame that came.
@@ -32,13 +32,13 @@ pub enum ReceiverViolation {
     /// A seal that contradicts the file's blocks.
     #[error("a seal that contradicts its file's blocks")]
     Seal,
-    /// Two announcements of one file that differ, or one that differs from its offer, or a finished file's number for another.
+    /// Two different announcements of one file, or one that differs from its offer, or a finished file's number for another.
     #[error("two announcements of one file that differ")]
     Announcement,
     /// A file that was offered before, and not sent.
     #[error("the same file offered twice")]
     OfferedTwice,
-    /// More items offered than may be.
+    /// Too many items offered.
     #[error("more items offered than may be")]
     Offers,
 }

@@ -1,4 +1,4 @@
-//! Acknowledgements of the receiver: which items are finished with, and which frames are sent again.
+//! Acknowledgements of the receiver: settles items, and selects frames to send again.
 
 use super::Sender;
 use super::items::{Item, What, is_folder, is_large, item_kept_len, kept_len};
@@ -14,7 +14,7 @@ impl Sender {
     /// Takes the receiver's acknowledgement.
     ///
     /// # Errors
-    /// If it speaks of what was never sent.
+    /// If it names a frame or an entry that was never sent.
     pub fn acked(&mut self, ack: &Ack) -> Result<Progress, SenderViolation> {
         let mut progress = Progress::default();
         for failed in &ack.failed {
@@ -59,7 +59,7 @@ impl Sender {
             return Ok(());
         };
         let number = file.number;
-        // At once: the seal of a file that comes once more may be done before this frame is.
+        // At once: the seal of a file that is sent again may be done before this frame is.
         if let Some(sending) = self.sending.get_mut(&number).filter(|s| s.seal_frame != Some(failed.frame)) {
             sending.failed.get_or_insert_with(|| failed.failure.clone());
             sending.all_planned = true;
@@ -85,7 +85,7 @@ impl Sender {
             Content::Seal { file, result } => {
                 let settles = |sending: &Sending| sending.seal_frame == Some(frame);
                 if !self.sending.get(&file.number).is_some_and(settles) {
-                    return; // it went in a block's place
+                    return; // it was sent in a block's place
                 }
                 if self.sending.get(&file.number).is_some_and(|sending| sending.again.is_some()) {
                     return self.settle_again(frame, &file, progress); // as a block showed when it was read again
@@ -108,11 +108,12 @@ impl Sender {
         }
     }
 
-    /// The receiver has forgotten a file that comes once more. If it had told before that the file failed, it does not want it.
+    /// Records that the receiver has forgotten a file that is to be sent again, unless it had reported before that the file
+    /// failed.
     fn settle_again(&mut self, frame: u64, file: &LargeFile, progress: &mut Progress) {
         let settles = |sending: &Sending| sending.seal_frame == Some(frame);
         if !self.sending.get(&file.number).is_some_and(settles) {
-            return; // it went in a block's place
+            return; // it was sent in a block's place
         }
         let Some(sending) = self.sending.remove(&file.number) else { return };
         let path = file.announcement.path.clone();
@@ -123,7 +124,7 @@ impl Sender {
                 let mode = file.announcement.mode;
                 let item = Item { path, what: What::Present(Metadata { mode, ..metadata }) };
                 if is_large(&item) {
-                    self.unsealed.insert(ordinal); // its seal, if that is what showed the change, had a number
+                    self.unsealed.insert(ordinal); // its seal, if that showed the change, had a number
                     self.add_large(Offered { ordinal, item, source: SourceId::default(), held: None });
                     return;
                 }
@@ -167,7 +168,7 @@ fn settle_pack(
         let (bytes, digest, as_is, lost) = match packed {
             Packed::Sent { bytes, digest, as_is } => (bytes, digest, as_is, None),
             Packed::Lost(failure) => (0, None, false, Some(failure)),
-            Packed::Later(_) => continue, // it is none of the pack's
+            Packed::Later(_) => continue, // it is not in the pack
         };
         let failure = lost.or(failures.remove(&entry));
         let folder = is_folder(item);

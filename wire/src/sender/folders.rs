@@ -1,10 +1,10 @@
-//! Folders that wait until all that is in them has a smaller frame number.
+//! Folders that wait until all of their content has a smaller frame number.
 
 use super::Sender;
 use super::items::{Item, is_folder, packed_len};
 use std::cmp::Reverse;
 
-/// A folder, in which something may be missing that comes before it.
+/// A folder that may wait for content before it.
 #[derive(Debug)]
 pub(super) struct HeldFolder {
     /// It waits until the seals of all files with smaller ordinals have their numbers.
@@ -19,7 +19,8 @@ impl Sender {
         self.folders.push_back(HeldFolder { ordinal: self.next_ordinal, frame, item });
     }
 
-    /// Something that was to be in a frame comes later, and any folder without a number may hold it: all wait for it, the innermost first.
+    /// Makes folders without a number wait, the innermost first: an item that was to be in a frame is sent later, and any of
+    /// them may contain it.
     pub(super) fn hold_folders(&mut self) {
         for item in self.take_folders() {
             self.hold(item, 0);
@@ -30,7 +31,7 @@ impl Sender {
         self.folders.make_contiguous().sort_by_key(|held| Reverse(held.item.path.names().count()));
     }
 
-    /// All folders that are queued: if one has to wait, so have those that may hold it.
+    /// Takes all queued folders: if one has to wait, its parents must too.
     pub(super) fn take_folders(&mut self) -> Vec<Item> {
         let (folders, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.small).into_iter().partition(is_folder);

@@ -1,4 +1,4 @@
-//! The items that a job sends, and the room that they take in memory and in a pack.
+//! The items that a job sends, and their size in memory and in a pack.
 
 use crate::failure::Failure;
 use crate::frame::{Announcement, ENTRY_HEAD_LEN};
@@ -6,10 +6,10 @@ use crate::limits::{PACK_LEN_MAX, PACKED_FILE_LEN_MAX};
 use crate::metadata::{Kind, Metadata, SourceId};
 use crate::path::RemotePath;
 
-/// Something to send, as the walk saw it.
+/// An item to send, as seen by the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Where it goes, below the job's path.
+    /// Its target path, below the job's path.
     pub path: RemotePath,
     /// Its kind and metadata.
     pub what: What,
@@ -25,7 +25,7 @@ pub enum What {
         /// Its permission bits.
         mode: u32,
     },
-    /// Something that could not be read.
+    /// An entry that could not be read.
     Lost(Failure),
 }
 
@@ -33,7 +33,7 @@ pub(super) fn is_folder(item: &Item) -> bool {
     matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder)
 }
 
-/// True for what travels in blocks.
+/// True for an item that is sent in blocks.
 pub(super) fn is_large(item: &Item) -> bool {
     match &item.what {
         What::Present(metadata) => metadata.kind == Kind::File && metadata.size > PACKED_FILE_LEN_MAX,
@@ -52,7 +52,7 @@ pub(super) fn announcement(item: &Item) -> Announcement {
     Announcement { path: item.path.clone(), size, modified, mode, source: SourceId::default() }
 }
 
-/// An item that could not be read. It takes no more room in a pack than it had.
+/// Converts an item to one that could not be read. It takes no more space in a pack than before.
 pub(super) fn lost_item(item: &Item, failure: &Failure) -> Item {
     let room = packed_len(item) - ENTRY_HEAD_LEN - item.path.as_bytes().len();
     let mut failure = failure.clone();
@@ -64,7 +64,7 @@ pub(super) fn lost_item(item: &Item, failure: &Failure) -> Item {
     Item { path: item.path.clone(), what: What::Lost(failure) }
 }
 
-/// About how many bytes of memory an item takes whose path has `path_len` bytes: the item itself, and what became of it.
+/// Returns the approximate memory of an item whose path has `path_len` bytes, including its outcome.
 #[must_use]
 pub fn item_kept_len(path_len: usize) -> usize {
     256 + path_len
@@ -78,7 +78,7 @@ pub(super) fn kept_len(item: &Item) -> usize {
     item_kept_len(item.path.as_bytes().len()) + sentence
 }
 
-/// Bytes that an item takes in a pack.
+/// Returns the bytes of an item in a pack.
 #[must_use]
 pub fn packed_len(item: &Item) -> usize {
     let content = match &item.what {

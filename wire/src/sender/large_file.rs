@@ -1,4 +1,4 @@
-//! The state of one large file that is being sent: which part of it comes next, and how it ends.
+//! The state of one large file being sent: its next part, and its end.
 
 use super::items::announcement;
 use super::offers::Offered;
@@ -19,21 +19,21 @@ pub(super) struct Sending {
     pub(super) file: Arc<LargeFile>,
     /// Chunks that the receiver has from an earlier run.
     pub(super) held: RangeSet,
-    /// Bytes that can be read, and whether the file ends with them.
+    /// Bytes that can be read, and whether the file ends there.
     pub(super) available: u64,
     pub(super) ended: bool,
     pub(super) next_offset: u64,
-    /// Up to there, from `next_offset` on, are zeros.
+    /// The file is zeros from `next_offset` up to this offset.
     pub(super) zeros_until: u64,
     pub(super) all_planned: bool,
     pub(super) unhashed: u32,
     pub(super) root: RootBuilder,
     pub(super) failed: Option<Failure>,
-    /// It is to come once more, as it is now.
+    /// The metadata with which it is to be sent again.
     pub(super) again: Option<Metadata>,
-    /// It changed while it was read, and is sealed all the same.
+    /// It changed while it was read, and is sealed nevertheless.
     pub(super) as_is: bool,
-    /// The number of the seal that the file is settled with.
+    /// The number of the seal that settles the file.
     pub(super) seal_frame: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ impl Sending {
         OPEN_FILE_LEN + CHUNK_KEPT_LEN * (self.held.range_count() + self.root.kept())
     }
 
-    /// The content in the place of a seal, if the file is not read to its end.
+    /// Returns the content to send instead of a seal, if the file is not read to its end.
     pub(super) fn broken_off(&self) -> Option<Content> {
         let file = self.file.clone();
         match (&self.failed, &self.again) {
@@ -78,7 +78,7 @@ impl Sending {
         }
     }
 
-    /// Goes on behind chunks that the receiver has.
+    /// Skips chunks that the receiver has.
     fn skip_held(&mut self) {
         while !self.all_planned && self.held.contains(self.next_offset / CHUNK_LEN as u64) {
             self.next_offset = self.available.min(self.next_offset + CHUNK_LEN as u64);
@@ -86,7 +86,7 @@ impl Sending {
         }
     }
 
-    /// The next chunk that can be read. A stream's chunk only once it is known whether the stream ends with it.
+    /// Returns the next chunk that can be read; of a stream only once it is known whether the stream ends with it.
     pub(super) fn next_block(&mut self) -> Option<Content> {
         let left = self.available - self.next_offset;
         let chunk = CHUNK_LEN as u64;
@@ -108,7 +108,7 @@ impl Sending {
 }
 
 impl Sending {
-    /// The chunks from here on that are known to be zeros, as many as one frame may tell of.
+    /// Returns the next chunks that are known to be zeros, as many as one frame may describe.
     fn next_hole(&mut self) -> Option<Content> {
         let chunk = CHUNK_LEN as u64;
         let offset = self.next_offset;

@@ -8,19 +8,19 @@ use crate::limits::{OFFER_ITEMS_MAX, OFFERED_FILE_LEN_MIN};
 use crate::message::{HeldItem, Resume};
 use crate::metadata::{Kind, SourceId};
 
-/// Which items are offered to the receiver before they are sent.
+/// Selects the items offered to the receiver before they are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asking {
     /// None.
     Never,
-    /// Files that are at least so long, if they are large files.
+    /// Large files of at least this length.
     Large(u64),
     /// All files.
     All,
 }
 
 impl Asking {
-    /// Maps a job's resume mode to the items that are offered; `again` are those if an earlier run was interrupted.
+    /// Maps a job's resume mode to the items to offer; `again` are those if an earlier run was interrupted.
     #[must_use]
     pub fn of(resume: Resume, again: Self) -> Self {
         match resume {
@@ -36,14 +36,14 @@ impl Asking {
 pub(super) struct Offered {
     pub(super) ordinal: u64,
     pub(super) item: Item,
-    /// Which state of it was offered.
+    /// The state of it that was offered.
     pub(super) source: SourceId,
     pub(super) held: Option<HeldChunks>,
 }
 
 impl Sender {
-    /// Items to offer to the receiver, in this order; nothing if there are none, or it pays to wait for more. For each the
-    /// state that will be sent is to be given to [`offering`](Self::offering) before the offer goes out.
+    /// Returns items to offer to the receiver, in this order; `None` if there are none, or waiting for more pays off. Before
+    /// the offer is sent, the state of each must be passed to [`offering`](Self::offering).
     pub fn next_offer(&mut self) -> Option<Vec<Item>> {
         let worth_it = self.unoffered.len() >= OFFER_ITEMS_MAX || self.offered.is_empty() || self.items_ended;
         if self.unoffered.is_empty() || !worth_it {
@@ -55,7 +55,7 @@ impl Sender {
         Some(self.offered.range(begin..).map(|offered| offered.item.clone()).collect())
     }
 
-    /// The states in which the items of the last offer are.
+    /// Sets the states of the items of the last offer.
     pub fn offering(&mut self, sources: &[SourceId]) {
         let begin = self.offered.len() - sources.len().min(self.offered.len());
         for (offered, source) in self.offered.range_mut(begin..).zip(sources) {
@@ -63,17 +63,17 @@ impl Sender {
         }
     }
 
-    /// The item that the receiver's next answer is about.
+    /// Returns the item that the receiver's next answer is about.
     #[must_use]
     pub fn offered(&self) -> Option<&Item> {
         self.offered.front().map(|offered| &offered.item)
     }
 
-    /// The receiver's answer to the oldest item that it has not answered. Returns the item if it is finished with, and the
-    /// bytes of it that need not be sent.
+    /// Takes the receiver's answer to the oldest unanswered item. Returns the item if it is settled, and its bytes that need
+    /// not be sent.
     ///
     /// # Errors
-    /// If that can be no answer to it.
+    /// If the answer is impossible for the item.
     pub fn held(&mut self, answer: HeldItem) -> Result<(Option<Settled>, u64), SenderViolation> {
         let mut offered = self.offered.pop_front().ok_or(SenderViolation::Held)?;
         let size = match &offered.item.what {

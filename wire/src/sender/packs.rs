@@ -1,4 +1,4 @@
-//! Packs of small items: filling one, and taking note of how it was built.
+//! Packs of small items: fills them, and records how they were built.
 
 use super::folders::HeldFolder;
 use super::items::{Item, What, announcement, is_folder, is_large, kept_len, lost_item, packed_len};
@@ -10,7 +10,7 @@ use crate::path::RemotePath;
 use std::sync::Arc;
 
 impl Sender {
-    /// A pack of what is queued, but for folders while it is not certain what the packs and seals before it hold.
+    /// Returns a pack of queued items, without folders while the content of earlier packs and seals may still change.
     pub(super) fn next_pack(&mut self) -> Option<Content> {
         let are_early = self.small.iter().any(is_folder) && self.first_unbuilt().is_some();
         let folders = if are_early { self.take_folders() } else { Vec::new() };
@@ -31,12 +31,12 @@ impl Sender {
         (!items.is_empty()).then(|| Content::Pack(items.into()))
     }
 
-    /// Pack `frame` was built; `packed` has one element for each of its items. What comes later is none of it any more, and goes
-    /// to the end of the queue. Returns what to send in the pack's place if nothing of it is left, or what to build in its place
-    /// if another lane has built it meanwhile and made something else of it.
+    /// Records that pack `frame` was built; `packed` has one element for each of its items. Items that are to be sent later
+    /// leave the pack, and go to the end of the queue. Returns the content to send in the pack's place if it is empty now, or
+    /// the content to build in its place if another lane has built it differently meanwhile.
     pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) -> Option<Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else {
-            // It was acknowledged meanwhile, so the receiver drops what comes; but a pack has entries.
+            // It was acknowledged meanwhile, so the receiver drops this copy; but a pack must have entries.
             let is_empty = packed.iter().all(|packed| matches!(packed, Packed::Later(_)));
             let nothing = Item { path: RemotePath::root(), what: What::Stream { mode: 0 } };
             let (number, announcement) = (self.next_file, announcement(&nothing));
@@ -64,7 +64,7 @@ impl Sender {
         for (item, packed) in items.iter().zip(packed) {
             match packed {
                 Packed::Later(metadata) => {
-                    // What it is to have at the target may be other permissions than it has here.
+                    // The permissions for the target may differ from those at the source.
                     let mode =
                         if let What::Present(wanted) = &item.what { wanted.mode } else { metadata.mode };
                     let what = What::Present(Metadata { mode, ..metadata });
@@ -92,7 +92,7 @@ impl Sender {
         instead
     }
 
-    /// An item that was in a frame already: it is not offered any more.
+    /// Queues an item that was in a frame already; it is not offered again.
     fn add_later(&mut self, item: Item) {
         match &item.what {
             What::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, 0),
@@ -106,7 +106,7 @@ impl Sender {
 }
 
 impl InFlight {
-    /// True if a pack that was built before has the same entries now, and what was lost before is lost now.
+    /// True if a pack that was built before has the same entries now, and the same entries are unreadable.
     fn is_built_alike(&self, packed: &[Packed]) -> bool {
         let alike = |(before, now): (&Packed, &Packed)| match (before, now) {
             (_, Packed::Later(_)) | (Packed::Lost(_) | Packed::Later(_), Packed::Sent { .. }) => false,
@@ -115,7 +115,8 @@ impl InFlight {
         self.packed.len() == packed.len() && self.packed.iter().zip(packed).all(alike)
     }
 
-    /// Marks the unreadable items of a pack as lost, so that each copy of the pack says so. Returns how many bytes of memory that takes.
+    /// Marks the unreadable items of a pack as lost, so that each copy of the pack says so. Returns the memory that this takes
+    /// in bytes.
     fn lose(&mut self) -> usize {
         let Content::Pack(items) = &self.content else { return 0 };
         if !self.packed.iter().any(|packed| matches!(packed, Packed::Lost(_))) {

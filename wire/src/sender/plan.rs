@@ -35,58 +35,58 @@ pub enum Content {
     Block {
         /// The file.
         file: Arc<LargeFile>,
-        /// Where the part begins.
+        /// Offset of the part.
         offset: u64,
         /// Its length, at most a chunk.
         len: usize,
         /// The file ends with it.
         last: bool,
     },
-    /// This part of a file, which is all zeros.
+    /// A part of a file that is all zeros.
     Hole {
         /// The file.
         file: Arc<LargeFile>,
-        /// Where the part begins.
+        /// Offset of the part.
         offset: u64,
         /// Its length.
         len: u64,
         /// The file ends with it.
         last: bool,
     },
-    /// The end of a file: its length and root, or why it was given up.
+    /// The end of a file: its length and root, or the reason for giving it up.
     Seal {
         /// The file.
         file: Arc<LargeFile>,
         /// Length and root.
         result: Result<(u64, Digest), Failure>,
     },
-    /// A file comes once more from its beginning, under another number.
+    /// The file is sent again from its beginning, under another number.
     Again {
         /// The file.
         file: Arc<LargeFile>,
     },
 }
 
-/// The outcome of one item of a pack, as the pack was built.
+/// The outcome of one item of a pack when the pack was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packed {
     /// It is in the pack.
     Sent {
         /// Length of its content.
         bytes: u64,
-        /// Root digest of its content; nothing for folders and links.
+        /// Root digest of its content; `None` for folders and links.
         digest: Option<Digest>,
-        /// It changed while it was read, and is what was read.
+        /// It changed while it was read, and was sent as read.
         as_is: bool,
     },
     /// It could not be read.
     Lost(Failure),
-    /// It is not in the pack: it has outgrown its place there, and comes later, as it is now.
+    /// It is not in the pack: it has outgrown its place there, and is sent later, in its current state.
     Later(Metadata),
 }
 
 impl Packed {
-    /// Joins the outcomes of an entry that was built twice: the receiver has one of both.
+    /// Joins the outcomes of an entry that was built twice: the receiver has one of both copies.
     pub(super) fn or_again(self, now: Self) -> Self {
         match (self, now) {
             (Self::Sent { digest: before, .. }, Self::Sent { bytes, digest, as_is }) => {
@@ -98,37 +98,37 @@ impl Packed {
     }
 }
 
-/// An item that is finished with.
+/// An item that is settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// Where it is, below the job's path.
+    /// Its path, below the job's path.
     pub path: RemotePath,
     /// True for folders.
     pub folder: bool,
     /// Length of its content.
     pub bytes: u64,
-    /// Root digest of its content, where it is a file.
+    /// Root digest of its content, if it is a file.
     pub digest: Option<Digest>,
-    /// It changed while it was read, and is what was read.
+    /// It changed while it was read, and was sent as read.
     pub as_is: bool,
-    /// Why it failed, if it did.
+    /// The reason, if it failed.
     pub result: Result<(), Failure>,
-    /// Its number, if it went as a large file.
+    /// Its number, if it was sent as a large file.
     pub file: Option<u32>,
 }
 
-/// The news of an acknowledgement.
+/// The effects of an acknowledgement.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Items that are finished with.
+    /// Items that are settled now.
     pub settled: Vec<Settled>,
     /// Parts of large files that the receiver has: file, offset, length.
     pub held: Vec<(Arc<LargeFile>, u64, u64)>,
-    /// Numbers of large files that come once more under others.
+    /// Numbers of large files that are sent again under others.
     pub again: Vec<u32>,
 }
 
-/// The receiver did what the protocol forbids.
+/// The receiver violated the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SenderViolation {
     /// It named a frame that was never sent.
@@ -137,7 +137,7 @@ pub enum SenderViolation {
     /// It named an entry that the frame does not have.
     #[error("failure of an entry that the frame does not have")]
     UnknownEntry,
-    /// It answered what was not offered, or with what the item cannot have.
+    /// It answered an item that was not offered, or gave an answer that is impossible for it.
     #[error("an answer that no offer can have")]
     Held,
 }

@@ -1,16 +1,16 @@
-//! Finds lanes that hold frames and bring nothing to an end while others do, and sends their frames again.
+//! Finds stalled lanes, whose frames are not acknowledged while those of others are, and sends their frames again.
 
 use super::Sender;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Finds lanes that hold frames and bring nothing to an end while others do.
+/// Finds lanes whose frames are not acknowledged while those of others are.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     pub(super) now: u64,
-    /// When a frame of the lane was last acknowledged.
+    /// Time of the last acknowledgement of a frame of each lane.
     pub(super) heard: BTreeMap<u16, u64>,
     pub(super) closed: BTreeSet<u16>,
-    /// The longest time that a frame took lately.
+    /// The longest recent time from a frame to its acknowledgement.
     pub(super) latency: u64,
 }
 
@@ -22,7 +22,7 @@ impl Watch {
         }
     }
 
-    /// True if `lane` was silent for so long, while another has brought something to an end after `since`.
+    /// True if `lane` was silent for this long, while a frame of another was acknowledged after `since`.
     fn is_stalled(&self, lane: u16, since: u64, patience: u64) -> bool {
         let silent = self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience);
         let others_go_on = self.heard.iter().any(|(other, heard)| *other != lane && *heard >= since);
@@ -31,7 +31,7 @@ impl Watch {
 }
 
 impl Sender {
-    /// A lane died: what it carried goes to the others.
+    /// Records that a lane died: its frames go to the others.
     pub fn lane_lost(&mut self, lane: u16) {
         let lost: Vec<u64> =
             self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
@@ -40,13 +40,13 @@ impl Sender {
         }
     }
 
-    /// A lane was closed in good order: what it carried will be acknowledged, or is sent again after a while.
+    /// Records that a lane was closed in an orderly way: its frames will be acknowledged, or are sent again after a while.
     pub fn lane_closed(&mut self, lane: u16) {
         self.lanes.closed.insert(lane);
     }
 
-    /// To be called about once a second: sends again what a lane holds that has brought nothing to an end for long, while
-    /// others have. Such a frame may come twice, and the receiver drops the second. True if there is something to send.
+    /// Sends again the frames of a lane that had no acknowledgement for long while others had. To be called about once a
+    /// second. Such a frame may arrive twice, and the receiver drops the second. Returns true if there is something to send.
     pub fn tick(&mut self) -> bool {
         self.lanes.now += 1;
         let now = self.lanes.now;

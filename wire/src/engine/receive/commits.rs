@@ -1,4 +1,4 @@
-//! Commits: makes durable what waits for that, reports it, and sets the metadata of folders that are complete.
+//! Commits: makes waiting items durable, reports them, and sets the metadata of folders that are complete.
 
 use super::ReceiveJob;
 use crate::engine::commit::{Placed, Step, WaitingItem};
@@ -7,7 +7,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::receiver::FolderEntry;
 
 impl ReceiveJob {
-    /// Makes durable what waits for it, sets the folders that waited for that, and makes those durable too.
+    /// Commits waiting items, sets the folders that waited for them, and commits those too.
     pub(super) fn commit_all(&self) {
         while !self.commits.is_empty() {
             self.commit();
@@ -15,11 +15,11 @@ impl ReceiveJob {
         }
     }
 
-    /// Makes durable what waits for it, gives it its names, and tells of it.
+    /// Makes waiting items durable, gives them their names, and reports them.
     pub(super) fn commit(&self) {
         let (mut steps, _turn) = self.commits.take();
         if steps.is_empty() || self.failed.get().is_some() {
-            return; // what was staged is discarded
+            return; // staged items are discarded
         }
         let _active = self.active.enter(&self.changed);
         let batch: Vec<_> = steps.iter_mut().filter_map(Step::take_waiting).collect();
@@ -52,7 +52,7 @@ impl ReceiveJob {
         }
     }
 
-    /// Sets the metadata of folders in which nothing more will change.
+    /// Sets the metadata of folders whose content is final.
     pub(super) fn set_folders(&self) {
         while !self.commits.is_full() && self.failed.get().is_none() {
             let chosen = {

@@ -1,4 +1,4 @@
-//! Answers offers: looks for what an earlier run has left of the items, and keeps staged files ready.
+//! Answers offers: looks for parts of the items left by an earlier run, and keeps staged files ready.
 
 use super::ReceiveJob;
 use crate::budget::Charge;
@@ -19,7 +19,7 @@ use crate::receiver::ReceiverViolation;
 use std::sync::Arc;
 
 impl ReceiveJob {
-    /// The sender offers items. They are looked for where that may block.
+    /// Takes offered items. They are looked up where that may block.
     pub(super) fn offered(&self, offer: Offer, charge: Charge) -> Result<(), ReceiverViolation> {
         let mut offers = lock(&self.offers);
         let waiting = offers.iter().map(|(offer, _)| offer.items.len()).sum::<usize>();
@@ -32,7 +32,7 @@ impl ReceiveJob {
         Ok(())
     }
 
-    /// Answers offers, in their order; ends only if that is not possible.
+    /// Answers offers, in their order; returns only if that becomes impossible.
     ///
     /// # Errors
     /// If the session is over.
@@ -54,7 +54,7 @@ impl ReceiveJob {
         }
     }
 
-    /// Looks for each item, and answers in messages that are not too long.
+    /// Looks up each item, and answers in messages of limited length.
     fn answers(&self, offer: &Offer) -> Vec<Held> {
         let mut answers = HeldAnswers::default();
         let found: Vec<Found> = offer.items.iter().map(|item| self.look(item)).collect();
@@ -90,7 +90,7 @@ impl ReceiveJob {
         }
     }
 
-    /// Remembers chunks that are there; false if that was so already, or they are none of this file.
+    /// Remembers existing chunks; returns false for a duplicate, or if they do not belong to this file.
     fn hold(&self, item: &OfferedItem, staged: Box<dyn Staged>, chunks: &Chunks) -> bool {
         let mut held = HeldChunks::new(self.checksum, item.metadata.size);
         let all_new = chunks.iter().all(|(chunk, digest)| held.add(*chunk, *digest));

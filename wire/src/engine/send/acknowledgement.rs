@@ -1,4 +1,4 @@
-//! Takes acknowledgements: reports what is finished with, and closes its files.
+//! Takes acknowledgements: reports settled items, and closes their files.
 
 use super::SendJob;
 use crate::engine::{SettledItem, lock};
@@ -9,14 +9,14 @@ use std::borrow::Cow;
 impl SendJob {
     pub(crate) fn acked(&self, ack: &Ack) -> Result<(), SenderViolation> {
         let ack = &self.named(ack);
-        let _active = self.active.enter(&self.changed); // before the machine knows, so that nobody sees the end too early
+        let _active = self.active.enter(&self.changed); // before the machine knows, so that the end is not visible too early
         let progress = lock(&self.machine).acked(ack);
         let told = progress.map(|progress| self.tell(&progress));
         self.count_kept();
         told
     }
 
-    /// The same acknowledgement, whose failures tell where they happened.
+    /// Returns the same acknowledgement, with the words for the receiver's end added to its failures.
     fn named<'a>(&self, ack: &'a Ack) -> Cow<'a, Ack> {
         let Some(receiver) = self.receiver.filter(|_| !ack.failed.is_empty()) else {
             return Cow::Borrowed(ack);

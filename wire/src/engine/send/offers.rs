@@ -11,7 +11,7 @@ use crate::net::control::Outbox;
 use crate::sender::{Item, Progress, SenderViolation, What};
 
 impl SendJob {
-    /// Offers to the receiver what it may have.
+    /// Offers items to the receiver that it may have.
     pub(super) fn offer(&self, outbox: &Outbox) {
         let _in_order = lock(&self.offering);
         loop {
@@ -31,8 +31,8 @@ impl SendJob {
         }
     }
 
-    /// Which state of a large file there is, and whether the file may have changed since the first attempt. One that cannot be read
-    /// is found out when it is sent.
+    /// Returns the state of a large file, and whether it may have changed since the first attempt. An unreadable one is
+    /// detected when it is sent.
     fn state_of(&self, item: &Item) -> (SourceId, bool) {
         let What::Present(metadata) = &item.what else { return (SourceId::default(), true) };
         let identity = self.source.open(&item.path).and_then(|file| file.identity());
@@ -44,9 +44,9 @@ impl SendJob {
         (source, !unchanged)
     }
 
-    /// The receiver has answered offers.
+    /// Takes answers of the receiver to offers.
     pub(crate) fn held(&self, held: &Held) -> Result<(), SenderViolation> {
-        let _active = self.active.enter(&self.changed); // before the machine knows, so that nobody sees the end too early
+        let _active = self.active.enter(&self.changed); // before the machine knows, so that the end is not visible too early
         let result = held.answers.iter().try_for_each(|answer| {
             let path = lock(&self.machine).offered().map(|item| item.path.clone());
             let (settled, bytes) = lock(&self.machine).held(answer.clone())?;

@@ -1,4 +1,4 @@
-//! The place that a job's paths are below, and the folders there.
+//! The base of a job's paths, and the folders below it.
 
 use crate::failure::{Failure, FailureCode};
 use crate::modes::PERMISSIONS;
@@ -7,9 +7,9 @@ use crate::store::{Filesystems, Folder, FolderCache, is_staged, reserved_name};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-/// The place that a job's paths are below.
+/// The base of a job's paths.
 pub enum Base {
-    /// This folder. The job's own path has no metadata of its own to set.
+    /// This folder. The job's own path has no metadata to set.
     Folder(FolderCache),
     /// This name in a folder: a file or link if the job has a single one, a folder otherwise.
     Named {
@@ -19,7 +19,7 @@ pub enum Base {
         name: Name,
         /// Permissions, at most, of a folder that is made.
         folder_mode: u32,
-        /// The folder of that name, once it is needed.
+        /// The folder of that name, opened when it is needed.
         inner: OnceLock<FolderCache>,
     },
 }
@@ -31,7 +31,7 @@ impl Base {
         Self::Named { parent, name, folder_mode: PERMISSIONS, inner: OnceLock::new() }
     }
 
-    /// The same; folders that are made have at most the permissions `mode`.
+    /// Limits the permissions of folders that are made to `mode`.
     pub(super) fn making(self, mode: u32) -> Self {
         match self {
             Self::Folder(folders) => Self::Folder(folders.making(move |_| mode)),
@@ -39,7 +39,7 @@ impl Base {
         }
     }
 
-    /// The folder that all of it comes to, or the one above if that is not there yet, or no folder.
+    /// Returns the target folder, or its parent if it does not exist yet or is not a folder.
     #[must_use]
     pub fn folder(&self) -> Arc<dyn Folder> {
         match self {
@@ -58,7 +58,7 @@ impl Base {
                     let outer = FolderCache::new(parent.clone()).making(move |_| mode);
                     let folder = outer.get(name.as_bytes(), make)?;
                     let folders = FolderCache::new(folder).making(move |_| mode);
-                    folders.touch(parent)?; // also for a run before that came to no sync
+                    folders.touch(parent)?; // also for an earlier run that reached no sync
                     if outer.take_made(name.as_bytes()) {
                         folders.note_made(&[]);
                     }
@@ -68,7 +68,7 @@ impl Base {
         }
     }
 
-    /// Filesystems on which folders were made or changed since this was asked last.
+    /// Returns the filesystems on which folders were made or changed since the last call.
     pub(super) fn take_touched(&self) -> Filesystems {
         match self {
             Self::Folder(folders) => folders.take_touched(),
@@ -76,7 +76,7 @@ impl Base {
         }
     }
 
-    /// True if the folder that holds `path` was made here.
+    /// True if the folder that contains `path` was made here.
     pub(super) fn is_in_new_folder(&self, path: &RemotePath) -> bool {
         let folders = match self {
             Self::Folder(folders) => Some(folders),
@@ -86,7 +86,7 @@ impl Base {
         folders.zip(parent).is_some_and(|(folders, parent)| folders.is_new(parent))
     }
 
-    /// The folder that holds `path`, made if it is missing, and the name in it.
+    /// Returns the folder that contains `path`, made if it is missing, and the name in it.
     pub(super) fn place<'a>(
         &'a self,
         path: &'a RemotePath,

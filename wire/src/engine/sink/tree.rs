@@ -1,4 +1,4 @@
-//! Files, links and folders below a base: placed as the job's options have it.
+//! Files, links and folders below a base, placed by the job's options.
 
 use super::base::Base;
 use super::{Found, Sink};
@@ -21,14 +21,14 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
 
-/// How a [`TreeSink`] treats what is there already, and what it sets.
+/// How a [`TreeSink`] treats existing entries, and which metadata it sets.
 #[derive(Debug, Clone)]
 pub struct TreeSinkOptions {
     /// The treatment of files that exist.
     pub overwrite: Overwrite,
-    /// Refuse instead of skip what exists, and leave folders that exist as they are: the user may only add.
+    /// Refuse existing entries instead of skipping them, and leave existing folders unchanged: the user may only add.
     pub add_only: bool,
-    /// Staged files of other senders may be removed when a file of that name is sent: the user may remove them anyway.
+    /// Staged files of other senders may be removed when a file of that name is sent: the user could remove them anyway.
     pub takes_over: bool,
     /// The treatment of the permissions that are sent.
     pub modes: Modes,
@@ -38,7 +38,7 @@ pub struct TreeSinkOptions {
     pub durability: Durability,
     /// How partial files are kept for resuming; `None` keeps none.
     pub keeping: Option<Keeping>,
-    /// Files that have been changed last since then may be what an earlier attempt of this transfer put in its place.
+    /// Files last changed since this time may have been put in place by an earlier attempt of this transfer.
     pub begun: Option<Timestamp>,
 }
 
@@ -46,13 +46,13 @@ pub struct TreeSinkOptions {
 pub struct TreeSink {
     base: Base,
     options: TreeSinkOptions,
-    /// Why nothing more can be made durable.
+    /// The reason why no more items can be made durable.
     pub(super) broken: OnceLock<Failure>,
-    /// Where files were found that are to be made durable.
+    /// Filesystems with found files that are to be made durable.
     found: Mutex<Filesystems>,
     /// Files in the tree whose content may have been lost since they were written.
     unproven: Unproven,
-    /// Nothing gets its name from here on.
+    /// Cancelled once no item may get its name any more.
     over: CancellationToken,
     rule: Arc<AdmissionRule>,
 }
@@ -68,13 +68,13 @@ impl TreeSink {
         Self { base, options, broken, found, unproven, over, rule }
     }
 
-    /// The same, which publishes nothing more once `over` is cancelled: not even what was on its way to the disk by then.
+    /// Publishes no item once `over` is cancelled, not even one that was being written by then.
     #[must_use]
     pub fn until(self, over: CancellationToken) -> Self {
         Self { over, ..self }
     }
 
-    /// The same, where some of what is there may have been lost: that is neither taken as done nor left as being the same.
+    /// Treats some existing files as possibly damaged: they neither count as done nor stay because they look the same.
     #[must_use]
     pub fn doubting(self, unproven: Unproven) -> Self {
         Self { unproven, ..self }
@@ -94,7 +94,8 @@ impl TreeSink {
         self.options.durability == Durability::Power
     }
 
-    /// The result for an item that may not take its name: a file that stays is skipped once it is durable, if that is wanted.
+    /// Returns the result for an item that may not take its name: a file that stays is skipped once it is durable, if that is
+    /// required.
     fn refused(
         &self,
         folder: &Arc<dyn Folder>,
@@ -123,8 +124,9 @@ impl TreeSink {
         Ok(Placement { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
-    /// True if an earlier attempt has put this file in its place: it is this program's, has the metadata that it would have,
-    /// and got them since the first attempt began. Who may only add learns nothing.
+    /// True if an earlier attempt has put this file in its place: it belongs to this program's user, has the metadata that it
+    /// would have, and got them since the first attempt began. Always false for users who may only add, who must not learn
+    /// this.
     fn is_there(&self, folder: &dyn Folder, name: NameRef<'_>, source: &Metadata) -> bool {
         let Some(begun) = self.options.begun.filter(|_| !self.options.add_only) else { return false };
         let same = |there: Identity| {
@@ -138,7 +140,7 @@ impl TreeSink {
         folder.own_file(name).is_ok_and(|there| there.is_some_and(same))
     }
 
-    /// A file is in its place: what is staged of it is of no use, and it may have to be made durable.
+    /// Handles a file in its place: its staged data is obsolete, and it may have to be made durable.
     fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> Found {
         if let Some(keeping) = self.options.keeping.as_ref().filter(|_| is_large) {
             staged::forget(&**folder, name, keeping, self.options.takes_over);
@@ -151,7 +153,7 @@ impl TreeSink {
         if is_noted.is_ok() { Found::All } else { Found::Nothing }
     }
 
-    /// True if a file that is sent with `mode` would have the permissions `existing`.
+    /// True if a file sent with `mode` would have the permissions `existing`.
     fn has_mode(&self, folder: &dyn Folder, mode: u32, existing: u32) -> bool {
         let wanted = self.options.modes.wanted(mode, Kind::File);
         let existing = existing & PERMISSIONS;
@@ -162,7 +164,7 @@ impl TreeSink {
             || kept().mode(wanted, false) & PERMISSIONS == existing
     }
 
-    /// The permissions of a file that is sent with `mode`, and takes the place of `existing`.
+    /// Returns the permissions of a file that is sent with `mode` and replaces `existing`.
     fn mode_of_file(&self, folder: &dyn Folder, mode: u32, existing: Option<Metadata>) -> u32 {
         let wanted = self.options.modes.wanted(mode, Kind::File);
         match existing.filter(|existing| existing.kind == Kind::File) {
@@ -172,7 +174,7 @@ impl TreeSink {
         }
     }
 
-    /// The permissions of a folder that is sent with `mode` and has `existing`; none if they stay.
+    /// Returns the permissions of a folder that is sent with `mode` and has `existing`; `None` to keep them.
     fn mode_of_folder(&self, mode: u32, existing: u32, is_new: bool) -> Option<u32> {
         let wanted = self.options.modes.wanted(mode, Kind::Folder);
         let special = MODE_BITS & !PERMISSIONS;
@@ -184,14 +186,14 @@ impl TreeSink {
         (mode != existing).then_some(mode)
     }
 
-    /// Writes a file's content. True if it has holes.
+    /// Writes a file's content. Returns whether it has holes.
     fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<bool> {
         if !self.options.sparse {
             return write_pieces(file, pieces, 0).map(|()| false);
         }
         let has_holes = write_with_holes(file, pieces, 0)?;
         if has_holes {
-            file.set_len(len)?; // without need, ext4 would take the length to the disk before the content
+            file.set_len(len)?; // otherwise unnecessary: ext4 would write the length to the disk before the content
         }
         Ok(has_holes)
     }
@@ -199,7 +201,7 @@ impl TreeSink {
 
 impl Sink for TreeSink {
     fn has_commits(&self) -> bool {
-        true // what replaces something waits, also where nothing else does
+        true // a replacing item always waits, even if no other does
     }
 
     fn kept(&self) -> usize {
@@ -259,16 +261,16 @@ impl Sink for TreeSink {
             file.set_metadata(head.modified, mode)?;
             file.finish(self.waits())?;
             if has_holes && !self.waits() {
-                file.write_out()?; // its length may come to the disk before its content
+                file.write_out()?; // its length may reach the disk before its content
             }
             Ok(check_going(&self.over)?)
         };
-        // Where the name is free, the file can do without a staged one.
+        // If the name is free, no staged file is needed.
         let create = || {
             let mode = self.mode_of_file(&*folder, head.mode, None);
             folder.create_whole(name, mode, &|file| fill(file, mode))
         };
-        // In a folder that was made here it most probably is: without a look.
+        // In a folder that was made here the name is probably free: no look is needed.
         let is_new = self.base.is_in_new_folder(path);
         if is_new && !self.waits() && create()? {
             return Ok(Placed::Done);
@@ -323,7 +325,7 @@ impl Sink for TreeSink {
         };
         let is_new = self.base.folders(true)?.take_made(entry.path.as_bytes());
         if !is_new && self.options.add_only {
-            return Ok(Placed::Done); // it was there, so it stays as it is
+            return Ok(Placed::Done); // it existed before, so it stays unchanged
         }
         let existing = folder.own_metadata()?.mode;
         let mode = self.mode_of_folder(entry.mode, existing, is_new);
@@ -343,13 +345,13 @@ impl Sink for TreeSink {
         let is_over = || is_over() || self.over.is_cancelled();
         let (results, broken) = commit::commit(batch, touched, &is_over);
         if let Some(failure) = broken {
-            let _ = self.broken.set(failure); // the first reason is the one to tell
+            let _ = self.broken.set(failure); // the first reason is the one to report
         }
         results
     }
 }
 
-/// True if replacing what is there could lose something.
+/// True if replacing the existing entry could lose data.
 fn has_content(existing: Option<Metadata>) -> bool {
     existing.is_some_and(|existing| matches!(existing.kind, Kind::File | Kind::Symlink))
 }
@@ -360,6 +362,6 @@ fn discard_if_failed(
     result: Result<(), Failure>,
 ) -> Result<Placed, Failure> {
     let Err(failure) = result else { return Ok(Placed::Done) };
-    let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to tell
+    let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to report
     Err(failure)
 }
