@@ -89,7 +89,7 @@ async fn a_selection_is_bounded_in_bytes_and_not_only_in_items() {
         session.send_if_open(2, Wanted { items: (0..220).map(item).collect(), last: false }).await;
     }
     session.check_ended().await;
-    check_logged(&world, session.own, "more items than may be asked for");
+    check_logged(&world, session.own, "more items requested than allowed");
     check_memory(&world);
 }
 

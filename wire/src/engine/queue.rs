@@ -152,10 +152,10 @@ struct QueueState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooMany {
     /// More items than the protocol allows.
-    #[error("more items than may be asked for")]
+    #[error("more items requested than allowed")]
     Items,
     /// More than there is memory for.
-    #[error("the items that are asked for take more memory than the session may (Welcome.memory)")]
+    #[error("the requested items take more memory than the session is allowed (Welcome.memory)")]
     Memory,
 }
 

@@ -383,7 +383,10 @@ impl Staged for StagedFile {
         if self.place.sparse {
             self.file.set_len(publish.size())?;
         } else if self.file.place()?.len != publish.size() {
-            return Err(Failure::new(FailureCode::Integrity, "somebody else has written on the staged file"));
+            return Err(Failure::new(
+                FailureCode::Integrity,
+                "another program has written to the staged file",
+            ));
         }
         self.file.set_metadata(publish.announcement().modified, self.place.mode)?;
         self.file.finish(self.place.waits)?;

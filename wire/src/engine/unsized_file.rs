@@ -30,7 +30,7 @@ impl MemoryReservation {
         } else {
             Err(Failure::new(
                 FailureCode::LimitExceeded,
-                "its size is not that of its content, of which there is too much",
+                "its content is too long, and does not match its size",
             ))
         }
     }

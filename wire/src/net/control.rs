@@ -49,7 +49,7 @@ pub enum ChannelError {
     #[error("{0}")]
     Message(#[from] ControlError),
     /// Memory for a message stayed unavailable for too long.
-    #[error("what waits for an answer takes more memory than it may")]
+    #[error("unanswered messages take more memory than allowed")]
     NoRoom,
 }
 

@@ -33,10 +33,10 @@ pub enum RecordError {
     #[error("a TLS record that does not decrypt")]
     Forged,
     /// The header is impossible on a lane. As with a wrong tag, its author is unknown.
-    #[error("bytes that are no TLS record")]
+    #[error("bytes that are not a TLS record")]
     NoRecord,
     /// The record is neither application data nor an alert, or has an impossible length.
-    #[error("a TLS record that a lane cannot have")]
+    #[error("a TLS record that is not allowed on a lane")]
     Unexpected,
     /// An alert other than close_notify.
     #[error("TLS alert {0}")]

@@ -39,6 +39,6 @@ pub enum ReceiverViolation {
     #[error("the same file offered twice")]
     OfferedTwice,
     /// Too many items offered.
-    #[error("more items offered than may be")]
+    #[error("more items offered than allowed")]
     Offers,
 }

@@ -81,7 +81,7 @@ fn same_file(
 pub(super) fn no_backup() -> Failure {
     Failure::new(
         FailureCode::InvalidPath,
-        "the backup folder leads into the target, so nothing would be kept",
+        "the backup folder leads into the target, so no backup would be kept",
     )
 }
 

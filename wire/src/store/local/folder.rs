@@ -289,5 +289,5 @@ fn not_across(error: Errno) -> io::Error {
     if error != Errno::XDEV {
         return error.into();
     }
-    Failure::new(FailureCode::Unsupported, "is on another filesystem, where a rename does not lead").into()
+    Failure::new(FailureCode::Unsupported, "is on another filesystem, and cannot be renamed there").into()
 }
