@@ -31,7 +31,7 @@ fn path() -> RemotePath {
 
 fn block() -> FrameHead {
     let kind = FrameKind::Block { file: 1, offset: 0, last: false, digest: Digest([3; 32]) };
-    FrameHead { job: 1, frame: 1, extra_len: 40, payload_len: 524_288, kind }
+    FrameHead { job: 1, frame: 1, extra_len: 44, payload_len: 524_288, kind }
 }
 
 #[divan::bench(args = [Checksum::Sha256, Checksum::Blake3])]
@@ -75,7 +75,7 @@ fn seal_chunk(bencher: Bencher<'_, '_>) {
         if sealer.is_worn() {
             sealer = Sealer::new(secrets()).unwrap_or_else(|_| unreachable!("it worked before"));
         }
-        buffer.seal(&block(), &[0; 40], &mut sealer).is_ok()
+        buffer.seal(&block(), &[0; 44], &mut sealer).is_ok()
     });
 }
 
@@ -105,6 +105,7 @@ fn pack_entry_head() -> bool {
     let head = EntryHead {
         kind: EntryKind::File,
         path_len: 40,
+        payload_len: 6_000,
         content_len: 6_000,
         modified,
         mode: 0o644,

@@ -6,15 +6,19 @@
 //! u8   u8    u16        u32         u32 u32           u64   u64    32 B   | (all integers little-endian)
 //! ```
 //!
+//! The describing part of a block begins with the length of its chunk, that of any other frame but a pack is an announcement.
+//!
 //! Every frame describes itself, so lanes need no order among themselves, and a frame that was lost with its lane is
 //! simply sent again over another. `frame` numbers the job's frames from 0; sending again keeps the number.
 
 mod announcement;
+mod block;
 mod entry;
 mod fields;
 mod head;
 
 pub use announcement::Announcement;
+pub use block::BlockExtra;
 pub use entry::{EntryHead, EntryKind, decode_loss, encode_loss};
 pub use head::{FrameHead, FrameKind, SealEnd};
 
@@ -26,10 +30,12 @@ use std::fmt;
 pub const HEAD_LEN: usize = 64;
 /// Length of an announcement without its path.
 pub const ANNOUNCEMENT_LEN: usize = 40;
-/// Longest describing part of a frame: an announcement with the longest path.
-pub const EXTRA_LEN_MAX: usize = ANNOUNCEMENT_LEN + PATH_LEN_MAX;
+/// Length of a block's describing part without the path: the length of the chunk, and the announcement.
+pub const BLOCK_EXTRA_LEN: usize = 4 + ANNOUNCEMENT_LEN;
+/// Longest describing part of a frame: that of a block with the longest path.
+pub const EXTRA_LEN_MAX: usize = BLOCK_EXTRA_LEN + PATH_LEN_MAX;
 /// Length of a pack entry without path and content.
-pub const ENTRY_HEAD_LEN: usize = 56;
+pub const ENTRY_HEAD_LEN: usize = 60;
 
 /// Flag of blocks and holes: the file ends with it.
 const LAST: u8 = 1 << 0;
@@ -53,6 +59,18 @@ pub enum FrameError {
         of: &'static str,
         /// The flags that it cannot have.
         flags: u8,
+    },
+    /// A payload of another length than the content that it stands for: some encoding of it, and there is none that both ends know.
+    #[error(
+        "a {of} has an encoding that was not agreed on: {payload_len} bytes for a content of {content_len}"
+    )]
+    UnknownEncoding {
+        /// The kind.
+        of: &'static str,
+        /// Length of the content.
+        content_len: u32,
+        /// Length of the bytes that came for it.
+        payload_len: u32,
     },
     /// A length that this kind of frame cannot have.
     #[error("a lane frame lies about its length")]

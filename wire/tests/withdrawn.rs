@@ -32,7 +32,8 @@ fn sink(root: &Path, over: &CancellationToken) -> TreeSink {
 fn head(kind: EntryKind, content: &[u8]) -> EntryHead {
     let digest = Checksum::Blake3.of_small_file([content]);
     let content_len = u32::try_from(content.len()).unwrap();
-    EntryHead { kind, path_len: 0, content_len, modified: None, mode: 0o644, digest, as_is: false }
+    let (payload_len, modified, mode, as_is) = (content_len, None, 0o644, false);
+    EntryHead { kind, path_len: 0, payload_len, content_len, modified, mode, digest, as_is }
 }
 
 fn path(text: &str) -> RemotePath {

@@ -7,7 +7,7 @@ use std::fs;
 use tests::world::World;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::control::Envelope;
-use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::frame::{Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, HEAD_LEN, SealEnd};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Ack, Durability, End, JobOptions, LaneHello, Message, Overwrite, Put};
 use wire::net::control::send;
@@ -68,11 +68,17 @@ async fn frames_that_lie_end_the_session() {
     let mut honest = Session::open(&world).await;
     let good = block(0, 0, 600_000, &content(1, CHUNK_LEN), false).0;
     let altered = |at: usize, bytes: &[u8]| {
-        let mut frame = good[..200].to_vec();
+        let mut frame = good[..300].to_vec();
         frame[at..at + bytes.len()].copy_from_slice(bytes);
         frame
     };
     let whole = content(1, CHUNK_LEN);
+    let (short, mut encoded) = (100_u32.to_le_bytes(), good.clone());
+    encoded[HEAD_LEN..HEAD_LEN + 4].copy_from_slice(&short);
+    let mut encoded_entry = pack(0, &[(b"a", b"xyz", true)]);
+    encoded_entry[HEAD_LEN + 8] = 2;
+    let mut too_short = altered(HEAD_LEN, &short);
+    too_short[4..8].copy_from_slice(&short);
     for (frame, reason) in [
         (altered(0, &[9]), "unknown kind 9"),
         (altered(1, &[0x80]), "unknown flags"),
@@ -80,7 +86,10 @@ async fn frames_that_lie_end_the_session() {
         (altered(2, &[255, 255]), "lies about its length"),
         (altered(4, &u32::MAX.to_le_bytes()), "lies about its length"),
         (altered(4, &(CHUNK_LEN as u32 + 1).to_le_bytes()), "lies about its length"),
-        (altered(4, &100_u32.to_le_bytes()), "not a chunk"),
+        (altered(4, &short), "an encoding that was not agreed on: 100 bytes for a content of 524288"),
+        (encoded, "an encoding that was not agreed on: 524288 bytes for a content of 100"),
+        (encoded_entry, "an encoding that was not agreed on: 3 bytes for a content of 2"),
+        (too_short, "not a chunk"),
         (altered(24, &7_u64.to_le_bytes()), "not a chunk"),
         (altered(24, &u64::MAX.to_le_bytes()), "not a chunk"),
         (block(0, CHUNK_LEN as u64, 600_000, &whole, false).0, "outside its file"),
@@ -255,11 +264,16 @@ async fn next_ack(session: &mut Session) -> Ack {
 fn block(frame: u64, offset: u64, size: u64, payload: &[u8], last: bool) -> (Vec<u8>, Digest) {
     let digest = Checksum::Sha256.of_chunk(ChunkPlace::at(offset, last), [payload]);
     let kind = FrameKind::Block { file: 0, offset, last, digest };
-    (framed(frame, kind, &announcement(size), payload), Checksum::Sha256.of_small_file([payload]))
+    let mut extra = Vec::new();
+    let content_len = u32::try_from(payload.len()).unwrap();
+    BlockExtra { content_len, announcement: announcement(size) }.encode(&mut extra);
+    (framed(frame, kind, &extra, payload), Checksum::Sha256.of_small_file([payload]))
 }
 
 fn seal(frame: u64, size: u64, root: Digest) -> Vec<u8> {
-    framed(frame, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole }, &announcement(size), &[])
+    let mut extra = Vec::new();
+    announcement(size).encode(&mut extra);
+    framed(frame, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole }, &extra, &[])
 }
 
 /// A pack of files: path, content, and whether the digest is right.
@@ -272,6 +286,7 @@ fn pack(frame: u64, files: &[(&[u8], &[u8], bool)]) -> Vec<u8> {
         let head = EntryHead {
             kind: EntryKind::File,
             path_len,
+            payload_len: content_len,
             content_len,
             modified: None,
             mode: 0o644,
@@ -290,8 +305,7 @@ fn framed(frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> 
     [&head.encode()[..], extra, payload].concat()
 }
 
-fn announcement(size: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
+fn announcement(size: u64) -> Announcement {
     Announcement {
         path: RemotePath::root(),
         size: Some(size),
@@ -299,6 +313,4 @@ fn announcement(size: u64) -> Vec<u8> {
         mode: 0o644,
         source: Default::default(),
     }
-    .encode(&mut bytes);
-    bytes
 }

@@ -257,7 +257,7 @@ fn flood_size() -> (u32, u32, u64) {
 
 /// A pack filled with folders.
 fn folders_pack(frame: u64) -> Vec<u8> {
-    let names: Vec<String> = (0..PACK_ENTRIES_MAX).map(|n| format!("{frame:0255}/{n:0200}")).collect();
+    let names: Vec<String> = (0..PACK_ENTRIES_MAX).map(|n| format!("{frame:0255}/{n:0196}")).collect();
     let entries: Vec<PackEntry<'_>> =
         names.iter().map(|name| (EntryKind::Folder, name.as_bytes(), &b""[..])).collect();
     Frames { job: 0, checksum: Checksum::Sha256 }.payload(&entries)

@@ -8,7 +8,7 @@ use crate::support::{content, names_below};
 use std::fs;
 use std::time::Duration;
 use wire::checksum::Digest;
-use wire::frame::EntryKind;
+use wire::frame::{EntryKind, HEAD_LEN};
 use wire::limits::CHUNK_LEN;
 use wire::message::{End, Listing, Message, Opened};
 use wire::metadata::Kind;
@@ -48,7 +48,18 @@ async fn frames_that_contradict_themselves_or_each_other_are_violations() {
         ("length", &|f| {
             let mut payload = f.payload(&[file(b"a"), file(b"b")]);
             payload[4..8].copy_from_slice(&500_000_u32.to_le_bytes());
+            payload[8..12].copy_from_slice(&500_000_u32.to_le_bytes());
             vec![f.pack_claiming(0, 2, &payload)]
+        }),
+        ("a pack's entry has an encoding that was not agreed on", &|f| {
+            let mut payload = f.payload(&[file(b"a"), file(b"b")]);
+            payload[4..8].copy_from_slice(&500_000_u32.to_le_bytes());
+            vec![f.pack_claiming(0, 2, &payload)]
+        }),
+        ("a block has an encoding that was not agreed on", &|f| {
+            let mut block = f.block(0, "a", Some(3 * CHUNK), 0, false, &chunk);
+            block[HEAD_LEN] = 1;
+            vec![block]
         }),
         ("", &|f| vec![f.pack_claiming(0, 0, &[])]),
         ("", &|f| vec![f.pack_claiming(0, u32::MAX, &f.payload(&[file(b"a")]))]),

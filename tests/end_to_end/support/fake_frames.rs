@@ -2,7 +2,7 @@
 
 use wire::RemotePath;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::frame::{Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
 
 /// Makes frames of one job.
@@ -28,20 +28,23 @@ impl Frames {
     ) -> Vec<u8> {
         let digest = self.checksum.of_chunk(ChunkPlace::at(offset, last), [payload]);
         let kind = FrameKind::Block { file: 0, offset, last, digest };
-        self.framed(frame, kind, &announcement(path, size), payload)
+        let mut extra = Vec::new();
+        let content_len = u32::try_from(payload.len()).unwrap();
+        BlockExtra { content_len, announcement: announcement(path, size) }.encode(&mut extra);
+        self.framed(frame, kind, &extra, payload)
     }
 
     /// A hole somewhere in a large file, in the frame with the file's number.
     pub(crate) fn hole(&self, file: u32, path: &str) -> Vec<u8> {
         let (offset, len) = (CHUNK_LEN as u64, CHUNK_LEN as u64);
         let kind = FrameKind::Hole { file, offset, len, last: false };
-        self.framed(file.into(), kind, &announcement(path, Some(1 << 40)), &[])
+        self.announced(file.into(), kind, &announcement(path, Some(1 << 40)))
     }
 
     /// The seal of file 0 at `path`.
     pub(crate) fn seal(&self, frame: u64, path: &str, size: u64, root: Digest) -> Vec<u8> {
         let kind = FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole };
-        self.framed(frame, kind, &announcement(path, Some(size)), &[])
+        self.announced(frame, kind, &announcement(path, Some(size)))
     }
 
     /// A pack with a correct head.
@@ -74,9 +77,16 @@ impl Frames {
         };
         let (path_len, content_len) =
             (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
-        EntryHead { kind, path_len, content_len, modified: None, mode: 0o644, digest, as_is: false }
+        let (payload_len, modified, mode, as_is) = (content_len, None, 0o644, false);
+        EntryHead { kind, path_len, payload_len, content_len, modified, mode, digest, as_is }
             .encode()
             .to_vec()
+    }
+
+    fn announced(&self, frame: u64, kind: FrameKind, announcement: &Announcement) -> Vec<u8> {
+        let mut extra = Vec::new();
+        announcement.encode(&mut extra);
+        self.framed(frame, kind, &extra, &[])
     }
 
     fn framed(&self, frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> {
@@ -87,9 +97,7 @@ impl Frames {
     }
 }
 
-fn announcement(path: &str, size: Option<u64>) -> Vec<u8> {
+fn announcement(path: &str, size: Option<u64>) -> Announcement {
     let path = RemotePath::from_wire(path.as_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    Announcement { path, size, modified: None, mode: 0o644, source: Default::default() }.encode(&mut bytes);
-    bytes
+    Announcement { path, size, modified: None, mode: 0o644, source: Default::default() }
 }

@@ -1,7 +1,7 @@
 //! The receiving machine, driven by an arbitrary sender.
 
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
+use wire::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
 use wire::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::End;
 use wire::receiver::{Begin, Receiver, ReceiverViolation, Verdict};
@@ -100,9 +100,8 @@ impl World {
         whole: bool,
     ) -> Result<(), ReceiverViolation> {
         let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
-        if self.machine.begin(head)? == Begin::Drop
-            || self.machine.block(head, announcement(size))? == Begin::Drop
-        {
+        let extra = BlockExtra { content_len: head.payload_len, announcement: announcement(size) };
+        if self.machine.begin(head)? == Begin::Drop || self.machine.block(head, extra)? == Begin::Drop {
             return Ok(());
         }
         let pieces = [if whole { CONTENT } else { &b"damaged"[..] }];

@@ -7,7 +7,9 @@ use rustls::crypto::cipher::{AeadKey, Iv};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use wire::control::{CONTROL_HEADER_LEN, ControlHeader};
-use wire::frame::{Announcement, ENTRY_HEAD_LEN, EntryHead, FrameHead, FrameKind, HEAD_LEN, decode_loss};
+use wire::frame::{
+    Announcement, BlockExtra, ENTRY_HEAD_LEN, EntryHead, FrameHead, FrameKind, HEAD_LEN, decode_loss,
+};
 use wire::limits::{CONTROL_BODY_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
 use wire::net::record::{OpenedRecord, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len};
 use wire::path::Name;
@@ -33,13 +35,22 @@ pub fn lane_frame(bytes: &[u8]) {
     assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
     let Some((extra, payload)) = rest.split_at_checked(usize::from(head.extra_len)) else { return };
     match head.kind {
-        FrameKind::Block { .. } | FrameKind::Hole { .. } => announcement(extra),
+        FrameKind::Block { .. } => block_extra(&head, extra),
+        FrameKind::Hole { .. } => announcement(extra),
         FrameKind::Seal { .. } => {
             announcement(extra);
             let _ = decode_loss(payload);
         }
         FrameKind::Pack { entries } => pack(payload, entries),
     }
+}
+
+fn block_extra(head: &FrameHead, bytes: &[u8]) {
+    let Ok(extra) = BlockExtra::decode(head, bytes) else { return };
+    assert_eq!(extra.content_len, head.payload_len, "nothing is encoded");
+    let mut again = Vec::new();
+    extra.encode(&mut again);
+    assert_eq!(BlockExtra::decode(head, &again).as_ref(), Ok(&extra));
 }
 
 fn announcement(bytes: &[u8]) {
@@ -57,7 +68,7 @@ fn pack(payload: &[u8], entries: u32) {
         assert_eq!(EntryHead::decode(&head.encode()), Ok(head));
         let Some((path, behind)) = behind.split_at_checked(usize::from(head.path_len)) else { return };
         let _ = RemotePath::from_wire(path);
-        let Some((content, behind)) = behind.split_at_checked(head.content_len as usize) else { return };
+        let Some((content, behind)) = behind.split_at_checked(head.payload_len as usize) else { return };
         if head.kind == frame::EntryKind::Lost {
             let _ = decode_loss(content);
         }

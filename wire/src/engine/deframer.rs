@@ -261,7 +261,7 @@ impl Deframer {
 mod tests {
     use super::*;
     use crate::checksum::Digest;
-    use crate::frame::{ANNOUNCEMENT_LEN, FrameKind, SealEnd};
+    use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, FrameKind, SealEnd};
     use crate::limits::CHUNK_LEN;
     use crate::net::record::Sealer;
     use rustls::ConnectionTrafficSecrets;
@@ -412,7 +412,7 @@ mod tests {
 
     fn block(frame: u64, len: usize) -> Vec<u8> {
         let kind = FrameKind::Block { file: 1, offset: 0, last: true, digest: Digest([7; 32]) };
-        frame_of(frame, kind, ANNOUNCEMENT_LEN, len)
+        frame_of(frame, kind, BLOCK_EXTRA_LEN, len)
     }
 
     fn seal(frame: u64, extra_len: usize) -> Vec<u8> {

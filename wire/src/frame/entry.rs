@@ -1,19 +1,21 @@
 //! The entries of a pack, and the reasons of losses.
 
-use super::fields::{decode_mode, decode_time, encode_time, only, u32_at, u64_at};
+use super::fields::{decode_mode, decode_time, encode_time, only, plain, u32_at, u64_at};
 use super::{AS_IS, ENTRY_HEAD_LEN, FrameError};
 use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{PACK_LEN_MAX, PATH_LEN_MAX};
 use crate::metadata::{Kind, Timestamp};
 
-/// The fixed part of a pack's entry. Path and content follow it.
+/// The fixed part of a pack's entry. Its path and its payload follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryHead {
     /// The kind of the entry.
     pub kind: EntryKind,
     /// Length of its path.
     pub path_len: u16,
+    /// Length of its payload: its content as it is in the pack.
+    pub payload_len: u32,
     /// Length of its content: a file's bytes, a link's target, or the reason of a loss.
     pub content_len: u32,
     /// Modification time.
@@ -55,10 +57,11 @@ impl EntryHead {
         };
         bytes[1] = if self.as_is { AS_IS } else { 0 };
         bytes[2..4].copy_from_slice(&self.path_len.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.content_len.to_le_bytes());
-        bytes[8..20].copy_from_slice(&time);
-        bytes[20..24].copy_from_slice(&self.mode.to_le_bytes());
-        bytes[24..56].copy_from_slice(&self.digest.0);
+        bytes[4..8].copy_from_slice(&self.payload_len.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.content_len.to_le_bytes());
+        bytes[12..24].copy_from_slice(&time);
+        bytes[24..28].copy_from_slice(&self.mode.to_le_bytes());
+        bytes[28..60].copy_from_slice(&self.digest.0);
         bytes
     }
 
@@ -76,14 +79,16 @@ impl EntryHead {
         };
         let allowed = if kind == EntryKind::File { AS_IS } else { 0 };
         let as_is = only(bytes[1], allowed, "pack's entry")? == AS_IS;
+        let payload_len = u32_at(bytes, 4);
         let mut digest = Digest::default();
-        digest.0.copy_from_slice(&bytes[24..56]);
+        digest.0.copy_from_slice(&bytes[28..60]);
         let head = Self {
             kind,
             path_len: u16::from_le_bytes([bytes[2], bytes[3]]),
-            content_len: u32_at(bytes, 4),
-            modified: decode_time(u64_at(bytes, 8), u32_at(bytes, 16))?,
-            mode: decode_mode(u32_at(bytes, 20))?,
+            payload_len,
+            content_len: plain(u32_at(bytes, 8), payload_len, "pack's entry")?,
+            modified: decode_time(u64_at(bytes, 12), u32_at(bytes, 20))?,
+            mode: decode_mode(u32_at(bytes, 24))?,
             digest,
             as_is,
         };

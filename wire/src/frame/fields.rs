@@ -11,6 +11,15 @@ pub(super) fn only(flags: u8, allowed: u8, of: &'static str) -> Result<u8, Frame
     }
 }
 
+/// The length of a content that travels as it is: no encoding is known, so the payload has the same length.
+pub(super) fn plain(content_len: u32, payload_len: u32, of: &'static str) -> Result<u32, FrameError> {
+    if content_len == payload_len {
+        Ok(content_len)
+    } else {
+        Err(FrameError::UnknownEncoding { of, content_len, payload_len })
+    }
+}
+
 pub(super) fn encode_time(time: Option<Timestamp>, bytes: &mut Vec<u8>) {
     let time = time.unwrap_or(Timestamp { seconds: 0, nanos: u32::MAX });
     bytes.extend_from_slice(&time.seconds.to_le_bytes());

@@ -3,15 +3,16 @@
 use super::entry::LOST_LEN_MAX;
 use super::fields::{only, u32_at, u64_at};
 use super::{
-    AGAIN, ANNOUNCEMENT_LEN, AS_IS, ENTRY_HEAD_LEN, EXTRA_LEN_MAX, FrameError, GIVEN_UP, HEAD_LEN, LAST,
+    AGAIN, ANNOUNCEMENT_LEN, AS_IS, BLOCK_EXTRA_LEN, ENTRY_HEAD_LEN, EXTRA_LEN_MAX, FrameError, GIVEN_UP,
+    HEAD_LEN, LAST,
 };
 use crate::checksum::Digest;
-use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX};
+use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PATH_LEN_MAX};
 
 /// The kinds of frames, each with its fields of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A chunk of a large file.
+    /// A chunk of a large file. Its length is in the [describing part](super::BlockExtra).
     Block {
         /// The job's number of the file.
         file: u32,
@@ -94,7 +95,7 @@ pub struct FrameHead {
     pub frame: u64,
     /// Length of the describing part.
     pub extra_len: u16,
-    /// Length of the payload.
+    /// Length of the payload, as it is in the lane.
     pub payload_len: u32,
     /// Its kind, with the kind's own fields.
     pub kind: FrameKind,
@@ -165,14 +166,17 @@ impl FrameHead {
     }
 
     fn check(&self) -> Result<(), FrameError> {
-        let announced = (ANNOUNCEMENT_LEN..=EXTRA_LEN_MAX).contains(&usize::from(self.extra_len));
+        let extra = usize::from(self.extra_len);
+        let announced = (ANNOUNCEMENT_LEN..=ANNOUNCEMENT_LEN + PATH_LEN_MAX).contains(&extra);
         let payload = self.payload_len as usize;
         let fits = match self.kind {
-            FrameKind::Block { .. } => announced && payload <= CHUNK_LEN,
+            FrameKind::Block { .. } => {
+                (BLOCK_EXTRA_LEN..=EXTRA_LEN_MAX).contains(&extra) && payload <= CHUNK_LEN
+            }
             FrameKind::Hole { len, .. } => announced && payload == 0 && (1..=HOLE_LEN_MAX).contains(&len),
             FrameKind::Pack { entries } => {
                 let entries = entries as usize;
-                self.extra_len == 0
+                extra == 0
                     && (1..=PACK_ENTRIES_MAX).contains(&entries)
                     && (entries * ENTRY_HEAD_LEN..=PACK_LEN_MAX).contains(&payload)
             }
@@ -187,7 +191,7 @@ impl FrameHead {
             return Err(FrameError::Length);
         }
         match self.kind {
-            FrameKind::Block { offset, last, .. } => check_chunk(offset, payload, last),
+            FrameKind::Block { offset, .. } => check_border(offset),
             FrameKind::Hole { offset, len, last, .. } => check_hole(offset, len, last),
             FrameKind::Pack { .. } | FrameKind::Seal { .. } => Ok(()),
         }
@@ -198,13 +202,9 @@ fn last_flag(last: bool) -> u8 {
     if last { LAST } else { 0 }
 }
 
-fn check_chunk(offset: u64, len: usize, last: bool) -> Result<(), FrameError> {
+fn check_border(offset: u64) -> Result<(), FrameError> {
     let on_border = offset.is_multiple_of(CHUNK_LEN as u64) && offset.checked_add(CHUNK_LEN as u64).is_some();
-    if on_border && (len == CHUNK_LEN || (last && (len > 0 || offset == 0))) {
-        Ok(())
-    } else {
-        Err(FrameError::NotAChunk)
-    }
+    if on_border { Ok(()) } else { Err(FrameError::NotAChunk) }
 }
 
 fn check_hole(offset: u64, len: u64, last: bool) -> Result<(), FrameError> {

@@ -13,6 +13,19 @@ fn block(offset: u64, len: u32, last: bool) -> FrameHead {
     FrameHead { job: 2, frame: 3, extra_len: 46, payload_len: len, kind }
 }
 
+/// The describing part of a block, whose chunk has `content_len` bytes.
+fn block_extra(content_len: u32) -> BlockExtra {
+    let (path, modified, source) = (RemotePath::from_user(b"ab").unwrap(), None, SourceId::default());
+    BlockExtra { content_len, announcement: Announcement { path, size: None, modified, mode: 0o644, source } }
+}
+
+/// What becomes of such a block whose chunk has `content_len` bytes.
+fn decoded(head: FrameHead, content_len: u32) -> Result<BlockExtra, FrameError> {
+    let mut extra = Vec::new();
+    block_extra(content_len).encode(&mut extra);
+    BlockExtra::decode(&FrameHead::decode(&head.encode())?, &extra)
+}
+
 #[test]
 fn blocks_are_chunks() {
     let chunk = CHUNK_LEN as u64;
@@ -26,8 +39,32 @@ fn blocks_are_chunks() {
         (block(u64::MAX - chunk + 1, 524_288, true), false),
         (block(0, 524_289, true), false),
     ] {
-        assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+        let extra = decoded(head, head.payload_len);
+        assert_eq!(extra.ok(), fits.then(|| block_extra(head.payload_len)), "{head:?}");
     }
+}
+
+#[test]
+fn a_block_in_an_encoding_is_refused_by_name() {
+    let of = "block";
+    for (content_len, payload_len) in
+        [(524_288, 5), (5, 524_288), (524_288, 524_287), (1, 0), (0, 1), (524_289, 524_288), (u32::MAX, 5)]
+    {
+        let error = decoded(block(0, payload_len, true), content_len).unwrap_err();
+        assert_eq!(error, FrameError::UnknownEncoding { of, content_len, payload_len });
+        assert!(error.to_string().contains("an encoding that was not agreed on"), "{error}");
+    }
+}
+
+/// A payload that cannot be of any chunk is refused before it is read.
+#[test]
+fn the_head_bounds_what_is_read_of_a_block() {
+    assert_eq!(decoded(block(0, 524_289, true), 524_288), Err(FrameError::Length));
+    let seal = FrameKind::Seal { file: 1, size: 0, root: Digest::default(), end: SealEnd::Whole };
+    assert!(BlockExtra::decode(&FrameHead { kind: seal, ..block(0, 0, true) }, &[0; 46]).is_err());
+    assert!(BlockExtra::decode(&block(0, 0, true), &[0; 3]).is_err());
+    assert!(BlockExtra::decode(&block(0, 0, true), &[0; BLOCK_EXTRA_LEN - 1]).is_err());
+    assert!(BlockExtra::decode(&block(0, 0, true), &[0; BLOCK_EXTRA_LEN]).is_ok());
 }
 
 #[test]
@@ -50,18 +87,40 @@ fn entries_of_a_pack_have_lengths_that_fit_their_kind() {
         (EntryKind::Lost, lost, 1, false, true),
         (EntryKind::Lost, lost + 1, 1, false, false),
     ] {
-        let digest = Digest([3; 32]);
-        let head = EntryHead { kind, path_len, content_len, modified: None, mode: 0, digest, as_is };
+        let head = entry(kind, path_len, content_len, as_is);
         assert_eq!(EntryHead::decode(&head.encode()).ok(), fits.then_some(head), "{head:?}");
+    }
+}
+
+fn entry(kind: EntryKind, path_len: u16, content_len: u32, as_is: bool) -> EntryHead {
+    let (payload_len, modified, mode, digest) = (content_len, None, 0, Digest([3; 32]));
+    EntryHead { kind, path_len, payload_len, content_len, modified, mode, digest, as_is }
+}
+
+#[test]
+fn an_entry_in_an_encoding_is_refused_by_name() {
+    for kind in [EntryKind::File, EntryKind::Folder, EntryKind::Symlink, EntryKind::Lost] {
+        for (content_len, payload_len) in [(9, 5), (5, 9), (0, 2), (2, 0), (5, u32::MAX), (u32::MAX, 5)] {
+            let head = EntryHead { payload_len, ..entry(kind, 1, content_len, false) };
+            let error = EntryHead::decode(&head.encode()).unwrap_err();
+            let of = "pack's entry";
+            assert_eq!(error, FrameError::UnknownEncoding { of, content_len, payload_len }, "{kind:?}");
+            assert!(error.to_string().contains("an encoding that was not agreed on"), "{error}");
+        }
     }
 }
 
 #[test]
 fn a_pack_of_nothing_or_too_much_is_refused() {
-    for (entries, payload_len) in [(0, 0), (2, 56), (1, 524_289), (1025, 524_288), (u32::MAX, 524_288)] {
+    for (entries, payload_len) in [(0, 0), (2, 119), (1, 524_289), (1025, 524_288), (u32::MAX, 524_288)] {
         let head =
             FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind: FrameKind::Pack { entries } };
         assert_eq!(FrameHead::decode(&head.encode()), Err(FrameError::Length));
+    }
+    for (entries, payload_len) in [(1, 60), (2, 120), (1024, 1024 * 60), (1, 524_288)] {
+        let kind = FrameKind::Pack { entries };
+        let head = FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind };
+        assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
     }
 }
 
@@ -78,12 +137,14 @@ fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
         (FrameKind::Block { file: 1, offset: 0, last: true, digest }, 5),
         (FrameKind::Hole { file: 1, offset: 0, len: CHUNK_LEN as u64, last: true }, 0),
     ] {
+        let fixed_len =
+            if matches!(kind, FrameKind::Block { .. }) { BLOCK_EXTRA_LEN } else { ANNOUNCEMENT_LEN };
         for (extra_len, fits) in [
             (0, false),
-            (ANNOUNCEMENT_LEN - 1, false),
-            (ANNOUNCEMENT_LEN, true),
-            (EXTRA_LEN_MAX, true),
-            (EXTRA_LEN_MAX + 1, false),
+            (fixed_len - 1, false),
+            (fixed_len, true),
+            (fixed_len + PATH_LEN_MAX, true),
+            (fixed_len + PATH_LEN_MAX + 1, false),
         ] {
             let extra_len = u16::try_from(extra_len).unwrap();
             let head = FrameHead { job: 1, frame: 0, extra_len, payload_len, kind };
@@ -92,7 +153,7 @@ fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
     }
     let kind = FrameKind::Pack { entries: 1 };
     for (extra_len, fits) in [(0, true), (1, false)] {
-        let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: 57, kind };
+        let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: 61, kind };
         assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
     }
 }
@@ -129,12 +190,15 @@ proptest! {
     }
 
     #[test]
-    fn entries_that_are_accepted_are_written_the_same(seed in any::<[u8; 56]>(), kind in 1_u8..5) {
-        let mut bytes = seed;
+    fn entries_that_are_accepted_are_written_the_same(seed in any::<[u8; 28]>(), digest in any::<[u8; 32]>(), kind in 1_u8..5) {
+        let mut bytes = [0; 60];
+        bytes[..28].copy_from_slice(&seed);
+        bytes[28..].copy_from_slice(&digest);
         (bytes[0], bytes[1]) = (kind, 0);
-        bytes[6..8].fill(0);
-        bytes[18..24].fill(0);
         bytes[3] &= 15;
+        bytes[6..8].fill(0);
+        bytes.copy_within(4..8, 8);
+        bytes[22..28].fill(0);
         if let Ok(head) = EntryHead::decode(&bytes) {
             prop_assert_eq!(head.encode(), bytes);
         }

@@ -5,7 +5,7 @@ use super::verdict::Verdict;
 use super::violation::ReceiverViolation;
 use super::{Begin, Receiver};
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd};
+use crate::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
 use crate::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use crate::verified::VerifiedChunk;
 
@@ -14,11 +14,8 @@ impl Receiver {
     ///
     /// # Errors
     /// If the block contradicts what is known of the file.
-    pub fn block(
-        &mut self,
-        head: &FrameHead,
-        announcement: Announcement,
-    ) -> Result<Begin, ReceiverViolation> {
+    pub fn block(&mut self, head: &FrameHead, extra: BlockExtra) -> Result<Begin, ReceiverViolation> {
+        let BlockExtra { content_len, announcement } = extra;
         let FrameKind::Block { file, offset, last, .. } = head.kind else { return Ok(Begin::Drop) };
         if self.is_over(file, &announcement)? {
             self.frame_done(head.frame);
@@ -29,7 +26,7 @@ impl Receiver {
             self.frame_done(head.frame);
             return Ok(Begin::Drop);
         }
-        let end = offset + u64::from(head.payload_len);
+        let end = offset + u64::from(content_len);
         let contradicts = match receiving.announcement.size {
             Some(size) => end > size || last != (end == size),
             None => receiving.end.is_some_and(|known| end > known || (last && end != known)),

@@ -11,9 +11,17 @@ use wire::{Failure, FailureCode, RemotePath};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LaneFrame {
     pub(crate) head: FrameHead,
-    /// For a block or seal.
-    pub(crate) announcement: Option<Announcement>,
+    pub(crate) extra: Extra,
     pub(crate) payload: Payload,
+}
+
+/// The describing part of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Extra {
+    Block(BlockExtra),
+    /// For a hole or seal.
+    Announcement(Announcement),
+    Nothing,
 }
 
 /// The part of a frame behind its describing part.
@@ -36,9 +44,7 @@ pub(crate) struct PackEntry {
 impl LaneFrame {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.head.encode().to_vec();
-        if let Some(announcement) = &self.announcement {
-            announcement.encode(&mut bytes);
-        }
+        self.extra.encode(&mut bytes);
         match &self.payload {
             Payload::Chunk(chunk) => bytes.extend_from_slice(chunk),
             Payload::Entries(entries) => bytes.extend(entries.iter().flat_map(PackEntry::encode)),
@@ -57,12 +63,14 @@ impl LaneFrame {
         if payload.len() != head.payload_len as usize {
             return Err("another payload than was announced".into());
         }
-        let announcement = match head.kind {
-            FrameKind::Pack { .. } => None,
-            FrameKind::Block { .. } | FrameKind::Hole { .. } | FrameKind::Seal { .. } => {
-                Some(Announcement::decode(extra).map_err(|error| error.to_string())?)
+        let extra = match head.kind {
+            FrameKind::Pack { .. } => Ok(Extra::Nothing),
+            FrameKind::Block { .. } => BlockExtra::decode(&head, extra).map(Extra::Block),
+            FrameKind::Hole { .. } | FrameKind::Seal { .. } => {
+                Announcement::decode(extra).map(Extra::Announcement)
             }
         };
+        let extra = extra.map_err(|error| error.to_string())?;
         let payload = match head.kind {
             FrameKind::Block { .. } => Payload::Chunk(payload.to_vec()),
             FrameKind::Pack { entries } => Payload::Entries(decode_entries(entries, payload)?),
@@ -74,7 +82,17 @@ impl LaneFrame {
                 Payload::Loss(decode_loss(payload).map_err(|error| error.to_string())?)
             }
         };
-        Ok(Self { head, announcement, payload })
+        Ok(Self { head, extra, payload })
+    }
+}
+
+impl Extra {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Block(block) => block.encode(bytes),
+            Self::Announcement(announcement) => announcement.encode(bytes),
+            Self::Nothing => {}
+        }
     }
 }
 
@@ -89,7 +107,7 @@ impl PackEntry {
         let head = EntryHead::decode(head).map_err(|error| error.to_string())?;
         let (path, rest) = rest.split_at_checked(head.path_len.into()).ok_or("no whole path")?;
         let path = RemotePath::from_wire(path).map_err(|error| error.to_string())?;
-        let (content, rest) = rest.split_at_checked(head.content_len as usize).ok_or("no whole content")?;
+        let (content, rest) = rest.split_at_checked(head.payload_len as usize).ok_or("no whole payload")?;
         if head.kind == EntryKind::Lost {
             decode_loss(content).map_err(|error| error.to_string())?;
         }
@@ -148,11 +166,12 @@ fn block() -> FrameExample {
     FrameExample {
         name: "frame-block",
         comment: "the last chunk, one zero byte, of the file of the vector `vector-blake3`",
-        frame: frame(9, kind, Some(zeros()), Payload::Chunk(vec![0])),
+        frame: frame(9, kind, block_extra(1, zeros()), Payload::Chunk(vec![0])),
         parts: parts! {
-            u8(1, "kind: block") u8(1, "flags: last") u16(49, "length of the announcement")
+            u8(1, "kind: block") u8(1, "flags: last") u16(53, "length of the describing part")
             u32(1, "length of the payload") u32(4, "job") u32(7, "file") u64(9, "frame") u64(524_288, "offset")
-            raw(&digest.0, "digest of the chunk") then(zeros_parts()) raw(b"\0", "payload")
+            raw(&digest.0, "digest of the chunk") u32(1, "length of the chunk") then(zeros_parts())
+            raw(b"\0", "payload")
         },
     }
 }
@@ -163,11 +182,12 @@ fn stream_block() -> FrameExample {
     FrameExample {
         name: "frame-block-stream",
         comment: "the only chunk of a stream; its path is the job's own",
-        frame: frame(10, kind, Some(stream()), Payload::Chunk(b"hello\n".to_vec())),
+        frame: frame(10, kind, block_extra(6, stream()), Payload::Chunk(b"hello\n".to_vec())),
         parts: parts! {
-            u8(1, "kind: block") u8(1, "flags: last") u16(40, "length of the announcement")
+            u8(1, "kind: block") u8(1, "flags: last") u16(44, "length of the describing part")
             u32(6, "length of the payload") u32(4, "job") u32(8, "file") u64(10, "frame") u64(0, "offset")
-            raw(&digest.0, "digest of the chunk") then(stream_parts()) raw(b"hello\n", "payload")
+            raw(&digest.0, "digest of the chunk") u32(6, "length of the chunk") then(stream_parts())
+            raw(b"hello\n", "payload")
         },
     }
 }
@@ -178,11 +198,12 @@ fn empty_block() -> FrameExample {
     FrameExample {
         name: "frame-block-empty",
         comment: "the only chunk of a stream that held nothing",
-        frame: frame(11, kind, Some(stream()), Payload::Chunk(vec![])),
+        frame: frame(11, kind, block_extra(0, stream()), Payload::Chunk(vec![])),
         parts: parts! {
-            u8(1, "kind: block") u8(1, "flags: last") u16(40, "length of the announcement")
+            u8(1, "kind: block") u8(1, "flags: last") u16(44, "length of the describing part")
             u32(0, "length of the payload") u32(4, "job") u32(9, "file") u64(11, "frame") u64(0, "offset")
-            raw(&digest.0, "digest of the chunk: SHA-256 of nothing") then(stream_parts())
+            raw(&digest.0, "digest of the chunk: SHA-256 of nothing") u32(0, "length of the chunk")
+            then(stream_parts())
         },
     }
 }
@@ -195,7 +216,7 @@ fn pack() -> FrameExample {
     FrameExample {
         name: "frame-pack",
         comment: "the four entries below in one frame",
-        frame: frame(12, kind, None, Payload::Entries(whole)),
+        frame: frame(12, kind, Extra::Nothing, Payload::Entries(whole)),
         parts: parts! {
             u8(2, "kind: pack") u8(0, "flags") u16(0, "no announcement")
             u32(payload_len, "length of the payload") u32(4, "job") u32(4, "entries") u64(12, "frame") u64(0, "unused")
@@ -210,7 +231,7 @@ fn seal() -> FrameExample {
     FrameExample {
         name: "frame-seal",
         comment: "the seal of the file of `frame-block`",
-        frame: frame(13, kind, Some(zeros()), Payload::Nothing),
+        frame: frame(13, kind, Extra::Announcement(zeros()), Payload::Nothing),
         parts: parts! {
             u8(3, "kind: seal") u8(0, "flags") u16(49, "length of the announcement")
             u32(0, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(524_289, "size")
@@ -225,7 +246,7 @@ fn abandoned() -> FrameExample {
     FrameExample {
         name: "frame-seal-abandoned",
         comment: "the other end that the same file could have: it changed while it was read",
-        frame: frame(13, kind, Some(zeros()), Payload::Loss(failure)),
+        frame: frame(13, kind, Extra::Announcement(zeros()), Payload::Loss(failure)),
         parts: parts! {
             u8(3, "kind: seal") u8(2, "flags: given up") u16(49, "length of the announcement")
             u32(2, "length of the payload") u32(4, "job") u32(7, "file") u64(13, "frame") u64(0, "size")
@@ -239,7 +260,7 @@ fn hole() -> FrameExample {
     FrameExample {
         name: "frame-hole",
         comment: "the first chunk of the same file, as a hole",
-        frame: frame(14, kind, Some(zeros()), Payload::Nothing),
+        frame: frame(14, kind, Extra::Announcement(zeros()), Payload::Nothing),
         parts: parts! {
             u8(4, "kind: hole") u8(0, "flags") u16(49, "length of the announcement")
             u32(0, "length of the payload") u32(4, "job") u32(7, "file") u64(14, "frame") u64(0, "offset")
@@ -248,13 +269,18 @@ fn hole() -> FrameExample {
     }
 }
 
-fn frame(number: u64, kind: FrameKind, announcement: Option<Announcement>, payload: Payload) -> LaneFrame {
-    let head = FrameHead { job: 4, frame: number, extra_len: 0, payload_len: 0, kind };
-    let mut frame = LaneFrame { head, announcement, payload };
-    let extra_len = frame.announcement.as_ref().map_or(0, |a| ANNOUNCEMENT_LEN + a.path.as_bytes().len());
-    frame.head.extra_len = u16::try_from(extra_len).unwrap();
-    frame.head.payload_len = u32::try_from(frame.encode().len() - HEAD_LEN - extra_len).unwrap();
+fn frame(number: u64, kind: FrameKind, extra: Extra, payload: Payload) -> LaneFrame {
+    let mut extra_bytes = Vec::new();
+    extra.encode(&mut extra_bytes);
+    let extra_len = u16::try_from(extra_bytes.len()).unwrap();
+    let head = FrameHead { job: 4, frame: number, extra_len, payload_len: 0, kind };
+    let mut frame = LaneFrame { head, extra, payload };
+    frame.head.payload_len = u32::try_from(frame.encode().len() - HEAD_LEN - extra_bytes.len()).unwrap();
     frame
+}
+
+fn block_extra(content_len: u32, announcement: Announcement) -> Extra {
+    Extra::Block(BlockExtra { content_len, announcement })
 }
 
 fn entry(
@@ -271,14 +297,16 @@ fn entry(
         EntryKind::Lost => (4, None, 0, Digest::default()),
     };
     let (path_len, content_len) = (u16::try_from(path.len()).unwrap(), u32::try_from(content.len()).unwrap());
+    let payload_len = content_len;
     let time = modified.unwrap_or(Timestamp { seconds: 0, nanos: u32::MAX });
-    let head = EntryHead { kind, path_len, content_len, modified, mode, digest, as_is: false };
+    let head = EntryHead { kind, path_len, payload_len, content_len, modified, mode, digest, as_is: false };
     let path_label = format!("path: {path:?}");
     let parts = parts! {
         u8(number, &format!("kind: {kind:?}")) u8(0, "flags") u16(path_len, "length of the path")
-        u32(content_len, "length of the content") time(time.seconds, time.nanos, "modified")
+        u32(payload_len, "length of the payload") u32(content_len, "length of the content")
+        time(time.seconds, time.nanos, "modified")
         u32(mode, &format!("mode: 0o{mode:o}")) raw(&digest.0, "digest") raw(path.as_bytes(), &path_label)
-        raw(content, "content")
+        raw(content, "payload: the content")
     };
     let path = RemotePath::from_wire(path.as_bytes()).unwrap();
     EntryExample { name, comment, entry: PackEntry { head, path, content: content.to_vec() }, parts }

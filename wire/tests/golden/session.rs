@@ -1,6 +1,6 @@
 //! A whole session in bytes: everything that a small client and the server send each other from `Login` to `Bye`.
 
-use crate::frames::{LaneFrame, PackEntry, Payload};
+use crate::frames::{Extra, LaneFrame, PackEntry, Payload};
 use crate::parts::Parts;
 use crate::store::Golden;
 use crate::vectors::{LANE, SESSION, lane_proof};
@@ -112,7 +112,7 @@ fn pack(sender: &str, job: u32, entries: Vec<PackEntry>) -> Parts {
         payload_len: u32::try_from(payloads.concat().len()).unwrap(),
         kind: FrameKind::Pack { entries: u32::try_from(entries.len()).unwrap() },
     };
-    let frame = LaneFrame { head, announcement: None, payload: Payload::Entries(entries) };
+    let frame = LaneFrame { head, extra: Extra::Nothing, payload: Payload::Entries(entries) };
     let parts = Parts::default().raw(&frame.encode()[..HEAD_LEN], &label);
     payloads.iter().fold(parts, |parts, payload| {
         let (head, content) = payload.split_at(ENTRY_HEAD_LEN);
@@ -125,10 +125,12 @@ fn entry(kind: EntryKind, name: &str, mode: u32, content: &[u8]) -> PackEntry {
         EntryKind::File => Checksum::Sha256.of_small_file([content]),
         EntryKind::Folder | EntryKind::Symlink | EntryKind::Lost => Digest::default(),
     };
+    let content_len = u32::try_from(content.len()).unwrap();
     let head = EntryHead {
         kind,
         path_len: u16::try_from(name.len()).unwrap(),
-        content_len: u32::try_from(content.len()).unwrap(),
+        payload_len: content_len,
+        content_len,
         modified: Some(MODIFIED),
         mode,
         digest,

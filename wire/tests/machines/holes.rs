@@ -2,7 +2,7 @@
 
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
-use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
+use wire::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
 use wire::journal::HeldChunks;
 use wire::limits::CHUNK_LEN;
 use wire::metadata::{Kind, Metadata, SourceId};
@@ -82,7 +82,8 @@ fn a_file_whose_last_chunk_is_held_is_whole_with_the_others() {
             let kind = FrameKind::Block { file: 0, offset, last, digest };
             let head = FrameHead { payload_len: CHUNK_LEN as u32, ..head(frame as u64, kind) };
             receiver.begin(&head).unwrap();
-            receiver.block(&head, announcement(size)).unwrap();
+            let (content_len, announcement) = (head.payload_len, announcement(size));
+            receiver.block(&head, BlockExtra { content_len, announcement }).unwrap();
             let pieces = [&ZEROS[..]];
             let chunk = VerifiedChunk::verify(CHECKSUM, offset, last, digest, &pieces).unwrap();
             receiver.written(0, head.frame, &chunk).unwrap();

@@ -3,7 +3,7 @@
 
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
-use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
+use wire::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
 use wire::limits::{ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::{Ack, End, FrameRange};
 use wire::metadata::SourceId;
@@ -76,7 +76,7 @@ fn blocks_lie_within_the_announced_size() {
         let mut receiver = receiver();
         let head = block(0, 0, offset, len, last);
         receiver.begin(&head).unwrap();
-        let begun = receiver.block(&head, announcement(Some(size)));
+        let begun = receiver.block(&head, extra(&head, announcement(Some(size))));
         assert_eq!(begun, Err(Violation::OutsideFile), "{len} at {offset} of {size}, {last}");
     }
 }
@@ -377,7 +377,7 @@ fn numbers_of_files_that_are_over_are_forgotten_once_no_frame_of_them_can_come()
     let other = Announcement { path: path(b"other"), ..announcement(Some(3)) };
     let head = block(frame, 2 * (frame - 1) as u32, 0, 3, true);
     receiver.begin(&head).unwrap();
-    assert_eq!(receiver.block(&head, other), Err(Violation::Announcement));
+    assert_eq!(receiver.block(&head, extra(&head, other)), Err(Violation::Announcement));
 }
 
 fn receiver() -> Receiver {
@@ -386,7 +386,7 @@ fn receiver() -> Receiver {
 
 fn begin(receiver: &mut Receiver, head: &FrameHead, size: Option<u64>) -> Result<Begin, Violation> {
     assert_eq!(receiver.begin(head), Ok(Begin::Process));
-    receiver.block(head, announcement(size))
+    receiver.block(head, extra(head, announcement(size)))
 }
 
 /// Begins a full chunk, the last one if the announced size says so.
@@ -452,11 +452,15 @@ fn seal(frame: u64, file: u32, size: u64, abandoned: bool) -> FrameHead {
 }
 
 fn pack(frame: u64) -> FrameHead {
-    FrameHead { job: 1, frame, extra_len: 0, payload_len: 57, kind: FrameKind::Pack { entries: 1 } }
+    FrameHead { job: 1, frame, extra_len: 0, payload_len: 61, kind: FrameKind::Pack { entries: 1 } }
 }
 
 fn announcement(size: Option<u64>) -> Announcement {
     Announcement { path: path(b"file"), size, modified: None, mode: 0o644, source: SourceId::default() }
+}
+
+fn extra(head: &FrameHead, announcement: Announcement) -> BlockExtra {
+    BlockExtra { content_len: head.payload_len, announcement }
 }
 
 fn folder() -> FolderEntry {

@@ -3,7 +3,7 @@
 use crate::tree::{self, Chunk, TargetFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::checksum::{Checksum, Digest};
-use wire::frame::{Announcement, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::frame::{Announcement, BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
 use wire::limits::CHUNK_LEN;
 use wire::receiver::{Begin, FolderEntry, Publish, Receiver, Verdict};
 use wire::verified::{VerifiedChunk, VerifiedContent};
@@ -84,7 +84,9 @@ impl Receiving {
         match frame.head.kind {
             FrameKind::Pack { .. } => Some(Work::Pack(frame)),
             FrameKind::Block { .. } => {
-                let begun = self.machine.block(&frame.head, announcement.unwrap()).expect("an honest sender");
+                let (content_len, announcement) = (frame.head.payload_len, announcement.unwrap());
+                let extra = BlockExtra { content_len, announcement };
+                let begun = self.machine.block(&frame.head, extra).expect("an honest sender");
                 if begun == Begin::Drop {
                     return self.next_folders();
                 }

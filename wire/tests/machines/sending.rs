@@ -5,7 +5,9 @@ use crate::tree::{self, Chunk, SourceFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{ANNOUNCEMENT_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::frame::{
+    ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameKind, SealEnd,
+};
 use wire::limits::{CHUNK_LEN, PACK_LEN_MAX};
 use wire::message::{Ack, Changing};
 use wire::metadata::{Kind, Metadata};
@@ -457,7 +459,8 @@ fn seal_kind(file: &LargeFile, (size, root): (u64, Digest), end: SealEnd) -> Fra
 }
 
 fn large(frame: u64, file: &LargeFile, kind: FrameKind, payload_len: usize, payload: Payload) -> Frame {
-    let extra_len = (ANNOUNCEMENT_LEN + file.announcement.path.as_bytes().len()) as u16;
+    let fixed_len = if matches!(kind, FrameKind::Block { .. }) { BLOCK_EXTRA_LEN } else { ANNOUNCEMENT_LEN };
+    let extra_len = (fixed_len + file.announcement.path.as_bytes().len()) as u16;
     let head = FrameHead { job: 1, frame, extra_len, payload_len: payload_len as u32, kind };
     Frame { head, announcement: Some(file.announcement.clone()), payload }
 }

@@ -160,7 +160,16 @@ fn a_job_that_has_ended_gives_no_more_names() {
         let content = VerifiedContent::verify(Checksum::Blake3, digest, &[b"content"]).unwrap();
         let (content_len, modified) = (7, Some(Timestamp::default()));
         let kind = EntryKind::File;
-        let head = EntryHead { kind, path_len: 6, content_len, modified, mode: 0o644, digest, as_is: false };
+        let head = EntryHead {
+            kind,
+            path_len: 6,
+            payload_len: content_len,
+            content_len,
+            modified,
+            mode: 0o644,
+            digest,
+            as_is: false,
+        };
         match sink.file(&path, &head, &content).unwrap() {
             Placed::Waiting(waiting) => waiting,
             Placed::Done => panic!("nothing was synced"),

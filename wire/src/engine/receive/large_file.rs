@@ -5,7 +5,7 @@ use crate::engine::commit::{Placed, Step};
 use crate::engine::placing::Staged;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
-use crate::frame::{Announcement, FrameHead, FrameKind, SealEnd, decode_loss};
+use crate::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd, decode_loss};
 use crate::path::RemotePath;
 use crate::receiver::{Begin, Publish, Receiver, ReceiverViolation, Verdict};
 use crate::verified::VerifiedChunk;
@@ -19,10 +19,11 @@ impl ReceiveJob {
         payload: &[&[u8]],
     ) -> Result<(), ReceiveFault> {
         let FrameKind::Block { offset, last, digest, .. } = head.kind else { return Ok(()) };
-        let announcement = Announcement::decode(extra)?;
+        let extra = BlockExtra::decode(head, extra)?;
+        let BlockExtra { content_len, announcement } = extra.clone();
         let slot = {
             let mut machine = lock(&self.machine);
-            if machine.block(head, announcement.clone())? == Begin::Drop {
+            if machine.block(head, extra)? == Begin::Drop {
                 return Ok(());
             }
             self.slot(file, &announcement.path)
@@ -36,7 +37,7 @@ impl ReceiveJob {
         drop(slot);
         let verdict = match written {
             Ok(()) => {
-                self.observer.progress(Some(&announcement.path), u64::from(head.payload_len));
+                self.observer.progress(Some(&announcement.path), u64::from(content_len));
                 self.judge(file, |machine| machine.written(file, head.frame, &chunk))?
             }
             Err(failure) => self.judge(file, |machine| Ok(machine.file_failed(file, head.frame, failure)))?,

@@ -55,7 +55,7 @@ impl ReceiveJob {
             cursor.read(&mut head)?;
             let head = EntryHead::decode(&head)?;
             let path_len = usize::from(head.path_len);
-            cursor.skip(path_len + head.content_len as usize)?;
+            cursor.skip(path_len + head.payload_len as usize)?;
             needs.own += FAILED_LEN + if has_commits { waiting_kept_len(path_len) } else { 0 };
             if head.kind == EntryKind::Folder {
                 needs.folders += folder_kept_len(path_len);

@@ -24,7 +24,7 @@ impl ReceiveJob {
             scratch.resize(usize::from(head.path_len), 0);
             cursor.read(&mut scratch)?;
             let path = RemotePath::from_wire(&scratch).map_err(FrameError::from)?;
-            let content = cursor.pieces(head.content_len as usize)?;
+            let content = cursor.pieces(head.payload_len as usize)?;
             if self.failed.get().is_some() {
                 return Ok(()); // nothing of the job is done after its end
             }

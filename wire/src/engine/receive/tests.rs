@@ -5,8 +5,8 @@ use crate::checksum::ChunkPlace;
 use crate::checksum::RootBuilder;
 use crate::engine::Waiting;
 use crate::engine::commit::Placed;
-use crate::frame::{ANNOUNCEMENT_LEN, encode_loss};
-use crate::frame::{Announcement, EntryHead, EntryKind, SealEnd};
+use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, encode_loss};
+use crate::frame::{Announcement, BlockExtra, EntryHead, EntryKind, SealEnd};
 use crate::limits::{ATTEMPTS_MAX, CHUNK_LEN};
 use crate::message::{Ack, Totals};
 use crate::metadata::SourceId;
@@ -188,6 +188,7 @@ impl Entry {
         let head = EntryHead {
             kind: self.kind,
             path_len: self.path.len() as u16,
+            payload_len: self.content.len() as u32,
             content_len: self.content.len() as u32,
             modified: (self.kind != EntryKind::Lost).then_some(Default::default()),
             mode: if self.kind == EntryKind::Lost { 0 } else { 0o644 },
@@ -230,24 +231,25 @@ fn a_large_file_gets_no_name_after_the_jobs_end() {
         let size = 5;
         let announcement =
             Announcement { path, size: Some(size), modified: None, mode: 0o644, source: SourceId::default() };
-        let mut extra = Vec::new();
-        announcement.encode(&mut extra);
-        assert_eq!(extra.len(), ANNOUNCEMENT_LEN + 5);
+        let (mut of_seal, mut of_block) = (Vec::new(), Vec::new());
+        announcement.encode(&mut of_seal);
+        BlockExtra { content_len: 5, announcement }.encode(&mut of_block);
+        assert_eq!((of_seal.len(), of_block.len()), (ANNOUNCEMENT_LEN + 5, BLOCK_EXTRA_LEN + 5));
         let digest = Checksum::Blake3.of_chunk(ChunkPlace::Only, [&b"12345"[..]]);
         let mut root = RootBuilder::new(Checksum::Blake3);
         root.add(0, digest);
         let root = root.root(size).unwrap();
-        let head = |frame, payload_len, kind| FrameHead {
+        let head = |frame, extra: &[u8], payload_len, kind| FrameHead {
             job: 1,
             frame,
             extra_len: extra.len() as u16,
             payload_len,
             kind,
         };
-        let seal = head(1, 0, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole });
-        world.job.take(&seal, &extra, &[]).unwrap();
-        let block = head(0, 5, FrameKind::Block { file: 0, offset: 0, last: true, digest });
-        world.job.take(&block, &extra, &[b"12345"]).unwrap();
+        let seal = head(1, &of_seal, 0, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole });
+        world.job.take(&seal, &of_seal, &[]).unwrap();
+        let block = head(0, &of_block, 5, FrameKind::Block { file: 0, offset: 0, last: true, digest });
+        world.job.take(&block, &of_block, &[b"12345"]).unwrap();
         let log = world.log();
         assert_eq!(log.contains(&"publish /large".to_owned()), published, "{log:?}");
         assert_eq!(log.contains(&"item /large: ok".to_owned()), published, "{log:?}");
@@ -371,17 +373,19 @@ fn a_file_that_comes_once_more_is_forgotten_before_its_seal_is_acknowledged() {
     let path = RemotePath::from_wire(b"a").unwrap();
     let size = Some(2 * CHUNK_LEN as u64);
     let announcement = Announcement { path, size, modified: None, mode: 0o644, source: SourceId::default() };
-    let mut extra = Vec::new();
-    announcement.encode(&mut extra);
+    let (mut of_seal, mut of_block) = (Vec::new(), Vec::new());
+    announcement.encode(&mut of_seal);
+    BlockExtra { content_len: CHUNK_LEN as u32, announcement }.encode(&mut of_block);
     let chunk = vec![1; CHUNK_LEN];
     let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&chunk[..]]);
-    let extra_len = extra.len() as u16;
     let kind = FrameKind::Block { file: 7, offset: 0, last: false, digest };
-    let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: CHUNK_LEN as u32, kind };
-    world.job.take(&head, &extra, &[&chunk]).unwrap();
+    let (extra_len, payload_len) = (of_block.len() as u16, CHUNK_LEN as u32);
+    let head = FrameHead { job: 1, frame: 0, extra_len, payload_len, kind };
+    world.job.take(&head, &of_block, &[&chunk]).unwrap();
     let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::Again };
+    let extra_len = of_seal.len() as u16;
     let head = FrameHead { job: 1, frame: 1, extra_len, payload_len: 0, kind };
-    world.job.take(&head, &extra, &[]).unwrap();
+    world.job.take(&head, &of_seal, &[]).unwrap();
     assert_eq!(world.log(), ["discard", "again /a, acknowledged: [0]"]);
     assert_eq!(frames(world.ack()), [1]);
 }

@@ -4,7 +4,7 @@ use super::{Built, SendJob};
 use crate::engine::reading::{Broken, OpenFile, read_to_end};
 use crate::engine::{ChunkBuffer, lock};
 use crate::failure::Failure;
-use crate::frame::{Announcement, FrameKind, SealEnd, encode_loss};
+use crate::frame::{Announcement, BlockExtra, FrameKind, SealEnd, encode_loss};
 use crate::message::Changing;
 use crate::metadata::SourceId;
 use crate::sender::{Content, LargeFile};
@@ -42,7 +42,10 @@ impl SendJob {
         }
         lock(&self.machine).hashed(frame, digest)?;
         let kind = FrameKind::Block { file: file.number, offset, last, digest };
-        Ok(Built { kind, extra: self.announcement(file), payload_len: len })
+        let content_len = u32::try_from(len).unwrap_or(u32::MAX);
+        let mut extra = Vec::new();
+        BlockExtra { content_len, announcement: self.announced(file) }.encode(&mut extra);
+        Ok(Built { kind, extra, payload_len: len }) // nothing is encoded
     }
 
     /// The content to send in the place of a block that lies in a hole.
@@ -126,13 +129,18 @@ impl SendJob {
         Ok((sealed, *open.sealed.get_or_init(|| end)))
     }
 
-    /// The describing part of a file's frames.
+    /// The describing part of a file's holes and seals.
     pub(super) fn announcement(&self, file: &LargeFile) -> Vec<u8> {
+        let mut extra = Vec::new();
+        self.announced(file).encode(&mut extra);
+        extra
+    }
+
+    /// The file's description, with the state that is being read.
+    fn announced(&self, file: &LargeFile) -> Announcement {
         let open = lock(&self.files).get(&file.number).cloned();
         let source = open.map_or(file.announcement.source, |open| open.source);
-        let mut extra = Vec::new();
-        Announcement { source, ..file.announcement.clone() }.encode(&mut extra);
-        extra
+        Announcement { source, ..file.announcement.clone() }
     }
 
     pub(super) fn given_up(&self, file: &LargeFile, failure: &Failure, buffer: &mut ChunkBuffer) -> Built {

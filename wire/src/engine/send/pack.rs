@@ -175,10 +175,12 @@ impl Packing<'_> {
     fn add(&mut self, item: &Item, kind: EntryKind, metadata: &Metadata, bytes: Bytes) -> Packed {
         let Bytes { len, digest, reported, as_is } = bytes;
         let path = item.path.as_bytes();
+        let content_len = u32::try_from(len).unwrap_or(u32::MAX);
         let head = EntryHead {
             kind,
             path_len: u16::try_from(path.len()).unwrap_or(u16::MAX),
-            content_len: u32::try_from(len).unwrap_or(u32::MAX),
+            payload_len: content_len, // nothing is encoded
+            content_len,
             modified: (kind != EntryKind::Lost).then_some(metadata.modified),
             mode: metadata.mode & MODE_BITS,
             digest,

@@ -5,7 +5,7 @@ use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
 use crate::engine::placing::HOLE_LEN;
 use crate::engine::placing::write_with_holes;
 use crate::engine::staged::Keeping;
-use crate::frame::{EntryKind, FrameHead, FrameKind, SealEnd};
+use crate::frame::{BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
 use crate::journal::JournalKey;
 use crate::message::{Durability, Overwrite};
 use crate::metadata::{SourceId, Timestamp};
@@ -65,6 +65,7 @@ fn place_small(sink: &TreeSink, name: &str) -> Result<Placed, Failure> {
     let head = EntryHead {
         kind: EntryKind::File,
         path_len: 0,
+        payload_len: CONTENT.len() as u32,
         content_len: CONTENT.len() as u32,
         modified: None,
         mode: 0o644,
@@ -93,7 +94,8 @@ fn write(staged: &dyn Staged) -> Publish {
     let head = |frame, payload_len, kind| FrameHead { job: 1, frame, extra_len: 45, payload_len, kind };
     let block = head(0, CONTENT.len() as u32, FrameKind::Block { file: 0, offset: 0, last: true, digest });
     machine.begin(&block).unwrap();
-    machine.block(&block, announcement()).unwrap();
+    let extra = BlockExtra { content_len: block.payload_len, announcement: announcement() };
+    machine.block(&block, extra).unwrap();
     machine.written(0, 0, &chunk).unwrap();
     let seal = head(1, 0, FrameKind::Seal { file: 0, size: SIZE, root, end: SealEnd::Whole });
     machine.begin(&seal).unwrap();
@@ -150,6 +152,7 @@ fn a_sink_that_is_over_gives_no_names() {
     let link = EntryHead {
         kind: EntryKind::Symlink,
         path_len: 0,
+        payload_len: 1,
         content_len: 1,
         modified: None,
         mode: 0o777,
