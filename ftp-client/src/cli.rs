@@ -10,10 +10,10 @@ mod complete;
 mod connect;
 mod defaults;
 mod environment;
-mod executor;
 mod goodbye;
 mod identities;
 mod input;
+mod interpreter;
 mod interrupts;
 mod login;
 mod output;
@@ -33,14 +33,14 @@ use args::{Cli, Command};
 use clap::CommandFactory;
 use connect::Connecting;
 use defaults::Completed;
-use executor::Executor;
 use ftp_client::{Error, Session};
+use interpreter::Interpreter;
 use interrupts::Interrupts;
 use output::Output;
 use profiles::Profiles;
 use scope::Scope;
 use script::Script;
-use server::Server;
+use server::ServerTarget;
 use settings::Settings;
 use shell::Shell;
 use std::env;
@@ -49,7 +49,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use task::{Task, Work};
+use task::{OnlineCommand, Task};
 use tokio::runtime::Runtime;
 use wire::message::Welcome;
 
@@ -92,13 +92,15 @@ fn run(
     let Cli { common, command } = typed.typed;
     let mut settings = Settings::new(common)?;
     let scope = Scope::new(profiles);
-    let executor = |scope| Executor::new(words, scope);
+    let interpreter = |scope| Interpreter::new(words, scope);
     if let Some(script) = script(&command)? {
-        return in_runtime(executor(scope), async |executor| script.run(executor, output).await);
+        return in_runtime(interpreter(scope), async |interpreter| script.run(interpreter, output).await);
     }
     if let Command::Shell(typed) = &command {
         let remote = typed.remote.as_deref();
-        return in_runtime(executor(scope), async |executor| Shell::new(executor, output)?.run(remote).await);
+        return in_runtime(interpreter(scope), async |interpreter| {
+            Shell::new(interpreter, output)?.run(remote).await
+        });
     }
     match Task::begin(command, &scope, output.json())? {
         Task::Offline(task) => task.run(&settings, scope.profiles(), output),
@@ -127,7 +129,12 @@ fn profiles(typed: &Cli) -> Result<Profiles, Error> {
     if needs_none { Ok(Profiles::default()) } else { Profiles::load(named) }
 }
 
-fn online(server: &Server, work: Work, settings: &Settings, output: &Arc<Output>) -> Result<u8, Error> {
+fn online(
+    server: &ServerTarget,
+    work: OnlineCommand,
+    settings: &Settings,
+    output: &Arc<Output>,
+) -> Result<u8, Error> {
     let connecting = connect::options(server, settings, output)?;
     let runtime = Runtime::new().map_err(|source| Error::local(Path::new("threads"), source))?;
     let result = runtime.block_on(Box::pin(in_session(connecting, server, work, output)));
@@ -147,13 +154,13 @@ fn script(command: &Command) -> Result<Option<Script>, Error> {
 
 /// Runs what has many lines; the connection ends with it.
 fn in_runtime(
-    mut executor: Executor,
-    work: impl AsyncFnOnce(&mut Executor) -> Result<u8, Error>,
+    mut interpreter: Interpreter,
+    work: impl AsyncFnOnce(&mut Interpreter) -> Result<u8, Error>,
 ) -> Result<u8, Error> {
     let runtime = Runtime::new().map_err(|source| Error::local(Path::new("threads"), source))?;
     let result = runtime.block_on(async {
-        let result = work(&mut executor).await;
-        executor.close().await;
+        let result = work(&mut interpreter).await;
+        interpreter.close().await;
         result
     });
     runtime.shutdown_background();
@@ -162,8 +169,8 @@ fn in_runtime(
 
 async fn in_session(
     connecting: Connecting,
-    server: &Server,
-    work: Work,
+    server: &ServerTarget,
+    work: OnlineCommand,
     output: &Arc<Output>,
 ) -> Result<u8, Error> {
     let mut interrupts = Interrupts::listen()?;
@@ -179,14 +186,19 @@ async fn in_session(
 }
 
 /// Only who wants to know more waits for the answer to the login by itself.
-async fn do_work(session: &Session, server: &Server, work: Work, output: &Arc<Output>) -> Result<u8, Error> {
+async fn do_work(
+    session: &Session,
+    server: &ServerTarget,
+    work: OnlineCommand,
+    output: &Arc<Output>,
+) -> Result<u8, Error> {
     if output.verbose() {
         output.say(&connected(server, &session.welcome().await?));
     }
     work.run(session, server, output).await
 }
 
-fn connected(server: &Server, welcome: &Welcome) -> String {
+fn connected(server: &ServerTarget, welcome: &Welcome) -> String {
     format!(
         "connected to {} ({}) as {}, access: {}",
         server.address(),

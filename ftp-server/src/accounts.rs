@@ -11,12 +11,12 @@ mod mode;
 mod name;
 mod source;
 
-pub use file::{Account, UsersError};
+pub use file::{UserRecord, UsersError};
 pub use key::{AuthorizedKey, KeyError, KeyLine};
 pub use mode::{BadMode, ForceMode, Umask};
 pub use name::{BadUserName, UserName};
 
-use crate::auth::{Authenticator, Claim, Grant, Principal, Proof, Refusal, Revocation};
+use crate::auth::{Authenticator, Grant, LoginClaim, LoginRefusal, Principal, Proof, Revocation};
 use crate::password::{PasswordHash, pretend_to_verify};
 use crate::proof;
 use crate::state::{FileStamp, StateError, StateFolder};
@@ -117,7 +117,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The file cannot be read or understood.
-    pub fn list(&self) -> Result<Vec<(UserName, Account)>, AccountsError> {
+    pub fn list(&self) -> Result<Vec<(UserName, UserRecord)>, AccountsError> {
         Ok(self.read()?.0.into_entries())
     }
 
@@ -125,7 +125,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The name is taken, or the file cannot be read or written.
-    pub fn add(&self, name: UserName, account: Account) -> Result<(), AccountsError> {
+    pub fn add(&self, name: UserName, account: UserRecord) -> Result<(), AccountsError> {
         self.change(|users| users.add(name, account).map_err(AccountsError::Exists))
     }
 
@@ -204,7 +204,7 @@ impl Accounts {
     fn change_one(
         &self,
         name: &UserName,
-        edit: impl FnOnce(&mut Account) -> Result<(), AccountsError>,
+        edit: impl FnOnce(&mut UserRecord) -> Result<(), AccountsError>,
     ) -> Result<(), AccountsError> {
         self.change(|users| match users.get_mut(name) {
             Some(account) => edit(account),
@@ -240,57 +240,67 @@ impl Accounts {
     }
 
     /// The users now.
-    fn users(&self) -> Result<Arc<Users>, Refusal> {
-        self.current().users(self).map_err(|error| Refusal::Unavailable(Box::new(error)))
+    fn users(&self) -> Result<Arc<Users>, LoginRefusal> {
+        self.current().users(self).map_err(|error| LoginRefusal::Unavailable(Box::new(error)))
     }
 
-    fn check_password(&self, user: &str, password: &str) -> Result<Principal, Refusal> {
+    fn check_password(&self, user: &str, password: &str) -> Result<Principal, LoginRefusal> {
         let users = self.users()?;
         let pretended = |refusal| {
             pretend_to_verify(password);
             Err(refusal)
         };
-        let Some((name, account)) = find(&users, user) else { return pretended(Refusal::UnknownUser) };
-        let Some(hash) = &account.password else { return pretended(Refusal::NoPassword) };
+        let Some((name, account)) = find(&users, user) else { return pretended(LoginRefusal::UnknownUser) };
+        let Some(hash) = &account.password else { return pretended(LoginRefusal::NoPassword) };
         match hash.verify(password) {
             Ok(true) => self.principal(&name, account, Proof::Password(hash.clone())),
-            Ok(false) => Err(Refusal::WrongPassword),
-            Err(_) => pretended(Refusal::UnusableHash),
+            Ok(false) => Err(LoginRefusal::WrongPassword),
+            Err(_) => pretended(LoginRefusal::UnusableHash),
         }
     }
 
     /// All signatures are verified before the user is looked for: who cannot sign learns nothing from the time it takes.
-    fn check_keys(&self, user: &str, proofs: &[Vec<u8>], claim: &Claim) -> Result<Principal, Refusal> {
+    fn check_keys(
+        &self,
+        user: &str,
+        proofs: &[Vec<u8>],
+        claim: &LoginClaim,
+    ) -> Result<Principal, LoginRefusal> {
         let message = claim.channel.message(user);
         let signers: Vec<_> = proofs.iter().filter_map(|proof| proof::signer(proof, &message)).collect();
         let users = self.users()?;
-        let (name, account) = find(&users, user).ok_or(Refusal::UnknownUser)?;
+        let (name, account) = find(&users, user).ok_or(LoginRefusal::UnknownUser)?;
         if signers.is_empty() {
-            return Err(Refusal::NoProof);
+            return Err(LoginRefusal::NoProof);
         }
         let mut refusal = None;
         let known = account.keys.iter().filter_map(|line| line.key().ok());
         for key in known.filter(|key| signers.contains(key.public())) {
             match key.permit(claim.peer, claim.now) {
                 Ok(()) => return self.principal(&name, account, Proof::Key(key.fingerprint())),
-                Err(Forbidden::Address) => refusal = Some(Refusal::KeyElsewhere(key.fingerprint())),
-                Err(Forbidden::Expired) => refusal = Some(Refusal::ExpiredKey(key.fingerprint())),
+                Err(Forbidden::Address) => refusal = Some(LoginRefusal::KeyElsewhere(key.fingerprint())),
+                Err(Forbidden::Expired) => refusal = Some(LoginRefusal::ExpiredKey(key.fingerprint())),
             }
         }
         Err(refusal.unwrap_or_else(|| {
             let shown: Vec<_> =
                 signers.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string()).collect();
-            Refusal::OtherKeys(shown.join(", "))
+            LoginRefusal::OtherKeys(shown.join(", "))
         }))
     }
 
-    fn principal(&self, name: &UserName, account: &Account, proof: Proof) -> Result<Principal, Refusal> {
-        let root = self.root_of(account).ok_or(Refusal::NoRoot)?;
+    fn principal(
+        &self,
+        name: &UserName,
+        account: &UserRecord,
+        proof: Proof,
+    ) -> Result<Principal, LoginRefusal> {
+        let root = self.root_of(account).ok_or(LoginRefusal::NoRoot)?;
         let principal = Principal::new(name.as_str(), root, account.access);
         Ok(principal.proven_by(proof).with_modes(account.modes()))
     }
 
-    fn root_of(&self, account: &Account) -> Option<PathBuf> {
+    fn root_of(&self, account: &UserRecord) -> Option<PathBuf> {
         account.root.clone().or_else(|| self.default_root())
     }
 
@@ -329,11 +339,11 @@ impl Accounts {
 }
 
 impl Authenticator for Accounts {
-    fn authenticate(&self, claim: &Claim) -> Result<Principal, Refusal> {
+    fn authenticate(&self, claim: &LoginClaim) -> Result<Principal, LoginRefusal> {
         match &claim.login {
             Login::Password { user, password } => self.check_password(user, password),
             Login::Keys { user, proofs } => self.check_keys(user, proofs, claim),
-            Login::Token { .. } => Err(Refusal::NotOffered),
+            Login::Token { .. } => Err(LoginRefusal::NotOffered),
         }
     }
 
@@ -345,7 +355,7 @@ impl Authenticator for Accounts {
     }
 }
 
-fn find<'a>(users: &'a Users, user: &str) -> Option<(UserName, &'a Account)> {
+fn find<'a>(users: &'a Users, user: &str) -> Option<(UserName, &'a UserRecord)> {
     let name: UserName = user.parse().ok()?;
     users.get(&name).map(|account| (name, account))
 }

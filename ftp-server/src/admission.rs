@@ -1,23 +1,23 @@
 //! How many connections there may be: in all, from one address, and from one address before they have logged in.
 //!
-//! A connection has a [`Place`] from its first byte to its end, whatever it becomes. A lane is a stranger like any other until a session
+//! A connection has a [`ConnectionSlot`] from its first byte to its end, whatever it becomes. A lane is a stranger like any other until a session
 //! that has logged in takes it. So nobody who cannot log in keeps others out: strangers of one address are bounded well below the whole.
 
 use crate::config::ServerLimits;
-use crate::source::Source;
+use crate::source::PeerNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use wire::sync::lock;
 
 /// Counts connections.
-pub(crate) struct Admission {
-    bounds: Mutex<Bounds>,
-    counts: Mutex<Counts>,
+pub(crate) struct ConnectionLimiter {
+    bounds: Mutex<ConnectionLimits>,
+    counts: Mutex<ConnectionCounts>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct ConnectionLimits {
     all: usize,
     per_address: usize,
     strangers_per_address: usize,
@@ -25,9 +25,9 @@ struct Bounds {
 
 /// Entries are of connections that are open, so there are no more of them.
 #[derive(Default)]
-struct Counts {
+struct ConnectionCounts {
     all: usize,
-    by_source: HashMap<Source, OfSource>,
+    by_source: HashMap<PeerNetwork, OfSource>,
 }
 
 #[derive(Default)]
@@ -37,9 +37,9 @@ struct OfSource {
 }
 
 /// A connection's place, given up when dropped.
-pub(crate) struct Place {
-    admission: Arc<Admission>,
-    source: Source,
+pub(crate) struct ConnectionSlot {
+    admission: Arc<ConnectionLimiter>,
+    source: PeerNetwork,
     is_stranger: bool,
 }
 
@@ -54,10 +54,10 @@ pub(crate) enum Full {
     Strangers(usize),
 }
 
-impl Admission {
+impl ConnectionLimiter {
     pub(crate) fn new(limits: &ServerLimits) -> Arc<Self> {
         Arc::new(Self {
-            bounds: Mutex::new(Bounds::of(limits, limits.connections)),
+            bounds: Mutex::new(ConnectionLimits::of(limits, limits.connections)),
             counts: Mutex::default(),
         })
     }
@@ -65,12 +65,12 @@ impl Admission {
     /// From now on these limits of addresses hold. Connections that are over one of them stay.
     pub(crate) fn set_limits(&self, limits: &ServerLimits) {
         let mut bounds = lock(&self.bounds);
-        *bounds = Bounds::of(limits, bounds.all);
+        *bounds = ConnectionLimits::of(limits, bounds.all);
     }
 
     /// A place for a connection from `peer`.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Full> {
-        let source = Source::from(peer);
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<ConnectionSlot, Full> {
+        let source = PeerNetwork::from(peer);
         let bounds = *lock(&self.bounds);
         let mut counts = self.counts();
         if counts.all >= bounds.all {
@@ -88,7 +88,7 @@ impl Admission {
         let of_source = counts.by_source.entry(source).or_default();
         of_source.all += 1;
         of_source.strangers += 1;
-        Ok(Place { admission: self.clone(), source, is_stranger: true })
+        Ok(ConnectionSlot { admission: self.clone(), source, is_stranger: true })
     }
 
     /// How many connections there are.
@@ -97,12 +97,12 @@ impl Admission {
     }
 
     /// Each change under the lock is of numbers only, so a panic elsewhere cannot have left half of one.
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, ConnectionCounts> {
         lock(&self.counts)
     }
 }
 
-impl Bounds {
+impl ConnectionLimits {
     fn of(limits: &ServerLimits, all: usize) -> Self {
         Self {
             all,
@@ -113,7 +113,7 @@ impl Bounds {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The connection belongs to somebody who has logged in.
     pub(crate) fn logged_in(&mut self) {
         if self.is_stranger
@@ -125,7 +125,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut counts = self.admission.counts();
         counts.all -= 1;
@@ -143,9 +143,9 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn admission(connections: usize, connections_per_address: usize) -> Arc<Admission> {
+    fn admission(connections: usize, connections_per_address: usize) -> Arc<ConnectionLimiter> {
         let limits = ServerLimits { connections, connections_per_address, ..ServerLimits::default() };
-        Admission::new(&limits)
+        ConnectionLimiter::new(&limits)
     }
 
     fn ip(text: &str) -> IpAddr {

@@ -1,7 +1,7 @@
 //! The seam between a session and whatever decides who may log in.
 //!
 //! Only an [`Authenticator`] should make a [`Principal`], after it has checked a login: holding one is the proof that the
-//! login succeeded. A [`Refusal`] is for the log alone; the peer hears one sentence whatever the reason was, so that
+//! login succeeded. A [`LoginRefusal`] is for the log alone; the peer hears one sentence whatever the reason was, so that
 //! it cannot find out which users exist.
 //!
 //! A login is not decided for ever: an authenticator is asked again and again about the logins that sessions run under, and its
@@ -18,7 +18,7 @@ use wire::modes::ModePolicy;
 
 /// A login, with what it may depend on.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct LoginClaim {
     /// The user and the proof.
     pub login: Login,
     /// The connection that it came on, to which a key's proof is bound.
@@ -38,7 +38,7 @@ pub trait Authenticator: Send + Sync {
     ///
     /// # Errors
     /// The login is refused; the reason must not reach the peer.
-    fn authenticate(&self, claim: &Claim) -> Result<Principal, Refusal>;
+    fn authenticate(&self, claim: &LoginClaim) -> Result<Principal, LoginRefusal>;
 
     /// Decides again about logins that it has accepted, each in its place: true as long as the same login would have the same
     /// effect now, or more.
@@ -144,7 +144,7 @@ impl Principal {
 
 /// Why a login was refused; for the log only.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum LoginRefusal {
     /// No such user.
     #[error("there is no such user")]
     UnknownUser,
@@ -219,7 +219,7 @@ pub enum Revocation {
 }
 
 #[cfg(test)]
-impl Claim {
+impl LoginClaim {
     /// A login from 192.0.2.1 on the channel of the protocol's example.
     pub(crate) fn example(login: Login, now: SystemTime) -> Self {
         let counting = |first: u8| std::array::from_fn(|index| first + u8::try_from(index).unwrap());

@@ -23,17 +23,17 @@ mod share;
 mod signals;
 mod user;
 
-use args::{Args, Command};
+use args::{Args, ServerCommand};
 
 /// Does what was asked for.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
-        Command::Share(args) => share::run(&args),
-        Command::Serve(args) => serve::run(&args),
-        Command::User(args) => user::run(args),
-        Command::Fingerprint(place) => fingerprint::run(&place),
-        Command::CheckConfig(place) => check_config::run(&place),
-        Command::Completions { shell } => generate::completions(shell),
-        Command::Man { dir } => generate::man(dir.as_deref()),
+        ServerCommand::Share(args) => share::run(&args),
+        ServerCommand::Serve(args) => serve::run(&args),
+        ServerCommand::User(args) => user::run(args),
+        ServerCommand::Fingerprint(place) => fingerprint::run(&place),
+        ServerCommand::CheckConfig(place) => check_config::run(&place),
+        ServerCommand::Completions { shell } => generate::completions(shell),
+        ServerCommand::Man { dir } => generate::man(dir.as_deref()),
     }
 }

@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use values::{Between, Bytes, Seconds};
+use values::{Between, ByteSize, Seconds};
 use wire::limits::{
     JOBS_MAX, LANES_MAX, LOGIN_TIMEOUT, SERVER_MEMORY_MAX, SESSION_MEMORY_MAX, SESSION_MEMORY_MIN,
     USER_MEMORY_MAX,
@@ -168,9 +168,9 @@ struct LimitsShape {
     login_bar: Seconds<1, 86_400>,
     lanes_per_session: Between<1, { LANES_MAX as usize }>,
     jobs_per_session: Between<1, JOBS_MAX>,
-    memory_per_session: Bytes<SESSION_MEMORY_MIN>,
-    memory_per_user: Bytes<{ 2 * SESSION_MEMORY_MIN }>,
-    memory: Bytes<{ 4 * SESSION_MEMORY_MIN }>,
+    memory_per_session: ByteSize<SESSION_MEMORY_MIN>,
+    memory_per_user: ByteSize<{ 2 * SESSION_MEMORY_MIN }>,
+    memory: ByteSize<{ 4 * SESSION_MEMORY_MIN }>,
     login_timeout: Seconds<1, 600>,
     idle_timeout: Seconds<1, 604_800>,
     drain_timeout: Seconds<0, 86_400>,
@@ -214,11 +214,11 @@ impl Default for LimitsShape {
             // The protocol's own bound: clients pipeline up to it.
             jobs_per_session: Between::new(JOBS_MAX),
             // All lanes at full speed take a third of it.
-            memory_per_session: Bytes::new(SESSION_MEMORY_MAX),
+            memory_per_session: ByteSize::new(SESSION_MEMORY_MAX),
             // Half of what there is: one user leaves as much for the others.
-            memory_per_user: Bytes::new(USER_MEMORY_MAX),
+            memory_per_user: ByteSize::new(USER_MEMORY_MAX),
             // A machine with 1 GiB has room for it.
-            memory: Bytes::new(SERVER_MEMORY_MAX),
+            memory: ByteSize::new(SERVER_MEMORY_MAX),
             login_timeout: Seconds::of(LOGIN_TIMEOUT),
             // An interactive shell survives a coffee break, a vanished peer does not hold its session all day.
             idle_timeout: Seconds::new(900),
@@ -260,9 +260,9 @@ impl LimitsShape {
             login_bar: Seconds::of(limits.login_bar),
             lanes_per_session: Between::new(limits.lanes_per_session),
             jobs_per_session: Between::new(limits.jobs_per_session),
-            memory_per_session: Bytes::new(limits.memory_per_session),
-            memory_per_user: Bytes::new(limits.memory_per_user),
-            memory: Bytes::new(limits.memory),
+            memory_per_session: ByteSize::new(limits.memory_per_session),
+            memory_per_user: ByteSize::new(limits.memory_per_user),
+            memory: ByteSize::new(limits.memory),
             login_timeout: Seconds::of(limits.login_timeout),
             idle_timeout: Seconds::of(limits.idle_timeout),
             drain_timeout: Seconds::of(config.drain_timeout.0),

@@ -1,17 +1,17 @@
 //! A connection until its kind is known: handshake, first message, login. All of it within a deadline and a budget of
 //! bytes, and nothing but a login or a lane's hello is parsed.
 
-use crate::admission::Place;
-use crate::auth::{Claim, Principal, Refusal};
+use crate::admission::ConnectionSlot;
+use crate::auth::{LoginClaim, LoginRefusal, Principal};
 use crate::config::ServerLimits;
 use crate::disconnect::went_away;
-use crate::disks::Opened;
-use crate::login_queue::{QueueFull, Turn};
-use crate::repeats::Kind;
+use crate::disks::OpenedRoot;
+use crate::login_queue::{LoginSlot, QueueFull};
+use crate::repeats::RepeatKind;
 use crate::session::{self, AcceptedLogin};
 use crate::sessions::{JoiningLane, LaneRefusal};
-use crate::shared::{Presented, Shared};
-use crate::throttle::{Attempt, Verdict};
+use crate::shared::{PresentedIdentity, ServerState};
+use crate::throttle::{LoginAttempt, ThrottleDecision};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ enum Rejected {
 
 /// The kind of a connection, by its first message.
 enum Greeting {
-    Session { connection: Box<Connection>, principal: Principal, root: Opened, login: AcceptedLogin },
+    Session { connection: Box<Connection>, principal: Principal, root: OpenedRoot, login: AcceptedLogin },
     Lane(Lane, mpsc::Sender<JoiningLane>),
 }
 
@@ -82,7 +82,12 @@ struct Caller {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, mut place: Place, shared: Arc<Shared>) {
+pub(crate) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    mut place: ConnectionSlot,
+    shared: Arc<ServerState>,
+) {
     let (presented, limits) = (shared.presented(), shared.limits());
     let handshake = tokio::time::timeout(limits.login_timeout, handshake(socket, &presented));
     let connection = match handshake.await {
@@ -112,7 +117,7 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, mut place: Place,
             };
             place.logged_in();
             let memory = counted.memory.clone();
-            let session = session::Session::new(&shared, principal, root, peer, &joinable, memory);
+            let session = session::PreparedSession::new(&shared, principal, root, peer, &joinable, memory);
             session.run(*connection, login, lanes).await;
             drop(joinable);
         }
@@ -120,7 +125,7 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, mut place: Place,
 }
 
 /// Hands a lane to its session, if that is still there.
-fn join(joining: JoiningLane, session: &mpsc::Sender<JoiningLane>, peer: SocketAddr, shared: &Shared) {
+fn join(joining: JoiningLane, session: &mpsc::Sender<JoiningLane>, peer: SocketAddr, shared: &ServerState) {
     let number = joining.lane.number;
     match session.try_send(joining) {
         Ok(()) => debug!(%peer, number, "lane joined"),
@@ -129,21 +134,21 @@ fn join(joining: JoiningLane, session: &mpsc::Sender<JoiningLane>, peer: SocketA
     }
 }
 
-fn too_slow(peer: SocketAddr, what: &str, shared: &Shared) {
-    if shared.is_news(Kind::Rejected, peer) {
+fn too_slow(peer: SocketAddr, what: &str, shared: &ServerState) {
+    if shared.is_news(RepeatKind::Rejected, peer) {
         info!(%peer, "rejected: no {what} in time");
     }
 }
 
 /// Logs why a connection came to nothing. A client that went away has done nothing wrong; strangers who speak no TLS are everyday, and so are lanes
 /// that come when their session is over, or that were opened before the client knew how many it may have.
-fn log(peer: SocketAddr, rejected: &Rejected, shared: &Shared) {
+fn log(peer: SocketAddr, rejected: &Rejected, shared: &ServerState) {
     let text = rejected.to_string();
     let error = Escaped(text.as_bytes()).to_string();
     if matches!(rejected, Rejected::Lane(LaneRefusal::Over) | Rejected::Logged) {
         return debug!(%peer, error, "rejected");
     }
-    if !shared.is_news(Kind::Rejected, peer) {
+    if !shared.is_news(RepeatKind::Rejected, peer) {
         return;
     }
     match rejected {
@@ -170,7 +175,7 @@ fn log(peer: SocketAddr, rejected: &Rejected, shared: &Shared) {
     }
 }
 
-async fn handshake(socket: TcpStream, presented: &Presented) -> Result<Connection, Rejected> {
+async fn handshake(socket: TcpStream, presented: &PresentedIdentity) -> Result<Connection, Rejected> {
     socket.set_nodelay(true).map_err(Rejected::Handshake)?;
     let accepting = presented.tls.accept(RecordAlignedReader::new(socket, BYTES_BEFORE_LOGIN_MAX));
     Ok(TlsStream::Server(accepting.await.map_err(Rejected::Handshake)?))
@@ -190,7 +195,11 @@ fn login_binding(connection: &Connection) -> Result<[u8; 32], rustls::Error> {
     }
 }
 
-async fn greet(connection: Connection, caller: Caller, shared: &Arc<Shared>) -> Result<Greeting, Rejected> {
+async fn greet(
+    connection: Connection,
+    caller: Caller,
+    shared: &Arc<ServerState>,
+) -> Result<Greeting, Rejected> {
     let mut receiver = MessageReader::new(connection);
     let first = receiver.next().await?;
     let connection = receiver.into_inner();
@@ -207,7 +216,7 @@ async fn greet(connection: Connection, caller: Caller, shared: &Arc<Shared>) -> 
     }
 }
 
-async fn lane(connection: Connection, hello: LaneHello, shared: &Shared) -> Result<Greeting, Rejected> {
+async fn lane(connection: Connection, hello: LaneHello, shared: &ServerState) -> Result<Greeting, Rejected> {
     let exported = match &connection {
         TlsStream::Server(stream) => tls::lane_binding(stream.get_ref().1)?,
         TlsStream::Client(stream) => tls::lane_binding(stream.get_ref().1)?,
@@ -222,11 +231,11 @@ async fn login(
     request: LoginRequest,
     id: u32,
     caller: Caller,
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerState>,
 ) -> Result<Greeting, Rejected> {
     let peer = caller.peer;
     let channel = Channel { exported: login_binding(&connection)?, server_key: caller.key };
-    let claim = Claim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
+    let claim = LoginClaim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
     let principal = match check(claim, request.agent.len(), caller, shared).await {
         Ok(principal) => principal,
         Err((failure, cause)) => {
@@ -265,10 +274,10 @@ fn no_root(error: &io::Error) -> Failure {
 
 /// Decides a login; a refusal is what the peer is told, and the cause for the log.
 async fn check(
-    claim: Claim,
+    claim: LoginClaim,
     agent_len: usize,
     caller: Caller,
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerState>,
 ) -> Result<Principal, Refused> {
     let peer = caller.peer;
     if !within_limits(&claim.login) || agent_len > AGENT_LEN_MAX {
@@ -293,7 +302,7 @@ async fn check(
         Err(panic) => return Err((FailureCode::Io.into(), panic.to_string())),
     };
     // What is the server's fault is nobody's failure. All others count alike, so that nobody learns by it which it was.
-    let counts = !matches!(refusal, Refusal::Unavailable(_));
+    let counts = !matches!(refusal, LoginRefusal::Unavailable(_));
     if counts && shared.throttle().failed(&attempt, Instant::now()) {
         let ServerLimits { failed_logins_max: rule, login_bar, .. } = *shared.limits();
         warn!(%peer, "address barred for {login_bar:?}: {rule} logins failed (failed_logins_max)");
@@ -310,27 +319,27 @@ fn busy(told: &str) -> Refused {
 }
 
 /// Waits for a login's turn, at first as long as the throttle wants: who waits for that takes no place from others.
-async fn turn(attempt: &Attempt, peer: SocketAddr, shared: &Shared) -> Result<Turn, Refused> {
+async fn turn(attempt: &LoginAttempt, peer: SocketAddr, shared: &ServerState) -> Result<LoginSlot, Refused> {
     loop {
         let verdict = shared.throttle().decide(attempt, Instant::now());
         match verdict {
-            Verdict::Go => {}
-            Verdict::Wait(until, rule) => {
+            ThrottleDecision::Go => {}
+            ThrottleDecision::Wait(until, rule) => {
                 debug!(%peer, ?rule, "login slowed");
                 sleep_until(until.into()).await;
                 continue;
             }
-            Verdict::Barred(until) => {
+            ThrottleDecision::Barred(until) => {
                 let seconds = Duration::from_secs(until.duration_since(Instant::now()).as_secs() + 1);
                 let told = format!("too many failed logins from this address; try again in {seconds:?}");
                 return Err((Failure::new(FailureCode::LoginRefused, told.as_str()), told));
             }
         }
-        let turn = shared.logins.turn(peer.ip().into()).await;
-        let turn = turn.map_err(|QueueFull| busy("over a limit: too many logins wait (logins_waiting)"))?;
+        let slot = shared.logins.slot(peer.ip().into()).await;
+        let slot = slot.map_err(|QueueFull| busy("over a limit: too many logins wait (logins_waiting)"))?;
         // Other attempts from there may have failed meanwhile: however many come at once, they are looked at in turn.
-        if shared.throttle().decide(attempt, Instant::now()) == Verdict::Go {
-            return Ok(turn);
+        if shared.throttle().decide(attempt, Instant::now()) == ThrottleDecision::Go {
+            return Ok(slot);
         }
     }
 }

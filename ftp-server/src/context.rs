@@ -2,7 +2,7 @@
 
 use crate::auth::{Principal, Revocation};
 use crate::events::EventSource;
-use crate::shared::Shared;
+use crate::shared::ServerState;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ pub(crate) struct Context {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,
     pub(crate) session: SessionId,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ServerState>,
     /// Makes an event of each request.
     pub(crate) events: Arc<EventSource>,
     pub(crate) journal_key: JournalKey,
@@ -66,26 +66,26 @@ impl Context {
     }
 
     /// The client has taken pages. A listing that is over needs no turns.
-    pub(crate) fn go_on(&self, id: u32, pages: u32) -> Result<(), Ended> {
+    pub(crate) fn go_on(&self, id: u32, pages: u32) -> Result<(), SessionEnd> {
         let Some(turns) = self.turns(id) else { return Ok(()) };
         let pages = pages as usize;
         if turns.available_permits() + pages > LISTING_PAGES_AHEAD {
-            return Err(Ended::Violation("more pages taken than were sent".into()));
+            return Err(SessionEnd::Violation("more pages taken than were sent".into()));
         }
         turns.add_permits(pages);
         Ok(())
     }
 
     /// The client asks for items. A job that is over needs none.
-    pub(crate) fn want(&self, id: u32, wanted: Wanted) -> Result<(), Ended> {
+    pub(crate) fn want(&self, id: u32, wanted: Wanted) -> Result<(), SessionEnd> {
         let Some(queue) = self.wanted(id) else { return Ok(()) };
         for WantedItem { path, metadata } in wanted.items {
             if !metadata.is_possible() {
-                return Err(Ended::Violation("metadata out of range".into()));
+                return Err(SessionEnd::Violation("metadata out of range".into()));
             }
             queue.add(path, metadata).map_err(|rule| match rule {
-                TooMany::Items => Ended::Violation(rule.to_string()),
-                TooMany::Memory => Ended::NoRoom(rule.to_string()),
+                TooMany::Items => SessionEnd::Violation(rule.to_string()),
+                TooMany::Memory => SessionEnd::NoRoom(rule.to_string()),
             })?;
         }
         if wanted.last {
@@ -98,7 +98,7 @@ impl Context {
 
 /// Why a session ended. For the log.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ended {
+pub(crate) enum SessionEnd {
     #[error("the client said goodbye")]
     Bye,
     #[error("the client went away")]

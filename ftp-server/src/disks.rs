@@ -19,19 +19,19 @@ use wire::{Failure, FailureCode};
 pub struct Disks {
     all: Arc<Semaphore>,
     turns_each: usize,
-    known: Mutex<HashMap<Place, Known>>,
+    known: Mutex<HashMap<DiskKey, DiskEntry>>,
 }
 
 /// A filesystem or group of them that has turns of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Place {
+enum DiskKey {
     /// A filesystem, by its device's number.
     Filesystem(u64),
     /// The opening of a root, before it is known where that is.
     Opening(PathBuf),
 }
 
-struct Known {
+struct DiskEntry {
     turns: Arc<DiskSlots>,
     /// A root that is there, for the log.
     root: PathBuf,
@@ -40,14 +40,14 @@ struct Known {
 }
 
 /// A root that was opened, and the disk that it is on.
-pub struct Opened {
+pub struct OpenedRoot {
     /// The storage below it.
     pub storage: LocalStorage,
     /// Where the work on it is done.
     pub disk: Arc<Disk>,
 }
 
-impl Opened {
+impl OpenedRoot {
     /// The same, with rules for the permissions of all that is made or changed there.
     #[must_use]
     pub fn with_modes(self, modes: ModePolicy) -> Self {
@@ -71,8 +71,8 @@ impl Disks {
     ///
     /// # Errors
     /// As the filesystem has it; `Io` with a reason if it does not answer.
-    pub async fn open(&self, root: &Path, patience: Duration) -> io::Result<Opened> {
-        let opening = Disk::new(self.turns(Place::Opening(root.to_owned()), root, OPENINGS_AT_ONCE));
+    pub async fn open(&self, root: &Path, patience: Duration) -> io::Result<OpenedRoot> {
+        let opening = Disk::new(self.turns(DiskKey::Opening(root.to_owned()), root, OPENINGS_AT_ONCE));
         let path = root.to_owned();
         let opened = opening.run(move || {
             let storage = LocalStorage::open(&path)?;
@@ -83,13 +83,13 @@ impl Disks {
             Ok(opened) => opened??,
             Err(_) => return Err(does_not_answer().into()),
         };
-        let disk = Disk::new(self.turns(Place::Filesystem(device), root, self.turns_each));
-        Ok(Opened { storage, disk })
+        let disk = Disk::new(self.turns(DiskKey::Filesystem(device), root, self.turns_each));
+        Ok(OpenedRoot { storage, disk })
     }
 
-    fn turns(&self, place: Place, root: &Path, count: usize) -> Arc<DiskSlots> {
+    fn turns(&self, key: DiskKey, root: &Path, count: usize) -> Arc<DiskSlots> {
         let mut known = self.known();
-        let known = known.entry(place).or_insert_with(|| Known {
+        let known = known.entry(key).or_insert_with(|| DiskEntry {
             turns: DiskSlots::new(count, Some(self.all.clone())),
             root: root.to_owned(),
             told: None,
@@ -103,17 +103,17 @@ impl Disks {
         loop {
             ticks.tick().await;
             let mut known = self.known();
-            known.values_mut().for_each(Known::tell);
+            known.values_mut().for_each(DiskEntry::tell);
             known.retain(|_, known| Arc::strong_count(&known.turns) > 1 || !known.turns.is_idle());
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Place, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<DiskKey, DiskEntry>> {
         lock(&self.known)
     }
 }
 
-impl Known {
+impl DiskEntry {
     fn tell(&mut self) {
         let Hanging { count, longest } = self.turns.hanging(HANGS_AFTER);
         let root = self.root.display();

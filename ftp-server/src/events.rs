@@ -19,35 +19,35 @@ use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Hears events. Called from tasks and blocking jobs; must be quick.
-pub(crate) trait Listener: Send + Sync {
+pub(crate) trait EventListener: Send + Sync {
     /// Something ended.
-    fn on_event(&self, event: &Event<'_>);
+    fn on_event(&self, event: &ServerEvent<'_>);
 }
 
 /// The outcome of a request, or of one of its items.
 #[derive(Debug)]
-pub(crate) struct Event<'a> {
+pub(crate) struct ServerEvent<'a> {
     /// The user who asked.
     pub(crate) user: &'a str,
     pub(crate) peer: SocketAddr,
     /// The request's name in the table of commands.
     pub(crate) command: &'static str,
     /// The action on an item; `None` for a whole request.
-    pub(crate) item: Option<Action>,
+    pub(crate) item: Option<ItemAction>,
     /// Below the user's root.
     pub(crate) path: &'a RemotePath,
     /// A second path: where something was moved, or where a link leads.
     pub(crate) to: Option<&'a [u8]>,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: RequestOutcome,
     /// Why, where not all is done.
     pub(crate) failure: Option<&'a Failure>,
-    pub(crate) counts: Counts,
+    pub(crate) counts: OperationCounts,
     pub(crate) duration: Duration,
 }
 
 /// How far a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RequestOutcome {
     /// All of it.
     Done,
     /// Some of it.
@@ -62,7 +62,7 @@ pub(crate) enum Outcome {
 
 /// An action on an item that has an event of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum ItemAction {
     /// The action of the request itself.
     Request,
     Remove,
@@ -72,7 +72,7 @@ pub(crate) enum Action {
 
 /// How much was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct OperationCounts {
     /// Files and links.
     pub(crate) files: u64,
     pub(crate) folders: u64,
@@ -92,7 +92,7 @@ pub(crate) struct Counts {
 pub(crate) struct EventSource {
     user: String,
     peer: SocketAddr,
-    listener: Arc<dyn Listener>,
+    listener: Arc<dyn EventListener>,
 }
 
 /// A request under way.
@@ -101,21 +101,21 @@ pub(crate) struct Operation {
     command: &'static str,
     begin: Instant,
     has_ended: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<OperationState>,
 }
 
 #[derive(Default)]
-struct State {
+struct OperationState {
     path: RemotePath,
     to: Option<Vec<u8>>,
-    counts: Counts,
+    counts: OperationCounts,
     /// The first failure of an item; it is the reason why the whole is not done.
     first_failure: Option<Failure>,
 }
 
 impl EventSource {
     /// The source of a session's events.
-    pub(crate) fn new(user: &str, peer: SocketAddr, listener: Arc<dyn Listener>) -> Arc<Self> {
+    pub(crate) fn new(user: &str, peer: SocketAddr, listener: Arc<dyn EventListener>) -> Arc<Self> {
         Arc::new(Self { user: user.to_owned(), peer, listener })
     }
 
@@ -127,7 +127,7 @@ impl EventSource {
             command,
             begin: Instant::now(),
             has_ended: AtomicBool::new(false),
-            state: Mutex::new(State { path, to, ..State::default() }),
+            state: Mutex::new(OperationState { path, to, ..OperationState::default() }),
         })
     }
 }
@@ -144,7 +144,7 @@ impl Operation {
     }
 
     /// Something more was done.
-    pub(crate) fn count(&self, more: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, more: impl FnOnce(&mut OperationCounts)) {
         more(&mut self.state().counts);
     }
 
@@ -157,7 +157,7 @@ impl Operation {
             (path.is_root(), state.counts.failures <= FAILURES_TOLD_MAX)
         };
         if is_told && !is_whole {
-            self.item(Action::Request, path, None, Some(failure));
+            self.item(ItemAction::Request, path, None, Some(failure));
         }
     }
 
@@ -165,9 +165,11 @@ impl Operation {
     pub(crate) fn changed(&self, change: &Change) {
         self.count(|counts| counts.changes += 1);
         let (action, path, to) = match change {
-            Change::RemoveFile { path, .. } | Change::RemoveFolder { path } => (Action::Remove, path, None),
-            Change::Move { from, to, .. } => (Action::Move, from, Some(to)),
-            Change::SetAside { path, keep: false, .. } => (Action::SetAside, path, None),
+            Change::RemoveFile { path, .. } | Change::RemoveFolder { path } => {
+                (ItemAction::Remove, path, None)
+            }
+            Change::Move { from, to, .. } => (ItemAction::Move, from, Some(to)),
+            Change::SetAside { path, keep: false, .. } => (ItemAction::SetAside, path, None),
             Change::SetAside { keep: true, .. }
             | Change::MakeFolder { .. }
             | Change::SetMetadata { .. }
@@ -191,28 +193,33 @@ impl Operation {
 
     /// It has ended. The first end counts.
     pub(crate) fn end(&self, result: Result<(), &Failure>) {
-        let is_done = |counts: &Counts| counts.files + counts.folders + counts.changes + counts.entries > 0;
+        let is_done =
+            |counts: &OperationCounts| counts.files + counts.folders + counts.changes + counts.entries > 0;
         self.tell(result, |counts, failure| match failure.map(|failure| failure.code) {
-            None => Outcome::Done,
-            Some(FailureCode::Cancelled) => Outcome::Cancelled,
-            Some(_) if is_done(counts) => Outcome::Partly,
-            Some(FailureCode::AccessDenied) => Outcome::Refused,
-            Some(_) => Outcome::Failed,
+            None => RequestOutcome::Done,
+            Some(FailureCode::Cancelled) => RequestOutcome::Cancelled,
+            Some(_) if is_done(counts) => RequestOutcome::Partly,
+            Some(FailureCode::AccessDenied) => RequestOutcome::Refused,
+            Some(_) => RequestOutcome::Failed,
         });
     }
 
     /// It was not tried.
     pub(crate) fn refused(&self, failure: &Failure) {
-        self.tell(Err(failure), |_, _| Outcome::Refused);
+        self.tell(Err(failure), |_, _| RequestOutcome::Refused);
     }
 
-    fn tell(&self, result: Result<(), &Failure>, outcome: impl FnOnce(&Counts, Option<&Failure>) -> Outcome) {
+    fn tell(
+        &self,
+        result: Result<(), &Failure>,
+        outcome: impl FnOnce(&OperationCounts, Option<&Failure>) -> RequestOutcome,
+    ) {
         if self.has_ended.swap(true, Ordering::Relaxed) {
             return;
         }
         let state = self.state();
         let failure = result.err().or(state.first_failure.as_ref());
-        self.source.listener.on_event(&Event {
+        self.source.listener.on_event(&ServerEvent {
             user: &self.source.user,
             peer: self.source.peer,
             command: self.command,
@@ -226,26 +233,32 @@ impl Operation {
         });
     }
 
-    fn item(&self, action: Action, path: &RemotePath, to: Option<&RemotePath>, failure: Option<&Failure>) {
+    fn item(
+        &self,
+        action: ItemAction,
+        path: &RemotePath,
+        to: Option<&RemotePath>,
+        failure: Option<&Failure>,
+    ) {
         let base = self.state().path.clone();
         let whole = |path: &RemotePath| base.join_path(path).unwrap_or_else(|_| path.clone());
         let (path, to) = (whole(path), to.map(whole));
-        self.source.listener.on_event(&Event {
+        self.source.listener.on_event(&ServerEvent {
             user: &self.source.user,
             peer: self.source.peer,
             command: self.command,
             item: Some(action),
             path: &path,
             to: to.as_ref().map(RemotePath::as_bytes),
-            outcome: if failure.is_some() { Outcome::Failed } else { Outcome::Done },
+            outcome: if failure.is_some() { RequestOutcome::Failed } else { RequestOutcome::Done },
             failure,
-            counts: Counts::default(),
+            counts: OperationCounts::default(),
             duration: self.begin.elapsed(),
         });
     }
 
     /// A panic while the lock is held leaves counts that are a little off at worst.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, OperationState> {
         lock(&self.state)
     }
 }
@@ -315,9 +328,9 @@ mod tests {
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
 
-    impl Listener for Heard {
-        fn on_event(&self, event: &Event<'_>) {
-            let Event { command, item, path, outcome, counts, .. } = event;
+    impl EventListener for Heard {
+        fn on_event(&self, event: &ServerEvent<'_>) {
+            let ServerEvent { command, item, path, outcome, counts, .. } = event;
             let line = format!("{command} {item:?} {path} {outcome:?} {} {}", counts.files, counts.failures);
             self.0.lock().unwrap().push(line);
         }

@@ -3,7 +3,7 @@
 //!
 //! The queue is bounded. Where it is full, the address with the most logins in it gives way, so a flood shuts out nobody else.
 
-use crate::source::Source;
+use crate::source::PeerNetwork;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
@@ -11,20 +11,20 @@ use wire::sync::lock;
 
 /// Logins that wait, and how many more may be checked now.
 pub(crate) struct LoginQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
 }
 
-struct State {
+struct QueueState {
     free: usize,
     waiting: usize,
     waiting_max: usize,
-    by_source: HashMap<Source, VecDeque<oneshot::Sender<Turn>>>,
+    by_source: HashMap<PeerNetwork, VecDeque<oneshot::Sender<LoginSlot>>>,
     /// Each source that has a login in the queue, once.
-    order: VecDeque<Source>,
+    order: VecDeque<PeerNetwork>,
 }
 
 /// The right to check a login, given up when dropped.
-pub(crate) struct Turn(Option<Arc<LoginQueue>>);
+pub(crate) struct LoginSlot(Option<Arc<LoginQueue>>);
 
 /// The queue is full, and no other address has more logins in it.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,26 +34,26 @@ impl LoginQueue {
     /// A queue of `waiting_max` logins, of which `checked_max` are checked at a time.
     pub(crate) fn new(checked_max: usize, waiting_max: usize) -> Arc<Self> {
         let (by_source, order) = (HashMap::new(), VecDeque::new());
-        let state = State { free: checked_max, waiting: 0, waiting_max, by_source, order };
+        let state = QueueState { free: checked_max, waiting: 0, waiting_max, by_source, order };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
     /// Waits for a turn of a login from `source`.
-    pub(crate) async fn turn(self: &Arc<Self>, source: Source) -> Result<Turn, QueueFull> {
-        let turn = {
+    pub(crate) async fn slot(self: &Arc<Self>, source: PeerNetwork) -> Result<LoginSlot, QueueFull> {
+        let slot = {
             let mut state = self.lock();
             if state.free > 0 {
                 state.free -= 1; // nobody waits then
-                return Ok(Turn(Some(self.clone())));
+                return Ok(LoginSlot(Some(self.clone())));
             }
             state.enter(source)?
         };
-        turn.await.map_err(|_| QueueFull)
+        slot.await.map_err(|_| QueueFull)
     }
 
     /// Gives a turn to the next login whose client still waits.
     fn pass_on(self: Arc<Self>) {
-        let mut turn = Turn(Some(self.clone()));
+        let mut slot = LoginSlot(Some(self.clone()));
         loop {
             let next = {
                 let mut state = self.lock();
@@ -62,24 +62,24 @@ impl LoginQueue {
                 next
             };
             let Some(next) = next else {
-                turn.0 = None;
+                slot.0 = None;
                 return;
             };
-            match next.send(turn) {
+            match next.send(slot) {
                 Ok(()) => return,
-                Err(unused) => turn = unused,
+                Err(unused) => slot = unused,
             }
         }
     }
 
     /// A panic while the lock is held ends one login, and leaves the queue as it is.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         lock(&self.state)
     }
 }
 
-impl State {
-    fn enter(&mut self, source: Source) -> Result<oneshot::Receiver<Turn>, QueueFull> {
+impl QueueState {
+    fn enter(&mut self, source: PeerNetwork) -> Result<oneshot::Receiver<LoginSlot>, QueueFull> {
         if self.waiting >= self.waiting_max {
             self.forget_gone();
         }
@@ -101,7 +101,7 @@ impl State {
         Ok(receiver)
     }
 
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+    fn next(&mut self) -> Option<oneshot::Sender<LoginSlot>> {
         let source = self.order.pop_front()?;
         let logins = self.by_source.get_mut(&source)?;
         let next = logins.pop_front();
@@ -125,7 +125,7 @@ impl State {
     }
 }
 
-impl Drop for Turn {
+impl Drop for LoginSlot {
     fn drop(&mut self) {
         if let Some(queue) = self.0.take() {
             queue.pass_on();
@@ -139,21 +139,21 @@ mod tests {
     use std::net::IpAddr;
     use std::task::Poll;
 
-    fn source(number: u8) -> Source {
+    fn source(number: u8) -> PeerNetwork {
         IpAddr::from([192, 0, 2, number]).into()
     }
 
-    type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Turn, QueueFull>>>>;
+    type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<LoginSlot, QueueFull>>>>;
 
     /// A login that waits in the queue.
     async fn wait(queue: &Arc<LoginQueue>, number: u8) -> Waiting {
         let queue = queue.clone();
-        let mut waiting: Waiting = Box::pin(async move { queue.turn(source(number)).await });
+        let mut waiting: Waiting = Box::pin(async move { queue.slot(source(number)).await });
         assert!(poll(&mut waiting).await.is_none());
         waiting
     }
 
-    async fn poll(waiting: &mut Waiting) -> Option<Result<Turn, QueueFull>> {
+    async fn poll(waiting: &mut Waiting) -> Option<Result<LoginSlot, QueueFull>> {
         std::future::poll_fn(|context| {
             Poll::Ready(match waiting.as_mut().poll(context) {
                 Poll::Ready(result) => Some(result),
@@ -166,19 +166,19 @@ mod tests {
     #[tokio::test]
     async fn one_login_waits_for_one_of_each_address() {
         let queue = LoginQueue::new(1, 100);
-        let first = queue.turn(source(1)).await.ok().unwrap();
+        let first = queue.slot(source(1)).await.ok().unwrap();
         let mut many = Vec::new();
         for _ in 0..50 {
             many.push(wait(&queue, 1).await);
         }
         let mut honest = wait(&queue, 2).await;
         drop(first);
-        let turn = poll(&mut many[0]).await.unwrap().ok().unwrap();
+        let slot = poll(&mut many[0]).await.unwrap().ok().unwrap();
         assert!(poll(&mut honest).await.is_none());
-        drop(turn);
-        let turn = poll(&mut honest).await.unwrap().ok().unwrap();
+        drop(slot);
+        let slot = poll(&mut honest).await.unwrap().ok().unwrap();
         assert!(poll(&mut many[1]).await.is_none());
-        drop((many, turn));
+        drop((many, slot));
         let state = queue.lock();
         assert_eq!((state.free, state.waiting), (1, 0), "those that have gone are passed over");
     }
@@ -186,16 +186,16 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_takes_from_the_address_that_has_most() {
         let queue = LoginQueue::new(1, 3);
-        let turn = queue.turn(source(1)).await.ok().unwrap();
+        let slot = queue.slot(source(1)).await.ok().unwrap();
         let mut many = [wait(&queue, 1).await, wait(&queue, 1).await, wait(&queue, 1).await];
-        assert!(queue.turn(source(1)).await.is_err());
+        assert!(queue.slot(source(1)).await.is_err());
         let mut other = wait(&queue, 2).await;
         assert!(poll(&mut many[2]).await.is_some_and(|result| result.is_err()), "the last one gives way");
         assert!(poll(&mut many[1]).await.is_none() && poll(&mut other).await.is_none());
-        assert!(queue.turn(source(2)).await.is_err(), "no address has two more");
+        assert!(queue.slot(source(2)).await.is_err(), "no address has two more");
         drop(many);
         let again = wait(&queue, 2).await;
-        drop((turn, again, other));
+        drop((slot, again, other));
         assert_eq!(queue.lock().free, 1);
     }
 }

@@ -3,14 +3,14 @@
 //!
 //! The machine has no clock and writes nothing.
 
-use crate::source::Source;
+use crate::source::PeerNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// A kind of line that is logged again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum RepeatKind {
     /// Connections for which there was no place.
     Full,
     /// Connections that came to nothing.
@@ -20,10 +20,10 @@ pub(crate) enum Kind {
 /// Lines of the present interval.
 #[derive(Default)]
 pub(crate) struct Repeats {
-    entries: HashMap<(Kind, Option<Source>), Entry>,
+    entries: HashMap<(RepeatKind, Option<PeerNetwork>), RepeatCount>,
 }
 
-struct Entry {
+struct RepeatCount {
     begin: Instant,
     lines: u32,
 }
@@ -31,26 +31,26 @@ struct Entry {
 /// Lines that were not written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HeldBack {
-    pub(crate) kind: Kind,
+    pub(crate) kind: RepeatKind,
     /// Whose; nothing where there were too many to tell them apart.
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<PeerNetwork>,
     pub(crate) count: u32,
 }
 
 impl Repeats {
     /// True if a line about `peer` is to be written; otherwise it is counted.
-    pub(crate) fn is_news(&mut self, kind: Kind, peer: IpAddr, now: Instant) -> bool {
-        let key = (kind, Some(Source::from(peer)));
+    pub(crate) fn is_news(&mut self, kind: RepeatKind, peer: IpAddr, now: Instant) -> bool {
+        let key = (kind, Some(PeerNetwork::from(peer)));
         let is_crowd = self.entries.len() >= SOURCES_MAX && !self.entries.contains_key(&key);
         let key = if is_crowd { (kind, None) } else { key };
-        let entry = self.entries.entry(key).or_insert(Entry { begin: now, lines: 0 });
+        let entry = self.entries.entry(key).or_insert(RepeatCount { begin: now, lines: 0 });
         entry.lines = entry.lines.saturating_add(1);
         entry.lines <= kind.lines_max()
     }
 
     /// Returns the counts of intervals that are over by `now`, and all of them without it.
     pub(crate) fn ended(&mut self, now: Option<Instant>) -> Vec<HeldBack> {
-        let is_over = |entry: &Entry| now.is_none_or(|now| now.duration_since(entry.begin) >= INTERVAL);
+        let is_over = |entry: &RepeatCount| now.is_none_or(|now| now.duration_since(entry.begin) >= INTERVAL);
         let ended = self.entries.extract_if(|_, entry| is_over(entry));
         let held_back = ended.filter_map(|((kind, source), entry)| {
             let count = entry.lines.saturating_sub(kind.lines_max());
@@ -60,7 +60,7 @@ impl Repeats {
     }
 }
 
-impl Kind {
+impl RepeatKind {
     /// Lines of one address in an interval.
     fn lines_max(self) -> u32 {
         match self {
@@ -85,21 +85,21 @@ mod tests {
     fn a_flood_makes_one_line_and_a_count() {
         let (mut repeats, begin) = (Repeats::default(), Instant::now());
         let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let written = (0..1000).filter(|_| repeats.is_news(Kind::Full, one, begin)).count();
+        let written = (0..1000).filter(|_| repeats.is_news(RepeatKind::Full, one, begin)).count();
         assert_eq!(written, 1);
-        assert!(repeats.is_news(Kind::Full, other, begin));
-        assert!(repeats.is_news(Kind::Rejected, one, begin));
+        assert!(repeats.is_news(RepeatKind::Full, other, begin));
+        assert!(repeats.is_news(RepeatKind::Rejected, one, begin));
         assert_eq!(repeats.ended(Some(begin)), []);
-        let held_back = HeldBack { kind: Kind::Full, source: Some(one.into()), count: 999 };
+        let held_back = HeldBack { kind: RepeatKind::Full, source: Some(one.into()), count: 999 };
         assert_eq!(repeats.ended(Some(begin + INTERVAL)), [held_back]);
-        assert!(repeats.is_news(Kind::Full, one, begin + INTERVAL));
+        assert!(repeats.is_news(RepeatKind::Full, one, begin + INTERVAL));
     }
 
     #[test]
     fn many_addresses_are_counted_together() {
         let (mut repeats, begin) = (Repeats::default(), Instant::now());
         let written = (0..100_000_u32)
-            .filter(|number| repeats.is_news(Kind::Full, IpAddr::from(number.to_be_bytes()), begin))
+            .filter(|number| repeats.is_news(RepeatKind::Full, IpAddr::from(number.to_be_bytes()), begin))
             .count();
         assert_eq!(written, SOURCES_MAX + 1);
         let held_back = repeats.ended(None);

@@ -8,8 +8,8 @@ use crate::disks::Disks;
 use crate::grants;
 use crate::identity::Identity;
 use crate::memory;
-use crate::repeats::Kind;
-use crate::shared::Shared;
+use crate::repeats::RepeatKind;
+use crate::shared::ServerState;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -42,12 +42,12 @@ pub struct ServerOptions {
 pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
 }
 
 /// Changes a server while it runs. What runs by then goes on as it began.
 pub struct ServerControl {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
 }
 
 impl Server {
@@ -58,7 +58,7 @@ impl Server {
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
         let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout, marks } =
             options;
-        let shared = Shared::new(&identity, authenticator, limits, drain_timeout, marks)?;
+        let shared = ServerState::new(&identity, authenticator, limits, drain_timeout, marks)?;
         let mut listeners = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;
@@ -140,7 +140,7 @@ impl ServerControl {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<ServerState>) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => admit(socket, canonical(peer), &shared),
@@ -160,7 +160,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
+fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<ServerState>) {
     let place = match shared.admission.admit(peer.ip()) {
         Ok(place) => place,
         Err(full) => return refuse(peer, full, shared),
@@ -176,8 +176,8 @@ fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
 }
 
 /// The socket is closed: its client is told nothing, for nothing is known of it yet, and a handshake takes more than a refusal.
-fn refuse(peer: SocketAddr, full: Full, shared: &Shared) {
-    if shared.is_news(Kind::Full, peer) {
+fn refuse(peer: SocketAddr, full: Full, shared: &ServerState) {
+    if shared.is_news(RepeatKind::Full, peer) {
         warn!(%peer, "connection refused: {full}");
     }
 }

@@ -4,13 +4,13 @@ mod running;
 
 use crate::auth::{Grant, Principal};
 use crate::config::ServerLimits;
-use crate::context::{Context, Ended};
-use crate::disks::Opened;
+use crate::context::{Context, SessionEnd};
+use crate::disks::OpenedRoot;
 use crate::events::EventSource;
 use crate::grants::GrantedSession;
 use crate::sessions::{Joinable, JoiningLane};
-use crate::shared::Shared;
-use running::Running;
+use crate::shared::ServerState;
+use running::ActiveSession;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,10 +39,10 @@ pub(crate) struct AcceptedLogin {
 }
 
 /// A session about to run.
-pub(crate) struct Session<'a> {
-    shared: &'a Arc<Shared>,
+pub(crate) struct PreparedSession<'a> {
+    shared: &'a Arc<ServerState>,
     grant: Grant,
-    root: Opened,
+    root: OpenedRoot,
     events: Arc<EventSource>,
     id: SessionId,
     stop: CancellationToken,
@@ -50,11 +50,11 @@ pub(crate) struct Session<'a> {
     span: Span,
 }
 
-impl<'a> Session<'a> {
+impl<'a> PreparedSession<'a> {
     pub(crate) fn new(
-        shared: &'a Arc<Shared>,
+        shared: &'a Arc<ServerState>,
         principal: Principal,
-        root: Opened,
+        root: OpenedRoot,
         peer: SocketAddr,
         joinable: &Joinable<'_>,
         memory: Memory,
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
             let receiver = receiver.with_budget(self.memory.messages.clone());
             let reading = tokio::spawn(read(receiver, incoming_tx));
             let ended = self.serve(outbox, login, &mut incoming, lanes).await;
-            if matches!(ended, Ended::Violation(_) | Ended::NoRoom(_)) {
+            if matches!(ended, SessionEnd::Violation(_) | SessionEnd::NoRoom(_)) {
                 warn!(reason = %ended, "session ended");
             } else {
                 info!(reason = %ended, "session ended");
@@ -110,14 +110,14 @@ impl<'a> Session<'a> {
         login: AcceptedLogin,
         incoming: &mut mpsc::Receiver<Received>,
         mut lanes: mpsc::Receiver<JoiningLane>,
-    ) -> Ended {
-        let Opened { storage, disk } = self.root;
+    ) -> SessionEnd {
+        let OpenedRoot { storage, disk } = self.root;
         let transfers = self.memory.transfers.clone();
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone(), transfers);
         let limits = self.shared.limits();
         let welcome = welcome(&limits, &self.grant.principal, login.features);
         if outbox.send(Envelope::new(login.request, welcome)).await.is_err() {
-            return Ended::Gone;
+            return SessionEnd::Gone;
         }
         let (grant, stop) = (self.grant.clone(), self.stop.clone());
         let place = self
@@ -138,13 +138,13 @@ impl<'a> Session<'a> {
             listings: Mutex::default(),
             listing: Semaphore::new(LISTINGS_AT_ONCE),
         };
-        let mut running = Running::new(self.shared, limits, context, &self.stop);
+        let mut running = ActiveSession::new(self.shared, limits, context, &self.stop);
         let ended = tokio::select! {
             ended = running.serve(incoming, &mut lanes) => ended,
-            () = self.stop.cancelled() => Ended::Replaced,
+            () = self.stop.cancelled() => SessionEnd::Replaced,
         };
         // A client that was told may be gone before anything else is noticed.
-        let ended = place.revoked().map_or(ended, Ended::Revoked);
+        let ended = place.revoked().map_or(ended, SessionEnd::Revoked);
         running.stop(&ended, &place).await;
         ended
     }

@@ -1,7 +1,7 @@
 //! The sessions that lanes may join: from the moment a control connection's handshake is done, since a lane may be faster
 //! than its session's login.
 
-use crate::admission::Place;
+use crate::admission::ConnectionSlot;
 use crate::config::ServerLimits;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use wire::sync::lock;
 /// All sessions, by id.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    by_id: Mutex<HashMap<SessionId, Entry>>,
+    by_id: Mutex<HashMap<SessionId, SessionEntry>>,
     /// Connections that were control connections and are over: lanes of theirs may still be on their way.
     ended: Mutex<VecDeque<SessionId>>,
     users: Mutex<HashMap<String, User>>,
@@ -28,7 +28,7 @@ pub(crate) struct Sessions {
 /// A lane on its way to its session, with its place among the connections.
 pub(crate) struct JoiningLane {
     pub(crate) lane: Lane,
-    pub(crate) place: Place,
+    pub(crate) place: ConnectionSlot,
 }
 
 /// State that all sessions of a user share.
@@ -37,7 +37,7 @@ struct User {
     memory: Memory,
 }
 
-struct Entry {
+struct SessionEntry {
     secret: SessionSecret,
     used: BTreeSet<u16>,
     lanes: mpsc::Sender<JoiningLane>,
@@ -102,7 +102,7 @@ impl Sessions {
     ) -> (Joinable<'_>, mpsc::Receiver<JoiningLane>) {
         let (lanes, queue) = mpsc::channel(max.max(1));
         let stop = CancellationToken::new();
-        let entry = Entry { secret, used: BTreeSet::new(), lanes, stop: stop.clone() };
+        let entry = SessionEntry { secret, used: BTreeSet::new(), lanes, stop: stop.clone() };
         lock(&self.by_id).insert(id, entry);
         self.appeared.notify_waiters();
         (Joinable { sessions: self, id, stop, is_lane: false }, queue)

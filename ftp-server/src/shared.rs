@@ -1,16 +1,16 @@
 //! State that all connections of a server share: its identity, limits, sessions, logins, disks and counts.
 
-use crate::admission::Admission;
+use crate::admission::ConnectionLimiter;
 use crate::auth::Authenticator;
 use crate::config::ServerLimits;
 use crate::disks::Disks;
-use crate::events::{Listener, Log};
+use crate::events::{EventListener, Log};
 use crate::grants::Granted;
 use crate::identity::Identity;
 use crate::login_queue::LoginQueue;
-use crate::repeats::{self, HeldBack, Kind, Repeats};
+use crate::repeats::{self, HeldBack, RepeatKind, Repeats};
 use crate::sessions::Sessions;
-use crate::throttle::{Rules, Throttle};
+use crate::throttle::{Throttle, ThrottleRules};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -28,15 +28,15 @@ use wire::store::marks::Marks;
 use wire::sync::lock;
 
 /// The certificate and key that new connections are shown.
-pub(crate) struct Presented {
+pub(crate) struct PresentedIdentity {
     pub(crate) tls: TlsAcceptor,
     /// SHA-256 of the server's public key.
     pub(crate) key: Digest,
 }
 
 /// State that all connections share. None of its locks is held while anything is done that could panic.
-pub(crate) struct Shared {
-    presented: RwLock<Arc<Presented>>,
+pub(crate) struct ServerState {
+    presented: RwLock<Arc<PresentedIdentity>>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     limits: RwLock<Arc<ServerLimits>>,
     pub(crate) sessions: Sessions,
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     /// The memory that all sessions together may use.
     pub(crate) memory: Memory,
     /// Hears what users do.
-    pub(crate) events: Arc<dyn Listener>,
+    pub(crate) events: Arc<dyn EventListener>,
     /// Logins wait here until they are checked: each takes a core and some megabytes.
     pub(crate) logins: Arc<LoginQueue>,
     throttle: Mutex<Throttle>,
@@ -56,12 +56,12 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
     repeats: Mutex<Repeats>,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Arc<ConnectionLimiter>,
     drain_timeout: Mutex<Duration>,
     pub(crate) tasks: TaskTracker,
 }
 
-impl Presented {
+impl PresentedIdentity {
     fn new(identity: &Identity) -> io::Result<Self> {
         let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
             .map_err(io::Error::other)?;
@@ -69,7 +69,7 @@ impl Presented {
     }
 }
 
-impl Shared {
+impl ServerState {
     /// The state of a server that has no connection yet.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Shared {
         marks: Option<Arc<Marks>>,
     ) -> io::Result<Self> {
         Ok(Self {
-            presented: RwLock::new(Arc::new(Presented::new(identity)?)),
+            presented: RwLock::new(Arc::new(PresentedIdentity::new(identity)?)),
             authenticator,
             sessions: Sessions::default(),
             granted: Arc::default(),
@@ -91,7 +91,7 @@ impl Shared {
             logins: LoginQueue::new(LOGINS_AT_ONCE, limits.logins_waiting),
             throttle: Mutex::new(Throttle::new(rules(&limits))),
             repeats: Mutex::default(),
-            admission: Admission::new(&limits),
+            admission: ConnectionLimiter::new(&limits),
             limits: RwLock::new(Arc::new(limits)),
             drain_timeout: Mutex::new(drain_timeout),
             buffers: Arc::default(),
@@ -105,7 +105,7 @@ impl Shared {
     }
 
     /// The certificate and key that new connections are shown.
-    pub(crate) fn presented(&self) -> Arc<Presented> {
+    pub(crate) fn presented(&self) -> Arc<PresentedIdentity> {
         self.presented.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -114,7 +114,7 @@ impl Shared {
     /// # Errors
     /// If the identity cannot be used; the old one stays.
     pub(crate) fn set_identity(&self, identity: &Identity) -> io::Result<()> {
-        let presented = Arc::new(Presented::new(identity)?);
+        let presented = Arc::new(PresentedIdentity::new(identity)?);
         *self.presented.write().unwrap_or_else(PoisonError::into_inner) = presented;
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Shared {
     }
 
     /// True if a line about a stranger is to be logged; otherwise it is counted. A panic while the lock is held loses a count.
-    pub(crate) fn is_news(&self, kind: Kind, peer: SocketAddr) -> bool {
+    pub(crate) fn is_news(&self, kind: RepeatKind, peer: SocketAddr) -> bool {
         let mut repeats = lock(&self.repeats);
         repeats.is_news(kind, peer.ip(), Instant::now())
     }
@@ -162,15 +162,15 @@ impl Shared {
         for HeldBack { kind, source, count } in held_back {
             let address = source.map_or_else(|| "many".to_owned(), |source| source.to_string());
             match kind {
-                Kind::Full => warn!(address, count, "further connections refused: too many"),
-                Kind::Rejected => info!(address, count, "further connections rejected"),
+                RepeatKind::Full => warn!(address, count, "further connections refused: too many"),
+                RepeatKind::Rejected => info!(address, count, "further connections rejected"),
             }
         }
     }
 }
 
-fn rules(limits: &ServerLimits) -> Rules {
-    Rules {
+fn rules(limits: &ServerLimits) -> ThrottleRules {
+    ThrottleRules {
         failures_max: u32::try_from(limits.failed_logins_max).unwrap_or(u32::MAX),
         bar: limits.login_bar,
         wait_max: limits.login_timeout / 2, // the other half is for the handshake's rest and the check

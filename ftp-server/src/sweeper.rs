@@ -1,6 +1,6 @@
 //! Removes on a schedule what interrupted uploads have left and nobody has gone on with.
 
-use crate::disks::{Disks, Opened};
+use crate::disks::{Disks, OpenedRoot};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub async fn run(
 /// It ends at the next folder when the server does.
 async fn one(disks: &Disks, root: &Path, stop: &CancellationToken) {
     let swept = match disks.open(root, PATIENCE).await {
-        Ok(Opened { storage, disk }) => {
+        Ok(OpenedRoot { storage, disk }) => {
             let stop = stop.clone();
             let sweep = move || {
                 let folder = storage.folder(&RemotePath::root())?;

@@ -20,7 +20,7 @@
 //!
 //! The machine has no clock and knows no socket: `now` is handed in.
 
-use crate::source::Source;
+use crate::source::PeerNetwork;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, Hash};
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 /// The rules that the operator chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rules {
+pub(crate) struct ThrottleRules {
     /// Failures after which an address is barred; 0 for no throttle at all.
     pub(crate) failures_max: u32,
     /// For how long.
@@ -40,16 +40,16 @@ pub(crate) struct Rules {
 
 /// Failed logins by address and by user.
 pub(crate) struct Throttle {
-    rules: Rules,
-    sources: Table<Source, SourceFailures>,
+    rules: ThrottleRules,
+    sources: Table<PeerNetwork, SourceFailures>,
     users: Table<UserKey, UserFailures>,
     hashes: RandomState,
 }
 
 /// One attempt to log in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Attempt {
-    source: Source,
+pub(crate) struct LoginAttempt {
+    source: PeerNetwork,
     user: UserKey,
     /// Tokens have no user, and cannot be guessed.
     has_user: bool,
@@ -58,18 +58,18 @@ pub(crate) struct Attempt {
 
 /// The decision about an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ThrottleDecision {
     /// Its proof may be looked at.
     Go,
     /// It waits, and is decided anew at that time.
-    Wait(Instant, Rule),
+    Wait(Instant, ThrottleRule),
     /// It is refused until that time, whatever its proof is.
     Barred(Instant),
 }
 
 /// Which rule made an attempt wait. For the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum ThrottleRule {
     Address,
     User,
     Crowd,
@@ -89,56 +89,58 @@ struct UserFailures {
     count: u32,
     last: Instant,
     /// Where the user logged in since the first failure.
-    known: Vec<Source>,
+    known: Vec<PeerNetwork>,
 }
 
 impl Throttle {
-    pub(crate) fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: ThrottleRules) -> Self {
         Self::with_room(rules, SOURCES_MAX, USERS_MAX)
     }
 
     /// The same failures, judged by other rules.
-    pub(crate) fn set_rules(&mut self, rules: Rules) {
+    pub(crate) fn set_rules(&mut self, rules: ThrottleRules) {
         self.rules = rules;
     }
 
-    fn with_room(rules: Rules, sources: usize, users: usize) -> Self {
+    fn with_room(rules: ThrottleRules, sources: usize, users: usize) -> Self {
         Self { rules, sources: Table::new(sources), users: Table::new(users), hashes: RandomState::new() }
     }
 
     /// An attempt of `user` (nothing with a token) from `peer` that arrived now.
-    pub(crate) fn attempt(&self, peer: IpAddr, user: Option<&str>, now: Instant) -> Attempt {
-        let source = Source::from(peer);
-        Attempt { source, user: self.hashes.hash_one(user), has_user: user.is_some(), arrived: now }
+    pub(crate) fn attempt(&self, peer: IpAddr, user: Option<&str>, now: Instant) -> LoginAttempt {
+        let source = PeerNetwork::from(peer);
+        LoginAttempt { source, user: self.hashes.hash_one(user), has_user: user.is_some(), arrived: now }
     }
 
     /// Decides about an attempt now.
-    pub(crate) fn decide(&mut self, attempt: &Attempt, now: Instant) -> Verdict {
+    pub(crate) fn decide(&mut self, attempt: &LoginAttempt, now: Instant) -> ThrottleDecision {
         if self.rules.failures_max == 0 {
-            return Verdict::Go;
+            return ThrottleDecision::Go;
         }
         self.sources.forget_if_full(now, self.memory());
         let failures = self.sources.entries.get(&attempt.source);
         if let Some(until) =
             failures.and_then(|failures| self.barred_until(failures)).filter(|until| *until > now)
         {
-            return Verdict::Barred(until);
+            return ThrottleDecision::Barred(until);
         }
         let of_source = match failures {
-            Some(failures) => (failures.last + self.source_wait(failures), Rule::Address),
-            None if self.sources.is_full() => (attempt.arrived + self.bounded(CROWD_WAIT), Rule::Crowd),
-            None => (now, Rule::Address),
+            Some(failures) => (failures.last + self.source_wait(failures), ThrottleRule::Address),
+            None if self.sources.is_full() => {
+                (attempt.arrived + self.bounded(CROWD_WAIT), ThrottleRule::Crowd)
+            }
+            None => (now, ThrottleRule::Address),
         };
-        let of_user = (attempt.arrived + self.user_wait(attempt, now), Rule::User);
+        let of_user = (attempt.arrived + self.user_wait(attempt, now), ThrottleRule::User);
         match if of_user.0 > of_source.0 { of_user } else { of_source } {
-            (until, rule) if until > now => Verdict::Wait(until, rule),
-            _ => Verdict::Go,
+            (until, rule) if until > now => ThrottleDecision::Wait(until, rule),
+            _ => ThrottleDecision::Go,
         }
     }
 
     /// The attempt failed. True if its address is barred from now on.
-    pub(crate) fn failed(&mut self, attempt: &Attempt, now: Instant) -> bool {
-        let (memory, Attempt { source, user, has_user, .. }) = (self.memory(), *attempt);
+    pub(crate) fn failed(&mut self, attempt: &LoginAttempt, now: Instant) -> bool {
+        let (memory, LoginAttempt { source, user, has_user, .. }) = (self.memory(), *attempt);
         if self.rules.failures_max == 0 {
             return false;
         }
@@ -153,8 +155,8 @@ impl Throttle {
     }
 
     /// The attempt succeeded.
-    pub(crate) fn succeeded(&mut self, attempt: &Attempt) {
-        let Attempt { source, user, .. } = *attempt;
+    pub(crate) fn succeeded(&mut self, attempt: &LoginAttempt) {
+        let LoginAttempt { source, user, .. } = *attempt;
         if let Entry::Occupied(mut entry) = self.sources.entries.entry(source) {
             entry.get_mut().by_user.retain(|(failed, _)| *failed != user);
             if entry.get().count() == 0 {
@@ -180,7 +182,7 @@ impl Throttle {
     }
 
     /// How long an attempt waits for its user's sake.
-    fn user_wait(&self, attempt: &Attempt, now: Instant) -> Duration {
+    fn user_wait(&self, attempt: &LoginAttempt, now: Instant) -> Duration {
         let failures = self.users.entries.get(&attempt.user).filter(|failures| {
             attempt.has_user
                 && !failures.known.contains(&attempt.source)

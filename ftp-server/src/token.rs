@@ -3,7 +3,7 @@
 //! Only a token's SHA-256 is kept, and compared in constant time, so neither a memory dump nor timing gives a token
 //! away. Unlike a password a token has 160 bits of randomness, so a fast hash is enough.
 
-use crate::auth::{Authenticator, Claim, Grant, Principal, Proof, Refusal, Revocation};
+use crate::auth::{Authenticator, Grant, LoginClaim, LoginRefusal, Principal, Proof, Revocation};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::{self, Write};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct TokenGrant {
 
 /// A freshly made token; the only place where its text exists on the server.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct ShareToken(String);
 
 /// The tokens that were issued, and the authenticator that honours them.
 #[derive(Debug, Default)]
@@ -46,16 +46,16 @@ pub struct NoRandomness(getrandom::Error);
 
 #[derive(Debug)]
 struct Issued {
-    digest: Digest,
+    digest: TokenDigest,
     principal: Principal,
     expires_at: SystemTime,
     once: bool,
     spent: bool,
 }
 
-type Digest = [u8; 32];
+type TokenDigest = [u8; 32];
 
-impl Token {
+impl ShareToken {
     fn random() -> Result<Self, NoRandomness> {
         Self::filled_by(getrandom::fill)
     }
@@ -78,7 +78,7 @@ impl Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for ShareToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
     }
@@ -95,8 +95,8 @@ impl Tokens {
     ///
     /// # Errors
     /// The system has no randomness to give.
-    pub fn issue(&self, grant: TokenGrant) -> Result<Token, NoRandomness> {
-        let token = Token::random()?;
+    pub fn issue(&self, grant: TokenGrant) -> Result<ShareToken, NoRandomness> {
+        let token = ShareToken::random()?;
         let digest = digest_of(token.text());
         self.lock().push(Issued {
             digest,
@@ -108,16 +108,16 @@ impl Tokens {
         Ok(token)
     }
 
-    fn redeem(&self, text: &str, now: SystemTime) -> Result<Principal, Refusal> {
+    fn redeem(&self, text: &str, now: SystemTime) -> Result<Principal, LoginRefusal> {
         let digest = digest_of(text);
         let mut issued = self.lock();
         let found = issued.iter_mut().find(|issued| bool::from(issued.digest.ct_eq(&digest)));
-        let token = found.ok_or(Refusal::UnknownToken)?;
+        let token = found.ok_or(LoginRefusal::UnknownToken)?;
         if token.expires_at <= now {
-            return Err(Refusal::ExpiredToken);
+            return Err(LoginRefusal::ExpiredToken);
         }
         if token.spent {
-            return Err(Refusal::SpentToken);
+            return Err(LoginRefusal::SpentToken);
         }
         token.spent = token.once;
         Ok(token.principal.clone())
@@ -130,10 +130,10 @@ impl Tokens {
 }
 
 impl Authenticator for Tokens {
-    fn authenticate(&self, claim: &Claim) -> Result<Principal, Refusal> {
+    fn authenticate(&self, claim: &LoginClaim) -> Result<Principal, LoginRefusal> {
         match &claim.login {
             Login::Token { token } => self.redeem(token, claim.now),
-            Login::Password { .. } | Login::Keys { .. } => Err(Refusal::NotOffered),
+            Login::Password { .. } | Login::Keys { .. } => Err(LoginRefusal::NotOffered),
         }
     }
 
@@ -148,8 +148,8 @@ impl Authenticator for Tokens {
     }
 }
 
-fn digest_of(text: &str) -> Digest {
-    let mut bytes = Digest::default();
+fn digest_of(text: &str) -> TokenDigest {
+    let mut bytes = TokenDigest::default();
     bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
     bytes
 }

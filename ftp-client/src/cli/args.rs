@@ -16,13 +16,13 @@ mod values;
 pub(crate) use carrying::{CarryingArgs, Permissions};
 pub(crate) use commands::{
     CatArgs, ChmodArgs, CompleteLineArgs, CompletionsArgs, DfArgs, GcArgs, GetArgs, HashArgs, LnArgs, LsArgs,
-    ManArgs, MkdirArgs, MvArgs, PutArgs, RetryArgs, RmArgs, StatArgs, TouchArgs, TrustArgs, TrustCommand,
+    ManArgs, MkdirArgs, MvArgs, PutArgs, RetryArgs, RmArgs, StatArgs, TouchArgs, TrustArgs, TrustSubcommand,
 };
 pub(crate) use common::{Color, Common};
 pub(crate) use doctor::DoctorArgs;
-pub(crate) use line::{Line, OpenArgs, Word, line_parser};
+pub(crate) use line::{OpenArgs, TypedLine, Word, line_parser};
 pub(crate) use mirror::{ApplyArgs, CompareWord, DeleteWhenWord, MirrorArgs, TypedRule, of_profile};
-pub(crate) use profile::{Defaults, ProfileArgs, ProfileCommand, ProfileOption, profile_options};
+pub(crate) use profile::{Defaults, ProfileArgs, ProfileOption, ProfileSubcommand, profile_options};
 pub(crate) use script::ScriptArgs;
 pub(crate) use shell::{
     ExitArgs, HistoryArgs, JobsArgs, KillArgs, LanesArgs, LimitArgs, QueueArgs, ShellArgs, WaitArgs,

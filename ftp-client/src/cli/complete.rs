@@ -8,7 +8,7 @@ mod line;
 mod places;
 
 pub(crate) use expected::{Expected, expected};
-pub(crate) use line::Line;
+pub(crate) use line::PartialLine;
 pub(crate) use places::{fitting, local, names_in, profile_names};
 
 use crate::cli::args::{Cli, CompleteLineArgs};
@@ -30,7 +30,7 @@ pub(crate) fn run(typed: &CompleteLineArgs, output: &Output) -> Result<u8, Error
         thread::sleep(WAIT);
         process::exit(0);
     });
-    let Some(line) = Line::split(&typed.line) else { return Ok(0) };
+    let Some(line) = PartialLine::split(&typed.line) else { return Ok(0) };
     let (candidates, files) = candidates(&line);
     let mut text = if typed.mark_files && files { ".\n".to_owned() } else { String::new() };
     for word in candidates.into_iter().filter(|word| !word.contains(char::is_control)) {
@@ -45,7 +45,7 @@ pub(crate) fn run(typed: &CompleteLineArgs, output: &Output) -> Result<u8, Error
 }
 
 /// The candidates, and whether a path of this machine may stand there too: a shell finds those that need it to be understood.
-fn candidates(line: &Line) -> (Vec<String>, bool) {
+fn candidates(line: &PartialLine) -> (Vec<String>, bool) {
     let mut program = Cli::command();
     program.build();
     let Some((_, before)) = line.words.split_first() else { return (Vec::new(), false) };
@@ -65,12 +65,12 @@ mod tests {
     use super::*;
 
     fn candidates(line: &str) -> Vec<String> {
-        super::candidates(&Line::split(line).unwrap()).0
+        super::candidates(&PartialLine::split(line).unwrap()).0
     }
 
     #[test]
     fn paths_of_this_machine_stand_where_no_other_is_meant() {
-        let files = |line: &str| super::candidates(&Line::split(line).unwrap()).1;
+        let files = |line: &str| super::candidates(&PartialLine::split(line).unwrap()).1;
         assert!(files("ftp-client put ~/a") && files("ftp-client put --result=~/a"));
         for line in
             ["ftp-client rm h:a", "ftp-client put --overwrite=zl", "ftp-client man zl", "ftp-client zl"]

@@ -2,7 +2,7 @@
 
 use crate::cli::login::{self, PasswordPrompt};
 use crate::cli::output::Output;
-use crate::cli::server::{Server, one_pin};
+use crate::cli::server::{ServerTarget, one_pin};
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
 use ftp_client::session::Outages;
@@ -21,7 +21,7 @@ pub(crate) struct Connecting {
 
 /// Finds out how to connect. Asks for a password if there is no other way.
 pub(crate) fn options(
-    server: &Server,
+    server: &ServerTarget,
     settings: &Settings,
     output: &Arc<Output>,
 ) -> Result<Connecting, Error> {

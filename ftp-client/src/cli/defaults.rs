@@ -6,7 +6,7 @@
 use crate::cli::args::{Cli, Command as Typed, ProfileOption, of_profile, profile_options};
 use crate::cli::parse;
 use crate::cli::profiles::{Profile, Profiles};
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
 use ftp_client::Error;
@@ -34,7 +34,7 @@ pub(crate) fn profile<'a>(
 }
 
 /// Completes a command line that names no path but a file with a server in it: the profile is that of the server, if it has one.
-pub(crate) fn of_file(words: &[OsString], server: &Server, profiles: &Profiles) -> Completed<Cli> {
+pub(crate) fn of_file(words: &[OsString], server: &ServerTarget, profiles: &Profiles) -> Completed<Cli> {
     parsed(words, profiles.of_server(server).as_ref())
 }
 

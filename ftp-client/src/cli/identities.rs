@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use wire::limits::LOGIN_KEYS_MAX;
 
 /// Keys that nobody named.
-pub(crate) struct Found {
+pub(crate) struct UsableKeys {
     pub(crate) keys: Vec<Key>,
     /// Why there are not more, behind an error about it.
     pub(crate) hint: String,
@@ -27,7 +27,7 @@ pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<Key>, Erro
 }
 
 /// The agent's keys, then those under the usual names that it does not hold. What cannot be used is told and left out.
-pub(crate) fn usual(output: &Output) -> Result<Found, Error> {
+pub(crate) fn usual(output: &Output) -> Result<UsableKeys, Error> {
     let (mut keys, trouble) = of_agent(output);
     let mut locked = Vec::new();
     for path in usual_paths() {
@@ -49,7 +49,7 @@ pub(crate) fn usual(output: &Output) -> Result<Found, Error> {
     keys.truncate(tell(&keys, output));
     let locked = locked.first().map(needs_passphrase);
     let hints = [trouble, locked, unsupported()].into_iter().flatten();
-    Ok(Found { keys, hint: hints.map(|hint| format!("; {hint}")).collect() })
+    Ok(UsableKeys { keys, hint: hints.map(|hint| format!("; {hint}")).collect() })
 }
 
 fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
@@ -73,9 +73,9 @@ fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
         return Err(Error::Usage(needs_passphrase(&file)));
     }
     match ask_for(&file)? {
-        Opened::With(key) => Ok(key),
-        Opened::Never => Err(Error::Usage(needs_passphrase(&file))),
-        Opened::EndOfInput => {
+        PassphraseOutcome::With(key) => Ok(key),
+        PassphraseOutcome::Never => Err(Error::Usage(needs_passphrase(&file))),
+        PassphraseOutcome::EndOfInput => {
             Err(Error::NoLogin(format!("no passphrase was given: {}", needs_passphrase(&file))))
         }
     }
@@ -119,7 +119,7 @@ fn usual_paths() -> Vec<PathBuf> {
 }
 
 /// The outcome of asking for a passphrase.
-enum Opened {
+enum PassphraseOutcome {
     With(Key),
     /// The person has no passphrase to tell, or not the right one.
     Never,
@@ -127,7 +127,7 @@ enum Opened {
     EndOfInput,
 }
 
-impl Opened {
+impl PassphraseOutcome {
     fn key(self) -> Option<Key> {
         match self {
             Self::With(key) => Some(key),
@@ -137,7 +137,7 @@ impl Opened {
 }
 
 /// Asks up to three times, as ssh does.
-fn ask_for(file: &Locked) -> Result<Opened, Error> {
+fn ask_for(file: &Locked) -> Result<PassphraseOutcome, Error> {
     let path = Error::shown_path(file.path());
     for prompt in ["Passphrase for"]
         .into_iter()
@@ -145,16 +145,16 @@ fn ask_for(file: &Locked) -> Result<Opened, Error> {
         .take(PASSPHRASES_MAX)
     {
         let Some(passphrase) = terminal::secret(&format!("{prompt} {path} (empty for none): "))? else {
-            return Ok(Opened::EndOfInput);
+            return Ok(PassphraseOutcome::EndOfInput);
         };
         if passphrase.is_empty() {
             break;
         }
         if let Some(key) = file.open(&passphrase) {
-            return Ok(Opened::With(key));
+            return Ok(PassphraseOutcome::With(key));
         }
     }
-    Ok(Opened::Never)
+    Ok(PassphraseOutcome::Never)
 }
 
 fn needs_passphrase(file: &Locked) -> String {

@@ -4,7 +4,7 @@
 use crate::cli::environment::variable;
 use crate::cli::identities;
 use crate::cli::output::{Output, as_word};
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
 use ftp_client::{Credentials, Error};
@@ -47,7 +47,7 @@ impl From<Credentials> for Chosen {
 }
 
 /// Decides what to log in with. May ask for a passphrase or a password.
-pub(crate) fn choose(server: &Server, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
+pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
     if let Some(token) = &settings.token {
         return Ok(Credentials::Token { token: token.clone() }.into());
     }

@@ -27,7 +27,7 @@ use crate::cli::args::{Color, Common};
 use ftp_client::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use json::Describe;
-use sink::{OfVoice, Sink};
+use sink::{OfVoice, OutputWriter};
 use std::borrow::Cow;
 use std::env;
 use std::fmt::Display;
@@ -40,7 +40,7 @@ use wire::sync::lock;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum ProgressStyle {
     /// Bars on a terminal.
     Bars,
     /// A line now and then.
@@ -57,9 +57,9 @@ pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     color: bool,
-    progress: Progress,
+    progress: ProgressStyle,
     started: Instant,
-    stdout: Arc<Sink>,
+    stdout: Arc<OutputWriter>,
     bars: MultiProgress,
     /// The transfer that runs, and since when.
     transfer: OnceLock<(Instant, Arc<Tally>)>,
@@ -88,7 +88,7 @@ impl Output {
             color: colored(common.color.unwrap_or(Color::Auto), terminal),
             progress: progress(common, terminal),
             started: Instant::now(),
-            stdout: Arc::new(Sink::new(Box::new(io::stdout()))),
+            stdout: Arc::new(OutputWriter::new(Box::new(io::stdout()))),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(drawing::HERTZ)),
             transfer: OnceLock::new(),
             line: None,
@@ -120,12 +120,12 @@ impl Output {
         let tail = Object::tail_of_line(number, "");
         Arc::new(Self {
             started: Instant::now(),
-            stdout: Arc::new(Sink::new(Box::new(OfVoice(Arc::clone(&voice))))),
+            stdout: Arc::new(OutputWriter::new(Box::new(OfVoice(Arc::clone(&voice))))),
             bars: self.bars.clone(),
             transfer: OnceLock::new(),
             line: Some(OfLine { place: format!("[{number}] "), tail }),
             voice: Some(voice),
-            progress: Progress::None,
+            progress: ProgressStyle::None,
             ..*self
         })
     }
@@ -160,7 +160,7 @@ impl Output {
     }
 
     /// How progress is shown.
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> ProgressStyle {
         self.progress
     }
 
@@ -288,13 +288,13 @@ pub(crate) fn as_word(path: &str) -> String {
     shlex::try_quote(path).map_or_else(|_| path.to_owned(), Cow::into_owned)
 }
 
-fn progress(common: &Common, terminal: bool) -> Progress {
+fn progress(common: &Common, terminal: bool) -> ProgressStyle {
     match common {
-        common if common.no_progress => Progress::None,
-        common if common.json => Progress::Json,
-        common if common.quiet => Progress::None,
-        _ if terminal => Progress::Bars,
-        _ => Progress::Plain,
+        common if common.no_progress => ProgressStyle::None,
+        common if common.json => ProgressStyle::Json,
+        common if common.quiet => ProgressStyle::None,
+        _ if terminal => ProgressStyle::Bars,
+        _ => ProgressStyle::Plain,
     }
 }
 

@@ -15,7 +15,7 @@ mod file;
 
 use crate::cli::advice::{meant, sentence, similar};
 use crate::cli::args::{Cli, Defaults, profile_options};
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use clap::Parser;
 use etcetera::BaseStrategy;
 use file::Section;
@@ -96,8 +96,9 @@ impl Profiles {
     }
 
     /// The profile of a server's user. Of several, the options that they share: nobody could tell whose others were meant.
-    pub(crate) fn of_server(&self, server: &Server) -> Option<Profile> {
-        let mut there = self.iter().filter(|profile| Server::of(&profile.remote).is_of_same_user(server));
+    pub(crate) fn of_server(&self, server: &ServerTarget) -> Option<Profile> {
+        let mut there =
+            self.iter().filter(|profile| ServerTarget::of(&profile.remote).is_of_same_user(server));
         let mut shared = there.next()?.clone();
         for other in there {
             shared.name = format!("{}, {}", shared.name, other.name);

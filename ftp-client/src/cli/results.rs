@@ -5,7 +5,7 @@
 
 use crate::cli::args::{self, Command};
 use crate::cli::input;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
 use ftp_client::mirror::recipe::{ChangingWord, OverwriteWord, Text};
@@ -27,7 +27,7 @@ use wire::sync::lock;
 
 /// The first line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Head {
+pub(crate) struct ResultHead {
     /// The version of this format.
     pub(crate) result: u32,
     /// `get` or `put`.
@@ -65,11 +65,11 @@ pub(crate) struct Planned {
 
 /// A line of an item.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Line {
+pub(crate) struct ResultLine {
     pub(crate) command: String,
     pub(crate) source: Text,
     pub(crate) target: Text,
-    pub(crate) outcome: Ended,
+    pub(crate) outcome: ItemOutcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     /// The exit code of a run that was about this item alone.
@@ -83,7 +83,7 @@ pub(crate) struct Line {
 /// The outcome of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Ended {
+pub(crate) enum ItemOutcome {
     Done,
     Skipped,
     Vanished,
@@ -92,7 +92,7 @@ pub(crate) enum Ended {
 
 /// The last line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Foot {
+struct ResultFoot {
     end: bool,
 }
 
@@ -100,10 +100,10 @@ struct Foot {
 pub(crate) struct Results {
     path: PathBuf,
     command: String,
-    state: Mutex<State>,
+    state: Mutex<ResultWriter>,
 }
 
-struct State {
+struct ResultWriter {
     writer: BufWriter<File>,
     error: Option<io::Error>,
 }
@@ -124,12 +124,12 @@ pub(crate) struct Terms {
     pub(crate) permissions: args::Permissions,
 }
 
-impl Head {
+impl ResultHead {
     /// The head of a run that is about to begin.
     pub(crate) fn new(
         command: &str,
         session: &Session,
-        server: &Server,
+        server: &ServerTarget,
         terms: Terms,
         jobs: Vec<Planned>,
     ) -> Self {
@@ -228,9 +228,9 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 impl Results {
     /// Makes the file, and writes what was asked for.
-    pub(crate) fn create(path: &Path, head: &Head) -> Result<Arc<Self>, Error> {
+    pub(crate) fn create(path: &Path, head: &ResultHead) -> Result<Arc<Self>, Error> {
         let file = create(path).map_err(|error| Error::local(path, error))?;
-        let state = Mutex::new(State { writer: BufWriter::new(file), error: None });
+        let state = Mutex::new(ResultWriter { writer: BufWriter::new(file), error: None });
         let results = Self { path: path.to_owned(), command: head.command.clone(), state };
         results.write(head);
         results.flush()?;
@@ -244,7 +244,7 @@ impl Results {
 
     /// The run came to its end.
     pub(crate) fn finish(&self) -> Result<(), Error> {
-        self.write(&Foot { end: true });
+        self.write(&ResultFoot { end: true });
         self.flush()?;
         let state = lock(&self.state);
         match state.writer.get_ref().sync_all() {
@@ -279,11 +279,11 @@ impl Record {
     /// An item of the job ended.
     pub(crate) fn item(&self, report: &FileReport<'_>) {
         let (outcome, failure) = match report.outcome {
-            Outcome::Failed(failure) => (Ended::Failed, Some(failure)),
+            Outcome::Failed(failure) => (ItemOutcome::Failed, Some(failure)),
             Outcome::Done | Outcome::Skipped if report.folder => return,
-            Outcome::Done => (Ended::Done, None),
-            Outcome::Skipped => (Ended::Skipped, None),
-            Outcome::Vanished => (Ended::Vanished, None),
+            Outcome::Done => (ItemOutcome::Done, None),
+            Outcome::Skipped => (ItemOutcome::Skipped, None),
+            Outcome::Vanished => (ItemOutcome::Vanished, None),
         };
         let below = report.path.as_bytes();
         let reason = failure.map(Failure::to_string);
@@ -294,12 +294,12 @@ impl Record {
     /// The job ended; an error concerns all of it.
     pub(crate) fn end(&self, error: Option<&Error>) {
         if let Some(error) = error {
-            self.write(b"", Ended::Failed, Some(error.to_string()), error.exit_code(), true);
+            self.write(b"", ItemOutcome::Failed, Some(error.to_string()), error.exit_code(), true);
         }
         self.ended.store(true, Relaxed);
     }
 
-    fn write(&self, below: &[u8], outcome: Ended, reason: Option<String>, code: u8, whole: bool) {
+    fn write(&self, below: &[u8], outcome: ItemOutcome, reason: Option<String>, code: u8, whole: bool) {
         let at = |base: &Text| match (below, &base.0[..]) {
             (b"", base) => Text(base.to_vec()),
             (below, base) if base.ends_with(b"/") => Text([base, below].concat()),
@@ -308,7 +308,7 @@ impl Record {
         let Planned { source, target, recursive } = &self.planned;
         let (source, target, recursive) = (at(source), at(target), *recursive);
         let command = self.results.command.clone();
-        self.results.write(&Line { command, source, target, outcome, reason, code, recursive, whole });
+        self.results.write(&ResultLine { command, source, target, outcome, reason, code, recursive, whole });
     }
 }
 
@@ -322,7 +322,7 @@ impl Drop for Record {
 }
 
 /// The items of a result file that failed.
-pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
+pub(crate) fn failed(path: &Path) -> Result<(ResultHead, Vec<Planned>), Error> {
     let text = input::read_trusted(path)?;
     let bad =
         |number: usize, reason: &str| Error::Usage(format!("{}:{number}: {reason}", Error::shown_path(path)));
@@ -332,11 +332,11 @@ pub(crate) fn failed(path: &Path) -> Result<(Head, Vec<Planned>), Error> {
     let jobs = JobPaths::of(&head);
     let (mut failed, mut complete) = (Vec::new(), false);
     for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
-        match serde_json::from_slice::<Line>(line) {
+        match serde_json::from_slice::<ResultLine>(line) {
             Ok(line) if !jobs.cover(&line) => return Err(bad(number, "was not asked for by this run")),
-            Ok(line) if line.outcome == Ended::Failed => failed.push(line),
+            Ok(line) if line.outcome == ItemOutcome::Failed => failed.push(line),
             Ok(_) => {}
-            Err(_) if serde_json::from_slice::<Foot>(line).is_ok() => complete = true,
+            Err(_) if serde_json::from_slice::<ResultFoot>(line).is_ok() => complete = true,
             // A killed program leaves half a line at the end.
             Err(_) if number == last => {}
             Err(error) => return Err(bad(number, &error.to_string())),
@@ -358,17 +358,17 @@ pub(crate) fn gentle(overwrite: OverwriteWord) -> OverwriteWord {
     }
 }
 
-fn head(line: &[u8]) -> Result<Head, String> {
+fn head(line: &[u8]) -> Result<ResultHead, String> {
     if line.is_empty() {
         let reason =
             "is no result file, or its run ended before the transfer began: run the command once more";
         return Err(reason.to_owned());
     }
     #[derive(Deserialize)]
-    struct Version {
+    struct ResultVersion {
         result: u32,
     }
-    let version: Version =
+    let version: ResultVersion =
         serde_json::from_slice(line).map_err(|_| "is no result file of --result".to_owned())?;
     if version.result != VERSION {
         return Err(format!(
@@ -376,7 +376,7 @@ fn head(line: &[u8]) -> Result<Head, String> {
             version.result
         ));
     }
-    let head: Head = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let head: ResultHead = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     match head.command.as_str() {
         "get" | "put" if fingerprint::parse(&head.key).is_some() => Ok(head),
         _ => Err("is of no transfer".to_owned()),
@@ -387,12 +387,12 @@ fn head(line: &[u8]) -> Result<Head, String> {
 struct JobPaths<'a>(HashSet<(&'a [u8], &'a [u8])>);
 
 impl<'a> JobPaths<'a> {
-    fn of(head: &'a Head) -> Self {
+    fn of(head: &'a ResultHead) -> Self {
         Self(head.jobs.iter().map(|job| (&job.source.0[..], &job.target.0[..])).collect())
     }
 
     /// True if the item is a job, or has the same path below a job's source and target.
-    fn cover(&self, line: &Line) -> bool {
+    fn cover(&self, line: &ResultLine) -> bool {
         let (source, target) = (&line.source.0[..], &line.target.0[..]);
         let separators = target.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
         self.0.contains(&(source, target))
@@ -415,7 +415,7 @@ impl<'a> JobPaths<'a> {
 }
 
 /// Leaves out items below another one, which is done again with all below it.
-fn outermost(failed: Vec<Line>) -> Vec<Planned> {
+fn outermost(failed: Vec<ResultLine>) -> Vec<Planned> {
     let wholes: HashSet<Vec<u8>> =
         failed.iter().filter(|line| line.whole).map(|line| line.target.0.clone()).collect();
     let covered = |target: &[u8]| {
@@ -425,7 +425,7 @@ fn outermost(failed: Vec<Line>) -> Vec<Planned> {
     let mut seen = HashSet::new();
     let wanted =
         failed.into_iter().filter(|line| !covered(&line.target.0) && seen.insert(line.target.0.clone()));
-    wanted.map(|Line { source, target, recursive, .. }| Planned { source, target, recursive }).collect()
+    wanted.map(|ResultLine { source, target, recursive, .. }| Planned { source, target, recursive }).collect()
 }
 
 const VERSION: u32 = 1;

@@ -5,7 +5,7 @@
 //! nothing, and begin in the server's current folder. `:path` says it where both are possible.
 
 use crate::cli::profiles::Profiles;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::Error;
 use ftp_client::remote::{Place, Remote};
 use std::ffi::{OsStr, OsString};
@@ -17,12 +17,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     profiles: Arc<Profiles>,
-    open: Option<Folders>,
+    open: Option<CurrentFolders>,
 }
 
 /// Folders of the open server.
 #[derive(Debug, Clone)]
-struct Folders {
+struct CurrentFolders {
     /// The current one.
     here: Remote,
     /// The current one when the server was opened.
@@ -48,18 +48,19 @@ impl Scope {
 
     /// The same, in a folder of a server that was opened.
     pub(crate) fn opened(&self, here: Remote) -> Self {
-        Self { open: Some(Folders { home: here.clone(), here, previous: None }), ..self.clone() }
+        Self { open: Some(CurrentFolders { home: here.clone(), here, previous: None }), ..self.clone() }
     }
 
     /// The same, in another folder of the open server.
     pub(crate) fn moved(&self, there: Remote) -> Self {
-        let moved = |open: Folders| Folders { here: there, previous: Some(open.here), home: open.home };
+        let moved =
+            |open: CurrentFolders| CurrentFolders { here: there, previous: Some(open.here), home: open.home };
         Self { open: self.open.clone().map(moved), ..self.clone() }
     }
 
     /// The folder of the open server that `cd` means: without a path the first one, and by `-` the one before.
     pub(crate) fn folder(&self, typed: Option<&OsStr>) -> Result<Remote, Error> {
-        let Some(Folders { here, home, previous }) = &self.open else { return Err(nothing_open()) };
+        let Some(CurrentFolders { here, home, previous }) = &self.open else { return Err(nothing_open()) };
         match typed {
             None => Ok(home.clone()),
             Some(typed) if typed == "-" => previous.clone().ok_or_else(|| {
@@ -75,15 +76,15 @@ impl Scope {
     }
 
     /// One path, which must be remote.
-    pub(crate) fn remote(&self, typed: &OsStr) -> Result<(Server, Remote), Error> {
+    pub(crate) fn remote(&self, typed: &OsStr) -> Result<(ServerTarget, Remote), Error> {
         let remote = self.must_be_remote(typed)?;
-        Ok((Server::of(&remote), remote))
+        Ok((ServerTarget::of(&remote), remote))
     }
 
     /// Paths that must all be on the same server.
-    pub(crate) fn remotes(&self, typed: &[OsString]) -> Result<(Server, Vec<Remote>), Error> {
+    pub(crate) fn remotes(&self, typed: &[OsString]) -> Result<(ServerTarget, Vec<Remote>), Error> {
         let remotes = typed.iter().map(|text| self.must_be_remote(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok((Server::of_all(&remotes)?, remotes))
+        Ok((ServerTarget::of_all(&remotes)?, remotes))
     }
 
     /// A path that may be either.
@@ -113,7 +114,7 @@ impl Scope {
     }
 
     /// The target of `put`, taken off its paths: the last. In a session, a single path goes to the current folder.
-    pub(crate) fn target(&self, typed: &mut Vec<OsString>) -> Result<(Server, Remote), Error> {
+    pub(crate) fn target(&self, typed: &mut Vec<OsString>) -> Result<(ServerTarget, Remote), Error> {
         match self.here() {
             Some(_) if typed.len() == 1 => self.remote(OsStr::new("")),
             _ => self.remote(&typed.pop().unwrap_or_default()),
@@ -152,7 +153,7 @@ impl Scope {
             remote => remote,
         };
         if let (Some(here), Some(remote)) = (self.here(), &remote) {
-            Server::of_all([here, remote]).map_err(|_| {
+            ServerTarget::of_all([here, remote]).map_err(|_| {
                 let (there, open) = (remote.address(), here.address());
                 Error::Usage(format!("this is on {there}, and {open} is open: `open` the other first"))
             })?;

@@ -1,7 +1,7 @@
 //! Scripts: commands of a file, one a line, in one session.
 //!
 //! ```text
-//! file ─ words ─► lines ─ parsed and checked, all of them ─► Executor ─ one line after the other ─► the commands' own `run`
+//! file ─ words ─► lines ─ parsed and checked, all of them ─► Interpreter ─ one line after the other ─► the commands' own `run`
 //! ```
 //!
 //! The parser and the commands are those of the command line; what a path means is the scope's business.
@@ -12,8 +12,8 @@ mod words;
 pub(crate) use words::{Words, split};
 
 use crate::cli::args::{self, OpenArgs, Word};
-use crate::cli::executor::{Executor, Parsed};
 use crate::cli::input;
+use crate::cli::interpreter::{Interpreter, Parsed};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
 use failed_moves::{FailedMoves, Move};
@@ -75,22 +75,22 @@ impl Script {
     }
 
     /// Checks all lines, then runs them; gives the exit code of the first failure.
-    pub(crate) async fn run(self, executor: &mut Executor, output: &Arc<Output>) -> Result<u8, Error> {
-        self.check(executor, output)?;
+    pub(crate) async fn run(self, interpreter: &mut Interpreter, output: &Arc<Output>) -> Result<u8, Error> {
+        self.check(interpreter, output)?;
         if self.dry_run {
             output.note(|| format!("{}: {} commands make sense", self.name, self.lines.len()));
             return Ok(0);
         }
         let mut interrupts = Interrupts::listen()?;
         if let Some(remote) = &self.remote {
-            interrupts.guard(Box::pin(executor.open(remote, output))).await?;
+            interrupts.guard(Box::pin(interpreter.open(remote, output))).await?;
         }
         let (mut first_failure, mut failed_moves) = (0, FailedMoves::default());
         for (number, words) in &self.lines {
             let command = shown(words[0].as_encoded_bytes());
             let of_line = output.of_line(&format!("{}:{number}: ", self.name), *number, &command);
             let mut leaves = false;
-            let result = match executor.parse(words) {
+            let result = match interpreter.parse(words) {
                 Ok(Parsed(Word::Exit(_))) => {
                     leaves = true;
                     Ok(0)
@@ -98,7 +98,7 @@ impl Script {
                 Ok(parsed) => match failed_moves.check(&parsed.0) {
                     Ok(()) => {
                         let moved = Move::of(&parsed.0);
-                        let result = interrupts.guard(Box::pin(executor.run(parsed, &of_line))).await;
+                        let result = interrupts.guard(Box::pin(interpreter.run(parsed, &of_line))).await;
                         failed_moves.on_line(moved, *number, result.is_ok());
                         result
                     }
@@ -119,8 +119,8 @@ impl Script {
     }
 
     /// Checks all lines before anything is done.
-    fn check(&self, executor: &Executor, output: &Output) -> Result<(), Error> {
-        let mut checker = executor.checker(self.from_stdin);
+    fn check(&self, interpreter: &Interpreter, output: &Output) -> Result<(), Error> {
+        let mut checker = interpreter.checker(self.from_stdin);
         if let Some(remote) = &self.remote {
             checker.check(Parsed(Word::Open(OpenArgs { remote: remote.clone() })), output)?;
         }

@@ -7,7 +7,7 @@ use ftp_client::remote::{self, Remote};
 
 /// The one server of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Server {
+pub(crate) struct ServerTarget {
     pub(crate) user: Option<String>,
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -16,7 +16,7 @@ pub(crate) struct Server {
     pub(crate) recorded: Option<Key>,
 }
 
-impl Server {
+impl ServerTarget {
     /// The server of one path.
     pub(crate) fn of(remote: &Remote) -> Self {
         Self {
@@ -89,7 +89,7 @@ mod tests {
     use crate::cli::scope::Scope;
     use std::ffi::OsString;
 
-    fn server(texts: &[&str]) -> Result<Server, Error> {
+    fn server(texts: &[&str]) -> Result<ServerTarget, Error> {
         Scope::default()
             .remotes(&texts.iter().map(OsString::from).collect::<Vec<_>>())
             .map(|(server, _)| server)

@@ -1,7 +1,7 @@
 //! The shell: reads lines from a person, and runs them as scripts' lines are run.
 //!
 //! ```text
-//! prompt thread (rustyline) ─ line ─► loop ─► Executor, while the prompt waits; Ctrl-C drops what runs
+//! prompt thread (rustyline) ─ line ─► loop ─► Interpreter, while the prompt waits; Ctrl-C drops what runs
 //!        ▲                             └────► Jobs (`&`, queue), each over a connection of its own
 //!        └──── external printer ◄──────────────── what jobs have to say
 //! ```
@@ -12,15 +12,15 @@ mod prompt;
 
 use crate::cli::advice::sentence;
 use crate::cli::args::Word;
-use crate::cli::executor::{Checker, Executor, Parsed, reads_stdin, stdin_taken};
+use crate::cli::interpreter::{Checker, Interpreter, Parsed, reads_stdin, stdin_taken};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
 use crate::cli::script::{self, Words};
 use crate::cli::task::Task;
-use complete::Shared;
+use complete::CompletionContext;
 use ftp_client::Error;
-use jobs::Jobs;
-use prompt::{Answer, Prompt};
+use jobs::BackgroundJobs;
+use prompt::{Prompt, PromptAnswer};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -31,18 +31,18 @@ use tokio::task::block_in_place;
 
 /// A person's session.
 pub(crate) struct Shell<'a> {
-    executor: &'a mut Executor,
+    interpreter: &'a mut Interpreter,
     output: &'a Arc<Output>,
     prompt: Prompt,
-    shared: Shared,
-    jobs: Jobs,
+    shared: CompletionContext,
+    jobs: BackgroundJobs,
     /// Somebody wants to leave, and was told of jobs that run.
     warned: bool,
 }
 
 /// How a line ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum LineOutcome {
     Done,
     /// The error was told already.
     Failed,
@@ -52,39 +52,39 @@ enum Ended {
 }
 
 impl<'a> Shell<'a> {
-    pub(crate) fn new(executor: &'a mut Executor, output: &'a Arc<Output>) -> Result<Self, Error> {
+    pub(crate) fn new(interpreter: &'a mut Interpreter, output: &'a Arc<Output>) -> Result<Self, Error> {
         if output.json() {
             return Err(Error::Usage("the shell is for people: for --json, use script".to_owned()));
         }
-        let shared = Shared::new();
+        let shared = CompletionContext::new();
         let prompt = Prompt::start(shared.clone())?;
-        let jobs = Jobs::new(prompt.voice());
-        Ok(Self { executor, output, prompt, shared, jobs, warned: false })
+        let jobs = BackgroundJobs::new(prompt.voice());
+        Ok(Self { interpreter, output, prompt, shared, jobs, warned: false })
     }
 
     /// Reads and runs lines until the person leaves; what failed was told then, and is not the shell's exit code.
     pub(crate) async fn run(mut self, remote: Option<&OsStr>) -> Result<u8, Error> {
         if let Some(remote) = remote {
-            Interrupts::listen()?.guard(Box::pin(self.executor.open(remote, self.output))).await?;
+            Interrupts::listen()?.guard(Box::pin(self.interpreter.open(remote, self.output))).await?;
         }
         let mut end = Interrupts::listen()?;
         let mut interrupted = false;
         loop {
-            let (scope, session) = self.executor.current();
+            let (scope, session) = self.interpreter.current();
             self.shared.look(scope, session);
             let answer = tokio::select! {
-                answer = self.prompt.ask(self.executor.here().ok(), interrupted) => answer?,
+                answer = self.prompt.ask(self.interpreter.here().ok(), interrupted) => answer?,
                 () = end.ended() => break,
             };
             let ended = match answer {
-                Answer::Lines(lines) => self.lines(&lines).await,
-                Answer::Interrupted => Ended::Done,
-                Answer::End => self.leave(),
+                PromptAnswer::Lines(lines) => self.lines(&lines).await,
+                PromptAnswer::Interrupted => LineOutcome::Done,
+                PromptAnswer::End => self.leave(),
             };
-            if ended == Ended::Leaving {
+            if ended == LineOutcome::Leaving {
                 break;
             }
-            interrupted = ended == Ended::Interrupted;
+            interrupted = ended == LineOutcome::Interrupted;
         }
         self.jobs.kill_all().await;
         self.prompt.restore();
@@ -92,21 +92,21 @@ impl<'a> Shell<'a> {
     }
 
     /// Runs what was typed. Of several lines, all make sense before the first is run, and the first that fails ends them.
-    async fn lines(&mut self, lines: &[String]) -> Ended {
+    async fn lines(&mut self, lines: &[String]) -> LineOutcome {
         if lines.len() > 1
             && let Err(error) = self.check(lines)
         {
             self.output.complain(&error);
-            return Ended::Failed;
+            return LineOutcome::Failed;
         }
         for (index, line) in lines.iter().enumerate() {
             let ended = self.line(line).await.unwrap_or_else(|error| self.failed(&error));
-            if ended != Ended::Done {
+            if ended != LineOutcome::Done {
                 self.tell_left(&lines[index + 1..]);
                 return ended;
             }
         }
-        Ended::Done
+        LineOutcome::Done
     }
 
     fn tell_left(&self, lines: &[String]) {
@@ -117,14 +117,14 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn failed(&self, error: &Error) -> Ended {
+    fn failed(&self, error: &Error) -> LineOutcome {
         self.output.complain(error);
-        if matches!(error, Error::Interrupted) { Ended::Interrupted } else { Ended::Failed }
+        if matches!(error, Error::Interrupted) { LineOutcome::Interrupted } else { LineOutcome::Failed }
     }
 
     /// Checks all lines before the first is run, as in a script.
     fn check(&self, lines: &[String]) -> Result<(), Error> {
-        let mut checker = self.executor.checker(true);
+        let mut checker = self.interpreter.checker(true);
         for (index, line) in lines.iter().enumerate().filter(|(_, line)| command_here(line).is_none()) {
             let checked = words(line).and_then(|words| self.check_words(&words.words, &mut checker));
             checked.map_err(|error| Error::Usage(format!("line {}: {error}; no line was run", index + 1)))?;
@@ -136,7 +136,7 @@ impl<'a> Shell<'a> {
         if words.is_empty() {
             return Ok(());
         }
-        match self.executor.understand(words) {
+        match self.interpreter.understand(words) {
             Ok(Parsed(Word::Queue(queue))) => {
                 let queued = checker.parse(&queue.words)?;
                 checker.check(queued, self.output)
@@ -148,19 +148,19 @@ impl<'a> Shell<'a> {
         }
     }
 
-    async fn line(&mut self, line: &str) -> Result<Ended, Error> {
+    async fn line(&mut self, line: &str) -> Result<LineOutcome, Error> {
         if let Some(command) = command_here(line) {
             return run_here(command);
         }
         let Words { words, background } = words(line)?;
         if words.is_empty() {
-            return Ok(Ended::Done);
+            return Ok(LineOutcome::Done);
         }
-        let Parsed(word) = match self.executor.understand(&words) {
+        let Parsed(word) = match self.interpreter.understand(&words) {
             Ok(parsed) => parsed,
             Err(error) => {
                 self.output.say(error.to_string().trim_end());
-                return Ok(if error.use_stderr() { Ended::Failed } else { Ended::Done });
+                return Ok(if error.use_stderr() { LineOutcome::Failed } else { LineOutcome::Done });
             }
         };
         if reads_stdin(&word) {
@@ -168,7 +168,7 @@ impl<'a> Shell<'a> {
         }
         let leaving = std::mem::take(&mut self.warned);
         match word {
-            Word::Exit(_) if leaving => return Ok(Ended::Leaving),
+            Word::Exit(_) if leaving => return Ok(LineOutcome::Leaving),
             Word::Exit(_) => return Ok(self.leave()),
             Word::Queue(queue) => self.begin(&queue.words, true)?,
             Word::Jobs(_) => self.jobs.tell(self.output)?,
@@ -187,27 +187,27 @@ impl<'a> Shell<'a> {
             | Word::Lanes(_) => return self.foreground(word).await,
         }
         self.output.flush()?;
-        Ok(Ended::Done)
+        Ok(LineOutcome::Done)
     }
 
     /// Ctrl-C stops what runs. Its connection goes with it, so that the server stops too; the next command has a new one.
-    async fn foreground(&mut self, word: Word) -> Result<Ended, Error> {
+    async fn foreground(&mut self, word: Word) -> Result<LineOutcome, Error> {
         let output = self.output.of_command();
         let mut interrupts = Interrupts::listen()?;
-        let result = interrupts.guard(Box::pin(self.executor.run(Parsed(word), &output))).await;
+        let result = interrupts.guard(Box::pin(self.interpreter.run(Parsed(word), &output))).await;
         let interrupted = matches!(result, Err(Error::Interrupted));
         if interrupted {
-            self.executor.hang_up().await;
+            self.interpreter.hang_up().await;
         }
         Ok(match output.finish(result) {
-            _ if interrupted => Ended::Interrupted,
-            0 => Ended::Done,
-            _ => Ended::Failed,
+            _ if interrupted => LineOutcome::Interrupted,
+            0 => LineOutcome::Done,
+            _ => LineOutcome::Failed,
         })
     }
 
     fn begin(&mut self, words: &[OsString], queued: bool) -> Result<(), Error> {
-        let Parsed(word) = self.executor.parse(words)?;
+        let Parsed(word) = self.interpreter.parse(words)?;
         if reads_stdin(&word) {
             return Err(stdin_taken());
         }
@@ -215,9 +215,9 @@ impl<'a> Shell<'a> {
             return Err(Error::Usage("this runs in the foreground only".to_owned()));
         };
         let text = words.iter().map(|word| shown(word.as_bytes())).collect::<Vec<_>>().join(" ");
-        match self.executor.task(command, self.output)? {
+        match self.interpreter.task(command, self.output)? {
             Task::Online(_, work) if work.is_transfer() => {
-                let (server, options) = self.executor.dialing()?;
+                let (server, options) = self.interpreter.dialing()?;
                 self.jobs.begin(text, server, options, *work, self.output, queued);
                 Ok(())
             }
@@ -228,15 +228,15 @@ impl<'a> Shell<'a> {
     }
 
     /// Warns once before leaving while jobs run.
-    fn leave(&mut self) -> Ended {
+    fn leave(&mut self) -> LineOutcome {
         let running = self.jobs.running();
         if running == 0 || self.warned {
-            return Ended::Leaving;
+            return LineOutcome::Leaving;
         }
         self.warned = true;
         self.output
             .say(&format!("{running} in the background: `wait` for them, or leave once more to stop them"));
-        Ended::Failed
+        LineOutcome::Failed
     }
 }
 
@@ -250,14 +250,14 @@ fn command_here(line: &str) -> Option<&str> {
 }
 
 /// Runs a command of this machine; Ctrl-C is its own.
-fn run_here(command: &str) -> Result<Ended, Error> {
+fn run_here(command: &str) -> Result<LineOutcome, Error> {
     let shell = env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
     let ran = block_in_place(|| Command::new(&shell).arg("-c").arg(command).status());
     let status = ran.map_err(|error| Error::local(shell.as_ref(), error))?;
     Ok(match (status.code(), status.signal()) {
-        (Some(0), _) => Ended::Done,
-        (Some(130), _) | (None, Some(SIGINT)) => Ended::Interrupted,
-        (Some(_) | None, _) => Ended::Failed,
+        (Some(0), _) => LineOutcome::Done,
+        (Some(130), _) | (None, Some(SIGINT)) => LineOutcome::Interrupted,
+        (Some(_) | None, _) => LineOutcome::Failed,
     })
 }
 

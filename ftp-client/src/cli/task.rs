@@ -9,7 +9,7 @@ use crate::cli::output::Output;
 use crate::cli::profiles::Profiles;
 use crate::cli::results;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use ftp_client::{Error, Session};
 use std::path::Path;
@@ -18,41 +18,41 @@ use std::sync::Arc;
 /// The task of a command line.
 pub(crate) enum Task {
     /// It needs no server.
-    Offline(Offline),
+    Offline(OfflineCommand),
     /// It needs a session with a server.
-    Online(Server, Box<Work>),
+    Online(ServerTarget, Box<OnlineCommand>),
 }
 
 /// Commands that need no server.
-pub(crate) enum Offline {
-    Profile(profile::Profile),
-    Trust(trust::Trust),
-    Completions(completions::Completions),
-    Man(man::Man),
+pub(crate) enum OfflineCommand {
+    Profile(profile::ProfileCommand),
+    Trust(trust::TrustCommand),
+    Completions(completions::CompletionsCommand),
+    Man(man::ManCommand),
     /// All is done already.
-    Retry(retry::Retry),
-    Gc(gc::Gc),
+    Retry(retry::RetryCommand),
+    Gc(gc::GcCommand),
 }
 
 /// Commands that need a session.
-pub(crate) enum Work {
-    Ls(ls::Ls),
-    Stat(stat::Stat),
-    Hash(hash::Hash),
-    Df(df::Df),
-    Get(get::Get),
-    Put(put::Put),
-    Mirror(mirror::Mirror),
-    Retry(retry::Retry),
-    Cat(cat::Cat),
-    Mkdir(mkdir::Mkdir),
-    Rm(rm::Rm),
-    Mv(mv::Mv),
-    Touch(touch::Touch),
-    Chmod(chmod::Chmod),
-    Ln(ln::Ln),
-    Gc(gc::Gc),
-    Doctor(doctor::Doctor),
+pub(crate) enum OnlineCommand {
+    Ls(ls::LsCommand),
+    Stat(stat::StatCommand),
+    Hash(hash::HashCommand),
+    Df(df::DfCommand),
+    Get(get::GetCommand),
+    Put(put::PutCommand),
+    Mirror(mirror::MirrorCommand),
+    Retry(retry::RetryCommand),
+    Cat(cat::CatCommand),
+    Mkdir(mkdir::MkdirCommand),
+    Rm(rm::RmCommand),
+    Mv(mv::MvCommand),
+    Touch(touch::TouchCommand),
+    Chmod(chmod::ChmodCommand),
+    Ln(ln::LnCommand),
+    Gc(gc::GcCommand),
+    Doctor(doctor::DoctorCommand),
 }
 
 impl Task {
@@ -69,47 +69,53 @@ impl Task {
     /// Finds out what was meant. `json`: standard output is for programs.
     pub(crate) fn new(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         Ok(match typed {
-            Command::Ls(typed) => online(ls::Ls::new(typed, scope)?, Work::Ls),
-            Command::Stat(typed) => online(stat::Stat::new(typed, scope)?, Work::Stat),
-            Command::Hash(typed) => online(hash::Hash::new(typed, scope)?, Work::Hash),
-            Command::Df(typed) => online(df::Df::new(typed, scope)?, Work::Df),
+            Command::Ls(typed) => online(ls::LsCommand::new(typed, scope)?, OnlineCommand::Ls),
+            Command::Stat(typed) => online(stat::StatCommand::new(typed, scope)?, OnlineCommand::Stat),
+            Command::Hash(typed) => online(hash::HashCommand::new(typed, scope)?, OnlineCommand::Hash),
+            Command::Df(typed) => online(df::DfCommand::new(typed, scope)?, OnlineCommand::Df),
             Command::Get(typed) if typed.output.as_deref() == Some(Path::new("-")) => {
                 to_stdout(typed, scope, json)?
             }
-            Command::Get(typed) => online(get::Get::new(typed, scope)?, Work::Get),
-            Command::Put(typed) => online(put::Put::new(typed, scope)?, Work::Put),
-            Command::Mirror(typed) => online(mirror::Mirror::new(*typed, scope)?, Work::Mirror),
-            Command::Apply(typed) => online(mirror::Mirror::of_plan(&typed)?, Work::Mirror),
-            Command::Retry(typed) => match retry::Retry::new(typed)? {
-                (_, retry) if retry.is_empty() => Self::Offline(Offline::Retry(retry)),
-                retry => online(retry, Work::Retry),
+            Command::Get(typed) => online(get::GetCommand::new(typed, scope)?, OnlineCommand::Get),
+            Command::Put(typed) => online(put::PutCommand::new(typed, scope)?, OnlineCommand::Put),
+            Command::Mirror(typed) => {
+                online(mirror::MirrorCommand::new(*typed, scope)?, OnlineCommand::Mirror)
+            }
+            Command::Apply(typed) => online(mirror::MirrorCommand::of_plan(&typed)?, OnlineCommand::Mirror),
+            Command::Retry(typed) => match retry::RetryCommand::new(typed)? {
+                (_, retry) if retry.is_empty() => Self::Offline(OfflineCommand::Retry(retry)),
+                retry => online(retry, OnlineCommand::Retry),
             },
-            Command::Cat(typed) => online(cat::Cat::new(typed, scope, json)?, Work::Cat),
-            Command::Mkdir(typed) => online(mkdir::Mkdir::new(typed, scope)?, Work::Mkdir),
-            Command::Rm(typed) => online(rm::Rm::new(typed, scope)?, Work::Rm),
-            Command::Mv(typed) => online(mv::Mv::new(typed, scope)?, Work::Mv),
-            Command::Touch(typed) => online(touch::Touch::new(typed, scope)?, Work::Touch),
-            Command::Chmod(typed) => online(chmod::Chmod::new(typed, scope)?, Work::Chmod),
-            Command::Ln(typed) => online(ln::Ln::new(typed, scope)?, Work::Ln),
+            Command::Cat(typed) => online(cat::CatCommand::new(typed, scope, json)?, OnlineCommand::Cat),
+            Command::Mkdir(typed) => online(mkdir::MkdirCommand::new(typed, scope)?, OnlineCommand::Mkdir),
+            Command::Rm(typed) => online(rm::RmCommand::new(typed, scope)?, OnlineCommand::Rm),
+            Command::Mv(typed) => online(mv::MvCommand::new(typed, scope)?, OnlineCommand::Mv),
+            Command::Touch(typed) => online(touch::TouchCommand::new(typed, scope)?, OnlineCommand::Touch),
+            Command::Chmod(typed) => online(chmod::ChmodCommand::new(typed, scope)?, OnlineCommand::Chmod),
+            Command::Ln(typed) => online(ln::LnCommand::new(typed, scope)?, OnlineCommand::Ln),
             Command::Script(_) | Command::Shell(_) | Command::CompleteLine(_) => {
                 return Err(of_command_lines());
             }
-            Command::Profile(typed) => Self::Offline(Offline::Profile(profile::Profile::new(typed))),
-            Command::Gc(typed) => match gc::Gc::new(typed, scope)? {
-                (Some(server), gc) => online((server, gc), Work::Gc),
-                (None, gc) => Self::Offline(Offline::Gc(gc)),
-            },
-            Command::Doctor(typed) => online(doctor::Doctor::new(typed, scope)?, Work::Doctor),
-            Command::Trust(typed) => Self::Offline(Offline::Trust(trust::Trust::new(typed)?)),
-            Command::Completions(typed) => {
-                Self::Offline(Offline::Completions(completions::Completions::new(&typed, json)?))
+            Command::Profile(typed) => {
+                Self::Offline(OfflineCommand::Profile(profile::ProfileCommand::new(typed)))
             }
-            Command::Man(typed) => Self::Offline(Offline::Man(man::Man::new(typed, json)?)),
+            Command::Gc(typed) => match gc::GcCommand::new(typed, scope)? {
+                (Some(server), gc) => online((server, gc), OnlineCommand::Gc),
+                (None, gc) => Self::Offline(OfflineCommand::Gc(gc)),
+            },
+            Command::Doctor(typed) => {
+                online(doctor::DoctorCommand::new(typed, scope)?, OnlineCommand::Doctor)
+            }
+            Command::Trust(typed) => Self::Offline(OfflineCommand::Trust(trust::TrustCommand::new(typed)?)),
+            Command::Completions(typed) => Self::Offline(OfflineCommand::Completions(
+                completions::CompletionsCommand::new(&typed, json)?,
+            )),
+            Command::Man(typed) => Self::Offline(OfflineCommand::Man(man::ManCommand::new(typed, json)?)),
         })
     }
 }
 
-impl Offline {
+impl OfflineCommand {
     /// Does it; gives the exit code.
     pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self {
@@ -123,7 +129,7 @@ impl Offline {
     }
 }
 
-impl Work {
+impl OnlineCommand {
     /// True for what may run in the background.
     pub(crate) fn is_transfer(&self) -> bool {
         matches!(self, Self::Get(_) | Self::Put(_) | Self::Mirror(_))
@@ -133,7 +139,7 @@ impl Work {
     pub(crate) async fn run(
         self,
         session: &Session,
-        server: &Server,
+        server: &ServerTarget,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         match self {
@@ -170,14 +176,14 @@ fn to_stdout(typed: args::GetArgs, scope: &Scope, json: bool) -> Result<Task, Er
         (false, Some(_)) => "--result",
         (false, None) => {
             return Ok(online(
-                cat::Cat::new(args::CatArgs { remotes: typed.paths }, scope, json)?,
-                Work::Cat,
+                cat::CatCommand::new(args::CatArgs { remotes: typed.paths }, scope, json)?,
+                OnlineCommand::Cat,
             ));
         }
     };
     Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))
 }
 
-fn online<T>((server, work): (Server, T), variant: fn(T) -> Work) -> Task {
+fn online<T>((server, work): (ServerTarget, T), variant: fn(T) -> OnlineCommand) -> Task {
     Task::Online(server, Box::new(variant(work)))
 }

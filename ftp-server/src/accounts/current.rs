@@ -17,7 +17,7 @@ pub(super) struct Current {
     /// As it last was when it could be understood; nothing if that was never.
     users: Option<Arc<Users>>,
     latest: Option<Latest>,
-    watched: Watched,
+    watched: FileWatch,
 }
 
 /// How the file was found last.
@@ -30,7 +30,7 @@ struct Latest {
 
 /// The memory of the file's watcher from look to look.
 #[derive(Debug, Default)]
-struct Watched {
+struct FileWatch {
     /// The stamp at the last look.
     stamp: Option<Option<FileStamp>>,
     /// Looks in a row at which it had changed.

@@ -27,7 +27,7 @@ use wire::modes::ModePolicy;
 /// The record of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Account {
+pub struct UserRecord {
     /// The user's own `/`, an absolute path; without it the server's default root is used.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "absolute")]
     pub root: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub struct Account {
     pub keys: Vec<KeyLine>,
 }
 
-impl Account {
+impl UserRecord {
     /// The rules for permissions of what the user makes and changes.
     #[must_use]
     pub fn modes(&self) -> ModePolicy {
@@ -79,7 +79,7 @@ pub enum UsersError {
 #[serde(deny_unknown_fields)]
 pub(super) struct Users {
     #[serde(default)]
-    users: BTreeMap<UserName, Account>,
+    users: BTreeMap<UserName, UserRecord>,
 }
 
 impl Users {
@@ -109,16 +109,16 @@ impl Users {
         Ok(format!("{HEADING}{}", toml::to_string(self)?))
     }
 
-    pub(super) fn get(&self, name: &UserName) -> Option<&Account> {
+    pub(super) fn get(&self, name: &UserName) -> Option<&UserRecord> {
         self.users.get(name)
     }
 
-    pub(super) fn get_mut(&mut self, name: &UserName) -> Option<&mut Account> {
+    pub(super) fn get_mut(&mut self, name: &UserName) -> Option<&mut UserRecord> {
         self.users.get_mut(name)
     }
 
     /// Fails with the name when it is taken.
-    pub(super) fn add(&mut self, name: UserName, account: Account) -> Result<(), UserName> {
+    pub(super) fn add(&mut self, name: UserName, account: UserRecord) -> Result<(), UserName> {
         match self.users.entry(name) {
             Entry::Vacant(place) => {
                 place.insert(account);
@@ -128,7 +128,7 @@ impl Users {
         }
     }
 
-    pub(super) fn remove(&mut self, name: &UserName) -> Option<Account> {
+    pub(super) fn remove(&mut self, name: &UserName) -> Option<UserRecord> {
         self.users.remove(name)
     }
 
@@ -136,7 +136,7 @@ impl Users {
         self.users.is_empty()
     }
 
-    pub(super) fn into_entries(self) -> Vec<(UserName, Account)> {
+    pub(super) fn into_entries(self) -> Vec<(UserName, UserRecord)> {
         self.users.into_iter().collect()
     }
 }

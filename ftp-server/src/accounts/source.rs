@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 /// A list of patterns, some of them negated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct Sources(Vec<AddressRule>);
 
 /// A pattern cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,13 +17,13 @@ pub struct BadSource {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
+struct AddressRule {
     negated: bool,
-    pattern: Pattern,
+    pattern: AddressPattern,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+enum AddressPattern {
     Net(IpNet),
     /// With `*` and `?`, compared with the address as it is written.
     Wildcard(String),
@@ -32,7 +32,7 @@ enum Pattern {
 impl Sources {
     /// Understands a list with commas.
     pub(super) fn parse(text: &str) -> Result<Self, BadSource> {
-        text.split(',').map(Source::parse).collect::<Result<_, _>>().map(Self)
+        text.split(',').map(AddressRule::parse).collect::<Result<_, _>>().map(Self)
     }
 
     /// True if one pattern matches and none that is negated does.
@@ -43,18 +43,18 @@ impl Sources {
     }
 }
 
-impl Source {
+impl AddressRule {
     fn parse(text: &str) -> Result<Self, BadSource> {
         let (negated, pattern) = match text.trim().strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text.trim()),
         };
         let bad = |reason| BadSource { pattern: pattern.to_owned(), reason };
-        Ok(Self { negated, pattern: Pattern::parse(pattern).map_err(bad)? })
+        Ok(Self { negated, pattern: AddressPattern::parse(pattern).map_err(bad)? })
     }
 }
 
-impl Pattern {
+impl AddressPattern {
     fn parse(text: &str) -> Result<Self, &'static str> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Net(IpNet::from(address.to_canonical())));

@@ -29,21 +29,28 @@ impl World {
 
     fn add(&self, user: &str, password: &str, root: Option<&str>) {
         let password = PasswordHash::new(password).unwrap();
-        let account = Account { root: root.map(PathBuf::from), ..account(Access::Write, password) };
+        let account = UserRecord { root: root.map(PathBuf::from), ..account(Access::Write, password) };
         self.tool().add(name(user), account).unwrap();
     }
 
-    fn login(&self, user: &str, password: &str) -> Result<Principal, Refusal> {
+    fn login(&self, user: &str, password: &str) -> Result<Principal, LoginRefusal> {
         self.attempt(Login::Password { user: user.to_owned(), password: password.to_owned() })
     }
 
-    fn attempt(&self, login: Login) -> Result<Principal, Refusal> {
-        self.server.authenticate(&Claim::example(login, SystemTime::UNIX_EPOCH))
+    fn attempt(&self, login: Login) -> Result<Principal, LoginRefusal> {
+        self.server.authenticate(&LoginClaim::example(login, SystemTime::UNIX_EPOCH))
     }
 }
 
-fn account(access: Access, password: PasswordHash) -> Account {
-    Account { root: None, access, umask: None, force_mode: None, password: Some(password), keys: Vec::new() }
+fn account(access: Access, password: PasswordHash) -> UserRecord {
+    UserRecord {
+        root: None,
+        access,
+        umask: None,
+        force_mode: None,
+        password: Some(password),
+        keys: Vec::new(),
+    }
 }
 
 fn name(text: &str) -> UserName {
@@ -57,23 +64,23 @@ fn a_user_logs_in_with_the_right_password_only() {
     let principal = world.login("alice", "correct horse").unwrap();
     assert_eq!((principal.name(), principal.access()), ("alice", Access::Write));
     assert_eq!(principal.root(), Path::new("/srv/alice"));
-    assert!(matches!(world.login("alice", "wrong"), Err(Refusal::WrongPassword)));
-    assert!(matches!(world.login("alice", ""), Err(Refusal::WrongPassword)));
-    assert!(matches!(world.login("Alice", "correct horse"), Err(Refusal::UnknownUser)));
-    assert!(matches!(world.login("../alice", "correct horse"), Err(Refusal::UnknownUser)));
+    assert!(matches!(world.login("alice", "wrong"), Err(LoginRefusal::WrongPassword)));
+    assert!(matches!(world.login("alice", ""), Err(LoginRefusal::WrongPassword)));
+    assert!(matches!(world.login("Alice", "correct horse"), Err(LoginRefusal::UnknownUser)));
+    assert!(matches!(world.login("../alice", "correct horse"), Err(LoginRefusal::UnknownUser)));
 }
 
 #[test]
 fn without_any_user_nobody_logs_in() {
     let world = World::new(Some("/srv"));
-    assert!(matches!(world.login("alice", "x"), Err(Refusal::UnknownUser)));
+    assert!(matches!(world.login("alice", "x"), Err(LoginRefusal::UnknownUser)));
 }
 
 #[test]
 fn a_token_is_no_way_in() {
     let world = World::new(Some("/srv"));
     let login = Login::Token { token: "x".to_owned() };
-    assert!(matches!(world.attempt(login), Err(Refusal::NotOffered)));
+    assert!(matches!(world.attempt(login), Err(LoginRefusal::NotOffered)));
 }
 
 #[test]
@@ -84,8 +91,8 @@ fn a_user_without_a_root_gets_the_servers_or_none() {
 
     let without = World::new(None);
     without.add("bob", "battery", None);
-    assert!(matches!(without.login("bob", "battery"), Err(Refusal::NoRoot)));
-    assert!(matches!(without.login("bob", "wrong"), Err(Refusal::WrongPassword)));
+    assert!(matches!(without.login("bob", "battery"), Err(LoginRefusal::NoRoot)));
+    assert!(matches!(without.login("bob", "wrong"), Err(LoginRefusal::WrongPassword)));
 }
 
 #[test]
@@ -98,7 +105,7 @@ fn changes_count_at_once_in_a_running_server() {
     assert!(world.login("alice", "one").is_err());
     assert!(world.login("alice", "two").is_ok());
     world.tool().remove(&name("alice")).unwrap();
-    assert!(matches!(world.login("alice", "two"), Err(Refusal::UnknownUser)));
+    assert!(matches!(world.login("alice", "two"), Err(LoginRefusal::UnknownUser)));
 }
 
 #[test]
@@ -144,8 +151,8 @@ fn while_the_file_cannot_be_used_users_are_as_they_were() {
     let good = fs::read(&path).unwrap();
     let still = |what: &str| {
         assert!(world.login("alice", "one").is_ok(), "{what}");
-        assert!(matches!(world.login("bob", "two"), Err(Refusal::UnknownUser)), "{what}");
-        assert!(matches!(world.login("alice", "two"), Err(Refusal::WrongPassword)), "{what}");
+        assert!(matches!(world.login("bob", "two"), Err(LoginRefusal::UnknownUser)), "{what}");
+        assert!(matches!(world.login("alice", "two"), Err(LoginRefusal::WrongPassword)), "{what}");
     };
     for wrong in ["[users", "[users.bob]\naccess = \"wriet\"\n", "\u{0}"] {
         fs::write(&path, wrong).unwrap();
@@ -163,7 +170,7 @@ fn while_the_file_cannot_be_used_users_are_as_they_were() {
     world.add("bob", "two", None);
     assert!(world.login("bob", "two").is_ok());
     fs::remove_file(&path).unwrap();
-    assert!(matches!(world.login("alice", "one"), Err(Refusal::UnknownUser)), "no file, no users");
+    assert!(matches!(world.login("alice", "one"), Err(LoginRefusal::UnknownUser)), "no file, no users");
 }
 
 #[test]
@@ -171,7 +178,7 @@ fn a_file_that_never_could_be_used_lets_nobody_in_and_is_no_wrong_password() {
     let world = World::new(Some("/srv"));
     world.add("alice", "one", None);
     fs::write(world.server.path(), "[users").unwrap();
-    assert!(matches!(world.login("alice", "one"), Err(Refusal::Unavailable(_))));
+    assert!(matches!(world.login("alice", "one"), Err(LoginRefusal::Unavailable(_))));
 }
 
 /// Looks until the file has settled.
@@ -284,8 +291,8 @@ fn a_damaged_hash_changes_nothing_and_is_told_with_its_user() {
         "{told:?}"
     );
     let login = Login::Password { user: "bob".to_owned(), password: "two".to_owned() };
-    let from_the_beginning = world.tool().authenticate(&Claim::example(login, SystemTime::UNIX_EPOCH));
-    assert!(matches!(from_the_beginning, Err(Refusal::Unavailable(_))));
+    let from_the_beginning = world.tool().authenticate(&LoginClaim::example(login, SystemTime::UNIX_EPOCH));
+    assert!(matches!(from_the_beginning, Err(LoginRefusal::Unavailable(_))));
 }
 
 #[test]
@@ -319,14 +326,14 @@ fn a_user_logs_in_by_key_on_the_channel_that_was_signed() {
     assert_eq!((principal.name(), principal.key()), ("alice", Some(fingerprint.as_str())));
     assert!(world.login("alice", "one").unwrap().key().is_none(), "the password is right as well");
 
-    assert!(matches!(world.attempt(by_key("bob")), Err(Refusal::NoProof)), "it was signed for alice");
-    assert!(matches!(world.attempt(by_key("nobody")), Err(Refusal::UnknownUser)));
-    let good = Claim::example(by_key("alice"), SystemTime::UNIX_EPOCH);
+    assert!(matches!(world.attempt(by_key("bob")), Err(LoginRefusal::NoProof)), "it was signed for alice");
+    assert!(matches!(world.attempt(by_key("nobody")), Err(LoginRefusal::UnknownUser)));
+    let good = LoginClaim::example(by_key("alice"), SystemTime::UNIX_EPOCH);
     for (exported, server_key) in [(0, 1), (1, 0)] {
         let mut other = good.clone();
         other.channel.exported[0] ^= exported;
         other.channel.server_key.0[0] ^= server_key;
-        assert!(matches!(world.server.authenticate(&other), Err(Refusal::NoProof)));
+        assert!(matches!(world.server.authenticate(&other), Err(LoginRefusal::NoProof)));
     }
     assert!(world.server.authenticate(&good).is_ok());
 }
@@ -342,8 +349,8 @@ fn a_key_is_worth_nothing_elsewhere_later_for_others_or_once_removed() {
         world.attempt(by_key("alice"))
     };
     assert!(with("from=\"192.0.2.0/24\",expiry-time=\"19700102\"").is_ok());
-    assert!(matches!(with("from=\"198.51.100.0/24\""), Err(Refusal::KeyElsewhere(_))));
-    assert!(matches!(with("expiry-time=\"19691230\""), Err(Refusal::ExpiredKey(_))));
+    assert!(matches!(with("from=\"198.51.100.0/24\""), Err(LoginRefusal::KeyElsewhere(_))));
+    assert!(matches!(with("expiry-time=\"19691230\""), Err(LoginRefusal::ExpiredKey(_))));
     assert!(with("").is_ok());
     assert!(matches!(
         world.tool().add_keys(&name("alice"), vec![key("from=\"::1\"")]),
@@ -351,7 +358,7 @@ fn a_key_is_worth_nothing_elsewhere_later_for_others_or_once_removed() {
     ));
     let fingerprint = key("").key().unwrap().fingerprint();
     world.tool().remove_key(&name("alice"), &fingerprint).unwrap();
-    assert!(matches!(world.attempt(by_key("alice")), Err(Refusal::OtherKeys(_))));
+    assert!(matches!(world.attempt(by_key("alice")), Err(LoginRefusal::OtherKeys(_))));
     assert!(matches!(
         world.tool().remove_key(&name("alice"), &fingerprint),
         Err(AccountsError::KeyMissing(..))
@@ -367,7 +374,7 @@ fn a_key_that_was_written_by_hand_with_an_unknown_option_lets_nobody_in() {
     let path = world.server.path();
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("from=", "form=")).unwrap();
-    assert!(matches!(world.attempt(by_key("alice")), Err(Refusal::OtherKeys(_))));
+    assert!(matches!(world.attempt(by_key("alice")), Err(LoginRefusal::OtherKeys(_))));
     assert!(world.login("alice", "one").is_ok());
 }
 

@@ -14,11 +14,11 @@ use wire::Access;
 #[command(name = "ftp-server", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: ServerCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum ServerCommand {
     /// Share one folder for a while; prints the command to run on the other machine.
     #[command(after_help = SHARE_EXAMPLES)]
     Share(ShareArgs),

@@ -17,17 +17,17 @@ use wire::sync::lock;
 
 /// The log's queue, as whoever logs sees it.
 #[derive(Clone)]
-pub(crate) struct LogWriter(Arc<Shared>);
+pub(crate) struct LogWriter(Arc<LogState>);
 
-struct Shared {
-    queue: Mutex<Queue>,
+struct LogState {
+    queue: Mutex<LogQueue>,
     changed: Condvar,
     /// Only the one who has set `busy` writes to it, so this lock is never waited for.
-    output: Mutex<Lines>,
+    output: Mutex<LogOutput>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct LogQueue {
     lines: VecDeque<Vec<u8>>,
     /// Bytes of all lines together.
     len: usize,
@@ -45,8 +45,8 @@ impl LogWriter {
     /// # Errors
     /// If the system has no thread for it.
     pub(crate) fn start(output: File) -> io::Result<Self> {
-        let output = Mutex::new(Lines { output, torn: false });
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), output });
+        let output = Mutex::new(LogOutput { output, torn: false });
+        let shared = Arc::new(LogState { queue: Mutex::default(), changed: Condvar::new(), output });
         let for_thread = shared.clone();
         // Not joined: it may wait for the log's reader for ever, and ends with the process.
         drop(thread::Builder::new().name(THREAD.into()).spawn(move || for_thread.write_all())?);
@@ -56,7 +56,7 @@ impl LogWriter {
     /// Waits until all lines are written, for a moment at most.
     pub(crate) fn flush(&self) {
         let queue = self.0.lock();
-        let is_unwritten = |queue: &mut Queue| queue.busy || !queue.lines.is_empty();
+        let is_unwritten = |queue: &mut LogQueue| queue.busy || !queue.lines.is_empty();
         drop(self.0.changed.wait_timeout_while(queue, FLUSH_PATIENCE, is_unwritten));
     }
 }
@@ -84,7 +84,7 @@ impl Write for LogWriter {
     }
 }
 
-impl Queue {
+impl LogQueue {
     /// True if the line is next, and may be written by whoever has it; otherwise it waits.
     fn claim(&mut self, line: &[u8]) -> bool {
         let is_next =
@@ -131,7 +131,7 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl LogState {
     /// Writes the line, if that takes no waiting; otherwise the thread does.
     fn write_now_or_queue(&self, line: &[u8]) {
         let mut output = lock(&self.output);
@@ -179,18 +179,18 @@ impl Shared {
     }
 
     /// A panic while the lock is held leaves a count that is a little off at worst.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, LogQueue> {
         lock(&self.queue)
     }
 }
 
 /// An output of lines. A line that could be written in part only is ended before the next one.
-struct Lines {
+struct LogOutput {
     output: File,
     torn: bool,
 }
 
-impl Lines {
+impl LogOutput {
     /// True if it takes a short line without waiting; an error counts as that. A pipe that is ready has room for a page (pipe(7)).
     fn is_ready(&self) -> bool {
         let ready = poll(&mut [PollFd::new(&self.output, PollFlags::OUT)], Some(&Timespec::default()));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
-        let mut queue = Queue::default();
+        let mut queue = LogQueue::default();
         let line = vec![b'x'; 1000];
         (0..2000).for_each(|_| queue.push(&line));
         assert!(queue.len <= QUEUE_LEN_MAX);
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_line_is_written_at_once_only_if_none_waits_or_was_lost() {
-        let mut queue = Queue::default();
+        let mut queue = LogQueue::default();
         assert!(queue.claim(b"first"));
         assert!(!queue.claim(b"second"), "the first is being written");
         queue.push_first(b"first");
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_line_that_was_cut_off_is_ended_before_the_next() {
         let file = tempfile::tempfile().unwrap();
-        let mut lines = Lines { output: file.try_clone().unwrap(), torn: true };
+        let mut lines = LogOutput { output: file.try_clone().unwrap(), torn: true };
         lines.write(b"whole\n").unwrap();
         use std::os::unix::fs::FileExt;
         let mut bytes = [0; 10];

@@ -1,7 +1,7 @@
 //! Runs a server from binding its sockets to the end of its drain; common to `serve` and `share`.
 
 use super::announce::Listening;
-use super::signals::{Hangup, Signals, Stop};
+use super::signals::{Hangup, Signals, StopTokens};
 use super::{journal, open_files, service};
 use anyhow::Context;
 use std::io;
@@ -58,7 +58,7 @@ pub(crate) async fn until_stopped(
     Listening { address, fingerprint }.announce(json);
     announced(address)?;
     service::ready();
-    let stop = Stop::default();
+    let stop = StopTokens::default();
     tokio::select! {
         ran = Box::pin(server.run(stop.drain.clone(), stop.abort.clone())) => ran.context("cannot serve")?,
         never = signals.relay(stop.clone(), after) => match never {},

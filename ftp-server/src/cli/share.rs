@@ -10,7 +10,7 @@ use super::{logging, output, reachable, running};
 use anyhow::Context;
 use ftp_server::config::{Config, DEFAULT_PORT, LogLevel, LogOptions};
 use ftp_server::identity::Identity;
-use ftp_server::token::{Token, TokenGrant, Tokens};
+use ftp_server::token::{ShareToken, TokenGrant, Tokens};
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
@@ -105,7 +105,7 @@ fn explain(args: &ShareArgs, root: &Path) {
 struct Invitation<'a> {
     address: SocketAddr,
     fingerprint: &'a str,
-    token: &'a Token,
+    token: &'a ShareToken,
     args: &'a ShareArgs,
 }
 
@@ -118,8 +118,8 @@ impl Invitation<'_> {
         if self.args.write { output::line(self.put_command()) } else { Ok(()) }
     }
 
-    fn event(&self) -> Shared<'_> {
-        Shared {
+    fn event(&self) -> SharedEvent<'_> {
+        SharedEvent {
             url: self.url(),
             token: self.token.text(),
             access: access(self.args).word(),
@@ -145,7 +145,7 @@ impl Invitation<'_> {
 /// The invitation as a JSON event.
 #[derive(Serialize)]
 #[serde(tag = "event", rename = "shared")]
-struct Shared<'a> {
+struct SharedEvent<'a> {
     url: String,
     token: &'a str,
     access: &'static str,

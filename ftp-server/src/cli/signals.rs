@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The two ways to end, in the order in which they are asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop {
+pub(crate) struct StopTokens {
     /// Running files finish; nothing new begins.
     pub(crate) drain: CancellationToken,
     /// Everything ends now.
@@ -60,7 +60,7 @@ impl Signals {
     }
 
     /// Passes requests on for as long as the server runs.
-    pub(crate) async fn relay(mut self, stop: Stop, after: Option<Duration>) -> Infallible {
+    pub(crate) async fn relay(mut self, stop: StopTokens, after: Option<Duration>) -> Infallible {
         tokio::select! {
             () = self.next() => tracing::info!("stopping: running files finish; a second signal ends at once"),
             () = sleep(after) => tracing::info!("the time is over"),

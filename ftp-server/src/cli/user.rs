@@ -6,7 +6,7 @@ use super::output;
 use super::password_input::new_password;
 use super::setup::{Setup, existing_folder};
 use ftp_server::accounts::{
-    Account, Accounts, AccountsError, AuthorizedKey, ForceMode, KeyLine, Umask, UserName,
+    Accounts, AccountsError, AuthorizedKey, ForceMode, KeyLine, Umask, UserName, UserRecord,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -46,7 +46,8 @@ fn add(accounts: &Accounts, args: UserAddArgs) -> anyhow::Result<()> {
     let password = if by_key_only { None } else { Some(new_password(&args.password)?) };
     let umask = args.modes.umask.and_then(|rule| rule.0);
     let force_mode = args.modes.force_mode.and_then(|rule| rule.0);
-    Ok(accounts.add(args.name, Account { root, access: args.access, umask, force_mode, password, keys })?)
+    Ok(accounts
+        .add(args.name, UserRecord { root, access: args.access, umask, force_mode, password, keys })?)
 }
 
 fn require(accounts: &Accounts, name: &UserName, wanted: bool) -> Result<(), AccountsError> {
@@ -96,7 +97,7 @@ struct KeyObject<'a> {
 }
 
 impl<'a> UserLine<'a> {
-    fn of(name: &'a UserName, account: &'a Account) -> Self {
+    fn of(name: &'a UserName, account: &'a UserRecord) -> Self {
         Self {
             name: name.as_str(),
             access: account.access.word(),
@@ -135,7 +136,7 @@ fn key_text(line: &KeyLine) -> String {
 }
 
 /// A root is quoted like a string, as it may hold anything.
-fn as_text(name: &UserName, account: &Account) -> String {
+fn as_text(name: &UserName, account: &UserRecord) -> String {
     let root = account.root.as_ref().map_or("(the server's root)".to_owned(), |root| format!("{root:?}"));
     let way_in =
         if account.password.is_none() && account.keys.is_empty() { " (no password, no key)" } else { "" };
@@ -153,8 +154,8 @@ mod tests {
     const KEY: &str = include_str!("../../../fixtures/keys/id_ed25519.pub");
     const FINGERPRINT: &str = "SHA256:o8q3f1M2nXdo2NmGbdb9TaOuBBGT9xPk9+5VpNzLa9Q";
 
-    fn account(password: Option<&str>, keys: &[&str]) -> Account {
-        Account {
+    fn account(password: Option<&str>, keys: &[&str]) -> UserRecord {
+        UserRecord {
             root: Some("/srv/a b".into()),
             access: Access::Write,
             umask: None,
@@ -168,7 +169,7 @@ mod tests {
     fn users_are_listed_without_their_secrets() {
         let name: UserName = "alice".parse().unwrap();
         let with_root = account(Some("secret"), &[]);
-        let without = Account { root: None, access: Access::Read, ..with_root.clone() };
+        let without = UserRecord { root: None, access: Access::Read, ..with_root.clone() };
         let json = |account| serde_json::to_string(&UserLine::of(&name, account)).unwrap();
         assert_eq!(
             json(&with_root),

@@ -1,6 +1,6 @@
 //! DIGESTS: root digests of files, for a comparison by content.
 
-use super::{Answer, on_disk};
+use super::{CommandAnswer, on_disk};
 use crate::context::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use wire::metadata::Kind;
 use wire::store::{Folder, FolderCache, digest, is_staged};
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(super) async fn run(context: &Context, asked: Digests, cancelled: &CancellationToken) -> Answer {
+pub(super) async fn run(context: &Context, asked: Digests, cancelled: &CancellationToken) -> CommandAnswer {
     if asked.paths.len() > BATCH_CHANGES_MAX {
         return Err(FailureCode::LimitExceeded.into());
     }

@@ -1,6 +1,6 @@
 //! GET: opens a job that sends a file or a tree to the client.
 
-use super::{Answer, locate, on_disk};
+use super::{CommandAnswer, locate, on_disk};
 use crate::context::Context;
 use crate::events::Operation;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use wire::store::{Folder, Storage, file_clock};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// The source of a job.
-struct Opening {
+struct JobSource {
     source: Arc<dyn Source>,
     /// The folder whose content is to be counted.
     folder: Option<Arc<dyn Folder>>,
@@ -31,7 +31,7 @@ pub(super) async fn run(
     get: Get,
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
-) -> Answer {
+) -> CommandAnswer {
     get.options.check_extensions()?;
     if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
@@ -66,7 +66,7 @@ pub(super) async fn run(
     }
 }
 
-fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Result<Opening, Failure> {
+fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Result<JobSource, Failure> {
     let metadata = if recursive && !path.is_root() {
         let (folder, name) = locate(&**storage, path)?;
         folder.metadata((&name).into())?
@@ -77,7 +77,7 @@ fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Resul
         (Kind::Folder, true) => {
             let folder = storage.folder(path)?;
             let source = Arc::new(TreeSource::new(folder.clone())?);
-            return Ok(Opening { source, folder: Some(folder), totals: Totals::default() });
+            return Ok(JobSource { source, folder: Some(folder), totals: Totals::default() });
         }
         (Kind::Folder, false) => return Err(FailureCode::IsAFolder.into()),
         (Kind::Special, _) => return Err(FailureCode::SpecialFile.into()),
@@ -89,7 +89,7 @@ fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Resul
         }
     };
     let totals = Totals { files: 1, bytes: metadata.size, complete: true };
-    Ok(Opening { source, folder: None, totals })
+    Ok(JobSource { source, folder: None, totals })
 }
 
 fn link(storage: &dyn Storage, path: &RemotePath, metadata: Metadata) -> Result<FileSource, Failure> {

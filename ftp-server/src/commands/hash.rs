@@ -1,6 +1,6 @@
 //! HASH: SHA-256 of a file's content, in portions so that a large file shares the blocking pool with others.
 
-use super::{Answer, on_disk};
+use super::{CommandAnswer, on_disk};
 use crate::context::Context;
 use crate::events::Operation;
 use std::io::IoSliceMut;
@@ -17,7 +17,7 @@ pub(super) async fn run(
     hash: Hash,
     cancelled: &CancellationToken,
     operation: &Operation,
-) -> Answer {
+) -> CommandAnswer {
     let stop = cancelled.clone();
     let first = on_disk(context, context.storage.clone(), move |storage| {
         hash_portion(storage.open_file(&hash.path)?, Sha256::new(), 0, &stop)

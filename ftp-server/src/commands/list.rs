@@ -1,7 +1,7 @@
 //! LIST: one folder, or a whole tree, in pages. A page is made in one blocking job, and the next one while that is sent; a
 //! client that does not read costs two pages, not a thread.
 
-use super::{Answer, on_disk};
+use super::{CommandAnswer, on_disk};
 use crate::context::Context;
 use crate::events::Operation;
 use tokio::sync::mpsc;
@@ -21,7 +21,7 @@ pub(super) async fn run(
     list: List,
     cancelled: &CancellationToken,
     operation: &Operation,
-) -> Answer {
+) -> CommandAnswer {
     let _listing = context.listing.acquire().await.map_err(|_| Failure::from(FailureCode::Cancelled))?;
     let _room = tokio::select! {
         room = context.exchange.room(PAGES_LEN) => room,
@@ -32,7 +32,7 @@ pub(super) async fn run(
     let listed = on_disk(context, storage, move |storage| {
         let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
         let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
-        Ok(Listed { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })
+        Ok(ActiveListing { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })
     })
     .await?;
     let (pages, mut made) = mpsc::channel(1);
@@ -64,7 +64,7 @@ pub(super) async fn run(
 }
 
 /// A listing under way.
-struct Listed {
+struct ActiveListing {
     walk: Walk,
     unproven: Unproven,
     recursive: bool,
@@ -74,7 +74,7 @@ struct Listed {
 /// Makes one page after the other, as they are taken.
 async fn make_pages(
     context: &Context,
-    mut listed: Listed,
+    mut listed: ActiveListing,
     cancelled: &CancellationToken,
     pages: mpsc::Sender<(Listing, bool)>,
 ) -> Result<(), Failure> {
@@ -93,8 +93,8 @@ async fn make_pages(
 }
 
 /// Fills a page; true if the walk goes on.
-fn fill(listed: &mut Listed, stop: StopCheck<'_>) -> (Listing, bool) {
-    let Listed { walk, unproven, recursive, wish } = listed;
+fn fill(listed: &mut ActiveListing, stop: StopCheck<'_>) -> (Listing, bool) {
+    let ActiveListing { walk, unproven, recursive, wish } = listed;
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;
     while !stop()

@@ -66,7 +66,7 @@ async fn answer(
     message: Message,
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
-) -> Answer {
+) -> CommandAnswer {
     let (for_work, of_work) = (cancelled.clone(), operation.clone());
     match message {
         Message::List(list) => list::run(context, id, list, cancelled, operation).await,
@@ -145,14 +145,14 @@ pub(crate) fn has_times_in_range(message: &Message) -> bool {
 }
 
 /// The answer of a command; `None` if it has answered by itself.
-type Answer = Result<Option<Message>, Failure>;
+type CommandAnswer = Result<Option<Message>, Failure>;
 
 /// Does filesystem work where it may block, unless it was cancelled before its turn came.
 async fn blocking<T: Into<Message> + Send + 'static>(
     context: &Context,
     cancelled: &CancellationToken,
     work: impl FnOnce(&dyn Storage) -> Result<T, Failure> + Send + 'static,
-) -> Answer {
+) -> CommandAnswer {
     let cancelled = cancelled.clone();
     let work = move |storage: Arc<dyn Storage>| {
         if cancelled.is_cancelled() { Err(FailureCode::Cancelled.into()) } else { work(&*storage) }

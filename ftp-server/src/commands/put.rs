@@ -1,6 +1,6 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{Answer, locate, on_disk};
+use super::{CommandAnswer, locate, on_disk};
 use crate::auth::Principal;
 use crate::context::Context;
 use crate::events::Operation;
@@ -24,7 +24,7 @@ use wire::store::{FolderCache, FolderLock, Storage, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Where a job's items go.
-struct Opening {
+struct UploadTarget {
     base: Base,
     path: RemotePath,
     /// Keeps others out.
@@ -33,7 +33,7 @@ struct Opening {
     unproven: Unproven,
 }
 
-impl Opening {
+impl UploadTarget {
     fn new(base: Base, path: RemotePath, lock: Option<FolderLock>) -> Self {
         Self { base, path, lock, unproven: Unproven::default() }
     }
@@ -45,7 +45,7 @@ pub(super) async fn run(
     put: Put,
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
-) -> Answer {
+) -> CommandAnswer {
     put.options.check_extensions()?;
     let access = context.principal.access();
     let add_only = access == Access::Drop;
@@ -80,10 +80,10 @@ pub(super) async fn run(
         };
         let begin = |marks: &Arc<Marks>| marks.begin(&opening.base.folder(), durability == Durability::Power);
         let unproven = marks.as_ref().map(begin).unwrap_or_default();
-        Ok(Opening { unproven, ..opening })
+        Ok(UploadTarget { unproven, ..opening })
     };
-    let Opening { base, path, lock, unproven } = when_free(context, opening, cancelled).await?;
-    let _locked = Locked { lock, disk: context.disk.clone() };
+    let UploadTarget { base, path, lock, unproven } = when_free(context, opening, cancelled).await?;
+    let _locked = FolderLockGuard { lock, disk: context.disk.clone() };
     operation.set_path(&path);
     let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
     let machine = Receiver::new(put.options.checksum, WINDOW_FRAMES_MAX).with_holes(put.options.sparse);
@@ -105,12 +105,12 @@ pub(super) fn origin(principal: &Principal) -> [u8; 16] {
 }
 
 /// Keeps others out of the folder. Giving that up may take the filesystem's answer.
-struct Locked {
+struct FolderLockGuard {
     lock: Option<FolderLock>,
     disk: Arc<Disk>,
 }
 
-impl Drop for Locked {
+impl Drop for FolderLockGuard {
     fn drop(&mut self) {
         self.lock.take().into_iter().for_each(|lock| self.disk.dispose(lock));
     }
@@ -119,9 +119,9 @@ impl Drop for Locked {
 /// Tries until no other job has the folder, for a moment: one whose client was killed may have to wait for a sync yet. No thread waits.
 async fn when_free(
     context: &Context,
-    open: impl Fn(Arc<dyn Storage>) -> Result<Opening, Failure> + Clone + Send + 'static,
+    open: impl Fn(Arc<dyn Storage>) -> Result<UploadTarget, Failure> + Clone + Send + 'static,
     cancelled: &CancellationToken,
-) -> Result<Opening, Failure> {
+) -> Result<UploadTarget, Failure> {
     let begin = Instant::now();
     loop {
         let opened = on_disk(context, context.storage.clone(), open.clone()).await;
@@ -141,7 +141,7 @@ fn exclusive_base(
     path: RemotePath,
     durability: Durability,
     folder_mode: u32,
-) -> Result<Opening, Failure> {
+) -> Result<UploadTarget, Failure> {
     if !path.is_root() {
         let (parent, name) = locate(storage, &path)?;
         match parent.make_folder((&name).into(), folder_mode) {
@@ -154,23 +154,23 @@ fn exclusive_base(
     }
     let folder = storage.folder(&path)?;
     let lock = folder.lock()?;
-    Ok(Opening::new(Base::Folder(FolderCache::new(folder)), path, Some(lock)))
+    Ok(UploadTarget::new(Base::Folder(FolderCache::new(folder)), path, Some(lock)))
 }
 
 /// Where the job's items go. The folder above must exist, as for cp and scp.
-fn base(storage: &dyn Storage, path: RemotePath, into: Option<Name>) -> Result<Opening, Failure> {
+fn base(storage: &dyn Storage, path: RemotePath, into: Option<Name>) -> Result<UploadTarget, Failure> {
     if let Some(name) = into
         && storage.metadata(&path).is_ok_and(|metadata| metadata.kind == Kind::Folder)
     {
         let target = path.join(&name)?;
         let (parent, name) = locate(storage, &target)?;
-        return Ok(Opening::new(Base::named(parent, name), target, None));
+        return Ok(UploadTarget::new(Base::named(parent, name), target, None));
     }
     if path.is_root() {
-        return Ok(Opening::new(Base::Folder(FolderCache::new(storage.folder(&path)?)), path, None));
+        return Ok(UploadTarget::new(Base::Folder(FolderCache::new(storage.folder(&path)?)), path, None));
     }
     let (parent, name) = locate(storage, &path)?;
-    Ok(Opening::new(Base::named(parent, name), path, None))
+    Ok(UploadTarget::new(Base::named(parent, name), path, None))
 }
 
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);

@@ -37,7 +37,7 @@ fn remove_tree(
     removed: &Removed<'_>,
 ) -> Result<(), Failure> {
     let folder = parent.folder(name)?;
-    let mut levels = vec![Level::of(&*folder, None)?];
+    let mut levels = vec![RemovalFrame::of(&*folder, None)?];
     let mut descent = Descent::new(folder);
     while let Some(level) = levels.last_mut() {
         beat();
@@ -64,7 +64,7 @@ fn remove_tree(
         };
         match deeper {
             Ok(Some(folder)) => {
-                let deeper = Level::of(&*folder, Some(inner.to_name()))?;
+                let deeper = RemovalFrame::of(&*folder, Some(inner.to_name()))?;
                 descent.enter(inner, folder);
                 levels.push(deeper);
             }
@@ -112,14 +112,14 @@ fn moved(error: io::Error) -> Failure {
     }
 }
 
-struct Level {
+struct RemovalFrame {
     names: wire::store::Names,
     next: usize,
     /// The folder's own name; the outermost one is removed by its caller.
     name: Option<wire::Name>,
 }
 
-impl Level {
+impl RemovalFrame {
     /// The names in `folder`. If there are some that cannot be removed, all stays.
     fn of(folder: &dyn Folder, name: Option<wire::Name>) -> Result<Self, Failure> {
         let mut names = folder.names()?;

@@ -1,6 +1,6 @@
 //! SELECT: opens a job that sends to the client what it asks for, item by item.
 
-use super::{Answer, on_disk};
+use super::{CommandAnswer, on_disk};
 use crate::context::Context;
 use crate::events::Operation;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) async fn run(
     wanted: Arc<ItemQueue>,
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
-) -> Answer {
+) -> CommandAnswer {
     select.options.check_extensions()?;
     if !(1..=WINDOW_FRAMES_MAX).contains(&select.window) {
         return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));

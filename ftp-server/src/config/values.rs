@@ -13,7 +13,7 @@ pub(super) struct Seconds<const MIN: u64, const MAX: u64>(Duration);
 
 /// An amount such as `64 MiB`, of at least `MIN` bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bytes<const MIN: usize>(usize);
+pub(super) struct ByteSize<const MIN: usize>(usize);
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -70,7 +70,7 @@ impl<const MIN: usize, const MAX: usize> Between<MIN, MAX> {
     }
 }
 
-impl<const MIN: usize> Bytes<MIN> {
+impl<const MIN: usize> ByteSize<MIN> {
     pub(super) const fn new(bytes: usize) -> Self {
         Self(bytes)
     }
@@ -111,7 +111,7 @@ impl<const MIN: usize, const MAX: usize> Serialize for Between<MIN, MAX> {
     }
 }
 
-impl<'de, const MIN: usize> Deserialize<'de> for Bytes<MIN> {
+impl<'de, const MIN: usize> Deserialize<'de> for ByteSize<MIN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = parse_bytes(&text).ok_or_else(|| {
@@ -125,7 +125,7 @@ impl<'de, const MIN: usize> Deserialize<'de> for Bytes<MIN> {
     }
 }
 
-impl<const MIN: usize> Serialize for Bytes<MIN> {
+impl<const MIN: usize> Serialize for ByteSize<MIN> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 % MIB {
             0 => serializer.collect_str(&format_args!("{} MiB", self.0 / MIB)),

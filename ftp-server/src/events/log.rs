@@ -1,6 +1,6 @@
 //! The listener that logs: a line for each event, whose level depends on the outcome.
 
-use super::{Action, Event, Listener, Outcome};
+use super::{EventListener, ItemAction, RequestOutcome, ServerEvent};
 use tracing::{Level, event};
 use wire::FailureCode;
 use wire::escape::Escaped;
@@ -8,14 +8,14 @@ use wire::escape::Escaped;
 /// Fields that are nothing have no place in the line. A level must be known when it is compiled.
 macro_rules! log_line {
     ($level:expr, $event:expr) => {{
-        let Event { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
+        let ServerEvent { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
         let some = |count: u64| (count > 0).then_some(count);
         event!(
             parent: None, // who asked is a field, whatever thread this is on
             $level,
             %peer,
             user,
-            action = item.map(Action::word),
+            action = item.map(ItemAction::word),
             path = Escaped(path.as_bytes()).to_string(),
             to = to.map(|to| Escaped(to).to_string()),
             outcome = outcome.word(),
@@ -37,8 +37,8 @@ macro_rules! log_line {
 /// The listener that logs: a line for each event.
 pub(crate) struct Log;
 
-impl Listener for Log {
-    fn on_event(&self, event: &Event<'_>) {
+impl EventListener for Log {
+    fn on_event(&self, event: &ServerEvent<'_>) {
         let level = level_of(event);
         if level == Level::WARN {
             log_line!(Level::WARN, event);
@@ -51,7 +51,7 @@ impl Listener for Log {
 }
 
 /// Storage that fails is for the operator to look at, unless it may be the client's; and small questions are for nobody.
-fn level_of(event: &Event<'_>) -> Level {
+fn level_of(event: &ServerEvent<'_>) -> Level {
     use FailureCode::{Io, NoSpace, NotFound, ReadOnly, TooManyOpenFiles};
     let code = event.failure.map(|failure| failure.code);
     let is_small = ["STAT", "SPACE", "DIGESTS", "REPLACE"].contains(&event.command);
@@ -66,7 +66,7 @@ fn level_of(event: &Event<'_>) -> Level {
     }
 }
 
-impl Outcome {
+impl RequestOutcome {
     fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -78,7 +78,7 @@ impl Outcome {
     }
 }
 
-impl Action {
+impl ItemAction {
     fn word(self) -> Option<&'static str> {
         match self {
             Self::Request => None,

@@ -1,7 +1,7 @@
 //! Sessions that are ended from outside, without any session: who does not read its messages is ended all the same.
 
 use super::*;
-use crate::auth::{Claim, Principal, Refusal};
+use crate::auth::{LoginClaim, LoginRefusal, Principal};
 use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::engine::{NoopObserver, ReceiveJob, TreeSink, TreeSinkOptions};
@@ -15,8 +15,8 @@ use wire::store::{FolderCache, LocalFolder};
 struct Fickle(AtomicBool);
 
 impl Authenticator for Fickle {
-    fn authenticate(&self, _: &Claim) -> Result<Principal, Refusal> {
-        Err(Refusal::NotOffered)
+    fn authenticate(&self, _: &LoginClaim) -> Result<Principal, LoginRefusal> {
+        Err(LoginRefusal::NotOffered)
     }
 
     fn review(&self, grants: &[&Grant], _: SystemTime) -> Vec<Result<(), Revocation>> {

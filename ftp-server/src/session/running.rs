@@ -3,11 +3,11 @@
 use super::{GOODBYE_TIMEOUT, Received};
 use crate::commands;
 use crate::config::ServerLimits;
-use crate::context::{Context, Ended};
+use crate::context::{Context, SessionEnd};
 use crate::disconnect::went_away;
 use crate::grants::{self, GrantedPlace};
 use crate::sessions::JoiningLane;
-use crate::shared::Shared;
+use crate::shared::ServerState;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,8 +27,8 @@ use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
 /// A session that runs.
-pub(super) struct Running<'a> {
-    shared: &'a Arc<Shared>,
+pub(super) struct ActiveSession<'a> {
+    shared: &'a Arc<ServerState>,
     /// The limits that its client was told of: others may hold by now.
     limits: Arc<ServerLimits>,
     context: Arc<Context>,
@@ -45,10 +45,10 @@ pub(super) struct Running<'a> {
 /// Which lane ended, and how.
 type EndOfLane = (u16, LaneEnd);
 
-impl<'a> Running<'a> {
+impl<'a> ActiveSession<'a> {
     /// A session without requests and lanes. It ends what it runs when `stop` is cancelled.
     pub(super) fn new(
-        shared: &'a Arc<Shared>,
+        shared: &'a Arc<ServerState>,
         limits: Arc<ServerLimits>,
         context: Context,
         stop: &CancellationToken,
@@ -72,7 +72,7 @@ impl<'a> Running<'a> {
         &mut self,
         incoming: &mut mpsc::Receiver<Received>,
         lanes: &mut mpsc::Receiver<JoiningLane>,
-    ) -> Ended {
+    ) -> SessionEnd {
         let mut ticks = interval(KEEPALIVE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut draining = interval(DRAIN_LOOK);
@@ -94,7 +94,7 @@ impl<'a> Running<'a> {
                 }
                 _ = ticks.tick() => self.tick(heard, &mut busy),
                 _ = draining.tick(), if self.shared.drain.is_cancelled() => {
-                    if self.is_busy() { Ok(()) } else { Err(Ended::Drained) }
+                    if self.is_busy() { Ok(()) } else { Err(SessionEnd::Drained) }
                 }
                 () = self.shared.drain.cancelled(), if !self.shared.drain.is_cancelled() => Ok(()),
             };
@@ -104,13 +104,13 @@ impl<'a> Running<'a> {
         }
     }
 
-    async fn received(&mut self, received: Option<Received>) -> Result<(), Ended> {
+    async fn received(&mut self, received: Option<Received>) -> Result<(), SessionEnd> {
         match received {
-            None | Some(Ok((Incoming::Closed, _))) => Err(Ended::Gone),
-            Some(Err(ChannelError::Message(error))) => Err(Ended::Violation(error.to_string())),
-            Some(Err(ChannelError::Io(error))) if went_away(&error) => Err(Ended::Gone),
-            Some(Err(ChannelError::Io(error))) => Err(Ended::Broken(error)),
-            Some(Err(error @ ChannelError::NoRoom)) => Err(Ended::NoRoom(error.to_string())),
+            None | Some(Ok((Incoming::Closed, _))) => Err(SessionEnd::Gone),
+            Some(Err(ChannelError::Message(error))) => Err(SessionEnd::Violation(error.to_string())),
+            Some(Err(ChannelError::Io(error))) if went_away(&error) => Err(SessionEnd::Gone),
+            Some(Err(ChannelError::Io(error))) => Err(SessionEnd::Broken(error)),
+            Some(Err(error @ ChannelError::NoRoom)) => Err(SessionEnd::NoRoom(error.to_string())),
             Some(Ok((Incoming::Unknown { request, .. }, _))) => {
                 self.answer(request, Failure::from(FailureCode::Unsupported)).await;
                 Ok(())
@@ -119,10 +119,10 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn lane_ended(&mut self, number: u16, end: LaneEnd) -> Result<(), Ended> {
+    fn lane_ended(&mut self, number: u16, end: LaneEnd) -> Result<(), SessionEnd> {
         self.lanes -= 1;
         match end {
-            LaneEnd::Violation(rule) => return Err(Ended::Violation(format!("lane {number}: {rule}"))),
+            LaneEnd::Violation(rule) => return Err(SessionEnd::Violation(format!("lane {number}: {rule}"))),
             // A client that is done takes no leave of its lanes, and may be so before its job is seen to be.
             LaneEnd::Lost(error) if went_away(&error) => debug!(number, "lane gone"),
             LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
@@ -133,14 +133,14 @@ impl<'a> Running<'a> {
 
     /// Ends a session that is silent or idle; otherwise sends a ping. `heard` is when the client was heard last, and `busy`
     /// when it last had a request under way.
-    fn tick(&mut self, heard: Instant, busy: &mut Instant) -> Result<(), Ended> {
+    fn tick(&mut self, heard: Instant, busy: &mut Instant) -> Result<(), SessionEnd> {
         if heard.elapsed() > PEER_SILENCE_MAX {
-            return Err(Ended::Silent);
+            return Err(SessionEnd::Silent);
         }
         if self.is_busy() {
             *busy = Instant::now();
         } else if busy.elapsed() > self.limits.idle_timeout {
-            return Err(Ended::Idle);
+            return Err(SessionEnd::Idle);
         }
         self.tell_stall();
         if self.context.outbox.try_send(Envelope::new(0, Ping)) {
@@ -181,13 +181,14 @@ impl<'a> Running<'a> {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "the table of commands decides about the others")]
-    async fn message(&mut self, envelope: Envelope, charge: Charge) -> Result<(), Ended> {
+    async fn message(&mut self, envelope: Envelope, charge: Charge) -> Result<(), SessionEnd> {
         if let Message::Cancel(_) = envelope.message
             && let Some(token) = lock(&self.requests).get(&envelope.request)
         {
             token.cancel();
         }
-        let handled = self.context.exchange.handle_charged(envelope, charge).map_err(Ended::Violation)?;
+        let handled =
+            self.context.exchange.handle_charged(envelope, charge).map_err(SessionEnd::Violation)?;
         let Some((envelope, charge)) = handled else { return Ok(()) };
         let id = envelope.request;
         let kind = envelope.message.kind();
@@ -201,12 +202,12 @@ impl<'a> Running<'a> {
             Message::Failure(_) => {}
             Message::Wanted(wanted) => self.context.want(id, wanted)?,
             Message::Continue(taken) => self.context.go_on(id, taken.pages)?,
-            Message::Bye(_) => return Err(Ended::Bye),
+            Message::Bye(_) => return Err(SessionEnd::Bye),
             message => match spec_of(kind) {
                 Some(spec) => self.request(spec, id, message, charge).await?,
                 None => {
                     let name = Message::kind_name(kind).unwrap_or("unknown");
-                    return Err(Ended::Violation(format!("{name} is not for a server in a session")));
+                    return Err(SessionEnd::Violation(format!("{name} is not for a server in a session")));
                 }
             },
         }
@@ -220,16 +221,16 @@ impl<'a> Running<'a> {
         id: u32,
         message: Message,
         charge: Charge,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), SessionEnd> {
         if id == 0 {
-            return Err(Ended::Violation("request id 0, which is no request's".into()));
+            return Err(SessionEnd::Violation("request id 0, which is no request's".into()));
         }
         if lock(&self.requests).contains_key(&id) {
-            return Err(Ended::Violation("a request id that is in use".into()));
+            return Err(SessionEnd::Violation("a request id that is in use".into()));
         }
         if spec.flow != Flow::Control {
             if self.job_greatest >= Some(id) {
-                return Err(Ended::Violation("a job id that does not grow".into()));
+                return Err(SessionEnd::Violation("a job id that does not grow".into()));
             }
             self.job_greatest = Some(id);
             let role = if spec.flow == Flow::ToServer { Role::Receiver } else { Role::Sender };
@@ -286,16 +287,19 @@ impl<'a> Running<'a> {
     }
 
     /// Ends all that still runs and waits for it.
-    pub(super) async fn stop(mut self, ended: &Ended, place: &GrantedPlace<'_>) {
+    pub(super) async fn stop(mut self, ended: &SessionEnd, place: &GrantedPlace<'_>) {
         self.over.cancel();
         let code = match ended {
-            Ended::Violation(_) => FailureCode::BadState,
-            Ended::NoRoom(_) => FailureCode::LimitExceeded,
-            Ended::Drained => FailureCode::ShuttingDown,
-            Ended::Revoked(_) => FailureCode::AccessDenied,
-            Ended::Bye | Ended::Gone | Ended::Broken(_) | Ended::Silent | Ended::Idle | Ended::Replaced => {
-                FailureCode::Cancelled
-            }
+            SessionEnd::Violation(_) => FailureCode::BadState,
+            SessionEnd::NoRoom(_) => FailureCode::LimitExceeded,
+            SessionEnd::Drained => FailureCode::ShuttingDown,
+            SessionEnd::Revoked(_) => FailureCode::AccessDenied,
+            SessionEnd::Bye
+            | SessionEnd::Gone
+            | SessionEnd::Broken(_)
+            | SessionEnd::Silent
+            | SessionEnd::Idle
+            | SessionEnd::Replaced => FailureCode::Cancelled,
         };
         self.context.exchange.fail_all(&code.into());
         self.tasks.close();
@@ -307,17 +311,17 @@ impl<'a> Running<'a> {
         }
         self.context.disk.disposed().await;
         let last = match ended {
-            Ended::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
-            Ended::Revoked(_) if place.is_told() => return,
-            Ended::Revoked(reason) => grants::refusal(*reason).into(),
-            Ended::NoRoom(_) => Message::from(Failure::new(code, ended.to_string())),
-            Ended::Bye
-            | Ended::Gone
-            | Ended::Broken(_)
-            | Ended::Silent
-            | Ended::Idle
-            | Ended::Drained
-            | Ended::Replaced => Bye.into(),
+            SessionEnd::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
+            SessionEnd::Revoked(_) if place.is_told() => return,
+            SessionEnd::Revoked(reason) => grants::refusal(*reason).into(),
+            SessionEnd::NoRoom(_) => Message::from(Failure::new(code, ended.to_string())),
+            SessionEnd::Bye
+            | SessionEnd::Gone
+            | SessionEnd::Broken(_)
+            | SessionEnd::Silent
+            | SessionEnd::Idle
+            | SessionEnd::Drained
+            | SessionEnd::Replaced => Bye.into(),
         };
         let _ = self.context.outbox.try_send(Envelope::new(0, last));
     }

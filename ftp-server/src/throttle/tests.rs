@@ -2,8 +2,8 @@
 
 use super::*;
 
-const RULES: Rules =
-    Rules { failures_max: 10, bar: Duration::from_secs(600), wait_max: Duration::from_secs(10) };
+const RULES: ThrottleRules =
+    ThrottleRules { failures_max: 10, bar: Duration::from_secs(600), wait_max: Duration::from_secs(10) };
 const HOME: &str = "192.0.2.1";
 const ELSEWHERE: &str = "198.51.100.7";
 
@@ -22,7 +22,7 @@ impl Scene {
         Self { throttle: Throttle::with_room(RULES, sources, users), now: Instant::now() }
     }
 
-    fn attempt(&self, from: &str, user: &str) -> Attempt {
+    fn attempt(&self, from: &str, user: &str) -> LoginAttempt {
         let user = Some(user).filter(|user| *user != "a token");
         self.throttle.attempt(from.parse().unwrap(), user, self.now)
     }
@@ -31,9 +31,9 @@ impl Scene {
     fn wait(&mut self, from: &str, user: &str) -> Option<Duration> {
         let attempt = self.attempt(from, user);
         match self.throttle.decide(&attempt, self.now) {
-            Verdict::Go => Some(Duration::ZERO),
-            Verdict::Wait(until, _) => Some(until - self.now),
-            Verdict::Barred(until) => {
+            ThrottleDecision::Go => Some(Duration::ZERO),
+            ThrottleDecision::Wait(until, _) => Some(until - self.now),
+            ThrottleDecision::Barred(until) => {
                 assert!(until > self.now);
                 None
             }
@@ -45,9 +45,9 @@ impl Scene {
         let attempt = self.attempt(from, user);
         loop {
             match self.throttle.decide(&attempt, self.now) {
-                Verdict::Go => break,
-                Verdict::Wait(until, _) => self.now = until,
-                Verdict::Barred(_) => return false,
+                ThrottleDecision::Go => break,
+                ThrottleDecision::Wait(until, _) => self.now = until,
+                ThrottleDecision::Barred(_) => return false,
             }
         }
         self.throttle.failed(&attempt, self.now);
@@ -126,7 +126,7 @@ fn whoever_guesses_from_everywhere_slows_the_user_but_never_locks_them_out() {
     scene.pass(USER_WAIT_MAX);
     // Others fail meanwhile: the wait is no queue.
     assert!(scene.fail("203.0.113.201", "ann"));
-    assert_eq!(scene.throttle.decide(&attempt, scene.now), Verdict::Go);
+    assert_eq!(scene.throttle.decide(&attempt, scene.now), ThrottleDecision::Go);
     scene.succeed(HOME, "ann");
     assert_eq!(scene.wait(HOME, "ann"), Some(Duration::ZERO), "where they logged in they wait no more");
     assert_eq!(scene.wait(ELSEWHERE, "ann"), Some(USER_WAIT_MAX));
@@ -162,7 +162,7 @@ fn a_flood_of_addresses_and_users_takes_bounded_memory_and_forgets_no_attacker()
     }
     assert_eq!((scene.throttle.sources.entries.len(), scene.throttle.users.entries.len()), (100, 50));
     assert_eq!(scene.wait(HOME, "bob"), None);
-    assert_eq!(scene.throttle.sources.entries[&Source::V4([198, 51, 100, 7])].count(), 4);
+    assert_eq!(scene.throttle.sources.entries[&PeerNetwork::V4([198, 51, 100, 7])].count(), 4);
     assert!(scene.wait("10.9.9.9", "ann").unwrap() >= USER_WAIT, "ann's password is still being guessed");
 }
 
@@ -188,13 +188,13 @@ fn a_source_that_tries_many_users_keeps_few_of_them() {
     for number in 0..9 {
         assert!(scene.fail(HOME, &format!("user {number}")));
     }
-    let failures = &scene.throttle.sources.entries[&Source::V4([192, 0, 2, 1])];
+    let failures = &scene.throttle.sources.entries[&PeerNetwork::V4([192, 0, 2, 1])];
     assert_eq!((failures.by_user.len(), failures.count()), (USERS_OF_SOURCE_MAX, 9));
 }
 
 #[test]
 fn no_wait_is_longer_than_a_connection_has_time() {
-    let rules = Rules { wait_max: Duration::from_millis(700), ..RULES };
+    let rules = ThrottleRules { wait_max: Duration::from_millis(700), ..RULES };
     let mut scene = Scene { throttle: Throttle::new(rules), now: Instant::now() };
     assert!((0..9).all(|_| scene.fail(HOME, "ann")));
     assert_eq!(scene.wait(HOME, "ann"), Some(Duration::from_millis(700)));
@@ -202,7 +202,7 @@ fn no_wait_is_longer_than_a_connection_has_time() {
 
 #[test]
 fn without_a_limit_nobody_is_slowed() {
-    let rules = Rules { failures_max: 0, ..RULES };
+    let rules = ThrottleRules { failures_max: 0, ..RULES };
     let mut scene = Scene { throttle: Throttle::new(rules), now: Instant::now() };
     for _ in 0..1000 {
         assert_eq!(scene.wait(HOME, "ann"), Some(Duration::ZERO));

@@ -17,8 +17,8 @@ fn grant(once: bool) -> TokenGrant {
     }
 }
 
-fn login(tokens: &Tokens, text: &str, now: SystemTime) -> Result<Principal, Refusal> {
-    tokens.authenticate(&Claim::example(Login::Token { token: text.to_owned() }, now))
+fn login(tokens: &Tokens, text: &str, now: SystemTime) -> Result<Principal, LoginRefusal> {
+    tokens.authenticate(&LoginClaim::example(Login::Token { token: text.to_owned() }, now))
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_token_opens_what_it_was_issued_for_until_it_expires() {
         assert_eq!((principal.name(), principal.access()), ("share", Access::Read));
         assert_eq!(principal.root(), std::path::Path::new("/srv/photos"));
     }
-    assert!(matches!(login(&tokens, token.text(), START + HOUR), Err(Refusal::ExpiredToken)));
+    assert!(matches!(login(&tokens, token.text(), START + HOUR), Err(LoginRefusal::ExpiredToken)));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_token_for_one_login_is_good_for_one_login() {
     let tokens = Tokens::new();
     let token = tokens.issue(grant(true)).unwrap();
     assert!(login(&tokens, token.text(), START).is_ok());
-    assert!(matches!(login(&tokens, token.text(), START), Err(Refusal::SpentToken)));
+    assert!(matches!(login(&tokens, token.text(), START), Err(LoginRefusal::SpentToken)));
 }
 
 #[test]
@@ -46,15 +46,15 @@ fn anything_else_opens_nothing() {
     let tokens = Tokens::new();
     let token = tokens.issue(grant(false)).unwrap();
     for text in ["", "x", &token.text()[1..], &token.text().to_uppercase().replace(char::is_numeric, "A")] {
-        assert!(matches!(login(&tokens, text, START), Err(Refusal::UnknownToken)), "{text}");
+        assert!(matches!(login(&tokens, text, START), Err(LoginRefusal::UnknownToken)), "{text}");
     }
     let (user, text) = ("share".to_owned(), token.text().to_owned());
     for login in [
         Login::Keys { user: user.clone(), proofs: vec![text.clone().into_bytes()] },
         Login::Password { user, password: text },
     ] {
-        let refused = tokens.authenticate(&Claim::example(login, START));
-        assert!(matches!(refused, Err(Refusal::NotOffered)));
+        let refused = tokens.authenticate(&LoginClaim::example(login, START));
+        assert!(matches!(refused, Err(LoginRefusal::NotOffered)));
     }
 }
 
@@ -89,11 +89,11 @@ fn a_session_lasts_as_long_as_its_token_and_a_spent_token_ends_none() {
 
 #[test]
 fn without_randomness_there_is_no_token() {
-    assert!(Token::filled_by(|_| Err(getrandom::Error::UNSUPPORTED)).is_err());
-    let token = Token::filled_by(|bytes| {
+    assert!(ShareToken::filled_by(|_| Err(getrandom::Error::UNSUPPORTED)).is_err());
+    let token = ShareToken::filled_by(|bytes| {
         bytes.fill(0xa5);
         Ok(())
     });
     assert_eq!(token.unwrap().text(), "a5".repeat(RANDOM_LEN));
-    assert_ne!(Token::random().unwrap(), Token::random().unwrap());
+    assert_ne!(ShareToken::random().unwrap(), ShareToken::random().unwrap());
 }

@@ -265,12 +265,12 @@ pub(crate) struct LnArgs {
 #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
 pub(crate) struct TrustArgs {
     #[command(subcommand)]
-    pub(crate) command: TrustCommand,
+    pub(crate) command: TrustSubcommand,
 }
 
 /// What to do with the file of known servers.
 #[derive(Subcommand)]
-pub(crate) enum TrustCommand {
+pub(crate) enum TrustSubcommand {
     /// List the servers that are trusted, with their fingerprints
     #[command(after_help = "Example:\n  ftp-client trust list")]
     List,

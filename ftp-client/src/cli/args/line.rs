@@ -8,7 +8,7 @@ use std::ffi::OsString;
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_version_flag = true, subcommand_required = true, after_help = PATHS)]
 #[command(override_usage = "COMMAND [OPTIONS] [PATHS]")]
-pub(crate) struct Line {
+pub(crate) struct TypedLine {
     #[command(subcommand)]
     pub(crate) word: Word,
 }
@@ -86,7 +86,7 @@ pub(crate) fn line_parser() -> clap::Command {
     let here = |command: clap::Command| {
         command.mut_arg("remote", |argument| argument.required(false).default_value(""))
     };
-    Line::command()
+    TypedLine::command()
         .mut_subcommand("ls", here)
         .mut_subcommand("df", here)
         .mut_subcommand("doctor", here)

@@ -16,12 +16,12 @@ use std::ffi::OsString;
 )]
 pub(crate) struct ProfileArgs {
     #[command(subcommand)]
-    pub(crate) command: ProfileCommand,
+    pub(crate) command: ProfileSubcommand,
 }
 
 /// What to do with the profiles.
 #[derive(Subcommand)]
-pub(crate) enum ProfileCommand {
+pub(crate) enum ProfileSubcommand {
     /// Add a profile, or replace one
     #[command(
         after_help = "Every common option and those of transfers may follow; they count for NAME:PATH unless the \

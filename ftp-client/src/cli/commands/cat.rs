@@ -5,7 +5,7 @@ use crate::cli::args;
 use crate::cli::output::{Output, STDOUT, again, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::fs::File;
@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(crate) struct Cat {
+pub(crate) struct CatCommand {
     remotes: Vec<Remote>,
 }
 
@@ -25,8 +25,12 @@ struct Raw {
     failed: Arc<OnceLock<io::Error>>,
 }
 
-impl Cat {
-    pub(crate) fn new(typed: args::CatArgs, scope: &Scope, json: bool) -> Result<(Server, Self), Error> {
+impl CatCommand {
+    pub(crate) fn new(
+        typed: args::CatArgs,
+        scope: &Scope,
+        json: bool,
+    ) -> Result<(ServerTarget, Self), Error> {
         if json {
             return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
         }

@@ -5,7 +5,7 @@ use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::RemotePath;
@@ -13,15 +13,15 @@ use wire::message::SetMetadata;
 use wire::metadata::{Kind, MODE_BITS};
 use wire::modes::{self, PERMISSIONS};
 
-pub(crate) struct Chmod {
+pub(crate) struct ChmodCommand {
     remotes: Vec<Remote>,
     changes: modes::Chmod,
     /// An octal mode that names set-id and sticky bits, with a fifth digit or one that is not 0.
     is_whole: bool,
 }
 
-impl Chmod {
-    pub(crate) fn new(typed: args::ChmodArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl ChmodCommand {
+    pub(crate) fn new(typed: args::ChmodArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let changes = modes::Chmod::parse(&typed.mode)
             .filter(|_| !typed.mode.contains(['D', 'F']))

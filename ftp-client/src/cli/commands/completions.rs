@@ -7,11 +7,11 @@ use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 use ftp_client::Error;
 
-pub(crate) struct Completions {
+pub(crate) struct CompletionsCommand {
     shell: Shell,
 }
 
-impl Completions {
+impl CompletionsCommand {
     pub(crate) fn new(typed: &args::CompletionsArgs, json: bool) -> Result<Self, Error> {
         if json {
             Err(Error::Usage("completions writes a script, not JSON; leave out --json".to_owned()))

@@ -4,19 +4,19 @@ use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
 use wire::RemotePath;
 use wire::message::SpaceReport;
 
-pub(crate) struct Df {
+pub(crate) struct DfCommand {
     remote: Remote,
 }
 
-impl Df {
-    pub(crate) fn new(typed: args::DfArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl DfCommand {
+    pub(crate) fn new(typed: args::DfArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         Ok((server, Self { remote }))
     }

@@ -1,10 +1,10 @@
 //! `doctor`: measures the way to a server, and tells in one line what limits.
 
 use crate::cli::args;
-use crate::cli::output::{Object, Output, Progress};
+use crate::cli::output::{Object, Output, ProgressStyle};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::doctor::{self, Bounds, Culprit, Direction, Limit, Measured, Measurements};
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
@@ -12,13 +12,13 @@ use std::time::Duration;
 use wire::RemotePath;
 use wire::checksum::Checksum;
 
-pub(crate) struct Doctor {
+pub(crate) struct DoctorCommand {
     remote: Remote,
     bounds: Bounds,
 }
 
-impl Doctor {
-    pub(crate) fn new(typed: args::DoctorArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl DoctorCommand {
+    pub(crate) fn new(typed: args::DoctorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let bounds = Bounds { time: typed.time, bytes_max: typed.size, folder: scope.file(typed.dir)? };
         Ok((server, Self { remote, bounds }))
@@ -27,7 +27,7 @@ impl Doctor {
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let path = &self.remote.path;
         let tell = |what: &str| {
-            if output.progress() == Progress::Bars || output.verbose() {
+            if output.progress() == ProgressStyle::Bars || output.verbose() {
                 output.say(&format!("measuring {what}"));
             }
         };

@@ -103,9 +103,9 @@ fn is_free<T: About>(item: &T, under_way: &[T]) -> bool {
 }
 
 /// Requests under way, whose answers come in the order in which they were made.
-struct UnderWay<'a, A>(VecDeque<Request<'a, A>>);
+struct UnderWay<'a, A>(VecDeque<PendingRequest<'a, A>>);
 
-enum Request<'a, A> {
+enum PendingRequest<'a, A> {
     Asked(Pin<Box<dyn Future<Output = A> + 'a>>),
     Answered(A),
 }
@@ -122,7 +122,7 @@ impl<'a, A> UnderWay<'a, A> {
     }
 
     fn add(&mut self, request: Pin<Box<dyn Future<Output = A> + 'a>>) {
-        self.0.push_back(Request::Asked(request));
+        self.0.push_back(PendingRequest::Asked(request));
     }
 
     /// The answer to the oldest request; nothing if there is none.
@@ -132,16 +132,16 @@ impl<'a, A> UnderWay<'a, A> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<A>> {
         for request in &mut self.0 {
-            if let Request::Asked(asked) = request
+            if let PendingRequest::Asked(asked) = request
                 && let Poll::Ready(answer) = asked.as_mut().poll(context)
             {
-                *request = Request::Answered(answer);
+                *request = PendingRequest::Answered(answer);
             }
         }
         match self.0.pop_front() {
             None => Poll::Ready(None),
-            Some(Request::Answered(answer)) => Poll::Ready(Some(answer)),
-            Some(oldest @ Request::Asked(_)) => {
+            Some(PendingRequest::Answered(answer)) => Poll::Ready(Some(answer)),
+            Some(oldest @ PendingRequest::Asked(_)) => {
                 self.0.push_front(oldest);
                 Poll::Pending
             }

@@ -4,7 +4,7 @@ use super::each;
 use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
@@ -12,19 +12,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::message::Swept;
 
-pub(crate) struct Gc {
-    folders: Folders,
+pub(crate) struct GcCommand {
+    folders: SweptFolders,
     idle: Duration,
 }
 
-enum Folders {
+enum SweptFolders {
     Local(Vec<PathBuf>),
     Remote(Vec<Remote>),
 }
 
-impl Gc {
+impl GcCommand {
     /// No server, if the folders are this machine's.
-    pub(crate) fn new(typed: args::GcArgs, scope: &Scope) -> Result<(Option<Server>, Self), Error> {
+    pub(crate) fn new(typed: args::GcArgs, scope: &Scope) -> Result<(Option<ServerTarget>, Self), Error> {
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for typed in &typed.folders {
             match scope.place(typed)? {
@@ -38,15 +38,15 @@ impl Gc {
                     "clean up folders of this machine and of a server one after the other".to_owned(),
                 ));
             }
-            (_, true) => (None, Folders::Local(local)),
-            (true, false) => (Some(Server::of_all(&remote)?), Folders::Remote(remote)),
+            (_, true) => (None, SweptFolders::Local(local)),
+            (true, false) => (Some(ServerTarget::of_all(&remote)?), SweptFolders::Remote(remote)),
         };
         Ok((server, Self { folders, idle: typed.idle.unwrap_or_default() }))
     }
 
     /// Folders of this machine.
     pub(crate) fn run_here(self, output: &Output) -> Result<u8, Error> {
-        if let Folders::Local(paths) = &self.folders {
+        if let SweptFolders::Local(paths) = &self.folders {
             for path in paths {
                 tell(&Error::shown_path(path), ftp_client::sweep(Path::new(path), self.idle)?, output)?;
             }
@@ -56,7 +56,7 @@ impl Gc {
 
     /// Folders of a server.
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        let Folders::Remote(remotes) = self.folders else { return Ok(0) };
+        let SweptFolders::Remote(remotes) = self.folders else { return Ok(0) };
         let ask = async |remote: &Remote| session.sweep(&remote.path, self.idle).await;
         each(remotes, output, ask, |remote, swept| tell(&remote.path.to_string(), swept, output)).await
     }

@@ -1,12 +1,12 @@
 //! `get`: fetches files and folders, and places them as `cp -r` does.
 
-use super::job::{Job, Request};
-use super::transfer::Transfer;
+use super::job::{JobRequest, TransferJob};
+use super::transfer::TransferRun;
 use crate::cli::args;
-use crate::cli::output::{Output, Progress};
+use crate::cli::output::{Output, ProgressStyle};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::{Place, Remote};
 use ftp_client::{Error, Session};
 use ftp_client::{GetRequest, TransferOptions};
@@ -16,9 +16,9 @@ use std::sync::Arc;
 use wire::{Failure, FailureCode};
 
 #[derive(Debug)]
-pub(crate) struct Get {
+pub(crate) struct GetCommand {
     /// The sources with their targets.
-    sources: Vec<Source>,
+    sources: Vec<DownloadSource>,
     recursive: bool,
     options: TransferOptions,
     result: Option<PathBuf>,
@@ -26,10 +26,10 @@ pub(crate) struct Get {
 }
 
 /// A source and its target: a folder, or another name.
-type Source = (Remote, PathBuf, Option<wire::Name>);
+type DownloadSource = (Remote, PathBuf, Option<wire::Name>);
 
-impl Get {
-    pub(crate) fn new(typed: args::GetArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl GetCommand {
+    pub(crate) fn new(typed: args::GetArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let recursive = typed.transfer.recursive;
         let (server, sources) = match typed.output {
             Some(file) => {
@@ -38,7 +38,7 @@ impl Get {
             }
             None => {
                 let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
-                (Server::of_all(&remotes)?, place(remotes, &target, recursive)?)
+                (ServerTarget::of_all(&remotes)?, place(remotes, &target, recursive)?)
             }
         };
         let typed = typed.transfer;
@@ -51,23 +51,23 @@ impl Get {
     pub(crate) async fn run(
         self,
         session: &Session,
-        server: &Server,
+        server: &ServerTarget,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
-        let totals = output.progress() != Progress::None;
+        let totals = output.progress() != ProgressStyle::None;
         let Self { recursive, options, permissions, .. } = self;
         let overwrite = options.overwrite;
-        let job = |(remote, target, into): Source| {
+        let job = |(remote, target, into): DownloadSource| {
             let source = places::rooted(&remote.path);
             let (must_be_folder, path, options) = (remote.must_be_folder(), remote.path, options.clone());
             let request = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
-            Job { source, request: Request::Get(request) }
+            TransferJob { source, request: JobRequest::Get(request) }
         };
         let jobs = self.sources.into_iter().map(job).collect();
         let result = self.result.as_deref();
         let (forgiving, together_in) = (false, None);
-        let transfer = Transfer {
+        let transfer = TransferRun {
             command: "get",
             session,
             server,
@@ -84,7 +84,7 @@ impl Get {
 }
 
 /// A single file, and what it becomes; an existing folder is not meant.
-fn named(remotes: Vec<Remote>, file: PathBuf) -> Result<Source, Error> {
+fn named(remotes: Vec<Remote>, file: PathBuf) -> Result<DownloadSource, Error> {
     let Ok([remote]) = <[Remote; 1]>::try_from(remotes) else {
         return Err(Error::Usage("--output takes one file: give one REMOTE".to_owned()));
     };
@@ -128,7 +128,7 @@ fn must_be_remote(place: Place) -> Result<Remote, Error> {
 }
 
 /// Chooses a target for each: a name in the target if that is a folder, otherwise the target itself.
-fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<Source>, Error> {
+fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<DownloadSource>, Error> {
     let names: Vec<_> = remotes.iter().map(Remote::last_name).collect();
     places::no_name_twice(names.iter().map(Option::as_ref))?;
     let is_folder = target.is_dir();
@@ -160,11 +160,12 @@ mod tests {
     fn get(words: &[&str]) -> Result<Vec<PathBuf>, Error> {
         let typed = Cli::parse_from(["ftp-client", "get"].iter().chain(words));
         let Command::Get(typed) = typed.command else { panic!("not get") };
-        let becomes = |(_, target, into): Source| match into {
+        let becomes = |(_, target, into): DownloadSource| match into {
             Some(name) if target.is_dir() => target.join(OsStr::from_bytes(name.as_bytes())),
             Some(_) | None => target,
         };
-        Get::new(typed, &Scope::default()).map(|(_, get)| get.sources.into_iter().map(becomes).collect())
+        GetCommand::new(typed, &Scope::default())
+            .map(|(_, get)| get.sources.into_iter().map(becomes).collect())
     }
 
     fn code(words: &[&str]) -> u8 {

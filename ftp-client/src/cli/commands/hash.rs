@@ -5,18 +5,18 @@ use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::checksum::Digest;
 use wire::message::Hashed;
 
-pub(crate) struct Hash {
+pub(crate) struct HashCommand {
     remotes: Vec<Remote>,
 }
 
-impl Hash {
-    pub(crate) fn new(typed: args::HashArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl HashCommand {
+    pub(crate) fn new(typed: args::HashArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }

@@ -13,20 +13,20 @@ use std::sync::Arc;
 use wire::RemotePath;
 
 /// One source of a transfer.
-pub(super) struct Job {
+pub(super) struct TransferJob {
     /// The source's path, for messages and events.
     pub(super) source: Vec<u8>,
-    pub(super) request: Request,
+    pub(super) request: JobRequest,
 }
 
 /// The request of a job.
-pub(super) enum Request {
+pub(super) enum JobRequest {
     Get(GetRequest),
     /// Nothing is sent if the same is there.
     Put(PutRequest, Option<Sameness>),
 }
 
-impl Request {
+impl JobRequest {
     /// Runs it; items are told to `observer`.
     pub(super) async fn run(self, session: Session, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
         match self {
@@ -70,30 +70,30 @@ async fn put_unless_same(
     Ok(Summary { skipped: 1, ..Summary::default() })
 }
 
-impl Job {
+impl TransferJob {
     pub(super) fn recursive(&self) -> bool {
         match &self.request {
-            Request::Get(request) => request.recursive,
-            Request::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
+            JobRequest::Get(request) => request.recursive,
+            JobRequest::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
         }
     }
 
     pub(super) fn options(&self) -> &TransferOptions {
         match &self.request {
-            Request::Get(request) => &request.options,
-            Request::Put(request, _) => &request.options,
+            JobRequest::Get(request) => &request.options,
+            JobRequest::Put(request, _) => &request.options,
         }
     }
 
     /// As a result file has it: paths of this machine are whole.
     pub(super) fn planned(&self) -> Planned {
         match &self.request {
-            Request::Get(request) => Planned {
+            JobRequest::Get(request) => Planned {
                 source: Text(as_typed(&self.source, request.must_be_folder)),
                 target: whole(&request.becomes()),
                 recursive: self.recursive(),
             },
-            Request::Put(request, _) => Planned {
+            JobRequest::Put(request, _) => Planned {
                 source: match &request.source {
                     PutSource::File(path) | PutSource::Tree(path) => whole(path),
                     PutSource::Stream(_) => Text(self.source.clone()),

@@ -9,14 +9,14 @@ use tokio::task::JoinHandle;
 use wire::engine::LaneTime;
 
 /// Tells of it until it is dropped.
-pub(super) struct Limits {
+pub(super) struct BottleneckWatch {
     session: Session,
     output: Arc<Output>,
     begin: LaneTime,
     telling: Option<JoinHandle<()>>,
 }
 
-impl Limits {
+impl BottleneckWatch {
     /// Begins to look, if anybody wants to know.
     pub(super) fn watch(session: &Session, output: &Arc<Output>) -> Self {
         let (session, output) = (session.clone(), output.clone());
@@ -27,13 +27,13 @@ impl Limits {
 
     /// The transfer is over: tells of all of it.
     pub(super) fn end(&self) {
-        if let Some(limit) = Limit::of(since(self.begin, self.session.lane_time())) {
+        if let Some(limit) = Bottleneck::of(since(self.begin, self.session.lane_time())) {
             self.output.note(|| limit.sentence());
         }
     }
 }
 
-impl Drop for Limits {
+impl Drop for BottleneckWatch {
     fn drop(&mut self) {
         if let Some(telling) = &self.telling {
             telling.abort();
@@ -47,7 +47,7 @@ async fn tell(session: Session, output: Arc<Output>, mut before: LaneTime) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let now = session.lane_time();
-        let limit = Limit::of(since(before, now));
+        let limit = Bottleneck::of(since(before, now));
         before = now;
         if let Some(limit) = limit.filter(|limit| told != Some(limit.place)) {
             output.note(|| limit.sentence());
@@ -68,14 +68,14 @@ fn since(before: LaneTime, now: LaneTime) -> LaneTime {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Limit {
-    place: Place,
+struct Bottleneck {
+    place: BottleneckPlace,
     /// A part of the lanes' time.
     percent: u128,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum BottleneckPlace {
     Here,
     Network,
     Peer,
@@ -83,7 +83,7 @@ enum Place {
     Several,
 }
 
-impl Limit {
+impl Bottleneck {
     /// Nothing where there was too little to see.
     fn of(time: LaneTime) -> Option<Self> {
         let all = time.here + time.socket + time.peer + time.paced;
@@ -91,24 +91,24 @@ impl Limit {
             return None;
         }
         let parts = [
-            (Place::Here, time.here),
-            (Place::Network, time.socket),
-            (Place::Peer, time.peer),
-            (Place::Bound, time.paced),
+            (BottleneckPlace::Here, time.here),
+            (BottleneckPlace::Network, time.socket),
+            (BottleneckPlace::Peer, time.peer),
+            (BottleneckPlace::Bound, time.paced),
         ];
         let (place, most) = parts.into_iter().max_by_key(|(_, part)| *part)?;
         let percent = most.as_nanos() * 100 / all.as_nanos();
-        let place = if percent < PERCENT_MIN { Place::Several } else { place };
+        let place = if percent < PERCENT_MIN { BottleneckPlace::Several } else { place };
         Some(Self { place, percent })
     }
 
     fn sentence(self) -> String {
         let by = match self.place {
-            Place::Here => "this machine: reading, writing, hashing, encrypting",
-            Place::Network => "the network, or the other end",
-            Place::Peer => "the other end, which is behind with what was sent",
-            Place::Bound => "--limit-rate",
-            Place::Several => {
+            BottleneckPlace::Here => "this machine: reading, writing, hashing, encrypting",
+            BottleneckPlace::Network => "the network, or the other end",
+            BottleneckPlace::Peer => "the other end, which is behind with what was sent",
+            BottleneckPlace::Bound => "--limit-rate",
+            BottleneckPlace::Several => {
                 return "limited by nothing alone: this machine and the network take turns".to_owned();
             }
         };
@@ -134,14 +134,17 @@ mod tests {
     #[test]
     fn the_largest_share_limits() {
         for (spent, expected) in [
-            (time(800, 200, 0), Some((Place::Here, 80))),
-            (time(100, 890, 10), Some((Place::Network, 89))),
-            (time(100, 100, 800), Some((Place::Peer, 80))),
-            (time(500, 500, 0), Some((Place::Several, 50))),
+            (time(800, 200, 0), Some((BottleneckPlace::Here, 80))),
+            (time(100, 890, 10), Some((BottleneckPlace::Network, 89))),
+            (time(100, 100, 800), Some((BottleneckPlace::Peer, 80))),
+            (time(500, 500, 0), Some((BottleneckPlace::Several, 50))),
             (time(50, 40, 0), None),
-            (LaneTime { paced: Duration::from_secs(1), ..time(50, 40, 0) }, Some((Place::Bound, 91))),
+            (
+                LaneTime { paced: Duration::from_secs(1), ..time(50, 40, 0) },
+                Some((BottleneckPlace::Bound, 91)),
+            ),
         ] {
-            assert_eq!(Limit::of(spent).map(|limit| (limit.place, limit.percent)), expected);
+            assert_eq!(Bottleneck::of(spent).map(|limit| (limit.place, limit.percent)), expected);
         }
         assert_eq!(since(time(5, 5, 5), time(7, 3, 5)), time(2, 3, 0));
     }

@@ -4,20 +4,20 @@ use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use wire::{Name, RemotePath};
 
-pub(crate) struct Ln {
+pub(crate) struct LnCommand {
     target: Vec<u8>,
     link: RemotePath,
 }
 
-impl Ln {
-    pub(crate) fn new(typed: args::LnArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl LnCommand {
+    pub(crate) fn new(typed: args::LnArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let link = link(&remote, &typed.target)?;
         Ok((server, Self { target: typed.target.into_vec(), link }))

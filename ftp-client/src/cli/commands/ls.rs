@@ -3,7 +3,7 @@
 use crate::cli::args;
 use crate::cli::output::{Lister, Object, Output, Style};
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
@@ -11,14 +11,14 @@ use tokio::task::block_in_place;
 use wire::message::{Listing, PathFailure};
 use wire::{FailureCode, RemotePath};
 
-pub(crate) struct Ls {
+pub(crate) struct LsCommand {
     remote: Remote,
     recursive: bool,
     style: Style,
 }
 
-impl Ls {
-    pub(crate) fn new(typed: args::LsArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl LsCommand {
+    pub(crate) fn new(typed: args::LsArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let style = Style { long: typed.long, human_readable: typed.human_readable, json: false };
         Ok((server, Self { remote, recursive: typed.recursive, style }))

@@ -8,14 +8,14 @@ use clap_mangen::Man as Page;
 use ftp_client::Error;
 use std::path::{Path, PathBuf};
 
-pub(crate) enum Man {
+pub(crate) enum ManCommand {
     /// On standard output.
     Page(Box<clap::Command>),
     /// All of them, into a folder.
     Folder(PathBuf),
 }
 
-impl Man {
+impl ManCommand {
     pub(crate) fn new(typed: args::ManArgs, json: bool) -> Result<Self, Error> {
         if let Some(folder) = typed.dir {
             return Ok(Self::Folder(folder));

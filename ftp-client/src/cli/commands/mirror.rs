@@ -3,10 +3,10 @@
 use super::transfer::{sentence, tell_not_owned, tell_start, tell_vanished};
 use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
 use crate::cli::input;
-use crate::cli::output::{Drawing, MirrorWatcher, Output, Progress, Tally, of_transfer};
+use crate::cli::output::{Drawing, MirrorWatcher, Output, ProgressStyle, Tally, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::mirror::plan::{Place as PlanPlace, Wanted, Writer};
 use ftp_client::mirror::recipe::{OverwriteWord, Recipe, RuleText, Text};
 use ftp_client::mirror::{DeleteWhen, Direction, MirrorRequest, Mode, Outcome};
@@ -20,50 +20,50 @@ use std::time::{Duration, Instant};
 use wire::message::Changing;
 use wire::{FailureCode, RemotePath};
 
-pub(crate) struct Mirror {
+pub(crate) struct MirrorCommand {
     direction: Direction,
     local: PathBuf,
     remote: RemotePath,
     recipe: Recipe,
-    mode: Wish,
+    mode: MirrorMode,
     /// How often all is compared again while changes are watched for; not watched for if none.
     watch: Option<Duration>,
     resume: bool,
 }
 
 /// The use of the comparison.
-enum Wish {
+enum MirrorMode {
     Run,
     DryRun,
     Plan(PathBuf),
     Apply(Box<Wanted>),
 }
 
-impl Mirror {
-    pub(crate) fn new(typed: args::MirrorArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl MirrorCommand {
+    pub(crate) fn new(typed: args::MirrorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (direction, local, remote) = sort_out([&typed.source, &typed.target], scope)?;
         let recipe = recipe(&typed, direction, &remote, scope)?;
         recipe.options()?; // all that is wrong with it is told now
         let mode = match (typed.dry_run, typed.plan) {
-            (true, _) => Wish::DryRun,
-            (false, Some(path)) => Wish::Plan(scope.file(path)?),
-            (false, None) => Wish::Run,
+            (true, _) => MirrorMode::DryRun,
+            (false, Some(path)) => MirrorMode::Plan(scope.file(path)?),
+            (false, None) => MirrorMode::Run,
         };
         if typed.watch && direction == Direction::Download {
             return Err(Error::Usage(
                 "--watch sees changes of this machine only: SOURCE must be local".to_owned(),
             ));
         }
-        if let Wish::Plan(path) = &mode {
+        if let MirrorMode::Plan(path) = &mode {
             outside(path, &local)?;
         }
-        let server = Server::of(&remote);
+        let server = ServerTarget::of(&remote);
         let watch = typed.watch.then(|| typed.rescan.unwrap_or(RESCAN));
         let resume = typed.carrying.common.resuming.get();
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
     }
 
-    pub(crate) fn of_plan(typed: &args::ApplyArgs) -> Result<(Server, Self), Error> {
+    pub(crate) fn of_plan(typed: &args::ApplyArgs) -> Result<(ServerTarget, Self), Error> {
         if typed.plan.is_dir() {
             return Err(Error::Usage(format!("{} is a folder, and no plan", Error::shown_path(&typed.plan))));
         }
@@ -71,7 +71,7 @@ impl Mirror {
         let head = &wanted.head;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.plan)));
         let key = ftp_client::fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
-        let server = Server {
+        let server = ServerTarget {
             user: Some(head.user.clone()),
             host: head.host.clone(),
             port: head.port,
@@ -84,7 +84,7 @@ impl Mirror {
             local: PathBuf::from(OsStr::from_bytes(&head.local.0)),
             remote,
             recipe: head.recipe.clone(),
-            mode: Wish::Apply(Box::new(wanted)),
+            mode: MirrorMode::Apply(Box::new(wanted)),
             watch: None,
             resume: true,
         };
@@ -94,15 +94,15 @@ impl Mirror {
     pub(crate) async fn run(
         self,
         session: &Session,
-        server: &Server,
+        server: &ServerTarget,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let started = Instant::now();
         let tally = Arc::new(Tally::of_jobs(1));
         output.begin_transfer(&tally);
-        let command = if matches!(self.mode, Wish::Apply(_)) { "apply" } else { "mirror" };
+        let command = if matches!(self.mode, MirrorMode::Apply(_)) { "apply" } else { "mirror" };
         tell_start(command, session, server, output);
-        let dry = matches!(self.mode, Wish::DryRun | Wish::Plan(_));
+        let dry = matches!(self.mode, MirrorMode::DryRun | MirrorMode::Plan(_));
         let drawing = (!dry).then(|| Drawing::start(output, &tally));
         let listener = Arc::new(MirrorWatcher::new(&tally, output, dry));
         let watch = self.watch;
@@ -121,21 +121,21 @@ impl Mirror {
         if is_backed_up && is_full(&outcome) {
             output.warn("--backup keeps what is deleted on the same filesystem, so deletions make no room");
         }
-        if output.progress() == Progress::Bars && !dry {
+        if output.progress() == ProgressStyle::Bars && !dry {
             output.say(&told(&outcome, started.elapsed()));
         }
         tell_vanished(&outcome.summary.transfer, output);
         Ok(exit_code(&outcome))
     }
 
-    fn request(self, server: &Server) -> Result<MirrorRequest, Error> {
+    fn request(self, server: &ServerTarget) -> Result<MirrorRequest, Error> {
         let mut options = self.recipe.options()?;
         options.transfer.resume = self.resume;
         let mode = match self.mode {
-            Wish::Run => Mode::Run,
-            Wish::DryRun => Mode::DryRun,
-            Wish::Apply(wanted) => Mode::Apply(*wanted),
-            Wish::Plan(path) => {
+            MirrorMode::Run => Mode::Run,
+            MirrorMode::DryRun => Mode::DryRun,
+            MirrorMode::Apply(wanted) => Mode::Apply(*wanted),
+            MirrorMode::Plan(path) => {
                 let local =
                     std::path::absolute(&self.local).map_err(|error| Error::local(&self.local, error))?;
                 let place = PlanPlace { host: server.host.clone(), port: server.port, local };
@@ -236,7 +236,9 @@ fn backup(typed: &OsString, direction: Direction, remote: &Remote, scope: &Scope
             Ok(path.into_os_string().into())
         }
         (Place::Local(path), Direction::Upload) => Ok(path.into_os_string().into()),
-        (Place::Remote(backup), Direction::Upload) if Server::of(&backup) == Server::of(remote) => {
+        (Place::Remote(backup), Direction::Upload)
+            if ServerTarget::of(&backup) == ServerTarget::of(remote) =>
+        {
             Ok(Text(places::rooted(&backup.path)))
         }
         (Place::Remote(_), _) => {

@@ -4,17 +4,17 @@ use super::each_done;
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 
-pub(crate) struct Mkdir {
+pub(crate) struct MkdirCommand {
     remotes: Vec<Remote>,
     parents: bool,
 }
 
-impl Mkdir {
-    pub(crate) fn new(typed: args::MkdirArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl MkdirCommand {
+    pub(crate) fn new(typed: args::MkdirArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, parents: typed.parents }))
     }

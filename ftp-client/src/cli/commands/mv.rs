@@ -5,31 +5,31 @@ use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::message::Rename;
 use wire::{FailureCode, Name, RemotePath};
 
-pub(crate) struct Mv {
-    sources: Vec<Source>,
+pub(crate) struct MvCommand {
+    sources: Vec<MoveSource>,
     target: Remote,
     replace: bool,
 }
 
 /// The source, and its name.
-struct Source {
+struct MoveSource {
     path: RemotePath,
     name: Name,
     must_be_folder: bool,
 }
 
-impl Mv {
-    pub(crate) fn new(typed: args::MvArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl MvCommand {
+    pub(crate) fn new(typed: args::MvArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
         places::none_is_dot(&remotes, "mv")?;
-        let sources = remotes.into_iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
+        let sources = remotes.into_iter().map(MoveSource::new).collect::<Result<Vec<_>, _>>()?;
         places::no_name_twice(sources.iter().map(|source| Some(&source.name)))?;
         Ok((server, Self { sources, target, replace: !typed.no_clobber }))
     }
@@ -40,7 +40,7 @@ impl Mv {
         if into_folder {
             places::require_folder(session, &target.path).await?;
         }
-        each_done(sources, output, async |Source { path: from, name, must_be_folder }| {
+        each_done(sources, output, async |MoveSource { path: from, name, must_be_folder }| {
             if *must_be_folder {
                 session.require_own_folder(from).await?;
             }
@@ -61,13 +61,13 @@ fn kept(error: Error) -> Error {
     if error.failure_code() == Some(FailureCode::Exists) { Error::Refused(error.to_string()) } else { error }
 }
 
-impl About for Source {
+impl About for MoveSource {
     fn path(&self) -> &RemotePath {
         &self.path
     }
 }
 
-impl Source {
+impl MoveSource {
     fn new(remote: Remote) -> Result<Self, Error> {
         match remote.path.split_last() {
             Some((_, name)) => Ok(Self { name, must_be_folder: remote.must_be_folder(), path: remote.path }),

@@ -1,30 +1,30 @@
 //! `profile`: names for servers, with the options that belong to them.
 
-use crate::cli::args::{self, ProfileCommand, profile_options};
+use crate::cli::args::{self, ProfileSubcommand, profile_options};
 use crate::cli::output::{Object, Output};
 use crate::cli::profiles::{Profile as Named, Profiles};
 use crate::cli::settings::Settings;
 use ftp_client::Error;
 use wire::FailureCode;
 
-pub(crate) struct Profile {
-    command: ProfileCommand,
+pub(crate) struct ProfileCommand {
+    command: ProfileSubcommand,
 }
 
-impl Profile {
+impl ProfileCommand {
     pub(crate) fn new(typed: args::ProfileArgs) -> Self {
         Self { command: typed.command }
     }
 
     pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self.command {
-            ProfileCommand::Add(_) if settings.token.is_some() => Err(Error::Usage(
+            ProfileSubcommand::Add(_) if settings.token.is_some() => Err(Error::Usage(
                 "a token is never kept in a profile: set FTPX_TOKEN when it is used, or keep a --password-file"
                     .to_owned(),
             )),
-            ProfileCommand::Add(add) => profiles.add(&add.name, &add.url, &add.defaults).map(|()| 0),
-            ProfileCommand::List => list(profiles, output),
-            ProfileCommand::Remove { names } => remove(&names, profiles, output),
+            ProfileSubcommand::Add(add) => profiles.add(&add.name, &add.url, &add.defaults).map(|()| 0),
+            ProfileSubcommand::List => list(profiles, output),
+            ProfileSubcommand::Remove { names } => remove(&names, profiles, output),
         }
     }
 }

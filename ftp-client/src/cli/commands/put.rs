@@ -1,13 +1,13 @@
 //! `put`: sends files, folders and standard input, and places them as `cp -r` does.
 
-use super::job::{Job, Request, whole};
-use super::transfer::{Transfer, Unbegun};
+use super::job::{JobRequest, TransferJob, whole};
+use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{self, CompareWord};
-use crate::cli::output::{Output, Progress, shown};
+use crate::cli::output::{Output, ProgressStyle, shown};
 use crate::cli::places;
 use crate::cli::results::Planned;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{Ending, Place, Remote};
 use ftp_client::same::Sameness;
@@ -23,17 +23,17 @@ use wire::message::Overwrite;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 #[derive(Debug)]
-pub(crate) struct Put {
-    sources: Vec<Source>,
+pub(crate) struct PutCommand {
+    sources: Vec<UploadSource>,
     target: Remote,
     recursive: bool,
     transfer: TransferOptions,
-    options: Options,
+    options: ScriptOptions,
 }
 
 /// Options of scripts beside the transfer itself.
 #[derive(Debug)]
-struct Options {
+struct ScriptOptions {
     /// A file that exists is left alone, which is success.
     if_absent: bool,
     unless_same: Option<Sameness>,
@@ -44,18 +44,21 @@ struct Options {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
+enum UploadSource {
     /// A path of this machine, and as it was typed; without a name, a folder's contents are meant.
     Local { path: PathBuf, typed: OsString, name: Option<Name> },
     /// Standard input, and what it was called.
     Stdin { name: Option<Name> },
 }
 
-impl Put {
-    pub(crate) fn new(mut typed: args::PutArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl PutCommand {
+    pub(crate) fn new(mut typed: args::PutArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, target) = scope.target(&mut typed.paths)?;
-        let mut sources =
-            typed.paths.into_iter().map(|path| Source::new(path, scope)).collect::<Result<Vec<_>, _>>()?;
+        let mut sources = typed
+            .paths
+            .into_iter()
+            .map(|path| UploadSource::new(path, scope))
+            .collect::<Result<Vec<_>, _>>()?;
         let target = match &typed.called {
             Some(called) => {
                 call(&mut sources, called)?;
@@ -63,7 +66,7 @@ impl Put {
             }
             None => target,
         };
-        places::no_name_twice(sources.iter().map(Source::name))?;
+        places::no_name_twice(sources.iter().map(UploadSource::name))?;
         let recursive = typed.transfer.recursive;
         let unless_same = typed.unless_same.map(|how| match how {
             CompareWord::Mtime => Sameness::Time,
@@ -85,7 +88,7 @@ impl Put {
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
         let permissions = typed.transfer.carrying.permissions;
         let if_absent = typed.if_absent;
-        let options = Options { if_absent, unless_same, called, result, permissions };
+        let options = ScriptOptions { if_absent, unless_same, called, result, permissions };
         let put = Self { sources, target, recursive, transfer, options };
         put.check()?;
         Ok((server, put))
@@ -94,11 +97,11 @@ impl Put {
     pub(crate) async fn run(
         self,
         session: &Session,
-        server: &Server,
+        server: &ServerTarget,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let into_folder = self.must_be_folder();
-        let totals = output.progress() != Progress::None;
+        let totals = output.progress() != ProgressStyle::None;
         let target = async { if into_folder { self.target_folder(session).await } else { Ok(None) } };
         // The sources are looked at while the server looks at the login.
         let (together_in, jobs) = tokio::join!(target, self.jobs(session, into_folder, totals));
@@ -107,7 +110,7 @@ impl Put {
         let (overwrite, forgiving) = (self.transfer.overwrite, self.options.if_absent);
         let result = self.options.result.as_deref();
         let permissions = self.options.permissions.clone();
-        let transfer = Transfer {
+        let transfer = TransferRun {
             command: "put",
             session,
             server,
@@ -125,15 +128,15 @@ impl Put {
     /// A single source is looked at before anybody is asked for a password.
     fn check(&self) -> Result<(), Error> {
         match &self.sources[..] {
-            [Source::Stdin { .. }] if self.options.unless_same.is_some() => {
+            [UploadSource::Stdin { .. }] if self.options.unless_same.is_some() => {
                 Err(Error::Usage("standard input cannot be compared: it comes once".to_owned()))
             }
-            [Source::Stdin { name: None }] if self.target.must_be_folder() => Err(Error::Usage(
+            [UploadSource::Stdin { name: None }] if self.target.must_be_folder() => Err(Error::Usage(
                 "standard input has no name: give the full path of the file on the server".to_owned(),
             )),
-            [Source::Stdin { .. }] => Ok(()),
-            [Source::Local { path, .. }] => self.open(path).map(|_| ()),
-            sources if sources.iter().any(|source| matches!(source, Source::Stdin { .. })) => {
+            [UploadSource::Stdin { .. }] => Ok(()),
+            [UploadSource::Local { path, .. }] => self.open(path).map(|_| ()),
+            sources if sources.iter().any(|source| matches!(source, UploadSource::Stdin { .. })) => {
                 Err(Error::Usage("standard input cannot be sent together with other sources".to_owned()))
             }
             _ => Ok(()),
@@ -144,7 +147,7 @@ impl Put {
     fn must_be_folder(&self) -> bool {
         let becomes = self.recursive && !self.options.called && self.target.last_name().is_some();
         match &self.sources[..] {
-            [Source::Local { path, .. }] if becomes && path.is_dir() => false,
+            [UploadSource::Local { path, .. }] if becomes && path.is_dir() => false,
             [_] => self.target.must_be_folder(),
             _ => true,
         }
@@ -172,7 +175,7 @@ impl Put {
         session: &Session,
         into_folder: bool,
         totals: bool,
-    ) -> Result<(Vec<Job>, Vec<Unbegun>), Error> {
+    ) -> Result<(Vec<TransferJob>, Vec<FailedToStart>), Error> {
         let (mut jobs, mut unbegun) = (Vec::with_capacity(self.sources.len()), Vec::new());
         for source in &self.sources {
             match self.job(session, source, into_folder, totals).await {
@@ -180,7 +183,7 @@ impl Put {
                 Err(error) if self.sources.len() == 1 || !error.concerns_one_item() => return Err(error),
                 Err(error) => {
                     let planned = self.planned(source, into_folder);
-                    unbegun.push(Unbegun { source: source.shown(), planned, error });
+                    unbegun.push(FailedToStart { source: source.shown(), planned, error });
                 }
             }
         }
@@ -190,36 +193,36 @@ impl Put {
     async fn job(
         &self,
         session: &Session,
-        source: &Source,
+        source: &UploadSource,
         into_folder: bool,
         totals: bool,
-    ) -> Result<Job, Error> {
+    ) -> Result<TransferJob, Error> {
         let (mut path, mut into) = self.place(source, into_folder)?;
         if self.options.result.is_some() || self.options.unless_same.is_some() {
             path = session.place(&path, into.take().as_ref()).await?;
         }
         let opened = match source {
-            Source::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
-            Source::Local { path, .. } => self.open(path)?,
+            UploadSource::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
+            UploadSource::Local { path, .. } => self.open(path)?,
         };
         let shown = source.shown();
         let request = PutRequest { source: opened, path, into, totals, options: self.transfer.clone() };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
-        Ok(Job { source: shown, request: Request::Put(request, unless_same) })
+        Ok(TransferJob { source: shown, request: JobRequest::Put(request, unless_same) })
     }
 
     /// The result line of a source that cannot begin.
-    fn planned(&self, source: &Source, into_folder: bool) -> Planned {
+    fn planned(&self, source: &UploadSource, into_folder: bool) -> Planned {
         let place = self.place(source, into_folder);
         let target = Text(places::rooted(place.as_ref().map_or(&self.target.path, |(path, _)| path)));
         let source = match source {
-            Source::Local { path, .. } => whole(path),
-            Source::Stdin { .. } => Text(source.shown()),
+            UploadSource::Local { path, .. } => whole(path),
+            UploadSource::Stdin { .. } => Text(source.shown()),
         };
         Planned { source, target, recursive: self.recursive }
     }
 
-    fn place(&self, source: &Source, into_folder: bool) -> Result<(RemotePath, Option<Name>), Error> {
+    fn place(&self, source: &UploadSource, into_folder: bool) -> Result<(RemotePath, Option<Name>), Error> {
         let target = &self.target.path;
         match source.name() {
             Some(name) if into_folder => Ok((places::within(target, name)?, None)),
@@ -242,7 +245,7 @@ impl Put {
     }
 }
 
-impl Source {
+impl UploadSource {
     fn new(typed: OsString, scope: &Scope) -> Result<Self, Error> {
         if typed == "-" {
             return Ok(Self::Stdin { name: None });
@@ -270,11 +273,11 @@ impl Source {
 }
 
 /// Gives the only source another name; what it goes into must be a folder.
-fn call(sources: &mut [Source], called: &OsString) -> Result<(), Error> {
+fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
     let new = Name::new(called.as_bytes())
         .map_err(|error| Error::Usage(format!("--as {}: {error}", shown(called.as_bytes()))))?;
     match sources {
-        [Source::Local { name, .. } | Source::Stdin { name }] => {
+        [UploadSource::Local { name, .. } | UploadSource::Stdin { name }] => {
             *name = Some(new);
             Ok(())
         }
@@ -314,14 +317,14 @@ mod tests {
         folder
     }
 
-    fn put(folder: &TempDir, words: &[&str]) -> Result<Put, Error> {
+    fn put(folder: &TempDir, words: &[&str]) -> Result<PutCommand, Error> {
         let local = |word: &&str| match word.strip_prefix('@') {
             Some(name) => format!("{}/{name}", folder.path().display()),
             None => (*word).to_owned(),
         };
         let words = ["ftp-client", "put"].into_iter().map(str::to_owned).chain(words.iter().map(local));
         let Command::Put(typed) = Cli::parse_from(words).command else { panic!("not put") };
-        Put::new(typed, &Scope::default()).map(|(_, put)| put)
+        PutCommand::new(typed, &Scope::default()).map(|(_, put)| put)
     }
 
     /// Must the target be a folder, and what does each source ask for?

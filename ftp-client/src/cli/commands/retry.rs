@@ -1,11 +1,11 @@
 //! `retry`: does again what a result file says has failed.
 
-use super::job::{Job, Request};
-use super::transfer::Transfer;
+use super::job::{JobRequest, TransferJob};
+use super::transfer::TransferRun;
 use crate::cli::args;
-use crate::cli::output::{Output, Progress};
-use crate::cli::results::{self, Head, Planned, Results};
-use crate::cli::server::Server;
+use crate::cli::output::{Output, ProgressStyle};
+use crate::cli::results::{self, Planned, ResultHead, Results};
+use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::{OverwriteWord, Text};
 use ftp_client::{Error, Session, fingerprint};
 use ftp_client::{GetRequest, PutRequest, PutSource, TransferOptions};
@@ -17,15 +17,15 @@ use wire::RemotePath;
 use wire::message::Overwrite;
 use wire::modes::Modes;
 
-pub(crate) struct Retry {
+pub(crate) struct RetryCommand {
     command: &'static str,
     failed: Vec<Planned>,
     result: Option<PathBuf>,
-    head: Head,
+    head: ResultHead,
 }
 
-impl Retry {
-    pub(crate) fn new(typed: args::RetryArgs) -> Result<(Server, Self), Error> {
+impl RetryCommand {
+    pub(crate) fn new(typed: args::RetryArgs) -> Result<(ServerTarget, Self), Error> {
         let (head, failed) = results::failed(&typed.file)?;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.file)));
         if failed.iter().any(|item| item.source.0 == b"-") {
@@ -33,7 +33,7 @@ impl Retry {
         }
         let recorded = Some(fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?);
         let (user, host) = (head.user.clone(), head.host.clone());
-        let server = Server { user, host, port: head.port, pin: None, recorded };
+        let server = ServerTarget { user, host, port: head.port, pin: None, recorded };
         let command = if head.command == "get" { "get" } else { "put" };
         Ok((server, Self { command, failed, result: typed.result, head }))
     }
@@ -45,7 +45,7 @@ impl Retry {
 
     /// Tells that there was nothing to do.
     pub(crate) fn run_empty(self) -> Result<u8, Error> {
-        let head = Head { jobs: Vec::new(), ..self.head };
+        let head = ResultHead { jobs: Vec::new(), ..self.head };
         let results = self.result.map(|path| Results::create(&path, &head)).transpose()?;
         results.map_or(Ok(0), |results| results.finish().map(|()| 0))
     }
@@ -53,13 +53,13 @@ impl Retry {
     pub(crate) async fn run(
         self,
         session: &Session,
-        server: &Server,
+        server: &ServerTarget,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let Self { command, failed, result, head } = self;
         let permissions =
             args::Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
-        let totals = output.progress() != Progress::None;
+        let totals = output.progress() != ProgressStyle::None;
         let jobs = failed.into_iter().map(|item| {
             let options = options(&head, permissions.modes()?, item.recursive);
             if command == "get" { get(item, totals, options) } else { put(item, totals, options) }
@@ -68,7 +68,7 @@ impl Retry {
         let named = matches!(&jobs[..], [job] if !job.recursive());
         let (overwrite, result) = (policy(head.overwrite), result.as_deref());
         let (forgiving, together_in) = (true, None);
-        let transfer = Transfer {
+        let transfer = TransferRun {
             command,
             session,
             server,
@@ -85,26 +85,26 @@ impl Retry {
 }
 
 /// The options of an item, as they were in the run that failed. A tree that broke off sends again only what differs.
-fn options(head: &Head, modes: Modes, recursive: bool) -> TransferOptions {
+fn options(head: &ResultHead, modes: Modes, recursive: bool) -> TransferOptions {
     let overwrite = policy(if recursive { results::gentle(head.overwrite) } else { head.overwrite });
     let changing = head.changing.into();
     TransferOptions { overwrite, changing, modes, ..TransferOptions::default() }.surviving(head.power)
 }
 
-fn get(item: Planned, totals: bool, options: TransferOptions) -> Result<Job, Error> {
+fn get(item: Planned, totals: bool, options: TransferOptions) -> Result<TransferJob, Error> {
     let Planned { source, target, recursive } = item;
     let (path, must_be_folder) = (remote(&source)?, source.0.ends_with(b"/"));
     let (target, into) = (local(target), None);
     let request = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
-    Ok(Job { source: source.0, request: Request::Get(request) })
+    Ok(TransferJob { source: source.0, request: JobRequest::Get(request) })
 }
 
-fn put(item: Planned, totals: bool, options: TransferOptions) -> Result<Job, Error> {
+fn put(item: Planned, totals: bool, options: TransferOptions) -> Result<TransferJob, Error> {
     let Planned { source: Text(source), target, recursive } = item;
     let path = local(Text(source.clone()));
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
     let request = PutRequest { source: from, path: remote(&target)?, into: None, totals, options };
-    Ok(Job { source, request: Request::Put(request, None) })
+    Ok(TransferJob { source, request: JobRequest::Put(request, None) })
 }
 
 fn local(text: Text) -> PathBuf {

@@ -5,20 +5,20 @@ use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::cell::Cell;
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(crate) struct Rm {
+pub(crate) struct RmCommand {
     remotes: Vec<Remote>,
     recursive: bool,
     force: bool,
 }
 
-impl Rm {
-    pub(crate) fn new(typed: args::RmArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl RmCommand {
+    pub(crate) fn new(typed: args::RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         if remotes.iter().any(|remote| remote.path.is_root()) {
             return Err(Error::Usage("the root itself is never removed".to_owned()));

@@ -5,7 +5,7 @@ use crate::cli::args;
 use crate::cli::output::{Output, entry_object, full_time, kind_word, mode_text, shown};
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
@@ -15,13 +15,13 @@ use wire::message::Entry;
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
-pub(crate) struct Stat {
+pub(crate) struct StatCommand {
     remotes: Vec<Remote>,
     follow: bool,
 }
 
-impl Stat {
-    pub(crate) fn new(typed: args::StatArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl StatCommand {
+    pub(crate) fn new(typed: args::StatArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, follow: typed.follow }))
     }

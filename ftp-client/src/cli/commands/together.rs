@@ -1,6 +1,6 @@
 //! Many sources of one command as one job, of which each is told as if it were alone.
 
-use super::job::{Job, Request};
+use super::job::{JobRequest, TransferJob};
 use crate::cli::output::Watcher;
 use ftp_client::many::Named;
 use ftp_client::observer::{FileReport, Observer};
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use wire::{Name, RemotePath};
 
 /// The one request that does what all jobs do, if there is one: several sources, each a name of its own in `folder`.
-pub(super) fn request(jobs: &[Job], folder: &RemotePath) -> Option<PutManyRequest> {
-    let [Job { request: Request::Put(first, None), .. }, _, ..] = jobs else { return None };
+pub(super) fn request(jobs: &[TransferJob], folder: &RemotePath) -> Option<PutManyRequest> {
+    let [TransferJob { request: JobRequest::Put(first, None), .. }, _, ..] = jobs else { return None };
     let sources = jobs.iter().map(named).collect::<Option<Vec<_>>>()?;
     let is_tree = |request: &PutRequest| matches!(request.source, PutSource::Tree(_));
     Some(PutManyRequest {
@@ -25,10 +25,10 @@ pub(super) fn request(jobs: &[Job], folder: &RemotePath) -> Option<PutManyReques
 }
 
 /// Requests that fetch several names of one folder each, with the numbers of the jobs whose names these are.
-pub(super) fn fetches(jobs: &[&Job]) -> Vec<(GetManyRequest, Vec<usize>)> {
+pub(super) fn fetches(jobs: &[&TransferJob]) -> Vec<(GetManyRequest, Vec<usize>)> {
     let mut groups: HashMap<(&Path, Vec<u8>), Vec<Fetch<'_>>> = HashMap::new();
     for (number, job) in jobs.iter().enumerate() {
-        if let Request::Get(request) = &job.request
+        if let JobRequest::Get(request) = &job.request
             && !request.must_be_folder
             && let Some((folder, name)) = request.path.split_last()
             && request.into.as_ref() == Some(&name)
@@ -60,8 +60,10 @@ fn fetch(folder: &[u8], group: &[Fetch<'_>]) -> Option<(GetManyRequest, Vec<usiz
     Some((request, group.iter().map(|fetch| fetch.number).collect()))
 }
 
-fn named(job: &Job) -> Option<Named> {
-    let Request::Put(PutRequest { source, path, into: None, .. }, None) = &job.request else { return None };
+fn named(job: &TransferJob) -> Option<Named> {
+    let JobRequest::Put(PutRequest { source, path, into: None, .. }, None) = &job.request else {
+        return None;
+    };
     match source {
         PutSource::File(local) | PutSource::Tree(local) => {
             let (_, name) = path.split_last()?;

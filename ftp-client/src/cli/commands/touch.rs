@@ -5,7 +5,7 @@ use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::Timestamp;
@@ -14,14 +14,14 @@ use jiff::tz::TimeZone;
 use wire::message::SetMetadata;
 use wire::metadata;
 
-pub(crate) struct Touch {
+pub(crate) struct TouchCommand {
     remotes: Vec<Remote>,
     create: bool,
     time: metadata::Timestamp,
 }
 
-impl Touch {
-    pub(crate) fn new(typed: args::TouchArgs, scope: &Scope) -> Result<(Server, Self), Error> {
+impl TouchCommand {
+    pub(crate) fn new(typed: args::TouchArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let time = match &typed.date {
             Some(date) => parse(date, &TimeZone::system())

@@ -1,14 +1,14 @@
 //! The part that `get` and `put` share: jobs that run at the same time, progress, and the exit code of all of them.
 
-use super::job::Job;
-use super::limits::Limits;
+use super::job::TransferJob;
+use super::limits::BottleneckWatch;
 use super::together::{self, ByName};
 use crate::cli::args::Permissions;
 use crate::cli::output::{
-    Drawing, Object, Output, Progress, Tally, Watcher, duration_text, files_text, of_transfer, shown,
+    Drawing, Object, Output, ProgressStyle, Tally, Watcher, duration_text, files_text, of_transfer, shown,
 };
-use crate::cli::results::{Head, Planned, Record, Results, Terms};
-use crate::cli::server::Server;
+use crate::cli::results::{Planned, Record, ResultHead, Results, Terms};
+use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::OverwriteWord;
 use ftp_client::observer::{Observer, Summary};
 use ftp_client::{Error, Fetched, PutManyRequest, Session};
@@ -23,7 +23,7 @@ use wire::checksum::Checksum;
 use wire::message::Overwrite;
 
 /// A source that could not even begin, and why.
-pub(super) struct Unbegun {
+pub(super) struct FailedToStart {
     pub(super) source: Vec<u8>,
     /// As a result file has it.
     pub(super) planned: Planned,
@@ -31,10 +31,10 @@ pub(super) struct Unbegun {
 }
 
 /// All of a transfer.
-pub(super) struct Transfer<'a> {
+pub(super) struct TransferRun<'a> {
     pub(super) command: &'static str,
     pub(super) session: &'a Session,
-    pub(super) server: &'a Server,
+    pub(super) server: &'a ServerTarget,
     pub(super) output: &'a Arc<Output>,
     pub(super) overwrite: Overwrite,
     /// It is one file, asked for by its name.
@@ -49,9 +49,9 @@ pub(super) struct Transfer<'a> {
     pub(super) permissions: Permissions,
 }
 
-impl Transfer<'_> {
+impl TransferRun<'_> {
     /// Runs all jobs, and tells of what could not become one.
-    pub(super) async fn run(&self, jobs: Vec<Job>, unbegun: Vec<Unbegun>) -> Result<u8, Error> {
+    pub(super) async fn run(&self, jobs: Vec<TransferJob>, unbegun: Vec<FailedToStart>) -> Result<u8, Error> {
         let started = Instant::now();
         let tally = Arc::new(Tally::of_jobs(jobs.len()));
         self.output.begin_transfer(&tally);
@@ -59,13 +59,13 @@ impl Transfer<'_> {
         let results = self.results(&jobs, &unbegun)?;
         let single = jobs.len() == 1 && unbegun.is_empty();
         let named = jobs.first().map(|job| shown(&job.source)).filter(|_| self.named);
-        for Unbegun { source, planned, error } in unbegun {
+        for FailedToStart { source, planned, error } in unbegun {
             Watcher::new(&tally, self.output, 0, source).broken_off(&error);
             results.iter().for_each(|results| results.record(planned.clone()).end(Some(&error)));
             self.tell_failure(&error, &tally);
         }
         let (drawing, limits) =
-            (Drawing::start(self.output, &tally), Limits::watch(self.session, self.output));
+            (Drawing::start(self.output, &tally), BottleneckWatch::watch(self.session, self.output));
         let together = self.session.together();
         let result = self.run_jobs(jobs, single, &tally, results.as_ref()).await;
         if result.is_ok() {
@@ -85,14 +85,14 @@ impl Transfer<'_> {
     /// The first job does not wait for the answer to the login.
     async fn run_jobs(
         &self,
-        jobs: Vec<Job>,
+        jobs: Vec<TransferJob>,
         single: bool,
         tally: &Arc<Tally>,
         results: Option<&Arc<Results>>,
     ) -> Result<(), Error> {
         let mut running = JoinSet::new();
         // What is not begun when the run breaks off has failed too.
-        let record = |job: &Job| results.map(|results| results.record(job.planned()));
+        let record = |job: &TransferJob| results.map(|results| results.record(job.planned()));
         let many = self.together_in.as_ref().and_then(|folder| together::request(&jobs, folder));
         let jobs: Vec<_> = jobs.into_iter().map(|job| (record(&job), job)).collect();
         if let Some(many) = many {
@@ -121,9 +121,9 @@ impl Transfer<'_> {
     /// Fetches files of one folder in one job; returns what needs a job of its own.
     async fn fetch_together(
         &self,
-        jobs: Vec<(Option<Arc<Record>>, Job)>,
+        jobs: Vec<(Option<Arc<Record>>, TransferJob)>,
         tally: &Arc<Tally>,
-    ) -> Result<Vec<(Option<Arc<Record>>, Job)>, Error> {
+    ) -> Result<Vec<(Option<Arc<Record>>, TransferJob)>, Error> {
         let fetches = together::fetches(&jobs.iter().map(|(_, job)| job).collect::<Vec<_>>());
         let mut jobs: Vec<_> = jobs.into_iter().map(Some).collect();
         for (many, numbers) in fetches {
@@ -151,12 +151,12 @@ impl Transfer<'_> {
     /// One job for all of them.
     async fn run_together(
         &self,
-        jobs: Vec<(Option<Arc<Record>>, Job)>,
+        jobs: Vec<(Option<Arc<Record>>, TransferJob)>,
         many: PutManyRequest,
         tally: &Arc<Tally>,
     ) -> Result<(), Error> {
         let (records, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
-        let watcher = |(number, (job, record)): (usize, (Job, &Option<Arc<Record>>))| {
+        let watcher = |(number, (job, record)): (usize, (TransferJob, &Option<Arc<Record>>))| {
             let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
             Arc::new(watcher.part_of_many())
         };
@@ -196,9 +196,13 @@ impl Transfer<'_> {
         tally.end_job(&Summary { failed: 1, gravest: error.failure_code(), ..Summary::default() });
     }
 
-    fn results(&self, jobs: &[Job], unbegun: &[Unbegun]) -> Result<Option<Arc<Results>>, Error> {
+    fn results(
+        &self,
+        jobs: &[TransferJob],
+        unbegun: &[FailedToStart],
+    ) -> Result<Option<Arc<Results>>, Error> {
         let Some(path) = self.result else { return Ok(None) };
-        let planned = jobs.iter().map(Job::planned);
+        let planned = jobs.iter().map(TransferJob::planned);
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
         let terms = Terms {
             overwrite: word(self.overwrite),
@@ -206,7 +210,7 @@ impl Transfer<'_> {
             changing: jobs.first().map(|job| job.options().changing).unwrap_or_default().into(),
             permissions: self.permissions.clone(),
         };
-        let head = Head::new(self.command, self.session, self.server, terms, planned);
+        let head = ResultHead::new(self.command, self.session, self.server, terms, planned);
         Results::create(path, &head).map(Some)
     }
 
@@ -216,8 +220,8 @@ impl Transfer<'_> {
 
     fn tell_end(&self, summary: &Summary, elapsed: Duration) {
         match self.output.progress() {
-            Progress::Bars => self.output.say(&sentence(summary, elapsed)),
-            Progress::Plain | Progress::Json | Progress::None => {}
+            ProgressStyle::Bars => self.output.say(&sentence(summary, elapsed)),
+            ProgressStyle::Plain | ProgressStyle::Json | ProgressStyle::None => {}
         }
     }
 
@@ -244,7 +248,7 @@ pub(super) fn tell_not_owned(summary: &Summary, output: &Output) {
 }
 
 /// The first event of a transfer.
-pub(super) fn tell_start(command: &'static str, session: &Session, server: &Server, output: &Output) {
+pub(super) fn tell_start(command: &'static str, session: &Session, server: &ServerTarget, output: &Output) {
     let event = Object::event("started");
     let event = if output.is_line() { event } else { event.text("command", command) };
     let event = event.text("address", &server.address());

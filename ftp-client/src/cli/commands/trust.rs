@@ -1,6 +1,6 @@
 //! `trust`: the servers that are trusted.
 
-use crate::cli::args::{self, TrustCommand};
+use crate::cli::args::{self, TrustSubcommand};
 use crate::cli::output::{Object, Output};
 use ftp_client::Error;
 use ftp_client::fingerprint;
@@ -8,16 +8,16 @@ use ftp_client::known_hosts::KnownHosts;
 use ftp_client::remote::{address, parse_address};
 use wire::FailureCode;
 
-pub(crate) enum Trust {
+pub(crate) enum TrustCommand {
     List,
     Remove(Vec<(String, u16)>),
 }
 
-impl Trust {
+impl TrustCommand {
     pub(crate) fn new(typed: args::TrustArgs) -> Result<Self, Error> {
         Ok(match typed.command {
-            TrustCommand::List => Self::List,
-            TrustCommand::Remove { servers } => {
+            TrustSubcommand::List => Self::List,
+            TrustSubcommand::Remove { servers } => {
                 Self::Remove(servers.iter().map(|text| server(text)).collect::<Result<_, _>>()?)
             }
         })

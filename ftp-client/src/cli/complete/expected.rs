@@ -18,7 +18,7 @@ pub(crate) enum Expected {
 
 /// Returns what may follow the complete words `before`, given what has been typed of it.
 pub(crate) fn expected(program: &Command, before: &[String], last: &str) -> Expected {
-    let place = Place::after(program, before);
+    let place = LinePosition::after(program, before);
     if let Some(option) = place.option {
         return of_value(option, "");
     }
@@ -42,7 +42,7 @@ pub(crate) fn expected(program: &Command, before: &[String], last: &str) -> Expe
 }
 
 /// Where in a command line something is.
-struct Place<'a> {
+struct LinePosition<'a> {
     command: &'a Command,
     /// The option whose value comes next.
     option: Option<&'a Arg>,
@@ -52,7 +52,7 @@ struct Place<'a> {
     only_paths: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LinePosition<'a> {
     fn after(program: &'a Command, before: &[String]) -> Self {
         let mut place = Self { command: program, option: None, paths: 0, only_paths: false };
         for word in before {

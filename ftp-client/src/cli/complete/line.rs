@@ -2,7 +2,7 @@
 //! server may have names that would be commands.
 
 /// A command line without its quotes.
-pub(crate) struct Line {
+pub(crate) struct PartialLine {
     /// The program, and what is complete.
     pub(crate) words: Vec<String>,
     /// The word that is being typed, perhaps empty.
@@ -11,7 +11,7 @@ pub(crate) struct Line {
     quote: &'static str,
 }
 
-impl Line {
+impl PartialLine {
     /// Nothing for what is no command line.
     pub(crate) fn split(line: &str) -> Option<Self> {
         let closed = |quote: &'static str| Some((quote, shlex::split(&format!("{line}{CURSOR}{quote}"))?));
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn lines_are_split_as_shells_split_them() {
-        let split = |line: &str| Line::split(line).map(|line| (line.words.join("|"), line.last));
+        let split = |line: &str| PartialLine::split(line).map(|line| (line.words.join("|"), line.last));
         let is = |words: &str, last: &str| Some((words.to_owned(), last.to_owned()));
         assert_eq!(split("ftp-client ls work:a"), is("ftp-client|ls", "work:a"));
         assert_eq!(split("ftp-client ls "), is("ftp-client|ls", ""));
@@ -67,8 +67,9 @@ mod tests {
 
     #[test]
     fn no_name_of_a_server_becomes_a_command() {
-        let placed =
-            |line: &str, piece: &str, candidate: &str| Line::split(line)?.in_place_of(piece, candidate);
+        let placed = |line: &str, piece: &str, candidate: &str| {
+            PartialLine::split(line)?.in_place_of(piece, candidate)
+        };
         assert_eq!(placed("x work:a", "a", "work:a b").as_deref(), Some("a\\ b"));
         assert_eq!(placed("x work:", "", "work:$(rm x)`y`").as_deref(), Some("\\$\\(rm\\ x\\)\\`y\\`"));
         assert_eq!(placed("x w\\ k:\\$", "\\$", "w k:$HOME").as_deref(), Some("\\$HOME"));

@@ -6,7 +6,7 @@ use crate::cli::defaults;
 use crate::cli::output::Output;
 use crate::cli::profiles::Profiles;
 use crate::cli::scope::Scope;
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use ftp_client::Session;
@@ -87,7 +87,7 @@ impl Places {
         let output = Arc::new(Output::new(&common));
         let settings =
             Settings { retry: Some(0), give_up_after: Duration::ZERO, ..Settings::new(common).ok()? };
-        let connecting = connect::options(&Server::of(remote), &settings, &output).ok()?;
+        let connecting = connect::options(&ServerTarget::of(remote), &settings, &output).ok()?;
         let runtime = Runtime::new().ok()?;
         let names = runtime.block_on(Box::pin(async {
             let session = connect::session(connecting).await.ok()?;

@@ -5,7 +5,7 @@ use super::json::{Describe, Object};
 use super::plain::Plain;
 use super::rate::Rate;
 use super::tally::{Snapshot, Tally};
-use super::{Output, Progress};
+use super::{Output, ProgressStyle};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -31,10 +31,10 @@ impl Drawing {
     /// Starts to draw, if there is anything to draw. A system without a thread to spare shows no progress.
     pub(crate) fn start(output: &Arc<Output>, tally: &Arc<Tally>) -> Self {
         let display = match output.progress() {
-            Progress::Bars => Display::Bars(None),
-            Progress::Plain => Display::Plain(Plain::new(Instant::now())),
-            Progress::Json => Display::Events { last: None },
-            Progress::None => return Self { stop: None, thread: None },
+            ProgressStyle::Bars => Display::Bars(None),
+            ProgressStyle::Plain => Display::Plain(Plain::new(Instant::now())),
+            ProgressStyle::Json => Display::Events { last: None },
+            ProgressStyle::None => return Self { stop: None, thread: None },
         };
         let (stop, stopped) = channel();
         let (output, tally) = (Arc::clone(output), Arc::clone(tally));

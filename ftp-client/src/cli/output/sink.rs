@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 use wire::sync::lock;
 
 /// A writer for lines from several threads. After its first error it swallows what follows.
-pub(crate) struct Sink {
-    state: Mutex<State>,
+pub(crate) struct OutputWriter {
+    state: Mutex<WriterState>,
 }
 
-struct State {
+struct WriterState {
     writer: BufWriter<Box<dyn Write + Send>>,
     error: Option<io::Error>,
 }
@@ -22,10 +22,10 @@ pub(super) struct OfVoice(pub(super) Voice);
 /// How errors name standard output.
 pub(crate) const STDOUT: &str = "standard output";
 
-impl Sink {
+impl OutputWriter {
     pub(crate) fn new(writer: Box<dyn Write + Send>) -> Self {
         let writer = BufWriter::with_capacity(BUFFER_LEN, writer);
-        Self { state: Mutex::new(State { writer, error: None }) }
+        Self { state: Mutex::new(WriterState { writer, error: None }) }
     }
 
     /// Takes whole lines.
@@ -43,12 +43,12 @@ impl Sink {
     }
 
     /// A panic elsewhere does not make half a line of what is written here.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         lock(&self.state)
     }
 }
 
-impl State {
+impl WriterState {
     fn attempt(
         &mut self,
         work: impl FnOnce(&mut BufWriter<Box<dyn Write + Send>>) -> io::Result<()>,
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_first_error_is_kept() {
-        let sink = Sink::new(Box::new(Broken));
+        let sink = OutputWriter::new(Box::new(Broken));
         assert!(sink.write(b"line\n").is_ok());
         assert!(sink.flush().is_err());
         assert!(sink.write(b"line\n").is_err());

@@ -25,14 +25,14 @@ pub(crate) struct Tally {
     pub(super) total_bytes: AtomicU64,
     /// Jobs whose totals are not known yet.
     pub(super) uncounted: AtomicU64,
-    running: Mutex<Vec<Running>>,
+    running: Mutex<Vec<ActiveFile>>,
     ended: Mutex<Summary>,
     mirror: Mutex<Option<ftp_client::mirror::Summary>>,
     complete: AtomicBool,
 }
 
 /// A large file under way.
-struct Running {
+struct ActiveFile {
     job: usize,
     path: RemotePath,
     name: String,
@@ -134,7 +134,7 @@ impl Tally {
         let mut running = lock(&self.running);
         // After the connection was made anew, files under way begin once more, and go on where they were.
         if !running.iter().any(|running| running.is(job, path)) {
-            running.push(Running { job, path: path.clone(), name, done: 0, total });
+            running.push(ActiveFile { job, path: path.clone(), name, done: 0, total });
         }
     }
 
@@ -164,12 +164,12 @@ impl Tally {
             total_bytes: self.total_bytes.load(Relaxed),
             counted: self.uncounted.load(Relaxed) == 0,
             rate: 0,
-            running: lock(&self.running).iter().map(Running::shown).collect(),
+            running: lock(&self.running).iter().map(ActiveFile::shown).collect(),
         }
     }
 }
 
-impl Running {
+impl ActiveFile {
     fn is(&self, job: usize, path: &RemotePath) -> bool {
         self.job == job && self.path == *path
     }

@@ -19,7 +19,7 @@ pub(crate) struct Watcher {
     job: usize,
     /// The path of the job's source; items are told as what lies below it.
     source: Vec<u8>,
-    totals: Mutex<Totals>,
+    totals: Mutex<ReportedTotals>,
     record: Option<Arc<Record>>,
     /// Its totals are part of others, and not told here.
     is_part: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Watcher {
 
 /// The totals that the job told last.
 #[derive(Default)]
-struct Totals {
+struct ReportedTotals {
     files: u64,
     bytes: u64,
     complete: bool,
@@ -135,7 +135,7 @@ impl Observer for Watcher {
         if complete && !last.complete {
             self.tally.uncounted.fetch_sub(1, Relaxed);
         }
-        *last = Totals { files, bytes, complete: complete || last.complete };
+        *last = ReportedTotals { files, bytes, complete: complete || last.complete };
     }
 
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {

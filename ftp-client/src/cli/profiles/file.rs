@@ -10,11 +10,11 @@ use toml_edit::{Array, Document, DocumentMut, Item, Table, TomlError, Value};
 pub(super) struct Section {
     pub(super) name: String,
     pub(super) line: usize,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<SectionEntry>,
 }
 
 /// A key of a section.
-pub(super) struct Entry {
+pub(super) struct SectionEntry {
     pub(super) key: String,
     pub(super) line: usize,
     /// One value or several, as text; or what is wrong.
@@ -43,7 +43,7 @@ pub(super) fn sections(path: &Path, text: &str) -> Result<Vec<Section>, Error> {
             let line = line_of(text, span_of(profiles, name));
             let table = item.as_table();
             let table = table.ok_or_else(|| wrong(line, &format!("profile.{name}: must be a section")))?;
-            let entry = |(key, item): (&str, &Item)| Entry {
+            let entry = |(key, item): (&str, &Item)| SectionEntry {
                 key: key.to_owned(),
                 line: line_of(text, span_of(table, key)),
                 values: values(item),

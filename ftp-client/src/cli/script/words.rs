@@ -27,7 +27,7 @@ pub(crate) fn split(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) 
 
 /// Where a character stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Quoting {
     Plain,
     Single,
     Double,
@@ -35,21 +35,21 @@ enum Place {
 
 /// Puts in the variables, quoted for the place they stand in. Tells of a `&` at the end, which is no part of a word.
 fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<(Vec<u8>, bool), String> {
-    let (mut out, mut place, mut rest, mut within) = (Vec::new(), Place::Plain, line, false);
+    let (mut out, mut place, mut rest, mut within) = (Vec::new(), Quoting::Plain, line, false);
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         match (place, byte) {
-            (Place::Plain, b'#') if !within => break,
-            (Place::Plain, b'&') if is_end(rest) => return Ok((out, true)),
-            (Place::Plain, byte) if OPERATORS.contains(&byte) => return Err(unquoted(char::from(byte))),
-            (Place::Plain | Place::Double, b'\\') => {
+            (Quoting::Plain, b'#') if !within => break,
+            (Quoting::Plain, b'&') if is_end(rest) => return Ok((out, true)),
+            (Quoting::Plain, byte) if OPERATORS.contains(&byte) => return Err(unquoted(char::from(byte))),
+            (Quoting::Plain | Quoting::Double, b'\\') => {
                 out.push(byte);
                 if let Some((&escaped, after)) = rest.split_first() {
                     out.push(escaped);
                     rest = after;
                 }
             }
-            (Place::Plain | Place::Double, b'$') => {
+            (Quoting::Plain | Quoting::Double, b'$') => {
                 let (name, after) = name_of(rest)?;
                 rest = after;
                 let value = variable(OsStr::from_bytes(name))
@@ -58,15 +58,15 @@ fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<
             }
             (_, byte) => {
                 place = match (place, byte) {
-                    (Place::Plain, b'\'') => Place::Single,
-                    (Place::Plain, b'"') => Place::Double,
-                    (Place::Single, b'\'') | (Place::Double, b'"') => Place::Plain,
+                    (Quoting::Plain, b'\'') => Quoting::Single,
+                    (Quoting::Plain, b'"') => Quoting::Double,
+                    (Quoting::Single, b'\'') | (Quoting::Double, b'"') => Quoting::Plain,
                     (place, _) => place,
                 };
                 out.push(byte);
             }
         }
-        within = !(place == Place::Plain && byte.is_ascii_whitespace());
+        within = !(place == Quoting::Plain && byte.is_ascii_whitespace());
     }
     Ok((out, false))
 }
@@ -86,13 +86,13 @@ fn is_end(rest: &[u8]) -> bool {
     text.is_empty() || (text.starts_with(b"#") && text.len() < rest.len())
 }
 
-fn put(out: &mut Vec<u8>, value: &[u8], place: Place) -> Result<(), String> {
+fn put(out: &mut Vec<u8>, value: &[u8], place: Quoting) -> Result<(), String> {
     match place {
-        Place::Plain => {
+        Quoting::Plain => {
             let quoted = shlex::bytes::try_quote(value).map_err(|_| "a variable holds a NUL byte")?;
             out.extend_from_slice(&quoted);
         }
-        Place::Single | Place::Double => {
+        Quoting::Single | Quoting::Double => {
             for byte in value {
                 if b"\\\"$`".contains(byte) {
                     out.push(b'\\');

@@ -2,7 +2,7 @@
 //! moment only, and kept for some seconds.
 
 use crate::cli::args::line_parser;
-use crate::cli::complete::{Expected, Line, expected, fitting, local, names_in, profile_names};
+use crate::cli::complete::{Expected, PartialLine, expected, fitting, local, names_in, profile_names};
 use crate::cli::output::shown;
 use crate::cli::scope::Scope;
 use ftp_client::Session;
@@ -21,13 +21,13 @@ use wire::sync::lock;
 
 /// The session, as far as the prompt's thread knows it.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct CompletionContext {
     runtime: Handle,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<CompletionState>>,
 }
 
 #[derive(Default)]
-struct State {
+struct CompletionState {
     scope: Scope,
     open: Option<Session>,
     listings: HashMap<Vec<u8>, (Instant, Vec<String>)>,
@@ -35,24 +35,24 @@ struct State {
 
 /// The completer of the prompt.
 pub(crate) struct Completion {
-    shared: Shared,
+    shared: CompletionContext,
 }
 
 /// Which paths a word may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum PathSide {
     Here,
     There,
 }
 
-impl Shared {
+impl CompletionContext {
     pub(crate) fn new() -> Self {
         Self { runtime: Handle::current(), state: Arc::default() }
     }
 
     /// A command may have changed everything: what was listed is forgotten.
     pub(crate) fn look(&self, scope: Scope, open: Option<Session>) {
-        *self.lock() = State { scope, open, listings: HashMap::new() };
+        *self.lock() = CompletionState { scope, open, listings: HashMap::new() };
     }
 
     /// The names in a folder of the server, folders with a `/`; none if they do not come at once.
@@ -78,19 +78,19 @@ impl Shared {
         (state.scope.clone(), state.open.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CompletionState> {
         lock(&self.state)
     }
 }
 
 impl Completion {
-    pub(crate) fn new(shared: Shared) -> Self {
+    pub(crate) fn new(shared: CompletionContext) -> Self {
         Self { shared }
     }
 
     /// All that the word at the end of a line may become.
     fn candidates(&self, line: &str) -> Vec<String> {
-        let Some(Line { words, last, .. }) = Line::split(line) else { return Vec::new() };
+        let Some(PartialLine { words, last, .. }) = PartialLine::split(line) else { return Vec::new() };
         let queued = words.iter().take_while(|word| *word == "queue").count();
         let (_, before) = words.split_at(queued);
         let command = before.first().map_or("", String::as_str);
@@ -106,8 +106,8 @@ impl Completion {
                 profile_names(self.shared.known().0.profiles(), &last, ":")
             }
             Expected::Place(index) => match side(command, &last, index) {
-                Side::Here => local(&last, ""),
-                Side::There => self.there(&last),
+                PathSide::Here => local(&last, ""),
+                PathSide::There => self.there(&last),
             },
             Expected::File(head) => local(&last, &head),
         }
@@ -138,12 +138,12 @@ impl Hinter for Completion {
 }
 
 /// Where the path with this number belongs: the same rule as when the line is run.
-fn side(command: &str, typed: &str, index: usize) -> Side {
+fn side(command: &str, typed: &str, index: usize) -> PathSide {
     match command {
-        "put" if index == 0 => Side::Here,
-        "get" if index > 0 && !typed.contains(':') => Side::Here,
-        "mirror" | "gc" if !typed.contains(':') => Side::Here,
-        _ => Side::There,
+        "put" if index == 0 => PathSide::Here,
+        "get" if index > 0 && !typed.contains(':') => PathSide::Here,
+        "mirror" | "gc" if !typed.contains(':') => PathSide::Here,
+        _ => PathSide::There,
     }
 }
 
@@ -221,14 +221,14 @@ mod tests {
     #[test]
     fn paths_belong_where_the_line_would_look_for_them() {
         for (command, typed, index, expected) in [
-            ("put", "a", 0, Side::Here),
-            ("put", "a", 1, Side::There),
-            ("get", "a", 0, Side::There),
-            ("get", "a", 1, Side::Here),
-            ("mirror", "a", 0, Side::Here),
-            ("mirror", ":a", 0, Side::There),
-            ("mirror", "work:a", 1, Side::There),
-            ("rm", "a", 0, Side::There),
+            ("put", "a", 0, PathSide::Here),
+            ("put", "a", 1, PathSide::There),
+            ("get", "a", 0, PathSide::There),
+            ("get", "a", 1, PathSide::Here),
+            ("mirror", "a", 0, PathSide::Here),
+            ("mirror", ":a", 0, PathSide::There),
+            ("mirror", "work:a", 1, PathSide::There),
+            ("rm", "a", 0, PathSide::There),
         ] {
             assert_eq!(side(command, typed, index), expected, "{command} {typed}");
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_follows_is_what_the_command_takes() {
-        let completion = Completion::new(Shared::new());
+        let completion = Completion::new(CompletionContext::new());
         let candidates = |line: &str| completion.candidates(line);
         assert_eq!(candidates("pu"), ["put"]);
         assert_eq!(candidates("queue pu"), ["put"]);

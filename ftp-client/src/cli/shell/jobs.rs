@@ -3,8 +3,8 @@
 use crate::cli::connect;
 use crate::cli::goodbye;
 use crate::cli::output::{Output, Voice};
-use crate::cli::server::Server;
-use crate::cli::task::Work;
+use crate::cli::server::ServerTarget;
+use crate::cli::task::OnlineCommand;
 use ftp_client::{ConnectOptions, Error};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -13,15 +13,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// The jobs of a shell.
-pub(crate) struct Jobs {
-    jobs: Vec<Job>,
+pub(crate) struct BackgroundJobs {
+    jobs: Vec<BackgroundJob>,
     next: usize,
     voice: Voice,
     /// The end of the job that was queued last.
     last_queued: Option<oneshot::Receiver<()>>,
 }
 
-struct Job {
+struct BackgroundJob {
     number: usize,
     text: String,
     output: Arc<Output>,
@@ -29,7 +29,7 @@ struct Job {
     task: JoinHandle<()>,
 }
 
-impl Jobs {
+impl BackgroundJobs {
     pub(crate) fn new(voice: Voice) -> Self {
         Self { jobs: Vec::new(), next: 1, voice, last_queued: None }
     }
@@ -38,9 +38,9 @@ impl Jobs {
     pub(crate) fn begin(
         &mut self,
         text: String,
-        server: Server,
+        server: ServerTarget,
         options: ConnectOptions,
-        work: Work,
+        work: OnlineCommand,
         output: &Output,
         queued: bool,
     ) {
@@ -77,7 +77,7 @@ impl Jobs {
                 drop(ended);
             });
         });
-        self.jobs.push(Job { number, text, output: of_job, killed, task });
+        self.jobs.push(BackgroundJob { number, text, output: of_job, killed, task });
         output.say(&format!("[{number}] {}", if queued { "queued" } else { "begun" }));
     }
 
@@ -128,8 +128,8 @@ impl Jobs {
 
 async fn in_own_session(
     options: ConnectOptions,
-    server: &Server,
-    work: Work,
+    server: &ServerTarget,
+    work: OnlineCommand,
     output: &Arc<Output>,
 ) -> Result<u8, Error> {
     let session = connect::patiently(options).await?;

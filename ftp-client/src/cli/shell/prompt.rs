@@ -1,6 +1,6 @@
 //! The prompt: rustyline on a thread of its own, which is asked for a line and waits in between.
 
-use super::complete::{Completion, Shared};
+use super::complete::{Completion, CompletionContext};
 use crate::cli::output::{Voice, shown};
 use etcetera::BaseStrategy;
 use ftp_client::Error;
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use wire::sync::lock;
 
 /// The answer of a person.
-pub(crate) enum Answer {
+pub(crate) enum PromptAnswer {
     /// A line; several that were pasted.
     Lines(Vec<String>),
     /// Ctrl-C: the line was given up.
@@ -31,11 +31,11 @@ pub(crate) enum Answer {
 }
 
 /// A request to the thread.
-struct Question {
+struct PromptRequest {
     text: String,
     /// Input that was typed ahead is dropped.
     afresh: bool,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<PromptAnswer>,
 }
 
 type Reader = Editor<Completion, FileHistory>;
@@ -44,7 +44,7 @@ type Printer = Arc<Mutex<Box<dyn ExternalPrinter + Send>>>;
 
 /// The thread that asks.
 pub(crate) struct Prompt {
-    questions: Sender<Question>,
+    questions: Sender<PromptRequest>,
     voice: Voice,
     /// As the terminal was before.
     terminal: Option<Termios>,
@@ -52,7 +52,7 @@ pub(crate) struct Prompt {
 }
 
 impl Prompt {
-    pub(crate) fn start(shared: Shared) -> Result<Self, Error> {
+    pub(crate) fn start(shared: CompletionContext) -> Result<Self, Error> {
         let failed = |error: ReadlineError| Error::Usage(format!("the terminal cannot be used: {error}"));
         let terminal = tcgetattr(std::io::stdin()).ok();
         let (reader, printer) = reader(shared.clone()).map_err(failed)?;
@@ -79,16 +79,16 @@ impl Prompt {
     }
 
     /// Asks for a line. `afresh`: what was typed ahead is given up.
-    pub(crate) async fn ask(&self, here: Option<&Remote>, afresh: bool) -> Result<Answer, Error> {
+    pub(crate) async fn ask(&self, here: Option<&Remote>, afresh: bool) -> Result<PromptAnswer, Error> {
         let text = match here {
             Some(here) => format!("{}:{}> ", here.host, shown(&crate::cli::places::rooted(&here.path))),
             None => "> ".to_owned(),
         };
         let (answer, answered) = oneshot::channel();
-        if self.questions.send(Question { text, afresh, answer }).is_err() {
-            return Ok(Answer::End);
+        if self.questions.send(PromptRequest { text, afresh, answer }).is_err() {
+            return Ok(PromptAnswer::End);
         }
-        Ok(answered.await.unwrap_or(Answer::End))
+        Ok(answered.await.unwrap_or(PromptAnswer::End))
     }
 
     /// The lines that were typed, numbered.
@@ -110,7 +110,7 @@ impl Prompt {
 }
 
 /// One reader has the whole session: what it has read beyond a line is the next one.
-fn reader(shared: Shared) -> Result<(Reader, Box<dyn ExternalPrinter + Send>), ReadlineError> {
+fn reader(shared: CompletionContext) -> Result<(Reader, Box<dyn ExternalPrinter + Send>), ReadlineError> {
     let config = Config::builder().completion_type(CompletionType::List).history_ignore_space(true).build();
     let mut reader = Reader::with_config(config)?;
     reader.set_max_history_size(HISTORY_LINES)?;
@@ -120,7 +120,7 @@ fn reader(shared: Shared) -> Result<(Reader, Box<dyn ExternalPrinter + Send>), R
 }
 
 /// Replaces the reader, since what it has read ahead can only be dropped with it; the history stays. One that cannot be made leaves the old.
-fn replace(old: &mut Reader, shared: Shared, printer: &Mutex<Box<dyn ExternalPrinter + Send>>) {
+fn replace(old: &mut Reader, shared: CompletionContext, printer: &Mutex<Box<dyn ExternalPrinter + Send>>) {
     let Ok((mut new, speaks)) = reader(shared) else { return };
     std::mem::swap(new.history_mut(), old.history_mut());
     *old = new; // comes first: who waits for the old one to listen holds the printer until it is gone
@@ -129,9 +129,9 @@ fn replace(old: &mut Reader, shared: Shared, printer: &Mutex<Box<dyn ExternalPri
 
 fn answer(
     mut editor: Reader,
-    shared: &Shared,
+    shared: &CompletionContext,
     printer: &Mutex<Box<dyn ExternalPrinter + Send>>,
-    asked: &Receiver<Question>,
+    asked: &Receiver<PromptRequest>,
     lines: &Mutex<Vec<String>>,
 ) {
     let file = history_file();
@@ -140,7 +140,7 @@ fn answer(
         let _ = editor.load_history(file);
     }
     remember(&editor, lines);
-    while let Ok(Question { text, afresh, answer }) = asked.recv() {
+    while let Ok(PromptRequest { text, afresh, answer }) = asked.recv() {
         if afresh {
             replace(&mut editor, shared.clone(), printer);
         }
@@ -154,10 +154,10 @@ fn answer(
                 }
                 let _ = file.as_ref().map(|file| editor.append_history(file));
                 remember(&editor, lines);
-                Answer::Lines(read)
+                PromptAnswer::Lines(read)
             }
-            Err(ReadlineError::Interrupted) => Answer::Interrupted,
-            Err(_) => Answer::End,
+            Err(ReadlineError::Interrupted) => PromptAnswer::Interrupted,
+            Err(_) => PromptAnswer::End,
         };
         if answer.send(told).is_err() {
             return;

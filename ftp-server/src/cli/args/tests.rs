@@ -26,7 +26,7 @@ fn every_command_shows_an_example() {
 #[test]
 fn options_stand_before_or_after_a_users_command() {
     for line in ["ftp-server user --state /s add alice", "ftp-server user add alice --state /s"] {
-        let Command::User(args) = parse(line).unwrap().command else { panic!("{line}") };
+        let ServerCommand::User(args) = parse(line).unwrap().command else { panic!("{line}") };
         assert_eq!(args.place.state, Some("/s".into()), "{line}");
     }
 }
@@ -37,7 +37,7 @@ fn a_new_user_may_only_read_unless_told_otherwise() {
         ("ftp-server user add alice", Access::Read),
         ("ftp-server user add alice --access drop", Access::Drop),
     ] {
-        let Command::User(args) = parse(line).unwrap().command else { panic!("{line}") };
+        let ServerCommand::User(args) = parse(line).unwrap().command else { panic!("{line}") };
         let UserCommand::Add(args) = args.command else { panic!("{line}") };
         assert_eq!(args.access, meant, "{line}");
     }
@@ -45,9 +45,10 @@ fn a_new_user_may_only_read_unless_told_otherwise() {
 
 #[test]
 fn a_share_is_read_only_and_for_an_hour_unless_told_otherwise() {
-    let Command::Share(args) = parse("ftp-server share dir").unwrap().command else { panic!() };
+    let ServerCommand::Share(args) = parse("ftp-server share dir").unwrap().command else { panic!() };
     assert_eq!((args.write, args.once, args.time), (false, false, Duration::from_secs(3600)));
-    let Command::Share(args) = parse("ftp-server share dir --for 90s --once --write").unwrap().command else {
+    let ServerCommand::Share(args) = parse("ftp-server share dir --for 90s --once --write").unwrap().command
+    else {
         panic!()
     };
     assert_eq!((args.write, args.once, args.time), (true, true, Duration::from_secs(90)));

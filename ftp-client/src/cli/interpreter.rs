@@ -2,7 +2,7 @@
 //! anew if it was lost; current folders are kept here and there.
 
 use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
-use crate::cli::args::{self, Command, Line, ProfileCommand, TypedRule, Word, line_parser};
+use crate::cli::args::{self, Command, ProfileSubcommand, TypedLine, TypedRule, Word, line_parser};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::goodbye;
@@ -10,7 +10,7 @@ use crate::cli::output::{Object, Output, shown};
 use crate::cli::places;
 use crate::cli::profiles::Profile;
 use crate::cli::scope::{Scope, nothing_open};
-use crate::cli::server::Server;
+use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use crate::cli::task::{Task, of_command_lines};
 use clap::FromArgMatches;
@@ -28,7 +28,7 @@ use tokio::task::block_in_place;
 pub(crate) struct Parsed(pub(crate) Word);
 
 /// The state that lines are run in.
-pub(crate) struct Executor {
+pub(crate) struct Interpreter {
     /// The command line that began this: its options are those of all connections.
     command_line: Vec<OsString>,
     /// The current folder at that time.
@@ -36,11 +36,11 @@ pub(crate) struct Executor {
     scope: Scope,
     /// The profile of the open server: its options are those of the lines too.
     profile: Option<String>,
-    open: Option<Opened>,
+    open: Option<OpenServer>,
 }
 
-struct Opened {
-    server: Server,
+struct OpenServer {
+    server: ServerTarget,
     options: ConnectOptions,
     session: Session,
     /// The next command needs a new connection.
@@ -55,7 +55,7 @@ pub(crate) struct Checker {
     stdin_taken: bool,
 }
 
-impl Executor {
+impl Interpreter {
     pub(crate) fn new(command_line: &[OsString], scope: Scope) -> Self {
         let started_in = env::current_dir().unwrap_or_default();
         Self { command_line: command_line.to_vec(), started_in, scope, profile: None, open: None }
@@ -104,12 +104,12 @@ impl Executor {
         places::require_folder(&session, &remote.path).await?;
         self.close().await;
         (self.profile, self.scope) = (profile, scope.opened(remote));
-        self.open = Some(Opened { server, options, session, stale: false });
+        self.open = Some(OpenServer { server, options, session, stale: false });
         Ok(())
     }
 
     /// The session of the open server, connected anew if the connection was lost.
-    pub(crate) async fn session(&mut self, output: &Output) -> Result<(Server, Session), Error> {
+    pub(crate) async fn session(&mut self, output: &Output) -> Result<(ServerTarget, Session), Error> {
         let opened = self.open.as_mut().ok_or_else(nothing_open)?;
         if opened.stale {
             goodbye::in_time(opened.session.close()).await;
@@ -140,7 +140,7 @@ impl Executor {
     }
 
     /// How to connect to the open server once more.
-    pub(crate) fn dialing(&self) -> Result<(Server, ConnectOptions), Error> {
+    pub(crate) fn dialing(&self) -> Result<(ServerTarget, ConnectOptions), Error> {
         let opened = self.open.as_ref().ok_or_else(nothing_open)?;
         Ok((opened.server.clone(), opened.options.clone()))
     }
@@ -281,7 +281,7 @@ pub(crate) fn understand(
     if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {
         matches = defaults::with_profile(line_parser(), name, sub, profile).try_get_matches_from(words)?;
     }
-    Line::from_arg_matches(&matches).map(|line| Parsed(line.word))
+    TypedLine::from_arg_matches(&matches).map(|line| Parsed(line.word))
 }
 
 fn parse(words: &[OsString], scope: &Scope, profile: Option<&str>) -> Result<Parsed, Error> {
@@ -289,7 +289,7 @@ fn parse(words: &[OsString], scope: &Scope, profile: Option<&str>) -> Result<Par
 }
 
 /// Plans and result files name a server of their own.
-fn same_server(wanted: &Server, open: &Server, session: &Session) -> Result<(), Error> {
+fn same_server(wanted: &ServerTarget, open: &ServerTarget, session: &Session) -> Result<(), Error> {
     let same_user = wanted.user.is_none() || open.user.is_none() || wanted.user == open.user;
     let same_key =
         wanted.pin.or(wanted.recorded).is_none_or(|pin| fingerprint::show(&pin) == session.server_key());
@@ -339,7 +339,8 @@ pub(crate) fn stdin_taken() -> Error {
 
 /// A profile is added with the common options, which belong to a whole script.
 fn begins_in_a_line(command: &Command) -> Result<(), Error> {
-    let adds = matches!(command, Command::Profile(typed) if matches!(typed.command, ProfileCommand::Add(_)));
+    let adds =
+        matches!(command, Command::Profile(typed) if matches!(typed.command, ProfileSubcommand::Add(_)));
     if adds { Err(of_command_lines()) } else { Ok(()) }
 }
 
