@@ -144,6 +144,10 @@ impl Sink for AskedSink {
         self.sink.again(path);
     }
 
+    fn check_place(&self) -> Result<(), Failure> {
+        self.sink.check_place()
+    }
+
     fn sync_found(&self) -> Result<(), Failure> {
         self.sink.sync_found()
     }

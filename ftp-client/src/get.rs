@@ -104,7 +104,7 @@ async fn to_files(
     let (changing, options, power) = (options.changing, options.received(), options.survive_power());
     let begun_here = (resume == Resume::Again).then(|| mark.begun());
     let (placing, here) = (mark.clone(), session.clone());
-    let (base, unproven) = local::blocking(move || {
+    let (parent, base, unproven) = local::blocking(move || {
         let target = match placing.placed() {
             Some(placed) => PathBuf::from(OsString::from_vec(placed)),
             None => request.becomes(),
@@ -117,11 +117,13 @@ async fn to_files(
             None => Base::Folder(FolderCache::new(folder)),
         };
         let unproven = here.begin_writing(&base.folder(), power);
-        Ok((base, unproven))
+        Ok((parent, base, unproven))
     })
     .await?;
     let options = options.sink(keeping(session, resume), begun_here);
-    let sink = Box::new(Here(Box::new(TreeSink::new(base, options).doubting(unproven)) as Box<dyn Sink>));
+    let sink = TreeSink::new(base, options).doubting(unproven).found_by(move || local::find(&parent));
+    let sink: Box<dyn Sink> = Box::new(sink);
+    let sink = Box::new(Here(sink));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
     let options = job(session, resume, mark);
     let get = Get { recursive, totals, changing, options, ..get(session, path, WINDOW_FRAMES_MAX) };

@@ -90,14 +90,15 @@ async fn many(
     let (changing, options, power) = (options.changing, options.received(), options.survive_power());
     let options = options.sink(keeping(session, resume), (resume == Resume::Again).then(|| mark.begun()));
     let (placing, here) = (mark.clone(), session.clone());
-    let (folder, unproven) = local::blocking(move || {
+    let (target, folder, unproven) = local::blocking(move || {
         placing.place(target.as_os_str().as_bytes());
         let folder = local::folder(&target)?;
         let unproven = here.begin_writing(&folder, power);
-        Ok((folder, unproven))
+        Ok((target, folder, unproven))
     })
     .await?;
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
+    let sink = sink.found_by(move || local::find(&target));
     let sink: Box<dyn Sink> = Box::new(sink);
     let sink = Box::new(Here(sink));
     let mut selection = Selection::open(session, path, sink, resume, changing, reporter.clone()).await?;

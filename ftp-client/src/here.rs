@@ -47,6 +47,10 @@ impl Sink for Here<Box<dyn Sink>> {
         self.0.again(path);
     }
 
+    fn check_place(&self) -> Result<(), Failure> {
+        self.0.check_place().map_err(here)
+    }
+
     fn sync_found(&self) -> Result<(), Failure> {
         self.0.sync_found().map_err(here)
     }

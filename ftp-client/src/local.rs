@@ -41,6 +41,11 @@ pub(crate) fn folder(path: &Path) -> Result<Arc<dyn Folder>, Error> {
     Ok(Arc::new(folder))
 }
 
+/// Opens the folder at `path` once more, to see whether it still is the one that is written to.
+pub(crate) fn find(path: &Path) -> io::Result<Arc<dyn Folder>> {
+    Ok(Arc::new(LocalFolder::open_ambient(path)?))
+}
+
 /// Removes what interrupted transfers have left in a local folder and below, but for what is in use or has changed within
 /// `idle`.
 ///

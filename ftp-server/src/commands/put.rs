@@ -85,9 +85,12 @@ pub(super) async fn run(
     let UploadTarget { base, path, lock, unproven } = when_free(context, opening, cancelled).await?;
     let _locked = FolderLockGuard { lock, disk: context.disk.clone() };
     operation.set_path(&path);
+    let above = if exclusive { None } else { path.split_last() };
+    let (storage, place) = (context.storage.clone(), above.map_or_else(|| path.clone(), |(above, _)| above));
     let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
     let machine = Receiver::new(put.options.checksum, WINDOW_FRAMES_MAX).with_holes(put.options.sparse);
     let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
+    let sink = sink.found_by(move || storage.folder(&place));
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());
     if cancelled.is_cancelled() {

@@ -6,6 +6,7 @@ mod holes;
 mod lanes;
 mod late_decisions;
 mod many_sessions;
+mod moved_targets;
 mod rate_limits;
 pub(crate) mod trees;
 mod unproven;

@@ -51,7 +51,7 @@ pub use placing::Staged;
 pub use queue::{Credit, ItemQueue, QueueSource, TooMany};
 pub use receive::ReceiveJob;
 pub use send::SendJob;
-pub use sink::{Base, Found, Sink, TreeSink, TreeSinkOptions};
+pub use sink::{Base, Find, Found, Sink, TreeSink, TreeSinkOptions};
 pub use source::{FileSource, Source, StreamSource, TreeSource, count};
 pub use staged::{Chunks, Keeping};
 

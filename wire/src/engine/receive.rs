@@ -168,6 +168,10 @@ impl ReceiveJob {
                 }
             }
             let finished = self.is_finished();
+            if finished {
+                let job = self.clone();
+                disk.run(move || job.sink.check_place()).await??; // before the sender learns of the last items
+            }
             loop {
                 let Some(ack) = lock(&self.machine).take_ack() else { break };
                 let kept = ack.failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum();

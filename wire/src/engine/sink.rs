@@ -3,7 +3,7 @@
 mod base;
 mod tree;
 
-pub use base::Base;
+pub use base::{Base, Find};
 pub use tree::{TreeSink, TreeSinkOptions};
 
 use super::commit::{Placed, Waiting};
@@ -55,6 +55,11 @@ pub trait Sink: Send + Sync {
     }
     /// Prepares for a large file that was started and is sent again from its beginning.
     fn again(&self, _: &RemotePath) {}
+    /// Checks, when all items are in their places, that the job's path still leads there: somebody may have moved or replaced the folder
+    /// that they went into.
+    fn check_place(&self) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Makes durable the files found in their place since the last call, if acknowledged items must be durable.
     fn sync_found(&self) -> Result<(), Failure> {
         Ok(())

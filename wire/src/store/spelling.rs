@@ -81,7 +81,7 @@ pub fn respell(folder: &dyn Folder, name: NameRef<'_>, to: NameRef<'_>) -> io::R
 }
 
 /// True if both are the same folder.
-pub(super) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
+pub(crate) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
     let key = |folder: &dyn Folder| {
         let file = folder.details(None, LINKS)?.file;
         Ok::<_, io::Error>(file.map(|file| (file.device, file.inode)))

@@ -3,7 +3,7 @@
 use crate::failure::{Failure, FailureCode};
 use crate::modes::PERMISSIONS;
 use crate::path::{Name, NameRef, RemotePath};
-use crate::store::{Filesystems, Folder, FolderCache, is_staged, reserved_name};
+use crate::store::{Filesystems, Folder, FolderCache, is_same, is_staged, reserved_name};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -68,6 +68,21 @@ impl Base {
         }
     }
 
+    /// Checks that the base is still in its place. `find` looks up the base's folder by its path, or the folder that holds its name.
+    pub(super) fn check_place(&self, find: &Find) -> Result<(), Failure> {
+        let is_in_place = match self {
+            Self::Folder(folders) => is_there(&**folders.base(), find())?,
+            Self::Named { parent, name, inner, .. } => {
+                is_there(&**parent, find())?
+                    && match inner.get() {
+                        Some(folders) => is_there(&**folders.base(), parent.folder(name.into()))?,
+                        None => true,
+                    }
+            }
+        };
+        if is_in_place { Ok(()) } else { Err(Failure::new(FailureCode::NotFound, MOVED)) }
+    }
+
     /// Returns the filesystems on which folders were made or changed since the last call.
     pub(super) fn take_touched(&self) -> Filesystems {
         match self {
@@ -107,3 +122,20 @@ impl Base {
         if is_staged(name) { Err(reserved_name()) } else { Ok((folder, name)) }
     }
 }
+
+/// True if `found` is the folder `folder`.
+fn is_there(folder: &dyn Folder, found: io::Result<Arc<dyn Folder>>) -> io::Result<bool> {
+    match found {
+        Ok(found) => is_same(folder, &*found),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks up a folder by its path.
+pub type Find = dyn Fn() -> io::Result<Arc<dyn Folder>> + Send + Sync;
+
+const MOVED: &str =
+    "was moved or replaced meanwhile, and all went into the folder that was there before: run again";

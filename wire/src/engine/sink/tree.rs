@@ -1,6 +1,6 @@
 //! Files, links and folders below a base, placed by the job's options.
 
-use super::base::Base;
+use super::base::{Base, Find};
 use super::{Found, Sink};
 use crate::engine::admission::{AdmissionRule, Candidate};
 use crate::engine::commit::{self, Placed, Unnamed, Unsynced, Waiting};
@@ -55,6 +55,8 @@ pub struct TreeSink {
     /// Cancelled once no item may get its name any more.
     over: CancellationToken,
     rule: Arc<AdmissionRule>,
+    /// Looks up the base again.
+    find: Option<Box<Find>>,
 }
 
 impl TreeSink {
@@ -65,7 +67,13 @@ impl TreeSink {
         let base = base.making(options.modes.of_unknown_folder());
         let rule = Arc::new(AdmissionRule::new(options.overwrite, options.add_only));
         let unproven = Unproven::default();
-        Self { base, options, broken, found, unproven, over, rule }
+        Self { base, options, broken, found, unproven, over, rule, find: None }
+    }
+
+    /// Checks at the end that `find` still leads to the base's folder, or to the one that holds its name.
+    #[must_use]
+    pub fn found_by(self, find: impl Fn() -> io::Result<Arc<dyn Folder>> + Send + Sync + 'static) -> Self {
+        Self { find: Some(Box::new(find)), ..self }
     }
 
     /// Publishes no item once `over` is cancelled, not even one that was being written by then.
@@ -241,6 +249,10 @@ impl Sink for TreeSink {
                 }
             }
         }
+    }
+
+    fn check_place(&self) -> Result<(), Failure> {
+        self.find.as_ref().map_or(Ok(()), |find| self.base.check_place(find))
     }
 
     fn sync_found(&self) -> Result<(), Failure> {

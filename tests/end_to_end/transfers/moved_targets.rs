@@ -1,0 +1,44 @@
+//! Targets that are moved or replaced while a tree goes into them: all of it is written, and none of it where it was asked for.
+
+use crate::support::{content, leftovers, wait_until};
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use tests::world::{Ran, World};
+
+/// Runs a command with a large tree, and moves `target` away while the tree goes into it.
+fn run_and_move(world: &World, arguments: &[&str], target: &Path, replace: bool) -> Ran {
+    let mut command = world.client_command([&["--limit-rate=16M"], arguments].concat());
+    let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the large file is on its way", || !leftovers(target).is_empty());
+    fs::rename(target, target.with_extension("moved")).unwrap();
+    if replace {
+        fs::create_dir(target).unwrap();
+    }
+    Ran::from(client.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_target_that_is_moved_or_replaced_meanwhile_is_an_error() {
+    for (exists, replace) in [(true, false), (true, true), (false, false), (false, true)] {
+        let world = World::serving();
+        for tree in [world.local().join("tree"), world.root().join("tree")] {
+            fs::create_dir(&tree).unwrap();
+            fs::write(tree.join("small"), "small").unwrap();
+            fs::write(tree.join("large"), content(1, 12_000_000)).unwrap();
+        }
+        let (up, down) = (world.root().join("up"), world.local().join("down"));
+        if exists {
+            [&up, &down].map(|folder| fs::create_dir(folder).unwrap());
+        }
+        let put = run_and_move(&world, &["put", "-r", "tree", &world.url("up")], &up, replace);
+        let get = run_and_move(&world, &["get", "-r", &world.url("tree"), "down"], &down, replace);
+        for (ran, target) in [(put, &up), (get, &down)] {
+            let what = format!("exists {exists}, replaced {replace}: {}", ran.stderr);
+            assert_eq!(ran.code, Some(5), "{what}");
+            assert!(ran.stderr.contains("was moved or replaced"), "{what}");
+            let moved = target.with_extension("moved").join(if exists { "tree" } else { "" });
+            assert_eq!(fs::metadata(moved.join("large")).unwrap().len(), 12_000_000, "{what}");
+        }
+    }
+}
