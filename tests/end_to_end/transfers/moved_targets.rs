@@ -29,7 +29,7 @@ fn a_target_that_is_moved_or_replaced_meanwhile_is_an_error() {
         }
         let (up, down) = (world.root().join("up"), world.local().join("down"));
         if exists {
-            [&up, &down].map(|folder| fs::create_dir(folder).unwrap());
+            [&up, &down].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
         }
         let put = run_and_move(&world, &["put", "-r", "tree", &world.url("up")], &up, replace);
         let get = run_and_move(&world, &["get", "-r", &world.url("tree"), "down"], &down, replace);
