@@ -1,6 +1,6 @@
 //! GET: opens a job that sends a file or a tree to the client.
 
-use super::{CommandAnswer, locate, on_disk};
+use super::{CommandAnswer, check_sending, locate, on_disk, run_job};
 use crate::context::Context;
 use crate::events::Operation;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::disk;
 use wire::engine::{FileSource, Pacer, SendJob, Source, TreeSource, count};
-use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Get, Message, Opened, Totals};
+use wire::message::{Get, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
 use wire::sender::{Asking, Sender};
@@ -32,10 +31,7 @@ pub(super) async fn run(
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
 ) -> CommandAnswer {
-    get.options.check_extensions()?;
-    if !(1..=WINDOW_FRAMES_MAX).contains(&get.window) {
-        return Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"));
-    }
+    check_sending(&get.options, get.window)?;
     let at = file_clock(); // what changes from now on may be other than what is sent
     let (path, recursive) = (get.path.clone(), get.recursive);
     let opening =
@@ -57,13 +53,7 @@ pub(super) async fn run(
     let job = SendJob::new(id, machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
     let job = Arc::new(job.changing(get.changing).since(get.options.begun).with_holes(get.options.sparse));
     let running = context.exchange.send(job.clone());
-    if cancelled.is_cancelled() {
-        job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
-    }
-    match running.await {
-        Ok(()) => Ok(None),
-        Err(failure) => Ok(Some(Message::from(failure))),
-    }
+    run_job(running, cancelled, |failure| job.fail(failure)).await
 }
 
 fn open(storage: &Arc<dyn Storage>, path: &RemotePath, recursive: bool) -> Result<JobSource, Failure> {

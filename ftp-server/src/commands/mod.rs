@@ -25,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use wire::command::{Needs, Spec};
 use wire::control::Envelope;
-use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, XATTRS_LEN_MAX};
-use wire::message::{Details, Done, Message, Stat};
+use wire::engine::JobEnd;
+use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, WINDOW_FRAMES_MAX, XATTRS_LEN_MAX};
+use wire::message::{Details, Done, JobOptions, Message, Stat};
 use wire::store::{Folder, Storage, is_staged, reserved_name};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
@@ -166,6 +167,28 @@ async fn on_disk<A: Send + 'static, T: Send + 'static>(
     work: impl FnOnce(A) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     context.disk.run_soon(move || work(argument)).await?
+}
+
+/// Refuses options of a sending job that this version does not know, and windows out of range.
+fn check_sending(options: &JobOptions, window: u32) -> Result<(), Failure> {
+    options.check_extensions()?;
+    if (1..=WINDOW_FRAMES_MAX).contains(&window) {
+        Ok(())
+    } else {
+        Err(Failure::new(FailureCode::LimitExceeded, "a window of no frames or too many"))
+    }
+}
+
+/// Runs a job to its end. `fail` ends it at once if its request was cancelled before the exchange knew it; from then on the exchange does.
+async fn run_job(
+    running: impl Future<Output = JobEnd>,
+    cancelled: &CancellationToken,
+    fail: impl FnOnce(Failure),
+) -> CommandAnswer {
+    if cancelled.is_cancelled() {
+        fail(FailureCode::Cancelled.into());
+    }
+    Ok(running.await.err().map(Message::from))
 }
 
 /// The folder that holds `path`, and the name in it. The root itself has neither, and reserved names are nobody's.

@@ -1,6 +1,6 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{CommandAnswer, locate, on_disk};
+use super::{CommandAnswer, locate, on_disk, run_job};
 use crate::auth::Principal;
 use crate::context::Context;
 use crate::events::Operation;
@@ -15,7 +15,7 @@ use wire::disk::Disk;
 use wire::engine::{Base, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Durability, Message, Opened, Put, Resume};
+use wire::message::{Durability, Opened, Put, Resume};
 use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
@@ -93,13 +93,7 @@ pub(super) async fn run(
     let sink = sink.found_by(move || storage.folder(&place));
     let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());
-    if cancelled.is_cancelled() {
-        job.fail(FailureCode::Cancelled.into()); // before the exchange knew the job; from now on the exchange tells it
-    }
-    match running.await {
-        Ok(()) => Ok(None),
-        Err(failure) => Ok(Some(Message::from(failure))),
-    }
+    run_job(running, cancelled, |failure| job.fail(failure)).await
 }
 
 /// The sender, as journals have it.
