@@ -9,34 +9,33 @@
 //! Both sides come in the same sorted depth-first order, so neither end ever holds a whole tree. One thread compares; the
 //! job's lanes carry files meanwhile. A folder's metadata follows all that is in it, through the same job. Deletions come
 //! last, are counted before the first is made, and are made only if all else went well. With deletions a tree of moderate size is
-//! compared to its end before anything is done, so that what the guard refuses is refused first (see `held.rs`). Where the
+//! compared to its end before anything is done, so that what the guard refuses is refused first (see `hold_back.rs`). Where the
 //! target lacks room, what is to go goes first, in a comparison of its own (see `clearing.rs`).
 //!
-//! The comparison runs ahead of the job (see `ahead.rs`), so the totals that are told are of what is sent, not of the
+//! The comparison runs ahead of the job (see `transfer_queue.rs`), so the totals that are told are of what is sent, not of the
 //! source, and are whole long before the job is; until then they are marked as "so far".
 //!
 //! Memory: a folder's names for each level of the walks, a few pages of the listing, at most 16,384 items under way, 24 MiB
-//! of items that wait, and what is kept for later (see `late.rs`): some 30 bytes for a path that is to be deleted.
+//! of items that wait, and what is kept for later (see `deferred.rs`): some 30 bytes for a path that is to be deleted.
 
 pub mod action;
-mod ahead;
 mod carried;
 mod clearing;
 mod deed;
+mod deferred;
 mod difference;
-mod doing;
+mod dir_frame;
+mod dir_stack;
 mod effects;
+mod executor;
 mod fidelities;
 pub mod filter;
 mod finish;
 mod folded_names;
 mod folding;
 mod guard;
-mod held;
+mod hold_back;
 mod keeping;
-mod late;
-mod level;
-mod levels;
 mod opening;
 mod packed;
 mod pairs;
@@ -53,6 +52,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod transfer;
+mod transfer_queue;
 mod watch;
 
 pub use action::Action;

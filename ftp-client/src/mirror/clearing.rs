@@ -1,8 +1,8 @@
 //! Makes room: a comparison of which only the deletions are done. All else follows in another one.
 
 use super::action::Action;
+use super::deferred::FolderMetadata;
 use super::effects::Effects;
-use super::late::Touch;
 use crate::error::Error;
 use wire::message::Entry;
 use wire::metadata::Kind;
@@ -38,7 +38,7 @@ impl Effects for Clearing<'_> {
         Ok(())
     }
 
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+    fn touch(&mut self, path: RemotePath, touch: FolderMetadata) -> Result<(), Error> {
         self.effects.touch(path, touch) // what was opened for the time is closed
     }
 

@@ -1,7 +1,7 @@
 //! The deeds that a mirror may hold back, and how many.
 
 use super::action::Action;
-use super::late::Touch;
+use super::deferred::FolderMetadata;
 use wire::RemotePath;
 use wire::message::Entry;
 
@@ -9,7 +9,7 @@ use wire::message::Entry;
 pub(super) enum Deed {
     Act(Action),
     Leave(Entry),
-    Touch(RemotePath, Touch),
+    Touch(RemotePath, FolderMetadata),
     Own(Entry),
     ReadOnly(Entry),
     Narrow(Entry),

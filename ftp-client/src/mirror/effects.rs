@@ -1,7 +1,7 @@
 //! The effects of a mirror's decisions: changes of the target, or only words about them.
 
 use super::action::Action;
-use super::late::Touch;
+use super::deferred::FolderMetadata;
 use super::{Listener, Summary};
 use crate::error::Error;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) trait Effects {
     /// All of a folder of the source was seen: makes it if it is missing, and sets its metadata.
     fn leave(&mut self, folder: &Entry) -> Result<(), Error>;
     /// Sets a folder's metadata once more.
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error>;
+    fn touch(&mut self, path: RemotePath, touch: FolderMetadata) -> Result<(), Error>;
     /// Sets owner and attributes of the mirrored folder itself, if they are carried.
     fn own(&mut self, folder: &Entry) -> Result<(), Error>;
     /// A folder of the target is read-only: it is opened for the time if something in it is changed. Its metadata is set
@@ -113,7 +113,7 @@ impl Effects for DryRun {
         Ok(())
     }
 
-    fn touch(&mut self, _: RemotePath, _: Touch) -> Result<(), Error> {
+    fn touch(&mut self, _: RemotePath, _: FolderMetadata) -> Result<(), Error> {
         Ok(())
     }
 

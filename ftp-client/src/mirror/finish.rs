@@ -2,9 +2,9 @@
 
 use super::Summary;
 use super::action::Action;
+use super::deferred::{Leader, Parent, file_of};
 use super::difference::Difference;
 use super::guard::{Reason, Refusal};
-use super::late::{Leader, Parent, file_of};
 use super::planner::Planner;
 use crate::error::Error;
 use std::collections::{BTreeSet, HashMap};
@@ -26,11 +26,11 @@ impl Planner<'_> {
     /// Does what was kept for later.
     pub(crate) fn finish(mut self) -> Result<Ending, Error> {
         self.read_unread()?;
-        if !self.late.news.is_empty() {
+        if !self.deferred.news.is_empty() {
             self.effects.settle()?; // what is moved may go to new folders
         }
         let moved = self.moves()?;
-        let later = self.late.conflicts.iter().map(|(source, ..)| source.metadata.size);
+        let later = self.deferred.conflicts.iter().map(|(source, ..)| source.metadata.size);
         self.effects.counted(later.len() as u64, later.fold(0, u64::saturating_add));
         self.effects.settle()?;
         self.hard_links()?;
@@ -43,10 +43,10 @@ impl Planner<'_> {
             self.conflicts()?;
         }
         self.effects.settle()?;
-        if let Some(root) = self.late.root.take() {
+        if let Some(root) = self.deferred.root.take() {
             self.effects.own(&root)?;
         }
-        for (path, touch) in std::mem::take(&mut self.late.touched) {
+        for (path, touch) in std::mem::take(&mut self.deferred.touched) {
             self.effects.touch(path, touch)?;
         }
         self.effects.settle()?;
@@ -55,13 +55,17 @@ impl Planner<'_> {
 
     /// Reads files of one size, a few at a time while the walk goes on.
     pub(super) fn read_if_many(&mut self) -> Result<(), Error> {
-        let sizes = self.late.unread.iter().map(|(source, ..)| source.metadata.size);
+        let sizes = self.deferred.unread.iter().map(|(source, ..)| source.metadata.size);
         let bytes = sizes.fold(0, u64::saturating_add);
-        if self.late.unread.len() >= READ_FILES || bytes >= READ_BYTES { self.read_unread() } else { Ok(()) }
+        if self.deferred.unread.len() >= READ_FILES || bytes >= READ_BYTES {
+            self.read_unread()
+        } else {
+            Ok(())
+        }
     }
 
     fn read_unread(&mut self) -> Result<(), Error> {
-        let unread = std::mem::take(&mut self.late.unread);
+        let unread = std::mem::take(&mut self.deferred.unread);
         let (sources, targets) =
             unread.iter().map(|(source, target, _)| (source.path.clone(), target.path.clone())).unzip();
         let (sources, targets) = self.digester.digests(sources, targets)?;
@@ -75,7 +79,7 @@ impl Planner<'_> {
                 _ => Difference::Content, // what cannot be read is found out when it is sent
             };
             if difference == Difference::Content {
-                self.late.touch(&parent);
+                self.deferred.touch(&parent);
             } else if target.is_unproven() {
                 self.effects.proven(&target)?;
             }
@@ -86,7 +90,7 @@ impl Planner<'_> {
 
     /// Sends what is new, unless the target has it under a path that goes: then it is renamed. Returns those paths.
     fn moves(&mut self) -> Result<BTreeSet<RemotePath>, Error> {
-        let news = std::mem::take(&mut self.late.news);
+        let news = std::mem::take(&mut self.deferred.news);
         let may_move = self.options.delete && self.counts.source_failures == 0;
         let mut vanished = if may_move { self.vanished(&news)? } else { HashMap::new() };
         let sizes: BTreeSet<u64> = vanished.keys().map(|(size, _)| *size).collect();
@@ -112,7 +116,7 @@ impl Planner<'_> {
             };
             if self.effects.act(action)? {
                 moved.extend(path);
-                self.late.touch(&parent);
+                self.deferred.touch(&parent);
             }
         }
         Ok(moved)
@@ -121,7 +125,7 @@ impl Planner<'_> {
     /// Files that go and are as long as one that is new, by size and digest.
     fn vanished(&self, news: &[(Entry, Parent)]) -> Result<HashMap<(u64, Digest), Vec<Entry>>, Error> {
         let sizes: BTreeSet<u64> = news.iter().map(|(source, _)| source.metadata.size).collect();
-        let going = self.late.deletions.iter().filter(|entry| sizes.contains(&entry.metadata.size));
+        let going = self.deferred.deletions.iter().filter(|entry| sizes.contains(&entry.metadata.size));
         let going: Vec<Entry> =
             going.filter(|entry| entry.metadata.kind == wire::metadata::Kind::File).collect();
         let paths = going.iter().map(|entry| entry.path.clone()).collect();
@@ -136,7 +140,7 @@ impl Planner<'_> {
     }
 
     fn hard_links(&mut self) -> Result<(), Error> {
-        for (source, target, parent) in std::mem::take(&mut self.late.links) {
+        for (source, target, parent) in std::mem::take(&mut self.deferred.links) {
             let Some(Leader { path, sent, target: leader }) = self.links.leader(&source) else { continue };
             let linked = !sent && leader.is_some() && target.as_ref().and_then(file_of) == *leader;
             if linked {
@@ -145,7 +149,7 @@ impl Planner<'_> {
             }
             let of = path.clone();
             if self.effects.act(Action::Linked { source, of, target })? {
-                self.late.touch(&parent);
+                self.deferred.touch(&parent);
             }
         }
         self.effects.settle()
@@ -153,10 +157,10 @@ impl Planner<'_> {
 
     /// Deletes what only the target has, if all else went well and it is not too much.
     fn deletions(&mut self, moved: &BTreeSet<RemotePath>) -> Result<Option<Refusal>, Error> {
-        let deletions = self.late.deletions.len() - moved.len() as u64;
+        let deletions = self.deferred.deletions.len() - moved.len() as u64;
         if deletions == 0 {
             self.release()?;
-            self.late.touched.append(&mut self.late.touched_by_deletions);
+            self.deferred.touched.append(&mut self.deferred.touched_by_deletions);
             return Ok(None);
         }
         let (entries, source_entries) = (self.counts.target_entries, self.counts.source_entries);
@@ -178,11 +182,11 @@ impl Planner<'_> {
             self.effects.not_deleted(deletions);
             return Ok(None);
         }
-        let packed = std::mem::take(&mut self.late.deletions);
+        let packed = std::mem::take(&mut self.deferred.deletions);
         for target in packed.iter().filter(|target| !moved.contains(&target.path)) {
             self.effects.act(Action::Deleted { target })?;
         }
-        self.late.touched.append(&mut self.late.touched_by_deletions);
+        self.deferred.touched.append(&mut self.deferred.touched_by_deletions);
         Ok(None)
     }
 
@@ -203,7 +207,7 @@ impl Planner<'_> {
     fn conflicts(&mut self) -> Result<(), Error> {
         self.effects.settle()?;
         let mut further_names = Vec::new();
-        for (source, target, parent) in std::mem::take(&mut self.late.conflicts) {
+        for (source, target, parent) in std::mem::take(&mut self.deferred.conflicts) {
             if self.links.follows(self.options, &source) {
                 further_names.push((source, target, parent));
                 continue;
@@ -211,14 +215,14 @@ impl Planner<'_> {
             self.links.lead(&source, None);
             self.links.sent(&source);
             if self.effects.act(Action::Changed { source, target })? {
-                self.late.touch(&parent);
+                self.deferred.touch(&parent);
             }
         }
         self.effects.settle()?; // the first names are there
         for (source, target, parent) in further_names {
             let Some(of) = self.links.leader(&source).map(|leader| leader.path.clone()) else { continue };
             if self.effects.act(Action::Linked { source, of, target: Some(target) })? {
-                self.late.touch(&parent);
+                self.deferred.touch(&parent);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Names of the source that the target takes for one: the second is told as failed before anything of it is sent.
 
-use super::level::What;
+use super::dir_frame::Presence;
 use super::planner::Planner;
 use crate::error::Error;
 use wire::message::Entry;
@@ -13,23 +13,23 @@ impl Planner<'_> {
         if source.metadata.kind == Kind::Special || !self.selection.sends(source) {
             return Ok(false);
         }
-        let is_first = self.level().names.insert(name.as_bytes());
+        let is_first = self.frame().names.insert(name.as_bytes());
         Ok(!is_first && target.is_none() && self.folds_case()?)
     }
 
     /// Asked only where two names differ in case alone. A new folder is as the one that it is made in; without any, it shows later.
     fn folds_case(&mut self) -> Result<bool, Error> {
-        let is_there = |what: &What| match what {
-            What::Both(..) => true,
-            What::New(_) | What::Extra(_) | What::Conflict(..) => false,
+        let is_there = |presence: &Presence| match presence {
+            Presence::Both(..) => true,
+            Presence::SourceOnly(_) | Presence::TargetOnly(_) | Presence::Conflict(..) => false,
         };
-        let Some(level) = self.levels.iter_mut().rev().find(|level| is_there(&level.what)) else {
+        let Some(frame) = self.frames.iter_mut().rev().find(|frame| is_there(&frame.presence)) else {
             return Ok(false);
         };
-        if level.folds_case.is_none() {
-            let report = self.digester.fidelity(&level.path)?;
-            level.folds_case = Some(report.is_some_and(|report| report.folds_case));
+        if frame.folds_case.is_none() {
+            let report = self.digester.fidelity(&frame.path)?;
+            frame.folds_case = Some(report.is_some_and(|report| report.folds_case));
         }
-        Ok(level.folds_case == Some(true))
+        Ok(frame.folds_case == Some(true))
     }
 }

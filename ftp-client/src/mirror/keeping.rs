@@ -33,7 +33,7 @@ impl Planner<'_> {
 
     /// From the top down: mostly the first answer is true of all folders. A folder that cannot be tried is as the one above it.
     fn fidelity_of(&mut self, folder: &RemotePath) -> Result<FidelityReport, Error> {
-        let scope = self.levels.first().map(|level| level.path.clone()).unwrap_or_default();
+        let scope = self.frames.first().map(|frame| frame.path.clone()).unwrap_or_default();
         let mut report = FidelityReport::EXACT;
         let mut above = scope;
         loop {

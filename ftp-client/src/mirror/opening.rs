@@ -1,9 +1,9 @@
 //! Opens the parts of a mirror with the first deed that needs them: the job, the hands for small changes, the local tree, the backup.
 
-use super::ahead::Ahead;
-use super::doing::Doing;
-use super::target::{Direction, Hands};
+use super::executor::MirrorExecutor;
+use super::target::{Direction, TargetMutator};
 use super::transfer::Transfer;
+use super::transfer_queue::TransferQueue;
 use crate::error::Error;
 use crate::local;
 use std::fs::DirBuilder;
@@ -15,25 +15,25 @@ use wire::store::change::mode_beside;
 use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, RemotePath};
 
-impl Doing<'_> {
+impl MirrorExecutor<'_> {
     /// Opens the job, which makes the target if it is missing.
     pub(super) fn open_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let folder = self.local_tree()?;
             let transfer = Transfer::open(self.trees, folder, self.options, self.reporter.clone())?;
-            self.transfer = Some(Ahead::new(transfer)?);
+            self.transfer = Some(TransferQueue::new(transfer)?);
         }
         Ok(())
     }
 
-    pub(super) fn open_hands(&self) -> Result<Hands, Error> {
+    pub(super) fn open_mutator(&self) -> Result<TargetMutator, Error> {
         let backup = self.options.backup.as_ref();
         match self.trees.direction {
             Direction::Upload => {
                 let backup = backup.map(|path| remote_backup(path)).transpose()?;
                 let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
                 let (power, runtime) = (self.options.transfer.survive_power(), self.trees.runtime.clone());
-                Ok(Hands::Remote { session, path, backup, power, runtime })
+                Ok(TargetMutator::Remote { session, path, backup, power, runtime })
             }
             Direction::Download => {
                 let tree = self.local_tree()?;
@@ -42,7 +42,7 @@ impl Doing<'_> {
                 let changes = changes
                     .map_err(|failure| Error::local(&self.trees.shown, failure))?
                     .noting(self.trees.session.marks().cloned());
-                Ok(Hands::Local(Box::new(changes), self.trees.shown.clone()))
+                Ok(TargetMutator::Local(Box::new(changes), self.trees.shown.clone()))
             }
         }
     }

@@ -1,31 +1,31 @@
 //! Merges the streams of both sides into pairs, path by path. Pure: it only knows the order.
 
-use super::side::{Found, Side};
+use super::side::{SideEntry, TreeSide};
 use crate::error::Error;
 use std::cmp::Ordering;
 
 /// The entries of both sides at a path; at least one has something.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
-    pub(crate) source: Option<Found>,
-    pub(crate) target: Option<Found>,
+    pub(crate) source: Option<SideEntry>,
+    pub(crate) target: Option<SideEntry>,
 }
 
 /// Both sides, merged.
 pub(crate) struct Pairs<'a> {
-    source: Ahead<'a>,
-    target: Ahead<'a>,
+    source: Lookahead<'a>,
+    target: Lookahead<'a>,
 }
 
 /// A side, and what comes next there.
-struct Ahead<'a> {
-    side: &'a mut dyn Side,
-    next: Option<Found>,
+struct Lookahead<'a> {
+    side: &'a mut dyn TreeSide,
+    next: Option<SideEntry>,
 }
 
 impl<'a> Pairs<'a> {
-    pub(crate) fn new(source: &'a mut dyn Side, target: &'a mut dyn Side) -> Self {
-        Self { source: Ahead::new(source), target: Ahead::new(target) }
+    pub(crate) fn new(source: &'a mut dyn TreeSide, target: &'a mut dyn TreeSide) -> Self {
+        Self { source: Lookahead::new(source), target: Lookahead::new(target) }
     }
 
     /// The next pair.
@@ -52,12 +52,12 @@ impl<'a> Pairs<'a> {
     }
 }
 
-impl<'a> Ahead<'a> {
-    fn new(side: &'a mut dyn Side) -> Self {
+impl<'a> Lookahead<'a> {
+    fn new(side: &'a mut dyn TreeSide) -> Self {
         Self { side, next: None }
     }
 
-    fn peek(&mut self) -> Result<Option<&Found>, Error> {
+    fn peek(&mut self) -> Result<Option<&SideEntry>, Error> {
         if self.next.is_none() {
             self.next = self.side.next()?;
         }
@@ -75,12 +75,12 @@ impl<'a> Ahead<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mirror::testing::{Listed, entry, paths};
+    use crate::mirror::testing::{ListedSide, entry, paths};
 
     #[test]
     fn sides_meet_path_by_path() {
-        let mut source = Listed::new(&["a/", "a/x", "b", "c!"]);
-        let mut target = Listed::new(&["a/", "a/w", "a!", "b", "d"]);
+        let mut source = ListedSide::new(&["a/", "a/x", "b", "c!"]);
+        let mut target = ListedSide::new(&["a/", "a/w", "a!", "b", "d"]);
         let mut pairs = Pairs::new(&mut source, &mut target);
         let mut seen = Vec::new();
         while let Some(pair) = pairs.next().unwrap() {
@@ -103,10 +103,10 @@ mod tests {
 
     #[test]
     fn a_skipped_folder_is_not_walked() {
-        let mut source = Listed::new(&["a/", "a/x", "b"]);
-        let mut target = Listed::new(&[]);
+        let mut source = ListedSide::new(&["a/", "a/x", "b"]);
+        let mut target = ListedSide::new(&[]);
         let mut pairs = Pairs::new(&mut source, &mut target);
-        assert_eq!(pairs.next().unwrap().unwrap().source, Some(Found::Entry(entry("a/"))));
+        assert_eq!(pairs.next().unwrap().unwrap().source, Some(SideEntry::Entry(entry("a/"))));
         pairs.skip_source();
         assert_eq!(paths(&pairs.next().unwrap().unwrap().source), Some("b".to_owned()));
     }

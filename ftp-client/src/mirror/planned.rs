@@ -1,9 +1,9 @@
 //! Effects of plans: they are written down, or what was written down is done.
 
 use super::action::Action;
-use super::doing::Doing;
+use super::deferred::FolderMetadata;
 use super::effects::{DryRun, Effects};
-use super::late::Touch;
+use super::executor::MirrorExecutor;
 use super::plan::{Wanted, Writer};
 use crate::error::Error;
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ pub(super) struct Planning {
 
 /// Does what was written down.
 pub(super) struct Applying<'a> {
-    pub(super) doing: Doing<'a>,
+    pub(super) executor: MirrorExecutor<'a>,
     pub(super) wanted: Wanted,
     /// Items of the plan that failed for lack of room.
     pub(super) again: HashSet<RemotePath>,
@@ -32,7 +32,7 @@ impl Effects for Planning {
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
         self.dry.leave(folder)
     }
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+    fn touch(&mut self, path: RemotePath, touch: FolderMetadata) -> Result<(), Error> {
         self.dry.touch(path, touch)
     }
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
@@ -63,71 +63,71 @@ impl Effects for Planning {
 
 impl Effects for Applying<'_> {
     fn proven(&mut self, target: &Entry) -> Result<(), Error> {
-        self.doing.proven(target)
+        self.executor.proven(target)
     }
 
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         let is_again =
             matches!(action, Action::New { .. } | Action::Changed { .. }) && self.again.remove(action.path());
-        if self.wanted.take(&action) || is_again { self.doing.act(action) } else { Ok(false) }
+        if self.wanted.take(&action) || is_again { self.executor.act(action) } else { Ok(false) }
     }
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
-        self.doing.leave(folder)
+        self.executor.leave(folder)
     }
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
-        self.doing.touch(path, touch)
+    fn touch(&mut self, path: RemotePath, touch: FolderMetadata) -> Result<(), Error> {
+        self.executor.touch(path, touch)
     }
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
-        self.doing.own(folder)
+        self.executor.own(folder)
     }
     fn read_only(&mut self, folder: &Entry) {
-        self.doing.read_only(folder);
+        self.executor.read_only(folder);
     }
     fn narrow(&mut self, folder: &Entry) {
-        self.doing.narrow(folder);
+        self.executor.narrow(folder);
     }
     fn counted(&mut self, files: u64, bytes: u64) {
-        self.doing.counted(files, bytes);
+        self.executor.counted(files, bytes);
     }
     fn settle(&mut self) -> Result<(), Error> {
-        self.doing.settle()
+        self.executor.settle()
     }
     fn failed(&mut self, path: &RemotePath, failure: &Failure) {
-        self.doing.failed(path, failure);
+        self.executor.failed(path, failure);
     }
     fn vanished(&mut self, path: &RemotePath) {
-        self.doing.vanished(path);
+        self.executor.vanished(path);
     }
     fn not_deleted(&mut self, count: u64) {
-        self.doing.not_deleted(count);
+        self.executor.not_deleted(count);
     }
     fn failures(&self) -> u64 {
-        self.doing.failures()
+        self.executor.failures()
     }
     fn release(&mut self) -> Result<(), Error> {
-        self.doing.release()
+        self.executor.release()
     }
     fn abandon(&mut self) -> bool {
-        let is_first = self.doing.abandon();
+        let is_first = self.executor.abandon();
         if is_first {
             self.wanted.restore();
         }
         is_first
     }
     fn lacks_room(&self) -> Result<bool, Error> {
-        self.doing.lacks_room()
+        self.executor.lacks_room()
     }
     fn short_of_room(&self) -> u64 {
-        self.doing.short_of_room()
+        self.executor.short_of_room()
     }
     fn try_again(&mut self) {
-        self.again = self.doing.short_paths();
-        self.doing.try_again();
+        self.again = self.executor.short_paths();
+        self.executor.try_again();
     }
     fn tell_short_of_room(&mut self) {
-        self.doing.tell_short_of_room();
+        self.executor.tell_short_of_room();
     }
     fn copied(&self) -> u64 {
-        self.doing.copied()
+        self.executor.copied()
     }
 }

@@ -9,11 +9,11 @@ mod select;
 
 use super::action::Action;
 use super::deed::PAIRS_MAX;
+use super::deferred::{Deferred, FolderMetadata, HardLinks};
 use super::difference::{Comparison, Difference};
+use super::dir_frame::{DirFrame, Presence};
 use super::effects::{Digester, Effects};
 use super::fidelities::Fidelities;
-use super::late::{Late, Links, Touch};
-use super::level::{Level, What};
 use super::pairs::{Pair, Pairs};
 use super::selection::Selection;
 use super::{Options, Summary};
@@ -30,8 +30,8 @@ pub(crate) struct Planner<'a> {
     pub(super) comparison: Comparison,
     pub(super) effects: &'a mut dyn Effects,
     pub(super) digester: &'a dyn Digester,
-    pub(super) late: Late,
-    pub(super) links: Links,
+    pub(super) deferred: Deferred,
+    pub(super) links: HardLinks,
     pub(super) summary: Summary,
     pub(super) counts: Counts,
     pub(super) fidelities: Fidelities,
@@ -40,7 +40,7 @@ pub(crate) struct Planner<'a> {
     pub(super) selection: Selection<'a>,
     /// Paths that were asked for by name, and that the walk has not come to yet.
     expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
-    pub(super) levels: Vec<Level>,
+    pub(super) frames: Vec<DirFrame>,
     /// Entries of the source at or below this path do not count.
     source_below: Option<RemotePath>,
     /// Entries of the target at or below this path are not looked at, and stay.
@@ -69,24 +69,24 @@ impl<'a> Planner<'a> {
     ) -> Self {
         let source = Arc::new(wanted(options, source, target.as_ref()));
         let path = source.path.clone();
-        let what = match target {
-            Some(target) => What::Both(source, target),
-            None => What::New(source),
+        let presence = match target {
+            Some(target) => Presence::Both(source, target),
+            None => Presence::SourceOnly(source),
         };
         Self {
             options,
             comparison: Comparison::new(options),
             effects,
             digester,
-            late: Late::default(),
-            links: Links::default(),
+            deferred: Deferred::default(),
+            links: HardLinks::default(),
             summary: Summary::default(),
             counts: Counts::default(),
             fidelities: Fidelities::default(),
             lacks_room: false,
             selection: Selection::new(options),
             expected: Selection::new(options).expected(&path).peekable(),
-            levels: vec![Level::new(path, what)],
+            frames: vec![DirFrame::new(path, presence)],
             source_below: None,
             target_below: None,
         }
@@ -94,11 +94,11 @@ impl<'a> Planner<'a> {
 
     /// Takes all pairs.
     pub(crate) fn walk(&mut self, mut pairs: Pairs<'_>) -> Result<(), Error> {
-        if let What::Both(source, target) = &self.level().what {
-            let root = What::Both(source.clone(), target.clone());
+        if let Presence::Both(source, target) = &self.frame().presence {
+            let root = Presence::Both(source.clone(), target.clone());
             self.prepare(&root)?;
         }
-        if let What::New(source) = &self.level().what {
+        if let Presence::SourceOnly(source) = &self.frame().presence {
             let source = (**source).clone();
             self.act(Action::Folder { source, target: None })?;
         }
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
         while let Some(expected) = self.expected.next() {
             self.missing(expected);
         }
-        while self.levels.len() > 1 {
+        while self.frames.len() > 1 {
             self.leave()?;
         }
         self.leave_root()
@@ -119,7 +119,7 @@ impl<'a> Planner<'a> {
         else {
             return Ok(());
         };
-        while self.levels.len() > 1 && !is_within(&path, self.levels.last().map(|level| &level.path)) {
+        while self.frames.len() > 1 && !is_within(&path, self.frames.last().map(|frame| &frame.path)) {
             self.leave()?;
         }
         while let Some(expected) = self.expected.next_if(|expected| **expected <= path) {
@@ -134,7 +134,7 @@ impl<'a> Planner<'a> {
         let source = source.map(|source| wanted(self.options, source, target.as_ref()));
         if target.is_some() {
             self.counts.target_entries += 1;
-            self.level().has_entries = true;
+            self.frame().has_entries = true;
         }
         if let Some(entry) = &source
             && self.is_name_taken(entry, target.as_ref())?
@@ -161,8 +161,8 @@ impl<'a> Planner<'a> {
         match source.metadata.kind {
             Kind::Folder => {
                 let made = self.act(Action::Folder { source: source.clone(), target: None })?;
-                self.enter(What::New(Arc::new(source)))?;
-                self.level().changed = made;
+                self.enter(Presence::SourceOnly(Arc::new(source)))?;
+                self.frame().changed = made;
                 Ok(())
             }
             Kind::Special => {
@@ -177,7 +177,7 @@ impl<'a> Planner<'a> {
             Kind::File if self.options.detect_moves && source.metadata.size > 0 => {
                 self.links.lead(&source, None);
                 let parent = self.parent();
-                self.late.news.push((source, parent));
+                self.deferred.news.push((source, parent));
                 Ok(())
             }
             Kind::File | Kind::Symlink => {
@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
 
     fn both(&mut self, source: Entry, target: Entry) -> Result<(), Error> {
         match source.metadata.kind {
-            Kind::Folder => self.enter(What::Both(Arc::new(source), target)),
+            Kind::Folder => self.enter(Presence::Both(Arc::new(source), target)),
             Kind::Special => {
                 self.special(&source);
                 Ok(())
@@ -220,7 +220,7 @@ impl<'a> Planner<'a> {
             Difference::LeftAlone => self.summary.transfer.skipped += 1,
             Difference::Unread => {
                 let parent = self.parent();
-                self.late.unread.push((source, target, parent));
+                self.deferred.unread.push((source, target, parent));
                 return self.read_if_many();
             }
             Difference::Metadata => return self.act_quietly(Action::Metadata { source, target }),
@@ -240,7 +240,7 @@ impl<'a> Planner<'a> {
                 self.target_below = Some(source.path);
             }
             _ if self.options.transfer.overwrite == Overwrite::Never => {
-                self.level().retained = true;
+                self.frame().retained = true;
                 self.summary.transfer.skipped += 1;
                 self.source_below = Some(source.path);
                 self.target_below = Some(target.path);
@@ -249,21 +249,21 @@ impl<'a> Planner<'a> {
             }
             (_, Kind::Special) => {
                 self.effects.failed(&source.path, &Failure::special_in_place());
-                self.level().retained = true;
+                self.frame().retained = true;
                 self.source_below = Some(source.path);
                 pairs.skip_source();
             }
             (Kind::Folder, _) => {
                 let made = self.act(Action::Folder { source: source.clone(), target: Some(target) })?;
-                self.enter(What::New(Arc::new(source)))?;
-                self.level().changed = made;
+                self.enter(Presence::SourceOnly(Arc::new(source)))?;
+                self.frame().changed = made;
             }
             (Kind::File | Kind::Symlink, Kind::Folder) if !self.selection.sends(&source) => {
-                self.level().retained = true; // nothing comes in its place, so it stays
+                self.frame().retained = true; // nothing comes in its place, so it stays
                 self.target_below = Some(target.path);
                 pairs.skip_target();
             }
-            (Kind::File | Kind::Symlink, Kind::Folder) => self.enter(What::Conflict(source, target))?,
+            (Kind::File | Kind::Symlink, Kind::Folder) => self.enter(Presence::Conflict(source, target))?,
             (Kind::File | Kind::Symlink, _) if !self.selection.sends(&source) => {}
             (Kind::File | Kind::Symlink, _) if self.links.follows(self.options, &source) => {
                 self.follow(source, Some(target));
@@ -280,41 +280,43 @@ impl<'a> Planner<'a> {
     /// Only the target has it.
     fn extra(&mut self, target: Entry, pairs: &mut Pairs<'_>) -> Result<(), Error> {
         if !self.options.delete {
-            self.level().retained = true;
+            self.frame().retained = true;
             self.target_below = Some(target.path);
             pairs.skip_target();
             return Ok(());
         }
         match target.metadata.kind {
-            Kind::Folder => self.enter(What::Extra(target))?,
+            Kind::Folder => self.enter(Presence::TargetOnly(target))?,
             Kind::File | Kind::Symlink | Kind::Special => self.delete(target),
         }
         Ok(())
     }
 
     pub(super) fn delete(&mut self, target: Entry) {
-        self.late.deletions.push(&target);
-        self.level().deleted_from = true;
+        self.deferred.deletions.push(&target);
+        self.frame().deleted_from = true;
         if let Some(parent) = self.kept_parent() {
-            self.late.touched_by_deletions.insert(parent.path.clone(), Touch::all(&parent.metadata));
+            self.deferred
+                .touched_by_deletions
+                .insert(parent.path.clone(), FolderMetadata::all(&parent.metadata));
         }
     }
 
     fn follow(&mut self, source: Entry, target: Option<Entry>) {
         let parent = self.parent();
-        self.late.links.push((source, target, parent));
+        self.deferred.links.push((source, target, parent));
     }
 
     fn special(&mut self, source: &Entry) {
         self.counts.specials += 1;
         self.effects.failed(&source.path, &FailureCode::SpecialFile.into());
-        self.level().retained = true;
+        self.frame().retained = true;
     }
 
     /// Does what changes the time of the folder that it is in; tells whether it is done.
     pub(super) fn act(&mut self, action: Action) -> Result<bool, Error> {
         let done = self.effects.act(action)?;
-        self.level().changed |= done;
+        self.frame().changed |= done;
         Ok(done)
     }
 

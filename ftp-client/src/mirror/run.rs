@@ -1,11 +1,11 @@
 //! A mirror from its beginning to its end: looks at both folders, begins the two walks, and lets the planner decide.
 
 mod backup;
-mod look;
+mod inputs;
 
 use super::clearing::Clearing;
-use super::doing::Doing;
 use super::effects::{DryRun, Effects};
+use super::executor::MirrorExecutor;
 use super::finish::Ending;
 use super::pairs::Pairs;
 use super::plan::{Head, PlanLogin, Wanted, Writer};
@@ -14,7 +14,7 @@ use super::planner::Planner;
 use super::recipe::Text;
 use super::relay::reporter;
 use super::selection::Selection;
-use super::side::{LocalSide, Nothing, RemoteSide, Side};
+use super::side::{EmptySide, LocalSide, RemoteSide, TreeSide};
 use super::target::{Direction, Trees};
 use super::{DeleteWhen, Listener, MirrorRequest, Mode, Options, Outcome, Reason, Refusal, Summary};
 use crate::error::Error;
@@ -23,7 +23,7 @@ use crate::local::{self, error_at};
 use crate::report::Reporter;
 use crate::session::{Pages, Session};
 use backup::{backup_below, check_backup, check_backup_place};
-use look::{Begun, Target, identity, look};
+use inputs::{MirrorInputs, TargetPlace, identity, look};
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -71,9 +71,9 @@ async fn run(
     }
     let access = session.welcome().await?.access;
     check_backup(&request, access)?;
-    let (begun, local) = look(session, &request, details).await?;
-    check_backup_place(session, &request, &begun).await?;
-    let target = Target::of(&request, &begun);
+    let (inputs, local) = look(session, &request, details).await?;
+    check_backup_place(session, &request, &inputs).await?;
+    let target = TargetPlace::of(&request, &inputs);
     let remote = request.remote.clone();
     let trees = Trees {
         direction: request.direction,
@@ -82,7 +82,7 @@ async fn run(
             && !Needs::Remove.met_by(access),
         session: session.clone(),
         remote,
-        is_at_server: begun.remote_root.is_some(),
+        is_at_server: inputs.remote_root.is_some(),
         local,
         shown: request.local.clone(),
         resume,
@@ -90,14 +90,14 @@ async fn run(
         runtime: Handle::current(),
     };
     let outcome =
-        local::blocking(move || begun.mirror(&trees, request.options, request.mode, &listener)).await?;
+        local::blocking(move || inputs.mirror(&trees, request.options, request.mode, &listener)).await?;
     if let Some(target) = target.filter(|_| outcome.has_changed_something()) {
         target.check_place(session).await?;
     }
     Ok(outcome)
 }
 
-impl Begun {
+impl MirrorInputs {
     fn mirror(
         self,
         trees: &Trees,
@@ -112,9 +112,9 @@ impl Begun {
         }
         match mode {
             Mode::Run => {
-                let mut doing = self.doing(trees, &options, listener);
-                let (planned, refusal) = self.compare_all(trees, &options, &mut doing, listener)?;
-                Ok(Outcome { summary: planned.with(doing.close()?), refusal, drifted: 0 })
+                let mut executor = self.executor(trees, &options, listener);
+                let (planned, refusal) = self.compare_all(trees, &options, &mut executor, listener)?;
+                Ok(Outcome { summary: planned.with(executor.close()?), refusal, drifted: 0 })
             }
             Mode::DryRun => {
                 let mut dry = DryRun::new(listener.clone());
@@ -134,11 +134,11 @@ impl Begun {
             }
             Mode::Apply(wanted) => {
                 self.check(trees, &wanted.head)?;
-                let doing = self.doing(trees, &options, listener);
-                let mut applying = Applying { doing, wanted, again: HashSet::new() };
+                let executor = self.executor(trees, &options, listener);
+                let mut applying = Applying { executor, wanted, again: HashSet::new() };
                 let (planned, refusal) = self.compare_all(trees, &options, &mut applying, listener)?;
-                let Applying { doing, wanted, .. } = applying;
-                let summary = planned.with(doing.close()?);
+                let Applying { executor, wanted, .. } = applying;
+                let summary = planned.with(executor.close()?);
                 let is_refused = refusal.is_some_and(|refusal| refusal.is_first);
                 let drifted = if is_refused { 0 } else { tell_drifted(&wanted, listener)? };
                 Ok(Outcome { summary, refusal, drifted })
@@ -147,13 +147,18 @@ impl Begun {
     }
 
     /// Makes the effects of a run. Where something may be deleted, it waits until all is compared.
-    fn doing<'a>(&self, trees: &'a Trees, options: &'a Options, listener: &Arc<dyn Listener>) -> Doing<'a> {
-        let mut doing = Doing::new(trees, options, self.scope.clone(), listener.clone());
+    fn executor<'a>(
+        &self,
+        trees: &'a Trees,
+        options: &'a Options,
+        listener: &Arc<dyn Listener>,
+    ) -> MirrorExecutor<'a> {
+        let mut executor = MirrorExecutor::new(trees, options, self.scope.clone(), listener.clone());
         let (_, target) = self.roots(trees.direction);
         if options.delete && target.is_some() && !options.established {
-            doing.hold_back();
+            executor.hold_back();
         }
-        doing
+        executor
     }
 
     /// Compares and does, and where deletions are to make room, those first.
@@ -168,15 +173,15 @@ impl Begun {
         let again = || Self::again(trees, options, &scope);
         let (_, target) = self.roots(trees.direction);
         let is_cleared = options.delete && options.delete_when == DeleteWhen::Before && target.is_some();
-        let mut begun = self;
+        let mut inputs = self;
         if is_cleared {
-            if let Some(refusal) = begun.clear(trees, options, effects)? {
+            if let Some(refusal) = inputs.clear(trees, options, effects)? {
                 listener.refused(refusal);
                 return Ok((Summary::default(), Some(refusal)));
             }
-            begun = again()?;
+            inputs = again()?;
         }
-        let Ending { mut summary, mut refusal, lacks_room } = begun.compare(trees, options, effects)?;
+        let Ending { mut summary, mut refusal, lacks_room } = inputs.compare(trees, options, effects)?;
         if lacks_room && !is_cleared {
             refusal = again()?.clear(trees, options, effects)?;
             if refusal.is_some() {
@@ -274,7 +279,7 @@ fn local_side<'a>(
     trees: &Trees,
     options: &'a Options,
     scope: &RemotePath,
-) -> Result<Box<dyn Side + 'a>, Error> {
+) -> Result<Box<dyn TreeSide + 'a>, Error> {
     let selection = Selection::new(options);
     let is_source = trees.direction == Direction::Upload;
     let leaves_out = move |path: &RemotePath, is_folder: bool| {
@@ -289,14 +294,14 @@ fn local_side<'a>(
             let marks = trees.session.marks().filter(|_| !is_source);
             Box::new(side.doubting(marks.map(|marks| marks.unproven()).unwrap_or_default()))
         }
-        None => Box::new(Nothing),
+        None => Box::new(EmptySide),
     })
 }
 
-fn remote_side(pages: Option<Pages>, scope: &RemotePath) -> Box<dyn Side> {
+fn remote_side(pages: Option<Pages>, scope: &RemotePath) -> Box<dyn TreeSide> {
     match pages {
         Some(pages) => Box::new(RemoteSide::new(pages, scope.clone())),
-        None => Box::new(Nothing),
+        None => Box::new(EmptySide),
     }
 }
 

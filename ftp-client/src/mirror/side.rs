@@ -18,7 +18,7 @@ use wire::{FailureCode, RemotePath};
 
 /// The finding of a side at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum SideEntry {
     /// A file, folder or link.
     Entry(Entry),
     /// Something that could not be looked at.
@@ -27,7 +27,7 @@ pub(crate) enum Found {
     LeftOut(RemotePath),
 }
 
-impl Found {
+impl SideEntry {
     /// Where it is.
     pub(crate) fn path(&self) -> &RemotePath {
         match self {
@@ -38,7 +38,7 @@ impl Found {
     }
 }
 
-impl Found {
+impl SideEntry {
     /// True for what was there when its folder was listed, and is not any more.
     pub(crate) fn has_vanished(&self) -> bool {
         matches!(self, Self::Failed(failed) if failed.failure.code == FailureCode::Vanished)
@@ -46,18 +46,18 @@ impl Found {
 }
 
 /// A tree as a stream in the order of a sorted depth-first walk.
-pub(crate) trait Side: Send {
+pub(crate) trait TreeSide: Send {
     /// Returns the next finding, and `None` after the last. May block.
-    fn next(&mut self) -> Result<Option<Found>, Error>;
+    fn next(&mut self) -> Result<Option<SideEntry>, Error>;
     /// Skips the entries below the folder that came last.
     fn skip(&mut self) {}
 }
 
 /// A side that has nothing: a target that does not exist yet.
-pub(crate) struct Nothing;
+pub(crate) struct EmptySide;
 
-impl Side for Nothing {
-    fn next(&mut self) -> Result<Option<Found>, Error> {
+impl TreeSide for EmptySide {
+    fn next(&mut self) -> Result<Option<SideEntry>, Error> {
         Ok(None)
     }
 }
@@ -66,12 +66,12 @@ impl Side for Nothing {
 pub(crate) struct LocalSide<'a> {
     walk: Walk,
     wish: EntryFields,
-    leaves_out: LeavesOut<'a>,
+    leaves_out: ExcludeFn<'a>,
     unproven: Unproven,
 }
 
 /// Tells of a path, and whether it is a folder, that it is not looked at.
-type LeavesOut<'a> = Box<dyn Fn(&RemotePath, bool) -> bool + Send + 'a>;
+type ExcludeFn<'a> = Box<dyn Fn(&RemotePath, bool) -> bool + Send + 'a>;
 
 impl<'a> LocalSide<'a> {
     /// All that is in `folder`, which was found at `shown`, but for what is left out. Paths begin with `below`.
@@ -93,18 +93,18 @@ impl<'a> LocalSide<'a> {
     }
 }
 
-impl Side for LocalSide<'_> {
-    fn next(&mut self) -> Result<Option<Found>, Error> {
+impl TreeSide for LocalSide<'_> {
+    fn next(&mut self) -> Result<Option<SideEntry>, Error> {
         while let Some(visit) = self.walk.step_filtered(&*self.leaves_out) {
             if let Visit::Excluded(path) = visit {
-                return Ok(Some(Found::LeftOut(path)));
+                return Ok(Some(SideEntry::LeftOut(path)));
             }
             match describe(&self.walk, visit, self.wish, &|| false) {
                 Some(Ok(mut entry)) => {
                     self.unproven.tell(&self.walk, &mut entry);
-                    return Ok(Some(Found::Entry(entry)));
+                    return Ok(Some(SideEntry::Entry(entry)));
                 }
-                Some(Err(failed)) => return Ok(Some(Found::Failed(failed))),
+                Some(Err(failed)) => return Ok(Some(SideEntry::Failed(failed))),
                 None => {}
             }
         }
@@ -141,13 +141,13 @@ impl RemoteSide {
     }
 
     /// The order decides what is deleted, so it is not taken on trust.
-    fn in_order(&mut self, mut found: Found) -> Result<Found, Error> {
+    fn in_order(&mut self, mut found: SideEntry) -> Result<SideEntry, Error> {
         if !self.is_in_its_folder(&found) {
             return Err(self.pages.out_of_order());
         }
         match (&self.last, &found) {
             // A folder that could not be listed to its end: that is known only behind some of what is in it.
-            (Some(last), Found::Failed(failed)) if last.strip_prefix(&failed.path).is_some() => {}
+            (Some(last), SideEntry::Failed(failed)) if last.strip_prefix(&failed.path).is_some() => {}
             (Some(last), found) if last.cmp(found.path()) != Ordering::Less => {
                 return Err(self.pages.out_of_order());
             }
@@ -155,9 +155,9 @@ impl RemoteSide {
         }
         if !self.below.is_root() {
             let path = match &mut found {
-                Found::Entry(entry) => &mut entry.path,
-                Found::Failed(failed) => &mut failed.path,
-                Found::LeftOut(path) => path,
+                SideEntry::Entry(entry) => &mut entry.path,
+                SideEntry::Failed(failed) => &mut failed.path,
+                SideEntry::LeftOut(path) => path,
             };
             *path = self.below.join_path(path).map_err(|error| Error::remote(path, error))?;
         }
@@ -167,9 +167,9 @@ impl RemoteSide {
 
 impl RemoteSide {
     /// An entry stands behind the folder that holds it. The listed folder itself is no entry; it can only have failed.
-    fn is_in_its_folder(&mut self, found: &Found) -> bool {
+    fn is_in_its_folder(&mut self, found: &SideEntry) -> bool {
         let path = found.path();
-        let Some((parent, _)) = path.parent_and_name() else { return matches!(found, Found::Failed(_)) };
+        let Some((parent, _)) = path.parent_and_name() else { return matches!(found, SideEntry::Failed(_)) };
         while self.above.last().is_some_and(|folder| !lies_in(parent, folder.as_bytes())) {
             self.above.pop();
         }
@@ -182,10 +182,10 @@ impl RemoteSide {
     }
 }
 
-fn may_hold_others(found: &Found) -> bool {
+fn may_hold_others(found: &SideEntry) -> bool {
     match found {
-        Found::Entry(entry) => entry.metadata.kind == Kind::Folder,
-        Found::Failed(_) | Found::LeftOut(_) => true,
+        SideEntry::Entry(entry) => entry.metadata.kind == Kind::Folder,
+        SideEntry::Failed(_) | SideEntry::LeftOut(_) => true,
     }
 }
 
@@ -194,8 +194,8 @@ fn lies_in(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
-impl Side for RemoteSide {
-    fn next(&mut self) -> Result<Option<Found>, Error> {
+impl TreeSide for RemoteSide {
+    fn next(&mut self) -> Result<Option<SideEntry>, Error> {
         while self.entries.is_empty() && self.failures.is_empty() {
             let Some(page) = self.pages.next_blocking()? else { return Ok(None) };
             (self.entries, self.failures) = (page.entries.into(), page.failures.into());
@@ -205,9 +205,9 @@ impl Side for RemoteSide {
             (entry, _) => entry.is_none(),
         };
         let found = if failed_first {
-            self.failures.pop_front().map(Found::Failed)
+            self.failures.pop_front().map(SideEntry::Failed)
         } else {
-            self.entries.pop_front().map(Found::Entry)
+            self.entries.pop_front().map(SideEntry::Entry)
         };
         found.map(|found| self.in_order(found)).transpose()
     }
@@ -234,7 +234,7 @@ mod tests {
         let side = LocalSide::new(tree, RemotePath::root(), Details::default(), leaves_out, folder.path());
         let mut side = side.unwrap();
         let left = side.next().unwrap().unwrap();
-        assert!(matches!(&left, Found::LeftOut(path) if path.as_bytes() == b"left"), "{left:?}");
+        assert!(matches!(&left, SideEntry::LeftOut(path) if path.as_bytes() == b"left"), "{left:?}");
         assert_eq!(side.next().unwrap().unwrap().path().as_bytes(), b"taken");
         assert_eq!(side.next().unwrap(), None);
         let mut buffer = [MaybeUninit::uninit(); 4096];

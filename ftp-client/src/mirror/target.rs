@@ -115,7 +115,7 @@ impl Digester for Trees {
 }
 
 /// Makes small changes of the target.
-pub(crate) enum Hands {
+pub(crate) enum TargetMutator {
     /// Here.
     Local(Box<Changes>, PathBuf),
     /// At the server.
@@ -129,9 +129,9 @@ pub(crate) enum Hands {
     },
 }
 
-impl Hands {
+impl TargetMutator {
     /// Makes all changes, one after the other; gives the failure of each.
-    pub(crate) fn make(&self, changes: Vec<Change>) -> Result<Vec<Option<Failure>>, Error> {
+    pub(crate) fn apply(&self, changes: Vec<Change>) -> Result<Vec<Option<Failure>>, Error> {
         match self {
             Self::Local(local, shown) => {
                 let failures = changes.iter().map(|change| local.make(change).err()).collect();

@@ -1,6 +1,6 @@
 //! Entries and sides for tests of the comparison.
 
-use super::side::{Found, Side};
+use super::side::{SideEntry, TreeSide};
 use crate::error::Error;
 use std::collections::VecDeque;
 use wire::RemotePath;
@@ -27,30 +27,30 @@ pub(crate) fn entry(text: &str) -> Entry {
 }
 
 /// The path of what was found.
-pub(crate) fn paths(found: &Option<Found>) -> Option<String> {
+pub(crate) fn paths(found: &Option<SideEntry>) -> Option<String> {
     found.as_ref().map(|found| String::from_utf8_lossy(found.path().as_bytes()).into_owned())
 }
 
 /// A side that was written down.
-pub(crate) struct Listed {
-    entries: VecDeque<Found>,
+pub(crate) struct ListedSide {
+    entries: VecDeque<SideEntry>,
     last: RemotePath,
 }
 
-impl Listed {
+impl ListedSide {
     pub(crate) fn new(texts: &[&str]) -> Self {
-        Self::of(texts.iter().map(|text| Found::Entry(entry(text))))
+        Self::of(texts.iter().map(|text| SideEntry::Entry(entry(text))))
     }
 
-    pub(crate) fn of(found: impl IntoIterator<Item = Found>) -> Self {
-        let mut entries: Vec<Found> = found.into_iter().collect();
+    pub(crate) fn of(found: impl IntoIterator<Item = SideEntry>) -> Self {
+        let mut entries: Vec<SideEntry> = found.into_iter().collect();
         entries.sort_by(|a, b| a.path().cmp(b.path()));
         Self { entries: entries.into(), last: RemotePath::root() }
     }
 }
 
-impl Side for Listed {
-    fn next(&mut self) -> Result<Option<Found>, Error> {
+impl TreeSide for ListedSide {
+    fn next(&mut self) -> Result<Option<SideEntry>, Error> {
         let next = self.entries.pop_front();
         if let Some(found) = &next {
             self.last = found.path().clone();

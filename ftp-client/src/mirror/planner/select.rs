@@ -2,7 +2,7 @@
 
 use super::{Planner, is_folder, is_within};
 use crate::mirror::pairs::{Pair, Pairs};
-use crate::mirror::side::Found;
+use crate::mirror::side::SideEntry;
 use wire::message::{Entry, PathFailure};
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -16,7 +16,7 @@ impl Planner<'_> {
         let target = pair.target.filter(|found| {
             let shielded = is_within(found.path(), self.target_below.as_ref());
             if shielded {
-                self.level().retained = true;
+                self.frame().retained = true;
             }
             !shielded
         });
@@ -28,7 +28,7 @@ impl Planner<'_> {
 
     fn select_source(
         &mut self,
-        found: Option<Found>,
+        found: Option<SideEntry>,
         pairs: &mut Pairs<'_>,
     ) -> Result<Option<Entry>, Shielded> {
         Ok(match found {
@@ -37,19 +37,19 @@ impl Planner<'_> {
                 self.leave_alone(found.path());
                 return Err(Shielded);
             }
-            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
+            Some(SideEntry::Failed(failed)) if self.is_too_long(&failed) => {
                 self.counts.source_failures += 1;
                 self.effects.failed(&failed.path, &failed.failure);
                 self.retain();
                 None
             }
-            Some(Found::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
+            Some(SideEntry::Failed(failed)) if !self.selection.hides(&failed.path, true) => {
                 self.counts.source_failures += 1;
                 self.shield(&failed);
                 return Err(Shielded);
             }
-            Some(Found::Entry(entry)) => self.select_entry(entry, pairs),
-            Some(Found::Failed(PathFailure { path, .. }) | Found::LeftOut(path)) => {
+            Some(SideEntry::Entry(entry)) => self.select_entry(entry, pairs),
+            Some(SideEntry::Failed(PathFailure { path, .. }) | SideEntry::LeftOut(path)) => {
                 self.source_below = Some(path);
                 None
             }
@@ -59,28 +59,28 @@ impl Planner<'_> {
 
     fn select_target(
         &mut self,
-        found: Option<Found>,
+        found: Option<SideEntry>,
         has_source: bool,
         pairs: &mut Pairs<'_>,
     ) -> Result<Option<Entry>, Shielded> {
         Ok(match found {
-            Some(Found::Failed(failed)) if self.is_too_long(&failed) => {
+            Some(SideEntry::Failed(failed)) if self.is_too_long(&failed) => {
                 if self.options.delete {
                     self.effects.failed(&failed.path, &failed.failure);
                 }
                 self.retain();
                 None
             }
-            Some(Found::Failed(failed)) if has_source || self.concerns(&failed.path) => {
+            Some(SideEntry::Failed(failed)) if has_source || self.concerns(&failed.path) => {
                 self.shield(&failed);
                 return Err(Shielded);
             }
-            Some(Found::LeftOut(path)) if has_source => {
+            Some(SideEntry::LeftOut(path)) if has_source => {
                 let reason = "a folder that the rules leave out is in its place";
                 self.shield(&PathFailure { path, failure: Failure::new(FailureCode::NotEmpty, reason) });
                 return Err(Shielded);
             }
-            Some(Found::Entry(entry))
+            Some(SideEntry::Entry(entry))
                 if has_source || !self.selection.protects(&entry.path, is_folder(&entry)) =>
             {
                 Some(entry)
@@ -98,7 +98,7 @@ impl Planner<'_> {
     /// True if an entry of the target matters where the source has nothing: something of a folder that is compared, or
     /// something that is to go.
     fn concerns(&self, path: &RemotePath) -> bool {
-        self.levels.last().is_some_and(|level| level.path == *path)
+        self.frames.last().is_some_and(|frame| frame.path == *path)
             || (self.options.delete && !self.selection.protects(path, true))
     }
 
@@ -115,7 +115,7 @@ impl Planner<'_> {
     /// True if something in the folder that is compared has a name or path too long for a listing. All else in it is listed.
     fn is_too_long(&self, failed: &PathFailure) -> bool {
         failed.failure.code == FailureCode::InvalidPath
-            && self.levels.last().is_some_and(|level| level.path == failed.path)
+            && self.frames.last().is_some_and(|frame| frame.path == failed.path)
     }
 
     /// Something could not be looked at: whatever the other side has there stays as it is.
@@ -136,8 +136,8 @@ impl Planner<'_> {
 
     /// The target's folder has something that stays.
     fn retain(&mut self) {
-        let level = self.level();
-        (level.retained, level.has_entries) = (true, true);
+        let frame = self.frame();
+        (frame.retained, frame.has_entries) = (true, true);
     }
 
     /// The source has nothing at a path that was asked for by name. In what was not looked at, nobody knows.

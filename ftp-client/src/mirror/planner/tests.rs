@@ -7,8 +7,8 @@ use crate::mirror::DeleteMax;
 use crate::mirror::effects::Digests;
 use crate::mirror::filter::{FileList, Rules, Separator};
 use crate::mirror::finish::Ending;
-use crate::mirror::side::Found;
-use crate::mirror::testing::{Listed, entry};
+use crate::mirror::side::SideEntry;
+use crate::mirror::testing::{ListedSide, entry};
 use wire::Name;
 use wire::checksum::Digest;
 use wire::message::{EntryDetails, FileId, PathFailure};
@@ -46,7 +46,7 @@ impl Effects for Recorder {
         Ok(())
     }
 
-    fn touch(&mut self, _: RemotePath, _: Touch) -> Result<(), Error> {
+    fn touch(&mut self, _: RemotePath, _: FolderMetadata) -> Result<(), Error> {
         Ok(())
     }
 
@@ -98,7 +98,7 @@ impl Digester for LastLetters {
     }
 }
 
-fn mirror(options: &Options, source: &[Found], target: &[Found]) -> Vec<String> {
+fn mirror(options: &Options, source: &[SideEntry], target: &[SideEntry]) -> Vec<String> {
     let mut recorder = Recorder::default();
     run(options, entry("/"), source, target, &mut recorder).unwrap();
     recorder.done
@@ -108,17 +108,17 @@ fn mirror(options: &Options, source: &[Found], target: &[Found]) -> Vec<String> 
 fn run(
     options: &Options,
     target_root: Entry,
-    source: &[Found],
-    target: &[Found],
+    source: &[SideEntry],
+    target: &[SideEntry],
     recorder: &mut Recorder,
 ) -> Result<Ending, Error> {
-    let again = |found: &Found| match found {
-        Found::Entry(entry) => Found::Entry(entry.clone()),
-        Found::Failed(failed) => Found::Failed(failed.clone()),
-        Found::LeftOut(path) => Found::LeftOut(path.clone()),
+    let again = |found: &SideEntry| match found {
+        SideEntry::Entry(entry) => SideEntry::Entry(entry.clone()),
+        SideEntry::Failed(failed) => SideEntry::Failed(failed.clone()),
+        SideEntry::LeftOut(path) => SideEntry::LeftOut(path.clone()),
     };
-    let mut source = Listed::of(source.iter().map(again));
-    let mut target = Listed::of(target.iter().map(again));
+    let mut source = ListedSide::of(source.iter().map(again));
+    let mut target = ListedSide::of(target.iter().map(again));
     let mut planner = Planner::new(options, root(0o755), Some(target_root), recorder, &LastLetters);
     planner.walk(Pairs::new(&mut source, &mut target))?;
     planner.finish()
@@ -129,28 +129,28 @@ fn root(mode: u32) -> Entry {
     Entry { metadata: Metadata { mode, kind: Kind::Folder, ..root.metadata }, ..root }
 }
 
-fn found(texts: &[&str]) -> Vec<Found> {
-    texts.iter().map(|text| Found::Entry(entry(text))).collect()
+fn found(texts: &[&str]) -> Vec<SideEntry> {
+    texts.iter().map(|text| SideEntry::Entry(entry(text))).collect()
 }
 
-fn failed(path: &str) -> Found {
+fn failed(path: &str) -> SideEntry {
     let path = RemotePath::from_user(path.as_bytes()).unwrap();
-    Found::Failed(PathFailure { path, failure: FailureCode::PermissionDenied.into() })
+    SideEntry::Failed(PathFailure { path, failure: FailureCode::PermissionDenied.into() })
 }
 
 /// A file of `size` bytes that has the inode, with several names.
-fn file(path: &str, size: u64, inode: Option<u64>) -> Found {
+fn file(path: &str, size: u64, inode: Option<u64>) -> SideEntry {
     let entry = entry(path);
     let file = inode.map(|inode| FileId { device: 1, inode, names: 2 });
     let details = file.map(|file| Box::new(EntryDetails { file: Some(file), ..EntryDetails::default() }));
-    Found::Entry(Entry { metadata: Metadata { size, ..entry.metadata }, details, ..entry })
+    SideEntry::Entry(Entry { metadata: Metadata { size, ..entry.metadata }, details, ..entry })
 }
 
 #[test]
 fn nothing_is_sent_into_a_folder_of_the_target_that_cannot_be_listed() {
     let options = Options { delete: true, ..Options::default() };
     let source = found(&["a/", "a/b", "a/c/", "a/c/d", "e"]);
-    let done = mirror(&options, &source, &[failed("a"), Found::Entry(entry("x"))]);
+    let done = mirror(&options, &source, &[failed("a"), SideEntry::Entry(entry("x"))]);
     assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
 }
 
@@ -158,7 +158,7 @@ fn nothing_is_sent_into_a_folder_of_the_target_that_cannot_be_listed() {
 fn what_is_in_a_folder_of_the_source_that_cannot_be_listed_stays() {
     let options = Options { delete: true, delete_max: DeleteMax::Percent(100), ..Options::default() };
     let target = found(&["a/", "a/b", "x"]);
-    let done = mirror(&options, &[failed("a"), Found::Entry(entry("e"))], &target);
+    let done = mirror(&options, &[failed("a"), SideEntry::Entry(entry("e"))], &target);
     assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
 }
 
@@ -237,7 +237,7 @@ fn what_cannot_be_looked_at_in_the_target_is_a_failure_where_it_matters() {
         let options = Options { delete, ..Options::default() };
         assert_eq!(mirror(&options, &found(&["a"]), &[failed("x")]), expected, "delete: {delete}");
     }
-    let target = [Found::Entry(entry("d/")), failed("d")];
+    let target = [SideEntry::Entry(entry("d/")), failed("d")];
     assert_eq!(mirror(&Options::default(), &found(&["d/", "d/a"]), &target), ["failed /d"]);
 }
 
@@ -248,9 +248,9 @@ fn what_the_rules_exclude_stays_and_is_not_sent() {
     let options = Options { delete: true, rules, ..Options::default() };
     let target = found(&["k", "old.o", "x"]);
     assert_eq!(mirror(&options, &found(&["k", "new.o"]), &target), ["deleted /x"]);
-    let excluded_failure = [failed("f.o"), Found::Entry(entry("k"))];
+    let excluded_failure = [failed("f.o"), SideEntry::Entry(entry("k"))];
     assert_eq!(mirror(&options, &excluded_failure, &target), ["deleted /x"], "nobody needs to read it");
-    let in_the_way = [Found::LeftOut(RemotePath::from_user(b"p").unwrap()), Found::Entry(entry("k"))];
+    let in_the_way = [SideEntry::LeftOut(RemotePath::from_user(b"p").unwrap()), SideEntry::Entry(entry("k"))];
     assert_eq!(mirror(&options, &found(&["k", "p"]), &in_the_way), ["failed /p"]);
     assert_eq!(mirror(&options, &found(&["k"]), &in_the_way), Vec::<String>::new());
 }
@@ -297,7 +297,7 @@ fn folders_of_the_target_that_their_owner_may_not_change_are_named_before_they_a
         let entry = entry(path);
         Entry { metadata: Metadata { mode: 0o555, ..entry.metadata }, ..entry }
     };
-    let (source, target) = (found(&["a/", "a/b"]), [Found::Entry(read_only("a/"))]);
+    let (source, target) = (found(&["a/", "a/b"]), [SideEntry::Entry(read_only("a/"))]);
     let mut recorder = Recorder::default();
     run(&Options::default(), root(0o555), &source, &target, &mut recorder).unwrap();
     assert_eq!(recorder.done, ["read-only /", "read-only /a", "new /a/b", "metadata /a"]);
@@ -310,12 +310,17 @@ fn folders_of_the_target_that_their_owner_may_not_change_are_named_before_they_a
 fn special_files_are_neither_sent_nor_replaced_nor_a_reason_to_delete_nothing() {
     let special = |path: &str| {
         let entry = entry(path);
-        Found::Entry(Entry { metadata: Metadata { kind: Kind::Special, ..entry.metadata }, ..entry })
+        SideEntry::Entry(Entry { metadata: Metadata { kind: Kind::Special, ..entry.metadata }, ..entry })
     };
     let options = Options { delete: true, ..Options::default() };
     let mut source = found(&["a", "k"]);
     source.push(special("s"));
-    let target = [special("a"), Found::Entry(entry("k")), Found::Entry(entry("s")), Found::Entry(entry("x"))];
+    let target = [
+        special("a"),
+        SideEntry::Entry(entry("k")),
+        SideEntry::Entry(entry("s")),
+        SideEntry::Entry(entry("x")),
+    ];
     let done = mirror(&options, &source, &target);
     assert!(!done.iter().any(|line| line.ends_with("d /s") && line.starts_with("changed")), "{done:?}");
     assert_eq!(done.iter().filter(|line| line.starts_with("failed")).count(), 2, "{done:?}");

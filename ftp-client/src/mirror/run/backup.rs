@@ -1,6 +1,6 @@
 //! The backup folder of a mirror: where it may be, and where it is in the target.
 
-use super::look::{Begun, identity, open_local};
+use super::inputs::{MirrorInputs, identity, open_local};
 use crate::error::Error;
 use crate::local;
 use crate::mirror::target::{Direction, Trees};
@@ -26,18 +26,18 @@ pub(super) fn check_backup(request: &MirrorRequest, access: Access) -> Result<()
 pub(super) async fn check_backup_place(
     session: &Session,
     request: &MirrorRequest,
-    begun: &Begun,
+    inputs: &MirrorInputs,
 ) -> Result<(), Error> {
     let Some(path) = request.options.backup.clone() else { return Ok(()) };
     let links = Details { links: true, ..Details::default() };
     let (target, backup) = match request.direction {
         Direction::Upload => {
             let Ok(there) = RemotePath::from_user(path.as_os_str().as_bytes()) else { return Ok(()) };
-            (begun.remote_root.as_ref(), session.stat_folder(&there, links).await.ok())
+            (inputs.remote_root.as_ref(), session.stat_folder(&there, links).await.ok())
         }
         Direction::Download => {
             let found = local::blocking(move || open_local(&path, &RemotePath::root(), links)).await;
-            (begun.local_root.as_ref(), found.ok().and_then(|(root, _)| root))
+            (inputs.local_root.as_ref(), found.ok().and_then(|(root, _)| root))
         }
     };
     if identity(target).is_none() || identity(target) != identity(backup.as_ref()) {

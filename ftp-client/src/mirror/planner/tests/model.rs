@@ -4,7 +4,7 @@
 //! is compared then.
 
 use super::*;
-use crate::mirror::late::Touch;
+use crate::mirror::deferred::FolderMetadata;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
@@ -65,7 +65,7 @@ fn random_trees_become_the_same_and_have_nothing_left_to_do() {
 
 fn mirror_in_memory(options: &Options, source: &Tree, target: Tree) -> (Tree, Vec<String>, u64) {
     let mut listed = [source, &target].map(|tree| {
-        Listed::of(tree.values().filter(|entry| !entry.path.is_root()).cloned().map(Found::Entry))
+        ListedSide::of(tree.values().filter(|entry| !entry.path.is_root()).cloned().map(SideEntry::Entry))
     });
     let [source_side, target_side] = &mut listed;
     let root = RemotePath::root();
@@ -271,7 +271,7 @@ impl Effects for Target {
         Ok(())
     }
 
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+    fn touch(&mut self, path: RemotePath, touch: FolderMetadata) -> Result<(), Error> {
         let there = self.get(&path).unwrap_or_else(|| panic!("{path} is gone"));
         let modified = touch.modified.unwrap_or(there.metadata.modified);
         let metadata = Metadata { modified, mode: touch.mode, ..there.metadata };

@@ -6,9 +6,9 @@ use wire::RemotePath;
 use wire::message::Entry;
 
 /// A folder that the walk is in.
-pub(super) struct Level {
+pub(super) struct DirFrame {
     pub(super) path: RemotePath,
-    pub(super) what: What,
+    pub(super) presence: Presence,
     /// Something was made, replaced or renamed in the target's folder, so its time has changed.
     pub(super) changed: bool,
     /// Something that only the target has is in it, and stays.
@@ -24,22 +24,22 @@ pub(super) struct Level {
 }
 
 /// The trees that have an entry.
-pub(super) enum What {
+pub(super) enum Presence {
     /// Both have it.
     Both(Arc<Entry>, Entry),
     /// The source has it.
-    New(Arc<Entry>),
+    SourceOnly(Arc<Entry>),
     /// The target has it.
-    Extra(Entry),
+    TargetOnly(Entry),
     /// The target has it, and the source has a file or link there.
     Conflict(Entry, Entry),
 }
 
-impl Level {
-    pub(super) fn new(path: RemotePath, what: What) -> Self {
+impl DirFrame {
+    pub(super) fn new(path: RemotePath, presence: Presence) -> Self {
         Self {
             path,
-            what,
+            presence,
             changed: false,
             retained: false,
             has_entries: false,

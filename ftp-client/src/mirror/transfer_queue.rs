@@ -19,8 +19,8 @@ use wire::sync::lock;
 use wire::{Failure, RemotePath};
 
 /// A job, and what waits for it.
-pub(crate) struct Ahead {
-    shared: Arc<Shared<Transfer>>,
+pub(crate) struct TransferQueue {
+    shared: Arc<SharedQueue<Transfer>>,
     feeder: Option<JoinHandle<()>>,
 }
 
@@ -36,14 +36,14 @@ impl Taker for Transfer {
     }
 }
 
-struct Shared<T> {
+struct SharedQueue<T> {
     taker: Mutex<T>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<QueuedItems>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedItems {
     blocks: VecDeque<PackedEntries>,
     len: usize,
     /// A block is being taken.
@@ -52,10 +52,10 @@ struct Waiting {
     over: bool,
 }
 
-impl Ahead {
+impl TransferQueue {
     /// Feeds a job.
     pub(crate) fn new(transfer: Transfer) -> Result<Self, Error> {
-        let shared = Arc::new(Shared::new(transfer));
+        let shared = Arc::new(SharedQueue::new(transfer));
         let feeding = shared.clone();
         let feeder = std::thread::Builder::new().name("mirror".to_owned()).spawn(move || feeding.feed());
         let feeder = feeder.map_err(|error| Error::local(std::path::Path::new("a thread"), error))?;
@@ -107,13 +107,13 @@ impl Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for TransferQueue {
     fn drop(&mut self) {
         self.shared.end(); // the thread may wait for the job, which is over soon: it is not waited for
     }
 }
 
-impl<T: Taker> Shared<T> {
+impl<T: Taker> SharedQueue<T> {
     fn new(taker: T) -> Self {
         Self { taker: Mutex::new(taker), waiting: Mutex::default(), changed: Condvar::new() }
     }
@@ -127,7 +127,7 @@ impl<T: Taker> Shared<T> {
             Some(block) if block.len() < BLOCK_ITEMS => {}
             Some(_) | None => waiting.blocks.push_back(PackedEntries::default()),
         }
-        let Waiting { blocks, len, busy, .. } = &mut *waiting;
+        let QueuedItems { blocks, len, busy, .. } = &mut *waiting;
         let first = blocks.len() == 1 && !*busy;
         if let Some(block) = blocks.back_mut() {
             let before = block.size();
@@ -171,7 +171,7 @@ impl<T: Taker> Shared<T> {
         self.changed.notify_all();
     }
 
-    fn wait(&self, until: impl Fn(&Waiting) -> bool) -> MutexGuard<'_, Waiting> {
+    fn wait(&self, until: impl Fn(&QueuedItems) -> bool) -> MutexGuard<'_, QueuedItems> {
         let mut waiting = self.waiting();
         while !until(&waiting) && !waiting.over {
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -179,7 +179,7 @@ impl<T: Taker> Shared<T> {
         waiting
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, QueuedItems> {
         lock(&self.waiting)
     }
 
@@ -206,9 +206,9 @@ mod tests {
         }
     }
 
-    fn fed() -> (Arc<Shared<SyncSender<Entry>>>, Receiver<Entry>, JoinHandle<()>) {
+    fn fed() -> (Arc<SharedQueue<SyncSender<Entry>>>, Receiver<Entry>, JoinHandle<()>) {
         let (sender, receiver) = sync_channel(0);
-        let shared = Arc::new(Shared::new(sender));
+        let shared = Arc::new(SharedQueue::new(sender));
         let feeding = shared.clone();
         (shared, receiver, std::thread::spawn(move || feeding.feed()))
     }

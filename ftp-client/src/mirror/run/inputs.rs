@@ -16,7 +16,7 @@ use wire::store::{Folder, FolderCache, LocalFolder};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Both folders, before the first pair.
-pub(super) struct Begun {
+pub(super) struct MirrorInputs {
     pub(super) pages: Option<Pages>,
     pub(super) remote_root: Option<Entry>,
     pub(super) local_root: Option<Entry>,
@@ -26,7 +26,7 @@ pub(super) struct Begun {
     pub(super) login: PlanLogin,
 }
 
-impl Begun {
+impl MirrorInputs {
     /// The folders themselves: the source's and the target's.
     pub(super) fn roots(&self, direction: Direction) -> (Option<&Entry>, Option<&Entry>) {
         match direction {
@@ -41,7 +41,7 @@ pub(super) async fn look(
     session: &Session,
     request: &MirrorRequest,
     details: Details,
-) -> Result<(Begun, Option<Arc<dyn Folder>>), Error> {
+) -> Result<(MirrorInputs, Option<Arc<dyn Folder>>), Error> {
     let root_details = Details { links: true, ..details };
     let (remote, scope) = (request.remote.clone(), request.scope.clone());
     let there = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
@@ -54,7 +54,7 @@ pub(super) async fn look(
         move || open_local(&shown, &scope, root_details)
     })
     .await?;
-    let begun = Begun {
+    let inputs = MirrorInputs {
         pages: remote_root.as_ref().map(|_| pages).transpose()?,
         remote_root,
         local_root,
@@ -66,11 +66,11 @@ pub(super) async fn look(
             }
         },
     };
-    Ok((begun, local))
+    Ok((inputs, local))
 }
 
 /// The target as it was when the mirror began. All is written into the folder that was there then, wherever somebody moves it.
-pub(super) struct Target {
+pub(super) struct TargetPlace {
     direction: Direction,
     remote: RemotePath,
     local: PathBuf,
@@ -79,13 +79,13 @@ pub(super) struct Target {
     identity: Option<(u64, u64)>,
 }
 
-impl Target {
+impl TargetPlace {
     /// The target of a run that changes something.
-    pub(super) fn of(request: &MirrorRequest, begun: &Begun) -> Option<Self> {
+    pub(super) fn of(request: &MirrorRequest, inputs: &MirrorInputs) -> Option<Self> {
         let root = match (&request.mode, request.direction) {
             (Mode::DryRun | Mode::Plan(_), _) => return None,
-            (Mode::Run | Mode::Apply(_), Direction::Upload) => begun.remote_root.as_ref(),
-            (Mode::Run | Mode::Apply(_), Direction::Download) => begun.local_root.as_ref(),
+            (Mode::Run | Mode::Apply(_), Direction::Upload) => inputs.remote_root.as_ref(),
+            (Mode::Run | Mode::Apply(_), Direction::Download) => inputs.local_root.as_ref(),
         };
         let (remote, local, scope) = (request.remote.clone(), request.local.clone(), request.scope.clone());
         Some(Self { direction: request.direction, remote, local, scope, identity: identity(root) })
@@ -115,10 +115,10 @@ impl Target {
 }
 
 /// The entry and the folder of a path here; neither if it is not there.
-type Here = (Option<Entry>, Option<Arc<dyn Folder>>);
+type LocalRoot = (Option<Entry>, Option<Arc<dyn Folder>>);
 
 /// Opens the folder here, if it is there, with the entry of the part that is compared.
-pub(super) fn open_local(path: &Path, scope: &RemotePath, details: Details) -> Result<Here, Error> {
+pub(super) fn open_local(path: &Path, scope: &RemotePath, details: Details) -> Result<LocalRoot, Error> {
     let folder = match LocalFolder::open_ambient(path) {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),

@@ -7,17 +7,17 @@
 mod changes;
 
 use super::action::Action;
-use super::ahead::Ahead;
 use super::carried::{detail_changes, metadata_changes, wanted_details};
 use super::deed::Deed;
+use super::deferred::FolderMetadata;
 use super::effects::Effects;
-use super::late::Touch;
 use super::room::makes_room;
-use super::target::{Hands, Trees};
+use super::target::{TargetMutator, Trees};
+use super::transfer_queue::TransferQueue;
 use super::{Listener, Options, Summary};
 use crate::error::{Error, graver};
 use crate::report::Reporter;
-use changes::Work;
+use changes::ChangeGroup;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wire::message::{Change, Entry, EntryDetails};
@@ -26,18 +26,18 @@ use wire::modes::{OWNER_WRITES, PERMISSIONS};
 use wire::{Failure, RemotePath};
 
 /// Does it.
-pub(crate) struct Doing<'a> {
+pub(crate) struct MirrorExecutor<'a> {
     pub(super) trees: &'a Trees,
     pub(super) options: &'a Options,
     /// The folder below both trees that is compared.
     scope: RemotePath,
     listener: Arc<dyn Listener>,
     pub(super) reporter: Arc<Reporter>,
-    hands: Option<Hands>,
-    pub(super) transfer: Option<Ahead>,
-    batch: Vec<Work>,
-    /// Deeds that are held back until all is compared; see [`held`](super::held).
-    pub(super) held: Option<Vec<Deed>>,
+    mutator: Option<TargetMutator>,
+    pub(super) transfer: Option<TransferQueue>,
+    batch: Vec<ChangeGroup>,
+    /// Deeds that are held back until all is compared; see [`held`](super::hold_back).
+    pub(super) held_back: Option<Vec<Deed>>,
     /// Failures for lack of room are kept.
     pub(super) waits_for_room: bool,
     /// Changes that failed for it, and are not told of.
@@ -56,7 +56,7 @@ pub(crate) struct Doing<'a> {
     totals: wire::message::Totals,
 }
 
-impl<'a> Doing<'a> {
+impl<'a> MirrorExecutor<'a> {
     pub(crate) fn new(
         trees: &'a Trees,
         options: &'a Options,
@@ -70,10 +70,10 @@ impl<'a> Doing<'a> {
             scope,
             listener,
             reporter,
-            hands: None,
+            mutator: None,
             transfer: None,
             batch: Vec::new(),
-            held: None,
+            held_back: None,
             waits_for_room: makes_room(options),
             short: Vec::new(),
             details: Vec::new(),
@@ -112,8 +112,8 @@ impl<'a> Doing<'a> {
     fn sync(&mut self) -> Result<(), Error> {
         let path = self.scope.clone();
         let change = Change::Sync { path: path.clone() };
-        let hands = self.hands.take().map_or_else(|| self.open_hands(), Ok)?;
-        match hands.make(vec![change])?.into_iter().flatten().next() {
+        let mutator = self.mutator.take().map_or_else(|| self.open_mutator(), Ok)?;
+        match mutator.apply(vec![change])?.into_iter().flatten().next() {
             Some(failure) => Err(self.trees.target_error(&path, failure)),
             None => Ok(()),
         }
@@ -167,14 +167,14 @@ impl<'a> Doing<'a> {
             let arrived = self.transfer.as_ref().is_some_and(|transfer| !transfer.has_failed(&path));
             let changes = detail_changes(&path, &details);
             if arrived && !changes.is_empty() {
-                self.change(Work { changes, path, ..Work::default() })?;
+                self.change(ChangeGroup { changes, path, ..ChangeGroup::default() })?;
             }
         }
         Ok(())
     }
 }
 
-impl Effects for Doing<'_> {
+impl Effects for MirrorExecutor<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         let Some(Deed::Act(action)) = self.keep(Deed::Act(action))? else { return Ok(true) };
         self.listener.planned(&action)?;
@@ -195,24 +195,30 @@ impl Effects for Doing<'_> {
             Action::Folder { target: None, .. } => {}
             Action::Folder { target: Some(target), .. } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work { changes, path, ..Work::default() })?;
+                self.change(ChangeGroup { changes, path, ..ChangeGroup::default() })?;
                 self.make_batch()?; // what is in the folder comes next
             }
             Action::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
             Action::Metadata { source, target } => {
                 let changes = metadata_changes(source, target);
-                self.change(Work { changes, action: Some(action), path, ..Work::default() })?;
+                self.change(ChangeGroup { changes, action: Some(action), path, ..ChangeGroup::default() })?;
             }
             Action::Linked { .. } => self.linked(action)?,
             Action::Moved { source, from } => {
                 let moving = Change::Move { from: from.path.clone(), to: path.clone(), was: from.metadata };
                 let moved = Entry { path: path.clone(), ..from.clone() };
                 let (changes, rest) = (vec![moving], metadata_changes(source, &moved));
-                self.change(Work { changes, rest, action: Some(action), path, ..Work::default() })?;
+                self.change(ChangeGroup {
+                    changes,
+                    rest,
+                    action: Some(action),
+                    path,
+                    ..ChangeGroup::default()
+                })?;
             }
             Action::Deleted { target } => {
                 let changes = vec![self.removal(target)];
-                self.change(Work { changes, action: Some(action), path, ..Work::default() })?;
+                self.change(ChangeGroup { changes, action: Some(action), path, ..ChangeGroup::default() })?;
             }
         }
         Ok(true)
@@ -220,7 +226,7 @@ impl Effects for Doing<'_> {
 
     /// Through the job, if there is one: then it comes after all that is in the folder.
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
-        if self.held.is_some() {
+        if self.held_back.is_some() {
             return self.keep(Deed::Leave(folder.clone())).map(drop);
         }
         self.make_batch()?; // its items go before it
@@ -230,7 +236,7 @@ impl Effects for Doing<'_> {
         self.send(folder)
     }
 
-    fn touch(&mut self, path: RemotePath, touch: Touch) -> Result<(), Error> {
+    fn touch(&mut self, path: RemotePath, touch: FolderMetadata) -> Result<(), Error> {
         let Some(Deed::Touch(path, touch)) = self.keep(Deed::Touch(path, touch))? else { return Ok(()) };
         if self.trees.leaves_root && path.is_root() {
             return Ok(());
@@ -241,11 +247,11 @@ impl Effects for Doing<'_> {
             && touch.mode & OWNER_WRITES != 0;
         let (modified, mode) = (touch.modified, Some(touch.mode).filter(|_| !stays));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode }];
-        self.change(Work { changes, path, ..Work::default() })
+        self.change(ChangeGroup { changes, path, ..ChangeGroup::default() })
     }
 
     fn own(&mut self, folder: &Entry) -> Result<(), Error> {
-        if self.held.is_some() {
+        if self.held_back.is_some() {
             return self.keep(Deed::Own(folder.clone())).map(drop);
         }
         let details = wanted_details(folder).unwrap_or_default();
@@ -253,27 +259,27 @@ impl Effects for Doing<'_> {
         if changes.is_empty() || (self.trees.leaves_root && path.is_root()) {
             Ok(())
         } else {
-            self.change(Work { changes, path, ..Work::default() })
+            self.change(ChangeGroup { changes, path, ..ChangeGroup::default() })
         }
     }
 
     fn read_only(&mut self, folder: &Entry) {
-        if let Some(held) = &mut self.held {
-            return held.push(Deed::ReadOnly(folder.clone()));
+        if let Some(held_back) = &mut self.held_back {
+            return held_back.push(Deed::ReadOnly(folder.clone()));
         }
         self.read_only.insert(folder.path.clone(), folder.metadata.mode);
     }
 
     fn narrow(&mut self, folder: &Entry) {
-        if let Some(held) = &mut self.held {
-            return held.push(Deed::Narrow(folder.clone()));
+        if let Some(held_back) = &mut self.held_back {
+            return held_back.push(Deed::Narrow(folder.clone()));
         }
         self.wide.insert(folder.path.clone(), folder.metadata.mode);
     }
 
     fn counted(&mut self, files: u64, bytes: u64) {
-        if let Some(held) = &mut self.held {
-            return held.push(Deed::Counted(files, bytes));
+        if let Some(held_back) = &mut self.held_back {
+            return held_back.push(Deed::Counted(files, bytes));
         }
         self.count_ahead(files, bytes);
         self.totals.complete = true;
@@ -281,7 +287,7 @@ impl Effects for Doing<'_> {
     }
 
     fn settle(&mut self) -> Result<(), Error> {
-        if self.held.is_some() {
+        if self.held_back.is_some() {
             return self.keep(Deed::Settle).map(drop);
         }
         self.make_batch()?;
@@ -300,7 +306,7 @@ impl Effects for Doing<'_> {
         self.has_proven = true;
         let (path, modified) = (target.path.clone(), Some(target.metadata.modified));
         let changes = vec![Change::SetMetadata { path: path.clone(), modified, mode: None }];
-        self.change(Work { changes, path, is_preparation: true, ..Work::default() })
+        self.change(ChangeGroup { changes, path, is_preparation: true, ..ChangeGroup::default() })
     }
 
     fn vanished(&mut self, path: &RemotePath) {
@@ -322,7 +328,7 @@ impl Effects for Doing<'_> {
     }
 
     fn abandon(&mut self) -> bool {
-        self.held.take().is_some()
+        self.held_back.take().is_some()
     }
 
     fn lacks_room(&self) -> Result<bool, Error> {
@@ -347,7 +353,7 @@ impl Effects for Doing<'_> {
         for (path, failure) in std::mem::take(&mut self.short) {
             self.failed(&path, &failure);
         }
-        let sent = self.transfer.as_ref().map(Ahead::end_waiting_for_room).unwrap_or_default();
+        let sent = self.transfer.as_ref().map(TransferQueue::end_waiting_for_room).unwrap_or_default();
         for (path, failure) in sent {
             self.failed(&path, &failure);
         }

@@ -5,25 +5,25 @@
 //! and the memory of [`DEEDS_MAX`] entries.
 
 use super::deed::{DEEDS_MAX, Deed};
-use super::doing::Doing;
 use super::effects::Effects;
+use super::executor::MirrorExecutor;
 use super::room::{SHORT_MAX, is_lack_of_room, makes_room};
 use super::target::Direction;
 use crate::error::Error;
 use std::collections::HashSet;
 use wire::{Failure, RemotePath};
 
-impl Doing<'_> {
+impl MirrorExecutor<'_> {
     /// Holds back what is asked for from here on.
     pub(super) fn hold_back(&mut self) {
-        self.held = Some(Vec::new());
+        self.held_back = Some(Vec::new());
     }
 
     /// Holds a deed back; gives it back if that is over.
     pub(super) fn keep(&mut self, deed: Deed) -> Result<Option<Deed>, Error> {
-        let Some(held) = &mut self.held else { return Ok(Some(deed)) };
-        held.push(deed);
-        if held.len() >= DEEDS_MAX {
+        let Some(held_back) = &mut self.held_back else { return Ok(Some(deed)) };
+        held_back.push(deed);
+        if held_back.len() >= DEEDS_MAX {
             self.release_held()?;
         }
         Ok(None)
@@ -31,7 +31,7 @@ impl Doing<'_> {
 
     /// Does all that is held back, in the order in which it was asked for.
     pub(super) fn release_held(&mut self) -> Result<(), Error> {
-        for deed in self.held.take().into_iter().flatten() {
+        for deed in self.held_back.take().into_iter().flatten() {
             match deed {
                 Deed::Act(action) => drop(self.act(action)?),
                 Deed::Leave(folder) => self.leave(&folder)?,
@@ -49,7 +49,7 @@ impl Doing<'_> {
     /// True if what is held back is more than the target's filesystem has room for.
     pub(super) fn held_lacks_room(&self) -> Result<bool, Error> {
         let bytes = |deed: &Deed| if let Deed::Act(action) = deed { action.bytes() } else { 0 };
-        let bytes = self.held.iter().flatten().map(bytes).fold(0, u64::saturating_add);
+        let bytes = self.held_back.iter().flatten().map(bytes).fold(0, u64::saturating_add);
         if bytes == 0 || !makes_room(self.options) {
             return Ok(false);
         }

@@ -14,7 +14,7 @@ pub(super) type Parent = Option<Arc<Entry>>;
 
 /// The work that is done when the walk is over.
 #[derive(Default)]
-pub(super) struct Late {
+pub(super) struct Deferred {
     /// Files of one size that only reading tells apart.
     pub(super) unread: Vec<(Entry, Entry, Parent)>,
     /// Files that may be there under another path.
@@ -26,23 +26,23 @@ pub(super) struct Late {
     /// Files and links that take a folder's place.
     pub(super) conflicts: Vec<(Entry, Entry, Parent)>,
     /// Folders whose metadata is to be set once more.
-    pub(super) touched: BTreeMap<RemotePath, Touch>,
+    pub(super) touched: BTreeMap<RemotePath, FolderMetadata>,
     /// The mirrored folder itself, as it is to be, if anything of it differs.
     pub(super) root: Option<Arc<Entry>>,
     /// The same as `touched`, if deletions are made.
-    pub(super) touched_by_deletions: BTreeMap<RemotePath, Touch>,
+    pub(super) touched_by_deletions: BTreeMap<RemotePath, FolderMetadata>,
 }
 
 /// The metadata that a folder gets once all in it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Touch {
+pub(crate) struct FolderMetadata {
     /// Its time, if the source has the folder.
     pub(crate) modified: Option<Timestamp>,
     /// Its permissions.
     pub(crate) mode: u32,
 }
 
-impl Touch {
+impl FolderMetadata {
     /// As the source has it.
     pub(super) fn all(metadata: &Metadata) -> Self {
         Self { modified: Some(metadata.modified), mode: metadata.mode }
@@ -54,27 +54,27 @@ impl Touch {
     }
 }
 
-impl Late {
+impl Deferred {
     pub(super) fn touch(&mut self, parent: &Parent) {
         if let Some(parent) = parent {
-            self.touched.insert(parent.path.clone(), Touch::all(&parent.metadata));
+            self.touched.insert(parent.path.clone(), FolderMetadata::all(&parent.metadata));
         }
     }
 }
 
 /// Files with several names: the first that the walk meets is sent, the others are linked to it.
 #[derive(Default)]
-pub(super) struct Links {
-    leaders: HashMap<Key, Leader>,
+pub(super) struct HardLinks {
+    leaders: HashMap<InodeId, Leader>,
     /// Files of the target that have several names, and the first file of the source that is to be there.
-    claims: HashMap<Key, Claim>,
+    claims: HashMap<InodeId, FileClaim>,
 }
 
 /// Device and inode.
-type Key = (u64, u64);
+type InodeId = (u64, u64);
 
-struct Claim {
-    source: Key,
+struct FileClaim {
+    source: InodeId,
     /// The source's file has one name only.
     alone: bool,
 }
@@ -85,10 +85,10 @@ pub(super) struct Leader {
     /// The target gets a new file there.
     pub(super) sent: bool,
     /// The file that the target has there.
-    pub(super) target: Option<Key>,
+    pub(super) target: Option<InodeId>,
 }
 
-impl Links {
+impl HardLinks {
     /// True if the file's first name was met before.
     pub(super) fn follows(&self, options: &Options, source: &Entry) -> bool {
         options.hard_links && key(source).is_some_and(|key| self.leaders.contains_key(&key))
@@ -130,7 +130,7 @@ impl Links {
             Difference::Content | Difference::LeftAlone => difference,
             Difference::Metadata if alone => Difference::Content, // who else has the file may be seen later
             Difference::None | Difference::Metadata | Difference::Unread => {
-                let claim = Claim { source, alone };
+                let claim = FileClaim { source, alone };
                 let first = self.claims.entry((shared.device, shared.inode)).or_insert(claim);
                 // Files of one name each only look, so they may go on sharing.
                 let free = first.source == source || (first.alone && alone);
@@ -145,11 +145,11 @@ fn file(entry: &Entry) -> Option<FileId> {
     entry.details.as_ref()?.file.filter(|_| entry.metadata.kind != Kind::Folder)
 }
 
-fn key(entry: &Entry) -> Option<Key> {
+fn key(entry: &Entry) -> Option<InodeId> {
     file(entry).filter(|file| file.names > 1).map(|file| (file.device, file.inode))
 }
 
 /// The file that an entry is.
-pub(super) fn file_of(entry: &Entry) -> Option<Key> {
+pub(super) fn file_of(entry: &Entry) -> Option<InodeId> {
     file(entry).map(|file| (file.device, file.inode))
 }

@@ -1,6 +1,6 @@
 //! The small changes of a mirror: collected, and made in batches.
 
-use super::Doing;
+use super::MirrorExecutor;
 use crate::error::Error;
 use crate::mirror::action::Action;
 use crate::mirror::effects::Effects;
@@ -11,7 +11,7 @@ use wire::{Failure, FailureCode, RemotePath};
 
 /// Changes that belong together.
 #[derive(Default)]
-pub(super) struct Work {
+pub(super) struct ChangeGroup {
     pub(super) changes: Vec<Change>,
     /// Changes to make after them, if none of them failed.
     pub(super) rest: Vec<Change>,
@@ -24,8 +24,8 @@ pub(super) struct Work {
     pub(super) is_preparation: bool,
 }
 
-impl Doing<'_> {
-    pub(super) fn change(&mut self, work: Work) -> Result<(), Error> {
+impl MirrorExecutor<'_> {
+    pub(super) fn change(&mut self, work: ChangeGroup) -> Result<(), Error> {
         self.batch.push(work);
         if self.batch.len() >= BATCH_AT_ONCE { self.make_batch() } else { Ok(()) }
     }
@@ -40,12 +40,12 @@ impl Doing<'_> {
 
     fn make_one_batch(&mut self) -> Result<(), Error> {
         let batch = std::mem::take(&mut self.batch);
-        if self.hands.is_none() {
-            self.hands = Some(self.open_hands()?);
+        if self.mutator.is_none() {
+            self.mutator = Some(self.open_mutator()?);
         }
-        let Some(hands) = &self.hands else { return Ok(()) };
+        let Some(mutator) = &self.mutator else { return Ok(()) };
         let changes = batch.iter().flat_map(|work| work.changes.iter().cloned()).collect();
-        let mut failures = hands.make(changes)?.into_iter();
+        let mut failures = mutator.apply(changes)?.into_iter();
         for work in batch {
             let of_work: Vec<Option<Failure>> = failures.by_ref().take(work.changes.len()).collect();
             let failure = of_work.into_iter().flatten().next();
@@ -54,7 +54,7 @@ impl Doing<'_> {
         Ok(())
     }
 
-    fn made(&mut self, work: Work, failure: Option<Failure>) -> Result<(), Error> {
+    fn made(&mut self, work: ChangeGroup, failure: Option<Failure>) -> Result<(), Error> {
         let is_deletion = matches!(work.action, Some(Action::Deleted { .. }));
         // What somebody else has removed meanwhile is gone, as was wanted.
         let failure = failure.filter(|failure| !is_deletion || failure.code != FailureCode::NotFound);
@@ -72,7 +72,7 @@ impl Doing<'_> {
             }
             (None, Some(entry)) => self.send(&entry),
             (None, None) if !work.rest.is_empty() => {
-                self.batch.push(Work { changes: work.rest, rest: Vec::new(), then: None, ..work });
+                self.batch.push(ChangeGroup { changes: work.rest, rest: Vec::new(), then: None, ..work });
                 Ok(())
             }
             (None, None) => {
@@ -106,7 +106,7 @@ impl Doing<'_> {
             }
             let mode = Some(mode | OWNER_ALL);
             let changes = vec![Change::SetMetadata { path: path.clone(), modified: None, mode }];
-            self.change(Work { changes, path, is_preparation: true, ..Work::default() })?;
+            self.change(ChangeGroup { changes, path, is_preparation: true, ..ChangeGroup::default() })?;
         }
         self.make_batch()
     }
@@ -121,7 +121,7 @@ impl Doing<'_> {
             }
         };
         let path = source.path.clone();
-        self.change(Work { changes: vec![change], then: Some(source), path, ..Work::default() })
+        self.change(ChangeGroup { changes: vec![change], then: Some(source), path, ..ChangeGroup::default() })
     }
 
     /// Takes away, or to the backup, what is no folder.
@@ -157,7 +157,7 @@ impl Doing<'_> {
         };
         let link = vec![Change::HardLink { path: path.clone(), of: of.clone() }];
         let (changes, rest) = if first.is_empty() { (link, Vec::new()) } else { (first, link) };
-        self.change(Work { changes, rest, action: Some(action), path, ..Work::default() })
+        self.change(ChangeGroup { changes, rest, action: Some(action), path, ..ChangeGroup::default() })
     }
 }
 
