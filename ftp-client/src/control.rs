@@ -25,7 +25,7 @@ use wire::{Failure, FailureCode};
 
 /// Why a session is over.
 #[derive(Debug, Clone)]
-pub(crate) enum Ended {
+pub(crate) enum SessionEnd {
     /// The connection broke or was closed.
     Lost(String),
     /// The login was refused.
@@ -52,9 +52,9 @@ pub(crate) struct Control {
     waiting: Mutex<HashMap<u32, mpsc::Sender<Envelope>>>,
     next_id: AtomicU32,
     /// Held from the choice of a job's id until it is sent: jobs' ids must grow in the order in which they come.
-    turn: tokio::sync::Mutex<()>,
+    job_id_lock: tokio::sync::Mutex<()>,
     welcome: watch::Sender<Option<Welcome>>,
-    ended: OnceLock<Ended>,
+    ended: OnceLock<SessionEnd>,
     /// How long the server's disk may not answer.
     stall_max: Duration,
 }
@@ -80,7 +80,7 @@ impl Control {
             if_refused,
             waiting: Mutex::default(),
             next_id: AtomicU32::new(LOGIN_ID + 1),
-            turn: tokio::sync::Mutex::default(),
+            job_id_lock: tokio::sync::Mutex::default(),
             welcome: watch::Sender::new(None),
             ended: OnceLock::new(),
             stall_max: give_up_after.max(STALL_TOLD_AFTER),
@@ -93,8 +93,8 @@ impl Control {
     }
 
     /// Waits until no other job is between the choice of its id and its request.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(crate) async fn job_id_lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.job_id_lock.lock().await
     }
 
     /// Sends a message.
@@ -135,18 +135,18 @@ impl Control {
     pub(crate) fn error(&self) -> Error {
         let address = self.address.clone();
         match self.ended.get() {
-            Some(Ended::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
-            Some(Ended::Revoked(reason)) => Error::Revoked { address, reason: reason.clone() },
-            Some(Ended::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
-            Some(Ended::Refused(failure)) => Error::NotServed { address, failure: failure.clone() },
-            Some(Ended::Closed) => Error::Interrupted,
-            Some(Ended::Lost(reason)) => Error::Lost { address, reason: reason.clone() },
+            Some(SessionEnd::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
+            Some(SessionEnd::Revoked(reason)) => Error::Revoked { address, reason: reason.clone() },
+            Some(SessionEnd::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
+            Some(SessionEnd::Refused(failure)) => Error::NotServed { address, failure: failure.clone() },
+            Some(SessionEnd::Closed) => Error::Interrupted,
+            Some(SessionEnd::Lost(reason)) => Error::Lost { address, reason: reason.clone() },
             None => Error::Lost { address, reason: "the connection was closed".into() },
         }
     }
 
     /// Ends the session; the first reason is the one to tell.
-    pub(crate) fn end(&self, ended: Ended) {
+    pub(crate) fn end(&self, ended: SessionEnd) {
         let _ = self.ended.set(ended);
         self.over.cancel();
         self.waiting().clear();
@@ -166,13 +166,13 @@ impl Control {
                 () = self.over.cancelled() => return,
             };
             let ended = match next {
-                Err(_) => Some(Ended::Lost("the server was silent for too long".into())),
-                Ok(Err(ChannelError::Message(error))) => Some(Ended::Protocol(error.to_string())),
-                Ok(Err(error @ ChannelError::NoRoom)) => Some(Ended::Lost(error.to_string())),
-                Ok(Err(ChannelError::Io(error))) => Some(Ended::Lost(broken(&error))),
-                Ok(Ok(Incoming::Closed)) => Some(Ended::Lost("the server closed the connection".into())),
+                Err(_) => Some(SessionEnd::Lost("the server was silent for too long".into())),
+                Ok(Err(ChannelError::Message(error))) => Some(SessionEnd::Protocol(error.to_string())),
+                Ok(Err(error @ ChannelError::NoRoom)) => Some(SessionEnd::Lost(error.to_string())),
+                Ok(Err(ChannelError::Io(error))) => Some(SessionEnd::Lost(broken(&error))),
+                Ok(Ok(Incoming::Closed)) => Some(SessionEnd::Lost("the server closed the connection".into())),
                 Ok(Ok(Incoming::Unknown { kind: Message::LOGIN_CHALLENGE, .. })) => {
-                    Some(Ended::LoginRefused(NO_CHALLENGE.into()))
+                    Some(SessionEnd::LoginRefused(NO_CHALLENGE.into()))
                 }
                 Ok(Ok(Incoming::Unknown { .. })) => None, // of a later version; nobody waits for it
                 Ok(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
@@ -199,8 +199,10 @@ impl Control {
         clippy::wildcard_enum_match_arm,
         reason = "all others are answers, which those who asked look at"
     )]
-    async fn message(&self, envelope: Envelope) -> Result<(), Ended> {
-        let Some(envelope) = self.exchange.handle(envelope).map_err(Ended::Protocol)? else { return Ok(()) };
+    async fn message(&self, envelope: Envelope) -> Result<(), SessionEnd> {
+        let Some(envelope) = self.exchange.handle(envelope).map_err(SessionEnd::Protocol)? else {
+            return Ok(());
+        };
         match envelope.message {
             Message::Ping(_) => {
                 let _ = self.outbox.try_send(Envelope::new(envelope.request, Pong)); // a full queue shows it as well
@@ -210,30 +212,30 @@ impl Control {
                 let stalled = Duration::from_secs(seconds.into());
                 if stalled >= self.stall_max && self.is_waiting() {
                     let text = format!("the server's disk has not answered for {stalled:?}");
-                    return Err(Ended::Refused(Failure::new(FailureCode::Io, text)));
+                    return Err(SessionEnd::Refused(Failure::new(FailureCode::Io, text)));
                 }
             }
-            Message::Bye(_) => return Err(Ended::Lost("the server is shutting down".into())),
+            Message::Bye(_) => return Err(SessionEnd::Lost("the server is shutting down".into())),
             Message::Welcome(welcome) => {
-                check_welcome(&welcome).map_err(|rule| Ended::Protocol(rule.into()))?;
+                check_welcome(&welcome).map_err(|rule| SessionEnd::Protocol(rule.into()))?;
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {
                 return Err(match failure {
                     Failure { code: FailureCode::LoginRefused, message } if message.is_empty() => {
-                        Ended::LoginRefused(self.if_refused.clone())
+                        SessionEnd::LoginRefused(self.if_refused.clone())
                     }
                     Failure { code: FailureCode::LoginRefused, .. } => {
-                        Ended::LoginRefused(failure.to_string())
+                        SessionEnd::LoginRefused(failure.to_string())
                     }
-                    failure => Ended::Refused(failure),
+                    failure => SessionEnd::Refused(failure),
                 });
             }
             Message::Failure(failure) if envelope.request == 0 => {
                 return Err(match failure.code {
-                    FailureCode::ShuttingDown => Ended::Lost("the server is shutting down".into()),
-                    FailureCode::AccessDenied => Ended::Revoked(failure.to_string()),
-                    _ => Ended::Refused(failure),
+                    FailureCode::ShuttingDown => SessionEnd::Lost("the server is shutting down".into()),
+                    FailureCode::AccessDenied => SessionEnd::Revoked(failure.to_string()),
+                    _ => SessionEnd::Refused(failure),
                 });
             }
             _ => return self.answer(envelope),
@@ -243,7 +245,7 @@ impl Control {
 
     /// Hands an answer to who waits for it. Nobody may wait any more. There is room for all that may be under way, so the reader
     /// never waits for who is slow, and may be waiting for another answer.
-    fn answer(&self, envelope: Envelope) -> Result<(), Ended> {
+    fn answer(&self, envelope: Envelope) -> Result<(), SessionEnd> {
         let waiting = if envelope.more {
             self.waiting().get(&envelope.request).cloned()
         } else {
@@ -252,7 +254,7 @@ impl Control {
         let Some(waiting) = waiting else { return Ok(()) };
         match waiting.try_send(envelope) {
             Err(TrySendError::Full(_)) => {
-                Err(Ended::Protocol("more pages of a listing than may be under way".into()))
+                Err(SessionEnd::Protocol("more pages of a listing than may be under way".into()))
             }
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
         }

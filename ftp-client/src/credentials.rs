@@ -31,20 +31,20 @@ pub enum Credentials {
 }
 
 /// A login, and what to tell if it is refused.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedLogin {
     pub(crate) login: Login,
     pub(crate) if_refused: String,
 }
 
 impl Credentials {
     /// Signs for the channel, if it is keys that log in.
-    pub(crate) async fn prepare(self, channel: &Channel) -> Result<Prepared, Error> {
+    pub(crate) async fn prepare(self, channel: &Channel) -> Result<PreparedLogin, Error> {
         Ok(match self {
-            Self::Password { user, password } => Prepared {
+            Self::Password { user, password } => PreparedLogin {
                 login: Login::Password { user, password },
                 if_refused: "wrong user or password".to_owned(),
             },
-            Self::Token { token } => Prepared {
+            Self::Token { token } => PreparedLogin {
                 login: Login::Token { token },
                 if_refused: "the token is unknown, expired or used up".to_owned(),
             },
@@ -56,7 +56,7 @@ impl Credentials {
                     return Err(Error::NoProof(failures.join("; ")));
                 }
                 let if_refused = key_refusal(&user, proofs.len(), &failures);
-                Prepared { login: Login::Keys { user, proofs }, if_refused }
+                PreparedLogin { login: Login::Keys { user, proofs }, if_refused }
             }
         })
     }

@@ -143,7 +143,7 @@ pub async fn examine(
         Err(reason) => (Way::skipped(reason), Err(reason.clone())),
     };
     if let Ok((sample, _)) = &made {
-        session.remove_throwaway(&sample.path).await?;
+        session.remove_temp_file(&sample.path).await?;
     }
     if let Ok(alone) = &moving.alone {
         alone.close().await;
@@ -205,7 +205,7 @@ impl Moving<'_> {
             Err(error) => return Err(error),
         };
         let send = async |session| {
-            transfer::send_some(session, &throwaway(folder)?, bytes_max, self.bounds.time).await
+            transfer::send_some(session, &temp_file_path(folder)?, bytes_max, self.bounds.time).await
         };
         let before = here::Busy::now();
         let lanes = send(self.session).await?;
@@ -224,12 +224,12 @@ impl Moving<'_> {
         let in_time = u128::from(rate) * self.bounds.time.as_millis() / 1000;
         let size_max = SAMPLE_LEN_MAX.min(self.bounds.bytes_max).max(SAMPLE_LEN_MIN);
         let size = u64::try_from(in_time).unwrap_or(size_max).clamp(SAMPLE_LEN_MIN, size_max);
-        let [plain, durable] = [throwaway(folder)?, throwaway(folder)?];
-        self.session.throw_away(&plain);
+        let [plain, durable] = [temp_file_path(folder)?, temp_file_path(folder)?];
+        self.session.add_temp_file(&plain);
         let without = transfer::send_all(self.session, &plain, size, false).await?;
-        self.session.throw_away(&durable);
+        self.session.add_temp_file(&durable);
         let with = transfer::send_all(self.session, &durable, size, true).await?;
-        self.session.remove_throwaway(&durable).await?;
+        self.session.remove_temp_file(&durable).await?;
         let sync = with.saturating_sub(without).max(SYNC_TIME_MIN);
         Ok((Sample { path: plain, size }, transfer::rate(size, sync)))
     }
@@ -305,7 +305,7 @@ async fn largest(session: &Session, folder: &RemotePath) -> Result<Result<Sample
 }
 
 /// A hidden name that nothing else has.
-fn throwaway(folder: &RemotePath) -> Result<RemotePath, Error> {
+fn temp_file_path(folder: &RemotePath) -> Result<RemotePath, Error> {
     let number = getrandom::u64()
         .map_err(|error| Error::local(Path::new("random numbers"), io::Error::from(error)))?;
     let name = format!(".ftp-client-doctor-{number:016x}");

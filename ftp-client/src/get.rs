@@ -1,13 +1,13 @@
 //! Fetching: a job whose receiver is here.
 
-use crate::asked::{self, AskedSink};
 use crate::error::Error;
-use crate::here::Here;
-use crate::interrupted::{Mark, about};
+use crate::expected_items::{self, AllowListSink};
 use crate::local;
+use crate::local_error_context::LocalErrorContext;
 use crate::observer::{Observer, Silent, Summary};
 use crate::options::{TransferOptions, job, keeping};
 use crate::report::Reporter;
+use crate::resume_store::{ResumeRecord, about};
 use crate::session::{Session, job_error};
 use crate::stream_sink::StreamSink;
 use std::ffi::{OsStr, OsString};
@@ -62,13 +62,13 @@ impl Session {
         let into = request.into.as_ref().map_or(&b""[..], Name::as_bytes);
         let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
         let reporter = Reporter::new(observer, self.checksum());
-        self.lasting(request.options.resume.then_some(about), |session, resume, mark| {
+        self.lasting(request.options.resume.then_some(about), |session, resume, record| {
             let (mut request, reporter) = (request.clone(), reporter.clone());
             Box::pin(async move {
                 if request.must_be_folder {
                     request.path = session.folder_at(&request.path).await?;
                 }
-                to_files(&session, request, resume, &mark, &reporter).await
+                to_files(&session, request, resume, &record, &reporter).await
             })
         })
         .await
@@ -97,19 +97,19 @@ async fn to_files(
     session: &Session,
     request: GetRequest,
     resume: Resume,
-    mark: &Arc<Mark>,
+    record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let GetRequest { path, recursive, totals, options, .. } = request.clone();
     let (changing, options, power) = (options.changing, options.received(), options.survive_power());
-    let begun_here = (resume == Resume::Again).then(|| mark.begun());
-    let (placing, here) = (mark.clone(), session.clone());
+    let begun_here = (resume == Resume::Again).then(|| record.first_attempt_at());
+    let (placing, here) = (record.clone(), session.clone());
     let (parent, base, unproven) = local::blocking(move || {
-        let target = match placing.placed() {
+        let target = match placing.place() {
             Some(placed) => PathBuf::from(OsString::from_vec(placed)),
             None => request.becomes(),
         };
-        placing.place(target.as_os_str().as_bytes());
+        placing.set_place(target.as_os_str().as_bytes());
         let (parent, name) = local::place(&target)?;
         let folder = local::folder(&parent)?;
         let base = match name {
@@ -123,11 +123,11 @@ async fn to_files(
     let options = options.sink(keeping(session, resume), begun_here);
     let sink = TreeSink::new(base, options).doubting(unproven).found_by(move || local::find(&parent));
     let sink: Box<dyn Sink> = Box::new(sink);
-    let sink = Box::new(Here(sink));
-    let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AskedSink::one(sink)) };
-    let options = job(session, resume, mark);
+    let sink = Box::new(LocalErrorContext(sink));
+    let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AllowListSink::one(sink)) };
+    let options = job(session, resume, record);
     let get = Get { recursive, totals, changing, options, ..get(session, path, WINDOW_FRAMES_MAX) };
-    run(session, get, sink, reporter, Some(mark), None).await
+    run(session, get, sink, reporter, Some(record), None).await
 }
 
 /// Fetches a file for a sink of its own, for at most so long.
@@ -139,12 +139,12 @@ pub(crate) async fn to_sink(
 ) -> Result<Summary, Error> {
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     let get = get(session, path.clone(), WINDOW_FRAMES_MAX);
-    run(session, get, Box::new(AskedSink::one(sink)), &reporter, None, Some(time_max)).await
+    run(session, get, Box::new(AllowListSink::one(sink)), &reporter, None, Some(time_max)).await
 }
 
 /// Writes a file's content to a stream.
 async fn to_stream(session: &Session, path: &RemotePath, stream: StreamSink) -> Result<Summary, Error> {
-    let sink = Box::new(AskedSink::one(Box::new(stream)));
+    let sink = Box::new(AllowListSink::one(Box::new(stream)));
     let reporter = Reporter::new(Arc::new(Silent), session.checksum());
     let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
     run(session, get, sink, &reporter, None, None).await
@@ -168,11 +168,11 @@ async fn run(
     get: Get,
     sink: Box<dyn Sink>,
     reporter: &Arc<Reporter>,
-    mark: Option<&Arc<Mark>>,
+    record: Option<&Arc<ResumeRecord>>,
     time_max: Option<Duration>,
 ) -> Result<Summary, Error> {
     let control = &session.inner.control;
-    let turn = control.turn().await;
+    let job_id_lock = control.job_id_lock().await;
     let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
     reporter.begin();
     let machine = Receiver::new(get.options.checksum, get.window);
@@ -180,17 +180,17 @@ async fn run(
     control.exchange.opening(id, Role::Receiver);
     let running = control.exchange.receive(job);
     let mut answers = control.request(id, get.into()).await?;
-    drop(turn);
+    drop(job_id_lock);
     session.open_lanes();
     let running = async {
         let mut running = std::pin::pin!(running);
         tokio::select! {
             biased;
             answer = answers.recv() => {
-                if let (Some(mark), Some(Message::Opened(opened))) = (mark, answer.map(|envelope| envelope.message)) {
-                    let mark = mark.clone();
+                if let (Some(record), Some(Message::Opened(opened))) = (record, answer.map(|envelope| envelope.message)) {
+                    let record = record.clone();
                     let learned = local::blocking(move || {
-                        mark.open(opened.at);
+                        record.set_opened_at(opened.at);
                         Ok(())
                     });
                     let _ = learned.await; // as without a mark
@@ -207,7 +207,7 @@ async fn run(
     reporter.transferred(control.exchange.count_lane_bytes());
     match end {
         // Where a single file was asked for, it comes or fails.
-        Ok(()) if !recursive && reporter.is_idle() => Err(asked::not_all(control)),
+        Ok(()) if !recursive && reporter.is_idle() => Err(expected_items::not_all(control)),
         Ok(()) => Ok(reporter.summary()),
         Err(failure) => {
             let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it

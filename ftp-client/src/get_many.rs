@@ -1,13 +1,13 @@
 //! Fetching many files of one folder, in one job: what was listed is asked for item by item, without waiting.
 
 use crate::error::Error;
-use crate::here::Here;
-use crate::interrupted::Mark;
 use crate::local;
+use crate::local_error_context::LocalErrorContext;
 use crate::mirror::Selection;
 use crate::observer::{Observer, Summary};
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
+use crate::resume_store::ResumeRecord;
 use crate::session::{Pages, Session};
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
@@ -62,13 +62,13 @@ impl Session {
             let names = request.names.iter().map(Name::as_bytes);
             origin_of(&parts.into_iter().chain(names).collect::<Vec<_>>())
         });
-        self.lasting(about, |session, again, mark| {
+        self.lasting(about, |session, again, record| {
             let (request, reporter) = (request.clone(), reporter.clone());
             Box::pin(async move {
-                let mut listed = Listed::open(&session, &request).await?;
+                let mut listed = ListedItems::open(&session, &request).await?;
                 let mut summary = Summary::default();
                 if listed.has_next().await? {
-                    summary = many(&session, &request, &mut listed, again, &mark, &reporter).await?;
+                    summary = many(&session, &request, &mut listed, again, &record, &reporter).await?;
                 }
                 Ok(Fetched { summary, left: listed.left() })
             })
@@ -81,17 +81,18 @@ impl Session {
 async fn many(
     session: &Session,
     request: &GetManyRequest,
-    listed: &mut Listed<'_>,
+    listed: &mut ListedItems<'_>,
     resume: Resume,
-    mark: &Arc<Mark>,
+    record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let GetManyRequest { folder: path, target, options, .. } = request.clone();
     let (changing, options, power) = (options.changing, options.received(), options.survive_power());
-    let options = options.sink(keeping(session, resume), (resume == Resume::Again).then(|| mark.begun()));
-    let (placing, here) = (mark.clone(), session.clone());
+    let options =
+        options.sink(keeping(session, resume), (resume == Resume::Again).then(|| record.first_attempt_at()));
+    let (placing, here) = (record.clone(), session.clone());
     let (target, folder, unproven) = local::blocking(move || {
-        placing.place(target.as_os_str().as_bytes());
+        placing.set_place(target.as_os_str().as_bytes());
         let folder = local::folder(&target)?;
         let unproven = here.begin_writing(&folder, power);
         Ok((target, folder, unproven))
@@ -100,7 +101,7 @@ async fn many(
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
     let sink = sink.found_by(move || local::find(&target));
     let sink: Box<dyn Sink> = Box::new(sink);
-    let sink = Box::new(Here(sink));
+    let sink = Box::new(LocalErrorContext(sink));
     let mut selection = Selection::open(session, path, sink, resume, changing, reporter.clone()).await?;
     let (mut totals, mut items, mut listing) = (Totals::default(), listed.next().await?, Ok(()));
     while let Some(asked) = items.take() {
@@ -127,7 +128,7 @@ async fn many(
 }
 
 /// A folder's listing, as far as it tells of names that are to be fetched.
-struct Listed<'a> {
+struct ListedItems<'a> {
     pages: Pages,
     /// The next items, if they were read and not taken yet.
     ahead: Option<Vec<WantedItem>>,
@@ -138,7 +139,7 @@ struct Listed<'a> {
     entries_left: usize,
 }
 
-impl<'a> Listed<'a> {
+impl<'a> ListedItems<'a> {
     async fn open(session: &Session, request: &'a GetManyRequest) -> Result<Self, Error> {
         let names = &request.names[..];
         Ok(Self {

@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::fingerprint::{self, Key};
-use crate::guarded_file;
+use crate::private_file;
 use crate::remote::{address, parse_address};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -93,13 +93,13 @@ impl KnownHosts {
         }
         if found {
             // A line that another process adds meanwhile may be lost, which is safe: its server is asked about again.
-            guarded_file::replace(&self.path, &kept)?;
+            private_file::replace(&self.path, &kept)?;
         }
         Ok(found)
     }
 
     fn read(&self) -> Result<String, Error> {
-        Ok(guarded_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default())
+        Ok(private_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default())
     }
 
     fn parse(&self, number: usize, line: &str) -> Result<Option<KnownHost>, Error> {
@@ -113,7 +113,7 @@ impl KnownHosts {
 
     /// One write at the end of the file, so that processes that add at the same time do not mix their lines.
     fn append(&self, line: &str) -> io::Result<()> {
-        guarded_file::make_folder(&self.path)?;
+        private_file::make_folder(&self.path)?;
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         let newline = if ends_within_a_line(&self.path)? { "\n" } else { "" };

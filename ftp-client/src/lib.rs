@@ -3,34 +3,34 @@
 
 #![forbid(unsafe_code)]
 
-mod asked;
 mod connect_options;
 mod control;
 pub mod credentials;
 mod dial;
 pub mod doctor;
 pub mod error;
+mod expected_items;
 pub mod fingerprint;
 mod get;
 mod get_many;
-pub mod guarded_file;
-mod here;
-mod interrupted;
 pub mod keys;
 pub mod known_hosts;
-mod lanes;
+mod lane_keeper;
 mod local;
+mod local_error_context;
 pub mod many;
 pub mod mirror;
 pub mod observer;
 mod options;
 mod outages;
+pub mod private_file;
 mod put;
 mod put_many;
 pub mod remote;
 mod report;
-pub mod same;
+mod resume_store;
 pub mod session;
+pub mod skip_if;
 mod stream_sink;
 pub mod trust;
 mod tuning;

@@ -19,7 +19,7 @@ use wire::{Failure, FailureCode, Name, RemotePath};
 
 /// A file, folder or link of this machine, and its name in the target.
 #[derive(Debug, Clone)]
-pub struct Named {
+pub struct NamedSource {
     /// Its path here.
     pub path: PathBuf,
     /// Its name there.
@@ -28,7 +28,7 @@ pub struct Named {
 
 /// Sources of one job, in their order. Folders are sent with all that is in them, if that is asked for.
 pub(crate) struct ManySource {
-    sources: Arc<[Named]>,
+    sources: Arc<[NamedSource]>,
     by_name: HashMap<Vec<u8>, usize>,
     recursive: bool,
     modes: Modes,
@@ -41,24 +41,24 @@ pub(crate) struct ManySource {
 #[derive(Default)]
 struct Walking {
     next: usize,
-    tree: Option<Tree>,
+    tree: Option<FolderWalk>,
     over: bool,
 }
 
 /// A folder that is being walked through.
-struct Tree {
+struct FolderWalk {
     walk: Walk,
     root: Item,
 }
 
 /// The kind of a source.
-enum Look {
+enum SourceKind {
     Leaf(Metadata),
     Folder(Arc<dyn Folder>),
 }
 
 impl ManySource {
-    pub(crate) fn new(sources: Arc<[Named]>, recursive: bool, modes: Modes) -> Self {
+    pub(crate) fn new(sources: Arc<[NamedSource]>, recursive: bool, modes: Modes) -> Self {
         let by_name =
             sources.iter().enumerate().map(|(index, source)| (source.name.as_bytes().to_vec(), index));
         Self {
@@ -76,11 +76,11 @@ impl ManySource {
         let mut totals = Totals::default();
         for (number, source) in self.sources.iter().enumerate() {
             match self.look(source) {
-                Ok(Look::Leaf(metadata)) => {
+                Ok(SourceKind::Leaf(metadata)) => {
                     totals.files += 1;
                     totals.bytes += metadata.size;
                 }
-                Ok(Look::Folder(folder)) => {
+                Ok(SourceKind::Folder(folder)) => {
                     let mut below = Totals::default();
                     let counted = count(folder, |so_far| {
                         below = so_far;
@@ -104,23 +104,23 @@ impl ManySource {
         tell(Totals { complete: true, ..totals });
     }
 
-    fn look(&self, source: &Named) -> io::Result<Look> {
+    fn look(&self, source: &NamedSource) -> io::Result<SourceKind> {
         let path = &source.path;
         if !self.recursive {
             let metadata = LocalFolder::ambient_metadata(path)?;
             return match metadata.kind {
                 Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
-                Kind::File | Kind::Symlink | Kind::Special => Ok(Look::Leaf(metadata)),
+                Kind::File | Kind::Symlink | Kind::Special => Ok(SourceKind::Leaf(metadata)),
             };
         }
         let (parent, Some(name)) = local::place(path).map_err(of_local)? else {
-            return Ok(Look::Folder(Arc::new(LocalFolder::open_ambient(path)?)));
+            return Ok(SourceKind::Folder(Arc::new(LocalFolder::open_ambient(path)?)));
         };
         let parent = LocalFolder::open_ambient(&parent)?;
         let metadata = parent.metadata((&name).into())?;
         match metadata.kind {
-            Kind::Folder => Ok(Look::Folder(parent.folder((&name).into())?)),
-            Kind::File | Kind::Symlink | Kind::Special => Ok(Look::Leaf(metadata)),
+            Kind::Folder => Ok(SourceKind::Folder(parent.folder((&name).into())?)),
+            Kind::File | Kind::Symlink | Kind::Special => Ok(SourceKind::Leaf(metadata)),
         }
     }
 
@@ -141,7 +141,7 @@ impl ManySource {
     }
 
     /// Begins with a source; returns the tree if it is a folder.
-    fn begin(&self, index: usize, source: &Named, items: &mut Vec<Item>) -> Option<Tree> {
+    fn begin(&self, index: usize, source: &NamedSource, items: &mut Vec<Item>) -> Option<FolderWalk> {
         let path = match RemotePath::root().join(&source.name) {
             Ok(path) => path,
             Err(error) => {
@@ -150,14 +150,14 @@ impl ManySource {
             }
         };
         let tree = match self.look(source) {
-            Ok(Look::Leaf(metadata)) => {
+            Ok(SourceKind::Leaf(metadata)) => {
                 items.push(self.present(path, metadata));
                 return None;
             }
-            Ok(Look::Folder(folder)) => folder.own_metadata().and_then(|metadata| {
+            Ok(SourceKind::Folder(folder)) => folder.own_metadata().and_then(|metadata| {
                 self.trees_lock().push_front((index, Arc::new(FolderCache::new(folder.clone()))));
                 let walk = Walk::new(folder, path.clone())?;
-                Ok(Tree { walk, root: self.present(path.clone(), metadata) })
+                Ok(FolderWalk { walk, root: self.present(path.clone(), metadata) })
             }),
             Err(error) => Err(error),
         };
@@ -165,7 +165,7 @@ impl ManySource {
     }
 
     /// The next item of a tree; returns the tree unless it has ended.
-    fn step_in(&self, mut tree: Tree, items: &mut Vec<Item>) -> Option<Tree> {
+    fn step_in(&self, mut tree: FolderWalk, items: &mut Vec<Item>) -> Option<FolderWalk> {
         match tree.walk.step() {
             Some(Visit::Enter(path, _, folder)) => {
                 if let Ok((cache, below)) = self.tree_of(&path) {
@@ -199,7 +199,7 @@ impl ManySource {
         let cache = match known {
             Some(cache) => cache,
             None => {
-                let Look::Folder(folder) = self.look(&self.sources[index])? else {
+                let SourceKind::Folder(folder) = self.look(&self.sources[index])? else {
                     return Err(io::ErrorKind::NotADirectory.into());
                 };
                 let cache = Arc::new(FolderCache::new(folder));
@@ -301,8 +301,8 @@ mod tests {
         }
         std::os::unix::fs::symlink("file", at("link")).unwrap();
         let names = ["tree", "file", "missing", "link"];
-        let named = |name: &str| Named { path: at(name), name: Name::new(name.as_bytes()).unwrap() };
-        let sources: Arc<[Named]> = names.into_iter().map(named).collect();
+        let named = |name: &str| NamedSource { path: at(name), name: Name::new(name.as_bytes()).unwrap() };
+        let sources: Arc<[NamedSource]> = names.into_iter().map(named).collect();
         let source = ManySource::new(sources.clone(), true, Modes::CARRIED);
         let items = source.step(&mut Walking::default());
         let paths: Vec<_> = items.iter().map(|item| item.path.to_string()).collect();

@@ -1,6 +1,6 @@
 //! The rules of a transfer, from the command line to the wire: the same for `get`, for `put`, and for all that a mirror transfers.
 
-use crate::interrupted::Mark;
+use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::sync::Arc;
 use wire::engine::{Keeping, TreeSinkOptions};
@@ -103,8 +103,8 @@ impl TransferOptions {
 }
 
 /// The options of a job that sends to the server or asks it to send: its checksum, and what an attempt before has left there.
-pub(crate) fn job(session: &Session, resume: Resume, mark: &Mark) -> JobOptions {
-    let begun = mark.opened().filter(|_| resume == Resume::Again);
+pub(crate) fn job(session: &Session, resume: Resume, record: &ResumeRecord) -> JobOptions {
+    let begun = record.opened_at().filter(|_| resume == Resume::Again);
     JobOptions { resume, begun, ..JobOptions::of(session.checksum()) }
 }
 

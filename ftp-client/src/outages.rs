@@ -26,7 +26,7 @@ pub struct Outages {
     /// Wait for a server that is not there when the session begins, too.
     pub first: bool,
     /// Called when an outage begins.
-    pub told: Arc<dyn Fn(&Error) + Send + Sync>,
+    pub on_outage: Arc<dyn Fn(&Error) + Send + Sync>,
 }
 
 /// A time without a connection.
@@ -38,7 +38,7 @@ pub(crate) struct Outage {
 impl Default for Outages {
     /// No connection is tried again.
     fn default() -> Self {
-        Self { give_up_after: Duration::ZERO, tries_max: None, first: false, told: Arc::new(|_| {}) }
+        Self { give_up_after: Duration::ZERO, tries_max: None, first: false, on_outage: Arc::new(|_| {}) }
     }
 }
 
@@ -86,7 +86,7 @@ impl Outage {
     pub(crate) async fn pause(&mut self, outages: &Outages, error: Error) -> Result<(), Error> {
         let Some(pause) = self.next_pause(outages, self.begin.elapsed()) else { return Err(error) };
         if self.is_new() {
-            (outages.told)(&error);
+            (outages.on_outage)(&error);
         }
         sleep(pause).await;
         self.tries += 1;

@@ -1,11 +1,11 @@
 //! Sending: a job whose sender is here.
 
 use crate::error::Error;
-use crate::interrupted::{Mark, about};
 use crate::local::{self, error_at};
 use crate::observer::{Observer, Summary};
 use crate::options::{TransferOptions, job};
 use crate::report::Reporter;
+use crate::resume_store::{ResumeRecord, about};
 use crate::session::{Session, job_error};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,8 +55,8 @@ impl Session {
             PutSource::Stream(_) => {
                 self.welcome().await?; // what was read is gone, so there is one attempt
                 let request = PutRequest { source, path, into, totals, options };
-                let mark = Arc::new(Mark::none());
-                return run(&self.latest(), request, Resume::Never, &mark, &reporter).await;
+                let record = Arc::new(ResumeRecord::none());
+                return run(&self.latest(), request, Resume::Never, &record, &reporter).await;
             }
         };
         let is_tree = matches!(source, PutSource::Tree(_));
@@ -64,18 +64,18 @@ impl Session {
             |source: PathBuf| if is_tree { PutSource::Tree(source) } else { PutSource::File(source) };
         let into_name = into.as_ref().map_or(&b""[..], Name::as_bytes);
         let about = about(b"put", &self.inner.key, &[path.as_bytes(), into_name], &path_of_source);
-        self.lasting(options.resume.then_some(about), |session, again, mark| {
+        self.lasting(options.resume.then_some(about), |session, again, record| {
             let (source, path, into) = (again_from(path_of_source.clone()), path.clone(), into.clone());
             let request = PutRequest { source, path, into, totals, options: options.clone() };
             let reporter = reporter.clone();
-            Box::pin(async move { run(&session, request, again, &mark, &reporter).await })
+            Box::pin(async move { run(&session, request, again, &record, &reporter).await })
         })
         .await
     }
 }
 
 /// The source of a job, with the totals where they are known, or the folder that they can be counted in.
-pub(crate) struct Opening {
+pub(crate) struct PreparedSource {
     pub(crate) source: Arc<dyn Source>,
     pub(crate) totals: Option<Totals>,
     pub(crate) folder: Option<Arc<dyn Folder>>,
@@ -86,41 +86,41 @@ async fn run(
     session: &Session,
     request: PutRequest,
     resume: Resume,
-    mark: &Arc<Mark>,
+    record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let PutRequest { source, path, into, totals, options } = request;
-    let (path, into) = match mark.placed().map(|placed| RemotePath::from_wire(&placed)) {
+    let (path, into) = match record.place().map(|placed| RemotePath::from_wire(&placed)) {
         Some(Ok(placed)) => (placed, None),
         Some(Err(_)) | None => (path, into),
     };
     let modes = options.modes.clone();
     let opening = local::blocking(move || open(source, modes)).await?;
-    let opening = Opening { folder: opening.folder.filter(|_| totals), ..opening };
-    let put = Put { into, ..options.put(path, job(session, resume, mark)) };
-    send(session, put, opening, options.changing, mark, reporter).await
+    let opening = PreparedSource { folder: opening.folder.filter(|_| totals), ..opening };
+    let put = Put { into, ..options.put(path, job(session, resume, record)) };
+    send(session, put, opening, options.changing, record, reporter).await
 }
 
 /// Sends what is open.
 pub(crate) async fn send(
     session: &Session,
     put: Put,
-    opening: Opening,
+    opening: PreparedSource,
     changing: Changing,
-    mark: &Arc<Mark>,
+    record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let inner = &session.inner;
     let control = &inner.control;
     let (path, resume) = (put.path.clone(), put.options.resume);
-    let turn = control.turn().await;
+    let job_id_lock = control.job_id_lock().await;
     let id = control.next_id();
     reporter.begin();
     if let Some(totals) = opening.totals {
         reporter.totals(totals);
     }
     let mut answers = control.request(id, put.into()).await?;
-    drop(turn);
+    drop(job_id_lock);
     session.open_lanes();
     let window = control.welcome().await?.window;
     if let Some(folder) = opening.folder {
@@ -129,7 +129,7 @@ pub(crate) async fn send(
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
     let job = job.changing(changing).naming_receiver(AT_SERVER);
-    let job = Arc::new(job.since((resume == Resume::Again).then(|| mark.begun())));
+    let job = Arc::new(job.since((resume == Resume::Again).then(|| record.first_attempt_at())));
     let running = control.exchange.send(job.clone());
     let end = {
         let mut running = std::pin::pin!(running);
@@ -140,10 +140,10 @@ pub(crate) async fn send(
                 match answer.map(|envelope| envelope.message) {
                     Some(Message::Failure(failure)) => job.fail(failure),
                     Some(Message::Opened(opened)) => {
-                        let mark = mark.clone();
+                        let record = record.clone();
                         local::blocking(move || {
-                            mark.place(opened.path.as_bytes());
-                            mark.open(opened.at);
+                            record.set_place(opened.path.as_bytes());
+                            record.set_opened_at(opened.at);
                             Ok(())
                         })
                         .await?;
@@ -165,27 +165,27 @@ pub(crate) async fn send(
     }
 }
 
-fn open(source: PutSource, modes: Modes) -> Result<Opening, Error> {
+fn open(source: PutSource, modes: Modes) -> Result<PreparedSource, Error> {
     match source {
         PutSource::Stream(reader) => {
             let mode = modes.wanted(STREAM_MODE & !umask(), Kind::File);
             let source = Arc::new(StreamSource::new(reader, mode));
-            Ok(Opening { source, totals: None, folder: None })
+            Ok(PreparedSource { source, totals: None, folder: None })
         }
         PutSource::File(path) => file(path, &modes),
         PutSource::Tree(path) => tree(&path, modes),
     }
 }
 
-fn file(path: PathBuf, modes: &Modes) -> Result<Opening, Error> {
+fn file(path: PathBuf, modes: &Modes) -> Result<PreparedSource, Error> {
     let opened = LocalFolder::open_ambient_file(&path).and_then(|file| file.identity());
     let metadata = modes.of_item(opened.map_err(|error| error_at(&path, error))?.metadata);
     let totals = Totals { files: 1, bytes: metadata.size, complete: true };
     let source = Arc::new(FileSource::new(metadata, move || LocalFolder::open_ambient_file(&path)));
-    Ok(Opening { source, totals: Some(totals), folder: None })
+    Ok(PreparedSource { source, totals: Some(totals), folder: None })
 }
 
-fn tree(path: &Path, modes: Modes) -> Result<Opening, Error> {
+fn tree(path: &Path, modes: Modes) -> Result<PreparedSource, Error> {
     let folder = match local::place(path)? {
         (parent, Some(name)) => {
             let parent = local::folder(&parent)?;
@@ -199,12 +199,12 @@ fn tree(path: &Path, modes: Modes) -> Result<Opening, Error> {
         (folder, None) => local::folder(&folder)?,
     };
     let source = TreeSource::with_modes(folder.clone(), modes).map_err(|error| error_at(path, error))?;
-    Ok(Opening { source: Arc::new(source), totals: None, folder: Some(folder) })
+    Ok(PreparedSource { source: Arc::new(source), totals: None, folder: Some(folder) })
 }
 
-fn link(metadata: Metadata, target: io::Result<Vec<u8>>, path: &Path) -> Result<Opening, Error> {
+fn link(metadata: Metadata, target: io::Result<Vec<u8>>, path: &Path) -> Result<PreparedSource, Error> {
     let source = FileSource::link(metadata, target.map_err(|error| error_at(path, error))?);
-    Ok(Opening { source: Arc::new(source), totals: None, folder: None })
+    Ok(PreparedSource { source: Arc::new(source), totals: None, folder: None })
 }
 
 /// Counts ahead of the transfer. Ends by itself: bounded by the tree.

@@ -2,12 +2,12 @@
 
 use crate::error::Error;
 use crate::fingerprint::Key;
-use crate::interrupted::Mark;
-use crate::many::{ManySource, Named};
+use crate::many::{ManySource, NamedSource};
 use crate::observer::{Observer, Summary};
 use crate::options::{TransferOptions, job};
-use crate::put::{Opening, send};
+use crate::put::{PreparedSource, send};
 use crate::report::Reporter;
+use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use wire::message::Resume;
 #[derive(Clone)]
 pub struct PutManyRequest {
     /// From here; all names differ.
-    pub sources: Arc<[Named]>,
+    pub sources: Arc<[NamedSource]>,
     /// Folders with all that is in them, and links as they are.
     pub recursive: bool,
     /// Into this folder, whose path has no links in it.
@@ -44,9 +44,9 @@ impl Session {
     ) -> Result<Summary, Error> {
         let reporter = Reporter::new(observer, self.checksum());
         let about = request.options.resume.then(|| request.about(&self.inner.key));
-        self.lasting(about, |session, again, mark| {
+        self.lasting(about, |session, again, record| {
             let (request, reporter) = (request.clone(), reporter.clone());
-            Box::pin(async move { many(&session, request, again, &mark, &reporter).await })
+            Box::pin(async move { many(&session, request, again, &record, &reporter).await })
         })
         .await
     }
@@ -56,7 +56,7 @@ impl PutManyRequest {
     /// Identifies the transfer: the server, the folder and the sources.
     fn about(&self, key: &Key) -> [u8; 16] {
         let here = std::env::current_dir().unwrap_or_default();
-        let absolute = |source: &Named| here.join(&source.path).components().collect(); // without each `.`
+        let absolute = |source: &NamedSource| here.join(&source.path).components().collect(); // without each `.`
         let paths: Vec<PathBuf> = self.sources.iter().map(absolute).collect();
         let mut parts: Vec<&[u8]> = vec![b"put many", key, self.folder.as_bytes()];
         for (source, path) in self.sources.iter().zip(&paths) {
@@ -71,7 +71,7 @@ async fn many(
     session: &Session,
     request: PutManyRequest,
     resume: Resume,
-    mark: &Arc<Mark>,
+    record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
 ) -> Result<Summary, Error> {
     let PutManyRequest { sources, recursive, folder, totals, options } = request;
@@ -81,7 +81,7 @@ async fn many(
         // Ends by itself: bounded by the sources.
         drop(tokio::task::spawn_blocking(move || source.count(|totals| reporter.totals(totals))));
     }
-    let put = options.put(folder, job(session, resume, mark));
-    let opening = Opening { source, totals: None, folder: None };
-    send(session, put, opening, options.changing, mark, reporter).await
+    let put = options.put(folder, job(session, resume, record));
+    let opening = PreparedSource { source, totals: None, folder: None };
+    send(session, put, opening, options.changing, record, reporter).await
 }

@@ -17,7 +17,7 @@ pub(crate) struct Reporter {
     checksum: Checksum,
     summary: Mutex<Summary>,
     /// Items that were told of: one whose acknowledgement was lost with its connection comes twice.
-    told: Mutex<HashSet<u64>>,
+    reported: Mutex<HashSet<u64>>,
     /// An earlier attempt of this run has told of what is there already.
     repeated: AtomicBool,
 }
@@ -28,14 +28,14 @@ impl Reporter {
             observer,
             checksum,
             summary: Mutex::default(),
-            told: Mutex::default(),
+            reported: Mutex::default(),
             repeated: AtomicBool::new(false),
         })
     }
 
     /// Another attempt begins.
     pub(crate) fn begin(&self) {
-        let before = !lock(&self.told).is_empty() || lock(&self.summary).bytes_transferred > 0;
+        let before = !lock(&self.reported).is_empty() || lock(&self.summary).bytes_transferred > 0;
         self.repeated.store(before, Ordering::Relaxed);
     }
 
@@ -55,7 +55,7 @@ impl Reporter {
         let hash = blake3::hash(path.as_bytes());
         let mut number = [0; 8];
         number.copy_from_slice(&hash.as_bytes()[..8]);
-        lock(&self.told).insert(u64::from_le_bytes(number))
+        lock(&self.reported).insert(u64::from_le_bytes(number))
     }
 
     /// Times and permissions of somebody else's folder or file stay as they are.

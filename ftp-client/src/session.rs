@@ -1,24 +1,24 @@
 //! A session with a server, and what can be asked of it.
 
 mod folders;
-mod link;
 mod pages;
 pub(crate) mod portions;
+mod reconnector;
 mod requests;
-mod throwaway;
+mod session_temp_files;
 
-use link::Link;
 pub use pages::Pages;
+use reconnector::Reconnector;
 
 pub use crate::connect_options::ConnectOptions;
 pub use crate::outages::Outages;
 
-use crate::control::{Control, Ended, LOGIN_ID};
-use crate::credentials::Prepared;
+use crate::control::{Control, LOGIN_ID, SessionEnd};
+use crate::credentials::PreparedLogin;
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
 use crate::fingerprint;
-use crate::lanes::Lanes;
+use crate::lane_keeper::LaneKeeper;
 use crate::remote;
 use rustls::CipherSuite;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ use wire::{Failure, FailureCode, RemotePath};
 #[derive(Clone)]
 pub struct Session {
     pub(crate) inner: Arc<Inner>,
-    link: Arc<Link>,
+    reconnector: Arc<Reconnector>,
 }
 
 pub(crate) struct Inner {
@@ -68,7 +68,7 @@ impl Session {
     /// If the server cannot be reached or is not to be trusted.
     pub async fn connect(options: ConnectOptions) -> Result<Self, Error> {
         let inner = Arc::new(Inner::first(&options).await?);
-        Ok(Self { inner: inner.clone(), link: Arc::new(Link::new(options, inner)) })
+        Ok(Self { inner: inner.clone(), reconnector: Arc::new(Reconnector::new(options, inner)) })
     }
 }
 
@@ -76,7 +76,8 @@ impl Inner {
     async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         let address = remote::address(&options.host, options.port);
         let dialed = dial(options, &address).await?;
-        let Prepared { login, if_refused } = options.credentials.clone().prepare(&dialed.channel).await?;
+        let PreparedLogin { login, if_refused } =
+            options.credentials.clone().prepare(&dialed.channel).await?;
         let (receiver, writer) = control::split(dialed.connection);
         let (outbox, messages) = control::outbox();
         let transfers = Memory::new(CLIENT_MEMORY_MAX).transfers;
@@ -123,7 +124,7 @@ impl Inner {
         if !control.is_over() {
             let _ = control.outbox.try_send(Envelope::new(0, Bye)); // a full queue: the connection's end says it too
         }
-        control.end(Ended::Closed);
+        control.end(SessionEnd::Closed);
         self.tasks.close();
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.tasks.wait()).await; // a task may wait for a local stream
         control.exchange.disk().disposed().await; // lanes may have had the last hold of what was staged
@@ -172,7 +173,7 @@ impl Session {
     /// Says goodbye. Transfers that still run are cancelled, what they staged is removed, or kept for the next run to go on with.
     /// Files that were there for this session only are removed.
     pub async fn close(&self) {
-        self.remove_throwaways().await;
+        self.remove_temp_files().await;
         self.latest().inner.close().await;
     }
 
@@ -182,7 +183,7 @@ impl Session {
         if inner.lanes_begun.swap(true, Ordering::Relaxed) {
             return;
         }
-        let lanes = Lanes::new(inner.control.clone(), inner.dialer.clone(), inner.tasks.clone());
+        let lanes = LaneKeeper::new(inner.control.clone(), inner.dialer.clone(), inner.tasks.clone());
         match inner.lanes_wanted {
             0 => drop(inner.tasks.spawn(lanes.tune())),
             count => drop(inner.tasks.spawn(lanes.keep(count))),
@@ -192,7 +193,7 @@ impl Session {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.control.end(Ended::Closed);
+        self.control.end(SessionEnd::Closed);
     }
 }
 

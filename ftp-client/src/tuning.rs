@@ -17,7 +17,7 @@ pub(crate) struct Tuner {
 
 /// The next step with the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum TuningStep {
     /// Nothing.
     Keep,
     /// Open one more.
@@ -45,28 +45,28 @@ impl Tuner {
     }
 
     /// Takes what the lanes brought together in the last interval.
-    pub(crate) fn observe(&mut self, bytes_per_second: f64) -> Step {
+    pub(crate) fn observe(&mut self, bytes_per_second: f64) -> TuningStep {
         if bytes_per_second <= 0.0 {
             self.before = None; // idle: nothing to learn from
-            return Step::Keep;
+            return TuningStep::Keep;
         }
         if self.rest > 0 {
             self.rest -= 1;
-            return Step::Keep;
+            return TuningStep::Keep;
         }
         match self.before.take() {
             Some(before) if bytes_per_second < before * WORTH_IT => {
                 self.lanes -= 1;
                 self.rest = REST;
-                Step::Drop
+                TuningStep::Drop
             }
             _ if self.lanes < self.lanes_max.min(LANES_MAX_AUTO) => {
                 self.before = Some(bytes_per_second);
                 self.lanes += 1;
                 self.rest = SETTLE;
-                Step::Add
+                TuningStep::Add
             }
-            _ => Step::Keep,
+            _ => TuningStep::Keep,
         }
     }
 }
@@ -103,8 +103,11 @@ mod tests {
     #[test]
     fn a_lane_that_brings_nothing_is_dropped() {
         let mut tuner = Tuner::new(Duration::from_millis(1));
-        let steps: Vec<Step> = (0..5).map(|_| tuner.observe(1e6)).collect();
-        assert_eq!(steps, [Step::Keep, Step::Keep, Step::Add, Step::Keep, Step::Drop]);
+        let steps: Vec<TuningStep> = (0..5).map(|_| tuner.observe(1e6)).collect();
+        assert_eq!(
+            steps,
+            [TuningStep::Keep, TuningStep::Keep, TuningStep::Add, TuningStep::Keep, TuningStep::Drop]
+        );
         assert_eq!(tuner.lanes(), 2);
     }
 

@@ -93,19 +93,19 @@ fn advise_waiting(error: Error, outages: &Outages) -> Error {
 fn outages(settings: &Settings, output: &Arc<Output>) -> Outages {
     let (give_up_after, tries_max, first) =
         (settings.give_up_after, settings.retry, settings.wait_for_server);
-    let told = Arc::new(|_: &Error| {});
-    telling(Outages { give_up_after, tries_max, first, told }, output)
+    let on_outage = Arc::new(|_: &Error| {});
+    telling(Outages { give_up_after, tries_max, first, on_outage }, output)
 }
 
-/// The same, told of by somebody else.
+/// The same, on_outage of by somebody else.
 pub(crate) fn telling(outages: Outages, output: &Arc<Output>) -> Outages {
     let (output, give_up_after, tries_max) = (Arc::clone(output), outages.give_up_after, outages.tries_max);
-    let told = move |error: &Error| {
+    let on_outage = move |error: &Error| {
         let time = humantime::format_duration(give_up_after);
         let often = tries_max.map_or(String::new(), |max| format!(", {max} times at most"));
         output.warn(&format!("{error}; trying again for up to {time}{often}"));
     };
-    Outages { told: Arc::new(told), ..outages }
+    Outages { on_outage: Arc::new(on_outage), ..outages }
 }
 
 fn on_unknown(settings: &Settings) -> OnUnknown {

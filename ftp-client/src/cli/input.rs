@@ -1,6 +1,6 @@
 //! Lists, scripts and results that the user names: a file, or `-` for standard input, whole in memory and so bounded.
 
-use ftp_client::{Error, guarded_file};
+use ftp_client::{Error, private_file};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
     if path == Path::new("-") {
         return read(path);
     }
-    bounded(path, guarded_file::open(path)?)
+    bounded(path, private_file::open(path)?)
 }
 
 fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {

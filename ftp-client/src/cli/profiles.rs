@@ -20,7 +20,7 @@ use clap::Parser;
 use etcetera::BaseStrategy;
 use file::Section;
 use ftp_client::remote::Remote;
-use ftp_client::{Error, guarded_file};
+use ftp_client::{Error, private_file};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -67,7 +67,7 @@ impl Profiles {
             },
         };
         let text =
-            guarded_file::read(&path, FILE_LEN_MAX).map_err(|error| Error::Usage(error.to_string()))?;
+            private_file::read(&path, FILE_LEN_MAX).map_err(|error| Error::Usage(error.to_string()))?;
         let sections = file::sections(&path, &text.unwrap_or_default())?;
         let names: Vec<String> = sections.iter().map(|section| section.name.clone()).collect();
         let profile = |section: Section| Ok((section.name.clone(), profile(&path, section, &names)?));
@@ -163,8 +163,8 @@ impl Profiles {
         if self.path.as_os_str().is_empty() {
             return Err(Error::Usage("there is no home folder (HOME): name a file with --config".to_owned()));
         }
-        let text = guarded_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default();
-        guarded_file::replace(&self.path, &change(&text)?)
+        let text = private_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default();
+        private_file::replace(&self.path, &change(&text)?)
     }
 }
 

@@ -3,11 +3,11 @@
 use super::Measured;
 use crate::error::Error;
 use crate::get;
-use crate::interrupted::Mark;
 use crate::observer::{FileReport, Observer, Outcome};
 use crate::options::TransferOptions;
-use crate::put::{self, Opening};
+use crate::put::{self, PreparedSource};
 use crate::report::Reporter;
+use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::io::{self, IoSliceMut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,9 +93,9 @@ async fn send(session: &Session, path: &RemotePath, made_up: &Arc<MadeUp>, power
     let overwrite = Overwrite::Never;
     let options = TransferOptions { overwrite, ..TransferOptions::default() }.surviving(power);
     let put = options.put(path.clone(), JobOptions::of(session.checksum()));
-    let opening = Opening { source, totals: None, folder: None };
+    let opening = PreparedSource { source, totals: None, folder: None };
     let reporter = Reporter::new(made_up.clone(), session.checksum());
-    put::send(session, put, opening, Changing::Retry, &Arc::new(Mark::none()), &reporter).await?;
+    put::send(session, put, opening, Changing::Retry, &Arc::new(ResumeRecord::none()), &reporter).await?;
     let failure = lock(&made_up.failure).take();
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }

@@ -15,7 +15,7 @@ use super::action::Action;
 use super::recipe::{Recipe, Text};
 use super::target::Direction;
 use crate::error::Error;
-use crate::guarded_file;
+use crate::private_file;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -233,7 +233,7 @@ impl Writer {
     /// If the file cannot be made.
     pub fn new(path: PathBuf, place: Place, recipe: Recipe) -> Result<Self, Error> {
         let unfinished =
-            guarded_file::unfinished(&path, 0o644).map_err(|error| Error::local(&path, error))?;
+            private_file::unfinished(&path, 0o644).map_err(|error| Error::local(&path, error))?;
         Ok(Self { output: BufWriter::new(unfinished), path, end: End::default(), place, recipe })
     }
 

@@ -18,9 +18,9 @@ use super::side::{EmptySide, LocalSide, RemoteSide, TreeSide};
 use super::target::{Direction, Trees};
 use super::{DeleteWhen, Listener, MirrorRequest, Mode, Options, Outcome, Reason, Refusal, Summary};
 use crate::error::Error;
-use crate::interrupted::about;
 use crate::local::{self, error_at};
 use crate::report::Reporter;
+use crate::resume_store::about;
 use crate::session::{Pages, Session};
 use backup::{backup_below, check_backup, check_backup_place};
 use inputs::{MirrorInputs, TargetPlace, identity, look};
@@ -48,8 +48,8 @@ impl Session {
             return run(&self.latest(), request, Resume::Never, listener, reporter).await;
         };
         let about = about(b"mirror", &self.inner.key, &[request.remote.as_bytes()], &request.local);
-        self.lasting(request.options.transfer.resume.then_some(about), |session, resume, mark| {
-            mark.place(b""); // both folders are given
+        self.lasting(request.options.transfer.resume.then_some(about), |session, resume, record| {
+            record.set_place(b""); // both folders are given
             let (request, listener, reporter) = (again(), listener.clone(), reporter.clone());
             Box::pin(async move { run(&session, request, resume, listener, reporter).await })
         })

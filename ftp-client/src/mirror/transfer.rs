@@ -5,10 +5,10 @@ mod watch;
 use super::Options;
 use super::room::makes_room;
 use super::target::{Direction, Trees};
-use crate::asked::{self, Asked, AskedSink};
 use crate::error::Error;
-use crate::here::Here;
+use crate::expected_items::{self, AllowListSink, ExpectedItems};
 use crate::local;
+use crate::local_error_context::LocalErrorContext;
 use crate::observer::Summary;
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
@@ -39,7 +39,7 @@ pub(crate) struct Transfer {
 
 enum Way {
     Up { queue: Arc<ItemQueue>, exchange: Arc<Exchange> },
-    Down { wanted: Vec<WantedItem>, id: u32, session: Session, asked: Arc<Asked> },
+    Down { wanted: Vec<WantedItem>, id: u32, session: Session, expected: Arc<ExpectedItems> },
 }
 
 impl Transfer {
@@ -65,12 +65,12 @@ impl Transfer {
                 exchange.has_work();
                 added
             }
-            Way::Down { wanted, id, session, asked } => {
+            Way::Down { wanted, id, session, expected } => {
                 if !self.watch.credit.is_left() {
                     ask(wanted, *id, session, false);
                 }
                 let open = self.watch.credit.take_waiting(&path);
-                asked.add(&path);
+                expected.add(&path);
                 wanted.push(WantedItem { path, metadata });
                 if wanted.len() >= WANTED_AT_ONCE {
                     ask(wanted, *id, session, false);
@@ -154,7 +154,7 @@ async fn open_upload(
 ) -> Result<Transfer, Error> {
     let session = trees.session.clone();
     let control = session.inner.control.clone();
-    let turn = control.turn().await;
+    let job_id_lock = control.job_id_lock().await;
     let (id, path, checksum) =
         (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
     let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
@@ -162,7 +162,7 @@ async fn open_upload(
     let job = JobOptions { resume: trees.resume, ..JobOptions::of(checksum) };
     let put = Put { exclusive: true, ..transfer.put(path.clone(), job) };
     let mut answers = control.request(id, put.into()).await?;
-    drop(turn);
+    drop(job_id_lock);
     session.open_lanes();
     let window = control.welcome().await?.window;
     // A target that the job makes must be there before a batch changes something in it.
@@ -230,7 +230,7 @@ async fn open_download(
     let sink: Box<dyn Sink> = Box::new(sink);
     let selecting =
         Selecting { resume: trees.resume, makes_room, changing, sparse, checksum, lock: Some(lock) };
-    select(session, trees.remote.clone(), Box::new(Here(sink)), reporter, selecting).await
+    select(session, trees.remote.clone(), Box::new(LocalErrorContext(sink)), reporter, selecting).await
 }
 
 /// How a job of chosen items runs.
@@ -256,10 +256,10 @@ async fn select(
     let Selecting { resume, changing, sparse, checksum, makes_room, lock } = selecting;
     let session = session.clone();
     let control = session.inner.control.clone();
-    let turn = control.turn().await;
-    let (id, asked) = (control.next_id(), Arc::new(Asked::default()));
-    let watch = Arc::new(Watch::new(reporter.clone(), Some(asked.clone()), makes_room));
-    let sink = Box::new(AskedSink::new(sink, asked.clone()));
+    let job_id_lock = control.job_id_lock().await;
+    let (id, expected) = (control.next_id(), Arc::new(ExpectedItems::default()));
+    let watch = Arc::new(Watch::new(reporter.clone(), Some(expected.clone()), makes_room));
+    let sink = Box::new(AllowListSink::new(sink, expected.clone()));
     reporter.begin();
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
     let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
@@ -274,14 +274,18 @@ async fn select(
     control.exchange.opening(id, Role::Receiver);
     let (exchange, ending) = (control.exchange.clone(), watch.clone());
     let _opened = control.request(id, select.into()).await?;
-    drop(turn);
+    drop(job_id_lock);
     session.open_lanes();
-    let way = Way::Down { wanted: Vec::new(), id, session: session.clone(), asked };
+    let way = Way::Down { wanted: Vec::new(), id, session: session.clone(), expected };
     let job = tokio::spawn(async move {
         let end = exchange.receive(job).await;
         drop(lock);
         let summary = ending.end(&session, id, &path, end)?;
-        if ending.credit.is_settled() { Ok(summary) } else { Err(asked::not_all(&session.inner.control)) }
+        if ending.credit.is_settled() {
+            Ok(summary)
+        } else {
+            Err(expected_items::not_all(&session.inner.control))
+        }
     });
     Ok(Transfer { way, watch, job })
 }

@@ -5,7 +5,7 @@ use crate::cli::places;
 use crate::cli::results::Planned;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
-use ftp_client::same::Sameness;
+use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) struct TransferJob {
 pub(super) enum JobRequest {
     Get(GetRequest),
     /// Nothing is sent if the same is there.
-    Put(PutRequest, Option<Sameness>),
+    Put(PutRequest, Option<SkipIf>),
 }
 
 impl JobRequest {
@@ -47,7 +47,7 @@ impl JobRequest {
 async fn put_unless_same(
     session: &Session,
     request: PutRequest,
-    sameness: Sameness,
+    sameness: SkipIf,
     observer: Arc<dyn Observer>,
 ) -> Result<Summary, Error> {
     let same = match &request.source {

@@ -10,7 +10,7 @@ use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{Ending, Place, Remote};
-use ftp_client::same::Sameness;
+use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, Session};
 use ftp_client::{PutRequest, PutSource, TransferOptions};
 use std::ffi::OsString;
@@ -36,7 +36,7 @@ pub(crate) struct PutCommand {
 struct ScriptOptions {
     /// A file that exists is left alone, which is success.
     if_absent: bool,
-    unless_same: Option<Sameness>,
+    unless_same: Option<SkipIf>,
     /// The target is a folder, in which the source has a name that was given.
     called: bool,
     result: Option<PathBuf>,
@@ -69,18 +69,18 @@ impl PutCommand {
         places::no_name_twice(sources.iter().map(UploadSource::name))?;
         let recursive = typed.transfer.recursive;
         let unless_same = typed.unless_same.map(|how| match how {
-            CompareWord::Mtime => Sameness::Time,
-            CompareWord::Digest => Sameness::Content,
+            CompareWord::Mtime => SkipIf::Time,
+            CompareWord::Digest => SkipIf::Content,
         });
-        if recursive && unless_same == Some(Sameness::Content) {
+        if recursive && unless_same == Some(SkipIf::Content) {
             return Err(Error::Usage(
                 "to compare the content of a tree, use: mirror --compare digest".to_owned(),
             ));
         }
         let overwrite = match (typed.if_absent, unless_same) {
             (true, _) => Overwrite::Never,
-            (false, Some(Sameness::Time)) => Overwrite::Different,
-            (false, Some(Sameness::Content)) => Overwrite::Always,
+            (false, Some(SkipIf::Time)) => Overwrite::Different,
+            (false, Some(SkipIf::Content)) => Overwrite::Always,
             (false, None) => typed.transfer.overwrite.into(),
         };
         let called = typed.called.is_some();

@@ -2,7 +2,7 @@
 
 use super::job::{JobRequest, TransferJob};
 use crate::cli::output::Watcher;
-use ftp_client::many::Named;
+use ftp_client::many::NamedSource;
 use ftp_client::observer::{FileReport, Observer};
 use ftp_client::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
 use std::collections::HashMap;
@@ -60,14 +60,14 @@ fn fetch(folder: &[u8], group: &[Fetch<'_>]) -> Option<(GetManyRequest, Vec<usiz
     Some((request, group.iter().map(|fetch| fetch.number).collect()))
 }
 
-fn named(job: &TransferJob) -> Option<Named> {
+fn named(job: &TransferJob) -> Option<NamedSource> {
     let JobRequest::Put(PutRequest { source, path, into: None, .. }, None) = &job.request else {
         return None;
     };
     match source {
         PutSource::File(local) | PutSource::Tree(local) => {
             let (_, name) = path.split_last()?;
-            Some(Named { path: local.clone(), name })
+            Some(NamedSource { path: local.clone(), name })
         }
         PutSource::Stream(_) => None,
     }

@@ -66,7 +66,7 @@ impl TransferRun<'_> {
         }
         let (drawing, limits) =
             (Drawing::start(self.output, &tally), BottleneckWatch::watch(self.session, self.output));
-        let together = self.session.together();
+        let together = self.session.begin_batch();
         let result = self.run_jobs(jobs, single, &tally, results.as_ref()).await;
         if result.is_ok() {
             together.end().await?;

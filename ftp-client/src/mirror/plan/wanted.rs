@@ -2,9 +2,9 @@
 
 use super::{End, EndLine, FORMAT, Head, Item, VERSION};
 use crate::error::Error;
-use crate::guarded_file;
 use crate::mirror::action::Action;
 use crate::mirror::deed::DEEDS_MAX;
+use crate::private_file;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs::File;
@@ -91,7 +91,7 @@ struct Lines {
 
 impl Lines {
     fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { input: BufReader::new(guarded_file::open(path)?), path: path.to_owned(), number: 0 })
+        Ok(Self { input: BufReader::new(private_file::open(path)?), path: path.to_owned(), number: 0 })
     }
 
     fn head(&mut self) -> Result<Head, Error> {

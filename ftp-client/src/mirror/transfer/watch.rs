@@ -1,7 +1,7 @@
 //! Follows the items of a mirror's job: counts them, gives credit back, and remembers failures.
 
-use crate::asked::Asked;
 use crate::error::Error;
+use crate::expected_items::ExpectedItems;
 use crate::mirror::room::{SHORT_MAX, is_lack_of_room};
 use crate::observer::Summary;
 use crate::report::{Reporter, is_not_owned};
@@ -20,7 +20,7 @@ pub(super) struct Watch {
     pub(super) credit: Credit,
     failed: Mutex<FailedItems>,
     /// The items that were asked for, if a server chooses what it tells of.
-    asked: Option<Arc<Asked>>,
+    expected: Option<Arc<ExpectedItems>>,
 }
 
 /// Items that failed or vanished. Of more than [`FAILED_MAX`] it is only known that there are some.
@@ -55,10 +55,14 @@ fn is_seen(code: FailureCode) -> bool {
 }
 
 impl Watch {
-    pub(super) fn new(reporter: Arc<Reporter>, asked: Option<Arc<Asked>>, makes_room: bool) -> Self {
+    pub(super) fn new(
+        reporter: Arc<Reporter>,
+        expected: Option<Arc<ExpectedItems>>,
+        makes_room: bool,
+    ) -> Self {
         let short = makes_room.then(Vec::new);
         let failed = Mutex::new(FailedItems { short, ..FailedItems::default() });
-        Self { reporter, credit: Credit::default(), failed, asked }
+        Self { reporter, credit: Credit::default(), failed, expected }
     }
 
     /// Keeps a failure for lack of room, if there may be more room later.
@@ -110,7 +114,7 @@ impl JobObserver for Watch {
     }
 
     fn settled(&self, item: &SettledItem<'_>) {
-        let is_asked = self.asked.as_ref().is_none_or(|asked| asked.end(item.path));
+        let is_asked = self.expected.as_ref().is_none_or(|expected| expected.end(item.path));
         if !is_asked || !self.is_short(item) {
             self.reporter.settled(item);
         }
@@ -141,12 +145,12 @@ mod tests {
 
     #[test]
     fn only_what_was_asked_for_comes_once_and_ends_once() {
-        let asked = Asked::default();
-        asked.add(&path("a"));
-        assert!(asked.take(&path("b")).is_err() && !asked.end(&path("b")));
-        assert!(asked.take(&path("a")).is_ok());
-        assert!(asked.take(&path("a")).is_err());
-        assert!(asked.end(&path("a")) && !asked.end(&path("a")));
+        let expected = ExpectedItems::default();
+        expected.add(&path("a"));
+        assert!(expected.take(&path("b")).is_err() && !expected.end(&path("b")));
+        assert!(expected.take(&path("a")).is_ok());
+        assert!(expected.take(&path("a")).is_err());
+        assert!(expected.end(&path("a")) && !expected.end(&path("a")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wire::{FailureCode, Name, RemotePath};
 
 /// The rule by which two files are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sameness {
+pub enum SkipIf {
     /// Size and modification time.
     Time,
     /// Size and content: each end reads its own.
@@ -44,7 +44,7 @@ impl Session {
         &self,
         local: &Path,
         path: &RemotePath,
-        sameness: Sameness,
+        sameness: SkipIf,
     ) -> Result<Option<u64>, Error> {
         let (there, is_unproven) = match self.stat(path, false).await {
             Ok(entry) => (entry.metadata, entry.is_unproven()),
@@ -59,9 +59,9 @@ impl Session {
         let comparable = there.kind == Kind::File && there.size == here.size;
         let same = comparable
             && match sameness {
-                Sameness::Time if is_unproven => false, // to send it costs no more than to read it
-                Sameness::Time => self.is_kept(path, here.modified, there.modified).await?,
-                Sameness::Content => {
+                SkipIf::Time if is_unproven => false, // to send it costs no more than to read it
+                SkipIf::Time => self.is_kept(path, here.modified, there.modified).await?,
+                SkipIf::Content => {
                     let checksum = self.checksum();
                     let read = local::blocking(move || {
                         let file = LocalFolder::open_ambient_file(&owned)

@@ -1,9 +1,9 @@
 //! Keeps a session's lanes: opens them when the first transfer begins, replaces those that die, and has as many as the
 //! user or the tuner wants.
 
-use crate::control::{Control, Ended};
+use crate::control::{Control, SessionEnd};
 use crate::dial::LaneDialer;
-use crate::tuning::{Step, Tuner};
+use crate::tuning::{Tuner, TuningStep};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use wire::engine::{LaneEnd, run_lane};
 
 /// A session's lanes.
-pub(crate) struct Lanes {
+pub(crate) struct LaneKeeper {
     control: Arc<Control>,
     dialer: LaneDialer,
     tasks: TaskTracker,
@@ -21,7 +21,7 @@ pub(crate) struct Lanes {
     places: AtomicUsize,
 }
 
-impl Lanes {
+impl LaneKeeper {
     /// Lanes to be run on `tasks`; none is open yet.
     pub(crate) fn new(control: Arc<Control>, dialer: LaneDialer, tasks: TaskTracker) -> Arc<Self> {
         Arc::new(Self { control, dialer, tasks, next_number: AtomicU16::new(0), places: AtomicUsize::new(0) })
@@ -57,9 +57,9 @@ impl Lanes {
             let step = tuner.observe((now - bytes) as f64 / INTERVAL.as_secs_f64());
             bytes = now;
             match step {
-                Step::Keep => {}
-                Step::Add => places.push(self.add()),
-                Step::Drop => drop(places.pop().map(|place| place.cancel())),
+                TuningStep::Keep => {}
+                TuningStep::Add => places.push(self.add()),
+                TuningStep::Drop => drop(places.pop().map(|place| place.cancel())),
             }
         }
     }
@@ -93,7 +93,7 @@ impl Lanes {
         }
         // Whichever place is the last to go tells, so that none goes while all think that another is still there.
         if self.places.fetch_sub(1, Ordering::AcqRel) == 1 && !self.control.is_over() {
-            self.control.end(Ended::Lost(format!("no data connection works: {last_reason}")));
+            self.control.end(SessionEnd::Lost(format!("no data connection works: {last_reason}")));
         }
     }
 
@@ -113,7 +113,7 @@ impl Lanes {
         let exchange = self.control.exchange.clone();
         match run_lane(lane, exchange, self.control.over.clone(), retire.clone()).await {
             LaneEnd::Violation(rule) => {
-                self.control.end(Ended::Protocol(rule));
+                self.control.end(SessionEnd::Protocol(rule));
                 Ok(())
             }
             _ if self.control.is_over() || retire.is_cancelled() => Ok(()),

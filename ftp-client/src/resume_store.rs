@@ -13,7 +13,7 @@
 //! Beside these it remembers what was written here and not synced; see [`marks`](wire::store::marks).
 
 use crate::fingerprint::Key;
-use crate::guarded_file::unfinished;
+use crate::private_file::unfinished;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -28,35 +28,35 @@ use wire::store::marks::Marks;
 use wire::sync::lock;
 
 /// The folder of marks and of the journals' key.
-pub(crate) struct Remembered {
-    /// None: nothing is remembered beyond this run.
+pub(crate) struct ResumeStore {
+    /// None: nothing is store beyond this run.
     folder: Option<PathBuf>,
     key: OnceLock<Option<JournalKey>>,
     /// Old marks were removed: once is enough, as each look takes time for every mark that is there.
     swept: OnceLock<()>,
     /// Marks of transfers that have ended, while there is somebody who ends them all together.
-    ended: Mutex<Option<Vec<Arc<Mark>>>>,
+    ended: Mutex<Option<Vec<Arc<ResumeRecord>>>>,
     /// Marks of files that were written here and not synced.
     unsynced: Option<Arc<Marks>>,
 }
 
 /// A transfer that has begun.
-pub(crate) struct Mark {
+pub(crate) struct ResumeRecord {
     path: Option<PathBuf>,
     /// When the first attempt began.
     begun: Timestamp,
-    known: Mutex<Known>,
+    known: Mutex<FirstAttempt>,
 }
 
 /// Facts of the first attempt, as they become known.
 #[derive(Clone, Default)]
-struct Known {
+struct FirstAttempt {
     placed: Option<Vec<u8>>,
     /// When the server opened it, by the server's clock.
     opened: Option<Timestamp>,
 }
 
-impl Remembered {
+impl ResumeStore {
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         let unsynced = folder.as_ref().map(|folder| Marks::at(folder.join("marks")));
         Self { folder, key: OnceLock::new(), swept: OnceLock::new(), ended: Mutex::default(), unsynced }
@@ -73,83 +73,83 @@ impl Remembered {
         self.key.get_or_init(made).clone()
     }
 
-    /// Marks of what was written here and not synced; nothing if nothing is remembered.
+    /// Marks of what was written here and not synced; nothing if nothing is store.
     pub(crate) fn unsynced(&self) -> Option<&Arc<Marks>> {
         self.unsynced.as_ref()
     }
 
     /// From now on transfers are parts of one: if that is interrupted, the next run knows what became of each.
-    pub(crate) fn gather(&self) {
+    pub(crate) fn begin_batch(&self) {
         *lock(&self.ended) = Some(Vec::new());
     }
 
     /// All of them have ended, or will not.
-    pub(crate) fn scatter(&self, have_ended: bool) {
+    pub(crate) fn finish_batch(&self, have_ended: bool) {
         let marks = lock(&self.ended).take();
-        marks.into_iter().flatten().filter(|_| have_ended).for_each(|mark| mark.end());
+        marks.into_iter().flatten().filter(|_| have_ended).for_each(|record| record.end());
     }
 
     /// A transfer has ended.
-    pub(crate) fn end(&self, mark: Arc<Mark>) {
+    pub(crate) fn end(&self, record: Arc<ResumeRecord>) {
         match &mut *lock(&self.ended) {
-            Some(marks) => marks.push(mark),
-            None => mark.end(),
+            Some(marks) => marks.push(record),
+            None => record.end(),
         }
     }
 
     /// A transfer begins. `about` is what tells it from others.
-    pub(crate) fn begin(&self, about: [u8; 16]) -> Mark {
-        let Some(folder) = &self.folder else { return Mark::none() };
+    pub(crate) fn begin(&self, about: [u8; 16]) -> ResumeRecord {
+        let Some(folder) = &self.folder else { return ResumeRecord::none() };
         let folder = folder.join("interrupted");
         let path = folder.join(format!("{:032x}", u128::from_be_bytes(about)));
         if make_folder(&folder).is_err() {
-            return Mark::none();
+            return ResumeRecord::none();
         }
         self.swept.get_or_init(|| forget_old(&folder));
         let mut text = Vec::new();
         let read = File::open(&path).and_then(|file| file.take(MARK_LEN_MAX).read_to_end(&mut text));
         let earlier = read.ok().and_then(|_| decode(&text));
-        let (begun, known) = earlier.unwrap_or_else(|| (file_clock(), Known::default()));
-        Mark { path: Some(path), begun, known: Mutex::new(known) }
+        let (begun, known) = earlier.unwrap_or_else(|| (file_clock(), FirstAttempt::default()));
+        ResumeRecord { path: Some(path), begun, known: Mutex::new(known) }
     }
 }
 
-impl Mark {
+impl ResumeRecord {
     /// A mark that is good for this run alone.
     pub(crate) fn none() -> Self {
         Self { path: None, begun: file_clock(), known: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, FirstAttempt> {
         lock(&self.known)
     }
 
     /// When the first attempt began, by the clock that dates this machine's files.
-    pub(crate) fn begun(&self) -> Timestamp {
+    pub(crate) fn first_attempt_at(&self) -> Timestamp {
         self.begun
     }
 
     /// When the server opened the first attempt, by its own clock; nothing if there was none, or its answer did not come.
-    pub(crate) fn opened(&self) -> Option<Timestamp> {
+    pub(crate) fn opened_at(&self) -> Option<Timestamp> {
         self.known().opened
     }
 
     /// Where an earlier attempt has put things; nothing if there was none.
-    pub(crate) fn placed(&self) -> Option<Vec<u8>> {
+    pub(crate) fn place(&self) -> Option<Vec<u8>> {
         self.known().placed.clone()
     }
 
     /// Things go here. The first attempt's word counts.
-    pub(crate) fn place(&self, place: &[u8]) {
+    pub(crate) fn set_place(&self, place: &[u8]) {
         self.learn(|known| known.placed.is_none().then(|| known.placed = Some(place.to_vec())));
     }
 
     /// The server has opened the transfer at this time of its clock. The first attempt's counts.
-    pub(crate) fn open(&self, at: Timestamp) {
+    pub(crate) fn set_opened_at(&self, at: Timestamp) {
         self.learn(|known| known.opened.is_none().then(|| known.opened = Some(at)));
     }
 
-    fn learn(&self, change: impl FnOnce(&mut Known) -> Option<()>) {
+    fn learn(&self, change: impl FnOnce(&mut FirstAttempt) -> Option<()>) {
         let mut known = self.known();
         if change(&mut known).is_some()
             && let Some(path) = &self.path
@@ -168,13 +168,13 @@ impl Mark {
 }
 
 /// `BEGUN OPENED PLACE`, and a line feed; nothing before there is a place. Times are seconds and nanoseconds since 1970.
-fn encode(begun: Timestamp, known: &Known) -> Option<Vec<u8>> {
+fn encode(begun: Timestamp, known: &FirstAttempt) -> Option<Vec<u8>> {
     let time = |time: Timestamp| format!("{}.{:09}", time.seconds, time.nanos);
     let opened = known.opened.map_or("-".to_owned(), time);
     Some([format!("{} {opened} ", time(begun)).as_bytes(), known.placed.as_ref()?, b"\n"].concat())
 }
 
-fn decode(text: &[u8]) -> Option<(Timestamp, Known)> {
+fn decode(text: &[u8]) -> Option<(Timestamp, FirstAttempt)> {
     let time = |text: &[u8]| {
         let (seconds, nanos) = str::from_utf8(text).ok()?.split_once('.')?;
         Some(Timestamp { seconds: seconds.parse().ok()?, nanos: nanos.parse().ok()? })
@@ -185,7 +185,7 @@ fn decode(text: &[u8]) -> Option<(Timestamp, Known)> {
         b"-" => None,
         text => Some(time(text)?),
     };
-    Some((begun, Known { placed: Some(parts.next()?.to_vec()), opened }))
+    Some((begun, FirstAttempt { placed: Some(parts.next()?.to_vec()), opened }))
 }
 
 /// The old text or the new one is there, also if this process dies meanwhile.
@@ -265,22 +265,22 @@ mod tests {
     #[test]
     fn a_mark_stays_until_its_transfer_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let remembered = || Remembered::new(Some(folder.path().join("state")));
-        let mark = remembered().begin([1; 16]);
-        assert_eq!(mark.placed(), None);
-        mark.place(b"here\nor there");
-        mark.place(b"elsewhere");
-        assert_eq!(remembered().begin([2; 16]).placed(), None);
-        let mark = remembered().begin([1; 16]);
-        assert_eq!((mark.placed().as_deref(), mark.opened()), (Some(&b"here\nor there"[..]), None));
-        let (begun, at) = (mark.begun(), Timestamp { seconds: 5, nanos: 70 });
-        mark.open(at);
-        mark.open(Timestamp::default());
-        let mark = remembered().begin([1; 16]);
-        assert_eq!((mark.placed().as_deref(), mark.opened()), (Some(&b"here\nor there"[..]), Some(at)));
-        assert_eq!(mark.begun(), begun, "each attempt knows when the first one began");
-        mark.end();
-        assert_eq!(remembered().begin([1; 16]).placed(), None);
+        let store = || ResumeStore::new(Some(folder.path().join("state")));
+        let record = store().begin([1; 16]);
+        assert_eq!(record.place(), None);
+        record.set_place(b"here\nor there");
+        record.set_place(b"elsewhere");
+        assert_eq!(store().begin([2; 16]).place(), None);
+        let record = store().begin([1; 16]);
+        assert_eq!((record.place().as_deref(), record.opened_at()), (Some(&b"here\nor there"[..]), None));
+        let (begun, at) = (record.first_attempt_at(), Timestamp { seconds: 5, nanos: 70 });
+        record.set_opened_at(at);
+        record.set_opened_at(Timestamp::default());
+        let record = store().begin([1; 16]);
+        assert_eq!((record.place().as_deref(), record.opened_at()), (Some(&b"here\nor there"[..]), Some(at)));
+        assert_eq!(record.first_attempt_at(), begun, "each attempt knows when the first one began");
+        record.end();
+        assert_eq!(store().begin([1; 16]).place(), None);
     }
 
     #[test]
@@ -297,9 +297,9 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_where_there_is_no_place() {
-        let remembered = Remembered::new(Some(PathBuf::from("/proc/nowhere")));
-        remembered.begin([1; 16]).place(b"here");
-        assert_eq!(remembered.begin([1; 16]).placed(), None);
-        let _ = remembered.key();
+        let store = ResumeStore::new(Some(PathBuf::from("/proc/nowhere")));
+        store.begin([1; 16]).set_place(b"here");
+        assert_eq!(store.begin([1; 16]).place(), None);
+        let _ = store.key();
     }
 }

@@ -8,9 +8,9 @@ use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, RemotePath};
 
 /// A sink whose failures say that they are of this machine.
-pub(crate) struct Here<S>(pub(crate) S);
+pub(crate) struct LocalErrorContext<S>(pub(crate) S);
 
-impl Sink for Here<Box<dyn Sink>> {
+impl Sink for LocalErrorContext<Box<dyn Sink>> {
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         self.0.stage(announcement).map(wrapped).map_err(here)
     }
@@ -56,7 +56,7 @@ impl Sink for Here<Box<dyn Sink>> {
     }
 }
 
-impl Staged for Here<Box<dyn Staged>> {
+impl Staged for LocalErrorContext<Box<dyn Staged>> {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
         self.0.write(chunk).map_err(here)
     }
@@ -75,7 +75,7 @@ impl Staged for Here<Box<dyn Staged>> {
 }
 
 fn wrapped(staged: Box<dyn Staged>) -> Box<dyn Staged> {
-    Box::new(Here(staged))
+    Box::new(LocalErrorContext(staged))
 }
 
 fn here(failure: Failure) -> Failure {

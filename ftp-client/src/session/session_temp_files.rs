@@ -11,19 +11,19 @@ use wire::{FailureCode, RemotePath};
 impl Session {
     /// Another session with the same server and user, with so many lanes.
     pub(crate) async fn beside(&self, lanes: u16) -> Result<Self, Error> {
-        let session = Self::connect(self.link.options_beside(lanes)).await?;
+        let session = Self::connect(self.reconnector.options_beside(lanes)).await?;
         session.welcome().await?;
         Ok(session)
     }
 
     /// From here on `path` may be there, and must not outlive the session.
-    pub(crate) fn throw_away(&self, path: &RemotePath) {
-        self.throwaways().push(path.clone());
+    pub(crate) fn add_temp_file(&self, path: &RemotePath) {
+        self.temp_files().push(path.clone());
     }
 
     /// Removes what must not outlive the session. What a transfer was just giving its name may not be there at once.
-    pub(crate) async fn remove_throwaways(&self) {
-        let paths = std::mem::take(&mut *self.throwaways());
+    pub(crate) async fn remove_temp_files(&self) {
+        let paths = std::mem::take(&mut *self.temp_files());
         for path in paths {
             for _ in 0..TRIES {
                 match self.latest().remove(&path, false).await {
@@ -35,14 +35,14 @@ impl Session {
     }
 
     /// Removes one of them now.
-    pub(crate) async fn remove_throwaway(&self, path: &RemotePath) -> Result<(), Error> {
+    pub(crate) async fn remove_temp_file(&self, path: &RemotePath) -> Result<(), Error> {
         self.latest().remove(path, false).await?;
-        self.throwaways().retain(|other| other != path);
+        self.temp_files().retain(|other| other != path);
         Ok(())
     }
 
-    fn throwaways(&self) -> MutexGuard<'_, Vec<RemotePath>> {
-        lock(&self.link.throwaways)
+    fn temp_files(&self) -> MutexGuard<'_, Vec<RemotePath>> {
+        lock(&self.reconnector.temp_files)
     }
 }
 

@@ -15,42 +15,42 @@ use wire::{Failure, FailureCode, RemotePath};
 /// Paths that were asked for and have not come to an end, and whether they have come: a server gets to write nothing else,
 /// and nothing twice.
 #[derive(Default)]
-pub(crate) struct Asked(Mutex<HashMap<RemotePath, Come>>);
+pub(crate) struct ExpectedItems(Mutex<HashMap<RemotePath, Arrival>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Come {
-    NotYet,
+enum Arrival {
+    Pending,
     /// Something of it is held: the rest comes, or all of it if that is of no use.
-    InPart,
-    Once,
+    Partial,
+    Complete,
 }
 
-impl Asked {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, Come>> {
+impl ExpectedItems {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RemotePath, Arrival>> {
         lock(&self.0)
     }
 
     pub(crate) fn add(&self, path: &RemotePath) {
-        self.lock().insert(path.clone(), Come::NotYet);
+        self.lock().insert(path.clone(), Arrival::Pending);
     }
 
     pub(crate) fn take(&self, path: &RemotePath) -> Result<(), Failure> {
         match self.lock().get_mut(path) {
-            Some(come @ (Come::NotYet | Come::InPart)) => {
-                *come = Come::Once;
+            Some(arrival @ (Arrival::Pending | Arrival::Partial)) => {
+                *arrival = Arrival::Complete;
                 Ok(())
             }
-            Some(Come::Once) | None => Err(not_asked()),
+            Some(Arrival::Complete) | None => Err(not_asked()),
         }
     }
 
     fn is_waited_for(&self, path: &RemotePath) -> bool {
-        self.lock().get(path) == Some(&Come::NotYet)
+        self.lock().get(path) == Some(&Arrival::Pending)
     }
 
-    fn found(&self, path: &RemotePath, come: Come) {
+    fn found(&self, path: &RemotePath, arrival: Arrival) {
         if let Some(known) = self.lock().get_mut(path) {
-            *known = come;
+            *known = arrival;
         }
     }
 
@@ -73,41 +73,41 @@ pub(crate) fn not_all(control: &Control) -> Error {
 }
 
 /// Takes only what was asked for.
-pub(crate) struct AskedSink {
+pub(crate) struct AllowListSink {
     sink: Box<dyn Sink>,
-    asked: Arc<Asked>,
+    expected: Arc<ExpectedItems>,
     /// A file or link was asked for, and no folder.
     no_folder: bool,
 }
 
-impl AskedSink {
-    pub(crate) fn new(sink: Box<dyn Sink>, asked: Arc<Asked>) -> Self {
-        Self { sink, asked, no_folder: false }
+impl AllowListSink {
+    pub(crate) fn new(sink: Box<dyn Sink>, expected: Arc<ExpectedItems>) -> Self {
+        Self { sink, expected, no_folder: false }
     }
 
     /// A sink that takes the job's own path, once, and no folder.
     pub(crate) fn one(sink: Box<dyn Sink>) -> Self {
-        let asked = Asked::default();
-        asked.add(&RemotePath::root());
-        Self { no_folder: true, ..Self::new(sink, Arc::new(asked)) }
+        let expected = ExpectedItems::default();
+        expected.add(&RemotePath::root());
+        Self { no_folder: true, ..Self::new(sink, Arc::new(expected)) }
     }
 }
 
-impl Sink for AskedSink {
+impl Sink for AllowListSink {
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
-        self.asked.take(&announcement.path)?;
+        self.expected.take(&announcement.path)?;
         self.sink.stage(announcement)
     }
 
     fn look(&self, item: &OfferedItem) -> Found {
-        if !self.asked.is_waited_for(&item.path) {
+        if !self.expected.is_waited_for(&item.path) {
             return Found::Nothing;
         }
         let found = self.sink.look(item);
         match &found {
             Found::Nothing => {}
-            Found::All => self.asked.found(&item.path, Come::Once),
-            Found::Chunks(..) => self.asked.found(&item.path, Come::InPart),
+            Found::All => self.expected.found(&item.path, Arrival::Complete),
+            Found::Chunks(..) => self.expected.found(&item.path, Arrival::Partial),
         }
         found
     }
@@ -118,12 +118,12 @@ impl Sink for AskedSink {
         head: &EntryHead,
         content: &VerifiedContent<'_>,
     ) -> Result<Placed, Failure> {
-        self.asked.take(path)?;
+        self.expected.take(path)?;
         self.sink.file(path, head, content)
     }
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
-        self.asked.take(path)?;
+        self.expected.take(path)?;
         self.sink.link(path, head, target)
     }
 
@@ -131,7 +131,7 @@ impl Sink for AskedSink {
         if self.no_folder {
             return Err(not_asked());
         }
-        self.asked.take(&entry.path)?;
+        self.expected.take(&entry.path)?;
         self.sink.folder(entry)
     }
 
@@ -140,7 +140,7 @@ impl Sink for AskedSink {
     }
 
     fn again(&self, path: &RemotePath) {
-        self.asked.found(path, Come::InPart);
+        self.expected.found(path, Arrival::Partial);
         self.sink.again(path);
     }
 
@@ -159,15 +159,15 @@ mod tests {
 
     #[test]
     fn what_is_held_in_part_may_come_whole_and_once() {
-        let (asked, path) = (Asked::default(), RemotePath::root());
-        assert!(asked.take(&path).is_err() && !asked.is_waited_for(&path));
-        asked.add(&path);
-        assert!(asked.is_waited_for(&path));
-        asked.found(&path, Come::InPart);
-        assert!(!asked.is_waited_for(&path), "it is looked for once");
-        assert!(asked.take(&path).is_ok() && asked.take(&path).is_err());
-        asked.add(&path);
-        asked.found(&path, Come::Once);
-        assert!(asked.take(&path).is_err(), "all of it is there");
+        let (expected, path) = (ExpectedItems::default(), RemotePath::root());
+        assert!(expected.take(&path).is_err() && !expected.is_waited_for(&path));
+        expected.add(&path);
+        assert!(expected.is_waited_for(&path));
+        expected.found(&path, Arrival::Partial);
+        assert!(!expected.is_waited_for(&path), "it is looked for once");
+        assert!(expected.take(&path).is_ok() && expected.take(&path).is_err());
+        expected.add(&path);
+        expected.found(&path, Arrival::Complete);
+        assert!(expected.take(&path).is_err(), "all of it is there");
     }
 }

@@ -6,9 +6,9 @@
 
 use super::{ConnectOptions, Inner, Outages, Session};
 use crate::error::Error;
-use crate::interrupted::{Mark, Remembered};
 use crate::local;
 use crate::outages::{Outage, is_loss, is_outage};
+use crate::resume_store::{ResumeRecord, ResumeStore};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -21,24 +21,24 @@ use wire::store::marks::{Marks, Unproven};
 use wire::sync::lock;
 
 /// Connections to one server, one after the other.
-pub(super) struct Link {
+pub(super) struct Reconnector {
     options: ConnectOptions,
     latest: std::sync::Mutex<Arc<Inner>>,
     /// Held while a new connection is made: one is enough for all transfers.
     connecting: Mutex<()>,
-    remembered: Arc<Remembered>,
+    resume_store: Arc<ResumeStore>,
     /// Files on the server that are there for this session only.
-    pub(super) throwaways: std::sync::Mutex<Vec<RemotePath>>,
+    pub(super) temp_files: std::sync::Mutex<Vec<RemotePath>>,
 }
 
 /// An attempt of a transfer.
-pub(crate) type Attempt<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+pub(crate) type AttemptFuture<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
-impl Link {
+impl Reconnector {
     pub(super) fn new(options: ConnectOptions, first: Arc<Inner>) -> Self {
-        let remembered = Arc::new(Remembered::new(options.state.clone()));
-        let (latest, throwaways) = (std::sync::Mutex::new(first), std::sync::Mutex::default());
-        Self { options, latest, connecting: Mutex::new(()), remembered, throwaways }
+        let resume_store = Arc::new(ResumeStore::new(options.state.clone()));
+        let (latest, temp_files) = (std::sync::Mutex::new(first), std::sync::Mutex::default());
+        Self { options, latest, connecting: Mutex::new(()), resume_store, temp_files }
     }
 
     /// How to make a connection of its own to the same server, with so many lanes.
@@ -50,9 +50,9 @@ impl Link {
         lock(&self.latest).clone()
     }
 
-    async fn begin(&self, about: [u8; 16]) -> Result<Mark, Error> {
-        let remembered = self.remembered.clone();
-        local::blocking(move || Ok(remembered.begin(about))).await
+    async fn begin(&self, about: [u8; 16]) -> Result<ResumeRecord, Error> {
+        let resume_store = self.resume_store.clone();
+        local::blocking(move || Ok(resume_store.begin(about))).await
     }
 
     /// The connection that takes the place of `lost`, unless the time for that is over.
@@ -121,34 +121,34 @@ impl Inner {
 impl Session {
     /// The session over the latest connection.
     pub(crate) fn latest(&self) -> Self {
-        Self { inner: self.link.latest(), link: self.link.clone() }
+        Self { inner: self.reconnector.latest(), reconnector: self.reconnector.clone() }
     }
 
     /// True if a connection that is lost is made anew.
     pub(crate) fn reconnects(&self) -> bool {
-        let Outages { give_up_after, tries_max, .. } = &self.link.options.outages;
+        let Outages { give_up_after, tries_max, .. } = &self.reconnector.options.outages;
         !give_up_after.is_zero() && *tries_max != Some(0)
     }
 
     /// True if the latest connection is over.
     pub(crate) fn is_over_at_last(&self) -> bool {
-        self.link.latest().control.is_over()
+        self.reconnector.latest().control.is_over()
     }
 
     /// True if the server has accepted the login over the latest connection.
     pub(crate) fn was_welcome_at_last(&self) -> bool {
-        self.link.latest().control.was_welcome()
+        self.reconnector.latest().control.was_welcome()
     }
 
     /// Waits until the latest connection is over.
     pub(crate) async fn until_over_at_last(&self) {
-        let latest = self.link.latest();
+        let latest = self.reconnector.latest();
         latest.control.over.cancelled().await;
     }
 
     /// Makes the connection anew if it is over, unless the server has withdrawn the access.
     pub(crate) async fn reconnected(&self) -> Result<(), Error> {
-        let latest = self.link.latest();
+        let latest = self.reconnector.latest();
         if !latest.control.is_over() {
             return Ok(());
         }
@@ -156,17 +156,17 @@ impl Session {
         if matches!(error, Error::Revoked { .. }) {
             return Err(error);
         }
-        self.link.reconnect(&latest, error, &mut Outage::begin()).await.map(drop)
+        self.reconnector.reconnect(&latest, error, &mut Outage::begin()).await.map(drop)
     }
 
     /// The key of this end's journals, if there are any.
     pub(crate) fn journal_key(&self) -> Option<JournalKey> {
-        self.link.remembered.key()
+        self.reconnector.resume_store.key()
     }
 
     /// Marks of what was written here and not synced.
     pub(crate) fn marks(&self) -> Option<&Arc<Marks>> {
-        self.link.remembered.unsynced()
+        self.reconnector.resume_store.unsynced()
     }
 
     /// A job that writes below `folder` here begins; gives what may have been lost of what is there. May block.
@@ -177,9 +177,9 @@ impl Session {
 
     /// The transfers from now on are parts of one: if that is interrupted, what had ended is not done again by the next run.
     #[must_use]
-    pub fn together(&self) -> Together {
-        self.link.remembered.gather();
-        Together(self.link.remembered.clone())
+    pub fn begin_batch(&self) -> TransferBatch {
+        self.reconnector.resume_store.begin_batch();
+        TransferBatch(self.reconnector.resume_store.clone())
     }
 
     /// Makes an attempt of a transfer, and another one each time that the connection was lost meanwhile. `about` tells the
@@ -187,13 +187,13 @@ impl Session {
     pub(crate) async fn lasting<T>(
         &self,
         about: Option<[u8; 16]>,
-        attempt: impl Fn(Self, Resume, Arc<Mark>) -> Attempt<T>,
+        attempt: impl Fn(Self, Resume, Arc<ResumeRecord>) -> AttemptFuture<T>,
     ) -> Result<T, Error> {
-        let mark = Arc::new(match about {
-            Some(about) => self.link.begin(about).await?,
-            None => Mark::none(),
+        let record = Arc::new(match about {
+            Some(about) => self.reconnector.begin(about).await?,
+            None => ResumeRecord::none(),
         });
-        let mut resume = match (about, mark.placed()) {
+        let mut resume = match (about, record.place()) {
             (None, _) => Resume::Never,
             (Some(_), None) => Resume::New,
             (Some(_), Some(_)) => Resume::Again,
@@ -201,7 +201,7 @@ impl Session {
         let mut session = self.latest();
         let mut outage = Outage::begin();
         let done = loop {
-            let error = match attempt(session.clone(), resume, mark.clone()).await {
+            let error = match attempt(session.clone(), resume, record.clone()).await {
                 Err(error) if session.may_go_on_after(&error) => error,
                 Err(error) => return Err(error),
                 Ok(done) => break done,
@@ -209,15 +209,15 @@ impl Session {
             if outage.is_new() || session.inner.control.exchange.frames_through() > 0 {
                 outage = Outage::begin(); // it went on for a while
             }
-            let inner = self.link.reconnect(&session.inner, error, &mut outage).await?;
-            session = Self { inner, link: self.link.clone() };
+            let inner = self.reconnector.reconnect(&session.inner, error, &mut outage).await?;
+            session = Self { inner, reconnector: self.reconnector.clone() };
             if resume == Resume::New {
                 resume = Resume::Again;
             }
         };
-        let remembered = self.link.remembered.clone();
+        let resume_store = self.reconnector.resume_store.clone();
         local::blocking(move || {
-            remembered.end(mark);
+            resume_store.end(record);
             Ok(())
         })
         .await?;
@@ -227,13 +227,16 @@ impl Session {
     /// Makes a request that has no effect unless the server accepts the session, and makes it once more over another
     /// connection if the server did not, where [`Outages`](super::Outages) allow that. So the first request need not wait for
     /// the answer to the login.
-    pub(crate) async fn once_accepted<T>(&self, request: impl Fn(Self) -> Attempt<T>) -> Result<T, Error> {
+    pub(crate) async fn once_accepted<T>(
+        &self,
+        request: impl Fn(Self) -> AttemptFuture<T>,
+    ) -> Result<T, Error> {
         let turned_away = self.inner.control.is_over() && !self.inner.control.was_welcome();
         let session = if turned_away { self.latest() } else { self.clone() };
         match request(session.clone()).await {
             Err(error) if !session.inner.control.was_welcome() && session.may_go_on_after(&error) => {
-                let inner = self.link.reconnect(&session.inner, error, &mut Outage::begin()).await?;
-                request(Self { inner, link: self.link.clone() }).await
+                let inner = self.reconnector.reconnect(&session.inner, error, &mut Outage::begin()).await?;
+                request(Self { inner, reconnector: self.reconnector.clone() }).await
             }
             result => result,
         }
@@ -244,31 +247,31 @@ impl Session {
         if self.inner.control.was_welcome() {
             is_loss(error)
         } else {
-            self.link.options.outages.allow_first(error)
+            self.reconnector.options.outages.allow_first(error)
         }
     }
 }
 
 /// Transfers that are parts of one. Dropped before its end, the whole was interrupted.
-pub struct Together(Arc<Remembered>);
+pub struct TransferBatch(Arc<ResumeStore>);
 
-impl Together {
+impl TransferBatch {
     /// All of them have ended.
     ///
     /// # Errors
     /// If this machine has no thread for it.
     pub async fn end(self) -> Result<(), Error> {
-        let remembered = self.0.clone();
+        let resume_store = self.0.clone();
         local::blocking(move || {
-            remembered.scatter(true);
+            resume_store.finish_batch(true);
             Ok(())
         })
         .await
     }
 }
 
-impl Drop for Together {
+impl Drop for TransferBatch {
     fn drop(&mut self) {
-        self.0.scatter(false); // nothing, after the end
+        self.0.finish_batch(false); // nothing, after the end
     }
 }
