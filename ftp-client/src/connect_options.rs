@@ -2,7 +2,7 @@
 
 use crate::credentials::Credentials;
 use crate::outages::Outages;
-use crate::trust::Trust;
+use crate::trust::ServerTrust;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct ConnectOptions {
     /// Port.
     pub port: u16,
     /// Decides about the server's key.
-    pub trust: Arc<dyn Trust>,
+    pub trust: Arc<dyn ServerTrust>,
     /// The login.
     pub credentials: Credentials,
     /// The checksum to use; nothing for what both ends agree on.

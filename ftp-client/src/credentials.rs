@@ -1,7 +1,7 @@
 //! The user and the secret of a login: they become a login once there is a channel that a key can sign for.
 
 use crate::Error;
-use crate::keys::Key;
+use crate::keys::SshKey;
 use wire::limits::LOGIN_KEYS_MAX;
 use wire::login::Channel;
 use wire::message::Login;
@@ -26,7 +26,7 @@ pub enum Credentials {
         /// The user's name.
         user: String,
         /// The keys, the likeliest first.
-        keys: Vec<Key>,
+        keys: Vec<SshKey>,
     },
 }
 
@@ -63,7 +63,7 @@ impl Credentials {
 }
 
 /// Proofs of the keys that sign, and why others do not.
-fn sign(keys: &[Key], message: &[u8]) -> (Vec<Vec<u8>>, Vec<String>) {
+fn sign(keys: &[SshKey], message: &[u8]) -> (Vec<Vec<u8>>, Vec<String>) {
     let (mut proofs, mut failures) = (Vec::new(), Vec::new());
     for key in keys {
         if proofs.len() == LOGIN_KEYS_MAX {

@@ -2,8 +2,8 @@
 
 use crate::connect_options::ConnectOptions;
 use crate::error::Error;
-use crate::fingerprint::Key;
-use crate::trust::{Presented, Trust};
+use crate::fingerprint::ServerKey;
+use crate::trust::{PresentedIdentity, ServerTrust};
 use crate::verifier::{KeyVerifier, platform_trusts};
 use rustls::CipherSuite;
 use rustls::pki_types::ServerName;
@@ -28,7 +28,7 @@ use wire::net::tls;
 pub(crate) struct Dialed {
     pub(crate) connection: Connection,
     /// The server's.
-    pub(crate) key: Key,
+    pub(crate) key: ServerKey,
     /// The channel that a login by key is signed for.
     pub(crate) channel: Channel,
     pub(crate) checksum: Checksum,
@@ -137,11 +137,11 @@ async fn decide(
     key: Digest,
     chain: Vec<rustls::pki_types::CertificateDer<'static>>,
 ) -> Result<(), Error> {
-    let (trust, host, port): (Arc<dyn Trust>, _, _) =
+    let (trust, host, port): (Arc<dyn ServerTrust>, _, _) =
         (options.trust.clone(), options.host.clone(), options.port);
     let decided = tokio::task::spawn_blocking(move || {
         let platform = || platform_trusts(&chain, &host);
-        trust.decide(&Presented { host: &host, port, key: key.0, platform: &platform })
+        trust.decide(&PresentedIdentity { host: &host, port, key: key.0, platform: &platform })
     });
     decided.await.map_err(|panic| Error::Untrusted(panic.to_string()))?
 }

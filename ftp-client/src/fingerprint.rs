@@ -3,19 +3,19 @@
 use wire::checksum::Digest;
 
 /// The SHA-256 of a server's public key (SPKI, DER).
-pub type Key = [u8; 32];
+pub type ServerKey = [u8; 32];
 
 /// The key as people see and pin it.
 #[must_use]
-pub fn show(key: &Key) -> String {
+pub fn show(key: &ServerKey) -> String {
     format!("{PREFIX}{}", Digest(*key))
 }
 
 /// Reads what [`show`] writes; the digits may be of either case.
 #[must_use]
-pub fn parse(text: &str) -> Option<Key> {
+pub fn parse(text: &str) -> Option<ServerKey> {
     let digits = text.strip_prefix(PREFIX)?.as_bytes();
-    let mut key = Key::default();
+    let mut key = ServerKey::default();
     if digits.len() != key.len() * 2 {
         return None;
     }

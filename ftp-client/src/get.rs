@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::expected_items::{self, AllowListSink};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
-use crate::observer::{Observer, Silent, Summary};
+use crate::observer::{NoopObserver, TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job, keeping};
 use crate::report::Reporter;
 use crate::resume_store::{ResumeRecord, about};
@@ -58,7 +58,11 @@ impl Session {
     ///
     /// # Errors
     /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
-    pub async fn get(&self, request: GetRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+    pub async fn get(
+        &self,
+        request: GetRequest,
+        observer: Arc<dyn TransferObserver>,
+    ) -> Result<TransferSummary, Error> {
         let into = request.into.as_ref().map_or(&b""[..], Name::as_bytes);
         let about = about(b"get", &self.inner.key, &[request.path.as_bytes(), into], &request.target);
         let reporter = Reporter::new(observer, self.checksum());
@@ -82,7 +86,7 @@ impl Session {
         &self,
         path: &RemotePath,
         output: Box<dyn std::io::Write + Send>,
-    ) -> Result<Summary, Error> {
+    ) -> Result<TransferSummary, Error> {
         let (path, stream) = (path.clone(), StreamSink::new(output));
         self.once_accepted(|session| {
             let (path, stream) = (path.clone(), stream.clone());
@@ -99,7 +103,7 @@ async fn to_files(
     resume: Resume,
     record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
-) -> Result<Summary, Error> {
+) -> Result<TransferSummary, Error> {
     let GetRequest { path, recursive, totals, options, .. } = request.clone();
     let (changing, options, power) = (options.changing, options.received(), options.survive_power());
     let begun_here = (resume == Resume::Again).then(|| record.first_attempt_at());
@@ -136,16 +140,20 @@ pub(crate) async fn to_sink(
     path: &RemotePath,
     sink: Box<dyn Sink>,
     time_max: Duration,
-) -> Result<Summary, Error> {
-    let reporter = Reporter::new(Arc::new(Silent), session.checksum());
+) -> Result<TransferSummary, Error> {
+    let reporter = Reporter::new(Arc::new(NoopObserver), session.checksum());
     let get = get(session, path.clone(), WINDOW_FRAMES_MAX);
     run(session, get, Box::new(AllowListSink::one(sink)), &reporter, None, Some(time_max)).await
 }
 
 /// Writes a file's content to a stream.
-async fn to_stream(session: &Session, path: &RemotePath, stream: StreamSink) -> Result<Summary, Error> {
+async fn to_stream(
+    session: &Session,
+    path: &RemotePath,
+    stream: StreamSink,
+) -> Result<TransferSummary, Error> {
     let sink = Box::new(AllowListSink::one(Box::new(stream)));
-    let reporter = Reporter::new(Arc::new(Silent), session.checksum());
+    let reporter = Reporter::new(Arc::new(NoopObserver), session.checksum());
     let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
     run(session, get, sink, &reporter, None, None).await
 }
@@ -170,7 +178,7 @@ async fn run(
     reporter: &Arc<Reporter>,
     record: Option<&Arc<ResumeRecord>>,
     time_max: Option<Duration>,
-) -> Result<Summary, Error> {
+) -> Result<TransferSummary, Error> {
     let control = &session.inner.control;
     let job_id_lock = control.job_id_lock().await;
     let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);

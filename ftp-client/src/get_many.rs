@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
 use crate::mirror::Selection;
-use crate::observer::{Observer, Summary};
+use crate::observer::{TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
 use crate::resume_store::ResumeRecord;
@@ -39,7 +39,7 @@ pub struct GetManyRequest {
 /// The outcome of fetching many files.
 pub struct Fetched {
     /// Counts of those that were fetched.
-    pub summary: Summary,
+    pub summary: TransferSummary,
     /// Names that are none of a file, and were not asked for: each needs a request of its own.
     pub left: Vec<Name>,
 }
@@ -52,7 +52,7 @@ impl Session {
     pub async fn get_many(
         &self,
         request: GetManyRequest,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn TransferObserver>,
     ) -> Result<Fetched, Error> {
         let reporter = Reporter::new(observer, self.checksum());
         let about = request.options.resume.then(|| {
@@ -66,7 +66,7 @@ impl Session {
             let (request, reporter) = (request.clone(), reporter.clone());
             Box::pin(async move {
                 let mut listed = ListedItems::open(&session, &request).await?;
-                let mut summary = Summary::default();
+                let mut summary = TransferSummary::default();
                 if listed.has_next().await? {
                     summary = many(&session, &request, &mut listed, again, &record, &reporter).await?;
                 }
@@ -85,7 +85,7 @@ async fn many(
     resume: Resume,
     record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
-) -> Result<Summary, Error> {
+) -> Result<TransferSummary, Error> {
     let GetManyRequest { folder: path, target, options, .. } = request.clone();
     let (changing, options, power) = (options.changing, options.received(), options.survive_power());
     let options =

@@ -6,7 +6,7 @@ mod file;
 mod secret;
 
 pub use agent::Agent;
-pub use file::{KeyFile, Locked};
+pub use file::{KeyFile, LockedKey};
 
 use secret::Secret;
 use ssh_encoding::Encode;
@@ -18,7 +18,7 @@ use wire::login::NAMESPACE;
 
 /// A key that can sign. Cheap to clone.
 #[derive(Clone)]
-pub struct Key {
+pub struct SshKey {
     public: PublicKey,
     /// Where it is, for messages.
     origin: String,
@@ -30,7 +30,7 @@ enum Signer {
     Agent(Agent),
 }
 
-impl Key {
+impl SshKey {
     /// `SHA256:` and base64, as `ssh-keygen -l` prints it.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -74,13 +74,13 @@ impl Key {
 }
 
 /// Fingerprint, type and where it is: what people compare with `ssh-add -l`.
-impl std::fmt::Display for Key {
+impl std::fmt::Display for SshKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ({})", self.fingerprint(), self.public.algorithm(), self.origin)
     }
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for SshKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Key({self})")
     }

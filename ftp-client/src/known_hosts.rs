@@ -5,7 +5,7 @@
 //! write to the file, because whoever can add a line can pretend to be any server.
 
 use crate::error::Error;
-use crate::fingerprint::{self, Key};
+use crate::fingerprint::{self, ServerKey};
 use crate::private_file;
 use crate::remote::{address, parse_address};
 use std::fs::{self, OpenOptions};
@@ -29,7 +29,7 @@ pub struct KnownHost {
     /// Port.
     pub port: u16,
     /// The server's key.
-    pub key: Key,
+    pub key: ServerKey,
 }
 
 impl KnownHosts {
@@ -58,7 +58,7 @@ impl KnownHosts {
     ///
     /// # Errors
     /// As [`list`](Self::list).
-    pub fn find(&self, host: &str, port: u16) -> Result<Option<Key>, Error> {
+    pub fn find(&self, host: &str, port: u16) -> Result<Option<ServerKey>, Error> {
         let known = self.list()?;
         Ok(known.into_iter().find(|known| known.is(host, port)).map(|known| known.key))
     }

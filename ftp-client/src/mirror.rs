@@ -62,7 +62,7 @@ pub use target::Direction;
 pub(crate) use transfer::Selection;
 
 use crate::error::{Error, graver};
-use crate::observer::{self, Observer};
+use crate::observer::{self, TransferObserver};
 use crate::options::TransferOptions;
 use filter::{FileList, Limits, Rules};
 use serde::{Deserialize, Serialize};
@@ -208,13 +208,13 @@ impl Options {
 }
 
 /// Hears of a mirror's progress.
-pub trait Listener: Observer {
+pub trait Listener: TransferObserver {
     /// This will be done, or would be.
     ///
     /// # Errors
     /// If nobody can be told any more; the run ends.
     fn planned(&self, action: &Action) -> Result<(), Error>;
-    /// This was done. Files, links and folders that were sent are told of as [`Observer::file_finished`].
+    /// This was done. Files, links and folders that were sent are told of as [`TransferObserver::file_finished`].
     fn done(&self, action: &Action);
     /// An item could not be looked at, carried or changed.
     fn failed(&self, path: &RemotePath, failure: &Failure);
@@ -254,7 +254,7 @@ impl Outcome {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Counts of what was sent, and of all failures.
-    pub transfer: observer::Summary,
+    pub transfer: observer::TransferSummary,
     /// Entries that were equal already.
     pub unchanged: u64,
     /// Entries whose metadata was set.

@@ -4,7 +4,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::{Failure, RemotePath};
 
 /// Hears of a transfer's progress.
-pub trait Observer: Send + Sync {
+pub trait TransferObserver: Send + Sync {
     /// How much there is to do, as far as it has been counted; `complete` once all has been.
     fn totals(&self, files: u64, bytes: u64, complete: bool);
     /// A large file has begun; `bytes` is nothing for a stream of unknown length.
@@ -33,12 +33,12 @@ pub struct FileReport<'a> {
     /// It changed while it was read: it is what was read.
     pub as_is: bool,
     /// The outcome.
-    pub outcome: Outcome<'a>,
+    pub outcome: FileOutcome<'a>,
 }
 
 /// The outcome of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome<'a> {
+pub enum FileOutcome<'a> {
     /// It is in its place, verified.
     Done,
     /// It was left alone, as asked (`--overwrite`).
@@ -51,7 +51,7 @@ pub enum Outcome<'a> {
 
 /// Counts of a finished transfer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct TransferSummary {
     /// Files and links in their place.
     pub files: u64,
     /// Files and links left alone, as asked.
@@ -74,9 +74,9 @@ pub struct Summary {
 
 /// Hears nothing.
 #[derive(Debug, Clone, Copy)]
-pub struct Silent;
+pub struct NoopObserver;
 
-impl Observer for Silent {
+impl TransferObserver for NoopObserver {
     fn totals(&self, _: u64, _: u64, _: bool) {}
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::local::{self, error_at};
-use crate::observer::{Observer, Summary};
+use crate::observer::{TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job};
 use crate::report::Reporter;
 use crate::resume_store::{ResumeRecord, about};
@@ -47,7 +47,11 @@ impl Session {
     ///
     /// # Errors
     /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
-    pub async fn put(&self, request: PutRequest, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+    pub async fn put(
+        &self,
+        request: PutRequest,
+        observer: Arc<dyn TransferObserver>,
+    ) -> Result<TransferSummary, Error> {
         let PutRequest { source, path, into, totals, options } = request;
         let reporter = Reporter::new(observer, self.checksum());
         let path_of_source = match &source {
@@ -88,7 +92,7 @@ async fn run(
     resume: Resume,
     record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
-) -> Result<Summary, Error> {
+) -> Result<TransferSummary, Error> {
     let PutRequest { source, path, into, totals, options } = request;
     let (path, into) = match record.place().map(|placed| RemotePath::from_wire(&placed)) {
         Some(Ok(placed)) => (placed, None),
@@ -109,7 +113,7 @@ pub(crate) async fn send(
     changing: Changing,
     record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
-) -> Result<Summary, Error> {
+) -> Result<TransferSummary, Error> {
     let inner = &session.inner;
     let control = &inner.control;
     let (path, resume) = (put.path.clone(), put.options.resume);

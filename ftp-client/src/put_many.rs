@@ -1,9 +1,9 @@
 //! Sending many sources into one folder as one job.
 
 use crate::error::Error;
-use crate::fingerprint::Key;
+use crate::fingerprint::ServerKey;
 use crate::many::{ManySource, NamedSource};
-use crate::observer::{Observer, Summary};
+use crate::observer::{TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job};
 use crate::put::{PreparedSource, send};
 use crate::report::Reporter;
@@ -40,8 +40,8 @@ impl Session {
     pub async fn put_many(
         &self,
         request: PutManyRequest,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Summary, Error> {
+        observer: Arc<dyn TransferObserver>,
+    ) -> Result<TransferSummary, Error> {
         let reporter = Reporter::new(observer, self.checksum());
         let about = request.options.resume.then(|| request.about(&self.inner.key));
         self.lasting(about, |session, again, record| {
@@ -54,7 +54,7 @@ impl Session {
 
 impl PutManyRequest {
     /// Identifies the transfer: the server, the folder and the sources.
-    fn about(&self, key: &Key) -> [u8; 16] {
+    fn about(&self, key: &ServerKey) -> [u8; 16] {
         let here = std::env::current_dir().unwrap_or_default();
         let absolute = |source: &NamedSource| here.join(&source.path).components().collect(); // without each `.`
         let paths: Vec<PathBuf> = self.sources.iter().map(absolute).collect();
@@ -73,7 +73,7 @@ async fn many(
     resume: Resume,
     record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
-) -> Result<Summary, Error> {
+) -> Result<TransferSummary, Error> {
     let PutManyRequest { sources, recursive, folder, totals, options } = request;
     let source = Arc::new(ManySource::new(sources, recursive, options.modes.clone()));
     if totals {

@@ -5,7 +5,7 @@
 
 mod url;
 
-use crate::fingerprint::Key;
+use crate::fingerprint::ServerKey;
 use std::ffi::OsStr;
 use std::net::Ipv6Addr;
 use std::os::unix::ffi::OsStrExt;
@@ -29,14 +29,14 @@ pub struct Remote {
     /// The path below the user's root.
     pub path: RemotePath,
     /// How the path ended, which `RemotePath` does not keep.
-    pub ending: Ending,
+    pub ending: PathEnding,
     /// The server's key, where the URL pins it.
-    pub pin: Option<Key>,
+    pub pin: Option<ServerKey>,
 }
 
 /// How a typed path ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum PathEnding {
     /// With a name.
     Name,
     /// With a `/`, or it is the root: the path must be a folder.
@@ -47,7 +47,7 @@ pub enum Ending {
 
 /// A path of this machine or of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum TypedPath {
     /// A path of this machine.
     Local(PathBuf),
     /// A path of a server.
@@ -61,12 +61,12 @@ pub struct RemoteError {
     /// The typed text, escaped.
     text: String,
     /// The reason why it is refused.
-    reason: Reason,
+    reason: RemotePathFault,
 }
 
 /// An error in a typed remote path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Reason {
+pub(crate) enum RemotePathFault {
     #[error("not a remote path; write HOST:PATH or ftpx://HOST/PATH")]
     IsLocal,
     #[error("only ftpx:// URLs are understood")]
@@ -95,7 +95,7 @@ pub(crate) enum Reason {
     Path(#[from] PathError),
 }
 
-impl Place {
+impl TypedPath {
     /// Tells what was typed.
     ///
     /// # Errors
@@ -117,9 +117,9 @@ impl Remote {
     /// # Errors
     /// It is local, or wrong.
     pub fn parse(text: &OsStr) -> Result<Self, RemoteError> {
-        match Place::parse(text)? {
-            Place::Remote(remote) => Ok(remote),
-            Place::Local(_) => Err(RemoteError::new(text, Reason::IsLocal)),
+        match TypedPath::parse(text)? {
+            TypedPath::Remote(remote) => Ok(remote),
+            TypedPath::Local(_) => Err(RemoteError::new(text, RemotePathFault::IsLocal)),
         }
     }
 
@@ -131,12 +131,12 @@ impl Remote {
     pub fn at(&self, path: &OsStr) -> Result<Self, RemoteError> {
         let bytes = path.as_bytes();
         if bytes.is_empty() {
-            return Ok(Self { ending: Ending::Slash, ..self.clone() });
+            return Ok(Self { ending: PathEnding::Slash, ..self.clone() });
         }
         let (base, ending) = if bytes.starts_with(b"/") {
-            (&b""[..], Ending::of(bytes))
+            (&b""[..], PathEnding::of(bytes))
         } else {
-            (self.path.as_bytes(), Ending::of(bytes))
+            (self.path.as_bytes(), PathEnding::of(bytes))
         };
         let mut names: Vec<&[u8]> = Vec::new();
         for name in base.split(|byte| *byte == b'/').chain(bytes.split(|byte| *byte == b'/')) {
@@ -147,7 +147,7 @@ impl Remote {
             }
         }
         let path = RemotePath::from_user(&names.join(&b'/'))
-            .map_err(|error| RemoteError::new(path, Reason::Path(error)))?;
+            .map_err(|error| RemoteError::new(path, RemotePathFault::Path(error)))?;
         Ok(Self { path, ending, ..self.clone() })
     }
 
@@ -161,8 +161,8 @@ impl Remote {
     #[must_use]
     pub fn last_name(&self) -> Option<Name> {
         match self.ending {
-            Ending::Name | Ending::Slash => self.path.split_last().map(|(_, name)| name),
-            Ending::Dot => None,
+            PathEnding::Name | PathEnding::Slash => self.path.split_last().map(|(_, name)| name),
+            PathEnding::Dot => None,
         }
     }
 
@@ -170,14 +170,14 @@ impl Remote {
     #[must_use]
     pub fn must_be_folder(&self) -> bool {
         match self.ending {
-            Ending::Name => false,
-            Ending::Slash | Ending::Dot => true,
+            PathEnding::Name => false,
+            PathEnding::Slash | PathEnding::Dot => true,
         }
     }
 }
 
 impl RemoteError {
-    fn new(text: &OsStr, reason: Reason) -> Self {
+    fn new(text: &OsStr, reason: RemotePathFault) -> Self {
         Self { text: Escaped(text.as_bytes()).to_string(), reason }
     }
 }
@@ -188,7 +188,7 @@ impl From<RemoteError> for crate::Error {
     }
 }
 
-impl Ending {
+impl PathEnding {
     fn of(path: &[u8]) -> Self {
         match path.rsplit(|byte| *byte == b'/').next() {
             Some(b"") | None => Self::Slash,
@@ -214,18 +214,18 @@ pub fn parse_address(text: &str) -> Option<(String, u16)> {
     Some((parse_host(host)?, parse_port(port)?))
 }
 
-fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, Reason> {
+fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, RemotePathFault> {
     if path
         .iter()
         .position(|byte| *byte == b':')
         .is_some_and(|end| end > 0 && path[..end].iter().all(u8::is_ascii_digit))
     {
-        return Err(Reason::PortInScp);
+        return Err(RemotePathFault::PortInScp);
     }
     let (user, host) = split_user(authority);
     let user = user.map(|user| parse_user(user.to_vec())).transpose()?;
-    let host = str::from_utf8(host).ok().and_then(parse_host).ok_or(Reason::Host)?;
-    let ending = Ending::of(path);
+    let host = str::from_utf8(host).ok().and_then(parse_host).ok_or(RemotePathFault::Host)?;
+    let ending = PathEnding::of(path);
     Ok(Remote { user, host, port: DEFAULT_PORT, path: RemotePath::from_user(path)?, ending, pin: None })
 }
 
@@ -252,8 +252,8 @@ fn split_user(authority: &[u8]) -> (Option<&[u8]>, &[u8]) {
     }
 }
 
-fn parse_user(bytes: Vec<u8>) -> Result<String, Reason> {
-    String::from_utf8(bytes).ok().filter(|user| !user.is_empty()).ok_or(Reason::User)
+fn parse_user(bytes: Vec<u8>) -> Result<String, RemotePathFault> {
+    String::from_utf8(bytes).ok().filter(|user| !user.is_empty()).ok_or(RemotePathFault::User)
 }
 
 fn parse_host(text: &str) -> Option<String> {

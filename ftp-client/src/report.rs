@@ -1,7 +1,7 @@
 //! From what the engine tells of a job to what the library tells of a transfer, with its counts.
 
 use crate::error::graver;
-use crate::observer::{FileReport, Observer, Outcome, Summary};
+use crate::observer::{FileOutcome, FileReport, TransferObserver, TransferSummary};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,11 +11,11 @@ use wire::message::Totals;
 use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
-/// Hears the engine, counts, and tells an [`Observer`].
+/// Hears the engine, counts, and tells an [`TransferObserver`].
 pub(crate) struct Reporter {
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn TransferObserver>,
     checksum: Checksum,
-    summary: Mutex<Summary>,
+    summary: Mutex<TransferSummary>,
     /// Items that were told of: one whose acknowledgement was lost with its connection comes twice.
     reported: Mutex<HashSet<u64>>,
     /// An earlier attempt of this run has told of what is there already.
@@ -23,7 +23,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn new(observer: Arc<dyn Observer>, checksum: Checksum) -> Arc<Self> {
+    pub(crate) fn new(observer: Arc<dyn TransferObserver>, checksum: Checksum) -> Arc<Self> {
         Arc::new(Self {
             observer,
             checksum,
@@ -66,7 +66,7 @@ impl Reporter {
     }
 
     /// The counts so far.
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> TransferSummary {
         *lock(&self.summary)
     }
 }
@@ -91,29 +91,29 @@ impl wire::engine::JobObserver for Reporter {
             return;
         }
         let outcome = match item.failure {
-            None => Outcome::Done,
+            None => FileOutcome::Done,
             Some(_) if is_not_owned(item) => {
                 lock(&self.summary).not_owned += 1;
-                Outcome::Done
+                FileOutcome::Done
             }
-            Some(failure) if failure.code == FailureCode::Skipped => Outcome::Skipped,
+            Some(failure) if failure.code == FailureCode::Skipped => FileOutcome::Skipped,
             // What was asked for by its name has to be there.
             Some(failure) if failure.code == FailureCode::Vanished && !item.path.is_root() => {
-                Outcome::Vanished
+                FileOutcome::Vanished
             }
-            Some(failure) => Outcome::Failed(failure),
+            Some(failure) => FileOutcome::Failed(failure),
         };
         {
             let mut summary = lock(&self.summary);
             match outcome {
-                Outcome::Done => {
+                FileOutcome::Done => {
                     summary.files += u64::from(!item.folder);
                     summary.as_is += u64::from(item.as_is);
                     summary.bytes += item.bytes;
                 }
-                Outcome::Skipped => summary.skipped += 1,
-                Outcome::Vanished => summary.vanished += 1,
-                Outcome::Failed(failure) => {
+                FileOutcome::Skipped => summary.skipped += 1,
+                FileOutcome::Vanished => summary.vanished += 1,
+                FileOutcome::Failed(failure) => {
                     summary.failed += 1;
                     summary.gravest = graver(summary.gravest, Some(failure.code));
                 }

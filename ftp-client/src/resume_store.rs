@@ -12,7 +12,7 @@
 //!
 //! Beside these it remembers what was written here and not synced; see [`marks`](wire::store::marks).
 
-use crate::fingerprint::Key;
+use crate::fingerprint::ServerKey;
 use crate::private_file::unfinished;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -249,7 +249,7 @@ fn forget_old(folder: &Path) {
 }
 
 /// Identifies a transfer: its command, the server, and the paths.
-pub(crate) fn about(command: &[u8], key: &Key, remote: &[&[u8]], local: &Path) -> [u8; 16] {
+pub(crate) fn about(command: &[u8], key: &ServerKey, remote: &[&[u8]], local: &Path) -> [u8; 16] {
     let local = std::path::absolute(local).unwrap_or_else(|_| local.to_owned());
     origin_of(&[&[command, key], remote, &[local.as_os_str().as_bytes()]].concat())
 }

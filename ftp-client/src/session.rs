@@ -48,7 +48,7 @@ pub struct Session {
 
 pub(crate) struct Inner {
     pub(crate) control: Arc<Control>,
-    pub(crate) key: fingerprint::Key,
+    pub(crate) key: fingerprint::ServerKey,
     /// The checksum of this session's jobs.
     pub(crate) checksum: Checksum,
     pub(crate) cipher: Option<CipherSuite>,

@@ -6,46 +6,46 @@
 //! overrule an entry, and a key that is known to be wrong is never asked about: people say yes.
 
 use crate::error::Error;
-use crate::fingerprint::{self, Key};
+use crate::fingerprint::{self, ServerKey};
 use crate::known_hosts::{KnownHost, KnownHosts};
 use crate::remote::address;
 use std::os::unix::ffi::OsStrExt;
 use wire::escape::Escaped;
 
 /// The identity that the server presented, after its TLS handshake proved that it holds the key.
-pub struct Presented<'a> {
+pub struct PresentedIdentity<'a> {
     /// The host that was asked for.
     pub host: &'a str,
     /// The port that was asked for.
     pub port: u16,
     /// SHA-256 of the server's public key (SPKI).
-    pub key: Key,
+    pub key: ServerKey,
     /// Does the platform verify this certificate for this host? Asked only where it matters: it is slow.
     pub platform: &'a dyn Fn() -> bool,
 }
 
 /// Decides about servers.
-pub trait Trust: Send + Sync {
+pub trait ServerTrust: Send + Sync {
     /// Decides. May block (prompt, files).
     ///
     /// # Errors
     /// [`Error::Untrusted`] says why and what to do; others tell that nobody could decide.
-    fn decide(&self, presented: &Presented<'_>) -> Result<(), Error>;
+    fn decide(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error>;
 
     /// The only key that will be accepted, where that is known beforehand (a pin, or an entry of `known_hosts`).
     ///
     /// # Errors
     /// The known servers cannot be read.
-    fn expected_key(&self, host: &str, port: u16) -> Result<Option<Key>, Error>;
+    fn expected_key(&self, host: &str, port: u16) -> Result<Option<ServerKey>, Error>;
 }
 
 /// Asks a person a question that ends without an answer; true for yes.
-pub type Question = Box<dyn Fn(&str) -> bool + Send + Sync>;
+pub type TrustPrompt = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// The rule for a server whose key is not known.
 pub enum OnUnknown {
     /// A person is asked.
-    Ask(Question),
+    Ask(TrustPrompt),
     /// It is trusted and remembered.
     AcceptNew,
     /// It is refused.
@@ -54,8 +54,8 @@ pub enum OnUnknown {
 
 /// The rules that the command line offers.
 pub struct Policy {
-    pin: Option<Key>,
-    recorded: Option<Key>,
+    pin: Option<ServerKey>,
+    recorded: Option<ServerKey>,
     known_hosts: KnownHosts,
     unknown: OnUnknown,
 }
@@ -63,18 +63,18 @@ pub struct Policy {
 impl Policy {
     /// With a pin, `known_hosts` is neither read nor written.
     #[must_use]
-    pub fn new(pin: Option<Key>, known_hosts: KnownHosts, unknown: OnUnknown) -> Self {
+    pub fn new(pin: Option<ServerKey>, known_hosts: KnownHosts, unknown: OnUnknown) -> Self {
         Self { pin, recorded: None, known_hosts, unknown }
     }
 
     /// Also requires the key that a plan or result file has recorded. It stands in for the entry of an unknown server, and
     /// overrules neither a pin nor an entry.
     #[must_use]
-    pub fn recorded(self, recorded: Option<Key>) -> Self {
+    pub fn recorded(self, recorded: Option<ServerKey>) -> Self {
         Self { recorded, ..self }
     }
 
-    fn decide_unknown(&self, presented: &Presented<'_>) -> Result<(), Error> {
+    fn decide_unknown(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error> {
         let accepted = match &self.unknown {
             OnUnknown::Ask(ask) => ask(&question(presented)),
             OnUnknown::AcceptNew => true,
@@ -87,12 +87,12 @@ impl Policy {
         }
     }
 
-    fn remember(&self, presented: &Presented<'_>) -> Result<(), Error> {
+    fn remember(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error> {
         let host = presented.host.to_ascii_lowercase();
         self.known_hosts.add(&KnownHost { host, port: presented.port, key: presented.key })
     }
 
-    fn changed(&self, presented: &Presented<'_>, known: &Key) -> Error {
+    fn changed(&self, presented: &PresentedIdentity<'_>, known: &ServerKey) -> Error {
         let address = shown(presented);
         let file = Escaped(self.known_hosts.path().as_os_str().as_bytes()).to_string();
         Error::Untrusted(format!(
@@ -108,8 +108,8 @@ impl Policy {
     }
 }
 
-impl Trust for Policy {
-    fn decide(&self, presented: &Presented<'_>) -> Result<(), Error> {
+impl ServerTrust for Policy {
+    fn decide(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error> {
         let known = match &self.pin {
             Some(pin) if *pin != presented.key => return Err(pin_mismatch(presented, pin)),
             Some(pin) => Some(*pin),
@@ -124,7 +124,7 @@ impl Trust for Policy {
         }
     }
 
-    fn expected_key(&self, host: &str, port: u16) -> Result<Option<Key>, Error> {
+    fn expected_key(&self, host: &str, port: u16) -> Result<Option<ServerKey>, Error> {
         match self.pin {
             Some(pin) => Ok(Some(pin)),
             None => Ok(self.known_hosts.find(host, port)?.or(self.recorded)),
@@ -132,7 +132,7 @@ impl Trust for Policy {
     }
 }
 
-fn pin_mismatch(presented: &Presented<'_>, pin: &Key) -> Error {
+fn pin_mismatch(presented: &PresentedIdentity<'_>, pin: &ServerKey) -> Error {
     Error::Untrusted(format!(
         "WARNING: {address} IS NOT THE SERVER THAT WAS PINNED!\n\
          Somebody may be listening in on the connection right now, or the server was given a new key.\n\
@@ -145,7 +145,7 @@ fn pin_mismatch(presented: &Presented<'_>, pin: &Key) -> Error {
     ))
 }
 
-fn other_key(presented: &Presented<'_>, recorded: &Key) -> Error {
+fn other_key(presented: &PresentedIdentity<'_>, recorded: &ServerKey) -> Error {
     Error::Untrusted(format!(
         "{address} is not the server that the plan or result file is of.\n\
          recorded:  {recorded}\n\
@@ -157,7 +157,7 @@ fn other_key(presented: &Presented<'_>, recorded: &Key) -> Error {
     ))
 }
 
-fn question(presented: &Presented<'_>) -> String {
+fn question(presented: &PresentedIdentity<'_>) -> String {
     format!(
         "The server {} is not known yet. The fingerprint of its key is\n{}\nTrust it and connect?",
         shown(presented),
@@ -165,7 +165,7 @@ fn question(presented: &Presented<'_>) -> String {
     )
 }
 
-fn unknown(presented: &Presented<'_>) -> String {
+fn unknown(presented: &PresentedIdentity<'_>) -> String {
     let (address, key) = (shown(presented), fingerprint::show(&presented.key));
     format!(
         "the server {address} is not known; if its fingerprint is {key}, connect with --pin {key}, \
@@ -173,7 +173,7 @@ fn unknown(presented: &Presented<'_>) -> String {
     )
 }
 
-fn shown(presented: &Presented<'_>) -> String {
+fn shown(presented: &PresentedIdentity<'_>) -> String {
     Escaped(address(presented.host, presented.port).as_bytes()).to_string()
 }
 

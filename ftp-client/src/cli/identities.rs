@@ -5,19 +5,19 @@ use crate::cli::environment::variable;
 use crate::cli::output::{Output, as_word};
 use crate::cli::terminal;
 use ftp_client::Error;
-use ftp_client::keys::{Agent, Key, KeyFile, Locked};
+use ftp_client::keys::{Agent, KeyFile, LockedKey, SshKey};
 use std::path::{Path, PathBuf};
 use wire::limits::LOGIN_KEYS_MAX;
 
 /// Keys that nobody named.
 pub(crate) struct UsableKeys {
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Vec<SshKey>,
     /// Why there are not more, behind an error about it.
     pub(crate) hint: String,
 }
 
 /// The keys of the named files. All of them must be of use: who names a key wants that one.
-pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<Key>, Error> {
+pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<SshKey>, Error> {
     if paths.len() > LOGIN_KEYS_MAX {
         return Err(Error::Usage(format!("a login can offer {LOGIN_KEYS_MAX} keys at most")));
     }
@@ -52,7 +52,7 @@ pub(crate) fn usual(output: &Output) -> Result<UsableKeys, Error> {
     Ok(UsableKeys { keys, hint: hints.map(|hint| format!("; {hint}")).collect() })
 }
 
-fn one_named(path: &Path, output: &Output) -> Result<Key, Error> {
+fn one_named(path: &Path, output: &Output) -> Result<SshKey, Error> {
     let (public, locked) = match KeyFile::read(path).map_err(no_use)? {
         KeyFile::Open(key) => return Ok(key),
         KeyFile::Locked(file) => (file.public(), Some(file)),
@@ -87,7 +87,7 @@ pub(crate) fn no_use(error: Error) -> Error {
 }
 
 /// Its keys, or why there are none.
-fn of_agent(output: &Output) -> (Vec<Key>, Option<String>) {
+fn of_agent(output: &Output) -> (Vec<SshKey>, Option<String>) {
     let Some(socket) = agent_socket() else { return (Vec::new(), None) };
     match Agent::at(socket).keys() {
         Ok(keys) => (keys, None),
@@ -120,7 +120,7 @@ fn usual_paths() -> Vec<PathBuf> {
 
 /// The outcome of asking for a passphrase.
 enum PassphraseOutcome {
-    With(Key),
+    With(SshKey),
     /// The person has no passphrase to tell, or not the right one.
     Never,
     /// There was nothing more to read.
@@ -128,7 +128,7 @@ enum PassphraseOutcome {
 }
 
 impl PassphraseOutcome {
-    fn key(self) -> Option<Key> {
+    fn key(self) -> Option<SshKey> {
         match self {
             Self::With(key) => Some(key),
             Self::Never | Self::EndOfInput => None,
@@ -137,7 +137,7 @@ impl PassphraseOutcome {
 }
 
 /// Asks up to three times, as ssh does.
-fn ask_for(file: &Locked) -> Result<PassphraseOutcome, Error> {
+fn ask_for(file: &LockedKey) -> Result<PassphraseOutcome, Error> {
     let path = Error::shown_path(file.path());
     for prompt in ["Passphrase for"]
         .into_iter()
@@ -157,7 +157,7 @@ fn ask_for(file: &Locked) -> Result<PassphraseOutcome, Error> {
     Ok(PassphraseOutcome::Never)
 }
 
-fn needs_passphrase(file: &Locked) -> String {
+fn needs_passphrase(file: &LockedKey) -> String {
     let path = Error::shown_path(file.path());
     let add = format!("ssh-add {}", as_word(&path));
     match agent_socket() {
@@ -170,7 +170,7 @@ fn needs_passphrase(file: &Locked) -> String {
 }
 
 /// Tells which keys are offered; gives their number.
-fn tell(keys: &[Key], output: &Output) -> usize {
+fn tell(keys: &[SshKey], output: &Output) -> usize {
     for key in keys.iter().take(LOGIN_KEYS_MAX) {
         output.note(|| format!("offering the key {key}"));
     }

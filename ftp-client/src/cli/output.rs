@@ -314,7 +314,7 @@ mod tests {
     use super::*;
     use crate::cli::args::Cli;
     use clap::Parser;
-    use ftp_client::observer::Observer;
+    use ftp_client::observer::TransferObserver;
 
     #[test]
     fn a_transfer_stands_somewhere_and_has_a_rate() {

@@ -1,6 +1,6 @@
 //! The paths of a command line that lie at the server.
 
-use ftp_client::remote::{Ending, Remote};
+use ftp_client::remote::{PathEnding, Remote};
 use ftp_client::{Error, Session};
 use std::collections::HashSet;
 use wire::metadata::Kind;
@@ -57,7 +57,7 @@ pub(crate) async fn meant(session: &Session, remote: &Remote) -> Result<RemotePa
 
 /// Refuses paths that end in `.` or `..` where a folder loses its name, as rm and mv do everywhere.
 pub(crate) fn none_is_dot(remotes: &[Remote], command: &str) -> Result<(), Error> {
-    if remotes.iter().all(|remote| remote.ending != Ending::Dot) {
+    if remotes.iter().all(|remote| remote.ending != PathEnding::Dot) {
         return Ok(());
     }
     Err(Error::Usage(format!("{command} takes no path that ends in . or ..: name the folder itself")))

@@ -9,7 +9,7 @@ use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
 use ftp_client::mirror::recipe::{ChangingWord, OverwriteWord, Text};
-use ftp_client::observer::{FileReport, Outcome};
+use ftp_client::observer::{FileOutcome, FileReport};
 use ftp_client::{Error, Session};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
@@ -279,11 +279,11 @@ impl Record {
     /// An item of the job ended.
     pub(crate) fn item(&self, report: &FileReport<'_>) {
         let (outcome, failure) = match report.outcome {
-            Outcome::Failed(failure) => (ItemOutcome::Failed, Some(failure)),
-            Outcome::Done | Outcome::Skipped if report.folder => return,
-            Outcome::Done => (ItemOutcome::Done, None),
-            Outcome::Skipped => (ItemOutcome::Skipped, None),
-            Outcome::Vanished => (ItemOutcome::Vanished, None),
+            FileOutcome::Failed(failure) => (ItemOutcome::Failed, Some(failure)),
+            FileOutcome::Done | FileOutcome::Skipped if report.folder => return,
+            FileOutcome::Done => (ItemOutcome::Done, None),
+            FileOutcome::Skipped => (ItemOutcome::Skipped, None),
+            FileOutcome::Vanished => (ItemOutcome::Vanished, None),
         };
         let below = report.path.as_bytes();
         let reason = failure.map(Failure::to_string);

@@ -7,7 +7,7 @@
 use crate::cli::profiles::Profiles;
 use crate::cli::server::ServerTarget;
 use ftp_client::Error;
-use ftp_client::remote::{Place, Remote};
+use ftp_client::remote::{Remote, TypedPath};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -88,27 +88,27 @@ impl Scope {
     }
 
     /// A path that may be either.
-    pub(crate) fn place(&self, typed: &OsStr) -> Result<Place, Error> {
+    pub(crate) fn place(&self, typed: &OsStr) -> Result<TypedPath, Error> {
         match (self.here(), typed.as_bytes()) {
-            (Some(here), [b':', path @ ..]) => Ok(Place::Remote(here.at(OsStr::from_bytes(path))?)),
+            (Some(here), [b':', path @ ..]) => Ok(TypedPath::Remote(here.at(OsStr::from_bytes(path))?)),
             (Some(_), _) => match self.elsewhere(typed)? {
-                Some(remote) => Ok(Place::Remote(remote)),
+                Some(remote) => Ok(TypedPath::Remote(remote)),
                 None => self.local(typed),
             },
             (None, _) => match self.profiles.resolve(typed)? {
-                Some(remote) => Ok(Place::Remote(remote)),
-                None => Ok(Place::parse(typed)?),
+                Some(remote) => Ok(TypedPath::Remote(remote)),
+                None => Ok(TypedPath::parse(typed)?),
             },
         }
     }
 
     /// The paths of `get`: all are remote, the last one may be local. In a session, the last of several is.
-    pub(crate) fn sources_and_local(&self, typed: &[OsString]) -> Result<Vec<Place>, Error> {
+    pub(crate) fn sources_and_local(&self, typed: &[OsString]) -> Result<Vec<TypedPath>, Error> {
         let Some(_) = self.here() else { return typed.iter().map(|text| self.place(text)).collect() };
         let last = typed.len().saturating_sub(1);
         let place = |(index, text): (usize, &OsString)| match index {
             index if index == last && last > 0 => self.place(text),
-            _ => self.must_be_remote(text).map(Place::Remote),
+            _ => self.must_be_remote(text).map(TypedPath::Remote),
         };
         typed.iter().enumerate().map(place).collect()
     }
@@ -164,17 +164,17 @@ impl Scope {
     /// A file of this machine that a command reads or writes later.
     pub(crate) fn file(&self, typed: PathBuf) -> Result<PathBuf, Error> {
         match (self.here(), self.local(typed.as_os_str())?) {
-            (Some(_), Place::Local(path)) => Ok(path),
-            (None, _) | (_, Place::Remote(_)) => Ok(typed),
+            (Some(_), TypedPath::Local(path)) => Ok(path),
+            (None, _) | (_, TypedPath::Remote(_)) => Ok(typed),
         }
     }
 
     /// A job in the background must not mean another file after the local folder was changed.
-    fn local(&self, typed: &OsStr) -> Result<Place, Error> {
+    fn local(&self, typed: &OsStr) -> Result<TypedPath, Error> {
         let current = std::env::current_dir().map_err(|error| Error::local(Path::new("."), error))?;
         match typed.as_bytes() {
-            b"-" | b"" => Ok(Place::Local(typed.into())),
-            _ => Ok(Place::Local(current.join(typed))),
+            b"-" | b"" => Ok(TypedPath::Local(typed.into())),
+            _ => Ok(TypedPath::Local(current.join(typed))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::environment::variable;
 use ftp_client::Error;
-use ftp_client::fingerprint::Key;
+use ftp_client::fingerprint::ServerKey;
 use ftp_client::remote::{self, Remote};
 
 /// The one server of a command line.
@@ -11,9 +11,9 @@ pub(crate) struct ServerTarget {
     pub(crate) user: Option<String>,
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) pin: Option<Key>,
+    pub(crate) pin: Option<ServerKey>,
     /// The key that a plan or result file has recorded. It must be the server's, and overrules no known server.
-    pub(crate) recorded: Option<Key>,
+    pub(crate) recorded: Option<ServerKey>,
 }
 
 impl ServerTarget {
@@ -74,7 +74,7 @@ impl ServerTarget {
 }
 
 /// Two pins of one server must be the same.
-pub(crate) fn one_pin(one: Option<Key>, other: Option<Key>) -> Result<Option<Key>, Error> {
+pub(crate) fn one_pin(one: Option<ServerKey>, other: Option<ServerKey>) -> Result<Option<ServerKey>, Error> {
     match (one, other) {
         (Some(one), Some(other)) if one != other => {
             Err(Error::Usage("the server is pinned to two different keys".to_owned()))

@@ -3,7 +3,7 @@
 use crate::cli::args::Common;
 use etcetera::BaseStrategy;
 use ftp_client::Error;
-use ftp_client::fingerprint::Key;
+use ftp_client::fingerprint::ServerKey;
 use ftp_client::known_hosts::KnownHosts;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct Settings {
     pub(crate) identities: Vec<PathBuf>,
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) token: Option<String>,
-    pub(crate) pin: Option<Key>,
+    pub(crate) pin: Option<ServerKey>,
     pub(crate) accept_new: bool,
     pub(crate) known_hosts: KnownHosts,
     pub(crate) lanes: u16,

@@ -3,7 +3,7 @@
 use super::Measured;
 use crate::error::Error;
 use crate::get;
-use crate::observer::{FileReport, Observer, Outcome};
+use crate::observer::{FileOutcome, FileReport, TransferObserver};
 use crate::options::TransferOptions;
 use crate::put::{self, PreparedSource};
 use crate::report::Reporter;
@@ -193,7 +193,7 @@ impl MadeUp {
     }
 }
 
-impl Observer for MadeUp {
+impl TransferObserver for MadeUp {
     fn totals(&self, _: u64, _: u64, _: bool) {}
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
 
@@ -202,7 +202,7 @@ impl Observer for MadeUp {
     }
 
     fn file_finished(&self, report: &FileReport<'_>) {
-        if let Outcome::Failed(failure) = report.outcome {
+        if let FileOutcome::Failed(failure) = report.outcome {
             *lock(&self.failure) = Some(failure.clone());
         }
     }

@@ -1,7 +1,7 @@
 //! An ssh-agent, as far as a login needs one: which keys it holds, and a signature by one of them
 //! (draft-miller-ssh-agent, 3.5 and 3.6).
 
-use super::{Key, Signer, unsupported};
+use super::{Signer, SshKey, unsupported};
 use ssh_encoding::{Decode, Encode};
 use ssh_key::public::KeyData;
 use ssh_key::{PublicKey, Signature};
@@ -30,7 +30,7 @@ impl Agent {
     ///
     /// # Errors
     /// If it does not answer, or not as an agent does.
-    pub fn keys(&self) -> io::Result<Vec<Key>> {
+    pub fn keys(&self) -> io::Result<Vec<SshKey>> {
         let answer = self.ask(&[REQUEST_IDENTITIES], ANSWER_TIMEOUT)?;
         let mut reader = body(&answer, IDENTITIES_ANSWER)?;
         let count = u32::decode(&mut reader).map_err(malformed)?;
@@ -44,9 +44,9 @@ impl Agent {
         Ok(keys)
     }
 
-    fn key(&self, public: KeyData, comment: &[u8]) -> Key {
+    fn key(&self, public: KeyData, comment: &[u8]) -> SshKey {
         let origin = format!("agent: {}", Escaped(comment));
-        Key { public: PublicKey::from(public), origin, signer: Arc::new(Signer::Agent(self.clone())) }
+        SshKey { public: PublicKey::from(public), origin, signer: Arc::new(Signer::Agent(self.clone())) }
     }
 
     /// A signature by one of its keys. The agent may ask its user.

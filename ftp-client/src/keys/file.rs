@@ -1,7 +1,7 @@
 //! Key files as ssh has them: private ones in OpenSSH's form (PROTOCOL.key), perhaps under a passphrase, and public ones.
 
 use super::secret::Secret;
-use super::{Key, Signer, unsupported};
+use super::{Signer, SshKey, unsupported};
 use crate::Error;
 use ssh_encoding::pem::PemLabel;
 use ssh_encoding::{Decode, DecodePem, Reader};
@@ -17,15 +17,15 @@ use std::sync::Arc;
 /// The content of a key file.
 pub enum KeyFile {
     /// A key that can sign.
-    Open(Key),
+    Open(SshKey),
     /// A key under a passphrase.
-    Locked(Locked),
+    Locked(LockedKey),
     /// The public half: the other one may be in an agent.
     Public(PublicKey),
 }
 
 /// A private key under a passphrase.
-pub struct Locked {
+pub struct LockedKey {
     path: PathBuf,
     container: Container,
 }
@@ -70,7 +70,7 @@ impl KeyFile {
         if let Some(reason) = unsupported(&container.public) {
             return Err(usage(&shown, &format!("cannot log in: {reason}")));
         }
-        let locked = Locked { path: path.to_owned(), container };
+        let locked = LockedKey { path: path.to_owned(), container };
         if locked.container.cipher.is_some() {
             Ok(Self::Locked(locked))
         } else {
@@ -79,7 +79,7 @@ impl KeyFile {
     }
 }
 
-impl Locked {
+impl LockedKey {
     /// Where the key is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -94,7 +94,7 @@ impl Locked {
 
     /// Opens the key; nothing if the passphrase is another. Takes a moment, by design.
     #[must_use]
-    pub fn open(&self, passphrase: &str) -> Option<Key> {
+    pub fn open(&self, passphrase: &str) -> Option<SshKey> {
         let Container { cipher, kdf, secret, tag, .. } = &self.container;
         let (key, iv) = kdf.derive_key_and_iv(*cipher, passphrase).ok()?;
         let mut opened = secret.clone();
@@ -102,12 +102,12 @@ impl Locked {
         self.key(&opened).ok()
     }
 
-    fn key(&self, opened: &[u8]) -> Result<Key, String> {
+    fn key(&self, opened: &[u8]) -> Result<SshKey, String> {
         let damaged = |error: ssh_key::Error| format!("is a damaged key: {error}");
         let (secret, comment) = self.container.decode_opened(&mut &*opened).map_err(damaged)?;
         let public = PublicKey::new(self.container.public.clone(), comment);
         let origin = Error::shown_path(&self.path);
-        Ok(Key { public, origin, signer: Arc::new(Signer::Secret(secret)) })
+        Ok(SshKey { public, origin, signer: Arc::new(Signer::Secret(secret)) })
     }
 }
 

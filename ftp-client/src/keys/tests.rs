@@ -25,7 +25,7 @@ fn made(arguments: &[&str]) -> Option<(TempDir, PathBuf)> {
     Some((folder, path))
 }
 
-fn opened(path: &Path) -> Key {
+fn opened(path: &Path) -> SshKey {
     match KeyFile::read(path).unwrap() {
         KeyFile::Open(key) => key,
         KeyFile::Locked(_) | KeyFile::Public(_) => panic!("not a key that can sign"),

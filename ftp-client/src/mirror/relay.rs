@@ -1,7 +1,7 @@
 //! Passes on to a mirror's listener what its jobs tell.
 
 use super::Listener;
-use crate::observer::{FileReport, Observer};
+use crate::observer::{FileReport, TransferObserver};
 use crate::report::Reporter;
 use std::sync::Arc;
 use wire::RemotePath;
@@ -15,7 +15,7 @@ pub(crate) fn reporter(listener: &Arc<dyn Listener>, checksum: Checksum) -> Arc<
 /// Passes on everything but totals, which the mirror counts itself.
 struct Relay(Arc<dyn Listener>);
 
-impl Observer for Relay {
+impl TransferObserver for Relay {
     fn totals(&self, _: u64, _: u64, _: bool) {}
 
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {

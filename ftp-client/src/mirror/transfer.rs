@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::expected_items::{self, AllowListSink, ExpectedItems};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
-use crate::observer::Summary;
+use crate::observer::TransferSummary;
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
 use crate::session::Session;
@@ -34,7 +34,7 @@ use wire::{Failure, FailureCode, RemotePath};
 pub(crate) struct Transfer {
     way: Way,
     watch: Arc<Watch>,
-    job: JoinHandle<Result<Summary, Error>>,
+    job: JoinHandle<Result<TransferSummary, Error>>,
 }
 
 enum Way {
@@ -123,11 +123,11 @@ impl Transfer {
     }
 
     /// Ends the job in good order; why it ended, if it had before.
-    pub(crate) fn close(&mut self, trees: &Trees) -> Result<Summary, Error> {
+    pub(crate) fn close(&mut self, trees: &Trees) -> Result<TransferSummary, Error> {
         self.close_on(&trees.runtime)
     }
 
-    fn close_on(&mut self, runtime: &Handle) -> Result<Summary, Error> {
+    fn close_on(&mut self, runtime: &Handle) -> Result<TransferSummary, Error> {
         match &mut self.way {
             Way::Up { queue, exchange } => {
                 queue.close();
@@ -314,7 +314,7 @@ impl Selection {
     }
 
     /// Waits for the job's end.
-    pub(crate) fn close(&mut self, runtime: &Handle) -> Result<Summary, Error> {
+    pub(crate) fn close(&mut self, runtime: &Handle) -> Result<TransferSummary, Error> {
         self.0.close_on(runtime)
     }
 }

@@ -10,7 +10,7 @@ use super::packed::PackedEntries;
 use super::target::Trees;
 use super::transfer::Transfer;
 use crate::error::Error;
-use crate::observer::Summary;
+use crate::observer::TransferSummary;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -98,7 +98,7 @@ impl TransferQueue {
     }
 
     /// Ends the job in good order; why it ended, if it had before.
-    pub(crate) fn close(mut self, trees: &Trees) -> Result<Summary, Error> {
+    pub(crate) fn close(mut self, trees: &Trees) -> Result<TransferSummary, Error> {
         self.shared.end();
         if let Some(Err(panic)) = self.feeder.take().map(JoinHandle::join) {
             std::panic::resume_unwind(panic);

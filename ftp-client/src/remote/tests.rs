@@ -5,12 +5,12 @@ fn remote(text: &str) -> Remote {
     Remote::parse(OsStr::new(text)).unwrap()
 }
 
-fn reason(text: &str) -> Reason {
+fn reason(text: &str) -> RemotePathFault {
     Remote::parse(OsStr::new(text)).unwrap_err().reason
 }
 
 fn is_local(text: &str) -> bool {
-    Place::parse(OsStr::new(text)).unwrap() == Place::Local(Path::new(text).to_owned())
+    TypedPath::parse(OsStr::new(text)).unwrap() == TypedPath::Local(Path::new(text).to_owned())
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn scp_spelling() {
         (place.user.as_deref(), place.host.as_str(), place.port),
         (Some("ann"), "example.org", DEFAULT_PORT)
     );
-    assert_eq!((place.path.as_bytes(), place.ending), (&b"a/b"[..], Ending::Name));
+    assert_eq!((place.path.as_bytes(), place.ending), (&b"a/b"[..], PathEnding::Name));
     assert_eq!(remote("ann@corp@host:x").user.as_deref(), Some("ann@corp"));
     assert_eq!(remote("host:a:b@c").path.as_bytes(), b"a:b@c");
     assert_eq!(remote("u@[fe80::1%eth0]:x").host, "fe80::1%eth0");
@@ -53,15 +53,15 @@ fn url_spelling() {
 #[test]
 fn endings_are_remembered() {
     for (text, ending) in [
-        ("h:", Ending::Slash),
-        ("h:/", Ending::Slash),
-        ("h:a/", Ending::Slash),
-        ("h:a/.", Ending::Dot),
-        ("h:.", Ending::Dot),
-        ("h:a", Ending::Name),
-        ("ftpx://h", Ending::Slash),
-        ("ftpx://h/a/", Ending::Slash),
-        ("ftpx://h/a.", Ending::Name),
+        ("h:", PathEnding::Slash),
+        ("h:/", PathEnding::Slash),
+        ("h:a/", PathEnding::Slash),
+        ("h:a/.", PathEnding::Dot),
+        ("h:.", PathEnding::Dot),
+        ("h:a", PathEnding::Name),
+        ("ftpx://h", PathEnding::Slash),
+        ("ftpx://h/a/", PathEnding::Slash),
+        ("ftpx://h/a.", PathEnding::Name),
     ] {
         assert_eq!(remote(text).ending, ending, "{text}");
     }
@@ -73,29 +73,29 @@ fn endings_are_remembered() {
 #[test]
 fn wrong_ones_are_told_why() {
     for (text, wrong) in [
-        ("file", Reason::IsLocal),
-        ("http://host/x", Reason::Scheme),
-        ("ftpx:///x", Reason::Host),
-        ("ho st:x", Reason::Host),
-        ("-o:x", Reason::Host),
-        ("[::g]:x", Reason::Host),
-        ("ftpx://host:0/", Reason::Port),
-        ("ann@host:2121:/x", Reason::PortInScp),
-        ("host:2121:", Reason::PortInScp),
-        ("ftpx://host:+5/", Reason::Port),
-        ("ftpx://host:/", Reason::Port),
-        ("ftpx://host:70000/", Reason::Port),
-        ("@host:x", Reason::User),
-        ("ftpx://%FF@host/", Reason::User),
-        ("ftpx://ann:secret@host/", Reason::Password),
-        ("ftpx://host/100%", Reason::Percent),
-        ("ftpx://host/a#b", Reason::Fragment),
-        ("ftpx://host/a?b", Reason::Query),
-        ("ftpx://host/a?pin=sha256:0", Reason::Pin),
-        ("ftpx://host/a%2Fb", Reason::Path(PathError::Slash)),
-        ("ftpx://host/%2e%2E/x", Reason::Path(PathError::Dots)),
-        ("host:../x", Reason::Path(PathError::Dots)),
-        ("ftpx://host/a%00", Reason::Path(PathError::Nul)),
+        ("file", RemotePathFault::IsLocal),
+        ("http://host/x", RemotePathFault::Scheme),
+        ("ftpx:///x", RemotePathFault::Host),
+        ("ho st:x", RemotePathFault::Host),
+        ("-o:x", RemotePathFault::Host),
+        ("[::g]:x", RemotePathFault::Host),
+        ("ftpx://host:0/", RemotePathFault::Port),
+        ("ann@host:2121:/x", RemotePathFault::PortInScp),
+        ("host:2121:", RemotePathFault::PortInScp),
+        ("ftpx://host:+5/", RemotePathFault::Port),
+        ("ftpx://host:/", RemotePathFault::Port),
+        ("ftpx://host:70000/", RemotePathFault::Port),
+        ("@host:x", RemotePathFault::User),
+        ("ftpx://%FF@host/", RemotePathFault::User),
+        ("ftpx://ann:secret@host/", RemotePathFault::Password),
+        ("ftpx://host/100%", RemotePathFault::Percent),
+        ("ftpx://host/a#b", RemotePathFault::Fragment),
+        ("ftpx://host/a?b", RemotePathFault::Query),
+        ("ftpx://host/a?pin=sha256:0", RemotePathFault::Pin),
+        ("ftpx://host/a%2Fb", RemotePathFault::Path(PathError::Slash)),
+        ("ftpx://host/%2e%2E/x", RemotePathFault::Path(PathError::Dots)),
+        ("host:../x", RemotePathFault::Path(PathError::Dots)),
+        ("ftpx://host/a%00", RemotePathFault::Path(PathError::Nul)),
     ] {
         assert_eq!(reason(text), wrong, "{text}");
     }
@@ -127,14 +127,14 @@ fn addresses_are_read_as_they_are_written() {
 fn paths_are_typed_from_here() {
     let here = remote("ann@h:/a/b");
     for (typed, path, ending) in [
-        ("c", "/a/b/c", Ending::Name),
-        ("./c/", "/a/b/c", Ending::Slash),
-        ("/c", "/c", Ending::Name),
-        ("", "/a/b", Ending::Slash),
-        (".", "/a/b", Ending::Dot),
-        ("..", "/a", Ending::Dot),
-        ("../../../x", "/x", Ending::Name),
-        ("c:d", "/a/b/c:d", Ending::Name),
+        ("c", "/a/b/c", PathEnding::Name),
+        ("./c/", "/a/b/c", PathEnding::Slash),
+        ("/c", "/c", PathEnding::Name),
+        ("", "/a/b", PathEnding::Slash),
+        (".", "/a/b", PathEnding::Dot),
+        ("..", "/a", PathEnding::Dot),
+        ("../../../x", "/x", PathEnding::Name),
+        ("c:d", "/a/b/c:d", PathEnding::Name),
     ] {
         let there = here.at(OsStr::new(typed)).unwrap();
         assert_eq!((there.path.to_string().as_str(), there.ending), (path, ending), "{typed}");

@@ -2,8 +2,10 @@
 //!
 //! Not the `url` crate: it would turn `..`, empty components and bytes that are no UTF-8 into something else.
 
-use super::{DEFAULT_PORT, Ending, Reason, Remote, parse_host, parse_port, parse_user, split_user};
-use crate::fingerprint::{self, Key};
+use super::{
+    DEFAULT_PORT, PathEnding, Remote, RemotePathFault, parse_host, parse_port, parse_user, split_user,
+};
+use crate::fingerprint::{self, ServerKey};
 use percent_encoding::percent_decode;
 use wire::RemotePath;
 use wire::path::PathError;
@@ -16,31 +18,34 @@ pub(super) fn scheme(text: &[u8]) -> Option<&[u8]> {
     (first.is_ascii_alphabetic() && rest.iter().all(allowed)).then_some(&text[..end])
 }
 
-pub(super) fn parse(text: &[u8]) -> Result<Remote, Reason> {
-    let scheme = scheme(text).filter(|scheme| scheme.eq_ignore_ascii_case(b"ftpx")).ok_or(Reason::Scheme)?;
+pub(super) fn parse(text: &[u8]) -> Result<Remote, RemotePathFault> {
+    let scheme =
+        scheme(text).filter(|scheme| scheme.eq_ignore_ascii_case(b"ftpx")).ok_or(RemotePathFault::Scheme)?;
     let rest = &text[scheme.len() + 3..];
     if rest.contains(&b'#') {
-        return Err(Reason::Fragment);
+        return Err(RemotePathFault::Fragment);
     }
     let (rest, query) = split_once(rest, b'?');
     let (authority, path) = split_once(rest, b'/');
     let (user, host, port) = parse_authority(authority)?;
     let path = path.unwrap_or_default();
     let pin = query.map(parse_query).transpose()?;
-    Ok(Remote { user, host, port, path: parse_path(path)?, ending: Ending::of(path), pin })
+    Ok(Remote { user, host, port, path: parse_path(path)?, ending: PathEnding::of(path), pin })
 }
 
-fn parse_authority(authority: &[u8]) -> Result<(Option<String>, String, u16), Reason> {
+fn parse_authority(authority: &[u8]) -> Result<(Option<String>, String, u16), RemotePathFault> {
     let (user, place) = split_user(authority);
     if user.is_some_and(|user| user.contains(&b':')) {
-        return Err(Reason::Password);
+        return Err(RemotePathFault::Password);
     }
     let user = user.map(|user| decode(user).and_then(parse_user)).transpose()?;
     let (host, port) = split_port(place);
-    let host =
-        String::from_utf8(decode(host)?).ok().and_then(|host| parse_host(&host)).ok_or(Reason::Host)?;
+    let host = String::from_utf8(decode(host)?)
+        .ok()
+        .and_then(|host| parse_host(&host))
+        .ok_or(RemotePathFault::Host)?;
     let port = match port {
-        Some(port) => str::from_utf8(port).ok().and_then(parse_port).ok_or(Reason::Port)?,
+        Some(port) => str::from_utf8(port).ok().and_then(parse_port).ok_or(RemotePathFault::Port)?,
         None => DEFAULT_PORT,
     };
     Ok((user, host, port))
@@ -56,7 +61,7 @@ fn split_port(place: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Decoded name by name: an encoded `/` would change which names there are.
-fn parse_path(path: &[u8]) -> Result<RemotePath, Reason> {
+fn parse_path(path: &[u8]) -> Result<RemotePath, RemotePathFault> {
     let mut names = Vec::new();
     for part in path.split(|byte| *byte == b'/') {
         let name = decode(part)?;
@@ -68,17 +73,17 @@ fn parse_path(path: &[u8]) -> Result<RemotePath, Reason> {
     Ok(RemotePath::from_user(&names.join(&b'/'))?)
 }
 
-fn parse_query(query: &[u8]) -> Result<Key, Reason> {
-    let value = query.strip_prefix(b"pin=").ok_or(Reason::Query)?;
-    let value = String::from_utf8(decode(value)?).map_err(|_| Reason::Pin)?;
-    fingerprint::parse(&value).ok_or(Reason::Pin)
+fn parse_query(query: &[u8]) -> Result<ServerKey, RemotePathFault> {
+    let value = query.strip_prefix(b"pin=").ok_or(RemotePathFault::Query)?;
+    let value = String::from_utf8(decode(value)?).map_err(|_| RemotePathFault::Pin)?;
+    fingerprint::parse(&value).ok_or(RemotePathFault::Pin)
 }
 
-fn decode(text: &[u8]) -> Result<Vec<u8>, Reason> {
+fn decode(text: &[u8]) -> Result<Vec<u8>, RemotePathFault> {
     let mut rest = text;
     while let (_, Some(after)) = split_once(rest, b'%') {
         if after.len() < 2 || !after[..2].iter().all(u8::is_ascii_hexdigit) {
-            return Err(Reason::Percent);
+            return Err(RemotePathFault::Percent);
         }
         rest = &after[2..];
     }

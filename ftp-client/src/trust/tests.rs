@@ -2,8 +2,8 @@ use super::*;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
-const OLD: Key = [1; 32];
-const NEW: Key = [2; 32];
+const OLD: ServerKey = [1; 32];
+const NEW: ServerKey = [2; 32];
 
 struct World {
     _folder: TempDir,
@@ -17,26 +17,26 @@ impl World {
         Self { _folder: folder, hosts }
     }
 
-    fn knowing(key: Key) -> Self {
+    fn knowing(key: ServerKey) -> Self {
         let world = Self::new();
         world.hosts.add(&KnownHost { host: "host".to_owned(), port: 5, key }).unwrap();
         world
     }
 
-    fn policy(&self, pin: Option<Key>, unknown: OnUnknown) -> Policy {
+    fn policy(&self, pin: Option<ServerKey>, unknown: OnUnknown) -> Policy {
         Policy::new(pin, self.hosts.clone(), unknown)
     }
 
-    fn known(&self) -> Option<Key> {
+    fn known(&self) -> Option<ServerKey> {
         self.hosts.find("host", 5).unwrap()
     }
 }
 
-fn decide(policy: &Policy, key: Key, platform: bool) -> Result<(), Error> {
-    policy.decide(&Presented { host: "host", port: 5, key, platform: &|| platform })
+fn decide(policy: &Policy, key: ServerKey, platform: bool) -> Result<(), Error> {
+    policy.decide(&PresentedIdentity { host: "host", port: 5, key, platform: &|| platform })
 }
 
-fn refusal(policy: &Policy, key: Key, platform: bool) -> String {
+fn refusal(policy: &Policy, key: ServerKey, platform: bool) -> String {
     let error = decide(policy, key, platform).unwrap_err();
     assert_eq!(error.exit_code(), 4);
     error.to_string()
@@ -97,8 +97,8 @@ fn the_platform_is_asked_only_about_the_unknown() {
     let world = World::knowing(OLD);
     let policy = world.policy(None, OnUnknown::Refuse);
     let never = || -> bool { panic!("asked") };
-    policy.decide(&Presented { host: "host", port: 5, key: OLD, platform: &never }).unwrap();
-    policy.decide(&Presented { host: "other", port: 5, key: NEW, platform: &|| true }).unwrap();
+    policy.decide(&PresentedIdentity { host: "host", port: 5, key: OLD, platform: &never }).unwrap();
+    policy.decide(&PresentedIdentity { host: "other", port: 5, key: NEW, platform: &|| true }).unwrap();
     assert_eq!(world.hosts.list().unwrap().len(), 1);
 }
 

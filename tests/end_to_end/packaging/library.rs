@@ -1,9 +1,9 @@
 //! The client as a library: uses by other programs that `ftp-client` itself does not have.
 
 use ftp_client::mirror::{Action, Direction, Listener, MirrorRequest, Mode, Options, Refusal};
-use ftp_client::observer::{FileReport, Observer};
+use ftp_client::observer::{FileReport, TransferObserver};
 use ftp_client::session::Outages;
-use ftp_client::trust::{Presented, Trust};
+use ftp_client::trust::{PresentedIdentity, ServerTrust};
 use ftp_client::{ConnectOptions, Credentials, Error, Session, fingerprint};
 use std::fs;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use wire::{Failure, RemotePath};
 /// Trusts any server.
 struct TrustAll;
 
-impl Trust for TrustAll {
-    fn decide(&self, _: &Presented<'_>) -> Result<(), Error> {
+impl ServerTrust for TrustAll {
+    fn decide(&self, _: &PresentedIdentity<'_>) -> Result<(), Error> {
         Ok(())
     }
 
-    fn expected_key(&self, _: &str, _: u16) -> Result<Option<fingerprint::Key>, Error> {
+    fn expected_key(&self, _: &str, _: u16) -> Result<Option<fingerprint::ServerKey>, Error> {
         Ok(None)
     }
 }
@@ -27,7 +27,7 @@ impl Trust for TrustAll {
 /// Fails every action.
 struct FailingListener;
 
-impl Observer for FailingListener {
+impl TransferObserver for FailingListener {
     fn totals(&self, _: u64, _: u64, _: bool) {}
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}

@@ -1,7 +1,7 @@
 //! Bytes sent by the other end or typed by a person: frames, records, paths, URLs.
 
 use ftp_client::fingerprint;
-use ftp_client::remote::{Place, Remote, parse_address};
+use ftp_client::remote::{Remote, TypedPath, parse_address};
 use rustls::ConnectionTrafficSecrets;
 use rustls::crypto::cipher::{AeadKey, Iv};
 use std::ffi::OsStr;
@@ -137,7 +137,7 @@ fn check_path(path: &RemotePath) {
 /// User input in the place of a server or a path on one.
 pub fn url(bytes: &[u8]) {
     let text = OsStr::from_bytes(bytes);
-    if let Err(error) = Place::parse(text) {
+    if let Err(error) = TypedPath::parse(text) {
         let told = error.to_string();
         assert!(told.chars().all(|character| !character.is_control()), "{told:?} speaks to terminals");
     }

@@ -2,7 +2,7 @@
 
 use super::values::{self, ChecksumWord};
 use clap::{Args, ValueEnum};
-use ftp_client::fingerprint::Key;
+use ftp_client::fingerprint::ServerKey;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Common {
     pub(crate) token: Option<String>,
     /// Accept only the server with this key
     #[arg(long, global = true, value_name = "sha256:HEX", value_parser = values::pin)]
-    pub(crate) pin: Option<Key>,
+    pub(crate) pin: Option<ServerKey>,
     /// Trust servers that are not known yet, and remember them
     #[arg(long, global = true)]
     pub(crate) accept_new: bool,

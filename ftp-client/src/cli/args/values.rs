@@ -1,7 +1,7 @@
 //! Values of options: numbers with units, and words.
 
 use clap::ValueEnum;
-use ftp_client::fingerprint::{self, Key};
+use ftp_client::fingerprint::{self, ServerKey};
 use ftp_client::mirror::filter::{parse_age, parse_size};
 use std::time::Duration;
 use wire::checksum::Checksum;
@@ -157,7 +157,7 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
 }
 
 /// A key that is pinned.
-pub(super) fn pin(text: &str) -> Result<Key, String> {
+pub(super) fn pin(text: &str) -> Result<ServerKey, String> {
     fingerprint::parse(text).ok_or_else(|| "must be sha256: and 64 hexadecimal digits".to_owned())
 }
 

@@ -5,7 +5,7 @@ use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
-use ftp_client::remote::{Place, Remote};
+use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ impl GcCommand {
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for typed in &typed.folders {
             match scope.place(typed)? {
-                Place::Local(path) => local.push(path),
-                Place::Remote(place) => remote.push(place),
+                TypedPath::Local(path) => local.push(path),
+                TypedPath::Remote(place) => remote.push(place),
             }
         }
         let (server, folders) = match (local.is_empty(), remote.is_empty()) {

@@ -7,7 +7,7 @@ use crate::cli::output::{Output, ProgressStyle};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
-use ftp_client::remote::{Place, Remote};
+use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
 use ftp_client::{GetRequest, TransferOptions};
 use std::os::unix::ffi::OsStrExt;
@@ -96,10 +96,10 @@ fn named(remotes: Vec<Remote>, file: PathBuf) -> Result<DownloadSource, Error> {
 }
 
 /// All are remote; the last one may be local, and is where they go.
-fn sort_out(mut places: Vec<Place>) -> Result<(Vec<Remote>, PathBuf), Error> {
+fn sort_out(mut places: Vec<TypedPath>) -> Result<(Vec<Remote>, PathBuf), Error> {
     let target = match places.pop() {
-        Some(Place::Local(path)) => path,
-        Some(remote @ Place::Remote(_)) => {
+        Some(TypedPath::Local(path)) => path,
+        Some(remote @ TypedPath::Remote(_)) => {
             places.push(remote);
             PathBuf::from(".")
         }
@@ -117,10 +117,10 @@ fn sort_out(mut places: Vec<Place>) -> Result<(Vec<Remote>, PathBuf), Error> {
     Ok((remotes, target))
 }
 
-fn must_be_remote(place: Place) -> Result<Remote, Error> {
+fn must_be_remote(place: TypedPath) -> Result<Remote, Error> {
     match place {
-        Place::Remote(remote) => Ok(remote),
-        Place::Local(path) => Err(Error::Usage(format!(
+        TypedPath::Remote(remote) => Ok(remote),
+        TypedPath::Local(path) => Err(Error::Usage(format!(
             "{} is local; only the last path of get may be",
             Error::shown_path(&path)
         ))),

@@ -4,7 +4,7 @@ use super::advise_recursive;
 use crate::cli::places;
 use crate::cli::results::Planned;
 use ftp_client::mirror::recipe::Text;
-use ftp_client::observer::{FileReport, Observer, Outcome, Summary};
+use ftp_client::observer::{FileOutcome, FileReport, TransferObserver, TransferSummary};
 use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use std::os::unix::ffi::OsStringExt;
@@ -28,7 +28,11 @@ pub(super) enum JobRequest {
 
 impl JobRequest {
     /// Runs it; items are told to `observer`.
-    pub(super) async fn run(self, session: Session, observer: Arc<dyn Observer>) -> Result<Summary, Error> {
+    pub(super) async fn run(
+        self,
+        session: Session,
+        observer: Arc<dyn TransferObserver>,
+    ) -> Result<TransferSummary, Error> {
         match self {
             Self::Get(request) => {
                 let (path, recursive) = (request.path.clone(), request.recursive);
@@ -48,8 +52,8 @@ async fn put_unless_same(
     session: &Session,
     request: PutRequest,
     sameness: SkipIf,
-    observer: Arc<dyn Observer>,
-) -> Result<Summary, Error> {
+    observer: Arc<dyn TransferObserver>,
+) -> Result<TransferSummary, Error> {
     let same = match &request.source {
         PutSource::File(local) => session.has_same(local, &request.path, sameness).await?,
         PutSource::Tree(_) | PutSource::Stream(_) => None,
@@ -65,9 +69,9 @@ async fn put_unless_same(
         bytes,
         digest: None,
         as_is: false,
-        outcome: Outcome::Skipped,
+        outcome: FileOutcome::Skipped,
     });
-    Ok(Summary { skipped: 1, ..Summary::default() })
+    Ok(TransferSummary { skipped: 1, ..TransferSummary::default() })
 }
 
 impl TransferJob {

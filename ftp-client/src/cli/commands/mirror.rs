@@ -10,7 +10,7 @@ use crate::cli::server::ServerTarget;
 use ftp_client::mirror::plan::{Place as PlanPlace, Wanted, Writer};
 use ftp_client::mirror::recipe::{OverwriteWord, Recipe, RuleText, Text};
 use ftp_client::mirror::{DeleteWhen, Direction, MirrorRequest, Mode, Outcome};
-use ftp_client::remote::{Place, Remote};
+use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -151,9 +151,9 @@ impl MirrorCommand {
 fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(Direction, PathBuf, Remote), Error> {
     let [source, target] = typed.map(|text| scope.place(text));
     match (source?, target?) {
-        (Place::Local(local), Place::Remote(remote)) => Ok((Direction::Upload, local, remote)),
-        (Place::Remote(remote), Place::Local(local)) => Ok((Direction::Download, local, remote)),
-        (Place::Local(_), Place::Local(_)) | (Place::Remote(_), Place::Remote(_)) => {
+        (TypedPath::Local(local), TypedPath::Remote(remote)) => Ok((Direction::Upload, local, remote)),
+        (TypedPath::Remote(remote), TypedPath::Local(local)) => Ok((Direction::Download, local, remote)),
+        (TypedPath::Local(_), TypedPath::Local(_)) | (TypedPath::Remote(_), TypedPath::Remote(_)) => {
             Err(Error::Usage(match scope.here() {
                 Some(_) => "exactly one of SOURCE and TARGET is on the server: write it :PATH".to_owned(),
                 None => "exactly one of SOURCE and TARGET must be on a server: HOST:PATH or ftpx://HOST/PATH"
@@ -231,17 +231,17 @@ fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
 /// A backup folder is on the target's side: here from the root, at the server as it stands or as a whole remote path.
 fn backup(typed: &OsString, direction: Direction, remote: &Remote, scope: &Scope) -> Result<Text, Error> {
     match (scope.place(typed)?, direction) {
-        (Place::Local(path), Direction::Download) => {
+        (TypedPath::Local(path), Direction::Download) => {
             let path = std::path::absolute(&path).map_err(|error| Error::local(&path, error))?;
             Ok(path.into_os_string().into())
         }
-        (Place::Local(path), Direction::Upload) => Ok(path.into_os_string().into()),
-        (Place::Remote(backup), Direction::Upload)
+        (TypedPath::Local(path), Direction::Upload) => Ok(path.into_os_string().into()),
+        (TypedPath::Remote(backup), Direction::Upload)
             if ServerTarget::of(&backup) == ServerTarget::of(remote) =>
         {
             Ok(Text(places::rooted(&backup.path)))
         }
-        (Place::Remote(_), _) => {
+        (TypedPath::Remote(_), _) => {
             Err(Error::Usage("the folder of --backup must be on the same side as TARGET".to_owned()))
         }
     }

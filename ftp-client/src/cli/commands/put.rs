@@ -9,7 +9,7 @@ use crate::cli::results::Planned;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::Text;
-use ftp_client::remote::{Ending, Place, Remote};
+use ftp_client::remote::{PathEnding, Remote, TypedPath};
 use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, Session};
 use ftp_client::{PutRequest, PutSource, TransferOptions};
@@ -62,7 +62,7 @@ impl PutCommand {
         let target = match &typed.called {
             Some(called) => {
                 call(&mut sources, called)?;
-                Remote { ending: Ending::Slash, ..target }
+                Remote { ending: PathEnding::Slash, ..target }
             }
             None => target,
         };
@@ -251,8 +251,8 @@ impl UploadSource {
             return Ok(Self::Stdin { name: None });
         }
         match scope.place(&typed)? {
-            Place::Local(path) => Ok(Self::Local { name: name_of(&path)?, path, typed }),
-            Place::Remote(_) => {
+            TypedPath::Local(path) => Ok(Self::Local { name: name_of(&path)?, path, typed }),
+            TypedPath::Remote(_) => {
                 Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
             }
         }

@@ -3,7 +3,7 @@
 use super::job::{JobRequest, TransferJob};
 use crate::cli::output::Watcher;
 use ftp_client::many::NamedSource;
-use ftp_client::observer::{FileReport, Observer};
+use ftp_client::observer::{FileReport, TransferObserver};
 use ftp_client::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
 use std::collections::HashMap;
 use std::path::Path;
@@ -108,7 +108,7 @@ impl ByName {
     }
 }
 
-impl Observer for ByName {
+impl TransferObserver for ByName {
     fn totals(&self, files: u64, bytes: u64, complete: bool) {
         self.all.totals(files, bytes, complete);
     }

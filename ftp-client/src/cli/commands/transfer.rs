@@ -10,7 +10,7 @@ use crate::cli::output::{
 use crate::cli::results::{Planned, Record, ResultHead, Results, Terms};
 use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::OverwriteWord;
-use ftp_client::observer::{Observer, Summary};
+use ftp_client::observer::{TransferObserver, TransferSummary};
 use ftp_client::{Error, Fetched, PutManyRequest, Session};
 use indicatif::HumanBytes;
 use std::collections::HashSet;
@@ -105,7 +105,8 @@ impl TransferRun<'_> {
             }
             let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
             let watcher = Arc::new(watcher);
-            let work = job.request.run(self.session.clone(), Arc::clone(&watcher) as Arc<dyn Observer>);
+            let work =
+                job.request.run(self.session.clone(), Arc::clone(&watcher) as Arc<dyn TransferObserver>);
             running.spawn(async move {
                 let result = work.await;
                 record.iter().for_each(|record| record.end(result.as_ref().err()));
@@ -179,7 +180,7 @@ impl TransferRun<'_> {
     /// The error of a single job is that of the run; of several, each is told and the others go on.
     fn settle(
         &self,
-        ended: Option<Result<Result<Summary, Error>, JoinError>>,
+        ended: Option<Result<Result<TransferSummary, Error>, JoinError>>,
         single: bool,
         tally: &Tally,
     ) -> Result<(), Error> {
@@ -193,7 +194,11 @@ impl TransferRun<'_> {
 
     fn tell_failure(&self, error: &Error, tally: &Tally) {
         self.output.complain(error);
-        tally.end_job(&Summary { failed: 1, gravest: error.failure_code(), ..Summary::default() });
+        tally.end_job(&TransferSummary {
+            failed: 1,
+            gravest: error.failure_code(),
+            ..TransferSummary::default()
+        });
     }
 
     fn results(
@@ -218,14 +223,14 @@ impl TransferRun<'_> {
         Ok(usize::from(self.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
     }
 
-    fn tell_end(&self, summary: &Summary, elapsed: Duration) {
+    fn tell_end(&self, summary: &TransferSummary, elapsed: Duration) {
         match self.output.progress() {
             ProgressStyle::Bars => self.output.say(&sentence(summary, elapsed)),
             ProgressStyle::Plain | ProgressStyle::Json | ProgressStyle::None => {}
         }
     }
 
-    fn exit_code(&self, summary: &Summary, named: Option<&str>) -> u8 {
+    fn exit_code(&self, summary: &TransferSummary, named: Option<&str>) -> u8 {
         let code = of_transfer(summary, self.named, self.overwrite == Overwrite::Never && !self.forgiving);
         if code == 6 && summary.failed == 0 {
             let named = named.unwrap_or("the file");
@@ -236,7 +241,7 @@ impl TransferRun<'_> {
 }
 
 /// A note, and no failure: all that was sent is there.
-pub(super) fn tell_not_owned(summary: &Summary, output: &Output) {
+pub(super) fn tell_not_owned(summary: &TransferSummary, output: &Output) {
     match summary.not_owned {
         0 => {}
         1 => output
@@ -269,7 +274,7 @@ fn word(overwrite: Overwrite) -> OverwriteWord {
 }
 
 /// Nothing is wrong with what was removed meanwhile; still, it is not at the target.
-pub(super) fn tell_vanished(summary: &Summary, output: &Output) {
+pub(super) fn tell_vanished(summary: &TransferSummary, output: &Output) {
     match summary.vanished {
         0 => {}
         1 => output.warn("1 item vanished before it could be read"),
@@ -278,7 +283,7 @@ pub(super) fn tell_vanished(summary: &Summary, output: &Output) {
 }
 
 /// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
-pub(super) fn sentence(summary: &Summary, elapsed: Duration) -> String {
+pub(super) fn sentence(summary: &TransferSummary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
     let moved = summary.bytes.min(summary.bytes_transferred); // what an earlier run has left was not moved by this one
     let rate = u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX);
@@ -316,9 +321,14 @@ mod tests {
 
     #[test]
     fn the_end_in_a_sentence() {
-        let mut summary =
-            Summary { files: 1, failed: 2, bytes: 3 << 20, bytes_transferred: 4 << 20, ..Summary::default() };
-        let said = |summary: Summary| sentence(&summary, Duration::from_secs(2));
+        let mut summary = TransferSummary {
+            files: 1,
+            failed: 2,
+            bytes: 3 << 20,
+            bytes_transferred: 4 << 20,
+            ..TransferSummary::default()
+        };
+        let said = |summary: TransferSummary| sentence(&summary, Duration::from_secs(2));
         assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed");
         summary.bytes_transferred = 1 << 20;
         assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (512.00 KiB/s), 2 failed", "the rest was there");

@@ -10,7 +10,7 @@ use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use ftp_client::Session;
-use ftp_client::remote::{Place, Remote};
+use ftp_client::remote::{Remote, TypedPath};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::ffi::OsStr;
 use std::fs;
@@ -67,8 +67,8 @@ impl Places {
         let end = typed.rfind('/').filter(|slash| *slash > path).unwrap_or(path);
         let head = &typed[..=end];
         match self.scope.place(OsStr::new(head)) {
-            Ok(Place::Remote(remote)) => Some((head, remote)),
-            Ok(Place::Local(_)) | Err(_) => None,
+            Ok(TypedPath::Remote(remote)) => Some((head, remote)),
+            Ok(TypedPath::Local(_)) | Err(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::sink::STDOUT;
 use ftp_client::Error;
 use ftp_client::error::exit_code_of;
-use ftp_client::observer::Summary;
+use ftp_client::observer::TransferSummary;
 use std::io;
 use wire::FailureCode;
 
@@ -22,7 +22,7 @@ pub(super) fn of_run(result: Result<u8, Error>) -> (u8, Option<Error>) {
 
 /// The exit code of a transfer that ran to its end. `named`: it was asked for one file, by its name; `protects`: files
 /// that exist were to be left alone.
-pub(crate) fn of_transfer(summary: &Summary, named: bool, protects: bool) -> u8 {
+pub(crate) fn of_transfer(summary: &TransferSummary, named: bool, protects: bool) -> u8 {
     match summary.gravest {
         _ if summary.failed == 0 => {
             if named && protects && summary.skipped > 0 {
@@ -43,25 +43,25 @@ pub(crate) fn of_transfer(summary: &Summary, named: bool, protects: bool) -> u8 
 mod tests {
     use super::*;
 
-    fn failed(code: FailureCode) -> Summary {
-        Summary { files: 3, failed: 1, gravest: Some(code), ..Summary::default() }
+    fn failed(code: FailureCode) -> TransferSummary {
+        TransferSummary { files: 3, failed: 1, gravest: Some(code), ..TransferSummary::default() }
     }
 
     #[test]
     fn some_items_failed() {
-        assert_eq!(of_transfer(&Summary::default(), true, true), 0);
+        assert_eq!(of_transfer(&TransferSummary::default(), true, true), 0);
         assert_eq!(of_transfer(&failed(FailureCode::NotFound), false, false), 1);
         assert_eq!(of_transfer(&failed(FailureCode::NotFound), true, false), 5);
         assert_eq!(of_transfer(&failed(FailureCode::Exists), true, false), 6);
         assert_eq!(of_transfer(&failed(FailureCode::AccessDenied), true, false), 4);
         assert_eq!(of_transfer(&failed(FailureCode::QuotaExceeded), false, false), 8);
         assert_eq!(of_transfer(&failed(FailureCode::Integrity), false, false), 7);
-        assert_eq!(of_transfer(&Summary { failed: 1, ..Summary::default() }, true, false), 1);
+        assert_eq!(of_transfer(&TransferSummary { failed: 1, ..TransferSummary::default() }, true, false), 1);
     }
 
     #[test]
     fn protecting_a_named_file_is_told_apart() {
-        let skipped = Summary { skipped: 1, ..Summary::default() };
+        let skipped = TransferSummary { skipped: 1, ..TransferSummary::default() };
         assert_eq!(of_transfer(&skipped, true, true), 6);
         assert_eq!(of_transfer(&skipped, true, false), 0);
         assert_eq!(of_transfer(&skipped, false, true), 0);

@@ -5,7 +5,7 @@
 //! has some is escaped as people see it, and stands beside that in hexadecimal.
 
 use super::tally::Snapshot;
-use ftp_client::observer::Summary;
+use ftp_client::observer::TransferSummary;
 use std::io::Write;
 use std::time::Duration;
 use wire::escape::Escaped;
@@ -160,7 +160,7 @@ pub(super) trait Describe {
     fn describe(&self, object: Object) -> Object;
 }
 
-impl Describe for Summary {
+impl Describe for TransferSummary {
     fn describe(&self, object: Object) -> Object {
         object
             .number("files", self.files)
@@ -226,14 +226,14 @@ mod tests {
 
     #[test]
     fn the_end_of_a_transfer() {
-        let summary = Summary {
+        let summary = TransferSummary {
             files: 1,
             skipped: 2,
             failed: 3,
             not_owned: 6,
             bytes: 4,
             bytes_transferred: 5,
-            ..Summary::default()
+            ..TransferSummary::default()
         };
         let object =
             summary.describe(Object::event("finished")).seconds("seconds", Duration::from_millis(1500));

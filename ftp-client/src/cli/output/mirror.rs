@@ -6,7 +6,7 @@ use super::watcher::Watcher;
 use super::{Output, shown};
 use ftp_client::Error;
 use ftp_client::mirror::{Action, Listener, Refusal};
-use ftp_client::observer::{FileReport, Observer};
+use ftp_client::observer::{FileReport, TransferObserver};
 use rustix::io::Errno;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,7 +29,7 @@ impl MirrorWatcher {
     }
 }
 
-impl Observer for MirrorWatcher {
+impl TransferObserver for MirrorWatcher {
     fn totals(&self, files: u64, bytes: u64, complete: bool) {
         self.watcher.totals(files, bytes, complete);
     }

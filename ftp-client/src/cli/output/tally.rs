@@ -1,7 +1,7 @@
 //! Counts of a transfer so far: kept by many threads, read by the one that draws.
 
 use ftp_client::error::graver;
-use ftp_client::observer::Summary;
+use ftp_client::observer::TransferSummary;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use wire::RemotePath;
@@ -26,7 +26,7 @@ pub(crate) struct Tally {
     /// Jobs whose totals are not known yet.
     pub(super) uncounted: AtomicU64,
     running: Mutex<Vec<ActiveFile>>,
-    ended: Mutex<Summary>,
+    ended: Mutex<TransferSummary>,
     mirror: Mutex<Option<ftp_client::mirror::Summary>>,
     complete: AtomicBool,
 }
@@ -82,7 +82,7 @@ impl Tally {
     }
 
     /// A job has ended; its own counts are the exact ones.
-    pub(crate) fn end_job(&self, summary: &Summary) {
+    pub(crate) fn end_job(&self, summary: &TransferSummary) {
         let mut ended = lock(&self.ended);
         ended.files += summary.files;
         ended.skipped += summary.skipped;
@@ -106,18 +106,18 @@ impl Tally {
     }
 
     /// All jobs have ended.
-    pub(crate) fn end(&self) -> Summary {
+    pub(crate) fn end(&self) -> TransferSummary {
         self.complete.store(true, Relaxed);
         self.summary()
     }
 
     /// The counts of the jobs, or of what was seen of them if they were interrupted.
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> TransferSummary {
         let ended = *lock(&self.ended);
         if self.complete.load(Relaxed) {
             return ended;
         }
-        Summary {
+        TransferSummary {
             files: self.files.load(Relaxed),
             skipped: self.skipped.load(Relaxed),
             vanished: self.vanished.load(Relaxed),

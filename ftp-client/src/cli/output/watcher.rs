@@ -5,7 +5,7 @@ use super::tally::Tally;
 use super::{Output, shown};
 use crate::cli::results::Record;
 use ftp_client::Error;
-use ftp_client::observer::{FileReport, Observer, Outcome};
+use ftp_client::observer::{FileOutcome, FileReport, TransferObserver};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use wire::checksum::{Checksum, Digest};
@@ -67,7 +67,7 @@ impl Watcher {
 
     /// Something vanished before it was anybody's to send.
     pub(super) fn vanished(&self, path: &RemotePath) {
-        let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, Outcome::Vanished);
+        let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, FileOutcome::Vanished);
         let report = FileReport { path, folder, bytes, digest, as_is, outcome };
         self.count(&report);
         self.tell(&report);
@@ -86,19 +86,19 @@ impl Watcher {
 
     fn count(&self, report: &FileReport<'_>) {
         match report.outcome {
-            Outcome::Failed(_) => {
+            FileOutcome::Failed(_) => {
                 self.tally.failed.fetch_add(1, Relaxed);
             }
-            Outcome::Vanished => {
+            FileOutcome::Vanished => {
                 self.tally.vanished.fetch_add(1, Relaxed);
             }
-            Outcome::Done | Outcome::Skipped if report.folder => {}
-            Outcome::Done => {
+            FileOutcome::Done | FileOutcome::Skipped if report.folder => {}
+            FileOutcome::Done => {
                 self.tally.files.fetch_add(1, Relaxed);
                 self.tally.bytes.fetch_add(report.bytes, Relaxed);
                 self.tally.as_is.fetch_add(report.as_is.into(), Relaxed);
             }
-            Outcome::Skipped => {
+            FileOutcome::Skipped => {
                 self.tally.skipped.fetch_add(1, Relaxed);
                 self.tally.left_alone.fetch_add(report.bytes, Relaxed);
             }
@@ -108,17 +108,17 @@ impl Watcher {
     fn tell(&self, report: &FileReport<'_>) {
         let path = self.full_path(report.path);
         match report.outcome {
-            Outcome::Failed(failure) => {
+            FileOutcome::Failed(failure) => {
                 let advice = advice(failure);
                 self.output.complain(&format!("{}: {failure}{advice}", shown(&path)));
             }
-            Outcome::Done if report.as_is => {
+            FileOutcome::Done if report.as_is => {
                 let path = shown(&path);
                 self.output.warn(&format!("{path}: changed while it was read, and was sent as it was read"));
             }
-            Outcome::Done => self.output.note(|| shown(&path)),
-            Outcome::Skipped => self.output.note(|| format!("{}: left alone", shown(&path))),
-            Outcome::Vanished => self.output.note(|| format!("{}: vanished", shown(&path))),
+            FileOutcome::Done => self.output.note(|| shown(&path)),
+            FileOutcome::Skipped => self.output.note(|| format!("{}: left alone", shown(&path))),
+            FileOutcome::Vanished => self.output.note(|| format!("{}: vanished", shown(&path))),
         }
         if self.output.json() && !silent_folder(report) {
             self.output.event(event(&path, report));
@@ -126,7 +126,7 @@ impl Watcher {
     }
 }
 
-impl Observer for Watcher {
+impl TransferObserver for Watcher {
     fn totals(&self, files: u64, bytes: u64, complete: bool) {
         let mut last = lock(&self.totals);
         // Totals only grow; wrapping makes the difference right even if a job takes something back.
@@ -181,8 +181,8 @@ fn advice(failure: &Failure) -> &'static str {
 /// Scripts hear of a folder only when it failed.
 fn silent_folder(report: &FileReport<'_>) -> bool {
     match report.outcome {
-        Outcome::Done | Outcome::Skipped => report.folder,
-        Outcome::Vanished | Outcome::Failed(_) => false,
+        FileOutcome::Done | FileOutcome::Skipped => report.folder,
+        FileOutcome::Vanished | FileOutcome::Failed(_) => false,
     }
 }
 
@@ -193,11 +193,11 @@ fn event(path: &[u8], report: &FileReport<'_>) -> Object {
         None => object,
     };
     match report.outcome {
-        Outcome::Done if report.as_is => object.text("outcome", "done").truth("as_is", true),
-        Outcome::Done => object.text("outcome", "done"),
-        Outcome::Skipped => object.text("outcome", "skipped"),
-        Outcome::Vanished => object.text("outcome", "vanished"),
-        Outcome::Failed(failure) => object.text("outcome", "failed").text("reason", &failure.to_string()),
+        FileOutcome::Done if report.as_is => object.text("outcome", "done").truth("as_is", true),
+        FileOutcome::Done => object.text("outcome", "done"),
+        FileOutcome::Skipped => object.text("outcome", "skipped"),
+        FileOutcome::Vanished => object.text("outcome", "vanished"),
+        FileOutcome::Failed(failure) => object.text("outcome", "failed").text("reason", &failure.to_string()),
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::cli::args::Cli;
     use clap::Parser;
-    use ftp_client::observer::Summary;
+    use ftp_client::observer::TransferSummary;
 
     fn watchers<const N: usize>() -> (Arc<Tally>, [Watcher; N]) {
         let typed = Cli::parse_from(["ftp-client", "ls", "h:", "-q", "--no-progress"]);
@@ -227,7 +227,7 @@ mod tests {
         RemotePath::from_user(text.as_bytes()).unwrap()
     }
 
-    fn report<'a>(path: &'a RemotePath, folder: bool, outcome: Outcome<'a>) -> FileReport<'a> {
+    fn report<'a>(path: &'a RemotePath, folder: bool, outcome: FileOutcome<'a>) -> FileReport<'a> {
         FileReport { path, folder, bytes: 10, digest: None, as_is: false, outcome }
     }
 
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(snapshot.bytes, 13);
         assert_eq!(snapshot.running.iter().map(|file| file.done).collect::<Vec<_>>(), [0, 10]);
         assert_eq!(snapshot.running[0].name, "/dir/big");
-        a.file_finished(&report(&name, false, Outcome::Done));
+        a.file_finished(&report(&name, false, FileOutcome::Done));
         assert_eq!(tally.snapshot().running.len(), 1);
     }
 
@@ -293,13 +293,13 @@ mod tests {
     fn folders_count_only_when_they_fail() {
         let (tally, [a]) = watchers();
         let (name, failure) = (path("x"), Failure::from(FailureCode::NoSpace));
-        a.file_finished(&report(&name, true, Outcome::Done));
-        a.file_finished(&report(&name, false, Outcome::Done));
-        a.file_finished(&report(&name, false, Outcome::Skipped));
-        a.file_finished(&report(&name, true, Outcome::Failed(&failure)));
+        a.file_finished(&report(&name, true, FileOutcome::Done));
+        a.file_finished(&report(&name, false, FileOutcome::Done));
+        a.file_finished(&report(&name, false, FileOutcome::Skipped));
+        a.file_finished(&report(&name, true, FileOutcome::Failed(&failure)));
         let seen = tally.summary();
         assert_eq!((seen.files, seen.skipped, seen.failed, seen.bytes), (1, 1, 1, 10));
-        tally.end_job(&Summary { files: 4, ..Summary::default() });
+        tally.end_job(&TransferSummary { files: 4, ..TransferSummary::default() });
         assert_eq!(tally.summary().files, 1);
         assert_eq!(tally.end().files, 4);
     }
@@ -308,7 +308,7 @@ mod tests {
     fn events_name_the_whole_path() {
         let (_, [a]) = watchers();
         let (name, failure) = (path("x"), Failure::from(FailureCode::NoSpace));
-        let mut done = report(&name, false, Outcome::Done);
+        let mut done = report(&name, false, FileOutcome::Done);
         done.digest = Some((Checksum::Sha256, Digest([0xab; 32])));
         let line = String::from_utf8(event(&a.full_path(&name), &done).into_line()).unwrap();
         let digest = "ab".repeat(32);
@@ -319,7 +319,7 @@ mod tests {
                  \"digest\":\"sha256-chunks:{digest}\",\"outcome\":\"done\"}}\n"
             )
         );
-        let failed = event(b"/dir/x", &report(&name, false, Outcome::Failed(&failure))).into_line();
+        let failed = event(b"/dir/x", &report(&name, false, FileOutcome::Failed(&failure))).into_line();
         assert!(String::from_utf8(failed).unwrap().contains("\"reason\":\"no space left on the device\""));
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::expected_items::ExpectedItems;
 use crate::mirror::room::{SHORT_MAX, is_lack_of_room};
-use crate::observer::Summary;
+use crate::observer::TransferSummary;
 use crate::report::{Reporter, is_not_owned};
 use crate::session::{Session, job_error};
 use std::collections::HashMap;
@@ -88,7 +88,7 @@ impl Watch {
         id: u32,
         path: &RemotePath,
         end: Result<(), Failure>,
-    ) -> Result<Summary, Error> {
+    ) -> Result<TransferSummary, Error> {
         self.credit.abandon();
         let control = &session.inner.control;
         self.reporter.transferred(control.exchange.count_lane_bytes());

@@ -3,7 +3,7 @@
 use super::agenda::Report;
 use crate::error::Error;
 use crate::mirror::{Action, Listener, Refusal};
-use crate::observer::{FileReport, Observer, Outcome};
+use crate::observer::{FileOutcome, FileReport, TransferObserver};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Overheard {
     }
 }
 
-impl Observer for Overheard {
+impl TransferObserver for Overheard {
     fn totals(&self, files: u64, bytes: u64, complete: bool) {
         self.listener.totals(files, bytes, complete);
     }
@@ -64,7 +64,7 @@ impl Observer for Overheard {
     }
 
     fn file_finished(&self, report: &FileReport<'_>) {
-        if let Outcome::Failed(failure) = report.outcome {
+        if let FileOutcome::Failed(failure) = report.outcome {
             self.note(report.path, failure);
         }
         self.listener.file_finished(report);
