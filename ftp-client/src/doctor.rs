@@ -12,11 +12,11 @@
 //! Where the user may remove, one file is made on the server, and removed in the end. Where they may only add, the upload is
 //! broken off before its end, so that no name is ever given. Where they may only read, a file that is there is fetched.
 
-mod here;
-mod limit;
+mod bottleneck;
+mod this_machine;
 mod transfer;
 
-pub use limit::{Culprit, Direction, Limit, limit};
+pub use bottleneck::{Bottleneck, Culprit, TransferDirection, bottleneck};
 
 use crate::error::Error;
 use crate::local;
@@ -35,7 +35,7 @@ pub type Measured = Result<u64, String>;
 
 /// How much is measured.
 #[derive(Debug, Clone)]
-pub struct Bounds {
+pub struct MeasurementBounds {
     /// About how long a measurement takes.
     pub time: Duration,
     /// Most bytes that an upload moves.
@@ -54,20 +54,20 @@ pub struct Measurements {
     /// The checksum of the session.
     pub checksum: Checksum,
     /// To the server.
-    pub upload: Way,
+    pub upload: DirectionRates,
     /// From the server.
-    pub download: Way,
+    pub download: DirectionRates,
     /// This machine by itself.
-    pub here: Here,
+    pub here: LocalMeasurements,
     /// The server by itself.
-    pub server: Server,
+    pub server: ServerMeasurements,
     /// `--limit-rate`; 0 for none.
     pub rate_limit: u64,
 }
 
 /// Rates in one direction.
 #[derive(Debug, Clone)]
-pub struct Way {
+pub struct DirectionRates {
     /// Over as many lanes as a transfer would have.
     pub lanes: Measured,
     /// Over one.
@@ -78,7 +78,7 @@ pub struct Way {
 
 /// Measurements of this machine by itself.
 #[derive(Debug, Clone)]
-pub struct Here {
+pub struct LocalMeasurements {
     /// The disk, writing.
     pub disk_write: Measured,
     /// The disk, reading.
@@ -91,7 +91,7 @@ pub struct Here {
 
 /// Measurements of the server by itself.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerMeasurements {
     /// The disk, writing.
     pub disk_write: Measured,
     /// Reading a file that it has in memory, and the checksum, on one processor.
@@ -105,7 +105,7 @@ pub struct Server {
 pub async fn examine(
     session: &Session,
     path: &RemotePath,
-    bounds: &Bounds,
+    bounds: &MeasurementBounds,
     tell: impl Fn(&str),
 ) -> Result<Measurements, Error> {
     let access = session.welcome().await?.access;
@@ -114,16 +114,16 @@ pub async fn examine(
     let (round_trip_min, round_trip_median) = round_trips(session, bounds.time).await?;
     tell("this machine");
     let (own, checksum, cipher) = (bounds.clone(), session.checksum(), session.inner.cipher);
-    let here = local::blocking(move || Ok(here::measure(&own, checksum, cipher))).await?;
+    let here = local::blocking(move || Ok(this_machine::measure(&own, checksum, cipher))).await?;
     let alone = match session.beside(1).await {
         Err(error @ Error::LoginRefused { .. }) => Err(error.to_string()), // as with a token that is good for one login
         session => Ok(session?),
     };
-    let moving = Moving { session, alone, bounds, tell: &tell };
+    let moving = TransferProbe { session, alone, bounds, tell: &tell };
     let upload = match target {
-        Target::Folder if Needs::Add.met_by(access) => moving.upload(path).await?,
-        Target::Folder => Way::skipped("this user may not add files"),
-        Target::File(_) => Way::skipped("the path is a file"),
+        PathKind::Folder if Needs::Add.met_by(access) => moving.upload(path).await?,
+        PathKind::Folder => DirectionRates::skipped("this user may not add files"),
+        PathKind::File(_) => DirectionRates::skipped("the path is a file"),
     };
     let made = match &upload.lanes {
         Ok(rate) if Needs::Remove.met_by(access) => Ok(moving.make(path, *rate).await?),
@@ -131,16 +131,16 @@ pub async fn examine(
         Err(reason) => Err(reason.clone()),
     };
     let sample = match (target, &made) {
-        (Target::File(size), _) => Ok(Sample { path: path.clone(), size }),
-        (Target::Folder, Ok((sample, _))) => Ok(sample.clone()),
-        (Target::Folder, Err(_)) if Needs::See.met_by(access) => largest(session, path).await?,
-        (Target::Folder, Err(_)) => Err("this user may not read".to_owned()),
+        (PathKind::File(size), _) => Ok(Sample { path: path.clone(), size }),
+        (PathKind::Folder, Ok((sample, _))) => Ok(sample.clone()),
+        (PathKind::Folder, Err(_)) if Needs::See.met_by(access) => largest(session, path).await?,
+        (PathKind::Folder, Err(_)) => Err("this user may not read".to_owned()),
     };
     let (download, hash) = match &sample {
         Ok(sample) => {
             (moving.download(&sample.path).await?, moving.hash(sample, bounds, round_trip_min).await?)
         }
-        Err(reason) => (Way::skipped(reason), Err(reason.clone())),
+        Err(reason) => (DirectionRates::skipped(reason), Err(reason.clone())),
     };
     if let Ok((sample, _)) = &made {
         session.remove_temp_file(&sample.path).await?;
@@ -148,7 +148,7 @@ pub async fn examine(
     if let Ok(alone) = &moving.alone {
         alone.close().await;
     }
-    let server = Server { disk_write: made.map(|(_, rate)| rate), hash };
+    let server = ServerMeasurements { disk_write: made.map(|(_, rate)| rate), hash };
     let rate_limit = session.inner.rate_limit;
     Ok(Measurements {
         round_trip_min,
@@ -162,7 +162,7 @@ pub async fn examine(
     })
 }
 
-impl Way {
+impl DirectionRates {
     fn skipped(reason: &str) -> Self {
         Self { lanes: Err(reason.to_owned()), one_lane: Err(reason.to_owned()), busy: None }
     }
@@ -170,7 +170,7 @@ impl Way {
 
 /// The kind of a path.
 #[derive(Clone, Copy)]
-enum Target {
+enum PathKind {
     Folder,
     /// A file of this size.
     File(u64),
@@ -184,21 +184,21 @@ struct Sample {
 }
 
 /// Moves content both ways.
-struct Moving<'a> {
+struct TransferProbe<'a> {
     session: &'a Session,
     /// Another session, with one lane.
     alone: Result<Session, String>,
-    bounds: &'a Bounds,
+    bounds: &'a MeasurementBounds,
     tell: &'a dyn Fn(&str),
 }
 
-impl Moving<'_> {
+impl TransferProbe<'_> {
     /// Uploads that break off before their end.
-    async fn upload(&self, folder: &RemotePath) -> Result<Way, Error> {
+    async fn upload(&self, folder: &RemotePath) -> Result<DirectionRates, Error> {
         (self.tell)("uploads");
         let bytes_max = match self.session.space(folder).await {
             Ok(space) if space.available / SPACE_SHARE < SAMPLE_LEN_MIN => {
-                return Ok(Way::skipped("there is hardly any space left at the server"));
+                return Ok(DirectionRates::skipped("there is hardly any space left at the server"));
             }
             Ok(space) => self.bounds.bytes_max.min(space.available / SPACE_SHARE),
             Err(error) if error.concerns_one_item() => self.bounds.bytes_max,
@@ -207,14 +207,14 @@ impl Moving<'_> {
         let send = async |session| {
             transfer::send_some(session, &temp_file_path(folder)?, bytes_max, self.bounds.time).await
         };
-        let before = here::Busy::now();
+        let before = this_machine::Busy::now();
         let lanes = send(self.session).await?;
         let busy = before.until_now();
         let one_lane = match &self.alone {
             Ok(alone) => send(alone).await?,
             Err(reason) => Err(reason.clone()),
         };
-        Ok(Way { lanes, one_lane, busy })
+        Ok(DirectionRates { lanes, one_lane, busy })
     }
 
     /// Makes a file that is there until the session ends. Tells how fast the server's disk takes one, which is what it costs
@@ -234,20 +234,25 @@ impl Moving<'_> {
         Ok((Sample { path: plain, size }, transfer::rate(size, sync)))
     }
 
-    async fn download(&self, path: &RemotePath) -> Result<Way, Error> {
+    async fn download(&self, path: &RemotePath) -> Result<DirectionRates, Error> {
         (self.tell)("downloads");
-        let before = here::Busy::now();
+        let before = this_machine::Busy::now();
         let lanes = transfer::fetch(self.session, path, self.bounds.time).await?;
         let busy = before.until_now();
         let one_lane = match &self.alone {
             Ok(alone) => transfer::fetch(alone, path, self.bounds.time).await?,
             Err(reason) => Err(reason.clone()),
         };
-        Ok(Way { lanes, one_lane, busy })
+        Ok(DirectionRates { lanes, one_lane, busy })
     }
 
     /// Has the server hash a file.
-    async fn hash(&self, sample: &Sample, bounds: &Bounds, round_trip: Duration) -> Result<Measured, Error> {
+    async fn hash(
+        &self,
+        sample: &Sample,
+        bounds: &MeasurementBounds,
+        round_trip: Duration,
+    ) -> Result<Measured, Error> {
         (self.tell)("the server's hash");
         if sample.size > bounds.bytes_max {
             return Ok(Err("the file is larger than --size".to_owned()));
@@ -275,14 +280,14 @@ async fn round_trips(session: &Session, time: Duration) -> Result<(Duration, Dur
 }
 
 /// The root is a folder; who may not look is believed to mean one.
-async fn look(session: &Session, path: &RemotePath, may_see: bool) -> Result<Target, Error> {
+async fn look(session: &Session, path: &RemotePath, may_see: bool) -> Result<PathKind, Error> {
     if path.is_root() || !may_see {
-        return Ok(Target::Folder);
+        return Ok(PathKind::Folder);
     }
     let metadata = session.stat(path, true).await?.metadata;
     match metadata.kind {
-        Kind::Folder => Ok(Target::Folder),
-        Kind::File => Ok(Target::File(metadata.size)),
+        Kind::Folder => Ok(PathKind::Folder),
+        Kind::File => Ok(PathKind::File(metadata.size)),
         Kind::Symlink | Kind::Special => Err(Error::remote(path, FailureCode::SpecialFile)),
     }
 }

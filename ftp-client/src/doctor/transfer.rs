@@ -32,13 +32,13 @@ pub(super) async fn send_some(
     bytes_max: u64,
     time: Duration,
 ) -> Result<Measured, Error> {
-    let made_up = MadeUp::new(bytes_max, Some(time))?;
-    let sending = send(session, path, &made_up, false);
+    let generated = GeneratedFile::new(bytes_max, Some(time))?;
+    let sending = send(session, path, &generated, false);
     match timeout(time + GRACE, sending).await {
-        Ok(Err(error)) if !error.concerns_one_item() || !made_up.is_broken_off() => return Err(error),
+        Ok(Err(error)) if !error.concerns_one_item() || !generated.is_broken_off() => return Err(error),
         Ok(_) | Err(_) => {} // it broke off, or is so slow that this must do
     }
-    Ok(made_up.meter.rate())
+    Ok(generated.meter.rate())
 }
 
 /// Sends content under a name; tells how long it took from the last byte that was read on.
@@ -48,9 +48,9 @@ pub(super) async fn send_all(
     size: u64,
     power: bool,
 ) -> Result<Duration, Error> {
-    let made_up = MadeUp::new(size, None)?;
-    send(session, path, &made_up, power).await?;
-    Ok(made_up.last_read().elapsed())
+    let generated = GeneratedFile::new(size, None)?;
+    send(session, path, &generated, power).await?;
+    Ok(generated.last_read().elapsed())
 }
 
 /// Fetches a file, again and again until the time is over.
@@ -58,7 +58,7 @@ pub(super) async fn fetch(session: &Session, path: &RemotePath, time: Duration) 
     let (begin, mut bytes, mut took) = (Instant::now(), 0, Duration::ZERO);
     while let Some(left) = time.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
         let meter = Arc::new(Meter::beginning(Instant::now()));
-        match get::to_sink(session, path, Box::new(Nowhere(meter.clone())), left).await {
+        match get::to_sink(session, path, Box::new(NullSink(meter.clone())), left).await {
             Err(error) if error.failure_code() == Some(FailureCode::Cancelled) && begin.elapsed() >= time => {
             }
             Err(error) => return Err(error),
@@ -86,17 +86,22 @@ fn measured(bytes: u64, took: Duration) -> Measured {
     }
 }
 
-async fn send(session: &Session, path: &RemotePath, made_up: &Arc<MadeUp>, power: bool) -> Result<(), Error> {
-    let opened = made_up.clone();
-    let open = move || Ok(Box::new(Opened(opened.clone())) as Box<dyn SourceFile>);
-    let source = Arc::new(FileSource::new(made_up.metadata(), open));
+async fn send(
+    session: &Session,
+    path: &RemotePath,
+    generated: &Arc<GeneratedFile>,
+    power: bool,
+) -> Result<(), Error> {
+    let opened = generated.clone();
+    let open = move || Ok(Box::new(OpenGeneratedFile(opened.clone())) as Box<dyn SourceFile>);
+    let source = Arc::new(FileSource::new(generated.metadata(), open));
     let overwrite = Overwrite::Never;
     let options = TransferOptions { overwrite, ..TransferOptions::default() }.surviving(power);
     let put = options.put(path.clone(), JobOptions::of(session.checksum()));
     let opening = PreparedSource { source, totals: None, folder: None };
-    let reporter = Reporter::new(made_up.clone(), session.checksum());
+    let reporter = Reporter::new(generated.clone(), session.checksum());
     put::send(session, put, opening, Changing::Retry, &Arc::new(ResumeRecord::none()), &reporter).await?;
-    let failure = lock(&made_up.failure).take();
+    let failure = lock(&generated.failure).take();
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }
 
@@ -151,7 +156,7 @@ impl Meter {
 }
 
 /// A file that does not exist; what of it is verified at the server is counted.
-struct MadeUp {
+struct GeneratedFile {
     content: Vec<u8>,
     size: u64,
     /// From here on it cannot be read, nor can its last chunk ever.
@@ -162,7 +167,7 @@ struct MadeUp {
     failure: Mutex<Option<Failure>>,
 }
 
-impl MadeUp {
+impl GeneratedFile {
     fn new(size: u64, time: Option<Duration>) -> Result<Arc<Self>, Error> {
         let mut content = vec![0; CONTENT_LEN];
         let filled = getrandom::fill(&mut content);
@@ -193,7 +198,7 @@ impl MadeUp {
     }
 }
 
-impl TransferObserver for MadeUp {
+impl TransferObserver for GeneratedFile {
     fn totals(&self, _: u64, _: u64, _: bool) {}
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
 
@@ -208,9 +213,9 @@ impl TransferObserver for MadeUp {
     }
 }
 
-struct Opened(Arc<MadeUp>);
+struct OpenGeneratedFile(Arc<GeneratedFile>);
 
-impl SourceFile for Opened {
+impl SourceFile for OpenGeneratedFile {
     fn identity(&self) -> io::Result<Identity> {
         Ok(Identity { metadata: self.0.metadata(), changed: Default::default(), inode: 0 })
     }
@@ -236,9 +241,9 @@ impl SourceFile for Opened {
 }
 
 /// Counts what comes, and drops it.
-struct Nowhere(Arc<Meter>);
+struct NullSink(Arc<Meter>);
 
-impl Sink for Nowhere {
+impl Sink for NullSink {
     fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         Ok(Box::new(Self(self.0.clone())))
     }
@@ -248,7 +253,7 @@ impl Sink for Nowhere {
     }
 }
 
-impl Staged for Nowhere {
+impl Staged for NullSink {
     fn write(&self, chunk: &VerifiedChunk<'_>) -> Result<(), Failure> {
         let bytes = chunk.pieces().iter().map(|piece| piece.len() as u64).sum();
         self.0.add(bytes, Instant::now());

@@ -5,7 +5,9 @@ use crate::cli::output::{Object, Output, ProgressStyle};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
-use ftp_client::doctor::{self, Bounds, Culprit, Direction, Limit, Measured, Measurements};
+use ftp_client::doctor::{
+    self, Bottleneck, Culprit, Measured, MeasurementBounds, Measurements, TransferDirection,
+};
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::time::Duration;
@@ -14,13 +16,14 @@ use wire::checksum::Checksum;
 
 pub(crate) struct DoctorCommand {
     remote: Remote,
-    bounds: Bounds,
+    bounds: MeasurementBounds,
 }
 
 impl DoctorCommand {
     pub(crate) fn new(typed: args::DoctorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
-        let bounds = Bounds { time: typed.time, bytes_max: typed.size, folder: scope.file(typed.dir)? };
+        let bounds =
+            MeasurementBounds { time: typed.time, bytes_max: typed.size, folder: scope.file(typed.dir)? };
         Ok((server, Self { remote, bounds }))
     }
 
@@ -32,7 +35,7 @@ impl DoctorCommand {
             }
         };
         let measured = Box::pin(doctor::examine(session, path, &self.bounds, tell)).await?;
-        let limit = doctor::limit(&measured);
+        let limit = doctor::bottleneck(&measured);
         if output.json() {
             output.event(event(path, &measured, limit))
         } else {
@@ -59,7 +62,7 @@ fn fields(measured: &Measurements) -> [(&'static str, &Measured); 10] {
     ]
 }
 
-fn event(path: &RemotePath, measured: &Measurements, limit: Option<Limit>) -> Object {
+fn event(path: &RemotePath, measured: &Measurements, limit: Option<Bottleneck>) -> Object {
     let mut object = Object::event("doctor")
         .path(&places::rooted(path))
         .text("checksum", checksum(measured.checksum))
@@ -74,7 +77,7 @@ fn event(path: &RemotePath, measured: &Measurements, limit: Option<Limit>) -> Ob
     let skipped =
         fields.iter().filter_map(|(name, measured)| Some((*name, measured.as_ref().err()?.clone())));
     object = object.texts("skipped", skipped);
-    let Some(Limit { culprit, rate, direction }) = limit else { return object };
+    let Some(Bottleneck { culprit, rate, direction }) = limit else { return object };
     object
         .text("limit", word(culprit))
         .number("limit_rate", rate)
@@ -122,8 +125,8 @@ fn table(measured: &Measurements) -> String {
 }
 
 /// Tells the limit, and what would help.
-fn verdict(measured: &Measurements, limit: Option<Limit>) -> String {
-    let Some(Limit { culprit, rate, direction }) = limit else {
+fn verdict(measured: &Measurements, limit: Option<Bottleneck>) -> String {
+    let Some(Bottleneck { culprit, rate, direction }) = limit else {
         return "nothing could be moved, so nothing can be told of what limits\n".to_owned();
     };
     let way = direction_word(direction);
@@ -173,10 +176,10 @@ fn checksum(checksum: Checksum) -> &'static str {
     }
 }
 
-fn direction_word(direction: Direction) -> &'static str {
+fn direction_word(direction: TransferDirection) -> &'static str {
     match direction {
-        Direction::Upload => "upload",
-        Direction::Download => "download",
+        TransferDirection::Upload => "upload",
+        TransferDirection::Download => "download",
     }
 }
 

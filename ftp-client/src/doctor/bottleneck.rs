@@ -4,24 +4,24 @@
 //! measurement of some seconds fills only the memory of. If it is what moved together, the processors are looked at: this
 //! machine's by how busy they were, the server's by its hash, which all that moves must pass. What is left is the network.
 
-use super::{Measurements, Way};
+use super::{DirectionRates, Measurements};
 use std::fmt;
 use std::time::Duration;
 
 /// The limit of the slower direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
+pub struct Bottleneck {
     /// Its kind.
     pub culprit: Culprit,
     /// Bytes per second that it lets through.
     pub rate: u64,
     /// The direction.
-    pub direction: Direction,
+    pub direction: TransferDirection,
 }
 
 /// A direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum TransferDirection {
     /// To the server.
     Upload,
     /// From the server.
@@ -47,14 +47,14 @@ pub enum Culprit {
 
 /// Returns the limit; `None` if no bytes could be moved.
 #[must_use]
-pub fn limit(measured: &Measurements) -> Option<Limit> {
-    let ways = [Direction::Upload, Direction::Download];
+pub fn bottleneck(measured: &Measurements) -> Option<Bottleneck> {
+    let ways = [TransferDirection::Upload, TransferDirection::Download];
     ways.into_iter().filter_map(|direction| of_way(measured, direction)).min_by_key(|limit| limit.rate)
 }
 
-fn of_way(measured: &Measurements, direction: Direction) -> Option<Limit> {
+fn of_way(measured: &Measurements, direction: TransferDirection) -> Option<Bottleneck> {
     let (way, disks) = match direction {
-        Direction::Upload => {
+        TransferDirection::Upload => {
             let ends = [
                 (Culprit::Disk, &measured.here.disk_read),
                 (Culprit::ServerDisk, &measured.server.disk_write),
@@ -62,7 +62,7 @@ fn of_way(measured: &Measurements, direction: Direction) -> Option<Limit> {
             (&measured.upload, ends.to_vec())
         }
         // How fast the server's disk is read shows only in what moves.
-        Direction::Download => (&measured.download, vec![(Culprit::Disk, &measured.here.disk_write)]),
+        TransferDirection::Download => (&measured.download, vec![(Culprit::Disk, &measured.here.disk_write)]),
     };
     let together = best(way)?;
     let disks = disks.into_iter().filter_map(|(culprit, rate)| Some((culprit, *rate.as_ref().ok()?)));
@@ -71,7 +71,7 @@ fn of_way(measured: &Measurements, direction: Direction) -> Option<Limit> {
         Some(disk) => disk,
         None => (of_moving(measured, together, way.busy), together),
     };
-    Some(Limit { culprit, rate, direction })
+    Some(Bottleneck { culprit, rate, direction })
 }
 
 fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culprit {
@@ -85,7 +85,7 @@ fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culpri
 }
 
 /// The rate over the best number of lanes, which may be one.
-fn best(way: &Way) -> Option<u64> {
+fn best(way: &DirectionRates) -> Option<u64> {
     let lanes = *way.lanes.as_ref().ok()?;
     Some(way.one_lane.as_ref().map_or(lanes, |one| lanes.max(*one)))
 }
@@ -111,10 +111,10 @@ impl fmt::Display for Culprit {
 impl Culprit {
     /// The advice against it.
     #[must_use]
-    pub fn advice(self, measured: &Measurements, direction: Direction) -> &'static str {
+    pub fn advice(self, measured: &Measurements, direction: TransferDirection) -> &'static str {
         let way = match direction {
-            Direction::Upload => &measured.upload,
-            Direction::Download => &measured.download,
+            TransferDirection::Upload => &measured.upload,
+            TransferDirection::Download => &measured.download,
         };
         let lanes_help = matches!((&way.lanes, &way.one_lane), (Ok(all), Ok(one)) if one * 3 < all * 2);
         let one_is_faster = matches!((&way.lanes, &way.one_lane), (Ok(all), Ok(one)) if is_below(*all, *one));
@@ -143,14 +143,14 @@ const LONG: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Here, Measured, Server};
+    use super::super::{LocalMeasurements, Measured, ServerMeasurements};
     use super::*;
     use wire::checksum::Checksum;
 
     const MB: u64 = 1_000_000;
 
-    fn way(lanes: u64, one_lane: u64) -> Way {
-        Way { lanes: Ok(lanes * MB), one_lane: Ok(one_lane * MB), busy: Some(30) }
+    fn way(lanes: u64, one_lane: u64) -> DirectionRates {
+        DirectionRates { lanes: Ok(lanes * MB), one_lane: Ok(one_lane * MB), busy: Some(30) }
     }
 
     fn none() -> Measured {
@@ -165,27 +165,27 @@ mod tests {
             checksum: Checksum::Blake3,
             upload: way(110, 105),
             download: way(112, 104),
-            here: Here {
+            here: LocalMeasurements {
                 disk_write: Ok(500 * MB),
                 disk_read: Ok(900 * MB),
                 hash: Ok(2000 * MB),
                 cipher: Ok(3000 * MB),
             },
-            server: Server { disk_write: Ok(400 * MB), hash: Ok(1500 * MB) },
+            server: ServerMeasurements { disk_write: Ok(400 * MB), hash: Ok(1500 * MB) },
             rate_limit: 0,
         }
     }
 
-    fn changed(change: impl FnOnce(&mut Measurements)) -> Option<(Culprit, u64, Direction)> {
+    fn changed(change: impl FnOnce(&mut Measurements)) -> Option<(Culprit, u64, TransferDirection)> {
         let mut measured = good();
         change(&mut measured);
-        limit(&measured).map(|limit| (limit.culprit, limit.rate / MB, limit.direction))
+        bottleneck(&measured).map(|limit| (limit.culprit, limit.rate / MB, limit.direction))
     }
 
     #[test]
     fn the_slowest_stage_limits() {
         use Culprit::{Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor};
-        use Direction::{Download, Upload};
+        use TransferDirection::{Download, Upload};
         type Change = fn(&mut Measurements);
         let table: [(Change, _); 13] = [
             (|_| {}, (Network, 110, Upload)),
@@ -212,27 +212,30 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_limits_nothing() {
-        assert_eq!(changed(|m| m.upload.lanes = none()), Some((Culprit::Network, 112, Direction::Download)));
+        assert_eq!(
+            changed(|m| m.upload.lanes = none()),
+            Some((Culprit::Network, 112, TransferDirection::Download))
+        );
         assert_eq!(changed(|m| (m.upload.lanes, m.download.lanes) = (none(), none())), None);
         let unknown = |m: &mut Measurements| {
             (m.here.disk_read, m.server.disk_write, m.server.hash, m.upload.busy) =
                 (none(), none(), none(), None);
         };
-        assert_eq!(changed(unknown), Some((Culprit::Network, 110, Direction::Upload)));
+        assert_eq!(changed(unknown), Some((Culprit::Network, 110, TransferDirection::Upload)));
     }
 
     #[test]
     fn advice_fits_into_a_line() {
         use Culprit::{Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor};
         for culprit in [Disk, Network, Processor, RateLimit, ServerDisk, ServerProcessor] {
-            assert!(culprit.advice(&good(), Direction::Upload).len() <= 60, "{culprit}");
+            assert!(culprit.advice(&good(), TransferDirection::Upload).len() <= 60, "{culprit}");
         }
     }
 
     #[test]
     fn lanes_are_advised_where_they_bring_something() {
         let mut measured = good();
-        let advice = |measured: &Measurements| Culprit::Network.advice(measured, Direction::Upload);
+        let advice = |measured: &Measurements| Culprit::Network.advice(measured, TransferDirection::Upload);
         assert!(advice(&measured).starts_with("a faster network"));
         measured.upload = way(110, 20);
         assert!(advice(&measured).starts_with("more lanes"));

@@ -1,6 +1,6 @@
 //! Measures this machine by itself.
 
-use super::{Bounds, Here, Measured, transfer::rate};
+use super::{LocalMeasurements, Measured, MeasurementBounds, transfer::rate};
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
 };
@@ -16,7 +16,11 @@ use wire::limits::CHUNK_LEN;
 use wire::net::record::RECORD_CONTENT_MAX;
 
 /// Measures; blocks.
-pub(super) fn measure(bounds: &Bounds, checksum: Checksum, cipher: Option<CipherSuite>) -> Here {
+pub(super) fn measure(
+    bounds: &MeasurementBounds,
+    checksum: Checksum,
+    cipher: Option<CipherSuite>,
+) -> LocalMeasurements {
     let (disk_write, disk_read) = match disk(&bounds.folder, bounds) {
         Ok((write, read)) => (Ok(write), Ok(read)),
         Err(error) => {
@@ -25,11 +29,11 @@ pub(super) fn measure(bounds: &Bounds, checksum: Checksum, cipher: Option<Cipher
         }
     };
     let time = bounds.time.min(COMPUTING_TIME_MAX);
-    Here { disk_write, disk_read, hash: Ok(hash(checksum, time)), cipher: seal(cipher, time) }
+    LocalMeasurements { disk_write, disk_read, hash: Ok(hash(checksum, time)), cipher: seal(cipher, time) }
 }
 
 /// Writes a file that has no name any more and syncs it; reads it after the system has forgotten it.
-fn disk(folder: &Path, bounds: &Bounds) -> io::Result<(u64, u64)> {
+fn disk(folder: &Path, bounds: &MeasurementBounds) -> io::Result<(u64, u64)> {
     let mut file = nameless(folder)?;
     let mut block = vec![0; CHUNK_LEN];
     getrandom::fill(&mut block)?;
@@ -143,7 +147,7 @@ mod tests {
     fn a_folder_that_is_none_is_told_of() {
         let (time, bytes_max) = (Duration::from_millis(20), 1 << 20);
         let measure = |folder: &Path| {
-            let bounds = Bounds { time, bytes_max, folder: folder.to_owned() };
+            let bounds = MeasurementBounds { time, bytes_max, folder: folder.to_owned() };
             measure(&bounds, Checksum::Blake3, Some(CipherSuite::TLS13_AES_128_GCM_SHA256))
         };
         let folder = tempfile::tempdir().unwrap();
