@@ -64,7 +64,7 @@ pub(crate) use transfer::Selection;
 use crate::error::{Error, graver};
 use crate::observer::{self, TransferObserver};
 use crate::options::TransferOptions;
-use filter::{FileList, Limits, Rules};
+use filter::{FileLimits, FileList, FilterRules};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -135,11 +135,11 @@ pub struct Options {
     /// Times that differ by no more than this are equal.
     pub modify_window: Duration,
     /// Which entries take part.
-    pub rules: Rules,
+    pub rules: FilterRules,
     /// Only these, if given.
     pub files: Option<FileList>,
     /// Which files are sent.
-    pub limits: Limits,
+    pub limits: FileLimits,
     /// Names of one file stay names of one file.
     pub hard_links: bool,
     /// Owner and group are carried.
@@ -180,9 +180,9 @@ impl Default for Options {
             delete_when: DeleteWhen::Auto,
             by_digest: false,
             modify_window: Duration::ZERO,
-            rules: Rules::default(),
+            rules: FilterRules::default(),
             files: None,
-            limits: Limits::default(),
+            limits: FileLimits::default(),
             hard_links: false,
             owner: false,
             xattrs: false,

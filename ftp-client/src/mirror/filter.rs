@@ -8,8 +8,8 @@
 //!
 //! 1. [`FileList`]: was the entry asked for? The parents of what was asked for come along, whatever the rules say
 //!    ([`FileList::is_parent`]).
-//! 2. [`Rules`]: is the entry sent, and may its namesake on the target be deleted?
-//! 3. [`Limits`]: is the file's content sent? They make nothing deletable: a file outside the limits still exists.
+//! 2. [`FilterRules`]: is the entry sent, and may its namesake on the target be deleted?
+//! 3. [`FileLimits`]: is the file's content sent? They make nothing deletable: a file outside the limits still exists.
 
 #[cfg(test)]
 mod against_rsync;
@@ -27,15 +27,15 @@ mod wildcard;
 pub use age::{AgeError, parse_age};
 pub use entries::Separator;
 pub use file_list::{FileList, ListError, ListFault};
-pub use limits::Limits;
-pub use pattern::{PATTERN_LEN_MAX, Pattern, PatternError};
+pub use limits::FileLimits;
+pub use pattern::{PATTERN_LEN_MAX, PathPattern, PatternError};
 pub use rule::RuleFault;
-pub use rules::{RuleError, Rules};
+pub use rules::{FilterRules, RuleError};
 pub use size::{SizeError, parse_size};
 
 /// The decision about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FilterVerdict {
     /// It takes part.
     Included,
     /// It does not, nor does anything below it.

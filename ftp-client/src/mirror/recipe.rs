@@ -1,6 +1,6 @@
 //! How a mirror is made, as plain data: what a command line says, and what a plan keeps.
 
-use super::filter::{FileList, Limits, Rules, Separator};
+use super::filter::{FileLimits, FileList, FilterRules, Separator};
 use super::{DeleteMax, DeleteWhen, Options};
 use crate::error::Error;
 use crate::options::TransferOptions;
@@ -36,13 +36,13 @@ pub struct Recipe {
     pub rules: Vec<RuleText>,
     /// Paths, each ended by NUL; see [`Options::files`].
     pub files: Option<Vec<Text>>,
-    /// See [`Limits::size_min`].
+    /// See [`FileLimits::size_min`].
     pub size_min: Option<u64>,
-    /// See [`Limits::size_max`].
+    /// See [`FileLimits::size_max`].
     pub size_max: Option<u64>,
-    /// See [`Limits::newer_than`]: seconds and nanoseconds.
+    /// See [`FileLimits::newer_than`]: seconds and nanoseconds.
     pub newer_than: Option<(i64, u32)>,
-    /// See [`Limits::older_than`]: seconds and nanoseconds.
+    /// See [`FileLimits::older_than`]: seconds and nanoseconds.
     pub older_than: Option<(i64, u32)>,
     /// See [`Options::hard_links`].
     pub hard_links: bool,
@@ -267,8 +267,8 @@ impl Recipe {
         }
     }
 
-    fn rules(&self) -> Result<Rules, Error> {
-        let mut rules = Rules::default();
+    fn rules(&self) -> Result<FilterRules, Error> {
+        let mut rules = FilterRules::default();
         for rule in &self.rules {
             let added = match rule {
                 RuleText::Exclude(Text(text)) => rules.exclude(text),
@@ -290,9 +290,9 @@ impl Recipe {
         Ok(Some(list))
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> FileLimits {
         let time = |(seconds, nanos)| Timestamp { seconds, nanos };
-        Limits {
+        FileLimits {
             size_min: self.size_min,
             size_max: self.size_max,
             newer_than: self.newer_than.map(time),

@@ -1,7 +1,7 @@
 //! Selects the entries that take part in a mirror: by rules, a list of files, and limits.
 
 use super::Options;
-use super::filter::Verdict;
+use super::filter::FilterVerdict;
 use wire::RemotePath;
 use wire::message::Entry;
 use wire::metadata::Kind;
@@ -63,6 +63,6 @@ impl<'a> Selection<'a> {
     pub(crate) fn sends(&self, entry: &Entry) -> bool {
         let metadata = &entry.metadata;
         metadata.kind != Kind::File
-            || self.0.limits.verdict(metadata.size, metadata.modified) == Verdict::Included
+            || self.0.limits.verdict(metadata.size, metadata.modified) == FilterVerdict::Included
     }
 }

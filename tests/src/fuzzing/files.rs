@@ -1,7 +1,7 @@
 //! Files kept by people: configuration, plans, rules, known hosts.
 
 use ftp_client::known_hosts::KnownHosts;
-use ftp_client::mirror::filter::{FileList, Rules, Separator, parse_size};
+use ftp_client::mirror::filter::{FileList, FilterRules, Separator, parse_size};
 use ftp_client::mirror::plan::Wanted;
 use ftp_server::config::Config;
 use std::cell::OnceCell;
@@ -36,7 +36,7 @@ pub fn filter_rules(bytes: &[u8]) {
         .split(|byte| b"\n\0 ".contains(byte))
         .filter_map(|path| RemotePath::from_user(path).ok())
         .collect();
-    let mut rules = Rules::default();
+    let mut rules = FilterRules::default();
     let _ = rules.filter_file(bytes, separator);
     let list = FileList::parse(bytes, separator).ok();
     for path in paths.iter().take(20) {

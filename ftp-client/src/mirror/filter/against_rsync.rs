@@ -5,7 +5,7 @@ mod generate;
 mod rsync;
 mod walk;
 
-use super::{FileList, Rules, Separator, parse_size};
+use super::{FileList, FilterRules, Separator, parse_size};
 use generate::Generator;
 use rsync::Rsync;
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ fn rule_files_choose_what_rsync_chooses() {
         let tree = Tree::random(random);
         let separator = random.separator();
         let file = random.rule_file(&tree, separator);
-        let mut rules = Rules::default();
+        let mut rules = FilterRules::default();
         rules.filter_file(&file, separator).unwrap();
         let chosen = rsync.sends(&tree, &["--filter=merge -".into()], Some((&file, separator)));
         assert_eq!(shown(&tree.sent(&rules)), shown(&chosen), "{}", file.escape_ascii());
@@ -66,7 +66,7 @@ fn rules_of_one_side_keep_and_delete_what_rsync_does() {
         let (source, target) = (all.part(random), all.part(random));
         let separator = Separator::Newline;
         let file = random.rule_file(&all, separator);
-        let mut rules = Rules::default();
+        let mut rules = FilterRules::default();
         rules.filter_file(&file, separator).unwrap();
         let left = rsync.mirror(&source, &target, &file);
         assert_eq!(shown(&target.mirrored(&source, &rules)), shown(&left), "{}", file.escape_ascii());
@@ -96,8 +96,8 @@ fn each_case(count: u64, case: impl Fn(&mut Generator, &Rsync)) {
     }
 }
 
-fn rules_of(given: &[Given]) -> Rules {
-    let mut rules = Rules::default();
+fn rules_of(given: &[Given]) -> FilterRules {
+    let mut rules = FilterRules::default();
     for rule in given {
         match rule {
             Given::Exclude(text) => rules.exclude(text).unwrap(),

@@ -13,11 +13,11 @@ use wire::path::PathError;
 ///   right in it come too, its folders empty; `.` stands for those of the source itself.
 /// - `..` is refused. So is `/./` inside a path, by which rsync shortens the path on the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FileList(Box<[Listed]>);
+pub struct FileList(Box<[ListedPath]>);
 
 /// One listed path; they are sorted, and none is there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Listed {
+struct ListedPath {
     path: RemotePath,
     with_entries: bool,
 }
@@ -53,7 +53,7 @@ impl FileList {
     pub fn parse(bytes: &[u8], separator: Separator) -> Result<Self, ListError> {
         let listed = entries(bytes, separator)
             .map(|(line, text)| listed(text).map_err(|fault| ListError { line, text: text.into(), fault }));
-        let mut listed: Vec<Listed> = listed.collect::<Result<_, _>>()?;
+        let mut listed: Vec<ListedPath> = listed.collect::<Result<_, _>>()?;
         listed.sort_by(|a, b| a.path.cmp(&b.path));
         listed.dedup_by(|later, first| {
             let is_same = later.path == first.path;
@@ -101,13 +101,13 @@ impl FileList {
         self.find(path).is_some() || path.split_last().is_some_and(with_entries)
     }
 
-    fn find(&self, path: &RemotePath) -> Option<&Listed> {
+    fn find(&self, path: &RemotePath) -> Option<&ListedPath> {
         let index = self.0.binary_search_by(|listed| listed.path.cmp(path)).ok()?;
         self.0.get(index)
     }
 }
 
-fn listed(text: &[u8]) -> Result<Listed, ListFault> {
+fn listed(text: &[u8]) -> Result<ListedPath, ListFault> {
     let names = text.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
     let names: Vec<&[u8]> = names.skip_while(|name| *name == b".").collect();
     let (names, with_entries) = match &names[..] {
@@ -117,7 +117,7 @@ fn listed(text: &[u8]) -> Result<Listed, ListFault> {
     if names.contains(&&b"."[..]) {
         return Err(ListFault::InnerDot);
     }
-    Ok(Listed { path: RemotePath::from_wire(&names.join(&b'/'))?, with_entries })
+    Ok(ListedPath { path: RemotePath::from_wire(&names.join(&b'/'))?, with_entries })
 }
 
 #[cfg(test)]
@@ -218,7 +218,7 @@ mod tests {
             is_folder: bool,
         ) {
             prop_assume!(lines.iter().all(|line| listed(line.as_bytes()).is_ok()));
-            let all: Vec<Listed> = lines.iter().map(|line| listed(line.as_bytes()).unwrap()).collect();
+            let all: Vec<ListedPath> = lines.iter().map(|line| listed(line.as_bytes()).unwrap()).collect();
             let path = RemotePath::from_user(path.as_bytes()).unwrap();
             let expected = all.iter().any(|listed| {
                 let above = is_folder && listed.path.strip_prefix(&path).is_some();

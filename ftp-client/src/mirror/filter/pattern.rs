@@ -29,7 +29,7 @@ pub enum PatternError {
 ///
 /// A bracket that is not closed matches nothing. Matching costs at most the pattern's length times the path's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
+pub struct PathPattern {
     reach: Reach,
     body: Body,
     folders_only: bool,
@@ -56,10 +56,10 @@ enum Body {
         /// A folder's text gets a `/` behind, for the `/***` that means the folder too.
         trailing_slash: bool,
     },
-    Nothing,
+    Never,
 }
 
-impl Pattern {
+impl PathPattern {
     /// Takes `text` as a pattern.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Pattern {
 impl Body {
     fn matches(&self, text: &[u8], is_folder: bool, start: Start) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Never => false,
             Self::Literal(literal) => **literal == *text,
             Self::Wild { wildcard, leading_slash, trailing_slash } => {
                 let slash = |wanted: bool| wanted.then_some(b'/').into_iter();
@@ -133,7 +133,7 @@ fn body(text: &[u8]) -> Body {
             leading_slash: text.starts_with(b"**"),
             trailing_slash: text.ends_with(b"***"),
         },
-        None => Body::Nothing,
+        None => Body::Never,
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     /// `path` with a `/` at its end is a folder.
     fn matches(pattern: &str, path: &str) -> bool {
         let remote = RemotePath::from_user(path.as_bytes()).unwrap();
-        Pattern::new(pattern.as_bytes()).unwrap().matches(&remote, path.ends_with('/'))
+        PathPattern::new(pattern.as_bytes()).unwrap().matches(&remote, path.ends_with('/'))
     }
 
     fn check(pattern: &str, matching: &[&str], others: &[&str]) {
@@ -230,8 +230,8 @@ mod tests {
 
     #[test]
     fn nothing_and_too_much_are_no_patterns() {
-        assert_eq!(Pattern::new(b""), Err(PatternError::Empty));
-        assert_eq!(Pattern::new(&[b'a'; PATTERN_LEN_MAX + 1]), Err(PatternError::TooLong));
+        assert_eq!(PathPattern::new(b""), Err(PatternError::Empty));
+        assert_eq!(PathPattern::new(&[b'a'; PATTERN_LEN_MAX + 1]), Err(PatternError::TooLong));
     }
 
     proptest! {
@@ -241,9 +241,9 @@ mod tests {
             name in "[ -.0-~]{3,20}",
         ) {
             let path = RemotePath::from_user(name.as_bytes()).unwrap();
-            let _ = Pattern::new(&pattern).unwrap().matches(&path, true);
+            let _ = PathPattern::new(&pattern).unwrap().matches(&path, true);
             let escaped: String = name.chars().flat_map(|letter| ['\\', letter]).collect();
-            let matched = Pattern::new(format!("{escaped}*").as_bytes()).unwrap().matches(&path, false);
+            let matched = PathPattern::new(format!("{escaped}*").as_bytes()).unwrap().matches(&path, false);
             prop_assert!(matched);
         }
     }

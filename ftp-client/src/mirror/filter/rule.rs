@@ -1,19 +1,19 @@
 //! One rule as people write it: its kind, a space and a pattern. Which kinds exist stands in one table; the kinds that
 //! rsync has and this program has not are told by name, so that a rule file is never read as something else.
 
-use super::{Pattern, PatternError, Verdict};
+use super::{FilterVerdict, PathPattern, PatternError};
 
 /// The action of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rule {
-    pub(super) pattern: Pattern,
-    pub(super) verdict: Verdict,
-    pub(super) side: Side,
+pub(super) struct FilterRule {
+    pub(super) pattern: PathPattern,
+    pub(super) verdict: FilterVerdict,
+    pub(super) side: RuleSide,
 }
 
 /// Where a rule counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum RuleSide {
     /// On both sides.
     Both,
     /// Where the entries to send are chosen.
@@ -24,8 +24,8 @@ pub(super) enum Side {
 
 /// The effect of one line on the list of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    Add(Rule),
+pub(super) enum RuleEdit {
+    Add(FilterRule),
     /// Forget all rules so far.
     Clear,
 }
@@ -54,29 +54,29 @@ pub enum RuleFault {
 
 /// Reads the value of `--exclude` or `--include`: a pattern, for which `default` is what happens, or `+ pattern`,
 /// `- pattern` or `!`.
-pub(super) fn parse_simple(text: &[u8], default: Verdict) -> Result<Step, RuleFault> {
+pub(super) fn parse_simple(text: &[u8], default: FilterVerdict) -> Result<RuleEdit, RuleFault> {
     let (verdict, pattern) = match text {
-        b"!" => return Ok(Step::Clear),
-        [b'+', b' ', rest @ ..] => (Verdict::Included, rest),
-        [b'-', b' ', rest @ ..] => (Verdict::Excluded, rest),
+        b"!" => return Ok(RuleEdit::Clear),
+        [b'+', b' ', rest @ ..] => (FilterVerdict::Included, rest),
+        [b'-', b' ', rest @ ..] => (FilterVerdict::Excluded, rest),
         _ => (default, text),
     };
-    add(verdict, Side::Both, pattern)
+    add(verdict, RuleSide::Both, pattern)
 }
 
 /// Reads a line of a rule file or the value of `--filter`.
-pub(super) fn parse_full(text: &[u8]) -> Result<Step, RuleFault> {
+pub(super) fn parse_full(text: &[u8]) -> Result<RuleEdit, RuleFault> {
     let (kind, rest) = KINDS.iter().find_map(|row| row.strip_from(text)).ok_or(RuleFault::UnknownKind)?;
     match kind {
-        Kind::Match(verdict, side) => add(verdict, side, pattern_after_kind(rest)?),
-        Kind::Clear if rest.is_empty() => Ok(Step::Clear),
-        Kind::Clear => Err(RuleFault::ClearWithMore),
-        Kind::Unsupported(name) => Err(RuleFault::Unsupported(name)),
+        RuleKind::Match(verdict, side) => add(verdict, side, pattern_after_kind(rest)?),
+        RuleKind::Clear if rest.is_empty() => Ok(RuleEdit::Clear),
+        RuleKind::Clear => Err(RuleFault::ClearWithMore),
+        RuleKind::Unsupported(name) => Err(RuleFault::Unsupported(name)),
     }
 }
 
-fn add(verdict: Verdict, side: Side, pattern: &[u8]) -> Result<Step, RuleFault> {
-    Ok(Step::Add(Rule { pattern: Pattern::new(pattern)?, verdict, side }))
+fn add(verdict: FilterVerdict, side: RuleSide, pattern: &[u8]) -> Result<RuleEdit, RuleFault> {
+    Ok(RuleEdit::Add(FilterRule { pattern: PathPattern::new(pattern)?, verdict, side }))
 }
 
 /// As rsync has it: a comma that introduces no modifiers may follow the kind, and `_` stands for the space. Any further
@@ -93,19 +93,19 @@ fn pattern_after_kind(rest: &[u8]) -> Result<&[u8], RuleFault> {
 struct Row {
     short: u8,
     long: &'static [u8],
-    kind: Kind,
+    kind: RuleKind,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
-    Match(Verdict, Side),
+enum RuleKind {
+    Match(FilterVerdict, RuleSide),
     Clear,
     Unsupported(&'static str),
 }
 
 impl Row {
     /// The kind and what follows its name, if `text` begins with that name. A long name ends as a word does.
-    fn strip_from<'a>(&self, text: &'a [u8]) -> Option<(Kind, &'a [u8])> {
+    fn strip_from<'a>(&self, text: &'a [u8]) -> Option<(RuleKind, &'a [u8])> {
         let long =
             text.strip_prefix(self.long).filter(|rest| matches!(rest, [] | [b' ' | b'_' | b',' | b'\t', ..]));
         let rest = long.or_else(|| text.strip_prefix(&[self.short]))?;
@@ -117,38 +117,38 @@ const KNOWN: &str =
     "'+' (include), '-' (exclude), 'H' (hide), 'S' (show), 'P' (protect), 'R' (risk) and '!' (clear)";
 
 const KINDS: [Row; 9] = [
-    Row { short: b'-', long: b"exclude", kind: Kind::Match(Verdict::Excluded, Side::Both) },
-    Row { short: b'+', long: b"include", kind: Kind::Match(Verdict::Included, Side::Both) },
-    Row { short: b'H', long: b"hide", kind: Kind::Match(Verdict::Excluded, Side::Source) },
-    Row { short: b'S', long: b"show", kind: Kind::Match(Verdict::Included, Side::Source) },
-    Row { short: b'P', long: b"protect", kind: Kind::Match(Verdict::Excluded, Side::Target) },
-    Row { short: b'R', long: b"risk", kind: Kind::Match(Verdict::Included, Side::Target) },
-    Row { short: b'!', long: b"clear", kind: Kind::Clear },
-    Row { short: b'.', long: b"merge", kind: Kind::Unsupported("merge") },
-    Row { short: b':', long: b"dir-merge", kind: Kind::Unsupported("dir-merge") },
+    Row { short: b'-', long: b"exclude", kind: RuleKind::Match(FilterVerdict::Excluded, RuleSide::Both) },
+    Row { short: b'+', long: b"include", kind: RuleKind::Match(FilterVerdict::Included, RuleSide::Both) },
+    Row { short: b'H', long: b"hide", kind: RuleKind::Match(FilterVerdict::Excluded, RuleSide::Source) },
+    Row { short: b'S', long: b"show", kind: RuleKind::Match(FilterVerdict::Included, RuleSide::Source) },
+    Row { short: b'P', long: b"protect", kind: RuleKind::Match(FilterVerdict::Excluded, RuleSide::Target) },
+    Row { short: b'R', long: b"risk", kind: RuleKind::Match(FilterVerdict::Included, RuleSide::Target) },
+    Row { short: b'!', long: b"clear", kind: RuleKind::Clear },
+    Row { short: b'.', long: b"merge", kind: RuleKind::Unsupported("merge") },
+    Row { short: b':', long: b"dir-merge", kind: RuleKind::Unsupported("dir-merge") },
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rule(verdict: Verdict, side: Side, pattern: &str) -> Result<Step, RuleFault> {
+    fn rule(verdict: FilterVerdict, side: RuleSide, pattern: &str) -> Result<RuleEdit, RuleFault> {
         add(verdict, side, pattern.as_bytes())
     }
 
     #[test]
     fn plain_patterns_may_say_what_they_do() {
-        use Verdict::{Excluded, Included};
+        use FilterVerdict::{Excluded, Included};
         for (text, default, expected) in [
-            ("a", Excluded, rule(Excluded, Side::Both, "a")),
-            ("a", Included, rule(Included, Side::Both, "a")),
-            ("+ a", Excluded, rule(Included, Side::Both, "a")),
-            ("- a", Included, rule(Excluded, Side::Both, "a")),
-            ("-  a ", Included, rule(Excluded, Side::Both, " a ")),
-            ("-a", Included, rule(Included, Side::Both, "-a")),
-            ("+_a", Excluded, rule(Excluded, Side::Both, "+_a")),
-            ("!", Excluded, Ok(Step::Clear)),
-            ("!a", Excluded, rule(Excluded, Side::Both, "!a")),
+            ("a", Excluded, rule(Excluded, RuleSide::Both, "a")),
+            ("a", Included, rule(Included, RuleSide::Both, "a")),
+            ("+ a", Excluded, rule(Included, RuleSide::Both, "a")),
+            ("- a", Included, rule(Excluded, RuleSide::Both, "a")),
+            ("-  a ", Included, rule(Excluded, RuleSide::Both, " a ")),
+            ("-a", Included, rule(Included, RuleSide::Both, "-a")),
+            ("+_a", Excluded, rule(Excluded, RuleSide::Both, "+_a")),
+            ("!", Excluded, Ok(RuleEdit::Clear)),
+            ("!a", Excluded, rule(Excluded, RuleSide::Both, "!a")),
             ("- ", Excluded, Err(RuleFault::Pattern(PatternError::Empty))),
         ] {
             assert_eq!(parse_simple(text.as_bytes(), default), expected, "{text:?}");
@@ -157,20 +157,20 @@ mod tests {
 
     #[test]
     fn every_kind_has_two_names() {
-        use Verdict::{Excluded, Included};
+        use FilterVerdict::{Excluded, Included};
         for (short, long, verdict, side) in [
-            ("- a b", "exclude a b", Excluded, Side::Both),
-            ("+_a b", "include_a b", Included, Side::Both),
-            ("H a b", "hide a b", Excluded, Side::Source),
-            ("S a b", "show a b", Included, Side::Source),
-            ("P a b", "protect a b", Excluded, Side::Target),
-            ("R,_a b", "risk, a b", Included, Side::Target),
+            ("- a b", "exclude a b", Excluded, RuleSide::Both),
+            ("+_a b", "include_a b", Included, RuleSide::Both),
+            ("H a b", "hide a b", Excluded, RuleSide::Source),
+            ("S a b", "show a b", Included, RuleSide::Source),
+            ("P a b", "protect a b", Excluded, RuleSide::Target),
+            ("R,_a b", "risk, a b", Included, RuleSide::Target),
         ] {
             assert_eq!(parse_full(short.as_bytes()), rule(verdict, side, "a b"));
             assert_eq!(parse_full(long.as_bytes()), rule(verdict, side, "a b"));
         }
-        assert_eq!(parse_full(b"!"), Ok(Step::Clear));
-        assert_eq!(parse_full(b"clear"), Ok(Step::Clear));
+        assert_eq!(parse_full(b"!"), Ok(RuleEdit::Clear));
+        assert_eq!(parse_full(b"clear"), Ok(RuleEdit::Clear));
     }
 
     #[test]

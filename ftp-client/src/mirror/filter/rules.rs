@@ -1,15 +1,15 @@
 //! The list of rules. Order is everything: the first rule that matches an entry decides, and an entry that no rule
 //! matches takes part.
 
-use super::Verdict;
+use super::FilterVerdict;
 use super::entries::{Separator, entries};
-use super::rule::{Rule, RuleFault, Side, Step, parse_full, parse_simple};
+use super::rule::{FilterRule, RuleEdit, RuleFault, RuleSide, parse_full, parse_simple};
 use wire::RemotePath;
 use wire::escape::Escaped;
 
 /// Rules in the order of the command line; later ones only see what earlier ones did not match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct FilterRules(Vec<FilterRule>);
 
 /// A text that should have been a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub struct RuleError {
     pub fault: RuleFault,
 }
 
-impl Rules {
+impl FilterRules {
     /// Appends `--exclude`'s value: a pattern, or one with `+ ` or `- ` in front. `!` clears the list instead.
     ///
     /// As with rsync, an empty value adds nothing.
@@ -31,7 +31,7 @@ impl Rules {
     /// # Errors
     /// Says why the value is no rule.
     pub fn exclude(&mut self, text: &[u8]) -> Result<(), RuleError> {
-        self.append_simple(text, Verdict::Excluded)
+        self.append_simple(text, FilterVerdict::Excluded)
     }
 
     /// Appends `--include`'s value, as [`Self::exclude`] does.
@@ -39,7 +39,7 @@ impl Rules {
     /// # Errors
     /// Says why the value is no rule.
     pub fn include(&mut self, text: &[u8]) -> Result<(), RuleError> {
-        self.append_simple(text, Verdict::Included)
+        self.append_simple(text, FilterVerdict::Included)
     }
 
     /// Appends one rule as it stands in a rule file: `- pattern` and so on.
@@ -60,14 +60,14 @@ impl Rules {
 
     /// Decides for the sender about the entry at `path`, whose parents are all included.
     #[must_use]
-    pub fn verdict(&self, path: &RemotePath, is_folder: bool) -> Verdict {
-        self.verdict_beside(Side::Target, path, is_folder)
+    pub fn verdict(&self, path: &RemotePath, is_folder: bool) -> FilterVerdict {
+        self.verdict_beside(RuleSide::Target, path, is_folder)
     }
 
     /// True if the sender leaves the entry out, which makes its namesake on the target superfluous.
     #[must_use]
     pub fn hidden(&self, path: &RemotePath, is_folder: bool) -> bool {
-        self.verdict(path, is_folder) == Verdict::Excluded
+        self.verdict(path, is_folder) == FilterVerdict::Excluded
     }
 
     /// True if the entry of the target must not be deleted, even where the source has none.
@@ -76,19 +76,19 @@ impl Rules {
     /// entries are asked about one by one.
     #[must_use]
     pub fn protected(&self, path: &RemotePath, is_folder: bool) -> bool {
-        self.verdict_beside(Side::Source, path, is_folder) == Verdict::Excluded
+        self.verdict_beside(RuleSide::Source, path, is_folder) == FilterVerdict::Excluded
     }
 
     /// The verdict without the rules that are only for `other`, the opposite side.
-    fn verdict_beside(&self, other: Side, path: &RemotePath, is_folder: bool) -> Verdict {
+    fn verdict_beside(&self, other: RuleSide, path: &RemotePath, is_folder: bool) -> FilterVerdict {
         self.0
             .iter()
             .filter(|rule| rule.side != other)
             .find(|rule| rule.pattern.matches(path, is_folder))
-            .map_or(Verdict::Included, |rule| rule.verdict)
+            .map_or(FilterVerdict::Included, |rule| rule.verdict)
     }
 
-    fn append_simple(&mut self, text: &[u8], default: Verdict) -> Result<(), RuleError> {
+    fn append_simple(&mut self, text: &[u8], default: FilterVerdict) -> Result<(), RuleError> {
         if text.is_empty() {
             return Ok(());
         }
@@ -99,11 +99,11 @@ impl Rules {
         &mut self,
         line: Option<usize>,
         text: &[u8],
-        step: Result<Step, RuleFault>,
+        step: Result<RuleEdit, RuleFault>,
     ) -> Result<(), RuleError> {
         match step.map_err(|fault| RuleError { line, text: text.into(), fault })? {
-            Step::Add(rule) => self.0.push(rule),
-            Step::Clear => self.0.clear(),
+            RuleEdit::Add(rule) => self.0.push(rule),
+            RuleEdit::Clear => self.0.clear(),
         }
         Ok(())
     }
@@ -113,8 +113,8 @@ impl Rules {
 mod tests {
     use super::*;
 
-    fn rules(file: &str) -> Rules {
-        let mut rules = Rules::default();
+    fn rules(file: &str) -> FilterRules {
+        let mut rules = FilterRules::default();
         rules.filter_file(file.as_bytes(), Separator::Newline).unwrap();
         rules
     }
@@ -126,17 +126,19 @@ mod tests {
     #[test]
     fn the_first_match_decides_and_none_includes() {
         let rules = rules("+ keep.o\n- *.o\n+ *.o\n");
-        for (name, verdict) in
-            [("keep.o", Verdict::Included), ("a.o", Verdict::Excluded), ("a.c", Verdict::Included)]
-        {
+        for (name, verdict) in [
+            ("keep.o", FilterVerdict::Included),
+            ("a.o", FilterVerdict::Excluded),
+            ("a.c", FilterVerdict::Included),
+        ] {
             assert_eq!(rules.verdict(&path(name), false), verdict, "{name}");
         }
-        assert_eq!(Rules::default().verdict(&path("a"), true), Verdict::Included);
+        assert_eq!(FilterRules::default().verdict(&path("a"), true), FilterVerdict::Included);
     }
 
     #[test]
     fn the_command_line_adds_rules_in_order() {
-        let mut rules = Rules::default();
+        let mut rules = FilterRules::default();
         rules.exclude(b"forgotten").unwrap();
         rules.exclude(b"!").unwrap();
         rules.include(b"a.o").unwrap();
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_line_and_the_rule() {
-        let mut rules = Rules::default();
+        let mut rules = FilterRules::default();
         let error = rules.filter_file(b"# mine\n- a\n\nmerge \x1b[2J\n", Separator::Newline).unwrap_err();
         assert_eq!(error.line, Some(4));
         let text = error.to_string();
@@ -180,6 +182,9 @@ mod tests {
 
     #[test]
     fn the_root_always_takes_part() {
-        assert_eq!(rules("- *\n- **\n- /\n- ***\n").verdict(&RemotePath::root(), true), Verdict::Included);
+        assert_eq!(
+            rules("- *\n- **\n- /\n- ***\n").verdict(&RemotePath::root(), true),
+            FilterVerdict::Included
+        );
     }
 }

@@ -6,10 +6,10 @@ use super::bracket::Bracket;
 
 /// A pattern with wildcards, compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wildcard(Box<[Token]>);
+pub(super) struct Wildcard(Box<[WildcardToken]>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+enum WildcardToken {
     Byte(u8),
     /// `?`: any byte but `/`.
     NameByte,
@@ -62,7 +62,7 @@ impl Wildcard {
     }
 }
 
-impl Token {
+impl WildcardToken {
     fn takes(&self, byte: u8) -> bool {
         match self {
             Self::Byte(own) => *own == byte,
@@ -82,13 +82,13 @@ impl Token {
 
 /// The places within a pattern that the text read so far can have led to.
 struct Reached<'a> {
-    tokens: &'a [Token],
+    tokens: &'a [WildcardToken],
     /// One for before each token and one for the end.
     places: Vec<bool>,
 }
 
 impl<'a> Reached<'a> {
-    fn new(tokens: &'a [Token]) -> Self {
+    fn new(tokens: &'a [WildcardToken]) -> Self {
         let mut new = Self { tokens, places: vec![false; tokens.len() + 1] };
         new.enter(0);
         new
@@ -97,7 +97,7 @@ impl<'a> Reached<'a> {
     /// Marks `place`, and the one behind it if a star there may take nothing. No two stars follow each other.
     fn enter(&mut self, place: usize) {
         self.places[place] = true;
-        if self.tokens.get(place).is_some_and(Token::is_star) {
+        if self.tokens.get(place).is_some_and(WildcardToken::is_star) {
             self.places[place + 1] = true;
         }
     }
@@ -123,18 +123,18 @@ impl<'a> Reached<'a> {
 }
 
 /// Takes one token off the text; a run of stars is one.
-fn take_token(text: &[u8]) -> Option<(Token, &[u8])> {
+fn take_token(text: &[u8]) -> Option<(WildcardToken, &[u8])> {
     Some(match text {
-        [b'*', b'*', rest @ ..] => (Token::DoubleStar, without_stars(rest)),
-        [b'*', rest @ ..] => (Token::Star, rest),
-        [b'?', rest @ ..] => (Token::NameByte, rest),
+        [b'*', b'*', rest @ ..] => (WildcardToken::DoubleStar, without_stars(rest)),
+        [b'*', rest @ ..] => (WildcardToken::Star, rest),
+        [b'?', rest @ ..] => (WildcardToken::NameByte, rest),
         [b'[', rest @ ..] => {
             let (bracket, rest) = Bracket::parse(rest)?;
-            (Token::Bracket(bracket), rest)
+            (WildcardToken::Bracket(bracket), rest)
         }
-        [b'\\', byte, rest @ ..] => (Token::Byte(*byte), rest),
+        [b'\\', byte, rest @ ..] => (WildcardToken::Byte(*byte), rest),
         [b'\\'] | [] => return None,
-        [byte, rest @ ..] => (Token::Byte(*byte), rest),
+        [byte, rest @ ..] => (WildcardToken::Byte(*byte), rest),
     })
 }
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     /// Matches each wildcard in all ways; exponential, so for short texts only.
-    fn by_trying(tokens: &[Token], text: &[u8]) -> bool {
+    fn by_trying(tokens: &[WildcardToken], text: &[u8]) -> bool {
         match (tokens, text) {
             ([], text) => text.is_empty(),
             ([token, rest @ ..], text) if token.is_star() => {

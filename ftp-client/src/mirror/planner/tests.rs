@@ -5,7 +5,7 @@ mod model;
 use super::*;
 use crate::mirror::DeleteMax;
 use crate::mirror::effects::Digests;
-use crate::mirror::filter::{FileList, Rules, Separator};
+use crate::mirror::filter::{FileList, FilterRules, Separator};
 use crate::mirror::finish::Ending;
 use crate::mirror::side::SideEntry;
 use crate::mirror::testing::{ListedSide, entry};
@@ -243,7 +243,7 @@ fn what_cannot_be_looked_at_in_the_target_is_a_failure_where_it_matters() {
 
 #[test]
 fn what_the_rules_exclude_stays_and_is_not_sent() {
-    let mut rules = Rules::default();
+    let mut rules = FilterRules::default();
     rules.exclude(b"*.o").unwrap();
     let options = Options { delete: true, rules, ..Options::default() };
     let target = found(&["k", "old.o", "x"]);

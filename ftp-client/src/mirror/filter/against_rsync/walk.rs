@@ -1,7 +1,7 @@
 //! Trees, and what a client that asks the rules about each entry does with them.
 
 use super::generate::Generator;
-use crate::mirror::filter::{FileList, Rules};
+use crate::mirror::filter::{FileList, FilterRules};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::RemotePath;
 
@@ -44,12 +44,12 @@ impl Tree {
     }
 
     /// What is sent of this tree.
-    pub(super) fn sent(&self, rules: &Rules) -> BTreeSet<Vec<u8>> {
+    pub(super) fn sent(&self, rules: &FilterRules) -> BTreeSet<Vec<u8>> {
         self.walk(|path, is_folder| !rules.hidden(path, is_folder))
     }
 
     /// What is sent of this tree if only `list` is asked for.
-    pub(super) fn sent_of_list(&self, list: &FileList, rules: &Rules) -> BTreeSet<Vec<u8>> {
+    pub(super) fn sent_of_list(&self, list: &FileList, rules: &FilterRules) -> BTreeSet<Vec<u8>> {
         let mut list = list.clone();
         list.retain(|path| match self.0.get(path.as_bytes()) {
             Some(is_folder) => !rules.hidden(path, *is_folder),
@@ -62,7 +62,7 @@ impl Tree {
     }
 
     /// What this tree, the target, becomes when `source` is mirrored onto it and what is superfluous is deleted.
-    pub(super) fn mirrored(&self, source: &Self, rules: &Rules) -> BTreeSet<Vec<u8>> {
+    pub(super) fn mirrored(&self, source: &Self, rules: &FilterRules) -> BTreeSet<Vec<u8>> {
         let mut left = source.sent(rules);
         let sent = left.clone();
         // Depth first, so that a folder is asked about when it is known whether anything in it stays.
@@ -77,7 +77,7 @@ impl Tree {
     }
 
     /// True if no rule lets the entry be deleted: it or a folder above that is not sent either is protected.
-    fn is_kept(&self, path: &[u8], is_folder: bool, sent: &BTreeSet<Vec<u8>>, rules: &Rules) -> bool {
+    fn is_kept(&self, path: &[u8], is_folder: bool, sent: &BTreeSet<Vec<u8>>, rules: &FilterRules) -> bool {
         if sent.contains(path) {
             return true;
         }
