@@ -40,7 +40,7 @@ mod opening;
 mod packed;
 mod pairs;
 pub mod plan;
-mod planned;
+mod plan_effects;
 mod planner;
 pub mod recipe;
 mod relay;
@@ -112,9 +112,9 @@ pub enum Mode {
     /// It is only told what would be done.
     DryRun,
     /// Its actions are written to a plan.
-    Plan(plan::Writer),
+    Plan(plan::PlanWriter),
     /// The actions of a plan are done, as far as they still fit.
-    Apply(plan::Wanted),
+    Apply(plan::LoadedPlan),
 }
 
 /// How a mirror is made.

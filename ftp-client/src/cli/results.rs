@@ -8,7 +8,7 @@ use crate::cli::input;
 use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
-use ftp_client::mirror::recipe::{ChangingWord, OverwriteWord, Text};
+use ftp_client::mirror::recipe::{ChangingRecipe, OverwriteRecipe, Text};
 use ftp_client::observer::{FileOutcome, FileReport};
 use ftp_client::{Error, Session};
 use rustix::fs::OFlags;
@@ -37,7 +37,7 @@ pub(crate) struct ResultHead {
     pub(crate) user: Option<String>,
     /// The server's key.
     pub(crate) key: String,
-    pub(crate) overwrite: OverwriteWord,
+    pub(crate) overwrite: OverwriteRecipe,
     /// Items survived a loss of power before they were recorded.
     #[serde(default)]
     pub(crate) power: bool,
@@ -50,8 +50,8 @@ pub(crate) struct ResultHead {
     /// Done with `--chmod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chmod: Option<String>,
-    #[serde(default, skip_serializing_if = "ChangingWord::is_default")]
-    pub(crate) changing: ChangingWord,
+    #[serde(default, skip_serializing_if = "ChangingRecipe::is_default")]
+    pub(crate) changing: ChangingRecipe,
     pub(crate) jobs: Vec<Planned>,
 }
 
@@ -117,10 +117,10 @@ pub(crate) struct Record {
 
 /// The options of a run that `retry` needs again.
 pub(crate) struct Terms {
-    pub(crate) overwrite: OverwriteWord,
+    pub(crate) overwrite: OverwriteRecipe,
     /// An item must have survived a loss of power before it is told of.
     pub(crate) power: bool,
-    pub(crate) changing: ChangingWord,
+    pub(crate) changing: ChangingRecipe,
     pub(crate) permissions: args::Permissions,
 }
 
@@ -351,10 +351,10 @@ pub(crate) fn failed(path: &Path) -> Result<(ResultHead, Vec<Planned>), Error> {
 }
 
 /// Where a whole is done again, what was sent the first time is left alone.
-pub(crate) fn gentle(overwrite: OverwriteWord) -> OverwriteWord {
+pub(crate) fn gentle(overwrite: OverwriteRecipe) -> OverwriteRecipe {
     match overwrite {
-        OverwriteWord::Always => OverwriteWord::Different,
-        OverwriteWord::Never | OverwriteWord::Newer | OverwriteWord::Different => overwrite,
+        OverwriteRecipe::Always => OverwriteRecipe::Different,
+        OverwriteRecipe::Never | OverwriteRecipe::Newer | OverwriteRecipe::Different => overwrite,
     }
 }
 

@@ -7,9 +7,9 @@
 //! with just those preconditions; whatever of the plan was not met has drifted, and is refused. So a plan needs no code
 //! of its own to be carried out, and only a number for each item in memory.
 
-mod wanted;
+mod loaded;
 
-pub use wanted::Wanted;
+pub use loaded::LoadedPlan;
 
 use super::action::Action;
 use super::recipe::{Recipe, Text};
@@ -26,7 +26,7 @@ use wire::metadata::Kind;
 /// Which trees a plan is for, and how they were compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
+pub struct PlanHead {
     format: String,
     version: u32,
     /// `upload` or `download`.
@@ -82,7 +82,7 @@ impl From<DirectionWord> for Direction {
 
 /// Where a plan's trees are, as far as the command line knows.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct PlanPlace {
     /// The server's address, as it was typed.
     pub host: String,
     /// The server's port.
@@ -94,21 +94,21 @@ pub struct Place {
 /// An item of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Item {
+struct PlanItem {
     action: String,
     path: Text,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     from: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    source: Option<State>,
+    source: Option<EntryState>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    target: Option<State>,
+    target: Option<EntryState>,
 }
 
 /// The state of an entry of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct EntryState {
     kind: String,
     size: u64,
     modified: (i64, u32),
@@ -120,7 +120,7 @@ struct State {
 /// The last line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct End {
+pub struct PlanEnd {
     /// Items of the plan.
     pub items: u64,
     /// Bytes of content that it sends.
@@ -132,7 +132,7 @@ pub struct End {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EndLine {
-    end: End,
+    end: PlanEnd,
 }
 
 /// The login that a plan is made and applied with.
@@ -144,12 +144,12 @@ pub(crate) struct PlanLogin {
     pub(crate) user: String,
 }
 
-impl Head {
+impl PlanHead {
     /// The head of a plan that this version writes.
     #[must_use]
     pub(crate) fn new(
         direction: Direction,
-        place: &Place,
+        place: &PlanPlace,
         login: PlanLogin,
         remote: Text,
         roots: Roots,
@@ -171,7 +171,7 @@ impl Head {
     }
 }
 
-impl Item {
+impl PlanItem {
     fn of(action: &Action) -> Self {
         let from = match action {
             Action::Moved { from, .. } => Some(from.path.as_bytes()),
@@ -186,8 +186,8 @@ impl Item {
             action: action.word().to_owned(),
             path: Text(action.path().as_bytes().to_vec()),
             from: from.map(|from| Text(from.to_vec())),
-            source: action.source().map(State::of),
-            target: action.target().map(State::of),
+            source: action.source().map(EntryState::of),
+            target: action.target().map(EntryState::of),
         }
     }
 
@@ -200,7 +200,7 @@ impl Item {
     }
 }
 
-impl State {
+impl EntryState {
     fn of(entry: &Entry) -> Self {
         let metadata = &entry.metadata;
         let kind = match metadata.kind {
@@ -217,27 +217,27 @@ impl State {
 }
 
 /// Writes a plan. It has its name only once it is whole.
-pub struct Writer {
+pub struct PlanWriter {
     output: BufWriter<NamedTempFile>,
     path: PathBuf,
-    end: End,
+    end: PlanEnd,
     /// The part of the head that is given by the caller.
-    pub(crate) place: Place,
+    pub(crate) place: PlanPlace,
     pub(crate) recipe: Recipe,
 }
 
-impl Writer {
+impl PlanWriter {
     /// Begins a plan that is to be at `path`.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn new(path: PathBuf, place: Place, recipe: Recipe) -> Result<Self, Error> {
+    pub fn new(path: PathBuf, place: PlanPlace, recipe: Recipe) -> Result<Self, Error> {
         let unfinished =
             private_file::unfinished(&path, 0o644).map_err(|error| Error::local(&path, error))?;
-        Ok(Self { output: BufWriter::new(unfinished), path, end: End::default(), place, recipe })
+        Ok(Self { output: BufWriter::new(unfinished), path, end: PlanEnd::default(), place, recipe })
     }
 
-    pub(crate) fn head(&mut self, head: &Head) -> Result<(), Error> {
+    pub(crate) fn head(&mut self, head: &PlanHead) -> Result<(), Error> {
         self.line(head)
     }
 
@@ -245,11 +245,11 @@ impl Writer {
         self.end.items += 1;
         self.end.bytes += action.bytes();
         self.end.deletions += u64::from(matches!(action, Action::Deleted { .. }));
-        self.line(&Item::of(action))
+        self.line(&PlanItem::of(action))
     }
 
     /// Ends the plan and gives it its name.
-    pub(crate) fn finish(mut self) -> Result<End, Error> {
+    pub(crate) fn finish(mut self) -> Result<PlanEnd, Error> {
         let end = self.end;
         self.line(&EndLine { end })?;
         let Self { output, path, .. } = self;
@@ -283,16 +283,23 @@ mod tests {
     use std::path::Path;
 
     fn written(path: &Path) {
-        let place = Place { host: "h".into(), port: 1, local: "/l".into() };
-        let mut writer = Writer::new(path.to_owned(), place.clone(), Recipe::default()).unwrap();
+        let place = PlanPlace { host: "h".into(), port: 1, local: "/l".into() };
+        let mut writer = PlanWriter::new(path.to_owned(), place.clone(), Recipe::default()).unwrap();
         let login = PlanLogin { key: "sha256:00".to_owned(), user: "ann".to_owned() };
         let roots = (Some((1, 2)), None);
         writer
-            .head(&Head::new(Direction::Upload, &place, login, Text(vec![0xff]), roots, Recipe::default()))
+            .head(&PlanHead::new(
+                Direction::Upload,
+                &place,
+                login,
+                Text(vec![0xff]),
+                roots,
+                Recipe::default(),
+            ))
             .unwrap();
         writer.add(&Action::New { source: entry("a") }).unwrap();
         writer.add(&Action::Deleted { target: entry("b/") }).unwrap();
-        assert_eq!(writer.finish().unwrap(), End { items: 2, bytes: 10, deletions: 1 });
+        assert_eq!(writer.finish().unwrap(), PlanEnd { items: 2, bytes: 10, deletions: 1 });
     }
 
     #[test]
@@ -300,7 +307,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan");
         written(&path);
-        let mut wanted = Wanted::read(&path).unwrap();
+        let mut wanted = LoadedPlan::read(&path).unwrap();
         assert_eq!((wanted.head.remote.0.as_slice(), wanted.head.roots), (&[0xff][..], (Some((1, 2)), None)));
         assert!(wanted.take(&Action::New { source: entry("a") }));
         assert!(!wanted.take(&Action::New { source: entry("a") }));
@@ -330,7 +337,7 @@ mod tests {
             (text[..text.len() - 10].to_owned(), "line 4"),
         ] {
             std::fs::write(&path, &bad).unwrap();
-            let error = Wanted::read(&path).err().unwrap_or_else(|| panic!("accepted: {bad}"));
+            let error = LoadedPlan::read(&path).err().unwrap_or_else(|| panic!("accepted: {bad}"));
             assert!(error.to_string().contains(reason), "{error}");
             assert_eq!(error.exit_code(), 2);
         }

@@ -29,7 +29,7 @@ pub struct Recipe {
     /// See [`Options::by_digest`].
     pub by_digest: bool,
     /// See [`TransferOptions::overwrite`].
-    pub overwrite: OverwriteWord,
+    pub overwrite: OverwriteRecipe,
     /// See [`Options::modify_window`].
     pub modify_window_nanos: u64,
     /// In order.
@@ -58,8 +58,8 @@ pub struct Recipe {
     /// See [`Options::xattrs`].
     pub xattrs: bool,
     /// See [`TransferOptions::changing`].
-    #[serde(skip_serializing_if = "ChangingWord::is_default")]
-    pub changing: ChangingWord,
+    #[serde(skip_serializing_if = "ChangingRecipe::is_default")]
+    pub changing: ChangingRecipe,
     /// See [`TransferOptions::sparse`].
     pub sparse: bool,
     /// See [`TransferOptions::survive_power`].
@@ -73,7 +73,7 @@ pub struct Recipe {
 /// The rule for files that differ.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OverwriteWord {
+pub enum OverwriteRecipe {
     /// They are replaced, even if they do not seem to differ.
     Always,
     /// They stay.
@@ -88,7 +88,7 @@ pub enum OverwriteWord {
 /// The rule for a file that changes while it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ChangingWord {
+pub enum ChangingRecipe {
     /// It is read again.
     #[default]
     Retry,
@@ -98,7 +98,7 @@ pub enum ChangingWord {
     AsIs,
 }
 
-impl ChangingWord {
+impl ChangingRecipe {
     /// True for what need not be written down.
     #[must_use]
     pub fn is_default(&self) -> bool {
@@ -106,17 +106,17 @@ impl ChangingWord {
     }
 }
 
-impl From<ChangingWord> for Changing {
-    fn from(word: ChangingWord) -> Self {
+impl From<ChangingRecipe> for Changing {
+    fn from(word: ChangingRecipe) -> Self {
         match word {
-            ChangingWord::Retry => Self::Retry,
-            ChangingWord::Skip => Self::Skip,
-            ChangingWord::AsIs => Self::AsIs,
+            ChangingRecipe::Retry => Self::Retry,
+            ChangingRecipe::Skip => Self::Skip,
+            ChangingRecipe::AsIs => Self::AsIs,
         }
     }
 }
 
-impl From<Changing> for ChangingWord {
+impl From<Changing> for ChangingRecipe {
     fn from(changing: Changing) -> Self {
         match changing {
             Changing::Retry => Self::Retry,
@@ -260,10 +260,10 @@ impl Recipe {
 
     fn overwrite(&self) -> Overwrite {
         match self.overwrite {
-            OverwriteWord::Always => Overwrite::Always,
-            OverwriteWord::Never => Overwrite::Never,
-            OverwriteWord::Newer => Overwrite::Newer,
-            OverwriteWord::Different => Overwrite::Different,
+            OverwriteRecipe::Always => Overwrite::Always,
+            OverwriteRecipe::Never => Overwrite::Never,
+            OverwriteRecipe::Newer => Overwrite::Newer,
+            OverwriteRecipe::Different => Overwrite::Different,
         }
     }
 

@@ -8,8 +8,8 @@ use super::effects::{DryRun, Effects};
 use super::executor::MirrorExecutor;
 use super::finish::Ending;
 use super::pairs::Pairs;
-use super::plan::{Head, PlanLogin, Wanted, Writer};
-use super::planned::{Applying, Planning};
+use super::plan::{LoadedPlan, PlanHead, PlanLogin, PlanWriter};
+use super::plan_effects::{PlanApplier, PlanRecorder};
 use super::planner::Planner;
 use super::recipe::Text;
 use super::relay::reporter;
@@ -124,7 +124,7 @@ impl MirrorInputs {
             }
             Mode::Plan(mut writer) => {
                 writer.head(&self.head(trees, &writer))?;
-                let mut planning = Planning { dry: DryRun::new(listener.clone()), writer };
+                let mut planning = PlanRecorder { dry: DryRun::new(listener.clone()), writer };
                 let Ending { summary, refusal, .. } = self.compare(trees, &options, &mut planning)?;
                 refusal.iter().for_each(|refusal| listener.refused(*refusal));
                 if refusal.is_none() {
@@ -132,15 +132,15 @@ impl MirrorInputs {
                 }
                 Ok(Outcome { summary: summary.with(planning.dry.summary()), refusal, drifted: 0 })
             }
-            Mode::Apply(wanted) => {
-                self.check(trees, &wanted.head)?;
+            Mode::Apply(plan) => {
+                self.check(trees, &plan.head)?;
                 let executor = self.executor(trees, &options, listener);
-                let mut applying = Applying { executor, wanted, again: HashSet::new() };
+                let mut applying = PlanApplier { executor, plan, again: HashSet::new() };
                 let (planned, refusal) = self.compare_all(trees, &options, &mut applying, listener)?;
-                let Applying { executor, wanted, .. } = applying;
+                let PlanApplier { executor, plan, .. } = applying;
                 let summary = planned.with(executor.close()?);
                 let is_refused = refusal.is_some_and(|refusal| refusal.is_first);
-                let drifted = if is_refused { 0 } else { tell_drifted(&wanted, listener)? };
+                let drifted = if is_refused { 0 } else { tell_drifted(&plan, listener)? };
                 Ok(Outcome { summary, refusal, drifted })
             }
         }
@@ -238,14 +238,21 @@ impl MirrorInputs {
         planner.finish()
     }
 
-    fn head(&self, trees: &Trees, writer: &Writer) -> Head {
+    fn head(&self, trees: &Trees, writer: &PlanWriter) -> PlanHead {
         let remote = Text(trees.remote.as_bytes().to_vec());
         let roots = (identity(self.remote_root.as_ref()), identity(self.local_root.as_ref()));
-        Head::new(trees.direction, &writer.place, self.login.clone(), remote, roots, writer.recipe.clone())
+        PlanHead::new(
+            trees.direction,
+            &writer.place,
+            self.login.clone(),
+            remote,
+            roots,
+            writer.recipe.clone(),
+        )
     }
 
     /// A plan is for the very folders that it was made for: a backup disk that is not mounted is another folder.
-    fn check(&self, trees: &Trees, head: &Head) -> Result<(), Error> {
+    fn check(&self, trees: &Trees, head: &PlanHead) -> Result<(), Error> {
         let PlanLogin { key, user } = &self.login;
         let roots = (identity(self.remote_root.as_ref()), identity(self.local_root.as_ref()));
         let reason = if *key != head.key {
@@ -266,8 +273,8 @@ impl MirrorInputs {
 }
 
 /// Tells of the items of a plan that no longer fit.
-fn tell_drifted(wanted: &Wanted, listener: &Arc<dyn Listener>) -> Result<u64, Error> {
-    wanted.drifted(|path| {
+fn tell_drifted(plan: &LoadedPlan, listener: &Arc<dyn Listener>) -> Result<u64, Error> {
+    plan.drifted(|path| {
         if let Ok(path) = RemotePath::from_wire(path) {
             listener.failed(&path, &FailureCode::Drifted.into());
         }

@@ -2,7 +2,7 @@
 
 use ftp_client::known_hosts::KnownHosts;
 use ftp_client::mirror::filter::{FileList, FilterRules, Separator, parse_size};
-use ftp_client::mirror::plan::Wanted;
+use ftp_client::mirror::plan::LoadedPlan;
 use ftp_server::config::Config;
 use std::cell::OnceCell;
 use std::fs;
@@ -22,7 +22,7 @@ pub fn config(bytes: &[u8]) {
 
 /// A plan of a mirror.
 pub fn plan(bytes: &[u8]) {
-    if let Ok(wanted) = with_file(bytes, Wanted::read) {
+    if let Ok(wanted) = with_file(bytes, LoadedPlan::read) {
         let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
         assert!(wanted.end.items < lines, "a plan of more items than lines");
         let _ = wanted.head.recipe.options();

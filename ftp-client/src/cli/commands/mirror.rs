@@ -7,8 +7,8 @@ use crate::cli::output::{Drawing, MirrorWatcher, Output, ProgressStyle, Tally, o
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
-use ftp_client::mirror::plan::{Place as PlanPlace, Wanted, Writer};
-use ftp_client::mirror::recipe::{OverwriteWord, Recipe, RuleText, Text};
+use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
+use ftp_client::mirror::recipe::{OverwriteRecipe, Recipe, RuleText, Text};
 use ftp_client::mirror::{DeleteWhen, Direction, MirrorRequest, Mode, Outcome};
 use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
@@ -36,7 +36,7 @@ enum MirrorMode {
     Run,
     DryRun,
     Plan(PathBuf),
-    Apply(Box<Wanted>),
+    Apply(Box<LoadedPlan>),
 }
 
 impl MirrorCommand {
@@ -67,7 +67,7 @@ impl MirrorCommand {
         if typed.plan.is_dir() {
             return Err(Error::Usage(format!("{} is a folder, and no plan", Error::shown_path(&typed.plan))));
         }
-        let wanted = Wanted::read(&typed.plan)?;
+        let wanted = LoadedPlan::read(&typed.plan)?;
         let head = &wanted.head;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.plan)));
         let key = ftp_client::fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
@@ -139,7 +139,7 @@ impl MirrorCommand {
                 let local =
                     std::path::absolute(&self.local).map_err(|error| Error::local(&self.local, error))?;
                 let place = PlanPlace { host: server.host.clone(), port: server.port, local };
-                Mode::Plan(Writer::new(path, place, self.recipe)?)
+                Mode::Plan(PlanWriter::new(path, place, self.recipe)?)
             }
         };
         let Self { direction, local, remote, .. } = self;
@@ -190,10 +190,10 @@ fn recipe(
         },
         by_digest: comparing.compare == CompareWord::Digest,
         overwrite: match comparing.overwrite {
-            args::OverwriteWord::Always => OverwriteWord::Always,
-            args::OverwriteWord::Never => OverwriteWord::Never,
-            args::OverwriteWord::Newer => OverwriteWord::Newer,
-            args::OverwriteWord::Different => OverwriteWord::Different,
+            args::OverwriteWord::Always => OverwriteRecipe::Always,
+            args::OverwriteWord::Never => OverwriteRecipe::Never,
+            args::OverwriteWord::Newer => OverwriteRecipe::Newer,
+            args::OverwriteWord::Different => OverwriteRecipe::Different,
         },
         modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
         rules: choosing.rules.0.iter().map(|rule| rule_text(rule, nul)).collect::<Result<_, _>>()?,

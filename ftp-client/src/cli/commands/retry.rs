@@ -6,7 +6,7 @@ use crate::cli::args;
 use crate::cli::output::{Output, ProgressStyle};
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
-use ftp_client::mirror::recipe::{OverwriteWord, Text};
+use ftp_client::mirror::recipe::{OverwriteRecipe, Text};
 use ftp_client::{Error, Session, fingerprint};
 use ftp_client::{GetRequest, PutRequest, PutSource, TransferOptions};
 use std::ffi::OsStr;
@@ -116,11 +116,11 @@ fn remote(text: &Text) -> Result<RemotePath, Error> {
         .map_err(|error| Error::Usage(format!("the result file names no path of a server: {error}")))
 }
 
-fn policy(word: OverwriteWord) -> Overwrite {
+fn policy(word: OverwriteRecipe) -> Overwrite {
     match word {
-        OverwriteWord::Always => Overwrite::Always,
-        OverwriteWord::Never => Overwrite::Never,
-        OverwriteWord::Newer => Overwrite::Newer,
-        OverwriteWord::Different => Overwrite::Different,
+        OverwriteRecipe::Always => Overwrite::Always,
+        OverwriteRecipe::Never => Overwrite::Never,
+        OverwriteRecipe::Newer => Overwrite::Newer,
+        OverwriteRecipe::Different => Overwrite::Different,
     }
 }

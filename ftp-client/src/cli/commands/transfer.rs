@@ -9,7 +9,7 @@ use crate::cli::output::{
 };
 use crate::cli::results::{Planned, Record, ResultHead, Results, Terms};
 use crate::cli::server::ServerTarget;
-use ftp_client::mirror::recipe::OverwriteWord;
+use ftp_client::mirror::recipe::OverwriteRecipe;
 use ftp_client::observer::{TransferObserver, TransferSummary};
 use ftp_client::{Error, Fetched, PutManyRequest, Session};
 use indicatif::HumanBytes;
@@ -264,12 +264,12 @@ pub(super) fn tell_start(command: &'static str, session: &Session, server: &Serv
     output.event(event.text("checksum", checksum));
 }
 
-fn word(overwrite: Overwrite) -> OverwriteWord {
+fn word(overwrite: Overwrite) -> OverwriteRecipe {
     match overwrite {
-        Overwrite::Always => OverwriteWord::Always,
-        Overwrite::Never => OverwriteWord::Never,
-        Overwrite::Newer => OverwriteWord::Newer,
-        Overwrite::Different => OverwriteWord::Different,
+        Overwrite::Always => OverwriteRecipe::Always,
+        Overwrite::Never => OverwriteRecipe::Never,
+        Overwrite::Newer => OverwriteRecipe::Newer,
+        Overwrite::Different => OverwriteRecipe::Different,
     }
 }
 

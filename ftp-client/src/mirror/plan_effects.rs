@@ -4,27 +4,27 @@ use super::action::Action;
 use super::deferred::FolderMetadata;
 use super::effects::{DryRun, Effects};
 use super::executor::MirrorExecutor;
-use super::plan::{Wanted, Writer};
+use super::plan::{LoadedPlan, PlanWriter};
 use crate::error::Error;
 use std::collections::HashSet;
 use wire::message::Entry;
 use wire::{Failure, RemotePath};
 
 /// Writes down what would be done.
-pub(super) struct Planning {
+pub(super) struct PlanRecorder {
     pub(super) dry: DryRun,
-    pub(super) writer: Writer,
+    pub(super) writer: PlanWriter,
 }
 
 /// Does what was written down.
-pub(super) struct Applying<'a> {
+pub(super) struct PlanApplier<'a> {
     pub(super) executor: MirrorExecutor<'a>,
-    pub(super) wanted: Wanted,
+    pub(super) plan: LoadedPlan,
     /// Items of the plan that failed for lack of room.
     pub(super) again: HashSet<RemotePath>,
 }
 
-impl Effects for Planning {
+impl Effects for PlanRecorder {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         self.writer.add(&action)?;
         self.dry.act(action)
@@ -61,7 +61,7 @@ impl Effects for Planning {
     }
 }
 
-impl Effects for Applying<'_> {
+impl Effects for PlanApplier<'_> {
     fn proven(&mut self, target: &Entry) -> Result<(), Error> {
         self.executor.proven(target)
     }
@@ -69,7 +69,7 @@ impl Effects for Applying<'_> {
     fn act(&mut self, action: Action) -> Result<bool, Error> {
         let is_again =
             matches!(action, Action::New { .. } | Action::Changed { .. }) && self.again.remove(action.path());
-        if self.wanted.take(&action) || is_again { self.executor.act(action) } else { Ok(false) }
+        if self.plan.take(&action) || is_again { self.executor.act(action) } else { Ok(false) }
     }
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {
         self.executor.leave(folder)
@@ -110,7 +110,7 @@ impl Effects for Applying<'_> {
     fn abandon(&mut self) -> bool {
         let is_first = self.executor.abandon();
         if is_first {
-            self.wanted.restore();
+            self.plan.restore();
         }
         is_first
     }

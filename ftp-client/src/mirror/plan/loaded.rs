@@ -1,6 +1,6 @@
 //! A plan that is read to be done: in memory it is a number for each item.
 
-use super::{End, EndLine, FORMAT, Head, Item, VERSION};
+use super::{EndLine, FORMAT, PlanEnd, PlanHead, PlanItem, VERSION};
 use crate::error::Error;
 use crate::mirror::action::Action;
 use crate::mirror::deed::DEEDS_MAX;
@@ -12,30 +12,30 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// The items of a plan that have not been met.
-pub struct Wanted {
+pub struct LoadedPlan {
     path: PathBuf,
     numbers: HashSet<u128>,
     /// The first that were taken: as many as may be held back.
     taken: Vec<u128>,
     /// The plan's head.
-    pub head: Head,
+    pub head: PlanHead,
     /// The plan's counts.
-    pub end: End,
+    pub end: PlanEnd,
 }
 
-impl Wanted {
+impl LoadedPlan {
     /// Reads a plan.
     ///
     /// # Errors
     /// If it cannot be read, is none, is of another version, or is not whole.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let mut lines = Lines::open(path)?;
+        let mut lines = PlanLines::open(path)?;
         let head = lines.head()?;
         let mut numbers = HashSet::new();
         let end = loop {
             match lines.item()? {
-                Line::Item(item) => numbers.insert(item.number()),
-                Line::End(end) => break end,
+                PlanLine::Item(item) => numbers.insert(item.number()),
+                PlanLine::End(end) => break end,
             };
         };
         if end.items != lines.number - 2 {
@@ -46,7 +46,7 @@ impl Wanted {
 
     /// True, once, if the plan has just this.
     pub(crate) fn take(&mut self, action: &Action) -> bool {
-        let number = Item::of(action).number();
+        let number = PlanItem::of(action).number();
         let is_taken = self.numbers.remove(&number);
         if is_taken && self.taken.len() < DEEDS_MAX {
             self.taken.push(number);
@@ -64,10 +64,10 @@ impl Wanted {
         if self.numbers.is_empty() {
             return Ok(0);
         }
-        let mut lines = Lines::open(&self.path)?;
+        let mut lines = PlanLines::open(&self.path)?;
         lines.head()?;
         let mut count = 0;
-        while let Line::Item(item) = lines.item()? {
+        while let PlanLine::Item(item) = lines.item()? {
             if self.numbers.contains(&item.number()) {
                 count += 1;
                 tell(&item.path.0);
@@ -77,31 +77,31 @@ impl Wanted {
     }
 }
 
-enum Line {
-    Item(Box<Item>),
-    End(End),
+enum PlanLine {
+    Item(Box<PlanItem>),
+    End(PlanEnd),
 }
 
 /// A plan's lines, none longer than any that is written.
-struct Lines {
+struct PlanLines {
     input: BufReader<File>,
     path: PathBuf,
     number: u64,
 }
 
-impl Lines {
+impl PlanLines {
     fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self { input: BufReader::new(private_file::open(path)?), path: path.to_owned(), number: 0 })
     }
 
-    fn head(&mut self) -> Result<Head, Error> {
+    fn head(&mut self) -> Result<PlanHead, Error> {
         #[derive(Deserialize)]
-        struct Version {
+        struct PlanVersion {
             format: String,
             version: u32,
         }
         let line = self.line()?;
-        let version = serde_json::from_slice::<Version>(&line);
+        let version = serde_json::from_slice::<PlanVersion>(&line);
         let version = version.ok().filter(|head| head.format == FORMAT).ok_or_else(|| self.bad("no plan"))?;
         if version.version != VERSION {
             let text = format!("a plan of version {}; this program knows version {VERSION}", version.version);
@@ -110,17 +110,17 @@ impl Lines {
         serde_json::from_slice(&line).map_err(|error| self.bad(&error.to_string()))
     }
 
-    fn item(&mut self) -> Result<Line, Error> {
+    fn item(&mut self) -> Result<PlanLine, Error> {
         let line = self.line()?;
         if line.is_empty() {
             return Err(self.bad("the plan is not whole: its end is missing"));
         }
         if line.starts_with(b"{\"end\"") {
             let end = serde_json::from_slice::<EndLine>(&line);
-            return end.map(|line| Line::End(line.end)).map_err(|error| self.bad(&error.to_string()));
+            return end.map(|line| PlanLine::End(line.end)).map_err(|error| self.bad(&error.to_string()));
         }
         serde_json::from_slice(&line)
-            .map(|item| Line::Item(Box::new(item)))
+            .map(|item| PlanLine::Item(Box::new(item)))
             .map_err(|error| self.bad(&error.to_string()))
     }
 
