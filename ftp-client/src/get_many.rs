@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
-use crate::mirror::Selection;
+use crate::mirror::SelectionJob;
 use crate::observer::{TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
@@ -102,7 +102,7 @@ async fn many(
     let sink = sink.found_by(move || local::find(&target));
     let sink: Box<dyn Sink> = Box::new(sink);
     let sink = Box::new(LocalErrorContext(sink));
-    let mut selection = Selection::open(session, path, sink, resume, changing, reporter.clone()).await?;
+    let mut selection = SelectionJob::open(session, path, sink, resume, changing, reporter.clone()).await?;
     let (mut totals, mut items, mut listing) = (Totals::default(), listed.next().await?, Ok(()));
     while let Some(asked) = items.take() {
         totals.files += asked.len() as u64;

@@ -35,6 +35,7 @@ mod folded_names;
 mod folding;
 mod guard;
 mod hold_back;
+mod job;
 mod keeping;
 mod opening;
 mod packed;
@@ -51,15 +52,14 @@ mod side;
 mod target;
 #[cfg(test)]
 mod testing;
-mod transfer;
 mod transfer_queue;
 mod watch;
 
-pub use action::Action;
-pub use guard::{DeleteMax, Reason, Refusal};
+pub use action::MirrorAction;
+pub use guard::{DeleteLimit, DeleteRefusal, RefusalReason};
+pub(crate) use job::SelectionJob;
 pub use recipe::Recipe;
-pub use target::Direction;
-pub(crate) use transfer::Selection;
+pub use target::MirrorDirection;
 
 use crate::error::{Error, graver};
 use crate::observer::{self, TransferObserver};
@@ -75,13 +75,13 @@ use wire::{Failure, RemotePath};
 /// A mirror to make.
 pub struct MirrorRequest {
     /// Which way.
-    pub direction: Direction,
+    pub direction: MirrorDirection,
     /// The folder here.
     pub local: PathBuf,
     /// The folder at the server.
     pub remote: RemotePath,
     /// How.
-    pub options: Options,
+    pub options: MirrorOptions,
     /// How far it goes: from telling to doing.
     pub mode: Mode,
     /// The folder below both that is compared, with all below it; the root for all.
@@ -119,7 +119,7 @@ pub enum Mode {
 
 /// How a mirror is made.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct MirrorOptions {
     /// The rules of what is transferred. The one for files that exist is about those that differ.
     pub transfer: TransferOptions,
     /// Remove what only the target has.
@@ -127,7 +127,7 @@ pub struct Options {
     /// Remove also what the rules exclude.
     pub delete_excluded: bool,
     /// How many deletions are too many.
-    pub delete_max: DeleteMax,
+    pub delete_max: DeleteLimit,
     /// When deletions are made.
     pub delete_when: DeleteWhen,
     /// Compare content where sizes are equal, whatever the times say.
@@ -170,13 +170,13 @@ pub enum DeleteWhen {
     After,
 }
 
-impl Default for Options {
+impl Default for MirrorOptions {
     fn default() -> Self {
         Self {
             transfer: TransferOptions { overwrite: Overwrite::Different, ..TransferOptions::default() },
             delete: false,
             delete_excluded: false,
-            delete_max: DeleteMax::default(),
+            delete_max: DeleteLimit::default(),
             delete_when: DeleteWhen::Auto,
             by_digest: false,
             modify_window: Duration::ZERO,
@@ -194,7 +194,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl MirrorOptions {
     /// The checksum of a mirror's job where `agreed` was agreed upon. With holes it is SHA-256, for which zeros that are not sent
     /// need not be hashed either.
     pub(crate) fn checksum(&self, agreed: Checksum) -> Checksum {
@@ -208,14 +208,14 @@ impl Options {
 }
 
 /// Hears of a mirror's progress.
-pub trait Listener: TransferObserver {
+pub trait MirrorListener: TransferObserver {
     /// This will be done, or would be.
     ///
     /// # Errors
     /// If nobody can be told any more; the run ends.
-    fn planned(&self, action: &Action) -> Result<(), Error>;
+    fn planned(&self, action: &MirrorAction) -> Result<(), Error>;
     /// This was done. Files, links and folders that were sent are told of as [`TransferObserver::file_finished`].
-    fn done(&self, action: &Action);
+    fn done(&self, action: &MirrorAction);
     /// An item could not be looked at, carried or changed.
     fn failed(&self, path: &RemotePath, failure: &Failure);
     /// An item was removed before it could be looked at.
@@ -229,30 +229,30 @@ pub trait Listener: TransferObserver {
     /// Failed items, or the whole run that ended with this error, are tried again after so long.
     fn retrying(&self, _error: Option<&Error>, _wait: Duration) {}
     /// Nothing is deleted.
-    fn refused(&self, refusal: Refusal);
+    fn refused(&self, refusal: DeleteRefusal);
 }
 
 /// How a mirror ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct MirrorOutcome {
     /// Counts of what was done, or would be.
-    pub summary: Summary,
+    pub summary: MirrorSummary,
     /// Why nothing was deleted, if that was refused.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<DeleteRefusal>,
     /// Items of a plan that no longer fit.
     pub drifted: u64,
 }
 
-impl Outcome {
+impl MirrorOutcome {
     /// True if anything of the target may be other than before.
     pub(crate) fn has_changed_something(&self) -> bool {
-        Summary { unchanged: 0, ..self.summary } != Summary::default()
+        MirrorSummary { unchanged: 0, ..self.summary } != MirrorSummary::default()
     }
 }
 
 /// Counts of a mirror.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct MirrorSummary {
     /// Counts of what was sent, and of all failures.
     pub transfer: observer::TransferSummary,
     /// Entries that were equal already.
@@ -267,7 +267,7 @@ pub struct Summary {
     pub linked: u64,
 }
 
-impl Summary {
+impl MirrorSummary {
     /// The counts of a comparison, with those of what was done.
     fn with(self, done: Self) -> Self {
         let mut transfer = done.transfer;
@@ -276,13 +276,13 @@ impl Summary {
     }
 
     /// Counts what is not told of as a transfer.
-    fn count(&mut self, action: &Action) {
+    fn count(&mut self, action: &MirrorAction) {
         match action {
-            Action::Deleted { .. } => self.deleted += 1,
-            Action::Metadata { .. } => self.metadata += 1,
-            Action::Linked { .. } => self.linked += 1,
-            Action::Moved { .. } => self.moved += 1,
-            Action::New { .. } | Action::Changed { .. } | Action::Folder { .. } => {}
+            MirrorAction::Deleted { .. } => self.deleted += 1,
+            MirrorAction::Metadata { .. } => self.metadata += 1,
+            MirrorAction::Linked { .. } => self.linked += 1,
+            MirrorAction::Moved { .. } => self.moved += 1,
+            MirrorAction::New { .. } | MirrorAction::Changed { .. } | MirrorAction::Folder { .. } => {}
         }
     }
 

@@ -6,7 +6,7 @@ use wire::metadata::Kind;
 
 /// One thing that a run does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum MirrorAction {
     /// A file or link that the target does not have is sent.
     New {
         /// The source's entry.
@@ -56,7 +56,7 @@ pub enum Action {
     },
 }
 
-impl Action {
+impl MirrorAction {
     /// The path that it is about.
     #[must_use]
     pub fn path(&self) -> &RemotePath {

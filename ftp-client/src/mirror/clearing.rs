@@ -1,6 +1,6 @@
 //! Makes room: a comparison of which only the deletions are done. All else follows in another one.
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::deferred::FolderMetadata;
 use super::effects::Effects;
 use crate::error::Error;
@@ -18,19 +18,21 @@ pub(super) struct Clearing<'a> {
 }
 
 impl Effects for Clearing<'_> {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         match &action {
-            Action::Deleted { target } if self.has_moves && target.metadata.kind == Kind::Folder => Ok(false),
-            Action::Deleted { .. } => self.effects.act(action),
-            Action::Moved { .. } => {
+            MirrorAction::Deleted { target } if self.has_moves && target.metadata.kind == Kind::Folder => {
+                Ok(false)
+            }
+            MirrorAction::Deleted { .. } => self.effects.act(action),
+            MirrorAction::Moved { .. } => {
                 self.has_moves = true;
                 Ok(true) // it is not deleted
             }
-            Action::New { .. }
-            | Action::Changed { .. }
-            | Action::Folder { .. }
-            | Action::Metadata { .. }
-            | Action::Linked { .. } => Ok(false),
+            MirrorAction::New { .. }
+            | MirrorAction::Changed { .. }
+            | MirrorAction::Folder { .. }
+            | MirrorAction::Metadata { .. }
+            | MirrorAction::Linked { .. } => Ok(false),
         }
     }
 

@@ -1,13 +1,13 @@
 //! The deeds that a mirror may hold back, and how many.
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::deferred::FolderMetadata;
 use wire::RemotePath;
 use wire::message::Entry;
 
 /// A call of an effect, with its arguments.
 pub(super) enum Deed {
-    Act(Action),
+    Act(MirrorAction),
     Leave(Entry),
     Touch(RemotePath, FolderMetadata),
     Own(Entry),

@@ -1,6 +1,6 @@
 //! The work that a comparison keeps for later. Paths that go may be a large part of a tree, so they are kept packed.
 
-use super::Options;
+use super::MirrorOptions;
 use super::difference::Difference;
 use super::packed::PackedEntries;
 use std::collections::{BTreeMap, HashMap};
@@ -90,7 +90,7 @@ pub(super) struct Leader {
 
 impl HardLinks {
     /// True if the file's first name was met before.
-    pub(super) fn follows(&self, options: &Options, source: &Entry) -> bool {
+    pub(super) fn follows(&self, options: &MirrorOptions, source: &Entry) -> bool {
         options.hard_links && key(source).is_some_and(|key| self.leaders.contains_key(&key))
     }
 
@@ -118,7 +118,7 @@ impl HardLinks {
     /// them keeps it, and the others are sent anew: else one would get the metadata of another.
     pub(super) fn untangle(
         &mut self,
-        options: &Options,
+        options: &MirrorOptions,
         difference: Difference,
         source: &Entry,
         target: &Entry,

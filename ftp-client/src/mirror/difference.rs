@@ -1,6 +1,6 @@
 //! Compares the entries of source and target at one path. Pure.
 
-use super::Options;
+use super::MirrorOptions;
 use std::time::Duration;
 use wire::fidelity::FidelityReport;
 use wire::message::{Entry, EntryDetails, Overwrite};
@@ -33,8 +33,8 @@ pub(crate) struct Comparison {
 
 impl Comparison {
     /// As `options` ask.
-    pub(crate) fn new(options: &Options) -> Self {
-        let Options { by_digest, modify_window: tolerance, .. } = *options;
+    pub(crate) fn new(options: &MirrorOptions) -> Self {
+        let MirrorOptions { by_digest, modify_window: tolerance, .. } = *options;
         Self { by_digest, overwrite: options.transfer.overwrite, tolerance }
     }
 
@@ -159,8 +159,8 @@ mod tests {
 
     const EXACT: FidelityReport = FidelityReport::EXACT;
 
-    fn comparison(change: impl FnOnce(&mut Options)) -> Comparison {
-        let mut options = Options::default();
+    fn comparison(change: impl FnOnce(&mut MirrorOptions)) -> Comparison {
+        let mut options = MirrorOptions::default();
         change(&mut options);
         Comparison::new(&options)
     }

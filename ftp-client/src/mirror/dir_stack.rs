@@ -1,6 +1,6 @@
 //! Entering and leaving the folders of the walk: what becomes of one when all that is in it was seen.
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::deferred::FolderMetadata;
 use super::difference::Difference;
 use super::dir_frame::{DirFrame, Presence};
@@ -54,8 +54,8 @@ impl Planner<'_> {
         match presence {
             Presence::Both(source, target) => {
                 let differs = self.difference(&source, &target)? != Difference::None;
-                let set =
-                    differs && self.effects.act(Action::Metadata { source: (*source).clone(), target })?;
+                let set = differs
+                    && self.effects.act(MirrorAction::Metadata { source: (*source).clone(), target })?;
                 self.summary.unchanged += u64::from(!differs);
                 if set || changed {
                     self.effects.leave(&source)?;

@@ -1,8 +1,8 @@
 //! The effects of a mirror's decisions: changes of the target, or only words about them.
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::deferred::FolderMetadata;
-use super::{Listener, Summary};
+use super::{MirrorListener, MirrorSummary};
 use crate::error::Error;
 use std::sync::Arc;
 use wire::checksum::Digest;
@@ -13,7 +13,7 @@ use wire::{Failure, RemotePath};
 /// Does what was decided. All methods may block; an error ends the run, a failed item does not.
 pub(crate) trait Effects {
     /// Does this, or begins to; false if it is not to be done. A folder's metadata is set when it is left.
-    fn act(&mut self, action: Action) -> Result<bool, Error>;
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error>;
     /// All of a folder of the source was seen: makes it if it is missing, and sets its metadata.
     fn leave(&mut self, folder: &Entry) -> Result<(), Error>;
     /// Sets a folder's metadata once more.
@@ -69,12 +69,16 @@ pub(crate) trait Effects {
 }
 
 /// Root digests of files; nothing for those that cannot be read.
-pub(crate) type Digests = Vec<Option<Digest>>;
+pub(crate) type FileDigests = Vec<Option<Digest>>;
 
 /// Reads files of both sides, and knows the ways of the target.
 pub(crate) trait Digester {
     /// Digests of files of the source and of the target, in the order of the paths.
-    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error>;
+    fn digests(
+        &self,
+        source: Vec<RemotePath>,
+        target: Vec<RemotePath>,
+    ) -> Result<(FileDigests, FileDigests), Error>;
     /// How faithfully a folder of the target keeps times and permissions; none if that cannot be found out.
     fn fidelity(&self, _folder: &RemotePath) -> Result<Option<FidelityReport>, Error> {
         Ok(None)
@@ -83,26 +87,26 @@ pub(crate) trait Digester {
 
 /// Only tells what would be done.
 pub(crate) struct DryRun {
-    listener: Arc<dyn Listener>,
-    summary: Summary,
+    listener: Arc<dyn MirrorListener>,
+    summary: MirrorSummary,
 }
 
 impl DryRun {
-    pub(crate) fn new(listener: Arc<dyn Listener>) -> Self {
-        Self { listener, summary: Summary::default() }
+    pub(crate) fn new(listener: Arc<dyn MirrorListener>) -> Self {
+        Self { listener, summary: MirrorSummary::default() }
     }
 
     /// Counts of what would be done.
-    pub(crate) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> MirrorSummary {
         self.summary
     }
 }
 
 impl Effects for DryRun {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         self.listener.planned(&action)?;
         self.summary.count(&action);
-        if let Action::New { .. } | Action::Changed { .. } = action {
+        if let MirrorAction::New { .. } | MirrorAction::Changed { .. } = action {
             self.summary.transfer.files += 1;
             self.summary.transfer.bytes += action.bytes();
         }

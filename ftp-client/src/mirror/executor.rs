@@ -6,7 +6,7 @@
 
 mod changes;
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::carried::{detail_changes, metadata_changes, wanted_details};
 use super::deed::Deed;
 use super::deferred::FolderMetadata;
@@ -14,7 +14,7 @@ use super::effects::Effects;
 use super::room::makes_room;
 use super::target::{TargetMutator, Trees};
 use super::transfer_queue::TransferQueue;
-use super::{Listener, Options, Summary};
+use super::{MirrorListener, MirrorOptions, MirrorSummary};
 use crate::error::{Error, graver};
 use crate::report::Reporter;
 use changes::ChangeGroup;
@@ -28,10 +28,10 @@ use wire::{Failure, RemotePath};
 /// Does it.
 pub(crate) struct MirrorExecutor<'a> {
     pub(super) trees: &'a Trees,
-    pub(super) options: &'a Options,
+    pub(super) options: &'a MirrorOptions,
     /// The folder below both trees that is compared.
     scope: RemotePath,
-    listener: Arc<dyn Listener>,
+    listener: Arc<dyn MirrorListener>,
     pub(super) reporter: Arc<Reporter>,
     mutator: Option<TargetMutator>,
     pub(super) transfer: Option<TransferQueue>,
@@ -51,7 +51,7 @@ pub(crate) struct MirrorExecutor<'a> {
     /// Files of the target were compared that might have been lost.
     has_proven: bool,
     failures: u64,
-    summary: Summary,
+    summary: MirrorSummary,
     /// Totals of the files that are sent, as far as they were compared.
     totals: wire::message::Totals,
 }
@@ -59,9 +59,9 @@ pub(crate) struct MirrorExecutor<'a> {
 impl<'a> MirrorExecutor<'a> {
     pub(crate) fn new(
         trees: &'a Trees,
-        options: &'a Options,
+        options: &'a MirrorOptions,
         scope: RemotePath,
-        listener: Arc<dyn Listener>,
+        listener: Arc<dyn MirrorListener>,
     ) -> Self {
         let reporter = trees.reporter.clone();
         Self {
@@ -81,13 +81,13 @@ impl<'a> MirrorExecutor<'a> {
             wide: HashMap::new(),
             has_proven: false,
             failures: 0,
-            summary: Summary::default(),
+            summary: MirrorSummary::default(),
             totals: wire::message::Totals::default(),
         }
     }
 
     /// Ends the job; gives the counts of all that was done.
-    pub(crate) fn close(mut self) -> Result<Summary, Error> {
+    pub(crate) fn close(mut self) -> Result<MirrorSummary, Error> {
         self.settle()?;
         self.tell_short_of_room();
         let has_target = self.transfer.is_some() || self.trees.has_target();
@@ -175,36 +175,36 @@ impl<'a> MirrorExecutor<'a> {
 }
 
 impl Effects for MirrorExecutor<'_> {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         let Some(Deed::Act(action)) = self.keep(Deed::Act(action))? else { return Ok(true) };
         self.listener.planned(&action)?;
-        if let Action::New { .. } | Action::Changed { .. } = &action {
+        if let MirrorAction::New { .. } | MirrorAction::Changed { .. } = &action {
             self.count_ahead(1, action.bytes());
         }
         let path = action.path().clone();
-        if !matches!(action, Action::Metadata { .. }) {
+        if !matches!(action, MirrorAction::Metadata { .. }) {
             self.prepare_folders_of(&path)?; // what a file is told does not change its folder
         }
-        if let Action::Moved { from, .. } = &action {
+        if let MirrorAction::Moved { from, .. } = &action {
             self.prepare_folders_of(&from.path)?;
         }
         match &action {
-            Action::New { source } => self.send(source)?,
-            Action::Changed { source, target } => self.replace(source.clone(), target)?,
-            Action::Folder { target: None, .. } if path.is_root() => self.open_transfer()?,
-            Action::Folder { target: None, .. } => {}
-            Action::Folder { target: Some(target), .. } => {
+            MirrorAction::New { source } => self.send(source)?,
+            MirrorAction::Changed { source, target } => self.replace(source.clone(), target)?,
+            MirrorAction::Folder { target: None, .. } if path.is_root() => self.open_transfer()?,
+            MirrorAction::Folder { target: None, .. } => {}
+            MirrorAction::Folder { target: Some(target), .. } => {
                 let changes = vec![self.removal(target)];
                 self.change(ChangeGroup { changes, path, ..ChangeGroup::default() })?;
                 self.make_batch()?; // what is in the folder comes next
             }
-            Action::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
-            Action::Metadata { source, target } => {
+            MirrorAction::Metadata { source, .. } if source.metadata.kind == Kind::Folder => {} // when it is left
+            MirrorAction::Metadata { source, target } => {
                 let changes = metadata_changes(source, target);
                 self.change(ChangeGroup { changes, action: Some(action), path, ..ChangeGroup::default() })?;
             }
-            Action::Linked { .. } => self.linked(action)?,
-            Action::Moved { source, from } => {
+            MirrorAction::Linked { .. } => self.linked(action)?,
+            MirrorAction::Moved { source, from } => {
                 let moving = Change::Move { from: from.path.clone(), to: path.clone(), was: from.metadata };
                 let moved = Entry { path: path.clone(), ..from.clone() };
                 let (changes, rest) = (vec![moving], metadata_changes(source, &moved));
@@ -216,7 +216,7 @@ impl Effects for MirrorExecutor<'_> {
                     ..ChangeGroup::default()
                 })?;
             }
-            Action::Deleted { target } => {
+            MirrorAction::Deleted { target } => {
                 let changes = vec![self.removal(target)];
                 self.change(ChangeGroup { changes, action: Some(action), path, ..ChangeGroup::default() })?;
             }

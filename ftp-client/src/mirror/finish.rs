@@ -1,10 +1,10 @@
 //! The end of a mirror, when the walk is over; see the order in [`planner`](super::planner).
 
-use super::Summary;
-use super::action::Action;
+use super::MirrorSummary;
+use super::action::MirrorAction;
 use super::deferred::{Leader, Parent, file_of};
 use super::difference::Difference;
-use super::guard::{Reason, Refusal};
+use super::guard::{DeleteRefusal, RefusalReason};
 use super::planner::Planner;
 use crate::error::Error;
 use std::collections::{BTreeSet, HashMap};
@@ -14,17 +14,17 @@ use wire::message::Entry;
 use wire::metadata::Metadata;
 
 /// How a comparison ended.
-pub(super) struct Ending {
-    pub(super) summary: Summary,
+pub(super) struct ComparisonResult {
+    pub(super) summary: MirrorSummary,
     /// Why nothing was deleted, if that was refused.
-    pub(super) refusal: Option<Refusal>,
+    pub(super) refusal: Option<DeleteRefusal>,
     /// Deletions would make room for what failed for lack of it, or would fail.
     pub(super) lacks_room: bool,
 }
 
 impl Planner<'_> {
     /// Does what was kept for later.
-    pub(crate) fn finish(mut self) -> Result<Ending, Error> {
+    pub(crate) fn finish(mut self) -> Result<ComparisonResult, Error> {
         self.read_unread()?;
         if !self.deferred.news.is_empty() {
             self.effects.settle()?; // what is moved may go to new folders
@@ -37,7 +37,7 @@ impl Planner<'_> {
         let refusal = self.deletions(&moved)?;
         let is_over = self.lacks_room && self.effects.abandon();
         if is_over || refusal.is_some_and(|refusal| refusal.is_first) {
-            return Ok(Ending { summary: self.summary, refusal, lacks_room: self.lacks_room });
+            return Ok(ComparisonResult { summary: self.summary, refusal, lacks_room: self.lacks_room });
         }
         if refusal.is_none() && !self.lacks_room {
             self.conflicts()?;
@@ -50,7 +50,7 @@ impl Planner<'_> {
             self.effects.touch(path, touch)?;
         }
         self.effects.settle()?;
-        Ok(Ending { summary: self.summary, refusal, lacks_room: self.lacks_room })
+        Ok(ComparisonResult { summary: self.summary, refusal, lacks_room: self.lacks_room })
     }
 
     /// Reads files of one size, a few at a time while the walk goes on.
@@ -106,12 +106,12 @@ impl Planner<'_> {
             let action = match from {
                 Some(from) if self.options.transfer.modes.only_new => {
                     let metadata = Metadata { mode: from.metadata.mode, ..source.metadata };
-                    Action::Moved { source: Entry { metadata, ..source }, from }
+                    MirrorAction::Moved { source: Entry { metadata, ..source }, from }
                 }
-                Some(from) => Action::Moved { source, from },
+                Some(from) => MirrorAction::Moved { source, from },
                 None => {
                     self.links.sent(&source);
-                    Action::New { source }
+                    MirrorAction::New { source }
                 }
             };
             if self.effects.act(action)? {
@@ -148,7 +148,7 @@ impl Planner<'_> {
                 continue;
             }
             let of = path.clone();
-            if self.effects.act(Action::Linked { source, of, target })? {
+            if self.effects.act(MirrorAction::Linked { source, of, target })? {
                 self.deferred.touch(&parent);
             }
         }
@@ -156,7 +156,7 @@ impl Planner<'_> {
     }
 
     /// Deletes what only the target has, if all else went well and it is not too much.
-    fn deletions(&mut self, moved: &BTreeSet<RemotePath>) -> Result<Option<Refusal>, Error> {
+    fn deletions(&mut self, moved: &BTreeSet<RemotePath>) -> Result<Option<DeleteRefusal>, Error> {
         let deletions = self.deferred.deletions.len() - moved.len() as u64;
         if deletions == 0 {
             self.release()?;
@@ -184,7 +184,7 @@ impl Planner<'_> {
         }
         let packed = std::mem::take(&mut self.deferred.deletions);
         for target in packed.iter().filter(|target| !moved.contains(&target.path)) {
-            self.effects.act(Action::Deleted { target })?;
+            self.effects.act(MirrorAction::Deleted { target })?;
         }
         self.deferred.touched.append(&mut self.deferred.touched_by_deletions);
         Ok(None)
@@ -196,12 +196,12 @@ impl Planner<'_> {
     }
 
     /// Where nothing was done yet, nothing is; a run that follows another one goes on without deletions.
-    fn refuse(&mut self, reason: Reason) -> Result<Refusal, Error> {
+    fn refuse(&mut self, reason: RefusalReason) -> Result<DeleteRefusal, Error> {
         if !self.options.established && self.effects.abandon() {
-            return Ok(Refusal::first(reason));
+            return Ok(DeleteRefusal::first(reason));
         }
         self.release()?;
-        Ok(Refusal { reason, copied: self.effects.copied(), is_first: false })
+        Ok(DeleteRefusal { reason, copied: self.effects.copied(), is_first: false })
     }
 
     fn conflicts(&mut self) -> Result<(), Error> {
@@ -214,14 +214,14 @@ impl Planner<'_> {
             }
             self.links.lead(&source, None);
             self.links.sent(&source);
-            if self.effects.act(Action::Changed { source, target })? {
+            if self.effects.act(MirrorAction::Changed { source, target })? {
                 self.deferred.touch(&parent);
             }
         }
         self.effects.settle()?; // the first names are there
         for (source, target, parent) in further_names {
             let Some(of) = self.links.leader(&source).map(|leader| leader.path.clone()) else { continue };
-            if self.effects.act(Action::Linked { source, of, target: Some(target) })? {
+            if self.effects.act(MirrorAction::Linked { source, of, target: Some(target) })? {
                 self.deferred.touch(&parent);
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How many deletions are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeleteMax {
+pub enum DeleteLimit {
     /// As many as an empty source or a wrong path would cause: more than half of a target of 20 entries or more, or any
     /// if the source is empty.
     #[default]
@@ -17,9 +17,9 @@ pub enum DeleteMax {
 
 /// Why nothing is deleted, and what was done before that was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
+pub struct DeleteRefusal {
     /// Why.
-    pub reason: Reason,
+    pub reason: RefusalReason,
     /// Files that were sent before. A tree of moderate size is compared to its end first, so there are none.
     pub copied: u64,
     /// Nothing at all was done.
@@ -28,7 +28,7 @@ pub struct Refusal {
 
 /// Why nothing is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum RefusalReason {
     /// The source is empty or missing.
     EmptySource,
     /// Too much would go.
@@ -40,18 +40,18 @@ pub enum Reason {
     },
 }
 
-impl Refusal {
+impl DeleteRefusal {
     /// A refusal before anything was done.
-    pub(super) fn first(reason: Reason) -> Self {
+    pub(super) fn first(reason: RefusalReason) -> Self {
         Self { reason, copied: 0, is_first: true }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for DeleteRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
-            Reason::EmptySource => f.write_str("the source is empty or missing")?,
-            Reason::TooMany { deletions, entries } => {
+            RefusalReason::EmptySource => f.write_str("the source is empty or missing")?,
+            RefusalReason::TooMany { deletions, entries } => {
                 write!(f, "{deletions} of the target's {entries} entries would be deleted")?;
             }
         }
@@ -62,28 +62,28 @@ impl fmt::Display for Refusal {
             count => write!(f, "; {count} files were copied before, and nothing was deleted")?,
         }
         match self.reason {
-            Reason::EmptySource => Ok(()),
-            Reason::TooMany { deletions, .. } => {
+            RefusalReason::EmptySource => Ok(()),
+            RefusalReason::TooMany { deletions, .. } => {
                 write!(f, " (if that is right, say --max-delete {deletions})")
             }
         }
     }
 }
 
-impl DeleteMax {
+impl DeleteLimit {
     /// Decides about `deletions` of a target that has `entries`, for a source that has `source_entries`.
     ///
     /// # Errors
     /// Says why nothing may be deleted.
-    pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), Reason> {
+    pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), RefusalReason> {
         let too_many = match self {
             _ if deletions == 0 => false,
-            Self::Careful if source_entries == 0 => return Err(Reason::EmptySource),
+            Self::Careful if source_entries == 0 => return Err(RefusalReason::EmptySource),
             Self::Careful => entries >= CAREFUL_ENTRIES && deletions > entries / 2,
             Self::Count(max) => deletions > max,
             Self::Percent(max) => u128::from(deletions) * 100 > u128::from(entries) * u128::from(max),
         };
-        if too_many { Err(Reason::TooMany { deletions, entries }) } else { Ok(()) }
+        if too_many { Err(RefusalReason::TooMany { deletions, entries }) } else { Ok(()) }
     }
 }
 
@@ -96,26 +96,28 @@ mod tests {
 
     #[test]
     fn half_of_a_target_is_too_much() {
-        let check = |deletions, entries| DeleteMax::Careful.check(deletions, entries, 1).is_ok();
+        let check = |deletions, entries| DeleteLimit::Careful.check(deletions, entries, 1).is_ok();
         assert!(check(0, 0) && check(19, 19) && check(10, 20) && check(500, 1000));
         assert!(!check(11, 20) && !check(501, 1000) && !check(1000, 1000));
     }
 
     #[test]
     fn an_empty_source_deletes_nothing() {
-        assert_eq!(DeleteMax::Careful.check(1, 1, 0), Err(Reason::EmptySource));
-        assert_eq!(DeleteMax::Careful.check(0, 0, 0), Ok(()));
-        assert_eq!(DeleteMax::Count(1).check(1, 1, 0), Ok(()));
+        assert_eq!(DeleteLimit::Careful.check(1, 1, 0), Err(RefusalReason::EmptySource));
+        assert_eq!(DeleteLimit::Careful.check(0, 0, 0), Ok(()));
+        assert_eq!(DeleteLimit::Count(1).check(1, 1, 0), Ok(()));
     }
 
     #[test]
     fn a_number_or_a_share_can_be_said() {
-        assert!(DeleteMax::Count(5).check(5, 5, 1).is_ok() && DeleteMax::Count(5).check(6, 100, 1).is_err());
         assert!(
-            DeleteMax::Count(0).check(1, 100, 1).is_err() && DeleteMax::Count(0).check(0, 100, 1).is_ok()
+            DeleteLimit::Count(5).check(5, 5, 1).is_ok() && DeleteLimit::Count(5).check(6, 100, 1).is_err()
         );
-        assert!(DeleteMax::Percent(10).check(10, 100, 1).is_ok());
-        assert!(DeleteMax::Percent(10).check(11, 100, 1).is_err());
-        assert!(DeleteMax::Percent(100).check(u64::MAX, u64::MAX, 1).is_ok());
+        assert!(
+            DeleteLimit::Count(0).check(1, 100, 1).is_err() && DeleteLimit::Count(0).check(0, 100, 1).is_ok()
+        );
+        assert!(DeleteLimit::Percent(10).check(10, 100, 1).is_ok());
+        assert!(DeleteLimit::Percent(10).check(11, 100, 1).is_err());
+        assert!(DeleteLimit::Percent(100).check(u64::MAX, u64::MAX, 1).is_ok());
     }
 }

@@ -8,7 +8,7 @@ use super::deed::{DEEDS_MAX, Deed};
 use super::effects::Effects;
 use super::executor::MirrorExecutor;
 use super::room::{SHORT_MAX, is_lack_of_room, makes_room};
-use super::target::Direction;
+use super::target::MirrorDirection;
 use crate::error::Error;
 use std::collections::HashSet;
 use wire::{Failure, RemotePath};
@@ -55,9 +55,9 @@ impl MirrorExecutor<'_> {
         }
         let trees = self.trees;
         let space = match (trees.direction, &trees.local) {
-            (Direction::Upload, _) => trees.runtime.block_on(trees.session.space(&trees.remote)).ok(),
-            (Direction::Download, Some(local)) => local.space().ok(),
-            (Direction::Download, None) => None,
+            (MirrorDirection::Upload, _) => trees.runtime.block_on(trees.session.space(&trees.remote)).ok(),
+            (MirrorDirection::Download, Some(local)) => local.space().ok(),
+            (MirrorDirection::Download, None) => None,
         };
         Ok(space.is_some_and(|space| space.available < bytes)) // where it is not known, it shows
     }

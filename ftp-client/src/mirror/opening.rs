@@ -1,8 +1,8 @@
 //! Opens the parts of a mirror with the first deed that needs them: the job, the hands for small changes, the local tree, the backup.
 
 use super::executor::MirrorExecutor;
-use super::target::{Direction, TargetMutator};
-use super::transfer::Transfer;
+use super::job::MirrorJob;
+use super::target::{MirrorDirection, TargetMutator};
 use super::transfer_queue::TransferQueue;
 use crate::error::Error;
 use crate::local;
@@ -20,7 +20,7 @@ impl MirrorExecutor<'_> {
     pub(super) fn open_transfer(&mut self) -> Result<(), Error> {
         if self.transfer.is_none() {
             let folder = self.local_tree()?;
-            let transfer = Transfer::open(self.trees, folder, self.options, self.reporter.clone())?;
+            let transfer = MirrorJob::open(self.trees, folder, self.options, self.reporter.clone())?;
             self.transfer = Some(TransferQueue::new(transfer)?);
         }
         Ok(())
@@ -29,13 +29,13 @@ impl MirrorExecutor<'_> {
     pub(super) fn open_mutator(&self) -> Result<TargetMutator, Error> {
         let backup = self.options.backup.as_ref();
         match self.trees.direction {
-            Direction::Upload => {
+            MirrorDirection::Upload => {
                 let backup = backup.map(|path| remote_backup(path)).transpose()?;
                 let (session, path) = (self.trees.session.clone(), self.trees.remote.clone());
                 let (power, runtime) = (self.options.transfer.survive_power(), self.trees.runtime.clone());
                 Ok(TargetMutator::Remote { session, path, backup, power, runtime })
             }
-            Direction::Download => {
+            MirrorDirection::Download => {
                 let tree = self.local_tree()?;
                 let backup = backup.map(|path| self.local_backup(path, &tree)).transpose()?;
                 let changes = self.options.transfer.changes(tree, backup);

@@ -11,9 +11,9 @@ mod loaded;
 
 pub use loaded::LoadedPlan;
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::recipe::{Recipe, Text};
-use super::target::Direction;
+use super::target::MirrorDirection;
 use crate::error::Error;
 use crate::private_file;
 use serde::{Deserialize, Serialize};
@@ -62,16 +62,16 @@ pub enum DirectionWord {
     Download,
 }
 
-impl From<Direction> for DirectionWord {
-    fn from(direction: Direction) -> Self {
+impl From<MirrorDirection> for DirectionWord {
+    fn from(direction: MirrorDirection) -> Self {
         match direction {
-            Direction::Upload => Self::Upload,
-            Direction::Download => Self::Download,
+            MirrorDirection::Upload => Self::Upload,
+            MirrorDirection::Download => Self::Download,
         }
     }
 }
 
-impl From<DirectionWord> for Direction {
+impl From<DirectionWord> for MirrorDirection {
     fn from(word: DirectionWord) -> Self {
         match word {
             DirectionWord::Upload => Self::Upload,
@@ -148,7 +148,7 @@ impl PlanHead {
     /// The head of a plan that this version writes.
     #[must_use]
     pub(crate) fn new(
-        direction: Direction,
+        direction: MirrorDirection,
         place: &PlanPlace,
         login: PlanLogin,
         remote: Text,
@@ -172,15 +172,15 @@ impl PlanHead {
 }
 
 impl PlanItem {
-    fn of(action: &Action) -> Self {
+    fn of(action: &MirrorAction) -> Self {
         let from = match action {
-            Action::Moved { from, .. } => Some(from.path.as_bytes()),
-            Action::Linked { of, .. } => Some(of.as_bytes()),
-            Action::New { .. }
-            | Action::Changed { .. }
-            | Action::Folder { .. }
-            | Action::Metadata { .. }
-            | Action::Deleted { .. } => None,
+            MirrorAction::Moved { from, .. } => Some(from.path.as_bytes()),
+            MirrorAction::Linked { of, .. } => Some(of.as_bytes()),
+            MirrorAction::New { .. }
+            | MirrorAction::Changed { .. }
+            | MirrorAction::Folder { .. }
+            | MirrorAction::Metadata { .. }
+            | MirrorAction::Deleted { .. } => None,
         };
         Self {
             action: action.word().to_owned(),
@@ -241,10 +241,10 @@ impl PlanWriter {
         self.line(head)
     }
 
-    pub(crate) fn add(&mut self, action: &Action) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, action: &MirrorAction) -> Result<(), Error> {
         self.end.items += 1;
         self.end.bytes += action.bytes();
-        self.end.deletions += u64::from(matches!(action, Action::Deleted { .. }));
+        self.end.deletions += u64::from(matches!(action, MirrorAction::Deleted { .. }));
         self.line(&PlanItem::of(action))
     }
 
@@ -289,7 +289,7 @@ mod tests {
         let roots = (Some((1, 2)), None);
         writer
             .head(&PlanHead::new(
-                Direction::Upload,
+                MirrorDirection::Upload,
                 &place,
                 login,
                 Text(vec![0xff]),
@@ -297,8 +297,8 @@ mod tests {
                 Recipe::default(),
             ))
             .unwrap();
-        writer.add(&Action::New { source: entry("a") }).unwrap();
-        writer.add(&Action::Deleted { target: entry("b/") }).unwrap();
+        writer.add(&MirrorAction::New { source: entry("a") }).unwrap();
+        writer.add(&MirrorAction::Deleted { target: entry("b/") }).unwrap();
         assert_eq!(writer.finish().unwrap(), PlanEnd { items: 2, bytes: 10, deletions: 1 });
     }
 
@@ -309,11 +309,11 @@ mod tests {
         written(&path);
         let mut wanted = LoadedPlan::read(&path).unwrap();
         assert_eq!((wanted.head.remote.0.as_slice(), wanted.head.roots), (&[0xff][..], (Some((1, 2)), None)));
-        assert!(wanted.take(&Action::New { source: entry("a") }));
-        assert!(!wanted.take(&Action::New { source: entry("a") }));
+        assert!(wanted.take(&MirrorAction::New { source: entry("a") }));
+        assert!(!wanted.take(&MirrorAction::New { source: entry("a") }));
         let mut grown = entry("b/");
         grown.metadata.modified.nanos += 1;
-        assert!(!wanted.take(&Action::Deleted { target: grown }));
+        assert!(!wanted.take(&MirrorAction::Deleted { target: grown }));
         let mut left = Vec::new();
         assert_eq!(wanted.drifted(|path| left.push(path.to_vec())).unwrap(), 1);
         assert_eq!(left, [b"b"]);

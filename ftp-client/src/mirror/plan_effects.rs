@@ -1,6 +1,6 @@
 //! Effects of plans: they are written down, or what was written down is done.
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::deferred::FolderMetadata;
 use super::effects::{DryRun, Effects};
 use super::executor::MirrorExecutor;
@@ -25,7 +25,7 @@ pub(super) struct PlanApplier<'a> {
 }
 
 impl Effects for PlanRecorder {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         self.writer.add(&action)?;
         self.dry.act(action)
     }
@@ -66,9 +66,9 @@ impl Effects for PlanApplier<'_> {
         self.executor.proven(target)
     }
 
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
-        let is_again =
-            matches!(action, Action::New { .. } | Action::Changed { .. }) && self.again.remove(action.path());
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
+        let is_again = matches!(action, MirrorAction::New { .. } | MirrorAction::Changed { .. })
+            && self.again.remove(action.path());
         if self.plan.take(&action) || is_again { self.executor.act(action) } else { Ok(false) }
     }
     fn leave(&mut self, folder: &Entry) -> Result<(), Error> {

@@ -7,7 +7,7 @@
 
 mod select;
 
-use super::action::Action;
+use super::action::MirrorAction;
 use super::deed::PAIRS_MAX;
 use super::deferred::{Deferred, FolderMetadata, HardLinks};
 use super::difference::{Comparison, Difference};
@@ -15,8 +15,8 @@ use super::dir_frame::{DirFrame, Presence};
 use super::effects::{Digester, Effects};
 use super::fidelities::Fidelities;
 use super::pairs::{Pair, Pairs};
-use super::selection::Selection;
-use super::{Options, Summary};
+use super::selection::EntrySelection;
+use super::{MirrorOptions, MirrorSummary};
 use crate::error::Error;
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use wire::{Failure, FailureCode, RemotePath};
 
 /// Decides what a mirror does.
 pub(crate) struct Planner<'a> {
-    pub(super) options: &'a Options,
+    pub(super) options: &'a MirrorOptions,
     pub(super) comparison: Comparison,
     pub(super) effects: &'a mut dyn Effects,
     pub(super) digester: &'a dyn Digester,
     pub(super) deferred: Deferred,
     pub(super) links: HardLinks,
-    pub(super) summary: Summary,
-    pub(super) counts: Counts,
+    pub(super) summary: MirrorSummary,
+    pub(super) counts: EntryCounts,
     pub(super) fidelities: Fidelities,
     /// Deletions are to make room, and then all is compared once more.
     pub(super) lacks_room: bool,
-    pub(super) selection: Selection<'a>,
+    pub(super) selection: EntrySelection<'a>,
     /// Paths that were asked for by name, and that the walk has not come to yet.
     expected: Peekable<Box<dyn Iterator<Item = &'a RemotePath> + 'a>>,
     pub(super) frames: Vec<DirFrame>,
@@ -49,7 +49,7 @@ pub(crate) struct Planner<'a> {
 
 /// Counts of the entries that were seen, for the guard of deletions.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct EntryCounts {
     pub(super) source_entries: u64,
     pub(super) target_entries: u64,
     /// The source was not read without error, so what seems to be missing may be there.
@@ -61,7 +61,7 @@ pub(super) struct Counts {
 impl<'a> Planner<'a> {
     /// A planner for the folders `source` and `target` themselves; no target if it does not exist yet.
     pub(crate) fn new(
-        options: &'a Options,
+        options: &'a MirrorOptions,
         source: Entry,
         target: Option<Entry>,
         effects: &'a mut dyn Effects,
@@ -80,12 +80,12 @@ impl<'a> Planner<'a> {
             digester,
             deferred: Deferred::default(),
             links: HardLinks::default(),
-            summary: Summary::default(),
-            counts: Counts::default(),
+            summary: MirrorSummary::default(),
+            counts: EntryCounts::default(),
             fidelities: Fidelities::default(),
             lacks_room: false,
-            selection: Selection::new(options),
-            expected: Selection::new(options).expected(&path).peekable(),
+            selection: EntrySelection::new(options),
+            expected: EntrySelection::new(options).expected(&path).peekable(),
             frames: vec![DirFrame::new(path, presence)],
             source_below: None,
             target_below: None,
@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
         }
         if let Presence::SourceOnly(source) = &self.frame().presence {
             let source = (**source).clone();
-            self.act(Action::Folder { source, target: None })?;
+            self.act(MirrorAction::Folder { source, target: None })?;
         }
         while let Some(pair) = pairs.next()? {
             self.visit(pair, &mut pairs)?;
@@ -160,7 +160,7 @@ impl<'a> Planner<'a> {
     fn new_entry(&mut self, source: Entry) -> Result<(), Error> {
         match source.metadata.kind {
             Kind::Folder => {
-                let made = self.act(Action::Folder { source: source.clone(), target: None })?;
+                let made = self.act(MirrorAction::Folder { source: source.clone(), target: None })?;
                 self.enter(Presence::SourceOnly(Arc::new(source)))?;
                 self.frame().changed = made;
                 Ok(())
@@ -183,7 +183,7 @@ impl<'a> Planner<'a> {
             Kind::File | Kind::Symlink => {
                 self.links.lead(&source, None);
                 self.links.sent(&source);
-                self.act(Action::New { source }).map(drop)
+                self.act(MirrorAction::New { source }).map(drop)
             }
         }
     }
@@ -223,10 +223,10 @@ impl<'a> Planner<'a> {
                 self.deferred.unread.push((source, target, parent));
                 return self.read_if_many();
             }
-            Difference::Metadata => return self.act_quietly(Action::Metadata { source, target }),
+            Difference::Metadata => return self.act_quietly(MirrorAction::Metadata { source, target }),
             Difference::Content => {
                 self.links.sent(&source);
-                return self.act(Action::Changed { source, target }).map(drop);
+                return self.act(MirrorAction::Changed { source, target }).map(drop);
             }
         }
         Ok(())
@@ -254,7 +254,7 @@ impl<'a> Planner<'a> {
                 pairs.skip_source();
             }
             (Kind::Folder, _) => {
-                let made = self.act(Action::Folder { source: source.clone(), target: Some(target) })?;
+                let made = self.act(MirrorAction::Folder { source: source.clone(), target: Some(target) })?;
                 self.enter(Presence::SourceOnly(Arc::new(source)))?;
                 self.frame().changed = made;
             }
@@ -271,7 +271,7 @@ impl<'a> Planner<'a> {
             (Kind::File | Kind::Symlink, Kind::File | Kind::Symlink) => {
                 self.links.lead(&source, Some(&target));
                 self.links.sent(&source);
-                return self.act(Action::Changed { source, target }).map(drop);
+                return self.act(MirrorAction::Changed { source, target }).map(drop);
             }
         }
         Ok(())
@@ -314,19 +314,19 @@ impl<'a> Planner<'a> {
     }
 
     /// Does what changes the time of the folder that it is in; tells whether it is done.
-    pub(super) fn act(&mut self, action: Action) -> Result<bool, Error> {
+    pub(super) fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         let done = self.effects.act(action)?;
         self.frame().changed |= done;
         Ok(done)
     }
 
-    fn act_quietly(&mut self, action: Action) -> Result<(), Error> {
+    fn act_quietly(&mut self, action: MirrorAction) -> Result<(), Error> {
         self.effects.act(action).map(drop)
     }
 }
 
 /// The source's entry, with the permissions that it is to have: where only what is new gets some, those of the target.
-fn wanted(options: &Options, source: Entry, target: Option<&Entry>) -> Entry {
+fn wanted(options: &MirrorOptions, source: Entry, target: Option<&Entry>) -> Entry {
     let kept = target
         .filter(|target| options.transfer.modes.only_new && target.metadata.kind == source.metadata.kind);
     let metadata = match kept {

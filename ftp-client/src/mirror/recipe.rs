@@ -1,7 +1,7 @@
 //! How a mirror is made, as plain data: what a command line says, and what a plan keeps.
 
 use super::filter::{FileLimits, FileList, FilterRules, Separator};
-use super::{DeleteMax, DeleteWhen, Options};
+use super::{DeleteLimit, DeleteWhen, MirrorOptions};
 use crate::error::Error;
 use crate::options::TransferOptions;
 use serde::{Deserialize, Serialize};
@@ -16,25 +16,25 @@ use wire::modes::{Chmod, Modes};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
-    /// See [`Options::delete`].
+    /// See [`MirrorOptions::delete`].
     pub delete: bool,
-    /// See [`Options::delete_excluded`].
+    /// See [`MirrorOptions::delete_excluded`].
     pub delete_excluded: bool,
-    /// See [`DeleteMax::Count`].
+    /// See [`DeleteLimit::Count`].
     pub delete_max: Option<u64>,
-    /// See [`DeleteMax::Percent`].
+    /// See [`DeleteLimit::Percent`].
     pub delete_max_percent: Option<u8>,
-    /// See [`Options::delete_when`].
+    /// See [`MirrorOptions::delete_when`].
     pub delete_when: DeleteWhen,
-    /// See [`Options::by_digest`].
+    /// See [`MirrorOptions::by_digest`].
     pub by_digest: bool,
     /// See [`TransferOptions::overwrite`].
     pub overwrite: OverwriteRecipe,
-    /// See [`Options::modify_window`].
+    /// See [`MirrorOptions::modify_window`].
     pub modify_window_nanos: u64,
     /// In order.
     pub rules: Vec<RuleText>,
-    /// Paths, each ended by NUL; see [`Options::files`].
+    /// Paths, each ended by NUL; see [`MirrorOptions::files`].
     pub files: Option<Vec<Text>>,
     /// See [`FileLimits::size_min`].
     pub size_min: Option<u64>,
@@ -44,7 +44,7 @@ pub struct Recipe {
     pub newer_than: Option<(i64, u32)>,
     /// See [`FileLimits::older_than`]: seconds and nanoseconds.
     pub older_than: Option<(i64, u32)>,
-    /// See [`Options::hard_links`].
+    /// See [`MirrorOptions::hard_links`].
     pub hard_links: bool,
     /// [`Modes::only_new`] of the transfer.
     pub no_perms: bool,
@@ -53,9 +53,9 @@ pub struct Recipe {
     pub perms: bool,
     /// [`Modes::chmod`] of the transfer.
     pub chmod: Option<String>,
-    /// See [`Options::owner`].
+    /// See [`MirrorOptions::owner`].
     pub owner: bool,
-    /// See [`Options::xattrs`].
+    /// See [`MirrorOptions::xattrs`].
     pub xattrs: bool,
     /// See [`TransferOptions::changing`].
     #[serde(skip_serializing_if = "ChangingRecipe::is_default")]
@@ -64,9 +64,9 @@ pub struct Recipe {
     pub sparse: bool,
     /// See [`TransferOptions::survive_power`].
     pub power: bool,
-    /// See [`Options::detect_moves`].
+    /// See [`MirrorOptions::detect_moves`].
     pub detect_moves: bool,
-    /// See [`Options::backup`].
+    /// See [`MirrorOptions::backup`].
     pub backup: Option<Text>,
 }
 
@@ -198,7 +198,7 @@ impl Recipe {
     ///
     /// # Errors
     /// Says which rule, path or combination makes no sense.
-    pub fn options(&self) -> Result<Options, Error> {
+    pub fn options(&self) -> Result<MirrorOptions, Error> {
         self.check()?;
         let backup = self.backup.as_ref().map(|Text(path)| std::ffi::OsStr::from_bytes(path).into());
         let transfer = TransferOptions {
@@ -209,7 +209,7 @@ impl Recipe {
             sparse: self.sparse,
             ..TransferOptions::default()
         };
-        Ok(Options {
+        Ok(MirrorOptions {
             transfer: transfer.surviving(self.power),
             delete: self.delete,
             delete_excluded: self.delete_excluded,
@@ -250,11 +250,11 @@ impl Recipe {
         }
     }
 
-    fn delete_max(&self) -> DeleteMax {
+    fn delete_max(&self) -> DeleteLimit {
         match (self.delete_max, self.delete_max_percent) {
-            (Some(count), _) => DeleteMax::Count(count),
-            (None, Some(percent)) => DeleteMax::Percent(percent),
-            (None, None) => DeleteMax::Careful,
+            (Some(count), _) => DeleteLimit::Count(count),
+            (None, Some(percent)) => DeleteLimit::Percent(percent),
+            (None, None) => DeleteLimit::Careful,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Passes on to a mirror's listener what its jobs tell.
 
-use super::Listener;
+use super::MirrorListener;
 use crate::observer::{FileReport, TransferObserver};
 use crate::report::Reporter;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use wire::RemotePath;
 use wire::checksum::Checksum;
 
 /// The reporter of a mirror's jobs.
-pub(crate) fn reporter(listener: &Arc<dyn Listener>, checksum: Checksum) -> Arc<Reporter> {
+pub(crate) fn reporter(listener: &Arc<dyn MirrorListener>, checksum: Checksum) -> Arc<Reporter> {
     Reporter::new(Arc::new(Relay(listener.clone())), checksum)
 }
 
 /// Passes on everything but totals, which the mirror counts itself.
-struct Relay(Arc<dyn Listener>);
+struct Relay(Arc<dyn MirrorListener>);
 
 impl TransferObserver for Relay {
     fn totals(&self, _: u64, _: u64, _: bool) {}

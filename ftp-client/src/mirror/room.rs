@@ -1,10 +1,10 @@
 //! Lack of room at the target: when deletions may make some, and which failures it explains.
 
-use super::{DeleteWhen, Options};
+use super::{DeleteWhen, MirrorOptions};
 use wire::FailureCode;
 
 /// True if deletions may come first where the target lacks room. What goes to a backup makes none.
-pub(super) fn makes_room(options: &Options) -> bool {
+pub(super) fn makes_room(options: &MirrorOptions) -> bool {
     options.delete && options.delete_when != DeleteWhen::After && options.backup.is_none()
 }
 

@@ -6,17 +6,20 @@ mod inputs;
 use super::clearing::Clearing;
 use super::effects::{DryRun, Effects};
 use super::executor::MirrorExecutor;
-use super::finish::Ending;
+use super::finish::ComparisonResult;
 use super::pairs::Pairs;
 use super::plan::{LoadedPlan, PlanHead, PlanLogin, PlanWriter};
 use super::plan_effects::{PlanApplier, PlanRecorder};
 use super::planner::Planner;
 use super::recipe::Text;
 use super::relay::reporter;
-use super::selection::Selection;
+use super::selection::EntrySelection;
 use super::side::{EmptySide, LocalSide, RemoteSide, TreeSide};
-use super::target::{Direction, Trees};
-use super::{DeleteWhen, Listener, MirrorRequest, Mode, Options, Outcome, Reason, Refusal, Summary};
+use super::target::{MirrorDirection, Trees};
+use super::{
+    DeleteRefusal, DeleteWhen, MirrorListener, MirrorOptions, MirrorOutcome, MirrorRequest, MirrorSummary,
+    Mode, RefusalReason,
+};
 use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::report::Reporter;
@@ -41,8 +44,8 @@ impl Session {
     pub async fn mirror(
         &self,
         request: MirrorRequest,
-        listener: Arc<dyn Listener>,
-    ) -> Result<Outcome, Error> {
+        listener: Arc<dyn MirrorListener>,
+    ) -> Result<MirrorOutcome, Error> {
         let reporter = reporter(&listener, request.options.checksum(self.checksum()));
         let Some(again) = request.again() else {
             return run(&self.latest(), request, Resume::Never, listener, reporter).await;
@@ -62,11 +65,11 @@ async fn run(
     session: &Session,
     mut request: MirrorRequest,
     resume: Resume,
-    listener: Arc<dyn Listener>,
+    listener: Arc<dyn MirrorListener>,
     reporter: Arc<Reporter>,
-) -> Result<Outcome, Error> {
+) -> Result<MirrorOutcome, Error> {
     let details = request.options.details();
-    if request.direction == Direction::Download {
+    if request.direction == MirrorDirection::Download {
         request.options.transfer.modes = request.options.transfer.modes.received();
     }
     let access = session.welcome().await?.access;
@@ -77,7 +80,7 @@ async fn run(
     let remote = request.remote.clone();
     let trees = Trees {
         direction: request.direction,
-        leaves_root: request.direction == Direction::Upload
+        leaves_root: request.direction == MirrorDirection::Upload
             && remote.is_root()
             && !Needs::Remove.met_by(access),
         session: session.clone(),
@@ -101,10 +104,10 @@ impl MirrorInputs {
     fn mirror(
         self,
         trees: &Trees,
-        mut options: Options,
+        mut options: MirrorOptions,
         mode: Mode,
-        listener: &Arc<dyn Listener>,
-    ) -> Result<Outcome, Error> {
+        listener: &Arc<dyn MirrorListener>,
+    ) -> Result<MirrorOutcome, Error> {
         options.backup_below = backup_below(trees, &options);
         let (source, _) = self.roots(trees.direction);
         if source.is_none() {
@@ -114,23 +117,24 @@ impl MirrorInputs {
             Mode::Run => {
                 let mut executor = self.executor(trees, &options, listener);
                 let (planned, refusal) = self.compare_all(trees, &options, &mut executor, listener)?;
-                Ok(Outcome { summary: planned.with(executor.close()?), refusal, drifted: 0 })
+                Ok(MirrorOutcome { summary: planned.with(executor.close()?), refusal, drifted: 0 })
             }
             Mode::DryRun => {
                 let mut dry = DryRun::new(listener.clone());
-                let Ending { summary, refusal, .. } = self.compare(trees, &options, &mut dry)?;
+                let ComparisonResult { summary, refusal, .. } = self.compare(trees, &options, &mut dry)?;
                 refusal.iter().for_each(|refusal| listener.refused(*refusal));
-                Ok(Outcome { summary: summary.with(dry.summary()), refusal, drifted: 0 })
+                Ok(MirrorOutcome { summary: summary.with(dry.summary()), refusal, drifted: 0 })
             }
             Mode::Plan(mut writer) => {
                 writer.head(&self.head(trees, &writer))?;
                 let mut planning = PlanRecorder { dry: DryRun::new(listener.clone()), writer };
-                let Ending { summary, refusal, .. } = self.compare(trees, &options, &mut planning)?;
+                let ComparisonResult { summary, refusal, .. } =
+                    self.compare(trees, &options, &mut planning)?;
                 refusal.iter().for_each(|refusal| listener.refused(*refusal));
                 if refusal.is_none() {
                     planning.writer.finish()?;
                 }
-                Ok(Outcome { summary: summary.with(planning.dry.summary()), refusal, drifted: 0 })
+                Ok(MirrorOutcome { summary: summary.with(planning.dry.summary()), refusal, drifted: 0 })
             }
             Mode::Apply(plan) => {
                 self.check(trees, &plan.head)?;
@@ -141,7 +145,7 @@ impl MirrorInputs {
                 let summary = planned.with(executor.close()?);
                 let is_refused = refusal.is_some_and(|refusal| refusal.is_first);
                 let drifted = if is_refused { 0 } else { tell_drifted(&plan, listener)? };
-                Ok(Outcome { summary, refusal, drifted })
+                Ok(MirrorOutcome { summary, refusal, drifted })
             }
         }
     }
@@ -150,8 +154,8 @@ impl MirrorInputs {
     fn executor<'a>(
         &self,
         trees: &'a Trees,
-        options: &'a Options,
-        listener: &Arc<dyn Listener>,
+        options: &'a MirrorOptions,
+        listener: &Arc<dyn MirrorListener>,
     ) -> MirrorExecutor<'a> {
         let mut executor = MirrorExecutor::new(trees, options, self.scope.clone(), listener.clone());
         let (_, target) = self.roots(trees.direction);
@@ -165,10 +169,10 @@ impl MirrorInputs {
     fn compare_all(
         self,
         trees: &Trees,
-        options: &Options,
+        options: &MirrorOptions,
         effects: &mut dyn Effects,
-        listener: &Arc<dyn Listener>,
-    ) -> Result<(Summary, Option<Refusal>), Error> {
+        listener: &Arc<dyn MirrorListener>,
+    ) -> Result<(MirrorSummary, Option<DeleteRefusal>), Error> {
         let scope = self.scope.clone();
         let again = || Self::again(trees, options, &scope);
         let (_, target) = self.roots(trees.direction);
@@ -177,11 +181,12 @@ impl MirrorInputs {
         if is_cleared {
             if let Some(refusal) = inputs.clear(trees, options, effects)? {
                 listener.refused(refusal);
-                return Ok((Summary::default(), Some(refusal)));
+                return Ok((MirrorSummary::default(), Some(refusal)));
             }
             inputs = again()?;
         }
-        let Ending { mut summary, mut refusal, lacks_room } = inputs.compare(trees, options, effects)?;
+        let ComparisonResult { mut summary, mut refusal, lacks_room } =
+            inputs.compare(trees, options, effects)?;
         if lacks_room && !is_cleared {
             refusal = again()?.clear(trees, options, effects)?;
             if refusal.is_some() {
@@ -201,17 +206,17 @@ impl MirrorInputs {
     fn clear(
         self,
         trees: &Trees,
-        options: &Options,
+        options: &MirrorOptions,
         effects: &mut dyn Effects,
-    ) -> Result<Option<Refusal>, Error> {
+    ) -> Result<Option<DeleteRefusal>, Error> {
         effects.release()?;
-        let options = Options { by_digest: false, established: false, ..options.clone() };
+        let options = MirrorOptions { by_digest: false, established: false, ..options.clone() };
         let mut clearing = Clearing { effects, failures: 0, has_moves: false };
         Ok(self.compare(trees, &options, &mut clearing)?.refusal)
     }
 
     /// Looks at both folders once more.
-    fn again(trees: &Trees, options: &Options, scope: &RemotePath) -> Result<Self, Error> {
+    fn again(trees: &Trees, options: &MirrorOptions, scope: &RemotePath) -> Result<Self, Error> {
         let request = MirrorRequest {
             direction: trees.direction,
             local: trees.shown.clone(),
@@ -223,15 +228,20 @@ impl MirrorInputs {
         Ok(trees.runtime.block_on(look(&trees.session, &request, options.details()))?.0)
     }
 
-    fn compare(self, trees: &Trees, options: &Options, effects: &mut dyn Effects) -> Result<Ending, Error> {
+    fn compare(
+        self,
+        trees: &Trees,
+        options: &MirrorOptions,
+        effects: &mut dyn Effects,
+    ) -> Result<ComparisonResult, Error> {
         let (source, target) = self.roots(trees.direction);
         let (source, target) = (source.cloned(), target.cloned());
         let Some(source) = source else { return Err(missing_source(trees, options)) };
         let mut here = local_side(trees, options, &self.scope)?;
         let mut there = remote_side(self.pages, &self.scope);
         let pairs = match trees.direction {
-            Direction::Upload => Pairs::new(&mut *here, &mut *there),
-            Direction::Download => Pairs::new(&mut *there, &mut *here),
+            MirrorDirection::Upload => Pairs::new(&mut *here, &mut *there),
+            MirrorDirection::Download => Pairs::new(&mut *there, &mut *here),
         };
         let mut planner = Planner::new(options, source, target, effects, trees);
         planner.walk(pairs)?;
@@ -273,7 +283,7 @@ impl MirrorInputs {
 }
 
 /// Tells of the items of a plan that no longer fit.
-fn tell_drifted(plan: &LoadedPlan, listener: &Arc<dyn Listener>) -> Result<u64, Error> {
+fn tell_drifted(plan: &LoadedPlan, listener: &Arc<dyn MirrorListener>) -> Result<u64, Error> {
     plan.drifted(|path| {
         if let Ok(path) = RemotePath::from_wire(path) {
             listener.failed(&path, &FailureCode::Drifted.into());
@@ -284,11 +294,11 @@ fn tell_drifted(plan: &LoadedPlan, listener: &Arc<dyn Listener>) -> Result<u64, 
 /// The tree here. What the rules leave out of it is not looked at.
 fn local_side<'a>(
     trees: &Trees,
-    options: &'a Options,
+    options: &'a MirrorOptions,
     scope: &RemotePath,
 ) -> Result<Box<dyn TreeSide + 'a>, Error> {
-    let selection = Selection::new(options);
-    let is_source = trees.direction == Direction::Upload;
+    let selection = EntrySelection::new(options);
+    let is_source = trees.direction == MirrorDirection::Upload;
     let leaves_out = move |path: &RemotePath, is_folder: bool| {
         if is_source { selection.hides(path, is_folder) } else { is_folder && selection.leaves_alone(path) }
     };
@@ -312,10 +322,10 @@ fn remote_side(pages: Option<Pages>, scope: &RemotePath) -> Box<dyn TreeSide> {
     }
 }
 
-fn missing_source(trees: &Trees, options: &Options) -> Error {
+fn missing_source(trees: &Trees, options: &MirrorOptions) -> Error {
     match (options.delete, trees.direction) {
-        (true, _) => Error::Refused(Refusal::first(Reason::EmptySource).to_string()),
-        (false, Direction::Upload) => error_at(&trees.shown, ErrorKind::NotFound.into()),
-        (false, Direction::Download) => Error::remote(&trees.remote, FailureCode::NotFound),
+        (true, _) => Error::Refused(DeleteRefusal::first(RefusalReason::EmptySource).to_string()),
+        (false, MirrorDirection::Upload) => error_at(&trees.shown, ErrorKind::NotFound.into()),
+        (false, MirrorDirection::Download) => Error::remote(&trees.remote, FailureCode::NotFound),
     }
 }

@@ -1,16 +1,16 @@
 //! Selects the entries that take part in a mirror: by rules, a list of files, and limits.
 
-use super::Options;
+use super::MirrorOptions;
 use super::filter::FilterVerdict;
 use wire::RemotePath;
 use wire::message::Entry;
 use wire::metadata::Kind;
 
 /// Asks all filters.
-pub(crate) struct Selection<'a>(&'a Options);
+pub(crate) struct EntrySelection<'a>(&'a MirrorOptions);
 
-impl<'a> Selection<'a> {
-    pub(crate) fn new(options: &'a Options) -> Self {
+impl<'a> EntrySelection<'a> {
+    pub(crate) fn new(options: &'a MirrorOptions) -> Self {
         Self(options)
     }
 

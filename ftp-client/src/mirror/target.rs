@@ -1,6 +1,6 @@
 //! The target's tree and the source's: which of them is here, and which at the server.
 
-use super::effects::{Digester, Digests};
+use super::effects::{Digester, FileDigests};
 use crate::error::Error;
 use crate::report::Reporter;
 use crate::session::Session;
@@ -17,7 +17,7 @@ use wire::{Failure, FailureCode, RemotePath};
 
 /// Which way a mirror goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum MirrorDirection {
     /// From here to the server.
     Upload,
     /// From the server to here.
@@ -26,7 +26,7 @@ pub enum Direction {
 
 /// Both trees.
 pub(crate) struct Trees {
-    pub(crate) direction: Direction,
+    pub(crate) direction: MirrorDirection,
     pub(crate) session: Session,
     pub(crate) remote: RemotePath,
     /// The target is the user's root, which this user may not change itself: its own metadata stays as it is.
@@ -46,20 +46,22 @@ impl Trees {
     /// True if the target was there when the mirror began.
     pub(crate) fn has_target(&self) -> bool {
         match self.direction {
-            Direction::Upload => self.is_at_server,
-            Direction::Download => self.local.is_some(),
+            MirrorDirection::Upload => self.is_at_server,
+            MirrorDirection::Download => self.local.is_some(),
         }
     }
 
     /// A failure of the target at `path`.
     pub(crate) fn target_error(&self, path: &RemotePath, failure: Failure) -> Error {
         match self.direction {
-            Direction::Upload => Error::remote(&self.remote.join_path(path).unwrap_or_default(), failure),
-            Direction::Download => Error::local(&self.shown, failure),
+            MirrorDirection::Upload => {
+                Error::remote(&self.remote.join_path(path).unwrap_or_default(), failure)
+            }
+            MirrorDirection::Download => Error::local(&self.shown, failure),
         }
     }
 
-    fn local_digests(&self, paths: &[RemotePath], checksum: Checksum) -> Digests {
+    fn local_digests(&self, paths: &[RemotePath], checksum: Checksum) -> FileDigests {
         let Some(local) = &self.local else { return vec![None; paths.len()] };
         let folders = FolderCache::new(local.clone());
         let of = |path: &RemotePath| {
@@ -70,7 +72,7 @@ impl Trees {
         paths.iter().map(of).collect()
     }
 
-    async fn remote_digests(&self, paths: Vec<RemotePath>, checksum: Checksum) -> Result<Digests, Error> {
+    async fn remote_digests(&self, paths: Vec<RemotePath>, checksum: Checksum) -> Result<FileDigests, Error> {
         let mut digests = Vec::with_capacity(paths.len());
         for portion in portions(paths, |path| path.as_bytes().len()) {
             digests.extend(self.session.digests(&self.remote, checksum, portion).await?);
@@ -81,35 +83,39 @@ impl Trees {
 
 impl Digester for Trees {
     /// Each end reads its own files, at the same time.
-    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error> {
+    fn digests(
+        &self,
+        source: Vec<RemotePath>,
+        target: Vec<RemotePath>,
+    ) -> Result<(FileDigests, FileDigests), Error> {
         let checksum = self.session.checksum();
         let (local, remote) = match self.direction {
-            Direction::Upload => (source, target),
-            Direction::Download => (target, source),
+            MirrorDirection::Upload => (source, target),
+            MirrorDirection::Download => (target, source),
         };
         std::thread::scope(|scope| {
             let here = scope.spawn(|| self.local_digests(&local, checksum));
             let there = self.runtime.block_on(self.remote_digests(remote, checksum))?;
             let here = here.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             Ok(match self.direction {
-                Direction::Upload => (here, there),
-                Direction::Download => (there, here),
+                MirrorDirection::Upload => (here, there),
+                MirrorDirection::Download => (there, here),
             })
         })
     }
 
     fn fidelity(&self, folder: &RemotePath) -> Result<Option<FidelityReport>, Error> {
         match (self.direction, &self.local) {
-            (Direction::Upload, _) => {
+            (MirrorDirection::Upload, _) => {
                 let path =
                     self.remote.join_path(folder).map_err(|error| Error::remote(&self.remote, error))?;
                 self.runtime.block_on(self.session.fidelity(&path))
             }
-            (Direction::Download, Some(local)) => {
+            (MirrorDirection::Download, Some(local)) => {
                 let found = FolderCache::new(local.clone()).get(folder.as_bytes(), false);
                 Ok(found.and_then(|folder| folder.fidelity()).ok())
             }
-            (Direction::Download, None) => Ok(None),
+            (MirrorDirection::Download, None) => Ok(None),
         }
     }
 }

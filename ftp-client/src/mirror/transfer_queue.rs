@@ -6,9 +6,9 @@
 //! the totals stay "so far" until it goes on; and so they do where owners or attributes are carried, since these are set
 //! every few thousand items. A run with nothing to send has no job, and none of this.
 
+use super::job::MirrorJob;
 use super::packed::PackedEntries;
 use super::target::Trees;
-use super::transfer::Transfer;
 use crate::error::Error;
 use crate::observer::TransferSummary;
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use wire::{Failure, RemotePath};
 
 /// A job, and what waits for it.
 pub(crate) struct TransferQueue {
-    shared: Arc<SharedQueue<Transfer>>,
+    shared: Arc<SharedQueue<MirrorJob>>,
     feeder: Option<JoinHandle<()>>,
 }
 
@@ -30,7 +30,7 @@ trait Taker: Send + 'static {
     fn take(&mut self, entry: Entry) -> bool;
 }
 
-impl Taker for Transfer {
+impl Taker for MirrorJob {
     fn take(&mut self, entry: Entry) -> bool {
         self.send(entry.path, entry.metadata)
     }
@@ -54,7 +54,7 @@ struct QueuedItems {
 
 impl TransferQueue {
     /// Feeds a job.
-    pub(crate) fn new(transfer: Transfer) -> Result<Self, Error> {
+    pub(crate) fn new(transfer: MirrorJob) -> Result<Self, Error> {
         let shared = Arc::new(SharedQueue::new(transfer));
         let feeding = shared.clone();
         let feeder = std::thread::Builder::new().name("mirror".to_owned()).spawn(move || feeding.feed());

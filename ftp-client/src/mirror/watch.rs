@@ -11,21 +11,21 @@
 //! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm, and one
 //! that never comes is made up for by a comparison of all every so often.
 //!
-//! Failures are tried again. Only an error that cannot get better ends a watch: see [`Watched::is_final`].
+//! Failures are tried again. Only an error that cannot get better ends a watch: see [`WatchedTree::is_final`].
 
 mod agenda;
-mod changes;
+mod failure_recorder;
 mod mounts;
-mod overheard;
+mod shared_agenda;
 mod watches;
 
-use super::{Direction, Listener, MirrorRequest, Mode, Options, Outcome};
+use super::{MirrorDirection, MirrorListener, MirrorOptions, MirrorOutcome, MirrorRequest, Mode};
 use crate::error::Error;
 use crate::local;
 use crate::session::Session;
 use agenda::{Due, Report};
-use changes::Changes;
-use overheard::Overheard;
+use failure_recorder::FailureRecorder;
+use shared_agenda::SharedAgenda;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ impl Session {
         &self,
         request: MirrorRequest,
         rescan: Duration,
-        listener: Arc<dyn Listener>,
-    ) -> Result<Outcome, Error> {
+        listener: Arc<dyn MirrorListener>,
+    ) -> Result<MirrorOutcome, Error> {
         Box::pin(watch(self, request, rescan, listener)).await
     }
 }
@@ -58,53 +58,53 @@ async fn watch(
     session: &Session,
     request: MirrorRequest,
     rescan: Duration,
-    listener: Arc<dyn Listener>,
-) -> Result<Outcome, Error> {
+    listener: Arc<dyn MirrorListener>,
+) -> Result<MirrorOutcome, Error> {
     let MirrorRequest { local, remote, options, .. } = request;
     let local = std::path::absolute(&local).map_err(|error| Error::local(&local, error))?;
-    let changes = Arc::new(Changes::new(rescan));
+    let changes = Arc::new(SharedAgenda::new(rescan));
     let (root, rules, seen) = (local.clone(), options.clone(), changes.clone());
     // Watched from before the first look, so that nothing falls between the two.
     let watches = local::blocking(move || Ok(Watches::new(root, rules, seen))).await?;
-    let eyes = Eyes {
+    let shared = SharedWatches {
         watches: Arc::new(Mutex::new(watches)),
         changes: changes.clone(),
         listener: listener.clone(),
         told: Arc::default(),
     };
-    let mut watched = Watched {
+    let mut watched = WatchedTree {
         session,
         local,
         remote,
         options,
         listener,
         changes,
-        eyes: eyes.clone(),
+        shared: shared.clone(),
         has_begun: false,
         was_refused: false,
     };
     tokio::select! {
-        error = eyes.follow() => Err(error),
+        error = shared.follow() => Err(error),
         error = watched.run() => Err(error),
     }
 }
 
 /// The tree that is watched, and how it is mirrored again.
-struct Watched<'a> {
+struct WatchedTree<'a> {
     session: &'a Session,
     local: PathBuf,
     remote: RemotePath,
-    options: Options,
-    listener: Arc<dyn Listener>,
-    changes: Arc<Changes>,
-    eyes: Eyes,
+    options: MirrorOptions,
+    listener: Arc<dyn MirrorListener>,
+    changes: Arc<SharedAgenda>,
+    shared: SharedWatches,
     /// There was a run that got through.
     has_begun: bool,
     /// The guard of deletions refused those of the whole tree.
     was_refused: bool,
 }
 
-impl Watched<'_> {
+impl WatchedTree<'_> {
     /// Mirrors what is due, again and again. Returns the error that ends the watch.
     async fn run(&mut self) -> Error {
         loop {
@@ -131,7 +131,7 @@ impl Watched<'_> {
         while result.is_ok()
             && let Some(folder) = folders.last()
         {
-            self.eyes.open(folder.clone()).await?;
+            self.shared.open(folder.clone()).await?;
             result = self.catch_up(&folder.clone()).await.map(|done| has_done |= done);
             if result.is_ok() {
                 folders.pop();
@@ -166,7 +166,8 @@ impl Watched<'_> {
         }
         let (local, folders) = (self.local.clone(), due.folders.clone());
         local::blocking(move || {
-            let there: agenda::Folders = folders.into_iter().map(|folder| existing(&local, folder)).collect();
+            let there: agenda::FolderSet =
+                folders.into_iter().map(|folder| existing(&local, folder)).collect();
             Ok(there.outermost())
         })
         .await
@@ -188,34 +189,34 @@ impl Watched<'_> {
             let failed = std::iter::once(RemotePath::root()).collect();
             self.changes.compared(folder, Report { failed, ..Report::default() }); // the whole, but not each time
         }
-        let super::Summary { transfer, metadata, deleted, moved, linked, .. } = outcome.summary;
+        let super::MirrorSummary { transfer, metadata, deleted, moved, linked, .. } = outcome.summary;
         Ok(transfer.files + transfer.failed + metadata + deleted + moved + linked > 0)
     }
 
-    async fn mirror(&mut self, scope: &RemotePath) -> Result<Outcome, Error> {
+    async fn mirror(&mut self, scope: &RemotePath) -> Result<MirrorOutcome, Error> {
         let request = MirrorRequest {
-            direction: Direction::Upload,
+            direction: MirrorDirection::Upload,
             local: self.local.clone(),
             remote: self.remote.clone(),
             options: self.options.clone(),
             mode: Mode::Run,
             scope: scope.clone(),
         };
-        let overheard = Arc::new(Overheard::new(self.listener.clone(), scope.clone()));
+        let recorder = Arc::new(FailureRecorder::new(self.listener.clone(), scope.clone()));
         let begun = Instant::now();
-        let outcome = self.session.mirror(request, overheard.clone()).await?;
+        let outcome = self.session.mirror(request, recorder.clone()).await?;
         if !self.has_begun && outcome.refusal.is_some_and(|refusal| refusal.is_first) {
             return Err(Error::Refused("nothing is watched: the first run was refused".to_owned()));
         }
         self.has_begun = true;
         self.options.established = true;
-        if overheard.made_scope() {
+        if recorder.made_scope() {
             self.changes.add(RemotePath::root()); // the target has lost a folder, and maybe more
         }
         if scope.is_root() {
             self.was_refused = outcome.refusal.is_some();
         }
-        if let Some(wait) = self.changes.compared(scope, overheard.report(begun.elapsed())) {
+        if let Some(wait) = self.changes.compared(scope, recorder.report(begun.elapsed())) {
             self.listener.retrying(None, wait);
         }
         Ok(outcome)
@@ -282,15 +283,15 @@ fn is_final(code: FailureCode, has_begun: bool) -> bool {
 
 /// The watches, as several tasks use them.
 #[derive(Clone)]
-struct Eyes {
+struct SharedWatches {
     watches: Arc<Mutex<Watches>>,
-    changes: Arc<Changes>,
-    listener: Arc<dyn Listener>,
+    changes: Arc<SharedAgenda>,
+    listener: Arc<dyn MirrorListener>,
     /// It was told that some folders are not watched.
     told: Arc<Mutex<bool>>,
 }
 
-impl Eyes {
+impl SharedWatches {
     /// Takes what the system tells, for as long as it is waited for; never returns but with an error.
     async fn follow(&self) -> Error {
         let mut clock = interval(ROOT_INTERVAL);
@@ -337,18 +338,18 @@ impl Eyes {
         &self,
         work: impl FnOnce(&mut Watches) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let eyes = self.clone();
+        let shared = self.clone();
         local::blocking(move || {
-            let mut watches = lock(&eyes.watches);
+            let mut watches = lock(&shared.watches);
             let done = work(&mut watches);
             let Unwatched { folders, first } = watches.unwatched();
-            let before = std::mem::replace(&mut *lock(&eyes.told), first.is_some());
+            let before = std::mem::replace(&mut *lock(&shared.told), first.is_some());
             if let Some((path, errno)) = first
                 && !before
             {
-                eyes.listener.unwatched(&path, &std::io::Error::from(errno));
+                shared.listener.unwatched(&path, &std::io::Error::from(errno));
             }
-            eyes.changes.set_unwatched(folders);
+            shared.changes.set_unwatched(folders);
             Ok(done)
         })
         .await

@@ -1,6 +1,8 @@
 //! The client as a library: uses by other programs that `ftp-client` itself does not have.
 
-use ftp_client::mirror::{Action, Direction, Listener, MirrorRequest, Mode, Options, Refusal};
+use ftp_client::mirror::{
+    DeleteRefusal, MirrorAction, MirrorDirection, MirrorListener, MirrorOptions, MirrorRequest, Mode,
+};
 use ftp_client::observer::{FileReport, TransferObserver};
 use ftp_client::session::Outages;
 use ftp_client::trust::{PresentedIdentity, ServerTrust};
@@ -34,12 +36,12 @@ impl TransferObserver for FailingListener {
     fn file_finished(&self, _: &FileReport<'_>) {}
 }
 
-impl Listener for FailingListener {
-    fn planned(&self, _: &Action) -> Result<(), Error> {
+impl MirrorListener for FailingListener {
+    fn planned(&self, _: &MirrorAction) -> Result<(), Error> {
         Err(Error::Interrupted)
     }
 
-    fn done(&self, action: &Action) {
+    fn done(&self, action: &MirrorAction) {
         panic!("done: {}", action.path());
     }
 
@@ -49,7 +51,7 @@ impl Listener for FailingListener {
 
     fn vanished(&self, _: &RemotePath) {}
     fn not_deleted(&self, _: u64) {}
-    fn refused(&self, _: Refusal) {}
+    fn refused(&self, _: DeleteRefusal) {}
 }
 
 async fn connect(world: &World) -> Session {
@@ -78,10 +80,10 @@ async fn a_mirror_ends_before_the_first_action_that_its_listener_cannot_take() {
     }
     let session = connect(&world).await;
     for (direction, local, remote) in
-        [(Direction::Upload, "source", "target"), (Direction::Download, "target", "source")]
+        [(MirrorDirection::Upload, "source", "target"), (MirrorDirection::Download, "target", "source")]
     {
         let (local, remote) = (world.local().join(local), RemotePath::from_user(remote.as_bytes()).unwrap());
-        let (options, mode, scope) = (Options::default(), Mode::Run, RemotePath::root());
+        let (options, mode, scope) = (MirrorOptions::default(), Mode::Run, RemotePath::root());
         let request = MirrorRequest { direction, local, remote, options, mode, scope };
         let ended = session.mirror(request, Arc::new(FailingListener)).await;
         assert!(matches!(ended, Err(Error::Interrupted)), "{direction:?}: {ended:?}");

@@ -9,7 +9,7 @@ use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
 use ftp_client::mirror::recipe::{OverwriteRecipe, Recipe, RuleText, Text};
-use ftp_client::mirror::{DeleteWhen, Direction, MirrorRequest, Mode, Outcome};
+use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
 use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
 use std::ffi::{OsStr, OsString};
@@ -21,7 +21,7 @@ use wire::message::Changing;
 use wire::{FailureCode, RemotePath};
 
 pub(crate) struct MirrorCommand {
-    direction: Direction,
+    direction: MirrorDirection,
     local: PathBuf,
     remote: RemotePath,
     recipe: Recipe,
@@ -49,7 +49,7 @@ impl MirrorCommand {
             (false, Some(path)) => MirrorMode::Plan(scope.file(path)?),
             (false, None) => MirrorMode::Run,
         };
-        if typed.watch && direction == Direction::Download {
+        if typed.watch && direction == MirrorDirection::Download {
             return Err(Error::Usage(
                 "--watch sees changes of this machine only: SOURCE must be local".to_owned(),
             ));
@@ -148,11 +148,13 @@ impl MirrorCommand {
 }
 
 /// Which of both is where.
-fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(Direction, PathBuf, Remote), Error> {
+fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(MirrorDirection, PathBuf, Remote), Error> {
     let [source, target] = typed.map(|text| scope.place(text));
     match (source?, target?) {
-        (TypedPath::Local(local), TypedPath::Remote(remote)) => Ok((Direction::Upload, local, remote)),
-        (TypedPath::Remote(remote), TypedPath::Local(local)) => Ok((Direction::Download, local, remote)),
+        (TypedPath::Local(local), TypedPath::Remote(remote)) => Ok((MirrorDirection::Upload, local, remote)),
+        (TypedPath::Remote(remote), TypedPath::Local(local)) => {
+            Ok((MirrorDirection::Download, local, remote))
+        }
         (TypedPath::Local(_), TypedPath::Local(_)) | (TypedPath::Remote(_), TypedPath::Remote(_)) => {
             Err(Error::Usage(match scope.here() {
                 Some(_) => "exactly one of SOURCE and TARGET is on the server: write it :PATH".to_owned(),
@@ -165,7 +167,7 @@ fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(Direction, PathBuf,
 
 fn recipe(
     typed: &args::MirrorArgs,
-    direction: Direction,
+    direction: MirrorDirection,
     remote: &Remote,
     scope: &Scope,
 ) -> Result<Recipe, Error> {
@@ -229,14 +231,19 @@ fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
 }
 
 /// A backup folder is on the target's side: here from the root, at the server as it stands or as a whole remote path.
-fn backup(typed: &OsString, direction: Direction, remote: &Remote, scope: &Scope) -> Result<Text, Error> {
+fn backup(
+    typed: &OsString,
+    direction: MirrorDirection,
+    remote: &Remote,
+    scope: &Scope,
+) -> Result<Text, Error> {
     match (scope.place(typed)?, direction) {
-        (TypedPath::Local(path), Direction::Download) => {
+        (TypedPath::Local(path), MirrorDirection::Download) => {
             let path = std::path::absolute(&path).map_err(|error| Error::local(&path, error))?;
             Ok(path.into_os_string().into())
         }
-        (TypedPath::Local(path), Direction::Upload) => Ok(path.into_os_string().into()),
-        (TypedPath::Remote(backup), Direction::Upload)
+        (TypedPath::Local(path), MirrorDirection::Upload) => Ok(path.into_os_string().into()),
+        (TypedPath::Remote(backup), MirrorDirection::Upload)
             if ServerTarget::of(&backup) == ServerTarget::of(remote) =>
         {
             Ok(Text(places::rooted(&backup.path)))
@@ -263,11 +270,11 @@ fn listed(path: &Path, nul: bool) -> Result<Vec<Text>, Error> {
     Ok(entries.map(|entry| Text(entry.to_vec())).collect())
 }
 
-fn is_full(outcome: &Outcome) -> bool {
+fn is_full(outcome: &MirrorOutcome) -> bool {
     matches!(outcome.summary.transfer.gravest, Some(FailureCode::NoSpace | FailureCode::QuotaExceeded))
 }
 
-fn exit_code(outcome: &Outcome) -> u8 {
+fn exit_code(outcome: &MirrorOutcome) -> u8 {
     match of_transfer(&outcome.summary.transfer, false, false) {
         code @ (7 | 8) => code,
         _ if outcome.refusal.is_some() || outcome.drifted > 0 => 6,
@@ -275,7 +282,7 @@ fn exit_code(outcome: &Outcome) -> u8 {
     }
 }
 
-fn told(outcome: &Outcome, elapsed: Duration) -> String {
+fn told(outcome: &MirrorOutcome, elapsed: Duration) -> String {
     let summary = &outcome.summary;
     let mut text = sentence(&summary.transfer, elapsed);
     let counts = [

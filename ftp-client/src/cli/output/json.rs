@@ -174,7 +174,7 @@ impl Describe for TransferSummary {
     }
 }
 
-impl Describe for ftp_client::mirror::Summary {
+impl Describe for ftp_client::mirror::MirrorSummary {
     fn describe(&self, object: Object) -> Object {
         object
             .number("unchanged", self.unchanged)

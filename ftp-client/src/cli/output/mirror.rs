@@ -5,7 +5,7 @@ use super::tally::Tally;
 use super::watcher::Watcher;
 use super::{Output, shown};
 use ftp_client::Error;
-use ftp_client::mirror::{Action, Listener, Refusal};
+use ftp_client::mirror::{DeleteRefusal, MirrorAction, MirrorListener};
 use ftp_client::observer::{FileReport, TransferObserver};
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ impl TransferObserver for MirrorWatcher {
     }
 }
 
-impl Listener for MirrorWatcher {
-    fn planned(&self, action: &Action) -> Result<(), Error> {
+impl MirrorListener for MirrorWatcher {
+    fn planned(&self, action: &MirrorAction) -> Result<(), Error> {
         match (self.dry, self.output.json()) {
             (true, true) => self.output.event(event("planned", action)),
             (true, false) if self.output.quiet() => {} // a plan may be wanted without its text
@@ -62,7 +62,7 @@ impl Listener for MirrorWatcher {
         Ok(())
     }
 
-    fn done(&self, action: &Action) {
+    fn done(&self, action: &MirrorAction) {
         if self.output.json() {
             self.output.event(event("file", action).text("outcome", "done"));
         }
@@ -117,7 +117,7 @@ impl Listener for MirrorWatcher {
         let _ = self.output.flush(); // whoever drives this waits for it
     }
 
-    fn refused(&self, refusal: Refusal) {
+    fn refused(&self, refusal: DeleteRefusal) {
         self.output.complain(&refusal);
     }
 }
@@ -134,32 +134,32 @@ fn unwatched_reason(reason: &std::io::Error) -> String {
     }
 }
 
-fn event(name: &'static str, action: &Action) -> Object {
+fn event(name: &'static str, action: &MirrorAction) -> Object {
     let event = Object::event(name).text("action", action.word()).path(&named(action.path()));
     let event = event.number("bytes", action.bytes());
     match action {
-        Action::Moved { from, .. } => event.bytes("from", "from_hex", from.path.as_bytes()),
-        Action::Linked { of, .. } => event.bytes("of", "of_hex", of.as_bytes()),
-        Action::New { .. }
-        | Action::Changed { .. }
-        | Action::Folder { .. }
-        | Action::Metadata { .. }
-        | Action::Deleted { .. } => event,
+        MirrorAction::Moved { from, .. } => event.bytes("from", "from_hex", from.path.as_bytes()),
+        MirrorAction::Linked { of, .. } => event.bytes("of", "of_hex", of.as_bytes()),
+        MirrorAction::New { .. }
+        | MirrorAction::Changed { .. }
+        | MirrorAction::Folder { .. }
+        | MirrorAction::Metadata { .. }
+        | MirrorAction::Deleted { .. } => event,
     }
 }
 
 /// `+ path`, with `/` behind a folder.
-fn line(action: &Action) -> String {
+fn line(action: &MirrorAction) -> String {
     let slash = if action.is_folder() { "/" } else { "" };
     let text = format!("{} {}{slash}", action.sign(), shown(&named(action.path())));
     match action {
-        Action::Moved { from, .. } => format!("{text} (was {})", shown(from.path.as_bytes())),
-        Action::Linked { of, .. } => format!("{text} (linked to {})", shown(of.as_bytes())),
-        Action::New { .. }
-        | Action::Changed { .. }
-        | Action::Folder { .. }
-        | Action::Metadata { .. }
-        | Action::Deleted { .. } => text,
+        MirrorAction::Moved { from, .. } => format!("{text} (was {})", shown(from.path.as_bytes())),
+        MirrorAction::Linked { of, .. } => format!("{text} (linked to {})", shown(of.as_bytes())),
+        MirrorAction::New { .. }
+        | MirrorAction::Changed { .. }
+        | MirrorAction::Folder { .. }
+        | MirrorAction::Metadata { .. }
+        | MirrorAction::Deleted { .. } => text,
     }
 }
 

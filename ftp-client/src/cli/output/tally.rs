@@ -27,7 +27,7 @@ pub(crate) struct Tally {
     pub(super) uncounted: AtomicU64,
     running: Mutex<Vec<ActiveFile>>,
     ended: Mutex<TransferSummary>,
-    mirror: Mutex<Option<ftp_client::mirror::Summary>>,
+    mirror: Mutex<Option<ftp_client::mirror::MirrorSummary>>,
     complete: AtomicBool,
 }
 
@@ -96,12 +96,12 @@ impl Tally {
     }
 
     /// A mirror has ended.
-    pub(crate) fn end_mirror(&self, summary: &ftp_client::mirror::Summary) {
+    pub(crate) fn end_mirror(&self, summary: &ftp_client::mirror::MirrorSummary) {
         *lock(&self.mirror) = Some(*summary);
     }
 
     /// Counts of a mirror beside the files that it sent.
-    pub(super) fn mirror(&self) -> Option<ftp_client::mirror::Summary> {
+    pub(super) fn mirror(&self) -> Option<ftp_client::mirror::MirrorSummary> {
         *lock(&self.mirror)
     }
 

@@ -2,7 +2,7 @@
 
 use super::MirrorExecutor;
 use crate::error::Error;
-use crate::mirror::action::Action;
+use crate::mirror::action::MirrorAction;
 use crate::mirror::effects::Effects;
 use wire::message::{Change, Entry};
 use wire::metadata::Kind;
@@ -16,7 +16,7 @@ pub(super) struct ChangeGroup {
     /// Changes to make after them, if none of them failed.
     pub(super) rest: Vec<Change>,
     /// The action to tell of once they are made.
-    pub(super) action: Option<Action>,
+    pub(super) action: Option<MirrorAction>,
     /// The entry to send once they are made.
     pub(super) then: Option<Entry>,
     pub(super) path: RemotePath,
@@ -55,7 +55,7 @@ impl MirrorExecutor<'_> {
     }
 
     fn made(&mut self, work: ChangeGroup, failure: Option<Failure>) -> Result<(), Error> {
-        let is_deletion = matches!(work.action, Some(Action::Deleted { .. }));
+        let is_deletion = matches!(work.action, Some(MirrorAction::Deleted { .. }));
         // What somebody else has removed meanwhile is gone, as was wanted.
         let failure = failure.filter(|failure| !is_deletion || failure.code != FailureCode::NotFound);
         match (failure, work.then) {
@@ -134,8 +134,8 @@ impl MirrorExecutor<'_> {
         }
     }
 
-    pub(super) fn linked(&mut self, action: Action) -> Result<(), Error> {
-        let Action::Linked { source, of, target } = &action else { return Ok(()) };
+    pub(super) fn linked(&mut self, action: MirrorAction) -> Result<(), Error> {
+        let MirrorAction::Linked { source, of, target } = &action else { return Ok(()) };
         let path = source.path.clone();
         if self.transfer.as_ref().is_some_and(|transfer| transfer.has_vanished(of)) {
             return match target {

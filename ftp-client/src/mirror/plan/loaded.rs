@@ -2,7 +2,7 @@
 
 use super::{EndLine, FORMAT, PlanEnd, PlanHead, PlanItem, VERSION};
 use crate::error::Error;
-use crate::mirror::action::Action;
+use crate::mirror::action::MirrorAction;
 use crate::mirror::deed::DEEDS_MAX;
 use crate::private_file;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ impl LoadedPlan {
     }
 
     /// True, once, if the plan has just this.
-    pub(crate) fn take(&mut self, action: &Action) -> bool {
+    pub(crate) fn take(&mut self, action: &MirrorAction) -> bool {
         let number = PlanItem::of(action).number();
         let is_taken = self.numbers.remove(&number);
         if is_taken && self.taken.len() < DEEDS_MAX {

@@ -3,10 +3,10 @@
 mod model;
 
 use super::*;
-use crate::mirror::DeleteMax;
-use crate::mirror::effects::Digests;
+use crate::mirror::DeleteLimit;
+use crate::mirror::effects::FileDigests;
 use crate::mirror::filter::{FileList, FilterRules, Separator};
-use crate::mirror::finish::Ending;
+use crate::mirror::finish::ComparisonResult;
 use crate::mirror::side::SideEntry;
 use crate::mirror::testing::{ListedSide, entry};
 use wire::Name;
@@ -28,16 +28,16 @@ struct Recorder {
 }
 
 impl Effects for Recorder {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         let path = action.path().to_string();
         self.done.push(match &action {
-            Action::New { .. } => format!("new {path}"),
-            Action::Changed { .. } => format!("changed {path}"),
-            Action::Folder { .. } => format!("folder {path}"),
-            Action::Metadata { .. } => format!("metadata {path}"),
-            Action::Linked { of, .. } => format!("linked {path} to {of}"),
-            Action::Moved { from, .. } => format!("moved {path} from {}", from.path),
-            Action::Deleted { .. } => format!("deleted {path}"),
+            MirrorAction::New { .. } => format!("new {path}"),
+            MirrorAction::Changed { .. } => format!("changed {path}"),
+            MirrorAction::Folder { .. } => format!("folder {path}"),
+            MirrorAction::Metadata { .. } => format!("metadata {path}"),
+            MirrorAction::Linked { of, .. } => format!("linked {path} to {of}"),
+            MirrorAction::Moved { from, .. } => format!("moved {path} from {}", from.path),
+            MirrorAction::Deleted { .. } => format!("deleted {path}"),
         });
         Ok(true)
     }
@@ -92,13 +92,17 @@ impl Effects for Recorder {
 struct LastLetters;
 
 impl Digester for LastLetters {
-    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error> {
+    fn digests(
+        &self,
+        source: Vec<RemotePath>,
+        target: Vec<RemotePath>,
+    ) -> Result<(FileDigests, FileDigests), Error> {
         let digest = |path: &RemotePath| path.as_bytes().last().map(|letter| Digest([*letter; 32]));
         Ok((source.iter().map(digest).collect(), target.iter().map(digest).collect()))
     }
 }
 
-fn mirror(options: &Options, source: &[SideEntry], target: &[SideEntry]) -> Vec<String> {
+fn mirror(options: &MirrorOptions, source: &[SideEntry], target: &[SideEntry]) -> Vec<String> {
     let mut recorder = Recorder::default();
     run(options, entry("/"), source, target, &mut recorder).unwrap();
     recorder.done
@@ -106,12 +110,12 @@ fn mirror(options: &Options, source: &[SideEntry], target: &[SideEntry]) -> Vec<
 
 /// Mirrors trees below two roots, of which the target's is as given.
 fn run(
-    options: &Options,
+    options: &MirrorOptions,
     target_root: Entry,
     source: &[SideEntry],
     target: &[SideEntry],
     recorder: &mut Recorder,
-) -> Result<Ending, Error> {
+) -> Result<ComparisonResult, Error> {
     let again = |found: &SideEntry| match found {
         SideEntry::Entry(entry) => SideEntry::Entry(entry.clone()),
         SideEntry::Failed(failed) => SideEntry::Failed(failed.clone()),
@@ -148,7 +152,7 @@ fn file(path: &str, size: u64, inode: Option<u64>) -> SideEntry {
 
 #[test]
 fn nothing_is_sent_into_a_folder_of_the_target_that_cannot_be_listed() {
-    let options = Options { delete: true, ..Options::default() };
+    let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
     let source = found(&["a/", "a/b", "a/c/", "a/c/d", "e"]);
     let done = mirror(&options, &source, &[failed("a"), SideEntry::Entry(entry("x"))]);
     assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
@@ -156,7 +160,8 @@ fn nothing_is_sent_into_a_folder_of_the_target_that_cannot_be_listed() {
 
 #[test]
 fn what_is_in_a_folder_of_the_source_that_cannot_be_listed_stays() {
-    let options = Options { delete: true, delete_max: DeleteMax::Percent(100), ..Options::default() };
+    let options =
+        MirrorOptions { delete: true, delete_max: DeleteLimit::Percent(100), ..MirrorOptions::default() };
     let target = found(&["a/", "a/b", "x"]);
     let done = mirror(&options, &[failed("a"), SideEntry::Entry(entry("e"))], &target);
     assert_eq!(done, ["failed /a", "new /e", "1 not deleted"]);
@@ -165,7 +170,7 @@ fn what_is_in_a_folder_of_the_source_that_cannot_be_listed_stays() {
 /// An entry that seems to be gone may be in a folder that could not be read.
 #[test]
 fn nothing_is_moved_if_the_source_could_not_be_read_whole() {
-    let options = Options { delete: true, detect_moves: true, ..Options::default() };
+    let options = MirrorOptions { delete: true, detect_moves: true, ..MirrorOptions::default() };
     let target = found(&["k", "oldz"]);
     let done = mirror(&options, &found(&["k", "newz"]), &target);
     assert_eq!(done, ["moved /newz from /oldz"]);
@@ -177,7 +182,7 @@ fn nothing_is_moved_if_the_source_could_not_be_read_whole() {
 /// Their content tells nothing.
 #[test]
 fn empty_files_are_not_moved() {
-    let options = Options { delete: true, detect_moves: true, ..Options::default() };
+    let options = MirrorOptions { delete: true, detect_moves: true, ..MirrorOptions::default() };
     let target = [file("k", 10, None), file("oldz", 0, None)];
     let done = mirror(&options, &[file("k", 10, None), file("newz", 0, None)], &target);
     assert_eq!(done, ["new /newz", "deleted /oldz"]);
@@ -186,7 +191,7 @@ fn empty_files_are_not_moved() {
 #[test]
 fn hard_links_stay_where_moves_are_looked_for() {
     for detect_moves in [false, true] {
-        let options = Options { hard_links: true, detect_moves, ..Options::default() };
+        let options = MirrorOptions { hard_links: true, detect_moves, ..MirrorOptions::default() };
         let source = [file("a", 10, Some(7)), file("b", 10, Some(7)), file("c", 10, None)];
         let done = mirror(&options, &source, &[]);
         assert_eq!(done, ["new /a", "new /c", "linked /b to /a"], "detect_moves: {detect_moves}");
@@ -195,7 +200,7 @@ fn hard_links_stay_where_moves_are_looked_for() {
 
 #[test]
 fn names_of_one_file_are_linked_unless_they_are_one_at_the_target() {
-    let options = Options { hard_links: true, ..Options::default() };
+    let options = MirrorOptions { hard_links: true, ..MirrorOptions::default() };
     let source = [file("a", 10, Some(7)), file("b", 10, Some(7))];
     for (b, done) in [(Some(1), &[][..]), (Some(2), &["linked /b to /a"]), (None, &["linked /b to /a"])] {
         assert_eq!(mirror(&options, &source, &[file("a", 10, Some(1)), file("b", 10, b)]), done);
@@ -212,7 +217,7 @@ fn names_of_one_file_are_linked_unless_they_are_one_at_the_target() {
 #[test]
 fn paths_of_a_list_that_the_source_does_not_have_are_failures() {
     let list = FileList::parse(b"a\nb\nt\nu/v\nz", Separator::Newline).unwrap();
-    let options = Options { files: Some(list), ..Options::default() };
+    let options = MirrorOptions { files: Some(list), ..MirrorOptions::default() };
     let mut source = found(&["a"]);
     source.push(failed("u"));
     let done = mirror(&options, &source, &found(&["t"]));
@@ -223,7 +228,11 @@ fn paths_of_a_list_that_the_source_does_not_have_are_failures() {
 fn the_share_that_may_be_deleted_is_one_of_the_targets_entries() {
     let (source, target) = (found(&["k", "l", "m", "n"]), found(&["k", "l", "x", "y"]));
     for (percent, refused) in [(49, true), (50, false)] {
-        let options = Options { delete: true, delete_max: DeleteMax::Percent(percent), ..Options::default() };
+        let options = MirrorOptions {
+            delete: true,
+            delete_max: DeleteLimit::Percent(percent),
+            ..MirrorOptions::default()
+        };
         let mut recorder = Recorder::default();
         let ending = run(&options, root(0o755), &source, &target, &mut recorder).unwrap();
         assert_eq!(ending.refusal.is_some(), refused, "{percent} %");
@@ -234,18 +243,18 @@ fn the_share_that_may_be_deleted_is_one_of_the_targets_entries() {
 #[test]
 fn what_cannot_be_looked_at_in_the_target_is_a_failure_where_it_matters() {
     for (delete, expected) in [(false, &["new /a"][..]), (true, &["new /a", "failed /x"])] {
-        let options = Options { delete, ..Options::default() };
+        let options = MirrorOptions { delete, ..MirrorOptions::default() };
         assert_eq!(mirror(&options, &found(&["a"]), &[failed("x")]), expected, "delete: {delete}");
     }
     let target = [SideEntry::Entry(entry("d/")), failed("d")];
-    assert_eq!(mirror(&Options::default(), &found(&["d/", "d/a"]), &target), ["failed /d"]);
+    assert_eq!(mirror(&MirrorOptions::default(), &found(&["d/", "d/a"]), &target), ["failed /d"]);
 }
 
 #[test]
 fn what_the_rules_exclude_stays_and_is_not_sent() {
     let mut rules = FilterRules::default();
     rules.exclude(b"*.o").unwrap();
-    let options = Options { delete: true, rules, ..Options::default() };
+    let options = MirrorOptions { delete: true, rules, ..MirrorOptions::default() };
     let target = found(&["k", "old.o", "x"]);
     assert_eq!(mirror(&options, &found(&["k", "new.o"]), &target), ["deleted /x"]);
     let excluded_failure = [failed("f.o"), SideEntry::Entry(entry("k"))];
@@ -259,7 +268,7 @@ fn what_the_rules_exclude_stays_and_is_not_sent() {
 fn the_root_is_set_only_if_it_differs() {
     for (mode, differs) in [(0o755, false), (0o700, true)] {
         let mut recorder = Recorder::default();
-        run(&Options::default(), root(mode), &found(&["a"]), &[], &mut recorder).unwrap();
+        run(&MirrorOptions::default(), root(mode), &found(&["a"]), &[], &mut recorder).unwrap();
         assert_eq!(recorder.owns_root, differs, "{mode:o}");
     }
 }
@@ -267,19 +276,20 @@ fn the_root_is_set_only_if_it_differs() {
 /// The folder is still full.
 #[test]
 fn no_folder_is_replaced_after_deletions_were_refused() {
-    let options = Options { delete: true, delete_max: DeleteMax::Count(0), ..Options::default() };
+    let options =
+        MirrorOptions { delete: true, delete_max: DeleteLimit::Count(0), ..MirrorOptions::default() };
     let target = found(&["a/", "a/b"]);
     let mut recorder = Recorder::default();
     let ending = run(&options, root(0o755), &found(&["a"]), &target, &mut recorder).unwrap();
     assert!(ending.refusal.is_some_and(|refusal| !refusal.is_first), "something may have been done before");
     assert_eq!(recorder.done, Vec::<String>::new());
-    let options = Options { delete_max: DeleteMax::Count(1), ..options };
+    let options = MirrorOptions { delete_max: DeleteLimit::Count(1), ..options };
     assert_eq!(mirror(&options, &found(&["a"]), &target), ["deleted /a/b", "changed /a"]);
 }
 
 #[test]
 fn an_error_of_any_settling_ends_the_run() {
-    let options = Options { delete: true, ..Options::default() };
+    let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
     let (source, target) = (found(&["a", "k", "l"]), found(&["k", "l", "x"]));
     let mut fine = Recorder::default();
     run(&options, root(0o755), &source, &target, &mut fine).unwrap();
@@ -299,10 +309,10 @@ fn folders_of_the_target_that_their_owner_may_not_change_are_named_before_they_a
     };
     let (source, target) = (found(&["a/", "a/b"]), [SideEntry::Entry(read_only("a/"))]);
     let mut recorder = Recorder::default();
-    run(&Options::default(), root(0o555), &source, &target, &mut recorder).unwrap();
+    run(&MirrorOptions::default(), root(0o555), &source, &target, &mut recorder).unwrap();
     assert_eq!(recorder.done, ["read-only /", "read-only /a", "new /a/b", "metadata /a"]);
     let mut recorder = Recorder::default();
-    run(&Options::default(), root(0o755), &source, &found(&["a/"]), &mut recorder).unwrap();
+    run(&MirrorOptions::default(), root(0o755), &source, &found(&["a/"]), &mut recorder).unwrap();
     assert_eq!(recorder.done, ["new /a/b"]);
 }
 
@@ -312,7 +322,7 @@ fn special_files_are_neither_sent_nor_replaced_nor_a_reason_to_delete_nothing() 
         let entry = entry(path);
         SideEntry::Entry(Entry { metadata: Metadata { kind: Kind::Special, ..entry.metadata }, ..entry })
     };
-    let options = Options { delete: true, ..Options::default() };
+    let options = MirrorOptions { delete: true, ..MirrorOptions::default() };
     let mut source = found(&["a", "k"]);
     source.push(special("s"));
     let target = [

@@ -3,8 +3,8 @@
 use super::inputs::{MirrorInputs, identity, open_local};
 use crate::error::Error;
 use crate::local;
-use crate::mirror::target::{Direction, Trees};
-use crate::mirror::{MirrorRequest, Options};
+use crate::mirror::target::{MirrorDirection, Trees};
+use crate::mirror::{MirrorOptions, MirrorRequest};
 use crate::session::Session;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use wire::{Access, Failure, FailureCode, RemotePath};
 
 /// Checks that the user may make a backup at the server, which needs what a rename needs: before anything is done.
 pub(super) fn check_backup(request: &MirrorRequest, access: Access) -> Result<(), Error> {
-    let is_at_server = request.options.backup.is_some() && request.direction == Direction::Upload;
+    let is_at_server = request.options.backup.is_some() && request.direction == MirrorDirection::Upload;
     if !is_at_server || Needs::Remove.met_by(access) {
         return Ok(());
     }
@@ -31,11 +31,11 @@ pub(super) async fn check_backup_place(
     let Some(path) = request.options.backup.clone() else { return Ok(()) };
     let links = Details { links: true, ..Details::default() };
     let (target, backup) = match request.direction {
-        Direction::Upload => {
+        MirrorDirection::Upload => {
             let Ok(there) = RemotePath::from_user(path.as_os_str().as_bytes()) else { return Ok(()) };
             (inputs.remote_root.as_ref(), session.stat_folder(&there, links).await.ok())
         }
-        Direction::Download => {
+        MirrorDirection::Download => {
             let found = local::blocking(move || open_local(&path, &RemotePath::root(), links)).await;
             (inputs.local_root.as_ref(), found.ok().and_then(|(root, _)| root))
         }
@@ -47,13 +47,13 @@ pub(super) async fn check_backup_place(
 }
 
 /// The path of the backup folder in the target, if it is there: what was set aside is not to be deleted next time.
-pub(super) fn backup_below(trees: &Trees, options: &Options) -> Option<RemotePath> {
+pub(super) fn backup_below(trees: &Trees, options: &MirrorOptions) -> Option<RemotePath> {
     let backup = options.backup.as_ref()?;
     let below = match trees.direction {
-        Direction::Upload => {
+        MirrorDirection::Upload => {
             RemotePath::from_user(backup.as_os_str().as_bytes()).ok()?.strip_prefix(&trees.remote)
         }
-        Direction::Download => {
+        MirrorDirection::Download => {
             let below = |target: PathBuf, backup: PathBuf| {
                 RemotePath::from_user(backup.strip_prefix(target).ok()?.as_os_str().as_bytes()).ok()
             };

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::mirror::plan::PlanLogin;
-use crate::mirror::target::Direction;
+use crate::mirror::target::MirrorDirection;
 use crate::mirror::{MirrorRequest, Mode};
 use crate::session::{Pages, Session};
 use std::io::ErrorKind;
@@ -28,10 +28,10 @@ pub(super) struct MirrorInputs {
 
 impl MirrorInputs {
     /// The folders themselves: the source's and the target's.
-    pub(super) fn roots(&self, direction: Direction) -> (Option<&Entry>, Option<&Entry>) {
+    pub(super) fn roots(&self, direction: MirrorDirection) -> (Option<&Entry>, Option<&Entry>) {
         match direction {
-            Direction::Upload => (self.local_root.as_ref(), self.remote_root.as_ref()),
-            Direction::Download => (self.remote_root.as_ref(), self.local_root.as_ref()),
+            MirrorDirection::Upload => (self.local_root.as_ref(), self.remote_root.as_ref()),
+            MirrorDirection::Download => (self.remote_root.as_ref(), self.local_root.as_ref()),
         }
     }
 }
@@ -71,7 +71,7 @@ pub(super) async fn look(
 
 /// The target as it was when the mirror began. All is written into the folder that was there then, wherever somebody moves it.
 pub(super) struct TargetPlace {
-    direction: Direction,
+    direction: MirrorDirection,
     remote: RemotePath,
     local: PathBuf,
     scope: RemotePath,
@@ -84,8 +84,8 @@ impl TargetPlace {
     pub(super) fn of(request: &MirrorRequest, inputs: &MirrorInputs) -> Option<Self> {
         let root = match (&request.mode, request.direction) {
             (Mode::DryRun | Mode::Plan(_), _) => return None,
-            (Mode::Run | Mode::Apply(_), Direction::Upload) => inputs.remote_root.as_ref(),
-            (Mode::Run | Mode::Apply(_), Direction::Download) => inputs.local_root.as_ref(),
+            (Mode::Run | Mode::Apply(_), MirrorDirection::Upload) => inputs.remote_root.as_ref(),
+            (Mode::Run | Mode::Apply(_), MirrorDirection::Download) => inputs.local_root.as_ref(),
         };
         let (remote, local, scope) = (request.remote.clone(), request.local.clone(), request.scope.clone());
         Some(Self { direction: request.direction, remote, local, scope, identity: identity(root) })
@@ -100,11 +100,11 @@ impl TargetPlace {
             "TARGET was moved or replaced meanwhile, and all went into the folder that was there: run again",
         );
         let (now, moved) = match direction {
-            Direction::Upload => {
+            MirrorDirection::Upload => {
                 let path = remote.join_path(&scope).map_err(|error| Error::remote(&remote, error))?;
                 (existing(session.stat_folder(&path, links).await, &scope)?, Error::remote(&path, moved))
             }
-            Direction::Download => {
+            MirrorDirection::Download => {
                 let moved = Error::local(&local, moved);
                 (local::blocking(move || open_local(&local, &scope, links)).await?.0, moved)
             }

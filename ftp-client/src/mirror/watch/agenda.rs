@@ -12,15 +12,15 @@ use wire::RemotePath;
 /// The folders to compare, and when.
 #[derive(Debug)]
 pub(super) struct Agenda {
-    changed: Folders,
+    changed: FolderSet,
     /// When the first and the latest of the changes came.
     changed_between: Option<(Instant, Instant)>,
-    retries: BTreeMap<RemotePath, Retry>,
+    retries: BTreeMap<RemotePath, RetryTime>,
     /// Folders in which nothing was deleted, because something failed.
-    held_back: Folders,
+    held_back: FolderSet,
     /// The last run failed as a whole.
-    pause: Option<Retry>,
-    unwatched: Folders,
+    pause: Option<RetryTime>,
+    unwatched: FolderSet,
     look_at: Instant,
     rescan: Duration,
     rescan_at: Instant,
@@ -30,7 +30,7 @@ pub(super) struct Agenda {
 
 /// A time to try again.
 #[derive(Debug, Clone, Copy)]
-struct Retry {
+struct RetryTime {
     tries: u32,
     at: Instant,
 }
@@ -48,7 +48,7 @@ pub(super) struct Due {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// Folders in which something failed.
-    pub(super) failed: Folders,
+    pub(super) failed: FolderSet,
     /// Something was not deleted for that.
     pub(super) held_back: bool,
     /// How long it took.
@@ -57,18 +57,18 @@ pub(super) struct Report {
 
 /// A few folders; the root stands for too many.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Folders(BTreeSet<RemotePath>);
+pub(super) struct FolderSet(BTreeSet<RemotePath>);
 
 impl Agenda {
     /// All of the tree is due at once.
     pub(super) fn new(rescan: Duration, now: Instant) -> Self {
         Self {
-            changed: Folders::default(),
+            changed: FolderSet::default(),
             changed_between: None,
             retries: BTreeMap::new(),
-            held_back: Folders::default(),
+            held_back: FolderSet::default(),
             pause: None,
-            unwatched: Folders::default(),
+            unwatched: FolderSet::default(),
             look_at: now,
             rescan: rescan.max(RESCAN_MIN),
             rescan_at: now,
@@ -95,7 +95,7 @@ impl Agenda {
     }
 
     /// These folders cannot be watched, and only these.
-    pub(super) fn set_unwatched(&mut self, unwatched: Folders, now: Instant) {
+    pub(super) fn set_unwatched(&mut self, unwatched: FolderSet, now: Instant) {
         if self.unwatched.is_empty() && !unwatched.is_empty() {
             self.look_at = now + LOOK_MIN;
         }
@@ -117,7 +117,7 @@ impl Agenda {
             return Err(times.into_iter().flatten().min().unwrap_or(self.rescan_at));
         }
         self.offline = false;
-        let mut folders = Folders::default();
+        let mut folders = FolderSet::default();
         if rescans {
             self.rescan_at = now + self.rescan;
             folders.add(RemotePath::root());
@@ -145,9 +145,9 @@ impl Agenda {
         self.retries.retain(|path, _| path.strip_prefix(folder).is_none() || report.failed.0.contains(path));
         let mut soonest: Option<Duration> = None;
         for failed in report.failed.0 {
-            let retry = self.retries.entry(failed).or_insert(Retry { tries: 0, at: now });
+            let retry = self.retries.entry(failed).or_insert(RetryTime { tries: 0, at: now });
             if retry.at <= now {
-                *retry = Retry::after(retry.tries, report.took, now);
+                *retry = RetryTime::after(retry.tries, report.took, now);
                 let wait = retry.at - now;
                 soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait)));
             }
@@ -182,13 +182,13 @@ impl Agenda {
         for folder in folders {
             self.change(folder, now);
         }
-        let retry = Retry::after(self.pause.map_or(0, |pause| pause.tries), Duration::ZERO, now);
+        let retry = RetryTime::after(self.pause.map_or(0, |pause| pause.tries), Duration::ZERO, now);
         self.pause = Some(retry);
         retry.at - now
     }
 }
 
-impl Retry {
+impl RetryTime {
     /// The next time after so many that failed, the last of which took so long.
     fn after(tries: u32, took: Duration, now: Instant) -> Self {
         let wait =
@@ -197,7 +197,7 @@ impl Retry {
     }
 }
 
-impl Folders {
+impl FolderSet {
     pub(super) fn add(&mut self, folder: RemotePath) {
         self.0.insert(folder);
         if self.0.len() > FOLDERS_MAX {
@@ -225,7 +225,7 @@ impl Folders {
     }
 }
 
-impl FromIterator<RemotePath> for Folders {
+impl FromIterator<RemotePath> for FolderSet {
     fn from_iter<I: IntoIterator<Item = RemotePath>>(folders: I) -> Self {
         let mut few = Self::default();
         folders.into_iter().for_each(|folder| few.add(folder));
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn folders_in_folders_are_compared_once() {
-        let folders: Folders = ["a/b", "a", "a/b/c", "b/c", "ab"].into_iter().map(path).collect();
+        let folders: FolderSet = ["a/b", "a", "a/b/c", "b/c", "ab"].into_iter().map(path).collect();
         assert_eq!(folders.outermost(), [path("a"), path("ab"), path("b/c")]);
     }
 }

@@ -4,11 +4,11 @@
 //! watch and is not opened, and each folder is watched before its names are read, so that none is missed that is made
 //! meanwhile. Folders that cannot be watched are remembered: somebody else has to look at them.
 
-use super::agenda::Folders;
-use super::changes::Changes;
+use super::agenda::FolderSet;
 use super::mounts::Mounts;
-use crate::mirror::Options;
-use crate::mirror::selection::Selection;
+use super::shared_agenda::SharedAgenda;
+use crate::mirror::MirrorOptions;
+use crate::mirror::selection::EntrySelection;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap};
@@ -26,11 +26,11 @@ use wire::store::is_staged;
 /// Watches of a tree.
 pub(super) struct Watches {
     root: PathBuf,
-    options: Options,
-    changes: Arc<Changes>,
+    options: MirrorOptions,
+    changes: Arc<SharedAgenda>,
     /// None if the system gives no more of them.
     inotify: Option<Arc<OwnedFd>>,
-    folders: BTreeMap<RemotePath, Watch>,
+    folders: BTreeMap<RemotePath, FolderWatch>,
     /// The folders of each watch; several if one folder is mounted at several places.
     paths: HashMap<i32, Vec<RemotePath>>,
     unwatched: BTreeMap<RemotePath, Errno>,
@@ -42,13 +42,13 @@ pub(super) struct Watches {
 }
 
 #[derive(Clone, Copy)]
-struct Watch {
+struct FolderWatch {
     id: i32,
     walk: u64,
 }
 
 /// An event of the system.
-struct Event {
+struct FolderEvent {
     watch: i32,
     what: ReadFlags,
     name: Option<Box<[u8]>>,
@@ -56,13 +56,13 @@ struct Event {
 
 /// Folders that cannot be watched, and why, for those who look at them instead.
 pub(super) struct Unwatched {
-    pub(super) folders: Folders,
+    pub(super) folders: FolderSet,
     pub(super) first: Option<(RemotePath, Errno)>,
 }
 
 impl Watches {
     /// Watches the tree at `root`, as far as that can be done.
-    pub(super) fn new(root: PathBuf, options: Options, changes: Arc<Changes>) -> Self {
+    pub(super) fn new(root: PathBuf, options: MirrorOptions, changes: Arc<SharedAgenda>) -> Self {
         let mut watches = Self {
             mounts: Mounts::new(&root),
             root,
@@ -180,14 +180,14 @@ impl Watches {
     }
 
     /// Events of one read; none if there are no more.
-    fn read(&self) -> Vec<Event> {
+    fn read(&self) -> Vec<FolderEvent> {
         let mut events = Vec::new();
         let Some(inotify) = &self.inotify else { return events };
         let mut buffer = vec![MaybeUninit::uninit(); EVENTS_LEN];
         let mut reader = inotify::Reader::new(inotify, &mut buffer);
         while let Ok(event) = reader.next() {
             let name = event.file_name().map(|name| name.to_bytes().into());
-            events.push(Event { watch: event.wd(), what: event.events(), name });
+            events.push(FolderEvent { watch: event.wd(), what: event.events(), name });
             if reader.is_buffer_empty() {
                 break;
             }
@@ -195,7 +195,7 @@ impl Watches {
         events
     }
 
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, event: &FolderEvent) {
         if event.what.contains(ReadFlags::QUEUE_OVERFLOW) {
             self.changes.add(RemotePath::root());
             self.watch(&RemotePath::root()); // folders may have been made unseen
@@ -211,7 +211,7 @@ impl Watches {
     }
 
     /// Something happened to the watched folder itself.
-    fn take_own(&mut self, folder: RemotePath, event: &Event) {
+    fn take_own(&mut self, folder: RemotePath, event: &FolderEvent) {
         let is_gone =
             event.what.intersects(ReadFlags::IGNORED | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF);
         if folder.is_root() && is_gone {
@@ -254,7 +254,7 @@ impl Watches {
                 if self.folders.get(folder).is_some_and(|known| known.id != id) {
                     self.forget(folder);
                 }
-                if self.folders.insert(folder.clone(), Watch { id, walk: self.walk }).is_none() {
+                if self.folders.insert(folder.clone(), FolderWatch { id, walk: self.walk }).is_none() {
                     self.paths.entry(id).or_default().push(folder.clone());
                 }
                 true
@@ -289,7 +289,7 @@ impl Watches {
     }
 
     fn forget(&mut self, folder: &RemotePath) {
-        let Some(Watch { id, .. }) = self.folders.remove(folder) else { return };
+        let Some(FolderWatch { id, .. }) = self.folders.remove(folder) else { return };
         let Some(paths) = self.paths.get_mut(&id) else { return };
         paths.retain(|path| path != folder);
         if paths.is_empty() {
@@ -301,7 +301,7 @@ impl Watches {
     }
 
     fn leaves_out(&self, path: &RemotePath, is_folder: bool) -> bool {
-        Selection::new(&self.options).hides(path, is_folder)
+        EntrySelection::new(&self.options).hides(path, is_folder)
     }
 
     /// A slash at the end leads to what the root itself is a link to.

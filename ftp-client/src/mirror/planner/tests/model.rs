@@ -35,8 +35,9 @@ fn random_trees_become_the_same_and_have_nothing_left_to_do() {
         let mut random = Random(seed);
         let delete = random.below(3) > 0;
         let (by_digest, detect_moves) = (random.below(2) == 0, delete && random.below(2) == 0);
-        let delete_max = DeleteMax::Percent(100);
-        let options = Options { delete, by_digest, detect_moves, delete_max, ..Options::default() };
+        let delete_max = DeleteLimit::Percent(100);
+        let options =
+            MirrorOptions { delete, by_digest, detect_moves, delete_max, ..MirrorOptions::default() };
         let (source, before) = trees(&mut random, by_digest);
         let (after, actions, failures) = mirror_in_memory(&options, &source, before.clone());
         let shown = || format!("seed {seed}\n{}", actions.join("\n"));
@@ -63,7 +64,7 @@ fn random_trees_become_the_same_and_have_nothing_left_to_do() {
     }
 }
 
-fn mirror_in_memory(options: &Options, source: &Tree, target: Tree) -> (Tree, Vec<String>, u64) {
+fn mirror_in_memory(options: &MirrorOptions, source: &Tree, target: Tree) -> (Tree, Vec<String>, u64) {
     let mut listed = [source, &target].map(|tree| {
         ListedSide::of(tree.values().filter(|entry| !entry.path.is_root()).cloned().map(SideEntry::Entry))
     });
@@ -230,34 +231,34 @@ impl Target {
 }
 
 impl Effects for Target {
-    fn act(&mut self, action: Action) -> Result<bool, Error> {
+    fn act(&mut self, action: MirrorAction) -> Result<bool, Error> {
         self.actions.push(format!("{action:?}"));
         match &action {
-            Action::New { source } => self.make(source),
-            Action::Changed { source, target } => {
+            MirrorAction::New { source } => self.make(source),
+            MirrorAction::Changed { source, target } => {
                 self.remove(target);
                 self.make(source);
             }
-            Action::Folder { source, target } => {
+            MirrorAction::Folder { source, target } => {
                 if let Some(target) = target {
                     self.remove(target);
                 }
                 let metadata = Metadata { mode: 0o700, ..source.metadata };
                 self.make(&Entry { metadata, ..source.clone() });
             }
-            Action::Metadata { target, .. } if is_folder(target) => {} // when it is left
-            Action::Metadata { source, target } => {
+            MirrorAction::Metadata { target, .. } if is_folder(target) => {} // when it is left
+            MirrorAction::Metadata { source, target } => {
                 self.check_is(target);
                 let metadata = Metadata { size: target.metadata.size, ..source.metadata };
                 self.put(&Entry { metadata, ..target.clone() });
             }
-            Action::Moved { source, from } => {
+            MirrorAction::Moved { source, from } => {
                 let content = self.get(&from.path).unwrap().link_target;
                 self.remove(from);
                 self.make(&Entry { link_target: content, ..source.clone() });
             }
-            Action::Deleted { target } => self.remove(target),
-            Action::Linked { .. } => panic!("no file has two names"),
+            MirrorAction::Deleted { target } => self.remove(target),
+            MirrorAction::Linked { .. } => panic!("no file has two names"),
         }
         Ok(true)
     }
@@ -315,8 +316,12 @@ impl Effects for Target {
 }
 
 impl Digester for Contents {
-    fn digests(&self, source: Vec<RemotePath>, target: Vec<RemotePath>) -> Result<(Digests, Digests), Error> {
-        let of = |tree: &Tree, paths: Vec<RemotePath>| -> Digests {
+    fn digests(
+        &self,
+        source: Vec<RemotePath>,
+        target: Vec<RemotePath>,
+    ) -> Result<(FileDigests, FileDigests), Error> {
+        let of = |tree: &Tree, paths: Vec<RemotePath>| -> FileDigests {
             paths.iter().map(|path| Some(Digest([tree.get(path)?.link_target[0]; 32]))).collect()
         };
         Ok((of(&self.source, source), of(&self.target.borrow(), target)))

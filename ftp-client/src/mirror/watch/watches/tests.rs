@@ -17,9 +17,9 @@ impl Watched {
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
         make(&root);
-        let mut options = Options::default();
+        let mut options = MirrorOptions::default();
         options.rules.exclude(exclude.as_bytes()).unwrap();
-        let changes = Arc::new(Changes::new(Duration::from_secs(3600)));
+        let changes = Arc::new(SharedAgenda::new(Duration::from_secs(3600)));
         assert_eq!(changes.take(), ["/"], "all is compared first");
         Self { folder, watches: Watches::new(root, options, changes) }
     }

@@ -1,6 +1,6 @@
 //! The state that is shared by those who see changes and the one who mirrors them: the agenda, and a bell.
 
-use super::agenda::{Agenda, Due, Folders, Report};
+use super::agenda::{Agenda, Due, FolderSet, Report};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -9,12 +9,12 @@ use wire::RemotePath;
 use wire::sync::lock;
 
 /// An agenda that several tasks know.
-pub(super) struct Changes {
+pub(super) struct SharedAgenda {
     agenda: Mutex<Agenda>,
     heard: Notify,
 }
 
-impl Changes {
+impl SharedAgenda {
     /// The whole tree is due, and again after each `rescan`.
     pub(super) fn new(rescan: Duration) -> Self {
         Self { agenda: Mutex::new(Agenda::new(rescan, Instant::now())), heard: Notify::new() }
@@ -50,7 +50,7 @@ impl Changes {
     }
 
     /// These folders cannot be watched.
-    pub(super) fn set_unwatched(&self, folders: Folders) {
+    pub(super) fn set_unwatched(&self, folders: FolderSet) {
         self.agenda().set_unwatched(folders, Instant::now());
         self.heard.notify_one();
     }

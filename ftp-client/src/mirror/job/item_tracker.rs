@@ -15,7 +15,7 @@ use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// The observer of the job's items.
-pub(super) struct Watch {
+pub(super) struct ItemTracker {
     reporter: Arc<Reporter>,
     pub(super) credit: Credit,
     failed: Mutex<FailedItems>,
@@ -54,7 +54,7 @@ fn is_seen(code: FailureCode) -> bool {
     matches!(code, FailureCode::Vanished | FailureCode::SourceChanged | FailureCode::Skipped)
 }
 
-impl Watch {
+impl ItemTracker {
     pub(super) fn new(
         reporter: Arc<Reporter>,
         expected: Option<Arc<ExpectedItems>>,
@@ -100,7 +100,7 @@ impl Watch {
     }
 }
 
-impl JobObserver for Watch {
+impl JobObserver for ItemTracker {
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
         self.reporter.file_started(path, bytes);
     }

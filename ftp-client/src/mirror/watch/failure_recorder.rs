@@ -2,7 +2,7 @@
 
 use super::agenda::Report;
 use crate::error::Error;
-use crate::mirror::{Action, Listener, Refusal};
+use crate::mirror::{DeleteRefusal, MirrorAction, MirrorListener};
 use crate::observer::{FileOutcome, FileReport, TransferObserver};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,16 +11,16 @@ use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Listens to a run.
-pub(super) struct Overheard {
-    listener: Arc<dyn Listener>,
+pub(super) struct FailureRecorder {
+    listener: Arc<dyn MirrorListener>,
     /// The folder that is compared. In a part of the tree, what is refused may be right in the whole.
     scope: RemotePath,
     made_scope: AtomicBool,
     report: Mutex<Report>,
 }
 
-impl Overheard {
-    pub(super) fn new(listener: Arc<dyn Listener>, scope: RemotePath) -> Self {
+impl FailureRecorder {
+    pub(super) fn new(listener: Arc<dyn MirrorListener>, scope: RemotePath) -> Self {
         Self { listener, scope, made_scope: AtomicBool::new(false), report: Mutex::default() }
     }
 
@@ -46,7 +46,7 @@ impl Overheard {
     }
 }
 
-impl TransferObserver for Overheard {
+impl TransferObserver for FailureRecorder {
     fn totals(&self, files: u64, bytes: u64, complete: bool) {
         self.listener.totals(files, bytes, complete);
     }
@@ -71,15 +71,18 @@ impl TransferObserver for Overheard {
     }
 }
 
-impl Listener for Overheard {
-    fn planned(&self, action: &Action) -> Result<(), Error> {
-        if matches!(action, Action::Folder { .. }) && *action.path() == self.scope && !self.scope.is_root() {
+impl MirrorListener for FailureRecorder {
+    fn planned(&self, action: &MirrorAction) -> Result<(), Error> {
+        if matches!(action, MirrorAction::Folder { .. })
+            && *action.path() == self.scope
+            && !self.scope.is_root()
+        {
             self.made_scope.store(true, Ordering::Relaxed);
         }
         self.listener.planned(action)
     }
 
-    fn done(&self, action: &Action) {
+    fn done(&self, action: &MirrorAction) {
         self.listener.done(action);
     }
 
@@ -97,7 +100,7 @@ impl Listener for Overheard {
         self.listener.not_deleted(count);
     }
 
-    fn refused(&self, refusal: Refusal) {
+    fn refused(&self, refusal: DeleteRefusal) {
         if self.scope.is_root() {
             self.listener.refused(refusal);
         }

@@ -1,10 +1,10 @@
 //! The job that carries a mirror's files, either way: opened with the first file, closed with the last.
 
-mod watch;
+mod item_tracker;
 
-use super::Options;
+use super::MirrorOptions;
 use super::room::makes_room;
-use super::target::{Direction, Trees};
+use super::target::{MirrorDirection, Trees};
 use crate::error::Error;
 use crate::expected_items::{self, AllowListSink, ExpectedItems};
 use crate::local;
@@ -13,10 +13,10 @@ use crate::observer::TransferSummary;
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
 use crate::session::Session;
+use item_tracker::ItemTracker;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use watch::Watch;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{
@@ -31,45 +31,47 @@ use wire::store::{Folder, FolderCache, FolderLock};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A job under way.
-pub(crate) struct Transfer {
-    way: Way,
-    watch: Arc<Watch>,
+pub(crate) struct MirrorJob {
+    feed: ItemFeed,
+    tracker: Arc<ItemTracker>,
     job: JoinHandle<Result<TransferSummary, Error>>,
 }
 
-enum Way {
+enum ItemFeed {
     Up { queue: Arc<ItemQueue>, exchange: Arc<Exchange> },
     Down { wanted: Vec<WantedItem>, id: u32, session: Session, expected: Arc<ExpectedItems> },
 }
 
-impl Transfer {
+impl MirrorJob {
     /// Opens the job. `folder` is the local tree.
     pub(crate) fn open(
         trees: &Trees,
         folder: Arc<dyn Folder>,
-        options: &Options,
+        options: &MirrorOptions,
         reporter: Arc<Reporter>,
     ) -> Result<Self, Error> {
         match trees.direction {
-            Direction::Upload => trees.runtime.block_on(open_upload(trees, folder, options, reporter)),
-            Direction::Download => trees.runtime.block_on(open_download(trees, folder, options, reporter)),
+            MirrorDirection::Upload => trees.runtime.block_on(open_upload(trees, folder, options, reporter)),
+            MirrorDirection::Download => {
+                trees.runtime.block_on(open_download(trees, folder, options, reporter))
+            }
         }
     }
 
     /// Sends a file, link or folder; waits while too many are under way. False if the job is over.
     pub(crate) fn send(&mut self, path: RemotePath, metadata: Metadata) -> bool {
-        match &mut self.way {
-            Way::Up { queue, exchange } => {
-                let open = self.watch.credit.take_waiting(&path);
+        match &mut self.feed {
+            ItemFeed::Up { queue, exchange } => {
+                let open = self.tracker.credit.take_waiting(&path);
                 let added = open && queue.add(path, metadata).is_ok();
                 exchange.has_work();
                 added
             }
-            Way::Down { wanted, id, session, expected } => {
-                if !self.watch.credit.is_left() {
+            ItemFeed::Down { wanted, id, session, expected } => {
+                if !self.tracker.credit.is_left() {
                     ask(wanted, *id, session, false);
                 }
-                let open = self.watch.credit.take_waiting(&path);
+                let open = self.tracker.credit.take_waiting(&path);
                 expected.add(&path);
                 wanted.push(WantedItem { path, metadata });
                 if wanted.len() >= WANTED_AT_ONCE {
@@ -82,27 +84,27 @@ impl Transfer {
 
     /// Waits until all that was sent has come to an end. False if the job is over.
     pub(crate) fn settle(&mut self) -> bool {
-        if let Way::Down { wanted, id, session, .. } = &mut self.way
+        if let ItemFeed::Down { wanted, id, session, .. } = &mut self.feed
             && !wanted.is_empty()
         {
             ask(wanted, *id, session, false);
         }
-        self.watch.credit.wait_until_settled()
+        self.tracker.credit.wait_until_settled()
     }
 
     /// Items that failed so far.
     pub(crate) fn failures(&self) -> usize {
-        self.watch.failed().failed
+        self.tracker.failed().failed
     }
 
     /// Items that failed for lack of room, and were not told of.
     pub(crate) fn short(&self) -> Vec<(RemotePath, Failure)> {
-        self.watch.failed().short.clone().unwrap_or_default()
+        self.tracker.failed().short.clone().unwrap_or_default()
     }
 
     /// From here on lack of room is a failure like any other. Gives those that were not told of, and count no more.
     pub(crate) fn end_waiting_for_room(&self) -> Vec<(RemotePath, Failure)> {
-        let mut failed = self.watch.failed();
+        let mut failed = self.tracker.failed();
         let short = failed.short.take().unwrap_or_default();
         for (path, _) in &short {
             failed.failed -= 1;
@@ -114,12 +116,12 @@ impl Transfer {
 
     /// True if this item did not arrive.
     pub(crate) fn has_failed(&self, path: &RemotePath) -> bool {
-        self.watch.failed().has(path)
+        self.tracker.failed().has(path)
     }
 
     /// True if this item was removed before it could be read.
     pub(crate) fn has_vanished(&self, path: &RemotePath) -> bool {
-        self.watch.failed().paths.get(path) == Some(&FailureCode::Vanished)
+        self.tracker.failed().paths.get(path) == Some(&FailureCode::Vanished)
     }
 
     /// Ends the job in good order; why it ended, if it had before.
@@ -128,12 +130,12 @@ impl Transfer {
     }
 
     fn close_on(&mut self, runtime: &Handle) -> Result<TransferSummary, Error> {
-        match &mut self.way {
-            Way::Up { queue, exchange } => {
+        match &mut self.feed {
+            ItemFeed::Up { queue, exchange } => {
                 queue.close();
                 exchange.has_work();
             }
-            Way::Down { wanted, id, session, .. } => ask(wanted, *id, session, true),
+            ItemFeed::Down { wanted, id, session, .. } => ask(wanted, *id, session, true),
         }
         let ended = runtime.block_on(&mut self.job);
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
@@ -149,9 +151,9 @@ fn ask(wanted: &mut Vec<WantedItem>, id: u32, session: &Session, last: bool) {
 async fn open_upload(
     trees: &Trees,
     folder: Arc<dyn Folder>,
-    options: &Options,
+    options: &MirrorOptions,
     reporter: Arc<Reporter>,
-) -> Result<Transfer, Error> {
+) -> Result<MirrorJob, Error> {
     let session = trees.session.clone();
     let control = session.inner.control.clone();
     let job_id_lock = control.job_id_lock().await;
@@ -169,17 +171,17 @@ async fn open_upload(
     let early = if trees.is_at_server { None } else { answers.recv().await };
     let queue = Arc::new(ItemQueue::default());
     reporter.begin();
-    let watch = Arc::new(Watch::new(reporter, None, makes_room(options)));
+    let tracker = Arc::new(ItemTracker::new(reporter, None, makes_room(options)));
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
-    let job = SendJob::new(id, machine, source, watch.clone(), pacer)
+    let job = SendJob::new(id, machine, source, tracker.clone(), pacer)
         .changing(options.transfer.changing)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
     let job = Arc::new(job);
-    let (exchange, ending) = (control.exchange.clone(), watch.clone());
-    let way = Way::Up { queue, exchange: exchange.clone() };
+    let (exchange, ending) = (control.exchange.clone(), tracker.clone());
+    let feed = ItemFeed::Up { queue, exchange: exchange.clone() };
     let job = tokio::spawn(async move {
         let running = exchange.send(job.clone());
         let first = early.or_else(|| answers.try_recv().ok());
@@ -189,12 +191,12 @@ async fn open_upload(
         let end = running.await;
         ending.end(&session, id, &path, end)
     });
-    Ok(Transfer { way, watch, job })
+    Ok(MirrorJob { feed, tracker, job })
 }
 
 /// The rule by which an item that was chosen is looked at once more when it gets its name. What differs is sent whatever is
 /// there by then; and files that are to be names of several files no more are sent, though they do not differ.
-fn at_the_end(options: &Options) -> Overwrite {
+fn at_the_end(options: &MirrorOptions) -> Overwrite {
     match options.transfer.overwrite {
         Overwrite::Newer if !options.hard_links => Overwrite::Newer,
         Overwrite::Never => Overwrite::Never,
@@ -205,9 +207,9 @@ fn at_the_end(options: &Options) -> Overwrite {
 async fn open_download(
     trees: &Trees,
     folder: Arc<dyn Folder>,
-    options: &Options,
+    options: &MirrorOptions,
     reporter: Arc<Reporter>,
-) -> Result<Transfer, Error> {
+) -> Result<MirrorJob, Error> {
     let (lock, unproven) = local::blocking({
         let (folder, shown, here) = (folder.clone(), trees.shown.clone(), trees.session.clone());
         let power = options.transfer.survive_power();
@@ -252,17 +254,17 @@ async fn select(
     sink: Box<dyn Sink>,
     reporter: Arc<Reporter>,
     selecting: Selecting,
-) -> Result<Transfer, Error> {
+) -> Result<MirrorJob, Error> {
     let Selecting { resume, changing, sparse, checksum, makes_room, lock } = selecting;
     let session = session.clone();
     let control = session.inner.control.clone();
     let job_id_lock = control.job_id_lock().await;
     let (id, expected) = (control.next_id(), Arc::new(ExpectedItems::default()));
-    let watch = Arc::new(Watch::new(reporter.clone(), Some(expected.clone()), makes_room));
+    let tracker = Arc::new(ItemTracker::new(reporter.clone(), Some(expected.clone()), makes_room));
     let sink = Box::new(AllowListSink::new(sink, expected.clone()));
     reporter.begin();
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
-    let job = Arc::new(ReceiveJob::new(id, machine, sink, watch.clone()));
+    let job = Arc::new(ReceiveJob::new(id, machine, sink, tracker.clone()));
     let rate_limit = session.inner.rate_limit;
     let select = Select {
         path: path.clone(),
@@ -272,11 +274,11 @@ async fn select(
         options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
     control.exchange.opening(id, Role::Receiver);
-    let (exchange, ending) = (control.exchange.clone(), watch.clone());
+    let (exchange, ending) = (control.exchange.clone(), tracker.clone());
     let _opened = control.request(id, select.into()).await?;
     drop(job_id_lock);
     session.open_lanes();
-    let way = Way::Down { wanted: Vec::new(), id, session: session.clone(), expected };
+    let feed = ItemFeed::Down { wanted: Vec::new(), id, session: session.clone(), expected };
     let job = tokio::spawn(async move {
         let end = exchange.receive(job).await;
         drop(lock);
@@ -287,13 +289,13 @@ async fn select(
             Err(expected_items::not_all(&session.inner.control))
         }
     });
-    Ok(Transfer { way, watch, job })
+    Ok(MirrorJob { feed, tracker, job })
 }
 
 /// A job of items that are chosen here, without a mirror.
-pub(crate) struct Selection(Transfer);
+pub(crate) struct SelectionJob(MirrorJob);
 
-impl Selection {
+impl SelectionJob {
     /// Opens it, for items below `path`.
     pub(crate) async fn open(
         session: &Session,
