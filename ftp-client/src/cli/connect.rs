@@ -97,7 +97,7 @@ fn outages(settings: &Settings, output: &Arc<Output>) -> Outages {
     telling(Outages { give_up_after, tries_max, first, on_outage }, output)
 }
 
-/// The same, on_outage of by somebody else.
+/// The same, reported elsewhere.
 pub(crate) fn telling(outages: Outages, output: &Arc<Output>) -> Outages {
     let (output, give_up_after, tries_max) = (Arc::clone(output), outages.give_up_after, outages.tries_max);
     let on_outage = move |error: &Error| {

@@ -36,7 +36,7 @@ pub(crate) struct MirrorExecutor<'a> {
     mutator: Option<TargetMutator>,
     pub(super) transfer: Option<TransferQueue>,
     batch: Vec<ChangeGroup>,
-    /// Deeds that are held back until all is compared; see [`held`](super::hold_back).
+    /// Deeds that are held back until all is compared; see [`hold_back`](super::hold_back).
     pub(super) held_back: Option<Vec<Deed>>,
     /// Failures for lack of room are kept.
     pub(super) waits_for_room: bool,
