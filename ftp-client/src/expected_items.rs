@@ -4,7 +4,7 @@ use crate::control::Control;
 use crate::error::Error;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use wire::engine::{Found, Placed, Sink, Staged, Waiting};
+use wire::engine::{PendingCommit, Placed, ResumeState, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::FolderEntry;
@@ -99,15 +99,15 @@ impl Sink for AllowListSink {
         self.sink.stage(announcement)
     }
 
-    fn look(&self, item: &OfferedItem) -> Found {
+    fn look(&self, item: &OfferedItem) -> ResumeState {
         if !self.expected.is_waited_for(&item.path) {
-            return Found::Nothing;
+            return ResumeState::None;
         }
         let found = self.sink.look(item);
         match &found {
-            Found::Nothing => {}
-            Found::All => self.expected.found(&item.path, Arrival::Complete),
-            Found::Chunks(..) => self.expected.found(&item.path, Arrival::Partial),
+            ResumeState::None => {}
+            ResumeState::Complete => self.expected.found(&item.path, Arrival::Complete),
+            ResumeState::Partial(..) => self.expected.found(&item.path, Arrival::Partial),
         }
         found
     }
@@ -135,7 +135,7 @@ impl Sink for AllowListSink {
         self.sink.folder(entry)
     }
 
-    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+    fn commit(&self, batch: Vec<PendingCommit>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         self.sink.commit(batch, is_over)
     }
 

@@ -1,6 +1,6 @@
 //! Which end a failure is of. Where something is fetched, what is told has the server's path: what went wrong with the file here says so.
 
-use wire::engine::{Found, Placed, Sink, Staged, Waiting};
+use wire::engine::{PendingCommit, Placed, ResumeState, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::{FolderEntry, Publish};
@@ -32,14 +32,14 @@ impl Sink for LocalErrorContext<Box<dyn Sink>> {
         self.0.folder(entry).map_err(here)
     }
 
-    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+    fn commit(&self, batch: Vec<PendingCommit>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         self.0.commit(batch, is_over).into_iter().map(|result| result.map_err(here)).collect()
     }
 
-    fn look(&self, item: &OfferedItem) -> Found {
+    fn look(&self, item: &OfferedItem) -> ResumeState {
         match self.0.look(item) {
-            Found::Chunks(staged, chunks) => Found::Chunks(wrapped(staged), chunks),
-            found @ (Found::Nothing | Found::All) => found,
+            ResumeState::Partial(staged, chunks) => ResumeState::Partial(wrapped(staged), chunks),
+            found @ (ResumeState::None | ResumeState::Complete) => found,
         }
     }
 

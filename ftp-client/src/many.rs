@@ -11,7 +11,7 @@ use wire::engine::{Source, count};
 use wire::message::Totals;
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
-use wire::sender::{Item, Sender, What};
+use wire::sender::{Item, ItemKind, Sender};
 use wire::store::walk::{Visit, Walk};
 use wire::store::{Folder, FolderCache, LocalFolder, SourceFile};
 use wire::sync::lock;
@@ -215,7 +215,7 @@ impl ManySource {
     fn present(&self, path: RemotePath, metadata: Metadata) -> Item {
         match metadata.kind {
             Kind::File | Kind::Folder | Kind::Symlink => {
-                Item { path, what: What::Present(self.modes.of_item(metadata)) }
+                Item { path, kind: ItemKind::Present(self.modes.of_item(metadata)) }
             }
             Kind::Special => lost(path, FailureCode::SpecialFile.into()),
         }
@@ -270,7 +270,7 @@ impl Source for ManySource {
 }
 
 fn lost(path: RemotePath, failure: Failure) -> Item {
-    Item { path, what: What::Lost(failure) }
+    Item { path, kind: ItemKind::Unreadable(failure) }
 }
 
 fn of_local(error: Error) -> io::Error {
@@ -308,7 +308,9 @@ mod tests {
         let paths: Vec<_> = items.iter().map(|item| item.path.to_string()).collect();
         let expected = ["/tree/inner/two", "/tree/inner", "/tree/one", "/tree", "/file", "/missing", "/link"];
         assert_eq!(paths, expected);
-        assert!(matches!(&items[5].what, What::Lost(failure) if failure.code == FailureCode::NotFound));
+        assert!(
+            matches!(&items[5].kind, ItemKind::Unreadable(failure) if failure.code == FailureCode::NotFound)
+        );
         for item in [&items[0], &items[2], &items[4]] {
             assert!(source.open(&item.path).is_ok(), "{}", item.path);
         }
@@ -319,9 +321,11 @@ mod tests {
         let machine = Mutex::new(Sender::new(Checksum::Blake3, 4, Asking::Never));
         assert!(!source.refill(&machine) && lock(&source.walking).over);
         let flat = ManySource::new(sources, false, Modes::CARRIED).step(&mut Walking::default());
-        assert!(matches!(&flat[0].what, What::Lost(failure) if failure.code == FailureCode::IsAFolder));
         assert!(
-            matches!(&flat[3].what, What::Present(metadata) if metadata.kind == Kind::File),
+            matches!(&flat[0].kind, ItemKind::Unreadable(failure) if failure.code == FailureCode::IsAFolder)
+        );
+        assert!(
+            matches!(&flat[3].kind, ItemKind::Present(metadata) if metadata.kind == Kind::File),
             "a link is followed"
         );
     }

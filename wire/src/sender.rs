@@ -26,9 +26,9 @@ mod packs;
 mod plan;
 mod stall;
 
-pub use items::{Item, What, item_kept_len, packed_len};
+pub use items::{Item, ItemKind, item_kept_len, packed_len};
 pub use offers::Asking;
-pub use plan::{Content, LargeFile, Packed, Plan, Progress, SenderViolation, Settled};
+pub use plan::{AckProgress, Content, LargeFile, Packed, Plan, SenderViolation, Settled};
 
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
@@ -41,7 +41,7 @@ use folders::HeldFolder;
 use items::{is_folder, is_large, kept_len};
 use large_file::Sending;
 use offers::Offered;
-use stall::Watch;
+use stall::StallWatch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The sending machine of one job.
@@ -73,7 +73,7 @@ pub struct Sender {
     kept: usize,
     /// There is room for more items.
     has_room: bool,
-    lanes: Watch,
+    lanes: StallWatch,
 }
 
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Sender {
             end_told: false,
             kept: 0,
             has_room: true,
-            lanes: Watch::default(),
+            lanes: StallWatch::default(),
         }
     }
 

@@ -44,7 +44,7 @@ fn path(text: &str) -> RemotePath {
 fn done(sink: &TreeSink, placed: Result<Placed, Failure>) -> Result<(), Failure> {
     match placed? {
         Placed::Done => Ok(()),
-        Placed::Waiting(waiting) => sink.commit(vec![waiting], &|| false).remove(0),
+        Placed::Pending(waiting) => sink.commit(vec![waiting], &|| false).remove(0),
     }
 }
 

@@ -32,11 +32,11 @@
 //! a retry may succeed for no reason: from then on every item of the job fails.
 
 mod queue;
-mod unnamed;
+mod staged_entry;
 
-pub(in crate::engine) use queue::{Commits, Step, WaitingItem, waiting_kept_len};
-pub(in crate::engine) use unnamed::Unsynced;
-pub use unnamed::{Placed, Unnamed, Waiting};
+pub(in crate::engine) use queue::{CommitStep, Commits, PendingItem, waiting_kept_len};
+pub(in crate::engine) use staged_entry::Unsynced;
+pub use staged_entry::{PendingCommit, Placed, StagedEntry};
 
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
@@ -48,15 +48,15 @@ use std::sync::Arc;
 /// the disk without its content. Returns the result of each item, and the failure after which no more items may be reported as
 /// done.
 pub(in crate::engine) fn commit(
-    batch: Vec<Waiting>,
+    batch: Vec<PendingCommit>,
     touched: Option<Filesystems>,
     is_over: &dyn Fn() -> bool,
 ) -> (Vec<Result<(), Failure>>, Option<Failure>) {
-    let mut batch: Vec<Option<Box<Unnamed>>> = batch
+    let mut batch: Vec<Option<Box<StagedEntry>>> = batch
         .into_iter()
         .map(|waiting| match waiting {
-            Waiting::Named(unnamed) => Some(unnamed),
-            Waiting::Folder => None,
+            PendingCommit::Staged(entry) => Some(entry),
+            PendingCommit::Folder => None,
         })
         .collect();
     let mut results = if touched.is_some() {
@@ -93,8 +93,8 @@ pub(in crate::engine) fn commit(
 }
 
 /// Line 2 without its wait for the filesystem's journal. An error concerns its file alone.
-fn write_out_contents(batch: &[Option<Box<Unnamed>>]) -> Vec<Result<(), Failure>> {
-    let write_out = |item: &Option<Box<Unnamed>>| {
+fn write_out_contents(batch: &[Option<Box<StagedEntry>>]) -> Vec<Result<(), Failure>> {
+    let write_out = |item: &Option<Box<StagedEntry>>| {
         beat();
         item.as_ref().map_or(Ok(()), |item| Ok(item.write_out()?))
     };
@@ -102,7 +102,7 @@ fn write_out_contents(batch: &[Option<Box<Unnamed>>]) -> Vec<Result<(), Failure>
 }
 
 /// Line 2. Returns the result of each item; an error concerns all of them.
-fn sync_contents(batch: &[Option<Box<Unnamed>>]) -> io::Result<Vec<Result<(), Failure>>> {
+fn sync_contents(batch: &[Option<Box<StagedEntry>>]) -> io::Result<Vec<Result<(), Failure>>> {
     let few = batch.iter().flatten().count() <= FEW
         && !batch.iter().flatten().any(|item| matches!(item.content, Unsynced::Closed));
     if few {
@@ -117,7 +117,7 @@ fn sync_contents(batch: &[Option<Box<Unnamed>>]) -> io::Result<Vec<Result<(), Fa
 }
 
 /// Line 4.
-fn sync_names(batch: &[Option<Box<Unnamed>>], touched: Filesystems) -> io::Result<()> {
+fn sync_names(batch: &[Option<Box<StagedEntry>>], touched: Filesystems) -> io::Result<()> {
     let mut touched = touched;
     let named = folders(batch);
     let few = named.len() <= FEW;
@@ -131,14 +131,17 @@ fn sync_names(batch: &[Option<Box<Unnamed>>], touched: Filesystems) -> io::Resul
 }
 
 /// Returns the folders of a batch, each once; one that was opened twice may appear twice.
-fn folders(batch: &[Option<Box<Unnamed>>]) -> Vec<&Arc<dyn Folder>> {
+fn folders(batch: &[Option<Box<StagedEntry>>]) -> Vec<&Arc<dyn Folder>> {
     let mut folders: Vec<&Arc<dyn Folder>> = batch.iter().flatten().map(|item| &item.folder).collect();
     folders.sort_by_key(|folder| Arc::as_ptr(folder).cast::<()>());
     folders.dedup_by(|one, other| Arc::ptr_eq(one, other));
     folders
 }
 
-fn failed(batch: &[Option<Box<Unnamed>>], error: &io::Error) -> (Vec<Result<(), Failure>>, Option<Failure>) {
+fn failed(
+    batch: &[Option<Box<StagedEntry>>],
+    error: &io::Error,
+) -> (Vec<Result<(), Failure>>, Option<Failure>) {
     let failure = Failure::from(error);
     (batch.iter().map(|_| Err(failure.clone())).collect(), Some(failure))
 }

@@ -32,7 +32,7 @@ pub struct Exchange {
     pub(crate) work: Notify,
     /// Signals that a job may have arrived that lanes wait for.
     arrived: Notify,
-    jobs: Mutex<Jobs>,
+    jobs: Mutex<JobTable>,
     pub(crate) lane_bytes: AtomicU64,
     /// How many of them were counted.
     counted: AtomicU64,
@@ -53,18 +53,18 @@ pub enum Role {
 }
 
 /// A job that was requested and is not open.
-struct Opening {
+struct PendingJob {
     role: Role,
     /// Messages that its sender has sent already, with their memory charges.
     early: Vec<(Message, Charge)>,
 }
 
 #[derive(Default)]
-struct Jobs {
+struct JobTable {
     senders: Vec<Arc<SendJob>>,
     receivers: HashMap<u32, Arc<ReceiveJob>>,
-    /// Jobs requested and not yet opened.
-    opening: BTreeMap<u32, Opening>,
+    /// JobTable requested and not yet opened.
+    opening: BTreeMap<u32, PendingJob>,
     greatest: Option<u32>,
     /// The reason why no job can run any more.
     over: Option<Failure>,
@@ -103,7 +103,7 @@ impl Exchange {
     /// Registers a requested job: its frames wait until it is run or dropped. To be called in the order of the requests.
     pub fn opening(&self, id: u32, role: Role) {
         let mut jobs = lock(&self.jobs);
-        jobs.opening.insert(id, Opening { role, early: Vec::new() });
+        jobs.opening.insert(id, PendingJob { role, early: Vec::new() });
         jobs.greatest = jobs.greatest.max(Some(id));
     }
 
@@ -192,7 +192,7 @@ impl Exchange {
         self.lane_bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes not counted yet. Jobs that run at the same time each count some, and together they count all, once.
+    /// Returns the bytes not counted yet. JobTable that run at the same time each count some, and together they count all, once.
     pub fn count_lane_bytes(&self) -> u64 {
         let bytes = self.lane_bytes();
         bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))

@@ -41,7 +41,7 @@ mod unsized_file;
 
 pub(crate) use crate::sync::lock;
 pub use buffer::{BufferPool, ChunkBuffer};
-pub use commit::{Placed, Unnamed, Waiting};
+pub use commit::{PendingCommit, Placed, StagedEntry};
 pub use congestion::{LONG_PATH, avoid_bbr_until_rtt_known, restore_default_congestion_control};
 pub use exchange::{Exchange, JobEnd, Role};
 pub use lane_timers::LaneTime;
@@ -51,7 +51,7 @@ pub use placing::Staged;
 pub use queue::{Credit, ItemQueue, QueueSource, TooMany};
 pub use receive::ReceiveJob;
 pub use send::SendJob;
-pub use sink::{Base, Find, Found, Sink, TreeSink, TreeSinkOptions};
+pub use sink::{Base, Find, ResumeState, Sink, TreeSink, TreeSinkOptions};
 pub use source::{FileSource, Source, StreamSource, TreeSource, count};
 pub use staged::{Chunks, Keeping};
 

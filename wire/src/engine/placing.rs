@@ -1,7 +1,7 @@
 //! Common parts of placing an item, for every kind of sink: writing content, and waiting for a commit.
 
 use super::admission::NameAdmission;
-use super::commit::{Placed, Unnamed, Unsynced, Waiting};
+use super::commit::{PendingCommit, Placed, StagedEntry, Unsynced};
 use crate::failure::{Failure, FailureCode};
 use crate::path::Name;
 use crate::receiver::Publish;
@@ -39,7 +39,7 @@ pub(super) fn waiting(
     content: Unsynced,
     journal: bool,
 ) -> Placed {
-    Placed::Waiting(Waiting::Named(Box::new(Unnamed {
+    Placed::Pending(PendingCommit::Staged(Box::new(StagedEntry {
         folder,
         staged,
         name,

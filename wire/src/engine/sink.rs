@@ -6,7 +6,7 @@ mod tree;
 pub use base::{Base, Find};
 pub use tree::{TreeSink, TreeSinkOptions};
 
-use super::commit::{Placed, Waiting};
+use super::commit::{PendingCommit, Placed};
 use super::placing::Staged;
 use super::staged::Chunks;
 use crate::failure::{Failure, FailureCode};
@@ -38,7 +38,7 @@ pub trait Sink: Send + Sync {
     }
     /// Makes waiting items durable and gives them their names; returns the result of each. A sink without commits has none
     /// waiting. An item without a name once `is_over` gets none: the successor of an ended job may have written there since.
-    fn commit(&self, batch: Vec<Waiting>, _is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+    fn commit(&self, batch: Vec<PendingCommit>, _is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         batch.iter().map(|_| Err(FailureCode::Unsupported.into())).collect()
     }
     /// True if items get their names only by a commit.
@@ -50,8 +50,8 @@ pub trait Sink: Send + Sync {
         0
     }
     /// Looks for a part, left by an earlier run, of an item that is about to be sent.
-    fn look(&self, _: &OfferedItem) -> Found {
-        Found::Nothing
+    fn look(&self, _: &OfferedItem) -> ResumeState {
+        ResumeState::None
     }
     /// Prepares for a large file that was started and is sent again from its beginning.
     fn again(&self, _: &RemotePath) {}
@@ -67,13 +67,13 @@ pub trait Sink: Send + Sync {
 }
 
 /// The part of an item left by an earlier run.
-pub enum Found {
+pub enum ResumeState {
     /// No part that could be proven.
-    Nothing,
+    None,
     /// It is in its place.
-    All,
+    Complete,
     /// Chunks, in growing order.
-    Chunks(Box<dyn Staged>, Chunks),
+    Partial(Box<dyn Staged>, Chunks),
 }
 
 #[cfg(test)]

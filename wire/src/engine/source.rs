@@ -7,7 +7,7 @@ use crate::message::Totals;
 use crate::metadata::{Kind, Metadata};
 use crate::modes::Modes;
 use crate::path::RemotePath;
-use crate::sender::{Item, Sender, What};
+use crate::sender::{Item, ItemKind, Sender};
 use crate::store::entry::of_link;
 use crate::store::walk::{Visit, Walk};
 use crate::store::{Folder, FolderCache, Identity, SourceFile};
@@ -61,7 +61,7 @@ impl TreeSource {
         Ok(Self {
             walk: Mutex::new(Some(Walk::new(folder.clone(), RemotePath::root())?)),
             folders: FolderCache::new(folder),
-            root: Mutex::new(Some(Item { path: RemotePath::root(), what: What::Present(metadata) })),
+            root: Mutex::new(Some(Item { path: RemotePath::root(), kind: ItemKind::Present(metadata) })),
             modes,
         })
     }
@@ -74,10 +74,10 @@ impl TreeSource {
                 Some(Visit::Enter(path, _, folder)) => self.folders.put(path.as_bytes(), folder),
                 Some(Visit::Item(path, metadata)) => items.push(present(path, self.modes.of_item(metadata))),
                 Some(Visit::Leave(path, metadata)) => {
-                    items.push(Item { path, what: What::Present(self.modes.of_item(metadata)) })
+                    items.push(Item { path, kind: ItemKind::Present(self.modes.of_item(metadata)) })
                 }
                 Some(Visit::Unreadable(path, failure)) => {
-                    items.push(Item { path, what: What::Lost(failure) })
+                    items.push(Item { path, kind: ItemKind::Unreadable(failure) })
                 }
                 Some(Visit::Excluded(_)) => {}
                 None => break,
@@ -126,7 +126,7 @@ impl Source for TreeSource {
 
 /// One file or link, with the job's path itself.
 pub struct FileSource {
-    what: Mutex<Option<Metadata>>,
+    metadata: Mutex<Option<Metadata>>,
     open: Box<dyn Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync>,
     link_target: Vec<u8>,
 }
@@ -137,20 +137,20 @@ impl FileSource {
         metadata: Metadata,
         open: impl Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync + 'static,
     ) -> Self {
-        Self { what: Mutex::new(Some(metadata)), open: Box::new(open), link_target: Vec::new() }
+        Self { metadata: Mutex::new(Some(metadata)), open: Box::new(open), link_target: Vec::new() }
     }
 
     /// A link with the target `target`.
     #[must_use]
     pub fn link(metadata: Metadata, target: Vec<u8>) -> Self {
         let open = Box::new(|| Err(io::ErrorKind::InvalidInput.into()));
-        Self { what: Mutex::new(Some(metadata)), open, link_target: target }
+        Self { metadata: Mutex::new(Some(metadata)), open, link_target: target }
     }
 }
 
 impl Source for FileSource {
     fn refill(&self, machine: &Mutex<Sender>) -> bool {
-        if let Some(metadata) = lock(&self.what).take() {
+        if let Some(metadata) = lock(&self.metadata).take() {
             let mut machine = lock(machine);
             machine.add(present(RemotePath::root(), metadata));
             machine.end_items();
@@ -222,7 +222,7 @@ impl Source for StreamSource {
         };
         if let Some(mode) = input.mode.take() {
             let mut machine = lock(machine);
-            machine.add(Item { path: RemotePath::root(), what: What::Stream { mode } });
+            machine.add(Item { path: RemotePath::root(), kind: ItemKind::Stream { mode } });
             machine.end_items();
         }
         while !input.ended && lock(machine).wants_stream() && lock(&self.held).len() < STREAM_CHUNKS_MAX {
@@ -270,11 +270,11 @@ fn read_chunk(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
 }
 
 pub(super) fn present(path: RemotePath, metadata: Metadata) -> Item {
-    let what = match metadata.kind {
-        Kind::File | Kind::Folder | Kind::Symlink => What::Present(metadata),
-        Kind::Special => What::Lost(FailureCode::SpecialFile.into()),
+    let kind = match metadata.kind {
+        Kind::File | Kind::Folder | Kind::Symlink => ItemKind::Present(metadata),
+        Kind::Special => ItemKind::Unreadable(FailureCode::SpecialFile.into()),
     };
-    Item { path, what }
+    Item { path, kind }
 }
 
 /// Counts files, links and bytes below `folder`. Reports the totals so far now and then, and stops if `tell` returns false.

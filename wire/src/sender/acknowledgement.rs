@@ -1,10 +1,10 @@
 //! Acknowledgements of the receiver: settles items, and selects frames to send again.
 
 use super::Sender;
-use super::items::{Item, What, is_folder, is_large, item_kept_len, kept_len};
+use super::items::{Item, ItemKind, is_folder, is_large, item_kept_len, kept_len};
 use super::large_file::Sending;
 use super::offers::Offered;
-use super::plan::{Content, LargeFile, Packed, Progress, SenderViolation, Settled};
+use super::plan::{AckProgress, Content, LargeFile, Packed, SenderViolation, Settled};
 use crate::failure::Failure;
 use crate::message::{Ack, ItemFailure};
 use crate::metadata::{Metadata, SourceId};
@@ -15,8 +15,8 @@ impl Sender {
     ///
     /// # Errors
     /// If it names a frame or an entry that was never sent.
-    pub fn acked(&mut self, ack: &Ack) -> Result<Progress, SenderViolation> {
-        let mut progress = Progress::default();
+    pub fn acked(&mut self, ack: &Ack) -> Result<AckProgress, SenderViolation> {
+        let mut progress = AckProgress::default();
         for failed in &ack.failed {
             self.note_failure(failed)?;
         }
@@ -68,7 +68,7 @@ impl Sender {
         Ok(())
     }
 
-    fn settle(&mut self, frame: u64, progress: &mut Progress) {
+    fn settle(&mut self, frame: u64, progress: &mut AckProgress) {
         let Some(in_flight) = self.in_flight.remove(&frame) else { return };
         self.lanes.acknowledged(in_flight.lane, in_flight.since);
         match in_flight.content {
@@ -110,7 +110,7 @@ impl Sender {
 
     /// Records that the receiver has forgotten a file that is to be sent again, unless it had reported before that the file
     /// failed.
-    fn settle_again(&mut self, frame: u64, file: &LargeFile, progress: &mut Progress) {
+    fn settle_again(&mut self, frame: u64, file: &LargeFile, progress: &mut AckProgress) {
         let settles = |sending: &Sending| sending.seal_frame == Some(frame);
         if !self.sending.get(&file.number).is_some_and(settles) {
             return; // it was sent in a block's place
@@ -122,7 +122,7 @@ impl Sender {
             (None, Some(metadata)) => {
                 progress.again.push(file.number);
                 let mode = file.announcement.mode;
-                let item = Item { path, what: What::Present(Metadata { mode, ..metadata }) };
+                let item = Item { path, kind: ItemKind::Present(Metadata { mode, ..metadata }) };
                 if is_large(&item) {
                     self.unsealed.insert(ordinal); // its seal, if that showed the change, had a number
                     self.add_large(Offered { ordinal, item, source: SourceId::default(), held: None });
@@ -161,13 +161,13 @@ fn settle_pack(
     items: &[Item],
     packed: Vec<Packed>,
     failures: BTreeMap<u32, Failure>,
-    progress: &mut Progress,
+    progress: &mut AckProgress,
 ) {
     let mut failures = failures;
     for ((item, packed), entry) in items.iter().zip(packed).zip(0..) {
         let (bytes, digest, as_is, lost) = match packed {
             Packed::Sent { bytes, digest, as_is } => (bytes, digest, as_is, None),
-            Packed::Lost(failure) => (0, None, false, Some(failure)),
+            Packed::Unreadable(failure) => (0, None, false, Some(failure)),
             Packed::Later(_) => continue, // it is not in the pack
         };
         let failure = lost.or(failures.remove(&entry));

@@ -12,12 +12,12 @@ pub struct Item {
     /// Its target path, below the job's path.
     pub path: RemotePath,
     /// Its kind and metadata.
-    pub what: What,
+    pub kind: ItemKind,
 }
 
 /// The kinds of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum ItemKind {
     /// A file, folder or link.
     Present(Metadata),
     /// A file of unknown length that is read as it comes.
@@ -26,28 +26,28 @@ pub enum What {
         mode: u32,
     },
     /// An entry that could not be read.
-    Lost(Failure),
+    Unreadable(Failure),
 }
 
 pub(super) fn is_folder(item: &Item) -> bool {
-    matches!(&item.what, What::Present(metadata) if metadata.kind == Kind::Folder)
+    matches!(&item.kind, ItemKind::Present(metadata) if metadata.kind == Kind::Folder)
 }
 
 /// True for an item that is sent in blocks.
 pub(super) fn is_large(item: &Item) -> bool {
-    match &item.what {
-        What::Present(metadata) => metadata.kind == Kind::File && metadata.size > PACKED_FILE_LEN_MAX,
-        What::Stream { .. } => true,
-        What::Lost(_) => false,
+    match &item.kind {
+        ItemKind::Present(metadata) => metadata.kind == Kind::File && metadata.size > PACKED_FILE_LEN_MAX,
+        ItemKind::Stream { .. } => true,
+        ItemKind::Unreadable(_) => false,
     }
 }
 
 /// The announcement of a large file before it is opened.
 pub(super) fn announcement(item: &Item) -> Announcement {
-    let (size, modified, mode) = match item.what {
-        What::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
-        What::Stream { mode } => (None, None, mode),
-        What::Lost(_) => (Some(0), None, 0), // never a large file
+    let (size, modified, mode) = match item.kind {
+        ItemKind::Present(metadata) => (Some(metadata.size), Some(metadata.modified), metadata.mode),
+        ItemKind::Stream { mode } => (None, None, mode),
+        ItemKind::Unreadable(_) => (Some(0), None, 0), // never a large file
     };
     Announcement { path: item.path.clone(), size, modified, mode, source: SourceId::default() }
 }
@@ -61,7 +61,7 @@ pub(super) fn lost_item(item: &Item, failure: &Failure) -> Item {
         end -= 1;
     }
     failure.message.truncate(end);
-    Item { path: item.path.clone(), what: What::Lost(failure) }
+    Item { path: item.path.clone(), kind: ItemKind::Unreadable(failure) }
 }
 
 /// Returns the approximate memory of an item whose path has `path_len` bytes, including its outcome.
@@ -71,9 +71,9 @@ pub fn item_kept_len(path_len: usize) -> usize {
 }
 
 pub(super) fn kept_len(item: &Item) -> usize {
-    let sentence = match &item.what {
-        What::Lost(failure) => failure.message.len(),
-        What::Present(_) | What::Stream { .. } => 0,
+    let sentence = match &item.kind {
+        ItemKind::Unreadable(failure) => failure.message.len(),
+        ItemKind::Present(_) | ItemKind::Stream { .. } => 0,
     };
     item_kept_len(item.path.as_bytes().len()) + sentence
 }
@@ -81,12 +81,12 @@ pub(super) fn kept_len(item: &Item) -> usize {
 /// Returns the bytes of an item in a pack.
 #[must_use]
 pub fn packed_len(item: &Item) -> usize {
-    let content = match &item.what {
-        What::Present(metadata) if metadata.kind != Kind::Folder => {
+    let content = match &item.kind {
+        ItemKind::Present(metadata) if metadata.kind != Kind::Folder => {
             usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX).max(LOSS_LEN_MIN)
         }
-        What::Lost(failure) => LOSS_LEN_MIN + failure.message.len(),
-        What::Present(_) | What::Stream { .. } => 0,
+        ItemKind::Unreadable(failure) => LOSS_LEN_MIN + failure.message.len(),
+        ItemKind::Present(_) | ItemKind::Stream { .. } => 0,
     };
     ENTRY_HEAD_LEN + item.path.as_bytes().len() + content
 }

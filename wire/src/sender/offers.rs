@@ -1,7 +1,7 @@
 //! Offers to a receiver that may have items of an earlier run, and its answers.
 
 use super::Sender;
-use super::items::{Item, What, is_large, kept_len};
+use super::items::{Item, ItemKind, is_large, kept_len};
 use super::plan::{SenderViolation, Settled};
 use crate::journal::HeldChunks;
 use crate::limits::{OFFER_ITEMS_MAX, OFFERED_FILE_LEN_MIN};
@@ -76,9 +76,9 @@ impl Sender {
     /// If the answer is impossible for the item.
     pub fn held(&mut self, answer: HeldItem) -> Result<(Option<Settled>, u64), SenderViolation> {
         let mut offered = self.offered.pop_front().ok_or(SenderViolation::Held)?;
-        let size = match &offered.item.what {
-            What::Present(metadata) => metadata.size,
-            What::Stream { .. } | What::Lost(_) => 0,
+        let size = match &offered.item.kind {
+            ItemKind::Present(metadata) => metadata.size,
+            ItemKind::Stream { .. } | ItemKind::Unreadable(_) => 0,
         };
         match answer {
             HeldItem::Chunks { .. } if !is_large(&offered.item) => Err(SenderViolation::Held),
@@ -132,7 +132,7 @@ impl Sender {
     }
 
     pub(super) fn is_offered(&self, item: &Item) -> bool {
-        let What::Present(metadata) = &item.what else { return false };
+        let ItemKind::Present(metadata) = &item.kind else { return false };
         match self.asking {
             Asking::Never => false,
             Asking::Large(len_min) => is_large(item) && metadata.size >= len_min,

@@ -1,7 +1,7 @@
 //! Packs of small items: fills them, and records how they were built.
 
 use super::folders::HeldFolder;
-use super::items::{Item, What, announcement, is_folder, is_large, kept_len, lost_item, packed_len};
+use super::items::{Item, ItemKind, announcement, is_folder, is_large, kept_len, lost_item, packed_len};
 use super::plan::{Content, LargeFile, Packed};
 use super::{InFlight, Sender};
 use crate::limits::{PACK_ENTRIES_MAX, PACK_LEN_MAX};
@@ -38,7 +38,7 @@ impl Sender {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else {
             // It was acknowledged meanwhile, so the receiver drops this copy; but a pack must have entries.
             let is_empty = packed.iter().all(|packed| matches!(packed, Packed::Later(_)));
-            let nothing = Item { path: RemotePath::root(), what: What::Stream { mode: 0 } };
+            let nothing = Item { path: RemotePath::root(), kind: ItemKind::Stream { mode: 0 } };
             let (number, announcement) = (self.next_file, announcement(&nothing));
             return is_empty.then(|| Content::Again { file: Arc::new(LargeFile { number, announcement }) });
         };
@@ -66,11 +66,11 @@ impl Sender {
                 Packed::Later(metadata) => {
                     // The permissions for the target may differ from those at the source.
                     let mode =
-                        if let What::Present(wanted) = &item.what { wanted.mode } else { metadata.mode };
-                    let what = What::Present(Metadata { mode, ..metadata });
-                    later.push(Item { path: item.path.clone(), what });
+                        if let ItemKind::Present(wanted) = &item.kind { wanted.mode } else { metadata.mode };
+                    let kind = ItemKind::Present(Metadata { mode, ..metadata });
+                    later.push(Item { path: item.path.clone(), kind });
                 }
-                packed @ (Packed::Sent { .. } | Packed::Lost(_)) => {
+                packed @ (Packed::Sent { .. } | Packed::Unreadable(_)) => {
                     stay.push(item.clone());
                     built.push(packed);
                 }
@@ -94,13 +94,13 @@ impl Sender {
 
     /// Queues an item that was in a frame already; it is not offered again.
     fn add_later(&mut self, item: Item) {
-        match &item.what {
-            What::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, 0),
-            What::Present(_) | What::Stream { .. } | What::Lost(_) if is_large(&item) => {
+        match &item.kind {
+            ItemKind::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, 0),
+            ItemKind::Present(_) | ItemKind::Stream { .. } | ItemKind::Unreadable(_) if is_large(&item) => {
                 let waiting = self.waiting(item);
                 self.add_large(waiting);
             }
-            What::Present(_) | What::Stream { .. } | What::Lost(_) => self.add_small(item),
+            ItemKind::Present(_) | ItemKind::Stream { .. } | ItemKind::Unreadable(_) => self.add_small(item),
         }
     }
 }
@@ -109,8 +109,8 @@ impl InFlight {
     /// True if a pack that was built before has the same entries now, and the same entries are unreadable.
     fn is_built_alike(&self, packed: &[Packed]) -> bool {
         let alike = |(before, now): (&Packed, &Packed)| match (before, now) {
-            (_, Packed::Later(_)) | (Packed::Lost(_) | Packed::Later(_), Packed::Sent { .. }) => false,
-            (_, Packed::Lost(_)) | (Packed::Sent { .. }, Packed::Sent { .. }) => true,
+            (_, Packed::Later(_)) | (Packed::Unreadable(_) | Packed::Later(_), Packed::Sent { .. }) => false,
+            (_, Packed::Unreadable(_)) | (Packed::Sent { .. }, Packed::Sent { .. }) => true,
         };
         self.packed.len() == packed.len() && self.packed.iter().zip(packed).all(alike)
     }
@@ -119,12 +119,14 @@ impl InFlight {
     /// in bytes.
     fn lose(&mut self) -> usize {
         let Content::Pack(items) = &self.content else { return 0 };
-        if !self.packed.iter().any(|packed| matches!(packed, Packed::Lost(_))) {
+        if !self.packed.iter().any(|packed| matches!(packed, Packed::Unreadable(_))) {
             return 0;
         }
-        let lose = |(item, packed): (&Item, &Packed)| match (&item.what, packed) {
-            (What::Present(_) | What::Stream { .. }, Packed::Lost(failure)) => lost_item(item, failure),
-            (What::Present(_) | What::Stream { .. } | What::Lost(_), _) => item.clone(),
+        let lose = |(item, packed): (&Item, &Packed)| match (&item.kind, packed) {
+            (ItemKind::Present(_) | ItemKind::Stream { .. }, Packed::Unreadable(failure)) => {
+                lost_item(item, failure)
+            }
+            (ItemKind::Present(_) | ItemKind::Stream { .. } | ItemKind::Unreadable(_), _) => item.clone(),
         };
         let before: usize = items.iter().map(kept_len).sum();
         let items: Arc<[Item]> = items.iter().zip(&self.packed).map(lose).collect();

@@ -80,7 +80,7 @@ pub enum Packed {
         as_is: bool,
     },
     /// It could not be read.
-    Lost(Failure),
+    Unreadable(Failure),
     /// It is not in the pack: it has outgrown its place there, and is sent later, in its current state.
     Later(Metadata),
 }
@@ -119,7 +119,7 @@ pub struct Settled {
 
 /// The effects of an acknowledgement.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct AckProgress {
     /// Items that are settled now.
     pub settled: Vec<Settled>,
     /// Parts of large files that the receiver has: file, offset, length.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds lanes whose frames are not acknowledged while those of others are.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct StallWatch {
     pub(super) now: u64,
     /// Time of the last acknowledgement of a frame of each lane.
     pub(super) heard: BTreeMap<u16, u64>,
@@ -14,7 +14,7 @@ pub(super) struct Watch {
     pub(super) latency: u64,
 }
 
-impl Watch {
+impl StallWatch {
     pub(super) fn acknowledged(&mut self, lane: Option<u16>, since: u64) {
         self.latency = (self.now - since).max(self.latency - self.latency / 8);
         if let Some(lane) = lane {

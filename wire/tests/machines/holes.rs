@@ -7,7 +7,7 @@ use wire::journal::HeldChunks;
 use wire::limits::CHUNK_LEN;
 use wire::metadata::{Kind, Metadata, SourceId};
 use wire::receiver::{Begin, Receiver, ReceiverViolation, Verdict};
-use wire::sender::{Asking, Content, Item, Sender, What};
+use wire::sender::{Asking, Content, Item, ItemKind, Sender};
 use wire::verified::VerifiedChunk;
 
 const CHUNK: u64 = CHUNK_LEN as u64;
@@ -19,7 +19,7 @@ fn a_file_of_zeros_has_the_root_of_its_bytes_at_both_ends() {
     for size in [CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 4096, 4 * CHUNK - 1, 4 * CHUNK] {
         let mut sender = Sender::new(CHECKSUM, 8, Asking::Never);
         let metadata = Metadata { kind: Kind::File, size, modified: Default::default(), mode: 0o644 };
-        sender.add(Item { path: path(b"file"), what: What::Present(metadata) });
+        sender.add(Item { path: path(b"file"), kind: ItemKind::Present(metadata) });
         sender.end_items();
         let mut receiver = Receiver::new(CHECKSUM, 8).with_holes(true);
         let first = sender.next(0).unwrap();

@@ -6,7 +6,7 @@ use wire::limits::{CHUNK_LEN, PACKED_FILE_LEN_MAX};
 use wire::message::{Ack, ChunkRange, End, FrameRange, HeldItem, ItemFailure};
 use wire::metadata::{Kind, Metadata};
 use wire::sender::{
-    Asking, Content, Item, Packed, Plan, Sender, SenderViolation as Violation, Settled, What,
+    Asking, Content, Item, ItemKind, Packed, Plan, Sender, SenderViolation as Violation, Settled,
 };
 use wire::{Failure, FailureCode};
 
@@ -206,7 +206,7 @@ fn give_up(sender: &mut Sender, plan: &Plan) -> Content {
 
 fn item(name: &[u8], kind: Kind, size: u64) -> Item {
     let metadata = Metadata { kind, size, modified: Default::default(), mode: 0o644 };
-    Item { path: path(name), what: What::Present(metadata) }
+    Item { path: path(name), kind: ItemKind::Present(metadata) }
 }
 
 fn done(frame: u64) -> Ack {
@@ -311,14 +311,14 @@ fn metadata(kind: Kind, size: u64) -> Metadata {
 fn an_entry_that_was_lost_in_one_copy_of_its_pack_is_lost_in_each() {
     let (mut sender, plan) = small(2);
     let failure = Failure::from(FailureCode::PermissionDenied);
-    assert!(sender.packed(plan.frame, vec![sent(1), Packed::Lost(failure.clone())]).is_none());
+    assert!(sender.packed(plan.frame, vec![sent(1), Packed::Unreadable(failure.clone())]).is_none());
     sender.lane_lost(0);
     let again = sender.next(1).unwrap();
     let Content::Pack(items) = &again.content else { panic!("{again:?}") };
-    assert!(matches!(items[1].what, What::Lost(_)), "{items:?}");
+    assert!(matches!(items[1].kind, ItemKind::Unreadable(_)), "{items:?}");
     let instead = sender.packed(again.frame, vec![sent(1), sent(2)]);
     assert!(matches!(instead, Some(Content::Pack(_))), "one that was planned before: {instead:?}");
-    assert!(sender.packed(again.frame, vec![sent(1), Packed::Lost(failure)]).is_none());
+    assert!(sender.packed(again.frame, vec![sent(1), Packed::Unreadable(failure)]).is_none());
     let settled = sender.acked(&done(again.frame)).unwrap().settled;
     assert!(settled[0].result.is_ok() && settled[1].result.is_err(), "{settled:?}");
     assert_eq!(sender.kept(), 0);

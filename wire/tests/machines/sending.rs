@@ -11,7 +11,7 @@ use wire::frame::{
 use wire::limits::{CHUNK_LEN, PACK_LEN_MAX};
 use wire::message::{Ack, Changing};
 use wire::metadata::{Kind, Metadata};
-use wire::sender::{Asking, Content, Item, LargeFile, Packed, Plan, Sender, Settled, What, packed_len};
+use wire::sender::{Asking, Content, Item, ItemKind, LargeFile, Packed, Plan, Sender, Settled, packed_len};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// How the sender treats files that change, and whether it looks for holes.
@@ -387,18 +387,20 @@ impl Sending {
         let path = &item.path;
         let source = tree.fate(path).source;
         let fine = !matches!(source, SourceFate::Breaks(time) if now >= time);
-        match &item.what {
-            What::Present(metadata) if metadata.kind == Kind::Folder && later.contains(path) => {
+        match &item.kind {
+            ItemKind::Present(metadata) if metadata.kind == Kind::Folder && later.contains(path) => {
                 Err(*metadata)
             }
-            What::Present(metadata) if metadata.kind == Kind::Folder => Ok(made(path, EntryKind::Folder, 0)),
-            What::Present(metadata) if metadata.kind == Kind::Symlink && fine => {
+            ItemKind::Present(metadata) if metadata.kind == Kind::Folder => {
+                Ok(made(path, EntryKind::Folder, 0))
+            }
+            ItemKind::Present(metadata) if metadata.kind == Kind::Symlink && fine => {
                 Ok(made(path, EntryKind::Symlink, metadata.size as usize))
             }
-            What::Present(_) if fine => self.small_file(path, room, tree, now),
-            What::Lost(failure) => Ok(lost(path, failure.clone())),
-            What::Present(_) => Ok(lost(path, FailureCode::NotFound.into())),
-            What::Stream { .. } => unreachable!("a stream is no small item"),
+            ItemKind::Present(_) if fine => self.small_file(path, room, tree, now),
+            ItemKind::Unreadable(failure) => Ok(lost(path, failure.clone())),
+            ItemKind::Present(_) => Ok(lost(path, FailureCode::NotFound.into())),
+            ItemKind::Stream { .. } => unreachable!("a stream is no small item"),
         }
     }
 
@@ -447,7 +449,7 @@ fn made(path: &RemotePath, kind: EntryKind, len: usize) -> (Entry, Packed) {
 
 fn lost(path: &RemotePath, failure: Failure) -> (Entry, Packed) {
     let (entry, _) = made(path, EntryKind::Lost, 2);
-    (entry, Packed::Lost(failure))
+    (entry, Packed::Unreadable(failure))
 }
 
 fn seal(frame: u64, file: &LargeFile, root: (u64, Digest), end: SealEnd) -> Frame {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::limits::CHUNK_LEN;
 use wire::metadata::{Kind, Metadata, Timestamp};
-use wire::sender::{Item, What};
+use wire::sender::{Item, ItemKind};
 use wire::{FailureCode, Name, RemotePath};
 
 /// The items of a job in the order of a walk: a folder after all of its content.
@@ -81,7 +81,7 @@ impl Tree {
         if random.chance(200) {
             let len = random.one_of(&[0, 1, 524_287, 524_288, 524_289, 1_048_576, 5_000_000]);
             tree.stream = Some(Stream { len, fails: random.chance(troubles.source) });
-            tree.add(path(b"stream"), What::Stream { mode: 0o600 });
+            tree.add(path(b"stream"), ItemKind::Stream { mode: 0o600 });
         }
         tree.fill(&RemotePath::root(), 0, random, crowded);
         for item in &tree.items {
@@ -98,7 +98,7 @@ impl Tree {
     /// Returns the file's metadata in this version.
     pub(crate) fn file(&self, path: &RemotePath, version: u64) -> Metadata {
         let item = self.items.iter().find(|item| item.path == *path).unwrap();
-        let What::Present(metadata) = item.what else { unreachable!("{path:?} is no file") };
+        let ItemKind::Present(metadata) = item.kind else { unreachable!("{path:?} is no file") };
         let mut random = Random::new(hash(path, version));
         let size = match version {
             0 => metadata.size,
@@ -141,7 +141,7 @@ impl Tree {
             let path = folder.join(&Name::new(format!("{index}").as_bytes()).unwrap()).unwrap();
             match random.below(if crowded { 60 } else { 10 }) {
                 0 if depth < 4 => self.fill(&path, depth + 1, random, false),
-                1 => self.add(path, What::Lost(FailureCode::PermissionDenied.into())),
+                1 => self.add(path, ItemKind::Unreadable(FailureCode::PermissionDenied.into())),
                 2 => self.add(path, present(Kind::Symlink, random.within(1, 4095))),
                 3..6 => {
                     let size = random.one_of(&[262_145, 524_288, 524_289, 1_048_576, 1_500_000, 4_000_000]);
@@ -156,8 +156,8 @@ impl Tree {
         self.add(folder.clone(), present(Kind::Folder, 0));
     }
 
-    fn add(&mut self, path: RemotePath, what: What) {
-        self.items.push(Item { path, what });
+    fn add(&mut self, path: RemotePath, kind: ItemKind) {
+        self.items.push(Item { path, kind });
     }
 }
 
@@ -237,9 +237,9 @@ fn target_fate(random: &mut Random, troubles: Troubles) -> TargetFate {
     }
 }
 
-fn present(kind: Kind, size: u64) -> What {
+fn present(kind: Kind, size: u64) -> ItemKind {
     let modified = Timestamp { seconds: 1_700_000_000, nanos: 5 };
-    What::Present(Metadata { kind, size, modified, mode: 0o644 })
+    ItemKind::Present(Metadata { kind, size, modified, mode: 0o644 })
 }
 
 /// Faults at a source begin before this time.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, ChunkPlace};
-use wire::engine::{Base, Found, Keeping, Placed, Sink, Staged, TreeSink, TreeSinkOptions};
+use wire::engine::{Base, Keeping, Placed, ResumeState, Sink, Staged, TreeSink, TreeSinkOptions};
 use wire::frame::{EntryHead, EntryKind};
 use wire::journal::{JOURNAL_HEAD_LEN, JournalHead, JournalKey, decode_records, encode_record};
 use wire::limits::CHUNK_LEN;
@@ -71,8 +71,10 @@ fn holes_are_made_only_where_nothing_was_written_before_the_system_was_started_a
     as_of_another_boot(&journal);
     // The next run is interrupted too, before it sends the damaged chunks; the one after it finds a journal of its own boot.
     let resumed = || match sink().look(&offered(&bytes)) {
-        Found::Chunks(staged, chunks) => (staged, chunks.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>()),
-        Found::Nothing | Found::All => panic!("nothing is held"),
+        ResumeState::Partial(staged, chunks) => {
+            (staged, chunks.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>())
+        }
+        ResumeState::None | ResumeState::Complete => panic!("nothing is held"),
     };
     let (staged, chunks) = resumed();
     assert_eq!(chunks, [0, 2]);
@@ -97,7 +99,7 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     crate::support::chmod(&path, 0o644);
     let finds = |begun| {
         let sink = sink(folder.path(), TreeSinkOptions { begun, ..options() });
-        matches!(sink.look(&offered), Found::All)
+        matches!(sink.look(&offered), ResumeState::Complete)
     };
     assert!(!finds(None), "a first attempt has nothing there");
     let later = Timestamp { seconds: before.seconds + 60, nanos: 0 };
@@ -105,13 +107,13 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     assert!(finds(Some(before)), "it got there since");
     let sink = sink(folder.path(), TreeSinkOptions { begun: Some(before), ..options() });
     let changed = OfferedItem { changed: true, ..offered };
-    assert!(!matches!(sink.look(&changed), Found::All), "it is another file now");
+    assert!(!matches!(sink.look(&changed), ResumeState::Complete), "it is another file now");
     let marks = folder.path().join("marks");
     fs::write(&marks, format!("ftpx marks v1 {:032x}\nwritten 1 {}.0\nend\n", 7, before.seconds)).unwrap();
     let sink = sink.doubting(Marks::at(marks).unproven());
     let offered = OfferedItem { changed: false, ..changed };
     assert!(
-        !matches!(sink.look(&offered), Found::All),
+        !matches!(sink.look(&offered), ResumeState::Complete),
         "it was not synced before the system was started anew"
     );
 }
@@ -135,7 +137,7 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
         let held = Arc::new(LocalFolder::open_ambient(folder.path()).unwrap());
         let base = Base::Folder(FolderCache::new(FaultyFolder::wrap(held, &faults)));
         let sink = TreeSink::new(base, TreeSinkOptions { begun, durability, ..options() });
-        assert!(matches!(sink.look(&offered), Found::All));
+        assert!(matches!(sink.look(&offered), ResumeState::Complete));
         sink.sync_found().unwrap();
         let synced = faults.record().iter().filter(|done| done.op == "sync_filesystem").count();
         assert_eq!(synced, syncs, "{durability:?}");
@@ -145,7 +147,7 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     let held = Arc::new(LocalFolder::open_ambient(folder.path()).unwrap());
     let base = Base::Folder(FolderCache::new(FaultyFolder::wrap(held, &faults)));
     let sink = TreeSink::new(base, TreeSinkOptions { begun, durability: Durability::Power, ..options() });
-    assert!(matches!(sink.look(&offered), Found::All));
+    assert!(matches!(sink.look(&offered), ResumeState::Complete));
     assert!(sink.sync_found().is_err());
 }
 
@@ -171,7 +173,7 @@ fn a_job_that_has_ended_gives_no_more_names() {
             as_is: false,
         };
         match sink.file(&path, &head, &content).unwrap() {
-            Placed::Waiting(waiting) => waiting,
+            Placed::Pending(waiting) => waiting,
             Placed::Done => panic!("nothing was synced"),
         }
     });

@@ -1,7 +1,7 @@
 //! The steps of a job that wait for a commit, with their memory and handles.
 
 use super::FEW;
-use super::unnamed::{Unsynced, Waiting};
+use super::staged_entry::{PendingCommit, Unsynced};
 use crate::checksum::Digest;
 use crate::engine::lock;
 use crate::failure::Failure;
@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// The steps that wait for a commit, in the order in which they are to be reported.
 #[derive(Default)]
 pub(in crate::engine) struct Commits {
-    queue: Mutex<Queue>,
+    queue: Mutex<CommitQueue>,
     turn: Mutex<()>,
     /// Memory of the steps in the batch that is being committed.
     taken: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Queue {
-    steps: Vec<Step>,
+struct CommitQueue {
+    steps: Vec<CommitStep>,
     /// Small files with open handles; 0 once there were too many.
     handles: usize,
     many: bool,
@@ -35,19 +35,19 @@ struct Queue {
 }
 
 /// A step to take once everything before it is durable.
-pub(in crate::engine) enum Step {
+pub(in crate::engine) enum CommitStep {
     /// Report an item.
-    Item(WaitingItem),
+    Item(PendingItem),
     /// A pack's other items are settled.
     Packed { frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry> },
     /// A frame's folders are set.
     FoldersSet { frame: u64, failures: Vec<(u32, Failure)> },
     /// A large file is in its place.
-    Published { publish: Publish, waiting: Waiting },
+    Published { publish: Publish, waiting: PendingCommit },
 }
 
 /// An item of a pack, and the report about it.
-pub(in crate::engine) struct WaitingItem {
+pub(in crate::engine) struct PendingItem {
     pub(in crate::engine) frame: u64,
     pub(in crate::engine) entry: u32,
     pub(in crate::engine) path: RemotePath,
@@ -55,14 +55,14 @@ pub(in crate::engine) struct WaitingItem {
     pub(in crate::engine) bytes: u64,
     pub(in crate::engine) digest: Option<Digest>,
     pub(in crate::engine) as_is: bool,
-    pub(in crate::engine) waiting: Waiting,
+    pub(in crate::engine) waiting: PendingCommit,
 }
 
 impl Commits {
-    pub(in crate::engine) fn add(&self, mut step: Step) {
+    pub(in crate::engine) fn add(&self, mut step: CommitStep) {
         let mut queue = lock(&self.queue);
-        if let Step::Item(WaitingItem { waiting: Waiting::Named(item), .. })
-        | Step::Published { waiting: Waiting::Named(item), .. } = &mut step
+        if let CommitStep::Item(PendingItem { waiting: PendingCommit::Staged(item), .. })
+        | CommitStep::Published { waiting: PendingCommit::Staged(item), .. } = &mut step
         {
             let folder = Arc::as_ptr(&item.folder).cast::<()>() as usize;
             if queue.last_folder.replace(folder) != Some(folder) {
@@ -90,7 +90,7 @@ impl Commits {
     }
 
     /// Takes all waiting steps. No other commit can run while the second value lives.
-    pub(in crate::engine) fn take(&self) -> (Vec<Step>, MutexGuard<'_, ()>) {
+    pub(in crate::engine) fn take(&self) -> (Vec<CommitStep>, MutexGuard<'_, ()>) {
         let turn = lock(&self.turn);
         let mut queue = lock(&self.queue);
         self.taken.store(queue.kept, Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Commits {
     }
 
     /// Takes all waiting steps that will not be committed.
-    pub(in crate::engine) fn take_all(&self) -> Vec<Step> {
+    pub(in crate::engine) fn take_all(&self) -> Vec<CommitStep> {
         std::mem::take(&mut *lock(&self.queue)).steps
     }
 
@@ -124,12 +124,12 @@ impl Commits {
     }
 }
 
-impl Step {
+impl CommitStep {
     /// Takes the part of the step that is to be committed before it.
-    pub(in crate::engine) fn take_waiting(&mut self) -> Option<Waiting> {
+    pub(in crate::engine) fn take_waiting(&mut self) -> Option<PendingCommit> {
         match self {
-            Self::Item(WaitingItem { waiting, .. }) | Self::Published { waiting, .. } => {
-                Some(std::mem::replace(waiting, Waiting::Folder))
+            Self::Item(PendingItem { waiting, .. }) | Self::Published { waiting, .. } => {
+                Some(std::mem::replace(waiting, PendingCommit::Folder))
             }
             Self::Packed { .. } | Self::FoldersSet { .. } => None,
         }
@@ -149,7 +149,7 @@ impl Step {
 
     /// Closes small files. Large files keep their handles, since few of them are open at a time.
     fn close_small(&mut self) {
-        if let Self::Item(WaitingItem { waiting: Waiting::Named(item), .. }) = self
+        if let Self::Item(PendingItem { waiting: PendingCommit::Staged(item), .. }) = self
             && matches!(item.content, Unsynced::File(_))
             && !item.stays_open
         {

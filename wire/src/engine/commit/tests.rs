@@ -8,16 +8,16 @@ use crate::store::sweep::SweepScope;
 use crate::store::{LocalFolder, StagedName};
 use std::time::Duration;
 
-fn item(folder: &Arc<dyn Folder>, number: usize) -> WaitingItem {
+fn item(folder: &Arc<dyn Folder>, number: usize) -> PendingItem {
     let staged = StagedName::new();
     let content = Unsynced::File(folder.create_staged(&staged, 0o600).unwrap().into());
     let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
     let rule = Arc::new(AdmissionRule::new(Overwrite::Always, false));
     let admission = rule.admit(&**folder, (&name).into(), Candidate::default()).unwrap();
     let waiting = crate::engine::placing::waiting(folder.clone(), staged, name, admission, content, false);
-    let Placed::Waiting(waiting) = waiting else { panic!("it waits") };
+    let Placed::Pending(waiting) = waiting else { panic!("it waits") };
     let path = RemotePath::root();
-    WaitingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }
+    PendingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }
 }
 
 /// If there are many, one in each folder shows others that they are in use.
@@ -31,7 +31,7 @@ fn what_waits_for_its_sync_is_in_use() {
     let (folders, left) = ([open("a"), open("b")], open("left"));
     let commits = Commits::default();
     for folder in &folders {
-        (0..2 * FEW).for_each(|number| commits.add(Step::Item(item(folder, number))));
+        (0..2 * FEW).for_each(|number| commits.add(CommitStep::Item(item(folder, number))));
     }
     drop(left.create_staged(&StagedName::new(), 0o600).unwrap());
     assert_eq!(left.sweep(Duration::ZERO, &SweepScope::All).unwrap().files, 1, "nobody has it open");
@@ -40,7 +40,7 @@ fn what_waits_for_its_sync_is_in_use() {
         assert_eq!((swept.files, swept.kept), (0, 2 * FEW as u64));
     }
     let (mut steps, _turn) = commits.take();
-    let batch: Vec<Waiting> = steps.iter_mut().filter_map(Step::take_waiting).collect();
+    let batch: Vec<PendingCommit> = steps.iter_mut().filter_map(CommitStep::take_waiting).collect();
     let (results, broken) = commit(batch, Some(Filesystems::default()), &|| false);
     assert!(results.iter().all(Result::is_ok) && broken.is_none());
     assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);

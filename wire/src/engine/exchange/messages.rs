@@ -1,6 +1,6 @@
 //! Messages about jobs: checks which end may send them, and passes them to their job.
 
-use super::{Exchange, Opening, Role};
+use super::{Exchange, PendingJob, Role};
 use crate::budget::Charge;
 use crate::control::Envelope;
 use crate::engine::lock;
@@ -101,10 +101,10 @@ impl Exchange {
         let mut jobs = lock(&self.jobs);
         let Some(job) = jobs.receivers.get(&id).cloned() else {
             return match jobs.opening.get_mut(&id) {
-                Some(Opening { early, .. }) if early.len() >= EARLY_MAX => {
+                Some(PendingJob { early, .. }) if early.len() >= EARLY_MAX => {
                     Err("too much said of a job that is not open".into())
                 }
-                Some(Opening { early, .. }) => {
+                Some(PendingJob { early, .. }) => {
                     early.push((message, charge));
                     Ok(())
                 }

@@ -1,7 +1,7 @@
 //! Commits: makes waiting items durable, reports them, and sets the metadata of folders that are complete.
 
 use super::ReceiveJob;
-use crate::engine::commit::{Placed, Step, WaitingItem};
+use crate::engine::commit::{CommitStep, PendingItem, Placed};
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::receiver::FolderEntry;
@@ -22,7 +22,7 @@ impl ReceiveJob {
             return; // staged items are discarded
         }
         let _active = self.active.enter(&self.changed);
-        let batch: Vec<_> = steps.iter_mut().filter_map(Step::take_waiting).collect();
+        let batch: Vec<_> = steps.iter_mut().filter_map(CommitStep::take_waiting).collect();
         let is_over = || self.failed.get().is_some();
         let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch, &is_over) };
         let mut results = results.into_iter();
@@ -31,20 +31,22 @@ impl ReceiveJob {
         for step in told {
             let mut result = || results.next().unwrap_or_else(|| Err(FailureCode::Io.into()));
             match step {
-                Step::Item(item) => self.committed(item, result()),
-                Step::Published { publish, .. } => self.published(&publish, result()),
-                Step::Packed { frame, failures, folders } => {
+                CommitStep::Item(item) => self.committed(item, result()),
+                CommitStep::Published { publish, .. } => self.published(&publish, result()),
+                CommitStep::Packed { frame, failures, folders } => {
                     lock(&self.machine).packed(frame, failures, folders);
                 }
-                Step::FoldersSet { frame, failures } => lock(&self.machine).folders_set(frame, failures),
+                CommitStep::FoldersSet { frame, failures } => {
+                    lock(&self.machine).folders_set(frame, failures)
+                }
             }
         }
         self.commits.told();
         self.count_kept();
     }
 
-    fn committed(&self, item: WaitingItem, result: Result<(), Failure>) {
-        let WaitingItem { frame, entry, path, folder, bytes, digest, as_is, .. } = item;
+    fn committed(&self, item: PendingItem, result: Result<(), Failure>) {
+        let PendingItem { frame, entry, path, folder, bytes, digest, as_is, .. } = item;
         let failure = result.as_ref().err();
         self.observer.settled(&SettledItem { path: &path, folder, bytes, digest, as_is, failure });
         if let Err(failure) = result {
@@ -63,9 +65,9 @@ impl ReceiveJob {
             let (mut failures, mut waits) = (Vec::new(), false);
             for folder in folders {
                 match self.sink.folder(&folder) {
-                    Ok(Placed::Waiting(waiting)) => {
+                    Ok(Placed::Pending(waiting)) => {
                         let FolderEntry { entry, path, .. } = folder;
-                        let item = WaitingItem {
+                        let item = PendingItem {
                             frame,
                             entry,
                             path,
@@ -75,7 +77,7 @@ impl ReceiveJob {
                             as_is: false,
                             waiting,
                         };
-                        self.commits.add(Step::Item(item));
+                        self.commits.add(CommitStep::Item(item));
                         waits = true;
                     }
                     Ok(Placed::Done) => self.report(&folder.path, true, 0, None, None),
@@ -86,7 +88,7 @@ impl ReceiveJob {
                 }
             }
             if waits {
-                self.commits.add(Step::FoldersSet { frame, failures });
+                self.commits.add(CommitStep::FoldersSet { frame, failures });
             } else {
                 lock(&self.machine).folders_set(frame, failures);
             }

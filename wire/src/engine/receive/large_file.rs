@@ -1,7 +1,7 @@
 //! Frames of large files: stages, writes and publishes them as the machine decides.
 
 use super::{ReceiveFault, ReceiveJob, Slot};
-use crate::engine::commit::{Placed, Step};
+use crate::engine::commit::{CommitStep, Placed};
 use crate::engine::placing::Staged;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
@@ -165,7 +165,9 @@ impl ReceiveJob {
                 }
                 drop(slot); // what failed is gone before its frame counts as done
                 match placed {
-                    Ok(Placed::Waiting(waiting)) => self.commits.add(Step::Published { publish, waiting }),
+                    Ok(Placed::Pending(waiting)) => {
+                        self.commits.add(CommitStep::Published { publish, waiting })
+                    }
                     Ok(Placed::Done) => self.published(&publish, Ok(())),
                     Err(failure) => self.published(&publish, Err(failure)),
                 }

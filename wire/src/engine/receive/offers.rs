@@ -7,7 +7,7 @@ use crate::disk::Disk;
 use crate::engine::held_answers::HeldAnswers;
 use crate::engine::lock;
 use crate::engine::placing::Staged;
-use crate::engine::sink::Found;
+use crate::engine::sink::ResumeState;
 use crate::engine::staged::Chunks;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::HeldChunks;
@@ -57,19 +57,19 @@ impl ReceiveJob {
     /// Looks up each item, and answers in messages of limited length.
     fn answers(&self, offer: &Offer) -> Vec<Held> {
         let mut answers = HeldAnswers::default();
-        let found: Vec<Found> = offer.items.iter().map(|item| self.look(item)).collect();
+        let found: Vec<ResumeState> = offer.items.iter().map(|item| self.look(item)).collect();
         let synced = self.sink.sync_found();
         for (item, found) in offer.items.iter().zip(found) {
             match found {
-                Found::Nothing => answers.add(HeldItem::Nothing),
-                Found::All if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes
-                Found::All => {
+                ResumeState::None => answers.add(HeldItem::Nothing),
+                ResumeState::Complete if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes
+                ResumeState::Complete => {
                     let bytes = item.metadata.size;
                     self.observer.already_there(None, bytes);
                     self.report(&item.path, false, bytes, None, None);
                     answers.add(HeldItem::All);
                 }
-                Found::Chunks(staged, chunks) => {
+                ResumeState::Partial(staged, chunks) => {
                     if self.hold(item, staged, &chunks) {
                         answers.add_chunks(&chunks);
                     } else {
@@ -81,10 +81,10 @@ impl ReceiveJob {
         answers.messages
     }
 
-    fn look(&self, item: &OfferedItem) -> Found {
+    fn look(&self, item: &OfferedItem) -> ResumeState {
         let large = item.source != SourceId::default();
         if !item.metadata.is_possible() || (large && !lock(&self.machine).may_hold()) {
-            Found::Nothing
+            ResumeState::None
         } else {
             self.sink.look(item)
         }

@@ -1,7 +1,7 @@
 //! Packs: takes their entries one by one, and notes which of them are settled.
 
 use super::{ReceiveFault, ReceiveJob};
-use crate::engine::commit::{Placed, Step, WaitingItem};
+use crate::engine::commit::{CommitStep, PendingItem, Placed};
 use crate::engine::cursor::Cursor;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
@@ -76,10 +76,10 @@ impl ReceiveJob {
             self.observer.progress(None, bytes);
         }
         match result {
-            Ok(Placed::Waiting(waiting)) => {
+            Ok(Placed::Pending(waiting)) => {
                 let (folder, as_is) = (false, head.as_is);
-                let item = WaitingItem { frame, entry, path, folder, bytes, digest, as_is, waiting };
-                self.commits.add(Step::Item(item));
+                let item = PendingItem { frame, entry, path, folder, bytes, digest, as_is, waiting };
+                self.commits.add(CommitStep::Item(item));
                 outcome.waits = true;
             }
             Ok(Placed::Done) => {
@@ -121,7 +121,7 @@ impl ReceiveJob {
         }
         // Of a pack that has come before, some entries may still wait.
         if waits || before.is_some() {
-            self.commits.add(Step::Packed { frame, failures, folders });
+            self.commits.add(CommitStep::Packed { frame, failures, folders });
         } else {
             machine.packed(frame, failures, folders);
         }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::checksum::ChunkPlace;
 use crate::checksum::RootBuilder;
-use crate::engine::Waiting;
+use crate::engine::PendingCommit;
 use crate::engine::commit::Placed;
 use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, encode_loss};
 use crate::frame::{Announcement, BlockExtra, EntryHead, EntryKind, SealEnd};
@@ -74,7 +74,7 @@ impl FakeSink {
         let path = path.to_string();
         lock(&self.log).push(format!("{what} {path}"));
         end_job_at(&self.job, &self.faults, &path);
-        if self.faults.waits { Ok(Placed::Waiting(Waiting::Folder)) } else { Ok(Placed::Done) }
+        if self.faults.waits { Ok(Placed::Pending(PendingCommit::Folder)) } else { Ok(Placed::Done) }
     }
 }
 
@@ -105,7 +105,7 @@ impl Sink for FakeSink {
         self.note("set", &entry.path)
     }
 
-    fn commit(&self, batch: Vec<Waiting>, _: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+    fn commit(&self, batch: Vec<PendingCommit>, _: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         lock(&self.log).push(format!("commit {}", batch.len()));
         batch.iter().map(|_| Ok(())).collect()
     }

@@ -3,7 +3,7 @@
 use super::SendJob;
 use crate::engine::{SettledItem, lock};
 use crate::message::Ack;
-use crate::sender::{Progress, SenderViolation};
+use crate::sender::{AckProgress, SenderViolation};
 use std::borrow::Cow;
 
 impl SendJob {
@@ -28,7 +28,7 @@ impl SendJob {
         Cow::Owned(named)
     }
 
-    fn tell(&self, progress: &Progress) {
+    fn tell(&self, progress: &AckProgress) {
         for (file, offset, len) in &progress.held {
             self.source.release(*offset, *len);
             self.observer.progress(Some(&file.announcement.path), *len);
@@ -42,7 +42,7 @@ impl SendJob {
         self.settled(progress);
     }
 
-    pub(super) fn settled(&self, progress: &Progress) {
+    pub(super) fn settled(&self, progress: &AckProgress) {
         for settled in &progress.settled {
             if let Some(number) = settled.file {
                 self.close_file(number);

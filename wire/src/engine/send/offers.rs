@@ -8,7 +8,7 @@ use crate::limits::PACKED_FILE_LEN_MAX;
 use crate::message::{Held, Offer, OfferedItem};
 use crate::metadata::SourceId;
 use crate::net::control::Outbox;
-use crate::sender::{Item, Progress, SenderViolation, What};
+use crate::sender::{AckProgress, Item, ItemKind, SenderViolation};
 
 impl SendJob {
     /// Offers items to the receiver that it may have.
@@ -20,9 +20,9 @@ impl SendJob {
             let sources: Vec<SourceId> = states.iter().map(|(source, _)| *source).collect();
             lock(&self.machine).offering(&sources);
             let items = items.into_iter().zip(states);
-            let items = items.filter_map(|(Item { path, what }, (source, changed))| match what {
-                What::Present(metadata) => Some(OfferedItem { path, metadata, source, changed }),
-                What::Stream { .. } | What::Lost(_) => None, // never offered
+            let items = items.filter_map(|(Item { path, kind }, (source, changed))| match kind {
+                ItemKind::Present(metadata) => Some(OfferedItem { path, metadata, source, changed }),
+                ItemKind::Stream { .. } | ItemKind::Unreadable(_) => None, // never offered
             });
             let offer = Offer { items: items.collect() };
             if !disk::elsewhere(|| outbox.blocking_send(Envelope::new(self.id, offer)).is_ok()) {
@@ -34,7 +34,7 @@ impl SendJob {
     /// Returns the state of a large file, and whether it may have changed since the first attempt. An unreadable one is
     /// detected when it is sent.
     fn state_of(&self, item: &Item) -> (SourceId, bool) {
-        let What::Present(metadata) = &item.what else { return (SourceId::default(), true) };
+        let ItemKind::Present(metadata) = &item.kind else { return (SourceId::default(), true) };
         let identity = self.source.open(&item.path).and_then(|file| file.identity());
         let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));
         let is_large = metadata.size > PACKED_FILE_LEN_MAX;
@@ -50,7 +50,7 @@ impl SendJob {
         let result = held.answers.iter().try_for_each(|answer| {
             let path = lock(&self.machine).offered().map(|item| item.path.clone());
             let (settled, bytes) = lock(&self.machine).held(answer.clone())?;
-            let progress = Progress { settled: settled.into_iter().collect(), ..Progress::default() };
+            let progress = AckProgress { settled: settled.into_iter().collect(), ..AckProgress::default() };
             if progress.settled.is_empty() {
                 self.observer.already_there(path.as_ref(), bytes);
             } else {

@@ -10,7 +10,7 @@ use crate::limits::{PACK_LEN_MAX, PATH_LEN_MAX};
 use crate::message::Changing;
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::path::RemotePath;
-use crate::sender::{Item, Packed, What, packed_len};
+use crate::sender::{Item, ItemKind, Packed, packed_len};
 use crate::store::SourceFile;
 use std::io::{self, IoSliceMut};
 
@@ -34,10 +34,10 @@ impl SendJob {
     }
 
     fn entry(&self, item: &Item, room: usize, packing: &mut Packing<'_>) -> Packed {
-        let result = match &item.what {
-            What::Lost(failure) => Err(failure.clone()),
-            What::Stream { .. } => Err(FailureCode::SpecialFile.into()), // always large, so never here
-            What::Present(metadata) => match metadata.kind {
+        let result = match &item.kind {
+            ItemKind::Unreadable(failure) => Err(failure.clone()),
+            ItemKind::Stream { .. } => Err(FailureCode::SpecialFile.into()), // always large, so never here
+            ItemKind::Present(metadata) => match metadata.kind {
                 Kind::File => self.small_file(item, metadata, room, packing),
                 Kind::Symlink => self.link(item, metadata, room, packing),
                 Kind::Folder if packing.holds_later(&item.path) => {
@@ -206,7 +206,7 @@ impl Packing<'_> {
         let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
         let bytes = Bytes { len: loss.len(), ..Bytes::default() };
         self.add(item, EntryKind::Lost, &metadata, bytes);
-        Packed::Lost(failure)
+        Packed::Unreadable(failure)
     }
 }
 

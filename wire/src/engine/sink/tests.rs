@@ -187,11 +187,11 @@ fn a_file_that_was_discarded_removes_nothing_any_more() {
 #[test]
 fn after_a_failed_sync_nothing_gets_its_name() {
     let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
-    let Placed::Waiting(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
-    let Placed::Waiting(two) = place_small(&sink, "two").unwrap() else { panic!("it waits") };
+    let Placed::Pending(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
+    let Placed::Pending(two) = place_small(&sink, "two").unwrap() else { panic!("it waits") };
     assert!(sink.commit(vec![one], &|| false)[0].is_ok());
     sink.broken.set(FailureCode::Io.into()).unwrap();
-    let results = sink.commit(vec![two, Waiting::Folder], &|| false);
+    let results = sink.commit(vec![two, PendingCommit::Folder], &|| false);
     assert!(results.iter().all(|result| result == &Err(FailureCode::Io.into())), "{results:?}");
     assert_eq!(names(&root), ["one"]);
 }
@@ -199,7 +199,7 @@ fn after_a_failed_sync_nothing_gets_its_name() {
 #[test]
 fn what_waits_gets_no_name_once_the_job_is_over() {
     let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
-    let Placed::Waiting(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
+    let Placed::Pending(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
     assert_eq!(sink.commit(vec![one], &|| true), [Err(FailureCode::Cancelled.into())]);
     assert_eq!(names(&root), Vec::<String>::new());
 }

@@ -1,9 +1,9 @@
 //! Files, links and folders below a base, placed by the job's options.
 
 use super::base::{Base, Find};
-use super::{Found, Sink};
+use super::{ResumeState, Sink};
 use crate::engine::admission::{AdmissionRule, Candidate};
-use crate::engine::commit::{self, Placed, Unnamed, Unsynced, Waiting};
+use crate::engine::commit::{self, PendingCommit, Placed, StagedEntry, Unsynced};
 use crate::engine::lock;
 use crate::engine::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
 use crate::engine::staged::{self, Keeping, Placement};
@@ -113,8 +113,8 @@ impl TreeSink {
         if failure.code != FailureCode::Skipped || !self.waits() {
             return Err(failure);
         }
-        let kept = Unnamed::kept(folder.clone(), name.to_name())?;
-        Ok(Placed::Waiting(Waiting::Named(Box::new(kept))))
+        let kept = StagedEntry::kept(folder.clone(), name.to_name())?;
+        Ok(Placed::Pending(PendingCommit::Staged(Box::new(kept))))
     }
 
     fn staged_place(
@@ -149,7 +149,7 @@ impl TreeSink {
     }
 
     /// Handles a file in its place: its staged data is obsolete, and it may have to be made durable.
-    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> Found {
+    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> ResumeState {
         if let Some(keeping) = self.options.keeping.as_ref().filter(|_| is_large) {
             staged::forget(&**folder, name, keeping, self.options.takes_over);
         }
@@ -158,7 +158,7 @@ impl TreeSink {
             (true, true) => lock(&self.found).add(folder),
             (true, false) => folder.sync_file(name).and_then(|()| lock(&self.found).add(folder)),
         };
-        if is_noted.is_ok() { Found::All } else { Found::Nothing }
+        if is_noted.is_ok() { ResumeState::Complete } else { ResumeState::None }
     }
 
     /// True if a file sent with `mode` would have the permissions `existing`.
@@ -232,20 +232,20 @@ impl Sink for TreeSink {
         Ok(Box::new(staged::begin(place, announcement, self.options.keeping.as_ref())?))
     }
 
-    fn look(&self, item: &OfferedItem) -> Found {
-        let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return Found::Nothing };
+    fn look(&self, item: &OfferedItem) -> ResumeState {
+        let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return ResumeState::None };
         match (&self.options.keeping, item.source != SourceId::default()) {
-            (None, _) => Found::Nothing,
+            (None, _) => ResumeState::None,
             (Some(_), is_large) if !item.changed && self.is_there(&*folder, name, &item.metadata) => {
                 self.found(&folder, name, is_large)
             }
-            (Some(_), false) => Found::Nothing,
+            (Some(_), false) => ResumeState::None,
             (Some(keeping), true) => {
                 let announcement = item.announcement();
                 let place = self.staged_place(folder, name, &announcement);
                 match place.ok().and_then(|place| staged::resume(place, &announcement, keeping)) {
-                    Some((staged, chunks)) => Found::Chunks(Box::new(staged), chunks),
-                    None => Found::Nothing,
+                    Some((staged, chunks)) => ResumeState::Partial(Box::new(staged), chunks),
+                    None => ResumeState::None,
                 }
             }
         }
@@ -346,10 +346,10 @@ impl Sink for TreeSink {
             return Ok(Placed::Done);
         }
         self.base.folders(true)?.touch(&folder)?;
-        Ok(Placed::Waiting(Waiting::Folder))
+        Ok(Placed::Pending(PendingCommit::Folder))
     }
 
-    fn commit(&self, batch: Vec<Waiting>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
+    fn commit(&self, batch: Vec<PendingCommit>, is_over: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         if let Some(failure) = self.broken.get() {
             return batch.iter().map(|_| Err(failure.clone())).collect();
         }

@@ -12,19 +12,19 @@ pub enum Placed {
     /// It is in its place.
     Done,
     /// It will be in its place when [`Sink::commit`](crate::engine::Sink::commit) reports it.
-    Waiting(Waiting),
+    Pending(PendingCommit),
 }
 
 /// An item that waits for a sync.
-pub enum Waiting {
+pub enum PendingCommit {
     /// A staged file or link. Dropping it discards it.
-    Named(Box<Unnamed>),
+    Staged(Box<StagedEntry>),
     /// A folder whose metadata was set; its filesystem is to be synced.
     Folder,
 }
 
 /// A staged file or link without its final name.
-pub struct Unnamed {
+pub struct StagedEntry {
     pub(in crate::engine) folder: Arc<dyn Folder>,
     pub(in crate::engine) staged: StagedName,
     pub(in crate::engine) name: Name,
@@ -54,7 +54,7 @@ pub(in crate::engine) enum Unsynced {
     Kept,
 }
 
-impl Drop for Unnamed {
+impl Drop for StagedEntry {
     fn drop(&mut self) {
         if self.is_named {
             return;
@@ -71,7 +71,7 @@ impl Drop for Unnamed {
     }
 }
 
-impl Unnamed {
+impl StagedEntry {
     /// The existing file `name`, which stays: it is skipped once it is durable.
     pub(in crate::engine) fn kept(folder: Arc<dyn Folder>, name: Name) -> io::Result<Self> {
         if !folder.syncs_as_a_whole() {
