@@ -1,4 +1,4 @@
-//! Data frames of lanes: a fixed head, a describing part, then the payload. Written by hand, as they are the hot path.
+//! Data frames of lanes: a fixed head, a describing part, then the payload. Encoded by hand, because they are the hot path.
 //!
 //! ```text
 //! 0    1     2          4           8   12            16    24     32     64
@@ -6,10 +6,11 @@
 //! u8   u8    u16        u32         u32 u32           u64   u64    32 B   | (all integers little-endian)
 //! ```
 //!
-//! The describing part of a block begins with the length of its chunk, that of any other frame but a pack is an announcement.
+//! The describing part of a block begins with the length of its chunk; that of any other frame except a pack is an
+//! announcement.
 //!
-//! Every frame describes itself, so lanes need no order among themselves, and a frame that was lost with its lane is
-//! simply sent again over another. `frame` numbers the job's frames from 0; sending again keeps the number.
+//! Every frame describes itself, so lanes need no order among themselves, and a frame that was lost with its lane is simply
+//! sent again over another. `frame` numbers the job's frames from 0; sending again keeps the number.
 
 mod announcement;
 mod block;
@@ -41,12 +42,12 @@ pub const ENTRY_HEAD_LEN: usize = 60;
 const LAST: u8 = 1 << 0;
 /// Flag of seals: the sender gives the file up.
 const GIVEN_UP: u8 = 1 << 1;
-/// Flag of seals: the file comes once more from its beginning.
+/// Flag of seals: the file is sent again from its beginning.
 const AGAIN: u8 = 1 << 2;
-/// Flag of seals and of files in packs: the file changed while it was read, and this is what was read.
+/// Flag of seals and of files in packs: the file changed while it was read, and is sent as read.
 const AS_IS: u8 = 1 << 3;
 
-/// Why bytes are no frame. Whoever sent them is at fault, and the session ends: over another lane they would be the same.
+/// Why bytes are not a frame. The sender is at fault, and the session ends: over another lane they would be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// No frame or entry has this kind.
@@ -60,7 +61,7 @@ pub enum FrameError {
         /// The flags that it cannot have.
         flags: u8,
     },
-    /// A payload of another length than the content that it stands for: some encoding of it, and there is none that both ends know.
+    /// The payload's length differs from its content's, so it is an encoding, but both ends know none.
     #[error(
         "a {of} has an encoding that was not agreed on: {payload_len} bytes for a content of {content_len}"
     )]
@@ -69,24 +70,24 @@ pub enum FrameError {
         of: &'static str,
         /// Length of the content.
         content_len: u32,
-        /// Length of the bytes that came for it.
+        /// Length of the payload.
         payload_len: u32,
     },
     /// A length that this kind of frame cannot have.
     #[error("a lane frame lies about its length")]
     Length,
-    /// A block that is not on a chunk's border or has not a chunk's length.
+    /// A block that does not start at a chunk's border or does not have a chunk's length.
     #[error("a block is not a chunk of its file")]
     NotAChunk,
-    /// A path that is none.
+    /// An invalid path.
     #[error("bad path in a lane frame: {0}")]
     Path(#[from] PathError),
-    /// Bits of metadata that mean nothing.
+    /// Undefined bits of metadata.
     #[error("metadata out of range in a lane frame")]
     Metadata,
 }
 
-/// Flags as a person reads them.
+/// Displays flags for people.
 struct FlagNames(u8);
 
 impl fmt::Display for FlagNames {

@@ -8,15 +8,15 @@ use crate::path::RemotePath;
 /// The description of a large file that each of its blocks and its seal repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// Where the file goes, below the job's path.
+    /// The target of the file, below the job's path.
     pub path: RemotePath,
     /// Its length, unless it is read from a stream that has not ended.
     pub size: Option<u64>,
-    /// Its modification time; nothing if it has none, as a stream.
+    /// Its modification time; `None` if it has none, like a stream.
     pub modified: Option<Timestamp>,
     /// Its permission bits.
     pub mode: u32,
-    /// Which state of it is sent; zero in a seal of a file that could not be opened, and of a stream.
+    /// The state of it that is sent; zero in a seal of a file that could not be opened, and for a stream.
     pub source: SourceId,
 }
 
@@ -37,7 +37,7 @@ impl Announcement {
         bytes.extend_from_slice(self.path.as_bytes());
     }
 
-    /// Reads an announcement that is all of `bytes`.
+    /// Decodes an announcement that is all of `bytes`.
     ///
     /// # Errors
     /// If it is too short, or its metadata or path is out of range.

@@ -7,7 +7,7 @@ use crate::limits::CHUNK_LEN;
 /// The describing part of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockExtra {
-    /// Length of the chunk that the payload stands for.
+    /// Length of the chunk in the payload.
     pub content_len: u32,
     /// The file's description.
     pub announcement: Announcement,
@@ -20,10 +20,10 @@ impl BlockExtra {
         self.announcement.encode(bytes);
     }
 
-    /// Reads the describing part that is all of `bytes`, of the block with this head, and checks that the block is a chunk.
+    /// Decodes the describing part, which is all of `bytes`, of the block with this head, and checks that the block is a chunk.
     ///
     /// # Errors
-    /// If it is no chunk of a file, or an encoding of one; or if its announcement is none.
+    /// If it is not a chunk of a file, or an encoding of one; or if its announcement is invalid.
     pub fn decode(head: &FrameHead, bytes: &[u8]) -> Result<Self, FrameError> {
         let FrameKind::Block { offset, last, .. } = head.kind else { return Err(FrameError::Length) };
         let (content_len, announcement) = bytes.split_first_chunk::<4>().ok_or(FrameError::Length)?;

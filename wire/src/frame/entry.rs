@@ -14,7 +14,7 @@ pub struct EntryHead {
     pub kind: EntryKind,
     /// Length of its path.
     pub path_len: u16,
-    /// Length of its payload: its content as it is in the pack.
+    /// Length of its payload: its content as stored in the pack.
     pub payload_len: u32,
     /// Length of its content: a file's bytes, a link's target, or the reason of a loss.
     pub content_len: u32,
@@ -24,7 +24,7 @@ pub struct EntryHead {
     pub mode: u32,
     /// Root digest of the content.
     pub digest: Digest,
-    /// A file that changed while it was read: it is what was read.
+    /// A file that changed while it was read, and is sent as read.
     pub as_is: bool,
 }
 
@@ -33,17 +33,17 @@ pub struct EntryHead {
 pub enum EntryKind {
     /// A regular file, whole.
     File,
-    /// A folder whose items all have smaller frame numbers, or stand before it in this frame. It is made if it is missing,
-    /// and its metadata is set once all of those are done.
+    /// A folder whose items all have smaller frame numbers, or come before it in this frame. It is made if it is missing, and
+    /// its metadata is set once all of those are done.
     Folder,
     /// A symbolic link.
     Symlink,
-    /// Something that the sender could not read; content: see [`encode_loss`].
+    /// An entry that the sender could not read; content: see [`encode_loss`].
     Lost,
 }
 
 impl EntryHead {
-    /// Writes the head.
+    /// Encodes the head.
     #[must_use]
     pub fn encode(&self) -> [u8; ENTRY_HEAD_LEN] {
         let mut time = Vec::with_capacity(12);
@@ -65,10 +65,10 @@ impl EntryHead {
         bytes
     }
 
-    /// Reads a head.
+    /// Decodes a head.
     ///
     /// # Errors
-    /// If no sender that follows the protocol writes such a head.
+    /// If no sender that follows the protocol encodes such a head.
     pub fn decode(bytes: &[u8; ENTRY_HEAD_LEN]) -> Result<Self, FrameError> {
         let kind = match bytes[0] {
             1 => EntryKind::File,
@@ -114,14 +114,14 @@ impl From<Kind> for Option<EntryKind> {
     }
 }
 
-/// Writes why something could not be read: the failure's code, then its message.
+/// Encodes the reason why an entry could not be read: the failure's code, then its message.
 #[must_use]
 pub fn encode_loss(failure: &Failure) -> Vec<u8> {
     let failure = Failure::new(failure.code, failure.message.clone());
     [&u16::from(failure.code).to_le_bytes()[..], failure.message.as_bytes()].concat()
 }
 
-/// Reads what [`encode_loss`] wrote.
+/// Decodes the output of [`encode_loss`].
 ///
 /// # Errors
 /// If it is too short.
@@ -130,5 +130,5 @@ pub fn decode_loss(bytes: &[u8]) -> Result<Failure, FrameError> {
     let code = FailureCode::from(u16::from_le_bytes(*code));
     Ok(Failure::new(code, String::from_utf8_lossy(message)))
 }
-/// A failure's code and message.
+/// Longest loss: a failure's code and message.
 pub(super) const LOST_LEN_MAX: usize = 2 + crate::limits::FAILURE_MESSAGE_LEN_MAX;

@@ -1,9 +1,9 @@
-//! Fields that heads, entries and announcements have in common.
+//! Fields common to heads, entries and announcements.
 
 use super::FrameError;
 use crate::metadata::{MODE_BITS, Timestamp};
 
-/// The flags, if they are none but those that may be there.
+/// Returns the flags if only allowed ones are set.
 pub(super) fn only(flags: u8, allowed: u8, of: &'static str) -> Result<u8, FrameError> {
     match flags & !allowed {
         0 => Ok(flags),
@@ -11,7 +11,7 @@ pub(super) fn only(flags: u8, allowed: u8, of: &'static str) -> Result<u8, Frame
     }
 }
 
-/// The length of a content that travels as it is: no encoding is known, so the payload has the same length.
+/// Returns the length of an unencoded content. No encoding is known, so the payload must have the same length.
 pub(super) fn plain(content_len: u32, payload_len: u32, of: &'static str) -> Result<u32, FrameError> {
     if content_len == payload_len {
         Ok(content_len)

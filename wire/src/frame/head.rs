@@ -1,4 +1,4 @@
-//! The fixed head of a frame: its kind, its lengths, and whether they fit each other.
+//! The fixed head of a frame: its kind, its lengths, and whether they are consistent.
 
 use super::entry::LOST_LEN_MAX;
 use super::fields::{only, u32_at, u64_at};
@@ -16,7 +16,7 @@ pub enum FrameKind {
     Block {
         /// The job's number of the file.
         file: u32,
-        /// Where the chunk begins.
+        /// Offset of the chunk.
         offset: u64,
         /// The file ends with this chunk.
         last: bool,
@@ -27,16 +27,16 @@ pub enum FrameKind {
     Hole {
         /// The job's number of the file.
         file: u32,
-        /// Where the first of them begins.
+        /// Offset of the first chunk.
         offset: u64,
-        /// Their length together.
+        /// Their total length.
         len: u64,
         /// The file ends with the last of them.
         last: bool,
     },
     /// Small files, folders and links, whole.
     Pack {
-        /// How many.
+        /// Number of entries.
         entries: u32,
     },
     /// The end of a large file.
@@ -47,21 +47,21 @@ pub enum FrameKind {
         size: u64,
         /// Its root digest; all zero if the sender did not read it to its end.
         root: Digest,
-        /// How it ends.
+        /// The kind of its end.
         end: SealEnd,
     },
 }
 
-/// How a large file ends.
+/// The end of a large file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealEnd {
-    /// All of it was read.
+    /// It was read completely.
     Whole,
-    /// The sender gave it up; the payload says why.
+    /// The sender gave it up; the payload is the reason.
     GivenUp,
-    /// It comes once more from its beginning, under another number.
+    /// It is sent again from its beginning, under another number.
     Again,
-    /// All of it was read, and it changed meanwhile: it is what was read.
+    /// It was read completely but changed meanwhile, and is sent as read.
     AsIs,
 }
 
@@ -95,14 +95,14 @@ pub struct FrameHead {
     pub frame: u64,
     /// Length of the describing part.
     pub extra_len: u16,
-    /// Length of the payload, as it is in the lane.
+    /// Length of the payload, as sent over the lane.
     pub payload_len: u32,
     /// Its kind, with the kind's own fields.
     pub kind: FrameKind,
 }
 
 impl FrameHead {
-    /// Writes the head.
+    /// Encodes the head.
     #[must_use]
     pub fn encode(&self) -> [u8; HEAD_LEN] {
         let (kind, flags, number, offset, digest) = match self.kind {
@@ -128,10 +128,10 @@ impl FrameHead {
         bytes
     }
 
-    /// Reads a head and checks every length in it against what its kind can have.
+    /// Decodes a head and checks every length in it against the bounds of its kind.
     ///
     /// # Errors
-    /// If no sender that follows the protocol writes such a head.
+    /// If no sender that follows the protocol encodes such a head.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, FrameError> {
         let last = |of| only(bytes[1], LAST, of).map(|flags| flags == LAST);
         let number = u32_at(bytes, 12);

@@ -1,4 +1,4 @@
-//! Lengths and flags that heads may have, and that what is accepted is written the same.
+//! Tests of the lengths and flags that heads may have, and that accepted bytes are encoded the same.
 
 use super::entry::LOST_LEN_MAX;
 use super::*;
@@ -19,7 +19,7 @@ fn block_extra(content_len: u32) -> BlockExtra {
     BlockExtra { content_len, announcement: Announcement { path, size: None, modified, mode: 0o644, source } }
 }
 
-/// What becomes of such a block whose chunk has `content_len` bytes.
+/// Decodes such a block whose chunk has `content_len` bytes.
 fn decoded(head: FrameHead, content_len: u32) -> Result<BlockExtra, FrameError> {
     let mut extra = Vec::new();
     block_extra(content_len).encode(&mut extra);
@@ -56,7 +56,7 @@ fn a_block_in_an_encoding_is_refused_by_name() {
     }
 }
 
-/// A payload that cannot be of any chunk is refused before it is read.
+/// A payload that fits no chunk is refused before it is read.
 #[test]
 fn the_head_bounds_what_is_read_of_a_block() {
     assert_eq!(decoded(block(0, 524_289, true), 524_288), Err(FrameError::Length));
@@ -124,7 +124,7 @@ fn a_pack_of_nothing_or_too_much_is_refused() {
     }
 }
 
-/// Otherwise a receiver would have to read an announcement that is not there.
+/// Otherwise a receiver would have to read a missing announcement.
 #[test]
 fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
     let digest = Digest::default();

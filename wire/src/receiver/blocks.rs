@@ -1,4 +1,4 @@
-//! Blocks and seals of large files: whether they agree with what is known of the file.
+//! Blocks and seals of large files: checks them against what is known of the file.
 
 use super::large_file::{Receiving, Seal, chunks_of};
 use super::verdict::Verdict;
@@ -10,7 +10,7 @@ use crate::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use crate::verified::VerifiedChunk;
 
 impl Receiver {
-    /// A block of a file has come. After `Process` its chunk is to be verified and written.
+    /// Records a block of a file. After `Process` its chunk is to be verified and written.
     ///
     /// # Errors
     /// If the block contradicts what is known of the file.
@@ -43,7 +43,7 @@ impl Receiver {
         Ok(Begin::Process)
     }
 
-    /// A verified chunk of `file` was written.
+    /// Records that a verified chunk of `file` was written.
     ///
     /// # Errors
     /// If another frame brought the same chunk meanwhile, or the file's end before it.
@@ -69,7 +69,7 @@ impl Receiver {
         self.judge(file)
     }
 
-    /// A seal has come.
+    /// Records a seal.
     ///
     /// # Errors
     /// If it contradicts the file's blocks.
@@ -106,10 +106,10 @@ impl Receiver {
         self.judge(file)
     }
 
-    /// The sender will send a file once more, under another number.
+    /// Records that the sender will send a file again, under another number.
     ///
     /// # Errors
-    /// If it is announced otherwise.
+    /// If its announcement differs.
     pub fn begun_again(
         &mut self,
         head: &FrameHead,
@@ -136,8 +136,8 @@ impl Receiver {
         }
     }
 
-    /// The file of a [`Verdict::Again`] was discarded: its seal is acknowledged, and the sender may begin with it once more. The first
-    /// frames of that may overtake anything that is done after the acknowledgement.
+    /// Records that the file of a [`Verdict::Again`] was discarded: its seal is acknowledged, and the sender may start it
+    /// again. The first frames of that may overtake anything done after the acknowledgement.
     pub fn forgotten(&mut self, frame: u64) {
         self.frame_done(frame);
     }

@@ -1,4 +1,4 @@
-//! The frames of large files: blocks, holes and seals, and what shows when they are built.
+//! The frames of large files: blocks, holes and seals, and the effects of building them.
 
 use super::Sender;
 use super::large_file::Sending;
@@ -18,7 +18,7 @@ impl Sender {
         }
     }
 
-    /// Begins another large file; false if there is none, or no room for it.
+    /// Starts another large file; returns false if there is none, or no room for it.
     fn begin_large(&mut self) -> bool {
         if self.sending.len() < LARGE_FILES_MAX
             && let Some(offered) = self.large.pop_front()
@@ -26,7 +26,7 @@ impl Sender {
             let number = self.next_file;
             self.next_file += 1;
             self.sending.insert(number, Sending::new(number, offered, self.checksum));
-            self.queue_seal(number); // nothing of it may be left to send
+            self.queue_seal(number); // it may have no chunks left to send
             return true;
         }
         false
@@ -36,7 +36,7 @@ impl Sender {
         loop {
             if let Some(content) = self.sending.values_mut().find_map(Sending::next_block) {
                 if let Content::Hole { file, .. } = &content {
-                    self.queue_seal(file.number); // nothing of it is hashed later
+                    self.queue_seal(file.number); // no chunk of it is hashed later
                 }
                 return Some(content);
             }
@@ -50,7 +50,7 @@ impl Sender {
         while let Some(number) = self.seals.pop_front() {
             let Some(sending) = self.sending.get(&number).filter(|sending| sending.seal_frame.is_none())
             else {
-                continue; // a block's number became the seal's meanwhile
+                continue; // its number became the seal's meanwhile
             };
             let content = sending.broken_off().unwrap_or_else(|| {
                 let root = sending.root.root(sending.available);
@@ -63,7 +63,7 @@ impl Sender {
         None
     }
 
-    /// A file's seal has its number, so folders that waited for it can have theirs; but not if the file comes once more.
+    /// Records the number of a file's seal, so that folders that waited for it can have theirs; unless the file is sent again.
     fn number_seal(&mut self, number: u32, frame: u64) {
         if let Some(sending) = self.sending.get_mut(&number) {
             sending.seal_frame = Some(frame);
@@ -74,7 +74,7 @@ impl Sender {
         }
     }
 
-    /// A file whose chunks are all hashed, or that failed, gets its seal.
+    /// Queues the seal of a file whose chunks are all hashed, or that failed.
     pub(super) fn queue_seal(&mut self, number: u32) {
         let Some(sending) = self.sending.get(&number) else { return };
         let ready = sending.failed.is_some()
@@ -85,7 +85,7 @@ impl Sender {
         }
     }
 
-    /// Notes that `available` bytes of the stream `file` can be read now; `ended` if there will be no more.
+    /// Records that `available` bytes of the stream `file` can be read now; `ended` if there will be no more.
     pub fn extend(&mut self, file: u32, available: u64, ended: bool) {
         if let Some(sending) = self.sending.get_mut(&file) {
             sending.available = available;
@@ -93,7 +93,7 @@ impl Sender {
         }
     }
 
-    /// The stream `file` cannot be read on.
+    /// Records that reading the stream `file` failed.
     pub fn fail_stream(&mut self, file: u32, failure: Failure) {
         if let Some(sending) = self.sending.get_mut(&file) {
             sending.failed.get_or_insert(failure);
@@ -102,10 +102,10 @@ impl Sender {
         }
     }
 
-    /// Seal `frame` was built, and the file stays as it is sealed.
+    /// Records that seal `frame` was built and the file stays as sealed.
     ///
     /// # Errors
-    /// If a block has shown meanwhile that the file is not read to its end: what to send in the seal's place.
+    /// The content to send in the seal's place, if a block has shown meanwhile that the file is not read to its end.
     pub fn sealed(&mut self, frame: u64) -> Result<(), Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
         let Content::Seal { file, result: Ok(_) } = &in_flight.content else {
@@ -127,14 +127,14 @@ impl Sender {
         self.in_flight.get(&frame).and_then(|frame| frame.digest).is_some_and(|before| before != digest)
     }
 
-    /// Block `frame` was built, and its content has this digest.
+    /// Records that block `frame` was built with this digest.
     ///
     /// # Errors
-    /// If it had another digest when it was built before, or became another frame meanwhile: what to send in its place.
+    /// The content to send in its place, if it had another digest when it was built before, or became another frame meanwhile.
     pub fn hashed(&mut self, frame: u64, digest: Digest) -> Result<(), Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
         let Content::Block { file, offset, .. } = &in_flight.content else {
-            return Err(in_flight.content.clone()); // another lane has found that it is none
+            return Err(in_flight.content.clone()); // another lane has found that it is not a block
         };
         let (number, index) = (file.number, offset / CHUNK_LEN as u64);
         match in_flight.digest.replace(digest) {
@@ -154,8 +154,8 @@ impl Sender {
         }
     }
 
-    /// Block `frame` is all zeros, and so is the file up to `until`, which showed when it was built. Returns what to send in this
-    /// frame's place; nothing if it was sent as a block before.
+    /// Records that block `frame` turned out to be all zeros, like the file up to `until`, when it was built. Returns the
+    /// content to send in this frame's place; `None` if it was sent as a block before.
     pub fn found_zeros(&mut self, frame: u64, until: u64) -> Option<Content> {
         let in_flight = self.in_flight.get_mut(&frame)?;
         let Content::Block { file, offset, len, last } = in_flight.content.clone() else { return None };
@@ -174,17 +174,17 @@ impl Sender {
         Some(content)
     }
 
-    /// `file` cannot be read, or has changed, which showed when its block or seal `frame` was built. Returns what to send in
-    /// this frame's place.
+    /// Records that `file` turned out to be unreadable or changed when its block or seal `frame` was built. Returns the content
+    /// to send in this frame's place.
     ///
-    /// The content is the file's seal, unless the frame was a block that was sent before: then the receiver may have it, and drops
-    /// a frame in its place, so the seal gets a number of its own.
+    /// The content is the file's seal, unless the frame was a block that was sent before: then the receiver may have it, and
+    /// drops a frame in its place, so the seal gets a number of its own.
     pub fn give_up(&mut self, frame: u64, file: &Arc<LargeFile>, failure: Failure) -> Content {
         self.break_off(frame, file, Err(failure))
     }
 
-    /// `file` is to come once more, with this metadata, which showed when its block or seal `frame` was built. Returns what to
-    /// send in this frame's place, as [`give_up`](Self::give_up) does.
+    /// Records that `file` is to be sent again, with this metadata, as found when its block or seal `frame` was built. Returns
+    /// the content to send in this frame's place, like [`give_up`](Self::give_up).
     ///
     /// Once its seal was built the receiver may have all of it: then it fails.
     pub fn begin_again(&mut self, frame: u64, file: &Arc<LargeFile>, metadata: Metadata) -> Content {
@@ -194,14 +194,14 @@ impl Sender {
         self.break_off(frame, file, end)
     }
 
-    /// `file` is sealed although it changed while it was read.
+    /// Has `file` sealed although it changed while it was read.
     pub fn seal_as_is(&mut self, file: &LargeFile) {
         if let Some(sending) = self.sending.get_mut(&file.number) {
             sending.as_is = true;
         }
     }
 
-    /// The first end of a file that is not read to its end is the one that counts.
+    /// Breaks off a file that is not read to its end. Only the first reason counts.
     fn break_off(&mut self, frame: u64, file: &Arc<LargeFile>, end: Result<Metadata, Failure>) -> Content {
         if let Some(sending) = self.sending.get_mut(&file.number)
             && sending.failed.is_none()

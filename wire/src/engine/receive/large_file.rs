@@ -82,7 +82,7 @@ impl ReceiveJob {
         let announcement = Announcement::decode(extra)?;
         let verdict = {
             if lock(&self.found).contains_key(&announcement.path) {
-                drop(self.slot(file, &announcement.path)); // all of it may have been found
+                drop(self.slot(file, &announcement.path)); // it may have been found completely
             }
             self.judge(file, |machine| match end {
                 SealEnd::Again => machine.begun_again(head, announcement),
@@ -108,14 +108,14 @@ impl ReceiveJob {
         Ok(())
     }
 
-    /// Where a file is staged. One that was found is known by its path until a frame tells its number.
+    /// Returns the slot of a staged file. One that was found is known by its path until a frame shows its number.
     fn slot(&self, file: u32, path: &RemotePath) -> Slot {
         let mut staged = lock(&self.staged);
         let slot = staged.entry(file).or_default();
         if slot.get().is_none()
             && let Some(found) = lock(&self.found).remove(path)
         {
-            let _ = slot.set(Ok(found)); // under the lock of all slots: nobody else has begun it
+            let _ = slot.set(Ok(found)); // under the lock of all slots, so no other thread has begun it
         }
         slot.clone()
     }
@@ -125,8 +125,8 @@ impl ReceiveJob {
         self.sink.stage(announcement)
     }
 
-    /// Lets the machine decide about a file. One that failed is discarded before its folder can count as done, since that changes the
-    /// folder's time.
+    /// Lets the machine decide about a file. One that failed is discarded before its folder can count as done, since that
+    /// changes the folder's time.
     fn judge(
         &self,
         file: u32,
@@ -159,11 +159,11 @@ impl ReceiveJob {
                     return; // as for packs
                 }
                 let placed = staged.publish(&publish);
-                // Once the job is over, what is whole is kept for the next one.
+                // Once the job is over, complete files are kept for the next one.
                 if placed.as_ref().is_err_and(|failure| failure.code != FailureCode::Cancelled) {
                     staged.discard();
                 }
-                drop(slot); // what failed is gone before its frame counts as done
+                drop(slot); // a failed file is gone before its frame counts as done
                 match placed {
                     Ok(Placed::Pending(waiting)) => {
                         self.commits.add(CommitStep::Published { publish, waiting })

@@ -1,4 +1,4 @@
-//! Memory for frames: counts what may be kept of one before anything is done with it, and takes room for that.
+//! Memory for frames: computes how much of a frame may be kept before any work on it, and takes memory for that.
 
 use super::{ReceiveFault, ReceiveJob};
 use crate::engine::commit::waiting_kept_len;
@@ -10,14 +10,14 @@ use crate::limits::{PACK_ENTRIES_MAX, PACK_LEN_MAX};
 use crate::receiver::{file_kept_len, folder_kept_len};
 
 impl ReceiveJob {
-    /// Takes room for what is kept of a frame; without it the frame is postponed.
+    /// Takes memory for the part of a frame that is kept; without it the frame is postponed.
     pub(super) fn admit(
         &self,
         head: &FrameHead,
         extra: &[u8],
         payload: &[&[u8]],
     ) -> Result<Option<MemoryGrant>, ReceiveFault> {
-        let Needs { own, folders } = self.needs(head, extra, payload)?;
+        let FrameNeeds { own, folders } = self.needs(head, extra, payload)?;
         let is_next = lock(&self.machine).is_next(head.frame);
         // Folders of the frame that all others wait for are set at once.
         let taken = match self.memory.take(if is_next { own } else { own + folders }) {
@@ -30,8 +30,8 @@ impl ReceiveJob {
         Ok(taken)
     }
 
-    /// How many bytes of memory may be kept of a frame.
-    fn needs(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<Needs, ReceiveFault> {
+    /// Computes how many bytes of a frame may be kept.
+    fn needs(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<FrameNeeds, ReceiveFault> {
         let file = match head.kind {
             FrameKind::Pack { entries } => return self.pack_needs(entries, payload),
             FrameKind::Block { file, .. } | FrameKind::Hole { file, .. } | FrameKind::Seal { file, .. } => {
@@ -43,12 +43,12 @@ impl ReceiveJob {
         } else {
             FAILED_LEN + file_kept_len(extra.len())
         };
-        Ok(Needs { own, folders: 0 })
+        Ok(FrameNeeds { own, folders: 0 })
     }
 
-    fn pack_needs(&self, entries: u32, payload: &[&[u8]]) -> Result<Needs, ReceiveFault> {
+    fn pack_needs(&self, entries: u32, payload: &[&[u8]]) -> Result<FrameNeeds, ReceiveFault> {
         let mut cursor = Cursor::new(payload);
-        let mut needs = Needs { own: 0, folders: 0 };
+        let mut needs = FrameNeeds { own: 0, folders: 0 };
         let has_commits = self.sink.has_commits();
         for _ in 0..entries {
             let mut head = [0; ENTRY_HEAD_LEN];
@@ -65,14 +65,14 @@ impl ReceiveJob {
     }
 }
 
-/// The bytes of memory that a frame may take.
-struct Needs {
+/// The memory that a frame may need in bytes.
+struct FrameNeeds {
     /// For its failures, for items that wait for a sync, for a file that begins with it.
     own: usize,
     /// For folders that wait for earlier frames.
     folders: usize,
 }
-/// Room for a failure: most have a short sentence or none.
+/// Memory of a failure: most have a short sentence or none.
 const FAILED_LEN: usize = 128;
-/// The most that may be kept of one frame, but for a sync.
+/// The most that may be kept of one frame, except for a sync.
 pub(super) const FRAME_KEPT_MAX: usize = PACK_LEN_MAX + PACK_ENTRIES_MAX * (FAILED_LEN + 160);

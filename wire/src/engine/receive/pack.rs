@@ -1,4 +1,4 @@
-//! Packs: takes their entries one by one, and notes which of them are settled.
+//! Packs: takes their entries one by one, and records which of them are settled.
 
 use super::{ReceiveFault, ReceiveJob};
 use crate::engine::commit::{CommitStep, PendingItem, Placed};
@@ -26,7 +26,7 @@ impl ReceiveJob {
             let path = RemotePath::from_wire(&scratch).map_err(FrameError::from)?;
             let content = cursor.pieces(head.payload_len as usize)?;
             if self.failed.get().is_some() {
-                return Ok(()); // nothing of the job is done after its end
+                return Ok(()); // no part of the job may run after its end
             }
             self.entry(PackSlot { frame, entry }, path, &head, &content, &mut outcome)?;
             if self.commits.is_full() {
@@ -119,7 +119,7 @@ impl ReceiveJob {
                 failures.push((entry, failure));
             }
         }
-        // Of a pack that has come before, some entries may still wait.
+        // If the pack has arrived before, some entries may still wait.
         if waits || before.is_some() {
             self.commits.add(CommitStep::Packed { frame, failures, folders });
         } else {

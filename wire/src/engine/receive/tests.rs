@@ -1,4 +1,4 @@
-//! A receiving job over a sink that was written down: which items are placed, what is told of them, and when.
+//! Tests of a receiving job with a recording sink: which items are placed, which are reported, and when.
 
 use super::*;
 use crate::checksum::ChunkPlace;
@@ -16,13 +16,13 @@ use std::sync::Weak;
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Notes what is placed, and what the job tells of it.
+/// Records placed items, and the job's reports.
 struct World {
     job: Arc<ReceiveJob>,
     log: Log,
 }
 
-/// What the sink does otherwise than well.
+/// Injected faults of the sink.
 #[derive(Default)]
 struct Faults {
     /// All items wait for a commit.
@@ -59,7 +59,7 @@ impl World {
         self.job.take(&FrameHead { job, frame, extra_len, payload_len, kind }, &[], &[&payload])
     }
 
-    /// What happened since this was asked last.
+    /// Returns the events since the last call.
     fn log(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.log))
     }
@@ -304,7 +304,7 @@ fn an_entry_that_is_damaged_each_time_fails_alone() {
     assert_eq!(ack.failed.iter().map(|failed| failed.entry).collect::<Vec<_>>(), [1]);
 }
 
-/// What waits is neither told nor acknowledged before its commit, nor is its pack.
+/// A waiting item is neither reported nor acknowledged before its commit, nor is its pack.
 #[test]
 fn what_waits_for_a_commit_is_told_after_it() {
     let world = World::new(Faults { waits: true, ..Faults::default() });
@@ -350,7 +350,7 @@ fn a_loss_that_is_none_breaks_the_protocol() {
     assert!(world.ack().unwrap().failed.is_empty(), "the sender knows");
 }
 
-/// A seal of a number that was used for nothing else means nothing, and leaves nothing.
+/// A seal with an otherwise unused number has no effect.
 #[test]
 fn a_seal_of_a_file_that_never_began_is_forgotten() {
     let world = World::new(Faults::default());
@@ -366,7 +366,8 @@ fn a_seal_of_a_file_that_never_began_is_forgotten() {
     assert_eq!((world.log(), frames(world.ack())), (vec![], vec![0]));
 }
 
-/// As soon as its seal is acknowledged, frames of the next attempt may come over another lane: all is made ready for them before.
+/// As soon as its seal is acknowledged, frames of the next attempt may arrive over another lane, so the job must be ready for
+/// them before.
 #[test]
 fn a_file_that_comes_once_more_is_forgotten_before_its_seal_is_acknowledged() {
     let world = World::new(Faults::default());

@@ -1,4 +1,4 @@
-//! Frames of large files: reads and hashes their chunks, and looks at their ends whether they have changed.
+//! Frames of large files: reads and hashes their chunks, and checks at their ends whether they have changed.
 
 use super::{Built, SendJob};
 use crate::engine::reading::{Broken, OpenFile, read_to_end};
@@ -20,7 +20,7 @@ pub(super) struct ChunkRef {
 }
 
 impl SendJob {
-    /// Reads and hashes a chunk; if that fails, tells what to send instead.
+    /// Reads and hashes a chunk; on failure, returns the content to send instead.
     pub(super) fn block(
         &self,
         frame: u64,
@@ -45,20 +45,20 @@ impl SendJob {
         let content_len = u32::try_from(len).unwrap_or(u32::MAX);
         let mut extra = Vec::new();
         BlockExtra { content_len, announcement: self.announced(file) }.encode(&mut extra);
-        Ok(Built { kind, extra, payload_len: len }) // nothing is encoded
+        Ok(Built { kind, extra, payload_len: len }) // without encoding
     }
 
-    /// The content to send in the place of a block that lies in a hole.
+    /// Returns the content to send in the place of a block that lies in a hole.
     fn zeros(&self, frame: u64, file: &Arc<LargeFile>, end: u64, offset: u64) -> Option<Content> {
         if !self.holes || file.announcement.size.is_none() {
             return None;
         }
-        let open = self.opened(file).ok()?; // what is wrong with it shows when it is read
+        let open = self.opened(file).ok()?; // an error shows again when it is read
         let data = open.file.next_data(offset);
         if data < end { None } else { lock(&self.machine).found_zeros(frame, data) }
     }
 
-    /// Reads a chunk. The last one shows whether the file is as long as it says.
+    /// Reads a chunk. The last one shows whether the file has its announced length.
     fn read_block(
         &self,
         file: &LargeFile,
@@ -78,13 +78,13 @@ impl SendJob {
         if open.file.identity()?.has_content_of(&open.identity) {
             Err(self.reading.has_no_true_size(open))
         } else if read > len {
-            Ok(()) // it grew, and its seal will say so
+            Ok(()) // it grew, which is checked again for its seal
         } else {
             Err(self.reading.changed(&file.announcement.path))
         }
     }
 
-    /// The open file. What is not as it was announced comes once more, announced as it is.
+    /// Returns the open file. If it is not as announced, it is sent again with a new announcement.
     fn opened(&self, file: &Arc<LargeFile>) -> Result<Arc<OpenFile>, Broken> {
         if let Some(open) = lock(&self.files).get(&file.number) {
             return Ok(open.clone());
@@ -105,7 +105,7 @@ impl SendJob {
         Ok(lock(&self.files).entry(file.number).or_insert(Arc::new(open)).clone())
     }
 
-    /// How a file's seal ends: by then it may have changed since its first chunk was read.
+    /// Returns the end of a file's seal: the file may have changed since its first chunk was read.
     pub(super) fn seal_end<T>(
         &self,
         file: &Arc<LargeFile>,
@@ -157,7 +157,7 @@ impl SendJob {
         Built { kind, extra: self.announcement(file), payload_len: 0 }
     }
 
-    /// The content to send in the place of a frame of a file that is not read to its end.
+    /// Returns the content to send in the place of a frame of a file that is not read to its end.
     pub(super) fn instead(&self, frame: u64, file: &Arc<LargeFile>, broken: Broken) -> Content {
         match broken {
             Broken::Failed(failure) => lock(&self.machine).give_up(frame, file, failure),

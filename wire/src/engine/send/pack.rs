@@ -41,10 +41,10 @@ impl SendJob {
                 Kind::File => self.small_file(item, metadata, room, packing),
                 Kind::Symlink => self.link(item, metadata, room, packing),
                 Kind::Folder if packing.holds_later(&item.path) => {
-                    packing.comes_later(item); // and so does the folder that holds it
+                    packing.comes_later(item); // and so does the folder that contains it
                     Ok(Packed::Later(*metadata))
                 }
-                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, Bytes::default())),
+                Kind::Folder => Ok(packing.add(item, EntryKind::Folder, metadata, EntryContent::default())),
                 Kind::Special => Err(FailureCode::SpecialFile.into()),
             },
         };
@@ -61,12 +61,12 @@ impl SendJob {
         let open = self.reading.open(&item.path)?;
         match self.read_small(item, open, room, packing) {
             Ok((metadata, len, as_is)) => {
-                // What it is to have at the target may be other permissions than it has here.
+                // The permissions for the target may differ from those at the source.
                 let metadata = Metadata { mode: wanted.mode, ..metadata };
                 let checksum = lock(&self.machine).checksum();
                 let begin = packing.at + ENTRY_HEAD_LEN + item.path.as_bytes().len();
                 let digest = checksum.of_small_file(packing.buffer.payload(begin, len));
-                let bytes = Bytes { len, digest, reported: Some(digest), as_is };
+                let bytes = EntryContent { len, digest, reported: Some(digest), as_is };
                 Ok(packing.add(item, EntryKind::File, &metadata, bytes))
             }
             Err(Broken::Failed(failure)) => Err(failure),
@@ -80,7 +80,7 @@ impl SendJob {
         }
     }
 
-    /// Reads all of a small file to its place: what it is, how long, and whether it changed meanwhile.
+    /// Reads a whole small file to its place; returns its kind, its length, and whether it changed meanwhile.
     fn read_small(
         &self,
         item: &Item,
@@ -101,7 +101,7 @@ impl SendJob {
             let after = open.file.identity()?;
             let unchanged = after.has_content_of(&open.identity);
             if read > len && unchanged {
-                read = packing.read(&*open.file, begin, room)?; // its size says nothing
+                read = packing.read(&*open.file, begin, room)?; // its reported size is unknown
                 if read > room {
                     return Err(self.reading.has_no_true_size(&open));
                 }
@@ -129,7 +129,7 @@ impl SendJob {
             return Err(FailureCode::SourceChanged.into());
         }
         packing.buffer.put(begin, &target);
-        let bytes = Bytes { len: target.len(), ..Bytes::default() };
+        let bytes = EntryContent { len: target.len(), ..EntryContent::default() };
         Ok(packing.add(item, EntryKind::Symlink, metadata, bytes))
     }
 }
@@ -138,9 +138,9 @@ impl SendJob {
 struct Packing<'a> {
     at: usize,
     entries: u32,
-    /// It was built before, and nothing of it may come later.
+    /// It was built before, and none of its entries may come later.
     stays: bool,
-    /// Folders of items that were to be in the pack and come later: they come later, too.
+    /// Folders of items that left the pack to come later: these folders come later, too.
     later: Vec<RemotePath>,
     buffer: &'a mut ChunkBuffer,
 }
@@ -154,7 +154,7 @@ impl Packing<'_> {
         self.later.contains(folder)
     }
 
-    /// Reads a file's content to where it belongs, and one byte more if there is one. Most files lie in one record, some in two.
+    /// Reads a file's content to its place, and one byte more if there is one. Most files lie in one record, some in two.
     fn read(&mut self, file: &dyn SourceFile, begin: usize, len: usize) -> io::Result<usize> {
         let mut one_more = [0];
         let one_more = IoSliceMut::new(&mut one_more);
@@ -172,14 +172,14 @@ impl Packing<'_> {
     }
 
     /// Adds an entry whose content is in place.
-    fn add(&mut self, item: &Item, kind: EntryKind, metadata: &Metadata, bytes: Bytes) -> Packed {
-        let Bytes { len, digest, reported, as_is } = bytes;
+    fn add(&mut self, item: &Item, kind: EntryKind, metadata: &Metadata, bytes: EntryContent) -> Packed {
+        let EntryContent { len, digest, reported, as_is } = bytes;
         let path = item.path.as_bytes();
         let content_len = u32::try_from(len).unwrap_or(u32::MAX);
         let head = EntryHead {
             kind,
             path_len: u16::try_from(path.len()).unwrap_or(u16::MAX),
-            payload_len: content_len, // nothing is encoded
+            payload_len: content_len, // without encoding
             content_len,
             modified: (kind != EntryKind::Lost).then_some(metadata.modified),
             mode: metadata.mode & MODE_BITS,
@@ -193,7 +193,8 @@ impl Packing<'_> {
         Packed::Sent { bytes: len as u64, digest: reported, as_is }
     }
 
-    /// Adds an entry that says why there is none. It takes no more room than the item was given: at least its head and path.
+    /// Adds an entry with the reason why an item could not be read. It takes no more space than the item was given: at least
+    /// its head and path.
     fn lost(&mut self, item: &Item, failure: Failure) -> Packed {
         let room = PACK_LEN_MAX - self.at - ENTRY_HEAD_LEN - item.path.as_bytes().len();
         let mut loss = encode_loss(&failure);
@@ -204,20 +205,20 @@ impl Packing<'_> {
         );
         self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
         let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
-        let bytes = Bytes { len: loss.len(), ..Bytes::default() };
+        let bytes = EntryContent { len: loss.len(), ..EntryContent::default() };
         self.add(item, EntryKind::Lost, &metadata, bytes);
         Packed::Unreadable(failure)
     }
 }
 
-/// An entry's content, which is in its place in the buffer.
+/// An entry's content, in its place in the buffer.
 #[derive(Default)]
-struct Bytes {
+struct EntryContent {
     len: usize,
     digest: Digest,
-    /// The digest that is told of.
+    /// The digest that is reported.
     reported: Option<Digest>,
     as_is: bool,
 }
-/// A small file that changes while it is read is read again at once so many times, before others are.
+/// Attempts to read a small file that changes while it is read, before others are read.
 const READS_AT_ONCE: usize = 3;

@@ -1,4 +1,4 @@
-//! A sink over a folder of this machine: what has its name, and what is left, if something goes wrong.
+//! Tests of a sink for a local folder: which files have their names, and which leftovers there are, after a failure.
 
 use super::*;
 use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
@@ -105,7 +105,7 @@ fn write(staged: &dyn Staged) -> Publish {
     }
 }
 
-/// The staged file, which has another name.
+/// Returns the path of the staged file, which has another name.
 fn staged_file(root: &TempDir) -> std::path::PathBuf {
     let names = names(root);
     assert_eq!(names.len(), 1, "{names:?}");
@@ -165,7 +165,7 @@ fn a_sink_that_is_over_gives_no_names() {
     assert_eq!(names(&root), Vec::<String>::new());
 }
 
-/// The next writer of the file has a staged file of the same name by then.
+/// By then the next writer of the file has a staged file of the same name.
 #[test]
 fn a_file_that_was_discarded_removes_nothing_any_more() {
     let keeping = Keeping { key: JournalKey::new([1; 32]), origin: [2; 16], checksum: Checksum::Blake3 };
@@ -183,7 +183,7 @@ fn a_file_that_was_discarded_removes_nothing_any_more() {
     assert_eq!(names(&root), Vec::<String>::new(), "nothing was written that could be gone on with");
 }
 
-/// Nobody knows what of it is on the disk.
+/// Its state on the disk is unknown.
 #[test]
 fn after_a_failed_sync_nothing_gets_its_name() {
     let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
@@ -204,7 +204,7 @@ fn what_waits_gets_no_name_once_the_job_is_over() {
     assert_eq!(names(&root), Vec::<String>::new());
 }
 
-/// Its name is in the folder above. A run before may have made it, and have ended before its sync.
+/// Its name is in the folder above. An earlier run may have made it, and ended before its sync.
 #[test]
 fn the_folder_above_a_jobs_own_folder_is_synced_whoever_made_it() {
     for is_new in [true, false] {
