@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "versus", after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to measure
+    /// The measurement to run
     #[arg(value_enum)]
     pub(crate) case: Option<Case>,
     /// Measured runs of each tool
