@@ -19,7 +19,7 @@ pub struct ConnectOptions {
     pub trust: Arc<dyn ServerTrust>,
     /// The login.
     pub credentials: Credentials,
-    /// The checksum to use; nothing for what both ends agree on.
+    /// The checksum to use; `None` for the one that both ends agree on.
     pub checksum: Option<Checksum>,
     /// How many lanes; 0 for as many as serve.
     pub lanes: u16,
@@ -29,6 +29,6 @@ pub struct ConnectOptions {
     pub timeout: Duration,
     /// The rules for a connection that is lost or cannot be made.
     pub outages: Outages,
-    /// The folder that remembers transfers that were interrupted; nothing to remember none.
+    /// Folder of resume records; `None` disables resuming across runs.
     pub state: Option<PathBuf>,
 }

@@ -279,7 +279,7 @@ fn broken(error: &io::Error) -> String {
     }
 }
 
-/// Nothing is reserved, and nothing waits, by a number that no server may tell; nothing holds that was not offered.
+/// Refuses limits that no server may set, before memory is reserved by them, and features that were not offered.
 fn check_welcome(welcome: &Welcome) -> Result<(), &'static str> {
     let Welcome { features, lanes_max, jobs_max, window, memory, .. } = welcome;
     if !features.are_all_in(Features::KNOWN) {

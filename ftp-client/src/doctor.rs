@@ -5,7 +5,7 @@
 //! | round trip | pings, answered by the server's program |
 //! | upload, download | content that is made up here goes there, and comes back to be thrown away: no disk of this machine takes part |
 //! | disks, writing | the time that `fsync` takes after all is written: here by itself, there as what to survive a loss of power costs |
-//! | disk here, reading | the same file, after the system was told to forget it |
+//! | disk here, reading | the same file, after the system dropped it from its cache |
 //! | hash | one thread, from memory; there it reads the file too, which it has just written |
 //! | cipher | one thread, what protects the lanes |
 //!
@@ -101,7 +101,7 @@ pub struct ServerMeasurements {
 /// Measures. `tell` hears what comes next.
 ///
 /// # Errors
-/// If `path` does not exist, nothing can be moved where that is allowed, or the connection is lost.
+/// If `path` does not exist, no content can be moved where that is allowed, or the connection is lost.
 pub async fn examine(
     session: &Session,
     path: &RemotePath,
@@ -309,7 +309,7 @@ async fn largest(session: &Session, folder: &RemotePath) -> Result<Result<Sample
     })
 }
 
-/// A hidden name that nothing else has.
+/// A hidden name that no other file has.
 fn temp_file_path(folder: &RemotePath) -> Result<RemotePath, Error> {
     let number = getrandom::u64()
         .map_err(|error| Error::local(Path::new("random numbers"), io::Error::from(error)))?;
@@ -321,9 +321,9 @@ fn temp_file_path(folder: &RemotePath) -> Result<RemotePath, Error> {
 const PINGS_MAX: usize = 20;
 /// The part of the free space that an upload may fill.
 const SPACE_SHARE: u64 = 8;
-/// Less is over before anything can be told.
+/// Less is over before it can be measured.
 const SAMPLE_LEN_MIN: u64 = 2 << 20;
 /// A disk that takes this in no time is not what limits.
 const SAMPLE_LEN_MAX: u64 = 64 << 20;
-/// Below this the clock tells nothing.
+/// Below this the clock is too coarse.
 const SYNC_TIME_MIN: Duration = Duration::from_millis(1);

@@ -35,7 +35,7 @@ pub enum Error {
         /// Why.
         failure: Failure,
     },
-    /// The server is not the one it should be, or nobody can tell.
+    /// The server is not the one it should be, or that cannot be decided.
     #[error("{0}")]
     Untrusted(String),
     /// The login was refused.
@@ -65,7 +65,7 @@ pub enum Error {
         /// Which rule it broke.
         reason: String,
     },
-    /// A person was asked for what it takes to log in, and gave nothing.
+    /// A person was asked for what it takes to log in, and gave no answer.
     #[error("{0}")]
     NoLogin(String),
     /// The server could not do it.

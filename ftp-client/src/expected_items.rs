@@ -1,4 +1,4 @@
-//! The items that a job has asked for: a server gets to write no others, and each once.
+//! Restricts a download to the items that were requested. A hostile server can neither write other paths nor send an item twice.
 
 use crate::control::Control;
 use crate::error::Error;
@@ -12,15 +12,15 @@ use wire::sync::lock;
 use wire::verified::VerifiedContent;
 use wire::{Failure, FailureCode, RemotePath};
 
-/// Paths that were asked for and have not come to an end, and whether they have come: a server gets to write nothing else,
-/// and nothing twice.
+/// Paths that were requested and have not ended, and whether they have arrived. A server can write no other path,
+/// and none twice.
 #[derive(Default)]
 pub(crate) struct ExpectedItems(Mutex<HashMap<RemotePath, Arrival>>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arrival {
     Pending,
-    /// Something of it is held: the rest comes, or all of it if that is of no use.
+    /// Some of its chunks are here: the rest arrives, or all of it if they are of no use.
     Partial,
     Complete,
 }

@@ -57,7 +57,7 @@ impl Session {
     /// Fetches a file or a tree.
     ///
     /// # Errors
-    /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
+    /// If no item could be fetched, or the connection is lost; items that fail are in the summary.
     pub async fn get(
         &self,
         request: GetRequest,

@@ -45,10 +45,10 @@ pub struct Fetched {
 }
 
 impl Session {
-    /// Fetches those of many names that are files, in one job. Paths that are told of are the names.
+    /// Fetches those of many names that are files, in one job. Reported paths are the names.
     ///
     /// # Errors
-    /// If nothing could be fetched, or the connection is lost; items that fail are in the summary.
+    /// If no item could be fetched, or the connection is lost; items that fail are in the summary.
     pub async fn get_many(
         &self,
         request: GetManyRequest,
@@ -164,7 +164,7 @@ impl<'a> ListedItems<'a> {
     /// Returns the next items that a job may ask for, and `None` after the last.
     ///
     /// # Errors
-    /// If the connection is lost. A folder that cannot be listed has nothing to ask for: each request tells why by itself.
+    /// If the connection is lost. A folder that cannot be listed yields no items: each request reports why by itself.
     async fn next(&mut self) -> Result<Option<Vec<WantedItem>>, Error> {
         if let Some(items) = self.ahead.take() {
             return Ok(Some(items));

@@ -1,4 +1,4 @@
-//! OpenSSH keys that log in: from files, or held by an ssh-agent. The forms are those of the ssh-key crate, the signatures are
+//! OpenSSH keys that log in: from files or from an ssh-agent. The forms are those of the ssh-key crate, the signatures are
 //! made by aws-lc or by the agent.
 
 mod agent;
@@ -86,7 +86,7 @@ impl std::fmt::Debug for SshKey {
     }
 }
 
-/// Why a kind of key cannot log in; nothing if it can.
+/// Why a kind of key cannot log in; `None` if it can.
 fn unsupported(key: &KeyData) -> Option<String> {
     let algorithm = key.algorithm();
     #[allow(clippy::wildcard_enum_match_arm, reason = "the crate's kinds grow; others are not supported")]

@@ -1,7 +1,7 @@
 //! Which key each server had when it was first trusted: one file, modelled on ssh's.
 //!
-//! A line is `host:port sha256:HEX`; empty lines and lines that begin with `#` mean nothing. A line that cannot be
-//! read is an error and not skipped: it may be the one that would have told of an attack. Others must not be able to
+//! A line is `host:port sha256:HEX`; empty lines and lines that begin with `#` are ignored. A line that cannot be
+//! read is an error and not skipped: it may be the one that would have revealed an attack. Others must not be able to
 //! write to the file, because whoever can add a line can pretend to be any server.
 
 use crate::error::Error;
@@ -63,7 +63,7 @@ impl KnownHosts {
         Ok(known.into_iter().find(|known| known.is(host, port)).map(|known| known.key))
     }
 
-    /// Adds a server, unless it is there with the same key; makes the file and its folder, open to nobody else.
+    /// Adds a server, unless it is there with the same key; makes the file and its folder, private to the user.
     ///
     /// # Errors
     /// The file cannot be read or written, or has another key for the server.

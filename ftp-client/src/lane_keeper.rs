@@ -97,7 +97,7 @@ impl LaneKeeper {
         }
     }
 
-    /// Opens a lane and runs it to its end; an error if nothing got through meanwhile, on any lane.
+    /// Opens a lane and runs it to its end; an error if no frame got through meanwhile, on any lane.
     async fn run_one(&self, retire: &CancellationToken) -> Result<(), String> {
         let Ok(number) =
             self.next_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1))

@@ -1,5 +1,5 @@
-//! The client as a library: connect, look, move files. It draws nothing, prints nothing and reads no environment;
-//! what happens is told to an [`observer::TransferObserver`].
+//! The client as a library: connect, look, move files. It neither draws nor prints, and reads no environment;
+//! it reports what happens to an [`observer::TransferObserver`].
 
 #![forbid(unsafe_code)]
 

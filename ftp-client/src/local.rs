@@ -1,4 +1,4 @@
-//! Local paths as people give them, turned into held folders and names.
+//! Turns local paths as people give them into open folders and names.
 
 use crate::error::Error;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Which end a failure is of. Where something is fetched, what is told has the server's path: what went wrong with the file here says so.
+//! Marks local failures of a download. Reports carry the server's path, so a failure of the local file is prefixed `on this machine`.
 
 use wire::engine::{PendingCommit, Placed, ResumeState, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};

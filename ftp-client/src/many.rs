@@ -281,7 +281,7 @@ fn of_local(error: Error) -> io::Error {
 const STEP_ITEMS: usize = 64;
 /// Sources that are counted between two messages.
 const COUNT_STEP: usize = 1024;
-/// Folders among the sources whose handles are held: what is sent is at most a window behind what is walked through.
+/// Folders among the sources whose handles stay open: what is sent is at most a window behind what is walked through.
 const TREES_MAX: usize = 8;
 
 #[cfg(test)]

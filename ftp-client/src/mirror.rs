@@ -12,7 +12,7 @@
 //! compared to its end before anything is done, so that what the guard refuses is refused first (see `hold_back.rs`). Where the
 //! target lacks room, what is to go goes first, in a comparison of its own (see `clearing.rs`).
 //!
-//! The comparison runs ahead of the job (see `transfer_queue.rs`), so the totals that are told are of what is sent, not of the
+//! The comparison runs ahead of the job (see `transfer_queue.rs`), so the reported totals are of what is sent, not of the
 //! source, and are whole long before the job is; until then they are marked as "so far".
 //!
 //! Memory: a folder's names for each level of the walks, a few pages of the listing, at most 16,384 items under way, 24 MiB
@@ -89,7 +89,7 @@ pub struct MirrorRequest {
 }
 
 impl MirrorRequest {
-    /// Makes the same request again and again, if it may be made more than once: what is only told or written down may not.
+    /// Makes the same request again and again, if it may be made more than once: a dry run or a plan may not.
     pub(crate) fn again(&self) -> Option<impl Fn() -> Self + use<>> {
         let Self { direction, local, remote, options, mode: Mode::Run, scope } = self else { return None };
         let (direction, local, remote, options, scope) =
@@ -109,7 +109,7 @@ impl MirrorRequest {
 pub enum Mode {
     /// It is made.
     Run,
-    /// It is only told what would be done.
+    /// It is only reported what would be done.
     DryRun,
     /// Its actions are written to a plan.
     Plan(plan::PlanWriter),
@@ -152,7 +152,7 @@ pub struct MirrorOptions {
     pub backup: Option<PathBuf>,
     /// Where that is in the target, if it is there.
     backup_below: Option<RemotePath>,
-    /// A run before has been through the guard, so nobody has mistaken the folder: what is new is sent also where deletions
+    /// A run before has been through the guard, so the folder is the right one: what is new is sent also where deletions
     /// are refused.
     established: bool,
 }
@@ -212,9 +212,9 @@ pub trait MirrorListener: TransferObserver {
     /// This will be done, or would be.
     ///
     /// # Errors
-    /// If nobody can be told any more; the run ends.
+    /// If events can no longer be reported; the run ends.
     fn planned(&self, action: &MirrorAction) -> Result<(), Error>;
-    /// This was done. Files, links and folders that were sent are told of as [`TransferObserver::file_finished`].
+    /// This was done. Files, links and folders that were sent are reported as [`TransferObserver::file_finished`].
     fn done(&self, action: &MirrorAction);
     /// An item could not be looked at, carried or changed.
     fn failed(&self, path: &RemotePath, failure: &Failure);
@@ -237,7 +237,7 @@ pub trait MirrorListener: TransferObserver {
 pub struct MirrorOutcome {
     /// Counts of what was done, or would be.
     pub summary: MirrorSummary,
-    /// Why nothing was deleted, if that was refused.
+    /// Why deletions were refused, if they were.
     pub refusal: Option<DeleteRefusal>,
     /// Items of a plan that no longer fit.
     pub drifted: u64,
@@ -275,7 +275,7 @@ impl MirrorSummary {
         Self { unchanged: self.unchanged, transfer, ..done }
     }
 
-    /// Counts what is not told of as a transfer.
+    /// Counts actions that are not reported as a transfer.
     fn count(&mut self, action: &MirrorAction) {
         match action {
             MirrorAction::Deleted { .. } => self.deleted += 1,

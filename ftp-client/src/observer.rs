@@ -7,7 +7,7 @@ use wire::{Failure, RemotePath};
 pub trait TransferObserver: Send + Sync {
     /// How much there is to do, as far as it has been counted; `complete` once all has been.
     fn totals(&self, files: u64, bytes: u64, complete: bool);
-    /// A large file has begun; `bytes` is nothing for a stream of unknown length.
+    /// A large file has begun; `bytes` is `None` for a stream of unknown length.
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>);
     /// So many bytes of content were verified; of the large file `path`, or of small files.
     fn progress(&self, path: Option<&RemotePath>, bytes: u64);
@@ -72,7 +72,7 @@ pub struct TransferSummary {
     pub gravest: Option<wire::FailureCode>,
 }
 
-/// Hears nothing.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy)]
 pub struct NoopObserver;
 

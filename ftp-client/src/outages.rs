@@ -21,7 +21,7 @@ use wire::FailureCode;
 pub struct Outages {
     /// How long to try to connect again, zero for not at all; and how long the server's disk may not answer.
     pub give_up_after: Duration,
-    /// How often to try; nothing for as often as the time allows.
+    /// How often to try; `None` for as often as the time allows.
     pub tries_max: Option<u32>,
     /// Wait for a server that is not there when the session begins, too.
     pub first: bool,
@@ -77,7 +77,7 @@ impl Outage {
         Self { begin: Instant::now(), tries: 0 }
     }
 
-    /// True if nothing was tried since it began.
+    /// True if no try was made since it began.
     pub(crate) fn is_new(&self) -> bool {
         self.tries == 0
     }
@@ -93,7 +93,7 @@ impl Outage {
         Ok(())
     }
 
-    /// How long to wait for the next try, so long after the begin; nothing if there is none.
+    /// How long to wait for the next try, so long after the begin; `None` if there is none.
     fn next_pause(&self, outages: &Outages, elapsed: Duration) -> Option<Duration> {
         let left = outages.give_up_after.saturating_sub(elapsed);
         let is_last = left.is_zero() || outages.tries_max.is_some_and(|max| self.tries >= max);

@@ -1,4 +1,4 @@
-//! Files that decide whom to trust and what to do: nobody else may be able to write to them, and a reader sees the old
+//! Files that decide whom to trust and what to do: no other user may be able to write to them, and a reader sees the old
 //! content or the new one.
 
 use crate::error::Error;
@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt}
 use std::path::Path;
 use tempfile::NamedTempFile;
 
-/// The file's text; nothing if there is no file.
+/// The file's text; `None` if there is no file.
 ///
 /// # Errors
 /// It cannot be read, others can write to it, it is longer than `len_max` or no text.
@@ -40,7 +40,7 @@ pub(crate) fn unfinished(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// Replaces the file's content, or makes it and its folder, open to nobody else. The file behind a symbolic link is
+/// Replaces the file's content, or makes it and its folder, private to the user. The file behind a symbolic link is
 /// replaced, not the link.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ impl Session {
     /// Sends a file, a tree or a stream.
     ///
     /// # Errors
-    /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
+    /// If no item could be sent, or the connection is lost; items that fail are in the summary.
     pub async fn put(
         &self,
         request: PutRequest,
@@ -221,5 +221,5 @@ fn count_ahead(folder: Arc<dyn Folder>, reporter: Arc<Reporter>) {
     }));
 }
 
-/// Before failures of the server, where those of this machine are told of as well.
+/// Prefix of the server's failures, where this machine's are reported as well.
 pub(crate) const AT_SERVER: &str = "on the server";

@@ -33,10 +33,10 @@ pub struct PutManyRequest {
 }
 
 impl Session {
-    /// Sends many files and trees into a folder, in one job. Paths that are told of begin with the name of their source.
+    /// Sends many files and trees into a folder, in one job. Reported paths begin with the name of their source.
     ///
     /// # Errors
-    /// If nothing could be sent, or the connection is lost; items that fail are in the summary.
+    /// If no item could be sent, or the connection is lost; items that fail are in the summary.
     pub async fn put_many(
         &self,
         request: PutManyRequest,

@@ -1,4 +1,4 @@
-//! Typed paths: the forms of a path on a server, and how it is told from a local path.
+//! Typed paths: the forms of a path on a server, and how it is distinguished from a local path.
 //!
 //! Two spellings: a URL (`ftpx://user@host:port/path`, percent-encoded) and scp's `user@host:path`. As with scp, a `/`
 //! before the first `:` makes a path local, so `./a:b` is how to name a local file that looks remote.
@@ -157,7 +157,7 @@ impl Remote {
         address(&self.host, self.port)
     }
 
-    /// The last name of the path; nothing for the root, and where contents are meant.
+    /// The last name of the path; `None` for the root, and where contents are meant.
     #[must_use]
     pub fn last_name(&self) -> Option<Name> {
         match self.ending {

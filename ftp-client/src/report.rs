@@ -16,9 +16,9 @@ pub(crate) struct Reporter {
     observer: Arc<dyn TransferObserver>,
     checksum: Checksum,
     summary: Mutex<TransferSummary>,
-    /// Items that were told of: one whose acknowledgement was lost with its connection comes twice.
+    /// Items that were reported: one whose acknowledgement was lost with its connection comes twice.
     reported: Mutex<HashSet<u64>>,
-    /// An earlier attempt of this run has told of what is there already.
+    /// An earlier attempt of this run has reported what is there already.
     repeated: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl Reporter {
         summary.files + summary.skipped + summary.vanished + summary.failed == 0
     }
 
-    /// True if this path is told of for the first time.
+    /// True if this path is reported for the first time.
     fn is_new(&self, path: &RemotePath) -> bool {
         let hash = blake3::hash(path.as_bytes());
         let mut number = [0; 8];

@@ -1,14 +1,14 @@
-//! The memory of interrupted transfers at this end: the key of its journals, and a mark for each transfer that
+//! Remembers interrupted transfers at this end: the key of its journals, and a record for each transfer that
 //! has begun and not ended.
 //!
-//! A mark is a file, named by what the transfer is about. It is made before the first byte moves and removed when the transfer
-//! ends, however many items failed. Whoever finds one when a transfer begins knows that an earlier run of it was interrupted,
-//! and asks the other end what is there already. Losing a mark costs sending again, and nothing worse.
+//! A record is a file, named by what the transfer is about. It is made before the first byte moves and removed when the transfer
+//! ends, however many items failed. A transfer that finds its record when it begins was interrupted in an earlier run,
+//! and asks the other end what is there already. Losing a record only costs sending again.
 //!
-//! A mark holds where things went, since that may depend on what was there: `put -r a b` makes `b`, and if it is there, `b/a`.
-//! The run that goes on puts them in the same place. It also holds when the transfer began, by this machine's clock and by the
-//! server's, never an age: clocks are set. What got its place before that is none of it, and a source that changed since is another.
-//! A mark that does not end in a line feed was not written whole, and counts for nothing.
+//! A record contains where things went, since that may depend on what was there: `put -r a b` makes `b`, and if it is there, `b/a`.
+//! The run that goes on puts them in the same place. It also contains the time of the first attempt, by this machine's clock and by the
+//! server's: absolute times and no ages, because clocks get adjusted. A target file that is older is not of this transfer, and a source that changed since must be sent again.
+//! A record that does not end in a line feed was not written whole, and is ignored.
 //!
 //! Beside these it remembers what was written here and not synced; see [`marks`](wire::store::marks).
 
@@ -29,7 +29,7 @@ use wire::sync::lock;
 
 /// The folder of marks and of the journals' key.
 pub(crate) struct ResumeStore {
-    /// None: nothing is store beyond this run.
+    /// `None` remembers no transfer beyond this run.
     folder: Option<PathBuf>,
     key: OnceLock<Option<JournalKey>>,
     /// Old marks were removed: once is enough, as each look takes time for every mark that is there.
@@ -62,8 +62,7 @@ impl ResumeStore {
         Self { folder, key: OnceLock::new(), swept: OnceLock::new(), ended: Mutex::default(), unsynced }
     }
 
-    /// The key under which journals of files that arrive here are tagged; nothing without randomness, which leaves no journal
-    /// that anybody should believe.
+    /// The key under which journals of files that arrive here are tagged. `None` without randomness: then no journal can be trusted.
     pub(crate) fn key(&self) -> Option<JournalKey> {
         let made = || {
             let kept = self.folder.as_deref().and_then(|folder| key_in(folder).ok());
@@ -73,7 +72,7 @@ impl ResumeStore {
         self.key.get_or_init(made).clone()
     }
 
-    /// Marks of what was written here and not synced; nothing if nothing is store.
+    /// Marks of files that were written here and not synced; `None` without a folder to keep them in.
     pub(crate) fn unsynced(&self) -> Option<&Arc<Marks>> {
         self.unsynced.as_ref()
     }
@@ -129,12 +128,12 @@ impl ResumeRecord {
         self.begun
     }
 
-    /// When the server opened the first attempt, by its own clock; nothing if there was none, or its answer did not come.
+    /// When the server opened the first attempt, by its own clock; `None` if there was none, or its answer did not come.
     pub(crate) fn opened_at(&self) -> Option<Timestamp> {
         self.known().opened
     }
 
-    /// Where an earlier attempt has put things; nothing if there was none.
+    /// Where an earlier attempt has put things; `None` if there was none.
     pub(crate) fn place(&self) -> Option<Vec<u8>> {
         self.known().placed.clone()
     }
@@ -167,7 +166,7 @@ impl ResumeRecord {
     }
 }
 
-/// `BEGUN OPENED PLACE`, and a line feed; nothing before there is a place. Times are seconds and nanoseconds since 1970.
+/// `BEGUN OPENED PLACE`, and a line feed; `None` before there is a place. Times are seconds and nanoseconds since 1970.
 fn encode(begun: Timestamp, known: &FirstAttempt) -> Option<Vec<u8>> {
     let time = |time: Timestamp| format!("{}.{:09}", time.seconds, time.nanos);
     let opened = known.opened.map_or("-".to_owned(), time);
@@ -235,7 +234,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Transfers that nobody went on with for so long are none any more.
+/// Removes records of transfers that were not resumed for so long.
 fn forget_old(folder: &Path) {
     let is_old = |path: &Path| {
         let modified = fs::metadata(path).and_then(|metadata| metadata.modified());

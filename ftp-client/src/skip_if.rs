@@ -18,7 +18,7 @@ pub enum SkipIf {
 }
 
 impl Session {
-    /// Where a file will be that is sent to `path`, or into it if that is a folder. Who may not look is told `path`.
+    /// Where a file will be that is sent to `path`, or into it if that is a folder. Returns `path` for users who may not look.
     ///
     /// # Errors
     /// As the server has it, or if the connection is lost.

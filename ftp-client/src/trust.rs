@@ -29,7 +29,7 @@ pub trait ServerTrust: Send + Sync {
     /// Decides. May block (prompt, files).
     ///
     /// # Errors
-    /// [`Error::Untrusted`] says why and what to do; others tell that nobody could decide.
+    /// [`Error::Untrusted`] says why and what to do; others report that no decision was possible.
     fn decide(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error>;
 
     /// The only key that will be accepted, where that is known beforehand (a pin, or an entry of `known_hosts`).

@@ -1,5 +1,5 @@
 //! How many lanes: begins with few on a short path and with many on a long one, where slow start is what a short job waits
-//! for; then one more for as long as that brings more than a tenth. It decides and opens nothing.
+//! for; then one more for as long as that brings more than a tenth. It decides and opens no lane.
 
 use std::time::Duration;
 use wire::engine::LONG_PATH;

@@ -136,7 +136,7 @@ impl Culprit {
     }
 }
 
-/// From here on nothing is left of a processor for others.
+/// From here on other programs get no processor time.
 const BUSY_PERCENT: u8 = 85;
 /// A way on which a lane waits for its acknowledgements.
 const LONG: Duration = Duration::from_millis(20);

@@ -56,7 +56,7 @@ fn disk(folder: &Path, bounds: &MeasurementBounds) -> io::Result<(u64, u64)> {
     Ok((write, rate(read, begin.elapsed())))
 }
 
-/// Whatever ends the program, nothing stays.
+/// Opens a file without a name, so that no file stays however the program ends.
 fn nameless(folder: &Path) -> io::Result<File> {
     let path = folder.join(format!(".ftp-client-doctor-{:016x}", getrandom::u64()?));
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;

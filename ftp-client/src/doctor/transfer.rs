@@ -105,8 +105,8 @@ async fn send(
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }
 
-/// Bytes, and since when. Of many the first ones only start the clock, as the wait for them is no part of what the way carries.
-/// Of few all count from the beginning, which is too slow by how long the way is, but never too fast: lanes that share a slow
+/// Bytes, and since when. Of many bytes the first ones only start the clock, as the wait for them is no part of what the way carries.
+/// Few bytes all count from the beginning, which is too slow by how long the way is, but never too fast: lanes that share a slow
 /// way bring their chunks all at once, after one long wait.
 struct Meter {
     begin: Instant,

@@ -92,7 +92,7 @@ impl LockedKey {
         PublicKey::from(self.container.public.clone())
     }
 
-    /// Opens the key; nothing if the passphrase is another. Takes a moment, by design.
+    /// Opens the key; `None` if the passphrase is wrong. Takes a moment, by design.
     #[must_use]
     pub fn open(&self, passphrase: &str) -> Option<SshKey> {
         let Container { cipher, kdf, secret, tag, .. } = &self.container;

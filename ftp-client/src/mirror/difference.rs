@@ -116,7 +116,7 @@ impl Comparison {
     }
 }
 
-/// Permissions, owner and attributes; a link's permissions mean nothing.
+/// Permissions, owner and attributes; a link's permissions have no meaning.
 fn same_rest(source: &Entry, target: &Entry, fidelity: &FidelityReport) -> bool {
     let kept = fidelity.mode(source.metadata.mode, source.metadata.kind == Kind::Folder);
     let kept = Metadata { mode: kept, ..source.metadata };
@@ -130,7 +130,7 @@ fn same_rest(source: &Entry, target: &Entry, fidelity: &FidelityReport) -> bool 
     same_mode && same_details
 }
 
-/// A link's permissions mean nothing. Of the set-id and sticky bits of a folder only those count that are wanted.
+/// Compares permissions; a link's have no meaning. Set-id and sticky bits of a folder only count where they are wanted.
 pub(super) fn same_mode(source: &Metadata, target: &Metadata) -> bool {
     let wanted = source.mode | PERMISSIONS;
     source.kind == Kind::Symlink || source.mode == target.mode & wanted

@@ -42,11 +42,11 @@ pub(crate) trait Effects {
     fn not_deleted(&mut self, count: u64);
     /// Items that failed so far.
     fn failures(&self) -> u64;
-    /// Does what was held back until all was compared, if anything was; from here on nothing is.
+    /// Does what was held back until all was compared, if anything was; from here on, actions are done at once.
     fn release(&mut self) -> Result<(), Error> {
         Ok(())
     }
-    /// Forgets what was held back. True if nothing was done so far.
+    /// Forgets what was held back. True if no action was done so far.
     fn abandon(&mut self) -> bool {
         true
     }
@@ -54,7 +54,7 @@ pub(crate) trait Effects {
     fn lacks_room(&self) -> Result<bool, Error> {
         Ok(false)
     }
-    /// Items of those that failed which failed for lack of room, and were not told of yet.
+    /// Items of those that failed which failed for lack of room, and were not reported yet.
     fn short_of_room(&self) -> u64 {
         0
     }
@@ -68,7 +68,7 @@ pub(crate) trait Effects {
     }
 }
 
-/// Root digests of files; nothing for those that cannot be read.
+/// Root digests of files; `None` for those that cannot be read.
 pub(crate) type FileDigests = Vec<Option<Digest>>;
 
 /// Reads files of both sides, and knows the ways of the target.

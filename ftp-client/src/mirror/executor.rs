@@ -40,13 +40,13 @@ pub(crate) struct MirrorExecutor<'a> {
     pub(super) held_back: Option<Vec<Deed>>,
     /// Failures for lack of room are kept.
     pub(super) waits_for_room: bool,
-    /// Changes that failed for it, and are not told of.
+    /// Changes that failed for it, and are not reported.
     pub(super) short: Vec<(RemotePath, Failure)>,
     /// Owners and attributes of items that are under way.
     details: Vec<(RemotePath, EntryDetails)>,
     /// Folders of the target that not even their owner may change, and have not been opened.
     read_only: HashMap<RemotePath, u32>,
-    /// Folders of the target that are open to others than the source's, as long as nothing in or below them was changed.
+    /// Folders of the target that are open to others than the source's, as long as no entry in or below them was changed.
     wide: HashMap<RemotePath, u32>,
     /// Files of the target were compared that might have been lost.
     has_proven: bool,

@@ -24,5 +24,5 @@ impl Fidelities {
     }
 }
 
-/// Folders that are remembered: none below one that is on a filesystem with nothing mounted in it.
+/// Folders that are remembered: none below one that is on a filesystem without mounts in it.
 const FOLDERS_MAX: usize = 4096;

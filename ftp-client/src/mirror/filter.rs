@@ -9,7 +9,7 @@
 //! 1. [`FileList`]: was the entry asked for? The parents of what was asked for come along, whatever the rules say
 //!    ([`FileList::is_parent`]).
 //! 2. [`FilterRules`]: is the entry sent, and may its namesake on the target be deleted?
-//! 3. [`FileLimits`]: is the file's content sent? They make nothing deletable: a file outside the limits still exists.
+//! 3. [`FileLimits`]: is the file's content sent? They make no entry deletable: a file outside the limits still exists.
 
 #[cfg(test)]
 mod against_rsync;

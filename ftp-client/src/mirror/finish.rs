@@ -16,7 +16,7 @@ use wire::metadata::Metadata;
 /// How a comparison ended.
 pub(super) struct ComparisonResult {
     pub(super) summary: MirrorSummary,
-    /// Why nothing was deleted, if that was refused.
+    /// Why deletions were refused, if they were.
     pub(super) refusal: Option<DeleteRefusal>,
     /// Deletions would make room for what failed for lack of it, or would fail.
     pub(super) lacks_room: bool,
@@ -195,7 +195,7 @@ impl Planner<'_> {
         self.effects.settle()
     }
 
-    /// Where nothing was done yet, nothing is; a run that follows another one goes on without deletions.
+    /// Ends a run that has changed nothing yet; a run that follows another one goes on without deletions.
     fn refuse(&mut self, reason: RefusalReason) -> Result<DeleteRefusal, Error> {
         if !self.options.established && self.effects.abandon() {
             return Ok(DeleteRefusal::first(reason));

@@ -1,4 +1,4 @@
-//! Names of the source that the target takes for one: the second is told as failed before anything of it is sent.
+//! Names of the source that the target takes for one: the second is reported as failed before anything of it is sent.
 
 use super::dir_frame::Presence;
 use super::planner::Planner;

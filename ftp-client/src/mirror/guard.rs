@@ -15,7 +15,7 @@ pub enum DeleteLimit {
     Percent(u8),
 }
 
-/// Why nothing is deleted, and what was done before that was known.
+/// Why deletions are refused, and what was done before that was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeleteRefusal {
     /// Why.
@@ -26,7 +26,7 @@ pub struct DeleteRefusal {
     pub is_first: bool,
 }
 
-/// Why nothing is deleted.
+/// Why deletions are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
     /// The source is empty or missing.
@@ -74,7 +74,7 @@ impl DeleteLimit {
     /// Decides about `deletions` of a target that has `entries`, for a source that has `source_entries`.
     ///
     /// # Errors
-    /// Says why nothing may be deleted.
+    /// The reason why deletions are refused.
     pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), RefusalReason> {
         let too_many = match self {
             _ if deletions == 0 => false,

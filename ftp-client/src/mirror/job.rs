@@ -97,12 +97,12 @@ impl MirrorJob {
         self.tracker.failed().failed
     }
 
-    /// Items that failed for lack of room, and were not told of.
+    /// Items that failed for lack of room, and were not reported.
     pub(crate) fn short(&self) -> Vec<(RemotePath, Failure)> {
         self.tracker.failed().short.clone().unwrap_or_default()
     }
 
-    /// From here on lack of room is a failure like any other. Gives those that were not told of, and count no more.
+    /// From here on lack of room is a failure like any other. Returns those that were not reported, which no longer count.
     pub(crate) fn end_waiting_for_room(&self) -> Vec<(RemotePath, Failure)> {
         let mut failed = self.tracker.failed();
         let short = failed.short.take().unwrap_or_default();
@@ -241,7 +241,7 @@ struct Selecting {
     changing: Changing,
     sparse: bool,
     checksum: Checksum,
-    /// Failures for lack of room are kept for later, and not told.
+    /// Failures for lack of room are kept for later, and not reported.
     makes_room: bool,
     /// Held as long as the job runs.
     lock: Option<FolderLock>,

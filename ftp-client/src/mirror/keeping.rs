@@ -1,5 +1,5 @@
 //! Finds out how exactly the target keeps times and permissions, folder by folder and only where two entries seem to differ in
-//! these alone: a converged tree on a filesystem that keeps all costs nothing.
+//! these alone: a converged tree on a filesystem that keeps all costs no request.
 
 use super::difference::Difference;
 use super::planner::Planner;

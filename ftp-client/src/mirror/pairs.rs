@@ -64,7 +64,7 @@ impl<'a> Lookahead<'a> {
         Ok(self.next.as_ref())
     }
 
-    /// Only while nothing was looked at behind the folder.
+    /// Only while no entry behind the folder was looked at.
     fn skip(&mut self) {
         if self.next.is_none() {
             self.side.skip();

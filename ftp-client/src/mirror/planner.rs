@@ -340,7 +340,7 @@ fn is_folder(entry: &Entry) -> bool {
     entry.metadata.kind == Kind::Folder
 }
 
-/// True if `path` is `base` or below it; nothing is below no path.
+/// True if `path` is `base` or below it; false without a base.
 fn is_within(path: &RemotePath, base: Option<&RemotePath>) -> bool {
     let (Some(base), path) = (base.map(RemotePath::as_bytes), path.as_bytes()) else { return false };
     match path.strip_prefix(base) {

@@ -13,5 +13,5 @@ pub(super) fn is_lack_of_room(code: FailureCode) -> bool {
     matches!(code, FailureCode::NoSpace | FailureCode::QuotaExceeded | FailureCode::Exists)
 }
 
-/// Failures for lack of room that are not told at once.
+/// Failures for lack of room that are not reported at once.
 pub(super) const SHORT_MAX: usize = 65_536;

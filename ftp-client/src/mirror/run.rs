@@ -40,7 +40,7 @@ impl Session {
     /// Mirrors a tree.
     ///
     /// # Errors
-    /// If nothing could be compared, or the connection is lost; items that fail are in the outcome.
+    /// If no folder could be compared, or the connection is lost; items that fail are in the outcome.
     pub async fn mirror(
         &self,
         request: MirrorRequest,
@@ -202,7 +202,7 @@ impl MirrorInputs {
         Ok((summary, refusal))
     }
 
-    /// Deletes what is to go, and does nothing else.
+    /// Only makes the deletions.
     fn clear(
         self,
         trees: &Trees,

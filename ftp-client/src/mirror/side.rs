@@ -1,5 +1,5 @@
 //! The two sides of a comparison: a tree here or on the server, as a stream in the order of a sorted depth-first walk.
-//! Neither is ever held whole: a walk has one folder's names in memory for each level, a listing a few pages.
+//! Neither is ever in memory as a whole: a walk has one folder's names in memory for each level, a listing a few pages.
 
 use crate::error::Error;
 use crate::local::error_at;
@@ -53,7 +53,7 @@ pub(crate) trait TreeSide: Send {
     fn skip(&mut self) {}
 }
 
-/// A side that has nothing: a target that does not exist yet.
+/// A side without entries: a target that does not exist yet.
 pub(crate) struct EmptySide;
 
 impl TreeSide for EmptySide {

@@ -1,10 +1,10 @@
-//! Lets the comparison run ahead of the job: what it chose waits here, packed, until the job has credit for it. So how much
+//! Lets the comparison run ahead of the job: chosen items wait here, packed, until the job has credit for them. So how much
 //! there is to send is known as soon as all is compared, which takes seconds where sending takes minutes; until then it
-//! is told as so far. No second walk is needed for that, nor is the source's size mistaken for what is to be sent.
+//! is reported as so far. No second walk is needed for that, nor is the source's size mistaken for what is to be sent.
 //!
 //! Memory: [`WAITING_LEN_MAX`]; at some 50 bytes an item that is half a million items. With more the comparison waits, and
 //! the totals stay "so far" until it goes on; and so they do where owners or attributes are carried, since these are set
-//! every few thousand items. A run with nothing to send has no job, and none of this.
+//! every few thousand items. A run with no items to send has no job, and none of this.
 
 use super::job::MirrorJob;
 use super::packed::PackedEntries;
@@ -48,7 +48,7 @@ struct QueuedItems {
     len: usize,
     /// A block is being taken.
     busy: bool,
-    /// Nothing more comes, or nothing more is taken.
+    /// No more items come, or no more are taken.
     over: bool,
 }
 
@@ -77,12 +77,12 @@ impl TransferQueue {
         self.shared.taker().failures()
     }
 
-    /// Items that failed for lack of room, and were not told of.
+    /// Items that failed for lack of room, and were not reported.
     pub(crate) fn short(&self) -> Vec<(RemotePath, Failure)> {
         self.shared.taker().short()
     }
 
-    /// From here on lack of room is a failure like any other. Gives those that were not told of, and count no more.
+    /// From here on lack of room is a failure like any other. Returns those that were not reported, which no longer count.
     pub(crate) fn end_waiting_for_room(&self) -> Vec<(RemotePath, Failure)> {
         self.shared.taker().end_waiting_for_room()
     }
@@ -140,7 +140,7 @@ impl<T: Taker> SharedQueue<T> {
         true
     }
 
-    /// Hands over what waits, until nothing more comes.
+    /// Hands over waiting items, until no more come.
     fn feed(&self) {
         loop {
             let mut waiting = self.wait(|waiting| !waiting.blocks.is_empty());
@@ -161,7 +161,7 @@ impl<T: Taker> SharedQueue<T> {
         }
     }
 
-    /// Waits until nothing waits. False if no more are taken.
+    /// Waits until no item waits. False if no more are taken.
     fn drain(&self) -> bool {
         !self.wait(|waiting| waiting.blocks.is_empty() && !waiting.busy).over
     }
@@ -199,7 +199,7 @@ mod tests {
     use crate::mirror::testing::entry;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    /// Takes as many as somebody receives, and no more once nobody does.
+    /// Takes as many as are received, and no more once the receiver is gone.
     impl Taker for SyncSender<Entry> {
         fn take(&mut self, entry: Entry) -> bool {
             self.send(entry).is_ok()

@@ -6,7 +6,7 @@
 //! connection lost ────┘
 //! ```
 //!
-//! The system tells which folders something changed in. Once nothing has changed for a moment, just those folders are
+//! The system tells which folders something changed in. Once no change has come for a moment, just those folders are
 //! compared again, with all that is below them; all of the tree if there are many, or if the system lost count. What is
 //! compared is always what is there by then, so an event that comes twice, late or in the wrong order does no harm, and one
 //! that never comes is made up for by a comparison of all every so often.
@@ -287,7 +287,7 @@ struct SharedWatches {
     watches: Arc<Mutex<Watches>>,
     changes: Arc<SharedAgenda>,
     listener: Arc<dyn MirrorListener>,
-    /// It was told that some folders are not watched.
+    /// It was reported that some folders are not watched.
     told: Arc<Mutex<bool>>,
 }
 

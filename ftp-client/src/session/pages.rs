@@ -95,7 +95,7 @@ impl Pages {
     }
 }
 
-/// A listing that nobody reads to its end is stopped, so that another can take its place.
+/// Stops a listing that is not read to its end, so that another can take its place.
 impl Drop for Pages {
     fn drop(&mut self) {
         if !self.over && !self.control.is_over() {

@@ -183,7 +183,7 @@ impl Session {
     }
 
     /// Makes an attempt of a transfer, and another one each time that the connection was lost meanwhile. `about` tells the
-    /// transfer from others; nothing if it does not go on where an interrupted run was.
+    /// transfer from others; `None` if it does not resume an interrupted run.
     pub(crate) async fn lasting<T>(
         &self,
         about: Option<[u8; 16]>,

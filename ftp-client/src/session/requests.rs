@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    /// Root digests of files below a folder; nothing for those that cannot be read.
+    /// Root digests of files below a folder; `None` for those that cannot be read.
     ///
     /// # Errors
     /// As the server has it, or if the connection is lost.
@@ -310,7 +310,7 @@ pub(crate) fn unexpected(control: &Control, path: &RemotePath, message: Message)
     }
 }
 
-/// The error for what a server may not do. The session ends, so that nothing of it is waited for.
+/// The error for what a server may not do. The session ends, so that no request waits for it.
 pub(crate) fn violation(control: &Control, reason: String) -> Error {
     control.end(SessionEnd::Protocol(reason.clone()));
     Error::Protocol { address: control.address.clone(), reason }

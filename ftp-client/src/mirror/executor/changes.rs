@@ -20,7 +20,7 @@ pub(super) struct ChangeGroup {
     /// The entry to send once they are made.
     pub(super) then: Option<Entry>,
     pub(super) path: RemotePath,
-    /// A failure of it is not told: it is set once more later, or costs nothing but time.
+    /// A failure of it is not reported: it is set once more later, or only costs time.
     pub(super) is_preparation: bool,
 }
 

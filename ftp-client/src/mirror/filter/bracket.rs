@@ -11,7 +11,7 @@ pub(super) struct Bracket {
 impl Bracket {
     /// Reads the expression whose `[` precedes `text`; returns it and what follows its `]`.
     ///
-    /// Nothing if the expression is not closed or names an unknown class: such a pattern matches nothing.
+    /// Returns `None` if the expression is not closed or names an unknown class: such a pattern never matches.
     pub(super) fn parse(text: &[u8]) -> Option<(Self, &[u8])> {
         let (negated, members) = match text {
             [b'!' | b'^', rest @ ..] => (true, rest),

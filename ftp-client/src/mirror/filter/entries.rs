@@ -1,5 +1,5 @@
 //! The entries of a rule file or a list of files. Both are read alike, as rsync reads them: empty entries and comments
-//! say nothing, and a line may end as it does on any system.
+//! are skipped, and a line may end as it does on any system.
 
 /// The separator of the entries of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,7 +7,7 @@ use wire::path::PathError;
 
 /// The paths that were asked for by name, relative to the source, as `rsync -a --files-from` reads it.
 ///
-/// - Slashes and `./` at the beginning mean nothing.
+/// - Slashes and `./` at the beginning are ignored.
 /// - The folders above a listed path come along by themselves, without their other contents.
 /// - A listed folder is the folder alone, as rsync does not recurse here. With a `/` or `/.` at its end, the entries
 ///   right in it come too, its folders empty; `.` stands for those of the source itself.

@@ -27,7 +27,7 @@ pub enum PatternError {
 /// - A backslash escapes only where the pattern contains `*`, `?` or `[`.
 /// - A `/` at the end matches folders only; `/***` at the end, a folder and all that is in it.
 ///
-/// A bracket that is not closed matches nothing. Matching costs at most the pattern's length times the path's.
+/// A pattern with an unclosed bracket never matches. Matching costs at most the pattern's length times the path's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
     reach: Reach,

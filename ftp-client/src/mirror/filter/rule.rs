@@ -1,5 +1,5 @@
 //! One rule as people write it: its kind, a space and a pattern. Which kinds exist stands in one table; the kinds that
-//! rsync has and this program has not are told by name, so that a rule file is never read as something else.
+//! rsync has and this program has not are reported by name, so that a rule file is never read as something else.
 
 use super::{FilterVerdict, PathPattern, PatternError};
 

@@ -15,7 +15,7 @@ pub struct FilterRules(Vec<FilterRule>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}rule '{}': {fault}", line.map(|line| format!("line {line}: ")).unwrap_or_default(), Escaped(text))]
 pub struct RuleError {
-    /// The line of the rule file, counted from 1; nothing for a rule of the command line.
+    /// The line of the rule file, counted from 1; `None` for a rule of the command line.
     pub line: Option<usize>,
     /// The rule's text.
     pub text: Box<[u8]>,
@@ -26,7 +26,7 @@ pub struct RuleError {
 impl FilterRules {
     /// Appends `--exclude`'s value: a pattern, or one with `+ ` or `- ` in front. `!` clears the list instead.
     ///
-    /// As with rsync, an empty value adds nothing.
+    /// As with rsync, an empty value adds no rule.
     ///
     /// # Errors
     /// Says why the value is no rule.

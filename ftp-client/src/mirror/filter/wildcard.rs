@@ -30,7 +30,7 @@ pub(super) enum Start {
 }
 
 impl Wildcard {
-    /// Compiles `pattern`. Nothing if a bracket or an escape is incomplete: then nothing matches.
+    /// Compiles `pattern`. `None` if a bracket or an escape is incomplete: such a pattern never matches.
     pub(super) fn new(pattern: &[u8]) -> Option<Self> {
         let mut tokens = Vec::with_capacity(pattern.len());
         let mut rest = pattern;
@@ -94,7 +94,7 @@ impl<'a> Reached<'a> {
         new
     }
 
-    /// Marks `place`, and the one behind it if a star there may take nothing. No two stars follow each other.
+    /// Marks `place`, and the one behind it if a star there may match no byte. No two stars follow each other.
     fn enter(&mut self, place: usize) {
         self.places[place] = true;
         if self.tokens.get(place).is_some_and(WildcardToken::is_star) {

@@ -26,11 +26,11 @@ pub(super) struct ItemTracker {
 /// Items that failed or vanished. Of more than [`FAILED_MAX`] it is only known that there are some.
 #[derive(Default)]
 pub(super) struct FailedItems {
-    /// Those that may be there all the same, so that nothing can be said of what is to be deleted.
+    /// Those that may be there all the same, so that deletions cannot be decided.
     pub(super) failed: usize,
     pub(super) missed: usize,
     pub(super) paths: HashMap<RemotePath, FailureCode>,
-    /// Those that failed for lack of room and were not told of; none if they are told like all others.
+    /// Those that failed for lack of room and were not reported; `None` if they are reported like all others.
     pub(super) short: Option<Vec<(RemotePath, Failure)>>,
 }
 

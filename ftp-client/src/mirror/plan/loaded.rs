@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct LoadedPlan {
     path: PathBuf,
     numbers: HashSet<u128>,
-    /// The first that were taken: as many as may be held back.
+    /// The first that were taken: as many as may wait for the end of the comparison.
     taken: Vec<u128>,
     /// The plan's head.
     pub head: PlanHead,
@@ -54,7 +54,7 @@ impl LoadedPlan {
         is_taken
     }
 
-    /// Nothing of what was taken has been done, but was held back and is forgotten.
+    /// Puts back the items that were taken, since they were deferred and then dropped without effect.
     pub(crate) fn restore(&mut self) {
         self.numbers.extend(self.taken.drain(..));
     }

@@ -10,7 +10,7 @@ use wire::{Failure, FailureCode, RemotePath};
 struct Shielded;
 
 impl Planner<'_> {
-    /// Chooses the entries of a pair that take part: failures are told of and shield the other side, and filters have their say.
+    /// Chooses the entries of a pair that take part: failures are reported and shield the other side, and filters have their say.
     pub(super) fn select(&mut self, pair: Pair, pairs: &mut Pairs<'_>) -> (Option<Entry>, Option<Entry>) {
         let source = pair.source.filter(|found| !is_within(found.path(), self.source_below.as_ref()));
         let target = pair.target.filter(|found| {
@@ -95,7 +95,7 @@ impl Planner<'_> {
         })
     }
 
-    /// True if an entry of the target matters where the source has nothing: something of a folder that is compared, or
+    /// True if an entry of the target matters where the source has no entry: something of a folder that is compared, or
     /// something that is to go.
     fn concerns(&self, path: &RemotePath) -> bool {
         self.frames.last().is_some_and(|frame| frame.path == *path)
@@ -140,7 +140,7 @@ impl Planner<'_> {
         (frame.retained, frame.has_entries) = (true, true);
     }
 
-    /// The source has nothing at a path that was asked for by name. In what was not looked at, nobody knows.
+    /// The source has no entry at a path that was asked for by name. Paths that were not looked at do not count: they may exist.
     pub(super) fn missing(&mut self, path: &RemotePath) {
         if !is_within(path, self.source_below.as_ref()) {
             self.counts.source_failures += 1;

@@ -22,7 +22,7 @@ pub(super) fn check_backup(request: &MirrorRequest, access: Access) -> Result<()
     Err(Error::remote(&request.remote, Failure::new(FailureCode::AccessDenied, reason)))
 }
 
-/// Checks that the backup is not the target itself, which would keep nothing: before anything is done, if it is there already.
+/// Checks that the backup is not the target itself, which would keep no old file: before anything is done, if it is there already.
 pub(super) async fn check_backup_place(
     session: &Session,
     request: &MirrorRequest,

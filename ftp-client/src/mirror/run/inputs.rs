@@ -22,7 +22,7 @@ pub(super) struct MirrorInputs {
     pub(super) local_root: Option<Entry>,
     /// The folder below both that is compared.
     pub(super) scope: RemotePath,
-    /// Empty where nothing of it is written down or checked.
+    /// Empty where no plan is written or applied.
     pub(super) login: PlanLogin,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Four things make a folder due: something changed in it and has come to rest; something in it failed, and its time to be
 //! tried again has come; it cannot be watched, so it is looked at now and then; and all of the tree every so often, as a
-//! safety net. After a run that failed as a whole, nothing is due for a while.
+//! safety net. After a run that failed as a whole, no folder is due for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) struct Agenda {
     /// When the first and the latest of the changes came.
     changed_between: Option<(Instant, Instant)>,
     retries: BTreeMap<RemotePath, RetryTime>,
-    /// Folders in which nothing was deleted, because something failed.
+    /// Folders in which no entry was deleted, because something failed.
     held_back: FolderSet,
     /// The last run failed as a whole.
     pause: Option<RetryTime>,
@@ -24,7 +24,7 @@ pub(super) struct Agenda {
     look_at: Instant,
     rescan: Duration,
     rescan_at: Instant,
-    /// The connection was lost while nothing was to be done.
+    /// The connection was lost while no folder was due.
     offline: bool,
 }
 
@@ -83,13 +83,13 @@ impl Agenda {
         self.changed_between = Some((first, now));
     }
 
-    /// Another tree is in the place of the old one: whatever failed with that one says nothing.
+    /// Another tree is in the place of the old one: failures of the old one no longer matter.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         self.pause = None;
         self.change(RemotePath::root(), now);
     }
 
-    /// The connection is lost, and is to be made anew although nothing changed.
+    /// The connection is lost, and is to be made anew although no folder changed.
     pub(super) fn lose_connection(&mut self) {
         self.offline = true;
     }
@@ -177,7 +177,7 @@ impl Agenda {
         self.pause = None;
     }
 
-    /// A run failed as a whole, and these folders are still to be compared. Returns how long nothing is done.
+    /// A run failed as a whole, and these folders are still to be compared. Returns how long the pause is.
     pub(super) fn fail(&mut self, folders: Vec<RemotePath>, now: Instant) -> Duration {
         for folder in folders {
             self.change(folder, now);

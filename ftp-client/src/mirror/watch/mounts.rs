@@ -1,4 +1,4 @@
-//! Filesystems that are mounted within a watched tree. Of one that comes, the folder below it tells nothing; but the system
+//! Filesystems that are mounted within a watched tree. A new mount causes no event of the folder below it; but the system
 //! tells that the list of mounts has changed.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -118,7 +118,7 @@ impl Watches {
         missing.iter().for_each(|path| self.watch(path));
     }
 
-    /// Folders that are not watched. Those that may not be read are no part of it: comparing them would tell nothing either.
+    /// Folders that are not watched. Those that may not be read are no part of it: comparing them would fail as well.
     pub(super) fn unwatched(&self) -> Unwatched {
         let unwatched = || self.unwatched.iter().filter(|(_, errno)| **errno != Errno::ACCESS);
         Unwatched {
@@ -127,7 +127,7 @@ impl Watches {
         }
     }
 
-    /// Takes all that the system has told meanwhile.
+    /// Takes all events that the system has reported meanwhile.
     pub(super) fn take_events(&mut self) {
         loop {
             let events = self.read();
@@ -159,7 +159,7 @@ impl Watches {
     }
 
     /// Looks whether the root is still the folder that is watched: it may have been renamed or replaced, or something may
-    /// have been mounted on it, of which nothing else tells.
+    /// have been mounted on it, which no event reports.
     fn look_at_root(&mut self) {
         let identity = self.identity_now();
         if identity != self.identity {
