@@ -25,7 +25,7 @@ use wire::{Failure, FailureCode};
 
 /// Why a session is over.
 #[derive(Debug, Clone)]
-pub(crate) enum SessionEnd {
+pub(crate) enum EndReason {
     /// The connection broke or was closed.
     Lost(String),
     /// The login was refused.
@@ -54,7 +54,7 @@ pub(crate) struct Control {
     /// Held from the choice of a job's id until it is sent: jobs' ids must grow in the order in which they come.
     job_id_lock: tokio::sync::Mutex<()>,
     welcome: watch::Sender<Option<Welcome>>,
-    ended: OnceLock<SessionEnd>,
+    ended: OnceLock<EndReason>,
     /// How long the server's disk may not answer.
     stall_max: Duration,
 }
@@ -135,18 +135,18 @@ impl Control {
     pub(crate) fn error(&self) -> Error {
         let address = self.address.clone();
         match self.ended.get() {
-            Some(SessionEnd::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
-            Some(SessionEnd::Revoked(reason)) => Error::Revoked { address, reason: reason.clone() },
-            Some(SessionEnd::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
-            Some(SessionEnd::Refused(failure)) => Error::NotServed { address, failure: failure.clone() },
-            Some(SessionEnd::Closed) => Error::Interrupted,
-            Some(SessionEnd::Lost(reason)) => Error::Lost { address, reason: reason.clone() },
+            Some(EndReason::LoginRefused(reason)) => Error::LoginRefused { address, reason: reason.clone() },
+            Some(EndReason::Revoked(reason)) => Error::Revoked { address, reason: reason.clone() },
+            Some(EndReason::Protocol(reason)) => Error::Protocol { address, reason: reason.clone() },
+            Some(EndReason::Refused(failure)) => Error::NotServed { address, failure: failure.clone() },
+            Some(EndReason::Closed) => Error::Interrupted,
+            Some(EndReason::Lost(reason)) => Error::Lost { address, reason: reason.clone() },
             None => Error::Lost { address, reason: "the connection was closed".into() },
         }
     }
 
     /// Ends the session; the first reason is the one to tell.
-    pub(crate) fn end(&self, ended: SessionEnd) {
+    pub(crate) fn end(&self, ended: EndReason) {
         let _ = self.ended.set(ended);
         self.over.cancel();
         self.waiting().clear();
@@ -166,13 +166,13 @@ impl Control {
                 () = self.over.cancelled() => return,
             };
             let ended = match next {
-                Err(_) => Some(SessionEnd::Lost("the server was silent for too long".into())),
-                Ok(Err(ChannelError::Message(error))) => Some(SessionEnd::Protocol(error.to_string())),
-                Ok(Err(error @ ChannelError::NoRoom)) => Some(SessionEnd::Lost(error.to_string())),
-                Ok(Err(ChannelError::Io(error))) => Some(SessionEnd::Lost(broken(&error))),
-                Ok(Ok(Incoming::Closed)) => Some(SessionEnd::Lost("the server closed the connection".into())),
+                Err(_) => Some(EndReason::Lost("the server was silent for too long".into())),
+                Ok(Err(ChannelError::Message(error))) => Some(EndReason::Protocol(error.to_string())),
+                Ok(Err(error @ ChannelError::NoRoom)) => Some(EndReason::Lost(error.to_string())),
+                Ok(Err(ChannelError::Io(error))) => Some(EndReason::Lost(broken(&error))),
+                Ok(Ok(Incoming::Closed)) => Some(EndReason::Lost("the server closed the connection".into())),
                 Ok(Ok(Incoming::Unknown { kind: Message::LOGIN_CHALLENGE, .. })) => {
-                    Some(SessionEnd::LoginRefused(NO_CHALLENGE.into()))
+                    Some(EndReason::LoginRefused(NO_CHALLENGE.into()))
                 }
                 Ok(Ok(Incoming::Unknown { .. })) => None, // of a later version; nobody waits for it
                 Ok(Ok(Incoming::Message(envelope))) => self.message(envelope).await.err(),
@@ -199,8 +199,8 @@ impl Control {
         clippy::wildcard_enum_match_arm,
         reason = "all others are answers, which those who asked look at"
     )]
-    async fn message(&self, envelope: Envelope) -> Result<(), SessionEnd> {
-        let Some(envelope) = self.exchange.handle(envelope).map_err(SessionEnd::Protocol)? else {
+    async fn message(&self, envelope: Envelope) -> Result<(), EndReason> {
+        let Some(envelope) = self.exchange.handle(envelope).map_err(EndReason::Protocol)? else {
             return Ok(());
         };
         match envelope.message {
@@ -212,30 +212,30 @@ impl Control {
                 let stalled = Duration::from_secs(seconds.into());
                 if stalled >= self.stall_max && self.is_waiting() {
                     let text = format!("the server's disk has not answered for {stalled:?}");
-                    return Err(SessionEnd::Refused(Failure::new(FailureCode::Io, text)));
+                    return Err(EndReason::Refused(Failure::new(FailureCode::Io, text)));
                 }
             }
-            Message::Bye(_) => return Err(SessionEnd::Lost("the server is shutting down".into())),
+            Message::Bye(_) => return Err(EndReason::Lost("the server is shutting down".into())),
             Message::Welcome(welcome) => {
-                check_welcome(&welcome).map_err(|rule| SessionEnd::Protocol(rule.into()))?;
+                check_welcome(&welcome).map_err(|rule| EndReason::Protocol(rule.into()))?;
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {
                 return Err(match failure {
                     Failure { code: FailureCode::LoginRefused, message } if message.is_empty() => {
-                        SessionEnd::LoginRefused(self.if_refused.clone())
+                        EndReason::LoginRefused(self.if_refused.clone())
                     }
                     Failure { code: FailureCode::LoginRefused, .. } => {
-                        SessionEnd::LoginRefused(failure.to_string())
+                        EndReason::LoginRefused(failure.to_string())
                     }
-                    failure => SessionEnd::Refused(failure),
+                    failure => EndReason::Refused(failure),
                 });
             }
             Message::Failure(failure) if envelope.request == 0 => {
                 return Err(match failure.code {
-                    FailureCode::ShuttingDown => SessionEnd::Lost("the server is shutting down".into()),
-                    FailureCode::AccessDenied => SessionEnd::Revoked(failure.to_string()),
-                    _ => SessionEnd::Refused(failure),
+                    FailureCode::ShuttingDown => EndReason::Lost("the server is shutting down".into()),
+                    FailureCode::AccessDenied => EndReason::Revoked(failure.to_string()),
+                    _ => EndReason::Refused(failure),
                 });
             }
             _ => return self.answer(envelope),
@@ -245,7 +245,7 @@ impl Control {
 
     /// Hands an answer to who waits for it. Nobody may wait any more. There is room for all that may be under way, so the reader
     /// never waits for who is slow, and may be waiting for another answer.
-    fn answer(&self, envelope: Envelope) -> Result<(), SessionEnd> {
+    fn answer(&self, envelope: Envelope) -> Result<(), EndReason> {
         let waiting = if envelope.more {
             self.waiting().get(&envelope.request).cloned()
         } else {
@@ -254,7 +254,7 @@ impl Control {
         let Some(waiting) = waiting else { return Ok(()) };
         match waiting.try_send(envelope) {
             Err(TrySendError::Full(_)) => {
-                Err(SessionEnd::Protocol("more pages of a listing than may be under way".into()))
+                Err(EndReason::Protocol("more pages of a listing than may be under way".into()))
             }
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
         }

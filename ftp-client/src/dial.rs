@@ -3,7 +3,7 @@
 use crate::connect_options::ConnectOptions;
 use crate::error::Error;
 use crate::fingerprint::ServerKey;
-use crate::trust::{PresentedIdentity, ServerTrust};
+use crate::trust::{ServerIdentity, ServerTrust};
 use crate::verifier::{KeyVerifier, platform_trusts};
 use rustls::CipherSuite;
 use rustls::pki_types::ServerName;
@@ -141,7 +141,7 @@ async fn decide(
         (options.trust.clone(), options.host.clone(), options.port);
     let decided = tokio::task::spawn_blocking(move || {
         let platform = || platform_trusts(&chain, &host);
-        trust.decide(&PresentedIdentity { host: &host, port, key: key.0, platform: &platform })
+        trust.decide(&ServerIdentity { host: &host, port, key: key.0, platform: &platform })
     });
     decided.await.map_err(|panic| Error::Untrusted(panic.to_string()))?
 }

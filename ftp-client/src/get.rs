@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::expected_items::{self, AllowListSink};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
-use crate::observer::{NoopObserver, TransferObserver, TransferSummary};
+use crate::observer::{NoopTransferObserver, TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job, keeping};
 use crate::report::Reporter;
 use crate::resume_store::{ResumeRecord, about};
@@ -141,7 +141,7 @@ pub(crate) async fn to_sink(
     sink: Box<dyn Sink>,
     time_max: Duration,
 ) -> Result<TransferSummary, Error> {
-    let reporter = Reporter::new(Arc::new(NoopObserver), session.checksum());
+    let reporter = Reporter::new(Arc::new(NoopTransferObserver), session.checksum());
     let get = get(session, path.clone(), WINDOW_FRAMES_MAX);
     run(session, get, Box::new(AllowListSink::one(sink)), &reporter, None, Some(time_max)).await
 }
@@ -153,7 +153,7 @@ async fn to_stream(
     stream: StreamSink,
 ) -> Result<TransferSummary, Error> {
     let sink = Box::new(AllowListSink::one(Box::new(stream)));
-    let reporter = Reporter::new(Arc::new(NoopObserver), session.checksum());
+    let reporter = Reporter::new(Arc::new(NoopTransferObserver), session.checksum());
     let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
     run(session, get, sink, &reporter, None, None).await
 }

@@ -1,7 +1,7 @@
 //! Keeps a session's lanes: opens them when the first transfer begins, replaces those that die, and has as many as the
 //! user or the tuner wants.
 
-use crate::control::{Control, SessionEnd};
+use crate::control::{Control, EndReason};
 use crate::dial::LaneDialer;
 use crate::tuning::{Tuner, TuningStep};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl LaneKeeper {
         }
         // Whichever place is the last to go tells, so that none goes while all think that another is still there.
         if self.places.fetch_sub(1, Ordering::AcqRel) == 1 && !self.control.is_over() {
-            self.control.end(SessionEnd::Lost(format!("no data connection works: {last_reason}")));
+            self.control.end(EndReason::Lost(format!("no data connection works: {last_reason}")));
         }
     }
 
@@ -113,7 +113,7 @@ impl LaneKeeper {
         let exchange = self.control.exchange.clone();
         match run_lane(lane, exchange, self.control.over.clone(), retire.clone()).await {
             LaneEnd::Violation(rule) => {
-                self.control.end(SessionEnd::Protocol(rule));
+                self.control.end(EndReason::Protocol(rule));
                 Ok(())
             }
             _ if self.control.is_over() || retire.is_cancelled() => Ok(()),

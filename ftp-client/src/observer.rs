@@ -74,9 +74,9 @@ pub struct TransferSummary {
 
 /// Ignores all events.
 #[derive(Debug, Clone, Copy)]
-pub struct NoopObserver;
+pub struct NoopTransferObserver;
 
-impl TransferObserver for NoopObserver {
+impl TransferObserver for NoopTransferObserver {
     fn totals(&self, _: u64, _: u64, _: bool) {}
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}

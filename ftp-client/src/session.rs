@@ -13,7 +13,7 @@ use reconnector::Reconnector;
 pub use crate::connect_options::ConnectOptions;
 pub use crate::outages::Outages;
 
-use crate::control::{Control, LOGIN_ID, SessionEnd};
+use crate::control::{Control, EndReason, LOGIN_ID};
 use crate::credentials::PreparedLogin;
 use crate::dial::{LaneDialer, dial};
 use crate::error::Error;
@@ -124,7 +124,7 @@ impl Inner {
         if !control.is_over() {
             let _ = control.outbox.try_send(Envelope::new(0, Bye)); // a full queue: the connection's end says it too
         }
-        control.end(SessionEnd::Closed);
+        control.end(EndReason::Closed);
         self.tasks.close();
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, self.tasks.wait()).await; // a task may wait for a local stream
         control.exchange.disk().disposed().await; // lanes may have had the last hold of what was staged
@@ -193,7 +193,7 @@ impl Session {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.control.end(SessionEnd::Closed);
+        self.control.end(EndReason::Closed);
     }
 }
 

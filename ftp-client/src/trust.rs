@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use wire::escape::Escaped;
 
 /// The identity that the server presented, after its TLS handshake proved that it holds the key.
-pub struct PresentedIdentity<'a> {
+pub struct ServerIdentity<'a> {
     /// The host that was asked for.
     pub host: &'a str,
     /// The port that was asked for.
@@ -30,7 +30,7 @@ pub trait ServerTrust: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Untrusted`] says why and what to do; others report that no decision was possible.
-    fn decide(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error>;
+    fn decide(&self, presented: &ServerIdentity<'_>) -> Result<(), Error>;
 
     /// The only key that will be accepted, where that is known beforehand (a pin, or an entry of `known_hosts`).
     ///
@@ -74,7 +74,7 @@ impl Policy {
         Self { recorded, ..self }
     }
 
-    fn decide_unknown(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error> {
+    fn decide_unknown(&self, presented: &ServerIdentity<'_>) -> Result<(), Error> {
         let accepted = match &self.unknown {
             OnUnknown::Ask(ask) => ask(&question(presented)),
             OnUnknown::AcceptNew => true,
@@ -87,12 +87,12 @@ impl Policy {
         }
     }
 
-    fn remember(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error> {
+    fn remember(&self, presented: &ServerIdentity<'_>) -> Result<(), Error> {
         let host = presented.host.to_ascii_lowercase();
         self.known_hosts.add(&KnownHost { host, port: presented.port, key: presented.key })
     }
 
-    fn changed(&self, presented: &PresentedIdentity<'_>, known: &ServerKey) -> Error {
+    fn changed(&self, presented: &ServerIdentity<'_>, known: &ServerKey) -> Error {
         let address = shown(presented);
         let file = Escaped(self.known_hosts.path().as_os_str().as_bytes()).to_string();
         Error::Untrusted(format!(
@@ -109,7 +109,7 @@ impl Policy {
 }
 
 impl ServerTrust for Policy {
-    fn decide(&self, presented: &PresentedIdentity<'_>) -> Result<(), Error> {
+    fn decide(&self, presented: &ServerIdentity<'_>) -> Result<(), Error> {
         let known = match &self.pin {
             Some(pin) if *pin != presented.key => return Err(pin_mismatch(presented, pin)),
             Some(pin) => Some(*pin),
@@ -132,7 +132,7 @@ impl ServerTrust for Policy {
     }
 }
 
-fn pin_mismatch(presented: &PresentedIdentity<'_>, pin: &ServerKey) -> Error {
+fn pin_mismatch(presented: &ServerIdentity<'_>, pin: &ServerKey) -> Error {
     Error::Untrusted(format!(
         "WARNING: {address} IS NOT THE SERVER THAT WAS PINNED!\n\
          Somebody may be listening in on the connection right now, or the server was given a new key.\n\
@@ -145,7 +145,7 @@ fn pin_mismatch(presented: &PresentedIdentity<'_>, pin: &ServerKey) -> Error {
     ))
 }
 
-fn other_key(presented: &PresentedIdentity<'_>, recorded: &ServerKey) -> Error {
+fn other_key(presented: &ServerIdentity<'_>, recorded: &ServerKey) -> Error {
     Error::Untrusted(format!(
         "{address} is not the server that the plan or result file is of.\n\
          recorded:  {recorded}\n\
@@ -157,7 +157,7 @@ fn other_key(presented: &PresentedIdentity<'_>, recorded: &ServerKey) -> Error {
     ))
 }
 
-fn question(presented: &PresentedIdentity<'_>) -> String {
+fn question(presented: &ServerIdentity<'_>) -> String {
     format!(
         "The server {} is not known yet. The fingerprint of its key is\n{}\nTrust it and connect?",
         shown(presented),
@@ -165,7 +165,7 @@ fn question(presented: &PresentedIdentity<'_>) -> String {
     )
 }
 
-fn unknown(presented: &PresentedIdentity<'_>) -> String {
+fn unknown(presented: &ServerIdentity<'_>) -> String {
     let (address, key) = (shown(presented), fingerprint::show(&presented.key));
     format!(
         "the server {address} is not known; if its fingerprint is {key}, connect with --pin {key}, \
@@ -173,7 +173,7 @@ fn unknown(presented: &PresentedIdentity<'_>) -> String {
     )
 }
 
-fn shown(presented: &PresentedIdentity<'_>) -> String {
+fn shown(presented: &ServerIdentity<'_>) -> String {
     Escaped(address(presented.host, presented.port).as_bytes()).to_string()
 }
 

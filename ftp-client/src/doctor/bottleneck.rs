@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The limit of the slower direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bottleneck {
+pub struct TransferBottleneck {
     /// Its kind.
     pub culprit: Culprit,
     /// Bytes per second that it lets through.
@@ -47,12 +47,12 @@ pub enum Culprit {
 
 /// Returns the limit; `None` if no bytes could be moved.
 #[must_use]
-pub fn bottleneck(measured: &Measurements) -> Option<Bottleneck> {
+pub fn bottleneck(measured: &Measurements) -> Option<TransferBottleneck> {
     let ways = [TransferDirection::Upload, TransferDirection::Download];
     ways.into_iter().filter_map(|direction| of_way(measured, direction)).min_by_key(|limit| limit.rate)
 }
 
-fn of_way(measured: &Measurements, direction: TransferDirection) -> Option<Bottleneck> {
+fn of_way(measured: &Measurements, direction: TransferDirection) -> Option<TransferBottleneck> {
     let (way, disks) = match direction {
         TransferDirection::Upload => {
             let ends = [
@@ -71,7 +71,7 @@ fn of_way(measured: &Measurements, direction: TransferDirection) -> Option<Bottl
         Some(disk) => disk,
         None => (of_moving(measured, together, way.busy), together),
     };
-    Some(Bottleneck { culprit, rate, direction })
+    Some(TransferBottleneck { culprit, rate, direction })
 }
 
 fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culprit {

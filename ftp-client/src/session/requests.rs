@@ -4,7 +4,7 @@
 
 use super::portions::portions;
 use super::{Pages, Session};
-use crate::control::{Control, SessionEnd};
+use crate::control::{Control, EndReason};
 use crate::error::Error;
 use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, Digest};
@@ -312,6 +312,6 @@ pub(crate) fn unexpected(control: &Control, path: &RemotePath, message: Message)
 
 /// The error for what a server may not do. The session ends, so that no request waits for it.
 pub(crate) fn violation(control: &Control, reason: String) -> Error {
-    control.end(SessionEnd::Protocol(reason.clone()));
+    control.end(EndReason::Protocol(reason.clone()));
     Error::Protocol { address: control.address.clone(), reason }
 }

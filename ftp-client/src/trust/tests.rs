@@ -33,7 +33,7 @@ impl World {
 }
 
 fn decide(policy: &Policy, key: ServerKey, platform: bool) -> Result<(), Error> {
-    policy.decide(&PresentedIdentity { host: "host", port: 5, key, platform: &|| platform })
+    policy.decide(&ServerIdentity { host: "host", port: 5, key, platform: &|| platform })
 }
 
 fn refusal(policy: &Policy, key: ServerKey, platform: bool) -> String {
@@ -97,8 +97,8 @@ fn the_platform_is_asked_only_about_the_unknown() {
     let world = World::knowing(OLD);
     let policy = world.policy(None, OnUnknown::Refuse);
     let never = || -> bool { panic!("asked") };
-    policy.decide(&PresentedIdentity { host: "host", port: 5, key: OLD, platform: &never }).unwrap();
-    policy.decide(&PresentedIdentity { host: "other", port: 5, key: NEW, platform: &|| true }).unwrap();
+    policy.decide(&ServerIdentity { host: "host", port: 5, key: OLD, platform: &never }).unwrap();
+    policy.decide(&ServerIdentity { host: "other", port: 5, key: NEW, platform: &|| true }).unwrap();
     assert_eq!(world.hosts.list().unwrap().len(), 1);
 }
 

@@ -5,7 +5,7 @@ use ftp_client::mirror::{
 };
 use ftp_client::observer::{FileReport, TransferObserver};
 use ftp_client::session::Outages;
-use ftp_client::trust::{PresentedIdentity, ServerTrust};
+use ftp_client::trust::{ServerIdentity, ServerTrust};
 use ftp_client::{ConnectOptions, Credentials, Error, Session, fingerprint};
 use std::fs;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use wire::{Failure, RemotePath};
 struct TrustAll;
 
 impl ServerTrust for TrustAll {
-    fn decide(&self, _: &PresentedIdentity<'_>) -> Result<(), Error> {
+    fn decide(&self, _: &ServerIdentity<'_>) -> Result<(), Error> {
         Ok(())
     }
 

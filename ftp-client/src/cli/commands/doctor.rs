@@ -6,7 +6,7 @@ use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use ftp_client::doctor::{
-    self, Bottleneck, Culprit, Measured, MeasurementBounds, Measurements, TransferDirection,
+    self, Culprit, Measured, MeasurementBounds, Measurements, TransferBottleneck, TransferDirection,
 };
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
@@ -62,7 +62,7 @@ fn fields(measured: &Measurements) -> [(&'static str, &Measured); 10] {
     ]
 }
 
-fn event(path: &RemotePath, measured: &Measurements, limit: Option<Bottleneck>) -> Object {
+fn event(path: &RemotePath, measured: &Measurements, limit: Option<TransferBottleneck>) -> Object {
     let mut object = Object::event("doctor")
         .path(&places::rooted(path))
         .text("checksum", checksum(measured.checksum))
@@ -77,7 +77,7 @@ fn event(path: &RemotePath, measured: &Measurements, limit: Option<Bottleneck>) 
     let skipped =
         fields.iter().filter_map(|(name, measured)| Some((*name, measured.as_ref().err()?.clone())));
     object = object.texts("skipped", skipped);
-    let Some(Bottleneck { culprit, rate, direction }) = limit else { return object };
+    let Some(TransferBottleneck { culprit, rate, direction }) = limit else { return object };
     object
         .text("limit", word(culprit))
         .number("limit_rate", rate)
@@ -125,8 +125,8 @@ fn table(measured: &Measurements) -> String {
 }
 
 /// Tells the limit, and what would help.
-fn verdict(measured: &Measurements, limit: Option<Bottleneck>) -> String {
-    let Some(Bottleneck { culprit, rate, direction }) = limit else {
+fn verdict(measured: &Measurements, limit: Option<TransferBottleneck>) -> String {
+    let Some(TransferBottleneck { culprit, rate, direction }) = limit else {
         return "nothing could be moved, so nothing can be told of what limits\n".to_owned();
     };
     let way = direction_word(direction);
