@@ -2,7 +2,7 @@
 //!
 //! The file is read again whenever it looks different from when it was read last, so that a user who was added while
 //! the server runs may log in at once, and one who was removed may not, and loses the sessions that are open. A file that cannot
-//! be used changes nothing: see `current.rs`.
+//! be used has no effect: see `current.rs`.
 
 mod current;
 mod file;
@@ -234,7 +234,7 @@ impl Accounts {
         }
     }
 
-    /// A panic while the lock is held leaves at worst a file that is read once more.
+    /// Locks the state. A panic under the lock leaves at worst a file that is read once more.
     fn current(&self) -> MutexGuard<'_, Current> {
         lock(&self.current)
     }
@@ -259,7 +259,7 @@ impl Accounts {
         }
     }
 
-    /// All signatures are verified before the user is looked for: who cannot sign learns nothing from the time it takes.
+    /// All signatures are verified before the user is looked up, so that the time taken reveals no users without a valid signature.
     fn check_keys(
         &self,
         user: &str,

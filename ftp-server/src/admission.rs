@@ -1,7 +1,7 @@
 //! How many connections there may be: in all, from one address, and from one address before they have logged in.
 //!
 //! A connection has a [`ConnectionSlot`] from its first byte to its end, whatever it becomes. A lane is a stranger like any other until a session
-//! that has logged in takes it. So nobody who cannot log in keeps others out: strangers of one address are bounded well below the whole.
+//! that has logged in takes it. So strangers cannot keep others out: those of one address are bounded well below the whole.
 
 use crate::config::ServerLimits;
 use crate::source::PeerNetwork;
@@ -114,7 +114,7 @@ impl ConnectionLimits {
 }
 
 impl ConnectionSlot {
-    /// The connection belongs to somebody who has logged in.
+    /// Marks the connection as one of a user who has logged in.
     pub(crate) fn logged_in(&mut self) {
         if self.is_stranger
             && let Some(of_source) = self.admission.counts().by_source.get_mut(&self.source)

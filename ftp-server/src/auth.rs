@@ -1,7 +1,7 @@
-//! The seam between a session and whatever decides who may log in.
+//! The interface between a session and the authority that decides about logins.
 //!
-//! Only an [`Authenticator`] should make a [`Principal`], after it has checked a login: holding one is the proof that the
-//! login succeeded. A [`LoginRefusal`] is for the log alone; the peer hears one sentence whatever the reason was, so that
+//! Only an [`Authenticator`] should make a [`Principal`], after it has checked a login: having one is the proof that the
+//! login succeeded. A [`LoginRefusal`] is for the log alone; the peer gets one sentence for every reason, so that
 //! it cannot find out which users exist.
 //!
 //! A login is not decided for ever: an authenticator is asked again and again about the logins that sessions run under, and its
@@ -16,16 +16,16 @@ use wire::login::Channel;
 use wire::message::Login;
 use wire::modes::ModePolicy;
 
-/// A login, with what it may depend on.
+/// A login, with the facts that its check may depend on.
 #[derive(Debug, Clone)]
 pub struct LoginClaim {
     /// The user and the proof.
     pub login: Login,
     /// The connection that it came on, to which a key's proof is bound.
     pub channel: Channel,
-    /// Where it came from.
+    /// Address of the client.
     pub peer: IpAddr,
-    /// When.
+    /// Time of the login.
     pub now: SystemTime,
 }
 
@@ -47,7 +47,7 @@ pub trait Authenticator: Send + Sync {
     fn review(&self, grants: &[&Grant], now: SystemTime) -> Vec<Result<(), Revocation>>;
 }
 
-/// A login that was accepted, and what else it depends on.
+/// An accepted login, with the facts that it depends on.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// The user of the login.
@@ -142,7 +142,7 @@ impl Principal {
     }
 }
 
-/// Why a login was refused; for the log only.
+/// The reason why a login was refused; for the log only.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginRefusal {
     /// No such user.
@@ -157,13 +157,13 @@ pub enum LoginRefusal {
     /// No proof is a signature for this very login.
     #[error("no signature is good for this user on this connection")]
     NoProof,
-    /// The keys are not this user's.
+    /// None of the keys belongs to this user.
     #[error("none of the keys is the user's: {0}")]
     OtherKeys(String),
     /// The key is not for the peer's address.
     #[error("the key {0} may not be used from this address (from=)")]
     KeyElsewhere(String),
-    /// The key's time is over.
+    /// The key has expired.
     #[error("the key {0} has expired (expiry-time=)")]
     ExpiredKey(String),
     /// No password can be checked against the stored hash now, for instance for want of memory.
@@ -175,46 +175,46 @@ pub enum LoginRefusal {
     /// No such token was issued.
     #[error("there is no such token")]
     UnknownToken,
-    /// The token's time is over.
+    /// The token has expired.
     #[error("the token has expired")]
     ExpiredToken,
-    /// The token was for one login, and that has been.
+    /// The token was for one login and has been used.
     #[error("the token was for one login and has been used")]
     SpentToken,
     /// This server does not take this kind of login.
     #[error("this kind of login is not offered here")]
     NotOffered,
-    /// Nobody can be checked now.
+    /// Logins cannot be checked now.
     #[error("logins cannot be checked: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Why a session may not go on. Its text is for the client too, which has proven to be that user's.
+/// The reason why a session was revoked. Its text is shown to the client too, which has proven to be that user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Revocation {
-    /// The user is none any more.
+    /// The user no longer exists.
     #[error("the user was removed")]
     UserRemoved,
-    /// The login was made with a password that is not the user's any more.
+    /// The password of the login was changed.
     #[error("the user's password was changed")]
     PasswordChanged,
-    /// The login was made with a key that is not the user's any more.
+    /// The key of the login was removed from the user.
     #[error("the key of this login was removed")]
     KeyRemoved,
-    /// The key is not for the client's address any more.
+    /// The key may no longer be used from the client's address.
     #[error("the key of this login may not be used from this address any more (from=)")]
     KeyElsewhere,
-    /// The key's time is over.
+    /// The key has expired.
     #[error("the key of this login has expired (expiry-time=)")]
     KeyExpired,
-    /// The token's time is over.
+    /// The token has expired.
     #[error("the token of this login has expired")]
     TokenExpired,
-    /// The session may do what the user may not.
+    /// The session has more access than the user has now.
     #[error("the user's access was reduced")]
     AccessReduced,
-    /// The session is in another folder than the user's.
-    #[error("the user's root folder is another one now")]
+    /// The session's root is no longer the user's.
+    #[error("the user's root folder was changed")]
     RootChanged,
 }
 

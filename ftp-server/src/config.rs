@@ -35,7 +35,7 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// How much peers may use.
     pub limits: ServerLimits,
-    /// How long running files may take to finish once the server is told to stop.
+    /// How long running files may take to finish once the server is stopping.
     pub drain_timeout: DrainTimeout,
     /// The options of the log.
     pub log: LogOptions,
@@ -56,7 +56,7 @@ pub struct ServerLimits {
     pub sessions_per_user: usize,
     /// Logins that wait to be checked, in turns of their addresses.
     pub logins_waiting: usize,
-    /// Failed logins after which an address is barred; 0 for never, and nobody is slowed either.
+    /// Failed logins after which an address is barred; 0 disables barring and slowing.
     pub failed_logins_max: usize,
     /// For how long it is barred.
     pub login_bar: Duration,

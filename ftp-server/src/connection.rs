@@ -1,5 +1,5 @@
-//! A connection until its kind is known: handshake, first message, login. All of it within a deadline and a budget of
-//! bytes, and nothing but a login or a lane's hello is parsed.
+//! A connection until its kind is known: handshake, first message, login. All within a deadline and a budget of
+//! bytes. Only a login or a lane's hello is parsed.
 
 use crate::admission::ConnectionSlot;
 use crate::auth::{LoginClaim, LoginRefusal, Principal};
@@ -40,7 +40,7 @@ use wire::net::lane::{Lane, LaneError};
 use wire::net::tls;
 use wire::{Failure, FailureCode};
 
-/// Why a connection did not become a session or a lane. For the log.
+/// The reason why a connection did not become a session or a lane, for the log.
 #[derive(Debug, thiserror::Error)]
 enum Rejected {
     #[error("TLS handshake failed: {0}")]
@@ -49,7 +49,7 @@ enum Rejected {
     Channel(#[from] ChannelError),
     #[error("{0}")]
     Tls(#[from] rustls::Error),
-    #[error("closed before it said what it is")]
+    #[error("closed before its first message")]
     Silent,
     #[error("the first message was neither a login nor a lane's hello")]
     NoGreeting,
@@ -59,7 +59,7 @@ enum Rejected {
     Broken(#[from] LaneError),
     #[error("login refused: {0}")]
     Login(String),
-    /// The log had it before the peer.
+    /// The cause has already been logged.
     #[error("as logged")]
     Logged,
     #[error("the root {root:?} of the user {user} cannot be opened: {error}")]
@@ -140,7 +140,7 @@ fn too_slow(peer: SocketAddr, what: &str, shared: &ServerState) {
     }
 }
 
-/// Logs why a connection came to nothing. A client that went away has done nothing wrong; strangers who speak no TLS are everyday, and so are lanes
+/// Logs why a connection was rejected. A client that went away is not at fault; strangers without TLS are common, and so are lanes
 /// that come when their session is over, or that were opened before the client knew how many it may have.
 fn log(peer: SocketAddr, rejected: &Rejected, shared: &ServerState) {
     let text = rejected.to_string();
@@ -244,7 +244,7 @@ async fn login(
             return Err(Rejected::Logged);
         }
     };
-    // It has no login's turn any more: a root that hangs is nobody else's matter.
+    // The login slot is free again: a root that hangs must not delay other logins.
     let login_timeout = shared.limits().login_timeout;
     let left = (caller.patience + login_timeout / 8).saturating_duration_since(Instant::now());
     match shared.disks.open(principal.root(), left.min(login_timeout / 2)).await {
@@ -266,13 +266,13 @@ async fn login(
     }
 }
 
-/// The failure that the client is told of a root that cannot be opened: it names the cause, and not the path.
+/// Returns the failure that is sent to the client if its root cannot be opened: it names the cause, not the path.
 fn no_root(error: &io::Error) -> Failure {
     let failure = Failure::from(error);
     Failure::new(failure.code, format!("the user's root at the server cannot be opened: {failure}"))
 }
 
-/// Decides a login; a refusal is what the peer is told, and the cause for the log.
+/// Decides a login. A refusal has the failure for the peer and the cause for the log.
 async fn check(
     claim: LoginClaim,
     agent_len: usize,
@@ -301,7 +301,7 @@ async fn check(
         Ok(Err(refusal)) => refusal,
         Err(panic) => return Err((FailureCode::Io.into(), panic.to_string())),
     };
-    // What is the server's fault is nobody's failure. All others count alike, so that nobody learns by it which it was.
+    // A server-side error is not counted as a failed login. All other refusals count the same, so the throttle does not reveal the reason.
     let counts = !matches!(refusal, LoginRefusal::Unavailable(_));
     if counts && shared.throttle().failed(&attempt, Instant::now()) {
         let ServerLimits { failed_logins_max: rule, login_bar, .. } = *shared.limits();
@@ -310,15 +310,15 @@ async fn check(
     Err((FailureCode::LoginRefused.into(), refusal.to_string()))
 }
 
-/// A refusal: what the peer is told, and the cause for the log.
+/// A refusal: the failure for the peer, and the cause for the log.
 type Refused = (Failure, String);
 
-/// The refusal of a login that another time would be let in.
+/// Returns the refusal of a login that may succeed later.
 fn busy(told: &str) -> Refused {
     (Failure::new(FailureCode::LimitExceeded, told), told.into())
 }
 
-/// Waits for a login's turn, at first as long as the throttle wants: who waits for that takes no place from others.
+/// Waits for a login slot, first as long as the throttle demands; a login that waits for the throttle takes no slot from others.
 async fn turn(attempt: &LoginAttempt, peer: SocketAddr, shared: &ServerState) -> Result<LoginSlot, Refused> {
     loop {
         let verdict = shared.throttle().decide(attempt, Instant::now());

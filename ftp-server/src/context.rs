@@ -1,4 +1,4 @@
-//! The context of a session's requests: who asks, and what their requests work on.
+//! The context of a session's requests: the user, and the parts that requests work on.
 
 use crate::auth::{Principal, Revocation};
 use crate::events::EventSource;
@@ -17,7 +17,7 @@ use wire::net::control::Outbox;
 use wire::store::Storage;
 use wire::sync::lock;
 
-/// The user of a session, and the parts that their requests work on.
+/// The user of a session, and the parts that its requests work on.
 pub(crate) struct Context {
     pub(crate) principal: Principal,
     pub(crate) storage: Arc<dyn Storage>,
@@ -60,12 +60,12 @@ impl Context {
         lock(&self.selections).get(&id).cloned()
     }
 
-    /// A turn for each page of the listing `id` that may go out.
+    /// Returns the page credits of the listing `id`.
     pub(crate) fn turns(&self, id: u32) -> Option<Arc<Semaphore>> {
         lock(&self.listings).get(&id).cloned()
     }
 
-    /// The client has taken pages. A listing that is over needs no turns.
+    /// Grants credits for pages that the client has taken. Ignores a listing that is over.
     pub(crate) fn go_on(&self, id: u32, pages: u32) -> Result<(), SessionEnd> {
         let Some(turns) = self.turns(id) else { return Ok(()) };
         let pages = pages as usize;
@@ -76,7 +76,7 @@ impl Context {
         Ok(())
     }
 
-    /// The client asks for items. A job that is over needs none.
+    /// Queues the items that the client asks for. Ignores a job that is over.
     pub(crate) fn want(&self, id: u32, wanted: Wanted) -> Result<(), SessionEnd> {
         let Some(queue) = self.wanted(id) else { return Ok(()) };
         for WantedItem { path, metadata } in wanted.items {
@@ -96,7 +96,7 @@ impl Context {
     }
 }
 
-/// Why a session ended. For the log.
+/// The reason why a session ended, for the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionEnd {
     #[error("the client said goodbye")]

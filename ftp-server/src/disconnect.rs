@@ -1,4 +1,4 @@
-//! How a peer that went away is told from one that broke something.
+//! Distinguishes a peer that went away from one that broke the protocol.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! The filesystems that are served, each with its turns: what hangs at one takes no thread from the others, nor from logins.
+//! The served filesystems, each with a bounded number of threads: operations that hang on one take no thread from the others, nor from logins.
 
 use std::collections::HashMap;
 use std::io;
@@ -33,9 +33,9 @@ enum DiskKey {
 
 struct DiskEntry {
     turns: Arc<DiskSlots>,
-    /// A root that is there, for the log.
+    /// A root on that filesystem, for the log.
     root: PathBuf,
-    /// When it was told that something hangs there.
+    /// When a hanging operation was last logged.
     told: Option<Instant>,
 }
 
@@ -48,7 +48,7 @@ pub struct OpenedRoot {
 }
 
 impl OpenedRoot {
-    /// The same, with rules for the permissions of all that is made or changed there.
+    /// Sets the rules for the permissions of everything that is made or changed there.
     #[must_use]
     pub fn with_modes(self, modes: ModePolicy) -> Self {
         Self { storage: self.storage.with_modes(modes), ..self }
@@ -67,7 +67,7 @@ impl Default for Disks {
 }
 
 impl Disks {
-    /// Opens a root, if that does not take longer than `patience`. What hangs then keeps no other root from being opened.
+    /// Opens a root, if that does not take longer than `patience`. A hanging open does not keep other roots from being opened.
     ///
     /// # Errors
     /// As the filesystem has it; `Io` with a reason if it does not answer.
@@ -97,7 +97,7 @@ impl Disks {
         known.turns.clone()
     }
 
-    /// Tells of what hangs, for ever.
+    /// Logs hanging operations, for ever.
     pub async fn watch(&self) {
         let mut ticks = interval(LOOK_INTERVAL);
         loop {

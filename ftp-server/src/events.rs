@@ -1,8 +1,8 @@
-//! Events: what users did, tried, or were refused, with the outcome. Each request is one event, and so is each item of it that failed or
-//! was destroyed. Listeners hear them; the first one is the log.
+//! Events: the actions and refused attempts of users, with the outcome. Each request is one event, and so is each item of it that failed or
+//! was destroyed. Listeners receive them; the first one is the log.
 //!
-//! An [`Operation`] is a request under way. It counts what is done for it, and makes its event at its end, whatever way that comes:
-//! one that is dropped before has been cancelled. Names and sentences of clients are values of fields, which the log quotes: none of
+//! An [`Operation`] is a request under way. It counts the work done, and makes its event at every kind of end:
+//! one that is dropped early has been cancelled. Names and sentences of clients are values of fields, which the log quotes: none of
 //! them can pass for another field.
 
 mod log;
@@ -18,9 +18,9 @@ use wire::message::{Change, Listing, Message, Totals};
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
-/// Hears events. Called from tasks and blocking jobs; must be quick.
+/// Receives events. Called from tasks and blocking jobs; must be quick.
 pub(crate) trait EventListener: Send + Sync {
-    /// Something ended.
+    /// Called when a request or an item has ended.
     fn on_event(&self, event: &ServerEvent<'_>);
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct ServerEvent<'a> {
     /// A second path: where something was moved, or where a link leads.
     pub(crate) to: Option<&'a [u8]>,
     pub(crate) outcome: RequestOutcome,
-    /// Why, where not all is done.
+    /// The reason if not all was done.
     pub(crate) failure: Option<&'a Failure>,
     pub(crate) counts: OperationCounts,
     pub(crate) duration: Duration,
@@ -54,7 +54,7 @@ pub(crate) enum RequestOutcome {
     Partly,
     /// Nothing of it.
     Failed,
-    /// It was not tried: the user may not, or it is over a limit.
+    /// Not tried: the user lacks access, or a limit is exceeded.
     Refused,
     /// Ended before its end by the client, or with its session.
     Cancelled,
@@ -82,7 +82,7 @@ pub(crate) struct OperationCounts {
     pub(crate) entries: u64,
     /// Bytes of content.
     pub(crate) bytes: u64,
-    /// Items that were left alone, as asked, or that were removed before they could be read.
+    /// Items that were skipped as requested, or that were removed before they could be read.
     pub(crate) skipped: u64,
     /// Items that failed.
     pub(crate) failures: u64,
@@ -133,17 +133,17 @@ impl EventSource {
 }
 
 impl Operation {
-    /// Its path is another one than was asked for, as with something that goes into a folder.
+    /// Replaces the requested path, for instance for an item that goes into a folder.
     pub(crate) fn set_path(&self, path: &RemotePath) {
         self.state().path = path.clone();
     }
 
-    /// Its second path is another one than was asked for.
+    /// Replaces the requested second path.
     pub(crate) fn set_target(&self, path: &RemotePath) {
         self.state().to = Some(path.as_bytes().to_owned());
     }
 
-    /// Something more was done.
+    /// Adds to the counts.
     pub(crate) fn count(&self, more: impl FnOnce(&mut OperationCounts)) {
         more(&mut self.state().counts);
     }
@@ -161,7 +161,7 @@ impl Operation {
         }
     }
 
-    /// A change of a batch was made. What is destroyed or moved has an event of its own.
+    /// Called after a change of a batch. Destroyed and moved items have events of their own.
     pub(crate) fn changed(&self, change: &Change) {
         self.count(|counts| counts.changes += 1);
         let (action, path, to) = match change {
@@ -257,7 +257,7 @@ impl Operation {
         });
     }
 
-    /// A panic while the lock is held leaves counts that are a little off at worst.
+    /// Locks the state. A panic under the lock leaves slightly wrong counts at worst.
     fn state(&self) -> MutexGuard<'_, OperationState> {
         lock(&self.state)
     }
@@ -269,7 +269,7 @@ impl Drop for Operation {
     }
 }
 
-/// Hears of the items of a job.
+/// Observes the items of a job.
 impl JobObserver for Operation {
     fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
     use wire::message::{Hash, Rename};
 
-    /// Keeps what it heard, in short.
+    /// Records the events it receives, in short form.
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
 

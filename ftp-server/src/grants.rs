@@ -40,7 +40,7 @@ pub(crate) struct GrantedSession {
     pub(crate) stop: CancellationToken,
     /// Why the login does not stand any more.
     revoked: OnceLock<Revocation>,
-    /// The client was told at once. Else the queue of messages to it was full.
+    /// True if the client was notified at once; false if its message queue was full.
     is_told: AtomicBool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct GrantedPlace<'a> {
 }
 
 impl Granted {
-    /// Adds a session, which must have nothing under way yet.
+    /// Adds a session, which must have no requests under way yet.
     pub(crate) fn add(&self, id: SessionId, running: GrantedSession) -> GrantedPlace<'_> {
         let running = Arc::new(running);
         self.lock().insert(id, running.clone());
@@ -63,7 +63,7 @@ impl Granted {
         self.lock().values().cloned().collect()
     }
 
-    /// A panic while the lock is held leaves the table as it was.
+    /// Locks the table. A panic under the lock leaves the table unchanged.
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<GrantedSession>>> {
         lock(&self.by_id)
     }
@@ -98,7 +98,7 @@ impl GrantedSession {
         Self { grant, exchange, outbox, stop, revoked, is_told }
     }
 
-    /// Ends the session. When this returns, nothing more of it is published.
+    /// Ends the session. After it returns, the session publishes no more files.
     fn revoke(&self, reason: Revocation) {
         if self.revoked.set(reason).is_err() {
             return; // it ends already

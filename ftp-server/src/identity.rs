@@ -3,7 +3,7 @@
 //! The server makes its own on first start and keeps it in one file of the state folder, `identity.pem`. One file and
 //! not two, because one file can be replaced atomically: there is never a key without its certificate. A damaged or
 //! exposed identity is an error to be looked at, never a reason to make a new one quietly: every client that pinned
-//! the old one would be told of an attack.
+//! the old one would report an attack.
 
 use crate::state::{StateError, StateFolder, StateLock};
 use rcgen::{CertificateParams, DnType, KeyPair};
@@ -228,7 +228,7 @@ fn bad_pem(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> Identi
 /// The server's own identity is not just another file: replacing it is a decision.
 fn advice(path: &Path) -> &'static str {
     if path.ends_with(IDENTITY_FILE) {
-        "restore it from a backup, or remove it to get a new identity, which every client must then be told to trust"
+        "restore it from a backup, or remove it to get a new identity, which every client must then trust anew"
     } else {
         "it must be a PEM file"
     }

@@ -1,4 +1,4 @@
-//! The server as a library: it listens, lets in whom an authenticator knows, and serves files below held roots.
+//! The server as a library: it listens, admits logins that an authenticator accepts, and serves files below open root folders.
 //!
 //! ```text
 //! server (accept, bounds) -> connection (TLS, first message, login) -> session (gate, requests) -> commands, jobs

@@ -1,7 +1,7 @@
 //! The queue of logins that wait to be checked. Addresses take turns: a login from an address that sends one waits for one of each
 //! other address, however many each of those sends.
 //!
-//! The queue is bounded. Where it is full, the address with the most logins in it gives way, so a flood shuts out nobody else.
+//! The queue is bounded. If it is full, the address with the most logins in it loses one, so a flood does not shut out others.
 
 use crate::source::PeerNetwork;
 use std::collections::{HashMap, VecDeque};
@@ -43,7 +43,7 @@ impl LoginQueue {
         let slot = {
             let mut state = self.lock();
             if state.free > 0 {
-                state.free -= 1; // nobody waits then
+                state.free -= 1; // no login waits then
                 return Ok(LoginSlot(Some(self.clone())));
             }
             state.enter(source)?
@@ -72,7 +72,7 @@ impl LoginQueue {
         }
     }
 
-    /// A panic while the lock is held ends one login, and leaves the queue as it is.
+    /// Locks the queue. A panic under the lock ends one login and leaves the queue unchanged.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         lock(&self.state)
     }

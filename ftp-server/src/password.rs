@@ -24,7 +24,7 @@ pub struct PasswordHash(String);
 /// Why a password could not be hashed, or a hash not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// An empty password protects nothing.
+    /// An empty password gives no protection.
     #[error("the password is empty")]
     Empty,
     /// Longer than a login can carry.

@@ -10,7 +10,7 @@ use ssh_key::{HashAlg, Mpint, Signature, SshSig};
 use wire::limits::KEY_PROOF_LEN_MAX;
 use wire::login::NAMESPACE;
 
-/// The key whose owner has signed `message` with this proof; nothing if it proves nothing.
+/// Returns the key whose owner has signed `message` with this proof; `None` if the proof is invalid.
 pub(crate) fn signer(proof: &[u8], message: &[u8]) -> Option<KeyData> {
     if proof.len() > KEY_PROOF_LEN_MAX {
         return None;

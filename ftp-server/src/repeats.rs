@@ -1,7 +1,7 @@
 //! Keeps what strangers can cause as often as they like from filling the log: of lines of one kind from one address, the first few of an
 //! interval are written, and at its end how many more there were.
 //!
-//! The machine has no clock and writes nothing.
+//! The machine has no clock and does no I/O.
 
 use crate::source::PeerNetwork;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum RepeatKind {
     /// Connections for which there was no place.
     Full,
-    /// Connections that came to nothing.
+    /// Connections that were rejected.
     Rejected,
 }
 
@@ -32,7 +32,7 @@ struct RepeatCount {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HeldBack {
     pub(crate) kind: RepeatKind,
-    /// Whose; nothing where there were too many to tell them apart.
+    /// The network that caused the lines; `None` if there were too many to distinguish.
     pub(crate) source: Option<PeerNetwork>,
     pub(crate) count: u32,
 }
@@ -66,7 +66,7 @@ impl RepeatKind {
         match self {
             // A flood: each line is as good as another.
             Self::Full => 1,
-            // Each may tell something else; who watches for guessed passwords counts them.
+            // Each may have another cause, and tools that watch for guessed passwords count them.
             Self::Rejected => 50,
         }
     }
@@ -74,7 +74,7 @@ impl RepeatKind {
 
 /// How long lines are counted together.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
-/// Addresses that are told apart in an interval.
+/// Addresses that are distinguished in an interval.
 const SOURCES_MAX: usize = 64;
 
 #[cfg(test)]

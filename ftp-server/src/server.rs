@@ -34,7 +34,7 @@ pub struct ServerOptions {
     pub limits: ServerLimits,
     /// How long running transfers may take to finish while draining.
     pub drain_timeout: Duration,
-    /// Where it is noted what was written and not synced; nothing if it is not.
+    /// Records of files that were written and not synced; `None` keeps no records.
     pub marks: Option<Arc<Marks>>,
 }
 
@@ -93,7 +93,7 @@ impl Server {
     /// Serves until `drain` is cancelled and what runs then has finished, or `abort` is cancelled, or the drain takes too long.
     ///
     /// # Errors
-    /// If the system has no thread to watch logins with; nothing is served then.
+    /// If the system has no thread to watch logins with; no connection is served then.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) -> io::Result<()> {
         let Self { listeners, shared, .. } = self;
         let _watching = grants::watch(shared.authenticator.clone(), shared.granted.clone())?;
@@ -175,7 +175,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<ServerState>) {
     });
 }
 
-/// The socket is closed: its client is told nothing, for nothing is known of it yet, and a handshake takes more than a refusal.
+/// Closes the socket without a message: the client is unknown yet, and a handshake would cost more than the refusal.
 fn refuse(peer: SocketAddr, full: Full, shared: &ServerState) {
     if shared.is_news(RepeatKind::Full, peer) {
         warn!(%peer, "connection refused: {full}");

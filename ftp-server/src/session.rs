@@ -1,4 +1,4 @@
-//! A session after login: its tasks, its context, and its end. What it does in between is in [`running`].
+//! A session after login: its tasks, its context, and its end. Its work is in [`running`].
 
 mod running;
 
@@ -66,7 +66,7 @@ impl<'a> PreparedSession<'a> {
         Self { shared, grant, root, events, id, stop, memory, span }
     }
 
-    /// Runs the session to its end. Nothing of it is left afterwards.
+    /// Runs the session to its end. Leaves no task or state behind.
     pub(crate) async fn run(
         self,
         connection: Connection,
@@ -89,10 +89,10 @@ impl<'a> PreparedSession<'a> {
                 info!(reason = %ended, "session ended");
             }
             closing.cancel();
-            // The last messages go out, and what comes meanwhile is read: closing over it would be a reset, which may overtake
+            // Sends the last messages and reads incoming ones meanwhile: closing with unread data would be a reset, which may overtake
             // them. But a client that does not read, or does not close, cannot hold us up.
             let farewell = async {
-                let _ = writing.await; // what broke is of no interest any more
+                let _ = writing.await; // errors no longer matter
                 while incoming.recv().await.is_some() {}
             };
             if tokio::time::timeout(GOODBYE_TIMEOUT, farewell).await.is_err() {
@@ -143,7 +143,7 @@ impl<'a> PreparedSession<'a> {
             ended = running.serve(incoming, &mut lanes) => ended,
             () = self.stop.cancelled() => SessionEnd::Replaced,
         };
-        // A client that was told may be gone before anything else is noticed.
+        // A notified client may be gone before any other event is noticed.
         let ended = place.revoked().map_or(ended, SessionEnd::Revoked);
         running.stop(&ended, &place).await;
         ended
@@ -176,7 +176,7 @@ fn welcome(limits: &ServerLimits, principal: &Principal, features: Features) -> 
     }
 }
 
-/// Each holds a folder open for each level of its tree, up to 257, for as long as the client likes.
+/// Each keeps a folder open for each level of its tree, up to 257, for as long as the client likes.
 const LISTINGS_AT_ONCE: usize = 4;
 /// Messages that may wait between the reader and the session; then the client is not read from.
 const INCOMING_MESSAGES: usize = 16;

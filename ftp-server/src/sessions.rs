@@ -45,7 +45,7 @@ struct SessionEntry {
     stop: CancellationToken,
 }
 
-/// Why a lane may not join.
+/// The reason why a lane may not join.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LaneRefusal {
     #[error("a lane for a session that does not exist")]
@@ -74,7 +74,7 @@ impl Joinable<'_> {
         self.id
     }
 
-    /// It is a lane itself, which nothing joins: it need not be remembered.
+    /// Marks the connection as a lane, which no lane can join: it need not be remembered.
     pub(crate) fn forget(mut self) {
         self.is_lane = true;
     }
@@ -108,7 +108,7 @@ impl Sessions {
         (Joinable { sessions: self, id, stop, is_lane: false }, queue)
     }
 
-    /// Ends the session `old`, of which `new` has proven to be the successor, and waits until nothing of it is left. One that
+    /// Ends the session `old`, for which `new` has proven to be the successor, and waits until it is gone completely. A session that
     /// has ended already needs no proof.
     pub(crate) async fn replace(&self, old: &SessionId, new: &SessionId, proof: &[u8; 32]) -> bool {
         loop {

@@ -34,7 +34,7 @@ pub(crate) struct PresentedIdentity {
     pub(crate) key: Digest,
 }
 
-/// State that all connections share. None of its locks is held while anything is done that could panic.
+/// State that all connections share. No lock is kept during work that could panic.
 pub(crate) struct ServerState {
     presented: RwLock<Arc<PresentedIdentity>>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
@@ -43,7 +43,7 @@ pub(crate) struct ServerState {
     pub(crate) granted: Arc<Granted>,
     /// The memory that all sessions together may use.
     pub(crate) memory: Memory,
-    /// Hears what users do.
+    /// Receives the events of users.
     pub(crate) events: Arc<dyn EventListener>,
     /// Logins wait here until they are checked: each takes a core and some megabytes.
     pub(crate) logins: Arc<LoginQueue>,
@@ -119,7 +119,7 @@ impl ServerState {
         Ok(())
     }
 
-    /// The limits that hold now.
+    /// Returns the current limits.
     pub(crate) fn limits(&self) -> Arc<ServerLimits> {
         self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -137,18 +137,18 @@ impl ServerState {
         *lock(&self.drain_timeout)
     }
 
-    /// The failed logins by address. A panic while the lock is held leaves counts that are a little off at worst.
+    /// Returns the failed logins by address. A panic under the lock leaves slightly wrong counts at worst.
     pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
         lock(&self.throttle)
     }
 
-    /// True if a line about a stranger is to be logged; otherwise it is counted. A panic while the lock is held loses a count.
+    /// Returns true if a line about a stranger is to be logged; otherwise the line is counted. A panic under the lock loses a count.
     pub(crate) fn is_news(&self, kind: RepeatKind, peer: SocketAddr) -> bool {
         let mut repeats = lock(&self.repeats);
         repeats.is_news(kind, peer.ip(), Instant::now())
     }
 
-    /// Logs now and then what was counted instead of logged, for ever.
+    /// Logs the counts of suppressed lines at intervals, for ever.
     pub(crate) async fn tell_repeats(&self) {
         loop {
             tokio::time::sleep(repeats::INTERVAL / 2).await;

@@ -1,4 +1,4 @@
-//! Where connections come from: what is counted, slowed and barred as one.
+//! Networks of clients, which are counted, slowed and barred as one.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! The state folder: where the server keeps what must survive a restart and what nobody else may read.
+//! The state folder: where the server keeps private files that must survive a restart.
 //!
 //! Two rules hold for every file here. It is private: written with mode 0600, and refused when somebody opened it up
 //! to group or others, as ssh does. And it is replaced whole: a reader sees the old content or the new, never half.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// A folder that holds the server's identity and its users.
 ///
-/// Making the value touches nothing; the folder itself is made, with mode 0700, by the first [`lock`](Self::lock).
+/// Making the value does not touch the disk; the folder is made, with mode 0700, by the first [`lock`](Self::lock).
 #[derive(Debug, Clone)]
 pub struct StateFolder {
     path: PathBuf,
@@ -257,7 +257,7 @@ fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// A leftover of a run that died is removed first; the lock says that nobody else is writing it.
+/// A leftover of a run that died is removed first; the lock ensures that no other process is writing it.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Ok(()) => {}

@@ -1,4 +1,4 @@
-//! Removes on a schedule what interrupted uploads have left and nobody has gone on with.
+//! Removes, on a schedule, partial files of interrupted uploads that were not resumed.
 
 use crate::disks::{Disks, OpenedRoot};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub async fn run(
                 return;
             }
         }
-        let _ = stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await; // nothing to do about being stopped
+        let _ = stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await; // being stopped needs no action
     }
 }
 

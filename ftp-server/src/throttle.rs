@@ -1,16 +1,16 @@
-//! Slows, and bars for a while, those whose logins keep failing: who guesses secrets gets few guesses.
+//! Slows, and bars for a while, addresses and users whose logins keep failing, so that secrets cannot be guessed.
 //!
 //! Three rules, all of which look at what failed before a secret is even looked at:
 //!
 //! 1. **An address is slowed, then barred.** After a few failures, of whatever users, each further attempt from there waits
 //!    longer; after `failures_max` none is looked at for `bar`. An address is an IPv4 address, or the /64 of an IPv6 address,
-//!    which is what one customer has. So a guesser loses the place they guess from, and nobody else anything.
+//!    which is what one customer has. So only the guesser's own address is barred.
 //! 2. **A user is slowed, never barred**, by failures from anywhere: many addresses that guess one password each wait before each
 //!    guess. It is a wait and not a turn in a queue, because a queue would be theirs to fill: however many guess, the user
 //!    waits a few seconds at most, and not at all where they logged in since it began.
 //! 3. **A crowd is slowed.** While more addresses guess than the table holds, those without a place in it wait.
 //!
-//! A login that succeeds takes back what that user failed at that address, and no more: whoever has an account cannot clear
+//! A login that succeeds takes back that user's failures at that address, and no more: the owner of an account cannot clear
 //! their guesses at another's. Users who share an address (behind one NAT, through one tunnel) share its fate, as they
 //! cannot be told apart before they have proven who they are.
 //!
@@ -34,7 +34,7 @@ pub(crate) struct ThrottleRules {
     pub(crate) failures_max: u32,
     /// For how long.
     pub(crate) bar: Duration,
-    /// Nobody waits longer than this: a connection has only so much time to log in.
+    /// Longest wait: a connection has only so much time to log in.
     pub(crate) wait_max: Duration,
 }
 
@@ -79,7 +79,7 @@ pub(crate) enum ThrottleRule {
 type UserKey = u64;
 
 struct SourceFailures {
-    /// A success takes a user's failures back. Of the first users only: who tries more is no forgetful person.
+    /// Failures by user, taken back by a success. Kept for the first users only: an address that tries more is not a forgetful person.
     by_user: Vec<(UserKey, u32)>,
     others: u32,
     last: Instant,
@@ -106,7 +106,7 @@ impl Throttle {
         Self { rules, sources: Table::new(sources), users: Table::new(users), hashes: RandomState::new() }
     }
 
-    /// An attempt of `user` (nothing with a token) from `peer` that arrived now.
+    /// Makes an attempt of `user` (`None` with a token) from `peer` that arrived now.
     pub(crate) fn attempt(&self, peer: IpAddr, user: Option<&str>, now: Instant) -> LoginAttempt {
         let source = PeerNetwork::from(peer);
         LoginAttempt { source, user: self.hashes.hash_one(user), has_user: user.is_some(), arrived: now }
@@ -306,13 +306,13 @@ impl<K: Eq + Hash + Copy, F: Failures> Table<K, F> {
     }
 }
 
-/// Failures of an address that cost nothing: people mistype.
+/// Failures of an address without a delay: people mistype.
 const ADDRESS_FREE: u32 = 3;
 /// The first wait of an address behind its last failure; then it doubles.
 const ADDRESS_WAIT: Duration = Duration::from_millis(500);
 /// Well within the time that a connection has to log in.
 const ADDRESS_WAIT_MAX: Duration = Duration::from_secs(8);
-/// Failures of a user, from anywhere, that cost nothing: several programs with an old password are no attack.
+/// Failures of a user, from anywhere, without a delay: several programs with an old password are no attack.
 const USER_FREE: u32 = 10;
 /// The first wait of a user's attempt; then it doubles.
 const USER_WAIT: Duration = Duration::from_millis(250);
@@ -328,7 +328,7 @@ const SOURCES_MAX: usize = 16_384;
 const USERS_MAX: usize = 4_096;
 /// Users whose failures are counted apart at an address.
 const USERS_OF_SOURCE_MAX: usize = 8;
-/// Addresses where a user is known while somebody guesses their password.
+/// Addresses where a user is known while their password is being guessed.
 const KNOWN_MAX: usize = 8;
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct TokenGrant {
     pub root: PathBuf,
     /// The access of the login.
     pub access: Access,
-    /// The first moment at which the token is worth nothing.
+    /// The time from which the token is invalid.
     pub expires_at: SystemTime,
     /// True if the first login uses the token up.
     pub once: bool,

@@ -1,7 +1,7 @@
 //! The users as they count while a server runs: those of the file when it could last be read and understood.
 //!
-//! A file with a mistake in it locks nobody out and lets nobody in: what it said before goes on, and the log tells of the mistake
-//! until it is gone. A file that was removed means that there is nobody; a state folder that is not there means nothing, as it
+//! A file with a mistake neither locks out nor admits users: its previous content stays in force, and the log reports the mistake
+//! until it is fixed. A removed file means that there are no users; a missing state folder is ignored, as it
 //! may be mounted again.
 
 use super::file::Users;
@@ -14,7 +14,7 @@ use tracing::{info, warn};
 /// The state of the file as it was last seen.
 #[derive(Debug, Default)]
 pub(super) struct Current {
-    /// As it last was when it could be understood; nothing if that was never.
+    /// The last valid content of the file; `None` if there was none.
     users: Option<Arc<Users>>,
     latest: Option<Latest>,
     watched: FileWatch,
@@ -23,7 +23,7 @@ pub(super) struct Current {
 /// How the file was found last.
 #[derive(Debug)]
 struct Latest {
-    /// Nothing if there was no file, or nobody could look.
+    /// `None` if there was no file, or it could not be read.
     stamp: Option<FileStamp>,
     problem: Option<Arc<AccountsError>>,
 }
@@ -36,11 +36,11 @@ struct FileWatch {
     /// Looks in a row at which it had changed.
     unsettled: u32,
     told: Option<Told>,
-    /// There were users, and it was not told that there are none.
+    /// There were users, and their absence was not reported yet.
     had_users: bool,
 }
 
-/// A mistake that was told of.
+/// A mistake that was reported.
 #[derive(Debug)]
 struct Told {
     sentence: String,
@@ -123,19 +123,19 @@ impl Current {
                 let is_due = told
                     .is_none_or(|told| told.sentence != sentence || told.at.elapsed() >= REMINDER_INTERVAL);
                 if is_due {
-                    warn!("{sentence}; until this is mended, users are as they were before");
+                    warn!("{sentence}; until this is fixed, the previous users stay in force");
                     self.watched.told = Some(Told { sentence, at: Instant::now() });
                 }
             }
             None if told.is_some() => {
                 self.watched.told = None;
-                info!("the users file can be used again");
+                info!("the users file is valid again");
             }
             None => {}
         }
         let has_users = self.users.as_ref().is_some_and(|users| !users.is_empty());
         if self.watched.had_users && !has_users {
-            warn!("there are no users any more, and all sessions end");
+            warn!("there are no users any more; all sessions end");
             self.watched.had_users = false;
         }
     }
@@ -151,5 +151,5 @@ impl Latest {
 
 /// A file that changes at each look is judged as it is after so many.
 const UNSETTLED_LOOKS_MAX: u32 = 3;
-/// How often a mistake that is still there is told of again.
+/// How often a persisting mistake is reported again.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(300);

@@ -33,10 +33,10 @@ pub struct UserRecord {
     pub root: Option<PathBuf>,
     /// The access of the user there.
     pub access: Access,
-    /// Permission bits that nothing gets that the user makes or changes.
+    /// Permission bits to remove from everything that the user makes or changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<Umask>,
-    /// Permission bits that all gets that the user makes or changes.
+    /// Permission bits to add to everything that the user makes or changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_mode: Option<ForceMode>,
     /// The hash that a password is checked against; without it no password is right.

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 /// A line of a key: options, type, the key itself in base64, comment. In a users file that was edited by hand it may be
-/// anything; what is no key, or has an option that is not known, lets nobody in.
+/// anything; an invalid key, or one with an unknown option, admits no login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct KeyLine {
@@ -33,10 +33,10 @@ pub struct AuthorizedKey {
 pub enum KeyError {
     /// Another kind of text.
     #[error(
-        "this is no public key; a line is `[options] ssh-ed25519 AAAA… [comment]`, as in ~/.ssh/id_ed25519.pub"
+        "this is not a public key; a line is `[options] ssh-ed25519 AAAA… [comment]`, as in ~/.ssh/id_ed25519.pub"
     )]
     NotAKey,
-    /// The half that nobody should hand out.
+    /// A private key, which must not be handed out.
     #[error(
         "this is a private key, which belongs on its owner's machine only; give the public one (FILE.pub)"
     )]
@@ -59,7 +59,9 @@ pub enum KeyError {
     #[error(transparent)]
     Source(#[from] BadSource),
     /// A time of `expiry-time`.
-    #[error("expiry-time: {0:?} is no time; write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with Z for UTC")]
+    #[error(
+        "expiry-time: {0:?} is not a time; write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with Z for UTC"
+    )]
     Expiry(String),
 }
 
@@ -155,7 +157,7 @@ impl AuthorizedKey {
         &self.options
     }
 
-    /// The text behind the key; it came from whoever made the key.
+    /// The text behind the key; it came from the maker of the key.
     #[must_use]
     pub fn comment(&self) -> &str {
         self.public.comment()
@@ -166,15 +168,17 @@ impl AuthorizedKey {
     }
 
     pub(super) fn permit(&self, peer: IpAddr, now: SystemTime) -> Result<(), Forbidden> {
-        match () {
-            () if self.expires_at.is_some_and(|end| now >= end) => Err(Forbidden::Expired),
-            () if self.from.as_ref().is_some_and(|from| !from.permit(peer)) => Err(Forbidden::Address),
-            () => Ok(()),
+        if self.expires_at.is_some_and(|end| now >= end) {
+            Err(Forbidden::Expired)
+        } else if self.from.as_ref().is_some_and(|from| !from.permit(peer)) {
+            Err(Forbidden::Address)
+        } else {
+            Ok(())
         }
     }
 }
 
-/// A public key without options; nothing if the text does not begin with a type of key.
+/// Parses a public key without options; `None` if the text does not begin with a type of key.
 fn public_key(text: &str) -> Result<Option<PublicKey>, KeyError> {
     let mut words = text.splitn(3, [' ', '\t']).map(str::trim);
     let (Some(kind), Some(base64)) = (words.next(), words.next()) else { return Ok(None) };

@@ -13,7 +13,7 @@ pub struct UserName(String);
 /// The text is not a user name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no user name: use 1 to {USER_LEN_MAX} letters, digits, '.', '_' or '-', \
+    "{0:?} is not a user name: use 1 to {USER_LEN_MAX} letters, digits, '.', '_' or '-', \
      beginning with a letter, a digit or '_'"
 )]
 pub struct BadUserName(String);

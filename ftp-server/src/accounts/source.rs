@@ -60,7 +60,7 @@ impl AddressPattern {
             return Ok(Self::Net(IpNet::from(address.to_canonical())));
         }
         if text.contains('/') {
-            let net: IpNet = text.parse().map_err(|_| "is no network; write it as 192.0.2.0/24")?;
+            let net: IpNet = text.parse().map_err(|_| "is not a network; write it as 192.0.2.0/24")?;
             return if net == net.trunc() {
                 Ok(Self::Net(net))
             } else {
@@ -74,7 +74,7 @@ impl AddressPattern {
         if !text.is_empty() && text.contains(['*', '?']) && (ipv4 || ipv6) {
             Ok(Self::Wildcard(text.to_ascii_lowercase()))
         } else {
-            Err("is no address; names of hosts are not looked up, so write addresses or networks")
+            Err("is not an address; host names are not looked up, so write addresses or networks")
         }
     }
 

@@ -1,4 +1,4 @@
-//! The line that tells a person or a script that the server accepts connections, where, and with which key.
+//! The line that announces that the server accepts connections, where, and with which key.
 
 use super::{logging, output};
 use serde::Serialize;

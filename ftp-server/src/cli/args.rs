@@ -22,7 +22,7 @@ pub(crate) enum ServerCommand {
     /// Share one folder for a while; prints the command to run on the other machine.
     #[command(after_help = SHARE_EXAMPLES)]
     Share(ShareArgs),
-    /// Serve the users that were added with `user add`, until told to stop.
+    /// Serve the users that were added with `user add`, until stopped.
     #[command(after_help = SERVE_EXAMPLES, after_long_help = SERVE_EXPLANATION)]
     Serve(ServeArgs),
     /// Add, list, change and remove users; a running server notices at once.
@@ -177,7 +177,7 @@ pub(crate) struct UserAddArgs {
     /// The user's own root folder [default: the server's].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) root: Option<PathBuf>,
-    /// What the user may do: read; write = read, add, replace; full = write, remove, rename, change the root; drop = only add, unseen.
+    /// Access of the user: read; write = read, add, replace; full = write, remove, rename, change the root; drop = only add, unseen.
     #[arg(long, default_value = "read", value_parser = access_parser())]
     pub(crate) access: Access,
     #[command(flatten)]
@@ -193,7 +193,7 @@ pub(crate) struct UserAddArgs {
 /// Rules for permissions.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModeArgs {
-    /// Permissions that nothing gets that the user makes or changes, as 027 (`none` for no rule).
+    /// Permission bits to remove from everything that the user makes or changes, as 027 (`none` for no rule).
     #[arg(long, value_name = "MASK", value_parser = or_none::<Umask>)]
     pub(crate) umask: Option<OrNone<Umask>>,
     /// Permissions that all gets that the user makes or changes, as 0660 or 2770: a folder may also be searched where it may
@@ -242,7 +242,7 @@ fn access_parser() -> impl TypedValueParser<Value = Access> {
 
 fn parse_time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("a time of zero is over before anybody can connect".to_owned()),
+        Ok(Duration::ZERO) => Err("a time of zero leaves no time to connect".to_owned()),
         Ok(time) => Ok(time),
         Err(error) => Err(format!("{error}; write it as 30m, 1h or 2days")),
     }

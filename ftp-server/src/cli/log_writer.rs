@@ -1,4 +1,4 @@
-//! Writes the log's lines, so that serving never waits for whoever keeps or reads the log.
+//! Writes the log's lines, so that serving never waits for the log's reader or disk.
 //!
 //! A line is written at once where its output takes it at once. Otherwise it waits in a bounded queue, which a thread of its own writes.
 //! Lines that find the queue full, and lines that cannot be written (a full disk, a closed pipe, a terminal that is
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 use wire::sync::lock;
 
-/// The log's queue, as whoever logs sees it.
+/// A handle to the log's queue, for writing lines.
 #[derive(Clone)]
 pub(crate) struct LogWriter(Arc<LogState>);
 
@@ -85,7 +85,7 @@ impl Write for LogWriter {
 }
 
 impl LogQueue {
-    /// True if the line is next, and may be written by whoever has it; otherwise it waits.
+    /// Returns true if the caller may write the line at once; otherwise the line is queued.
     fn claim(&mut self, line: &[u8]) -> bool {
         let is_next =
             self.lines.is_empty() && !self.busy && self.lost == 0 && line.len() <= WRITTEN_AT_ONCE_MAX;
@@ -98,7 +98,7 @@ impl LogQueue {
     }
 
     fn push(&mut self, line: &[u8]) {
-        // The thread's own line tells how many were lost, and must not be lost itself.
+        // The thread's own line reports how many were lost, and must not be lost itself.
         let is_own = thread::current().name() == Some(THREAD);
         if self.len + line.len() > QUEUE_LEN_MAX && !is_own {
             self.lost += 1;
@@ -164,7 +164,7 @@ impl LogState {
         }
     }
 
-    /// Waits for a line that nobody else writes.
+    /// Waits for a line that no other thread writes.
     fn next(&self) -> Vec<u8> {
         let mut queue = self.lock();
         loop {
@@ -178,7 +178,7 @@ impl LogState {
         }
     }
 
-    /// A panic while the lock is held leaves a count that is a little off at worst.
+    /// Locks the queue. A panic under the lock leaves a slightly wrong count at worst.
     fn lock(&self) -> MutexGuard<'_, LogQueue> {
         lock(&self.queue)
     }
@@ -224,13 +224,13 @@ impl LogOutput {
 }
 
 const THREAD: &str = "log";
-/// Bytes of lines that may wait: some thousand lines, and nothing beside what a session takes.
+/// Bytes of lines that may wait: some thousand lines, and little compared with a session's memory.
 const QUEUE_LEN_MAX: usize = 1024 * 1024;
 /// Longest line that a ready output takes at once: `PIPE_BUF`.
 const WRITTEN_AT_ONCE_MAX: usize = 4096;
 /// How long the end of the program waits for the log.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
-/// How often lost lines are told of while the log is always behind.
+/// How often lost lines are reported while the log is always behind.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Prints one line and flushes it, so that whoever waits for it gets it now.
+/// Prints one line and flushes it, so that a waiting reader gets it at once.
 pub(crate) fn line(text: impl Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
@@ -26,7 +26,7 @@ pub(crate) fn say(text: impl Display) {
     let is_ready =
         poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&PATIENCE)).is_ok_and(|ready| ready > 0);
     if is_ready {
-        let _ = stderr.lock().write_all(line.as_bytes()); // nowhere to tell it
+        let _ = stderr.lock().write_all(line.as_bytes()); // there is no other place to report it
     }
 }
 

@@ -29,7 +29,10 @@ fn from_file(path: &Path) -> anyhow::Result<String> {
     let line =
         line.with_context(|| format!("cannot read the password from {}", path.display())).or_usage()?;
     if line.is_empty() {
-        return Err(usage(format_args!("the first line of {}, the password, is empty", path.display())));
+        return Err(usage(format_args!(
+            "the first line of {}, which is the password, is empty",
+            path.display()
+        )));
     }
     Ok(line)
 }

@@ -21,7 +21,7 @@ pub(crate) struct Reload {
     place: PlaceArgs,
     /// The root of the command line, which wins over the file's.
     root: Option<PathBuf>,
-    /// True if the addresses of the file count for nothing.
+    /// True if the addresses of the file are ignored.
     is_listen_typed: bool,
     /// As it was at the start: what cannot change is compared with that.
     begun: Config,

@@ -40,7 +40,7 @@ pub(crate) async fn bind(mut options: ServerOptions) -> io::Result<Server> {
     Box::pin(Server::bind(options)).await
 }
 
-/// Announces a bound server, and runs it until it is told to stop or its time is over.
+/// Announces a bound server, and runs it until it is stopped or its time is over.
 pub(crate) async fn until_stopped(
     server: Server,
     fingerprint: &str,
@@ -50,7 +50,7 @@ pub(crate) async fn until_stopped(
     announced: impl FnOnce(SocketAddr) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let signals = Signals::catch(hangup).context("cannot catch signals")?;
-    let address = *server.addresses().first().context("the server listens nowhere")?;
+    let address = *server.addresses().first().context("the server has no address to listen on")?;
     // What is announced below is not said twice in one place.
     for address in server.addresses().iter().skip(usize::from(journal::takes_all())) {
         tracing::info!(%address, fingerprint, "listening");

@@ -1,4 +1,4 @@
-//! `serve`: the users of the state folder, until told to stop.
+//! `serve`: serves the users of the state folder until it is stopped.
 
 use super::args::ServeArgs;
 use super::failure::OrUsage;
@@ -66,7 +66,7 @@ fn log_options(args: &ServeArgs, setup: &Setup) -> LogOptions {
     LogOptions { format, level: configured.level }
 }
 
-/// A server that nobody can log in to is no error, for users may come later, but seldom what was meant.
+/// Warns if no user can log in. This is not an error, since users may be added later, but it is seldom intended.
 fn warn_of_nobody(accounts: &Accounts, default_root: Option<&Path>, state: &Path) -> anyhow::Result<()> {
     let users = accounts.list()?;
     let state = state.display();

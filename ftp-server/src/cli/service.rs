@@ -1,5 +1,5 @@
 //! The exchange with a service manager, such as systemd: sockets that listen already, and word of when the server serves
-//! and when it stops. Both come through the environment; without it nothing happens.
+//! and when it stops. Both come through the environment; without it there is no notification.
 
 use super::failure::OrUsage;
 use anyhow::Context;
@@ -11,10 +11,7 @@ use std::net::TcpListener;
 pub(crate) fn sockets() -> anyhow::Result<Vec<TcpListener>> {
     let mut given = ListenFd::from_env();
     let sockets = (0..given.len()).filter_map(|index| given.take_tcp_listener(index).transpose());
-    sockets
-        .collect::<Result<_, _>>()
-        .context("a socket that was handed over (LISTEN_FDS) is of no use")
-        .or_usage()
+    sockets.collect::<Result<_, _>>().context("cannot use a socket of LISTEN_FDS").or_usage()
 }
 
 /// Connections are accepted.
@@ -27,9 +24,9 @@ pub(crate) fn stopping() {
     tell(&NotifyState::Stopping);
 }
 
-/// A server goes on without anybody who wants to know.
+/// The server continues if the notification fails.
 fn tell(state: &NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
-        tracing::warn!(%error, "cannot tell the service manager");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }

@@ -1,5 +1,5 @@
 //! `share`: one folder, one token, an identity that exists only in memory, and the command to type on the other
-//! machine. Nothing is configured beforehand and nothing is left behind.
+//! machine. It needs no configuration and leaves no files behind.
 
 use super::args::ShareArgs;
 use super::failure::usage;
@@ -48,9 +48,7 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
 }
 
 fn grant(args: &ShareArgs, root: PathBuf) -> anyhow::Result<TokenGrant> {
-    let expires_at = SystemTime::now()
-        .checked_add(args.time)
-        .ok_or_else(|| usage("--for is longer than clocks can count"))?;
+    let expires_at = SystemTime::now().checked_add(args.time).ok_or_else(|| usage("--for is too long"))?;
     Ok(TokenGrant { name: "share".to_owned(), root, access: access(args), expires_at, once: args.once })
 }
 
@@ -58,7 +56,7 @@ fn access(args: &ShareArgs) -> Access {
     if args.write { Access::Write } else { Access::Read }
 }
 
-/// Where nothing else was asked for, the usual port is only a wish: a server may be running there already.
+/// Without a given address, the usual port is only preferred: a server may be running there already.
 async fn bind(
     wanted: Option<SocketAddr>,
     identity: &Identity,

@@ -1,5 +1,5 @@
-//! How a server is told to stop: a signal, or the end of a share's time. The first request drains, the next aborts. And how it is
-//! told to read its configuration again.
+//! The requests to stop a server: a signal, or the end of a share's time. The first drains, the next aborts. Also the signal
+//! to read the configuration again.
 //!
 //! A signal that was ignored when the program began stays ignored: `nohup` and a shell's `&` mean it.
 
@@ -25,9 +25,9 @@ pub(crate) struct StopTokens {
 /// The meaning of SIGHUP.
 #[derive(Debug)]
 pub(crate) enum Hangup {
-    /// The terminal is gone, and with it whoever wanted the server.
+    /// The terminal is gone, and with it the user of the server.
     Stop,
-    /// A reload: a word to whoever does it.
+    /// A reload: notifies the task that does it.
     Reload(SyncSender<()>),
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Must be called within the runtime, and before anybody is told that the server is up.
+    /// Catches the signals. Must be called within the runtime, and before the server is announced.
     pub(crate) fn catch(meaning: Hangup) -> io::Result<Self> {
         let ignored = ignored();
         let unless_ignored = |kind: SignalKind| match ignored & 1 << (kind.as_raw_value() - 1) {

@@ -21,7 +21,7 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
         UserCommand::Remove { name } => Ok(accounts.remove(&name)?),
         UserCommand::Passwd { name, remove: true, .. } => Ok(accounts.set_password(&name, None)?),
         UserCommand::Passwd { name, password, .. } => {
-            // Before anybody types a password for nothing; the change itself checks again.
+            // Before the user types a password in vain; the change itself checks again.
             require(&accounts, &name, true)?;
             Ok(accounts.set_password(&name, Some(new_password(&password)?))?)
         }
@@ -131,7 +131,7 @@ fn key_text(line: &KeyLine) -> String {
                 [key.options(), key.comment()].map(|text| Escaped(text.as_bytes()).to_string()).join(" ");
             format!("{} {} {}", key.fingerprint(), key.kind(), rest.trim()).trim_end().to_owned()
         }
-        Err(error) => format!("a key that lets nobody in: {}", Escaped(error.to_string().as_bytes())),
+        Err(error) => format!("an unusable key: {}", Escaped(error.to_string().as_bytes())),
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
         let line = format!("from=\"::1\" {KEY}");
         let account = account(None, &[&line, "nonsense"]);
         assert_eq!(key_text(&account.keys[0]), format!("{FINGERPRINT} ssh-ed25519 from=\"::1\" throw-away"));
-        assert!(key_text(&account.keys[1]).starts_with("a key that lets nobody in: "));
+        assert!(key_text(&account.keys[1]).starts_with("an unusable key: "));
         let json = serde_json::to_value(account.keys.iter().map(KeyObject::of).collect::<Vec<_>>()).unwrap();
         assert_eq!(json[0]["fingerprint"], FINGERPRINT);
         assert_eq!(json[0]["comment"], "throw-away");

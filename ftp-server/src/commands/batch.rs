@@ -30,11 +30,14 @@ pub(super) fn run(
     let changes = Changes::new(base, backup, batch.durability)?.noting(marks);
     let mut failures = Vec::new();
     for (index, change) in (0..).zip(&batch.changes) {
-        let made = match () {
-            () if cancelled.is_cancelled() => Err(FailureCode::Cancelled.into()),
-            () if !needs_of(change).met_by(access) => Err(FailureCode::AccessDenied.into()),
-            () if is_root && is_of_base(change) => check_root(access).and_then(|()| changes.make(change)),
-            () => changes.make(change),
+        let made = if cancelled.is_cancelled() {
+            Err(FailureCode::Cancelled.into())
+        } else if !needs_of(change).met_by(access) {
+            Err(FailureCode::AccessDenied.into())
+        } else if is_root && is_of_base(change) {
+            check_root(access).and_then(|()| changes.make(change))
+        } else {
+            changes.make(change)
         };
         match made {
             Ok(()) => operation.changed(change),
@@ -82,7 +85,7 @@ fn is_of_base(change: &Change) -> bool {
         | Change::Move { .. }
         | Change::SetAside { .. }
         | Change::HardLink { .. }
-        | Change::Sync { .. } => false, // nothing of it changes
+        | Change::Sync { .. } => false, // changes no content
     }
 }
 

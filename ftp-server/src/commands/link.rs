@@ -14,7 +14,7 @@ pub(super) fn run(storage: &dyn Storage, link: Link) -> Result<Done, Failure> {
     let staged = StagedName::new();
     folder.stage_link(&staged, &link.target, None)?;
     if let Err(error) = folder.publish(&staged, (&name).into(), false) {
-        let _ = folder.remove_staged(&staged); // the first error is the one to tell
+        let _ = folder.remove_staged(&staged); // the first error is the one to report
         return Err(error.into());
     }
     done()

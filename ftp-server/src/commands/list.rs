@@ -46,14 +46,14 @@ pub(super) async fn run(
             if !more {
                 return Ok(Some(page.into()));
             }
-            // Closed by nobody, so a turn always comes: when the client has taken pages, or with the request's end.
+            // Never closed, so a permit always comes: when the client has taken pages, or with the request's end.
             if let Ok(turn) = turns.acquire().await {
                 turn.forget();
             }
             let envelope = Envelope { request: id, more: true, message: page.into() };
             context.outbox.send(envelope).await.map_err(|_| Failure::from(FailureCode::Cancelled))?;
         }
-        Err(FailureCode::Cancelled.into()) // the maker tells why, if it can
+        Err(FailureCode::Cancelled.into()) // the task that makes pages reports the reason, if it can
     };
     tokio::select! {
         biased;
@@ -87,7 +87,7 @@ async fn make_pages(
         .await?;
         listed = back;
         if pages.send((page, more)).await.is_err() || !more {
-            return Ok(()); // nobody waits for more
+            return Ok(()); // the receiver has gone
         }
     }
 }
@@ -120,7 +120,7 @@ fn fill(listed: &mut ActiveListing, stop: StopCheck<'_>) -> (Listing, bool) {
     (page, true)
 }
 
-/// About what an entry takes on the wire.
+/// Returns the approximate length of an entry on the wire.
 fn entry_len(entry: &Entry) -> usize {
     let xattrs = entry.details.iter().filter_map(|details| details.xattrs.as_ref()).flatten();
     let xattrs: usize = xattrs.map(|xattr| LENGTHS + xattr.name.len() + xattr.value.len()).sum();
@@ -133,7 +133,7 @@ fn failure_len(failed: &PathFailure) -> usize {
 
 /// Memory of two pages and their bytes, and of a file that is hashed.
 const PAGES_LEN: usize = 4 * LISTING_PAGE_LEN + CHUNK_LEN;
-/// About what an entry takes beside its path.
+/// Approximate length of an entry without its path.
 const ENTRY_LEN: usize = 50;
 /// The lengths of two strings.
 const LENGTHS: usize = 16;

@@ -121,7 +121,7 @@ async fn answer(
     }
 }
 
-/// Bytes of memory that a request's answer, or the making of it, takes; nothing for what is told in a few sentences.
+/// Returns the memory that a request's answer, or making it, takes in bytes; 0 for short answers.
 #[allow(clippy::wildcard_enum_match_arm, reason = "all others are answered in a few sentences")]
 fn answer_len(message: &Message) -> usize {
     match message {
@@ -133,7 +133,7 @@ fn answer_len(message: &Message) -> usize {
     }
 }
 
-/// False if a request has a time that there is not.
+/// Returns false if a request has a time out of range.
 #[allow(clippy::wildcard_enum_match_arm, reason = "all others have no times, or are looked at item by item")]
 pub(crate) fn has_times_in_range(message: &Message) -> bool {
     let time = match message {
@@ -191,7 +191,7 @@ async fn run_job(
     Ok(running.await.err().map(Message::from))
 }
 
-/// The folder that holds `path`, and the name in it. The root itself has neither, and reserved names are nobody's.
+/// Returns the folder of `path`, and the name in it. The root itself has neither, and reserved names are refused.
 fn locate(storage: &dyn Storage, path: &RemotePath) -> Result<(Arc<dyn Folder>, Name), Failure> {
     let (parent, name) =
         path.split_last().ok_or_else(|| Failure::new(FailureCode::InvalidPath, "that is the root itself"))?;
@@ -201,7 +201,7 @@ fn locate(storage: &dyn Storage, path: &RemotePath) -> Result<(Arc<dyn Folder>, 
     Ok((storage.folder(&parent)?, name))
 }
 
-/// Refuses to change the root folder itself to who may not remove what is in it: by its permissions all are locked out who share it.
+/// Refuses changes of the root folder itself without the right to remove its content: its permissions could lock out all who share it.
 fn check_root(access: Access) -> Result<(), Failure> {
     if Needs::Remove.met_by(access) {
         Ok(())
@@ -210,7 +210,7 @@ fn check_root(access: Access) -> Result<(), Failure> {
     }
 }
 
-/// The answer of a command that has nothing to tell.
+/// Returns the answer of a command without a result.
 fn done() -> Result<Done, Failure> {
     Ok(Done)
 }

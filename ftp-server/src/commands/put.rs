@@ -27,7 +27,7 @@ use wire::{Access, Failure, FailureCode, Name, RemotePath};
 struct UploadTarget {
     base: Base,
     path: RemotePath,
-    /// Keeps others out.
+    /// Excludes other jobs.
     lock: Option<FolderLock>,
     /// Files that are there and may have lost content.
     unproven: Unproven,
@@ -101,7 +101,7 @@ pub(super) fn origin(principal: &Principal) -> [u8; 16] {
     origin_of(&[principal.name().as_bytes()])
 }
 
-/// Keeps others out of the folder. Giving that up may take the filesystem's answer.
+/// Keeps other jobs out of the folder. Releasing the lock may block on the filesystem.
 struct FolderLockGuard {
     lock: Option<FolderLock>,
     disk: Arc<Disk>,
@@ -109,7 +109,9 @@ struct FolderLockGuard {
 
 impl Drop for FolderLockGuard {
     fn drop(&mut self) {
-        self.lock.take().into_iter().for_each(|lock| self.disk.dispose(lock));
+        if let Some(lock) = self.lock.take() {
+            self.disk.dispose(lock);
+        }
     }
 }
 

@@ -100,7 +100,7 @@ fn not_emptied(error: io::Error) -> Failure {
     }
     Failure::new(
         FailureCode::NotEmpty,
-        "not empty yet: an interrupted or running transfer has something hidden in it; `gc` removes what is left",
+        "not empty yet: it has hidden files of an interrupted or running transfer; `gc` removes those of interrupted ones",
     )
 }
 

@@ -27,7 +27,7 @@ pub(super) fn run(storage: &dyn Storage, set: SetMetadata, access: Access) -> Re
         match made.finish(false).and_then(|()| folder.publish(&staged, (&name).into(), false)) {
             Ok(()) => {}
             Err(error) => {
-                let _ = folder.remove_staged(&staged); // the first error is the one to tell
+                let _ = folder.remove_staged(&staged); // the first error is the one to report
                 if error.kind() != ErrorKind::AlreadyExists {
                     return Err(error.into());
                 }

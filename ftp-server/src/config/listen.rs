@@ -8,9 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 /// The port of servers and URLs that name none.
 pub const DEFAULT_PORT: u16 = 2121;
 
-/// The text is no address to listen on.
+/// The text is not an address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no address to listen on; write it as 127.0.0.1:2121, [::1]:2121 or 192.168.1.5")]
+#[error("{0:?} is not an address to listen on; write it as 127.0.0.1:2121, [::1]:2121 or 192.168.1.5")]
 pub struct BadListen(String);
 
 /// Understands `ADDRESS:PORT`, `[ADDRESS]:PORT` and a bare address, which gets the default port.

@@ -95,8 +95,8 @@ fn one_address_needs_no_list() {
 
 #[test]
 fn errors_name_file_line_and_key() {
-    check_error("\nlisten = \"localhost\"", "2: listen: \"localhost\" is no address");
-    check_error("listen = [\n  \"[::]:1\",\n  \"x\",\n]", "1: listen: \"x\" is no address");
+    check_error("\nlisten = \"localhost\"", "2: listen: \"localhost\" is not an address");
+    check_error("listen = [\n  \"[::]:1\",\n  \"x\",\n]", "1: listen: \"x\" is not an address");
     check_error("listen = 2121", "1: listen: invalid type: integer");
     check_error("rot = \"/srv\"", "1: rot: unknown field `rot`, expected one of");
     check_error("[limits]\nconnections = 0", "2: limits.connections: must be from 1 to 65536, not 0");

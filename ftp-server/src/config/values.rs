@@ -34,7 +34,7 @@ pub enum LogLevel {
     Off,
     /// A setting that keeps the server from working.
     Error,
-    /// Also what somebody should look at.
+    /// Also problems that need attention.
     Warn,
     /// Also what happened, session by session.
     #[default]
@@ -115,7 +115,7 @@ impl<'de, const MIN: usize> Deserialize<'de> for ByteSize<MIN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = parse_bytes(&text).ok_or_else(|| {
-            de::Error::custom(format!("{text:?} is no amount such as \"64 MiB\" or \"1 GiB\""))
+            de::Error::custom(format!("{text:?} is not an amount such as \"64 MiB\" or \"1 GiB\""))
         })?;
         if bytes >= MIN {
             Ok(Self(bytes))
@@ -152,7 +152,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Seconds<MIN, MAX>
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let duration = humantime::parse_duration(&text)
-            .map_err(|error| de::Error::custom(format!("{text:?} is no time such as \"30s\": {error}")))?;
+            .map_err(|error| de::Error::custom(format!("{text:?} is not a time such as \"30s\": {error}")))?;
         let (min, max) = (Duration::from_secs(MIN), Duration::from_secs(MAX));
         if (min..=max).contains(&duration) {
             return Ok(Self(duration));

@@ -11,7 +11,7 @@ macro_rules! log_line {
         let ServerEvent { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
         let some = |count: u64| (count > 0).then_some(count);
         event!(
-            parent: None, // who asked is a field, whatever thread this is on
+            parent: None, // the user is a field, on every thread
             $level,
             %peer,
             user,
@@ -50,7 +50,7 @@ impl EventListener for Log {
     }
 }
 
-/// Storage that fails is for the operator to look at, unless it may be the client's; and small questions are for nobody.
+/// Returns the log level. Storage failures concern the operator, unless the client may have caused them; small queries are not logged by default.
 fn level_of(event: &ServerEvent<'_>) -> Level {
     use FailureCode::{Io, NoSpace, NotFound, ReadOnly, TooManyOpenFiles};
     let code = event.failure.map(|failure| failure.code);

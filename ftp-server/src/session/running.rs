@@ -29,7 +29,7 @@ use wire::{Failure, FailureCode};
 /// A session that runs.
 pub(super) struct ActiveSession<'a> {
     shared: &'a Arc<ServerState>,
-    /// The limits that its client was told of: others may hold by now.
+    /// The limits that were sent to its client: the current ones may differ.
     limits: Arc<ServerLimits>,
     context: Arc<Context>,
     tasks: TaskTracker,
@@ -123,7 +123,7 @@ impl<'a> ActiveSession<'a> {
         self.lanes -= 1;
         match end {
             LaneEnd::Violation(rule) => return Err(SessionEnd::Violation(format!("lane {number}: {rule}"))),
-            // A client that is done takes no leave of its lanes, and may be so before its job is seen to be.
+            // A client that has finished closes lanes without notice, perhaps before its job is seen to be done.
             LaneEnd::Lost(error) if went_away(&error) => debug!(number, "lane gone"),
             LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
             LaneEnd::Closed => debug!(number, "lane closed"),
@@ -144,12 +144,12 @@ impl<'a> ActiveSession<'a> {
         }
         self.tell_stall();
         if self.context.outbox.try_send(Envelope::new(0, Ping)) {
-            self.pinged.get_or_insert_with(Instant::now); // a full queue is no silence of ours
+            self.pinged.get_or_insert_with(Instant::now); // a full queue does not mean that the peer is silent
         }
         Ok(())
     }
 
-    /// A client whose work waits for a disk hears of it: the connection alone would say that all is well.
+    /// Notifies a client whose work waits for a disk, since the connection itself shows no problem.
     fn tell_stall(&self) {
         let stalled = self.context.disk.stalled();
         if stalled >= STALL_TOLD_AFTER {
@@ -283,10 +283,10 @@ impl<'a> ActiveSession<'a> {
     }
 
     async fn answer(&self, id: u32, message: impl Into<Message>) {
-        let _ = self.context.outbox.send(Envelope::new(id, message)).await; // the writer may have ended; the reader tells
+        let _ = self.context.outbox.send(Envelope::new(id, message)).await; // the writer may have ended; the reader reports that
     }
 
-    /// Ends all that still runs and waits for it.
+    /// Ends all running requests and lanes, and waits for them.
     pub(super) async fn stop(mut self, ended: &SessionEnd, place: &GrantedPlace<'_>) {
         self.over.cancel();
         let code = match ended {
@@ -306,7 +306,7 @@ impl<'a> ActiveSession<'a> {
         loop {
             tokio::select! {
                 () = self.tasks.wait() => break,
-                Some(_) = self.lane_ends.1.recv() => {} // so that lanes can tell their end, which nobody needs now
+                Some(_) = self.lane_ends.1.recv() => {} // drains the lanes' ends, which are no longer needed
             }
         }
         self.context.disk.disposed().await;

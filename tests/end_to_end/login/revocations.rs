@@ -70,7 +70,7 @@ fn a_change_of_the_user_ends_what_runs_with_its_reason() {
         }),
         ("the user's password was changed", |world| drop(user(world, &["passwd", "tester", "--remove"]))),
         ("the user's access was reduced", |world| edit(world, "access = \"full\"", "access = \"read\"")),
-        ("the user's root folder is another one now", |world| {
+        ("the user's root folder was changed", |world| {
             let other = format!("root = {:?}", world.local());
             edit(world, &format!("root = {:?}", world.root()), &other);
         }),

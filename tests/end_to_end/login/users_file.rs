@@ -31,7 +31,7 @@ fn a_mistake_locks_nobody_out_is_told_once_and_found_by_check_config() {
     let checked = server(&world, &["check-config"]);
     assert!(checked.code == Some(2) && checked.stderr.contains(&named), "{}", checked.stderr);
     fs::write(&file, &good).unwrap();
-    wait_until("the log tells that it is over", || lines_with(&world, &["can be used again"]) > 0);
+    wait_until("the log tells that it is over", || lines_with(&world, &["is valid again"]) > 0);
     world.check(["ls", &world.url("")]);
     assert_eq!(lines_with(&world, &["WARN"]), 1, "{}", world.server().log());
     assert_eq!(server(&world, &["check-config"]).code, Some(0));

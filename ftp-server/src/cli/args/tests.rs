@@ -1,4 +1,4 @@
-//! What can be typed, and what cannot.
+//! Tests of accepted and refused command lines.
 
 use super::*;
 use clap::CommandFactory;
