@@ -1,7 +1,7 @@
-//! The command line: what was typed, what it means, and what people and scripts see of it.
+//! The command line: its arguments, their meaning, and the output for people and scripts.
 //!
-//! Two steps: `args` says what may be typed, `task` and the commands' `new` say what it means. All that can be wrong
-//! with a request by itself is found in these steps, before anything is asked, connected or changed.
+//! Two steps: `args` defines the arguments, `task` and the commands' `new` give them meaning. All errors
+//! of a request by itself are found in these steps, before any question, connection or change.
 
 mod advice;
 mod args;
@@ -53,7 +53,7 @@ use task::{OnlineCommand, Task};
 use tokio::runtime::Runtime;
 use wire::message::Welcome;
 
-/// Runs the command that was typed; its exit code is API.
+/// Runs the typed command. The exit code is part of the interface.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
     let matches = parse::matches(Cli::command(), &words);
@@ -152,7 +152,7 @@ fn script(command: &Command) -> Result<Option<Script>, Error> {
     if io::stdin().is_terminal() { Ok(None) } else { Script::of_stdin(typed).map(Some) }
 }
 
-/// Runs what has many lines; the connection ends with it.
+/// Runs a script or the shell; closes the connection at its end.
 fn in_runtime(
     mut interpreter: Interpreter,
     work: impl AsyncFnOnce(&mut Interpreter) -> Result<u8, Error>,
@@ -185,7 +185,7 @@ async fn in_session(
     result
 }
 
-/// Only who wants to know more waits for the answer to the login by itself.
+/// Waits for the answer to the login on its own only with `--verbose`.
 async fn do_work(
     session: &Session,
     server: &ServerTarget,

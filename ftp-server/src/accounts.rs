@@ -38,7 +38,7 @@ pub struct Accounts {
     current: Mutex<Current>,
 }
 
-/// Why users could not be read or changed.
+/// The reason why users could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
     /// The state folder could not be used.
@@ -49,13 +49,13 @@ pub enum AccountsError {
     File {
         /// The users file.
         path: PathBuf,
-        /// Where and what.
+        /// The line and the reason.
         source: UsersError,
     },
     /// The name is taken.
     #[error("there is a user {0} already; `ftp-server user passwd {0}` sets a new password")]
     Exists(UserName),
-    /// Nobody has the name.
+    /// There is no user of that name.
     #[error("there is no user {0}; `ftp-server user list` shows who there is")]
     Missing(UserName),
     /// The user has the key already, perhaps with other options.
@@ -67,7 +67,7 @@ pub enum AccountsError {
 }
 
 impl AccountsError {
-    /// True if the users file must be mended.
+    /// Returns true if the users file must be corrected.
     #[must_use]
     pub fn is_mistake(&self) -> bool {
         match self {
@@ -85,7 +85,7 @@ impl Accounts {
         Self { state, default_root: Mutex::new(default_root), current: Mutex::default() }
     }
 
-    /// From now on users without a root of their own get this one. Sessions that have another one end.
+    /// Sets the root of users without their own. Sessions with another root end.
     pub fn set_default_root(&self, default_root: Option<PathBuf>) {
         *lock(&self.default_root) = default_root;
     }
@@ -99,7 +99,7 @@ impl Accounts {
     /// Reads the file, whether it changed or not.
     ///
     /// # Errors
-    /// It cannot be used; users then are as they were before.
+    /// The file cannot be used; the previous users stay in force.
     pub fn reload(&self) -> Result<(), Arc<AccountsError>> {
         let mut current = self.current();
         current.forget();
@@ -132,7 +132,7 @@ impl Accounts {
     /// Removes a user. A running server ends the sessions that are open.
     ///
     /// # Errors
-    /// Nobody has the name, or the file cannot be read or written.
+    /// There is no user of that name, or the file cannot be read or written.
     pub fn remove(&self, name: &UserName) -> Result<(), AccountsError> {
         self.change(|users| match users.remove(name) {
             Some(_) => Ok(()),
@@ -143,7 +143,7 @@ impl Accounts {
     /// Gives a user another password, or none.
     ///
     /// # Errors
-    /// Nobody has the name, or the file cannot be read or written.
+    /// There is no user of that name, or the file cannot be read or written.
     pub fn set_password(&self, name: &UserName, password: Option<PasswordHash>) -> Result<(), AccountsError> {
         self.change_one(name, |account| {
             account.password = password;
@@ -151,10 +151,10 @@ impl Accounts {
         })
     }
 
-    /// Changes the rules for permissions of what a user makes and changes; what is not given stays.
+    /// Changes the rules for permissions of what a user makes and changes; rules that are not given stay.
     ///
     /// # Errors
-    /// Nobody has the name, or the file cannot be read or written.
+    /// There is no user of that name, or the file cannot be read or written.
     pub fn set_modes(
         &self,
         name: &UserName,
@@ -171,7 +171,7 @@ impl Accounts {
     /// Gives a user more keys: all of them or, with an error, none.
     ///
     /// # Errors
-    /// Nobody has the name, the user has one of the keys already, or the file cannot be read or written.
+    /// There is no user of that name, the user has one of the keys already, or the file cannot be read or written.
     pub fn add_keys(&self, name: &UserName, keys: Vec<KeyLine>) -> Result<(), AccountsError> {
         self.change_one(name, |account| {
             for key in keys {
@@ -188,7 +188,7 @@ impl Accounts {
     /// Removes a key of a user by its fingerprint. A running server ends the sessions that were opened with it.
     ///
     /// # Errors
-    /// Nobody has the name, the user has no such key, or the file cannot be read or written.
+    /// There is no user of that name, the user has no such key, or the file cannot be read or written.
     pub fn remove_key(&self, name: &UserName, fingerprint: &str) -> Result<(), AccountsError> {
         self.change_one(name, |account| {
             let before = account.keys.len();
@@ -212,7 +212,7 @@ impl Accounts {
         })
     }
 
-    /// Reads, changes and writes under the folder's lock, so that of two changes at once none is lost.
+    /// Reads, changes and writes under the folder's lock, so that concurrent changes are not lost.
     fn change(
         &self,
         edit: impl FnOnce(&mut Users) -> Result<(), AccountsError>,
@@ -304,7 +304,7 @@ impl Accounts {
         account.root.clone().or_else(|| self.default_root())
     }
 
-    /// Decides again about a login. More access than it was given is no reason to end it, and has its effect at the next one.
+    /// Decides again about a login. Additional access does not end it, and takes effect at the next login.
     fn review_one(&self, users: &Users, grant: &Grant, now: SystemTime) -> Result<(), Revocation> {
         let Grant { principal, peer } = grant;
         let (_, account) = find(users, principal.name()).ok_or(Revocation::UserRemoved)?;
@@ -366,7 +366,7 @@ fn fingerprint(key: &KeyLine) -> Option<String> {
 
 const USERS_FILE: &str = "users.toml";
 
-/// Some 50,000 users; a server for more than that wants another authenticator.
+/// Some 50,000 users; a larger server needs another authenticator.
 const USERS_LEN_MAX: u64 = 16 * 1024 * 1024;
 
 #[cfg(test)]

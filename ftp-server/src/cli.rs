@@ -25,7 +25,7 @@ mod user;
 
 use args::{Args, ServerCommand};
 
-/// Does what was asked for.
+/// Runs the typed command.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         ServerCommand::Share(args) => share::run(&args),

@@ -1,7 +1,7 @@
 //! The configuration file: every key optional, every unknown key an error, every error with file, line and key.
 //!
 //! Bounds are checked while the file is parsed, so that a message can point at the line; a [`Config`] that exists can
-//! be used as it is. Relative paths in the file are meant from the folder of the file.
+//! be used as it is. Relative paths in the file start at the folder of the file.
 
 mod error;
 mod listen;
@@ -33,7 +33,7 @@ pub struct Config {
     pub root: Option<PathBuf>,
     /// The state folder; `None` means the platform's.
     pub state: Option<PathBuf>,
-    /// How much peers may use.
+    /// The limits of peers.
     pub limits: ServerLimits,
     /// How long running files may take to finish once the server is stopping.
     pub drain_timeout: DrainTimeout,
@@ -43,7 +43,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
 }
 
-/// How much peers may use, together and each.
+/// The limits of peers, together and each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLimits {
     /// Sockets of all kinds, logged in or not; further ones are closed at once.
@@ -58,7 +58,7 @@ pub struct ServerLimits {
     pub logins_waiting: usize,
     /// Failed logins after which an address is barred; 0 disables barring and slowing.
     pub failed_logins_max: usize,
-    /// For how long it is barred.
+    /// The duration of the bar.
     pub login_bar: Duration,
     /// Lanes that one session may have at a time.
     pub lanes_per_session: usize,
@@ -76,7 +76,7 @@ pub struct ServerLimits {
     pub idle_timeout: Duration,
 }
 
-/// How long a drain may take; a type of its own only for its default.
+/// Longest duration of a drain; a type of its own only for its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainTimeout(pub Duration);
 
@@ -109,7 +109,7 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Understands the text of a configuration file; `path` is for messages, and its folder for relative paths.
+    /// Parses the text of a configuration file; `path` is for messages, and its folder for relative paths.
     ///
     /// # Errors
     /// A line is wrong.
@@ -191,7 +191,7 @@ struct TlsShape {
 }
 
 impl Default for LimitsShape {
-    /// Reasons beside the values: each protects the server from one way of being used up.
+    /// The default limits. The reason for each is beside it: each protects one resource of the server.
     fn default() -> Self {
         Self {
             // Four hundred sessions with eight lanes each. Open files: the server asks the system for twice as many.
@@ -215,7 +215,7 @@ impl Default for LimitsShape {
             jobs_per_session: Between::new(JOBS_MAX),
             // All lanes at full speed take a third of it.
             memory_per_session: ByteSize::new(SESSION_MEMORY_MAX),
-            // Half of what there is: one user leaves as much for the others.
+            // Half of the total: one user leaves as much for the others.
             memory_per_user: ByteSize::new(USER_MEMORY_MAX),
             // A machine with 1 GiB has room for it.
             memory: ByteSize::new(SERVER_MEMORY_MAX),
@@ -312,7 +312,7 @@ fn read_bounded(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// A configuration is a page of text; more is the wrong file.
+/// A configuration is a page of text; a longer file is the wrong one.
 const CONFIG_LEN_MAX: u64 = 1024 * 1024;
 
 #[cfg(test)]

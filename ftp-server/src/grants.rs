@@ -1,13 +1,13 @@
-//! The logins that running sessions go on under, and the watcher that ends a session whose login would not be accepted any more.
+//! The logins of running sessions, and the watcher that ends a session whose login would no longer be accepted.
 //!
 //! ```text
 //! watcher thread, about twice a second:  all running sessions ─► Authenticator::review ─► those that end
 //!                                                                                           │
-//! of such a session: the client hears why, its jobs and requests fail, then the session ends ◄┘
+//! of such a session: the client gets the reason, its jobs and requests fail, then it ends   ◄┘
 //! ```
 //!
-//! The watcher has a thread of its own: a filesystem that hangs may hold up all others, and must not keep anybody in. For the
-//! same reason it fails a session's jobs by itself, and does not wait until the session looks.
+//! The watcher has a thread of its own: a filesystem that hangs may block all others, and must not keep a session alive. For the
+//! same reason it fails a session's jobs itself, without waiting for the session.
 
 use crate::auth::{Authenticator, Grant, Revocation};
 use std::collections::HashMap;
@@ -31,14 +31,14 @@ pub(crate) struct Granted {
     by_id: Mutex<HashMap<SessionId, Arc<GrantedSession>>>,
 }
 
-/// A session that runs, as far as it can be ended from outside.
+/// The parts of a running session that are needed to end it.
 pub(crate) struct GrantedSession {
     pub(crate) grant: Grant,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,
     /// Ends the session.
     pub(crate) stop: CancellationToken,
-    /// Why the login does not stand any more.
+    /// The reason why the login is no longer accepted.
     revoked: OnceLock<Revocation>,
     /// True if the client was notified at once; false if its message queue was full.
     is_told: AtomicBool,
@@ -70,12 +70,12 @@ impl Granted {
 }
 
 impl GrantedPlace<'_> {
-    /// Why the session ends, if its login does not stand any more.
+    /// Returns the reason why the session ends, if its login is no longer accepted.
     pub(crate) fn revoked(&self) -> Option<Revocation> {
         self.running.revoked.get().copied()
     }
 
-    /// True if the client knows that.
+    /// Returns true if the client was notified.
     pub(crate) fn is_told(&self) -> bool {
         self.running.is_told.load(Ordering::SeqCst)
     }
@@ -117,7 +117,7 @@ pub(crate) fn refusal(reason: Revocation) -> Failure {
     Failure::new(FailureCode::AccessDenied, reason.to_string())
 }
 
-/// Watches until the returned sender is dropped. Nobody waits for the thread: what it looks at may hang.
+/// Watches until the returned sender is dropped. The thread is not joined, since the files that it reads may hang.
 ///
 /// # Errors
 /// The system has no thread to give.
@@ -131,7 +131,7 @@ pub(crate) fn watch(authenticator: Arc<dyn Authenticator>, granted: Arc<Granted>
 
 fn watch_until(stopped: &Receiver<()>, authenticator: &dyn Authenticator, granted: &Granted) {
     while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        // Before the authenticator looks: who logs in meanwhile does so by what is there then, or later.
+        // Before the authenticator looks: later logins are decided by the current state or a later one.
         let sessions = granted.all();
         let grants: Vec<&Grant> = sessions.iter().map(|session| &session.grant).collect();
         let verdicts = authenticator.review(&grants, SystemTime::now());
@@ -145,7 +145,7 @@ fn watch_until(stopped: &Receiver<()>, authenticator: &dyn Authenticator, grante
     }
 }
 
-/// A file that changed is judged at the look after the one that saw it, and a session is to end within 2 s.
+/// A changed file is judged one look after the change was seen, and a session must end within 2 s.
 const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
 #[cfg(test)]

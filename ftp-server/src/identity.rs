@@ -24,7 +24,7 @@ pub struct Identity {
     fingerprint: String,
 }
 
-/// Why there is no identity.
+/// The reason why there is no identity.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The state folder could not be used.
@@ -59,7 +59,7 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
-    /// True if a file that is there must be mended.
+    /// Returns true if an existing file must be corrected.
     #[must_use]
     pub fn is_mistake(&self) -> bool {
         match self {
@@ -225,7 +225,7 @@ fn bad_pem(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> Identi
     move |source| IdentityError::Pem { what, path: path.to_owned(), source }
 }
 
-/// The server's own identity is not just another file: replacing it is a decision.
+/// Returns advice about a damaged file. Replacing the server's own identity must be a decision of the operator.
 fn advice(path: &Path) -> &'static str {
     if path.ends_with(IDENTITY_FILE) {
         "restore it from a backup, or remove it to get a new identity, which every client must then trust anew"

@@ -1,4 +1,4 @@
-//! The `ftp-server` command: reads what was typed, calls the library, prints, and turns the outcome into an exit code.
+//! The `ftp-server` command: parses the arguments, calls the library, prints, and turns the outcome into an exit code.
 
 mod cli;
 

@@ -2,7 +2,7 @@
 //!
 //! Three rules, all of which look at what failed before a secret is even looked at:
 //!
-//! 1. **An address is slowed, then barred.** After a few failures, of whatever users, each further attempt from there waits
+//! 1. **An address is slowed, then barred.** After a few failures, of any users, each further attempt from there waits
 //!    longer; after `failures_max` none is looked at for `bar`. An address is an IPv4 address, or the /64 of an IPv6 address,
 //!    which is what one customer has. So only the guesser's own address is barred.
 //! 2. **A user is slowed, never barred**, by failures from anywhere: many addresses that guess one password each wait before each
@@ -63,7 +63,7 @@ pub(crate) enum ThrottleDecision {
     Go,
     /// It waits, and is decided anew at that time.
     Wait(Instant, ThrottleRule),
-    /// It is refused until that time, whatever its proof is.
+    /// It is refused until that time, with any proof.
     Barred(Instant),
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn with_command_meant(
     error
 }
 
-/// The same error, unless what a line does not know is an option of the command line: that holds for all lines, and is told so.
+/// Adds advice if the unknown option of a line is one of the command line, which applies to all lines.
 pub(crate) fn with_place_of_option(error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return error };
     if error.kind() != ErrorKind::UnknownArgument || !is_common(typed) {
@@ -77,7 +77,7 @@ pub(crate) fn meant<'a>(text: &str, typed: &str, known: impl IntoIterator<Item =
     }
 }
 
-/// The name that is most like what was typed: at most every third letter is wrong, or one of two. Nothing for a name that is known.
+/// Returns the known name most similar to the typed one, with at most every third letter wrong, or one of two. `None` for a known name.
 pub(crate) fn similar<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let measured = known.into_iter().map(|name| (strsim::osa_distance(typed, name), name));
     let (wrong, name) = measured.min()?;

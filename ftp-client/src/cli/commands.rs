@@ -1,4 +1,4 @@
-//! One file per command: what its arguments mean, and what it does in a session.
+//! One file per command: the meaning of its arguments, and its work in a session.
 
 pub(crate) mod cat;
 pub(crate) mod chmod;
@@ -31,7 +31,7 @@ use each::{About, each, each_done, in_turn};
 use ftp_client::Error;
 use wire::{Failure, FailureCode, RemotePath};
 
-/// People forget -r.
+/// Adds advice about -r, which people forget.
 fn advise_recursive(error: Error, path: &RemotePath) -> Error {
     match error.failure_code() {
         Some(code @ FailureCode::IsAFolder) => {

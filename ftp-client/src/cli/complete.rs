@@ -1,7 +1,7 @@
-//! `complete-line`: what the word may become that is being typed in a shell. The scripts of `completions` ask for it.
+//! `complete-line`: prints the completions of the word that is being typed in a shell, for the scripts of `completions`.
 //!
-//! Somebody waits with a finger on Tab: nobody is asked for anything, no server is trusted because of it, what fails is not
-//! told, and after two seconds all is over.
+//! The user waits after pressing Tab: completion asks no questions, trusts no new server, reports no
+//! errors, and ends after two seconds.
 
 mod expected;
 mod line;
@@ -21,10 +21,10 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-/// Prints what may stand where the cursor is, a word a line.
+/// Prints the candidates at the cursor, one per line.
 pub(crate) fn run(typed: &CompleteLineArgs, output: &Output) -> Result<u8, Error> {
     if terminal::interactive() {
-        return Ok(0); // a script of ours would have seen to it that there is nobody to ask
+        return Ok(0); // our scripts always disable questions
     }
     thread::spawn(|| {
         thread::sleep(WAIT);
@@ -44,7 +44,7 @@ pub(crate) fn run(typed: &CompleteLineArgs, output: &Output) -> Result<u8, Error
     Ok(0)
 }
 
-/// The candidates, and whether a path of this machine may stand there too: a shell finds those that need it to be understood.
+/// Returns the candidates, and whether a local path is possible too: the shell completes local paths itself, with its own expansions.
 fn candidates(line: &PartialLine) -> (Vec<String>, bool) {
     let mut program = Cli::command();
     program.build();

@@ -1,4 +1,4 @@
-//! Connects with what was typed, and once more where that helps.
+//! Connects with the typed options, and a second time where that helps.
 
 use crate::cli::login::{self, PasswordPrompt};
 use crate::cli::output::Output;
@@ -15,11 +15,11 @@ use wire::limits::LOGIN_TIMEOUT;
 /// How to connect.
 pub(crate) struct Connecting {
     options: ConnectOptions,
-    /// The question to ask when the keys that are there by themselves are refused.
+    /// The password question for the case that the keys found by default are refused.
     otherwise: Option<PasswordPrompt>,
 }
 
-/// Finds out how to connect. Asks for a password if there is no other way.
+/// Returns the options of the connection. Asks for a password if there is no other credential.
 pub(crate) fn options(
     server: &ServerTarget,
     settings: &Settings,
@@ -44,12 +44,12 @@ pub(crate) fn options(
     Ok(Connecting { options, otherwise: login.otherwise })
 }
 
-/// Connects. Only where a person could be asked for a password after keys were refused does this wait for the login's answer.
+/// Connects. Waits for the login's answer only if a password could be asked for after keys were refused.
 pub(crate) async fn session(connecting: Connecting) -> Result<Session, Error> {
     lasting(connecting).await.map(|(session, _)| session)
 }
 
-/// The same, with what it takes to connect once more without asking anybody.
+/// As [`session`], and returns the options to connect again without a question.
 pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectOptions), Error> {
     let Connecting { options, otherwise } = connecting;
     let mut again = options.clone();
@@ -62,12 +62,12 @@ pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectO
             again.credentials = asked.await.map_err(|_| Error::Interrupted)??;
             Ok((patiently(again.clone()).await?, again))
         }
-        Err(_) | Ok(_) => Ok((session, again)), // what else went wrong shows with the first request
+        Err(_) | Ok(_) => Ok((session, again)), // other failures show with the first request
     }
 }
 
-/// A person who was asked about the server's key may have thought about it for longer than the server waits for a login; then
-/// the connection is made anew, and nobody is asked any more.
+/// A user who is asked about the server's key may answer after the server's login timeout; then
+/// the connection is made anew, without another question.
 pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
     let (again, started) = (options.clone(), Instant::now());
     let session = Session::connect(options).await.map_err(|error| advise_waiting(error, &again.outages))?;
@@ -78,7 +78,7 @@ pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error>
     Session::connect(again).await
 }
 
-/// Names the options that wait for a server, to somebody who has given neither.
+/// Adds advice about the options that wait for a server, if neither was given.
 fn advise_waiting(error: Error, outages: &Outages) -> Error {
     let neither = !outages.first && outages.tries_max.is_none() && !outages.give_up_after.is_zero();
     if let Error::Unreachable { address, reason, passing: true } = error {

@@ -1,7 +1,7 @@
 //! Where values of options come from: the command line, else the environment, else the profile, else a default.
 //!
 //! A profile's options become the parser's own defaults and the command line is parsed once more. So they are checked and
-//! understood as if they had been typed, and what was typed goes before them.
+//! understood as if they had been typed, and typed options override them.
 
 use crate::cli::args::{Cli, Command as Typed, ProfileOption, of_profile, profile_options};
 use crate::cli::parse;
@@ -16,11 +16,11 @@ use std::ffi::{OsStr, OsString};
 /// The typed command line, completed by a profile.
 pub(crate) struct Completed<T> {
     pub(crate) typed: T,
-    /// Where each value came from, a line each, for those who want to know.
+    /// Lists the origin of each value, one line each, for `--verbose`.
     pub(crate) origins: Vec<String>,
 }
 
-/// A command line without a profile, and without a look at what it leaves open.
+/// Returns the command line as typed, without a profile.
 pub(crate) fn as_typed(typed: Cli) -> Completed<Cli> {
     Completed { typed, origins: Vec::new() }
 }

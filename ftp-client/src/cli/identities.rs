@@ -9,14 +9,14 @@ use ftp_client::keys::{Agent, KeyFile, LockedKey, SshKey};
 use std::path::{Path, PathBuf};
 use wire::limits::LOGIN_KEYS_MAX;
 
-/// Keys that nobody named.
+/// Keys that were found without being named.
 pub(crate) struct UsableKeys {
     pub(crate) keys: Vec<SshKey>,
     /// Why there are not more, behind an error about it.
     pub(crate) hint: String,
 }
 
-/// The keys of the named files. All of them must be of use: who names a key wants that one.
+/// Returns the keys of the named files. All of them must be usable, since a named key is the one that is wanted.
 pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<SshKey>, Error> {
     if paths.len() > LOGIN_KEYS_MAX {
         return Err(Error::Usage(format!("a login can offer {LOGIN_KEYS_MAX} keys at most")));
@@ -26,7 +26,7 @@ pub(crate) fn named(paths: &[PathBuf], output: &Output) -> Result<Vec<SshKey>, E
     Ok(keys)
 }
 
-/// The agent's keys, then those under the usual names that it does not hold. What cannot be used is told and left out.
+/// Returns the agent's keys, then those under the usual names that the agent lacks. Unusable keys are reported and left out.
 pub(crate) fn usual(output: &Output) -> Result<UsableKeys, Error> {
     let (mut keys, trouble) = of_agent(output);
     let mut locked = Vec::new();
@@ -65,7 +65,7 @@ fn one_named(path: &Path, output: &Output) -> Result<SshKey, Error> {
     let Some(file) = locked else {
         let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
         return Err(Error::Usage(format!(
-            "{} is a public key, and no agent holds the private one; name that, or add it with ssh-add{trouble}",
+            "{} is a public key, and no agent has the private key; name the private key file, or add it with ssh-add{trouble}",
             Error::shown_path(path)
         )));
     };
@@ -103,7 +103,7 @@ fn agent_socket() -> Option<String> {
     variable("SSH_AUTH_SOCK").ok().flatten()
 }
 
-/// People who have an RSA key only wonder why it is not taken.
+/// Explains why an RSA key is not used.
 fn unsupported() -> Option<String> {
     let path = etcetera::home_dir().ok()?.join(".ssh/id_rsa");
     path.exists().then(|| {
@@ -121,9 +121,9 @@ fn usual_paths() -> Vec<PathBuf> {
 /// The outcome of asking for a passphrase.
 enum PassphraseOutcome {
     With(SshKey),
-    /// The person has no passphrase to tell, or not the right one.
+    /// The user gave no passphrase, or only wrong ones.
     Never,
-    /// There was nothing more to read.
+    /// The input has ended.
     EndOfInput,
 }
 
@@ -176,7 +176,7 @@ fn tell(keys: &[SshKey], output: &Output) -> usize {
     }
     for key in keys.iter().skip(LOGIN_KEYS_MAX) {
         output.note(|| {
-            format!("not offering the key {key}: {LOGIN_KEYS_MAX} are the most; choose with --identity")
+            format!("not offering the key {key}: {LOGIN_KEYS_MAX} is the maximum; choose with --identity")
         });
     }
     keys.len().min(LOGIN_KEYS_MAX)

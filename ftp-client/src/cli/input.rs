@@ -24,7 +24,7 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
 fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
     let bytes = read_bounded(source).map_err(|error| {
         if error.kind() == io::ErrorKind::IsADirectory {
-            Error::Usage(format!("{} is a folder, and no file", Error::shown_path(path)))
+            Error::Usage(format!("{} is a folder, not a file", Error::shown_path(path)))
         } else {
             Error::local(path, error)
         }

@@ -1,5 +1,5 @@
-//! Runs lines: what a script and the shell share. One server is open at a time, its connection is made once, and made
-//! anew if it was lost; current folders are kept here and there.
+//! Runs lines for scripts and the shell. One server is open at a time. Its connection is made once, and made
+//! anew if it was lost. The local and the remote current folder are kept.
 
 use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
 use crate::cli::args::{self, Command, ProfileSubcommand, TypedLine, TypedRule, Word, line_parser};
@@ -129,7 +129,7 @@ impl Interpreter {
         Ok((opened.server.clone(), opened.session.clone()))
     }
 
-    /// Understands a line's words, or says all that a person should see, as help.
+    /// Parses a line's words. The error is the full text for a person, which may be help.
     pub(crate) fn understand(&self, words: &[OsString]) -> Result<Parsed, clap::Error> {
         understand(words, &self.scope, self.profile.as_deref())
     }
@@ -145,7 +145,7 @@ impl Interpreter {
         Ok((opened.server.clone(), opened.options.clone()))
     }
 
-    /// Drops the connection, and what runs in it; the next command has a new one.
+    /// Drops the connection and its running requests; the next command connects anew.
     pub(crate) async fn hang_up(&mut self) {
         if let Some(opened) = &mut self.open {
             opened.stale = true;
@@ -153,7 +153,7 @@ impl Interpreter {
         }
     }
 
-    /// Changes what belongs to a connection, from the next command on.
+    /// Changes options of the connection, from the next command on.
     fn redial(&mut self, change: impl FnOnce(&mut ConnectOptions)) -> Result<u8, Error> {
         let opened = self.open.as_mut().ok_or_else(nothing_open)?;
         change(&mut opened.options);
@@ -161,7 +161,7 @@ impl Interpreter {
         Ok(0)
     }
 
-    /// Where paths on the server begin.
+    /// Returns the remote current folder.
     pub(crate) fn here(&self) -> Result<&Remote, Error> {
         self.scope.here().ok_or_else(nothing_open)
     }
@@ -187,7 +187,7 @@ impl Interpreter {
         }
     }
 
-    /// The command line's options, with a profile's. Its files are meant from where the program was started.
+    /// Returns the command line's options with a profile's. Relative files are resolved from the folder in which the program was started.
     fn settings(&self, profile: Option<&Profile>) -> Result<Settings, Error> {
         let mut common = defaults::again(&self.command_line, profile).common;
         let named = [&mut common.password_file, &mut common.known_hosts].into_iter().flatten();
@@ -206,7 +206,7 @@ impl Interpreter {
         Task::begin(command, &self.scope, output.json())
     }
 
-    /// Tells the folder after `cd -`, as a POSIX shell does.
+    /// Changes the remote folder. Prints it after `cd -`, as a POSIX shell does.
     async fn change_folder(&mut self, folder: Option<&OsStr>, output: &Output) -> Result<u8, Error> {
         let there = self.scope.folder(folder)?;
         let (_, session) = self.session(output).await?;
@@ -225,7 +225,7 @@ impl Checker {
         parse(words, &self.scope, self.profile.as_deref())
     }
 
-    /// Follows a line. What can only be known when it is run is no error now.
+    /// Checks a line and follows its changes of folder. Errors that only a run can find are not reported.
     pub(crate) fn check(&mut self, Parsed(word): Parsed, output: &Output) -> Result<(), Error> {
         if self.stdin_taken && reads_stdin(&word) {
             return Err(stdin_taken());
@@ -269,7 +269,7 @@ impl Checker {
     }
 }
 
-/// Understands a line's words; the options of the open server's profile are those of the line too.
+/// Parses a line's words, with the options of the open server's profile as defaults.
 pub(crate) fn understand(
     words: &[OsString],
     scope: &Scope,
@@ -297,7 +297,7 @@ fn same_server(wanted: &ServerTarget, open: &ServerTarget, session: &Session) ->
         Ok(())
     } else {
         let (there, open) = (wanted.address(), open.address());
-        Err(Error::Usage(format!("this is for {there}, another server or user than the open {open}")))
+        Err(Error::Usage(format!("this is for {there}, not for the open server and user {open}")))
     }
 }
 
@@ -314,7 +314,7 @@ fn needs_server(command: &Command) -> bool {
     )
 }
 
-/// True for what would take the lines that are still to come.
+/// Returns true if the command reads standard input, and so the lines that follow.
 pub(crate) fn reads_stdin(word: &Word) -> bool {
     let is_stdin = |path: &Path| path == Path::new("-");
     let Word::Command(command) = word else { return false };
@@ -332,9 +332,9 @@ pub(crate) fn reads_stdin(word: &Word) -> bool {
     listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if is_stdin(path)))
 }
 
-/// The error of a command that would read the lines that are still to come.
+/// The error of a command that would read the lines that follow.
 pub(crate) fn stdin_taken() -> Error {
-    Error::Usage("standard input is where the commands come from".to_owned())
+    Error::Usage("standard input already supplies the commands".to_owned())
 }
 
 /// A profile is added with the common options, which belong to a whole script.

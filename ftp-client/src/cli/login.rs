@@ -1,5 +1,5 @@
-//! Chooses the user and the credentials of a login: what was typed counts more than what the environment says, and that more than the keys that
-//! are there by themselves. A person is asked last.
+//! Chooses the user and the credentials of a login: typed options take precedence over the environment, and that over the default keys.
+//! The user is asked last.
 
 use crate::cli::environment::variable;
 use crate::cli::identities;
@@ -46,7 +46,7 @@ impl From<Credentials> for Chosen {
     }
 }
 
-/// Decides what to log in with. May ask for a passphrase or a password.
+/// Chooses the credentials. May ask for a passphrase or a password.
 pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
     if let Some(token) = &settings.token {
         return Ok(Credentials::Token { token: token.clone() }.into());
@@ -108,7 +108,7 @@ fn first_line(file: File) -> io::Result<String> {
     Ok(line)
 }
 
-/// A pipe, as `<(pass show server)` makes it, is nobody else's.
+/// A pipe, as made by `<(pass show server)`, is private.
 fn open_to_others(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
 }

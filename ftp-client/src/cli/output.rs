@@ -47,11 +47,11 @@ pub(crate) enum ProgressStyle {
     Plain,
     /// Events on standard output.
     Json,
-    /// Not at all.
+    /// No progress.
     None,
 }
 
-/// Where everything that is seen goes through.
+/// The output of the program: results, events, messages and progress.
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
@@ -67,7 +67,7 @@ pub(crate) struct Output {
     voice: Option<Voice>,
 }
 
-/// How a job in the background speaks while a person types: a line at a time.
+/// Prints the output of a background job, one line at a time, while the user types.
 pub(crate) type Voice = Arc<Mutex<dyn FnMut(&str) + Send>>;
 
 /// The number that a script's line adds to messages and events.
@@ -115,7 +115,7 @@ impl Output {
         self.of_line("", 0, "")
     }
 
-    /// The same for a job in the background: it draws nothing, and all that it tells and finds goes through the voice.
+    /// The same for a background job: it draws no progress, and all its messages and results go through the voice.
     pub(crate) fn of_job(&self, number: usize, voice: Voice) -> Arc<Self> {
         let tail = Object::tail_of_line(number, "");
         Arc::new(Self {
@@ -130,7 +130,7 @@ impl Output {
         })
     }
 
-    /// How far a transfer is, in a few words; how fast it was on the whole.
+    /// Returns the progress and the average rate of the transfer, in a few words.
     pub(crate) fn standing(&self) -> Option<String> {
         let (began, tally) = self.transfer.get()?;
         let snapshot = tally.snapshot();
@@ -139,22 +139,22 @@ impl Output {
         Some(text::standing(&Snapshot { rate, ..snapshot }))
     }
 
-    /// True if this is about one line of a script.
+    /// Returns true if this is the output of one line of a script.
     pub(crate) fn is_line(&self) -> bool {
         self.line.is_some()
     }
 
-    /// True if standard output is for programs.
+    /// Returns true with `--json`.
     pub(crate) fn json(&self) -> bool {
         self.json
     }
 
-    /// True for those who want to see errors only.
+    /// Returns true if only errors are shown.
     pub(crate) fn quiet(&self) -> bool {
         self.quiet
     }
 
-    /// True for those who want to know more.
+    /// Returns true with `--verbose`.
     pub(crate) fn verbose(&self) -> bool {
         self.verbose
     }
@@ -164,55 +164,55 @@ impl Output {
         self.progress
     }
 
-    /// Writes a result to standard output; [`flush`](Self::flush) sends it off.
+    /// Writes a result to the buffer of standard output; see [`flush`](Self::flush).
     pub(crate) fn print(&self, bytes: &[u8]) -> Result<(), Error> {
         self.stdout.write(&self.tagged(bytes)).map_err(sink::failed)
     }
 
-    /// Sends off what was printed.
+    /// Flushes the printed results.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.stdout.flush().map_err(sink::failed)
     }
 
-    /// Writes an event; one that cannot be written is noticed at the end.
+    /// Writes an event. A write error is reported at the end.
     pub(crate) fn event(&self, event: Object) {
         if self.json {
-            // The sink remembers the error, and `finish` tells of it.
+            // The writer keeps the error, and `finish` reports it.
             let _ = self.stdout.write(&self.tagged(&event.into_line()));
         }
     }
 
-    /// Tells of an error.
+    /// Prints an error.
     pub(crate) fn complain(&self, message: &dyn Display) {
         self.say(&format!("{} {}{message}", self.prefix(), self.place()));
     }
 
-    /// Tells of something that deserves attention.
+    /// Prints a warning.
     pub(crate) fn warn(&self, message: &str) {
         if !self.quiet {
             self.say(&format!("{} {}warning: {message}", self.prefix(), self.place()));
         }
     }
 
-    /// Tells something to those who want to know more.
+    /// Prints a message with `--verbose`.
     pub(crate) fn note(&self, message: impl FnOnce() -> String) {
         if self.verbose {
             self.say(&message());
         }
     }
 
-    /// From here on this is a transfer, and its counts are part of the end.
+    /// Begins a transfer, whose counts become part of the last event.
     pub(crate) fn begin_transfer(&self, tally: &Arc<Tally>) {
         let _ = self.transfer.set((Instant::now(), Arc::clone(tally)));
     }
 
-    /// True if the error says that standard output cannot be written: further results would be lost as well.
+    /// Returns true if standard output cannot be written, so that further results would be lost too.
     pub(crate) fn is_gone(error: &Error) -> bool {
         matches!(error, Error::Local { path, .. } if path == STDOUT)
     }
 
-    /// Tells how the run ended; gives its exit code. Lost results of a listing are a failure of the run; lost events of a
-    /// transfer undo nothing of what was transferred.
+    /// Reports the result of the run and returns its exit code. Lost results of a listing fail the run; lost events of a
+    /// transfer do not, since the files were transferred.
     pub(crate) fn finish(&self, result: Result<u8, Error>) -> u8 {
         let (code, error) = exit::of_run(result);
         if let Some(error) = &error {
@@ -250,7 +250,7 @@ impl Output {
         }
     }
 
-    /// Writes a line. Whether standard error can be written does not matter to what was asked.
+    /// Writes a line to standard error. Ignores write errors, which do not affect the command.
     pub(crate) fn say(&self, line: &str) {
         if let Some(voice) = &self.voice {
             return lock(voice)(line);
@@ -278,12 +278,12 @@ impl Output {
     }
 }
 
-/// Bytes that came from elsewhere, as text that is safe to show.
+/// Escapes foreign bytes as text that is safe to show.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     Escaped(bytes).to_string()
 }
 
-/// A shown path as a word of a shell's command line, for those who will copy it.
+/// Quotes a shown path as a word of a shell's command line, for copying.
 pub(crate) fn as_word(path: &str) -> String {
     shlex::try_quote(path).map_or_else(|_| path.to_owned(), Cow::into_owned)
 }

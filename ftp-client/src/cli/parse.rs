@@ -1,5 +1,5 @@
-//! Command lines, as clap understands them. One that makes no sense ends the program here, before there is anything that could
-//! speak for it: people get clap's words, programs that asked for events their last one.
+//! Parses command lines with clap. An invalid one ends the program here, before the output exists:
+//! people get clap's message, and programs that asked for events get the last event.
 
 use crate::cli::advice::{sentence, with_command_meant};
 use crate::cli::args::Cli;
@@ -25,7 +25,7 @@ fn refuse(error: &clap::Error, words: &[OsString]) -> ! {
     if error.use_stderr() && options(words).any(|word| word == "--json") {
         let finished = Object::event("finished").seconds("seconds", Duration::ZERO);
         let finished = finished.number("exit_code", EXIT_USAGE).text("error", &sentence(error));
-        let _ = io::stdout().write_all(&finished.into_line()); // the exit code tells it too
+        let _ = io::stdout().write_all(&finished.into_line()); // the exit code reports it too
     }
     error.exit()
 }

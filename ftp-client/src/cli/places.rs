@@ -29,7 +29,7 @@ pub(crate) fn within(folder: &RemotePath, name: &Name) -> Result<RemotePath, Err
     folder.join(name).map_err(|error| Error::remote(folder, error))
 }
 
-/// Makes sure that a path is a folder. Users who may not look are believed: their write will tell.
+/// Checks that a path is a folder. Without permission to look, the check passes, and the write reports an error.
 pub(crate) async fn require_folder(session: &Session, path: &RemotePath) -> Result<(), Error> {
     if path.is_root() {
         return Ok(());
@@ -55,7 +55,7 @@ pub(crate) async fn meant(session: &Session, remote: &Remote) -> Result<RemotePa
     if remote.must_be_folder() { session.folder_at(&remote.path).await } else { Ok(remote.path.clone()) }
 }
 
-/// Refuses paths that end in `.` or `..` where a folder loses its name, as rm and mv do everywhere.
+/// Refuses paths that end in `.` or `..` for commands that remove or move a folder, as rm and mv do.
 pub(crate) fn none_is_dot(remotes: &[Remote], command: &str) -> Result<(), Error> {
     if remotes.iter().all(|remote| remote.ending != PathEnding::Dot) {
         return Ok(());

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A key is a long option without its dashes. Others must not be able to write to the file: it says which servers are
-//! spoken to and which file holds a password. What cannot be understood is an error, with its line; nothing is skipped.
+//! used and which file holds a password. Unknown content is an error with its line; no line is skipped.
 
 mod file;
 
@@ -37,16 +37,16 @@ pub(crate) struct Profiles {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
     pub(crate) name: String,
-    /// Where the file says that it is.
+    /// The URL in the file.
     pub(crate) url: String,
-    /// The place that it stands for.
+    /// The remote folder that the profile stands for.
     pub(crate) remote: Remote,
     /// Its options, as the file has them.
     pub(crate) defaults: Defaults,
 }
 
 impl Profiles {
-    /// Reads the configuration. The usual one need not be there, one that was named must be.
+    /// Reads the configuration. The default file may be missing, a named file must exist.
     pub(crate) fn load(named: Option<&Path>) -> Result<Self, Error> {
         let profiles = Self::of_file(named)?;
         match named {
@@ -57,7 +57,7 @@ impl Profiles {
         }
     }
 
-    /// The same, where the file may still have to be made.
+    /// As [`load`](Self::load), but a named file may be missing too.
     pub(crate) fn of_file(named: Option<&Path>) -> Result<Self, Error> {
         let path = match named {
             Some(path) => path.to_owned(),
@@ -95,7 +95,7 @@ impl Profiles {
         Some((profile, OsStr::from_bytes(&bytes[colon + 1..])))
     }
 
-    /// The profile of a server's user. Of several, the options that they share: nobody could tell whose others were meant.
+    /// Returns the profile of a server's user. With several, only the options that they share, since the others are ambiguous.
     pub(crate) fn of_server(&self, server: &ServerTarget) -> Option<Profile> {
         let mut there =
             self.iter().filter(|profile| ServerTarget::of(&profile.remote).is_of_same_user(server));
@@ -151,7 +151,7 @@ impl Profiles {
         self.write(|text| file::with(text, name, url, &whole_paths(defaults)?))
     }
 
-    /// Removes a profile; tells whether there was one.
+    /// Removes a profile; returns whether it existed.
     pub(crate) fn remove(&self, name: &str) -> Result<bool, Error> {
         if !self.profiles.contains_key(name) {
             return Ok(false);
@@ -205,7 +205,7 @@ fn parse_url(text: &str, names: &[String]) -> Result<Remote, String> {
     Remote::parse(OsStr::new(text)).map_err(|error| error.to_string())
 }
 
-/// An option of a profile, checked as if it had been typed. Nothing for a flag that is not set.
+/// Checks an option of a profile as if it had been typed. Returns `None` for a flag that is not set.
 fn checked(
     config: &Path,
     key: &str,
@@ -250,20 +250,20 @@ fn opposite(key: &str) -> Option<&'static str> {
     }
 }
 
-/// True for what excludes another key, which is there too.
+/// Returns true if another key of the profile contradicts this one.
 fn contradicted(key: &str, defaults: &[(String, Vec<String>)]) -> bool {
     let other = if key == "quiet" { Some("verbose") } else { opposite(key) };
     other.is_some_and(|other| defaults.iter().any(|(key, _)| key == other))
 }
 
-/// A file's path as the profile means it: from the home folder, or from the configuration's.
+/// Resolves a file's path of a profile from the home folder, or from the configuration's folder.
 fn placed(config: &Path, value: &str) -> String {
     let home = value.strip_prefix("~/").and_then(|rest| Some(etcetera::home_dir().ok()?.join(rest)));
     let path = home.unwrap_or_else(|| config.parent().unwrap_or(Path::new("")).join(value));
     path.into_os_string().into_string().unwrap_or_else(|_| value.to_owned())
 }
 
-/// Files that were typed are meant from where they were typed.
+/// Makes typed file paths absolute, from the current folder.
 fn whole_paths(defaults: &Defaults) -> Result<Defaults, Error> {
     let options = profile_options();
     let is_file = |key: &str| options.iter().any(|option| option.file && option.key == key);
@@ -296,7 +296,7 @@ fn usual_path() -> Option<PathBuf> {
 const YES: &str = "true";
 const SECRETS: [&str; 2] = ["password", "token"];
 const NAME_LEN_MAX: usize = 64;
-/// Some thousands of profiles; more is some other file.
+/// Enough for some thousands of profiles; a longer file is not a configuration.
 const FILE_LEN_MAX: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Result files: what became of each item of a transfer, for scripts and for `retry`.
+//! Result files: the outcome of each item of a transfer, for scripts and for `retry`.
 //!
 //! One JSON object a line. The first is the head: version, command, server, and what was asked for. Then a line an item,
-//! as it ends. The last says that the run came to its end; without it, nobody knows what was under way.
+//! when it ends. The last line says that the run came to its end; without it, the state of unfinished items is unknown.
 
 use crate::cli::args::{self, Command};
 use crate::cli::input;
@@ -118,7 +118,7 @@ pub(crate) struct Record {
 /// The options of a run that `retry` needs again.
 pub(crate) struct Terms {
     pub(crate) overwrite: OverwriteRecipe,
-    /// An item must have survived a loss of power before it is told of.
+    /// An item must be able to survive a loss of power before it is reported.
     pub(crate) power: bool,
     pub(crate) changing: ChangingRecipe,
     pub(crate) permissions: args::Permissions,
@@ -152,7 +152,7 @@ impl ResultHead {
     }
 }
 
-/// The result file of a command. What `retry` reads itself stays until it has something better.
+/// Returns the result file of a command. A file that `retry` reads is kept until its replacement is ready.
 ///
 /// # Errors
 /// If it is one of the files that the command sends or fetches.
@@ -170,19 +170,20 @@ pub(crate) fn written_by(command: &Command) -> Result<Option<PathBuf>, Error> {
     let mut others = paths.iter().map(Path::new).chain(output);
     match &transfer.result {
         Some(result) if result == Path::new("-") => {
-            Err(no_result_file(result, "stands for no file: for standard output name /dev/stdout"))
+            Err(no_result_file(result, "is not a file: for standard output name /dev/stdout"))
         }
-        Some(result) if others.any(|other| is_same_file(other, result)) => {
-            Err(no_result_file(result, "is what is sent or fetched: name another file for --result"))
-        }
+        Some(result) if others.any(|other| is_same_file(other, result)) => Err(no_result_file(
+            result,
+            "is a source or target of the transfer: name another file for --result",
+        )),
         result => Ok(result.clone()),
     }
 }
 
-/// However early a run ends, nobody must take an older run's results for its own.
+/// Empties the file of an older run, so that its results are not taken for those of a run that ends early.
 ///
 /// # Errors
-/// If the file is something else: who writes it over has mistyped its name.
+/// If the file is not a result file: its name was probably mistyped.
 pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
     if path.exists() && !path.is_file() {
         return Ok(()); // a pipe would lose its reader
@@ -197,12 +198,15 @@ pub(crate) fn empty_older(path: &Path) -> Result<(), Error> {
     if begin.is_empty() || begin == HEAD {
         create(path).map(drop).map_err(local)
     } else {
-        Err(no_result_file(path, "is no result file, and is not written over: name another for --result"))
+        Err(no_result_file(
+            path,
+            "is not a result file, and is not overwritten: name another file for --result",
+        ))
     }
 }
 
-/// Makes or empties a file that nobody else may write to: `retry` believes what it says. A link that leads nowhere is not followed,
-/// and a pipe that nobody reads is an error.
+/// Makes or empties a file that only its owner may write, because `retry` trusts its content. A dangling link is not followed,
+/// and a pipe without a reader is an error.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o644).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -212,7 +216,7 @@ fn create(path: &Path) -> io::Result<File> {
         options.create_new(true)
     };
     let file = options.open(path)?;
-    rustix::fs::fcntl_setfl(&file, OFlags::empty())?; // but one that is slow to read is waited for
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?; // but waits for a slow reader
     Ok(file)
 }
 
@@ -220,7 +224,7 @@ fn no_result_file(path: &Path, reason: &str) -> Error {
     Error::Usage(format!("{} {reason}", Error::shown_path(path)))
 }
 
-/// One that is not there is known by its name alone.
+/// A missing file is compared by its name alone.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let [one, other] = [one, other].map(|path| path.canonicalize().or_else(|_| std::path::absolute(path)));
     matches!((one, other), (Ok(one), Ok(other)) if one == other)
@@ -262,7 +266,7 @@ impl Results {
         }
     }
 
-    /// The first error is told at the end.
+    /// Keeps the first error, which is reported at the end.
     fn write(&self, line: &impl Serialize) {
         let mut state = lock(&self.state);
         let written = serde_json::to_vec(line).map_err(io::Error::from).and_then(|mut bytes| {
@@ -350,7 +354,7 @@ pub(crate) fn failed(path: &Path) -> Result<(ResultHead, Vec<Planned>), Error> {
     }
 }
 
-/// Where a whole is done again, what was sent the first time is left alone.
+/// Returns the overwrite rule for repeating a whole job: files that were sent the first time are skipped.
 pub(crate) fn gentle(overwrite: OverwriteRecipe) -> OverwriteRecipe {
     match overwrite {
         OverwriteRecipe::Always => OverwriteRecipe::Different,
@@ -361,7 +365,7 @@ pub(crate) fn gentle(overwrite: OverwriteRecipe) -> OverwriteRecipe {
 fn head(line: &[u8]) -> Result<ResultHead, String> {
     if line.is_empty() {
         let reason =
-            "is no result file, or its run ended before the transfer began: run the command once more";
+            "is not a result file, or its run ended before the transfer began: run the command once more";
         return Err(reason.to_owned());
     }
     #[derive(Deserialize)]
@@ -369,7 +373,7 @@ fn head(line: &[u8]) -> Result<ResultHead, String> {
         result: u32,
     }
     let version: ResultVersion =
-        serde_json::from_slice(line).map_err(|_| "is no result file of --result".to_owned())?;
+        serde_json::from_slice(line).map_err(|_| "is not a result file of --result".to_owned())?;
     if version.result != VERSION {
         return Err(format!(
             "is a result file of version {}; this program reads version {VERSION}",
@@ -379,7 +383,7 @@ fn head(line: &[u8]) -> Result<ResultHead, String> {
     let head: ResultHead = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     match head.command.as_str() {
         "get" | "put" if fingerprint::parse(&head.key).is_some() => Ok(head),
-        _ => Err("is of no transfer".to_owned()),
+        _ => Err("is not of a transfer".to_owned()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The meaning of typed paths: which are on a server, and where they begin.
 //!
 //! On a command line, a path is on a server if it says so: `NAME:path` with a profile's name, `[user@]host:path`, a URL.
-//! In a script or shell one server is open, and a command's own rule tells which of its words are there; those need say
-//! nothing, and begin in the server's current folder. `:path` says it where both are possible.
+//! In a script or shell one server is open, and a command's own rule decides which of its words are remote. Those
+//! need no prefix and begin in the server's current folder. `:path` marks a remote path where both are possible.
 
 use crate::cli::profiles::Profiles;
 use crate::cli::server::ServerTarget;

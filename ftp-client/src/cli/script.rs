@@ -4,7 +4,7 @@
 //! file ─ words ─► lines ─ parsed and checked, all of them ─► Interpreter ─ one line after the other ─► the commands' own `run`
 //! ```
 //!
-//! The parser and the commands are those of the command line; what a path means is the scope's business.
+//! The parser and the commands are those of the command line; the scope gives paths their meaning.
 
 mod failed_moves;
 mod words;
@@ -33,7 +33,7 @@ fn foreground(line: &[u8]) -> Result<Vec<OsString>, String> {
     }
 }
 
-/// A script that makes sense as far as that can be told without running it.
+/// A script whose lines could be split and read; its commands are checked before the first is run.
 pub(crate) struct Script {
     /// How messages name it.
     name: String,

@@ -46,7 +46,7 @@ impl ServerTarget {
         (&self.host, self.port) == (&other.host, other.port) && same_user()
     }
 
-    /// The user that was typed, or who is logged in here: by the environment, or where that says nothing, as under cron, by the account.
+    /// Returns the typed user, or the local one: from the environment, or if that is not set, as under cron, from the account.
     pub(crate) fn user(&self) -> Result<String, Error> {
         if let Some(user) = &self.user {
             return Ok(user.clone());

@@ -23,9 +23,9 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) retry: Option<u32>,
     pub(crate) give_up_after: Duration,
-    /// A server that is not there yet is waited for: so it is if either was given.
+    /// Wait for a server that is not reachable yet; set if either of the two options was given.
     pub(crate) wait_for_server: bool,
-    /// Where interrupted transfers are remembered; nothing where there is no home.
+    /// Folder of resume records; `None` without a home folder.
     pub(crate) state: Option<PathBuf>,
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Shell<'a> {
     prompt: Prompt,
     shared: CompletionContext,
     jobs: BackgroundJobs,
-    /// Somebody wants to leave, and was told of jobs that run.
+    /// The user wanted to leave and was warned of running jobs.
     warned: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Shell<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LineOutcome {
     Done,
-    /// The error was told already.
+    /// The error was reported already.
     Failed,
     /// The person has stopped it.
     Interrupted,
@@ -62,7 +62,7 @@ impl<'a> Shell<'a> {
         Ok(Self { interpreter, output, prompt, shared, jobs, warned: false })
     }
 
-    /// Reads and runs lines until the person leaves; what failed was told then, and is not the shell's exit code.
+    /// Reads and runs lines until the user leaves. Failures are reported at once and do not change the shell's exit code.
     pub(crate) async fn run(mut self, remote: Option<&OsStr>) -> Result<u8, Error> {
         if let Some(remote) = remote {
             Interrupts::listen()?.guard(Box::pin(self.interpreter.open(remote, self.output))).await?;
@@ -91,7 +91,7 @@ impl<'a> Shell<'a> {
         Ok(0)
     }
 
-    /// Runs what was typed. Of several lines, all make sense before the first is run, and the first that fails ends them.
+    /// Runs typed lines. Several lines are all checked before the first is run, and stop at the first failure.
     async fn lines(&mut self, lines: &[String]) -> LineOutcome {
         if lines.len() > 1
             && let Err(error) = self.check(lines)
@@ -190,7 +190,7 @@ impl<'a> Shell<'a> {
         Ok(LineOutcome::Done)
     }
 
-    /// Ctrl-C stops what runs. Its connection goes with it, so that the server stops too; the next command has a new one.
+    /// Runs a command until it ends or Ctrl-C is pressed. Ctrl-C also closes the connection, so that the server stops too; the next command connects anew.
     async fn foreground(&mut self, word: Word) -> Result<LineOutcome, Error> {
         let output = self.output.of_command();
         let mut interrupts = Interrupts::listen()?;

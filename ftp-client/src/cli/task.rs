@@ -1,4 +1,4 @@
-//! The task of a command line, once it is known to make sense by itself.
+//! The task of a command line after its arguments were checked.
 
 use crate::cli::args::{self, Command};
 use crate::cli::commands::{
@@ -56,7 +56,7 @@ pub(crate) enum OnlineCommand {
 }
 
 impl Task {
-    /// The same as [`new`](Self::new), for what is about to be done.
+    /// As [`new`](Self::new), but also empties an older result file, since the task is about to run.
     pub(crate) fn begin(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         let result = results::written_by(&typed)?;
         let task = Self::new(typed, scope, json);
@@ -66,7 +66,7 @@ impl Task {
         task
     }
 
-    /// Finds out what was meant. `json`: standard output is for programs.
+    /// Makes the task of a typed command. `json` reserves standard output for programs.
     pub(crate) fn new(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         Ok(match typed {
             Command::Ls(typed) => online(ls::LsCommand::new(typed, scope)?, OnlineCommand::Ls),
@@ -116,7 +116,7 @@ impl Task {
 }
 
 impl OfflineCommand {
-    /// Does it; gives the exit code.
+    /// Runs the command and returns the exit code.
     pub(crate) fn run(self, settings: &Settings, profiles: &Profiles, output: &Output) -> Result<u8, Error> {
         match self {
             Self::Profile(profile) => profile.run(settings, profiles, output),
@@ -130,12 +130,12 @@ impl OfflineCommand {
 }
 
 impl OnlineCommand {
-    /// True for what may run in the background.
+    /// Returns true if the command may run in the background.
     pub(crate) fn is_transfer(&self) -> bool {
         matches!(self, Self::Get(_) | Self::Put(_) | Self::Mirror(_))
     }
 
-    /// Does it; gives the exit code.
+    /// Runs the command and returns the exit code.
     pub(crate) async fn run(
         self,
         session: &Session,
@@ -166,7 +166,7 @@ impl OnlineCommand {
 
 /// The error of a command that has no place in a script or shell.
 pub(crate) fn of_command_lines() -> Error {
-    Error::Usage("this begins on a command line, not in a script or shell".to_owned())
+    Error::Usage("this works on the command line only, not in a script or shell".to_owned())
 }
 
 /// `get -o -`.

@@ -24,10 +24,10 @@ pub(crate) fn confirm(question: &str) -> bool {
     ask_until_answered(question).unwrap_or(false)
 }
 
-/// Asks for a password or passphrase, which is not shown; nothing at the end of input.
+/// Asks for a password or passphrase without echo; `None` at the end of input.
 pub(crate) fn secret(prompt: &str) -> Result<Option<String>, Error> {
     let failed = |source| Error::local(Path::new("/dev/tty"), source);
-    // Ctrl-C becomes a signal before the terminal is as it was. While that is caught, it does not end the program there.
+    // Ctrl-C raises a signal before the terminal is restored. Catching it keeps the program from ending there.
     let runtime = Builder::new_current_thread().enable_io().build().map_err(failed)?;
     let _entered = runtime.enter();
     let _caught = Caught::new(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! The users as they count while a server runs: those of the file when it could last be read and understood.
+//! The users of a running server: those of the file when it was last valid.
 //!
 //! A file with a mistake neither locks out nor admits users: its previous content stays in force, and the log reports the mistake
 //! until it is fixed. A removed file means that there are no users; a missing state folder is ignored, as it
@@ -20,7 +20,7 @@ pub(super) struct Current {
     watched: FileWatch,
 }
 
-/// How the file was found last.
+/// The result of the last look at the file.
 #[derive(Debug)]
 struct Latest {
     /// `None` if there was no file, or it could not be read.
@@ -28,12 +28,12 @@ struct Latest {
     problem: Option<Arc<AccountsError>>,
 }
 
-/// The memory of the file's watcher from look to look.
+/// The state that the file's watcher keeps between looks.
 #[derive(Debug, Default)]
 struct FileWatch {
     /// The stamp at the last look.
     stamp: Option<Option<FileStamp>>,
-    /// Looks in a row at which it had changed.
+    /// Consecutive looks at which the file had changed.
     unsettled: u32,
     told: Option<Told>,
     /// There were users, and their absence was not reported yet.
@@ -48,10 +48,10 @@ struct Told {
 }
 
 impl Current {
-    /// The users that count now. Reads the file only when it changed.
+    /// Returns the current users. Reads the file only when it changed.
     ///
     /// # Errors
-    /// It could not be understood, and never could before.
+    /// The file is invalid and has never been valid before.
     pub(super) fn users(&mut self, accounts: &Accounts) -> Result<Arc<Users>, Arc<AccountsError>> {
         self.refresh(accounts);
         let problem = self.latest.as_ref().and_then(|latest| latest.problem.clone());
@@ -62,8 +62,8 @@ impl Current {
         }
     }
 
-    /// The watcher's look: the users by which sessions are judged. None while somebody is changing the file: an editor may be
-    /// half through, or have moved the old file away and not written the new one yet.
+    /// Returns the users by which the watcher judges sessions; `None` while the file keeps changing, since an editor may be
+    /// in the middle of a write, or have moved the old file away without having written the new one.
     pub(super) fn settled(&mut self, accounts: &Accounts) -> Option<Arc<Users>> {
         self.refresh(accounts);
         let stamp = self.latest.as_ref().and_then(|latest| latest.stamp);
@@ -76,12 +76,12 @@ impl Current {
         self.users.clone()
     }
 
-    /// Forgets how the file was found, so that it is read at the next look.
+    /// Forgets the result of the last look, so that the file is read again.
     pub(super) fn forget(&mut self) {
         self.latest = None;
     }
 
-    /// How the file was found last, if it cannot be used.
+    /// Returns the file's last error, if it cannot be used.
     pub(super) fn problem(&self) -> Option<Arc<AccountsError>> {
         self.latest.as_ref()?.problem.clone()
     }
@@ -114,7 +114,7 @@ impl Current {
         self.latest = Some(Latest { stamp, problem: Some(Arc::new(error)) });
     }
 
-    /// Tells the log what the operator should know, once and at intervals.
+    /// Logs problems for the operator, once and then at intervals.
     fn tell(&mut self) {
         let problem = self.problem().map(|problem| problem.to_string());
         let told = self.watched.told.as_ref();
@@ -142,14 +142,14 @@ impl Current {
 }
 
 impl Latest {
-    /// True if the same file would be found the same: all else may be mended without a change of the file.
+    /// Returns true if reading the same file would give the same error; other errors may go away without a change of the file.
     fn is_of_content(&self) -> bool {
         let problem = self.problem.as_deref();
         problem.is_none_or(|problem| matches!(problem, AccountsError::File { .. }))
     }
 }
 
-/// A file that changes at each look is judged as it is after so many.
+/// Number of looks after which a file that changes at each look is used as it is.
 const UNSETTLED_LOOKS_MAX: u32 = 3;
 /// How often a persisting mistake is reported again.
 const REMINDER_INTERVAL: Duration = Duration::from_secs(300);

@@ -58,7 +58,7 @@ impl UserRecord {
     }
 }
 
-/// The file's text is not what it should be, or cannot be written as TOML.
+/// The file's text is invalid, or cannot be written as TOML.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
     /// Not TOML, or not of the expected shape.
@@ -92,7 +92,7 @@ impl Users {
         Ok(users)
     }
 
-    /// A hash that no password can be checked against is a mistake of the file like any other.
+    /// Checks the password hashes. An unusable hash is an error of the file.
     fn check_passwords(&self, text: &str) -> Result<(), UsersError> {
         for (name, account) in &self.users {
             if let Some(Err(error)) = account.password.as_ref().map(PasswordHash::check) {
@@ -141,7 +141,7 @@ impl Users {
     }
 }
 
-/// A relative root would mean another folder wherever the server is started.
+/// Reads an absolute path. A relative root would depend on the folder in which the server is started.
 fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let root = PathBuf::deserialize(deserializer)?;
     if root.is_absolute() {
@@ -151,7 +151,7 @@ fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf
     }
 }
 
-/// The line of a user's password. Reads the text again, as the shape of accounts keeps no places.
+/// Returns the line of a user's password. Reads the text again, since parsed records keep no positions.
 fn line_of_password(text: &str, name: &UserName) -> Option<usize> {
     type Fields = BTreeMap<String, Spanned<toml::Value>>;
     let tables: BTreeMap<String, BTreeMap<String, Fields>> = toml::from_str(text).ok()?;

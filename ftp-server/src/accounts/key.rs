@@ -1,4 +1,4 @@
-//! A user's OpenSSH key: a line as `authorized_keys` has it, with the options that mean something here.
+//! A user's OpenSSH key: a line as in `authorized_keys`, with the options that the server supports.
 
 use super::source::{BadSource, Sources};
 use jiff::civil::DateTime;
@@ -15,11 +15,11 @@ use std::time::SystemTime;
 #[serde(from = "String", into = "String")]
 pub struct KeyLine {
     text: String,
-    /// Understood once and not at each login: how long that takes would tell how many keys a user has.
+    /// Parsed once and not at each login, since the time for it would reveal how many keys a user has.
     key: Result<AuthorizedKey, KeyError>,
 }
 
-/// A key, and when and from where it may be used.
+/// A key, with the time and the addresses of its use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizedKey {
     public: PublicKey,
@@ -28,7 +28,7 @@ pub struct AuthorizedKey {
     expires_at: Option<SystemTime>,
 }
 
-/// Why a line is no key that a user could log in with.
+/// The reason why a line is not a key for logins.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Another kind of text.
@@ -46,7 +46,7 @@ pub enum KeyError {
     Unsupported {
         /// As OpenSSH calls it.
         kind: String,
-        /// Why, and what to do.
+        /// The reason, and the remedy.
         reason: &'static str,
     },
     /// An option that would mean something to sshd.
@@ -65,7 +65,7 @@ pub enum KeyError {
     Expiry(String),
 }
 
-/// Why a key may not be used now.
+/// The reason why a key may not be used now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forbidden {
     Address,
@@ -73,10 +73,10 @@ pub(super) enum Forbidden {
 }
 
 impl KeyLine {
-    /// Takes a line that must be a key with options that are known.
+    /// Parses a line, which must be a key with known options.
     ///
     /// # Errors
-    /// It is not.
+    /// The line is not such a key.
     pub fn new(line: &str) -> Result<Self, KeyError> {
         let key = AuthorizedKey::parse(line)?;
         Ok(Self { text: line.trim().to_owned(), key: Ok(key) })
@@ -85,7 +85,7 @@ impl KeyLine {
     /// The content of the line.
     ///
     /// # Errors
-    /// It is no key, or has an option that is not known.
+    /// The line is not a key, or has an unknown option.
     pub fn key(&self) -> Result<&AuthorizedKey, &KeyError> {
         self.key.as_ref()
     }
@@ -206,7 +206,7 @@ fn unsupported(kind: &str, algorithm: &Algorithm) -> Option<&'static str> {
     }
 }
 
-/// The options of a line, and what is behind them: they end at the first blank that is not quoted.
+/// Splits a line into its options and the rest: options end at the first unquoted blank.
 fn split_options(line: &str) -> Option<(&str, &str)> {
     let end = unquoted(line, |byte| matches!(byte, b' ' | b'\t')).next()?;
     Some((&line[..end], line[end..].trim_start()))
@@ -223,7 +223,7 @@ fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     parts
 }
 
-/// Where bytes of a kind stand outside quotes. A `\"` within quotes does not end them.
+/// Returns the positions of the wanted bytes outside quotes. A `\"` within quotes does not end them.
 fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = usize> {
     let (mut quoted, mut escaped) = (false, false);
     text.bytes().enumerate().filter_map(move |(index, byte)| {
@@ -234,7 +234,7 @@ fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = usi
     })
 }
 
-/// Without a `Z` it is a time of this machine's zone, as OpenSSH has it.
+/// Parses a time. Without a `Z` it is in this machine's zone, as in OpenSSH.
 fn expiry(text: &str) -> Result<SystemTime, KeyError> {
     let (digits, utc) = text.strip_suffix('Z').map_or((text, false), |digits| (digits, true));
     let time = civil(digits).ok_or_else(|| KeyError::Expiry(text.to_owned()))?;

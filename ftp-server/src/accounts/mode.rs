@@ -1,4 +1,4 @@
-//! Octal modes as users.toml and the command line have them, each within its bounds.
+//! Octal modes of users.toml and the command line, each within its bounds.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct Umask(u32);
 #[serde(try_from = "String", into = "String")]
 pub struct ForceMode(u32);
 
-/// The text is no such mode.
+/// The text is not a valid mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadMode {
     /// No umask.

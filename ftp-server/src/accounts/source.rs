@@ -1,5 +1,5 @@
 //! `from="…"` of a key: the addresses from which it may be used, as OpenSSH reads them, but addresses only. A host's name
-//! would have to be asked of DNS, which others may answer.
+//! would depend on DNS, which others may control.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -30,12 +30,12 @@ enum AddressPattern {
 }
 
 impl Sources {
-    /// Understands a list with commas.
+    /// Parses a comma-separated list.
     pub(super) fn parse(text: &str) -> Result<Self, BadSource> {
         text.split(',').map(AddressRule::parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// True if one pattern matches and none that is negated does.
+    /// Returns true if a pattern matches and no negated one does.
     pub(super) fn permit(&self, address: IpAddr) -> bool {
         let address = address.to_canonical(); // a socket for IPv6 shows IPv4 peers as ::ffff:192.0.2.1
         let any = |negated| self.0.iter().any(|s| s.negated == negated && s.pattern.matches(address));

@@ -16,7 +16,7 @@ pub(crate) struct Listening<'a> {
 impl Listening<'_> {
     /// Prints the line. A server goes on without a reader of its standard output.
     pub(crate) fn announce(&self, json: bool) {
-        logging::flush(); // what was logged before stands before
+        logging::flush(); // earlier log lines must come first
         if let Err(error) = self.print(json) {
             tracing::warn!(%error, "cannot print where the server listens");
         }

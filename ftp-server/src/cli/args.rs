@@ -57,13 +57,13 @@ pub(crate) struct ShareArgs {
     /// Also allow adding and replacing files.
     #[arg(long)]
     pub(crate) write: bool,
-    /// How long to share: 10m, 1h, 2days.
+    /// Time to share: 10m, 1h, 2days.
     #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = parse_time)]
     pub(crate) time: Duration,
     /// Let the token be used for one login only.
     #[arg(long)]
     pub(crate) once: bool,
-    /// Where to listen [default: all addresses, port 2121 or, if that is taken, any free one].
+    /// Address to listen on [default: all addresses, port 2121 or, if that is taken, any free one].
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
     pub(crate) listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(crate) struct ServeArgs {
     /// The root of users that were added without one.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) root: Option<PathBuf>,
-    /// Where to listen, such as 192.168.1.5:2121 or 127.0.0.1:0; may be repeated [default: all addresses, port 2121].
+    /// Address to listen on, such as 192.168.1.5:2121 or 127.0.0.1:0; may be repeated [default: all addresses, port 2121].
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
     pub(crate) listen: Vec<SocketAddr>,
     #[command(flatten)]
@@ -89,12 +89,12 @@ pub(crate) struct OutputArgs {
     /// Print JSON events on standard output.
     #[arg(long)]
     pub(crate) json: bool,
-    /// How log lines on standard error look.
+    /// Format of log lines on standard error.
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) log_format: Option<LogFormatArg>,
 }
 
-/// Where configuration and state are.
+/// The locations of configuration and state.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PlaceArgs {
     /// The configuration file [default: ftp-server/config.toml in the platform's configuration folder, if there].
@@ -196,13 +196,13 @@ pub(crate) struct ModeArgs {
     /// Permission bits to remove from everything that the user makes or changes, as 027 (`none` for no rule).
     #[arg(long, value_name = "MASK", value_parser = or_none::<Umask>)]
     pub(crate) umask: Option<OrNone<Umask>>,
-    /// Permissions that all gets that the user makes or changes, as 0660 or 2770: a folder may also be searched where it may
-    /// be read, and alone gets x, set-group-id and sticky bits (`none` for no rule).
+    /// Permission bits to add to everything that the user makes or changes, as 0660 or 2770: a folder also gets x where it
+    /// gets r, and only folders get x, set-group-id and sticky bits (`none` for no rule).
     #[arg(long, value_name = "MODE", value_parser = or_none::<ForceMode>)]
     pub(crate) force_mode: Option<OrNone<ForceMode>>,
 }
 
-/// A rule, or that there is to be none.
+/// A rule, or `none` to remove it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OrNone<T>(pub(crate) Option<T>);
 
@@ -220,7 +220,7 @@ pub(crate) struct PasswordArgs {
     pub(crate) password_file: Option<PathBuf>,
 }
 
-/// The library's type, as something that can be typed: the library knows no command line.
+/// The argument for the library's type, since the library has no command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum LogFormatArg {
     Text,
@@ -306,7 +306,7 @@ Examples:
   ftp-server user add backup --root /srv/backup --access full --password-file backup.password";
 
 const USER_SET_EXAMPLES: &str = "\
-What is not given stays as it is.
+Rules that are not given stay as they are.
 
 Examples:
   ftp-server user set alice --umask 027

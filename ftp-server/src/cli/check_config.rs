@@ -1,4 +1,4 @@
-//! `check-config`: everything `serve` would stumble over, found without serving; then the values it would use.
+//! `check-config`: finds all errors of configuration that would stop `serve`, without serving; then prints the values it would use.
 
 use super::args::PlaceArgs;
 use super::failure::OrUsage;
@@ -27,7 +27,7 @@ pub(crate) fn run(place: &PlaceArgs) -> anyhow::Result<()> {
     Ok(output::line(effective.to_toml()?.trim_end())?)
 }
 
-/// Unlike `serve` makes no identity where there is none.
+/// Checks the identity. Unlike `serve`, does not make a missing one.
 fn check_identity(setup: &Setup) -> anyhow::Result<()> {
     if setup.config.tls.is_some() {
         setup.identity()?;

@@ -15,14 +15,14 @@ use tracing::Level;
 #[error(transparent)]
 pub(crate) struct UsageError(anyhow::Error);
 
-/// A person did not want to go on.
+/// The user interrupted a question.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; nothing was changed")]
 pub(crate) struct Interrupted;
 
 /// Turns errors into [`UsageError`].
 pub(crate) trait OrUsage<T> {
-    /// The failure is the caller's to correct.
+    /// Marks the failure as one that the caller must correct.
     fn or_usage(self) -> anyhow::Result<T>;
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn usage(message: impl Display) -> anyhow::Error {
     UsageError(anyhow::anyhow!("{message}")).into()
 }
 
-/// Prints a failure and gives its exit code. A closed standard output is none: `| head` has what it wanted.
+/// Prints a failure and returns its exit code. A closed standard output is not a failure: `| head` has read enough.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
@@ -55,7 +55,7 @@ fn code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// The server's own files are the caller's to correct, too.
+/// Returns true for an error in the server's own files, which the caller must correct too.
 fn is_mistake(error: &anyhow::Error) -> bool {
     error.downcast_ref::<IdentityError>().is_some_and(IdentityError::is_mistake)
         || error.downcast_ref::<AccountsError>().is_some_and(AccountsError::is_mistake)

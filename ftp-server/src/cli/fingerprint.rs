@@ -1,4 +1,4 @@
-//! `fingerprint`: what clients pin. It only looks: the server makes its key when it first starts, as the user it runs as.
+//! `fingerprint`: prints the fingerprint that clients pin. It makes no key: the server does when it first starts, as the user it runs as.
 
 use super::args::PlaceArgs;
 use super::output;

@@ -1,12 +1,12 @@
-//! The system's journal, where an output goes there: it has the time of each line already, and takes a line's priority from a
+//! Output to the system's journal, which adds the time of each line, and takes a line's priority from a
 //! prefix (sd-daemon(3)).
 
 use std::io;
 use std::os::fd::AsFd;
 use tracing::Level;
 
-/// True if what is written to `output` goes to the journal. The variable alone does not tell: it is inherited by whatever
-/// sends its output elsewhere, which is why it names the output's device and inode (systemd.exec(5)).
+/// Returns true if `output` goes to the journal. The variable alone is not enough: it is inherited by programs that
+/// send their output elsewhere, which is why it names the output's device and inode (systemd.exec(5)).
 pub(crate) fn takes(output: impl AsFd) -> bool {
     let Ok(stat) = rustix::fs::fstat(output) else { return false };
     std::env::var("JOURNAL_STREAM").is_ok_and(|stream| stream == format!("{}:{}", stat.st_dev, stat.st_ino))

@@ -1,4 +1,4 @@
-//! Where keys come from: files of lines as `authorized_keys` and `id_ed25519.pub` have them.
+//! Reads keys from files of lines as in `authorized_keys` and `id_ed25519.pub`.
 
 use super::failure::{OrUsage, usage};
 use anyhow::Context;
@@ -45,7 +45,7 @@ fn read(file: &Path) -> io::Result<String> {
     }
 }
 
-/// Hundreds of keys; more is the wrong file.
+/// Enough for hundreds of keys; a longer file is the wrong one.
 const KEYS_LEN_MAX: u64 = 64 * 1024;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A line is written at once where its output takes it at once. Otherwise it waits in a bounded queue, which a thread of its own writes.
 //! Lines that find the queue full, and lines that cannot be written (a full disk, a closed pipe, a terminal that is
 //! gone), are dropped and counted; the count is logged once lines can be written again. `tracing-appender` has such a thread too, but
-//! takes no notice of lines that could not be written.
+//! ignores lines that could not be written.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -33,9 +33,9 @@ struct LogQueue {
     len: usize,
     /// Lines that were dropped since that was logged last.
     lost: u64,
-    /// When that was.
+    /// Time of that log line.
     told: Option<Instant>,
-    /// Somebody writes a line.
+    /// A thread is writing a line.
     busy: bool,
 }
 
@@ -69,7 +69,7 @@ impl MakeWriter<'_> for LogWriter {
     }
 }
 
-/// Takes whole lines, as the formatter writes them. Fails never, and never waits for the log's reader.
+/// Takes whole lines, as the formatter writes them. Never fails, and never waits for the log's reader.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.0.lock().claim(line) {
@@ -108,7 +108,7 @@ impl LogQueue {
         self.lines.push_back(line.to_vec());
     }
 
-    /// A line that others have queued up behind meanwhile; one line over the bound is no matter.
+    /// Puts a line before those that were queued meanwhile; one line over the bound is harmless.
     fn push_first(&mut self, line: &[u8]) {
         self.len += line.len();
         self.lines.push_front(line.to_vec());
@@ -120,7 +120,7 @@ impl LogQueue {
         Some(line)
     }
 
-    /// How many lines were lost, if it is time to log that: once all that waited is written, or now and then while ever more comes.
+    /// Returns how many lines were lost, if it is time to log that: once the queue is empty, or at intervals while it never is.
     fn lost_to_tell(&mut self) -> Option<u64> {
         let is_time = self.lines.is_empty() || self.told.is_none_or(|told| told.elapsed() > TELL_INTERVAL);
         if self.lost == 0 || !is_time {
@@ -132,7 +132,7 @@ impl LogQueue {
 }
 
 impl LogState {
-    /// Writes the line, if that takes no waiting; otherwise the thread does.
+    /// Writes the line if that takes no waiting; otherwise leaves it to the thread.
     fn write_now_or_queue(&self, line: &[u8]) {
         let mut output = lock(&self.output);
         let written = output.is_ready().then(|| output.write(line));
@@ -146,7 +146,7 @@ impl LogState {
         queue.busy = false;
     }
 
-    /// Writes what waits, for ever.
+    /// Writes queued lines, for ever.
     fn write_all(&self) {
         loop {
             let line = self.next();
@@ -184,14 +184,14 @@ impl LogState {
     }
 }
 
-/// An output of lines. A line that could be written in part only is ended before the next one.
+/// An output of lines. A partly written line is ended before the next one.
 struct LogOutput {
     output: File,
     torn: bool,
 }
 
 impl LogOutput {
-    /// True if it takes a short line without waiting; an error counts as that. A pipe that is ready has room for a page (pipe(7)).
+    /// Returns true if a short line can be written without waiting, or an error would occur. A ready pipe has room for a page (pipe(7)).
     fn is_ready(&self) -> bool {
         let ready = poll(&mut [PollFd::new(&self.output, PollFlags::OUT)], Some(&Timespec::default()));
         ready.is_ok_and(|ready| ready > 0)

@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 use wire::escape::Escaped;
 
-/// A log that was started. What waits to be written is written when this is dropped, as far as a moment suffices.
+/// A running log. Dropping it writes waiting lines, for a moment at most.
 #[must_use]
 pub(crate) struct Logging;
 
@@ -31,7 +31,7 @@ impl Drop for Logging {
 /// # Errors
 /// If standard error cannot be duplicated, or the system has no thread.
 pub(crate) fn start(options: &LogOptions) -> io::Result<Logging> {
-    // A handle of its own: who waits within `io::stderr()` holds a lock, and a panic elsewhere would wait for that.
+    // A handle of its own: a writer that waits within `io::stderr()` keeps its lock, and a panic elsewhere would wait for that.
     let output = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let writer = WRITER.get_or_init(|| LogWriter::start(output).ok()).clone();
     let writer = writer.ok_or_else(|| io::Error::other("there is no thread for the log"))?;
@@ -51,7 +51,7 @@ pub(crate) fn start(options: &LogOptions) -> io::Result<Logging> {
     Ok(Logging)
 }
 
-/// Waits until all lines are written, for a moment at most. Whatever ends the process calls it before.
+/// Waits until all lines are written, for a moment at most. Must be called before the process ends.
 pub(crate) fn flush() {
     if let Some(Some(writer)) = WRITER.get() {
         writer.flush();

@@ -1,4 +1,4 @@
-//! How many files the process may have open: each connection is one, and so is each file under way.
+//! The limit of open files: each connection is one, and so is each file under way.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -12,7 +12,7 @@ pub(crate) fn allow_many() {
     }
 }
 
-/// At most so many connections: half of the open files that are allowed, so that the other half is there for what they transfer.
+/// Bounds the connections to half of the allowed open files, so that the other half remains for transferred files.
 pub(crate) fn connections_possible(wanted: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
     let possible = files.map_or(wanted, |files| wanted.min(files / 2).max(1));

@@ -1,5 +1,5 @@
-//! Standard output, written so that errors are errors and a closed pipe no panic; and standard error, which may be closed, full, or read
-//! by nobody.
+//! Standard output, where write errors are reported and a closed pipe does not panic; and standard error, which may be closed, full, or
+//! without a reader.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> io::Result<()> {
     line(serde_json::to_string(value)?)
 }
 
-/// Says something on standard error. Whether somebody hears it does not matter to what was asked: a pipe that nobody reads is waited
+/// Prints a line on standard error. Write errors do not affect the command: a pipe without a reader is waited
 /// for only for a moment.
 pub(crate) fn say(text: impl Display) {
     let line = format!("{text}\n");

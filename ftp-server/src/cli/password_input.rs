@@ -1,4 +1,4 @@
-//! Where a new password comes from: a file, or a person at a terminal; never an argument, which others could see.
+//! Reads a new password from a file or a terminal; never from an argument, which others could see.
 
 use super::args::PasswordArgs;
 use super::failure::{Interrupted, OrUsage, usage};
@@ -49,7 +49,7 @@ fn from_terminal() -> anyhow::Result<String> {
 
 /// Asks for a password, which is not shown.
 fn ask(prompt: &str) -> anyhow::Result<String> {
-    // Ctrl-C becomes a signal before the terminal is as it was. While that is caught, it does not end the program there.
+    // Ctrl-C raises a signal before the terminal is restored. Catching it keeps the program from ending there.
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     let _caught = signal(SignalKind::interrupt())?;

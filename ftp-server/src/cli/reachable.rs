@@ -1,4 +1,4 @@
-//! Which address to give to others when the server listens on all of the machine's.
+//! Chooses the address to give to others when the server listens on all addresses of the machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -20,14 +20,14 @@ fn main_ipv6() -> Option<IpAddr> {
     source_address((Ipv6Addr::UNSPECIFIED, 0).into(), (FAR_IPV6, ANY_PORT).into())
 }
 
-/// Connecting a UDP socket sends nothing; it only asks the routing table which of the machine's addresses it would use.
+/// Connecting a UDP socket sends no packet; it only asks the routing table which of the machine's addresses it would use.
 fn source_address(local: SocketAddr, far: SocketAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(local).ok()?;
     socket.connect(far).ok()?;
     socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_unspecified())
 }
 
-/// Addresses for documentation (RFC 5737, RFC 3849): beyond the default route, and nobody's.
+/// Addresses for documentation (RFC 5737, RFC 3849): beyond the default route, and not in use.
 const FAR_IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const FAR_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const ANY_PORT: u16 = 9;

@@ -1,7 +1,7 @@
 //! Reloading of `serve` on SIGHUP: it reads configuration, certificate and users again.
 //!
-//! Configuration and certificate count together or not at all: if anything of them is wrong, the old ones stay in force and the
-//! log says so. Users stay as they were if their file is wrong, for itself. What cannot change while the server runs is named
+//! Configuration and certificate take effect together: if either is wrong, the old ones stay in force and the
+//! log says so. Users are reloaded separately and stay as they were if their file is wrong. Changes that need a restart are named
 //! in the log.
 
 use super::args::{PlaceArgs, ServeArgs};
@@ -23,7 +23,7 @@ pub(crate) struct Reload {
     root: Option<PathBuf>,
     /// True if the addresses of the file are ignored.
     is_listen_typed: bool,
-    /// As it was at the start: what cannot change is compared with that.
+    /// The configuration at the start, for finding changes that need a restart.
     begun: Config,
     fingerprint: String,
     accounts: Arc<Accounts>,
@@ -50,7 +50,7 @@ impl Reload {
         }
     }
 
-    /// Reloads whenever something is sent, on a thread of its own: what is read may hang. It ends with the sender.
+    /// Reloads on each request, on a thread of its own, since reading files may hang. The thread ends with the sender.
     pub(crate) fn on_request(mut self) -> anyhow::Result<SyncSender<()>> {
         let (request, requests) = sync_channel(1);
         thread::Builder::new()
@@ -79,7 +79,7 @@ impl Reload {
         }
     }
 
-    /// Reads all before anything is changed. Names what has changed in the file and stays as it is.
+    /// Reads all files before changing anything. Returns the changed keys that need a restart.
     fn configure(&mut self) -> anyhow::Result<Vec<&'static str>> {
         let setup = Setup::load(&self.place)?;
         let default_root = setup.default_root(self.root.as_deref())?;

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use ftp_server::disks::BLOCKING_THREADS;
 pub(crate) use ftp_server::server::{Server, ServerOptions};
 
-/// Runs the server's work to its end. What hangs then, in a thread that waits for a filesystem, is left behind.
+/// Runs the server's work to its end. Threads that then still wait for a filesystem are left behind.
 pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let done = runtime.block_on(work);
@@ -51,7 +51,7 @@ pub(crate) async fn until_stopped(
 ) -> anyhow::Result<()> {
     let signals = Signals::catch(hangup).context("cannot catch signals")?;
     let address = *server.addresses().first().context("the server has no address to listen on")?;
-    // What is announced below is not said twice in one place.
+    // Avoids repeating the announcement below in one place.
     for address in server.addresses().iter().skip(usize::from(journal::takes_all())) {
         tracing::info!(%address, fingerprint, "listening");
     }

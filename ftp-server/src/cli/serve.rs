@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let identity = setup.identity()?;
     let fingerprint = identity.fingerprint().to_owned();
     let accounts = Arc::new(Accounts::new(setup.state.clone(), default_root.clone()));
-    accounts.reload().or_usage()?; // what counts from now on until there is another that can be used
+    accounts.reload().or_usage()?; // in force until a later valid file
     warn_of_nobody(&accounts, default_root.as_deref(), setup.state.path())?;
     let roots = {
         let accounts = accounts.clone();
@@ -84,7 +84,7 @@ fn warn_of_nobody(accounts: &Accounts, default_root: Option<&Path>, state: &Path
     Ok(())
 }
 
-/// The words before a command for the account of a service, which has no login.
+/// Returns the words before a command that run it as the account of a service, which has no login.
 fn as_this_account() -> String {
     match rustix::process::geteuid().as_raw() {
         id @ 1..1000 => format!("runuser -u {} -- ", user_name(id)),

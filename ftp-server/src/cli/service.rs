@@ -1,4 +1,4 @@
-//! The exchange with a service manager, such as systemd: sockets that listen already, and word of when the server serves
+//! The exchange with a service manager, such as systemd: sockets that listen already, and notifications when the server serves
 //! and when it stops. Both come through the environment; without it there is no notification.
 
 use super::failure::OrUsage;

@@ -1,4 +1,4 @@
-//! From what was typed and what the configuration says to what will be used: the command line wins over the file,
+//! Combines arguments and configuration: the command line takes precedence over the file,
 //! the file over the platform's folders.
 
 use super::args::PlaceArgs;
@@ -42,7 +42,7 @@ impl Setup {
         }
     }
 
-    /// The same, where none is made.
+    /// As [`identity`](Self::identity), but does not make a missing one.
     pub(crate) fn known_identity(&self) -> anyhow::Result<Identity> {
         if self.config.tls.is_some() {
             return self.identity();

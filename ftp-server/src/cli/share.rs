@@ -85,7 +85,7 @@ fn options(listen: SocketAddr, identity: &Identity, tokens: &Arc<Tokens>) -> Ser
     }
 }
 
-/// For people, so on standard error; standard output holds what can be copied or parsed.
+/// Prints the text for people on standard error; standard output has the commands or the JSON event.
 fn explain(args: &ShareArgs, root: &Path) {
     if args.output.json {
         return;
@@ -99,7 +99,7 @@ fn explain(args: &ShareArgs, root: &Path) {
     ));
 }
 
-/// All that the other machine needs to know.
+/// The facts that the other machine needs.
 struct Invitation<'a> {
     address: SocketAddr,
     fingerprint: &'a str,

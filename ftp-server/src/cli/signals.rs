@@ -1,7 +1,7 @@
 //! The requests to stop a server: a signal, or the end of a share's time. The first drains, the next aborts. Also the signal
 //! to read the configuration again.
 //!
-//! A signal that was ignored when the program began stays ignored: `nohup` and a shell's `&` mean it.
+//! A signal that was ignored when the program began stays ignored, as `nohup` and a shell's `&` intend.
 
 use super::service;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// The two ways to end, in the order in which they are asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StopTokens {
-    /// Running files finish; nothing new begins.
+    /// Running files finish; no new ones begin.
     pub(crate) drain: CancellationToken,
     /// Everything ends now.
     pub(crate) abort: CancellationToken,

@@ -13,7 +13,7 @@ pub const DEFAULT_PORT: u16 = 2121;
 #[error("{0:?} is not an address to listen on; write it as 127.0.0.1:2121, [::1]:2121 or 192.168.1.5")]
 pub struct BadListen(String);
 
-/// Understands `ADDRESS:PORT`, `[ADDRESS]:PORT` and a bare address, which gets the default port.
+/// Parses `ADDRESS:PORT`, `[ADDRESS]:PORT` and a bare address, which gets the default port.
 ///
 /// # Errors
 /// The text is none of these. Names are not looked up: where a server listens should not depend on DNS.
@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for ListenList {
     }
 }
 
-/// Not an untagged enum, whose errors only say that nothing matched.
+/// Not an untagged enum, whose errors would not name the reason.
 struct OneOrMore;
 
 impl<'de> Visitor<'de> for OneOrMore {

@@ -15,7 +15,7 @@ pub(super) struct Seconds<const MIN: u64, const MAX: u64>(Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ByteSize<const MIN: usize>(usize);
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -30,16 +30,16 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Nothing.
+    /// No lines.
     Off,
     /// A setting that keeps the server from working.
     Error,
     /// Also problems that need attention.
     Warn,
-    /// Also what happened, session by session.
+    /// Also the events of each session.
     #[default]
     Info,
-    /// Also how.
+    /// Also details of the work.
     Debug,
     /// Everything.
     Trace,

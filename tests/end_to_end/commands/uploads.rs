@@ -238,7 +238,7 @@ fn what_is_no_result_file_is_not_written_over() {
         (&["put", "--result", "precious", "precious", &url], "is what is sent"),
         (&["put", "--result", "./empty", "empty", &url], "is what is sent"),
         (&["get", "--result", "new", &world.url("x"), "new"], "is what is sent"),
-        (&["put", "--result", "-", "empty", &url], "stands for no file"),
+        (&["put", "--result", "-", "empty", &url], "is not a file"),
     ] {
         let ran = world.client(words);
         assert!(ran.code == Some(2) && ran.stderr.contains(said), "{words:?}: {}", ran.stderr);

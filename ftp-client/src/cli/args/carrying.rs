@@ -11,10 +11,10 @@ use wire::modes::Modes;
 /// How items are carried.
 #[derive(Args)]
 pub(crate) struct CarryingArgs {
-    /// The failure that all items must survive before they are reported as done
+    /// When an item counts as done: process = survives a crash of the program, power = synced to disk
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
     durability: DurabilityWord,
-    /// The treatment of a file that changes while it is read
+    /// How to treat a file that changes while it is read
     #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
     pub(crate) changing: ChangingWord,
     #[command(flatten)]
@@ -48,22 +48,22 @@ impl CarryingArgs {
 /// `--durability`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DurabilityWord {
-    /// A killed process undoes nothing that was reported
+    /// A reported item survives a crash of the program
     Process,
-    /// Nor does a loss of power: all is synced to the disk, many files at a time
+    /// A reported item also survives a loss of power: files are synced to disk, many at a time
     Power,
 }
 
-/// What becomes of permissions.
+/// Options for permissions.
 #[derive(Debug, Args, Clone, Default)]
 pub(crate) struct Permissions {
-    /// Carry no permissions: what is new gets those that the target's end gives, what exists keeps its own
+    /// Carry no permissions: new items get the target's default permissions, existing items keep theirs
     #[arg(long, overrides_with = "perms")]
     pub(crate) no_perms: bool,
-    /// Keep permissions as SOURCE has them also in downloads, where else the umask counts: 0777 is 0755 with umask 022
+    /// Keep the permissions of SOURCE in downloads too, instead of applying the umask (0777 becomes 0755 with umask 022)
     #[arg(long, overrides_with = "no_perms")]
     pub(crate) perms: bool,
-    /// Change permissions on their way, as rsync does: D2775,F664 or go-w,Fa-x (D folders only, F files only)
+    /// Change permissions during the transfer, as rsync does: D2775,F664 or go-w,Fa-x (D folders only, F files only)
     #[arg(long, value_name = "CHANGES", allow_hyphen_values = true)]
     pub(crate) chmod: Option<String>,
 }

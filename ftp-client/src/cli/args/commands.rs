@@ -28,7 +28,7 @@ pub(crate) struct LsArgs {
     pub(crate) human_readable: bool,
     #[command(flatten)]
     help: LongHelp,
-    /// Does nothing: names that begin with a dot are always listed
+    /// Ignored, for compatibility with ls: names that begin with a dot are always listed
     #[arg(short, long, hide = true)]
     pub(crate) all: bool,
     /// The folder
@@ -36,11 +36,11 @@ pub(crate) struct LsArgs {
     pub(crate) remote: OsString,
 }
 
-/// Show what is known of a path
+/// Show details of paths
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client stat ann@files.example.org:/photos/cat.jpg")]
 pub(crate) struct StatArgs {
-    /// Of what a symbolic link leads to
+    /// Follow symbolic links
     #[arg(short = 'L', long)]
     pub(crate) follow: bool,
     /// The paths
@@ -61,7 +61,7 @@ pub(crate) struct HashArgs {
 #[derive(Args)]
 #[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
 pub(crate) struct DfArgs {
-    /// Does nothing: sizes are as 1.5 MiB anyway
+    /// Ignored, for compatibility: sizes are always shown as 1.5 MiB
     #[arg(short = 'h', long, hide = true)]
     human_readable: bool,
     #[command(flatten)]
@@ -75,8 +75,8 @@ pub(crate) struct DfArgs {
 #[derive(Args)]
 #[command(
     override_usage = "ftp-client get [OPTIONS] <REMOTE>... [LOCAL]",
-    after_help = "The last argument, if it is local, is where things go: into it if it is a folder, otherwise under \
-                  that name. Without one they go into the current folder.\n\n\
+    after_help = "A local last argument is the target: an existing folder receives the items, another path is the \
+                  new name. Without it, items go into the current folder.\n\n\
                   Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/",
     after_long_help = explanations::GET
 )]
@@ -86,7 +86,7 @@ pub(crate) struct GetArgs {
     /// Write to FILE, and never into a folder; '-' is standard output
     #[arg(short, long, value_name = "FILE", conflicts_with = "recursive")]
     pub(crate) output: Option<PathBuf>,
-    /// What to fetch, and where to
+    /// Paths to fetch, and the target
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<OsString>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct GetArgs {
 #[derive(Args)]
 #[command(
     override_usage = "ftp-client put [OPTIONS] <LOCAL>... <REMOTE>\n       ftp-client put [OPTIONS] - <REMOTE>",
-    after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name. \
+    after_help = "The last argument is the target: an existing folder receives the items, another path is the new name. \
                   '-' sends standard input.\n\n\
                   Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
                   pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql",
@@ -104,17 +104,17 @@ pub(crate) struct GetArgs {
 pub(crate) struct PutArgs {
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
-    /// Send only what is not there; that it is there is success
+    /// Skip files that already exist on the server (exit code 0)
     #[arg(long, conflicts_with_all = ["overwrite", "unless_same"])]
     pub(crate) if_absent: bool,
-    /// Send nothing that is there with the same size and time, or with the same content; that it is there is success
+    /// Skip files that exist on the server with the same size and time, or with the same content (exit code 0)
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
           default_missing_value = "mtime", conflicts_with = "overwrite")]
     pub(crate) unless_same: Option<CompareWord>,
-    /// What the source is called on the server, in the folder that the last argument names
+    /// Name of the source on the server, in the folder that the last argument names
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) called: Option<OsString>,
-    /// What to send, and where to
+    /// Paths to send, and the target
     #[arg(value_name = "PATH", num_args = 2.., required = true)]
     pub(crate) paths: Vec<OsString>,
 }
@@ -122,41 +122,41 @@ pub(crate) struct PutArgs {
 /// Options of transfers.
 #[derive(Args)]
 pub(crate) struct TransferArgs {
-    /// Folders too, with all that is in them
+    /// Include folders and everything in them
     #[arg(short, long, visible_short_alias = 'R')]
     pub(crate) recursive: bool,
-    /// What happens to files that exist
+    /// When to replace files that exist
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
     pub(crate) overwrite: OverwriteWord,
     #[command(flatten)]
     pub(crate) carrying: CarryingArgs,
-    /// Write what became of each item to FILE, for scripts and for `ftp-client retry`
+    /// Write the outcome of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
 }
 
-/// Do again what failed in a run with --result
+/// Retry the failed items of a result file
 #[derive(Args)]
 #[command(
-    after_help = "Items go where they would have gone. What broke off as a whole is done again as with --overwrite \
-                  different, so that what arrived is not sent twice.\n\n\
+    after_help = "Items go to their original targets. A transfer that broke off as a whole is repeated with --overwrite \
+                  different, so that files that have arrived are not sent again.\n\n\
                   Example:\n  ftp-client retry night.result      (after: put -r --result night.result ...)"
 )]
 pub(crate) struct RetryArgs {
     /// The result file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Write what became of each item to FILE
+    /// Write the outcome of each item to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
 }
 
-/// Remove what interrupted transfers have left, so that they begin anew
+/// Remove the partial files of interrupted transfers, so that these start over
 #[derive(Args)]
-#[command(after_help = "Files that a transfer is writing right now stay.\n\nExample:\n  \
+#[command(after_help = "Files that a running transfer is writing stay.\n\nExample:\n  \
                         ftp-client gc ann@files.example.org:/\n  ftp-client gc --idle 7d ~/backup")]
 pub(crate) struct GcArgs {
-    /// Only what has not changed for so long, as 2h or 7d
+    /// Only files that have not changed for this long, as 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) idle: Option<Duration>,
     /// Folders, of a server or of this machine
@@ -177,7 +177,7 @@ pub(crate) struct CatArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org:/photos/2026/may")]
 pub(crate) struct MkdirArgs {
-    /// Make folders above it too, and be content if it exists
+    /// Make missing parent folders too, and accept folders that exist
     #[arg(short, long)]
     pub(crate) parents: bool,
     /// The folders
@@ -189,13 +189,13 @@ pub(crate) struct MkdirArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client rm -r ann@files.example.org:/photos/old")]
 pub(crate) struct RmArgs {
-    /// Folders too, with all that is in them
+    /// Include folders and everything in them
     #[arg(short, long, visible_short_alias = 'R')]
     pub(crate) recursive: bool,
-    /// Be content if there is nothing to remove
+    /// Ignore paths that do not exist
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// What to remove
+    /// The files and folders to remove
     #[arg(value_name = "REMOTE", required = true)]
     pub(crate) remotes: Vec<OsString>,
 }
@@ -204,17 +204,17 @@ pub(crate) struct RmArgs {
 #[derive(Args)]
 #[command(
     override_usage = "ftp-client mv [OPTIONS] <REMOTE>... <REMOTE>",
-    after_help = "The last argument is where things go: into it if it is a folder, otherwise under that name.\n\n\
+    after_help = "The last argument is the target: an existing folder receives the items, another path is the new name.\n\n\
                   Example:\n  ftp-client mv ann@files.example.org:draft.txt ann@files.example.org:/final/report.txt"
 )]
 pub(crate) struct MvArgs {
     /// Never replace a file
     #[arg(short, long)]
     pub(crate) no_clobber: bool,
-    /// Does nothing: files are replaced anyway
+    /// Ignored, for compatibility with mv
     #[arg(short, long, hide = true, conflicts_with = "no_clobber")]
     pub(crate) force: bool,
-    /// What to move, and where to
+    /// Paths to move, and the target
     #[arg(value_name = "REMOTE", num_args = 2.., required = true)]
     pub(crate) remotes: Vec<OsString>,
 }
@@ -223,10 +223,10 @@ pub(crate) struct MvArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org:stamp")]
 pub(crate) struct TouchArgs {
-    /// Make no files
+    /// Do not create missing files
     #[arg(short = 'c', long)]
     pub(crate) no_create: bool,
-    /// This time instead of now: RFC 3339, or a local date and time
+    /// Set this time instead of now: RFC 3339, or a local date and time
     #[arg(short, long)]
     pub(crate) date: Option<String>,
     /// The files
@@ -249,10 +249,10 @@ pub(crate) struct ChmodArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client ln -s 2026/may ann@files.example.org:/photos/latest")]
 pub(crate) struct LnArgs {
-    /// Symbolic: the only kind there is
+    /// Make a symbolic link, the only supported kind
     #[arg(short, long, required = true)]
     pub(crate) symbolic: bool,
-    /// Where the link leads, seen from the link's folder
+    /// The target of the link, relative to the link's folder
     #[arg(id = "leads_to", value_name = "TARGET")]
     pub(crate) target: OsString,
     /// The link
@@ -260,7 +260,7 @@ pub(crate) struct LnArgs {
     pub(crate) remote: OsString,
 }
 
-/// Show or forget servers that are trusted
+/// List or forget trusted servers
 #[derive(Args)]
 #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
 pub(crate) struct TrustArgs {
@@ -268,13 +268,13 @@ pub(crate) struct TrustArgs {
     pub(crate) command: TrustSubcommand,
 }
 
-/// What to do with the file of known servers.
+/// An action on the file of known servers.
 #[derive(Subcommand)]
 pub(crate) enum TrustSubcommand {
-    /// List the servers that are trusted, with their fingerprints
+    /// List the trusted servers with their fingerprints
     #[command(after_help = "Example:\n  ftp-client trust list")]
     List,
-    /// Forget servers, so that their next key is new
+    /// Forget servers, so that their next key is treated as new
     #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
     Remove {
         /// Host and port; port 2121 if left out
@@ -294,14 +294,14 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-/// Print what the word at the end of a command line may become; for the scripts of `completions`
+/// Print the completions of the last word of a command line; for the scripts of `completions`
 #[derive(Args)]
 #[command(hide = true, after_help = "Example:\n  ftp-client complete-line 'ftp-client put --over'")]
 pub(crate) struct CompleteLineArgs {
-    /// As bash takes it, in place of TEXT, the end of the line: it completes parts of words and quotes nothing
+    /// Print candidates in the form that bash inserts in place of TEXT, the end of the line: bash completes parts of words and quotes nothing itself
     #[arg(long, value_name = "TEXT")]
     pub(crate) piece: Option<String>,
-    /// Begin with a line of a dot where the shell's own paths may stand as well
+    /// Begin with a line of one dot where local paths are possible too
     #[arg(long)]
     pub(crate) mark_files: bool,
     /// The command line, up to the cursor
@@ -309,7 +309,7 @@ pub(crate) struct CompleteLineArgs {
     pub(crate) line: String,
 }
 
-/// Print the manual page, or that of a command
+/// Print the manual page of the program or of a command
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  ftp-client man get | man -l -\n  ftp-client man --dir ~/.local/share/man/man1"

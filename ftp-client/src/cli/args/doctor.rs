@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measure the way to a server, and tell what limits transfers
+/// Measure the connection to a server, and report what limits transfers
 #[derive(Args)]
 #[command(
     after_help = "Round trip, uploads and downloads over one lane and over several, disks, hash and cipher are measured \
@@ -16,13 +16,13 @@ use std::time::Duration;
                   Example:\n  ftp-client doctor ann@files.example.org:/inbox"
 )]
 pub(crate) struct DoctorArgs {
-    /// About how long each measurement takes
+    /// Approximate time of each measurement
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
     pub(crate) time: Duration,
-    /// Most that an upload moves, at least a chunk (512K)
+    /// Maximum size of an upload, at least one chunk (512K)
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = values::sample_size)]
     pub(crate) size: u64,
-    /// The folder whose disk is measured here
+    /// The local folder whose disk is measured
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
     /// A folder on the server, or a file

@@ -1,10 +1,10 @@
-//! What a line of a script or of the shell may be: the commands of the command line, and some of its own.
+//! The lines of a script or of the shell: the commands of the command line, and some additional ones.
 
 use super::{Command, ExitArgs, HistoryArgs, JobsArgs, KillArgs, LanesArgs, LimitArgs, QueueArgs, WaitArgs};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 
-/// A line. The server is the open one, so paths on it need not say where they are
+/// A command. Paths on the open server need no server name
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_version_flag = true, subcommand_required = true, after_help = PATHS)]
 #[command(override_usage = "COMMAND [OPTIONS] [PATHS]")]
@@ -13,7 +13,7 @@ pub(crate) struct TypedLine {
     pub(crate) word: Word,
 }
 
-/// What a line begins with.
+/// The command of a line.
 #[derive(Subcommand)]
 pub(crate) enum Word {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) enum Word {
     Exit(ExitArgs),
 }
 
-/// Connect to a server, and begin in that folder
+/// Connect to a server and change to its folder
 #[derive(Args)]
 #[command(after_help = "Example:\n  open ann@files.example.org:/photos")]
 pub(crate) struct OpenArgs {
@@ -53,7 +53,7 @@ pub(crate) struct CdArgs {
     pub(crate) folder: Option<OsString>,
 }
 
-/// Change the folder here
+/// Change the local folder
 #[derive(Args)]
 #[command(after_help = "Example:\n  lcd ~/photos")]
 pub(crate) struct LcdArgs {
@@ -67,12 +67,12 @@ pub(crate) struct LcdArgs {
 #[command(after_help = "Example:\n  pwd")]
 pub(crate) struct PwdArgs {}
 
-/// Print the folder here
+/// Print the local folder
 #[derive(Args)]
 #[command(after_help = "Example:\n  lpwd")]
 pub(crate) struct LpwdArgs {}
 
-/// List a folder here
+/// List a local folder
 #[derive(Args)]
 #[command(after_help = "Example:\n  lls ..")]
 pub(crate) struct LlsArgs {
@@ -81,7 +81,7 @@ pub(crate) struct LlsArgs {
     pub(crate) folder: OsString,
 }
 
-/// The parser of lines: where one server is open, some paths may be left out.
+/// Returns the parser of lines. While a server is open, some paths may be left out.
 pub(crate) fn line_parser() -> clap::Command {
     let here = |command: clap::Command| {
         command.mut_arg("remote", |argument| argument.required(false).default_value(""))

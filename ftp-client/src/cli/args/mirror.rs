@@ -9,13 +9,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Make a folder equal to another: one of them here, one on a server
+/// Make a folder equal to another: one local, one on a server
 #[derive(Args)]
 #[command(
     disable_help_flag = true,
-    after_help = "Exactly one of SOURCE and TARGET is remote. What is in SOURCE comes to be in TARGET; what only \
-                        TARGET has is deleted with --delete, last of all, and not if too much would go: then \
-                        nothing is done at all, unless the tree is too large to be compared before.\n\n\
+    after_help = "Exactly one of SOURCE and TARGET is remote. The content of SOURCE is copied to TARGET. Entries that only \
+                        TARGET has are deleted with --delete, after the copying. If that would delete too much, \
+                        mirror changes nothing, unless the tree is too large to be compared in advance.\n\n\
                         Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
                         ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
                         ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
@@ -23,27 +23,27 @@ use std::time::Duration;
     after_long_help = explanations::MIRROR
 )]
 pub(crate) struct MirrorArgs {
-    /// What is copied: the folder's contents
+    /// Folder whose contents are copied
     #[arg(value_name = "SOURCE")]
     pub(crate) source: OsString,
-    /// What becomes equal to it; made if it is missing
+    /// Folder to update; created if missing
     #[arg(value_name = "TARGET")]
     pub(crate) target: OsString,
-    /// Does nothing: sizes are as 1.5 MiB anyway
+    /// Ignored, for compatibility: sizes are always shown as 1.5 MiB
     #[arg(short = 'h', long, hide = true)]
     human_readable: bool,
     #[command(flatten)]
     help: LongHelp,
-    /// Tell what would be done, a line an item: '+' new, '~' changed, '>' metadata, '=' moved, '-' deleted
+    /// List what would be done, one line per item: '+' new, '~' changed, '>' metadata, '=' moved, '-' deleted
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
-    /// Write what would be done to FILE, for `ftp-client apply`
+    /// Write the planned changes to FILE, for `ftp-client apply`
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) plan: Option<PathBuf>,
-    /// After the first run, keep mirroring local changes as they come; what fails is tried again
+    /// After the first run, keep mirroring local changes as they occur; failed items are retried
     #[arg(long, conflicts_with_all = ["dry_run", "plan"])]
     pub(crate) watch: bool,
-    /// With --watch, compare all again every so often, whatever changed, as 10m; 1h by default
+    /// With --watch, compare everything again at this interval, as 10m [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) rescan: Option<Duration>,
     #[command(flatten)]
@@ -56,27 +56,27 @@ pub(crate) struct MirrorArgs {
     pub(crate) carrying: Carrying,
 }
 
-/// What happens to what only the target has.
+/// Options for entries that only the target has.
 #[derive(Args)]
-#[command(next_help_heading = "What goes")]
+#[command(next_help_heading = "Deletion")]
 pub(crate) struct Deleting {
-    /// Delete what only TARGET has
+    /// Delete entries that only TARGET has
     #[arg(long)]
     pub(crate) delete: bool,
-    /// Delete also what the rules exclude
+    /// Delete excluded entries too
     #[arg(long)]
     pub(crate) delete_excluded: bool,
-    /// Delete nothing if more than N entries would go, or N% of TARGET (else: half of 20 or more)
+    /// Delete nothing if more than N entries, or N% of TARGET, would be deleted [default: half of 20 or more entries]
     #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
     pub(crate) max_delete: Option<values::DeleteMax>,
-    /// Delete last, or before anything is sent; auto: last, but first where TARGET lacks room
+    /// Delete after or before the transfer; auto: after it, but before it if TARGET lacks space
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) delete_when: DeleteWhenWord,
-    /// Keep what would be deleted or replaced in DIR, on TARGET's side and filesystem, best outside TARGET: a DIR within it is
+    /// Move deleted and replaced entries to DIR, on TARGET's side and filesystem, best outside TARGET: a DIR within TARGET is
     /// deleted by the next --delete without this --backup
     #[arg(long, value_name = "DIR")]
     pub(crate) backup: Option<OsString>,
-    /// Rename in TARGET what was renamed in SOURCE, found by its content, instead of sending it
+    /// Rename files in TARGET that were renamed in SOURCE, detected by content, instead of sending them
     #[arg(long)]
     pub(crate) detect_moves: bool,
 }
@@ -84,25 +84,25 @@ pub(crate) struct Deleting {
 /// `--delete-when`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeleteWhenWord {
-    /// Last, but first where the target lacks room
+    /// After the transfer, but before it if the target lacks space
     Auto,
     /// Before anything is sent
     Before,
-    /// Last, and only if all else went well
+    /// After the transfer, and only if everything else succeeded
     After,
 }
 
-/// What makes two files different.
+/// Options of the comparison of two files.
 #[derive(Args)]
-#[command(next_help_heading = "What differs")]
+#[command(next_help_heading = "Comparison")]
 pub(crate) struct Comparing {
-    /// Compare files of one size by time, or by reading both
+    /// Compare files of equal size by time, or by reading both
     #[arg(long, value_enum, value_name = "HOW", default_value = "mtime")]
     pub(crate) compare: CompareWord,
-    /// What happens to files that differ
+    /// When to replace files that differ
     #[arg(long, value_enum, value_name = "WHEN", default_value = "different")]
     pub(crate) overwrite: OverwriteWord,
-    /// Times that differ by no more than this are equal, as 2s
+    /// Treat times that differ by no more than this as equal, as 2s
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) modify_window: Option<Duration>,
 }
@@ -116,9 +116,9 @@ pub(crate) enum CompareWord {
     Digest,
 }
 
-/// Which entries take part.
+/// Options that select entries.
 #[derive(Args)]
-#[command(next_help_heading = "What takes part (rsync's rules: the first that matches decides)")]
+#[command(next_help_heading = "Selection (rsync's rules: the first that matches decides)")]
 pub(crate) struct Choosing {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
@@ -142,20 +142,20 @@ pub(crate) struct Choosing {
     pub(crate) older_than: Option<values::Moment>,
 }
 
-/// What is carried beside content, time and permissions.
+/// Options for metadata beside content, time and permissions.
 #[derive(Args)]
-#[command(next_help_heading = "What is carried")]
+#[command(next_help_heading = "Metadata")]
 pub(crate) struct Carrying {
-    /// Keep names of one file names of one file
+    /// Preserve hard links
     #[arg(short = 'H', long)]
     pub(crate) hard_links: bool,
-    /// Keep owner and group, by name or else by number (needs the rights to)
+    /// Preserve owner and group, by name or else by number (needs privileges)
     #[arg(short, long)]
     pub(crate) owner: bool,
-    /// Keep extended attributes of users
+    /// Preserve extended attributes of users
     #[arg(short = 'X', long)]
     pub(crate) xattrs: bool,
-    /// Make long runs of zeros holes
+    /// Write long runs of zeros as holes
     #[arg(short = 'S', long)]
     pub(crate) sparse: bool,
     #[command(flatten)]
@@ -170,7 +170,7 @@ pub(crate) enum TypedRule {
     FilterFrom(PathBuf),
 }
 
-/// The argument that a profile's rules go to. They come behind those that were typed, and do not give way to them: what a profile
+/// The argument that receives a profile's rules. They follow the typed rules and are not replaced by them: what a profile
 /// protects from `--delete` stays protected.
 pub(crate) fn of_profile(id: &str) -> Option<&'static str> {
     match id {
@@ -225,13 +225,23 @@ impl Args for RuleArgs {
                 .value_parser(parser)
         };
         command
-            .arg(option("exclude", "exclude", "PATTERN", "Leave out what matches, here and in TARGET"))
-            .arg(option("include", "include", "PATTERN", "Take what matches, whatever later rules say"))
+            .arg(option(
+                "exclude",
+                "exclude",
+                "PATTERN",
+                "Exclude entries that match, in SOURCE and in TARGET",
+            ))
+            .arg(option(
+                "include",
+                "include",
+                "PATTERN",
+                "Include entries that match, whatever later rules say",
+            ))
             .arg(option(
                 "filter_from",
                 "filter-from",
                 "FILE",
-                "Read rules from FILE: '+ PATTERN' or '- PATTERN' a line",
+                "Read rules from FILE, one per line: '+ PATTERN' or '- PATTERN'",
             ))
             .arg(option(OF_PROFILE_EXCLUDE, "profile-exclude", "PATTERN", "").hide(true))
             .arg(option(OF_PROFILE_FILTER_FROM, "profile-filter-from", "FILE", "").hide(true))
@@ -242,10 +252,10 @@ impl Args for RuleArgs {
     }
 }
 
-/// Do what a plan of `mirror --plan` says, as far as it still fits
+/// Apply a plan of `mirror --plan`, as far as it still fits
 #[derive(Args)]
 #[command(
-    after_help = "Items whose source or target is no longer what the plan recorded are left alone and told of \
+    after_help = "Items whose source or target has changed since the plan was written are skipped and reported \
                         (exit code 6).\n\nExample:\n  ftp-client apply week.plan"
 )]
 pub(crate) struct ApplyArgs {

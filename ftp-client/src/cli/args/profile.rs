@@ -1,4 +1,4 @@
-//! The arguments of `profile`, and which options a profile may hold.
+//! The arguments of `profile`, and the options that a profile may have.
 
 use super::carrying::OF_PROFILES;
 use super::commands::{GetArgs, PutArgs};
@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 use std::ffi::OsString;
 
-/// Name servers, with the options that belong to them
+/// Name servers and store options for them
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects --lanes 4\n  \
@@ -19,7 +19,7 @@ pub(crate) struct ProfileArgs {
     pub(crate) command: ProfileSubcommand,
 }
 
-/// What to do with the profiles.
+/// An action on the profiles.
 #[derive(Subcommand)]
 pub(crate) enum ProfileSubcommand {
     /// Add a profile, or replace one
@@ -45,7 +45,7 @@ pub(crate) enum ProfileSubcommand {
 /// A profile to add.
 #[derive(Args)]
 pub(crate) struct ProfileAdd {
-    /// What it is called: letters, digits, '-', '_' and '.'
+    /// Name of the profile: letters, digits, '-', '_' and '.'
     pub(crate) name: String,
     /// The server, and the folder that NAME: stands for
     #[arg(value_name = "URL")]
@@ -60,11 +60,11 @@ pub(crate) struct Defaults(pub(crate) Vec<(String, Vec<String>)>);
 
 /// An option that a profile may hold.
 pub(crate) struct ProfileOption {
-    /// How clap knows it.
+    /// Its id in clap.
     pub(crate) id: String,
     /// Its name in a configuration file: the long option.
     pub(crate) key: String,
-    /// It is there or not.
+    /// True for an option without a value.
     pub(crate) flag: bool,
     /// Its value names a file.
     pub(crate) file: bool,

@@ -20,16 +20,16 @@ use std::path::PathBuf;
                   echo 'put -r photos' | ftp-client script - work:"
 )]
 pub(crate) struct ScriptArgs {
-    /// Go on after failures; the exit code is that of the first
+    /// Continue after failures; the exit code is that of the first failure
     #[arg(short, long)]
     pub(crate) keep_going: bool,
-    /// Only check all lines
+    /// Check all lines without running them
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
     /// The commands; '-' for standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The server to begin with, and the folder there; `open` connects to others
+    /// The server to connect to first, and the folder there; `open` connects to others
     #[arg(value_name = "REMOTE")]
     pub(crate) remote: Option<OsString>,
 }

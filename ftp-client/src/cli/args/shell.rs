@@ -1,4 +1,4 @@
-//! The arguments of `shell`, and the words that only it knows.
+//! The arguments of `shell`, and the commands that only the shell has.
 
 use super::values;
 use clap::Args;
@@ -13,12 +13,12 @@ use std::ffi::OsString;
                   Example:\n  ftp-client shell ann@files.example.org:/photos"
 )]
 pub(crate) struct ShellArgs {
-    /// The server to begin with, and the folder there
+    /// The server to connect to first, and the folder there
     #[arg(value_name = "REMOTE")]
     pub(crate) remote: Option<OsString>,
 }
 
-/// Run a command in the background, after those that were queued before
+/// Run a command in the background, after the commands queued before it
 #[derive(Args)]
 #[command(after_help = "Example:\n  queue put -r photos")]
 pub(crate) struct QueueArgs {
@@ -27,7 +27,7 @@ pub(crate) struct QueueArgs {
     pub(crate) words: Vec<OsString>,
 }
 
-/// List what runs in the background
+/// List the jobs in the background
 #[derive(Args)]
 #[command(after_help = "Example:\n  jobs")]
 pub(crate) struct JobsArgs {}
@@ -36,7 +36,7 @@ pub(crate) struct JobsArgs {}
 #[derive(Args)]
 #[command(after_help = "Example:\n  wait 1")]
 pub(crate) struct WaitArgs {
-    /// Their numbers; all if none is given
+    /// Numbers of the jobs; all jobs if none is given
     #[arg(value_name = "JOB")]
     pub(crate) jobs: Vec<usize>,
 }
@@ -45,24 +45,24 @@ pub(crate) struct WaitArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  kill 1")]
 pub(crate) struct KillArgs {
-    /// Their numbers
+    /// Numbers of the jobs
     #[arg(value_name = "JOB", required = true)]
     pub(crate) jobs: Vec<usize>,
 }
 
-/// Bound the rate of what is begun from now on
+/// Limit the rate of transfers started from now on
 #[derive(Args)]
 #[command(
-    after_help = "Each job in the background has the bound for itself: two at `limit 10M` may move 20M a second.\n\n\
+    after_help = "The limit applies to each background job separately: two jobs at `limit 10M` may move 20M a second.\n\n\
                   Example:\n  limit 10M"
 )]
 pub(crate) struct LimitArgs {
-    /// Bytes per second as 500K or 10M; 0 for no bound
+    /// Bytes per second, as 500K or 10M; 0 for no limit
     #[arg(value_name = "RATE", value_parser = values::rate_or_none)]
     pub(crate) rate: u64,
 }
 
-/// Set the number of data connections of what is begun from now on
+/// Set the number of data connections of transfers started from now on
 #[derive(Args)]
 #[command(after_help = "Example:\n  lanes 4")]
 pub(crate) struct LanesArgs {
@@ -71,7 +71,7 @@ pub(crate) struct LanesArgs {
     pub(crate) lanes: u16,
 }
 
-/// Show the lines that were typed
+/// Show the typed lines
 #[derive(Args)]
 #[command(after_help = "Example:\n  history")]
 pub(crate) struct HistoryArgs {}

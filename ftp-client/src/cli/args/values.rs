@@ -11,7 +11,7 @@ use wire::message::{Changing, Overwrite};
 /// `--checksum`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ChecksumWord {
-    /// The faster one that both ends have
+    /// The faster one that both ends support
     Auto,
     /// SHA-256
     Sha256,
@@ -24,7 +24,7 @@ pub(crate) enum ChecksumWord {
 pub(crate) enum OverwriteWord {
     /// Replace files that exist
     Always,
-    /// Leave files that exist alone
+    /// Keep files that exist
     Never,
     /// Replace files that are older than the source
     Newer,
@@ -35,11 +35,11 @@ pub(crate) enum OverwriteWord {
 /// `--changing`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ChangingWord {
-    /// Read it again, a few times; one that changes each time fails
+    /// Read it again, a few times; a file that changes each time fails
     Retry,
-    /// Leave it alone
+    /// Skip the file
     Skip,
-    /// Send what was read, and say so: of a log that grows, its beginning
+    /// Send what was read, with a warning: of a growing log, its beginning
     AsIs,
 }
 
@@ -53,7 +53,7 @@ impl From<ChangingWord> for Changing {
     }
 }
 
-/// Nothing stands for the agreed one.
+/// `None` stands for the agreed checksum.
 impl From<ChecksumWord> for Option<Checksum> {
     fn from(word: ChecksumWord) -> Self {
         match word {
@@ -106,13 +106,13 @@ pub(super) fn rate_or_none(text: &str) -> Result<u64, String> {
     if text == "0" { Ok(0) } else { rate(text) }
 }
 
-/// A length of time above nothing; a bare number is seconds.
+/// Parses a duration above zero; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
     };
-    if duration.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(duration) }
+    if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(duration) }
 }
 
 /// `--max-delete`.
@@ -139,7 +139,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|error| error.to_string())
 }
 
-/// How much is moved to measure: less than a chunk tells nothing.
+/// Parses the size of a measured transfer; less than a chunk cannot be measured.
 pub(super) fn sample_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         size if size >= CHUNK_LEN as u64 => Ok(size),

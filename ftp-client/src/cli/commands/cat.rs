@@ -21,7 +21,7 @@ pub(crate) struct CatCommand {
 /// Standard output without std's line buffer, which would look for line ends in data.
 struct Raw {
     file: File,
-    /// Why it cannot be written, once that has shown.
+    /// The first write error.
     failed: Arc<OnceLock<io::Error>>,
 }
 
@@ -71,7 +71,7 @@ impl Raw {
         if let Err(error) = &result
             && error.kind() != io::ErrorKind::Interrupted
         {
-            let _ = self.failed.set(again(error)); // the first one is the one to tell
+            let _ = self.failed.set(again(error)); // the first error is the one to report
         }
         result
     }

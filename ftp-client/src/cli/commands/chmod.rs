@@ -45,7 +45,7 @@ impl ChmodCommand {
     }
 }
 
-/// Changes need to know what was there before. As with chmod, a folder keeps its set-id bits unless they are named.
+/// Returns the new mode; symbolic changes need the old one. As with chmod, a folder keeps its set-id bits unless they are named.
 async fn new_mode(session: &Session, path: &RemotePath, changes: &modes::Chmod) -> Result<u32, Error> {
     let metadata = session.stat(path, true).await?.metadata;
     let is_folder = metadata.kind == Kind::Folder;

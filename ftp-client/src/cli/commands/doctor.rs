@@ -1,4 +1,4 @@
-//! `doctor`: measures the way to a server, and tells in one line what limits.
+//! `doctor`: measures the connection to a server, and reports the bottleneck in one line.
 
 use crate::cli::args;
 use crate::cli::output::{Object, Output, ProgressStyle};
@@ -85,7 +85,7 @@ fn event(path: &RemotePath, measured: &Measurements, limit: Option<TransferBottl
         .text("advice", culprit.advice(measured, direction))
 }
 
-/// At most 80 columns; what was not measured is a dash, and its reason stands below.
+/// Formats the table in at most 80 columns; a missing value is a dash, with its reason below.
 fn table(measured: &Measurements) -> String {
     let Measurements { upload, download, here, server, .. } = measured;
     let hash = format!("hash, {}", checksum(measured.checksum));
@@ -124,10 +124,10 @@ fn table(measured: &Measurements) -> String {
     text
 }
 
-/// Tells the limit, and what would help.
+/// Returns a sentence about the bottleneck and its remedy.
 fn verdict(measured: &Measurements, limit: Option<TransferBottleneck>) -> String {
     let Some(TransferBottleneck { culprit, rate, direction }) = limit else {
-        return "nothing could be moved, so nothing can be told of what limits\n".to_owned();
+        return "no data could be moved, so the bottleneck is unknown\n".to_owned();
     };
     let way = direction_word(direction);
     let advice = culprit.advice(measured, direction);
@@ -144,7 +144,7 @@ fn row(name: &str, [one, other]: [&str; 2]) -> String {
     format!("{name:16}{one:>16}{other:>16}")
 }
 
-/// Three digits are more than such measurements are worth.
+/// Formats a rate with three digits, which is more than its precision.
 fn rate_text(bytes: u64) -> String {
     #[allow(clippy::cast_precision_loss)] // a rate
     let mut value = bytes as f64;

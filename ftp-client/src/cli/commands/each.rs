@@ -1,5 +1,5 @@
 //! The same request for each of many paths: several are under way at the same time, so that a round trip is not paid for each,
-//! and their answers are told in the order of the paths.
+//! and their answers are reported in the order of the paths.
 
 use crate::cli::output::Output;
 use ftp_client::Error;
@@ -22,10 +22,10 @@ impl About for Remote {
     }
 }
 
-/// Asks the same of each item, and tells the answers in the order of the items. A request waits for those before it whose path is
+/// Sends the same request for each item, and reports the answers in the order of the items. A request waits for earlier ones whose path is
 /// the same, above or below it: `mkdir a a/b` makes `a` first.
 ///
-/// The error of a single item decides the exit code; of several, each is told and the others are done.
+/// The error of a single item decides the exit code. With several items, each error is reported and the others continue.
 pub(super) async fn each<T: About, A>(
     items: Vec<T>,
     output: &Output,
@@ -58,7 +58,7 @@ pub(super) async fn each<T: About, A>(
     Ok(code)
 }
 
-/// The same, where there is nothing to tell of what went well.
+/// As [`each`], for requests whose success is not reported.
 pub(super) async fn each_done<T: About>(
     items: Vec<T>,
     output: &Output,
@@ -88,7 +88,7 @@ pub(super) async fn in_turn<T>(
     Ok(code)
 }
 
-/// True if nothing more can be done after this error.
+/// Returns true if this error ends all further requests.
 fn ends_all(error: &Error) -> bool {
     !error.concerns_one_item() || Output::is_gone(error)
 }
@@ -125,7 +125,7 @@ impl<'a, A> UnderWay<'a, A> {
         self.0.push_back(PendingRequest::Asked(request));
     }
 
-    /// The answer to the oldest request; nothing if there is none.
+    /// Returns the answer to the oldest request; `None` without requests.
     async fn next(&mut self) -> Option<A> {
         poll_fn(|context| self.poll(context)).await
     }

@@ -1,4 +1,4 @@
-//! `gc`: removes what interrupted transfers have left.
+//! `gc`: removes the partial files of interrupted transfers.
 
 use super::each;
 use crate::cli::args;
@@ -23,7 +23,7 @@ enum SweptFolders {
 }
 
 impl GcCommand {
-    /// No server, if the folders are this machine's.
+    /// Makes the command. Returns no server for local folders.
     pub(crate) fn new(typed: args::GcArgs, scope: &Scope) -> Result<(Option<ServerTarget>, Self), Error> {
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for typed in &typed.folders {

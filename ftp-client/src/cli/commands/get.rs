@@ -83,7 +83,7 @@ impl GetCommand {
     }
 }
 
-/// A single file, and what it becomes; an existing folder is not meant.
+/// Returns the single source with its target file, which must not be an existing folder.
 fn named(remotes: Vec<Remote>, file: PathBuf) -> Result<DownloadSource, Error> {
     let Ok([remote]) = <[Remote; 1]>::try_from(remotes) else {
         return Err(Error::Usage("--output takes one file: give one REMOTE".to_owned()));
@@ -95,7 +95,7 @@ fn named(remotes: Vec<Remote>, file: PathBuf) -> Result<DownloadSource, Error> {
     if ends_with_slash(&file) { Err(no_folder(&file)) } else { Ok((remote, file, None)) }
 }
 
-/// All are remote; the last one may be local, and is where they go.
+/// Splits the paths into remote sources and the local target, which may be the last one.
 fn sort_out(mut places: Vec<TypedPath>) -> Result<(Vec<Remote>, PathBuf), Error> {
     let target = match places.pop() {
         Some(TypedPath::Local(path)) => path,

@@ -22,12 +22,12 @@ pub(super) struct TransferJob {
 /// The request of a job.
 pub(super) enum JobRequest {
     Get(GetRequest),
-    /// Nothing is sent if the same is there.
+    /// Sends the file unless the same file is there already.
     Put(PutRequest, Option<SkipIf>),
 }
 
 impl JobRequest {
-    /// Runs it; items are told to `observer`.
+    /// Runs the request; items are reported to `observer`.
     pub(super) async fn run(
         self,
         session: Session,
@@ -47,7 +47,7 @@ impl JobRequest {
     }
 }
 
-/// Sends a file unless the same is there, which is told of as left alone.
+/// Sends a file unless the same file is there already, which is reported as skipped.
 async fn put_unless_same(
     session: &Session,
     request: PutRequest,
@@ -60,7 +60,7 @@ async fn put_unless_same(
     };
     let Some(bytes) = same else { return session.put(request, observer).await };
     if request.options.survive_power() {
-        session.sync(&request.path).await?; // whoever put it there may not have
+        session.sync(&request.path).await?; // the earlier writer may not have synced it
     }
     let path = &RemotePath::root();
     observer.file_finished(&FileReport {
@@ -89,7 +89,7 @@ impl TransferJob {
         }
     }
 
-    /// As a result file has it: paths of this machine are whole.
+    /// Returns the job's entry in a result file, with absolute local paths.
     pub(super) fn planned(&self) -> Planned {
         match &self.request {
             JobRequest::Get(request) => Planned {

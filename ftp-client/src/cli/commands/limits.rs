@@ -1,5 +1,5 @@
-//! The limits of `get` and `put`, told with `-v` while they run and in the end: what lanes spend their time with. (Those of a
-//! mirror also wait for what is still being compared.)
+//! Reports with `-v` what limits `get` and `put`, while they run and at the end, by the time that lanes spend in each state. (Those of a
+//! mirror also wait for comparisons.)
 
 use crate::cli::output::Output;
 use ftp_client::Session;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use wire::engine::LaneTime;
 
-/// Tells of it until it is dropped.
+/// Reports the bottleneck until it is dropped.
 pub(super) struct BottleneckWatch {
     session: Session,
     output: Arc<Output>,
@@ -17,7 +17,7 @@ pub(super) struct BottleneckWatch {
 }
 
 impl BottleneckWatch {
-    /// Begins to look, if anybody wants to know.
+    /// Starts watching, with `--verbose`.
     pub(super) fn watch(session: &Session, output: &Arc<Output>) -> Self {
         let (session, output) = (session.clone(), output.clone());
         let begin = session.lane_time();
@@ -25,7 +25,7 @@ impl BottleneckWatch {
         Self { session, output, begin, telling }
     }
 
-    /// The transfer is over: tells of all of it.
+    /// Reports on the whole transfer at its end.
     pub(super) fn end(&self) {
         if let Some(limit) = Bottleneck::of(since(self.begin, self.session.lane_time())) {
             self.output.note(|| limit.sentence());
@@ -41,7 +41,7 @@ impl Drop for BottleneckWatch {
     }
 }
 
-/// Tells when it changes, and not too often.
+/// Reports changes of the bottleneck, at most once per interval.
 async fn tell(session: Session, output: Arc<Output>, mut before: LaneTime) {
     let mut told = None;
     loop {
@@ -84,7 +84,7 @@ enum BottleneckPlace {
 }
 
 impl Bottleneck {
-    /// Nothing where there was too little to see.
+    /// Returns the bottleneck; `None` if too little time was measured.
     fn of(time: LaneTime) -> Option<Self> {
         let all = time.here + time.socket + time.peer + time.paced;
         if all < TIME_MIN {
@@ -109,7 +109,7 @@ impl Bottleneck {
             BottleneckPlace::Peer => "the other end, which is behind with what was sent",
             BottleneckPlace::Bound => "--limit-rate",
             BottleneckPlace::Several => {
-                return "limited by nothing alone: this machine and the network take turns".to_owned();
+                return "limited by no single part: this machine and the network take turns".to_owned();
             }
         };
         format!("limited by {by} ({} % of the data connections' time)", self.percent)
@@ -117,7 +117,7 @@ impl Bottleneck {
 }
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Less says nothing.
+/// Shorter measurements are ignored.
 const TIME_MIN: Duration = Duration::from_millis(100);
 /// An activity that takes less than this is not alone.
 const PERCENT_MIN: u128 = 60;

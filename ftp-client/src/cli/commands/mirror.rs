@@ -1,4 +1,4 @@
-//! `mirror` and `apply`: make a folder equal to another, or only tell what that would take.
+//! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
 use super::transfer::{sentence, tell_not_owned, tell_start, tell_vanished};
 use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
@@ -26,7 +26,7 @@ pub(crate) struct MirrorCommand {
     remote: RemotePath,
     recipe: Recipe,
     mode: MirrorMode,
-    /// How often all is compared again while changes are watched for; not watched for if none.
+    /// Interval of full comparisons while watching for changes; `None` does not watch.
     watch: Option<Duration>,
     resume: bool,
 }
@@ -43,7 +43,7 @@ impl MirrorCommand {
     pub(crate) fn new(typed: args::MirrorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (direction, local, remote) = sort_out([&typed.source, &typed.target], scope)?;
         let recipe = recipe(&typed, direction, &remote, scope)?;
-        recipe.options()?; // all that is wrong with it is told now
+        recipe.options()?; // reports all its errors now
         let mode = match (typed.dry_run, typed.plan) {
             (true, _) => MirrorMode::DryRun,
             (false, Some(path)) => MirrorMode::Plan(scope.file(path)?),
@@ -65,7 +65,7 @@ impl MirrorCommand {
 
     pub(crate) fn of_plan(typed: &args::ApplyArgs) -> Result<(ServerTarget, Self), Error> {
         if typed.plan.is_dir() {
-            return Err(Error::Usage(format!("{} is a folder, and no plan", Error::shown_path(&typed.plan))));
+            return Err(Error::Usage(format!("{} is a folder, not a plan", Error::shown_path(&typed.plan))));
         }
         let wanted = LoadedPlan::read(&typed.plan)?;
         let head = &wanted.head;
@@ -147,7 +147,7 @@ impl MirrorCommand {
     }
 }
 
-/// Which of both is where.
+/// Returns the direction and both paths.
 fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(MirrorDirection, PathBuf, Remote), Error> {
     let [source, target] = typed.map(|text| scope.place(text));
     match (source?, target?) {
@@ -298,5 +298,5 @@ fn told(outcome: &MirrorOutcome, elapsed: Duration) -> String {
     text
 }
 
-/// A comparison of all makes up for changes of which the system told nothing.
+/// Comparing everything makes up for changes that the system did not report.
 const RESCAN: Duration = Duration::from_secs(60 * 60);

@@ -56,7 +56,7 @@ impl MvCommand {
     }
 }
 
-/// The error for an existing target that is left alone, as was asked.
+/// Returns the error for an existing target that was kept, as requested.
 fn kept(error: Error) -> Error {
     if error.failure_code() == Some(FailureCode::Exists) { Error::Refused(error.to_string()) } else { error }
 }

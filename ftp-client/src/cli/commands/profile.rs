@@ -1,4 +1,4 @@
-//! `profile`: names for servers, with the options that belong to them.
+//! `profile`: names for servers, with their options.
 
 use crate::cli::args::{self, ProfileSubcommand, profile_options};
 use crate::cli::output::{Object, Output};
@@ -36,7 +36,7 @@ fn list(profiles: &Profiles, output: &Output) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// A line that tells how it could be added again.
+/// Returns the command line that would add the profile again.
 fn line(profile: &Named) -> String {
     let mut words = vec![profile.name.clone(), profile.url.clone()];
     for (key, values) in &profile.defaults.0 {

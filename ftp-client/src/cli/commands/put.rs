@@ -34,7 +34,7 @@ pub(crate) struct PutCommand {
 /// Options of scripts beside the transfer itself.
 #[derive(Debug)]
 struct ScriptOptions {
-    /// A file that exists is left alone, which is success.
+    /// Skip existing files, which is success.
     if_absent: bool,
     unless_same: Option<SkipIf>,
     /// The target is a folder, in which the source has a name that was given.
@@ -47,7 +47,7 @@ struct ScriptOptions {
 enum UploadSource {
     /// A path of this machine, and as it was typed; without a name, a folder's contents are meant.
     Local { path: PathBuf, typed: OsString, name: Option<Name> },
-    /// Standard input, and what it was called.
+    /// Standard input, with its name on the server.
     Stdin { name: Option<Name> },
 }
 
@@ -125,11 +125,11 @@ impl PutCommand {
         transfer.run(jobs, unbegun).await
     }
 
-    /// A single source is looked at before anybody is asked for a password.
+    /// Checks a single source before the user is asked for a password.
     fn check(&self) -> Result<(), Error> {
         match &self.sources[..] {
             [UploadSource::Stdin { .. }] if self.options.unless_same.is_some() => {
-                Err(Error::Usage("standard input cannot be compared: it comes once".to_owned()))
+                Err(Error::Usage("standard input cannot be compared: it can be read only once".to_owned()))
             }
             [UploadSource::Stdin { name: None }] if self.target.must_be_folder() => Err(Error::Usage(
                 "standard input has no name: give the full path of the file on the server".to_owned(),
@@ -272,7 +272,7 @@ impl UploadSource {
     }
 }
 
-/// Gives the only source another name; what it goes into must be a folder.
+/// Gives the only source another name; its target must be a folder.
 fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
     let new = Name::new(called.as_bytes())
         .map_err(|error| Error::Usage(format!("--as {}: {error}", shown(called.as_bytes()))))?;
@@ -281,7 +281,7 @@ fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
             *name = Some(new);
             Ok(())
         }
-        _ => Err(Error::Usage("--as names one source".to_owned())),
+        _ => Err(Error::Usage("--as takes exactly one source".to_owned())),
     }
 }
 
@@ -289,7 +289,7 @@ fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
 fn name_of(path: &Path) -> Result<Option<Name>, Error> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
-        return Err(Error::Usage("an empty path names nothing".to_owned()));
+        return Err(Error::Usage("an empty path names no file".to_owned()));
     }
     match path.components().next_back() {
         _ if bytes == b"." || bytes.ends_with(b"/.") => Ok(None),
@@ -327,7 +327,7 @@ mod tests {
         PutCommand::new(typed, &Scope::default()).map(|(_, put)| put)
     }
 
-    /// Must the target be a folder, and what does each source ask for?
+    /// Returns whether the target must be a folder, and the request of each source.
     fn placed(words: &[&str]) -> (bool, Vec<String>) {
         let folder = world();
         let put = put(&folder, words).unwrap_or_else(|error| panic!("{words:?}: {error}"));

@@ -1,4 +1,4 @@
-//! `retry`: does again what a result file says has failed.
+//! `retry`: repeats the failed items of a result file.
 
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
@@ -38,12 +38,12 @@ impl RetryCommand {
         Ok((server, Self { command, failed, result: typed.result, head }))
     }
 
-    /// Nothing to do needs no server.
+    /// Returns true if no item failed, which needs no server.
     pub(crate) fn is_empty(&self) -> bool {
         self.failed.is_empty()
     }
 
-    /// Tells that there was nothing to do.
+    /// Reports that no item had failed.
     pub(crate) fn run_empty(self) -> Result<u8, Error> {
         let head = ResultHead { jobs: Vec::new(), ..self.head };
         let results = self.result.map(|path| Results::create(&path, &head)).transpose()?;

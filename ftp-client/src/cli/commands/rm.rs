@@ -21,7 +21,7 @@ impl RmCommand {
     pub(crate) fn new(typed: args::RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         if remotes.iter().any(|remote| remote.path.is_root()) {
-            return Err(Error::Usage("the root itself is never removed".to_owned()));
+            return Err(Error::Usage("the root itself cannot be removed".to_owned()));
         }
         places::none_is_dot(&remotes, "rm")?;
         Ok((server, Self { remotes, recursive: typed.recursive, force: typed.force }))

@@ -1,4 +1,4 @@
-//! `stat`: what is known of paths.
+//! `stat`: shows details of paths.
 
 use super::each;
 use crate::cli::args;

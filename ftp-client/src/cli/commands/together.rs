@@ -1,4 +1,4 @@
-//! Many sources of one command as one job, of which each is told as if it were alone.
+//! Runs many sources of one command as one job, with reports as if each source were a job of its own.
 
 use super::job::{JobRequest, TransferJob};
 use crate::cli::output::Watcher;
@@ -76,10 +76,10 @@ fn named(job: &TransferJob) -> Option<NamedSource> {
 /// Names of a folder from which on it is listed, so that they become one job; fewer are jobs at the same time.
 const FETCHES_MIN: usize = 16;
 
-/// Hears of one job, and tells what it hears of each source to a watcher of its own.
+/// Observes one job and passes each source's reports to a watcher of its own.
 pub(super) struct ByName {
     watchers: HashMap<Vec<u8>, Arc<Watcher>>,
-    /// Hears of what all sources are together.
+    /// Receives the reports on all sources together.
     all: Arc<Watcher>,
 }
 

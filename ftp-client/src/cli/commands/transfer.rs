@@ -22,10 +22,10 @@ use wire::RemotePath;
 use wire::checksum::Checksum;
 use wire::message::Overwrite;
 
-/// A source that could not even begin, and why.
+/// A source that failed to start, with the error.
 pub(super) struct FailedToStart {
     pub(super) source: Vec<u8>,
-    /// As a result file has it.
+    /// The entry in a result file.
     pub(super) planned: Planned,
     pub(super) error: Error,
 }
@@ -41,7 +41,7 @@ pub(super) struct TransferRun<'a> {
     pub(super) named: bool,
     /// It is no failure that a file exists and was left alone.
     pub(super) forgiving: bool,
-    /// Where to write what became of each item.
+    /// The result file.
     pub(super) result: Option<&'a Path>,
     /// The folder, by a path without links, in which each source has a name: then several are one job.
     pub(super) together_in: Option<RemotePath>,
@@ -50,7 +50,7 @@ pub(super) struct TransferRun<'a> {
 }
 
 impl TransferRun<'_> {
-    /// Runs all jobs, and tells of what could not become one.
+    /// Runs all jobs, and reports sources that failed to start.
     pub(super) async fn run(&self, jobs: Vec<TransferJob>, unbegun: Vec<FailedToStart>) -> Result<u8, Error> {
         let started = Instant::now();
         let tally = Arc::new(Tally::of_jobs(jobs.len()));
@@ -61,7 +61,9 @@ impl TransferRun<'_> {
         let named = jobs.first().map(|job| shown(&job.source)).filter(|_| self.named);
         for FailedToStart { source, planned, error } in unbegun {
             Watcher::new(&tally, self.output, 0, source).broken_off(&error);
-            results.iter().for_each(|results| results.record(planned.clone()).end(Some(&error)));
+            if let Some(results) = &results {
+                results.record(planned.clone()).end(Some(&error));
+            }
             self.tell_failure(&error, &tally);
         }
         let (drawing, limits) =
@@ -91,7 +93,7 @@ impl TransferRun<'_> {
         results: Option<&Arc<Results>>,
     ) -> Result<(), Error> {
         let mut running = JoinSet::new();
-        // What is not begun when the run breaks off has failed too.
+        // Jobs that were not started when the run breaks off have failed too.
         let record = |job: &TransferJob| results.map(|results| results.record(job.planned()));
         let many = self.together_in.as_ref().and_then(|folder| together::request(&jobs, folder));
         let jobs: Vec<_> = jobs.into_iter().map(|job| (record(&job), job)).collect();
@@ -109,7 +111,9 @@ impl TransferRun<'_> {
                 job.request.run(self.session.clone(), Arc::clone(&watcher) as Arc<dyn TransferObserver>);
             running.spawn(async move {
                 let result = work.await;
-                record.iter().for_each(|record| record.end(result.as_ref().err()));
+                if let Some(record) = &record {
+                    record.end(result.as_ref().err());
+                }
                 result.inspect_err(|error| watcher.broken_off(error))
             });
         }
@@ -119,7 +123,7 @@ impl TransferRun<'_> {
         Ok(())
     }
 
-    /// Fetches files of one folder in one job; returns what needs a job of its own.
+    /// Fetches files of one folder in one job; returns the sources that need a job of their own.
     async fn fetch_together(
         &self,
         jobs: Vec<(Option<Arc<Record>>, TransferJob)>,
@@ -143,7 +147,9 @@ impl TransferRun<'_> {
             tally.end_job(&summary);
             for (number, _) in numbers.iter().zip(&names).filter(|(_, name)| !left.contains(*name)) {
                 let ended = jobs[*number].take().and_then(|(record, _)| record);
-                ended.iter().for_each(|record| record.end(None));
+                if let Some(record) = ended {
+                    record.end(None);
+                }
             }
         }
         Ok(jobs.into_iter().flatten().collect())
@@ -177,7 +183,7 @@ impl TransferRun<'_> {
         Ok(())
     }
 
-    /// The error of a single job is that of the run; of several, each is told and the others go on.
+    /// The error of a single job is that of the run. With several jobs, each error is reported and the others continue.
     fn settle(
         &self,
         ended: Option<Result<Result<TransferSummary, Error>, JoinError>>,
@@ -240,7 +246,7 @@ impl TransferRun<'_> {
     }
 }
 
-/// A note, and no failure: all that was sent is there.
+/// Prints a note about items of other users. Not a failure: all content was sent.
 pub(super) fn tell_not_owned(summary: &TransferSummary, output: &Output) {
     match summary.not_owned {
         0 => {}
@@ -273,7 +279,7 @@ fn word(overwrite: Overwrite) -> OverwriteRecipe {
     }
 }
 
-/// Nothing is wrong with what was removed meanwhile; still, it is not at the target.
+/// Prints a note about items that were removed during the run. Not a failure, but they are not at the target.
 pub(super) fn tell_vanished(summary: &TransferSummary, output: &Output) {
     match summary.vanished {
         0 => {}
@@ -285,7 +291,7 @@ pub(super) fn tell_vanished(summary: &TransferSummary, output: &Output) {
 /// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
 pub(super) fn sentence(summary: &TransferSummary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
-    let moved = summary.bytes.min(summary.bytes_transferred); // what an earlier run has left was not moved by this one
+    let moved = summary.bytes.min(summary.bytes_transferred); // excludes content that an earlier run transferred
     let rate = u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX);
     let mut text = format!(
         "{}, {} in {} ({}/s)",

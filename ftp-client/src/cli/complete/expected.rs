@@ -1,4 +1,4 @@
-//! The words that may stand at a place of a command line, as the definitions of the arguments tell it.
+//! The words that are possible at a position of a command line, by the definitions of the arguments.
 
 use crate::cli::args::Cli;
 use crate::cli::defaults::PATHS;

@@ -1,5 +1,5 @@
-//! A command line up to the cursor, as a shell reads it, and candidates as bash takes them: bash quotes nothing by itself, and a
-//! server may have names that would be commands.
+//! A command line up to the cursor, split as a shell does, and candidates in bash's form: bash does not quote them, and a
+//! server may have names that a shell would run as commands.
 
 /// A command line without its quotes.
 pub(crate) struct PartialLine {
@@ -12,7 +12,7 @@ pub(crate) struct PartialLine {
 }
 
 impl PartialLine {
-    /// Nothing for what is no command line.
+    /// Splits a line; `None` if it is not a command line.
     pub(crate) fn split(line: &str) -> Option<Self> {
         let closed = |quote: &'static str| Some((quote, shlex::split(&format!("{line}{CURSOR}{quote}"))?));
         let (quote, mut words) = ["", "'", "\""].into_iter().find_map(closed)?;
@@ -20,7 +20,7 @@ impl PartialLine {
         Some(Self { words, last, quote })
     }
 
-    /// A candidate in place of `piece`, the end of the line that bash will replace. Nothing if it cannot be written there.
+    /// Returns a candidate in place of `piece`, the end of the line that bash replaces; `None` if it cannot be written there.
     pub(super) fn in_place_of(&self, piece: &str, candidate: &str) -> Option<String> {
         let piece = Self::split(&format!("{}{piece}", self.quote))?.last;
         let known = self.last.strip_suffix(piece.as_str())?;

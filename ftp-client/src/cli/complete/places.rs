@@ -38,7 +38,7 @@ impl Places {
         Self { words, scope: Scope::new(profiles) }
     }
 
-    /// All that begins with what was typed.
+    /// Returns all candidates that begin with the typed text.
     pub(super) fn candidates(&self, typed: &str) -> Vec<String> {
         match self.folder_on_a_server(typed) {
             Some((head, remote)) => {
@@ -72,7 +72,7 @@ impl Places {
         }
     }
 
-    /// The names in a folder of a server. Only what is at hand opens it, and a server that is not known stays so.
+    /// Returns the names in a folder of a server. Uses only credentials at hand, and does not trust an unknown server.
     fn listed(&self, head: &OsStr, remote: &Remote) -> Option<Vec<String>> {
         let typed = matches(Cli::command(), &self.words)?;
         let profile = self.scope.profiles().named(head).map(|(profile, _)| profile);
@@ -145,7 +145,7 @@ pub(crate) fn local(typed: &str, head: &str) -> Vec<String> {
     fitting(local_names(folder), begun).map(|name| format!("{head}{folder}{name}")).collect()
 }
 
-/// Hidden names only for who has typed the dot.
+/// Offers hidden names only after a typed dot.
 pub(crate) fn fitting(names: Vec<String>, begun: &str) -> impl Iterator<Item = String> {
     let hidden = begun.starts_with('.');
     names.into_iter().filter(move |name| name.starts_with(begun) && (hidden || !name.starts_with('.')))
@@ -174,5 +174,5 @@ fn encoded(name: &str, is_url: bool) -> String {
 
 /// Characters without a meaning of their own in a URL's path stay as they are.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-/// Nobody reads more.
+/// A longer list would not be read.
 const NAMES_MAX: usize = 10_000;

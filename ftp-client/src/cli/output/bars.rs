@@ -4,7 +4,7 @@ use super::tally::{RunningFile, Snapshot};
 use super::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// The bars, drawn above nothing and removed at the end.
+/// The progress bars, removed at the end.
 pub(super) struct Bars {
     multi: MultiProgress,
     total: ProgressBar,
@@ -54,7 +54,7 @@ fn draw_file(bar: &ProgressBar, file: &RunningFile) {
     bar.set_message(tail(&file.name));
 }
 
-/// The end of a path tells more than its beginning. What is still too wide is cut by the template.
+/// Keeps the end of a path, which says more than its beginning. The template cuts the rest.
 fn tail(name: &str) -> String {
     let len = name.chars().count();
     match len.checked_sub(NAME_LEN_MAX) {
@@ -73,7 +73,7 @@ fn style(template: &str) -> ProgressStyle {
 const TOTAL: &str = "[{bar:10}] {percent:>3}% {wide_msg}";
 const FILE: &str = "  {percent:>3}% {binary_bytes:>12} {wide_msg}";
 
-/// More would push away what stands above.
+/// More lines would scroll the text above out of view.
 const FILES_MAX: usize = 6;
 
 /// Leaves room for the numbers on a terminal of 80 columns.

@@ -57,7 +57,7 @@ impl Drop for Drawing {
 
 fn draw(mut display: Display, output: &Output, tally: &Tally, stopped: &Receiver<()>) {
     let mut rate = Rate::new(Instant::now());
-    // The first look comes later: what is done by then needs no bar.
+    // The first drawing comes later: a transfer that is done by then needs no bar.
     let mut pause = FIRST_PAUSE;
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
         pause = PAUSE;
@@ -82,7 +82,7 @@ impl Display {
     }
 }
 
-/// Nothing new is no event. Events of files are sent off here too.
+/// Writes a progress event if the counts have changed. Also flushes the events of files.
 fn tell(last: &mut Option<Snapshot>, snapshot: Snapshot, output: &Output) {
     if last.as_ref() != Some(&snapshot) {
         output.event(snapshot.describe(Object::event("progress")));

@@ -7,7 +7,7 @@ use ftp_client::observer::TransferSummary;
 use std::io;
 use wire::FailureCode;
 
-/// The exit code of a run, and the error to tell. A closed standard output is no failure.
+/// Returns the exit code of a run, and the error to report. A closed standard output is no failure.
 pub(super) fn of_run(result: Result<u8, Error>) -> (u8, Option<Error>) {
     match result {
         Ok(code) => (code, None),

@@ -1,8 +1,8 @@
 //! Events for programs: one JSON object a line.
 //!
-//! Written by hand for speed (a listing may have a million entries), and in plain ASCII: whatever is in a name, it
-//! cannot speak to a terminal, and decoding gives it back exactly. JSON has no bytes that are not Unicode; a name that
-//! has some is escaped as people see it, and stands beside that in hexadecimal.
+//! Written by hand for speed (a listing may have a million entries), and in plain ASCII: a name with any content
+//! cannot control a terminal, and decoding restores it exactly. JSON has no bytes that are not Unicode; a name that
+//! has some is written escaped, as people see it, and also in hexadecimal.
 
 use super::tally::Snapshot;
 use ftp_client::observer::TransferSummary;
@@ -155,7 +155,7 @@ impl Object {
     }
 }
 
-/// Adds what it knows to an event.
+/// Adds its fields to an event.
 pub(super) trait Describe {
     fn describe(&self, object: Object) -> Object;
 }

@@ -138,7 +138,7 @@ fn local_time(time: metadata::Timestamp, zone: &TimeZone) -> String {
     }
 }
 
-/// Date and time here, with all that is known of it.
+/// Returns the local date and time with full precision.
 pub(crate) fn full_time(time: metadata::Timestamp, zone: TimeZone) -> String {
     match timestamp(time) {
         Some(time) => format!("{:.9}", time.display_with_offset(zone.to_offset(time))),
@@ -146,7 +146,7 @@ pub(crate) fn full_time(time: metadata::Timestamp, zone: TimeZone) -> String {
     }
 }
 
-/// Nothing for times that no calendar has (a peer may send any number).
+/// Returns `None` for times outside the calendar (a peer may send any number).
 fn timestamp(time: metadata::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
 }

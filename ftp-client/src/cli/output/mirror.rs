@@ -1,4 +1,4 @@
-//! Hears what a mirror tells: what it decides, what it did, and what its transfers do.
+//! Observes a mirror: its decisions, its finished changes, and its transfers.
 
 use super::json::Object;
 use super::tally::Tally;
@@ -18,7 +18,7 @@ pub(crate) struct MirrorWatcher {
     watcher: Watcher,
     tally: Arc<Tally>,
     output: Arc<Output>,
-    /// Nothing is done: what is decided is the result.
+    /// No change is made: the decisions are the result.
     dry: bool,
 }
 
@@ -55,7 +55,7 @@ impl MirrorListener for MirrorWatcher {
     fn planned(&self, action: &MirrorAction) -> Result<(), Error> {
         match (self.dry, self.output.json()) {
             (true, true) => self.output.event(event("planned", action)),
-            (true, false) if self.output.quiet() => {} // a plan may be wanted without its text
+            (true, false) if self.output.quiet() => {} // with --quiet, a plan is written without its text
             (true, false) => self.output.print(format!("{}\n", line(action)).as_bytes())?,
             (false, _) => self.output.note(|| line(action)),
         }
@@ -87,7 +87,7 @@ impl MirrorListener for MirrorWatcher {
 
     fn waiting(&self) {
         self.output.event(Object::event("waiting"));
-        // A result: whoever drives this waits for it. What cannot be written is noticed at the end.
+        // A result, which the calling program waits for. Write errors are reported at the end.
         let _ = self.output.flush();
         self.output.note(|| "waiting for changes".to_owned());
     }
@@ -114,7 +114,7 @@ impl MirrorListener for MirrorWatcher {
             Some(error) => event.text("reason", &error.to_string()),
             None => event,
         });
-        let _ = self.output.flush(); // whoever drives this waits for it
+        let _ = self.output.flush(); // the calling program waits for it
     }
 
     fn refused(&self, refusal: DeleteRefusal) {
@@ -122,7 +122,7 @@ impl MirrorListener for MirrorWatcher {
     }
 }
 
-/// The system's words for its limits of watches speak of something else.
+/// Explains the limits of watches; the system's own messages name other causes.
 fn unwatched_reason(reason: &std::io::Error) -> String {
     let is = |errno: Errno| reason.raw_os_error() == Some(errno.raw_os_error());
     if is(Errno::NOSPC) {

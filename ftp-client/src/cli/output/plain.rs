@@ -4,7 +4,7 @@ use super::tally::Snapshot;
 use super::text;
 use std::time::{Duration, Instant};
 
-/// Says when a line is due.
+/// Decides when a progress line is due.
 pub(super) struct Plain {
     next: Instant,
 }

@@ -1,4 +1,4 @@
-//! How fast it goes: over the last seconds, so that it follows changes without jumping.
+//! The rate over the last seconds, which follows changes without jumping.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Nothing was counted before `now`.
+    /// Starts counting at `now`.
     pub(super) fn new(now: Instant) -> Self {
         Self { samples: VecDeque::from([(now, 0)]) }
     }

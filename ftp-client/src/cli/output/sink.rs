@@ -1,4 +1,4 @@
-//! Standard output: buffered, shared between threads, and honest about what could not be written.
+//! Standard output: buffered, shared between threads, and with its write errors kept.
 
 use super::Voice;
 use ftp_client::Error;
@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, MutexGuard};
 use wire::sync::lock;
 
-/// A writer for lines from several threads. After its first error it swallows what follows.
+/// A writer for lines from several threads. After its first error it drops further lines.
 pub(crate) struct OutputWriter {
     state: Mutex<WriterState>,
 }
@@ -16,7 +16,7 @@ struct WriterState {
     error: Option<io::Error>,
 }
 
-/// The standard output of a job in the background, while somebody types: it is spoken.
+/// The standard output of a background job: it is printed through the voice while the user types.
 pub(super) struct OfVoice(pub(super) Voice);
 
 /// How errors name standard output.
@@ -42,7 +42,7 @@ impl OutputWriter {
         self.lock().error.take()
     }
 
-    /// A panic elsewhere does not make half a line of what is written here.
+    /// Locks the writer. A panic in another thread leaves no partial line.
     fn lock(&self) -> MutexGuard<'_, WriterState> {
         lock(&self.state)
     }
@@ -86,7 +86,7 @@ pub(crate) fn again(error: &io::Error) -> io::Error {
     }
 }
 
-/// Says that standard output is to blame.
+/// Returns the error of standard output.
 pub(super) fn failed(source: io::Error) -> Error {
     Error::Local { path: STDOUT.to_owned(), source }
 }

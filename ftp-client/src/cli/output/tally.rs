@@ -19,7 +19,7 @@ pub(crate) struct Tally {
     pub(super) bytes: AtomicU64,
     /// Content that was verified, of files in their place or not.
     pub(super) verified: AtomicU64,
-    /// Content of files that were left alone, and of others what was there already.
+    /// Content of skipped files, and content of other files that was present already.
     pub(super) left_alone: AtomicU64,
     pub(super) total_files: AtomicU64,
     pub(super) total_bytes: AtomicU64,
@@ -43,7 +43,7 @@ struct ActiveFile {
 /// The counts at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Snapshot {
-    /// Files that are done with, one way or another.
+    /// Files that are finished, with any outcome.
     pub(crate) files: u64,
     /// Bytes that were verified, or are left alone.
     pub(crate) bytes: u64,
@@ -76,7 +76,7 @@ impl Tally {
         Self { uncounted: AtomicU64::new(jobs as u64), ..Self::default() }
     }
 
-    /// So many jobs have become one, whose totals are told once.
+    /// Merges this many jobs into one, whose totals are reported once.
     pub(crate) fn count_as_one(&self, jobs: usize) {
         self.uncounted.fetch_sub(jobs.saturating_sub(1) as u64, Relaxed);
     }
@@ -111,7 +111,7 @@ impl Tally {
         self.summary()
     }
 
-    /// The counts of the jobs, or of what was seen of them if they were interrupted.
+    /// Returns the counts of the jobs, or those seen so far if they were interrupted.
     pub(crate) fn summary(&self) -> TransferSummary {
         let ended = *lock(&self.ended);
         if self.complete.load(Relaxed) {
@@ -148,7 +148,7 @@ impl Tally {
         lock(&self.running).retain(|running| !running.is(job, path));
     }
 
-    /// Bytes that went through so far, to measure how fast they do.
+    /// Returns the bytes transferred so far, to measure the rate.
     pub(super) fn verified(&self) -> u64 {
         self.verified.load(Relaxed)
     }

@@ -68,7 +68,7 @@ fn short_bytes(bytes: u64) -> String {
     format!("{short} {unit}")
 }
 
-/// Nothing while it stands still, or is still being counted.
+/// Returns the remaining time; `None` while nothing moves or counting continues.
 fn time_left(snapshot: &Snapshot) -> Option<Duration> {
     let bytes = snapshot.total_bytes.saturating_sub(snapshot.bytes);
     let seconds = bytes.div_ceil(snapshot.rate.max(1));
@@ -84,7 +84,7 @@ fn of(done: &str, total: &str, counted: bool) -> String {
 /// Columns of the bar, and of the percentage behind it.
 #[cfg(test)]
 const BEFORE_STANDING: usize = "[==========] 100% ".len();
-/// Beyond some days the guess is worth nothing.
+/// Estimates beyond some days are not shown.
 const TIME_LEFT_MAX: u64 = 100 * 3600;
 
 #[cfg(test)]

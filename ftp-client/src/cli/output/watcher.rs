@@ -1,4 +1,4 @@
-//! Hears what one job tells: counts it, and passes on what people and scripts should know of each item.
+//! Observes one job: counts its progress, and reports each item to people and scripts.
 
 use super::json::Object;
 use super::tally::Tally;
@@ -17,15 +17,15 @@ pub(crate) struct Watcher {
     tally: Arc<Tally>,
     output: Arc<Output>,
     job: usize,
-    /// The path of the job's source; items are told as what lies below it.
+    /// The path of the job's source; items are reported below it.
     source: Vec<u8>,
     totals: Mutex<ReportedTotals>,
     record: Option<Arc<Record>>,
-    /// Its totals are part of others, and not told here.
+    /// Its totals are part of another job's and not reported here.
     is_part: bool,
 }
 
-/// The totals that the job told last.
+/// The totals that the job reported last.
 #[derive(Default)]
 struct ReportedTotals {
     files: u64,
@@ -46,7 +46,7 @@ impl Watcher {
         }
     }
 
-    /// It watches one source of a job of many, of which another watcher hears the totals.
+    /// Makes it the watcher of one source of a job of many, whose totals another watcher receives.
     pub(crate) fn part_of_many(self) -> Self {
         Self { is_part: true, ..self }
     }
@@ -56,7 +56,7 @@ impl Watcher {
         Self { record, ..self }
     }
 
-    /// The job ended with an error. One that concerns the job alone is that of its source; another is told of by the run.
+    /// Called when the job ended with an error. An error of the job alone is reported for its source; other errors are reported by the run.
     pub(crate) fn broken_off(&self, error: &Error) {
         if error.concerns_one_item() {
             self.tally.failed.fetch_add(1, Relaxed);
@@ -65,7 +65,7 @@ impl Watcher {
         }
     }
 
-    /// Something vanished before it was anybody's to send.
+    /// Called when an item vanished before it was sent.
     pub(super) fn vanished(&self, path: &RemotePath) {
         let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, FileOutcome::Vanished);
         let report = FileReport { path, folder, bytes, digest, as_is, outcome };
@@ -78,7 +78,7 @@ impl Watcher {
             return self.source.clone();
         }
         if self.source.is_empty() {
-            return below.as_bytes().to_vec(); // a mirror speaks of what is below both folders
+            return below.as_bytes().to_vec(); // a mirror reports paths below both folders
         }
         let separator: &[u8] = if self.source.ends_with(b"/") { b"" } else { b"/" };
         [&self.source, separator, below.as_bytes()].concat()
@@ -153,7 +153,7 @@ impl TransferObserver for Watcher {
         }
     }
 
-    /// Nobody waits for what is there, so it says nothing of how fast the rest comes.
+    /// Existing content takes no time, so it is not part of the rate.
     fn held(&self, path: Option<&RemotePath>, bytes: u64) {
         self.tally.left_alone.fetch_add(bytes, Relaxed);
         if let Some(path) = path {
@@ -165,7 +165,9 @@ impl TransferObserver for Watcher {
         self.tally.end_file(self.job, report.path);
         self.count(report);
         self.tell(report);
-        self.record.iter().for_each(|record| record.item(report));
+        if let Some(record) = &self.record {
+            record.item(report);
+        }
     }
 }
 
@@ -178,7 +180,7 @@ fn advice(failure: &Failure) -> &'static str {
     }
 }
 
-/// Scripts hear of a folder only when it failed.
+/// Returns true for a folder that did not fail: it has no event.
 fn silent_folder(report: &FileReport<'_>) -> bool {
     match report.outcome {
         FileOutcome::Done | FileOutcome::Skipped => report.folder,
@@ -201,7 +203,7 @@ fn event(path: &[u8], report: &FileReport<'_>) -> Object {
     }
 }
 
-/// With SHA-256 it is the root over chunks, and not what `sha256sum` prints; the name says so.
+/// Formats a digest. With SHA-256 it is the root over chunks, not the output of `sha256sum`; the name says so.
 fn digest_text(checksum: Checksum, digest: Digest) -> String {
     match checksum {
         Checksum::Blake3 => format!("blake3:{digest}"),

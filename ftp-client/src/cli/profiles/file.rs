@@ -119,7 +119,7 @@ fn edited(text: &str) -> Result<DocumentMut, Error> {
 }
 
 fn unusable() -> Error {
-    Error::Usage("the configuration's profiles are no sections [profile.NAME]".to_owned())
+    Error::Usage("the configuration's profiles are not sections [profile.NAME]".to_owned())
 }
 
 fn span_of(table: &Table, key: &str) -> Option<Range<usize>> {

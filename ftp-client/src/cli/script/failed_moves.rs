@@ -55,7 +55,7 @@ impl Move {
 }
 
 impl FailedMoves {
-    /// Takes how a line went.
+    /// Records the result of a line.
     pub(super) fn on_line(&mut self, moved: Option<Move>, number: usize, is_done: bool) {
         let failed = (!is_done).then_some(number);
         match moved {

@@ -1,7 +1,7 @@
 //! A line's words: quoting and comments as in a POSIX shell, variables from the environment. A shell's operators have no meaning
-//! here; who types one expects more than one command, so they are refused and never taken for characters.
+//! here. A line with one expects more than one command, so it is refused; operators are never taken as plain characters.
 //!
-//! A variable's value is never looked into: whatever it holds, it is part of one word.
+//! A variable's value is not interpreted: all of it is part of one word.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -33,7 +33,7 @@ enum Quoting {
     Double,
 }
 
-/// Puts in the variables, quoted for the place they stand in. Tells of a `&` at the end, which is no part of a word.
+/// Substitutes variables, quoted for their position. Also returns whether the line ends with `&`, which belongs to no word.
 fn expand(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) -> Result<(Vec<u8>, bool), String> {
     let (mut out, mut place, mut rest, mut within) = (Vec::new(), Quoting::Plain, line, false);
     while let Some((&byte, after)) = rest.split_first() {
@@ -80,7 +80,7 @@ pub(super) fn character_meant(operator: char) -> String {
     format!("write one command a line, and \\{operator} or '{operator}' for the character")
 }
 
-/// Nothing follows but perhaps a comment.
+/// Returns true if only blanks or a comment follow.
 fn is_end(rest: &[u8]) -> bool {
     let text = rest.trim_ascii_start();
     text.is_empty() || (text.starts_with(b"#") && text.len() < rest.len())

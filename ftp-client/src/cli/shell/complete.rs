@@ -1,5 +1,5 @@
-//! Completion: what the arguments' definitions expect, with paths here and on the server. A listing of the server is waited for a
-//! moment only, and kept for some seconds.
+//! Completion from the definitions of the arguments, with local and remote paths. A listing of the server is awaited for a
+//! moment only, and cached for some seconds.
 
 use crate::cli::args::line_parser;
 use crate::cli::complete::{Expected, PartialLine, expected, fitting, local, names_in, profile_names};
@@ -50,12 +50,12 @@ impl CompletionContext {
         Self { runtime: Handle::current(), state: Arc::default() }
     }
 
-    /// A command may have changed everything: what was listed is forgotten.
+    /// Replaces the state and drops cached listings, since a command may have changed the folders.
     pub(crate) fn look(&self, scope: Scope, open: Option<Session>) {
         *self.lock() = CompletionState { scope, open, listings: HashMap::new() };
     }
 
-    /// The names in a folder of the server, folders with a `/`; none if they do not come at once.
+    /// Returns the names in a folder of the server, folders with a `/`; empty if the answer takes too long.
     fn names(&self, folder: &str) -> Vec<String> {
         let (scope, Some(session)) = self.known() else { return Vec::new() };
         let Ok((_, there)) = scope.remote(OsStr::new(folder)) else { return Vec::new() };
@@ -88,7 +88,7 @@ impl Completion {
         Self { shared }
     }
 
-    /// All that the word at the end of a line may become.
+    /// Returns all completions of the word at the end of a line.
     fn candidates(&self, line: &str) -> Vec<String> {
         let Some(PartialLine { words, last, .. }) = PartialLine::split(line) else { return Vec::new() };
         let queued = words.iter().take_while(|word| *word == "queue").count();
@@ -137,7 +137,7 @@ impl Hinter for Completion {
     type Hint = String;
 }
 
-/// Where the path with this number belongs: the same rule as when the line is run.
+/// Returns the side of the path with this number, by the rule that applies when the line is run.
 fn side(command: &str, typed: &str, index: usize) -> PathSide {
     match command {
         "put" if index == 0 => PathSide::Here,
@@ -147,7 +147,7 @@ fn side(command: &str, typed: &str, index: usize) -> PathSide {
     }
 }
 
-/// A candidate, listed as `ls` lists it. None for one with control characters: no line can have it.
+/// Returns a candidate, shown as by `ls`; `None` if it has control characters, which a line cannot contain.
 fn pair(word: &str) -> Option<Pair> {
     let display = shown(last_part(word).as_bytes());
     (!word.contains(char::is_control)).then(|| Pair { display, replacement: quoted(word) })
@@ -188,7 +188,7 @@ fn quoted(word: &str) -> String {
     out
 }
 
-/// How long a person's keys may stand still.
+/// Longest delay of the prompt while a listing is awaited.
 const LISTING_WAIT: Duration = Duration::from_millis(700);
 const LISTING_AGE_MAX: Duration = Duration::from_secs(5);
 

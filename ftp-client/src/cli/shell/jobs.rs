@@ -34,7 +34,7 @@ impl BackgroundJobs {
         Self { jobs: Vec::new(), next: 1, voice, last_queued: None }
     }
 
-    /// Begins a job; one that is queued waits for those that were queued before.
+    /// Starts a job; a queued job waits for those queued before it.
     pub(crate) fn begin(
         &mut self,
         text: String,
@@ -58,7 +58,7 @@ impl BackgroundJobs {
             runtime.block_on(async {
                 let run = async {
                     if let Some(before) = before {
-                        let _ = before.await; // its end is what is waited for, however it comes
+                        let _ = before.await; // waits for its end, whatever the result
                     }
                     in_own_session(options, &server, work, &told).await
                 };
@@ -68,8 +68,8 @@ impl BackgroundJobs {
                 };
                 let code = match result {
                     Err(interrupted @ Error::Interrupted) => {
-                        let _ = told.flush(); // a voice takes all
-                        interrupted.exit_code() // which is told below
+                        let _ = told.flush(); // writing to the prompt cannot fail
+                        interrupted.exit_code() // reported below
                     }
                     result => told.finish(result),
                 };
@@ -85,7 +85,7 @@ impl BackgroundJobs {
         self.jobs.iter().filter(|job| !job.task.is_finished()).count()
     }
 
-    /// Prints a line a job.
+    /// Prints one line per job.
     pub(crate) fn tell(&self, output: &Output) -> Result<(), Error> {
         for job in self.jobs.iter().filter(|job| !job.task.is_finished()) {
             let standing = job.output.standing().unwrap_or_else(|| "waiting".to_owned());
@@ -99,7 +99,7 @@ impl BackgroundJobs {
         self.check(numbers)?;
         for job in self.jobs.iter_mut().filter(|job| numbers.is_empty() || numbers.contains(&job.number)) {
             if !job.task.is_finished() {
-                let _ = (&mut job.task).await; // a job tells itself how it ended
+                let _ = (&mut job.task).await; // a job reports its own result
             }
         }
         Ok(())
@@ -112,7 +112,7 @@ impl BackgroundJobs {
         Ok(())
     }
 
-    /// Stops all, and lets them say goodbye.
+    /// Stops all jobs and gives them time to log out.
     pub(crate) async fn kill_all(&mut self) {
         self.jobs.iter().for_each(|job| job.killed.cancel());
         goodbye::in_time(self.wait(&[])).await;

@@ -1,4 +1,4 @@
-//! The prompt: rustyline on a thread of its own, which is asked for a line and waits in between.
+//! The prompt: rustyline on a thread of its own, which reads a line on request.
 
 use super::complete::{Completion, CompletionContext};
 use crate::cli::output::{Voice, shown};
@@ -39,7 +39,7 @@ struct PromptRequest {
 }
 
 type Reader = Editor<Completion, FileHistory>;
-/// How the reader is spoken beside.
+/// Prints beside the line that is being edited.
 type Printer = Arc<Mutex<Box<dyn ExternalPrinter + Send>>>;
 
 /// The thread that asks.
@@ -53,14 +53,14 @@ pub(crate) struct Prompt {
 
 impl Prompt {
     pub(crate) fn start(shared: CompletionContext) -> Result<Self, Error> {
-        let failed = |error: ReadlineError| Error::Usage(format!("the terminal cannot be used: {error}"));
+        let failed = |error: ReadlineError| Error::Usage(format!("cannot use the terminal: {error}"));
         let terminal = tcgetattr(std::io::stdin()).ok();
         let (reader, printer) = reader(shared.clone()).map_err(failed)?;
         let printer: Printer = Arc::new(Mutex::new(printer));
         let spoken = Arc::clone(&printer);
         let voice: Voice = Arc::new(Mutex::new(move |line: &str| {
             let mut printer = lock(&spoken);
-            let _ = printer.print(format!("{line}\n")); // a terminal that is gone is noticed by who reads it
+            let _ = printer.print(format!("{line}\n")); // a lost terminal is noticed by its reader
         }));
         let (questions, asked) = channel();
         let history = Arc::new(Mutex::new(Vec::new()));
@@ -73,12 +73,12 @@ impl Prompt {
         Ok(Self { questions, voice, terminal, history })
     }
 
-    /// How jobs in the background speak without tearing the line that is being typed.
+    /// Returns the output of background jobs, which does not tear the line that is being typed.
     pub(crate) fn voice(&self) -> Voice {
         Arc::clone(&self.voice)
     }
 
-    /// Asks for a line. `afresh`: what was typed ahead is given up.
+    /// Asks for a line. `afresh` drops input that was typed ahead.
     pub(crate) async fn ask(&self, here: Option<&Remote>, afresh: bool) -> Result<PromptAnswer, Error> {
         let text = match here {
             Some(here) => format!("{}:{}> ", here.host, shown(&crate::cli::places::rooted(&here.path))),
@@ -101,7 +101,7 @@ impl Prompt {
             .collect()
     }
 
-    /// Leaves the terminal as it was, also while somebody is asked.
+    /// Restores the terminal, also while the prompt is waiting.
     pub(crate) fn restore(&self) {
         if let Some(terminal) = &self.terminal {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, terminal); // it may be gone
@@ -109,7 +109,7 @@ impl Prompt {
     }
 }
 
-/// One reader has the whole session: what it has read beyond a line is the next one.
+/// Makes the reader of the whole session: input that it has read beyond a line becomes the next line.
 fn reader(shared: CompletionContext) -> Result<(Reader, Box<dyn ExternalPrinter + Send>), ReadlineError> {
     let config = Config::builder().completion_type(CompletionType::List).history_ignore_space(true).build();
     let mut reader = Reader::with_config(config)?;
@@ -119,11 +119,11 @@ fn reader(shared: CompletionContext) -> Result<(Reader, Box<dyn ExternalPrinter 
     Ok((reader, Box::new(printer)))
 }
 
-/// Replaces the reader, since what it has read ahead can only be dropped with it; the history stays. One that cannot be made leaves the old.
+/// Replaces the reader, the only way to drop its read-ahead; the history stays. Keeps the old reader if a new one cannot be made.
 fn replace(old: &mut Reader, shared: CompletionContext, printer: &Mutex<Box<dyn ExternalPrinter + Send>>) {
     let Ok((mut new, speaks)) = reader(shared) else { return };
     std::mem::swap(new.history_mut(), old.history_mut());
-    *old = new; // comes first: who waits for the old one to listen holds the printer until it is gone
+    *old = new; // comes first: a thread that waits for the old reader holds the printer until that reader is dropped
     *lock(printer) = speaks;
 }
 
@@ -136,7 +136,7 @@ fn answer(
 ) {
     let file = history_file();
     if let Some(file) = &file {
-        let _ = shorten(file).and_then(|()| fs::metadata(file)); // a history that cannot be read is none
+        let _ = shorten(file).and_then(|()| fs::metadata(file)); // an unreadable history counts as empty
         let _ = editor.load_history(file);
     }
     remember(&editor, lines);
@@ -170,7 +170,7 @@ fn remember(editor: &Reader, lines: &Mutex<Vec<String>>) {
     *lock(lines) = known;
 }
 
-/// Half of a narrow terminal is left for what is typed: of a long prompt, the end is shown.
+/// Shortens a long prompt to its end, so that half of a narrow terminal is left for typing.
 fn fitting(text: &str, width: usize) -> String {
     let len = text.chars().count();
     if len > width / 2 && len > 4 {
