@@ -17,7 +17,7 @@ use wire::checksum::Digest;
 use wire::sha256::Sha256;
 
 /// A key pair with its certificate chain, known to belong together.
-pub struct Identity {
+pub struct ServerIdentity {
     certificates: Vec<CertificateDer<'static>>,
     private_key: PrivateKeyDer<'static>,
     key: Digest,
@@ -70,7 +70,7 @@ impl IdentityError {
     }
 }
 
-impl Identity {
+impl ServerIdentity {
     /// Makes an identity that lives in memory only: an ECDSA P-256 key and a self-signed certificate.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Identity {
     }
 }
 
-impl Clone for Identity {
+impl Clone for ServerIdentity {
     fn clone(&self) -> Self {
         Self {
             certificates: self.certificates.clone(),
@@ -181,9 +181,9 @@ impl Clone for Identity {
 }
 
 /// Shows which identity it is, never the key.
-impl fmt::Debug for Identity {
+impl fmt::Debug for ServerIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+        f.debug_struct("ServerIdentity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
     }
 }
 
@@ -207,10 +207,10 @@ impl Generated {
         format!("{}{}", self.certificate.pem(), self.key.serialize_pem())
     }
 
-    fn into_identity(self) -> Result<Identity, IdentityError> {
+    fn into_identity(self) -> Result<ServerIdentity, IdentityError> {
         let private_key = PrivatePkcs8KeyDer::from(self.key.serialize_der()).into();
         let memory = Path::new("memory");
-        Identity::from_parts(vec![self.certificate.der().clone()], private_key, memory, memory)
+        ServerIdentity::from_parts(vec![self.certificate.der().clone()], private_key, memory, memory)
     }
 }
 

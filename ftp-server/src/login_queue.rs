@@ -11,10 +11,10 @@ use wire::sync::lock;
 
 /// Logins that wait, and how many more may be checked now.
 pub(crate) struct LoginQueue {
-    state: Mutex<QueueState>,
+    state: Mutex<LoginQueueState>,
 }
 
-struct QueueState {
+struct LoginQueueState {
     free: usize,
     waiting: usize,
     waiting_max: usize,
@@ -34,7 +34,7 @@ impl LoginQueue {
     /// A queue of `waiting_max` logins, of which `checked_max` are checked at a time.
     pub(crate) fn new(checked_max: usize, waiting_max: usize) -> Arc<Self> {
         let (by_source, order) = (HashMap::new(), VecDeque::new());
-        let state = QueueState { free: checked_max, waiting: 0, waiting_max, by_source, order };
+        let state = LoginQueueState { free: checked_max, waiting: 0, waiting_max, by_source, order };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -73,12 +73,12 @@ impl LoginQueue {
     }
 
     /// Locks the queue. A panic under the lock ends one login and leaves the queue unchanged.
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
+    fn lock(&self) -> MutexGuard<'_, LoginQueueState> {
         lock(&self.state)
     }
 }
 
-impl QueueState {
+impl LoginQueueState {
     fn enter(&mut self, source: PeerNetwork) -> Result<oneshot::Receiver<LoginSlot>, QueueFull> {
         if self.waiting >= self.waiting_max {
             self.forget_gone();

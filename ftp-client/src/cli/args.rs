@@ -27,7 +27,7 @@ pub(crate) use script::ScriptArgs;
 pub(crate) use shell::{
     ExitArgs, HistoryArgs, JobsArgs, KillArgs, LanesArgs, LimitArgs, QueueArgs, ShellArgs, WaitArgs,
 };
-pub(crate) use values::{DeleteMax, OverwriteWord};
+pub(crate) use values::{DeleteMaxArg, OverwriteArg};
 
 use clap::{Parser, Subcommand};
 

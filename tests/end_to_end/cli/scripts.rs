@@ -244,7 +244,7 @@ fn what_reads_standard_input_is_refused_where_the_lines_come_from_there() {
     for line in ["retry -", "apply -", "put - x"] {
         let ran = piped(&world, "script", &format!("mkdir never\n{line}\n"));
         assert!(
-            ran.code == Some(2) && ran.stderr.contains("standard input is where"),
+            ran.code == Some(2) && ran.stderr.contains("standard input already supplies"),
             "{line}: {}",
             ran.stderr
         );

@@ -1,7 +1,7 @@
 //! Options that `get`, `put` and `mirror` share: how items are carried, whatever is chosen.
 
 use super::common::Resuming;
-use super::values::ChangingWord;
+use super::values::ChangingArg;
 use clap::{Args, ValueEnum};
 use ftp_client::mirror::recipe;
 use ftp_client::{Error, TransferOptions};
@@ -16,7 +16,7 @@ pub(crate) struct CarryingArgs {
     durability: DurabilityWord,
     /// How to treat a file that changes while it is read
     #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
-    pub(crate) changing: ChangingWord,
+    pub(crate) changing: ChangingArg,
     #[command(flatten)]
     pub(crate) permissions: Permissions,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::help::LongHelp;
 use super::mirror::CompareWord;
-use super::values::{self, OverwriteWord};
+use super::values::{self, OverwriteArg};
 use super::{CarryingArgs, explanations};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
@@ -127,7 +127,7 @@ pub(crate) struct TransferArgs {
     pub(crate) recursive: bool,
     /// When to replace files that exist
     #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
-    pub(crate) overwrite: OverwriteWord,
+    pub(crate) overwrite: OverwriteArg,
     #[command(flatten)]
     pub(crate) carrying: CarryingArgs,
     /// Write the outcome of each item to FILE, for scripts and for `ftp-client retry`

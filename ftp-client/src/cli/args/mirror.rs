@@ -1,7 +1,7 @@
 //! The arguments of `mirror` and `apply`.
 
 use super::help::LongHelp;
-use super::values::{self, OverwriteWord};
+use super::values::{self, OverwriteArg};
 use super::{CarryingArgs, explanations};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
@@ -68,7 +68,7 @@ pub(crate) struct Deleting {
     pub(crate) delete_excluded: bool,
     /// Delete nothing if more than N entries, or N% of TARGET, would be deleted [default: half of 20 or more entries]
     #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
-    pub(crate) max_delete: Option<values::DeleteMax>,
+    pub(crate) max_delete: Option<values::DeleteMaxArg>,
     /// Delete after or before the transfer; auto: after it, but before it if TARGET lacks space
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) delete_when: DeleteWhenWord,
@@ -101,7 +101,7 @@ pub(crate) struct Comparing {
     pub(crate) compare: CompareWord,
     /// When to replace files that differ
     #[arg(long, value_enum, value_name = "WHEN", default_value = "different")]
-    pub(crate) overwrite: OverwriteWord,
+    pub(crate) overwrite: OverwriteArg,
     /// Treat times that differ by no more than this as equal, as 2s
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) modify_window: Option<Duration>,

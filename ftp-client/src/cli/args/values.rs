@@ -21,7 +21,7 @@ pub(crate) enum ChecksumWord {
 
 /// `--overwrite`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OverwriteWord {
+pub(crate) enum OverwriteArg {
     /// Replace files that exist
     Always,
     /// Keep files that exist
@@ -34,7 +34,7 @@ pub(crate) enum OverwriteWord {
 
 /// `--changing`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ChangingWord {
+pub(crate) enum ChangingArg {
     /// Read it again, a few times; a file that changes each time fails
     Retry,
     /// Skip the file
@@ -43,12 +43,12 @@ pub(crate) enum ChangingWord {
     AsIs,
 }
 
-impl From<ChangingWord> for Changing {
-    fn from(word: ChangingWord) -> Self {
+impl From<ChangingArg> for Changing {
+    fn from(word: ChangingArg) -> Self {
         match word {
-            ChangingWord::Retry => Self::Retry,
-            ChangingWord::Skip => Self::Skip,
-            ChangingWord::AsIs => Self::AsIs,
+            ChangingArg::Retry => Self::Retry,
+            ChangingArg::Skip => Self::Skip,
+            ChangingArg::AsIs => Self::AsIs,
         }
     }
 }
@@ -64,13 +64,13 @@ impl From<ChecksumWord> for Option<Checksum> {
     }
 }
 
-impl From<OverwriteWord> for Overwrite {
-    fn from(word: OverwriteWord) -> Self {
+impl From<OverwriteArg> for Overwrite {
+    fn from(word: OverwriteArg) -> Self {
         match word {
-            OverwriteWord::Always => Self::Always,
-            OverwriteWord::Never => Self::Never,
-            OverwriteWord::Newer => Self::Newer,
-            OverwriteWord::Different => Self::Different,
+            OverwriteArg::Always => Self::Always,
+            OverwriteArg::Never => Self::Never,
+            OverwriteArg::Newer => Self::Newer,
+            OverwriteArg::Different => Self::Different,
         }
     }
 }
@@ -117,20 +117,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// `--max-delete`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeleteMax {
+pub(crate) enum DeleteMaxArg {
     Count(u64),
     Percent(u8),
 }
 
 /// A number of entries, or hundredths of them.
-pub(super) fn delete_max(text: &str) -> Result<DeleteMax, String> {
+pub(super) fn delete_max(text: &str) -> Result<DeleteMaxArg, String> {
     let bad = || "must be a number, or a share from 0% to 100%".to_owned();
     match text.strip_suffix('%') {
         Some(share) => match share.parse() {
-            Ok(percent @ 0..=100) => Ok(DeleteMax::Percent(percent)),
+            Ok(percent @ 0..=100) => Ok(DeleteMaxArg::Percent(percent)),
             Ok(_) | Err(_) => Err(bad()),
         },
-        None => text.parse().map(DeleteMax::Count).map_err(|_| bad()),
+        None => text.parse().map(DeleteMaxArg::Count).map_err(|_| bad()),
     }
 }
 
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn deletions_are_counted_or_shared() {
-        assert_eq!(delete_max("0"), Ok(DeleteMax::Count(0)));
-        assert_eq!(delete_max("7%"), Ok(DeleteMax::Percent(7)));
+        assert_eq!(delete_max("0"), Ok(DeleteMaxArg::Count(0)));
+        assert_eq!(delete_max("7%"), Ok(DeleteMaxArg::Percent(7)));
         for text in ["", "%", "-1", "101%", "half", "1.5"] {
             assert!(delete_max(text).is_err(), "{text}");
         }

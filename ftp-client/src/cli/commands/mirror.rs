@@ -1,7 +1,7 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
 use super::transfer::{sentence, tell_not_owned, tell_start, tell_vanished};
-use crate::cli::args::{self, CompareWord, DeleteMax, TypedRule};
+use crate::cli::args::{self, CompareWord, DeleteMaxArg, TypedRule};
 use crate::cli::input;
 use crate::cli::output::{Drawing, MirrorWatcher, Output, ProgressStyle, Tally, of_transfer};
 use crate::cli::places;
@@ -174,8 +174,8 @@ fn recipe(
     let args::MirrorArgs { deleting, comparing, choosing, carrying, .. } = typed;
     let nul = choosing.from0;
     let (delete_max, delete_max_percent) = match deleting.max_delete {
-        Some(DeleteMax::Count(count)) => (Some(count), None),
-        Some(DeleteMax::Percent(percent)) => (None, Some(percent)),
+        Some(DeleteMaxArg::Count(count)) => (Some(count), None),
+        Some(DeleteMaxArg::Percent(percent)) => (None, Some(percent)),
         None => (None, None),
     };
     let files = choosing.files_from.as_deref().map(|path| listed(path, nul)).transpose()?;
@@ -192,10 +192,10 @@ fn recipe(
         },
         by_digest: comparing.compare == CompareWord::Digest,
         overwrite: match comparing.overwrite {
-            args::OverwriteWord::Always => OverwriteRecipe::Always,
-            args::OverwriteWord::Never => OverwriteRecipe::Never,
-            args::OverwriteWord::Newer => OverwriteRecipe::Newer,
-            args::OverwriteWord::Different => OverwriteRecipe::Different,
+            args::OverwriteArg::Always => OverwriteRecipe::Always,
+            args::OverwriteArg::Never => OverwriteRecipe::Never,
+            args::OverwriteArg::Newer => OverwriteRecipe::Newer,
+            args::OverwriteArg::Different => OverwriteRecipe::Different,
         },
         modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
         rules: choosing.rules.0.iter().map(|rule| rule_text(rule, nul)).collect::<Result<_, _>>()?,
