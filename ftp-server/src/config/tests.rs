@@ -101,7 +101,7 @@ fn errors_name_file_line_and_key() {
     check_error("rot = \"/srv\"", "1: rot: unknown field `rot`, expected one of");
     check_error("[limits]\nconnections = 0", "2: limits.connections: must be from 1 to 65536, not 0");
     check_error("[limits]\nconnections = \"9\"", "2: limits.connections: invalid type: string");
-    check_error("[limits]\nidle_timeout = \"soon\"", "2: limits.idle_timeout: \"soon\" is no time");
+    check_error("[limits]\nidle_timeout = \"soon\"", "2: limits.idle_timeout: \"soon\" is not a time");
     check_error(
         "[limits]\nlogin_timeout = \"1h\"",
         "2: limits.login_timeout: must be from 1s to 10m, not \"1h\"",

@@ -163,7 +163,7 @@ fn commands_are_typed_with_completion_and_history() {
     terminal.line("!echo from$((1+1))here");
     terminal.see("from2here");
     terminal.line("help limit");
-    terminal.see("Bound the rate");
+    terminal.see("Limit the rate");
     terminal.line("history");
     terminal.see("2  put some\\ file");
     terminal.line("mkdir $HOMELESS");

@@ -196,8 +196,8 @@ fn only_our_own_results_are_read() {
     let text = read(&world.local().join("r"));
     for (wrong, said) in [
         (text.replacen("\"result\":1", "\"result\":2", 1), "version 2"),
-        ("{}\n".to_owned(), "no result file"),
-        (String::new(), "no result file"),
+        ("{}\n".to_owned(), "not a result file"),
+        (String::new(), "not a result file"),
         (text.replacen("\"done\"", "\"won\"", 1), "r:2: "),
     ] {
         fs::write(world.local().join("r"), wrong).unwrap();
@@ -234,10 +234,10 @@ fn what_is_no_result_file_is_not_written_over() {
     fs::write(at("precious"), "precious").unwrap();
     fs::write(at("empty"), "").unwrap();
     for (words, said) in [
-        (&["put", "--result", "precious", "empty", &url][..], "no result file"),
-        (&["put", "--result", "precious", "precious", &url], "is what is sent"),
-        (&["put", "--result", "./empty", "empty", &url], "is what is sent"),
-        (&["get", "--result", "new", &world.url("x"), "new"], "is what is sent"),
+        (&["put", "--result", "precious", "empty", &url][..], "not a result file"),
+        (&["put", "--result", "precious", "precious", &url], "is a source or target"),
+        (&["put", "--result", "./empty", "empty", &url], "is a source or target"),
+        (&["get", "--result", "new", &world.url("x"), "new"], "is a source or target"),
         (&["put", "--result", "-", "empty", &url], "is not a file"),
     ] {
         let ran = world.client(words);

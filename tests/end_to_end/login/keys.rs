@@ -95,7 +95,7 @@ fn what_cannot_log_in_is_refused_with_the_reason() {
     let ran = site.ls(&["--identity", &shown(&exposed)]);
     assert!(ran.code == Some(2) && ran.stderr.contains("chmod go="), "{}", ran.stderr);
     let ran = site.ls(&["--identity", &shown(&public(&exposed))]);
-    assert!(ran.code == Some(2) && ran.stderr.contains("no agent holds"), "{}", ran.stderr);
+    assert!(ran.code == Some(2) && ran.stderr.contains("no agent has"), "{}", ran.stderr);
 
     let locked = site.make_key_with("locked", &["ed25519"], "open sesame");
     let ran = site.ls(&["--identity", &shown(&locked)]);
