@@ -27,7 +27,7 @@ impl BottleneckWatch {
 
     /// Reports on the whole transfer at its end.
     pub(super) fn end(&self) {
-        if let Some(limit) = Bottleneck::of(since(self.begin, self.session.lane_time())) {
+        if let Some(limit) = LaneBottleneck::of(since(self.begin, self.session.lane_time())) {
             self.output.note(|| limit.sentence());
         }
     }
@@ -47,7 +47,7 @@ async fn tell(session: Session, output: Arc<Output>, mut before: LaneTime) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let now = session.lane_time();
-        let limit = Bottleneck::of(since(before, now));
+        let limit = LaneBottleneck::of(since(before, now));
         before = now;
         if let Some(limit) = limit.filter(|limit| told != Some(limit.place)) {
             output.note(|| limit.sentence());
@@ -68,7 +68,7 @@ fn since(before: LaneTime, now: LaneTime) -> LaneTime {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bottleneck {
+struct LaneBottleneck {
     place: BottleneckPlace,
     /// A part of the lanes' time.
     percent: u128,
@@ -83,7 +83,7 @@ enum BottleneckPlace {
     Several,
 }
 
-impl Bottleneck {
+impl LaneBottleneck {
     /// Returns the bottleneck; `None` if too little time was measured.
     fn of(time: LaneTime) -> Option<Self> {
         let all = time.here + time.socket + time.peer + time.paced;
@@ -144,7 +144,7 @@ mod tests {
                 Some((BottleneckPlace::Bound, 91)),
             ),
         ] {
-            assert_eq!(Bottleneck::of(spent).map(|limit| (limit.place, limit.percent)), expected);
+            assert_eq!(LaneBottleneck::of(spent).map(|limit| (limit.place, limit.percent)), expected);
         }
         assert_eq!(since(time(5, 5, 5), time(7, 3, 5)), time(2, 3, 0));
     }
