@@ -17,7 +17,7 @@ use wire::checksum::Digest;
 use wire::sha256::Sha256;
 
 /// A key pair with its certificate chain, known to belong together.
-pub struct ServerIdentity {
+pub struct HostIdentity {
     certificates: Vec<CertificateDer<'static>>,
     private_key: PrivateKeyDer<'static>,
     key: Digest,
@@ -70,7 +70,7 @@ impl IdentityError {
     }
 }
 
-impl ServerIdentity {
+impl HostIdentity {
     /// Makes an identity that lives in memory only: an ECDSA P-256 key and a self-signed certificate.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl ServerIdentity {
     }
 }
 
-impl Clone for ServerIdentity {
+impl Clone for HostIdentity {
     fn clone(&self) -> Self {
         Self {
             certificates: self.certificates.clone(),
@@ -181,9 +181,9 @@ impl Clone for ServerIdentity {
 }
 
 /// Shows which identity it is, never the key.
-impl fmt::Debug for ServerIdentity {
+impl fmt::Debug for HostIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerIdentity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+        f.debug_struct("HostIdentity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
     }
 }
 
@@ -207,10 +207,10 @@ impl Generated {
         format!("{}{}", self.certificate.pem(), self.key.serialize_pem())
     }
 
-    fn into_identity(self) -> Result<ServerIdentity, IdentityError> {
+    fn into_identity(self) -> Result<HostIdentity, IdentityError> {
         let private_key = PrivatePkcs8KeyDer::from(self.key.serialize_der()).into();
         let memory = Path::new("memory");
-        ServerIdentity::from_parts(vec![self.certificate.der().clone()], private_key, memory, memory)
+        HostIdentity::from_parts(vec![self.certificate.der().clone()], private_key, memory, memory)
     }
 }
 

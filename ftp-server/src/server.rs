@@ -6,7 +6,7 @@ use crate::config::ServerLimits;
 use crate::connection;
 use crate::disks::Disks;
 use crate::grants;
-use crate::identity::ServerIdentity;
+use crate::identity::HostIdentity;
 use crate::memory;
 use crate::repeats::RepeatKind;
 use crate::shared::ServerState;
@@ -27,7 +27,7 @@ pub struct ServerOptions {
     /// Sockets that listen already, of a service manager.
     pub sockets: Vec<std::net::TcpListener>,
     /// Key and certificate.
-    pub identity: ServerIdentity,
+    pub identity: HostIdentity,
     /// Decides who may log in.
     pub authenticator: Arc<dyn Authenticator>,
     /// Bounds.
@@ -129,7 +129,7 @@ impl ServerControl {
     ///
     /// # Errors
     /// The identity cannot be used; the old one stays.
-    pub fn set_identity(&self, identity: &ServerIdentity) -> io::Result<()> {
+    pub fn set_identity(&self, identity: &HostIdentity) -> io::Result<()> {
         self.shared.set_identity(identity)
     }
 

@@ -6,7 +6,7 @@ use crate::config::ServerLimits;
 use crate::disks::Disks;
 use crate::events::{EventListener, Log};
 use crate::grants::Granted;
-use crate::identity::ServerIdentity;
+use crate::identity::HostIdentity;
 use crate::login_queue::LoginQueue;
 use crate::repeats::{self, HeldBack, RepeatKind, Repeats};
 use crate::sessions::Sessions;
@@ -62,7 +62,7 @@ pub(crate) struct ServerState {
 }
 
 impl PresentedIdentity {
-    fn new(identity: &ServerIdentity) -> io::Result<Self> {
+    fn new(identity: &HostIdentity) -> io::Result<Self> {
         let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
             .map_err(io::Error::other)?;
         Ok(Self { tls: TlsAcceptor::from(config), key: identity.key() })
@@ -75,7 +75,7 @@ impl ServerState {
     /// # Errors
     /// If the identity cannot be used.
     pub(crate) fn new(
-        identity: &ServerIdentity,
+        identity: &HostIdentity,
         authenticator: Arc<dyn Authenticator>,
         limits: ServerLimits,
         drain_timeout: Duration,
@@ -113,7 +113,7 @@ impl ServerState {
     ///
     /// # Errors
     /// If the identity cannot be used; the old one stays.
-    pub(crate) fn set_identity(&self, identity: &ServerIdentity) -> io::Result<()> {
+    pub(crate) fn set_identity(&self, identity: &HostIdentity) -> io::Result<()> {
         let presented = Arc::new(PresentedIdentity::new(identity)?);
         *self.presented.write().unwrap_or_else(PoisonError::into_inner) = presented;
         Ok(())

@@ -76,11 +76,14 @@ fn of_way(measured: &Measurements, direction: TransferDirection) -> Option<Trans
 
 fn of_moving(measured: &Measurements, together: u64, busy: Option<u8>) -> Culprit {
     let server_hash = measured.server.hash.as_ref().ok().copied().unwrap_or(u64::MAX);
-    match () {
-        () if measured.rate_limit > 0 && !is_below(together, measured.rate_limit) => Culprit::RateLimit,
-        () if busy >= Some(BUSY_PERCENT) => Culprit::Processor,
-        () if !is_below(together, server_hash) => Culprit::ServerProcessor,
-        () => Culprit::Network,
+    if measured.rate_limit > 0 && !is_below(together, measured.rate_limit) {
+        Culprit::RateLimit
+    } else if busy >= Some(BUSY_PERCENT) {
+        Culprit::Processor
+    } else if !is_below(together, server_hash) {
+        Culprit::ServerProcessor
+    } else {
+        Culprit::Network
     }
 }
 

@@ -6,7 +6,7 @@ use super::output;
 use super::setup::Setup;
 use ftp_server::accounts::Accounts;
 use ftp_server::config::Config;
-use ftp_server::identity::ServerIdentity;
+use ftp_server::identity::HostIdentity;
 
 pub(crate) fn run(place: &PlaceArgs) -> anyhow::Result<()> {
     let setup = Setup::load(place)?;
@@ -32,7 +32,7 @@ fn check_identity(setup: &Setup) -> anyhow::Result<()> {
     if setup.config.tls.is_some() {
         setup.identity()?;
     } else {
-        ServerIdentity::load(&setup.state).or_usage()?;
+        HostIdentity::load(&setup.state).or_usage()?;
     }
     Ok(())
 }

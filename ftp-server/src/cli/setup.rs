@@ -6,7 +6,7 @@ use super::failure::{OrUsage, usage};
 use anyhow::Context;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use ftp_server::config::{Config, DEFAULT_PORT, TlsFiles};
-use ftp_server::identity::ServerIdentity;
+use ftp_server::identity::HostIdentity;
 use ftp_server::state::StateFolder;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -35,19 +35,19 @@ impl Setup {
     }
 
     /// The configured certificate, or the server's own identity, which is made when there is none yet.
-    pub(crate) fn identity(&self) -> anyhow::Result<ServerIdentity> {
+    pub(crate) fn identity(&self) -> anyhow::Result<HostIdentity> {
         match &self.config.tls {
-            Some(TlsFiles { certificate, key }) => ServerIdentity::from_files(certificate, key).or_usage(),
-            None => Ok(ServerIdentity::load_or_create(&self.state)?),
+            Some(TlsFiles { certificate, key }) => HostIdentity::from_files(certificate, key).or_usage(),
+            None => Ok(HostIdentity::load_or_create(&self.state)?),
         }
     }
 
     /// As [`identity`](Self::identity), but does not make a missing one.
-    pub(crate) fn known_identity(&self) -> anyhow::Result<ServerIdentity> {
+    pub(crate) fn known_identity(&self) -> anyhow::Result<HostIdentity> {
         if self.config.tls.is_some() {
             return self.identity();
         }
-        ServerIdentity::load(&self.state)?.with_context(|| {
+        HostIdentity::load(&self.state)?.with_context(|| {
             let state = self.state.path().display();
             format!(
                 "there is no key in {state} yet: the server makes it when it first starts (ftp-server serve)"

@@ -9,7 +9,7 @@ use super::signals::Hangup;
 use super::{logging, output, reachable, running};
 use anyhow::Context;
 use ftp_server::config::{Config, DEFAULT_PORT, LogLevel, LogOptions};
-use ftp_server::identity::ServerIdentity;
+use ftp_server::identity::HostIdentity;
 use ftp_server::token::{ShareToken, TokenGrant, Tokens};
 use serde::Serialize;
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
     let format = args.output.log_format.map(Into::into).unwrap_or_default();
     let _logging =
         logging::start(&LogOptions { format, level: LogLevel::Warn }).context("cannot start the log")?;
-    let identity = ServerIdentity::generate()?;
+    let identity = HostIdentity::generate()?;
     let tokens = Tokens::new();
     let token = tokens.issue(grant(args, root.clone())?)?;
     let (tokens, fingerprint) = (Arc::new(tokens), identity.fingerprint().to_owned());
@@ -59,7 +59,7 @@ fn access(args: &ShareArgs) -> Access {
 /// Without a given address, the usual port is only preferred: a server may be running there already.
 async fn bind(
     wanted: Option<SocketAddr>,
-    identity: &ServerIdentity,
+    identity: &HostIdentity,
     tokens: &Arc<Tokens>,
 ) -> anyhow::Result<Server> {
     let listen = wanted.unwrap_or_else(|| all_addresses(DEFAULT_PORT));
@@ -72,7 +72,7 @@ async fn bind(
     bound.with_context(|| format!("cannot listen on {listen}"))
 }
 
-fn options(listen: SocketAddr, identity: &ServerIdentity, tokens: &Arc<Tokens>) -> ServerOptions {
+fn options(listen: SocketAddr, identity: &HostIdentity, tokens: &Arc<Tokens>) -> ServerOptions {
     let Config { limits, drain_timeout, .. } = Config::default();
     ServerOptions {
         listen: vec![listen],

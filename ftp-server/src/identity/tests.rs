@@ -27,8 +27,8 @@ fn certificate_part(pem: &str) -> &str {
 #[test]
 fn the_first_start_makes_the_identity_that_later_starts_load() {
     let (_temp, folder) = folder();
-    let made = ServerIdentity::load_or_create(&folder).unwrap();
-    let loaded = ServerIdentity::load_or_create(&folder).unwrap();
+    let made = HostIdentity::load_or_create(&folder).unwrap();
+    let loaded = HostIdentity::load_or_create(&folder).unwrap();
     assert_eq!(made.fingerprint(), loaded.fingerprint());
     assert_eq!(made.certificates(), loaded.certificates());
     assert_eq!(made.private_key().secret_der(), loaded.private_key().secret_der());
@@ -40,9 +40,7 @@ fn starts_at_the_same_time_agree_on_one_identity() {
     let (_temp, folder) = folder();
     let fingerprints: Vec<String> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8)
-            .map(|_| {
-                scope.spawn(|| ServerIdentity::load_or_create(&folder).unwrap().fingerprint().to_owned())
-            })
+            .map(|_| scope.spawn(|| HostIdentity::load_or_create(&folder).unwrap().fingerprint().to_owned()))
             .collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
@@ -52,14 +50,14 @@ fn starts_at_the_same_time_agree_on_one_identity() {
 #[test]
 fn generated_identities_differ() {
     assert_ne!(
-        ServerIdentity::generate().unwrap().fingerprint(),
-        ServerIdentity::generate().unwrap().fingerprint()
+        HostIdentity::generate().unwrap().fingerprint(),
+        HostIdentity::generate().unwrap().fingerprint()
     );
 }
 
 #[test]
 fn the_fingerprint_is_the_hash_of_the_public_key_in_the_certificate() {
-    let identity = ServerIdentity::generate().unwrap();
+    let identity = HostIdentity::generate().unwrap();
     let key = KeyPair::try_from(identity.private_key()).unwrap();
     let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
     assert_eq!(identity.fingerprint(), fingerprint_of(&Sha256::digest(&public_key)));
@@ -78,10 +76,10 @@ fn a_damaged_identity_is_reported_and_left_alone() {
     ];
     for damage in damages {
         let (_temp, folder) = folder();
-        ServerIdentity::load_or_create(&folder).unwrap();
+        HostIdentity::load_or_create(&folder).unwrap();
         edit(&folder, damage);
         let damaged = fs::read_to_string(folder.file(IDENTITY_FILE)).unwrap();
-        let error = ServerIdentity::load_or_create(&folder).unwrap_err();
+        let error = HostIdentity::load_or_create(&folder).unwrap_err();
         assert!(matches!(error, IdentityError::Pem { .. }), "{error}");
         assert!(error.to_string().contains("restore it from a backup"), "{error}");
         assert_eq!(fs::read_to_string(folder.file(IDENTITY_FILE)).unwrap(), damaged);
@@ -91,9 +89,9 @@ fn a_damaged_identity_is_reported_and_left_alone() {
 #[test]
 fn an_exposed_key_is_refused() {
     let (_temp, folder) = folder();
-    ServerIdentity::load_or_create(&folder).unwrap();
+    HostIdentity::load_or_create(&folder).unwrap();
     fs::set_permissions(folder.file(IDENTITY_FILE), fs::Permissions::from_mode(0o644)).unwrap();
-    let error = ServerIdentity::load_or_create(&folder).unwrap_err();
+    let error = HostIdentity::load_or_create(&folder).unwrap_err();
     assert!(matches!(error, IdentityError::State(StateError::TooOpen { .. })), "{error}");
 }
 
@@ -110,19 +108,19 @@ fn a_real_certificate_is_read_from_files() {
     let key = write("key.pem", &mine.key.serialize_pem());
     let other_key = write("other.pem", &other.key.serialize_pem());
 
-    let identity = ServerIdentity::from_files(&chain, &key).unwrap();
+    let identity = HostIdentity::from_files(&chain, &key).unwrap();
     assert_eq!(identity.certificates().len(), 2);
-    assert!(matches!(ServerIdentity::from_files(&chain, &other_key), Err(IdentityError::Unusable { .. })));
-    assert!(matches!(ServerIdentity::from_files(&key, &key), Err(IdentityError::Pem { .. })));
+    assert!(matches!(HostIdentity::from_files(&chain, &other_key), Err(IdentityError::Unusable { .. })));
+    assert!(matches!(HostIdentity::from_files(&key, &key), Err(IdentityError::Pem { .. })));
     assert!(matches!(
-        ServerIdentity::from_files(&temp.path().join("none"), &key),
+        HostIdentity::from_files(&temp.path().join("none"), &key),
         Err(IdentityError::Pem { .. })
     ));
 }
 
 #[test]
 fn the_private_key_does_not_show_in_debug_output() {
-    let shown = format!("{:?}", ServerIdentity::generate().unwrap());
-    assert!(shown.starts_with("ServerIdentity { fingerprint: \"sha256:"), "{shown}");
+    let shown = format!("{:?}", HostIdentity::generate().unwrap());
+    assert!(shown.starts_with("HostIdentity { fingerprint: \"sha256:"), "{shown}");
     assert!(shown.ends_with(", .. }"), "{shown}");
 }
