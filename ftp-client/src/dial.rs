@@ -17,6 +17,7 @@ use wire::binding::{SessionId, SessionSecret};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::engine::avoid_bbr_until_rtt_known;
+use wire::ids::LaneNo;
 use wire::login::Channel;
 use wire::message::LaneHello;
 use wire::net::aligned::RecordAlignedReader;
@@ -80,12 +81,12 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
 
 impl LaneDialer {
     /// Opens lane `number`.
-    pub(crate) async fn dial(&self, number: u16) -> io::Result<Lane> {
+    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<Lane> {
         let opening = tokio::time::timeout(self.timeout, self.open(number));
         opening.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    async fn open(&self, number: u16) -> io::Result<Lane> {
+    async fn open(&self, number: LaneNo) -> io::Result<Lane> {
         let socket = match self.address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,

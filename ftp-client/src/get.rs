@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use wire::engine::{Base, ReceiveJob, Role, Sink, TreeSink};
+use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Cancel, Changing, Get, JobOptions, Message, Resume};
 use wire::receiver::Receiver;
@@ -184,8 +185,8 @@ async fn run(
     let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
     reporter.begin();
     let machine = Receiver::new(get.options.checksum, get.window);
-    let job = Arc::new(ReceiveJob::new(id, machine, sink, reporter.clone()));
-    control.exchange.opening(id, Role::Receiver);
+    let job = Arc::new(ReceiveJob::new(JobId(id), machine, sink, reporter.clone()));
+    control.exchange.opening(JobId(id), Role::Receiver);
     let running = control.exchange.receive(job);
     let mut answers = control.request(id, get.into()).await?;
     drop(job_id_lock);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::engine::{LaneEnd, run_lane};
+use wire::ids::LaneNo;
 
 /// A session's lanes.
 pub(crate) struct LaneKeeper {
@@ -106,7 +107,7 @@ impl LaneKeeper {
         };
         let before = self.control.exchange.frames_through();
         let dialed = tokio::select! {
-            dialed = self.dialer.dial(number) => dialed,
+            dialed = self.dialer.dial(LaneNo(number)) => dialed,
             () = self.control.over.cancelled() => return Ok(()),
         };
         let lane = dialed.map_err(|error| error.to_string())?;

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::engine::{FileSource, JobObserver as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
+use wire::ids::JobId;
 use wire::message::{Cancel, Changing, Message, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
@@ -131,7 +132,8 @@ pub(crate) async fn send(
         count_ahead(folder, reporter.clone());
     }
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
-    let job = SendJob::new(id, machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
+    let job =
+        SendJob::new(JobId(id), machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
     let job = job.changing(changing).naming_receiver(AT_SERVER);
     let job = Arc::new(job.since((resume == Resume::Again).then(|| record.first_attempt_at())));
     let running = control.exchange.send(job.clone());

@@ -126,7 +126,7 @@ pub(crate) async fn serve(
 
 /// Hands a lane to its session, if that is still there.
 fn join(joining: JoiningLane, session: &mpsc::Sender<JoiningLane>, peer: SocketAddr, shared: &ServerState) {
-    let number = joining.lane.number;
+    let number = joining.lane.number.0;
     match session.try_send(joining) {
         Ok(()) => debug!(%peer, number, "lane joined"),
         Err(TrySendError::Full(_)) => log(peer, &LaneRefusal::TooMany.into(), shared),

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use wire::binding::SessionId;
 use wire::disk::Disk;
 use wire::engine::{Exchange, ItemQueue, TooMany};
+use wire::ids::JobId;
 use wire::journal::JournalKey;
 use wire::limits::LISTING_PAGES_AHEAD;
 use wire::message::{Message, Wanted, WantedItem};
@@ -50,7 +51,7 @@ impl Context {
 
     /// Forgets a request that was answered.
     pub(crate) fn end(&self, id: u32) {
-        self.exchange.dropped(id);
+        self.exchange.dropped(JobId(id));
         lock(&self.selections).remove(&id);
         lock(&self.listings).remove(&id);
     }

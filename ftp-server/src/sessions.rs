@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::binding::{SessionId, SessionSecret};
 use wire::budget::Memory;
+use wire::ids::LaneNo;
 use wire::limits::LANE_PATIENCE;
 use wire::net::lane::Lane;
 use wire::sync::lock;
@@ -39,7 +40,7 @@ struct User {
 
 struct SessionEntry {
     secret: SessionSecret,
-    used: BTreeSet<u16>,
+    used: BTreeSet<LaneNo>,
     lanes: mpsc::Sender<JoiningLane>,
     /// Ends the session.
     stop: CancellationToken,
@@ -147,7 +148,7 @@ impl Sessions {
     pub(crate) fn admit(
         &self,
         id: &SessionId,
-        lane: u16,
+        lane: LaneNo,
         exported: &[u8; 32],
         proof: &[u8; 32],
     ) -> Result<mpsc::Sender<JoiningLane>, LaneRefusal> {

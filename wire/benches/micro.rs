@@ -9,6 +9,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::control::Envelope;
 use wire::engine::BufferPool;
 use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind};
+use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Entry, Listing};
 use wire::metadata::{Kind, Metadata, Timestamp};
@@ -30,8 +31,8 @@ fn path() -> RemotePath {
 }
 
 fn block() -> FrameHead {
-    let kind = FrameKind::Block { file: 1, offset: 0, last: false, digest: Digest([3; 32]) };
-    FrameHead { job: 1, frame: 1, extra_len: 44, payload_len: 524_288, kind }
+    let kind = FrameKind::Block { file: FileNo(1), offset: 0, last: false, digest: Digest([3; 32]) };
+    FrameHead { job: JobId(1), frame: FrameNo(1), extra_len: 44, payload_len: 524_288, kind }
 }
 
 #[divan::bench(args = [Checksum::Sha256, Checksum::Blake3])]

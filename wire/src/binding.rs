@@ -4,6 +4,7 @@
 //! connection. A lane's proof is an HMAC-SHA256 of the lane's own exporter value, keyed with that secret, so it is worthless on
 //! any other connection.
 
+use crate::ids::LaneNo;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -36,13 +37,19 @@ impl SessionSecret {
 
     /// Returns the proof for lane `lane` of session `session` over the connection whose exporter value is `lane_exported`.
     #[must_use]
-    pub fn prove(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32]) -> [u8; 32] {
+    pub fn prove(&self, session: &SessionId, lane: LaneNo, lane_exported: &[u8; 32]) -> [u8; 32] {
         self.mac(session, lane, lane_exported).finalize().into_bytes().into()
     }
 
     /// Checks a proof in constant time.
     #[must_use]
-    pub fn verify(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32], proof: &[u8; 32]) -> bool {
+    pub fn verify(
+        &self,
+        session: &SessionId,
+        lane: LaneNo,
+        lane_exported: &[u8; 32],
+        proof: &[u8; 32],
+    ) -> bool {
         self.mac(session, lane, lane_exported).verify_slice(proof).is_ok()
     }
 
@@ -66,11 +73,11 @@ impl SessionSecret {
         mac
     }
 
-    fn mac(&self, session: &SessionId, lane: u16, lane_exported: &[u8; 32]) -> Hmac<Sha256> {
+    fn mac(&self, session: &SessionId, lane: LaneNo, lane_exported: &[u8; 32]) -> Hmac<Sha256> {
         let mut mac = self.keyed();
         mac.update(b"ftpx lane v1\n");
         mac.update(session);
-        mac.update(&lane.to_le_bytes());
+        mac.update(&lane.0.to_le_bytes());
         mac.update(lane_exported);
         mac
     }
@@ -95,12 +102,12 @@ mod tests {
     #[test]
     fn a_proof_is_good_for_one_lane_of_one_session_on_one_connection() {
         let secret = SessionSecret::new([1; 32]);
-        let proof = secret.prove(&[2; 16], 3, &[4; 32]);
-        assert!(secret.verify(&[2; 16], 3, &[4; 32], &proof));
-        assert!(!secret.verify(&[9; 16], 3, &[4; 32], &proof));
-        assert!(!secret.verify(&[2; 16], 9, &[4; 32], &proof));
-        assert!(!secret.verify(&[2; 16], 3, &[9; 32], &proof));
-        assert!(!SessionSecret::new([9; 32]).verify(&[2; 16], 3, &[4; 32], &proof));
+        let proof = secret.prove(&[2; 16], LaneNo(3), &[4; 32]);
+        assert!(secret.verify(&[2; 16], LaneNo(3), &[4; 32], &proof));
+        assert!(!secret.verify(&[9; 16], LaneNo(3), &[4; 32], &proof));
+        assert!(!secret.verify(&[2; 16], LaneNo(9), &[4; 32], &proof));
+        assert!(!secret.verify(&[2; 16], LaneNo(3), &[9; 32], &proof));
+        assert!(!SessionSecret::new([9; 32]).verify(&[2; 16], LaneNo(3), &[4; 32], &proof));
     }
 
     /// Without the proof, anyone who knows a session id, which is not secret, could end that session.

@@ -19,6 +19,7 @@ pub mod failure;
 pub mod features;
 pub mod fidelity;
 pub mod frame;
+pub mod ids;
 pub mod journal;
 pub mod limits;
 pub mod login;

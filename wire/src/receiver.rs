@@ -22,6 +22,7 @@ pub use violation::ReceiverViolation;
 use crate::checksum::Checksum;
 use crate::failure::Failure;
 use crate::frame::{Announcement, FrameHead};
+use crate::ids::{FileNo, FrameNo};
 use crate::journal::HeldChunks;
 use crate::limits::{ACK_ITEMS_MAX, ATTEMPTS_MAX, LARGE_FILES_MAX};
 use crate::message::{Ack, End, FrameRange, ItemFailure};
@@ -64,24 +65,24 @@ pub struct Receiver {
     holes: bool,
     done: RangeSet,
     /// Frames that have begun and are not done: they are in progress, or wait for others. A second copy is ignored.
-    begun: BTreeSet<u64>,
-    files: BTreeMap<u32, Receiving>,
+    begun: BTreeSet<FrameNo>,
+    files: BTreeMap<FileNo, Receiving>,
     /// Files that were offered, and have chunks here.
     held: BTreeMap<RemotePath, Receiving>,
     /// Files that are finished or given up, as long as frames of them may arrive.
-    over: BTreeMap<u32, Over>,
+    over: BTreeMap<FileNo, Over>,
     hasher: RandomState,
-    folders: BTreeMap<u64, Vec<FolderEntry>>,
+    folders: BTreeMap<FrameNo, Vec<FolderEntry>>,
     /// Frames that arrived when there was no memory for them.
-    postponed: BTreeSet<u64>,
+    postponed: BTreeSet<FrameNo>,
     /// Memory of folders and failures in bytes.
     kept: usize,
-    attempts: BTreeMap<u64, u8>,
+    attempts: BTreeMap<FrameNo, u8>,
     frames_end: Option<u64>,
-    greatest: Option<u64>,
+    greatest: Option<FrameNo>,
     unreported: RangeSet,
     failed: Vec<ItemFailure>,
-    damaged: Vec<u64>,
+    damaged: Vec<FrameNo>,
 }
 
 impl Receiver {
@@ -150,17 +151,17 @@ impl Receiver {
     /// # Errors
     /// If it is not allowed now.
     pub fn begin(&mut self, head: &FrameHead) -> Result<Begin, ReceiverViolation> {
-        if self.done.contains(head.frame) {
+        if self.done.contains(head.frame.0) {
             // Reported again, unless so many reports are waiting that the sender must know by now.
             if (self.unreported.range_count() as u64) < self.window {
-                self.unreported.insert(head.frame);
+                self.unreported.insert(head.frame.0);
             }
             return Ok(Begin::Drop);
         }
-        if head.frame - self.done.first_missing() >= self.window {
+        if head.frame.0 - self.first_missing().0 >= self.window {
             return Err(ReceiverViolation::Window);
         }
-        if self.frames_end.is_some_and(|end| head.frame >= end) {
+        if self.frames_end.is_some_and(|end| head.frame.0 >= end) {
             return Err(ReceiverViolation::BeyondEnd);
         }
         self.greatest = self.greatest.max(Some(head.frame));
@@ -173,21 +174,21 @@ impl Receiver {
     }
 
     /// Forgets a frame that has begun, for lack of memory.
-    pub fn postpone(&mut self, frame: u64) {
+    pub fn postpone(&mut self, frame: FrameNo) {
         self.begun.remove(&frame);
         self.postponed.insert(frame);
     }
 
     /// True if all frames before this one are done, so that no part of it waits for others.
     #[must_use]
-    pub fn is_next(&self, frame: u64) -> bool {
-        self.done.first_missing() == frame
+    pub fn is_next(&self, frame: FrameNo) -> bool {
+        self.first_missing() == frame
     }
 
     /// Returns whether frames are postponed, and whether the one that all others wait for is among them.
     #[must_use]
     pub fn postponed(&self) -> (bool, bool) {
-        (!self.postponed.is_empty(), self.postponed.contains(&self.done.first_missing()))
+        (!self.postponed.is_empty(), self.postponed.contains(&self.first_missing()))
     }
 
     /// Requests up to `frames` postponed frames again, the first ones first, now that there is memory.
@@ -199,7 +200,7 @@ impl Receiver {
 
     /// True if frames of this file have arrived before.
     #[must_use]
-    pub fn has_begun(&self, file: u32) -> bool {
+    pub fn has_begun(&self, file: FileNo) -> bool {
         self.files.contains_key(&file) || self.over.contains_key(&file)
     }
 
@@ -218,7 +219,7 @@ impl Receiver {
 
     /// Records that a frame's data did not match its digest: it is requested again, unless it was too often. Returns true if
     /// the frame's item has now failed for good.
-    pub fn damaged(&mut self, frame: u64) -> bool {
+    pub fn damaged(&mut self, frame: FrameNo) -> bool {
         let attempts = self.attempts.entry(frame).or_insert(0);
         *attempts += 1;
         let failed = *attempts >= ATTEMPTS_MAX;
@@ -230,14 +231,14 @@ impl Receiver {
     }
 
     /// Records entries of a pack that have failed, while the pack is to come again because others are damaged.
-    pub fn entries_failed(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
+    pub fn entries_failed(&mut self, frame: FrameNo, failures: Vec<(u32, Failure)>) {
         for (entry, failure) in failures {
             self.fail_item(frame, entry, failure);
         }
     }
 
     /// Records that all entries of a pack are in their place or have failed, except for its folders.
-    pub fn packed(&mut self, frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry>) {
+    pub fn packed(&mut self, frame: FrameNo, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry>) {
         self.entries_failed(frame, failures);
         if folders.is_empty() {
             self.frame_done(frame);
@@ -249,10 +250,11 @@ impl Receiver {
     }
 
     /// Returns folders whose metadata can be set now, with the frame they arrived in; [`Self::folders_set`] must follow.
-    pub fn next_folders(&mut self) -> Option<(u64, Vec<FolderEntry>)> {
+    pub fn next_folders(&mut self) -> Option<(FrameNo, Vec<FolderEntry>)> {
+        let first_missing = self.first_missing();
         let entry = self.folders.first_entry()?;
         let frame = *entry.key();
-        if frame != self.done.first_missing() {
+        if frame != first_missing {
             return None;
         }
         let folders = entry.remove();
@@ -262,7 +264,7 @@ impl Receiver {
     }
 
     /// Records that the metadata of a frame's folders is set, or failed.
-    pub fn folders_set(&mut self, frame: u64, failures: Vec<(u32, Failure)>) {
+    pub fn folders_set(&mut self, frame: FrameNo, failures: Vec<(u32, Failure)>) {
         self.entries_failed(frame, failures);
         self.frame_done(frame);
     }
@@ -273,7 +275,7 @@ impl Receiver {
     /// If this contradicts earlier input.
     pub fn end(&mut self, end: End) -> Result<(), ReceiverViolation> {
         let contradicts = self.frames_end.is_some_and(|before| before != end.frames)
-            || self.greatest.is_some_and(|greatest| greatest >= end.frames);
+            || self.greatest.is_some_and(|greatest| greatest.0 >= end.frames);
         self.frames_end = Some(end.frames);
         if contradicts { Err(ReceiverViolation::End) } else { Ok(()) }
     }
@@ -281,7 +283,7 @@ impl Receiver {
     /// True once all frames of the job are done.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.frames_end.is_some_and(|end| self.done.first_missing() >= end)
+        self.frames_end.is_some_and(|end| self.first_missing().0 >= end)
     }
 
     /// Returns the number of frames that are done and not yet acknowledged.
@@ -303,20 +305,28 @@ impl Receiver {
         }
         let done = std::mem::take(&mut self.unreported)
             .iter()
-            .map(|(first, end)| FrameRange { first, count: u32::try_from(end - first).unwrap_or(u32::MAX) })
+            .map(|(first, end)| FrameRange {
+                first: FrameNo(first),
+                count: u32::try_from(end - first).unwrap_or(u32::MAX),
+            })
             .collect();
         Some(Ack { done, failed, damaged })
     }
 
-    fn fail_item(&mut self, frame: u64, entry: u32, failure: Failure) {
+    /// The first frame that is not done.
+    fn first_missing(&self) -> FrameNo {
+        FrameNo(self.done.first_missing())
+    }
+
+    fn fail_item(&mut self, frame: FrameNo, entry: u32, failure: Failure) {
         self.kept += failure_kept_len(&failure);
         self.failed.push(ItemFailure { frame, entry, failure });
     }
 
-    fn frame_done(&mut self, frame: u64) {
+    fn frame_done(&mut self, frame: FrameNo) {
         self.begun.remove(&frame);
-        if self.done.insert(frame) {
-            self.unreported.insert(frame);
+        if self.done.insert(frame.0) {
+            self.unreported.insert(frame.0);
             self.attempts.remove(&frame);
         }
     }

@@ -32,6 +32,7 @@ pub use plan::{AckProgress, Content, LargeFile, Packed, Plan, SenderViolation, S
 
 use crate::checksum::{Checksum, Digest};
 use crate::failure::Failure;
+use crate::ids::{FileNo, FrameNo, LaneNo};
 use crate::journal::HeldChunks;
 use crate::limits::{
     CHUNK_LEN, ITEMS_AHEAD_MAX, LARGE_FILES_MAX, OFFERED_AHEAD_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX,
@@ -58,15 +59,15 @@ pub struct Sender {
     offered: VecDeque<Offered>,
     large: VecDeque<Offered>,
     folders: VecDeque<HeldFolder>,
-    sending: BTreeMap<u32, Sending>,
-    seals: VecDeque<u32>,
-    again: VecDeque<u64>,
-    in_flight: BTreeMap<u64, InFlight>,
+    sending: BTreeMap<FileNo, Sending>,
+    seals: VecDeque<FileNo>,
+    again: VecDeque<FrameNo>,
+    in_flight: BTreeMap<FrameNo, InFlight>,
     /// Ordinals that later folders wait for: of offered items, and of large files without a seal's number.
     unsealed: BTreeSet<u64>,
     next_ordinal: u64,
-    next_frame: u64,
-    next_file: u32,
+    next_frame: FrameNo,
+    next_file: FileNo,
     items_ended: bool,
     end_told: bool,
     /// Memory of its items in bytes.
@@ -79,7 +80,7 @@ pub struct Sender {
 #[derive(Debug)]
 struct InFlight {
     content: Content,
-    lane: Option<u16>,
+    lane: Option<LaneNo>,
     /// The tick at which a lane took it.
     since: u64,
     /// For a pack, the outcome of each of its items once it has been built.
@@ -111,8 +112,8 @@ impl Sender {
             in_flight: BTreeMap::new(),
             unsealed: BTreeSet::new(),
             next_ordinal: 0,
-            next_frame: 0,
-            next_file: 0,
+            next_frame: FrameNo(0),
+            next_file: FileNo(0),
             items_ended: false,
             end_told: false,
             kept: 0,
@@ -176,7 +177,7 @@ impl Sender {
     pub fn add(&mut self, item: Item) {
         self.kept += kept_len(&item);
         if is_folder(&item) {
-            self.hold(item, 0);
+            self.hold(item, FrameNo(0));
             self.release_folders();
         } else if self.is_offered(&item) {
             let waiting = self.waiting(item);
@@ -195,7 +196,7 @@ impl Sender {
     }
 
     /// Returns the next frame for `lane`; `None` if there is none to send now.
-    pub fn next(&mut self, lane: u16) -> Option<Plan> {
+    pub fn next(&mut self, lane: LaneNo) -> Option<Plan> {
         if let Some(plan) = self.next_again(lane) {
             return Some(plan);
         }
@@ -204,7 +205,7 @@ impl Sender {
         }
         let content = self.next_content()?;
         let frame = self.next_frame;
-        self.next_frame += 1;
+        self.next_frame.0 += 1;
         let in_flight = InFlight {
             content: content.clone(),
             lane: Some(lane),
@@ -221,7 +222,7 @@ impl Sender {
     /// True if the pack or seal `frame` was built before: the receiver may have it, so its entries stay the same, and none is
     /// sent later.
     #[must_use]
-    pub fn is_built(&self, frame: u64) -> bool {
+    pub fn is_built(&self, frame: FrameNo) -> bool {
         self.in_flight.get(&frame).is_none_or(|in_flight| in_flight.built)
     }
 
@@ -239,7 +240,7 @@ impl Sender {
             return None;
         }
         self.end_told = true;
-        Some(End { frames: self.next_frame })
+        Some(End { frames: self.next_frame.0 })
     }
 
     fn is_all_built(&self) -> bool {
@@ -247,7 +248,7 @@ impl Sender {
     }
 
     /// Returns the first pack or seal whose content may still change.
-    fn first_unbuilt(&self) -> Option<u64> {
+    fn first_unbuilt(&self) -> Option<FrameNo> {
         let unbuilt = |frame: &InFlight| match &frame.content {
             Content::Pack(_) | Content::Seal { result: Ok(_), .. } => !frame.built,
             Content::Seal { .. } | Content::Block { .. } | Content::Hole { .. } | Content::Again { .. } => {
@@ -288,7 +289,7 @@ impl Sender {
     /// the number of frames.
     fn window_open(&self) -> bool {
         let oldest = self.in_flight.first_key_value().map_or(self.next_frame, |(frame, _)| *frame);
-        self.next_frame - oldest < self.window
+        self.next_frame.0 - oldest.0 < self.window
     }
 
     fn add_small(&mut self, item: Item) {
@@ -296,7 +297,7 @@ impl Sender {
         self.small.push_back(item);
     }
 
-    fn next_again(&mut self, lane: u16) -> Option<Plan> {
+    fn next_again(&mut self, lane: LaneNo) -> Option<Plan> {
         while let Some(frame) = self.again.pop_front() {
             if let Some(in_flight) = self.in_flight.get_mut(&frame) {
                 in_flight.lane = Some(lane);

@@ -22,6 +22,7 @@ use wire::control::Envelope;
 use wire::engine::{
     Base, Exchange, ItemQueue, Keeping, Pacer, QueueSource, ReceiveJob, Role, SendJob, Sink, TreeSink,
 };
+use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Changing, JobOptions, Message, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
@@ -175,7 +176,7 @@ async fn open_upload(
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
-    let job = SendJob::new(id, machine, source, tracker.clone(), pacer)
+    let job = SendJob::new(JobId(id), machine, source, tracker.clone(), pacer)
         .changing(options.transfer.changing)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
@@ -264,7 +265,7 @@ async fn select(
     let sink = Box::new(AllowListSink::new(sink, expected.clone()));
     reporter.begin();
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
-    let job = Arc::new(ReceiveJob::new(id, machine, sink, tracker.clone()));
+    let job = Arc::new(ReceiveJob::new(JobId(id), machine, sink, tracker.clone()));
     let rate_limit = session.inner.rate_limit;
     let select = Select {
         path: path.clone(),
@@ -273,7 +274,7 @@ async fn select(
         changing,
         options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
-    control.exchange.opening(id, Role::Receiver);
+    control.exchange.opening(JobId(id), Role::Receiver);
     let (exchange, ending) = (control.exchange.clone(), tracker.clone());
     let _opened = control.request(id, select.into()).await?;
     drop(job_id_lock);

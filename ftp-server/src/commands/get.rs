@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::disk;
 use wire::engine::{FileSource, Pacer, SendJob, Source, TreeSource, count};
+use wire::ids::JobId;
 use wire::message::{Get, Opened, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::net::control::Outbox;
@@ -50,7 +51,7 @@ pub(super) async fn run(
         drop(tokio::spawn(counted));
     }
     let machine = Sender::new(get.options.checksum, get.window, Asking::of(get.options.resume, Asking::All));
-    let job = SendJob::new(id, machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
+    let job = SendJob::new(JobId(id), machine, opening.source, operation.clone(), Pacer::new(get.rate_limit));
     let job = Arc::new(job.changing(get.changing).since(get.options.begun).with_holes(get.options.sparse));
     let running = context.exchange.send(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await

@@ -13,6 +13,7 @@ use wire::command::Needs;
 use wire::control::Envelope;
 use wire::disk::Disk;
 use wire::engine::{Base, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::ids::JobId;
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Durability, Opened, Put, Resume};
@@ -91,7 +92,7 @@ pub(super) async fn run(
     let machine = Receiver::new(put.options.checksum, WINDOW_FRAMES_MAX).with_holes(put.options.sparse);
     let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
     let sink = sink.found_by(move || storage.folder(&place));
-    let job = Arc::new(ReceiveJob::new(id, machine, Box::new(sink), operation.clone()));
+    let job = Arc::new(ReceiveJob::new(JobId(id), machine, Box::new(sink), operation.clone()));
     let running = context.exchange.receive(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
 use wire::engine::{ItemQueue, Pacer, QueueSource, SendJob};
+use wire::ids::JobId;
 use wire::message::{Opened, Select};
 use wire::sender::{Asking, Sender};
 use wire::store::file_clock;
@@ -27,7 +28,7 @@ pub(super) async fn run(
     let source = Arc::new(QueueSource::new(folder, wanted));
     let asking = Asking::of(select.options.resume, Asking::Large(0)); // the client has compared already
     let machine = Sender::new(select.options.checksum, select.window, asking);
-    let job = SendJob::new(id, machine, source, operation.clone(), Pacer::new(select.rate_limit));
+    let job = SendJob::new(JobId(id), machine, source, operation.clone(), Pacer::new(select.rate_limit));
     let job = Arc::new(job.changing(select.changing).with_holes(select.options.sparse));
     let running = context.exchange.send(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await

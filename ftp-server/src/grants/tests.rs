@@ -5,6 +5,7 @@ use crate::auth::{LoginClaim, LoginRefusal, Principal};
 use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::engine::{NoopObserver, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::ids::JobId;
 use wire::message::{Durability, Message, Overwrite, Ping};
 use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver as Machine;
@@ -47,7 +48,7 @@ fn job(folder: &std::path::Path) -> Arc<ReceiveJob> {
     };
     let base = FolderCache::new(Arc::new(LocalFolder::open_ambient(folder).unwrap()));
     let sink = Box::new(TreeSink::new(wire::engine::Base::Folder(base), options));
-    Arc::new(ReceiveJob::new(2, Machine::new(Checksum::Blake3, 8), sink, Arc::new(NoopObserver)))
+    Arc::new(ReceiveJob::new(JobId(2), Machine::new(Checksum::Blake3, 8), sink, Arc::new(NoopObserver)))
 }
 
 #[tokio::test]

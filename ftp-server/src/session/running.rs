@@ -20,6 +20,7 @@ use wire::budget::Charge;
 use wire::command::{Flow, Spec, spec_of};
 use wire::control::Envelope;
 use wire::engine::{LaneEnd, Role, run_lane};
+use wire::ids::{JobId, LaneNo};
 use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER};
 use wire::message::{Bye, Message, Ping, Pong, Stalled};
 use wire::net::control::{ChannelError, Incoming};
@@ -43,7 +44,7 @@ pub(super) struct ActiveSession<'a> {
 }
 
 /// Which lane ended, and how.
-type EndOfLane = (u16, LaneEnd);
+type EndOfLane = (LaneNo, LaneEnd);
 
 impl<'a> ActiveSession<'a> {
     /// A session without requests and lanes. It ends what it runs when `stop` is cancelled.
@@ -119,14 +120,14 @@ impl<'a> ActiveSession<'a> {
         }
     }
 
-    fn lane_ended(&mut self, number: u16, end: LaneEnd) -> Result<(), SessionEnd> {
+    fn lane_ended(&mut self, number: LaneNo, end: LaneEnd) -> Result<(), SessionEnd> {
         self.lanes -= 1;
         match end {
             LaneEnd::Violation(rule) => return Err(SessionEnd::Violation(format!("lane {number}: {rule}"))),
             // A client that has finished closes lanes without notice, perhaps before its job is seen to be done.
-            LaneEnd::Lost(error) if went_away(&error) => debug!(number, "lane gone"),
-            LaneEnd::Lost(error) => info!(number, %error, "lane lost"),
-            LaneEnd::Closed => debug!(number, "lane closed"),
+            LaneEnd::Lost(error) if went_away(&error) => debug!(number = number.0, "lane gone"),
+            LaneEnd::Lost(error) => info!(number = number.0, %error, "lane lost"),
+            LaneEnd::Closed => debug!(number = number.0, "lane closed"),
         }
         Ok(())
     }
@@ -165,7 +166,7 @@ impl<'a> ActiveSession<'a> {
     fn lane(&mut self, JoiningLane { lane, mut place }: JoiningLane) {
         if self.lanes >= self.limits.lanes_per_session {
             // Opened before the client knew how many it may have, or in place of one that is not known to be lost yet.
-            return info!(number = lane.number, "lane refused: too many");
+            return info!(number = lane.number.0, "lane refused: too many");
         }
         place.logged_in();
         self.lanes += 1;
@@ -234,11 +235,11 @@ impl<'a> ActiveSession<'a> {
             }
             self.job_greatest = Some(id);
             let role = if spec.flow == Flow::ToServer { Role::Receiver } else { Role::Sender };
-            self.context.exchange.opening(id, role);
+            self.context.exchange.opening(JobId(id), role);
         }
         if let Err(failure) = self.admit(spec, &message) {
             self.context.events.begin(spec.name, &message).refused(&failure);
-            self.context.exchange.dropped(id);
+            self.context.exchange.dropped(JobId(id));
             self.answer(id, failure).await;
             return Ok(());
         }

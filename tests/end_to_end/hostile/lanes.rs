@@ -8,6 +8,7 @@ use tests::world::World;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::control::Envelope;
 use wire::frame::{Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, HEAD_LEN, SealEnd};
+use wire::ids::{FileNo, FrameNo, JobId, LaneNo};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Ack, Durability, End, JobOptions, LaneHello, Message, Overwrite, Put};
 use wire::net::control::send;
@@ -27,18 +28,19 @@ async fn a_lane_needs_the_proof_of_its_own_session_and_connection() {
         check_logged(&world, own, reason);
         proof
     };
-    attempt(session.id, 1, &|_| [0; 32], "wrong proof").await;
+    attempt(session.id, LaneNo(1), &|_| [0; 32], "wrong proof").await;
     let (id, secret) = (session.id, session.secret.clone());
-    attempt(id, 1, &|exported| other.secret.prove(&id, 1, exported), "wrong proof").await;
-    attempt(other.id, 1, &|exported| secret.prove(&other.id, 1, exported), "wrong proof").await;
-    attempt(id, 1, &|exported| secret.prove(&id, 2, exported), "wrong proof").await;
+    attempt(id, LaneNo(1), &|exported| other.secret.prove(&id, LaneNo(1), exported), "wrong proof").await;
+    attempt(other.id, LaneNo(1), &|exported| secret.prove(&other.id, LaneNo(1), exported), "wrong proof")
+        .await;
+    attempt(id, LaneNo(1), &|exported| secret.prove(&id, LaneNo(2), exported), "wrong proof").await;
     // A proof that was valid on another connection.
     let (_connection, exported, _) = lane_connection(world.server().address).await;
-    let right = secret.prove(&id, 1, &exported);
-    attempt(id, 1, &|_| right, "wrong proof").await;
+    let right = secret.prove(&id, LaneNo(1), &exported);
+    attempt(id, LaneNo(1), &|_| right, "wrong proof").await;
     let _lane = session.lane(1).await;
     session.check_alive().await;
-    attempt(id, 1, &|exported| secret.prove(&id, 1, exported), "for the second time").await;
+    attempt(id, LaneNo(1), &|exported| secret.prove(&id, LaneNo(1), exported), "for the second time").await;
     session.check_alive().await;
     other.check_alive().await;
 }
@@ -156,14 +158,14 @@ async fn a_pack_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() {
     let frame = pack(0, &[(b"good", b"good content", true), (b"bad", b"bad content", false)]);
     for _ in 0..2 {
         lane.send(&frame).await;
-        assert_eq!(next_ack(&mut session).await.damaged, [0]);
+        assert_eq!(next_ack(&mut session).await.damaged, [FrameNo(0)]);
     }
     lane.send(&frame).await;
     let ack = next_ack(&mut session).await;
-    assert!(ack.damaged.is_empty() && ack.done[0].first == 0, "{ack:?}");
+    assert!(ack.damaged.is_empty() && ack.done[0].first == FrameNo(0), "{ack:?}");
     let failed: Vec<_> =
         ack.failed.iter().map(|failed| (failed.frame, failed.entry, failed.failure.code)).collect();
-    assert_eq!(failed, [(0, 1, FailureCode::Integrity)]);
+    assert_eq!(failed, [(FrameNo(0), 1, FailureCode::Integrity)]);
     session.send(JOB, End { frames: 1 }).await;
     session.check_alive().await;
     assert_eq!(fs::read_to_string(world.root().join("good")).unwrap(), "good content");
@@ -181,7 +183,7 @@ async fn a_block_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() 
     *frame.last_mut().unwrap() ^= 1;
     for _ in 0..2 {
         lane.send(&frame).await;
-        assert_eq!(next_ack(&mut session).await.damaged, [0]);
+        assert_eq!(next_ack(&mut session).await.damaged, [FrameNo(0)]);
     }
     lane.send(&frame).await;
     let ack = next_ack(&mut session).await;
@@ -206,7 +208,7 @@ async fn a_seal_that_does_not_fit_its_blocks_publishes_nothing() {
         let mut failed = Vec::new();
         while let Some(Envelope { message: Message::Ack(ack), .. }) = session.next().await {
             failed.extend(ack.failed.iter().map(|failed| failed.failure.code));
-            if ack.done.iter().any(|range| range.first + u64::from(range.count) == 2) {
+            if ack.done.iter().any(|range| range.first.0 + u64::from(range.count) == 2) {
                 break;
             }
         }
@@ -263,7 +265,7 @@ async fn next_ack(session: &mut Session) -> Ack {
 /// A block of file 0, and the root of a file that is this block.
 fn block(frame: u64, offset: u64, size: u64, payload: &[u8], last: bool) -> (Vec<u8>, Digest) {
     let digest = Checksum::Sha256.of_chunk(ChunkPlace::at(offset, last), [payload]);
-    let kind = FrameKind::Block { file: 0, offset, last, digest };
+    let kind = FrameKind::Block { file: FileNo(0), offset, last, digest };
     let mut extra = Vec::new();
     let content_len = u32::try_from(payload.len()).unwrap();
     BlockExtra { content_len, announcement: announcement(size) }.encode(&mut extra);
@@ -273,7 +275,7 @@ fn block(frame: u64, offset: u64, size: u64, payload: &[u8], last: bool) -> (Vec
 fn seal(frame: u64, size: u64, root: Digest) -> Vec<u8> {
     let mut extra = Vec::new();
     announcement(size).encode(&mut extra);
-    framed(frame, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole }, &extra, &[])
+    framed(frame, FrameKind::Seal { file: FileNo(0), size, root, end: SealEnd::Whole }, &extra, &[])
 }
 
 /// A pack of files: path, content, and whether the digest is right.
@@ -301,7 +303,7 @@ fn pack(frame: u64, files: &[(&[u8], &[u8], bool)]) -> Vec<u8> {
 fn framed(frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> {
     let (extra_len, payload_len) =
         (u16::try_from(extra.len()).unwrap(), u32::try_from(payload.len()).unwrap());
-    let head = FrameHead { job: JOB, frame, extra_len, payload_len, kind };
+    let head = FrameHead { job: JobId(JOB), frame: FrameNo(frame), extra_len, payload_len, kind };
     [&head.encode()[..], extra, payload].concat()
 }
 

@@ -86,7 +86,7 @@ async fn frames_that_had_no_room_are_asked_for_again_and_the_job_ends_well() {
         done += ack.done.iter().map(|range| u64::from(range.count)).sum::<u64>();
         again += ack.damaged.len();
         for frame in ack.damaged {
-            lane.send(&pack(frame)).await;
+            lane.send(&pack(frame.0)).await;
         }
     }
     println!("{again} of {last} frames came again");

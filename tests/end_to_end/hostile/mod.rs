@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
+use wire::ids::LaneNo;
 use wire::limits::REQUESTS_MAX;
 use wire::message::{
     Bye, Cancel, Details, Durability, JobOptions, LaneHello, List, Message, Overwrite, Ping, Put, Stat,
@@ -61,7 +62,7 @@ async fn whoever_says_nothing_is_cut_off_at_the_deadline() {
     slow.write_all(&raw_frame(1000, 1, 0, 1, &[0; 10])).await.unwrap();
     slow.flush().await.unwrap();
     let (mut lane, exported, lane_own) = lane_connection(world.server().address).await;
-    send(&mut lane, &Envelope::new(0, LaneHello { session: [7; 16], lane: 1, proof: exported }))
+    send(&mut lane, &Envelope::new(0, LaneHello { session: [7; 16], lane: LaneNo(1), proof: exported }))
         .await
         .unwrap();
     let silent_own = silent.local_addr().unwrap();
@@ -159,7 +160,7 @@ async fn a_second_login_and_a_lanes_hello_within_a_session_end_it() {
     let world = World::serving();
     for message in [
         Message::from(login("tester", PASSWORD)),
-        LaneHello { session: [0; 16], lane: 0, proof: [0; 32] }.into(),
+        LaneHello { session: [0; 16], lane: LaneNo(0), proof: [0; 32] }.into(),
     ] {
         let mut session = Session::open(&world).await;
         session.send(2, message).await;

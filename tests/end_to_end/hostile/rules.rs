@@ -14,6 +14,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd, encode_loss};
+use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::{ACK_ITEMS_MAX, CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX};
 use wire::message::{
     Ack, Details, Durability, End, Extension, FrameRange, Get, Held, HeldItem, JobOptions, Listing,
@@ -31,7 +32,7 @@ async fn what_only_the_other_end_of_a_job_says_ends_the_session() {
     let world = World::serving();
     fs::write(world.root().join("file"), content(1, 3 * CHUNK_LEN)).unwrap();
     let mut honest = Session::open(&world).await;
-    let range = FrameRange { first: 0, count: 1 };
+    let range = FrameRange { first: FrameNo(0), count: 1 };
     let ack = Ack { done: vec![range], failed: Vec::new(), damaged: Vec::new() };
     for (job, message, reason) in [
         (put("target"), Message::from(ack), "Ack from the wrong end"),
@@ -67,7 +68,7 @@ async fn more_items_than_a_message_may_have_end_the_session_whatever_the_job_doe
     early.send_if_open(JOB, offer(OFFER_ITEMS_MAX + 1)).await;
     early.check_ended().await;
     let mut acking = opened(&world, get(None)).await;
-    let damaged = vec![0; ACK_ITEMS_MAX + 1];
+    let damaged = vec![FrameNo(0); ACK_ITEMS_MAX + 1];
     acking.send(JOB, Ack { done: Vec::new(), failed: Vec::new(), damaged }).await;
     acking.check_ended().await;
     check_logged(&world, acking.own, "Ack with more items");
@@ -234,7 +235,7 @@ async fn a_client_takes_no_more_from_its_server() {
         while peer.next().await.is_some() {}
     });
     listed.await.expect(7, "a page of a listing with more entries than it may have");
-    let damaged = vec![0; ACK_ITEMS_MAX + 1];
+    let damaged = vec![FrameNo(0); ACK_ITEMS_MAX + 1];
     for (message, reason) in [
         (Message::from(Ack { done: Vec::new(), failed: Vec::new(), damaged }), "Ack with more items"),
         (End { frames: 0 }.into(), "End from the wrong end"),
@@ -282,7 +283,7 @@ async fn until_done(session: &mut Session, frame: u64) {
         let answer = session.next().await.expect("an acknowledgement");
         let Message::Ack(ack) = answer.message else { panic!("{answer:?}") };
         assert!(ack.failed.is_empty(), "{ack:?}");
-        if ack.done.iter().any(|range| range.first + u64::from(range.count) > frame) {
+        if ack.done.iter().any(|range| range.first.0 + u64::from(range.count) > frame) {
             return;
         }
     }
@@ -300,9 +301,9 @@ fn given_up(frame: u64, file: u32, to: &str, root: Digest) -> Vec<u8> {
     };
     announcement.encode(&mut extra);
     let loss = encode_loss(&Failure::from(FailureCode::SourceChanged));
-    let kind = FrameKind::Seal { file, size: 0, root, end: SealEnd::GivenUp };
+    let kind = FrameKind::Seal { file: FileNo(file), size: 0, root, end: SealEnd::GivenUp };
     let (extra_len, payload_len) = (extra.len() as u16, loss.len() as u32);
-    let head = FrameHead { job: JOB, frame, extra_len, payload_len, kind };
+    let head = FrameHead { job: JobId(JOB), frame: FrameNo(frame), extra_len, payload_len, kind };
     [&head.encode()[..], &extra, &loss].concat()
 }
 

@@ -7,6 +7,7 @@ use std::fs;
 use wire::checksum::Digest;
 use wire::control::Envelope;
 use wire::features::Features;
+use wire::ids::FrameNo;
 use wire::limits::{CONTROL_BODY_MAX, FAILURE_MESSAGE_LEN_MAX};
 use wire::message::{
     Ack, End, Entry, FrameRange, Hashed, Listing, Message, PathFailure, Ping, Pong, SpaceReport, Totals,
@@ -251,9 +252,9 @@ async fn floods_of_messages_that_nobody_asked_for_cost_no_memory() {
         let request = peer.request().await.request;
         let mut flood = Vec::new();
         let ack = Ack {
-            done: vec![FrameRange { first: 0, count: u32::MAX }],
+            done: vec![FrameRange { first: FrameNo(0), count: u32::MAX }],
             failed: Vec::new(),
-            damaged: vec![1; 512],
+            damaged: vec![FrameNo(1); 512],
         };
         // With the request's own id they would be answers, and wrong ones.
         for id in (0..5000).filter(|id| *id != request) {

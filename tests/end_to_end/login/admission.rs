@@ -8,6 +8,7 @@ use std::process::Stdio;
 use tests::world::{PASSWORD, World};
 use tokio::net::{TcpSocket, TcpStream};
 use wire::control::Envelope;
+use wire::ids::LaneNo;
 use wire::message::{LaneHello, Message};
 use wire::net::control::{Incoming, MessageReader, send};
 use wire::net::tls;
@@ -55,7 +56,11 @@ async fn lanes_count_as_connections_before_their_session_and_in_it() {
             else {
                 break; // refused
             };
-            let hello = LaneHello { session: id, lane: number, proof: secret.prove(&id, number, &exported) };
+            let hello = LaneHello {
+                session: id,
+                lane: LaneNo(number),
+                proof: secret.prove(&id, LaneNo(number), &exported),
+            };
             let _ = send(&mut lane, &Envelope::new(0, hello)).await; // it may be refused by now
             held.push(lane);
             if held.len() >= 10 {

@@ -16,6 +16,7 @@ use wire::binding::{SessionId, SessionSecret};
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::frame::{FrameHead, HEAD_LEN};
+use wire::ids::LaneNo;
 use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
 use wire::net::aligned::RecordAlignedReader;
 use wire::net::control::{Connection, Incoming, MessageReader, send, split};
@@ -163,8 +164,8 @@ impl Session {
     /// Opens a lane that the server must accept.
     pub(crate) async fn lane(&self, number: u16) -> HandLane {
         let (mut connection, exported, _) = lane_connection(self.address).await;
-        let proof = self.secret.prove(&self.id, number, &exported);
-        let hello = LaneHello { session: self.id, lane: number, proof };
+        let proof = self.secret.prove(&self.id, LaneNo(number), &exported);
+        let hello = LaneHello { session: self.id, lane: LaneNo(number), proof };
         send(&mut connection, &Envelope::new(0, hello)).await.unwrap();
         HandLane::of(number, connection)
     }
@@ -186,7 +187,7 @@ pub(crate) fn raw_frame(len: u32, kind: u16, flags: u16, request: u32, body: &[u
 
 impl HandLane {
     pub(crate) fn of(number: u16, connection: Connection) -> Self {
-        let Lane { socket, sealer, opener, .. } = Lane::take_over(number, connection).unwrap();
+        let Lane { socket, sealer, opener, .. } = Lane::take_over(LaneNo(number), connection).unwrap();
         Self { socket, sealer, opener }
     }
 

@@ -3,6 +3,7 @@
 use wire::RemotePath;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
 
 /// Makes frames of one job.
@@ -27,7 +28,7 @@ impl Frames {
         payload: &[u8],
     ) -> Vec<u8> {
         let digest = self.checksum.of_chunk(ChunkPlace::at(offset, last), [payload]);
-        let kind = FrameKind::Block { file: 0, offset, last, digest };
+        let kind = FrameKind::Block { file: FileNo(0), offset, last, digest };
         let mut extra = Vec::new();
         let content_len = u32::try_from(payload.len()).unwrap();
         BlockExtra { content_len, announcement: announcement(path, size) }.encode(&mut extra);
@@ -37,13 +38,13 @@ impl Frames {
     /// A hole somewhere in a large file, in the frame with the file's number.
     pub(crate) fn hole(&self, file: u32, path: &str) -> Vec<u8> {
         let (offset, len) = (CHUNK_LEN as u64, CHUNK_LEN as u64);
-        let kind = FrameKind::Hole { file, offset, len, last: false };
+        let kind = FrameKind::Hole { file: FileNo(file), offset, len, last: false };
         self.announced(file.into(), kind, &announcement(path, Some(1 << 40)))
     }
 
     /// The seal of file 0 at `path`.
     pub(crate) fn seal(&self, frame: u64, path: &str, size: u64, root: Digest) -> Vec<u8> {
-        let kind = FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole };
+        let kind = FrameKind::Seal { file: FileNo(0), size, root, end: SealEnd::Whole };
         self.announced(frame, kind, &announcement(path, Some(size)))
     }
 
@@ -92,7 +93,7 @@ impl Frames {
     fn framed(&self, frame: u64, kind: FrameKind, extra: &[u8], payload: &[u8]) -> Vec<u8> {
         let (extra_len, payload_len) =
             (u16::try_from(extra.len()).unwrap(), u32::try_from(payload.len()).unwrap());
-        let head = FrameHead { job: self.job, frame, extra_len, payload_len, kind };
+        let head = FrameHead { job: JobId(self.job), frame: FrameNo(frame), extra_len, payload_len, kind };
         [&head.encode()[..], extra, payload].concat()
     }
 }

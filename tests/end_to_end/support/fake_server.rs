@@ -209,7 +209,7 @@ impl Against {
                 let mut receiver = MessageReader::new(&mut connection);
                 let hello = receiver.next().await;
                 if let Ok(Incoming::Message(Envelope { message: Message::LaneHello(hello), .. })) = hello {
-                    let _ = lane_sender.send(HandLane::of(hello.lane, connection)).await; // the session may be over
+                    let _ = lane_sender.send(HandLane::of(hello.lane.0, connection)).await; // the session may be over
                 }
             }
         });

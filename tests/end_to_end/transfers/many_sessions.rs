@@ -11,6 +11,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use wire::RemotePath;
 use wire::checksum::Checksum;
+use wire::ids::FrameNo;
 use wire::message::{Ack, Details, FrameRange, Get, JobOptions, List, Message};
 
 const CONFIG: &str = "[limits]\nconnections = 8192\nsessions_per_user = 8192\nlogins_waiting = 4096\nlogin_timeout = \"10m\"\n";
@@ -103,7 +104,11 @@ async fn one(world: &World, all: &Barrier, number: usize) {
     session
         .send(
             3,
-            Ack { done: vec![FrameRange { first: 0, count: 1 }], failed: Vec::new(), damaged: Vec::new() },
+            Ack {
+                done: vec![FrameRange { first: FrameNo(0), count: 1 }],
+                failed: Vec::new(),
+                damaged: Vec::new(),
+            },
         )
         .await;
     while !matches!(session.next().await.expect("the job's end").message, Message::End(_)) {}

@@ -2,6 +2,7 @@
 
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
+use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::End;
 use wire::receiver::{Begin, Receiver, ReceiverViolation, Verdict};
@@ -39,21 +40,27 @@ impl World {
         last: bool,
     ) -> Result<(), ReceiverViolation> {
         let digest = Checksum::Sha256.of_chunk(ChunkPlace::at(chunk * CHUNK, last), [CONTENT]);
-        let head = |kind, payload_len| FrameHead { job: 1, frame, extra_len: 30, payload_len, kind };
+        let head = |kind, payload_len| FrameHead {
+            job: JobId(1),
+            frame: FrameNo(frame),
+            extra_len: 30,
+            payload_len,
+            kind,
+        };
         let size = (size < 250).then(|| u64::from(size % 8) * CHUNK + u64::from(size / 128));
         match what % 8 {
             0 | 1 => {
                 let offset = chunk * CHUNK;
                 let payload = if last { size.map_or(1, |size| size % CHUNK).max(1) } else { CHUNK };
                 let head = head(
-                    FrameKind::Block { file, offset, last, digest },
+                    FrameKind::Block { file: FileNo(file), offset, last, digest },
                     u32::try_from(payload).unwrap_or(1),
                 );
                 self.block(&head, file, size, what.is_multiple_of(2))
             }
             2 => {
                 let kind = FrameKind::Seal {
-                    file,
+                    file: FileNo(file),
                     size: size.unwrap_or(5),
                     root: digest,
                     end: if last { SealEnd::GivenUp } else { SealEnd::Whole },
@@ -69,17 +76,18 @@ impl World {
             }
             3 => {
                 if self.machine.begin(&head(FrameKind::Pack { entries: 1 }, 60))? == Begin::Process {
-                    self.machine.packed(frame, vec![], vec![]);
+                    self.machine.packed(FrameNo(frame), vec![], vec![]);
                 }
                 Ok(())
             }
             4 => self.machine.end(End { frames: frame }),
             5 => {
-                self.machine.damaged(frame);
+                self.machine.damaged(FrameNo(frame));
                 Ok(())
             }
             6 => {
-                let verdict = self.machine.file_failed(file, frame, FailureCode::NoSpace.into());
+                let verdict =
+                    self.machine.file_failed(FileNo(file), FrameNo(frame), FailureCode::NoSpace.into());
                 self.judge(file, verdict);
                 Ok(())
             }
@@ -110,7 +118,7 @@ impl World {
             self.machine.damaged(head.frame);
             return Ok(());
         };
-        let verdict = self.machine.written(file, head.frame, &chunk)?;
+        let verdict = self.machine.written(FileNo(file), head.frame, &chunk)?;
         self.written.push((file, offset));
         self.judge(file, verdict);
         Ok(())
@@ -121,7 +129,7 @@ impl World {
             Verdict::Incomplete => {}
             Verdict::Discard(..) | Verdict::Again(_) => self.written.retain(|(other, _)| *other != file),
             Verdict::Publish(publish) => {
-                assert_eq!(publish.file(), file);
+                assert_eq!(publish.file(), FileNo(file));
                 let chunks = publish.size().div_ceil(CHUNK).max(1);
                 for index in 0..chunks {
                     assert!(

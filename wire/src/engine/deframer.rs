@@ -262,6 +262,7 @@ mod tests {
     use super::*;
     use crate::checksum::Digest;
     use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, FrameKind, SealEnd};
+    use crate::ids::{FileNo, FrameNo, JobId};
     use crate::limits::CHUNK_LEN;
     use crate::net::record::Sealer;
     use rustls::ConnectionTrafficSecrets;
@@ -356,7 +357,7 @@ mod tests {
                 Ok::<_, DeframeError>(not_yet.then_some(head.frame))
             });
             match drained.unwrap() {
-                Drained::Wait(frame) => assert_eq!(frame, taken.len() as u64),
+                Drained::Wait(frame) => assert_eq!(frame, FrameNo(taken.len() as u64)),
                 end @ (Drained::NeedsMore | Drained::Closed) => break end,
             }
         };
@@ -411,18 +412,18 @@ mod tests {
     }
 
     fn block(frame: u64, len: usize) -> Vec<u8> {
-        let kind = FrameKind::Block { file: 1, offset: 0, last: true, digest: Digest([7; 32]) };
+        let kind = FrameKind::Block { file: FileNo(1), offset: 0, last: true, digest: Digest([7; 32]) };
         frame_of(frame, kind, BLOCK_EXTRA_LEN, len)
     }
 
     fn seal(frame: u64, extra_len: usize) -> Vec<u8> {
-        let kind = FrameKind::Seal { file: 1, size: 5, root: Digest([8; 32]), end: SealEnd::Whole };
+        let kind = FrameKind::Seal { file: FileNo(1), size: 5, root: Digest([8; 32]), end: SealEnd::Whole };
         frame_of(frame, kind, extra_len, 0)
     }
 
     fn frame_of(frame: u64, kind: FrameKind, extra_len: usize, len: usize) -> Vec<u8> {
         let (extra_len, payload_len) = (u16::try_from(extra_len).unwrap(), u32::try_from(len).unwrap());
-        let head = FrameHead { job: 1, frame, extra_len, payload_len, kind };
+        let head = FrameHead { job: JobId(1), frame: FrameNo(frame), extra_len, payload_len, kind };
         let rest = (0..usize::from(extra_len) + len).map(|at| (at * 7).to_le_bytes()[0]);
         head.encode().into_iter().chain(rest).collect()
     }

@@ -10,6 +10,7 @@ use crate::budget::{Budget, Charge};
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::FrameHead;
+use crate::ids::{JobId, LaneNo};
 use crate::message::Message;
 use crate::net::control::Outbox;
 use std::collections::{BTreeMap, HashMap};
@@ -62,10 +63,10 @@ struct PendingJob {
 #[derive(Default)]
 struct JobTable {
     senders: Vec<Arc<SendJob>>,
-    receivers: HashMap<u32, Arc<ReceiveJob>>,
-    /// JobTable requested and not yet opened.
-    opening: BTreeMap<u32, PendingJob>,
-    greatest: Option<u32>,
+    receivers: HashMap<JobId, Arc<ReceiveJob>>,
+    /// Jobs requested and not yet opened.
+    opening: BTreeMap<JobId, PendingJob>,
+    greatest: Option<JobId>,
     /// The reason why no job can run any more.
     over: Option<Failure>,
 }
@@ -101,14 +102,14 @@ impl Exchange {
     }
 
     /// Registers a requested job: its frames wait until it is run or dropped. To be called in the order of the requests.
-    pub fn opening(&self, id: u32, role: Role) {
+    pub fn opening(&self, id: JobId, role: Role) {
         let mut jobs = lock(&self.jobs);
         jobs.opening.insert(id, PendingJob { role, early: Vec::new() });
         jobs.greatest = jobs.greatest.max(Some(id));
     }
 
     /// Records that a requested job will not run.
-    pub fn dropped(&self, id: u32) {
+    pub fn dropped(&self, id: JobId) {
         lock(&self.jobs).opening.remove(&id);
         self.arrived.notify_waiters();
     }
@@ -230,7 +231,7 @@ impl Exchange {
     }
 
     /// Ends a job.
-    pub fn fail(&self, id: u32, failure: &Failure) {
+    pub fn fail(&self, id: JobId, failure: &Failure) {
         let (sender, receiver) = self.find(id);
         if let Some(job) = sender {
             job.fail(failure.clone());
@@ -266,20 +267,20 @@ impl Exchange {
         lock(&self.jobs).senders.clone()
     }
 
-    pub(crate) fn lane_lost(&self, lane: u16) {
+    pub(crate) fn lane_lost(&self, lane: LaneNo) {
         for job in self.senders() {
             job.lane_lost(lane);
         }
         self.work.notify_waiters();
     }
 
-    pub(crate) fn lane_closed(&self, lane: u16) {
+    pub(crate) fn lane_closed(&self, lane: LaneNo) {
         for job in self.senders() {
             job.lane_closed(lane);
         }
     }
 
-    pub(crate) fn lookup(&self, id: u32) -> Lookup {
+    pub(crate) fn lookup(&self, id: JobId) -> Lookup {
         let jobs = lock(&self.jobs);
         match jobs.receivers.get(&id) {
             Some(job) => Lookup::Running(job.clone()),
@@ -306,7 +307,7 @@ impl Exchange {
     }
 
     /// Waits until a job named by a frame is there, or is over.
-    pub(crate) async fn wait_for(&self, id: u32) {
+    pub(crate) async fn wait_for(&self, id: JobId) {
         loop {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
@@ -318,7 +319,7 @@ impl Exchange {
         }
     }
 
-    fn find(&self, id: u32) -> (Option<Arc<SendJob>>, Option<Arc<ReceiveJob>>) {
+    fn find(&self, id: JobId) -> (Option<Arc<SendJob>>, Option<Arc<ReceiveJob>>) {
         let jobs = lock(&self.jobs);
         (jobs.senders.iter().find(|job| job.id == id).cloned(), jobs.receivers.get(&id).cloned())
     }
@@ -327,7 +328,7 @@ impl Exchange {
 /// Unregisters a job in whatever way its run ends.
 struct Registered<'a> {
     exchange: &'a Exchange,
-    id: u32,
+    id: JobId,
 }
 
 impl Drop for Registered<'_> {

@@ -9,6 +9,7 @@ use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
 use super::{ChunkBuffer, SendJob};
 use crate::failure::Failure;
+use crate::ids::{JobId, LaneNo};
 use crate::limits::{FRAME_RECORDS_LEN_MAX, LANE_PATIENCE};
 use crate::net::lane::Lane;
 use crate::net::record::{Opener, RecordError, Sealer};
@@ -168,7 +169,7 @@ fn take_frames(
     arriving: &mut Arriving,
     socket: &TcpStream,
     exchange: &Arc<Exchange>,
-) -> Result<Drained<u32>, LaneEnd> {
+) -> Result<Drained<JobId>, LaneEnd> {
     for _ in 0..FRAMES_A_TURN {
         let drained = arriving.deframer.drain(|head, extra, payload| {
             let not_yet = exchange.take(head, extra, payload).map_err(LaneEnd::from)?;
@@ -210,7 +211,7 @@ fn read_some(socket: &TcpStream, arriving: &mut Arriving, exchange: &Exchange) -
     Ok(())
 }
 
-async fn wait_for_job(job: u32, exchange: &Exchange, over: &CancellationToken) -> Result<(), LaneEnd> {
+async fn wait_for_job(job: JobId, exchange: &Exchange, over: &CancellationToken) -> Result<(), LaneEnd> {
     tokio::select! {
         () = exchange.wait_for(job) => Ok(()),
         () = over.cancelled() => Ok(()),
@@ -221,7 +222,7 @@ async fn wait_for_job(job: u32, exchange: &Exchange, over: &CancellationToken) -
 async fn write(
     socket: &Arc<TcpStream>,
     mut sealer: Sealer,
-    lane: u16,
+    lane: LaneNo,
     exchange: &Arc<Exchange>,
     stop: &LaneStop,
 ) -> Result<(), LaneEnd> {
@@ -309,7 +310,7 @@ struct BuiltFrame {
 async fn build(
     socket: &Arc<TcpStream>,
     mut sealer: Sealer,
-    lane: u16,
+    lane: LaneNo,
     exchange: &Arc<Exchange>,
     memory: MemoryGrant,
     over: &CancellationToken,

@@ -27,6 +27,7 @@ use crate::control::Envelope;
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{FrameError, FrameHead, FrameKind};
+use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::ROOM_PATIENCE;
 use crate::message::{End, Message, Offer};
 use crate::net::control::Outbox;
@@ -42,13 +43,13 @@ use tokio::task::JoinHandle;
 
 /// A job that receives.
 pub struct ReceiveJob {
-    pub(crate) id: u32,
+    pub(crate) id: JobId,
     machine: Mutex<Receiver>,
     checksum: Checksum,
     sink: Box<dyn Sink>,
-    staged: Mutex<HashMap<u32, Slot>>,
+    staged: Mutex<HashMap<FileNo, Slot>>,
     /// Settled entries of packs that are to be sent again for their other entries.
-    partly: Mutex<HashMap<u64, EntrySet>>,
+    partly: Mutex<HashMap<FrameNo, EntrySet>>,
     commits: Commits,
     observer: Arc<dyn JobObserver>,
     changed: Notify,
@@ -83,7 +84,7 @@ pub(crate) enum ReceiveFault {
 impl ReceiveJob {
     /// A job with the id `id`, whose items go to `sink`.
     #[must_use]
-    pub fn new(id: u32, machine: Receiver, sink: Box<dyn Sink>, observer: Arc<dyn JobObserver>) -> Self {
+    pub fn new(id: JobId, machine: Receiver, sink: Box<dyn Sink>, observer: Arc<dyn JobObserver>) -> Self {
         Self {
             id,
             checksum: machine.checksum(),
@@ -176,7 +177,7 @@ impl ReceiveJob {
                 let Some(ack) = lock(&self.machine).take_ack() else { break };
                 let kept = ack.failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum();
                 let charge = self.memory.split(kept);
-                let sent = outbox.send_charged(Envelope::new(self.id, ack), charge).await;
+                let sent = outbox.send_charged(Envelope::new(self.id.0, ack), charge).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
             self.count_kept();

@@ -16,6 +16,7 @@ use crate::disk::Disk;
 use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{FrameHead, FrameKind};
+use crate::ids::{FileNo, FrameNo, JobId, LaneNo};
 use crate::message::Changing;
 use crate::metadata::Timestamp;
 use crate::net::control::Outbox;
@@ -31,12 +32,12 @@ use tokio::time::MissedTickBehavior;
 
 /// A job that sends.
 pub struct SendJob {
-    pub(crate) id: u32,
+    pub(crate) id: JobId,
     pub(crate) pacer: Option<Pacer>,
     machine: Mutex<Sender>,
     source: Arc<dyn Source>,
     reading: Reading,
-    files: Mutex<HashMap<u32, Arc<OpenFile>>>,
+    files: Mutex<HashMap<FileNo, Arc<OpenFile>>>,
     observer: Arc<dyn JobObserver>,
     changed: Notify,
     failed: OnceLock<Failure>,
@@ -66,7 +67,7 @@ impl SendJob {
     /// A job with the id `id`, whose items come from `source`.
     #[must_use]
     pub fn new(
-        id: u32,
+        id: JobId,
         machine: Sender,
         source: Arc<dyn Source>,
         observer: Arc<dyn JobObserver>,
@@ -184,7 +185,7 @@ impl SendJob {
                 return Err(failure.clone());
             }
             if let Some(end) = end {
-                let sent = outbox.send(Envelope::new(self.id, end)).await;
+                let sent = outbox.send(Envelope::new(self.id.0, end)).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
             if finished {
@@ -213,18 +214,18 @@ impl SendJob {
         self.failed.get().is_none() && lock(&self.machine).waits_for_peer()
     }
 
-    pub(crate) fn lane_lost(&self, lane: u16) {
+    pub(crate) fn lane_lost(&self, lane: LaneNo) {
         lock(&self.machine).lane_lost(lane);
     }
 
-    pub(crate) fn lane_closed(&self, lane: u16) {
+    pub(crate) fn lane_closed(&self, lane: LaneNo) {
         lock(&self.machine).lane_closed(lane);
     }
 
     /// Builds the next frame for `lane` in `buffer`; returns the range of its ciphertext, or that there is none now.
     pub(crate) fn build(
         &self,
-        lane: u16,
+        lane: LaneNo,
         buffer: &mut ChunkBuffer,
         sealer: &mut Sealer,
         exchange: &Exchange,
@@ -253,7 +254,7 @@ impl SendJob {
         Ok(Some(sealed))
     }
 
-    fn content(&self, frame: u64, content: &Content, buffer: &mut ChunkBuffer) -> Built {
+    fn content(&self, frame: FrameNo, content: &Content, buffer: &mut ChunkBuffer) -> Built {
         match content {
             Content::Pack(items) => self.pack(frame, items, buffer),
             Content::Block { file, offset, len, last } => {

@@ -2,6 +2,7 @@
 
 use super::lock;
 use crate::failure::{Failure, FailureCode};
+use crate::ids::FileNo;
 use crate::limits::CHUNK_LEN;
 use crate::message::Totals;
 use crate::metadata::{Kind, Metadata};
@@ -200,11 +201,11 @@ impl StreamSource {
                 let offset = input.available;
                 input.available += chunk.len() as u64;
                 lock(&self.held).insert(offset, chunk);
-                lock(machine).extend(0, input.available, input.ended);
+                lock(machine).extend(FileNo(0), input.available, input.ended);
             }
             Err(error) => {
                 input.ended = true;
-                lock(machine).fail_stream(0, Failure::from(error));
+                lock(machine).fail_stream(FileNo(0), Failure::from(error));
             }
         }
     }

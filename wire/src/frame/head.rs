@@ -7,6 +7,7 @@ use super::{
     HEAD_LEN, LAST,
 };
 use crate::checksum::Digest;
+use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PATH_LEN_MAX};
 
 /// The kinds of frames, each with its fields of the head.
@@ -15,7 +16,7 @@ pub enum FrameKind {
     /// A chunk of a large file. Its length is in the [describing part](super::BlockExtra).
     Block {
         /// The job's number of the file.
-        file: u32,
+        file: FileNo,
         /// Offset of the chunk.
         offset: u64,
         /// The file ends with this chunk.
@@ -26,7 +27,7 @@ pub enum FrameKind {
     /// Chunks of a large file that are all zeros.
     Hole {
         /// The job's number of the file.
-        file: u32,
+        file: FileNo,
         /// Offset of the first chunk.
         offset: u64,
         /// Their total length.
@@ -42,7 +43,7 @@ pub enum FrameKind {
     /// The end of a large file.
     Seal {
         /// The job's number of the file.
-        file: u32,
+        file: FileNo,
         /// Its length.
         size: u64,
         /// Its root digest; all zero if the sender did not read it to its end.
@@ -90,9 +91,9 @@ impl SealEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHead {
     /// The job.
-    pub job: u32,
+    pub job: JobId,
     /// The frame's number within the job.
-    pub frame: u64,
+    pub frame: FrameNo,
     /// Length of the describing part.
     pub extra_len: u16,
     /// Length of the payload, as sent over the lane.
@@ -106,23 +107,25 @@ impl FrameHead {
     #[must_use]
     pub fn encode(&self) -> [u8; HEAD_LEN] {
         let (kind, flags, number, offset, digest) = match self.kind {
-            FrameKind::Block { file, offset, last, digest } => (BLOCK, last_flag(last), file, offset, digest),
+            FrameKind::Block { file, offset, last, digest } => {
+                (BLOCK, last_flag(last), file.0, offset, digest)
+            }
             FrameKind::Hole { file, offset, len, last } => {
                 let mut digest = Digest::default();
                 digest.0[..8].copy_from_slice(&len.to_le_bytes());
-                (HOLE, last_flag(last), file, offset, digest)
+                (HOLE, last_flag(last), file.0, offset, digest)
             }
             FrameKind::Pack { entries } => (PACK, 0, entries, 0, Digest::default()),
-            FrameKind::Seal { file, size, root, end } => (SEAL, end.flags(), file, size, root),
+            FrameKind::Seal { file, size, root, end } => (SEAL, end.flags(), file.0, size, root),
         };
         let mut bytes = [0; HEAD_LEN];
         bytes[0] = kind;
         bytes[1] = flags;
         bytes[2..4].copy_from_slice(&self.extra_len.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.payload_len.to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.job.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.job.0.to_le_bytes());
         bytes[12..16].copy_from_slice(&number.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.frame.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.frame.0.to_le_bytes());
         bytes[24..32].copy_from_slice(&offset.to_le_bytes());
         bytes[32..64].copy_from_slice(&digest.0);
         bytes
@@ -139,9 +142,11 @@ impl FrameHead {
         let mut digest = Digest::default();
         digest.0.copy_from_slice(&bytes[32..64]);
         let kind = match bytes[0] {
-            BLOCK => FrameKind::Block { file: number, offset, last: last("block")?, digest },
+            BLOCK => FrameKind::Block { file: FileNo(number), offset, last: last("block")?, digest },
             HOLE if digest.0[8..] != [0; 24] => return Err(FrameError::Length),
-            HOLE => FrameKind::Hole { file: number, offset, len: u64_at(bytes, 32), last: last("hole")? },
+            HOLE => {
+                FrameKind::Hole { file: FileNo(number), offset, len: u64_at(bytes, 32), last: last("hole")? }
+            }
             PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
             PACK => only(bytes[1], 0, "pack").map(|_| FrameKind::Pack { entries: number })?,
             SEAL => {
@@ -150,13 +155,13 @@ impl FrameHead {
                 if !has_root && digest != Digest::default() {
                     return Err(FrameError::Length);
                 }
-                FrameKind::Seal { file: number, size: offset, root: digest, end }
+                FrameKind::Seal { file: FileNo(number), size: offset, root: digest, end }
             }
             other => return Err(FrameError::UnknownKind(other)),
         };
         let head = Self {
-            job: u32_at(bytes, 8),
-            frame: u64_at(bytes, 16),
+            job: JobId(u32_at(bytes, 8)),
+            frame: FrameNo(u64_at(bytes, 16)),
             extra_len: u16::from_le_bytes([bytes[2], bytes[3]]),
             payload_len: u32_at(bytes, 4),
             kind,

@@ -3,14 +3,15 @@
 use super::entry::LOST_LEN_MAX;
 use super::*;
 use crate::checksum::Digest;
+use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::{CHUNK_LEN, PACK_LEN_MAX};
 use crate::metadata::{SourceId, Timestamp};
 use crate::path::RemotePath;
 use proptest::prelude::*;
 
 fn block(offset: u64, len: u32, last: bool) -> FrameHead {
-    let kind = FrameKind::Block { file: 1, offset, last, digest: Digest([7; 32]) };
-    FrameHead { job: 2, frame: 3, extra_len: 46, payload_len: len, kind }
+    let kind = FrameKind::Block { file: FileNo(1), offset, last, digest: Digest([7; 32]) };
+    FrameHead { job: JobId(2), frame: FrameNo(3), extra_len: 46, payload_len: len, kind }
 }
 
 /// The describing part of a block, whose chunk has `content_len` bytes.
@@ -60,7 +61,7 @@ fn a_block_in_an_encoding_is_refused_by_name() {
 #[test]
 fn the_head_bounds_what_is_read_of_a_block() {
     assert_eq!(decoded(block(0, 524_289, true), 524_288), Err(FrameError::Length));
-    let seal = FrameKind::Seal { file: 1, size: 0, root: Digest::default(), end: SealEnd::Whole };
+    let seal = FrameKind::Seal { file: FileNo(1), size: 0, root: Digest::default(), end: SealEnd::Whole };
     assert!(BlockExtra::decode(&FrameHead { kind: seal, ..block(0, 0, true) }, &[0; 46]).is_err());
     assert!(BlockExtra::decode(&block(0, 0, true), &[0; 3]).is_err());
     assert!(BlockExtra::decode(&block(0, 0, true), &[0; BLOCK_EXTRA_LEN - 1]).is_err());
@@ -113,13 +114,18 @@ fn an_entry_in_an_encoding_is_refused_by_name() {
 #[test]
 fn a_pack_of_nothing_or_too_much_is_refused() {
     for (entries, payload_len) in [(0, 0), (2, 119), (1, 524_289), (1025, 524_288), (u32::MAX, 524_288)] {
-        let head =
-            FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind: FrameKind::Pack { entries } };
+        let head = FrameHead {
+            job: JobId(1),
+            frame: FrameNo(0),
+            extra_len: 0,
+            payload_len,
+            kind: FrameKind::Pack { entries },
+        };
         assert_eq!(FrameHead::decode(&head.encode()), Err(FrameError::Length));
     }
     for (entries, payload_len) in [(1, 60), (2, 120), (1024, 1024 * 60), (1, 524_288)] {
         let kind = FrameKind::Pack { entries };
-        let head = FrameHead { job: 1, frame: 0, extra_len: 0, payload_len, kind };
+        let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len: 0, payload_len, kind };
         assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
     }
 }
@@ -128,14 +134,14 @@ fn a_pack_of_nothing_or_too_much_is_refused() {
 #[test]
 fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
     let digest = Digest::default();
-    let seal = |end| FrameKind::Seal { file: 1, size: 0, root: digest, end };
+    let seal = |end| FrameKind::Seal { file: FileNo(1), size: 0, root: digest, end };
     for (kind, payload_len) in [
         (seal(SealEnd::Whole), 0),
         (seal(SealEnd::AsIs), 0),
         (seal(SealEnd::Again), 0),
         (seal(SealEnd::GivenUp), 2),
-        (FrameKind::Block { file: 1, offset: 0, last: true, digest }, 5),
-        (FrameKind::Hole { file: 1, offset: 0, len: CHUNK_LEN as u64, last: true }, 0),
+        (FrameKind::Block { file: FileNo(1), offset: 0, last: true, digest }, 5),
+        (FrameKind::Hole { file: FileNo(1), offset: 0, len: CHUNK_LEN as u64, last: true }, 0),
     ] {
         let fixed_len =
             if matches!(kind, FrameKind::Block { .. }) { BLOCK_EXTRA_LEN } else { ANNOUNCEMENT_LEN };
@@ -147,13 +153,13 @@ fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
             (fixed_len + PATH_LEN_MAX + 1, false),
         ] {
             let extra_len = u16::try_from(extra_len).unwrap();
-            let head = FrameHead { job: 1, frame: 0, extra_len, payload_len, kind };
+            let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len, kind };
             assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
         }
     }
     let kind = FrameKind::Pack { entries: 1 };
     for (extra_len, fits) in [(0, true), (1, false)] {
-        let head = FrameHead { job: 1, frame: 0, extra_len, payload_len: 61, kind };
+        let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len: 61, kind };
         assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
     }
 }
@@ -161,8 +167,8 @@ fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
 #[test]
 fn only_a_file_that_was_given_up_has_a_reason() {
     let seal = |end, payload_len| {
-        let kind = FrameKind::Seal { file: 1, size: 0, root: Digest::default(), end };
-        let head = FrameHead { job: 1, frame: 0, extra_len: 46, payload_len, kind };
+        let kind = FrameKind::Seal { file: FileNo(1), size: 0, root: Digest::default(), end };
+        let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len: 46, payload_len, kind };
         FrameHead::decode(&head.encode()).is_ok()
     };
     for end in [SealEnd::Whole, SealEnd::AsIs, SealEnd::Again] {

@@ -4,6 +4,7 @@ use crate::bounded::sequence;
 use crate::checksum::Digest;
 use crate::failure::Failure;
 use crate::frame::Announcement;
+use crate::ids::FrameNo;
 use crate::limits::{ACK_ITEMS_MAX, OFFER_ITEMS_MAX, OFFERED_AHEAD_MAX};
 use crate::metadata::{Metadata, SourceId};
 use crate::path::RemotePath;
@@ -19,14 +20,14 @@ pub struct Ack {
     pub failed: Vec<ItemFailure>,
     /// Frames to send again, because their data did not match their digests.
     #[serde(deserialize_with = "sequence::<ACK_ITEMS_MAX, _, _>")]
-    pub damaged: Vec<u64>,
+    pub damaged: Vec<FrameNo>,
 }
 
 /// Consecutive frames of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameRange {
     /// Number of the first.
-    pub first: u64,
+    pub first: FrameNo,
     /// Number of frames.
     pub count: u32,
 }
@@ -35,7 +36,7 @@ pub struct FrameRange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemFailure {
     /// The frame that it came in.
-    pub frame: u64,
+    pub frame: FrameNo,
     /// The entry's number in a pack; 0 for a block or seal.
     pub entry: u32,
     /// The reason.

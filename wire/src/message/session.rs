@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::features::Features;
+use crate::ids::LaneNo;
 use serde::{Deserialize, Serialize};
 
 /// Asks to act for a user.
@@ -56,7 +57,7 @@ pub struct LaneHello {
     /// The session's id, derived from the control connection.
     pub session: [u8; 16],
     /// The lane's number, each used once in a session.
-    pub lane: u16,
+    pub lane: LaneNo,
     /// See [`crate::binding`].
     pub proof: [u8; 32],
 }

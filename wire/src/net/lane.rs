@@ -3,6 +3,7 @@
 use super::aligned::RecordAlignedReader;
 use super::control::Connection;
 use super::record::{Opener, RecordError, Sealer};
+use crate::ids::LaneNo;
 use crate::limits::{KEEPALIVE_INTERVAL, LANE_SILENCE_MAX, PEER_SILENCE_MAX};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -13,7 +14,7 @@ use tokio_rustls::TlsStream;
 /// A lane that is bound to its session.
 pub struct Lane {
     /// Its number within the session.
-    pub number: u16,
+    pub number: LaneNo,
     /// Its socket, for both directions.
     pub socket: Arc<TcpStream>,
     /// Seals outgoing records.
@@ -44,7 +45,7 @@ impl Lane {
     ///
     /// # Errors
     /// If rustls still has buffered data, or does not export the secrets.
-    pub fn take_over(number: u16, connection: Connection) -> Result<Self, LaneError> {
+    pub fn take_over(number: LaneNo, connection: Connection) -> Result<Self, LaneError> {
         let (io, secrets): (RecordAlignedReader<TcpStream>, _) = match connection {
             TlsStream::Client(stream) => {
                 let (io, mut connection) = stream.into_inner();

@@ -6,6 +6,7 @@ use super::violation::ReceiverViolation;
 use super::{Begin, Receiver};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
+use crate::ids::{FileNo, FrameNo};
 use crate::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use crate::verified::VerifiedChunk;
 
@@ -49,8 +50,8 @@ impl Receiver {
     /// If another frame brought the same chunk meanwhile, or the file's end before it.
     pub fn written(
         &mut self,
-        file: u32,
-        frame: u64,
+        file: FileNo,
+        frame: FrameNo,
         chunk: &VerifiedChunk<'_>,
     ) -> Result<Verdict, ReceiverViolation> {
         let Some(receiving) = self.files.get_mut(&file) else {
@@ -138,13 +139,13 @@ impl Receiver {
 
     /// Records that the file of a [`Verdict::Again`] was discarded: its seal is acknowledged, and the sender may start it
     /// again. The first frames of that may overtake anything done after the acknowledgement.
-    pub fn forgotten(&mut self, frame: u64) {
+    pub fn forgotten(&mut self, frame: FrameNo) {
         self.frame_done(frame);
     }
 
     pub(super) fn receiving(
         &mut self,
-        file: u32,
+        file: FileNo,
         announcement: Announcement,
     ) -> Result<&mut Receiving, ReceiverViolation> {
         if !self.files.contains_key(&file) {

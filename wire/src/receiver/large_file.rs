@@ -4,6 +4,7 @@ use crate::budget::OPEN_FILE_LEN;
 use crate::checksum::{Checksum, Digest, RootBuilder};
 use crate::failure::Failure;
 use crate::frame::Announcement;
+use crate::ids::FrameNo;
 use crate::journal::CHUNK_KEPT_LEN;
 use crate::limits::CHUNK_LEN;
 use crate::ranges::RangeSet;
@@ -21,7 +22,7 @@ pub(super) struct Receiving {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seal {
-    pub(super) frame: u64,
+    pub(super) frame: FrameNo,
     pub(super) size: u64,
     pub(super) root: Digest,
     pub(super) as_is: bool,

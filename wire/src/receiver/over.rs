@@ -3,6 +3,7 @@
 use super::Receiver;
 use super::violation::ReceiverViolation;
 use crate::frame::Announcement;
+use crate::ids::{FileNo, FrameNo};
 use crate::metadata::SourceId;
 use std::hash::BuildHasher;
 
@@ -10,14 +11,18 @@ use std::hash::BuildHasher;
 #[derive(Debug)]
 pub(super) struct Over {
     /// The frame that it ended with.
-    pub(super) frame: u64,
+    pub(super) frame: FrameNo,
     /// A hash of its announcement.
     pub(super) announced: u64,
 }
 
 impl Receiver {
     /// True if the file is finished or given up.
-    pub(super) fn is_over(&self, file: u32, announcement: &Announcement) -> Result<bool, ReceiverViolation> {
+    pub(super) fn is_over(
+        &self,
+        file: FileNo,
+        announcement: &Announcement,
+    ) -> Result<bool, ReceiverViolation> {
         match self.over.get(&file) {
             None => Ok(false),
             Some(over) if over.announced == self.hash(announcement) => Ok(true),
@@ -27,12 +32,12 @@ impl Receiver {
 
     /// Records that a file has ended with `frame`. Its frames have numbers within two windows of that, so files that ended
     /// earlier are forgotten.
-    pub(super) fn note_over(&mut self, file: u32, frame: u64, announcement: &Announcement) {
+    pub(super) fn note_over(&mut self, file: FileNo, frame: FrameNo, announcement: &Announcement) {
         let announced = self.hash(announcement);
         self.over.insert(file, Over { frame, announced });
         if self.over.len() as u64 > 4 * self.window {
-            let missing = self.done.first_missing();
-            self.over.retain(|_, over| over.frame + 2 * self.window >= missing);
+            let missing = self.first_missing().0;
+            self.over.retain(|_, over| over.frame.0 + 2 * self.window >= missing);
         }
     }
 

@@ -6,6 +6,7 @@ use super::violation::ReceiverViolation;
 use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::Announcement;
+use crate::ids::{FileNo, FrameNo};
 
 /// The machine's decision about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub enum Verdict {
 /// Proof that a staged file is complete and its root digest right; only the machine can construct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
-    file: u32,
+    file: FileNo,
     announcement: Announcement,
     size: u64,
     root: Digest,
@@ -33,7 +34,7 @@ pub struct Publish {
 impl Publish {
     /// The file's number.
     #[must_use]
-    pub fn file(&self) -> u32 {
+    pub fn file(&self) -> FileNo {
         self.file
     }
 
@@ -64,7 +65,7 @@ impl Publish {
 
 impl Receiver {
     /// Decides about a file with a seal: complete and right, complete and wrong, or incomplete.
-    pub(super) fn judge(&mut self, file: u32) -> Result<Verdict, ReceiverViolation> {
+    pub(super) fn judge(&mut self, file: FileNo) -> Result<Verdict, ReceiverViolation> {
         let Some(receiving) = self.files.get(&file) else { return Ok(Verdict::Incomplete) };
         let Some(seal) = receiving.seal else { return Ok(Verdict::Incomplete) };
         if receiving.end.is_some_and(|end| end != seal.size) {
@@ -84,7 +85,7 @@ impl Receiver {
     }
 
     /// Ends a file that has failed; this also completes a seal that waited for its blocks.
-    pub(super) fn finish(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
+    pub(super) fn finish(&mut self, file: FileNo, frame: FrameNo, failure: Failure) -> Verdict {
         let receiving = self.files.remove(&file);
         if let Some(receiving) = &receiving {
             self.note_over(file, frame, &receiving.announcement);
@@ -102,7 +103,7 @@ impl Receiver {
 
     /// Records that a chunk of `file` could not be staged or written: the file fails, its other frames are dropped as they
     /// arrive.
-    pub fn file_failed(&mut self, file: u32, frame: u64, failure: Failure) -> Verdict {
+    pub fn file_failed(&mut self, file: FileNo, frame: FrameNo, failure: Failure) -> Verdict {
         self.frame_done(frame);
         if !self.files.contains_key(&file) {
             return Verdict::Incomplete; // it has ended; one that is sent again has not failed

@@ -6,6 +6,7 @@ use super::large_file::Sending;
 use super::offers::Offered;
 use super::plan::{AckProgress, Content, LargeFile, Packed, SenderViolation, Settled};
 use crate::failure::Failure;
+use crate::ids::FrameNo;
 use crate::message::{Ack, ItemFailure};
 use crate::metadata::{Metadata, SourceId};
 use std::collections::BTreeMap;
@@ -21,9 +22,10 @@ impl Sender {
             self.note_failure(failed)?;
         }
         for range in &ack.done {
-            let end = range.first.checked_add(u64::from(range.count)).filter(|end| *end <= self.next_frame);
-            let end = end.ok_or(SenderViolation::UnknownFrame)?;
-            let frames: Vec<u64> = self.in_flight.range(range.first..end).map(|(frame, _)| *frame).collect();
+            let end = range.first.0.checked_add(u64::from(range.count)).map(FrameNo);
+            let end = end.filter(|end| *end <= self.next_frame).ok_or(SenderViolation::UnknownFrame)?;
+            let frames: Vec<FrameNo> =
+                self.in_flight.range(range.first..end).map(|(frame, _)| *frame).collect();
             for frame in frames {
                 self.settle(frame, &mut progress);
             }
@@ -68,7 +70,7 @@ impl Sender {
         Ok(())
     }
 
-    fn settle(&mut self, frame: u64, progress: &mut AckProgress) {
+    fn settle(&mut self, frame: FrameNo, progress: &mut AckProgress) {
         let Some(in_flight) = self.in_flight.remove(&frame) else { return };
         self.lanes.acknowledged(in_flight.lane, in_flight.since);
         match in_flight.content {
@@ -110,7 +112,7 @@ impl Sender {
 
     /// Records that the receiver has forgotten a file that is to be sent again, unless it had reported before that the file
     /// failed.
-    fn settle_again(&mut self, frame: u64, file: &LargeFile, progress: &mut AckProgress) {
+    fn settle_again(&mut self, frame: FrameNo, file: &LargeFile, progress: &mut AckProgress) {
         let settles = |sending: &Sending| sending.seal_frame == Some(frame);
         if !self.sending.get(&file.number).is_some_and(settles) {
             return; // it was sent in a block's place
@@ -148,7 +150,7 @@ impl Sender {
         self.release_folders();
     }
 
-    pub(super) fn send_again(&mut self, frame: u64) {
+    pub(super) fn send_again(&mut self, frame: FrameNo) {
         if let Some(in_flight) = self.in_flight.get_mut(&frame)
             && in_flight.lane.take().is_some()
         {

@@ -6,6 +6,7 @@ use super::offers::Offered;
 use super::plan::{Content, LargeFile};
 use crate::checksum::Digest;
 use crate::failure::{Failure, FailureCode};
+use crate::ids::{FileNo, FrameNo};
 use crate::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use crate::metadata::Metadata;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ impl Sender {
             && let Some(offered) = self.large.pop_front()
         {
             let number = self.next_file;
-            self.next_file += 1;
+            self.next_file.0 += 1;
             self.sending.insert(number, Sending::new(number, offered, self.checksum));
             self.queue_seal(number); // it may have no chunks left to send
             return true;
@@ -64,7 +65,7 @@ impl Sender {
     }
 
     /// Records the number of a file's seal, so that folders that waited for it can have theirs; unless the file is sent again.
-    fn number_seal(&mut self, number: u32, frame: u64) {
+    fn number_seal(&mut self, number: FileNo, frame: FrameNo) {
         if let Some(sending) = self.sending.get_mut(&number) {
             sending.seal_frame = Some(frame);
             if sending.again.is_none() {
@@ -75,7 +76,7 @@ impl Sender {
     }
 
     /// Queues the seal of a file whose chunks are all hashed, or that failed.
-    pub(super) fn queue_seal(&mut self, number: u32) {
+    pub(super) fn queue_seal(&mut self, number: FileNo) {
         let Some(sending) = self.sending.get(&number) else { return };
         let ready = sending.failed.is_some()
             || sending.again.is_some()
@@ -86,7 +87,7 @@ impl Sender {
     }
 
     /// Records that `available` bytes of the stream `file` can be read now; `ended` if there will be no more.
-    pub fn extend(&mut self, file: u32, available: u64, ended: bool) {
+    pub fn extend(&mut self, file: FileNo, available: u64, ended: bool) {
         if let Some(sending) = self.sending.get_mut(&file) {
             sending.available = available;
             sending.ended = ended;
@@ -94,7 +95,7 @@ impl Sender {
     }
 
     /// Records that reading the stream `file` failed.
-    pub fn fail_stream(&mut self, file: u32, failure: Failure) {
+    pub fn fail_stream(&mut self, file: FileNo, failure: Failure) {
         if let Some(sending) = self.sending.get_mut(&file) {
             sending.failed.get_or_insert(failure);
             sending.all_planned = true;
@@ -106,7 +107,7 @@ impl Sender {
     ///
     /// # Errors
     /// The content to send in the seal's place, if a block has shown meanwhile that the file is not read to its end.
-    pub fn sealed(&mut self, frame: u64) -> Result<(), Content> {
+    pub fn sealed(&mut self, frame: FrameNo) -> Result<(), Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
         let Content::Seal { file, result: Ok(_) } = &in_flight.content else {
             return Err(in_flight.content.clone());
@@ -123,7 +124,7 @@ impl Sender {
 
     /// True if block `frame` was built before, with another digest.
     #[must_use]
-    pub fn has_other_digest(&self, frame: u64, digest: Digest) -> bool {
+    pub fn has_other_digest(&self, frame: FrameNo, digest: Digest) -> bool {
         self.in_flight.get(&frame).and_then(|frame| frame.digest).is_some_and(|before| before != digest)
     }
 
@@ -131,7 +132,7 @@ impl Sender {
     ///
     /// # Errors
     /// The content to send in its place, if it had another digest when it was built before, or became another frame meanwhile.
-    pub fn hashed(&mut self, frame: u64, digest: Digest) -> Result<(), Content> {
+    pub fn hashed(&mut self, frame: FrameNo, digest: Digest) -> Result<(), Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else { return Ok(()) };
         let Content::Block { file, offset, .. } = &in_flight.content else {
             return Err(in_flight.content.clone()); // another lane has found that it is not a block
@@ -156,7 +157,7 @@ impl Sender {
 
     /// Records that block `frame` turned out to be all zeros, like the file up to `until`, when it was built. Returns the
     /// content to send in this frame's place; `None` if it was sent as a block before.
-    pub fn found_zeros(&mut self, frame: u64, until: u64) -> Option<Content> {
+    pub fn found_zeros(&mut self, frame: FrameNo, until: u64) -> Option<Content> {
         let in_flight = self.in_flight.get_mut(&frame)?;
         let Content::Block { file, offset, len, last } = in_flight.content.clone() else { return None };
         if in_flight.digest.is_some() {
@@ -179,7 +180,7 @@ impl Sender {
     ///
     /// The content is the file's seal, unless the frame was a block that was sent before: then the receiver may have it, and
     /// drops a frame in its place, so the seal gets a number of its own.
-    pub fn give_up(&mut self, frame: u64, file: &Arc<LargeFile>, failure: Failure) -> Content {
+    pub fn give_up(&mut self, frame: FrameNo, file: &Arc<LargeFile>, failure: Failure) -> Content {
         self.break_off(frame, file, Err(failure))
     }
 
@@ -187,7 +188,7 @@ impl Sender {
     /// the content to send in this frame's place, like [`give_up`](Self::give_up).
     ///
     /// Once its seal was built the receiver may have all of it: then it fails.
-    pub fn begin_again(&mut self, frame: u64, file: &Arc<LargeFile>, metadata: Metadata) -> Content {
+    pub fn begin_again(&mut self, frame: FrameNo, file: &Arc<LargeFile>, metadata: Metadata) -> Content {
         let seal = self.sending.get(&file.number).and_then(|sending| sending.seal_frame);
         let is_sealed = seal.is_some_and(|seal| self.is_built(seal));
         let end = if is_sealed { Err(FailureCode::SourceChanged.into()) } else { Ok(metadata) };
@@ -202,7 +203,12 @@ impl Sender {
     }
 
     /// Breaks off a file that is not read to its end. Only the first reason counts.
-    fn break_off(&mut self, frame: u64, file: &Arc<LargeFile>, end: Result<Metadata, Failure>) -> Content {
+    fn break_off(
+        &mut self,
+        frame: FrameNo,
+        file: &Arc<LargeFile>,
+        end: Result<Metadata, Failure>,
+    ) -> Content {
         if let Some(sending) = self.sending.get_mut(&file.number)
             && sending.failed.is_none()
             && sending.again.is_none()

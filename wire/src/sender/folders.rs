@@ -2,6 +2,7 @@
 
 use super::Sender;
 use super::items::{Item, is_folder, packed_len};
+use crate::ids::FrameNo;
 use std::cmp::Reverse;
 
 /// A folder that may wait for content before it.
@@ -10,12 +11,12 @@ pub(super) struct HeldFolder {
     /// It waits until the seals of all files with smaller ordinals have their numbers.
     pub(super) ordinal: u64,
     /// Frames with smaller numbers are built first.
-    pub(super) frame: u64,
+    pub(super) frame: FrameNo,
     pub(super) item: Item,
 }
 
 impl Sender {
-    pub(super) fn hold(&mut self, item: Item, frame: u64) {
+    pub(super) fn hold(&mut self, item: Item, frame: FrameNo) {
         self.folders.push_back(HeldFolder { ordinal: self.next_ordinal, frame, item });
     }
 
@@ -23,7 +24,7 @@ impl Sender {
     /// them may contain it.
     pub(super) fn hold_folders(&mut self) {
         for item in self.take_folders() {
-            self.hold(item, 0);
+            self.hold(item, FrameNo(0));
         }
         for held in &mut self.folders {
             held.ordinal = self.next_ordinal;
@@ -45,7 +46,7 @@ impl Sender {
             return;
         }
         let first_unsealed = self.unsealed.first().copied().unwrap_or(u64::MAX);
-        let first_unbuilt = self.first_unbuilt().unwrap_or(u64::MAX);
+        let first_unbuilt = self.first_unbuilt().unwrap_or(FrameNo(u64::MAX));
         let is_free = |held: &HeldFolder| held.ordinal <= first_unsealed && held.frame <= first_unbuilt;
         while self.folders.front().is_some_and(is_free) {
             if let Some(held) = self.folders.pop_front() {

@@ -7,6 +7,7 @@ use crate::budget::OPEN_FILE_LEN;
 use crate::checksum::{Checksum, RootBuilder};
 use crate::failure::Failure;
 use crate::frame::Announcement;
+use crate::ids::{FileNo, FrameNo};
 use crate::journal::{CHUNK_KEPT_LEN, HeldChunks};
 use crate::limits::{CHUNK_LEN, HOLE_LEN_MAX};
 use crate::metadata::Metadata;
@@ -34,11 +35,11 @@ pub(super) struct Sending {
     /// It changed while it was read, and is sealed nevertheless.
     pub(super) as_is: bool,
     /// The number of the seal that settles the file.
-    pub(super) seal_frame: Option<u64>,
+    pub(super) seal_frame: Option<FrameNo>,
 }
 
 impl Sending {
-    pub(super) fn new(number: u32, offered: Offered, checksum: Checksum) -> Self {
+    pub(super) fn new(number: FileNo, offered: Offered, checksum: Checksum) -> Self {
         let Offered { ordinal, item, source, held } = offered;
         let announcement = Announcement { source, ..announcement(&item) };
         let size = announcement.size;

@@ -4,6 +4,7 @@ use super::folders::HeldFolder;
 use super::items::{Item, ItemKind, announcement, is_folder, is_large, kept_len, lost_item, packed_len};
 use super::plan::{Content, LargeFile, Packed};
 use super::{InFlight, Sender};
+use crate::ids::FrameNo;
 use crate::limits::{PACK_ENTRIES_MAX, PACK_LEN_MAX};
 use crate::metadata::{Kind, Metadata};
 use crate::path::RemotePath;
@@ -24,7 +25,7 @@ impl Sender {
             self.small_len -= packed_len(item);
             items.extend(self.small.pop_front());
         }
-        let frame = self.next_frame + u64::from(!items.is_empty()); // the pack may be one of those
+        let frame = FrameNo(self.next_frame.0 + u64::from(!items.is_empty())); // the pack may be one of those
         for item in folders.into_iter().rev() {
             self.folders.push_front(HeldFolder { ordinal: 0, frame, item });
         }
@@ -34,7 +35,7 @@ impl Sender {
     /// Records that pack `frame` was built; `packed` has one element for each of its items. Items that are to be sent later
     /// leave the pack, and go to the end of the queue. Returns the content to send in the pack's place if it is empty now, or
     /// the content to build in its place if another lane has built it differently meanwhile.
-    pub fn packed(&mut self, frame: u64, packed: Vec<Packed>) -> Option<Content> {
+    pub fn packed(&mut self, frame: FrameNo, packed: Vec<Packed>) -> Option<Content> {
         let Some(in_flight) = self.in_flight.get_mut(&frame) else {
             // It was acknowledged meanwhile, so the receiver drops this copy; but a pack must have entries.
             let is_empty = packed.iter().all(|packed| matches!(packed, Packed::Later(_)));
@@ -79,7 +80,7 @@ impl Sender {
         let instead = later.first().filter(|_| stay.is_empty()).map(|item| Content::Again {
             file: Arc::new(LargeFile { number: self.next_file, announcement: announcement(item) }),
         });
-        self.next_file += u32::from(instead.is_some());
+        self.next_file.0 += u32::from(instead.is_some());
         in_flight.content = instead.clone().unwrap_or(Content::Pack(stay.into()));
         in_flight.packed = built;
         in_flight.built = true;
@@ -95,7 +96,7 @@ impl Sender {
     /// Queues an item that was in a frame already; it is not offered again.
     fn add_later(&mut self, item: Item) {
         match &item.kind {
-            ItemKind::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, 0),
+            ItemKind::Present(Metadata { kind: Kind::Folder, .. }) => self.hold(item, FrameNo(0)),
             ItemKind::Present(_) | ItemKind::Stream { .. } | ItemKind::Unreadable(_) if is_large(&item) => {
                 let waiting = self.waiting(item);
                 self.add_large(waiting);

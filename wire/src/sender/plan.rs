@@ -4,6 +4,7 @@ use super::items::Item;
 use crate::checksum::Digest;
 use crate::failure::Failure;
 use crate::frame::Announcement;
+use crate::ids::{FileNo, FrameNo};
 use crate::metadata::Metadata;
 use crate::path::RemotePath;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug, PartialEq, Eq)]
 pub struct LargeFile {
     /// Its number within the job.
-    pub number: u32,
+    pub number: FileNo,
     /// The announcement of its frames. The source id is filled in when the file is first opened, or earlier if it was offered.
     pub announcement: Announcement,
 }
@@ -21,7 +22,7 @@ pub struct LargeFile {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The frame's number.
-    pub frame: u64,
+    pub frame: FrameNo,
     /// Its content.
     pub content: Content,
 }
@@ -114,7 +115,7 @@ pub struct Settled {
     /// The reason, if it failed.
     pub result: Result<(), Failure>,
     /// Its number, if it was sent as a large file.
-    pub file: Option<u32>,
+    pub file: Option<FileNo>,
 }
 
 /// The effects of an acknowledgement.
@@ -125,7 +126,7 @@ pub struct AckProgress {
     /// Parts of large files that the receiver has: file, offset, length.
     pub held: Vec<(Arc<LargeFile>, u64, u64)>,
     /// Numbers of large files that are sent again under others.
-    pub again: Vec<u32>,
+    pub again: Vec<FileNo>,
 }
 
 /// The receiver violated the protocol.

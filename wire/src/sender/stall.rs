@@ -1,6 +1,7 @@
 //! Finds stalled lanes, whose frames are not acknowledged while those of others are, and sends their frames again.
 
 use super::Sender;
+use crate::ids::{FrameNo, LaneNo};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds lanes whose frames are not acknowledged while those of others are.
@@ -8,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct StallWatch {
     pub(super) now: u64,
     /// Time of the last acknowledgement of a frame of each lane.
-    pub(super) heard: BTreeMap<u16, u64>,
-    pub(super) closed: BTreeSet<u16>,
+    pub(super) heard: BTreeMap<LaneNo, u64>,
+    pub(super) closed: BTreeSet<LaneNo>,
     /// The longest recent time from a frame to its acknowledgement.
     pub(super) latency: u64,
 }
 
 impl StallWatch {
-    pub(super) fn acknowledged(&mut self, lane: Option<u16>, since: u64) {
+    pub(super) fn acknowledged(&mut self, lane: Option<LaneNo>, since: u64) {
         self.latency = (self.now - since).max(self.latency - self.latency / 8);
         if let Some(lane) = lane {
             self.heard.insert(lane, self.now);
@@ -23,7 +24,7 @@ impl StallWatch {
     }
 
     /// True if `lane` was silent for this long, while a frame of another was acknowledged after `since`.
-    fn is_stalled(&self, lane: u16, since: u64, patience: u64) -> bool {
+    fn is_stalled(&self, lane: LaneNo, since: u64, patience: u64) -> bool {
         let silent = self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience);
         let others_go_on = self.heard.iter().any(|(other, heard)| *other != lane && *heard >= since);
         silent && (others_go_on || self.closed.contains(&lane))
@@ -32,8 +33,8 @@ impl StallWatch {
 
 impl Sender {
     /// Records that a lane died: its frames go to the others.
-    pub fn lane_lost(&mut self, lane: u16) {
-        let lost: Vec<u64> =
+    pub fn lane_lost(&mut self, lane: LaneNo) {
+        let lost: Vec<FrameNo> =
             self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
         for frame in lost {
             self.send_again(frame);
@@ -41,7 +42,7 @@ impl Sender {
     }
 
     /// Records that a lane was closed in an orderly way: its frames will be acknowledged, or are sent again after a while.
-    pub fn lane_closed(&mut self, lane: u16) {
+    pub fn lane_closed(&mut self, lane: LaneNo) {
         self.lanes.closed.insert(lane);
     }
 
@@ -51,7 +52,7 @@ impl Sender {
         self.lanes.now += 1;
         let now = self.lanes.now;
         let patience = STALL_TICKS.max(4 * self.lanes.latency);
-        let stalled: BTreeSet<u16> = self
+        let stalled: BTreeSet<LaneNo> = self
             .in_flight
             .values()
             .filter(|frame| now - frame.since > patience)

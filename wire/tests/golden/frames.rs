@@ -3,6 +3,7 @@
 use crate::parts::{Parts, parts};
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::*;
+use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
 use wire::metadata::{SourceId, Timestamp};
 use wire::{Failure, FailureCode, RemotePath};
@@ -162,7 +163,7 @@ pub(crate) fn entries() -> Vec<EntryExample> {
 
 fn block() -> FrameExample {
     let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 1 }, [&b"\0"[..]]);
-    let kind = FrameKind::Block { file: 7, offset: CHUNK_LEN as u64, last: true, digest };
+    let kind = FrameKind::Block { file: FileNo(7), offset: CHUNK_LEN as u64, last: true, digest };
     FrameExample {
         name: "frame-block",
         comment: "the last chunk, one zero byte, of the file of the vector `vector-blake3`",
@@ -178,7 +179,7 @@ fn block() -> FrameExample {
 
 fn stream_block() -> FrameExample {
     let digest = Checksum::Sha256.of_chunk(ChunkPlace::Only, [&b"hello\n"[..]]);
-    let kind = FrameKind::Block { file: 8, offset: 0, last: true, digest };
+    let kind = FrameKind::Block { file: FileNo(8), offset: 0, last: true, digest };
     FrameExample {
         name: "frame-block-stream",
         comment: "the only chunk of a stream; its path is the job's own",
@@ -194,7 +195,7 @@ fn stream_block() -> FrameExample {
 
 fn empty_block() -> FrameExample {
     let digest = Checksum::Sha256.of_chunk(ChunkPlace::Only, [&b""[..]]);
-    let kind = FrameKind::Block { file: 9, offset: 0, last: true, digest };
+    let kind = FrameKind::Block { file: FileNo(9), offset: 0, last: true, digest };
     FrameExample {
         name: "frame-block-empty",
         comment: "the only chunk of a stream that held nothing",
@@ -227,7 +228,12 @@ fn pack() -> FrameExample {
 
 fn seal() -> FrameExample {
     let zeros_root = Digest(*blake3::hash(&vec![0; CHUNK_LEN + 1]).as_bytes());
-    let kind = FrameKind::Seal { file: 7, size: CHUNK_LEN as u64 + 1, root: zeros_root, end: SealEnd::Whole };
+    let kind = FrameKind::Seal {
+        file: FileNo(7),
+        size: CHUNK_LEN as u64 + 1,
+        root: zeros_root,
+        end: SealEnd::Whole,
+    };
     FrameExample {
         name: "frame-seal",
         comment: "the seal of the file of `frame-block`",
@@ -241,7 +247,7 @@ fn seal() -> FrameExample {
 }
 
 fn abandoned() -> FrameExample {
-    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::GivenUp };
+    let kind = FrameKind::Seal { file: FileNo(7), size: 0, root: Digest::default(), end: SealEnd::GivenUp };
     let failure = Failure::from(FailureCode::SourceChanged);
     FrameExample {
         name: "frame-seal-abandoned",
@@ -256,7 +262,7 @@ fn abandoned() -> FrameExample {
 }
 
 fn hole() -> FrameExample {
-    let kind = FrameKind::Hole { file: 7, offset: 0, len: CHUNK_LEN as u64, last: false };
+    let kind = FrameKind::Hole { file: FileNo(7), offset: 0, len: CHUNK_LEN as u64, last: false };
     FrameExample {
         name: "frame-hole",
         comment: "the first chunk of the same file, as a hole",
@@ -273,7 +279,7 @@ fn frame(number: u64, kind: FrameKind, extra: Extra, payload: Payload) -> LaneFr
     let mut extra_bytes = Vec::new();
     extra.encode(&mut extra_bytes);
     let extra_len = u16::try_from(extra_bytes.len()).unwrap();
-    let head = FrameHead { job: 4, frame: number, extra_len, payload_len: 0, kind };
+    let head = FrameHead { job: JobId(4), frame: FrameNo(number), extra_len, payload_len: 0, kind };
     let mut frame = LaneFrame { head, extra, payload };
     frame.head.payload_len = u32::try_from(frame.encode().len() - HEAD_LEN - extra_bytes.len()).unwrap();
     frame

@@ -7,6 +7,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::fidelity::FidelityReport;
+use wire::ids::{FrameNo, LaneNo};
 use wire::message::*;
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::modes::ModePolicy;
@@ -102,7 +103,7 @@ fn connection() -> Vec<MessageExample> {
             "lane-hello",
             0,
             "lane 3 of the session of the vector `vector-lane-proof`",
-            LaneHello { session: SESSION, lane: LANE, proof: lane_proof() },
+            LaneHello { session: SESSION, lane: LaneNo(LANE), proof: lane_proof() },
             parts! { raw(&SESSION, "session") u16(LANE, "lane: 3") raw(&lane_proof(), "proof") },
         ),
         example(
@@ -617,9 +618,12 @@ fn progress() -> Vec<MessageExample> {
             4,
             "frames 0 to 2 and 5 are done, entry 1 of frame 2 failed, frame 3 is damaged",
             Ack {
-                done: vec![FrameRange { first: 0, count: 3 }, FrameRange { first: 5, count: 1 }],
-                failed: vec![ItemFailure { frame: 2, entry: 1, failure: loss }],
-                damaged: vec![3],
+                done: vec![
+                    FrameRange { first: FrameNo(0), count: 3 },
+                    FrameRange { first: FrameNo(5), count: 1 },
+                ],
+                failed: vec![ItemFailure { frame: FrameNo(2), entry: 1, failure: loss }],
+                damaged: vec![FrameNo(3)],
             },
             parts! {
                 count(2, "done: 2") u64(0, "first") u32(3, "count") u64(5, "first") u32(1, "count")

@@ -8,6 +8,7 @@ use wire::checksum::{Checksum, Digest};
 use wire::control::{CONTROL_HEADER_LEN, Envelope};
 use wire::features::Features;
 use wire::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameHead, FrameKind, HEAD_LEN};
+use wire::ids::{FrameNo, JobId, LaneNo};
 use wire::message::*;
 use wire::metadata::Timestamp;
 use wire::{Access, RemotePath};
@@ -22,7 +23,11 @@ pub(crate) fn example() -> Golden {
         message("server", 1, welcome()),
         message("server", 0, Ping),
         message("client", 0, Pong),
-        message("client on the lane", 0, LaneHello { session: SESSION, lane: LANE, proof: lane_proof() }),
+        message(
+            "client on the lane",
+            0,
+            LaneHello { session: SESSION, lane: LaneNo(LANE), proof: lane_proof() },
+        ),
         message("client", 2, put()),
         message("server", 2, Opened { path: path("notes"), folder: false, at: AT }),
         pack("client on the lane", 2, vec![file, folder]),
@@ -87,7 +92,7 @@ fn get() -> Get {
 }
 
 fn ack() -> Ack {
-    Ack { done: vec![FrameRange { first: 0, count: 1 }], failed: Vec::new(), damaged: Vec::new() }
+    Ack { done: vec![FrameRange { first: FrameNo(0), count: 1 }], failed: Vec::new(), damaged: Vec::new() }
 }
 
 /// A control frame: its head on one line, its body below.
@@ -106,8 +111,8 @@ fn pack(sender: &str, job: u32, entries: Vec<PackEntry>) -> Parts {
     let label = format!("{sender}: pack, frame 0 of job {job}");
     let payloads: Vec<Vec<u8>> = entries.iter().map(PackEntry::encode).collect();
     let head = FrameHead {
-        job,
-        frame: 0,
+        job: JobId(job),
+        frame: FrameNo(0),
         extra_len: 0,
         payload_len: u32::try_from(payloads.concat().len()).unwrap(),
         kind: FrameKind::Pack { entries: u32::try_from(entries.len()).unwrap() },

@@ -5,6 +5,7 @@ use crate::store::Golden;
 use blake3::hazmat::{Mode, merge_subtrees_non_root};
 use wire::binding::SessionSecret;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
+use wire::ids::LaneNo;
 use wire::limits::CHUNK_LEN;
 use wire::login::{Channel, NAMESPACE};
 
@@ -68,7 +69,7 @@ const SIGNATURE: [u8; 83] = [
 
 /// The proof of the examples' lane.
 pub(crate) fn lane_proof() -> [u8; 32] {
-    SessionSecret::new(SECRET).prove(&SESSION, LANE, &LANE_EXPORTED)
+    SessionSecret::new(SECRET).prove(&SESSION, LaneNo(LANE), &LANE_EXPORTED)
 }
 
 fn login_message() -> Vec<u8> {

@@ -3,6 +3,7 @@
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
+use wire::ids::{FileNo, FrameNo, JobId, LaneNo};
 use wire::journal::HeldChunks;
 use wire::limits::CHUNK_LEN;
 use wire::metadata::{Kind, Metadata, SourceId};
@@ -22,7 +23,7 @@ fn a_file_of_zeros_has_the_root_of_its_bytes_at_both_ends() {
         sender.add(Item { path: path(b"file"), kind: ItemKind::Present(metadata) });
         sender.end_items();
         let mut receiver = Receiver::new(CHECKSUM, 8).with_holes(true);
-        let first = sender.next(0).unwrap();
+        let first = sender.next(LaneNo(0)).unwrap();
         let mut next = Some((first.frame, sender.found_zeros(first.frame, size).unwrap()));
         let mut until = 0;
         while let Some((frame, content)) = next {
@@ -30,20 +31,20 @@ fn a_file_of_zeros_has_the_root_of_its_bytes_at_both_ends() {
                 Content::Hole { offset, len, last, .. } => {
                     assert_eq!((offset, last), (until, offset + len == size), "{size} bytes");
                     until += len;
-                    let head = head(frame, FrameKind::Hole { file: 0, offset, len, last });
+                    let head = head(frame.0, FrameKind::Hole { file: FileNo(0), offset, len, last });
                     assert_eq!(receiver.begin(&head), Ok(Begin::Process));
                     assert_eq!(receiver.hole(&head, announcement(size)), Ok(Begin::Process));
                     assert_eq!(receiver.holed(&head), Ok(Verdict::Incomplete));
                 }
                 Content::Seal { result, .. } => {
                     assert_eq!(result, Ok((size, root_of_zeros(size))), "{size} bytes");
-                    assert!(is_published(&mut receiver, frame, size), "{size} bytes");
+                    assert!(is_published(&mut receiver, frame.0, size), "{size} bytes");
                 }
                 other @ (Content::Pack(_) | Content::Block { .. } | Content::Again { .. }) => {
                     panic!("{other:?}")
                 }
             }
-            next = sender.next(0).map(|plan| (plan.frame, plan.content));
+            next = sender.next(LaneNo(0)).map(|plan| (plan.frame, plan.content));
         }
         assert_eq!(until, size);
     }
@@ -60,7 +61,7 @@ fn a_hole_ends_where_the_file_does() {
         (CHUNK, 2 * CHUNK, false, false),
     ] {
         let mut receiver = Receiver::new(CHECKSUM, 8).with_holes(true);
-        let head = head(0, FrameKind::Hole { file: 0, offset, len, last });
+        let head = head(0, FrameKind::Hole { file: FileNo(0), offset, len, last });
         receiver.begin(&head).unwrap();
         let begun = receiver.hole(&head, announcement(2 * CHUNK));
         let expected = if fits { Ok(Begin::Process) } else { Err(ReceiverViolation::OutsideFile) };
@@ -79,21 +80,24 @@ fn a_file_whose_last_chunk_is_held_is_whole_with_the_others() {
         receiver.hold(announcement(size), held).unwrap();
         for (frame, chunk) in (0..3).filter(|chunk| *chunk != held_chunk).enumerate() {
             let (offset, last, digest) = (chunk * CHUNK, chunk == 2, digest(chunk, size));
-            let kind = FrameKind::Block { file: 0, offset, last, digest };
+            let kind = FrameKind::Block { file: FileNo(0), offset, last, digest };
             let head = FrameHead { payload_len: CHUNK_LEN as u32, ..head(frame as u64, kind) };
             receiver.begin(&head).unwrap();
             let (content_len, announcement) = (head.payload_len, announcement(size));
             receiver.block(&head, BlockExtra { content_len, announcement }).unwrap();
             let pieces = [&ZEROS[..]];
             let chunk = VerifiedChunk::verify(CHECKSUM, offset, last, digest, &pieces).unwrap();
-            receiver.written(0, head.frame, &chunk).unwrap();
+            receiver.written(FileNo(0), head.frame, &chunk).unwrap();
         }
         assert!(is_published(&mut receiver, 2, size), "chunk {held_chunk} was held");
     }
 }
 
 fn is_published(receiver: &mut Receiver, frame: u64, size: u64) -> bool {
-    let head = head(frame, FrameKind::Seal { file: 0, size, root: root_of_zeros(size), end: SealEnd::Whole });
+    let head = head(
+        frame,
+        FrameKind::Seal { file: FileNo(0), size, root: root_of_zeros(size), end: SealEnd::Whole },
+    );
     receiver.begin(&head).unwrap();
     matches!(receiver.seal(&head, announcement(size), None), Ok(Verdict::Publish(_)))
 }
@@ -110,7 +114,7 @@ fn digest(chunk: u64, size: u64) -> Digest {
 }
 
 fn head(frame: u64, kind: FrameKind) -> FrameHead {
-    FrameHead { job: 1, frame, extra_len: 28, payload_len: 0, kind }
+    FrameHead { job: JobId(1), frame: FrameNo(frame), extra_len: 28, payload_len: 0, kind }
 }
 
 fn announcement(size: u64) -> Announcement {

@@ -4,6 +4,7 @@
 use crate::tree::path;
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd};
+use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::{ATTEMPTS_MAX, CHUNK_LEN, LARGE_FILES_MAX};
 use wire::message::{Ack, End, FrameRange};
 use wire::metadata::SourceId;
@@ -18,7 +19,7 @@ fn frames_end_at_the_window() {
     assert_eq!(receiver.begin(&pack(WINDOW - 1)), Ok(Begin::Process));
     assert_eq!(receiver.begin(&pack(WINDOW)), Err(Violation::Window));
     receiver.begin(&pack(0)).unwrap();
-    receiver.packed(0, vec![], vec![]);
+    receiver.packed(FrameNo(0), vec![], vec![]);
     assert_eq!(receiver.begin(&pack(WINDOW)), Ok(Begin::Process));
     assert_eq!(receiver.begin(&pack(u64::MAX)), Err(Violation::Window));
 }
@@ -122,7 +123,7 @@ fn the_last_block_of_a_stream_may_come_again_when_it_was_damaged() {
     let last = block(0, 0, 0, 5, true);
     for _ in 1..ATTEMPTS_MAX {
         assert_eq!(begin(&mut receiver, &last, None), Ok(Begin::Process));
-        assert!(!receiver.damaged(0));
+        assert!(!receiver.damaged(FrameNo(0)));
     }
     assert_eq!(begin(&mut receiver, &last, None), Ok(Begin::Process));
     assert_eq!(written(&mut receiver, &last), Ok(Verdict::Incomplete));
@@ -202,11 +203,15 @@ fn a_right_root_publishes_the_file() {
         begin(&mut receiver, &head, Some(CHUNK)).unwrap();
         let pieces = [CONTENT];
         let chunk = VerifiedChunk::verify(checksum, 0, true, digest, &pieces).unwrap();
-        receiver.written(0, 0, &chunk).unwrap();
+        receiver.written(FileNo(0), FrameNo(0), &chunk).unwrap();
         let mut root = RootBuilder::new(checksum);
         root.add(0, digest);
-        let kind =
-            FrameKind::Seal { file: 0, size: CHUNK, root: root.root(CHUNK).unwrap(), end: SealEnd::Whole };
+        let kind = FrameKind::Seal {
+            file: FileNo(0),
+            size: CHUNK,
+            root: root.root(CHUNK).unwrap(),
+            end: SealEnd::Whole,
+        };
         let head = FrameHead { kind, ..seal(1, 0, CHUNK, false) };
         receiver.begin(&head).unwrap();
         let verdict = receiver.seal(&head, announcement(Some(CHUNK)), None);
@@ -228,16 +233,16 @@ fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
     assert_eq!(begin_block(&mut receiver, 0, 0, 0, Some(2 * CHUNK)), Ok(Begin::Process));
     let again = |frame, file| {
         let kind = FrameKind::Seal { file, size: 0, root: Digest::default(), end: SealEnd::Again };
-        FrameHead { kind, ..seal(frame, file, 0, false) }
+        FrameHead { kind, ..seal(frame, file.0, 0, false) }
     };
-    receiver.begin(&again(1, 0)).unwrap();
-    let verdict = receiver.begun_again(&again(1, 0), announcement(Some(2 * CHUNK)));
+    receiver.begin(&again(1, FileNo(0))).unwrap();
+    let verdict = receiver.begun_again(&again(1, FileNo(0)), announcement(Some(2 * CHUNK)));
     assert!(matches!(verdict, Ok(Verdict::Again(_))), "{verdict:?}");
     assert_eq!(receiver.take_ack(), None, "the next attempt's frames may come at once");
-    receiver.forgotten(1);
+    receiver.forgotten(FrameNo(1));
     assert_eq!(begin_block(&mut receiver, 2, 0, CHUNK, Some(2 * CHUNK)), Ok(Begin::Drop));
-    receiver.begin(&again(3, 1)).unwrap();
-    let verdict = receiver.begun_again(&again(3, 1), announcement(Some(2 * CHUNK)));
+    receiver.begin(&again(3, FileNo(1))).unwrap();
+    let verdict = receiver.begun_again(&again(3, FileNo(1)), announcement(Some(2 * CHUNK)));
     assert_eq!(verdict, Ok(Verdict::Incomplete), "one that never began");
     let ack = receiver.take_ack().unwrap();
     assert_eq!((ack.done, ack.failed.len()), (frames(1, 3), 0));
@@ -248,12 +253,12 @@ fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
 fn a_block_that_fails_behind_the_back_of_a_file_that_comes_once_more_tells_no_failure() {
     let mut receiver = receiver();
     assert_eq!(begin_block(&mut receiver, 0, 0, 0, Some(2 * CHUNK)), Ok(Begin::Process));
-    let kind = FrameKind::Seal { file: 0, size: 0, root: Digest::default(), end: SealEnd::Again };
+    let kind = FrameKind::Seal { file: FileNo(0), size: 0, root: Digest::default(), end: SealEnd::Again };
     let again = FrameHead { kind, ..seal(1, 0, 0, false) };
     receiver.begin(&again).unwrap();
     receiver.begun_again(&again, announcement(Some(2 * CHUNK))).unwrap();
-    receiver.forgotten(1);
-    assert_eq!(receiver.file_failed(0, 0, FailureCode::NoSpace.into()), Verdict::Incomplete);
+    receiver.forgotten(FrameNo(1));
+    assert_eq!(receiver.file_failed(FileNo(0), FrameNo(0), FailureCode::NoSpace.into()), Verdict::Incomplete);
     assert_eq!(receiver.take_ack(), Some(Ack { done: frames(0, 2), ..Ack::default() }));
 }
 
@@ -262,7 +267,7 @@ fn a_failure_behind_the_seal_discards_the_file() {
     let mut receiver = receiver();
     assert_eq!(seal_file(&mut receiver, 1, CHUNK, Some(CHUNK)), Ok(Verdict::Incomplete));
     assert_eq!(begin_block(&mut receiver, 0, 0, 0, Some(CHUNK)), Ok(Begin::Process));
-    let verdict = receiver.file_failed(0, 0, FailureCode::NoSpace.into());
+    let verdict = receiver.file_failed(FileNo(0), FrameNo(0), FailureCode::NoSpace.into());
     assert!(matches!(verdict, Verdict::Discard(..)));
     assert_eq!(receiver.take_ack().unwrap().done, frames(0, 2));
 }
@@ -293,15 +298,15 @@ fn nothing_is_done_twice() {
     let mut receiver = receiver();
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Process));
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Drop), "it is worked on");
-    receiver.packed(1, vec![], vec![folder()]);
+    receiver.packed(FrameNo(1), vec![], vec![folder()]);
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Drop), "its folder waits for frame 0");
     assert_eq!((receiver.next_folders(), receiver.take_ack()), (None, None));
     receiver.begin(&pack(0)).unwrap();
-    receiver.packed(0, vec![], vec![]);
-    assert_eq!(receiver.next_folders(), Some((1, vec![folder()])));
+    receiver.packed(FrameNo(0), vec![], vec![]);
+    assert_eq!(receiver.next_folders(), Some((FrameNo(1), vec![folder()])));
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Drop), "its folder is being set");
     assert_eq!(receiver.take_ack().unwrap().done, frames(0, 1));
-    receiver.folders_set(1, vec![]);
+    receiver.folders_set(FrameNo(1), vec![]);
     assert_eq!(receiver.take_ack().unwrap().done, frames(1, 1));
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Drop), "it is done");
     assert_eq!(receiver.take_ack().unwrap().done, frames(1, 1), "and acknowledged again");
@@ -312,13 +317,13 @@ fn damaged_frames_are_asked_for_until_it_was_often_enough() {
     let mut receiver = receiver();
     for _ in 1..ATTEMPTS_MAX {
         assert_eq!(receiver.begin(&pack(0)), Ok(Begin::Process));
-        assert!(!receiver.damaged(0));
-        receiver.entries_failed(0, vec![(3, loss())]);
+        assert!(!receiver.damaged(FrameNo(0)));
+        receiver.entries_failed(FrameNo(0), vec![(3, loss())]);
         let ack = receiver.take_ack().unwrap();
-        assert_eq!((ack.damaged, ack.failed.len(), ack.done), (vec![0], 1, vec![]));
+        assert_eq!((ack.damaged, ack.failed.len(), ack.done), (vec![FrameNo(0)], 1, vec![]));
     }
     assert_eq!(receiver.begin(&pack(0)), Ok(Begin::Process));
-    assert!(receiver.damaged(0));
+    assert!(receiver.damaged(FrameNo(0)));
 }
 
 #[test]
@@ -326,16 +331,16 @@ fn a_frame_without_room_is_asked_for_again_and_is_as_good_then() {
     let mut receiver = receiver();
     for frame in [2, 1] {
         assert_eq!(receiver.begin(&pack(frame)), Ok(Begin::Process));
-        receiver.postpone(frame);
+        receiver.postpone(FrameNo(frame));
     }
-    assert_eq!((receiver.postponed(), receiver.is_next(0)), ((true, false), true));
+    assert_eq!((receiver.postponed(), receiver.is_next(FrameNo(0))), ((true, false), true));
     assert_eq!(receiver.begin(&pack(0)), Ok(Begin::Process));
-    receiver.packed(0, Vec::new(), Vec::new());
+    receiver.packed(FrameNo(0), Vec::new(), Vec::new());
     assert_eq!(receiver.postponed(), (true, true), "all others wait for frame 1");
     receiver.ask_again(1);
-    assert_eq!(receiver.take_ack().unwrap().damaged, [1]);
+    assert_eq!(receiver.take_ack().unwrap().damaged, [FrameNo(1)]);
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Process));
-    receiver.packed(1, Vec::new(), Vec::new());
+    receiver.packed(FrameNo(1), Vec::new(), Vec::new());
     assert_eq!(receiver.begin(&pack(2)), Ok(Begin::Process), "it comes by itself");
     assert_eq!(receiver.postponed(), (false, false));
 }
@@ -346,13 +351,13 @@ fn what_waits_is_counted_until_it_is_gone() {
     assert_eq!(receiver.kept(), 0);
     let folder = |entry| FolderEntry { entry, path: path(b"folder"), modified: None, mode: 0 };
     assert_eq!(receiver.begin(&pack(1)), Ok(Begin::Process));
-    receiver.packed(1, vec![(0, loss())], vec![folder(1), folder(2)]);
+    receiver.packed(FrameNo(1), vec![(0, loss())], vec![folder(1), folder(2)]);
     let all = receiver.kept();
     assert!(all > 2 * 160);
     assert!(receiver.has_failures() && receiver.take_ack().is_some() && !receiver.has_failures());
     assert!(receiver.kept() < all && receiver.kept() >= 2 * 160);
     assert_eq!(receiver.begin(&pack(0)), Ok(Begin::Process));
-    receiver.packed(0, Vec::new(), Vec::new());
+    receiver.packed(FrameNo(0), Vec::new(), Vec::new());
     assert!(receiver.next_folders().is_some());
     assert_eq!(receiver.kept(), 0);
     write(&mut receiver, 2, 0, 0, Some(3)).unwrap();
@@ -372,8 +377,8 @@ fn numbers_of_files_that_are_over_are_forgotten_once_no_frame_of_them_can_come()
         receiver.take_ack();
     }
     let frame = 100 * WINDOW;
-    assert!(receiver.has_begun(2 * (frame - 1) as u32), "its frames may still come");
-    assert!(!receiver.has_begun(0), "long ago");
+    assert!(receiver.has_begun(FileNo(2 * (frame - 1) as u32)), "its frames may still come");
+    assert!(!receiver.has_begun(FileNo(0)), "long ago");
     let other = Announcement { path: path(b"other"), ..announcement(Some(3)) };
     let head = block(frame, 2 * (frame - 1) as u32, 0, 3, true);
     receiver.begin(&head).unwrap();
@@ -437,22 +442,34 @@ fn block_of(frame: u64, file: u32, offset: u64, size: Option<u64>) -> FrameHead 
 }
 
 fn block(frame: u64, file: u32, offset: u64, len: usize, last: bool) -> FrameHead {
-    let kind = FrameKind::Block { file, offset, last, digest: Digest::default() };
-    FrameHead { job: 1, frame, extra_len: 28, payload_len: len as u32, kind }
+    let kind = FrameKind::Block { file: FileNo(file), offset, last, digest: Digest::default() };
+    FrameHead { job: JobId(1), frame: FrameNo(frame), extra_len: 28, payload_len: len as u32, kind }
 }
 
 fn seal(frame: u64, file: u32, size: u64, abandoned: bool) -> FrameHead {
     let kind = FrameKind::Seal {
-        file,
+        file: FileNo(file),
         size,
         root: Digest::default(),
         end: if abandoned { SealEnd::GivenUp } else { SealEnd::Whole },
     };
-    FrameHead { job: 1, frame, extra_len: 28, payload_len: 2 * u32::from(abandoned), kind }
+    FrameHead {
+        job: JobId(1),
+        frame: FrameNo(frame),
+        extra_len: 28,
+        payload_len: 2 * u32::from(abandoned),
+        kind,
+    }
 }
 
 fn pack(frame: u64) -> FrameHead {
-    FrameHead { job: 1, frame, extra_len: 0, payload_len: 61, kind: FrameKind::Pack { entries: 1 } }
+    FrameHead {
+        job: JobId(1),
+        frame: FrameNo(frame),
+        extra_len: 0,
+        payload_len: 61,
+        kind: FrameKind::Pack { entries: 1 },
+    }
 }
 
 fn announcement(size: Option<u64>) -> Announcement {
@@ -472,7 +489,7 @@ fn loss() -> Failure {
 }
 
 fn frames(first: u64, count: u32) -> Vec<FrameRange> {
-    vec![FrameRange { first, count }]
+    vec![FrameRange { first: FrameNo(first), count }]
 }
 
 const WINDOW: u64 = 8;

@@ -4,6 +4,7 @@ use crate::tree::{self, Chunk, TargetFate, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::checksum::{Checksum, Digest};
 use wire::frame::{Announcement, BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::ids::{FileNo, FrameNo};
 use wire::limits::CHUNK_LEN;
 use wire::receiver::{Begin, FolderEntry, Publish, Receiver, Verdict};
 use wire::verified::{VerifiedChunk, VerifiedContent};
@@ -46,7 +47,7 @@ pub(crate) enum Work {
     Hole(Frame),
     Pack(Frame),
     Publishing(Publish),
-    Folders(u64, Vec<FolderEntry>),
+    Folders(FrameNo, Vec<FolderEntry>),
 }
 
 /// The receiving end of a job.
@@ -54,8 +55,8 @@ pub(crate) struct Receiving {
     pub(crate) machine: Receiver,
     checksum: Checksum,
     /// Written chunks of staged files, by their offsets.
-    staged: BTreeMap<u32, BTreeMap<u64, Chunk>>,
-    partly: BTreeMap<u64, BTreeSet<u32>>,
+    staged: BTreeMap<FileNo, BTreeMap<u64, Chunk>>,
+    partly: BTreeMap<FrameNo, BTreeSet<u32>>,
     pub(crate) reports: BTreeMap<RemotePath, Result<(), Failure>>,
 }
 
@@ -188,7 +189,7 @@ impl Receiving {
     fn write(
         &mut self,
         frame: &Frame,
-        file: u32,
+        file: FileNo,
         offset: u64,
         content: Chunk,
         tree: &Tree,
@@ -205,7 +206,7 @@ impl Receiving {
         Ok(())
     }
 
-    fn conclude(&mut self, file: u32, verdict: Verdict, tree: &Tree) -> Option<Work> {
+    fn conclude(&mut self, file: FileNo, verdict: Verdict, tree: &Tree) -> Option<Work> {
         match verdict {
             Verdict::Incomplete => {}
             Verdict::Again(_) => drop(self.staged.remove(&file)),
@@ -293,7 +294,7 @@ impl Receiving {
         self.machine.next_folders().map(|(frame, folders)| Work::Folders(frame, folders))
     }
 
-    fn set_folders(&mut self, frame: u64, folders: Vec<FolderEntry>, tree: &Tree) {
+    fn set_folders(&mut self, frame: FrameNo, folders: Vec<FolderEntry>, tree: &Tree) {
         let mut failures = Vec::new();
         for folder in folders {
             let below = tree

@@ -8,6 +8,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{
     ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, ENTRY_HEAD_LEN, EntryKind, FrameHead, FrameKind, SealEnd,
 };
+use wire::ids::{FileNo, FrameNo, JobId, LaneNo};
 use wire::limits::{CHUNK_LEN, PACK_LEN_MAX};
 use wire::message::{Ack, Changing};
 use wire::metadata::{Kind, Metadata};
@@ -47,13 +48,13 @@ pub(crate) struct Sending {
     /// Stream chunks that the receiver does not have yet.
     stream_held: BTreeSet<u64>,
     habits: Habits,
-    opened: BTreeMap<u32, Open>,
+    opened: BTreeMap<FileNo, Open>,
     /// Files that were opened anew until they are read, and how often they were read.
     kept: BTreeMap<RemotePath, u64>,
     reads: BTreeMap<RemotePath, u32>,
     planned: u64,
     acked: BTreeSet<u64>,
-    chunks_acked: BTreeSet<(u32, u64)>,
+    chunks_acked: BTreeSet<(FileNo, u64)>,
     pub(crate) settled: BTreeMap<RemotePath, Settled>,
     pub(crate) end: Option<u64>,
 }
@@ -102,22 +103,26 @@ impl Sending {
         let ended = chunk < CHUNK_LEN as u64;
         self.stream_read = (!ended).then_some(read + chunk);
         if ended && stream.fails {
-            self.machine.fail_stream(0, FailureCode::Io.into());
+            self.machine.fail_stream(FileNo(0), FailureCode::Io.into());
             return;
         }
         self.stream_held.insert(read);
-        self.machine.extend(0, read + chunk, ended);
+        self.machine.extend(FileNo(0), read + chunk, ended);
     }
 
     /// The next frame for a lane.
     pub(crate) fn next(&mut self, lane: u16) -> Option<Plan> {
-        let plan = self.machine.next(lane)?;
-        assert!(!self.acked.contains(&plan.frame), "frame {} is acknowledged and sent again", plan.frame);
+        let plan = self.machine.next(LaneNo(lane))?;
+        assert!(!self.acked.contains(&plan.frame.0), "frame {} is acknowledged and sent again", plan.frame);
         let oldest = (0..).find(|frame| !self.acked.contains(frame)).unwrap();
-        assert!(plan.frame < oldest + self.window, "frame {} is beyond the window", plan.frame);
-        assert!(plan.frame <= self.planned, "frame {} leaves out {}", plan.frame, self.planned);
-        assert!(self.end.is_none_or(|end| plan.frame < end), "frame {} is beyond the end", plan.frame);
-        self.planned = self.planned.max(plan.frame + 1);
+        assert!(plan.frame < FrameNo(oldest + self.window), "frame {} is beyond the window", plan.frame);
+        assert!(plan.frame <= FrameNo(self.planned), "frame {} leaves out {}", plan.frame, self.planned);
+        assert!(
+            self.end.is_none_or(|end| plan.frame < FrameNo(end)),
+            "frame {} is beyond the end",
+            plan.frame
+        );
+        self.planned = self.planned.max(plan.frame.0 + 1);
         if let Content::Block { file, offset, .. } = &plan.content {
             let chunk = (file.number, *offset);
             assert!(!self.chunks_acked.contains(&chunk), "chunk {chunk:?} is acknowledged and sent again");
@@ -135,7 +140,7 @@ impl Sending {
     pub(crate) fn acknowledged(&mut self, ack: &Ack) {
         let progress = self.machine.acked(ack).expect("an honest receiver");
         for range in &ack.done {
-            self.acked.extend(range.first..range.first + u64::from(range.count));
+            self.acked.extend(range.first.0..range.first.0 + u64::from(range.count));
         }
         for (file, offset, _) in progress.held {
             self.chunks_acked.insert((file.number, offset));
@@ -162,7 +167,7 @@ impl Sending {
         Some(end)
     }
 
-    fn content(&mut self, frame: u64, content: &Content, tree: &Tree, now: u64) -> Frame {
+    fn content(&mut self, frame: FrameNo, content: &Content, tree: &Tree, now: u64) -> Frame {
         match content {
             Content::Pack(items) => self.pack(frame, items, tree, now),
             Content::Block { file, offset, len, last } => {
@@ -204,7 +209,7 @@ impl Sending {
     }
 
     /// Replaces a frame of a file that is not read to its end.
-    fn instead(&mut self, frame: u64, file: &Arc<LargeFile>, broken: Broken, tree: &Tree) -> Content {
+    fn instead(&mut self, frame: FrameNo, file: &Arc<LargeFile>, broken: Broken, tree: &Tree) -> Content {
         let path = &file.announcement.path;
         match broken {
             Broken::Failed(failure) => self.machine.give_up(frame, file, failure),
@@ -217,7 +222,7 @@ impl Sending {
 
     fn block(
         &mut self,
-        frame: u64,
+        frame: FrameNo,
         file: &Arc<LargeFile>,
         (offset, len, last): (u64, usize, bool),
         tree: &Tree,
@@ -242,7 +247,7 @@ impl Sending {
     /// Reads a chunk or finds a hole there, and returns the content to send.
     fn read(
         &mut self,
-        frame: u64,
+        frame: FrameNo,
         file: &Arc<LargeFile>,
         (offset, len): (u64, usize),
         tree: &Tree,
@@ -340,7 +345,7 @@ impl Sending {
         Ok((sealed, end))
     }
 
-    fn pack(&mut self, frame: u64, items: &[Item], tree: &Tree, now: u64) -> Frame {
+    fn pack(&mut self, frame: FrameNo, items: &[Item], tree: &Tree, now: u64) -> Frame {
         let (mut entries, mut results, mut later) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut reserved: usize = items.iter().map(packed_len).sum();
         let stays = self.machine.is_built(frame);
@@ -371,7 +376,7 @@ impl Sending {
             return self.content(frame, &instead, tree, now);
         }
         let kind = FrameKind::Pack { entries: entries.len() as u32 };
-        let head = FrameHead { job: 1, frame, extra_len: 0, payload_len: at as u32, kind };
+        let head = FrameHead { job: JobId(1), frame, extra_len: 0, payload_len: at as u32, kind };
         Frame { head, announcement: None, payload: Payload::Entries(entries) }
     }
 
@@ -452,7 +457,7 @@ fn lost(path: &RemotePath, failure: Failure) -> (Entry, Packed) {
     (entry, Packed::Unreadable(failure))
 }
 
-fn seal(frame: u64, file: &LargeFile, root: (u64, Digest), end: SealEnd) -> Frame {
+fn seal(frame: FrameNo, file: &LargeFile, root: (u64, Digest), end: SealEnd) -> Frame {
     large(frame, file, seal_kind(file, root, end), 0, Payload::Nothing)
 }
 
@@ -460,10 +465,10 @@ fn seal_kind(file: &LargeFile, (size, root): (u64, Digest), end: SealEnd) -> Fra
     FrameKind::Seal { file: file.number, size, root, end }
 }
 
-fn large(frame: u64, file: &LargeFile, kind: FrameKind, payload_len: usize, payload: Payload) -> Frame {
+fn large(frame: FrameNo, file: &LargeFile, kind: FrameKind, payload_len: usize, payload: Payload) -> Frame {
     let fixed_len = if matches!(kind, FrameKind::Block { .. }) { BLOCK_EXTRA_LEN } else { ANNOUNCEMENT_LEN };
     let extra_len = (fixed_len + file.announcement.path.as_bytes().len()) as u16;
-    let head = FrameHead { job: 1, frame, extra_len, payload_len: payload_len as u32, kind };
+    let head = FrameHead { job: JobId(1), frame, extra_len, payload_len: payload_len as u32, kind };
     Frame { head, announcement: Some(file.announcement.clone()), payload }
 }
 

@@ -6,6 +6,7 @@ use crate::sending::{Habits, Sending};
 use crate::tree::{SourceFate, Tree, Troubles};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::checksum::Checksum;
+use wire::ids::LaneNo;
 use wire::limits::{LARGE_FILES_MAX, WINDOW_FRAMES_MAX};
 use wire::message::{Ack, Changing, End};
 use wire::sender;
@@ -265,7 +266,7 @@ impl World {
             return self.lane_lost(lane);
         }
         if self.lanes[&lane].retired {
-            return self.sending.machine.lane_closed(lane);
+            return self.sending.machine.lane_closed(LaneNo(lane));
         }
         if self.now < self.lanes[&lane].stalled {
             return self.at(self.lanes[&lane].stalled, Event::Ready(lane));
@@ -345,7 +346,7 @@ impl World {
     }
 
     fn lane_lost(&mut self, lane: u16) {
-        self.sending.machine.lane_lost(lane);
+        self.sending.machine.lane_lost(LaneNo(lane));
         self.wake();
     }
 

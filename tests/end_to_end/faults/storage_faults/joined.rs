@@ -12,6 +12,7 @@ use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::disk::Disk;
 use wire::engine::{Exchange, JobObserver, ReceiveJob, SendJob, SettledItem, Sink, Source, run_lane};
+use wire::ids::{JobId, LaneNo};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Totals;
 use wire::net::control::{OutboxMessages, outbox};
@@ -53,13 +54,13 @@ pub(crate) async fn transfer(
     tasks.spawn(pass_on(from_receiver, sending.clone(), over.clone()));
     let told = Arc::new(Told { told: Mutex::default(), on_told: Box::new(on_told) });
     let receive = Arc::new(ReceiveJob::new(
-        JOB,
+        JobId(JOB),
         Receiver::new(Checksum::Blake3, WINDOW_FRAMES_MAX),
         sink,
         Arc::new(wire::engine::NoopObserver),
     ));
     let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, asking);
-    let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
+    let send = Arc::new(SendJob::new(JobId(JOB), machine, source, told.clone(), None));
     let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
         // The receiver starts first: an offer without a receiver is dropped.
         let (receiver, sender) = tokio::join!(biased; receiving.receive(receive), sending.send(send));
@@ -93,7 +94,7 @@ fn lane(number: u16, socket: TcpStream, [tx, rx]: [u8; 2]) -> Lane {
         (0, ConnectionTrafficSecrets::Aes256Gcm { key, iv: Iv::from([seed; 12]) })
     };
     Lane {
-        number,
+        number: LaneNo(number),
         socket: Arc::new(socket),
         sealer: Sealer::new(secrets(tx)).unwrap(),
         opener: Opener::new(secrets(rx)).unwrap(),

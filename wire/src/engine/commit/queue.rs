@@ -5,6 +5,7 @@ use super::staged_entry::{PendingCommit, Unsynced};
 use crate::checksum::Digest;
 use crate::engine::lock;
 use crate::failure::Failure;
+use crate::ids::FrameNo;
 use crate::path::RemotePath;
 use crate::receiver::{FolderEntry, Publish, failure_kept_len, file_kept_len, folder_kept_len};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,16 +40,16 @@ pub(in crate::engine) enum CommitStep {
     /// Report an item.
     Item(PendingItem),
     /// A pack's other items are settled.
-    Packed { frame: u64, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry> },
+    Packed { frame: FrameNo, failures: Vec<(u32, Failure)>, folders: Vec<FolderEntry> },
     /// A frame's folders are set.
-    FoldersSet { frame: u64, failures: Vec<(u32, Failure)> },
+    FoldersSet { frame: FrameNo, failures: Vec<(u32, Failure)> },
     /// A large file is in its place.
     Published { publish: Publish, waiting: PendingCommit },
 }
 
 /// An item of a pack, and the report about it.
 pub(in crate::engine) struct PendingItem {
-    pub(in crate::engine) frame: u64,
+    pub(in crate::engine) frame: FrameNo,
     pub(in crate::engine) entry: u32,
     pub(in crate::engine) path: RemotePath,
     pub(in crate::engine) folder: bool,

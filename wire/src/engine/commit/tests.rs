@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::admission::{AdmissionRule, Candidate};
+use crate::ids::FrameNo;
 use crate::message::Overwrite;
 use crate::path::{NameRef, RemotePath};
 use crate::store::sweep::SweepScope;
@@ -17,7 +18,16 @@ fn item(folder: &Arc<dyn Folder>, number: usize) -> PendingItem {
     let waiting = crate::engine::placing::waiting(folder.clone(), staged, name, admission, content, false);
     let Placed::Pending(waiting) = waiting else { panic!("it waits") };
     let path = RemotePath::root();
-    PendingItem { frame: 0, entry: 0, path, folder: false, bytes: 0, digest: None, as_is: false, waiting }
+    PendingItem {
+        frame: FrameNo(0),
+        entry: 0,
+        path,
+        folder: false,
+        bytes: 0,
+        digest: None,
+        as_is: false,
+        waiting,
+    }
 }
 
 /// If there are many, one in each folder shows others that they are in use.

@@ -5,6 +5,7 @@ use crate::budget::Charge;
 use crate::control::Envelope;
 use crate::engine::lock;
 use crate::failure::FailureCode;
+use crate::ids::JobId;
 use crate::limits::{ACK_ITEMS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX};
 use crate::message::{HeldItem, Message};
 use std::sync::atomic::Ordering;
@@ -31,7 +32,7 @@ impl Exchange {
         envelope: Envelope,
         charge: Charge,
     ) -> Result<Option<(Envelope, Charge)>, String> {
-        let id = envelope.request;
+        let id = JobId(envelope.request);
         self.check(id, &envelope.message)?;
         let (sender, receiver) = self.find(id);
         match &envelope.message {
@@ -67,7 +68,7 @@ impl Exchange {
         clippy::wildcard_enum_match_arm,
         reason = "whatever is not about a job has nothing to be checked"
     )]
-    fn check(&self, id: u32, message: &Message) -> Result<(), String> {
+    fn check(&self, id: JobId, message: &Message) -> Result<(), String> {
         let (from, is_short) = match message {
             Message::Ack(ack) => {
                 (Role::Receiver, ack.failed.len() <= ACK_ITEMS_MAX && ack.damaged.len() <= ACK_ITEMS_MAX)
@@ -87,7 +88,7 @@ impl Exchange {
         }
     }
 
-    fn role(&self, id: u32) -> Option<Role> {
+    fn role(&self, id: JobId) -> Option<Role> {
         let jobs = lock(&self.jobs);
         match jobs.opening.get(&id) {
             Some(opening) => Some(opening.role),
@@ -97,7 +98,7 @@ impl Exchange {
     }
 
     /// Keeps an early message: a sender need not wait until its job is open here.
-    fn told_early(&self, id: u32, message: Message, charge: Charge) -> Result<(), String> {
+    fn told_early(&self, id: JobId, message: Message, charge: Charge) -> Result<(), String> {
         let mut jobs = lock(&self.jobs);
         let Some(job) = jobs.receivers.get(&id).cloned() else {
             return match jobs.opening.get_mut(&id) {

@@ -4,6 +4,7 @@ use super::*;
 use crate::checksum::Checksum;
 use crate::engine::{NoopObserver, Sink, StreamSource};
 use crate::frame::{Announcement, EntryHead};
+use crate::ids::JobId;
 use crate::net::control::outbox;
 use crate::path::RemotePath;
 use crate::receiver::Receiver;
@@ -17,9 +18,9 @@ async fn a_job_that_begins_when_the_session_is_over_ends_at_once() {
     exchange.fail_all(&FailureCode::Cancelled.into());
     let machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
     let source = Arc::new(StreamSource::new(Box::new(std::io::empty()), 0o644));
-    let sending = SendJob::new(1, machine, source, Arc::new(NoopObserver), None);
+    let sending = SendJob::new(JobId(1), machine, source, Arc::new(NoopObserver), None);
     let machine = Receiver::new(Checksum::Blake3, 8);
-    let receiving = ReceiveJob::new(2, machine, Box::new(Nowhere), Arc::new(NoopObserver));
+    let receiving = ReceiveJob::new(JobId(2), machine, Box::new(Nowhere), Arc::new(NoopObserver));
     let both =
         async { (exchange.send(Arc::new(sending)).await, exchange.receive(Arc::new(receiving)).await) };
     let (sent, received) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("they end");

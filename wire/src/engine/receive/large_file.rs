@@ -6,6 +6,7 @@ use crate::engine::placing::Staged;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd, decode_loss};
+use crate::ids::{FileNo, FrameNo};
 use crate::path::RemotePath;
 use crate::receiver::{Begin, Publish, Receiver, ReceiverViolation, Verdict};
 use crate::verified::VerifiedChunk;
@@ -13,7 +14,7 @@ use crate::verified::VerifiedChunk;
 impl ReceiveJob {
     pub(super) fn block(
         &self,
-        file: u32,
+        file: FileNo,
         head: &FrameHead,
         extra: &[u8],
         payload: &[&[u8]],
@@ -46,7 +47,7 @@ impl ReceiveJob {
         Ok(())
     }
 
-    pub(super) fn hole(&self, file: u32, head: &FrameHead, extra: &[u8]) -> Result<(), ReceiveFault> {
+    pub(super) fn hole(&self, file: FileNo, head: &FrameHead, extra: &[u8]) -> Result<(), ReceiveFault> {
         let FrameKind::Hole { offset, len, .. } = head.kind else { return Ok(()) };
         let announcement = Announcement::decode(extra)?;
         let slot = {
@@ -72,7 +73,7 @@ impl ReceiveJob {
 
     pub(super) fn seal(
         &self,
-        file: u32,
+        file: FileNo,
         head: &FrameHead,
         extra: &[u8],
         payload: &[&[u8]],
@@ -96,7 +97,7 @@ impl ReceiveJob {
         Ok(())
     }
 
-    fn block_damaged(&self, file: u32, frame: u64) -> Result<(), ReceiveFault> {
+    fn block_damaged(&self, file: FileNo, frame: FrameNo) -> Result<(), ReceiveFault> {
         let verdict = self.judge(file, |machine| {
             Ok(if machine.damaged(frame) {
                 machine.file_failed(file, frame, FailureCode::Integrity.into())
@@ -109,7 +110,7 @@ impl ReceiveJob {
     }
 
     /// Returns the slot of a staged file. One that was found is known by its path until a frame shows its number.
-    fn slot(&self, file: u32, path: &RemotePath) -> Slot {
+    fn slot(&self, file: FileNo, path: &RemotePath) -> Slot {
         let mut staged = lock(&self.staged);
         let slot = staged.entry(file).or_default();
         if slot.get().is_none()
@@ -129,7 +130,7 @@ impl ReceiveJob {
     /// changes the folder's time.
     fn judge(
         &self,
-        file: u32,
+        file: FileNo,
         decide: impl FnOnce(&mut Receiver) -> Result<Verdict, ReceiverViolation>,
     ) -> Result<Verdict, ReceiveFault> {
         let _discarding = lock(&self.discarding);
@@ -146,7 +147,7 @@ impl ReceiveJob {
         Ok(verdict)
     }
 
-    fn conclude(&self, file: u32, verdict: Verdict) {
+    fn conclude(&self, file: FileNo, verdict: Verdict) {
         match verdict {
             Verdict::Incomplete | Verdict::Again(_) => {}
             Verdict::Discard(announcement, failure) => {

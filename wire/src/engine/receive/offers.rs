@@ -48,7 +48,7 @@ impl ReceiveJob {
             };
             let job = self.clone();
             for held in disk.run(move || job.answers(&offer)).await? {
-                let sent = outbox.send(Envelope::new(self.id, held)).await;
+                let sent = outbox.send(Envelope::new(self.id.0, held)).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
         }

@@ -6,13 +6,14 @@ use crate::engine::cursor::Cursor;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameError, decode_loss};
+use crate::ids::FrameNo;
 use crate::limits::PACK_ENTRIES_MAX;
 use crate::path::RemotePath;
 use crate::receiver::FolderEntry;
 use crate::verified::VerifiedContent;
 
 impl ReceiveJob {
-    pub(super) fn pack(&self, frame: u64, entries: u32, payload: &[&[u8]]) -> Result<(), ReceiveFault> {
+    pub(super) fn pack(&self, frame: FrameNo, entries: u32, payload: &[&[u8]]) -> Result<(), ReceiveFault> {
         let mut cursor = Cursor::new(payload);
         let mut outcome = PackOutcome { before: lock(&self.partly).remove(&frame), ..PackOutcome::default() };
         let mut scratch = Vec::new();
@@ -101,7 +102,7 @@ impl ReceiveJob {
         Ok(())
     }
 
-    fn pack_done(&self, frame: u64, entries: u32, outcome: PackOutcome) {
+    fn pack_done(&self, frame: FrameNo, entries: u32, outcome: PackOutcome) {
         let PackOutcome { mut failures, folders, damaged, waits, before } = outcome;
         let mut machine = lock(&self.machine);
         if !damaged.is_empty() {
@@ -131,7 +132,7 @@ impl ReceiveJob {
 /// The place of an entry: its pack's frame, and its number in the pack.
 #[derive(Clone, Copy)]
 struct PackSlot {
-    frame: u64,
+    frame: FrameNo,
     entry: u32,
 }
 

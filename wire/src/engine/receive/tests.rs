@@ -7,6 +7,7 @@ use crate::engine::PendingCommit;
 use crate::engine::commit::Placed;
 use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, encode_loss};
 use crate::frame::{Announcement, BlockExtra, EntryHead, EntryKind, SealEnd};
+use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::{ATTEMPTS_MAX, CHUNK_LEN};
 use crate::message::{Ack, Totals};
 use crate::metadata::SourceId;
@@ -46,8 +47,12 @@ impl World {
         let (log, job): (Log, Arc<OnceLock<_>>) = (Log::default(), Arc::default());
         let sink = FakeSink { log: log.clone(), faults: Arc::new(faults), job: job.clone() };
         let machine = Receiver::new(Checksum::Blake3, 8);
-        let made =
-            Arc::new(ReceiveJob::new(1, machine, Box::new(sink), Arc::new(RecordingObserver(log.clone()))));
+        let made = Arc::new(ReceiveJob::new(
+            JobId(1),
+            machine,
+            Box::new(sink),
+            Arc::new(RecordingObserver(log.clone())),
+        ));
         job.set(Arc::downgrade(&made)).unwrap();
         Self { job: made, log }
     }
@@ -56,7 +61,11 @@ impl World {
         let payload = entries.iter().flat_map(Entry::encode).collect::<Vec<u8>>();
         let (job, extra_len, payload_len) = (1, 0, payload.len() as u32);
         let kind = FrameKind::Pack { entries: entries.len() as u32 };
-        self.job.take(&FrameHead { job, frame, extra_len, payload_len, kind }, &[], &[&payload])
+        self.job.take(
+            &FrameHead { job: JobId(job), frame: FrameNo(frame), extra_len, payload_len, kind },
+            &[],
+            &[&payload],
+        )
     }
 
     /// Returns the events since the last call.
@@ -202,7 +211,7 @@ impl Entry {
 fn frames(ack: Option<Ack>) -> Vec<u64> {
     ack.into_iter()
         .flat_map(|ack| ack.done)
-        .flat_map(|range| range.first..range.first + u64::from(range.count))
+        .flat_map(|range| range.first.0..range.first.0 + u64::from(range.count))
         .collect()
 }
 
@@ -240,15 +249,25 @@ fn a_large_file_gets_no_name_after_the_jobs_end() {
         root.add(0, digest);
         let root = root.root(size).unwrap();
         let head = |frame, extra: &[u8], payload_len, kind| FrameHead {
-            job: 1,
+            job: JobId(1),
             frame,
             extra_len: extra.len() as u16,
             payload_len,
             kind,
         };
-        let seal = head(1, &of_seal, 0, FrameKind::Seal { file: 0, size, root, end: SealEnd::Whole });
+        let seal = head(
+            FrameNo(1),
+            &of_seal,
+            0,
+            FrameKind::Seal { file: FileNo(0), size, root, end: SealEnd::Whole },
+        );
         world.job.take(&seal, &of_seal, &[]).unwrap();
-        let block = head(0, &of_block, 5, FrameKind::Block { file: 0, offset: 0, last: true, digest });
+        let block = head(
+            FrameNo(0),
+            &of_block,
+            5,
+            FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest },
+        );
         world.job.take(&block, &of_block, &[b"12345"]).unwrap();
         let log = world.log();
         assert_eq!(log.contains(&"publish /large".to_owned()), published, "{log:?}");
@@ -263,7 +282,7 @@ fn a_folder_that_fails_is_told_to_both_ends() {
     world.take(0, &[Entry::file("a/b"), Entry::folder("a")]).unwrap();
     assert_eq!(world.log(), ["place /a/b", "item /a/b: ok", "folder /a: PermissionDenied"]);
     let ack = world.ack().unwrap();
-    assert_eq!(ack.failed.iter().map(|failed| (failed.frame, failed.entry)).collect::<Vec<_>>(), [(0, 1)]);
+    assert_eq!(ack.failed.iter().map(|failed| (failed.frame.0, failed.entry)).collect::<Vec<_>>(), [(0, 1)]);
     assert_eq!(frames(Some(ack)), [0]);
 }
 
@@ -284,7 +303,7 @@ fn of_a_pack_that_comes_again_only_what_was_damaged_is_placed() {
         );
         assert!(!log.iter().any(|line| line.contains("/b") || line.contains("/f")), "{log:?}");
         let ack = world.ack().unwrap();
-        assert_eq!((ack.damaged, ack.done), (vec![0], vec![]));
+        assert_eq!((ack.damaged, ack.done), (vec![FrameNo(0)], vec![]));
     }
     world.take(0, &entries(false)).unwrap();
     world.job.commit_all();
@@ -359,8 +378,9 @@ fn a_seal_of_a_file_that_never_began_is_forgotten() {
         Announcement { path, size: Some(5), modified: None, mode: 0o644, source: SourceId::default() };
     let mut extra = Vec::new();
     announcement.encode(&mut extra);
-    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::Again };
-    let head = FrameHead { job: 1, frame: 0, extra_len: extra.len() as u16, payload_len: 0, kind };
+    let kind = FrameKind::Seal { file: FileNo(7), size: 0, root: Digest::default(), end: SealEnd::Again };
+    let head =
+        FrameHead { job: JobId(1), frame: FrameNo(0), extra_len: extra.len() as u16, payload_len: 0, kind };
     world.job.take(&head, &extra, &[]).unwrap();
     assert!(lock(&world.job.staged).is_empty());
     assert_eq!((world.log(), frames(world.ack())), (vec![], vec![0]));
@@ -379,13 +399,13 @@ fn a_file_that_comes_once_more_is_forgotten_before_its_seal_is_acknowledged() {
     BlockExtra { content_len: CHUNK_LEN as u32, announcement }.encode(&mut of_block);
     let chunk = vec![1; CHUNK_LEN];
     let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&chunk[..]]);
-    let kind = FrameKind::Block { file: 7, offset: 0, last: false, digest };
+    let kind = FrameKind::Block { file: FileNo(7), offset: 0, last: false, digest };
     let (extra_len, payload_len) = (of_block.len() as u16, CHUNK_LEN as u32);
-    let head = FrameHead { job: 1, frame: 0, extra_len, payload_len, kind };
+    let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len, kind };
     world.job.take(&head, &of_block, &[&chunk]).unwrap();
-    let kind = FrameKind::Seal { file: 7, size: 0, root: Digest::default(), end: SealEnd::Again };
+    let kind = FrameKind::Seal { file: FileNo(7), size: 0, root: Digest::default(), end: SealEnd::Again };
     let extra_len = of_seal.len() as u16;
-    let head = FrameHead { job: 1, frame: 1, extra_len, payload_len: 0, kind };
+    let head = FrameHead { job: JobId(1), frame: FrameNo(1), extra_len, payload_len: 0, kind };
     world.job.take(&head, &of_seal, &[]).unwrap();
     assert_eq!(world.log(), ["discard", "again /a, acknowledged: [0]"]);
     assert_eq!(frames(world.ack()), [1]);

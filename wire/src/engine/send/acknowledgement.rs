@@ -2,6 +2,7 @@
 
 use super::SendJob;
 use crate::engine::{SettledItem, lock};
+use crate::ids::FileNo;
 use crate::message::Ack;
 use crate::sender::{AckProgress, SenderViolation};
 use std::borrow::Cow;
@@ -61,7 +62,7 @@ impl SendJob {
         }
     }
 
-    fn close_file(&self, number: u32) {
+    fn close_file(&self, number: FileNo) {
         let closed = lock(&self.files).remove(&number);
         if let (Some(file), Some(disk)) = (closed, self.disk.get()) {
             disk.dispose(file);

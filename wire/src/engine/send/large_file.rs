@@ -5,6 +5,7 @@ use crate::engine::reading::{Broken, OpenFile, read_to_end};
 use crate::engine::{ChunkBuffer, lock};
 use crate::failure::Failure;
 use crate::frame::{Announcement, BlockExtra, FrameKind, SealEnd, encode_loss};
+use crate::ids::FrameNo;
 use crate::message::Changing;
 use crate::metadata::SourceId;
 use crate::sender::{Content, LargeFile};
@@ -23,7 +24,7 @@ impl SendJob {
     /// Reads and hashes a chunk; on failure, returns the content to send instead.
     pub(super) fn block(
         &self,
-        frame: u64,
+        frame: FrameNo,
         file: &Arc<LargeFile>,
         chunk: ChunkRef,
         buffer: &mut ChunkBuffer,
@@ -49,7 +50,7 @@ impl SendJob {
     }
 
     /// Returns the content to send in the place of a block that lies in a hole.
-    fn zeros(&self, frame: u64, file: &Arc<LargeFile>, end: u64, offset: u64) -> Option<Content> {
+    fn zeros(&self, frame: FrameNo, file: &Arc<LargeFile>, end: u64, offset: u64) -> Option<Content> {
         if !self.holes || file.announcement.size.is_none() {
             return None;
         }
@@ -158,7 +159,7 @@ impl SendJob {
     }
 
     /// Returns the content to send in the place of a frame of a file that is not read to its end.
-    pub(super) fn instead(&self, frame: u64, file: &Arc<LargeFile>, broken: Broken) -> Content {
+    pub(super) fn instead(&self, frame: FrameNo, file: &Arc<LargeFile>, broken: Broken) -> Content {
         match broken {
             Broken::Failed(failure) => lock(&self.machine).give_up(frame, file, failure),
             Broken::Again(open) => {

@@ -25,7 +25,7 @@ impl SendJob {
                 ItemKind::Stream { .. } | ItemKind::Unreadable(_) => None, // never offered
             });
             let offer = Offer { items: items.collect() };
-            if !disk::elsewhere(|| outbox.blocking_send(Envelope::new(self.id, offer)).is_ok()) {
+            if !disk::elsewhere(|| outbox.blocking_send(Envelope::new(self.id.0, offer)).is_ok()) {
                 return; // the session is over
             }
         }

@@ -6,6 +6,7 @@ use crate::engine::reading::{Broken, OpenFile, read_to_end};
 use crate::engine::{ChunkBuffer, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameKind, encode_loss};
+use crate::ids::FrameNo;
 use crate::limits::{PACK_LEN_MAX, PATH_LEN_MAX};
 use crate::message::Changing;
 use crate::metadata::{Kind, MODE_BITS, Metadata};
@@ -15,7 +16,7 @@ use crate::store::SourceFile;
 use std::io::{self, IoSliceMut};
 
 impl SendJob {
-    pub(super) fn pack(&self, frame: u64, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
+    pub(super) fn pack(&self, frame: FrameNo, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
         let stays = lock(&self.machine).is_built(frame);
         let mut packing = Packing { at: 0, entries: 0, stays, later: Vec::new(), buffer };
         let mut reserved: usize = items.iter().map(packed_len).sum();

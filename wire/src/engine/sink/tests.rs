@@ -6,6 +6,7 @@ use crate::engine::placing::HOLE_LEN;
 use crate::engine::placing::write_with_holes;
 use crate::engine::staged::Keeping;
 use crate::frame::{BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
+use crate::ids::{FileNo, FrameNo, JobId};
 use crate::journal::JournalKey;
 use crate::message::{Durability, Overwrite};
 use crate::metadata::{SourceId, Timestamp};
@@ -91,13 +92,19 @@ fn write(staged: &dyn Staged) -> Publish {
     root.add(0, digest);
     let root = root.root(SIZE).unwrap();
     let mut machine = Receiver::new(Checksum::Blake3, 8);
-    let head = |frame, payload_len, kind| FrameHead { job: 1, frame, extra_len: 45, payload_len, kind };
-    let block = head(0, CONTENT.len() as u32, FrameKind::Block { file: 0, offset: 0, last: true, digest });
+    let head =
+        |frame, payload_len, kind| FrameHead { job: JobId(1), frame, extra_len: 45, payload_len, kind };
+    let block = head(
+        FrameNo(0),
+        CONTENT.len() as u32,
+        FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest },
+    );
     machine.begin(&block).unwrap();
     let extra = BlockExtra { content_len: block.payload_len, announcement: announcement() };
     machine.block(&block, extra).unwrap();
-    machine.written(0, 0, &chunk).unwrap();
-    let seal = head(1, 0, FrameKind::Seal { file: 0, size: SIZE, root, end: SealEnd::Whole });
+    machine.written(FileNo(0), FrameNo(0), &chunk).unwrap();
+    let seal =
+        head(FrameNo(1), 0, FrameKind::Seal { file: FileNo(0), size: SIZE, root, end: SealEnd::Whole });
     machine.begin(&seal).unwrap();
     match machine.seal(&seal, announcement(), None).unwrap() {
         Verdict::Publish(publish) => publish,
