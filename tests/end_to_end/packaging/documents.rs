@@ -107,6 +107,38 @@ fn files_that_documents_name_exist() {
     }
 }
 
+/// Drawings name files by the end of their paths.
+#[test]
+fn files_that_drawings_name_exist() {
+    let mut sources = Vec::new();
+    ["wire", "ftp-client", "ftp-server"]
+        .into_iter()
+        .for_each(|folder| add_sources(&top().join(folder), &mut sources));
+    let text = read("wire/ARCHITECTURE.md");
+    let drawings = text.lines().filter(|line| line.starts_with("    "));
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_/.".contains(letter);
+    let words = drawings.flat_map(|line| line.split(|letter| !is_part(letter)));
+    let named: Vec<&str> = words.filter(|word| word.ends_with(".rs")).collect();
+    assert!(named.len() > 20, "the drawings name few files: {named:?}");
+    for file in named {
+        assert!(
+            sources.iter().any(|source| source.ends_with(file)),
+            "a drawing names {file}, which does not exist"
+        );
+    }
+}
+
+/// Adds the Rust files of a folder and below it.
+fn add_sources(folder: &Path, sources: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            add_sources(&entry, sources);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(entry);
+        }
+    }
+}
+
 #[test]
 fn the_readme_is_short() {
     let len = read("README.md").len();
