@@ -115,7 +115,7 @@ async fn to_files(
             None => request.becomes(),
         };
         placing.set_place(target.as_os_str().as_bytes());
-        let (parent, name) = local::place(&target)?;
+        let (parent, name) = local::place(&local::whole(&target)?)?;
         let folder = local::folder(&parent)?;
         let base = match name {
             Some(name) => Base::named(folder, name),

@@ -93,6 +93,7 @@ async fn many(
     let (placing, here) = (record.clone(), session.clone());
     let (target, folder, unproven) = local::blocking(move || {
         placing.set_place(target.as_os_str().as_bytes());
+        let target = local::whole(&target)?;
         let folder = local::folder(&target)?;
         let unproven = here.begin_writing(&folder, power);
         Ok((target, folder, unproven))

@@ -41,6 +41,12 @@ pub(crate) fn folder(path: &Path) -> Result<Arc<dyn Folder>, Error> {
     Ok(Arc::new(folder))
 }
 
+/// The path that means the same after the current folder has changed, as a shell's does while a job is in the background.
+pub(crate) fn whole(path: &Path) -> Result<PathBuf, Error> {
+    let here = std::env::current_dir().map_err(|error| error_at(Path::new("."), error))?;
+    Ok(here.join(path))
+}
+
 /// Opens the folder at `path` once more, to see whether it still is the one that is written to.
 pub(crate) fn find(path: &Path) -> io::Result<Arc<dyn Folder>> {
     Ok(Arc::new(LocalFolder::open_ambient(path)?))

@@ -81,7 +81,8 @@ pub(crate) enum Proof {
 
 impl Principal {
     /// Makes the principal of a login that was accepted. Without [`with_key`](Self::with_key) and
-    /// [`with_modes`](Self::with_modes) it has no key to show, and items get the permissions that clients ask for.
+    /// [`with_modes`](Self::with_modes) it has no key to show, and items get the permissions that clients ask for. Its sessions do not end with a changed password or a removed
+    /// key: an authenticator whose users have these must keep the principal that the accounts have made.
     #[must_use]
     pub fn new(name: impl Into<String>, root: impl Into<PathBuf>, access: Access) -> Self {
         let (proof, modes) = (Proof::Unrecorded, ModePolicy::default());

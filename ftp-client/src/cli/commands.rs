@@ -27,7 +27,7 @@ pub(crate) mod touch;
 mod transfer;
 pub(crate) mod trust;
 
-use each::{About, each, each_done, in_turn};
+use each::{About, UNDER_WAY_MAX, each, each_done, in_turn};
 use ftp_client::Error;
 use wire::{Failure, FailureCode, RemotePath};
 

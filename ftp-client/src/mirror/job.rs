@@ -227,7 +227,7 @@ async fn open_download(
     let keeping = keeping(session, trees.resume).map(|keeping| Keeping { checksum, ..keeping });
     let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
     let options = transfer.sink(keeping, None);
-    let shown = trees.shown.clone();
+    let shown = local::whole(&trees.shown)?;
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
     let sink = sink.found_by(move || local::find(&shown));
     let sink: Box<dyn Sink> = Box::new(sink);

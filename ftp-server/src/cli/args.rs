@@ -279,7 +279,7 @@ Examples:
   ftp-server serve --root /srv/files --listen 192.168.1.5:2121
   ftp-server serve --listen 127.0.0.1:0 --state ./state --json";
 const SERVE_EXAMPLES: &str = "\
-Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running files
+Prints `listening on ADDRESS sha256:FINGERPRINT` when it accepts connections. SIGTERM and Ctrl-C let running transfers
 finish; a second one ends at once. SIGHUP makes it read configuration, certificate and users again. Under a service manager, sockets that it hands over (LISTEN_FDS) take the place of
 --listen, and it is told when the server is ready and when it stops (NOTIFY_SOCKET).
 
@@ -325,7 +325,7 @@ const FINGERPRINT_EXAMPLES: &str =
     "Example:\n  ftp-client ls \"ftpx://alice@host/?pin=$(ftp-server fingerprint)\"";
 const CHECK_CONFIG_EXAMPLES: &str = "Example:\n  ftp-server check-config --config /etc/ftp-server.toml";
 const CHECK_CONFIG_EXPLANATION: &str = "\
-The file is TOML. Every key is optional, an unknown key is an error, and each error names file, line and key. The users and the server's key are \
+The file is TOML. Every key is optional, except that [tls] needs both of its keys. An unknown key is an error, and each error names file, line and key. The users and the server's key are \
 checked too.
 
 Keys:
@@ -345,7 +345,7 @@ Keys of [limits]:
   jobs_per_session         transfers of one session at a time
   memory_per_session       memory that one session can make the server use
   memory_per_user          memory that one user can make the server use
-  memory                   memory that all together can; work above it waits
+  memory                   memory that all users together can make the server use; work above it waits
   login_timeout            time for a login
   idle_timeout             time for a session without work
   drain_timeout            time for running transfers when the server stops

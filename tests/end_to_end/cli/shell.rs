@@ -327,6 +327,23 @@ fn ctrl_c_gives_up_what_was_typed_ahead() {
     assert!(!world.root().join("never").exists());
 }
 
+/// Its target is the folder that was the current one when it began.
+#[test]
+fn a_job_in_the_background_ends_well_after_the_current_folder_has_changed() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("tree")).unwrap();
+    fs::write(world.root().join("tree/large"), content(1, 8_000_000)).unwrap();
+    fs::create_dir(world.local().join("elsewhere")).unwrap();
+    let Some(terminal) = Terminal::start(&world, 100) else { return };
+    terminal.see(":/> ");
+    terminal.line("limit 4M");
+    terminal.line("get -r tree &");
+    wait_until("the transfer begins", || world.local().join("tree").exists());
+    terminal.line("lcd elsewhere");
+    terminal.see("[1] get -r tree: done");
+    assert_eq!(fs::metadata(world.local().join("tree/large")).unwrap().len(), 8_000_000);
+}
+
 /// Names come from the server's operator and are not trusted.
 #[test]
 fn names_of_a_server_do_not_speak_to_the_terminal() {

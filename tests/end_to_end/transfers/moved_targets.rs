@@ -1,5 +1,6 @@
 //! Targets that are moved or replaced while a tree goes into them: all of it is written, and none of it where it was asked for.
 
+use crate::support::limits::without_privileges;
 use crate::support::{content, leftovers, wait_until};
 use std::fs;
 use std::path::Path;
@@ -41,4 +42,18 @@ fn a_target_that_is_moved_or_replaced_meanwhile_is_an_error() {
             assert_eq!(fs::metadata(moved.join("large")).unwrap().len(), 12_000_000, "{what}");
         }
     }
+}
+
+/// Its owner may not open a folder that it may not read; that says nothing of its place.
+#[test]
+fn a_target_that_cannot_be_read_any_more_is_no_other_one() {
+    let mut world = World::empty();
+    world.add_user("tester", "full");
+    if world.serve_by(without_privileges).is_none() {
+        return;
+    }
+    fs::create_dir(world.local().join("tree")).unwrap();
+    fs::write(world.local().join("tree/file"), "content").unwrap();
+    world.check(["put", "-r", "--chmod", "D0311", "tree", &world.url("up")]);
+    assert_eq!(fs::read_to_string(world.root().join("up/file")).unwrap(), "content");
 }

@@ -24,8 +24,8 @@ pub use cache::FolderCache;
 pub use filesystems::Filesystems;
 pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock};
 pub use names::{NameKind, Names};
-pub(crate) use spelling::is_same;
 pub use spelling::{Spellings, is_respelling, respell};
+pub(crate) use spelling::{is_entry, is_same};
 pub use staging::{StagedName, is_staged, reserved_name};
 
 use self::sweep::SweepScope;

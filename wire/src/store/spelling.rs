@@ -89,6 +89,18 @@ pub(crate) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> 
     Ok(key(one)? == key(other)?)
 }
 
+/// True if the entry `name` of `parent` is `folder`. Needs no permission to open it.
+pub(crate) fn is_entry(parent: &dyn Folder, name: NameRef<'_>, folder: &dyn Folder) -> io::Result<bool> {
+    let own = folder.details(None, LINKS)?.file;
+    match parent.details(Some(name), LINKS) {
+        Ok(found) => {
+            Ok(found.file.map(|file| (file.device, file.inode)) == own.map(|file| (file.device, file.inode)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The details that identify a file.
 const LINKS: Details = Details { owner: false, links: true, xattrs: false };
 

@@ -14,6 +14,8 @@ missing chunks are fetched. For this purpose a hidden .ftpx-*.part file and a jo
 
 A file is reported as done when the death of a process cannot undo it. With --durability power, a loss of power cannot undo it either.
 
+With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
+
 Example:
   ftp-client get -r ann@files.example.org:/photos ~/backup/";
 

@@ -142,9 +142,9 @@ pub(crate) struct Choosing {
     pub(crate) older_than: Option<values::Moment>,
 }
 
-/// Options for metadata beside content, time and permissions.
+/// Options for the way in which entries are carried, and for metadata beside content, time and permissions.
 #[derive(Args)]
-#[command(next_help_heading = "Metadata")]
+#[command(next_help_heading = "What is carried, and how")]
 pub(crate) struct Carrying {
     /// Preserve hard links
     #[arg(short = 'H', long)]

@@ -14,6 +14,14 @@ use wire::RemotePath;
 pub(super) trait About {
     /// Its path on the server.
     fn path(&self) -> &RemotePath;
+    /// True if it may run at the same time as `other`, though their paths say otherwise.
+    fn is_beside(&self, _other: &Self) -> bool {
+        false
+    }
+    /// Its share of the requests that may be under way.
+    fn weight(&self) -> usize {
+        1
+    }
 }
 
 impl About for Remote {
@@ -36,10 +44,7 @@ pub(super) async fn each<T: About, A>(
     let (mut under_way, mut next, mut code) = (UnderWay::default(), 0, 0);
     let mut told = 0;
     while told < items.len() {
-        while next < items.len()
-            && under_way.len() < UNDER_WAY_MAX
-            && is_free(&items[next], &items[told..next])
-        {
+        while next < items.len() && is_free(&items[next], &items[told..next]) {
             under_way.add(Box::pin(ask(&items[next])));
             next += 1;
         }
@@ -93,13 +98,15 @@ fn ends_all(error: &Error) -> bool {
     !error.concerns_one_item() || Output::is_gone(error)
 }
 
-/// True if no request that is under way is about the same path, or one above or below it.
+/// True if there is room for one more request, and no other under way is about the same path, or one above or below it.
 fn is_free<T: About>(item: &T, under_way: &[T]) -> bool {
-    let path = item.path();
-    under_way
-        .iter()
-        .map(About::path)
-        .all(|other| path.strip_prefix(other).is_none() && other.strip_prefix(path).is_none())
+    let is_apart = |other: &T| {
+        let (path, other_path) = (item.path(), other.path());
+        item.is_beside(other)
+            || (path.strip_prefix(other_path).is_none() && other_path.strip_prefix(path).is_none())
+    };
+    let weight: usize = under_way.iter().map(About::weight).sum();
+    (under_way.is_empty() || weight + item.weight() <= UNDER_WAY_MAX) && under_way.iter().all(is_apart)
 }
 
 /// Requests under way, whose answers come in the order in which they were made.
@@ -117,10 +124,6 @@ impl<A> Default for UnderWay<'_, A> {
 }
 
 impl<'a, A> UnderWay<'a, A> {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
     fn add(&mut self, request: Pin<Box<dyn Future<Output = A> + 'a>>) {
         self.0.push_back(PendingRequest::Asked(request));
     }
@@ -150,7 +153,7 @@ impl<'a, A> UnderWay<'a, A> {
 }
 
 /// Requests at the same time: half of what a server takes, as a session never has more (`REQUESTS_MAX`).
-const UNDER_WAY_MAX: usize = wire::limits::REQUESTS_MAX / 2;
+pub(super) const UNDER_WAY_MAX: usize = wire::limits::REQUESTS_MAX / 2;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! `rm`: removes files, links and, with -r, folders.
 
-use super::{About, advise_recursive, each};
+use super::{About, UNDER_WAY_MAX, advise_recursive, each};
 use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
@@ -37,7 +37,7 @@ impl RmCommand {
                 result if recursive => result.map(|()| Vec::new()),
                 result => result.map(|()| Vec::new()).map_err(|error| advise_recursive(error, &remote.path)),
             },
-            remotes => remove_files(session, remotes).await,
+            remotes => remove_files(session, &removal.path, remotes).await,
         };
         let tell = |_: &Removal, failed: Vec<Error>| {
             for error in failed.iter().filter(|error| !wanted(error)) {
@@ -54,7 +54,7 @@ impl RmCommand {
 /// One request.
 #[derive(Debug)]
 struct Removal {
-    /// The first of `remotes`. Files do not depend on each other's removal, so it stands for all of them.
+    /// The folder of several files, or the path of a single thing.
     path: RemotePath,
     /// One thing, or files and links of one folder.
     remotes: Vec<Remote>,
@@ -63,6 +63,16 @@ struct Removal {
 impl About for Removal {
     fn path(&self) -> &RemotePath {
         &self.path
+    }
+
+    /// Files of one folder do not depend on each other's removal.
+    fn is_beside(&self, other: &Self) -> bool {
+        self.remotes.len() > 1 && other.remotes.len() > 1 && self.path == other.path
+    }
+
+    /// A few of them keep the server busy; each takes memory there.
+    fn weight(&self) -> usize {
+        if self.remotes.len() > 1 { UNDER_WAY_MAX / 4 } else { 1 }
     }
 }
 
@@ -83,6 +93,7 @@ fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
             (Some(removal), Some(path))
                 if last.as_ref() == Some(path) && removal.remotes.len() < FILES_PER_REQUEST =>
             {
+                removal.path = path.clone();
                 removal.remotes.push(remote);
             }
             _ => removals.push(Removal { path: remote.path.clone(), remotes: vec![remote] }),
@@ -93,14 +104,16 @@ fn removals(remotes: Vec<Remote>, recursive: bool) -> Vec<Removal> {
 }
 
 /// Removes files of a folder; returns why some of them are still there.
-async fn remove_files(session: &Session, remotes: &[Remote]) -> Result<Vec<Error>, Error> {
-    let folder = remotes.first().and_then(|first| first.path.split_last()).map(|(folder, _)| folder);
-    let folder = folder.unwrap_or_default();
-    let name = |remote: &Remote| remote.path.strip_prefix(&folder).unwrap_or_default();
+async fn remove_files(
+    session: &Session,
+    folder: &RemotePath,
+    remotes: &[Remote],
+) -> Result<Vec<Error>, Error> {
+    let name = |remote: &Remote| remote.path.strip_prefix(folder).unwrap_or_default();
     let failed = |remote: &Remote, failure: Failure| {
         advise_recursive(Error::remote(&remote.path, failure), &remote.path)
     };
-    let failures = session.remove_files(&folder, remotes.iter().map(name).collect()).await?;
+    let failures = session.remove_files(folder, remotes.iter().map(name).collect()).await?;
     let told = failures.into_iter();
     Ok(told.filter_map(|(at, failure)| Some(failed(remotes.get(at)?, failure))).collect())
 }

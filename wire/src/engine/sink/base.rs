@@ -3,7 +3,7 @@
 use crate::failure::{Failure, FailureCode};
 use crate::modes::PERMISSIONS;
 use crate::path::{Name, NameRef, RemotePath};
-use crate::store::{Filesystems, Folder, FolderCache, is_same, is_staged, reserved_name};
+use crate::store::{Filesystems, Folder, FolderCache, is_entry, is_same, is_staged, reserved_name};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -75,7 +75,7 @@ impl Base {
             Self::Named { parent, name, inner, .. } => {
                 is_there(&**parent, find())?
                     && match inner.get() {
-                        Some(folders) => is_there(&**folders.base(), parent.folder(name.into()))?,
+                        Some(folders) => is_entry(&**parent, name.into(), &**folders.base())?,
                         None => true,
                     }
             }
@@ -123,13 +123,14 @@ impl Base {
     }
 }
 
-/// True if `found` is the folder `folder`.
+/// True if `found` is the folder `folder`, and where that cannot be told, as permissions have changed.
 fn is_there(folder: &dyn Folder, found: io::Result<Arc<dyn Folder>>) -> io::Result<bool> {
     match found {
         Ok(found) => is_same(folder, &*found),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(false)
         }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(true),
         Err(error) => Err(error),
     }
 }
