@@ -141,7 +141,7 @@ impl ReceiveJob {
     /// Acknowledges until everything is received.
     ///
     /// # Errors
-    /// If the job was ended before.
+    /// If the job was ended before, or its path leads to another place in the end.
     pub(crate) async fn drive(self: &Arc<Self>, outbox: &Outbox, disk: &Arc<Disk>) -> Result<(), Failure> {
         let mut commit = Commit(None);
         let mut stuck = None;

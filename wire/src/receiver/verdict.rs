@@ -17,7 +17,7 @@ pub enum Verdict {
     Publish(Publish),
     /// It failed: discard its staged data.
     Discard(Announcement, Failure),
-    /// It will be sent again from its beginning: discard its staged data.
+    /// It will be sent again from its beginning: discard its staged data, then call [`Receiver::forgotten`].
     Again(Announcement),
 }
 
