@@ -193,7 +193,7 @@ impl Exchange {
         self.lane_bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes not counted yet. JobTable that run at the same time each count some, and together they count all, once.
+    /// Returns the bytes not counted yet. Jobs that run at the same time each count some, and together they count all, once.
     pub fn count_lane_bytes(&self) -> u64 {
         let bytes = self.lane_bytes();
         bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))
