@@ -9,19 +9,20 @@ use crate::receiver::FolderEntry;
 impl ReceiveJob {
     /// Commits waiting items, sets the folders that waited for them, and commits those too.
     pub(super) fn commit_all(&self) {
+        let _active = self.active.enter(&self.changed); // to its end: what the last folders settle is acknowledged too
         while !self.commits.is_empty() {
             self.commit();
             self.set_folders();
         }
     }
 
-    /// Makes waiting items durable, gives them their names, and reports them.
+    /// Makes waiting items durable, gives them their names, and reports them. To be called by active calls only, whose end
+    /// makes the job acknowledge what is settled.
     pub(super) fn commit(&self) {
         let (mut steps, _turn) = self.commits.take();
         if steps.is_empty() || self.failed.get().is_some() {
             return; // staged items are discarded
         }
-        let _active = self.active.enter(&self.changed);
         let batch: Vec<_> = steps.iter_mut().filter_map(CommitStep::take_waiting).collect();
         let is_over = || self.failed.get().is_some();
         let results = if batch.is_empty() { Vec::new() } else { self.sink.commit(batch, &is_over) };

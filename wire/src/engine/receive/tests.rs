@@ -30,6 +30,8 @@ struct Faults {
     waits: bool,
     /// Folders fail.
     folders_fail: bool,
+    /// Setting a folder takes so long, and waits for no commit.
+    folders_take: Option<Duration>,
     /// The job ends when the file of this name, or a chunk, is written.
     ends_job_at: Option<&'static str>,
 }
@@ -110,6 +112,10 @@ impl Sink for FakeSink {
     fn folder(&self, entry: &FolderEntry) -> Result<Placed, Failure> {
         if self.faults.folders_fail {
             return Err(FailureCode::PermissionDenied.into());
+        }
+        if let Some(time) = self.faults.folders_take {
+            std::thread::sleep(time);
+            return Ok(Placed::Done);
         }
         self.note("set", &entry.path)
     }
@@ -356,6 +362,21 @@ fn a_folder_is_done_when_it_is_set() {
     world.take(0, &[Entry::file("f/a")]).unwrap();
     assert_eq!(world.log(), ["place /f/a", "item /f/a: ok", "set /f", "folder /f: ok"]);
     assert_eq!(frames(world.ack()), [0, 1]);
+}
+
+/// The sender may wait for this acknowledgement before it sends more, or says how much there is.
+#[tokio::test]
+async fn a_folder_that_is_set_long_after_its_files_is_acknowledged_without_another_event() {
+    let time = 10 * ACK_DELAY;
+    let world = World::new(Faults { waits: true, folders_take: Some(time), ..Faults::default() });
+    world.take(0, &[Entry::file("folder/a"), Entry::folder("folder")]).unwrap();
+    let (outbox, mut messages) = crate::net::control::outbox();
+    let driving = tokio::spawn(async move { world.job.drive(&outbox, &Disk::alone()).await });
+    let message = tokio::time::timeout(Duration::from_secs(20), messages.recv()).await;
+    let message = message.expect("it is acknowledged").unwrap().envelope.message;
+    let Message::Ack(ack) = message else { panic!("{message:?}") };
+    assert_eq!(frames(Some(ack)), [0]);
+    driving.abort();
 }
 
 #[test]
