@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wire::checksum::Checksum;
 use wire::command::Needs;
-use wire::message::Entry;
+use wire::message::{Entry, Space};
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
@@ -196,7 +196,7 @@ impl TransferProbe<'_> {
     /// Uploads that break off before their end.
     async fn upload(&self, folder: &RemotePath) -> Result<DirectionRates, Error> {
         (self.tell)("uploads");
-        let bytes_max = match self.session.space(folder).await {
+        let bytes_max = match self.session.call(Space { path: folder.clone() }).await {
             Ok(space) if space.available / SPACE_SHARE < SAMPLE_LEN_MIN => {
                 return Ok(DirectionRates::skipped("there is hardly any space left at the server"));
             }

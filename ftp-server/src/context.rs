@@ -13,7 +13,7 @@ use wire::engine::{Exchange, ItemQueue, TooMany};
 use wire::ids::JobId;
 use wire::journal::JournalKey;
 use wire::limits::LISTING_PAGES_AHEAD;
-use wire::message::{Message, Wanted, WantedItem};
+use wire::message::{Request, Wanted, WantedItem};
 use wire::net::control::Outbox;
 use wire::store::Storage;
 use wire::sync::lock;
@@ -40,11 +40,11 @@ pub(crate) struct Context {
 
 impl Context {
     /// Makes room for what a listing or selection needs while it runs.
-    pub(crate) fn begin(&self, id: u32, message: &Message) {
-        if let Message::List(_) = message {
+    pub(crate) fn begin(&self, id: u32, request: &Request) {
+        if let Request::List(_) = request {
             lock(&self.listings).insert(id, Arc::new(Semaphore::new(LISTING_PAGES_AHEAD)));
         }
-        if let Message::Select(_) = message {
+        if let Request::Select(_) = request {
             lock(&self.selections).insert(id, self.exchange.item_queue());
         }
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use wire::engine::{JobObserver, SettledItem};
-use wire::message::{Change, Listing, Message, Totals};
+use wire::message::{Change, Listing, Request, Totals};
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -120,11 +120,11 @@ impl EventSource {
     }
 
     /// A request begins.
-    pub(crate) fn begin(self: &Arc<Self>, command: &'static str, message: &Message) -> Arc<Operation> {
-        let (path, to) = paths_of(message);
+    pub(crate) fn begin(self: &Arc<Self>, request: &Request) -> Arc<Operation> {
+        let (path, to) = (request.path().cloned().unwrap_or_default(), request.target().map(<[u8]>::to_vec));
         Arc::new(Operation {
             source: self.clone(),
-            command,
+            command: request.spec().name,
             begin: Instant::now(),
             has_ended: AtomicBool::new(false),
             state: Mutex::new(OperationState { path, to, ..OperationState::default() }),
@@ -291,30 +291,6 @@ impl JobObserver for Operation {
     }
 }
 
-/// The path that a request is about, and a second one if there is one.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the others are about no path")]
-fn paths_of(message: &Message) -> (RemotePath, Option<Vec<u8>>) {
-    let path = match message {
-        Message::List(list) => &list.path,
-        Message::Stat(stat) => &stat.path,
-        Message::Get(get) => &get.path,
-        Message::Put(put) => &put.path,
-        Message::MakeFolder(make) => &make.path,
-        Message::Remove(remove) => &remove.path,
-        Message::Rename(rename) => return (rename.from.clone(), Some(rename.to.as_bytes().to_owned())),
-        Message::SetMetadata(set) => &set.path,
-        Message::Link(link) => return (link.path.clone(), Some(link.target.clone())),
-        Message::Hash(hash) => &hash.path,
-        Message::Space(space) => &space.path,
-        Message::Select(select) => &select.path,
-        Message::Digests(digests) => &digests.path,
-        Message::Batch(batch) => &batch.path,
-        Message::Sweep(sweep) => &sweep.path,
-        _ => return (RemotePath::root(), None),
-    };
-    (path.clone(), None)
-}
-
 /// Items of one request whose failure has an event of its own; the others are counted. A folder that cannot be written would otherwise
 /// make a line for each file of a tree.
 const FAILURES_TOLD_MAX: u64 = 100;
@@ -336,10 +312,10 @@ mod tests {
         }
     }
 
-    fn begin(message: &Message) -> (Arc<Heard>, Arc<Operation>) {
+    fn begin(request: &Request) -> (Arc<Heard>, Arc<Operation>) {
         let heard = Arc::new(Heard::default());
         let source = EventSource::new("ann", "192.0.2.1:1".parse().unwrap(), heard.clone());
-        (heard, source.begin("PUT", message))
+        (heard, source.begin(request))
     }
 
     fn path(text: &str) -> RemotePath {
@@ -360,13 +336,13 @@ mod tests {
 
     #[test]
     fn what_failed_is_never_told_as_done() {
-        let hash = Message::Hash(Hash { path: path("base") });
+        let hash = Request::Hash(Hash { path: path("base") });
         let denied = || Some(Failure::from(FailureCode::PermissionDenied));
         for (items, expected) in [
-            (vec![None, None], "PUT None /base Done 2 0"),
-            (vec![None, denied()], "PUT None /base Partly 1 1"),
-            (vec![denied(), denied()], "PUT None /base Failed 0 2"),
-            (vec![Some(FailureCode::Skipped.into())], "PUT None /base Done 0 0"),
+            (vec![None, None], "HASH None /base Done 2 0"),
+            (vec![None, denied()], "HASH None /base Partly 1 1"),
+            (vec![denied(), denied()], "HASH None /base Failed 0 2"),
+            (vec![Some(FailureCode::Skipped.into())], "HASH None /base Done 0 0"),
         ] {
             let (heard, operation) = begin(&hash);
             items.into_iter().for_each(|failure| settle(&operation, "item", failure));
@@ -375,31 +351,33 @@ mod tests {
             let heard = heard.0.lock().unwrap();
             assert_eq!(heard.last().unwrap(), expected);
             assert!(
-                heard[..heard.len() - 1].iter().all(|line| line == "PUT Some(Request) /base/item Failed 0 0")
+                heard[..heard.len() - 1]
+                    .iter()
+                    .all(|line| line == "HASH Some(Request) /base/item Failed 0 0")
             );
         }
     }
 
     #[test]
     fn a_request_has_one_event_and_one_that_is_dropped_was_cancelled() {
-        let rename = Message::Rename(Rename { from: path("a"), to: path("b"), into: None, replace: false });
+        let rename = Request::Rename(Rename { from: path("a"), to: path("b"), into: None, replace: false });
         let (heard, operation) = begin(&rename);
         drop(operation);
-        assert_eq!(*heard.0.lock().unwrap(), ["PUT None /a Cancelled 0 0"]);
+        assert_eq!(*heard.0.lock().unwrap(), ["RENAME None /a Cancelled 0 0"]);
         let (heard, operation) = begin(&rename);
         operation.refused(&FailureCode::AccessDenied.into());
         operation.end(Ok(()));
         drop(operation);
-        assert_eq!(*heard.0.lock().unwrap(), ["PUT None /a Refused 0 0"]);
+        assert_eq!(*heard.0.lock().unwrap(), ["RENAME None /a Refused 0 0"]);
     }
 
     #[test]
     fn a_job_has_a_bounded_number_of_lines() {
-        let (heard, operation) = begin(&Message::Hash(Hash { path: path("base") }));
+        let (heard, operation) = begin(&Request::Hash(Hash { path: path("base") }));
         (0..1000).for_each(|_| settle(&operation, "item", Some(FailureCode::Exists.into())));
         operation.end(Ok(()));
         let heard = heard.0.lock().unwrap();
         assert_eq!(heard.len() as u64, FAILURES_TOLD_MAX + 1);
-        assert_eq!(heard.last().unwrap(), "PUT None /base Failed 0 1000");
+        assert_eq!(heard.last().unwrap(), "HASH None /base Failed 0 1000");
     }
 }

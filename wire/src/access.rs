@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A user's access level below their root. Each command's row in [`SPECS`](crate::command::SPECS) names the level it needs.
+/// A user's access level below their root. Each command's row in [`SPECS`](crate::message::SPECS) names the level it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {

@@ -238,6 +238,12 @@ impl From<Name> for RemotePath {
     }
 }
 
+impl AsRef<[u8]> for RemotePath {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl Ord for RemotePath {
     fn cmp(&self, other: &Self) -> Ordering {
         self.names().cmp(other.names())

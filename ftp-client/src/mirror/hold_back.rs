@@ -11,6 +11,7 @@ use super::room::{SHORT_MAX, is_lack_of_room, makes_room};
 use super::target::MirrorDirection;
 use crate::error::Error;
 use std::collections::HashSet;
+use wire::message::Space;
 use wire::{Failure, RemotePath};
 
 impl MirrorExecutor<'_> {
@@ -55,7 +56,9 @@ impl MirrorExecutor<'_> {
         }
         let trees = self.trees;
         let space = match (trees.direction, &trees.local) {
-            (MirrorDirection::Upload, _) => trees.runtime.block_on(trees.session.space(&trees.remote)).ok(),
+            (MirrorDirection::Upload, _) => {
+                trees.runtime.block_on(trees.session.call(Space { path: trees.remote.clone() })).ok()
+            }
             (MirrorDirection::Download, Some(local)) => local.space().ok(),
             (MirrorDirection::Download, None) => None,
         };

@@ -151,8 +151,10 @@ impl TargetMutator {
                     failures.resize(begin + changes.len(), None);
                     let batch = Batch::new(path.clone(), changes, *power);
                     let batch = Batch { backup: backup.clone(), ..batch };
-                    let made =
-                        runtime.block_on(session.batch(batch)).map_err(|error| vanished(path, error))?;
+                    let made = runtime
+                        .block_on(session.call(batch))
+                        .map_err(|error| vanished(path, error))?
+                        .failures;
                     for ChangeFailure { index, failure } in made {
                         if let Some(place) = failures.get_mut(begin + index as usize) {
                             *place = Some(failure);

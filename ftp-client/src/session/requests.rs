@@ -10,22 +10,28 @@ use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, Digest};
 use wire::fidelity::FidelityReport;
 use wire::message::{
-    Batch, Change, ChangeFailure, Details, Digests, Entry, Fidelity, Hash, Hashed, Link, List, MakeFolder,
-    Message, Ping, Remove, Rename, SetMetadata, Space, SpaceReport, Stat, Sweep, Swept,
+    Answer, Batch, BatchDone, Call, Change, Details, Digests, Done, Entry, Fidelity, List, Message, Ping,
+    Pong, Rename, Stat,
 };
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
 
 impl Session {
+    /// Makes a request that has one answer, and waits for it. Listings and transfers have methods of their own.
+    ///
+    /// # Errors
+    /// As the server has it, or if the connection is lost.
+    pub async fn call<C: Call>(&self, request: C) -> Result<C::Answer, Error> {
+        let path = request.path().cloned().unwrap_or_default();
+        self.ask(&path, request.into()).await
+    }
+
     /// Metadata of one path; of what it leads to, with `follow`.
     ///
     /// # Errors
     /// As the server has it, or if the connection is lost.
     pub async fn stat(&self, path: &RemotePath, follow: bool) -> Result<Entry, Error> {
-        match self.ask(path, Stat { path: path.clone(), follow, details: Details::default() }).await? {
-            Message::Status(entry) => Ok(entry),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
+        self.call(Stat { path: path.clone(), follow, details: Details::default() }).await
     }
 
     /// Lists a folder or a whole tree.
@@ -56,10 +62,7 @@ impl Session {
     /// # Errors
     /// As the server has it, or if the connection is lost.
     pub(crate) async fn stat_folder(&self, path: &RemotePath, details: Details) -> Result<Entry, Error> {
-        match self.ask(path, Stat { path: path.clone(), follow: true, details }).await? {
-            Message::Status(entry) => Ok(entry),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
+        self.call(Stat { path: path.clone(), follow: true, details }).await
     }
 
     /// Root digests of files below a folder; `None` for those that cannot be read.
@@ -73,21 +76,11 @@ impl Session {
         paths: Vec<RemotePath>,
     ) -> Result<Vec<Option<Digest>>, Error> {
         let count = paths.len();
-        match self.ask(path, Digests { path: path.clone(), checksum, paths }).await? {
-            Message::Digested(digested) if digested.digests.len() == count => Ok(digested.digests),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Makes many small changes, one after the other; tells which of them failed.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<ChangeFailure>, Error> {
-        let path = batch.path.clone();
-        match self.ask(&path, batch).await? {
-            Message::BatchDone(done) => Ok(done.failures),
-            other => Err(unexpected(&self.inner.control, &path, other)),
+        let digests = self.call(Digests { path: path.clone(), checksum, paths }).await?.digests;
+        if digests.len() == count {
+            Ok(digests)
+        } else {
+            Err(violation(&self.inner.control, "digests of other files than were asked for".to_owned()))
         }
     }
 
@@ -103,20 +96,9 @@ impl Session {
         let below = below.map_err(|error| Error::remote(path, error))?;
         let changes = vec![Change::Sync { path: below }];
         let batch = Batch::new(folder, changes, true);
-        match self.batch(batch).await?.into_iter().next() {
+        match self.call(batch).await?.failures.into_iter().next() {
             Some(failed) => Err(Error::remote(path, failed.failure)),
             None => Ok(()),
-        }
-    }
-
-    /// SHA-256 of a file's content.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn hash(&self, path: &RemotePath) -> Result<Hashed, Error> {
-        match self.ask(path, Hash { path: path.clone() }).await? {
-            Message::Hashed(hashed) => Ok(hashed),
-            other => Err(unexpected(&self.inner.control, path, other)),
         }
     }
 
@@ -126,10 +108,8 @@ impl Session {
     /// If the connection is lost.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let (path, begin) = (RemotePath::root(), Instant::now());
-        match self.ask(&path, Ping).await? {
-            Message::Pong(_) => Ok(begin.elapsed()),
-            other => Err(unexpected(&self.inner.control, &path, other)),
-        }
+        let Pong = self.ask(&path, Ping.into()).await?;
+        Ok(begin.elapsed())
     }
 
     /// How faithfully a folder keeps times and permissions; none if that cannot be found out.
@@ -137,39 +117,11 @@ impl Session {
     /// # Errors
     /// If the connection is lost.
     pub(crate) async fn fidelity(&self, path: &RemotePath) -> Result<Option<FidelityReport>, Error> {
-        match self.ask(path, Fidelity { path: path.clone() }).await {
-            Ok(Message::FidelityReport(report)) => Ok(report.checked()),
-            Ok(other) => Err(unexpected(&self.inner.control, path, other)),
+        match self.call(Fidelity { path: path.clone() }).await {
+            Ok(report) => Ok(report.checked()),
             Err(error) if error.failure_code().is_some() => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Free and used space.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn space(&self, path: &RemotePath) -> Result<SpaceReport, Error> {
-        match self.ask(path, Space { path: path.clone() }).await? {
-            Message::SpaceReport(report) => Ok(report),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Makes a folder.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn make_folder(&self, path: &RemotePath, parents: bool) -> Result<(), Error> {
-        self.tell(path, MakeFolder { path: path.clone(), parents }).await
-    }
-
-    /// Removes a file, link or folder.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn remove(&self, path: &RemotePath, recursive: bool) -> Result<(), Error> {
-        self.tell(path, Remove { path: path.clone(), recursive }).await
     }
 
     /// Removes files and links of one folder; tells which of them it could not remove, by their place in the list.
@@ -186,8 +138,8 @@ impl Session {
         for portion in portions(names, |name| name.as_bytes().len()) {
             let count = portion.len();
             let changes = portion.into_iter().map(|path| Change::RemoveFile { path, was: None }).collect();
-            match self.batch(Batch::new(folder.clone(), changes, false)).await {
-                Ok(failed) => failures
+            match self.call(Batch::new(folder.clone(), changes, false)).await {
+                Ok(BatchDone { failures: failed }) => failures
                     .extend(failed.into_iter().map(|failed| (first + failed.index as usize, failed.failure))),
                 // The folder is missing, for instance: so is each file.
                 Err(Error::Remote { failure, .. }) if failure.code != FailureCode::ShuttingDown => {
@@ -205,12 +157,12 @@ impl Session {
     /// # Errors
     /// As the server has it, of whichever of both paths it is about; or if the connection is lost.
     pub async fn rename(&self, rename: Rename) -> Result<(), Error> {
-        match self.tell(&rename.from, rename.clone()).await {
+        match self.call(rename.clone()).await {
             Err(Error::Remote { failure, .. }) => {
                 let path = self.path_of_failed_rename(&rename, failure.code).await;
                 Err(Error::remote(&path, failure))
             }
-            other => other,
+            other => other.map(|Done| ()),
         }
     }
 
@@ -242,40 +194,11 @@ impl Session {
         }
     }
 
-    /// Changes metadata.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn set_metadata(&self, change: SetMetadata) -> Result<(), Error> {
-        let path = change.path.clone();
-        self.tell(&path, change).await
-    }
-
-    /// Removes what interrupted transfers have left in a folder and below, but for what is in use or has changed within `idle`.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn sweep(&self, path: &RemotePath, idle: Duration) -> Result<Swept, Error> {
-        match self.ask(path, Sweep { path: path.clone(), idle: idle.as_secs() }).await? {
-            Message::Swept(swept) => Ok(swept),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
-    }
-
-    /// Makes a symbolic link.
-    ///
-    /// # Errors
-    /// As the server has it, or if the connection is lost.
-    pub async fn link(&self, path: &RemotePath, target: &[u8]) -> Result<(), Error> {
-        self.tell(path, Link { path: path.clone(), target: target.to_vec() }).await
-    }
-
-    /// Sends a request that has one answer, and waits for it.
-    async fn ask(&self, path: &RemotePath, request: impl Into<Message>) -> Result<Message, Error> {
+    /// Sends a request that has one answer, and waits for it. It may be the session's first.
+    async fn ask<A: Answer>(&self, path: &RemotePath, request: Message) -> Result<A, Error> {
         if self.inner.control.was_welcome() {
-            return self.ask_once(path, request.into()).await;
+            return self.ask_once(path, request).await;
         }
-        let (path, request) = (path.clone(), request.into());
         self.once_accepted(|session| {
             let (path, request) = (path.clone(), request.clone());
             Box::pin(async move { session.ask_once(&path, request).await })
@@ -283,22 +206,12 @@ impl Session {
         .await
     }
 
-    async fn ask_once(&self, path: &RemotePath, request: Message) -> Result<Message, Error> {
+    async fn ask_once<A: Answer>(&self, path: &RemotePath, request: Message) -> Result<A, Error> {
         let control = &self.inner.control;
         let _turn = self.inner.requests.acquire().await.map_err(|_| control.error())?;
         let mut answers = control.request(control.next_id(), request).await?;
         let answer = answers.recv().await.ok_or_else(|| control.error())?;
-        match answer.message {
-            Message::Failure(failure) => Err(Error::Remote { path: path.to_string(), failure }),
-            message => Ok(message),
-        }
-    }
-
-    async fn tell(&self, path: &RemotePath, request: impl Into<Message>) -> Result<(), Error> {
-        match self.ask(path, request).await? {
-            Message::Done(_) => Ok(()),
-            other => Err(unexpected(&self.inner.control, path, other)),
-        }
+        A::try_from(answer.message).map_err(|other| unexpected(control, path, *other))
     }
 }
 

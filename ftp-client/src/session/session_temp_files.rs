@@ -5,6 +5,7 @@ use crate::error::Error;
 use std::sync::MutexGuard;
 use std::time::Duration;
 use tokio::time::sleep;
+use wire::message::Remove;
 use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
@@ -26,9 +27,9 @@ impl Session {
         let paths = std::mem::take(&mut *self.temp_files());
         for path in paths {
             for _ in 0..TRIES {
-                match self.latest().remove(&path, false).await {
+                match self.latest().call(Remove { path: path.clone(), recursive: false }).await {
                     Err(error) if error.failure_code() == Some(FailureCode::NotFound) => sleep(PAUSE).await,
-                    Ok(()) | Err(_) => break, // a session that is lost can remove nothing
+                    Ok(_) | Err(_) => break, // a session that is lost can remove nothing
                 }
             }
         }
@@ -36,7 +37,7 @@ impl Session {
 
     /// Removes one of them now.
     pub(crate) async fn remove_temp_file(&self, path: &RemotePath) -> Result<(), Error> {
-        self.latest().remove(path, false).await?;
+        self.latest().call(Remove { path: path.clone(), recursive: false }).await?;
         self.temp_files().retain(|other| other != path);
         Ok(())
     }

@@ -4,7 +4,6 @@ use super::check_root;
 use crate::events::Operation;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use wire::command::needs_of;
 use wire::limits::BATCH_CHANGES_MAX;
 use wire::message::{Batch, BatchDone, Change, ChangeFailure};
 use wire::store::change::{Changes, mode_beside};
@@ -32,7 +31,7 @@ pub(super) fn run(
     for (index, change) in (0..).zip(&batch.changes) {
         let made = if cancelled.is_cancelled() {
             Err(FailureCode::Cancelled.into())
-        } else if !needs_of(change).met_by(access) {
+        } else if !change.needs().met_by(access) {
             Err(FailureCode::AccessDenied.into())
         } else if is_root && is_of_base(change) {
             check_root(access).and_then(|()| changes.make(change))

@@ -1,6 +1,6 @@
 //! DIGESTS: root digests of files, for a comparison by content.
 
-use super::{CommandAnswer, on_disk};
+use super::on_disk;
 use crate::context::Context;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,11 @@ use wire::metadata::Kind;
 use wire::store::{Folder, FolderCache, digest, is_staged};
 use wire::{Failure, FailureCode, RemotePath};
 
-pub(super) async fn run(context: &Context, asked: Digests, cancelled: &CancellationToken) -> CommandAnswer {
+pub(super) async fn run(
+    context: &Context,
+    asked: Digests,
+    cancelled: &CancellationToken,
+) -> Result<Digested, Failure> {
     if asked.paths.len() > BATCH_CHANGES_MAX {
         return Err(FailureCode::LimitExceeded.into());
     }
@@ -20,7 +24,7 @@ pub(super) async fn run(context: &Context, asked: Digests, cancelled: &Cancellat
     let cancelled = cancelled.clone();
     let digests =
         on_disk(context, folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;
-    Ok(Some(Digested { digests }.into()))
+    Ok(Digested { digests })
 }
 
 fn digests_of(

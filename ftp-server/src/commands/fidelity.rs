@@ -5,6 +5,6 @@ use wire::fidelity::FidelityReport;
 use wire::message::Fidelity;
 use wire::store::Storage;
 
-pub(super) fn run(storage: &dyn Storage, asked: &Fidelity) -> Result<FidelityReport, Failure> {
+pub(super) fn run(storage: &dyn Storage, asked: Fidelity) -> Result<FidelityReport, Failure> {
     Ok(storage.folder(&asked.path)?.fidelity()?)
 }

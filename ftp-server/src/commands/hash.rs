@@ -1,6 +1,6 @@
 //! HASH: SHA-256 of a file's content, in portions so that a large file shares the blocking pool with others.
 
-use super::{CommandAnswer, on_disk};
+use super::on_disk;
 use crate::context::Context;
 use crate::events::Operation;
 use std::io::IoSliceMut;
@@ -17,7 +17,7 @@ pub(super) async fn run(
     hash: Hash,
     cancelled: &CancellationToken,
     operation: &Operation,
-) -> CommandAnswer {
+) -> Result<Hashed, Failure> {
     let stop = cancelled.clone();
     let first = on_disk(context, context.storage.clone(), move |storage| {
         hash_portion(storage.open_file(&hash.path)?, Sha256::new(), 0, &stop)
@@ -27,7 +27,7 @@ pub(super) async fn run(
         match portion {
             Portion::Last(digest, bytes) => {
                 operation.count(|counts| counts.bytes += bytes);
-                return Ok(Some(Hashed { digest, bytes }.into()));
+                return Ok(Hashed { digest, bytes });
             }
             Portion::More(file, hasher, bytes) => {
                 let stop = cancelled.clone();

@@ -1,28 +1,19 @@
 //! STAT: metadata of one path.
 
 use super::locate;
-use wire::message::{Details, Entry, EntryDetails, Message, Stat};
+use wire::message::{Details, Entry, EntryDetails, Stat};
 use wire::metadata::{Kind, Metadata};
 use wire::store::Storage;
 use wire::store::entry::of_folder;
 use wire::store::marks::Marks;
 use wire::{Failure, RemotePath};
 
-/// Wraps the answer: `Entry` is also a part of listings, so it is no message by itself.
-pub(super) struct Status(Entry);
-
-impl From<Status> for Message {
-    fn from(status: Status) -> Self {
-        Self::Status(status.0)
-    }
-}
-
-pub(super) fn run(storage: &dyn Storage, stat: Stat, marks: Option<&Marks>) -> Result<Status, Failure> {
+pub(super) fn run(storage: &dyn Storage, stat: Stat, marks: Option<&Marks>) -> Result<Entry, Failure> {
     if stat.path.is_root() || stat.follow {
         let metadata = storage.metadata(&stat.path)?;
         if metadata.kind == Kind::Folder {
             let folder = storage.folder(&stat.path)?;
-            return Ok(Status(of_folder(&*folder, stat.path, stat.details)?));
+            return Ok(of_folder(&*folder, stat.path, stat.details)?);
         }
         return Ok(entry(stat.path, metadata, Vec::new(), None));
     }
@@ -50,6 +41,6 @@ fn entry(
     metadata: Metadata,
     link_target: Vec<u8>,
     details: Option<Box<EntryDetails>>,
-) -> Status {
-    Status(Entry { path, metadata, link_target, digest: None, details })
+) -> Entry {
+    Entry { path, metadata, link_target, digest: None, details }
 }

@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info};
 use wire::budget::Charge;
-use wire::command::{Flow, Spec, spec_of};
+use wire::command::Flow;
 use wire::control::Envelope;
 use wire::engine::{LaneEnd, Role, run_lane};
 use wire::ids::{JobId, LaneNo};
 use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER};
-use wire::message::{Bye, Message, Ping, Pong, Stalled};
+use wire::message::{Bye, Message, Ping, Pong, Request, Stalled};
 use wire::net::control::{ChannelError, Incoming};
 use wire::sync::lock;
 use wire::{Failure, FailureCode};
@@ -181,7 +181,7 @@ impl<'a> ActiveSession<'a> {
         self.tasks.spawn(task.in_current_span());
     }
 
-    #[allow(clippy::wildcard_enum_match_arm, reason = "the table of commands decides about the others")]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "all others are a violation")]
     async fn message(&mut self, envelope: Envelope, charge: Charge) -> Result<(), SessionEnd> {
         if let Message::Cancel(_) = envelope.message
             && let Some(token) = lock(&self.requests).get(&envelope.request)
@@ -192,8 +192,11 @@ impl<'a> ActiveSession<'a> {
             self.context.exchange.handle_charged(envelope, charge).map_err(SessionEnd::Violation)?;
         let Some((envelope, charge)) = handled else { return Ok(()) };
         let id = envelope.request;
-        let kind = envelope.message.kind();
-        match envelope.message {
+        let message = match Request::try_from(envelope.message) {
+            Ok(request) => return self.request(id, request, charge).await,
+            Err(message) => *message,
+        };
+        match message {
             Message::Ping(_) => self.answer(id, Pong).await,
             Message::Pong(_) => {
                 if let Some(sent) = self.pinged.take() {
@@ -204,46 +207,38 @@ impl<'a> ActiveSession<'a> {
             Message::Wanted(wanted) => self.context.want(id, wanted)?,
             Message::Continue(taken) => self.context.go_on(id, taken.pages)?,
             Message::Bye(_) => return Err(SessionEnd::Bye),
-            message => match spec_of(kind) {
-                Some(spec) => self.request(spec, id, message, charge).await?,
-                None => {
-                    let name = Message::kind_name(kind).unwrap_or("unknown");
-                    return Err(SessionEnd::Violation(format!("{name} is not for a server in a session")));
-                }
-            },
+            message => {
+                let name = Message::kind_name(message.kind()).unwrap_or("unknown");
+                return Err(SessionEnd::Violation(format!("{name} is not for a server in a session")));
+            }
         }
         Ok(())
     }
 
     /// Runs a request, if the gate admits it.
-    async fn request(
-        &mut self,
-        spec: &'static Spec,
-        id: u32,
-        message: Message,
-        charge: Charge,
-    ) -> Result<(), SessionEnd> {
+    async fn request(&mut self, id: u32, request: Request, charge: Charge) -> Result<(), SessionEnd> {
+        let flow = request.spec().flow;
         if id == 0 {
             return Err(SessionEnd::Violation("request id 0, which is no request's".into()));
         }
         if lock(&self.requests).contains_key(&id) {
             return Err(SessionEnd::Violation("a request id that is in use".into()));
         }
-        if spec.flow != Flow::Control {
+        if flow != Flow::Control {
             if self.job_greatest >= Some(id) {
                 return Err(SessionEnd::Violation("a job id that does not grow".into()));
             }
             self.job_greatest = Some(id);
-            let role = if spec.flow == Flow::ToServer { Role::Receiver } else { Role::Sender };
+            let role = if flow == Flow::ToServer { Role::Receiver } else { Role::Sender };
             self.context.exchange.opening(JobId(id), role);
         }
-        if let Err(failure) = self.admit(spec, &message) {
-            self.context.events.begin(spec.name, &message).refused(&failure);
+        if let Err(failure) = self.admit(&request) {
+            self.context.events.begin(&request).refused(&failure);
             self.context.exchange.dropped(JobId(id));
             self.answer(id, failure).await;
             return Ok(());
         }
-        self.context.begin(id, &message);
+        self.context.begin(id, &request);
         let token = self.over.child_token();
         lock(&self.requests).insert(id, token.clone());
         let (context, requests, over) = (self.context.clone(), self.requests.clone(), self.over.clone());
@@ -255,7 +250,7 @@ impl<'a> ActiveSession<'a> {
                 tokio::time::sleep(GOODBYE_TIMEOUT).await;
             };
             tokio::select! {
-                () = commands::run(&context, spec, id, message, &token) => {}
+                () = commands::run(&context, id, request, &token) => {}
                 () = deadline => {}
             }
             context.end(id);
@@ -265,8 +260,8 @@ impl<'a> ActiveSession<'a> {
         Ok(())
     }
 
-    fn admit(&self, spec: &Spec, message: &Message) -> Result<(), Failure> {
-        if !spec.needs.met_by(self.context.principal.access()) {
+    fn admit(&self, request: &Request) -> Result<(), Failure> {
+        if !request.spec().needs.met_by(self.context.principal.access()) {
             return Err(FailureCode::AccessDenied.into());
         }
         if self.shared.drain.is_cancelled() {
@@ -276,7 +271,7 @@ impl<'a> ActiveSession<'a> {
         if jobs > self.limits.jobs_per_session || lock(&self.requests).len() >= REQUESTS_MAX {
             return Err(FailureCode::LimitExceeded.into());
         }
-        if commands::has_times_in_range(message) {
+        if commands::has_times_in_range(request) {
             Ok(())
         } else {
             Err(Failure::new(FailureCode::BadMessage, "nanoseconds out of range"))

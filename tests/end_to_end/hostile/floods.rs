@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use tests::world::World;
 use tokio::time::timeout;
 use wire::checksum::Checksum;
-use wire::command::{Needs, SPECS};
+use wire::command::Needs;
 use wire::limits::LISTING_PAGES_AHEAD;
 use wire::message::{
     Cancel, Details, Digests, Durability, Hash, JobOptions, List, Message, Opened, Overwrite, Ping, Put,
-    Select, Stat, Wanted, WantedItem,
+    SPECS, Select, Stat, Wanted, WantedItem,
 };
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::{FailureCode, RemotePath};

@@ -3,6 +3,7 @@
 use super::{Changing, Durability, JobOptions, Owner, Xattr};
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
+use crate::command::Needs;
 use crate::failure::Failure;
 use crate::limits::{BATCH_CHANGES_MAX, WANTED_AHEAD_MAX};
 use crate::metadata::{Metadata, Timestamp};
@@ -160,6 +161,27 @@ pub enum Change {
         /// The path; may be the batch's own.
         path: RemotePath,
     },
+}
+
+impl Change {
+    /// Returns the permission for a change of a batch, the same as for the equivalent single command. Moving a file to the backups
+    /// is a rename, even where its old name stays until a new file replaces it; and a file in the way of a backup's folder is
+    /// renamed for good.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::RemoveFile { .. }
+            | Self::RemoveFolder { .. }
+            | Self::Move { .. }
+            | Self::SetAside { .. }
+            | Self::SetOwner { .. } => Needs::Remove,
+            Self::MakeFolder { .. }
+            | Self::SetMetadata { .. }
+            | Self::HardLink { .. }
+            | Self::SetXattrs { .. }
+            | Self::Sync { .. } => Needs::Change,
+        }
+    }
 }
 
 /// The outcome of a batch.

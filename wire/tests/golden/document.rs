@@ -3,9 +3,8 @@
 use crate::store::Golden;
 use crate::{goldens, store};
 use wire::FailureCode;
-use wire::command::SPECS;
 use wire::limits::*;
-use wire::message::Message;
+use wire::message::{Message, SPECS};
 
 #[test]
 fn its_examples_are_the_golden_bytes() {

@@ -39,7 +39,7 @@ impl ChmodCommand {
                 None => new_mode(session, &path, &changes).await?,
             };
             let change = SetMetadata { path, modified: None, mode: Some(mode), create: false };
-            session.set_metadata(change).await
+            session.call(change).await
         })
         .await
     }

@@ -9,7 +9,7 @@ use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
 use wire::RemotePath;
-use wire::message::SpaceReport;
+use wire::message::{Space, SpaceReport};
 
 pub(crate) struct DfCommand {
     remote: Remote,
@@ -24,7 +24,7 @@ impl DfCommand {
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let path = &self.remote.path;
         places::require_as_typed(session, &self.remote).await?;
-        let report = session.space(path).await?;
+        let report = session.call(Space { path: path.clone() }).await?;
         if output.json() {
             output.event(event(path, report))
         } else {

@@ -64,12 +64,12 @@ pub(super) async fn each<T: About, A>(
 }
 
 /// As [`each`], for requests whose success is not reported.
-pub(super) async fn each_done<T: About>(
+pub(super) async fn each_done<T: About, A>(
     items: Vec<T>,
     output: &Output,
-    ask: impl AsyncFn(&T) -> Result<(), Error>,
+    ask: impl AsyncFn(&T) -> Result<A, Error>,
 ) -> Result<u8, Error> {
-    each(items, output, ask, |_, ()| Ok(())).await
+    each(items, output, ask, |_, _| Ok(())).await
 }
 
 /// Does the same to one item after the other, where the content of one must come before that of the next.

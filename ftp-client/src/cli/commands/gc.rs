@@ -10,7 +10,7 @@ use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use wire::message::Swept;
+use wire::message::{Sweep, Swept};
 
 pub(crate) struct GcCommand {
     folders: SweptFolders,
@@ -57,7 +57,9 @@ impl GcCommand {
     /// Folders of a server.
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let SweptFolders::Remote(remotes) = self.folders else { return Ok(0) };
-        let ask = async |remote: &Remote| session.sweep(&remote.path, self.idle).await;
+        let ask = async |remote: &Remote| {
+            session.call(Sweep { path: remote.path.clone(), idle: self.idle.as_secs() }).await
+        };
         each(remotes, output, ask, |remote, swept| tell(&remote.path.to_string(), swept, output)).await
     }
 }

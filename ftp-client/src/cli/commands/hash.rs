@@ -9,7 +9,7 @@ use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use wire::checksum::Digest;
-use wire::message::Hashed;
+use wire::message::{Hash, Hashed};
 
 pub(crate) struct HashCommand {
     remotes: Vec<Remote>,
@@ -24,7 +24,7 @@ impl HashCommand {
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let ask = async |remote: &Remote| {
             places::require_as_typed(session, remote).await?;
-            session.hash(&remote.path).await
+            session.call(Hash { path: remote.path.clone() }).await
         };
         let tell = |remote: &Remote, hashed: Hashed| {
             if !output.json() {

@@ -9,6 +9,7 @@ use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use wire::message::Link;
 use wire::{Name, RemotePath};
 
 pub(crate) struct LnCommand {
@@ -24,7 +25,7 @@ impl LnCommand {
     }
 
     pub(crate) async fn run(self, session: &Session, _: &Output) -> Result<u8, Error> {
-        session.link(&self.link, &self.target).await?;
+        session.call(Link { path: self.link, target: self.target }).await?;
         Ok(0)
     }
 }

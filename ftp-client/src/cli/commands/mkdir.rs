@@ -7,6 +7,7 @@ use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use wire::message::MakeFolder;
 
 pub(crate) struct MkdirCommand {
     remotes: Vec<Remote>,
@@ -21,7 +22,8 @@ impl MkdirCommand {
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let parents = self.parents;
-        let make = async |remote: &Remote| session.make_folder(&remote.path, parents).await;
+        let make =
+            async |remote: &Remote| session.call(MakeFolder { path: remote.path.clone(), parents }).await;
         each_done(self.remotes, output, make).await
     }
 }

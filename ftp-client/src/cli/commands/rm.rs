@@ -9,6 +9,7 @@ use crate::cli::server::ServerTarget;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::cell::Cell;
+use wire::message::{Done, Remove};
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(crate) struct RmCommand {
@@ -123,7 +124,7 @@ async fn remove(session: &Session, remote: &Remote, recursive: bool) -> Result<(
     if remote.must_be_folder() {
         session.require_own_folder(&remote.path).await?;
     }
-    session.remove(&remote.path, recursive).await
+    session.call(Remove { path: remote.path.clone(), recursive }).await.map(|Done| ())
 }
 
 /// Enough that round trips and the reading of requests cost little; few enough that the server works on several at a time.

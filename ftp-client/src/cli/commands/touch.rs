@@ -36,7 +36,7 @@ impl TouchCommand {
         each_done(remotes, output, async |remote| {
             let path = places::meant(session, remote).await?;
             let change = SetMetadata { path, modified: Some(time), mode: None, create };
-            session.set_metadata(change).await
+            session.call(change).await
         })
         .await
     }
