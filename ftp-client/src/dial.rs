@@ -16,14 +16,11 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use wire::binding::{SessionId, SessionSecret};
 use wire::checksum::{Checksum, Digest};
 use wire::control::Envelope;
-use wire::engine::avoid_bbr_until_rtt_known;
 use wire::ids::LaneNo;
 use wire::login::Channel;
 use wire::message::LaneHello;
-use wire::net::aligned::RecordAlignedReader;
-use wire::net::control::{Connection, send};
-use wire::net::lane::Lane;
-use wire::net::tls;
+use wire::net::control::send;
+use wire::transport::tls_tcp::{Connection, RecordAlignedReader, TlsLane, avoid_bbr_until_rtt_known, tls};
 
 /// A control connection to a trusted server, before login; and what its lanes need.
 pub(crate) struct Dialed {
@@ -81,12 +78,12 @@ pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed
 
 impl LaneDialer {
     /// Opens lane `number`.
-    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<Lane> {
+    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<TlsLane> {
         let opening = tokio::time::timeout(self.timeout, self.open(number));
         opening.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    async fn open(&self, number: LaneNo) -> io::Result<Lane> {
+    async fn open(&self, number: LaneNo) -> io::Result<TlsLane> {
         let socket = match self.address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -102,7 +99,7 @@ impl LaneDialer {
         let proof = self.secret.prove(&self.session, number, &exported.map_err(io::Error::other)?);
         let hello = LaneHello { session: self.session, lane: number, proof };
         send(&mut connection, &Envelope::new(0, hello)).await.map_err(io::Error::other)?;
-        Lane::take_over(number, connection).map_err(io::Error::other)
+        TlsLane::take_over(number, connection).map_err(io::Error::other)
     }
 }
 

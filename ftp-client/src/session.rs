@@ -30,11 +30,12 @@ use wire::budget::Memory;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::disk::Disk;
-use wire::engine::{BufferPool, Exchange, LaneTime};
+use wire::engine::{Exchange, LaneTime};
 use wire::features::Features;
 use wire::limits::{CLIENT_MEMORY_MAX, REQUESTS_MAX};
 use wire::message::{Bye, LoginRequest, Welcome};
 use wire::net::control;
+use wire::transport::BufferPool;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A session. Cheap to clone; ends with [`close`](Self::close) or when all clones are dropped.

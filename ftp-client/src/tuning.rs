@@ -2,7 +2,7 @@
 //! for; then one more for as long as that brings more than a tenth. It decides and opens no lane.
 
 use std::time::Duration;
-use wire::engine::LONG_PATH;
+use wire::transport::tls_tcp::LONG_PATH;
 
 /// Decides how many lanes a session has.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, S
 use rustls_platform_verifier::Verifier;
 use std::sync::Arc;
 use wire::checksum::Digest;
-use wire::net::tls::{crypto, key_fingerprint};
+use wire::transport::tls_tcp::tls::{crypto, key_fingerprint};
 
 /// Accepts any certificate whose key the server proves to hold; or only one key, where that is known.
 #[derive(Debug)]

@@ -26,7 +26,6 @@ use tracing::{debug, info, warn};
 use wire::binding::SessionId;
 use wire::checksum::Digest;
 use wire::control::Envelope;
-use wire::engine::restore_default_congestion_control;
 use wire::escape::Escaped;
 use wire::features::Features;
 use wire::limits::{
@@ -34,10 +33,10 @@ use wire::limits::{
 };
 use wire::login::Channel;
 use wire::message::{LaneHello, Login, LoginRequest, Message};
-use wire::net::aligned::RecordAlignedReader;
-use wire::net::control::{ChannelError, Connection, Incoming, MessageReader, send};
-use wire::net::lane::{Lane, LaneError};
-use wire::net::tls;
+use wire::net::control::{ChannelError, Incoming, MessageReader, send};
+use wire::transport::tls_tcp::{
+    Connection, LaneError, RecordAlignedReader, TlsLane, restore_default_congestion_control, tls,
+};
 use wire::{Failure, FailureCode};
 
 /// The reason why a connection did not become a session or a lane, for the log.
@@ -69,7 +68,7 @@ enum Rejected {
 /// The kind of a connection, by its first message.
 enum Greeting {
     Session { connection: Box<Connection>, principal: Principal, root: OpenedRoot, login: AcceptedLogin },
-    Lane(Lane, mpsc::Sender<JoiningLane>),
+    Lane(TlsLane, mpsc::Sender<JoiningLane>),
 }
 
 /// A client that connects. At the end of its patience a login is refused, while there is time to say so.
@@ -223,7 +222,7 @@ async fn lane(connection: Connection, hello: LaneHello, shared: &ServerState) ->
     };
     shared.sessions.wait_for(&hello.session).await?;
     let queue = shared.sessions.admit(&hello.session, hello.lane, &exported, &hello.proof)?;
-    Ok(Greeting::Lane(Lane::take_over(hello.lane, connection)?, queue))
+    Ok(Greeting::Lane(TlsLane::take_over(hello.lane, connection)?, queue))
 }
 
 async fn login(

@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use wire::engine::avoid_bbr_until_rtt_known;
 use wire::store::marks::Marks;
+use wire::transport::tls_tcp::avoid_bbr_until_rtt_known;
 
 /// The settings of a server.
 pub struct ServerOptions {

@@ -24,7 +24,8 @@ use wire::engine::Exchange;
 use wire::features::Features;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Welcome;
-use wire::net::control::{self, ChannelError, Connection, Incoming, Outbox};
+use wire::net::control::{self, ChannelError, Incoming, Outbox};
+use wire::transport::tls_tcp::Connection;
 
 /// A message from the client with the memory that it takes, or why there is none.
 type Received = Result<(Incoming, Charge), ChannelError>;

@@ -11,8 +11,8 @@ use wire::binding::{SessionId, SessionSecret};
 use wire::budget::Memory;
 use wire::ids::LaneNo;
 use wire::limits::LANE_PATIENCE;
-use wire::net::lane::Lane;
 use wire::sync::lock;
+use wire::transport::tls_tcp::TlsLane;
 
 /// All sessions, by id.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(crate) struct Sessions {
 
 /// A lane on its way to its session, with its place among the connections.
 pub(crate) struct JoiningLane {
-    pub(crate) lane: Lane,
+    pub(crate) lane: TlsLane,
     pub(crate) place: ConnectionSlot,
 }
 

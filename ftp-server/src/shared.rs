@@ -21,11 +21,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use wire::budget::Memory;
 use wire::checksum::Digest;
-use wire::engine::BufferPool;
 use wire::journal::JournalKey;
-use wire::net::tls;
 use wire::store::marks::Marks;
 use wire::sync::lock;
+use wire::transport::BufferPool;
+use wire::transport::tls_tcp::tls;
 
 /// The certificate and key that new connections are shown.
 pub(crate) struct PresentedIdentity {

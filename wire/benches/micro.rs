@@ -7,14 +7,15 @@ use rustls::ConnectionTrafficSecrets;
 use rustls::crypto::cipher::{AeadKey, Iv};
 use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::control::Envelope;
-use wire::engine::BufferPool;
 use wire::frame::{Announcement, EntryHead, EntryKind, FrameHead, FrameKind};
 use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
 use wire::message::{Entry, Listing};
 use wire::metadata::{Kind, Metadata, Timestamp};
-use wire::net::record::{Opener, RECORD_CONTENT_MAX, RECORD_OVERHEAD, Sealer};
 use wire::ranges::RangeSet;
+use wire::transport::BufferPool;
+use wire::transport::tls_tcp::RECORD_LAYOUT;
+use wire::transport::tls_tcp::record::{Opener, RECORD_CONTENT_MAX, RECORD_OVERHEAD, Sealer};
 use wire::{Name, RemotePath};
 
 fn main() {
@@ -70,13 +71,13 @@ fn root_of_a_gibibyte() -> Option<Digest> {
 
 #[divan::bench]
 fn seal_chunk(bencher: Bencher<'_, '_>) {
-    let mut buffer = BufferPool::default().take();
+    let mut buffer = BufferPool::default().take(RECORD_LAYOUT);
     let Ok(mut sealer) = Sealer::new(secrets()) else { return };
     bencher.counter(BytesCount::new(CHUNK_LEN)).bench_local(move || {
         if sealer.is_worn() {
             sealer = Sealer::new(secrets()).unwrap_or_else(|_| unreachable!("it worked before"));
         }
-        buffer.seal(&block(), &[0; 44], &mut sealer).is_ok()
+        buffer.encode(&block(), &[0; 44], |record, len| sealer.seal(record, len)).is_ok()
     });
 }
 

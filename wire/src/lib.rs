@@ -49,3 +49,5 @@ pub mod net;
 pub mod secrets;
 #[cfg(feature = "net")]
 pub mod store;
+#[cfg(feature = "net")]
+pub mod transport;

@@ -1,4 +1,4 @@
-//! Tests `net::record` against stock rustls: each opens exactly the records that the other protects.
+//! Tests `transport::tls_tcp::record` against stock rustls: each opens exactly the records that the other protects.
 
 #![cfg(feature = "net")]
 #![allow(clippy::unwrap_used, reason = "a test may stop at once")]
@@ -16,7 +16,7 @@ use rustls::{
 };
 use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
-use wire::net::record::{
+use wire::transport::tls_tcp::record::{
     OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, Sealer,
     record_len,
 };

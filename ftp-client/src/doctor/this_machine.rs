@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, ChunkPlace};
 use wire::limits::CHUNK_LEN;
-use wire::net::record::RECORD_CONTENT_MAX;
+use wire::transport::tls_tcp::record::RECORD_CONTENT_MAX;
 
 /// Measures; blocks.
 pub(super) fn measure(

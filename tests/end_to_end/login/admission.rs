@@ -11,7 +11,7 @@ use wire::control::Envelope;
 use wire::ids::LaneNo;
 use wire::message::{LaneHello, Message};
 use wire::net::control::{Incoming, MessageReader, send};
-use wire::net::tls;
+use wire::transport::tls_tcp::tls;
 use wire::{Failure, FailureCode};
 
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));

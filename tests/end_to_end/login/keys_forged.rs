@@ -14,8 +14,8 @@ use wire::features::Features;
 use wire::limits::{KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX};
 use wire::login::{Channel, NAMESPACE};
 use wire::message::{Login, LoginRequest, Message};
-use wire::net::control::{Connection, Incoming, MessageReader, send};
-use wire::net::tls;
+use wire::net::control::{Incoming, MessageReader, send};
+use wire::transport::tls_tcp::{Connection, tls};
 use wire::{Failure, FailureCode};
 
 #[test]

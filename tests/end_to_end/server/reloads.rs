@@ -10,7 +10,7 @@ use tests::world::{PASSWORD, Ran, Server, World, binaries, signal};
 use wire::control::Envelope;
 use wire::message::{Message, Welcome};
 use wire::net::control::{Incoming, MessageReader, send};
-use wire::net::tls;
+use wire::transport::tls_tcp::tls;
 
 fn write_config(world: &World, text: &str) {
     fs::write(world.root().parent().unwrap().join("config.toml"), text).unwrap();

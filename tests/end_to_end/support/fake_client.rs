@@ -18,13 +18,11 @@ use wire::features::Features;
 use wire::frame::{FrameHead, HEAD_LEN};
 use wire::ids::LaneNo;
 use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
-use wire::net::aligned::RecordAlignedReader;
-use wire::net::control::{Connection, Incoming, MessageReader, send, split};
-use wire::net::lane::Lane;
-use wire::net::record::{
+use wire::net::control::{Incoming, MessageReader, send, split};
+use wire::transport::tls_tcp::record::{
     OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
 };
-use wire::net::tls;
+use wire::transport::tls_tcp::{Connection, RecordAlignedReader, TlsLane, tls};
 
 /// A session opened by hand.
 pub(crate) struct Session {
@@ -187,7 +185,7 @@ pub(crate) fn raw_frame(len: u32, kind: u16, flags: u16, request: u32, body: &[u
 
 impl HandLane {
     pub(crate) fn of(number: u16, connection: Connection) -> Self {
-        let Lane { socket, sealer, opener, .. } = Lane::take_over(LaneNo(number), connection).unwrap();
+        let TlsLane { socket, sealer, opener, .. } = TlsLane::take_over(LaneNo(number), connection).unwrap();
         Self { socket, sealer, opener }
     }
 

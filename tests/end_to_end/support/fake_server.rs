@@ -20,9 +20,8 @@ use wire::Access;
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::message::{Message, Ping, Pong, Welcome};
-use wire::net::aligned::RecordAlignedReader;
-use wire::net::control::{Connection, Incoming, MessageReader, send, split};
-use wire::net::tls;
+use wire::net::control::{Incoming, MessageReader, send, split};
+use wire::transport::tls_tcp::{Connection, RecordAlignedReader, tls};
 
 /// A world without a real server, the hand-made one, and files that the client must not touch.
 pub(crate) struct Against {

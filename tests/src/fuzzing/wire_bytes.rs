@@ -11,8 +11,10 @@ use wire::frame::{
     Announcement, BlockExtra, ENTRY_HEAD_LEN, EntryHead, FrameHead, FrameKind, HEAD_LEN, decode_loss,
 };
 use wire::limits::{CONTROL_BODY_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
-use wire::net::record::{OpenedRecord, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len};
 use wire::path::Name;
+use wire::transport::tls_tcp::record::{
+    OpenedRecord, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
+};
 use wire::{RemotePath, frame};
 
 /// A control frame: accepted input is written again unchanged.

@@ -1,24 +1,19 @@
-//! A lane's two tasks. They only move ciphertext between socket and buffers; expensive work is one blocking job per frame.
+//! A lane's two tasks. They only move bytes between transport and buffers; expensive work is one blocking job per frame.
 
-use super::buffer::BUFFER_LEN;
-use super::congestion::Congestion;
-use super::deframer::{DeframeError, Deframer, Drained};
+use super::SendJob;
 use super::exchange::Exchange;
 use super::memory::{LaneDirection, MemoryGrant};
 use super::pace::PORTION_LEN;
 use super::receive::ReceiveFault;
-use super::{ChunkBuffer, SendJob};
 use crate::failure::Failure;
 use crate::ids::{JobId, LaneNo};
-use crate::limits::{FRAME_RECORDS_LEN_MAX, LANE_PATIENCE};
-use crate::net::lane::Lane;
-use crate::net::record::{Opener, RecordError, Sealer};
+use crate::limits::LANE_PATIENCE;
+use crate::transport::{Drained, FrameBuffer, Lane, LaneFault, LaneReader, LaneWriter};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 /// Why a lane ended.
@@ -45,20 +40,21 @@ struct LaneStop {
 
 /// Runs a lane until it ends or `stop` is cancelled. Its undelivered frames are then left to other lanes.
 ///
-/// If `retire` is cancelled, or the lane's key is worn, or the peer closes its direction, the lane ends in an orderly way: it
+/// If `retire` is cancelled, or the lane is worn, or the peer closes its direction, the lane ends in an orderly way: it
 /// finishes the frame in progress, closes this direction, and reads the other one to its end.
 pub async fn run_lane(
-    lane: Lane,
+    lane: impl Lane,
     exchange: Arc<Exchange>,
     stop: CancellationToken,
     retire: CancellationToken,
 ) -> LaneEnd {
-    let Lane { number, socket, sealer, opener } = lane;
+    let number = lane.number();
+    let (reader, writer) = lane.split();
     let stop = LaneStop { over: stop.child_token(), retire: retire.child_token() };
     let over = &stop.over;
     let heard_all = CancellationToken::new();
     let reading = async {
-        let end = read(&socket, opener, &exchange, over).await;
+        let end = read(reader, &exchange, over).await;
         if end.is_err() {
             over.cancel();
         }
@@ -67,7 +63,7 @@ pub async fn run_lane(
         end
     };
     let writing = async {
-        let end = write(&socket, sealer, number, &exchange, &stop).await;
+        let end = write(writer, number, &exchange, &stop).await;
         if end.is_err() {
             over.cancel();
         }
@@ -87,43 +83,29 @@ pub async fn run_lane(
         (read, written) => {
             exchange.lane_lost(number);
             match (read, written) {
-                (Err(violation @ LaneEnd::Violation(_)), _) => violation,
-                (Err(LaneEnd::Lost(error)), _) | (_, Err(LaneEnd::Lost(error))) => LaneEnd::Lost(error),
-                _ => LaneEnd::Closed,
+                (Err(LaneFault::Violation(rule)), _) => LaneEnd::Violation(rule),
+                (Err(LaneFault::Lost(error)), _) | (_, Err(LaneFault::Lost(error))) => LaneEnd::Lost(error),
+                (Ok(()), _) => LaneEnd::Closed,
             }
         }
     }
 }
 
 async fn read(
-    socket: &Arc<TcpStream>,
-    opener: Opener,
+    reader: impl LaneReader,
     exchange: &Arc<Exchange>,
     over: &CancellationToken,
-) -> Result<(), LaneEnd> {
-    let mut arriving = Arriving { deframer: Deframer::new(opener), memory: None };
+) -> Result<(), LaneFault> {
+    let mut arriving = Arriving { reader, memory: None };
     loop {
-        while !arriving.deframer.is_ready() {
-            arriving.rest();
-            if arriving.deframer.needs_memory() {
-                tokio::select! {
-                    taken = exchange.memory.lane(LaneDirection::Reading, FRAME_RECORDS_LEN_MAX) => arriving.enlarge(taken),
-                    () = over.cancelled() => return Ok(()),
-                }
+        while !arriving.reader.is_ready() {
+            if over.run_until_cancelled(arriving.more(exchange)).await.transpose()?.is_none() {
+                return Ok(());
             }
-            let waiting = exchange.is_receiving().then(Instant::now);
-            tokio::select! {
-                ready = socket.readable() => ready?,
-                () = over.cancelled() => return Ok(()),
-            }
-            if let Some(since) = waiting {
-                exchange.lane_timers.socket.add(since);
-            }
-            read_some(socket, &mut arriving, exchange)?;
         }
-        let (socket, for_job, since) = (socket.clone(), exchange.clone(), Instant::now());
+        let (for_job, since) = (exchange.clone(), Instant::now());
         let taking = exchange.disk.run_until(over, move || {
-            let drained = take_frames(&mut arriving, &socket, &for_job);
+            let drained = arriving.take_frames(&for_job);
             (arriving, drained)
         });
         let (back, drained) = match taking.await {
@@ -140,128 +122,122 @@ async fn read(
     }
 }
 
-/// A lane's received bytes, and their memory beyond the little that every lane has.
-struct Arriving {
-    deframer: Deframer,
+/// A lane's receiving half, and its memory beyond the little that every lane has.
+struct Arriving<R> {
+    reader: R,
     memory: Option<MemoryGrant>,
 }
 
-impl Arriving {
+impl<R: LaneReader> Arriving<R> {
+    /// Waits for bytes, and reads them.
+    async fn more(&mut self, exchange: &Exchange) -> Result<(), LaneFault> {
+        self.rest();
+        if self.reader.needs_memory() {
+            self.enlarge(exchange.memory.lane(LaneDirection::Reading, R::FRAME_MEMORY_LEN).await);
+        }
+        let waiting = exchange.is_receiving().then(Instant::now);
+        self.reader.readable().await?;
+        if let Some(since) = waiting {
+            exchange.lane_timers.socket.add(since);
+        }
+        self.read_some(exchange)
+    }
+
     fn enlarge(&mut self, taken: MemoryGrant) {
         self.memory = Some(taken);
-        self.deframer.enlarge();
+        self.reader.enlarge();
     }
 
     /// Frees memory while no bytes arrive; a lane that had it without room lets others have theirs.
     fn rest(&mut self) {
-        self.deframer.rest();
-        if matches!(self.memory, Some(MemoryGrant::Overdraft(_))) {
-            self.deframer.shrink();
-        }
-        if !self.deframer.is_large() {
+        let others_wait = matches!(self.memory, Some(MemoryGrant::Overdraft(_)));
+        if self.reader.rest(others_wait) {
             self.memory = None;
         }
     }
-}
 
-/// Takes all complete frames. While the socket has more, reads that at once too, without waking another task.
-fn take_frames(
-    arriving: &mut Arriving,
-    socket: &TcpStream,
-    exchange: &Arc<Exchange>,
-) -> Result<Drained<JobId>, LaneEnd> {
-    for _ in 0..FRAMES_A_TURN {
-        let drained = arriving.deframer.drain(|head, extra, payload| {
-            let not_yet = exchange.take(head, extra, payload).map_err(LaneEnd::from)?;
-            Ok::<_, LaneEnd>(not_yet.then_some(head.job))
-        })?;
-        if drained != Drained::NeedsMore {
-            return Ok(drained);
-        }
-        read_some(socket, arriving, exchange)?;
-        if !arriving.deframer.is_ready() {
-            break;
-        }
-    }
-    Ok(Drained::NeedsMore)
-}
-
-/// Reads from the socket up to the bytes that the deframer wants and has memory for.
-fn read_some(socket: &TcpStream, arriving: &mut Arriving, exchange: &Exchange) -> Result<(), LaneEnd> {
-    while !arriving.deframer.is_ready() {
-        if arriving.deframer.needs_memory() {
-            let Some(taken) = exchange.memory.try_lane(LaneDirection::Reading, FRAME_RECORDS_LEN_MAX) else {
+    /// Takes all complete frames. While there is more to read, reads that at once too, without waking another task.
+    fn take_frames(&mut self, exchange: &Exchange) -> Result<Drained<JobId>, LaneFault> {
+        for _ in 0..FRAMES_A_TURN {
+            let drained = self.reader.drain(|head, extra, payload| {
+                let not_yet = exchange.take(head, extra, payload)?;
+                Ok(not_yet.then_some(head.job))
+            })?;
+            if drained != Drained::NeedsMore {
+                return Ok(drained);
+            }
+            self.read_some(exchange)?;
+            if !self.reader.is_ready() {
                 break;
-            };
-            arriving.enlarge(taken);
-        }
-        let deframer = &mut arriving.deframer;
-        match socket.try_read(deframer.room()) {
-            Ok(0) => {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, deframer.end_of_stream()).into());
             }
-            Ok(len) => {
-                deframer.add_filled(len);
-                exchange.lane_bytes.fetch_add(len as u64, Ordering::Relaxed);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error.into()),
         }
+        Ok(Drained::NeedsMore)
     }
-    Ok(())
+
+    /// Reads what has arrived, up to the bytes that the reader wants and has memory for.
+    fn read_some(&mut self, exchange: &Exchange) -> Result<(), LaneFault> {
+        while !self.reader.is_ready() {
+            if self.reader.needs_memory() {
+                let taken = exchange.memory.try_lane(LaneDirection::Reading, R::FRAME_MEMORY_LEN);
+                let Some(taken) = taken else { break };
+                self.enlarge(taken);
+            }
+            match self.reader.try_read()? {
+                0 => break,
+                len => exchange.lane_bytes.fetch_add(len as u64, Ordering::Relaxed),
+            };
+        }
+        Ok(())
+    }
 }
 
-async fn wait_for_job(job: JobId, exchange: &Exchange, over: &CancellationToken) -> Result<(), LaneEnd> {
+async fn wait_for_job(job: JobId, exchange: &Exchange, over: &CancellationToken) -> Result<(), LaneFault> {
     tokio::select! {
         () = exchange.wait_for(job) => Ok(()),
         () = over.cancelled() => Ok(()),
-        () = tokio::time::sleep(LANE_PATIENCE) => Err(LaneEnd::Violation(format!("frames of job {job}, which nobody asked for"))),
+        () = tokio::time::sleep(LANE_PATIENCE) => {
+            Err(LaneFault::Violation(format!("frames of job {job}, which nobody asked for")))
+        }
     }
 }
 
-async fn write(
-    socket: &Arc<TcpStream>,
-    mut sealer: Sealer,
+async fn write<W: LaneWriter>(
+    mut writer: W,
     lane: LaneNo,
     exchange: &Arc<Exchange>,
     stop: &LaneStop,
-) -> Result<(), LaneEnd> {
+) -> Result<(), LaneFault> {
     let LaneStop { over, retire } = stop;
-    let mut congestion = Congestion::default();
     loop {
         let work = exchange.work.notified();
         let freed = exchange.memory.budget.freed();
         tokio::pin!(work, freed);
         work.as_mut().enable();
         freed.as_mut().enable();
-        if over.is_cancelled() || retire.is_cancelled() || sealer.is_worn() {
-            let record = sealer.close()?;
-            return write_all(socket, &record, over).await;
+        if over.is_cancelled() {
+            return Ok(());
         }
-        congestion.adapt(socket, exchange.round_trip());
-        let built = if exchange.senders().iter().any(|job| job.may_have_work()) {
+        if retire.is_cancelled() || writer.is_worn() {
+            return over.run_until_cancelled(writer.close()).await.unwrap_or(Ok(()));
+        }
+        writer.adapt(exchange.round_trip());
+        if exchange.senders().iter().any(|job| job.may_have_work()) {
             let memory = tokio::select! {
-                taken = exchange.memory.lane(LaneDirection::Writing, BUFFER_LEN) => taken,
+                taken = exchange.memory.lane(LaneDirection::Writing, W::LAYOUT.buffer_len()) => taken,
                 () = over.cancelled() => continue,
                 () = retire.cancelled() => continue,
             };
             let since = Instant::now();
-            let (back, built) = match build(socket, sealer, lane, exchange, memory, over).await {
+            let (back, built) = match build(writer, lane, exchange, memory, over).await {
                 Err(_) if over.is_cancelled() => return Ok(()),
                 built => built.map_err(io::Error::from)?,
             };
-            sealer = back;
-            let built = built?;
-            if built.is_some() {
+            writer = back;
+            if let Some(built) = built? {
                 exchange.lane_timers.here.add(since);
+                deliver(&mut writer, built, exchange, over).await?;
+                continue;
             }
-            built
-        } else {
-            None
-        };
-        if let Some(built) = built {
-            deliver(socket, built, exchange, over).await?;
-            continue;
         }
         let waiting = exchange.senders().iter().any(|job| job.waits_for_peer()).then(Instant::now);
         let wants_room = exchange.senders().iter().any(|job| job.waits_for_room());
@@ -279,138 +255,89 @@ async fn write(
 
 /// Writes the rest of a frame, and gives its buffer and memory back.
 async fn deliver(
-    socket: &TcpStream,
+    writer: &mut impl LaneWriter,
     built: BuiltFrame,
     exchange: &Exchange,
     over: &CancellationToken,
-) -> Result<(), LaneEnd> {
+) -> Result<(), LaneFault> {
     exchange.lane_bytes.fetch_add(built.whole as u64, Ordering::Relaxed);
     let since = Instant::now();
-    let sent = finish_writing(socket, &built, over).await;
+    let sent = over.run_until_cancelled(finish_writing(writer, &built)).await;
     match built.job.pacer {
         None => exchange.lane_timers.socket.add(since),
         Some(_) => exchange.lane_timers.paced.add(since),
     }
     exchange.buffers.put(built.buffer);
     drop(built.memory);
-    sent
+    Ok(sent.unwrap_or(Ok(()))?)
 }
 
-/// A sealed frame, of which `left` is still to be written.
+/// An encoded frame, of which `left` is still to be written.
 struct BuiltFrame {
     job: Arc<SendJob>,
-    buffer: ChunkBuffer,
+    buffer: FrameBuffer,
     left: Range<usize>,
     whole: usize,
     /// The memory of the buffer.
     memory: MemoryGrant,
 }
 
-/// Builds the next frame of the first job that has one, and immediately writes as much as the socket takes.
-async fn build(
-    socket: &Arc<TcpStream>,
-    mut sealer: Sealer,
+/// Builds the next frame of the first job that has one, and immediately writes as much as the transport takes.
+async fn build<W: LaneWriter>(
+    mut writer: W,
     lane: LaneNo,
     exchange: &Arc<Exchange>,
     memory: MemoryGrant,
     over: &CancellationToken,
-) -> Result<(Sealer, Result<Option<BuiltFrame>, LaneEnd>), Failure> {
-    let (socket, disk, exchange) = (socket.clone(), exchange.disk.clone(), exchange.clone());
+) -> Result<(W, Result<Option<BuiltFrame>, LaneFault>), Failure> {
+    let (disk, exchange) = (exchange.disk.clone(), exchange.clone());
     let building = disk.run_until(over, move || {
-        let mut buffer = exchange.buffers.take();
+        let mut buffer = exchange.buffers.take(W::LAYOUT);
         for job in exchange.senders() {
-            match job.build(lane, &mut buffer, &mut sealer, &exchange) {
-                Ok(None) => {}
-                Err(error) => return (sealer, Err(LaneEnd::from(error))),
-                Ok(Some(left)) => {
+            if let Some(frame) = job.build(lane, &mut buffer, &exchange) {
+                let built = writer.encode(&frame.head, &frame.extra, &mut buffer).and_then(|left| {
                     let mut built = BuiltFrame { job, buffer, whole: left.len(), left, memory };
-                    let written =
-                        if built.job.pacer.is_some() { Ok(()) } else { write_some(&socket, &mut built) };
-                    return (sealer, written.map(|()| Some(built)).map_err(LaneEnd::from));
-                }
+                    if built.job.pacer.is_none() {
+                        write_some(&mut writer, &mut built)?;
+                    }
+                    Ok(Some(built))
+                });
+                return (writer, built);
             }
         }
         exchange.buffers.put(buffer);
-        (sealer, Ok(None))
+        (writer, Ok(None))
     });
     building.await
 }
 
-fn write_some(socket: &TcpStream, built: &mut BuiltFrame) -> io::Result<()> {
+fn write_some(writer: &mut impl LaneWriter, built: &mut BuiltFrame) -> io::Result<()> {
     while !built.left.is_empty() {
-        match socket.try_write(built.buffer.sealed(built.left.clone())) {
-            Ok(len) => built.left.start += len,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
+        match writer.try_write(built.buffer.encoded(built.left.clone()))? {
+            0 => break,
+            len => built.left.start += len,
         }
     }
     Ok(())
 }
 
-async fn finish_writing(
-    socket: &TcpStream,
-    built: &BuiltFrame,
-    over: &CancellationToken,
-) -> Result<(), LaneEnd> {
+async fn finish_writing(writer: &mut impl LaneWriter, built: &BuiltFrame) -> io::Result<()> {
+    let left = built.buffer.encoded(built.left.clone());
     match &built.job.pacer {
-        None => write_all(socket, built.buffer.sealed(built.left.clone()), over).await,
+        None => writer.write_all(left).await,
         Some(pacer) => {
-            for portion in built.buffer.sealed(built.left.clone()).chunks(PORTION_LEN) {
-                tokio::select! {
-                    () = pacer.take(portion.len()) => {}
-                    () = over.cancelled() => return Ok(()),
-                }
-                write_all(socket, portion, over).await?;
+            for portion in left.chunks(PORTION_LEN) {
+                pacer.take(portion.len()).await;
+                writer.write_all(portion).await?;
             }
             Ok(())
         }
     }
 }
 
-async fn write_all(socket: &TcpStream, bytes: &[u8], over: &CancellationToken) -> Result<(), LaneEnd> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        tokio::select! {
-            ready = socket.writable() => ready?,
-            () = over.cancelled() => return Ok(()),
-        }
-        match socket.try_write(rest) {
-            Ok(len) => rest = &rest[len..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-impl From<RecordError> for LaneEnd {
-    fn from(error: RecordError) -> Self {
-        match error {
-            // Anyone who can write to the connection can produce such bytes, so they do not prove a fault of the peer.
-            RecordError::Forged | RecordError::NoRecord => {
-                Self::Lost(io::Error::new(io::ErrorKind::InvalidData, error))
-            }
-            RecordError::CipherSuite
-            | RecordError::Unexpected
-            | RecordError::Alert(_)
-            | RecordError::UsedUp => Self::Violation(error.to_string()),
-        }
-    }
-}
-
-impl From<ReceiveFault> for LaneEnd {
+impl From<ReceiveFault> for LaneFault {
     fn from(fault: ReceiveFault) -> Self {
         Self::Violation(fault.to_string())
-    }
-}
-
-impl From<DeframeError> for LaneEnd {
-    fn from(error: DeframeError) -> Self {
-        match error {
-            DeframeError::Truncated => Self::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
-            DeframeError::Record(error) => error.into(),
-            DeframeError::Frame(_) | DeframeError::RecordsTooSmall => Self::Violation(error.to_string()),
-        }
     }
 }
 

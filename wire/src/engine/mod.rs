@@ -1,27 +1,23 @@
 //! The transfer engine: moves frames between lanes and storage, for both ends alike.
 //!
 //! ```text
-//!            blocking job of one frame              task of the lane
-//! storage -> read, hash, seal in place   -> buffer -> socket ===> socket -> deframer -> open in place, verify, write ->
-//! storage
-//!              ^ plan                                                                        v
-//!            Sender (wire::sender)  <---------- Ack on the control connection ---------- Receiver (wire::receiver)
+//!             blocking job of one frame       transport                  blocking job of the frames that have arrived
+//! storage ─► read, hash, encode in place ─► FrameBuffer ─► writer ══► reader ─► decode in place, verify, write ─► storage
+//!              ▲ plan                                                                            ▼
+//!            Sender (wire::sender)  ◄────────── Ack on the control connection ────────── Receiver (wire::receiver)
 //! ```
 //!
 //! Ownership: an [`Exchange`] belongs to a session and knows its jobs. A job owns its machine, its storage end and its open
-//! files. A lane owns its keys, one outgoing buffer while it has data to send, and a deframer while data arrives. All of this
-//! is charged to the session's [budget](crate::budget) before it is kept, and waits if there is no room.
+//! files. A lane owns its [transport](crate::transport)'s two halves, and one outgoing buffer while it has data to send. All of
+//! this is charged to the session's [budget](crate::budget) before it is kept, and waits if there is no room.
 //!
 //! If we die at any line: staged files may stay, under their reserved names, some with a journal for the next run to resume
 //! from; a partial file never has any other name.
 
 mod active;
 mod admission;
-mod buffer;
 mod commit;
-mod congestion;
 mod cursor;
-mod deframer;
 mod exchange;
 mod held_answers;
 mod lane_timers;
@@ -40,9 +36,7 @@ mod staged;
 mod unsized_file;
 
 pub(crate) use crate::sync::lock;
-pub use buffer::{BufferPool, ChunkBuffer};
 pub use commit::{PendingCommit, Placed, StagedEntry};
-pub use congestion::{LONG_PATH, avoid_bbr_until_rtt_known, restore_default_congestion_control};
 pub use exchange::{Exchange, JobEnd, Role};
 pub use lane_timers::LaneTime;
 pub use lanes::{LaneEnd, run_lane};

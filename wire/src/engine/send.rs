@@ -13,18 +13,16 @@ use super::{Exchange, JobObserver, Pacer, lock};
 use crate::checksum::Checksum;
 use crate::control::Envelope;
 use crate::disk::Disk;
-use crate::engine::ChunkBuffer;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{FrameHead, FrameKind};
 use crate::ids::{FileNo, FrameNo, JobId, LaneNo};
 use crate::message::Changing;
 use crate::metadata::Timestamp;
 use crate::net::control::Outbox;
-use crate::net::record::{RecordError, Sealer};
 use crate::sender::{Content, Plan, Sender};
+use crate::transport::FrameBuffer;
 use large_file::ChunkRef;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -56,7 +54,13 @@ pub struct SendJob {
     memory: JobMemory,
 }
 
-/// The parts of a frame besides its payload, which is in the buffer.
+/// A frame for a lane to encode. Its payload is in the buffer.
+pub(crate) struct FrameToEncode {
+    pub(crate) head: FrameHead,
+    pub(crate) extra: Vec<u8>,
+}
+
+/// The parts of a frame besides its payload, which is in the buffer, and its numbers.
 struct Built {
     kind: FrameKind,
     extra: Vec<u8>,
@@ -222,14 +226,13 @@ impl SendJob {
         lock(&self.machine).lane_closed(lane);
     }
 
-    /// Builds the next frame for `lane` in `buffer`; returns the range of its ciphertext, or that there is none now.
+    /// Builds the next frame for `lane`, its payload in `buffer`; returns the rest of it, or `None` if there is no frame now.
     pub(crate) fn build(
         &self,
         lane: LaneNo,
-        buffer: &mut ChunkBuffer,
-        sealer: &mut Sealer,
+        buffer: &mut FrameBuffer,
         exchange: &Exchange,
-    ) -> Result<Option<Range<usize>>, RecordError> {
+    ) -> Option<FrameToEncode> {
         self.look_for_room();
         if self.source.refill(&self.machine) {
             exchange.work.notify_waiters();
@@ -239,7 +242,7 @@ impl SendJob {
         let plan = lock(&self.machine).next(lane);
         let Some(Plan { frame, content }) = plan else {
             self.changed.notify_one();
-            return Ok(None);
+            return None;
         };
         let built = self.content(frame, &content, buffer);
         let head = FrameHead {
@@ -249,12 +252,11 @@ impl SendJob {
             payload_len: u32::try_from(built.payload_len).unwrap_or(u32::MAX),
             kind: built.kind,
         };
-        let sealed = buffer.seal(&head, &built.extra, sealer)?;
         self.changed.notify_one();
-        Ok(Some(sealed))
+        Some(FrameToEncode { head, extra: built.extra })
     }
 
-    fn content(&self, frame: FrameNo, content: &Content, buffer: &mut ChunkBuffer) -> Built {
+    fn content(&self, frame: FrameNo, content: &Content, buffer: &mut FrameBuffer) -> Built {
         match content {
             Content::Pack(items) => self.pack(frame, items, buffer),
             Content::Block { file, offset, len, last } => {

@@ -1,18 +1,14 @@
 //! The control connection: messages over TLS, with one task per direction.
 
-use super::aligned::RecordAlignedReader;
 use crate::budget::{Budget, Charge};
 use crate::control::{CONTROL_HEADER_LEN, ControlError, ControlHeader, Envelope};
 use crate::limits::{CONTROL_BODY_BEFORE_LOGIN_MAX, CONTROL_BODY_MAX, ROOM_PATIENCE};
+use crate::transport::tls_tcp::Connection;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
-
-/// A TLS connection that is read record by record.
-pub type Connection = TlsStream<RecordAlignedReader<TcpStream>>;
 
 /// Messages that may wait to be written. A peer that does not read blocks the senders of further messages.
 const OUTBOX_MESSAGES: usize = 32;

@@ -1,7 +1,3 @@
-//! Transports: the one kind of TLS connection, and the two things it can become, a control connection or a lane.
+//! The control connection: messages between the two ends of a session, over one connection of the transport.
 
-pub mod aligned;
 pub mod control;
-pub mod lane;
-pub mod record;
-pub mod tls;

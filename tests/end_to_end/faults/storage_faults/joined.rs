@@ -16,10 +16,10 @@ use wire::ids::{JobId, LaneNo};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Totals;
 use wire::net::control::{OutboxMessages, outbox};
-use wire::net::lane::Lane;
-use wire::net::record::{Opener, Sealer};
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
+use wire::transport::tls_tcp::TlsLane;
+use wire::transport::tls_tcp::record::{Opener, Sealer};
 use wire::{Failure, RemotePath};
 
 /// The result of a transfer.
@@ -80,20 +80,20 @@ async fn pass_on(mut messages: OutboxMessages, to: Arc<Exchange>, over: Cancella
     }
 }
 
-async fn lanes(number: u16) -> (Lane, Lane) {
+async fn lanes(number: u16) -> (TlsLane, TlsLane) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (one, other) = tokio::join!(TcpStream::connect(address), listener.accept());
     (lane(number, one.unwrap(), [1, 2]), lane(number, other.unwrap().0, [2, 1]))
 }
 
-fn lane(number: u16, socket: TcpStream, [tx, rx]: [u8; 2]) -> Lane {
+fn lane(number: u16, socket: TcpStream, [tx, rx]: [u8; 2]) -> TlsLane {
     socket.set_nodelay(true).unwrap();
     let secrets = |seed: u8| {
         let key = AeadKey::from([seed; 32]);
         (0, ConnectionTrafficSecrets::Aes256Gcm { key, iv: Iv::from([seed; 12]) })
     };
-    Lane {
+    TlsLane {
         number: LaneNo(number),
         socket: Arc::new(socket),
         sealer: Sealer::new(secrets(tx)).unwrap(),

@@ -1,14 +1,15 @@
 //! Frames of large files: reads and hashes their chunks, and checks at their ends whether they have changed.
 
 use super::{Built, SendJob};
+use crate::engine::lock;
 use crate::engine::reading::{Broken, OpenFile, read_to_end};
-use crate::engine::{ChunkBuffer, lock};
 use crate::failure::Failure;
 use crate::frame::{Announcement, BlockExtra, FrameKind, SealEnd, encode_loss};
 use crate::ids::FrameNo;
 use crate::message::Changing;
 use crate::metadata::SourceId;
 use crate::sender::{Content, LargeFile};
+use crate::transport::FrameBuffer;
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ impl SendJob {
         frame: FrameNo,
         file: &Arc<LargeFile>,
         chunk: ChunkRef,
-        buffer: &mut ChunkBuffer,
+        buffer: &mut FrameBuffer,
     ) -> Result<Built, Content> {
         let ChunkRef { offset, len, last } = chunk;
         if let Some(zeros) = self.zeros(frame, file, offset + len as u64, offset) {
@@ -65,7 +66,7 @@ impl SendJob {
         file: &LargeFile,
         open: &OpenFile,
         chunk: ChunkRef,
-        buffer: &mut ChunkBuffer,
+        buffer: &mut FrameBuffer,
     ) -> Result<(), Broken> {
         let ChunkRef { offset, len, last } = chunk;
         let mut one_more = [0];
@@ -144,7 +145,7 @@ impl SendJob {
         Announcement { source, ..file.announcement.clone() }
     }
 
-    pub(super) fn given_up(&self, file: &LargeFile, failure: &Failure, buffer: &mut ChunkBuffer) -> Built {
+    pub(super) fn given_up(&self, file: &LargeFile, failure: &Failure, buffer: &mut FrameBuffer) -> Built {
         let loss = encode_loss(failure);
         buffer.put(0, &loss);
         let (size, root, end) = (0, Default::default(), SealEnd::GivenUp);

@@ -2,8 +2,8 @@
 
 use super::{Built, SendJob};
 use crate::checksum::Digest;
+use crate::engine::lock;
 use crate::engine::reading::{Broken, OpenFile, read_to_end};
-use crate::engine::{ChunkBuffer, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{ENTRY_HEAD_LEN, EntryHead, EntryKind, FrameKind, encode_loss};
 use crate::ids::FrameNo;
@@ -13,10 +13,11 @@ use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::path::RemotePath;
 use crate::sender::{Item, ItemKind, Packed, packed_len};
 use crate::store::SourceFile;
+use crate::transport::FrameBuffer;
 use std::io::{self, IoSliceMut};
 
 impl SendJob {
-    pub(super) fn pack(&self, frame: FrameNo, items: &[Item], buffer: &mut ChunkBuffer) -> Built {
+    pub(super) fn pack(&self, frame: FrameNo, items: &[Item], buffer: &mut FrameBuffer) -> Built {
         let stays = lock(&self.machine).is_built(frame);
         let mut packing = Packing { at: 0, entries: 0, stays, later: Vec::new(), buffer };
         let mut reserved: usize = items.iter().map(packed_len).sum();
@@ -143,7 +144,7 @@ struct Packing<'a> {
     stays: bool,
     /// Folders of items that left the pack to come later: these folders come later, too.
     later: Vec<RemotePath>,
-    buffer: &'a mut ChunkBuffer,
+    buffer: &'a mut FrameBuffer,
 }
 
 impl Packing<'_> {

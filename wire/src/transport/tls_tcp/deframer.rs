@@ -1,10 +1,11 @@
 //! Splits a lane's incoming bytes into frames: ciphertext is opened in place, and frames are made of its pieces.
 
-use crate::frame::{FrameError, FrameHead, HEAD_LEN};
-use crate::limits::FRAME_RECORDS_LEN_MAX;
-use crate::net::record::{
+use super::record::{
     OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, RecordError, record_len,
 };
+use crate::frame::{FrameError, FrameHead, HEAD_LEN};
+use crate::limits::FRAME_RECORDS_LEN_MAX;
+use crate::transport::Drained;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -24,17 +25,6 @@ pub(crate) enum DeframeError {
     RecordsTooSmall,
     #[error("the lane was closed within a frame")]
     Truncated,
-}
-
-/// Why draining stopped.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Drained<W> {
-    /// More bytes are needed.
-    NeedsMore,
-    /// The peer closed its direction.
-    Closed,
-    /// The first frame cannot be taken yet.
-    Wait(W),
 }
 
 /// Received bytes of one lane.
@@ -110,11 +100,6 @@ impl Deframer {
         let unopened = &self.bytes[self.opened..self.filled];
         let is_short = |len: usize| len < HEAD_LEN + RECORD_OVERHEAD && len <= unopened.len();
         self.filled >= self.needed || record_len(unopened).map_or(true, |len| len.is_some_and(is_short))
-    }
-
-    /// Returns the error for the end of the socket's stream.
-    pub(crate) fn end_of_stream(&self) -> DeframeError {
-        DeframeError::Truncated
     }
 
     /// Frees memory while no bytes arrive.
@@ -264,7 +249,7 @@ mod tests {
     use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, FrameKind, SealEnd};
     use crate::ids::{FileNo, FrameNo, JobId};
     use crate::limits::CHUNK_LEN;
-    use crate::net::record::Sealer;
+    use crate::transport::tls_tcp::record::Sealer;
     use rustls::ConnectionTrafficSecrets;
     use rustls::crypto::cipher::{AeadKey, Iv};
 

@@ -1,0 +1,23 @@
+//! Lanes as TLS 1.3 over TCP. rustls does the handshake; then the lane takes over socket and keys, and its records are sealed
+//! and opened in the buffers of their frames.
+//!
+//! ```text
+//! connection ─ handshake, hello (rustls, read record by record) ─► TlsLane::take_over ─┬─► TlsWriter: socket, Sealer
+//!                                                                                      └─► TlsReader: socket, Deframer, Opener
+//! file ─► FrameBuffer, laid out in records ─ sealed in place ─► socket ══► Deframer ─ opened in place ─► job
+//! ```
+//!
+//! The two halves share the socket, and each direction has a key of its own. The reader keeps up to one frame's records and the
+//! beginning of the next frame ([`FRAME_RECORDS_LEN_MAX`](crate::limits::FRAME_RECORDS_LEN_MAX)). The writer has no
+//! buffer but the socket's own, whose unsent part is bounded on long paths.
+
+mod aligned;
+mod congestion;
+mod deframer;
+mod lane;
+pub mod record;
+pub mod tls;
+
+pub use aligned::{Connection, RecordAlignedReader};
+pub use congestion::{LONG_PATH, avoid_bbr_until_rtt_known, restore_default_congestion_control};
+pub use lane::{LaneError, RECORD_LAYOUT, TlsLane, TlsReader, TlsWriter};
