@@ -5,7 +5,9 @@ pub(crate) mod fake_frames;
 pub(crate) mod fake_server;
 pub(crate) mod fault_injection;
 pub(crate) mod fuse;
+pub(crate) mod joined;
 pub(crate) mod limits;
+pub(crate) mod memory_lane;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 //! beside an older file.
 
 use super::faulty::{Faults, FaultyFolder, Plan};
-use super::process::OPTIONS;
 use crate::support::content;
+use crate::support::joined::OPTIONS;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,6 @@
 //! moment each path has its whole old or its whole new content.
 
 mod faulty;
-mod joined;
 mod kept;
 mod model;
 mod power;

@@ -1,8 +1,8 @@
 //! System errors, and a killed process, at every operation of a transfer.
 
 use super::faulty::{Done, Faults, FaultyFolder, Plan};
-use super::joined::{Ended, transfer};
 use super::trees::{Source, Target, held};
+use crate::support::joined::{Ended, OPTIONS, transfer};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,6 @@ use tokio::task::JoinSet;
 use wire::checksum::Checksum;
 use wire::engine::{Base, Keeping, TreeSink, TreeSinkOptions, TreeSource};
 use wire::journal::JournalKey;
-use wire::message::{Durability, Overwrite};
-use wire::modes::Modes;
 use wire::sender::Asking;
 use wire::{FailureCode, Name};
 
@@ -230,15 +228,5 @@ fn check_told(ended: &Ended, new: &[String], n: usize) {
     }
 }
 
-pub(crate) const OPTIONS: TreeSinkOptions = TreeSinkOptions {
-    overwrite: Overwrite::Always,
-    add_only: false,
-    takes_over: true,
-    modes: Modes::CARRIED,
-    sparse: true,
-    durability: Durability::Process,
-    keeping: None,
-    begun: None,
-};
 /// Transfers spend much of their time waiting for the other end.
 const AT_ONCE: usize = 8;
