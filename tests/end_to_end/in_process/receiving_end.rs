@@ -1,0 +1,108 @@
+//! A real receiving end, whose sender is the test: lanes and messages by hand.
+
+use crate::support::joined::OPTIONS;
+use crate::support::memory_lane::{HandLane, lane_by_hand};
+use crate::support::{PATIENCE, fake_frames::Frames};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use wire::budget::Budget;
+use wire::checksum::Checksum;
+use wire::control::Envelope;
+use wire::disk::Disk;
+use wire::engine::{
+    Base, Exchange, JobEnd, LaneEnd, NoopObserver, ReceiveJob, Role, TreeSink, TreeSinkOptions, run_lane,
+};
+use wire::ids::{JobId, LaneNo};
+use wire::limits::WINDOW_FRAMES_MAX;
+use wire::message::{Ack, Message};
+use wire::net::control::{OutboxMessages, outbox};
+use wire::receiver::Receiver;
+use wire::store::{FolderCache, LocalFolder};
+
+/// A receiving end with one job, which puts everything into a folder of its own.
+pub(crate) struct ReceivingEnd {
+    pub(crate) exchange: Arc<Exchange>,
+    /// Makes frames of the job.
+    pub(crate) frames: Frames,
+    folder: TempDir,
+    messages: OutboxMessages,
+    over: CancellationToken,
+}
+
+impl ReceivingEnd {
+    /// A receiving end whose job has been requested.
+    pub(crate) fn requested() -> Self {
+        let (outbox, messages) = outbox();
+        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
+        exchange.opening(JobId(JOB), Role::Receiver);
+        let frames = Frames { job: JOB, checksum: Checksum::Sha256 };
+        let (folder, over) = (tempfile::tempdir().unwrap(), CancellationToken::new());
+        Self { exchange, frames, folder, messages, over }
+    }
+
+    /// A receiving end whose job runs.
+    pub(crate) fn running() -> Self {
+        let end = Self::requested();
+        drop(end.run());
+        end
+    }
+
+    /// Runs the job.
+    pub(crate) fn run(&self) -> JoinHandle<JobEnd> {
+        let folder = Arc::new(LocalFolder::open_ambient(self.folder.path()).unwrap());
+        let options = TreeSinkOptions { sparse: false, ..OPTIONS };
+        let sink = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
+        let machine = Receiver::new(Checksum::Sha256, WINDOW_FRAMES_MAX);
+        let job = Arc::new(ReceiveJob::new(JobId(JOB), machine, sink, Arc::new(NoopObserver)));
+        let (exchange, over) = (self.exchange.clone(), self.over.clone());
+        tokio::spawn(async move {
+            let ended = over.run_until_cancelled(exchange.receive(job)).await;
+            ended.unwrap_or(Ok(()))
+        })
+    }
+
+    /// Opens a lane; returns the sender's end of it, and how the receiver's end ends.
+    pub(crate) fn lane(&self, number: u16) -> (HandLane, JoinHandle<LaneEnd>) {
+        let (lane, by_hand) = lane_by_hand(LaneNo(number));
+        let (exchange, over) = (self.exchange.clone(), self.over.clone());
+        (by_hand, tokio::spawn(run_lane(lane, exchange, over, CancellationToken::new())))
+    }
+
+    /// Says something about the job.
+    pub(crate) fn tell(&self, message: impl Into<Message>) {
+        let back = self.exchange.handle(Envelope::new(JOB, message)).expect("no violation");
+        assert!(back.is_none(), "{back:?}");
+    }
+
+    /// Returns the next acknowledgement.
+    pub(crate) async fn next_ack(&mut self) -> Ack {
+        let next = timeout(PATIENCE, self.messages.recv()).await.expect("an acknowledgement in time");
+        match next.expect("a session").envelope.message {
+            Message::Ack(ack) => ack,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Returns a path in the job's folder; the empty name is the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for ReceivingEnd {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
+}
+
+/// Returns how a lane ended.
+pub(crate) async fn end_of(lane: JoinHandle<LaneEnd>) -> LaneEnd {
+    timeout(PATIENCE, lane).await.expect("the lane ends in time").unwrap()
+}
+
+/// The job's id.
+pub(crate) const JOB: u32 = 2;
