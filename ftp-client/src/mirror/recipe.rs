@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
-use wire::message::{Changing, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 use wire::metadata::Timestamp;
 use wire::modes::{Chmod, Modes};
 
@@ -62,8 +62,8 @@ pub struct Recipe {
     pub changing: ChangingRecipe,
     /// See [`TransferOptions::sparse`].
     pub sparse: bool,
-    /// See [`TransferOptions::survive_power`].
-    pub power: bool,
+    /// See [`TransferOptions::durability`].
+    pub durability: Durability,
     /// See [`MirrorOptions::detect_moves`].
     pub detect_moves: bool,
     /// See [`MirrorOptions::backup`].
@@ -207,10 +207,10 @@ impl Recipe {
             resume: true,
             modes: modes(self.no_perms, self.perms, self.chmod.as_deref())?,
             sparse: self.sparse,
-            ..TransferOptions::default()
+            durability: self.durability,
         };
         Ok(MirrorOptions {
-            transfer: transfer.surviving(self.power),
+            transfer,
             delete: self.delete,
             delete_excluded: self.delete_excluded,
             delete_max: self.delete_max(),

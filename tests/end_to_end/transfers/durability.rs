@@ -1,4 +1,4 @@
-//! `--durability power` with the real programs. Its promise is proven in the `faults` tests; this checks that every command
+//! `--durability` with the real programs. The promise of `power` is proven in the `faults` tests; this checks that every command
 //! accepts it, both ways, and that the same files arrive.
 
 use crate::support::{assert_same, content, leftovers};
@@ -19,6 +19,24 @@ fn files_trees_and_streams_arrive_durably_either_way() {
     world.check(["put", "--durability=power", "tree/large", &world.url("file")]);
     world.check(["get", "--durability", "power", &world.url("file"), "file"]);
     assert_eq!(fs::read(world.local().join("file")).unwrap(), content(1, 1_300_000));
+    assert!(leftovers(&world.root()).is_empty() && leftovers(&world.local()).is_empty());
+}
+
+#[test]
+fn files_are_replaced_without_regard_to_a_loss_of_power() {
+    let world = World::serving();
+    fill(&world.local().join("tree"));
+    let (root, tree) = (world.url(""), world.url("tree"));
+    let always = ["mirror", "--overwrite=always"];
+    let sparse = ["mirror", "--overwrite=always", "--sparse"];
+    for (command, target) in [(&["put", "-r"][..], &root), (&always, &tree), (&sparse, &tree)] {
+        let options = [command, &["--durability=none", "tree", target]].concat();
+        world.check(&options);
+        world.check(&options); // all is replaced
+        assert_same(&world.local().join("tree"), &world.root().join("tree"));
+    }
+    world.check(["get", "-r", "--durability=none", &tree, "."]);
+    assert_same(&world.root().join("tree"), &world.local().join("tree"));
     assert!(leftovers(&world.root()).is_empty() && leftovers(&world.local()).is_empty());
 }
 

@@ -120,12 +120,15 @@ pub enum Resume {
 
 /// The losses that acknowledged items survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// The process is killed.
+    /// The process is killed. If the power fails, a replaced file has its old content or its new one.
     #[default]
     Process,
     /// The power fails, or the system crashes: content and names are synced to the disk first.
     Power,
+    /// The process is killed. If the power fails, a replaced file may have neither content: it may be empty.
+    None,
 }
 
 /// The treatment of a file that exists at the target.

@@ -89,7 +89,7 @@ impl Changes {
         let mut touched = self.folders.take_touched();
         touched.join(self.backup.as_ref().map(FolderCache::take_touched).unwrap_or_default());
         match self.durability {
-            Durability::Process => Ok(()),
+            Durability::Process | Durability::None => Ok(()),
             Durability::Power => touched.sync(),
         }
     }
@@ -264,7 +264,7 @@ impl Changes {
     /// Called before the change, so that none is forgotten.
     fn touch(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
         match self.durability {
-            Durability::Process => Ok(()),
+            Durability::Process | Durability::None => Ok(()),
             Durability::Power => self.folders.touch(folder),
         }
     }

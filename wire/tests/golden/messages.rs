@@ -324,13 +324,13 @@ fn jobs() -> Vec<MessageExample> {
             21,
             "put-again",
             5,
-            "an interrupted transfer is gone on with; it began 90 seconds ago",
+            "an interrupted transfer is gone on with; it began 90 seconds ago, and a loss of power does not matter",
             Put {
                 path: path("photos"),
                 into: None,
                 overwrite: Overwrite::Always,
                 exclusive: false,
-                durability: Durability::Process,
+                durability: Durability::None,
                 modes_of_new: true,
                 folder_mode: 0o700,
                 options: JobOptions {
@@ -341,7 +341,7 @@ fn jobs() -> Vec<MessageExample> {
             },
             parts! {
                 text("photos", "path") none("into") variant(0, "overwrite: Always") bool(false, "exclusive")
-                variant(0, "durability: Process") bool(true, "modes_of_new") u32(0o700, "folder_mode")
+                variant(2, "durability: None") bool(true, "modes_of_new") u32(0o700, "folder_mode")
                 variant(1, "checksum: Blake3") variant(2, "resume: Again") some("begun")
                 time(1_700_000_000, 4_000_000, "seconds, nanos") bool(false, "sparse") count(0, "extensions: 0")
             },

@@ -5,13 +5,13 @@ use super::values::ChangingArg;
 use clap::{Args, ValueEnum};
 use ftp_client::mirror::recipe;
 use ftp_client::{Error, TransferOptions};
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 use wire::modes::Modes;
 
 /// How items are carried.
 #[derive(Args)]
 pub(crate) struct CarryingArgs {
-    /// When an item counts as done: process = survives a crash of the program, power = synced to disk
+    /// What a done item survives: process = a crash of the program, power = also a loss of power (synced to disk)
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
     durability: DurabilityWord,
     /// How to treat a file that changes while it is read
@@ -27,27 +27,33 @@ pub(crate) struct CarryingArgs {
 pub(crate) const OF_PROFILES: [&str; 2] = ["durability", "changing"];
 
 impl CarryingArgs {
-    /// Returns true if items must survive a loss of power.
-    pub(crate) fn power(&self) -> bool {
-        self.durability == DurabilityWord::Power
+    /// Returns the failure that items must survive.
+    pub(crate) fn durability(&self) -> Durability {
+        match self.durability {
+            DurabilityWord::None => Durability::None,
+            DurabilityWord::Process => Durability::Process,
+            DurabilityWord::Power => Durability::Power,
+        }
     }
 
     /// Returns the options of a transfer, with the command's own rule for files that exist.
     pub(crate) fn options(&self, overwrite: Overwrite) -> Result<TransferOptions, Error> {
-        let options = TransferOptions {
+        Ok(TransferOptions {
             overwrite,
+            durability: self.durability(),
             changing: self.changing.into(),
             resume: self.resuming.get(),
             modes: self.permissions.modes()?,
             ..TransferOptions::default()
-        };
-        Ok(options.surviving(self.power()))
+        })
     }
 }
 
 /// `--durability`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum DurabilityWord {
+    /// As process, but a loss of power may also empty files that were replaced: where many are, this saves some time
+    None,
     /// A reported item survives a crash of the program
     Process,
     /// A reported item also survives a loss of power: files are synced to disk, many at a time

@@ -212,7 +212,7 @@ fn recipe(
         xattrs: carrying.xattrs,
         changing: Changing::from(carrying.common.changing).into(),
         sparse: carrying.sparse,
-        power: carrying.common.power(),
+        durability: carrying.common.durability(),
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
     })

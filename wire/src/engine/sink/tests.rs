@@ -204,6 +204,18 @@ fn after_a_failed_sync_nothing_gets_its_name() {
 }
 
 #[test]
+fn a_file_that_replaces_another_waits_for_its_content_unless_the_order_does_not_matter() {
+    for (durability, waits) in [(Durability::Process, true), (Durability::None, false)] {
+        let (root, sink) = sink(TreeSinkOptions { durability, ..options() });
+        std::fs::write(root.path().join("one"), "old").unwrap();
+        let placed = place_small(&sink, "one").unwrap();
+        assert_eq!(matches!(placed, Placed::Pending(_)), waits, "{durability:?}");
+        let is_replaced = std::fs::read(root.path().join("one")).unwrap() != b"old";
+        assert_eq!(is_replaced, !waits, "{durability:?}");
+    }
+}
+
+#[test]
 fn what_waits_gets_no_name_once_the_job_is_over() {
     let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
     let Placed::Pending(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };

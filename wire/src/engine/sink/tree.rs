@@ -102,6 +102,11 @@ impl TreeSink {
         self.options.durability == Durability::Power
     }
 
+    /// True if content is written out before a name that a loss of power must not leave without it.
+    fn writes_out(&self) -> bool {
+        self.options.durability != Durability::None
+    }
+
     /// Returns the result for an item that may not take its name: a file that stays is skipped once it is durable, if that is
     /// required.
     fn refused(
@@ -128,7 +133,7 @@ impl TreeSink {
         let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
         let (takes_over, over) = (self.options.takes_over, self.over.clone());
-        let writes_out = sparse || has_content(admission.metadata());
+        let writes_out = self.writes_out() && (sparse || has_content(admission.metadata()));
         Ok(Placement { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
@@ -272,7 +277,7 @@ impl Sink for TreeSink {
             let has_holes = self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
             file.finish(self.waits())?;
-            if has_holes && !self.waits() {
+            if has_holes && self.writes_out() && !self.waits() {
                 file.write_out()?; // its length may reach the disk before its content
             }
             Ok(check_going(&self.over)?)
@@ -299,8 +304,8 @@ impl Sink for TreeSink {
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, mode)?;
         let result = fill(&*file, mode);
-        let replaces = size > 0 && has_content(admission.metadata());
-        if result.is_ok() && (replaces || self.waits()) {
+        let writes_out = self.writes_out() && size > 0 && has_content(admission.metadata());
+        if result.is_ok() && (writes_out || self.waits()) {
             file.begin_write_out();
             let content = Unsynced::File(file.into());
             return Ok(waiting(folder, staged, name.to_name(), admission, content, false));
