@@ -2,11 +2,13 @@
 
 use crate::credentials::Credentials;
 use crate::outages::Outages;
+use crate::remote::DEFAULT_PORT;
 use crate::trust::ServerTrust;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::checksum::Checksum;
+use wire::limits::LOGIN_TIMEOUT;
 
 /// The options of a connection. A copy shares `trust`, which remembers what it has decided.
 #[derive(Clone)]
@@ -31,4 +33,24 @@ pub struct ConnectOptions {
     pub outages: Outages,
     /// Folder of resume records; `None` disables resuming across runs.
     pub state: Option<PathBuf>,
+}
+
+impl ConnectOptions {
+    /// Connects to `host`. The number of lanes is chosen, nothing is limited, no lost connection is made again, and no run
+    /// resumes another.
+    #[must_use]
+    pub fn new(host: impl Into<String>, trust: Arc<dyn ServerTrust>, credentials: Credentials) -> Self {
+        Self {
+            host: host.into(),
+            port: DEFAULT_PORT,
+            trust,
+            credentials,
+            checksum: None,
+            lanes: 0,
+            rate_limit: 0,
+            timeout: LOGIN_TIMEOUT,
+            outages: Outages::default(),
+            state: None,
+        }
+    }
 }

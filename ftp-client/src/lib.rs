@@ -1,5 +1,27 @@
 //! The client as a library: connect, look, move files. It neither draws nor prints, and reads no environment;
 //! it reports what happens to an [`observer::TransferObserver`].
+//!
+//! Sends a folder to a server that is known by its key:
+//!
+//! ```no_run
+//! use ftp_client::observer::NoopTransferObserver;
+//! use ftp_client::trust::{OnUnknown, Policy};
+//! use ftp_client::{ConnectOptions, Credentials, PutRequest, PutSource, Session, TransferOptions};
+//! use ftp_client::{fingerprint, known_hosts::KnownHosts};
+//! use std::sync::Arc;
+//! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
+//! let pin = fingerprint::parse("sha256:92a0…"); // printed by the server; without it `known_hosts` decides
+//! let trust = Policy::new(pin, KnownHosts::at("known_hosts".into()), OnUnknown::Refuse);
+//! let login = Credentials::Password { user: "ann".into(), password: "secret".into() };
+//! let session = Session::connect(ConnectOptions::new("files.example", Arc::new(trust), login)).await?;
+//! let (source, path) = (PutSource::Tree("photos".into()), wire::RemotePath::from_user(b"/photos")?);
+//! let request = PutRequest { source, path, into: None, totals: false, options: TransferOptions::default() };
+//! let summary = session.put(request, Arc::new(NoopTransferObserver)).await?;
+//! println!("{} files, {} failed", summary.files, summary.failed);
+//! session.close().await;
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 
 use crate::admission::Full;
 use crate::auth::Authenticator;
-use crate::config::ServerLimits;
+use crate::config::{Config, DrainTimeout, ServerLimits};
 use crate::connection;
 use crate::disks::Disks;
 use crate::grants;
@@ -36,6 +36,16 @@ pub struct ServerOptions {
     pub drain_timeout: Duration,
     /// Records of files that were written and not synced; `None` keeps no records.
     pub marks: Option<Arc<Marks>>,
+}
+
+impl ServerOptions {
+    /// Listens on one address, with the limits of a server that has no configuration.
+    #[must_use]
+    pub fn new(listen: SocketAddr, identity: HostIdentity, authenticator: Arc<dyn Authenticator>) -> Self {
+        let Config { limits, drain_timeout: DrainTimeout(drain_timeout), .. } = Config::default();
+        let (listen, sockets) = (vec![listen], Vec::new());
+        Self { listen, sockets, identity, authenticator, limits, drain_timeout, marks: None }
+    }
 }
 
 /// A server that listens.

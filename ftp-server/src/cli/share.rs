@@ -8,7 +8,7 @@ use super::setup::{all_addresses, existing_folder};
 use super::signals::Hangup;
 use super::{logging, output, reachable, running};
 use anyhow::Context;
-use ftp_server::config::{Config, DEFAULT_PORT, LogLevel, LogOptions};
+use ftp_server::config::{DEFAULT_PORT, LogLevel, LogOptions};
 use ftp_server::identity::HostIdentity;
 use ftp_server::token::{ShareToken, TokenGrant, Tokens};
 use serde::Serialize;
@@ -62,27 +62,15 @@ async fn bind(
     identity: &HostIdentity,
     tokens: &Arc<Tokens>,
 ) -> anyhow::Result<Server> {
+    let options = |listen| ServerOptions::new(listen, identity.clone(), Arc::clone(tokens) as _);
     let listen = wanted.unwrap_or_else(|| all_addresses(DEFAULT_PORT));
-    let bound = match running::bind(options(listen, identity, tokens)).await {
+    let bound = match running::bind(options(listen)).await {
         Err(error) if wanted.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
-            running::bind(options(all_addresses(0), identity, tokens)).await
+            running::bind(options(all_addresses(0))).await
         }
         bound => bound,
     };
     bound.with_context(|| format!("cannot listen on {listen}"))
-}
-
-fn options(listen: SocketAddr, identity: &HostIdentity, tokens: &Arc<Tokens>) -> ServerOptions {
-    let Config { limits, drain_timeout, .. } = Config::default();
-    ServerOptions {
-        listen: vec![listen],
-        sockets: Vec::new(),
-        identity: identity.clone(),
-        authenticator: Arc::clone(tokens) as _,
-        limits,
-        drain_timeout: drain_timeout.0,
-        marks: None,
-    }
 }
 
 /// Prints the text for people on standard error; standard output has the commands or the JSON event.

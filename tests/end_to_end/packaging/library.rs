@@ -4,12 +4,10 @@ use ftp_client::mirror::{
     DeleteRefusal, MirrorAction, MirrorDirection, MirrorListener, MirrorOptions, MirrorRequest, Mode,
 };
 use ftp_client::observer::{FileReport, TransferObserver};
-use ftp_client::session::Outages;
 use ftp_client::trust::{ServerIdentity, ServerTrust};
 use ftp_client::{ConnectOptions, Credentials, Error, Session, fingerprint};
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 use tests::world::{PASSWORD, World};
 use wire::{Failure, RemotePath};
 
@@ -56,19 +54,9 @@ impl MirrorListener for FailingListener {
 
 async fn connect(world: &World) -> Session {
     let address = world.server().address;
-    let options = ConnectOptions {
-        host: address.ip().to_string(),
-        port: address.port(),
-        trust: Arc::new(TrustAll),
-        credentials: Credentials::Password { user: "tester".into(), password: PASSWORD.into() },
-        checksum: None,
-        lanes: 1,
-        rate_limit: 0,
-        timeout: Duration::from_secs(30),
-        outages: Outages::default(),
-        state: None,
-    };
-    Session::connect(options).await.unwrap()
+    let login = Credentials::Password { user: "tester".into(), password: PASSWORD.into() };
+    let options = ConnectOptions::new(address.ip().to_string(), Arc::new(TrustAll), login);
+    Session::connect(ConnectOptions { port: address.port(), ..options }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
