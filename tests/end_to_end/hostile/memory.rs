@@ -17,8 +17,8 @@ use wire::limits::{
     JOBS_MAX, LARGE_FILES_MAX, OFFER_ITEMS_MAX, PACK_ENTRIES_MAX, SERVER_MEMORY_MAX, SESSION_MEMORY_MAX,
 };
 use wire::message::{
-    Batch, Change, Details, Digests, Durability, End, Hash, JobOptions, List, Message, Offer, OfferedItem,
-    Overwrite, Ping, Put, Stat,
+    Batch, Change, Details, Digests, Durability, Hash, JobOptions, List, Offer, OfferedItem, Overwrite, Ping,
+    Put, Stat,
 };
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 
@@ -57,42 +57,6 @@ async fn folders_that_wait_for_a_frame_that_never_comes_take_no_more_than_their_
     }
     let bound = if sessions == 1 { SESSION_MEMORY_MAX } else { SERVER_MEMORY_MAX };
     check_memory(&world, bound);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn frames_that_had_no_room_are_asked_for_again_and_the_job_ends_well() {
-    let mut world = World::empty();
-    world.add_user("tester", "write");
-    world.serve(&[]);
-    let (mut session, mut lane) = session_and_lane(&world).await;
-    session.send(2, put("tree")).await;
-    assert!(matches!(session.next().await.unwrap().message, Message::Opened(_)));
-    let frames = Frames { job: 2, checksum: Checksum::Sha256 };
-    let folders = folders_pack(1); // the same ones in each frame, which wait as well as others
-    let last = 120; // 60 MiB of folders: more than there is memory for
-    let pack = |frame: u64| match frame {
-        0 => frames.pack(0, &[(EntryKind::File, b"first", b"content")]),
-        _ => frames.pack_claiming(frame, PACK_ENTRIES_MAX as u32, &folders),
-    };
-    for frame in (1..=last).chain([0]) {
-        lane.send(&pack(frame)).await;
-    }
-    session.send(2, End { frames: last + 1 }).await;
-    let (mut done, mut again) = (0, 0);
-    while done <= last {
-        let envelope = session.next().await.expect("the job goes on");
-        let Message::Ack(ack) = envelope.message else { panic!("{envelope:?}") };
-        assert!(ack.failed.is_empty(), "{:?}", ack.failed[0]);
-        done += ack.done.iter().map(|range| u64::from(range.count)).sum::<u64>();
-        again += ack.damaged.len();
-        for frame in ack.damaged {
-            lane.send(&pack(frame.0)).await;
-        }
-    }
-    println!("{again} of {last} frames came again");
-    assert!(again > 0, "the test sends more than there is room for");
-    alive(&mut session).await;
-    assert!(world.root().join("tree/first").exists());
 }
 
 /// Each file in progress is open at the server, whose open files are limited: they count as memory.

@@ -5,41 +5,34 @@ use crate::hostile::check_logged;
 use crate::hostile::server::{answer_usual, entry, path};
 use crate::support::content;
 use crate::support::fake_client::{Session, connect, login, until_closed};
-use crate::support::fake_frames::Frames;
 use crate::support::fake_server::{Against, Peer};
 use std::fs;
 use std::time::Duration;
 use tests::world::{PASSWORD, World};
-use wire::checksum::{Checksum, Digest};
+use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::features::Features;
-use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd, encode_loss};
-use wire::ids::{FileNo, FrameNo, JobId};
-use wire::limits::{ACK_ITEMS_MAX, CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX, OFFER_ITEMS_MAX};
+use wire::ids::FrameNo;
+use wire::limits::{ACK_ITEMS_MAX, CHUNK_LEN, LISTING_PAGE_ENTRIES_MAX};
 use wire::message::{
-    Ack, Details, Durability, End, Extension, FrameRange, Get, Held, HeldItem, JobOptions, Listing,
-    LoginRequest, Message, Offer, OfferedItem, Opened, Overwrite, Put, Resume, Select, SetMetadata, Stat,
-    Totals,
+    Ack, Details, Durability, End, Extension, Get, Held, HeldItem, JobOptions, Listing, LoginRequest,
+    Message, Offer, OfferedItem, Opened, Overwrite, Put, Resume, Select, SetMetadata, Stat,
 };
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::net::control::{Incoming, MessageReader, send};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{FailureCode, RemotePath};
 
 const JOB: u32 = 2;
 
+/// The rules themselves are tested in process.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_the_other_end_of_a_job_says_ends_the_session() {
     let world = World::serving();
     fs::write(world.root().join("file"), content(1, 3 * CHUNK_LEN)).unwrap();
     let mut honest = Session::open(&world).await;
-    let range = FrameRange { first: FrameNo(0), count: 1 };
-    let ack = Ack { done: vec![range], failed: Vec::new(), damaged: Vec::new() };
     for (job, message, reason) in [
-        (put("target"), Message::from(ack), "Ack from the wrong end"),
-        (put("target"), Held { answers: vec![HeldItem::Nothing] }.into(), "Held from the wrong end"),
-        (get(None), offer(1).into(), "Offer from the wrong end"),
+        (put("target"), Message::from(Held { answers: vec![HeldItem::Nothing] }), "Held from the wrong end"),
         (get(None), End { frames: 1 }.into(), "End from the wrong end"),
-        (get(None), Totals::default().into(), "Totals from the wrong end"),
     ] {
         let mut session = opened(&world, job).await;
         session.send(JOB, message).await;
@@ -47,31 +40,6 @@ async fn what_only_the_other_end_of_a_job_says_ends_the_session() {
         check_logged(&world, session.own, reason);
     }
     honest.check_alive().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn more_items_than_a_message_may_have_end_the_session_whatever_the_job_does() {
-    let world = World::serving();
-    fs::write(world.root().join("file"), content(1, 3 * CHUNK_LEN)).unwrap();
-    let mut running = opened(&world, put("target")).await;
-    running.send(JOB, offer(OFFER_ITEMS_MAX)).await;
-    assert!(matches!(running.next().await.unwrap().message, Message::Held(_)), "as many as may be");
-    running.send(JOB, offer(OFFER_ITEMS_MAX + 1)).await;
-    running.check_ended().await;
-    check_logged(&world, running.own, "Offer with more items");
-    let mut over = Session::open(&world).await;
-    over.send(JOB, offer(OFFER_ITEMS_MAX + 1)).await;
-    over.check_ended().await;
-    check_logged(&world, over.own, "Offer with more items");
-    let mut early = Session::open(&world).await;
-    early.send(JOB, put("missing/target")).await;
-    early.send_if_open(JOB, offer(OFFER_ITEMS_MAX + 1)).await;
-    early.check_ended().await;
-    let mut acking = opened(&world, get(None)).await;
-    let damaged = vec![FrameNo(0); ACK_ITEMS_MAX + 1];
-    acking.send(JOB, Ack { done: Vec::new(), failed: Vec::new(), damaged }).await;
-    acking.check_ended().await;
-    check_logged(&world, acking.own, "Ack with more items");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,56 +131,6 @@ async fn features_that_the_server_does_not_know_do_not_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_seal_that_gives_up_has_no_root() {
-    let world = World::serving();
-    for (root, ends) in [(Digest([0; 32]), false), (Digest([1; 32]), true)] {
-        let mut session = opened(&world, put("target")).await;
-        let mut lane = session.lane(1).await;
-        lane.send(&given_up(0, 0, "", root)).await;
-        if ends {
-            session.check_ended().await;
-            check_logged(&world, session.own, "lies about its length");
-        } else {
-            assert!(matches!(session.next().await.unwrap().message, Message::Ack(_)));
-            session.check_alive().await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_finished_files_number_is_no_other_files() {
-    let world = World::serving();
-    let frames = Frames { job: JOB, checksum: Checksum::Sha256 };
-    let whole = content(1, CHUNK_LEN);
-    let size = Some(CHUNK_LEN as u64);
-    for is_given_up in [false, true] {
-        let mut session = opened(&world, put("")).await;
-        let mut lane = session.lane(1).await;
-        if is_given_up {
-            lane.send(&given_up(1, 0, "one", Digest([0; 32]))).await
-        } else {
-            lane.send(&frames.block(0, "one", size, 0, true, &whole)).await;
-            lane.send(&frames.seal(1, "one", CHUNK_LEN as u64, frames.root(&whole))).await;
-        }
-        until_done(&mut session, 1).await;
-        lane.send(&frames.block(2, "other", size, 0, true, &whole)).await;
-        session.check_ended().await;
-        check_logged(&world, session.own, "two announcements of one file that differ");
-    }
-    assert!(fs::read(world.root().join("one")).unwrap() == whole && !world.root().join("other").exists());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_ends_once() {
-    let world = World::serving();
-    let mut session = opened(&world, put("target")).await;
-    session.send(JOB, End { frames: 5 }).await;
-    session.send(JOB, End { frames: 6 }).await;
-    session.check_ended().await;
-    check_logged(&world, session.own, "a job's end that contradicts");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn no_login_forges_what_the_log_says() {
     let world = World::serving();
     let (mut connection, own) = connect(world.server().address).await;
@@ -276,35 +194,6 @@ async fn until_list_or_put(peer: &mut Peer) -> u32 {
         assert!(answer_usual(peer, &envelope).await, "{envelope:?}");
     }
     0
-}
-
-async fn until_done(session: &mut Session, frame: u64) {
-    loop {
-        let answer = session.next().await.expect("an acknowledgement");
-        let Message::Ack(ack) = answer.message else { panic!("{answer:?}") };
-        assert!(ack.failed.is_empty(), "{ack:?}");
-        if ack.done.iter().any(|range| range.first.0 + u64::from(range.count) > frame) {
-            return;
-        }
-    }
-}
-
-/// The seal of file 0 that gives it up.
-fn given_up(frame: u64, file: u32, to: &str, root: Digest) -> Vec<u8> {
-    let mut extra = Vec::new();
-    let announcement = Announcement {
-        path: path(to),
-        size: Some(CHUNK_LEN as u64),
-        modified: None,
-        mode: 0o644,
-        source: SourceId::default(),
-    };
-    announcement.encode(&mut extra);
-    let loss = encode_loss(&Failure::from(FailureCode::SourceChanged));
-    let kind = FrameKind::Seal { file: FileNo(file), size: 0, root, end: SealEnd::GivenUp };
-    let (extra_len, payload_len) = (extra.len() as u16, loss.len() as u32);
-    let head = FrameHead { job: JobId(JOB), frame: FrameNo(frame), extra_len, payload_len, kind };
-    [&head.encode()[..], &extra, &loss].concat()
 }
 
 fn offer(items: usize) -> Offer {

@@ -8,6 +8,7 @@ use std::path::Path;
 use wire::checksum::Digest;
 use wire::engine::LaneEnd;
 use wire::frame::{EntryKind, HEAD_LEN};
+use wire::ids::FrameNo;
 use wire::limits::CHUNK_LEN;
 
 const CHUNK: u64 = CHUNK_LEN as u64;
@@ -132,11 +133,51 @@ async fn packs_that_contradict_themselves_are_violations() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_that_gives_up_has_no_root() {
+    check(&[("lies about its length", &|f| vec![f.given_up(0, 0, "a", Digest([1; 32]))])]).await;
+    let mut end = ReceivingEnd::running().await;
+    let (mut lane, _ended) = end.lane(1);
+    lane.send(&end.frames.given_up(0, 0, "a", Digest([0; 32]))).await;
+    assert_eq!(end.next_ack().await.done[0].first, FrameNo(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_files_number_is_no_other_files() {
+    let whole = content(1, CHUNK_LEN);
+    for is_given_up in [false, true] {
+        let mut end = ReceivingEnd::running().await;
+        let (frames, (mut lane, ended)) = (end.frames, end.lane(1));
+        if is_given_up {
+            lane.send(&frames.given_up(1, 0, "one", Digest([0; 32]))).await;
+        } else {
+            lane.send(&frames.block(0, "one", Some(CHUNK), 0, true, &whole)).await;
+            lane.send(&frames.seal(1, "one", CHUNK, frames.root(&whole))).await;
+        }
+        until_done(&mut end, 1).await;
+        lane.send(&frames.block(2, "other", Some(CHUNK), 0, true, &whole)).await;
+        let ended = end_of(ended).await;
+        let words = "two announcements of one file that differ";
+        assert!(matches!(&ended, LaneEnd::Violation(rule) if rule.contains(words)), "{ended:?}");
+        assert!(end.path("one").exists() != is_given_up && !end.path("other").exists());
+    }
+}
+
+async fn until_done(end: &mut ReceivingEnd, frame: u64) {
+    loop {
+        let ack = end.next_ack().await;
+        assert!(ack.failed.is_empty(), "{ack:?}");
+        if ack.done.iter().any(|range| range.first.0 + u64::from(range.count) > frame) {
+            return;
+        }
+    }
+}
+
 /// Sends the frames of each case over a lane, and checks that it ends by a violation whose text has the case's words. Entries
 /// of a pack that were complete before the invalid one may be in their place; no others are.
 async fn check(cases: &[(&str, Make<'_>)]) {
     for (words, make) in cases {
-        let end = ReceivingEnd::running();
+        let end = ReceivingEnd::running().await;
         let (mut lane, ended) = end.lane(1);
         for frame in make(end.frames) {
             lane.send(&frame).await;
@@ -159,7 +200,7 @@ async fn frames_of_a_job_that_is_over_are_dropped_and_those_of_one_that_opens_wa
     let earlier = Frames { job: JOB - 1, ..end.frames };
     lane.send(&earlier.pack(0, &[A])).await;
     lane.send(&end.frames.pack(0, &[B])).await;
-    let job = end.run();
+    let job = end.run().await;
     assert!(end.next_ack().await.failed.is_empty());
     end.tell(wire::message::End { frames: 1 });
     lane.close();

@@ -14,7 +14,7 @@ const CHUNK: u64 = CHUNK_LEN as u64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pack_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() {
-    let mut end = ReceivingEnd::running();
+    let mut end = ReceivingEnd::running().await;
     let (mut lane, _ended) = end.lane(1);
     let (good, bad): (&[u8], &[u8]) = (b"good", b"bad");
     let entries = [(EntryKind::File, good, &b"good content"[..]), (EntryKind::File, bad, b"bad content")];
@@ -36,7 +36,7 @@ async fn a_pack_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() {
-    let mut end = ReceivingEnd::running();
+    let mut end = ReceivingEnd::running().await;
     fs::write(end.path("target"), "the old content").unwrap();
     let (mut lane, _ended) = end.lane(1);
     let frame = spoilt(end.frames.block(0, "target", Some(CHUNK), 0, true, &content(1, CHUNK_LEN)));
@@ -53,7 +53,7 @@ async fn a_block_with_a_bad_digest_is_asked_for_three_times_and_then_given_up() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_comes_whole_when_it_is_asked_for_again_is_taken() {
-    let mut end = ReceivingEnd::running();
+    let mut end = ReceivingEnd::running().await;
     let (mut lane, _ended) = end.lane(1);
     let chunk = content(1, CHUNK_LEN);
     let frame = end.frames.block(0, "target", Some(CHUNK), 0, true, &chunk);
@@ -69,7 +69,7 @@ async fn a_block_that_comes_whole_when_it_is_asked_for_again_is_taken() {
 async fn a_seal_that_does_not_fit_its_blocks_publishes_nothing() {
     let chunk = content(1, CHUNK_LEN);
     for is_wrong in [true, false] {
-        let mut end = ReceivingEnd::running();
+        let mut end = ReceivingEnd::running().await;
         fs::write(end.path("target"), "the old content").unwrap();
         let (mut lane, _ended) = end.lane(1);
         let root = if is_wrong { Digest([1; 32]) } else { end.frames.root(&chunk) };

@@ -6,6 +6,7 @@ use crate::support::{PATIENCE, fake_frames::Frames};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -36,8 +37,13 @@ pub(crate) struct ReceivingEnd {
 impl ReceivingEnd {
     /// A receiving end whose job has been requested.
     pub(crate) fn requested() -> Self {
+        Self::within(Budget::unlimited())
+    }
+
+    /// The same, with so much memory for lanes and jobs.
+    pub(crate) fn within(memory: Budget) -> Self {
         let (outbox, messages) = outbox();
-        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
+        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), memory);
         exchange.opening(JobId(JOB), Role::Receiver);
         let frames = Frames { job: JOB, checksum: Checksum::Sha256 };
         let (folder, over) = (tempfile::tempdir().unwrap(), CancellationToken::new());
@@ -45,24 +51,28 @@ impl ReceivingEnd {
     }
 
     /// A receiving end whose job runs.
-    pub(crate) fn running() -> Self {
+    pub(crate) async fn running() -> Self {
         let end = Self::requested();
-        drop(end.run());
+        drop(end.run().await);
         end
     }
 
-    /// Runs the job.
-    pub(crate) fn run(&self) -> JoinHandle<JobEnd> {
+    /// Runs the job, which is open when this returns.
+    pub(crate) async fn run(&self) -> JoinHandle<JobEnd> {
         let folder = Arc::new(LocalFolder::open_ambient(self.folder.path()).unwrap());
         let options = TreeSinkOptions { sparse: false, ..OPTIONS };
         let sink = Box::new(TreeSink::new(Base::Folder(FolderCache::new(folder)), options));
         let machine = Receiver::new(Checksum::Sha256, WINDOW_FRAMES_MAX);
         let job = Arc::new(ReceiveJob::new(JobId(JOB), machine, sink, Arc::new(NoopObserver)));
         let (exchange, over) = (self.exchange.clone(), self.over.clone());
-        tokio::spawn(async move {
-            let ended = over.run_until_cancelled(exchange.receive(job)).await;
-            ended.unwrap_or(Ok(()))
-        })
+        let (opened, is_open) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            let receiving = exchange.receive(job);
+            let _ = opened.send(());
+            over.run_until_cancelled(receiving).await.unwrap_or(Ok(()))
+        });
+        is_open.await.unwrap();
+        running
     }
 
     /// Opens a lane; returns the sender's end of it, and how the receiver's end ends.
@@ -78,10 +88,15 @@ impl ReceivingEnd {
         assert!(back.is_none(), "{back:?}");
     }
 
-    /// Returns the next acknowledgement.
+    /// Returns the next message about the job.
+    pub(crate) async fn next_message(&mut self) -> Message {
+        let next = timeout(PATIENCE, self.messages.recv()).await.expect("a message in time");
+        next.expect("a session").envelope.message
+    }
+
+    /// Returns the next message, which must be an acknowledgement.
     pub(crate) async fn next_ack(&mut self) -> Ack {
-        let next = timeout(PATIENCE, self.messages.recv()).await.expect("an acknowledgement in time");
-        match next.expect("a session").envelope.message {
+        match self.next_message().await {
             Message::Ack(ack) => ack,
             other => panic!("{other:?}"),
         }

@@ -1,10 +1,12 @@
 //! Hand-made frames for jobs of either direction, valid ones and others.
 
-use wire::RemotePath;
 use wire::checksum::{Checksum, ChunkPlace, Digest};
-use wire::frame::{Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd};
+use wire::frame::{
+    Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd, encode_loss,
+};
 use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
+use wire::{Failure, FailureCode, RemotePath};
 
 /// Makes frames of one job.
 #[derive(Clone, Copy)]
@@ -46,6 +48,15 @@ impl Frames {
     pub(crate) fn seal(&self, frame: u64, path: &str, size: u64, root: Digest) -> Vec<u8> {
         let kind = FrameKind::Seal { file: FileNo(0), size, root, end: SealEnd::Whole };
         self.announced(frame, kind, &announcement(path, Some(size)))
+    }
+
+    /// The seal that gives file `file` at `path` up; its root should be zero.
+    pub(crate) fn given_up(&self, frame: u64, file: u32, path: &str, root: Digest) -> Vec<u8> {
+        let mut extra = Vec::new();
+        announcement(path, Some(CHUNK_LEN as u64)).encode(&mut extra);
+        let loss = encode_loss(&Failure::from(FailureCode::SourceChanged));
+        let kind = FrameKind::Seal { file: FileNo(file), size: 0, root, end: SealEnd::GivenUp };
+        self.framed(frame, kind, &extra, &loss)
     }
 
     /// A pack with a correct head.

@@ -213,7 +213,8 @@ impl HandLane {
             if let Some(Ok(len)) = MemoryReader::frame_len(&self.bytes)
                 && len <= self.bytes.len()
             {
-                return Some(self.bytes.drain(..len).collect());
+                let rest = self.bytes.split_off(len);
+                return Some(std::mem::replace(&mut self.bytes, rest));
             }
             self.connection.incoming.readable().await;
             self.connection.incoming.read(usize::MAX, &mut self.bytes).ok()?;
@@ -287,7 +288,12 @@ impl Pipe {
         let len = len.min(state.bytes.len());
         match state.end {
             Some(end) if state.bytes.is_empty() => return Err(end),
-            Some(_) | None => to.extend(state.bytes.drain(..len)),
+            Some(_) | None => {
+                let (front, back) = state.bytes.as_slices();
+                to.extend_from_slice(&front[..len.min(front.len())]);
+                to.extend_from_slice(&back[..len - len.min(front.len())]);
+                state.bytes.drain(..len);
+            }
         }
         drop(state);
         self.changed.notify_waiters();
