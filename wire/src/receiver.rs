@@ -286,6 +286,16 @@ impl Receiver {
         self.frames_end.is_some_and(|end| self.first_missing().0 >= end)
     }
 
+    /// True if the sender may find the job complete with what was acknowledged so far: there is no frame in sight that is not
+    /// done, no done one that is not acknowledged, and no file without its seal.
+    #[must_use]
+    pub fn may_be_over(&self) -> bool {
+        let end = self.frames_end.or(self.greatest.map(|greatest| greatest.0 + 1));
+        self.unreported.is_empty()
+            && self.files.is_empty()
+            && end.is_some_and(|end| self.first_missing().0 >= end)
+    }
+
     /// Returns the number of frames that are done and not yet acknowledged.
     #[must_use]
     pub fn unreported(&self) -> u64 {

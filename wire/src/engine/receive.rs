@@ -29,7 +29,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::frame::{FrameError, FrameHead, FrameKind};
 use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::ROOM_PATIENCE;
-use crate::message::{End, Message, Offer};
+use crate::message::{Ack, End, Message, Offer};
 use crate::net::control::Outbox;
 use crate::path::RemotePath;
 use crate::receiver::{Begin, Receiver, ReceiverViolation, failure_kept_len};
@@ -64,6 +64,8 @@ pub struct ReceiveJob {
     /// Locked while a file is given up and discarded, and while finished folders are chosen: threads at the disk wait for each
     /// other here, so that threads without disk work never wait for them at the machine.
     discarding: Mutex<()>,
+    /// What the sender learns of failures.
+    telling: fn(Failure) -> Failure,
     /// The disk on which its files are closed and discarded.
     disk: OnceLock<Arc<Disk>>,
     memory: JobMemory,
@@ -101,9 +103,18 @@ impl ReceiveJob {
             offered: Notify::new(),
             found: Mutex::default(),
             discarding: Mutex::new(()),
+            telling: |failure| failure,
             disk: OnceLock::new(),
             memory: JobMemory::default(),
         }
+    }
+
+    /// Sends failures to the sender as `telling` words them; the observer receives them as they are. For a sender that may not
+    /// learn what else is at the target.
+    #[must_use]
+    pub fn telling(mut self, telling: fn(Failure) -> Failure) -> Self {
+        self.telling = telling;
+        self
     }
 
     /// Sets the disk that its files are written to.
@@ -169,14 +180,11 @@ impl ReceiveJob {
                 }
             }
             let finished = self.is_finished();
-            if finished {
-                let job = self.clone();
-                disk.run(move || job.sink.check_place()).await??; // before the sender learns of the last items
-            }
-            loop {
-                let Some(ack) = lock(&self.machine).take_ack() else { break };
-                let kept = ack.failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum();
-                let charge = self.memory.split(kept);
+            while let Some(DueAck { ack, charge, may_be_last }) = self.take_ack() {
+                if may_be_last {
+                    let job = self.clone();
+                    disk.run(move || job.sink.check_place()).await??;
+                }
                 let sent = outbox.send_charged(Envelope::new(self.id.0, ack), charge).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
             }
@@ -185,6 +193,20 @@ impl ReceiveJob {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes the acknowledgement that is due, and notes in the same moment whether it may be the last: all that it acknowledges
+    /// is in its place before the check that a last one needs.
+    fn take_ack(&self) -> Option<DueAck> {
+        let mut machine = lock(&self.machine);
+        let mut ack = machine.take_ack()?;
+        let may_be_last = machine.may_be_over();
+        drop(machine);
+        for item in &mut ack.failed {
+            item.failure = (self.telling)(std::mem::replace(&mut item.failure, FailureCode::Io.into()));
+        }
+        let kept = ack.failed.iter().map(|failed| failure_kept_len(&failed.failure)).sum();
+        Some(DueAck { ack, charge: self.memory.split(kept), may_be_last })
     }
 
     /// Requests frames again that were postponed for lack of memory. If there is none for long, not even for the frame that all
@@ -289,6 +311,15 @@ impl Drop for ReceiveJob {
     fn drop(&mut self) {
         self.dispose(); // its last owner may be a task that serves all sessions
     }
+}
+
+/// An acknowledgement that is to be sent.
+struct DueAck {
+    ack: Ack,
+    /// The memory of its failures.
+    charge: Charge,
+    /// The sender may find the job complete with it: it is sent only if the job's path still leads to the same place.
+    may_be_last: bool,
 }
 
 /// A commit in progress.

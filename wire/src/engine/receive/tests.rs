@@ -1,5 +1,7 @@
 //! Tests of a receiving job with a recording sink: which items are placed, which are reported, and when.
 
+mod acknowledgements;
+
 use super::*;
 use crate::checksum::ChunkPlace;
 use crate::checksum::RootBuilder;
@@ -32,6 +34,8 @@ struct Faults {
     folders_fail: bool,
     /// Setting a folder takes so long, and waits for no commit.
     folders_take: Option<Duration>,
+    /// The job's path leads to another place in the end.
+    is_moved: bool,
     /// The job ends when the file of this name, or a chunk, is written.
     ends_job_at: Option<&'static str>,
 }
@@ -68,6 +72,11 @@ impl World {
             &[],
             &[&payload],
         )
+    }
+
+    /// Drives the job to its end; returns its result.
+    async fn drive(&self, outbox: &Outbox) -> Result<(), Failure> {
+        self.job.drive(outbox, &Disk::alone()).await
     }
 
     /// Returns the events since the last call.
@@ -123,6 +132,11 @@ impl Sink for FakeSink {
     fn commit(&self, batch: Vec<PendingCommit>, _: &dyn Fn() -> bool) -> Vec<Result<(), Failure>> {
         lock(&self.log).push(format!("commit {}", batch.len()));
         batch.iter().map(|_| Ok(())).collect()
+    }
+
+    fn check_place(&self) -> Result<(), Failure> {
+        lock(&self.log).push("check".into());
+        if self.faults.is_moved { Err(FailureCode::NotFound.into()) } else { Ok(()) }
     }
 
     fn has_commits(&self) -> bool {
@@ -362,21 +376,6 @@ fn a_folder_is_done_when_it_is_set() {
     world.take(0, &[Entry::file("f/a")]).unwrap();
     assert_eq!(world.log(), ["place /f/a", "item /f/a: ok", "set /f", "folder /f: ok"]);
     assert_eq!(frames(world.ack()), [0, 1]);
-}
-
-/// The sender may wait for this acknowledgement before it sends more, or says how much there is.
-#[tokio::test]
-async fn a_folder_that_is_set_long_after_its_files_is_acknowledged_without_another_event() {
-    let time = 10 * ACK_DELAY;
-    let world = World::new(Faults { waits: true, folders_take: Some(time), ..Faults::default() });
-    world.take(0, &[Entry::file("folder/a"), Entry::folder("folder")]).unwrap();
-    let (outbox, mut messages) = crate::net::control::outbox();
-    let driving = tokio::spawn(async move { world.job.drive(&outbox, &Disk::alone()).await });
-    let message = tokio::time::timeout(Duration::from_secs(20), messages.recv()).await;
-    let message = message.expect("it is acknowledged").unwrap().envelope.message;
-    let Message::Ack(ack) = message else { panic!("{message:?}") };
-    assert_eq!(frames(Some(ack)), [0]);
-    driving.abort();
 }
 
 #[test]
