@@ -197,6 +197,7 @@ pub fn exit_code_of(code: FailureCode) -> u8 {
         | FailureCode::InvalidPath
         | FailureCode::OutsideRoot
         | FailureCode::SpecialFile
+        | FailureCode::LeftOut
         | FailureCode::SourceChanged
         | FailureCode::Cancelled
         | FailureCode::Unsupported

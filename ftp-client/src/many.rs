@@ -151,13 +151,13 @@ impl ManySource {
         };
         let tree = match self.look(source) {
             Ok(SourceKind::Leaf(metadata)) => {
-                items.push(self.present(path, metadata));
+                items.push(self.present(path, metadata, FailureCode::SpecialFile));
                 return None;
             }
             Ok(SourceKind::Folder(folder)) => folder.own_metadata().and_then(|metadata| {
                 self.trees_lock().push_front((index, Arc::new(FolderCache::new(folder.clone()))));
                 let walk = Walk::new(folder, path.clone())?;
-                Ok(FolderWalk { walk, root: self.present(path.clone(), metadata) })
+                Ok(FolderWalk { walk, root: self.found(path.clone(), metadata) })
             }),
             Err(error) => Err(error),
         };
@@ -172,8 +172,8 @@ impl ManySource {
                     cache.put(below.as_bytes(), folder);
                 }
             }
-            Some(Visit::Item(path, metadata)) => items.push(self.present(path, metadata)),
-            Some(Visit::Leave(path, metadata)) => items.push(self.present(path, metadata)),
+            Some(Visit::Item(path, metadata)) => items.push(self.found(path, metadata)),
+            Some(Visit::Leave(path, metadata)) => items.push(self.found(path, metadata)),
             Some(Visit::Excluded(_)) => {}
             Some(Visit::Unreadable(path, failure)) => items.push(lost(path, failure)),
             None => {
@@ -211,13 +211,18 @@ impl ManySource {
         Ok((cache, below))
     }
 
-    /// An item with the permissions that it is to have.
-    fn present(&self, path: RemotePath, metadata: Metadata) -> Item {
+    /// An item that a walk has found. A pipe, socket or device is left out; one that was asked for by its name fails.
+    fn found(&self, path: RemotePath, metadata: Metadata) -> Item {
+        self.present(path, metadata, FailureCode::LeftOut)
+    }
+
+    /// An item with the permissions that it is to have; `special` is the failure of a pipe, socket or device.
+    fn present(&self, path: RemotePath, metadata: Metadata, special: FailureCode) -> Item {
         match metadata.kind {
             Kind::File | Kind::Folder | Kind::Symlink => {
                 Item { path, kind: ItemKind::Present(self.modes.of_item(metadata)) }
             }
-            Kind::Special => lost(path, FailureCode::SpecialFile.into()),
+            Kind::Special => lost(path, special.into()),
         }
     }
 

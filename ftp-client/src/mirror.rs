@@ -220,6 +220,8 @@ pub trait MirrorListener: TransferObserver {
     fn failed(&self, path: &RemotePath, failure: &Failure);
     /// An item was removed before it could be looked at.
     fn vanished(&self, path: &RemotePath);
+    /// A pipe, socket or device of the source is not sent. What the target has of that name stays.
+    fn left_out(&self, path: &RemotePath);
     /// So many entries were not deleted, because something failed before.
     fn not_deleted(&self, count: u64);
     /// All is mirrored that there was; changes are waited for.

@@ -45,6 +45,8 @@ pub enum FileOutcome<'a> {
     Skipped,
     /// It was removed before it could be read: it counts as not there.
     Vanished,
+    /// It is a pipe, socket or device, which is never sent.
+    LeftOut,
     /// It could not be read, sent or published; what was there before is untouched.
     Failed(&'a Failure),
 }
@@ -54,7 +56,7 @@ pub enum FileOutcome<'a> {
 pub struct TransferSummary {
     /// Files and links in their place.
     pub files: u64,
-    /// Files and links left alone, as asked.
+    /// Files and links left alone, as asked, and pipes, sockets and devices, which are never sent.
     pub skipped: u64,
     /// Those of `files` that changed while they were read, and are what was read.
     pub as_is: u64,

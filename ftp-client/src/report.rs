@@ -101,6 +101,9 @@ impl wire::engine::JobObserver for Reporter {
             Some(failure) if failure.code == FailureCode::Vanished && !item.path.is_root() => {
                 FileOutcome::Vanished
             }
+            Some(failure) if failure.code == FailureCode::LeftOut && !item.path.is_root() => {
+                FileOutcome::LeftOut
+            }
             Some(failure) => FileOutcome::Failed(failure),
         };
         {
@@ -111,7 +114,7 @@ impl wire::engine::JobObserver for Reporter {
                     summary.as_is += u64::from(item.as_is);
                     summary.bytes += item.bytes;
                 }
-                FileOutcome::Skipped => summary.skipped += 1,
+                FileOutcome::Skipped | FileOutcome::LeftOut => summary.skipped += 1,
                 FileOutcome::Vanished => summary.vanished += 1,
                 FileOutcome::Failed(failure) => {
                     summary.failed += 1;

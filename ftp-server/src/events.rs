@@ -278,7 +278,7 @@ impl JobObserver for Operation {
 
     fn settled(&self, item: &SettledItem<'_>) {
         match item.failure {
-            Some(failure) if matches!(failure.code, FailureCode::Skipped | FailureCode::Vanished) => {
+            Some(failure) if is_skipped(failure.code) => {
                 self.count(|counts| counts.skipped += 1);
             }
             Some(failure) => self.item_failed(item.path, failure),
@@ -289,6 +289,11 @@ impl JobObserver for Operation {
             }),
         }
     }
+}
+
+/// True for an item that is no loss to anybody: left alone as asked, gone before it could be read, or never sent.
+fn is_skipped(code: FailureCode) -> bool {
+    matches!(code, FailureCode::Skipped | FailureCode::Vanished | FailureCode::LeftOut)
 }
 
 /// Items of one request whose failure has an event of its own; the others are counted. A folder that cannot be written would otherwise

@@ -116,6 +116,8 @@ failure_codes! {
     Vanished = 29,
     /// in use by the system
     InUse = 30,
+    /// a pipe, socket or device, which is not sent
+    LeftOut = 31,
 }
 
 /// A failure as it travels: the code, and a sentence that reveals only what its receiver may know.

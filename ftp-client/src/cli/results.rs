@@ -286,7 +286,7 @@ impl Record {
             FileOutcome::Failed(failure) => (ItemOutcome::Failed, Some(failure)),
             FileOutcome::Done | FileOutcome::Skipped if report.folder => return,
             FileOutcome::Done => (ItemOutcome::Done, None),
-            FileOutcome::Skipped => (ItemOutcome::Skipped, None),
+            FileOutcome::Skipped | FileOutcome::LeftOut => (ItemOutcome::Skipped, None),
             FileOutcome::Vanished => (ItemOutcome::Vanished, None),
         };
         let below = report.path.as_bytes();

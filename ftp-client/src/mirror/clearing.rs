@@ -65,6 +65,9 @@ impl Effects for Clearing<'_> {
     /// It is not there in the other comparison.
     fn vanished(&mut self, _: &RemotePath) {}
 
+    /// The other comparison tells of it.
+    fn left_out(&mut self, _: &RemotePath) {}
+
     fn not_deleted(&mut self, _: u64) {}
 
     fn failures(&self) -> u64 {

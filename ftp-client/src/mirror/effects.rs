@@ -34,6 +34,8 @@ pub(crate) trait Effects {
     fn failed(&mut self, path: &RemotePath, failure: &Failure);
     /// Something of the source was removed before it could be looked at.
     fn vanished(&mut self, path: &RemotePath);
+    /// A pipe, socket or device of the source, which is not sent.
+    fn left_out(&mut self, path: &RemotePath);
     /// A file of the target that might have been lost has the source's content: this is noted at the file.
     fn proven(&mut self, _target: &Entry) -> Result<(), Error> {
         Ok(())
@@ -141,6 +143,10 @@ impl Effects for DryRun {
     fn vanished(&mut self, path: &RemotePath) {
         self.summary.transfer.vanished += 1;
         self.listener.vanished(path);
+    }
+
+    fn left_out(&mut self, path: &RemotePath) {
+        self.listener.left_out(path);
     }
 
     fn not_deleted(&mut self, count: u64) {

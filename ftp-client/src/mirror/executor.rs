@@ -314,6 +314,10 @@ impl Effects for MirrorExecutor<'_> {
         self.listener.vanished(path);
     }
 
+    fn left_out(&mut self, path: &RemotePath) {
+        self.listener.left_out(path);
+    }
+
     fn not_deleted(&mut self, count: u64) {
         self.listener.not_deleted(count);
     }

@@ -168,12 +168,12 @@ impl Planner<'_> {
             return self.refuse(reason).map(Some);
         }
         let is_complete = self.counts.source_failures == 0;
-        if is_complete && self.effects.failures() <= self.counts.specials && self.effects.lacks_room()? {
+        if is_complete && self.effects.failures() == 0 && self.effects.lacks_room()? {
             self.lacks_room = true;
             return Ok(None);
         }
         self.release()?;
-        let failures = self.effects.failures().saturating_sub(self.counts.specials);
+        let failures = self.effects.failures();
         if is_complete && failures > 0 && failures == self.effects.short_of_room() {
             self.lacks_room = true;
             return Ok(None);
@@ -201,7 +201,7 @@ impl Planner<'_> {
             return Ok(DeleteRefusal::first(reason));
         }
         self.release()?;
-        Ok(DeleteRefusal { reason, copied: self.effects.copied(), is_first: false })
+        Ok(DeleteRefusal { reason, copied: self.effects.copied(), is_first: false, is_dry: false })
     }
 
     fn conflicts(&mut self) -> Result<(), Error> {

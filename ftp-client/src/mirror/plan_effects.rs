@@ -53,6 +53,9 @@ impl Effects for PlanRecorder {
     fn vanished(&mut self, path: &RemotePath) {
         self.dry.vanished(path);
     }
+    fn left_out(&mut self, path: &RemotePath) {
+        self.dry.left_out(path);
+    }
     fn not_deleted(&mut self, count: u64) {
         self.dry.not_deleted(count);
     }
@@ -97,6 +100,9 @@ impl Effects for PlanApplier<'_> {
     }
     fn vanished(&mut self, path: &RemotePath) {
         self.executor.vanished(path);
+    }
+    fn left_out(&mut self, path: &RemotePath) {
+        self.executor.left_out(path);
     }
     fn not_deleted(&mut self, count: u64) {
         self.executor.not_deleted(count);

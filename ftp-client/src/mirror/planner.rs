@@ -22,7 +22,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 use wire::message::{Entry, Overwrite};
 use wire::metadata::{Kind, Metadata};
-use wire::{Failure, FailureCode, RemotePath};
+use wire::{Failure, RemotePath};
 
 /// Decides what a mirror does.
 pub(crate) struct Planner<'a> {
@@ -54,8 +54,6 @@ pub(super) struct EntryCounts {
     pub(super) target_entries: u64,
     /// The source was not read without error, so what seems to be missing may be there.
     pub(super) source_failures: u64,
-    /// Special files, which fail; but they were seen, and so was all else.
-    pub(super) specials: u64,
 }
 
 impl<'a> Planner<'a> {
@@ -308,8 +306,8 @@ impl<'a> Planner<'a> {
     }
 
     fn special(&mut self, source: &Entry) {
-        self.counts.specials += 1;
-        self.effects.failed(&source.path, &FailureCode::SpecialFile.into());
+        self.summary.transfer.skipped += 1;
+        self.effects.left_out(&source.path);
         self.frame().retained = true;
     }
 

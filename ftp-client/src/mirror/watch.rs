@@ -272,6 +272,7 @@ fn is_final(code: FailureCode, has_begun: bool) -> bool {
         | FailureCode::Vanished
         | FailureCode::TooManyOpenFiles
         | FailureCode::SpecialFile
+        | FailureCode::LeftOut
         | FailureCode::SourceChanged
         | FailureCode::Cancelled
         | FailureCode::BadState

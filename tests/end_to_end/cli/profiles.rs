@@ -171,16 +171,15 @@ fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
     let world = with_password_file();
     let tree = world.local().join("tree");
     fs::create_dir(&tree).unwrap();
-    let socket = std::os::unix::net::UnixListener::bind(tree.join("bad")).unwrap();
+    fs::write(tree.join("bad"), "good").unwrap();
+    fs::create_dir_all(world.root().join("in/tree/bad")).unwrap();
     let ran = without_password(&world, &["put", "-r", "--result", "r", "tree", "work:"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    drop(socket);
-    fs::remove_file(tree.join("bad")).unwrap();
-    fs::write(tree.join("bad"), "good").unwrap();
+    fs::remove_dir(world.root().join("in/tree/bad")).unwrap();
     let ran = without_password(&world, &["retry", "-v", "r"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("(profile work)"), "{}", ran.stderr);
-    assert!(world.root().join("in/tree/bad").exists());
+    assert!(world.root().join("in/tree/bad").is_file());
     fs::write(tree.join("new"), "new").unwrap();
     for words in [&["mirror", "--plan", "p", "tree", "work:tree"][..], &["apply", "p"]] {
         let ran = without_password(&world, words);

@@ -111,10 +111,10 @@ fn what_failed_is_done_again_and_nothing_else() {
     let world = World::serving();
     let tree = world.local().join("tree");
     fs::create_dir(&tree).unwrap();
-    for name in ["a", "b", "c"] {
-        fs::write(tree.join(name), name).unwrap();
+    for (name, content) in [("a", "a"), ("b", "b"), ("bad", "good"), ("c", "c")] {
+        fs::write(tree.join(name), content).unwrap();
     }
-    let _socket = std::os::unix::net::UnixListener::bind(tree.join("bad")).unwrap();
+    fs::create_dir_all(world.root().join("tree/bad")).unwrap();
     let ran = world.client(["put", "-r", "--result", "r1", "tree", &world.url("")]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     let result = world.local().join("r1");
@@ -126,8 +126,7 @@ fn what_failed_is_done_again_and_nothing_else() {
         "{failed}"
     );
 
-    fs::remove_file(tree.join("bad")).unwrap();
-    fs::write(tree.join("bad"), "good").unwrap();
+    fs::remove_dir(world.root().join("tree/bad")).unwrap();
     fs::write(tree.join("a"), "changed, and nobody asked for it").unwrap();
     world.check(["retry", "r1", "--result", "r2"]);
     assert_eq!(items(&world.local().join("r2")), [("bad".to_owned(), "done".to_owned())]);

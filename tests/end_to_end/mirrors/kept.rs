@@ -2,7 +2,7 @@
 
 use crate::mirrors::{Mirror, WAYS, Way, names_in};
 use crate::support::limits::{SmallDisk, without_privileges};
-use crate::support::{chmod, content};
+use crate::support::{chmod, content, event};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::Command;
@@ -77,6 +77,34 @@ fn a_pipe_of_the_target_is_replaced_by_nothing_and_told_of() {
         }
         assert!(mirror.target().join("new").exists());
         assert!(mirror.target().join("extra").exists(), "not all else was done");
+    }
+}
+
+/// As with rsync: they are told of, and are no failure. What the target has of their name stays.
+#[test]
+fn pipes_and_sockets_of_the_source_are_left_out_and_hinder_nothing() {
+    for way in WAYS {
+        let mirror = Mirror::with_files(way, 1);
+        fs::create_dir(mirror.source().join("folder")).unwrap();
+        for name in ["pipe", "folder/inner"] {
+            assert!(Command::new("mkfifo").arg(mirror.source().join(name)).status().unwrap().success());
+        }
+        drop(std::os::unix::net::UnixListener::bind(mirror.source().join("socket")).unwrap());
+        fs::create_dir(mirror.target().join("socket")).unwrap();
+        for name in ["pipe", "extra"] {
+            fs::write(mirror.target().join(name), "old").unwrap();
+        }
+        let dry = mirror.ends(0, ["--delete", "-n"]);
+        assert_eq!(dry.text().lines().filter(|line| line.starts_with("- ")).count(), 1, "{}", dry.text());
+        let ran = mirror.ends(0, ["--delete", "--json"]);
+        for name in ["pipe", "folder/inner", "socket"] {
+            let told = format!("{name}: a pipe, socket or device, which is not sent");
+            assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+        }
+        let finished = event(&ran, "finished");
+        assert_eq!((&finished["failed"], &finished["skipped"]), (&0.into(), &3.into()));
+        assert_eq!(mirror.names(), ["0", "folder", "pipe", "socket"]);
+        assert_eq!(mirror.check(["--delete", "-n"]).text(), "");
     }
 }
 

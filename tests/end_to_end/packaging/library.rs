@@ -48,6 +48,7 @@ impl MirrorListener for FailingListener {
     }
 
     fn vanished(&self, _: &RemotePath) {}
+    fn left_out(&self, _: &RemotePath) {}
     fn not_deleted(&self, _: u64) {}
     fn refused(&self, _: DeleteRefusal) {}
 }

@@ -270,10 +270,11 @@ fn read_chunk(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(chunk)
 }
 
+/// An item that a walk has found, or that was chosen from a listing: a pipe, socket or device is left out.
 pub(super) fn present(path: RemotePath, metadata: Metadata) -> Item {
     let kind = match metadata.kind {
         Kind::File | Kind::Folder | Kind::Symlink => ItemKind::Present(metadata),
-        Kind::Special => ItemKind::Unreadable(FailureCode::SpecialFile.into()),
+        Kind::Special => ItemKind::Unreadable(FailureCode::LeftOut.into()),
     };
     Item { path, kind }
 }

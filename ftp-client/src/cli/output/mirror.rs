@@ -81,6 +81,10 @@ impl MirrorListener for MirrorWatcher {
         self.watcher.vanished(path);
     }
 
+    fn left_out(&self, path: &RemotePath) {
+        self.watcher.left_out(path);
+    }
+
     fn not_deleted(&self, count: u64) {
         self.output.complain(&format!("{count} entries were not deleted, because others failed"));
     }

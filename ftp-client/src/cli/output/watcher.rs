@@ -73,6 +73,14 @@ impl Watcher {
         self.tell(&report);
     }
 
+    /// Called for a pipe, socket or device of the source, which is not sent.
+    pub(super) fn left_out(&self, path: &RemotePath) {
+        let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, FileOutcome::LeftOut);
+        let report = FileReport { path, folder, bytes, digest, as_is, outcome };
+        self.count(&report);
+        self.tell(&report);
+    }
+
     fn full_path(&self, below: &RemotePath) -> Vec<u8> {
         if below.is_root() {
             return self.source.clone();
@@ -98,7 +106,7 @@ impl Watcher {
                 self.tally.bytes.fetch_add(report.bytes, Relaxed);
                 self.tally.as_is.fetch_add(report.as_is.into(), Relaxed);
             }
-            FileOutcome::Skipped => {
+            FileOutcome::Skipped | FileOutcome::LeftOut => {
                 self.tally.skipped.fetch_add(1, Relaxed);
                 self.tally.left_alone.fetch_add(report.bytes, Relaxed);
             }
@@ -119,6 +127,9 @@ impl Watcher {
             FileOutcome::Done => self.output.note(|| shown(&path)),
             FileOutcome::Skipped => self.output.note(|| format!("{}: left alone", shown(&path))),
             FileOutcome::Vanished => self.output.note(|| format!("{}: vanished", shown(&path))),
+            FileOutcome::LeftOut => {
+                self.output.warn(&format!("{}: {}", shown(&path), FailureCode::LeftOut.meaning()));
+            }
         }
         if self.output.json() && !silent_folder(report) {
             self.output.event(event(&path, report));
@@ -184,7 +195,7 @@ fn advice(failure: &Failure) -> &'static str {
 fn silent_folder(report: &FileReport<'_>) -> bool {
     match report.outcome {
         FileOutcome::Done | FileOutcome::Skipped => report.folder,
-        FileOutcome::Vanished | FileOutcome::Failed(_) => false,
+        FileOutcome::Vanished | FileOutcome::LeftOut | FileOutcome::Failed(_) => false,
     }
 }
 
@@ -199,6 +210,9 @@ fn event(path: &[u8], report: &FileReport<'_>) -> Object {
         FileOutcome::Done => object.text("outcome", "done"),
         FileOutcome::Skipped => object.text("outcome", "skipped"),
         FileOutcome::Vanished => object.text("outcome", "vanished"),
+        FileOutcome::LeftOut => {
+            object.text("outcome", "skipped").text("reason", FailureCode::LeftOut.meaning())
+        }
         FileOutcome::Failed(failure) => object.text("outcome", "failed").text("reason", &failure.to_string()),
     }
 }

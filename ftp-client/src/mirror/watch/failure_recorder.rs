@@ -95,6 +95,10 @@ impl MirrorListener for FailureRecorder {
         self.listener.vanished(path);
     }
 
+    fn left_out(&self, path: &RemotePath) {
+        self.listener.left_out(path);
+    }
+
     fn not_deleted(&self, count: u64) {
         self.lock().held_back = true;
         self.listener.not_deleted(count);

@@ -306,6 +306,8 @@ impl Effects for Target {
         panic!("{path} vanished");
     }
 
+    fn left_out(&mut self, _: &RemotePath) {}
+
     fn not_deleted(&mut self, count: u64) {
         panic!("{count} not deleted");
     }
