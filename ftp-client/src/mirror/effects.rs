@@ -52,6 +52,10 @@ pub(crate) trait Effects {
     fn abandon(&mut self) -> bool {
         true
     }
+    /// True if it only tells what would be done.
+    fn is_dry(&self) -> bool {
+        false
+    }
     /// True if what is held back is more than the target has room for.
     fn lacks_room(&self) -> Result<bool, Error> {
         Ok(false)
@@ -155,5 +159,9 @@ impl Effects for DryRun {
 
     fn failures(&self) -> u64 {
         self.summary.transfer.failed
+    }
+
+    fn is_dry(&self) -> bool {
+        true
     }
 }

@@ -164,9 +164,11 @@ impl Planner<'_> {
             return Ok(None);
         }
         let (entries, source_entries) = (self.counts.target_entries, self.counts.source_entries);
-        if let Err(reason) = self.options.delete_max.check(deletions, entries, source_entries) {
-            return self.refuse(reason).map(Some);
-        }
+        let refusal = match self.options.delete_max.check(deletions, entries, source_entries) {
+            Ok(()) => None,
+            Err(reason) if self.effects.is_dry() => Some(DeleteRefusal::of_dry_run(reason)),
+            Err(reason) => return self.refuse(reason).map(Some),
+        };
         let is_complete = self.counts.source_failures == 0;
         if is_complete && self.effects.failures() == 0 && self.effects.lacks_room()? {
             self.lacks_room = true;
@@ -180,14 +182,14 @@ impl Planner<'_> {
         }
         if !is_complete || failures > 0 {
             self.effects.not_deleted(deletions);
-            return Ok(None);
+            return Ok(refusal);
         }
         let packed = std::mem::take(&mut self.deferred.deletions);
         for target in packed.iter().filter(|target| !moved.contains(&target.path)) {
             self.effects.act(MirrorAction::Deleted { target })?;
         }
         self.deferred.touched.append(&mut self.deferred.touched_by_deletions);
-        Ok(None)
+        Ok(refusal)
     }
 
     fn release(&mut self) -> Result<(), Error> {

@@ -24,6 +24,8 @@ pub struct DeleteRefusal {
     pub copied: u64,
     /// Nothing at all was done.
     pub is_first: bool,
+    /// Nothing was to be done: a run would refuse the deletions that were shown.
+    pub is_dry: bool,
 }
 
 /// Why deletions are refused.
@@ -43,7 +45,12 @@ pub enum RefusalReason {
 impl DeleteRefusal {
     /// A refusal before anything was done.
     pub(super) fn first(reason: RefusalReason) -> Self {
-        Self { reason, copied: 0, is_first: true }
+        Self { reason, copied: 0, is_first: true, is_dry: false }
+    }
+
+    /// What a run would answer to what was only shown.
+    pub(super) fn of_dry_run(reason: RefusalReason) -> Self {
+        Self { is_dry: true, ..Self::first(reason) }
     }
 }
 
@@ -56,6 +63,7 @@ impl fmt::Display for DeleteRefusal {
             }
         }
         match self.copied {
+            _ if self.is_dry => f.write_str("; a run would refuse that, and do nothing")?,
             _ if self.is_first => f.write_str("; nothing was copied or deleted")?,
             0 => f.write_str("; nothing was deleted")?,
             1 => f.write_str("; 1 file was copied before, and nothing was deleted")?,

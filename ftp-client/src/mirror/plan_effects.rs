@@ -62,6 +62,9 @@ impl Effects for PlanRecorder {
     fn failures(&self) -> u64 {
         self.dry.failures()
     }
+    fn is_dry(&self) -> bool {
+        self.dry.is_dry()
+    }
 }
 
 impl Effects for PlanApplier<'_> {

@@ -16,7 +16,7 @@ fn an_empty_source_deletes_nothing_unless_it_was_said_how_much() {
         let ran = mirror.ends(6, ["--delete", "--json"]);
         assert!(ran.stderr.contains("empty or missing"), "{}", ran.stderr);
         assert_eq!(event(&ran, "finished")["exit_code"], 6);
-        assert_eq!(mirror.ends(6, ["--delete", "-n"]).text(), "");
+        assert_eq!(mirror.ends(6, ["--delete", "-n"]).text(), "- 0\n- 1\n- 2\n");
         assert_eq!(mirror.names(), ["0", "1", "2"]);
         mirror.check::<&str>([]);
         assert_eq!(mirror.names(), ["0", "1", "2"]);
@@ -62,7 +62,20 @@ fn more_than_half_of_twenty_or_more_is_not_deleted_and_nothing_is_done() {
             assert!(told || ran.code == Some(2), "{}", ran.stderr);
             assert_eq!(picture(&mirror.target()), before);
         }
-        assert!(mirror.ends(6, ["--delete", "-n"]).text().contains("+ new\n"));
+        for options in [&["--delete", "-n"][..], &["--delete", "--plan=plan"]] {
+            let dry = mirror.ends(6, options);
+            assert!(dry.text().contains("+ new\n"), "{}", dry.text());
+            assert_eq!(
+                dry.text().lines().filter(|line| line.starts_with("- ")).count(),
+                11,
+                "{}",
+                dry.text()
+            );
+            let told =
+                "11 of the target's 20 entries would be deleted; a run would refuse that, and do nothing";
+            assert!(dry.stderr.contains(told) && dry.stderr.contains("--max-delete 11"), "{}", dry.stderr);
+        }
+        assert!(!mirror.world.local().join("plan").exists());
         fs::remove_file(mirror.source().join("new")).unwrap();
         fs::remove_dir(mirror.source().join("folder")).unwrap();
         mirror.ends(6, ["--delete", "--max-delete=10"]);
