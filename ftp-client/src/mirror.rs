@@ -224,6 +224,8 @@ pub trait MirrorListener: TransferObserver {
     fn left_out(&self, path: &RemotePath);
     /// So many entries were not deleted, because something failed before.
     fn not_deleted(&self, count: u64);
+    /// A watch compares a folder once more: its counts begin anew.
+    fn next_round(&self) {}
     /// All is mirrored that there was; changes are waited for.
     fn waiting(&self) {}
     /// Changes in this folder cannot be heard of, and maybe in others: they are compared now and then. Told once.

@@ -203,6 +203,7 @@ impl WatchedTree<'_> {
             scope: scope.clone(),
         };
         let recorder = Arc::new(FailureRecorder::new(self.listener.clone(), scope.clone()));
+        self.listener.next_round();
         let begun = Instant::now();
         let outcome = self.session.mirror(request, recorder.clone()).await?;
         if !self.has_begun && outcome.refusal.is_some_and(|refusal| refusal.is_first) {

@@ -78,6 +78,22 @@ fn read_lines(output: ChildStdout) -> std::sync::mpsc::Receiver<String> {
 }
 
 #[test]
+fn each_round_has_counts_of_its_own() {
+    let world = World::serving();
+    fs::create_dir(world.local().join("source")).unwrap();
+    for number in 0..3 {
+        fs::write(world.local().join(format!("source/{number}")), "content").unwrap();
+    }
+    let watching = Watching::start(&world, &[]);
+    for files in [3, 1] {
+        let is_round = |event: &serde_json::Value| event["files"] == files && event["total_files"] == files;
+        while !is_round(&watching.wait_for("progress")) {}
+        fs::write(world.local().join("source/more"), "more content").unwrap();
+    }
+    watching.interrupt();
+}
+
+#[test]
 fn changes_reach_the_server_as_they_come() {
     let world = World::serving();
     let (source, target) = (world.local().join("source"), world.root().join("target"));

@@ -89,6 +89,10 @@ impl MirrorListener for MirrorWatcher {
         self.output.complain(&format!("{count} entries were not deleted, because others failed"));
     }
 
+    fn next_round(&self) {
+        self.watcher.begin_round();
+    }
+
     fn waiting(&self) {
         self.output.event(Object::event("waiting"));
         // A result, which the calling program waits for. Write errors are reported at the end.

@@ -28,7 +28,21 @@ pub(crate) struct Tally {
     running: Mutex<Vec<ActiveFile>>,
     ended: Mutex<TransferSummary>,
     mirror: Mutex<Option<ftp_client::mirror::MirrorSummary>>,
+    /// Counts of earlier rounds of a watch, and what was verified in them.
+    earlier: Mutex<EarlierRounds>,
     complete: AtomicBool,
+}
+
+/// Counts of earlier rounds.
+#[derive(Default)]
+struct EarlierRounds {
+    files: u64,
+    skipped: u64,
+    vanished: u64,
+    as_is: u64,
+    failed: u64,
+    bytes: u64,
+    verified: u64,
 }
 
 /// A large file under way.
@@ -105,6 +119,24 @@ impl Tally {
         *lock(&self.mirror)
     }
 
+    /// A further round of a watch begins: progress is that of the round, and the summary is that of all rounds. What was
+    /// verified goes on growing, since the rate is measured by it.
+    pub(crate) fn begin_round(&self) {
+        let mut earlier = lock(&self.earlier);
+        earlier.files += self.files.swap(0, Relaxed);
+        earlier.skipped += self.skipped.swap(0, Relaxed);
+        earlier.vanished += self.vanished.swap(0, Relaxed);
+        earlier.as_is += self.as_is.swap(0, Relaxed);
+        earlier.failed += self.failed.swap(0, Relaxed);
+        earlier.bytes += self.bytes.swap(0, Relaxed);
+        earlier.verified = self.verified.load(Relaxed);
+        for count in [&self.left_alone, &self.total_files, &self.total_bytes] {
+            count.store(0, Relaxed);
+        }
+        self.uncounted.store(1, Relaxed);
+        lock(&self.running).clear();
+    }
+
     /// All jobs have ended.
     pub(crate) fn end(&self) -> TransferSummary {
         self.complete.store(true, Relaxed);
@@ -117,14 +149,15 @@ impl Tally {
         if self.complete.load(Relaxed) {
             return ended;
         }
+        let earlier = lock(&self.earlier);
         TransferSummary {
-            files: self.files.load(Relaxed),
-            skipped: self.skipped.load(Relaxed),
-            vanished: self.vanished.load(Relaxed),
-            as_is: self.as_is.load(Relaxed),
-            failed: self.failed.load(Relaxed),
+            files: earlier.files + self.files.load(Relaxed),
+            skipped: earlier.skipped + self.skipped.load(Relaxed),
+            vanished: earlier.vanished + self.vanished.load(Relaxed),
+            as_is: earlier.as_is + self.as_is.load(Relaxed),
+            failed: earlier.failed + self.failed.load(Relaxed),
             not_owned: ended.not_owned,
-            bytes: self.bytes.load(Relaxed),
+            bytes: earlier.bytes + self.bytes.load(Relaxed),
             bytes_transferred: self.verified.load(Relaxed),
             gravest: ended.gravest,
         }
@@ -159,7 +192,7 @@ impl Tally {
                 .map(|count| count.load(Relaxed))
                 .iter()
                 .sum(),
-            bytes: self.verified.load(Relaxed) + self.left_alone.load(Relaxed),
+            bytes: self.verified.load(Relaxed) - lock(&self.earlier).verified + self.left_alone.load(Relaxed),
             total_files: self.total_files.load(Relaxed),
             total_bytes: self.total_bytes.load(Relaxed),
             counted: self.uncounted.load(Relaxed) == 0,

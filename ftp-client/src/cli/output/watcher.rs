@@ -65,6 +65,12 @@ impl Watcher {
         }
     }
 
+    /// Called when a further round of a watch begins: its totals are counted anew.
+    pub(super) fn begin_round(&self) {
+        self.tally.begin_round();
+        *lock(&self.totals) = ReportedTotals::default();
+    }
+
     /// Called when an item vanished before it was sent.
     pub(super) fn vanished(&self, path: &RemotePath) {
         let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, FileOutcome::Vanished);
@@ -256,6 +262,29 @@ mod tests {
         a.totals(7, 150, true);
         let snapshot = tally.snapshot();
         assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (8, 151, true));
+    }
+
+    #[test]
+    fn each_round_of_a_watch_has_counts_of_its_own_and_the_summary_has_all() {
+        let (tally, [a]) = watchers();
+        let name = path("x");
+        a.totals(2, 20, true);
+        for round in 0..3 {
+            if round > 0 {
+                a.begin_round();
+            }
+            a.totals(1, 10, false);
+            let snapshot = tally.snapshot();
+            assert_eq!((snapshot.files, snapshot.bytes, snapshot.counted), (0, 0, round == 0), "{round}");
+            a.totals(1, 10, true);
+            a.progress(None, 10);
+            a.file_finished(&report(&name, false, FileOutcome::Done));
+            let snapshot = tally.snapshot();
+            assert_eq!((snapshot.files, snapshot.total_files, snapshot.counted), (1, 1, true), "{round}");
+            assert_eq!((snapshot.bytes, snapshot.total_bytes), (10, 10), "{round}");
+        }
+        let all = tally.summary();
+        assert_eq!((all.files, all.bytes, all.bytes_transferred, tally.verified()), (3, 30, 30, 30));
     }
 
     #[test]
