@@ -41,6 +41,8 @@ pub(crate) struct ServerEvent<'a> {
     pub(crate) outcome: RequestOutcome,
     /// The reason if not all was done.
     pub(crate) failure: Option<&'a Failure>,
+    /// It is the client that has failed: it could not read what it was to send.
+    pub(crate) is_clients: bool,
     pub(crate) counts: OperationCounts,
     pub(crate) duration: Duration,
 }
@@ -111,6 +113,8 @@ struct OperationState {
     counts: OperationCounts,
     /// The first failure of an item; it is the reason why the whole is not done.
     first_failure: Option<Failure>,
+    /// The first failure of the client; it is the reason if there is no other.
+    first_lost: Option<Failure>,
 }
 
 impl EventSource {
@@ -150,9 +154,15 @@ impl Operation {
 
     /// An item failed: the path is below the request's.
     pub(crate) fn item_failed(&self, path: &RemotePath, failure: &Failure) {
+        self.item_failed_at(path, failure, false);
+    }
+
+    /// An item failed; `is_clients` if at the client.
+    fn item_failed_at(&self, path: &RemotePath, failure: &Failure, is_clients: bool) {
         let (is_whole, is_told) = {
             let mut state = self.state();
-            state.first_failure.get_or_insert_with(|| failure.clone());
+            let first = if is_clients { &mut state.first_lost } else { &mut state.first_failure };
+            first.get_or_insert_with(|| failure.clone());
             state.counts.failures += 1;
             (path.is_root(), state.counts.failures <= FAILURES_TOLD_MAX)
         };
@@ -218,7 +228,8 @@ impl Operation {
             return;
         }
         let state = self.state();
-        let failure = result.err().or(state.first_failure.as_ref());
+        let own = result.err().or(state.first_failure.as_ref());
+        let failure = own.or(state.first_lost.as_ref());
         self.source.listener.on_event(&ServerEvent {
             user: &self.source.user,
             peer: self.source.peer,
@@ -228,6 +239,7 @@ impl Operation {
             to: state.to.as_deref(),
             outcome: outcome(&state.counts, failure),
             failure,
+            is_clients: own.is_none() && failure.is_some(),
             counts: state.counts,
             duration: self.begin.elapsed(),
         });
@@ -252,6 +264,7 @@ impl Operation {
             to: to.as_ref().map(RemotePath::as_bytes),
             outcome: if failure.is_some() { RequestOutcome::Failed } else { RequestOutcome::Done },
             failure,
+            is_clients: false,
             counts: OperationCounts::default(),
             duration: self.begin.elapsed(),
         });
@@ -281,7 +294,7 @@ impl JobObserver for Operation {
             Some(failure) if is_skipped(failure.code) => {
                 self.count(|counts| counts.skipped += 1);
             }
-            Some(failure) => self.item_failed(item.path, failure),
+            Some(failure) => self.item_failed_at(item.path, failure, item.is_lost),
             None if item.folder => self.count(|counts| counts.folders += 1),
             None => self.count(|counts| {
                 counts.files += 1;
@@ -312,7 +325,9 @@ mod tests {
     impl EventListener for Heard {
         fn on_event(&self, event: &ServerEvent<'_>) {
             let ServerEvent { command, item, path, outcome, counts, .. } = event;
-            let line = format!("{command} {item:?} {path} {outcome:?} {} {}", counts.files, counts.failures);
+            let whose = if event.is_clients { " at the client" } else { "" };
+            let line =
+                format!("{command} {item:?} {path} {outcome:?} {} {}{whose}", counts.files, counts.failures);
             self.0.lock().unwrap().push(line);
         }
     }
@@ -336,6 +351,7 @@ mod tests {
             digest: None,
             as_is: false,
             failure,
+            is_lost: false,
         });
     }
 
@@ -360,6 +376,31 @@ mod tests {
                     .iter()
                     .all(|line| line == "HASH Some(Request) /base/item Failed 0 0")
             );
+        }
+    }
+
+    /// The server's own failure is the reason of the whole, where there is one.
+    #[test]
+    fn what_the_client_could_not_read_is_told_as_its_failure() {
+        let (source, whole) = (Failure::from(FailureCode::Io), Failure::from(FailureCode::NoSpace));
+        for (own, expected) in
+            [(None, "HASH None /base Partly 1 1 at the client"), (Some(&whole), "HASH None /base Failed 0 2")]
+        {
+            let (heard, operation) = begin(&Request::Hash(Hash { path: path("base") }));
+            for (failure, is_lost) in [(Some(&source), true), (own, false)] {
+                let path = &path("item");
+                operation.settled(&SettledItem {
+                    path,
+                    folder: false,
+                    bytes: 0,
+                    digest: None,
+                    as_is: false,
+                    failure,
+                    is_lost,
+                });
+            }
+            operation.end(Ok(()));
+            assert_eq!(heard.0.lock().unwrap().last().unwrap(), expected);
         }
     }
 

@@ -8,7 +8,7 @@ use wire::escape::Escaped;
 /// Fields that are nothing have no place in the line. A level must be known when it is compiled.
 macro_rules! log_line {
     ($level:expr, $event:expr) => {{
-        let ServerEvent { user, peer, command, item, path, to, outcome, failure, counts, duration } = $event;
+        let ServerEvent { user, peer, command, item, path, to, outcome, failure, counts, duration, .. } = $event;
         let some = |count: u64| (count > 0).then_some(count);
         event!(
             parent: None, // the user is a field, on every thread
@@ -56,7 +56,8 @@ fn level_of(event: &ServerEvent<'_>) -> Level {
     let code = event.failure.map(|failure| failure.code);
     let is_small = ["STAT", "SPACE", "DIGESTS", "REPLACE"].contains(&event.command);
     let is_question = is_small || ["LIST", "HASH"].contains(&event.command);
-    let is_stored_here = event.item.is_none() && !["GET", "SELECT"].contains(&event.command);
+    let is_stored_here =
+        event.item.is_none() && !event.is_clients && !["GET", "SELECT"].contains(&event.command);
     match code {
         Some(Io | NoSpace | ReadOnly | TooManyOpenFiles) if is_stored_here => Level::WARN,
         None if is_small => Level::DEBUG,
@@ -85,6 +86,38 @@ impl ItemAction {
             Self::Remove => Some("removed"),
             Self::Move => Some("moved"),
             Self::SetAside => Some("set aside"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::OperationCounts;
+    use wire::{Failure, RemotePath};
+
+    fn level(command: &'static str, code: FailureCode, is_clients: bool) -> Level {
+        level_of(&ServerEvent {
+            user: "ann",
+            peer: ([192, 0, 2, 1], 1).into(),
+            command,
+            item: None,
+            path: &RemotePath::root(),
+            to: None,
+            outcome: RequestOutcome::Failed,
+            failure: Some(&Failure::from(code)),
+            is_clients,
+            counts: OperationCounts::default(),
+            duration: std::time::Duration::ZERO,
+        })
+    }
+
+    #[test]
+    fn a_disk_of_the_server_is_a_matter_of_the_operator_and_one_of_the_client_is_not() {
+        for code in [FailureCode::Io, FailureCode::NoSpace, FailureCode::TooManyOpenFiles] {
+            assert_eq!(level("PUT", code, false), Level::WARN);
+            assert_eq!(level("PUT", code, true), Level::INFO);
+            assert_eq!(level("GET", code, false), Level::INFO, "it may be the client's");
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct SettledItem<'a> {
     pub as_is: bool,
     /// The reason, if it failed.
     pub failure: Option<&'a Failure>,
+    /// It is the sender that has failed: it could not read the item. Only for a receiver's observer.
+    pub is_lost: bool,
 }
 
 /// Ignores all events.

@@ -303,7 +303,22 @@ impl ReceiveJob {
         digest: Option<Digest>,
         failure: Option<&Failure>,
     ) {
-        self.observer.settled(&SettledItem { path, folder, bytes, digest, as_is: false, failure });
+        let item = SettledItem { path, folder, bytes, digest, as_is: false, failure, is_lost: false };
+        self.observer.settled(&item);
+    }
+
+    /// Reports an item that the sender could not read, and knows of.
+    fn report_lost(&self, path: &RemotePath, failure: &Failure) {
+        let (folder, bytes, digest, failure) = (false, 0, None, Some(failure));
+        self.observer.settled(&SettledItem {
+            path,
+            folder,
+            bytes,
+            digest,
+            as_is: false,
+            failure,
+            is_lost: true,
+        });
     }
 }
 

@@ -49,7 +49,8 @@ impl ReceiveJob {
     fn committed(&self, item: PendingItem, result: Result<(), Failure>) {
         let PendingItem { frame, entry, path, folder, bytes, digest, as_is, .. } = item;
         let failure = result.as_ref().err();
-        self.observer.settled(&SettledItem { path: &path, folder, bytes, digest, as_is, failure });
+        let item = SettledItem { path: &path, folder, bytes, digest, as_is, failure, is_lost: false };
+        self.observer.settled(&item);
         if let Err(failure) = result {
             lock(&self.machine).entries_failed(frame, vec![(entry, failure)]);
         }

@@ -93,7 +93,7 @@ impl ReceiveJob {
         if let Verdict::Again(_) = &verdict {
             lock(&self.machine).forgotten(head.frame);
         }
-        self.conclude(file, verdict);
+        self.conclude_with(file, verdict, end == SealEnd::GivenUp);
         Ok(())
     }
 
@@ -148,10 +148,19 @@ impl ReceiveJob {
     }
 
     fn conclude(&self, file: FileNo, verdict: Verdict) {
+        self.conclude_with(file, verdict, false);
+    }
+
+    /// Does what was decided about a file; `is_lost` if the sender has given it up.
+    fn conclude_with(&self, file: FileNo, verdict: Verdict, is_lost: bool) {
         match verdict {
             Verdict::Incomplete | Verdict::Again(_) => {}
             Verdict::Discard(announcement, failure) => {
-                self.report(&announcement.path, false, 0, None, Some(&failure));
+                if is_lost {
+                    self.report_lost(&announcement.path, &failure);
+                } else {
+                    self.report(&announcement.path, false, 0, None, Some(&failure));
+                }
             }
             Verdict::Publish(publish) => {
                 let slot = lock(&self.staged).remove(&file);
@@ -185,6 +194,7 @@ impl ReceiveJob {
             digest: Some(publish.root()),
             as_is: publish.is_as_is(),
             failure: result.as_ref().err(),
+            is_lost: false,
         });
         lock(&self.machine).published(publish, result);
     }

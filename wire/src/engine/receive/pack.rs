@@ -68,7 +68,7 @@ impl ReceiveJob {
             }
             EntryKind::Lost => {
                 let failure = decode_loss(&content.concat())?;
-                self.report(&path, false, 0, None, Some(&failure)); // the sender knows
+                self.report_lost(&path, &failure);
                 return Ok(());
             }
         };
@@ -92,6 +92,7 @@ impl ReceiveJob {
                     digest,
                     as_is,
                     failure: None,
+                    is_lost: false,
                 });
             }
             Err(failure) => {

@@ -180,6 +180,7 @@ impl JobObserver for RecordingObserver {
 
     fn settled(&self, item: &SettledItem<'_>) {
         let kind = if item.folder { "folder" } else { "item" };
+        let kind = if item.is_lost { "lost" } else { kind };
         let result = item.failure.map_or("ok".to_owned(), |failure| format!("{:?}", failure.code));
         lock(&self.0).push(format!("{kind} {}: {result}", item.path));
     }
@@ -385,7 +386,7 @@ fn a_loss_that_is_none_breaks_the_protocol() {
     let world = World::new(Faults::default());
     let failure = Failure::new(FailureCode::PermissionDenied, "why");
     world.take(0, &[Entry::lost("a", encode_loss(&failure))]).unwrap();
-    assert_eq!(world.log(), ["item /a: PermissionDenied"]);
+    assert_eq!(world.log(), ["lost /a: PermissionDenied"], "it is the sender's failure");
     assert!(world.ack().unwrap().failed.is_empty(), "the sender knows");
 }
 

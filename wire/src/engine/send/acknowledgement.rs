@@ -58,6 +58,7 @@ impl SendJob {
                 digest: settled.digest,
                 as_is: settled.as_is,
                 failure: settled.result.as_ref().err(),
+                is_lost: false,
             });
         }
     }
