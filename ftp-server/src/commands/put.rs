@@ -83,7 +83,11 @@ pub(super) async fn run(
         let unproven = marks.as_ref().map(begin).unwrap_or_default();
         Ok(UploadTarget { unproven, ..opening })
     };
-    let UploadTarget { base, path, lock, unproven } = when_free(context, opening, cancelled).await?;
+    let opened = when_free(context, opening, cancelled).await;
+    let UploadTarget { base, path, lock, unproven } = opened.map_err(|failure| {
+        operation.end(Err(&failure)); // the log has the cause
+        if add_only { blind_opening(failure) } else { failure }
+    })?;
     let _locked = FolderLockGuard { lock, disk: context.disk.clone() };
     operation.set_path(&path);
     let above = if exclusive { None } else { path.split_last() };
@@ -92,9 +96,26 @@ pub(super) async fn run(
     let machine = Receiver::new(put.options.checksum, WINDOW_FRAMES_MAX).with_holes(put.options.sparse);
     let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
     let sink = sink.found_by(move || storage.folder(&place));
-    let job = Arc::new(ReceiveJob::new(JobId(id), machine, Box::new(sink), operation.clone()));
+    let job = ReceiveJob::new(JobId(id), machine, Box::new(sink), operation.clone());
+    let job = Arc::new(if add_only { job.telling(blind_item) } else { job });
     let running = context.exchange.receive(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await
+}
+
+/// The failure to open a job, for a user who may only add: whatever is in the way of the folder, there is none to add to.
+fn blind_opening(failure: Failure) -> Failure {
+    if is_of_what_is_there(failure.code) { FailureCode::NotFound.into() } else { failure }
+}
+
+/// The failure of an item, for a user who may only add: whatever has its name, or that of a folder above it, the name is taken.
+fn blind_item(failure: Failure) -> Failure {
+    if is_of_what_is_there(failure.code) { FailureCode::Exists.into() } else { failure }
+}
+
+/// True for failures that tell what is at a path, and where its links lead.
+fn is_of_what_is_there(code: FailureCode) -> bool {
+    use FailureCode::{Exists, IsAFolder, NotAFolder, NotEmpty, NotFound, OutsideRoot, SpecialFile};
+    matches!(code, NotFound | Exists | NotAFolder | IsAFolder | NotEmpty | OutsideRoot | SpecialFile)
 }
 
 /// The sender, as journals have it.

@@ -2,6 +2,7 @@
 
 use crate::support::{content, event, output, picture};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 use tests::world::{World, binaries};
@@ -126,6 +127,74 @@ fn each_access_level_allows_what_its_word_says_and_nothing_else() {
             }
         }
     }
+}
+
+/// Who may only add learns which names are taken where there is a folder to add to, and nothing else of what is there.
+#[test]
+fn who_may_only_add_does_not_learn_what_else_is_there() {
+    let mut world = World::empty();
+    world.add_user("drop", "drop");
+    world.serve(&[]);
+    fs::write(world.local().join("file"), "new").unwrap();
+    fs::create_dir(world.local().join("tree")).unwrap();
+    fs::write(world.local().join("tree/file"), "new").unwrap();
+    let there = |name: &str| world.root().join(name);
+    fs::create_dir_all(there("inner/folder")).unwrap();
+    fs::create_dir_all(there("by-folder/tree/file")).unwrap();
+    for name in ["by-file/tree", "by-link/tree"] {
+        fs::create_dir_all(there(name)).unwrap();
+    }
+    symlink("nowhere", there("by-link/tree/file")).unwrap();
+    for name in ["kept", "inner/kept", "by-file/tree/file"] {
+        fs::write(there(name), "old").unwrap();
+    }
+    for (name, target) in [("dangling", "nowhere"), ("outside", "/etc"), ("to-file", "kept")] {
+        symlink(target, there(name)).unwrap();
+    }
+    let url = |path: &str| world.url_of("drop", path);
+    let before = picture(&world.root());
+    let told = |words: &[&str], path: &str| {
+        let ran = world.client(words.iter().map(|word| (*word).to_owned()).chain([url(path)]));
+        (ran.code, ran.stderr.replace(path, ""))
+    };
+    let same = |words: &[&str], paths: &[&str]| {
+        let expected = told(words, paths[0]);
+        assert_ne!(expected.0, Some(0), "{words:?} {paths:?}");
+        for path in paths {
+            assert_eq!(told(words, path), expected, "{words:?} {path}");
+        }
+    };
+    let paths = [
+        "missing",
+        "kept",
+        "inner",
+        "inner/kept",
+        "missing/missing",
+        "kept/below",
+        "dangling",
+        "outside",
+        "to-file",
+    ];
+    for words in [
+        &["ls"][..],
+        &["stat"],
+        &["hash"],
+        &["cat"],
+        &["df"],
+        &["rm"],
+        &["rm", "-r"],
+        &["mkdir"],
+        &["chmod", "600"],
+    ] {
+        same(words, &paths);
+    }
+    let folders = ["missing/x", "kept/x", "dangling/x", "outside/x", "to-file/x", "missing/missing/x"];
+    same(&["put", "file"], &folders);
+    same(&["put", "-r", "tree"], &folders);
+    same(&["put", "-r", "tree"], &["by-file", "by-folder", "by-link"]);
+    assert!(picture(&world.root()) == before);
+    let log = world.server().log();
+    assert!(log.contains("is not a folder"), "the log has the cause: {log}");
 }
 
 #[test]
