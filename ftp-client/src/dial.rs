@@ -150,7 +150,7 @@ fn sentence(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the server closed the connection".into()
+            "the server closed the connection (if it was over a limit of connections, the server's log names that)".into()
         }
         io::ErrorKind::InvalidData => format!("no ftpx server, or one of another version ({error})"),
         _ => error.to_string(),

@@ -44,7 +44,7 @@ pub(crate) struct ConnectionSlot {
 }
 
 /// Why a connection has no place. Each names the key that sets the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum Full {
     #[error("too many in all (connections = {0})")]
     All(usize),

@@ -3,6 +3,7 @@
 //!
 //! The machine has no clock and does no I/O.
 
+use crate::admission::Full;
 use crate::source::PeerNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 /// A kind of line that is logged again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RepeatKind {
-    /// Connections for which there was no place.
-    Full,
+    /// Connections for which there was no place, by this limit.
+    Full(Full),
     /// Connections that were rejected.
     Rejected,
 }
@@ -65,7 +66,7 @@ impl RepeatKind {
     fn lines_max(self) -> u32 {
         match self {
             // A flood: each line is as good as another.
-            Self::Full => 1,
+            Self::Full(_) => 1,
             // Each may have another cause, and tools that watch for guessed passwords count them.
             Self::Rejected => 50,
         }
@@ -85,21 +86,25 @@ mod tests {
     fn a_flood_makes_one_line_and_a_count() {
         let (mut repeats, begin) = (Repeats::default(), Instant::now());
         let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let written = (0..1000).filter(|_| repeats.is_news(RepeatKind::Full, one, begin)).count();
+        let written =
+            (0..1000).filter(|_| repeats.is_news(RepeatKind::Full(Full::All(9)), one, begin)).count();
         assert_eq!(written, 1);
-        assert!(repeats.is_news(RepeatKind::Full, other, begin));
+        assert!(repeats.is_news(RepeatKind::Full(Full::All(9)), other, begin));
         assert!(repeats.is_news(RepeatKind::Rejected, one, begin));
         assert_eq!(repeats.ended(Some(begin)), []);
-        let held_back = HeldBack { kind: RepeatKind::Full, source: Some(one.into()), count: 999 };
+        let held_back =
+            HeldBack { kind: RepeatKind::Full(Full::All(9)), source: Some(one.into()), count: 999 };
         assert_eq!(repeats.ended(Some(begin + INTERVAL)), [held_back]);
-        assert!(repeats.is_news(RepeatKind::Full, one, begin + INTERVAL));
+        assert!(repeats.is_news(RepeatKind::Full(Full::All(9)), one, begin + INTERVAL));
     }
 
     #[test]
     fn many_addresses_are_counted_together() {
         let (mut repeats, begin) = (Repeats::default(), Instant::now());
         let written = (0..100_000_u32)
-            .filter(|number| repeats.is_news(RepeatKind::Full, IpAddr::from(number.to_be_bytes()), begin))
+            .filter(|number| {
+                repeats.is_news(RepeatKind::Full(Full::All(9)), IpAddr::from(number.to_be_bytes()), begin)
+            })
             .count();
         assert_eq!(written, SOURCES_MAX + 1);
         let held_back = repeats.ended(None);

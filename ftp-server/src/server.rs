@@ -187,7 +187,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<ServerState>) {
 
 /// Closes the socket without a message: the client is unknown yet, and a handshake would cost more than the refusal.
 fn refuse(peer: SocketAddr, full: Full, shared: &ServerState) {
-    if shared.is_news(RepeatKind::Full, peer) {
+    if shared.is_news(RepeatKind::Full(full), peer) {
         warn!(%peer, "connection refused: {full}");
     }
 }

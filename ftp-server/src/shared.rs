@@ -162,7 +162,7 @@ impl ServerState {
         for HeldBack { kind, source, count } in held_back {
             let address = source.map_or_else(|| "many".to_owned(), |source| source.to_string());
             match kind {
-                RepeatKind::Full => warn!(address, count, "further connections refused: too many"),
+                RepeatKind::Full(full) => warn!(address, count, "further connections refused: {full}"),
                 RepeatKind::Rejected => info!(address, count, "further connections rejected"),
             }
         }

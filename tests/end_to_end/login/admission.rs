@@ -34,7 +34,9 @@ async fn idle_connections_of_one_address_keep_nobody_else_out() {
         world.check(["ls", &world.url("")]);
     }
     wait_until("the others are counted", || {
-        world.server().log().contains("further connections refused: too many address=\"127.0.0.2\" count=169")
+        let limit = "too many from this address that have not logged in (strangers_per_address, at most 30)";
+        let line = format!("further connections refused: {limit} address=\"127.0.0.2\" count=169");
+        world.server().log().contains(&line)
     });
     assert_eq!(world.server().log().matches("connection refused").count(), 1, "{}", world.server().log());
 }
