@@ -112,6 +112,7 @@ impl<'a> ActiveSession<'a> {
             Some(Err(ChannelError::Io(error))) if went_away(&error) => Err(SessionEnd::Gone),
             Some(Err(ChannelError::Io(error))) => Err(SessionEnd::Broken(error)),
             Some(Err(error @ ChannelError::NoRoom)) => Err(SessionEnd::NoRoom(error.to_string())),
+            Some(Ok((Incoming::Unknown { request: 0, .. }, _))) => Ok(()), // an answer would end the session
             Some(Ok((Incoming::Unknown { request, .. }, _))) => {
                 self.answer(request, Failure::from(FailureCode::Unsupported)).await;
                 Ok(())

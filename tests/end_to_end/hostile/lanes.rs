@@ -1,18 +1,17 @@
 //! Peers that violate the protocol on lanes: lanes of other sessions, inconsistent frames, data that does not match.
 
-use crate::hostile::check_logged;
+use crate::hostile::{check_logged, put_to};
 use crate::support::fake_client::{HandLane, Session, lane_connection, until_closed};
 use crate::support::fake_frames::Frames;
 use crate::support::{content, leftovers, picture};
 use std::fs;
 use tests::world::World;
-use wire::RemotePath;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::frame::EntryKind;
 use wire::ids::LaneNo;
 use wire::limits::CHUNK_LEN;
-use wire::message::{Durability, JobOptions, LaneHello, Message, Overwrite, Put};
+use wire::message::{LaneHello, Message};
 use wire::net::control::send;
 
 const JOB: u32 = 2;
@@ -126,22 +125,7 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 }
 
 async fn open_put(session: &mut Session, path: &str) {
-    let path = RemotePath::from_user(path.as_bytes()).unwrap();
-    session
-        .send(
-            JOB,
-            Put {
-                path,
-                into: None,
-                overwrite: Overwrite::Always,
-                exclusive: false,
-                durability: Durability::Process,
-                modes_of_new: false,
-                folder_mode: 0o700,
-                options: JobOptions::of(Checksum::Sha256),
-            },
-        )
-        .await;
+    session.send(JOB, put_to(path)).await;
     let answer = session.next().await.unwrap();
     assert!(matches!(answer.message, Message::Opened(_)), "{answer:?}");
 }

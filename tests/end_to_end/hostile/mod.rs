@@ -121,6 +121,7 @@ async fn messages_of_unknown_kinds_are_answered_and_the_session_goes_on() {
         let Message::Failure(failure) = answer.message else { panic!("{answer:?}") };
         assert_eq!((answer.request, failure.code), (77, FailureCode::Unsupported));
     }
+    session.send_raw(3, 15, 0, 0, b"abc").await; // an answer with id 0 would be the session's end
     session.check_alive().await;
     session.send(78, Stat { path: RemotePath::root(), follow: false, details: Details::default() }).await;
     assert!(matches!(session.next().await.unwrap().message, Message::Status(_)));

@@ -8,10 +8,12 @@ use crate::support::{content, names_below};
 use std::fs;
 use std::time::Duration;
 use wire::checksum::Digest;
+use wire::control::Envelope;
 use wire::frame::EntryKind;
 use wire::limits::CHUNK_LEN;
-use wire::message::{End, Listing, Message, Opened};
+use wire::message::{Bye, End, Listing, Message, Opened};
 use wire::metadata::Kind;
+use wire::{Failure, FailureCode};
 
 const CHUNK: u64 = CHUNK_LEN as u64;
 const GET_TREE: [&str; 4] = ["get", "-r", "URL", "target/x"];
@@ -92,6 +94,39 @@ async fn a_file_that_was_asked_for_comes_as_itself_or_not_at_all() {
     }
     send(&GET_FILE, &[own]).await.expect(0, "");
     assert_eq!(fs::read_to_string(against.target().join("x")).unwrap(), "asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_whose_files_cannot_be_fetched_leaves_those_of_others() {
+    let against = Against::new().await;
+    let names: Vec<_> = (0..16).map(|number| format!("f{number:02}")).collect();
+    let others = names.iter().map(|name| name.replace('f', "g"));
+    let urls = names.iter().map(|name| against.url_of(&format!("a/{name}")));
+    let urls: Vec<_> = urls.chain(others.map(|name| against.url_of(&format!("b/{name}")))).collect();
+    let arguments: Vec<_> =
+        ["get"].into_iter().chain(urls.iter().map(String::as_str)).chain(["target"]).collect();
+    let outcome = against.run(&arguments, async |peer| {
+        peer.welcome().await;
+        while let Some(Envelope { request, message, .. }) = peer.next().await {
+            match message {
+                Message::List(list) => {
+                    let is_first = list.path == path("a");
+                    let names =
+                        names.iter().map(|name| if is_first { name.clone() } else { name.replace('f', "g") });
+                    let entries = names.map(|name| entry(&name, Kind::File)).collect();
+                    peer.send(request, Listing { entries, failures: Vec::new() }).await;
+                }
+                Message::Select(select) => {
+                    let reason = format!("nothing of {} today", select.path);
+                    peer.send(request, Failure::new(FailureCode::PermissionDenied, reason)).await;
+                }
+                Message::Bye(_) => peer.send(0, Bye).await,
+                _ => {}
+            }
+        }
+    });
+    let outcome = outcome.await;
+    outcome.expect(1, "nothing of /a today").expect(1, "nothing of /b today");
 }
 
 #[tokio::test(flavor = "multi_thread")]

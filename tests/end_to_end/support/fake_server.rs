@@ -160,6 +160,11 @@ impl Against {
         outcome
     }
 
+    /// The URL of a path of the server.
+    pub(crate) fn url_of(&self, path: &str) -> String {
+        self.url.replace("/x?", &format!("/{path}?"))
+    }
+
     /// The folder that the client may write to.
     pub(crate) fn target(&self) -> PathBuf {
         self.world.local().join("target")

@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 /// Finds out how names are spelled in their folders. Caches the names of one folder, so that many questions about it cost one
 /// reading; caches none where case is not folded.
 #[derive(Default)]
-pub struct Spellings(Mutex<Option<(FolderKey, Names)>>);
+pub struct Spellings(Mutex<Option<(FileKey, Names)>>);
 
-/// Device and inode of a folder.
-type FolderKey = (u64, u64);
+/// Device and inode.
+type FileKey = (u64, u64);
 
 impl Spellings {
     /// True if `name`, which exists, is stored under another spelling.
@@ -25,8 +25,7 @@ impl Spellings {
         if !folder.folds_case(name)? {
             return Ok(false);
         }
-        let Some(file) = folder.details(None, LINKS)?.file else { return Ok(false) };
-        let key = (file.device, file.inode);
+        let Some(key) = key(folder, None)? else { return Ok(false) };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = kept.as_ref().is_some_and(|(of, names)| *of == key && names.contains(name));
         if is_known {
@@ -50,10 +49,9 @@ pub fn is_respelling(
     if name == to_name || !is_same(folder, to)? {
         return Ok(false);
     }
-    let file = |name| match folder.details(Some(name), LINKS) {
-        Ok(found) => Ok(found.file.map(|file| (file.device, file.inode))),
+    let file = |name| match key(folder, Some(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        found => found,
     };
     let found = file(name)?;
     Ok(found.is_some() && found == file(to_name)? && !folder.names()?.contains(to_name))
@@ -82,23 +80,23 @@ pub fn respell(folder: &dyn Folder, name: NameRef<'_>, to: NameRef<'_>) -> io::R
 
 /// True if both are the same folder.
 pub(crate) fn is_same(one: &dyn Folder, other: &dyn Folder) -> io::Result<bool> {
-    let key = |folder: &dyn Folder| {
-        let file = folder.details(None, LINKS)?.file;
-        Ok::<_, io::Error>(file.map(|file| (file.device, file.inode)))
-    };
-    Ok(key(one)? == key(other)?)
+    Ok(key(one, None)? == key(other, None)?)
 }
 
 /// True if the entry `name` of `parent` is `folder`. Needs no permission to open it.
 pub(crate) fn is_entry(parent: &dyn Folder, name: NameRef<'_>, folder: &dyn Folder) -> io::Result<bool> {
-    let own = folder.details(None, LINKS)?.file;
-    match parent.details(Some(name), LINKS) {
-        Ok(found) => {
-            Ok(found.file.map(|file| (file.device, file.inode)) == own.map(|file| (file.device, file.inode)))
-        }
+    let own = key(folder, None)?;
+    match key(parent, Some(name)) {
+        Ok(found) => Ok(found == own),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Identifies the entry `name` of a folder, or the folder itself; `None` if the storage numbers no files.
+fn key(folder: &dyn Folder, name: Option<NameRef<'_>>) -> io::Result<Option<FileKey>> {
+    let file = folder.details(name, LINKS)?.file;
+    Ok(file.map(|file| (file.device, file.inode)))
 }
 
 /// The details that identify a file.

@@ -129,3 +129,44 @@ async fn remove(session: &Session, remote: &Remote, recursive: bool) -> Result<(
 
 /// Enough that round trips and the reading of requests cost little; few enough that the server works on several at a time.
 const FILES_PER_REQUEST: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Cli;
+    use clap::Parser;
+    use std::cell::RefCell;
+    use std::ffi::OsStr;
+    use tokio::task::yield_now;
+
+    /// The begins and ends of requests, in order. Each takes longer than those after it.
+    async fn log(paths: &[&str]) -> Vec<String> {
+        let remote = |path: &&str| Remote::parse(OsStr::new(&format!("h:{path}"))).unwrap();
+        let removals = removals(paths.iter().map(remote).collect(), false);
+        let output = Output::new(&Cli::parse_from(["ftp-client", "ls", "h:", "-q"]).common);
+        let (log, begun) = (RefCell::new(Vec::new()), Cell::new(0));
+        let ask = async |removal: &Removal| {
+            begun.set(begun.get() + 1);
+            let paths: Vec<_> = removal.remotes.iter().map(|remote| remote.path.to_string()).collect();
+            log.borrow_mut().push(format!("+{}", paths.join(" ")));
+            for _ in begun.get()..9 {
+                yield_now().await;
+            }
+            log.borrow_mut().push(format!("-{}", paths.join(" ")));
+            Ok(())
+        };
+        each(removals, &output, ask, |_, ()| Ok(())).await.unwrap();
+        log.into_inner()
+    }
+
+    /// `a/link` may be a link to a folder: whether `a/link/x` is there depends on which of the two is removed first.
+    #[tokio::test]
+    async fn what_is_below_a_removed_link_is_removed_in_the_order_that_was_typed() {
+        assert_eq!(log(&["a/link", "a/link/x"]).await, ["+/a/link", "-/a/link", "+/a/link/x", "-/a/link/x"]);
+        assert_eq!(log(&["a/link/x", "a/link"]).await, ["+/a/link/x", "-/a/link/x", "+/a/link", "-/a/link"]);
+        assert_eq!(
+            log(&["a/b", "a/link", "a/link/x", "a/link/y"]).await,
+            ["+/a/b /a/link", "-/a/b /a/link", "+/a/link/x /a/link/y", "-/a/link/x /a/link/y"]
+        );
+    }
+}

@@ -6,6 +6,8 @@ use ftp_client::many::NamedSource;
 use ftp_client::observer::{FileReport, TransferObserver};
 use ftp_client::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use wire::{Name, RemotePath};
@@ -26,26 +28,35 @@ pub(super) fn request(jobs: &[TransferJob], folder: &RemotePath) -> Option<PutMa
 
 /// Requests that fetch several names of one folder each, with the numbers of the jobs whose names these are.
 pub(super) fn fetches(jobs: &[&TransferJob]) -> Vec<(GetManyRequest, Vec<usize>)> {
-    let mut groups: HashMap<(&Path, Vec<u8>), Vec<Fetch<'_>>> = HashMap::new();
+    let mut groups: HashMap<FetchGroup<'_>, Vec<Fetch<'_>>> = HashMap::new();
     for (number, job) in jobs.iter().enumerate() {
         if let JobRequest::Get(request) = &job.request
             && !request.must_be_folder
-            && let Some((folder, name)) = request.path.split_last()
-            && request.into.as_ref() == Some(&name)
+            && let Some((folder, last)) = request.path.parent_and_name()
+            && let Some(name) = request.into.as_ref().filter(|name| name.as_bytes() == last.as_bytes())
         {
-            let group = groups.entry((&request.target, folder.as_bytes().to_vec())).or_default();
-            group.push(Fetch { number, request, name });
+            let target = request.target.as_os_str().as_bytes();
+            groups.entry(FetchGroup { target, folder }).or_default().push(Fetch { number, request, name });
         }
     }
-    let several = groups.into_iter().filter(|(key, group)| group.len() >= FETCHES_MIN && key.0.is_dir());
-    several.filter_map(|(key, group)| fetch(&key.1, &group)).collect()
+    let several = groups.into_iter().filter(|(key, group)| {
+        group.len() >= FETCHES_MIN && Path::new(OsStr::from_bytes(key.target)).is_dir()
+    });
+    several.filter_map(|(key, group)| fetch(key.folder, &group)).collect()
+}
+
+/// What jobs have in common that become one. Bytes, since many are compared.
+#[derive(PartialEq, Eq, Hash)]
+struct FetchGroup<'a> {
+    target: &'a [u8],
+    folder: &'a [u8],
 }
 
 /// A job among others of the same folder.
 struct Fetch<'a> {
     number: usize,
     request: &'a GetRequest,
-    name: Name,
+    name: &'a Name,
 }
 
 fn fetch(folder: &[u8], group: &[Fetch<'_>]) -> Option<(GetManyRequest, Vec<usize>)> {

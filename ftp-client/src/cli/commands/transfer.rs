@@ -123,13 +123,15 @@ impl TransferRun<'_> {
         Ok(())
     }
 
-    /// Fetches files of one folder in one job; returns the sources that need a job of their own.
+    /// Fetches files of one folder in one job; returns the sources that need a job of their own. The error of one of several jobs
+    /// is reported, and the others continue.
     async fn fetch_together(
         &self,
         jobs: Vec<(Option<Arc<Record>>, TransferJob)>,
         tally: &Arc<Tally>,
     ) -> Result<Vec<(Option<Arc<Record>>, TransferJob)>, Error> {
         let fetches = together::fetches(&jobs.iter().map(|(_, job)| job).collect::<Vec<_>>());
+        let is_all = matches!(&fetches[..], [(_, numbers)] if numbers.len() == jobs.len());
         let mut jobs: Vec<_> = jobs.into_iter().map(Some).collect();
         for (many, numbers) in fetches {
             let watcher = |number: &usize| {
@@ -141,14 +143,23 @@ impl TransferRun<'_> {
             let all = Arc::new(Watcher::new(tally, self.output, jobs.len(), Vec::new()));
             let names = many.names.clone();
             let observer = Arc::new(ByName::new(names.iter(), &watchers, all));
-            let Fetched { summary, left } = self.session.get_many(many, observer).await?;
-            let left: HashSet<_> = left.into_iter().collect();
+            let (left, error) = match self.session.get_many(many, observer).await {
+                Ok(Fetched { summary, left }) => {
+                    tally.end_job(&summary);
+                    (left.into_iter().collect(), None)
+                }
+                Err(error) if is_all || !error.concerns_one_item() => return Err(error),
+                Err(error) => {
+                    watchers.iter().for_each(|watcher| watcher.broken_off(&error));
+                    self.tell_failure(&error, tally);
+                    (HashSet::new(), Some(error))
+                }
+            };
             tally.count_as_one(names.len() - left.len());
-            tally.end_job(&summary);
             for (number, _) in numbers.iter().zip(&names).filter(|(_, name)| !left.contains(*name)) {
                 let ended = jobs[*number].take().and_then(|(record, _)| record);
                 if let Some(record) = ended {
-                    record.end(None);
+                    record.end(error.as_ref());
                 }
             }
         }
