@@ -89,6 +89,7 @@ impl Users {
             message: error.message().to_owned(),
         })?;
         users.check_passwords(text)?;
+        users.check_keys(text)?;
         Ok(users)
     }
 
@@ -100,6 +101,23 @@ impl Users {
                     "the password of {name}: {error}; remove the line, and set a new one with `ftp-server user passwd {name}`"
                 );
                 return Err(UsersError::Parse { line: line_of_password(text, name).unwrap_or(1), message });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the keys. One that cannot be understood, or has an unknown option, is an error of the file: it admits no login, and
+    /// nobody would be told why.
+    fn check_keys(&self, text: &str) -> Result<(), UsersError> {
+        for (name, account) in &self.users {
+            for (index, line) in account.keys.iter().enumerate() {
+                if let Err(error) = line.key() {
+                    let message = format!("key {} of {name}: {error}", index + 1);
+                    return Err(UsersError::Parse {
+                        line: line_of_key(text, name, index).unwrap_or(1),
+                        message,
+                    });
+                }
             }
         }
         Ok(())
@@ -159,6 +177,22 @@ fn line_of_password(text: &str, name: &UserName) -> Option<usize> {
     Some(line_at(text, place.start))
 }
 
+/// Returns the line of a user's key by its number, counted from 0.
+fn line_of_key(text: &str, name: &UserName, index: usize) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Tables {
+        users: BTreeMap<String, Fields>,
+    }
+    #[derive(Deserialize)]
+    struct Fields {
+        #[serde(default)]
+        keys: Vec<Spanned<String>>,
+    }
+    let tables: Tables = toml::from_str(text).ok()?;
+    let place = tables.users.get(name.as_str())?.keys.get(index)?.span();
+    Some(line_at(text, place.start))
+}
+
 fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
@@ -191,6 +225,22 @@ mod tests {
             let text = format!("{bob}\n[users.ann]\naccess = \"read\"\npassword = \"{damaged}\"\n");
             let message = Users::parse(&text).unwrap_err().to_string();
             assert!(message.starts_with("line 6: the password of ann: the stored hash "), "{message}");
+            assert!(damaged.is_empty() || !message.contains(damaged), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_key_is_told_with_its_user_and_line_but_not_quoted() {
+        let good = include_str!("../../../fixtures/keys/id_ed25519.pub").trim();
+        let text = |key: &str| {
+            format!(
+                "[users.bob]\naccess = \"read\"\n\n[users.ann]\naccess = \"read\"\nkeys = [\n'{good}',\n'{key}',\n]\n"
+            )
+        };
+        assert!(Users::parse(&text(good)).is_ok());
+        for damaged in ["", "ssh-ed25519 AAAAtruncated", "no-such-option ssh-ed25519 AAAA", &good[..40]] {
+            let message = Users::parse(&text(damaged)).unwrap_err().to_string();
+            assert!(message.starts_with("line 8: key 2 of ann: "), "{message}");
             assert!(damaged.is_empty() || !message.contains(damaged), "{message}");
         }
     }

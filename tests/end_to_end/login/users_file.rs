@@ -66,6 +66,24 @@ fn a_damaged_password_hash_is_a_mistake_of_the_file() {
     world.check(["ls", &world.url("")]);
 }
 
+/// It would admit no login, and nobody would know why.
+#[test]
+fn a_damaged_key_is_a_mistake_of_the_file() {
+    let world = World::serving();
+    let file = world.state().join("users.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let wrong = format!("{good}\n[users.bob]\naccess = \"read\"\nkeys = [\"ssh-ed25519 AAAAdamaged\"]\n");
+    fs::write(&file, &wrong).unwrap();
+    let named = format!("users.toml: line {}: key 1 of bob: ", wrong.lines().count());
+    for words in [&["check-config"][..], &["user", "list"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let ran = server(&world, words);
+        assert!(ran.code == Some(2) && ran.stderr.contains(&named), "{words:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("AAAAdamaged"), "{words:?}: {}", ran.stderr);
+    }
+    wait_until("the log tells", || lines_with(&world, &["WARN", &named]) == 1);
+    world.check(["ls", &world.url("")]);
+}
+
 /// The server's own state is one of its files too.
 #[test]
 fn an_identity_that_is_none_is_a_mistake_of_its_file() {
