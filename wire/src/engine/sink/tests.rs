@@ -290,3 +290,37 @@ fn what_is_written_with_holes_reads_as_what_was_sent() {
         assert!(!has_holes || pattern.contains(&true));
     }
 }
+
+/// A name that is taken for free is looked at all the same before anything is replaced.
+#[test]
+fn a_name_that_is_taken_after_many_that_were_free_is_treated_by_the_rule() {
+    for (overwrite, add_only) in
+        [(Overwrite::Never, false), (Overwrite::Always, true), (Overwrite::Always, false)]
+    {
+        let (root, sink) = sink(TreeSinkOptions { overwrite, add_only, ..options() });
+        for number in 0..100 {
+            if number % 25 == 24 {
+                std::fs::write(root.path().join(number.to_string()), "old").unwrap();
+            }
+        }
+        for number in 0..100 {
+            let (name, is_taken) = (number.to_string(), number % 25 == 24);
+            let placed = place_small(&sink, &name);
+            let content = std::fs::read(root.path().join(&name)).unwrap();
+            let stays = is_taken && (overwrite == Overwrite::Never || add_only);
+            if stays {
+                let expected = if add_only { FailureCode::Exists } else { FailureCode::Skipped };
+                assert_eq!(placed.err().expect("it stays").code, expected, "{name}");
+            } else if is_taken {
+                let Ok(Placed::Pending(replacing)) = placed else { panic!("{name} is replaced at once") };
+                assert_eq!(content, b"old");
+                assert!(sink.commit(vec![replacing], &|| false)[0].is_ok());
+            } else {
+                assert!(matches!(placed, Ok(Placed::Done)), "{name}");
+            }
+            let expected = if stays { b"old" } else { CONTENT };
+            assert_eq!(std::fs::read(root.path().join(&name)).unwrap(), expected, "{name}");
+        }
+        assert_eq!(names(&root).len(), 100);
+    }
+}

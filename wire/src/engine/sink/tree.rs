@@ -18,6 +18,7 @@ use crate::store::marks::Unproven;
 use crate::store::{Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, set_carried, sync};
 use crate::verified::VerifiedContent;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +56,8 @@ pub struct TreeSink {
     /// Cancelled once no item may get its name any more.
     over: CancellationToken,
     rule: Arc<AdmissionRule>,
+    /// Names of small files that were free, one after the other.
+    free_names: AtomicU32,
     /// Looks up the base again.
     find: Option<Box<Find>>,
 }
@@ -64,10 +67,11 @@ impl TreeSink {
     #[must_use]
     pub fn new(base: Base, options: TreeSinkOptions) -> Self {
         let (broken, found, over) = (OnceLock::new(), Mutex::default(), CancellationToken::new());
+        let free_names = AtomicU32::new(0);
         let base = base.making(options.modes.of_unknown_folder());
         let rule = Arc::new(AdmissionRule::new(options.overwrite, options.add_only));
         let unproven = Unproven::default();
-        Self { base, options, broken, found, unproven, over, rule, find: None }
+        Self { base, options, broken, found, unproven, over, rule, free_names, find: None }
     }
 
     /// Checks at the end that `find` still leads to the base's folder, or to the one that holds its name.
@@ -287,17 +291,28 @@ impl Sink for TreeSink {
             let mode = self.mode_of_file(&*folder, head.mode, None);
             folder.create_whole(name, mode, &|file| fill(file, mode))
         };
-        // In a folder that was made here the name is probably free: no look is needed.
+        // In a folder that was made here the name is probably free, and after many that were: no look is needed.
         let is_new = self.base.is_in_new_folder(path);
-        if is_new && !self.waits() && create()? {
-            return Ok(Placed::Done);
+        let is_likely_free = is_new || self.free_names.load(Relaxed) >= FREE_NAMES_MIN;
+        if is_likely_free && !self.waits() {
+            match create() {
+                Ok(true) => return Ok(Placed::Done),
+                Err(error) if is_new => return Err(error.into()),
+                Ok(false) | Err(_) => self.free_names.store(0, Relaxed), // a file that stays needs no room, for instance
+            }
         }
         let candidate = self.candidate(&*folder, name, Some(size), head.modified);
         let admission = match self.rule.admit(&*folder, name, candidate) {
             Ok(admission) => admission,
-            Err(failure) => return self.refused(&folder, name, failure),
+            Err(failure) => {
+                self.free_names.store(0, Relaxed);
+                return self.refused(&folder, name, failure);
+            }
         };
-        if !is_new && !self.waits() && admission.metadata().is_none() && create()? {
+        if admission.metadata().is_some() {
+            self.free_names.store(0, Relaxed);
+        } else if !is_new && !self.waits() && create()? {
+            self.free_names.fetch_add(1, Relaxed);
             return Ok(Placed::Done);
         }
         let mode = self.mode_of_file(&*folder, head.mode, admission.metadata());
@@ -382,3 +397,6 @@ fn discard_if_failed(
     let _ = folder.remove_staged(staged); // it may not have been made; the first error is the one to report
     Err(failure)
 }
+
+/// Names that were free, after which the next one is taken for free. If it is not, its content is written twice.
+const FREE_NAMES_MIN: u32 = 16;
