@@ -1,6 +1,6 @@
 //! The command line: its arguments, their meaning, and the output for people and scripts.
 //!
-//! Two steps: `args` defines the arguments, `task` and the commands' `new` give them meaning. All errors
+//! Two steps: `args` defines the arguments, `commands` gives them meaning. All errors
 //! of a request by itself are found in these steps, before any question, connection or change.
 
 mod advice;
@@ -26,11 +26,11 @@ mod script;
 mod server;
 mod settings;
 mod shell;
-mod task;
 mod terminal;
 
 use args::{Cli, Command};
 use clap::CommandFactory;
+use commands::{OnlineCommand, Task};
 use connect::Connecting;
 use defaults::Completed;
 use ftp_client::{Error, Session};
@@ -49,7 +49,6 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use task::{OnlineCommand, Task};
 use tokio::runtime::Runtime;
 use wire::message::Welcome;
 

@@ -14,10 +14,7 @@ mod shell;
 mod values;
 
 pub(crate) use carrying::{CarryingArgs, Permissions};
-pub(crate) use commands::{
-    CatArgs, ChmodArgs, CompleteLineArgs, CompletionsArgs, DfArgs, GcArgs, GetArgs, HashArgs, LnArgs, LsArgs,
-    ManArgs, MkdirArgs, MvArgs, PutArgs, RetryArgs, RmArgs, StatArgs, TouchArgs, TrustArgs, TrustSubcommand,
-};
+pub(crate) use commands::*;
 pub(crate) use common::{Color, Common};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use line::{OpenArgs, TypedLine, Word, line_parser};
@@ -29,7 +26,7 @@ pub(crate) use shell::{
 };
 pub(crate) use values::{DeleteMaxArg, OverwriteArg};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 /// Moves files to and from an ftp-server: several streams, every byte verified, nothing half-written
 #[derive(Parser)]
@@ -39,36 +36,6 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// One variant per command.
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    Ls(LsArgs),
-    Stat(StatArgs),
-    Hash(HashArgs),
-    Df(DfArgs),
-    Get(GetArgs),
-    Put(PutArgs),
-    Mirror(Box<MirrorArgs>),
-    Apply(ApplyArgs),
-    Retry(RetryArgs),
-    Cat(CatArgs),
-    Mkdir(MkdirArgs),
-    Rm(RmArgs),
-    Mv(MvArgs),
-    Touch(TouchArgs),
-    Chmod(ChmodArgs),
-    Ln(LnArgs),
-    Shell(ShellArgs),
-    Script(ScriptArgs),
-    Profile(ProfileArgs),
-    Gc(GcArgs),
-    Doctor(DoctorArgs),
-    Trust(TrustArgs),
-    Completions(CompletionsArgs),
-    CompleteLine(CompleteLineArgs),
-    Man(ManArgs),
 }
 
 const PLACES: &str = "\

@@ -3,6 +3,7 @@
 
 use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
 use crate::cli::args::{self, Command, ProfileSubcommand, TypedLine, TypedRule, Word, line_parser};
+use crate::cli::commands::{Task, of_command_lines};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::goodbye;
@@ -12,7 +13,6 @@ use crate::cli::profiles::Profile;
 use crate::cli::scope::{Scope, nothing_open};
 use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
-use crate::cli::task::{Task, of_command_lines};
 use clap::FromArgMatches;
 use ftp_client::remote::Remote;
 use ftp_client::{ConnectOptions, Error, Session, fingerprint};

@@ -12,11 +12,11 @@ mod prompt;
 
 use crate::cli::advice::sentence;
 use crate::cli::args::Word;
+use crate::cli::commands::Task;
 use crate::cli::interpreter::{Checker, Interpreter, Parsed, reads_stdin, stdin_taken};
 use crate::cli::interrupts::Interrupts;
 use crate::cli::output::{Output, shown};
 use crate::cli::script::{self, Words};
-use crate::cli::task::Task;
 use complete::CompletionContext;
 use ftp_client::Error;
 use jobs::BackgroundJobs;

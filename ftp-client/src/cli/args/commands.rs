@@ -1,14 +1,44 @@
-//! The commands' own arguments. Each command's help carries an example.
+//! The commands, and the arguments of most. Each command's help carries an example.
 
 use super::help::LongHelp;
-use super::mirror::CompareWord;
+use super::mirror::{ApplyArgs, CompareWord, MirrorArgs};
 use super::values::{self, OverwriteArg};
-use super::{CarryingArgs, explanations};
+use super::{CarryingArgs, DoctorArgs, ProfileArgs, ScriptArgs, ShellArgs, explanations};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// One variant per command.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Ls(LsArgs),
+    Stat(StatArgs),
+    Hash(HashArgs),
+    Df(DfArgs),
+    Get(GetArgs),
+    Put(PutArgs),
+    Mirror(Box<MirrorArgs>),
+    Apply(ApplyArgs),
+    Retry(RetryArgs),
+    Cat(CatArgs),
+    Mkdir(MkdirArgs),
+    Rm(RmArgs),
+    Mv(MvArgs),
+    Touch(TouchArgs),
+    Chmod(ChmodArgs),
+    Ln(LnArgs),
+    Shell(ShellArgs),
+    Script(ScriptArgs),
+    Profile(ProfileArgs),
+    Gc(GcArgs),
+    Doctor(DoctorArgs),
+    Trust(TrustArgs),
+    Completions(CompletionsArgs),
+    CompleteLine(CompleteLineArgs),
+    Man(ManArgs),
+}
 
 /// List a folder
 #[derive(Args)]

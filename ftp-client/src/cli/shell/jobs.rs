@@ -1,10 +1,10 @@
 //! Jobs in the background: each with a connection of its own, so that one can be stopped without the others.
 
+use crate::cli::commands::OnlineCommand;
 use crate::cli::connect;
 use crate::cli::goodbye;
 use crate::cli::output::{Output, Voice};
 use crate::cli::server::ServerTarget;
-use crate::cli::task::OnlineCommand;
 use ftp_client::{ConnectOptions, Error};
 use std::sync::Arc;
 use tokio::runtime::Handle;
