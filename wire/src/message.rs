@@ -64,6 +64,8 @@ messages! {
         Sweep -> Swept = 38, "SWEEP", Change, Control, [path];
         /// Client: how precisely a folder keeps times and permissions.
         Fidelity -> FidelityReport = 40, "FIDELITY", Change, Control, [path];
+        /// Client: copy a file at the server.
+        CopyFile -> Copied = 42, "COPY", Change, Control, [from, to];
     }
     session {
         /// Client: stop the request or job with this request id.
@@ -103,6 +105,8 @@ messages! {
         Swept(Swept) = 39;
         /// Server: the answer to `Fidelity`.
         FidelityReport(FidelityReport) = 41;
+        /// Server: the answer to `CopyFile`.
+        Copied(Copied) = 43;
 
         /// Either: the answer to `Ping`.
         Pong(Pong) = 50;
@@ -187,6 +191,28 @@ pub struct Rename {
     pub into: Option<Name>,
     /// Replace a file that exists there.
     pub replace: bool,
+}
+
+/// Copies a file with its permissions and its modification time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyFile {
+    /// The file; a link is followed.
+    pub from: RemotePath,
+    /// The copy; or, if this is a folder and `into` is given, the folder for that name.
+    pub to: RemotePath,
+    /// See `to`.
+    pub into: Option<Name>,
+    /// The treatment of an existing file.
+    pub overwrite: Overwrite,
+}
+
+/// A copy is in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// Its path.
+    pub path: RemotePath,
+    /// Its length in bytes.
+    pub bytes: u64,
 }
 
 /// Changes metadata; `None` leaves a value unchanged.

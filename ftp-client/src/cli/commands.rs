@@ -4,6 +4,7 @@
 mod cat;
 mod chmod;
 mod completions;
+mod cp;
 mod df;
 mod doctor;
 mod each;
@@ -74,6 +75,7 @@ pub(crate) enum OnlineCommand {
     Mkdir(mkdir::MkdirCommand),
     Rm(rm::RmCommand),
     Mv(mv::MvCommand),
+    Cp(cp::CpCommand),
     Touch(touch::TouchCommand),
     Chmod(chmod::ChmodCommand),
     Ln(ln::LnCommand),
@@ -116,6 +118,7 @@ impl Task {
             Command::Mkdir(typed) => online(mkdir::MkdirCommand::new(typed, scope)?, OnlineCommand::Mkdir),
             Command::Rm(typed) => online(rm::RmCommand::new(typed, scope)?, OnlineCommand::Rm),
             Command::Mv(typed) => online(mv::MvCommand::new(typed, scope)?, OnlineCommand::Mv),
+            Command::Cp(typed) => online(cp::CpCommand::new(typed, scope)?, OnlineCommand::Cp),
             Command::Touch(typed) => online(touch::TouchCommand::new(typed, scope)?, OnlineCommand::Touch),
             Command::Chmod(typed) => online(chmod::ChmodCommand::new(typed, scope)?, OnlineCommand::Chmod),
             Command::Ln(typed) => online(ln::LnCommand::new(typed, scope)?, OnlineCommand::Ln),
@@ -181,6 +184,7 @@ impl OnlineCommand {
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,
             Self::Rm(rm) => rm.run(session, output).await,
             Self::Mv(mv) => mv.run(session, output).await,
+            Self::Cp(cp) => cp.run(session, output).await,
             Self::Touch(touch) => touch.run(session, output).await,
             Self::Chmod(chmod) => chmod.run(session, output).await,
             Self::Ln(ln) => ln.run(session, output).await,

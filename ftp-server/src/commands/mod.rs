@@ -1,6 +1,7 @@
 //! The commands: one file each, one arm each in [`run`]. The gate has admitted the request before it comes here.
 
 mod batch;
+mod copy;
 mod digests;
 mod fidelity;
 mod get;
@@ -27,8 +28,8 @@ use wire::command::Needs;
 use wire::control::Envelope;
 use wire::engine::JobEnd;
 use wire::limits::{BATCH_CHANGES_MAX, CHUNK_LEN, WINDOW_FRAMES_MAX, XATTRS_LEN_MAX};
-use wire::message::{Batch, Call, Digests, Done, Hash, JobOptions, Message, Replace, Request};
-use wire::store::{Folder, Storage, is_staged, reserved_name};
+use wire::message::{Batch, Call, CopyFile, Digests, Done, Hash, JobOptions, Message, Replace, Request};
+use wire::store::{COPY_BUFFER_LEN, Folder, Storage, is_staged, reserved_name};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
@@ -104,6 +105,9 @@ async fn answer(
             blocking(context, cancelled, asked, work).await
         }
         Request::Fidelity(asked) => blocking(context, cancelled, asked, fidelity::run).await,
+        Request::CopyFile(copy) => {
+            answer_of::<CopyFile>(copy::run(context, copy, cancelled, operation).await)
+        }
         Request::Batch(batch) => {
             let (access, marks) = (context.principal.access(), context.shared.marks.clone());
             let made = on_disk(context, context.storage.clone(), move |storage| {
@@ -121,6 +125,7 @@ fn answer_len(request: &Request) -> usize {
         Request::Hash(_) => CHUNK_LEN,
         Request::Digests(_) => CHUNK_LEN + 64 * BATCH_CHANGES_MAX,
         Request::Batch(_) => 256 * BATCH_CHANGES_MAX,
+        Request::CopyFile(_) => COPY_BUFFER_LEN,
         Request::List(_)
         | Request::Stat(_)
         | Request::Get(_)
@@ -156,7 +161,8 @@ pub(crate) fn has_times_in_range(request: &Request) -> bool {
         | Request::Digests(_)
         | Request::Replace(_)
         | Request::Sweep(_)
-        | Request::Fidelity(_) => None,
+        | Request::Fidelity(_)
+        | Request::CopyFile(_) => None,
     };
     time.is_none_or(|time| time.is_possible())
 }

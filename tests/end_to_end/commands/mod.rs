@@ -1,6 +1,7 @@
 //! Each command: its results, and the input it refuses.
 
 mod basics;
+mod copies;
 mod deep;
 mod doctor;
 mod files;

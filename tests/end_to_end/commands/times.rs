@@ -14,6 +14,11 @@ pub(crate) struct Mounted(PathBuf);
 impl Mounted {
     /// Returns `None`, and says so, where mounting is not possible.
     pub(crate) fn new(place: &Path, make: &[&str]) -> Option<Self> {
+        Self::sized(place, make, 32 << 20)
+    }
+
+    /// As [`new`](Self::new), with the size of the filesystem's file.
+    pub(crate) fn sized(place: &Path, make: &[&str], size: u64) -> Option<Self> {
         fs::create_dir_all(place).unwrap();
         let image = place.with_extension("image");
         let run = |words: &[&str], paths: &[&Path]| {
@@ -25,7 +30,7 @@ impl Mounted {
                 ["tmpfs"] => run(&["mount", "-t", "tmpfs", "tmpfs"], &[place]),
                 ["tmpfs", options] => run(&["mount", "-t", "tmpfs", "-o", options, "tmpfs"], &[place]),
                 _ => {
-                    File::create(&image).unwrap().set_len(32 << 20).unwrap();
+                    File::create(&image).unwrap().set_len(size).unwrap();
                     run(make, &[&image]) && run(&["mount", "-o", "loop"], &[&image, place])
                 }
             };

@@ -23,6 +23,7 @@ fn paths_that_do_not_exist_are_told_as_such() {
         vec!["rm", &gone],
         vec!["rm", "-r", &gone],
         vec!["mv", &gone, &world.url("other")],
+        vec!["cp", &gone, &world.url("other")],
         vec!["chmod", "600", &gone],
         vec!["mkdir", &world.url("gone/deeper")],
         vec!["ln", "-s", "x", &world.url("gone/link")],
@@ -107,6 +108,7 @@ fn each_access_level_allows_what_its_word_says_and_nothing_else() {
             (change, vec!["touch".into(), url("old")]),
             (change, vec!["chmod".into(), "600".into(), url("old")]),
             (change, vec!["ln".into(), "-s".into(), "old".into(), url(&format!("link-of-{access}"))]),
+            (change, vec!["cp".into(), url("victim"), url(&format!("copy-of-{access}"))]),
             (remove, vec!["mv".into(), url("victim"), url("moved")]),
             (remove, vec!["rm".into(), url("old")]),
         ] {

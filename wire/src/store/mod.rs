@@ -35,6 +35,7 @@ use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use crate::metadata::{Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -279,6 +280,10 @@ pub trait SourceFile: Send + Sync {
     fn identity(&self) -> io::Result<Identity>;
     /// Reads from `offset` into `pieces`; returns the bytes read, 0 at the end.
     fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize>;
+    /// Returns the open file, if it is one of the local filesystem.
+    fn local_file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
     /// Returns the offset, from `offset` on, of the next data other than zeros; `u64::MAX` if there is none. Returns `offset`
     /// where this is unknown without reading.
     fn next_data(&self, offset: u64) -> u64 {
@@ -307,6 +312,14 @@ pub trait TargetFile: Send + Sync {
             cleared += self.write_at(&[IoSlice::new(&zeros[..piece])], offset + cleared)? as u64;
         }
         Ok(())
+    }
+    /// Makes the file share the whole content of `source`, where the filesystem can: no byte is copied. Returns false otherwise.
+    fn share_content(&self, _source: &dyn SourceFile) -> io::Result<bool> {
+        Ok(false)
+    }
+    /// Copies at most `len` bytes of `source` at `offset` to the same offset. Returns the number of bytes; 0 at the end.
+    fn copy_content(&self, source: &dyn SourceFile, offset: u64, len: u64) -> io::Result<u64> {
+        copy_through_memory(self, source, offset, len)
     }
     /// Returns the file's place on this machine, and its length.
     fn place(&self) -> io::Result<FilePlace>;
@@ -359,6 +372,29 @@ pub fn read_fully(file: &dyn SourceFile, pieces: &mut [IoSliceMut<'_>], offset: 
     }
     Ok(read)
 }
+
+/// Copies at most `len` bytes of `source` at `offset` to the same offset, by reading and writing.
+pub(crate) fn copy_through_memory<T: TargetFile + ?Sized>(
+    target: &T,
+    source: &dyn SourceFile,
+    offset: u64,
+    len: u64,
+) -> io::Result<u64> {
+    let mut piece = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(COPY_BUFFER_LEN)];
+    let read = read_fully(source, &mut [IoSliceMut::new(&mut piece)], offset)?;
+    let mut written = 0;
+    while written < read {
+        match target.write_at(&[IoSlice::new(&piece[written..read])], offset + written as u64)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => written += count,
+        }
+        beat();
+    }
+    Ok(read as u64)
+}
+
+/// Bytes of memory that [`TargetFile::copy_content`] takes at most.
+pub const COPY_BUFFER_LEN: usize = 256 * 1024;
 
 /// Writes all of `pieces` from `offset` on.
 ///

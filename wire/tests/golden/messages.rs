@@ -509,6 +509,29 @@ fn session() -> Vec<MessageExample> {
                 bool(true, "folds_case")
             },
         ),
+        example(
+            42,
+            "copy",
+            8,
+            "into a folder, if `b` is one",
+            CopyFile {
+                from: path("a"),
+                to: path("b"),
+                into: Some(Name::new(b"a").unwrap()),
+                overwrite: Overwrite::Never,
+            },
+            parts! {
+                text("a", "from") text("b", "to") some("into") text("a", "name") variant(1, "overwrite: Never")
+            },
+        ),
+        example(
+            43,
+            "copied",
+            8,
+            "it was one",
+            Copied { path: path("b/a"), bytes: 5_000 },
+            parts! { text("b/a", "path") u64(5_000, "bytes") },
+        ),
         example(48, "cancel", 4, "stop the job 4", Cancel, Parts::default()),
         example(49, "ping", 0, "is the peer there?", Ping, Parts::default()),
         example(50, "pong", 0, "it is", Pong, Parts::default()),

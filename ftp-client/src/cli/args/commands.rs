@@ -26,6 +26,7 @@ pub(crate) enum Command {
     Mkdir(MkdirArgs),
     Rm(RmArgs),
     Mv(MvArgs),
+    Cp(CpArgs),
     Touch(TouchArgs),
     Chmod(ChmodArgs),
     Ln(LnArgs),
@@ -245,6 +246,30 @@ pub(crate) struct MvArgs {
     #[arg(short, long, hide = true, conflicts_with = "no_clobber")]
     pub(crate) force: bool,
     /// Paths to move, and the target
+    #[arg(value_name = "REMOTE", num_args = 2.., required = true)]
+    pub(crate) remotes: Vec<OsString>,
+}
+
+/// Copy files on the server
+#[derive(Args)]
+#[command(
+    override_usage = "ftp-client cp [OPTIONS] <REMOTE>... <REMOTE>",
+    after_help = "The last argument is the target: an existing folder receives the copies, another path is the copy's name. \
+                  A copy has the permissions and the time of its source. No content goes over the network; where the server's \
+                  filesystem can, the copy shares the source's blocks. A link is followed. Folders are not copied.\n\n\
+                  Example:\n  ftp-client cp ann@files.example.org:report.pdf ann@files.example.org:/archive/"
+)]
+pub(crate) struct CpArgs {
+    /// When to replace files that exist
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
+    pub(crate) overwrite: OverwriteArg,
+    /// Never replace a file: as --overwrite never
+    #[arg(short, long, conflicts_with = "overwrite")]
+    pub(crate) no_clobber: bool,
+    /// Ignored, for compatibility with cp: permissions and times are always kept
+    #[arg(short, long, hide = true)]
+    preserve: bool,
+    /// Files to copy, and the target
     #[arg(value_name = "REMOTE", num_args = 2.., required = true)]
     pub(crate) remotes: Vec<OsString>,
 }

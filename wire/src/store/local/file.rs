@@ -5,11 +5,11 @@ use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, MODE_BITS, Timestamp};
 use crate::modes::ModePolicy;
 use crate::store::filesystem_kind::{FilesystemKind, NameOrder};
-use crate::store::{FilePlace, Identity, SourceFile, TargetFile, write_out};
+use crate::store::{FilePlace, Identity, SourceFile, TargetFile, copy_through_memory, write_out};
 use rustix::fs::{self as sys, AtFlags, FallocateFlags, FlockOperation, Mode, Stat, StatxFlags};
 use rustix::io::Errno;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 struct LocalSource {
     fd: OwnedFd,
@@ -22,6 +22,10 @@ impl SourceFile for LocalSource {
 
     fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
         Ok(rustix::io::preadv(&self.fd, pieces, offset)?)
+    }
+
+    fn local_file(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
     }
 
     fn next_data(&self, offset: u64) -> u64 {
@@ -58,6 +62,25 @@ impl TargetFile for LocalTarget {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         Ok(sys::ftruncate(&self.fd, len)?)
+    }
+
+    fn share_content(&self, source: &dyn SourceFile) -> io::Result<bool> {
+        let Some(source) = source.local_file() else { return Ok(false) };
+        Ok(sys::ioctl_ficlone(&self.fd, source).is_ok()) // where that fails, copying succeeds or tells why not
+    }
+
+    fn copy_content(&self, source: &dyn SourceFile, offset: u64, len: u64) -> io::Result<u64> {
+        if let Some(file) = source.local_file() {
+            let (mut from, mut to) = (offset, offset);
+            let piece = usize::try_from(len).unwrap_or(usize::MAX);
+            match sys::copy_file_range(file, Some(&mut from), &self.fd, Some(&mut to), piece) {
+                Ok(0) => {} // some filesystems of the kernel say this of files that have content
+                Ok(copied) => return Ok(copied as u64),
+                Err(Errno::INVAL | Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        copy_through_memory(self, source, offset, len)
     }
 
     fn place(&self) -> io::Result<FilePlace> {

@@ -1,0 +1,71 @@
+//! COPY: copies a file within the user's root, in portions so that a large one shares the disk's threads with other requests.
+
+use super::{locate, on_disk};
+use crate::context::Context;
+use crate::events::Operation;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use wire::Failure;
+use wire::engine::FileCopy;
+use wire::message::{Copied, CopyFile};
+use wire::metadata::Kind;
+use wire::store::Storage;
+use wire::store::marks::Marks;
+
+pub(super) async fn run(
+    context: &Context,
+    copy: CopyFile,
+    cancelled: &CancellationToken,
+    operation: &Arc<Operation>,
+) -> Result<Copied, Failure> {
+    let (marks, of_work) = (context.shared.marks.clone(), operation.clone());
+    let opening = move |storage: Arc<dyn Storage>| begin(&*storage, copy, marks.as_ref(), &of_work);
+    let mut active = on_disk(context, context.storage.clone(), opening).await?;
+    while !active.is_complete {
+        let stop = cancelled.clone();
+        active = on_disk(context, active, move |mut active| {
+            active.is_complete = active.copy.copy_portion(&|| stop.is_cancelled())?;
+            Ok(active)
+        })
+        .await?;
+    }
+    let copied =
+        on_disk(context, active, |ActiveCopy { copy, path, .. }| Ok(Copied { path, bytes: copy.finish()? }));
+    let copied = copied.await?;
+    operation.count(|counts| {
+        counts.files += 1;
+        counts.bytes += copied.bytes;
+    });
+    Ok(copied)
+}
+
+/// A copy under way.
+struct ActiveCopy {
+    copy: FileCopy,
+    path: wire::RemotePath,
+    is_complete: bool,
+}
+
+fn begin(
+    storage: &dyn Storage,
+    CopyFile { from, to, into, overwrite }: CopyFile,
+    marks: Option<&Arc<Marks>>,
+    operation: &Operation,
+) -> Result<ActiveCopy, Failure> {
+    let source = storage.open_file(&from)?;
+    let within = into.filter(|_| storage.metadata(&to).is_ok_and(|found| found.kind == Kind::Folder));
+    let path = match within {
+        Some(name) => to.join(&name)?,
+        None => to,
+    };
+    operation.set_target(&path);
+    let (folder, name) = locate(storage, &path).map_err(of_target)?;
+    let unproven = marks.map(|marks| marks.begin(&folder, false)).unwrap_or_default();
+    let copy = FileCopy::begin(source, folder, name, overwrite, &unproven)?;
+    Ok(ActiveCopy { copy, path, is_complete: false })
+}
+
+/// Says that a failure is about the target: the request has two paths.
+fn of_target(failure: Failure) -> Failure {
+    Failure::new(failure.code, format!("the target: {failure}"))
+}

@@ -1,0 +1,191 @@
+//! A copy of a file within a storage: written to a staged file beside its target, which gets its name when it is complete.
+
+use super::admission::{AdmissionRule, Candidate, NameAdmission};
+use crate::failure::{Failure, FailureCode};
+use crate::message::Overwrite;
+use crate::modes::PERMISSIONS;
+use crate::path::{Name, NameRef};
+use crate::store::marks::Unproven;
+use crate::store::{Folder, Identity, SourceFile, StagedName, TargetFile};
+use std::io;
+use std::sync::Arc;
+
+/// A copy under way. Dropped before its end, it leaves nothing.
+pub struct FileCopy {
+    source: Box<dyn SourceFile>,
+    /// The source's state when the copy began.
+    begun: Identity,
+    folder: Arc<dyn Folder>,
+    name: Name,
+    admission: NameAdmission,
+    staged: StagedFile,
+    file: Box<dyn TargetFile>,
+    /// Everything before this offset is copied.
+    offset: u64,
+}
+
+/// The name of the staged file, which is removed unless it was published.
+struct StagedFile {
+    folder: Arc<dyn Folder>,
+    name: StagedName,
+    is_published: bool,
+}
+
+impl FileCopy {
+    /// Begins a copy of `source` to `name` in `folder`, by the rule for files that exist there.
+    ///
+    /// # Errors
+    /// `Skipped` if the existing file stays; `InvalidPath` if it is the source itself; of the filesystem.
+    pub fn begin(
+        source: Box<dyn SourceFile>,
+        folder: Arc<dyn Folder>,
+        name: Name,
+        overwrite: Overwrite,
+        unproven: &Unproven,
+    ) -> Result<Self, Failure> {
+        let begun = source.identity()?;
+        let target = NameRef::from(&name);
+        match folder.identity(target) {
+            Ok(existing) if existing == begun => {
+                return Err(Failure::new(
+                    FailureCode::InvalidPath,
+                    "the source and the target are the same file",
+                ));
+            }
+            Ok(existing) if existing.metadata.kind == crate::metadata::Kind::Folder => {
+                return Err(FailureCode::IsAFolder.into());
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let candidate = Candidate {
+            size: Some(begun.metadata.size),
+            modified: Some(begun.metadata.modified),
+            is_unproven: unproven.covers_file(&*folder, target),
+        };
+        let admission = Arc::new(AdmissionRule::new(overwrite, false)).admit(&*folder, target, candidate)?;
+        let staged = StagedName::new();
+        let file = folder.create_staged(&staged, begun.metadata.mode & PERMISSIONS)?;
+        let staged = StagedFile { folder: folder.clone(), name: staged, is_published: false };
+        Ok(Self { source, begun, folder, name, admission, staged, file, offset: 0 })
+    }
+
+    /// Copies on, for a while. Returns true at the end of the content.
+    ///
+    /// # Errors
+    /// `Cancelled` once `is_over`; of the filesystem.
+    pub fn copy_portion(&mut self, is_over: &dyn Fn() -> bool) -> Result<bool, Failure> {
+        let len = self.begun.metadata.size;
+        if self.offset == 0 && len > 0 && self.file.share_content(&*self.source)? {
+            self.offset = len;
+        }
+        for _ in 0..PIECES_A_PORTION {
+            if is_over() {
+                return Err(FailureCode::Cancelled.into());
+            }
+            self.offset = self.source.next_data(self.offset).min(len).max(self.offset);
+            let piece = (len - self.offset).min(PIECE_LEN);
+            if piece == 0 {
+                return Ok(true);
+            }
+            match self.file.copy_content(&*self.source, self.offset, piece)? {
+                0 => return Ok(true), // it was cut meanwhile, which is noticed at the end
+                copied => self.offset += copied,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives the copy its name. Returns its length.
+    ///
+    /// # Errors
+    /// `SourceChanged` if the source was changed meanwhile; `Skipped` if the rule refuses the name by now; of the filesystem.
+    pub fn finish(mut self) -> Result<u64, Failure> {
+        if !self.source.identity()?.has_content_of(&self.begun) {
+            return Err(FailureCode::SourceChanged.into());
+        }
+        let metadata = self.begun.metadata;
+        self.file.set_len(metadata.size)?; // it may end in a hole
+        self.file.set_metadata(Some(metadata.modified), metadata.mode & PERMISSIONS)?;
+        self.file.finish(false)?;
+        if self.admission.metadata().is_some() {
+            self.file.write_out()?; // after a loss of power, the old content or the new one is there
+        }
+        self.admission.publish(&*self.folder, &self.staged.name, (&self.name).into())?;
+        self.staged.is_published = true;
+        Ok(metadata.size)
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.is_published {
+            let _: io::Result<()> = self.folder.remove_staged(&self.name); // `gc` removes it otherwise
+        }
+    }
+}
+
+/// Bytes between two looks at whether the copy is cancelled, and where the source has a hole.
+const PIECE_LEN: u64 = 8 * 1024 * 1024;
+/// A portion is about a quarter of a gibibyte: a second or so of a thread.
+const PIECES_A_PORTION: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalFolder;
+    use std::fs;
+    use std::path::Path;
+
+    fn begin(root: &Path, overwrite: Overwrite) -> Result<FileCopy, Failure> {
+        let folder: Arc<dyn Folder> = Arc::new(LocalFolder::open_ambient(root).unwrap());
+        let source = LocalFolder::open_ambient_file(&root.join("source")).unwrap();
+        FileCopy::begin(source, folder, Name::new(b"target").unwrap(), overwrite, &Unproven::default())
+    }
+
+    fn names(root: &Path) -> Vec<String> {
+        let names =
+            fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_copy_that_does_not_come_to_its_end_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("source"), "content").unwrap();
+        let mut copy = begin(root.path(), Overwrite::Always).unwrap();
+        assert_eq!(names(root.path()).len(), 2, "the source and a staged file");
+        assert!(!root.path().join("target").exists());
+        let cancelled = copy.copy_portion(&|| true);
+        // Where the filesystem shares blocks, the content is there at once.
+        assert!(cancelled.is_err_and(|failure| failure.code == FailureCode::Cancelled));
+        drop(copy);
+        assert_eq!(names(root.path()), ["source"]);
+    }
+
+    #[test]
+    fn a_source_that_changes_meanwhile_fails_and_the_old_target_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("source"), "content").unwrap();
+        fs::write(root.path().join("target"), "old").unwrap();
+        let mut copy = begin(root.path(), Overwrite::Always).unwrap();
+        assert!(copy.copy_portion(&|| false).unwrap());
+        fs::write(root.path().join("source"), "other content").unwrap();
+        assert_eq!(copy.finish().map_err(|failure| failure.code), Err(FailureCode::SourceChanged));
+        assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "old");
+        assert_eq!(names(root.path()), ["source", "target"]);
+    }
+
+    #[test]
+    fn a_target_that_appears_meanwhile_stays_by_the_rule() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("source"), "content").unwrap();
+        let mut copy = begin(root.path(), Overwrite::Never).unwrap();
+        assert!(copy.copy_portion(&|| false).unwrap());
+        fs::write(root.path().join("target"), "theirs").unwrap();
+        assert_eq!(copy.finish().map_err(|failure| failure.code), Err(FailureCode::Skipped));
+        assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "theirs");
+        assert_eq!(names(root.path()), ["source", "target"]);
+    }
+}
