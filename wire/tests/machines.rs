@@ -8,10 +8,14 @@
 mod holes;
 #[path = "machines/random.rs"]
 mod random;
+#[path = "machines/receiver_bounds.rs"]
+mod receiver_bounds;
 #[path = "machines/receiver_rules.rs"]
 mod receiver_rules;
 #[path = "machines/receiving.rs"]
 mod receiving;
+#[path = "machines/sender_bounds.rs"]
+mod sender_bounds;
 #[path = "machines/sender_rules.rs"]
 mod sender_rules;
 #[path = "machines/sending.rs"]

@@ -385,11 +385,15 @@ fn numbers_of_files_that_are_over_are_forgotten_once_no_frame_of_them_can_come()
     assert_eq!(receiver.block(&head, extra(&head, other)), Err(Violation::Announcement));
 }
 
-fn receiver() -> Receiver {
+pub(crate) fn receiver() -> Receiver {
     Receiver::new(Checksum::Blake3, WINDOW as u32)
 }
 
-fn begin(receiver: &mut Receiver, head: &FrameHead, size: Option<u64>) -> Result<Begin, Violation> {
+pub(crate) fn begin(
+    receiver: &mut Receiver,
+    head: &FrameHead,
+    size: Option<u64>,
+) -> Result<Begin, Violation> {
     assert_eq!(receiver.begin(head), Ok(Begin::Process));
     receiver.block(head, extra(head, announcement(size)))
 }
@@ -406,7 +410,7 @@ fn begin_block(
 }
 
 /// Begins and writes such a chunk.
-fn write(
+pub(crate) fn write(
     receiver: &mut Receiver,
     frame: u64,
     file: u32,
@@ -417,7 +421,7 @@ fn write(
     written(receiver, &block_of(frame, file, offset, size))
 }
 
-fn written(receiver: &mut Receiver, head: &FrameHead) -> Result<Verdict, Violation> {
+pub(crate) fn written(receiver: &mut Receiver, head: &FrameHead) -> Result<Verdict, Violation> {
     let FrameKind::Block { file, offset, last, .. } = head.kind else { unreachable!() };
     let digest = Checksum::Blake3.of_chunk(ChunkPlace::at(offset, last), [CONTENT]);
     let pieces = [CONTENT];
@@ -425,7 +429,7 @@ fn written(receiver: &mut Receiver, head: &FrameHead) -> Result<Verdict, Violati
     receiver.written(file, head.frame, &chunk)
 }
 
-fn seal_file(
+pub(crate) fn seal_file(
     receiver: &mut Receiver,
     frame: u64,
     size: u64,
@@ -441,7 +445,7 @@ fn block_of(frame: u64, file: u32, offset: u64, size: Option<u64>) -> FrameHead 
     block(frame, file, offset, len as usize, size == Some(offset + len))
 }
 
-fn block(frame: u64, file: u32, offset: u64, len: usize, last: bool) -> FrameHead {
+pub(crate) fn block(frame: u64, file: u32, offset: u64, len: usize, last: bool) -> FrameHead {
     let kind = FrameKind::Block { file: FileNo(file), offset, last, digest: Digest::default() };
     FrameHead { job: JobId(1), frame: FrameNo(frame), extra_len: 28, payload_len: len as u32, kind }
 }
@@ -462,7 +466,7 @@ fn seal(frame: u64, file: u32, size: u64, abandoned: bool) -> FrameHead {
     }
 }
 
-fn pack(frame: u64) -> FrameHead {
+pub(crate) fn pack(frame: u64) -> FrameHead {
     FrameHead {
         job: JobId(1),
         frame: FrameNo(frame),
@@ -493,5 +497,5 @@ fn frames(first: u64, count: u32) -> Vec<FrameRange> {
 }
 
 const WINDOW: u64 = 8;
-const CHUNK: u64 = CHUNK_LEN as u64;
+pub(crate) const CHUNK: u64 = CHUNK_LEN as u64;
 const CONTENT: &[u8] = b"stands for a chunk";

@@ -179,23 +179,23 @@ fn folders_wait_for_a_file_whose_seal_shows_that_it_comes_once_more() {
 }
 
 /// Names of a pack's items.
-fn names(plan: &Plan) -> Vec<String> {
+pub(crate) fn names(plan: &Plan) -> Vec<String> {
     let Content::Pack(items) = &plan.content else { panic!("{plan:?}") };
     items.iter().map(|item| String::from_utf8_lossy(item.path.as_bytes()).into_owned()).collect()
 }
 
 /// A sender of small files whose first frame is in progress on lane 0.
-fn small(count: u8) -> (Sender, Plan) {
+pub(crate) fn small(count: u8) -> (Sender, Plan) {
     let items: Vec<Item> = (0..count).map(|n| item(&[b'a' + n], Kind::File, 5)).collect();
     offering(&items)
 }
 
 /// A sender of one large file whose first block is in progress on lane 0.
-fn large(chunks: u64) -> (Sender, Plan) {
+pub(crate) fn large(chunks: u64) -> (Sender, Plan) {
     offering(&[item(b"large", Kind::File, chunks * CHUNK_LEN as u64)])
 }
 
-fn offering(items: &[Item]) -> (Sender, Plan) {
+pub(crate) fn offering(items: &[Item]) -> (Sender, Plan) {
     let mut sender = Sender::new(Checksum::Blake3, 8, Asking::Never);
     items.iter().for_each(|item| sender.add(item.clone()));
     sender.end_items();
@@ -208,12 +208,12 @@ fn give_up(sender: &mut Sender, plan: &Plan) -> Content {
     sender.give_up(plan.frame, file, FailureCode::Io.into())
 }
 
-fn item(name: &[u8], kind: Kind, size: u64) -> Item {
+pub(crate) fn item(name: &[u8], kind: Kind, size: u64) -> Item {
     let metadata = Metadata { kind, size, modified: Default::default(), mode: 0o644 };
     Item { path: path(name), kind: ItemKind::Present(metadata) }
 }
 
-fn done(frame: u64) -> Ack {
+pub(crate) fn done(frame: u64) -> Ack {
     Ack { done: vec![FrameRange { first: FrameNo(frame), count: 1 }], ..Ack::default() }
 }
 
@@ -302,7 +302,7 @@ fn what_has_outgrown_its_pack_comes_later_and_an_empty_pack_says_nothing() {
     assert!(matches!(sender.next(LaneNo(0)).unwrap().content, Content::Pack(items) if items.len() == 1));
 }
 
-fn sent(bytes: u64) -> Packed {
+pub(crate) fn sent(bytes: u64) -> Packed {
     Packed::Sent { bytes, digest: None, as_is: false }
 }
 
