@@ -17,7 +17,7 @@ pub(super) struct StallWatch {
 
 impl StallWatch {
     pub(super) fn acknowledged(&mut self, lane: Option<LaneNo>, since: u64) {
-        self.latency = (self.now - since).max(self.latency - self.latency / 8);
+        self.latency = (self.now - since).max(self.latency - self.latency.div_ceil(8));
         if let Some(lane) = lane {
             self.heard.insert(lane, self.now);
         }

@@ -203,3 +203,24 @@ fn a_lane_is_not_stalled_while_nothing_else_is_acknowledged() {
     sender.next(SLOW).unwrap();
     assert!((0..100).all(|_| !sender.tick()));
 }
+
+/// A network that was slow once is not waited for as long for ever.
+#[test]
+fn patience_with_lanes_follows_the_recent_time_to_an_acknowledgement() {
+    let mut sender = walking(Asking::Never);
+    sender.add(item(b"late", Kind::File, 5));
+    let late = sender.next(SLOW).unwrap();
+    assert!((0..7).all(|_| !sender.tick()));
+    sender.packed(late.frame, vec![sent(5)]);
+    sender.acked(&done(late.frame.0)).unwrap();
+    sender.add(item(b"slow", Kind::File, 5));
+    sender.next(SLOW).unwrap();
+    let stalled_after = |sender: &mut Sender| {
+        (1..100).find(|_| {
+            exchange(sender, FAST);
+            sender.tick()
+        })
+    };
+    (0..50).for_each(|_| exchange(&mut sender, FAST));
+    assert_eq!(stalled_after(&mut sender), Some(6));
+}
