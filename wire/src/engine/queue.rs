@@ -249,3 +249,98 @@ impl Source for QueueSource {
 
     fn release(&self, _: u64, _: u64) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::Checksum;
+    use crate::ids::LaneNo;
+    use crate::metadata::{Kind, Timestamp};
+    use crate::sender::{Asking, Content};
+    use crate::store::LocalFolder;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    fn path(text: &str) -> RemotePath {
+        RemotePath::from_user(text.as_bytes()).unwrap()
+    }
+
+    /// Runs it in a thread. Returns its result; `None` if it still waits after a while.
+    fn result_of<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || sender.send(run()));
+        receiver.recv_timeout(Duration::from_secs(20)).ok()
+    }
+
+    #[test]
+    fn items_are_waited_for_until_all_have_ended() {
+        let credit = Arc::new(Credit::default());
+        assert!(credit.take_waiting(&path("a")) && credit.take_waiting(&path("b")));
+        let waiting = credit.clone();
+        let ended = result_of(move || {
+            let ending = waiting.clone();
+            let thread = std::thread::spawn(move || {
+                for name in ["a", "b"] {
+                    std::thread::yield_now();
+                    ending.settle(&path(name));
+                }
+            });
+            let is_open = waiting.wait_until_settled();
+            let is_settled = waiting.is_settled();
+            thread.join().unwrap();
+            (is_open, is_settled)
+        });
+        assert_eq!(ended, Some((true, true)));
+        assert_eq!(result_of(move || credit.wait_until_settled()), Some(true), "nothing is under way");
+    }
+
+    #[test]
+    fn whoever_waits_for_items_hears_that_the_job_is_over() {
+        let credit = Arc::new(Credit::default());
+        while credit.is_left() {
+            assert!(credit.take_waiting(&path("a")));
+        }
+        for wait_for_room in [true, false] {
+            let (waiting, abandoning) = (credit.clone(), credit.clone());
+            let ended = result_of(move || {
+                let thread = std::thread::spawn(move || {
+                    while lock(&abandoning.state).awaited.is_none() && !lock(&abandoning.state).over {
+                        std::thread::yield_now();
+                    }
+                    abandoning.abandon();
+                });
+                let is_open = if wait_for_room {
+                    waiting.take_waiting(&path("b"))
+                } else {
+                    waiting.wait_until_settled()
+                };
+                thread.join().unwrap();
+                is_open
+            });
+            assert_eq!(ended, Some(false), "wait_for_room: {wait_for_room}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_queued_is_sent_and_then_the_end_is_told() {
+        let (root, budget) = (tempfile::tempdir().unwrap(), Budget::new(1 << 20));
+        let queue = Arc::new(ItemQueue::new(&budget));
+        let folder = Arc::new(LocalFolder::open_ambient(root.path()).unwrap());
+        let source = QueueSource::new(folder, queue.clone());
+        let machine = Mutex::new(Sender::new(Checksum::Blake3, 8, Asking::Never));
+        let metadata = Metadata { kind: Kind::File, size: 5, modified: Timestamp::default(), mode: 0o644 };
+        for name in ["a", "b"] {
+            queue.add(path(name), metadata).unwrap();
+        }
+        assert!(lock(&queue.state).charge.amount() > 0);
+        source.refill(&machine);
+        let plan = lock(&machine).next(LaneNo(0)).unwrap();
+        assert!(matches!(&plan.content, Content::Pack(items) if items.len() == 2), "{plan:?}");
+        assert_eq!(lock(&queue.state).charge.amount(), 0);
+        assert!(lock(&machine).wants_items(), "more may come");
+        queue.close();
+        assert!(queue.add(path("c"), metadata).is_err());
+        source.refill(&machine);
+        assert!(!lock(&machine).wants_items());
+    }
+}

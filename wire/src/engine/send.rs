@@ -308,3 +308,6 @@ impl Drop for SendJob {
 const ITEMS_KEPT_LEN: usize = 64 * 1024;
 /// Interval of the checks for stalled lanes.
 const TICK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -130,6 +130,26 @@ fn a_pack_of_nothing_or_too_much_is_refused() {
     }
 }
 
+#[test]
+fn holes_are_chunks() {
+    let chunk = CHUNK_LEN as u64;
+    for (offset, len, last, fits) in [
+        (0, chunk, false, true),
+        (chunk, 3 * chunk, false, true),
+        (chunk, 5, true, true),
+        (chunk, 5, false, false),
+        (5, chunk, false, false),
+        (5, chunk, true, false),
+        (u64::MAX - chunk + 1, chunk, true, false),
+        (u64::MAX - chunk + 1, chunk, false, false),
+    ] {
+        let kind = FrameKind::Hole { file: FileNo(1), offset, len, last };
+        let extra_len = ANNOUNCEMENT_LEN as u16 + 2;
+        let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len: 0, kind };
+        assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+    }
+}
+
 /// Otherwise a receiver would have to read a missing announcement.
 #[test]
 fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {

@@ -56,6 +56,21 @@ fn what_waits_for_its_sync_is_in_use() {
     assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
 }
 
+#[test]
+fn a_batch_is_full_before_it_keeps_too_many_folders_open() {
+    let (root, commits) = (tempfile::tempdir().unwrap(), Commits::default());
+    let mut folders = 0;
+    while !commits.is_full() {
+        let name = root.path().join(folders.to_string());
+        std::fs::create_dir(&name).unwrap();
+        let folder: Arc<dyn Folder> = Arc::new(LocalFolder::open_ambient(&name).unwrap());
+        commits.add(CommitStep::Item(item(&folder, 0)));
+        folders += 1;
+        assert!(folders < 1000);
+    }
+    assert_eq!(folders, 64);
+}
+
 /// After a failed sync the state of the disk is unknown: each item of the batch fails, and those after it.
 #[test]
 fn a_failed_sync_fails_all_of_a_batch_and_what_comes_after_it() {

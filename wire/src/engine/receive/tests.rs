@@ -1,6 +1,7 @@
 //! Tests of a receiving job with a recording sink: which items are placed, which are reported, and when.
 
 mod acknowledgements;
+mod ends;
 
 use super::*;
 use crate::checksum::ChunkPlace;
@@ -173,10 +174,16 @@ impl Staged for FakeStaged {
 }
 
 impl JobObserver for RecordingObserver {
-    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
     fn progress(&self, _: Option<&RemotePath>, _: u64) {}
     fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
-    fn totals(&self, _: Totals) {}
+
+    fn file_started(&self, path: &RemotePath, _: Option<u64>) {
+        lock(&self.0).push(format!("started {path}"));
+    }
+
+    fn totals(&self, totals: Totals) {
+        lock(&self.0).push(format!("{} files", totals.files));
+    }
 
     fn settled(&self, item: &SettledItem<'_>) {
         let kind = if item.folder { "folder" } else { "item" };
@@ -234,22 +241,6 @@ fn frames(ack: Option<Ack>) -> Vec<u64> {
         .flat_map(|ack| ack.done)
         .flat_map(|range| range.first.0..range.first.0 + u64::from(range.count))
         .collect()
-}
-
-#[test]
-fn nothing_is_placed_after_the_jobs_end() {
-    let world = World::new(Faults::default());
-    world.job.fail(FailureCode::Cancelled.into());
-    world.take(0, &[Entry::file("a")]).unwrap();
-    assert_eq!((world.log(), world.ack()), (vec![], None));
-}
-
-#[test]
-fn the_rest_of_a_pack_is_not_placed_after_the_jobs_end() {
-    let world = World::new(Faults { ends_job_at: Some("a"), ..Faults::default() });
-    world.take(0, &[Entry::file("a"), Entry::file("b"), Entry::folder("c")]).unwrap();
-    assert_eq!(world.log(), ["place /a", "item /a: ok"]);
-    assert_eq!(world.ack(), None);
 }
 
 /// The job ends between a file's last chunk and its name.
@@ -360,16 +351,6 @@ fn what_waits_for_a_commit_is_told_after_it() {
 }
 
 #[test]
-fn what_waits_when_the_job_ends_is_not_committed() {
-    let world = World::new(Faults { waits: true, ..Faults::default() });
-    world.take(0, &[Entry::file("a")]).unwrap();
-    world.job.fail(FailureCode::Cancelled.into());
-    world.log();
-    world.job.commit();
-    assert_eq!((world.log(), world.ack()), (vec![], None));
-}
-
-#[test]
 fn a_folder_is_done_when_it_is_set() {
     let world = World::new(Faults::default());
     world.take(1, &[Entry::folder("f")]).unwrap();
@@ -428,6 +409,6 @@ fn a_file_that_comes_once_more_is_forgotten_before_its_seal_is_acknowledged() {
     let extra_len = of_seal.len() as u16;
     let head = FrameHead { job: JobId(1), frame: FrameNo(1), extra_len, payload_len: 0, kind };
     world.job.take(&head, &of_seal, &[]).unwrap();
-    assert_eq!(world.log(), ["discard", "again /a, acknowledged: [0]"]);
+    assert_eq!(world.log(), ["started /a", "discard", "again /a, acknowledged: [0]"]);
     assert_eq!(frames(world.ack()), [1]);
 }

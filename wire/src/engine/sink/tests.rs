@@ -8,8 +8,9 @@ use crate::engine::staged::Keeping;
 use crate::frame::{BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
 use crate::ids::{FileNo, FrameNo, JobId};
 use crate::journal::JournalKey;
-use crate::message::{Durability, Overwrite};
-use crate::metadata::{SourceId, Timestamp};
+use crate::limits::CHUNK_LEN;
+use crate::message::{Durability, OfferedItem, Overwrite};
+use crate::metadata::{Kind, Metadata, SourceId, Timestamp};
 use crate::modes::Modes;
 use crate::path::Name;
 use crate::receiver::Publish;
@@ -18,6 +19,7 @@ use crate::store::LocalFolder;
 use crate::store::{Folder, FolderCache, StagedName};
 use crate::verified::VerifiedChunk;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -264,6 +266,79 @@ fn who_may_only_add_leaves_folders_as_they_are() {
         assert_eq!(there.own_metadata().unwrap().mode & 0o777, mode);
         let new = folder(&root.path().join("new")).own_metadata().unwrap();
         assert_eq!(new.mode & 0o777, 0o755);
+    }
+}
+
+/// Nothing else in the folder was changed.
+#[test]
+fn a_folder_whose_metadata_is_set_is_synced_where_that_is_asked_for() {
+    for durability in [Durability::Process, Durability::Power] {
+        let (root, sink) = sink(TreeSinkOptions { durability, ..options() });
+        std::fs::create_dir(root.path().join("there")).unwrap();
+        sink.base.take_touched();
+        let entry = FolderEntry { entry: 0, path: path("there"), modified: None, mode: 0o755 };
+        let is_pending = matches!(sink.folder(&entry), Ok(Placed::Pending(_)));
+        let is_synced = sink.base.take_touched().contains(&folder(&root.path().join("there"))).unwrap();
+        assert_eq!(
+            (is_pending, is_synced),
+            (durability == Durability::Power, durability == Durability::Power)
+        );
+    }
+}
+
+/// With `--durability power`, a file that stays is synced; an item that may not take the name fails all the same.
+#[test]
+fn what_may_not_be_replaced_is_refused_however_durable_the_rest_is() {
+    for durability in [Durability::Process, Durability::Power] {
+        let (root, sink) = sink(TreeSinkOptions { add_only: true, durability, ..options() });
+        std::fs::write(root.path().join("there"), "theirs").unwrap();
+        assert!(place_small(&sink, "there").is_err_and(|failure| failure.code == FailureCode::Exists));
+        assert_eq!(std::fs::read(root.path().join("there")).unwrap(), b"theirs");
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_permissions_where_only_new_ones_get_some() {
+    for (only_new, mode) in [(true, 0o600), (false, 0o644)] {
+        let modes = Modes { only_new, ..Modes::CARRIED };
+        let (root, sink) = sink(TreeSinkOptions { modes, ..options() });
+        let there = root.path().join("there");
+        std::fs::write(&there, "theirs").unwrap();
+        std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let Placed::Pending(waiting) = place_small(&sink, "there").unwrap() else { panic!("it waits") };
+        assert!(sink.commit(vec![waiting], &|| false)[0].is_ok());
+        assert_eq!(std::fs::read(&there).unwrap(), CONTENT);
+        assert_eq!(there.metadata().unwrap().permissions().mode() & 0o777, mode, "only_new: {only_new}");
+    }
+}
+
+/// Each run appends to the journal of the runs before it.
+#[test]
+fn each_run_goes_on_from_all_runs_before_it() {
+    let keeping = Keeping { key: JournalKey::new([1; 32]), origin: [2; 16], checksum: Checksum::Blake3 };
+    let (_root, sink) = sink(TreeSinkOptions { keeping: Some(keeping), ..options() });
+    let large = Announcement { size: Some(4 * CHUNK_LEN as u64), ..announcement() };
+    let metadata = Metadata {
+        kind: Kind::File,
+        size: 4 * CHUNK_LEN as u64,
+        modified: Timestamp::default(),
+        mode: large.mode,
+    };
+    let item = OfferedItem { path: large.path.clone(), metadata, source: large.source, changed: false };
+    let mut staged = sink.stage(&large).unwrap();
+    for index in 0..3 {
+        let content = vec![index as u8; CHUNK_LEN];
+        let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index }, [&content[..]]);
+        let (pieces, offset) = ([&content[..]], index * CHUNK_LEN as u64);
+        let chunk = VerifiedChunk::verify(Checksum::Blake3, offset, false, digest, &pieces).unwrap();
+        staged.write(&chunk).unwrap();
+        drop(staged);
+        let ResumeState::Partial(again, chunks) = sink.look(&item) else { panic!("nothing of {index}") };
+        assert_eq!(
+            chunks.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>(),
+            (0..=index).collect::<Vec<_>>()
+        );
+        staged = again;
     }
 }
 

@@ -45,7 +45,7 @@ pub struct TreeSinkOptions {
 
 /// Files, links and folders below a base.
 pub struct TreeSink {
-    base: Base,
+    pub(super) base: Base,
     options: TreeSinkOptions,
     /// The reason why no more items can be made durable.
     pub(super) broken: OnceLock<Failure>,

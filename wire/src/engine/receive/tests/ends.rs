@@ -1,0 +1,74 @@
+//! The end of a job: no item is placed, set or committed after it, and it comes after all that runs; memory until then.
+
+use super::*;
+use crate::budget::Budget;
+
+#[test]
+fn nothing_is_placed_after_the_jobs_end() {
+    let world = World::new(Faults::default());
+    world.job.fail(FailureCode::Cancelled.into());
+    world.take(0, &[Entry::file("a")]).unwrap();
+    assert_eq!((world.log(), world.ack()), (vec![], None));
+}
+
+#[test]
+fn the_rest_of_a_pack_is_not_placed_after_the_jobs_end() {
+    let world = World::new(Faults { ends_job_at: Some("a"), ..Faults::default() });
+    world.take(0, &[Entry::file("a"), Entry::file("b"), Entry::folder("c")]).unwrap();
+    assert_eq!(world.log(), ["place /a", "item /a: ok"]);
+    assert_eq!(world.ack(), None);
+}
+
+#[test]
+fn what_waits_when_the_job_ends_is_not_committed() {
+    let world = World::new(Faults { waits: true, ..Faults::default() });
+    world.take(0, &[Entry::file("a")]).unwrap();
+    world.job.fail(FailureCode::Cancelled.into());
+    world.log();
+    world.job.commit();
+    assert_eq!((world.log(), world.ack()), (vec![], None));
+}
+
+/// A later job may write into the folder by then.
+#[test]
+fn no_folder_is_set_after_the_jobs_end() {
+    let world = World::new(Faults { waits: true, ..Faults::default() });
+    world.take(0, &[Entry::file("f/a"), Entry::folder("f")]).unwrap();
+    world.job.commit();
+    world.log();
+    world.job.fail(FailureCode::Cancelled.into());
+    world.job.set_folders();
+    assert_eq!(world.log(), Vec::<String>::new());
+}
+
+/// Otherwise the sender ends, and the last items are never reported.
+#[test]
+fn a_job_is_not_finished_while_something_of_it_runs() {
+    let world = World::new(Faults::default());
+    world.take(0, &[Entry::file("a")]).unwrap();
+    assert!(!world.job.is_finished());
+    world.job.told(Message::End(End { frames: 1 }), Charge::default()).unwrap();
+    assert!(world.job.is_finished());
+    let running = world.job.active.enter(&world.job.changed);
+    assert!(!world.job.is_finished());
+    drop(running);
+    assert!(world.job.is_finished());
+}
+
+#[test]
+fn the_totals_that_the_sender_tells_are_reported() {
+    let world = World::new(Faults::default());
+    let totals = Totals { files: 3, bytes: 5, complete: true };
+    world.job.told(Message::Totals(totals), Charge::default()).unwrap();
+    assert_eq!(world.log(), ["3 files"]);
+}
+
+#[test]
+fn items_that_wait_for_a_commit_are_counted_at_the_jobs_session() {
+    let (world, budget) = (World::new(Faults { waits: true, ..Faults::default() }), Budget::new(8 << 20));
+    world.job.keep_within(&SessionMemory::new(budget.clone()));
+    world.take(0, &[Entry::file("a")]).unwrap();
+    assert!(budget.used() > 0);
+    world.job.commit();
+    assert_eq!(budget.used(), 0);
+}

@@ -1,0 +1,126 @@
+//! Tests of a sending job without lanes: files that are not as they were listed, reported bytes, and memory.
+
+use super::*;
+use crate::budget::Budget;
+use crate::engine::{ItemQueue, NoopObserver, QueueSource, SettledItem};
+use crate::frame::SealEnd;
+use crate::limits::CHUNK_LEN;
+use crate::message::{Ack, FrameRange, Totals};
+use crate::metadata::{Kind, Metadata};
+use crate::path::{NameRef, RemotePath};
+use crate::sender::{Asking, Item, ItemKind};
+use crate::store::{Folder, LocalFolder};
+use crate::transport::{BufferPool, FrameLayout};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Length of a file that does not fit in a pack.
+const CONTENT_LEN: usize = 600_000;
+
+fn item(path: &str, kind: Kind, size: u64) -> Item {
+    let metadata = Metadata { kind, size, modified: Timestamp::default(), mode: 0o755 };
+    Item { path: RemotePath::from_user(path.as_bytes()).unwrap(), kind: ItemKind::Present(metadata) }
+}
+
+/// A job that sends the items of the tree at `root`.
+fn job(root: &Path, items: Vec<Item>) -> SendJob {
+    observed(root, items, Arc::new(NoopObserver))
+}
+
+fn observed(root: &Path, items: Vec<Item>, observer: Arc<dyn JobObserver>) -> SendJob {
+    let mut machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
+    items.into_iter().for_each(|item| machine.add(item));
+    machine.end_items();
+    let folder = Arc::new(LocalFolder::open_ambient(root).unwrap());
+    let source = Arc::new(QueueSource::new(folder, Arc::new(ItemQueue::default())));
+    SendJob::new(JobId(1), machine, source, observer, None)
+}
+
+/// Builds the next frame.
+fn build(job: &SendJob) -> Built {
+    let plan = lock(&job.machine).next(LaneNo(0)).unwrap();
+    let layout = FrameLayout { piece_len: CHUNK_LEN, room_before: 0, room_behind: 0 };
+    job.content(plan.frame, &plan.content, &mut BufferPool::default().take(layout))
+}
+
+fn acknowledge(job: &SendJob, frame: u64) {
+    let done = vec![FrameRange { first: FrameNo(frame), count: 1 }];
+    job.acked(&Ack { done, ..Ack::default() }).unwrap();
+}
+
+/// Sums the bytes that the receiver has verified.
+#[derive(Default)]
+struct VerifiedBytes(AtomicU64);
+
+impl JobObserver for VerifiedBytes {
+    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
+    fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
+    fn settled(&self, _: &SettledItem<'_>) {}
+    fn totals(&self, _: Totals) {}
+
+    fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn verified_bytes_of_large_and_small_files_are_reported() {
+    let (root, observer) = (tempfile::tempdir().unwrap(), Arc::new(VerifiedBytes::default()));
+    std::fs::write(root.path().join("large"), vec![1; CONTENT_LEN]).unwrap();
+    std::fs::write(root.path().join("small"), "12345").unwrap();
+    let large = LocalFolder::open_ambient(root.path()).unwrap().metadata(NameRef::new(b"large").unwrap());
+    let large =
+        Item { path: RemotePath::from_user(b"large").unwrap(), kind: ItemKind::Present(large.unwrap()) };
+    let items = vec![item("small", Kind::File, 5), large];
+    let job = observed(root.path(), items, observer.clone());
+    let mut bytes = Vec::new();
+    for frame in 0..4 {
+        build(&job);
+        acknowledge(&job, frame);
+        bytes.push(observer.0.swap(0, Ordering::SeqCst));
+    }
+    bytes.sort_unstable();
+    let chunk = CHUNK_LEN as u64;
+    assert_eq!(bytes, [0, 5, CONTENT_LEN as u64 - chunk, chunk], "a seal has no bytes");
+}
+
+#[test]
+fn items_of_a_job_are_counted_at_its_session_until_they_are_acknowledged() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("small"), "12345").unwrap();
+    let (job, budget) = (job(root.path(), vec![item("small", Kind::File, 5)]), Budget::new(1 << 20));
+    job.keep_within(&SessionMemory::new(budget.clone()));
+    assert_eq!(budget.used(), lock(&job.machine).kept() + ITEMS_KEPT_LEN, "with room for more");
+    job.count_kept();
+    assert_eq!(budget.used(), lock(&job.machine).kept());
+    assert!(budget.used() > 0);
+    build(&job);
+    acknowledge(&job, 0);
+    assert_eq!(budget.used(), 0);
+}
+
+/// Otherwise the file would change the folder's time.
+#[test]
+fn a_folder_comes_after_a_file_of_the_same_pack_that_has_grown() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("folder")).unwrap();
+    std::fs::write(root.path().join("folder/file"), vec![1; CONTENT_LEN]).unwrap();
+    let job = job(root.path(), vec![item("folder/file", Kind::File, 5), item("folder", Kind::Folder, 0)]);
+    let kind = build(&job).kind;
+    assert!(matches!(kind, FrameKind::Seal { end: SealEnd::Again, .. }), "{kind:?}");
+    assert!(matches!(build(&job).kind, FrameKind::Block { .. }));
+}
+
+/// Another file may have its name by then, or none.
+#[test]
+fn a_file_that_is_sent_again_is_the_one_that_was_opened_before() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    std::fs::write(&file, vec![1; CONTENT_LEN]).unwrap();
+    let job = job(root.path(), vec![item("file", Kind::File, 2 * CONTENT_LEN as u64)]);
+    assert!(matches!(build(&job).kind, FrameKind::Seal { end: SealEnd::Again, .. }));
+    std::fs::remove_file(&file).unwrap();
+    acknowledge(&job, 0);
+    let kind = build(&job).kind;
+    assert!(matches!(kind, FrameKind::Block { .. }), "{kind:?}");
+}
