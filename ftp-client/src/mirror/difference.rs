@@ -259,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn times_within_the_window_are_the_same_across_a_second() {
+        let window = comparison(|options| options.modify_window = Duration::from_millis(2));
+        let compare = |target| window.of(&file(1, 5, 1_000_000), &target, &EXACT);
+        assert_eq!(compare(file(1, 5, 3_000_000)), Difference::None);
+        assert_eq!(compare(file(1, 5, 3_000_001)), Difference::Content);
+        assert_eq!(compare(file(1, 4, 999_500_000)), Difference::None);
+        assert_eq!(compare(file(1, 4, 998_000_000)), Difference::Content);
+    }
+
+    #[test]
     fn owners_are_the_same_by_name_or_else_by_number() {
         let owned = |user, name: &str| {
             let owner = Owner { user, group: 0, user_name: name.to_owned(), group_name: String::new() };

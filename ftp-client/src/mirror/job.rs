@@ -324,3 +324,113 @@ impl SelectionJob {
 
 /// Items of one message.
 const WANTED_AT_ONCE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::transfer_queue::TransferQueue;
+    use crate::observer::{FileReport, NoopTransferObserver, TransferObserver};
+    use wire::budget::Budget;
+    use wire::disk::Disk;
+    use wire::engine::{JobObserver, SettledItem};
+
+    /// A job that sends nothing; failures are reported to it.
+    fn idle() -> MirrorJob {
+        let reporter = Reporter::new(Arc::new(NoopTransferObserver), Checksum::Blake3);
+        let (outbox, _messages) = wire::net::control::outbox();
+        let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
+        let tracker = Arc::new(ItemTracker::new(reporter, None, true));
+        let job = tokio::spawn(async { Ok(TransferSummary::default()) });
+        MirrorJob { feed: ItemFeed::Up { queue: Arc::default(), exchange }, tracker, job }
+    }
+
+    fn path(text: &str) -> RemotePath {
+        RemotePath::from_user(text.as_bytes()).unwrap()
+    }
+
+    impl MirrorJob {
+        fn settled(&self, path: &RemotePath, code: FailureCode) {
+            let failure = Some(&Failure::from(code));
+            let (folder, bytes, digest, as_is) = (false, 0, None, false);
+            self.tracker.settled(&SettledItem {
+                path,
+                folder,
+                bytes,
+                digest,
+                as_is,
+                failure,
+                is_lost: false,
+            });
+        }
+    }
+
+    /// Sums the bytes of progress.
+    #[derive(Default)]
+    struct ProgressSum(std::sync::atomic::AtomicU64);
+
+    impl TransferObserver for ProgressSum {
+        fn totals(&self, _: u64, _: u64, _: bool) {}
+        fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
+        fn file_finished(&self, _: &FileReport<'_>) {}
+
+        fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
+            self.0.fetch_add(bytes, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn progress_is_reported() {
+        let observer = Arc::new(ProgressSum::default());
+        let tracker = ItemTracker::new(Reporter::new(observer.clone(), Checksum::Blake3), None, false);
+        tracker.progress(Some(&path("large")), 5);
+        tracker.progress(None, 7);
+        assert_eq!(observer.0.load(std::sync::atomic::Ordering::SeqCst), 12);
+    }
+
+    /// Deletions depend on it.
+    #[tokio::test]
+    async fn items_that_fail_are_counted_unless_they_were_seen() {
+        let job = idle();
+        assert_eq!(job.failures(), 0);
+        job.settled(&path("a"), FailureCode::PermissionDenied);
+        job.settled(&path("b"), FailureCode::Vanished);
+        assert_eq!(job.failures(), 1);
+        assert!(job.has_failed(&path("a")) && job.has_failed(&path("b")) && !job.has_failed(&path("c")));
+        assert!(job.has_vanished(&path("b")) && !job.has_vanished(&path("a")));
+        let queue = TransferQueue::new(job).unwrap();
+        assert_eq!(queue.failures(), 1);
+        assert!(queue.has_failed(&path("a")) && queue.has_vanished(&path("b")));
+    }
+
+    #[tokio::test]
+    async fn lack_of_room_is_a_failure_only_once_no_more_is_waited_for() {
+        let job = idle();
+        job.settled(&path("a"), FailureCode::NoSpace);
+        job.settled(&path("b"), FailureCode::Io);
+        assert_eq!((job.failures(), job.short().len()), (2, 1));
+        let missed = job.tracker.failed().missed;
+        let short = job.end_waiting_for_room();
+        assert_eq!(short.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(), ["/a"]);
+        assert_eq!((job.failures(), job.tracker.failed().missed), (1, missed - 1));
+        assert!(job.has_failed(&path("b")) && !job.has_failed(&path("a")));
+        job.settled(&path("a"), FailureCode::NoSpace);
+        assert_eq!((job.failures(), job.short().len()), (2, 0));
+    }
+
+    /// The rule that chose an item must not refuse it in the end.
+    #[test]
+    fn what_was_chosen_is_sent_unless_it_is_newer_or_there_by_then() {
+        for hard_links in [false, true] {
+            let last = |overwrite| {
+                let mut options = MirrorOptions { hard_links, ..MirrorOptions::default() };
+                options.transfer.overwrite = overwrite;
+                at_the_end(&options)
+            };
+            assert_eq!(last(Overwrite::Different), Overwrite::Always);
+            assert_eq!(last(Overwrite::Always), Overwrite::Always);
+            assert_eq!(last(Overwrite::Never), Overwrite::Never);
+            let newer = if hard_links { Overwrite::Always } else { Overwrite::Newer };
+            assert_eq!(last(Overwrite::Newer), newer, "hard links: {hard_links}");
+        }
+    }
+}

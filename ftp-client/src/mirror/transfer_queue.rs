@@ -197,6 +197,7 @@ const BLOCK_ITEMS: u64 = 1024;
 mod tests {
     use super::*;
     use crate::mirror::testing::entry;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     /// Takes as many as are received, and no more once the receiver is gone.
@@ -226,6 +227,29 @@ mod tests {
         }
         assert!(shared.drain());
         assert_eq!(shared.waiting().len, 0);
+        shared.end();
+        feeder.join().unwrap();
+    }
+
+    /// Counts the items that it takes.
+    impl Taker for Arc<AtomicUsize> {
+        fn take(&mut self, _: Entry) -> bool {
+            self.fetch_add(1, Ordering::SeqCst);
+            true
+        }
+    }
+
+    #[test]
+    fn all_that_waits_is_waited_for() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::new(SharedQueue::new(taken.clone()));
+        for _ in 0..2000 {
+            assert!(shared.push(&entry("a")));
+        }
+        let feeding = shared.clone();
+        let feeder = std::thread::spawn(move || feeding.feed());
+        assert!(shared.drain());
+        assert_eq!(taken.load(Ordering::SeqCst), 2000);
         shared.end();
         feeder.join().unwrap();
     }

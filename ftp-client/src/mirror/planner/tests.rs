@@ -1,6 +1,8 @@
 //! The decisions about trees that are written down, in the order in which they are carried out.
 
+mod ends;
 mod model;
+mod walks;
 
 use super::*;
 use crate::mirror::DeleteLimit;
@@ -25,6 +27,14 @@ struct Recorder {
     settles: u32,
     /// The root's owner and attributes are set.
     owns_root: bool,
+    /// The action with this number fails.
+    broken_action: Option<usize>,
+    /// Folders whose metadata is set once more.
+    touched: Vec<String>,
+    /// Actions are held back, so the run can be abandoned.
+    abandons: bool,
+    /// The target lacks room for the actions that are held back.
+    lacks_room: bool,
 }
 
 impl Effects for Recorder {
@@ -39,14 +49,15 @@ impl Effects for Recorder {
             MirrorAction::Moved { from, .. } => format!("moved {path} from {}", from.path),
             MirrorAction::Deleted { .. } => format!("deleted {path}"),
         });
-        Ok(true)
+        if self.broken_action == Some(self.done.len()) { Err(Error::Interrupted) } else { Ok(true) }
     }
 
     fn leave(&mut self, _: &Entry) -> Result<(), Error> {
         Ok(())
     }
 
-    fn touch(&mut self, _: RemotePath, _: FolderMetadata) -> Result<(), Error> {
+    fn touch(&mut self, path: RemotePath, _: FolderMetadata) -> Result<(), Error> {
+        self.touched.push(path.to_string());
         Ok(())
     }
 
@@ -88,7 +99,11 @@ impl Effects for Recorder {
     }
 
     fn abandon(&mut self) -> bool {
-        false
+        self.abandons
+    }
+
+    fn lacks_room(&self) -> Result<bool, Error> {
+        Ok(self.lacks_room)
     }
 }
 
