@@ -226,3 +226,51 @@ impl Drop for UserSession<'_> {
 
 /// Sessions that are remembered after their end: those of the time that a lane takes to come, on a busy server. 16 bytes each.
 const ENDED_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(sessions: &Sessions, number: u8) -> (SessionId, Joinable<'_>) {
+        let id = [number; 16];
+        (id, sessions.open(id, SessionSecret::new([0; 32]), 1).0)
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_comes_after_its_sessions_end_is_refused_at_once() {
+        let sessions = Sessions::default();
+        let opened: Vec<_> = (1..=3).map(|number| opened(&sessions, number)).collect();
+        for (id, session) in opened {
+            assert!(sessions.wait_for(&id).await.is_ok());
+            drop(session);
+        }
+        for number in 1..=3 {
+            let id = [number; 16];
+            let refusal = tokio::time::timeout(LANE_PATIENCE / 2, sessions.wait_for(&id)).await;
+            assert!(matches!(refusal, Ok(Err(LaneRefusal::Over))), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_turned_out_to_be_a_lane_is_no_session_that_has_ended() {
+        let sessions = Sessions::default();
+        let (_, lane) = opened(&sessions, 1);
+        lane.forget();
+        assert!(lock(&sessions.ended).is_empty() && lock(&sessions.by_id).is_empty());
+    }
+
+    #[test]
+    fn a_user_has_as_many_sessions_as_they_may_have_and_not_one_more() {
+        let (sessions, server) = (Sessions::default(), Memory::new(1 << 30));
+        let limits = ServerLimits { sessions_per_user: 2, ..ServerLimits::default() };
+        let join = |user| sessions.join_user(user, &limits, &server);
+        let (first, second) = (join("ann"), join("ann"));
+        assert!(first.is_some() && second.is_some() && join("ann").is_none());
+        assert!(join("bob").is_some(), "others have their own");
+        drop(first);
+        let third = join("ann");
+        assert!(third.is_some() && join("ann").is_none());
+        drop((second, third));
+        assert!(lock(&sessions.users).is_empty());
+    }
+}

@@ -136,6 +136,21 @@ fn whoever_guesses_from_everywhere_slows_the_user_but_never_locks_them_out() {
 }
 
 #[test]
+fn guesses_at_a_user_are_forgotten_some_time_after_the_last_one() {
+    let mut scene = Scene::new();
+    let (memory, minute) = (RULES.bar + FORGET_AFTER, Duration::from_secs(60));
+    for number in 0..20 {
+        assert!(scene.fail(&format!("203.0.113.{number}"), "ann"));
+    }
+    scene.pass(memory - minute);
+    assert!(scene.fail("203.0.113.99", "ann"));
+    scene.pass(memory - minute);
+    assert!(scene.wait(ELSEWHERE, "ann") > Some(Duration::ZERO));
+    scene.pass(minute);
+    assert_eq!(scene.wait(ELSEWHERE, "ann"), Some(Duration::ZERO));
+}
+
+#[test]
 fn an_address_is_an_ipv4_address_or_an_ipv6_network() {
     let mut scene = Scene::new();
     for host in 0..10 {
