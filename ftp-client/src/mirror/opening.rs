@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use wire::store::change::mode_beside;
-use wire::store::{Folder, FolderCache, LocalFolder};
+use wire::store::{DiskFolder, Folder, FolderCache, LocalFolder};
 use wire::{Failure, RemotePath};
 
 impl MirrorExecutor<'_> {
@@ -57,7 +57,7 @@ impl MirrorExecutor<'_> {
         let (parent, name) = local::place(shown)?;
         let parent = LocalFolder::open_ambient(&parent).map_err(failed)?;
         let Some(name) = &name else { return Ok(Arc::new(parent)) };
-        let parent: Arc<dyn Folder> = Arc::new(parent);
+        let parent: Arc<dyn DiskFolder> = Arc::new(parent);
         let mode = self.options.transfer.modes.of_unknown_folder();
         let above = FolderCache::new(parent.clone()).making(move |_| mode);
         let made = above.get(name.as_bytes(), true).map_err(failed)?;

@@ -30,6 +30,7 @@ pub(super) async fn run(
     let turns = context.turns(id).ok_or(FailureCode::BadState)?;
     let (storage, marks) = (context.storage.clone(), context.shared.marks.clone());
     let listed = on_disk(context, storage, move |storage| {
+        storage.capabilities().require_details(list.details)?;
         let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
         let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
         Ok(ActiveListing { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })

@@ -21,7 +21,7 @@ use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
 use wire::store::marks::{Marks, Unproven};
-use wire::store::{FolderCache, FolderLock, Storage, file_clock};
+use wire::store::{Capability, FolderCache, FolderLock, Storage, disk_folder, file_clock};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Where a job's items go.
@@ -52,6 +52,11 @@ pub(super) async fn run(
     let add_only = access == Access::Drop;
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
+    }
+    let capabilities = context.storage.capabilities();
+    capabilities.require_durability(put.durability)?;
+    if put.options.sparse {
+        capabilities.require(Capability::Holes)?;
     }
     let origin = origin(&context.principal);
     let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.options.checksum };
@@ -169,7 +174,9 @@ fn exclusive_base(
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
-        if durability == Durability::Power {
+        if durability == Durability::Power
+            && let Some(parent) = disk_folder(&parent)
+        {
             parent.sync()?; // also for a run before that came to no sync
         }
     }

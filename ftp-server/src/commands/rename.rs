@@ -4,10 +4,13 @@ use super::{done, locate};
 use crate::events::Operation;
 use wire::message::{Done, Rename};
 use wire::metadata::{Kind, Metadata};
-use wire::store::{Storage, is_respelling, respell};
+use wire::store::{Capability, Storage, disk_folder, is_respelling, respell};
 use wire::{Failure, FailureCode};
 
 pub(super) fn run(storage: &dyn Storage, rename: Rename, operation: &Operation) -> Result<Done, Failure> {
+    if rename.replace {
+        storage.capabilities().require(Capability::AtomicReplace)?;
+    }
     let (from, from_name) = locate(storage, &rename.from)?;
     // Where upper and lower case are one name, a new spelling leads to what is to be renamed.
     if let Ok((to, to_name)) = locate(storage, &rename.to)
@@ -32,6 +35,7 @@ pub(super) fn run(storage: &dyn Storage, rename: Rename, operation: &Operation) 
     let (to, to_name) = locate(storage, &target)?;
     let is_file = |found: std::io::Result<Metadata>| found.is_ok_and(|found| found.kind == Kind::File);
     if rename.replace
+        && let Some(from) = disk_folder(&from)
         && is_file(to.metadata((&to_name).into()))
         && is_file(from.metadata((&from_name).into()))
     {

@@ -4,7 +4,7 @@ use super::{check_root, done, locate};
 use std::io::ErrorKind;
 use wire::message::{Done, SetMetadata};
 use wire::metadata::MODE_BITS;
-use wire::store::{STREAM_MODE, StagedName, Storage};
+use wire::store::{STREAM_MODE, Storage};
 use wire::{Access, Failure, FailureCode};
 
 pub(super) fn run(storage: &dyn Storage, set: SetMetadata, access: Access) -> Result<Done, Failure> {
@@ -12,6 +12,7 @@ pub(super) fn run(storage: &dyn Storage, set: SetMetadata, access: Access) -> Re
     if !time_ok || set.mode.is_some_and(|mode| mode & !MODE_BITS != 0) {
         return Err(FailureCode::BadMessage.into());
     }
+    storage.capabilities().require_metadata(set.modified, set.mode)?;
     if set.path.is_root() {
         check_root(access)?;
         storage.folder(&set.path)?.set_own_metadata(set.modified, set.mode)?;
@@ -21,17 +22,9 @@ pub(super) fn run(storage: &dyn Storage, set: SetMetadata, access: Access) -> Re
     if set.create
         && matches!(folder.metadata((&name).into()), Err(error) if error.kind() == ErrorKind::NotFound)
     {
-        let staged = StagedName::new();
-        let made = folder.create_staged(&staged, STREAM_MODE)?;
-        made.set_metadata(None, folder.mode_of_new(STREAM_MODE))?;
-        match made.finish(false).and_then(|()| folder.publish(&staged, (&name).into(), false)) {
-            Ok(()) => {}
-            Err(error) => {
-                let _ = folder.remove_staged(&staged); // the first error is the one to report
-                if error.kind() != ErrorKind::AlreadyExists {
-                    return Err(error.into());
-                }
-            }
+        match folder.make_file((&name).into(), STREAM_MODE) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+            Ok(()) | Err(_) => {}
         }
     }
     folder.set_metadata((&name).into(), set.modified, set.mode)?;

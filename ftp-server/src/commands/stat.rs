@@ -9,6 +9,7 @@ use wire::store::marks::Marks;
 use wire::{Failure, RemotePath};
 
 pub(super) fn run(storage: &dyn Storage, stat: Stat, marks: Option<&Marks>) -> Result<Entry, Failure> {
+    storage.capabilities().require_details(stat.details)?;
     if stat.path.is_root() || stat.follow {
         let metadata = storage.metadata(&stat.path)?;
         if metadata.kind == Kind::Folder {

@@ -7,10 +7,10 @@
 use super::lock;
 use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
-use crate::message::Overwrite;
+use crate::message::{Details, EntryDetails, Overwrite};
 use crate::metadata::{Kind, Metadata, Timestamp};
 use crate::path::NameRef;
-use crate::store::{Folder, Identity, Spellings, StagedName};
+use crate::store::{Folder, Identity, Spellings};
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -68,7 +68,10 @@ impl AdmissionRule {
 
     /// Returns the fidelity of the folder's filesystem, determined once for each.
     pub(super) fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
-        let Ok(filesystem) = folder.filesystem() else { return FidelityReport::EXACT };
+        let device = |details: EntryDetails| details.file.map(|file| file.device);
+        let Ok(Some(filesystem)) = folder.details(None, LINKS).map(device) else {
+            return FidelityReport::EXACT;
+        };
         let mut known = lock(&self.fidelities);
         if known.len() >= FIDELITIES_MAX {
             known.clear();
@@ -112,12 +115,13 @@ impl AdmissionRule {
 }
 
 impl NameAdmission {
-    /// Gives a staged file or link its name, if that is still permitted.
+    /// Gives a complete item its name, if that is still permitted. `give_name` does so, and replaces an existing entry only if
+    /// its argument is true.
     pub(super) fn publish(
         &self,
         folder: &dyn Folder,
-        staged: &StagedName,
         name: NameRef<'_>,
+        give_name: impl Fn(bool) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let AdmissionRule { overwrite, add_only, .. } = *self.rule;
         for _ in 0..LOOKS_MAX {
@@ -127,7 +131,7 @@ impl NameAdmission {
             }
             // Filesystems without rename flags support only this, and without it hard links of files.
             let replace = existing.is_some() || (overwrite == Overwrite::Always && !add_only);
-            match folder.publish(staged, name, replace) {
+            match give_name(replace) {
                 Err(error) if !replace && error.kind() == io::ErrorKind::AlreadyExists => {} // made since the look
                 result => return Ok(result?),
             }
@@ -155,6 +159,8 @@ fn look(folder: &dyn Folder, name: NameRef<'_>) -> Result<Option<Identity>, Fail
     }
 }
 
+/// The details that identify a filesystem.
+const LINKS: Details = Details { owner: false, links: true, xattrs: false };
 /// Most filesystems whose fidelity is cached.
 const FIDELITIES_MAX: usize = 64;
 /// Most looks at a name whose entry appears and disappears all the time.
@@ -164,7 +170,7 @@ const LOOKS_MAX: usize = 3;
 mod tests {
     use super::*;
     use crate::path::Name;
-    use crate::store::LocalFolder;
+    use crate::store::{DiskFolder, LocalFolder, StagedName};
     use std::path::Path;
 
     fn folder(path: &Path) -> LocalFolder {
@@ -195,7 +201,8 @@ mod tests {
             let admission = rule.admit(&folder, (&name).into(), candidate).unwrap();
             let staged = staged(&folder);
             std::fs::write(root.path().join("name"), "theirs").unwrap();
-            let given = admission.publish(&folder, &staged, (&name).into());
+            let give_name = |replace| folder.publish(&staged, (&name).into(), replace);
+            let given = admission.publish(&folder, (&name).into(), give_name);
             assert_eq!(given.map_err(|failure| failure.code), expected, "{overwrite:?}");
             let kept = std::fs::read_to_string(root.path().join("name")).unwrap();
             assert_eq!(kept == "theirs", expected.is_err(), "{overwrite:?}");
@@ -218,7 +225,9 @@ mod tests {
             );
             assert_eq!(admission.is_ok(), admitted, "{seconds} s later");
             if let Ok(admission) = admission {
-                admission.publish(&folder, &staged(&folder), (&name).into()).unwrap();
+                let staged = staged(&folder);
+                let give_name = |replace| folder.publish(&staged, (&name).into(), replace);
+                admission.publish(&folder, (&name).into(), give_name).unwrap();
                 assert_eq!(std::fs::read_to_string(root.path().join("name")).unwrap(), "", "it is replaced");
             }
         }

@@ -40,7 +40,7 @@ pub use staged_entry::{PendingCommit, Placed, StagedEntry};
 
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
-use crate::store::{Filesystems, Folder};
+use crate::store::{DiskFolder, Filesystems};
 use std::io;
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ fn sync_contents(batch: &[Option<Box<StagedEntry>>]) -> io::Result<Vec<Result<()
     }
     let mut filesystems = Filesystems::default();
     for folder in folders(batch).into_iter().filter(|folder| folder.syncs_as_a_whole()) {
-        filesystems.add(folder)?;
+        filesystems.add_disk(folder)?;
     }
     filesystems.sync()?;
     Ok(batch.iter().map(|_| Ok(())).collect())
@@ -125,14 +125,14 @@ fn sync_names(batch: &[Option<Box<StagedEntry>>], touched: Filesystems) -> io::R
         if touched.contains(folder)? {
             continue;
         }
-        if few { folder.sync()? } else { touched.add(folder)? }
+        if few { folder.sync()? } else { touched.add_disk(folder)? }
     }
     touched.sync()
 }
 
 /// Returns the folders of a batch, each once; one that was opened twice may appear twice.
-fn folders(batch: &[Option<Box<StagedEntry>>]) -> Vec<&Arc<dyn Folder>> {
-    let mut folders: Vec<&Arc<dyn Folder>> = batch.iter().flatten().map(|item| &item.folder).collect();
+fn folders(batch: &[Option<Box<StagedEntry>>]) -> Vec<&Arc<dyn DiskFolder>> {
+    let mut folders: Vec<&Arc<dyn DiskFolder>> = batch.iter().flatten().map(|item| &item.folder).collect();
     folders.sort_by_key(|folder| Arc::as_ptr(folder).cast::<()>());
     folders.dedup_by(|one, other| Arc::ptr_eq(one, other));
     folders

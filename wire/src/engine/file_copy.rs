@@ -6,7 +6,7 @@ use crate::message::Overwrite;
 use crate::modes::PERMISSIONS;
 use crate::path::{Name, NameRef};
 use crate::store::marks::Unproven;
-use crate::store::{Folder, Identity, SourceFile, StagedName, TargetFile};
+use crate::store::{DiskFolder, Folder, Identity, SourceFile, StagedName, TargetFile, disk_folder};
 use std::io;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct FileCopy {
     source: Box<dyn SourceFile>,
     /// The source's state when the copy began.
     begun: Identity,
-    folder: Arc<dyn Folder>,
+    folder: Arc<dyn DiskFolder>,
     name: Name,
     admission: NameAdmission,
     staged: StagedFile,
@@ -26,7 +26,7 @@ pub struct FileCopy {
 
 /// The name of the staged file, which is removed unless it was published.
 struct StagedFile {
-    folder: Arc<dyn Folder>,
+    folder: Arc<dyn DiskFolder>,
     name: StagedName,
     is_published: bool,
 }
@@ -35,7 +35,8 @@ impl FileCopy {
     /// Begins a copy of `source` to `name` in `folder`, by the rule for files that exist there.
     ///
     /// # Errors
-    /// `Skipped` if the existing file stays; `InvalidPath` if it is the source itself; of the filesystem.
+    /// `Skipped` if the existing file stays; `InvalidPath` if it is the source itself; `Unsupported` if the storage keeps no files
+    /// on a disk; of the filesystem.
     pub fn begin(
         source: Box<dyn SourceFile>,
         folder: Arc<dyn Folder>,
@@ -43,6 +44,8 @@ impl FileCopy {
         overwrite: Overwrite,
         unproven: &Unproven,
     ) -> Result<Self, Failure> {
+        let folder = disk_folder(&folder)
+            .ok_or_else(|| Failure::new(FailureCode::Unsupported, "this storage copies no files"))?;
         let begun = source.identity()?;
         let target = NameRef::from(&name);
         match folder.identity(target) {
@@ -110,7 +113,9 @@ impl FileCopy {
         if self.admission.metadata().is_some() {
             self.file.write_out()?; // after a loss of power, the old content or the new one is there
         }
-        self.admission.publish(&*self.folder, &self.staged.name, (&self.name).into())?;
+        let name = NameRef::from(&self.name);
+        let give_name = |replace| self.folder.publish(&self.staged.name, name, replace);
+        self.admission.publish(&*self.folder, name, give_name)?;
         self.staged.is_published = true;
         Ok(metadata.size)
     }

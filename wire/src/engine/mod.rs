@@ -35,6 +35,7 @@ mod sink;
 mod source;
 mod staged;
 mod unsized_file;
+mod uploaded;
 
 pub(crate) use crate::sync::lock;
 pub use commit::{PendingCommit, Placed, StagedEntry};

@@ -5,7 +5,7 @@ use super::commit::{PendingCommit, Placed, StagedEntry, Unsynced};
 use crate::failure::{Failure, FailureCode};
 use crate::path::Name;
 use crate::receiver::Publish;
-use crate::store::{Folder, StagedName, TargetFile, write_fully};
+use crate::store::{DiskFolder, StagedName, TargetFile, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) fn check_going(over: &CancellationToken) -> Result<(), Failure> {
 }
 
 pub(super) fn waiting(
-    folder: Arc<dyn Folder>,
+    folder: Arc<dyn DiskFolder>,
     staged: StagedName,
     name: Name,
     admission: NameAdmission,

@@ -21,7 +21,7 @@ use crate::metadata::SourceId;
 use crate::path::{Name, NameRef};
 use crate::receiver::Publish;
 use crate::store::boot::boot_id;
-use crate::store::{Folder, StagedName, TargetFile, read_fully, write_fully};
+use crate::store::{DiskFolder, StagedName, TargetFile, read_fully, write_fully};
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,7 @@ pub struct Keeping {
 
 /// Where a staged file goes, and how it gets its name.
 pub(super) struct Placement {
-    pub(super) folder: Arc<dyn Folder>,
+    pub(super) folder: Arc<dyn DiskFolder>,
     pub(super) name: Name,
     pub(super) admission: NameAdmission,
     pub(super) mode: u32,
@@ -158,7 +158,7 @@ pub(super) fn resume(
 }
 
 /// Removes the leftovers of an interrupted run for a file that is complete by now.
-pub(super) fn forget(folder: &dyn Folder, name: NameRef<'_>, keeping: &Keeping, takes_over: bool) {
+pub(super) fn forget(folder: &dyn DiskFolder, name: NameRef<'_>, keeping: &Keeping, takes_over: bool) {
     let staged = StagedName::of(name);
     let is_ours = || takes_over || !is_of_another(folder, &staged, keeping);
     if folder.open_staged(&staged).is_ok_and(|_in_use| is_ours() && folder.remove_staged(&staged).is_ok()) {
@@ -216,7 +216,7 @@ fn own_staged(place: &Placement, keeping: &Keeping) -> Option<(StagedName, Box<d
 
 /// True if the staged file may belong to another sender: according to its journal, or because that has another key or is
 /// unreadable. One whose journal has no complete head cannot be resumed by any sender.
-fn is_of_another(folder: &dyn Folder, staged: &StagedName, keeping: &Keeping) -> bool {
+fn is_of_another(folder: &dyn DiskFolder, staged: &StagedName, keeping: &Keeping) -> bool {
     match folder.open_journal(staged, JOURNAL_HEAD_LEN as u64) {
         Err(error) => error.kind() != io::ErrorKind::NotFound,
         Ok((bytes, _)) if bytes.len() < JOURNAL_HEAD_LEN => false,
@@ -399,7 +399,8 @@ impl Staged for StagedFile {
             return Ok(waiting(folder.clone(), staged, name, admission, content, self.journal.is_some()));
         }
         check_going(&self.place.over)?;
-        admission.publish(&**folder, &self.staged, name.into())?;
+        let give_name = |replace| folder.publish(&self.staged, name.into(), replace);
+        admission.publish(&**folder, name.into(), give_name)?;
         *lock(&self.over) = true;
         if self.journal.is_some() {
             let _ = folder.remove_journal(&self.staged); // it describes a file that is gone

@@ -12,7 +12,8 @@ mod backup;
 use super::marks::Marks;
 use super::spelling::{is_respelling, respell};
 use super::{
-    Folder, FolderCache, Spellings, StagedName, file_clock, is_staged, reserved_name, set_carried, sync,
+    Capability, Folder, FolderCache, Spellings, disk_folder, file_clock, is_staged, reserved_name,
+    set_carried, sync,
 };
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
@@ -41,12 +42,14 @@ impl Changes {
     /// Changes below `base`. Replaced and removed files go below `backup`.
     ///
     /// # Errors
-    /// If the backup is the base itself, by whatever path, because no file would be kept then; or of the filesystem.
+    /// If the backup is the base itself, by whatever path, because no file would be kept then; if the storage does not promise
+    /// this durability; or of the filesystem.
     pub fn new(
         base: Arc<dyn Folder>,
         backup: Option<Arc<dyn Folder>>,
         durability: Durability,
     ) -> Result<Self, Failure> {
+        base.capabilities().require_durability(durability)?;
         let is_below_backup = match &backup {
             Some(backup) => base.lies_in(&**backup)?,
             None => false,
@@ -127,6 +130,7 @@ impl Changes {
                 if !bits_ok || modified.is_some_and(|time| time.nanos >= 1_000_000_000) {
                     return Err(FailureCode::BadMessage.into());
                 }
+                self.base.capabilities().require_metadata(*modified, *mode)?;
                 if path.is_root() {
                     let mode = differing(*mode, || self.base.own_metadata())?;
                     Ok(set_carried(mode, |mode| self.base.set_own_metadata(*modified, mode))?)
@@ -134,7 +138,7 @@ impl Changes {
                     let (folder, name) = self.place(path)?;
                     let mode = differing(*mode, || folder.metadata(name))?;
                     set_carried(mode, |mode| folder.set_metadata(name, *modified, mode))?;
-                    Ok(self.sync_alone(&*folder, name)?)
+                    Ok(self.sync_alone(&folder, name)?)
                 }
             }
             Change::Move { from, to, was } => {
@@ -148,7 +152,10 @@ impl Changes {
             }
             Change::SetAside { path, was, keep } => self.set_aside(path, was, *keep),
             Change::HardLink { path, of } => self.hard_link(path, of),
-            Change::SetOwner { path, owner } => self.with(path, |folder, name| folder.set_owner(name, owner)),
+            Change::SetOwner { path, owner } => {
+                self.base.capabilities().require(Capability::Owners)?;
+                self.with(path, |folder, name| folder.set_owner(name, owner))
+            }
             Change::SetXattrs { path, xattrs } => self.set_xattrs(path, xattrs),
             Change::Sync { path } => self.sync_path(path),
         }
@@ -156,22 +163,25 @@ impl Changes {
 
     /// Syncs a path: a folder with everything below it, or another entry.
     fn sync_path(&self, path: &RemotePath) -> Result<(), Failure> {
+        self.base.capabilities().require_durability(Durability::Power)?;
         if path.is_root() {
             return Ok(self.sync_below(&self.base)?);
         }
         let (folder, name) = self.place(path)?;
+        let Some(disk) = disk_folder(&folder) else { return Ok(()) }; // an object was durable when it was committed
         match folder.metadata(name)?.kind {
             Kind::Folder => self.sync_below(&folder.folder(name)?)?,
-            Kind::File | Kind::Symlink | Kind::Special => sync::entry(&*folder, name)?,
+            Kind::File | Kind::Symlink | Kind::Special => sync::entry(&*disk, name)?,
         }
-        Ok(folder.sync()?)
+        Ok(disk.sync()?)
     }
 
     fn sync_below(&self, folder: &Arc<dyn Folder>) -> io::Result<()> {
+        let Some(folder) = disk_folder(folder) else { return Ok(()) };
         let began = file_clock();
-        sync::below(folder)?;
+        sync::below(&folder)?;
         if let Some(marks) = &self.marks {
-            marks.synced(&**folder, began);
+            marks.synced(&*folder, began);
         }
         Ok(())
     }
@@ -192,11 +202,13 @@ impl Changes {
         if len > XATTRS_LEN_MAX || !xattrs.is_sorted_by(|a, b| a.name < b.name) {
             return Err(FailureCode::BadMessage.into());
         }
+        self.base.capabilities().require(Capability::Xattrs)?;
         self.with(path, |folder, name| folder.set_xattrs(name, xattrs))
     }
 
-    /// The new name is staged and takes the old one's place in one step.
+    /// The new name takes the old one's place in one step.
     fn hard_link(&self, path: &RemotePath, of: &RemotePath) -> Result<(), Failure> {
+        self.base.capabilities().require(Capability::HardLinks)?;
         let (source, source_name) = self.place(of)?;
         let (folder, name) = self.new_place(path)?;
         let existing = folder.metadata(name).map(|existing| existing.kind);
@@ -207,15 +219,11 @@ impl Changes {
             Ok(Kind::Special) => return Err(Failure::special_in_place()),
             // The file may have been sent a moment ago, while the entry here may be on the disk already.
             Ok(Kind::File | Kind::Symlink) if source.metadata(source_name)?.kind == Kind::File => {
-                source.write_out(source_name)?;
+                disk_folder(&source).map_or(Ok(()), |source| source.write_out(source_name))?;
             }
             Ok(_) | Err(_) => {}
         }
-        let staged = StagedName::new();
-        source.stage_hard_link(source_name, &*folder, &staged)?;
-        let published = folder.publish(&staged, name, true);
-        let _ = folder.remove_staged(&staged); // a rename onto another name of the same file leaves both
-        Ok(published?)
+        Ok(source.hard_link(source_name, &*folder, name, true)?)
     }
 
     /// Returns the folder that contains `path`, and its name there, if the entry is unchanged.
@@ -281,14 +289,17 @@ impl Changes {
         }
         let (folder, name) = self.place(path)?;
         work(&*folder, Some(name))?;
-        Ok(self.sync_alone(&*folder, name)?)
+        Ok(self.sync_alone(&folder, name)?)
     }
 
     /// Syncs a file or folder whose metadata was set, where no sync of its filesystem will do it.
-    fn sync_alone(&self, folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
-        if self.durability == Durability::Process || folder.syncs_as_a_whole() {
+    fn sync_alone(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>) -> io::Result<()> {
+        if self.durability != Durability::Power {
             return Ok(());
         }
+        let Some(folder) = disk_folder(folder).filter(|folder| !folder.syncs_as_a_whole()) else {
+            return Ok(());
+        };
         match folder.metadata(name)?.kind {
             Kind::File | Kind::Folder => folder.sync_file(name),
             Kind::Symlink | Kind::Special => Ok(()), // part of the folder, which is synced in the end

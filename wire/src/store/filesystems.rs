@@ -3,7 +3,7 @@
 //! A filesystem that can be synced as a whole is represented by one of its folders. On another one, each folder to be synced is
 //! kept open; if there are too many, the oldest are synced on the way.
 
-use super::Folder;
+use super::{DiskFolder, Folder, disk_folder};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -11,16 +11,24 @@ use std::sync::Arc;
 /// The filesystems and folders to be synced.
 #[derive(Default)]
 pub struct Filesystems {
-    whole: BTreeMap<u64, Arc<dyn Folder>>,
-    folders: Vec<Arc<dyn Folder>>,
+    whole: BTreeMap<u64, Arc<dyn DiskFolder>>,
+    folders: Vec<Arc<dyn DiskFolder>>,
 }
 
 impl Filesystems {
-    /// Adds the filesystem of `folder`.
+    /// Adds the filesystem of `folder`, if it is on one.
     ///
     /// # Errors
     /// Of the filesystem.
     pub fn add(&mut self, folder: &Arc<dyn Folder>) -> io::Result<()> {
+        disk_folder(folder).map_or(Ok(()), |folder| self.add_disk(&folder))
+    }
+
+    /// Adds the filesystem of `folder`.
+    ///
+    /// # Errors
+    /// Of the filesystem.
+    pub fn add_disk(&mut self, folder: &Arc<dyn DiskFolder>) -> io::Result<()> {
         if folder.syncs_as_a_whole() {
             self.whole.entry(folder.filesystem()?).or_insert_with(|| folder.clone());
             return Ok(());
@@ -40,7 +48,7 @@ impl Filesystems {
     ///
     /// # Errors
     /// Of the filesystem.
-    pub fn contains(&self, folder: &Arc<dyn Folder>) -> io::Result<bool> {
+    pub fn contains(&self, folder: &Arc<dyn DiskFolder>) -> io::Result<bool> {
         if !folder.syncs_as_a_whole() {
             return Ok(self.folders.iter().any(|held| Arc::ptr_eq(held, folder)));
         }

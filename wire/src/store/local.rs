@@ -8,6 +8,7 @@ mod folder;
 mod handle;
 mod listing;
 mod metadata;
+mod rename;
 mod staged;
 mod stat;
 mod tree;
@@ -25,7 +26,7 @@ use file::{LocalTarget, regular, regular_kind};
 use rustix::fs::{self as sys, Mode, OFlags};
 use stat::{metadata_of, timestamp};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -91,11 +92,6 @@ impl LocalFolder {
         Ok(metadata_of(&sys::stat(path)?))
     }
 
-    /// Returns the folder as one of this implementation, required for operations between two folders.
-    fn of(folder: &dyn Folder) -> io::Result<&Self> {
-        folder.as_any().downcast_ref::<Self>().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
-    }
-
     /// Returns the permissions that the system gives a new file, as far as known: with a default ACL they differ.
     fn mode_of_created(&self, created: u32) -> u32 {
         if self.has_default_acl() { UNKNOWN_MODE } else { created & !umask() }
@@ -128,6 +124,11 @@ impl LocalFolder {
     fn open(&self, name: NameRef<'_>, flags: OFlags) -> io::Result<OwnedFd> {
         Ok(sys::openat(&self.fd, name.as_bytes(), flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
     }
+}
+
+/// Returns the handle of a folder, required for operations between two folders.
+fn handle_of(folder: &dyn Folder) -> io::Result<BorrowedFd<'_>> {
+    folder.handle().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
 }
 
 /// Returns the current time by the clock that dates changes on this machine's filesystems: later changes never get an earlier

@@ -35,7 +35,7 @@
 
 use super::boot::boot_id;
 use super::local::file_clock;
-use super::{Folder, walk::Walk};
+use super::{DiskFolder, Folder, disk_folder, walk::Walk};
 use crate::message::Entry;
 use crate::metadata::{Kind, Timestamp};
 use crate::path::NameRef;
@@ -118,10 +118,11 @@ impl Marks {
     }
 
     /// Begins a job that writes below `folder`; `is_synced` if none of it counts as done without a sync. Returns the times that
-    /// were unproven before. If no mark can be made, the job continues without.
+    /// were unproven before. If no mark can be made, the job continues without. Only filesystems have marks.
     pub fn begin(self: &Arc<Self>, folder: &Arc<dyn Folder>, is_synced: bool) -> Unproven {
         let unproven = self.unproven();
-        if let Err(error) = self.note(folder, is_synced || !folder.keeps_unsynced()) {
+        let Some(folder) = disk_folder(folder) else { return Unproven::default() };
+        if let Err(error) = self.note(&folder, is_synced || !folder.keeps_unsynced()) {
             tracing::debug!(%error, "what is written cannot be noted");
         }
         unproven
@@ -129,7 +130,7 @@ impl Marks {
 
     /// Records a sync of the folder's whole filesystem that began at this time. If it cannot be recorded, files are read
     /// needlessly.
-    pub fn synced(&self, folder: &dyn Folder, began: Timestamp) {
+    pub fn synced(&self, folder: &dyn DiskFolder, began: Timestamp) {
         let Some(filesystem) = synced_by_one(folder) else { return };
         let notes = self.read().in_run(boot_id());
         if notes.since(filesystem).is_some_and(|since| since < began) {
@@ -143,7 +144,7 @@ impl Marks {
         }
     }
 
-    fn note(self: &Arc<Self>, folder: &Arc<dyn Folder>, is_synced: bool) -> io::Result<()> {
+    fn note(self: &Arc<Self>, folder: &Arc<dyn DiskFolder>, is_synced: bool) -> io::Result<()> {
         let notes = self.read();
         let (boot, filesystem, now) = (boot_id(), filesystem_of(&**folder)?, file_clock());
         let since = notes.since(filesystem).filter(|_| notes.is_of(boot));
@@ -166,7 +167,7 @@ impl Marks {
     }
 
     /// Syncs the folder's filesystem in a thread of its own, so that a sync that never ends blocks no job.
-    fn sync_aside(self: &Arc<Self>, folder: Arc<dyn Folder>) {
+    fn sync_aside(self: &Arc<Self>, folder: Arc<dyn DiskFolder>) {
         if synced_by_one(&*folder).is_none() || self.is_syncing.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -289,12 +290,12 @@ impl Notes {
 }
 
 /// Returns the number under which writes below the folder are marked.
-fn filesystem_of(folder: &dyn Folder) -> io::Result<u64> {
+fn filesystem_of(folder: &dyn DiskFolder) -> io::Result<u64> {
     if folder.has_mounts_below() { Ok(SEVERAL) } else { folder.filesystem() }
 }
 
 /// The same, if one sync reaches all of it.
-fn synced_by_one(folder: &dyn Folder) -> Option<u64> {
+fn synced_by_one(folder: &dyn DiskFolder) -> Option<u64> {
     filesystem_of(folder).ok().filter(|filesystem| *filesystem != SEVERAL && folder.syncs_as_a_whole())
 }
 
@@ -364,15 +365,16 @@ mod tests {
     #[test]
     fn a_sync_moves_the_note_to_when_it_began() {
         let (_folder, marks, target) = world();
-        if !target.syncs_as_a_whole() {
+        let disk = disk_folder(&target).unwrap();
+        if !disk.syncs_as_a_whole() {
             return eprintln!("skipped: temporary files are not on a filesystem that one sync reaches");
         }
         marks.begin(&target, false);
         let written = file_clock();
         let later = Timestamp { seconds: written.seconds + 1, ..written };
-        marks.synced(&*target, time(0));
-        marks.synced(&*target, later);
-        marks.synced(&*target, written); // it began before the marked write
+        marks.synced(&*disk, time(0));
+        marks.synced(&*disk, later);
+        marks.synced(&*disk, written); // it began before the marked write
         marks.restart();
         assert!(!marks.unproven().covers(written) && marks.unproven().covers(later));
     }
@@ -380,7 +382,8 @@ mod tests {
     #[test]
     fn an_old_note_is_synced_aside_by_the_next_job() {
         let (_folder, marks, target) = world();
-        if !target.syncs_as_a_whole() {
+        let disk = disk_folder(&target).unwrap();
+        if !disk.syncs_as_a_whole() {
             return eprintln!("skipped: temporary files are not on a filesystem that one sync reaches");
         }
         marks.begin(&target, false);

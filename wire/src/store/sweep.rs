@@ -1,6 +1,6 @@
 //! Removes leftovers of interrupted transfers: staged files and their journals, except those in use.
 
-use super::Folder;
+use super::{Folder, disk_folder};
 use crate::journal::{JournalHead, JournalKey};
 use crate::message::Swept;
 use crate::path::RemotePath;
@@ -38,7 +38,8 @@ impl SweepScope {
 }
 
 /// Sweeps `folder` and all folders below it, until it is stopped. Removes only entries that have not changed for `idle`.
-/// Unreadable folders are skipped: they cannot contain staged files, or removing those is not permitted.
+/// Unreadable folders are skipped: they cannot contain staged files, or removing those is not permitted. A storage without staged
+/// files has no leftovers of this kind.
 ///
 /// # Errors
 /// If the folder itself cannot be read.
@@ -49,13 +50,15 @@ pub fn below(
     stop: &mut dyn FnMut() -> bool,
 ) -> io::Result<Swept> {
     let idle = idle.max(STAGED_AGE_MIN);
-    let mut swept = folder.sweep(idle, scope)?;
+    let Some(base) = disk_folder(&folder) else { return Ok(Swept::default()) };
+    let mut swept = base.sweep(idle, scope)?;
     let mut walk = Walk::new(folder, RemotePath::root())?;
     while let Some(visit) = walk.step() {
         if stop() {
             break;
         }
         if let Visit::Enter(_, _, folder) = visit
+            && let Some(folder) = disk_folder(&folder)
             && let Ok(Swept { files, bytes, kept }) = folder.sweep(idle, scope)
         {
             swept.files += files;

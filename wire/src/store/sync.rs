@@ -3,7 +3,7 @@
 //! Where one sync reaches all of a filesystem this is one call, whatever its size. Elsewhere each file and folder is synced.
 
 use super::walk::{Visit, Walk};
-use super::{Filesystems, Folder};
+use super::{DiskFolder, Filesystems, disk_folder};
 use crate::failure::FailureCode;
 use crate::metadata::Kind;
 use crate::path::{NameRef, RemotePath};
@@ -14,19 +14,20 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Of a filesystem, or if an entry could not be examined.
-pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
+pub fn below(folder: &Arc<dyn DiskFolder>) -> io::Result<()> {
     if folder.syncs_as_a_whole() && !folder.has_mounts_below() {
         return folder.sync_filesystem();
     }
     let mut touched = Filesystems::default();
-    touched.add(folder)?;
+    touched.add_disk(folder)?;
     let mut walk = Walk::new(folder.clone(), RemotePath::root())?;
     while let Some(visit) = walk.step() {
         match visit {
             Visit::Enter(_, _, folder) => touched.add(&folder)?,
             Visit::Item(path, metadata) if metadata.kind == Kind::File => {
-                if let (Some(folder), Some((_, name))) = (walk.folder(), path.parent_and_name()) {
-                    sync_file(&**folder, name)?;
+                let folder = walk.folder().and_then(disk_folder);
+                if let (Some(folder), Some((_, name))) = (folder, path.parent_and_name()) {
+                    sync_file(&*folder, name)?;
                 }
             }
             // A vanished entry needs no sync, and one without a valid path cannot have been sent.
@@ -45,7 +46,7 @@ pub fn below(folder: &Arc<dyn Folder>) -> io::Result<()> {
 ///
 /// # Errors
 /// Of the filesystem.
-pub fn entry(folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
+pub fn entry(folder: &dyn DiskFolder, name: NameRef<'_>) -> io::Result<()> {
     match folder.metadata(name)?.kind {
         Kind::File => folder.sync_file(name),
         Kind::Folder | Kind::Symlink | Kind::Special => folder.sync(),
@@ -53,7 +54,7 @@ pub fn entry(folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
 }
 
 /// Syncs a file, unless one sync of the filesystem will reach it. A vanished file needs none.
-fn sync_file(folder: &dyn Folder, name: NameRef<'_>) -> io::Result<()> {
+fn sync_file(folder: &dyn DiskFolder, name: NameRef<'_>) -> io::Result<()> {
     if folder.syncs_as_a_whole() {
         return Ok(());
     }

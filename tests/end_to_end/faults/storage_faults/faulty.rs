@@ -1,8 +1,8 @@
 //! Storage with injected faults: a wrapper around any folder that counts operations and fails the n-th one, or stops there for
 //! good, as if the process had been killed. It also records all operations in order.
 
-use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use wire::fidelity::FidelityReport;
@@ -10,7 +10,10 @@ use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Metadata, Timestamp};
 use wire::path::NameRef;
 use wire::store::sweep::SweepScope;
-use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{
+    Capabilities, DiskFolder, FilePlace, Fill, Folder, FolderBackend, FolderLock, Identity, Names,
+    SourceFile, StagedName, TargetFile, disk_folder,
+};
 
 /// The planned fault, and the operations so far.
 #[derive(Default)]
@@ -108,17 +111,14 @@ impl Faults {
 
 /// A folder whose operations are controlled by [`Faults`].
 pub(crate) struct FaultyFolder {
-    inner: Arc<dyn Folder>,
+    inner: Arc<dyn DiskFolder>,
     faults: Arc<Faults>,
 }
 
 impl FaultyFolder {
     pub(crate) fn wrap(inner: Arc<dyn Folder>, faults: &Arc<Faults>) -> Arc<dyn Folder> {
+        let inner = disk_folder(&inner).expect("a folder of a filesystem");
         Arc::new(Self { inner, faults: faults.clone() })
-    }
-
-    fn inner_of(folder: &dyn Folder) -> &dyn Folder {
-        folder.as_any().downcast_ref::<Self>().map_or(folder, |folder| &*folder.inner)
     }
 
     fn pass(&self, op: &'static str, name: NameRef<'_>) -> io::Result<()> {
@@ -131,6 +131,15 @@ impl FaultyFolder {
 }
 
 impl Folder for FaultyFolder {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn backend(self: Arc<Self>) -> FolderBackend {
+        FolderBackend::Disk(self)
+    }
+    fn handle(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.handle()
+    }
     fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
         self.pass("folder", name)?;
         Ok(Self::wrap(self.inner.folder(name)?, &self.faults))
@@ -150,10 +159,6 @@ impl Folder for FaultyFolder {
     fn folds_case(&self, name: NameRef<'_>) -> io::Result<bool> {
         self.inner.folds_case(name)
     }
-    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
-        self.pass("own_file", name)?;
-        self.inner.own_file(name)
-    }
     fn own_metadata(&self) -> io::Result<Metadata> {
         self.pass_own("own_metadata")?;
         self.inner.own_metadata()
@@ -165,6 +170,98 @@ impl Folder for FaultyFolder {
     fn open_file(&self, name: NameRef<'_>) -> io::Result<Box<dyn SourceFile>> {
         self.pass("open_file", name)?;
         Ok(Box::new(FaultySource { inner: self.inner.open_file(name)?, faults: self.faults.clone() }))
+    }
+    fn make_file(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+        self.pass("make_file", name)?;
+        self.inner.make_file(name, mode)
+    }
+    fn make_link(
+        &self,
+        name: NameRef<'_>,
+        target: &[u8],
+        modified: Option<Timestamp>,
+        replace: bool,
+    ) -> io::Result<()> {
+        self.pass("make_link", name)?;
+        self.inner.make_link(name, target, modified, replace)
+    }
+    fn hard_link(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()> {
+        self.pass("hard_link", name)?;
+        self.inner.hard_link(name, to, to_name, replace)
+    }
+    fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+        self.pass("make_folder", name)?;
+        self.inner.make_folder(name, mode)
+    }
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        self.inner.mode_of_new(mode)
+    }
+    fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("remove_file", name)?;
+        self.inner.remove_file(name)
+    }
+    fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("remove_folder", name)?;
+        self.inner.remove_folder(name)
+    }
+    fn rename(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()> {
+        self.pass("rename", name)?;
+        self.inner.rename(name, to, to_name, replace)
+    }
+    fn set_metadata(
+        &self,
+        name: NameRef<'_>,
+        modified: Option<Timestamp>,
+        mode: Option<u32>,
+    ) -> io::Result<()> {
+        self.pass("set_metadata", name)?;
+        self.inner.set_metadata(name, modified, mode)
+    }
+    fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
+        self.pass_own("details")?;
+        self.inner.details(name, wanted)
+    }
+    fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
+        self.pass_own("set_owner")?;
+        self.inner.set_owner(name, owner)
+    }
+    fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
+        self.pass_own("set_xattrs")?;
+        self.inner.set_xattrs(name, xattrs)
+    }
+    fn lock(&self) -> io::Result<FolderLock> {
+        self.pass_own("lock")?;
+        self.inner.lock()
+    }
+    fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
+        self.pass_own("set_own_metadata")?;
+        self.inner.set_own_metadata(modified, mode)
+    }
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        self.inner.fidelity()
+    }
+    fn space(&self) -> io::Result<SpaceReport> {
+        self.pass_own("space")?;
+        self.inner.space()
+    }
+}
+
+impl DiskFolder for FaultyFolder {
+    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
+        self.pass("own_file", name)?;
+        self.inner.own_file(name)
     }
     fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
         self.faults.pass("create_staged", staged.as_bytes())?;
@@ -183,10 +280,6 @@ impl Folder for FaultyFolder {
         let both = [staged.as_bytes(), b" ", name.as_bytes()].concat();
         self.faults.pass("publish", &both)?;
         self.inner.publish(staged, name, replace)
-    }
-    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
-        self.faults.pass("remove_staged", staged.as_bytes())?;
-        self.inner.remove_staged(staged)
     }
     fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
         self.faults.pass("open_staged", staged.as_bytes())?;
@@ -218,71 +311,13 @@ impl Folder for FaultyFolder {
         self.pass_own("sweep")?;
         self.inner.sweep(idle, scope)
     }
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
+        self.faults.pass("remove_staged", staged.as_bytes())?;
+        self.inner.remove_staged(staged)
+    }
     fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
         self.faults.pass("stage_link", staged.as_bytes())?;
         self.inner.stage_link(staged, target, modified)
-    }
-    fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
-        self.pass("make_folder", name)?;
-        self.inner.make_folder(name, mode)
-    }
-    fn mode_of_new(&self, mode: u32) -> u32 {
-        self.inner.mode_of_new(mode)
-    }
-    fn remove_file(&self, name: NameRef<'_>) -> io::Result<()> {
-        self.pass("remove_file", name)?;
-        self.inner.remove_file(name)
-    }
-    fn remove_folder(&self, name: NameRef<'_>) -> io::Result<()> {
-        self.pass("remove_folder", name)?;
-        self.inner.remove_folder(name)
-    }
-    fn rename(
-        &self,
-        name: NameRef<'_>,
-        to: &dyn Folder,
-        to_name: NameRef<'_>,
-        replace: bool,
-    ) -> io::Result<()> {
-        self.pass("rename", name)?;
-        self.inner.rename(name, Self::inner_of(to), to_name, replace)
-    }
-    fn set_metadata(
-        &self,
-        name: NameRef<'_>,
-        modified: Option<Timestamp>,
-        mode: Option<u32>,
-    ) -> io::Result<()> {
-        self.pass("set_metadata", name)?;
-        self.inner.set_metadata(name, modified, mode)
-    }
-    fn details(&self, name: Option<NameRef<'_>>, wanted: Details) -> io::Result<EntryDetails> {
-        self.pass_own("details")?;
-        self.inner.details(name, wanted)
-    }
-    fn set_owner(&self, name: Option<NameRef<'_>>, owner: &Owner) -> io::Result<()> {
-        self.pass_own("set_owner")?;
-        self.inner.set_owner(name, owner)
-    }
-    fn set_xattrs(&self, name: Option<NameRef<'_>>, xattrs: &[Xattr]) -> io::Result<()> {
-        self.pass_own("set_xattrs")?;
-        self.inner.set_xattrs(name, xattrs)
-    }
-    fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()> {
-        self.pass("hard_link", name)?;
-        self.inner.hard_link(name, Self::inner_of(to), to_name)
-    }
-    fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()> {
-        self.pass("stage_hard_link", name)?;
-        self.inner.stage_hard_link(name, Self::inner_of(to), staged)
-    }
-    fn lock(&self) -> io::Result<FolderLock> {
-        self.pass_own("lock")?;
-        self.inner.lock()
-    }
-    fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
-        self.pass_own("set_own_metadata")?;
-        self.inner.set_own_metadata(modified, mode)
     }
     fn sync(&self) -> io::Result<()> {
         self.pass_own("sync_folder")?;
@@ -295,16 +330,6 @@ impl Folder for FaultyFolder {
     fn filesystem(&self) -> io::Result<u64> {
         self.pass_own("filesystem")?;
         self.inner.filesystem()
-    }
-    fn fidelity(&self) -> io::Result<FidelityReport> {
-        self.inner.fidelity()
-    }
-    fn space(&self) -> io::Result<SpaceReport> {
-        self.pass_own("space")?;
-        self.inner.space()
-    }
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 

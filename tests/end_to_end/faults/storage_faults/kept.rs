@@ -18,7 +18,7 @@ use wire::message::{Durability, OfferedItem};
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::path::NameRef;
 use wire::store::marks::Marks;
-use wire::store::{Folder, FolderCache, LocalFolder, StagedName, file_clock};
+use wire::store::{DiskFolder, FolderCache, LocalFolder, StagedName, file_clock};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Name, RemotePath};
 

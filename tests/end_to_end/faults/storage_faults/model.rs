@@ -1,17 +1,20 @@
 //! A disk in memory that forgets unsynced data when the power fails, in any combination: file contents may be old, empty, cut
 //! short or new; each change of a folder may have reached the disk or not.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tests::wan::Random;
-use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
+use wire::fidelity::FidelityReport;
+use wire::message::{Details, EntryDetails, FileId, Owner, SpaceReport, Swept, Xattr};
 use wire::metadata::{Kind, Metadata, Timestamp};
 use wire::path::NameRef;
 use wire::store::sweep::SweepScope;
-use wire::store::{FilePlace, Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
+use wire::store::{
+    Capabilities, DiskFolder, FilePlace, Fill, Folder, FolderBackend, FolderLock, Identity, Names,
+    SourceFile, StagedName, TargetFile,
+};
 
 /// The content of a disk, by path.
 pub(crate) type Tree = BTreeMap<String, Found>;
@@ -64,7 +67,7 @@ impl Disk {
         Arc::new(Self(Mutex::new(vec![root])))
     }
 
-    pub(crate) fn root(self: &Arc<Self>) -> Arc<dyn Folder> {
+    pub(crate) fn root(self: &Arc<Self>) -> Arc<dyn DiskFolder> {
         Arc::new(ModelFolder { disk: self.clone(), inode: 0 })
     }
 
@@ -180,6 +183,22 @@ impl ModelFolder {
 }
 
 impl Folder for ModelFolder {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+    fn backend(self: Arc<Self>) -> FolderBackend {
+        FolderBackend::Disk(self)
+    }
+    fn details(&self, _: Option<NameRef<'_>>, _: Details) -> io::Result<EntryDetails> {
+        let file = FileId { device: 1, inode: self.inode as u64, names: 1 };
+        Ok(EntryDetails { file: Some(file), ..EntryDetails::default() })
+    }
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        mode
+    }
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        Ok(FidelityReport::EXACT)
+    }
     fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
         let inode = self.find(name.as_bytes())?;
         match self.metadata_of(inode).kind {
@@ -198,49 +217,6 @@ impl Folder for ModelFolder {
     fn own_metadata(&self) -> io::Result<Metadata> {
         Ok(self.metadata_of(self.inode))
     }
-    fn create_staged(&self, staged: &StagedName, _: u32) -> io::Result<Box<dyn TargetFile>> {
-        let file = Inode::File { now: Vec::new(), synced: Vec::new(), is_synced: false };
-        let inode = self.add(staged.as_bytes(), file)?;
-        Ok(Box::new(ModelFile { disk: self.disk.clone(), inode }))
-    }
-    fn create_whole(&self, _: NameRef<'_>, _: u32, _: Fill<'_>) -> io::Result<bool> {
-        Ok(false)
-    }
-    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
-        self.find(staged.as_bytes())?;
-        if !replace && self.find(name.as_bytes()).is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        self.change(Change::Rename(staged.as_bytes().to_vec(), name.as_bytes().to_vec()));
-        Ok(())
-    }
-    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
-        self.find(staged.as_bytes())?;
-        self.change(Change::Remove(staged.as_bytes().to_vec()));
-        Ok(())
-    }
-    fn open_staged(&self, _: &StagedName) -> io::Result<Box<dyn TargetFile>> {
-        unsupported()
-    }
-    fn staged_source(&self, _: &StagedName) -> io::Result<Box<dyn SourceFile>> {
-        unsupported()
-    }
-    fn create_journal(&self, _: &StagedName) -> io::Result<Box<dyn TargetFile>> {
-        unsupported()
-    }
-    fn open_journal(&self, _: &StagedName, _: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
-        unsupported()
-    }
-    fn remove_journal(&self, _: &StagedName) -> io::Result<()> {
-        unsupported()
-    }
-    fn sweep(&self, _: Duration, _: &SweepScope) -> io::Result<Swept> {
-        unsupported()
-    }
-    fn stage_link(&self, staged: &StagedName, target: &[u8], _: Option<Timestamp>) -> io::Result<()> {
-        let link = Inode::Link { target: target.to_vec(), is_synced: false };
-        self.add(staged.as_bytes(), link).map(drop)
-    }
     fn make_folder(&self, name: NameRef<'_>, _: u32) -> io::Result<()> {
         let folder = Inode::Folder { now: Entries::new(), synced: Entries::new(), changes: Vec::new() };
         self.add(name.as_bytes(), folder).map(drop)
@@ -248,26 +224,8 @@ impl Folder for ModelFolder {
     fn set_own_metadata(&self, _: Option<Timestamp>, _: Option<u32>) -> io::Result<()> {
         Ok(())
     }
-    fn sync(&self) -> io::Result<()> {
-        self.disk.sync(self.inode);
-        Ok(())
-    }
-    fn sync_filesystem(&self) -> io::Result<()> {
-        let count = self.disk.lock().len();
-        (0..count).for_each(|inode| self.disk.sync(inode));
-        Ok(())
-    }
-    fn filesystem(&self) -> io::Result<u64> {
-        Ok(1)
-    }
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
     // Methods that no transfer needs at its target.
     fn names(&self) -> io::Result<Names> {
-        unsupported()
-    }
-    fn own_file(&self, _: NameRef<'_>) -> io::Result<Option<Identity>> {
         unsupported()
     }
     fn read_link(&self, _: NameRef<'_>) -> io::Result<Vec<u8>> {
@@ -288,19 +246,19 @@ impl Folder for ModelFolder {
     fn set_metadata(&self, _: NameRef<'_>, _: Option<Timestamp>, _: Option<u32>) -> io::Result<()> {
         unsupported()
     }
-    fn details(&self, _: Option<NameRef<'_>>, _: Details) -> io::Result<EntryDetails> {
-        unsupported()
-    }
     fn set_owner(&self, _: Option<NameRef<'_>>, _: &Owner) -> io::Result<()> {
         unsupported()
     }
     fn set_xattrs(&self, _: Option<NameRef<'_>>, _: &[Xattr]) -> io::Result<()> {
         unsupported()
     }
-    fn hard_link(&self, _: NameRef<'_>, _: &dyn Folder, _: NameRef<'_>) -> io::Result<()> {
+    fn make_file(&self, _: NameRef<'_>, _: u32) -> io::Result<()> {
         unsupported()
     }
-    fn stage_hard_link(&self, _: NameRef<'_>, _: &dyn Folder, _: &StagedName) -> io::Result<()> {
+    fn make_link(&self, _: NameRef<'_>, _: &[u8], _: Option<Timestamp>, _: bool) -> io::Result<()> {
+        unsupported()
+    }
+    fn hard_link(&self, _: NameRef<'_>, _: &dyn Folder, _: NameRef<'_>, _: bool) -> io::Result<()> {
         unsupported()
     }
     fn lock(&self) -> io::Result<FolderLock> {
@@ -308,6 +266,67 @@ impl Folder for ModelFolder {
     }
     fn space(&self) -> io::Result<SpaceReport> {
         unsupported()
+    }
+}
+
+impl DiskFolder for ModelFolder {
+    fn own_file(&self, _: NameRef<'_>) -> io::Result<Option<Identity>> {
+        unsupported()
+    }
+    fn create_staged(&self, staged: &StagedName, _: u32) -> io::Result<Box<dyn TargetFile>> {
+        let file = Inode::File { now: Vec::new(), synced: Vec::new(), is_synced: false };
+        let inode = self.add(staged.as_bytes(), file)?;
+        Ok(Box::new(ModelFile { disk: self.disk.clone(), inode }))
+    }
+    fn create_whole(&self, _: NameRef<'_>, _: u32, _: Fill<'_>) -> io::Result<bool> {
+        Ok(false)
+    }
+    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
+        self.find(staged.as_bytes())?;
+        if !replace && self.find(name.as_bytes()).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.change(Change::Rename(staged.as_bytes().to_vec(), name.as_bytes().to_vec()));
+        Ok(())
+    }
+    fn open_staged(&self, _: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        unsupported()
+    }
+    fn staged_source(&self, _: &StagedName) -> io::Result<Box<dyn SourceFile>> {
+        unsupported()
+    }
+    fn create_journal(&self, _: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        unsupported()
+    }
+    fn open_journal(&self, _: &StagedName, _: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
+        unsupported()
+    }
+    fn remove_journal(&self, _: &StagedName) -> io::Result<()> {
+        unsupported()
+    }
+    fn sweep(&self, _: Duration, _: &SweepScope) -> io::Result<Swept> {
+        unsupported()
+    }
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
+        self.find(staged.as_bytes())?;
+        self.change(Change::Remove(staged.as_bytes().to_vec()));
+        Ok(())
+    }
+    fn stage_link(&self, staged: &StagedName, target: &[u8], _: Option<Timestamp>) -> io::Result<()> {
+        let link = Inode::Link { target: target.to_vec(), is_synced: false };
+        self.add(staged.as_bytes(), link).map(drop)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.disk.sync(self.inode);
+        Ok(())
+    }
+    fn sync_filesystem(&self) -> io::Result<()> {
+        let count = self.disk.lock().len();
+        (0..count).for_each(|inode| self.disk.sync(inode));
+        Ok(())
+    }
+    fn filesystem(&self) -> io::Result<u64> {
+        Ok(1)
     }
 }
 

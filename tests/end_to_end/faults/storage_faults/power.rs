@@ -18,7 +18,7 @@ use wire::engine::{Base, TreeSink, TreeSinkOptions, TreeSource};
 use wire::message::{Durability, Overwrite};
 use wire::modes::Modes;
 use wire::sender::Asking;
-use wire::store::FolderCache;
+use wire::store::{FolderCache, disk_folder};
 
 #[test]
 fn what_was_told_to_be_done_survives_a_loss_of_power_at_any_operation() {
@@ -194,7 +194,7 @@ impl Run {
 /// Makes the tree that is on the disk before, fully synced.
 fn put_old(disk: &Arc<Disk>) {
     let folders = FolderCache::new(disk.root());
-    let tree = folders.get(b"tree", true).unwrap();
+    let tree = disk_folder(&folders.get(b"tree", true).unwrap()).unwrap();
     for (name, text) in OLD {
         let staged = wire::store::StagedName::new();
         let file = tree.create_staged(&staged, 0o644).unwrap();

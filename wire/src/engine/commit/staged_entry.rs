@@ -3,7 +3,7 @@
 use crate::engine::admission::NameAdmission;
 use crate::failure::{Failure, FailureCode};
 use crate::path::{Name, NameRef};
-use crate::store::{Folder, StagedName, TargetFile, sync};
+use crate::store::{DiskFolder, StagedName, TargetFile, sync};
 use std::io;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub enum PendingCommit {
 
 /// A staged file or link without its final name.
 pub struct StagedEntry {
-    pub(in crate::engine) folder: Arc<dyn Folder>,
+    pub(in crate::engine) folder: Arc<dyn DiskFolder>,
     pub(in crate::engine) staged: StagedName,
     pub(in crate::engine) name: Name,
     /// `None` for a file that stays unchanged.
@@ -73,7 +73,7 @@ impl Drop for StagedEntry {
 
 impl StagedEntry {
     /// The existing file `name`, which stays: it is skipped once it is durable.
-    pub(in crate::engine) fn kept(folder: Arc<dyn Folder>, name: Name) -> io::Result<Self> {
+    pub(in crate::engine) fn kept(folder: Arc<dyn DiskFolder>, name: Name) -> io::Result<Self> {
         if !folder.syncs_as_a_whole() {
             sync::entry(&*folder, (&name).into())?;
         }
@@ -124,7 +124,9 @@ impl StagedEntry {
 
     pub(super) fn give_name(&mut self) -> Result<(), Failure> {
         let Some(admission) = &self.admission else { return Err(FailureCode::Skipped.into()) };
-        admission.publish(&*self.folder, &self.staged, (&self.name).into())?;
+        let name = (&self.name).into();
+        let give_name = |replace| self.folder.publish(&self.staged, name, replace);
+        admission.publish(&*self.folder, name, give_name)?;
         self.is_named = true;
         self.remove_journal();
         Ok(())

@@ -9,7 +9,7 @@ use crate::store::sweep::SweepScope;
 use crate::store::{LocalFolder, StagedName};
 use std::time::Duration;
 
-fn item(folder: &Arc<dyn Folder>, number: usize) -> PendingItem {
+fn item(folder: &Arc<dyn DiskFolder>, number: usize) -> PendingItem {
     let staged = StagedName::new();
     let content = Unsynced::File(folder.create_staged(&staged, 0o600).unwrap().into());
     let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
@@ -34,7 +34,7 @@ fn item(folder: &Arc<dyn Folder>, number: usize) -> PendingItem {
 #[test]
 fn what_waits_for_its_sync_is_in_use() {
     let root = tempfile::tempdir().unwrap();
-    let open = |name: &str| -> Arc<dyn Folder> {
+    let open = |name: &str| -> Arc<dyn DiskFolder> {
         std::fs::create_dir(root.path().join(name)).unwrap();
         Arc::new(LocalFolder::open_ambient(&root.path().join(name)).unwrap())
     };
@@ -63,7 +63,7 @@ fn a_batch_is_full_before_it_keeps_too_many_folders_open() {
     while !commits.is_full() {
         let name = root.path().join(folders.to_string());
         std::fs::create_dir(&name).unwrap();
-        let folder: Arc<dyn Folder> = Arc::new(LocalFolder::open_ambient(&name).unwrap());
+        let folder: Arc<dyn DiskFolder> = Arc::new(LocalFolder::open_ambient(&name).unwrap());
         commits.add(CommitStep::Item(item(&folder, 0)));
         folders += 1;
         assert!(folders < 1000);

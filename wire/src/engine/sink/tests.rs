@@ -16,7 +16,7 @@ use crate::path::Name;
 use crate::receiver::Publish;
 use crate::receiver::{Receiver, Verdict};
 use crate::store::LocalFolder;
-use crate::store::{Folder, FolderCache, StagedName};
+use crate::store::{DiskFolder, FolderCache, StagedName};
 use crate::verified::VerifiedChunk;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 const CONTENT: &[u8] = b"content";
 const SIZE: u64 = CONTENT.len() as u64;
 
-fn folder(path: &Path) -> Arc<dyn Folder> {
+fn folder(path: &Path) -> Arc<dyn DiskFolder> {
     Arc::new(LocalFolder::open_ambient(path).unwrap())
 }
 

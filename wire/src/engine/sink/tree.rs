@@ -7,6 +7,7 @@ use crate::engine::commit::{self, PendingCommit, Placed, StagedEntry, Unsynced};
 use crate::engine::lock;
 use crate::engine::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
 use crate::engine::staged::{self, Keeping, Placement};
+use crate::engine::uploaded::ObjectPlacement;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
 use crate::message::{Durability, OfferedItem, Overwrite};
@@ -15,7 +16,10 @@ use crate::modes::{self, Modes, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
 use crate::receiver::FolderEntry;
 use crate::store::marks::Unproven;
-use crate::store::{Filesystems, Folder, FolderCache, Identity, StagedName, TargetFile, set_carried, sync};
+use crate::store::{
+    Capability, DiskFolder, Filesystems, Folder, FolderBackend, FolderCache, Identity, ObjectFolder,
+    StagedName, TargetFile, disk_folder, set_carried, sync,
+};
 use crate::verified::VerifiedContent;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -115,20 +119,20 @@ impl TreeSink {
     /// required.
     fn refused(
         &self,
-        folder: &Arc<dyn Folder>,
+        folder: Arc<dyn DiskFolder>,
         name: NameRef<'_>,
         failure: Failure,
     ) -> Result<Placed, Failure> {
         if failure.code != FailureCode::Skipped || !self.waits() {
             return Err(failure);
         }
-        let kept = StagedEntry::kept(folder.clone(), name.to_name())?;
+        let kept = StagedEntry::kept(folder, name.to_name())?;
         Ok(Placed::Pending(PendingCommit::Staged(Box::new(kept))))
     }
 
     fn staged_place(
         &self,
-        folder: Arc<dyn Folder>,
+        folder: Arc<dyn DiskFolder>,
         name: NameRef<'_>,
         announcement: &Announcement,
     ) -> Result<Placement, Failure> {
@@ -141,10 +145,22 @@ impl TreeSink {
         Ok(Placement { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
+    fn object_place(
+        &self,
+        folder: Arc<dyn ObjectFolder>,
+        name: NameRef<'_>,
+        candidate: Candidate,
+        mode: u32,
+    ) -> Result<ObjectPlacement, Failure> {
+        let admission = self.rule.admit(&*folder, name, candidate)?;
+        let mode = self.mode_of_file(&*folder, mode, admission.metadata());
+        ObjectPlacement::new(folder, name.to_name(), admission, mode, self.over.clone())
+    }
+
     /// True if an earlier attempt has put this file in its place: it belongs to this program's user, has the metadata that it
     /// would have, and got them since the first attempt began. Always false for users who may only add, who must not learn
     /// this.
-    fn is_there(&self, folder: &dyn Folder, name: NameRef<'_>, source: &Metadata) -> bool {
+    fn is_there(&self, folder: &dyn DiskFolder, name: NameRef<'_>, source: &Metadata) -> bool {
         let Some(begun) = self.options.begun.filter(|_| !self.options.add_only) else { return false };
         let same = |there: Identity| {
             let kept = there.metadata;
@@ -158,14 +174,14 @@ impl TreeSink {
     }
 
     /// Handles a file in its place: its staged data is obsolete, and it may have to be made durable.
-    fn found(&self, folder: &Arc<dyn Folder>, name: NameRef<'_>, is_large: bool) -> ResumeState {
+    fn found(&self, folder: &Arc<dyn DiskFolder>, name: NameRef<'_>, is_large: bool) -> ResumeState {
         if let Some(keeping) = self.options.keeping.as_ref().filter(|_| is_large) {
             staged::forget(&**folder, name, keeping, self.options.takes_over);
         }
         let is_noted = match (self.waits(), folder.syncs_as_a_whole()) {
             (false, _) => Ok(()),
-            (true, true) => lock(&self.found).add(folder),
-            (true, false) => folder.sync_file(name).and_then(|()| lock(&self.found).add(folder)),
+            (true, true) => lock(&self.found).add_disk(folder),
+            (true, false) => folder.sync_file(name).and_then(|()| lock(&self.found).add_disk(folder)),
         };
         if is_noted.is_ok() { ResumeState::Complete } else { ResumeState::None }
     }
@@ -230,6 +246,14 @@ impl Sink for TreeSink {
 
     fn stage(&self, announcement: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         let (folder, name) = self.base.place(&announcement.path)?;
+        let folder = match folder.backend() {
+            FolderBackend::Disk(folder) => folder,
+            FolderBackend::Objects(folder) => {
+                let candidate = self.candidate(&*folder, name, announcement.size, announcement.modified);
+                let place = self.object_place(folder, name, candidate, announcement.mode)?;
+                return Ok(Box::new(place.upload()?));
+            }
+        };
         let place = match self.staged_place(folder.clone(), name, announcement) {
             Err(failure) if failure.code == FailureCode::Skipped && self.waits() => {
                 sync::entry(&*folder, name)?;
@@ -243,6 +267,8 @@ impl Sink for TreeSink {
 
     fn look(&self, item: &OfferedItem) -> ResumeState {
         let Ok((folder, name)) = self.base.place_of(&item.path, false) else { return ResumeState::None };
+        let resumes = folder.capabilities().has(Capability::Resume);
+        let Some(folder) = disk_folder(&folder).filter(|_| resumes) else { return ResumeState::None };
         match (&self.options.keeping, item.source != SourceId::default()) {
             (None, _) => ResumeState::None,
             (Some(_), is_large) if !item.changed && self.is_there(&*folder, name, &item.metadata) => {
@@ -277,6 +303,13 @@ impl Sink for TreeSink {
     ) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
         let size = u64::from(head.content_len);
+        let folder = match folder.backend() {
+            FolderBackend::Disk(folder) => folder,
+            FolderBackend::Objects(folder) => {
+                let candidate = self.candidate(&*folder, name, Some(size), head.modified);
+                return self.object_place(folder, name, candidate, head.mode)?.put(head, content);
+            }
+        };
         let fill = |file: &dyn TargetFile, mode: u32| {
             let has_holes = self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
@@ -306,7 +339,7 @@ impl Sink for TreeSink {
             Ok(admission) => admission,
             Err(failure) => {
                 self.free_names.store(0, Relaxed);
-                return self.refused(&folder, name, failure);
+                return self.refused(folder, name, failure);
             }
         };
         if admission.metadata().is_some() {
@@ -327,17 +360,24 @@ impl Sink for TreeSink {
         }
         let result = result.map_err(Failure::from).and_then(|()| {
             drop(file);
-            admission.publish(&*folder, &staged, name)
+            admission.publish(&*folder, name, |replace| folder.publish(&staged, name, replace))
         });
         discard_if_failed(&*folder, &staged, result)
     }
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
         let (folder, name) = self.base.place(path)?;
+        folder.capabilities().require(Capability::Symlinks)?;
         let candidate = Candidate { modified: head.modified, ..Candidate::default() };
+        let folder = match folder.backend() {
+            FolderBackend::Disk(folder) => folder,
+            FolderBackend::Objects(folder) => {
+                return self.object_place(folder, name, candidate, head.mode)?.link(head, target);
+            }
+        };
         let admission = match self.rule.admit(&*folder, name, candidate) {
             Ok(admission) => admission,
-            Err(failure) => return self.refused(&folder, name, failure),
+            Err(failure) => return self.refused(folder, name, failure),
         };
         let staged = StagedName::new();
         let staging = folder.stage_link(&staged, target, head.modified);
@@ -345,7 +385,9 @@ impl Sink for TreeSink {
         if result.is_ok() && self.waits() {
             return Ok(waiting(folder, staged, name.to_name(), admission, Unsynced::Link, false));
         }
-        let result = result.map_err(Failure::from).and_then(|()| admission.publish(&*folder, &staged, name));
+        let give_name = |replace| folder.publish(&staged, name, replace);
+        let result =
+            result.map_err(Failure::from).and_then(|()| admission.publish(&*folder, name, give_name));
         discard_if_failed(&*folder, &staged, result)
     }
 
@@ -361,7 +403,10 @@ impl Sink for TreeSink {
         }
         let existing = folder.own_metadata()?.mode;
         let mode = self.mode_of_folder(entry.mode, existing, is_new);
-        set_carried(mode, |mode| folder.set_own_metadata(entry.modified, mode))?;
+        let capabilities = folder.capabilities();
+        let mode = mode.filter(|_| capabilities.has(Capability::Modes));
+        let modified = entry.modified.filter(|_| capabilities.has(Capability::Times));
+        set_carried(mode, |mode| folder.set_own_metadata(modified, mode))?;
         if !self.waits() {
             return Ok(Placed::Done);
         }
@@ -389,7 +434,7 @@ fn has_content(existing: Option<Metadata>) -> bool {
 }
 
 fn discard_if_failed(
-    folder: &dyn Folder,
+    folder: &dyn DiskFolder,
     staged: &StagedName,
     result: Result<(), Failure>,
 ) -> Result<Placed, Failure> {

@@ -7,13 +7,16 @@ use crate::message::Details;
 use crate::metadata::{Kind, Metadata};
 use crate::path::{NameRef, RemotePath};
 use crate::store::spelling::is_same;
-use crate::store::{Folder, FolderCache};
+use crate::store::{Capability, Folder, FolderCache};
 use std::io;
 use std::sync::Arc;
 
 impl Changes {
     pub(super) fn set_aside(&self, path: &RemotePath, was: &Metadata, keep: bool) -> Result<(), Failure> {
         let backup = self.backup.as_ref().ok_or(FailureCode::BadMessage)?;
+        if keep {
+            self.base.capabilities().require(Capability::HardLinks)?;
+        }
         let (folder, name) = self.unchanged(path, was)?;
         let parent = path.parent_and_name().map(|(parent, _)| parent).unwrap_or_default();
         let target = self.backup_folder(backup, parent)?;
@@ -25,7 +28,7 @@ impl Changes {
             let free = numbered(name, number);
             let free = NameRef::new(&free)?;
             let moved = if keep {
-                folder.hard_link(name, &*target, free)
+                folder.hard_link(name, &*target, free, false)
             } else {
                 folder.rename(name, &*target, free, false)
             };

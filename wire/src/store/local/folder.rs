@@ -2,8 +2,9 @@
 
 use super::file::{lock_file, regular, sync_each, write_out_by};
 use super::handle::Handle;
+use super::rename::rename;
 use super::stat::{identity_of, is_own, metadata_of, times};
-use super::{LocalFolder, details, fidelity, listing, metadata, staged};
+use super::{LocalFolder, details, fidelity, handle_of, listing, metadata, staged};
 use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
 use crate::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
@@ -11,16 +12,31 @@ use crate::metadata::{Kind, Metadata, Timestamp};
 use crate::modes::{PERMISSIONS, umask};
 use crate::path::NameRef;
 use crate::store::sweep::SweepScope;
-use crate::store::{Fill, Folder, FolderLock, Identity, Names, SourceFile, StagedName, TargetFile};
-use rustix::fs::{self as sys, AtFlags, Mode, OFlags, RenameFlags};
+use crate::store::{
+    Capabilities, DiskFolder, Fill, Folder, FolderBackend, FolderLock, Identity, Names, SourceFile,
+    StagedName, TargetFile,
+};
+use rustix::fs::{self as sys, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 impl Folder for LocalFolder {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    fn backend(self: Arc<Self>) -> FolderBackend {
+        FolderBackend::Disk(self)
+    }
+
+    fn handle(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
+    }
+
     fn folder(&self, name: NameRef<'_>) -> io::Result<Arc<dyn Folder>> {
         match self.open(name, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(fd) => {
@@ -51,11 +67,6 @@ impl Folder for LocalFolder {
         listing::probe_case(self, name)
     }
 
-    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
-        let stat = sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(Some(identity_of(&stat)).filter(|identity| identity.metadata.kind == Kind::File && is_own(&stat)))
-    }
-
     fn own_metadata(&self) -> io::Result<Metadata> {
         Ok(metadata_of(&sys::fstat(&self.fd)?))
     }
@@ -68,55 +79,8 @@ impl Folder for LocalFolder {
         regular(self.open(name, OFlags::RDONLY | OFlags::NONBLOCK)?)
     }
 
-    fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
-        staged::create(self, staged, mode)
-    }
-
-    fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
-        staged::create_linked(self, name, mode, fill)
-    }
-
-    fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
-        staged::reopen(self, staged)
-    }
-
-    fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
-        staged::open_source(self, staged)
-    }
-
-    fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
-        staged::create_journal(self, staged)
-    }
-
-    fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
-        staged::read_journal(self, staged, len_max)
-    }
-
-    fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept> {
-        staged::sweep(self, idle, scope)
-    }
-
-    fn remove_journal(&self, staged: &StagedName) -> io::Result<()> {
-        Ok(sys::unlinkat(&self.fd, &staged.journal()[..], AtFlags::empty())?)
-    }
-
-    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
-        rename(&self.fd, staged.as_bytes(), &self.fd, name.as_bytes(), replace)
-    }
-
-    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
-        Ok(sys::unlinkat(&self.fd, staged.as_bytes(), AtFlags::empty())?)
-    }
-
-    fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
-        sys::symlinkat(target, &self.fd, staged.as_bytes())?;
-        match modified {
-            Some(time) => {
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                Ok(sys::utimensat(&self.fd, staged.as_bytes(), &times(Some(time)), flags)?)
-            }
-            None => Ok(()),
-        }
+    fn make_file(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+        staged::create_empty(self, name, mode)
     }
 
     fn make_folder(&self, name: NameRef<'_>, mode: u32) -> io::Result<()> {
@@ -126,6 +90,16 @@ impl Folder for LocalFolder {
             0 => Ok(()),
             _ => self.set_metadata(name, None, Some(self.metadata(name)?.mode)),
         }
+    }
+
+    fn make_link(
+        &self,
+        name: NameRef<'_>,
+        target: &[u8],
+        modified: Option<Timestamp>,
+        replace: bool,
+    ) -> io::Result<()> {
+        staged::create_link(self, name, target, modified, replace)
     }
 
     fn mode_of_new(&self, mode: u32) -> u32 {
@@ -149,8 +123,7 @@ impl Folder for LocalFolder {
         to_name: NameRef<'_>,
         replace: bool,
     ) -> io::Result<()> {
-        let to = Self::of(to)?;
-        rename(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), replace)
+        rename(self.fd.as_fd(), name.as_bytes(), handle_of(to)?, to_name.as_bytes(), replace)
     }
 
     fn set_metadata(
@@ -181,14 +154,18 @@ impl Folder for LocalFolder {
         }
     }
 
-    fn hard_link(&self, name: NameRef<'_>, to: &dyn Folder, to_name: NameRef<'_>) -> io::Result<()> {
-        let to = Self::of(to)?;
-        Ok(sys::linkat(&self.fd, name.as_bytes(), &to.fd, to_name.as_bytes(), AtFlags::empty())?)
-    }
-
-    fn stage_hard_link(&self, name: NameRef<'_>, to: &dyn Folder, staged: &StagedName) -> io::Result<()> {
-        let to = Self::of(to)?;
-        Ok(sys::linkat(&self.fd, name.as_bytes(), &to.fd, staged.as_bytes(), AtFlags::empty())?)
+    fn hard_link(
+        &self,
+        name: NameRef<'_>,
+        to: &dyn Folder,
+        to_name: NameRef<'_>,
+        replace: bool,
+    ) -> io::Result<()> {
+        let to = handle_of(to)?;
+        if replace {
+            return staged::replace_by_hard_link(self, name, to, to_name);
+        }
+        Ok(sys::linkat(&self.fd, name.as_bytes(), to, to_name.as_bytes(), AtFlags::empty())?)
     }
 
     fn lock(&self) -> io::Result<FolderLock> {
@@ -196,7 +173,7 @@ impl Folder for LocalFolder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let held = sys::openat(&self.fd, c".", flags, Mode::empty())?;
         lock_file(&held)?; // without locks, concurrent runs have separate staged files, and each name gets the file of one of them
-        Ok(FolderLock { _held: held })
+        Ok(FolderLock::new(held))
     }
 
     fn set_own_metadata(&self, modified: Option<Timestamp>, mode: Option<u32>) -> io::Result<()> {
@@ -206,6 +183,82 @@ impl Folder for LocalFolder {
         match modified {
             Some(_) => {
                 sys::futimens(&self.fd, &times(modified)).map_err(|errno| details::not_set(&self.fd, errno))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn fidelity(&self) -> io::Result<FidelityReport> {
+        metadata::probe(self)
+    }
+
+    fn space(&self) -> io::Result<SpaceReport> {
+        let space = sys::fstatvfs(&self.fd)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        Ok(SpaceReport {
+            total: bytes(space.f_blocks),
+            free: bytes(space.f_bfree),
+            available: bytes(space.f_bavail),
+        })
+    }
+
+    fn lies_in(&self, other: &dyn Folder) -> io::Result<bool> {
+        metadata::is_below(self, other)
+    }
+}
+
+impl DiskFolder for LocalFolder {
+    fn own_file(&self, name: NameRef<'_>) -> io::Result<Option<Identity>> {
+        let stat = sys::statat(&self.fd, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Some(identity_of(&stat)).filter(|identity| identity.metadata.kind == Kind::File && is_own(&stat)))
+    }
+
+    fn create_staged(&self, staged: &StagedName, mode: u32) -> io::Result<Box<dyn TargetFile>> {
+        staged::create(self, staged, mode)
+    }
+
+    fn create_whole(&self, name: NameRef<'_>, mode: u32, fill: Fill<'_>) -> io::Result<bool> {
+        staged::create_linked(self, name, mode, fill)
+    }
+
+    fn publish(&self, staged: &StagedName, name: NameRef<'_>, replace: bool) -> io::Result<()> {
+        rename(self.fd.as_fd(), staged.as_bytes(), self.fd.as_fd(), name.as_bytes(), replace)
+    }
+
+    fn open_staged(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        staged::reopen(self, staged)
+    }
+
+    fn staged_source(&self, staged: &StagedName) -> io::Result<Box<dyn SourceFile>> {
+        staged::open_source(self, staged)
+    }
+
+    fn create_journal(&self, staged: &StagedName) -> io::Result<Box<dyn TargetFile>> {
+        staged::create_journal(self, staged)
+    }
+
+    fn open_journal(&self, staged: &StagedName, len_max: u64) -> io::Result<(Vec<u8>, Box<dyn TargetFile>)> {
+        staged::read_journal(self, staged, len_max)
+    }
+
+    fn remove_journal(&self, staged: &StagedName) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, &staged.journal()[..], AtFlags::empty())?)
+    }
+
+    fn sweep(&self, idle: Duration, scope: &SweepScope) -> io::Result<Swept> {
+        staged::sweep(self, idle, scope)
+    }
+
+    fn remove_staged(&self, staged: &StagedName) -> io::Result<()> {
+        Ok(sys::unlinkat(&self.fd, staged.as_bytes(), AtFlags::empty())?)
+    }
+
+    fn stage_link(&self, staged: &StagedName, target: &[u8], modified: Option<Timestamp>) -> io::Result<()> {
+        sys::symlinkat(target, &self.fd, staged.as_bytes())?;
+        match modified {
+            Some(time) => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                Ok(sys::utimensat(&self.fd, staged.as_bytes(), &times(Some(time)), flags)?)
             }
             None => Ok(()),
         }
@@ -245,49 +298,4 @@ impl Folder for LocalFolder {
     fn filesystem(&self) -> io::Result<u64> {
         Ok(sys::fstat(&self.fd)?.st_dev)
     }
-
-    fn fidelity(&self) -> io::Result<FidelityReport> {
-        metadata::probe(self)
-    }
-
-    fn space(&self) -> io::Result<SpaceReport> {
-        let space = sys::fstatvfs(&self.fd)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
-        Ok(SpaceReport {
-            total: bytes(space.f_blocks),
-            free: bytes(space.f_bfree),
-            available: bytes(space.f_bavail),
-        })
-    }
-
-    fn lies_in(&self, other: &dyn Folder) -> io::Result<bool> {
-        metadata::is_below(self, other)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-fn rename(from: impl AsFd, name: &[u8], to: impl AsFd, to_name: &[u8], replace: bool) -> io::Result<()> {
-    if replace {
-        sys::renameat(from, name, to, to_name).map_err(not_across)
-    } else {
-        match sys::renameat_with(&from, name, &to, to_name, RenameFlags::NOREPLACE) {
-            // NFS and some of FUSE only support replacing; a new name is never given in place of an existing one.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                sys::linkat(&from, name, &to, to_name, AtFlags::empty())?;
-                Ok(sys::unlinkat(&from, name, AtFlags::empty())?)
-            }
-            result => result.map_err(not_across),
-        }
-    }
-}
-
-/// Converts the error for a mount within a root: no path has left the root.
-fn not_across(error: Errno) -> io::Error {
-    if error != Errno::XDEV {
-        return error.into();
-    }
-    Failure::new(FailureCode::Unsupported, "is on another filesystem, and cannot be renamed there").into()
 }

@@ -88,7 +88,7 @@ impl<'a> Handle<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Folder, LocalFolder};
+    use crate::store::{DiskFolder, Folder, LocalFolder};
     use std::os::fd::AsFd;
     use std::os::unix::fs::{MetadataExt, symlink};
 

@@ -3,14 +3,14 @@
 use super::LocalFolder;
 use super::handle::Handle;
 use super::stat::{times, timestamp};
-use super::{details, fidelity};
+use super::{details, fidelity, handle_of};
 use crate::failure::Failure;
 use crate::fidelity::FidelityReport;
 use crate::limits::PATH_LEN_MAX;
 use crate::message::{Details, EntryDetails, Owner};
 use crate::metadata::Kind;
 use crate::path::NameRef;
-use crate::store::{Folder, StagedName};
+use crate::store::{DiskFolder, Folder, StagedName};
 use rustix::fs::{self as sys, AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
@@ -84,7 +84,7 @@ pub(super) fn probe(folder: &LocalFolder) -> io::Result<FidelityReport> {
 /// True if `folder` is `other` or below it.
 pub(super) fn is_below(folder: &LocalFolder, other: &dyn Folder) -> io::Result<bool> {
     let key = |stat: Stat| (stat.st_dev, stat.st_ino);
-    let sought = key(sys::fstat(&LocalFolder::of(other)?.fd)?);
+    let sought = key(sys::fstat(handle_of(other)?)?);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut folder = sys::openat(&folder.fd, c".", flags, Mode::empty())?;
     let mut here = key(sys::fstat(&folder)?);

@@ -3,17 +3,19 @@
 use super::LocalFolder;
 use super::file::{LocalTarget, lock_file, regular};
 use super::listing::READ_DIR_LEN;
+use super::rename::rename;
 use super::stat::{is_own, metadata_of};
 use crate::journal::JOURNAL_HEAD_LEN;
 use crate::message::Swept;
-use crate::metadata::{Kind, MODE_BITS};
+use crate::metadata::{Kind, MODE_BITS, Timestamp};
 use crate::modes::PERMISSIONS;
 use crate::path::NameRef;
 use crate::store::sweep::SweepScope;
-use crate::store::{Fill, SourceFile, StagedName, TargetFile, is_staged};
+use crate::store::{DiskFolder, Fill, Folder, SourceFile, StagedName, TargetFile, is_staged};
 use rustix::fs::{self as sys, AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -52,6 +54,44 @@ pub(super) fn create_linked(
         Err(Errno::EXIST) => Ok(false),
         Err(_) => Ok(folder.names_come_first()),
     }
+}
+
+/// Creates an empty file with the permissions `mode`, as far as rules and the folder allow. It is staged, so that it has them
+/// from the beginning.
+pub(super) fn create_empty(folder: &LocalFolder, name: NameRef<'_>, mode: u32) -> io::Result<()> {
+    let staged = StagedName::new();
+    let file = create(folder, &staged, mode)?;
+    file.set_metadata(None, folder.mode_of_new(mode))?;
+    let made = file.finish(false).and_then(|()| folder.publish(&staged, name, false));
+    made.inspect_err(|_| drop(folder.remove_staged(&staged))) // the first error is the one to report
+}
+
+/// Creates a link under a staged name, and gives it its name.
+pub(super) fn create_link(
+    folder: &LocalFolder,
+    name: NameRef<'_>,
+    target: &[u8],
+    modified: Option<Timestamp>,
+    replace: bool,
+) -> io::Result<()> {
+    let staged = StagedName::new();
+    folder.stage_link(&staged, target, modified)?;
+    let made = folder.publish(&staged, name, replace);
+    made.inspect_err(|_| drop(folder.remove_staged(&staged))) // the first error is the one to report
+}
+
+/// Creates a hard link under a staged name, and lets it take the place of `to_name` in one step.
+pub(super) fn replace_by_hard_link(
+    folder: &LocalFolder,
+    name: NameRef<'_>,
+    to: BorrowedFd<'_>,
+    to_name: NameRef<'_>,
+) -> io::Result<()> {
+    let staged = StagedName::new();
+    sys::linkat(&folder.fd, name.as_bytes(), to, staged.as_bytes(), AtFlags::empty())?;
+    let published = rename(to, staged.as_bytes(), to, to_name.as_bytes(), true);
+    let _ = sys::unlinkat(to, staged.as_bytes(), AtFlags::empty()); // a rename onto another name of the same file leaves both
+    published
 }
 
 /// Reopens a staged file of an earlier run for writing.

@@ -3,7 +3,7 @@
 use super::file::{MOUNT_ID, unique_mount};
 use super::*;
 use crate::store::write_fully;
-use crate::store::{StagedName, TargetFile};
+use crate::store::{DiskFolder, StagedName, TargetFile, disk_folder};
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
 use std::io::IoSlice;
@@ -54,7 +54,7 @@ fn where_names_come_first_nothing_is_done_here_or_below() {
     std::fs::create_dir(place.path().join("file")).unwrap();
     let folder = LocalFolder::open_ambient(place.path()).unwrap();
     assert!(!folder.names_come_first());
-    let below = folder.folder(name()).unwrap();
+    let below = disk_folder(&folder.folder(name()).unwrap()).unwrap();
     let unused = |_: &dyn TargetFile| unreachable!("there is no file to fill");
     assert!(!below.create_whole(name(), 0o600, &unused).unwrap());
 }

@@ -7,7 +7,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::metadata::{Kind, Metadata};
 use crate::modes::ModePolicy;
 use crate::path::{NameRef, RemotePath};
-use crate::store::{Folder, SourceFile, Storage, is_staged, reserved_name};
+use crate::store::{Capabilities, Folder, SourceFile, Storage, is_staged, reserved_name};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{self as sys, OFlags};
@@ -58,6 +58,10 @@ impl LocalStorage {
 }
 
 impl Storage for LocalStorage {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
     fn folder(&self, path: &RemotePath) -> io::Result<Arc<dyn Folder>> {
         if path.is_root() {
             return Ok(Arc::new(LocalFolder::of_found(self.root.try_clone()?.into(), self.modes)));
@@ -98,11 +102,6 @@ impl Storage for LocalStorage {
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn is_root(&self, folder: &dyn Folder) -> io::Result<bool> {
-        let (root, folder) = (sys::fstat(&self.root)?, sys::fstat(&LocalFolder::of(folder)?.fd)?);
-        Ok((root.st_dev, root.st_ino) == (folder.st_dev, folder.st_ino))
     }
 }
 
