@@ -246,9 +246,8 @@ async fn login(
     // The login slot is free again: a root that hangs must not delay other logins.
     let login_timeout = shared.limits().login_timeout;
     let left = (caller.patience + login_timeout / 8).saturating_duration_since(Instant::now());
-    match shared.disks.open(principal.root(), left.min(login_timeout / 2)).await {
+    match shared.disks.open(principal.root(), principal.modes(), left.min(login_timeout / 2)).await {
         Ok(root) => {
-            let root = root.with_modes(principal.modes());
             let (user, key) = (principal.name(), principal.key());
             info!(%peer, user, key, agent = Escaped(request.agent.as_bytes()).to_string(), "login");
             let features = request.features.common(Features::KNOWN);

@@ -1,4 +1,5 @@
-//! The served filesystems, each with a bounded number of threads: operations that hang on one take no thread from the others, nor from logins.
+//! The served storage: how roots are opened, and filesystems, each with a bounded number of threads: operations that hang on
+//! one take no thread from the others, nor from logins.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,12 +12,33 @@ use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 use wire::disk::{Disk, DiskSlots, Hanging};
 use wire::modes::ModePolicy;
-use wire::store::LocalStorage;
+use wire::store::{LocalStorage, Storage};
 use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
+/// Opens the roots of users. A server whose storage is not the local filesystem has one of its own.
+pub trait RootOpener: Send + Sync {
+    /// Opens `root`, where `modes` are the rules for the permissions of everything that is made or changed. May block.
+    ///
+    /// # Errors
+    /// If there is no such root, or it cannot be opened.
+    fn open(&self, root: &Path, modes: ModePolicy) -> io::Result<StorageRoot>;
+}
+
+/// An open root.
+pub struct StorageRoot {
+    /// The storage below it.
+    pub storage: Arc<dyn Storage>,
+    /// A number that roots on the same filesystem share: they share its threads.
+    pub filesystem: u64,
+}
+
+/// Opens roots that are folders of this machine.
+pub struct LocalRoots;
+
 /// All filesystems that roots are on.
 pub struct Disks {
+    roots: Arc<dyn RootOpener>,
     all: Arc<Semaphore>,
     turns_each: usize,
     known: Mutex<HashMap<DiskKey, DiskEntry>>,
@@ -42,48 +64,45 @@ struct DiskEntry {
 /// A root that was opened, and the disk that it is on.
 pub struct OpenedRoot {
     /// The storage below it.
-    pub storage: LocalStorage,
+    pub storage: Arc<dyn Storage>,
     /// Where the work on it is done.
     pub disk: Arc<Disk>,
 }
 
-impl OpenedRoot {
-    /// Sets the rules for the permissions of everything that is made or changed there.
-    #[must_use]
-    pub fn with_modes(self, modes: ModePolicy) -> Self {
-        Self { storage: self.storage.with_modes(modes), ..self }
+impl RootOpener for LocalRoots {
+    fn open(&self, root: &Path, modes: ModePolicy) -> io::Result<StorageRoot> {
+        let storage = LocalStorage::open(root)?.with_modes(modes);
+        let filesystem = storage.device()?;
+        Ok(StorageRoot { storage: Arc::new(storage), filesystem })
     }
 }
 
-impl Default for Disks {
-    fn default() -> Self {
+impl Disks {
+    /// No filesystem is in use yet; `roots` opens them.
+    #[must_use]
+    pub fn new(roots: Arc<dyn RootOpener>) -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
         Self {
+            roots,
             all: Arc::new(Semaphore::new(TURNS_IN_ALL)),
             turns_each: (4 * cores).clamp(8, 64),
             known: Mutex::default(),
         }
     }
-}
 
-impl Disks {
     /// Opens a root, if that does not take longer than `patience`. A hanging open does not keep other roots from being opened.
     ///
     /// # Errors
     /// As the filesystem has it; `Io` with a reason if it does not answer.
-    pub async fn open(&self, root: &Path, patience: Duration) -> io::Result<OpenedRoot> {
+    pub async fn open(&self, root: &Path, modes: ModePolicy, patience: Duration) -> io::Result<OpenedRoot> {
         let opening = Disk::new(self.turns(DiskKey::Opening(root.to_owned()), root, OPENINGS_AT_ONCE));
-        let path = root.to_owned();
-        let opened = opening.run(move || {
-            let storage = LocalStorage::open(&path)?;
-            let device = storage.device()?;
-            Ok::<_, io::Error>((storage, device))
-        });
-        let (storage, device) = match timeout(patience, opened).await {
+        let (path, roots) = (root.to_owned(), self.roots.clone());
+        let opened = opening.run(move || roots.open(&path, modes));
+        let StorageRoot { storage, filesystem } = match timeout(patience, opened).await {
             Ok(opened) => opened??,
             Err(_) => return Err(does_not_answer().into()),
         };
-        let disk = Disk::new(self.turns(DiskKey::Filesystem(device), root, self.turns_each));
+        let disk = Disk::new(self.turns(DiskKey::Filesystem(filesystem), root, self.turns_each));
         Ok(OpenedRoot { storage, disk })
     }
 

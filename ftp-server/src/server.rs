@@ -4,7 +4,7 @@ use crate::admission::Full;
 use crate::auth::Authenticator;
 use crate::config::{Config, DrainTimeout, ServerLimits};
 use crate::connection;
-use crate::disks::Disks;
+use crate::disks::{Disks, LocalRoots, RootOpener};
 use crate::grants;
 use crate::identity::HostIdentity;
 use crate::memory;
@@ -36,15 +36,18 @@ pub struct ServerOptions {
     pub drain_timeout: Duration,
     /// Records of files that were written and not synced; `None` keeps no records.
     pub marks: Option<Arc<Marks>>,
+    /// Opens the roots of users.
+    pub roots: Arc<dyn RootOpener>,
 }
 
 impl ServerOptions {
-    /// Listens on one address, with the limits of a server that has no configuration.
+    /// Listens on one address and serves local folders, with the limits of a server that has no configuration.
     #[must_use]
     pub fn new(listen: SocketAddr, identity: HostIdentity, authenticator: Arc<dyn Authenticator>) -> Self {
         let Config { limits, drain_timeout: DrainTimeout(drain_timeout), .. } = Config::default();
         let (listen, sockets) = (vec![listen], Vec::new());
-        Self { listen, sockets, identity, authenticator, limits, drain_timeout, marks: None }
+        let roots = Arc::new(LocalRoots);
+        Self { listen, sockets, identity, authenticator, limits, drain_timeout, marks: None, roots }
     }
 }
 
@@ -66,9 +69,10 @@ impl Server {
     /// # Errors
     /// If an address cannot be listened on, or the identity cannot be used.
     pub async fn bind(options: ServerOptions) -> io::Result<Self> {
-        let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout, marks } =
+        let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout, marks, roots } =
             options;
-        let shared = ServerState::new(&identity, authenticator, limits, drain_timeout, marks)?;
+        let disks = Arc::new(Disks::new(roots));
+        let shared = ServerState::new(&identity, authenticator, limits, drain_timeout, marks, disks)?;
         let mut listeners = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;

@@ -127,7 +127,7 @@ impl<'a> PreparedSession<'a> {
             .add(self.id, GrantedSession::new(grant, exchange.clone(), outbox.clone(), stop));
         let context = Context {
             principal: self.grant.principal,
-            storage: Arc::new(storage),
+            storage,
             disk,
             exchange: exchange.clone(),
             outbox,

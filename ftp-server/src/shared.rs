@@ -80,6 +80,7 @@ impl ServerState {
         limits: ServerLimits,
         drain_timeout: Duration,
         marks: Option<Arc<Marks>>,
+        disks: Arc<Disks>,
     ) -> io::Result<Self> {
         Ok(Self {
             presented: RwLock::new(Arc::new(PresentedIdentity::new(identity)?)),
@@ -95,7 +96,7 @@ impl ServerState {
             limits: RwLock::new(Arc::new(limits)),
             drain_timeout: Mutex::new(drain_timeout),
             buffers: Arc::default(),
-            disks: Arc::default(),
+            disks,
             journal_key: JournalKey::derived(identity.private_key().secret_der()),
             marks,
             drain: CancellationToken::new(),

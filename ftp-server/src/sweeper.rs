@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use wire::RemotePath;
-use wire::store::sweep::SweepScope;
-use wire::store::{Storage, sweep};
+use wire::modes::ModePolicy;
+use wire::store::sweep::{self, SweepScope};
 
 /// Sweeps all roots once a day, until stopped. What changed within a week stays: its upload may go on.
 pub async fn run(
@@ -33,7 +33,7 @@ pub async fn run(
 
 /// It ends at the next folder when the server does.
 async fn one(disks: &Disks, root: &Path, stop: &CancellationToken) {
-    let swept = match disks.open(root, PATIENCE).await {
+    let swept = match disks.open(root, ModePolicy::default(), PATIENCE).await {
         Ok(OpenedRoot { storage, disk }) => {
             let stop = stop.clone();
             let sweep = move || {

@@ -10,6 +10,7 @@ use super::{logging, running, service};
 use anyhow::Context;
 use ftp_server::accounts::Accounts;
 use ftp_server::config::LogOptions;
+use ftp_server::disks::LocalRoots;
 use ftp_server::state::user_name;
 use ftp_server::sweeper;
 use std::collections::BTreeSet;
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         limits: setup.config.limits.clone(),
         drain_timeout: setup.config.drain_timeout.0,
         marks: Some(Marks::at(setup.state.file("marks"))),
+        roots: Arc::new(LocalRoots),
     };
     running::block_on(async {
         let listen = options.listen.clone();
