@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod fuzzing;
+pub mod memory_storage;
 pub mod packages;
 pub mod proxy;
 pub mod wan;
