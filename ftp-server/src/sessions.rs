@@ -251,6 +251,21 @@ mod tests {
         }
     }
 
+    /// Who knows only a session's id may not end it.
+    #[tokio::test]
+    async fn a_session_is_replaced_only_with_proof() {
+        let sessions = Sessions::default();
+        let ((old, session), new) = (opened(&sessions, 1), [2; 16]);
+        assert!(!sessions.replace(&old, &new, &[0; 32]).await);
+        assert!(!session.stop.is_cancelled(), "it goes on");
+        let proof = SessionSecret::new([0; 32]).prove_replacement(&old, &new);
+        let leaving = async {
+            session.stop.cancelled().await;
+            drop(session);
+        };
+        assert!(tokio::join!(sessions.replace(&old, &new, &proof), leaving).0);
+    }
+
     #[test]
     fn a_connection_that_turned_out_to_be_a_lane_is_no_session_that_has_ended() {
         let sessions = Sessions::default();

@@ -83,6 +83,13 @@ fn a_full_disk_here_is_exit_code_8_and_leaves_the_old_files() {
         picture(&disk.join("tree")).iter().all(|(path, line)| whole.get(path) == Some(line)),
         "only whole files"
     );
+    fs::remove_dir_all(disk.join("tree")).unwrap();
+    let many: Vec<String> = (0..200).map(|number| world.url(format!("tree/{number}"))).collect();
+    let ran = world.client(["get"].into_iter().chain(many.iter().map(String::as_str)).chain(["disk"]));
+    assert_eq!(ran.code, Some(8), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no space"), "{}", ran.stderr);
+    let done = (0..200).filter(|number| disk.join(number.to_string()).exists()).count();
+    assert!(0 < done && done < 200, "{done} files");
 }
 
 #[test]

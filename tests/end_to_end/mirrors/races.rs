@@ -203,6 +203,7 @@ fn folders_that_nobody_may_write_to_are_made_and_changed_by_their_owner() {
     }
     mirror.write("closed/inner/file", "second, longer");
     mirror.write("closed/inner/new", "new");
+    mirror.write("closed/new", "closed is opened for this, and once more for the deletion");
     fs::remove_file(mirror.source().join("closed/goes")).unwrap();
     for folder in ["closed/inner", "closed"] {
         chmod(&mirror.source().join(folder), 0o555);
