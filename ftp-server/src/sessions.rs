@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// Who knows only a session's id may not end it.
+    /// A session's id alone is not enough to end it.
     #[tokio::test]
     async fn a_session_is_replaced_only_with_proof() {
         let sessions = Sessions::default();

@@ -48,7 +48,7 @@ impl DeleteRefusal {
         Self { reason, copied: 0, is_first: true, is_dry: false }
     }
 
-    /// What a run would answer to what was only shown.
+    /// The refusal that a run would give where deletions were only shown.
     pub(super) fn of_dry_run(reason: RefusalReason) -> Self {
         Self { is_dry: true, ..Self::first(reason) }
     }

@@ -26,7 +26,7 @@ pub(super) fn run(
     let base = storage.folder(&batch.path)?;
     let backup = wants_backup.map(|path| make_backup(storage, path, &*base)).transpose()?;
     let is_root = storage.is_root(&*base)?; // whatever links led there
-    let changes = Changes::new(base, backup, batch.durability)?.noting(marks);
+    let changes = Changes::of_batch(batch, base, backup)?.noting(marks);
     let mut failures = Vec::new();
     for (index, change) in (0..).zip(&batch.changes) {
         let made = if cancelled.is_cancelled() {

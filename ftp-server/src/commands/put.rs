@@ -53,11 +53,7 @@ pub(super) async fn run(
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
-    let capabilities = context.storage.capabilities();
-    capabilities.require_durability(put.durability)?;
-    if put.options.sparse {
-        capabilities.require(Capability::Holes)?;
-    }
+    check_capabilities(&*context.storage, &put)?;
     let origin = origin(&context.principal);
     let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.options.checksum };
     let modes = Modes::as_sent(put.modes_of_new, put.folder_mode);
@@ -105,6 +101,15 @@ pub(super) async fn run(
     let job = Arc::new(if add_only { job.telling(blind_item) } else { job });
     let running = context.exchange.receive(job.clone());
     run_job(running, cancelled, |failure| job.fail(failure)).await
+}
+
+/// Refuses what the storage cannot do.
+fn check_capabilities(storage: &dyn Storage, put: &Put) -> Result<(), Failure> {
+    let capabilities = storage.capabilities();
+    if put.durability == Durability::Power {
+        capabilities.require(Capability::PowerDurability)?;
+    }
+    if put.options.sparse { capabilities.require(Capability::Holes) } else { Ok(()) }
 }
 
 /// The failure to open a job, for a user who may only add: whatever is in the way of the folder, there is none to add to.

@@ -18,14 +18,14 @@ pub struct FileCopy {
     folder: Arc<dyn DiskFolder>,
     name: Name,
     admission: NameAdmission,
-    staged: StagedFile,
+    staged: StagedCopy,
     file: Box<dyn TargetFile>,
     /// Everything before this offset is copied.
     offset: u64,
 }
 
 /// The name of the staged file, which is removed unless it was published.
-struct StagedFile {
+struct StagedCopy {
     folder: Arc<dyn DiskFolder>,
     name: StagedName,
     is_published: bool,
@@ -68,7 +68,7 @@ impl FileCopy {
         let admission = Arc::new(AdmissionRule::new(overwrite, false)).admit(&*folder, target, candidate)?;
         let staged = StagedName::new();
         let file = folder.create_staged(&staged, begun.metadata.mode & PERMISSIONS)?;
-        let staged = StagedFile { folder: folder.clone(), name: staged, is_published: false };
+        let staged = StagedCopy { folder: folder.clone(), name: staged, is_published: false };
         Ok(Self { source, begun, folder, name, admission, staged, file, offset: 0 })
     }
 
@@ -121,7 +121,7 @@ impl FileCopy {
     }
 }
 
-impl Drop for StagedFile {
+impl Drop for StagedCopy {
     fn drop(&mut self) {
         if !self.is_published {
             let _: io::Result<()> = self.folder.remove_staged(&self.name); // `gc` removes it otherwise

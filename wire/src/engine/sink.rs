@@ -1,10 +1,12 @@
 //! Places received items: staged beside their target or without a name, verified, given their metadata, and then their name.
 
 mod base;
+mod options;
 mod tree;
 
 pub use base::{Base, Find};
-pub use tree::{TreeSink, TreeSinkOptions};
+pub use options::TreeSinkOptions;
+pub use tree::TreeSink;
 
 use super::commit::{PendingCommit, Placed};
 use super::placing::Staged;

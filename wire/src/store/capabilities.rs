@@ -1,7 +1,7 @@
 //! Capabilities of a storage: the optional features that it reports, so that commands and jobs refuse the others by name.
 
 use crate::failure::{Failure, FailureCode};
-use crate::message::{Details, Durability};
+use crate::message::Details;
 use crate::metadata::Timestamp;
 
 /// An optional feature of a storage.
@@ -106,17 +106,6 @@ impl Capabilities {
         }
         if wanted.xattrs { self.require(Capability::Xattrs) } else { Ok(()) }
     }
-
-    /// Refuses a durability that the storage does not promise.
-    ///
-    /// # Errors
-    /// `Unsupported`, with the feature's name.
-    pub fn require_durability(self, durability: Durability) -> Result<(), Failure> {
-        match durability {
-            Durability::Process | Durability::None => Ok(()),
-            Durability::Power => self.require(Capability::PowerDurability),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -129,8 +118,7 @@ mod tests {
         let failure = set.require(Capability::Symlinks).unwrap_err();
         assert_eq!(failure.code, FailureCode::Unsupported);
         assert!(failure.message.contains("symbolic links"), "{failure}");
-        assert!(set.require_durability(Durability::Power).is_err());
-        assert_eq!(set.require_durability(Durability::Process), Ok(()));
+        assert!(set.require(Capability::PowerDurability).is_err());
         assert_eq!(set.require_metadata(Some(Timestamp::default()), Some(0o644)), Ok(()));
         let set = set.without(Capability::Modes);
         assert_eq!(set.require_metadata(Some(Timestamp::default()), None), Ok(()));

@@ -18,7 +18,7 @@ use super::{
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::limits::XATTRS_LEN_MAX;
-use crate::message::{Change, Durability, Xattr};
+use crate::message::{Batch, Change, Durability, Xattr};
 use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::modes::{self, OWNER_ALL, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
@@ -49,7 +49,9 @@ impl Changes {
         backup: Option<Arc<dyn Folder>>,
         durability: Durability,
     ) -> Result<Self, Failure> {
-        base.capabilities().require_durability(durability)?;
+        if durability == Durability::Power {
+            base.capabilities().require(Capability::PowerDurability)?;
+        }
         let is_below_backup = match &backup {
             Some(backup) => base.lies_in(&**backup)?,
             None => false,
@@ -72,6 +74,18 @@ impl Changes {
             spellings: Spellings::default(),
             marks: None,
         })
+    }
+
+    /// Changes of a batch, below `base`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_batch(
+        batch: &Batch,
+        base: Arc<dyn Folder>,
+        backup: Option<Arc<dyn Folder>>,
+    ) -> Result<Self, Failure> {
+        Self::new(base, backup, batch.durability)
     }
 
     /// Records syncs in `marks`. No change writes content, so other records are unnecessary.
@@ -163,7 +177,7 @@ impl Changes {
 
     /// Syncs a path: a folder with everything below it, or another entry.
     fn sync_path(&self, path: &RemotePath) -> Result<(), Failure> {
-        self.base.capabilities().require_durability(Durability::Power)?;
+        self.base.capabilities().require(Capability::PowerDurability)?;
         if path.is_root() {
             return Ok(self.sync_below(&self.base)?);
         }

@@ -31,7 +31,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The properties of a filesystem that matter for durability.
+/// The properties of a filesystem that matter for what a loss of power undoes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FilesystemKind {
     /// Writes go to this machine's own disk or memory.

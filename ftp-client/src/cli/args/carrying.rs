@@ -3,15 +3,15 @@
 use super::common::Resuming;
 use super::values::ChangingArg;
 use clap::{Args, ValueEnum};
-use ftp_client::mirror::recipe;
+use ftp_client::mirror::recipe::{self, Recipe};
 use ftp_client::{Error, TransferOptions};
-use wire::message::{Durability, Overwrite};
+use wire::message::{Changing, Durability, Overwrite};
 use wire::modes::Modes;
 
 /// How items are carried.
 #[derive(Args)]
 pub(crate) struct CarryingArgs {
-    /// What a done item survives: process = a crash of the program, power = also a loss of power (synced to disk)
+    /// The failure that a done item survives: process = a crash of the program, power = also a loss of power (synced)
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]
     durability: DurabilityWord,
     /// How to treat a file that changes while it is read
@@ -28,11 +28,23 @@ pub(crate) const OF_PROFILES: [&str; 2] = ["durability", "changing"];
 
 impl CarryingArgs {
     /// Returns the failure that items must survive.
-    pub(crate) fn durability(&self) -> Durability {
+    fn durability(&self) -> Durability {
         match self.durability {
             DurabilityWord::None => Durability::None,
             DurabilityWord::Process => Durability::Process,
             DurabilityWord::Power => Durability::Power,
+        }
+    }
+
+    /// Returns this part of a mirror's recipe.
+    pub(crate) fn recipe(&self) -> Recipe {
+        Recipe {
+            no_perms: self.permissions.no_perms,
+            perms: self.permissions.perms,
+            chmod: self.permissions.chmod.clone(),
+            changing: Changing::from(self.changing).into(),
+            durability: self.durability(),
+            ..Recipe::default()
         }
     }
 

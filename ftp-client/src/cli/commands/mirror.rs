@@ -17,7 +17,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::message::Changing;
 use wire::{FailureCode, RemotePath};
 
 pub(crate) struct MirrorCommand {
@@ -205,16 +204,12 @@ fn recipe(
         newer_than: choosing.newer_than,
         older_than: choosing.older_than,
         hard_links: carrying.hard_links,
-        no_perms: carrying.common.permissions.no_perms,
-        perms: carrying.common.permissions.perms,
-        chmod: carrying.common.permissions.chmod.clone(),
         owner: carrying.owner,
         xattrs: carrying.xattrs,
-        changing: Changing::from(carrying.common.changing).into(),
         sparse: carrying.sparse,
-        durability: carrying.common.durability(),
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
+        ..carrying.common.recipe()
     })
 }
 

@@ -45,7 +45,7 @@ pub(super) fn fetches(jobs: &[&TransferJob]) -> Vec<(GetManyRequest, Vec<usize>)
     several.filter_map(|(key, group)| fetch(key.folder, &group)).collect()
 }
 
-/// What jobs have in common that become one. Bytes, since many are compared.
+/// The target and folder that jobs have in common which become one. Bytes, since many are compared.
 #[derive(PartialEq, Eq, Hash)]
 struct FetchGroup<'a> {
     target: &'a [u8],

@@ -1,18 +1,18 @@
 //! Files, links and folders below a base, placed by the job's options.
 
 use super::base::{Base, Find};
-use super::{ResumeState, Sink};
-use crate::engine::admission::{AdmissionRule, Candidate};
+use super::{ResumeState, Sink, TreeSinkOptions};
+use crate::engine::admission::{AdmissionRule, Candidate, NameAdmission};
 use crate::engine::commit::{self, PendingCommit, Placed, StagedEntry, Unsynced};
 use crate::engine::lock;
 use crate::engine::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
-use crate::engine::staged::{self, Keeping, Placement};
+use crate::engine::staged::{self, Placement};
 use crate::engine::uploaded::ObjectPlacement;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
-use crate::message::{Durability, OfferedItem, Overwrite};
+use crate::message::OfferedItem;
 use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
-use crate::modes::{self, Modes, PERMISSIONS};
+use crate::modes::{self, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
 use crate::receiver::FolderEntry;
 use crate::store::marks::Unproven;
@@ -25,27 +25,6 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio_util::sync::CancellationToken;
-
-/// How a [`TreeSink`] treats existing entries, and which metadata it sets.
-#[derive(Debug, Clone)]
-pub struct TreeSinkOptions {
-    /// The treatment of files that exist.
-    pub overwrite: Overwrite,
-    /// Refuse existing entries instead of skipping them, and leave existing folders unchanged: the user may only add.
-    pub add_only: bool,
-    /// Staged files of other senders may be removed when a file of that name is sent: the user could remove them anyway.
-    pub takes_over: bool,
-    /// The treatment of the permissions that are sent.
-    pub modes: Modes,
-    /// Leave holes where a file has long runs of zeros.
-    pub sparse: bool,
-    /// When an item counts as done.
-    pub durability: Durability,
-    /// How partial files are kept for resuming; `None` keeps none.
-    pub keeping: Option<Keeping>,
-    /// Files last changed since this time may have been put in place by an earlier attempt of this transfer.
-    pub begun: Option<Timestamp>,
-}
 
 /// Files, links and folders below a base.
 pub struct TreeSink {
@@ -107,12 +86,7 @@ impl TreeSink {
     }
 
     fn waits(&self) -> bool {
-        self.options.durability == Durability::Power
-    }
-
-    /// True if content is written out before a name that a loss of power must not leave without it.
-    fn writes_out(&self) -> bool {
-        self.options.durability != Durability::None
+        self.options.waits()
     }
 
     /// Returns the result for an item that may not take its name: a file that stays is skipped once it is durable, if that is
@@ -141,7 +115,7 @@ impl TreeSink {
         let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
         let (takes_over, over) = (self.options.takes_over, self.over.clone());
-        let writes_out = self.writes_out() && (sparse || has_content(admission.metadata()));
+        let writes_out = self.options.writes_out() && (sparse || has_content(admission.metadata()));
         Ok(Placement { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
@@ -314,7 +288,7 @@ impl Sink for TreeSink {
             let has_holes = self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
             file.finish(self.waits())?;
-            if has_holes && self.writes_out() && !self.waits() {
+            if has_holes && self.options.writes_out() && !self.waits() {
                 file.write_out()?; // its length may reach the disk before its content
             }
             Ok(check_going(&self.over)?)
@@ -349,20 +323,9 @@ impl Sink for TreeSink {
             return Ok(Placed::Done);
         }
         let mode = self.mode_of_file(&*folder, head.mode, admission.metadata());
-        let staged = StagedName::new();
-        let file = folder.create_staged(&staged, mode)?;
-        let result = fill(&*file, mode);
-        let writes_out = self.writes_out() && size > 0 && has_content(admission.metadata());
-        if result.is_ok() && (writes_out || self.waits()) {
-            file.begin_write_out();
-            let content = Unsynced::File(file.into());
-            return Ok(waiting(folder, staged, name.to_name(), admission, content, false));
-        }
-        let result = result.map_err(Failure::from).and_then(|()| {
-            drop(file);
-            admission.publish(&*folder, name, |replace| folder.publish(&staged, name, replace))
-        });
-        discard_if_failed(&*folder, &staged, result)
+        let writes_out = self.options.writes_out() && size > 0 && has_content(admission.metadata());
+        let waits = writes_out || self.waits();
+        replace_small(folder, name, admission, SmallStaging { mode, waits }, fill)
     }
 
     fn link(&self, path: &RemotePath, head: &EntryHead, target: &[u8]) -> Result<Placed, Failure> {
@@ -431,6 +394,37 @@ impl Sink for TreeSink {
 /// True if replacing the existing entry could lose data.
 fn has_content(existing: Option<Metadata>) -> bool {
     existing.is_some_and(|existing| matches!(existing.kind, Kind::File | Kind::Symlink))
+}
+
+/// Stages a small file, and gives it its name, or leaves that to the next commit if it `waits`.
+fn replace_small(
+    folder: Arc<dyn DiskFolder>,
+    name: NameRef<'_>,
+    admission: NameAdmission,
+    staging: SmallStaging,
+    fill: impl Fn(&dyn TargetFile, u32) -> io::Result<()>,
+) -> Result<Placed, Failure> {
+    let SmallStaging { mode, waits } = staging;
+    let staged = StagedName::new();
+    let file = folder.create_staged(&staged, mode)?;
+    let result = fill(&*file, mode);
+    if result.is_ok() && waits {
+        file.begin_write_out();
+        let content = Unsynced::File(file.into());
+        return Ok(waiting(folder, staged, name.to_name(), admission, content, false));
+    }
+    let result = result.map_err(Failure::from).and_then(|()| {
+        drop(file);
+        admission.publish(&*folder, name, |replace| folder.publish(&staged, name, replace))
+    });
+    discard_if_failed(&*folder, &staged, result)
+}
+
+/// How a small file is staged.
+struct SmallStaging {
+    mode: u32,
+    /// It gets its name in the next commit.
+    waits: bool,
 }
 
 fn discard_if_failed(
