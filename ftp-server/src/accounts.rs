@@ -121,6 +121,17 @@ impl Accounts {
         Ok(self.read()?.0.into_entries())
     }
 
+    /// Checks that each key in the file is one.
+    ///
+    /// # Errors
+    /// Names the first that is none, or has an unknown option; or the file cannot be read.
+    pub fn check_key_lines(&self) -> Result<(), AccountsError> {
+        match self.read()?.0.mistake() {
+            Some(place) => Err(self.bad_file(UsersError::Key(place.to_owned()))),
+            None => Ok(()),
+        }
+    }
+
     /// Adds a user.
     ///
     /// # Errors

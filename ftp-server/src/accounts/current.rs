@@ -7,6 +7,7 @@
 use super::file::Users;
 use super::{Accounts, AccountsError, USERS_FILE};
 use crate::state::FileStamp;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -72,7 +73,7 @@ impl Current {
         if has_changed && self.watched.unsettled < UNSETTLED_LOOKS_MAX {
             return None;
         }
-        self.tell();
+        self.tell(&accounts.path());
         self.users.clone()
     }
 
@@ -115,15 +116,19 @@ impl Current {
     }
 
     /// Logs problems for the operator, once and then at intervals.
-    fn tell(&mut self) {
-        let problem = self.problem().map(|problem| problem.to_string());
+    fn tell(&mut self, path: &Path) {
+        let problem = self
+            .problem()
+            .map(|problem| format!("{problem}; until this is fixed, the previous users stay in force"));
+        let damaged_key = self.users.as_ref().and_then(|users| users.mistake());
+        let damaged_key = damaged_key.map(|place| format!("{}: {place}; it admits no login", path.display()));
         let told = self.watched.told.as_ref();
-        match problem {
+        match problem.or(damaged_key) {
             Some(sentence) => {
                 let is_due = told
                     .is_none_or(|told| told.sentence != sentence || told.at.elapsed() >= REMINDER_INTERVAL);
                 if is_due {
-                    warn!("{sentence}; until this is fixed, the previous users stay in force");
+                    warn!("{sentence}");
                     self.watched.told = Some(Told { sentence, at: Instant::now() });
                 }
             }

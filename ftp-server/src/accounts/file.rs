@@ -69,6 +69,9 @@ pub enum UsersError {
         /// The reason; never the line itself, which may hold a password hash.
         message: String,
     },
+    /// A key is none: its place and the reason.
+    #[error("{0}")]
+    Key(String),
     /// A root is not UTF-8, which TOML cannot hold.
     #[error("a user cannot be written down: {0}")]
     Write(#[from] toml::ser::Error),
@@ -80,6 +83,9 @@ pub enum UsersError {
 pub(super) struct Users {
     #[serde(default)]
     users: BTreeMap<UserName, UserRecord>,
+    /// The first key that is none: it admits no login, while everything else in the file is in force.
+    #[serde(skip)]
+    damaged_key: Option<String>,
 }
 
 impl Users {
@@ -89,8 +95,8 @@ impl Users {
             message: error.message().to_owned(),
         })?;
         users.check_passwords(text)?;
-        users.check_keys(text)?;
-        Ok(users)
+        let damaged_key = users.damaged_key(text);
+        Ok(Self { damaged_key, ..users })
     }
 
     /// Checks the password hashes. An unusable hash is an error of the file.
@@ -106,21 +112,21 @@ impl Users {
         Ok(())
     }
 
-    /// Checks the keys. One that cannot be understood, or has an unknown option, is an error of the file: it admits no login, and
-    /// nobody would be told why.
-    fn check_keys(&self, text: &str) -> Result<(), UsersError> {
-        for (name, account) in &self.users {
-            for (index, line) in account.keys.iter().enumerate() {
-                if let Err(error) = line.key() {
-                    let message = format!("key {} of {name}: {error}", index + 1);
-                    return Err(UsersError::Parse {
-                        line: line_of_key(text, name, index).unwrap_or(1),
-                        message,
-                    });
-                }
-            }
-        }
-        Ok(())
+    /// Returns the place of the first key that cannot be understood, or has an unknown option, and why. The file stays in force: what
+    /// was removed in the same change must admit nobody any more.
+    fn damaged_key(&self, text: &str) -> Option<String> {
+        let keys = self.users.iter().flat_map(|(name, account)| {
+            account.keys.iter().enumerate().map(move |(index, line)| (name, index, line.key()))
+        });
+        let (name, index, error) =
+            keys.filter_map(|(name, index, key)| Some((name, index, key.err()?))).next()?;
+        let line = line_of_key(text, name, index).unwrap_or(1);
+        Some(format!("line {line}: key {} of {name}: {error}", index + 1))
+    }
+
+    /// The first damaged key, by its place in the file.
+    pub(super) fn mistake(&self) -> Option<&str> {
+        self.damaged_key.as_deref()
     }
 
     pub(super) fn to_toml(&self) -> Result<String, UsersError> {
@@ -237,9 +243,10 @@ mod tests {
                 "[users.bob]\naccess = \"read\"\n\n[users.ann]\naccess = \"read\"\nkeys = [\n'{good}',\n'{key}',\n]\n"
             )
         };
-        assert!(Users::parse(&text(good)).is_ok());
+        assert!(Users::parse(&text(good)).unwrap().mistake().is_none());
         for damaged in ["", "ssh-ed25519 AAAAtruncated", "no-such-option ssh-ed25519 AAAA", &good[..40]] {
-            let message = Users::parse(&text(damaged)).unwrap_err().to_string();
+            let users = Users::parse(&text(damaged)).unwrap();
+            let message = users.mistake().unwrap();
             assert!(message.starts_with("line 8: key 2 of ann: "), "{message}");
             assert!(damaged.is_empty() || !message.contains(damaged), "{message}");
         }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 /// A line of a key: options, type, the key itself in base64, comment. In a users file that was edited by hand it may be
-/// anything; an invalid key, or one with an unknown option, is a mistake of the file, and admits no login.
+/// anything; an invalid key, or one with an unknown option, is told as a mistake, and admits no login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct KeyLine {

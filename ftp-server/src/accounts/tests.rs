@@ -366,7 +366,7 @@ fn a_key_is_worth_nothing_elsewhere_later_for_others_or_once_removed() {
 }
 
 #[test]
-fn a_key_that_was_written_by_hand_with_an_unknown_option_is_a_mistake_of_the_file() {
+fn a_key_that_was_written_by_hand_with_an_unknown_option_is_a_mistake_and_lets_nobody_in() {
     let world = World::new(Some("/srv"));
     world.add("alice", "one", None);
     world.tool().add_keys(&name("alice"), vec![key("from=\"*\"")]).unwrap();
@@ -374,8 +374,8 @@ fn a_key_that_was_written_by_hand_with_an_unknown_option_is_a_mistake_of_the_fil
     let path = world.server.path();
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("from=", "form=")).unwrap();
-    assert!(world.tool().list().is_err_and(|error| error.is_mistake()));
-    assert!(world.attempt(by_key("alice")).is_ok(), "the users are those of before");
+    assert!(world.tool().check_key_lines().is_err_and(|error| error.is_mistake()));
+    assert!(matches!(world.attempt(by_key("alice")), Err(LoginRefusal::OtherKeys(_))));
     assert!(world.login("alice", "one").is_ok());
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn run(place: &PlaceArgs) -> anyhow::Result<()> {
     check_identity(&setup)?;
     let accounts = Accounts::new(setup.state.clone(), root.clone());
     let users = accounts.list().or_usage()?.len();
+    accounts.check_key_lines().or_usage()?;
     let effective = Config {
         listen: setup.listen(&[]),
         root,

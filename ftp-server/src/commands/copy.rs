@@ -29,9 +29,11 @@ pub(super) async fn run(
         })
         .await?;
     }
-    let copied =
-        on_disk(context, active, |ActiveCopy { copy, path, .. }| Ok(Copied { path, bytes: copy.finish()? }));
-    let copied = copied.await?;
+    let stop = cancelled.clone();
+    let finish = move |ActiveCopy { copy, path, .. }: ActiveCopy| {
+        Ok(Copied { path, bytes: copy.finish(&|| stop.is_cancelled())? })
+    };
+    let copied = on_disk(context, active, finish).await?;
     operation.count(|counts| {
         counts.files += 1;
         counts.bytes += copied.bytes;

@@ -1,6 +1,7 @@
 //! A copy of a file within a storage: written to a staged file beside its target, which gets its name when it is complete.
 
 use super::admission::{AdmissionRule, Candidate, NameAdmission};
+use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::message::Overwrite;
 use crate::modes::PERMISSIONS;
@@ -94,6 +95,10 @@ impl FileCopy {
                 0 => return Ok(true), // it was cut meanwhile, which is noticed at the end
                 copied => self.offset += copied,
             }
+            beat();
+        }
+        if self.admission.metadata().is_some() {
+            self.file.begin_write_out(); // so that little is left to be waited for at the end
         }
         Ok(false)
     }
@@ -101,18 +106,25 @@ impl FileCopy {
     /// Gives the copy its name. Returns its length.
     ///
     /// # Errors
-    /// `SourceChanged` if the source was changed meanwhile; `Skipped` if the rule refuses the name by now; of the filesystem.
-    pub fn finish(mut self) -> Result<u64, Failure> {
+    /// `SourceChanged` if the source was changed meanwhile; `Skipped` if the rule refuses the name by now; `Cancelled` once
+    /// `is_over`; of the filesystem.
+    pub fn finish(mut self, is_over: &dyn Fn() -> bool) -> Result<u64, Failure> {
+        let check_going = || if is_over() { Err(Failure::from(FailureCode::Cancelled)) } else { Ok(()) };
+        check_going()?;
         if !self.source.identity()?.has_content_of(&self.begun) {
             return Err(FailureCode::SourceChanged.into());
         }
         let metadata = self.begun.metadata;
-        self.file.set_len(metadata.size)?; // it may end in a hole
+        let ends_in_hole = self.file.place()?.len < metadata.size;
+        if ends_in_hole {
+            self.file.set_len(metadata.size)?; // otherwise unnecessary: ext4 would write the length to the disk before the content
+        }
         self.file.set_metadata(Some(metadata.modified), metadata.mode & PERMISSIONS)?;
         self.file.finish(false)?;
-        if self.admission.metadata().is_some() {
+        if ends_in_hole || self.admission.metadata().is_some() {
             self.file.write_out()?; // after a loss of power, the old content or the new one is there
         }
+        check_going()?;
         let name = NameRef::from(&self.name);
         let give_name = |replace| self.folder.publish(&self.staged.name, name, replace);
         self.admission.publish(&*self.folder, name, give_name)?;
@@ -131,8 +143,8 @@ impl Drop for StagedCopy {
 
 /// Bytes between two looks at whether the copy is cancelled, and where the source has a hole.
 const PIECE_LEN: u64 = 8 * 1024 * 1024;
-/// A portion is about a quarter of a gibibyte: a second or so of a thread.
-const PIECES_A_PORTION: usize = 32;
+/// A portion is 32 MiB: less than a second of a thread, on most disks.
+const PIECES_A_PORTION: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -177,7 +189,19 @@ mod tests {
         let mut copy = begin(root.path(), Overwrite::Always).unwrap();
         assert!(copy.copy_portion(&|| false).unwrap());
         fs::write(root.path().join("source"), "other content").unwrap();
-        assert_eq!(copy.finish().map_err(|failure| failure.code), Err(FailureCode::SourceChanged));
+        assert_eq!(copy.finish(&|| false).map_err(|failure| failure.code), Err(FailureCode::SourceChanged));
+        assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "old");
+        assert_eq!(names(root.path()), ["source", "target"]);
+    }
+
+    #[test]
+    fn a_copy_that_is_over_at_its_end_gets_no_name() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("source"), "content").unwrap();
+        fs::write(root.path().join("target"), "old").unwrap();
+        let mut copy = begin(root.path(), Overwrite::Always).unwrap();
+        assert!(copy.copy_portion(&|| false).unwrap());
+        assert_eq!(copy.finish(&|| true).map_err(|failure| failure.code), Err(FailureCode::Cancelled));
         assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "old");
         assert_eq!(names(root.path()), ["source", "target"]);
     }
@@ -189,7 +213,7 @@ mod tests {
         let mut copy = begin(root.path(), Overwrite::Never).unwrap();
         assert!(copy.copy_portion(&|| false).unwrap());
         fs::write(root.path().join("target"), "theirs").unwrap();
-        assert_eq!(copy.finish().map_err(|failure| failure.code), Err(FailureCode::Skipped));
+        assert_eq!(copy.finish(&|| false).map_err(|failure| failure.code), Err(FailureCode::Skipped));
         assert_eq!(fs::read_to_string(root.path().join("target")).unwrap(), "theirs");
         assert_eq!(names(root.path()), ["source", "target"]);
     }

@@ -181,9 +181,10 @@ impl ReceiveJob {
             }
             let finished = self.is_finished();
             while let Some(DueAck { ack, charge, may_be_last }) = self.take_ack() {
-                if may_be_last {
-                    let job = self.clone();
-                    disk.run(move || job.sink.check_place()).await??;
+                if may_be_last && let Err(failure) = self.check_place(disk).await {
+                    self.fail(failure.clone());
+                    let _ = commit.ended().await; // no part of the job may run after its end
+                    return Err(failure);
                 }
                 let sent = outbox.send_charged(Envelope::new(self.id.0, ack), charge).await;
                 sent.map_err(|_| Failure::from(FailureCode::Cancelled))?;
@@ -192,6 +193,20 @@ impl ReceiveJob {
             if finished {
                 return Ok(());
             }
+        }
+    }
+
+    /// Checks the place of the job. Errors that may pass, such as too many open files, are tried again for a moment.
+    async fn check_place(self: &Arc<Self>, disk: &Arc<Disk>) -> Result<(), Failure> {
+        let begin = Instant::now();
+        loop {
+            let job = self.clone();
+            let checked = disk.run(move || job.sink.check_place()).await?;
+            let is_answer = |failure: &Failure| failure.code == FailureCode::NotFound;
+            if checked.as_ref().err().is_none_or(is_answer) || begin.elapsed() > CHECK_PATIENCE {
+                return checked;
+            }
+            tokio::time::sleep(ROOM_INTERVAL).await;
         }
     }
 
@@ -354,6 +369,8 @@ impl Commit {
 /// larger.
 const ACK_DELAY: Duration = Duration::from_millis(5);
 const ACK_FRAMES: u64 = 32;
+/// How long an error of the check of a job's place may take to pass.
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
 /// Interval of the checks for memory for postponed frames.
 const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 

@@ -186,13 +186,19 @@ impl Tally {
         self.verified.load(Relaxed)
     }
 
+    /// Returns the bytes transferred since the round began. Later rounds only begin under the lock, so the count is the greater.
+    fn of_round(&self) -> u64 {
+        let earlier = lock(&self.earlier);
+        self.verified.load(Relaxed).saturating_sub(earlier.verified)
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             files: [&self.files, &self.skipped, &self.vanished, &self.failed]
                 .map(|count| count.load(Relaxed))
                 .iter()
                 .sum(),
-            bytes: self.verified.load(Relaxed) - lock(&self.earlier).verified + self.left_alone.load(Relaxed),
+            bytes: self.of_round() + self.left_alone.load(Relaxed),
             total_files: self.total_files.load(Relaxed),
             total_bytes: self.total_bytes.load(Relaxed),
             counted: self.uncounted.load(Relaxed) == 0,

@@ -115,7 +115,7 @@ impl TreeSink {
         let mode = self.mode_of_file(&*folder, announcement.mode, admission.metadata());
         let (name, sparse, waits) = (name.to_name(), self.options.sparse, self.waits());
         let (takes_over, over) = (self.options.takes_over, self.over.clone());
-        let writes_out = self.options.writes_out() && (sparse || has_content(admission.metadata()));
+        let writes_out = sparse || (self.options.writes_out() && has_content(admission.metadata()));
         Ok(Placement { folder, name, admission, mode, sparse, waits, writes_out, takes_over, over })
     }
 
@@ -288,7 +288,7 @@ impl Sink for TreeSink {
             let has_holes = self.write_small(file, content.pieces(), size)?;
             file.set_metadata(head.modified, mode)?;
             file.finish(self.waits())?;
-            if has_holes && self.options.writes_out() && !self.waits() {
+            if has_holes && !self.waits() {
                 file.write_out()?; // its length may reach the disk before its content
             }
             Ok(check_going(&self.over)?)
