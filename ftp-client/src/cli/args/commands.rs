@@ -257,7 +257,7 @@ pub(crate) struct MvArgs {
     after_help = "The last argument is the target: an existing folder receives the copies, another path is the copy's name. \
                   A copy has the permissions and the time of its source. No content goes over the network; where the server's \
                   filesystem can, the copy shares the source's blocks. A link is followed. Folders are not copied.\n\n\
-                  Example:\n  ftp-client cp ann@files.example.org:report.pdf ann@files.example.org:/archive/"
+                  Example:\n  ftp-client cp ann@files.example.org:report.pdf ann@files.example.org:/final/"
 )]
 pub(crate) struct CpArgs {
     /// When to replace files that exist
