@@ -11,7 +11,7 @@
 //! use std::sync::Arc;
 //! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
 //! let pin = fingerprint::parse("sha256:92a0…"); // printed by the server; without it `known_hosts` decides
-//! let trust = Policy::new(pin, KnownHosts::at("known_hosts".into()), OnUnknown::Refuse);
+//! let trust = Policy::new(pin, KnownHosts::at("known_hosts"), OnUnknown::Refuse);
 //! let login = Credentials::Password { user: "ann".into(), password: "secret".into() };
 //! let session = Session::connect(ConnectOptions::new("files.example", Arc::new(trust), login)).await?;
 //! let (source, path) = (PutSource::Tree("photos".into()), wire::RemotePath::from_user(b"/photos")?);
