@@ -1,7 +1,7 @@
 //! The command line: its arguments, their meaning, and the output for people and scripts.
 //!
-//! Two steps: `args` defines the arguments, `commands` gives them meaning. All errors
-//! of a request by itself are found in these steps, before any question, connection or change.
+//! A command's file in `commands` defines its arguments and gives them meaning; `args` has the options that commands share. All
+//! errors of a request by itself are found there, before any question, connection or change.
 
 mod advice;
 mod args;
@@ -15,6 +15,7 @@ mod identities;
 mod input;
 mod interpreter;
 mod interrupts;
+mod line;
 mod login;
 mod output;
 mod parse;
@@ -28,9 +29,8 @@ mod settings;
 mod shell;
 mod terminal;
 
-use args::{Cli, Command};
 use clap::CommandFactory;
-use commands::{OnlineCommand, Task};
+use commands::{Cli, Command, OnlineCommand, Task};
 use connect::Connecting;
 use defaults::Completed;
 use ftp_client::{Error, Session};

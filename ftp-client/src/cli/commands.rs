@@ -1,8 +1,9 @@
-//! The commands: a file for each, with the meaning of its arguments and its work in a session; and here their list, from which
-//! the task of a command line is made.
+//! The commands: a file for each, with its arguments, their meaning and its work in a session; and here their list, from which
+//! the command line and its task are made.
 
 mod cat;
 mod chmod;
+mod complete_line;
 mod completions;
 mod cp;
 mod df;
@@ -23,24 +24,81 @@ mod profile;
 mod put;
 mod retry;
 mod rm;
+mod script;
+mod shell;
 mod stat;
 mod together;
 mod touch;
 mod transfer;
 mod trust;
 
-use crate::cli::args::{self, Command};
+pub(crate) use complete_line::CompleteLineArgs;
+pub(crate) use script::ScriptArgs;
+pub(crate) use shell::ShellArgs;
+
+use crate::cli::args::Common;
+use crate::cli::input;
 use crate::cli::output::Output;
 use crate::cli::profiles::Profiles;
 use crate::cli::results;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
+use clap::{Parser, Subcommand};
 use each::{About, UNDER_WAY_MAX, each, each_done, in_turn};
 use ftp_client::{Error, Session};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use wire::{Failure, FailureCode, RemotePath};
+
+/// Moves files to and from an ftp-server: several streams, every byte verified, nothing half-written
+#[derive(Parser)]
+#[command(name = "ftp-client", version, subcommand_required = true, arg_required_else_help = true, after_help = PLACES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const PLACES: &str = "\
+A REMOTE is ftpx://[user@]host[:port]/path[?pin=sha256:HEX], NAME:path with a profile's name, or [user@]host:path.
+Exit codes: 0 done; 1 some items failed; 2 wrong usage; 3 server not reached or lost; 4 not allowed;
+5 no such path; 6 refused to protect data; 7 verification failed; 8 no space or storage failure; 130 interrupted.
+
+Example:
+  ftp-client get -r ann@files.example.org:/photos .";
+
+/// One variant per command.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Ls(ls::LsArgs),
+    Stat(stat::StatArgs),
+    Hash(hash::HashArgs),
+    Df(df::DfArgs),
+    Get(get::GetArgs),
+    Put(put::PutArgs),
+    Mirror(Box<mirror::MirrorArgs>),
+    Apply(mirror::ApplyArgs),
+    Retry(retry::RetryArgs),
+    Cat(cat::CatArgs),
+    Mkdir(mkdir::MkdirArgs),
+    Rm(rm::RmArgs),
+    Mv(mv::MvArgs),
+    Cp(cp::CpArgs),
+    Touch(touch::TouchArgs),
+    Chmod(chmod::ChmodArgs),
+    Ln(ln::LnArgs),
+    Shell(ShellArgs),
+    Script(ScriptArgs),
+    Profile(profile::ProfileArgs),
+    Gc(gc::GcArgs),
+    Doctor(doctor::DoctorArgs),
+    Trust(trust::TrustArgs),
+    Completions(completions::CompletionsArgs),
+    CompleteLine(CompleteLineArgs),
+    Man(man::ManArgs),
+}
 
 /// The task of a command line.
 pub(crate) enum Task {
@@ -83,10 +141,43 @@ pub(crate) enum OnlineCommand {
     Doctor(doctor::DoctorCommand),
 }
 
+impl Command {
+    /// Returns the result file that the command begins with.
+    ///
+    /// # Errors
+    /// If it is one of the files that the command sends or fetches.
+    fn result_file(&self) -> Result<Option<PathBuf>, Error> {
+        if let Self::Get(typed) = self {
+            typed.result_file()
+        } else if let Self::Put(typed) = self {
+            typed.result_file()
+        } else if let Self::Retry(typed) = self {
+            Ok(typed.result_file())
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Returns true if the command reads standard input.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        if let Self::Put(put) = self {
+            put.reads_stdin()
+        } else if let Self::Mirror(mirror) = self {
+            mirror.reads_stdin()
+        } else if let Self::Apply(mirror::ApplyArgs { plan: file })
+        | Self::Retry(retry::RetryArgs { file, .. }) = self
+        {
+            input::is_dash(file)
+        } else {
+            false
+        }
+    }
+}
+
 impl Task {
     /// As [`new`](Self::new), but also empties an older result file, since the task is about to run.
     pub(crate) fn begin(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
-        let result = results::written_by(&typed)?;
+        let result = typed.result_file()?;
         let task = Self::new(typed, scope, json);
         if !matches!(task, Err(Error::Usage(_))) {
             result.map_or(Ok(()), |path| results::empty_older(&path))?;
@@ -101,8 +192,8 @@ impl Task {
             Command::Stat(typed) => online(stat::StatCommand::new(typed, scope)?, OnlineCommand::Stat),
             Command::Hash(typed) => online(hash::HashCommand::new(typed, scope)?, OnlineCommand::Hash),
             Command::Df(typed) => online(df::DfCommand::new(typed, scope)?, OnlineCommand::Df),
-            Command::Get(typed) if typed.output.as_deref() == Some(Path::new("-")) => {
-                to_stdout(typed, scope, json)?
+            Command::Get(typed) if typed.is_to_stdout() => {
+                online(cat::CatCommand::new(typed.into_cat(json)?, scope, json)?, OnlineCommand::Cat)
             }
             Command::Get(typed) => online(get::GetCommand::new(typed, scope)?, OnlineCommand::Get),
             Command::Put(typed) => online(put::PutCommand::new(typed, scope)?, OnlineCommand::Put),
@@ -199,21 +290,6 @@ pub(crate) fn of_command_lines() -> Error {
     Error::Usage("this works on the command line only, not in a script or shell".to_owned())
 }
 
-/// `get -o -`.
-fn to_stdout(typed: args::GetArgs, scope: &Scope, json: bool) -> Result<Task, Error> {
-    let in_vain = match (json, typed.transfer.result) {
-        (true, _) => "--json",
-        (false, Some(_)) => "--result",
-        (false, None) => {
-            return Ok(online(
-                cat::CatCommand::new(args::CatArgs { remotes: typed.paths }, scope, json)?,
-                OnlineCommand::Cat,
-            ));
-        }
-    };
-    Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))
-}
-
 fn online<T>((server, work): (ServerTarget, T), variant: fn(T) -> OnlineCommand) -> Task {
     Task::Online(server, Box::new(variant(work)))
 }
@@ -227,3 +303,6 @@ fn advise_recursive(error: Error, path: &RemotePath) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ pub(crate) use expected::{Expected, expected};
 pub(crate) use line::PartialLine;
 pub(crate) use places::{fitting, local, names_in, profile_names};
 
-use crate::cli::args::{Cli, CompleteLineArgs};
+use crate::cli::commands::{Cli, CompleteLineArgs};
 use crate::cli::output::Output;
 use crate::cli::terminal;
 use clap::CommandFactory;

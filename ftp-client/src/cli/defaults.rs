@@ -3,7 +3,8 @@
 //! A profile's options become the parser's own defaults and the command line is parsed once more. So they are checked and
 //! understood as if they had been typed, and typed options override them.
 
-use crate::cli::args::{Cli, Command as Typed, ProfileOption, of_profile, profile_options};
+use crate::cli::args::{ProfileOption, of_profile, profile_options};
+use crate::cli::commands::{Cli, Command as Typed};
 use crate::cli::parse;
 use crate::cli::profiles::{Profile, Profiles};
 use crate::cli::server::ServerTarget;

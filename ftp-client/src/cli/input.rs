@@ -5,9 +5,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+/// Returns true for `-`, which stands for standard input or output.
+pub(crate) fn is_dash(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// All bytes of a file, or of standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    if path == Path::new("-") {
+    if is_dash(path) {
         return bounded(path, io::stdin().lock());
     }
     bounded(path, File::open(path).map_err(|error| Error::local(path, error))?)
@@ -15,7 +20,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// The same, of a file that decides what is done: others may not be able to write to it.
 pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
-    if path == Path::new("-") {
+    if is_dash(path) {
         return read(path);
     }
     bounded(path, private_file::open(path)?)

@@ -2,11 +2,11 @@
 //! anew if it was lost. The local and the remote current folder are kept.
 
 use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
-use crate::cli::args::{self, Command, ProfileSubcommand, TypedLine, TypedRule, Word, line_parser};
-use crate::cli::commands::{Task, of_command_lines};
+use crate::cli::commands::{Command, Task, of_command_lines};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::goodbye;
+use crate::cli::line::{TypedLine, Word, line_parser};
 use crate::cli::output::{Object, Output, shown};
 use crate::cli::places;
 use crate::cli::profiles::Profile;
@@ -314,22 +314,9 @@ fn needs_server(command: &Command) -> bool {
     )
 }
 
-/// Returns true if the command reads standard input, and so the lines that follow.
+/// Returns true if the line reads standard input, and so the lines that follow.
 pub(crate) fn reads_stdin(word: &Word) -> bool {
-    let is_stdin = |path: &Path| path == Path::new("-");
-    let Word::Command(command) = word else { return false };
-    if let Command::Put(put) = command {
-        return put.paths.iter().any(|path| is_stdin(Path::new(path)));
-    }
-    if let Command::Apply(args::ApplyArgs { plan: file, .. }) | Command::Retry(args::RetryArgs { file, .. }) =
-        command
-    {
-        return is_stdin(file);
-    }
-    let Command::Mirror(mirror) = command else { return false };
-    let rules = &mirror.choosing.rules.0;
-    let listed = mirror.choosing.files_from.as_deref().is_some_and(is_stdin);
-    listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if is_stdin(path)))
+    matches!(word, Word::Command(command) if command.reads_stdin())
 }
 
 /// The error of a command that would read the lines that follow.
@@ -339,8 +326,7 @@ pub(crate) fn stdin_taken() -> Error {
 
 /// A profile is added with the common options, which belong to a whole script.
 fn begins_in_a_line(command: &Command) -> Result<(), Error> {
-    let adds =
-        matches!(command, Command::Profile(typed) if matches!(typed.command, ProfileSubcommand::Add(_)));
+    let adds = matches!(command, Command::Profile(typed) if typed.adds());
     if adds { Err(of_command_lines()) } else { Ok(()) }
 }
 

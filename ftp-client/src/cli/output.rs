@@ -312,7 +312,7 @@ fn colored(wish: Color, terminal: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::commands::Cli;
     use clap::Parser;
     use ftp_client::observer::TransferObserver;
 

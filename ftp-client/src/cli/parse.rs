@@ -2,7 +2,7 @@
 //! people get clap's message, and programs that asked for events get the last event.
 
 use crate::cli::advice::{sentence, with_command_meant};
-use crate::cli::args::Cli;
+use crate::cli::commands::Cli;
 use crate::cli::output::Object;
 use clap::{ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;

@@ -14,15 +14,14 @@
 mod file;
 
 use crate::cli::advice::{meant, sentence, similar};
-use crate::cli::args::{Cli, Defaults, profile_options};
+use crate::cli::args::{Defaults, profile_options, profile_parser};
 use crate::cli::server::ServerTarget;
-use clap::Parser;
 use etcetera::BaseStrategy;
 use file::Section;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, private_file};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -233,9 +232,8 @@ fn checked(
     if option.file {
         values.iter_mut().for_each(|value| *value = placed(config, value));
     }
-    let mut words = ["ftp-client", "profile", "add", "x", "ftpx://x/"].map(OsString::from).to_vec();
-    words.extend(values.iter().map(|value| format!("--{key}={value}").into()));
-    match Cli::try_parse_from(words) {
+    let typed = values.iter().map(|value| format!("--{key}={value}"));
+    match profile_parser().no_binary_name(true).try_get_matches_from(typed) {
         Ok(_) => Ok(Some((key.to_owned(), values))),
         Err(error) => Err(sentence(&error)),
     }

@@ -3,7 +3,7 @@
 //! One JSON object a line. The first is the head: version, command, server, and what was asked for. Then a line an item,
 //! when it ends. The last line says that the run came to its end; without it, the state of unfinished items is unknown.
 
-use crate::cli::args::{self, Command};
+use crate::cli::args::{Permissions, TransferArgs};
 use crate::cli::input;
 use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
@@ -121,7 +121,7 @@ pub(crate) struct Terms {
     /// An item must be able to survive a loss of power before it is reported.
     pub(crate) power: bool,
     pub(crate) changing: ChangingRecipe,
-    pub(crate) permissions: args::Permissions,
+    pub(crate) permissions: Permissions,
 }
 
 impl ResultHead {
@@ -152,24 +152,16 @@ impl ResultHead {
     }
 }
 
-/// Returns the result file of a command. A file that `retry` reads is kept until its replacement is ready.
+/// Returns the file of `--result`.
 ///
 /// # Errors
 /// If it is one of the files that the command sends or fetches.
-pub(crate) fn written_by(command: &Command) -> Result<Option<PathBuf>, Error> {
-    if let Command::Retry(args::RetryArgs { file, result: Some(result) }) = command {
-        return Ok((!is_same_file(file, result)).then(|| result.clone()));
-    }
-    let (transfer, paths, output) = if let Command::Get(typed) = command {
-        (&typed.transfer, &typed.paths, typed.output.as_deref())
-    } else if let Command::Put(typed) = command {
-        (&typed.transfer, &typed.paths, None)
-    } else {
-        return Ok(None);
-    };
-    let mut others = paths.iter().map(Path::new).chain(output);
+pub(crate) fn written_by<'a>(
+    transfer: &TransferArgs,
+    mut others: impl Iterator<Item = &'a Path>,
+) -> Result<Option<PathBuf>, Error> {
     match &transfer.result {
-        Some(result) if result == Path::new("-") => {
+        Some(result) if input::is_dash(result) => {
             Err(no_result_file(result, "is not a file: for standard output name /dev/stdout"))
         }
         Some(result) if others.any(|other| is_same_file(other, result)) => Err(no_result_file(
@@ -225,7 +217,7 @@ fn no_result_file(path: &Path, reason: &str) -> Error {
 }
 
 /// A missing file is compared by its name alone.
-fn is_same_file(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let [one, other] = [one, other].map(|path| path.canonicalize().or_else(|_| std::path::absolute(path)));
     matches!((one, other), (Ok(one), Ok(other)) if one == other)
 }

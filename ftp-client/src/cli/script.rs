@@ -11,10 +11,11 @@ mod words;
 
 pub(crate) use words::{Words, split};
 
-use crate::cli::args::{self, OpenArgs, Word};
+use crate::cli::commands::{ScriptArgs, ShellArgs};
 use crate::cli::input;
 use crate::cli::interpreter::{Interpreter, Parsed};
 use crate::cli::interrupts::Interrupts;
+use crate::cli::line::{OpenArgs, Word};
 use crate::cli::output::{Output, shown};
 use failed_moves::{FailedMoves, Move};
 use ftp_client::Error;
@@ -45,7 +46,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn read(typed: &args::ScriptArgs) -> Result<Self, Error> {
+    pub(crate) fn read(typed: &ScriptArgs) -> Result<Self, Error> {
         let from_stdin = typed.file == Path::new("-");
         let name = Error::shown_path(if from_stdin { Path::new("standard input") } else { &typed.file });
         let text = input::read(&typed.file)?;
@@ -69,9 +70,9 @@ impl Script {
     }
 
     /// Standard input, where a person would have typed.
-    pub(crate) fn of_stdin(typed: &args::ShellArgs) -> Result<Self, Error> {
+    pub(crate) fn of_stdin(typed: &ShellArgs) -> Result<Self, Error> {
         let (file, remote) = (PathBuf::from("-"), typed.remote.clone());
-        Self::read(&args::ScriptArgs { keep_going: false, dry_run: false, file, remote })
+        Self::read(&ScriptArgs { keep_going: false, dry_run: false, file, remote })
     }
 
     /// Checks all lines, then runs them; gives the exit code of the first failure.

@@ -11,10 +11,10 @@ mod jobs;
 mod prompt;
 
 use crate::cli::advice::sentence;
-use crate::cli::args::Word;
 use crate::cli::commands::Task;
 use crate::cli::interpreter::{Checker, Interpreter, Parsed, reads_stdin, stdin_taken};
 use crate::cli::interrupts::Interrupts;
+use crate::cli::line::Word;
 use crate::cli::output::{Output, shown};
 use crate::cli::script::{self, Words};
 use complete::CompletionContext;

@@ -168,9 +168,8 @@ fn of_help(program: &Path, words: &[&str]) -> Vec<String> {
 /// Returns the examples of commands that exist only in scripts and the shell, whose help is shown there. Scripts run them,
 /// after those of their kind.
 fn of_lines() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ftp-client/src/cli/args");
-    let text: String =
-        ["line.rs", "shell.rs"].map(|file| fs::read_to_string(folder.join(file)).unwrap()).concat();
+    let lines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ftp-client/src/cli/line.rs");
+    let text = fs::read_to_string(lines).unwrap();
     let examples = text.split("Example:\\n  ").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
     examples.filter(|example| !example.starts_with("ftp-client ")).collect()
 }

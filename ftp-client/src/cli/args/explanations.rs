@@ -1,7 +1,7 @@
 //! Long explanations of transfers, which `--help` and the manual pages show in place of the short ones of `-h`.
 
 /// Explains `get`.
-pub(super) const GET: &str = "\
+pub(crate) const GET: &str = "\
 The last argument, if it is local, is the target: the files go into it if it is a folder, otherwise they get that name. Without one, they \
 go into the current folder.
 
@@ -20,7 +20,7 @@ Example:
   ftp-client get -r ann@files.example.org:/photos ~/backup/";
 
 /// Explains `put`.
-pub(super) const PUT: &str = "\
+pub(crate) const PUT: &str = "\
 The last argument is the target: the files go into it if it is a folder, otherwise they get that name. '-' sends standard input.
 
 Times, permissions and symbolic links are kept. Owners, extended attributes, hard links, holes, set-id and sticky bits are not; `ftp-client \
@@ -40,7 +40,7 @@ Example:
   pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql";
 
 /// Explains `mirror`.
-pub(super) const MIRROR: &str = "\
+pub(crate) const MIRROR: &str = "\
 Exactly one of SOURCE and TARGET is remote. Afterwards TARGET has what SOURCE has. With --delete it has nothing else.
 
 Comparing: files are compared by size and time, or with --compare digest by content. Each end reads its own files. A file that differs only in \

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args};
 
 /// `--help` alone, where `-h` is about sizes, as with ls and df everywhere.
 #[derive(Args)]
-pub(super) struct LongHelp {
+pub(crate) struct LongHelp {
     /// Print help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,

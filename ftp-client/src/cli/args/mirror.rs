@@ -1,96 +1,12 @@
-//! The arguments of `mirror` and `apply`.
+//! Options of `mirror` that a profile may hold, in their groups: how files are compared, which are chosen, what is carried.
 
-use super::help::LongHelp;
+use super::CarryingArgs;
 use super::values::{self, OverwriteArg};
-use super::{CarryingArgs, explanations};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Make a folder equal to another: one local, one on a server
-#[derive(Args)]
-#[command(
-    disable_help_flag = true,
-    after_help = "Exactly one of SOURCE and TARGET is remote. The content of SOURCE is copied to TARGET. Entries that only \
-                        TARGET has are deleted with --delete, after the copying. If that would delete too much, \
-                        mirror changes nothing, unless the tree is too large to be compared in advance.\n\n\
-                        Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
-                        ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
-                        ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
-                        ftp-client apply week.plan",
-    after_long_help = explanations::MIRROR
-)]
-pub(crate) struct MirrorArgs {
-    /// Folder whose contents are copied
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: OsString,
-    /// Folder to update; created if missing
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: OsString,
-    /// Ignored, for compatibility: sizes are always shown as 1.5 MiB
-    #[arg(short = 'h', long, hide = true)]
-    human_readable: bool,
-    #[command(flatten)]
-    help: LongHelp,
-    /// List what would be done, one line per item: '+' new, '~' changed, '>' metadata, '=' moved, '-' deleted
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-    /// Write the planned changes to FILE, for `ftp-client apply`
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
-    pub(crate) plan: Option<PathBuf>,
-    /// After the first run, keep mirroring local changes as they occur; failed items are retried
-    #[arg(long, conflicts_with_all = ["dry_run", "plan"])]
-    pub(crate) watch: bool,
-    /// With --watch, compare everything again at this interval, as 10m [default: 1h]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
-    pub(crate) rescan: Option<Duration>,
-    #[command(flatten)]
-    pub(crate) deleting: Deleting,
-    #[command(flatten)]
-    pub(crate) comparing: Comparing,
-    #[command(flatten)]
-    pub(crate) choosing: Choosing,
-    #[command(flatten)]
-    pub(crate) carrying: Carrying,
-}
-
-/// Options for entries that only the target has.
-#[derive(Args)]
-#[command(next_help_heading = "Deletion")]
-pub(crate) struct Deleting {
-    /// Delete entries that only TARGET has
-    #[arg(long)]
-    pub(crate) delete: bool,
-    /// Delete excluded entries too
-    #[arg(long)]
-    pub(crate) delete_excluded: bool,
-    /// Delete nothing if more than N entries, or N% of TARGET, would be deleted [default: half of 20 or more entries]
-    #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
-    pub(crate) max_delete: Option<values::DeleteMaxArg>,
-    /// Delete after or before the transfer; auto: after it, but before it if TARGET lacks space
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
-    pub(crate) delete_when: DeleteWhenWord,
-    /// Move deleted and replaced entries to DIR, on TARGET's side and filesystem, best outside TARGET: a DIR within TARGET is
-    /// deleted by the next --delete without this --backup
-    #[arg(long, value_name = "DIR")]
-    pub(crate) backup: Option<OsString>,
-    /// Rename files in TARGET that were renamed in SOURCE, detected by content, instead of sending them
-    #[arg(long)]
-    pub(crate) detect_moves: bool,
-}
-
-/// `--delete-when`.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DeleteWhenWord {
-    /// After the transfer, but before it if the target lacks space
-    Auto,
-    /// Before anything is sent
-    Before,
-    /// After the transfer, and only if everything else succeeded
-    After,
-}
 
 /// Options of the comparison of two files.
 #[derive(Args)]
@@ -250,16 +166,4 @@ impl Args for RuleArgs {
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
-}
-
-/// Apply a plan of `mirror --plan`, as far as it still fits
-#[derive(Args)]
-#[command(
-    after_help = "Items whose source or target has changed since the plan was written are skipped and reported \
-                        (exit code 6).\n\nExample:\n  ftp-client apply week.plan"
-)]
-pub(crate) struct ApplyArgs {
-    /// The plan
-    #[arg(value_name = "FILE")]
-    pub(crate) plan: PathBuf,
 }

@@ -1,58 +1,10 @@
-//! The arguments of `profile`, and the options that a profile may have.
+//! The options that a profile may have, taken from the groups of options that commands share.
 
 use super::carrying::OF_PROFILES;
-use super::commands::{GetArgs, PutArgs};
-use super::common::Common;
-use super::mirror::MirrorArgs;
+use super::mirror::{Carrying, Choosing, Comparing};
+use super::{Common, TransferArgs};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
-use std::ffi::OsString;
-
-/// Name servers and store options for them
-#[derive(Args)]
-#[command(
-    after_help = "Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects --lanes 4\n  \
-                        ftp-client get work:report.pdf"
-)]
-pub(crate) struct ProfileArgs {
-    #[command(subcommand)]
-    pub(crate) command: ProfileSubcommand,
-}
-
-/// An action on the profiles.
-#[derive(Subcommand)]
-pub(crate) enum ProfileSubcommand {
-    /// Add a profile, or replace one
-    #[command(
-        after_help = "Every common option and those of transfers may follow; they count for NAME:PATH unless the \
-                            command line or the environment says otherwise. Passwords and tokens are never stored, \
-                            the name of a file with one may be.\n\n\
-                            Example:\n  ftp-client profile add work ftpx://ann@files.example.org --password-file ~/.work"
-    )]
-    Add(ProfileAdd),
-    /// List the profiles
-    #[command(after_help = "Example:\n  ftp-client profile list")]
-    List,
-    /// Remove profiles
-    #[command(after_help = "Example:\n  ftp-client profile remove work")]
-    Remove {
-        /// The profiles
-        #[arg(value_name = "NAME", required = true)]
-        names: Vec<String>,
-    },
-}
-
-/// A profile to add.
-#[derive(Args)]
-pub(crate) struct ProfileAdd {
-    /// Name of the profile: letters, digits, '-', '_' and '.'
-    pub(crate) name: String,
-    /// The server, and the folder that NAME: stands for
-    #[arg(value_name = "URL")]
-    pub(crate) url: OsString,
-    #[command(flatten)]
-    pub(crate) defaults: Defaults,
-}
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 /// Options that were typed to be kept: key and values, as a configuration file has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,14 +31,17 @@ pub(crate) fn profile_options() -> Vec<ProfileOption> {
     kept.chain(transfer_options()).filter_map(|arg| ProfileOption::of(&arg)).collect()
 }
 
+/// Returns the parser of a profile's options alone.
+pub(crate) fn profile_parser() -> Command {
+    Defaults::augment_args(Common::augment_args(Command::new("profile")))
+}
+
 fn transfer_options() -> Vec<Arg> {
-    let commands = [
-        GetArgs::augment_args(Command::new("get")),
-        PutArgs::augment_args(Command::new("put")),
-        MirrorArgs::augment_args(Command::new("mirror")),
-    ];
+    let mirror = Command::new("mirror").next_display_order(OWN_OF_MIRROR);
+    let mirror = Carrying::augment_args(Choosing::augment_args(Comparing::augment_args(mirror)));
+    let groups = [TransferArgs::augment_args(Command::new("get")), mirror];
     let find = |id: &&str| {
-        commands.iter().find_map(|command| command.get_arguments().find(|arg| arg.get_id() == id).cloned())
+        groups.iter().find_map(|group| group.get_arguments().find(|arg| arg.get_id() == id).cloned())
     };
     OF_TRANSFERS.iter().chain(&OF_PROFILES).filter_map(find).collect()
 }
@@ -137,6 +92,8 @@ impl Args for Defaults {
     }
 }
 
+/// Number of options that `mirror` lists before these groups; manual pages order options by their place.
+const OWN_OF_MIRROR: usize = 12;
 /// Common options that no profile holds: where profiles are, and secrets.
 const NOT_KEPT: [&str; 2] = ["config", "token"];
 

@@ -76,7 +76,7 @@ impl From<OverwriteArg> for Overwrite {
 }
 
 /// A number of lanes; 0 stands for `auto`.
-pub(super) fn lanes(text: &str) -> Result<u16, String> {
+pub(crate) fn lanes(text: &str) -> Result<u16, String> {
     match text.parse() {
         _ if text == "auto" => Ok(0),
         Ok(lanes) if (1..=LANES_MAX).contains(&lanes) => Ok(lanes),
@@ -85,7 +85,7 @@ pub(super) fn lanes(text: &str) -> Result<u16, String> {
 }
 
 /// Bytes per second; as with curl and rsync, K is 1024.
-pub(super) fn rate(text: &str) -> Result<u64, String> {
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let unit = text.chars().last().map_or(0, |last| match last.to_ascii_lowercase() {
         'k' => 10,
         'm' => 20,
@@ -102,12 +102,12 @@ pub(super) fn rate(text: &str) -> Result<u64, String> {
 }
 
 /// The same, or 0 for no bound.
-pub(super) fn rate_or_none(text: &str) -> Result<u64, String> {
+pub(crate) fn rate_or_none(text: &str) -> Result<u64, String> {
     if text == "0" { Ok(0) } else { rate(text) }
 }
 
 /// Parses a duration above zero; a bare number is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
@@ -123,7 +123,7 @@ pub(crate) enum DeleteMaxArg {
 }
 
 /// A number of entries, or hundredths of them.
-pub(super) fn delete_max(text: &str) -> Result<DeleteMaxArg, String> {
+pub(crate) fn delete_max(text: &str) -> Result<DeleteMaxArg, String> {
     let bad = || "must be a number, or a share from 0% to 100%".to_owned();
     match text.strip_suffix('%') {
         Some(share) => match share.parse() {
@@ -135,12 +135,12 @@ pub(super) fn delete_max(text: &str) -> Result<DeleteMaxArg, String> {
 }
 
 /// A file's size.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map_err(|error| error.to_string())
 }
 
 /// Parses the size of a measured transfer; less than a chunk cannot be measured.
-pub(super) fn sample_size(text: &str) -> Result<u64, String> {
+pub(crate) fn sample_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         size if size >= CHUNK_LEN as u64 => Ok(size),
         _ => Err(format!("must be at least a chunk, {}K", CHUNK_LEN >> 10)),
@@ -151,13 +151,13 @@ pub(super) fn sample_size(text: &str) -> Result<u64, String> {
 pub(crate) type Moment = (i64, u32);
 
 /// An age, counted from now, or a time.
-pub(super) fn moment(text: &str) -> Result<Moment, String> {
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     let time = parse_age(text, &jiff::Zoned::now()).map_err(|error| error.to_string())?;
     Ok((time.seconds, time.nanos))
 }
 
 /// A key that is pinned.
-pub(super) fn pin(text: &str) -> Result<ServerKey, String> {
+pub(crate) fn pin(text: &str) -> Result<ServerKey, String> {
     fingerprint::parse(text).ok_or_else(|| "must be sha256: and 64 hexadecimal digits".to_owned())
 }
 

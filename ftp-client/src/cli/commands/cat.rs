@@ -1,18 +1,28 @@
 //! `cat`: files to standard output, each chunk verified before it is written.
 
 use super::in_turn;
-use crate::cli::args;
 use crate::cli::output::{Output, STDOUT, again, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use wire::{Failure, FailureCode, RemotePath};
+
+/// Write files to standard output
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client cat ann@files.example.org:backup.tar | tar t")]
+pub(crate) struct CatArgs {
+    /// The files
+    #[arg(value_name = "REMOTE", required = true)]
+    pub(super) remotes: Vec<OsString>,
+}
 
 pub(crate) struct CatCommand {
     remotes: Vec<Remote>,
@@ -26,11 +36,7 @@ struct Raw {
 }
 
 impl CatCommand {
-    pub(crate) fn new(
-        typed: args::CatArgs,
-        scope: &Scope,
-        json: bool,
-    ) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: CatArgs, scope: &Scope, json: bool) -> Result<(ServerTarget, Self), Error> {
         if json {
             return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
         }

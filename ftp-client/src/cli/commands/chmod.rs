@@ -1,17 +1,29 @@
 //! `chmod`: changes permissions.
 
 use super::each_done;
-use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
 use wire::RemotePath;
 use wire::message::SetMetadata;
 use wire::metadata::{Kind, MODE_BITS};
 use wire::modes::{self, PERMISSIONS};
+
+/// Change permissions
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client chmod u+x,go-w ann@files.example.org:run.sh")]
+pub(crate) struct ChmodArgs {
+    /// Octal as 644, or symbolic as u+x,go-w (after -- if it begins with a dash)
+    mode: String,
+    /// The files and folders
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct ChmodCommand {
     remotes: Vec<Remote>,
@@ -21,7 +33,7 @@ pub(crate) struct ChmodCommand {
 }
 
 impl ChmodCommand {
-    pub(crate) fn new(typed: args::ChmodArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: ChmodArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let changes = modes::Chmod::parse(&typed.mode)
             .filter(|_| !typed.mode.contains(['D', 'F']))

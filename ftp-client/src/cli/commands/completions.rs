@@ -1,18 +1,29 @@
 //! `completions`: scripts for shells. Those of bash, zsh and fish ask the program itself at each Tab, so that they know paths on
 //! servers too; others are made from the same definitions as the parser.
 
-use crate::cli::args::{self, Cli};
+use super::Cli;
 use crate::cli::output::Output;
-use clap::CommandFactory;
+use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 use ftp_client::Error;
+
+/// Print a completion script for a shell
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ftp-client completions bash > ~/.local/share/bash-completion/completions/ftp-client"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
 
 pub(crate) struct CompletionsCommand {
     shell: Shell,
 }
 
 impl CompletionsCommand {
-    pub(crate) fn new(typed: &args::CompletionsArgs, json: bool) -> Result<Self, Error> {
+    pub(crate) fn new(typed: &CompletionsArgs, json: bool) -> Result<Self, Error> {
         if json {
             Err(Error::Usage("completions writes a script, not JSON; leave out --json".to_owned()))
         } else {

@@ -1,15 +1,41 @@
 //! `cp`: copies files on the server.
 
 use super::{About, UNDER_WAY_MAX, each};
-use crate::cli::args;
+use crate::cli::args::OverwriteArg;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
 use wire::message::{Copied, CopyFile, Overwrite};
 use wire::{Failure, FailureCode, Name, RemotePath};
+
+/// Copy files on the server
+#[derive(Args)]
+#[command(
+    override_usage = "ftp-client cp [OPTIONS] <REMOTE>... <REMOTE>",
+    after_help = "The last argument is the target: an existing folder receives the copies, another path is the copy's name. \
+                  A copy has the permissions and the time of its source. No content goes over the network; where the server's \
+                  filesystem can, the copy shares the source's blocks. A link is followed. Folders are not copied.\n\n\
+                  Example:\n  ftp-client cp ann@files.example.org:report.pdf ann@files.example.org:/final/"
+)]
+pub(crate) struct CpArgs {
+    /// When to replace files that exist
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "always")]
+    overwrite: OverwriteArg,
+    /// Never replace a file: as --overwrite never
+    #[arg(short, long, conflicts_with = "overwrite")]
+    no_clobber: bool,
+    /// Ignored, for compatibility with cp: permissions and times are always kept
+    #[arg(short, long, hide = true)]
+    preserve: bool,
+    /// Files to copy, and the target
+    #[arg(value_name = "REMOTE", num_args = 2.., required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct CpCommand {
     sources: Vec<CopySource>,
@@ -24,7 +50,7 @@ struct CopySource {
 }
 
 impl CpCommand {
-    pub(crate) fn new(typed: args::CpArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: CpArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("cp needs a target".to_owned()))?;
         let sources = remotes.into_iter().map(CopySource::new).collect::<Result<Vec<_>, _>>()?;

@@ -1,22 +1,38 @@
 //! `df`: free and used space.
 
-use crate::cli::args;
+use crate::cli::args::LongHelp;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
+use std::ffi::OsString;
 use wire::RemotePath;
 use wire::message::{Space, SpaceReport};
+
+/// Show free and used space
+#[derive(Args)]
+#[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
+pub(crate) struct DfArgs {
+    /// Ignored, for compatibility: sizes are always shown as 1.5 MiB
+    #[arg(short = 'h', long, hide = true)]
+    human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
+    /// A path on the filesystem
+    #[arg(value_name = "REMOTE")]
+    remote: OsString,
+}
 
 pub(crate) struct DfCommand {
     remote: Remote,
 }
 
 impl DfCommand {
-    pub(crate) fn new(typed: args::DfArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: DfArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         Ok((server, Self { remote }))
     }

@@ -1,18 +1,45 @@
 //! `doctor`: measures the connection to a server, and reports the bottleneck in one line.
 
-use crate::cli::args;
+use crate::cli::args::values;
 use crate::cli::output::{Object, Output, ProgressStyle};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::doctor::{
     self, Culprit, Measured, MeasurementBounds, Measurements, TransferBottleneck, TransferDirection,
 };
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 use wire::RemotePath;
 use wire::checksum::Checksum;
+
+/// Measure the connection to a server, and report what limits transfers
+#[derive(Args)]
+#[command(
+    after_help = "Round trip, uploads and downloads over one lane and over several, disks, hash and cipher are measured \
+                  one after the other, which takes some fifteen seconds. For that a hidden file, .ftp-client-doctor-*, is \
+                  made in the folder REMOTE, and removed in the end; nothing is made where that is not allowed. A \
+                  file as REMOTE is fetched only.\n\n\
+                  Example:\n  ftp-client doctor ann@files.example.org:/inbox"
+)]
+pub(crate) struct DoctorArgs {
+    /// Approximate time of each measurement
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration)]
+    time: Duration,
+    /// Maximum size of an upload, at least one chunk (512K)
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = values::sample_size)]
+    size: u64,
+    /// The local folder whose disk is measured
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// A folder on the server, or a file
+    #[arg(value_name = "REMOTE")]
+    remote: OsString,
+}
 
 pub(crate) struct DoctorCommand {
     remote: Remote,
@@ -20,7 +47,7 @@ pub(crate) struct DoctorCommand {
 }
 
 impl DoctorCommand {
-    pub(crate) fn new(typed: args::DoctorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: DoctorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let bounds =
             MeasurementBounds { time: typed.time, bytes_max: typed.size, folder: scope.file(typed.dir)? };

@@ -158,7 +158,7 @@ pub(super) const UNDER_WAY_MAX: usize = wire::limits::REQUESTS_MAX / 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::commands::Cli;
     use clap::Parser;
     use std::cell::{Cell, RefCell};
     use std::ffi::OsStr;

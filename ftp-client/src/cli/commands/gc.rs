@@ -1,16 +1,31 @@
 //! `gc`: removes the partial files of interrupted transfers.
 
 use super::each;
-use crate::cli::args;
+use crate::cli::args::values;
 use crate::cli::output::{Object, Output};
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::message::{Sweep, Swept};
+
+/// Remove the partial files of interrupted transfers, so that these start over
+#[derive(Args)]
+#[command(after_help = "Files that a running transfer is writing stay.\n\nExample:\n  \
+                        ftp-client gc ann@files.example.org:/\n  ftp-client gc --idle 7d ~/backup")]
+pub(crate) struct GcArgs {
+    /// Only files that have not changed for this long, as 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    idle: Option<Duration>,
+    /// Folders, of a server or of this machine
+    #[arg(value_name = "FOLDER", required = true)]
+    folders: Vec<OsString>,
+}
 
 pub(crate) struct GcCommand {
     folders: SweptFolders,
@@ -24,7 +39,7 @@ enum SweptFolders {
 
 impl GcCommand {
     /// Makes the command. Returns no server for local folders.
-    pub(crate) fn new(typed: args::GcArgs, scope: &Scope) -> Result<(Option<ServerTarget>, Self), Error> {
+    pub(crate) fn new(typed: GcArgs, scope: &Scope) -> Result<(Option<ServerTarget>, Self), Error> {
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for typed in &typed.folders {
             match scope.place(typed)? {

@@ -1,19 +1,44 @@
 //! `get`: fetches files and folders, and places them as `cp -r` does.
 
+use super::cat::CatArgs;
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
-use crate::cli::args;
+use crate::cli::args::{Permissions, TransferArgs, explanations};
+use crate::cli::input;
 use crate::cli::output::{Output, ProgressStyle};
 use crate::cli::places;
+use crate::cli::results;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, Session};
 use ftp_client::{GetRequest, TransferOptions};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::{Failure, FailureCode};
+
+/// Fetch files and, with -r, folders
+#[derive(Args)]
+#[command(
+    override_usage = "ftp-client get [OPTIONS] <REMOTE>... [LOCAL]",
+    after_help = "A local last argument is the target: an existing folder receives the items, another path is the \
+                  new name. Without it, items go into the current folder.\n\n\
+                  Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/",
+    after_long_help = explanations::GET
+)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    transfer: TransferArgs,
+    /// Write to FILE, and never into a folder; '-' is standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "recursive")]
+    output: Option<PathBuf>,
+    /// Paths to fetch, and the target
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<OsString>,
+}
 
 #[derive(Debug)]
 pub(crate) struct GetCommand {
@@ -22,14 +47,37 @@ pub(crate) struct GetCommand {
     recursive: bool,
     options: TransferOptions,
     result: Option<PathBuf>,
-    permissions: args::Permissions,
+    permissions: Permissions,
 }
 
 /// A source and its target: a folder, or another name.
 type DownloadSource = (Remote, PathBuf, Option<wire::Name>);
 
+impl GetArgs {
+    /// Returns true for `-o -`.
+    pub(super) fn is_to_stdout(&self) -> bool {
+        self.output.as_deref().is_some_and(input::is_dash)
+    }
+
+    /// Returns the arguments of `cat` that do what `get -o -` does.
+    pub(super) fn into_cat(self, json: bool) -> Result<CatArgs, Error> {
+        let in_vain = match (json, self.transfer.result) {
+            (true, _) => "--json",
+            (false, Some(_)) => "--result",
+            (false, None) => return Ok(CatArgs { remotes: self.paths }),
+        };
+        Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))
+    }
+
+    /// Returns the file of `--result`.
+    pub(super) fn result_file(&self) -> Result<Option<PathBuf>, Error> {
+        let files = self.paths.iter().map(Path::new).chain(self.output.as_deref());
+        results::written_by(&self.transfer, files)
+    }
+}
+
 impl GetCommand {
-    pub(crate) fn new(typed: args::GetArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: GetArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let recursive = typed.transfer.recursive;
         let (server, sources) = match typed.output {
             Some(file) => {
@@ -153,7 +201,7 @@ fn ends_with_slash(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::commands::{Cli, Command};
     use clap::Parser;
     use std::ffi::OsStr;
 

@@ -1,22 +1,32 @@
 //! `hash`: SHA-256 as `sha256sum` prints it, so that `sha256sum -c` can check what was fetched.
 
 use super::each;
-use crate::cli::args;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
 use wire::checksum::Digest;
 use wire::message::{Hash, Hashed};
+
+/// Print the SHA-256 of files, as sha256sum does
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client hash ann@files.example.org:disk.iso")]
+pub(crate) struct HashArgs {
+    /// The files
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct HashCommand {
     remotes: Vec<Remote>,
 }
 
 impl HashCommand {
-    pub(crate) fn new(typed: args::HashArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: HashArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }

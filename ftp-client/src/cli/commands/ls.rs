@@ -1,15 +1,43 @@
 //! `ls`: a folder, or with -R a whole tree, as its pages come.
 
-use crate::cli::args;
+use crate::cli::args::LongHelp;
 use crate::cli::output::{Lister, Object, Output, Style};
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
+use std::ffi::OsString;
 use tokio::task::block_in_place;
 use wire::message::{Listing, PathFailure};
 use wire::{FailureCode, RemotePath};
+
+/// List a folder
+#[derive(Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "Example:\n  ftp-client ls -lh ann@files.example.org:/photos"
+)]
+pub(crate) struct LsArgs {
+    /// Show type, mode, size and time
+    #[arg(short, long)]
+    pub(super) long: bool,
+    /// List the whole tree, one path a line
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// With -l: sizes as 1.5 MiB
+    #[arg(short = 'h', long)]
+    pub(super) human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
+    /// Ignored, for compatibility with ls: names that begin with a dot are always listed
+    #[arg(short, long, hide = true)]
+    all: bool,
+    /// The folder
+    #[arg(value_name = "REMOTE")]
+    remote: OsString,
+}
 
 pub(crate) struct LsCommand {
     remote: Remote,
@@ -18,7 +46,7 @@ pub(crate) struct LsCommand {
 }
 
 impl LsCommand {
-    pub(crate) fn new(typed: args::LsArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: LsArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let style = Style { long: typed.long, human_readable: typed.human_readable, json: false };
         Ok((server, Self { remote, recursive: typed.recursive, style }))

@@ -1,12 +1,25 @@
 //! `man`: manual pages, from the same definitions as the parser.
 
+use super::Cli;
 use crate::cli::advice::meant;
-use crate::cli::args::{self, Cli};
 use crate::cli::output::Output;
-use clap::CommandFactory;
+use clap::{Args, CommandFactory};
 use clap_mangen::Man as Page;
 use ftp_client::Error;
 use std::path::{Path, PathBuf};
+
+/// Print the manual page of the program or of a command
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ftp-client man get | man -l -\n  ftp-client man --dir ~/.local/share/man/man1"
+)]
+pub(crate) struct ManArgs {
+    /// The command
+    command: Option<String>,
+    /// Write one page per command into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    dir: Option<PathBuf>,
+}
 
 pub(crate) enum ManCommand {
     /// On standard output.
@@ -16,7 +29,7 @@ pub(crate) enum ManCommand {
 }
 
 impl ManCommand {
-    pub(crate) fn new(typed: args::ManArgs, json: bool) -> Result<Self, Error> {
+    pub(crate) fn new(typed: ManArgs, json: bool) -> Result<Self, Error> {
         if let Some(folder) = typed.dir {
             return Ok(Self::Folder(folder));
         }

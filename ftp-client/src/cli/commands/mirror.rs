@@ -1,12 +1,16 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
 use super::transfer::{sentence, tell_not_owned, tell_start, tell_vanished};
-use crate::cli::args::{self, CompareWord, DeleteMaxArg, TypedRule};
+use crate::cli::args::values::{self, DeleteMaxArg};
+use crate::cli::args::{
+    Carrying, Choosing, CompareWord, Comparing, LongHelp, OverwriteArg, TypedRule, explanations,
+};
 use crate::cli::input;
 use crate::cli::output::{Drawing, MirrorWatcher, Output, ProgressStyle, Tally, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::{Args, ValueEnum};
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
 use ftp_client::mirror::recipe::{OverwriteRecipe, Recipe, RuleText, Text};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
@@ -18,6 +22,101 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{FailureCode, RemotePath};
+
+/// Make a folder equal to another: one local, one on a server
+#[derive(Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "Exactly one of SOURCE and TARGET is remote. The content of SOURCE is copied to TARGET. Entries that only \
+                        TARGET has are deleted with --delete, after the copying. If that would delete too much, \
+                        mirror changes nothing, unless the tree is too large to be compared in advance.\n\n\
+                        Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
+                        ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
+                        ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
+                        ftp-client apply week.plan",
+    after_long_help = explanations::MIRROR
+)]
+pub(crate) struct MirrorArgs {
+    /// Folder whose contents are copied
+    #[arg(value_name = "SOURCE")]
+    source: OsString,
+    /// Folder to update; created if missing
+    #[arg(value_name = "TARGET")]
+    target: OsString,
+    /// Ignored, for compatibility: sizes are always shown as 1.5 MiB
+    #[arg(short = 'h', long, hide = true)]
+    human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
+    /// List what would be done, one line per item: '+' new, '~' changed, '>' metadata, '=' moved, '-' deleted
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Write the planned changes to FILE, for `ftp-client apply`
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    plan: Option<PathBuf>,
+    /// After the first run, keep mirroring local changes as they occur; failed items are retried
+    #[arg(long, conflicts_with_all = ["dry_run", "plan"])]
+    watch: bool,
+    /// With --watch, compare everything again at this interval, as 10m [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    rescan: Option<Duration>,
+    #[command(flatten)]
+    deleting: Deleting,
+    #[command(flatten)]
+    comparing: Comparing,
+    #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
+    carrying: Carrying,
+}
+
+/// Apply a plan of `mirror --plan`, as far as it still fits
+#[derive(Args)]
+#[command(
+    after_help = "Items whose source or target has changed since the plan was written are skipped and reported \
+                        (exit code 6).\n\nExample:\n  ftp-client apply week.plan"
+)]
+pub(crate) struct ApplyArgs {
+    /// The plan
+    #[arg(value_name = "FILE")]
+    pub(super) plan: PathBuf,
+}
+
+/// Options for entries that only the target has.
+#[derive(Args)]
+#[command(next_help_heading = "Deletion")]
+struct Deleting {
+    /// Delete entries that only TARGET has
+    #[arg(long)]
+    delete: bool,
+    /// Delete excluded entries too
+    #[arg(long)]
+    delete_excluded: bool,
+    /// Delete nothing if more than N entries, or N% of TARGET, would be deleted [default: half of 20 or more entries]
+    #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
+    max_delete: Option<DeleteMaxArg>,
+    /// Delete after or before the transfer; auto: after it, but before it if TARGET lacks space
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    delete_when: DeleteWhenWord,
+    /// Move deleted and replaced entries to DIR, on TARGET's side and filesystem, best outside TARGET: a DIR within TARGET is
+    /// deleted by the next --delete without this --backup
+    #[arg(long, value_name = "DIR")]
+    backup: Option<OsString>,
+    /// Rename files in TARGET that were renamed in SOURCE, detected by content, instead of sending them
+    #[arg(long)]
+    detect_moves: bool,
+}
+
+/// `--delete-when`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeleteWhenWord {
+    /// After the transfer, but before it if the target lacks space
+    Auto,
+    /// Before anything is sent
+    Before,
+    /// After the transfer, and only if everything else succeeded
+    After,
+}
 
 pub(crate) struct MirrorCommand {
     direction: MirrorDirection,
@@ -38,8 +137,17 @@ enum MirrorMode {
     Apply(Box<LoadedPlan>),
 }
 
+impl MirrorArgs {
+    /// Returns true if a list of files or rules is standard input.
+    pub(super) fn reads_stdin(&self) -> bool {
+        let rules = &self.choosing.rules.0;
+        let listed = self.choosing.files_from.as_deref().is_some_and(input::is_dash);
+        listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if input::is_dash(path)))
+    }
+}
+
 impl MirrorCommand {
-    pub(crate) fn new(typed: args::MirrorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: MirrorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (direction, local, remote) = sort_out([&typed.source, &typed.target], scope)?;
         let recipe = recipe(&typed, direction, &remote, scope)?;
         recipe.options()?; // reports all its errors now
@@ -62,7 +170,7 @@ impl MirrorCommand {
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
     }
 
-    pub(crate) fn of_plan(typed: &args::ApplyArgs) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn of_plan(typed: &ApplyArgs) -> Result<(ServerTarget, Self), Error> {
         if typed.plan.is_dir() {
             return Err(Error::Usage(format!("{} is a folder, not a plan", Error::shown_path(&typed.plan))));
         }
@@ -165,12 +273,12 @@ fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(MirrorDirection, Pa
 }
 
 fn recipe(
-    typed: &args::MirrorArgs,
+    typed: &MirrorArgs,
     direction: MirrorDirection,
     remote: &Remote,
     scope: &Scope,
 ) -> Result<Recipe, Error> {
-    let args::MirrorArgs { deleting, comparing, choosing, carrying, .. } = typed;
+    let MirrorArgs { deleting, comparing, choosing, carrying, .. } = typed;
     let nul = choosing.from0;
     let (delete_max, delete_max_percent) = match deleting.max_delete {
         Some(DeleteMaxArg::Count(count)) => (Some(count), None),
@@ -185,16 +293,16 @@ fn recipe(
         delete_max,
         delete_max_percent,
         delete_when: match deleting.delete_when {
-            args::DeleteWhenWord::Auto => DeleteWhen::Auto,
-            args::DeleteWhenWord::Before => DeleteWhen::Before,
-            args::DeleteWhenWord::After => DeleteWhen::After,
+            DeleteWhenWord::Auto => DeleteWhen::Auto,
+            DeleteWhenWord::Before => DeleteWhen::Before,
+            DeleteWhenWord::After => DeleteWhen::After,
         },
         by_digest: comparing.compare == CompareWord::Digest,
         overwrite: match comparing.overwrite {
-            args::OverwriteArg::Always => OverwriteRecipe::Always,
-            args::OverwriteArg::Never => OverwriteRecipe::Never,
-            args::OverwriteArg::Newer => OverwriteRecipe::Newer,
-            args::OverwriteArg::Different => OverwriteRecipe::Different,
+            OverwriteArg::Always => OverwriteRecipe::Always,
+            OverwriteArg::Never => OverwriteRecipe::Never,
+            OverwriteArg::Newer => OverwriteRecipe::Newer,
+            OverwriteArg::Different => OverwriteRecipe::Different,
         },
         modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
         rules: choosing.rules.0.iter().map(|rule| rule_text(rule, nul)).collect::<Result<_, _>>()?,

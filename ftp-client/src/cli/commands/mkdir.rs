@@ -1,13 +1,26 @@
 //! `mkdir`: makes folders.
 
 use super::each_done;
-use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
 use wire::message::MakeFolder;
+
+/// Make folders
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org:/photos/2026/may")]
+pub(crate) struct MkdirArgs {
+    /// Make missing parent folders too, and accept folders that exist
+    #[arg(short, long)]
+    parents: bool,
+    /// The folders
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct MkdirCommand {
     remotes: Vec<Remote>,
@@ -15,7 +28,7 @@ pub(crate) struct MkdirCommand {
 }
 
 impl MkdirCommand {
-    pub(crate) fn new(typed: args::MkdirArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: MkdirArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, parents: typed.parents }))
     }

@@ -1,15 +1,35 @@
 //! `mv`: renames on the server.
 
 use super::{About, each_done};
-use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
+use std::ffi::OsString;
 use wire::message::Rename;
 use wire::{FailureCode, Name, RemotePath};
+
+/// Rename or move on the server
+#[derive(Args)]
+#[command(
+    override_usage = "ftp-client mv [OPTIONS] <REMOTE>... <REMOTE>",
+    after_help = "The last argument is the target: an existing folder receives the items, another path is the new name.\n\n\
+                  Example:\n  ftp-client mv ann@files.example.org:draft.txt ann@files.example.org:/final/report.txt"
+)]
+pub(crate) struct MvArgs {
+    /// Never replace a file
+    #[arg(short, long)]
+    no_clobber: bool,
+    /// Ignored, for compatibility with mv
+    #[arg(short, long, hide = true, conflicts_with = "no_clobber")]
+    force: bool,
+    /// Paths to move, and the target
+    #[arg(value_name = "REMOTE", num_args = 2.., required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct MvCommand {
     sources: Vec<MoveSource>,
@@ -25,7 +45,7 @@ struct MoveSource {
 }
 
 impl MvCommand {
-    pub(crate) fn new(typed: args::MvArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: MvArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
         places::none_is_dot(&remotes, "mv")?;

@@ -1,18 +1,73 @@
 //! `profile`: names for servers, with their options.
 
-use crate::cli::args::{self, ProfileSubcommand, profile_options};
+use crate::cli::args::{Defaults, profile_options};
 use crate::cli::output::{Object, Output};
 use crate::cli::profiles::{Profile as Named, Profiles};
 use crate::cli::settings::Settings;
+use clap::{Args, Subcommand};
 use ftp_client::Error;
+use std::ffi::OsString;
 use wire::FailureCode;
+
+/// Name servers and store options for them
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects --lanes 4\n  \
+                        ftp-client get work:report.pdf"
+)]
+pub(crate) struct ProfileArgs {
+    #[command(subcommand)]
+    command: ProfileSubcommand,
+}
+
+/// An action on the profiles.
+#[derive(Subcommand)]
+enum ProfileSubcommand {
+    /// Add a profile, or replace one
+    #[command(
+        after_help = "Every common option and those of transfers may follow; they count for NAME:PATH unless the \
+                            command line or the environment says otherwise. Passwords and tokens are never stored, \
+                            the name of a file with one may be.\n\n\
+                            Example:\n  ftp-client profile add work ftpx://ann@files.example.org --password-file ~/.work"
+    )]
+    Add(ProfileAdd),
+    /// List the profiles
+    #[command(after_help = "Example:\n  ftp-client profile list")]
+    List,
+    /// Remove profiles
+    #[command(after_help = "Example:\n  ftp-client profile remove work")]
+    Remove {
+        /// The profiles
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+}
+
+/// A profile to add.
+#[derive(Args)]
+struct ProfileAdd {
+    /// Name of the profile: letters, digits, '-', '_' and '.'
+    name: String,
+    /// The server, and the folder that NAME: stands for
+    #[arg(value_name = "URL")]
+    url: OsString,
+    #[command(flatten)]
+    defaults: Defaults,
+}
 
 pub(crate) struct ProfileCommand {
     command: ProfileSubcommand,
 }
 
+impl ProfileArgs {
+    /// Returns true for `profile add`.
+    pub(crate) fn adds(&self) -> bool {
+        matches!(self.command, ProfileSubcommand::Add(_))
+    }
+}
+
 impl ProfileCommand {
-    pub(crate) fn new(typed: args::ProfileArgs) -> Self {
+    pub(crate) fn new(typed: ProfileArgs) -> Self {
         Self { command: typed.command }
     }
 

@@ -2,12 +2,14 @@
 
 use super::job::{JobRequest, TransferJob, whole};
 use super::transfer::{FailedToStart, TransferRun};
-use crate::cli::args::{self, CompareWord};
+use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
+use crate::cli::input;
 use crate::cli::output::{Output, ProgressStyle, shown};
 use crate::cli::places;
-use crate::cli::results::Planned;
+use crate::cli::results::{self, Planned};
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{PathEnding, Remote, TypedPath};
 use ftp_client::skip_if::SkipIf;
@@ -21,6 +23,34 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use wire::message::Overwrite;
 use wire::{Failure, FailureCode, Name, RemotePath};
+
+/// Send files and, with -r, folders
+#[derive(Args)]
+#[command(
+    override_usage = "ftp-client put [OPTIONS] <LOCAL>... <REMOTE>\n       ftp-client put [OPTIONS] - <REMOTE>",
+    after_help = "The last argument is the target: an existing folder receives the items, another path is the new name. \
+                  '-' sends standard input.\n\n\
+                  Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
+                  pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql",
+    after_long_help = explanations::PUT
+)]
+pub(crate) struct PutArgs {
+    #[command(flatten)]
+    transfer: TransferArgs,
+    /// Skip files that already exist on the server (exit code 0)
+    #[arg(long, conflicts_with_all = ["overwrite", "unless_same"])]
+    if_absent: bool,
+    /// Skip files that exist on the server with the same size and time, or with the same content (exit code 0)
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true,
+          default_missing_value = "mtime", conflicts_with = "overwrite")]
+    unless_same: Option<CompareWord>,
+    /// Name of the source on the server, in the folder that the last argument names
+    #[arg(long = "as", value_name = "NAME")]
+    called: Option<OsString>,
+    /// Paths to send, and the target
+    #[arg(value_name = "PATH", num_args = 2.., required = true)]
+    paths: Vec<OsString>,
+}
 
 #[derive(Debug)]
 pub(crate) struct PutCommand {
@@ -40,7 +70,7 @@ struct ScriptOptions {
     /// The target is a folder, in which the source has a name that was given.
     called: bool,
     result: Option<PathBuf>,
-    permissions: args::Permissions,
+    permissions: Permissions,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +81,20 @@ enum UploadSource {
     Stdin { name: Option<Name> },
 }
 
+impl PutArgs {
+    /// Returns the file of `--result`.
+    pub(super) fn result_file(&self) -> Result<Option<PathBuf>, Error> {
+        results::written_by(&self.transfer, self.paths.iter().map(Path::new))
+    }
+
+    /// Returns true if standard input is sent.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.paths.iter().any(|path| input::is_dash(Path::new(path)))
+    }
+}
+
 impl PutCommand {
-    pub(crate) fn new(mut typed: args::PutArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(mut typed: PutArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, target) = scope.target(&mut typed.paths)?;
         let mut sources = typed
             .paths
@@ -305,7 +347,7 @@ fn name_of(path: &Path) -> Result<Option<Name>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Cli, Command};
+    use crate::cli::commands::{Cli, Command};
     use clap::Parser;
     use tempfile::TempDir;
 

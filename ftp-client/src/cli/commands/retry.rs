@@ -2,10 +2,11 @@
 
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
-use crate::cli::args;
+use crate::cli::args::Permissions;
 use crate::cli::output::{Output, ProgressStyle};
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::mirror::recipe::{OverwriteRecipe, Text};
 use ftp_client::{Error, Session, fingerprint};
 use ftp_client::{GetRequest, PutRequest, PutSource, TransferOptions};
@@ -17,6 +18,22 @@ use wire::RemotePath;
 use wire::message::Overwrite;
 use wire::modes::Modes;
 
+/// Retry the failed items of a result file
+#[derive(Args)]
+#[command(
+    after_help = "Items go to their original targets. A transfer that broke off as a whole is repeated with --overwrite \
+                  different, so that files that have arrived are not sent again.\n\n\
+                  Example:\n  ftp-client retry night.result      (after: put -r --result night.result ...)"
+)]
+pub(crate) struct RetryArgs {
+    /// The result file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Write the outcome of each item to FILE
+    #[arg(long, value_name = "FILE")]
+    result: Option<PathBuf>,
+}
+
 pub(crate) struct RetryCommand {
     command: &'static str,
     failed: Vec<Planned>,
@@ -24,8 +41,15 @@ pub(crate) struct RetryCommand {
     head: ResultHead,
 }
 
+impl RetryArgs {
+    /// Returns the result file, unless it is the one that is read, which is kept until its replacement is ready.
+    pub(super) fn result_file(&self) -> Option<PathBuf> {
+        self.result.clone().filter(|result| !results::is_same_file(&self.file, result))
+    }
+}
+
 impl RetryCommand {
-    pub(crate) fn new(typed: args::RetryArgs) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: RetryArgs) -> Result<(ServerTarget, Self), Error> {
         let (head, failed) = results::failed(&typed.file)?;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.file)));
         if failed.iter().any(|item| item.source.0 == b"-") {
@@ -58,7 +82,7 @@ impl RetryCommand {
     ) -> Result<u8, Error> {
         let Self { command, failed, result, head } = self;
         let permissions =
-            args::Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
+            Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
         let totals = output.progress() != ProgressStyle::None;
         let jobs = failed.into_iter().map(|item| {
             let options = options(&head, permissions.modes()?, item.recursive);

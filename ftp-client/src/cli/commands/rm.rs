@@ -1,16 +1,32 @@
 //! `rm`: removes files, links and, with -r, folders.
 
 use super::{About, UNDER_WAY_MAX, advise_recursive, each};
-use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use std::cell::Cell;
+use std::ffi::OsString;
 use wire::message::{Done, Remove};
 use wire::{Failure, FailureCode, RemotePath};
+
+/// Remove files and, with -r, folders
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client rm -r ann@files.example.org:/photos/old")]
+pub(crate) struct RmArgs {
+    /// Include folders and everything in them
+    #[arg(short, long, visible_short_alias = 'R')]
+    recursive: bool,
+    /// Ignore paths that do not exist
+    #[arg(short, long)]
+    force: bool,
+    /// The files and folders to remove
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct RmCommand {
     remotes: Vec<Remote>,
@@ -19,7 +35,7 @@ pub(crate) struct RmCommand {
 }
 
 impl RmCommand {
-    pub(crate) fn new(typed: args::RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         if remotes.iter().any(|remote| remote.path.is_root()) {
             return Err(Error::Usage("the root itself cannot be removed".to_owned()));
@@ -133,7 +149,7 @@ const FILES_PER_REQUEST: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::commands::Cli;
     use clap::Parser;
     use std::cell::RefCell;
     use std::ffi::OsStr;

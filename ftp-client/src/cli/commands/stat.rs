@@ -1,19 +1,32 @@
 //! `stat`: shows details of paths.
 
 use super::each;
-use crate::cli::args;
 use crate::cli::output::{Output, entry_object, full_time, kind_word, mode_text, shown};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use indicatif::HumanBytes;
 use jiff::tz::TimeZone;
+use std::ffi::OsString;
 use std::fmt::Write;
 use wire::message::Entry;
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
+
+/// Show details of paths
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client stat ann@files.example.org:/photos/cat.jpg")]
+pub(crate) struct StatArgs {
+    /// Follow symbolic links
+    #[arg(short = 'L', long)]
+    follow: bool,
+    /// The paths
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct StatCommand {
     remotes: Vec<Remote>,
@@ -21,7 +34,7 @@ pub(crate) struct StatCommand {
 }
 
 impl StatCommand {
-    pub(crate) fn new(typed: args::StatArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: StatArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         Ok((server, Self { remotes, follow: typed.follow }))
     }

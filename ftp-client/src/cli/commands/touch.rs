@@ -1,18 +1,34 @@
 //! `touch`: sets modification times, and makes missing files.
 
 use super::each_done;
-use crate::cli::args;
 use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
+use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use std::ffi::OsString;
 use wire::message::SetMetadata;
 use wire::metadata;
+
+/// Set the modification time, and make missing files
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org:stamp")]
+pub(crate) struct TouchArgs {
+    /// Do not create missing files
+    #[arg(short = 'c', long)]
+    no_create: bool,
+    /// Set this time instead of now: RFC 3339, or a local date and time
+    #[arg(short, long)]
+    date: Option<String>,
+    /// The files
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
+}
 
 pub(crate) struct TouchCommand {
     remotes: Vec<Remote>,
@@ -21,7 +37,7 @@ pub(crate) struct TouchCommand {
 }
 
 impl TouchCommand {
-    pub(crate) fn new(typed: args::TouchArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+    pub(crate) fn new(typed: TouchArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let time = match &typed.date {
             Some(date) => parse(date, &TimeZone::system())

@@ -1,12 +1,35 @@
 //! `trust`: the servers that are trusted.
 
-use crate::cli::args::{self, TrustSubcommand};
 use crate::cli::output::{Object, Output};
+use clap::{Args, Subcommand};
 use ftp_client::Error;
 use ftp_client::fingerprint;
 use ftp_client::known_hosts::KnownHosts;
 use ftp_client::remote::{address, parse_address};
 use wire::FailureCode;
+
+/// List or forget trusted servers
+#[derive(Args)]
+#[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    command: TrustSubcommand,
+}
+
+/// An action on the file of known servers.
+#[derive(Subcommand)]
+enum TrustSubcommand {
+    /// List the trusted servers with their fingerprints
+    #[command(after_help = "Example:\n  ftp-client trust list")]
+    List,
+    /// Forget servers, so that their next key is treated as new
+    #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
+    Remove {
+        /// Host and port; port 2121 if left out
+        #[arg(value_name = "HOST[:PORT]", required = true)]
+        servers: Vec<String>,
+    },
+}
 
 pub(crate) enum TrustCommand {
     List,
@@ -14,7 +37,7 @@ pub(crate) enum TrustCommand {
 }
 
 impl TrustCommand {
-    pub(crate) fn new(typed: args::TrustArgs) -> Result<Self, Error> {
+    pub(crate) fn new(typed: TrustArgs) -> Result<Self, Error> {
         Ok(match typed.command {
             TrustSubcommand::List => Self::List,
             TrustSubcommand::Remove { servers } => {

@@ -1,6 +1,6 @@
 //! The words that are possible at a position of a command line, by the definitions of the arguments.
 
-use crate::cli::args::Cli;
+use crate::cli::commands::Cli;
 use crate::cli::defaults::PATHS;
 use clap::{Arg, Command, CommandFactory};
 

@@ -1,6 +1,7 @@
 //! Paths as candidates: of this machine, of servers, and names of profiles.
 
-use crate::cli::args::{Cli, Common};
+use crate::cli::args::Common;
+use crate::cli::commands::Cli;
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::output::Output;

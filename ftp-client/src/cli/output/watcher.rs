@@ -234,7 +234,7 @@ fn digest_text(checksum: Checksum, digest: Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
+    use crate::cli::commands::Cli;
     use clap::Parser;
     use ftp_client::observer::TransferSummary;
 

@@ -3,7 +3,7 @@
 //! A line after a failed `cd` would do to the files of one folder what is meant for those of another. It is skipped, as is each further
 //! one, until a line says where to go on from whatever the current folder is.
 
-use crate::cli::args::Word;
+use crate::cli::line::Word;
 use ftp_client::Error;
 use std::os::unix::ffi::OsStrExt;
 

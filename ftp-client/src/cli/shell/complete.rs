@@ -1,8 +1,8 @@
 //! Completion from the definitions of the arguments, with local and remote paths. A listing of the server is awaited for a
 //! moment only, and cached for some seconds.
 
-use crate::cli::args::line_parser;
 use crate::cli::complete::{Expected, PartialLine, expected, fitting, local, names_in, profile_names};
+use crate::cli::line::line_parser;
 use crate::cli::output::shown;
 use crate::cli::scope::Scope;
 use ftp_client::Session;

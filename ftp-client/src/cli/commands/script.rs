@@ -1,4 +1,4 @@
-//! The arguments of `script`.
+//! The arguments of `script`. Its work is in `cli/script.rs`, above the commands that it runs.
 
 use clap::Args;
 use std::ffi::OsString;

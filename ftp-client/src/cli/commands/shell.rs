@@ -1,0 +1,18 @@
+//! The arguments of `shell`. Its work is in `cli/shell.rs`, above the commands that it runs.
+
+use clap::Args;
+use std::ffi::OsString;
+
+/// Type commands, with completion and jobs in the background
+#[derive(Args)]
+#[command(
+    after_help = "Commands are those of scripts; `help` lists them. A line that ends with & runs in the background, over a \
+                  connection of its own; !COMMAND runs a command here. Ctrl-C stops what runs, Ctrl-D leaves. Without a \
+                  terminal it is `script -`.\n\n\
+                  Example:\n  ftp-client shell ann@files.example.org:/photos"
+)]
+pub(crate) struct ShellArgs {
+    /// The server to connect to first, and the folder there
+    #[arg(value_name = "REMOTE")]
+    pub(crate) remote: Option<OsString>,
+}
