@@ -16,12 +16,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use wire::engine::{Base, ReceiveJob, Role, Sink, TreeSink};
+use wire::engine::{ReceiveJob, Role};
 use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Cancel, Changing, Get, JobOptions, Message, Resume};
 use wire::receiver::Receiver;
-use wire::store::FolderCache;
+use wire::store::{Base, FolderCache, Sink, TreeSink};
 use wire::{FailureCode, Name, RemotePath};
 
 /// A file or a tree to fetch.

@@ -14,11 +14,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use wire::engine::{Base, JobObserver as _, Sink, TreeSink};
+use wire::engine::JobObserver as _;
 use wire::journal::origin_of;
 use wire::message::{Entry, Resume, Totals, WantedItem};
 use wire::metadata::Kind;
-use wire::store::FolderCache;
+use wire::store::{Base, FolderCache, Sink, TreeSink};
 use wire::{Name, RemotePath};
 
 /// Many files to fetch.

@@ -1,9 +1,9 @@
 //! Marks local failures of a download. Reports carry the server's path, so a failure of the local file is prefixed `on this machine`.
 
-use wire::engine::{PendingCommit, Placed, ResumeState, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::message::OfferedItem;
 use wire::receiver::{FolderEntry, Publish};
+use wire::store::{PendingCommit, Placed, ResumeState, Sink, Staged};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, RemotePath};
 

@@ -3,13 +3,12 @@
 use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::sync::Arc;
-use wire::engine::{Keeping, TreeSinkOptions};
 use wire::journal::origin_of;
 use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::metadata::Timestamp;
 use wire::modes::Modes;
-use wire::store::Folder;
 use wire::store::change::Changes;
+use wire::store::{Folder, Keeping, TreeSinkOptions};
 use wire::{Failure, RemotePath};
 
 /// The rules of a transfer.

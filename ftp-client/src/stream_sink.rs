@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use wire::engine::{Placed, Sink, Staged};
 use wire::frame::{Announcement, EntryHead};
 use wire::receiver::Publish;
+use wire::store::{Placed, Sink, Staged};
 use wire::sync::lock;
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Failure, FailureCode, RemotePath};

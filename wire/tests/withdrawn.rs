@@ -6,11 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::Checksum;
-use wire::engine::{Base, Placed, Sink, TreeSink, TreeSinkOptions};
 use wire::frame::{EntryHead, EntryKind};
 use wire::message::{Durability, Overwrite};
 use wire::receiver::FolderEntry;
-use wire::store::{FolderCache, LocalFolder};
+use wire::store::{Base, FolderCache, LocalFolder, Placed, Sink, TreeSink, TreeSinkOptions};
 use wire::verified::VerifiedContent;
 use wire::{Failure, FailureCode, RemotePath};
 

@@ -19,16 +19,14 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
-use wire::engine::{
-    Base, Exchange, ItemQueue, Keeping, Pacer, QueueSource, ReceiveJob, Role, SendJob, Sink, TreeSink,
-};
+use wire::engine::{Exchange, ItemQueue, Pacer, QueueSource, ReceiveJob, Role, SendJob};
 use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Changing, JobOptions, Message, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
-use wire::store::{Folder, FolderCache, FolderLock};
+use wire::store::{Base, Folder, FolderCache, FolderLock, Keeping, Sink, TreeSink};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// A job under way.

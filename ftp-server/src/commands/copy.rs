@@ -6,11 +6,10 @@ use crate::events::Operation;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::Failure;
-use wire::engine::FileCopy;
 use wire::message::{Copied, CopyFile};
 use wire::metadata::Kind;
-use wire::store::Storage;
 use wire::store::marks::Marks;
+use wire::store::{FileCopy, Storage};
 
 pub(super) async fn run(
     context: &Context,

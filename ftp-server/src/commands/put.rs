@@ -6,13 +6,12 @@ use crate::context::Context;
 use crate::events::Operation;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use wire::command::Needs;
 use wire::control::Envelope;
 use wire::disk::Disk;
-use wire::engine::{Base, Keeping, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::engine::ReceiveJob;
 use wire::ids::JobId;
 use wire::journal::origin_of;
 use wire::limits::WINDOW_FRAMES_MAX;
@@ -21,7 +20,10 @@ use wire::metadata::Kind;
 use wire::modes::Modes;
 use wire::receiver::Receiver;
 use wire::store::marks::{Marks, Unproven};
-use wire::store::{Capability, FolderCache, FolderLock, Storage, disk_folder, file_clock};
+use wire::store::{
+    Base, BusyPatience, Capability, FolderCache, FolderLock, Keeping, Storage, TreeSink, TreeSinkOptions,
+    disk_folder, file_clock,
+};
 use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Where a job's items go.
@@ -153,14 +155,12 @@ async fn when_free(
     open: impl Fn(Arc<dyn Storage>) -> Result<UploadTarget, Failure> + Clone + Send + 'static,
     cancelled: &CancellationToken,
 ) -> Result<UploadTarget, Failure> {
-    let begin = Instant::now();
+    let patience = BusyPatience::default();
     loop {
         let opened = on_disk(context, context.storage.clone(), open.clone()).await;
-        let is_busy = opened.as_ref().is_err_and(|failure| failure.code == FailureCode::Busy);
-        if !is_busy || begin.elapsed() > BUSY_PATIENCE {
-            return opened;
-        }
-        if cancelled.run_until_cancelled(sleep(BUSY_PAUSE)).await.is_none() {
+        let pause = opened.as_ref().err().and_then(|failure| patience.pause_after(failure));
+        let Some(pause) = pause else { return opened };
+        if cancelled.run_until_cancelled(sleep(pause)).await.is_none() {
             return opened;
         }
     }
@@ -205,6 +205,3 @@ fn base(storage: &dyn Storage, path: RemotePath, into: Option<Name>) -> Result<U
     let (parent, name) = locate(storage, &path)?;
     Ok(UploadTarget::new(Base::named(parent, name), path, None))
 }
-
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-const BUSY_PAUSE: Duration = Duration::from_millis(20);

@@ -4,12 +4,12 @@ use super::*;
 use crate::auth::{LoginClaim, LoginRefusal, Principal};
 use wire::budget::Budget;
 use wire::checksum::Checksum;
-use wire::engine::{NoopObserver, ReceiveJob, TreeSink, TreeSinkOptions};
+use wire::engine::{NoopObserver, ReceiveJob};
 use wire::ids::JobId;
 use wire::message::{Durability, Message, Overwrite, Ping};
 use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver as Machine;
-use wire::store::{FolderCache, LocalFolder};
+use wire::store::{FolderCache, LocalFolder, TreeSink, TreeSinkOptions};
 
 /// Withdraws all that it has granted, once it is told to.
 #[derive(Default)]
@@ -47,7 +47,7 @@ fn job(folder: &std::path::Path) -> Arc<ReceiveJob> {
         begun: None,
     };
     let base = FolderCache::new(Arc::new(LocalFolder::open_ambient(folder).unwrap()));
-    let sink = Box::new(TreeSink::new(wire::engine::Base::Folder(base), options));
+    let sink = Box::new(TreeSink::new(wire::store::Base::Folder(base), options));
     Arc::new(ReceiveJob::new(JobId(2), Machine::new(Checksum::Blake3, 8), sink, Arc::new(NoopObserver)))
 }
 

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wire::Failure;
-use wire::engine::{Base, LaneEnd, TreeSink, TreeSinkOptions, TreeSource};
+use wire::engine::{LaneEnd, TreeSource};
 use wire::frame::FrameHead;
 use wire::ids::{FrameNo, LaneNo};
 use wire::limits::CHUNK_LEN;
 use wire::sender::Asking;
-use wire::store::{FolderCache, LocalFolder};
+use wire::store::{Base, FolderCache, LocalFolder, TreeSink, TreeSinkOptions};
 
 /// A lane whose bytes go through the test.
 pub(crate) struct LaneOnTheWay {

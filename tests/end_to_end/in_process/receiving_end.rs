@@ -14,15 +14,13 @@ use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::disk::Disk;
-use wire::engine::{
-    Base, Exchange, JobEnd, LaneEnd, NoopObserver, ReceiveJob, Role, TreeSink, TreeSinkOptions, run_lane,
-};
+use wire::engine::{Exchange, JobEnd, LaneEnd, NoopObserver, ReceiveJob, Role, run_lane};
 use wire::ids::{JobId, LaneNo};
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{Ack, Message};
 use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver;
-use wire::store::{FolderCache, LocalFolder};
+use wire::store::{Base, FolderCache, LocalFolder, TreeSink, TreeSinkOptions};
 
 /// A receiving end with one job, which puts everything into a folder of its own.
 pub(crate) struct ReceivingEnd {

@@ -11,8 +11,7 @@ use wire::budget::Budget;
 use wire::checksum::Checksum;
 use wire::disk::Disk;
 use wire::engine::{
-    Exchange, JobEnd, JobObserver, LaneEnd, NoopObserver, ReceiveJob, SendJob, SettledItem, Sink, Source,
-    TreeSinkOptions, run_lane,
+    Exchange, JobEnd, JobObserver, LaneEnd, NoopObserver, ReceiveJob, SendJob, SettledItem, Source, run_lane,
 };
 use wire::ids::{JobId, LaneNo};
 use wire::limits::WINDOW_FRAMES_MAX;
@@ -21,6 +20,7 @@ use wire::modes::Modes;
 use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
+use wire::store::{Sink, TreeSinkOptions};
 use wire::transport::Lane;
 use wire::{Failure, RemotePath};
 

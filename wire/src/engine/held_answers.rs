@@ -1,9 +1,9 @@
 //! Collects a receiver's answers to offers.
 
-use super::staged::Chunks;
 use crate::checksum::Digest;
 use crate::limits::HELD_DIGESTS_MAX;
 use crate::message::{ChunkRange, Held, HeldItem};
+use crate::store::Chunks;
 
 /// Answers to offers, split into messages.
 #[derive(Default)]

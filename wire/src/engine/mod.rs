@@ -15,42 +15,30 @@
 //! from; a partial file never has any other name.
 
 mod active;
-mod admission;
-mod commit;
+mod commits;
 mod cursor;
 mod exchange;
-mod file_copy;
 mod held_answers;
 mod lane_timers;
 mod lanes;
 mod memory;
 mod pace;
-mod placing;
-mod preallocator;
 mod queue;
 mod reading;
 mod receive;
 mod send;
-mod sink;
 mod source;
-mod staged;
 mod unsized_file;
-mod uploaded;
 
 pub(crate) use crate::sync::lock;
-pub use commit::{PendingCommit, Placed, StagedEntry};
 pub use exchange::{Exchange, JobEnd, Role};
-pub use file_copy::FileCopy;
 pub use lane_timers::LaneTime;
 pub use lanes::{LaneEnd, run_lane};
 pub use pace::Pacer;
-pub use placing::Staged;
 pub use queue::{Credit, ItemQueue, QueueSource, TooMany};
 pub use receive::ReceiveJob;
 pub use send::SendJob;
-pub use sink::{Base, Find, ResumeState, Sink, TreeSink, TreeSinkOptions};
 pub use source::{FileSource, Source, StreamSource, TreeSource, count};
-pub use staged::{Chunks, Keeping};
 
 use crate::checksum::Digest;
 use crate::failure::Failure;

@@ -12,19 +12,24 @@ mod rename;
 mod staged;
 mod stat;
 mod tree;
+pub(super) mod upload;
 
 pub use tree::LocalStorage;
+pub(crate) use upload::HANDLES_A_COMMIT;
+#[cfg(test)]
+pub(crate) use upload::commit;
+pub use upload::{Chunks, FileCopy, Keeping};
 
 use super::filesystem_kind::FilesystemKind;
 use super::{Folder, SourceFile};
-use crate::metadata::{Kind, MODE_BITS, Metadata, Timestamp};
+use crate::metadata::{Kind, MODE_BITS, Metadata};
 use crate::modes::{ModePolicy, umask};
 use crate::path::NameRef;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use file::{LocalTarget, regular, regular_kind};
 use rustix::fs::{self as sys, Mode, OFlags};
-use stat::{metadata_of, timestamp};
+use stat::metadata_of;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -129,14 +134,6 @@ impl LocalFolder {
 /// Returns the handle of a folder, required for operations between two folders.
 fn handle_of(folder: &dyn Folder) -> io::Result<BorrowedFd<'_>> {
     folder.handle().ok_or_else(|| io::ErrorKind::CrossesDevices.into())
-}
-
-/// Returns the current time by the clock that dates changes on this machine's filesystems: later changes never get an earlier
-/// time.
-#[must_use]
-pub fn file_clock() -> Timestamp {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    timestamp(now.tv_sec, u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Default permissions of new entries in a folder, if it has any; see acl(5).

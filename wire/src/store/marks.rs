@@ -33,8 +33,7 @@
 //! that is pulled out while the system runs is not noticed. Filesystems of a server or another program need no mark: there each
 //! file is synced before it gets its name.
 
-use super::boot::boot_id;
-use super::local::file_clock;
+use super::boot::{boot_id, file_clock};
 use super::{DiskFolder, Folder, disk_folder, walk::Walk};
 use crate::message::Entry;
 use crate::metadata::{Kind, Timestamp};

@@ -5,7 +5,7 @@
 //!  commands, walks, batches                         receiving jobs                          sending jobs
 //!             |                                           |                                      |
 //!             v                                           v                                      v
-//!  Storage ─► Folder ─► names, metadata,          engine: TreeSink (which item may take     SourceFile
+//!  Storage ─► Folder ─► names, metadata,          TreeSink (which item may take             SourceFile
 //!             |         changes, space            which name, and with what metadata)        (read_at)
 //!             |                                           |
 //!             └─ backend() ───────────────────────────────┤
@@ -36,9 +36,11 @@
 //! 4. the item is acknowledged         whole new content                        whole new content
 //! ```
 //!
-//! Line 3 of a filesystem consists of several when power may fail; see `engine/commit.rs`.
+//! Line 3 of a filesystem consists of several when power may fail; see `local/upload/commit.rs`.
 
+mod admission;
 pub(crate) mod boot;
+mod busy;
 mod cache;
 mod capabilities;
 pub mod change;
@@ -51,6 +53,9 @@ mod folder;
 mod local;
 pub mod marks;
 mod names;
+mod object_placement;
+mod placing;
+mod sink;
 mod spelling;
 mod staging;
 pub mod sweep;
@@ -61,12 +66,23 @@ pub mod walk;
 mod write_out;
 
 pub use crate::modes::umask;
+#[cfg(test)]
+pub(crate) use admission::{AdmissionRule, Candidate};
+pub use boot::file_clock;
+pub use busy::BusyPatience;
 pub use cache::FolderCache;
 pub use capabilities::{Capabilities, Capability};
 pub use filesystems::Filesystems;
 pub use folder::{DiskFolder, Fill, Folder, FolderBackend, FolderLock, ObjectFolder, disk_folder};
-pub use local::{LocalFolder, LocalStorage, STREAM_MODE, file_clock};
+pub(crate) use local::HANDLES_A_COMMIT;
+#[cfg(test)]
+pub(crate) use local::commit;
+pub use local::{Chunks, FileCopy, Keeping, LocalFolder, LocalStorage, STREAM_MODE};
 pub use names::{NameKind, Names};
+#[cfg(test)]
+pub(crate) use placing::Unsynced;
+pub use placing::{PendingCommit, Placed, Staged, StagedEntry};
+pub use sink::{Base, Find, ResumeState, Sink, TreeSink, TreeSinkOptions};
 pub use spelling::{Spellings, is_respelling, respell};
 pub(crate) use spelling::{is_entry, is_same};
 pub use staging::{StagedName, is_staged, reserved_name};

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::checksum::{Checksum, ChunkPlace};
-use wire::engine::{Base, Keeping, Placed, ResumeState, Sink, Staged, TreeSink, TreeSinkOptions};
 use wire::frame::{EntryHead, EntryKind};
 use wire::journal::{JOURNAL_HEAD_LEN, JournalHead, JournalKey, decode_records, encode_record};
 use wire::limits::CHUNK_LEN;
@@ -18,7 +17,10 @@ use wire::message::{Durability, OfferedItem};
 use wire::metadata::{Kind, Metadata, SourceId, Timestamp};
 use wire::path::NameRef;
 use wire::store::marks::Marks;
-use wire::store::{DiskFolder, FolderCache, LocalFolder, StagedName, file_clock};
+use wire::store::{
+    Base, DiskFolder, FolderCache, Keeping, LocalFolder, Placed, ResumeState, Sink, Staged, StagedName,
+    TreeSink, TreeSinkOptions, file_clock,
+};
 use wire::verified::{VerifiedChunk, VerifiedContent};
 use wire::{Name, RemotePath};
 

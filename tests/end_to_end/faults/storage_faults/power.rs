@@ -14,11 +14,11 @@ use tempfile::TempDir;
 use tests::wan::Random;
 use tokio::runtime::Runtime;
 use wire::Name;
-use wire::engine::{Base, TreeSink, TreeSinkOptions, TreeSource};
+use wire::engine::TreeSource;
 use wire::message::{Durability, Overwrite};
 use wire::modes::Modes;
 use wire::sender::Asking;
-use wire::store::{FolderCache, disk_folder};
+use wire::store::{Base, FolderCache, TreeSink, TreeSinkOptions, disk_folder};
 
 #[test]
 fn what_was_told_to_be_done_survives_a_loss_of_power_at_any_operation() {

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use wire::checksum::Checksum;
-use wire::engine::{Base, Keeping, TreeSink, TreeSinkOptions, TreeSource};
+use wire::engine::TreeSource;
 use wire::journal::JournalKey;
 use wire::sender::Asking;
+use wire::store::{Base, Keeping, TreeSink, TreeSinkOptions};
 use wire::{FailureCode, Name};
 
 /// Errors of storage, and the failures that must be reported for them.

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::checksum::Checksum;
-use crate::engine::{NoopObserver, Sink, StreamSource};
+use crate::engine::{NoopObserver, StreamSource};
 use crate::frame::{Announcement, EntryHead};
 use crate::ids::JobId;
 use crate::net::control::outbox;
 use crate::path::RemotePath;
 use crate::receiver::Receiver;
 use crate::sender::{Asking, Sender};
+use crate::store::{Placed, Sink, Staged};
 use crate::verified::VerifiedContent;
 
 #[tokio::test]
@@ -31,16 +32,11 @@ async fn a_job_that_begins_when_the_session_is_over_ends_at_once() {
 struct Nowhere;
 
 impl Sink for Nowhere {
-    fn stage(&self, _: &Announcement) -> Result<Box<dyn crate::engine::Staged>, Failure> {
+    fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         Err(FailureCode::Unsupported.into())
     }
 
-    fn file(
-        &self,
-        _: &RemotePath,
-        _: &EntryHead,
-        _: &VerifiedContent<'_>,
-    ) -> Result<crate::engine::Placed, Failure> {
+    fn file(&self, _: &RemotePath, _: &EntryHead, _: &VerifiedContent<'_>) -> Result<Placed, Failure> {
         Err(FailureCode::Unsupported.into())
     }
 }

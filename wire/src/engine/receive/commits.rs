@@ -1,10 +1,11 @@
 //! Commits: makes waiting items durable, reports them, and sets the metadata of folders that are complete.
 
 use super::ReceiveJob;
-use crate::engine::commit::{CommitStep, PendingItem, Placed};
+use crate::engine::commits::{CommitStep, PendingItem};
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::receiver::FolderEntry;
+use crate::store::Placed;
 
 impl ReceiveJob {
     /// Commits waiting items, sets the folders that waited for them, and commits those too.

@@ -1,14 +1,14 @@
 //! Frames of large files: stages, writes and publishes them as the machine decides.
 
 use super::{ReceiveFault, ReceiveJob, Slot};
-use crate::engine::commit::{CommitStep, Placed};
-use crate::engine::placing::Staged;
+use crate::engine::commits::CommitStep;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, BlockExtra, FrameHead, FrameKind, SealEnd, decode_loss};
 use crate::ids::{FileNo, FrameNo};
 use crate::path::RemotePath;
 use crate::receiver::{Begin, Publish, Receiver, ReceiverViolation, Verdict};
+use crate::store::{Placed, Staged};
 use crate::verified::VerifiedChunk;
 
 impl ReceiveJob {

@@ -1,7 +1,7 @@
 //! Memory for frames: computes how much of a frame may be kept before any work on it, and takes memory for that.
 
 use super::{ReceiveFault, ReceiveJob};
-use crate::engine::commit::waiting_kept_len;
+use crate::engine::commits::waiting_kept_len;
 use crate::engine::cursor::Cursor;
 use crate::engine::lock;
 use crate::engine::memory::MemoryGrant;

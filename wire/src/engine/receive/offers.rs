@@ -6,9 +6,6 @@ use crate::control::Envelope;
 use crate::disk::Disk;
 use crate::engine::held_answers::HeldAnswers;
 use crate::engine::lock;
-use crate::engine::placing::Staged;
-use crate::engine::sink::ResumeState;
-use crate::engine::staged::Chunks;
 use crate::failure::{Failure, FailureCode};
 use crate::journal::HeldChunks;
 use crate::limits::OFFERED_AHEAD_MAX;
@@ -16,6 +13,7 @@ use crate::message::{Held, HeldItem, Offer, OfferedItem};
 use crate::metadata::SourceId;
 use crate::net::control::Outbox;
 use crate::receiver::ReceiverViolation;
+use crate::store::{Chunks, ResumeState, Staged};
 use std::sync::Arc;
 
 impl ReceiveJob {

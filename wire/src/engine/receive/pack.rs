@@ -1,7 +1,7 @@
 //! Packs: takes their entries one by one, and records which of them are settled.
 
 use super::{ReceiveFault, ReceiveJob};
-use crate::engine::commit::{CommitStep, PendingItem, Placed};
+use crate::engine::commits::{CommitStep, PendingItem};
 use crate::engine::cursor::Cursor;
 use crate::engine::{SettledItem, lock};
 use crate::failure::{Failure, FailureCode};
@@ -10,6 +10,7 @@ use crate::ids::FrameNo;
 use crate::limits::PACK_ENTRIES_MAX;
 use crate::path::RemotePath;
 use crate::receiver::FolderEntry;
+use crate::store::Placed;
 use crate::verified::VerifiedContent;
 
 impl ReceiveJob {

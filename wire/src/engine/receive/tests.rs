@@ -6,8 +6,6 @@ mod ends;
 use super::*;
 use crate::checksum::ChunkPlace;
 use crate::checksum::RootBuilder;
-use crate::engine::PendingCommit;
-use crate::engine::commit::Placed;
 use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, encode_loss};
 use crate::frame::{Announcement, BlockExtra, EntryHead, EntryKind, SealEnd};
 use crate::ids::{FileNo, FrameNo, JobId};
@@ -15,6 +13,7 @@ use crate::limits::{ATTEMPTS_MAX, CHUNK_LEN};
 use crate::message::{Ack, Totals};
 use crate::metadata::SourceId;
 use crate::receiver::{FolderEntry, Publish};
+use crate::store::{PendingCommit, Placed};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::sync::Weak;
 

@@ -2,6 +2,7 @@
 
 use super::file::{MOUNT_ID, unique_mount};
 use super::*;
+use crate::metadata::Timestamp;
 use crate::store::write_fully;
 use crate::store::{DiskFolder, StagedName, TargetFile, disk_folder};
 use rustix::fs::{AtFlags, StatxFlags};

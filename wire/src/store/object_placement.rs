@@ -4,8 +4,7 @@
 //! step. Parts without a name are the store's to remove; no later run resumes them.
 
 use super::admission::NameAdmission;
-use super::commit::Placed;
-use super::placing::{Staged, check_going};
+use super::placing::{Placed, Staged, check_going};
 use crate::failure::Failure;
 use crate::frame::EntryHead;
 use crate::path::Name;

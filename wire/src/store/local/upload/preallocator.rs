@@ -1,7 +1,7 @@
 //! Preallocates disk space for a large file ahead of its writes: this gives fewer extents and cheaper writes.
 
-use super::lock;
 use crate::store::TargetFile;
+use crate::sync::lock;
 use crate::verified::VerifiedChunk;
 use std::ops::Range;
 use std::sync::Mutex;

@@ -4,19 +4,19 @@
 //! The last look and the rename are two system calls: a file written just between them is replaced, as if it had been written a
 //! moment earlier under a rule that replaces. Where the rule replaces no file, the rename itself refuses.
 
-use super::lock;
 use crate::failure::{Failure, FailureCode};
 use crate::fidelity::FidelityReport;
 use crate::message::{Details, EntryDetails, Overwrite};
 use crate::metadata::{Kind, Metadata, Timestamp};
 use crate::path::NameRef;
 use crate::store::{Folder, Identity, Spellings};
+use crate::sync::lock;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
 /// How a sink treats existing entries.
-pub(super) struct AdmissionRule {
+pub(crate) struct AdmissionRule {
     overwrite: Overwrite,
     /// Refuse existing entries instead of skipping them.
     add_only: bool,
@@ -27,28 +27,28 @@ pub(super) struct AdmissionRule {
 
 /// The properties of an item that the rule looks at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Candidate {
-    pub(super) size: Option<u64>,
-    pub(super) modified: Option<Timestamp>,
+pub(crate) struct Candidate {
+    pub(crate) size: Option<u64>,
+    pub(crate) modified: Option<Timestamp>,
     /// The content of the existing entry may be lost, regardless of its size and time.
-    pub(super) is_unproven: bool,
+    pub(crate) is_unproven: bool,
 }
 
 /// Permission for an item to take its name, with the entry seen there at the last look.
 #[derive(Clone)]
-pub(super) struct NameAdmission {
+pub(crate) struct NameAdmission {
     rule: Arc<AdmissionRule>,
     candidate: Candidate,
     existing: Option<Identity>,
 }
 
 impl AdmissionRule {
-    pub(super) fn new(overwrite: Overwrite, add_only: bool) -> Self {
+    pub(crate) fn new(overwrite: Overwrite, add_only: bool) -> Self {
         Self { overwrite, add_only, fidelities: Mutex::default(), spellings: Spellings::default() }
     }
 
     /// Decides whether an item may take its name.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         self: &Arc<Self>,
         folder: &dyn Folder,
         name: NameRef<'_>,
@@ -62,12 +62,12 @@ impl AdmissionRule {
     }
 
     /// True if `kept` is the value that the folder's filesystem stores for `time`.
-    pub(super) fn is_kept(&self, folder: &dyn Folder, time: Timestamp, kept: Timestamp) -> bool {
+    pub(crate) fn is_kept(&self, folder: &dyn Folder, time: Timestamp, kept: Timestamp) -> bool {
         time == kept || self.fidelity(folder).time(time) == kept
     }
 
     /// Returns the fidelity of the folder's filesystem, determined once for each.
-    pub(super) fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
+    pub(crate) fn fidelity(&self, folder: &dyn Folder) -> FidelityReport {
         let device = |details: EntryDetails| details.file.map(|file| file.device);
         let Ok(Some(filesystem)) = folder.details(None, LINKS).map(device) else {
             return FidelityReport::EXACT;
@@ -117,7 +117,7 @@ impl AdmissionRule {
 impl NameAdmission {
     /// Gives a complete item its name, if that is still permitted. `give_name` does so, and replaces an existing entry only if
     /// its argument is true.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         folder: &dyn Folder,
         name: NameRef<'_>,
@@ -140,7 +140,7 @@ impl NameAdmission {
     }
 
     /// Returns the metadata of the entry that has the name.
-    pub(super) fn metadata(&self) -> Option<Metadata> {
+    pub(crate) fn metadata(&self) -> Option<Metadata> {
         self.existing.map(|existing| existing.metadata)
     }
 

@@ -5,10 +5,7 @@
 //! the disk is away for a while, written chunks may be lost; the journal then is of another boot or mount, and each chunk that
 //! it lists is read and hashed before it counts.
 
-use super::admission::NameAdmission;
-use super::commit::{Placed, Unsynced};
-use super::lock;
-use super::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
+use super::content::{write_pieces, write_with_holes};
 use super::preallocator::Preallocator;
 use crate::checksum::{Checksum, ChunkPlace, Digest};
 use crate::failure::{Failure, FailureCode};
@@ -20,13 +17,16 @@ use crate::limits::CHUNK_LEN;
 use crate::metadata::SourceId;
 use crate::path::{Name, NameRef};
 use crate::receiver::Publish;
+use crate::store::admission::NameAdmission;
 use crate::store::boot::boot_id;
+use crate::store::busy::BusyPatience;
+use crate::store::placing::{Placed, Staged, StagedEntry, Unsynced, check_going};
 use crate::store::{DiskFolder, StagedName, TargetFile, read_fully, write_fully};
+use crate::sync::lock;
 use crate::verified::VerifiedChunk;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How a target keeps partial files for resuming.
@@ -41,25 +41,25 @@ pub struct Keeping {
 }
 
 /// Where a staged file goes, and how it gets its name.
-pub(super) struct Placement {
-    pub(super) folder: Arc<dyn DiskFolder>,
-    pub(super) name: Name,
-    pub(super) admission: NameAdmission,
-    pub(super) mode: u32,
-    pub(super) sparse: bool,
+pub(in crate::store) struct Placement {
+    pub(in crate::store) folder: Arc<dyn DiskFolder>,
+    pub(in crate::store) name: Name,
+    pub(in crate::store) admission: NameAdmission,
+    pub(in crate::store) mode: u32,
+    pub(in crate::store) sparse: bool,
     /// The name is given in a commit, in which the content is synced.
-    pub(super) waits: bool,
+    pub(in crate::store) waits: bool,
     /// The name is given in a commit even without a sync, in which the content is written out: it replaces another file, or the
     /// file's length is set before its content is there.
-    pub(super) writes_out: bool,
+    pub(in crate::store) writes_out: bool,
     /// A partial file of this name by another sender may be removed.
-    pub(super) takes_over: bool,
+    pub(in crate::store) takes_over: bool,
     /// Cancelled once the file may no longer get its name.
-    pub(super) over: CancellationToken,
+    pub(in crate::store) over: CancellationToken,
 }
 
 /// A large file under way.
-pub(super) struct StagedFile {
+pub(in crate::store) struct StagedFile {
     place: Placement,
     staged: StagedName,
     file: Arc<dyn TargetFile>,
@@ -88,7 +88,7 @@ struct Journal {
 }
 
 /// Starts a new file.
-pub(super) fn begin(
+pub(in crate::store) fn begin(
     place: Placement,
     announcement: &Announcement,
     keeping: Option<&Keeping>,
@@ -119,7 +119,7 @@ pub(super) fn begin(
 }
 
 /// Resumes a file left by an interrupted run; returns `None` if none of it can be proven to be of this source.
-pub(super) fn resume(
+pub(in crate::store) fn resume(
     place: Placement,
     announcement: &Announcement,
     keeping: &Keeping,
@@ -158,7 +158,12 @@ pub(super) fn resume(
 }
 
 /// Removes the leftovers of an interrupted run for a file that is complete by now.
-pub(super) fn forget(folder: &dyn DiskFolder, name: NameRef<'_>, keeping: &Keeping, takes_over: bool) {
+pub(in crate::store) fn forget(
+    folder: &dyn DiskFolder,
+    name: NameRef<'_>,
+    keeping: &Keeping,
+    takes_over: bool,
+) {
     let staged = StagedName::of(name);
     let is_ours = || takes_over || !is_of_another(folder, &staged, keeping);
     if folder.open_staged(&staged).is_ok_and(|_in_use| is_ours() && folder.remove_staged(&staged).is_ok()) {
@@ -168,16 +173,11 @@ pub(super) fn forget(folder: &dyn DiskFolder, name: NameRef<'_>, keeping: &Keepi
 
 /// Retries for a moment while the file is in use: a killed process may not have closed it yet.
 fn when_free<T>(open: impl Fn() -> io::Result<T>) -> Option<T> {
-    let begin = Instant::now();
+    let patience = BusyPatience::default();
     loop {
         match open() {
             Ok(opened) => return Some(opened),
-            Err(error)
-                if Failure::from(&error).code == FailureCode::Busy && begin.elapsed() < BUSY_PATIENCE =>
-            {
-                std::thread::sleep(BUSY_PAUSE);
-            }
-            Err(_) => return None,
+            Err(error) => std::thread::sleep(patience.pause_after(&error.into())?),
         }
     }
 }
@@ -396,7 +396,9 @@ impl Staged for StagedFile {
             let content = Unsynced::File(self.file.clone());
             *lock(&self.over) = true; // another job's to discard
             let (staged, name, admission) = (self.staged.clone(), name.clone(), admission.clone());
-            return Ok(waiting(folder.clone(), staged, name, admission, content, self.journal.is_some()));
+            let mut entry = StagedEntry::new(folder.clone(), staged, name, Some(admission), content);
+            entry.journal = self.journal.is_some();
+            return Ok(Placed::pending(entry));
         }
         check_going(&self.place.over)?;
         let give_name = |replace| folder.publish(&self.staged, name.into(), replace);
@@ -432,8 +434,5 @@ impl Drop for StagedFile {
 
 /// Bytes written out at a time: efficient for the disk, and little to wait for at the end.
 const WRITE_OUT_LEN: u64 = 8 << 20;
-/// A killed process keeps its file open until its sync has ended, which cannot be stopped.
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Permissions of a staged file that is kept; the final ones are set together with its name.
 const OWNER_ONLY: u32 = 0o600;

@@ -2,9 +2,6 @@
 
 use super::*;
 use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
-use crate::engine::placing::HOLE_LEN;
-use crate::engine::placing::write_with_holes;
-use crate::engine::staged::Keeping;
 use crate::frame::{BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
 use crate::ids::{FileNo, FrameNo, JobId};
 use crate::journal::JournalKey;
@@ -15,8 +12,8 @@ use crate::modes::Modes;
 use crate::path::Name;
 use crate::receiver::Publish;
 use crate::receiver::{Receiver, Verdict};
-use crate::store::LocalFolder;
-use crate::store::{DiskFolder, FolderCache, StagedName};
+use crate::store::local::upload::{HOLE_LEN, write_with_holes};
+use crate::store::{DiskFolder, FolderCache, Keeping, LocalFolder, StagedName};
 use crate::verified::VerifiedChunk;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

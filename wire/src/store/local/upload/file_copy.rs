@@ -1,11 +1,11 @@
 //! A copy of a file within a storage: written to a staged file beside its target, which gets its name when it is complete.
 
-use super::admission::{AdmissionRule, Candidate, NameAdmission};
 use crate::disk::beat;
 use crate::failure::{Failure, FailureCode};
 use crate::message::Overwrite;
 use crate::modes::PERMISSIONS;
 use crate::path::{Name, NameRef};
+use crate::store::admission::{AdmissionRule, Candidate, NameAdmission};
 use crate::store::marks::Unproven;
 use crate::store::{DiskFolder, Folder, Identity, SourceFile, StagedName, TargetFile, disk_folder};
 use std::io;

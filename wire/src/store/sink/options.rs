@@ -1,9 +1,9 @@
 //! The options of a sink: how it treats existing entries, permissions, and a loss of power.
 
-use crate::engine::staged::Keeping;
 use crate::message::{Durability, Overwrite};
 use crate::metadata::Timestamp;
 use crate::modes::Modes;
+use crate::store::local::upload::Keeping;
 
 /// How a [`TreeSink`](super::TreeSink) treats existing entries, and which metadata it sets.
 #[derive(Debug, Clone)]

@@ -1,12 +1,14 @@
 //! Tests of batches whose sync fails, and of files that are in use while they wait.
 
 use super::*;
-use crate::engine::admission::{AdmissionRule, Candidate};
 use crate::ids::FrameNo;
 use crate::message::Overwrite;
 use crate::path::{NameRef, RemotePath};
 use crate::store::sweep::SweepScope;
-use crate::store::{LocalFolder, StagedName};
+use crate::store::{
+    AdmissionRule, Candidate, DiskFolder, Filesystems, LocalFolder, StagedEntry, StagedName, Unsynced, commit,
+};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn item(folder: &Arc<dyn DiskFolder>, number: usize) -> PendingItem {
@@ -15,8 +17,8 @@ fn item(folder: &Arc<dyn DiskFolder>, number: usize) -> PendingItem {
     let name = NameRef::new(format!("file-{number}").as_bytes()).unwrap().to_name();
     let rule = Arc::new(AdmissionRule::new(Overwrite::Always, false));
     let admission = rule.admit(&**folder, (&name).into(), Candidate::default()).unwrap();
-    let waiting = crate::engine::placing::waiting(folder.clone(), staged, name, admission, content, false);
-    let Placed::Pending(waiting) = waiting else { panic!("it waits") };
+    let entry = StagedEntry::new(folder.clone(), staged, name, Some(admission), content);
+    let waiting = PendingCommit::Staged(Box::new(entry));
     let path = RemotePath::root();
     PendingItem {
         frame: FrameNo(0),
@@ -41,19 +43,19 @@ fn what_waits_for_its_sync_is_in_use() {
     let (folders, left) = ([open("a"), open("b")], open("left"));
     let commits = Commits::default();
     for folder in &folders {
-        (0..2 * FEW).for_each(|number| commits.add(CommitStep::Item(item(folder, number))));
+        (0..2 * HANDLES_A_COMMIT).for_each(|number| commits.add(CommitStep::Item(item(folder, number))));
     }
     drop(left.create_staged(&StagedName::new(), 0o600).unwrap());
     assert_eq!(left.sweep(Duration::ZERO, &SweepScope::All).unwrap().files, 1, "nobody has it open");
     for folder in &folders {
         let swept = folder.sweep(Duration::ZERO, &SweepScope::All).unwrap();
-        assert_eq!((swept.files, swept.kept), (0, 2 * FEW as u64));
+        assert_eq!((swept.files, swept.kept), (0, 2 * HANDLES_A_COMMIT as u64));
     }
     let (mut steps, _turn) = commits.take();
     let batch: Vec<PendingCommit> = steps.iter_mut().filter_map(CommitStep::take_waiting).collect();
     let (results, broken) = commit(batch, Some(Filesystems::default()), &|| false);
     assert!(results.iter().all(Result::is_ok) && broken.is_none());
-    assert_eq!(folders[0].names().unwrap().len(), 2 * FEW);
+    assert_eq!(folders[0].names().unwrap().len(), 2 * HANDLES_A_COMMIT);
 }
 
 #[test]
@@ -69,13 +71,4 @@ fn a_batch_is_full_before_it_keeps_too_many_folders_open() {
         assert!(folders < 1000);
     }
     assert_eq!(folders, 64);
-}
-
-/// After a failed sync the state of the disk is unknown: each item of the batch fails, and those after it.
-#[test]
-fn a_failed_sync_fails_all_of_a_batch_and_what_comes_after_it() {
-    let (results, broken) = failed(&[None, None], &io::Error::from(io::ErrorKind::StorageFull));
-    assert_eq!(results.len(), 2);
-    assert!(results.iter().all(|result| result.as_ref().is_err_and(|f| f.code == FailureCode::NoSpace)));
-    assert_eq!(broken.map(|failure| failure.code), Some(FailureCode::NoSpace));
 }

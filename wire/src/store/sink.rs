@@ -8,9 +8,8 @@ pub use base::{Base, Find};
 pub use options::TreeSinkOptions;
 pub use tree::TreeSink;
 
-use super::commit::{PendingCommit, Placed};
-use super::placing::Staged;
-use super::staged::Chunks;
+use super::local::upload::Chunks;
+use super::placing::{PendingCommit, Placed, Staged};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
 use crate::message::OfferedItem;

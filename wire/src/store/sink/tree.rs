@@ -2,12 +2,6 @@
 
 use super::base::{Base, Find};
 use super::{ResumeState, Sink, TreeSinkOptions};
-use crate::engine::admission::{AdmissionRule, Candidate, NameAdmission};
-use crate::engine::commit::{self, PendingCommit, Placed, StagedEntry, Unsynced};
-use crate::engine::lock;
-use crate::engine::placing::{Staged, check_going, waiting, write_pieces, write_with_holes};
-use crate::engine::staged::{self, Placement};
-use crate::engine::uploaded::ObjectPlacement;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
 use crate::message::OfferedItem;
@@ -15,11 +9,16 @@ use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
 use crate::modes::{self, PERMISSIONS};
 use crate::path::{NameRef, RemotePath};
 use crate::receiver::FolderEntry;
+use crate::store::admission::{AdmissionRule, Candidate, NameAdmission};
+use crate::store::local::upload::{self, Placement, write_pieces, write_with_holes};
 use crate::store::marks::Unproven;
+use crate::store::object_placement::ObjectPlacement;
+use crate::store::placing::{PendingCommit, Placed, Staged, StagedEntry, Unsynced, check_going};
 use crate::store::{
     Capability, DiskFolder, Filesystems, Folder, FolderBackend, FolderCache, Identity, ObjectFolder,
     StagedName, TargetFile, disk_folder, set_carried, sync,
 };
+use crate::sync::lock;
 use crate::verified::VerifiedContent;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -101,7 +100,7 @@ impl TreeSink {
             return Err(failure);
         }
         let kept = StagedEntry::kept(folder, name.to_name())?;
-        Ok(Placed::Pending(PendingCommit::Staged(Box::new(kept))))
+        Ok(Placed::pending(kept))
     }
 
     fn staged_place(
@@ -150,7 +149,7 @@ impl TreeSink {
     /// Handles a file in its place: its staged data is obsolete, and it may have to be made durable.
     fn found(&self, folder: &Arc<dyn DiskFolder>, name: NameRef<'_>, is_large: bool) -> ResumeState {
         if let Some(keeping) = self.options.keeping.as_ref().filter(|_| is_large) {
-            staged::forget(&**folder, name, keeping, self.options.takes_over);
+            upload::forget(&**folder, name, keeping, self.options.takes_over);
         }
         let is_noted = match (self.waits(), folder.syncs_as_a_whole()) {
             (false, _) => Ok(()),
@@ -236,7 +235,7 @@ impl Sink for TreeSink {
             }
             other => other?,
         };
-        Ok(Box::new(staged::begin(place, announcement, self.options.keeping.as_ref())?))
+        Ok(Box::new(upload::begin(place, announcement, self.options.keeping.as_ref())?))
     }
 
     fn look(&self, item: &OfferedItem) -> ResumeState {
@@ -252,7 +251,7 @@ impl Sink for TreeSink {
             (Some(keeping), true) => {
                 let announcement = item.announcement();
                 let place = self.staged_place(folder, name, &announcement);
-                match place.ok().and_then(|place| staged::resume(place, &announcement, keeping)) {
+                match place.ok().and_then(|place| upload::resume(place, &announcement, keeping)) {
                     Some((staged, chunks)) => ResumeState::Partial(Box::new(staged), chunks),
                     None => ResumeState::None,
                 }
@@ -346,7 +345,8 @@ impl Sink for TreeSink {
         let staging = folder.stage_link(&staged, target, head.modified);
         let result = staging.and_then(|()| Ok(check_going(&self.over)?));
         if result.is_ok() && self.waits() {
-            return Ok(waiting(folder, staged, name.to_name(), admission, Unsynced::Link, false));
+            let (name, content) = (name.to_name(), Unsynced::Link);
+            return Ok(Placed::pending(StagedEntry::new(folder, staged, name, Some(admission), content)));
         }
         let give_name = |replace| folder.publish(&staged, name, replace);
         let result =
@@ -383,7 +383,7 @@ impl Sink for TreeSink {
         }
         let touched = self.waits().then(|| self.base.take_touched());
         let is_over = || is_over() || self.over.is_cancelled();
-        let (results, broken) = commit::commit(batch, touched, &is_over);
+        let (results, broken) = upload::commit(batch, touched, &is_over);
         if let Some(failure) = broken {
             let _ = self.broken.set(failure); // the first reason is the one to report
         }
@@ -411,7 +411,13 @@ fn replace_small(
     if result.is_ok() && waits {
         file.begin_write_out();
         let content = Unsynced::File(file.into());
-        return Ok(waiting(folder, staged, name.to_name(), admission, content, false));
+        return Ok(Placed::pending(StagedEntry::new(
+            folder,
+            staged,
+            name.to_name(),
+            Some(admission),
+            content,
+        )));
     }
     let result = result.map_err(Failure::from).and_then(|()| {
         drop(file);

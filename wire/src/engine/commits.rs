@@ -1,19 +1,18 @@
 //! The steps of a job that wait for a commit, with their memory and handles.
 
-use super::FEW;
-use super::staged_entry::{PendingCommit, Unsynced};
+use super::lock;
 use crate::checksum::Digest;
-use crate::engine::lock;
 use crate::failure::Failure;
 use crate::ids::FrameNo;
 use crate::path::RemotePath;
 use crate::receiver::{FolderEntry, Publish, failure_kept_len, file_kept_len, folder_kept_len};
+use crate::store::{HANDLES_A_COMMIT, PendingCommit};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 /// The steps that wait for a commit, in the order in which they are to be reported.
 #[derive(Default)]
-pub(in crate::engine) struct Commits {
+pub(super) struct Commits {
     queue: Mutex<CommitQueue>,
     turn: Mutex<()>,
     /// Memory of the steps in the batch that is being committed.
@@ -36,7 +35,7 @@ struct CommitQueue {
 }
 
 /// A step to take once everything before it is durable.
-pub(in crate::engine) enum CommitStep {
+pub(super) enum CommitStep {
     /// Report an item.
     Item(PendingItem),
     /// A pack's other items are settled.
@@ -48,33 +47,30 @@ pub(in crate::engine) enum CommitStep {
 }
 
 /// An item of a pack, and the report about it.
-pub(in crate::engine) struct PendingItem {
-    pub(in crate::engine) frame: FrameNo,
-    pub(in crate::engine) entry: u32,
-    pub(in crate::engine) path: RemotePath,
-    pub(in crate::engine) folder: bool,
-    pub(in crate::engine) bytes: u64,
-    pub(in crate::engine) digest: Option<Digest>,
-    pub(in crate::engine) as_is: bool,
-    pub(in crate::engine) waiting: PendingCommit,
+pub(super) struct PendingItem {
+    pub(super) frame: FrameNo,
+    pub(super) entry: u32,
+    pub(super) path: RemotePath,
+    pub(super) folder: bool,
+    pub(super) bytes: u64,
+    pub(super) digest: Option<Digest>,
+    pub(super) as_is: bool,
+    pub(super) waiting: PendingCommit,
 }
 
 impl Commits {
-    pub(in crate::engine) fn add(&self, mut step: CommitStep) {
+    pub(super) fn add(&self, mut step: CommitStep) {
         let mut queue = lock(&self.queue);
         if let CommitStep::Item(PendingItem { waiting: PendingCommit::Staged(item), .. })
         | CommitStep::Published { waiting: PendingCommit::Staged(item), .. } = &mut step
         {
-            let folder = Arc::as_ptr(&item.folder).cast::<()>() as usize;
+            let folder = item.folder_id();
             if queue.last_folder.replace(folder) != Some(folder) {
                 queue.folders += 1;
                 queue.is_held = false;
             }
             queue.handles += 1;
-            if !queue.is_held && matches!(item.content, Unsynced::File(_)) {
-                queue.is_held = true;
-                item.stays_open = true;
-            }
+            queue.is_held = queue.is_held || item.keep_open();
         }
         queue.kept += step.kept_len();
         queue.steps.push(step);
@@ -82,7 +78,7 @@ impl Commits {
             if let Some(step) = queue.steps.last_mut() {
                 step.close_small();
             }
-        } else if queue.handles > FEW {
+        } else if queue.handles > HANDLES_A_COMMIT {
             queue.many = true;
             for step in &mut queue.steps {
                 step.close_small();
@@ -91,7 +87,7 @@ impl Commits {
     }
 
     /// Takes all waiting steps. No other commit can run while the second value lives.
-    pub(in crate::engine) fn take(&self) -> (Vec<CommitStep>, MutexGuard<'_, ()>) {
+    pub(super) fn take(&self) -> (Vec<CommitStep>, MutexGuard<'_, ()>) {
         let turn = lock(&self.turn);
         let mut queue = lock(&self.queue);
         self.taken.store(queue.kept, Ordering::Relaxed);
@@ -99,27 +95,27 @@ impl Commits {
     }
 
     /// Records that the steps taken last have been reported.
-    pub(in crate::engine) fn told(&self) {
+    pub(super) fn told(&self) {
         self.taken.store(0, Ordering::Relaxed);
     }
 
     /// Returns the approximate memory of all steps in bytes.
-    pub(in crate::engine) fn kept(&self) -> usize {
+    pub(super) fn kept(&self) -> usize {
         lock(&self.queue).kept + self.taken.load(Ordering::Relaxed)
     }
 
     /// Takes all waiting steps that will not be committed.
-    pub(in crate::engine) fn take_all(&self) -> Vec<CommitStep> {
+    pub(super) fn take_all(&self) -> Vec<CommitStep> {
         std::mem::take(&mut *lock(&self.queue)).steps
     }
 
     /// True if no step is waiting.
-    pub(in crate::engine) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         lock(&self.queue).steps.is_empty()
     }
 
     /// True once the next batch should not grow: it uses memory and open folders.
-    pub(in crate::engine) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         let queue = lock(&self.queue);
         queue.steps.len() >= STEPS_MAX || queue.folders >= FOLDERS_MAX || queue.kept >= KEPT_MAX
     }
@@ -127,7 +123,7 @@ impl Commits {
 
 impl CommitStep {
     /// Takes the part of the step that is to be committed before it.
-    pub(in crate::engine) fn take_waiting(&mut self) -> Option<PendingCommit> {
+    pub(super) fn take_waiting(&mut self) -> Option<PendingCommit> {
         match self {
             Self::Item(PendingItem { waiting, .. }) | Self::Published { waiting, .. } => {
                 Some(std::mem::replace(waiting, PendingCommit::Folder))
@@ -150,11 +146,8 @@ impl CommitStep {
 
     /// Closes small files. Large files keep their handles, since few of them are open at a time.
     fn close_small(&mut self) {
-        if let Self::Item(PendingItem { waiting: PendingCommit::Staged(item), .. }) = self
-            && matches!(item.content, Unsynced::File(_))
-            && !item.stays_open
-        {
-            item.content = Unsynced::Closed;
+        if let Self::Item(PendingItem { waiting: PendingCommit::Staged(item), .. }) = self {
+            item.close();
         }
     }
 }
@@ -164,7 +157,7 @@ fn failures_kept_len(failures: &[(u32, Failure)]) -> usize {
 }
 
 /// Returns the approximate memory of an item that waits for a sync.
-pub(in crate::engine) fn waiting_kept_len(path_len: usize) -> usize {
+pub(super) fn waiting_kept_len(path_len: usize) -> usize {
     512 + path_len
 }
 /// Most steps of a batch: about a megabyte of memory.
@@ -174,3 +167,6 @@ const KEPT_MAX: usize = 2 * 1024 * 1024;
 /// Most folders that a batch keeps open, each with a file, compared to a limit of 1,024 files. Twice as many are open while the
 /// next batch gathers.
 const FOLDERS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,47 +1,31 @@
 //! Staged items that wait for a sync. Dropping one discards it, unless the next run can resume it.
 
-use crate::engine::admission::NameAdmission;
 use crate::failure::{Failure, FailureCode};
 use crate::path::{Name, NameRef};
+use crate::store::admission::NameAdmission;
 use crate::store::{DiskFolder, StagedName, TargetFile, sync};
 use std::io;
 use std::sync::Arc;
 
-/// The outcome for an item that a sink took.
-pub enum Placed {
-    /// It is in its place.
-    Done,
-    /// It will be in its place when [`Sink::commit`](crate::engine::Sink::commit) reports it.
-    Pending(PendingCommit),
-}
-
-/// An item that waits for a sync.
-pub enum PendingCommit {
-    /// A staged file or link. Dropping it discards it.
-    Staged(Box<StagedEntry>),
-    /// A folder whose metadata was set; its filesystem is to be synced.
-    Folder,
-}
-
 /// A staged file or link without its final name.
 pub struct StagedEntry {
-    pub(in crate::engine) folder: Arc<dyn DiskFolder>,
-    pub(in crate::engine) staged: StagedName,
-    pub(in crate::engine) name: Name,
+    pub(in crate::store) folder: Arc<dyn DiskFolder>,
+    pub(in crate::store) staged: StagedName,
+    pub(in crate::store) name: Name,
     /// `None` for a file that stays unchanged.
-    pub(in crate::engine) admission: Option<NameAdmission>,
-    pub(in crate::engine) content: Unsynced,
+    pub(in crate::store) admission: Option<NameAdmission>,
+    pub(in crate::store) content: Unsynced,
     /// It has a journal, which becomes invalid once the file has its name.
-    pub(in crate::engine) journal: bool,
-    pub(in crate::engine) is_named: bool,
+    pub(in crate::store) journal: bool,
+    pub(in crate::store) is_named: bool,
     /// The next run cannot use it: it could not be synced, or may not have its name.
-    pub(in crate::engine) is_useless: bool,
+    pub(in crate::store) is_useless: bool,
     /// Its handle stays open where others are closed.
-    pub(in crate::engine) stays_open: bool,
+    pub(in crate::store) stays_open: bool,
 }
 
 /// The content to sync.
-pub(in crate::engine) enum Unsynced {
+pub(crate) enum Unsynced {
     /// A file with an open handle.
     File(Arc<dyn TargetFile>),
     /// A link, which has no handle.
@@ -72,24 +56,54 @@ impl Drop for StagedEntry {
 }
 
 impl StagedEntry {
+    /// A staged file or link that is to get the name `name`, if `admission` still permits it then.
+    pub(crate) fn new(
+        folder: Arc<dyn DiskFolder>,
+        staged: StagedName,
+        name: Name,
+        admission: Option<NameAdmission>,
+        content: Unsynced,
+    ) -> Self {
+        Self {
+            folder,
+            staged,
+            name,
+            admission,
+            content,
+            journal: false,
+            is_named: false,
+            is_useless: false,
+            stays_open: false,
+        }
+    }
+
     /// The existing file `name`, which stays: it is skipped once it is durable.
-    pub(in crate::engine) fn kept(folder: Arc<dyn DiskFolder>, name: Name) -> io::Result<Self> {
+    pub(in crate::store) fn kept(folder: Arc<dyn DiskFolder>, name: Name) -> io::Result<Self> {
         if !folder.syncs_as_a_whole() {
             sync::entry(&*folder, (&name).into())?;
         }
         let staged = StagedName::new(); // there is none
-        let (content, is_named) = (Unsynced::Kept, true);
-        Ok(Self {
-            folder,
-            staged,
-            name,
-            admission: None,
-            content,
-            journal: false,
-            is_named,
-            is_useless: false,
-            stays_open: false,
-        })
+        let mut kept = Self::new(folder, staged, name, None, Unsynced::Kept);
+        kept.is_named = true;
+        Ok(kept)
+    }
+
+    /// A number of its folder, as long as it is open.
+    pub(crate) fn folder_id(&self) -> usize {
+        Arc::as_ptr(&self.folder).cast::<()>() as usize
+    }
+
+    /// Keeps its handle open, if it has one. Returns whether it has.
+    pub(crate) fn keep_open(&mut self) -> bool {
+        self.stays_open = matches!(self.content, Unsynced::File(_));
+        self.stays_open
+    }
+
+    /// Closes its handle, unless it is kept open.
+    pub(crate) fn close(&mut self) {
+        if matches!(self.content, Unsynced::File(_)) && !self.stays_open {
+            self.content = Unsynced::Closed;
+        }
     }
 
     fn remove_journal(&self) {
@@ -100,7 +114,7 @@ impl StagedEntry {
 
     /// Syncs its content. On a filesystem that is not synced as a whole, files were synced after they had been written: in the
     /// lanes, many at a time. A file's failure is its own; an error of a folder or a filesystem concerns the whole batch.
-    pub(super) fn sync(&self) -> io::Result<Result<(), Failure>> {
+    pub(in crate::store) fn sync(&self) -> io::Result<Result<(), Failure>> {
         let of_file = |synced: io::Result<()>| Ok(synced.map_err(Failure::from));
         match &self.content {
             _ if !self.folder.syncs_as_a_whole() => Ok(Ok(())), // a link's content is part of its folder, which is synced with the names
@@ -112,7 +126,7 @@ impl StagedEntry {
     }
 
     /// Writes out its content. On a filesystem that is not synced as a whole, a finished file is on the disk already.
-    pub(super) fn write_out(&self) -> io::Result<()> {
+    pub(in crate::store) fn write_out(&self) -> io::Result<()> {
         match &self.content {
             Unsynced::File(file) => file.write_out(),
             Unsynced::Closed => {
@@ -122,7 +136,7 @@ impl StagedEntry {
         }
     }
 
-    pub(super) fn give_name(&mut self) -> Result<(), Failure> {
+    pub(in crate::store) fn give_name(&mut self) -> Result<(), Failure> {
         let Some(admission) = &self.admission else { return Err(FailureCode::Skipped.into()) };
         let name = (&self.name).into();
         let give_name = |replace| self.folder.publish(&self.staged, name, replace);
