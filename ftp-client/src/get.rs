@@ -7,8 +7,9 @@ use crate::local_error_context::LocalErrorContext;
 use crate::observer::{NoopTransferObserver, TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job, keeping};
 use crate::report::Reporter;
+use crate::requested_job::RequestedJob;
 use crate::resume_store::{ResumeRecord, about};
-use crate::session::{Session, job_error};
+use crate::session::Session;
 use crate::stream_sink::StreamSink;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -17,9 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use wire::engine::{ReceiveJob, Role};
-use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Cancel, Changing, Get, JobOptions, Message, Resume};
+use wire::message::{Changing, Get, JobOptions, Resume};
 use wire::receiver::Receiver;
 use wire::store::{Base, FolderCache, Sink, TreeSink};
 use wire::{FailureCode, Name, RemotePath};
@@ -180,49 +180,30 @@ async fn run(
     record: Option<&Arc<ResumeRecord>>,
     time_max: Option<Duration>,
 ) -> Result<TransferSummary, Error> {
-    let control = &session.inner.control;
-    let job_id_lock = control.job_id_lock().await;
-    let (id, path, recursive) = (control.next_id(), get.path.clone(), get.recursive);
     reporter.begin();
-    let machine = Receiver::new(get.options.checksum, get.window);
-    let job = Arc::new(ReceiveJob::new(JobId(id), machine, sink, reporter.clone()));
-    control.exchange.opening(JobId(id), Role::Receiver);
-    let running = control.exchange.receive(job);
-    let mut answers = control.request(id, get.into()).await?;
-    drop(job_id_lock);
-    session.open_lanes();
-    let running = async {
-        let mut running = std::pin::pin!(running);
-        tokio::select! {
-            biased;
-            answer = answers.recv() => {
-                if let (Some(record), Some(Message::Opened(opened))) = (record, answer.map(|envelope| envelope.message)) {
-                    let record = record.clone();
-                    let learned = local::blocking(move || {
-                        record.set_opened_at(opened.at);
-                        Ok(())
-                    });
-                    let _ = learned.await; // as without a mark
-                }
-                running.await
-            }
-            end = &mut running => end,
+    let (recursive, machine) = (get.recursive, Receiver::new(get.options.checksum, get.window));
+    let mut requested = RequestedJob::open(session, Role::Receiver, get.path.clone(), get).await?;
+    let job = Arc::new(ReceiveJob::new(requested.id, machine, sink, reporter.clone()));
+    let exchange = &session.inner.control.exchange;
+    let running = requested.run(exchange.receive(job), async |opened| {
+        if let Some(record) = record.cloned() {
+            let learned = local::blocking(move || {
+                record.set_opened_at(opened.at);
+                Ok(())
+            });
+            let _ = learned.await; // as without a mark
         }
-    };
+    });
     let end = match time_max {
         None => running.await,
         Some(max) => timeout(max, running).await.unwrap_or_else(|_| Err(FailureCode::Cancelled.into())),
     };
-    reporter.transferred(control.exchange.count_lane_bytes());
-    match end {
-        // Where a single file was asked for, it comes or fails.
-        Ok(()) if !recursive && reporter.is_idle() => Err(expected_items::not_all(control)),
-        Ok(()) => Ok(reporter.summary()),
-        Err(failure) => {
-            let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it
-            Err(job_error(control, &path, failure))
-        }
+    reporter.transferred(exchange.count_lane_bytes());
+    requested.ended(end)?;
+    if !recursive && reporter.is_idle() {
+        return Err(expected_items::not_all(&requested.control)); // a single file comes or fails
     }
+    Ok(reporter.summary())
 }
 
 /// Frames that may come ahead of their turn and wait until they can be written: 8 MiB.

@@ -50,6 +50,7 @@ mod put;
 mod put_many;
 pub mod remote;
 mod report;
+mod requested_job;
 mod resume_store;
 pub mod session;
 pub mod skip_if;

@@ -5,14 +5,16 @@ use crate::local::{self, error_at};
 use crate::observer::{TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job};
 use crate::report::Reporter;
+use crate::requested_job::RequestedJob;
 use crate::resume_store::{ResumeRecord, about};
-use crate::session::{Session, job_error};
+use crate::session::Session;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::engine::{FileSource, JobObserver as _, Pacer, SendJob, Source, StreamSource, TreeSource, count};
-use wire::ids::JobId;
-use wire::message::{Cancel, Changing, Message, Put, Resume, Totals};
+use wire::engine::{
+    FileSource, JobObserver as _, Pacer, Role, SendJob, Source, StreamSource, TreeSource, count,
+};
+use wire::message::{Changing, Opened, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
@@ -116,59 +118,35 @@ pub(crate) async fn send(
     reporter: &Arc<Reporter>,
 ) -> Result<TransferSummary, Error> {
     let inner = &session.inner;
-    let control = &inner.control;
-    let (path, resume) = (put.path.clone(), put.options.resume);
-    let job_id_lock = control.job_id_lock().await;
-    let id = control.next_id();
+    let exchange = &inner.control.exchange;
+    let resume = put.options.resume;
     reporter.begin();
     if let Some(totals) = opening.totals {
         reporter.totals(totals);
     }
-    let mut answers = control.request(id, put.into()).await?;
-    drop(job_id_lock);
-    session.open_lanes();
-    let window = control.welcome().await?.window;
+    let mut requested = RequestedJob::open(session, Role::Sender, put.path.clone(), put).await?;
+    let window = inner.control.welcome().await?.window;
     if let Some(folder) = opening.folder {
         count_ahead(folder, reporter.clone());
     }
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
-    let job =
-        SendJob::new(JobId(id), machine, opening.source, reporter.clone(), Pacer::new(inner.rate_limit));
+    let pacer = Pacer::new(inner.rate_limit);
+    let job = SendJob::new(requested.id, machine, opening.source, reporter.clone(), pacer);
     let job = job.changing(changing).naming_receiver(AT_SERVER);
     let job = Arc::new(job.since((resume == Resume::Again).then(|| record.first_attempt_at())));
-    let running = control.exchange.send(job.clone());
-    let end = {
-        let mut running = std::pin::pin!(running);
-        // It is answered once; a failure that comes when there is a job to tell is told to that.
-        tokio::select! {
-            biased;
-            answer = answers.recv() => {
-                match answer.map(|envelope| envelope.message) {
-                    Some(Message::Failure(failure)) => job.fail(failure),
-                    Some(Message::Opened(opened)) => {
-                        let record = record.clone();
-                        local::blocking(move || {
-                            record.set_place(opened.path.as_bytes());
-                            record.set_opened_at(opened.at);
-                            Ok(())
-                        })
-                        .await?;
-                    }
-                    _ => {}
-                }
-                running.await
-            }
-            end = &mut running => end,
-        }
+    let opened = async |opened: Opened| {
+        let record = record.clone();
+        let learned = local::blocking(move || {
+            record.set_place(opened.path.as_bytes());
+            record.set_opened_at(opened.at);
+            Ok(())
+        });
+        let _ = learned.await; // as without a mark
     };
-    reporter.transferred(control.exchange.count_lane_bytes());
-    match end {
-        Ok(()) => Ok(reporter.summary()),
-        Err(failure) => {
-            let _ = control.outbox.try_send(wire::control::Envelope::new(id, Cancel)); // the server may have ended it
-            Err(job_error(control, &path, failure))
-        }
-    }
+    let end = requested.run(exchange.send(job), opened).await;
+    reporter.transferred(exchange.count_lane_bytes());
+    requested.ended(end)?;
+    Ok(reporter.summary())
 }
 
 fn open(source: PutSource, modes: Modes) -> Result<PreparedSource, Error> {

@@ -12,6 +12,7 @@ use crate::local_error_context::LocalErrorContext;
 use crate::observer::TransferSummary;
 use crate::options::{TransferOptions, keeping};
 use crate::report::Reporter;
+use crate::requested_job::RequestedJob;
 use crate::session::Session;
 use item_tracker::ItemTracker;
 use std::sync::Arc;
@@ -20,9 +21,8 @@ use tokio::task::JoinHandle;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, Pacer, QueueSource, ReceiveJob, Role, SendJob};
-use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Changing, JobOptions, Message, Overwrite, Put, Resume, Select, Wanted, WantedItem};
+use wire::message::{Changing, JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
@@ -153,42 +153,33 @@ async fn open_upload(
     options: &MirrorOptions,
     reporter: Arc<Reporter>,
 ) -> Result<MirrorJob, Error> {
-    let session = trees.session.clone();
+    let session = &trees.session;
     let control = session.inner.control.clone();
-    let job_id_lock = control.job_id_lock().await;
-    let (id, path, checksum) =
-        (control.next_id(), trees.remote.clone(), options.checksum(session.checksum()));
+    let (path, checksum) = (trees.remote.clone(), options.checksum(session.checksum()));
     let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
     // Without `begun`: what is there has been compared already.
     let job = JobOptions { resume: trees.resume, ..JobOptions::of(checksum) };
     let put = Put { exclusive: true, ..transfer.put(path.clone(), job) };
-    let mut answers = control.request(id, put.into()).await?;
-    drop(job_id_lock);
-    session.open_lanes();
+    let mut requested = RequestedJob::open(session, Role::Sender, path, put).await?;
     let window = control.welcome().await?.window;
-    // A target that the job makes must be there before a batch changes something in it.
-    let early = if trees.is_at_server { None } else { answers.recv().await };
+    if !trees.is_at_server {
+        requested.answered().await; // a target that the job makes must be there before a batch changes something in it
+    }
     let queue = Arc::new(ItemQueue::default());
     reporter.begin();
     let tracker = Arc::new(ItemTracker::new(reporter, None, makes_room(options)));
     let source = Arc::new(QueueSource::new(folder, queue.clone()));
     let machine = Sender::new(checksum, window, Asking::of(trees.resume, Asking::Large(0)));
     let pacer = Pacer::new(session.inner.rate_limit);
-    let job = SendJob::new(JobId(id), machine, source, tracker.clone(), pacer)
+    let job = SendJob::new(requested.id, machine, source, tracker.clone(), pacer)
         .changing(options.transfer.changing)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
-    let job = Arc::new(job);
     let (exchange, ending) = (control.exchange.clone(), tracker.clone());
     let feed = ItemFeed::Up { queue, exchange: exchange.clone() };
     let job = tokio::spawn(async move {
-        let running = exchange.send(job.clone());
-        let first = early.or_else(|| answers.try_recv().ok());
-        if let Some(Envelope { message: Message::Failure(failure), .. }) = first {
-            job.fail(failure); // it came before there was a job to tell
-        }
-        let end = running.await;
-        ending.end(&session, id, &path, end)
+        let end = exchange.send(Arc::new(job)).await;
+        ending.end(&requested, end)
     });
     Ok(MirrorJob { feed, tracker, job })
 }
@@ -256,14 +247,10 @@ async fn select(
 ) -> Result<MirrorJob, Error> {
     let Selecting { resume, changing, sparse, checksum, makes_room, lock } = selecting;
     let session = session.clone();
-    let control = session.inner.control.clone();
-    let job_id_lock = control.job_id_lock().await;
-    let (id, expected) = (control.next_id(), Arc::new(ExpectedItems::default()));
+    let expected = Arc::new(ExpectedItems::default());
     let tracker = Arc::new(ItemTracker::new(reporter.clone(), Some(expected.clone()), makes_room));
     let sink = Box::new(AllowListSink::new(sink, expected.clone()));
     reporter.begin();
-    let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
-    let job = Arc::new(ReceiveJob::new(JobId(id), machine, sink, tracker.clone()));
     let rate_limit = session.inner.rate_limit;
     let select = Select {
         path: path.clone(),
@@ -272,20 +259,19 @@ async fn select(
         changing,
         options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
-    control.exchange.opening(JobId(id), Role::Receiver);
-    let (exchange, ending) = (control.exchange.clone(), tracker.clone());
-    let _opened = control.request(id, select.into()).await?;
-    drop(job_id_lock);
-    session.open_lanes();
-    let feed = ItemFeed::Down { wanted: Vec::new(), id, session: session.clone(), expected };
+    let requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
+    let (id, exchange, ending) = (requested.id.0, requested.control.exchange.clone(), tracker.clone());
+    let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
+    let job = Arc::new(ReceiveJob::new(requested.id, machine, sink, tracker.clone()));
+    let feed = ItemFeed::Down { wanted: Vec::new(), id, session, expected };
     let job = tokio::spawn(async move {
         let end = exchange.receive(job).await;
         drop(lock);
-        let summary = ending.end(&session, id, &path, end)?;
+        let summary = ending.end(&requested, end)?;
         if ending.credit.is_settled() {
             Ok(summary)
         } else {
-            Err(expected_items::not_all(&session.inner.control))
+            Err(expected_items::not_all(&requested.control))
         }
     });
     Ok(MirrorJob { feed, tracker, job })

@@ -59,6 +59,8 @@ struct PendingJob {
     role: Role,
     /// Messages that its sender has sent already, with their memory charges.
     early: Vec<(Message, Charge)>,
+    /// Why it has ended already.
+    failed: Option<Failure>,
 }
 
 #[derive(Default)]
@@ -102,10 +104,11 @@ impl Exchange {
         })
     }
 
-    /// Registers a requested job: its frames wait until it is run or dropped. To be called in the order of the requests.
+    /// Registers a requested job: its frames, its messages and its failure wait until it is run or dropped. To be called in the
+    /// order of the requests, and before the peer can say anything about it.
     pub fn opening(&self, id: JobId, role: Role) {
         let mut jobs = lock(&self.jobs);
-        jobs.opening.insert(id, PendingJob { role, early: Vec::new() });
+        jobs.opening.insert(id, PendingJob { role, early: Vec::new(), failed: None });
         jobs.greatest = jobs.greatest.max(Some(id));
     }
 
@@ -120,11 +123,12 @@ impl Exchange {
         job.keep_within(&self.memory);
         {
             let mut jobs = lock(&self.jobs);
-            jobs.opening.remove(&job.id);
+            let opening = jobs.opening.remove(&job.id);
             job.is_on(&self.disk);
             jobs.senders.push(job.clone());
-            if let Some(failure) = &jobs.over {
-                job.fail(failure.clone());
+            let failed = opening.and_then(|opening| opening.failed);
+            if let Some(failure) = failed.or_else(|| jobs.over.clone()) {
+                job.fail(failure);
             }
         }
         self.work.notify_waiters();
@@ -144,10 +148,11 @@ impl Exchange {
             let mut jobs = lock(&self.jobs);
             job.is_on(&self.disk);
             jobs.receivers.insert(job.id, job.clone());
-            if let Some(failure) = &jobs.over {
-                job.fail(failure.clone());
+            let opening = jobs.opening.remove(&job.id);
+            let (early, failed) = opening.map(|opening| (opening.early, opening.failed)).unwrap_or_default();
+            if let Some(failure) = failed.or_else(|| jobs.over.clone()) {
+                job.fail(failure);
             }
-            let early = jobs.opening.remove(&job.id).map(|opening| opening.early).unwrap_or_default();
             early.into_iter().try_for_each(|(message, charge)| job.told(message, charge))
         };
         if let Err(violation) = early {
@@ -229,17 +234,6 @@ impl Exchange {
     #[must_use]
     pub fn round_trip(&self) -> Duration {
         Duration::from_micros(self.round_trip_us.load(Ordering::Relaxed))
-    }
-
-    /// Ends a job.
-    pub fn fail(&self, id: JobId, failure: &Failure) {
-        let (sender, receiver) = self.find(id);
-        if let Some(job) = sender {
-            job.fail(failure.clone());
-        }
-        if let Some(job) = receiver {
-            job.fail(failure.clone());
-        }
     }
 
     /// Ends all jobs, including those about to start: the session is over.

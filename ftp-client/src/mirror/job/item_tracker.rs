@@ -5,12 +5,11 @@ use crate::expected_items::ExpectedItems;
 use crate::mirror::room::{SHORT_MAX, is_lack_of_room};
 use crate::observer::TransferSummary;
 use crate::report::{Reporter, is_not_owned};
-use crate::session::{Session, job_error};
+use crate::requested_job::RequestedJob;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use wire::control::Envelope;
-use wire::engine::{Credit, JobObserver, SettledItem};
-use wire::message::{Cancel, Totals};
+use wire::engine::{Credit, JobEnd, JobObserver, SettledItem};
+use wire::message::Totals;
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -82,20 +81,10 @@ impl ItemTracker {
     }
 
     /// Ends the job with its session's error, if that tells more.
-    pub(super) fn end(
-        &self,
-        session: &Session,
-        id: u32,
-        path: &RemotePath,
-        end: Result<(), Failure>,
-    ) -> Result<TransferSummary, Error> {
+    pub(super) fn end(&self, requested: &RequestedJob, end: JobEnd) -> Result<TransferSummary, Error> {
         self.credit.abandon();
-        let control = &session.inner.control;
-        self.reporter.transferred(control.exchange.count_lane_bytes());
-        end.map_err(|failure| {
-            let _ = control.outbox.try_send(Envelope::new(id, Cancel)); // the server may have ended it
-            job_error(control, path, failure)
-        })?;
+        self.reporter.transferred(requested.control.exchange.count_lane_bytes());
+        requested.ended(end)?;
         Ok(self.reporter.summary())
     }
 }

@@ -4,7 +4,7 @@ use super::{Exchange, PendingJob, Role};
 use crate::budget::Charge;
 use crate::control::Envelope;
 use crate::engine::lock;
-use crate::failure::FailureCode;
+use crate::failure::{Failure, FailureCode};
 use crate::ids::JobId;
 use crate::limits::{ACK_ITEMS_MAX, HELD_DIGESTS_MAX, OFFER_ITEMS_MAX};
 use crate::message::{HeldItem, Message};
@@ -56,8 +56,10 @@ impl Exchange {
                 }
                 None => self.told_early(id, envelope.message, charge)?,
             },
-            Message::Failure(failure) if sender.is_some() || receiver.is_some() => self.fail(id, failure),
-            Message::Cancel(_) => self.fail(id, &FailureCode::Cancelled.into()),
+            Message::Failure(failure) if self.failed_by_peer(id, failure) => {}
+            Message::Cancel(_) => {
+                self.fail(id, &FailureCode::Cancelled.into());
+            }
             _ => return Ok(Some((envelope, charge))),
         }
         Ok(None)
@@ -95,6 +97,31 @@ impl Exchange {
             None if jobs.receivers.contains_key(&id) => Some(Role::Receiver),
             None => jobs.senders.iter().any(|job| job.id == id).then_some(Role::Sender),
         }
+    }
+
+    /// Ends a job that runs, with the peer's failure; false if none does. One that is being opened ends once it runs, and whoever
+    /// waits for the answer to its request is told as well.
+    fn failed_by_peer(&self, id: JobId, failure: &Failure) -> bool {
+        let mut jobs = lock(&self.jobs);
+        if let Some(opening) = jobs.opening.get_mut(&id) {
+            opening.failed.get_or_insert_with(|| failure.clone());
+            return false;
+        }
+        drop(jobs);
+        self.fail(id, failure)
+    }
+
+    /// Ends a job; false if it does not run.
+    fn fail(&self, id: JobId, failure: &Failure) -> bool {
+        let (sender, receiver) = self.find(id);
+        let runs = sender.is_some() || receiver.is_some();
+        if let Some(job) = sender {
+            job.fail(failure.clone());
+        }
+        if let Some(job) = receiver {
+            job.fail(failure.clone());
+        }
+        runs
     }
 
     /// Keeps an early message: a sender need not wait until its job is open here.
