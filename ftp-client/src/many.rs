@@ -109,7 +109,7 @@ impl ManySource {
         if !self.recursive {
             let metadata = LocalFolder::ambient_metadata(path)?;
             return match metadata.kind {
-                Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
+                Kind::Folder => Err(is_a_folder().into()),
                 Kind::File | Kind::Symlink | Kind::Special => Ok(SourceKind::Leaf(metadata)),
             };
         }
@@ -272,6 +272,12 @@ impl Source for ManySource {
     }
 
     fn release(&self, _: u64, _: u64) {}
+}
+
+/// The failure of a source that is a folder, where no tree is to be sent.
+#[must_use]
+pub fn is_a_folder() -> Failure {
+    Failure::new(FailureCode::IsAFolder, "is a folder (use -r)")
 }
 
 fn lost(path: RemotePath, failure: Failure) -> Item {

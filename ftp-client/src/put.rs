@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::local::{self, error_at};
+use crate::many::is_a_folder;
 use crate::observer::{TransferObserver, TransferSummary};
 use crate::options::{TransferOptions, job};
 use crate::report::Reporter;
@@ -163,7 +164,11 @@ fn open(source: PutSource, modes: Modes) -> Result<PreparedSource, Error> {
 
 fn file(path: PathBuf, modes: &Modes) -> Result<PreparedSource, Error> {
     let opened = LocalFolder::open_ambient_file(&path).and_then(|file| file.identity());
-    let metadata = modes.of_item(opened.map_err(|error| error_at(&path, error))?.metadata);
+    let opened = opened.map_err(|error| {
+        let is_folder = error.kind() == io::ErrorKind::IsADirectory;
+        error_at(&path, if is_folder { is_a_folder().into() } else { error })
+    });
+    let metadata = modes.of_item(opened?.metadata);
     let totals = Totals { files: 1, bytes: metadata.size, complete: true };
     let source = Arc::new(FileSource::new(metadata, move || LocalFolder::open_ambient_file(&path)));
     Ok(PreparedSource { source, totals: Some(totals), folder: None })

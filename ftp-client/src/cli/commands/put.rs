@@ -10,6 +10,7 @@ use crate::cli::results::{self, Planned};
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::Args;
+use ftp_client::many::is_a_folder;
 use ftp_client::mirror::recipe::Text;
 use ftp_client::remote::{PathEnding, Remote, TypedPath};
 use ftp_client::skip_if::SkipIf;
@@ -177,7 +178,7 @@ impl PutCommand {
                 "standard input has no name: give the full path of the file on the server".to_owned(),
             )),
             [UploadSource::Stdin { .. }] => Ok(()),
-            [UploadSource::Local { path, .. }] => self.open(path).map(|_| ()),
+            [UploadSource::Local { path, .. }] => self.look(path),
             sources if sources.iter().any(|source| matches!(source, UploadSource::Stdin { .. })) => {
                 Err(Error::Usage("standard input cannot be sent together with other sources".to_owned()))
             }
@@ -245,7 +246,8 @@ impl PutCommand {
         }
         let opened = match source {
             UploadSource::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
-            UploadSource::Local { path, .. } => self.open(path)?,
+            UploadSource::Local { path, .. } if self.recursive => PutSource::Tree(path.clone()),
+            UploadSource::Local { path, .. } => PutSource::File(path.clone()),
         };
         let shown = source.shown();
         let request = PutRequest { source: opened, path, into, totals, options: self.transfer.clone() };
@@ -272,18 +274,14 @@ impl PutCommand {
         }
     }
 
-    /// A link is followed, unless a tree is copied as it is.
-    fn open(&self, path: &Path) -> Result<PutSource, Error> {
+    /// Makes sure that there is something to send. A link is followed, unless a tree is copied as it is.
+    fn look(&self, path: &Path) -> Result<(), Error> {
         let metadata = if self.recursive { fs::symlink_metadata(path) } else { fs::metadata(path) };
         let metadata = metadata.map_err(|source| Error::local(path, source))?;
-        match (self.recursive, metadata.is_dir()) {
-            (true, _) => Ok(PutSource::Tree(path.to_owned())),
-            (false, false) => Ok(PutSource::File(path.to_owned())),
-            (false, true) => {
-                let failure = Failure::new(FailureCode::IsAFolder, "is a folder (use -r)");
-                Err(Error::local(path, failure))
-            }
+        if metadata.is_dir() && !self.recursive {
+            return Err(Error::local(path, is_a_folder()));
         }
+        Ok(())
     }
 }
 
