@@ -66,7 +66,7 @@ fn what_fails_of_many_is_told_and_the_others_arrive() {
     let ran = world.client(words(&["put", "--result=result"]));
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("files/missing: No such file")
+        ran.stderr.contains("files/missing: no such file")
             && ran.stderr.contains("files/f5: on the server: "),
         "{}",
         ran.stderr
