@@ -7,11 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use wire::engine::{Source, count};
+use wire::engine::{NextItems, Source, count};
 use wire::message::Totals;
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
-use wire::sender::{Item, ItemKind, Sender};
+use wire::sender::{Item, ItemKind};
 use wire::store::walk::{Visit, Walk};
 use wire::store::{Folder, FolderCache, LocalFolder, SourceFile};
 use wire::sync::lock;
@@ -42,7 +42,6 @@ pub(crate) struct ManySource {
 struct Walking {
     next: usize,
     tree: Option<FolderWalk>,
-    over: bool,
 }
 
 /// A folder that is being walked through.
@@ -122,22 +121,6 @@ impl ManySource {
             Kind::Folder => Ok(SourceKind::Folder(parent.folder((&name).into())?)),
             Kind::File | Kind::Symlink | Kind::Special => Ok(SourceKind::Leaf(metadata)),
         }
-    }
-
-    /// The next items, a few at a time so that the machine is not locked for each; fewer at the end.
-    fn step(&self, walking: &mut Walking) -> Vec<Item> {
-        let mut items = Vec::with_capacity(STEP_ITEMS);
-        while items.len() < STEP_ITEMS {
-            match walking.tree.take() {
-                Some(tree) => walking.tree = self.step_in(tree, &mut items),
-                None => {
-                    let Some(source) = self.sources.get(walking.next) else { break };
-                    walking.tree = self.begin(walking.next, source, &mut items);
-                    walking.next += 1;
-                }
-            }
-        }
-        items
     }
 
     /// Begins with a source; returns the tree if it is a folder.
@@ -232,21 +215,20 @@ impl ManySource {
 }
 
 impl Source for ManySource {
-    fn refill(&self, machine: &Mutex<Sender>) -> bool {
+    fn next_items(&self, max: usize) -> NextItems {
         let mut walking = lock(&self.walking);
-        while !walking.over {
-            if !lock(machine).wants_items() {
-                return false;
-            }
-            let items = self.step(&mut walking);
-            walking.over = items.len() < STEP_ITEMS;
-            let mut machine = lock(machine);
-            items.into_iter().for_each(|item| machine.add(item));
-            if walking.over {
-                machine.end_items();
+        let mut items = Vec::with_capacity(max);
+        while items.len() < max {
+            match walking.tree.take() {
+                Some(tree) => walking.tree = self.step_in(tree, &mut items),
+                None => {
+                    let Some(source) = self.sources.get(walking.next) else { return NextItems::Last(items) };
+                    walking.tree = self.begin(walking.next, source, &mut items);
+                    walking.next += 1;
+                }
             }
         }
-        false
+        NextItems::Some(items)
     }
 
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -288,8 +270,6 @@ fn of_local(error: Error) -> io::Error {
     if let Error::Local { source, .. } = error { source } else { io::Error::other(error.to_string()) }
 }
 
-/// Items that are taken between two looks at the machine.
-const STEP_ITEMS: usize = 64;
 /// Sources that are counted between two messages.
 const COUNT_STEP: usize = 1024;
 /// Folders among the sources whose handles stay open: what is sent is at most a window behind what is walked through.
@@ -299,8 +279,6 @@ const TREES_MAX: usize = 8;
 mod tests {
     use super::*;
     use std::fs;
-    use wire::checksum::Checksum;
-    use wire::sender::Asking;
 
     #[test]
     fn sources_come_in_their_order_with_all_that_is_in_them() {
@@ -315,7 +293,7 @@ mod tests {
         let named = |name: &str| NamedSource { path: at(name), name: Name::new(name.as_bytes()).unwrap() };
         let sources: Arc<[NamedSource]> = names.into_iter().map(named).collect();
         let source = ManySource::new(sources.clone(), true, Modes::CARRIED);
-        let items = source.step(&mut Walking::default());
+        let NextItems::Last(items) = source.next_items(64) else { panic!("these are all") };
         let paths: Vec<_> = items.iter().map(|item| item.path.to_string()).collect();
         let expected = ["/tree/inner/two", "/tree/inner", "/tree/one", "/tree", "/file", "/missing", "/link"];
         assert_eq!(paths, expected);
@@ -329,9 +307,8 @@ mod tests {
         let mut last = Totals::default();
         source.count(|totals| last = totals);
         assert_eq!((last.files, last.complete), (4, true));
-        let machine = Mutex::new(Sender::new(Checksum::Blake3, 4, Asking::Never));
-        assert!(!source.refill(&machine) && lock(&source.walking).over);
-        let flat = ManySource::new(sources, false, Modes::CARRIED).step(&mut Walking::default());
+        let flat = ManySource::new(sources, false, Modes::CARRIED);
+        let NextItems::Last(flat) = flat.next_items(64) else { panic!("these are all") };
         assert!(
             matches!(&flat[0].kind, ItemKind::Unreadable(failure) if failure.code == FailureCode::IsAFolder)
         );

@@ -38,7 +38,7 @@ pub use pace::Pacer;
 pub use queue::{Credit, ItemQueue, QueueSource, TooMany};
 pub use receive::ReceiveJob;
 pub use send::SendJob;
-pub use source::{FileSource, Source, StreamSource, TreeSource, count};
+pub use source::{Available, FileSource, NextItems, Source, StreamSource, TreeSource, count};
 
 use crate::checksum::Digest;
 use crate::failure::Failure;

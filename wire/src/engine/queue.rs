@@ -1,13 +1,13 @@
 //! A job whose items are chosen one by one from outside: by a mirror's comparison, at this end or the other.
 
 use super::lock;
-use super::source::{Source, present};
+use super::source::{NextItems, Source, present};
 use crate::budget::{Budget, Charge};
 use crate::failure::{Failure, FailureCode};
 use crate::limits::{WANTED_AHEAD_LEN_MAX, WANTED_AHEAD_MAX};
 use crate::metadata::Metadata;
 use crate::path::{NameRef, RemotePath};
-use crate::sender::{Item, Sender, item_kept_len};
+use crate::sender::{Item, item_kept_len};
 use crate::store::entry::of_link;
 use crate::store::{Folder, FolderCache, SourceFile, is_staged};
 use std::collections::VecDeque;
@@ -144,8 +144,6 @@ struct QueueState {
     /// Memory of the items.
     charge: Charge,
     closed: bool,
-    /// The machine knows that no more items follow.
-    ended: bool,
 }
 
 /// An item beyond the limit, or after the last.
@@ -215,26 +213,23 @@ impl QueueSource {
 }
 
 impl Source for QueueSource {
-    fn refill(&self, machine: &Mutex<Sender>) -> bool {
+    fn next_items(&self, max: usize) -> NextItems {
         let mut state = lock(&self.queue.state);
-        let mut machine = lock(machine);
+        let count = state.items.len().min(max);
+        let items: Vec<_> = state.items.drain(..count).collect();
         let mut charged = state.charge.amount();
-        while machine.wants_items() {
-            match state.items.pop_front() {
-                Some(item) => {
-                    state.outstanding.remove(&item.path);
-                    charged = charged.saturating_sub(item_kept_len(item.path.as_bytes().len()));
-                    machine.add(item);
-                }
-                None if state.closed && !state.ended => {
-                    state.ended = true;
-                    machine.end_items();
-                }
-                None => break,
-            }
+        for item in &items {
+            state.outstanding.remove(&item.path);
+            charged = charged.saturating_sub(item_kept_len(item.path.as_bytes().len()));
         }
         state.charge.set(charged);
-        false
+        if state.closed && state.items.is_empty() {
+            NextItems::Last(items)
+        } else if items.is_empty() {
+            NextItems::Pending
+        } else {
+            NextItems::Some(items)
+        }
     }
 
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -253,10 +248,7 @@ impl Source for QueueSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checksum::Checksum;
-    use crate::ids::LaneNo;
     use crate::metadata::{Kind, Timestamp};
-    use crate::sender::{Asking, Content};
     use crate::store::LocalFolder;
     use std::sync::mpsc::channel;
     use std::time::Duration;
@@ -327,20 +319,19 @@ mod tests {
         let queue = Arc::new(ItemQueue::new(&budget));
         let folder = Arc::new(LocalFolder::open_ambient(root.path()).unwrap());
         let source = QueueSource::new(folder, queue.clone());
-        let machine = Mutex::new(Sender::new(Checksum::Blake3, 8, Asking::Never));
         let metadata = Metadata { kind: Kind::File, size: 5, modified: Timestamp::default(), mode: 0o644 };
         for name in ["a", "b"] {
             queue.add(path(name), metadata).unwrap();
         }
         assert!(lock(&queue.state).charge.amount() > 0);
-        source.refill(&machine);
-        let plan = lock(&machine).next(LaneNo(0)).unwrap();
-        assert!(matches!(&plan.content, Content::Pack(items) if items.len() == 2), "{plan:?}");
+        let NextItems::Some(items) = source.next_items(1) else { panic!("there are two") };
+        assert_eq!(items.len(), 1);
+        let NextItems::Some(items) = source.next_items(8) else { panic!("more may come") };
+        assert_eq!(items.len(), 1);
         assert_eq!(lock(&queue.state).charge.amount(), 0);
-        assert!(lock(&machine).wants_items(), "more may come");
+        assert!(matches!(source.next_items(8), NextItems::Pending));
         queue.close();
         assert!(queue.add(path("c"), metadata).is_err());
-        source.refill(&machine);
-        assert!(!lock(&machine).wants_items());
+        assert!(matches!(source.next_items(8), NextItems::Last(items) if items.is_empty()));
     }
 }

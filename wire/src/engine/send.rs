@@ -4,6 +4,7 @@ mod acknowledgement;
 mod large_file;
 mod offers;
 mod pack;
+mod pull;
 
 use super::active::ActiveCount;
 use super::memory::{JobMemory, SessionMemory};
@@ -22,6 +23,7 @@ use crate::net::control::Outbox;
 use crate::sender::{Content, Plan, Sender};
 use crate::transport::FrameBuffer;
 use large_file::ChunkRef;
+use pull::Turns;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -34,6 +36,7 @@ pub struct SendJob {
     pub(crate) pacer: Option<Pacer>,
     machine: Mutex<Sender>,
     source: Arc<dyn Source>,
+    turns: Turns,
     reading: Reading,
     files: Mutex<HashMap<FileNo, Arc<OpenFile>>>,
     observer: Arc<dyn JobObserver>,
@@ -83,6 +86,7 @@ impl SendJob {
             machine: Mutex::new(machine),
             reading: Reading::new(source.clone(), Changing::default()),
             source,
+            turns: Turns::default(),
             files: Mutex::default(),
             holes: false,
             observer,
@@ -234,9 +238,7 @@ impl SendJob {
         exchange: &Exchange,
     ) -> Option<FrameToEncode> {
         self.look_for_room();
-        if self.source.refill(&self.machine) {
-            exchange.work.notify_waiters();
-        }
+        self.pull(&exchange.work);
         self.count_kept();
         self.offer(&exchange.outbox);
         let plan = lock(&self.machine).next(lane);

@@ -2,26 +2,27 @@
 
 use super::lock;
 use crate::failure::{Failure, FailureCode};
-use crate::ids::FileNo;
 use crate::limits::CHUNK_LEN;
 use crate::message::Totals;
 use crate::metadata::{Kind, Metadata};
 use crate::modes::Modes;
 use crate::path::RemotePath;
-use crate::sender::{Item, ItemKind, Sender};
+use crate::sender::{Item, ItemKind};
 use crate::store::entry::of_link;
 use crate::store::walk::{Visit, Walk};
 use crate::store::{Folder, FolderCache, Identity, SourceFile};
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex};
 
 /// The source that a sending job reads. All methods block.
 pub trait Source: Send + Sync {
-    /// Offers items, or bytes of a stream, as long as the machine wants them. Returns true if other callers were turned away
-    /// meanwhile and should try again.
-    fn refill(&self, machine: &Mutex<Sender>) -> bool;
+    /// Returns the next items, about `max` of them; a folder after all of its content. Not called again after the last.
+    fn next_items(&self, max: usize) -> NextItems;
+    /// Reads on in a stream; `None` if it has ended, or as much of it is kept as may be.
+    fn read_on(&self) -> Option<io::Result<Available>> {
+        None
+    }
     /// Opens the file at `path`, below the job's path.
     ///
     /// # Errors
@@ -36,11 +37,29 @@ pub trait Source: Send + Sync {
     fn release(&self, offset: u64, len: u64);
 }
 
+/// The next items of a source.
+pub enum NextItems {
+    /// These; others may follow.
+    Some(Vec<Item>),
+    /// These, and no more.
+    Last(Vec<Item>),
+    /// None now. The exchange is told when there are.
+    Pending,
+}
+
+/// How much of a stream was read.
+pub struct Available {
+    /// From its beginning.
+    pub bytes: u64,
+    /// There is no more.
+    pub ended: bool,
+}
+
 /// A folder and everything below it.
 pub struct TreeSource {
     folders: FolderCache,
-    walk: Mutex<Option<Walk>>,
-    root: Mutex<Option<Item>>,
+    walk: Mutex<Walk>,
+    root: Metadata,
     modes: Modes,
 }
 
@@ -58,19 +77,20 @@ impl TreeSource {
     /// # Errors
     /// If the folder cannot be read.
     pub fn with_modes(folder: Arc<dyn Folder>, modes: Modes) -> io::Result<Self> {
-        let metadata = modes.of_item(folder.own_metadata()?);
         Ok(Self {
-            walk: Mutex::new(Some(Walk::new(folder.clone(), RemotePath::root())?)),
+            walk: Mutex::new(Walk::new(folder.clone(), RemotePath::root())?),
+            root: modes.of_item(folder.own_metadata()?),
             folders: FolderCache::new(folder),
-            root: Mutex::new(Some(Item { path: RemotePath::root(), kind: ItemKind::Present(metadata) })),
             modes,
         })
     }
+}
 
-    /// Returns the next items of the walk, several at a time so that the machine is not locked for each.
-    fn step(&self, walk: &mut Walk) -> Vec<Item> {
-        let mut items = Vec::with_capacity(STEP_ITEMS);
-        while items.len() < STEP_ITEMS {
+impl Source for TreeSource {
+    fn next_items(&self, max: usize) -> NextItems {
+        let mut walk = lock(&self.walk);
+        let mut items = Vec::with_capacity(max);
+        while items.len() < max {
             match walk.step() {
                 Some(Visit::Enter(path, _, folder)) => self.folders.put(path.as_bytes(), folder),
                 Some(Visit::Item(path, metadata)) => items.push(present(path, self.modes.of_item(metadata))),
@@ -81,33 +101,13 @@ impl TreeSource {
                     items.push(Item { path, kind: ItemKind::Unreadable(failure) })
                 }
                 Some(Visit::Excluded(_)) => {}
-                None => break,
-            }
-        }
-        items
-    }
-}
-
-impl Source for TreeSource {
-    fn refill(&self, machine: &Mutex<Sender>) -> bool {
-        let mut walk = lock(&self.walk);
-        while let Some(under_way) = walk.as_mut() {
-            if !lock(machine).wants_items() {
-                return false;
-            }
-            let items = self.step(under_way);
-            let ended = items.len() < STEP_ITEMS;
-            let mut machine = lock(machine);
-            items.into_iter().for_each(|item| machine.add(item));
-            if ended {
-                if let Some(root) = lock(&self.root).take() {
-                    machine.add(root);
+                None => {
+                    items.push(Item { path: RemotePath::root(), kind: ItemKind::Present(self.root) });
+                    return NextItems::Last(items);
                 }
-                machine.end_items();
-                *walk = None;
             }
         }
-        false
+        NextItems::Some(items)
     }
 
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -127,7 +127,7 @@ impl Source for TreeSource {
 
 /// One file or link, with the job's path itself.
 pub struct FileSource {
-    metadata: Mutex<Option<Metadata>>,
+    metadata: Metadata,
     open: Box<dyn Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync>,
     link_target: Vec<u8>,
 }
@@ -138,25 +138,20 @@ impl FileSource {
         metadata: Metadata,
         open: impl Fn() -> io::Result<Box<dyn SourceFile>> + Send + Sync + 'static,
     ) -> Self {
-        Self { metadata: Mutex::new(Some(metadata)), open: Box::new(open), link_target: Vec::new() }
+        Self { metadata, open: Box::new(open), link_target: Vec::new() }
     }
 
     /// A link with the target `target`.
     #[must_use]
     pub fn link(metadata: Metadata, target: Vec<u8>) -> Self {
         let open = Box::new(|| Err(io::ErrorKind::InvalidInput.into()));
-        Self { metadata: Mutex::new(Some(metadata)), open, link_target: target }
+        Self { metadata, open, link_target: target }
     }
 }
 
 impl Source for FileSource {
-    fn refill(&self, machine: &Mutex<Sender>) -> bool {
-        if let Some(metadata) = lock(&self.metadata).take() {
-            let mut machine = lock(machine);
-            machine.add(present(RemotePath::root(), metadata));
-            machine.end_items();
-        }
-        false
+    fn next_items(&self, _: usize) -> NextItems {
+        NextItems::Last(vec![present(RemotePath::root(), self.metadata)])
     }
 
     fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -173,15 +168,13 @@ impl Source for FileSource {
 /// A stream of unknown length, such as standard input. Chunks are kept until the receiver has them, to be sent again if needed;
 /// at most 16 MiB of them.
 pub struct StreamSource {
+    mode: u32,
     input: Mutex<Input>,
     held: Arc<Mutex<BTreeMap<u64, Vec<u8>>>>,
-    /// A lane wanted to read while another lane did.
-    turned_away: AtomicBool,
 }
 
 struct Input {
     reader: Box<dyn Read + Send>,
-    mode: Option<u32>,
     available: u64,
     ended: bool,
 }
@@ -190,47 +183,29 @@ impl StreamSource {
     /// A source that reads from `reader`; the file gets the permissions `mode`.
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, mode: u32) -> Self {
-        let input = Input { reader, mode: Some(mode), available: 0, ended: false };
-        Self { input: Mutex::new(input), held: Arc::default(), turned_away: AtomicBool::new(false) }
-    }
-
-    fn read_one(&self, input: &mut Input, machine: &Mutex<Sender>) {
-        match read_chunk(&mut input.reader) {
-            Ok(chunk) => {
-                input.ended = chunk.len() < CHUNK_LEN;
-                let offset = input.available;
-                input.available += chunk.len() as u64;
-                lock(&self.held).insert(offset, chunk);
-                lock(machine).extend(FileNo(0), input.available, input.ended);
-            }
-            Err(error) => {
-                input.ended = true;
-                lock(machine).fail_stream(FileNo(0), Failure::from(error));
-            }
-        }
+        Self { mode, input: Mutex::new(Input { reader, available: 0, ended: false }), held: Arc::default() }
     }
 }
 
 impl Source for StreamSource {
-    fn refill(&self, machine: &Mutex<Sender>) -> bool {
-        let mut input = match self.input.try_lock() {
-            Ok(input) => input,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                self.turned_away.store(true, Ordering::SeqCst); // another lane is reading the stream
-                return false;
-            }
-        };
-        if let Some(mode) = input.mode.take() {
-            let mut machine = lock(machine);
-            machine.add(Item { path: RemotePath::root(), kind: ItemKind::Stream { mode } });
-            machine.end_items();
+    fn next_items(&self, _: usize) -> NextItems {
+        NextItems::Last(vec![Item { path: RemotePath::root(), kind: ItemKind::Stream { mode: self.mode } }])
+    }
+
+    fn read_on(&self) -> Option<io::Result<Available>> {
+        let mut input = lock(&self.input);
+        if input.ended || lock(&self.held).len() >= STREAM_CHUNKS_MAX {
+            return None;
         }
-        while !input.ended && lock(machine).wants_stream() && lock(&self.held).len() < STREAM_CHUNKS_MAX {
-            self.read_one(&mut input, machine);
-        }
-        drop(input);
-        self.turned_away.swap(false, Ordering::SeqCst)
+        let read = read_chunk(&mut input.reader).map(|chunk| {
+            let offset = input.available;
+            input.available += chunk.len() as u64;
+            input.ended = chunk.len() < CHUNK_LEN;
+            lock(&self.held).insert(offset, chunk);
+            Available { bytes: input.available, ended: input.ended }
+        });
+        input.ended |= read.is_err();
+        Some(read)
     }
 
     fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
@@ -299,8 +274,6 @@ pub fn count(folder: Arc<dyn Folder>, mut tell: impl FnMut(Totals) -> bool) -> i
     Ok(())
 }
 
-/// Items taken from a walk between two looks at the machine.
-const STEP_ITEMS: usize = 64;
 /// Files counted between two reports.
 const COUNT_STEP: u64 = 5_000;
 /// Most chunks of a stream that are kept: 16 MiB.
