@@ -44,7 +44,6 @@ pub mod plan;
 mod plan_effects;
 mod planner;
 pub mod recipe;
-mod relay;
 mod room;
 mod run;
 mod selection;
@@ -62,7 +61,7 @@ pub use recipe::Recipe;
 pub use target::MirrorDirection;
 
 use crate::error::{Error, graver};
-use crate::observer::{self, TransferObserver};
+use crate::observer::{self, FileOutcome, FileReport, TransferEvent, TransferObserver};
 use crate::options::TransferOptions;
 use filter::{FileLimits, FileList, FilterRules};
 use serde::{Deserialize, Serialize};
@@ -214,14 +213,8 @@ pub trait MirrorListener: TransferObserver {
     /// # Errors
     /// If events can no longer be reported; the run ends.
     fn planned(&self, action: &MirrorAction) -> Result<(), Error>;
-    /// This was done. Files, links and folders that were sent are reported as [`TransferObserver::file_finished`].
+    /// This was done. Files, links and folders that were sent, and items that failed, are events of the transfer.
     fn done(&self, action: &MirrorAction);
-    /// An item could not be looked at, carried or changed.
-    fn failed(&self, path: &RemotePath, failure: &Failure);
-    /// An item was removed before it could be looked at.
-    fn vanished(&self, path: &RemotePath);
-    /// A pipe, socket or device of the source is not sent. What the target has of that name stays.
-    fn left_out(&self, path: &RemotePath);
     /// So many entries were not deleted, because something failed before.
     fn not_deleted(&self, count: u64);
     /// A watch compares a folder once more: its counts begin anew.
@@ -234,6 +227,27 @@ pub trait MirrorListener: TransferObserver {
     fn retrying(&self, _error: Option<&Error>, _wait: Duration) {}
     /// Nothing is deleted.
     fn refused(&self, refusal: DeleteRefusal);
+}
+
+impl dyn MirrorListener {
+    /// An item could not be looked at, carried or changed.
+    fn failed(&self, path: &RemotePath, failure: &Failure) {
+        self.end(path, FileOutcome::Failed(failure));
+    }
+
+    /// An item was removed before it could be looked at.
+    fn vanished(&self, path: &RemotePath) {
+        self.end(path, FileOutcome::Vanished);
+    }
+
+    /// A pipe, socket or device of the source is not sent. What the target has of that name stays.
+    fn left_out(&self, path: &RemotePath) {
+        self.end(path, FileOutcome::LeftOut);
+    }
+
+    fn end(&self, path: &RemotePath, outcome: FileOutcome<'_>) {
+        self.on_event(&TransferEvent::FileFinished(FileReport::without_content(path, outcome)));
+    }
 }
 
 /// How a mirror ended.

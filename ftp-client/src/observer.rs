@@ -1,26 +1,72 @@
 //! The events of a transfer while it runs. Observers are called from several threads; implementations must be quick.
 
+use crate::error::graver;
 use wire::checksum::{Checksum, Digest};
+use wire::message::Totals;
 use wire::{Failure, RemotePath};
 
-/// Hears of a transfer's progress.
+/// Receives the events of a transfer.
 pub trait TransferObserver: Send + Sync {
-    /// How much there is to do, as far as it has been counted; `complete` once all has been.
-    fn totals(&self, files: u64, bytes: u64, complete: bool);
-    /// A large file has begun; `bytes` is `None` for a stream of unknown length.
-    fn file_started(&self, path: &RemotePath, bytes: Option<u64>);
-    /// So many bytes of content were verified; of the large file `path`, or of small files.
-    fn progress(&self, path: Option<&RemotePath>, bytes: u64);
-    /// So many bytes of content were there already: an earlier attempt has brought them.
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.progress(path, bytes);
+    /// Called for each event.
+    fn on_event(&self, event: &TransferEvent<'_>);
+}
+
+/// An event of a transfer.
+#[derive(Debug, Clone, Copy)]
+pub enum TransferEvent<'a> {
+    /// How much there is to do, as far as it has been counted.
+    Totals(Totals),
+    /// A large file has begun.
+    FileStarted {
+        /// Its path, below the path that was asked for.
+        path: &'a RemotePath,
+        /// Its length; `None` for a stream of unknown length.
+        bytes: Option<u64>,
+    },
+    /// Content was verified.
+    Progress {
+        /// The large file that it belongs to; `None` for small files.
+        path: Option<&'a RemotePath>,
+        /// Its length.
+        bytes: u64,
+    },
+    /// Content was there already: an earlier attempt has brought it.
+    AlreadyThere {
+        /// The large file that it belongs to; `None` for whole files.
+        path: Option<&'a RemotePath>,
+        /// Its length.
+        bytes: u64,
+    },
+    /// A file, folder or link has ended.
+    FileFinished(FileReport<'a>),
+}
+
+impl<'a> TransferEvent<'a> {
+    /// Returns the path of the event's item, if it concerns one.
+    pub fn path(&self) -> Option<&'a RemotePath> {
+        match *self {
+            Self::Totals(_) => None,
+            Self::FileStarted { path, .. } => Some(path),
+            Self::Progress { path, .. } | Self::AlreadyThere { path, .. } => path,
+            Self::FileFinished(report) => Some(report.path),
+        }
     }
-    /// A file, folder or link is done.
-    fn file_finished(&self, report: &FileReport<'_>);
+
+    /// Returns the event with another path of its item. Totals have none.
+    #[must_use]
+    pub fn at(self, path: &'a RemotePath) -> Self {
+        match self {
+            Self::Totals(_) => self,
+            Self::FileStarted { bytes, .. } => Self::FileStarted { path, bytes },
+            Self::Progress { bytes, .. } => Self::Progress { path: Some(path), bytes },
+            Self::AlreadyThere { bytes, .. } => Self::AlreadyThere { path: Some(path), bytes },
+            Self::FileFinished(report) => Self::FileFinished(FileReport { path, ..report }),
+        }
+    }
 }
 
 /// The report of a file, folder or link that ended.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct FileReport<'a> {
     /// Where it is, below the path that was asked for.
     pub path: &'a RemotePath,
@@ -34,6 +80,13 @@ pub struct FileReport<'a> {
     pub as_is: bool,
     /// The outcome.
     pub outcome: FileOutcome<'a>,
+}
+
+impl<'a> FileReport<'a> {
+    /// Returns the report of an item that has no content in its place.
+    pub fn without_content(path: &'a RemotePath, outcome: FileOutcome<'a>) -> Self {
+        Self { path, folder: false, bytes: 0, digest: None, as_is: false, outcome }
+    }
 }
 
 /// The outcome of an item.
@@ -74,13 +127,48 @@ pub struct TransferSummary {
     pub gravest: Option<wire::FailureCode>,
 }
 
+impl TransferSummary {
+    /// Counts an item.
+    pub fn count(&mut self, report: &FileReport<'_>) {
+        match report.outcome {
+            FileOutcome::Done if report.folder => {}
+            FileOutcome::Done => {
+                self.files += 1;
+                self.as_is += u64::from(report.as_is);
+                self.bytes += report.bytes;
+            }
+            FileOutcome::Skipped | FileOutcome::LeftOut => self.skipped += 1,
+            FileOutcome::Vanished => self.vanished += 1,
+            FileOutcome::Failed(failure) => {
+                self.failed += 1;
+                self.gravest = graver(self.gravest, Some(failure.code));
+            }
+        }
+    }
+
+    /// Adds the counts of another transfer.
+    pub fn add(&mut self, other: &Self) {
+        self.files += other.files;
+        self.skipped += other.skipped;
+        self.as_is += other.as_is;
+        self.vanished += other.vanished;
+        self.failed += other.failed;
+        self.not_owned += other.not_owned;
+        self.bytes += other.bytes;
+        self.bytes_transferred += other.bytes_transferred;
+        self.gravest = graver(self.gravest, other.gravest);
+    }
+
+    /// Returns the number of items that have ended.
+    pub fn items(&self) -> u64 {
+        self.files + self.skipped + self.vanished + self.failed
+    }
+}
+
 /// Ignores all events.
 #[derive(Debug, Clone, Copy)]
 pub struct NoopTransferObserver;
 
 impl TransferObserver for NoopTransferObserver {
-    fn totals(&self, _: u64, _: u64, _: bool) {}
-    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
-    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn file_finished(&self, _: &FileReport<'_>) {}
+    fn on_event(&self, _: &TransferEvent<'_>) {}
 }

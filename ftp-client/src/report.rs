@@ -1,7 +1,6 @@
-//! From what the engine tells of a job to what the library tells of a transfer, with its counts.
+//! Turns the events of a job into those of a transfer, and counts its items.
 
-use crate::error::graver;
-use crate::observer::{FileOutcome, FileReport, TransferObserver, TransferSummary};
+use crate::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver, TransferSummary};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +10,7 @@ use wire::message::Totals;
 use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
 
-/// Hears the engine, counts, and tells an [`TransferObserver`].
+/// Counts the items of jobs, and reports them to a [`TransferObserver`].
 pub(crate) struct Reporter {
     observer: Arc<dyn TransferObserver>,
     checksum: Checksum,
@@ -46,16 +45,16 @@ impl Reporter {
 
     /// True if no item has come to an end.
     pub(crate) fn is_idle(&self) -> bool {
-        let summary = lock(&self.summary);
-        summary.files + summary.skipped + summary.vanished + summary.failed == 0
+        lock(&self.summary).items() == 0
     }
 
-    /// True if this path is reported for the first time.
+    /// Returns true if this path is reported for the first time.
     fn is_new(&self, path: &RemotePath) -> bool {
         let hash = blake3::hash(path.as_bytes());
         let mut number = [0; 8];
         number.copy_from_slice(&hash.as_bytes()[..8]);
-        lock(&self.reported).insert(u64::from_le_bytes(number))
+        let number = u64::from_le_bytes(number);
+        lock(&self.reported).insert(number)
     }
 
     /// Times and permissions of somebody else's folder or file stay as they are.
@@ -73,16 +72,16 @@ impl Reporter {
 
 impl wire::engine::JobObserver for Reporter {
     fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
-        self.observer.file_started(path, bytes);
+        self.observer.on_event(&TransferEvent::FileStarted { path, bytes });
     }
 
     fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.observer.progress(path, bytes);
+        self.observer.on_event(&TransferEvent::Progress { path, bytes });
     }
 
     fn already_there(&self, path: Option<&RemotePath>, bytes: u64) {
         if !self.repeated.load(Ordering::Relaxed) {
-            self.observer.held(path, bytes);
+            self.observer.on_event(&TransferEvent::AlreadyThere { path, bytes });
         }
     }
 
@@ -106,35 +105,20 @@ impl wire::engine::JobObserver for Reporter {
             }
             Some(failure) => FileOutcome::Failed(failure),
         };
-        {
-            let mut summary = lock(&self.summary);
-            match outcome {
-                FileOutcome::Done => {
-                    summary.files += u64::from(!item.folder);
-                    summary.as_is += u64::from(item.as_is);
-                    summary.bytes += item.bytes;
-                }
-                FileOutcome::Skipped | FileOutcome::LeftOut => summary.skipped += 1,
-                FileOutcome::Vanished => summary.vanished += 1,
-                FileOutcome::Failed(failure) => {
-                    summary.failed += 1;
-                    summary.gravest = graver(summary.gravest, Some(failure.code));
-                }
-            }
-        }
-        let digest = item.digest.map(|digest| (self.checksum, digest));
-        self.observer.file_finished(&FileReport {
+        let report = FileReport {
             path: item.path,
             folder: item.folder,
             bytes: item.bytes,
-            digest,
+            digest: item.digest.map(|digest| (self.checksum, digest)),
             as_is: item.as_is,
             outcome,
-        });
+        };
+        lock(&self.summary).count(&report);
+        self.observer.on_event(&TransferEvent::FileFinished(report));
     }
 
     fn totals(&self, totals: Totals) {
-        self.observer.totals(totals.files, totals.bytes, totals.complete);
+        self.observer.on_event(&TransferEvent::Totals(totals));
     }
 }
 

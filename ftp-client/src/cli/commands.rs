@@ -21,6 +21,7 @@ mod mirror;
 mod mkdir;
 mod mv;
 mod profile;
+mod progress;
 mod put;
 mod retry;
 mod rm;

@@ -40,7 +40,7 @@ use wire::sync::lock;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProgressStyle {
+enum ProgressStyle {
     /// Bars on a terminal.
     Bars,
     /// A line now and then.
@@ -159,9 +159,14 @@ impl Output {
         self.verbose
     }
 
-    /// How progress is shown.
-    pub(crate) fn progress(&self) -> ProgressStyle {
-        self.progress
+    /// Returns true if progress is shown, for which totals are counted.
+    pub(crate) fn has_progress(&self) -> bool {
+        self.progress != ProgressStyle::None
+    }
+
+    /// Returns true if progress is shown in bars on a terminal.
+    pub(crate) fn has_bars(&self) -> bool {
+        self.progress == ProgressStyle::Bars
     }
 
     /// Writes a result to the buffer of standard output; see [`flush`](Self::flush).
@@ -314,7 +319,7 @@ mod tests {
     use super::*;
     use crate::cli::commands::Cli;
     use clap::Parser;
-    use ftp_client::observer::TransferObserver;
+    use ftp_client::observer::{TransferEvent, TransferObserver};
 
     #[test]
     fn a_transfer_stands_somewhere_and_has_a_rate() {
@@ -322,7 +327,8 @@ mod tests {
         assert_eq!(output.standing(), None);
         let tally = Arc::new(Tally::of_jobs(1));
         output.begin_transfer(&tally);
-        Watcher::new(&tally, &output, 0, b"file".to_vec()).progress(None, 1 << 40);
+        let watcher = Watcher::new(&tally, &output, 0, b"file".to_vec());
+        watcher.on_event(&TransferEvent::Progress { path: None, bytes: 1 << 40 });
         let standing = output.standing().unwrap();
         assert!(standing.starts_with("1.00 TiB, ") && !standing.contains(" 0 B/s"), "{standing}");
     }

@@ -6,6 +6,15 @@ use std::collections::HashSet;
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
+/// Returns the path of an item below a source.
+pub(crate) fn joined(source: &[u8], below: &[u8]) -> Vec<u8> {
+    match (source, below) {
+        (source, b"") => source.to_vec(),
+        (source, below) if source.ends_with(b"/") => [source, below].concat(),
+        (source, below) => [source, b"/", below].concat(),
+    }
+}
+
 /// Two things cannot both become `folder/name`.
 pub(crate) fn no_name_twice<'a>(names: impl IntoIterator<Item = Option<&'a Name>>) -> Result<(), Error> {
     let mut seen = HashSet::new();

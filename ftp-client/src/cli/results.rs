@@ -5,6 +5,7 @@
 
 use crate::cli::args::{Permissions, TransferArgs};
 use crate::cli::input;
+use crate::cli::places;
 use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
@@ -296,11 +297,7 @@ impl Record {
     }
 
     fn write(&self, below: &[u8], outcome: ItemOutcome, reason: Option<String>, code: u8, whole: bool) {
-        let at = |base: &Text| match (below, &base.0[..]) {
-            (b"", base) => Text(base.to_vec()),
-            (below, base) if base.ends_with(b"/") => Text([base, below].concat()),
-            (below, base) => Text([base, b"/", below].concat()),
-        };
+        let at = |base: &Text| Text(places::joined(&base.0, below));
         let Planned { source, target, recursive } = &self.planned;
         let (source, target, recursive) = (at(source), at(target), *recursive);
         let command = self.results.command.clone();

@@ -3,7 +3,7 @@
 use super::Measured;
 use crate::error::Error;
 use crate::get;
-use crate::observer::{FileOutcome, FileReport, TransferObserver};
+use crate::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver};
 use crate::options::TransferOptions;
 use crate::put::{self, PreparedSource};
 use crate::report::Reporter;
@@ -199,16 +199,16 @@ impl GeneratedFile {
 }
 
 impl TransferObserver for GeneratedFile {
-    fn totals(&self, _: u64, _: u64, _: bool) {}
-    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
-
-    fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
-        self.meter.add(bytes, Instant::now());
-    }
-
-    fn file_finished(&self, report: &FileReport<'_>) {
-        if let FileOutcome::Failed(failure) = report.outcome {
-            *lock(&self.failure) = Some(failure.clone());
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        match event {
+            TransferEvent::Progress { bytes, .. } | TransferEvent::AlreadyThere { bytes, .. } => {
+                self.meter.add(*bytes, Instant::now());
+            }
+            TransferEvent::FileFinished(FileReport { outcome: FileOutcome::Failed(failure), .. }) => {
+                *lock(&self.failure) = Some((*failure).clone());
+            }
+            TransferEvent::Totals(_) | TransferEvent::FileStarted { .. } | TransferEvent::FileFinished(_) => {
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use super::target::{TargetMutator, Trees};
 use super::transfer_queue::TransferQueue;
 use super::{MirrorListener, MirrorOptions, MirrorSummary};
 use crate::error::{Error, graver};
+use crate::observer::TransferEvent;
 use crate::report::Reporter;
 use changes::ChangeGroup;
 use std::collections::HashMap;
@@ -153,7 +154,7 @@ impl<'a> MirrorExecutor<'a> {
     }
 
     fn tell_totals(&self) {
-        self.listener.totals(self.totals.files, self.totals.bytes, self.totals.complete);
+        self.listener.on_event(&TransferEvent::Totals(self.totals));
     }
 
     /// Waits for the job's items, then gives those that arrived their owners and attributes.

@@ -313,7 +313,7 @@ const WANTED_AT_ONCE: usize = 512;
 mod tests {
     use super::*;
     use crate::mirror::transfer_queue::TransferQueue;
-    use crate::observer::{FileReport, NoopTransferObserver, TransferObserver};
+    use crate::observer::{NoopTransferObserver, TransferEvent, TransferObserver};
     use wire::budget::Budget;
     use wire::disk::Disk;
     use wire::engine::{JobObserver, SettledItem};
@@ -353,12 +353,10 @@ mod tests {
     struct ProgressSum(std::sync::atomic::AtomicU64);
 
     impl TransferObserver for ProgressSum {
-        fn totals(&self, _: u64, _: u64, _: bool) {}
-        fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
-        fn file_finished(&self, _: &FileReport<'_>) {}
-
-        fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
-            self.0.fetch_add(bytes, std::sync::atomic::Ordering::SeqCst);
+        fn on_event(&self, event: &TransferEvent<'_>) {
+            if let TransferEvent::Progress { bytes, .. } = event {
+                self.0.fetch_add(*bytes, std::sync::atomic::Ordering::SeqCst);
+            }
         }
     }
 

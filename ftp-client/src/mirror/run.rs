@@ -12,7 +12,6 @@ use super::plan::{LoadedPlan, PlanHead, PlanLogin, PlanWriter};
 use super::plan_effects::{PlanApplier, PlanRecorder};
 use super::planner::Planner;
 use super::recipe::Text;
-use super::relay::reporter;
 use super::selection::EntrySelection;
 use super::side::{EmptySide, LocalSide, RemoteSide, TreeSide};
 use super::target::{MirrorDirection, Trees};
@@ -46,7 +45,7 @@ impl Session {
         request: MirrorRequest,
         listener: Arc<dyn MirrorListener>,
     ) -> Result<MirrorOutcome, Error> {
-        let reporter = reporter(&listener, request.options.checksum(self.checksum()));
+        let reporter = Reporter::new(listener.clone(), request.options.checksum(self.checksum()));
         let Some(again) = request.again() else {
             return run(&self.latest(), request, Resume::Never, listener, reporter).await;
         };

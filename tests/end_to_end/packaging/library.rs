@@ -3,13 +3,13 @@
 use ftp_client::mirror::{
     DeleteRefusal, MirrorAction, MirrorDirection, MirrorListener, MirrorOptions, MirrorRequest, Mode,
 };
-use ftp_client::observer::{FileReport, TransferObserver};
+use ftp_client::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver};
 use ftp_client::trust::{ServerIdentity, ServerTrust};
 use ftp_client::{ConnectOptions, Credentials, Error, Session, fingerprint};
 use std::fs;
 use std::sync::Arc;
 use tests::world::{PASSWORD, World};
-use wire::{Failure, RemotePath};
+use wire::RemotePath;
 
 /// Trusts any server.
 struct TrustAll;
@@ -28,10 +28,14 @@ impl ServerTrust for TrustAll {
 struct FailingListener;
 
 impl TransferObserver for FailingListener {
-    fn totals(&self, _: u64, _: u64, _: bool) {}
-    fn file_started(&self, _: &RemotePath, _: Option<u64>) {}
-    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
-    fn file_finished(&self, _: &FileReport<'_>) {}
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        if let TransferEvent::FileFinished(FileReport {
+            path, outcome: FileOutcome::Failed(failure), ..
+        }) = event
+        {
+            panic!("{path}: {failure}");
+        }
+    }
 }
 
 impl MirrorListener for FailingListener {
@@ -43,12 +47,6 @@ impl MirrorListener for FailingListener {
         panic!("done: {}", action.path());
     }
 
-    fn failed(&self, path: &RemotePath, failure: &Failure) {
-        panic!("{path}: {failure}");
-    }
-
-    fn vanished(&self, _: &RemotePath) {}
-    fn left_out(&self, _: &RemotePath) {}
     fn not_deleted(&self, _: u64) {}
     fn refused(&self, _: DeleteRefusal) {}
 }

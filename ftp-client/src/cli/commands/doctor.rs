@@ -1,7 +1,7 @@
 //! `doctor`: measures the connection to a server, and reports the bottleneck in one line.
 
 use crate::cli::args::values;
-use crate::cli::output::{Object, Output, ProgressStyle};
+use crate::cli::output::{Object, Output};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
@@ -57,7 +57,7 @@ impl DoctorCommand {
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let path = &self.remote.path;
         let tell = |what: &str| {
-            if output.progress() == ProgressStyle::Bars || output.verbose() {
+            if output.has_bars() || output.verbose() {
                 output.say(&format!("measuring {what}"));
             }
         };

@@ -5,7 +5,7 @@ use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
 use crate::cli::args::{Permissions, TransferArgs, explanations};
 use crate::cli::input;
-use crate::cli::output::{Output, ProgressStyle};
+use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::results;
 use crate::cli::scope::Scope;
@@ -103,7 +103,7 @@ impl GetCommand {
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
-        let totals = output.progress() != ProgressStyle::None;
+        let totals = output.has_progress();
         let Self { recursive, options, permissions, .. } = self;
         let overwrite = options.overwrite;
         let job = |(remote, target, into): DownloadSource| {

@@ -4,7 +4,7 @@ use super::advise_recursive;
 use crate::cli::places;
 use crate::cli::results::Planned;
 use ftp_client::mirror::recipe::Text;
-use ftp_client::observer::{FileOutcome, FileReport, TransferObserver, TransferSummary};
+use ftp_client::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver, TransferSummary};
 use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use std::os::unix::ffi::OsStringExt;
@@ -62,15 +62,9 @@ async fn put_unless_same(
     if request.options.survive_power() {
         session.sync(&request.path).await?; // the earlier writer may not have synced it
     }
-    let path = &RemotePath::root();
-    observer.file_finished(&FileReport {
-        path,
-        folder: false,
-        bytes,
-        digest: None,
-        as_is: false,
-        outcome: FileOutcome::Skipped,
-    });
+    let (path, outcome) = (&RemotePath::root(), FileOutcome::Skipped);
+    let report = FileReport { bytes, ..FileReport::without_content(path, outcome) };
+    observer.on_event(&TransferEvent::FileFinished(report));
     Ok(TransferSummary { skipped: 1, ..TransferSummary::default() })
 }
 

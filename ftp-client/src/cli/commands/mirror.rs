@@ -1,12 +1,12 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
-use super::transfer::{sentence, tell_not_owned, tell_start, tell_vanished};
+use super::progress::{Progress, sentence};
 use crate::cli::args::values::{self, DeleteMaxArg};
 use crate::cli::args::{
     Carrying, Choosing, CompareWord, Comparing, LongHelp, OverwriteArg, TypedRule, explanations,
 };
 use crate::cli::input;
-use crate::cli::output::{Drawing, MirrorWatcher, Output, ProgressStyle, Tally, of_transfer};
+use crate::cli::output::{MirrorWatcher, Output, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
@@ -20,7 +20,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wire::{FailureCode, RemotePath};
 
 /// Make a folder equal to another: one local, one on a server
@@ -204,14 +204,13 @@ impl MirrorCommand {
         server: &ServerTarget,
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
-        let started = Instant::now();
-        let tally = Arc::new(Tally::of_jobs(1));
-        output.begin_transfer(&tally);
         let command = if matches!(self.mode, MirrorMode::Apply(_)) { "apply" } else { "mirror" };
-        tell_start(command, session, server, output);
+        let mut progress = Progress::begin(command, session, server, output, 1);
         let dry = matches!(self.mode, MirrorMode::DryRun | MirrorMode::Plan(_));
-        let drawing = (!dry).then(|| Drawing::start(output, &tally));
-        let listener = Arc::new(MirrorWatcher::new(&tally, output, dry));
+        if !dry {
+            progress.draw();
+        }
+        let listener = Arc::new(MirrorWatcher::new(&progress.tally, output, dry));
         let watch = self.watch;
         let is_backed_up = self.recipe.delete && self.recipe.backup.is_some();
         let request = self.request(server)?;
@@ -219,19 +218,14 @@ impl MirrorCommand {
             None => session.mirror(request, listener.clone()).await,
             Some(rescan) => session.watch(request, rescan, listener.clone()).await,
         };
-        drop(drawing);
+        progress.hide();
         let outcome = outcome?;
-        tally.end_job(&outcome.summary.transfer);
-        tally.end_mirror(&outcome.summary);
-        tally.end();
-        tell_not_owned(&outcome.summary.transfer, output);
+        progress.tally.end_job(&outcome.summary.transfer);
+        progress.tally.end_mirror(&outcome.summary);
         if is_backed_up && is_full(&outcome) {
             output.warn("--backup keeps what is deleted on the same filesystem, so deletions make no room");
         }
-        if output.progress() == ProgressStyle::Bars && !dry {
-            output.say(&told(&outcome, started.elapsed()));
-        }
-        tell_vanished(&outcome.summary.transfer, output);
+        progress.end(|_, elapsed| told(&outcome, elapsed));
         Ok(exit_code(&outcome))
     }
 

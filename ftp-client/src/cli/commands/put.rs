@@ -4,7 +4,7 @@ use super::job::{JobRequest, TransferJob, whole};
 use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
 use crate::cli::input;
-use crate::cli::output::{Output, ProgressStyle, shown};
+use crate::cli::output::{Output, shown};
 use crate::cli::places;
 use crate::cli::results::{self, Planned};
 use crate::cli::scope::Scope;
@@ -144,7 +144,7 @@ impl PutCommand {
         output: &Arc<Output>,
     ) -> Result<u8, Error> {
         let into_folder = self.must_be_folder();
-        let totals = output.progress() != ProgressStyle::None;
+        let totals = output.has_progress();
         let target = async { if into_folder { self.target_folder(session).await } else { Ok(None) } };
         // The sources are looked at while the server looks at the login.
         let (together_in, jobs) = tokio::join!(target, self.jobs(session, into_folder, totals));

@@ -3,7 +3,7 @@
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
 use crate::cli::args::Permissions;
-use crate::cli::output::{Output, ProgressStyle};
+use crate::cli::output::Output;
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
 use clap::Args;
@@ -83,7 +83,7 @@ impl RetryCommand {
         let Self { command, failed, result, head } = self;
         let permissions =
             Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
-        let totals = output.progress() != ProgressStyle::None;
+        let totals = output.has_progress();
         let jobs = failed.into_iter().map(|item| {
             let options = options(&head, permissions.modes()?, item.recursive);
             if command == "get" { get(item, totals, options) } else { put(item, totals, options) }

@@ -3,7 +3,7 @@
 use super::job::{JobRequest, TransferJob};
 use crate::cli::output::Watcher;
 use ftp_client::many::NamedSource;
-use ftp_client::observer::{FileReport, TransferObserver};
+use ftp_client::observer::{TransferEvent, TransferObserver};
 use ftp_client::{GetManyRequest, GetRequest, PutManyRequest, PutRequest, PutSource};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -120,31 +120,13 @@ impl ByName {
 }
 
 impl TransferObserver for ByName {
-    fn totals(&self, files: u64, bytes: u64, complete: bool) {
-        self.all.totals(files, bytes, complete);
-    }
-
-    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
-        let (watcher, below) = self.of(path);
-        watcher.file_started(&below, bytes);
-    }
-
-    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
-        match path.map(|path| self.of(path)) {
-            Some((watcher, below)) => watcher.progress(Some(&below), bytes),
-            None => self.all.progress(None, bytes),
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        match event.path() {
+            Some(path) => {
+                let (watcher, below) = self.of(path);
+                watcher.on_event(&event.at(&below));
+            }
+            None => self.all.on_event(event),
         }
-    }
-
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        match path.map(|path| self.of(path)) {
-            Some((watcher, below)) => watcher.held(Some(&below), bytes),
-            None => self.all.held(None, bytes),
-        }
-    }
-
-    fn file_finished(&self, report: &FileReport<'_>) {
-        let (watcher, below) = self.of(report.path);
-        watcher.file_finished(&FileReport { path: &below, ..*report });
     }
 }

@@ -2,24 +2,20 @@
 
 use super::job::TransferJob;
 use super::limits::BottleneckWatch;
+use super::progress::{Progress, sentence};
 use super::together::{self, ByName};
 use crate::cli::args::Permissions;
-use crate::cli::output::{
-    Drawing, Object, Output, ProgressStyle, Tally, Watcher, duration_text, files_text, of_transfer, shown,
-};
+use crate::cli::output::{Output, Tally, Watcher, of_transfer, shown};
 use crate::cli::results::{Planned, Record, ResultHead, Results, Terms};
 use crate::cli::server::ServerTarget;
 use ftp_client::mirror::recipe::OverwriteRecipe;
 use ftp_client::observer::{TransferObserver, TransferSummary};
 use ftp_client::{Error, Fetched, PutManyRequest, Session};
-use indicatif::HumanBytes;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use wire::RemotePath;
-use wire::checksum::Checksum;
 use wire::message::Overwrite;
 
 /// A source that failed to start, with the error.
@@ -52,10 +48,8 @@ pub(super) struct TransferRun<'a> {
 impl TransferRun<'_> {
     /// Runs all jobs, and reports sources that failed to start.
     pub(super) async fn run(&self, jobs: Vec<TransferJob>, unbegun: Vec<FailedToStart>) -> Result<u8, Error> {
-        let started = Instant::now();
-        let tally = Arc::new(Tally::of_jobs(jobs.len()));
-        self.output.begin_transfer(&tally);
-        tell_start(self.command, self.session, self.server, self.output);
+        let mut progress = Progress::begin(self.command, self.session, self.server, self.output, jobs.len());
+        let tally = progress.tally.clone();
         let results = self.results(&jobs, &unbegun)?;
         let single = jobs.len() == 1 && unbegun.is_empty();
         let named = jobs.first().map(|job| shown(&job.source)).filter(|_| self.named);
@@ -66,21 +60,18 @@ impl TransferRun<'_> {
             }
             self.tell_failure(&error, &tally);
         }
-        let (drawing, limits) =
-            (Drawing::start(self.output, &tally), BottleneckWatch::watch(self.session, self.output));
+        progress.draw();
+        let limits = BottleneckWatch::watch(self.session, self.output);
         let together = self.session.begin_batch();
         let result = self.run_jobs(jobs, single, &tally, results.as_ref()).await;
         if result.is_ok() {
             together.end().await?;
         }
-        drop(drawing);
+        progress.hide();
         limits.end();
         results.map_or(Ok(()), |results| results.finish())?;
         result?;
-        let summary = tally.end();
-        tell_not_owned(&summary, self.output);
-        self.tell_end(&summary, started.elapsed());
-        tell_vanished(&summary, self.output);
+        let summary = progress.end(sentence);
         Ok(self.exit_code(&summary, named.as_deref()))
     }
 
@@ -240,13 +231,6 @@ impl TransferRun<'_> {
         Ok(usize::from(self.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
     }
 
-    fn tell_end(&self, summary: &TransferSummary, elapsed: Duration) {
-        match self.output.progress() {
-            ProgressStyle::Bars => self.output.say(&sentence(summary, elapsed)),
-            ProgressStyle::Plain | ProgressStyle::Json | ProgressStyle::None => {}
-        }
-    }
-
     fn exit_code(&self, summary: &TransferSummary, named: Option<&str>) -> u8 {
         let code = of_transfer(summary, self.named, self.overwrite == Overwrite::Never && !self.forgiving);
         if code == 6 && summary.failed == 0 {
@@ -257,30 +241,6 @@ impl TransferRun<'_> {
     }
 }
 
-/// Prints a note about items of other users. Not a failure: all content was sent.
-pub(super) fn tell_not_owned(summary: &TransferSummary, output: &Output) {
-    match summary.not_owned {
-        0 => {}
-        1 => output
-            .warn("times and permissions of 1 folder stay as they are: it belongs to another user there"),
-        count => output.warn(&format!(
-            "times and permissions of {count} folders stay as they are: they belong to other users there"
-        )),
-    }
-}
-
-/// The first event of a transfer.
-pub(super) fn tell_start(command: &'static str, session: &Session, server: &ServerTarget, output: &Output) {
-    let event = Object::event("started");
-    let event = if output.is_line() { event } else { event.text("command", command) };
-    let event = event.text("address", &server.address());
-    let checksum = match session.checksum() {
-        Checksum::Sha256 => "sha256",
-        Checksum::Blake3 => "blake3",
-    };
-    output.event(event.text("checksum", checksum));
-}
-
 fn word(overwrite: Overwrite) -> OverwriteRecipe {
     match overwrite {
         Overwrite::Always => OverwriteRecipe::Always,
@@ -288,37 +248,6 @@ fn word(overwrite: Overwrite) -> OverwriteRecipe {
         Overwrite::Newer => OverwriteRecipe::Newer,
         Overwrite::Different => OverwriteRecipe::Different,
     }
-}
-
-/// Prints a note about items that were removed during the run. Not a failure, but they are not at the target.
-pub(super) fn tell_vanished(summary: &TransferSummary, output: &Output) {
-    match summary.vanished {
-        0 => {}
-        1 => output.warn("1 item vanished before it could be read"),
-        count => output.warn(&format!("{count} items vanished before they could be read")),
-    }
-}
-
-/// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
-pub(super) fn sentence(summary: &TransferSummary, elapsed: Duration) -> String {
-    let millis = elapsed.as_millis().max(1);
-    let moved = summary.bytes.min(summary.bytes_transferred); // excludes content that an earlier run transferred
-    let rate = u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX);
-    let mut text = format!(
-        "{}, {} in {} ({}/s)",
-        files_text(summary.files),
-        HumanBytes(summary.bytes),
-        duration_text(elapsed),
-        HumanBytes(rate)
-    );
-    let counts =
-        [(summary.skipped, "left alone"), (summary.vanished, "vanished"), (summary.failed, "failed")];
-    for (count, word) in counts {
-        if count > 0 {
-            text.push_str(&format!(", {count} {word}"));
-        }
-    }
-    text
 }
 
 /// A panic of a job is a defect of this program; the session cannot be relied on any more.
@@ -331,23 +260,3 @@ fn broken(error: JoinError) -> Error {
 
 /// Enough to hide round trips between small sources; more would only share the lanes.
 const JOBS_MAX: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_in_a_sentence() {
-        let mut summary = TransferSummary {
-            files: 1,
-            failed: 2,
-            bytes: 3 << 20,
-            bytes_transferred: 4 << 20,
-            ..TransferSummary::default()
-        };
-        let said = |summary: TransferSummary| sentence(&summary, Duration::from_secs(2));
-        assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed");
-        summary.bytes_transferred = 1 << 20;
-        assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (512.00 KiB/s), 2 failed", "the rest was there");
-    }
-}

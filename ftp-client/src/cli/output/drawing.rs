@@ -30,7 +30,7 @@ enum Display {
 impl Drawing {
     /// Starts to draw, if there is anything to draw. A system without a thread to spare shows no progress.
     pub(crate) fn start(output: &Arc<Output>, tally: &Arc<Tally>) -> Self {
-        let display = match output.progress() {
+        let display = match output.progress {
             ProgressStyle::Bars => Display::Bars(None),
             ProgressStyle::Plain => Display::Plain(Plain::new(Instant::now())),
             ProgressStyle::Json => Display::Events { last: None },

@@ -6,17 +6,15 @@ use super::watcher::Watcher;
 use super::{Output, shown};
 use ftp_client::Error;
 use ftp_client::mirror::{DeleteRefusal, MirrorAction, MirrorListener};
-use ftp_client::observer::{FileReport, TransferObserver};
+use ftp_client::observer::{TransferEvent, TransferObserver};
 use rustix::io::Errno;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use wire::{Failure, RemotePath};
+use wire::RemotePath;
 
 /// The listener of a mirror.
 pub(crate) struct MirrorWatcher {
     watcher: Watcher,
-    tally: Arc<Tally>,
     output: Arc<Output>,
     /// No change is made: the decisions are the result.
     dry: bool,
@@ -25,29 +23,13 @@ pub(crate) struct MirrorWatcher {
 impl MirrorWatcher {
     pub(crate) fn new(tally: &Arc<Tally>, output: &Arc<Output>, dry: bool) -> Self {
         let watcher = Watcher::new(tally, output, 0, Vec::new());
-        Self { watcher, tally: Arc::clone(tally), output: Arc::clone(output), dry }
+        Self { watcher, output: Arc::clone(output), dry }
     }
 }
 
 impl TransferObserver for MirrorWatcher {
-    fn totals(&self, files: u64, bytes: u64, complete: bool) {
-        self.watcher.totals(files, bytes, complete);
-    }
-
-    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
-        self.watcher.file_started(path, bytes);
-    }
-
-    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.watcher.progress(path, bytes);
-    }
-
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.watcher.held(path, bytes);
-    }
-
-    fn file_finished(&self, report: &FileReport<'_>) {
-        self.watcher.file_finished(report);
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        self.watcher.on_event(event);
     }
 }
 
@@ -66,23 +48,6 @@ impl MirrorListener for MirrorWatcher {
         if self.output.json() {
             self.output.event(event("file", action).text("outcome", "done"));
         }
-    }
-
-    fn failed(&self, path: &RemotePath, failure: &Failure) {
-        self.tally.failed.fetch_add(1, Relaxed);
-        self.output.complain(&format!("{}: {failure}", shown(&named(path))));
-        if self.output.json() {
-            let event = Object::event("file").path(&named(path)).number("bytes", 0);
-            self.output.event(event.text("outcome", "failed").text("reason", &failure.to_string()));
-        }
-    }
-
-    fn vanished(&self, path: &RemotePath) {
-        self.watcher.vanished(path);
-    }
-
-    fn left_out(&self, path: &RemotePath) {
-        self.watcher.left_out(path);
     }
 
     fn not_deleted(&self, count: u64) {

@@ -1,7 +1,6 @@
 //! Counts of a transfer so far: kept by many threads, read by the one that draws.
 
-use ftp_client::error::graver;
-use ftp_client::observer::TransferSummary;
+use ftp_client::observer::{FileOutcome, FileReport, TransferSummary};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use wire::RemotePath;
@@ -10,13 +9,8 @@ use wire::sync::lock;
 /// Counts of all jobs of a run.
 #[derive(Default)]
 pub(crate) struct Tally {
-    pub(super) files: AtomicU64,
-    pub(super) skipped: AtomicU64,
-    pub(super) vanished: AtomicU64,
-    pub(super) as_is: AtomicU64,
-    pub(super) failed: AtomicU64,
-    /// Content of files that are in their place.
-    pub(super) bytes: AtomicU64,
+    /// Counts of the items that were reported.
+    seen: Mutex<TransferSummary>,
     /// Content that was verified, of files in their place or not.
     pub(super) verified: AtomicU64,
     /// Content of skipped files, and content of other files that was present already.
@@ -28,20 +22,15 @@ pub(crate) struct Tally {
     running: Mutex<Vec<ActiveFile>>,
     ended: Mutex<TransferSummary>,
     mirror: Mutex<Option<ftp_client::mirror::MirrorSummary>>,
-    /// Counts of earlier rounds of a watch, and what was verified in them.
-    earlier: Mutex<EarlierRounds>,
+    /// What was counted before this round of a watch.
+    before: Mutex<EarlierRounds>,
     complete: AtomicBool,
 }
 
 /// Counts of earlier rounds.
 #[derive(Default)]
 struct EarlierRounds {
-    files: u64,
-    skipped: u64,
-    vanished: u64,
-    as_is: u64,
-    failed: u64,
-    bytes: u64,
+    items: u64,
     verified: u64,
 }
 
@@ -97,16 +86,7 @@ impl Tally {
 
     /// A job has ended; its own counts are the exact ones.
     pub(crate) fn end_job(&self, summary: &TransferSummary) {
-        let mut ended = lock(&self.ended);
-        ended.files += summary.files;
-        ended.skipped += summary.skipped;
-        ended.vanished += summary.vanished;
-        ended.as_is += summary.as_is;
-        ended.failed += summary.failed;
-        ended.not_owned += summary.not_owned;
-        ended.bytes += summary.bytes;
-        ended.bytes_transferred += summary.bytes_transferred;
-        ended.gravest = graver(ended.gravest, summary.gravest);
+        lock(&self.ended).add(summary);
     }
 
     /// A mirror has ended.
@@ -122,14 +102,8 @@ impl Tally {
     /// A further round of a watch begins: progress is that of the round, and the summary is that of all rounds. What was
     /// verified goes on growing, since the rate is measured by it.
     pub(crate) fn begin_round(&self) {
-        let mut earlier = lock(&self.earlier);
-        earlier.files += self.files.swap(0, Relaxed);
-        earlier.skipped += self.skipped.swap(0, Relaxed);
-        earlier.vanished += self.vanished.swap(0, Relaxed);
-        earlier.as_is += self.as_is.swap(0, Relaxed);
-        earlier.failed += self.failed.swap(0, Relaxed);
-        earlier.bytes += self.bytes.swap(0, Relaxed);
-        earlier.verified = self.verified.load(Relaxed);
+        let mut before = lock(&self.before);
+        *before = EarlierRounds { items: lock(&self.seen).items(), verified: self.verified() };
         for count in [&self.left_alone, &self.total_files, &self.total_bytes] {
             count.store(0, Relaxed);
         }
@@ -149,18 +123,25 @@ impl Tally {
         if self.complete.load(Relaxed) {
             return ended;
         }
-        let earlier = lock(&self.earlier);
         TransferSummary {
-            files: earlier.files + self.files.load(Relaxed),
-            skipped: earlier.skipped + self.skipped.load(Relaxed),
-            vanished: earlier.vanished + self.vanished.load(Relaxed),
-            as_is: earlier.as_is + self.as_is.load(Relaxed),
-            failed: earlier.failed + self.failed.load(Relaxed),
             not_owned: ended.not_owned,
-            bytes: earlier.bytes + self.bytes.load(Relaxed),
-            bytes_transferred: self.verified.load(Relaxed),
+            bytes_transferred: self.verified(),
             gravest: ended.gravest,
+            ..*lock(&self.seen)
         }
+    }
+
+    /// Counts an item that has ended.
+    pub(super) fn end_item(&self, report: &FileReport<'_>) {
+        lock(&self.seen).count(report);
+        if let FileOutcome::Skipped | FileOutcome::LeftOut = report.outcome {
+            self.left_alone.fetch_add(report.bytes, Relaxed);
+        }
+    }
+
+    /// Counts a source that failed as a whole.
+    pub(super) fn fail_source(&self) {
+        lock(&self.seen).failed += 1;
     }
 
     pub(super) fn begin_file(&self, job: usize, path: &RemotePath, name: String, total: Option<u64>) {
@@ -186,19 +167,12 @@ impl Tally {
         self.verified.load(Relaxed)
     }
 
-    /// Returns the bytes transferred since the round began. Later rounds only begin under the lock, so the count is the greater.
-    fn of_round(&self) -> u64 {
-        let earlier = lock(&self.earlier);
-        self.verified.load(Relaxed).saturating_sub(earlier.verified)
-    }
-
     pub(super) fn snapshot(&self) -> Snapshot {
+        // A round only begins under this lock, so the counts are the greater.
+        let before = lock(&self.before);
         Snapshot {
-            files: [&self.files, &self.skipped, &self.vanished, &self.failed]
-                .map(|count| count.load(Relaxed))
-                .iter()
-                .sum(),
-            bytes: self.of_round() + self.left_alone.load(Relaxed),
+            files: lock(&self.seen).items().saturating_sub(before.items),
+            bytes: self.verified().saturating_sub(before.verified) + self.left_alone.load(Relaxed),
             total_files: self.total_files.load(Relaxed),
             total_bytes: self.total_bytes.load(Relaxed),
             counted: self.uncounted.load(Relaxed) == 0,

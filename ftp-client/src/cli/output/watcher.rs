@@ -3,12 +3,14 @@
 use super::json::Object;
 use super::tally::Tally;
 use super::{Output, shown};
+use crate::cli::places;
 use crate::cli::results::Record;
 use ftp_client::Error;
-use ftp_client::observer::{FileOutcome, FileReport, TransferObserver};
-use std::sync::atomic::Ordering::Relaxed;
+use ftp_client::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use wire::checksum::{Checksum, Digest};
+use wire::message::Totals;
 use wire::sync::lock;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -17,20 +19,13 @@ pub(crate) struct Watcher {
     tally: Arc<Tally>,
     output: Arc<Output>,
     job: usize,
-    /// The path of the job's source; items are reported below it.
+    /// The path of the job's source; items are reported below it. Empty for several sources, and for both sides of a mirror.
     source: Vec<u8>,
-    totals: Mutex<ReportedTotals>,
+    /// The totals that the job reported last.
+    totals: Mutex<Totals>,
     record: Option<Arc<Record>>,
     /// Its totals are part of another job's and not reported here.
     is_part: bool,
-}
-
-/// The totals that the job reported last.
-#[derive(Default)]
-struct ReportedTotals {
-    files: u64,
-    bytes: u64,
-    complete: bool,
 }
 
 impl Watcher {
@@ -59,7 +54,7 @@ impl Watcher {
     /// Called when the job ended with an error. An error of the job alone is reported for its source; other errors are reported by the run.
     pub(crate) fn broken_off(&self, error: &Error) {
         if error.concerns_one_item() {
-            self.tally.failed.fetch_add(1, Relaxed);
+            self.tally.fail_source();
             let event = Object::event("file").path(&self.source).number("bytes", 0);
             self.output.event(event.text("outcome", "failed").text("reason", &error.to_string()));
         }
@@ -68,54 +63,49 @@ impl Watcher {
     /// Called when a further round of a watch begins: its totals are counted anew.
     pub(super) fn begin_round(&self) {
         self.tally.begin_round();
-        *lock(&self.totals) = ReportedTotals::default();
-    }
-
-    /// Called when an item vanished before it was sent.
-    pub(super) fn vanished(&self, path: &RemotePath) {
-        let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, FileOutcome::Vanished);
-        let report = FileReport { path, folder, bytes, digest, as_is, outcome };
-        self.count(&report);
-        self.tell(&report);
-    }
-
-    /// Called for a pipe, socket or device of the source, which is not sent.
-    pub(super) fn left_out(&self, path: &RemotePath) {
-        let (folder, bytes, digest, as_is, outcome) = (false, 0, None, false, FileOutcome::LeftOut);
-        let report = FileReport { path, folder, bytes, digest, as_is, outcome };
-        self.count(&report);
-        self.tell(&report);
+        *lock(&self.totals) = Totals::default();
     }
 
     fn full_path(&self, below: &RemotePath) -> Vec<u8> {
-        if below.is_root() {
-            return self.source.clone();
+        match (&self.source[..], below.as_bytes()) {
+            (b"", b"") => b".".to_vec(), // the mirrored folder itself, as with rsync
+            (b"", below) => below.to_vec(),
+            (source, below) => places::joined(source, below),
         }
-        if self.source.is_empty() {
-            return below.as_bytes().to_vec(); // a mirror reports paths below both folders
-        }
-        let separator: &[u8] = if self.source.ends_with(b"/") { b"" } else { b"/" };
-        [&self.source, separator, below.as_bytes()].concat()
     }
 
-    fn count(&self, report: &FileReport<'_>) {
-        match report.outcome {
-            FileOutcome::Failed(_) => {
-                self.tally.failed.fetch_add(1, Relaxed);
-            }
-            FileOutcome::Vanished => {
-                self.tally.vanished.fetch_add(1, Relaxed);
-            }
-            FileOutcome::Done | FileOutcome::Skipped if report.folder => {}
-            FileOutcome::Done => {
-                self.tally.files.fetch_add(1, Relaxed);
-                self.tally.bytes.fetch_add(report.bytes, Relaxed);
-                self.tally.as_is.fetch_add(report.as_is.into(), Relaxed);
-            }
-            FileOutcome::Skipped | FileOutcome::LeftOut => {
-                self.tally.skipped.fetch_add(1, Relaxed);
-                self.tally.left_alone.fetch_add(report.bytes, Relaxed);
-            }
+    fn count(&self, totals: Totals) {
+        let mut last = lock(&self.totals);
+        // Totals only grow; wrapping makes the difference right even if a job takes something back.
+        self.tally.total_files.fetch_add(totals.files.wrapping_sub(last.files), Relaxed);
+        self.tally.total_bytes.fetch_add(totals.bytes.wrapping_sub(last.bytes), Relaxed);
+        if totals.complete && !last.complete {
+            self.tally.uncounted.fetch_sub(1, Relaxed);
+        }
+        *last = Totals { complete: totals.complete || last.complete, ..totals };
+    }
+
+    fn begin_file(&self, path: &RemotePath, bytes: Option<u64>) {
+        self.tally.begin_file(self.job, path, shown(&self.full_path(path)), bytes);
+        // A job of one file need not be counted.
+        if let Some(bytes) = bytes.filter(|_| path.is_root() && !self.is_part) {
+            self.count(Totals { files: 1, bytes, complete: true });
+        }
+    }
+
+    fn add(&self, count: &AtomicU64, path: Option<&RemotePath>, bytes: u64) {
+        count.fetch_add(bytes, Relaxed);
+        if let Some(path) = path {
+            self.tally.add_to_file(self.job, path, bytes);
+        }
+    }
+
+    fn end_file(&self, report: &FileReport<'_>) {
+        self.tally.end_file(self.job, report.path);
+        self.tally.end_item(report);
+        self.tell(report);
+        if let Some(record) = &self.record {
+            record.item(report);
         }
     }
 
@@ -144,46 +134,14 @@ impl Watcher {
 }
 
 impl TransferObserver for Watcher {
-    fn totals(&self, files: u64, bytes: u64, complete: bool) {
-        let mut last = lock(&self.totals);
-        // Totals only grow; wrapping makes the difference right even if a job takes something back.
-        self.tally.total_files.fetch_add(files.wrapping_sub(last.files), Relaxed);
-        self.tally.total_bytes.fetch_add(bytes.wrapping_sub(last.bytes), Relaxed);
-        if complete && !last.complete {
-            self.tally.uncounted.fetch_sub(1, Relaxed);
-        }
-        *last = ReportedTotals { files, bytes, complete: complete || last.complete };
-    }
-
-    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
-        self.tally.begin_file(self.job, path, shown(&self.full_path(path)), bytes);
-        // A job of one file need not be counted.
-        if let Some(bytes) = bytes.filter(|_| path.is_root() && !self.is_part) {
-            self.totals(1, bytes, true);
-        }
-    }
-
-    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.tally.verified.fetch_add(bytes, Relaxed);
-        if let Some(path) = path {
-            self.tally.add_to_file(self.job, path, bytes);
-        }
-    }
-
-    /// Existing content takes no time, so it is not part of the rate.
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.tally.left_alone.fetch_add(bytes, Relaxed);
-        if let Some(path) = path {
-            self.tally.add_to_file(self.job, path, bytes);
-        }
-    }
-
-    fn file_finished(&self, report: &FileReport<'_>) {
-        self.tally.end_file(self.job, report.path);
-        self.count(report);
-        self.tell(report);
-        if let Some(record) = &self.record {
-            record.item(report);
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        match *event {
+            TransferEvent::Totals(totals) => self.count(totals),
+            TransferEvent::FileStarted { path, bytes } => self.begin_file(path, bytes),
+            TransferEvent::Progress { path, bytes } => self.add(&self.tally.verified, path, bytes),
+            // Existing content takes no time, so it is not part of the rate.
+            TransferEvent::AlreadyThere { path, bytes } => self.add(&self.tally.left_alone, path, bytes),
+            TransferEvent::FileFinished(report) => self.end_file(&report),
         }
     }
 }
@@ -256,10 +214,10 @@ mod tests {
     #[test]
     fn totals_of_jobs_are_added_up() {
         let (tally, [a, b]) = watchers();
-        a.totals(5, 100, false);
-        b.totals(1, 1, true);
-        a.totals(7, 150, true);
-        a.totals(7, 150, true);
+        a.count(Totals { files: 5, bytes: 100, complete: false });
+        b.count(Totals { files: 1, bytes: 1, complete: true });
+        a.count(Totals { files: 7, bytes: 150, complete: true });
+        a.count(Totals { files: 7, bytes: 150, complete: true });
         let snapshot = tally.snapshot();
         assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (8, 151, true));
     }
@@ -268,17 +226,17 @@ mod tests {
     fn each_round_of_a_watch_has_counts_of_its_own_and_the_summary_has_all() {
         let (tally, [a]) = watchers();
         let name = path("x");
-        a.totals(2, 20, true);
+        a.count(Totals { files: 2, bytes: 20, complete: true });
         for round in 0..3 {
             if round > 0 {
                 a.begin_round();
             }
-            a.totals(1, 10, false);
+            a.count(Totals { files: 1, bytes: 10, complete: false });
             let snapshot = tally.snapshot();
             assert_eq!((snapshot.files, snapshot.bytes, snapshot.counted), (0, 0, round == 0), "{round}");
-            a.totals(1, 10, true);
-            a.progress(None, 10);
-            a.file_finished(&report(&name, false, FileOutcome::Done));
+            a.count(Totals { files: 1, bytes: 10, complete: true });
+            a.on_event(&TransferEvent::Progress { path: None, bytes: 10 });
+            a.end_file(&report(&name, false, FileOutcome::Done));
             let snapshot = tally.snapshot();
             assert_eq!((snapshot.files, snapshot.total_files, snapshot.counted), (1, 1, true), "{round}");
             assert_eq!((snapshot.bytes, snapshot.total_bytes), (10, 10), "{round}");
@@ -291,9 +249,9 @@ mod tests {
     fn what_was_there_is_progress_and_no_speed() {
         let (tally, [a]) = watchers();
         let large = path("large");
-        a.totals(1, 100, true);
-        a.held(Some(&large), 60);
-        a.progress(Some(&large), 40);
+        a.count(Totals { files: 1, bytes: 100, complete: true });
+        a.on_event(&TransferEvent::AlreadyThere { path: Some(&large), bytes: 60 });
+        a.on_event(&TransferEvent::Progress { path: Some(&large), bytes: 40 });
         assert_eq!((tally.snapshot().bytes, tally.verified()), (100, 40));
     }
 
@@ -302,8 +260,8 @@ mod tests {
         let (tally, [a]) = watchers();
         let large = path("large");
         for _ in 0..2 {
-            a.file_started(&large, Some(100));
-            a.progress(Some(&large), 40);
+            a.begin_file(&large, Some(100));
+            a.on_event(&TransferEvent::Progress { path: Some(&large), bytes: 40 });
         }
         let running = tally.snapshot().running;
         assert!(matches!(&running[..], [file] if file.done == 80), "{running:?}");
@@ -312,8 +270,8 @@ mod tests {
     #[test]
     fn a_job_of_one_file_is_its_own_total() {
         let (tally, [a]) = watchers();
-        a.file_started(&RemotePath::root(), Some(30));
-        a.totals(1, 30, true);
+        a.begin_file(&RemotePath::root(), Some(30));
+        a.count(Totals { files: 1, bytes: 30, complete: true });
         let snapshot = tally.snapshot();
         assert_eq!((snapshot.total_files, snapshot.total_bytes, snapshot.counted), (1, 30, true));
     }
@@ -322,15 +280,15 @@ mod tests {
     fn running_files_belong_to_their_job() {
         let (tally, [a, b]) = watchers();
         let name = path("big");
-        a.file_started(&name, Some(30));
-        b.file_started(&name, None);
-        b.progress(Some(&name), 10);
-        b.progress(None, 3);
+        a.begin_file(&name, Some(30));
+        b.begin_file(&name, None);
+        b.on_event(&TransferEvent::Progress { path: Some(&name), bytes: 10 });
+        b.on_event(&TransferEvent::Progress { path: None, bytes: 3 });
         let snapshot = tally.snapshot();
         assert_eq!(snapshot.bytes, 13);
         assert_eq!(snapshot.running.iter().map(|file| file.done).collect::<Vec<_>>(), [0, 10]);
         assert_eq!(snapshot.running[0].name, "/dir/big");
-        a.file_finished(&report(&name, false, FileOutcome::Done));
+        a.end_file(&report(&name, false, FileOutcome::Done));
         assert_eq!(tally.snapshot().running.len(), 1);
     }
 
@@ -338,10 +296,10 @@ mod tests {
     fn folders_count_only_when_they_fail() {
         let (tally, [a]) = watchers();
         let (name, failure) = (path("x"), Failure::from(FailureCode::NoSpace));
-        a.file_finished(&report(&name, true, FileOutcome::Done));
-        a.file_finished(&report(&name, false, FileOutcome::Done));
-        a.file_finished(&report(&name, false, FileOutcome::Skipped));
-        a.file_finished(&report(&name, true, FileOutcome::Failed(&failure)));
+        a.end_file(&report(&name, true, FileOutcome::Done));
+        a.end_file(&report(&name, false, FileOutcome::Done));
+        a.end_file(&report(&name, false, FileOutcome::Skipped));
+        a.end_file(&report(&name, true, FileOutcome::Failed(&failure)));
         let seen = tally.summary();
         assert_eq!((seen.files, seen.skipped, seen.failed, seen.bytes), (1, 1, 1, 10));
         tally.end_job(&TransferSummary { files: 4, ..TransferSummary::default() });

@@ -116,9 +116,8 @@ impl JobObserver for ItemTracker {
         self.credit.settle(item.path);
     }
 
-    fn totals(&self, totals: Totals) {
-        self.reporter.totals(totals);
-    }
+    /// A mirror counts itself.
+    fn totals(&self, _: Totals) {}
 }
 
 /// Paths of failed items that are remembered.

@@ -3,7 +3,7 @@
 use super::agenda::Report;
 use crate::error::Error;
 use crate::mirror::{DeleteRefusal, MirrorAction, MirrorListener};
-use crate::observer::{FileOutcome, FileReport, TransferObserver};
+use crate::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -47,27 +47,14 @@ impl FailureRecorder {
 }
 
 impl TransferObserver for FailureRecorder {
-    fn totals(&self, files: u64, bytes: u64, complete: bool) {
-        self.listener.totals(files, bytes, complete);
-    }
-
-    fn file_started(&self, path: &RemotePath, bytes: Option<u64>) {
-        self.listener.file_started(path, bytes);
-    }
-
-    fn progress(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.listener.progress(path, bytes);
-    }
-
-    fn held(&self, path: Option<&RemotePath>, bytes: u64) {
-        self.listener.held(path, bytes);
-    }
-
-    fn file_finished(&self, report: &FileReport<'_>) {
-        if let FileOutcome::Failed(failure) = report.outcome {
-            self.note(report.path, failure);
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        if let TransferEvent::FileFinished(FileReport {
+            path, outcome: FileOutcome::Failed(failure), ..
+        }) = event
+        {
+            self.note(path, failure);
         }
-        self.listener.file_finished(report);
+        self.listener.on_event(event);
     }
 }
 
@@ -84,19 +71,6 @@ impl MirrorListener for FailureRecorder {
 
     fn done(&self, action: &MirrorAction) {
         self.listener.done(action);
-    }
-
-    fn failed(&self, path: &RemotePath, failure: &Failure) {
-        self.note(path, failure);
-        self.listener.failed(path, failure);
-    }
-
-    fn vanished(&self, path: &RemotePath) {
-        self.listener.vanished(path);
-    }
-
-    fn left_out(&self, path: &RemotePath) {
-        self.listener.left_out(path);
     }
 
     fn not_deleted(&self, count: u64) {
