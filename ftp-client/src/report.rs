@@ -48,13 +48,14 @@ impl Reporter {
         lock(&self.summary).items() == 0
     }
 
-    /// Returns true if this path is reported for the first time.
+    /// Returns true if this path is reported for the first time, as far as paths are remembered.
     fn is_new(&self, path: &RemotePath) -> bool {
         let hash = blake3::hash(path.as_bytes());
         let mut number = [0; 8];
         number.copy_from_slice(&hash.as_bytes()[..8]);
         let number = u64::from_le_bytes(number);
-        lock(&self.reported).insert(number)
+        let mut reported = lock(&self.reported);
+        if reported.len() < REPORTED_MAX { reported.insert(number) } else { !reported.contains(&number) }
     }
 
     /// Times and permissions of somebody else's folder or file stay as they are.
@@ -126,3 +127,7 @@ impl wire::engine::JobObserver for Reporter {
 pub(crate) fn is_not_owned(item: &SettledItem<'_>) -> bool {
     item.folder && item.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::NotOwner)
 }
+
+/// Paths that are remembered, in at most some 80 MB of memory. If the connection of a transfer of more items is lost, the
+/// outcome of items that are not remembered may be reported and counted once more.
+const REPORTED_MAX: usize = 1 << 22;
