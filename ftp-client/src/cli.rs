@@ -30,7 +30,7 @@ mod shell;
 mod terminal;
 
 use clap::CommandFactory;
-use commands::{Cli, Command, OnlineCommand, Task};
+use commands::{Cli, Command, CommandContext, OnlineCommand, Task};
 use connect::Connecting;
 use defaults::Completed;
 use ftp_client::{Error, Session};
@@ -194,7 +194,7 @@ async fn do_work(
     if output.verbose() {
         output.say(&connected(server, &session.welcome().await?));
     }
-    work.run(session, server, output).await
+    work.run(CommandContext { session, server, output }).await
 }
 
 fn connected(server: &ServerTarget, welcome: &Welcome) -> String {

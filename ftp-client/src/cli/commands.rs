@@ -101,6 +101,14 @@ pub(crate) enum Command {
     Man(man::ManArgs),
 }
 
+/// The session that a command runs in, and its output.
+#[derive(Clone, Copy)]
+pub(crate) struct CommandContext<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) server: &'a ServerTarget,
+    pub(crate) output: &'a Arc<Output>,
+}
+
 /// The task of a command line.
 pub(crate) enum Task {
     /// It needs no server.
@@ -257,21 +265,17 @@ impl OnlineCommand {
     }
 
     /// Runs the command and returns the exit code.
-    pub(crate) async fn run(
-        self,
-        session: &Session,
-        server: &ServerTarget,
-        output: &Arc<Output>,
-    ) -> Result<u8, Error> {
+    pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
+        let CommandContext { session, output, .. } = context;
         match self {
             Self::Ls(ls) => ls.run(session, output).await,
             Self::Stat(stat) => stat.run(session, output).await,
             Self::Hash(hash) => hash.run(session, output).await,
             Self::Df(df) => df.run(session, output).await,
-            Self::Get(get) => Box::pin(get.run(session, server, output)).await,
-            Self::Put(put) => Box::pin(put.run(session, server, output)).await,
-            Self::Mirror(mirror) => mirror.run(session, server, output).await,
-            Self::Retry(retry) => Box::pin(retry.run(session, server, output)).await,
+            Self::Get(get) => Box::pin(get.run(context)).await,
+            Self::Put(put) => Box::pin(put.run(context)).await,
+            Self::Mirror(mirror) => mirror.run(context).await,
+            Self::Retry(retry) => Box::pin(retry.run(context)).await,
             Self::Cat(cat) => cat.run(session, output).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,
             Self::Rm(rm) => rm.run(session, output).await,

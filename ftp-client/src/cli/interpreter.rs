@@ -2,7 +2,7 @@
 //! anew if it was lost. The local and the remote current folder are kept.
 
 use crate::cli::advice::{sentence, with_command_meant, with_place_of_option};
-use crate::cli::commands::{Command, Task, of_command_lines};
+use crate::cli::commands::{Command, CommandContext, Task, of_command_lines};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::goodbye;
@@ -182,7 +182,8 @@ impl Interpreter {
             Task::Online(server, work) => {
                 let (open, session) = self.session(output).await?;
                 same_server(&server, &open, &session)?;
-                Box::pin(work.run(&session, &open, output)).await
+                let context = CommandContext { session: &session, server: &open, output };
+                Box::pin(work.run(context)).await
             }
         }
     }

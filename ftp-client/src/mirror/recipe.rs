@@ -85,6 +85,28 @@ pub enum OverwriteRecipe {
     Different,
 }
 
+impl From<OverwriteRecipe> for Overwrite {
+    fn from(word: OverwriteRecipe) -> Self {
+        match word {
+            OverwriteRecipe::Always => Self::Always,
+            OverwriteRecipe::Never => Self::Never,
+            OverwriteRecipe::Newer => Self::Newer,
+            OverwriteRecipe::Different => Self::Different,
+        }
+    }
+}
+
+impl From<Overwrite> for OverwriteRecipe {
+    fn from(overwrite: Overwrite) -> Self {
+        match overwrite {
+            Overwrite::Always => Self::Always,
+            Overwrite::Never => Self::Never,
+            Overwrite::Newer => Self::Newer,
+            Overwrite::Different => Self::Different,
+        }
+    }
+}
+
 /// The rule for a file that changes while it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -202,7 +224,7 @@ impl Recipe {
         self.check()?;
         let backup = self.backup.as_ref().map(|Text(path)| std::ffi::OsStr::from_bytes(path).into());
         let transfer = TransferOptions {
-            overwrite: self.overwrite(),
+            overwrite: self.overwrite.into(),
             changing: self.changing.into(),
             resume: true,
             modes: modes(self.no_perms, self.perms, self.chmod.as_deref())?,
@@ -255,15 +277,6 @@ impl Recipe {
             (Some(count), _) => DeleteLimit::Count(count),
             (None, Some(percent)) => DeleteLimit::Percent(percent),
             (None, None) => DeleteLimit::Careful,
-        }
-    }
-
-    fn overwrite(&self) -> Overwrite {
-        match self.overwrite {
-            OverwriteRecipe::Always => Overwrite::Always,
-            OverwriteRecipe::Never => Overwrite::Never,
-            OverwriteRecipe::Newer => Overwrite::Newer,
-            OverwriteRecipe::Different => Overwrite::Different,
         }
     }
 

@@ -51,14 +51,8 @@ pub(super) async fn each<T: About, A>(
         let Some(answer) = under_way.next().await else { break };
         let item = &items[told];
         told += 1;
-        match answer.and_then(|answer| tell(item, answer)) {
-            Ok(()) => {}
-            Err(error) if single || ends_all(&error) => return Err(error),
-            Err(error) => {
-                output.complain(&error);
-                code = 1;
-            }
-        }
+        let ended = answer.and_then(|answer| tell(item, answer));
+        code = code.max(item_code(ended, single, output)?);
     }
     Ok(code)
 }
@@ -81,21 +75,24 @@ pub(super) async fn in_turn<T>(
     let single = items.len() == 1;
     let mut code = 0;
     for item in items {
-        match work(item).await {
-            Ok(()) => {}
-            Err(error) if single || ends_all(&error) => return Err(error),
-            Err(error) => {
-                output.complain(&error);
-                code = 1;
-            }
-        }
+        code = code.max(item_code(work(item).await, single, output)?);
     }
     Ok(code)
 }
 
-/// Returns true if this error ends all further requests.
-fn ends_all(error: &Error) -> bool {
-    !error.concerns_one_item() || Output::is_gone(error)
+/// Returns the exit code after an item. The error of one of several items is reported.
+///
+/// # Errors
+/// That of a single item, and one that ends all further requests.
+fn item_code(ended: Result<(), Error>, single: bool, output: &Output) -> Result<u8, Error> {
+    match ended {
+        Ok(()) => Ok(0),
+        Err(error) if single || !error.concerns_one_item() || Output::is_gone(&error) => Err(error),
+        Err(error) => {
+            output.complain(&error);
+            Ok(1)
+        }
+    }
 }
 
 /// True if there is room for one more request, and no other under way is about the same path, or one above or below it.

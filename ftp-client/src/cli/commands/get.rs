@@ -1,23 +1,21 @@
 //! `get`: fetches files and folders, and places them as `cp -r` does.
 
+use super::CommandContext;
 use super::cat::CatArgs;
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
 use crate::cli::args::{Permissions, TransferArgs, explanations};
 use crate::cli::input;
-use crate::cli::output::Output;
 use crate::cli::places;
 use crate::cli::results;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::Args;
 use ftp_client::remote::{Remote, TypedPath};
-use ftp_client::{Error, Session};
-use ftp_client::{GetRequest, TransferOptions};
+use ftp_client::{Error, GetRequest, TransferOptions};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use wire::{Failure, FailureCode};
 
 /// Fetch files and, with -r, folders
@@ -96,14 +94,9 @@ impl GetCommand {
         Ok((server, get))
     }
 
-    pub(crate) async fn run(
-        self,
-        session: &Session,
-        server: &ServerTarget,
-        output: &Arc<Output>,
-    ) -> Result<u8, Error> {
+    pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
-        let totals = output.has_progress();
+        let totals = context.output.has_progress();
         let Self { recursive, options, permissions, .. } = self;
         let overwrite = options.overwrite;
         let job = |(remote, target, into): DownloadSource| {
@@ -114,19 +107,8 @@ impl GetCommand {
         };
         let jobs = self.sources.into_iter().map(job).collect();
         let result = self.result.as_deref();
-        let (forgiving, together_in) = (false, None);
-        let transfer = TransferRun {
-            command: "get",
-            session,
-            server,
-            output,
-            overwrite,
-            named,
-            forgiving,
-            result,
-            together_in,
-            permissions,
-        };
+        let transfer = TransferRun::new("get", context, overwrite, permissions);
+        let transfer = TransferRun { named, result, ..transfer };
         transfer.run(jobs, Vec::new()).await
     }
 }

@@ -1,26 +1,26 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
+use super::CommandContext;
 use super::progress::{Progress, sentence};
 use crate::cli::args::values::{self, DeleteMaxArg};
-use crate::cli::args::{
-    Carrying, Choosing, CompareWord, Comparing, LongHelp, OverwriteArg, TypedRule, explanations,
-};
+use crate::cli::args::{Carrying, Choosing, CompareWord, Comparing, LongHelp, TypedRule, explanations};
 use crate::cli::input;
-use crate::cli::output::{MirrorWatcher, Output, of_transfer};
+use crate::cli::output::{MirrorWatcher, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::{Args, ValueEnum};
+use ftp_client::Error;
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
-use ftp_client::mirror::recipe::{OverwriteRecipe, Recipe, RuleText, Text};
+use ftp_client::mirror::recipe::{Recipe, RuleText, Text};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
 use ftp_client::remote::{Remote, TypedPath};
-use ftp_client::{Error, Session};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::message::Overwrite;
 use wire::{FailureCode, RemotePath};
 
 /// Make a folder equal to another: one local, one on a server
@@ -198,14 +198,10 @@ impl MirrorCommand {
         Ok((server, mirror))
     }
 
-    pub(crate) async fn run(
-        self,
-        session: &Session,
-        server: &ServerTarget,
-        output: &Arc<Output>,
-    ) -> Result<u8, Error> {
+    pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
+        let CommandContext { session, server, output } = context;
         let command = if matches!(self.mode, MirrorMode::Apply(_)) { "apply" } else { "mirror" };
-        let mut progress = Progress::begin(command, session, server, output, 1);
+        let mut progress = Progress::begin(command, context, 1);
         let dry = matches!(self.mode, MirrorMode::DryRun | MirrorMode::Plan(_));
         if !dry {
             progress.draw();
@@ -292,12 +288,7 @@ fn recipe(
             DeleteWhenWord::After => DeleteWhen::After,
         },
         by_digest: comparing.compare == CompareWord::Digest,
-        overwrite: match comparing.overwrite {
-            OverwriteArg::Always => OverwriteRecipe::Always,
-            OverwriteArg::Never => OverwriteRecipe::Never,
-            OverwriteArg::Newer => OverwriteRecipe::Newer,
-            OverwriteArg::Different => OverwriteRecipe::Different,
-        },
+        overwrite: Overwrite::from(comparing.overwrite).into(),
         modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
         rules: choosing.rules.0.iter().map(|rule| rule_text(rule, nul)).collect::<Result<_, _>>()?,
         files,

@@ -1,8 +1,7 @@
 //! The progress of a command that transfers, from its first event to its last messages.
 
+use super::CommandContext;
 use crate::cli::output::{Drawing, Object, Output, Tally, duration_text, files_text};
-use crate::cli::server::ServerTarget;
-use ftp_client::Session;
 use ftp_client::observer::TransferSummary;
 use indicatif::HumanBytes;
 use std::sync::Arc;
@@ -20,17 +19,11 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Begins a transfer of so many jobs, and writes its first event.
-    pub(super) fn begin(
-        command: &'static str,
-        session: &Session,
-        server: &ServerTarget,
-        output: &Arc<Output>,
-        jobs: usize,
-    ) -> Self {
+    pub(super) fn begin(command: &'static str, context: CommandContext<'_>, jobs: usize) -> Self {
         let (started, tally) = (Instant::now(), Arc::new(Tally::of_jobs(jobs)));
-        output.begin_transfer(&tally);
-        tell_start(command, session, server, output);
-        Self { tally, output: Arc::clone(output), started, drawing: None, was_drawn: false }
+        context.output.begin_transfer(&tally);
+        tell_start(command, context);
+        Self { tally, output: Arc::clone(context.output), started, drawing: None, was_drawn: false }
     }
 
     /// Shows progress from now on.
@@ -58,7 +51,8 @@ impl Progress {
 }
 
 /// Writes the first event of a transfer.
-fn tell_start(command: &'static str, session: &Session, server: &ServerTarget, output: &Output) {
+fn tell_start(command: &'static str, context: CommandContext<'_>) {
+    let CommandContext { session, server, output } = context;
     let event = Object::event("started");
     let event = if output.is_line() { event } else { event.text("command", command) };
     let event = event.text("address", &server.address());

@@ -1,10 +1,11 @@
 //! `put`: sends files, folders and standard input, and places them as `cp -r` does.
 
+use super::CommandContext;
 use super::job::{JobRequest, TransferJob, whole};
 use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
 use crate::cli::input;
-use crate::cli::output::{Output, shown};
+use crate::cli::output::shown;
 use crate::cli::places;
 use crate::cli::results::{self, Planned};
 use crate::cli::scope::Scope;
@@ -21,7 +22,6 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use wire::message::Overwrite;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -137,34 +137,20 @@ impl PutCommand {
         Ok((server, put))
     }
 
-    pub(crate) async fn run(
-        self,
-        session: &Session,
-        server: &ServerTarget,
-        output: &Arc<Output>,
-    ) -> Result<u8, Error> {
+    pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let into_folder = self.must_be_folder();
-        let totals = output.has_progress();
-        let target = async { if into_folder { self.target_folder(session).await } else { Ok(None) } };
+        let totals = context.output.has_progress();
+        let target = async { if into_folder { self.target_folder(context.session).await } else { Ok(None) } };
         // The sources are looked at while the server looks at the login.
-        let (together_in, jobs) = tokio::join!(target, self.jobs(session, into_folder, totals));
+        let (together_in, jobs) = tokio::join!(target, self.jobs(context.session, into_folder, totals));
         let (together_in, (jobs, unbegun)) = (together_in?, jobs?);
         let named = self.sources.len() == 1 && !self.recursive;
-        let (overwrite, forgiving) = (self.transfer.overwrite, self.options.if_absent);
+        let overwrite = self.transfer.overwrite;
         let result = self.options.result.as_deref();
         let permissions = self.options.permissions.clone();
-        let transfer = TransferRun {
-            command: "put",
-            session,
-            server,
-            output,
-            overwrite,
-            named,
-            forgiving,
-            result,
-            together_in,
-            permissions,
-        };
+        let transfer = TransferRun::new("put", context, overwrite, permissions);
+        let transfer =
+            TransferRun { named, forgiving: self.options.if_absent, result, together_in, ..transfer };
         transfer.run(jobs, unbegun).await
     }
 

@@ -1,21 +1,18 @@
 //! `retry`: repeats the failed items of a result file.
 
+use super::CommandContext;
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
 use crate::cli::args::Permissions;
-use crate::cli::output::Output;
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
 use clap::Args;
-use ftp_client::mirror::recipe::{OverwriteRecipe, Text};
-use ftp_client::{Error, Session, fingerprint};
-use ftp_client::{GetRequest, PutRequest, PutSource, TransferOptions};
+use ftp_client::mirror::recipe::Text;
+use ftp_client::{Error, GetRequest, PutRequest, PutSource, TransferOptions, fingerprint};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use wire::RemotePath;
-use wire::message::Overwrite;
 use wire::modes::Modes;
 
 /// Retry the failed items of a result file
@@ -74,43 +71,27 @@ impl RetryCommand {
         results.map_or(Ok(0), |results| results.finish().map(|()| 0))
     }
 
-    pub(crate) async fn run(
-        self,
-        session: &Session,
-        server: &ServerTarget,
-        output: &Arc<Output>,
-    ) -> Result<u8, Error> {
+    pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let Self { command, failed, result, head } = self;
         let permissions =
             Permissions { no_perms: head.no_perms, perms: head.perms, chmod: head.chmod.clone() };
-        let totals = output.has_progress();
+        let totals = context.output.has_progress();
         let jobs = failed.into_iter().map(|item| {
             let options = options(&head, permissions.modes()?, item.recursive);
             if command == "get" { get(item, totals, options) } else { put(item, totals, options) }
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
-        let (overwrite, result) = (policy(head.overwrite), result.as_deref());
-        let (forgiving, together_in) = (true, None);
-        let transfer = TransferRun {
-            command,
-            session,
-            server,
-            output,
-            overwrite,
-            named,
-            forgiving,
-            result,
-            together_in,
-            permissions,
-        };
+        let (overwrite, result) = (head.overwrite.into(), result.as_deref());
+        let transfer = TransferRun::new(command, context, overwrite, permissions);
+        let transfer = TransferRun { named, forgiving: true, result, ..transfer };
         transfer.run(jobs, Vec::new()).await
     }
 }
 
 /// The options of an item, as they were in the run that failed. A tree that broke off sends again only what differs.
 fn options(head: &ResultHead, modes: Modes, recursive: bool) -> TransferOptions {
-    let overwrite = policy(if recursive { results::gentle(head.overwrite) } else { head.overwrite });
+    let overwrite = if recursive { results::gentle(head.overwrite) } else { head.overwrite }.into();
     let changing = head.changing.into();
     TransferOptions { overwrite, changing, modes, ..TransferOptions::default() }.surviving(head.power)
 }
@@ -138,13 +119,4 @@ fn local(text: Text) -> PathBuf {
 fn remote(text: &Text) -> Result<RemotePath, Error> {
     RemotePath::from_user(&text.0)
         .map_err(|error| Error::Usage(format!("the result file names no path of a server: {error}")))
-}
-
-fn policy(word: OverwriteRecipe) -> Overwrite {
-    match word {
-        OverwriteRecipe::Always => Overwrite::Always,
-        OverwriteRecipe::Never => Overwrite::Never,
-        OverwriteRecipe::Newer => Overwrite::Newer,
-        OverwriteRecipe::Different => Overwrite::Different,
-    }
 }

@@ -1,16 +1,15 @@
 //! The part that `get` and `put` share: jobs that run at the same time, progress, and the exit code of all of them.
 
+use super::CommandContext;
 use super::job::TransferJob;
 use super::limits::BottleneckWatch;
 use super::progress::{Progress, sentence};
 use super::together::{self, ByName};
 use crate::cli::args::Permissions;
-use crate::cli::output::{Output, Tally, Watcher, of_transfer, shown};
+use crate::cli::output::{Tally, Watcher, of_transfer, shown};
 use crate::cli::results::{Planned, Record, ResultHead, Results, Terms};
-use crate::cli::server::ServerTarget;
-use ftp_client::mirror::recipe::OverwriteRecipe;
 use ftp_client::observer::{TransferObserver, TransferSummary};
-use ftp_client::{Error, Fetched, PutManyRequest, Session};
+use ftp_client::{Error, Fetched, PutManyRequest};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,9 +28,7 @@ pub(super) struct FailedToStart {
 /// All of a transfer.
 pub(super) struct TransferRun<'a> {
     pub(super) command: &'static str,
-    pub(super) session: &'a Session,
-    pub(super) server: &'a ServerTarget,
-    pub(super) output: &'a Arc<Output>,
+    pub(super) context: CommandContext<'a>,
     pub(super) overwrite: Overwrite,
     /// It is one file, asked for by its name.
     pub(super) named: bool,
@@ -45,24 +42,35 @@ pub(super) struct TransferRun<'a> {
     pub(super) permissions: Permissions,
 }
 
-impl TransferRun<'_> {
+impl<'a> TransferRun<'a> {
+    /// Returns a transfer without the options that not all have.
+    pub(super) fn new(
+        command: &'static str,
+        context: CommandContext<'a>,
+        overwrite: Overwrite,
+        permissions: Permissions,
+    ) -> Self {
+        let (named, forgiving, result, together_in) = (false, false, None, None);
+        Self { command, context, overwrite, named, forgiving, result, together_in, permissions }
+    }
+
     /// Runs all jobs, and reports sources that failed to start.
     pub(super) async fn run(&self, jobs: Vec<TransferJob>, unbegun: Vec<FailedToStart>) -> Result<u8, Error> {
-        let mut progress = Progress::begin(self.command, self.session, self.server, self.output, jobs.len());
+        let mut progress = Progress::begin(self.command, self.context, jobs.len());
         let tally = progress.tally.clone();
         let results = self.results(&jobs, &unbegun)?;
         let single = jobs.len() == 1 && unbegun.is_empty();
         let named = jobs.first().map(|job| shown(&job.source)).filter(|_| self.named);
         for FailedToStart { source, planned, error } in unbegun {
-            Watcher::new(&tally, self.output, 0, source).broken_off(&error);
+            Watcher::new(&tally, self.context.output, 0, source).broken_off(&error);
             if let Some(results) = &results {
                 results.record(planned.clone()).end(Some(&error));
             }
             self.tell_failure(&error, &tally);
         }
         progress.draw();
-        let limits = BottleneckWatch::watch(self.session, self.output);
-        let together = self.session.begin_batch();
+        let limits = BottleneckWatch::watch(self.context.session, self.context.output);
+        let together = self.context.session.begin_batch();
         let result = self.run_jobs(jobs, single, &tally, results.as_ref()).await;
         if result.is_ok() {
             together.end().await?;
@@ -96,10 +104,12 @@ impl TransferRun<'_> {
             if !running.is_empty() && running.len() >= self.jobs_max().await? {
                 self.settle(running.join_next().await, single, tally)?;
             }
-            let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
+            let watcher =
+                Watcher::new(tally, self.context.output, number, job.source).recorded(record.clone());
             let watcher = Arc::new(watcher);
-            let work =
-                job.request.run(self.session.clone(), Arc::clone(&watcher) as Arc<dyn TransferObserver>);
+            let work = job
+                .request
+                .run(self.context.session.clone(), Arc::clone(&watcher) as Arc<dyn TransferObserver>);
             running.spawn(async move {
                 let result = work.await;
                 if let Some(record) = &record {
@@ -127,14 +137,14 @@ impl TransferRun<'_> {
         for (many, numbers) in fetches {
             let watcher = |number: &usize| {
                 let (record, job) = jobs[*number].as_ref()?;
-                let watcher = Watcher::new(tally, self.output, *number, job.source.clone());
+                let watcher = Watcher::new(tally, self.context.output, *number, job.source.clone());
                 Some(Arc::new(watcher.recorded(record.clone()).part_of_many()))
             };
             let watchers: Vec<_> = numbers.iter().filter_map(watcher).collect();
-            let all = Arc::new(Watcher::new(tally, self.output, jobs.len(), Vec::new()));
+            let all = Arc::new(Watcher::new(tally, self.context.output, jobs.len(), Vec::new()));
             let names = many.names.clone();
             let observer = Arc::new(ByName::new(names.iter(), &watchers, all));
-            let (left, error) = match self.session.get_many(many, observer).await {
+            let (left, error) = match self.context.session.get_many(many, observer).await {
                 Ok(Fetched { summary, left }) => {
                     tally.end_job(&summary);
                     (left.into_iter().collect(), None)
@@ -166,14 +176,15 @@ impl TransferRun<'_> {
     ) -> Result<(), Error> {
         let (records, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
         let watcher = |(number, (job, record)): (usize, (TransferJob, &Option<Arc<Record>>))| {
-            let watcher = Watcher::new(tally, self.output, number, job.source).recorded(record.clone());
+            let watcher =
+                Watcher::new(tally, self.context.output, number, job.source).recorded(record.clone());
             Arc::new(watcher.part_of_many())
         };
         let watchers: Vec<_> = jobs.into_iter().zip(&records).enumerate().map(watcher).collect();
-        let all = Arc::new(Watcher::new(tally, self.output, watchers.len(), Vec::new()));
+        let all = Arc::new(Watcher::new(tally, self.context.output, watchers.len(), Vec::new()));
         tally.count_as_one(watchers.len());
         let observer = Arc::new(ByName::new(many.sources.iter().map(|source| &source.name), &watchers, all));
-        let result = self.session.put_many(many, observer).await;
+        let result = self.context.session.put_many(many, observer).await;
         records.iter().flatten().for_each(|record| record.end(result.as_ref().err()));
         match result {
             Ok(summary) => tally.end_job(&summary),
@@ -201,7 +212,7 @@ impl TransferRun<'_> {
     }
 
     fn tell_failure(&self, error: &Error, tally: &Tally) {
-        self.output.complain(error);
+        self.context.output.complain(error);
         tally.end_job(&TransferSummary {
             failed: 1,
             gravest: error.failure_code(),
@@ -218,35 +229,26 @@ impl TransferRun<'_> {
         let planned = jobs.iter().map(TransferJob::planned);
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
         let terms = Terms {
-            overwrite: word(self.overwrite),
+            overwrite: self.overwrite.into(),
             power: jobs.iter().any(|job| job.options().survive_power()),
             changing: jobs.first().map(|job| job.options().changing).unwrap_or_default().into(),
             permissions: self.permissions.clone(),
         };
-        let head = ResultHead::new(self.command, self.session, self.server, terms, planned);
+        let head = ResultHead::new(self.command, self.context.session, self.context.server, terms, planned);
         Results::create(path, &head).map(Some)
     }
 
     async fn jobs_max(&self) -> Result<usize, Error> {
-        Ok(usize::from(self.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
+        Ok(usize::from(self.context.session.welcome().await?.jobs_max).clamp(1, JOBS_MAX))
     }
 
     fn exit_code(&self, summary: &TransferSummary, named: Option<&str>) -> u8 {
         let code = of_transfer(summary, self.named, self.overwrite == Overwrite::Never && !self.forgiving);
         if code == 6 && summary.failed == 0 {
             let named = named.unwrap_or("the file");
-            self.output.complain(&format!("{named}: exists, and was left alone (--overwrite never)"));
+            self.context.output.complain(&format!("{named}: exists, and was left alone (--overwrite never)"));
         }
         code
-    }
-}
-
-fn word(overwrite: Overwrite) -> OverwriteRecipe {
-    match overwrite {
-        Overwrite::Always => OverwriteRecipe::Always,
-        Overwrite::Never => OverwriteRecipe::Never,
-        Overwrite::Newer => OverwriteRecipe::Newer,
-        Overwrite::Different => OverwriteRecipe::Different,
     }
 }
 

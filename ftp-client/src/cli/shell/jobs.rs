@@ -1,6 +1,6 @@
 //! Jobs in the background: each with a connection of its own, so that one can be stopped without the others.
 
-use crate::cli::commands::OnlineCommand;
+use crate::cli::commands::{CommandContext, OnlineCommand};
 use crate::cli::connect;
 use crate::cli::goodbye;
 use crate::cli::output::{Output, Voice};
@@ -133,7 +133,7 @@ async fn in_own_session(
     output: &Arc<Output>,
 ) -> Result<u8, Error> {
     let session = connect::patiently(options).await?;
-    let result = Box::pin(work.run(&session, server, output)).await;
+    let result = Box::pin(work.run(CommandContext { session: &session, server, output })).await;
     session.close().await;
     result
 }
