@@ -83,7 +83,7 @@ pub(super) async fn in_turn<T>(
 /// Returns the exit code after an item. The error of one of several items is reported.
 ///
 /// # Errors
-/// That of a single item, and one that ends all further requests.
+/// The error of a single item, and one that ends all further requests.
 fn item_code(ended: Result<(), Error>, single: bool, output: &Output) -> Result<u8, Error> {
     match ended {
         Ok(()) => Ok(0),

@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     running: Mutex<Vec<ActiveFile>>,
     ended: Mutex<TransferSummary>,
     mirror: Mutex<Option<ftp_client::mirror::MirrorSummary>>,
-    /// What was counted before this round of a watch.
+    /// Counts of earlier rounds of a watch.
     before: Mutex<EarlierRounds>,
     complete: AtomicBool,
 }
