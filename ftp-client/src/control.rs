@@ -218,6 +218,7 @@ impl Control {
             Message::Bye(_) => return Err(EndReason::Lost("the server is shutting down".into())),
             Message::Welcome(welcome) => {
                 check_welcome(&welcome).map_err(|rule| EndReason::Protocol(rule.into()))?;
+                self.exchange.agree(welcome.features);
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {

@@ -5,7 +5,7 @@ use crate::expected_items::{self, AllowListSink};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
 use crate::observer::{NoopTransferObserver, TransferObserver, TransferSummary};
-use crate::options::{TransferOptions, job, keeping};
+use crate::options::{SendingRules, TransferOptions, job, keeping};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::resume_store::{ResumeRecord, about};
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wire::engine::{ReceiveJob, Role};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Changing, Get, JobOptions, Resume};
+use wire::message::{Changing, Compress, Get, JobOptions, Resume};
 use wire::receiver::Receiver;
 use wire::store::{Base, FolderCache, Sink, TreeSink};
 use wire::{FailureCode, Name, RemotePath};
@@ -106,7 +106,7 @@ async fn to_files(
     reporter: &Arc<Reporter>,
 ) -> Result<TransferSummary, Error> {
     let GetRequest { path, recursive, totals, options, .. } = request.clone();
-    let (changing, options, power) = (options.changing, options.received(), options.survive_power());
+    let (rules, options, power) = (options.sending(), options.received(), options.survive_power());
     let begun_here = (resume == Resume::Again).then(|| record.first_attempt_at());
     let (placing, here) = (record.clone(), session.clone());
     let (parent, base, unproven) = local::blocking(move || {
@@ -131,11 +131,12 @@ async fn to_files(
     let sink = Box::new(LocalErrorContext(sink));
     let sink: Box<dyn Sink> = if recursive { sink } else { Box::new(AllowListSink::one(sink)) };
     let options = job(session, resume, record);
-    let get = Get { recursive, totals, changing, options, ..get(session, path, WINDOW_FRAMES_MAX) };
+    let SendingRules { changing, compress } = rules;
+    let get = Get { recursive, totals, changing, compress, options, ..get(session, path, WINDOW_FRAMES_MAX) };
     run(session, get, sink, reporter, Some(record), None).await
 }
 
-/// Fetches a file for a sink of its own, for at most so long.
+/// Fetches a file for a sink that measures, for at most so long.
 pub(crate) async fn to_sink(
     session: &Session,
     path: &RemotePath,
@@ -143,7 +144,8 @@ pub(crate) async fn to_sink(
     time_max: Duration,
 ) -> Result<TransferSummary, Error> {
     let reporter = Reporter::new(Arc::new(NoopTransferObserver), session.checksum());
-    let get = get(session, path.clone(), WINDOW_FRAMES_MAX);
+    let compress = Compress::Never; // the network is measured
+    let get = Get { compress, ..get(session, path.clone(), WINDOW_FRAMES_MAX) };
     run(session, get, Box::new(AllowListSink::one(sink)), &reporter, None, Some(time_max)).await
 }
 
@@ -168,6 +170,7 @@ fn get(session: &Session, path: RemotePath, window: u32) -> Get {
         rate_limit: inner.rate_limit,
         totals: false,
         changing: Changing::Retry,
+        compress: Compress::Auto,
         options: JobOptions::of(inner.checksum),
     }
 }
@@ -198,7 +201,7 @@ async fn run(
         None => running.await,
         Some(max) => timeout(max, running).await.unwrap_or_else(|_| Err(FailureCode::Cancelled.into())),
     };
-    reporter.transferred(exchange.count_lane_bytes());
+    reporter.transferred(exchange);
     requested.ended(end)?;
     if !recursive && reporter.is_idle() {
         return Err(expected_items::not_all(&requested.control)); // a single file comes or fails

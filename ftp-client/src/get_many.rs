@@ -87,7 +87,7 @@ async fn many(
     reporter: &Arc<Reporter>,
 ) -> Result<TransferSummary, Error> {
     let GetManyRequest { folder: path, target, options, .. } = request.clone();
-    let (changing, options, power) = (options.changing, options.received(), options.survive_power());
+    let (rules, options, power) = (options.sending(), options.received(), options.survive_power());
     let options =
         options.sink(keeping(session, resume), (resume == Resume::Again).then(|| record.first_attempt_at()));
     let (placing, here) = (record.clone(), session.clone());
@@ -103,7 +103,7 @@ async fn many(
     let sink = sink.found_by(move || local::find(&target));
     let sink: Box<dyn Sink> = Box::new(sink);
     let sink = Box::new(LocalErrorContext(sink));
-    let mut selection = SelectionJob::open(session, path, sink, resume, changing, reporter.clone()).await?;
+    let mut selection = SelectionJob::open(session, path, sink, resume, rules, reporter.clone()).await?;
     let (mut totals, mut items, mut listing) = (Totals::default(), listed.next().await?, Ok(()));
     while let Some(asked) = items.take() {
         totals.files += asked.len() as u64;

@@ -123,6 +123,10 @@ pub struct TransferSummary {
     pub bytes: u64,
     /// Bytes that went over lanes in this run.
     pub bytes_transferred: u64,
+    /// Bytes of content that went over lanes compressed.
+    pub bytes_compressed: u64,
+    /// By how many bytes they were shorter.
+    pub bytes_saved: u64,
     /// The failure that decides the exit code if `failed` is not 0: the gravest.
     pub gravest: Option<wire::FailureCode>,
 }
@@ -156,6 +160,8 @@ impl TransferSummary {
         self.not_owned += other.not_owned;
         self.bytes += other.bytes;
         self.bytes_transferred += other.bytes_transferred;
+        self.bytes_compressed += other.bytes_compressed;
+        self.bytes_saved += other.bytes_saved;
         self.gravest = graver(self.gravest, other.gravest);
     }
 

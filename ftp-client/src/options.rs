@@ -4,7 +4,7 @@ use crate::resume_store::ResumeRecord;
 use crate::session::Session;
 use std::sync::Arc;
 use wire::journal::origin_of;
-use wire::message::{Changing, Durability, JobOptions, Overwrite, Put, Resume};
+use wire::message::{Changing, Compress, Durability, JobOptions, Overwrite, Put, Resume};
 use wire::metadata::Timestamp;
 use wire::modes::Modes;
 use wire::store::change::Changes;
@@ -26,6 +26,17 @@ pub struct TransferOptions {
     pub modes: Modes,
     /// Long runs of zeros become holes.
     pub sparse: bool,
+    /// The rule for compressing data on its way.
+    pub compress: Compress,
+}
+
+/// The rules of the end that sends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SendingRules {
+    /// See [`TransferOptions::changing`].
+    pub(crate) changing: Changing,
+    /// See [`TransferOptions::compress`].
+    pub(crate) compress: Compress,
 }
 
 impl Default for TransferOptions {
@@ -38,6 +49,7 @@ impl Default for TransferOptions {
             resume: true,
             modes: Modes::CARRIED,
             sparse: false,
+            compress: Compress::Auto,
         }
     }
 }
@@ -58,6 +70,11 @@ impl TransferOptions {
     /// The same for what is received here, by people who have not asked for all permissions.
     pub(crate) fn received(&self) -> Self {
         Self { modes: self.modes.clone().received(), ..self.clone() }
+    }
+
+    /// The rules of the end that sends.
+    pub(crate) fn sending(&self) -> SendingRules {
+        SendingRules { changing: self.changing, compress: self.compress }
     }
 
     /// The request that sends to `path`.

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::local::{self, error_at};
 use crate::many::is_a_folder;
 use crate::observer::{TransferObserver, TransferSummary};
-use crate::options::{TransferOptions, job};
+use crate::options::{SendingRules, TransferOptions, job};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::resume_store::{ResumeRecord, about};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use wire::engine::{
     FileSource, JobObserver as _, Pacer, Role, SendJob, Source, StreamSource, TreeSource, count,
 };
-use wire::message::{Changing, Opened, Put, Resume, Totals};
+use wire::message::{Opened, Put, Resume, Totals};
 use wire::metadata::{Kind, Metadata};
 use wire::modes::Modes;
 use wire::sender::{Asking, Sender};
@@ -106,7 +106,7 @@ async fn run(
     let opening = local::blocking(move || open(source, modes)).await?;
     let opening = PreparedSource { folder: opening.folder.filter(|_| totals), ..opening };
     let put = Put { into, ..options.put(path, job(session, resume, record)) };
-    send(session, put, opening, options.changing, record, reporter).await
+    send(session, put, opening, options.sending(), record, reporter).await
 }
 
 /// Sends what is open.
@@ -114,7 +114,7 @@ pub(crate) async fn send(
     session: &Session,
     put: Put,
     opening: PreparedSource,
-    changing: Changing,
+    rules: SendingRules,
     record: &Arc<ResumeRecord>,
     reporter: &Arc<Reporter>,
 ) -> Result<TransferSummary, Error> {
@@ -133,7 +133,7 @@ pub(crate) async fn send(
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let pacer = Pacer::new(inner.rate_limit);
     let job = SendJob::new(requested.id, machine, opening.source, reporter.clone(), pacer);
-    let job = job.changing(changing).naming_receiver(AT_SERVER);
+    let job = job.changing(rules.changing).compressing(rules.compress).naming_receiver(AT_SERVER);
     let job = Arc::new(job.since((resume == Resume::Again).then(|| record.first_attempt_at())));
     let opened = async |opened: Opened| {
         let record = record.clone();
@@ -145,7 +145,7 @@ pub(crate) async fn send(
         let _ = learned.await; // as without a mark
     };
     let end = requested.run(exchange.send(job), opened).await;
-    reporter.transferred(exchange.count_lane_bytes());
+    reporter.transferred(exchange);
     requested.ended(end)?;
     Ok(reporter.summary())
 }

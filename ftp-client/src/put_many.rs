@@ -83,5 +83,5 @@ async fn many(
     }
     let put = options.put(folder, job(session, resume, record));
     let opening = PreparedSource { source, totals: None, folder: None };
-    send(session, put, opening, options.changing, record, reporter).await
+    send(session, put, opening, options.sending(), record, reporter).await
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use wire::checksum::Checksum;
-use wire::engine::SettledItem;
+use wire::engine::{Exchange, SettledItem};
 use wire::message::Totals;
 use wire::sync::lock;
 use wire::{FailureCode, RemotePath};
@@ -38,9 +38,13 @@ impl Reporter {
         self.repeated.store(before, Ordering::Relaxed);
     }
 
-    /// An attempt has moved so many bytes over lanes.
-    pub(crate) fn transferred(&self, bytes: u64) {
-        lock(&self.summary).bytes_transferred += bytes;
+    /// Counts what an attempt has moved over lanes.
+    pub(crate) fn transferred(&self, exchange: &Exchange) {
+        let mut summary = lock(&self.summary);
+        summary.bytes_transferred += exchange.count_lane_bytes();
+        let compressed = exchange.count_compressed_bytes();
+        summary.bytes_compressed += compressed.contents;
+        summary.bytes_saved += compressed.saved;
     }
 
     /// True if no item has come to an end.

@@ -85,6 +85,7 @@ impl Inner {
         let buffers = Arc::<BufferPool>::default();
         let exchange = Exchange::new(outbox.clone(), buffers, Disk::alone(), transfers);
         exchange.saw_round_trip(dialed.round_trip);
+        exchange.agree(Features::KNOWN); // until the welcome says which ones hold
         let control =
             Arc::new(Control::new(address, outbox, exchange, if_refused, options.outages.give_up_after));
         let tasks = TaskTracker::new();

@@ -115,6 +115,7 @@ impl<'a> PreparedSession<'a> {
         let OpenedRoot { storage, disk } = self.root;
         let transfers = self.memory.transfers.clone();
         let exchange = Exchange::new(outbox.clone(), self.shared.buffers.clone(), disk.clone(), transfers);
+        exchange.agree(login.features);
         let limits = self.shared.limits();
         let welcome = welcome(&limits, &self.grant.principal, login.features);
         if outbox.send(Envelope::new(login.request, welcome)).await.is_err() {

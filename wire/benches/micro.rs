@@ -32,7 +32,13 @@ fn path() -> RemotePath {
 }
 
 fn block() -> FrameHead {
-    let kind = FrameKind::Block { file: FileNo(1), offset: 0, last: false, digest: Digest([3; 32]) };
+    let kind = FrameKind::Block {
+        file: FileNo(1),
+        offset: 0,
+        last: false,
+        digest: Digest([3; 32]),
+        encoding: Default::default(),
+    };
     FrameHead { job: JobId(1), frame: FrameNo(1), extra_len: 44, payload_len: 524_288, kind }
 }
 

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct Features(u64);
 
 impl Features {
-    /// The features known to this version: none is defined yet.
-    pub const KNOWN: Self = Self(0);
+    /// Blocks and packs may be compressed.
+    pub const COMPRESSION: Self = Self(1 << 0);
+    /// The features known to this version.
+    pub const KNOWN: Self = Self::COMPRESSION;
 
     /// The features whose bits are set in `bits`, known or not.
     #[must_use]

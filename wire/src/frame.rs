@@ -7,19 +7,21 @@
 //! ```
 //!
 //! The describing part of a block begins with the length of its chunk; that of any other frame except a pack is an
-//! announcement.
+//! announcement. A pack has none, unless it is compressed: then it is the length of the entries.
 //!
 //! Every frame describes itself, so lanes need no order among themselves, and a frame that was lost with its lane is simply
 //! sent again over another. `frame` numbers the job's frames from 0; sending again keeps the number.
 
 mod announcement;
 mod block;
+mod encoding;
 mod entry;
 mod fields;
 mod head;
 
 pub use announcement::Announcement;
 pub use block::BlockExtra;
+pub use encoding::{Encoding, content_len, encode_pack_extra};
 pub use entry::{EntryHead, EntryKind, decode_loss, encode_loss};
 pub use head::{FrameHead, FrameKind, SealEnd};
 
@@ -35,6 +37,8 @@ pub const ANNOUNCEMENT_LEN: usize = 40;
 pub const BLOCK_EXTRA_LEN: usize = 4 + ANNOUNCEMENT_LEN;
 /// Longest describing part of a frame: that of a block with the longest path.
 pub const EXTRA_LEN_MAX: usize = BLOCK_EXTRA_LEN + PATH_LEN_MAX;
+/// Length of the describing part of a compressed pack: the length of its entries.
+pub const PACK_EXTRA_LEN: usize = 4;
 /// Length of a pack entry without path and content.
 pub const ENTRY_HEAD_LEN: usize = 60;
 
@@ -46,6 +50,8 @@ const GIVEN_UP: u8 = 1 << 1;
 const AGAIN: u8 = 1 << 2;
 /// Flag of seals and of files in packs: the file changed while it was read, and is sent as read.
 const AS_IS: u8 = 1 << 3;
+/// Flag of blocks and packs: the payload is a zstd frame.
+const COMPRESSED: u8 = 1 << 4;
 
 /// Why bytes are not a frame. The sender is at fault, and the session ends: over another lane they would be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +67,7 @@ pub enum FrameError {
         /// The flags that it cannot have.
         flags: u8,
     },
-    /// The payload's length differs from its content's, so it is an encoding, but both ends know none.
+    /// The payload's length differs from its content's, but no flag says that it is an encoding.
     #[error(
         "a {of} has an encoding that was not agreed on: {payload_len} bytes for a content of {content_len}"
     )]
@@ -73,6 +79,15 @@ pub enum FrameError {
         /// Length of the payload.
         payload_len: u32,
     },
+    /// The frame is compressed, but the session lacks the feature.
+    #[error("a compressed {of}, and compression was not agreed on")]
+    NotAgreed {
+        /// The kind.
+        of: &'static str,
+    },
+    /// A compressed payload that is no allowed encoding of a content of the announced length.
+    #[error("a bad compressed payload of a lane frame: {0}")]
+    Compressed(CompressedFault),
     /// A length that this kind of frame cannot have.
     #[error("a lane frame lies about its length")]
     Length,
@@ -85,6 +100,29 @@ pub enum FrameError {
     /// Undefined bits of metadata.
     #[error("metadata out of range in a lane frame")]
     Metadata,
+}
+
+/// The fault of a compressed payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CompressedFault {
+    /// It does not begin as a zstd frame.
+    #[error("it is no zstd frame")]
+    NotZstd,
+    /// It needs a dictionary.
+    #[error("it needs a dictionary")]
+    Dictionary,
+    /// It has flags or a window that are not allowed, so that it could need more memory than its content.
+    #[error("its header has a window, a checksum or a reserved bit")]
+    Header,
+    /// Its header has another length of the content than the lane frame.
+    #[error("it has another content length than the lane frame")]
+    ContentLength,
+    /// It is cut off, or is followed by other bytes.
+    #[error("it is cut off, or something follows it")]
+    Length,
+    /// It cannot be decompressed to a content of that length.
+    #[error("it cannot be decompressed")]
+    Content,
 }
 
 /// Displays flags for people.
@@ -100,6 +138,7 @@ impl fmt::Display for FlagNames {
                 GIVEN_UP => f.write_str("given up")?,
                 AGAIN => f.write_str("again")?,
                 AS_IS => f.write_str("as it is")?,
+                COMPRESSED => f.write_str("compressed")?,
                 _ => write!(f, "bit {bit}")?,
             }
             separator = ", ";

@@ -40,6 +40,8 @@ pub use failure::{Failure, FailureCode};
 pub use path::{Name, RemotePath};
 
 #[cfg(feature = "net")]
+mod compression;
+#[cfg(feature = "net")]
 pub mod disk;
 #[cfg(feature = "net")]
 pub mod engine;

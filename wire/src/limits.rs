@@ -55,6 +55,9 @@ pub const PACK_ENTRIES_MAX: usize = 1024;
 /// only absurdly small records.
 pub const FRAME_RECORDS_LEN_MAX: usize = 640 * 1024;
 
+/// Highest level of zstd that a client may ask for: higher ones are slower than most networks, and gain little on a chunk.
+pub const COMPRESSION_LEVEL_MAX: u16 = 9;
+
 /// Most frames of one job that may be unacknowledged. 256 chunks are 128 MiB: 10 Gbit/s over 100 ms.
 pub const WINDOW_FRAMES_MAX: u32 = 256;
 /// Longest file whose size does not match its content (procfs, sysfs): a sender reads it into memory first. The longest of a
@@ -95,8 +98,8 @@ pub const HELD_DIGESTS_MAX: usize = 16_384;
 pub const OFFERED_FILE_LEN_MIN: u64 = 256 * 1024 * 1024;
 /// Most bytes of the names and values of a file's extended attributes together: more than common filesystems store.
 pub const XATTRS_LEN_MAX: usize = 64 * 1024;
-/// Most bytes of memory that one session may use at a server, by default: all lanes of a session at full speed take a third of
-/// it.
+/// Most bytes of memory that one session may use at a server, by default: all lanes of a session at full speed take less
+/// than half of it.
 pub const SESSION_MEMORY_MAX: usize = 64 * 1024 * 1024;
 /// Most bytes that all sessions of one user may use, by default.
 pub const USER_MEMORY_MAX: usize = 256 * 1024 * 1024;

@@ -15,7 +15,9 @@ pub use listing::{
 };
 pub use mirror::{Batch, BatchDone, Change, ChangeFailure, Digested, Digests, Select, Wanted, WantedItem};
 pub use session::{Bye, Cancel, Done, LaneHello, Login, LoginRequest, Ping, Pong, Replace, Stalled, Welcome};
-pub use transfer::{Changing, Durability, Extension, Get, JobOptions, Opened, Overwrite, Put, Resume};
+pub use transfer::{
+    Changing, Compress, Durability, Extension, Get, JobOptions, Opened, Overwrite, Put, Resume,
+};
 
 use crate::checksum::Digest;
 use crate::command::{Flow, Needs, Spec};

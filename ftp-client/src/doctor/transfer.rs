@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use wire::engine::FileSource;
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Changing, JobOptions, Overwrite};
+use wire::message::{Compress, JobOptions, Overwrite};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, Placed, Sink, SourceFile, Staged};
@@ -96,11 +96,13 @@ async fn send(
     let open = move || Ok(Box::new(OpenGeneratedFile(opened.clone())) as Box<dyn SourceFile>);
     let source = Arc::new(FileSource::new(generated.metadata(), open));
     let overwrite = Overwrite::Never;
-    let options = TransferOptions { overwrite, ..TransferOptions::default() }.surviving(power);
+    let compress = Compress::Never; // the network is measured
+    let options = TransferOptions { overwrite, compress, ..TransferOptions::default() }.surviving(power);
     let put = options.put(path.clone(), JobOptions::of(session.checksum()));
     let opening = PreparedSource { source, totals: None, folder: None };
     let reporter = Reporter::new(generated.clone(), session.checksum());
-    put::send(session, put, opening, Changing::Retry, &Arc::new(ResumeRecord::none()), &reporter).await?;
+    let record = Arc::new(ResumeRecord::none());
+    put::send(session, put, opening, options.sending(), &record, &reporter).await?;
     let failure = lock(&generated.failure).take();
     failure.map_or(Ok(()), |failure| Err(Error::remote(path, failure)))
 }

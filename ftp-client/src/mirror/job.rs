@@ -10,7 +10,7 @@ use crate::expected_items::{self, AllowListSink, ExpectedItems};
 use crate::local;
 use crate::local_error_context::LocalErrorContext;
 use crate::observer::TransferSummary;
-use crate::options::{TransferOptions, keeping};
+use crate::options::{SendingRules, TransferOptions, keeping};
 use crate::report::Reporter;
 use crate::requested_job::RequestedJob;
 use crate::session::Session;
@@ -22,7 +22,7 @@ use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, Pacer, QueueSource, ReceiveJob, Role, SendJob};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Changing, JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
+use wire::message::{JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
 use wire::receiver::Receiver;
 use wire::sender::{Asking, Sender};
@@ -173,6 +173,7 @@ async fn open_upload(
     let pacer = Pacer::new(session.inner.rate_limit);
     let job = SendJob::new(requested.id, machine, source, tracker.clone(), pacer)
         .changing(options.transfer.changing)
+        .compressing(options.transfer.compress)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
     let (exchange, ending) = (control.exchange.clone(), tracker.clone());
@@ -212,7 +213,7 @@ async fn open_download(
     let session = &trees.session;
     let makes_room = makes_room(options);
     let checksum = options.checksum(session.checksum());
-    let (changing, sparse) = (options.transfer.changing, options.transfer.sparse);
+    let (rules, sparse) = (options.transfer.sending(), options.transfer.sparse);
     let keeping = keeping(session, trees.resume).map(|keeping| Keeping { checksum, ..keeping });
     let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
     let options = transfer.sink(keeping, None);
@@ -220,15 +221,14 @@ async fn open_download(
     let sink = TreeSink::new(Base::Folder(FolderCache::new(folder)), options).doubting(unproven);
     let sink = sink.found_by(move || local::find(&shown));
     let sink: Box<dyn Sink> = Box::new(sink);
-    let selecting =
-        Selecting { resume: trees.resume, makes_room, changing, sparse, checksum, lock: Some(lock) };
+    let selecting = Selecting { resume: trees.resume, makes_room, rules, sparse, checksum, lock: Some(lock) };
     select(session, trees.remote.clone(), Box::new(LocalErrorContext(sink)), reporter, selecting).await
 }
 
 /// How a job of chosen items runs.
 struct Selecting {
     resume: Resume,
-    changing: Changing,
+    rules: SendingRules,
     sparse: bool,
     checksum: Checksum,
     /// Failures for lack of room are kept for later, and not reported.
@@ -245,7 +245,7 @@ async fn select(
     reporter: Arc<Reporter>,
     selecting: Selecting,
 ) -> Result<MirrorJob, Error> {
-    let Selecting { resume, changing, sparse, checksum, makes_room, lock } = selecting;
+    let Selecting { resume, rules, sparse, checksum, makes_room, lock } = selecting;
     let session = session.clone();
     let expected = Arc::new(ExpectedItems::default());
     let tracker = Arc::new(ItemTracker::new(reporter.clone(), Some(expected.clone()), makes_room));
@@ -256,7 +256,8 @@ async fn select(
         path: path.clone(),
         window: WINDOW_FRAMES_MAX,
         rate_limit,
-        changing,
+        changing: rules.changing,
+        compress: rules.compress,
         options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
     let requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
@@ -287,11 +288,11 @@ impl SelectionJob {
         path: RemotePath,
         sink: Box<dyn Sink>,
         resume: Resume,
-        changing: Changing,
+        rules: SendingRules,
         reporter: Arc<Reporter>,
     ) -> Result<Self, Error> {
         let (sparse, checksum) = (false, session.checksum());
-        let selecting = Selecting { resume, changing, sparse, checksum, makes_room: false, lock: None };
+        let selecting = Selecting { resume, rules, sparse, checksum, makes_room: false, lock: None };
         select(session, path, sink, reporter, selecting).await.map(Self)
     }
 

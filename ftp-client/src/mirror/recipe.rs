@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
-use wire::message::{Changing, Durability, Overwrite};
+use wire::limits::COMPRESSION_LEVEL_MAX;
+use wire::message::{Changing, Compress, Durability, Overwrite};
 use wire::metadata::Timestamp;
 use wire::modes::{Chmod, Modes};
 
@@ -64,6 +65,9 @@ pub struct Recipe {
     pub sparse: bool,
     /// See [`TransferOptions::durability`].
     pub durability: Durability,
+    /// See [`TransferOptions::compress`].
+    #[serde(skip_serializing_if = "CompressRecipe::is_default")]
+    pub compress: CompressRecipe,
     /// See [`MirrorOptions::detect_moves`].
     pub detect_moves: bool,
     /// See [`MirrorOptions::backup`].
@@ -144,6 +148,47 @@ impl From<Changing> for ChangingRecipe {
             Changing::Retry => Self::Retry,
             Changing::Skip => Self::Skip,
             Changing::AsIs => Self::AsIs,
+        }
+    }
+}
+
+/// The rule for compressing data on its way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressRecipe {
+    /// Where it makes the transfer faster.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Always, at this level.
+    Level(u16),
+}
+
+impl CompressRecipe {
+    /// True for what need not be written down.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<CompressRecipe> for Compress {
+    fn from(word: CompressRecipe) -> Self {
+        match word {
+            CompressRecipe::Auto => Self::Auto,
+            CompressRecipe::Never => Self::Never,
+            CompressRecipe::Level(level) => Self::Level(level.clamp(1, COMPRESSION_LEVEL_MAX)),
+        }
+    }
+}
+
+impl From<Compress> for CompressRecipe {
+    fn from(compress: Compress) -> Self {
+        match compress {
+            Compress::Auto => Self::Auto,
+            Compress::Never => Self::Never,
+            Compress::Level(level) => Self::Level(level),
         }
     }
 }
@@ -230,6 +275,7 @@ impl Recipe {
             modes: modes(self.no_perms, self.perms, self.chmod.as_deref())?,
             sparse: self.sparse,
             durability: self.durability,
+            compress: self.compress.into(),
         };
         Ok(MirrorOptions {
             transfer,

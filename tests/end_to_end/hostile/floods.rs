@@ -99,6 +99,7 @@ async fn a_selection_is_bounded_in_bytes_and_not_only_in_items() {
         window: 1,
         rate_limit: 0,
         changing: wire::message::Changing::Retry,
+        compress: Default::default(),
         options: JobOptions { resume: wire::message::Resume::Never, ..JobOptions::of(Checksum::Sha256) },
     };
     session.send(2, select).await;

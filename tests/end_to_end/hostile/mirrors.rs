@@ -130,6 +130,7 @@ fn select(window: u32) -> Select {
         window,
         rate_limit: 0,
         changing: wire::message::Changing::Retry,
+        compress: Default::default(),
         options: JobOptions { resume: wire::message::Resume::Never, ..JobOptions::of(Checksum::Sha256) },
     }
 }

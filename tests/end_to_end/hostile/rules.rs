@@ -101,9 +101,17 @@ async fn extensions_that_the_server_does_not_know_fail_their_request() {
         rate_limit,
         totals: false,
         changing,
+        compress: Default::default(),
         options: options.clone(),
     };
-    let select = Select { path: RemotePath::root(), window, rate_limit, changing, options: options.clone() };
+    let select = Select {
+        path: RemotePath::root(),
+        window,
+        rate_limit,
+        changing,
+        compress: Default::default(),
+        options: options.clone(),
+    };
     let put = Put { options, ..put_request("target") };
     for (id, message) in (2..).zip([Message::from(get), select.into(), put.into()]) {
         session.send(id, message).await;
@@ -217,6 +225,7 @@ fn get(begun: Option<Timestamp>) -> Message {
         rate_limit: 0,
         totals: false,
         changing: wire::message::Changing::Retry,
+        compress: Default::default(),
         options: JobOptions { resume, begun, ..JobOptions::of(checksum) },
     }
     .into()

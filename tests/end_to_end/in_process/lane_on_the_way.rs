@@ -60,6 +60,11 @@ pub(crate) struct Tree {
 impl Tree {
     /// A large file, and many small ones.
     pub(crate) fn new() -> Self {
+        Self::of(content)
+    }
+
+    /// The same, with other content, by a seed and a length.
+    pub(crate) fn of(content: impl Fn(u64, usize) -> Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("source");
         fs::create_dir_all(source.join("inner")).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use tests::proxy::seed;
 use tests::wan::Random;
-use wire::frame::{FrameHead, FrameKind, HEAD_LEN};
+use wire::frame::{Encoding, FrameHead, FrameKind, HEAD_LEN};
 use wire::ids::FrameNo;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,12 @@ async fn each_file_comes_whole_over_lanes_with_faults() {
     let first = seed();
     for seed in (0..RUNS).map(|run| first.wrapping_add(run)) {
         println!("FAULTS_SEED={seed}");
-        let (ends, tree, faults) = (JoinedEnds::new(), Tree::new(), Faults::default());
+        let (ends, faults) = (JoinedEnds::new(), Faults::default());
+        let is_compressed = (seed ^ first) & 1 == 1;
+        let tree = if is_compressed { Tree::of(text) } else { Tree::new() };
+        if is_compressed {
+            ends.agree_on_compression();
+        }
         let places = async {
             tokio::join!(
                 faults.keep_lanes(&ends, Random::new(seed)),
@@ -28,6 +33,7 @@ async fn each_file_comes_whole_over_lanes_with_faults() {
             _ = places => unreachable!("lanes are opened until the transfer ends"),
         };
         tree.check(&ended);
+        assert_eq!(ends.sending.count_compressed_bytes().contents > 0, is_compressed);
         ends.close().await;
     }
 }
@@ -63,13 +69,26 @@ impl Faults {
 
     /// Alters a byte of every fourth block.
     fn alter(&self, head: &FrameHead, frame: &mut [u8], bits: u64) {
-        let begin = HEAD_LEN + usize::from(head.extra_len);
+        // The header of a compressed payload is no data: another one breaks the protocol.
+        let header_len = if head.kind.encoding() == Encoding::Zstd { 9 } else { 0 };
+        let begin = HEAD_LEN + usize::from(head.extra_len) + header_len;
         let is_block = matches!(head.kind, FrameKind::Block { .. });
         if is_block && bits.is_multiple_of(4) && self.altered.lock().unwrap().insert(head.frame) {
             let len = frame.len() - begin;
             frame[begin + bits as usize % len] ^= 1;
         }
     }
+}
+
+/// Text with as many different lines as there are.
+fn text(seed: u64, len: usize) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let mut text = Vec::with_capacity(len + 40);
+    while text.len() < len {
+        text.extend(format!("{:016x} is a line of a text\n", random.bits()).bytes());
+    }
+    text.truncate(len);
+    text
 }
 
 /// Transfers, each with another seed.

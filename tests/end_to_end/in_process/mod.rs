@@ -2,6 +2,7 @@
 //! transfers on a storage in memory, with the real server and client. Exit codes, logs, and the ends of sessions are tested with
 //! the programs, in the other folders.
 
+mod frames_compressed;
 mod frames_refused;
 mod integrity;
 mod lane_on_the_way;

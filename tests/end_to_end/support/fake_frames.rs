@@ -2,7 +2,8 @@
 
 use wire::checksum::{Checksum, ChunkPlace, Digest};
 use wire::frame::{
-    Announcement, BlockExtra, EntryHead, EntryKind, FrameHead, FrameKind, SealEnd, encode_loss,
+    Announcement, BlockExtra, Encoding, EntryHead, EntryKind, FrameHead, FrameKind, HEAD_LEN, SealEnd,
+    encode_loss, encode_pack_extra,
 };
 use wire::ids::{FileNo, FrameNo, JobId};
 use wire::limits::CHUNK_LEN;
@@ -30,11 +31,37 @@ impl Frames {
         payload: &[u8],
     ) -> Vec<u8> {
         let digest = self.checksum.of_chunk(ChunkPlace::at(offset, last), [payload]);
-        let kind = FrameKind::Block { file: FileNo(0), offset, last, digest };
+        let kind = FrameKind::Block { file: FileNo(0), offset, last, digest, encoding: Default::default() };
         let mut extra = Vec::new();
         let content_len = u32::try_from(payload.len()).unwrap();
         BlockExtra { content_len, announcement: announcement(path, size) }.encode(&mut extra);
         self.framed(frame, kind, &extra, payload)
+    }
+
+    /// Makes a compressed frame of one with a payload that is its content: of a block or pack that this has made.
+    pub(crate) fn compressed(plain: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mut head = FrameHead::decode(plain.first_chunk().unwrap()).unwrap();
+        let content_len = head.payload_len;
+        let (extra_len, is_pack) = (usize::from(head.extra_len), matches!(head.kind, FrameKind::Pack { .. }));
+        let extra =
+            if is_pack { encode_pack_extra(content_len) } else { plain[HEAD_LEN..][..extra_len].to_vec() };
+        head.kind = head.kind.encoded(Encoding::Zstd);
+        (head.extra_len, head.payload_len) =
+            (u16::try_from(extra.len()).unwrap(), u32::try_from(payload.len()).unwrap());
+        [&head.encode()[..], &extra, payload].concat()
+    }
+
+    /// A zstd frame of `content` in blocks that repeat its first byte, and are right only if it has no other.
+    pub(crate) fn zstd_of_repeated(content: &[u8]) -> Vec<u8> {
+        let mut frame = [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &(content.len() as u32).to_le_bytes()].concat();
+        let blocks = content.chunks(128 * 1024);
+        let last = blocks.len() - 1;
+        for (number, block) in blocks.enumerate() {
+            let header = (block.len() as u32) << 3 | 1 << 1 | u32::from(number == last);
+            frame.extend_from_slice(&header.to_le_bytes()[..3]);
+            frame.push(content[0]);
+        }
+        frame
     }
 
     /// A hole somewhere in a large file, in the frame with the file's number.
@@ -66,7 +93,7 @@ impl Frames {
 
     /// A pack whose head claims `entries` entries.
     pub(crate) fn pack_claiming(&self, frame: u64, entries: u32, payload: &[u8]) -> Vec<u8> {
-        self.framed(frame, FrameKind::Pack { entries }, &[], payload)
+        self.framed(frame, FrameKind::Pack { entries, encoding: Default::default() }, &[], payload)
     }
 
     /// A pack's payload.

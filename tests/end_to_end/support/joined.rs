@@ -13,9 +13,10 @@ use wire::disk::Disk;
 use wire::engine::{
     Exchange, JobEnd, JobObserver, LaneEnd, NoopObserver, ReceiveJob, SendJob, SettledItem, Source, run_lane,
 };
+use wire::features::Features;
 use wire::ids::{JobId, LaneNo};
 use wire::limits::WINDOW_FRAMES_MAX;
-use wire::message::{Durability, Overwrite, Totals};
+use wire::message::{Compress, Durability, Overwrite, Totals};
 use wire::modes::Modes;
 use wire::net::control::{OutboxMessages, outbox};
 use wire::receiver::Receiver;
@@ -75,6 +76,13 @@ impl JoinedEnds {
         Self { sending, receiving, over, tasks }
     }
 
+    /// Lets the sender compress frames.
+    pub(crate) fn agree_on_compression(&self) {
+        for exchange in [&self.sending, &self.receiving] {
+            exchange.agree(Features::COMPRESSION);
+        }
+    }
+
     /// Opens a lane between the ends.
     pub(crate) fn add_lane(&self, number: u16) -> JoinedLane {
         let (one, other) = lanes(LaneNo(number));
@@ -104,7 +112,8 @@ impl JoinedEnds {
     ) -> Ended {
         let told = Arc::new(Told { told: Mutex::default(), on_told: Box::new(on_told) });
         let machine = Sender::new(Checksum::Blake3, WINDOW_FRAMES_MAX, asking);
-        let send = Arc::new(SendJob::new(JOB, machine, source, told.clone(), None));
+        let send =
+            Arc::new(SendJob::new(JOB, machine, source, told.clone(), None).compressing(Compress::Level(1)));
         let (sender, receiver) = tokio::time::timeout(PATIENCE, async {
             // The receiver starts first: an offer without a receiver is dropped.
             let (receiver, sender) = tokio::join!(biased; self.receive(sink), self.sending.send(send));

@@ -91,6 +91,7 @@ async fn one(world: &World, all: &Barrier, number: usize) {
                 rate_limit: 0,
                 totals: false,
                 changing: wire::message::Changing::Retry,
+                compress: Default::default(),
                 options: JobOptions { resume: wire::message::Resume::Never, ..JobOptions::of(checksum) },
             },
         )

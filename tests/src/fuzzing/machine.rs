@@ -53,7 +53,13 @@ impl World {
                 let offset = chunk * CHUNK;
                 let payload = if last { size.map_or(1, |size| size % CHUNK).max(1) } else { CHUNK };
                 let head = head(
-                    FrameKind::Block { file: FileNo(file), offset, last, digest },
+                    FrameKind::Block {
+                        file: FileNo(file),
+                        offset,
+                        last,
+                        digest,
+                        encoding: Default::default(),
+                    },
                     u32::try_from(payload).unwrap_or(1),
                 );
                 self.block(&head, file, size, what.is_multiple_of(2))
@@ -75,7 +81,11 @@ impl World {
                 Ok(())
             }
             3 => {
-                if self.machine.begin(&head(FrameKind::Pack { entries: 1 }, 60))? == Begin::Process {
+                if self
+                    .machine
+                    .begin(&head(FrameKind::Pack { entries: 1, encoding: Default::default() }, 60))?
+                    == Begin::Process
+                {
                     self.machine.packed(FrameNo(frame), vec![], vec![]);
                 }
                 Ok(())

@@ -8,9 +8,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use wire::control::{CONTROL_HEADER_LEN, ControlHeader};
 use wire::frame::{
-    Announcement, BlockExtra, ENTRY_HEAD_LEN, EntryHead, FrameHead, FrameKind, HEAD_LEN, decode_loss,
+    Announcement, BlockExtra, ENTRY_HEAD_LEN, Encoding, EntryHead, FrameHead, FrameKind, HEAD_LEN,
+    content_len, decode_loss, encode_pack_extra,
 };
-use wire::limits::{CONTROL_BODY_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
+use wire::limits::{CHUNK_LEN, CONTROL_BODY_MAX, PACK_LEN_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
 use wire::path::Name;
 use wire::transport::tls_tcp::record::{
     OpenedRecord, Opener, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
@@ -43,13 +44,24 @@ pub fn lane_frame(bytes: &[u8]) {
             announcement(extra);
             let _ = decode_loss(payload);
         }
-        FrameKind::Pack { entries } => pack(payload, entries),
+        FrameKind::Pack { encoding: Encoding::Plain, entries } => pack(payload, entries),
+        FrameKind::Pack { encoding: Encoding::Zstd, .. } => {
+            if let Ok(len) = content_len(&head, extra) {
+                assert!(len > head.payload_len && len as usize <= PACK_LEN_MAX);
+                assert_eq!(encode_pack_extra(len), extra);
+            }
+        }
     }
 }
 
 fn block_extra(head: &FrameHead, bytes: &[u8]) {
     let Ok(extra) = BlockExtra::decode(head, bytes) else { return };
-    assert_eq!(extra.content_len, head.payload_len, "nothing is encoded");
+    match head.kind.encoding() {
+        Encoding::Plain => assert_eq!(extra.content_len, head.payload_len, "nothing is encoded"),
+        Encoding::Zstd => {
+            assert!(extra.content_len > head.payload_len && extra.content_len as usize <= CHUNK_LEN)
+        }
+    }
     let mut again = Vec::new();
     extra.encode(&mut again);
     assert_eq!(BlockExtra::decode(head, &again).as_ref(), Ok(&extra));

@@ -2,6 +2,7 @@
 
 mod messages;
 
+use super::compression::{CompressedBytes, FrameCompression};
 use super::lane_timers::{LaneTime, LaneTimers};
 use super::memory::SessionMemory;
 use super::receive::ReceiveFault;
@@ -9,7 +10,8 @@ use super::{ItemQueue, ReceiveJob, SendJob, lock};
 use crate::budget::{Budget, Charge};
 use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
-use crate::frame::FrameHead;
+use crate::features::Features;
+use crate::frame::{Encoding, FrameHead};
 use crate::ids::{JobId, LaneNo};
 use crate::message::Message;
 use crate::net::control::Outbox;
@@ -27,6 +29,7 @@ pub type JobEnd = Result<(), Failure>;
 pub struct Exchange {
     pub(crate) outbox: Outbox,
     pub(crate) buffers: Arc<BufferPool>,
+    pub(crate) compression: FrameCompression,
     /// The disk that jobs read and write.
     pub(crate) disk: Arc<Disk>,
     pub(crate) memory: SessionMemory,
@@ -91,6 +94,7 @@ impl Exchange {
         Arc::new(Self {
             outbox,
             buffers,
+            compression: FrameCompression::default(),
             disk,
             memory: SessionMemory::new(transfers),
             work: Notify::new(),
@@ -102,6 +106,12 @@ impl Exchange {
             frames_through: AtomicU64::new(0),
             round_trip_us: AtomicU64::new(0),
         })
+    }
+
+    /// Sets the features that hold for the session. A client that waits for the answer to its login sets those that it offered,
+    /// since frames may overtake that answer.
+    pub fn agree(&self, features: Features) {
+        self.compression.agree(features);
     }
 
     /// Registers a requested job: its frames, its messages and its failure wait until it is run or dropped. To be called in the
@@ -205,6 +215,11 @@ impl Exchange {
         bytes.saturating_sub(self.counted.fetch_max(bytes, Ordering::Relaxed))
     }
 
+    /// Returns what was compressed and not counted yet; see [`count_lane_bytes`](Self::count_lane_bytes).
+    pub fn count_compressed_bytes(&self) -> CompressedBytes {
+        self.compression.count()
+    }
+
     /// Returns the time that lanes have spent so far, by activity.
     #[must_use]
     pub fn lane_time(&self) -> LaneTime {
@@ -291,10 +306,20 @@ impl Exchange {
         extra: &[u8],
         payload: &[&[u8]],
     ) -> Result<bool, ReceiveFault> {
+        self.compression.check(head)?;
         match self.lookup(head.job) {
             Lookup::Running(job) => {
                 self.frames_through.fetch_add(1, Ordering::Relaxed);
-                job.take(head, extra, payload).map(|()| false)
+                match head.kind.encoding() {
+                    Encoding::Plain => job.take(head, extra, payload)?,
+                    Encoding::Zstd => {
+                        let codecs = self.buffers.codecs();
+                        let (head, content) = self.compression.decode(codecs, head, extra, payload)?;
+                        let extra = &extra[..head.extra_len.into()];
+                        job.take(&head, extra, &[&content])?;
+                    }
+                }
+                Ok(false)
             }
             Lookup::Over => Ok(false),
             Lookup::NotYet => Ok(true),

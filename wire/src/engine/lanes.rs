@@ -1,6 +1,7 @@
 //! A lane's two tasks. They only move bytes between transport and buffers; expensive work is one blocking job per frame.
 
 use super::SendJob;
+use super::compression::SentFrame;
 use super::exchange::Exchange;
 use super::memory::{LaneDirection, MemoryGrant};
 use super::pace::PORTION_LEN;
@@ -13,7 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Why a lane ended.
@@ -133,7 +134,7 @@ impl<R: LaneReader> Arriving<R> {
     async fn more(&mut self, exchange: &Exchange) -> Result<(), LaneFault> {
         self.rest();
         if self.reader.needs_memory() {
-            self.enlarge(exchange.memory.lane(LaneDirection::Reading, R::FRAME_MEMORY_LEN).await);
+            self.enlarge(exchange.memory.lane(LaneDirection::Reading, Self::memory_len(exchange)).await);
         }
         let waiting = exchange.is_receiving().then(Instant::now);
         self.reader.readable().await?;
@@ -141,6 +142,11 @@ impl<R: LaneReader> Arriving<R> {
             exchange.lane_timers.socket.add(since);
         }
         self.read_some(exchange)
+    }
+
+    /// Returns the memory for a frame, and for its content if it may be compressed.
+    fn memory_len(exchange: &Exchange) -> usize {
+        R::FRAME_MEMORY_LEN + exchange.compression.content_memory_len()
     }
 
     fn enlarge(&mut self, taken: MemoryGrant) {
@@ -178,7 +184,7 @@ impl<R: LaneReader> Arriving<R> {
     fn read_some(&mut self, exchange: &Exchange) -> Result<(), LaneFault> {
         while !self.reader.is_ready() {
             if self.reader.needs_memory() {
-                let taken = exchange.memory.try_lane(LaneDirection::Reading, R::FRAME_MEMORY_LEN);
+                let taken = exchange.memory.try_lane(LaneDirection::Reading, Self::memory_len(exchange));
                 let Some(taken) = taken else { break };
                 self.enlarge(taken);
             }
@@ -235,7 +241,7 @@ async fn write<W: LaneWriter>(
             writer = back;
             if let Some(built) = built? {
                 exchange.lane_timers.here.add(since);
-                deliver(&mut writer, built, exchange, over).await?;
+                deliver(&mut writer, built, since.elapsed(), exchange, over).await?;
                 continue;
             }
         }
@@ -257,12 +263,15 @@ async fn write<W: LaneWriter>(
 async fn deliver(
     writer: &mut impl LaneWriter,
     built: BuiltFrame,
+    here: Duration,
     exchange: &Exchange,
     over: &CancellationToken,
 ) -> Result<(), LaneFault> {
     exchange.lane_bytes.fetch_add(built.whole as u64, Ordering::Relaxed);
     let since = Instant::now();
     let sent = over.run_until_cancelled(finish_writing(writer, &built)).await;
+    let (content_len, sent_len) = (built.content_len, built.whole);
+    exchange.compression.on_sent(SentFrame { content_len, sent_len, here, waiting: since.elapsed() });
     match built.job.pacer {
         None => exchange.lane_timers.socket.add(since),
         Some(_) => exchange.lane_timers.paced.add(since),
@@ -278,6 +287,8 @@ struct BuiltFrame {
     buffer: FrameBuffer,
     left: Range<usize>,
     whole: usize,
+    /// Length of its content; 0 if it has none.
+    content_len: usize,
     /// The memory of the buffer.
     memory: MemoryGrant,
 }
@@ -296,7 +307,8 @@ async fn build<W: LaneWriter>(
         for job in exchange.senders() {
             if let Some(frame) = job.build(lane, &mut buffer, &exchange) {
                 let built = writer.encode(&frame.head, &frame.extra, &mut buffer).and_then(|left| {
-                    let mut built = BuiltFrame { job, buffer, whole: left.len(), left, memory };
+                    let (whole, content_len) = (left.len(), frame.content_len);
+                    let mut built = BuiltFrame { job, buffer, whole, left, content_len, memory };
                     if built.job.pacer.is_none() {
                         write_some(&mut writer, &mut built)?;
                     }

@@ -16,6 +16,7 @@
 
 mod active;
 mod commits;
+mod compression;
 mod cursor;
 mod exchange;
 mod held_answers;
@@ -31,6 +32,7 @@ mod source;
 mod unsized_file;
 
 pub(crate) use crate::sync::lock;
+pub use compression::CompressedBytes;
 pub use exchange::{Exchange, JobEnd, Role};
 pub use lane_timers::LaneTime;
 pub use lanes::{LaneEnd, run_lane};

@@ -4,6 +4,7 @@
 //! Only the content counts: a file has changed if its size or its modification time has, by the handle being read. Links,
 //! permissions, a new name, and another file that takes its name do not change what the handle reads.
 
+use super::compression::Backoff;
 use super::lock;
 use super::source::Source;
 use super::unsized_file;
@@ -27,6 +28,14 @@ pub(super) struct OpenFile {
     pub(super) source: SourceId,
     /// The end of its seal, once made: if it is sent again, it stays the same.
     pub(super) sealed: OnceLock<SealEnd>,
+    /// Which of its chunks are worth compressing.
+    pub(super) backoff: Mutex<Backoff>,
+}
+
+impl OpenFile {
+    fn new(file: Box<dyn SourceFile>, identity: Identity, source: SourceId) -> Self {
+        Self { file, identity, source, sealed: OnceLock::new(), backoff: Mutex::default() }
+    }
 }
 
 /// Why a file is not read to its end.
@@ -75,7 +84,7 @@ impl Reading {
     fn open_anew(&self, path: &RemotePath) -> Result<OpenFile, Failure> {
         let file = self.source.open(path)?;
         let identity = file.identity()?;
-        Ok(OpenFile { file, identity, source: identity.source_id(), sealed: OnceLock::new() })
+        Ok(OpenFile::new(file, identity, identity.source_id()))
     }
 
     /// Keeps a file open until it is read.
@@ -123,8 +132,7 @@ impl Reading {
     pub(super) fn has_no_true_size(&self, open: &OpenFile) -> Broken {
         match unsized_file::read(&*open.file, &open.identity) {
             Ok((file, identity)) => {
-                let (source, sealed) = (SourceId::default(), OnceLock::new());
-                Broken::Again(OpenFile { file: Box::new(file), identity, source, sealed })
+                Broken::Again(OpenFile::new(Box::new(file), identity, SourceId::default()))
             }
             Err(failure) => Broken::Failed(failure),
         }

@@ -287,7 +287,7 @@ impl ReceiveJob {
         match head.kind {
             FrameKind::Block { file, .. } => self.block(file, head, extra, payload)?,
             FrameKind::Hole { file, .. } => self.hole(file, head, extra)?,
-            FrameKind::Pack { entries } => self.pack(head.frame, entries, payload)?,
+            FrameKind::Pack { entries, .. } => self.pack(head.frame, entries, payload)?,
             FrameKind::Seal { file, .. } => self.seal(file, head, extra, payload)?,
         }
         self.set_folders();

@@ -1,12 +1,14 @@
 //! A job's sending side: builds the frames that the sending machine plans. Each frame is one blocking job: read, hash, seal.
 
 mod acknowledgement;
+mod compressing;
 mod large_file;
 mod offers;
 mod pack;
 mod pull;
 
 use super::active::ActiveCount;
+use super::compression::Backoff;
 use super::memory::{JobMemory, SessionMemory};
 use super::reading::{Broken, OpenFile, Reading};
 use super::source::Source;
@@ -17,7 +19,7 @@ use crate::disk::Disk;
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{FrameHead, FrameKind};
 use crate::ids::{FileNo, FrameNo, JobId, LaneNo};
-use crate::message::Changing;
+use crate::message::{Changing, Compress};
 use crate::metadata::Timestamp;
 use crate::net::control::Outbox;
 use crate::sender::{Content, Plan, Sender};
@@ -55,12 +57,17 @@ pub struct SendJob {
     /// The disk on which its files are closed.
     disk: OnceLock<Arc<Disk>>,
     memory: JobMemory,
+    compress: Compress,
+    /// Which of its packs are worth compressing.
+    backoff: Mutex<Backoff>,
 }
 
 /// A frame for a lane to encode. Its payload is in the buffer.
 pub(crate) struct FrameToEncode {
     pub(crate) head: FrameHead,
     pub(crate) extra: Vec<u8>,
+    /// Length of the content of a block or pack, before it was compressed; otherwise 0.
+    pub(crate) content_len: usize,
 }
 
 /// The parts of a frame besides its payload, which is in the buffer, and its numbers.
@@ -98,6 +105,8 @@ impl SendJob {
             begun: None,
             disk: OnceLock::new(),
             memory: JobMemory::default(),
+            compress: Compress::default(),
+            backoff: Mutex::default(),
         }
     }
 
@@ -168,6 +177,13 @@ impl SendJob {
     #[must_use]
     pub fn changing(mut self, changing: Changing) -> Self {
         self.reading.changing = changing;
+        self
+    }
+
+    /// Sets whether frames are compressed, where the session has that feature.
+    #[must_use]
+    pub fn compressing(mut self, compress: Compress) -> Self {
+        self.compress = compress;
         self
     }
 
@@ -247,6 +263,11 @@ impl SendJob {
             return None;
         };
         let built = self.content(frame, &content, buffer);
+        let content_len = match built.kind {
+            FrameKind::Block { .. } | FrameKind::Pack { .. } => built.payload_len,
+            FrameKind::Hole { .. } | FrameKind::Seal { .. } => 0,
+        };
+        let built = self.compressed(built, buffer, exchange);
         let head = FrameHead {
             job: self.id,
             frame,
@@ -255,7 +276,7 @@ impl SendJob {
             kind: built.kind,
         };
         self.changed.notify_one();
-        Some(FrameToEncode { head, extra: built.extra })
+        Some(FrameToEncode { head, extra: built.extra, content_len })
     }
 
     fn content(&self, frame: FrameNo, content: &Content, buffer: &mut FrameBuffer) -> Built {

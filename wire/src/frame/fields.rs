@@ -11,7 +11,7 @@ pub(super) fn only(flags: u8, allowed: u8, of: &'static str) -> Result<u8, Frame
     }
 }
 
-/// Returns the length of an unencoded content. No encoding is known, so the payload must have the same length.
+/// Returns the length of a plain content: the payload must have the same length.
 pub(super) fn plain(content_len: u32, payload_len: u32, of: &'static str) -> Result<u32, FrameError> {
     if content_len == payload_len {
         Ok(content_len)

@@ -3,8 +3,8 @@
 use super::entry::LOST_LEN_MAX;
 use super::fields::{only, u32_at, u64_at};
 use super::{
-    AGAIN, ANNOUNCEMENT_LEN, AS_IS, BLOCK_EXTRA_LEN, ENTRY_HEAD_LEN, EXTRA_LEN_MAX, FrameError, GIVEN_UP,
-    HEAD_LEN, LAST,
+    AGAIN, ANNOUNCEMENT_LEN, AS_IS, BLOCK_EXTRA_LEN, COMPRESSED, ENTRY_HEAD_LEN, EXTRA_LEN_MAX, Encoding,
+    FrameError, GIVEN_UP, HEAD_LEN, LAST, PACK_EXTRA_LEN,
 };
 use crate::checksum::Digest;
 use crate::ids::{FileNo, FrameNo, JobId};
@@ -23,6 +23,8 @@ pub enum FrameKind {
         last: bool,
         /// The chunk's digest.
         digest: Digest,
+        /// How the payload encodes the chunk.
+        encoding: Encoding,
     },
     /// Chunks of a large file that are all zeros.
     Hole {
@@ -39,6 +41,8 @@ pub enum FrameKind {
     Pack {
         /// Number of entries.
         entries: u32,
+        /// How the payload encodes the entries.
+        encoding: Encoding,
     },
     /// The end of a large file.
     Seal {
@@ -107,15 +111,15 @@ impl FrameHead {
     #[must_use]
     pub fn encode(&self) -> [u8; HEAD_LEN] {
         let (kind, flags, number, offset, digest) = match self.kind {
-            FrameKind::Block { file, offset, last, digest } => {
-                (BLOCK, last_flag(last), file.0, offset, digest)
+            FrameKind::Block { file, offset, last, digest, encoding } => {
+                (BLOCK, last_flag(last) | encoding.flag(), file.0, offset, digest)
             }
             FrameKind::Hole { file, offset, len, last } => {
                 let mut digest = Digest::default();
                 digest.0[..8].copy_from_slice(&len.to_le_bytes());
                 (HOLE, last_flag(last), file.0, offset, digest)
             }
-            FrameKind::Pack { entries } => (PACK, 0, entries, 0, Digest::default()),
+            FrameKind::Pack { entries, encoding } => (PACK, encoding.flag(), entries, 0, Digest::default()),
             FrameKind::Seal { file, size, root, end } => (SEAL, end.flags(), file.0, size, root),
         };
         let mut bytes = [0; HEAD_LEN];
@@ -136,19 +140,26 @@ impl FrameHead {
     /// # Errors
     /// If no sender that follows the protocol encodes such a head.
     pub fn decode(bytes: &[u8; HEAD_LEN]) -> Result<Self, FrameError> {
-        let last = |of| only(bytes[1], LAST, of).map(|flags| flags == LAST);
         let number = u32_at(bytes, 12);
         let offset = u64_at(bytes, 24);
         let mut digest = Digest::default();
         digest.0.copy_from_slice(&bytes[32..64]);
         let kind = match bytes[0] {
-            BLOCK => FrameKind::Block { file: FileNo(number), offset, last: last("block")?, digest },
+            BLOCK => {
+                let flags = only(bytes[1], LAST | COMPRESSED, "block")?;
+                let (last, encoding) = (flags & LAST != 0, Encoding::of_flags(flags));
+                FrameKind::Block { file: FileNo(number), offset, last, digest, encoding }
+            }
             HOLE if digest.0[8..] != [0; 24] => return Err(FrameError::Length),
             HOLE => {
-                FrameKind::Hole { file: FileNo(number), offset, len: u64_at(bytes, 32), last: last("hole")? }
+                let last = only(bytes[1], LAST, "hole")? == LAST;
+                FrameKind::Hole { file: FileNo(number), offset, len: u64_at(bytes, 32), last }
             }
             PACK if offset != 0 || digest != Digest::default() => return Err(FrameError::Length),
-            PACK => only(bytes[1], 0, "pack").map(|_| FrameKind::Pack { entries: number })?,
+            PACK => {
+                let encoding = Encoding::of_flags(only(bytes[1], COMPRESSED, "pack")?);
+                FrameKind::Pack { entries: number, encoding }
+            }
             SEAL => {
                 let end = SealEnd::of_flags(bytes[1])?;
                 let has_root = matches!(end, SealEnd::Whole | SealEnd::AsIs);
@@ -179,11 +190,15 @@ impl FrameHead {
                 (BLOCK_EXTRA_LEN..=EXTRA_LEN_MAX).contains(&extra) && payload <= CHUNK_LEN
             }
             FrameKind::Hole { len, .. } => announced && payload == 0 && (1..=HOLE_LEN_MAX).contains(&len),
-            FrameKind::Pack { entries } => {
+            FrameKind::Pack { entries, encoding } => {
                 let entries = entries as usize;
-                extra == 0
+                let (extra_len, payload_len_min) = match encoding {
+                    Encoding::Plain => (0, entries * ENTRY_HEAD_LEN),
+                    Encoding::Zstd => (PACK_EXTRA_LEN, 1),
+                };
+                extra == extra_len
                     && (1..=PACK_ENTRIES_MAX).contains(&entries)
-                    && (entries * ENTRY_HEAD_LEN..=PACK_LEN_MAX).contains(&payload)
+                    && (payload_len_min..=PACK_LEN_MAX).contains(&payload)
             }
             FrameKind::Seal { end: SealEnd::Whole | SealEnd::Again | SealEnd::AsIs, .. } => {
                 announced && payload == 0

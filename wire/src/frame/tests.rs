@@ -10,7 +10,13 @@ use crate::path::RemotePath;
 use proptest::prelude::*;
 
 fn block(offset: u64, len: u32, last: bool) -> FrameHead {
-    let kind = FrameKind::Block { file: FileNo(1), offset, last, digest: Digest([7; 32]) };
+    let kind = FrameKind::Block {
+        file: FileNo(1),
+        offset,
+        last,
+        digest: Digest([7; 32]),
+        encoding: Default::default(),
+    };
     FrameHead { job: JobId(2), frame: FrameNo(3), extra_len: 46, payload_len: len, kind }
 }
 
@@ -119,12 +125,12 @@ fn a_pack_of_nothing_or_too_much_is_refused() {
             frame: FrameNo(0),
             extra_len: 0,
             payload_len,
-            kind: FrameKind::Pack { entries },
+            kind: FrameKind::Pack { entries, encoding: Default::default() },
         };
         assert_eq!(FrameHead::decode(&head.encode()), Err(FrameError::Length));
     }
     for (entries, payload_len) in [(1, 60), (2, 120), (1024, 1024 * 60), (1, 524_288)] {
-        let kind = FrameKind::Pack { entries };
+        let kind = FrameKind::Pack { entries, encoding: Default::default() };
         let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len: 0, payload_len, kind };
         assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
     }
@@ -160,7 +166,10 @@ fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
         (seal(SealEnd::AsIs), 0),
         (seal(SealEnd::Again), 0),
         (seal(SealEnd::GivenUp), 2),
-        (FrameKind::Block { file: FileNo(1), offset: 0, last: true, digest }, 5),
+        (
+            FrameKind::Block { file: FileNo(1), offset: 0, last: true, digest, encoding: Default::default() },
+            5,
+        ),
         (FrameKind::Hole { file: FileNo(1), offset: 0, len: CHUNK_LEN as u64, last: true }, 0),
     ] {
         let fixed_len =
@@ -177,10 +186,69 @@ fn a_frame_of_a_large_file_has_an_announcement_and_a_pack_has_none() {
             assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
         }
     }
-    let kind = FrameKind::Pack { entries: 1 };
+    let kind = FrameKind::Pack { entries: 1, encoding: Default::default() };
     for (extra_len, fits) in [(0, true), (1, false)] {
         let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len: 61, kind };
         assert_eq!(FrameHead::decode(&head.encode()).is_ok(), fits, "{head:?}");
+    }
+}
+
+#[test]
+fn blocks_and_packs_may_be_compressed_and_nothing_else() {
+    let (file, encoding, digest) = (FileNo(1), Encoding::Zstd, Digest::default());
+    let chunk = CHUNK_LEN as u32;
+    let compressed = |payload_len| {
+        let kind = FrameKind::Block { file, offset: 0, last: false, digest, encoding };
+        FrameHead { kind, ..block(0, payload_len, false) }
+    };
+    for (content_len, payload_len, fits) in [
+        (chunk, 1, true),
+        (chunk, chunk - 1, true),
+        (chunk, chunk, false),
+        (5, 9, false),
+        (0, 0, false),
+        (chunk + 1, chunk, false),
+        (u32::MAX, 5, false),
+        (chunk - 1, 5, false), // it is not the last one
+    ] {
+        let head = compressed(payload_len);
+        assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
+        assert_eq!(decoded(head, content_len).is_ok(), fits, "{content_len} as {payload_len}");
+    }
+    assert_eq!(compressed(5).kind.check_plain(), Err(FrameError::NotAgreed { of: "block" }));
+
+    let pack = |entries, extra_len, payload_len| {
+        let kind = FrameKind::Pack { entries, encoding };
+        FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len, kind }
+    };
+    for (head, content_len, fits) in [
+        (pack(2, 4, 1), 120, true),
+        (pack(2, 4, 119), 120, true),
+        (pack(2, 4, 120), 120, false),
+        (pack(2, 4, 1), 119, false),
+        (pack(1, 4, 1), PACK_LEN_MAX as u32, true),
+        (pack(1, 4, 1), PACK_LEN_MAX as u32 + 1, false),
+        (pack(1, 4, 1), u32::MAX, false),
+    ] {
+        assert_eq!(FrameHead::decode(&head.encode()), Ok(head));
+        let len = super::content_len(&head, &encode_pack_extra(content_len));
+        assert_eq!(len.ok(), fits.then_some(content_len), "{head:?}");
+    }
+    assert_eq!(pack(1, 4, 1).kind.check_plain(), Err(FrameError::NotAgreed { of: "pack" }));
+    for head in
+        [pack(1, 0, 61), pack(1, 3, 61), pack(1, 5, 61), pack(1, 4, 0), pack(1, 4, 524_289), pack(0, 4, 9)]
+    {
+        assert_eq!(FrameHead::decode(&head.encode()), Err(FrameError::Length), "{head:?}");
+    }
+
+    let hole = FrameKind::Hole { file, offset: 0, len: CHUNK_LEN as u64, last: true };
+    let seal = FrameKind::Seal { file, size: 0, root: digest, end: SealEnd::Whole };
+    for kind in [hole, seal] {
+        let mut bytes = FrameHead { kind, ..block(0, 0, true) }.encode();
+        assert!(FrameHead::decode(&bytes).is_ok() && kind.check_plain().is_ok());
+        bytes[1] |= 16;
+        let error = FrameHead::decode(&bytes).unwrap_err();
+        assert!(error.to_string().ends_with(": compressed"), "{error}");
     }
 }
 
@@ -201,7 +269,7 @@ fn only_a_file_that_was_given_up_has_a_reason() {
 
 proptest! {
     #[test]
-    fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..16) {
+    fn heads_that_are_accepted_are_written_the_same(bytes in any::<[u8; 64]>(), kind in 1_u8..5, flags in 0_u8..32) {
         let mut bytes = bytes;
         (bytes[0], bytes[1]) = (kind, flags);
         if kind == 2 {

@@ -1,6 +1,6 @@
 //! Messages that only mirrors need: items chosen one by one, digests, and batches of small changes.
 
-use super::{Changing, Durability, JobOptions, Owner, Xattr};
+use super::{Changing, Compress, Durability, JobOptions, Owner, Xattr};
 use crate::bounded::sequence;
 use crate::checksum::{Checksum, Digest};
 use crate::command::Needs;
@@ -21,6 +21,8 @@ pub struct Select {
     pub rate_limit: u64,
     /// As in [`Get`](super::Get).
     pub changing: Changing,
+    /// As in [`Get`](super::Get).
+    pub compress: Compress,
     /// How it transfers. The client has compared already, so only large files are offered.
     pub options: JobOptions,
 }

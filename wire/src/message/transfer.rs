@@ -3,10 +3,11 @@
 use crate::bounded::sequence;
 use crate::checksum::Checksum;
 use crate::failure::{Failure, FailureCode};
-use crate::limits::{EXTENSION_LEN_MAX, JOB_EXTENSIONS_MAX};
+use crate::limits::{COMPRESSION_LEVEL_MAX, EXTENSION_LEN_MAX, JOB_EXTENSIONS_MAX};
 use crate::metadata::Timestamp;
 use crate::path::{Name, RemotePath};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Opens a job that sends from the server; the job's id is the request id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Get {
     pub totals: bool,
     /// The treatment of a file that changes while it is read.
     pub changing: Changing,
+    /// The rule for compressing frames, if the session has that feature.
+    pub compress: Compress,
     /// How it transfers. Files that have changed since `begun` are offered as such.
     pub options: JobOptions,
 }
@@ -105,6 +108,28 @@ pub enum Changing {
     Skip,
     /// It is sent as it was read, with its length at the time of opening, and its seal or entry says so.
     AsIs,
+}
+
+/// The rule by which the sender of a job compresses its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Compress {
+    /// Where that makes the transfer faster.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Always, at this level of zstd, 1 to [`COMPRESSION_LEVEL_MAX`]; except for data that does not become shorter.
+    Level(#[serde(deserialize_with = "level")] u16),
+}
+
+/// Decodes a level of zstd.
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let level = u16::deserialize(deserializer)?;
+    if (1..=COMPRESSION_LEVEL_MAX).contains(&level) {
+        Ok(level)
+    } else {
+        Err(D::Error::custom("a level of compression that there is not"))
+    }
 }
 
 /// The treatment of leftovers of an interrupted run.

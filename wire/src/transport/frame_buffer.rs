@@ -8,6 +8,7 @@
 //!
 //! Each piece, and the head with its extra, has room around it for what the transport adds.
 
+use crate::compression::Codecs;
 use crate::frame::{EXTRA_LEN_MAX, FrameHead, HEAD_LEN};
 use crate::limits::CHUNK_LEN;
 use crate::sync::lock;
@@ -132,10 +133,11 @@ impl FrameBuffer {
     }
 }
 
-/// Used buffers for reuse.
+/// Used buffers for reuse, and what compresses their payloads.
 #[derive(Default)]
 pub struct BufferPool {
     free: Mutex<Vec<FrameBuffer>>,
+    codecs: Codecs,
 }
 
 impl BufferPool {
@@ -144,6 +146,10 @@ impl BufferPool {
     pub fn take(&self, layout: FrameLayout) -> FrameBuffer {
         let free = lock(&self.free).pop();
         free.filter(|buffer| buffer.layout == layout).unwrap_or_else(|| FrameBuffer::new(layout))
+    }
+
+    pub(crate) fn codecs(&self) -> &Codecs {
+        &self.codecs
     }
 
     /// Returns a buffer to the pool.
@@ -169,7 +175,13 @@ mod tests {
     #[test]
     fn a_frame_is_the_same_in_every_layout() {
         let payload: Vec<u8> = (0..100_000_u32).map(|at| at.to_le_bytes()[0]).collect();
-        let kind = FrameKind::Block { file: FileNo(1), offset: 0, last: true, digest: Digest([7; 32]) };
+        let kind = FrameKind::Block {
+            file: FileNo(1),
+            offset: 0,
+            last: true,
+            digest: Digest([7; 32]),
+            encoding: Default::default(),
+        };
         let head = FrameHead { job: JobId(1), frame: FrameNo(2), extra_len: 5, payload_len: 100_000, kind };
         let whole = [&head.encode()[..], b"extra", &payload].concat();
         for (piece_len, room_before, room_behind) in [(CHUNK_LEN, 0, 0), (16_384, 5, 17), (1000, 0, 3)] {

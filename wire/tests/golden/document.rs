@@ -92,6 +92,7 @@ fn limits() -> Vec<(&'static str, String)> {
         PACK_LEN_MAX,
         PACK_ENTRIES_MAX,
         FRAME_RECORDS_LEN_MAX,
+        COMPRESSION_LEVEL_MAX,
         WINDOW_FRAMES_MAX,
         LARGE_FILES_MAX,
         HOLE_LEN_MAX,

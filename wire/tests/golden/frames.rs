@@ -20,6 +20,8 @@ pub(crate) struct LaneFrame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Extra {
     Block(BlockExtra),
+    /// For a compressed pack: the length of its entries.
+    Pack(u32),
     /// For a hole or seal.
     Announcement(Announcement),
     Nothing,
@@ -29,6 +31,8 @@ pub(crate) enum Extra {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Payload {
     Chunk(Vec<u8>),
+    /// The zstd frame of a block or pack.
+    Compressed(Vec<u8>),
     Entries(Vec<PackEntry>),
     Nothing,
     Loss(Failure),
@@ -47,7 +51,7 @@ impl LaneFrame {
         let mut bytes = self.head.encode().to_vec();
         self.extra.encode(&mut bytes);
         match &self.payload {
-            Payload::Chunk(chunk) => bytes.extend_from_slice(chunk),
+            Payload::Chunk(bytes_of) | Payload::Compressed(bytes_of) => bytes.extend_from_slice(bytes_of),
             Payload::Entries(entries) => bytes.extend(entries.iter().flat_map(PackEntry::encode)),
             Payload::Nothing => {}
             Payload::Loss(failure) => bytes.extend(encode_loss(failure)),
@@ -65,7 +69,8 @@ impl LaneFrame {
             return Err("another payload than was announced".into());
         }
         let extra = match head.kind {
-            FrameKind::Pack { .. } => Ok(Extra::Nothing),
+            FrameKind::Pack { encoding: Encoding::Plain, .. } => Ok(Extra::Nothing),
+            FrameKind::Pack { encoding: Encoding::Zstd, .. } => content_len(&head, extra).map(Extra::Pack),
             FrameKind::Block { .. } => BlockExtra::decode(&head, extra).map(Extra::Block),
             FrameKind::Hole { .. } | FrameKind::Seal { .. } => {
                 Announcement::decode(extra).map(Extra::Announcement)
@@ -73,8 +78,10 @@ impl LaneFrame {
         };
         let extra = extra.map_err(|error| error.to_string())?;
         let payload = match head.kind {
+            FrameKind::Block { encoding: Encoding::Zstd, .. }
+            | FrameKind::Pack { encoding: Encoding::Zstd, .. } => Payload::Compressed(payload.to_vec()),
             FrameKind::Block { .. } => Payload::Chunk(payload.to_vec()),
-            FrameKind::Pack { entries } => Payload::Entries(decode_entries(entries, payload)?),
+            FrameKind::Pack { entries, .. } => Payload::Entries(decode_entries(entries, payload)?),
             FrameKind::Hole { .. }
             | FrameKind::Seal { end: SealEnd::Whole | SealEnd::Again | SealEnd::AsIs, .. } => {
                 Payload::Nothing
@@ -91,6 +98,7 @@ impl Extra {
     fn encode(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Block(block) => block.encode(bytes),
+            Self::Pack(content_len) => bytes.extend(encode_pack_extra(*content_len)),
             Self::Announcement(announcement) => announcement.encode(bytes),
             Self::Nothing => {}
         }
@@ -142,7 +150,8 @@ pub(crate) struct EntryExample {
 
 /// All frames.
 pub(crate) fn examples() -> Vec<FrameExample> {
-    vec![block(), stream_block(), empty_block(), pack(), seal(), abandoned(), hole()]
+    let plain = [block(), stream_block(), empty_block(), pack(), seal(), abandoned(), hole()];
+    plain.into_iter().chain([compressed_block(), compressed_pack()]).collect()
 }
 
 /// All pack entries.
@@ -163,7 +172,13 @@ pub(crate) fn entries() -> Vec<EntryExample> {
 
 fn block() -> FrameExample {
     let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 1 }, [&b"\0"[..]]);
-    let kind = FrameKind::Block { file: FileNo(7), offset: CHUNK_LEN as u64, last: true, digest };
+    let kind = FrameKind::Block {
+        file: FileNo(7),
+        offset: CHUNK_LEN as u64,
+        last: true,
+        digest,
+        encoding: Default::default(),
+    };
     FrameExample {
         name: "frame-block",
         comment: "the last chunk, one zero byte, of the file of the vector `vector-blake3`",
@@ -179,7 +194,8 @@ fn block() -> FrameExample {
 
 fn stream_block() -> FrameExample {
     let digest = Checksum::Sha256.of_chunk(ChunkPlace::Only, [&b"hello\n"[..]]);
-    let kind = FrameKind::Block { file: FileNo(8), offset: 0, last: true, digest };
+    let kind =
+        FrameKind::Block { file: FileNo(8), offset: 0, last: true, digest, encoding: Default::default() };
     FrameExample {
         name: "frame-block-stream",
         comment: "the only chunk of a stream; its path is the job's own",
@@ -195,7 +211,8 @@ fn stream_block() -> FrameExample {
 
 fn empty_block() -> FrameExample {
     let digest = Checksum::Sha256.of_chunk(ChunkPlace::Only, [&b""[..]]);
-    let kind = FrameKind::Block { file: FileNo(9), offset: 0, last: true, digest };
+    let kind =
+        FrameKind::Block { file: FileNo(9), offset: 0, last: true, digest, encoding: Default::default() };
     FrameExample {
         name: "frame-block-empty",
         comment: "the only chunk of a stream that held nothing",
@@ -210,7 +227,7 @@ fn empty_block() -> FrameExample {
 }
 
 fn pack() -> FrameExample {
-    let kind = FrameKind::Pack { entries: 4 };
+    let kind = FrameKind::Pack { entries: 4, encoding: Default::default() };
     let whole: Vec<PackEntry> = entries().into_iter().map(|example| example.entry).collect();
     let payload = entries().into_iter().fold(Parts::default(), |parts, example| parts.then(example.parts));
     let payload_len = u32::try_from(payload.bytes().len()).unwrap();
@@ -271,6 +288,52 @@ fn hole() -> FrameExample {
             u8(4, "kind: hole") u8(0, "flags") u16(49, "length of the announcement")
             u32(0, "length of the payload") u32(4, "job") u32(7, "file") u64(14, "frame") u64(0, "offset")
             u64(524_288, "length") raw(&[0; 24], "unused") then(zeros_parts())
+        },
+    }
+}
+
+/// The blocks of these zstd frames are made by hand, as any version of zstd reads them.
+fn compressed_block() -> FrameExample {
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&[0; CHUNK_LEN][..]]);
+    let (file, offset, last, encoding) = (FileNo(7), 0, false, Encoding::Zstd);
+    let kind = FrameKind::Block { file, offset, last, digest, encoding };
+    let zstd = parts! {
+        raw(&[0x28, 0xb5, 0x2f, 0xfd], "zstd: magic") u8(0xa0, "one segment, no window, dictionary or checksum; length in 4 bytes")
+        u32(524_288, "length of the content") raw(&[0x02, 0x00, 0x10, 0x00], "131,072 times 0")
+        raw(&[0x02, 0x00, 0x10, 0x00], "131,072 times 0") raw(&[0x02, 0x00, 0x10, 0x00], "131,072 times 0")
+        raw(&[0x03, 0x00, 0x10, 0x00], "131,072 times 0, the last block")
+    };
+    let content_len = u32::try_from(CHUNK_LEN).unwrap();
+    FrameExample {
+        name: "frame-block-compressed",
+        comment: "the first chunk of the same file, compressed",
+        frame: frame(15, kind, block_extra(content_len, zeros()), Payload::Compressed(zstd.bytes())),
+        parts: parts! {
+            u8(1, "kind: block") u8(16, "flags: compressed") u16(53, "length of the describing part")
+            u32(25, "length of the payload") u32(4, "job") u32(7, "file") u64(15, "frame") u64(0, "offset")
+            raw(&digest.0, "digest of the chunk") u32(524_288, "length of the chunk") then(zeros_parts()) then(zstd)
+        },
+    }
+}
+
+fn compressed_pack() -> FrameExample {
+    let content = [b'a'; 100];
+    let EntryExample { entry, .. } = entry("", "", EntryKind::File, "a/a", &content);
+    let head = entry.head.encode();
+    let kind = FrameKind::Pack { entries: 1, encoding: Encoding::Zstd };
+    let zstd = parts! {
+        raw(&[0x28, 0xb5, 0x2f, 0xfd], "zstd: magic") u8(0x20, "one segment, no window, dictionary or checksum; length in 1 byte")
+        u8(163, "length of the content") raw(&[0xf8, 0x01, 0x00], "63 bytes as they are") raw(&head, "the entry's head")
+        raw(b"a/a", "its path") raw(&[0x23, 0x03, 0x00], "100 times, the last block") raw(b"a", "its content")
+    };
+    FrameExample {
+        name: "frame-pack-compressed",
+        comment: "a file of 100 times `a` in a compressed pack",
+        frame: frame(16, kind, Extra::Pack(163), Payload::Compressed(zstd.bytes())),
+        parts: parts! {
+            u8(2, "kind: pack") u8(16, "flags: compressed") u16(4, "length of the describing part")
+            u32(76, "length of the payload") u32(4, "job") u32(1, "entries") u64(16, "frame") u64(0, "unused")
+            raw(&[0; 32], "unused") u32(163, "length of the entries") then(zstd)
         },
     }
 }

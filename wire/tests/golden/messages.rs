@@ -277,11 +277,12 @@ fn jobs() -> Vec<MessageExample> {
                 rate_limit: 10_000_000,
                 totals: true,
                 changing: Changing::AsIs,
+                compress: Compress::Level(3),
                 options: JobOptions { resume: Resume::New, ..JobOptions::of(Checksum::Blake3) },
             },
             parts! {
                 text("music", "path") bool(true, "recursive") u32(256, "window") u64(10_000_000, "rate_limit")
-                bool(true, "totals") variant(2, "changing: AsIs")
+                bool(true, "totals") variant(2, "changing: AsIs") variant(2, "compress: Level") u16(3, "level")
                 variant(1, "checksum: Blake3") variant(1, "resume: New") none("begun") bool(false, "sparse")
                 count(0, "extensions: 0")
             },
@@ -552,6 +553,7 @@ fn selection() -> Vec<MessageExample> {
                 window: 256,
                 rate_limit: 0,
                 changing: Changing::Retry,
+                compress: Compress::Auto,
                 options: JobOptions {
                     resume: Resume::Again,
                     sparse: true,
@@ -560,7 +562,7 @@ fn selection() -> Vec<MessageExample> {
             },
             parts! {
                 text("music", "path") u32(256, "window") u64(0, "rate_limit") variant(0, "changing: Retry")
-                variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse")
+                variant(0, "compress: Auto") variant(1, "checksum: Blake3") variant(2, "resume: Again") none("begun") bool(true, "sparse")
                 count(0, "extensions: 0")
             },
         ),

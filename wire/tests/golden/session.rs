@@ -87,6 +87,7 @@ fn get() -> Get {
         rate_limit: 0,
         totals: false,
         changing: Changing::Retry,
+        compress: Compress::Auto,
         options: JobOptions::of(Checksum::Sha256),
     }
 }
@@ -115,7 +116,10 @@ fn pack(sender: &str, job: u32, entries: Vec<PackEntry>) -> Parts {
         frame: FrameNo(0),
         extra_len: 0,
         payload_len: u32::try_from(payloads.concat().len()).unwrap(),
-        kind: FrameKind::Pack { entries: u32::try_from(entries.len()).unwrap() },
+        kind: FrameKind::Pack {
+            entries: u32::try_from(entries.len()).unwrap(),
+            encoding: Default::default(),
+        },
     };
     let frame = LaneFrame { head, extra: Extra::Nothing, payload: Payload::Entries(entries) };
     let parts = Parts::default().raw(&frame.encode()[..HEAD_LEN], &label);

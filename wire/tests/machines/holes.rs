@@ -80,7 +80,8 @@ fn a_file_whose_last_chunk_is_held_is_whole_with_the_others() {
         receiver.hold(announcement(size), held).unwrap();
         for (frame, chunk) in (0..3).filter(|chunk| *chunk != held_chunk).enumerate() {
             let (offset, last, digest) = (chunk * CHUNK, chunk == 2, digest(chunk, size));
-            let kind = FrameKind::Block { file: FileNo(0), offset, last, digest };
+            let kind =
+                FrameKind::Block { file: FileNo(0), offset, last, digest, encoding: Default::default() };
             let head = FrameHead { payload_len: CHUNK_LEN as u32, ..head(frame as u64, kind) };
             receiver.begin(&head).unwrap();
             let (content_len, announcement) = (head.payload_len, announcement(size));

@@ -446,7 +446,13 @@ fn block_of(frame: u64, file: u32, offset: u64, size: Option<u64>) -> FrameHead 
 }
 
 pub(crate) fn block(frame: u64, file: u32, offset: u64, len: usize, last: bool) -> FrameHead {
-    let kind = FrameKind::Block { file: FileNo(file), offset, last, digest: Digest::default() };
+    let kind = FrameKind::Block {
+        file: FileNo(file),
+        offset,
+        last,
+        digest: Digest::default(),
+        encoding: Default::default(),
+    };
     FrameHead { job: JobId(1), frame: FrameNo(frame), extra_len: 28, payload_len: len as u32, kind }
 }
 
@@ -472,7 +478,7 @@ pub(crate) fn pack(frame: u64) -> FrameHead {
         frame: FrameNo(frame),
         extra_len: 0,
         payload_len: 61,
-        kind: FrameKind::Pack { entries: 1 },
+        kind: FrameKind::Pack { entries: 1, encoding: Default::default() },
     }
 }
 

@@ -154,7 +154,7 @@ impl Receiving {
     }
 
     fn chunk(&mut self, frame: &Frame, tree: &Tree) -> Option<Work> {
-        let FrameKind::Block { file, offset, last, digest } = frame.head.kind else { unreachable!() };
+        let FrameKind::Block { file, offset, last, digest, .. } = frame.head.kind else { unreachable!() };
         let content = if let Payload::Chunk(content) = &frame.payload { content } else { &DAMAGED };
         let bytes = content.bytes();
         let pieces = [&bytes[..]];

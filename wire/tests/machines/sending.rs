@@ -240,7 +240,7 @@ impl Sending {
             return Err(self.instead(frame, file, broken, tree));
         }
         self.machine.hashed(frame, digest)?;
-        let kind = FrameKind::Block { file: file.number, offset, last, digest };
+        let kind = FrameKind::Block { file: file.number, offset, last, digest, encoding: Default::default() };
         Ok(large(frame, file, kind, len, Payload::Chunk(chunk)))
     }
 
@@ -375,7 +375,7 @@ impl Sending {
         if let Some(instead) = self.machine.packed(frame, results) {
             return self.content(frame, &instead, tree, now);
         }
-        let kind = FrameKind::Pack { entries: entries.len() as u32 };
+        let kind = FrameKind::Pack { entries: entries.len() as u32, encoding: Default::default() };
         let head = FrameHead { job: JobId(1), frame, extra_len: 0, payload_len: at as u32, kind };
         Frame { head, announcement: None, payload: Payload::Entries(entries) }
     }

@@ -1,11 +1,11 @@
 //! Options that `get`, `put` and `mirror` share: how items are carried, whatever is chosen.
 
 use super::common::Resuming;
-use super::values::ChangingArg;
+use super::values::{self, ChangingArg};
 use clap::{Args, ValueEnum};
 use ftp_client::mirror::recipe::{self, Recipe};
 use ftp_client::{Error, TransferOptions};
-use wire::message::{Changing, Durability, Overwrite};
+use wire::message::{Changing, Compress, Durability, Overwrite};
 use wire::modes::Modes;
 
 /// How items are carried.
@@ -17,6 +17,9 @@ pub(crate) struct CarryingArgs {
     /// How to treat a file that changes while it is read
     #[arg(long, value_enum, value_name = "HOW", default_value = "retry")]
     pub(crate) changing: ChangingArg,
+    /// Compress data on its way: auto = where it makes the transfer faster, never, or a level from 1 (fast) to 9 (small)
+    #[arg(long, value_parser = values::compress, value_name = "HOW", default_value = "auto")]
+    pub(crate) compress: Compress,
     #[command(flatten)]
     pub(crate) permissions: Permissions,
     #[command(flatten)]
@@ -24,7 +27,7 @@ pub(crate) struct CarryingArgs {
 }
 
 /// The options of this group that a profile may hold.
-pub(crate) const OF_PROFILES: [&str; 2] = ["durability", "changing"];
+pub(crate) const OF_PROFILES: [&str; 3] = ["durability", "changing", "compress"];
 
 impl CarryingArgs {
     /// Returns the failure that items must survive.
@@ -44,6 +47,7 @@ impl CarryingArgs {
             chmod: self.permissions.chmod.clone(),
             changing: Changing::from(self.changing).into(),
             durability: self.durability(),
+            compress: self.compress.into(),
             ..Recipe::default()
         }
     }
@@ -56,6 +60,7 @@ impl CarryingArgs {
             changing: self.changing.into(),
             resume: self.resuming.get(),
             modes: self.permissions.modes()?,
+            compress: self.compress,
             ..TransferOptions::default()
         })
     }

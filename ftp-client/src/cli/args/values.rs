@@ -5,8 +5,8 @@ use ftp_client::fingerprint::{self, ServerKey};
 use ftp_client::mirror::filter::{parse_age, parse_size};
 use std::time::Duration;
 use wire::checksum::Checksum;
-use wire::limits::{CHUNK_LEN, LANES_MAX};
-use wire::message::{Changing, Overwrite};
+use wire::limits::{CHUNK_LEN, COMPRESSION_LEVEL_MAX, LANES_MAX};
+use wire::message::{Changing, Compress, Overwrite};
 
 /// `--checksum`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,6 +81,16 @@ pub(crate) fn lanes(text: &str) -> Result<u16, String> {
         _ if text == "auto" => Ok(0),
         Ok(lanes) if (1..=LANES_MAX).contains(&lanes) => Ok(lanes),
         _ => Err(format!("must be auto or a number from 1 to {LANES_MAX}")),
+    }
+}
+
+/// `--compress`.
+pub(super) fn compress(text: &str) -> Result<Compress, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(Compress::Auto),
+        ("never", _) => Ok(Compress::Never),
+        (_, Ok(level)) if (1..=COMPRESSION_LEVEL_MAX).contains(&level) => Ok(Compress::Level(level)),
+        _ => Err(format!("must be auto, never, or a level from 1 to {COMPRESSION_LEVEL_MAX}")),
     }
 }
 
@@ -190,6 +200,15 @@ mod tests {
         assert_eq!((lanes("auto"), lanes("1"), lanes("64")), (Ok(0), Ok(1), Ok(64)));
         for text in ["0", "65", "-1", "", "Auto", "99999999"] {
             assert!(lanes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn levels_of_compression_are_few() {
+        assert_eq!((compress("auto"), compress("never")), (Ok(Compress::Auto), Ok(Compress::Never)));
+        assert_eq!((compress("1"), compress("9")), (Ok(Compress::Level(1)), Ok(Compress::Level(9))));
+        for text in ["0", "10", "-1", "", "Auto", "best"] {
+            assert!(compress(text).is_err(), "{text}");
         }
     }
 

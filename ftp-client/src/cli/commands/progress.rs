@@ -84,10 +84,11 @@ fn tell_vanished(summary: &TransferSummary, output: &Output) {
     }
 }
 
-/// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 1 failed`.
+/// `12 files, 1.5 GiB in 0:07 (219 MiB/s), 0.4 GiB over the network, 1 failed`.
 pub(super) fn sentence(summary: &TransferSummary, elapsed: Duration) -> String {
     let millis = elapsed.as_millis().max(1);
-    let moved = summary.bytes.min(summary.bytes_transferred); // excludes content that an earlier run transferred
+    // Excludes content that an earlier run transferred.
+    let moved = summary.bytes.min(summary.bytes_transferred + summary.bytes_saved);
     let rate = u64::try_from(u128::from(moved) * 1000 / millis).unwrap_or(u64::MAX);
     let mut text = format!(
         "{}, {} in {} ({}/s)",
@@ -96,6 +97,9 @@ pub(super) fn sentence(summary: &TransferSummary, elapsed: Duration) -> String {
         duration_text(elapsed),
         HumanBytes(rate)
     );
+    if summary.bytes_transferred < summary.bytes - summary.bytes / 10 {
+        text.push_str(&format!(", {} over the network", HumanBytes(summary.bytes_transferred)));
+    }
     let counts =
         [(summary.skipped, "left alone"), (summary.vanished, "vanished"), (summary.failed, "failed")];
     for (count, word) in counts {
@@ -122,6 +126,17 @@ mod tests {
         let said = |summary: TransferSummary| sentence(&summary, Duration::from_secs(2));
         assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (1.50 MiB/s), 2 failed");
         summary.bytes_transferred = 1 << 20;
-        assert_eq!(said(summary), "1 file, 3.00 MiB in 0:02 (512.00 KiB/s), 2 failed", "the rest was there");
+        let moved = "1.00 MiB over the network, 2 failed";
+        assert_eq!(
+            said(summary),
+            format!("1 file, 3.00 MiB in 0:02 (512.00 KiB/s), {moved}"),
+            "the rest was there"
+        );
+        summary.bytes_saved = 2 << 20;
+        assert_eq!(
+            said(summary),
+            format!("1 file, 3.00 MiB in 0:02 (1.50 MiB/s), {moved}"),
+            "it was compressed"
+        );
     }
 }

@@ -171,6 +171,8 @@ impl Describe for TransferSummary {
             .number("as_is", self.as_is)
             .number("bytes", self.bytes)
             .number("bytes_transferred", self.bytes_transferred)
+            .number("bytes_compressed", self.bytes_compressed)
+            .number("bytes_saved", self.bytes_saved)
     }
 }
 
@@ -233,6 +235,8 @@ mod tests {
             not_owned: 6,
             bytes: 4,
             bytes_transferred: 5,
+            bytes_compressed: 8,
+            bytes_saved: 7,
             ..TransferSummary::default()
         };
         let object =
@@ -241,7 +245,7 @@ mod tests {
             parse(object),
             json!({"event": "finished", "v": 1, "files": 1, "failed": 3, "skipped": 2, "not_owned": 6, "vanished": 0,
                    "as_is": 0, "bytes": 4,
-                   "bytes_transferred": 5, "seconds": 1.5})
+                   "bytes_transferred": 5, "bytes_compressed": 8, "bytes_saved": 7, "seconds": 1.5})
         );
     }
 }

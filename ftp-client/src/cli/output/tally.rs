@@ -126,6 +126,8 @@ impl Tally {
         TransferSummary {
             not_owned: ended.not_owned,
             bytes_transferred: self.verified(),
+            bytes_compressed: ended.bytes_compressed,
+            bytes_saved: ended.bytes_saved,
             gravest: ended.gravest,
             ..*lock(&self.seen)
         }

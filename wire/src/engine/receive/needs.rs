@@ -33,7 +33,7 @@ impl ReceiveJob {
     /// Computes how many bytes of a frame may be kept.
     fn needs(&self, head: &FrameHead, extra: &[u8], payload: &[&[u8]]) -> Result<FrameNeeds, ReceiveFault> {
         let file = match head.kind {
-            FrameKind::Pack { entries } => return self.pack_needs(entries, payload),
+            FrameKind::Pack { entries, .. } => return self.pack_needs(entries, payload),
             FrameKind::Block { file, .. } | FrameKind::Hole { file, .. } | FrameKind::Seal { file, .. } => {
                 file
             }

@@ -66,7 +66,7 @@ impl World {
     fn take(&self, frame: u64, entries: &[Entry]) -> Result<(), ReceiveFault> {
         let payload = entries.iter().flat_map(Entry::encode).collect::<Vec<u8>>();
         let (job, extra_len, payload_len) = (1, 0, payload.len() as u32);
-        let kind = FrameKind::Pack { entries: entries.len() as u32 };
+        let kind = FrameKind::Pack { entries: entries.len() as u32, encoding: Default::default() };
         self.job.take(
             &FrameHead { job: JobId(job), frame: FrameNo(frame), extra_len, payload_len, kind },
             &[],
@@ -277,7 +277,7 @@ fn a_large_file_gets_no_name_after_the_jobs_end() {
             FrameNo(0),
             &of_block,
             5,
-            FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest },
+            FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest, encoding: Default::default() },
         );
         world.job.take(&block, &of_block, &[b"12345"]).unwrap();
         let log = world.log();
@@ -400,7 +400,8 @@ fn a_file_that_comes_once_more_is_forgotten_before_its_seal_is_acknowledged() {
     BlockExtra { content_len: CHUNK_LEN as u32, announcement }.encode(&mut of_block);
     let chunk = vec![1; CHUNK_LEN];
     let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index: 0 }, [&chunk[..]]);
-    let kind = FrameKind::Block { file: FileNo(7), offset: 0, last: false, digest };
+    let kind =
+        FrameKind::Block { file: FileNo(7), offset: 0, last: false, digest, encoding: Default::default() };
     let (extra_len, payload_len) = (of_block.len() as u16, CHUNK_LEN as u32);
     let head = FrameHead { job: JobId(1), frame: FrameNo(0), extra_len, payload_len, kind };
     world.job.take(&head, &of_block, &[&chunk]).unwrap();

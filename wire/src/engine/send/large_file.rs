@@ -43,7 +43,7 @@ impl SendJob {
             return Err(self.instead(frame, file, self.reading.changed(&file.announcement.path)));
         }
         lock(&self.machine).hashed(frame, digest)?;
-        let kind = FrameKind::Block { file: file.number, offset, last, digest };
+        let kind = FrameKind::Block { file: file.number, offset, last, digest, encoding: Default::default() };
         let content_len = u32::try_from(len).unwrap_or(u32::MAX);
         let mut extra = Vec::new();
         BlockExtra { content_len, announcement: self.announced(file) }.encode(&mut extra);

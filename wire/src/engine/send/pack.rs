@@ -31,7 +31,11 @@ impl SendJob {
         let instead = lock(&self.machine).packed(frame, results);
         match instead {
             Some(instead) => self.content(frame, &instead, buffer),
-            None => Built { kind: FrameKind::Pack { entries }, extra: Vec::new(), payload_len },
+            None => Built {
+                kind: FrameKind::Pack { entries, encoding: Default::default() },
+                extra: Vec::new(),
+                payload_len,
+            },
         }
     }
 

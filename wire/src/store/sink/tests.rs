@@ -96,7 +96,7 @@ fn write(staged: &dyn Staged) -> Publish {
     let block = head(
         FrameNo(0),
         CONTENT.len() as u32,
-        FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest },
+        FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest, encoding: Default::default() },
     );
     machine.begin(&block).unwrap();
     let extra = BlockExtra { content_len: block.payload_len, announcement: announcement() };

@@ -397,7 +397,13 @@ mod tests {
     }
 
     fn block(frame: u64, len: usize) -> Vec<u8> {
-        let kind = FrameKind::Block { file: FileNo(1), offset: 0, last: true, digest: Digest([7; 32]) };
+        let kind = FrameKind::Block {
+            file: FileNo(1),
+            offset: 0,
+            last: true,
+            digest: Digest([7; 32]),
+            encoding: Default::default(),
+        };
         frame_of(frame, kind, BLOCK_EXTRA_LEN, len)
     }
 

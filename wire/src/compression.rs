@@ -1,0 +1,180 @@
+//! Compression of payloads with zstd: each payload by itself, as one frame whose memory is bounded by its content.
+//!
+//! A payload is decompressed only if its header promises exactly the announced content, and neither a window, a dictionary nor
+//! a checksum: zstd then needs no memory beyond the content's. The digest of the content is checked afterwards, as of any other.
+//!
+//! Compressing one and decompressing one takes a processor for a moment, without waiting for anything else. So there are as many
+//! encoders and decoders as processors, and threads wait for each other here. All sessions share them, and their memory, some
+//! 2 MiB each, is bounded by that number instead of a budget.
+
+use crate::frame::CompressedFault;
+use crate::limits::CHUNK_LEN;
+use crate::sync::lock;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::available_parallelism;
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, ResetDirective, find_frame_compressed_size};
+
+/// Encoders and decoders that all sessions of a process share.
+pub(crate) struct Codecs {
+    encoders: Pool<Encoder>,
+    decoders: Pool<Decoder>,
+}
+
+impl Default for Codecs {
+    fn default() -> Self {
+        Self { encoders: Pool::new(Encoder::new), decoders: Pool::new(Decoder::new) }
+    }
+}
+
+impl Codecs {
+    /// Runs `work` with an encoder.
+    pub(crate) fn with_encoder<T>(&self, work: impl FnOnce(&mut Encoder) -> T) -> T {
+        self.encoders.with(work)
+    }
+
+    /// Decompresses a payload to `content_len` bytes.
+    ///
+    /// # Errors
+    /// If it is anything but one frame of exactly that content.
+    pub(crate) fn decode(&self, payload: &[&[u8]], content_len: usize) -> Result<Vec<u8>, CompressedFault> {
+        self.decoders.with(|decoder| decoder.decode(payload, content_len))
+    }
+}
+
+/// A compressor, and its input in one piece.
+pub(crate) struct Encoder {
+    context: CCtx<'static>,
+    input: Vec<u8>,
+    output: Box<[u8]>,
+}
+
+impl Encoder {
+    fn new() -> Self {
+        let output = vec![0; CHUNK_LEN].into();
+        Self { context: CCtx::create(), input: Vec::with_capacity(CHUNK_LEN), output }
+    }
+
+    /// Compresses a content that lies in `pieces`; returns it if it is so much shorter that it pays.
+    pub(crate) fn encode<'a>(&mut self, level: i32, pieces: impl Iterator<Item = &'a [u8]>) -> Option<&[u8]> {
+        self.input.clear();
+        pieces.for_each(|piece| self.input.extend_from_slice(piece));
+        // One that does not fit saves too little.
+        let room = self.output.get_mut(..self.input.len() / SHARE_MAX.1 * SHARE_MAX.0)?;
+        self.context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
+        match self.context.compress2(room, &self.input) {
+            Ok(len) => self.output.get(..len),
+            Err(_) => {
+                let _ = self.context.reset(ResetDirective::SessionOnly); // leaves the frame; cannot fail
+                None
+            }
+        }
+    }
+}
+
+/// A decompressor, and its input in one piece.
+struct Decoder {
+    context: DCtx<'static>,
+    input: Vec<u8>,
+}
+
+impl Decoder {
+    fn new() -> Self {
+        Self { context: DCtx::create(), input: Vec::with_capacity(CHUNK_LEN) }
+    }
+
+    fn decode(&mut self, payload: &[&[u8]], content_len: usize) -> Result<Vec<u8>, CompressedFault> {
+        self.input.clear();
+        payload.iter().for_each(|piece| self.input.extend_from_slice(piece));
+        check_header(&self.input, content_len)?;
+        if find_frame_compressed_size(&self.input) != Ok(self.input.len()) {
+            return Err(CompressedFault::Length);
+        }
+        let mut content = Vec::with_capacity(content_len);
+        match self.context.decompress(&mut content, &self.input) {
+            Ok(len) if len == content_len => Ok(content),
+            Ok(_) | Err(_) => Err(CompressedFault::Content),
+        }
+    }
+}
+
+/// Checks the header of a zstd frame (RFC 8878, 3.1.1): it has its content's length, and so needs no window.
+fn check_header(frame: &[u8], content_len: usize) -> Result<(), CompressedFault> {
+    let rest = frame.strip_prefix(&MAGIC).ok_or(CompressedFault::NotZstd)?;
+    let (descriptor, rest) = rest.split_first().ok_or(CompressedFault::Length)?;
+    if descriptor & DICTIONARY_BITS != 0 {
+        return Err(CompressedFault::Dictionary);
+    }
+    if descriptor & !LENGTH_BITS != SINGLE_SEGMENT {
+        return Err(CompressedFault::Header);
+    }
+    let (field_len, added) = match descriptor & LENGTH_BITS {
+        0x00 => (1, 0),
+        0x40 => (2, 256),
+        0x80 => (4, 0),
+        _ => (8, 0),
+    };
+    let field = rest.get(..field_len).ok_or(CompressedFault::Length)?;
+    let len = field.iter().rev().fold(0_u64, |len, byte| len << 8 | u64::from(*byte));
+    if len.checked_add(added) == Some(content_len as u64) {
+        Ok(())
+    } else {
+        Err(CompressedFault::ContentLength)
+    }
+}
+
+/// Workers that are made when they are needed, and are reused; at most one for each processor, and [`WORKERS_MAX`].
+struct Pool<T> {
+    make: fn() -> T,
+    state: Mutex<PoolState<T>>,
+    returned: Condvar,
+}
+
+struct PoolState<T> {
+    free: Vec<T>,
+    /// How many may be made yet.
+    unmade: usize,
+}
+
+impl<T> Pool<T> {
+    fn new(make: fn() -> T) -> Self {
+        let unmade = available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
+        Self { make, state: Mutex::new(PoolState { free: Vec::new(), unmade }), returned: Condvar::new() }
+    }
+
+    /// Runs `work` with a worker of its own, once there is one.
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let mut worker = self.take();
+        let result = work(&mut worker);
+        lock(&self.state).free.push(worker);
+        self.returned.notify_one();
+        result
+    }
+
+    fn take(&self) -> T {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(worker) = state.free.pop() {
+                return worker;
+            }
+            if state.unmade > 0 {
+                state.unmade -= 1;
+                return (self.make)();
+            }
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Bits of a frame header's descriptor: the width of the content's length, one segment without a window, a dictionary's id.
+const LENGTH_BITS: u8 = 0xc0;
+const SINGLE_SEGMENT: u8 = 0x20;
+const DICTIONARY_BITS: u8 = 0x03;
+/// Most encoders, and most decoders.
+const WORKERS_MAX: usize = 8;
+/// A compressed content is sent as such if it has at most this share of its length: the other end has to decompress it.
+const SHARE_MAX: (usize, usize) = (19, 20);
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "lengths of tests are short")]
+mod tests;
