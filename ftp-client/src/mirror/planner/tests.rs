@@ -35,6 +35,8 @@ struct Recorder {
     abandons: bool,
     /// The target lacks room for the actions that are held back.
     lacks_room: bool,
+    /// The number of actions before they were released for the first time.
+    released_after: Option<usize>,
 }
 
 impl Effects for Recorder {
@@ -96,6 +98,11 @@ impl Effects for Recorder {
 
     fn failures(&self) -> u64 {
         self.failures
+    }
+
+    fn release(&mut self) -> Result<(), Error> {
+        self.released_after.get_or_insert(self.done.len());
+        Ok(())
     }
 
     fn abandon(&mut self) -> bool {

@@ -10,10 +10,10 @@ use crate::frame::{ANNOUNCEMENT_LEN, BLOCK_EXTRA_LEN, encode_loss};
 use crate::frame::{Announcement, BlockExtra, EntryHead, EntryKind, SealEnd};
 use crate::ids::{FileNo, FrameNo, JobId};
 use crate::limits::{ATTEMPTS_MAX, CHUNK_LEN};
-use crate::message::{Ack, Totals};
-use crate::metadata::SourceId;
+use crate::message::{Ack, Offer, OfferedItem, Totals};
+use crate::metadata::{Kind, SourceId, Timestamp};
 use crate::receiver::{FolderEntry, Publish};
-use crate::store::{PendingCommit, Placed};
+use crate::store::{PendingCommit, Placed, ResumeState};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::sync::Weak;
 
@@ -108,6 +108,11 @@ impl Sink for FakeSink {
     fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
         let (log, faults, job) = (self.log.clone(), self.faults.clone(), self.job.clone());
         Ok(Box::new(FakeStaged { log, faults, job }))
+    }
+
+    fn look(&self, item: &OfferedItem) -> ResumeState {
+        lock(&self.log).push(format!("look {}", item.path));
+        ResumeState::None
     }
 
     fn file(&self, path: &RemotePath, _: &EntryHead, _: &VerifiedContent<'_>) -> Result<Placed, Failure> {

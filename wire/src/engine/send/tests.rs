@@ -2,15 +2,16 @@
 
 use super::*;
 use crate::budget::Budget;
-use crate::engine::{ItemQueue, NoopObserver, QueueSource, SettledItem};
+use crate::engine::{ItemQueue, NextItems, NoopObserver, QueueSource, SettledItem};
 use crate::frame::SealEnd;
-use crate::limits::CHUNK_LEN;
-use crate::message::{Ack, FrameRange, Totals};
+use crate::limits::{CHUNK_LEN, PACK_LEN_MAX};
+use crate::message::{Ack, Changing, FrameRange, Totals};
 use crate::metadata::{Kind, Metadata};
 use crate::path::{NameRef, RemotePath};
 use crate::sender::{Asking, Item, ItemKind};
-use crate::store::{Folder, LocalFolder};
+use crate::store::{Folder, Identity, LocalFolder, SourceFile};
 use crate::transport::{BufferPool, FrameLayout};
+use std::io::{self, IoSliceMut, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -123,4 +124,49 @@ fn a_file_that_is_sent_again_is_the_one_that_was_opened_before() {
     acknowledge(&job, 0);
     let kind = build(&job).kind;
     assert!(matches!(kind, FrameKind::Block { .. }), "{kind:?}");
+}
+
+/// A source of a file that was listed with 5 bytes, is longer than a pack, and changes all the time.
+struct ChangingSource;
+
+struct ChangingFile(AtomicU64);
+
+impl Source for ChangingSource {
+    fn next_items(&self, _: usize) -> NextItems {
+        NextItems::Pending
+    }
+
+    fn open(&self, _: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
+        Ok(Box::new(ChangingFile(AtomicU64::new(0))))
+    }
+
+    fn read_link(&self, _: &RemotePath) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    fn release(&self, _: u64, _: u64) {}
+}
+
+impl SourceFile for ChangingFile {
+    fn identity(&self) -> io::Result<Identity> {
+        let changed = Timestamp { seconds: self.0.fetch_add(1, Ordering::SeqCst).cast_signed(), nanos: 0 };
+        let metadata = Metadata { kind: Kind::File, size: 5, modified: changed, mode: 0o644 };
+        Ok(Identity { metadata, changed, inode: 1 })
+    }
+
+    fn read_at(&self, pieces: &mut [IoSliceMut<'_>], offset: u64) -> io::Result<usize> {
+        let bytes = vec![1; 2 * PACK_LEN_MAX];
+        (&bytes[usize::try_from(offset).unwrap()..]).read_vectored(pieces)
+    }
+}
+
+/// It is not taken for one whose size the filesystem does not know.
+#[test]
+fn a_small_file_that_grows_while_it_is_read_has_changed() {
+    let mut machine = Sender::new(Checksum::Blake3, 8, Asking::Never);
+    machine.add(item("file", Kind::File, 5));
+    machine.end_items();
+    let job = SendJob::new(JobId(1), machine, Arc::new(ChangingSource), Arc::new(NoopObserver), None);
+    let kind = build(&job.changing(Changing::Skip)).kind;
+    assert!(matches!(kind, FrameKind::Pack { entries: 1, .. }), "{kind:?}");
 }

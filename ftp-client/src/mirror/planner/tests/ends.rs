@@ -21,6 +21,20 @@ fn an_error_of_any_action_ends_the_run() {
 }
 
 #[test]
+fn actions_are_held_back_until_so_many_entries_of_both_sides_were_compared() {
+    let (same, new) = (10_000, 14_000);
+    let files = |first: &'static str, count| {
+        (0..count).map(move |number| SideEntry::Entry(entry(&format!("{first}{number:05}"))))
+    };
+    let target: Vec<_> = files("a", same).collect();
+    let source: Vec<_> = files("a", same).chain(files("n", new)).collect();
+    let mut recorder = Recorder::default();
+    run(&deleting(), root(0o755), &source, &target, &mut recorder).unwrap();
+    let before = usize::try_from(PAIRS_MAX).unwrap() + 1 - 2 * same;
+    assert_eq!((recorder.done.len(), recorder.released_after), (new, Some(before)));
+}
+
+#[test]
 fn a_target_that_cannot_be_made_ends_the_run() {
     let options = MirrorOptions::default();
     let mut recorder = Recorder { broken_action: Some(1), ..Recorder::default() };

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::budget::Budget;
+use crate::metadata::Metadata;
+use crate::net::control::outbox;
 
 #[test]
 fn nothing_is_placed_after_the_jobs_end() {
@@ -71,4 +73,42 @@ fn items_that_wait_for_a_commit_are_counted_at_the_jobs_session() {
     assert!(budget.used() > 0);
     world.job.commit();
     assert_eq!(budget.used(), 0);
+}
+
+/// Everything in the session may be waiting for each other.
+#[test]
+fn a_job_that_finds_no_memory_for_long_ends() {
+    let (world, other) = (World::new(Faults::default()), World::new(Faults::default()));
+    let session = SessionMemory::new(Budget::new(1));
+    world.job.keep_within(&session);
+    other.job.keep_within(&session);
+    assert!(other.job.memory.take_overdraft().is_some());
+    world.take(0, &[Entry::file("a")]).unwrap();
+    let mut stuck = None;
+    assert!(!world.job.ask_again(&mut stuck));
+    assert!(stuck.is_some() && world.job.failed.get().is_none());
+    stuck = Instant::now().checked_sub(ROOM_PATIENCE + Duration::from_secs(1));
+    assert!(!world.job.ask_again(&mut stuck));
+    assert_eq!(world.job.failed.get().map(|failure| failure.code), Some(FailureCode::LimitExceeded));
+}
+
+/// No staged file is prepared for an item that will be refused.
+#[tokio::test]
+async fn an_offered_item_that_no_filesystem_can_have_is_not_looked_up() {
+    let world = World::new(Faults::default());
+    let ((outbox, mut messages), disk) = (outbox(), Disk::alone());
+    let offered = |nanos| {
+        let (path, source) = (RemotePath::from_wire(b"a").unwrap(), SourceId([1; 16]));
+        let modified = Timestamp { seconds: 0, nanos };
+        let metadata = Metadata { kind: Kind::File, size: 1 << 20, modified, mode: 0o644 };
+        Offer { items: vec![OfferedItem { path, metadata, source, changed: false }] }
+    };
+    for (nanos, looks) in [(1_000_000_000, &[][..]), (999_999_999, &["look /a"])] {
+        world.job.told(Message::Offer(offered(nanos)), Charge::default()).unwrap();
+        tokio::select! {
+            ended = world.job.answer_offers(&outbox, &disk) => panic!("{ended:?}"),
+            message = messages.recv() => assert!(matches!(message.unwrap().envelope.message, Message::Held(_))),
+        }
+        assert_eq!(world.log(), looks);
+    }
 }
