@@ -1,23 +1,18 @@
 //! Commands and transfers on a storage that is no filesystem: the real server and the real client, in this process.
 
+use crate::in_process::served::Served;
 use crate::support::content;
 use ftp_client::error::Error;
-use ftp_client::fingerprint::ServerKey;
 use ftp_client::observer::{NoopTransferObserver, TransferSummary};
-use ftp_client::trust::{ServerIdentity, ServerTrust};
-use ftp_client::{ConnectOptions, Credentials, GetRequest, PutRequest, PutSource, Session, TransferOptions};
+use ftp_client::{GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use ftp_server::disks::{RootOpener, StorageRoot};
-use ftp_server::identity::HostIdentity;
-use ftp_server::token::{TokenGrant, Tokens};
-use ftp_server::{Server, ServerOptions};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tests::memory_storage::MemoryStorage;
-use tokio_util::sync::CancellationToken;
 use wire::message::{
     Change, Durability, Hash, Link, MakeFolder, Overwrite, Owner, Remove, Rename, SetMetadata, Space,
 };
@@ -33,11 +28,11 @@ struct InMemory {
     storage: MemoryStorage,
     session: Session,
     local: TempDir,
-    stop: CancellationToken,
+    _served: Served,
 }
 
 /// Opens every root as the same storage.
-struct OneStorage(MemoryStorage);
+pub(crate) struct OneStorage(pub(crate) MemoryStorage);
 
 impl RootOpener for OneStorage {
     fn open(&self, _: &Path, _: ModePolicy) -> io::Result<StorageRoot> {
@@ -45,54 +40,13 @@ impl RootOpener for OneStorage {
     }
 }
 
-/// Accepts the server's key.
-struct AcceptAll;
-
-impl ServerTrust for AcceptAll {
-    fn decide(&self, _: &ServerIdentity<'_>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn expected_key(&self, _: &str, _: u16) -> Result<Option<ServerKey>, Error> {
-        Ok(None)
-    }
-}
-
 impl InMemory {
     async fn start() -> Self {
-        let (storage, tokens, stop) =
-            (MemoryStorage::default(), Arc::new(Tokens::new()), CancellationToken::new());
-        let expires_at = SystemTime::now() + Duration::from_secs(3600);
-        let (name, root) = ("memory".to_owned(), PathBuf::from("/memory"));
-        let grant = TokenGrant { name, root, access: Access::Full, expires_at, once: false };
-        let token = tokens.issue(grant).unwrap();
-        let options = ServerOptions {
-            listen: vec![([127, 0, 0, 1], 0).into()],
-            sockets: Vec::new(),
-            identity: HostIdentity::generate().unwrap(),
-            authenticator: tokens,
-            limits: Default::default(),
-            drain_timeout: Duration::ZERO,
-            marks: None,
-            roots: Arc::new(OneStorage(storage.clone())),
-        };
-        let server = Box::pin(Server::bind(options)).await.unwrap();
-        let port = server.addresses()[0].port();
-        tokio::spawn(Box::pin(server.run(stop.clone(), stop.clone())));
-        let options = ConnectOptions {
-            host: "127.0.0.1".to_owned(),
-            port,
-            trust: Arc::new(AcceptAll),
-            credentials: Credentials::Token { token: token.text().to_owned() },
-            checksum: None,
-            lanes: 2,
-            rate_limit: 0,
-            timeout: Duration::from_secs(20),
-            outages: Default::default(),
-            state: None,
-        };
-        let session = Session::connect(options).await.unwrap();
-        Self { storage, session, local: tempfile::tempdir().unwrap(), stop }
+        let storage = MemoryStorage::default();
+        let roots = Arc::new(OneStorage(storage.clone()));
+        let served = Served::start(roots, Path::new("/memory"), Access::Full).await;
+        let (session, local) = (served.session.clone(), tempfile::tempdir().unwrap());
+        Self { storage, session, local, _served: served }
     }
 
     async fn put(&self, source: PutSource, path: &str, options: TransferOptions) -> Outcome {
@@ -125,12 +79,6 @@ impl InMemory {
         fs::write(tree.join("empty"), "").unwrap();
         fs::write(tree.join("below/large"), content(7, 5_000_001)).unwrap();
         tree
-    }
-}
-
-impl Drop for InMemory {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }
 

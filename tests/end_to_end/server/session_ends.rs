@@ -39,6 +39,15 @@ async fn listing(world: &World) -> Session {
     session
 }
 
+/// A client that is not heard for long is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_says_nothing_is_pinged() {
+    let world = serving("");
+    let mut session = Session::open(&world).await;
+    session.check_pinged().await;
+    session.check_alive().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_has_as_many_jobs_as_it_may_have_and_not_one_more() {
     let world = serving("jobs_per_session = 2");

@@ -147,6 +147,19 @@ impl Session {
         }
     }
 
+    /// Waits for a `Ping` of the server, and ignores messages before it.
+    pub(crate) async fn check_pinged(&mut self) {
+        loop {
+            let next =
+                timeout(PATIENCE, self.receiver.next()).await.expect("the server asks whether it is heard");
+            match next.unwrap() {
+                Incoming::Message(envelope) if envelope.message == Message::Ping(Ping) => return,
+                Incoming::Message(_) | Incoming::Unknown { .. } => {}
+                Incoming::Closed => panic!("the session ended"),
+            }
+        }
+    }
+
     /// Checks that the session still answers.
     pub(crate) async fn check_alive(&mut self) {
         self.send(4_000_000, Ping).await;

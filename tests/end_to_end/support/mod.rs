@@ -4,6 +4,7 @@ pub(crate) mod fake_client;
 pub(crate) mod fake_frames;
 pub(crate) mod fake_server;
 pub(crate) mod fault_injection;
+pub(crate) mod faulty_storage;
 pub(crate) mod fuse;
 pub(crate) mod joined;
 pub(crate) mod limits;

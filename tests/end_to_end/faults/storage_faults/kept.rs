@@ -1,8 +1,8 @@
 //! Leftovers of an interrupted run beside a file's target, found by another writer of the same path, by the next boot, or
 //! beside an older file.
 
-use super::faulty::{Faults, FaultyFolder, Plan};
 use crate::support::content;
+use crate::support::faulty_storage::{Faults, FaultyFolder, Plan};
 use crate::support::joined::OPTIONS;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -94,11 +94,7 @@ fn only_what_an_attempt_of_the_same_transfer_has_put_there_is_taken_as_done() {
     let bytes = content(2, 3 * CHUNK_LEN);
     let offered = offered(&bytes);
     let before = file_clock();
-    let path = folder.path().join("file");
-    fs::write(&path, vec![7; bytes.len()]).unwrap(); // other bytes of the same length and time
-    let file = fs::File::options().write(true).open(&path).unwrap();
-    file.set_modified(std::time::UNIX_EPOCH).unwrap();
-    crate::support::chmod(&path, 0o644);
+    put_in_place(folder.path(), &vec![7; bytes.len()]); // other bytes of the same length and time
     let finds = |begun| {
         let sink = sink(folder.path(), TreeSinkOptions { begun, ..options() });
         matches!(sink.look(&offered), ResumeState::Complete)
@@ -125,15 +121,9 @@ fn what_is_taken_as_done_is_durable_where_that_was_asked_for_and_leaves_nothing_
     let folder = tempfile::tempdir().unwrap();
     let bytes = content(3, 3 * CHUNK_LEN);
     let offered = offered(&bytes);
-    let path = folder.path().join("file");
     let begun = Some(file_clock());
-    fs::write(&path, &bytes).unwrap();
-    let file = fs::File::options().write(true).open(&path).unwrap();
-    file.set_modified(std::time::UNIX_EPOCH).unwrap();
-    crate::support::chmod(&path, 0o644);
-    let left = sink(folder.path(), options()).stage(&offered.announcement()).unwrap();
-    write(&*left, &bytes, 0);
-    drop(left);
+    put_in_place(folder.path(), &bytes);
+    leave_staged(&sink(folder.path(), options()), &bytes);
     for (durability, syncs) in [(Durability::Process, 0), (Durability::Power, 1)] {
         let faults = Faults::new(Plan::None);
         let held = Arc::new(LocalFolder::open_ambient(folder.path()).unwrap());
@@ -188,6 +178,26 @@ fn a_job_that_has_ended_gives_no_more_names() {
     assert_eq!(names, ["file-0"], "and nothing stays of the others");
 }
 
+/// Another sender may go on with it; only a user who owns the place removes it.
+#[test]
+fn what_another_sender_has_staged_stays_beside_a_file_that_is_taken_as_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = content(4, 3 * CHUNK_LEN);
+    let begun = Some(file_clock());
+    put_in_place(folder.path(), &bytes);
+    for (origin, takes_over, stays) in
+        [([8; 16], false, false), ([9; 16], false, true), ([9; 16], true, false)]
+    {
+        leave_staged(&sink(folder.path(), options()), &bytes);
+        let keeping = Keeping { key: key(), origin, checksum: Checksum::Blake3 };
+        let keeping = Some(keeping);
+        let sink = sink(folder.path(), TreeSinkOptions { keeping, takes_over, begun, ..options() });
+        assert!(matches!(sink.look(&offered(&bytes)), ResumeState::Complete));
+        let left = crate::support::leftovers(folder.path());
+        assert_eq!(left.len(), if stays { 2 } else { 0 }, "{origin:?} {takes_over}: {left:?}");
+    }
+}
+
 fn options() -> TreeSinkOptions {
     let keeping = Keeping { key: key(), origin: [8; 16], checksum: Checksum::Blake3 };
     TreeSinkOptions { sparse: false, keeping: Some(keeping), ..OPTIONS }
@@ -212,6 +222,21 @@ fn offered(bytes: &[u8]) -> OfferedItem {
     let modified = Timestamp::default();
     let metadata = Metadata { kind: Kind::File, size: bytes.len() as u64, modified, mode: 0o644 };
     OfferedItem { path, metadata, source: SourceId([5; 16]), changed: false }
+}
+
+/// Writes `file` with this content, modified in 1970.
+fn put_in_place(folder: &Path, bytes: &[u8]) {
+    let path = folder.join("file");
+    fs::write(&path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    crate::support::chmod(&path, 0o644);
+}
+
+/// Leaves a staged file, and its journal, with the first chunk of `file`.
+fn leave_staged(sink: &TreeSink, bytes: &[u8]) {
+    let left = sink.stage(&offered(bytes).announcement()).unwrap();
+    write(&*left, bytes, 0);
 }
 
 fn write(staged: &dyn Staged, bytes: &[u8], chunk: usize) {

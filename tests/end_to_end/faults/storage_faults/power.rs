@@ -1,10 +1,10 @@
 //! `--durability power`: items reported as done survive a loss of power, and no path ever has half a file.
 
-use super::faulty::{Done, Faults, FaultyFolder, Plan};
 use super::model::{Disk, Found, Tree};
 use super::process::each;
 use super::trees::{held, in_memory};
 use crate::support::content;
+use crate::support::faulty_storage::{Done, Faults, FaultyFolder, Plan};
 use crate::support::joined::{Ended, transfer};
 use std::fs;
 use std::os::unix::fs::symlink;

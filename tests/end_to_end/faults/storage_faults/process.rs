@@ -1,7 +1,7 @@
 //! System errors, and a killed process, at every operation of a transfer.
 
-use super::faulty::{Done, Faults, FaultyFolder, Plan};
 use super::trees::{Source, Target, held};
+use crate::support::faulty_storage::{Done, Faults, FaultyFolder, Plan};
 use crate::support::joined::{Ended, OPTIONS, transfer};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Storage with injected faults: a wrapper around any folder that counts operations and fails the n-th one, or stops there for
-//! good, as if the process had been killed. It also records all operations in order.
+//! A folder and its files, each of whose operations is counted before it is done.
 
+use super::Faults;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::fidelity::FidelityReport;
 use wire::message::{Details, EntryDetails, Owner, SpaceReport, Swept, Xattr};
@@ -14,100 +14,6 @@ use wire::store::{
     Capabilities, DiskFolder, FilePlace, Fill, Folder, FolderBackend, FolderLock, Identity, Names,
     SourceFile, StagedName, TargetFile, disk_folder,
 };
-
-/// The planned fault, and the operations so far.
-#[derive(Default)]
-pub(crate) struct Faults(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    plan: Plan,
-    count: usize,
-    /// The operations that write to the disk.
-    syncs: usize,
-    record: Vec<Done>,
-    failed: Option<Done>,
-    /// Length of the record before the failure.
-    before_failure: usize,
-}
-
-/// The operation to fail.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Plan {
-    #[default]
-    None,
-    /// The operation with this index fails with this system error.
-    Fail(usize, i32),
-    /// The same, but only operations that write to the disk are counted.
-    FailSync(usize, i32),
-    /// The operation with this index and all later ones are not done.
-    Crash(usize),
-}
-
-/// An operation, and the name that it concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Done {
-    pub(crate) op: &'static str,
-    pub(crate) name: String,
-}
-
-impl Faults {
-    pub(crate) fn new(plan: Plan) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { plan, ..State::default() })))
-    }
-
-    /// Returns all attempted operations, in order.
-    pub(crate) fn record(&self) -> Vec<Done> {
-        self.lock().record.clone()
-    }
-
-    /// Returns the operation that was made to fail, if the transfer reached it: workers divide a tree differently each time,
-    /// and some runs take fewer operations.
-    pub(crate) fn failed(&self) -> Option<Done> {
-        self.lock().failed.clone()
-    }
-
-    /// Returns all operations attempted after it.
-    pub(crate) fn after_failure(&self) -> Vec<Done> {
-        let state = self.lock();
-        state.record[state.before_failure..].to_vec()
-    }
-
-    /// Adds an entry from elsewhere, which is not counted as an operation.
-    pub(crate) fn note(&self, op: &'static str, name: &str) {
-        self.lock().record.push(Done { op, name: name.to_owned() });
-    }
-
-    /// Counts an operation, and fails if it is not to be done.
-    fn pass(&self, op: &'static str, name: &[u8]) -> io::Result<()> {
-        let mut state = self.lock();
-        let (index, sync) = (state.count, state.syncs);
-        let is_sync = op.starts_with("sync_");
-        state.count += 1;
-        state.syncs += usize::from(is_sync);
-        let done = Done { op, name: String::from_utf8_lossy(name).into_owned() };
-        state.record.push(done.clone());
-        if state.failed.is_none() {
-            state.before_failure = state.record.len();
-        }
-        match state.plan {
-            Plan::Fail(at, error) if at == index => {
-                state.failed = Some(done);
-                Err(io::Error::from_raw_os_error(error))
-            }
-            Plan::FailSync(at, error) if is_sync && at == sync => {
-                state.failed = Some(done);
-                Err(io::Error::from_raw_os_error(error))
-            }
-            Plan::Crash(at) if at <= index => Err(io::Error::other("crashed")),
-            Plan::None | Plan::Fail(..) | Plan::FailSync(..) | Plan::Crash(_) => Ok(()),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
-    }
-}
 
 /// A folder whose operations are controlled by [`Faults`].
 pub(crate) struct FaultyFolder {
@@ -326,6 +232,13 @@ impl DiskFolder for FaultyFolder {
     fn sync_filesystem(&self) -> io::Result<()> {
         self.pass_own("sync_filesystem")?;
         self.inner.sync_filesystem()
+    }
+    fn syncs_as_a_whole(&self) -> bool {
+        !self.faults.syncs_each()
+    }
+    fn sync_file(&self, name: NameRef<'_>) -> io::Result<()> {
+        self.pass("sync_entry", name)?;
+        self.inner.sync_file(name)
     }
     fn filesystem(&self) -> io::Result<u64> {
         self.pass_own("filesystem")?;

@@ -1,0 +1,101 @@
+//! A mirror's effects on its target: what is held back and released, the mirrored folder itself, and totals.
+
+use crate::in_process::memory_storage::OneStorage;
+use crate::in_process::mirrored::{Mirrored, Recorder, delete, mirror, options};
+use crate::in_process::served::Served;
+use crate::support::chmod;
+use crate::support::faulty_storage::{Faults, Plan};
+use ftp_client::Error;
+use ftp_client::mirror::MirrorDirection;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tests::memory_storage::MemoryStorage;
+use wire::path::NameRef;
+use wire::store::Storage;
+use wire::{Access, RemotePath};
+
+async fn start(access: Access) -> Mirrored {
+    Mirrored::start(Faults::new(Plan::None), access).await
+}
+
+/// The source is in memory: it has more than is held back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_while_what_was_held_back_is_released_ends_the_run() {
+    let (storage, target) = (MemoryStorage::default(), tempfile::tempdir().unwrap());
+    let root = storage.folder(&RemotePath::root()).unwrap();
+    for number in 0..FOLDERS {
+        root.make_folder(NameRef::new(format!("{number:04}").as_bytes()).unwrap(), 0o755).unwrap();
+    }
+    fs::write(target.path().join("x"), "x").unwrap();
+    let served = Served::start(Arc::new(OneStorage(storage)), Path::new("/memory"), Access::Full).await;
+    let is_first = AtomicBool::new(true);
+    let recorder =
+        Recorder::with(
+            move |_| {
+                if is_first.swap(false, Ordering::SeqCst) { Err(Error::Interrupted) } else { Ok(()) }
+            },
+        );
+    let (down, local) = (MirrorDirection::Download, target.path().to_owned());
+    let ended = mirror(&served.session, down, local, "/", options(delete), &recorder).await;
+    assert!(matches!(ended, Err(Error::Interrupted)), "{ended:?}");
+    let names: Vec<_> =
+        fs::read_dir(target.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["x"]);
+}
+
+/// What comes into it may not be for others to see.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_closed_to_others_before_something_comes_into_it() {
+    let mirrored = start(Access::Full).await;
+    for file in ["a", "b"] {
+        fs::write(mirrored.source(file), file).unwrap();
+    }
+    chmod(&mirrored.source(""), 0o700);
+    chmod(&mirrored.target(""), 0o755);
+    let (modes, target) = (Arc::new(Mutex::new(Vec::new())), mirrored.target(""));
+    let recorder = Recorder::with({
+        let modes = modes.clone();
+        move |_| {
+            let mode = fs::metadata(&target).unwrap().permissions().mode() & 0o777;
+            modes.lock().unwrap().push(mode);
+            Ok(())
+        }
+    });
+    let outcome = mirrored.up("target", options(|_| {}), &recorder).await.unwrap();
+    assert_eq!(outcome.summary.transfer.files, 2);
+    let (planned, modes) = (recorder.records().planned, modes.lock().unwrap().clone());
+    assert_eq!(planned, ["+/a", "+/b"]);
+    assert_eq!(modes, [0o755, 0o700], "when /a and /b are planned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_its_user_may_not_change_is_left_as_it_is() {
+    let mirrored = start(Access::Write).await;
+    let root = mirrored.target("..").canonicalize().unwrap();
+    fs::remove_dir(mirrored.target("")).unwrap();
+    chmod(&root, 0o711);
+    let options = options(|options| options.owner = true);
+    let recorder = Recorder::new();
+    let outcome = mirrored.up("/", options, &recorder).await.unwrap();
+    assert_eq!(recorder.records().failed, [""; 0]);
+    assert_eq!((outcome.summary.transfer.failed, outcome.summary.transfer.not_owned), (0, 0));
+    assert_eq!(fs::metadata(root).unwrap().permissions().mode() & 0o777, 0o711);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_in_the_place_of_folders_count_among_the_totals() {
+    let mirrored = start(Access::Full).await;
+    fs::write(mirrored.source("a"), "seven b").unwrap();
+    fs::write(mirrored.source("b"), "b").unwrap();
+    fs::create_dir(mirrored.target("a")).unwrap();
+    let recorder = Recorder::new();
+    let outcome = mirrored.up("target", options(|_| {}), &recorder).await.unwrap();
+    assert_eq!(outcome.summary.transfer.files, 2);
+    assert_eq!(recorder.records().totals, Some((2, 8, true)));
+}
+
+/// Each is held back as two deeds: it is made, and it is left.
+const FOLDERS: usize = 4100;
