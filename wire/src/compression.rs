@@ -141,12 +141,12 @@ impl<T> Pool<T> {
         Self { make, state: Mutex::new(PoolState { free: Vec::new(), unmade }), returned: Condvar::new() }
     }
 
-    /// Runs `work` with a worker of its own, once there is one.
+    /// Runs `work` with a worker of its own, once there is one. After a panic in `work` another may be made in its place.
     fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         let mut worker = self.take();
+        let mut turn = Turn { pool: self, back: None };
         let result = work(&mut worker);
-        lock(&self.state).free.push(worker);
-        self.returned.notify_one();
+        turn.back = Some(worker);
         result
     }
 
@@ -162,6 +162,23 @@ impl<T> Pool<T> {
             }
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+/// Gives a worker back, or the right to make another.
+struct Turn<'a, T> {
+    pool: &'a Pool<T>,
+    back: Option<T>,
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.pool.state);
+        match self.back.take() {
+            Some(worker) => state.free.push(worker),
+            None => state.unmade += 1,
+        }
+        self.pool.returned.notify_one();
     }
 }
 

@@ -117,6 +117,16 @@ fn the_golden_frames_are_decompressed() {
     assert_eq!(entries[60..], [b"a/a", &[b'a'; 100][..]].concat());
 }
 
+#[test]
+fn workers_that_panic_are_replaced() {
+    let pool = Pool::new(|| 7);
+    for _ in 0..2 * WORKERS_MAX {
+        let panics = std::panic::AssertUnwindSafe(|| pool.with(|_| panic!("a worker's")));
+        std::panic::catch_unwind(panics).unwrap_err();
+    }
+    assert_eq!(pool.with(|worker| *worker), 7);
+}
+
 fn golden(text: &str) -> Vec<u8> {
     let digits = text.lines().flat_map(|line| line.split('#').next().unwrap_or_default().bytes());
     let digits: Vec<u8> = digits.filter(u8::is_ascii_hexdigit).collect();
