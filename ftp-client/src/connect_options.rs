@@ -1,8 +1,10 @@
 //! The options of a connection: the server, the login, and the lanes.
 
 use crate::credentials::Credentials;
+use crate::dial::{DialTarget, Transport};
 use crate::outages::Outages;
 use crate::remote::DEFAULT_PORT;
+use crate::tls_tcp::TlsTcp;
 use crate::trust::ServerTrust;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,10 +35,12 @@ pub struct ConnectOptions {
     pub outages: Outages,
     /// Folder of resume records; `None` disables resuming across runs.
     pub state: Option<PathBuf>,
+    /// How the server is reached.
+    pub transport: Arc<dyn Transport>,
 }
 
 impl ConnectOptions {
-    /// Connects to `host`. The number of lanes is chosen, nothing is limited, no lost connection is made again, and no run
+    /// Connects to `host` over TLS and TCP. The number of lanes is chosen, nothing is limited, no lost connection is made again, and no run
     /// resumes another.
     #[must_use]
     pub fn new(host: impl Into<String>, trust: Arc<dyn ServerTrust>, credentials: Credentials) -> Self {
@@ -51,6 +55,12 @@ impl ConnectOptions {
             timeout: LOGIN_TIMEOUT,
             outages: Outages::default(),
             state: None,
+            transport: Arc::new(TlsTcp),
         }
+    }
+
+    /// The server, for a transport.
+    pub(crate) fn target(&self) -> DialTarget<'_> {
+        DialTarget { host: &self.host, port: self.port, trust: &self.trust, timeout: self.timeout }
     }
 }

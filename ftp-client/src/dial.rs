@@ -1,185 +1,123 @@
-//! Making connections: TCP, TLS, and the decision whether the server is the right one.
+//! Making connections over any transport: the control connection, and the lanes of its session.
 
-use crate::connect_options::ConnectOptions;
 use crate::error::Error;
-use crate::fingerprint::ServerKey;
-use crate::trust::{ServerIdentity, ServerTrust};
-use crate::verifier::{KeyVerifier, platform_trusts};
+use crate::trust::ServerTrust;
 use rustls::CipherSuite;
-use rustls::pki_types::ServerName;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio_rustls::{TlsConnector, TlsStream};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use wire::binding::{SessionId, SessionSecret};
-use wire::checksum::{Checksum, Digest};
+use wire::checksum::Checksum;
 use wire::control::Envelope;
+use wire::engine::AnyLane;
 use wire::ids::LaneNo;
 use wire::login::Channel;
 use wire::message::LaneHello;
 use wire::net::control::send;
-use wire::transport::tls_tcp::{Connection, RecordAlignedReader, TlsLane, avoid_bbr_until_rtt_known, tls};
+use wire::transport::{Connection, Dialer};
+
+/// How a client reaches servers.
+pub trait Transport: Send + Sync {
+    /// Connects, and decides about the server by `target.trust`. Nothing secret has been sent when this returns.
+    fn dial<'a>(&'a self, target: DialTarget<'a>) -> Dialing<'a>;
+}
+
+/// The server to reach.
+#[derive(Clone, Copy)]
+pub struct DialTarget<'a> {
+    /// Host name or address, without brackets.
+    pub host: &'a str,
+    /// Port.
+    pub port: u16,
+    /// Decides about the server's key.
+    pub trust: &'a Arc<dyn ServerTrust>,
+    /// How long to wait for the server's answer.
+    pub timeout: Duration,
+}
+
+/// A connection that is being made.
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Dialed, Error>> + Send + 'a>>;
 
 /// A control connection to a trusted server, before login; and what its lanes need.
-pub(crate) struct Dialed {
-    pub(crate) connection: Connection,
-    /// The server's.
-    pub(crate) key: ServerKey,
-    /// The channel that a login by key is signed for.
+pub struct Dialed {
+    pub(crate) connection: Box<dyn ByteStream>,
+    /// The channel that a login by key is signed for, with the server's key.
     pub(crate) channel: Channel,
-    pub(crate) checksum: Checksum,
-    /// The cipher suite of the connection and of its lanes.
-    pub(crate) cipher: Option<CipherSuite>,
-    /// How long TCP's own handshake took.
-    pub(crate) round_trip: Duration,
+    pub(crate) agreed: Agreed,
     pub(crate) lanes: LaneDialer,
 }
+
+/// The results of a handshake.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreed {
+    /// The checksum of jobs that choose none.
+    pub checksum: Checksum,
+    /// The cipher suite of the connection and of its lanes, if it is TLS.
+    pub cipher: Option<CipherSuite>,
+    /// A round trip, or zero if it is unknown.
+    pub round_trip: Duration,
+}
+
+/// A control connection of any transport.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> ByteStream for S {}
 
 /// Opens lanes to the same server and session.
 #[derive(Clone)]
 pub(crate) struct LaneDialer {
-    address: SocketAddr,
-    connector: TlsConnector,
+    open: Arc<dyn Fn(LaneNo) -> OpeningLane + Send + Sync>,
     pub(crate) session: SessionId,
     pub(crate) secret: SessionSecret,
     timeout: Duration,
 }
 
-/// Connects and decides about the server. Nothing secret has been sent when this returns.
-pub(crate) async fn dial(options: &ConnectOptions, shown: &str) -> Result<Dialed, Error> {
-    let failed = |reason: String, passing| Error::Unreachable { address: shown.to_owned(), reason, passing };
-    let unreachable = |reason: String| failed(reason, false);
-    let within = tokio::time::timeout(options.timeout, connect(options));
-    let connection = within.await.map_err(|_| failed("no answer in time".into(), true))?;
-    let (connection, round_trip) =
-        connection.map_err(|error| failed(sentence(&error), is_passing(&error)))?;
-    let TlsStream::Client(stream) = &connection else {
-        return Err(unreachable("no client connection".into()));
-    };
-    let (io, tls) = stream.get_ref();
-    let address = io.get_ref().peer_addr().map_err(|error| unreachable(error.to_string()))?;
-    let chain: Vec<_> =
-        tls.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
-    let protocol = |error: rustls::Error| unreachable(error.to_string());
-    let first = chain.first().ok_or_else(|| unreachable("the server has no certificate".into()))?;
-    let key = tls::key_fingerprint(first).map_err(protocol)?;
-    let (session, secret) = tls::session_binding(tls).map_err(protocol)?;
-    let channel = Channel { exported: tls::login_binding(tls).map_err(protocol)?, server_key: key };
-    let checksum = tls::agreed_checksum(tls);
-    let cipher = tls.negotiated_cipher_suite().map(|suite| suite.suite());
-    decide(options, key, chain).await?;
-    let config = tls::client_config(KeyVerifier::new(Some(key))).map_err(protocol)?;
-    let connector = TlsConnector::from(config);
-    let lanes = LaneDialer { address, connector, session, secret, timeout: options.timeout };
-    Ok(Dialed { connection, key: key.0, channel, checksum, cipher, round_trip, lanes })
+type OpeningLane = Pin<Box<dyn Future<Output = io::Result<AnyLane>> + Send>>;
+
+impl Dialed {
+    /// A connection to a server that is trusted, and the way to further ones to the same server, each of which may take as long
+    /// as `timeout`.
+    ///
+    /// # Errors
+    /// If the connection has no values to bind a session to.
+    pub fn new<C: Connection>(
+        connection: C,
+        lanes: impl Dialer<Connection = C>,
+        timeout: Duration,
+        agreed: Agreed,
+    ) -> io::Result<Self> {
+        let mut connection = connection;
+        let ((session, secret), channel) = (connection.session_binding()?, connection.login_channel()?);
+        connection.become_control();
+        let (lanes, for_lanes) = (Arc::new(lanes), secret.clone());
+        let open = move |number| -> OpeningLane {
+            let (lanes, secret) = (lanes.clone(), for_lanes.clone());
+            Box::pin(async move { open_lane(&*lanes, session, &secret, number).await })
+        };
+        let lanes = LaneDialer { open: Arc::new(open), session, secret, timeout };
+        Ok(Self { connection: Box::new(connection), channel, agreed, lanes })
+    }
 }
 
 impl LaneDialer {
     /// Opens lane `number`.
-    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<TlsLane> {
-        let opening = tokio::time::timeout(self.timeout, self.open(number));
+    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<AnyLane> {
+        let opening = tokio::time::timeout(self.timeout, (self.open)(number));
         opening.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
-
-    async fn open(&self, number: LaneNo) -> io::Result<TlsLane> {
-        let socket = match self.address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        avoid_bbr_until_rtt_known(&socket);
-        let socket = socket.connect(self.address).await?;
-        let mut connection =
-            handshake(&self.connector, socket, ServerName::IpAddress(self.address.ip().into())).await?;
-        let exported = match &connection {
-            TlsStream::Client(stream) => tls::lane_binding(stream.get_ref().1),
-            TlsStream::Server(stream) => tls::lane_binding(stream.get_ref().1),
-        };
-        let proof = self.secret.prove(&self.session, number, &exported.map_err(io::Error::other)?);
-        let hello = LaneHello { session: self.session, lane: number, proof };
-        send(&mut connection, &Envelope::new(0, hello)).await.map_err(io::Error::other)?;
-        TlsLane::take_over(number, connection).map_err(io::Error::other)
-    }
 }
 
-/// Connects; tells how long TCP's own handshake took, which is a round trip.
-async fn connect(options: &ConnectOptions) -> io::Result<(Connection, Duration)> {
-    let addresses: Vec<SocketAddr> =
-        tokio::net::lookup_host((options.host.as_str(), options.port)).await?.collect();
-    let begin = Instant::now();
-    let socket = TcpStream::connect(&addresses[..]).await?;
-    let round_trip = begin.elapsed();
-    // The name is for SNI only; a server that is pinned by its key needs none.
-    let name = ServerName::try_from(options.host.clone())
-        .unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()));
-    let config = tls::client_config(KeyVerifier::new(None)).map_err(io::Error::other)?;
-    Ok((handshake(&TlsConnector::from(config), socket, name).await?, round_trip))
+async fn open_lane(
+    dialer: &impl Dialer,
+    session: SessionId,
+    secret: &SessionSecret,
+    number: LaneNo,
+) -> io::Result<AnyLane> {
+    let mut connection = dialer.dial().await?;
+    let proof = secret.prove(&session, number, &connection.lane_binding()?);
+    let hello = LaneHello { session, lane: number, proof };
+    send(&mut connection, &Envelope::new(0, hello)).await.map_err(io::Error::other)?;
+    Ok(AnyLane::new(connection.into_lane(number)?))
 }
-
-async fn handshake(
-    connector: &TlsConnector,
-    socket: TcpStream,
-    name: ServerName<'static>,
-) -> io::Result<Connection> {
-    socket.set_nodelay(true)?;
-    let stream = connector.connect(name, RecordAlignedReader::new(socket, HANDSHAKE_LEN_MAX)).await?;
-    let spoken = tls::check_protocol(stream.get_ref().1);
-    spoken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(TlsStream::Client(stream))
-}
-
-/// Lets the policy decide, which may ask a person.
-async fn decide(
-    options: &ConnectOptions,
-    key: Digest,
-    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
-) -> Result<(), Error> {
-    let (trust, host, port): (Arc<dyn ServerTrust>, _, _) =
-        (options.trust.clone(), options.host.clone(), options.port);
-    let decided = tokio::task::spawn_blocking(move || {
-        let platform = || platform_trusts(&chain, &host);
-        trust.decide(&ServerIdentity { host: &host, port, key: key.0, platform: &platform })
-    });
-    decided.await.map_err(|panic| Error::Untrusted(panic.to_string()))?
-}
-
-/// Says in a sentence what went wrong.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many, and grow")]
-fn sentence(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-            "the server closed the connection (if it was over a limit of connections, the server's log names that)".into()
-        }
-        io::ErrorKind::InvalidData => format!("no ftpx server, or one of another version ({error})"),
-        _ => error.to_string(),
-    }
-}
-
-/// True if the same may succeed a little later: a server that starts, a network that comes up.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
-        NetworkDown, NetworkUnreachable, TimedOut, UnexpectedEof,
-    };
-    let kinds = [
-        AddrNotAvailable,
-        BrokenPipe,
-        ConnectionAborted,
-        ConnectionRefused,
-        ConnectionReset,
-        HostUnreachable,
-        NetworkDown,
-        NetworkUnreachable,
-        TimedOut,
-        UnexpectedEof,
-    ];
-    // The standard library keeps no code of the resolver's errors. These are EAI_AGAIN's words in glibc and musl.
-    let text = error.to_string();
-    let of_resolver = text.ends_with("Temporary failure in name resolution") || text.ends_with(": Try again");
-    kinds.contains(&error.kind()) || of_resolver
-}
-
-/// A handshake and the answer to a login fit easily; more is an attack.
-const HANDSHAKE_LEN_MAX: u64 = 256 * 1024;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::engine::{LaneEnd, run_lane};
+use wire::engine::LaneEnd;
 use wire::ids::LaneNo;
 
 /// A session's lanes.
@@ -112,7 +112,7 @@ impl LaneKeeper {
         };
         let lane = dialed.map_err(|error| error.to_string())?;
         let exchange = self.control.exchange.clone();
-        match run_lane(lane, exchange, self.control.over.clone(), retire.clone()).await {
+        match lane.run(exchange, self.control.over.clone(), retire.clone()).await {
             LaneEnd::Violation(rule) => {
                 self.control.end(EndReason::Protocol(rule));
                 Ok(())

@@ -55,11 +55,13 @@ mod resume_store;
 pub mod session;
 pub mod skip_if;
 mod stream_sink;
+mod tls_tcp;
 pub mod trust;
 mod tuning;
 mod verifier;
 
 pub use credentials::Credentials;
+pub use dial::{Agreed, DialTarget, Dialed, Dialing, Transport};
 pub use error::Error;
 pub use get::GetRequest;
 pub use get_many::{Fetched, GetManyRequest};

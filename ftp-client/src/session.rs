@@ -15,7 +15,7 @@ pub use crate::outages::Outages;
 
 use crate::control::{Control, EndReason, LOGIN_ID};
 use crate::credentials::PreparedLogin;
-use crate::dial::{LaneDialer, dial};
+use crate::dial::{Agreed, Dialed, LaneDialer};
 use crate::error::Error;
 use crate::fingerprint;
 use crate::lane_keeper::LaneKeeper;
@@ -76,15 +76,15 @@ impl Session {
 impl Inner {
     async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         let address = remote::address(&options.host, options.port);
-        let dialed = dial(options, &address).await?;
-        let PreparedLogin { login, if_refused } =
-            options.credentials.clone().prepare(&dialed.channel).await?;
-        let (receiver, writer) = control::split(dialed.connection);
+        let Dialed { connection, channel, agreed, lanes } = options.transport.dial(options.target()).await?;
+        let Agreed { checksum, cipher, round_trip } = agreed;
+        let PreparedLogin { login, if_refused } = options.credentials.clone().prepare(&channel).await?;
+        let (receiver, writer) = control::split(connection);
         let (outbox, messages) = control::outbox();
         let transfers = Memory::new(CLIENT_MEMORY_MAX).transfers;
         let buffers = Arc::<BufferPool>::default();
         let exchange = Exchange::new(outbox.clone(), buffers, Disk::alone(), transfers);
-        exchange.saw_round_trip(dialed.round_trip);
+        exchange.saw_round_trip(round_trip);
         exchange.agree(Features::KNOWN); // until the welcome says which ones hold
         let control =
             Arc::new(Control::new(address, outbox, exchange, if_refused, options.outages.give_up_after));
@@ -108,12 +108,12 @@ impl Inner {
         control.send(LOGIN_ID, LoginRequest { agent, features: Features::KNOWN, login }).await?;
         Ok(Self {
             control,
-            key: dialed.key,
-            checksum: options.checksum.unwrap_or(dialed.checksum),
-            cipher: dialed.cipher,
+            key: channel.server_key.0,
+            checksum: options.checksum.unwrap_or(checksum),
+            cipher,
             rate_limit: options.rate_limit,
             lanes_wanted: options.lanes,
-            dialer: dialed.lanes,
+            dialer: lanes,
             lanes_begun: AtomicBool::new(false),
             requests: Arc::new(Semaphore::new(REQUESTS_MAX / 2)),
             tasks,

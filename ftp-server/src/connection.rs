@@ -10,33 +10,25 @@ use crate::login_queue::{LoginSlot, QueueFull};
 use crate::repeats::RepeatKind;
 use crate::session::{self, AcceptedLogin};
 use crate::sessions::{JoiningLane, LaneRefusal};
-use crate::shared::{PresentedIdentity, ServerState};
+use crate::shared::ServerState;
 use crate::throttle::{LoginAttempt, ThrottleDecision};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{sleep_until, timeout_at};
-use tokio_rustls::TlsStream;
 use tracing::{debug, info, warn};
-use wire::binding::SessionId;
-use wire::checksum::Digest;
 use wire::control::Envelope;
+use wire::engine::AnyLane;
 use wire::escape::Escaped;
 use wire::features::Features;
-use wire::limits::{
-    AGENT_LEN_MAX, BYTES_BEFORE_LOGIN_MAX, KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX, SECRET_LEN_MAX, USER_LEN_MAX,
-};
-use wire::login::Channel;
+use wire::limits::{AGENT_LEN_MAX, KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX, SECRET_LEN_MAX, USER_LEN_MAX};
 use wire::message::{LaneHello, Login, LoginRequest, Message};
 use wire::net::control::{ChannelError, Incoming, MessageReader, send};
-use wire::transport::tls_tcp::{
-    Connection, LaneError, RecordAlignedReader, TlsLane, restore_default_congestion_control, tls,
-};
+use wire::transport::{Accepted, Connection};
 use wire::{Failure, FailureCode};
 
 /// The reason why a connection did not become a session or a lane, for the log.
@@ -46,8 +38,6 @@ enum Rejected {
     Handshake(io::Error),
     #[error("{0}")]
     Channel(#[from] ChannelError),
-    #[error("{0}")]
-    Tls(#[from] rustls::Error),
     #[error("closed before its first message")]
     Silent,
     #[error("the first message was neither a login nor a lane's hello")]
@@ -55,7 +45,7 @@ enum Rejected {
     #[error("{0}")]
     Lane(#[from] LaneRefusal),
     #[error("{0}")]
-    Broken(#[from] LaneError),
+    Broken(#[from] io::Error),
     #[error("login refused: {0}")]
     Login(String),
     /// The cause has already been logged.
@@ -66,37 +56,34 @@ enum Rejected {
 }
 
 /// The kind of a connection, by its first message.
-enum Greeting {
-    Session { connection: Box<Connection>, principal: Principal, root: OpenedRoot, login: AcceptedLogin },
-    Lane(TlsLane, mpsc::Sender<JoiningLane>),
+enum Greeting<C> {
+    Session { connection: Box<C>, principal: Principal, root: OpenedRoot, login: AcceptedLogin },
+    Lane(AnyLane, mpsc::Sender<JoiningLane>),
 }
 
 /// A client that connects. At the end of its patience a login is refused, while there is time to say so.
 #[derive(Clone, Copy)]
 struct Caller {
     peer: SocketAddr,
-    /// The server's key that they were shown.
-    key: Digest,
     patience: Instant,
 }
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(
-    socket: TcpStream,
+    arrival: impl Accepted,
     peer: SocketAddr,
     mut place: ConnectionSlot,
     shared: Arc<ServerState>,
 ) {
-    let (presented, limits) = (shared.presented(), shared.limits());
-    let handshake = tokio::time::timeout(limits.login_timeout, handshake(socket, &presented));
-    let connection = match handshake.await {
+    let limits = shared.limits();
+    let connection = match tokio::time::timeout(limits.login_timeout, arrival.handshake()).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return log(peer, &error, &shared),
+        Ok(Err(error)) => return log(peer, &Rejected::Handshake(error), &shared),
         Err(_) => return too_slow(peer, "handshake", &shared),
     };
-    let Ok((session_id, secret)) = binding(&connection) else { return };
+    let Ok((session_id, secret)) = connection.session_binding() else { return };
     let (joinable, lanes) = shared.sessions.open(session_id, secret, limits.lanes_per_session);
-    let caller = Caller { peer, key: presented.key, patience: Instant::now() + limits.login_timeout * 3 / 4 };
+    let caller = Caller { peer, patience: Instant::now() + limits.login_timeout * 3 / 4 };
     let greeting = tokio::time::timeout(limits.login_timeout, greet(connection, caller, &shared));
     match greeting.await {
         Err(_) => too_slow(peer, "login", &shared),
@@ -125,7 +112,7 @@ pub(crate) async fn serve(
 
 /// Hands a lane to its session, if that is still there.
 fn join(joining: JoiningLane, session: &mpsc::Sender<JoiningLane>, peer: SocketAddr, shared: &ServerState) {
-    let number = joining.lane.number.0;
+    let number = joining.lane.number().0;
     match session.try_send(joining) {
         Ok(()) => debug!(%peer, number, "lane joined"),
         Err(TrySendError::Full(_)) => log(peer, &LaneRefusal::TooMany.into(), shared),
@@ -151,9 +138,7 @@ fn log(peer: SocketAddr, rejected: &Rejected, shared: &ServerState) {
         return;
     }
     match rejected {
-        Rejected::Handshake(cause)
-        | Rejected::Channel(ChannelError::Io(cause))
-        | Rejected::Broken(LaneError::Io(cause))
+        Rejected::Handshake(cause) | Rejected::Channel(ChannelError::Io(cause)) | Rejected::Broken(cause)
             if went_away(cause) =>
         {
             info!(%peer, "the client went away before it logged in");
@@ -165,7 +150,6 @@ fn log(peer: SocketAddr, rejected: &Rejected, shared: &ServerState) {
             info!(%peer, error, "rejected");
         }
         Rejected::Channel(_)
-        | Rejected::Tls(_)
         | Rejected::NoGreeting
         | Rejected::Lane(LaneRefusal::WrongProof | LaneRefusal::UsedNumber)
         | Rejected::Broken(_)
@@ -174,31 +158,11 @@ fn log(peer: SocketAddr, rejected: &Rejected, shared: &ServerState) {
     }
 }
 
-async fn handshake(socket: TcpStream, presented: &PresentedIdentity) -> Result<Connection, Rejected> {
-    socket.set_nodelay(true).map_err(Rejected::Handshake)?;
-    let accepting = presented.tls.accept(RecordAlignedReader::new(socket, BYTES_BEFORE_LOGIN_MAX));
-    Ok(TlsStream::Server(accepting.await.map_err(Rejected::Handshake)?))
-}
-
-fn binding(connection: &Connection) -> Result<(SessionId, wire::binding::SessionSecret), rustls::Error> {
-    match connection {
-        TlsStream::Server(stream) => tls::session_binding(stream.get_ref().1),
-        TlsStream::Client(stream) => tls::session_binding(stream.get_ref().1),
-    }
-}
-
-fn login_binding(connection: &Connection) -> Result<[u8; 32], rustls::Error> {
-    match connection {
-        TlsStream::Server(stream) => tls::login_binding(stream.get_ref().1),
-        TlsStream::Client(stream) => tls::login_binding(stream.get_ref().1),
-    }
-}
-
-async fn greet(
-    connection: Connection,
+async fn greet<C: Connection>(
+    connection: C,
     caller: Caller,
     shared: &Arc<ServerState>,
-) -> Result<Greeting, Rejected> {
+) -> Result<Greeting<C>, Rejected> {
     let mut receiver = MessageReader::new(connection);
     let first = receiver.next().await?;
     let connection = receiver.into_inner();
@@ -208,32 +172,31 @@ async fn greet(
             lane(connection, hello, shared).await
         }
         Incoming::Message(Envelope { message: Message::Login(request), request: id @ 1.., .. }) => {
-            restore_default_congestion_control(connection.get_ref().0.get_ref());
             login(connection, request, id, caller, shared).await
         }
         Incoming::Message(_) | Incoming::Unknown { .. } => Err(Rejected::NoGreeting),
     }
 }
 
-async fn lane(connection: Connection, hello: LaneHello, shared: &ServerState) -> Result<Greeting, Rejected> {
-    let exported = match &connection {
-        TlsStream::Server(stream) => tls::lane_binding(stream.get_ref().1)?,
-        TlsStream::Client(stream) => tls::lane_binding(stream.get_ref().1)?,
-    };
+async fn lane<C: Connection>(
+    connection: C,
+    hello: LaneHello,
+    shared: &ServerState,
+) -> Result<Greeting<C>, Rejected> {
+    let exported = connection.lane_binding()?;
     shared.sessions.wait_for(&hello.session).await?;
     let queue = shared.sessions.admit(&hello.session, hello.lane, &exported, &hello.proof)?;
-    Ok(Greeting::Lane(TlsLane::take_over(hello.lane, connection)?, queue))
+    Ok(Greeting::Lane(AnyLane::new(connection.into_lane(hello.lane)?), queue))
 }
 
-async fn login(
-    connection: Connection,
+async fn login<C: Connection>(
+    mut connection: C,
     request: LoginRequest,
     id: u32,
     caller: Caller,
     shared: &Arc<ServerState>,
-) -> Result<Greeting, Rejected> {
-    let peer = caller.peer;
-    let channel = Channel { exported: login_binding(&connection)?, server_key: caller.key };
+) -> Result<Greeting<C>, Rejected> {
+    let (peer, channel) = (caller.peer, connection.login_channel()?);
     let claim = LoginClaim { login: request.login.clone(), channel, peer: peer.ip(), now: SystemTime::now() };
     let principal = match check(claim, request.agent.len(), caller, shared).await {
         Ok(principal) => principal,
@@ -250,6 +213,7 @@ async fn login(
         Ok(root) => {
             let (user, key) = (principal.name(), principal.key());
             info!(%peer, user, key, agent = Escaped(request.agent.as_bytes()).to_string(), "login");
+            connection.become_control();
             let features = request.features.common(Features::KNOWN);
             let login = AcceptedLogin { request: id, features };
             Ok(Greeting::Session { connection: Box::new(connection), principal, root, login })
@@ -354,7 +318,7 @@ fn within_limits(login: &Login) -> bool {
     }
 }
 
-async fn refuse(mut connection: Connection, id: u32, failure: Failure) {
+async fn refuse(mut connection: impl Connection, id: u32, failure: Failure) {
     use tokio::io::AsyncWriteExt;
     if send(&mut connection, &Envelope::new(id, failure)).await.is_ok() {
         let _ = connection.shutdown().await; // the peer may be gone already

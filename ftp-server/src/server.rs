@@ -11,14 +11,16 @@ use crate::memory;
 use crate::repeats::RepeatKind;
 use crate::shared::ServerState;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use wire::store::marks::Marks;
-use wire::transport::tls_tcp::avoid_bbr_until_rtt_known;
+use wire::transport::tls_tcp::{PresentedIdentity, TlsListener};
+use wire::transport::{Accepted, Acceptor};
 
 /// The settings of a server.
 pub struct ServerOptions {
@@ -53,13 +55,18 @@ impl ServerOptions {
 
 /// A server that listens.
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    accepting: Vec<Accepting>,
     addresses: Vec<SocketAddr>,
+    identity: Arc<PresentedIdentity>,
     shared: Arc<ServerState>,
 }
 
+/// Accepts connections of a transport, for ever.
+type Accepting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Changes a server while it runs. What runs by then goes on as it began.
 pub struct ServerControl {
+    identity: Arc<PresentedIdentity>,
     shared: Arc<ServerState>,
 }
 
@@ -72,7 +79,8 @@ impl Server {
         let ServerOptions { listen, sockets, identity, authenticator, limits, drain_timeout, marks, roots } =
             options;
         let disks = Arc::new(Disks::new(roots));
-        let shared = ServerState::new(&identity, authenticator, limits, drain_timeout, marks, disks)?;
+        let presented = Arc::new(presented(&identity)?);
+        let shared = ServerState::new(&identity, authenticator, limits, drain_timeout, marks, disks);
         let mut listeners = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;
@@ -81,15 +89,24 @@ impl Server {
         for address in listen {
             listeners.push(TcpListener::bind(address).await?);
         }
-        listeners.iter().for_each(avoid_bbr_until_rtt_known);
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-        Ok(Self { listeners, addresses, shared: Arc::new(shared) })
+        let (accepting, shared) = (Vec::new(), Arc::new(shared));
+        let mut server = Self { accepting, addresses, identity: presented.clone(), shared };
+        for listener in listeners {
+            server.accept_from(TlsListener::new(listener, presented.clone()));
+        }
+        Ok(server)
+    }
+
+    /// Accepts connections of another transport too.
+    pub fn accept_from(&mut self, acceptor: impl Acceptor) {
+        self.accepting.push(Box::pin(accept(acceptor, self.shared.clone())));
     }
 
     /// A handle that changes the server while it runs.
     #[must_use]
     pub fn control(&self) -> ServerControl {
-        ServerControl { shared: self.shared.clone() }
+        ServerControl { identity: self.identity.clone(), shared: self.shared.clone() }
     }
 
     /// Where it listens.
@@ -109,11 +126,11 @@ impl Server {
     /// # Errors
     /// If the system has no thread to watch logins with; no connection is served then.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) -> io::Result<()> {
-        let Self { listeners, shared, .. } = self;
+        let Self { accepting, shared, .. } = self;
         let _watching = grants::watch(shared.authenticator.clone(), shared.granted.clone())?;
-        for listener in listeners {
-            let (for_task, drain) = (shared.clone(), drain.clone());
-            shared.tasks.spawn(async move { drain.run_until_cancelled(accept(listener, for_task)).await });
+        for accepting in accepting {
+            let drain = drain.clone();
+            shared.tasks.spawn(async move { drain.run_until_cancelled(accepting).await });
         }
         tokio::select! {
             () = drain.cancelled() => {}
@@ -144,7 +161,8 @@ impl ServerControl {
     /// # Errors
     /// The identity cannot be used; the old one stays.
     pub fn set_identity(&self, identity: &HostIdentity) -> io::Result<()> {
-        self.shared.set_identity(identity)
+        self.identity.replace(presented(identity)?);
+        Ok(())
     }
 
     /// From now on these limits hold, but for `connections` and `logins_waiting`, which are those of the start. Sessions and connections
@@ -154,10 +172,14 @@ impl ServerControl {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<ServerState>) {
+fn presented(identity: &HostIdentity) -> io::Result<PresentedIdentity> {
+    PresentedIdentity::new(identity.certificates(), identity.private_key(), identity.key())
+}
+
+async fn accept(acceptor: impl Acceptor, shared: Arc<ServerState>) {
     loop {
-        match listener.accept().await {
-            Ok((socket, peer)) => admit(socket, canonical(peer), &shared),
+        match acceptor.accept().await {
+            Ok((arrival, peer)) => admit(arrival, peer, &shared),
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await; // out of handles, most likely: let some be closed
@@ -166,15 +188,7 @@ async fn accept(listener: TcpListener, shared: Arc<ServerState>) {
     }
 }
 
-/// A socket for both shows an IPv4 address as an IPv6 address, which nobody knows their machines by.
-fn canonical(peer: SocketAddr) -> SocketAddr {
-    match peer.ip().to_canonical() {
-        address @ IpAddr::V4(_) => SocketAddr::new(address, peer.port()),
-        IpAddr::V6(_) => peer,
-    }
-}
-
-fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<ServerState>) {
+fn admit(arrival: impl Accepted, peer: SocketAddr, shared: &Arc<ServerState>) {
     let place = match shared.admission.admit(peer.ip()) {
         Ok(place) => place,
         Err(full) => return refuse(peer, full, shared),
@@ -182,7 +196,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shared: &Arc<ServerState>) {
     let for_task = shared.clone();
     shared.tasks.spawn(async move {
         let abort = for_task.abort.clone();
-        let serving = Box::pin(connection::serve(socket, peer, place, for_task));
+        let serving = Box::pin(connection::serve(arrival, peer, place, for_task));
         if abort.run_until_cancelled(serving).await.is_none() {
             debug!(%peer, "connection cut at the end of the drain");
         }

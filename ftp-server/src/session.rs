@@ -25,7 +25,7 @@ use wire::features::Features;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::Welcome;
 use wire::net::control::{self, ChannelError, Incoming, Outbox};
-use wire::transport::tls_tcp::Connection;
+use wire::transport::Connection;
 
 /// A message from the client with the memory that it takes, or why there is none.
 type Received = Result<(Incoming, Charge), ChannelError>;
@@ -70,7 +70,7 @@ impl<'a> PreparedSession<'a> {
     /// Runs the session to its end. Leaves no task or state behind.
     pub(crate) async fn run(
         self,
-        connection: Connection,
+        connection: impl Connection,
         login: AcceptedLogin,
         lanes: mpsc::Receiver<JoiningLane>,
     ) {

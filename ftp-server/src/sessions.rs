@@ -9,10 +9,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::binding::{SessionId, SessionSecret};
 use wire::budget::Memory;
+use wire::engine::AnyLane;
 use wire::ids::LaneNo;
 use wire::limits::LANE_PATIENCE;
 use wire::sync::lock;
-use wire::transport::tls_tcp::TlsLane;
 
 /// All sessions, by id.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(crate) struct Sessions {
 
 /// A lane on its way to its session, with its place among the connections.
 pub(crate) struct JoiningLane {
-    pub(crate) lane: TlsLane,
+    pub(crate) lane: AnyLane,
     pub(crate) place: ConnectionSlot,
 }
 

@@ -11,32 +11,20 @@ use crate::login_queue::LoginQueue;
 use crate::repeats::{self, HeldBack, RepeatKind, Repeats};
 use crate::sessions::Sessions;
 use crate::throttle::{Throttle, ThrottleRules};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use wire::budget::Memory;
-use wire::checksum::Digest;
 use wire::journal::JournalKey;
 use wire::store::marks::Marks;
 use wire::sync::lock;
 use wire::transport::BufferPool;
-use wire::transport::tls_tcp::tls;
-
-/// The certificate and key that new connections are shown.
-pub(crate) struct PresentedIdentity {
-    pub(crate) tls: TlsAcceptor,
-    /// SHA-256 of the server's public key.
-    pub(crate) key: Digest,
-}
 
 /// State that all connections share. No lock is kept during work that could panic.
 pub(crate) struct ServerState {
-    presented: RwLock<Arc<PresentedIdentity>>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     limits: RwLock<Arc<ServerLimits>>,
     pub(crate) sessions: Sessions,
@@ -61,19 +49,8 @@ pub(crate) struct ServerState {
     pub(crate) tasks: TaskTracker,
 }
 
-impl PresentedIdentity {
-    fn new(identity: &HostIdentity) -> io::Result<Self> {
-        let config = tls::server_config(identity.certificates().to_vec(), identity.private_key().clone_key())
-            .map_err(io::Error::other)?;
-        Ok(Self { tls: TlsAcceptor::from(config), key: identity.key() })
-    }
-}
-
 impl ServerState {
     /// The state of a server that has no connection yet.
-    ///
-    /// # Errors
-    /// If the identity cannot be used.
     pub(crate) fn new(
         identity: &HostIdentity,
         authenticator: Arc<dyn Authenticator>,
@@ -81,9 +58,8 @@ impl ServerState {
         drain_timeout: Duration,
         marks: Option<Arc<Marks>>,
         disks: Arc<Disks>,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            presented: RwLock::new(Arc::new(PresentedIdentity::new(identity)?)),
+    ) -> Self {
+        Self {
             authenticator,
             sessions: Sessions::default(),
             granted: Arc::default(),
@@ -102,22 +78,7 @@ impl ServerState {
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
             tasks: TaskTracker::new(),
-        })
-    }
-
-    /// The certificate and key that new connections are shown.
-    pub(crate) fn presented(&self) -> Arc<PresentedIdentity> {
-        self.presented.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Shows new connections another certificate and key from now on.
-    ///
-    /// # Errors
-    /// If the identity cannot be used; the old one stays.
-    pub(crate) fn set_identity(&self, identity: &HostIdentity) -> io::Result<()> {
-        let presented = Arc::new(PresentedIdentity::new(identity)?);
-        *self.presented.write().unwrap_or_else(PoisonError::into_inner) = presented;
-        Ok(())
+        }
     }
 
     /// Returns the current limits.

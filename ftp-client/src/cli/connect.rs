@@ -30,16 +30,14 @@ pub(crate) fn options(
         Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings)).recorded(server.recorded);
     let login = login::choose(server, settings, output)?;
     let options = ConnectOptions {
-        host: server.host.clone(),
         port: server.port,
-        trust: Arc::new(policy),
-        credentials: login.credentials,
         checksum: settings.checksum,
         lanes: settings.lanes,
         rate_limit: settings.rate_limit,
         timeout: settings.timeout,
         outages: outages(settings, output),
         state: settings.state.clone(),
+        ..ConnectOptions::new(server.host.clone(), Arc::new(policy), login.credentials)
     };
     Ok(Connecting { options, otherwise: login.otherwise })
 }

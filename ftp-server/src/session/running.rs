@@ -19,7 +19,7 @@ use tracing::{Instrument, debug, info};
 use wire::budget::Charge;
 use wire::command::Flow;
 use wire::control::Envelope;
-use wire::engine::{LaneEnd, Role, run_lane};
+use wire::engine::{LaneEnd, Role};
 use wire::ids::{JobId, LaneNo};
 use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOLD_AFTER};
 use wire::message::{Bye, Message, Ping, Pong, Request, Stalled};
@@ -167,15 +167,15 @@ impl<'a> ActiveSession<'a> {
     fn lane(&mut self, JoiningLane { lane, mut place }: JoiningLane) {
         if self.lanes >= self.limits.lanes_per_session {
             // Opened before the client knew how many it may have, or in place of one that is not known to be lost yet.
-            return info!(number = lane.number.0, "lane refused: too many");
+            return info!(number = lane.number().0, "lane refused: too many");
         }
         place.logged_in();
         self.lanes += 1;
         let (exchange, over, ends) =
             (self.context.exchange.clone(), self.over.clone(), self.lane_ends.0.clone());
         let task = async move {
-            let number = lane.number;
-            let end = run_lane(lane, exchange, over, CancellationToken::new()).await;
+            let number = lane.number();
+            let end = lane.run(exchange, over, CancellationToken::new()).await;
             drop(place);
             let _ = ends.send((number, end)).await; // the session may be over
         };

@@ -1,92 +1,23 @@
 //! Commands and transfers on a storage that is no filesystem: the real server and the real client, in this process.
 
-use crate::in_process::served::Served;
 use crate::support::content;
+use crate::support::in_memory::{InMemory, remote, wait_for};
 use ftp_client::error::Error;
-use ftp_client::observer::{NoopTransferObserver, TransferSummary};
-use ftp_client::{GetRequest, PutRequest, PutSource, Session, TransferOptions};
-use ftp_server::disks::{RootOpener, StorageRoot};
+use ftp_client::{PutSource, TransferOptions};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use std::path::Path;
+use std::sync::mpsc;
 use tests::memory_storage::MemoryStorage;
+use wire::FailureCode;
+use wire::RemotePath;
 use wire::message::{
     Change, Durability, Hash, Link, MakeFolder, Overwrite, Owner, Remove, Rename, SetMetadata, Space,
 };
 use wire::metadata::{Kind, Timestamp};
-use wire::modes::ModePolicy;
 use wire::sha256::Sha256;
 use wire::store::Storage;
 use wire::store::change::Changes;
-use wire::{Access, FailureCode, RemotePath};
-
-/// A server whose root is in memory, and a session with it.
-struct InMemory {
-    storage: MemoryStorage,
-    session: Session,
-    local: TempDir,
-    _served: Served,
-}
-
-/// Opens every root as the same storage.
-pub(crate) struct OneStorage(pub(crate) MemoryStorage);
-
-impl RootOpener for OneStorage {
-    fn open(&self, _: &Path, _: ModePolicy) -> io::Result<StorageRoot> {
-        Ok(StorageRoot { storage: Arc::new(self.0.clone()), filesystem: 0 })
-    }
-}
-
-impl InMemory {
-    async fn start() -> Self {
-        let storage = MemoryStorage::default();
-        let roots = Arc::new(OneStorage(storage.clone()));
-        let served = Served::start(roots, Path::new("/memory"), Access::Full).await;
-        let (session, local) = (served.session.clone(), tempfile::tempdir().unwrap());
-        Self { storage, session, local, _served: served }
-    }
-
-    async fn put(&self, source: PutSource, path: &str, options: TransferOptions) -> Outcome {
-        let put = PutRequest { source, path: remote(path), into: None, totals: false, options };
-        self.session.put(put, Arc::new(NoopTransferObserver)).await
-    }
-
-    async fn get(&self, path: &str, target: &Path, recursive: bool) -> Outcome {
-        let (path, target, options) = (remote(path), target.to_owned(), TransferOptions::default());
-        let (must_be_folder, into, totals) = (false, None, true);
-        let get = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
-        self.session.get(get, Arc::new(NoopTransferObserver)).await
-    }
-
-    async fn names(&self, path: &str, recursive: bool) -> Vec<String> {
-        let mut pages = self.session.list(&remote(path), recursive).await.unwrap();
-        let mut names = Vec::new();
-        while let Some(page) = pages.next().await.unwrap() {
-            assert!(page.failures.is_empty(), "{:?}", page.failures);
-            let name = |path: &RemotePath| String::from_utf8(path.as_bytes().to_vec()).unwrap();
-            names.extend(page.entries.iter().map(|entry| name(&entry.path)));
-        }
-        names
-    }
-
-    fn tree(&self) -> PathBuf {
-        let tree = self.local.path().join("tree");
-        fs::create_dir_all(tree.join("below/deeper")).unwrap();
-        fs::write(tree.join("small"), "small").unwrap();
-        fs::write(tree.join("empty"), "").unwrap();
-        fs::write(tree.join("below/large"), content(7, 5_000_001)).unwrap();
-        tree
-    }
-}
-
-type Outcome = Result<TransferSummary, Error>;
-
-fn remote(path: &str) -> RemotePath {
-    RemotePath::from_user(path.as_bytes()).unwrap()
-}
 
 fn unsupported<T>(result: Result<T, Error>, feature: &str) {
     let Err(error) = result else { panic!("{feature}: it succeeded") };
@@ -236,12 +167,4 @@ async fn an_upload_whose_source_fails_leaves_nothing() {
     assert!(!outcome.is_ok_and(|done| done.failed == 0));
     wait_for(|| world.storage.uploads() == 0).await;
     assert_eq!(world.storage.content("stream"), None);
-}
-
-async fn wait_for(holds: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it did not happen");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -1,7 +1,7 @@
 //! A mirror to a real server in this process: a source, a target whose storage fails as planned, and a listener that records.
 
-use crate::in_process::served::Served;
 use crate::support::faulty_storage::{Faults, FaultyRoots};
+use crate::support::served::Served;
 use ftp_client::mirror::{
     DeleteLimit, DeleteRefusal, MirrorAction, MirrorDirection, MirrorListener, MirrorOptions, MirrorOutcome,
     MirrorRequest, Mode,

@@ -1,10 +1,10 @@
 //! A mirror's effects on its target: what is held back and released, the mirrored folder itself, and totals.
 
-use crate::in_process::memory_storage::OneStorage;
 use crate::in_process::mirrored::{Mirrored, Recorder, delete, mirror, options};
-use crate::in_process::served::Served;
 use crate::support::chmod;
 use crate::support::faulty_storage::{Faults, Plan};
+use crate::support::in_memory::OneStorage;
+use crate::support::served::Served;
 use ftp_client::Error;
 use ftp_client::mirror::MirrorDirection;
 use std::fs;

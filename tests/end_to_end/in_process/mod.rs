@@ -1,6 +1,6 @@
 //! Rules of the protocol about jobs and lanes, tested at the engines in this process, over lanes in memory; and commands,
-//! transfers and mirrors with the real server and client, on storage in memory or with faults. Exit codes, logs, and the ends
-//! of sessions are tested with the programs, in the other folders.
+//! transfers, sessions and mirrors with the real server and client over a network in memory, on storage in memory or with faults.
+//! Exit codes, logs, and the ends of sessions are tested with the programs, in the other folders.
 
 mod frames_compressed;
 mod frames_refused;
@@ -15,5 +15,5 @@ mod mirrored;
 mod mirrors;
 mod mirrors_full;
 mod receiving_end;
-mod served;
+mod sessions;
 mod synced;

@@ -11,7 +11,7 @@ use wire::control::Envelope;
 use wire::ids::LaneNo;
 use wire::message::{LaneHello, Message};
 use wire::net::control::{Incoming, MessageReader, send};
-use wire::transport::tls_tcp::tls;
+use wire::transport::Connection;
 use wire::{Failure, FailureCode};
 
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -49,8 +49,7 @@ async fn lanes_count_as_connections_before_their_session_and_in_it() {
     let mut held = Vec::new();
     for _ in 0..4 {
         let (control, _) = connect(address).await;
-        let tokio_rustls::TlsStream::Client(stream) = &control else { unreachable!("a client") };
-        let (id, secret) = tls::session_binding(stream.get_ref().1).unwrap();
+        let (id, secret) = control.session_binding().unwrap();
         held.push(control);
         for number in 0..10 {
             let Ok((mut lane, exported, _)) =

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use tests::world::{World, binaries};
 use tokio::runtime::Runtime;
-use tokio_rustls::TlsStream;
 use wire::checksum::Digest;
 use wire::control::Envelope;
 use wire::features::Features;
@@ -15,7 +14,8 @@ use wire::limits::{KEY_PROOF_LEN_MAX, LOGIN_KEYS_MAX};
 use wire::login::{Channel, NAMESPACE};
 use wire::message::{Login, LoginRequest, Message};
 use wire::net::control::{Incoming, MessageReader, send};
-use wire::transport::tls_tcp::{Connection, tls};
+use wire::transport::Connection;
+use wire::transport::tls_tcp::TlsConnection;
 use wire::{Failure, FailureCode};
 
 #[test]
@@ -110,7 +110,7 @@ struct Forge {
 }
 
 struct Unknown {
-    connection: Connection,
+    connection: TlsConnection,
     channel: Channel,
 }
 
@@ -147,8 +147,7 @@ impl Forge {
 
     async fn connect(&self) -> Unknown {
         let (connection, _) = connect(self.address).await;
-        let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
-        let exported = tls::login_binding(stream.get_ref().1).unwrap();
+        let Channel { exported, .. } = connection.login_channel().unwrap();
         Unknown { connection, channel: Channel { exported, server_key: self.server_key } }
     }
 

@@ -11,7 +11,7 @@ use tests::world::{PASSWORD, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_rustls::TlsConnector;
 use wire::binding::{SessionId, SessionSecret};
 use wire::control::Envelope;
 use wire::features::Features;
@@ -19,15 +19,16 @@ use wire::frame::{FrameHead, HEAD_LEN};
 use wire::ids::LaneNo;
 use wire::message::{LaneHello, Login, LoginRequest, Message, Ping, Pong};
 use wire::net::control::{Incoming, MessageReader, send, split};
+use wire::transport::Connection;
 use wire::transport::tls_tcp::record::{
     OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
 };
-use wire::transport::tls_tcp::{Connection, RecordAlignedReader, TlsLane, tls};
+use wire::transport::tls_tcp::{TlsConnection, TlsLane, tls};
 
 /// A session opened by hand.
 pub(crate) struct Session {
-    receiver: MessageReader<ReadHalf<Connection>>,
-    writer: WriteHalf<Connection>,
+    receiver: MessageReader<ReadHalf<TlsConnection>>,
+    writer: WriteHalf<TlsConnection>,
     pub(crate) id: SessionId,
     pub(crate) secret: SessionSecret,
     pub(crate) address: SocketAddr,
@@ -43,21 +44,19 @@ pub(crate) struct HandLane {
 }
 
 /// Opens a TLS connection without sending a message; returns it with its own address.
-pub(crate) async fn connect(address: SocketAddr) -> (Connection, SocketAddr) {
+pub(crate) async fn connect(address: SocketAddr) -> (TlsConnection, SocketAddr) {
     connect_from(address.ip(), address).await
 }
 
 /// The same, from an address that the test chooses: all of 127.0.0.0/8 belong to this machine, and are different peers.
-pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (Connection, SocketAddr) {
+pub(crate) async fn connect_from(own: IpAddr, address: SocketAddr) -> (TlsConnection, SocketAddr) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(own, 0)).unwrap();
     let socket = socket.connect(address).await.unwrap();
-    socket.set_nodelay(true).unwrap();
     let own = socket.local_addr().unwrap();
-    let connector = TlsConnector::from(tls::client_config(Arc::new(AnyKey)).unwrap());
+    let config = tls::client_config(Arc::new(AnyKey)).unwrap();
     let name = ServerName::IpAddress(address.ip().into());
-    let stream = connector.connect(name, RecordAlignedReader::new(socket, u64::MAX)).await.unwrap();
-    (TlsStream::Client(stream), own)
+    (TlsConnection::connect(config, socket, name).await.unwrap(), own)
 }
 
 /// Returns the server's answer to a handshake that offers these protocols.
@@ -105,8 +104,8 @@ impl Session {
     pub(crate) async fn open_as(world: &World, user: &str, password: &str) -> Self {
         let address = world.server().address;
         let (mut connection, own) = connect(address).await;
-        let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
-        let (id, secret) = tls::session_binding(stream.get_ref().1).unwrap();
+        let (id, secret) = connection.session_binding().unwrap();
+        connection.become_control();
         send(&mut connection, &Envelope::new(1, login(user, password))).await.unwrap();
         let (receiver, writer) = split(connection);
         let mut session = Self { receiver, writer, id, secret, address, own };
@@ -183,10 +182,9 @@ impl Session {
 }
 
 /// Opens a connection that is to become a lane; returns it with the value that its proof must cover, and its own address.
-pub(crate) async fn lane_connection(address: SocketAddr) -> (Connection, [u8; 32], SocketAddr) {
+pub(crate) async fn lane_connection(address: SocketAddr) -> (TlsConnection, [u8; 32], SocketAddr) {
     let (connection, own) = connect(address).await;
-    let TlsStream::Client(stream) = &connection else { unreachable!("a client") };
-    let exported = tls::lane_binding(stream.get_ref().1).unwrap();
+    let exported = connection.lane_binding().unwrap();
     (connection, exported, own)
 }
 
@@ -197,8 +195,8 @@ pub(crate) fn raw_frame(len: u32, kind: u16, flags: u16, request: u32, body: &[u
 }
 
 impl HandLane {
-    pub(crate) fn of(number: u16, connection: Connection) -> Self {
-        let TlsLane { socket, sealer, opener, .. } = TlsLane::take_over(LaneNo(number), connection).unwrap();
+    pub(crate) fn of(number: u16, connection: TlsConnection) -> Self {
+        let TlsLane { socket, sealer, opener, .. } = connection.into_lane(LaneNo(number)).unwrap();
         Self { socket, sealer, opener }
     }
 

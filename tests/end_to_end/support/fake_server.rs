@@ -15,13 +15,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::TlsAcceptor;
 use wire::Access;
+use wire::checksum::Digest;
 use wire::control::Envelope;
 use wire::features::Features;
 use wire::message::{Message, Ping, Pong, Welcome};
 use wire::net::control::{Incoming, MessageReader, send, split};
-use wire::transport::tls_tcp::{Connection, RecordAlignedReader, tls};
+use wire::transport::Connection;
+use wire::transport::tls_tcp::{TlsConnection, tls};
 
 /// A world without a real server, the hand-made one, and files that the client must not touch.
 pub(crate) struct Against {
@@ -42,8 +44,8 @@ pub(crate) struct Outcome {
 
 /// The hand-made server's side of one session.
 pub(crate) struct Peer {
-    receiver: MessageReader<ReadHalf<Connection>>,
-    writer: WriteHalf<Connection>,
+    receiver: MessageReader<ReadHalf<TlsConnection>>,
+    writer: WriteHalf<TlsConnection>,
     lanes: mpsc::Receiver<HandLane>,
 }
 
@@ -225,12 +227,12 @@ impl Against {
     }
 }
 
-async fn handshake(listener: &TcpListener, acceptor: &TlsAcceptor) -> Connection {
+async fn handshake(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsConnection {
     loop {
         let (socket, _): (TcpStream, _) = listener.accept().await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        if let Ok(stream) = acceptor.accept(RecordAlignedReader::new(socket, u64::MAX)).await {
-            return TlsStream::Server(stream);
+        if let Ok(mut connection) = TlsConnection::accept(acceptor, Digest::default(), socket).await {
+            connection.become_control();
+            return connection;
         }
     }
 }

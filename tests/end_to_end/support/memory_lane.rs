@@ -4,45 +4,35 @@
 //! MemoryLane ─ MemoryWriter ─► pipe ─► MemoryReader ─ MemoryLane
 //!                                  └─► HandLane, whose test sends and receives the bytes itself
 //! ```
-//!
-//! An end that is dropped without a close has lost the connection: what was in the pipes is gone, as with a reset.
 
-use std::collections::VecDeque;
+use crate::support::memory_pipe::{PipeEnd, PipePair};
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use wire::frame::{EXTRA_LEN_MAX, FrameHead, HEAD_LEN};
 use wire::ids::{JobId, LaneNo};
 use wire::limits::CHUNK_LEN;
-use wire::sync::lock;
 use wire::transport::{Drained, FrameBuffer, FrameLayout, Lane, LaneFault, LaneReader, LaneWriter};
 
 /// Returns the two ends of a lane.
 #[must_use]
 pub(crate) fn lanes(number: LaneNo) -> (MemoryLane, MemoryLane) {
-    let (one, other) = connections();
-    (MemoryLane { number, connection: one }, MemoryLane { number, connection: other })
+    let (one, other) = PipePair::joined();
+    (MemoryLane { number, pipes: one }, MemoryLane { number, pipes: other })
 }
 
 /// Returns an end of a lane for the engine, and the other one for the test.
 #[must_use]
 pub(crate) fn lane_by_hand(number: LaneNo) -> (MemoryLane, HandLane) {
-    let (one, other) = connections();
-    (MemoryLane { number, connection: one }, HandLane { connection: other, bytes: Vec::new() })
-}
-
-fn connections() -> (Connection, Connection) {
-    let (there, back) = (Arc::<Pipe>::default(), Arc::<Pipe>::default());
-    let one = Connection { outgoing: there.clone(), incoming: back.clone() };
-    (one, Connection { outgoing: back, incoming: there })
+    let (one, other) = PipePair::joined();
+    (MemoryLane { number, pipes: one }, HandLane { pipes: other, bytes: Vec::new() })
 }
 
 /// An end of a lane.
 pub(crate) struct MemoryLane {
-    number: LaneNo,
-    connection: Connection,
+    pub(crate) number: LaneNo,
+    pub(crate) pipes: PipePair,
 }
 
 impl Lane for MemoryLane {
@@ -54,20 +44,16 @@ impl Lane for MemoryLane {
     }
 
     fn split(self) -> (MemoryReader, MemoryWriter) {
-        let connection = Arc::new(self.connection);
-        let reader = MemoryReader {
-            connection: connection.clone(),
-            bytes: Vec::new(),
-            is_closed: false,
-            is_large: false,
-        };
-        (reader, MemoryWriter { connection })
+        let pipes = Arc::new(self.pipes);
+        let reader =
+            MemoryReader { pipes: pipes.clone(), bytes: Vec::new(), is_closed: false, is_large: false };
+        (reader, MemoryWriter { pipes })
     }
 }
 
 /// The sending half of a lane.
 pub(crate) struct MemoryWriter {
-    connection: Arc<Connection>,
+    pipes: Arc<PipePair>,
 }
 
 impl LaneWriter for MemoryWriter {
@@ -89,22 +75,22 @@ impl LaneWriter for MemoryWriter {
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.connection.outgoing.write(bytes)
+        self.pipes.outgoing.write(bytes)
     }
 
     async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.connection.outgoing.write_all(bytes).await
+        self.pipes.outgoing.write_all(bytes).await
     }
 
     async fn close(&mut self) -> Result<(), LaneFault> {
-        self.connection.outgoing.end(PipeEnd::Closed);
+        self.pipes.outgoing.end(PipeEnd::Closed);
         Ok(())
     }
 }
 
 /// The receiving half of a lane.
 pub(crate) struct MemoryReader {
-    connection: Arc<Connection>,
+    pipes: Arc<PipePair>,
     bytes: Vec<u8>,
     is_closed: bool,
     is_large: bool,
@@ -146,13 +132,13 @@ impl LaneReader for MemoryReader {
     }
 
     async fn readable(&mut self) -> io::Result<()> {
-        self.connection.incoming.readable().await;
+        self.pipes.incoming.readable().await;
         Ok(())
     }
 
     fn try_read(&mut self) -> Result<usize, LaneFault> {
         let room = if self.is_large { Self::FRAME_MEMORY_LEN } else { SMALL_LEN };
-        match self.connection.incoming.read(room - self.bytes.len().min(room), &mut self.bytes) {
+        match self.pipes.incoming.read(room - self.bytes.len().min(room), &mut self.bytes) {
             Ok(len) => Ok(len),
             Err(PipeEnd::Closed) => {
                 self.is_closed = true;
@@ -192,19 +178,19 @@ impl LaneReader for MemoryReader {
 
 /// The end of a lane that a test has in its hands: it can send any bytes. Dropping it loses the lane.
 pub(crate) struct HandLane {
-    connection: Connection,
+    pipes: PipePair,
     bytes: Vec<u8>,
 }
 
 impl HandLane {
     /// Sends bytes; an engine that has ended the lane does not take them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        let _ = self.connection.outgoing.write_all(bytes).await; // the other end may have cut the lane
+        let _ = self.pipes.outgoing.write_all(bytes).await; // the other end may have cut the lane
     }
 
     /// Closes this direction in an orderly way.
     pub(crate) fn close(&mut self) {
-        self.connection.outgoing.end(PipeEnd::Closed);
+        self.pipes.outgoing.end(PipeEnd::Closed);
     }
 
     /// Returns the next frame; `None` once the other end has closed or lost the lane.
@@ -216,117 +202,11 @@ impl HandLane {
                 let rest = self.bytes.split_off(len);
                 return Some(std::mem::replace(&mut self.bytes, rest));
             }
-            self.connection.incoming.readable().await;
-            self.connection.incoming.read(usize::MAX, &mut self.bytes).ok()?;
+            self.pipes.incoming.readable().await;
+            self.pipes.incoming.read(usize::MAX, &mut self.bytes).ok()?;
         }
     }
 }
 
-/// The two pipes of a lane, at one of its ends.
-struct Connection {
-    outgoing: Arc<Pipe>,
-    incoming: Arc<Pipe>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.outgoing.end(PipeEnd::Broken);
-        self.incoming.end(PipeEnd::Broken);
-    }
-}
-
-/// One direction of a lane.
-#[derive(Default)]
-struct Pipe {
-    state: Mutex<PipeState>,
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct PipeState {
-    bytes: VecDeque<u8>,
-    end: Option<PipeEnd>,
-}
-
-/// How a pipe ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PipeEnd {
-    Closed,
-    Broken,
-}
-
-impl Pipe {
-    /// Writes what there is room for; returns how many bytes that are.
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = lock(&self.state);
-        if state.end.is_some() {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        let len = bytes.len().min(PIPE_LEN - state.bytes.len());
-        state.bytes.extend(&bytes[..len]);
-        drop(state);
-        self.changed.notify_waiters();
-        Ok(len)
-    }
-
-    async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            self.until(|state| state.end.is_some() || state.bytes.len() < PIPE_LEN).await;
-            rest = &rest[self.write(rest)?..];
-        }
-        Ok(())
-    }
-
-    async fn readable(&self) {
-        self.until(|state| state.end.is_some() || !state.bytes.is_empty()).await;
-    }
-
-    /// Appends up to `len` bytes to `to`; returns how many were there, or the pipe's end behind the last one.
-    fn read(&self, len: usize, to: &mut Vec<u8>) -> Result<usize, PipeEnd> {
-        let mut state = lock(&self.state);
-        let len = len.min(state.bytes.len());
-        match state.end {
-            Some(end) if state.bytes.is_empty() => return Err(end),
-            Some(_) | None => {
-                let (front, back) = state.bytes.as_slices();
-                to.extend_from_slice(&front[..len.min(front.len())]);
-                to.extend_from_slice(&back[..len - len.min(front.len())]);
-                state.bytes.drain(..len);
-            }
-        }
-        drop(state);
-        self.changed.notify_waiters();
-        Ok(len)
-    }
-
-    /// Ends the pipe; the first end counts, except that bytes on their way are lost when it breaks.
-    fn end(&self, end: PipeEnd) {
-        let mut state = lock(&self.state);
-        if state.end.is_none() {
-            state.end = Some(end);
-            if end == PipeEnd::Broken {
-                state.bytes.clear();
-            }
-        }
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    async fn until(&self, is_so: impl Fn(&PipeState) -> bool) {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if is_so(&lock(&self.state)) {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
-
-/// Bytes that a pipe has room for: less than a block, so that writers wait in the middle of frames.
-const PIPE_LEN: usize = 200_000;
 /// Memory of every reader.
 const SMALL_LEN: usize = 32 * 1024;

@@ -6,9 +6,13 @@ pub(crate) mod fake_server;
 pub(crate) mod fault_injection;
 pub(crate) mod faulty_storage;
 pub(crate) mod fuse;
+pub(crate) mod in_memory;
 pub(crate) mod joined;
 pub(crate) mod limits;
 pub(crate) mod memory_lane;
+pub(crate) mod memory_network;
+pub(crate) mod memory_pipe;
+pub(crate) mod served;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@
 //! from; a partial file never has any other name.
 
 mod active;
+mod any_lane;
 mod commits;
 mod compression;
 mod cursor;
@@ -32,6 +33,7 @@ mod source;
 mod unsized_file;
 
 pub(crate) use crate::sync::lock;
+pub use any_lane::AnyLane;
 pub use compression::CompressedBytes;
 pub use exchange::{Exchange, JobEnd, Role};
 pub use lane_timers::LaneTime;

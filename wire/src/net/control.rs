@@ -1,13 +1,11 @@
-//! The control connection: messages over TLS, with one task per direction.
+//! The control connection: messages over a connection of any transport, with one task per direction.
 
 use crate::budget::{Budget, Charge};
 use crate::control::{CONTROL_HEADER_LEN, ControlError, ControlHeader, Envelope};
 use crate::limits::{CONTROL_BODY_BEFORE_LOGIN_MAX, CONTROL_BODY_MAX, ROOM_PATIENCE};
-use crate::transport::tls_tcp::Connection;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// Messages that may wait to be written. A peer that does not read blocks the senders of further messages.
@@ -60,11 +58,6 @@ impl<S: AsyncRead + Unpin> MessageReader<S> {
     /// A reader that accepts only messages allowed before login.
     pub fn new(stream: S) -> Self {
         Self { stream, body_len_max: CONTROL_BODY_BEFORE_LOGIN_MAX, messages: None }
-    }
-
-    /// Allows messages as long as after login.
-    pub fn logged_in(&mut self) {
-        self.body_len_max = CONTROL_BODY_MAX;
     }
 
     /// Reads each message only once `messages` has room for it.
@@ -235,13 +228,8 @@ pub async fn write_all<S: AsyncWrite + Unpin>(
 
 /// Splits a connection after login into a reader of messages and its writing half.
 #[must_use]
-pub fn split(mut connection: Connection) -> (MessageReader<ReadHalf<Connection>>, WriteHalf<Connection>) {
-    match &mut connection {
-        TlsStream::Client(stream) => stream.get_mut().0.lift_budget(),
-        TlsStream::Server(stream) => stream.get_mut().0.lift_budget(),
-    }
+pub fn split<S: AsyncRead + AsyncWrite>(connection: S) -> (MessageReader<ReadHalf<S>>, WriteHalf<S>) {
     let (read, write) = tokio::io::split(connection);
-    let mut receiver = MessageReader::new(read);
-    receiver.logged_in();
+    let receiver = MessageReader { stream: read, body_len_max: CONTROL_BODY_MAX, messages: None };
     (receiver, write)
 }

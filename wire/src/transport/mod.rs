@@ -1,6 +1,7 @@
-//! Transports: how frames get from the engine of one end to the engine of the other.
+//! Transports: how messages and frames get from one end to the other.
 //!
-//! The engine knows lanes by the traits of this module only. A transport knows frames, and neither jobs nor storage nor memory
+//! The programs get their [connections](Connection) by an [`Acceptor`] or a [`Dialer`]; one of them stays the control connection
+//! of a session, and the others become lanes. The engine knows lanes by the traits of this module only. A transport knows frames, and neither jobs nor storage nor memory
 //! budgets. [`tls_tcp`] is the transport of the programs.
 //!
 //! ```text
@@ -25,9 +26,11 @@
 //! [gives it back](LaneReader::rest) between frames. Lengths that a frame's head claims are checked against
 //! [`limits`](crate::limits) before anything is reserved for them.
 
+mod connection;
 mod frame_buffer;
 pub mod tls_tcp;
 
+pub use connection::{Accepted, Acceptor, Connection, Dialer};
 pub use frame_buffer::{BufferPool, FrameBuffer, FrameLayout};
 
 use crate::frame::FrameHead;

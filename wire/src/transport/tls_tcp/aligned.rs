@@ -7,11 +7,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
-
-/// A TLS connection that is read record by record.
-pub type Connection = TlsStream<RecordAlignedReader<TcpStream>>;
 
 /// A stream of TLS records, read one at a time.
 pub struct RecordAlignedReader<T> {

@@ -27,7 +27,7 @@ const UNSENT_LEN: u32 = 128 * 1024;
 
 /// Replaces BBR, if it is the system's default, by a loss-based algorithm until the round trip is known. Call before
 /// connecting, or on a listening socket for all that it accepts.
-pub fn avoid_bbr_until_rtt_known(socket: impl AsFd) {
+pub(super) fn avoid_bbr_until_rtt_known(socket: impl AsFd) {
     let paces = tcp_congestion(&socket).is_ok_and(|own| own == BBR);
     if paces && !UNPACED.into_iter().any(|name| set_tcp_congestion(&socket, name).is_ok()) {
         tracing::debug!("neither cubic nor reno is to be had; the system's congestion control stays");
@@ -35,7 +35,7 @@ pub fn avoid_bbr_until_rtt_known(socket: impl AsFd) {
 }
 
 /// Restores the system's default on an accepted socket that does not become a lane.
-pub fn restore_default_congestion_control(socket: impl AsFd) {
+pub(super) fn restore_default_congestion_control(socket: impl AsFd) {
     if bbr_is_own()
         && let Err(error) = set_tcp_congestion(socket, BBR)
     {

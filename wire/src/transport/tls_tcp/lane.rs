@@ -1,20 +1,17 @@
 //! A lane: a connection whose handshake is done by rustls, and whose records are then sealed and opened in place.
 
-use super::aligned::{Connection, RecordAlignedReader};
 use super::congestion::Congestion;
 use super::deframer::{DeframeError, Deframer};
 use super::record::{Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_TRAILER_LEN, RecordError, Sealer};
 use crate::frame::FrameHead;
 use crate::ids::{JobId, LaneNo};
-use crate::limits::{FRAME_RECORDS_LEN_MAX, KEEPALIVE_INTERVAL, LANE_SILENCE_MAX, PEER_SILENCE_MAX};
+use crate::limits::FRAME_RECORDS_LEN_MAX;
 use crate::transport::{Drained, FrameBuffer, FrameLayout, Lane, LaneFault, LaneReader, LaneWriter};
-use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
 
 /// The layout of frames as TLS records.
 pub const RECORD_LAYOUT: FrameLayout = FrameLayout {
@@ -33,53 +30,6 @@ pub struct TlsLane {
     pub sealer: Sealer,
     /// Opens incoming records.
     pub opener: Opener,
-}
-
-/// Why a connection cannot become a lane.
-#[derive(Debug, thiserror::Error)]
-pub enum LaneError {
-    /// rustls does not export the secrets.
-    #[error("{0}")]
-    Tls(#[from] rustls::Error),
-    /// The cipher suite is unknown.
-    #[error("{0}")]
-    Record(#[from] RecordError),
-    /// The peer sent data before it was allowed to.
-    #[error("data before the lane was ready")]
-    Early,
-    /// The socket is broken.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-}
-
-impl TlsLane {
-    /// Takes over the connection from rustls. All plaintext that rustls has buffered must have been read.
-    ///
-    /// # Errors
-    /// If rustls still has buffered data, or does not export the secrets.
-    pub fn take_over(number: LaneNo, connection: Connection) -> Result<Self, LaneError> {
-        let (io, secrets): (RecordAlignedReader<TcpStream>, _) = match connection {
-            TlsStream::Client(stream) => {
-                let (io, mut connection) = stream.into_inner();
-                check_empty(connection.process_new_packets()?)?;
-                (io, connection.dangerous_extract_secrets()?)
-            }
-            TlsStream::Server(stream) => {
-                let (io, mut connection) = stream.into_inner();
-                check_empty(connection.process_new_packets()?)?;
-                (io, connection.dangerous_extract_secrets()?)
-            }
-        };
-        let socket = io.into_inner();
-        socket.set_nodelay(true)?;
-        notice_death(&socket)?;
-        Ok(Self {
-            number,
-            socket: Arc::new(socket),
-            sealer: Sealer::new(secrets.tx)?,
-            opener: Opener::new(secrets.rx)?,
-        })
-    }
 }
 
 impl Lane for TlsLane {
@@ -221,25 +171,5 @@ impl From<DeframeError> for LaneFault {
             DeframeError::Record(error) => error.into(),
             DeframeError::Frame(_) | DeframeError::RecordsTooSmall => Self::Violation(error.to_string()),
         }
-    }
-}
-
-/// Lets the system detect that the peer is gone, even while this end only reads. A lane has no pings of its own.
-fn notice_death(socket: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(socket);
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(PEER_SILENCE_MAX / 2)
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(2),
-    )?;
-    socket.set_tcp_user_timeout(Some(LANE_SILENCE_MAX))
-}
-
-fn check_empty(state: rustls::IoState) -> Result<(), LaneError> {
-    if state.plaintext_bytes_to_read() == 0 && state.tls_bytes_to_write() == 0 {
-        Ok(())
-    } else {
-        Err(LaneError::Early)
     }
 }

@@ -1,8 +1,8 @@
-//! Lanes as TLS 1.3 over TCP. rustls does the handshake; then the lane takes over socket and keys, and its records are sealed
-//! and opened in the buffers of their frames.
+//! Connections and lanes as TLS 1.3 over TCP. rustls does the handshake, and carries the control connection; a lane takes over
+//! socket and keys, and its records are sealed and opened in the buffers of their frames.
 //!
 //! ```text
-//! connection ─ handshake, hello (rustls, read record by record) ─► TlsLane::take_over ─┬─► TlsWriter: socket, Sealer
+//! connection ─ handshake, hello (rustls, read record by record) ─► TlsConnection::into_lane ─┬─► TlsWriter: socket, Sealer
 //!                                                                                      └─► TlsReader: socket, Deframer, Opener
 //! file ─► FrameBuffer, laid out in records ─ sealed in place ─► socket ══► Deframer ─ opened in place ─► job
 //! ```
@@ -13,11 +13,13 @@
 
 mod aligned;
 mod congestion;
+mod connection;
 mod deframer;
 mod lane;
 pub mod record;
 pub mod tls;
 
-pub use aligned::{Connection, RecordAlignedReader};
-pub use congestion::{LONG_PATH, avoid_bbr_until_rtt_known, restore_default_congestion_control};
-pub use lane::{LaneError, RECORD_LAYOUT, TlsLane, TlsReader, TlsWriter};
+pub use aligned::RecordAlignedReader;
+pub use congestion::LONG_PATH;
+pub use connection::{PresentedIdentity, TcpAccepted, TlsConnection, TlsDialer, TlsListener};
+pub use lane::{RECORD_LAYOUT, TlsLane, TlsReader, TlsWriter};

@@ -3,11 +3,8 @@
 //! rustls accepts a connection without ALPN, at either end: a peer without one is assumed to speak any protocol. Both ends here
 //! refuse it, so that only this protocol is ever interpreted as this protocol.
 
-use crate::binding::{
-    ALPN, ALPN_BLAKE3, LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret,
-};
+use crate::binding::{ALPN, ALPN_BLAKE3};
 use crate::checksum::{Checksum, Digest};
-use crate::login::LOGIN_LABEL;
 use crate::sha256::Sha256;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
@@ -15,7 +12,7 @@ use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, version};
+use rustls::{ClientConfig, CommonState, ServerConfig, SupportedCipherSuite, version};
 use std::sync::Arc;
 
 /// Returns the cryptography of every connection.
@@ -64,7 +61,7 @@ pub fn client_config(verifier: Arc<dyn ServerCertVerifier>) -> Result<Arc<Client
 ///
 /// # Errors
 /// If it has chosen none.
-pub fn check_protocol<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<(), rustls::Error> {
+pub fn check_protocol(connection: &CommonState) -> Result<(), rustls::Error> {
     match connection.alpn_protocol() {
         Some(_) => Ok(()),
         None => Err(rustls::Error::NoApplicationProtocol),
@@ -84,7 +81,7 @@ impl ResolvesServerCert for OnlyWithAlpn {
 
 /// Returns the checksum agreed on in the handshake, for jobs without an explicit choice.
 #[must_use]
-pub fn agreed_checksum<Data>(connection: &rustls::ConnectionCommon<Data>) -> Checksum {
+pub fn agreed_checksum(connection: &CommonState) -> Checksum {
     if connection.alpn_protocol() == Some(ALPN_BLAKE3) { Checksum::Blake3 } else { Checksum::Sha256 }
 }
 
@@ -96,34 +93,6 @@ pub fn key_fingerprint(certificate: &CertificateDer<'_>) -> Result<Digest, rustl
     let malformed = |_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
     let certificate = webpki::EndEntityCert::try_from(certificate).map_err(malformed)?;
     Ok(Sha256::digest(certificate.subject_public_key_info().as_ref()))
-}
-
-/// Derives the session's id and secret, which only the control connection's two ends know.
-///
-/// # Errors
-/// If the handshake is not done.
-pub fn session_binding<Data>(
-    connection: &rustls::ConnectionCommon<Data>,
-) -> Result<(SessionId, SessionSecret), rustls::Error> {
-    let id = connection.export_keying_material([0; 16], SESSION_ID_LABEL, None)?;
-    let secret = connection.export_keying_material([0; 32], SESSION_SECRET_LABEL, None)?;
-    Ok((id, SessionSecret::new(secret)))
-}
-
-/// Derives the value that binds a login by key to this connection, besides the user and the server's key.
-///
-/// # Errors
-/// If the handshake is not done.
-pub fn login_binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<[u8; 32], rustls::Error> {
-    connection.export_keying_material([0; 32], LOGIN_LABEL, None)
-}
-
-/// Derives the value that a lane's proof covers.
-///
-/// # Errors
-/// If the handshake is not done.
-pub fn lane_binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Result<[u8; 32], rustls::Error> {
-    connection.export_keying_material([0; 32], LANE_LABEL, None)
 }
 
 fn protocols() -> Vec<Vec<u8>> {

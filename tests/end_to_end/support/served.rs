@@ -1,7 +1,10 @@
-//! A real server and a session with it, in this process, on a storage that the test chooses.
+//! A real server and a session with it, in this process, over a network in memory and on a storage that the test chooses.
 
+use crate::support::PATIENCE;
+use crate::support::memory_network::MemoryNetwork;
 use ftp_client::error::Error;
 use ftp_client::fingerprint::ServerKey;
+use ftp_client::session::Outages;
 use ftp_client::trust::{ServerIdentity, ServerTrust};
 use ftp_client::{ConnectOptions, Credentials, Session};
 use ftp_server::disks::RootOpener;
@@ -16,6 +19,9 @@ use wire::Access;
 
 /// A session with a server of its own, which stops when this is dropped.
 pub(crate) struct Served {
+    pub(crate) network: MemoryNetwork,
+    /// How the session was begun.
+    pub(crate) options: ConnectOptions,
     pub(crate) session: Session,
     stop: CancellationToken,
 }
@@ -39,33 +45,27 @@ impl Served {
         let (tokens, stop) = (Arc::new(Tokens::new()), CancellationToken::new());
         let expires_at = SystemTime::now() + Duration::from_secs(3600);
         let (name, root) = ("tester".to_owned(), root.to_owned());
-        let token = tokens.issue(TokenGrant { name, root, access, expires_at, once: false }).unwrap();
+        let grant = TokenGrant { name, root, access, expires_at, once: false };
+        let token = tokens.issue(grant).unwrap().text().to_owned();
         let options = ServerOptions {
-            listen: vec![([127, 0, 0, 1], 0).into()],
-            sockets: Vec::new(),
-            identity: HostIdentity::generate().unwrap(),
-            authenticator: tokens,
-            limits: Default::default(),
+            listen: Vec::new(),
             drain_timeout: Duration::ZERO,
-            marks: None,
             roots,
+            ..ServerOptions::new(([127, 0, 0, 1], 0).into(), HostIdentity::generate().unwrap(), tokens)
         };
-        let server = Box::pin(Server::bind(options)).await.unwrap();
-        let port = server.addresses()[0].port();
+        let mut server = Box::pin(Server::bind(options)).await.unwrap();
+        let (network, listener) = MemoryNetwork::new();
+        server.accept_from(listener);
         tokio::spawn(Box::pin(server.run(stop.clone(), stop.clone())));
         let options = ConnectOptions {
-            host: "127.0.0.1".to_owned(),
-            port,
-            trust: Arc::new(AcceptAll),
-            credentials: Credentials::Token { token: token.text().to_owned() },
-            checksum: None,
             lanes: 2,
-            rate_limit: 0,
-            timeout: Duration::from_secs(20),
-            outages: Default::default(),
-            state: None,
+            timeout: PATIENCE,
+            outages: Outages { give_up_after: PATIENCE, ..Outages::default() },
+            transport: Arc::new(network.clone()),
+            ..ConnectOptions::new("memory", Arc::new(AcceptAll), Credentials::Token { token })
         };
-        Self { session: Session::connect(options).await.unwrap(), stop }
+        let session = Session::connect(options.clone()).await.unwrap();
+        Self { network, options, session, stop }
     }
 }
 
