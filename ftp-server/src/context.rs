@@ -1,35 +1,27 @@
-//! The context of a session's requests: the user, and the parts that requests work on.
+//! The context of a session's requests: the user's workspace, and how answers, pages and jobs' data go to the client.
 
-use crate::auth::{Principal, Revocation};
-use crate::events::EventSource;
+use crate::auth::Revocation;
 use crate::shared::ServerState;
+use crate::workspace::Workspace;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use wire::binding::SessionId;
-use wire::disk::Disk;
 use wire::engine::{Exchange, ItemQueue, TooMany};
 use wire::ids::JobId;
-use wire::journal::JournalKey;
 use wire::limits::LISTING_PAGES_AHEAD;
 use wire::message::{Request, Wanted, WantedItem};
 use wire::net::control::Outbox;
-use wire::store::Storage;
 use wire::sync::lock;
 
-/// The user of a session, and the parts that its requests work on.
+/// A session as its requests see it.
 pub(crate) struct Context {
-    pub(crate) principal: Principal,
-    pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) disk: Arc<Disk>,
+    pub(crate) workspace: Workspace,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) outbox: Outbox,
     pub(crate) session: SessionId,
     pub(crate) shared: Arc<ServerState>,
-    /// Makes an event of each request.
-    pub(crate) events: Arc<EventSource>,
-    pub(crate) journal_key: JournalKey,
     /// The items that the client asks for in jobs of SELECT, by job.
     pub(crate) selections: Mutex<HashMap<u32, Arc<ItemQueue>>>,
     /// Listings that may be under way at the same time; further ones wait for their turn.

@@ -52,5 +52,6 @@ pub mod state;
 pub mod sweeper;
 mod throttle;
 pub mod token;
+mod workspace;
 
 pub use server::{Server, ServerControl, ServerOptions};

@@ -10,6 +10,7 @@ use crate::events::EventSource;
 use crate::grants::GrantedSession;
 use crate::sessions::{Joinable, JoiningLane};
 use crate::shared::ServerState;
+use crate::workspace::Workspace;
 use running::ActiveSession;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -126,16 +127,20 @@ impl<'a> PreparedSession<'a> {
             .shared
             .granted
             .add(self.id, GrantedSession::new(grant, exchange.clone(), outbox.clone(), stop));
-        let context = Context {
+        let workspace = Workspace {
             principal: self.grant.principal,
             storage,
             disk,
+            events: self.events,
+            journal_key: self.shared.journal_key.clone(),
+            marks: self.shared.marks.clone(),
+        };
+        let context = Context {
+            workspace,
             exchange: exchange.clone(),
             outbox,
             session: self.id,
             shared: self.shared.clone(),
-            events: self.events,
-            journal_key: self.shared.journal_key.clone(),
             selections: Mutex::default(),
             listings: Mutex::default(),
             listing: Semaphore::new(LISTINGS_AT_ONCE),

@@ -1,8 +1,8 @@
 //! COPY: copies a file within the user's root, in portions so that a large one shares the disk's threads with other requests.
 
-use super::{locate, on_disk};
-use crate::context::Context;
+use super::locate;
 use crate::events::Operation;
+use crate::workspace::Workspace;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::Failure;
@@ -12,27 +12,28 @@ use wire::store::marks::Marks;
 use wire::store::{FileCopy, Storage};
 
 pub(super) async fn run(
-    context: &Context,
+    workspace: &Workspace,
     copy: CopyFile,
     cancelled: &CancellationToken,
     operation: &Arc<Operation>,
 ) -> Result<Copied, Failure> {
-    let (marks, of_work) = (context.shared.marks.clone(), operation.clone());
+    let (marks, of_work) = (workspace.marks.clone(), operation.clone());
     let opening = move |storage: Arc<dyn Storage>| begin(&*storage, copy, marks.as_ref(), &of_work);
-    let mut active = on_disk(context, context.storage.clone(), opening).await?;
+    let mut active = workspace.on_storage(opening).await?;
     while !active.is_complete {
         let stop = cancelled.clone();
-        active = on_disk(context, active, move |mut active| {
-            active.is_complete = active.copy.copy_portion(&|| stop.is_cancelled())?;
-            Ok(active)
-        })
-        .await?;
+        active = workspace
+            .on_disk(active, move |mut active| {
+                active.is_complete = active.copy.copy_portion(&|| stop.is_cancelled())?;
+                Ok(active)
+            })
+            .await?;
     }
     let stop = cancelled.clone();
     let finish = move |ActiveCopy { copy, path, .. }: ActiveCopy| {
         Ok(Copied { path, bytes: copy.finish(&|| stop.is_cancelled())? })
     };
-    let copied = on_disk(context, active, finish).await?;
+    let copied = workspace.on_disk(active, finish).await?;
     operation.count(|counts| {
         counts.files += 1;
         counts.bytes += copied.bytes;

@@ -1,7 +1,6 @@
 //! DIGESTS: root digests of files, for a comparison by content.
 
-use super::on_disk;
-use crate::context::Context;
+use crate::workspace::Workspace;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::{Checksum, Digest};
@@ -12,7 +11,7 @@ use wire::store::{Folder, FolderCache, digest, is_staged};
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(super) async fn run(
-    context: &Context,
+    workspace: &Workspace,
     asked: Digests,
     cancelled: &CancellationToken,
 ) -> Result<Digested, Failure> {
@@ -20,10 +19,10 @@ pub(super) async fn run(
         return Err(FailureCode::LimitExceeded.into());
     }
     let Digests { path, checksum, paths } = asked;
-    let folder = on_disk(context, context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
+    let folder = workspace.on_storage(move |storage| Ok(storage.folder(&path)?)).await?;
     let cancelled = cancelled.clone();
     let digests =
-        on_disk(context, folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;
+        workspace.on_disk(folder, move |folder| digests_of(folder, &paths, checksum, &cancelled)).await?;
     Ok(Digested { digests })
 }
 

@@ -1,6 +1,6 @@
 //! GET: opens a job that sends a file or a tree to the client.
 
-use super::{CommandAnswer, check_sending, locate, on_disk, run_job};
+use super::{CommandAnswer, check_sending, locate, run_job};
 use crate::context::Context;
 use crate::events::Operation;
 use std::sync::Arc;
@@ -35,8 +35,7 @@ pub(super) async fn run(
     check_sending(&get.options, get.window)?;
     let at = file_clock(); // what changes from now on may be other than what is sent
     let (path, recursive) = (get.path.clone(), get.recursive);
-    let opening =
-        on_disk(context, context.storage.clone(), move |storage| open(&storage, &path, recursive)).await?;
+    let opening = context.workspace.on_storage(move |storage| open(&storage, &path, recursive)).await?;
     let opened = Opened { path: get.path.clone(), folder: opening.folder.is_some(), at };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     if get.totals && opening.totals.complete {
@@ -45,7 +44,7 @@ pub(super) async fn run(
     if let Some(folder) = opening.folder.filter(|_| get.totals) {
         let outbox = context.outbox.clone();
         // Ends by itself when the session's outbox is closed; bounded by the tree.
-        let (disk, counting) = (context.disk.clone(), cancelled.clone());
+        let (disk, counting) = (context.workspace.disk.clone(), cancelled.clone());
         let counted =
             async move { disk.run_until(&counting, move || tell_totals(folder, id, &outbox)).await };
         drop(tokio::spawn(counted));

@@ -1,8 +1,7 @@
 //! HASH: SHA-256 of a file's content, in portions so that a large file shares the blocking pool with others.
 
-use super::on_disk;
-use crate::context::Context;
 use crate::events::Operation;
+use crate::workspace::Workspace;
 use std::io::IoSliceMut;
 use tokio_util::sync::CancellationToken;
 use wire::checksum::Digest;
@@ -13,15 +12,14 @@ use wire::store::{SourceFile, read_fully};
 use wire::{Failure, FailureCode};
 
 pub(super) async fn run(
-    context: &Context,
+    workspace: &Workspace,
     hash: Hash,
     cancelled: &CancellationToken,
     operation: &Operation,
 ) -> Result<Hashed, Failure> {
     let stop = cancelled.clone();
-    let first = on_disk(context, context.storage.clone(), move |storage| {
-        hash_portion(storage.open_file(&hash.path)?, Sha256::new(), 0, &stop)
-    });
+    let first = workspace
+        .on_storage(move |storage| hash_portion(storage.open_file(&hash.path)?, Sha256::new(), 0, &stop));
     let mut portion = first.await?;
     loop {
         match portion {
@@ -31,7 +29,7 @@ pub(super) async fn run(
             }
             Portion::More(file, hasher, bytes) => {
                 let stop = cancelled.clone();
-                let next = on_disk(context, (file, hasher, bytes), move |(file, hasher, bytes)| {
+                let next = workspace.on_disk((file, hasher, bytes), move |(file, hasher, bytes)| {
                     hash_portion(file, hasher, bytes, &stop)
                 });
                 portion = next.await?;

@@ -1,9 +1,10 @@
 //! LIST: one folder, or a whole tree, in pages. A page is made in one blocking job, and the next one while that is sent; a
 //! client that does not read costs two pages, not a thread.
 
-use super::{CommandAnswer, on_disk};
+use super::CommandAnswer;
 use crate::context::Context;
 use crate::events::Operation;
+use crate::workspace::Workspace;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::control::Envelope;
@@ -28,16 +29,18 @@ pub(super) async fn run(
         () = cancelled.cancelled() => return Err(FailureCode::Cancelled.into()),
     };
     let turns = context.turns(id).ok_or(FailureCode::BadState)?;
-    let (storage, marks) = (context.storage.clone(), context.shared.marks.clone());
-    let listed = on_disk(context, storage, move |storage| {
-        storage.capabilities().require_details(list.details)?;
-        let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
-        let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
-        Ok(ActiveListing { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })
-    })
-    .await?;
+    let marks = context.workspace.marks.clone();
+    let listed = context
+        .workspace
+        .on_storage(move |storage| {
+            storage.capabilities().require_details(list.details)?;
+            let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
+            let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
+            Ok(ActiveListing { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })
+        })
+        .await?;
     let (pages, mut made) = mpsc::channel(1);
-    let making = make_pages(context, listed, cancelled, pages);
+    let making = make_pages(&context.workspace, listed, cancelled, pages);
     let sending = async {
         while let Some((page, more)) = made.recv().await {
             if cancelled.is_cancelled() {
@@ -74,18 +77,19 @@ struct ActiveListing {
 
 /// Makes one page after the other, as they are taken.
 async fn make_pages(
-    context: &Context,
+    workspace: &Workspace,
     mut listed: ActiveListing,
     cancelled: &CancellationToken,
     pages: mpsc::Sender<(Listing, bool)>,
 ) -> Result<(), Failure> {
     loop {
         let cancelled = cancelled.clone();
-        let (back, page, more) = on_disk(context, listed, move |mut listed| {
-            let (page, more) = fill(&mut listed, &|| cancelled.is_cancelled());
-            Ok((listed, page, more))
-        })
-        .await?;
+        let (back, page, more) = workspace
+            .on_disk(listed, move |mut listed| {
+                let (page, more) = fill(&mut listed, &|| cancelled.is_cancelled());
+                Ok((listed, page, more))
+            })
+            .await?;
         listed = back;
         if pages.send((page, more)).await.is_err() || !more {
             return Ok(()); // the receiver has gone

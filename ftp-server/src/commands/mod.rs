@@ -21,6 +21,7 @@ mod sweep;
 
 use crate::context::Context;
 use crate::events::Operation;
+use crate::workspace::Workspace;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -34,7 +35,7 @@ use wire::{Access, Failure, FailureCode, Name, RemotePath};
 
 /// Runs a request and answers it.
 pub(crate) async fn run(context: &Arc<Context>, id: u32, request: Request, cancelled: &CancellationToken) {
-    let (name, operation) = (request.spec().name, context.events.begin(&request));
+    let (name, operation) = (request.spec().name, context.workspace.events.begin(&request));
     let room = cancelled.run_until_cancelled(context.exchange.room(answer_len(&request))).await;
     let answer = if room.is_some() {
         answer(context, id, request, cancelled, &operation).await
@@ -63,56 +64,56 @@ async fn answer(
     operation: &Arc<Operation>,
 ) -> CommandAnswer {
     let (for_work, of_work) = (cancelled.clone(), operation.clone());
+    let workspace = &context.workspace;
     match request {
         Request::List(list) => list::run(context, id, list, cancelled, operation).await,
         Request::Stat(stat) => {
-            let marks = context.shared.marks.clone();
+            let marks = workspace.marks.clone();
             let work = move |storage: &dyn Storage, stat| stat::run(storage, stat, marks.as_deref());
-            blocking(context, cancelled, stat, work).await
+            blocking(workspace, cancelled, stat, work).await
         }
         Request::Get(get) => get::run(context, id, get, cancelled, operation).await,
         Request::Put(put) => put::run(context, id, put, cancelled, operation).await,
         Request::MakeFolder(make) => {
             let work = move |storage: &dyn Storage, make| make_folder::run(storage, make, &of_work);
-            blocking(context, cancelled, make, work).await
+            blocking(workspace, cancelled, make, work).await
         }
         Request::Remove(remove) => {
             let work = move |storage: &dyn Storage, remove| remove::run(storage, remove, &for_work, &of_work);
-            blocking(context, cancelled, remove, work).await
+            blocking(workspace, cancelled, remove, work).await
         }
         Request::Rename(rename) => {
             let work = move |storage: &dyn Storage, rename| rename::run(storage, rename, &of_work);
-            blocking(context, cancelled, rename, work).await
+            blocking(workspace, cancelled, rename, work).await
         }
         Request::SetMetadata(set) => {
-            let access = context.principal.access();
+            let access = workspace.principal.access();
             let work = move |storage: &dyn Storage, set| set_metadata::run(storage, set, access);
-            blocking(context, cancelled, set, work).await
+            blocking(workspace, cancelled, set, work).await
         }
-        Request::Link(link) => blocking(context, cancelled, link, link::run).await,
-        Request::Hash(hash) => answer_of::<Hash>(hash::run(context, hash, cancelled, operation).await),
-        Request::Space(space) => blocking(context, cancelled, space, space::run).await,
+        Request::Link(link) => blocking(workspace, cancelled, link, link::run).await,
+        Request::Hash(hash) => answer_of::<Hash>(hash::run(workspace, hash, cancelled, operation).await),
+        Request::Space(space) => blocking(workspace, cancelled, space, space::run).await,
         Request::Select(select) => match context.wanted(id) {
             Some(wanted) => select::run(context, id, select, wanted, cancelled, operation).await,
             None => Err(FailureCode::BadState.into()),
         },
-        Request::Digests(asked) => answer_of::<Digests>(digests::run(context, asked, cancelled).await),
+        Request::Digests(asked) => answer_of::<Digests>(digests::run(workspace, asked, cancelled).await),
         Request::Replace(asked) => answer_of::<Replace>(replace::run(context, &asked).await),
         Request::Sweep(asked) => {
-            let scope = sweep::scope(&context.principal, &context.journal_key);
+            let scope = sweep::scope(&workspace.principal, &workspace.journal_key);
             let work =
                 move |storage: &dyn Storage, asked| sweep::run(storage, &asked, &scope, &for_work, &of_work);
-            blocking(context, cancelled, asked, work).await
+            blocking(workspace, cancelled, asked, work).await
         }
-        Request::Fidelity(asked) => blocking(context, cancelled, asked, fidelity::run).await,
+        Request::Fidelity(asked) => blocking(workspace, cancelled, asked, fidelity::run).await,
         Request::CopyFile(copy) => {
-            answer_of::<CopyFile>(copy::run(context, copy, cancelled, operation).await)
+            answer_of::<CopyFile>(copy::run(workspace, copy, cancelled, operation).await)
         }
         Request::Batch(batch) => {
-            let (access, marks) = (context.principal.access(), context.shared.marks.clone());
-            let made = on_disk(context, context.storage.clone(), move |storage| {
-                batch::run(&*storage, &batch, access, &for_work, &of_work, marks)
-            });
+            let (access, marks) = (workspace.principal.access(), workspace.marks.clone());
+            let made = workspace
+                .on_storage(move |storage| batch::run(&*storage, &batch, access, &for_work, &of_work, marks));
             answer_of::<Batch>(made.await) // each of its changes is cancelled by itself
         }
     }
@@ -177,7 +178,7 @@ fn answer_of<C: Call>(answer: Result<C::Answer, Failure>) -> CommandAnswer {
 
 /// Does a request's filesystem work where it may block, unless it was cancelled before its turn came.
 async fn blocking<C: Call>(
-    context: &Context,
+    workspace: &Workspace,
     cancelled: &CancellationToken,
     request: C,
     work: impl FnOnce(&dyn Storage, C) -> Result<C::Answer, Failure> + Send + 'static,
@@ -186,15 +187,7 @@ async fn blocking<C: Call>(
     let work = move |storage: Arc<dyn Storage>| {
         if cancelled.is_cancelled() { Err(FailureCode::Cancelled.into()) } else { work(&*storage, request) }
     };
-    answer_of::<C>(on_disk(context, context.storage.clone(), work).await)
-}
-
-async fn on_disk<A: Send + 'static, T: Send + 'static>(
-    context: &Context,
-    argument: A,
-    work: impl FnOnce(A) -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    context.disk.run_soon(move || work(argument)).await?
+    answer_of::<C>(workspace.on_storage(work).await)
 }
 
 /// Refuses options of a sending job that this version does not know, and windows out of range.

@@ -1,9 +1,10 @@
 //! PUT: opens a job that takes files from the client.
 
-use super::{CommandAnswer, locate, on_disk, run_job};
+use super::{CommandAnswer, locate, run_job};
 use crate::auth::Principal;
 use crate::context::Context;
 use crate::events::Operation;
+use crate::workspace::Workspace;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use tokio::time::sleep;
@@ -50,14 +51,15 @@ pub(super) async fn run(
     operation: &Arc<Operation>,
 ) -> CommandAnswer {
     put.options.check_extensions()?;
-    let access = context.principal.access();
+    let access = context.workspace.principal.access();
     let add_only = access == Access::Drop;
     if put.exclusive && add_only {
         return Err(FailureCode::AccessDenied.into()); // it would keep others from a folder that is there
     }
-    check_capabilities(&*context.storage, &put)?;
-    let origin = origin(&context.principal);
-    let keeping = Keeping { key: context.journal_key.clone(), origin, checksum: put.options.checksum };
+    check_capabilities(&*context.workspace.storage, &put)?;
+    let origin = origin(&context.workspace.principal);
+    let keeping =
+        Keeping { key: context.workspace.journal_key.clone(), origin, checksum: put.options.checksum };
     let modes = Modes::as_sent(put.modes_of_new, put.folder_mode);
     let options = TreeSinkOptions {
         overwrite: put.overwrite,
@@ -72,7 +74,7 @@ pub(super) async fn run(
     let (path, into, exclusive) = (put.path.clone(), put.into.clone(), put.exclusive);
     let (durability, at) = (put.durability, file_clock());
     let for_opening = cancelled.clone();
-    let marks = context.shared.marks.clone();
+    let marks = context.workspace.marks.clone();
     let opening = move |storage: Arc<dyn Storage>| {
         if for_opening.is_cancelled() {
             return Err(FailureCode::Cancelled.into());
@@ -86,15 +88,16 @@ pub(super) async fn run(
         let unproven = marks.as_ref().map(begin).unwrap_or_default();
         Ok(UploadTarget { unproven, ..opening })
     };
-    let opened = when_free(context, opening, cancelled).await;
+    let opened = when_free(&context.workspace, opening, cancelled).await;
     let UploadTarget { base, path, lock, unproven } = opened.map_err(|failure| {
         operation.end(Err(&failure)); // the log has the cause
         if add_only { blind_opening(failure) } else { failure }
     })?;
-    let _locked = FolderLockGuard { lock, disk: context.disk.clone() };
+    let _locked = FolderLockGuard { lock, disk: context.workspace.disk.clone() };
     operation.set_path(&path);
     let above = if exclusive { None } else { path.split_last() };
-    let (storage, place) = (context.storage.clone(), above.map_or_else(|| path.clone(), |(above, _)| above));
+    let (storage, place) =
+        (context.workspace.storage.clone(), above.map_or_else(|| path.clone(), |(above, _)| above));
     let _ = context.outbox.send(Envelope::new(id, Opened { path, folder: false, at })).await;
     let machine = Receiver::new(put.options.checksum, WINDOW_FRAMES_MAX).with_holes(put.options.sparse);
     let sink = TreeSink::new(base, options).until(cancelled.clone()).doubting(unproven);
@@ -151,13 +154,13 @@ impl Drop for FolderLockGuard {
 
 /// Tries until no other job has the folder, for a moment: one whose client was killed may have to wait for a sync yet. No thread waits.
 async fn when_free(
-    context: &Context,
+    workspace: &Workspace,
     open: impl Fn(Arc<dyn Storage>) -> Result<UploadTarget, Failure> + Clone + Send + 'static,
     cancelled: &CancellationToken,
 ) -> Result<UploadTarget, Failure> {
     let patience = BusyPatience::default();
     loop {
-        let opened = on_disk(context, context.storage.clone(), open.clone()).await;
+        let opened = workspace.on_storage(open.clone()).await;
         let pause = opened.as_ref().err().and_then(|failure| patience.pause_after(failure));
         let Some(pause) = pause else { return opened };
         if cancelled.run_until_cancelled(sleep(pause)).await.is_none() {

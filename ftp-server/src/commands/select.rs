@@ -1,6 +1,6 @@
 //! SELECT: opens a job that sends to the client what it asks for, item by item.
 
-use super::{CommandAnswer, check_sending, on_disk, run_job};
+use super::{CommandAnswer, check_sending, run_job};
 use crate::context::Context;
 use crate::events::Operation;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) async fn run(
 ) -> CommandAnswer {
     check_sending(&select.options, select.window)?;
     let path = select.path.clone();
-    let folder = on_disk(context, context.storage.clone(), move |storage| Ok(storage.folder(&path)?)).await?;
+    let folder = context.workspace.on_storage(move |storage| Ok(storage.folder(&path)?)).await?;
     let opened = Opened { path: select.path.clone(), folder: true, at: file_clock() };
     let _ = context.outbox.send(Envelope::new(id, opened)).await; // the session may be over
     let source = Arc::new(QueueSource::new(folder, wanted));

@@ -153,7 +153,7 @@ impl<'a> ActiveSession<'a> {
 
     /// Notifies a client whose work waits for a disk, since the connection itself shows no problem.
     fn tell_stall(&self) {
-        let stalled = self.context.disk.stalled();
+        let stalled = self.context.workspace.disk.stalled();
         if stalled >= STALL_TOLD_AFTER {
             let seconds = u32::try_from(stalled.as_secs()).unwrap_or(u32::MAX);
             let _ = self.context.outbox.try_send(Envelope::new(0, Stalled { seconds })); // a full queue: at the next tick
@@ -234,7 +234,7 @@ impl<'a> ActiveSession<'a> {
             self.context.exchange.opening(JobId(id), role);
         }
         if let Err(failure) = self.admit(&request) {
-            self.context.events.begin(&request).refused(&failure);
+            self.context.workspace.events.begin(&request).refused(&failure);
             self.context.exchange.dropped(JobId(id));
             self.answer(id, failure).await;
             return Ok(());
@@ -262,7 +262,7 @@ impl<'a> ActiveSession<'a> {
     }
 
     fn admit(&self, request: &Request) -> Result<(), Failure> {
-        if !request.spec().needs.met_by(self.context.principal.access()) {
+        if !request.spec().needs.met_by(self.context.workspace.principal.access()) {
             return Err(FailureCode::AccessDenied.into());
         }
         if self.shared.drain.is_cancelled() {
@@ -306,7 +306,7 @@ impl<'a> ActiveSession<'a> {
                 Some(_) = self.lane_ends.1.recv() => {} // drains the lanes' ends, which are no longer needed
             }
         }
-        self.context.disk.disposed().await;
+        self.context.workspace.disk.disposed().await;
         let last = match ended {
             SessionEnd::Violation(rule) => Message::from(Failure::new(code, rule.clone())),
             SessionEnd::Revoked(_) if place.is_told() => return,
