@@ -130,6 +130,7 @@ async fn a_lost_connection_that_is_not_made_again_ends_the_transfer() {
 async fn trees_arrive_whole_whatever_connections_break() {
     for seed in 0..SEEDS {
         let world = InMemory::start().await;
+        world.session.welcome().await.unwrap(); // a connection that is lost before that is not made again
         let (tree, back) = (world.tree(), world.local.path().join("back"));
         world.network.break_next(BROKEN, seed);
         world.network.cut(|_| seed % 2 == 0);
