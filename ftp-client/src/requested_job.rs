@@ -13,12 +13,13 @@ use wire::ids::JobId;
 use wire::message::{Cancel, Message, Opened};
 
 /// A job that the server was asked for. From the request on, nothing that the server says about it is lost, whether it runs here
-/// yet or not. Dropped without having run, it is no more.
+/// yet or not. Dropped before its good end, it is cancelled at the server too.
 pub(crate) struct RequestedJob {
     pub(crate) id: JobId,
     pub(crate) control: Arc<Control>,
     path: RemotePath,
     answers: mpsc::Receiver<Envelope>,
+    is_done: bool,
 }
 
 impl RequestedJob {
@@ -39,7 +40,7 @@ impl RequestedJob {
         let answers = control.request(id, request.into()).await?;
         drop(in_order);
         session.open_lanes();
-        Ok(Self { id: JobId(id), control, path, answers })
+        Ok(Self { id: JobId(id), control, path, answers, is_done: false })
     }
 
     /// Waits until the server has opened the job, or refused it.
@@ -66,20 +67,21 @@ impl RequestedJob {
         }
     }
 
-    /// The error of a job that failed, of which the server is told.
+    /// Takes the end of the job.
     ///
     /// # Errors
-    /// That of the session, if it tells more.
-    pub(crate) fn ended(&self, end: JobEnd) -> Result<(), Error> {
-        end.map_err(|failure| {
-            let _ = self.control.outbox.try_send(Envelope::new(self.id.0, Cancel)); // the server may have ended it
-            job_error(&self.control, &self.path, failure)
-        })
+    /// That of a job that failed; that of the session, if it tells more.
+    pub(crate) fn ended(&mut self, end: JobEnd) -> Result<(), Error> {
+        self.is_done = end.is_ok();
+        end.map_err(|failure| job_error(&self.control, &self.path, failure))
     }
 }
 
 impl Drop for RequestedJob {
     fn drop(&mut self) {
         self.control.exchange.dropped(self.id);
+        if !self.is_done {
+            let _ = self.control.outbox.try_send(Envelope::new(self.id.0, Cancel)); // the server may have ended it
+        }
     }
 }

@@ -180,7 +180,7 @@ async fn open_upload(
     let feed = ItemFeed::Up { queue, exchange: exchange.clone() };
     let job = tokio::spawn(async move {
         let end = exchange.send(Arc::new(job)).await;
-        ending.end(&requested, end)
+        ending.end(&mut requested, end)
     });
     Ok(MirrorJob { feed, tracker, job })
 }
@@ -260,7 +260,7 @@ async fn select(
         compress: rules.compress,
         options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
-    let requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
+    let mut requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
     let (id, exchange, ending) = (requested.id.0, requested.control.exchange.clone(), tracker.clone());
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
     let job = Arc::new(ReceiveJob::new(requested.id, machine, sink, tracker.clone()));
@@ -268,7 +268,7 @@ async fn select(
     let job = tokio::spawn(async move {
         let end = exchange.receive(job).await;
         drop(lock);
-        let summary = ending.end(&requested, end)?;
+        let summary = ending.end(&mut requested, end)?;
         if ending.credit.is_settled() {
             Ok(summary)
         } else {

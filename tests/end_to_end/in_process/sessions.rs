@@ -80,6 +80,20 @@ async fn a_session_that_closes_cancels_its_transfers_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_its_caller_drops_is_cancelled_at_the_server() {
+    let world = InMemory::start().await;
+    let (source, _paused) = Paused::source(content(1, 5_000_000), 3_000_000);
+    let put = world.put(source, "dropped", TransferOptions::default());
+    tokio::select! {
+        outcome = put => panic!("{outcome:?}"),
+        () = wait_for(|| world.storage.uploads() == 1) => {}
+    }
+    wait_for(|| world.storage.uploads() == 0).await;
+    assert!(!world.session.is_over(), "the session goes on");
+    world.session.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_outlives_its_lanes() {
     let world = InMemory::start().await;
     let sent = content(2, 20_000_000);

@@ -81,7 +81,7 @@ impl ItemTracker {
     }
 
     /// Ends the job with its session's error, if that tells more.
-    pub(super) fn end(&self, requested: &RequestedJob, end: JobEnd) -> Result<TransferSummary, Error> {
+    pub(super) fn end(&self, requested: &mut RequestedJob, end: JobEnd) -> Result<TransferSummary, Error> {
         self.credit.abandon();
         self.reporter.transferred(&requested.control.exchange);
         requested.ended(end)?;
