@@ -104,13 +104,24 @@ impl Control {
 
     /// Sends a request. Its answers come through the returned queue.
     pub(crate) async fn request(&self, id: u32, message: Message) -> Result<mpsc::Receiver<Envelope>, Error> {
+        let queue = self.answers(id);
+        self.send(id, message).await?;
+        Ok(queue)
+    }
+
+    /// The queue of the answers to a request that is about to be sent.
+    pub(crate) fn answers(&self, id: u32) -> mpsc::Receiver<Envelope> {
         let (answers, queue) = mpsc::channel(ANSWER_PAGES);
         self.waiting().insert(id, answers);
         if self.over.is_cancelled() {
-            self.waiting().remove(&id); // nobody would answer
+            self.forget(id); // nobody would answer
         }
-        self.send(id, message).await?;
-        Ok(queue)
+        queue
+    }
+
+    /// Nobody waits for answers to this request any more.
+    pub(crate) fn forget(&self, id: u32) {
+        self.waiting().remove(&id);
     }
 
     /// Returns the server's answer to the login; waits for it.

@@ -79,19 +79,20 @@ impl Session {
         .await
     }
 
-    /// Writes a file's content, verified chunk by chunk and in order, to `output`.
+    /// Writes a file's content, verified chunk by chunk and in order, to `output`; `compress` as in [`TransferOptions`].
     ///
     /// # Errors
     /// If the file cannot be read or written, or the connection is lost.
     pub async fn cat(
         &self,
         path: &RemotePath,
+        compress: Compress,
         output: Box<dyn std::io::Write + Send>,
     ) -> Result<TransferSummary, Error> {
         let (path, stream) = (path.clone(), StreamSink::new(output));
         self.once_accepted(|session| {
             let (path, stream) = (path.clone(), stream.clone());
-            Box::pin(async move { to_stream(&session, &path, stream).await })
+            Box::pin(async move { to_stream(&session, &path, compress, stream).await })
         })
         .await
     }
@@ -153,11 +154,13 @@ pub(crate) async fn to_sink(
 async fn to_stream(
     session: &Session,
     path: &RemotePath,
+    compress: Compress,
     stream: StreamSink,
 ) -> Result<TransferSummary, Error> {
     let sink = Box::new(AllowListSink::one(Box::new(stream)));
     let reporter = Reporter::new(Arc::new(NoopTransferObserver), session.checksum());
-    let get = Get { changing: Changing::AsIs, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) }; // as `cat` does
+    let changing = Changing::AsIs; // as `cat` does
+    let get = Get { changing, compress, ..get(session, path.clone(), STREAM_WINDOW_FRAMES) };
     run(session, get, sink, &reporter, None, None).await
 }
 

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::session::{Session, job_error};
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use wire::RemotePath;
 use wire::control::Envelope;
@@ -19,7 +20,8 @@ pub(crate) struct RequestedJob {
     pub(crate) control: Arc<Control>,
     path: RemotePath,
     answers: mpsc::Receiver<Envelope>,
-    is_done: bool,
+    /// The server may have it.
+    is_there: bool,
 }
 
 impl RequestedJob {
@@ -34,13 +36,16 @@ impl RequestedJob {
         request: impl Into<Message>,
     ) -> Result<Self, Error> {
         let control = session.inner.control.clone();
-        let in_order = control.job_id_lock().await;
+        let in_order = session.inner.control.job_id_lock().await;
         let id = control.next_id();
         control.exchange.opening(JobId(id), role);
-        let answers = control.request(id, request.into()).await?;
+        let answers = control.answers(id);
+        let mut requested = Self { id: JobId(id), control, path, answers, is_there: false };
+        requested.control.send(id, request).await?;
+        requested.is_there = true;
         drop(in_order);
         session.open_lanes();
-        Ok(Self { id: JobId(id), control, path, answers, is_done: false })
+        Ok(requested)
     }
 
     /// Waits until the server has opened the job, or refused it.
@@ -72,7 +77,7 @@ impl RequestedJob {
     /// # Errors
     /// That of a job that failed; that of the session, if it tells more.
     pub(crate) fn ended(&mut self, end: JobEnd) -> Result<(), Error> {
-        self.is_done = end.is_ok();
+        self.is_there = end.is_err(); // the server may have ended it
         end.map_err(|failure| job_error(&self.control, &self.path, failure))
     }
 }
@@ -80,8 +85,14 @@ impl RequestedJob {
 impl Drop for RequestedJob {
     fn drop(&mut self) {
         self.control.exchange.dropped(self.id);
-        if !self.is_done {
-            let _ = self.control.outbox.try_send(Envelope::new(self.id.0, Cancel)); // the server may have ended it
+        self.control.forget(self.id.0);
+        let cancel = Envelope::new(self.id.0, Cancel);
+        if !self.is_there || self.control.outbox.try_send(cancel.clone()) {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let outbox = self.control.outbox.clone();
+            runtime.spawn(async move { outbox.send(cancel).await }); // ends with the connection at the latest
         }
     }
 }

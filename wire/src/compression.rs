@@ -4,8 +4,8 @@
 //! a checksum: zstd then needs no memory beyond the content's. The digest of the content is checked afterwards, as of any other.
 //!
 //! Compressing one and decompressing one takes a processor for a moment, without waiting for anything else. So there are as many
-//! encoders and decoders as processors, and threads wait for each other here. All sessions share them, and their memory, some
-//! 2 MiB each, is bounded by that number instead of a budget.
+//! encoders and decoders as processors, and threads wait for each other here. All sessions share them, and their memory is
+//! bounded by that number instead of a budget: some 2 MiB each, up to 7 MiB at level 9.
 
 use crate::frame::CompressedFault;
 use crate::limits::CHUNK_LEN;
@@ -30,6 +30,12 @@ impl Codecs {
     /// Runs `work` with an encoder.
     pub(crate) fn with_encoder<T>(&self, work: impl FnOnce(&mut Encoder) -> T) -> T {
         self.encoders.with(work)
+    }
+
+    /// True if an encoder need not be waited for.
+    pub(crate) fn is_encoder_free(&self) -> bool {
+        let state = lock(&self.encoders.state);
+        !state.free.is_empty() || state.unmade > 0
     }
 
     /// Decompresses a payload to `content_len` bytes.

@@ -46,7 +46,7 @@ pub const AGENT_LEN_MAX: usize = 128;
 /// A file up to this length travels whole in a pack; a longer one in blocks. Half a chunk, so that a pack is at
 /// least half full when its next file does not fit.
 pub const PACKED_FILE_LEN_MAX: u64 = 256 * 1024;
-/// Longest payload of a pack.
+/// Longest content of a pack.
 pub const PACK_LEN_MAX: usize = CHUNK_LEN;
 /// Most entries in one pack. Bounds what a sender keeps for it until it is acknowledged.
 pub const PACK_ENTRIES_MAX: usize = 1024;

@@ -9,7 +9,7 @@ use crate::cli::places;
 use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
-use ftp_client::mirror::recipe::{ChangingRecipe, OverwriteRecipe, Text};
+use ftp_client::mirror::recipe::{ChangingRecipe, CompressRecipe, OverwriteRecipe, Text};
 use ftp_client::observer::{FileOutcome, FileReport};
 use ftp_client::{Error, Session};
 use rustix::fs::OFlags;
@@ -53,6 +53,8 @@ pub(crate) struct ResultHead {
     pub(crate) chmod: Option<String>,
     #[serde(default, skip_serializing_if = "ChangingRecipe::is_default")]
     pub(crate) changing: ChangingRecipe,
+    #[serde(default, skip_serializing_if = "CompressRecipe::is_default")]
+    pub(crate) compress: CompressRecipe,
     pub(crate) jobs: Vec<Planned>,
 }
 
@@ -122,6 +124,7 @@ pub(crate) struct Terms {
     /// An item must be able to survive a loss of power before it is reported.
     pub(crate) power: bool,
     pub(crate) changing: ChangingRecipe,
+    pub(crate) compress: CompressRecipe,
     pub(crate) permissions: Permissions,
 }
 
@@ -134,7 +137,7 @@ impl ResultHead {
         terms: Terms,
         jobs: Vec<Planned>,
     ) -> Self {
-        let Terms { overwrite, power, changing, permissions } = terms;
+        let Terms { overwrite, power, changing, compress, permissions } = terms;
         Self {
             result: VERSION,
             command: command.to_owned(),
@@ -148,6 +151,7 @@ impl ResultHead {
             perms: permissions.perms,
             chmod: permissions.chmod,
             changing,
+            compress,
             jobs,
         }
     }

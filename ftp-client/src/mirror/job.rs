@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use wire::checksum::Checksum;
 use wire::control::Envelope;
 use wire::engine::{Exchange, ItemQueue, Pacer, QueueSource, ReceiveJob, Role, SendJob};
+use wire::ids::JobId;
 use wire::limits::WINDOW_FRAMES_MAX;
 use wire::message::{JobOptions, Overwrite, Put, Resume, Select, Wanted, WantedItem};
 use wire::metadata::Metadata;
@@ -31,14 +32,16 @@ use wire::{Failure, FailureCode, RemotePath};
 
 /// A job under way.
 pub(crate) struct MirrorJob {
+    id: JobId,
+    exchange: Arc<Exchange>,
     feed: ItemFeed,
     tracker: Arc<ItemTracker>,
     job: JoinHandle<Result<TransferSummary, Error>>,
 }
 
 enum ItemFeed {
-    Up { queue: Arc<ItemQueue>, exchange: Arc<Exchange> },
-    Down { wanted: Vec<WantedItem>, id: u32, session: Session, expected: Arc<ExpectedItems> },
+    Up { queue: Arc<ItemQueue> },
+    Down { wanted: Vec<WantedItem>, session: Session, expected: Arc<ExpectedItems> },
 }
 
 impl MirrorJob {
@@ -60,21 +63,21 @@ impl MirrorJob {
     /// Sends a file, link or folder; waits while too many are under way. False if the job is over.
     pub(crate) fn send(&mut self, path: RemotePath, metadata: Metadata) -> bool {
         match &mut self.feed {
-            ItemFeed::Up { queue, exchange } => {
+            ItemFeed::Up { queue } => {
                 let open = self.tracker.credit.take_waiting(&path);
                 let added = open && queue.add(path, metadata).is_ok();
-                exchange.has_work();
+                self.exchange.has_work();
                 added
             }
-            ItemFeed::Down { wanted, id, session, expected } => {
+            ItemFeed::Down { wanted, session, expected } => {
                 if !self.tracker.credit.is_left() {
-                    ask(wanted, *id, session, false);
+                    ask(wanted, self.id, session, false);
                 }
                 let open = self.tracker.credit.take_waiting(&path);
                 expected.add(&path);
                 wanted.push(WantedItem { path, metadata });
                 if wanted.len() >= WANTED_AT_ONCE {
-                    ask(wanted, *id, session, false);
+                    ask(wanted, self.id, session, false);
                 }
                 open
             }
@@ -83,10 +86,10 @@ impl MirrorJob {
 
     /// Waits until all that was sent has come to an end. False if the job is over.
     pub(crate) fn settle(&mut self) -> bool {
-        if let ItemFeed::Down { wanted, id, session, .. } = &mut self.feed
+        if let ItemFeed::Down { wanted, session, .. } = &mut self.feed
             && !wanted.is_empty()
         {
-            ask(wanted, *id, session, false);
+            ask(wanted, self.id, session, false);
         }
         self.tracker.credit.wait_until_settled()
     }
@@ -130,20 +133,27 @@ impl MirrorJob {
 
     fn close_on(&mut self, runtime: &Handle) -> Result<TransferSummary, Error> {
         match &mut self.feed {
-            ItemFeed::Up { queue, exchange } => {
+            ItemFeed::Up { queue } => {
                 queue.close();
-                exchange.has_work();
+                self.exchange.has_work();
             }
-            ItemFeed::Down { wanted, id, session, .. } => ask(wanted, *id, session, true),
+            ItemFeed::Down { wanted, session, .. } => ask(wanted, self.id, session, true),
         }
         let ended = runtime.block_on(&mut self.job);
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 }
 
-fn ask(wanted: &mut Vec<WantedItem>, id: u32, session: &Session, last: bool) {
+/// Whoever does not wait for its end does not want it.
+impl Drop for MirrorJob {
+    fn drop(&mut self) {
+        self.exchange.cancel(self.id);
+    }
+}
+
+fn ask(wanted: &mut Vec<WantedItem>, id: JobId, session: &Session, last: bool) {
     let items = std::mem::take(wanted);
-    let envelope = Envelope::new(id, Wanted { items, last });
+    let envelope = Envelope::new(id.0, Wanted { items, last });
     let _ = session.inner.control.outbox.blocking_send(envelope); // the job tells that the session is over
 }
 
@@ -176,13 +186,13 @@ async fn open_upload(
         .compressing(options.transfer.compress)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
-    let (exchange, ending) = (control.exchange.clone(), tracker.clone());
-    let feed = ItemFeed::Up { queue, exchange: exchange.clone() };
+    let (id, exchange) = (requested.id, control.exchange.clone());
+    let (sending, ending) = (exchange.clone(), tracker.clone());
     let job = tokio::spawn(async move {
-        let end = exchange.send(Arc::new(job)).await;
+        let end = sending.send(Arc::new(job)).await;
         ending.end(&mut requested, end)
     });
-    Ok(MirrorJob { feed, tracker, job })
+    Ok(MirrorJob { id, exchange, feed: ItemFeed::Up { queue }, tracker, job })
 }
 
 /// The rule by which an item that was chosen is looked at once more when it gets its name. What differs is sent whatever is
@@ -261,12 +271,13 @@ async fn select(
         options: JobOptions { resume, sparse, ..JobOptions::of(checksum) },
     };
     let mut requested = RequestedJob::open(&session, Role::Receiver, path, select).await?;
-    let (id, exchange, ending) = (requested.id.0, requested.control.exchange.clone(), tracker.clone());
+    let (id, exchange) = (requested.id, requested.control.exchange.clone());
+    let (receiving, ending) = (exchange.clone(), tracker.clone());
     let machine = Receiver::new(checksum, WINDOW_FRAMES_MAX).with_holes(sparse);
-    let job = Arc::new(ReceiveJob::new(requested.id, machine, sink, tracker.clone()));
-    let feed = ItemFeed::Down { wanted: Vec::new(), id, session, expected };
+    let job = Arc::new(ReceiveJob::new(id, machine, sink, tracker.clone()));
+    let feed = ItemFeed::Down { wanted: Vec::new(), session, expected };
     let job = tokio::spawn(async move {
-        let end = exchange.receive(job).await;
+        let end = receiving.receive(job).await;
         drop(lock);
         let summary = ending.end(&mut requested, end)?;
         if ending.credit.is_settled() {
@@ -275,7 +286,7 @@ async fn select(
             Err(expected_items::not_all(&requested.control))
         }
     });
-    Ok(MirrorJob { feed, tracker, job })
+    Ok(MirrorJob { id, exchange, feed, tracker, job })
 }
 
 /// A job of items that are chosen here, without a mirror.
@@ -326,7 +337,7 @@ mod tests {
         let exchange = Exchange::new(outbox, Arc::default(), Disk::alone(), Budget::unlimited());
         let tracker = Arc::new(ItemTracker::new(reporter, None, true));
         let job = tokio::spawn(async { Ok(TransferSummary::default()) });
-        MirrorJob { feed: ItemFeed::Up { queue: Arc::default(), exchange }, tracker, job }
+        MirrorJob { id: JobId(1), exchange, feed: ItemFeed::Up { queue: Arc::default() }, tracker, job }
     }
 
     fn path(text: &str) -> RemotePath {

@@ -82,6 +82,23 @@ fn what_does_not_become_smaller_goes_as_it_is() {
 }
 
 #[test]
+fn a_retry_compresses_as_the_run_that_failed() {
+    let world = World::serving();
+    fs::create_dir(world.root().join("there")).unwrap();
+    let url = world.url("there/");
+    for (how, check) in [("3", check_compressed as fn(&Ran)), ("never", check_plain)] {
+        fs::write(world.local().join("present"), "x").unwrap();
+        let how = format!("--compress={how}");
+        let ran = world.client(["put", &how, "--result=r", "present", "late", &url]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        fs::write(world.local().join("late"), text(60_000)).unwrap();
+        check(&world.check(["retry", "--json", "r"]));
+        fs::remove_file(world.local().join("late")).unwrap();
+        fs::remove_file(world.root().join("there/late")).unwrap();
+    }
+}
+
+#[test]
 fn other_words_are_usage_errors() {
     let world = World::serving();
     for word in ["0", "10", "best"] {

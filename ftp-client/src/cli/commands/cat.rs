@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
+use wire::message::Compress;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Write files to standard output
@@ -22,10 +23,14 @@ pub(crate) struct CatArgs {
     /// The files
     #[arg(value_name = "REMOTE", required = true)]
     pub(super) remotes: Vec<OsString>,
+    /// As `get -o -` has it.
+    #[arg(skip)]
+    pub(super) compress: Compress,
 }
 
 pub(crate) struct CatCommand {
     remotes: Vec<Remote>,
+    compress: Compress,
 }
 
 /// Standard output without std's line buffer, which would look for line ends in data.
@@ -41,22 +46,22 @@ impl CatCommand {
             return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
         }
         let (server, remotes) = scope.remotes(&typed.remotes)?;
-        Ok((server, Self { remotes }))
+        Ok((server, Self { remotes, compress: typed.compress }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         in_turn(self.remotes, output, async |remote| {
             places::require_as_typed(session, &remote).await?;
-            cat(session, &remote.path).await
+            cat(session, &remote.path, self.compress).await
         })
         .await
     }
 }
 
-async fn cat(session: &Session, path: &RemotePath) -> Result<(), Error> {
+async fn cat(session: &Session, path: &RemotePath, compress: Compress) -> Result<(), Error> {
     let failed = Arc::new(OnceLock::new());
     let raw = Raw::new(&failed).map_err(stdout_failed)?;
-    let result = session.cat(path, Box::new(raw)).await;
+    let result = session.cat(path, compress, Box::new(raw)).await;
     if let Some(error) = failed.get() {
         return Err(stdout_failed(again(error)));
     }

@@ -62,7 +62,10 @@ impl GetArgs {
         let in_vain = match (json, self.transfer.result) {
             (true, _) => "--json",
             (false, Some(_)) => "--result",
-            (false, None) => return Ok(CatArgs { remotes: self.paths }),
+            (false, None) => {
+                let compress = self.transfer.carrying.compress;
+                return Ok(CatArgs { remotes: self.paths, compress });
+            }
         };
         Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))
     }

@@ -92,8 +92,9 @@ impl RetryCommand {
 /// The options of an item, as they were in the run that failed. A tree that broke off sends again only what differs.
 fn options(head: &ResultHead, modes: Modes, recursive: bool) -> TransferOptions {
     let overwrite = if recursive { results::gentle(head.overwrite) } else { head.overwrite }.into();
-    let changing = head.changing.into();
-    TransferOptions { overwrite, changing, modes, ..TransferOptions::default() }.surviving(head.power)
+    let (changing, compress) = (head.changing.into(), head.compress.into());
+    TransferOptions { overwrite, changing, compress, modes, ..TransferOptions::default() }
+        .surviving(head.power)
 }
 
 fn get(item: Planned, totals: bool, options: TransferOptions) -> Result<TransferJob, Error> {

@@ -228,10 +228,12 @@ impl<'a> TransferRun<'a> {
         let Some(path) = self.result else { return Ok(None) };
         let planned = jobs.iter().map(TransferJob::planned);
         let planned = planned.chain(unbegun.iter().map(|source| source.planned.clone())).collect();
+        let first = jobs.first().map(TransferJob::options);
         let terms = Terms {
             overwrite: self.overwrite.into(),
             power: jobs.iter().any(|job| job.options().survive_power()),
-            changing: jobs.first().map(|job| job.options().changing).unwrap_or_default().into(),
+            changing: first.map(|options| options.changing).unwrap_or_default().into(),
+            compress: first.map(|options| options.compress).unwrap_or_default().into(),
             permissions: self.permissions.clone(),
         };
         let head = ResultHead::new(self.command, self.context.session, self.context.server, terms, planned);

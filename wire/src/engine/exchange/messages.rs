@@ -56,10 +56,8 @@ impl Exchange {
                 }
                 None => self.told_early(id, envelope.message, charge)?,
             },
-            Message::Failure(failure) if self.failed_by_peer(id, failure) => {}
-            Message::Cancel(_) => {
-                self.fail(id, &FailureCode::Cancelled.into());
-            }
+            Message::Failure(failure) if self.end(id, failure) => {}
+            Message::Cancel(_) => self.cancel(id),
             _ => return Ok(Some((envelope, charge))),
         }
         Ok(None)
@@ -99,20 +97,21 @@ impl Exchange {
         }
     }
 
-    /// Ends a job that runs, with the peer's failure; false if none does. One that is being opened ends once it runs, and whoever
-    /// waits for the answer to its request is told as well.
-    fn failed_by_peer(&self, id: JobId, failure: &Failure) -> bool {
+    /// Cancels a job.
+    pub fn cancel(&self, id: JobId) {
+        self.end(id, &FailureCode::Cancelled.into());
+    }
+
+    /// Ends a job; false if it does not run. One that is being opened ends when it runs, and whoever waits for the answer to its
+    /// request is to hear of it as well.
+    fn end(&self, id: JobId, failure: &Failure) -> bool {
         let mut jobs = lock(&self.jobs);
         if let Some(opening) = jobs.opening.get_mut(&id) {
-            opening.failed.get_or_insert_with(|| failure.clone());
+            // It waits without a charge, so its text is cut to what we would send.
+            opening.failed.get_or_insert_with(|| Failure::new(failure.code, &*failure.message));
             return false;
         }
         drop(jobs);
-        self.fail(id, failure)
-    }
-
-    /// Ends a job; false if it does not run.
-    fn fail(&self, id: JobId, failure: &Failure) -> bool {
         let (sender, receiver) = self.find(id);
         let runs = sender.is_some() || receiver.is_some();
         if let Some(job) = sender {

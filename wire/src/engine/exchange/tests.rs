@@ -37,6 +37,18 @@ async fn a_job_that_the_peer_refused_before_it_began_ends_at_once_and_the_reques
     assert_eq!(received.unwrap_err().code, FailureCode::NotFound);
 }
 
+#[tokio::test]
+async fn a_job_that_was_cancelled_before_it_began_ends_at_once() {
+    let exchange = exchange();
+    exchange.opening(JobId(1), Role::Sender);
+    exchange.opening(JobId(2), Role::Receiver);
+    exchange.cancel(JobId(1));
+    exchange.cancel(JobId(2));
+    for ended in both_ends(&exchange).await {
+        assert_eq!(ended.unwrap_err().code, FailureCode::Cancelled);
+    }
+}
+
 fn exchange() -> Arc<Exchange> {
     Exchange::new(outbox().0, Arc::default(), Disk::alone(), Budget::unlimited())
 }

@@ -3,6 +3,7 @@
 use super::{Built, SendJob};
 use crate::engine::{Exchange, lock};
 use crate::frame::{Encoding, FrameKind, encode_pack_extra};
+use crate::message::Compress;
 use crate::transport::FrameBuffer;
 
 impl SendJob {
@@ -11,7 +12,9 @@ impl SendJob {
         let Some(level) = exchange.compression.level(self.compress, exchange.round_trip()) else {
             return built;
         };
-        if !self.is_worth_compressing(built.kind) {
+        // Where it is to make a transfer faster, it does not wait for other sessions.
+        let is_free = self.compress != Compress::Auto || exchange.buffers.codecs().is_encoder_free();
+        if !is_free || !self.is_worth_compressing(built.kind) {
             return built;
         }
         let len = built.payload_len;

@@ -6,7 +6,7 @@ use crate::engine::source::{Available, NextItems};
 use crate::failure::Failure;
 use crate::ids::FileNo;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use tokio::sync::Notify;
 
 /// Whose turn it is to take from the source: every lane does.
@@ -18,6 +18,24 @@ pub(super) struct Turns {
     stream: Mutex<()>,
     /// A lane wanted to read the stream while another did.
     turned_away: AtomicBool,
+}
+
+impl Turns {
+    /// The turn to read the stream; without one, whoever has it tells when it is over.
+    fn stream(&self) -> Option<MutexGuard<'_, ()>> {
+        self.try_stream().or_else(|| {
+            self.turned_away.store(true, Ordering::SeqCst);
+            self.try_stream() // it may have been over before it could tell
+        })
+    }
+
+    fn try_stream(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.stream.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
 }
 
 impl SendJob {
@@ -50,14 +68,7 @@ impl SendJob {
 
     /// Lanes do not wait for a stream that another one reads: there may be other frames to send.
     fn pull_stream(&self, work: &Notify) {
-        let turn = match self.turns.stream.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                self.turns.turned_away.store(true, Ordering::SeqCst);
-                return;
-            }
-        };
+        let Some(turn) = self.turns.stream() else { return };
         while lock(&self.machine).wants_stream() {
             match self.source.read_on() {
                 Some(Ok(Available { bytes, ended })) => {
