@@ -234,7 +234,7 @@ impl Source for ManySource {
     fn open(&self, path: &RemotePath) -> io::Result<Box<dyn SourceFile>> {
         let (index, below) = self.source_of(path)?;
         if below.is_root() {
-            return LocalFolder::open_ambient_file(&self.sources[index].path);
+            return LocalFolder::open_found_file(&self.sources[index].path);
         }
         let (cache, below) = self.tree_of(path)?;
         let (parent, name) = below.parent_and_name().ok_or(io::ErrorKind::IsADirectory)?;

@@ -84,8 +84,16 @@ impl LocalFolder {
     /// # Errors
     /// If it is not a regular file or cannot be opened.
     pub fn open_ambient_file(path: &Path) -> io::Result<Box<dyn SourceFile>> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         regular_kind(&sys::stat(path)?)?; // opening a device may have effects
+        Self::open_found_file(path)
+    }
+
+    /// Opens `path`, where a regular file was found a moment ago, for reading with all rights of this process; follows links.
+    ///
+    /// # Errors
+    /// If it is not a regular file any more or cannot be opened.
+    pub fn open_found_file(path: &Path) -> io::Result<Box<dyn SourceFile>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         regular(sys::open(path, flags, Mode::empty())?)
     }
 
