@@ -169,10 +169,10 @@ impl Describe for TransferSummary {
             .number("not_owned", self.not_owned)
             .number("vanished", self.vanished)
             .number("as_is", self.as_is)
-            .number("bytes", self.bytes)
-            .number("bytes_transferred", self.bytes_transferred)
             .number("bytes_compressed", self.bytes_compressed)
             .number("bytes_saved", self.bytes_saved)
+            .number("bytes", self.bytes)
+            .number("bytes_transferred", self.bytes_transferred)
     }
 }
 
