@@ -22,7 +22,8 @@ fn folders(folder: &Path) -> [u32; 2] {
 
 /// Starts a transfer slow enough to be examined.
 fn begin(world: &World, words: &[OsString]) -> Child {
-    let mut command = world.client_command([words, &["--limit-rate=2M".into()]].concat());
+    let mut command =
+        world.client_command([words, &["--limit-rate=2M".into(), "--compress=never".into()]].concat());
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 

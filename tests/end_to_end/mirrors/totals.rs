@@ -39,7 +39,8 @@ fn the_total_of_a_few_large_files_is_known_at_once() {
 
 /// Returns the first progress with the complete total; then the client is stopped.
 fn first_total(mirror: &Mirror, limit: &str) -> Value {
-    let mut command = mirror.world.client_command(mirror.words(["--json", limit]));
+    let words = mirror.words(["--json", "--compress=never", limit]);
+    let mut command = mirror.world.client_command(words);
     let mut client = command.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(client.stdout.take().unwrap()).lines();
     let events = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
