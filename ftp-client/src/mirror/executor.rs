@@ -5,6 +5,7 @@
 //! which the next run sets right. Nothing was deleted unless all else was done.
 
 mod changes;
+mod times_set;
 
 use super::action::MirrorAction;
 use super::carried::{detail_changes, metadata_changes, wanted_details};
@@ -21,6 +22,7 @@ use crate::report::Reporter;
 use changes::ChangeGroup;
 use std::collections::HashMap;
 use std::sync::Arc;
+use times_set::TimesSet;
 use wire::message::{Change, Entry, EntryDetails};
 use wire::metadata::Kind;
 use wire::modes::{OWNER_WRITES, PERMISSIONS};
@@ -37,6 +39,7 @@ pub(crate) struct MirrorExecutor<'a> {
     mutator: Option<TargetMutator>,
     pub(super) transfer: Option<TransferQueue>,
     batch: Vec<ChangeGroup>,
+    times_set: TimesSet,
     /// Deeds that are held back until all is compared; see [`hold_back`](super::hold_back).
     pub(super) held_back: Option<Vec<Deed>>,
     /// Failures for lack of room are kept.
@@ -74,6 +77,7 @@ impl<'a> MirrorExecutor<'a> {
             mutator: None,
             transfer: None,
             batch: Vec::new(),
+            times_set: TimesSet::default(),
             held_back: None,
             waits_for_room: makes_room(options),
             short: Vec::new(),
@@ -182,6 +186,7 @@ impl Effects for MirrorExecutor<'_> {
         if let MirrorAction::New { .. } | MirrorAction::Changed { .. } = &action {
             self.count_ahead(1, action.bytes());
         }
+        self.times_set.remember(&action);
         let path = action.path().clone();
         if !matches!(action, MirrorAction::Metadata { .. }) {
             self.prepare_folders_of(&path)?; // what a file is told does not change its folder

@@ -1,10 +1,11 @@
 //! Hard links (`--hard-links`) stay hard links, and separate files stay separate.
 
 use crate::mirrors::{Mirror, WAYS, assert_nothing_left};
-use crate::support::{chmod, content};
+use crate::support::{assert_same, chmod, content};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 #[test]
 fn names_of_one_file_stay_names_of_one_file() {
@@ -96,6 +97,28 @@ fn files_that_the_target_has_as_one_become_what_they_are_in_one_run() {
 }
 
 fn same_time(path: &Path) {
-    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// The name that goes has the other name's new time by then.
+#[test]
+fn a_further_name_of_a_file_whose_time_was_set_is_deleted() {
+    for way in WAYS {
+        for option in ["--sparse", "--hard-links", "--backup=kept"] {
+            let mirror = Mirror::new(way);
+            let target = |name: &str| mirror.target().join(name);
+            mirror.write("a", "content");
+            mirror.check(["--perms"]);
+            fs::create_dir(target("folder")).unwrap();
+            for name in ["b", "folder/c"] {
+                fs::hard_link(target("a"), target(name)).unwrap();
+            }
+            let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_007, 123_456_789);
+            File::open(mirror.source().join("a")).unwrap().set_modified(time).unwrap();
+            let ran = mirror.run(["--compare=digest", "--delete", "--max-delete=100%", option]);
+            assert_eq!(ran.code, Some(0), "{option}: {}", ran.stderr);
+            assert_same(&mirror.source(), &mirror.target());
+        }
+    }
 }

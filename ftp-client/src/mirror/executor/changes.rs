@@ -1,11 +1,12 @@
 //! The small changes of a mirror: collected, and made in batches.
 
 use super::MirrorExecutor;
+use super::times_set::expected;
 use crate::error::Error;
 use crate::mirror::action::MirrorAction;
 use crate::mirror::effects::Effects;
 use wire::message::{Change, Entry};
-use wire::metadata::Kind;
+use wire::metadata::{Kind, Timestamp};
 use wire::modes::OWNER_ALL;
 use wire::{Failure, FailureCode, RemotePath};
 
@@ -22,6 +23,8 @@ pub(super) struct ChangeGroup {
     pub(super) path: RemotePath,
     /// A failure of it is not reported: it is set once more later, or only costs time.
     pub(super) is_preparation: bool,
+    /// Times to expect of the entry next, where it did not have the one it was listed with.
+    pub(super) other_times: Option<Vec<Timestamp>>,
 }
 
 impl MirrorExecutor<'_> {
@@ -54,7 +57,11 @@ impl MirrorExecutor<'_> {
         Ok(())
     }
 
-    fn made(&mut self, work: ChangeGroup, failure: Option<Failure>) -> Result<(), Error> {
+    fn made(&mut self, mut work: ChangeGroup, failure: Option<Failure>) -> Result<(), Error> {
+        if failure.as_ref().is_some_and(|failure| self.comes_again(&mut work, failure.code)) {
+            self.batch.push(work);
+            return Ok(());
+        }
         let is_deletion = matches!(work.action, Some(MirrorAction::Deleted { .. }));
         // What somebody else has removed meanwhile is gone, as was wanted.
         let failure = failure.filter(|failure| !is_deletion || failure.code != FailureCode::NotFound);
@@ -83,6 +90,18 @@ impl MirrorExecutor<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// True if the change is to be tried once more: the run itself has given the file another time, by another of its names, or
+    /// something in the folder to remove comes again.
+    fn comes_again(&self, work: &mut ChangeGroup, code: FailureCode) -> bool {
+        if code == FailureCode::NotEmpty {
+            return !self.batch.is_empty();
+        }
+        let was = work.changes.first_mut().and_then(expected).filter(|_| code == FailureCode::Drifted);
+        let Some(was) = was else { return false };
+        let next = work.other_times.get_or_insert_with(|| self.times_set.since(was)).pop();
+        next.inspect(|time| was.modified = *time).is_some()
     }
 
     /// Lets the owner change a read-only folder that `path` is in, as rsync does, and shuts those out of it and of the folders above who

@@ -1,0 +1,50 @@
+//! The times that a run has given to files of the target. A file may have more names there: each of them shows the new time,
+//! although it was listed with the old one, and it is still the file that was compared.
+
+use crate::mirror::action::MirrorAction;
+use std::collections::BTreeSet;
+use wire::message::Change;
+use wire::metadata::{Kind, Metadata, Timestamp};
+
+/// Length, old time and new time of each file. Bounded: what does not fit is found as changed, and left to the next run.
+#[derive(Default)]
+pub(super) struct TimesSet(BTreeSet<(u64, Timestamp, Timestamp)>);
+
+impl TimesSet {
+    pub(super) fn remember(&mut self, action: &MirrorAction) {
+        let (Some(source), Some(target)) = (action.source(), action.target()) else { return };
+        let (source, target) = (source.metadata, target.metadata);
+        let is_set =
+            source.kind == Kind::File && source.size == target.size && source.modified != target.modified;
+        if is_set && self.0.len() < REMEMBERED_MAX {
+            self.0.insert((target.size, target.modified, source.modified));
+        }
+    }
+
+    /// The times that a file may have now by this run alone.
+    pub(super) fn since(&self, was: &Metadata) -> Vec<Timestamp> {
+        let [first, last] = [EARLIEST, LATEST].map(|time| (was.size, was.modified, time));
+        self.0.range(first..=last).map(|(_, _, time)| *time).collect()
+    }
+}
+
+/// The metadata that a change expects of the entry.
+pub(super) fn expected(change: &mut Change) -> Option<&mut Metadata> {
+    match change {
+        Change::RemoveFile { was, .. } => was.as_mut(),
+        Change::Move { was, .. } | Change::SetAside { was, .. } => Some(was),
+        Change::RemoveFolder { .. }
+        | Change::MakeFolder { .. }
+        | Change::SetMetadata { .. }
+        | Change::HardLink { .. }
+        | Change::SetOwner { .. }
+        | Change::SetXattrs { .. }
+        | Change::Sync { .. } => None,
+    }
+}
+
+const EARLIEST: Timestamp = Timestamp { seconds: i64::MIN, nanos: 0 };
+const LATEST: Timestamp = Timestamp { seconds: i64::MAX, nanos: u32::MAX };
+
+/// About 4 MiB.
+const REMEMBERED_MAX: usize = 65_536;
