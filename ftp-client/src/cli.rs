@@ -21,6 +21,7 @@ mod output;
 mod parse;
 mod places;
 mod profiles;
+mod reflexes;
 mod results;
 mod scope;
 mod script;
@@ -68,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => (defaults::as_typed(typed), Err(error)),
     };
     let output = Arc::new(Output::new(&completed.typed.common));
+    output.remark(reflexes::note(&matches).as_deref());
     let result = profiles.and_then(|profiles| run(completed, profiles, &words, &output));
     let code = output.finish(result);
     terminal::restore();

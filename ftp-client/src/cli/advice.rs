@@ -2,6 +2,7 @@
 
 use crate::cli::args::Common;
 use crate::cli::output::shown;
+use crate::cli::reflexes;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command};
 use std::ffi::OsString;
@@ -17,8 +18,8 @@ pub(crate) fn sentence(error: &clap::Error) -> String {
     shown(parts.join("; ").as_bytes())
 }
 
-/// The same error, with the command that was meant where letters are swapped, which clap does not see; and without commands that
-/// are for completions only, which clap does see.
+/// The same error, with the command that was meant: what to type for another program's command; or where letters are swapped, which
+/// clap does not see; and without commands that are for completions only, which clap does see.
 pub(crate) fn with_command_meant(
     mut error: clap::Error,
     parser: &Command,
@@ -30,6 +31,13 @@ pub(crate) fn with_command_meant(
     let found = words.iter().take_while(|word| **word != *typed).fold(parser, |command, word| {
         word.to_str().and_then(|word| command.find_subcommand(word)).unwrap_or(command)
     });
+    if found.get_name() == parser.get_name() {
+        let answer = reflexes::answer_to_command(&typed, parser)
+            .or_else(|| reflexes::answer_to_path(&typed, words, parser));
+        if let Some(answer) = answer {
+            return clap::Error::raw(error.kind(), format!("{answer}\n")).with_cmd(parser);
+        }
+    }
     let shown: Vec<&str> =
         found.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name).collect();
     let mut names = match error.remove(ContextKind::SuggestedSubcommand) {

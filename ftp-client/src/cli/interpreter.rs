@@ -10,6 +10,7 @@ use crate::cli::line::{TypedLine, Word, line_parser};
 use crate::cli::output::{Object, Output, shown};
 use crate::cli::places;
 use crate::cli::profiles::Profile;
+use crate::cli::reflexes;
 use crate::cli::scope::{Scope, nothing_open};
 use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
@@ -25,7 +26,11 @@ use std::sync::Arc;
 use tokio::task::block_in_place;
 
 /// A line that was understood.
-pub(crate) struct Parsed(pub(crate) Word);
+pub(crate) struct Parsed {
+    pub(crate) word: Word,
+    /// The note about options that are not needed.
+    pub(crate) note: Option<String>,
+}
 
 /// The state that lines are run in.
 pub(crate) struct Interpreter {
@@ -72,8 +77,9 @@ impl Interpreter {
     }
 
     /// Runs a line; gives its exit code.
-    pub(crate) async fn run(&mut self, Parsed(word): Parsed, output: &Arc<Output>) -> Result<u8, Error> {
-        match word {
+    pub(crate) async fn run(&mut self, line: Parsed, output: &Arc<Output>) -> Result<u8, Error> {
+        output.remark(line.note.as_deref());
+        match line.word {
             Word::Command(command) => self.command(command, output).await,
             Word::Open(open) => self.open(&open.remote, output).await.map(|()| 0),
             Word::Cd(cd) => self.change_folder(cd.folder.as_deref(), output).await,
@@ -227,7 +233,7 @@ impl Checker {
     }
 
     /// Checks a line and follows its changes of folder. Errors that only a run can find are not reported.
-    pub(crate) fn check(&mut self, Parsed(word): Parsed, output: &Output) -> Result<(), Error> {
+    pub(crate) fn check(&mut self, word: Word, output: &Output) -> Result<(), Error> {
         if self.stdin_taken && reads_stdin(&word) {
             return Err(stdin_taken());
         }
@@ -277,12 +283,13 @@ pub(crate) fn understand(
     profile: Option<&str>,
 ) -> Result<Parsed, clap::Error> {
     let meant = |error| with_place_of_option(with_command_meant(error, &line_parser(), words));
-    let mut matches = line_parser().try_get_matches_from(words).map_err(meant)?;
+    let mut matches = reflexes::parse(line_parser(), words).map_err(meant)?;
     let profile = profile.and_then(|name| scope.profiles().get(name));
     if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {
-        matches = defaults::with_profile(line_parser(), name, sub, profile).try_get_matches_from(words)?;
+        matches = reflexes::parse(defaults::with_profile(line_parser(), name, sub, profile), words)?;
     }
-    TypedLine::from_arg_matches(&matches).map(|line| Parsed(line.word))
+    let note = reflexes::note(&matches);
+    TypedLine::from_arg_matches(&matches).map(|line| Parsed { word: line.word, note })
 }
 
 fn parse(words: &[OsString], scope: &Scope, profile: Option<&str>) -> Result<Parsed, Error> {

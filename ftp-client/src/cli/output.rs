@@ -199,6 +199,13 @@ impl Output {
         }
     }
 
+    /// Prints a note, if there is one.
+    pub(crate) fn remark(&self, note: Option<&str>) {
+        if let Some(note) = note.filter(|_| !self.quiet) {
+            self.say(&format!("{} {}note: {note}", self.prefix(), self.place()));
+        }
+    }
+
     /// Prints a message with `--verbose`.
     pub(crate) fn note(&self, message: impl FnOnce() -> String) {
         if self.verbose {

@@ -4,14 +4,15 @@
 use crate::cli::advice::{sentence, with_command_meant};
 use crate::cli::commands::Cli;
 use crate::cli::output::Object;
+use crate::cli::reflexes;
 use clap::{ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Parses words with a parser of the command line.
+/// Parses words with a parser of the command line, and options of other programs among them.
 pub(crate) fn matches(command: Command, words: &[OsString]) -> ArgMatches {
-    let parsed = command.color(color(words)).try_get_matches_from(words);
+    let parsed = reflexes::parse(command.color(color(words)), words);
     parsed.unwrap_or_else(|error| refuse(&with_command_meant(error, &Cli::command(), words), words))
 }
 

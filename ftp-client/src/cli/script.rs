@@ -92,13 +92,13 @@ impl Script {
             let of_line = output.of_line(&format!("{}:{number}: ", self.name), *number, &command);
             let mut leaves = false;
             let result = match interpreter.parse(words) {
-                Ok(Parsed(Word::Exit(_))) => {
+                Ok(Parsed { word: Word::Exit(_), .. }) => {
                     leaves = true;
                     Ok(0)
                 }
-                Ok(parsed) => match failed_moves.check(&parsed.0) {
+                Ok(parsed) => match failed_moves.check(&parsed.word) {
                     Ok(()) => {
-                        let moved = Move::of(&parsed.0);
+                        let moved = Move::of(&parsed.word);
                         let result = interrupts.guard(Box::pin(interpreter.run(parsed, &of_line))).await;
                         failed_moves.on_line(moved, *number, result.is_ok());
                         result
@@ -123,10 +123,10 @@ impl Script {
     fn check(&self, interpreter: &Interpreter, output: &Output) -> Result<(), Error> {
         let mut checker = interpreter.checker(self.from_stdin);
         if let Some(remote) = &self.remote {
-            checker.check(Parsed(Word::Open(OpenArgs { remote: remote.clone() })), output)?;
+            checker.check(Word::Open(OpenArgs { remote: remote.clone() }), output)?;
         }
         for (number, words) in &self.lines {
-            let checked = checker.parse(words).and_then(|parsed| checker.check(parsed, output));
+            let checked = checker.parse(words).and_then(|parsed| checker.check(parsed.word, output));
             checked.map_err(|error| Error::Usage(format!("{}:{number}: {error}", self.name)))?;
         }
         Ok(())

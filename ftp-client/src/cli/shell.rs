@@ -137,12 +137,14 @@ impl<'a> Shell<'a> {
             return Ok(());
         }
         match self.interpreter.understand(words) {
-            Ok(Parsed(Word::Queue(queue))) => {
+            Ok(Parsed { word: Word::Queue(queue), .. }) => {
                 let queued = checker.parse(&queue.words)?;
-                checker.check(queued, self.output)
+                checker.check(queued.word, self.output)
             }
-            Ok(Parsed(Word::Jobs(_) | Word::Wait(_) | Word::Kill(_) | Word::History(_))) => Ok(()),
-            Ok(parsed) => checker.check(parsed, self.output),
+            Ok(Parsed { word: Word::Jobs(_) | Word::Wait(_) | Word::Kill(_) | Word::History(_), .. }) => {
+                Ok(())
+            }
+            Ok(parsed) => checker.check(parsed.word, self.output),
             Err(help) if !help.use_stderr() => Ok(()),
             Err(error) => Err(Error::Usage(sentence(&error))),
         }
@@ -156,7 +158,7 @@ impl<'a> Shell<'a> {
         if words.is_empty() {
             return Ok(LineOutcome::Done);
         }
-        let Parsed(word) = match self.interpreter.understand(&words) {
+        let Parsed { word, note } = match self.interpreter.understand(&words) {
             Ok(parsed) => parsed,
             Err(error) => {
                 self.output.say(error.to_string().trim_end());
@@ -184,17 +186,17 @@ impl<'a> Shell<'a> {
             | Word::Lpwd(_)
             | Word::Lls(_)
             | Word::Limit(_)
-            | Word::Lanes(_) => return self.foreground(word).await,
+            | Word::Lanes(_) => return self.foreground(Parsed { word, note }).await,
         }
         self.output.flush()?;
         Ok(LineOutcome::Done)
     }
 
     /// Runs a command until it ends or Ctrl-C is pressed. Ctrl-C also closes the connection, so that the server stops too; the next command connects anew.
-    async fn foreground(&mut self, word: Word) -> Result<LineOutcome, Error> {
+    async fn foreground(&mut self, line: Parsed) -> Result<LineOutcome, Error> {
         let output = self.output.of_command();
         let mut interrupts = Interrupts::listen()?;
-        let result = interrupts.guard(Box::pin(self.interpreter.run(Parsed(word), &output))).await;
+        let result = interrupts.guard(Box::pin(self.interpreter.run(line, &output))).await;
         let interrupted = matches!(result, Err(Error::Interrupted));
         if interrupted {
             self.interpreter.hang_up().await;
@@ -207,7 +209,7 @@ impl<'a> Shell<'a> {
     }
 
     fn begin(&mut self, words: &[OsString], queued: bool) -> Result<(), Error> {
-        let Parsed(word) = self.interpreter.parse(words)?;
+        let Parsed { word, note } = self.interpreter.parse(words)?;
         if reads_stdin(&word) {
             return Err(stdin_taken());
         }
@@ -218,6 +220,7 @@ impl<'a> Shell<'a> {
         match self.interpreter.task(command, self.output)? {
             Task::Online(_, work) if work.is_transfer() => {
                 let (server, options) = self.interpreter.dialing()?;
+                self.output.remark(note.as_deref());
                 self.jobs.begin(text, server, options, *work, self.output, queued);
                 Ok(())
             }

@@ -34,7 +34,7 @@ fn lines_of_scripts_are_told_the_same_with_their_place() {
         ),
         ("put --overwirte never a", "tip: a similar argument exists: '--overwrite'"),
         ("put --overwrite nevr a", "tip: a similar value exists: 'never'"),
-        ("lsl", "tip: a similar subcommand exists: 'ls'"),
+        ("hsah a", "tip: a similar subcommand exists: 'hash'"),
         ("gte a", "tip: a similar subcommand exists: 'get'"),
     ] {
         fs::write(world.local().join("script"), format!("open h:\n{line}\n")).unwrap();

@@ -4,5 +4,6 @@ mod completions;
 mod did_you_mean;
 mod profiles;
 mod prompts;
+mod reflexes;
 mod scripts;
 mod shell;
