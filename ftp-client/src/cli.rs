@@ -16,6 +16,7 @@ mod input;
 mod interpreter;
 mod interrupts;
 mod line;
+mod local_patterns;
 mod login;
 mod output;
 mod parse;
@@ -91,8 +92,9 @@ fn run(
         tell(&typed.origins);
     }
     let Cli { common, command } = typed.typed;
-    let mut settings = Settings::new(common)?;
     let scope = Scope::new(profiles);
+    let scope = if common.no_glob { scope.literal() } else { scope };
+    let mut settings = Settings::new(common)?;
     let interpreter = |scope| Interpreter::new(words, scope);
     if let Some(script) = script(&command)? {
         return in_runtime(interpreter(scope), async |interpreter| script.run(interpreter, output).await);

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use wire::escape::Escaped;
+use wire::glob::may_be_pattern;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Why a request could not be done. Its text is one sentence, safe to print.
@@ -233,8 +234,8 @@ fn plain(source: &io::Error) -> String {
 
 /// The advice for a missing path that looks like a pattern.
 fn of_patterns(path: &str, code: FailureCode) -> &'static str {
-    if code == FailureCode::NotFound && path.contains(['*', '?', '[']) {
-        "; patterns are not expanded here: a shell expands those of local files, and mirror --include takes them"
+    if code == FailureCode::NotFound && may_be_pattern(path.as_bytes()) {
+        "; if a pattern was meant, nothing matches it"
     } else {
         ""
     }
@@ -264,12 +265,12 @@ mod tests {
         let told = |path: &str, code: i32| {
             Error::local(Path::new(path), io::Error::from_raw_os_error(code)).to_string()
         };
-        for path in ["*.txt", "a?", "a[1]"] {
-            assert!(told(path, 2).contains("; patterns are not expanded"), "{path}");
-            assert!(!told(path, 13).contains("patterns"), "{path}");
+        for path in ["*.txt", "a?", "a[1]", "{a,b}"] {
+            assert!(told(path, 2).contains("; if a pattern was meant"), "{path}");
+            assert!(!told(path, 13).contains("pattern"), "{path}");
         }
-        assert!(!told("plain", 2).contains("patterns"));
+        assert!(!told("plain", 2).contains("pattern"));
         let remote = Error::remote(&RemotePath::from_user(b"a*").unwrap(), FailureCode::NotFound);
-        assert!(remote.to_string().contains("patterns are not expanded"), "{remote}");
+        assert!(remote.to_string().contains("if a pattern was meant"), "{remote}");
     }
 }

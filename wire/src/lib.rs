@@ -19,6 +19,7 @@ pub mod failure;
 pub mod features;
 pub mod fidelity;
 pub mod frame;
+pub mod glob;
 pub mod ids;
 pub mod journal;
 pub mod limits;
@@ -33,6 +34,7 @@ pub mod sender;
 pub mod sha256;
 pub mod sync;
 pub mod verified;
+pub mod wildcard;
 
 pub use access::Access;
 pub use codec::CodecError;

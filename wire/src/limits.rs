@@ -25,6 +25,9 @@ pub const LISTING_PAGE_ENTRIES_MAX: usize = 2048;
 /// Unconsumed pages of one listing. A client that is busy elsewhere has room for them, so its other answers never wait behind
 /// them. Allows 2 MiB per round trip.
 pub const LISTING_PAGES_AHEAD: usize = 16;
+/// Most bytes of a pattern whose braces are written out, together with the texts on the way there: a path that is matched costs
+/// at most these times its own length.
+pub const ALTERNATIVES_LEN_MAX: usize = 8 * 1024;
 
 /// Longest text that explains a failure.
 pub const FAILURE_MESSAGE_LEN_MAX: usize = 1024;

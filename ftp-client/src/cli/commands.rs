@@ -17,6 +17,7 @@ mod limits;
 mod ln;
 mod ls;
 mod man;
+mod matching;
 mod mirror;
 mod mkdir;
 mod mv;
@@ -71,13 +72,15 @@ Example:
   ftp-client get -r ann@files.example.org:/photos .";
 
 /// One variant per command.
-#[derive(Subcommand)]
+#[derive(Clone, Subcommand)]
 pub(crate) enum Command {
     Ls(ls::LsArgs),
     Stat(stat::StatArgs),
     Hash(hash::HashArgs),
     Df(df::DfArgs),
+    #[command(alias = "mget")]
     Get(get::GetArgs),
+    #[command(alias = "mput")]
     Put(put::PutArgs),
     Mirror(Box<mirror::MirrorArgs>),
     Apply(mirror::ApplyArgs),
@@ -148,6 +151,8 @@ pub(crate) enum OnlineCommand {
     Ln(ln::LnCommand),
     Gc(gc::GcCommand),
     Doctor(doctor::DoctorCommand),
+    /// Any of them, with patterns.
+    Matching(matching::MatchingCommand),
 }
 
 impl Command {
@@ -196,6 +201,19 @@ impl Task {
 
     /// Makes the task of a typed command. `json` reserves standard output for programs.
     pub(crate) fn new(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
+        let scope = scope.noting_patterns();
+        let task = Self::of_paths(typed.clone(), &scope, json)?;
+        match (task, scope.patterns()) {
+            (Self::Online(server, first), patterns) if !patterns.is_empty() => {
+                let work = matching::MatchingCommand::new(typed, scope, json, patterns, &first);
+                Ok(online((server, work), OnlineCommand::Matching))
+            }
+            (task, _) => Ok(task),
+        }
+    }
+
+    /// Makes the task of a command whose paths are all names.
+    fn of_paths(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         Ok(match typed {
             Command::Ls(typed) => online(ls::LsCommand::new(typed, scope)?, OnlineCommand::Ls),
             Command::Stat(typed) => online(stat::StatCommand::new(typed, scope)?, OnlineCommand::Stat),
@@ -261,6 +279,9 @@ impl OfflineCommand {
 impl OnlineCommand {
     /// Returns true if the command may run in the background.
     pub(crate) fn is_transfer(&self) -> bool {
+        if let Self::Matching(matching) = self {
+            return matching.is_transfer();
+        }
         matches!(self, Self::Get(_) | Self::Put(_) | Self::Mirror(_))
     }
 
@@ -286,6 +307,7 @@ impl OnlineCommand {
             Self::Ln(ln) => ln.run(session, output).await,
             Self::Gc(gc) => gc.run(session, output).await,
             Self::Doctor(doctor) => doctor.run(session, output).await,
+            Self::Matching(matching) => matching.run(context).await,
         }
     }
 }

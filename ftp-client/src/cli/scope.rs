@@ -8,16 +8,34 @@ use crate::cli::profiles::Profiles;
 use crate::cli::server::ServerTarget;
 use ftp_client::Error;
 use ftp_client::remote::{Remote, TypedPath};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use wire::RemotePath;
+use wire::glob::may_be_pattern;
 
 /// The place that relative paths begin at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     profiles: Arc<Profiles>,
     open: Option<CurrentFolders>,
+    patterns: Patterns,
+}
+
+/// How patterns among remote paths are taken.
+#[derive(Debug, Clone, Default)]
+enum Patterns {
+    /// As names.
+    Literal,
+    /// As names for now.
+    #[default]
+    Open,
+    /// As names for now, and noted.
+    Noted(Arc<Mutex<Vec<Remote>>>),
+    /// As the paths that they match.
+    Known(Arc<HashMap<RemotePath, Vec<RemotePath>>>),
 }
 
 /// Folders of the open server.
@@ -34,11 +52,21 @@ struct CurrentFolders {
 impl Scope {
     /// The scope of a command line.
     pub(crate) fn new(profiles: Profiles) -> Self {
-        Self { profiles: Arc::new(profiles), open: None }
+        Self { profiles: Arc::new(profiles), ..Self::default() }
     }
 
     pub(crate) fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// The same, where no path is a pattern.
+    pub(crate) fn literal(self) -> Self {
+        Self { patterns: Patterns::Literal, ..self }
+    }
+
+    /// True if no path is a pattern.
+    pub(crate) fn is_literal(&self) -> bool {
+        matches!(self.patterns, Patterns::Literal)
     }
 
     /// The same, where no server is open.
@@ -56,6 +84,48 @@ impl Scope {
         let moved =
             |open: CurrentFolders| CurrentFolders { here: there, previous: Some(open.here), home: open.home };
         Self { open: self.open.clone().map(moved), ..self.clone() }
+    }
+
+    /// The same, where patterns among the paths of what exists are noted.
+    pub(crate) fn noting_patterns(&self) -> Self {
+        let patterns = if self.is_literal() { Patterns::Literal } else { Patterns::Noted(Arc::default()) };
+        Self { patterns, ..self.clone() }
+    }
+
+    /// The patterns that were noted.
+    pub(crate) fn patterns(&self) -> Vec<Remote> {
+        match &self.patterns {
+            Patterns::Noted(noted) => noted.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Patterns::Literal | Patterns::Open | Patterns::Known(_) => Vec::new(),
+        }
+    }
+
+    /// The same, where it is known what the patterns match.
+    pub(crate) fn with_matches(&self, matches: HashMap<RemotePath, Vec<RemotePath>>) -> Self {
+        Self { patterns: Patterns::Known(Arc::new(matches)), ..self.clone() }
+    }
+
+    /// The paths that are meant by paths of what exists: patterns mean what they match.
+    pub(crate) fn matched(&self, remotes: Vec<Remote>) -> Vec<Remote> {
+        match &self.patterns {
+            Patterns::Literal | Patterns::Open => remotes,
+            Patterns::Noted(noted) => {
+                let patterns =
+                    remotes.iter().filter(|remote| may_be_pattern(remote.path.as_bytes())).cloned();
+                noted.lock().unwrap_or_else(PoisonError::into_inner).extend(patterns);
+                remotes
+            }
+            Patterns::Known(matches) => {
+                let matched =
+                    |remote: Remote| match matches.get(&remote.path).filter(|paths| !paths.is_empty()) {
+                        Some(paths) => {
+                            paths.iter().map(|path| Remote { path: path.clone(), ..remote.clone() }).collect()
+                        }
+                        None => vec![remote],
+                    };
+                remotes.into_iter().flat_map(matched).collect()
+            }
+        }
     }
 
     /// The folder of the open server that `cd` means: without a path the first one, and by `-` the one before.
@@ -79,6 +149,12 @@ impl Scope {
     pub(crate) fn remote(&self, typed: &OsStr) -> Result<(ServerTarget, Remote), Error> {
         let remote = self.must_be_remote(typed)?;
         Ok((ServerTarget::of(&remote), remote))
+    }
+
+    /// Paths of what exists on a server, all on the same; they may be patterns.
+    pub(crate) fn existing(&self, typed: &[OsString]) -> Result<(ServerTarget, Vec<Remote>), Error> {
+        let (server, remotes) = self.remotes(typed)?;
+        Ok((server, self.matched(remotes)))
     }
 
     /// Paths that must all be on the same server.

@@ -14,7 +14,6 @@
 #[cfg(test)]
 mod against_rsync;
 mod age;
-mod bracket;
 mod entries;
 mod file_list;
 mod limits;
@@ -22,7 +21,6 @@ mod pattern;
 mod rule;
 mod rules;
 mod size;
-mod wildcard;
 
 pub use age::{AgeError, parse_age};
 pub use entries::Separator;

@@ -13,7 +13,7 @@ use wire::metadata::Kind;
 use wire::store::Folder;
 use wire::store::entry::{EntryFields, describe};
 use wire::store::marks::Unproven;
-use wire::store::walk::{Visit, Walk};
+use wire::store::walk::{Visit, Walk, WalkChoice};
 use wire::{FailureCode, RemotePath};
 
 /// The finding of a side at a path.
@@ -66,12 +66,12 @@ impl TreeSide for EmptySide {
 pub(crate) struct LocalSide<'a> {
     walk: Walk,
     wish: EntryFields,
-    leaves_out: ExcludeFn<'a>,
+    filter: FilterFn<'a>,
     unproven: Unproven,
 }
 
 /// Tells of a path, and whether it is a folder, that it is not looked at.
-type ExcludeFn<'a> = Box<dyn Fn(&RemotePath, bool) -> bool + Send + 'a>;
+type FilterFn<'a> = Box<dyn Fn(&RemotePath, bool) -> WalkChoice + Send + 'a>;
 
 impl<'a> LocalSide<'a> {
     /// All that is in `folder`, which was found at `shown`, but for what is left out. Paths begin with `below`.
@@ -84,7 +84,10 @@ impl<'a> LocalSide<'a> {
     ) -> Result<Self, Error> {
         let walk = Walk::new(folder, below).map_err(|error| error_at(shown, error))?;
         let (wish, unproven) = (EntryFields { digests: None, details }, Unproven::default());
-        Ok(Self { walk, wish, leaves_out: Box::new(leaves_out), unproven })
+        let filter = move |path: &RemotePath, is_folder: bool| {
+            if leaves_out(path, is_folder) { WalkChoice::Exclude } else { WalkChoice::Enter }
+        };
+        Ok(Self { walk, wish, filter: Box::new(filter), unproven })
     }
 
     /// The same, of which some may have been lost.
@@ -95,7 +98,7 @@ impl<'a> LocalSide<'a> {
 
 impl TreeSide for LocalSide<'_> {
     fn next(&mut self) -> Result<Option<SideEntry>, Error> {
-        while let Some(visit) = self.walk.step_filtered(&*self.leaves_out) {
+        while let Some(visit) = self.walk.step_filtered(&*self.filter) {
             if let Visit::Excluded(path) = visit {
                 return Ok(Some(SideEntry::LeftOut(path)));
             }

@@ -49,7 +49,26 @@ impl Session {
         recursive: bool,
         details: Details,
     ) -> Result<Pages, Error> {
-        let list = List { path: path.clone(), recursive, digests: None, details };
+        let pattern = RemotePath::root();
+        self.list_as(List { path: path.clone(), recursive, pattern, digests: None, details }).await
+    }
+
+    /// Lists the entries of a folder whose paths match a pattern, with `recursive` also all that is below them. An entry whose path is
+    /// the pattern itself is the only one.
+    ///
+    /// # Errors
+    /// If the connection is lost; what the server has to say comes with the first page.
+    pub async fn list_matching(
+        &self,
+        path: &RemotePath,
+        pattern: &RemotePath,
+        recursive: bool,
+    ) -> Result<Pages, Error> {
+        let (path, pattern, details) = (path.clone(), pattern.clone(), Details::default());
+        self.list_as(List { path, recursive, pattern, digests: None, details }).await
+    }
+
+    async fn list_as(&self, list: List) -> Result<Pages, Error> {
         self.once_accepted(|session| {
             let list = list.clone();
             Box::pin(async move { Pages::open(session.inner.control.clone(), list).await })

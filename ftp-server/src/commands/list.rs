@@ -2,6 +2,7 @@
 //! client that does not read costs two pages, not a thread.
 
 use super::CommandAnswer;
+use super::list_filter::ListFilter;
 use crate::context::Context;
 use crate::events::Operation;
 use crate::workspace::Workspace;
@@ -13,7 +14,7 @@ use wire::message::{Entry, List, Listing, PathFailure};
 use wire::store::digest::StopCheck;
 use wire::store::entry::{EntryFields, describe};
 use wire::store::marks::Unproven;
-use wire::store::walk::Walk;
+use wire::store::walk::{Visit, Walk};
 use wire::{Failure, FailureCode, RemotePath};
 
 pub(super) async fn run(
@@ -34,9 +35,10 @@ pub(super) async fn run(
         .workspace
         .on_storage(move |storage| {
             storage.capabilities().require_details(list.details)?;
+            let filter = ListFilter::new(&*storage, &list)?;
             let walk = Walk::new(storage.folder(&list.path)?, RemotePath::root())?;
             let unproven = marks.map(|marks| marks.unproven()).unwrap_or_default();
-            Ok(ActiveListing { walk, unproven, recursive: list.recursive, wish: EntryFields::from(&list) })
+            Ok(ActiveListing { walk, unproven, filter, wish: EntryFields::from(&list) })
         })
         .await?;
     let (pages, mut made) = mpsc::channel(1);
@@ -71,7 +73,7 @@ pub(super) async fn run(
 struct ActiveListing {
     walk: Walk,
     unproven: Unproven,
-    recursive: bool,
+    filter: ListFilter,
     wish: EntryFields,
 }
 
@@ -99,16 +101,19 @@ async fn make_pages(
 
 /// Fills a page; true if the walk goes on.
 fn fill(listed: &mut ActiveListing, stop: StopCheck<'_>) -> (Listing, bool) {
-    let ActiveListing { walk, unproven, recursive, wish } = listed;
+    let ActiveListing { walk, unproven, filter, wish } = listed;
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;
     while !stop()
         && len < LISTING_PAGE_LEN
         && page.entries.len() + page.failures.len() < LISTING_PAGE_ENTRIES_MAX
     {
-        let Some(visit) = (if *recursive { walk.step() } else { walk.step_flat() }) else {
+        let Some(visit) = walk.step_filtered(&|path, is_folder| filter.choice(path, is_folder)) else {
             return (page, false);
         };
+        if matches!(&visit, Visit::Enter(path, ..) if !filter.lists(path)) {
+            continue; // a match may be in it
+        }
         match describe(walk, visit, *wish, stop) {
             Some(Ok(mut entry)) => {
                 unproven.tell(walk, &mut entry);

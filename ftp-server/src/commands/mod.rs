@@ -8,6 +8,7 @@ mod get;
 mod hash;
 mod link;
 mod list;
+mod list_filter;
 mod make_folder;
 mod put;
 mod remove;

@@ -46,26 +46,6 @@ fn lines_of_scripts_are_told_the_same_with_their_place() {
     }
 }
 
-#[test]
-fn who_expects_patterns_to_be_expanded_is_told() {
-    let world = World::serving();
-    world.check(["profile", "add", "work", &world.url("")]);
-    let hint = "patterns are not expanded here";
-    for line in ["put *.txt work:", "rm work:*", "ls work:f?", "rm work:a work:[ab]", "get work:f[12] ."] {
-        let ran = world.client(line.split(' '));
-        assert!(matches!(ran.code, Some(1 | 5)) && ran.stderr.contains(hint), "{line}: {}", ran.stderr);
-    }
-    fs::write(world.local().join("script"), "put *.txt\n").unwrap();
-    let ran = world.client(["script", "script", "work:", "--json"]);
-    assert!(ran.stderr.contains(hint) && ran.text().contains(hint), "{}", ran.stderr);
-    fs::write(world.local().join("f[1]"), "").unwrap();
-    world.check(["put", "f[1]", "work:"]);
-    for line in ["put missing work:", "rm work:missing", "mkdir work:f[1]", "rm work:missing work:f[1]"] {
-        let ran = world.client(line.split(' '));
-        assert!(ran.code != Some(0) && !ran.stderr.contains(hint), "{line}: {}", ran.stderr);
-    }
-}
-
 /// A name that is no profile is taken for a host, so only its failure mentions profiles.
 #[test]
 fn a_host_that_was_meant_to_be_a_profile_is_told() {

@@ -289,7 +289,13 @@ async fn connections_that_never_log_in_give_their_places_back() {
 }
 
 fn list_tree(digests: Option<Checksum>) -> List {
-    List { path: RemotePath::root(), recursive: true, digests, details: Details::default() }
+    List {
+        path: RemotePath::root(),
+        recursive: true,
+        pattern: RemotePath::root(),
+        digests,
+        details: Details::default(),
+    }
 }
 
 fn stat() -> Stat {

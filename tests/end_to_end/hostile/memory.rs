@@ -268,7 +268,13 @@ fn digests() -> Digests {
 }
 
 fn list() -> List {
-    List { path: RemotePath::root(), recursive: true, digests: None, details: Details::default() }
+    List {
+        path: RemotePath::root(),
+        recursive: true,
+        pattern: RemotePath::root(),
+        digests: None,
+        details: Details::default(),
+    }
 }
 
 fn stat() -> Stat {

@@ -136,7 +136,13 @@ fn select(window: u32) -> Select {
 }
 
 fn list() -> List {
-    List { path: path(""), recursive: true, digests: None, details: Details::default() }
+    List {
+        path: path(""),
+        recursive: true,
+        pattern: RemotePath::root(),
+        digests: None,
+        details: Details::default(),
+    }
 }
 
 fn exclusive(target: &str) -> Put {

@@ -327,6 +327,8 @@ pub(crate) fn check_logged(world: &World, peer: SocketAddr, reason: &str) {
 async fn list_all(session: &mut Session, ids: std::ops::Range<u32>) {
     for id in ids {
         let (path, details) = (RemotePath::root(), Details::default());
-        session.send(id, List { path, recursive: true, digests: None, details }).await;
+        session
+            .send(id, List { path, recursive: true, pattern: RemotePath::root(), digests: None, details })
+            .await;
     }
 }

@@ -31,7 +31,9 @@ pub(crate) fn fill_with_long_paths(world: &World) {
 async fn listing(world: &World) -> Session {
     let mut session = Session::open(world).await;
     let (path, details) = (RemotePath::root(), Details::default());
-    session.send(2, List { path, recursive: true, digests: None, details }).await;
+    session
+        .send(2, List { path, recursive: true, pattern: RemotePath::root(), digests: None, details })
+        .await;
     for _ in 0..LISTING_PAGES_AHEAD {
         let page = session.next().await.unwrap();
         assert!(page.more && matches!(page.message, Message::Listing(_)));

@@ -72,7 +72,13 @@ async fn one(world: &World, all: &Barrier, number: usize) {
     while tokio::time::timeout(Duration::from_secs(5), &mut logged_in).await.is_err() {
         session.check_alive().await;
     }
-    let list = List { path: RemotePath::root(), recursive: true, digests: None, details: Details::default() };
+    let list = List {
+        path: RemotePath::root(),
+        recursive: true,
+        pattern: RemotePath::root(),
+        digests: None,
+        details: Details::default(),
+    };
     session.send(2, list).await;
     let answer = session.next().await.expect("a listing");
     assert!(

@@ -15,6 +15,9 @@ pub struct List {
     pub path: RemotePath,
     /// The whole tree below it, depth-first, sorted; otherwise the folder alone.
     pub recursive: bool,
+    /// Only what matches, at any depth, with `recursive` also all that is below it; see [`Glob`](crate::glob::Glob). An entry with
+    /// exactly this path is the only match. The root: all entries.
+    pub pattern: RemotePath,
     /// Include the root digest of each file.
     pub digests: Option<Checksum>,
     /// Details to add to each entry.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub enum Visit {
     /// A folder; its content comes next, then its `Leave`.
     Enter(RemotePath, Metadata, Arc<dyn Folder>),
-    /// A file, link or special file, in the folder entered last.
+    /// A file, link or special file, in the folder entered last, or a folder that is not entered.
     Item(RemotePath, Metadata),
     /// All content of the folder has been visited.
     Leave(RemotePath, Metadata),
@@ -22,9 +22,20 @@ pub enum Visit {
     Excluded(RemotePath),
 }
 
-/// Decides what a walk excludes, by its path and by whether it is a folder. Called before the entry itself is examined, because
+/// Decides where a walk goes, by a path and by whether it is a folder. Called before the entry itself is examined, because
 /// that may fail or never end: a folder of another user, a mount whose server is gone.
-pub type WalkFilter<'a> = &'a dyn Fn(&RemotePath, bool) -> bool;
+pub type WalkFilter<'a> = &'a dyn Fn(&RemotePath, bool) -> WalkChoice;
+
+/// What a walk does with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkChoice {
+    /// It is not examined.
+    Exclude,
+    /// A folder is an item, whose content is not visited.
+    Item,
+    /// A folder is entered.
+    Enter,
+}
 
 /// A walk in progress.
 pub struct Walk {
@@ -59,11 +70,11 @@ impl Walk {
 
     /// The next visit.
     pub fn step(&mut self) -> Option<Visit> {
-        self.step_filtered(&|_, _| false)
+        self.step_filtered(&|_, _| WalkChoice::Enter)
     }
 
-    /// The next visit of a walk with exclusions.
-    pub fn step_filtered(&mut self, excludes: WalkFilter<'_>) -> Option<Visit> {
+    /// The next visit of a walk that goes where `filter` lets it.
+    pub fn step_filtered(&mut self, filter: WalkFilter<'_>) -> Option<Visit> {
         beat();
         let inner = self.levels.len() > 1;
         let level = self.levels.last_mut()?;
@@ -88,15 +99,16 @@ impl Walk {
             Ok(path) => path,
             Err(error) => return Some(Visit::Unreadable(level.path.clone(), error.into())),
         };
+        let excludes = |is_folder: bool| filter(&path, is_folder) == WalkChoice::Exclude;
         let by_name = match kind {
-            NameKind::Folder => excludes(&path, true),
-            NameKind::Other => excludes(&path, false),
-            NameKind::Unknown => excludes(&path, true) && excludes(&path, false),
+            NameKind::Folder => excludes(true),
+            NameKind::Other => excludes(false),
+            NameKind::Unknown => excludes(true) && excludes(false),
         };
         if by_name {
             return Some(Visit::Excluded(path));
         }
-        let examined = examine(&*folder, name, &|is_folder| excludes(&path, is_folder));
+        let examined = examine(&*folder, name, &|is_folder| filter(&path, is_folder));
         Some(match examined {
             Ok(Examination::Folder(metadata, folder, names)) => {
                 self.descent.enter(name, folder.clone());
@@ -114,23 +126,6 @@ impl Walk {
             self.levels.pop();
             self.descent.leave();
         }
-    }
-
-    /// The next visit of a walk that does not enter folders: each is an item.
-    pub fn step_flat(&mut self) -> Option<Visit> {
-        beat();
-        let level = self.levels.last_mut()?;
-        let Some(name) = level.names.get(level.next) else {
-            let failure = level.names.take_left_out()?;
-            return Some(Visit::Unreadable(level.path.clone(), failure));
-        };
-        level.next += 1;
-        let folder = self.descent.last()?;
-        Some(match (level.path.join(name), folder.metadata(name)) {
-            (Ok(path), Ok(metadata)) => Visit::Item(path, metadata),
-            (Ok(path), Err(error)) => Visit::Unreadable(path, Failure::of_found(error)),
-            (Err(error), _) => Visit::Unreadable(level.path.clone(), error.into()),
-        })
     }
 
     fn enter(
@@ -156,16 +151,15 @@ enum Examination {
 fn examine(
     folder: &dyn Folder,
     name: NameRef<'_>,
-    excludes: &dyn Fn(bool) -> bool,
+    filter: &dyn Fn(bool) -> WalkChoice,
 ) -> Result<Examination, Failure> {
     for _ in 0..LOOKS {
         let metadata = folder.metadata(name).map_err(Failure::of_found)?;
         let is_folder = metadata.kind == Kind::Folder;
-        if excludes(is_folder) {
-            return Ok(Examination::Excluded);
-        }
-        if !is_folder {
-            return Ok(Examination::Item(metadata));
+        match filter(is_folder) {
+            WalkChoice::Exclude => return Ok(Examination::Excluded),
+            WalkChoice::Enter if is_folder => {}
+            WalkChoice::Item | WalkChoice::Enter => return Ok(Examination::Item(metadata)),
         }
         let opened = folder.folder(name).and_then(|folder| Ok((folder.names()?, folder)));
         match opened.map_err(Failure::of_found) {

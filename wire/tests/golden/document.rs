@@ -80,6 +80,7 @@ fn limits() -> Vec<(&'static str, String)> {
         LISTING_PAGE_LEN,
         LISTING_PAGE_ENTRIES_MAX,
         LISTING_PAGES_AHEAD,
+        ALTERNATIVES_LEN_MAX,
         FAILURE_MESSAGE_LEN_MAX,
         USER_LEN_MAX,
         SECRET_LEN_MAX,

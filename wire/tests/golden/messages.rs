@@ -166,8 +166,14 @@ fn listing() -> Vec<MessageExample> {
             "list",
             2,
             "one folder: the root",
-            List { path: RemotePath::root(), recursive: false, digests: None, details: Details::default() },
-            parts! { text("", "path") bool(false, "recursive") none("digests") then(no_details()) },
+            List {
+                path: RemotePath::root(),
+                recursive: false,
+                pattern: RemotePath::root(),
+                digests: None,
+                details: Details::default(),
+            },
+            parts! { text("", "path") bool(false, "recursive") text("", "pattern") none("digests") then(no_details()) },
         ),
         example(
             16,
@@ -177,11 +183,29 @@ fn listing() -> Vec<MessageExample> {
             List {
                 path: path("music/live"),
                 recursive: true,
+                pattern: RemotePath::root(),
                 digests: Some(Checksum::Blake3),
                 details: Details::default(),
             },
             parts! {
-                text("music/live", "path") bool(true, "recursive") some("digests") variant(1, "Blake3")
+                text("music/live", "path") bool(true, "recursive") text("", "pattern") some("digests") variant(1, "Blake3")
+                then(no_details())
+            },
+        ),
+        example(
+            16,
+            "list-pattern",
+            2,
+            "what matches a pattern",
+            List {
+                path: path("music"),
+                recursive: false,
+                pattern: path("**/*.{ogg,flac}"),
+                digests: None,
+                details: Details::default(),
+            },
+            parts! {
+                text("music", "path") bool(false, "recursive") text("**/*.{ogg,flac}", "pattern") none("digests")
                 then(no_details())
             },
         ),
@@ -193,11 +217,12 @@ fn listing() -> Vec<MessageExample> {
             List {
                 path: path("music/live"),
                 recursive: true,
+                pattern: RemotePath::root(),
                 digests: None,
                 details: Details { owner: true, links: true, xattrs: true },
             },
             parts! {
-                text("music/live", "path") bool(true, "recursive") none("digests")
+                text("music/live", "path") bool(true, "recursive") text("", "pattern") none("digests")
                 bool(true, "details: owner") bool(true, "links") bool(true, "xattrs")
             },
         ),

@@ -9,7 +9,7 @@ use wire::message::{Changing, Compress, Durability, Overwrite};
 use wire::modes::Modes;
 
 /// How items are carried.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(crate) struct CarryingArgs {
     /// The failure that a done item survives: process = a crash of the program, power = also a loss of power (synced)
     #[arg(long, value_enum, value_name = "WHAT", default_value = "process")]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of every command.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
     /// Configuration file with the profiles
@@ -52,6 +52,9 @@ pub(crate) struct Common {
     /// if given, also wait for a server that is not reachable when the command starts
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) give_up_after: Option<Duration>,
+    /// Take *, ?, [ and { in remote paths as they are
+    #[arg(long, global = true)]
+    pub(crate) no_glob: bool,
     /// Write one JSON object per line to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -70,7 +73,7 @@ pub(crate) struct Common {
 }
 
 /// Options for resuming an interrupted transfer.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(crate) struct Resuming {
     /// Resume an interrupted transfer (default)
     #[arg(long, overrides_with = "no_resume")]

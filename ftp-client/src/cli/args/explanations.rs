@@ -5,6 +5,9 @@ pub(crate) const GET: &str = "\
 The last argument, if it is local, is the target: the files go into it if it is a folder, otherwise they get that name. Without one, they \
 go into the current folder.
 
+A remote path may be a pattern, which the server expands: *, ? and [a-z] within a name, ** for any folders, {a,b} for either. A name that exists \
+as typed is no pattern; a backslash takes the next character as it is, --no-glob all of them.
+
 Times, permissions and symbolic links are kept. Owners, extended attributes, hard links, holes, set-id and sticky bits are not; `ftp-client \
 mirror` can keep most of them. The umask counts as for new files of other programs, unless --perms is given: 0777 becomes 0755 with umask 022.
 
@@ -16,8 +19,9 @@ A file is reported as done when the death of a process cannot undo it. With --du
 
 With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
 
-Example:
-  ftp-client get -r ann@files.example.org:/photos ~/backup/";
+Examples:
+  ftp-client get -r ann@files.example.org:/photos ~/backup/
+  ftp-client get 'ann@files.example.org:/photos/2026/**/*.jpg' .";
 
 /// Explains `put`.
 pub(crate) const PUT: &str = "\

@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args};
 
 /// `--help` alone, where `-h` is about sizes, as with ls and df everywhere.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(crate) struct LongHelp {
     /// Print help
     #[arg(long, action = ArgAction::Help)]

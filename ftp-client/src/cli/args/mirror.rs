@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of the comparison of two files.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Comparison")]
 pub(crate) struct Comparing {
     /// Compare files of equal size by time, or by reading both
@@ -33,7 +33,7 @@ pub(crate) enum CompareWord {
 }
 
 /// Options that select entries.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Selection (rsync's rules: the first that matches decides)")]
 pub(crate) struct Choosing {
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub(crate) struct Choosing {
 }
 
 /// Options for the way in which entries are carried, and for metadata beside content, time and permissions.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "What is carried, and how")]
 pub(crate) struct Carrying {
     /// Preserve hard links
@@ -100,6 +100,7 @@ const OF_PROFILE_EXCLUDE: &str = "profile_exclude";
 const OF_PROFILE_FILTER_FROM: &str = "profile_filter_from";
 
 /// `--exclude`, `--include` and `--filter-from`, in the order in which they were typed, which decides.
+#[derive(Clone)]
 pub(crate) struct RuleArgs(pub(crate) Vec<TypedRule>);
 
 impl FromArgMatches for RuleArgs {

@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Options of transfers.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(crate) struct TransferArgs {
     /// Include folders and everything in them
     #[arg(short, long, visible_short_alias = 'R')]

@@ -17,7 +17,7 @@ use wire::message::Compress;
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Write files to standard output
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client cat ann@files.example.org:backup.tar | tar t")]
 pub(crate) struct CatArgs {
     /// The files
@@ -45,7 +45,7 @@ impl CatCommand {
         if json {
             return Err(Error::Usage("cat writes content to standard output: there is no --json".to_owned()));
         }
-        let (server, remotes) = scope.remotes(&typed.remotes)?;
+        let (server, remotes) = scope.existing(&typed.remotes)?;
         Ok((server, Self { remotes, compress: typed.compress }))
     }
 

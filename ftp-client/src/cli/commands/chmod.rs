@@ -15,7 +15,7 @@ use wire::metadata::{Kind, MODE_BITS};
 use wire::modes::{self, PERMISSIONS};
 
 /// Change permissions
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client chmod u+x,go-w ann@files.example.org:run.sh")]
 pub(crate) struct ChmodArgs {
     /// Octal as 644, or symbolic as u+x,go-w (after -- if it begins with a dash)
@@ -34,7 +34,7 @@ pub(crate) struct ChmodCommand {
 
 impl ChmodCommand {
     pub(crate) fn new(typed: ChmodArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remotes) = scope.remotes(&typed.remotes)?;
+        let (server, remotes) = scope.existing(&typed.remotes)?;
         let changes = modes::Chmod::parse(&typed.mode)
             .filter(|_| !typed.mode.contains(['D', 'F']))
             .ok_or_else(|| Error::Usage(format!("{:?} is not a mode as 644 or u+x,go-w", typed.mode)))?;

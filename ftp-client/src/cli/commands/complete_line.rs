@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// Print the completions of the last word of a command line; for the scripts of `completions`
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(hide = true, after_help = "Example:\n  ftp-client complete-line 'ftp-client put --over'")]
 pub(crate) struct CompleteLineArgs {
     /// Print candidates in the form that bash inserts in place of TEXT, the end of the line: bash completes parts of words and quotes nothing itself

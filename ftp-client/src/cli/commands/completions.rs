@@ -8,7 +8,7 @@ use clap_complete::{Shell, generate};
 use ftp_client::Error;
 
 /// Print a completion script for a shell
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Example:\n  ftp-client completions bash > ~/.local/share/bash-completion/completions/ftp-client"
 )]

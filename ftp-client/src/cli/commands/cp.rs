@@ -14,7 +14,7 @@ use wire::message::{Copied, CopyFile, Overwrite};
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 /// Copy files on the server
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     override_usage = "ftp-client cp [OPTIONS] <REMOTE>... <REMOTE>",
     after_help = "The last argument is the target: an existing folder receives the copies, another path is the copy's name. \
@@ -53,6 +53,7 @@ impl CpCommand {
     pub(crate) fn new(typed: CpArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("cp needs a target".to_owned()))?;
+        let remotes = scope.matched(remotes);
         let sources = remotes.into_iter().map(CopySource::new).collect::<Result<Vec<_>, _>>()?;
         places::no_name_twice(sources.iter().map(|source| Some(&source.name)))?;
         let overwrite = if typed.no_clobber { Overwrite::Never } else { typed.overwrite.into() };

@@ -14,7 +14,7 @@ use wire::RemotePath;
 use wire::message::{Space, SpaceReport};
 
 /// Show free and used space
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
 pub(crate) struct DfArgs {
     /// Ignored, for compatibility: sizes are always shown as 1.5 MiB

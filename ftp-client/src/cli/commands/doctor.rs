@@ -18,7 +18,7 @@ use wire::RemotePath;
 use wire::checksum::Checksum;
 
 /// Measure the connection to a server, and report what limits transfers
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Round trip, uploads and downloads over one lane and over several, disks, hash and cipher are measured \
                   one after the other, which takes some fifteen seconds. For that a hidden file, .ftp-client-doctor-*, is \

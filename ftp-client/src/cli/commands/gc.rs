@@ -15,7 +15,7 @@ use std::time::Duration;
 use wire::message::{Sweep, Swept};
 
 /// Remove the partial files of interrupted transfers, so that these start over
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Files that a running transfer is writing stay.\n\nExample:\n  \
                         ftp-client gc ann@files.example.org:/\n  ftp-client gc --idle 7d ~/backup")]
 pub(crate) struct GcArgs {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use wire::{Failure, FailureCode};
 
 /// Fetch files and, with -r, folders
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     override_usage = "ftp-client get [OPTIONS] <REMOTE>... [LOCAL]",
     after_help = "A local last argument is the target: an existing folder receives the items, another path is the \
@@ -82,12 +82,12 @@ impl GetCommand {
         let recursive = typed.transfer.recursive;
         let (server, sources) = match typed.output {
             Some(file) => {
-                let (server, remotes) = scope.remotes(&typed.paths)?;
+                let (server, remotes) = scope.existing(&typed.paths)?;
                 (server, vec![named(remotes, scope.file(file)?)?])
             }
             None => {
                 let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
-                (ServerTarget::of_all(&remotes)?, place(remotes, &target, recursive)?)
+                (ServerTarget::of_all(&remotes)?, place(scope.matched(remotes), &target, recursive)?)
             }
         };
         let typed = typed.transfer;

@@ -13,7 +13,7 @@ use wire::checksum::Digest;
 use wire::message::{Hash, Hashed};
 
 /// Print the SHA-256 of files, as sha256sum does
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client hash ann@files.example.org:disk.iso")]
 pub(crate) struct HashArgs {
     /// The files
@@ -27,7 +27,7 @@ pub(crate) struct HashCommand {
 
 impl HashCommand {
     pub(crate) fn new(typed: HashArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remotes) = scope.remotes(&typed.remotes)?;
+        let (server, remotes) = scope.existing(&typed.remotes)?;
         Ok((server, Self { remotes }))
     }
 

@@ -1,5 +1,6 @@
 //! `ls`: a folder, or with -R a whole tree, as its pages come.
 
+use super::matching::split;
 use crate::cli::args::LongHelp;
 use crate::cli::output::{Lister, Object, Output, Style};
 use crate::cli::scope::Scope;
@@ -10,14 +11,18 @@ use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use tokio::task::block_in_place;
-use wire::message::{Listing, PathFailure};
+use wire::glob::may_be_pattern;
+use wire::message::{Entry, Listing, PathFailure};
+use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
 /// List a folder
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     disable_help_flag = true,
-    after_help = "Example:\n  ftp-client ls -lh ann@files.example.org:/photos"
+    after_help = "With a pattern, what matches is listed, folders as themselves.\n\n\
+                  Examples:\n  ftp-client ls -lh ann@files.example.org:/photos\n  \
+                  ftp-client ls 'ann@files.example.org:/photos/*.{jpg,png}'"
 )]
 pub(crate) struct LsArgs {
     /// Show type, mode, size and time
@@ -41,6 +46,8 @@ pub(crate) struct LsArgs {
 
 pub(crate) struct LsCommand {
     remote: Remote,
+    /// The path may be a pattern.
+    is_pattern: bool,
     recursive: bool,
     style: Style,
 }
@@ -49,50 +56,67 @@ impl LsCommand {
     pub(crate) fn new(typed: LsArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
         let style = Style { long: typed.long, human_readable: typed.human_readable, json: false };
-        Ok((server, Self { remote, recursive: typed.recursive, style }))
+        let is_pattern = !scope.is_literal() && may_be_pattern(remote.path.as_bytes());
+        Ok((server, Self { remote, is_pattern, recursive: typed.recursive, style }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let style = Style { json: output.json(), ..self.style };
         let mut lister = Lister::new(style, TimeZone::system());
-        match self.list(session, output, &mut lister).await {
+        if self.is_pattern {
+            return self.list_matching(session, output, &mut lister).await;
+        }
+        self.list_folder(session, output, &mut lister).await
+    }
+
+    async fn list_folder(
+        &self,
+        session: &Session,
+        output: &Output,
+        lister: &mut Lister,
+    ) -> Result<u8, Error> {
+        let folder = &self.remote.path;
+        let mut pages = session.list(folder, self.recursive).await?;
+        let listed = async {
+            let mut failed = false;
+            while let Some(page) = pages.next().await? {
+                failed |= show_page(folder, page, output, lister)?;
+            }
+            Ok::<u8, Error>(failed.into())
+        };
+        match listed.await {
             Err(error)
                 if error.failure_code() == Some(FailureCode::NotAFolder) && !self.remote.must_be_folder() =>
             {
-                self.show_itself(session, output, &mut lister).await
+                self.show_itself(session, output, lister).await
             }
             result => result,
         }
     }
 
-    async fn list(&self, session: &Session, output: &Output, lister: &mut Lister) -> Result<u8, Error> {
-        let mut pages = session.list(&self.remote.path, self.recursive).await?;
-        let mut failed = false;
-        while let Some(mut page) = pages.next().await? {
-            page.failures.retain(|item| item.failure.code != FailureCode::Vanished); // it is not there
-            failed |= !page.failures.is_empty();
-            // Standard output may stand still (a pager); the session must not.
-            block_in_place(|| self.show_page(&page, output, lister))?;
+    /// A folder that has the pattern as its name is listed as any other.
+    async fn list_matching(
+        &self,
+        session: &Session,
+        output: &Output,
+        lister: &mut Lister,
+    ) -> Result<u8, Error> {
+        let (folder, pattern) = split(&self.remote.path)?;
+        let mut pages = session.list_matching(&folder, &pattern, self.recursive).await?;
+        let (mut is_empty, mut failed) = (true, false);
+        while let Some(page) = pages.next().await? {
+            let is_folder = |entry: &Entry| entry.path == pattern && entry.metadata.kind == Kind::Folder;
+            if is_empty && page.entries.first().is_some_and(is_folder) {
+                return self.list_folder(session, output, lister).await;
+            }
+            is_empty &= page.entries.is_empty();
+            failed |= show_page(&folder, page, output, lister)?;
         }
-        Ok(failed.into())
-    }
-
-    fn show_page(&self, page: &Listing, output: &Output, lister: &mut Lister) -> Result<(), Error> {
-        for entry in &page.entries {
-            lister.add(entry.path.as_bytes(), entry);
+        if is_empty {
+            Err(Error::remote(&self.remote.path, FailureCode::NotFound))
+        } else {
+            Ok(failed.into())
         }
-        output.print(&lister.take())?;
-        for failure in &page.failures {
-            self.show_failure(failure, output);
-        }
-        output.flush()
-    }
-
-    fn show_failure(&self, item: &PathFailure, output: &Output) {
-        let path = self.remote.path.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
-        output.complain(&Error::remote(&path, item.failure.clone()));
-        let event = Object::event("failure").path(item.path.as_bytes());
-        output.event(event.text("reason", &item.failure.to_string()));
     }
 
     /// As ls does with a file.
@@ -107,6 +131,35 @@ impl LsCommand {
         output.print(&lister.take())?;
         Ok(0)
     }
+}
+
+/// Shows a page of the listing of `folder`; true if some entries could not be listed.
+fn show_page(
+    folder: &RemotePath,
+    mut page: Listing,
+    output: &Output,
+    lister: &mut Lister,
+) -> Result<bool, Error> {
+    page.failures.retain(|item| item.failure.code != FailureCode::Vanished); // it is not there
+    // Standard output may stand still (a pager); the session must not.
+    block_in_place(|| {
+        for entry in &page.entries {
+            lister.add(entry.path.as_bytes(), entry);
+        }
+        output.print(&lister.take())?;
+        for failure in &page.failures {
+            show_failure(folder, failure, output);
+        }
+        output.flush()
+    })?;
+    Ok(!page.failures.is_empty())
+}
+
+fn show_failure(folder: &RemotePath, item: &PathFailure, output: &Output) {
+    let path = folder.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
+    output.complain(&Error::remote(&path, item.failure.clone()));
+    let event = Object::event("failure").path(item.path.as_bytes());
+    output.event(event.text("reason", &item.failure.to_string()));
 }
 
 fn name_of(path: &RemotePath) -> &[u8] {

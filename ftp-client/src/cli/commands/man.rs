@@ -9,7 +9,7 @@ use ftp_client::Error;
 use std::path::{Path, PathBuf};
 
 /// Print the manual page of the program or of a command
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Example:\n  ftp-client man get | man -l -\n  ftp-client man --dir ~/.local/share/man/man1"
 )]

@@ -1,6 +1,7 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
 use super::CommandContext;
+use super::matching::one_folder;
 use super::progress::{Progress, sentence};
 use crate::cli::args::values::{self, DeleteMaxArg};
 use crate::cli::args::{Carrying, Choosing, CompareWord, Comparing, LongHelp, TypedRule, explanations};
@@ -20,11 +21,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::glob::may_be_pattern;
 use wire::message::Overwrite;
 use wire::{FailureCode, RemotePath};
 
 /// Make a folder equal to another: one local, one on a server
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     disable_help_flag = true,
     after_help = "Exactly one of SOURCE and TARGET is remote. The content of SOURCE is copied to TARGET. Entries that only \
@@ -71,7 +73,7 @@ pub(crate) struct MirrorArgs {
 }
 
 /// Apply a plan of `mirror --plan`, as far as it still fits
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Items whose source or target has changed since the plan was written are skipped and reported \
                         (exit code 6).\n\nExample:\n  ftp-client apply week.plan"
@@ -83,7 +85,7 @@ pub(crate) struct ApplyArgs {
 }
 
 /// Options for entries that only the target has.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Deletion")]
 struct Deleting {
     /// Delete entries that only TARGET has
@@ -127,6 +129,8 @@ pub(crate) struct MirrorCommand {
     /// Interval of full comparisons while watching for changes; `None` does not watch.
     watch: Option<Duration>,
     resume: bool,
+    /// The remote path may be a pattern.
+    is_pattern: bool,
 }
 
 /// The use of the comparison.
@@ -167,7 +171,10 @@ impl MirrorCommand {
         let server = ServerTarget::of(&remote);
         let watch = typed.watch.then(|| typed.rescan.unwrap_or(RESCAN));
         let resume = typed.carrying.common.resuming.get();
-        Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume }))
+        let is_pattern = direction == MirrorDirection::Download
+            && !scope.is_literal()
+            && may_be_pattern(remote.path.as_bytes());
+        Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume, is_pattern }))
     }
 
     pub(crate) fn of_plan(typed: &ApplyArgs) -> Result<(ServerTarget, Self), Error> {
@@ -194,12 +201,16 @@ impl MirrorCommand {
             mode: MirrorMode::Apply(Box::new(wanted)),
             watch: None,
             resume: true,
+            is_pattern: false,
         };
         Ok((server, mirror))
     }
 
-    pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
+    pub(crate) async fn run(mut self, context: CommandContext<'_>) -> Result<u8, Error> {
         let CommandContext { session, server, output } = context;
+        if self.is_pattern {
+            self.remote = one_folder(session, &self.remote, output).await?;
+        }
         let command = if matches!(self.mode, MirrorMode::Apply(_)) { "apply" } else { "mirror" };
         let mut progress = Progress::begin(command, context, 1);
         let dry = matches!(self.mode, MirrorMode::DryRun | MirrorMode::Plan(_));

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use wire::message::MakeFolder;
 
 /// Make folders
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org:/photos/2026/may")]
 pub(crate) struct MkdirArgs {
     /// Make missing parent folders too, and accept folders that exist

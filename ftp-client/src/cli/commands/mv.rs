@@ -13,7 +13,7 @@ use wire::message::Rename;
 use wire::{FailureCode, Name, RemotePath};
 
 /// Rename or move on the server
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     override_usage = "ftp-client mv [OPTIONS] <REMOTE>... <REMOTE>",
     after_help = "The last argument is the target: an existing folder receives the items, another path is the new name.\n\n\
@@ -48,6 +48,7 @@ impl MvCommand {
     pub(crate) fn new(typed: MvArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
+        let remotes = scope.matched(remotes);
         places::none_is_dot(&remotes, "mv")?;
         let sources = remotes.into_iter().map(MoveSource::new).collect::<Result<Vec<_>, _>>()?;
         places::no_name_twice(sources.iter().map(|source| Some(&source.name)))?;

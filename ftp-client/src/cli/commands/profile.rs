@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use wire::FailureCode;
 
 /// Name servers and store options for them
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Example:\n  ftp-client profile add work ftpx://ann@files.example.org/projects --lanes 4\n  \
                         ftp-client get work:report.pdf"
@@ -21,7 +21,7 @@ pub(crate) struct ProfileArgs {
 }
 
 /// An action on the profiles.
-#[derive(Subcommand)]
+#[derive(Clone, Subcommand)]
 enum ProfileSubcommand {
     /// Add a profile, or replace one
     #[command(
@@ -44,7 +44,7 @@ enum ProfileSubcommand {
 }
 
 /// A profile to add.
-#[derive(Args)]
+#[derive(Clone, Args)]
 struct ProfileAdd {
     /// Name of the profile: letters, digits, '-', '_' and '.'
     name: String,

@@ -5,6 +5,7 @@ use super::job::{JobRequest, TransferJob, whole};
 use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
 use crate::cli::input;
+use crate::cli::local_patterns;
 use crate::cli::output::shown;
 use crate::cli::places;
 use crate::cli::results::{self, Planned};
@@ -26,7 +27,7 @@ use wire::message::Overwrite;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
 /// Send files and, with -r, folders
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     override_usage = "ftp-client put [OPTIONS] <LOCAL>... <REMOTE>\n       ftp-client put [OPTIONS] - <REMOTE>",
     after_help = "The last argument is the target: an existing folder receives the items, another path is the new name. \
@@ -97,11 +98,9 @@ impl PutArgs {
 impl PutCommand {
     pub(crate) fn new(mut typed: PutArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, target) = scope.target(&mut typed.paths)?;
-        let mut sources = typed
-            .paths
-            .into_iter()
-            .map(|path| UploadSource::new(path, scope))
-            .collect::<Result<Vec<_>, _>>()?;
+        let paths = typed.paths.into_iter().map(|path| local_patterns::expand(path, scope));
+        let paths = paths.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+        let mut sources = paths.map(|path| UploadSource::new(path, scope)).collect::<Result<Vec<_>, _>>()?;
         let target = match &typed.called {
             Some(called) => {
                 call(&mut sources, called)?;

@@ -16,7 +16,7 @@ use wire::RemotePath;
 use wire::modes::Modes;
 
 /// Retry the failed items of a result file
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Items go to their original targets. A transfer that broke off as a whole is repeated with --overwrite \
                   different, so that files that have arrived are not sent again.\n\n\

@@ -14,7 +14,7 @@ use wire::message::{Done, Remove};
 use wire::{Failure, FailureCode, RemotePath};
 
 /// Remove files and, with -r, folders
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client rm -r ann@files.example.org:/photos/old")]
 pub(crate) struct RmArgs {
     /// Include folders and everything in them
@@ -36,7 +36,7 @@ pub(crate) struct RmCommand {
 
 impl RmCommand {
     pub(crate) fn new(typed: RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remotes) = scope.remotes(&typed.remotes)?;
+        let (server, remotes) = scope.existing(&typed.remotes)?;
         if remotes.iter().any(|remote| remote.path.is_root()) {
             return Err(Error::Usage("the root itself cannot be removed".to_owned()));
         }

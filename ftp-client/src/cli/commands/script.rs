@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Run commands from a file, one a line, over one connection
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "A line is a command with its own options, quoted as in a shell, or one of open, cd, lcd, pwd, lpwd, lls, limit, \
                   lanes and exit. Common options are given once, to `script`. '#' begins a comment; $NAME and ${NAME} are \

@@ -4,7 +4,7 @@ use clap::Args;
 use std::ffi::OsString;
 
 /// Type commands, with completion and jobs in the background
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(
     after_help = "Commands are those of scripts; `help` lists them. A line that ends with & runs in the background, over a \
                   connection of its own; !COMMAND runs a command here. Ctrl-C stops what runs, Ctrl-D leaves. Without a \

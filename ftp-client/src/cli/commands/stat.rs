@@ -17,7 +17,7 @@ use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
 /// Show details of paths
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client stat ann@files.example.org:/photos/cat.jpg")]
 pub(crate) struct StatArgs {
     /// Follow symbolic links
@@ -35,7 +35,7 @@ pub(crate) struct StatCommand {
 
 impl StatCommand {
     pub(crate) fn new(typed: StatArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remotes) = scope.remotes(&typed.remotes)?;
+        let (server, remotes) = scope.existing(&typed.remotes)?;
         Ok((server, Self { remotes, follow: typed.follow }))
     }
 

@@ -16,7 +16,7 @@ use wire::message::SetMetadata;
 use wire::metadata;
 
 /// Set the modification time, and make missing files
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org:stamp")]
 pub(crate) struct TouchArgs {
     /// Do not create missing files

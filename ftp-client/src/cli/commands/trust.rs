@@ -9,7 +9,7 @@ use ftp_client::remote::{address, parse_address};
 use wire::FailureCode;
 
 /// List or forget trusted servers
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(after_help = "Example:\n  ftp-client trust remove files.example.org:2121")]
 pub(crate) struct TrustArgs {
     #[command(subcommand)]
@@ -17,7 +17,7 @@ pub(crate) struct TrustArgs {
 }
 
 /// An action on the file of known servers.
-#[derive(Subcommand)]
+#[derive(Clone, Subcommand)]
 enum TrustSubcommand {
     /// List the trusted servers with their fingerprints
     #[command(after_help = "Example:\n  ftp-client trust list")]

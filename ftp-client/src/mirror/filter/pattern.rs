@@ -1,9 +1,9 @@
 //! One pattern as rsync's manual has it under "pattern matching rules". A pattern says four things: which part of a
 //! path it looks at, what that part must be, and whether it must be a folder.
 
-use super::wildcard::{Start, Wildcard};
 use wire::RemotePath;
 use wire::limits::PATH_LEN_MAX;
+use wire::wildcard::{Start, Wildcard};
 
 /// Longest pattern in bytes; rsync discards longer ones with the same limit.
 pub const PATTERN_LEN_MAX: usize = PATH_LEN_MAX;

@@ -2,11 +2,13 @@
 //! exponential time on patterns such as `*a*a*a*b`; here all ways are followed at once, so a match costs at most the
 //! length of the pattern times the length of the text.
 
-use super::bracket::Bracket;
+mod bracket;
+
+pub(crate) use bracket::Bracket;
 
 /// A pattern with wildcards, compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wildcard(Box<[WildcardToken]>);
+pub struct Wildcard(Box<[WildcardToken]>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum WildcardToken {
@@ -22,7 +24,7 @@ enum WildcardToken {
 
 /// Where in the text a match may begin; it always ends at the text's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub enum Start {
     /// At the beginning only.
     Beginning,
     /// At the beginning or after any `/`.
@@ -31,7 +33,8 @@ pub(super) enum Start {
 
 impl Wildcard {
     /// Compiles `pattern`. `None` if a bracket or an escape is incomplete: such a pattern never matches.
-    pub(super) fn new(pattern: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn new(pattern: &[u8]) -> Option<Self> {
         let mut tokens = Vec::with_capacity(pattern.len());
         let mut rest = pattern;
         while !rest.is_empty() {
@@ -43,7 +46,7 @@ impl Wildcard {
     }
 
     /// True if `text` matches; up to its end and from where `start` says.
-    pub(super) fn matches(&self, text: impl Iterator<Item = u8>, start: Start) -> bool {
+    pub fn matches(&self, text: impl Iterator<Item = u8>, start: Start) -> bool {
         let mut reached = Reached::new(&self.0);
         for byte in text {
             reached.advance(byte);
@@ -57,7 +60,8 @@ impl Wildcard {
     }
 
     /// False if the last byte alone tells that a text cannot match; most texts and patterns part here.
-    pub(super) fn may_end_with(&self, byte: u8) -> bool {
+    #[must_use]
+    pub fn may_end_with(&self, byte: u8) -> bool {
         self.0.last().is_none_or(|token| token.is_star() || token.takes(byte))
     }
 }

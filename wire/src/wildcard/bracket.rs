@@ -3,7 +3,7 @@
 
 /// The bytes that a bracket expression matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Bracket {
+pub(crate) struct Bracket {
     listed: [u64; 4],
     negated: bool,
 }
@@ -12,7 +12,7 @@ impl Bracket {
     /// Reads the expression whose `[` precedes `text`; returns it and what follows its `]`.
     ///
     /// Returns `None` if the expression is not closed or names an unknown class: such a pattern never matches.
-    pub(super) fn parse(text: &[u8]) -> Option<(Self, &[u8])> {
+    pub(crate) fn parse(text: &[u8]) -> Option<(Self, &[u8])> {
         let (negated, members) = match text {
             [b'!' | b'^', rest @ ..] => (true, rest),
             _ => (false, text),
@@ -28,7 +28,7 @@ impl Bracket {
     }
 
     /// True if the expression matches `byte`; it never matches a `/`.
-    pub(super) fn contains(&self, byte: u8) -> bool {
+    pub(crate) fn contains(&self, byte: u8) -> bool {
         let listed = self.listed[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1;
         byte != b'/' && listed != self.negated
     }

@@ -1,0 +1,61 @@
+//! Patterns for local files, in scripts and the shell: on a command line, the user's own shell has expanded them.
+
+use crate::cli::scope::Scope;
+use ftp_client::Error;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::sync::Arc;
+use wire::RemotePath;
+use wire::glob::{Glob, may_be_pattern};
+use wire::store::LocalFolder;
+use wire::store::walk::{Visit, Walk, WalkChoice};
+
+/// Returns the paths that a typed one means: what it matches; itself if it exists, is no pattern, or matches nothing.
+pub(crate) fn expand(typed: OsString, scope: &Scope) -> Result<Vec<OsString>, Error> {
+    let is_line = scope.here().is_some() && !scope.is_literal();
+    if !is_line || !may_be_pattern(typed.as_bytes()) || Path::new(&typed).symlink_metadata().is_ok() {
+        return Ok(vec![typed]);
+    }
+    let found = matching(&typed)?;
+    Ok(if found.is_empty() { vec![typed] } else { found })
+}
+
+fn matching(typed: &OsStr) -> Result<Vec<OsString>, Error> {
+    let usage = |error: &dyn std::fmt::Display| {
+        Error::Usage(format!("{}: {error}", Error::shown_path(Path::new(typed))))
+    };
+    let bytes = typed.as_bytes();
+    let begin = bytes.iter().position(|byte| may_be_pattern(&[*byte])).unwrap_or(0);
+    let begin = bytes[..begin].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let (folder, pattern) = bytes.split_at(begin);
+    let pattern = RemotePath::from_user(pattern).map_err(|error| usage(&error))?;
+    let glob = Glob::new(&pattern).map_err(|error| usage(&error))?;
+    let place = if folder.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(folder)) };
+    let Ok(opened) = LocalFolder::open_ambient(place) else { return Ok(Vec::new()) };
+    let mut walk =
+        Walk::new(Arc::new(opened), RemotePath::root()).map_err(|error| Error::local(place, error))?;
+    let goes = |path: &RemotePath, is_folder: bool| {
+        let found = glob.look(path);
+        if is_folder && found.leads_on {
+            WalkChoice::Enter
+        } else if found.is_match {
+            WalkChoice::Item
+        } else {
+            WalkChoice::Exclude
+        }
+    };
+    let mut found = Vec::new();
+    while let Some(visit) = walk.step_filtered(&goes) {
+        match visit {
+            Visit::Enter(path, ..) | Visit::Item(path, _) if glob.look(&path).is_match => {
+                found.push(OsString::from_vec([folder, path.as_bytes()].concat()));
+            }
+            Visit::Unreadable(path, failure) => {
+                return Err(Error::local(&place.join(OsStr::from_bytes(path.as_bytes())), failure));
+            }
+            Visit::Enter(..) | Visit::Item(..) | Visit::Leave(..) | Visit::Excluded(_) => {}
+        }
+    }
+    Ok(found)
+}

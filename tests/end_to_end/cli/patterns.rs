@@ -1,0 +1,155 @@
+//! Patterns in remote paths mean what they match at the server, in every command that takes what exists; and in scripts those of
+//! local files.
+
+use crate::support::{chmod, is_root, names_below};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tests::world::World;
+
+/// A profile `w`, and files that differ in content.
+fn world(files: &[&str]) -> World {
+    let world = World::serving();
+    world.check(["profile", "add", "w", &world.url("")]);
+    for file in files {
+        write(&world.root().join(file));
+    }
+    world
+}
+
+fn write(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, path.file_name().unwrap().as_encoded_bytes()).unwrap();
+}
+
+fn names(root: &Path) -> Vec<String> {
+    let below = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
+    let mut names: Vec<String> = names_below(root).iter().map(below).collect();
+    names.sort();
+    names
+}
+
+const FILES: [&str; 7] =
+    ["a1.log", "a2.log", "b.txt", "sub/a3.log", "sub/deep/a4.log", "other/a5.log", ".hidden.log"];
+
+#[test]
+fn ls_lists_what_matches_and_folders_as_themselves() {
+    let world = world(&FILES);
+    for (line, expected) in [
+        ("ls w:*.log", ".hidden.log\na1.log\na2.log\n"),
+        ("ls w:a[!1].log", "a2.log\n"),
+        ("ls w:{b.txt,s*}", "b.txt\nsub\n"),
+        ("ls w:*/*.log", "other/a5.log\nsub/a3.log\n"),
+        ("ls w:**/a?.log", "a1.log\na2.log\nother/a5.log\nsub/a3.log\nsub/deep/a4.log\n"),
+        ("ls w:sub/**", "a3.log\ndeep\ndeep/a4.log\n"),
+        ("ls -R w:s?b", "sub\nsub/a3.log\nsub/deep\nsub/deep/a4.log\n"),
+    ] {
+        assert_eq!(world.check(line.split(' ')).text(), expected, "{line}");
+    }
+}
+
+#[test]
+fn commands_do_to_each_match_what_was_asked_for() {
+    let world = world(&FILES);
+    let local = world.local();
+    world.check(["get", "w:a?.log", "w:sub/*.log", "."]);
+    assert_eq!(names(&local), ["a1.log", "a2.log", "a3.log"]);
+    world.check(["get", "-r", "w:s*/", "new"]);
+    assert!(local.join("new/deep/a4.log").exists());
+    assert_eq!(world.check(["cat", "w:a*.log"]).text(), "a1.loga2.log");
+    assert_eq!(world.check(["hash", "w:**/*.log"]).text().lines().count(), 6);
+    assert_eq!(world.check(["stat", "w:a?.log", "w:b.txt"]).text().matches("Path:").count(), 3);
+    world.check(["chmod", "600", "w:a?.log"]);
+    world.check(["cp", "w:a?.log", "w:b*", "w:other/"]);
+    assert_eq!(names(&world.root().join("other")), ["a1.log", "a2.log", "a5.log", "b.txt"]);
+    world.check(["mv", "w:other/{a1,b}.*", "w:sub"]);
+    assert_eq!(names(&world.root().join("sub")), ["a1.log", "a3.log", "b.txt", "deep", "deep/a4.log"]);
+    world.check(["rm", "w:**/a*.log"]);
+    assert_eq!(names(&world.root()), [".hidden.log", "b.txt", "other", "sub", "sub/b.txt", "sub/deep"]);
+    world.check(["rm", "-r", "w:s*", "w:o*"]);
+    assert_eq!(names(&world.root()), [".hidden.log", "b.txt"]);
+}
+
+#[test]
+fn a_mirrors_source_may_be_a_pattern_of_one_folder() {
+    let world = world(&FILES);
+    world.check(["mirror", "w:su?", "mirrored"]);
+    assert_eq!(names(&world.local().join("mirrored")), ["a3.log", "deep", "deep/a4.log"]);
+    let ran = world.client(["mirror", "w:*", "mirrored"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("matches 2 folders"), "{}", ran.stderr);
+    assert_eq!(world.client(["mirror", "w:x*", "mirrored"]).code, Some(5));
+}
+
+#[test]
+fn no_match_is_an_error() {
+    let world = world(&FILES);
+    for line in ["ls w:x*", "get w:x* .", "get -r w:b*/ .", "rm w:x*", "cat w:[", "mv w:x* w:y", "ls w:x*/a"]
+    {
+        let ran = world.client(line.split(' '));
+        assert_eq!(ran.code, Some(5), "{line}: {}", ran.stderr);
+    }
+    assert!(world.client(["rm", "w:x*"]).stderr.contains("nothing matches"));
+    world.check(["rm", "-f", "w:x*"]);
+    let ran = world.client(["get", "w:x*", "w:a1*", "."]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert_eq!(names(&world.local()), ["a1.log"]);
+    let ran = world.client(["ls", &format!("w:{}", "{a,b}".repeat(30))]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("too many alternatives"), "{}", ran.stderr);
+}
+
+/// Names that contain such characters are meant by the letter where they exist.
+#[test]
+fn a_name_that_exists_is_no_pattern() {
+    let world = world(&["a[1].log", "a1.log", "*", "b", "q?/inside", "qx/other", "{x,y}", "x", "y"]);
+    let root = world.root();
+    assert_eq!(world.check(["cat", "w:a[1].log"]).text(), "a[1].log");
+    assert_eq!(world.check(["ls", "w:q?"]).text(), "inside\n");
+    assert_eq!(world.check(["cat", "--no-glob", "w:*"]).text(), "*");
+    assert_eq!(world.check(["cat", r"w:\*"]).text(), "*");
+    assert_eq!(world.client(["cat", "--no-glob", "w:a?.log"]).code, Some(5));
+    world.check(["rm", "w:*", "w:{x,y}"]);
+    assert_eq!(names(&root), ["a1.log", "a[1].log", "b", "q?", "q?/inside", "qx", "qx/other", "x", "y"]);
+    world.check(["rm", "w:*.log"]);
+    assert_eq!(names(&root), ["b", "q?", "q?/inside", "qx", "qx/other", "x", "y"]);
+}
+
+#[test]
+fn targets_are_names() {
+    let world = world(&["a", "b"]);
+    write(&world.local().join("f"));
+    world.check(["put", "f", "w:new?"]);
+    world.check(["mkdir", "w:d*"]);
+    world.check(["mv", "w:a", "w:d*/"]);
+    world.check(["cp", "w:b", "w:[b]"]);
+    assert_eq!(names(&world.root()), ["[b]", "b", "d*", "d*/a", "new?"]);
+}
+
+#[test]
+fn scripts_expand_patterns_of_both_sides() {
+    let world = world(&["s1.dat", "s2.dat"]);
+    for file in ["l1.txt", "l2.txt", "in/l3.txt", "lit[1]", "lit1"] {
+        write(&world.local().join(file));
+    }
+    fs::write(world.local().join("script"), "mput *.txt in/*.txt lit[1] .\nmget s?.dat\nrm s*\n").unwrap();
+    world.check(["script", "script", "w:"]);
+    assert_eq!(names(&world.root()), ["l1.txt", "l2.txt", "l3.txt", "lit[1]"]);
+    assert!(world.local().join("s1.dat").exists() && world.local().join("s2.dat").exists());
+    fs::write(world.local().join("script"), "put *.none\n").unwrap();
+    let ran = world.client(["script", "script", "w:"]);
+    assert!(ran.code == Some(5) && ran.stderr.contains("nothing matches"), "{}", ran.stderr);
+}
+
+/// Folders that no match can lie in are not read, and a match itself need not be readable.
+#[test]
+fn folders_that_cannot_be_read_fail_only_where_a_match_may_be() {
+    if is_root() {
+        println!("skipped: root reads every folder");
+        return;
+    }
+    let world = world(&["open/x", "shut/x"]);
+    chmod(&world.root().join("shut"), 0);
+    assert_eq!(world.check(["ls", "w:s*"]).text(), "shut\n");
+    assert_eq!(world.check(["ls", "w:o*/x"]).text(), "open/x\n");
+    let ran = world.client(["ls", "w:*/x"]);
+    chmod(&world.root().join("shut"), 0o755);
+    assert_eq!((ran.code, ran.text()), (Some(1), "open/x\n".to_owned()), "{}", ran.stderr);
+}
