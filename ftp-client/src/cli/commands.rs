@@ -8,7 +8,9 @@ mod completions;
 mod cp;
 mod df;
 mod doctor;
+mod du;
 mod each;
+mod find;
 mod gc;
 mod get;
 mod hash;
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Stat(stat::StatArgs),
     Hash(hash::HashArgs),
     Df(df::DfArgs),
+    Du(du::DuArgs),
+    Find(find::FindArgs),
     #[command(alias = "mget")]
     Get(get::GetArgs),
     #[command(alias = "mput")]
@@ -137,6 +141,8 @@ pub(crate) enum OnlineCommand {
     Stat(stat::StatCommand),
     Hash(hash::HashCommand),
     Df(df::DfCommand),
+    Du(du::DuCommand),
+    Find(find::FindCommand),
     Get(get::GetCommand),
     Put(put::PutCommand),
     Mirror(mirror::MirrorCommand),
@@ -219,6 +225,8 @@ impl Task {
             Command::Stat(typed) => online(stat::StatCommand::new(typed, scope)?, OnlineCommand::Stat),
             Command::Hash(typed) => online(hash::HashCommand::new(typed, scope)?, OnlineCommand::Hash),
             Command::Df(typed) => online(df::DfCommand::new(typed, scope)?, OnlineCommand::Df),
+            Command::Du(typed) => online(du::DuCommand::new(typed, scope)?, OnlineCommand::Du),
+            Command::Find(typed) => online(find::FindCommand::new(typed, scope)?, OnlineCommand::Find),
             Command::Get(typed) if typed.is_to_stdout() => {
                 online(cat::CatCommand::new(typed.into_cat(json)?, scope, json)?, OnlineCommand::Cat)
             }
@@ -293,6 +301,8 @@ impl OnlineCommand {
             Self::Stat(stat) => stat.run(session, output).await,
             Self::Hash(hash) => hash.run(session, output).await,
             Self::Df(df) => df.run(session, output).await,
+            Self::Du(du) => du.run(session, output).await,
+            Self::Find(find) => find.run(session, output).await,
             Self::Get(get) => Box::pin(get.run(context)).await,
             Self::Put(put) => Box::pin(put.run(context)).await,
             Self::Mirror(mirror) => mirror.run(context).await,

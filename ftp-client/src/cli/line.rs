@@ -154,6 +154,8 @@ pub(crate) fn line_parser() -> clap::Command {
     TypedLine::command()
         .mut_subcommand("ls", here)
         .mut_subcommand("df", here)
+        .mut_subcommand("find", here)
+        .mut_subcommand("du", |du| du.mut_arg("remotes", |paths| paths.required(false).default_value("")))
         .mut_subcommand("doctor", here)
         .mut_subcommand("put", |put| {
             put.mut_arg("paths", |paths| paths.num_args(1..))

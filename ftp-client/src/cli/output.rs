@@ -16,7 +16,7 @@ mod watcher;
 pub(crate) use drawing::Drawing;
 pub(crate) use exit::of_transfer;
 pub(crate) use json::Object;
-pub(crate) use listing::{Lister, Style, entry_object, full_time, kind_word, mode_text};
+pub(crate) use listing::{Lister, Order, SortKey, Style, entry_object, full_time, kind_word, mode_text};
 pub(crate) use mirror::MirrorWatcher;
 pub(crate) use sink::{STDOUT, again};
 pub(crate) use tally::Tally;

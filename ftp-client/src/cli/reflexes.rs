@@ -5,6 +5,7 @@
 //! note. What cannot be is refused with our word for it.
 
 mod commands;
+mod find;
 mod options;
 
 pub(crate) use commands::{answer_to_command, answer_to_path};
@@ -19,6 +20,7 @@ use std::ffi::OsString;
 /// Parses words, among which may be options of other programs.
 pub(crate) fn parse(command: Command, words: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let parser = taught(command);
+    let words = &find::translated(words)[..];
     let matches = match parser.clone().try_get_matches_from(words) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             let without_h = without_h_in_clusters(words).ok_or(error)?;

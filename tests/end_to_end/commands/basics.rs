@@ -260,7 +260,8 @@ fn completions_manual_pages_and_help_need_no_server() {
     assert!(world.check(["man"]).text().contains(".TH"));
     assert!(world.check(["man", "get"]).text().contains("get"));
     for command in [
-        "ls", "stat", "hash", "df", "get", "put", "cat", "mkdir", "rm", "mv", "touch", "chmod", "ln", "trust",
+        "ls", "stat", "hash", "df", "du", "find", "get", "put", "cat", "mkdir", "rm", "mv", "touch", "chmod",
+        "ln", "trust",
     ] {
         assert!(world.check([command, "--help"]).text().contains("Example"), "{command}");
     }

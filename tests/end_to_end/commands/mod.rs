@@ -16,4 +16,5 @@ mod never_opened;
 mod roots;
 mod slashes;
 pub(crate) mod times;
+mod trees;
 mod uploads;

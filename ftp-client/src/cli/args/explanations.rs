@@ -19,7 +19,7 @@ A file is reported as done when the death of a process cannot undo it. With --du
 
 With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
 
-Examples:
+Example:
   ftp-client get -r ann@files.example.org:/photos ~/backup/
   ftp-client get 'ann@files.example.org:/photos/2026/**/*.jpg' .";
 

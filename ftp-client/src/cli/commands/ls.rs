@@ -2,7 +2,8 @@
 
 use super::matching::split;
 use crate::cli::args::LongHelp;
-use crate::cli::output::{Lister, Object, Output, Style};
+use crate::cli::output::{Lister, Object, Order, Output, SortKey, Style};
+use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::Args;
@@ -21,7 +22,7 @@ use wire::{FailureCode, RemotePath};
 #[command(
     disable_help_flag = true,
     after_help = "With a pattern, what matches is listed, folders as themselves.\n\n\
-                  Examples:\n  ftp-client ls -lh ann@files.example.org:/photos\n  \
+                  Example:\n  ftp-client ls -lh ann@files.example.org:/photos\n  \
                   ftp-client ls 'ann@files.example.org:/photos/*.{jpg,png}'"
 )]
 pub(crate) struct LsArgs {
@@ -34,11 +35,26 @@ pub(crate) struct LsArgs {
     /// With -l: sizes as 1.5 MiB
     #[arg(short = 'h', long)]
     pub(super) human_readable: bool,
+    /// Newest first
+    #[arg(short = 't', conflicts_with = "by_size")]
+    by_time: bool,
+    /// Largest first
+    #[arg(short = 'S')]
+    by_size: bool,
+    /// In reverse order
+    #[arg(short, long)]
+    reverse: bool,
+    /// List a folder itself, not what is in it
+    #[arg(short, long, conflicts_with = "recursive")]
+    directory: bool,
     #[command(flatten)]
     help: LongHelp,
     /// Ignored, for compatibility with ls: names that begin with a dot are always listed
     #[arg(short, long, hide = true)]
     all: bool,
+    /// Ignored, for compatibility with ls: it is always one a line
+    #[arg(short = '1', hide = true)]
+    one_a_line: bool,
     /// The folder
     #[arg(value_name = "REMOTE")]
     remote: OsString,
@@ -49,24 +65,39 @@ pub(crate) struct LsCommand {
     /// The path may be a pattern.
     is_pattern: bool,
     recursive: bool,
+    itself: bool,
     style: Style,
 }
 
 impl LsCommand {
     pub(crate) fn new(typed: LsArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remote) = scope.remote(&typed.remote)?;
-        let style = Style { long: typed.long, human_readable: typed.human_readable, json: false };
+        let by = if typed.by_time {
+            SortKey::Time
+        } else if typed.by_size {
+            SortKey::Size
+        } else {
+            SortKey::Name
+        };
+        let order = Order { by, reverse: typed.reverse };
+        let style = Style { long: typed.long, human_readable: typed.human_readable, order, json: false };
         let is_pattern = !scope.is_literal() && may_be_pattern(remote.path.as_bytes());
-        Ok((server, Self { remote, is_pattern, recursive: typed.recursive, style }))
+        Ok((server, Self { remote, is_pattern, recursive: typed.recursive, itself: typed.directory, style }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let style = Style { json: output.json(), ..self.style };
         let mut lister = Lister::new(style, TimeZone::system());
-        if self.is_pattern {
-            return self.list_matching(session, output, &mut lister).await;
-        }
-        self.list_folder(session, output, &mut lister).await
+        let code = if self.is_pattern {
+            self.list_matching(session, output, &mut lister).await?
+        } else if self.itself {
+            places::require_as_typed(session, &self.remote).await?;
+            self.show_itself(session, output, &mut lister).await?
+        } else {
+            self.list_folder(session, output, &mut lister).await?
+        };
+        output.print(&lister.finish())?;
+        Ok(code)
     }
 
     async fn list_folder(
@@ -106,7 +137,7 @@ impl LsCommand {
         let (mut is_empty, mut failed) = (true, false);
         while let Some(page) = pages.next().await? {
             let is_folder = |entry: &Entry| entry.path == pattern && entry.metadata.kind == Kind::Folder;
-            if is_empty && page.entries.first().is_some_and(is_folder) {
+            if is_empty && !self.itself && page.entries.first().is_some_and(is_folder) {
                 return self.list_folder(session, output, lister).await;
             }
             is_empty &= page.entries.is_empty();
@@ -136,30 +167,32 @@ impl LsCommand {
 /// Shows a page of the listing of `folder`; true if some entries could not be listed.
 fn show_page(
     folder: &RemotePath,
-    mut page: Listing,
+    page: Listing,
     output: &Output,
     lister: &mut Lister,
 ) -> Result<bool, Error> {
-    page.failures.retain(|item| item.failure.code != FailureCode::Vanished); // it is not there
     // Standard output may stand still (a pager); the session must not.
     block_in_place(|| {
         for entry in &page.entries {
             lister.add(entry.path.as_bytes(), entry);
         }
         output.print(&lister.take())?;
-        for failure in &page.failures {
-            show_failure(folder, failure, output);
-        }
-        output.flush()
-    })?;
-    Ok(!page.failures.is_empty())
+        let failed = show_failures(folder, &page.failures, output);
+        output.flush()?;
+        Ok(failed)
+    })
 }
 
-fn show_failure(folder: &RemotePath, item: &PathFailure, output: &Output) {
-    let path = folder.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
-    output.complain(&Error::remote(&path, item.failure.clone()));
-    let event = Object::event("failure").path(item.path.as_bytes());
-    output.event(event.text("reason", &item.failure.to_string()));
+/// Shows what could not be listed below a folder; true if there is something. What has vanished is not there.
+pub(super) fn show_failures(folder: &RemotePath, failures: &[PathFailure], output: &Output) -> bool {
+    let failures = || failures.iter().filter(|item| item.failure.code != FailureCode::Vanished);
+    for item in failures() {
+        let path = folder.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
+        output.complain(&Error::remote(&path, item.failure.clone()));
+        let event = Object::event("failure").path(item.path.as_bytes());
+        output.event(event.text("reason", &item.failure.to_string()));
+    }
+    failures().next().is_some()
 }
 
 fn name_of(path: &RemotePath) -> &[u8] {

@@ -4,6 +4,7 @@ use super::json::Object;
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::cmp::Reverse;
 use std::io::{self, Write};
 use wire::escape::Escaped;
 use wire::message::Entry;
@@ -18,6 +19,27 @@ pub(crate) struct Style {
     pub(crate) human_readable: bool,
     /// For programs.
     pub(crate) json: bool,
+    /// The order of the entries.
+    pub(crate) order: Order,
+}
+
+/// An order of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Order {
+    pub(crate) by: SortKey,
+    pub(crate) reverse: bool,
+}
+
+/// The property that entries are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum SortKey {
+    /// Their paths, in the order in which they come.
+    #[default]
+    Name,
+    /// The newest first.
+    Time,
+    /// The largest first.
+    Size,
 }
 
 /// Turns entries into lines, collected in memory until they are taken.
@@ -25,15 +47,25 @@ pub(crate) struct Lister {
     style: Style,
     zone: TimeZone,
     lines: Vec<u8>,
+    /// Entries that wait for all others, as they are to be sorted.
+    kept: Vec<(Vec<u8>, Entry)>,
 }
 
 impl Lister {
     pub(crate) fn new(style: Style, zone: TimeZone) -> Self {
-        Self { style, zone, lines: Vec::new() }
+        Self { style, zone, lines: Vec::new(), kept: Vec::new() }
     }
 
     /// Adds an entry under this name.
     pub(crate) fn add(&mut self, name: &[u8], entry: &Entry) {
+        if self.style.order == Order::default() {
+            self.write(name, entry)
+        } else {
+            self.kept.push((name.to_vec(), entry.clone()))
+        }
+    }
+
+    fn write(&mut self, name: &[u8], entry: &Entry) {
         // Writing to memory does not fail.
         let _ = match self.style {
             Style { json: true, .. } => self.lines.write_all(&entry_object(name, entry).into_line()),
@@ -45,6 +77,23 @@ impl Lister {
     /// The lines so far.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.lines)
+    }
+
+    /// The lines of what had to be sorted.
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
+        let mut kept = std::mem::take(&mut self.kept);
+        match self.style.order.by {
+            SortKey::Name => {}
+            SortKey::Time => kept.sort_by_key(|(_, entry)| Reverse(entry.metadata.modified)),
+            SortKey::Size => kept.sort_by_key(|(_, entry)| Reverse(entry.metadata.size)),
+        }
+        if self.style.order.reverse {
+            kept.reverse();
+        }
+        for (name, entry) in &kept {
+            self.write(name, entry);
+        }
+        self.take()
     }
 
     fn write_long(&mut self, name: &[u8], entry: &Entry) -> io::Result<()> {

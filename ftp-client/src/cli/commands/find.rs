@@ -1,0 +1,155 @@
+//! `find`: the entries of a tree with a name, kind, size or age. The server matches the names; the rest is looked at here.
+
+use super::ls::show_failures;
+use crate::cli::args::{LongHelp, values};
+use crate::cli::output::{Lister, Output, Style};
+use crate::cli::places;
+use crate::cli::scope::Scope;
+use crate::cli::server::ServerTarget;
+use clap::{Args, ValueEnum};
+use ftp_client::remote::Remote;
+use ftp_client::{Error, Session};
+use jiff::tz::TimeZone;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use tokio::task::block_in_place;
+use wire::RemotePath;
+use wire::message::Entry;
+use wire::metadata::{Kind, Metadata};
+
+/// Find files by name, kind, size and age
+#[derive(Clone, Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "Paths are shown from REMOTE on, one a line.\n\n\
+                  Example:\n  ftp-client find ann@files.example.org:/photos --name '*.{jpg,png}' --min-size 1M\n  \
+                  ftp-client find ann@files.example.org:/photos --type f --older-than 30d"
+)]
+pub(crate) struct FindArgs {
+    /// Only names that match PATTERN, as '*.jpg'; with a '/', paths from REMOTE on
+    #[arg(long, value_name = "PATTERN")]
+    name: Option<OsString>,
+    /// Only entries of this kind
+    #[arg(long = "type", value_enum, value_name = "KIND")]
+    kind: Option<KindWord>,
+    /// Only files that are not smaller than this, as 10K
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    min_size: Option<u64>,
+    /// Only files that are not larger than this, as 1.5G
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    max_size: Option<u64>,
+    /// Only what was modified since: an age as 2d, or a time as 2026-05-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = values::moment)]
+    newer_than: Option<values::Moment>,
+    /// Only what was not modified since: an age as 2d, or a time
+    #[arg(long, value_name = "TIME", value_parser = values::moment)]
+    older_than: Option<values::Moment>,
+    /// Show type, mode, size and time
+    #[arg(short, long)]
+    long: bool,
+    /// With -l: sizes as 1.5 MiB
+    #[arg(short = 'h', long)]
+    human_readable: bool,
+    #[command(flatten)]
+    help: LongHelp,
+    /// The folder
+    #[arg(value_name = "REMOTE")]
+    remote: OsString,
+}
+
+/// `--type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum KindWord {
+    /// Files
+    #[value(name = "f", alias = "file")]
+    File,
+    /// Folders
+    #[value(name = "d", alias = "folder")]
+    Folder,
+    /// Symbolic links
+    #[value(name = "l", alias = "symlink")]
+    Symlink,
+}
+
+pub(crate) struct FindCommand {
+    remote: Remote,
+    /// The root for all entries.
+    pattern: RemotePath,
+    wanted: Wanted,
+    style: Style,
+}
+
+/// The entries to show.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wanted {
+    kind: Option<KindWord>,
+    size_min: Option<u64>,
+    size_max: Option<u64>,
+    newer_than: Option<values::Moment>,
+    older_than: Option<values::Moment>,
+}
+
+impl FindCommand {
+    pub(crate) fn new(typed: FindArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
+        let (server, remote) = scope.remote(&typed.remote)?;
+        let pattern = typed.name.map_or(Ok(RemotePath::root()), |name| {
+            let anywhere: &[u8] = if name.as_bytes().contains(&b'/') { b"" } else { b"**/" };
+            RemotePath::from_user(&[anywhere, name.as_bytes()].concat())
+                .map_err(|error| Error::Usage(format!("--name: {error}")))
+        })?;
+        let wanted = Wanted {
+            kind: typed.kind,
+            size_min: typed.min_size,
+            size_max: typed.max_size,
+            newer_than: typed.newer_than,
+            older_than: typed.older_than,
+        };
+        let style = Style { long: typed.long, human_readable: typed.human_readable, ..Style::default() };
+        Ok((server, Self { remote, pattern, wanted, style }))
+    }
+
+    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let folder = &self.remote.path;
+        places::require_as_typed(session, &self.remote).await?;
+        let mut lister = Lister::new(Style { json: output.json(), ..self.style }, TimeZone::system());
+        let all = self.pattern.is_root();
+        let mut pages = session.list_matching(folder, &self.pattern, all).await?;
+        let mut failed = false;
+        while let Some(page) = pages.next().await? {
+            // Standard output may stand still (a pager); the session must not.
+            block_in_place(|| {
+                for entry in page.entries.iter().filter(|entry| self.wanted.includes(entry)) {
+                    lister.add(entry.path.as_bytes(), entry);
+                }
+                output.print(&lister.take())?;
+                failed |= show_failures(folder, &page.failures, output);
+                output.flush()
+            })?;
+        }
+        Ok(failed.into())
+    }
+}
+
+impl Wanted {
+    fn includes(&self, entry: &Entry) -> bool {
+        let Metadata { kind, size, modified, .. } = entry.metadata;
+        let time = (modified.seconds, modified.nanos);
+        let has_size = self.size_min.is_some() || self.size_max.is_some();
+        self.kind.is_none_or(|wanted| wanted.kind() == kind)
+            && (!has_size || kind == Kind::File)
+            && self.size_min.is_none_or(|min| size >= min)
+            && self.size_max.is_none_or(|max| size <= max)
+            && self.newer_than.is_none_or(|then| time >= then)
+            && self.older_than.is_none_or(|then| time <= then)
+    }
+}
+
+impl KindWord {
+    fn kind(self) -> Kind {
+        match self {
+            Self::File => Kind::File,
+            Self::Folder => Kind::Folder,
+            Self::Symlink => Kind::Symlink,
+        }
+    }
+}
