@@ -1,14 +1,17 @@
-//! Limits and counts of the receiver: frames to acknowledge, files in progress, and memory.
+//! Limits and counts of the receiver: frames to acknowledge, files in progress, and memory; and files that end early.
 
-use crate::receiver_rules::{CHUNK, begin, block, pack, receiver, seal_file, write, written};
+use crate::receiver_rules::{
+    CHUNK, announcement, begin, begin_block, block, frames, pack, receiver, seal, seal_file, write, written,
+};
 use crate::tree::path;
+use wire::FailureCode;
 use wire::checksum::{Checksum, Digest};
-use wire::frame::Announcement;
-use wire::ids::FrameNo;
+use wire::frame::{Announcement, FrameHead, FrameKind, SealEnd};
+use wire::ids::{FileNo, FrameNo};
 use wire::journal::HeldChunks;
 use wire::limits::{CHUNK_LEN, LARGE_FILES_MAX};
 use wire::metadata::SourceId;
-use wire::receiver::{Begin, Verdict};
+use wire::receiver::{Begin, ReceiverViolation as Violation, Verdict};
 
 #[test]
 fn frames_are_to_be_acknowledged_until_they_are() {
@@ -61,4 +64,33 @@ fn so_many_files_of_an_earlier_run_are_kept_and_no_more() {
         files += 1;
     }
     assert_eq!(files, LARGE_FILES_MAX);
+}
+
+/// Its chunks of the earlier run are of another content.
+#[test]
+fn what_is_held_of_a_file_that_comes_once_more_is_discarded() {
+    let kind = FrameKind::Seal { file: FileNo(0), size: 0, root: Digest::default(), end: SealEnd::Again };
+    let again = FrameHead { kind, ..seal(0, 0, 0, false) };
+    for (size, is_same) in [(2 * CHUNK, true), (3 * CHUNK, false)] {
+        let mut receiver = receiver();
+        let mut held = HeldChunks::new(Checksum::Blake3, 2 * CHUNK);
+        assert!(held.add(0, Digest([1; 32])));
+        receiver.hold(announcement(Some(2 * CHUNK)), held).unwrap();
+        receiver.begin(&again).unwrap();
+        let verdict = receiver.begun_again(&again, announcement(Some(size)));
+        match is_same {
+            true => assert!(matches!(verdict, Ok(Verdict::Again(_))), "{verdict:?}"),
+            false => assert_eq!(verdict, Err(Violation::Announcement)),
+        }
+    }
+}
+
+#[test]
+fn the_other_blocks_of_a_file_that_failed_are_dropped() {
+    let mut receiver = receiver();
+    assert_eq!(begin_block(&mut receiver, 0, 0, 0, Some(2 * CHUNK)), Ok(Begin::Process));
+    let verdict = receiver.file_failed(FileNo(0), FrameNo(0), FailureCode::NoSpace.into());
+    assert!(matches!(verdict, Verdict::Discard(..)), "{verdict:?}");
+    assert_eq!(begin_block(&mut receiver, 1, 0, CHUNK, Some(2 * CHUNK)), Ok(Begin::Drop));
+    assert_eq!(receiver.take_ack().unwrap().done, frames(0, 2));
 }

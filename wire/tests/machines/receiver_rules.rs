@@ -246,6 +246,7 @@ fn a_file_that_comes_once_more_is_forgotten_without_a_word() {
     assert_eq!(verdict, Ok(Verdict::Incomplete), "one that never began");
     let ack = receiver.take_ack().unwrap();
     assert_eq!((ack.done, ack.failed.len()), (frames(1, 3), 0));
+    assert_eq!(begin_block(&mut receiver, 4, 1, 0, Some(2 * CHUNK)), Ok(Begin::Drop), "its late block");
 }
 
 /// Otherwise the sender would take it for the failure of the file, and not send it again.
@@ -399,7 +400,7 @@ pub(crate) fn begin(
 }
 
 /// Begins a full chunk, the last one if the announced size says so.
-fn begin_block(
+pub(crate) fn begin_block(
     receiver: &mut Receiver,
     frame: u64,
     file: u32,
@@ -456,7 +457,7 @@ pub(crate) fn block(frame: u64, file: u32, offset: u64, len: usize, last: bool) 
     FrameHead { job: JobId(1), frame: FrameNo(frame), extra_len: 28, payload_len: len as u32, kind }
 }
 
-fn seal(frame: u64, file: u32, size: u64, abandoned: bool) -> FrameHead {
+pub(crate) fn seal(frame: u64, file: u32, size: u64, abandoned: bool) -> FrameHead {
     let kind = FrameKind::Seal {
         file: FileNo(file),
         size,
@@ -482,7 +483,7 @@ pub(crate) fn pack(frame: u64) -> FrameHead {
     }
 }
 
-fn announcement(size: Option<u64>) -> Announcement {
+pub(crate) fn announcement(size: Option<u64>) -> Announcement {
     Announcement { path: path(b"file"), size, modified: None, mode: 0o644, source: SourceId::default() }
 }
 
@@ -498,7 +499,7 @@ fn loss() -> Failure {
     FailureCode::SourceChanged.into()
 }
 
-fn frames(first: u64, count: u32) -> Vec<FrameRange> {
+pub(crate) fn frames(first: u64, count: u32) -> Vec<FrameRange> {
     vec![FrameRange { first: FrameNo(first), count }]
 }
 

@@ -4,7 +4,9 @@ use crate::sender_rules::{done, item, large, names, sent, small};
 use wire::checksum::{Checksum, Digest};
 use wire::frame::ENTRY_HEAD_LEN;
 use wire::ids::LaneNo;
-use wire::limits::{CHUNK_LEN, LARGE_FILES_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX};
+use wire::limits::{
+    CHUNK_LEN, LARGE_FILES_MAX, OFFER_ITEMS_MAX, PACK_ENTRIES_MAX, PACK_LEN_MAX, PACKED_FILE_LEN_MAX,
+};
 use wire::message::{ChunkRange, HeldItem};
 use wire::metadata::Kind;
 use wire::sender::{Asking, Content, Packed, Plan, Sender, SenderViolation as Violation, packed_len};
@@ -79,6 +81,14 @@ fn a_pack_is_filled_to_its_last_byte() {
 }
 
 /// Otherwise the walk would wait until large files are sent.
+/// The size of a link means nothing: it may even be the largest number.
+#[test]
+fn a_link_of_any_size_fits_a_pack() {
+    let mut sender = walking(Asking::Never);
+    sender.add(item(b"link", Kind::Symlink, u64::MAX));
+    assert_eq!(names(&sender.next(FAST).unwrap()), ["link"]);
+}
+
 #[test]
 fn a_full_pack_goes_before_the_blocks_of_large_files() {
     let mut sender = walking(Asking::Never);
@@ -129,9 +139,17 @@ fn a_failure_that_a_second_copy_of_a_pack_tells_is_kept_and_given_back() {
 
 #[test]
 fn only_large_files_are_offered_unless_all_are() {
-    for (asking, offered) in [(Asking::Never, 0), (Asking::Large(0), 1), (Asking::All, 2)] {
+    let size = PACKED_FILE_LEN_MAX + 1;
+    let cases = [
+        (Asking::Never, 0),
+        (Asking::Large(0), 1),
+        (Asking::Large(size), 1),
+        (Asking::Large(size + 1), 0),
+        (Asking::All, 2),
+    ];
+    for (asking, offered) in cases {
         let mut sender = walking(asking);
-        sender.add(item(b"large", Kind::File, PACKED_FILE_LEN_MAX + 1));
+        sender.add(item(b"large", Kind::File, size));
         sender.add(item(b"small", Kind::File, 5));
         sender.end_items();
         assert_eq!(sender.next_offer().map_or(0, |items| items.len()), offered, "{asking:?}");
@@ -140,17 +158,62 @@ fn only_large_files_are_offered_unless_all_are() {
 
 #[test]
 fn of_an_offered_file_all_is_sent_that_the_receiver_lacks() {
+    for (held, missing) in [(0, [1, 2]), (1, [0, 2]), (2, [0, 1])] {
+        let mut sender = walking(Asking::All);
+        sender.add(item(b"small", Kind::File, 5));
+        sender.add(item(b"large", Kind::File, 3 * CHUNK_LEN as u64));
+        sender.end_items();
+        assert_eq!(sender.next_offer().unwrap().len(), 2);
+        sender.held(HeldItem::Nothing).unwrap();
+        assert_eq!(names(&sender.next(FAST).unwrap()), ["small"]);
+        let bytes = sender.held(chunks(held, vec![Digest([1; 32])])).unwrap().1;
+        assert_eq!(bytes, CHUNK_LEN as u64);
+        let rest: Vec<u64> = std::iter::from_fn(|| sender.next(FAST)).map(|plan| offset_of(&plan)).collect();
+        assert_eq!(rest, missing.map(|chunk| chunk * CHUNK_LEN as u64));
+    }
+}
+
+#[test]
+fn an_offered_file_of_which_the_receiver_has_nothing_or_all_comes_with_its_seal() {
+    for (has_all, blocks) in [(false, 3), (true, 0)] {
+        let mut sender = walking(Asking::All);
+        sender.add(item(b"large", Kind::File, 3 * CHUNK_LEN as u64));
+        sender.end_items();
+        assert_eq!(sender.next_offer().unwrap().len(), 1);
+        let chunks = vec![ChunkRange { first: 0, count: 3 }];
+        let all = HeldItem::Chunks { chunks, digests: vec![Digest([1; 32]); 3], more: false };
+        sender.held(if has_all { all } else { HeldItem::Nothing }).unwrap();
+        for chunk in 0..blocks {
+            let block = sender.next(FAST).unwrap();
+            assert_eq!(offset_of(&block), chunk * CHUNK_LEN as u64);
+            sender.hashed(block.frame, Digest([1; 32])).unwrap();
+        }
+        let seal = sender.next(FAST).unwrap();
+        assert!(matches!(seal.content, Content::Seal { result: Ok(_), .. }), "{seal:?}");
+        sender.sealed(seal.frame).unwrap();
+        (0..=blocks).for_each(|frame| drop(sender.acked(&done(frame)).unwrap()));
+        assert_eq!(sender.kept(), 0);
+    }
+}
+
+/// Otherwise a round trip would be waited for each time.
+#[test]
+fn items_are_offered_at_once_if_no_answer_is_awaited_and_then_by_full_messages() {
     let mut sender = walking(Asking::All);
-    sender.add(item(b"small", Kind::File, 5));
-    sender.add(item(b"large", Kind::File, 3 * CHUNK_LEN as u64));
+    let add = |sender: &mut Sender, count| {
+        (0..count).for_each(|_| sender.add(item(b"file", Kind::File, 5)));
+    };
+    let offered = |sender: &mut Sender| sender.next_offer().map(|items| items.len());
+    assert_eq!(offered(&mut sender), None);
+    add(&mut sender, 1);
+    assert_eq!(offered(&mut sender), Some(1));
+    add(&mut sender, OFFER_ITEMS_MAX - 1);
+    assert_eq!(offered(&mut sender), None, "the first is not answered");
+    add(&mut sender, 2);
+    assert_eq!(offered(&mut sender), Some(OFFER_ITEMS_MAX));
+    assert_eq!(offered(&mut sender), None);
     sender.end_items();
-    assert_eq!(sender.next_offer().unwrap().len(), 2);
-    sender.held(HeldItem::Nothing).unwrap();
-    assert_eq!(names(&sender.next(FAST).unwrap()), ["small"]);
-    let bytes = sender.held(chunks(1, vec![Digest([1; 32])])).unwrap().1;
-    assert_eq!(bytes, CHUNK_LEN as u64);
-    let rest: Vec<u64> = std::iter::from_fn(|| sender.next(FAST)).map(|plan| offset_of(&plan)).collect();
-    assert_eq!(rest, [0, 2 * CHUNK_LEN as u64]);
+    assert_eq!(offered(&mut sender), Some(1), "no more come");
 }
 
 #[test]

@@ -423,7 +423,7 @@ fn a_file_whose_block_failed_at_the_receiver_does_not_come_once_more() {
         assert!(matches!(&settled[..], [Settled { result: Err(_), .. }]), "{settled:?}");
         assert!(sender.next(LaneNo(1)).is_none(), "it comes once more");
         assert_eq!(sender.end(), Some(End { frames: 2 }));
-        assert!(sender.is_finished());
+        assert!(sender.is_finished() && sender.kept() == 0);
     }
 }
 
