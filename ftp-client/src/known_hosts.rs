@@ -114,8 +114,7 @@ impl KnownHosts {
     /// One write at the end of the file, so that processes that add at the same time do not mix their lines.
     fn append(&self, line: &str) -> io::Result<()> {
         private_file::make_folder(&self.path)?;
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
         let newline = if ends_within_a_line(&self.path)? { "\n" } else { "" };
         file.write_all(format!("{newline}{line}\n").as_bytes())?;
         file.sync_data()

@@ -85,7 +85,6 @@ impl Planner<'_> {
         if retained || (has_entries && !self.options.delete) {
             let failure = Failure::new(FailureCode::NotEmpty, "a folder that is not empty is in its place");
             self.effects.failed(&source.path, &failure);
-            self.frame().retained = true;
             return;
         }
         let parent = self.parent();

@@ -238,7 +238,6 @@ impl<'a> Planner<'a> {
                 self.target_below = Some(source.path);
             }
             _ if self.options.transfer.overwrite == Overwrite::Never => {
-                self.frame().retained = true;
                 self.summary.transfer.skipped += 1;
                 self.source_below = Some(source.path);
                 self.target_below = Some(target.path);
@@ -247,7 +246,6 @@ impl<'a> Planner<'a> {
             }
             (_, Kind::Special) => {
                 self.effects.failed(&source.path, &Failure::special_in_place());
-                self.frame().retained = true;
                 self.source_below = Some(source.path);
                 pairs.skip_source();
             }
@@ -257,7 +255,7 @@ impl<'a> Planner<'a> {
                 self.frame().changed = made;
             }
             (Kind::File | Kind::Symlink, Kind::Folder) if !self.selection.sends(&source) => {
-                self.frame().retained = true; // nothing comes in its place, so it stays
+                // Nothing comes in its place, so it stays.
                 self.target_below = Some(target.path);
                 pairs.skip_target();
             }
@@ -308,7 +306,6 @@ impl<'a> Planner<'a> {
     fn special(&mut self, source: &Entry) {
         self.summary.transfer.skipped += 1;
         self.effects.left_out(&source.path);
-        self.frame().retained = true;
     }
 
     /// Does what changes the time of the folder that it is in; tells whether it is done.

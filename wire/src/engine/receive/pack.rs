@@ -22,7 +22,6 @@ impl ReceiveJob {
             let mut head = [0; ENTRY_HEAD_LEN];
             cursor.read(&mut head)?;
             let head = EntryHead::decode(&head)?;
-            scratch.clear();
             scratch.resize(usize::from(head.path_len), 0);
             cursor.read(&mut scratch)?;
             let path = RemotePath::from_wire(&scratch).map_err(FrameError::from)?;
