@@ -83,7 +83,7 @@ pub(super) fn kept_len(item: &Item) -> usize {
 pub fn packed_len(item: &Item) -> usize {
     let content = match &item.kind {
         ItemKind::Present(metadata) if metadata.kind != Kind::Folder => {
-            usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX).max(LOSS_LEN_MIN)
+            usize::try_from(metadata.size).unwrap_or(PACK_LEN_MAX).clamp(LOSS_LEN_MIN, PACK_LEN_MAX)
         }
         ItemKind::Unreadable(failure) => LOSS_LEN_MIN + failure.message.len(),
         ItemKind::Present(_) | ItemKind::Stream { .. } => 0,

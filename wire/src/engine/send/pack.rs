@@ -199,16 +199,10 @@ impl Packing<'_> {
         Packed::Sent { bytes: len as u64, digest: reported, as_is }
     }
 
-    /// Adds an entry with the reason why an item could not be read. It takes no more space than the item was given: at least
-    /// its head and path.
+    /// Adds an entry with the reason why an item could not be read. It takes no more space than the item was given.
     fn lost(&mut self, item: &Item, failure: Failure) -> Packed {
-        let room = PACK_LEN_MAX - self.at - ENTRY_HEAD_LEN - item.path.as_bytes().len();
         let mut loss = encode_loss(&failure);
-        loss.truncate(
-            packed_len(item)
-                .saturating_sub(ENTRY_HEAD_LEN + item.path.as_bytes().len())
-                .clamp(2, room.max(2)),
-        );
+        loss.truncate(packed_len(item) - ENTRY_HEAD_LEN - item.path.as_bytes().len());
         self.buffer.put(self.at + ENTRY_HEAD_LEN + item.path.as_bytes().len(), &loss);
         let metadata = Metadata { kind: Kind::Special, size: 0, modified: Default::default(), mode: 0 };
         let bytes = EntryContent { len: loss.len(), ..EntryContent::default() };
