@@ -317,6 +317,18 @@ mod tests {
     }
 
     #[test]
+    fn an_owners_memory_has_a_part_for_messages_and_one_for_transfers() {
+        let server = Memory::new(8000);
+        for (memory, limit) in [(&server, 8000), (&server.child(800), 800)] {
+            assert_eq!(memory.limit(), limit);
+            assert!(memory.messages.try_take(limit / 8 + 1).is_none());
+            assert!(memory.transfers.try_take(limit / 2 + 1).is_none());
+            assert!(memory.messages.try_take(limit / 16).is_some());
+            assert!(memory.transfers.try_take(limit / 4).is_some());
+        }
+    }
+
+    #[test]
     fn nobody_takes_more_than_is_left() {
         let server = Budget::new(1200);
         let greedy = server.child(usize::MAX);

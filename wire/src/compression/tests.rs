@@ -158,3 +158,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_encoder_is_free_until_all_are_in_use() {
+    let codecs = Codecs::default();
+    let count = lock(&codecs.encoders.state).unmade;
+    use_encoders(&codecs, count);
+    assert!(codecs.is_encoder_free());
+}
+
+/// Uses all encoders at the same time, of which `free` are free.
+fn use_encoders(codecs: &Codecs, free: usize) {
+    assert_eq!(codecs.is_encoder_free(), free > 0, "{free} more");
+    if free > 0 {
+        codecs.with_encoder(|_| use_encoders(codecs, free - 1));
+    }
+}

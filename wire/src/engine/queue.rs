@@ -265,6 +265,13 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_until_the_paths_have_so_many_bytes() {
+        for (path_len, has_room) in [(WANTED_AHEAD_LEN_MAX - 1, true), (WANTED_AHEAD_LEN_MAX, false)] {
+            assert_eq!(Outstanding { items: 1, path_len }.has_room(), has_room, "{path_len} bytes");
+        }
+    }
+
+    #[test]
     fn items_are_waited_for_until_all_have_ended() {
         let credit = Arc::new(Credit::default());
         assert!(credit.take_waiting(&path("a")) && credit.take_waiting(&path("b")));

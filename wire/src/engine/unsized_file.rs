@@ -75,3 +75,15 @@ impl SourceFile for UnsizedFile {
 static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
 /// Bytes read at once.
 const STEP_LEN: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_free_again_once_a_file_is_read() {
+        for _ in 0..=UNSIZED_FILES_LEN_MAX / STEP_LEN {
+            MemoryReservation(0).add(STEP_LEN).unwrap();
+        }
+    }
+}

@@ -188,7 +188,7 @@ const MEMORY: u32 = 32;
 const IDLE: Duration = Duration::from_secs(1);
 /// A shorter round trip is that of a fast network.
 const NEAR: Duration = Duration::from_millis(1);
-/// The levels: where compressing has much time, some, and little. WindowRates with C headers: 17.5, 19.4 and 21 % are left.
+/// The levels: where compressing has much time, some, and little. Of C headers, 17.5, 19.4 and 21 % are left.
 const LEVEL_SMALL: i32 = 6;
 const LEVEL_USUAL: i32 = 3;
 const LEVEL_FAST: i32 = 1;

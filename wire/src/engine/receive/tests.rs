@@ -16,13 +16,17 @@ use crate::receiver::{FolderEntry, Publish};
 use crate::store::{PendingCommit, Placed, ResumeState};
 use crate::verified::{VerifiedChunk, VerifiedContent};
 use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 type Log = Arc<Mutex<Vec<String>>>;
+type Find = fn(Box<dyn Staged>) -> ResumeState;
 
 /// Records placed items, and the job's reports.
 struct World {
     job: Arc<ReceiveJob>,
     log: Log,
+    /// Bytes that were reported while they came.
+    progress: Arc<AtomicU64>,
 }
 
 /// Injected faults of the sink.
@@ -30,6 +34,8 @@ struct World {
 struct Faults {
     /// All items wait for a commit.
     waits: bool,
+    /// Files fail.
+    files_fail: bool,
     /// Folders fail.
     folders_fail: bool,
     /// Setting a folder takes so long, and waits for no commit.
@@ -38,6 +44,8 @@ struct Faults {
     is_moved: bool,
     /// The job ends when the file of this name, or a chunk, is written.
     ends_job_at: Option<&'static str>,
+    /// Returns what is there of an offered item, with a staged file for it.
+    found: Option<Find>,
 }
 
 struct FakeSink {
@@ -46,21 +54,17 @@ struct FakeSink {
     job: Arc<OnceLock<Weak<ReceiveJob>>>,
 }
 
-struct RecordingObserver(Log);
+struct RecordingObserver(Log, Arc<AtomicU64>);
 
 impl World {
     fn new(faults: Faults) -> Self {
         let (log, job): (Log, Arc<OnceLock<_>>) = (Log::default(), Arc::default());
         let sink = FakeSink { log: log.clone(), faults: Arc::new(faults), job: job.clone() };
-        let machine = Receiver::new(Checksum::Blake3, 8);
-        let made = Arc::new(ReceiveJob::new(
-            JobId(1),
-            machine,
-            Box::new(sink),
-            Arc::new(RecordingObserver(log.clone())),
-        ));
+        let (machine, progress) = (Receiver::new(Checksum::Blake3, 8), Arc::<AtomicU64>::default());
+        let observer = Arc::new(RecordingObserver(log.clone(), progress.clone()));
+        let made = Arc::new(ReceiveJob::new(JobId(1), machine, Box::new(sink), observer));
         job.set(Arc::downgrade(&made)).unwrap();
-        Self { job: made, log }
+        Self { job: made, log, progress }
     }
 
     fn take(&self, frame: u64, entries: &[Entry]) -> Result<(), ReceiveFault> {
@@ -90,6 +94,11 @@ impl World {
 }
 
 impl FakeSink {
+    fn staged(&self) -> Box<dyn Staged> {
+        let (log, faults, job) = (self.log.clone(), self.faults.clone(), self.job.clone());
+        Box::new(FakeStaged { log, faults, job })
+    }
+
     fn note(&self, what: &str, path: &RemotePath) -> Result<Placed, Failure> {
         let path = path.to_string();
         lock(&self.log).push(format!("{what} {path}"));
@@ -106,16 +115,18 @@ fn end_job_at(job: &OnceLock<Weak<ReceiveJob>>, faults: &Faults, path: &str) {
 
 impl Sink for FakeSink {
     fn stage(&self, _: &Announcement) -> Result<Box<dyn Staged>, Failure> {
-        let (log, faults, job) = (self.log.clone(), self.faults.clone(), self.job.clone());
-        Ok(Box::new(FakeStaged { log, faults, job }))
+        Ok(self.staged())
     }
 
     fn look(&self, item: &OfferedItem) -> ResumeState {
         lock(&self.log).push(format!("look {}", item.path));
-        ResumeState::None
+        self.faults.found.map_or(ResumeState::None, |found| found(self.staged()))
     }
 
     fn file(&self, path: &RemotePath, _: &EntryHead, _: &VerifiedContent<'_>) -> Result<Placed, Failure> {
+        if self.faults.files_fail {
+            return Err(FailureCode::PermissionDenied.into());
+        }
         self.note("place", path)
     }
 
@@ -178,7 +189,10 @@ impl Staged for FakeStaged {
 }
 
 impl JobObserver for RecordingObserver {
-    fn progress(&self, _: Option<&RemotePath>, _: u64) {}
+    fn progress(&self, _: Option<&RemotePath>, bytes: u64) {
+        self.1.fetch_add(bytes, Ordering::SeqCst);
+    }
+
     fn already_there(&self, _: Option<&RemotePath>, _: u64) {}
 
     fn file_started(&self, path: &RemotePath, _: Option<u64>) {
@@ -190,6 +204,7 @@ impl JobObserver for RecordingObserver {
     }
 
     fn settled(&self, item: &SettledItem<'_>) {
+        assert!(!item.folder || item.bytes == 0, "a folder has no bytes");
         let kind = if item.folder { "folder" } else { "item" };
         let kind = if item.is_lost { "lost" } else { kind };
         let result = item.failure.map_or("ok".to_owned(), |failure| format!("{:?}", failure.code));
@@ -352,6 +367,15 @@ fn what_waits_for_a_commit_is_told_after_it() {
     world.job.commit();
     assert_eq!(world.log(), ["commit 1", "folder /f: ok"]);
     assert_eq!(frames(world.ack()), [0]);
+}
+
+#[test]
+fn bytes_of_a_file_that_fails_are_no_progress() {
+    for files_fail in [false, true] {
+        let world = World::new(Faults { files_fail, ..Faults::default() });
+        world.take(0, &[Entry::file("a")]).unwrap();
+        assert_eq!(world.progress.load(Ordering::SeqCst) == 0, files_fail);
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl SendJob {
 
     /// Returns the state of a large file, and whether it may have changed since the first attempt. An unreadable one is
     /// detected when it is sent.
-    fn state_of(&self, item: &Item) -> (SourceId, bool) {
+    pub(super) fn state_of(&self, item: &Item) -> (SourceId, bool) {
         let ItemKind::Present(metadata) = &item.kind else { return (SourceId::default(), true) };
         let identity = self.source.open(&item.path).and_then(|file| file.identity());
         let same = identity.ok().filter(|identity| identity.metadata.is_unchanged_since(metadata));

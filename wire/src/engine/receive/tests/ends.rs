@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::budget::Budget;
+use crate::checksum::Digest;
+use crate::message::{ChunkRange, HeldItem};
 use crate::metadata::Metadata;
 use crate::net::control::outbox;
 
@@ -75,6 +77,21 @@ fn items_that_wait_for_a_commit_are_counted_at_the_jobs_session() {
     assert_eq!(budget.used(), 0);
 }
 
+/// They keep memory until then.
+#[test]
+fn a_job_keeps_its_overdraft_until_its_failures_are_acknowledged() {
+    let world = World::new(Faults { files_fail: true, ..Faults::default() });
+    let (other, session) = (World::new(Faults::default()), SessionMemory::new(Budget::new(1)));
+    world.job.keep_within(&session);
+    other.job.keep_within(&session);
+    world.take(0, &[Entry::file("a")]).unwrap();
+    world.job.count_kept();
+    assert!(other.job.memory.take_overdraft().is_none());
+    assert_eq!(world.ack().unwrap().failed.len(), 1);
+    world.job.count_kept();
+    assert!(other.job.memory.take_overdraft().is_some());
+}
+
 /// Everything in the session may be waiting for each other.
 #[test]
 fn a_job_that_finds_no_memory_for_long_ends() {
@@ -90,6 +107,39 @@ fn a_job_that_finds_no_memory_for_long_ends() {
     stuck = Instant::now().checked_sub(ROOM_PATIENCE + Duration::from_secs(1));
     assert!(!world.job.ask_again(&mut stuck));
     assert_eq!(world.job.failed.get().map(|failure| failure.code), Some(FailureCode::LimitExceeded));
+}
+
+/// Chunks that cannot be of the file prove nothing, and no chunk is none.
+#[tokio::test]
+async fn what_is_there_of_an_offered_item_is_told_if_it_can_be_of_that_item() {
+    let digest = Digest([1; 32]);
+    let chunks = vec![ChunkRange { first: 0, count: 1 }];
+    let partial = HeldItem::Chunks { chunks, digests: vec![digest], more: false };
+    let cases: [(Find, HeldItem); 5] = [
+        (|_| ResumeState::None, HeldItem::Nothing),
+        (|_| ResumeState::Complete, HeldItem::All),
+        (|staged| ResumeState::Partial(staged, vec![(0, Digest([1; 32]))]), partial),
+        (|staged| ResumeState::Partial(staged, Vec::new()), HeldItem::Nothing),
+        (
+            |staged| ResumeState::Partial(staged, vec![(0, Digest([1; 32])), (9, Digest([1; 32]))]),
+            HeldItem::Nothing,
+        ),
+    ];
+    for (found, expected) in cases {
+        let world = World::new(Faults { found: Some(found), ..Faults::default() });
+        let ((outbox, mut messages), disk) = (outbox(), Disk::alone());
+        let (path, source) = (RemotePath::from_wire(b"a").unwrap(), SourceId([1; 16]));
+        let metadata =
+            Metadata { kind: Kind::File, size: 1 << 20, modified: Timestamp::default(), mode: 0o644 };
+        let offer = Offer { items: vec![OfferedItem { path, metadata, source, changed: false }] };
+        world.job.told(Message::Offer(offer), Charge::default()).unwrap();
+        let held = tokio::select! {
+            ended = world.job.answer_offers(&outbox, &disk) => panic!("{ended:?}"),
+            message = messages.recv() => message.unwrap().envelope.message,
+        };
+        let Message::Held(held) = held else { panic!("{held:?}") };
+        assert_eq!(held.answers, [expected]);
+    }
 }
 
 /// No staged file is prepared for an item that will be refused.
