@@ -6,8 +6,9 @@ use crate::support::content;
 use crate::support::joined::JoinedEnds;
 use std::io;
 use wire::engine::LaneEnd;
+use wire::frame::{FrameHead, HEAD_LEN};
 use wire::ids::FrameNo;
-use wire::limits::CHUNK_LEN;
+use wire::limits::{CHUNK_LEN, LANE_PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_lane_lost_in_the_middle_of_a_frame_comes_over_another() {
@@ -64,6 +65,65 @@ async fn a_lane_that_retires_finishes_its_frame_and_others_do_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn frames_of_a_lane_that_was_closed_are_not_sent_again() {
+    let (ends, tree) = (JoinedEnds::new(), Tree::new());
+    let LaneOnTheWay { mut from_sender, mut to_receiver, sending, receiving: _receiving } =
+        LaneOnTheWay::open(&ends, 0);
+    let closing = async {
+        let mut sent = vec![from_sender.next_frame().await.unwrap()];
+        from_sender.close();
+        while let Some(frame) = from_sender.next_frame().await {
+            sent.push(frame);
+        }
+        assert!(matches!(end_of(sending).await, LaneEnd::Closed));
+        let mut other = LaneOnTheWay::open(&ends, 1);
+        let numbers: Vec<FrameNo> = sent.iter().map(|frame| number_of(frame)).collect();
+        let next = other.from_sender.next_frame().await.unwrap();
+        assert!(!numbers.contains(&number_of(&next)), "{next:?}");
+        for frame in &sent {
+            to_receiver.send(frame).await;
+        }
+        other.to_receiver.send(&next).await;
+        while other.pass_on(|head, _| assert!(!numbers.contains(&head.frame))).await.is_some() {}
+    };
+    let ended = tokio::select! {
+        ended = tree.transfer(&ends) => ended,
+        () = closing => panic!("the lane ended"),
+    };
+    tree.check(&ended);
+    ends.close().await;
+}
+
+/// Nothing else would end it: no more comes from the other end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_ends_at_once_if_one_of_its_directions_breaks() {
+    for violates in [true, false] {
+        let (ends, tree) = (JoinedEnds::new(), Tree::new());
+        let mut lane = LaneOnTheWay::open(&ends, 0);
+        let breaking = async {
+            while ends.sending.lane_bytes() == 0 {
+                tokio::task::yield_now().await; // then a frame is being written
+            }
+            if violates {
+                lane.from_sender.send(&[0xff; HEAD_LEN]).await;
+            } else {
+                lane.from_sender.refuse();
+            }
+            let ended = tokio::time::timeout(LANE_PATIENCE / 2, lane.sending).await;
+            match ended.expect("it ends at once").unwrap() {
+                LaneEnd::Violation(_) => assert!(violates),
+                LaneEnd::Lost(_) => assert!(!violates),
+                LaneEnd::Closed => panic!("it was closed"),
+            }
+            drop(ends.add_lane(1));
+        };
+        let (ended, ()) = tokio::join!(tree.transfer(&ends), breaking);
+        tree.check(&ended);
+        ends.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_was_altered_on_the_way_is_sent_again() {
     let (ends, tree) = (JoinedEnds::new(), Tree::new());
     let mut lane = LaneOnTheWay::open(&ends, 0);
@@ -103,6 +163,10 @@ async fn a_lane_that_ends_in_the_middle_of_a_frame_has_lost_it() {
     let (mut lane, ended) = end.lane(2);
     lane.close();
     assert!(matches!(end_of(ended).await, LaneEnd::Closed));
+}
+
+fn number_of(frame: &[u8]) -> FrameNo {
+    FrameHead::decode(frame.first_chunk().unwrap()).unwrap().frame
 }
 
 /// True if a lane was lost since it ended in the middle of a frame, or without a close.

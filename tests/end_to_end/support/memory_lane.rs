@@ -188,6 +188,11 @@ impl HandLane {
         let _ = self.pipes.outgoing.write_all(bytes).await; // the other end may have cut the lane
     }
 
+    /// Breaks the other direction: the other end can send no more, and hears nothing of it.
+    pub(crate) fn refuse(&mut self) {
+        self.pipes.incoming.end(PipeEnd::Broken);
+    }
+
     /// Closes this direction in an orderly way.
     pub(crate) fn close(&mut self) {
         self.pipes.outgoing.end(PipeEnd::Closed);
