@@ -210,6 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_same_size_and_time_stays_where_only_different_ones_are_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("name"), "theirs").unwrap();
+        let (folder, name) = (folder(root.path()), Name::new(b"name").unwrap());
+        let there = folder.metadata((&name).into()).unwrap().modified;
+        let later = Timestamp { seconds: there.seconds + 1, ..there };
+        let rule = Arc::new(AdmissionRule::new(Overwrite::Different, false));
+        for (size, modified, admitted) in [(6, there, false), (5, there, true), (6, later, true)] {
+            let candidate = Candidate { size: Some(size), modified: Some(modified), ..Candidate::default() };
+            let admission = rule.admit(&folder, (&name).into(), candidate);
+            assert_eq!(admission.is_ok(), admitted, "{size} bytes, {modified:?}");
+        }
+    }
+
+    #[test]
     fn only_a_file_that_is_newer_replaces() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("name"), "theirs").unwrap();

@@ -222,3 +222,41 @@ const PATHS_LEN_MAX: usize = 32 * 1024;
 const MADE_LEN_MAX: usize = 256 * 1024;
 /// Memory of a path besides its bytes.
 const PATH_LEN: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalFolder;
+
+    #[test]
+    fn a_folder_that_another_lane_has_made_meanwhile_is_not_new() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("there")).unwrap();
+        let base: Arc<dyn Folder> = Arc::new(LocalFolder::open_ambient(root.path()).unwrap());
+        let cache = FolderCache::new(base.clone());
+        for (name, is_new) in [(&b"there"[..], false), (b"missing", true)] {
+            cache.make(&base, NameRef::new(name).unwrap(), name).unwrap();
+            assert_eq!(cache.is_new(name), is_new);
+        }
+        std::fs::write(root.path().join("file"), "").unwrap();
+        let file = NameRef::new(b"file").unwrap();
+        assert!(cache.make(&base, file, b"file").is_ok(), "opening it shows what it is");
+        std::fs::remove_dir_all(root.path()).unwrap();
+        assert!(cache.make(&base, NameRef::new(b"gone").unwrap(), b"gone").is_err());
+    }
+
+    #[test]
+    fn the_memory_of_folders_made_is_counted_until_they_are_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = FolderCache::new(Arc::new(LocalFolder::open_ambient(root.path()).unwrap()));
+        for path in [&b"a"[..], b"a/b"] {
+            let before = cache.kept_len();
+            cache.note_made(path);
+            assert_eq!(cache.kept_len(), before + path.len() + PATH_LEN);
+        }
+        for path in [&b"a"[..], b"a/b"] {
+            assert!(cache.is_new(path) && cache.take_made(path) && !cache.take_made(path));
+        }
+        assert_eq!(cache.kept_len(), 0);
+    }
+}

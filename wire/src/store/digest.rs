@@ -49,3 +49,31 @@ pub fn of_file(file: &dyn SourceFile, checksum: Checksum, stop: StopCheck<'_>) -
         Err(FailureCode::SourceChanged.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::NameRef;
+    use crate::store::{Folder, LocalFolder};
+
+    #[test]
+    fn the_digest_of_a_file_is_the_root_of_its_chunks() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = LocalFolder::open_ambient(place.path()).unwrap();
+        for len in [0, 5, CHUNK_LEN, CHUNK_LEN + 1, 3 * CHUNK_LEN] {
+            let content: Vec<u8> = (0..=250).cycle().take(len).collect();
+            std::fs::write(place.path().join("file"), &content).unwrap();
+            let mut root = RootBuilder::new(Checksum::Blake3);
+            let chunks = content.len().div_ceil(CHUNK_LEN).max(1);
+            for chunk in 0..chunks {
+                let offset = chunk * CHUNK_LEN;
+                let place = ChunkPlace::at(offset as u64, chunk + 1 == chunks);
+                let bytes = &content[offset..len.min(offset + CHUNK_LEN)];
+                root.add(chunk as u64, Checksum::Blake3.of_chunk(place, [bytes]));
+            }
+            let file = folder.open_file(NameRef::new(b"file").unwrap()).unwrap();
+            let digest = of_file(&*file, Checksum::Blake3, &|| false);
+            assert_eq!(digest, Ok(root.root(len as u64).unwrap()), "{len} bytes");
+        }
+    }
+}

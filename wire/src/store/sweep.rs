@@ -71,3 +71,31 @@ pub fn below(
 
 /// A younger staged file may be about to be locked, and a younger staged link about to get its name.
 const STAGED_AGE_MIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::Checksum;
+    use crate::metadata::{SourceId, Timestamp};
+
+    #[test]
+    fn only_journals_of_the_sender_prove_what_is_its_own() {
+        let (key, other_key) = (JournalKey::new([1; 32]), JournalKey::new([2; 32]));
+        let head = |origin| JournalHead {
+            checksum: Checksum::Blake3,
+            size: 5,
+            modified: Timestamp::default(),
+            source: SourceId([3; 16]),
+            origin,
+            boot: [4; 16],
+            mount: 0,
+            inode: 0,
+        };
+        let scope = SweepScope::Sender { key: key.clone(), origin: [5; 16] };
+        assert!(scope.includes(|| Ok(head([5; 16]).encode(&key).to_vec())));
+        assert!(!scope.includes(|| Ok(head([6; 16]).encode(&key).to_vec())));
+        assert!(!scope.includes(|| Ok(head([5; 16]).encode(&other_key).to_vec())));
+        assert!(!scope.includes(|| Err(io::ErrorKind::NotFound.into())));
+        assert!(SweepScope::All.includes(|| Err(io::ErrorKind::NotFound.into())));
+    }
+}

@@ -124,3 +124,67 @@ pub fn write_fully(file: &dyn TargetFile, pieces: &mut [IoSlice<'_>], offset: u6
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::local::upload::{write_pieces, write_with_holes};
+    use std::sync::Mutex;
+
+    /// A file of so many bytes in memory, which takes some of what is written at once, and nothing beyond its end.
+    struct FixedFile(Mutex<Vec<u8>>);
+
+    impl TargetFile for FixedFile {
+        fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+            let (mut content, begin) = (self.0.lock().unwrap(), usize::try_from(offset).unwrap());
+            let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).take(40_000).collect();
+            let room = content.get_mut(begin..begin + bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            room.copy_from_slice(&bytes);
+            Ok(bytes.len())
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn place(&self) -> io::Result<FilePlace> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn set_metadata(&self, _: Option<Timestamp>, _: u32) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_range_is_cleared_and_no_more() {
+        for (offset, len) in [(0, 0), (5, 1), (7, 65_536), (1, 199_998)] {
+            let file = FixedFile(Mutex::new(vec![1; 200_000]));
+            file.clear(offset, len).unwrap();
+            let content = file.0.into_inner().unwrap();
+            let is_cleared = |at: usize| (offset..offset + len).contains(&(at as u64));
+            assert!(content.iter().enumerate().all(|(at, byte)| (*byte == 0) == is_cleared(at)), "{len}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_written_one_after_another_however_many() {
+        let file = FixedFile(Mutex::new(vec![0; 100 * 100]));
+        let pieces: Vec<[u8; 100]> = (0..100).map(|number| [number; 100]).collect();
+        let slices: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
+        write_pieces(&file, &slices, 0).unwrap();
+        assert!(file.0.into_inner().unwrap() == pieces.concat());
+    }
+
+    #[test]
+    fn an_error_of_writing_with_holes_is_reported() {
+        let file = FixedFile(Mutex::new(vec![1; 100_000]));
+        assert!(write_with_holes(&file, &[&[2; 50_000], &[2; 50_000]], 0).is_ok());
+        let failed = write_with_holes(&file, &[&[2; 50_000], &[2; 50_001]], 0);
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}

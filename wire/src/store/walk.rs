@@ -181,8 +181,15 @@ mod tests {
     use std::fs;
 
     fn visits(walk: &mut Walk) -> Vec<String> {
+        visits_without(walk, &|_| false)
+    }
+
+    fn visits_without(walk: &mut Walk, excludes: &dyn Fn(bool) -> bool) -> Vec<String> {
+        let filter = |_: &RemotePath, is_folder: bool| {
+            if excludes(is_folder) { WalkChoice::Exclude } else { WalkChoice::Enter }
+        };
         let mut seen = Vec::new();
-        while let Some(visit) = walk.step() {
+        while let Some(visit) = walk.step_filtered(&filter) {
             seen.push(match visit {
                 Visit::Enter(path, ..) => format!("{path}/"),
                 Visit::Item(path, _) => path.to_string(),
@@ -215,6 +222,40 @@ mod tests {
         std::os::unix::fs::symlink("file", place.path().join("folder")).unwrap();
         let expected = ["/file", "/folder", "/gone: Vanished", "/lost: Vanished", "/turns/", "/turns."];
         assert_eq!(visits(&mut walk), expected);
+    }
+
+    /// A walk through a file and a folder.
+    fn file_and_folder() -> (tempfile::TempDir, Walk) {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("file"), "").unwrap();
+        fs::create_dir(place.path().join("folder")).unwrap();
+        let folder = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+        (place, Walk::new(folder, RemotePath::root()).unwrap())
+    }
+
+    #[test]
+    fn what_is_excluded_by_its_name_is_not_examined() {
+        let (place, mut walk) = file_and_folder();
+        fs::remove_file(place.path().join("file")).unwrap();
+        fs::remove_dir(place.path().join("folder")).unwrap();
+        let seen = visits_without(&mut walk, &|_| true);
+        assert_eq!(seen, ["/file is left out", "/folder is left out"]);
+    }
+
+    #[test]
+    fn a_name_of_unknown_kind_is_excluded_by_the_kind_that_it_turns_out_to_be() {
+        for (folders, expected) in [
+            (true, &["/file", "/folder is left out"][..]),
+            (false, &["/file is left out", "/folder/", "/folder."]),
+        ] {
+            let (_place, mut walk) = file_and_folder();
+            let mut names = Names::default();
+            for name in [&b"file"[..], b"folder"] {
+                names.push(NameRef::new(name).unwrap(), NameKind::Unknown);
+            }
+            walk.levels[0].names = names;
+            assert_eq!(visits_without(&mut walk, &|is_folder| is_folder == folders), expected);
+        }
     }
 
     /// Folders below `place` that this process has open.

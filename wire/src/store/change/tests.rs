@@ -24,6 +24,40 @@ fn a_backup_that_is_the_tree_itself_is_refused_by_whatever_path() {
 }
 
 #[test]
+fn attributes_are_few_and_in_order() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+    let changes = Changes::new(folder, None, Durability::Process).unwrap();
+    let xattr = |name: &str, len: usize| Xattr { name: name.into(), value: vec![0; len] };
+    let code = |xattrs: &[Xattr]| {
+        let missing = RemotePath::from_user(b"missing").unwrap();
+        changes.set_xattrs(&missing, xattrs).unwrap_err().code
+    };
+    let most = XATTRS_LEN_MAX - "user.a".len();
+    assert_ne!(code(&[xattr("user.a", most)]), FailureCode::BadMessage);
+    assert_eq!(code(&[xattr("user.a", most + 1)]), FailureCode::BadMessage);
+    assert_eq!(code(&[xattr("user.a", most / 2), xattr("user.b", most / 2)]), FailureCode::BadMessage);
+    assert_eq!(code(&[xattr("user.b", 1), xattr("user.a", 1)]), FailureCode::BadMessage);
+    assert_eq!(code(&[xattr("user.a", 1), xattr("user.a", 1)]), FailureCode::BadMessage);
+}
+
+#[test]
+fn the_trees_own_folder_can_be_changed_and_is_synced() {
+    for (durability, is_synced) in [(Durability::Process, false), (Durability::Power, true)] {
+        let place = tempfile::tempdir().unwrap();
+        let folder: Arc<dyn Folder> = Arc::new(LocalFolder::open_ambient(place.path()).unwrap());
+        let changes = Changes::new(folder.clone(), None, durability).unwrap();
+        let change = |_: &dyn Folder, name: Option<NameRef<'_>>| {
+            assert!(name.is_none());
+            Ok(())
+        };
+        changes.with(&RemotePath::root(), change).unwrap();
+        let touched = changes.folders.take_touched();
+        assert_eq!(touched.contains(&disk_folder(&folder).unwrap()).unwrap(), is_synced, "{durability:?}");
+    }
+}
+
+#[test]
 fn numbered_names_fit_and_cut_no_character() {
     let check = |name: &[u8], number, expected: &[u8]| {
         let numbered = numbered(NameRef::new(name).unwrap(), number);

@@ -99,5 +99,13 @@ mod tests {
         assert!(has_mounts_below(&root));
         let folder = tempfile::tempdir().unwrap();
         assert!(!has_mounts_below(std::fs::File::open(folder.path()).unwrap()));
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let points: Vec<&str> = mounts.lines().map(|line| line.split(' ').nth(4).unwrap()).collect();
+        for point in points.iter().filter(|point| **point != "/" && !point.contains('\\')) {
+            let Ok(folder) = std::fs::File::open(point) else { continue };
+            let below = format!("{point}/");
+            let is_below = points.iter().any(|other| other.starts_with(&below));
+            assert_eq!(has_mounts_below(folder), is_below, "{point}");
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::file::{MOUNT_ID, unique_mount};
 use super::*;
+use crate::failure::{Failure, FailureCode};
+use crate::message::{Details, Xattr};
 use crate::metadata::Timestamp;
 use crate::store::write_fully;
 use crate::store::{DiskFolder, StagedName, TargetFile, disk_folder};
@@ -22,6 +24,57 @@ fn names_in(folder: &Path) -> Vec<std::ffi::OsString> {
 fn write(file: &dyn TargetFile) -> io::Result<()> {
     write_fully(file, &mut [IoSlice::new(b"whole")], 0)?;
     file.set_metadata(Some(Timestamp { seconds: 5, nanos: 6 }), 0o640)
+}
+
+#[test]
+fn a_link_is_no_folder_wherever_it_leads() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    std::fs::write(place.path().join("there"), "").unwrap();
+    std::os::unix::fs::symlink(".", place.path().join("link")).unwrap();
+    let code = |name: &[u8]| {
+        let opened = folder.folder(NameRef::new(name).unwrap());
+        Failure::from(opened.map(drop).unwrap_err()).code
+    };
+    assert_eq!(code(b"link"), FailureCode::OutsideRoot);
+    assert_eq!(code(b"there"), FailureCode::NotAFolder);
+    assert_eq!(code(b"missing"), FailureCode::NotFound);
+}
+
+#[test]
+fn attributes_of_users_are_read_as_they_were_set() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("file"), "").unwrap();
+    let folder = LocalFolder::open_ambient(place.path()).unwrap();
+    let attributes = [("user.a", "1"), ("user.b", "")];
+    let wanted = attributes.map(|(name, value)| Xattr { name: name.into(), value: value.into() });
+    match folder.set_xattrs(Some(name()), &wanted) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            return eprintln!("skipped: temporary files are on a filesystem without such attributes");
+        }
+        result => result.unwrap(),
+    }
+    let details = Details { owner: false, links: false, xattrs: true };
+    assert_eq!(folder.details(Some(name()), details).unwrap().xattrs, Some(wanted.to_vec()));
+}
+
+#[test]
+fn a_usual_filesystem_keeps_permissions() {
+    let place = tempfile::tempdir().unwrap();
+    assert!(LocalFolder::open_ambient(place.path()).unwrap().fidelity().unwrap().keeps_modes);
+}
+
+#[test]
+fn a_folder_folds_case_only_if_both_spellings_are_there() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("there"), "").unwrap();
+    if place.path().join("THERE").exists() {
+        return eprintln!("skipped: temporary files are on a filesystem that folds case");
+    }
+    for name in [&b"missing"[..], b"there", "\u{e9}".as_bytes(), b"12"] {
+        let folder = LocalFolder::open_ambient(place.path()).unwrap();
+        assert!(!folder.folds_case(NameRef::new(name).unwrap()).unwrap(), "{name:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Tests of a sink for a local folder: which files have their names, and which leftovers there are, after a failure.
 
+mod resumed;
+
 use super::*;
 use crate::checksum::{Checksum, ChunkPlace, RootBuilder};
 use crate::frame::{BlockExtra, EntryKind, FrameHead, FrameKind, SealEnd};
@@ -76,36 +78,56 @@ fn place_small(sink: &TreeSink, name: &str) -> Result<Placed, Failure> {
     sink.file(&path(name), &head, &VerifiedContent::verify(Checksum::Blake3, digest, &pieces).unwrap())
 }
 
+fn link_head() -> EntryHead {
+    EntryHead {
+        kind: EntryKind::Symlink,
+        path_len: 0,
+        payload_len: 1,
+        content_len: 1,
+        modified: None,
+        mode: 0o777,
+        digest: Default::default(),
+        as_is: false,
+    }
+}
+
 fn announcement() -> Announcement {
-    let (path, size, modified) = (path("large"), Some(SIZE), Some(Timestamp::default()));
+    announcement_of(CONTENT)
+}
+
+fn announcement_of(content: &[u8]) -> Announcement {
+    let (path, size, modified) = (path("large"), Some(content.len() as u64), Some(Timestamp::default()));
     Announcement { path, size, modified, mode: 0o644, source: SourceId([1; 16]) }
 }
 
 /// Writes a large file's chunk, and proves that the file is whole.
 fn write(staged: &dyn Staged) -> Publish {
-    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Only, [CONTENT]);
-    let pieces = [CONTENT];
+    write_content(staged, CONTENT)
+}
+
+fn write_content(staged: &dyn Staged, content: &[u8]) -> Publish {
+    let (pieces, size) = ([content], content.len() as u64);
+    let digest = Checksum::Blake3.of_chunk(ChunkPlace::Only, pieces);
     let chunk = VerifiedChunk::verify(Checksum::Blake3, 0, true, digest, &pieces).unwrap();
     staged.write(&chunk).unwrap();
     let mut root = RootBuilder::new(Checksum::Blake3);
     root.add(0, digest);
-    let root = root.root(SIZE).unwrap();
+    let root = root.root(size).unwrap();
     let mut machine = Receiver::new(Checksum::Blake3, 8);
     let head =
         |frame, payload_len, kind| FrameHead { job: JobId(1), frame, extra_len: 45, payload_len, kind };
     let block = head(
         FrameNo(0),
-        CONTENT.len() as u32,
+        content.len() as u32,
         FrameKind::Block { file: FileNo(0), offset: 0, last: true, digest, encoding: Default::default() },
     );
     machine.begin(&block).unwrap();
-    let extra = BlockExtra { content_len: block.payload_len, announcement: announcement() };
+    let extra = BlockExtra { content_len: block.payload_len, announcement: announcement_of(content) };
     machine.block(&block, extra).unwrap();
     machine.written(FileNo(0), FrameNo(0), &chunk).unwrap();
-    let seal =
-        head(FrameNo(1), 0, FrameKind::Seal { file: FileNo(0), size: SIZE, root, end: SealEnd::Whole });
+    let seal = head(FrameNo(1), 0, FrameKind::Seal { file: FileNo(0), size, root, end: SealEnd::Whole });
     machine.begin(&seal).unwrap();
-    match machine.seal(&seal, announcement(), None).unwrap() {
+    match machine.seal(&seal, announcement_of(content), None).unwrap() {
         Verdict::Publish(publish) => publish,
         other @ (Verdict::Incomplete | Verdict::Discard(..) | Verdict::Again(_)) => panic!("{other:?}"),
     }
@@ -155,17 +177,7 @@ fn a_sink_that_is_over_gives_no_names() {
     assert!(staged.publish(&publish).is_err());
     drop(staged);
     assert!(place_small(&sink, "small").is_err());
-    let link = EntryHead {
-        kind: EntryKind::Symlink,
-        path_len: 0,
-        payload_len: 1,
-        content_len: 1,
-        modified: None,
-        mode: 0o777,
-        digest: Default::default(),
-        as_is: false,
-    };
-    assert!(sink.link(&path("link"), &link, b"x").is_err());
+    assert!(sink.link(&path("link"), &link_head(), b"x").is_err());
     let entry = FolderEntry { entry: 0, path: path("folder"), modified: None, mode: 0o755 };
     assert!(sink.folder(&entry).is_err());
     assert_eq!(names(&root), Vec::<String>::new());
@@ -215,6 +227,28 @@ fn a_file_that_replaces_another_waits_for_its_content_unless_the_order_does_not_
 }
 
 #[test]
+fn a_large_file_that_replaces_another_waits_unless_it_is_empty() {
+    for (content, waits) in [(&b""[..], false), (b"1", true), (CONTENT, true)] {
+        let (root, sink) = sink(options());
+        std::fs::write(root.path().join("large"), "old").unwrap();
+        let staged = sink.stage(&announcement_of(content)).unwrap();
+        let publish = write_content(&*staged, content);
+        let placed = staged.publish(&publish).unwrap();
+        assert_eq!(matches!(placed, Placed::Pending(_)), waits, "{} bytes", content.len());
+    }
+}
+
+#[test]
+fn a_link_waits_only_where_all_is_to_be_synced() {
+    for (durability, waits) in [(Durability::Process, false), (Durability::Power, true)] {
+        let (root, sink) = sink(TreeSinkOptions { durability, ..options() });
+        let placed = sink.link(&path("link"), &link_head(), b"x").unwrap();
+        assert_eq!(matches!(placed, Placed::Pending(_)), waits, "{durability:?}");
+        assert_eq!(root.path().join("link").is_symlink(), !waits, "{durability:?}");
+    }
+}
+
+#[test]
 fn what_waits_gets_no_name_once_the_job_is_over() {
     let (root, sink) = sink(TreeSinkOptions { durability: Durability::Power, ..options() });
     let Placed::Pending(one) = place_small(&sink, "one").unwrap() else { panic!("it waits") };
@@ -236,6 +270,26 @@ fn the_folder_above_a_jobs_own_folder_is_synced_whoever_made_it() {
         assert_eq!(base.folders(true).unwrap().is_new(&[]), is_new);
         assert!(base.take_touched().contains(&parent).unwrap(), "is_new: {is_new}");
     }
+}
+
+#[test]
+fn a_jobs_own_folder_that_was_replaced_meanwhile_is_not_in_its_place() {
+    let root = tempfile::tempdir().unwrap();
+    let (parent, own) = (folder(root.path()), root.path().join("own"));
+    let base = Base::named(parent.clone(), Name::new(b"own").unwrap());
+    let check = || {
+        base.check_place(&{
+            let parent = parent.clone();
+            move || Ok(parent.clone())
+        })
+    };
+    assert_eq!(check(), Ok(()), "it was not needed so far");
+    base.folders(true).unwrap();
+    assert_eq!(check(), Ok(()));
+    std::fs::rename(&own, root.path().join("away")).unwrap();
+    assert!(check().is_err());
+    std::fs::create_dir(&own).unwrap();
+    assert!(check().is_err(), "another folder has its name");
 }
 
 /// Names of unfinished transfers are not for items.
@@ -306,36 +360,6 @@ fn a_file_that_is_replaced_keeps_its_permissions_where_only_new_ones_get_some() 
         assert!(sink.commit(vec![waiting], &|| false)[0].is_ok());
         assert_eq!(std::fs::read(&there).unwrap(), CONTENT);
         assert_eq!(there.metadata().unwrap().permissions().mode() & 0o777, mode, "only_new: {only_new}");
-    }
-}
-
-/// Each run appends to the journal of the runs before it.
-#[test]
-fn each_run_goes_on_from_all_runs_before_it() {
-    let keeping = Keeping { key: JournalKey::new([1; 32]), origin: [2; 16], checksum: Checksum::Blake3 };
-    let (_root, sink) = sink(TreeSinkOptions { keeping: Some(keeping), ..options() });
-    let large = Announcement { size: Some(4 * CHUNK_LEN as u64), ..announcement() };
-    let metadata = Metadata {
-        kind: Kind::File,
-        size: 4 * CHUNK_LEN as u64,
-        modified: Timestamp::default(),
-        mode: large.mode,
-    };
-    let item = OfferedItem { path: large.path.clone(), metadata, source: large.source, changed: false };
-    let mut staged = sink.stage(&large).unwrap();
-    for index in 0..3 {
-        let content = vec![index as u8; CHUNK_LEN];
-        let digest = Checksum::Blake3.of_chunk(ChunkPlace::Among { index }, [&content[..]]);
-        let (pieces, offset) = ([&content[..]], index * CHUNK_LEN as u64);
-        let chunk = VerifiedChunk::verify(Checksum::Blake3, offset, false, digest, &pieces).unwrap();
-        staged.write(&chunk).unwrap();
-        drop(staged);
-        let ResumeState::Partial(again, chunks) = sink.look(&item) else { panic!("nothing of {index}") };
-        assert_eq!(
-            chunks.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>(),
-            (0..=index).collect::<Vec<_>>()
-        );
-        staged = again;
     }
 }
 
