@@ -90,7 +90,11 @@ mod tests {
     fn packed_entries_come_back() {
         let mut packed = PackedEntries::default();
         let entries = ["a/b/c", "a/b/d", "a/bc", "a/b/", "", "z@"].map(entry);
-        entries.iter().for_each(|entry| packed.push(entry));
+        for entry in &entries {
+            let before = packed.size();
+            packed.push(entry);
+            assert!(packed.size() > before);
+        }
         assert_eq!(packed.len(), 6);
         for (one, other) in packed.iter().zip(&entries) {
             assert_eq!((&one.path, one.metadata), (&other.path, other.metadata));

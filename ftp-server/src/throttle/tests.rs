@@ -226,3 +226,13 @@ fn without_a_limit_nobody_is_slowed() {
     }
     assert!(scene.throttle.sources.entries.is_empty() && scene.throttle.users.entries.is_empty());
 }
+
+#[test]
+fn other_rules_judge_the_failures_so_far() {
+    let mut scene = Scene::new();
+    assert!((0..3).all(|_| scene.fail(HOME, "ann")));
+    scene.throttle.set_rules(ThrottleRules { failures_max: 3, ..RULES });
+    assert_eq!(scene.wait(HOME, "ann"), None);
+    scene.throttle.set_rules(RULES);
+    assert!(scene.wait(HOME, "ann").is_some());
+}

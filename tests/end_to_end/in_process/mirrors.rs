@@ -6,7 +6,8 @@ use crate::support::faulty_storage::{Faults, Plan};
 use crate::support::in_memory::OneStorage;
 use crate::support::served::Served;
 use ftp_client::Error;
-use ftp_client::mirror::MirrorDirection;
+use ftp_client::mirror::{MirrorAction, MirrorDirection};
+use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -95,6 +96,39 @@ async fn files_in_the_place_of_folders_count_among_the_totals() {
     let outcome = mirrored.up("target", options(|_| {}), &recorder).await.unwrap();
     assert_eq!(outcome.summary.transfer.files, 2);
     assert_eq!(recorder.records().totals, Some((2, 8, true)));
+}
+
+/// Somebody else has removed it meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_when_it_is_to_be_deleted_is_no_failure() {
+    let mirrored = start(Access::Full).await;
+    fs::write(mirrored.source("new"), "new").unwrap();
+    fs::write(mirrored.target("gone"), "gone").unwrap();
+    let gone = mirrored.target("gone");
+    let recorder = Recorder::with(move |action| {
+        if matches!(action, MirrorAction::Deleted { .. }) {
+            fs::remove_file(&gone).unwrap();
+        }
+        Ok(())
+    });
+    let summary = mirrored.up("target", options(delete), &recorder).await.unwrap().summary;
+    assert_eq!(recorder.records().planned, ["+/new", "-/gone"]);
+    assert_eq!((recorder.records().failed, summary.transfer.failed), (Vec::new(), 0));
+}
+
+/// What was to be deleted may be the only copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_if_a_file_did_not_arrive() {
+    let failing = Plan::FailAll("publish", Errno::ACCESS.raw_os_error());
+    let mirrored = Mirrored::start(Faults::new(failing), Access::Full).await;
+    fs::write(mirrored.source("m"), "content").unwrap();
+    fs::write(mirrored.target("m"), "older").unwrap();
+    fs::write(mirrored.target("x"), "stays").unwrap();
+    let recorder = Recorder::new();
+    let summary = mirrored.up("target", options(delete), &recorder).await.unwrap().summary;
+    assert_eq!(recorder.records().failed, ["/m PermissionDenied"]);
+    assert_eq!((summary.transfer.failed, summary.deleted), (1, 0));
+    assert_eq!(fs::read(mirrored.target("x")).unwrap(), b"stays");
 }
 
 /// Each is held back as two deeds: it is made, and it is left.

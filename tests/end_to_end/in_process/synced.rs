@@ -5,9 +5,11 @@ use crate::support::content;
 use crate::support::faulty_storage::{Done, Faults, Plan};
 use ftp_client::observer::NoopTransferObserver;
 use ftp_client::{PutRequest, PutSource, TransferOptions};
+use rustix::io::Errno;
 use std::fs;
 use std::sync::Arc;
-use wire::message::{Durability, Overwrite};
+use std::time::UNIX_EPOCH;
+use wire::message::{CopyFile, Durability, Overwrite};
 use wire::{Access, RemotePath};
 
 /// Puts the source's tree to the target; returns the operations that it took there.
@@ -49,6 +51,43 @@ async fn a_small_file_with_holes_is_written_out_before_it_gets_its_name() {
         fs::write(mirrored.source(&name), bytes).unwrap();
         let record = put(&mirrored, TransferOptions { sparse, ..TransferOptions::default() }).await;
         assert_eq!(has(&record, "sync_file", &name), is_written_out, "{record:?}");
+    }
+}
+
+/// Somebody else has removed it meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_when_all_is_synced_needs_no_sync() {
+    for (errno, is_gone) in [(Errno::NOENT, true), (Errno::IO, false)] {
+        let faults = Faults::syncing_each_with(Plan::FailAll("sync_entry", errno.raw_os_error()));
+        let mirrored = Mirrored::start(faults, Access::Full).await;
+        for path in [mirrored.source("file"), mirrored.target("file")] {
+            fs::write(&path, "content").unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        }
+        let options = options(|options| options.transfer.durability = Durability::Power);
+        let outcome = mirrored.up("target", options, &Recorder::new()).await;
+        let record = mirrored.faults.record();
+        assert_eq!(outcome.is_ok_and(|outcome| outcome.summary.transfer.failed == 0), is_gone, "{record:?}");
+        assert!(has(&record, "sync_entry", "file"), "{record:?}");
+    }
+}
+
+/// After a loss of power there is the old content or the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_the_place_of_a_file_is_written_out_before_it_gets_the_name() {
+    for is_there in [false, true] {
+        let mirrored = Mirrored::start(Faults::new(Plan::None), Access::Full).await;
+        fs::write(mirrored.target("from"), "new").unwrap();
+        if is_there {
+            fs::write(mirrored.target("to"), "old").unwrap();
+        }
+        let path = |name: &str| RemotePath::from_user(format!("target/{name}").as_bytes()).unwrap();
+        let (from, to) = (path("from"), path("to"));
+        let copy = CopyFile { from, to, into: None, overwrite: Overwrite::Always };
+        mirrored.served.session.call(copy).await.unwrap();
+        assert_eq!(fs::read(mirrored.target("to")).unwrap(), b"new");
+        let record = mirrored.faults.record();
+        assert_eq!(record.iter().any(|done| done.op == "sync_file"), is_there, "{record:?}");
     }
 }
 

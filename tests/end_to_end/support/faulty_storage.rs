@@ -64,7 +64,12 @@ impl Faults {
 
     /// No fault, on a filesystem where each file must be synced.
     pub(crate) fn syncing_each() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { syncs_each: true, ..State::default() })))
+        Self::syncing_each_with(Plan::None)
+    }
+
+    /// The same, with faults.
+    pub(crate) fn syncing_each_with(plan: Plan) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State { plan, syncs_each: true, ..State::default() })))
     }
 
     /// Returns all attempted operations, in order.

@@ -283,8 +283,15 @@ fn what_the_rules_exclude_stays_and_is_not_sent() {
     let options = MirrorOptions { delete: true, rules, ..MirrorOptions::default() };
     let target = found(&["k", "old.o", "x"]);
     assert_eq!(mirror(&options, &found(&["k", "new.o"]), &target), ["deleted /x"]);
+    let deep = found(&["k", "x/", "x/a", "x/y/", "x/y/old.o"]);
+    assert_eq!(mirror(&options, &found(&["k"]), &deep), ["deleted /x/a"], "nor does a folder above it go");
     let excluded_failure = [failed("f.o"), SideEntry::Entry(entry("k"))];
     assert_eq!(mirror(&options, &excluded_failure, &target), ["deleted /x"], "nobody needs to read it");
+    let mut folders = FilterRules::default();
+    folders.exclude(b"x/").unwrap();
+    let options = MirrorOptions { delete: true, rules: folders, ..MirrorOptions::default() };
+    let target = [failed("x"), SideEntry::Entry(entry("k"))];
+    assert_eq!(mirror(&options, &found(&["k"]), &target), Vec::<String>::new(), "nor a folder that stays");
     let in_the_way = [SideEntry::LeftOut(RemotePath::from_user(b"p").unwrap()), SideEntry::Entry(entry("k"))];
     assert_eq!(mirror(&options, &found(&["k", "p"]), &in_the_way), ["failed /p"]);
     assert_eq!(mirror(&options, &found(&["k"]), &in_the_way), Vec::<String>::new());

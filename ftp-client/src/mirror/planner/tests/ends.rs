@@ -111,6 +111,7 @@ fn files_that_are_one_at_the_target_become_two() {
     assert_eq!(mirror(&options, &source, &target), ["changed /b"]);
     options.transfer.overwrite = Overwrite::Never;
     assert_eq!(mirror(&options, &source, &target), Vec::<String>::new());
+    assert_eq!(mirror(&MirrorOptions::default(), &source, &target), Vec::<String>::new());
 }
 
 /// A folder that only the target has keeps its time, and its permissions if they were not changed to delete from it.
