@@ -98,6 +98,19 @@ async fn files_in_the_place_of_folders_count_among_the_totals() {
     assert_eq!(recorder.records().totals, Some((2, 8, true)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_fails_is_reported() {
+    let failing = Plan::FailAll("remove_file", Errno::ACCESS.raw_os_error());
+    let mirrored = Mirrored::start(Faults::new(failing), Access::Full).await;
+    fs::write(mirrored.source("new"), "new").unwrap();
+    fs::write(mirrored.target("x"), "stays").unwrap();
+    let recorder = Recorder::new();
+    let summary = mirrored.up("target", options(delete), &recorder).await.unwrap().summary;
+    assert_eq!(recorder.records().failed, ["/x PermissionDenied"]);
+    assert_eq!((summary.transfer.failed, summary.deleted), (1, 0));
+    assert_eq!(fs::read(mirrored.target("x")).unwrap(), b"stays");
+}
+
 /// Somebody else has removed it meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_when_it_is_to_be_deleted_is_no_failure() {
