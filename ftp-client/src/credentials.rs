@@ -2,9 +2,11 @@
 
 use crate::Error;
 use crate::keys::SshKey;
+use std::sync::{Arc, Mutex};
 use wire::limits::LOGIN_KEYS_MAX;
 use wire::login::Channel;
 use wire::message::Login;
+use wire::sync::lock;
 
 /// The user and the secret of a login.
 #[derive(Clone)]
@@ -16,6 +18,8 @@ pub enum Credentials {
         /// The password.
         password: String,
     },
+    /// A user's password that nobody has been asked for yet.
+    Asked(AskedPassword),
     /// A token that stands for a user.
     Token {
         /// The token's text.
@@ -30,6 +34,31 @@ pub enum Credentials {
     },
 }
 
+/// A password that a person is asked for, once the server's key is accepted. The answer is kept for further connections.
+#[derive(Clone)]
+pub struct AskedPassword {
+    user: String,
+    ask: Arc<dyn Fn() -> Result<String, Error> + Send + Sync>,
+    answer: Arc<Mutex<Option<String>>>,
+}
+
+impl AskedPassword {
+    /// Names the user; `ask` may block.
+    pub fn new(user: String, ask: impl Fn() -> Result<String, Error> + Send + Sync + 'static) -> Self {
+        Self { user, ask: Arc::new(ask), answer: Arc::default() }
+    }
+
+    fn answer(&self) -> Result<String, Error> {
+        let mut answer = lock(&self.answer);
+        if let Some(password) = &*answer {
+            return Ok(password.clone());
+        }
+        let password = (self.ask)()?;
+        *answer = Some(password.clone());
+        Ok(password)
+    }
+}
+
 /// A login, and what to tell if it is refused.
 pub(crate) struct PreparedLogin {
     pub(crate) login: Login,
@@ -40,10 +69,12 @@ impl Credentials {
     /// Signs for the channel, if it is keys that log in.
     pub(crate) async fn prepare(self, channel: &Channel) -> Result<PreparedLogin, Error> {
         Ok(match self {
-            Self::Password { user, password } => PreparedLogin {
-                login: Login::Password { user, password },
-                if_refused: "wrong user or password".to_owned(),
-            },
+            Self::Password { user, password } => PreparedLogin::by_password(user, password),
+            Self::Asked(asked) => {
+                let user = asked.user.clone();
+                let password = tokio::task::spawn_blocking(move || asked.answer()).await;
+                PreparedLogin::by_password(user, password.map_err(|_| Error::Interrupted)??)
+            }
             Self::Token { token } => PreparedLogin {
                 login: Login::Token { token },
                 if_refused: "the token is unknown, expired or used up".to_owned(),
@@ -59,6 +90,13 @@ impl Credentials {
                 PreparedLogin { login: Login::Keys { user, proofs }, if_refused }
             }
         })
+    }
+}
+
+impl PreparedLogin {
+    fn by_password(user: String, password: String) -> Self {
+        let login = Login::Password { user, password };
+        Self { login, if_refused: "wrong user or password".to_owned() }
     }
 }
 

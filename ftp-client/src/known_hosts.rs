@@ -18,7 +18,8 @@ use wire::escape::Escaped;
 /// The file of known servers. Read anew for each question: it is short, and other processes add to it.
 #[derive(Debug, Clone)]
 pub struct KnownHosts {
-    path: PathBuf,
+    /// `None` if nobody knows where the file is.
+    path: Option<PathBuf>,
 }
 
 /// A server that is trusted.
@@ -36,13 +37,19 @@ impl KnownHosts {
     /// Names the file, without touching it.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: Some(path.into()) }
+    }
+
+    /// No file: every question about a server is an error, so only pinned servers are trusted.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self { path: None }
     }
 
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.path.as_deref().unwrap_or(Path::new(""))
     }
 
     /// All known servers, in the file's order; none if there is no file.
@@ -93,13 +100,17 @@ impl KnownHosts {
         }
         if found {
             // A line that another process adds meanwhile may be lost, which is safe: its server is asked about again.
-            private_file::replace(&self.path, &kept)?;
+            private_file::replace(self.path(), &kept)?;
         }
         Ok(found)
     }
 
     fn read(&self) -> Result<String, Error> {
-        Ok(private_file::read(&self.path, FILE_LEN_MAX)?.unwrap_or_default())
+        let path = self.path.as_ref().ok_or_else(|| {
+            let text = "there is no home folder (HOME) with known servers: give --pin, or name the file with --known-hosts";
+            Error::Usage(text.to_owned())
+        })?;
+        Ok(private_file::read(path, FILE_LEN_MAX)?.unwrap_or_default())
     }
 
     fn parse(&self, number: usize, line: &str) -> Result<Option<KnownHost>, Error> {
@@ -113,15 +124,15 @@ impl KnownHosts {
 
     /// One write at the end of the file, so that processes that add at the same time do not mix their lines.
     fn append(&self, line: &str) -> io::Result<()> {
-        private_file::make_folder(&self.path)?;
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-        let newline = if ends_within_a_line(&self.path)? { "\n" } else { "" };
+        private_file::make_folder(self.path())?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.path())?;
+        let newline = if ends_within_a_line(self.path())? { "\n" } else { "" };
         file.write_all(format!("{newline}{line}\n").as_bytes())?;
         file.sync_data()
     }
 
     fn shown(&self) -> String {
-        Escaped(self.path.as_os_str().as_bytes()).to_string()
+        Escaped(self.path().as_os_str().as_bytes()).to_string()
     }
 
     fn bad(&self, reason: &str) -> Error {

@@ -60,7 +60,7 @@ pub mod trust;
 mod tuning;
 mod verifier;
 
-pub use credentials::Credentials;
+pub use credentials::{AskedPassword, Credentials};
 pub use dial::{Agreed, DialTarget, Dialed, Dialing, Transport};
 pub use error::Error;
 pub use get::GetRequest;

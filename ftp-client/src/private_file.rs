@@ -71,7 +71,14 @@ fn read_checked(path: &Path, len_max: u64) -> io::Result<Result<String, Error>> 
     if bytes.len() as u64 > len_max {
         return Ok(Err(bad(path, "is too large for what it should be")));
     }
-    Ok(String::from_utf8(bytes).map_err(|_| bad(path, "is not UTF-8 text")))
+    let text = without_byte_order_mark(&bytes).to_vec();
+    Ok(String::from_utf8(text).map_err(|_| bad(path, "is not UTF-8 text")))
+}
+
+/// The bytes without the mark that editors of other systems put before text.
+#[must_use]
+pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
 /// Devices have no content that another user could prepare.

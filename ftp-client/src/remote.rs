@@ -77,6 +77,10 @@ pub(crate) enum RemotePathFault {
     Port,
     #[error("a port needs a URL: write ftpx://[USER@]HOST:PORT/PATH")]
     PortInScp,
+    #[error(
+        "is {port} a port or a folder? the port is written ftpx://{place}:{port}/PATH, the folder {place}:/{port}"
+    )]
+    PortOrFolder { place: String, port: u16 },
     #[error("the user's name is empty or not UTF-8")]
     User,
     #[error(
@@ -157,6 +161,12 @@ impl Remote {
         address(&self.host, self.port)
     }
 
+    /// The URL of this place.
+    #[must_use]
+    pub fn url(&self) -> String {
+        url::of(self)
+    }
+
     /// The last name of the path; `None` for the root, and where contents are meant.
     #[must_use]
     pub fn last_name(&self) -> Option<Name> {
@@ -221,6 +231,12 @@ fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, RemotePathFault> {
         .is_some_and(|end| end > 0 && path[..end].iter().all(u8::is_ascii_digit))
     {
         return Err(RemotePathFault::PortInScp);
+    }
+    if let Some(port) = path.split(|byte| *byte == b'/').next().and_then(|first| str::from_utf8(first).ok())
+        && let Some(port) = parse_port(port)
+    {
+        let place = String::from_utf8_lossy(authority).into_owned();
+        return Err(RemotePathFault::PortOrFolder { place, port });
     }
     let (user, host) = split_user(authority);
     let user = user.map(|user| parse_user(user.to_vec())).transpose()?;

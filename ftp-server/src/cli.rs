@@ -22,6 +22,7 @@ mod setup;
 mod share;
 mod signals;
 mod user;
+mod user_root;
 
 use args::{Args, ServerCommand};
 

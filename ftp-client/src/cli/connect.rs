@@ -19,7 +19,7 @@ pub(crate) struct Connecting {
     otherwise: Option<PasswordPrompt>,
 }
 
-/// Returns the options of the connection. Asks for a password if there is no other credential.
+/// Returns the options of the connection. Without another credential, they ask for a password.
 pub(crate) fn options(
     server: &ServerTarget,
     settings: &Settings,
@@ -56,23 +56,24 @@ pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectO
     match session.welcome().await {
         Err(Error::LoginRefused { .. }) => {
             session.close().await;
-            let asked = tokio::task::spawn_blocking(move || prompt.ask());
-            again.credentials = asked.await.map_err(|_| Error::Interrupted)??;
+            again.credentials = prompt.credentials();
             Ok((patiently(again.clone()).await?, again))
         }
         Err(_) | Ok(_) => Ok((session, again)), // other failures show with the first request
     }
 }
 
-/// A user who is asked about the server's key may answer after the server's login timeout; then
+/// A user who is asked about the server's key, or for a password, may answer after the server's login timeout; then
 /// the connection is made anew, without another question.
 pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
     let (again, started) = (options.clone(), Instant::now());
-    let session = Session::connect(options).await.map_err(|error| advise_waiting(error, &again.outages))?;
-    if started.elapsed() < LOGIN_TIMEOUT / 2 {
-        return Ok(session);
+    let connected = Session::connect(options).await;
+    let was_slow = started.elapsed() >= LOGIN_TIMEOUT / 2;
+    match connected {
+        Ok(session) if was_slow => session.close().await,
+        Err(Error::Lost { .. }) if was_slow => {}
+        connected => return connected.map_err(|error| advise_waiting(error, &again.outages)),
     }
-    session.close().await;
     Session::connect(again).await
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn is_dash(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// All bytes of a file, or of standard input.
+/// All bytes of a file, or of standard input, without a byte order mark.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     if is_dash(path) {
         return bounded(path, io::stdin().lock());
@@ -27,7 +27,7 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
-    let bytes = read_bounded(source).map_err(|error| {
+    let mut bytes = read_bounded(source).map_err(|error| {
         if error.kind() == io::ErrorKind::IsADirectory {
             Error::Usage(format!("{} is a folder, not a file", Error::shown_path(path)))
         } else {
@@ -38,6 +38,7 @@ fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
         let shown = Error::shown_path(path);
         Err(Error::Usage(format!("{shown}: is longer than {} MiB", INPUT_LEN_MAX >> 20)))
     } else {
+        bytes.drain(..bytes.len() - private_file::without_byte_order_mark(&bytes).len());
         Ok(bytes)
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::commands::{Command, CommandContext, Task, of_command_lines};
 use crate::cli::connect;
 use crate::cli::defaults;
 use crate::cli::goodbye;
-use crate::cli::line::{TypedLine, Word, line_parser};
+use crate::cli::line::{TypedLine, Word, help_parser, line_parser};
 use crate::cli::output::{Object, Output, shown};
 use crate::cli::places;
 use crate::cli::profiles::Profile;
@@ -282,7 +282,12 @@ pub(crate) fn understand(
     scope: &Scope,
     profile: Option<&str>,
 ) -> Result<Parsed, clap::Error> {
-    let meant = |error| with_place_of_option(with_command_meant(error, &line_parser(), words));
+    let meant = |error: clap::Error| {
+        // The text of an error or help costs more to make than a line that is right.
+        let error =
+            help_parser().try_get_matches_from(words).err().filter(|_| !error.use_stderr()).unwrap_or(error);
+        with_place_of_option(with_command_meant(error, &line_parser(), words))
+    };
     let mut matches = reflexes::parse(line_parser(), words).map_err(meant)?;
     let profile = profile.and_then(|name| scope.profiles().get(name));
     if let (Some((name, sub)), Some(profile)) = (matches.subcommand(), profile) {

@@ -122,8 +122,8 @@ pub(crate) struct JobsArgs {}
 #[derive(Args)]
 #[command(after_help = "Example:\n  wait 1")]
 pub(crate) struct WaitArgs {
-    /// Numbers of the jobs; all jobs if none is given
-    #[arg(value_name = "JOB")]
+    /// Numbers of the jobs, as 1 or %1; all jobs if none is given
+    #[arg(value_name = "JOB", value_parser = values::job)]
     pub(crate) jobs: Vec<usize>,
 }
 
@@ -131,8 +131,8 @@ pub(crate) struct WaitArgs {
 #[derive(Args)]
 #[command(after_help = "Example:\n  kill 1")]
 pub(crate) struct KillArgs {
-    /// Numbers of the jobs
-    #[arg(value_name = "JOB", required = true)]
+    /// Numbers of the jobs, as 1 or %1
+    #[arg(value_name = "JOB", value_parser = values::job, required = true)]
     pub(crate) jobs: Vec<usize>,
 }
 
@@ -165,13 +165,79 @@ pub(crate) fn line_parser() -> clap::Command {
         .mut_subcommand("mirror", |mirror| mirror.override_usage("mirror [OPTIONS] <SOURCE> <TARGET>"))
 }
 
+/// The same parser for help: it shows what can be typed in a line.
+pub(crate) fn help_parser() -> clap::Command {
+    let parser = line_parser();
+    let names: Vec<String> = parser.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    names.into_iter().fold(parser, |parser, name| {
+        parser.mut_subcommand(&name, |command| {
+            let usage = command.clone().render_usage().to_string();
+            let command = match usage.strip_prefix("Usage: ").filter(|usage| usage.contains("ftp-client ")) {
+                Some(usage) => command.override_usage(usage.replace("ftp-client ", "")),
+                None => command,
+            };
+            let texts = [command.get_after_help(), command.get_after_long_help()]
+                .map(|text| text.map(|text| as_in_a_line(&text.to_string(), &name)));
+            let hidden = OF_COMMAND_LINES.contains(&name.as_str()) || command.is_hide_set();
+            let [short, long] = texts.map(Option::unwrap_or_default);
+            let command = command.hide(hidden).after_help(short).mut_args(|argument| {
+                let help = argument.get_help().map(ToString::to_string);
+                match help.filter(|help| help.contains("`ftp-client ")) {
+                    Some(help) => argument.help(help.replace("`ftp-client ", "`")),
+                    None => argument,
+                }
+            });
+            if long.is_empty() { command } else { command.after_long_help(long) }
+        })
+    })
+}
+
+/// The text of a command's help with examples that can be typed in a line: without the program, and without the server, which is
+/// open. A line that needs another program is left out.
+fn as_in_a_line(text: &str, command: &str) -> String {
+    let server = if command == "mirror" { ":" } else { "" };
+    let line = |line: &str| {
+        let example = line.strip_prefix("  ").filter(|example| example.contains("ftp-client "))?;
+        let example = example.strip_prefix("ftp-client ").filter(|_| !example.contains(['|', '>']))?;
+        Some(format!("  {}", example.replace("ann@files.example.org:", server)).trim_end().to_owned())
+    };
+    let is_example = |line: &&str| line.starts_with("  ") && line.contains("ftp-client ");
+    let lines = text.lines().filter_map(|of_text| {
+        if is_example(&of_text) { line(of_text) } else { Some(of_text.replace("`ftp-client ", "`")) }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Commands that do not run in a line.
+const OF_COMMAND_LINES: [&str; 2] = ["script", "shell"];
+
 const PATHS: &str = "\
 Paths on the server begin in its current folder (cd, pwd), paths here in that of this machine (lcd, lpwd). Of several paths,
-the last of get is local and the last of put is remote; mirror takes one path here and one as :PATH or NAME:PATH.";
+the last of get is local and the last of put is remote; mirror takes one path here and one as :PATH or NAME:PATH.
+
+In the shell, `get`, `put` and `mirror` with & at the end run in the background, and !COMMAND runs on this machine.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_shows_what_can_be_typed() {
+        for command in help_parser().get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name().to_owned();
+            for help in [command.render_help(), command.render_long_help()].map(|help| help.to_string()) {
+                assert!(
+                    !help.contains("  ftp-client ") && !help.contains("Usage: ftp-client"),
+                    "{name}: {help}"
+                );
+                assert!(!help.contains("`ftp-client "), "{name}: {help}");
+            }
+        }
+        let help =
+            |name: &str| help_parser().find_subcommand(name).unwrap().clone().render_help().to_string();
+        assert!(help("put").contains("\n  put report.pdf /inbox/"), "{}", help("put"));
+        assert!(help("mirror").contains("\n  mirror ~/photos :/photos"), "{}", help("mirror"));
+    }
 
     #[test]
     fn a_short_h_is_about_sizes_where_there_are_sizes() {

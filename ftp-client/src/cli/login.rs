@@ -7,7 +7,7 @@ use crate::cli::output::{Output, as_word};
 use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
-use ftp_client::{Credentials, Error};
+use ftp_client::{AskedPassword, Credentials, Error};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -21,22 +21,24 @@ pub(crate) struct Chosen {
     pub(crate) otherwise: Option<PasswordPrompt>,
 }
 
-/// A question for a user's password.
+/// A question for a user's password, which is asked when the server's key has been accepted.
 pub(crate) struct PasswordPrompt {
     user: String,
     address: String,
 }
 
 impl PasswordPrompt {
-    /// Asks, and waits for the answer.
-    pub(crate) fn ask(self) -> Result<Credentials, Error> {
+    /// The credentials that ask when they are needed.
+    pub(crate) fn credentials(self) -> Credentials {
         let place = format!("{}@{}", self.user, self.address);
-        match terminal::secret(&format!("Password for {place}: "))? {
-            Some(password) => Ok(Credentials::Password { user: self.user, password }),
-            None => Err(Error::NoLogin(format!(
-                "no password was given for {place}: type one, or use --identity, --password-file or --token"
-            ))),
-        }
+        let ask = move || {
+            terminal::secret(&format!("Password for {place}: "))?.ok_or_else(|| {
+                Error::NoLogin(format!(
+                    "no password was given for {place}: type one, or use --identity, --password-file or --token"
+                ))
+            })
+        };
+        Credentials::Asked(AskedPassword::new(self.user, ask))
     }
 }
 
@@ -46,7 +48,7 @@ impl From<Credentials> for Chosen {
     }
 }
 
-/// Chooses the credentials. May ask for a passphrase or a password.
+/// Chooses the credentials. May ask for a passphrase; a password is asked for when it is needed.
 pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output) -> Result<Chosen, Error> {
     if let Some(token) = &settings.token {
         return Ok(Credentials::Token { token: token.clone() }.into());
@@ -73,7 +75,7 @@ pub(crate) fn choose(server: &ServerTarget, settings: &Settings, output: &Output
         otherwise if !found.keys.is_empty() => {
             Ok(Chosen { credentials: Credentials::Keys { user, keys: found.keys }, otherwise })
         }
-        Some(prompt) => Ok(prompt.ask()?.into()),
+        Some(prompt) => Ok(prompt.credentials().into()),
         None => Err(Error::Usage(format!(
             "there is neither a key nor a password for {user}@{}: use --identity, --password-file, FTPX_PASSWORD or --token{}",
             server.address(),
@@ -105,7 +107,7 @@ fn first_line(file: File) -> io::Result<String> {
     BufReader::new(file).take(SECRET_LEN_MAX as u64 + 3).read_line(&mut line)?;
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);
-    Ok(line)
+    Ok(line.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// A pipe, as made by `<(pass show server)`, is private.
@@ -130,7 +132,9 @@ mod tests {
 
     #[test]
     fn a_password_is_the_first_line() {
-        for content in ["päss word", "päss word\n", "päss word\r\n", "päss word\nmore\n"] {
+        for content in
+            ["päss word", "\u{feff}päss word\n", "päss word\n", "päss word\r\n", "päss word\nmore\n"]
+        {
             assert_eq!(line_of(content.as_bytes()).unwrap(), "päss word");
         }
         assert_eq!(line_of(b"").unwrap(), "");

@@ -140,14 +140,17 @@ impl Profiles {
         meant(&format!("there is no profile {name:?}"), name, self.profiles.keys().map(String::as_str))
     }
 
-    /// Adds a profile or replaces it.
-    pub(crate) fn add(&self, name: &str, url: &OsStr, defaults: &Defaults) -> Result<(), Error> {
+    /// Adds a profile or replaces it. Any remote path may name its place; the file has its URL.
+    pub(crate) fn add(&self, name: &str, place: &OsStr, defaults: &Defaults) -> Result<(), Error> {
         check_name(name).map_err(|reason| Error::Usage(format!("{name:?} {reason}")))?;
-        let mut names: Vec<String> = self.profiles.keys().cloned().collect();
-        names.push(name.to_owned());
-        let url = url.to_str().ok_or_else(|| Error::Usage("the URL is not UTF-8 text".to_owned()))?;
-        parse_url(url, &names).map_err(Error::Usage)?;
-        self.write(|text| file::with(text, name, url, &whole_paths(defaults)?))
+        let url = match self.resolve(place)? {
+            Some(remote) => remote.url(),
+            None => match (Remote::parse(place)?, place.to_str()) {
+                (_, Some(url)) if url.contains("://") => url.to_owned(),
+                (remote, _) => remote.url(),
+            },
+        };
+        self.write(|text| file::with(text, name, &url, &whole_paths(defaults)?))
     }
 
     /// Removes a profile; returns whether it existed.

@@ -37,7 +37,7 @@ impl Settings {
             token: typed.token,
             pin: typed.pin,
             accept_new: typed.accept_new,
-            known_hosts: KnownHosts::at(typed.known_hosts.map_or_else(default_known_hosts, Ok)?),
+            known_hosts: typed.known_hosts.map_or_else(default_known_hosts, KnownHosts::at),
             lanes: typed.lanes.unwrap_or(0),
             checksum: typed.checksum.and_then(Option::from),
             rate_limit: typed.limit_rate.unwrap_or(0),
@@ -50,11 +50,12 @@ impl Settings {
     }
 }
 
-fn default_known_hosts() -> Result<PathBuf, Error> {
-    let strategy = etcetera::choose_base_strategy().map_err(|_| {
-        Error::Usage("there is no home folder (HOME): name the file with --known-hosts".to_owned())
-    })?;
-    Ok(strategy.config_dir().join("ftp-client").join("known_hosts"))
+/// Without a home folder, a server can be pinned.
+fn default_known_hosts() -> KnownHosts {
+    match etcetera::choose_base_strategy() {
+        Ok(strategy) => KnownHosts::at(strategy.config_dir().join("ftp-client").join("known_hosts")),
+        Err(_) => KnownHosts::nowhere(),
+    }
 }
 
 /// Systems without a folder for state keep it with the data.

@@ -36,6 +36,10 @@ fn scp_spelling() {
     assert_eq!(remote("u@[fe80::1%eth0]:x").host, "fe80::1%eth0");
     assert!(remote("host:").path.is_root());
     assert_eq!(remote("host:100%").path.as_bytes(), b"100%");
+    for folder in ["host:/2026/x", "host:./2026/x", "host:2026-05/x", "host:70000/x", "host:0/x"] {
+        assert!(remote(folder).path.to_string().starts_with(['/']), "{folder}");
+    }
+    assert_eq!(remote("host:./2026/x").path.as_bytes(), b"2026/x");
 }
 
 #[test]
@@ -48,6 +52,19 @@ fn url_spelling() {
     assert_eq!(remote("ftpx://[fe80::1%25eth0]/x").host, "fe80::1%eth0");
     let pinned = remote(&format!("ftpx://host/a?pin=sha256:{}", "0f".repeat(32)));
     assert_eq!(pinned.pin, Some([0x0f; 32]));
+}
+
+#[test]
+fn a_url_leads_to_the_same_place() {
+    let pinned = format!("ftpx://host/a?pin=sha256:{}", "0f".repeat(32));
+    for text in
+        ["ann@host:a b/c%d", "[fe80::1%eth0]:x", "ann%40corp@h:", "ftpx://h:99/%FF", &pinned, "a@b@h:~x"]
+    {
+        let place = remote(text);
+        let again = remote(&place.url());
+        assert_eq!(Remote { ending: place.ending, ..again }, place, "{text}");
+    }
+    assert_eq!(remote("ann@host:photos").url(), "ftpx://ann@host/photos");
 }
 
 #[test]
@@ -82,6 +99,8 @@ fn wrong_ones_are_told_why() {
         ("ftpx://host:0/", RemotePathFault::Port),
         ("ann@host:2121:/x", RemotePathFault::PortInScp),
         ("host:2121:", RemotePathFault::PortInScp),
+        ("ann@host:2121/x", RemotePathFault::PortOrFolder { place: "ann@host".to_owned(), port: 2121 }),
+        ("host:22", RemotePathFault::PortOrFolder { place: "host".to_owned(), port: 22 }),
         ("ftpx://host:+5/", RemotePathFault::Port),
         ("ftpx://host:/", RemotePathFault::Port),
         ("ftpx://host:70000/", RemotePathFault::Port),

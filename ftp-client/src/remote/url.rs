@@ -6,7 +6,7 @@ use super::{
     DEFAULT_PORT, PathEnding, Remote, RemotePathFault, parse_host, parse_port, parse_user, split_user,
 };
 use crate::fingerprint::{self, ServerKey};
-use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode};
 use wire::RemotePath;
 use wire::path::PathError;
 
@@ -17,6 +17,20 @@ pub(super) fn scheme(text: &[u8]) -> Option<&[u8]> {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     (first.is_ascii_alphabetic() && rest.iter().all(allowed)).then_some(&text[..end])
 }
+
+/// The URL of a place.
+pub(super) fn of(remote: &Remote) -> String {
+    let user = remote.user.as_ref().map(|user| format!("{}@", utf8_percent_encode(user, ENCODED)));
+    let port = if remote.port == DEFAULT_PORT { String::new() } else { format!(":{}", remote.port) };
+    let host = if remote.host.contains(':') { format!("[{}]", remote.host) } else { remote.host.clone() };
+    let host = host.replace('%', "%25");
+    let path = percent_encode(remote.path.as_bytes(), ENCODED);
+    let pin = remote.pin.map(|pin| format!("?pin={}", fingerprint::show(&pin)));
+    format!("ftpx://{}{host}{port}/{path}{}", user.unwrap_or_default(), pin.unwrap_or_default())
+}
+
+/// All but letters, digits and what stands for itself in a path.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) fn parse(text: &[u8]) -> Result<Remote, RemotePathFault> {
     let scheme =

@@ -66,6 +66,7 @@ fn ask(prompt: &str) -> anyhow::Result<String> {
 fn first_line(source: impl Read) -> io::Result<String> {
     let mut text = String::new();
     source.take(SECRET_LEN_MAX as u64 + 3).read_to_string(&mut text)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text); // a byte order mark
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
@@ -79,6 +80,7 @@ mod tests {
             ("secret", "secret"),
             ("secret\n", "secret"),
             ("secret\r\n", "secret"),
+            ("\u{feff}secret\n", "secret"),
             ("secret\nnot this\n", "secret"),
             (" se cret \n", " se cret "),
             ("\nsecret", ""),

@@ -83,7 +83,7 @@ pub(crate) fn existing_folder(path: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot make {path:?} absolute")).or_usage()
 }
 

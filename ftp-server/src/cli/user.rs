@@ -4,7 +4,8 @@ use super::args::{ModeArgs, UserAddArgs, UserArgs, UserCommand};
 use super::key_input::keys;
 use super::output;
 use super::password_input::new_password;
-use super::setup::{Setup, existing_folder};
+use super::setup::Setup;
+use super::user_root::NewRoot;
 use ftp_server::accounts::{
     Accounts, AccountsError, AuthorizedKey, ForceMode, KeyLine, Umask, UserName, UserRecord,
 };
@@ -14,16 +15,24 @@ use wire::escape::Escaped;
 
 pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
     let setup = Setup::load(&args.place)?;
+    let has_default_root = setup.config.root.is_some();
     let accounts = Accounts::new(setup.state, setup.config.root);
-    match args.command {
-        UserCommand::Add(args) => add(&accounts, args),
-        UserCommand::List { json } => list(&accounts, json),
-        UserCommand::Remove { name } => Ok(accounts.remove(&name)?),
-        UserCommand::Passwd { name, remove: true, .. } => Ok(accounts.set_password(&name, None)?),
+    let done = match args.command {
+        UserCommand::Add(args) => add(&accounts, args, has_default_root)?,
+        UserCommand::List { json } => return list(&accounts, json),
+        UserCommand::Remove { name } => {
+            accounts.remove(&name)?;
+            format!("removed {name}; the files stay")
+        }
+        UserCommand::Passwd { name, remove: true, .. } => {
+            accounts.set_password(&name, None)?;
+            format!("removed the password of {name}")
+        }
         UserCommand::Passwd { name, password, .. } => {
             // Before the user types a password in vain; the change itself checks again.
             require(&accounts, &name, true)?;
-            Ok(accounts.set_password(&name, Some(new_password(&password)?))?)
+            accounts.set_password(&name, Some(new_password(&password)?))?;
+            format!("changed the password of {name}")
         }
         UserCommand::Set { name, modes: ModeArgs { umask: None, force_mode: None } } => {
             require(&accounts, &name, true)?;
@@ -31,23 +40,57 @@ pub(crate) fn run(args: UserArgs) -> anyhow::Result<()> {
         }
         UserCommand::Set { name, modes } => {
             let ModeArgs { umask, force_mode } = modes;
-            Ok(accounts.set_modes(&name, umask.map(|rule| rule.0), force_mode.map(|rule| rule.0))?)
+            accounts.set_modes(&name, umask.map(|rule| rule.0), force_mode.map(|rule| rule.0))?;
+            format!("changed the rules for permissions of {name}")
         }
-        UserCommand::AddKey { name, files } => Ok(accounts.add_keys(&name, keys(&files)?)?),
-        UserCommand::RemoveKey { name, fingerprint } => Ok(accounts.remove_key(&name, &fingerprint)?),
-    }
+        UserCommand::AddKey { name, files } => {
+            let keys = keys(&files)?;
+            let count = counted(keys.len(), "key");
+            accounts.add_keys(&name, keys)?;
+            format!("added {count} to {name}")
+        }
+        UserCommand::RemoveKey { name, fingerprint } => {
+            accounts.remove_key(&name, &fingerprint)?;
+            format!("removed the key {} of {name}", Escaped(fingerprint.as_bytes()))
+        }
+    };
+    output::say(done);
+    Ok(())
 }
 
-fn add(accounts: &Accounts, args: UserAddArgs) -> anyhow::Result<()> {
-    let root = args.root.as_deref().map(existing_folder).transpose()?;
+/// Adds a user, and returns what was done.
+fn add(accounts: &Accounts, args: UserAddArgs, has_default_root: bool) -> anyhow::Result<String> {
     require(accounts, &args.name, false)?;
+    let root = args.root.as_deref().map(NewRoot::choose).transpose()?;
     let keys = keys(&args.key)?;
     let by_key_only = !keys.is_empty() && args.password.password_file.is_none();
     let password = if by_key_only { None } else { Some(new_password(&args.password)?) };
     let umask = args.modes.umask.and_then(|rule| rule.0);
     let force_mode = args.modes.force_mode.and_then(|rule| rule.0);
-    Ok(accounts
-        .add(args.name, UserRecord { root, access: args.access, umask, force_mode, password, keys })?)
+    let root = root.map(NewRoot::into_folder).transpose()?;
+    let user = UserRecord { root, access: args.access, umask, force_mode, password, keys };
+    let (name, done) = (args.name.clone(), added(&args.name, &user));
+    let is_without_root = user.root.is_none() && !has_default_root;
+    accounts.add(args.name, user)?;
+    if is_without_root {
+        output::say(format_args!(
+            "warning: {name} has no root and can log in only while the server has one: start it with --root DIR, \
+             set root in its configuration, or remove {name} and add it with --root DIR"
+        ));
+    }
+    Ok(done)
+}
+
+fn added(name: &UserName, user: &UserRecord) -> String {
+    let root = user.root.as_ref().map_or("the server's root".to_owned(), |root| format!("{root:?}"));
+    let by_password = user.password.as_ref().map(|_| "a password".to_owned());
+    let by_key = (!user.keys.is_empty()).then(|| counted(user.keys.len(), "key"));
+    let login: Vec<String> = by_password.into_iter().chain(by_key).collect();
+    format!("added {name}: {} access to {root}, with {}", user.access.word(), login.join(" and "))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn require(accounts: &Accounts, name: &UserName, wanted: bool) -> Result<(), AccountsError> {

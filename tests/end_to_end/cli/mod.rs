@@ -2,6 +2,7 @@
 
 mod completions;
 mod did_you_mean;
+mod first_tries;
 mod patterns;
 mod profiles;
 mod prompts;

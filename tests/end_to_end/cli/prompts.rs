@@ -5,7 +5,7 @@ use crate::support::{output, wait_until};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use tests::world::{World, binaries};
+use tests::world::{PASSWORD, World, binaries};
 
 /// Checks a program that prompts: its prompt, and its exit codes and messages after Ctrl-C and Ctrl-D.
 fn gives_the_terminal_back(
@@ -89,6 +89,50 @@ fn a_new_password_of_the_server() {
     let codes = [("C-c", 130, "interrupted; nothing was changed"), ("C-d", 2, "no password was given")];
     gives_the_terminal_back(&world, &line, "New password: ", codes);
     assert!(!world.state().join("users.toml").exists());
+}
+
+/// A password is for a server that is trusted. The answers come from the terminal; a second server's too.
+#[test]
+fn a_new_server_is_asked_about_before_the_password() {
+    let world = World::serving();
+    fs::write(world.root().join("file-of-the-server"), "").unwrap();
+    let url = world.url("");
+    let (url, _) = url.split_once('?').unwrap();
+    let line = format!("{} ls '{url}'; echo ended with $?", binaries().client.display());
+    let Some(terminal) = Terminal::running(&world, 200, &line) else { return };
+    terminal.see("Trust it and connect?");
+    terminal.keys(&["-l", "yes"]);
+    terminal.keys(&["Enter"]);
+    terminal.see("Password for tester@");
+    wait_until("the terminal is ready", || !terminal.echoes());
+    terminal.keys(&["-l", PASSWORD]);
+    terminal.keys(&["Enter"]);
+    terminal.see("file-of-the-server");
+    terminal.see("ended with 0");
+}
+
+#[test]
+fn a_missing_root_of_a_user_is_made() {
+    let world = World::empty();
+    let (state, password) = (world.state(), world.password_file());
+    let line = format!(
+        "{} user add ann --state {} --root new/root --password-file {}",
+        binaries().server.display(),
+        state.display(),
+        password.display()
+    );
+    for (answer, code, said) in [("no", 2, "make it first: mkdir -p new/root"), ("yes", 0, "added ann: read")]
+    {
+        let Some(terminal) = Terminal::running(&world, 200, &format!("{line}; echo ended with $?")) else {
+            return;
+        };
+        terminal.see("Make it?");
+        terminal.keys(&["-l", answer]);
+        terminal.keys(&["Enter"]);
+        terminal.see(&format!("ended with {code}"));
+        terminal.see(said);
+        assert_eq!(world.local().join("new/root").is_dir(), answer == "yes");
+    }
 }
 
 /// Commands suggested in messages can be run as printed.

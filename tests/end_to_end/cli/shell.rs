@@ -164,6 +164,8 @@ fn commands_are_typed_with_completion_and_history() {
     terminal.see("from2here");
     terminal.line("help limit");
     terminal.see("Limit the rate");
+    terminal.line("help put");
+    terminal.see("  put report.pdf /inbox/");
     terminal.line("history");
     terminal.see("2  put some\\ file");
     terminal.line("mkdir $HOMELESS");
@@ -207,7 +209,7 @@ fn jobs_run_in_the_background_and_are_killed_waited_for_and_queued() {
     terminal.see("[1] put big slow: ");
     terminal.line("exit");
     terminal.see("1 in the background");
-    terminal.line("kill 1");
+    terminal.line("kill %1");
     terminal.see("[1] put big slow: stopped");
     terminal.line("limit 0");
     terminal.line("queue put big one");

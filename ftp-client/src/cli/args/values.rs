@@ -84,6 +84,14 @@ pub(crate) fn lanes(text: &str) -> Result<u16, String> {
     }
 }
 
+/// The number of a job in the background, with or without the `%` of other shells.
+pub(crate) fn job(text: &str) -> Result<usize, String> {
+    text.strip_prefix('%')
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "must be the number of a job, as 1 or %1".to_owned())
+}
+
 /// `--compress`.
 pub(super) fn compress(text: &str) -> Result<Compress, String> {
     match (text, text.parse()) {

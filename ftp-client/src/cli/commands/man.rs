@@ -6,13 +6,13 @@ use crate::cli::output::Output;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man as Page;
 use ftp_client::Error;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
 
 /// Print the manual page of the program or of a command
 #[derive(Clone, Args)]
-#[command(
-    after_help = "Example:\n  ftp-client man get | man -l -\n  ftp-client man --dir ~/.local/share/man/man1"
-)]
+#[command(after_help = "Example:\n  ftp-client man get\n  ftp-client man --dir ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
     /// The command
     command: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct ManArgs {
 }
 
 pub(crate) enum ManCommand {
-    /// On standard output.
+    /// On standard output; on a terminal shown by man, or as text without it.
     Page(Box<clap::Command>),
     /// All of them, into a folder.
     Folder(PathBuf),
@@ -61,14 +61,27 @@ impl ManCommand {
             }
             Self::Page(command) => {
                 let mut page = Vec::new();
-                Page::new(*command)
+                Page::new((*command).clone())
                     .render(&mut page)
                     .map_err(|source| Error::local(Path::new("manual page"), source))?;
-                output.print(&page)?;
+                if !io::stdout().is_terminal() {
+                    output.print(&page)?;
+                } else if !shown_by_man(&page) {
+                    output.print(command.clone().render_long_help().to_string().as_bytes())?;
+                }
             }
         }
         Ok(0)
     }
+}
+
+/// Shows a page to a person. Returns false if `man` is not installed or cannot.
+fn shown_by_man(page: &[u8]) -> bool {
+    let mut man = process::Command::new("man");
+    let running = man.args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let Ok(mut man) = running else { return false };
+    let written = man.stdin.take().is_some_and(|mut stdin| stdin.write_all(page).is_ok());
+    man.wait().is_ok_and(|status| status.success()) && written
 }
 
 /// `help` has no page of its own, so no page speaks of one.

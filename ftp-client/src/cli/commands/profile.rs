@@ -48,9 +48,9 @@ enum ProfileSubcommand {
 struct ProfileAdd {
     /// Name of the profile: letters, digits, '-', '_' and '.'
     name: String,
-    /// The server, and the folder that NAME: stands for
-    #[arg(value_name = "URL")]
-    url: OsString,
+    /// The server, and the folder that NAME: stands for: a URL, [USER@]HOST:PATH, or a place of another profile, without its options
+    #[arg(value_name = "REMOTE")]
+    place: OsString,
     #[command(flatten)]
     defaults: Defaults,
 }
@@ -77,7 +77,7 @@ impl ProfileCommand {
                 "a token is never kept in a profile: set FTPX_TOKEN when it is used, or keep a --password-file"
                     .to_owned(),
             )),
-            ProfileSubcommand::Add(add) => profiles.add(&add.name, &add.url, &add.defaults).map(|()| 0),
+            ProfileSubcommand::Add(add) => profiles.add(&add.name, &add.place, &add.defaults).map(|()| 0),
             ProfileSubcommand::List => list(profiles, output),
             ProfileSubcommand::Remove { names } => remove(&names, profiles, output),
         }

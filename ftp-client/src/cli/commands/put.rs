@@ -19,7 +19,7 @@ use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, Session};
 use ftp_client::{PutRequest, PutSource, TransferOptions};
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -79,8 +79,8 @@ struct ScriptOptions {
 enum UploadSource {
     /// A path of this machine, and as it was typed; without a name, a folder's contents are meant.
     Local { path: PathBuf, typed: OsString, name: Option<Name> },
-    /// Standard input, with its name on the server.
-    Stdin { name: Option<Name> },
+    /// Standard input, or a descriptor as a shell names it for `<(COMMAND)`; with its name on the server.
+    Stream { typed: OsString, name: Option<Name> },
 }
 
 impl PutArgs {
@@ -91,7 +91,7 @@ impl PutArgs {
 
     /// Returns true if standard input is sent.
     pub(super) fn reads_stdin(&self) -> bool {
-        self.paths.iter().any(|path| input::is_dash(Path::new(path)))
+        self.paths.iter().any(|path| input::is_dash(Path::new(path)) || path == STDIN)
     }
 }
 
@@ -156,15 +156,15 @@ impl PutCommand {
     /// Checks a single source before the user is asked for a password.
     fn check(&self) -> Result<(), Error> {
         match &self.sources[..] {
-            [UploadSource::Stdin { .. }] if self.options.unless_same.is_some() => {
+            [UploadSource::Stream { .. }] if self.options.unless_same.is_some() => {
                 Err(Error::Usage("standard input cannot be compared: it can be read only once".to_owned()))
             }
-            [UploadSource::Stdin { name: None }] if self.target.must_be_folder() => Err(Error::Usage(
+            [UploadSource::Stream { name: None, .. }] if self.target.must_be_folder() => Err(Error::Usage(
                 "standard input has no name: give the full path of the file on the server".to_owned(),
             )),
-            [UploadSource::Stdin { .. }] => Ok(()),
+            [UploadSource::Stream { .. }] => Ok(()),
             [UploadSource::Local { path, .. }] => self.look(path),
-            sources if sources.iter().any(|source| matches!(source, UploadSource::Stdin { .. })) => {
+            sources if sources.iter().any(|source| matches!(source, UploadSource::Stream { .. })) => {
                 Err(Error::Usage("standard input cannot be sent together with other sources".to_owned()))
             }
             _ => Ok(()),
@@ -230,7 +230,7 @@ impl PutCommand {
             path = session.place(&path, into.take().as_ref()).await?;
         }
         let opened = match source {
-            UploadSource::Stdin { .. } => PutSource::Stream(Box::new(io::stdin())),
+            UploadSource::Stream { typed, .. } => PutSource::Stream(stream(typed)?),
             UploadSource::Local { path, .. } if self.recursive => PutSource::Tree(path.clone()),
             UploadSource::Local { path, .. } => PutSource::File(path.clone()),
         };
@@ -246,7 +246,7 @@ impl PutCommand {
         let target = Text(places::rooted(place.as_ref().map_or(&self.target.path, |(path, _)| path)));
         let source = match source {
             UploadSource::Local { path, .. } => whole(path),
-            UploadSource::Stdin { .. } => Text(source.shown()),
+            UploadSource::Stream { .. } => Text(source.shown()),
         };
         Planned { source, target, recursive: self.recursive }
     }
@@ -266,16 +266,28 @@ impl PutCommand {
         if metadata.is_dir() && !self.recursive {
             return Err(Error::local(path, is_a_folder()));
         }
+        if !metadata.is_dir() && !metadata.is_file() && !metadata.is_symlink() && !self.recursive {
+            let advice =
+                "is a pipe, a socket or a device; to send what can be read from it, use: put - REMOTE < FILE";
+            return Err(Error::Usage(format!("{} {advice}", Error::shown_path(path))));
+        }
         Ok(())
     }
 }
 
 impl UploadSource {
     fn new(typed: OsString, scope: &Scope) -> Result<Self, Error> {
-        if typed == "-" {
-            return Ok(Self::Stdin { name: None });
+        if typed == "-" || typed == STDIN || typed.as_bytes().starts_with(DESCRIPTORS) {
+            return Ok(Self::Stream { typed, name: None });
         }
-        match scope.place(&typed)? {
+        // A name with a colon is a file, if there is one.
+        let place = match scope.place(&typed) {
+            Ok(TypedPath::Remote(_)) | Err(_) if Path::new(&typed).symlink_metadata().is_ok() => {
+                TypedPath::Local(PathBuf::from(&typed))
+            }
+            place => place?,
+        };
+        match place {
             TypedPath::Local(path) => Ok(Self::Local { name: name_of(&path)?, path, typed }),
             TypedPath::Remote(_) => {
                 Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
@@ -285,24 +297,40 @@ impl UploadSource {
 
     fn name(&self) -> Option<&Name> {
         match self {
-            Self::Local { name, .. } | Self::Stdin { name } => name.as_ref(),
+            Self::Local { name, .. } | Self::Stream { name, .. } => name.as_ref(),
         }
     }
 
     fn shown(&self) -> Vec<u8> {
         match self {
-            Self::Local { typed, .. } => typed.as_bytes().to_vec(),
-            Self::Stdin { .. } => b"-".to_vec(),
+            Self::Local { typed, .. } | Self::Stream { typed, .. } => typed.as_bytes().to_vec(),
         }
     }
 }
+
+/// Opens standard input, or a descriptor by its name.
+fn stream(typed: &OsString) -> Result<Box<dyn io::Read + Send>, Error> {
+    if typed == "-" || typed == STDIN {
+        return Ok(Box::new(io::stdin()));
+    }
+    let path = Path::new(typed);
+    let file = File::open(path).map_err(|error| Error::local(path, error))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(Error::local(path, is_a_folder()));
+    }
+    Ok(Box::new(file))
+}
+
+/// Names of descriptors: standard input, and what a shell puts in place of `<(COMMAND)`.
+const STDIN: &str = "/dev/stdin";
+const DESCRIPTORS: &[u8] = b"/dev/fd/";
 
 /// Gives the only source another name; its target must be a folder.
 fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
     let new = Name::new(called.as_bytes())
         .map_err(|error| Error::Usage(format!("--as {}: {error}", shown(called.as_bytes()))))?;
     match sources {
-        [UploadSource::Local { name, .. } | UploadSource::Stdin { name }] => {
+        [UploadSource::Local { name, .. } | UploadSource::Stream { name, .. }] => {
             *name = Some(new);
             Ok(())
         }

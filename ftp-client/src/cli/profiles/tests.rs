@@ -90,6 +90,21 @@ fn a_file_that_others_may_write_is_refused() {
 }
 
 #[test]
+fn a_profile_is_added_with_any_form_of_a_place() {
+    let (_folder, path) = config(WORK);
+    for (typed, url) in [
+        ("ann@h:photos", "ftpx://ann@h/photos"),
+        ("h:", "ftpx://h/"),
+        ("FTPX://h:99/a%20b", "FTPX://h:99/a%20b"),
+        ("work:2026", "ftpx://ann@files.example.org/projects/2026"),
+    ] {
+        let load = || Profiles::of_file(Some(&path)).unwrap();
+        load().add("x", OsStr::new(typed), &Defaults::default()).unwrap();
+        assert_eq!(load().profiles["x"].url, url, "{typed}");
+    }
+}
+
+#[test]
 fn what_people_wrote_stays() {
     let (_folder, path) = config(WORK);
     let load = || Profiles::of_file(Some(&path)).unwrap();
@@ -99,6 +114,6 @@ fn what_people_wrote_stays() {
     assert_eq!(load().profiles["home"].url, "ftpx://h/x");
     assert!(load().remove("home").unwrap() && !load().remove("home").unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), WORK);
-    assert_eq!(load().add("x", OsStr::new("work:"), &defaults).unwrap_err().exit_code(), 2);
+    assert_eq!(load().add("x", OsStr::new("local"), &defaults).unwrap_err().exit_code(), 2);
     assert_eq!(load().add("-x", OsStr::new("ftpx://h"), &defaults).unwrap_err().exit_code(), 2);
 }

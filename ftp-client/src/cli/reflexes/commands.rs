@@ -60,7 +60,7 @@ static COMMANDS: &[CommandRow] = &[
     row(&["about", "free", "quota", "statvfs"], "see the free space", &["df REMOTE"]),
     row(&["size"], "see how much is in a folder", &["du -sh REMOTE"]),
     row(&["symlink", "link", "lns"], "make a link", &["ln -s TARGET REMOTE"]),
-    row(&["bookmark", "config", "alias", "remote"], "name a server", &["profile add NAME URL"]),
+    row(&["bookmark", "config", "alias", "remote"], "name a server", &["profile add NAME REMOTE"]),
     row(&["ftp", "sftp", "lftp", "connect", "login", "user"], "type commands at a server", &["shell REMOTE"]),
     row(&["open", "cd", "pwd", "lcd"], "type commands at a server", &["shell REMOTE"]),
     row(&["batch", "source", "run"], "run commands from a file", &["script FILE REMOTE"]),
