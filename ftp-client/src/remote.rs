@@ -176,6 +176,16 @@ impl Remote {
         }
     }
 
+    /// The name that the item keeps in its target if it is fetched with everything in it, by rsync's rule: with a `/` at the end,
+    /// the folder's contents are meant.
+    #[must_use]
+    pub fn name_of_tree(&self) -> Option<Name> {
+        match self.ending {
+            PathEnding::Name => self.last_name(),
+            PathEnding::Slash | PathEnding::Dot => None,
+        }
+    }
+
     /// True if the path was typed as that of a folder.
     #[must_use]
     pub fn must_be_folder(&self) -> bool {

@@ -3,6 +3,7 @@
 use ftp_client::remote::{PathEnding, Remote};
 use ftp_client::{Error, Session};
 use std::collections::HashSet;
+use wire::message::MakeFolder;
 use wire::metadata::Kind;
 use wire::{Failure, FailureCode, Name, RemotePath};
 
@@ -51,6 +52,26 @@ pub(crate) async fn require_folder(session: &Session, path: &RemotePath) -> Resu
             Some(FailureCode::NotFound) => Err(Error::remote(path, no_such_folder())),
             _ => Err(error),
         },
+    }
+}
+
+/// As [`require_folder`], but makes a missing folder. The folder that it is to be in must be there.
+pub(crate) async fn require_or_make_folder(session: &Session, path: &RemotePath) -> Result<(), Error> {
+    match require_folder(session, path).await {
+        Err(error) if error.failure_code() == Some(FailureCode::NotFound) => make_folder(session, path).await,
+        result => result,
+    }
+}
+
+/// Makes a folder, unless another run has made it meanwhile.
+pub(crate) async fn make_folder(session: &Session, path: &RemotePath) -> Result<(), Error> {
+    match session.call(MakeFolder { path: path.clone(), parents: false }).await {
+        Err(error) if error.failure_code() == Some(FailureCode::Exists) => Ok(()),
+        Err(error) if error.failure_code() == Some(FailureCode::NotFound) => {
+            let reason = "no such folder, and the one that it would be in is missing too (use mkdir -p)";
+            Err(Error::remote(path, Failure::new(FailureCode::NotFound, reason)))
+        }
+        result => result.map(|_| ()),
     }
 }
 

@@ -36,8 +36,8 @@ fn a_deep_tree_takes_few_open_files_at_both_ends() {
         String::from_utf8_lossy(&ran.stdout).lines().count()
     };
     assert_eq!(check(&["ls", "-R", &url]), 3 * DEPTH - 1);
-    check(&["get", "-r", &url, "got"]);
-    check(&["put", "-r", "got", &world.url("put")]);
+    check(&["get", "-r", &world.url("tree/"), "got"]);
+    check(&["put", "-r", "got/", &world.url("put")]);
     check(&["mirror", "got", &world.url("mirrored")]);
     check(&["mirror", &url, "down"]);
     check(&["mirror", "--delete", &world.url("mirrored"), "down"]);

@@ -154,39 +154,96 @@ fn a_file_goes_into_a_folder_that_exists_and_otherwise_gets_the_name() {
     }
     assert_eq!(world.client(["put", "folder/none", &world.url("x")]).code, Some(5));
     fs::write(world.local().join("file"), "content").unwrap();
-    for missing in ["nofolder/", "nofolder/name"] {
+    for missing in ["nofolder/nofolder/", "nofolder/name"] {
         assert_eq!(world.client(["put", "file", &world.url(missing)]).code, Some(5), "{missing}");
         assert_eq!(world.client(["get", &world.url("file"), missing]).code, Some(5), "{missing}");
     }
 }
 
 #[test]
-fn a_folder_goes_into_a_folder_that_exists_and_otherwise_gets_the_name() {
+fn several_files_make_a_folder_that_is_missing() {
+    let text = |path: &Path| fs::read_to_string(path).unwrap();
+    let world = World::serving();
+    for name in ["one.log", "two.log"] {
+        fs::write(world.local().join(name), name).unwrap();
+    }
+    for target in ["logs/", "bare"] {
+        world.check(["put", "one.log", "two.log", &world.url(target)]);
+        assert_eq!(text(&world.root().join(target).join("two.log")), "two.log");
+        world.check(["get", &world.url("logs/one.log"), &world.url("logs/two.log"), target]);
+        assert_eq!(text(&world.local().join(target).join("one.log")), "one.log");
+    }
+    fs::write(world.root().join("file"), "x").unwrap();
+    for target in ["file/", "gone/gone/"] {
+        assert_ne!(world.client(["put", "one.log", "two.log", &world.url(target)]).code, Some(0));
+    }
+    assert_eq!(text(&world.root().join("file")), "x");
+}
+
+/// A second run sends only what differs, and says so.
+#[test]
+fn a_tree_that_is_there_already_is_not_sent_again() {
+    let world = World::serving();
+    fs::create_dir(world.local().join("tree")).unwrap();
+    for name in ["a", "b"] {
+        fs::write(world.local().join("tree").join(name), name).unwrap();
+    }
+    let runs = [
+        (["put", "-r", "--json", "tree", &world.url("")], world.local().join("tree/a")),
+        (["get", "-r", "--json", &world.url("tree"), "got"], world.root().join("tree/a")),
+    ];
+    for (words, changed) in runs {
+        let files = |words: &[&str]| event(&world.check(words), "finished")["files"].clone();
+        assert_eq!((files(&words), files(&words)), (2.into(), 0.into()), "{words:?}");
+        fs::write(changed, "another content").unwrap();
+        assert_eq!(files(&words), 1, "{words:?}");
+        let always = [&words[..], &["--overwrite=always"]].concat();
+        assert_eq!(files(&always), 2, "{words:?}");
+    }
+}
+
+#[test]
+fn a_folder_keeps_its_name_and_with_a_slash_gives_its_contents() {
     let world = World::serving();
     fs::create_dir(world.local().join("tree")).unwrap();
     fs::write(world.local().join("tree/file"), "content").unwrap();
     fs::create_dir(world.root().join("there")).unwrap();
     for (source, target, becomes) in [
         ("tree", "there", "there/tree/file"),
-        ("tree/", "there/", "there/tree/file"),
-        ("tree", "new", "new/file"),
-        ("tree", "new2/", "new2/file"),
-        ("tree/.", "there", "there/file"),
+        ("tree", "new", "new/tree/file"),
+        ("tree", "new2/", "new2/tree/file"),
+        ("tree/", "new3", "new3/file"),
+        ("tree/", "new4/", "new4/file"),
+        ("tree/", "there", "there/file"),
+        ("tree/.", "new5", "new5/file"),
         ("tree", "", "tree/file"),
+        ("tree/", "", "file"),
+        ("tree/file", "renamed", "renamed"),
+        ("tree/file", "new6/", "new6/file"),
     ] {
-        world.check(["put", "-r", source, &world.url(target)]);
-        assert!(world.root().join(becomes).is_file(), "put -r {source} to {target:?}");
+        for _ in 0..2 {
+            world.check(["put", "-r", source, &world.url(target)]);
+            assert!(world.root().join(becomes).is_file(), "put -r {source} to {target:?}");
+            assert!(!world.root().join("new/tree/tree").exists());
+        }
     }
     fs::create_dir(world.local().join("here")).unwrap();
     for (source, target, becomes) in [
         ("tree", "here", "here/tree/file"),
-        ("tree/", "here/", "here/tree/file"),
-        ("tree", "got", "got/file"),
-        ("tree", "got2/", "got2/file"),
-        ("tree/.", "here", "here/file"),
+        ("tree", "got", "got/tree/file"),
+        ("tree", "got2/", "got2/tree/file"),
+        ("tree/", "got3", "got3/file"),
+        ("tree/", "got4/", "got4/file"),
+        ("tree/", "here", "here/file"),
+        ("tree/.", "got5", "got5/file"),
+        ("tree/file", "renamed", "renamed"),
+        ("tree/file", "got6/", "got6/file"),
     ] {
-        world.check(["get", "-r", &world.url(source), target]);
-        assert!(world.local().join(becomes).is_file(), "get -r {source} to {target}");
+        for _ in 0..2 {
+            world.check(["get", "-r", &world.url(source), target]);
+            assert!(world.local().join(becomes).is_file(), "get -r {source} to {target}");
+            assert!(!world.local().join("got/tree/tree").exists());
+        }
     }
     for command in [["put", "tree", &world.url("x")], ["get", &world.url("tree"), "x"]] {
         let ran = world.client(command);

@@ -143,7 +143,7 @@ fn a_folder_of_the_server_that_turns_into_a_link_is_never_followed() {
     let runs = while_swapping(&swapped, &outside, |run| {
         let back = format!("back-{run}");
         let _ = world.client(["put", "-r", "tree/.", &world.url("tree")]); // some items fail, as they must
-        let _ = world.client(["get", "-r", &world.url("tree"), &back]);
+        let _ = world.client(["get", "-r", &world.url("tree/"), &back]);
         let hostile = [
             world.client(["cat", &world.url("tree/swapped/secret")]),
             world.client(["ls", "-lR", &world.url("tree/swapped")]),

@@ -42,9 +42,10 @@ impl Long {
         let here = self.stage.fuse.path().join("source").display().to_string();
         let (there, from) =
             (self.stage.world.url_of("other", "target"), self.stage.world.url_of("tester", "source"));
+        let (contents, tree) = (format!("{here}/"), self.stage.world.url_of("tester", "source/"));
         let words = match way {
-            "put" => vec!["put", "-r", &here, &there],
-            "get" => vec!["get", "-r", &from, "target"],
+            "put" => vec!["put", "-r", &contents, &there],
+            "get" => vec!["get", "-r", &tree, "target"],
             "mirror up" => vec!["mirror", &here, &there],
             _ => vec!["mirror", &from, "target"],
         };

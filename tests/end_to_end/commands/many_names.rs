@@ -99,7 +99,7 @@ fn trees_files_and_links_are_put_in_one_job() {
     world.check(["put", "-r", "a", "empty", "b", "c", "link", &world.url("to")]);
     assert_same(&world.local(), &world.root().join("to"));
     assert_eq!(jobs(&world), 1);
-    world.check(["put", "-r", "a/deep/", "b", "link", &world.url("")]);
+    world.check(["put", "-r", "a/deep", "b", "link", &world.url("")]);
     assert_same(&world.local().join("a/deep"), &world.root().join("deep"));
     world.check(["put", "b", "link", &world.url("to")]);
     assert!(!world.root().join("to/link").is_symlink(), "without -r a link is followed");

@@ -105,14 +105,14 @@ fn without_permissions_new_files_get_those_of_the_target_and_old_ones_keep_their
     }
     let mirror = mirror(Way::Up);
     let world = &mirror.world;
-    world.check(["put", "-r", "--no-perms", "source", &world.url("up")]);
+    world.check(["put", "-r", "--no-perms", "source/", &world.url("up")]);
     assert_eq!(modes(&world.root().join("up")), [new_folder, new_folder, new_file, new_file]);
     chmod(&world.root().join("up/run"), 0o700);
     world.check(["put", "--no-perms", "source/run", &world.url("up/run")]);
     world.check(["put", "--no-perms", "source/run", &world.url("up/new")]);
     assert_eq!(["run", "new"].map(|name| mode(world.root().join("up").join(name))), [0o700, new_file]);
     chmod(&world.root().join("up/a"), 0o770);
-    world.check(["get", "-r", "--no-perms", &world.url("up"), "down"]);
+    world.check(["get", "-r", "--no-perms", &world.url("up/"), "down"]);
     assert_eq!(modes(&world.local().join("down")), [new_folder, new_folder, new_file, new_file]);
     chmod(&world.local().join("down/run"), 0o700);
     world.check(["get", "--no-perms", &world.url("up/run"), "down/run"]);
@@ -137,11 +137,11 @@ fn permissions_are_changed_on_their_way() {
     }
     let mirror = mirror(Way::Up);
     let world = &mirror.world;
-    world.check(["put", "-r", "--chmod=D2775,F664", "source", &world.url("up")]);
+    world.check(["put", "-r", "--chmod=D2775,F664", "source/", &world.url("up")]);
     assert_eq!(modes(&world.root().join("up")), CHANGED);
     world.check(["put", "--chmod", "-x", "source/run", &world.url("up/run")]);
     assert_eq!(mode(world.root().join("up/run")), 0o644);
-    world.check(["get", "-r", "--chmod=D2711,F4640", &world.url("up"), "down"]);
+    world.check(["get", "-r", "--chmod=D2711,F4640", &world.url("up/"), "down"]);
     assert_eq!(modes(&world.local().join("down")), [0o2711, 0o2711, 0o640, 0o640]);
     world.check(["put", "--no-perms", "--chmod=Fo=", "source/run", &world.url("up/new")]);
     assert_eq!(mode(world.root().join("up/new")), 0o660 & !wire::store::umask());
@@ -171,7 +171,7 @@ fn a_user_has_rules_for_all_that_it_makes_and_changes() {
     fs::write(world.local().join("large"), vec![1; 3 << 20]).unwrap();
     chmod(&world.local().join("large"), 0o666);
     mirror.check::<&str>([]);
-    world.check(["put", "-r", "source", &world.url("up")]);
+    world.check(["put", "-r", "source/", &world.url("up")]);
     assert_eq!(mirror.check(["-n", "--delete"]).text(), "", "what the rules make of it is no difference");
     for tree in ["target", "up"] {
         assert_eq!(modes(&world.root().join(tree)), [folder, folder, file, run & 0o750 | 0o060], "{tree}");

@@ -41,15 +41,16 @@ fn fill(source: &Path) {
 fn commands(mirror: &Mirror) -> [(Vec<OsString>, PathBuf); 2] {
     let [source, target] = mirror.places();
     let (command, placed) = match mirror.way {
-        Way::Up => ("put", mirror.world.root()),
-        Way::Down => ("get", mirror.world.local()),
+        Way::Up => (["put".to_owned(), format!("{source}/")], mirror.world.root()),
+        Way::Down => (["get".to_owned(), mirror.world.url("source/")], mirror.world.local()),
     };
+    let [command, contents] = command;
     let copied = match mirror.way {
         Way::Up => mirror.world.url("copied"),
         Way::Down => "copied".to_owned(),
     };
-    let mirrored = vec!["mirror".into(), source.clone().into(), target.into()];
-    let copy = vec![command.into(), "-r".into(), source.into(), copied.into()];
+    let mirrored = vec!["mirror".into(), source.into(), target.into()];
+    let copy = vec![command.into(), "-r".into(), contents.into(), copied.into()];
     [(mirrored, mirror.target()), (copy, placed.join("copied"))]
 }
 
@@ -161,7 +162,7 @@ fn the_umask_counts_for_what_comes_from_another_machine_unless_permissions_are_a
             [expected[3], expected[2]]
         );
         let tree = ["get", "-r"].iter().chain(options).map(ToString::to_string);
-        world.check(tree.chain([world.url("source"), format!("{number}/tree")]));
+        world.check(tree.chain([world.url("source/"), format!("{number}/tree")]));
         assert_eq!(modes(&local.join("tree")), expected, "{options:?}");
         run("mirror", &[""], "mirrored");
         assert_eq!(modes(&local.join("mirrored")), expected, "{options:?}");

@@ -87,7 +87,9 @@ fn as_gives_another_name_in_a_folder() {
     for name in ["a/b", "..", ""] {
         assert_eq!(world.client(["put", "--as", name, "file", &world.url("in")]).code, Some(2), "{name}");
     }
-    assert_eq!(world.client(["put", "--as", "x", "file", &world.url("none")]).code, Some(5));
+    world.check(["put", "--as", "x", "file", &world.url("made")]);
+    assert_eq!(read(&world.root().join("made/x")), "content");
+    assert_eq!(world.client(["put", "--as", "x", "file", &world.url("none/none")]).code, Some(5));
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn a_run_that_was_killed_is_done_again_as_a_whole() {
             "500K",
             "--result",
             "r",
-            "tree",
+            "tree/",
             &world.url(how),
         ]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -283,13 +285,13 @@ fn sources_that_could_not_begin_are_told_of_and_done_again() {
 fn a_run_that_ends_early_leaves_no_older_result() {
     let mut world = World::serving();
     fs::write(world.local().join("file"), "x").unwrap();
-    let (file, none, url) = (world.url("file"), world.url("none/"), world.url(""));
+    let (file, none, url) = (world.url("file"), world.url("none/none/"), world.url(""));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (words, code) in [
         (&["put", "--result", "r", "file", &format!("ftpx://tester@{closed}/")][..], 3),
         (&["put", "--result", "r", "file", &none], 5),
         (&["put", "--result", "r", "missing", &url], 5),
-        (&["get", "--result", "r", &file, "none/"], 5),
+        (&["get", "--result", "r", &file, "none/none/"], 5),
     ] {
         world.check(["put", "--result", "r", "file", &url]);
         world.check(["retry", "r"]);

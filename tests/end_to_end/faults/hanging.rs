@@ -188,7 +188,7 @@ fn two_interrupts_end_a_client_whose_own_disk_hangs() {
     fs::write(here("source"), content(7, 3_000_000)).unwrap();
     for (op, arguments) in [
         (Op::Write, vec!["get", &from("large"), &here("large")]),
-        (Op::Create, vec!["get", "-r", &from("tree"), &here("tree")]),
+        (Op::Create, vec!["get", "-r", &from("tree/"), &here("tree")]),
         (Op::Flush, vec!["get", &from("large"), &here("flushed")]),
         (Op::Read, vec!["put", &here("source"), &from("sent")]),
         (Op::ReadFolder, vec!["mirror", &here("folder"), &from("mirrored")]),

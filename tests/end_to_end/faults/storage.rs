@@ -45,7 +45,7 @@ fn a_disk_that_fills_up_during_a_tree_is_exit_code_8_and_leaves_whole_files_only
     for number in 150..153 {
         fs::write(world.local().join(format!("tree/{number}")), content(number, 3_000_000)).unwrap();
     }
-    let ran = world.client(["put", "-r", "--json", "tree", &world.url("disk/tree")]);
+    let ran = world.client(["put", "-r", "--json", "tree/", &world.url("disk/tree")]);
     assert_eq!(ran.code, Some(8), "{}", ran.stderr);
     let arrived = picture(&world.root().join("disk/tree"));
     let sent = picture(&world.local().join("tree"));
@@ -132,7 +132,7 @@ fn a_source_that_is_cut_short_while_it_is_sent_arrives_as_it_is_then() {
     fs::write(world.local().join("tree/b"), content(1, 24_000_000)).unwrap();
     fs::write(world.local().join("tree/c"), content(2, 600_000)).unwrap();
     let mut command =
-        world.client_command(["put", "-r", "--limit-rate=16M", "--json", "tree", &world.url("tree")]);
+        world.client_command(["put", "-r", "--limit-rate=16M", "--json", "tree/", &world.url("tree")]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the large file is on its way", || !leftovers(&world.root()).is_empty());
     File::options().write(true).open(world.local().join("tree/b")).unwrap().set_len(1000).unwrap();
@@ -154,8 +154,8 @@ fn pipes_and_sockets_are_left_out_and_the_others_arrive() {
         drop(std::os::unix::net::UnixListener::bind(folder.join("tree/inner/socket")).unwrap());
     }
     for (arguments, target) in [
-        (["put", "-r", "--json", "tree", &world.url("up")], world.root().join("up")),
-        (["get", "-r", "--json", &world.url("tree"), "back"], world.local().join("back")),
+        (["put", "-r", "--json", "tree/", &world.url("up")], world.root().join("up")),
+        (["get", "-r", "--json", &world.url("tree/"), "back"], world.local().join("back")),
     ] {
         let ran = world.client(arguments);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -187,7 +187,8 @@ fn what_may_not_be_read_is_reported_and_the_others_arrive() {
         chmod(&world.local().join("tree").join(name), 0);
     }
     chmod(&world.local().join("tree/closed"), 0);
-    let Some(mut command) = without_privileges(world.client_command(["put", "-r", "tree", &world.url("up")]))
+    let Some(mut command) =
+        without_privileges(world.client_command(["put", "-r", "tree/", &world.url("up")]))
     else {
         return;
     };

@@ -37,7 +37,7 @@ fn a_file_longer_than_the_process_may_write_is_exit_code_1_and_the_others_arrive
     fs::create_dir(world.local().join("tree")).unwrap();
     fs::write(world.local().join("tree/large"), content(1, 3_000_000)).unwrap();
     fs::write(world.local().join("tree/small"), "small").unwrap();
-    world.check(["put", "-r", "tree", &world.url("source")]);
+    world.check(["put", "-r", "tree/", &world.url("source")]);
     fs::create_dir(world.local().join("back")).unwrap();
     fs::write(world.local().join("back/large"), "old").unwrap();
     let get = world.client_command(["get", "-r", &world.url("source/."), "back"]);
@@ -71,18 +71,18 @@ fn too_few_file_handles_at_either_end_fail_items_and_never_mix_them_up() {
             fs::write(folder.join(number.to_string()), content(number, 300_000)).unwrap();
         }
     }
-    world.check(["put", "-r", "tree", &world.url("source")]);
-    let get = world.client_command(["get", "-r", "--lanes=1", &world.url("source"), "back"]);
+    world.check(["put", "-r", "tree/", &world.url("source")]);
+    let get = world.client_command(["get", "-r", "--lanes=1", &world.url("source/"), "back"]);
     let ran = Ran::from(limited(&get, "--nofile=24").output().unwrap());
     check_part(&ran, &world.local().join("tree"), &world.local().join("back"));
     let id = world.server_mut().id().to_string();
     let set = output(Command::new("prlimit").args(["--pid", &id, "--nofile=28:"]));
     assert!(set.is_some_and(|set| set.status.success()), "prlimit");
-    let ran = world.client(["put", "-r", "--lanes=1", "tree", &world.url("up")]);
+    let ran = world.client(["put", "-r", "--lanes=1", "tree/", &world.url("up")]);
     check_part(&ran, &world.local().join("tree"), &world.root().join("up"));
     let set = output(Command::new("prlimit").args(["--pid", &id, "--nofile=1024:"]));
     assert!(set.is_some_and(|set| set.status.success()), "prlimit");
-    world.check(["put", "-r", "tree", &world.url("after")]);
+    world.check(["put", "-r", "tree/", &world.url("after")]);
 }
 
 /// Checks that every file that arrived is whole, and that missing ones are reported.

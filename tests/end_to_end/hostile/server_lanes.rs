@@ -16,7 +16,7 @@ use wire::metadata::Kind;
 use wire::{Failure, FailureCode};
 
 const CHUNK: u64 = CHUNK_LEN as u64;
-const GET_TREE: [&str; 4] = ["get", "-r", "URL", "target/x"];
+const GET_TREE: [&str; 4] = ["get", "-r", "URL", "target"];
 const GET_FILE: [&str; 3] = ["get", "URL", "target/x"];
 
 /// The rules themselves are tested in process.
@@ -219,7 +219,7 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
     let (link, file, folder) = (EntryKind::Symlink, EntryKind::File, EntryKind::Folder);
     for (to, entries) in [
         (
-            "target/one",
+            "one",
             vec![
                 (link, &b"a"[..], &outside[..]),
                 (file, b"a/canary", b"x"),
@@ -228,12 +228,12 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
             ],
         ),
         (
-            "target/two",
+            "two",
             vec![(link, b"a", b"../../../outside"), (file, b"a/canary", b"x"), (file, b"a/deep/new", b"x")],
         ),
-        ("target/three", vec![(link, b"", &outside), (file, b"canary", b"x"), (folder, b"deep", b"")]),
+        ("three", vec![(link, b"", &outside), (file, b"canary", b"x"), (folder, b"deep", b"")]),
         (
-            "target/four",
+            "four",
             vec![
                 (link, b"a", b"."),
                 (link, b"a/b", &outside),
@@ -242,7 +242,7 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
             ],
         ),
     ] {
-        let arguments = ["get", "-r", "URL", to];
+        let arguments = ["get", "-r", &against.url_of(to), "target"];
         let outcome = against.run(&arguments, async |peer| {
             let (frames, mut lane) = begin(peer).await;
             // In separate frames, and in one: either way, the link arrives first.
@@ -256,7 +256,8 @@ async fn no_entry_goes_through_a_link_that_came_before_it_or_was_there() {
         outcome.await.expect(1, "");
     }
     // `run` has checked the files outside; and staged names are always refused.
-    let outcome = against.run(&["get", "-r", "URL", "target/five"], async |peer| {
+    let arguments = ["get", "-r", &against.url_of("five"), "target"];
+    let outcome = against.run(&arguments, async |peer| {
         let (frames, mut lane) = begin(peer).await;
         lane.send(&frames.pack(0, &[(file, b".ftpx-0123456789abcdef.part", b"x")])).await;
         peer.send(frames.job, End { frames: 1 }).await;

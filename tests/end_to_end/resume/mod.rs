@@ -54,21 +54,13 @@ impl Moving {
     fn arguments(&self, more: &[&str]) -> Vec<String> {
         let url = |path: &str| self.world.url(path);
         let words = match self.way {
-            Way::Put => vec!["put".into(), "-r".into(), "source".into(), url("target")],
-            Way::Get => vec!["get".into(), "-r".into(), url("source"), "target".into()],
+            Way::Put => vec!["put".into(), "-r".into(), "source/".into(), url("target")],
+            Way::Get => vec!["get".into(), "-r".into(), url("source/"), "target".into()],
             Way::MirrorUp => vec!["mirror".into(), "source".into(), url("target")],
             Way::MirrorDown => vec!["mirror".into(), url("source"), "target".into()],
         };
         let common = ["--json", "--lanes=2"].into_iter().chain(more.iter().copied());
         words.into_iter().chain(common.map(str::to_owned)).collect()
-    }
-
-    /// The place of the files if the folder `target` exists.
-    fn placed(&self) -> PathBuf {
-        match self.way {
-            Way::Put | Way::Get => self.target().join("source"),
-            Way::MirrorUp | Way::MirrorDown => self.target(),
-        }
     }
 
     fn start(&self, more: &[&str]) -> Child {
@@ -172,7 +164,8 @@ fn small_files_that_had_arrived_are_sent_again_only_if_they_changed() {
         for number in 0..FILES {
             fs::write(at(moving.source(), number), content(number, 100_000)).unwrap();
         }
-        let mut client = moving.start(&["--limit-rate=2M"]);
+        // Without this rule, size and time decide.
+        let mut client = moving.start(&["--overwrite=always", "--limit-rate=2M"]);
         wait_until("some are there", || names_below(&moving.target()).len() > 30);
         client.kill().unwrap();
         client.wait().unwrap();
@@ -180,7 +173,7 @@ fn small_files_that_had_arrived_are_sent_again_only_if_they_changed() {
         assert!(one.exists() && other.exists());
         let before = changed(&other);
         exchange(&at(moving.source(), 0), 500);
-        let finished = moving.finish(&[]);
+        let finished = moving.finish(&["--overwrite=always"]);
         assert_eq!(changed(&other), before, "{way:?}: what did not change is not sent again: {finished}");
     }
 }
@@ -235,23 +228,23 @@ fn what_was_there_before_is_replaced_whatever_its_size_and_time() {
     for moving in &all {
         fill(&moving.source());
         // Sent after the large one; the target has it with other bytes.
-        let (source, there) = (moving.source().join("later"), moving.placed().join("later"));
+        let (source, there) = (moving.source().join("later"), moving.target().join("later"));
         fs::write(&source, content(97, 3 << 20)).unwrap();
-        fs::create_dir_all(moving.placed()).unwrap();
+        fs::create_dir_all(moving.target()).unwrap();
         fs::write(&there, content(96, 3 << 20)).unwrap();
         let modified = fs::metadata(&source).unwrap().modified().unwrap();
         fs::File::options().write(true).open(&there).unwrap().set_modified(modified).unwrap();
     }
     for moving in all {
         let compared = matches!(moving.way, Way::MirrorUp | Way::MirrorDown);
-        let options: &[&str] = if compared { &["--compare=digest"] } else { &[] };
+        let options: &[&str] = if compared { &["--compare=digest"] } else { &["--overwrite=always"] };
         let mut client = moving.start(&[options, &["--limit-rate=40M"]].concat());
         moving.wait_for_staged(8 << 20);
         client.kill().unwrap();
         client.wait().unwrap();
         moving.world.check(moving.arguments(options));
         assert_eq!(leftovers(&moving.target()), [] as [PathBuf; 0]);
-        assert_same(&moving.source(), &moving.placed());
+        assert_same(&moving.source(), &moving.target());
     }
 }
 

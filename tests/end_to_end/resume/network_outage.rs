@@ -46,8 +46,8 @@ fn cut_for(outage: Duration) {
             .stderr(Stdio::piped());
         wan.inside(Side::A, || command.spawn().unwrap()).unwrap()
     };
-    let put = start(&["put", "-r", "up", &world.url("up")]);
-    let get = start(&["get", "-r", &world.url("down"), "down"]);
+    let put = start(&["put", "-r", "up/", &world.url("up")]);
+    let get = start(&["get", "-r", &world.url("down/"), "down"]);
     for target in [world.root().join("up"), world.local().join("down")] {
         wait_until("something is staged", || !leftovers(&target).is_empty());
     }

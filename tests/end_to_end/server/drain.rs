@@ -34,7 +34,7 @@ fn a_polite_stop_lets_a_running_download_finish() {
     for number in 0..20 {
         fs::write(world.root().join(format!("tree/{number}")), content(number, 700_000)).unwrap();
     }
-    let mut command = world.client_command(["get", "-r", "--limit-rate=8M", &world.url("tree"), "back"]);
+    let mut command = world.client_command(["get", "-r", "--limit-rate=8M", &world.url("tree/"), "back"]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first file is there", || {
         fs::read_dir(world.local().join("back")).is_ok_and(|mut folder| folder.next().is_some())

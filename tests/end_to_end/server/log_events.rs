@@ -34,12 +34,12 @@ fn serving(access: &str) -> World {
 #[test]
 fn each_change_has_a_line_with_its_paths_and_its_outcome() {
     let world = serving("read");
-    world.check(["put", "-r", "tree", &world.url("tree")]);
+    world.check(["put", "-r", "tree/", &world.url("tree")]);
     line_with(
         &world,
         &["PUT peer=127.0.0.1:", "user=\"tester\" path=\"tree\" outcome=\"done\" files=2 folders=2 bytes=14"],
     );
-    world.check(["get", "-r", &world.url("tree"), "fetched"]);
+    world.check(["get", "-r", &world.url("tree/"), "fetched"]);
     line_with(&world, &["GET peer=", "path=\"tree\" outcome=\"done\" files=2 folders=2 bytes=14"]);
     world.check(["ls", "-R", &world.url("tree")]);
     line_with(&world, &["LIST peer=", "path=\"tree\" outcome=\"done\" entries="]);

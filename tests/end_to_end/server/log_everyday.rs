@@ -22,7 +22,7 @@ fn everyday_use_makes_no_warning() {
     }
     let at_once: Vec<Child> = (0..20)
         .map(|number| match number % 4 {
-            0 => spawn(&world, &["put", "-r", "tree", &world.url(format!("tree-{number}"))]),
+            0 => spawn(&world, &["put", "-r", "tree/", &world.url(format!("tree-{number}"))]),
             1 => spawn(&world, &["get", "--lanes=40", &world.url("large"), &format!("large-{number}")]),
             2 => spawn(&world, &["mirror", "tree", &world.url(format!("mirror-{number}"))]),
             _ => spawn(&world, &["ls", &world.url("")]),

@@ -24,7 +24,7 @@ fn an_ordinary_day_is_logins_transfers_and_goodbyes() {
         fs::write(world.local().join(format!("source/{number}")), content(number, 2_000_000)).unwrap();
     }
     world.check(["mirror", "source", &url("target")]);
-    world.check(["get", "-r", &url("target"), "fetched"]);
+    world.check(["get", "-r", &url("target/"), "fetched"]);
     let ran = world.client(["stat", &url("none")]);
     assert_eq!(ran.code, Some(5), "{}", ran.stderr);
     let other_pin = format!("ftpx://tester@{place}/?pin=sha256:{}", "0".repeat(64));

@@ -47,14 +47,14 @@ fn check_plain(ran: &Ran) {
 fn text_goes_as_fewer_bytes_in_both_directions() {
     let world = World::serving();
     texts(&world.local().join("source"));
-    let url = world.url("there");
-    check_compressed(&world.check(["put", "--json", "-r", "--compress=3", "source", &url]));
+    let url = world.url("there/");
+    check_compressed(&world.check(["put", "--json", "-r", "--compress=3", "source/", &url]));
     assert_same(&world.local().join("source"), &world.root().join("there"));
     check_compressed(&world.check(["get", "--json", "-r", "--compress=9", &url, "back"]));
     assert_same(&world.local().join("source"), &world.local().join("back"));
     check_plain(&world.check(["get", "--json", "-r", "--compress=never", &url, "plain"]));
     assert_same(&world.local().join("source"), &world.local().join("plain"));
-    check_plain(&world.check(["put", "--json", "-r", "--compress=never", "source", &world.url("plain")]));
+    check_plain(&world.check(["put", "--json", "-r", "--compress=never", "source/", &world.url("plain")]));
     let many =
         ["get", "--json", "--compress=1", &world.url("there/large"), &world.url("there/inner/299"), "."];
     check_compressed(&world.check(many));

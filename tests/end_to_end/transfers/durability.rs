@@ -11,10 +11,10 @@ use tests::world::World;
 fn files_trees_and_streams_arrive_durably_either_way() {
     let world = World::serving();
     fill(&world.local().join("tree"));
-    world.check(["put", "-r", "--durability=power", "tree", &world.url("up")]);
+    world.check(["put", "-r", "--durability=power", "tree/", &world.url("up")]);
     assert_same(&world.local().join("tree"), &world.root().join("up"));
-    world.check(["put", "-r", "--durability=power", "tree", &world.url("up")]); // all is replaced
-    world.check(["get", "-r", "--durability=power", &world.url("up"), "back"]);
+    world.check(["put", "-r", "--overwrite=always", "--durability=power", "tree/", &world.url("up")]); // all is replaced
+    world.check(["get", "-r", "--durability=power", &world.url("up/"), "back"]);
     assert_same(&world.root().join("up"), &world.local().join("back"));
     world.check(["put", "--durability=power", "tree/large", &world.url("file")]);
     world.check(["get", "--durability", "power", &world.url("file"), "file"]);

@@ -32,13 +32,13 @@ fn a_target_that_is_moved_or_replaced_meanwhile_is_an_error() {
         if exists {
             [&up, &down].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
         }
-        let put = run_and_move(&world, &["put", "-r", "tree", &world.url("up")], &up, replace);
-        let get = run_and_move(&world, &["get", "-r", &world.url("tree"), "down"], &down, replace);
+        let put = run_and_move(&world, &["put", "-r", "tree/", &world.url("up")], &up, replace);
+        let get = run_and_move(&world, &["get", "-r", &world.url("tree/"), "down"], &down, replace);
         for (ran, target) in [(put, &up), (get, &down)] {
             let what = format!("exists {exists}, replaced {replace}: {}", ran.stderr);
             assert_eq!(ran.code, Some(5), "{what}");
             assert!(ran.stderr.contains("was moved or replaced"), "{what}");
-            let moved = target.with_extension("moved").join(if exists { "tree" } else { "" });
+            let moved = target.with_extension("moved");
             assert_eq!(fs::metadata(moved.join("large")).unwrap().len(), 12_000_000, "{what}");
         }
     }
@@ -54,6 +54,6 @@ fn a_target_that_cannot_be_read_any_more_is_no_other_one() {
     }
     fs::create_dir(world.local().join("tree")).unwrap();
     fs::write(world.local().join("tree/file"), "content").unwrap();
-    world.check(["put", "-r", "--chmod", "D0311", "tree", &world.url("up")]);
+    world.check(["put", "-r", "--chmod", "D0311", "tree/", &world.url("up")]);
     assert_eq!(fs::read_to_string(world.root().join("up/file")).unwrap(), "content");
 }

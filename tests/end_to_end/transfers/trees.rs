@@ -43,9 +43,9 @@ fn a_tree_with_all_that_linux_allows_comes_back_the_same_every_way() {
 fn names_never_reach_the_terminal_raw() {
     let world = World::serving();
     make_names(&world.local().join("names"));
-    let put = world.check(["put", "-r", "-v", "--color=always", "names", &world.url("names")]);
+    let put = world.check(["put", "-r", "-v", "--color=always", "names/", &world.url("names")]);
     let listed = world.check(["ls", "-lR", &world.url("names")]);
-    let got = world.check(["get", "-r", "-v", &world.url("names"), "back"]);
+    let got = world.check(["get", "-r", "-v", &world.url("names/"), "back"]);
     for text in [put.text(), put.stderr, listed.text(), got.text(), got.stderr] {
         let raw = text.replace("\x1b[1;31mftp-client:\x1b[0m", "");
         assert!(raw.chars().all(|c| c == '\n' || !c.is_control()), "{raw:?}");
@@ -99,14 +99,15 @@ fn there_and_back(tree: &Path, way: [&str; 2]) {
     let world = World::serving();
     let bytes = content_len(tree);
     let [checksum, lanes] = way;
-    let (url, uploaded, back) = (world.url("up"), world.root().join("up"), world.local().join("back"));
+    let (url, uploaded, back) = (world.url("up/"), world.root().join("up"), world.local().join("back"));
+    let contents = tree.join("");
     let put = world.check([
         OsStr::new("put"),
         "-r".as_ref(),
         "--json".as_ref(),
         checksum.as_ref(),
         lanes.as_ref(),
-        tree.as_os_str(),
+        contents.as_os_str(),
         url.as_ref(),
     ]);
     assert_eq!(event(&put, "finished")["bytes"], bytes, "{way:?}");

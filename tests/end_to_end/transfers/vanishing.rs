@@ -90,8 +90,8 @@ fn what_vanishes_under_put_and_get_is_no_failure() {
         fs::create_dir(&source).unwrap();
         fill(&source);
         let places = match way {
-            Way::Up => ["put".to_owned(), "source".to_owned(), world.url("target")],
-            Way::Down => ["get".to_owned(), world.url("source"), "target".to_owned()],
+            Way::Up => ["put".to_owned(), "source/".to_owned(), world.url("target")],
+            Way::Down => ["get".to_owned(), world.url("source/"), "target".to_owned()],
         };
         let options = ["-r", "--json", "--limit-rate=4M", "--lanes=1", "--result=result"];
         let command = world.client_command(places.iter().map(String::as_str).chain(options));

@@ -2,8 +2,11 @@
 
 /// Explains `get`.
 pub(crate) const GET: &str = "\
-The last argument, if it is local, is the target: the files go into it if it is a folder, otherwise they get that name. Without one, they \
-go into the current folder.
+The last argument, if it is local, is the target: a file goes into it if it is a folder, otherwise it gets that name. With a / at its end, and \
+for several items, a missing folder is made. Without one, items go into the current folder.
+
+With -r, rsync's rule decides, whatever is there: a folder keeps its name in the target, and with a / at the end of the folder, its contents \
+go there. A second run fetches only files whose size or time differs (--overwrite different).
 
 A remote path may be a pattern, which the server expands: *, ? and [a-z] within a name, ** for any folders, {a,b} for either. A name that exists \
 as typed is no pattern; a backslash takes the next character as it is, --no-glob all of them.
@@ -20,12 +23,17 @@ A file is reported as done when the death of a process cannot undo it. With --du
 With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
 
 Example:
-  ftp-client get -r ann@files.example.org:/photos ~/backup/
+  ftp-client get -r ann@files.example.org:/photos ~/backup     makes ~/backup/photos
+  ftp-client get -r ann@files.example.org:/photos/ ~/backup    makes ~/backup with what is in photos
   ftp-client get 'ann@files.example.org:/photos/2026/**/*.jpg' .";
 
 /// Explains `put`.
 pub(crate) const PUT: &str = "\
-The last argument is the target: the files go into it if it is a folder, otherwise they get that name. '-' sends standard input.
+The last argument is the target: a file goes into it if it is a folder, otherwise it gets that name. With a / at its end, and for several \
+items, a missing folder is made. '-' sends standard input.
+
+With -r, rsync's rule decides, whatever is there: a folder keeps its name in the target, and with a / at the end of the folder, its contents \
+go there. A second run sends only files whose size or time differs (--overwrite different).
 
 Times, permissions and symbolic links are kept. Owners, extended attributes, hard links, holes, set-id and sticky bits are not; `ftp-client \
 mirror` can keep most of them.
@@ -41,6 +49,8 @@ With --result, the outcome of each item is written to a file, a JSON object a li
 
 Example:
   ftp-client put report.pdf ann@files.example.org:/inbox/
+  ftp-client put -r photos ann@files.example.org:/new     makes /new/photos
+  ftp-client put -r photos/ ann@files.example.org:/new    makes /new with what is in photos
   pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql";
 
 /// Explains `mirror`.

@@ -1,4 +1,4 @@
-//! `get`: fetches files and folders, and places them as `cp -r` does.
+//! `get`: fetches files and folders, and places files as `cp` does, and folders by rsync's rule of the slash.
 
 use super::CommandContext;
 use super::cat::CatArgs;
@@ -12,10 +12,13 @@ use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::Args;
 use ftp_client::remote::{Remote, TypedPath};
-use ftp_client::{Error, GetRequest, TransferOptions};
+use ftp_client::{Error, GetRequest, Session, TransferOptions};
 use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use wire::metadata::Kind;
 use wire::{Failure, FailureCode};
 
 /// Fetch files and, with -r, folders
@@ -23,8 +26,10 @@ use wire::{Failure, FailureCode};
 #[command(
     override_usage = "ftp-client get [OPTIONS] <REMOTE>... [LOCAL]",
     after_help = "A local last argument is the target: an existing folder receives the items, another path is the \
-                  new name. Without it, items go into the current folder.\n\n\
-                  Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup/",
+                  new name. With a / at its end, a missing folder is made. Without it, items go into the current folder. With -r, a \
+                  folder keeps its name in the target; with a / at the end of the folder, its contents go there.\n\n\
+                  Example:\n  ftp-client get -r ann@files.example.org:/photos ~/backup     makes ~/backup/photos\n  \
+                  ftp-client get -r ann@files.example.org:/photos/ ~/backup    makes ~/backup with what is in photos",
     after_long_help = explanations::GET
 )]
 pub(crate) struct GetArgs {
@@ -46,6 +51,16 @@ pub(crate) struct GetCommand {
     options: TransferOptions,
     result: Option<PathBuf>,
     permissions: Permissions,
+    missing: Option<MissingTarget>,
+}
+
+/// A local folder that is missing. The folder that it is to be in is there.
+#[derive(Debug, PartialEq, Eq)]
+enum MissingTarget {
+    /// It is made.
+    Made(PathBuf),
+    /// It is made if the only source is a folder; a file gets its name instead.
+    MadeForFolder(PathBuf),
 }
 
 /// A source and its target: a folder, or another name.
@@ -80,26 +95,30 @@ impl GetArgs {
 impl GetCommand {
     pub(crate) fn new(typed: GetArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let recursive = typed.transfer.recursive;
-        let (server, sources) = match typed.output {
+        let (server, sources, missing) = match typed.output {
             Some(file) => {
                 let (server, remotes) = scope.existing(&typed.paths)?;
-                (server, vec![named(remotes, scope.file(file)?)?])
+                (server, vec![named(remotes, scope.file(file)?)?], None)
             }
             None => {
                 let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
-                (ServerTarget::of_all(&remotes)?, place(scope.matched(remotes), &target, recursive)?)
+                let server = ServerTarget::of_all(&remotes)?;
+                let remotes = scope.matched(remotes);
+                let missing = missing(&remotes, &target, recursive)?;
+                (server, place(remotes, &target, recursive)?, missing)
             }
         };
         let typed = typed.transfer;
-        let options = typed.carrying.options(typed.overwrite.into())?;
+        let options = typed.carrying.options(typed.overwrite())?;
         let result = typed.result.map(|file| scope.file(file)).transpose()?;
-        let get = Self { sources, recursive, options, result, permissions: typed.carrying.permissions };
-        Ok((server, get))
+        let permissions = typed.carrying.permissions;
+        Ok((server, Self { sources, recursive, options, result, permissions, missing }))
     }
 
     pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = context.output.has_progress();
+        self.make_target(context.session).await?;
         let Self { recursive, options, permissions, .. } = self;
         let overwrite = options.overwrite;
         let job = |(remote, target, into): DownloadSource| {
@@ -113,6 +132,25 @@ impl GetCommand {
         let transfer = TransferRun::new("get", context, overwrite, permissions);
         let transfer = TransferRun { named, result, ..transfer };
         transfer.run(jobs, Vec::new()).await
+    }
+}
+
+impl GetCommand {
+    /// Makes a missing folder that the sources go into.
+    async fn make_target(&self, session: &Session) -> Result<(), Error> {
+        let folder = match (&self.missing, &self.sources[..]) {
+            (Some(MissingTarget::Made(folder)), _) => folder,
+            (Some(MissingTarget::MadeForFolder(folder)), [(remote, ..)])
+                if session.stat(&remote.path, false).await?.metadata.kind == Kind::Folder =>
+            {
+                folder
+            }
+            (Some(MissingTarget::MadeForFolder(_)) | None, _) => return Ok(()),
+        };
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made.map_err(|error| Error::local(folder, error)),
+        }
     }
 }
 
@@ -162,14 +200,31 @@ fn must_be_remote(place: TypedPath) -> Result<Remote, Error> {
 
 /// Chooses a target for each: a name in the target if that is a folder, otherwise the target itself.
 fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<DownloadSource>, Error> {
-    let names: Vec<_> = remotes.iter().map(Remote::last_name).collect();
+    let name = if recursive { Remote::name_of_tree } else { Remote::last_name };
+    let names: Vec<_> = remotes.iter().map(name).collect();
     places::no_name_twice(names.iter().map(Option::as_ref))?;
-    let is_folder = target.is_dir();
-    let must_be = remotes.len() > 1 || (ends_with_slash(target) && !recursive);
-    if must_be && !is_folder {
+    Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, target.to_owned(), name)).collect())
+}
+
+/// Returns the target if it must be a folder and is missing.
+fn missing(remotes: &[Remote], target: &Path, recursive: bool) -> Result<Option<MissingTarget>, Error> {
+    let contents_become_it = recursive && matches!(remotes, [one] if one.name_of_tree().is_none());
+    if contents_become_it || target.is_dir() {
+        return Ok(None);
+    }
+    let must_be_folder = remotes.len() > 1 || ends_with_slash(target);
+    let path = target.components().as_path(); // without the / at the end
+    let is_there = path.symlink_metadata().is_ok();
+    let parent =
+        path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    if must_be_folder && (is_there || !parent.is_some_and(Path::is_dir)) {
         return Err(no_folder(target));
     }
-    Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, target.to_owned(), name)).collect())
+    Ok(match (must_be_folder, recursive && !is_there) {
+        (true, _) => Some(MissingTarget::Made(path.to_owned())),
+        (false, true) => Some(MissingTarget::MadeForFolder(path.to_owned())),
+        (false, false) => None,
+    })
 }
 
 /// The error for what should be a folder.
@@ -206,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn placed_as_cp_does() {
+    fn placed_as_cp_does_and_trees_as_rsync_does() {
         let folder = tempfile::tempdir().unwrap();
         let inside = |name: &str| folder.path().join(name);
         let (folder, new) = (folder.path().to_str().unwrap(), inside("new"));
@@ -217,9 +272,31 @@ mod tests {
         assert_eq!(get(&["h:a/b", "h:c/", folder]).unwrap(), [inside("b"), inside("c")]);
         assert_eq!(get(&["-r", "h:", folder]).unwrap(), [Path::new(folder)]);
         assert_eq!(get(&["-r", "h:a/.", folder]).unwrap(), [Path::new(folder)]);
-        assert_eq!(get(&["-r", "h:a", &format!("{new_text}/")]).unwrap(), [new.as_path()]);
-        assert_eq!(code(&["h:a", &format!("{new_text}/")]), 5);
-        assert_eq!(code(&["h:a", "h:b", new_text]), 5);
+        assert_eq!(get(&["-r", "h:a/", folder]).unwrap(), [Path::new(folder)]);
+        assert_eq!(get(&["-r", "h:a/", new_text]).unwrap(), [new.as_path()]);
+        assert_eq!(get(&["-r", "h:a", folder]).unwrap(), [inside("a")]);
+        let deep = format!("{new_text}/deep/");
+        assert_eq!((code(&["h:a", &deep]), code(&["h:a", "h:b", &deep])), (5, 5));
+    }
+
+    #[test]
+    fn a_missing_target_is_made_where_it_must_be_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        let (plain, slash) = (new.to_str().unwrap(), format!("{}/", new.display()));
+        let missing = |words: &[&str]| {
+            let typed = Cli::parse_from(["ftp-client", "get"].iter().chain(words));
+            let Command::Get(typed) = typed.command else { panic!("not get") };
+            GetCommand::new(typed, &Scope::default()).unwrap().1.missing
+        };
+        let made = Some(MissingTarget::Made(new.clone()));
+        for words in [&["h:a", &slash][..], &["-r", "h:a", &slash], &["h:a", "h:b", plain]] {
+            assert_eq!(missing(words), made, "{words:?}");
+        }
+        assert_eq!(missing(&["-r", "h:a", plain]), Some(MissingTarget::MadeForFolder(new.clone())));
+        for words in [&["h:a", plain][..], &["-r", "h:a/", plain], &["-r", "h:", &slash], &["-r", "h:a"]] {
+            assert_eq!(missing(words), None, "{words:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `put`: sends files, folders and standard input, and places them as `cp -r` does.
+//! `put`: sends files, folders and standard input, and places files as `cp` does, and folders by rsync's rule of the slash.
 
 use super::CommandContext;
 use super::job::{JobRequest, TransferJob, whole};
@@ -30,9 +30,12 @@ use wire::{Failure, FailureCode, Name, RemotePath};
 #[derive(Clone, Args)]
 #[command(
     override_usage = "ftp-client put [OPTIONS] <LOCAL>... <REMOTE>\n       ftp-client put [OPTIONS] - <REMOTE>",
-    after_help = "The last argument is the target: an existing folder receives the items, another path is the new name. \
-                  '-' sends standard input.\n\n\
+    after_help = "The last argument is the target: an existing folder receives the items, another path is the new name. With a / at \
+                  its end, a missing folder is made. With -r, a folder keeps its name in the target; with a / at the end of the \
+                  folder, its contents go there. '-' sends standard input.\n\n\
                   Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
+                  ftp-client put -r photos ann@files.example.org:/new     makes /new/photos\n  \
+                  ftp-client put -r photos/ ann@files.example.org:/new    makes /new with what is in photos\n  \
                   pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql",
     after_long_help = explanations::PUT
 )]
@@ -69,8 +72,6 @@ struct ScriptOptions {
     /// Skip existing files, which is success.
     if_absent: bool,
     unless_same: Option<SkipIf>,
-    /// The target is a folder, in which the source has a name that was given.
-    called: bool,
     result: Option<PathBuf>,
     permissions: Permissions,
 }
@@ -100,7 +101,8 @@ impl PutCommand {
         let (server, target) = scope.target(&mut typed.paths)?;
         let paths = typed.paths.into_iter().map(|path| local_patterns::expand(path, scope));
         let paths = paths.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
-        let mut sources = paths.map(|path| UploadSource::new(path, scope)).collect::<Result<Vec<_>, _>>()?;
+        let source = |path| UploadSource::new(path, scope, typed.transfer.recursive);
+        let mut sources = paths.map(source).collect::<Result<Vec<_>, _>>()?;
         let target = match &typed.called {
             Some(called) => {
                 call(&mut sources, called)?;
@@ -123,14 +125,13 @@ impl PutCommand {
             (true, _) => Overwrite::Never,
             (false, Some(SkipIf::Time)) => Overwrite::Different,
             (false, Some(SkipIf::Content)) => Overwrite::Always,
-            (false, None) => typed.transfer.overwrite.into(),
+            (false, None) => typed.transfer.overwrite(),
         };
-        let called = typed.called.is_some();
         let transfer = typed.transfer.carrying.options(overwrite)?;
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
         let permissions = typed.transfer.carrying.permissions;
         let if_absent = typed.if_absent;
-        let options = ScriptOptions { if_absent, unless_same, called, result, permissions };
+        let options = ScriptOptions { if_absent, unless_same, result, permissions };
         let put = Self { sources, target, recursive, transfer, options };
         put.check()?;
         Ok((server, put))
@@ -143,6 +144,8 @@ impl PutCommand {
         // The sources are looked at while the server looks at the login.
         let (together_in, jobs) = tokio::join!(target, self.jobs(context.session, into_folder, totals));
         let (together_in, (jobs, unbegun)) = (together_in?, jobs?);
+        let all_are_named = self.sources.iter().all(|source| source.name().is_some());
+        let together_in = together_in.filter(|_| all_are_named);
         let named = self.sources.len() == 1 && !self.recursive;
         let overwrite = self.transfer.overwrite;
         let result = self.options.result.as_deref();
@@ -171,28 +174,34 @@ impl PutCommand {
         }
     }
 
-    /// As with cp, a whole folder may become what does not exist yet, with or without a `/` at the end.
+    /// True if the target is a folder that receives the sources: for several, and for a folder that keeps its name. The contents of
+    /// a single folder become the target, which may be missing.
     fn must_be_folder(&self) -> bool {
-        let becomes = self.recursive && !self.options.called && self.target.last_name().is_some();
         match &self.sources[..] {
-            [UploadSource::Local { path, .. }] if becomes && path.is_dir() => false,
+            [UploadSource::Local { name: None, .. }] if self.recursive => false,
+            [UploadSource::Local { path, .. }] if self.recursive && is_tree(path) => true,
             [_] => self.target.must_be_folder(),
             _ => true,
         }
     }
 
-    /// Makes sure that the target is a folder. Returns its path without links, where the user may look, and it is not too
-    /// much to ask for.
+    /// Makes sure that the target is a folder, which is made if only it is missing. Returns its path without links, where the user
+    /// may look, and it is not too much to ask for.
     async fn target_folder(&self, session: &Session) -> Result<Option<RemotePath>, Error> {
         let path = &self.target.path;
         if path.is_root() || self.sources.len() == 1 {
-            places::require_folder(session, path).await?;
+            places::require_or_make_folder(session, path).await?;
             return Ok(path.is_root().then(RemotePath::root));
         }
-        let found = session.folder_at(path).await.map(Some);
-        found.or_else(|error| match error.failure_code() {
+        let found = match session.folder_at(path).await {
+            Err(error) if error.failure_code() == Some(FailureCode::NotFound) => {
+                places::make_folder(session, path).await?;
+                session.folder_at(path).await
+            }
+            found => found,
+        };
+        found.map(Some).or_else(|error| match error.failure_code() {
             Some(FailureCode::AccessDenied) => Ok(None),
-            Some(FailureCode::NotFound) => Err(Error::remote(path, places::no_such_folder())),
             _ => Err(error),
         })
     }
@@ -276,7 +285,7 @@ impl PutCommand {
 }
 
 impl UploadSource {
-    fn new(typed: OsString, scope: &Scope) -> Result<Self, Error> {
+    fn new(typed: OsString, scope: &Scope, recursive: bool) -> Result<Self, Error> {
         if typed == "-" || typed == STDIN || typed.as_bytes().starts_with(DESCRIPTORS) {
             return Ok(Self::Stream { typed, name: None });
         }
@@ -288,7 +297,11 @@ impl UploadSource {
             place => place?,
         };
         match place {
-            TypedPath::Local(path) => Ok(Self::Local { name: name_of(&path)?, path, typed }),
+            TypedPath::Local(path) => {
+                let is_contents = recursive && path.as_os_str().as_bytes().ends_with(b"/");
+                let name = name_of(&path)?.filter(|_| !is_contents);
+                Ok(Self::Local { name, path, typed })
+            }
             TypedPath::Remote(_) => {
                 Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
             }
@@ -306,6 +319,11 @@ impl UploadSource {
             Self::Local { typed, .. } | Self::Stream { typed, .. } => typed.as_bytes().to_vec(),
         }
     }
+}
+
+/// True if there is a folder itself, which is sent with its name. A link to one is sent as a link.
+fn is_tree(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Opens standard input, or a descriptor by its name.
@@ -397,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn placed_as_cp_does() {
+    fn placed_as_cp_does_and_trees_as_rsync_does() {
         let owned = |text: &str| text.to_owned();
         assert_eq!(placed(&["@file", "h:a"]), (false, vec![owned("/a or in it file")]));
         assert_eq!(placed(&["@file", "h:a/"]), (true, vec![owned("/a/file")]));
@@ -406,9 +424,14 @@ mod tests {
             placed(&["@file", "@missing", "h:a"]),
             (true, vec![owned("/a/file"), owned("/a/missing")])
         );
-        assert_eq!(placed(&["-r", "@dir", "h:a/"]), (false, vec![owned("/a or in it dir")]));
-        assert_eq!(placed(&["-r", "@dir/", "h:a"]), (false, vec![owned("/a or in it dir")]));
-        assert_eq!(placed(&["-r", "@dir/.", "h:a"]), (false, vec![owned("/a")]));
+        for target in ["h:a", "h:a/"] {
+            assert_eq!(placed(&["-r", "@dir", target]), (true, vec![owned("/a/dir")]), "{target}");
+            assert_eq!(placed(&["-r", "@dir/", target]), (false, vec![owned("/a")]), "{target}");
+            assert_eq!(placed(&["-r", "@dir/.", target]), (false, vec![owned("/a")]), "{target}");
+        }
+        assert_eq!(placed(&["-r", "@dir", "h:"]), (true, vec![owned("/dir")]));
+        assert_eq!(placed(&["-r", "@dir/", "h:"]), (false, vec![owned("/")]));
+        assert_eq!(placed(&["-r", "@file", "h:a"]), (false, vec![owned("/a or in it file")]));
         assert_eq!(placed(&["-r", "@file", "h:a/"]), (true, vec![owned("/a/file")]));
         assert_eq!(placed(&["-", "h:a/b"]), (false, vec![owned("/a/b")]));
     }

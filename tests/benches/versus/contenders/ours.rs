@@ -46,11 +46,13 @@ pub(super) fn enlist<'a>(stage: &'a Stage<'a>) -> Result<Vec<Contender<'a>>> {
 }
 
 fn complete(client: &mut Command, job: &Job, url: &Url) {
-    let remote = url.of(&job.remote());
     let recursive = job.is_folder.then_some("-r");
+    let slash = if job.is_folder && job.direction == Direction::Get { "/" } else { "" }; // the contents
+    let remote = url.of(&format!("{}{slash}", job.remote()));
+    let source = if job.is_folder { job.source.join("") } else { job.source.clone() };
     match job.direction {
         Direction::Get => client.arg("get").args(recursive).arg(remote).arg(&job.target),
-        Direction::Put => client.arg("put").args(recursive).arg(&job.source).arg(remote),
+        Direction::Put => client.arg("put").args(recursive).arg(source).arg(remote),
         Direction::MirrorDown => client.args(["mirror", "--delete"]).arg(remote).arg(&job.target),
         Direction::MirrorUp => client.args(["mirror", "--delete"]).arg(&job.source).arg(remote),
         Direction::List => client.args(["ls", "-R", "--json"]).arg(remote),
