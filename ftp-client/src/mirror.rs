@@ -32,6 +32,7 @@ mod fidelities;
 pub mod filter;
 mod finish;
 mod folded_names;
+pub mod folder_marks;
 mod folding;
 mod guard;
 mod hold_back;
@@ -64,6 +65,7 @@ use crate::error::{Error, graver};
 use crate::observer::{self, FileOutcome, FileReport, TransferEvent, TransferObserver};
 use crate::options::TransferOptions;
 use filter::{FileLimits, FileList, FilterRules};
+use folder_marks::{FolderMarks, MarkedFolders};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -137,6 +139,8 @@ pub struct MirrorOptions {
     pub rules: FilterRules,
     /// Only these, if given.
     pub files: Option<FileList>,
+    /// Folders of a local source that do not take part for what they are.
+    pub folder_marks: FolderMarks,
     /// Which files are sent.
     pub limits: FileLimits,
     /// Names of one file stay names of one file.
@@ -151,6 +155,8 @@ pub struct MirrorOptions {
     pub backup: Option<PathBuf>,
     /// Where that is in the target, if it is there.
     backup_below: Option<RemotePath>,
+    /// [`folder_marks`](Self::folder_marks), looked for in the source.
+    marked_folders: Option<MarkedFolders>,
     /// A run before has been through the guard, so the folder is the right one: what is new is sent also where deletions
     /// are refused.
     established: bool,
@@ -188,6 +194,8 @@ impl Default for MirrorOptions {
             detect_moves: false,
             backup: None,
             backup_below: None,
+            marked_folders: None,
+            folder_marks: FolderMarks::default(),
             established: false,
         }
     }

@@ -1,6 +1,7 @@
 //! How a mirror is made, as plain data: what a command line says, and what a plan keeps.
 
 use super::filter::{FileLimits, FileList, FilterRules, Separator};
+use super::folder_marks::FolderMarks;
 use super::{DeleteLimit, DeleteWhen, MirrorOptions};
 use crate::error::Error;
 use crate::options::TransferOptions;
@@ -37,6 +38,15 @@ pub struct Recipe {
     pub rules: Vec<RuleText>,
     /// Paths, each ended by NUL; see [`MirrorOptions::files`].
     pub files: Option<Vec<Text>>,
+    /// See [`FileList::with_everything_below`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub files_recursive: bool,
+    /// See [`FolderMarks::other_filesystems`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub one_file_system: bool,
+    /// See [`FolderMarks::tags`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude_if_present: Vec<Text>,
     /// See [`FileLimits::size_min`].
     pub size_min: Option<u64>,
     /// See [`FileLimits::size_max`].
@@ -294,6 +304,11 @@ impl Recipe {
             detect_moves: self.detect_moves,
             backup,
             backup_below: None,
+            marked_folders: None,
+            folder_marks: FolderMarks {
+                other_filesystems: self.one_file_system,
+                tags: self.exclude_if_present.iter().map(|Text(name)| name.clone()).collect(),
+            },
             established: false,
         })
     }
@@ -346,7 +361,7 @@ impl Recipe {
             FileList::parse(&bytes, Separator::Nul).map_err(|error| Error::Usage(error.to_string()))?;
         let rules = self.rules()?;
         list.retain(|path| !rules.hidden(path, false));
-        Ok(Some(list))
+        Ok(Some(if self.files_recursive { list.with_everything_below() } else { list }))
     }
 
     fn limits(&self) -> FileLimits {

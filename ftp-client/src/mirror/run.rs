@@ -108,6 +108,8 @@ impl MirrorInputs {
         listener: &Arc<dyn MirrorListener>,
     ) -> Result<MirrorOutcome, Error> {
         options.backup_below = backup_below(trees, &options);
+        let looks_for_marks = trees.direction == MirrorDirection::Upload && !options.folder_marks.is_empty();
+        options.marked_folders = looks_for_marks.then(|| options.folder_marks.in_source(&trees.shown));
         let (source, _) = self.roots(trees.direction);
         if source.is_none() {
             return Err(missing_source(trees, &options));

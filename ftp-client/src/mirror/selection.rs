@@ -16,7 +16,7 @@ impl<'a> EntrySelection<'a> {
 
     /// The source's entry, and what is below it, does not take part.
     pub(crate) fn hides(&self, path: &RemotePath, is_folder: bool) -> bool {
-        if self.is_backup(path) {
+        if self.is_backup(path) || (is_folder && self.is_marked(path)) {
             return true;
         }
         if let Some(files) = &self.0.files {
@@ -51,7 +51,13 @@ impl<'a> EntrySelection<'a> {
         }
         let files = self.0.files.as_ref();
         let listed = files.is_none_or(|files| files.is_parent(path) || files.verdict(path, is_folder));
-        !listed || (!self.0.delete_excluded && self.0.rules.protected(path, is_folder))
+        let is_excluded = self.0.rules.protected(path, is_folder) || (is_folder && self.is_marked(path));
+        !listed || (!self.0.delete_excluded && is_excluded)
+    }
+
+    /// The source's folder does not take part for what it is.
+    fn is_marked(&self, path: &RemotePath) -> bool {
+        self.0.marked_folders.as_ref().is_some_and(|marked| marked.leaves_out(path))
     }
 
     /// It is the backup folder, or in it: whatever either side has there is no part of the mirror.

@@ -1,6 +1,6 @@
 //! Selection of entries: rules, lists and limits, from the command line to the target.
 
-use crate::mirrors::{Mirror, WAYS};
+use crate::mirrors::{Mirror, WAYS, Way};
 use crate::support::{output, picture};
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -127,7 +127,7 @@ fn files_outside_the_limits_are_not_sent_and_not_deleted() {
 }
 
 /// A source with a few source files and build results, and an empty target.
-fn with_tree(way: crate::mirrors::Way) -> Mirror {
+fn with_tree(way: Way) -> Mirror {
     let mirror = Mirror::new(way);
     for folder in ["build", "inner/build"] {
         fs::create_dir_all(mirror.source().join(folder)).unwrap();
@@ -147,4 +147,57 @@ fn write(mirror: &Mirror, name: &str, text: &str) -> PathBuf {
 
 fn paths(mirror: &Mirror) -> Vec<String> {
     picture(&mirror.target()).into_keys().map(|path| path.display().to_string()).collect()
+}
+
+#[test]
+fn listed_folders_come_with_everything_in_them_if_asked_for() {
+    for way in WAYS {
+        let mirror = Mirror::new(way);
+        for path in ["a/deep/er/file", "a/file", "b/file", "c"] {
+            write_below(&mirror, path);
+        }
+        fs::write(mirror.world.local().join("list"), "a/deep\nc\n").unwrap();
+        mirror.check(["--files-from=list", "-r"]);
+        assert_eq!(paths(&mirror), ["a", "a/deep", "a/deep/er", "a/deep/er/file", "c"], "{way:?}");
+    }
+}
+
+#[test]
+fn patterns_of_ignore_files_and_lists_are_rules() {
+    let mirror = Mirror::new(Way::Up);
+    for path in ["a.log", "keep.log", "build/x", "src/build/y", "src/main", "notes.txt"] {
+        write_below(&mirror, path);
+    }
+    fs::write(mirror.world.local().join("ignore"), "# ours\n*.log\n!keep.log\n/build/\n").unwrap();
+    fs::write(mirror.world.local().join("patterns"), "; comment\n*.txt\n").unwrap();
+    mirror.check(["--ignore-from=ignore", "--exclude-from=patterns"]);
+    assert_eq!(paths(&mirror), ["keep.log", "src", "src/build", "src/build/y", "src/main"]);
+}
+
+#[test]
+fn folders_with_a_tag_are_left_out_and_stay_in_the_target() {
+    let mirror = Mirror::new(Way::Up);
+    for path in
+        ["cache/CACHEDIR.TAG", "cache/data", "other/CACHEDIR.TAG", "tagged/.nobackup", "tagged/x", "y"]
+    {
+        write_below(&mirror, path);
+    }
+    let signature = "Signature: 8a477f597d28d172789f06886806bc55\n# a cache\n";
+    mirror.write("cache/CACHEDIR.TAG", signature);
+    fs::create_dir_all(mirror.target().join("cache")).unwrap();
+    fs::write(mirror.target().join("cache/old"), "").unwrap();
+    let options = ["--exclude-if-present=CACHEDIR.TAG", "--exclude-if-present=.nobackup", "--delete"];
+    mirror.check(options);
+    assert_eq!(paths(&mirror), ["cache", "cache/old", "other", "other/CACHEDIR.TAG", "y"]);
+    let url = mirror.world.url("");
+    let down = mirror.world.client(["mirror", "--exclude-if-present=x", &url, "down"]);
+    assert!(down.code == Some(2) && down.stderr.contains("SOURCE must be local"), "{}", down.stderr);
+    mirror.check(["-x", "--delete", "--exclude-if-present=CACHEDIR.TAG"]);
+    assert!(mirror.target().join("tagged/x").exists(), "on the same filesystem");
+}
+
+/// Writes a file of the source, with the folders that it is in.
+fn write_below(mirror: &Mirror, path: &str) {
+    fs::create_dir_all(mirror.source().join(path).parent().unwrap()).unwrap();
+    mirror.write(path, path);
 }

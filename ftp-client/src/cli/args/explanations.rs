@@ -68,7 +68,7 @@ TARGET has no room for the new files, deletions come first; --delete-when after 
 Backups: --backup DIR moves what would be replaced or deleted into DIR, on TARGET's side. A DIR inside TARGET is deleted by the next \
 --delete without that --backup, with everything in it: choose a DIR outside TARGET.
 
-Rules: --exclude, --include, --filter-from and --files-from work as in rsync; merge files and rule modifiers are refused. An excluded entry is \
+Rules: --exclude, --include, --filter-from, --exclude-from and --files-from work as in rsync; merge files and rule modifiers are refused. An excluded entry is \
 never opened, and it does not matter whether it can be read.
 
 Plans: -n prints what would be done. --plan FILE writes it to a file, and `ftp-client apply FILE` does each item whose source and target are \

@@ -5,7 +5,7 @@ use super::values::{self, OverwriteArg};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Options of the comparison of two files.
@@ -41,7 +41,16 @@ pub(crate) struct Choosing {
     /// Mirror only the paths that FILE lists, below SOURCE ('-' for standard input)
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<PathBuf>,
-    /// Entries of --files-from and --filter-from end with NUL
+    /// With --files-from, mirror everything in listed folders; otherwise everything is mirrored anyway
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Leave out folders on other filesystems than SOURCE, which must be local
+    #[arg(short = 'x', long)]
+    pub(crate) one_file_system: bool,
+    /// Leave out folders of a local SOURCE that contain a file NAME, as CACHEDIR.TAG (with its signature); may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exclude_if_present: Vec<OsString>,
+    /// Entries of --files-from, --filter-from and --exclude-from end with NUL
     #[arg(short = '0', long)]
     pub(crate) from0: bool,
     /// Send no files smaller than this, as 10K
@@ -84,6 +93,18 @@ pub(crate) enum TypedRule {
     Exclude(OsString),
     Include(OsString),
     FilterFrom(PathBuf),
+    ExcludeFrom(PathBuf),
+    IgnoreFrom(PathBuf),
+}
+
+impl TypedRule {
+    /// Returns the file that holds the rules.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Exclude(_) | Self::Include(_) => None,
+            Self::FilterFrom(path) | Self::ExcludeFrom(path) | Self::IgnoreFrom(path) => Some(path),
+        }
+    }
 }
 
 /// The argument that receives a profile's rules. They follow the typed rules and are not replaced by them: what a profile
@@ -118,6 +139,8 @@ impl FromArgMatches for RuleArgs {
         take("exclude", TypedRule::Exclude);
         take("include", TypedRule::Include);
         take("filter_from", filter_from);
+        take("exclude_from", |path| TypedRule::ExcludeFrom(path.into()));
+        take("ignore_from", |path| TypedRule::IgnoreFrom(path.into()));
         take(OF_PROFILE_EXCLUDE, TypedRule::Exclude);
         take(OF_PROFILE_FILTER_FROM, filter_from);
         rules.sort_by_key(|(place, _)| *place);
@@ -159,6 +182,18 @@ impl Args for RuleArgs {
                 "filter-from",
                 "FILE",
                 "Read rules from FILE, one per line: '+ PATTERN' or '- PATTERN'",
+            ))
+            .arg(option(
+                "exclude_from",
+                "exclude-from",
+                "FILE",
+                "Exclude entries that match the patterns in FILE, one per line",
+            ))
+            .arg(option(
+                "ignore_from",
+                "ignore-from",
+                "FILE",
+                "Exclude what FILE says in the syntax of .gitignore, for all of SOURCE",
             ))
             .arg(option(OF_PROFILE_EXCLUDE, "profile-exclude", "PATTERN", "").hide(true))
             .arg(option(OF_PROFILE_FILTER_FROM, "profile-filter-from", "FILE", "").hide(true))

@@ -220,10 +220,10 @@ fn missing(remotes: &[Remote], target: &Path, recursive: bool) -> Result<Option<
     if must_be_folder && (is_there || !parent.is_some_and(Path::is_dir)) {
         return Err(no_folder(target));
     }
-    Ok(match (must_be_folder, recursive && !is_there) {
-        (true, _) => Some(MissingTarget::Made(path.to_owned())),
-        (false, true) => Some(MissingTarget::MadeForFolder(path.to_owned())),
-        (false, false) => None,
+    Ok(if must_be_folder {
+        Some(MissingTarget::Made(path.to_owned()))
+    } else {
+        (recursive && !is_there).then(|| MissingTarget::MadeForFolder(path.to_owned()))
     })
 }
 

@@ -12,6 +12,7 @@ use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::{Args, ValueEnum};
 use ftp_client::Error;
+use ftp_client::mirror::filter::rules_of_ignore_file;
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
 use ftp_client::mirror::recipe::{Recipe, RuleText, Text};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::glob::may_be_pattern;
 use wire::message::Overwrite;
-use wire::{FailureCode, RemotePath};
+use wire::{FailureCode, Name, RemotePath};
 
 /// Make a folder equal to another: one local, one on a server
 #[derive(Clone, Args)]
@@ -146,7 +147,7 @@ impl MirrorArgs {
     pub(super) fn reads_stdin(&self) -> bool {
         let rules = &self.choosing.rules.0;
         let listed = self.choosing.files_from.as_deref().is_some_and(input::is_dash);
-        listed || rules.iter().any(|rule| matches!(rule, TypedRule::FilterFrom(path) if input::is_dash(path)))
+        listed || rules.iter().filter_map(TypedRule::file).any(input::is_dash)
     }
 }
 
@@ -301,8 +302,11 @@ fn recipe(
         by_digest: comparing.compare == CompareWord::Digest,
         overwrite: Overwrite::from(comparing.overwrite).into(),
         modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
-        rules: choosing.rules.0.iter().map(|rule| rule_text(rule, nul)).collect::<Result<_, _>>()?,
+        rules: rules(choosing, nul)?,
         files,
+        files_recursive: choosing.recursive && choosing.files_from.is_some(),
+        one_file_system: choosing.one_file_system,
+        exclude_if_present: tags(choosing, direction)?,
         size_min: choosing.min_size,
         size_max: choosing.max_size,
         newer_than: choosing.newer_than,
@@ -353,12 +357,41 @@ fn backup(
     }
 }
 
-fn rule_text(rule: &TypedRule, nul: bool) -> Result<RuleText, Error> {
-    Ok(match rule {
-        TypedRule::Exclude(pattern) => RuleText::Exclude(pattern.clone().into()),
-        TypedRule::Include(pattern) => RuleText::Include(pattern.clone().into()),
-        TypedRule::FilterFrom(path) => RuleText::File(Text(input::read(path)?), nul),
-    })
+fn rules(choosing: &Choosing, nul: bool) -> Result<Vec<RuleText>, Error> {
+    let mut rules = Vec::new();
+    for rule in &choosing.rules.0 {
+        let exclude = |text: Vec<u8>| RuleText::Exclude(Text(text));
+        match rule {
+            TypedRule::Exclude(pattern) => rules.push(RuleText::Exclude(pattern.clone().into())),
+            TypedRule::Include(pattern) => rules.push(RuleText::Include(pattern.clone().into())),
+            TypedRule::FilterFrom(path) => rules.push(RuleText::File(Text(input::read(path)?), nul)),
+            TypedRule::ExcludeFrom(path) => {
+                let is_comment = |text: &Vec<u8>| !nul && (text.starts_with(b"#") || text.starts_with(b";"));
+                let patterns = listed(path, nul)?.into_iter().map(|Text(text)| text);
+                rules.extend(patterns.filter(|text| !is_comment(text)).map(exclude));
+            }
+            TypedRule::IgnoreFrom(path) => {
+                rules.extend(rules_of_ignore_file(&input::read(path)?).into_iter().map(exclude));
+            }
+        }
+    }
+    Ok(rules)
+}
+
+/// The names of files that leave out their folder. Both kinds of folders that are left out are looked for here.
+fn tags(choosing: &Choosing, direction: MirrorDirection) -> Result<Vec<Text>, Error> {
+    let is_used = choosing.one_file_system || !choosing.exclude_if_present.is_empty();
+    if is_used && direction == MirrorDirection::Download {
+        return Err(Error::Usage(
+            "--one-file-system and --exclude-if-present look at folders here: SOURCE must be local"
+                .to_owned(),
+        ));
+    }
+    let name = |name: &OsString| match Name::new(name.as_bytes()) {
+        Ok(_) => Ok(Text(name.as_bytes().to_vec())),
+        Err(error) => Err(Error::Usage(format!("--exclude-if-present: {error}"))),
+    };
+    choosing.exclude_if_present.iter().map(name).collect()
 }
 
 /// The entries of a list of files. Comments stay: they are understood where the list is.

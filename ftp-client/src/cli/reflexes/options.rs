@@ -53,7 +53,6 @@ pub(super) static OPTIONS: &[OptionRow] = &[
     flags(&["-a", "--archive"], GET_PUT, Means(&["--recursive"])),
     flags(&["-a", "--archive"], MIRROR, NotNeeded("a mirror takes folders, times, permissions and links")),
     flags(&["-a", "--archive"], CP, NotNeeded("a copy has the permissions and times of its source")),
-    flags(&["-r", "--recursive"], MIRROR, NotNeeded("a mirror takes everything in SOURCE")),
     flags(&["-R", "--reverse"], MIRROR, NotNeeded("SOURCE is first and TARGET second, in both directions")),
     flags(&["-A", "--almost-all"], LS, NotNeeded("hidden names are always listed")),
     flags(

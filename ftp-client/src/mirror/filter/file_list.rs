@@ -9,11 +9,15 @@ use wire::path::PathError;
 ///
 /// - Slashes and `./` at the beginning are ignored.
 /// - The folders above a listed path come along by themselves, without their other contents.
-/// - A listed folder is the folder alone, as rsync does not recurse here. With a `/` or `/.` at its end, the entries
+/// - A listed folder is the folder alone, as rsync does not recurse here, unless asked to. With a `/` or `/.` at its end, the entries
 ///   right in it come too, its folders empty; `.` stands for those of the source itself.
 /// - `..` is refused. So is `/./` inside a path, by which rsync shortens the path on the target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FileList(Box<[ListedPath]>);
+pub struct FileList {
+    listed: Box<[ListedPath]>,
+    /// Everything in a listed folder takes part.
+    recursive: bool,
+}
 
 /// One listed path; they are sorted, and none is there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +64,13 @@ impl FileList {
             first.with_entries |= is_same && later.with_entries;
             is_same
         });
-        Ok(Self(listed.into()))
+        Ok(Self { listed: listed.into(), recursive: false })
+    }
+
+    /// The same list, where everything in a listed folder takes part, as with rsync's `-r`.
+    #[must_use]
+    pub fn with_everything_below(self) -> Self {
+        Self { recursive: true, ..self }
     }
 
     /// True if the entry at `path` takes part; the root always does.
@@ -74,14 +84,15 @@ impl FileList {
     #[must_use]
     pub fn is_parent(&self, path: &RemotePath) -> bool {
         // Depth-first order puts what lies below a path right behind it.
-        let below = self.0.partition_point(|listed| listed.path <= *path);
-        path.is_root() || self.0.get(below).is_some_and(|listed| listed.path.strip_prefix(path).is_some())
+        let below = self.listed.partition_point(|listed| listed.path <= *path);
+        path.is_root()
+            || self.listed.get(below).is_some_and(|listed| listed.path.strip_prefix(path).is_some())
     }
 
     /// The listed paths below a folder, in their order.
     pub fn below(&self, folder: RemotePath) -> impl Iterator<Item = &RemotePath> {
-        let begin = self.0.partition_point(|listed| listed.path <= folder);
-        self.0[begin..]
+        let begin = self.listed.partition_point(|listed| listed.path <= folder);
+        self.listed[begin..]
             .iter()
             .map(|listed| &listed.path)
             .take_while(move |path| path.strip_prefix(&folder).is_some())
@@ -90,20 +101,30 @@ impl FileList {
     /// Forgets the listed paths for which `keep` says no. Rsync does so with those that do not exist, which it tells,
     /// and with those that the rules exclude; what it forgets takes no folders along.
     pub fn retain(&mut self, mut keep: impl FnMut(&RemotePath) -> bool) {
-        let mut listed = std::mem::take(&mut self.0).into_vec();
+        let mut listed = std::mem::take(&mut self.listed).into_vec();
         listed.retain(|listed| keep(&listed.path));
-        self.0 = listed.into();
+        self.listed = listed.into();
     }
 
     /// True if `path` is listed itself, or is right in a folder listed with its entries.
     fn is_listed(&self, path: &RemotePath) -> bool {
+        if self.recursive {
+            let mut above = Some(path.clone());
+            while let Some(folder) = above {
+                if self.find(&folder).is_some() {
+                    return true;
+                }
+                above = folder.split_last().map(|(parent, _)| parent);
+            }
+            return false;
+        }
         let with_entries = |(parent, _)| self.find(&parent).is_some_and(|parent| parent.with_entries);
         self.find(path).is_some() || path.split_last().is_some_and(with_entries)
     }
 
     fn find(&self, path: &RemotePath) -> Option<&ListedPath> {
-        let index = self.0.binary_search_by(|listed| listed.path.cmp(path)).ok()?;
-        self.0.get(index)
+        let index = self.listed.binary_search_by(|listed| listed.path.cmp(path)).ok()?;
+        self.listed.get(index)
     }
 }
 
@@ -206,7 +227,7 @@ mod tests {
         fn any_bytes_are_a_list_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for separator in [Separator::Newline, Separator::Nul] {
                 if let Ok(list) = FileList::parse(&bytes, separator) {
-                    prop_assert!(list.0.iter().all(|listed| list.verdict(&listed.path, false)));
+                    prop_assert!(list.listed.iter().all(|listed| list.verdict(&listed.path, false)));
                 }
             }
         }
