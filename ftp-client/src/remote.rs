@@ -35,7 +35,7 @@ pub struct Remote {
 }
 
 /// How a typed path ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PathEnding {
     /// With a name.
     Name,

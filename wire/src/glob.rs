@@ -1,6 +1,6 @@
 //! Patterns for the paths of a tree, with the meaning that they have in globset and in many programs: `*` and `?` stay within a
 //! name, `[a-z]` is one byte, `**` as a whole name stands for any folders or for none (at the end, for all that is below), and
-//! `{a,b}` is either of its texts. A backslash takes the byte after it as it is. Names with a leading dot are no exception.
+//! `{a,b}` is either of its texts; without a comma, a brace is itself, as in a shell. A backslash takes the byte after it as it is. Names with a leading dot are no exception.
 //!
 //! A walk asks which folders a match may lie in, so that it reads no other. An answer costs at most the length of the pattern
 //! times that of the path.
@@ -9,7 +9,7 @@ use crate::limits::ALTERNATIVES_LEN_MAX;
 use crate::path::{NameRef, RemotePath};
 use crate::wildcard::{Bracket, Start, Wildcard};
 
-/// A pattern, compiled. A bracket that is not closed matches nothing; a brace that is not closed is itself.
+/// A pattern, compiled. A bracket that is not closed in its name matches nothing; a brace that is not closed is itself.
 #[derive(Debug, Clone)]
 pub struct Glob {
     alternatives: Vec<Vec<Component>>,
@@ -158,6 +158,9 @@ fn alternatives(pattern: &[u8]) -> Result<Vec<Vec<u8>>, GlobError> {
         }
         match first_brace(&text) {
             None => done.push(text),
+            Some(brace) if len + brace.written_out_len(&text) > ALTERNATIVES_LEN_MAX => {
+                return Err(GlobError::TooManyAlternatives);
+            }
             Some(brace) => open.extend(brace.written_out(&text)),
         }
     }
@@ -172,6 +175,11 @@ struct Brace {
 }
 
 impl Brace {
+    fn written_out_len(&self, text: &[u8]) -> usize {
+        let around = text.len() - (self.end + 1 - self.begin);
+        (self.commas.len() + 1) * around + (self.end - self.begin)
+    }
+
     fn written_out<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
         let begins = std::iter::once(self.begin).chain(self.commas.iter().copied());
         let ends = self.commas.iter().copied().chain([self.end]);
@@ -180,7 +188,7 @@ impl Brace {
     }
 }
 
-/// The first brace that is closed, with the commas that are in no brace within it.
+/// The first brace that is closed and has a comma, with the commas that are in no brace within it.
 fn first_brace(text: &[u8]) -> Option<Brace> {
     let mut open: Vec<Brace> = Vec::new();
     let mut first: Option<Brace> = None;
@@ -188,11 +196,11 @@ fn first_brace(text: &[u8]) -> Option<Brace> {
     while let Some(byte) = text.get(at) {
         match byte {
             b'\\' => at += 1,
-            b'[' => at = Bracket::parse(&text[at + 1..]).map_or(at, |(_, rest)| text.len() - rest.len() - 1),
+            b'[' => at += bracket_len(&text[at + 1..]),
             b'{' => open.push(Brace { begin: at, commas: Vec::new(), end: at }),
             b',' => open.last_mut().into_iter().for_each(|brace| brace.commas.push(at)),
             b'}' => {
-                if let Some(brace) = open.pop() {
+                if let Some(brace) = open.pop().filter(|brace| !brace.commas.is_empty()) {
                     let is_before = first.as_ref().is_none_or(|first| brace.begin < first.begin);
                     first = if is_before { Some(Brace { end: at, ..brace }) } else { first };
                 }
@@ -207,10 +215,17 @@ fn first_brace(text: &[u8]) -> Option<Brace> {
     first
 }
 
+/// The length of what follows a `[` up to its `]`, which is in the same name; 0 without one.
+fn bracket_len(text: &[u8]) -> usize {
+    let name = text.split(|byte| *byte == b'/').next().unwrap_or_default();
+    Bracket::parse(name).map_or(0, |(_, rest)| name.len() - rest.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::{Duration, Instant};
 
     fn path(text: &str) -> RemotePath {
         RemotePath::from_wire(text.as_bytes()).unwrap()
@@ -260,7 +275,8 @@ mod tests {
             ("{a,b", "{a,b", "a"),
             ("a,b}", "a,b}", "a"),
             ("{{a,b}", "{b", "b"),
-            ("{a}", "a", "{a}"),
+            ("{a}", "{a}", "a"),
+            ("{a}{b,c}", "{a}c", "ac"),
             ("{,a/}b", "b", "a"),
         ] {
             assert!(look(pattern, yes).is_match, "{pattern} {yes}");
@@ -275,6 +291,24 @@ mod tests {
         assert_eq!(Glob::new(&path(&many)).unwrap_err(), GlobError::TooManyAlternatives);
         let nested = format!("{}{}", "{a,".repeat(60), "}".repeat(60));
         assert!(Glob::new(&path(&nested)).unwrap().look(&path("a")).is_match);
+    }
+
+    #[test]
+    fn hostile_patterns_are_compiled_and_matched_as_fast_as_others() {
+        let started = Instant::now();
+        let long = |part: &str| {
+            let name = part.repeat(250 / part.len());
+            [name.as_str(); 16].join("/")
+        };
+        let text = path(&["a".repeat(250).as_str(); 16].join("/"));
+        for part in ["[", "{", "{a,", "[[:alpha:]", "*a", "{a,b}", "\\[", ","] {
+            if let Ok(glob) = Glob::new(&path(&long(part))) {
+                let _ = glob.look(&text);
+            }
+        }
+        let stars = path(&["**"; 250].join("/"));
+        assert!(Glob::new(&stars).unwrap().look(&text).is_match);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     }
 
     #[test]

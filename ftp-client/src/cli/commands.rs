@@ -45,7 +45,7 @@ use crate::cli::input;
 use crate::cli::output::Output;
 use crate::cli::profiles::Profiles;
 use crate::cli::results;
-use crate::cli::scope::Scope;
+use crate::cli::scope::{NotedPatterns, Scope};
 use crate::cli::server::ServerTarget;
 use crate::cli::settings::Settings;
 use clap::{Parser, Subcommand};
@@ -178,6 +178,17 @@ impl Command {
         }
     }
 
+    /// Returns true if folders are taken with all that is in them.
+    fn is_recursive(&self) -> bool {
+        if let Self::Get(get) = self {
+            get.is_recursive()
+        } else if let Self::Rm(rm) = self {
+            rm.is_recursive()
+        } else {
+            false
+        }
+    }
+
     /// Returns true if the command reads standard input.
     pub(crate) fn reads_stdin(&self) -> bool {
         if let Self::Put(put) = self {
@@ -209,12 +220,13 @@ impl Task {
     pub(crate) fn new(typed: Command, scope: &Scope, json: bool) -> Result<Self, Error> {
         let scope = scope.noting_patterns();
         let task = Self::of_paths(typed.clone(), &scope, json)?;
-        match (task, scope.patterns()) {
-            (Self::Online(server, first), patterns) if !patterns.is_empty() => {
-                let work = matching::MatchingCommand::new(typed, scope, json, patterns, &first);
+        let NotedPatterns { remotes, has_local } = scope.noted_patterns();
+        match task {
+            Self::Online(server, first) if has_local || !remotes.is_empty() => {
+                let work = matching::MatchingCommand::new(typed, scope, json, remotes, &first);
                 Ok(online((server, work), OnlineCommand::Matching))
             }
-            (task, _) => Ok(task),
+            task @ (Self::Online(..) | Self::Offline(_)) => Ok(task),
         }
     }
 

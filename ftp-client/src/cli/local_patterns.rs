@@ -1,6 +1,5 @@
-//! Patterns for local files, in scripts and the shell: on a command line, the user's own shell has expanded them.
+//! What patterns of local files match, for scripts and the shell.
 
-use crate::cli::scope::Scope;
 use ftp_client::Error;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -11,10 +10,9 @@ use wire::glob::{Glob, may_be_pattern};
 use wire::store::LocalFolder;
 use wire::store::walk::{Visit, Walk, WalkChoice};
 
-/// Returns the paths that a typed one means: what it matches; itself if it exists, is no pattern, or matches nothing.
-pub(crate) fn expand(typed: OsString, scope: &Scope) -> Result<Vec<OsString>, Error> {
-    let is_line = scope.here().is_some() && !scope.is_literal();
-    if !is_line || !may_be_pattern(typed.as_bytes()) || Path::new(&typed).symlink_metadata().is_ok() {
+/// Returns what a pattern matches; itself if it exists as a name, or matches nothing.
+pub(crate) fn expand(typed: OsString) -> Result<Vec<OsString>, Error> {
+    if Path::new(&typed).symlink_metadata().is_ok() {
         return Ok(vec![typed]);
     }
     let found = matching(&typed)?;
@@ -51,10 +49,11 @@ fn matching(typed: &OsStr) -> Result<Vec<OsString>, Error> {
             Visit::Enter(path, ..) | Visit::Item(path, _) if glob.look(&path).is_match => {
                 found.push(OsString::from_vec([folder, path.as_bytes()].concat()));
             }
-            Visit::Unreadable(path, failure) => {
-                return Err(Error::local(&place.join(OsStr::from_bytes(path.as_bytes())), failure));
-            }
-            Visit::Enter(..) | Visit::Item(..) | Visit::Leave(..) | Visit::Excluded(_) => {}
+            Visit::Enter(..)
+            | Visit::Item(..)
+            | Visit::Leave(..)
+            | Visit::Excluded(_)
+            | Visit::Unreadable(..) => {}
         }
     }
     Ok(found)

@@ -15,7 +15,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use options::{OPTIONS, OptionRow, Reading, Takes};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// Parses words, among which may be options of other programs.
 pub(crate) fn parse(command: Command, words: &[OsString]) -> Result<ArgMatches, clap::Error> {
@@ -55,8 +55,11 @@ fn settled(parser: Command, matches: ArgMatches, words: &[OsString]) -> Result<A
             Reading::NotNeeded(_) => {}
             Reading::Means(words) => ours.extend(words.iter().map(OsString::from)),
             Reading::Named(option, of_value) => {
-                let value = value(&matches, &id).unwrap_or_default();
-                ours.extend(of_value(&value).map(|value| format!("{option}={value}").into()));
+                let typed = value(&matches, &id).unwrap_or_default();
+                ours.extend(match typed.to_str() {
+                    Some(text) => of_value(text).map(|value| format!("{option}={value}").into()),
+                    None => Some([OsStr::new(option), OsStr::new("="), &typed].into_iter().collect()),
+                });
             }
             Reading::Answered(answer) => {
                 let text = format!("{} is not an option here: {answer}\n", row.names.join(", "));
@@ -67,8 +70,10 @@ fn settled(parser: Command, matches: ArgMatches, words: &[OsString]) -> Result<A
     if ours.is_empty() {
         return Ok(matches);
     }
-    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let words = [&words[..end], &ours, &words[end..]].concat();
+    // In front of all that was typed: our own options decide.
+    let command = matches.subcommand_name().and_then(|name| words.iter().position(|word| word == name));
+    let begin = command.map_or(words.len(), |command| command + 1);
+    let words = [&words[..begin], &ours, &words[begin..]].concat();
     parser.clone().try_get_matches_from(words).map_err(|error| with_command_of_option(error, &parser))
 }
 
@@ -83,9 +88,9 @@ fn typed_rows(matches: &ArgMatches) -> impl Iterator<Item = (String, &'static Op
     OPTIONS.iter().enumerate().map(|(index, row)| (id(index), row)).filter(move |(id, _)| typed(id))
 }
 
-fn value(matches: &ArgMatches, id: &str) -> Option<String> {
+fn value(matches: &ArgMatches, id: &str) -> Option<OsString> {
     let (_, sub) = matches.subcommand()?;
-    Some(sub.get_many::<OsString>(id)?.next_back()?.to_string_lossy().into_owned())
+    sub.get_many::<OsString>(id)?.next_back().cloned()
 }
 
 /// The parser, with the options of all rows that its commands do not have. An option may be repeated, as elsewhere.

@@ -4,10 +4,11 @@
 //! In a script or shell one server is open, and a command's own rule decides which of its words are remote. Those
 //! need no prefix and begin in the server's current folder. `:path` marks a remote path where both are possible.
 
+use crate::cli::local_patterns;
 use crate::cli::profiles::Profiles;
 use crate::cli::server::ServerTarget;
 use ftp_client::Error;
-use ftp_client::remote::{Remote, TypedPath};
+use ftp_client::remote::{PathEnding, Remote, TypedPath};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -32,11 +33,22 @@ enum Patterns {
     /// As names for now.
     #[default]
     Open,
-    /// As names for now, and noted.
-    Noted(Arc<Mutex<Vec<Remote>>>),
+    /// They are noted, and left out for now.
+    Noted(Arc<Mutex<NotedPatterns>>),
     /// As the paths that they match.
-    Known(Arc<HashMap<RemotePath, Vec<RemotePath>>>),
+    Known(Arc<PatternMatches>),
 }
+
+/// The patterns of a command.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NotedPatterns {
+    pub(crate) remotes: Vec<Remote>,
+    /// Some are of local files.
+    pub(crate) has_local: bool,
+}
+
+/// The paths that patterns match; of those with a `/` at the end, folders only.
+pub(crate) type PatternMatches = HashMap<(RemotePath, PathEnding), Vec<RemotePath>>;
 
 /// Folders of the open server.
 #[derive(Debug, Clone)]
@@ -93,38 +105,57 @@ impl Scope {
     }
 
     /// The patterns that were noted.
-    pub(crate) fn patterns(&self) -> Vec<Remote> {
+    pub(crate) fn noted_patterns(&self) -> NotedPatterns {
         match &self.patterns {
             Patterns::Noted(noted) => noted.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            Patterns::Literal | Patterns::Open | Patterns::Known(_) => Vec::new(),
+            Patterns::Literal | Patterns::Open | Patterns::Known(_) => NotedPatterns::default(),
         }
     }
 
     /// The same, where it is known what the patterns match.
-    pub(crate) fn with_matches(&self, matches: HashMap<RemotePath, Vec<RemotePath>>) -> Self {
+    pub(crate) fn with_matches(&self, matches: PatternMatches) -> Self {
         Self { patterns: Patterns::Known(Arc::new(matches)), ..self.clone() }
     }
 
-    /// The paths that are meant by paths of what exists: patterns mean what they match.
+    /// The paths that are meant by paths of what exists: patterns mean what they match. One of them stays where there is no other path.
     pub(crate) fn matched(&self, remotes: Vec<Remote>) -> Vec<Remote> {
         match &self.patterns {
             Patterns::Literal | Patterns::Open => remotes,
             Patterns::Noted(noted) => {
-                let patterns =
-                    remotes.iter().filter(|remote| may_be_pattern(remote.path.as_bytes())).cloned();
-                noted.lock().unwrap_or_else(PoisonError::into_inner).extend(patterns);
-                remotes
+                let is_pattern = |remote: &Remote| may_be_pattern(remote.path.as_bytes());
+                let (patterns, mut others): (Vec<_>, Vec<_>) = remotes.into_iter().partition(is_pattern);
+                if others.is_empty() {
+                    others.extend(patterns.first().cloned());
+                }
+                noted.lock().unwrap_or_else(PoisonError::into_inner).remotes.extend(patterns);
+                others
             }
             Patterns::Known(matches) => {
-                let matched =
-                    |remote: Remote| match matches.get(&remote.path).filter(|paths| !paths.is_empty()) {
+                let matched = |remote: Remote| {
+                    let paths = matches.get(&(remote.path.clone(), remote.ending));
+                    match paths.filter(|paths| !paths.is_empty()) {
                         Some(paths) => {
                             paths.iter().map(|path| Remote { path: path.clone(), ..remote.clone() }).collect()
                         }
                         None => vec![remote],
-                    };
+                    }
+                };
                 remotes.into_iter().flat_map(matched).collect()
             }
+        }
+    }
+
+    /// The local paths that a typed one means. In scripts and the shell that may be a pattern; on a command line, the user's own shell has
+    /// expanded it.
+    pub(crate) fn local_matches(&self, typed: OsString) -> Result<Vec<OsString>, Error> {
+        let is_pattern = self.here().is_some() && may_be_pattern(typed.as_bytes());
+        match &self.patterns {
+            Patterns::Noted(noted) if is_pattern => {
+                noted.lock().unwrap_or_else(PoisonError::into_inner).has_local = true;
+                Ok(Vec::new())
+            }
+            Patterns::Known(_) if is_pattern => local_patterns::expand(typed),
+            Patterns::Literal | Patterns::Open | Patterns::Noted(_) | Patterns::Known(_) => Ok(vec![typed]),
         }
     }
 

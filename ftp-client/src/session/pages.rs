@@ -7,10 +7,11 @@ use crate::control::Control;
 use crate::error::Error;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use wire::RemotePath;
 use wire::control::Envelope;
+use wire::glob::{Glob, GlobError};
 use wire::limits::LISTING_PAGE_ENTRIES_MAX;
 use wire::message::{Cancel, Continue, List, Listing, Message};
+use wire::{Failure, FailureCode, RemotePath};
 
 /// A listing as its pages come.
 pub struct Pages {
@@ -23,12 +24,44 @@ pub struct Pages {
     /// Pages that were taken, and the server does not know.
     taken: u32,
     over: bool,
+    /// The only entries that there may be.
+    expected: Option<ExpectedMatches>,
+}
+
+/// The entries that a pattern asks for: a server is not believed to send no others.
+struct ExpectedMatches {
+    pattern: RemotePath,
+    glob: Glob,
+    recursive: bool,
+}
+
+impl ExpectedMatches {
+    fn of(list: &List) -> Result<Option<Self>, Error> {
+        if list.pattern.is_root() {
+            return Ok(None);
+        }
+        let too_many = |error: GlobError| {
+            Error::remote(&list.pattern, Failure::new(FailureCode::LimitExceeded, error.to_string()))
+        };
+        let glob = Glob::new(&list.pattern).map_err(too_many)?;
+        Ok(Some(Self { pattern: list.pattern.clone(), glob, recursive: list.recursive }))
+    }
+
+    fn include(&self, path: &RemotePath) -> bool {
+        let found = self.glob.look(path);
+        if self.recursive {
+            found.is_covered || path.strip_prefix(&self.pattern).is_some()
+        } else {
+            found.is_match || *path == self.pattern
+        }
+    }
 }
 
 impl Pages {
     /// Asks for a listing. The first one of a session waits for its first page, which tells whether the server accepts the
     /// session.
     pub(super) async fn open(control: Arc<Control>, list: List) -> Result<Self, Error> {
+        let expected = ExpectedMatches::of(&list)?;
         let (id, path) = (control.next_id(), list.path.clone());
         let mut answers = control.request(id, list.into()).await?;
         let first = if control.was_welcome() {
@@ -36,7 +69,7 @@ impl Pages {
         } else {
             Some(answers.recv().await.ok_or_else(|| control.error())?)
         };
-        Ok(Self { control, path, id, answers, first, taken: 0, over: false })
+        Ok(Self { control, path, id, answers, first, taken: 0, over: false, expected })
     }
 
     /// Returns the next page, and `None` after the last.
@@ -80,6 +113,10 @@ impl Pages {
         violation(&self.control, "a listing that is not in order".to_owned())
     }
 
+    fn expects(&self, path: &RemotePath) -> bool {
+        self.expected.as_ref().is_none_or(|expected| expected.include(path))
+    }
+
     fn page(&mut self, envelope: Option<Envelope>) -> Result<Listing, Error> {
         let envelope = envelope.ok_or_else(|| self.control.error())?;
         self.over = !envelope.more;
@@ -89,6 +126,9 @@ impl Pages {
                 &self.control,
                 "a page of a listing with more entries than it may have".to_owned(),
             )),
+            Message::Listing(listing) if !listing.entries.iter().all(|entry| self.expects(&entry.path)) => {
+                Err(violation(&self.control, "an entry of a listing that was not asked for".to_owned()))
+            }
             Message::Listing(listing) => Ok(listing),
             other => Err(unexpected(&self.control, &self.path, other)),
         }

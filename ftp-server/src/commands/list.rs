@@ -93,6 +93,9 @@ async fn make_pages(
             })
             .await?;
         listed = back;
+        if more && page.entries.is_empty() && page.failures.is_empty() {
+            continue; // others take their turn
+        }
         if pages.send((page, more)).await.is_err() || !more {
             return Ok(()); // the receiver has gone
         }
@@ -104,14 +107,17 @@ fn fill(listed: &mut ActiveListing, stop: StopCheck<'_>) -> (Listing, bool) {
     let ActiveListing { walk, unproven, filter, wish } = listed;
     let mut page = Listing { entries: Vec::new(), failures: Vec::new() };
     let mut len = 0;
+    let mut visits = 0;
     while !stop()
         && len < LISTING_PAGE_LEN
+        && visits < VISITS_A_TURN
         && page.entries.len() + page.failures.len() < LISTING_PAGE_ENTRIES_MAX
     {
         let Some(visit) = walk.step_filtered(&|path, is_folder| filter.choice(path, is_folder)) else {
             return (page, false);
         };
-        if matches!(&visit, Visit::Enter(path, ..) if !filter.lists(path)) {
+        visits += 1;
+        if matches!(&visit, Visit::Enter(path, ..) if !filter.look(path).is_listed) {
             continue; // a match may be in it
         }
         match describe(walk, visit, *wish, stop) {
@@ -141,6 +147,8 @@ fn failure_len(failed: &PathFailure) -> usize {
     LENGTHS + failed.path.as_bytes().len() + failed.failure.message.len()
 }
 
+/// Most visits of a walk in one job on the disk: few of them may match.
+const VISITS_A_TURN: usize = 2 * LISTING_PAGE_ENTRIES_MAX;
 /// Memory of two pages and their bytes, and of a file that is hashed.
 const PAGES_LEN: usize = 4 * LISTING_PAGE_LEN + CHUNK_LEN;
 /// Approximate length of an entry without its path.

@@ -1,8 +1,10 @@
 //! The entries that a LIST is about: all of them, or those of a pattern.
 
 use super::locate;
+use std::io;
 use wire::glob::Glob;
 use wire::message::List;
+use wire::metadata::Kind;
 use wire::store::Storage;
 use wire::store::walk::WalkChoice;
 use wire::{Failure, FailureCode, RemotePath};
@@ -21,11 +23,20 @@ enum Chosen {
     Pattern(Glob),
 }
 
+/// What a listing does with a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ListChoice {
+    /// It is an entry of the listing.
+    pub(super) is_listed: bool,
+    /// As a folder, it may contain entries of the listing.
+    leads_on: bool,
+}
+
 impl ListFilter {
     pub(super) fn new(storage: &dyn Storage, list: &List) -> Result<Self, Failure> {
         let chosen = if list.pattern.is_root() {
             Chosen::All
-        } else if exists(storage, list) {
+        } else if exists(storage, list)? {
             Chosen::Literal(list.pattern.clone())
         } else {
             let glob = Glob::new(&list.pattern);
@@ -36,21 +47,25 @@ impl ListFilter {
         Ok(Self { chosen, recursive: list.recursive })
     }
 
-    /// True for an entry of the listing.
-    pub(super) fn lists(&self, path: &RemotePath) -> bool {
-        match &self.chosen {
-            Chosen::All => true,
-            Chosen::Literal(literal) if self.recursive => path.strip_prefix(literal).is_some(),
-            Chosen::Literal(literal) => path == literal,
-            Chosen::Pattern(glob) if self.recursive => glob.look(path).is_covered,
-            Chosen::Pattern(glob) => glob.look(path).is_match,
-        }
+    pub(super) fn look(&self, path: &RemotePath) -> ListChoice {
+        let (is_match, is_covered, leads_on) = match &self.chosen {
+            Chosen::All => (true, true, false),
+            Chosen::Literal(literal) => {
+                let is_covered = path.strip_prefix(literal).is_some();
+                (path == literal, is_covered, !is_covered && literal.strip_prefix(path).is_some())
+            }
+            Chosen::Pattern(glob) => {
+                let found = glob.look(path);
+                (found.is_match, found.is_covered, found.leads_on)
+            }
+        };
+        let is_listed = if self.recursive { is_covered } else { is_match };
+        ListChoice { is_listed, leads_on: leads_on || (self.recursive && is_covered) }
     }
 
     pub(super) fn choice(&self, path: &RemotePath, is_folder: bool) -> WalkChoice {
-        let is_listed = self.lists(path);
-        let leads_on = is_folder && (is_listed && self.recursive || self.leads_on(path));
-        if leads_on {
+        let ListChoice { is_listed, leads_on } = self.look(path);
+        if is_folder && leads_on {
             WalkChoice::Enter
         } else if is_listed {
             WalkChoice::Item
@@ -58,20 +73,23 @@ impl ListFilter {
             WalkChoice::Exclude
         }
     }
-
-    /// True if an entry of the listing may be below the folder.
-    fn leads_on(&self, folder: &RemotePath) -> bool {
-        match &self.chosen {
-            Chosen::All => self.recursive,
-            Chosen::Literal(literal) => folder != literal && literal.strip_prefix(folder).is_some(),
-            Chosen::Pattern(glob) => glob.look(folder).leads_on,
-        }
-    }
 }
 
-fn exists(storage: &dyn Storage, list: &List) -> bool {
-    let path = list.path.join_path(&list.pattern);
-    path.is_ok_and(|path| {
-        locate(storage, &path).is_ok_and(|(folder, name)| folder.metadata((&name).into()).is_ok())
-    })
+/// True if there is an entry with the pattern as its path, in folders that a walk enters.
+fn exists(storage: &dyn Storage, list: &List) -> Result<bool, Failure> {
+    let mut path = list.path.clone();
+    let mut kind = Kind::Folder;
+    for name in list.pattern.names() {
+        if kind != Kind::Folder {
+            return Ok(false);
+        }
+        path = path.join(name)?;
+        let (folder, name) = locate(storage, &path)?;
+        kind = match folder.metadata((&name).into()) {
+            Ok(metadata) => metadata.kind,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(true)
 }

@@ -3,6 +3,7 @@
 
 use crate::support::{chmod, is_root, names_below};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use tests::world::World;
 
@@ -69,6 +70,21 @@ fn commands_do_to_each_match_what_was_asked_for() {
     assert_eq!(names(&world.root()), [".hidden.log", "b.txt"]);
 }
 
+/// Of two folders, and of folders within folders that match too.
+#[test]
+fn what_matches_in_several_places_is_done_once_each() {
+    let world = world(&["a/1.jpg", "b/2.jpg", "tree/x/x/3.jpg", "tree/y"]);
+    world.check(["get", "w:a/*.jpg", "w:b/*.jpg", "."]);
+    assert_eq!(names(&world.local()), ["1.jpg", "2.jpg"]);
+    world.check(["mkdir", "w:to"]);
+    world.check(["cp", "w:a/*.jpg", "w:b/*.jpg", "w:to"]);
+    assert_eq!(names(&world.root().join("to")), ["1.jpg", "2.jpg"]);
+    world.check(["get", "-r", "w:tree/**", "fetched/"]);
+    assert_eq!(names(&world.local().join("fetched")), ["x", "x/x", "x/x/3.jpg", "y"]);
+    world.check(["rm", "-r", "w:tree/**"]);
+    assert_eq!(names(&world.root().join("tree")), [""; 0]);
+}
+
 #[test]
 fn a_mirrors_source_may_be_a_pattern_of_one_folder() {
     let world = world(&FILES);
@@ -110,6 +126,19 @@ fn a_name_that_exists_is_no_pattern() {
     assert_eq!(names(&root), ["a1.log", "a[1].log", "b", "q?", "q?/inside", "qx", "qx/other", "x", "y"]);
     world.check(["rm", "w:*.log"]);
     assert_eq!(names(&root), ["b", "q?", "q?/inside", "qx", "qx/other", "x", "y"]);
+    assert_eq!(world.client(["rm", "w:{x}"]).code, Some(5), "a brace without a comma is no pattern");
+}
+
+/// The way to a name that exists may lead through a link; that to what matches does not.
+#[test]
+fn ls_follows_links_where_names_are_typed() {
+    let world = world(&["real/sub/inside", "real/f1"]);
+    symlink("real", world.root().join("link[1]")).unwrap();
+    assert_eq!(world.check(["ls", "w:link[1]"]).text(), "f1\nsub\n");
+    assert_eq!(world.check(["ls", "w:link[1]/sub"]).text(), "inside\n");
+    assert_eq!(world.check(["ls", "w:link[1]/sub/inside"]).text(), "inside\n");
+    assert_eq!(world.check(["ls", "w:real/*/"]).text(), "sub\n");
+    assert_eq!(world.client(["ls", "w:li*/f1"]).code, Some(5));
 }
 
 #[test]

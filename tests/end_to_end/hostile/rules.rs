@@ -149,6 +149,24 @@ async fn no_login_forges_what_the_log_says() {
     assert!(!world.server().log().lines().any(|line| line.starts_with("INFO login")));
 }
 
+/// A pattern is no leave to choose names: `get '*.txt'` must not write what else the server likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_do_not_match_a_pattern_end_the_session() {
+    let against = Against::new().await;
+    let url = against.url_of("*.txt");
+    for name in ["profile", "sub/a.txt", "a.txt/b"] {
+        for command in [&["get", &url, "target"][..], &["rm", &url], &["ls", &url]] {
+            let outcome = against.run(command, async |peer| {
+                let request = until_list_or_put(peer).await;
+                let entries = vec![entry("a.txt", Kind::File), entry(name, Kind::File)];
+                peer.send(request, Listing { entries, failures: Vec::new() }).await;
+                while peer.next().await.is_some() {}
+            });
+            outcome.await.expect(7, "an entry of a listing that was not asked for");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_takes_no_more_from_its_server() {
     let against = Against::new().await;

@@ -243,7 +243,12 @@ fn a_folder_keeps_its_time_where_a_file_in_it_comes_once_more() {
         }
         let recursive = (command != "mirror").then(|| "-r".to_owned());
         let words = [command, "--limit-rate=8M"].map(str::to_owned).into_iter().chain(recursive);
-        let mut command = mirror.world.client_command(words.chain(mirror.places()));
+        // With a slash at the end the folder's contents are meant.
+        let places = match way {
+            Way::Up => ["source/".to_owned(), mirror.world.url("target")],
+            Way::Down => [mirror.world.url("source/"), "target".to_owned()],
+        };
+        let mut command = mirror.world.client_command(words.chain(places));
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_until("the file has begun", || has_staged(&target));
         append(&file);

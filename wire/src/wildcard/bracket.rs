@@ -44,7 +44,7 @@ impl Bracket {
             (_, [b'[', b':', rest @ ..]) => self.take_class(rest),
             (_, text) => {
                 let (member, rest) = escaped(text)?;
-                self.add(|byte| byte == member);
+                self.add_one(member);
                 Some((Some(member), rest))
             }
         }
@@ -67,10 +67,12 @@ impl Bracket {
         }
     }
 
+    fn add_one(&mut self, byte: u8) {
+        self.listed[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
     fn add(&mut self, is_member: impl Fn(u8) -> bool) {
-        for byte in (0..=u8::MAX).filter(|byte| is_member(*byte)) {
-            self.listed[usize::from(byte >> 6)] |= 1 << (byte & 63);
-        }
+        (0..=u8::MAX).filter(|byte| is_member(*byte)).for_each(|byte| self.add_one(byte));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `du`: how many bytes are in folders, counted as the listing of their trees comes.
 
 use super::in_turn;
+use super::ls::show_failures;
 use crate::cli::args::LongHelp;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;
@@ -84,11 +85,7 @@ async fn count(session: &Session, remote: &Remote, mut usage: Usage, output: &Ou
             Err(error) => return Err(error),
         };
         block_in_place(|| page.entries.iter().try_for_each(|entry| usage.visit(entry, output)))?;
-        for item in page.failures.iter().filter(|item| item.failure.code != FailureCode::Vanished) {
-            let path = remote.path.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
-            output.complain(&Error::remote(&path, item.failure.clone()));
-            failed = true;
-        }
+        failed |= show_failures(&remote.path, &page.failures, output);
     }
     while !usage.open.is_empty() {
         usage.leave(output)?;
@@ -115,7 +112,10 @@ struct FolderUsage {
 impl Usage {
     /// Counts the next entry of the walk, which shows folders that it has left.
     fn visit(&mut self, entry: &Entry, output: &Output) -> Result<(), Error> {
-        while self.open.last().is_some_and(|folder| entry.path.strip_prefix(&folder.path).is_none()) {
+        let is_below = |folder: &FolderUsage| {
+            entry.path != folder.path && entry.path.strip_prefix(&folder.path).is_some()
+        };
+        while self.open.last().is_some_and(|folder| !is_below(folder)) {
             self.leave(output)?;
         }
         if entry.metadata.kind == Kind::Folder {

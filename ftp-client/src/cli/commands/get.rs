@@ -85,6 +85,10 @@ impl GetArgs {
         Err(Error::Usage(format!("get -o - writes content to standard output: there is no {in_vain}")))
     }
 
+    pub(super) fn is_recursive(&self) -> bool {
+        self.transfer.recursive
+    }
+
     /// Returns the file of `--result`.
     pub(super) fn result_file(&self) -> Result<Option<PathBuf>, Error> {
         let files = self.paths.iter().map(Path::new).chain(self.output.as_deref());

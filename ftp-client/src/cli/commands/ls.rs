@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use tokio::task::block_in_place;
 use wire::glob::may_be_pattern;
-use wire::message::{Entry, Listing, PathFailure};
+use wire::message::{Listing, PathFailure};
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
@@ -90,22 +90,18 @@ impl LsCommand {
         let mut lister = Lister::new(style, TimeZone::system());
         let code = if self.is_pattern {
             self.list_matching(session, output, &mut lister).await?
-        } else if self.itself {
-            places::require_as_typed(session, &self.remote).await?;
-            self.show_itself(session, output, &mut lister).await?
         } else {
-            self.list_folder(session, output, &mut lister).await?
+            self.list_path(session, output, &mut lister).await?
         };
         output.print(&lister.finish())?;
         Ok(code)
     }
 
-    async fn list_folder(
-        &self,
-        session: &Session,
-        output: &Output,
-        lister: &mut Lister,
-    ) -> Result<u8, Error> {
+    async fn list_path(&self, session: &Session, output: &Output, lister: &mut Lister) -> Result<u8, Error> {
+        if self.itself {
+            places::require_as_typed(session, &self.remote).await?;
+            return self.show_itself(session, output, lister).await;
+        }
         let folder = &self.remote.path;
         let mut pages = session.list(folder, self.recursive).await?;
         let listed = async {
@@ -125,7 +121,7 @@ impl LsCommand {
         }
     }
 
-    /// A folder that has the pattern as its name is listed as any other.
+    /// Where a name is as the pattern has it, or nothing matches, the path is listed as any other.
     async fn list_matching(
         &self,
         session: &Session,
@@ -135,19 +131,17 @@ impl LsCommand {
         let (folder, pattern) = split(&self.remote.path)?;
         let mut pages = session.list_matching(&folder, &pattern, self.recursive).await?;
         let (mut is_empty, mut failed) = (true, false);
-        while let Some(page) = pages.next().await? {
-            let is_folder = |entry: &Entry| entry.path == pattern && entry.metadata.kind == Kind::Folder;
-            if is_empty && !self.itself && page.entries.first().is_some_and(is_folder) {
-                return self.list_folder(session, output, lister).await;
+        while let Some(mut page) = pages.next().await? {
+            if is_empty && page.entries.first().is_some_and(|entry| entry.path == pattern) {
+                return self.list_path(session, output, lister).await;
+            }
+            if self.remote.must_be_folder() && !self.recursive {
+                page.entries.retain(|entry| entry.metadata.kind == Kind::Folder);
             }
             is_empty &= page.entries.is_empty();
             failed |= show_page(&folder, page, output, lister)?;
         }
-        if is_empty {
-            Err(Error::remote(&self.remote.path, FailureCode::NotFound))
-        } else {
-            Ok(failed.into())
-        }
+        if is_empty && !failed { self.list_path(session, output, lister).await } else { Ok(failed.into()) }
     }
 
     /// As ls does with a file.

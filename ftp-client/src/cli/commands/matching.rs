@@ -1,15 +1,15 @@
 //! A command with patterns among its remote paths. The server tells what they match, and the command runs with those paths, as it
 //! does where a shell has written them out. A pattern that matches nothing stays a path, which does not exist.
 
+use super::ls::show_failures;
 use super::{Command, CommandContext, OnlineCommand, Task};
 use crate::cli::output::Output;
-use crate::cli::scope::Scope;
+use crate::cli::scope::{PatternMatches, Scope};
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
-use std::collections::HashMap;
 use wire::glob::may_be_pattern;
 use wire::metadata::Kind;
-use wire::{FailureCode, RemotePath};
+use wire::{Failure, FailureCode, RemotePath};
 
 pub(crate) struct MatchingCommand {
     typed: Command,
@@ -37,11 +37,15 @@ impl MatchingCommand {
 
     pub(super) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let CommandContext { session, output, .. } = context;
-        let (mut matches, mut code) = (HashMap::new(), 0);
+        let (mut matches, mut code) = (PatternMatches::new(), 0);
         for pattern in self.patterns {
-            let (paths, failed) = matching(session, &pattern.path, pattern.must_be_folder(), output).await?;
-            code = code.max(u8::from(failed));
-            matches.insert(pattern.path, paths);
+            let Matches { mut paths, is_incomplete } =
+                matching(session, &pattern.path, pattern.must_be_folder(), output).await?;
+            if self.typed.is_recursive() {
+                paths.dedup_by(|path, folder| path.strip_prefix(folder).is_some()); // they come with their folder
+            }
+            code = code.max(u8::from(is_incomplete));
+            matches.insert((pattern.path, pattern.ending), paths);
         }
         match Task::of_paths(self.typed, &self.scope.with_matches(matches), self.json)? {
             Task::Online(_, command) => Ok(code.max(Box::pin(command.run(context)).await?)),
@@ -50,42 +54,51 @@ impl MatchingCommand {
     }
 }
 
-/// Returns the paths that a pattern matches, and whether some folders could not be read.
+/// What a pattern matches, in the order of a walk.
+struct Matches {
+    paths: Vec<RemotePath>,
+    /// Some folders could not be read, which were complained of.
+    is_incomplete: bool,
+}
+
 async fn matching(
     session: &Session,
     path: &RemotePath,
     only_folders: bool,
     output: &Output,
-) -> Result<(Vec<RemotePath>, bool), Error> {
+) -> Result<Matches, Error> {
     let (folder, pattern) = split(path)?;
     let mut pages = session.list_matching(&folder, &pattern, false).await?;
-    let (mut paths, mut failed) = (Vec::new(), false);
+    let mut found = Matches { paths: Vec::new(), is_incomplete: false };
     while let Some(page) = pages.next().await? {
         for entry in page.entries {
             if !only_folders || entry.metadata.kind == Kind::Folder {
                 let path = folder.join_path(&entry.path);
-                paths.push(path.map_err(|error| Error::remote(&folder, error))?);
+                found.paths.push(path.map_err(|error| Error::remote(&folder, error))?);
             }
         }
-        for item in page.failures.iter().filter(|item| item.failure.code != FailureCode::Vanished) {
-            let path = folder.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
-            output.complain(&Error::remote(&path, item.failure.clone()));
-            failed = true;
+        if found.paths.len() > MATCHES_MAX {
+            return Err(Error::Usage(format!("{path} matches more than {MATCHES_MAX} paths")));
         }
+        found.is_incomplete |= show_failures(&folder, &page.failures, output);
     }
-    Ok((paths, failed))
+    Ok(found)
 }
 
 /// Returns the folder that a pattern matches; the path itself if it matches nothing.
 ///
 /// # Errors
-/// If it matches several.
+/// If it matches several, or not all folders could be read.
 pub(super) async fn one_folder(
     session: &Session,
     path: &RemotePath,
     output: &Output,
 ) -> Result<RemotePath, Error> {
-    let (mut paths, _) = matching(session, path, true, output).await?;
+    let Matches { mut paths, is_incomplete } = matching(session, path, true, output).await?;
+    if is_incomplete {
+        let reason = "it is not known what this matches: some folders could not be read";
+        return Err(Error::remote(path, Failure::new(FailureCode::AccessDenied, reason)));
+    }
     match (paths.pop(), paths.len()) {
         (None, _) => Ok(path.clone()),
         (Some(only), 0) => Ok(only),
@@ -105,6 +118,9 @@ pub(super) fn split(path: &RemotePath) -> Result<(RemotePath, RemotePath), Error
     }
     Ok((folder, pattern))
 }
+
+/// About 100 MB of memory.
+const MATCHES_MAX: usize = 1_000_000;
 
 #[cfg(test)]
 mod tests {

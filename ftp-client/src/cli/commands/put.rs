@@ -5,7 +5,6 @@ use super::job::{JobRequest, TransferJob, whole};
 use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
 use crate::cli::input;
-use crate::cli::local_patterns;
 use crate::cli::output::shown;
 use crate::cli::places;
 use crate::cli::results::{self, Planned};
@@ -99,7 +98,7 @@ impl PutArgs {
 impl PutCommand {
     pub(crate) fn new(mut typed: PutArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, target) = scope.target(&mut typed.paths)?;
-        let paths = typed.paths.into_iter().map(|path| local_patterns::expand(path, scope));
+        let paths = typed.paths.into_iter().map(|path| scope.local_matches(path));
         let paths = paths.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
         let source = |path| UploadSource::new(path, scope, typed.transfer.recursive);
         let mut sources = paths.map(source).collect::<Result<Vec<_>, _>>()?;
@@ -352,6 +351,7 @@ fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
             *name = Some(new);
             Ok(())
         }
+        [] => Ok(()), // patterns, of which it is not known yet what they match
         _ => Err(Error::Usage("--as takes exactly one source".to_owned())),
     }
 }

@@ -15,7 +15,11 @@ use wire::{Failure, FailureCode, RemotePath};
 
 /// Remove files and, with -r, folders
 #[derive(Clone, Args)]
-#[command(after_help = "Example:\n  ftp-client rm -r ann@files.example.org:/photos/old")]
+#[command(
+    after_help = "A path that does not exist as it is typed is a pattern, if it has *, ?, [ or {. With --no-glob none is: use it where \
+                  names come from elsewhere.\n\n\
+                  Example:\n  ftp-client rm -r ann@files.example.org:/photos/old"
+)]
 pub(crate) struct RmArgs {
     /// Include folders and everything in them
     #[arg(short, long, visible_short_alias = 'R')]
@@ -26,6 +30,12 @@ pub(crate) struct RmArgs {
     /// The files and folders to remove
     #[arg(value_name = "REMOTE", required = true)]
     remotes: Vec<OsString>,
+}
+
+impl RmArgs {
+    pub(super) fn is_recursive(&self) -> bool {
+        self.recursive
+    }
 }
 
 pub(crate) struct RmCommand {

@@ -9,7 +9,7 @@ pub(super) fn translated(words: &[OsString]) -> Vec<OsString> {
     while let [word, after @ ..] = rest {
         match (test(word), after) {
             (Some(test), [value, after @ ..]) => {
-                ours.extend(test.option(&value.to_string_lossy()));
+                ours.extend(test.option(value));
                 rest = after;
             }
             (Some(_) | None, _) => {
@@ -43,22 +43,43 @@ fn test(word: &OsStr) -> Option<FindTest> {
 }
 
 impl FindTest {
-    /// Our options for the test. A value without a sign means just that size or age.
-    fn option(self, value: &str) -> Vec<OsString> {
-        let (more, less, unit) = match self {
-            Self::Name => return vec![format!("--name={value}").into()],
-            Self::Kind => return vec![format!("--type={value}").into()],
-            Self::Size => ("--min-size", "--max-size", String::new()),
-            Self::Age(unit) => ("--older-than", "--newer-than", unit.to_string()),
+    /// Our options for the test. A value without a sign means just that size, or an age up to one unit more.
+    fn option(self, typed: &OsStr) -> Vec<OsString> {
+        let with = |option: &str| [OsStr::new(option), typed].into_iter().collect();
+        let value = typed.to_string_lossy();
+        let (sign, number) = match value.split_at_checked(1) {
+            Some((sign @ ("+" | "-"), number)) => (sign, number),
+            Some(_) | None => ("", &*value),
         };
-        let one = |option: &str, number: &str| OsString::from(format!("{option}={number}{unit}"));
-        match (value.strip_prefix('+'), value.strip_prefix('-')) {
-            (Some(number), _) => vec![one(more, number)],
-            (None, Some(number)) => vec![one(less, number)],
-            (None, None) => vec![one(more, value), one(less, value)],
-        }
+        let (more, less) = match self {
+            Self::Name => return vec![with("--name=")],
+            Self::Kind => return vec![with("--type=")],
+            Self::Size => (format!("--min-size={}", size(number)), format!("--max-size={}", size(number))),
+            Self::Age(unit) => {
+                let up_to =
+                    number.parse().map_or(number.to_owned(), |age: u64| age.saturating_add(1).to_string());
+                let up_to = if sign.is_empty() { &up_to } else { number };
+                (format!("--older-than={number}{unit}"), format!("--newer-than={up_to}{unit}"))
+            }
+        };
+        let options = match sign {
+            "+" => vec![more],
+            "-" => vec![less],
+            _ => vec![more, less],
+        };
+        options.into_iter().map(OsString::from).collect()
     }
 }
+
+/// A size of find(1) in our spelling: without a unit it counts blocks, and `c` means bytes.
+fn size(number: &str) -> String {
+    match number.parse::<u64>() {
+        Ok(blocks) => blocks.saturating_mul(BLOCK_LEN).to_string(),
+        Err(_) => number.strip_suffix('c').unwrap_or(number).to_owned(),
+    }
+}
+
+const BLOCK_LEN: u64 = 512;
 
 #[cfg(test)]
 mod tests {
@@ -74,7 +95,11 @@ mod tests {
     fn tests_of_find_are_options() {
         assert_eq!(ours("c find h: -name *.gz -type f"), "c find h: --name=*.gz --type=f");
         assert_eq!(ours("find . -size +10M -mtime -7"), "find . --min-size=10M --newer-than=7d");
-        assert_eq!(ours("find . -mmin +30 -size 0"), "find . --older-than=30m --min-size=0 --max-size=0");
+        assert_eq!(
+            ours("find . -mmin 30 -size 0"),
+            "find . --older-than=30m --newer-than=31m --min-size=0 --max-size=0"
+        );
+        assert_eq!(ours("find . -size +3 -size -9c"), "find . --min-size=1536 --max-size=9");
         assert_eq!(ours("ls -name x"), "ls -name x");
         assert_eq!(ours("find h: -name"), "find h: -name");
     }

@@ -53,7 +53,12 @@ pub(super) static OPTIONS: &[OptionRow] = &[
     flags(&["-a", "--archive"], GET_PUT, Means(&["--recursive"])),
     flags(&["-a", "--archive"], MIRROR, NotNeeded("a mirror takes folders, times, permissions and links")),
     flags(&["-a", "--archive"], CP, NotNeeded("a copy has the permissions and times of its source")),
-    flags(&["-R", "--reverse"], MIRROR, NotNeeded("SOURCE is first and TARGET second, in both directions")),
+    flags(&["--reverse"], MIRROR, NotNeeded("SOURCE is first and TARGET second, in both directions")),
+    flags(
+        &["-R", "--relative"],
+        MIRROR,
+        Answered("name the folder at the target; for lftp's -R: SOURCE is first and TARGET second"),
+    ),
     flags(&["-A", "--almost-all"], LS, NotNeeded("hidden names are always listed")),
     flags(
         &["--fast-list", "--create-empty-src-dirs"],

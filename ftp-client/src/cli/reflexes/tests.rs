@@ -25,7 +25,8 @@ fn ours(matches: &ArgMatches) -> Vec<(String, Vec<OsString>)> {
     let ids = sub.ids().map(ToString::to_string).filter(|id| !id.starts_with("reflex-"));
     let mut found: Vec<_> = ids
         .filter_map(|id| {
-            let values = sub.try_get_raw(&id).ok()??.map(OsString::from).collect();
+            let mut values: Vec<OsString> = sub.try_get_raw(&id).ok()??.map(OsString::from).collect();
+            values.sort(); // a group names its options in the order in which they were typed
             Some((id, values))
         })
         .collect();

@@ -12,7 +12,11 @@ pub(super) struct TimesSet(BTreeSet<(u64, Timestamp, Timestamp)>);
 
 impl TimesSet {
     pub(super) fn remember(&mut self, action: &MirrorAction) {
-        let (Some(source), Some(target)) = (action.source(), action.target()) else { return };
+        let (MirrorAction::Metadata { source, target } | MirrorAction::Moved { source, from: target }) =
+            action
+        else {
+            return; // what is sent becomes another file
+        };
         let (source, target) = (source.metadata, target.metadata);
         let is_set =
             source.kind == Kind::File && source.size == target.size && source.modified != target.modified;
@@ -21,10 +25,10 @@ impl TimesSet {
         }
     }
 
-    /// The times that a file may have now by this run alone.
+    /// Times that a file may have now by this run alone; a few of them, since each is tried.
     pub(super) fn since(&self, was: &Metadata) -> Vec<Timestamp> {
         let [first, last] = [EARLIEST, LATEST].map(|time| (was.size, was.modified, time));
-        self.0.range(first..=last).map(|(_, _, time)| *time).collect()
+        self.0.range(first..=last).map(|(_, _, time)| *time).take(TRIED_MAX).collect()
     }
 }
 
@@ -46,5 +50,6 @@ pub(super) fn expected(change: &mut Change) -> Option<&mut Metadata> {
 const EARLIEST: Timestamp = Timestamp { seconds: i64::MIN, nanos: 0 };
 const LATEST: Timestamp = Timestamp { seconds: i64::MAX, nanos: u32::MAX };
 
+const TRIED_MAX: usize = 16;
 /// About 4 MiB.
 const REMEMBERED_MAX: usize = 65_536;
