@@ -298,6 +298,9 @@ impl Sender {
     }
 
     fn next_again(&mut self, lane: LaneNo) -> Option<Plan> {
+        if self.lanes.is_passed_over(lane) {
+            return None;
+        }
         while let Some(frame) = self.again.pop_front() {
             if let Some(in_flight) = self.in_flight.get_mut(&frame) {
                 in_flight.lane = Some(lane);

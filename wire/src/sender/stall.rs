@@ -11,6 +11,9 @@ pub(super) struct StallWatch {
     /// Time of the last acknowledgement of a frame of each lane.
     pub(super) heard: BTreeMap<LaneNo, u64>,
     pub(super) closed: BTreeSet<LaneNo>,
+    lost: BTreeSet<LaneNo>,
+    /// Lanes that were found stalled, and of which no frame was acknowledged since.
+    stalled: BTreeSet<LaneNo>,
     /// The longest recent time from a frame to its acknowledgement.
     pub(super) latency: u64,
 }
@@ -20,20 +23,35 @@ impl StallWatch {
         self.latency = (self.now - since).max(self.latency - self.latency.div_ceil(8));
         if let Some(lane) = lane {
             self.heard.insert(lane, self.now);
+            self.stalled.remove(&lane);
         }
     }
 
-    /// True if `lane` was silent for this long, while a frame of another was acknowledged after `since`.
+    /// True if frames that are sent again are left to other lanes: this one may swallow them once more.
+    pub(super) fn is_passed_over(&self, lane: LaneNo) -> bool {
+        let goes_on = |other: &LaneNo| {
+            !self.stalled.contains(other) && !self.closed.contains(other) && !self.lost.contains(other)
+        };
+        self.stalled.contains(&lane) && self.heard.keys().any(goes_on)
+    }
+
+    /// True if `lane` was silent for this long, while a frame of another was acknowledged after `since`. Of a lane that was stalled before,
+    /// silence is enough: it may have the last frames of all.
     fn is_stalled(&self, lane: LaneNo, since: u64, patience: u64) -> bool {
         let silent = self.heard.get(&lane).is_none_or(|heard| self.now - heard > patience);
         let others_go_on = self.heard.iter().any(|(other, heard)| *other != lane && *heard >= since);
-        silent && (others_go_on || self.closed.contains(&lane))
+        silent && (others_go_on || self.closed.contains(&lane) || self.stalled.contains(&lane))
     }
 }
 
 impl Sender {
     /// Records that a lane died: its frames go to the others.
     pub fn lane_lost(&mut self, lane: LaneNo) {
+        self.lanes.lost.insert(lane);
+        self.send_frames_again(lane);
+    }
+
+    fn send_frames_again(&mut self, lane: LaneNo) {
         let lost: Vec<FrameNo> =
             self.in_flight.iter().filter(|(_, f)| f.lane == Some(lane)).map(|(n, _)| *n).collect();
         for frame in lost {
@@ -59,7 +77,8 @@ impl Sender {
             .filter_map(|frame| frame.lane.filter(|lane| self.lanes.is_stalled(*lane, frame.since, patience)))
             .collect();
         for lane in &stalled {
-            self.lane_lost(*lane);
+            self.lanes.stalled.insert(*lane);
+            self.send_frames_again(*lane);
         }
         !stalled.is_empty()
     }

@@ -257,6 +257,29 @@ fn a_lane_that_is_silent_for_more_than_five_seconds_while_others_go_on_is_stalle
     }
 }
 
+/// A lane whose connection takes bytes and delivers none would swallow the last frames for ever.
+#[test]
+fn frames_of_a_stalled_lane_go_to_others_and_silence_is_enough_from_then_on() {
+    let mut sender = walking(Asking::Never);
+    sender.add(item(b"slow", Kind::File, 5));
+    let slow = sender.next(SLOW).unwrap();
+    exchange(&mut sender, FAST);
+    assert!((0..6).any(|_| sender.tick()));
+    assert!(sender.next(SLOW).is_none(), "it has swallowed this frame");
+    let again = sender.next(FAST).unwrap();
+    assert_eq!(again.frame, slow.frame);
+    sender.packed(again.frame, vec![sent(5)]);
+    sender.acked(&done(again.frame.0)).unwrap();
+    sender.tick();
+    sender.add(item(b"last", Kind::File, 5));
+    let last = sender.next(SLOW).expect("it may have recovered");
+    assert!((0..10).any(|_| sender.tick()), "nothing else is under way");
+    assert!(sender.next(SLOW).is_none());
+    assert_eq!(sender.next(FAST).unwrap().frame, last.frame);
+    sender.lane_lost(FAST);
+    assert_eq!(sender.next(SLOW).expect("there is no other").frame, last.frame);
+}
+
 #[test]
 fn a_lane_is_not_stalled_while_nothing_else_is_acknowledged() {
     let mut sender = walking(Asking::Never);
