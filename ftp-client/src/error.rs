@@ -235,7 +235,7 @@ fn plain(source: &io::Error) -> String {
 /// The advice for a missing path that looks like a pattern.
 fn of_patterns(path: &str, code: FailureCode) -> &'static str {
     if code == FailureCode::NotFound && may_be_pattern(path.as_bytes()) {
-        "; if a pattern was meant, nothing matches it"
+        "; as a pattern it matches nothing, or the command takes none here"
     } else {
         ""
     }
@@ -266,11 +266,11 @@ mod tests {
             Error::local(Path::new(path), io::Error::from_raw_os_error(code)).to_string()
         };
         for path in ["*.txt", "a?", "a[1]", "{a,b}"] {
-            assert!(told(path, 2).contains("; if a pattern was meant"), "{path}");
+            assert!(told(path, 2).contains("; as a pattern"), "{path}");
             assert!(!told(path, 13).contains("pattern"), "{path}");
         }
         assert!(!told("plain", 2).contains("pattern"));
         let remote = Error::remote(&RemotePath::from_user(b"a*").unwrap(), FailureCode::NotFound);
-        assert!(remote.to_string().contains("if a pattern was meant"), "{remote}");
+        assert!(remote.to_string().contains("as a pattern"), "{remote}");
     }
 }

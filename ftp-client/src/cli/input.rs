@@ -10,6 +10,17 @@ pub(crate) fn is_dash(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Returns true for standard input under any of its names.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    ["-", "/dev/stdin", "/dev/fd/0"].iter().any(|name| path == Path::new(name))
+}
+
+/// Returns true for a name of what can be read only once: standard input, or a descriptor, which a shell puts in place of
+/// `<(COMMAND)`.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    is_stdin(path) || path.starts_with("/dev/fd")
+}
+
 /// All bytes of a file, or of standard input, without a byte order mark.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     if is_dash(path) {

@@ -29,6 +29,15 @@ pub(crate) fn no_name_twice<'a>(names: impl IntoIterator<Item = Option<&'a Name>
     Ok(())
 }
 
+/// The contents of one folder can become the target's, not of several: what they have in common would replace each other.
+pub(crate) fn no_contents_mixed(folders: usize) -> Result<(), Error> {
+    if folders <= 1 {
+        return Ok(());
+    }
+    let reason = "the contents of several folders would be mixed: leave out the / at the end, or take one after the other";
+    Err(Error::Usage(reason.to_owned()))
+}
+
 /// The path as people know it: from the root.
 pub(crate) fn rooted(path: &RemotePath) -> Vec<u8> {
     [b"/", path.as_bytes()].concat()

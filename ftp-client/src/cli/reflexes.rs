@@ -71,7 +71,10 @@ fn settled(parser: Command, matches: ArgMatches, words: &[OsString]) -> Result<A
         return Ok(matches);
     }
     // In front of all that was typed: our own options decide.
-    let command = matches.subcommand_name().and_then(|name| words.iter().position(|word| word == name));
+    let named = |word: &OsString| parser.find_subcommand(word.to_str()?).map(Command::get_name);
+    let command = words
+        .iter()
+        .position(|word| matches.subcommand_name().is_some() && named(word) == matches.subcommand_name());
     let begin = command.map_or(words.len(), |command| command + 1);
     let words = [&words[..begin], &ours, &words[begin..]].concat();
     parser.clone().try_get_matches_from(words).map_err(|error| with_command_of_option(error, &parser))

@@ -23,6 +23,8 @@ pub(crate) struct Scope {
     profiles: Arc<Profiles>,
     open: Option<CurrentFolders>,
     patterns: Patterns,
+    /// The folder of this machine that relative paths begin in, if a line was read there; otherwise the current one.
+    folder: Option<PathBuf>,
 }
 
 /// How patterns among remote paths are taken.
@@ -101,7 +103,8 @@ impl Scope {
     /// The same, where patterns among the paths of what exists are noted.
     pub(crate) fn noting_patterns(&self) -> Self {
         let patterns = if self.is_literal() { Patterns::Literal } else { Patterns::Noted(Arc::default()) };
-        Self { patterns, ..self.clone() }
+        // A job in the background goes on where its line was typed.
+        Self { patterns, folder: std::env::current_dir().ok(), ..self.clone() }
     }
 
     /// The patterns that were noted.
@@ -115,6 +118,24 @@ impl Scope {
     /// The same, where it is known what the patterns match.
     pub(crate) fn with_matches(&self, matches: PatternMatches) -> Self {
         Self { patterns: Patterns::Known(Arc::new(matches)), ..self.clone() }
+    }
+
+    /// True if some of the paths are what a pattern matches: then a target is a folder, however many there are today.
+    pub(crate) fn has_matched(&self) -> bool {
+        match &self.patterns {
+            Patterns::Known(matches) => {
+                matches.iter().any(|((pattern, _), paths)| paths.iter().any(|path| path != pattern))
+            }
+            Patterns::Literal | Patterns::Open | Patterns::Noted(_) => false,
+        }
+    }
+
+    /// As [`matched`](Self::matched), for what is removed or moved away. A path whose only special characters are brackets is a name
+    /// there: once `photo[1].jpg` is gone, the same command must not mean `photo1.jpg`.
+    pub(crate) fn matched_to_remove(&self, remotes: Vec<Remote>) -> Vec<Remote> {
+        let is_name = |remote: &Remote| !remote.path.as_bytes().iter().any(|byte| b"*?{".contains(byte));
+        let (names, patterns): (Vec<_>, Vec<_>) = remotes.into_iter().partition(is_name);
+        [names, self.matched(patterns)].concat()
     }
 
     /// The paths that are meant by paths of what exists: patterns mean what they match. One of them stays where there is no other path.
@@ -154,7 +175,7 @@ impl Scope {
                 noted.lock().unwrap_or_else(PoisonError::into_inner).has_local = true;
                 Ok(Vec::new())
             }
-            Patterns::Known(_) if is_pattern => local_patterns::expand(typed),
+            Patterns::Known(_) if is_pattern => local_patterns::expand(typed, &self.local_folder()?),
             Patterns::Literal | Patterns::Open | Patterns::Noted(_) | Patterns::Known(_) => Ok(vec![typed]),
         }
     }
@@ -276,12 +297,26 @@ impl Scope {
         }
     }
 
+    /// A file of this machine, by its name as typed.
+    pub(crate) fn local_file(&self, typed: &OsStr) -> Result<PathBuf, Error> {
+        if self.here().is_none() {
+            return Ok(typed.into()); // the folder does not change
+        }
+        Ok(self.local_folder()?.join(typed))
+    }
+
     /// A job in the background must not mean another file after the local folder was changed.
     fn local(&self, typed: &OsStr) -> Result<TypedPath, Error> {
-        let current = std::env::current_dir().map_err(|error| Error::local(Path::new("."), error))?;
         match typed.as_bytes() {
             b"-" | b"" => Ok(TypedPath::Local(typed.into())),
-            _ => Ok(TypedPath::Local(current.join(typed))),
+            _ => Ok(TypedPath::Local(self.local_folder()?.join(typed))),
+        }
+    }
+
+    fn local_folder(&self) -> Result<PathBuf, Error> {
+        match &self.folder {
+            Some(folder) => Ok(folder.clone()),
+            None => std::env::current_dir().map_err(|error| Error::local(Path::new("."), error)),
         }
     }
 }

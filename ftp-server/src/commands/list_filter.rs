@@ -87,9 +87,15 @@ fn exists(storage: &dyn Storage, list: &List) -> Result<bool, Failure> {
         let (folder, name) = locate(storage, &path)?;
         kind = match folder.metadata((&name).into()) {
             Ok(metadata) => metadata.kind,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if is_no_name(&error) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
     }
     Ok(true)
+}
+
+/// True if nothing has the name, or nothing can have it on this filesystem.
+fn is_no_name(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotFound};
+    [NotFound, InvalidInput, InvalidFilename].contains(&error.kind())
 }

@@ -62,7 +62,7 @@ fn commands_do_to_each_match_what_was_asked_for() {
     world.check(["chmod", "600", "w:a?.log"]);
     world.check(["cp", "w:a?.log", "w:b*", "w:other/"]);
     assert_eq!(names(&world.root().join("other")), ["a1.log", "a2.log", "a5.log", "b.txt"]);
-    world.check(["mv", "w:other/{a1,b}.*", "w:sub"]);
+    world.check(["mv", "w:other/{a1,b}.*", "w:sub"]); // a folder, also for one match
     assert_eq!(names(&world.root().join("sub")), ["a1.log", "a3.log", "b.txt", "deep", "deep/a4.log"]);
     world.check(["rm", "w:**/a*.log"]);
     assert_eq!(names(&world.root()), [".hidden.log", "b.txt", "other", "sub", "sub/b.txt", "sub/deep"]);
@@ -103,7 +103,7 @@ fn no_match_is_an_error() {
         let ran = world.client(line.split(' '));
         assert_eq!(ran.code, Some(5), "{line}: {}", ran.stderr);
     }
-    assert!(world.client(["rm", "w:x*"]).stderr.contains("nothing matches"));
+    assert!(world.client(["rm", "w:x*"]).stderr.contains("matches nothing"));
     world.check(["rm", "-f", "w:x*"]);
     let ran = world.client(["get", "w:x*", "w:a1*", "."]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
@@ -141,6 +141,34 @@ fn ls_follows_links_where_names_are_typed() {
     assert_eq!(world.client(["ls", "w:li*/f1"]).code, Some(5));
 }
 
+/// Where there is one match today and another one tomorrow, neither takes the place of the other.
+#[test]
+fn the_target_of_what_a_pattern_matches_is_a_folder() {
+    let world = world(&["one/a.jpg"]);
+    for line in ["mv w:one/*.jpg w:images", "cp w:one/*.jpg w:images"] {
+        assert_eq!(world.client(line.split(' ')).code, Some(5), "{line}");
+    }
+    world.check(["get", "w:one/*.jpg", "fetched"]);
+    assert_eq!(names(&world.local()), ["fetched", "fetched/a.jpg"]);
+    world.check(["mkdir", "w:images"]);
+    world.check(["mv", "w:one/*.jpg", "w:images"]);
+    assert_eq!(names(&world.root()), ["images", "images/a.jpg", "one"]);
+}
+
+/// What removes does not look for another meaning of a name that is gone.
+#[test]
+fn names_with_brackets_are_names_for_what_removes() {
+    let world = world(&["f[1].txt", "f1.txt", "pics[1]/new", "pics1/old"]);
+    world.check(["rm", "w:f[1].txt"]);
+    assert_eq!(world.client(["rm", "w:f[1].txt"]).code, Some(5));
+    assert_eq!(world.client(["mv", "w:f[1].txt", "w:g"]).code, Some(5));
+    world.check(["mirror", "--delete", "w:pics[1]", "kept"]);
+    world.check(["rm", "-r", "w:pics[1]"]);
+    assert_ne!(world.client(["mirror", "--delete", "w:pics[1]", "kept"]).code, Some(0));
+    assert_eq!(names(&world.local().join("kept")), ["new"]);
+    assert_eq!(names(&world.root()), ["f1.txt", "pics1", "pics1/old"]);
+}
+
 #[test]
 fn targets_are_names() {
     let world = world(&["a", "b"]);
@@ -164,7 +192,24 @@ fn scripts_expand_patterns_of_both_sides() {
     assert!(world.local().join("s1.dat").exists() && world.local().join("s2.dat").exists());
     fs::write(world.local().join("script"), "put *.none\n").unwrap();
     let ran = world.client(["script", "script", "w:"]);
-    assert!(ran.code == Some(5) && ran.stderr.contains("nothing matches"), "{}", ran.stderr);
+    assert!(ran.code == Some(5) && ran.stderr.contains("matches nothing"), "{}", ran.stderr);
+}
+
+#[test]
+fn local_patterns_with_a_slash_mean_contents_and_contents_are_not_mixed() {
+    let world = world(&["x1/a", "x2/b"]);
+    for file in ["photos1/p", "photos.txt", "more1/m", "more2/m"] {
+        write(&world.local().join(file));
+    }
+    fs::write(world.local().join("script"), "put -r photos*/ new\n").unwrap();
+    world.check(["script", "script", "w:"]);
+    assert_eq!(names(&world.root().join("new")), ["p"]);
+    fs::write(world.local().join("script"), "put -r more*/ new\n").unwrap();
+    for line in ["script script w:", "get -r w:x*/ back", "put -r more1/ more2/ w:new"] {
+        let ran = world.client(line.split(' '));
+        assert!(ran.code == Some(2) && ran.stderr.contains("would be mixed"), "{line}: {}", ran.stderr);
+    }
+    assert_eq!(names(&world.root().join("new")), ["p"]);
 }
 
 /// Folders that no match can lie in are not read, and a match itself need not be readable.

@@ -39,6 +39,8 @@ pub(crate) struct CpArgs {
 
 pub(crate) struct CpCommand {
     sources: Vec<CopySource>,
+    /// The sources are what a pattern matches, so the target is a folder.
+    from_pattern: bool,
     target: Remote,
     overwrite: Overwrite,
 }
@@ -57,12 +59,12 @@ impl CpCommand {
         let sources = remotes.into_iter().map(CopySource::new).collect::<Result<Vec<_>, _>>()?;
         places::no_name_twice(sources.iter().map(|source| Some(&source.name)))?;
         let overwrite = if typed.no_clobber { Overwrite::Never } else { typed.overwrite.into() };
-        Ok((server, Self { sources, target, overwrite }))
+        Ok((server, Self { sources, from_pattern: scope.has_matched(), target, overwrite }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        let Self { sources, target, overwrite } = self;
-        let into_folder = sources.len() > 1 || target.must_be_folder();
+        let Self { sources, from_pattern, target, overwrite } = self;
+        let into_folder = from_pattern || sources.len() > 1 || target.must_be_folder();
         if into_folder {
             places::require_folder(session, &target.path).await?;
         }

@@ -108,7 +108,7 @@ impl GetCommand {
                 let (remotes, target) = sort_out(scope.sources_and_local(&typed.paths)?)?;
                 let server = ServerTarget::of_all(&remotes)?;
                 let remotes = scope.matched(remotes);
-                let missing = missing(&remotes, &target, recursive)?;
+                let missing = missing(&remotes, &target, recursive, scope.has_matched())?;
                 (server, place(remotes, &target, recursive)?, missing)
             }
         };
@@ -207,16 +207,22 @@ fn place(remotes: Vec<Remote>, target: &Path, recursive: bool) -> Result<Vec<Dow
     let name = if recursive { Remote::name_of_tree } else { Remote::last_name };
     let names: Vec<_> = remotes.iter().map(name).collect();
     places::no_name_twice(names.iter().map(Option::as_ref))?;
+    places::no_contents_mixed(names.iter().filter(|name| name.is_none()).count())?;
     Ok(remotes.into_iter().zip(names).map(|(remote, name)| (remote, target.to_owned(), name)).collect())
 }
 
 /// Returns the target if it must be a folder and is missing.
-fn missing(remotes: &[Remote], target: &Path, recursive: bool) -> Result<Option<MissingTarget>, Error> {
+fn missing(
+    remotes: &[Remote],
+    target: &Path,
+    recursive: bool,
+    from_pattern: bool,
+) -> Result<Option<MissingTarget>, Error> {
     let contents_become_it = recursive && matches!(remotes, [one] if one.name_of_tree().is_none());
     if contents_become_it || target.is_dir() {
         return Ok(None);
     }
-    let must_be_folder = remotes.len() > 1 || ends_with_slash(target);
+    let must_be_folder = from_pattern || remotes.len() > 1 || ends_with_slash(target);
     let path = target.components().as_path(); // without the / at the end
     let is_there = path.symlink_metadata().is_ok();
     let parent =

@@ -172,7 +172,9 @@ impl MirrorCommand {
         let server = ServerTarget::of(&remote);
         let watch = typed.watch.then(|| typed.rescan.unwrap_or(RESCAN));
         let resume = typed.carrying.common.resuming.get();
+        // With --delete it is a name: where it is missing, another folder must not take its place.
         let is_pattern = direction == MirrorDirection::Download
+            && !recipe.delete
             && !scope.is_literal()
             && may_be_pattern(remote.path.as_bytes());
         Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume, is_pattern }))

@@ -33,6 +33,8 @@ pub(crate) struct MvArgs {
 
 pub(crate) struct MvCommand {
     sources: Vec<MoveSource>,
+    /// The sources are what a pattern matches, so the target is a folder.
+    from_pattern: bool,
     target: Remote,
     replace: bool,
 }
@@ -48,16 +50,16 @@ impl MvCommand {
     pub(crate) fn new(typed: MvArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, mut remotes) = scope.remotes(&typed.remotes)?;
         let target = remotes.pop().ok_or_else(|| Error::Usage("mv needs a target".to_owned()))?;
-        let remotes = scope.matched(remotes);
+        let remotes = scope.matched_to_remove(remotes);
         places::none_is_dot(&remotes, "mv")?;
         let sources = remotes.into_iter().map(MoveSource::new).collect::<Result<Vec<_>, _>>()?;
         places::no_name_twice(sources.iter().map(|source| Some(&source.name)))?;
-        Ok((server, Self { sources, target, replace: !typed.no_clobber }))
+        Ok((server, Self { sources, from_pattern: scope.has_matched(), target, replace: !typed.no_clobber }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        let Self { sources, target, replace } = self;
-        let into_folder = sources.len() > 1 || target.must_be_folder();
+        let Self { sources, from_pattern, target, replace } = self;
+        let into_folder = from_pattern || sources.len() > 1 || target.must_be_folder();
         if into_folder {
             places::require_folder(session, &target.path).await?;
         }

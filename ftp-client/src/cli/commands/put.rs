@@ -91,7 +91,7 @@ impl PutArgs {
 
     /// Returns true if standard input is sent.
     pub(super) fn reads_stdin(&self) -> bool {
-        self.paths.iter().any(|path| input::is_dash(Path::new(path)) || path == STDIN)
+        self.paths.iter().any(|path| input::is_stdin(Path::new(path)))
     }
 }
 
@@ -110,6 +110,8 @@ impl PutCommand {
             None => target,
         };
         places::no_name_twice(sources.iter().map(UploadSource::name))?;
+        let contents = sources.iter().filter(|source| source.name().is_none()).count();
+        places::no_contents_mixed(contents)?;
         let recursive = typed.transfer.recursive;
         let unless_same = typed.unless_same.map(|how| match how {
             CompareWord::Mtime => SkipIf::Time,
@@ -285,13 +287,13 @@ impl PutCommand {
 
 impl UploadSource {
     fn new(typed: OsString, scope: &Scope, recursive: bool) -> Result<Self, Error> {
-        if typed == "-" || typed == STDIN || typed.as_bytes().starts_with(DESCRIPTORS) {
+        if input::is_stream(Path::new(&typed)) {
             return Ok(Self::Stream { typed, name: None });
         }
         // A name with a colon is a file, if there is one.
         let place = match scope.place(&typed) {
-            Ok(TypedPath::Remote(_)) | Err(_) if Path::new(&typed).symlink_metadata().is_ok() => {
-                TypedPath::Local(PathBuf::from(&typed))
+            Ok(TypedPath::Remote(_)) | Err(_) if scope.local_file(&typed)?.symlink_metadata().is_ok() => {
+                TypedPath::Local(scope.local_file(&typed)?)
             }
             place => place?,
         };
@@ -327,20 +329,16 @@ fn is_tree(path: &Path) -> bool {
 
 /// Opens standard input, or a descriptor by its name.
 fn stream(typed: &OsString) -> Result<Box<dyn io::Read + Send>, Error> {
-    if typed == "-" || typed == STDIN {
+    let path = Path::new(typed);
+    if input::is_stdin(path) {
         return Ok(Box::new(io::stdin()));
     }
-    let path = Path::new(typed);
     let file = File::open(path).map_err(|error| Error::local(path, error))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Error::local(path, is_a_folder()));
     }
     Ok(Box::new(file))
 }
-
-/// Names of descriptors: standard input, and what a shell puts in place of `<(COMMAND)`.
-const STDIN: &str = "/dev/stdin";
-const DESCRIPTORS: &[u8] = b"/dev/fd/";
 
 /// Gives the only source another name; its target must be a folder.
 fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {

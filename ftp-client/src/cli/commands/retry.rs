@@ -4,6 +4,7 @@ use super::CommandContext;
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
 use crate::cli::args::Permissions;
+use crate::cli::input;
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
 use clap::Args;
@@ -49,8 +50,9 @@ impl RetryCommand {
     pub(crate) fn new(typed: RetryArgs) -> Result<(ServerTarget, Self), Error> {
         let (head, failed) = results::failed(&typed.file)?;
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.file)));
-        if failed.iter().any(|item| item.source.0 == b"-") {
-            return Err(bad("standard input failed, and cannot be read again: run the command once more"));
+        let is_stream = |item: &Planned| input::is_stream(Path::new(OsStr::from_bytes(&item.source.0)));
+        if head.command != "get" && failed.iter().any(is_stream) {
+            return Err(bad("a stream failed, and cannot be read again: run the command once more"));
         }
         let recorded = Some(fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?);
         let (user, host) = (head.user.clone(), head.host.clone());

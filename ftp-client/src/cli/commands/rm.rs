@@ -16,7 +16,7 @@ use wire::{Failure, FailureCode, RemotePath};
 /// Remove files and, with -r, folders
 #[derive(Clone, Args)]
 #[command(
-    after_help = "A path that does not exist as it is typed is a pattern, if it has *, ?, [ or {. With --no-glob none is: use it where \
+    after_help = "A path with *, ? or { that does not exist as it is typed is a pattern. With --no-glob none is: use it where \
                   names come from elsewhere.\n\n\
                   Example:\n  ftp-client rm -r ann@files.example.org:/photos/old"
 )]
@@ -46,7 +46,8 @@ pub(crate) struct RmCommand {
 
 impl RmCommand {
     pub(crate) fn new(typed: RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remotes) = scope.existing(&typed.remotes)?;
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
+        let remotes = scope.matched_to_remove(remotes);
         if remotes.iter().any(|remote| remote.path.is_root()) {
             return Err(Error::Usage("the root itself cannot be removed".to_owned()));
         }

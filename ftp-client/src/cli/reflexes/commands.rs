@@ -49,7 +49,7 @@ static COMMANDS: &[CommandRow] = &[
     row(&["dir", "ll", "lsl", "lsd", "lsf", "list", "nlist"], "list a folder", &["ls -l REMOTE"]),
     row(&["tree", "lsjson"], "list a tree", &["ls -R REMOTE", "ls -R --json REMOTE"]),
     row(&["delete", "del", "unlink", "deletefile"], "remove a file", &["rm REMOTE"]),
-    row(&["rmdir", "rmdirs", "purge"], "remove a folder", &["rm -r REMOTE"]),
+    row(&["rmdir", "rmdirs", "purge"], "remove a folder with all that is in it", &["rm -r REMOTE"]),
     row(&["md", "mkdirs"], "make folders", &["mkdir -p REMOTE"]),
     row(&["less", "more", "type", "view", "head", "tail"], "read a file", &["cat REMOTE"]),
     row(

@@ -54,7 +54,13 @@ impl FindTest {
         let (more, less) = match self {
             Self::Name => return vec![with("--name=")],
             Self::Kind => return vec![with("--type=")],
-            Self::Size => (format!("--min-size={}", size(number)), format!("--max-size={}", size(number))),
+            // More and less than the size are one byte away from it.
+            Self::Size if sign.is_empty() => {
+                (format!("--min-size={}", size(number)), format!("--max-size={}", size(number)))
+            }
+            Self::Size => {
+                (format!("--min-size={}+1", size(number)), format!("--max-size={}-1", size(number)))
+            }
             Self::Age(unit) => {
                 let up_to =
                     number.parse().map_or(number.to_owned(), |age: u64| age.saturating_add(1).to_string());
@@ -94,12 +100,12 @@ mod tests {
     #[test]
     fn tests_of_find_are_options() {
         assert_eq!(ours("c find h: -name *.gz -type f"), "c find h: --name=*.gz --type=f");
-        assert_eq!(ours("find . -size +10M -mtime -7"), "find . --min-size=10M --newer-than=7d");
+        assert_eq!(ours("find . -size +10M -mtime -7"), "find . --min-size=10M+1 --newer-than=7d");
         assert_eq!(
             ours("find . -mmin 30 -size 0"),
             "find . --older-than=30m --newer-than=31m --min-size=0 --max-size=0"
         );
-        assert_eq!(ours("find . -size +3 -size -9c"), "find . --min-size=1536 --max-size=9");
+        assert_eq!(ours("find . -size +3 -size -9c"), "find . --min-size=1536+1 --max-size=9-1");
         assert_eq!(ours("ls -name x"), "ls -name x");
         assert_eq!(ours("find h: -name"), "find h: -name");
     }

@@ -24,6 +24,7 @@ fn rules_of_line(line: &[u8]) -> Vec<Vec<u8>> {
 
 /// Patterns of ours that together match what the pattern of an ignore file matches.
 fn patterns(pattern: &[u8]) -> Vec<Vec<u8>> {
+    let pattern = &with_single_stars(pattern)[..];
     let body = pattern.strip_suffix(b"/").unwrap_or(pattern);
     if body.is_empty() {
         return Vec::new();
@@ -34,13 +35,45 @@ fn patterns(pattern: &[u8]) -> Vec<Vec<u8>> {
         None if body.contains(&b'/') => [b"/", pattern.strip_prefix(b"/").unwrap_or(pattern)].concat(),
         None => return vec![unescaped(pattern)],
     };
-    let Some(at) = anchored.windows(4).position(|window| window == b"/**/") else {
-        return vec![unescaped(&anchored)];
-    };
-    // Between slashes, `**` also stands for no folder at all.
-    let without = [&anchored[..at], &anchored[at + 3..]].concat();
-    vec![unescaped(&anchored), unescaped(&without)]
+    with_and_without_folders(anchored, 0, FOLDERS_MAX).iter().map(|pattern| unescaped(pattern)).collect()
 }
+
+/// The pattern with each `/**/` from the place `from` on, and with a single `/` for it: it also stands for no folder at all.
+fn with_and_without_folders(pattern: Vec<u8>, from: usize, at_most: usize) -> Vec<Vec<u8>> {
+    let end = pattern.strip_suffix(b"/").unwrap_or(&pattern).len().max(from);
+    let found = pattern[from..end].windows(4).position(|window| window == b"/**/").filter(|_| at_most > 0);
+    let Some(at) = found.map(|at| from + at) else { return vec![pattern] };
+    let without = [&pattern[..at], &pattern[at + 3..]].concat();
+    let mut all = with_and_without_folders(pattern, at + 3, at_most - 1);
+    all.extend(with_and_without_folders(without, at, at_most - 1));
+    all
+}
+
+/// Within a name, several stars are one: here two of them would match slashes.
+fn with_single_stars(pattern: &[u8]) -> Vec<u8> {
+    let of_name = |name: &[u8]| {
+        if name == b"**" {
+            return name.to_vec();
+        }
+        let mut single = Vec::with_capacity(name.len());
+        let mut is_star = false;
+        let mut bytes = name.iter().copied();
+        while let Some(byte) = bytes.next() {
+            if byte != b'*' || !is_star {
+                single.push(byte);
+            }
+            is_star = byte == b'*';
+            if byte == b'\\' {
+                single.extend(bytes.next());
+            }
+        }
+        single
+    };
+    pattern.split(|byte| *byte == b'/').map(of_name).collect::<Vec<_>>().join(&b'/')
+}
+
+/// Most `/**/` of a pattern that stand for no folder too; each doubles the patterns.
+const FOLDERS_MAX: usize = 4;
 
 /// Here a backslash escapes only where there is a wildcard.
 fn unescaped(pattern: &[u8]) -> Vec<u8> {
@@ -136,6 +169,15 @@ mod tests {
             "[ab].*\n",
             "z\\?z\n",
             "/\n\n",
+            "doc/**/\n",
+            "doc/**/*\n",
+            "src/**.log\n",
+            "d**a\n",
+            "**/deep/**/a\n",
+            "**/doc/**/a\n",
+            "doc/**/deep/**/a\n",
+            "**/**/er\n",
+            "a**g\n",
         ] {
             fs::write(folder.path().join(".gitignore"), text).unwrap();
             let mut rules = FilterRules::default();
