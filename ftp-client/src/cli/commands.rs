@@ -35,6 +35,7 @@ mod together;
 mod touch;
 mod transfer;
 mod trust;
+mod unlisted;
 
 pub(crate) use complete_line::CompleteLineArgs;
 pub(crate) use script::ScriptArgs;

@@ -1,7 +1,7 @@
 //! `du`: how many bytes are in folders, counted as the listing of their trees comes.
 
 use super::in_turn;
-use super::ls::show_failures;
+use super::unlisted::show_failures;
 use crate::cli::args::LongHelp;
 use crate::cli::output::{Object, Output};
 use crate::cli::places;

@@ -1,6 +1,6 @@
 //! `find`: the entries of a tree with a name, kind, size or age. The server matches the names; the rest is looked at here.
 
-use super::ls::show_failures;
+use super::unlisted::show_failures;
 use crate::cli::args::{LongHelp, values};
 use crate::cli::output::{Lister, Output, Style};
 use crate::cli::places;

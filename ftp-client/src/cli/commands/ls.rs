@@ -1,8 +1,9 @@
 //! `ls`: a folder, or with -R a whole tree, as its pages come.
 
 use super::matching::split;
+use super::unlisted::show_failures;
 use crate::cli::args::LongHelp;
-use crate::cli::output::{Lister, Object, Order, Output, SortKey, Style};
+use crate::cli::output::{Lister, Order, Output, SortKey, Style};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
@@ -13,7 +14,7 @@ use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use tokio::task::block_in_place;
 use wire::glob::may_be_pattern;
-use wire::message::{Listing, PathFailure};
+use wire::message::Listing;
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
@@ -175,18 +176,6 @@ fn show_page(
         output.flush()?;
         Ok(failed)
     })
-}
-
-/// Shows what could not be listed below a folder; true if there is something. What has vanished is not there.
-pub(super) fn show_failures(folder: &RemotePath, failures: &[PathFailure], output: &Output) -> bool {
-    let failures = || failures.iter().filter(|item| item.failure.code != FailureCode::Vanished);
-    for item in failures() {
-        let path = folder.join_path(&item.path).unwrap_or_else(|_| item.path.clone());
-        output.complain(&Error::remote(&path, item.failure.clone()));
-        let event = Object::event("failure").path(item.path.as_bytes());
-        output.event(event.text("reason", &item.failure.to_string()));
-    }
-    failures().next().is_some()
 }
 
 fn name_of(path: &RemotePath) -> &[u8] {

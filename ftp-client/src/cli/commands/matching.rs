@@ -1,7 +1,7 @@
 //! A command with patterns among its remote paths. The server tells what they match, and the command runs with those paths, as it
 //! does where a shell has written them out. A pattern that matches nothing stays a path, which does not exist.
 
-use super::ls::show_failures;
+use super::unlisted::show_failures;
 use super::{Command, CommandContext, OnlineCommand, Task};
 use crate::cli::output::Output;
 use crate::cli::scope::{PatternMatches, Scope};
