@@ -31,7 +31,7 @@ pub enum GlobError {
     TooManyAlternatives,
 }
 
-/// What a pattern says of a path.
+/// The answer of a pattern about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GlobMatch {
     /// The path matches.

@@ -1,4 +1,4 @@
-//! What patterns of local files match, for scripts and the shell.
+//! Expands patterns of local files, for scripts and the shell.
 
 use ftp_client::Error;
 use std::ffi::{OsStr, OsString};

@@ -23,7 +23,7 @@ enum Chosen {
     Pattern(Glob),
 }
 
-/// What a listing does with a path.
+/// The place of a path in a listing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListChoice {
     /// It is an entry of the listing.

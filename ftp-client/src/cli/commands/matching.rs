@@ -54,7 +54,7 @@ impl MatchingCommand {
     }
 }
 
-/// What a pattern matches, in the order of a walk.
+/// The paths that a pattern matches, in the order of a walk.
 struct Matches {
     paths: Vec<RemotePath>,
     /// Some folders could not be read, which were complained of.

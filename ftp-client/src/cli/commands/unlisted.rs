@@ -1,4 +1,4 @@
-//! What could not be listed.
+//! Tells of entries that could not be listed.
 
 use crate::cli::output::{Object, Output};
 use ftp_client::Error;
