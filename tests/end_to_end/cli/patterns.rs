@@ -204,6 +204,9 @@ fn local_patterns_with_a_slash_mean_contents_and_contents_are_not_mixed() {
     fs::write(world.local().join("script"), "put -r photos*/ new\n").unwrap();
     world.check(["script", "script", "w:"]);
     assert_eq!(names(&world.root().join("new")), ["p"]);
+    fs::write(world.local().join("script"), "put *.txt texts\n").unwrap();
+    world.check(["script", "script", "w:"]);
+    assert_eq!(names(&world.root().join("texts")), ["photos.txt"], "a folder, also for one match");
     fs::write(world.local().join("script"), "put -r more*/ new\n").unwrap();
     for line in ["script script w:", "get -r w:x*/ back", "put -r more1/ more2/ w:new"] {
         let ran = world.client(line.split(' '));

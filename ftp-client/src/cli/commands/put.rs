@@ -98,15 +98,18 @@ impl PutArgs {
 impl PutCommand {
     pub(crate) fn new(mut typed: PutArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, target) = scope.target(&mut typed.paths)?;
-        let paths = typed.paths.into_iter().map(|path| scope.local_matches(path));
-        let paths = paths.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+        let paths = typed.paths.iter().map(|path| scope.local_matches(path.clone()));
+        let paths = paths.collect::<Result<Vec<_>, _>>()?.concat();
+        let from_pattern = paths != typed.paths;
         let source = |path| UploadSource::new(path, scope, typed.transfer.recursive);
-        let mut sources = paths.map(source).collect::<Result<Vec<_>, _>>()?;
+        let mut sources = paths.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
         let target = match &typed.called {
             Some(called) => {
                 call(&mut sources, called)?;
                 Remote { ending: PathEnding::Slash, ..target }
             }
+            // One match today and another one tomorrow: neither may take the place of the other.
+            None if from_pattern => Remote { ending: PathEnding::Slash, ..target },
             None => target,
         };
         places::no_name_twice(sources.iter().map(UploadSource::name))?;
