@@ -129,6 +129,8 @@ pub struct MirrorOptions {
     pub delete_excluded: bool,
     /// How many deletions are too many.
     pub delete_max: DeleteLimit,
+    /// Deletions are also made if the source is empty.
+    pub allow_empty_source: bool,
     /// When deletions are made.
     pub delete_when: DeleteWhen,
     /// Compare content where sizes are equal, whatever the times say.
@@ -182,6 +184,7 @@ impl Default for MirrorOptions {
             delete: false,
             delete_excluded: false,
             delete_max: DeleteLimit::default(),
+            allow_empty_source: false,
             delete_when: DeleteWhen::Auto,
             by_digest: false,
             modify_window: Duration::ZERO,

@@ -4,7 +4,7 @@ use super::MirrorSummary;
 use super::action::MirrorAction;
 use super::deferred::{Leader, Parent, file_of};
 use super::difference::Difference;
-use super::guard::{DeleteRefusal, RefusalReason};
+use super::guard::{DeleteRefusal, RefusalReason, SourceContent};
 use super::planner::Planner;
 use crate::error::Error;
 use std::collections::{BTreeSet, HashMap};
@@ -163,8 +163,8 @@ impl Planner<'_> {
             self.deferred.touched.append(&mut self.deferred.touched_by_deletions);
             return Ok(None);
         }
-        let (entries, source_entries) = (self.counts.target_entries, self.counts.source_entries);
-        let refusal = match self.options.delete_max.check(deletions, entries, source_entries) {
+        let entries = self.counts.target_entries;
+        let refusal = match self.options.delete_max.check(deletions, entries, self.source_content()) {
             Ok(()) => None,
             Err(reason) if self.effects.is_dry() => Some(DeleteRefusal::of_dry_run(reason)),
             Err(reason) => return self.refuse(reason).map(Some),
@@ -190,6 +190,15 @@ impl Planner<'_> {
         }
         self.deferred.touched.append(&mut self.deferred.touched_by_deletions);
         Ok(refusal)
+    }
+
+    fn source_content(&self) -> SourceContent {
+        let is_whole = self.frames.first().is_some_and(|frame| frame.path.is_root());
+        match (is_whole && self.counts.source_entries == 0, self.options.allow_empty_source) {
+            (false, _) => SourceContent::Present,
+            (true, false) => SourceContent::Empty,
+            (true, true) => SourceContent::EmptyOnPurpose,
+        }
     }
 
     fn release(&mut self) -> Result<(), Error> {

@@ -5,14 +5,25 @@ use std::fmt;
 /// How many deletions are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeleteLimit {
-    /// As many as an empty source or a wrong path would cause: more than half of a target of 20 entries or more, or any
-    /// if the source is empty.
+    /// As many as a wrong path would cause: more than half of a target of 20 entries or more.
     #[default]
     Careful,
     /// More than this.
     Count(u64),
     /// More than this share of the target's entries, in hundredths.
     Percent(u8),
+}
+
+/// The content of a source, as the guard sees it. An empty source is more often a disk that is not mounted than a wish, so no limit
+/// on the number of deletions permits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SourceContent {
+    /// Entries, or a part of a source, which may become empty.
+    Present,
+    /// No entry takes part.
+    Empty,
+    /// No entry takes part, and the user has said that this is right.
+    EmptyOnPurpose,
 }
 
 /// Why deletions are refused, and what was done before that was known.
@@ -31,8 +42,10 @@ pub struct DeleteRefusal {
 /// Why deletions are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// The source is empty or missing.
+    /// No entry of the source takes part.
     EmptySource,
+    /// There is no source.
+    MissingSource,
     /// Too much would go.
     TooMany {
         /// Entries that would go.
@@ -57,7 +70,8 @@ impl DeleteRefusal {
 impl fmt::Display for DeleteRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
-            RefusalReason::EmptySource => f.write_str("the source is empty or missing")?,
+            RefusalReason::EmptySource => f.write_str("the source is empty, or all of it is excluded")?,
+            RefusalReason::MissingSource => f.write_str("the source is missing")?,
             RefusalReason::TooMany { deletions, entries } => {
                 write!(f, "{deletions} of the target's {entries} entries would be deleted")?;
             }
@@ -70,7 +84,8 @@ impl fmt::Display for DeleteRefusal {
             count => write!(f, "; {count} files were copied before, and nothing was deleted")?,
         }
         match self.reason {
-            RefusalReason::EmptySource => Ok(()),
+            RefusalReason::EmptySource => f.write_str(" (if that is right, say --allow-empty-source)"),
+            RefusalReason::MissingSource => Ok(()),
             RefusalReason::TooMany { deletions, .. } => {
                 write!(f, " (if that is right, say --max-delete {deletions})")
             }
@@ -79,17 +94,23 @@ impl fmt::Display for DeleteRefusal {
 }
 
 impl DeleteLimit {
-    /// Decides about `deletions` of a target that has `entries`, for a source that has `source_entries`.
+    /// Decides about `deletions` of a target that has `entries`.
     ///
     /// # Errors
     /// The reason why deletions are refused.
-    pub fn check(self, deletions: u64, entries: u64, source_entries: u64) -> Result<(), RefusalReason> {
-        let too_many = match self {
+    pub(super) fn check(
+        self,
+        deletions: u64,
+        entries: u64,
+        source: SourceContent,
+    ) -> Result<(), RefusalReason> {
+        let too_many = match (self, source) {
             _ if deletions == 0 => false,
-            Self::Careful if source_entries == 0 => return Err(RefusalReason::EmptySource),
-            Self::Careful => entries >= CAREFUL_ENTRIES && deletions > entries / 2,
-            Self::Count(max) => deletions > max,
-            Self::Percent(max) => u128::from(deletions) * 100 > u128::from(entries) * u128::from(max),
+            (_, SourceContent::Empty) => return Err(RefusalReason::EmptySource),
+            (Self::Careful, SourceContent::EmptyOnPurpose) => false,
+            (Self::Careful, SourceContent::Present) => entries >= CAREFUL_ENTRIES && deletions > entries / 2,
+            (Self::Count(max), _) => deletions > max,
+            (Self::Percent(max), _) => u128::from(deletions) * 100 > u128::from(entries) * u128::from(max),
         };
         if too_many { Err(RefusalReason::TooMany { deletions, entries }) } else { Ok(()) }
     }
@@ -102,30 +123,32 @@ const CAREFUL_ENTRIES: u64 = 20;
 mod tests {
     use super::*;
 
+    use SourceContent::{Empty, EmptyOnPurpose, Present};
+
     #[test]
     fn half_of_a_target_is_too_much() {
-        let check = |deletions, entries| DeleteLimit::Careful.check(deletions, entries, 1).is_ok();
+        let check = |deletions, entries| DeleteLimit::Careful.check(deletions, entries, Present).is_ok();
         assert!(check(0, 0) && check(19, 19) && check(10, 20) && check(500, 1000));
         assert!(!check(11, 20) && !check(501, 1000) && !check(1000, 1000));
     }
 
     #[test]
-    fn an_empty_source_deletes_nothing() {
-        assert_eq!(DeleteLimit::Careful.check(1, 1, 0), Err(RefusalReason::EmptySource));
-        assert_eq!(DeleteLimit::Careful.check(0, 0, 0), Ok(()));
-        assert_eq!(DeleteLimit::Count(1).check(1, 1, 0), Ok(()));
+    fn an_empty_source_deletes_nothing_whatever_the_limit() {
+        for limit in [DeleteLimit::Careful, DeleteLimit::Count(100), DeleteLimit::Percent(100)] {
+            assert_eq!(limit.check(1, 1, Empty), Err(RefusalReason::EmptySource), "{limit:?}");
+            assert_eq!(limit.check(0, 0, Empty), Ok(()), "{limit:?}");
+            assert_eq!(limit.check(30, 30, EmptyOnPurpose), Ok(()), "{limit:?}");
+        }
+        assert!(DeleteLimit::Count(1).check(2, 2, EmptyOnPurpose).is_err());
     }
 
     #[test]
     fn a_number_or_a_share_can_be_said() {
-        assert!(
-            DeleteLimit::Count(5).check(5, 5, 1).is_ok() && DeleteLimit::Count(5).check(6, 100, 1).is_err()
-        );
-        assert!(
-            DeleteLimit::Count(0).check(1, 100, 1).is_err() && DeleteLimit::Count(0).check(0, 100, 1).is_ok()
-        );
-        assert!(DeleteLimit::Percent(10).check(10, 100, 1).is_ok());
-        assert!(DeleteLimit::Percent(10).check(11, 100, 1).is_err());
-        assert!(DeleteLimit::Percent(100).check(u64::MAX, u64::MAX, 1).is_ok());
+        let (count, percent) = (DeleteLimit::Count, DeleteLimit::Percent);
+        assert!(count(5).check(5, 5, Present).is_ok() && count(5).check(6, 100, Present).is_err());
+        assert!(count(0).check(1, 100, Present).is_err() && count(0).check(0, 100, Present).is_ok());
+        assert!(percent(10).check(10, 100, Present).is_ok());
+        assert!(percent(10).check(11, 100, Present).is_err());
+        assert!(percent(100).check(u64::MAX, u64::MAX, Present).is_ok());
     }
 }

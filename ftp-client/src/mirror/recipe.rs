@@ -26,6 +26,9 @@ pub struct Recipe {
     pub delete_max: Option<u64>,
     /// See [`DeleteLimit::Percent`].
     pub delete_max_percent: Option<u8>,
+    /// See [`MirrorOptions::allow_empty_source`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty_source: bool,
     /// See [`MirrorOptions::delete_when`].
     pub delete_when: DeleteWhen,
     /// See [`MirrorOptions::by_digest`].
@@ -292,6 +295,7 @@ impl Recipe {
             delete: self.delete,
             delete_excluded: self.delete_excluded,
             delete_max: self.delete_max(),
+            allow_empty_source: self.allow_empty_source,
             delete_when: self.delete_when,
             by_digest: self.by_digest,
             modify_window: Duration::from_nanos(self.modify_window_nanos),
@@ -319,6 +323,7 @@ impl Recipe {
             (self.detect_moves, "--detect-moves"),
             (self.delete_when != DeleteWhen::Auto, "--delete-when"),
             (self.delete_max.is_some() || self.delete_max_percent.is_some(), "--max-delete"),
+            (self.allow_empty_source, "--allow-empty-source"),
         ];
         let usage = |text: String| Err(Error::Usage(text));
         match needs_delete.iter().find(|(given, _)| *given && !self.delete) {

@@ -325,7 +325,7 @@ fn remote_side(pages: Option<Pages>, scope: &RemotePath) -> Box<dyn TreeSide> {
 
 fn missing_source(trees: &Trees, options: &MirrorOptions) -> Error {
     match (options.delete, trees.direction) {
-        (true, _) => Error::Refused(DeleteRefusal::first(RefusalReason::EmptySource).to_string()),
+        (true, _) => Error::Refused(DeleteRefusal::first(RefusalReason::MissingSource).to_string()),
         (false, MirrorDirection::Upload) => error_at(&trees.shown, ErrorKind::NotFound.into()),
         (false, MirrorDirection::Download) => Error::remote(&trees.remote, FailureCode::NotFound),
     }

@@ -24,7 +24,7 @@ fn a_mount_point_is_busy_and_another_filesystem() {
     let ran = world.client(["mv", &world.url("file"), &world.url("disk/file")]);
     assert!(ran.code == Some(1) && ran.stderr.contains("another filesystem"), "{}", ran.stderr);
     fs::create_dir(world.local().join("empty")).unwrap();
-    let ran = world.client(["mirror", "--delete", "--max-delete=9", "empty", &world.url("")]);
+    let ran = world.client(["mirror", "--delete", "--allow-empty-source", "empty", &world.url("")]);
     assert!(!ran.stderr.contains("input/output error"), "{}", ran.stderr);
 }
 

@@ -80,6 +80,7 @@ pub(crate) fn options(change: impl FnOnce(&mut MirrorOptions)) -> MirrorOptions 
 pub(crate) fn delete(options: &mut MirrorOptions) {
     options.delete = true;
     options.delete_max = DeleteLimit::Percent(100);
+    options.allow_empty_source = true;
 }
 
 /// Records what a mirror reports.

@@ -39,7 +39,7 @@ fn follow(way: Way, always: &str) {
             edits.push(editor.edit());
         }
         let options = OPTIONS[editor.random.below(OPTIONS.len())];
-        let options = ["--delete", "--max-delete=100%", "--perms", options, always];
+        let options = ["--delete", "--max-delete=100%", "--allow-empty-source", "--perms", options, always];
         let options: Vec<&str> = options.into_iter().filter(|option| !option.is_empty()).collect();
         let told = format!("FTPX_SEED={seed}, round {round}: {options:?} after {edits:#?}");
         let ran = mirror.run(&options);

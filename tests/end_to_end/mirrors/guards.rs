@@ -8,21 +8,25 @@ use std::os::unix::fs::symlink;
 use tests::world::{Ran, World};
 
 #[test]
-fn an_empty_source_deletes_nothing_unless_it_was_said_how_much() {
+fn an_empty_source_deletes_nothing_unless_it_may_be_empty() {
     for way in WAYS {
         let mirror = Mirror::with_files(way, 3);
         fs::remove_dir_all(mirror.source()).unwrap();
         fs::create_dir(mirror.source()).unwrap();
         let ran = mirror.ends(6, ["--delete", "--json"]);
-        assert!(ran.stderr.contains("empty or missing"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("--allow-empty-source"), "{}", ran.stderr);
         assert_eq!(event(&ran, "finished")["exit_code"], 6);
         assert_eq!(mirror.ends(6, ["--delete", "-n"]).text(), "- 0\n- 1\n- 2\n");
         assert_eq!(mirror.names(), ["0", "1", "2"]);
         mirror.check::<&str>([]);
         assert_eq!(mirror.names(), ["0", "1", "2"]);
-        mirror.ends(6, ["--delete", "--max-delete=2"]);
+        for limit in ["--max-delete=2", "--max-delete=100", "--max-delete=100%"] {
+            mirror.ends(6, ["--delete", limit]);
+            assert_eq!(mirror.names(), ["0", "1", "2"], "{limit} says how many, and not why");
+        }
+        mirror.ends(6, ["--delete", "--allow-empty-source", "--max-delete=2"]);
         assert_eq!(mirror.names(), ["0", "1", "2"]);
-        mirror.check(["--delete", "--max-delete=3"]);
+        mirror.check(["--delete", "--allow-empty-source"]);
         assert!(mirror.names().is_empty());
     }
 }
@@ -33,9 +37,9 @@ fn a_missing_source_deletes_nothing() {
         let mirror = Mirror::with_files(way, 3);
         fs::remove_dir_all(mirror.source()).unwrap();
         mirror.ends(5, ["-v"]);
-        for options in [vec!["--delete"], vec!["--delete", "--max-delete=100%"], vec!["--delete", "-n"]] {
+        for options in [vec!["--delete"], vec!["--delete", "--allow-empty-source"], vec!["--delete", "-n"]] {
             let ran = mirror.ends(6, options);
-            assert!(ran.stderr.contains("empty or missing"), "{}", ran.stderr);
+            assert!(ran.stderr.contains("the source is missing"), "{}", ran.stderr);
         }
         assert_eq!(mirror.names(), ["0", "1", "2"]);
     }
@@ -105,6 +109,7 @@ fn what_makes_no_sense_is_wrong_usage_and_changes_nothing() {
             vec!["--delete-excluded"],
             vec!["--detect-moves"],
             vec!["--max-delete=5"],
+            vec!["--allow-empty-source"],
             vec!["--delete", "--max-delete=101%"],
             vec!["--delete", "--max-delete=many"],
             vec!["--delete", "--files-from=bad-list"],

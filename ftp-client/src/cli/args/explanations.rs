@@ -61,8 +61,8 @@ Comparing: files are compared by size and time, or with --compare digest by cont
 permissions is not sent again.
 
 Deleting: deletions come last, after everything else succeeded. Nothing is deleted if something in SOURCE could not be read. Nothing is \
-copied or deleted if SOURCE is empty or missing, or if more than half of 20 or more entries would be deleted (exit code 6); --max-delete sets \
-another limit. In a tree of more than about 30,000 entries, files may have been copied before the number of deletions is known. If \
+copied or deleted if more than half of 20 or more entries would be deleted (exit code 6); --max-delete sets another limit. The same holds if \
+SOURCE is empty, whatever the limit, without --allow-empty-source, and always if it is missing. In a tree of more than about 30,000 entries, files may have been copied before the number of deletions is known. If \
 TARGET has no room for the new files, deletions come first; --delete-when after forbids this.
 
 Backups: --backup DIR moves what would be replaced or deleted into DIR, on TARGET's side. A DIR inside TARGET is deleted by the next \

@@ -98,6 +98,9 @@ struct Deleting {
     /// Delete nothing if more than N entries, or N% of TARGET, would be deleted [default: half of 20 or more entries]
     #[arg(long, value_name = "N|N%", value_parser = values::delete_max)]
     max_delete: Option<DeleteMaxArg>,
+    /// Delete everything in TARGET if SOURCE is empty; otherwise this is refused, because SOURCE may not be mounted
+    #[arg(long)]
+    allow_empty_source: bool,
     /// Delete after or before the transfer; auto: after it, but before it if TARGET lacks space
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     delete_when: DeleteWhenWord,
@@ -296,6 +299,7 @@ fn recipe(
         delete_excluded: deleting.delete_excluded,
         delete_max,
         delete_max_percent,
+        allow_empty_source: deleting.allow_empty_source,
         delete_when: match deleting.delete_when {
             DeleteWhenWord::Auto => DeleteWhen::Auto,
             DeleteWhenWord::Before => DeleteWhen::Before,

@@ -4,7 +4,8 @@ use super::*;
 use crate::mirror::clearing::Clearing;
 
 fn deleting() -> MirrorOptions {
-    MirrorOptions { delete: true, delete_max: DeleteLimit::Percent(100), ..MirrorOptions::default() }
+    let delete_max = DeleteLimit::Percent(100);
+    MirrorOptions { delete: true, delete_max, allow_empty_source: true, ..MirrorOptions::default() }
 }
 
 #[test]

@@ -36,8 +36,8 @@ fn random_trees_become_the_same_and_have_nothing_left_to_do() {
         let delete = random.below(3) > 0;
         let (by_digest, detect_moves) = (random.below(2) == 0, delete && random.below(2) == 0);
         let delete_max = DeleteLimit::Percent(100);
-        let options =
-            MirrorOptions { delete, by_digest, detect_moves, delete_max, ..MirrorOptions::default() };
+        let mut options = MirrorOptions { delete, by_digest, detect_moves, ..MirrorOptions::default() };
+        (options.delete_max, options.allow_empty_source) = (delete_max, true);
         let (source, before) = trees(&mut random, by_digest);
         let (after, actions, failures) = mirror_in_memory(&options, &source, before.clone());
         let shown = || format!("seed {seed}\n{}", actions.join("\n"));

@@ -34,7 +34,8 @@ fn special(path: &str) -> SideEntry {
 fn excluding(rule: &[u8], delete: bool) -> MirrorOptions {
     let mut rules = FilterRules::default();
     rules.exclude(rule).unwrap();
-    MirrorOptions { delete, rules, delete_max: DeleteLimit::Percent(100), ..MirrorOptions::default() }
+    let delete_max = DeleteLimit::Percent(100);
+    MirrorOptions { delete, rules, delete_max, allow_empty_source: true, ..MirrorOptions::default() }
 }
 
 /// Mirrors to a target with this fidelity.
