@@ -243,3 +243,45 @@ fn metadata_of_somebody_elses_folder_is_a_note_and_no_failure() {
         assert!(ran.stderr.contains("belongs to another user"), "{}", ran.stderr);
     }
 }
+
+/// The second run of a tree brings permissions that changed, as the first one has.
+#[test]
+fn unchanged_files_get_the_permissions_of_the_source() {
+    let large = vec![7; 3 << 20];
+    for way in WAYS {
+        let world = World::serving();
+        let (source, target) = match way {
+            Way::Up => (world.local().join("tree"), world.root().join("tree")),
+            Way::Down => (world.root().join("tree"), world.local().join("tree")),
+        };
+        let run = |options: &[&str]| match way {
+            Way::Up => world.check(["put", "-r", "tree", &world.url("")].iter().chain(options)),
+            Way::Down => world.check(["get", "-r", &world.url("tree"), "."].iter().chain(options)),
+        };
+        fs::create_dir(&source).unwrap();
+        for (name, content) in [("small", &b"small"[..]), ("large", &large)] {
+            fs::write(source.join(name), content).unwrap();
+            chmod(&source.join(name), 0o644);
+        }
+        run(&[]);
+        let both = |folder: &Path| ["small", "large"].map(|name| mode(folder.join(name)));
+        let change = |bits: u32| ["small", "large"].map(|name| chmod(&source.join(name), bits));
+        for (bits, options) in [(0o600, &[][..]), (0o755, &["--durability=power"]), (0o640, &["--no-resume"])]
+        {
+            change(bits);
+            run(options);
+            assert_eq!(both(&target), [bits; 2], "{way:?}, {options:?}");
+        }
+        chmod(&target.join("small"), 0o4640);
+        change(0o666);
+        run(&["--no-perms"]);
+        assert_eq!(both(&target), [0o4640, 0o640], "{way:?}");
+        run(&["--overwrite=newer"]);
+        run(&["--overwrite=never"]);
+        assert_eq!(both(&target), [0o4640, 0o640], "{way:?}: another file may have this name");
+        run(&["--perms"]);
+        assert_eq!(both(&target), [0o4666, 0o666], "{way:?}");
+        run(&["--chmod=go="]);
+        assert_eq!(both(&target), [0o4600, 0o600], "{way:?}");
+    }
+}

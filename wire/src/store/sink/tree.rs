@@ -1,12 +1,13 @@
 //! Files, links and folders below a base, placed by the job's options.
 
+mod permissions;
+
 use super::base::{Base, Find};
 use super::{ResumeState, Sink, TreeSinkOptions};
 use crate::failure::{Failure, FailureCode};
 use crate::frame::{Announcement, EntryHead};
 use crate::message::OfferedItem;
-use crate::metadata::{Kind, MODE_BITS, Metadata, SourceId, Timestamp};
-use crate::modes::{self, PERMISSIONS};
+use crate::metadata::{Kind, Metadata, SourceId, Timestamp};
 use crate::path::{NameRef, RemotePath};
 use crate::receiver::FolderEntry;
 use crate::store::admission::{AdmissionRule, Candidate, NameAdmission};
@@ -159,39 +160,6 @@ impl TreeSink {
         if is_noted.is_ok() { ResumeState::Complete } else { ResumeState::None }
     }
 
-    /// True if a file sent with `mode` would have the permissions `existing`.
-    fn has_mode(&self, folder: &dyn Folder, mode: u32, existing: u32) -> bool {
-        let wanted = self.options.modes.wanted(mode, Kind::File);
-        let existing = existing & PERMISSIONS;
-        let kept = || self.rule.fidelity(folder);
-        self.options.modes.only_new
-            || wanted == existing
-            || !kept().keeps_modes
-            || kept().mode(wanted, false) & PERMISSIONS == existing
-    }
-
-    /// Returns the permissions of a file that is sent with `mode` and replaces `existing`.
-    fn mode_of_file(&self, folder: &dyn Folder, mode: u32, existing: Option<Metadata>) -> u32 {
-        let wanted = self.options.modes.wanted(mode, Kind::File);
-        match existing.filter(|existing| existing.kind == Kind::File) {
-            _ if !self.options.modes.only_new => wanted,
-            Some(existing) => existing.mode & PERMISSIONS,
-            None => folder.mode_of_new(wanted),
-        }
-    }
-
-    /// Returns the permissions of a folder that is sent with `mode` and has `existing`; `None` to keep them.
-    fn mode_of_folder(&self, mode: u32, existing: u32, is_new: bool) -> Option<u32> {
-        let wanted = self.options.modes.wanted(mode, Kind::Folder);
-        let special = MODE_BITS & !PERMISSIONS;
-        let mode = match (self.options.modes.only_new, is_new) {
-            (false, _) => modes::kept(wanted, existing),
-            (true, true) => existing & (wanted | special) | wanted & special,
-            (true, false) => existing,
-        };
-        (mode != existing).then_some(mode)
-    }
-
     /// Writes a file's content. Returns whether it has holes.
     fn write_small(&self, file: &dyn TargetFile, pieces: &[&[u8]], len: u64) -> io::Result<bool> {
         if !self.options.sparse {
@@ -228,9 +196,12 @@ impl Sink for TreeSink {
             }
         };
         let place = match self.staged_place(folder.clone(), name, announcement) {
-            Err(failure) if failure.code == FailureCode::Skipped && self.waits() => {
-                sync::entry(&*folder, name)?;
-                folder.sync()?;
+            Err(failure) if failure.code == FailureCode::Skipped => {
+                self.carry_mode(&*folder, name, announcement.mode)?;
+                if self.waits() {
+                    sync::entry(&*folder, name)?;
+                    folder.sync()?;
+                }
                 return Err(failure);
             }
             other => other?,
@@ -312,6 +283,9 @@ impl Sink for TreeSink {
             Ok(admission) => admission,
             Err(failure) => {
                 self.free_names.store(0, Relaxed);
+                if failure.code == FailureCode::Skipped {
+                    self.carry_mode(&*folder, name, head.mode)?;
+                }
                 return self.refused(folder, name, failure);
             }
         };
