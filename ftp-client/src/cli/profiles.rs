@@ -140,6 +140,14 @@ impl Profiles {
         meant(&format!("there is no profile {name:?}"), name, self.profiles.keys().map(String::as_str))
     }
 
+    /// Refuses a name that a profile has: its options would be lost.
+    pub(crate) fn require_free(&self, name: &str) -> Result<(), Error> {
+        let Some(Profile { url, .. }) = self.profiles.get(name) else { return Ok(()) };
+        Err(Error::Refused(format!(
+            "there is a profile {name} already, {url}: give --replace to replace it with all its options, or: ftp-client profile remove {name}"
+        )))
+    }
+
     /// Adds a profile or replaces it. Any remote path may name its place; the file has its URL.
     pub(crate) fn add(&self, name: &str, place: &OsStr, defaults: &Defaults) -> Result<(), Error> {
         check_name(name).map_err(|reason| Error::Usage(format!("{name:?} {reason}")))?;

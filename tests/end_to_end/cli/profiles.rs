@@ -53,10 +53,33 @@ fn profiles_are_listed_and_removed() {
 }
 
 #[test]
+fn a_profile_is_replaced_only_where_it_is_said() {
+    let world = world();
+    let before = fs::read_to_string(config(&world)).unwrap();
+    let other = world.url("other");
+    let ran = world.client(["profile", "add", "work", &other, "--lanes", "2"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--replace") && ran.stderr.contains("profile remove work"), "{}", ran.stderr);
+    assert_eq!(fs::read_to_string(config(&world)).unwrap(), before);
+    world.check(["profile", "add", "work", &other, "--lanes", "2", "--replace"]);
+    assert_eq!(world.check(["profile", "list"]).text(), format!("work {other} --lanes=2\n"));
+}
+
+#[test]
 fn options_come_from_the_line_then_the_environment_then_the_profile() {
     let world = world();
     let (url, file) = (world.url("in"), world.password_file());
-    world.check(["profile", "add", "work", &url, "--password-file", file.to_str().unwrap(), "--lanes", "3"]);
+    world.check([
+        "profile",
+        "add",
+        "--replace",
+        "work",
+        &url,
+        "--password-file",
+        file.to_str().unwrap(),
+        "--lanes",
+        "3",
+    ]);
     let ran = without_password(&world, &["ls", "-v", "work:"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("lanes: 3 (profile work)"), "{}", ran.stderr);
@@ -78,7 +101,17 @@ fn options_come_from_the_line_then_the_environment_then_the_profile() {
 #[test]
 fn options_of_transfers_come_from_the_profile_too() {
     let world = world();
-    world.check(["profile", "add", "work", &world.url("in"), "--overwrite", "never", "--exclude", "*.tmp"]);
+    world.check([
+        "profile",
+        "add",
+        "work",
+        &world.url("in"),
+        "--overwrite",
+        "never",
+        "--exclude",
+        "*.tmp",
+        "--replace",
+    ]);
     fs::create_dir(world.local().join("tree")).unwrap();
     for name in ["a", "b.tmp"] {
         fs::write(world.local().join("tree").join(name), "new").unwrap();
@@ -106,7 +139,16 @@ fn options_of_transfers_come_from_the_profile_too() {
 #[test]
 fn how_a_run_is_watched_comes_from_the_profile_too() {
     let world = world();
-    world.check(["profile", "add", "work", &world.url("in"), "--json", "--quiet", "--no-resume"]);
+    world.check([
+        "profile",
+        "add",
+        "--replace",
+        "work",
+        &world.url("in"),
+        "--json",
+        "--quiet",
+        "--no-resume",
+    ]);
     let ran = world.check(["ls", "work:"]);
     assert!(event(&ran, "finished")["exit_code"] == 0, "{}", ran.text());
     let ran = world.check(["put", "-v", "--resume", world.password_file().to_str().unwrap(), "work:"]);
@@ -189,7 +231,7 @@ fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
 
     // If several profiles match the server, their common settings are used.
     let (url, file) = (world.url(""), world.password_file());
-    let add = ["profile", "add", "all", &url];
+    let add = ["profile", "add", "--replace", "all", &url];
     world.check(add.iter().chain(&["--password-file", file.to_str().unwrap(), "--lanes", "2"]));
     fs::write(tree.join("more"), "more").unwrap();
     assert_eq!(without_password(&world, &["mirror", "--plan", "p", "tree", "work:tree"]).code, Some(0));
@@ -204,7 +246,15 @@ fn results_and_plans_are_gone_on_with_by_the_profile_of_their_server() {
 fn with_password_file() -> World {
     let world = world();
     let file = world.password_file();
-    world.check(["profile", "add", "work", &world.url("in"), "--password-file", file.to_str().unwrap()]);
+    world.check([
+        "profile",
+        "add",
+        "--replace",
+        "work",
+        &world.url("in"),
+        "--password-file",
+        file.to_str().unwrap(),
+    ]);
     world
 }
 
@@ -214,7 +264,19 @@ fn what_no_profile_keeps_is_refused_and_lists_stay_lists() {
     let url = world.url("in");
     let ran = world.client(["profile", "add", "more", &url, "--token", "abc"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("a token is never kept"), "{}", ran.stderr);
-    world.check(["profile", "add", "work", &url, "--exclude", "*.tmp", "--exclude", "a b", "--lanes", "2"]);
+    world.check([
+        "profile",
+        "add",
+        "--replace",
+        "work",
+        &url,
+        "--exclude",
+        "*.tmp",
+        "--exclude",
+        "a b",
+        "--lanes",
+        "2",
+    ]);
     let options = event(&world.check(["profile", "list", "--json"]), "profile")["options"].clone();
     assert_eq!(options, serde_json::json!({"lanes": "2", "exclude": ["*.tmp", "a b"]}));
 }

@@ -23,7 +23,7 @@ pub(crate) struct ProfileArgs {
 /// An action on the profiles.
 #[derive(Clone, Subcommand)]
 enum ProfileSubcommand {
-    /// Add a profile, or replace one
+    /// Add a profile, or replace one with --replace
     #[command(
         after_help = "Every common option and those of transfers may follow; they count for NAME:PATH unless the \
                             command line or the environment says otherwise. Passwords and tokens are never stored, \
@@ -53,6 +53,9 @@ struct ProfileAdd {
     place: OsString,
     #[command(flatten)]
     defaults: Defaults,
+    /// Replace the profile of this name, with all its options
+    #[arg(long)]
+    replace: bool,
 }
 
 pub(crate) struct ProfileCommand {
@@ -77,7 +80,12 @@ impl ProfileCommand {
                 "a token is never kept in a profile: set FTPX_TOKEN when it is used, or keep a --password-file"
                     .to_owned(),
             )),
-            ProfileSubcommand::Add(add) => profiles.add(&add.name, &add.place, &add.defaults).map(|()| 0),
+            ProfileSubcommand::Add(add) => {
+                if !add.replace {
+                    profiles.require_free(&add.name)?;
+                }
+                profiles.add(&add.name, &add.place, &add.defaults).map(|()| 0)
+            }
             ProfileSubcommand::List => list(profiles, output),
             ProfileSubcommand::Remove { names } => remove(&names, profiles, output),
         }
