@@ -117,6 +117,7 @@ async fn to_files(
         };
         placing.set_place(target.as_os_str().as_bytes());
         let (parent, name) = local::place(&local::whole(&target)?)?;
+        local::check_target(&parent, name.as_ref())?;
         let folder = local::folder(&parent)?;
         let base = match name {
             Some(name) => Base::named(folder, name),

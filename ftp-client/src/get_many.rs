@@ -94,6 +94,7 @@ async fn many(
     let (target, folder, unproven) = local::blocking(move || {
         placing.set_place(target.as_os_str().as_bytes());
         let target = local::whole(&target)?;
+        local::check_target(&target, None)?;
         let folder = local::folder(&target)?;
         let unproven = here.begin_writing(&folder, power);
         Ok((target, folder, unproven))

@@ -7,11 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::Name;
 use wire::escape::Escaped;
 use wire::message::Swept;
 use wire::store::sweep::{self, SweepScope};
 use wire::store::{Folder, LocalFolder};
+use wire::{Failure, FailureCode, Name};
 
 /// The folder that holds `path`, and the name in it. No name if the path ends in `..` or is a root, or ends in `/` or `/.` and a
 /// folder is there: then that folder is meant, and a link to one is followed.
@@ -39,6 +39,21 @@ pub(crate) fn place(path: &Path) -> Result<(PathBuf, Option<Name>), Error> {
 pub(crate) fn folder(path: &Path) -> Result<Arc<dyn Folder>, Error> {
     let folder = LocalFolder::open_ambient(path).map_err(|error| error_at(path, error))?;
     Ok(Arc::new(folder))
+}
+
+/// Refuses what the system keeps for its own: folders below /dev and /proc, and links in them, as `/dev/stdout`. A file would take the
+/// link's place, for all programs of the machine.
+pub(crate) fn check_target(folder: &Path, name: Option<&Name>) -> Result<(), Error> {
+    let is_of_system = folder.canonicalize().is_ok_and(|folder| {
+        folder.starts_with("/proc") || (folder.starts_with("/dev") && !folder.starts_with("/dev/shm"))
+    });
+    let (path, reason) = match name.map(|name| folder.join(OsStr::from_bytes(name.as_bytes()))) {
+        _ if !is_of_system => return Ok(()),
+        Some(path) if !path.is_symlink() => return Ok(()),
+        Some(path) => (path, "stands for a stream, and a file would replace it: use get -o - or cat"),
+        None => (folder.to_owned(), "is a folder of the system"),
+    };
+    Err(Error::local(&path, Failure::new(FailureCode::SpecialFile, reason)))
 }
 
 /// The path that means the same after the current folder has changed, as a shell's does while a job is in the background.

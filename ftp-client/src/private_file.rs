@@ -2,6 +2,7 @@
 //! content or the new one.
 
 use crate::error::Error;
+use crate::local;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
@@ -32,8 +33,14 @@ pub fn open(path: &Path) -> Result<File, Error> {
 /// file is new, so neither a leftover nor a symbolic link that somebody put there is in the way. Dropping it removes it.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be made, or `path` is a device, a pipe or a name of a stream, which no file may replace.
 pub(crate) fn unfinished(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return Err(io::Error::other("is a device or a pipe, and no file may replace it"));
+    }
+    if let Ok((folder, name)) = local::place(path) {
+        local::check_target(&folder, name.as_ref()).map_err(io::Error::other)?;
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".ftp-client-").suffix(".unfinished").permissions(Permissions::from_mode(mode));

@@ -15,6 +15,11 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     ["-", "/dev/stdin", "/dev/fd/0"].iter().any(|name| path == Path::new(name))
 }
 
+/// Returns true for standard output under any of its names.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
+}
+
 /// Returns true for a name of what can be read only once: standard input, or a descriptor, which a shell puts in place of
 /// `<(COMMAND)`.
 pub(crate) fn is_stream(path: &Path) -> bool {

@@ -69,7 +69,7 @@ type DownloadSource = (Remote, PathBuf, Option<wire::Name>);
 impl GetArgs {
     /// Returns true for `-o -`.
     pub(super) fn is_to_stdout(&self) -> bool {
-        self.output.as_deref().is_some_and(input::is_dash)
+        self.output.as_deref().is_some_and(input::is_stdout)
     }
 
     /// Returns the arguments of `cat` that do what `get -o -` does.
@@ -180,7 +180,7 @@ fn sort_out(mut places: Vec<TypedPath>) -> Result<(Vec<Remote>, PathBuf), Error>
         }
         None => PathBuf::new(),
     };
-    if target == Path::new("-") {
+    if input::is_stdout(&target) {
         return Err(Error::Usage("to write to standard output, use: get -o - or cat".to_owned()));
     }
     let remotes = places.into_iter().map(must_be_remote).collect::<Result<Vec<_>, _>>()?;
