@@ -64,13 +64,17 @@ pub(crate) async fn lasting(connecting: Connecting) -> Result<(Session, ConnectO
 }
 
 /// A user who is asked about the server's key, or for a password, may answer after the server's login timeout; then
-/// the connection is made anew, without another question.
+/// the connection is made anew, without another question. A login that the server has answered is not repeated: it would
+/// count a wrong password twice.
 pub(crate) async fn patiently(options: ConnectOptions) -> Result<Session, Error> {
     let (again, started) = (options.clone(), Instant::now());
     let connected = Session::connect(options).await;
     let was_slow = started.elapsed() >= LOGIN_TIMEOUT / 2;
     match connected {
-        Ok(session) if was_slow => session.close().await,
+        Ok(session) if was_slow => match session.welcome().await {
+            Err(Error::Lost { .. }) => session.close().await,
+            Ok(_) | Err(_) => return Ok(session),
+        },
         Err(Error::Lost { .. }) if was_slow => {}
         connected => return connected.map_err(|error| advise_waiting(error, &again.outages)),
     }

@@ -173,3 +173,18 @@ fn colours_are_where_they_are_wanted() {
         assert_eq!(on_terminal(term, words), Some(false), "{term}: {words}");
     }
 }
+
+/// The server has answered within its time, so the password is not sent once more.
+#[test]
+fn a_wrong_password_that_took_long_to_type_counts_once() {
+    let world = World::serving();
+    let line = format!("{} ls '{}'; echo ended with $?", binaries().client.display(), world.url(""));
+    let Some(terminal) = Terminal::running(&world, 200, &line) else { return };
+    terminal.see("Password for tester@");
+    std::thread::sleep(wire::limits::LOGIN_TIMEOUT / 2 + std::time::Duration::from_millis(500));
+    terminal.keys(&["-l", "wrong"]);
+    terminal.keys(&["Enter"]);
+    terminal.see("ended with 4");
+    let refused = world.server().log().lines().filter(|line| line.contains("rejected")).count();
+    assert_eq!(refused, 1, "{}", world.server().log());
+}
