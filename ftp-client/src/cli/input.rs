@@ -28,22 +28,36 @@ pub(crate) fn is_stream(path: &Path) -> bool {
 
 /// All bytes of a file, or of standard input, without a byte order mark.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    read_exact(path).map(without_mark)
+}
+
+/// The bytes of a list, without a byte order mark unless its entries end with NUL: then all of them are part of names.
+pub(crate) fn read_list(path: &Path, nul: bool) -> Result<Vec<u8>, Error> {
+    if nul { read_exact(path) } else { read(path) }
+}
+
+/// As [`read`], of a file that decides what is done: others may not be able to write to it.
+pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
+    if is_dash(path) {
+        return read(path);
+    }
+    bounded(path, private_file::open(path)?).map(without_mark)
+}
+
+fn read_exact(path: &Path) -> Result<Vec<u8>, Error> {
     if is_dash(path) {
         return bounded(path, io::stdin().lock());
     }
     bounded(path, File::open(path).map_err(|error| Error::local(path, error))?)
 }
 
-/// The same, of a file that decides what is done: others may not be able to write to it.
-pub(crate) fn read_trusted(path: &Path) -> Result<Vec<u8>, Error> {
-    if is_dash(path) {
-        return read(path);
-    }
-    bounded(path, private_file::open(path)?)
+fn without_mark(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.drain(..bytes.len() - private_file::without_byte_order_mark(&bytes).len());
+    bytes
 }
 
 fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
-    let mut bytes = read_bounded(source).map_err(|error| {
+    let bytes = read_bounded(source).map_err(|error| {
         if error.kind() == io::ErrorKind::IsADirectory {
             Error::Usage(format!("{} is a folder, not a file", Error::shown_path(path)))
         } else {
@@ -54,7 +68,6 @@ fn bounded(path: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
         let shown = Error::shown_path(path);
         Err(Error::Usage(format!("{shown}: is longer than {} MiB", INPUT_LEN_MAX >> 20)))
     } else {
-        bytes.drain(..bytes.len() - private_file::without_byte_order_mark(&bytes).len());
         Ok(bytes)
     }
 }

@@ -107,7 +107,7 @@ fn first_line(file: File) -> io::Result<String> {
     BufReader::new(file).take(SECRET_LEN_MAX as u64 + 3).read_line(&mut line)?;
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);
-    Ok(line.trim_start_matches('\u{feff}').to_owned())
+    Ok(line.strip_prefix('\u{feff}').unwrap_or(&line).to_owned())
 }
 
 /// A pipe, as made by `<(pass show server)`, is private.
@@ -137,6 +137,11 @@ mod tests {
         {
             assert_eq!(line_of(content.as_bytes()).unwrap(), "päss word");
         }
+        assert_eq!(
+            line_of("\u{feff}\u{feff}x".as_bytes()).unwrap(),
+            "\u{feff}x",
+            "one is a mark, the other is part of it"
+        );
         assert_eq!(line_of(b"").unwrap(), "");
         assert!(line_of(b"\xff\n").is_err());
         assert!(line_of(&[b'x'; 5000]).unwrap().len() > SECRET_LEN_MAX);

@@ -196,6 +196,22 @@ fn folders_with_a_tag_are_left_out_and_stay_in_the_target() {
     assert!(mirror.target().join("tagged/x").exists(), "on the same filesystem");
 }
 
+/// A byte order mark is one of a text. In a list of a program it is part of a name.
+#[test]
+fn names_of_lists_that_end_with_nul_are_taken_as_they_are() {
+    let mirror = Mirror::new(Way::Up);
+    for path in ["\u{feff}a", "a", "b"] {
+        write_below(&mirror, path);
+    }
+    let list = mirror.world.local().join("list");
+    fs::write(&list, "\u{feff}a\0b\0").unwrap();
+    mirror.check(["--files-from=list", "-0"]);
+    assert_eq!(paths(&mirror), ["b", "\u{feff}a"]);
+    fs::write(&list, "\u{feff}a\n").unwrap();
+    mirror.check(["--files-from=list"]);
+    assert_eq!(paths(&mirror), ["a", "b", "\u{feff}a"]);
+}
+
 /// Writes a file of the source, with the folders that it is in.
 fn write_below(mirror: &Mirror, path: &str) {
     fs::create_dir_all(mirror.source().join(path).parent().unwrap()).unwrap();

@@ -370,7 +370,9 @@ fn rules(choosing: &Choosing, nul: bool) -> Result<Vec<RuleText>, Error> {
         match rule {
             TypedRule::Exclude(pattern) => rules.push(RuleText::Exclude(pattern.clone().into())),
             TypedRule::Include(pattern) => rules.push(RuleText::Include(pattern.clone().into())),
-            TypedRule::FilterFrom(path) => rules.push(RuleText::File(Text(input::read(path)?), nul)),
+            TypedRule::FilterFrom(path) => {
+                rules.push(RuleText::File(Text(input::read_list(path, nul)?), nul))
+            }
             TypedRule::ExcludeFrom(path) => {
                 let is_comment = |text: &Vec<u8>| !nul && (text.starts_with(b"#") || text.starts_with(b";"));
                 let patterns = listed(path, nul)?.into_iter().map(|Text(text)| text);
@@ -402,7 +404,7 @@ fn tags(choosing: &Choosing, direction: MirrorDirection) -> Result<Vec<Text>, Er
 
 /// The entries of a list of files. Comments stay: they are understood where the list is.
 fn listed(path: &Path, nul: bool) -> Result<Vec<Text>, Error> {
-    let bytes = input::read(path)?;
+    let bytes = input::read_list(path, nul)?;
     let end = |byte: &u8| if nul { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
     let entries = bytes.split(end).filter(|entry| !entry.is_empty());
     Ok(entries.map(|entry| Text(entry.to_vec())).collect())
