@@ -230,3 +230,29 @@ fn folders_that_cannot_be_read_fail_only_where_a_match_may_be() {
     chmod(&world.root().join("shut"), 0o755);
     assert_eq!((ran.code, ran.text()), (Some(1), "open/x\n".to_owned()), "{}", ran.stderr);
 }
+
+#[test]
+fn find_looks_into_all_folders_that_match() {
+    let world = world(&FILES);
+    for (line, expected) in [
+        ("find w:{sub,other} --name *.log", "/other/a5.log\n/sub/a3.log\n/sub/deep/a4.log\n"),
+        ("find w:** --name a4*", "/sub/deep/a4.log\n"),
+        ("find w:a?.log", "/a1.log\n/a2.log\n"),
+        ("find w:* --name a1* --type f", "/a1.log\n"),
+        ("find w:sub --name *.log", "a3.log\ndeep/a4.log\n"),
+    ] {
+        assert_eq!(world.check(line.split(' ')).text(), expected, "{line}");
+    }
+    assert_eq!(world.client(["find", "w:z*"]).code, Some(5));
+}
+
+#[test]
+fn a_pattern_of_any_depth_moves_the_outermost() {
+    let world = world(&["from/a", "from/deep/a", "from/deep/er/b"]);
+    fs::create_dir(world.root().join("to")).unwrap();
+    world.check(["mv", "w:from/**", "w:to"]);
+    assert_eq!(
+        names(&world.root()),
+        ["from", "to", "to/a", "to/deep", "to/deep/a", "to/deep/er", "to/deep/er/b"]
+    );
+}

@@ -1,5 +1,6 @@
 //! `find`: the entries of a tree with a name, kind, size or age. The server matches the names; the rest is looked at here.
 
+use super::in_turn;
 use super::unlisted::show_failures;
 use crate::cli::args::{LongHelp, values};
 use crate::cli::output::{Lister, Output, Style};
@@ -10,18 +11,20 @@ use clap::{Args, ValueEnum};
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use tokio::task::block_in_place;
-use wire::RemotePath;
+use wire::glob::Glob;
 use wire::message::Entry;
 use wire::metadata::{Kind, Metadata};
+use wire::{FailureCode, RemotePath};
 
 /// Find files by name, kind, size and age
 #[derive(Clone, Args)]
 #[command(
     disable_help_flag = true,
-    after_help = "Paths are shown from REMOTE on, one a line.\n\n\
+    after_help = "Paths are shown from REMOTE on, one a line. Where REMOTE is a pattern, they are shown from the root on.\n\n\
                   Example:\n  ftp-client find ann@files.example.org:/photos --name '*.{jpg,png}' --min-size 1M\n  \
                   ftp-client find ann@files.example.org:/photos --type f --older-than 30d"
 )]
@@ -52,7 +55,7 @@ pub(crate) struct FindArgs {
     human_readable: bool,
     #[command(flatten)]
     help: LongHelp,
-    /// The folder
+    /// The folder, or a pattern of folders
     #[arg(value_name = "REMOTE")]
     remote: OsString,
 }
@@ -72,7 +75,9 @@ enum KindWord {
 }
 
 pub(crate) struct FindCommand {
-    remote: Remote,
+    remotes: Vec<Remote>,
+    /// The folders are what a pattern matches.
+    from_pattern: bool,
     /// The root for all entries.
     pattern: RemotePath,
     wanted: Wanted,
@@ -91,7 +96,7 @@ struct Wanted {
 
 impl FindCommand {
     pub(crate) fn new(typed: FindArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remote) = scope.remote(&typed.remote)?;
+        let (server, remotes) = scope.existing(&[typed.remote])?;
         let pattern = typed.name.map_or(Ok(RemotePath::root()), |name| {
             let anywhere: &[u8] = if name.as_bytes().contains(&b'/') { b"" } else { b"**/" };
             RemotePath::from_user(&[anywhere, name.as_bytes()].concat())
@@ -105,28 +110,73 @@ impl FindCommand {
             older_than: typed.older_than,
         };
         let style = Style { long: typed.long, human_readable: typed.human_readable, ..Style::default() };
-        Ok((server, Self { remote, pattern, wanted, style }))
+        Ok((server, Self { remotes, from_pattern: scope.has_matched(), pattern, wanted, style }))
     }
 
-    pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
-        let folder = &self.remote.path;
-        places::require_as_typed(session, &self.remote).await?;
+    pub(crate) async fn run(mut self, session: &Session, output: &Output) -> Result<u8, Error> {
+        let mut remotes = std::mem::take(&mut self.remotes);
+        if self.from_pattern {
+            remotes.dedup_by(|remote, above| remote.path.strip_prefix(&above.path).is_some()); // it comes with the folder
+        }
+        let failed = Cell::new(false);
+        let code = in_turn(remotes, output, async |remote: Remote| {
+            failed.set(failed.get() | self.search(session, &remote, output).await?);
+            Ok(())
+        });
+        Ok(code.await?.max(failed.get().into()))
+    }
+
+    /// Shows what is found in one folder; true if some of it could not be read.
+    async fn search(&self, session: &Session, remote: &Remote, output: &Output) -> Result<bool, Error> {
+        let folder = &remote.path;
+        places::require_as_typed(session, remote).await?;
         let mut lister = Lister::new(Style { json: output.json(), ..self.style }, TimeZone::system());
         let all = self.pattern.is_root();
         let mut pages = session.list_matching(folder, &self.pattern, all).await?;
         let mut failed = false;
-        while let Some(page) = pages.next().await? {
+        loop {
+            let page = match pages.next().await {
+                Ok(None) => break,
+                Ok(Some(page)) => page,
+                // A pattern matches files too.
+                Err(error) if self.from_pattern && error.failure_code() == Some(FailureCode::NotAFolder) => {
+                    let entry = session.stat(folder, false).await?;
+                    if self.includes_file(folder, &entry)? {
+                        lister.add(&places::rooted(folder), &entry);
+                        output.print(&lister.take())?;
+                    }
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             // Standard output may stand still (a pager); the session must not.
             block_in_place(|| {
                 for entry in page.entries.iter().filter(|entry| self.wanted.includes(entry)) {
-                    lister.add(entry.path.as_bytes(), entry);
+                    let path = entry.path.as_bytes();
+                    if self.from_pattern {
+                        lister.add(&places::joined(&places::rooted(folder), path), entry);
+                    } else {
+                        lister.add(path, entry);
+                    }
                 }
                 output.print(&lister.take())?;
                 failed |= show_failures(folder, &page.failures, output);
                 output.flush()
             })?;
         }
-        Ok(failed.into())
+        Ok(failed)
+    }
+}
+
+impl FindCommand {
+    /// True if a file that is no folder's is to be shown.
+    fn includes_file(&self, path: &RemotePath, entry: &Entry) -> Result<bool, Error> {
+        let glob = Glob::new(&self.pattern).map_err(|error| Error::Usage(format!("--name: {error}")))?;
+        let name =
+            path.split_last().map_or(Ok(RemotePath::root()), |(_, name)| RemotePath::root().join(&name));
+        let name = name.map_err(|error| Error::remote(path, error))?;
+        let has_name = self.pattern.is_root() || glob.look(&name).is_match;
+        Ok(has_name && self.wanted.includes(entry))
     }
 }
 
