@@ -46,12 +46,18 @@ impl Places {
                 let is_url = head.contains("://");
                 let names = self.listed(OsStr::new(head), &remote).unwrap_or_default();
                 fitting(names, &decoded(&typed[head.len()..], is_url))
-                    .map(|name| format!("{head}{}", encoded(&name, is_url)))
+                    .map(|name| self.placed(head, &encoded(&name, is_url)))
                     .collect()
             }
             None if typed.contains(':') => local(typed, ""),
             None => self.profiles(typed, ":").into_iter().chain(local(typed, "")).collect(),
         }
+    }
+
+    /// Returns the path of a name behind `head`. Where it would be taken for a port, it begins at the root, which is the same folder.
+    fn placed(&self, head: &str, name: &str) -> String {
+        let path = format!("{head}{name}");
+        if self.scope.place(OsStr::new(&path)).is_err() { format!("{head}/{name}") } else { path }
     }
 
     /// Names of profiles, each with this at its end.
@@ -177,3 +183,22 @@ fn encoded(name: &str, is_url: bool) -> String {
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// A longer list would not be read.
 const NAMES_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_candidate_is_refused_as_a_port() {
+        let places = Places { words: Vec::new(), scope: Scope::default() };
+        for (head, name, expected) in [
+            ("h:", "photos/", "h:photos/"),
+            ("h:", "2026/", "h:/2026/"),
+            ("ann@h:", "2026", "ann@h:/2026"),
+            ("h:/", "2026/", "h:/2026/"),
+            ("ftpx://h/", "2026/", "ftpx://h/2026/"),
+        ] {
+            assert_eq!(places.placed(head, name), expected);
+        }
+    }
+}
