@@ -181,7 +181,9 @@ impl Command {
 
     /// Returns true if folders are taken with all that is in them.
     fn is_recursive(&self) -> bool {
-        if let Self::Get(get) = self {
+        if let Self::Mv(_) = self {
+            true
+        } else if let Self::Get(get) = self {
             get.is_recursive()
         } else if let Self::Rm(rm) = self {
             rm.is_recursive()
