@@ -6,6 +6,7 @@
 
 mod commands;
 mod find;
+mod followed;
 mod options;
 
 pub(crate) use commands::{answer_to_command, answer_to_path};
@@ -20,13 +21,13 @@ use std::ffi::{OsStr, OsString};
 /// Parses words, among which may be options of other programs.
 pub(crate) fn parse(command: Command, words: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let parser = taught(command);
-    let words = &find::translated(words)[..];
+    let words = &followed::translated(&find::translated(words))[..];
     let matches = match parser.clone().try_get_matches_from(words) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             let without_h = without_h_in_clusters(words).ok_or(error)?;
             return parse_again(parser, without_h);
         }
-        matches => matches.map_err(|error| with_command_of_option(error, &parser))?,
+        matches => matches.map_err(|error| explained(error, &parser, words))?,
     };
     settled(parser, matches, words)
 }
@@ -167,6 +168,15 @@ fn without_h_in_clusters(words: &[OsString]) -> Option<Vec<OsString>> {
     };
     let words = words.iter().enumerate().map(without).collect();
     found.then_some(words)
+}
+
+/// The error, with advice about options that have another meaning elsewhere.
+fn explained(mut error: clap::Error, parser: &Command, words: &[OsString]) -> clap::Error {
+    if error.kind() == ErrorKind::MissingRequiredArgument && words.iter().any(|word| word == "-i") {
+        let tip = StyledStr::from("'-i FILE' names a key; for rsync's -i, use mirror -n, or -v".to_owned());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    with_command_of_option(error, parser)
 }
 
 /// The error about an unknown option without clap's advice to type it as a path, and with the commands that have the option.

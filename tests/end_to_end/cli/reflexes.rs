@@ -13,7 +13,8 @@ fn photos(world: &World) {
 }
 
 fn ran(world: &World, line: &str) -> Ran {
-    world.client(line.split(' ').map(|word| word.replace("work:", &world.url(""))))
+    let word = |word: &str| word.strip_prefix("work:").map_or(word.to_owned(), |path| world.url(path));
+    world.client(line.split(' ').map(word))
 }
 
 #[test]
@@ -27,6 +28,8 @@ fn transfers_work_as_first_typed() {
         "put -a -z -v photos work:",
         "put -rtlp --bwlimit=10000 --stats photos work:",
         "put -avu --no-owner --no-group photos work:",
+        "put -l 80000 -r photos work:",
+        "mirror --checksum photos/ work:photos",
     ] {
         let ran = ran(&world, line);
         assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
@@ -63,6 +66,9 @@ fn lines_that_cannot_be_are_answered() {
         ("put --delete photos h:", "use mirror --delete SOURCE TARGET"),
         ("put --exclude *.tmp photos h:", "'--exclude' is an option of: mirror"),
         ("put --inplace photos h:", "a file gets its name when it is complete"),
+        ("put -P 2222 photos h:", "a port is written ftpx://[USER@]HOST:PORT/PATH"),
+        ("ls -P 2222 h:", "a port is written ftpx://[USER@]HOST:PORT/PATH"),
+        ("mirror -i photos h:", "'-i FILE' names a key; for rsync's -i, use mirror -n, or -v"),
         ("get --port 22 h:a", "a port is written ftpx://[USER@]HOST:PORT/PATH"),
         ("rsync -av photos h:", "type: ftp-client mirror SOURCE TARGET"),
         ("sync photos h:", "type: ftp-client mirror --delete SOURCE TARGET"),
