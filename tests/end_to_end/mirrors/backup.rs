@@ -49,6 +49,17 @@ fn a_backup_that_is_the_target_itself_is_refused_by_whatever_path() {
     }
 }
 
+#[test]
+fn a_colon_before_the_backup_names_the_server() {
+    let mirror = mirror(Way::Up);
+    for (path, kept) in [(":/first", "first"), (":second", "second")] {
+        mirror.write("0", path);
+        mirror.check(["--delete", &format!("--backup={path}")]);
+        assert!(mirror.world.root().join(kept).join("0").exists(), "{path}");
+    }
+    assert!(!mirror.world.root().join(":").exists());
+}
+
 /// The backup is above the target: an entry with the target's own name would be moved into it.
 #[test]
 fn what_would_be_set_aside_into_the_target_stays() {

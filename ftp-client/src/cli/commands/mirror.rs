@@ -351,6 +351,10 @@ fn backup(
             let path = std::path::absolute(&path).map_err(|error| Error::local(&path, error))?;
             Ok(path.into_os_string().into())
         }
+        // As in a script, where `:PATH` is one on the server.
+        (TypedPath::Local(_), MirrorDirection::Upload) if typed.as_bytes().starts_with(b":") => {
+            Ok(Text(typed.as_bytes()[1..].to_vec()))
+        }
         (TypedPath::Local(path), MirrorDirection::Upload) => Ok(path.into_os_string().into()),
         (TypedPath::Remote(backup), MirrorDirection::Upload)
             if ServerTarget::of(&backup) == ServerTarget::of(remote) =>
