@@ -133,7 +133,11 @@ impl Generator {
             b"***",
             b"//",
         ]));
-        if pattern.is_empty() { b"a".to_vec() } else { pattern }
+        // A rule without a pattern is an error in rsync since 3.2.5.
+        if matches!(&pattern[..], b"" | b"+ " | b"- ") {
+            pattern.push(b'a');
+        }
+        pattern
     }
 
     fn spoil(&mut self, byte: u8, pattern: &mut Vec<u8>) {
