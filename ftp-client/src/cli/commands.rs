@@ -2,7 +2,9 @@
 //! the command line and its task are made.
 
 mod cat;
+mod check;
 mod chmod;
+mod choosing;
 mod complete_line;
 mod completions;
 mod cp;
@@ -89,6 +91,7 @@ pub(crate) enum Command {
     Put(put::PutArgs),
     Mirror(Box<mirror::MirrorArgs>),
     Apply(mirror::ApplyArgs),
+    Check(Box<check::CheckArgs>),
     Retry(retry::RetryArgs),
     Cat(cat::CatArgs),
     Mkdir(mkdir::MkdirArgs),
@@ -147,6 +150,7 @@ pub(crate) enum OnlineCommand {
     Get(get::GetCommand),
     Put(put::PutCommand),
     Mirror(mirror::MirrorCommand),
+    Check(check::CheckCommand),
     Retry(retry::RetryCommand),
     Cat(cat::CatCommand),
     Mkdir(mkdir::MkdirCommand),
@@ -187,6 +191,12 @@ impl Command {
             get.is_recursive()
         } else if let Self::Rm(rm) = self {
             rm.is_recursive()
+        } else if let Self::Hash(hash) = self {
+            hash.is_recursive()
+        } else if let Self::Cp(cp) = self {
+            cp.is_recursive()
+        } else if let Self::Chmod(chmod) = self {
+            chmod.is_recursive()
         } else {
             false
         }
@@ -198,6 +208,10 @@ impl Command {
             put.reads_stdin()
         } else if let Self::Mirror(mirror) = self {
             mirror.reads_stdin()
+        } else if let Self::Check(check) = self {
+            check.reads_stdin()
+        } else if let Self::Hash(hash) = self {
+            hash.reads_stdin()
         } else if let Self::Apply(mirror::ApplyArgs { plan: file })
         | Self::Retry(retry::RetryArgs { file, .. }) = self
         {
@@ -251,6 +265,7 @@ impl Task {
                 online(mirror::MirrorCommand::new(*typed, scope)?, OnlineCommand::Mirror)
             }
             Command::Apply(typed) => online(mirror::MirrorCommand::of_plan(&typed)?, OnlineCommand::Mirror),
+            Command::Check(typed) => online(check::CheckCommand::new(*typed, scope)?, OnlineCommand::Check),
             Command::Retry(typed) => match retry::RetryCommand::new(typed)? {
                 (_, retry) if retry.is_empty() => Self::Offline(OfflineCommand::Retry(retry)),
                 retry => online(retry, OnlineCommand::Retry),
@@ -321,6 +336,7 @@ impl OnlineCommand {
             Self::Get(get) => Box::pin(get.run(context)).await,
             Self::Put(put) => Box::pin(put.run(context)).await,
             Self::Mirror(mirror) => mirror.run(context).await,
+            Self::Check(check) => check.run(context).await,
             Self::Retry(retry) => Box::pin(retry.run(context)).await,
             Self::Cat(cat) => cat.run(session, output).await,
             Self::Mkdir(mkdir) => mkdir.run(session, output).await,

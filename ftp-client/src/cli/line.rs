@@ -195,7 +195,7 @@ pub(crate) fn help_parser() -> clap::Command {
 /// The text of a command's help with examples that can be typed in a line: without the program, and without the server, which is
 /// open. A line that needs another program is left out.
 fn as_in_a_line(text: &str, command: &str) -> String {
-    let server = if command == "mirror" { ":" } else { "" };
+    let server = if ["mirror", "check"].contains(&command) { ":" } else { "" };
     let line = |line: &str| {
         let example = line.strip_prefix("  ").filter(|example| example.contains("ftp-client "))?;
         let example = example.strip_prefix("ftp-client ").filter(|_| !example.contains(['|', '>']))?;
@@ -213,7 +213,7 @@ const OF_COMMAND_LINES: [&str; 2] = ["script", "shell"];
 
 const PATHS: &str = "\
 Paths on the server begin in its current folder (cd, pwd), paths here in that of this machine (lcd, lpwd). Of several paths,
-the last of get is local and the last of put is remote; mirror takes one path here and one as :PATH or NAME:PATH.
+the last of get is local and the last of put is remote; mirror and check take one path here and one as :PATH or NAME:PATH.
 
 In the shell, `get`, `put` and `mirror` with & at the end run in the background, and !COMMAND runs on this machine.";
 

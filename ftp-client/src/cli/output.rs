@@ -1,6 +1,7 @@
 //! All that people and scripts see: results on standard output, messages and progress on standard error.
 
 mod bars;
+mod check;
 mod drawing;
 mod exit;
 mod json;
@@ -13,6 +14,7 @@ mod tally;
 mod text;
 mod watcher;
 
+pub(crate) use check::CheckWatcher;
 pub(crate) use drawing::Drawing;
 pub(crate) use exit::of_transfer;
 pub(crate) use json::Object;
@@ -172,6 +174,19 @@ impl Output {
     /// Writes a result to the buffer of standard output; see [`flush`](Self::flush).
     pub(crate) fn print(&self, bytes: &[u8]) -> Result<(), Error> {
         self.stdout.write(&self.tagged(bytes)).map_err(sink::failed)
+    }
+
+    /// As [`print`](Self::print), for a line with foreign names that programs read as they are. On a terminal they are escaped.
+    pub(crate) fn print_unescaped(&self, line: &[u8]) -> Result<(), Error> {
+        match line.strip_suffix(b"\n").filter(|_| self.is_terminal()) {
+            Some(line) => self.print(format!("{}\n", Escaped(line)).as_bytes()),
+            None => self.print(line),
+        }
+    }
+
+    /// Returns true if results go to a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.voice.is_some() || io::stdout().is_terminal()
     }
 
     /// Flushes the printed results.

@@ -6,19 +6,27 @@ use wire::metadata::Kind;
 use wire::{Failure, FailureCode, RemotePath};
 
 impl Session {
-    /// The path without links of the folder at `path`, which may be a link to one within the root.
+    /// The path of the folder at `path`, which may be a link to one within the root.
     ///
     /// # Errors
     /// `NotAFolder` if it is something else; as the server has it, or if the connection is lost.
     pub async fn folder_at(&self, path: &RemotePath) -> Result<RemotePath, Error> {
+        match self.kind_of(path).await? {
+            Kind::Folder => Ok(path.clone()),
+            Kind::Symlink => self.real_folder(path).await,
+            Kind::File | Kind::Special => Err(Error::remote(path, FailureCode::NotAFolder)),
+        }
+    }
+
+    /// As [`folder_at`](Self::folder_at), and there is no link above the folder either.
+    ///
+    /// # Errors
+    /// As [`folder_at`](Self::folder_at).
+    pub async fn real_folder(&self, path: &RemotePath) -> Result<RemotePath, Error> {
         let failed = |failure: Failure| Error::remote(path, failure);
         let (mut folder, mut links) = (RemotePath::root(), 0);
-        let mut names: Vec<Vec<u8>> = Vec::new(); // still to be followed, the next one last
-        match self.kind_of(path).await? {
-            Kind::Folder => return Ok(path.clone()),
-            Kind::Symlink => names.extend(path.as_bytes().rsplit(is_slash).map(<[u8]>::to_vec)),
-            Kind::File | Kind::Special => return Err(failed(FailureCode::NotAFolder.into())),
-        }
+        // Still to be followed, the next one last.
+        let mut names: Vec<Vec<u8>> = path.as_bytes().rsplit(is_slash).map(<[u8]>::to_vec).collect();
         while let Some(name) = names.pop() {
             let next = match &name[..] {
                 b"" | b"." => continue,

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tests::world::World;
 
-fn set_time(path: &Path, seconds: u64) {
+pub(super) fn set_time(path: &Path, seconds: u64) {
     let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, 123_456_789);
     File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
-fn assert_copied(source: &Path, copy: &Path) {
+pub(super) fn assert_copied(source: &Path, copy: &Path) {
     assert!(fs::read(source).unwrap() == fs::read(copy).unwrap(), "{copy:?} has other content");
     let (source, copied) = (source.metadata().unwrap(), copy.metadata().unwrap());
     assert_eq!(source.modified().unwrap(), copied.modified().unwrap(), "{copy:?}");
@@ -67,8 +67,8 @@ fn what_cannot_be_copied_is_refused_and_changes_nothing() {
     let url = |path: &str| world.url(path);
     let before = picture(&root);
     for (code, words, sentence) in [
-        (1, ["folder", "copy"], "cp copies files only"),
-        (1, ["file", "folder"], "cp copies files only"), // where `folder/file` is a folder
+        (1, ["folder", "copy"], "-r copies folders"),
+        (1, ["file", "folder"], "-r copies folders"), // where `folder/file` is a folder
         (1, ["file", "file"], "same file"),
         (1, ["file", "hard"], "same file"),
         (1, ["link", "file"], "same file"),

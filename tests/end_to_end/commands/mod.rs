@@ -2,6 +2,7 @@
 
 mod basics;
 mod copies;
+mod copies_of_trees;
 mod deep;
 mod doctor;
 mod files;
@@ -9,8 +10,10 @@ mod folded_names;
 mod links;
 mod links_races;
 mod long_names;
+mod manifests;
 mod many_names;
 mod modes;
+mod modes_of_trees;
 mod modes_private;
 mod never_opened;
 mod roots;

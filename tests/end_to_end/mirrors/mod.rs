@@ -2,6 +2,7 @@
 
 mod backup;
 mod carried;
+mod checks;
 mod edits;
 mod filters;
 mod guards;

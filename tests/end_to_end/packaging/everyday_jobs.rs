@@ -40,7 +40,7 @@ fn the_table_of_everyday_jobs_is_true() {
     fs::write(world.local().join("nightly"), script(&guide)).unwrap();
     let path = format!("{}:/usr/bin:/bin", binaries().client.parent().unwrap().display());
     let commands = commands(&guide);
-    assert_eq!(commands.len(), 24);
+    assert_eq!(commands.len(), 29);
     for command in &commands {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("set -e; {command}")]).current_dir(world.local()).env_clear();

@@ -1,20 +1,19 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
 use super::CommandContext;
+use super::choosing::{self, chosen, sort_out};
 use super::matching::one_folder;
 use super::progress::{Progress, sentence};
 use crate::cli::args::values::{self, DeleteMaxArg};
-use crate::cli::args::{Carrying, Choosing, CompareWord, Comparing, LongHelp, TypedRule, explanations};
-use crate::cli::input;
+use crate::cli::args::{Carrying, Choosing, CompareWord, Comparing, LongHelp, explanations};
 use crate::cli::output::{MirrorWatcher, of_transfer};
 use crate::cli::places;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::{Args, ValueEnum};
 use ftp_client::Error;
-use ftp_client::mirror::filter::rules_of_ignore_file;
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
-use ftp_client::mirror::recipe::{Recipe, RuleText, Text};
+use ftp_client::mirror::recipe::{Recipe, Text};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
 use ftp_client::remote::{Remote, TypedPath};
 use std::ffi::{OsStr, OsString};
@@ -24,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::glob::may_be_pattern;
 use wire::message::Overwrite;
-use wire::{FailureCode, Name, RemotePath};
+use wire::{FailureCode, RemotePath};
 
 /// Make a folder equal to another: one local, one on a server
 #[derive(Clone, Args)]
@@ -148,9 +147,7 @@ enum MirrorMode {
 impl MirrorArgs {
     /// Returns true if a list of files or rules is standard input.
     pub(super) fn reads_stdin(&self) -> bool {
-        let rules = &self.choosing.rules.0;
-        let listed = self.choosing.files_from.as_deref().is_some_and(input::is_dash);
-        listed || rules.iter().filter_map(TypedRule::file).any(input::is_dash)
+        choosing::reads_stdin(&self.choosing)
     }
 }
 
@@ -261,24 +258,6 @@ impl MirrorCommand {
     }
 }
 
-/// Returns the direction and both paths.
-fn sort_out(typed: [&OsString; 2], scope: &Scope) -> Result<(MirrorDirection, PathBuf, Remote), Error> {
-    let [source, target] = typed.map(|text| scope.place(text));
-    match (source?, target?) {
-        (TypedPath::Local(local), TypedPath::Remote(remote)) => Ok((MirrorDirection::Upload, local, remote)),
-        (TypedPath::Remote(remote), TypedPath::Local(local)) => {
-            Ok((MirrorDirection::Download, local, remote))
-        }
-        (TypedPath::Local(_), TypedPath::Local(_)) | (TypedPath::Remote(_), TypedPath::Remote(_)) => {
-            Err(Error::Usage(match scope.here() {
-                Some(_) => "exactly one of SOURCE and TARGET is on the server: write it :PATH".to_owned(),
-                None => "exactly one of SOURCE and TARGET must be on a server: HOST:PATH or ftpx://HOST/PATH"
-                    .to_owned(),
-            }))
-        }
-    }
-}
-
 fn recipe(
     typed: &MirrorArgs,
     direction: MirrorDirection,
@@ -286,13 +265,11 @@ fn recipe(
     scope: &Scope,
 ) -> Result<Recipe, Error> {
     let MirrorArgs { deleting, comparing, choosing, carrying, .. } = typed;
-    let nul = choosing.from0;
     let (delete_max, delete_max_percent) = match deleting.max_delete {
         Some(DeleteMaxArg::Count(count)) => (Some(count), None),
         Some(DeleteMaxArg::Percent(percent)) => (None, Some(percent)),
         None => (None, None),
     };
-    let files = choosing.files_from.as_deref().map(|path| listed(path, nul)).transpose()?;
     let window = comparing.modify_window.unwrap_or_default().as_nanos();
     Ok(Recipe {
         delete: deleting.delete,
@@ -308,22 +285,13 @@ fn recipe(
         by_digest: comparing.compare == CompareWord::Digest,
         overwrite: Overwrite::from(comparing.overwrite).into(),
         modify_window_nanos: u64::try_from(window).unwrap_or(u64::MAX),
-        rules: rules(choosing, nul)?,
-        files,
-        files_recursive: choosing.recursive && choosing.files_from.is_some(),
-        one_file_system: choosing.one_file_system,
-        exclude_if_present: tags(choosing, direction)?,
-        size_min: choosing.min_size,
-        size_max: choosing.max_size,
-        newer_than: choosing.newer_than,
-        older_than: choosing.older_than,
         hard_links: carrying.hard_links,
         owner: carrying.owner,
         xattrs: carrying.xattrs,
         sparse: carrying.sparse,
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
-        ..carrying.common.recipe()
+        ..chosen(choosing, direction, carrying.common.recipe())?
     })
 }
 
@@ -365,53 +333,6 @@ fn backup(
             Err(Error::Usage("the folder of --backup must be on the same side as TARGET".to_owned()))
         }
     }
-}
-
-fn rules(choosing: &Choosing, nul: bool) -> Result<Vec<RuleText>, Error> {
-    let mut rules = Vec::new();
-    for rule in &choosing.rules.0 {
-        let exclude = |text: Vec<u8>| RuleText::Exclude(Text(text));
-        match rule {
-            TypedRule::Exclude(pattern) => rules.push(RuleText::Exclude(pattern.clone().into())),
-            TypedRule::Include(pattern) => rules.push(RuleText::Include(pattern.clone().into())),
-            TypedRule::FilterFrom(path) => {
-                rules.push(RuleText::File(Text(input::read_list(path, nul)?), nul))
-            }
-            TypedRule::ExcludeFrom(path) => {
-                let is_comment = |text: &Vec<u8>| !nul && (text.starts_with(b"#") || text.starts_with(b";"));
-                let patterns = listed(path, nul)?.into_iter().map(|Text(text)| text);
-                rules.extend(patterns.filter(|text| !is_comment(text)).map(exclude));
-            }
-            TypedRule::IgnoreFrom(path) => {
-                rules.extend(rules_of_ignore_file(&input::read(path)?).into_iter().map(exclude));
-            }
-        }
-    }
-    Ok(rules)
-}
-
-/// The names of files that leave out their folder. Both kinds of folders that are left out are looked for here.
-fn tags(choosing: &Choosing, direction: MirrorDirection) -> Result<Vec<Text>, Error> {
-    let is_used = choosing.one_file_system || !choosing.exclude_if_present.is_empty();
-    if is_used && direction == MirrorDirection::Download {
-        return Err(Error::Usage(
-            "--one-file-system and --exclude-if-present look at folders here: SOURCE must be local"
-                .to_owned(),
-        ));
-    }
-    let name = |name: &OsString| match Name::new(name.as_bytes()) {
-        Ok(_) => Ok(Text(name.as_bytes().to_vec())),
-        Err(error) => Err(Error::Usage(format!("--exclude-if-present: {error}"))),
-    };
-    choosing.exclude_if_present.iter().map(name).collect()
-}
-
-/// The entries of a list of files. Comments stay: they are understood where the list is.
-fn listed(path: &Path, nul: bool) -> Result<Vec<Text>, Error> {
-    let bytes = input::read_list(path, nul)?;
-    let end = |byte: &u8| if nul { *byte == 0 } else { matches!(byte, b'\n' | b'\r') };
-    let entries = bytes.split(end).filter(|entry| !entry.is_empty());
-    Ok(entries.map(|entry| Text(entry.to_vec())).collect())
 }
 
 fn is_full(outcome: &MirrorOutcome) -> bool {

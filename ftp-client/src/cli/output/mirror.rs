@@ -107,7 +107,7 @@ fn unwatched_reason(reason: &std::io::Error) -> String {
     }
 }
 
-fn event(name: &'static str, action: &MirrorAction) -> Object {
+pub(super) fn event(name: &'static str, action: &MirrorAction) -> Object {
     let event = Object::event(name).text("action", action.word()).path(&named(action.path()));
     let event = event.number("bytes", action.bytes());
     match action {
@@ -122,7 +122,7 @@ fn event(name: &'static str, action: &MirrorAction) -> Object {
 }
 
 /// `+ path`, with `/` behind a folder.
-fn line(action: &MirrorAction) -> String {
+pub(super) fn line(action: &MirrorAction) -> String {
     let slash = if action.is_folder() { "/" } else { "" };
     let text = format!("{} {}{slash}", action.sign(), shown(&named(action.path())));
     match action {

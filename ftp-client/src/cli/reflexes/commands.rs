@@ -34,11 +34,7 @@ const fn not_needed(names: &'static [&'static str], reason: &'static str) -> Com
 static COMMANDS: &[CommandRow] = &[
     row(&["rsync"], "make a folder equal to another, or send one", &[MIRROR, PUT_R]),
     row(&["sync", "bisync"], "make a folder equal to another", &["mirror --delete SOURCE TARGET"]),
-    row(
-        &["check", "cryptcheck", "diff", "cmp", "compare"],
-        "see the differences",
-        &["mirror -n SOURCE TARGET"],
-    ),
+    row(&["cryptcheck", "diff", "cmp", "compare"], "see the differences", &["check SOURCE TARGET"]),
     row(&["copy", "copyto", "scp"], "send, fetch, or copy on the server", &[PUT_R, GET_R, CP]),
     row(&["move", "moveto", "rename", "ren"], "rename on the server", &["mv REMOTE REMOTE"]),
     row(&["upload", "send", "mirror-up"], "send", &[PUT_R]),

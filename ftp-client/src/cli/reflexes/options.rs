@@ -52,7 +52,7 @@ pub(super) static OPTIONS: &[OptionRow] = &[
     // which entries
     flags(&["-a", "--archive"], GET_PUT, Means(&["--recursive"])),
     flags(&["-a", "--archive"], MIRROR, NotNeeded("a mirror takes folders, times, permissions and links")),
-    flags(&["-a", "--archive"], CP, NotNeeded("a copy has the permissions and times of its source")),
+    flags(&["-a", "--archive"], CP, Means(&["--recursive"])),
     flags(&["--reverse"], MIRROR, NotNeeded("SOURCE is first and TARGET second, in both directions")),
     flags(
         &["-R", "--relative"],

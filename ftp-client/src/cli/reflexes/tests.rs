@@ -121,7 +121,7 @@ fn an_unknown_option_is_never_taken_for_a_path() {
         assert!(!text.contains("as a value"), "{text}");
     }
     let text = parsed("put", &["--exclude"]).unwrap_err().to_string();
-    assert!(text.contains("'--exclude' is an option of: mirror"), "{text}");
+    assert!(text.contains("'--exclude' is an option of: check, mirror"), "{text}");
 }
 
 /// What is answered can be typed: the commands in it are ours.
