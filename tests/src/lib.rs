@@ -1,5 +1,6 @@
 //! Shared equipment of the end-to-end tests, the benchmarks and the demo.
 
+pub mod archive;
 pub mod demo;
 pub mod fuzzing;
 pub mod memory_storage;

@@ -59,7 +59,7 @@ fn make_one(target: &Path, program: &str, packages: &Path, size: Size) -> Result
 }
 
 /// Writes a program's generated files: one manual page per command, compressed as in Debian, and completions.
-fn write_generated(program: &Path, folder: &Path) -> Result<()> {
+pub(crate) fn write_generated(program: &Path, folder: &Path) -> Result<()> {
     let pages = folder.join("man");
     fs::create_dir_all(&pages)?;
     run(Command::new(program).arg("man").arg("--dir").arg(&pages))?;
@@ -79,7 +79,7 @@ fn cargo() -> Command {
 }
 
 /// Runs a command; returns its output.
-fn run(command: &mut Command) -> Result<String> {
+pub(crate) fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_owned();
     let ran = command.stdin(Stdio::null()).output().with_context(|| format!("running {}", name.display()))?;
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();

@@ -293,3 +293,53 @@ fn referred_pages(page: &str) -> Vec<String> {
     let words = plain.split_whitespace().filter_map(|word| word.split_once("(1)"));
     words.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("ftp-")).collect()
 }
+
+/// The archive installs into any folder, works from there, and goes again.
+#[test]
+fn the_archive_installs_what_it_has_and_removes_it() {
+    let place = TempDir::new().unwrap();
+    let programs = binaries().server.parent().unwrap();
+    let archive = match tests::archive::make(programs, place.path()) {
+        Err(error) if output(Command::new("strip").arg("--version")).is_none() => {
+            return println!("skipped: {error:#}");
+        }
+        archive => archive.unwrap(),
+    };
+    let name = archive.file_name().unwrap().to_str().unwrap().strip_suffix(".tar.gz").unwrap();
+    assert!(name.starts_with("ftpx-0.") && name.ends_with("-linux"), "{name}");
+    let ran = |command: &mut Command| {
+        let ran = output(command.current_dir(place.path())).expect("the command is there");
+        assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    ran(Command::new("tar").arg("xf").arg(&archive));
+    let installer = place.path().join(name).join("install.sh");
+    for _ in 0..2 {
+        let told = ran(Command::new(&installer).arg("a prefix"));
+        assert!(told.contains("put this into your shell's profile"), "{told}");
+    }
+    let prefix = place.path().join("a prefix");
+    let names: BTreeSet<_> = names_below(&prefix).into_iter().filter(|path| path.is_file()).collect();
+    for path in [
+        "bin/ftp-server",
+        "bin/ftp-client",
+        "share/man/man1/ftp-client-get.1.gz",
+        "share/man/man1/ftp-server-share.1.gz",
+        "share/bash-completion/completions/ftp-client",
+        "share/zsh/site-functions/_ftp-server",
+        "share/fish/vendor_completions.d/ftp-client.fish",
+        "share/doc/ftpx/ftp-client.md",
+    ] {
+        assert!(names.contains(&prefix.join(path)), "{path}: {names:?}");
+    }
+    for program in packages::PROGRAMS {
+        let installed = prefix.join("bin").join(program);
+        assert_eq!(fs::metadata(&installed).unwrap().mode() & 0o7777, 0o755);
+        assert!(ran(Command::new(&installed).arg("--version")).contains(env!("CARGO_PKG_VERSION")));
+    }
+    fs::write(prefix.join("share/of-somebody-else"), "").unwrap();
+    ran(Command::new(&installer).arg("--uninstall").arg(&prefix));
+    let left: Vec<_> = names_below(&prefix).into_iter().filter(|path| path.is_file()).collect();
+    assert_eq!(left, [prefix.join("share/of-somebody-else")]);
+    assert_eq!(Command::new(&installer).arg("--help").output().unwrap().status.code(), Some(2));
+}
