@@ -206,6 +206,8 @@ impl Command {
     pub(crate) fn reads_stdin(&self) -> bool {
         if let Self::Put(put) = self {
             put.reads_stdin()
+        } else if let Self::Get(get) = self {
+            get.reads_stdin()
         } else if let Self::Mirror(mirror) = self {
             mirror.reads_stdin()
         } else if let Self::Check(check) = self {

@@ -9,7 +9,7 @@ use crate::cli::places;
 use crate::cli::server::ServerTarget;
 use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
-use ftp_client::mirror::recipe::{ChangingRecipe, CompressRecipe, OverwriteRecipe, Text};
+use ftp_client::mirror::recipe::{ChangingRecipe, CompressRecipe, OverwriteRecipe, Recipe, Text};
 use ftp_client::observer::{FileOutcome, FileReport};
 use ftp_client::{Error, Session};
 use rustix::fs::OFlags;
@@ -55,6 +55,9 @@ pub(crate) struct ResultHead {
     pub(crate) changing: ChangingRecipe,
     #[serde(default, skip_serializing_if = "CompressRecipe::is_default")]
     pub(crate) compress: CompressRecipe,
+    /// The entries that were chosen of folders; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chosen: Option<Box<Recipe>>,
     pub(crate) jobs: Vec<Planned>,
 }
 
@@ -126,6 +129,7 @@ pub(crate) struct Terms {
     pub(crate) changing: ChangingRecipe,
     pub(crate) compress: CompressRecipe,
     pub(crate) permissions: Permissions,
+    pub(crate) chosen: Option<Box<Recipe>>,
 }
 
 impl ResultHead {
@@ -137,7 +141,7 @@ impl ResultHead {
         terms: Terms,
         jobs: Vec<Planned>,
     ) -> Self {
-        let Terms { overwrite, power, changing, compress, permissions } = terms;
+        let Terms { overwrite, power, changing, compress, permissions, chosen } = terms;
         Self {
             result: VERSION,
             command: command.to_owned(),
@@ -152,6 +156,7 @@ impl ResultHead {
             chmod: permissions.chmod,
             changing,
             compress,
+            chosen,
             jobs,
         }
     }
@@ -339,7 +344,7 @@ pub(crate) fn failed(path: &Path) -> Result<(ResultHead, Vec<Planned>), Error> {
             Err(error) => return Err(bad(number, &error.to_string())),
         }
     }
-    if complete {
+    if complete && (head.chosen.is_none() || failed.is_empty()) {
         Ok((head, outermost(failed)))
     } else {
         let jobs = head.jobs.clone();

@@ -64,7 +64,7 @@ fn lines_that_cannot_be_are_answered() {
     for (line, expected) in [
         ("put -e ssh photos h:", "no ssh is needed, the server is ftpx://"),
         ("put --delete photos h:", "use mirror --delete SOURCE TARGET"),
-        ("put --exclude *.tmp photos h:", "'--exclude' is an option of: check, mirror"),
+        ("put --exclude *.tmp photos h:", "are for folders: add -r, or name the files"),
         ("put --inplace photos h:", "a file gets its name when it is complete"),
         ("put -P 2222 photos h:", "a port is written ftpx://[USER@]HOST:PORT/PATH"),
         ("ls -P 2222 h:", "a port is written ftpx://[USER@]HOST:PORT/PATH"),

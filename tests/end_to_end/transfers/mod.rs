@@ -1,6 +1,7 @@
 //! Transfers of files and trees: the content that arrives, when it gets its name, and sources and targets that change.
 
 mod changing;
+mod chosen;
 mod compression;
 mod durability;
 mod holes;

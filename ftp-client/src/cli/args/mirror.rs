@@ -2,6 +2,7 @@
 
 use super::CarryingArgs;
 use super::values::{self, OverwriteArg};
+use crate::cli::input;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
@@ -38,12 +39,9 @@ pub(crate) enum CompareWord {
 pub(crate) struct Choosing {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
-    /// Mirror only the paths that FILE lists, below SOURCE ('-' for standard input)
+    /// Take only the paths that FILE lists, below SOURCE ('-' for standard input)
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<PathBuf>,
-    /// With --files-from, mirror everything in listed folders; otherwise everything is mirrored anyway
-    #[arg(short, long)]
-    pub(crate) recursive: bool,
     /// Leave out folders on other filesystems than SOURCE, which must be local
     #[arg(short = 'x', long)]
     pub(crate) one_file_system: bool,
@@ -65,6 +63,34 @@ pub(crate) struct Choosing {
     /// Send only files that were not modified since: an age as 2d, or a time
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     pub(crate) older_than: Option<values::Moment>,
+}
+
+impl Choosing {
+    /// True if all entries take part.
+    pub(crate) fn is_all(&self) -> bool {
+        self.rules.all.is_empty() && !self.is_typed()
+    }
+
+    /// True if an option of these was typed: others come from a profile.
+    pub(crate) fn is_typed(&self) -> bool {
+        let Self { rules, files_from, one_file_system, exclude_if_present, from0, .. } = self;
+        let Self { min_size, max_size, newer_than, older_than, .. } = self;
+        rules.typed > 0
+            || files_from.is_some()
+            || *one_file_system
+            || !exclude_if_present.is_empty()
+            || *from0
+            || min_size.is_some()
+            || max_size.is_some()
+            || newer_than.is_some()
+            || older_than.is_some()
+    }
+
+    /// True if a list of files or rules is standard input.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        let listed = self.files_from.as_deref().is_some_and(input::is_dash);
+        listed || self.rules.all.iter().filter_map(TypedRule::file).any(input::is_dash)
+    }
 }
 
 /// Options for the way in which entries are carried, and for metadata beside content, time and permissions.
@@ -122,7 +148,12 @@ const OF_PROFILE_FILTER_FROM: &str = "profile_filter_from";
 
 /// `--exclude`, `--include` and `--filter-from`, in the order in which they were typed, which decides.
 #[derive(Clone)]
-pub(crate) struct RuleArgs(pub(crate) Vec<TypedRule>);
+pub(crate) struct RuleArgs {
+    /// The typed ones, and then those of a profile.
+    pub(crate) all: Vec<TypedRule>,
+    /// The number of typed ones.
+    pub(crate) typed: usize,
+}
 
 impl FromArgMatches for RuleArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
@@ -144,7 +175,8 @@ impl FromArgMatches for RuleArgs {
         take(OF_PROFILE_EXCLUDE, TypedRule::Exclude);
         take(OF_PROFILE_FILTER_FROM, filter_from);
         rules.sort_by_key(|(place, _)| *place);
-        Ok(Self(rules.into_iter().map(|(_, rule)| rule).collect()))
+        let typed = rules.iter().filter(|((is_of_profile, _), _)| !is_of_profile).count();
+        Ok(Self { all: rules.into_iter().map(|(_, rule)| rule).collect(), typed })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

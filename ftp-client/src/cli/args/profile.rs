@@ -93,7 +93,7 @@ impl Args for Defaults {
 }
 
 /// Number of options that `mirror` lists before these groups; manual pages order options by their place.
-const OWN_OF_MIRROR: usize = 12;
+const OWN_OF_MIRROR: usize = 14;
 /// Common options that no profile holds: where profiles are, and secrets.
 const NOT_KEPT: [&str; 2] = ["config", "token"];
 

@@ -1,6 +1,6 @@
 //! Options of `get` and `put`.
 
-use super::{CarryingArgs, OverwriteArg};
+use super::{CarryingArgs, Choosing, OverwriteArg};
 use clap::Args;
 use std::path::PathBuf;
 use wire::message::Overwrite;
@@ -9,16 +9,18 @@ use wire::message::Overwrite;
 #[derive(Clone, Args)]
 pub(crate) struct TransferArgs {
     /// Include folders and everything in them
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, visible_short_alias = 'R', display_order = 0)]
     pub(crate) recursive: bool,
     /// When to replace files that exist [default: always; with -r: different]
     #[arg(long, value_enum, value_name = "WHEN")]
     overwrite: Option<OverwriteArg>,
-    #[command(flatten)]
-    pub(crate) carrying: CarryingArgs,
     /// Write the outcome of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) carrying: CarryingArgs,
+    #[command(flatten)]
+    pub(crate) choosing: Box<Choosing>,
 }
 
 impl TransferArgs {

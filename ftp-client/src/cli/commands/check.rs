@@ -1,7 +1,7 @@
 //! `check`: compares two folders by content, and changes nothing: a mirror that is only planned.
 
 use super::CommandContext;
-use super::choosing::{self, chosen, sort_out};
+use super::choosing::{chosen, sort_out};
 use crate::cli::args::Choosing;
 use crate::cli::output::{CheckWatcher, Object, of_transfer};
 use crate::cli::places;
@@ -35,6 +35,9 @@ pub(crate) struct CheckArgs {
     /// Compare no times and permissions
     #[arg(long)]
     content_only: bool,
+    /// With --files-from, compare everything in listed folders; otherwise everything is compared anyway
+    #[arg(short, long)]
+    recursive: bool,
     #[command(flatten)]
     choosing: Choosing,
 }
@@ -50,7 +53,7 @@ pub(crate) struct CheckCommand {
 impl CheckArgs {
     /// Returns true if a list of files or rules is standard input.
     pub(super) fn reads_stdin(&self) -> bool {
-        choosing::reads_stdin(&self.choosing)
+        self.choosing.reads_stdin()
     }
 }
 
@@ -60,8 +63,9 @@ impl CheckCommand {
         // What is not listed is not compared. Otherwise all that only TARGET has is a difference, however much it is.
         let delete = typed.choosing.files_from.is_none();
         let delete_max = delete.then_some(u64::MAX);
-        let comparing = Recipe { by_digest: true, delete, delete_max, ..Recipe::default() };
-        let recipe = chosen(&typed.choosing, direction, comparing)?;
+        let comparing =
+            Recipe { by_digest: true, delete, delete_max, allow_empty_source: delete, ..Recipe::default() };
+        let recipe = chosen(&typed.choosing, typed.recursive, direction, comparing)?;
         recipe.options()?; // reports all its errors now
         let server = ServerTarget::of(&remote);
         let content_only = typed.content_only;

@@ -1,4 +1,5 @@
-//! The two folders of commands that compare them, one here and one at the server, and the part of a recipe that chooses entries.
+//! The entries that take part, from typed options to a recipe: what `mirror`, `check`, `get -r` and `put -r` share; and the two folders of
+//! commands that compare them, one here and one at the server.
 
 use crate::cli::args::{Choosing, TypedRule};
 use crate::cli::input;
@@ -34,37 +35,55 @@ pub(super) fn sort_out(
     }
 }
 
-/// Returns a recipe for the chosen entries, which is otherwise `others`.
+/// Returns the recipe with the options that choose entries. Lists and rules are read now; with `recursive`, listed folders come with
+/// everything in them.
 pub(super) fn chosen(
     choosing: &Choosing,
+    recursive: bool,
     direction: MirrorDirection,
-    others: Recipe,
+    recipe: Recipe,
 ) -> Result<Recipe, Error> {
     let nul = choosing.from0;
     let files = choosing.files_from.as_deref().map(|path| listed(path, nul)).transpose()?;
     Ok(Recipe {
         rules: rules(choosing, nul)?,
+        files_recursive: recursive && files.is_some(),
         files,
-        files_recursive: choosing.recursive && choosing.files_from.is_some(),
         one_file_system: choosing.one_file_system,
         exclude_if_present: tags(choosing, direction)?,
         size_min: choosing.min_size,
         size_max: choosing.max_size,
         newer_than: choosing.newer_than,
         older_than: choosing.older_than,
-        ..others
+        ..recipe
     })
 }
 
-/// Returns true if a list of files or rules is standard input.
-pub(super) fn reads_stdin(choosing: &Choosing) -> bool {
-    let listed = choosing.files_from.as_deref().is_some_and(input::is_dash);
-    listed || choosing.rules.0.iter().filter_map(TypedRule::file).any(input::is_dash)
+/// Returns the recipe of `get` and `put` with the entries that they take of a tree; `None` for all of them.
+///
+/// # Errors
+/// If entries are chosen without `-r`. Rules of a profile are for trees only.
+pub(super) fn chosen_of_tree(
+    choosing: &Choosing,
+    recursive: bool,
+    direction: MirrorDirection,
+    recipe: Recipe,
+) -> Result<Option<Box<Recipe>>, Error> {
+    if !recursive && choosing.is_typed() {
+        let reason = "the options that choose entries are for folders: add -r, or name the files";
+        return Err(Error::Usage(reason.to_owned()));
+    }
+    if !recursive || choosing.is_all() {
+        return Ok(None);
+    }
+    let recipe = chosen(choosing, true, direction, recipe)?;
+    recipe.options()?; // reports all its errors now
+    Ok(Some(Box::new(recipe)))
 }
 
 fn rules(choosing: &Choosing, nul: bool) -> Result<Vec<RuleText>, Error> {
     let mut rules = Vec::new();
-    for rule in &choosing.rules.0 {
+    for rule in &choosing.rules.all {
         let exclude = |text: Vec<u8>| RuleText::Exclude(Text(text));
         match rule {
             TypedRule::Exclude(pattern) => rules.push(RuleText::Exclude(pattern.clone().into())),

@@ -2,6 +2,7 @@
 
 use super::CommandContext;
 use super::cat::CatArgs;
+use super::choosing::chosen_of_tree;
 use super::job::{JobRequest, TransferJob};
 use super::transfer::TransferRun;
 use crate::cli::args::{Permissions, TransferArgs, explanations};
@@ -11,6 +12,8 @@ use crate::cli::results;
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::Args;
+use ftp_client::mirror::MirrorDirection;
+use ftp_client::mirror::recipe::Recipe;
 use ftp_client::remote::{Remote, TypedPath};
 use ftp_client::{Error, GetRequest, Session, TransferOptions};
 use std::ffi::OsString;
@@ -33,14 +36,14 @@ use wire::{Failure, FailureCode};
     after_long_help = explanations::GET
 )]
 pub(crate) struct GetArgs {
-    #[command(flatten)]
-    transfer: TransferArgs,
     /// Write to FILE, and never into a folder; '-' is standard output
     #[arg(short, long, value_name = "FILE", conflicts_with = "recursive")]
     output: Option<PathBuf>,
     /// Paths to fetch, and the target
     #[arg(value_name = "PATH", required = true)]
     pub(super) paths: Vec<OsString>,
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub(crate) struct GetCommand {
     result: Option<PathBuf>,
     permissions: Permissions,
     missing: Option<MissingTarget>,
+    /// The entries of trees that are fetched; `None` for all.
+    chosen: Option<Box<Recipe>>,
 }
 
 /// A local folder that is missing. The folder that it is to be in is there.
@@ -89,6 +94,11 @@ impl GetArgs {
         self.transfer.recursive
     }
 
+    /// Returns true if a list of files or rules is standard input.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.transfer.choosing.reads_stdin()
+    }
+
     /// Returns the file of `--result`.
     pub(super) fn result_file(&self) -> Result<Option<PathBuf>, Error> {
         let files = self.paths.iter().map(Path::new).chain(self.output.as_deref());
@@ -114,22 +124,28 @@ impl GetCommand {
         };
         let typed = typed.transfer;
         let options = typed.carrying.options(typed.overwrite())?;
+        let recipe = typed.carrying.recipe();
+        let chosen = chosen_of_tree(&typed.choosing, recursive, MirrorDirection::Download, recipe)?;
         let result = typed.result.map(|file| scope.file(file)).transpose()?;
         let permissions = typed.carrying.permissions;
-        Ok((server, Self { sources, recursive, options, result, permissions, missing }))
+        Ok((server, Self { sources, recursive, options, result, permissions, missing, chosen }))
     }
 
     pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
         let totals = context.output.has_progress();
         self.make_target(context.session).await?;
-        let Self { recursive, options, permissions, .. } = self;
+        let Self { recursive, options, permissions, chosen, .. } = self;
         let overwrite = options.overwrite;
         let job = |(remote, target, into): DownloadSource| {
             let source = places::rooted(&remote.path);
             let (must_be_folder, path, options) = (remote.must_be_folder(), remote.path, options.clone());
             let request = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
-            TransferJob { source, request: JobRequest::Get(request) }
+            let request = match &chosen {
+                Some(recipe) => JobRequest::GetChosen(request, recipe.clone()),
+                None => JobRequest::Get(request),
+            };
+            TransferJob { source, request }
         };
         let jobs = self.sources.into_iter().map(job).collect();
         let result = self.result.as_deref();

@@ -3,14 +3,18 @@
 use super::advise_recursive;
 use crate::cli::places;
 use crate::cli::results::Planned;
-use ftp_client::mirror::recipe::Text;
+use ftp_client::mirror::recipe::{Recipe, Text};
+use ftp_client::mirror::{
+    DeleteRefusal, MirrorAction, MirrorDirection, MirrorListener, MirrorRequest, MirrorSummary, Mode,
+};
 use ftp_client::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver, TransferSummary};
 use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::RemotePath;
+use wire::metadata::Kind;
 
 /// One source of a transfer.
 pub(super) struct TransferJob {
@@ -22,8 +26,19 @@ pub(super) struct TransferJob {
 /// The request of a job.
 pub(super) enum JobRequest {
     Get(GetRequest),
+    /// Fetches a file, or of a folder the chosen entries.
+    GetChosen(GetRequest, Box<Recipe>),
     /// Sends the file unless the same file is there already.
     Put(PutRequest, Option<SkipIf>),
+    /// Sends the chosen entries of a local folder, which become this folder of the server.
+    PutChosen(PathBuf, RemotePath, ChosenTree),
+}
+
+/// How the chosen entries of a tree are transferred.
+pub(super) struct ChosenTree {
+    pub(super) recipe: Box<Recipe>,
+    /// The options of the transfer, which replace those of the recipe.
+    pub(super) options: TransferOptions,
 }
 
 impl JobRequest {
@@ -39,12 +54,71 @@ impl JobRequest {
                 let result = session.get(request, observer).await;
                 result.map_err(|error| if recursive { error } else { advise_recursive(error, &path) })
             }
+            Self::GetChosen(request, recipe) => get_chosen(&session, request, recipe, observer).await,
+            Self::PutChosen(local, remote, tree) => {
+                transfer_chosen(&session, MirrorDirection::Upload, local, remote, tree, observer).await
+            }
             Self::Put(request, Some(sameness)) => {
                 put_unless_same(&session, request, sameness, observer).await
             }
             Self::Put(request, None) => session.put(request, observer).await,
         }
     }
+}
+
+/// Fetches a file as it is, and the chosen entries of a folder. A link is fetched as one, unless its path ends with a slash.
+async fn get_chosen(
+    session: &Session,
+    request: GetRequest,
+    recipe: Box<Recipe>,
+    observer: Arc<dyn TransferObserver>,
+) -> Result<TransferSummary, Error> {
+    let kind = session.stat(&request.path, request.must_be_folder).await?.metadata.kind;
+    if kind != Kind::Folder {
+        return session.get(request, observer).await;
+    }
+    let local = request.becomes();
+    let tree = ChosenTree { recipe, options: request.options };
+    transfer_chosen(session, MirrorDirection::Download, local, request.path, tree, observer).await
+}
+
+/// Compares both folders, which is what rules need, and transfers what the rules choose.
+async fn transfer_chosen(
+    session: &Session,
+    direction: MirrorDirection,
+    local: PathBuf,
+    remote: RemotePath,
+    tree: ChosenTree,
+    observer: Arc<dyn TransferObserver>,
+) -> Result<TransferSummary, Error> {
+    let mut options = tree.recipe.options()?;
+    options.transfer = tree.options;
+    let request =
+        MirrorRequest { direction, local, remote, options, mode: Mode::Run, scope: RemotePath::root() };
+    let MirrorSummary { transfer, unchanged, metadata, .. } =
+        session.mirror(request, Arc::new(ChosenListener(observer))).await?.summary;
+    Ok(TransferSummary { skipped: transfer.skipped + unchanged + metadata, ..transfer })
+}
+
+/// Passes on what is transferred. There are no deletions.
+struct ChosenListener(Arc<dyn TransferObserver>);
+
+impl TransferObserver for ChosenListener {
+    fn on_event(&self, event: &TransferEvent<'_>) {
+        self.0.on_event(event);
+    }
+}
+
+impl MirrorListener for ChosenListener {
+    fn planned(&self, _: &MirrorAction) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn done(&self, _: &MirrorAction) {}
+
+    fn not_deleted(&self, _: u64) {}
+
+    fn refused(&self, _: DeleteRefusal) {}
 }
 
 /// Sends a file unless the same file is there already, which is reported as skipped.
@@ -71,22 +145,36 @@ async fn put_unless_same(
 impl TransferJob {
     pub(super) fn recursive(&self) -> bool {
         match &self.request {
-            JobRequest::Get(request) => request.recursive,
+            JobRequest::Get(request) | JobRequest::GetChosen(request, _) => request.recursive,
+            JobRequest::PutChosen(..) => true,
             JobRequest::Put(request, _) => matches!(request.source, PutSource::Tree(_)),
         }
     }
 
     pub(super) fn options(&self) -> &TransferOptions {
         match &self.request {
-            JobRequest::Get(request) => &request.options,
+            JobRequest::Get(request) | JobRequest::GetChosen(request, _) => &request.options,
+            JobRequest::PutChosen(_, _, tree) => &tree.options,
             JobRequest::Put(request, _) => &request.options,
+        }
+    }
+
+    /// Returns the entries that it chooses of a tree; `None` for all.
+    pub(super) fn chosen(&self) -> Option<&Recipe> {
+        match &self.request {
+            JobRequest::Get(_) | JobRequest::Put(..) => None,
+            JobRequest::GetChosen(_, recipe) => Some(recipe),
+            JobRequest::PutChosen(_, _, tree) => Some(&tree.recipe),
         }
     }
 
     /// Returns the job's entry in a result file, with absolute local paths.
     pub(super) fn planned(&self) -> Planned {
         match &self.request {
-            JobRequest::Get(request) => Planned {
+            JobRequest::PutChosen(local, remote, _) => {
+                Planned { source: whole(local), target: Text(places::rooted(remote)), recursive: true }
+            }
+            JobRequest::Get(request) | JobRequest::GetChosen(request, _) => Planned {
                 source: Text(as_typed(&self.source, request.must_be_folder)),
                 target: whole(&request.becomes()),
                 recursive: self.recursive(),

@@ -1,7 +1,7 @@
 //! `mirror` and `apply`: make a folder equal to another, or only list the necessary changes.
 
 use super::CommandContext;
-use super::choosing::{self, chosen, sort_out};
+use super::choosing::{chosen, sort_out};
 use super::matching::one_folder;
 use super::progress::{Progress, sentence};
 use crate::cli::args::values::{self, DeleteMaxArg};
@@ -62,6 +62,9 @@ pub(crate) struct MirrorArgs {
     /// With --watch, compare everything again at this interval, as 10m [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     rescan: Option<Duration>,
+    /// With --files-from, mirror everything in listed folders; otherwise everything is mirrored anyway
+    #[arg(short, long)]
+    recursive: bool,
     #[command(flatten)]
     deleting: Deleting,
     #[command(flatten)]
@@ -147,7 +150,7 @@ enum MirrorMode {
 impl MirrorArgs {
     /// Returns true if a list of files or rules is standard input.
     pub(super) fn reads_stdin(&self) -> bool {
-        choosing::reads_stdin(&self.choosing)
+        self.choosing.reads_stdin()
     }
 }
 
@@ -291,7 +294,7 @@ fn recipe(
         sparse: carrying.sparse,
         detect_moves: deleting.detect_moves,
         backup: deleting.backup.as_ref().map(|path| backup(path, direction, remote, scope)).transpose()?,
-        ..chosen(choosing, direction, carrying.common.recipe())?
+        ..chosen(choosing, typed.recursive, direction, carrying.common.recipe())?
     })
 }
 

@@ -1,29 +1,33 @@
 //! `put`: sends files, folders and standard input, and places files as `cp` does, and folders by rsync's rule of the slash.
 
+mod source;
+
+pub(super) use source::is_tree;
+
+use self::source::{UploadSource, call, stream};
 use super::CommandContext;
-use super::job::{JobRequest, TransferJob, whole};
+use super::choosing::chosen_of_tree;
+use super::job::{ChosenTree, JobRequest, TransferJob, whole};
 use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
 use crate::cli::input;
-use crate::cli::output::shown;
 use crate::cli::places;
 use crate::cli::results::{self, Planned};
 use crate::cli::scope::Scope;
 use crate::cli::server::ServerTarget;
 use clap::Args;
 use ftp_client::many::is_a_folder;
-use ftp_client::mirror::recipe::Text;
-use ftp_client::remote::{PathEnding, Remote, TypedPath};
+use ftp_client::mirror::MirrorDirection;
+use ftp_client::mirror::recipe::{Recipe, Text};
+use ftp_client::remote::{PathEnding, Remote};
 use ftp_client::skip_if::SkipIf;
 use ftp_client::{Error, Session};
 use ftp_client::{PutRequest, PutSource, TransferOptions};
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::fs;
+use std::path::{Path, PathBuf};
 use wire::message::Overwrite;
-use wire::{Failure, FailureCode, Name, RemotePath};
+use wire::{FailureCode, Name, RemotePath};
 
 /// Send files and, with -r, folders
 #[derive(Clone, Args)]
@@ -39,8 +43,6 @@ use wire::{Failure, FailureCode, Name, RemotePath};
     after_long_help = explanations::PUT
 )]
 pub(crate) struct PutArgs {
-    #[command(flatten)]
-    transfer: TransferArgs,
     /// Skip files that already exist on the server (exit code 0)
     #[arg(long, conflicts_with_all = ["overwrite", "unless_same"])]
     if_absent: bool,
@@ -54,6 +56,8 @@ pub(crate) struct PutArgs {
     /// Paths to send, and the target
     #[arg(value_name = "PATH", num_args = 2.., required = true)]
     paths: Vec<OsString>,
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub(crate) struct PutCommand {
     target: Remote,
     recursive: bool,
     transfer: TransferOptions,
+    /// The entries of trees that are sent; `None` for all.
+    chosen: Option<Box<Recipe>>,
     options: ScriptOptions,
 }
 
@@ -75,14 +81,6 @@ struct ScriptOptions {
     permissions: Permissions,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum UploadSource {
-    /// A path of this machine, and as it was typed; without a name, a folder's contents are meant.
-    Local { path: PathBuf, typed: OsString, name: Option<Name> },
-    /// Standard input, or a descriptor as a shell names it for `<(COMMAND)`; with its name on the server.
-    Stream { typed: OsString, name: Option<Name> },
-}
-
 impl PutArgs {
     /// Returns the file of `--result`.
     pub(super) fn result_file(&self) -> Result<Option<PathBuf>, Error> {
@@ -91,7 +89,7 @@ impl PutArgs {
 
     /// Returns true if standard input is sent.
     pub(super) fn reads_stdin(&self) -> bool {
-        self.paths.iter().any(|path| input::is_stdin(Path::new(path)))
+        self.transfer.choosing.reads_stdin() || self.paths.iter().any(|path| input::is_stdin(Path::new(path)))
     }
 }
 
@@ -132,11 +130,13 @@ impl PutCommand {
             (false, None) => typed.transfer.overwrite(),
         };
         let transfer = typed.transfer.carrying.options(overwrite)?;
+        let recipe = typed.transfer.carrying.recipe();
+        let chosen = chosen_of_tree(&typed.transfer.choosing, recursive, MirrorDirection::Upload, recipe)?;
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
         let permissions = typed.transfer.carrying.permissions;
         let if_absent = typed.if_absent;
         let options = ScriptOptions { if_absent, unless_same, result, permissions };
-        let put = Self { sources, target, recursive, transfer, options };
+        let put = Self { sources, target, recursive, transfer, chosen, options };
         put.check()?;
         Ok((server, put))
     }
@@ -242,6 +242,13 @@ impl PutCommand {
         if self.options.result.is_some() || self.options.unless_same.is_some() {
             path = session.place(&path, into.take().as_ref()).await?;
         }
+        if let (Some(recipe), UploadSource::Local { path: local, .. }) = (&self.chosen, source)
+            && is_tree(local)
+        {
+            let tree = ChosenTree { recipe: recipe.clone(), options: self.transfer.clone() };
+            let request = JobRequest::PutChosen(local.clone(), path, tree);
+            return Ok(TransferJob { source: source.shown(), request });
+        }
         let opened = match source {
             UploadSource::Stream { typed, .. } => PutSource::Stream(stream(typed)?),
             UploadSource::Local { path, .. } if self.recursive => PutSource::Tree(path.clone()),
@@ -285,92 +292,6 @@ impl PutCommand {
             return Err(Error::Usage(format!("{} {advice}", Error::shown_path(path))));
         }
         Ok(())
-    }
-}
-
-impl UploadSource {
-    fn new(typed: OsString, scope: &Scope, recursive: bool) -> Result<Self, Error> {
-        if input::is_stream(Path::new(&typed)) {
-            return Ok(Self::Stream { typed, name: None });
-        }
-        // A name with a colon is a file, if there is one.
-        let place = match scope.place(&typed) {
-            Ok(TypedPath::Remote(_)) | Err(_) if scope.local_file(&typed)?.symlink_metadata().is_ok() => {
-                TypedPath::Local(scope.local_file(&typed)?)
-            }
-            place => place?,
-        };
-        match place {
-            TypedPath::Local(path) => {
-                let is_contents = recursive && path.as_os_str().as_bytes().ends_with(b"/");
-                let name = name_of(&path)?.filter(|_| !is_contents);
-                Ok(Self::Local { name, path, typed })
-            }
-            TypedPath::Remote(_) => {
-                Err(Error::Usage("put sends local files; to move on the server, use mv".to_owned()))
-            }
-        }
-    }
-
-    fn name(&self) -> Option<&Name> {
-        match self {
-            Self::Local { name, .. } | Self::Stream { name, .. } => name.as_ref(),
-        }
-    }
-
-    fn shown(&self) -> Vec<u8> {
-        match self {
-            Self::Local { typed, .. } | Self::Stream { typed, .. } => typed.as_bytes().to_vec(),
-        }
-    }
-}
-
-/// True if there is a folder itself, which is sent with its name. A link to one is sent as a link.
-fn is_tree(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
-}
-
-/// Opens standard input, or a descriptor by its name.
-fn stream(typed: &OsString) -> Result<Box<dyn io::Read + Send>, Error> {
-    let path = Path::new(typed);
-    if input::is_stdin(path) {
-        return Ok(Box::new(io::stdin()));
-    }
-    let file = File::open(path).map_err(|error| Error::local(path, error))?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(Error::local(path, is_a_folder()));
-    }
-    Ok(Box::new(file))
-}
-
-/// Gives the only source another name; its target must be a folder.
-fn call(sources: &mut [UploadSource], called: &OsString) -> Result<(), Error> {
-    let new = Name::new(called.as_bytes())
-        .map_err(|error| Error::Usage(format!("--as {}: {error}", shown(called.as_bytes()))))?;
-    match sources {
-        [UploadSource::Local { name, .. } | UploadSource::Stream { name, .. }] => {
-            *name = Some(new);
-            Ok(())
-        }
-        [] => Ok(()), // patterns, of which it is not known yet what they match
-        _ => Err(Error::Usage("--as takes exactly one source".to_owned())),
-    }
-}
-
-/// `folder/.` and `..` have no name of their own; std would drop the `.` silently.
-fn name_of(path: &Path) -> Result<Option<Name>, Error> {
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.is_empty() {
-        return Err(Error::Usage("an empty path names no file".to_owned()));
-    }
-    match path.components().next_back() {
-        _ if bytes == b"." || bytes.ends_with(b"/.") => Ok(None),
-        Some(Component::Normal(name)) => {
-            Name::new(name.as_bytes()).map(Some).map_err(|error| Error::local(path, Failure::from(error)))
-        }
-        Some(Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_)) | None => {
-            Ok(None)
-        }
     }
 }
 

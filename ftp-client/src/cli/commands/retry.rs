@@ -1,14 +1,15 @@
 //! `retry`: repeats the failed items of a result file.
 
 use super::CommandContext;
-use super::job::{JobRequest, TransferJob};
+use super::job::{ChosenTree, JobRequest, TransferJob};
+use super::put::is_tree;
 use super::transfer::TransferRun;
 use crate::cli::args::Permissions;
 use crate::cli::input;
 use crate::cli::results::{self, Planned, ResultHead, Results};
 use crate::cli::server::ServerTarget;
 use clap::Args;
-use ftp_client::mirror::recipe::Text;
+use ftp_client::mirror::recipe::{Recipe, Text};
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, TransferOptions, fingerprint};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -80,7 +81,12 @@ impl RetryCommand {
         let totals = context.output.has_progress();
         let jobs = failed.into_iter().map(|item| {
             let options = options(&head, permissions.modes()?, item.recursive);
-            if command == "get" { get(item, totals, options) } else { put(item, totals, options) }
+            let chosen = head.chosen.clone().filter(|_| item.recursive);
+            if command == "get" {
+                get(item, totals, options, chosen)
+            } else {
+                put(item, totals, options, chosen)
+            }
         });
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let named = matches!(&jobs[..], [job] if !job.recursive());
@@ -99,17 +105,35 @@ fn options(head: &ResultHead, modes: Modes, recursive: bool) -> TransferOptions 
         .surviving(head.power)
 }
 
-fn get(item: Planned, totals: bool, options: TransferOptions) -> Result<TransferJob, Error> {
+fn get(
+    item: Planned,
+    totals: bool,
+    options: TransferOptions,
+    chosen: Option<Box<Recipe>>,
+) -> Result<TransferJob, Error> {
     let Planned { source, target, recursive } = item;
     let (path, must_be_folder) = (remote(&source)?, source.0.ends_with(b"/"));
     let (target, into) = (local(target), None);
     let request = GetRequest { path, must_be_folder, recursive, target, into, totals, options };
-    Ok(TransferJob { source: source.0, request: JobRequest::Get(request) })
+    let request = match chosen {
+        Some(recipe) => JobRequest::GetChosen(request, recipe),
+        None => JobRequest::Get(request),
+    };
+    Ok(TransferJob { source: source.0, request })
 }
 
-fn put(item: Planned, totals: bool, options: TransferOptions) -> Result<TransferJob, Error> {
+fn put(
+    item: Planned,
+    totals: bool,
+    options: TransferOptions,
+    chosen: Option<Box<Recipe>>,
+) -> Result<TransferJob, Error> {
     let Planned { source: Text(source), target, recursive } = item;
     let path = local(Text(source.clone()));
+    if let Some(recipe) = chosen.filter(|_| is_tree(&path)) {
+        let request = JobRequest::PutChosen(path, remote(&target)?, ChosenTree { recipe, options });
+        return Ok(TransferJob { source, request });
+    }
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
     let request = PutRequest { source: from, path: remote(&target)?, into: None, totals, options };
     Ok(TransferJob { source, request: JobRequest::Put(request, None) })

@@ -235,6 +235,7 @@ impl<'a> TransferRun<'a> {
             changing: first.map(|options| options.changing).unwrap_or_default().into(),
             compress: first.map(|options| options.compress).unwrap_or_default().into(),
             permissions: self.permissions.clone(),
+            chosen: jobs.iter().find_map(TransferJob::chosen).cloned().map(Box::new),
         };
         let head = ResultHead::new(self.command, self.context.session, self.context.server, terms, planned);
         Results::create(path, &head).map(Some)

@@ -66,10 +66,10 @@ pub(super) static OPTIONS: &[OptionRow] = &[
         NotNeeded("a tree is listed in one request, with its empty folders"),
     ),
     flags(&["--list-only"], GET, Answered("to list a folder, use ls -l")),
-    flags(&["--cvs-exclude"], MIRROR, Answered("name each pattern with --exclude")),
+    flags(&["--cvs-exclude"], TRANSFERS, Answered("name each pattern with --exclude")),
     valued(
         &["-f", "--filter"],
-        MIRROR,
+        TRANSFERS,
         Answered("use --exclude and --include, or --filter-from FILE with one rule per line"),
     ),
     // what is kept

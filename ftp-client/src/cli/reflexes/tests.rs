@@ -116,12 +116,12 @@ fn clusters_and_repeated_options_are_as_elsewhere() {
 
 #[test]
 fn an_unknown_option_is_never_taken_for_a_path() {
-    for (command, option) in [("put", "-Q"), ("put", "--nonsense"), ("put", "--exclude"), ("ls", "-x")] {
+    for (command, option) in [("put", "-Q"), ("put", "--nonsense"), ("put", "--detect-moves"), ("ls", "-x")] {
         let text = parsed(command, &[option]).unwrap_err().to_string();
         assert!(!text.contains("as a value"), "{text}");
     }
-    let text = parsed("put", &["--exclude"]).unwrap_err().to_string();
-    assert!(text.contains("'--exclude' is an option of: check, mirror"), "{text}");
+    let text = parsed("put", &["--detect-moves"]).unwrap_err().to_string();
+    assert!(text.contains("'--detect-moves' is an option of: mirror"), "{text}");
 }
 
 /// What is answered can be typed: the commands in it are ours.
