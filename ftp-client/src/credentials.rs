@@ -25,6 +25,8 @@ pub enum Credentials {
         /// The token's text.
         token: String,
     },
+    /// What the transport brings.
+    OfTransport,
     /// A user's OpenSSH keys; the first [`LOGIN_KEYS_MAX`] are offered.
     Keys {
         /// The user's name.
@@ -79,6 +81,9 @@ impl Credentials {
                 login: Login::Token { token },
                 if_refused: "the token is unknown, expired or used up".to_owned(),
             },
+            Self::OfTransport => {
+                return Err(Error::NoLogin("this way to the server brings no login".to_owned()));
+            }
             Self::Keys { user, keys } => {
                 let message = channel.message(&user);
                 let signing = tokio::task::spawn_blocking(move || sign(&keys, &message));

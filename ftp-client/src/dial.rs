@@ -1,13 +1,16 @@
 //! Making connections over any transport: the control connection, and the lanes of its session.
 
+use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::trust::ServerTrust;
 use rustls::CipherSuite;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use wire::binding::{SessionId, SessionSecret};
 use wire::checksum::Checksum;
 use wire::control::Envelope;
@@ -47,6 +50,8 @@ pub struct Dialed {
     pub(crate) channel: Channel,
     pub(crate) agreed: Agreed,
     pub(crate) lanes: LaneDialer,
+    /// The login, where the transport brings it.
+    pub(crate) login: Option<Credentials>,
 }
 
 /// The results of a handshake.
@@ -72,6 +77,8 @@ pub(crate) struct LaneDialer {
     pub(crate) session: SessionId,
     pub(crate) secret: SessionSecret,
     timeout: Duration,
+    /// Tells once lanes should move to a better way.
+    better: Option<watch::Receiver<Option<SocketAddr>>>,
 }
 
 type OpeningLane = Pin<Box<dyn Future<Output = io::Result<AnyLane>> + Send>>;
@@ -96,12 +103,35 @@ impl Dialed {
             let (lanes, secret) = (lanes.clone(), for_lanes.clone());
             Box::pin(async move { open_lane(&*lanes, session, &secret, number).await })
         };
-        let lanes = LaneDialer { open: Arc::new(open), session, secret, timeout };
-        Ok(Self { connection: Box::new(connection), channel, agreed, lanes })
+        let lanes = LaneDialer { open: Arc::new(open), session, secret, timeout, better: None };
+        Ok(Self { connection: Box::new(connection), channel, agreed, lanes, login: None })
+    }
+
+    /// The same, with a login that the transport brings.
+    #[must_use]
+    pub fn logging_in(self, login: Credentials) -> Self {
+        Self { login: Some(login), ..self }
+    }
+
+    /// The same, whose lanes move once there is a better way for them, at the address that `better` tells.
+    #[must_use]
+    pub fn moving_once(self, better: watch::Receiver<Option<SocketAddr>>) -> Self {
+        Self { lanes: LaneDialer { better: Some(better), ..self.lanes }, ..self }
     }
 }
 
 impl LaneDialer {
+    /// Waits until a lane that was dialed before should move to a better way; for ever if it need not.
+    pub(crate) fn outdated(&self) -> impl Future<Output = ()> + use<> {
+        let better = self.better.clone().filter(|better| better.borrow().is_none());
+        async move {
+            let Some(mut better) = better else { return std::future::pending().await };
+            if better.wait_for(Option::is_some).await.is_err() {
+                std::future::pending().await // the session is over
+            }
+        }
+    }
+
     /// Opens lane `number`.
     pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<AnyLane> {
         let opening = tokio::time::timeout(self.timeout, (self.open)(number));

@@ -106,13 +106,24 @@ impl LaneKeeper {
             return Err("all lane numbers are used".into());
         };
         let before = self.control.exchange.frames_through();
+        let outdated = self.dialer.outdated();
         let dialed = tokio::select! {
             dialed = self.dialer.dial(LaneNo(number)) => dialed,
             () = self.control.over.cancelled() => return Ok(()),
         };
         let lane = dialed.map_err(|error| error.to_string())?;
         let exchange = self.control.exchange.clone();
-        match lane.run(exchange, self.control.over.clone(), retire.clone()).await {
+        let retire = retire.child_token();
+        let running = lane.run(exchange, self.control.over.clone(), retire.clone());
+        tokio::pin!(running);
+        let end = tokio::select! {
+            end = &mut running => end,
+            () = outdated => {
+                retire.cancel(); // what it carries arrives, and another takes its place
+                running.await
+            }
+        };
+        match end {
             LaneEnd::Violation(rule) => {
                 self.control.end(EndReason::Protocol(rule));
                 Ok(())

@@ -1,30 +1,38 @@
 //! Typed paths: the forms of a path on a server, and how it is distinguished from a local path.
 //!
-//! Two spellings: a URL (`ftpx://user@host:port/path`, percent-encoded) and scp's `user@host:path`. As with scp, a `/`
+//! Over ssh a path is written `user@host:path`, as for scp, or as a URL, `ssh://user@host:port/path`. On a standing server it is written
+//! `user@host::path`, as for rsync, or `ftpx://user@host:port/path`. URLs are percent-encoded. As with scp, a `/`
 //! before the first `:` makes a path local, so `./a:b` is how to name a local file that looks remote.
 
 mod url;
 
 use crate::fingerprint::ServerKey;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::net::Ipv6Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use wire::escape::Escaped;
 use wire::path::PathError;
+use wire::stdio::HOME;
 use wire::{Name, RemotePath};
 
 /// The port of servers that are named without one.
 pub const DEFAULT_PORT: u16 = 2121;
 
+/// Stands for the port that ssh's configuration names.
+const PORT_OF_SSH_CONFIG: u16 = 0;
+
 /// A path on a server, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
+    /// How its server is reached.
+    pub way: Way,
     /// The user, where one was typed.
     pub user: Option<String>,
     /// Host name in lower case, or an address without brackets.
     pub host: String,
-    /// Port.
+    /// Port; over ssh 0 for the one that ssh's configuration names.
     pub port: u16,
     /// The path below the user's root.
     pub path: RemotePath,
@@ -32,6 +40,25 @@ pub struct Remote {
     pub ending: PathEnding,
     /// The server's key, where the URL pins it.
     pub pin: Option<ServerKey>,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// At its port.
+    #[default]
+    Ftpx,
+    /// Over ssh, which starts it.
+    Ssh,
+}
+
+impl Way {
+    /// True for the way that files leave out.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How a typed path ended.
@@ -67,20 +94,20 @@ pub struct RemoteError {
 /// An error in a typed remote path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RemotePathFault {
-    #[error("not a remote path; write HOST:PATH or ftpx://HOST/PATH")]
+    #[error("not a remote path; write HOST:PATH (over ssh), HOST::PATH or ftpx://HOST/PATH")]
     IsLocal,
-    #[error("only ftpx:// URLs are understood")]
+    #[error("only ftpx:// and ssh:// URLs are understood")]
     Scheme,
     #[error("the host is missing or not a host name")]
     Host,
     #[error("the port must be a number from 1 to 65535")]
     Port,
-    #[error("a port needs a URL: write ftpx://[USER@]HOST:PORT/PATH")]
+    #[error("a port needs a URL: write ftpx://[USER@]HOST:PORT/PATH, or ssh://… for sshd's port")]
     PortInScp,
     #[error(
-        "is {port} a port or a folder? the port is written ftpx://{place}:{port}/PATH, the folder {place}:/{port}"
+        "is {port} a port or a folder? a server's port is written ftpx://{place}:{port}/PATH, sshd's ssh://{place}:{port}/PATH, the folder {place}{colon}./{port}"
     )]
-    PortOrFolder { place: String, port: u16 },
+    PortOrFolder { place: String, port: u16, colon: &'static str },
     #[error("the user's name is empty or not UTF-8")]
     User,
     #[error(
@@ -137,11 +164,9 @@ impl Remote {
         if bytes.is_empty() {
             return Ok(Self { ending: PathEnding::Slash, ..self.clone() });
         }
-        let (base, ending) = if bytes.starts_with(b"/") {
-            (&b""[..], PathEnding::of(bytes))
-        } else {
-            (self.path.as_bytes(), PathEnding::of(bytes))
-        };
+        let is_whole = bytes.starts_with(b"/") || (self.way == Way::Ssh && is_in_home(bytes));
+        let base = if is_whole { &b""[..] } else { self.path.as_bytes() };
+        let ending = if bytes == HOME { PathEnding::Slash } else { PathEnding::of(bytes) };
         let mut names: Vec<&[u8]> = Vec::new();
         for name in base.split(|byte| *byte == b'/').chain(bytes.split(|byte| *byte == b'/')) {
             match name {
@@ -167,10 +192,12 @@ impl Remote {
         url::of(self)
     }
 
-    /// The last name of the path; `None` for the root, and where contents are meant.
+    /// The last name of the path; `None` for the root and the home folder, and where contents are meant.
     #[must_use]
     pub fn last_name(&self) -> Option<Name> {
+        let is_home = self.way == Way::Ssh && self.path.as_bytes() == HOME;
         match self.ending {
+            _ if is_home => None,
             PathEnding::Name | PathEnding::Slash => self.path.split_last().map(|(_, name)| name),
             PathEnding::Dot => None,
         }
@@ -218,9 +245,12 @@ impl PathEnding {
     }
 }
 
-/// Host and port as people write them: an IPv6 address stands in brackets.
+/// Host and port as people write them: an IPv6 address stands in brackets, and port 0 is none.
 #[must_use]
 pub fn address(host: &str, port: u16) -> String {
+    if port == 0 {
+        return host.to_owned();
+    }
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
@@ -234,7 +264,23 @@ pub fn parse_address(text: &str) -> Option<(String, u16)> {
     Some((parse_host(host)?, parse_port(port)?))
 }
 
+/// True if the path begins in the home folder.
+fn is_in_home(path: &[u8]) -> bool {
+    path == HOME || path.starts_with(b"~/")
+}
+
+/// A path over ssh, which begins in the home folder unless it begins with `/`.
+fn over_ssh(path: &[u8]) -> Result<(RemotePath, PathEnding), RemotePathFault> {
+    let whole = if path.starts_with(b"/") || is_in_home(path) { path } else { &[HOME, b"/", path].concat() };
+    let ending = if path == HOME { PathEnding::Slash } else { PathEnding::of(path) };
+    Ok((RemotePath::from_user(whole)?, ending))
+}
+
 fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, RemotePathFault> {
+    let (way, path, colon) = match path.strip_prefix(b":") {
+        Some(path) => (Way::Ftpx, path, "::"),
+        None => (Way::Ssh, path, ":"),
+    };
     if path
         .iter()
         .position(|byte| *byte == b':')
@@ -246,13 +292,16 @@ fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, RemotePathFault> {
         && let Some(port) = parse_port(port)
     {
         let place = String::from_utf8_lossy(authority).into_owned();
-        return Err(RemotePathFault::PortOrFolder { place, port });
+        return Err(RemotePathFault::PortOrFolder { place, port, colon });
     }
     let (user, host) = split_user(authority);
     let user = user.map(|user| parse_user(user.to_vec())).transpose()?;
     let host = str::from_utf8(host).ok().and_then(parse_host).ok_or(RemotePathFault::Host)?;
-    let ending = PathEnding::of(path);
-    Ok(Remote { user, host, port: DEFAULT_PORT, path: RemotePath::from_user(path)?, ending, pin: None })
+    let (port, (path, ending)) = match way {
+        Way::Ftpx => (DEFAULT_PORT, (RemotePath::from_user(path)?, PathEnding::of(path))),
+        Way::Ssh => (PORT_OF_SSH_CONFIG, over_ssh(path)?),
+    };
+    Ok(Remote { way, user, host, port, path, ending, pin: None })
 }
 
 /// Where host and path are separated; the same rule as scp's `colon()`.

@@ -76,9 +76,11 @@ impl Session {
 impl Inner {
     async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
         let address = remote::address(&options.host, options.port);
-        let Dialed { connection, channel, agreed, lanes } = options.transport.dial(options.target()).await?;
+        let Dialed { connection, channel, agreed, lanes, login } =
+            options.transport.dial(options.target()).await?;
         let Agreed { checksum, cipher, round_trip } = agreed;
-        let PreparedLogin { login, if_refused } = options.credentials.clone().prepare(&channel).await?;
+        let PreparedLogin { login, if_refused } =
+            login.unwrap_or_else(|| options.credentials.clone()).prepare(&channel).await?;
         let (receiver, writer) = control::split(connection);
         let (outbox, messages) = control::outbox();
         let transfers = Memory::new(CLIENT_MEMORY_MAX).transfers;

@@ -32,7 +32,10 @@ async fn dial(target: DialTarget<'_>) -> Result<Dialed, Error> {
     let connection = within.await.map_err(|_| failed("no answer in time".into(), true))?;
     let (connection, round_trip) =
         connection.map_err(|error| failed(sentence(&error), is_passing(&error)))?;
-    let address = connection.socket().peer_addr().map_err(unreachable)?;
+    let address = {
+        let socket = connection.socket().tcp().ok_or_else(|| failed("no socket of TCP".into(), false))?;
+        socket.peer_addr().map_err(unreachable)?
+    };
     let key = connection.login_channel().map_err(unreachable)?.server_key;
     let (checksum, cipher) = {
         let tls = connection.tls();

@@ -11,10 +11,11 @@ use crate::password::PasswordHash;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use wire::Access;
 use wire::login::Channel;
 use wire::message::Login;
 use wire::modes::ModePolicy;
+use wire::stdio::HOME;
+use wire::{Access, RemotePath};
 
 /// A login, with the facts that its check may depend on.
 #[derive(Debug, Clone)]
@@ -64,6 +65,7 @@ pub struct Principal {
     access: Access,
     proof: Proof,
     modes: ModePolicy,
+    home: Option<RemotePath>,
 }
 
 /// The proof of a login.
@@ -86,13 +88,27 @@ impl Principal {
     #[must_use]
     pub fn new(name: impl Into<String>, root: impl Into<PathBuf>, access: Access) -> Self {
         let (proof, modes) = (Proof::Unrecorded, ModePolicy::default());
-        Self { name: name.into(), root: root.into(), access, proof, modes }
+        Self { name: name.into(), root: root.into(), access, proof, modes, home: None }
     }
 
     /// Records the fingerprint of the key that the login was made with.
     #[must_use]
     pub fn with_key(self, fingerprint: impl Into<String>) -> Self {
         self.proven_by(Proof::Key(fingerprint.into()))
+    }
+
+    /// Sets the folder below the root that `~` stands for at the beginning of a path; `None` for a name as any other.
+    #[must_use]
+    pub fn at_home(self, home: Option<RemotePath>) -> Self {
+        Self { home, ..self }
+    }
+
+    /// Returns the whole path of one that begins with `~`, where that stands for a folder; others as they are.
+    pub(crate) fn whole_path(&self, path: &RemotePath) -> RemotePath {
+        let home = RemotePath::from_wire(HOME).ok();
+        let below = home.and_then(|home| path.strip_prefix(&home));
+        let whole = self.home.as_ref().zip(below).and_then(|(home, below)| home.join_path(&below).ok());
+        whole.unwrap_or_else(|| path.clone())
     }
 
     /// Sets the rules for the permissions of all that the principal makes or changes.

@@ -13,6 +13,7 @@ mod logging;
 mod open_files;
 mod output;
 mod password_input;
+mod pipe;
 mod reachable;
 mod reload;
 mod running;
@@ -21,6 +22,7 @@ mod service;
 mod setup;
 mod share;
 mod signals;
+mod stdio;
 mod user;
 mod user_root;
 
@@ -31,6 +33,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         ServerCommand::Share(args) => share::run(&args),
         ServerCommand::Serve(args) => serve::run(&args),
+        ServerCommand::Stdio(args) => stdio::run(&args),
+        ServerCommand::Pipe { word } => pipe::run(&word),
         ServerCommand::User(args) => user::run(args),
         ServerCommand::Fingerprint(place) => fingerprint::run(&place),
         ServerCommand::CheckConfig(place) => check_config::run(&place),

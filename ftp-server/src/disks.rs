@@ -12,7 +12,7 @@ use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 use wire::disk::{Disk, DiskSlots, Hanging};
 use wire::modes::ModePolicy;
-use wire::store::{LocalStorage, Storage};
+use wire::store::{LocalStorage, Storage, WholeFilesystem};
 use wire::sync::lock;
 use wire::{Failure, FailureCode};
 
@@ -35,6 +35,9 @@ pub struct StorageRoot {
 
 /// Opens roots that are folders of this machine.
 pub struct LocalRoots;
+
+/// Opens the whole filesystem of this machine, whatever the root, for a user whom only its permissions bound.
+pub struct WholeRoot;
 
 /// All filesystems that roots are on.
 pub struct Disks {
@@ -74,6 +77,13 @@ impl RootOpener for LocalRoots {
         let storage = LocalStorage::open(root)?.with_modes(modes);
         let filesystem = storage.device()?;
         Ok(StorageRoot { storage: Arc::new(storage), filesystem })
+    }
+}
+
+impl RootOpener for WholeRoot {
+    fn open(&self, _: &Path, modes: ModePolicy) -> io::Result<StorageRoot> {
+        let filesystem = LocalStorage::open(Path::new("/"))?.device()?;
+        Ok(StorageRoot { storage: Arc::new(WholeFilesystem::with_modes(modes)), filesystem })
     }
 }
 

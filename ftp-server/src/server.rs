@@ -15,11 +15,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use wire::store::marks::Marks;
-use wire::transport::tls_tcp::{PresentedIdentity, TlsListener};
+use wire::transport::tls_tcp::{LocalTlsListener, PresentedIdentity, TlsListener};
 use wire::transport::{Accepted, Acceptor};
 
 /// The settings of a server.
@@ -101,6 +101,16 @@ impl Server {
     /// Accepts connections of another transport too.
     pub fn accept_from(&mut self, acceptor: impl Acceptor) {
         self.accepting.push(Box::pin(accept(acceptor, self.shared.clone())));
+    }
+
+    /// Accepts connections of another socket too.
+    pub fn accept_tcp(&mut self, listener: TcpListener) {
+        self.accept_from(TlsListener::new(listener, self.identity.clone()));
+    }
+
+    /// Accepts connections of programs of the same account too, which bring those of a client at the address `client`.
+    pub fn accept_local(&mut self, listener: UnixListener, client: SocketAddr) {
+        self.accept_from(LocalTlsListener::new(listener, self.identity.clone(), client));
     }
 
     /// A handle that changes the server while it runs.

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 use subtle::ConstantTimeEq;
-use wire::Access;
 use wire::message::Login;
 use wire::sync::lock;
+use wire::{Access, RemotePath};
 
 /// The login that a token stands for.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct TokenGrant {
     pub expires_at: SystemTime,
     /// True if the first login uses the token up.
     pub once: bool,
+    /// The folder below the root that `~` stands for at the beginning of a path, if it does.
+    pub home: Option<RemotePath>,
 }
 
 /// A freshly made token; the only place where its text exists on the server.
@@ -100,7 +102,9 @@ impl Tokens {
         let digest = digest_of(token.text());
         self.lock().push(Issued {
             digest,
-            principal: Principal::new(grant.name, grant.root, grant.access).proven_by(Proof::Token(digest)),
+            principal: Principal::new(grant.name, grant.root, grant.access)
+                .at_home(grant.home)
+                .proven_by(Proof::Token(digest)),
             expires_at: grant.expires_at,
             once: grant.once,
             spent: false,

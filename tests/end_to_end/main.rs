@@ -21,5 +21,6 @@ mod mirrors;
 mod packaging;
 mod resume;
 mod server;
+mod ssh;
 mod support;
 mod transfers;

@@ -32,6 +32,7 @@ pub mod ranges;
 pub mod receiver;
 pub mod sender;
 pub mod sha256;
+pub mod stdio;
 pub mod sync;
 pub mod verified;
 pub mod wildcard;

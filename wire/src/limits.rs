@@ -15,6 +15,8 @@ pub const PATH_DEPTH_MAX: usize = 256;
 
 /// Longest body of a control frame before login: enough for a login, too little for an attack.
 pub const CONTROL_BODY_BEFORE_LOGIN_MAX: usize = 16 * 1024;
+/// Most bytes that a login shell may print before the greeting of a server that ssh has started.
+pub const SHELL_NOISE_LEN_MAX: usize = 64 * 1024;
 /// Longest body of a control frame after login.
 pub const CONTROL_BODY_MAX: usize = 1024 * 1024;
 /// A listing is cut into pages of about this many bytes, so that several requests share the connection fairly.

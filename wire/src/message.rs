@@ -141,6 +141,23 @@ impl Message {
     pub const LOGIN_ANSWER: u16 = 7;
 }
 
+/// A field with a path that a request is about.
+trait MapPath {
+    /// Replaces the path, if it is one below the user's root.
+    fn map_with(&mut self, map: &dyn Fn(&RemotePath) -> RemotePath);
+}
+
+impl MapPath for RemotePath {
+    fn map_with(&mut self, map: &dyn Fn(&RemotePath) -> RemotePath) {
+        *self = map(self);
+    }
+}
+
+/// A link's target, which is any text.
+impl MapPath for Vec<u8> {
+    fn map_with(&mut self, _: &dyn Fn(&RemotePath) -> RemotePath) {}
+}
+
 /// A request with one answer, which its row in the table names.
 pub trait Call: Into<Message> + Send + 'static {
     /// Its answer, unless it fails.

@@ -2,6 +2,7 @@
 
 use crate::escape::Escaped;
 use crate::limits::{NAME_LEN_MAX, PATH_DEPTH_MAX, PATH_LEN_MAX};
+use crate::stdio::HOME;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
@@ -256,10 +257,12 @@ impl PartialOrd for RemotePath {
     }
 }
 
-/// Shows the path escaped and with a leading `/`, as people know it.
+/// Shows the path escaped and with a leading `/`, as people know it, unless it begins with the `~` of a home folder.
 impl fmt::Display for RemotePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("/")?;
+        if !matches!(&*self.0, HOME | [b'~', b'/', ..]) {
+            f.write_str("/")?;
+        }
         Escaped(&self.0).fmt(f)
     }
 }

@@ -69,7 +69,8 @@ pub(crate) struct Cli {
 }
 
 const PLACES: &str = "\
-A REMOTE is ftpx://[user@]host[:port]/path[?pin=sha256:HEX], NAME:path with a profile's name, or [user@]host:path.
+A REMOTE is [user@]host:path over ssh (or ssh://[user@]host[:port]/path), [user@]host::path or
+ftpx://[user@]host[:port]/path[?pin=sha256:HEX] on a standing server, or NAME:path with a profile's name.
 Exit codes: 0 done; 1 some items failed; 2 wrong usage; 3 server not reached or lost; 4 not allowed;
 5 no such path; 6 refused to protect data; 7 verification failed; 8 no space or storage failure; 130 interrupted.
 

@@ -5,9 +5,12 @@ use crate::cli::output::Output;
 use crate::cli::server::{ServerTarget, one_pin};
 use crate::cli::settings::Settings;
 use crate::cli::terminal;
+use ftp_client::known_hosts::KnownHosts;
+use ftp_client::remote::Way;
 use ftp_client::session::Outages;
+use ftp_client::ssh::SshTransport;
 use ftp_client::trust::{OnUnknown, Policy};
-use ftp_client::{ConnectOptions, Error, Session};
+use ftp_client::{ConnectOptions, Credentials, Error, Session};
 use std::sync::Arc;
 use std::time::Instant;
 use wire::limits::LOGIN_TIMEOUT;
@@ -25,11 +28,39 @@ pub(crate) fn options(
     settings: &Settings,
     output: &Arc<Output>,
 ) -> Result<Connecting, Error> {
+    if server.way == Way::Ssh {
+        let typed = [settings.pin.is_some(), settings.token.is_some(), settings.password_file.is_some()];
+        if typed.contains(&true) {
+            let text = "ssh decides about the host and the login: --pin, --token and --password-file are for standing servers (HOST::PATH)";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        return Ok(Connecting { options: over_ssh(server, settings, output), otherwise: None });
+    }
     let pin = one_pin(server.pin, settings.pin)?;
     let policy =
         Policy::new(pin, settings.known_hosts.clone(), on_unknown(settings)).recorded(server.recorded);
     let login = login::choose(server, settings, output)?;
+    let options = ConnectOptions::new(server.host.clone(), Arc::new(policy), login.credentials);
+    Ok(Connecting { options: with_settings(options, server, settings, output), otherwise: login.otherwise })
+}
+
+/// ssh decides about the host and who logs in there; its server brings the login.
+fn over_ssh(server: &ServerTarget, settings: &Settings, output: &Arc<Output>) -> ConnectOptions {
+    let policy = Policy::new(None, KnownHosts::nowhere(), OnUnknown::Refuse);
     let options = ConnectOptions {
+        transport: Arc::new(SshTransport::new(settings.ssh.clone(), server.user.clone())),
+        ..ConnectOptions::new(server.host.clone(), Arc::new(policy), Credentials::OfTransport)
+    };
+    with_settings(options, server, settings, output)
+}
+
+fn with_settings(
+    options: ConnectOptions,
+    server: &ServerTarget,
+    settings: &Settings,
+    output: &Arc<Output>,
+) -> ConnectOptions {
+    ConnectOptions {
         port: server.port,
         checksum: settings.checksum,
         lanes: settings.lanes,
@@ -37,9 +68,8 @@ pub(crate) fn options(
         timeout: settings.timeout,
         outages: outages(settings, output),
         state: settings.state.clone(),
-        ..ConnectOptions::new(server.host.clone(), Arc::new(policy), login.credentials)
-    };
-    Ok(Connecting { options, otherwise: login.otherwise })
+        ..options
+    }
 }
 
 /// Connects. Waits for the login's answer only if a password could be asked for after keys were refused.

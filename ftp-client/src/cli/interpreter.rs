@@ -306,7 +306,7 @@ fn same_server(wanted: &ServerTarget, open: &ServerTarget, session: &Session) ->
     let same_user = wanted.user.is_none() || open.user.is_none() || wanted.user == open.user;
     let same_key =
         wanted.pin.or(wanted.recorded).is_none_or(|pin| fingerprint::show(&pin) == session.server_key());
-    if (&wanted.host, wanted.port) == (&open.host, open.port) && same_user && same_key {
+    if wanted.is_at_same_place(open) && same_user && same_key {
         Ok(())
     } else {
         let (there, open) = (wanted.address(), open.address());

@@ -11,6 +11,7 @@ use ftp_client::error::exit_code_of;
 use ftp_client::fingerprint;
 use ftp_client::mirror::recipe::{ChangingRecipe, CompressRecipe, OverwriteRecipe, Recipe, Text};
 use ftp_client::observer::{FileOutcome, FileReport};
+use ftp_client::remote::Way;
 use ftp_client::{Error, Session};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub(crate) struct ResultHead {
     pub(crate) result: u32,
     /// `get` or `put`.
     pub(crate) command: String,
+    /// How the server is reached.
+    #[serde(default, skip_serializing_if = "Way::is_usual")]
+    pub(crate) way: Way,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: Option<String>,
@@ -145,6 +149,7 @@ impl ResultHead {
         Self {
             result: VERSION,
             command: command.to_owned(),
+            way: server.way,
             host: server.host.clone(),
             port: server.port,
             user: server.user.clone(),

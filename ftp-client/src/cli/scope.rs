@@ -1,6 +1,7 @@
 //! The meaning of typed paths: which are on a server, and where they begin.
 //!
-//! On a command line, a path is on a server if it says so: `NAME:path` with a profile's name, `[user@]host:path`, a URL.
+//! On a command line, a path is on a server if it says so: `NAME:path` with a profile's name,
+//! `[user@]host:path`, `[user@]host::path`, a URL.
 //! In a script or shell one server is open, and a command's own rule decides which of its words are remote. Those
 //! need no prefix and begin in the server's current folder. `:path` marks a remote path where both are possible.
 
@@ -275,7 +276,7 @@ impl Scope {
 
     /// A whole remote path in a session: it must be on the open server.
     fn elsewhere(&self, typed: &OsStr) -> Result<Option<Remote>, Error> {
-        let is_url = typed.as_bytes().starts_with(b"ftpx://");
+        let is_url = [&b"ftpx://"[..], b"ssh://"].iter().any(|scheme| typed.as_bytes().starts_with(scheme));
         let remote = match self.profiles.resolve(typed)? {
             None if is_url => Some(Remote::parse(typed)?),
             remote => remote,

@@ -1,10 +1,13 @@
 //! The meaning of the common options, with defaults for those that were not typed.
 
 use crate::cli::args::Common;
+use crate::cli::environment::variable;
 use etcetera::BaseStrategy;
 use ftp_client::Error;
 use ftp_client::fingerprint::ServerKey;
 use ftp_client::known_hosts::KnownHosts;
+use ftp_client::ssh::SshOptions;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use wire::checksum::Checksum;
@@ -25,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) give_up_after: Duration,
     /// Wait for a server that is not reachable yet; set if either of the two options was given.
     pub(crate) wait_for_server: bool,
+    pub(crate) ssh: SshOptions,
     /// Folder of resume records; `None` without a home folder.
     pub(crate) state: Option<PathBuf>,
 }
@@ -32,6 +36,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(typed: Common) -> Result<Self, Error> {
         Ok(Self {
+            ssh: ssh_options(&typed)?,
             identities: typed.identity,
             password_file: typed.password_file,
             token: typed.token,
@@ -48,6 +53,37 @@ impl Settings {
             state: default_state(),
         })
     }
+}
+
+/// How ssh is run. `--identity` is for it too.
+fn ssh_options(typed: &Common) -> Result<SshOptions, Error> {
+    let usual = SshOptions::default();
+    let command = match typed.ssh_command.clone().or(variable("FTPX_SSH")?) {
+        Some(line) => shlex::split(&line).filter(|words| !words.is_empty()).ok_or_else(|| {
+            Error::Usage(format!(
+                "--ssh-command {line:?} is no command: its quotes do not match, or it is empty"
+            ))
+        })?,
+        None => Vec::new(),
+    };
+    let mut command: Vec<OsString> = command.into_iter().map(OsString::from).collect();
+    if command.is_empty() {
+        command = usual.command;
+    }
+    for identity in &typed.identity {
+        command.extend(["-i".into(), identity.clone().into_os_string()]);
+    }
+    let connections = typed.ssh_connections.unwrap_or(usual.connections);
+    let send = typed.send_server.then(own_server).transpose()?;
+    Ok(SshOptions { command, server: typed.server_path.clone(), connections, send })
+}
+
+/// The server's program beside this one.
+fn own_server() -> Result<PathBuf, Error> {
+    let own = std::env::current_exe().ok().map(|own| own.with_file_name("ftp-server"));
+    own.filter(|program| program.is_file()).ok_or_else(|| {
+        Error::Usage("--send-server: there is no ftp-server in the folder of ftp-client".to_owned())
+    })
 }
 
 /// Without a home folder, a server can be pinned.

@@ -16,6 +16,7 @@ use super::recipe::{Recipe, Text};
 use super::target::MirrorDirection;
 use crate::error::Error;
 use crate::private_file;
+use crate::remote::Way;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -31,6 +32,9 @@ pub struct PlanHead {
     version: u32,
     /// `upload` or `download`.
     pub direction: DirectionWord,
+    /// How the server is reached.
+    #[serde(default, skip_serializing_if = "Way::is_usual")]
+    pub way: Way,
     /// The server's address, as it was typed.
     pub host: String,
     /// The server's port.
@@ -83,6 +87,8 @@ impl From<DirectionWord> for MirrorDirection {
 /// Where a plan's trees are, as far as the command line knows.
 #[derive(Debug, Clone)]
 pub struct PlanPlace {
+    /// How the server is reached.
+    pub way: Way,
     /// The server's address, as it was typed.
     pub host: String,
     /// The server's port.
@@ -159,6 +165,7 @@ impl PlanHead {
             format: FORMAT.to_owned(),
             version: VERSION,
             direction: direction.into(),
+            way: place.way,
             host: place.host.clone(),
             port: place.port,
             key: login.key,
@@ -283,7 +290,7 @@ mod tests {
     use std::path::Path;
 
     fn written(path: &Path) {
-        let place = PlanPlace { host: "h".into(), port: 1, local: "/l".into() };
+        let place = PlanPlace { way: Way::Ftpx, host: "h".into(), port: 1, local: "/l".into() };
         let mut writer = PlanWriter::new(path.to_owned(), place.clone(), Recipe::default()).unwrap();
         let login = PlanLogin { key: "sha256:00".to_owned(), user: "ann".to_owned() };
         let roots = (Some((1, 2)), None);

@@ -27,19 +27,47 @@ fn local_paths_are_told_as_scp_does() {
 fn scp_spelling() {
     let place = remote("ann@Example.ORG:a//b");
     assert_eq!(
-        (place.user.as_deref(), place.host.as_str(), place.port),
-        (Some("ann"), "example.org", DEFAULT_PORT)
+        (place.user.as_deref(), place.host.as_str(), place.port, place.way),
+        (Some("ann"), "example.org", PORT_OF_SSH_CONFIG, Way::Ssh)
     );
-    assert_eq!((place.path.as_bytes(), place.ending), (&b"a/b"[..], PathEnding::Name));
+    assert_eq!((place.path.as_bytes(), place.ending), (&b"~/a/b"[..], PathEnding::Name));
     assert_eq!(remote("ann@corp@host:x").user.as_deref(), Some("ann@corp"));
-    assert_eq!(remote("host:a:b@c").path.as_bytes(), b"a:b@c");
+    assert_eq!(remote("host:a:b@c").path.as_bytes(), b"~/a:b@c");
     assert_eq!(remote("u@[fe80::1%eth0]:x").host, "fe80::1%eth0");
-    assert!(remote("host:").path.is_root());
-    assert_eq!(remote("host:100%").path.as_bytes(), b"100%");
-    for folder in ["host:/2026/x", "host:./2026/x", "host:2026-05/x", "host:70000/x", "host:0/x"] {
-        assert!(remote(folder).path.to_string().starts_with(['/']), "{folder}");
+    for home in ["host:", "host:~", "host:.", "ssh://host/~"] {
+        assert_eq!(
+            (remote(home).path.to_string().as_str(), remote(home).must_be_folder()),
+            ("~", home != "ssh://host/~"),
+            "{home}"
+        );
     }
-    assert_eq!(remote("host:./2026/x").path.as_bytes(), b"2026/x");
+    assert!(remote("host:/").path.is_root());
+    assert_eq!(remote("host:100%").path.as_bytes(), b"~/100%");
+    for folder in ["host:/2026/x", "host:./2026/x", "host:2026-05/x", "host:70000/x", "host:0/x"] {
+        assert!(remote(folder).path.to_string().starts_with(['/', '~']), "{folder}");
+    }
+    assert_eq!(remote("host:./2026/x").path.as_bytes(), b"~/2026/x");
+}
+
+#[test]
+fn two_colons_are_for_a_standing_server() {
+    let place = remote("ann@host::a//b");
+    assert_eq!((place.way, place.port, place.path.as_bytes()), (Way::Ftpx, DEFAULT_PORT, &b"a/b"[..]));
+    assert!(remote("host::").path.is_root());
+    assert_eq!(remote("[::1]::/x").host, "::1");
+}
+
+#[test]
+fn ssh_has_urls() {
+    let place = remote("ssh://ann@host:2222/~/a%20b");
+    assert_eq!((place.way, place.port, place.path.as_bytes()), (Way::Ssh, 2222, &b"~/a b"[..]));
+    assert_eq!(
+        (remote("ssh://host/srv").path.as_bytes(), remote("ssh://host/srv").address().as_str()),
+        (&b"srv"[..], "host")
+    );
+    assert_eq!(remote("host:photos").url(), "ssh://host/~/photos");
+    assert_eq!(remote("host:a/b").at(OsStr::new("~/c")).unwrap().path.as_bytes(), b"~/c");
+    assert_eq!(remote("host::a/b").at(OsStr::new("~/c")).unwrap().path.as_bytes(), b"a/b/~/c");
 }
 
 #[test]
@@ -57,14 +85,23 @@ fn url_spelling() {
 #[test]
 fn a_url_leads_to_the_same_place() {
     let pinned = format!("ftpx://host/a?pin=sha256:{}", "0f".repeat(32));
-    for text in
-        ["ann@host:a b/c%d", "[fe80::1%eth0]:x", "ann%40corp@h:", "ftpx://h:99/%FF", &pinned, "a@b@h:~x"]
-    {
+    for text in [
+        "ann@host:a b/c%d",
+        "[fe80::1%eth0]:x",
+        "ann%40corp@h:",
+        "ftpx://h:99/%FF",
+        &pinned,
+        "a@b@h:~x",
+        "h::x",
+        "[::1]::x",
+        "h:/x",
+        "ssh://h:5/x",
+    ] {
         let place = remote(text);
         let again = remote(&place.url());
         assert_eq!(Remote { ending: place.ending, ..again }, place, "{text}");
     }
-    assert_eq!(remote("ann@host:photos").url(), "ftpx://ann@host/photos");
+    assert_eq!(remote("ann@host::photos").url(), "ftpx://ann@host/photos");
 }
 
 #[test]
@@ -99,8 +136,11 @@ fn wrong_ones_are_told_why() {
         ("ftpx://host:0/", RemotePathFault::Port),
         ("ann@host:2121:/x", RemotePathFault::PortInScp),
         ("host:2121:", RemotePathFault::PortInScp),
-        ("ann@host:2121/x", RemotePathFault::PortOrFolder { place: "ann@host".to_owned(), port: 2121 }),
-        ("host:22", RemotePathFault::PortOrFolder { place: "host".to_owned(), port: 22 }),
+        (
+            "ann@host:2121/x",
+            RemotePathFault::PortOrFolder { place: "ann@host".to_owned(), port: 2121, colon: ":" },
+        ),
+        ("host::22", RemotePathFault::PortOrFolder { place: "host".to_owned(), port: 22, colon: "::" }),
         ("ftpx://host:+5/", RemotePathFault::Port),
         ("ftpx://host:/", RemotePathFault::Port),
         ("ftpx://host:70000/", RemotePathFault::Port),
@@ -111,6 +151,7 @@ fn wrong_ones_are_told_why() {
         ("ftpx://host/a#b", RemotePathFault::Fragment),
         ("ftpx://host/a?b", RemotePathFault::Query),
         ("ftpx://host/a?pin=sha256:0", RemotePathFault::Pin),
+        (&format!("ssh://host/a?pin=sha256:{}", "0f".repeat(32)), RemotePathFault::Query),
         ("ftpx://host/a%2Fb", RemotePathFault::Path(PathError::Slash)),
         ("ftpx://host/%2e%2E/x", RemotePathFault::Path(PathError::Dots)),
         ("host:../x", RemotePathFault::Path(PathError::Dots)),
@@ -123,7 +164,10 @@ fn wrong_ones_are_told_why() {
 #[test]
 fn errors_do_not_speak_to_the_terminal() {
     let error = Remote::parse(OsStr::from_bytes(b"a\x1b[31m\xff")).unwrap_err();
-    assert_eq!(error.to_string(), "a\\x1b[31m\\xff: not a remote path; write HOST:PATH or ftpx://HOST/PATH");
+    assert_eq!(
+        error.to_string(),
+        "a\\x1b[31m\\xff: not a remote path; write HOST:PATH (over ssh), HOST::PATH or ftpx://HOST/PATH"
+    );
 }
 
 #[test]
@@ -144,7 +188,7 @@ fn addresses_are_read_as_they_are_written() {
 
 #[test]
 fn paths_are_typed_from_here() {
-    let here = remote("ann@h:/a/b");
+    let here = remote("ann@h::/a/b");
     for (typed, path, ending) in [
         ("c", "/a/b/c", PathEnding::Name),
         ("./c/", "/a/b/c", PathEnding::Slash),

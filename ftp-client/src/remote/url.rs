@@ -1,9 +1,11 @@
-//! The URL spelling of a remote path: `ftpx://[user@]host[:port]/path[?pin=sha256:HEX]`.
+//! The URL spelling of a remote path: `ftpx://[user@]host[:port]/path[?pin=sha256:HEX]`, or `ssh://[user@]host[:port]/path`, where
+//! `/~/path` is in the home folder.
 //!
 //! Not the `url` crate: it would turn `..`, empty components and bytes that are no UTF-8 into something else.
 
 use super::{
-    DEFAULT_PORT, PathEnding, Remote, RemotePathFault, parse_host, parse_port, parse_user, split_user,
+    DEFAULT_PORT, PORT_OF_SSH_CONFIG, PathEnding, Remote, RemotePathFault, Way, parse_host, parse_port,
+    parse_user, split_user,
 };
 use crate::fingerprint::{self, ServerKey};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode};
@@ -21,33 +23,44 @@ pub(super) fn scheme(text: &[u8]) -> Option<&[u8]> {
 /// The URL of a place.
 pub(super) fn of(remote: &Remote) -> String {
     let user = remote.user.as_ref().map(|user| format!("{}@", utf8_percent_encode(user, ENCODED)));
-    let port = if remote.port == DEFAULT_PORT { String::new() } else { format!(":{}", remote.port) };
+    let (scheme, usual) = match remote.way {
+        Way::Ftpx => ("ftpx", DEFAULT_PORT),
+        Way::Ssh => ("ssh", PORT_OF_SSH_CONFIG),
+    };
+    let port = if remote.port == usual { String::new() } else { format!(":{}", remote.port) };
     let host = if remote.host.contains(':') { format!("[{}]", remote.host) } else { remote.host.clone() };
     let host = host.replace('%', "%25");
     let path = percent_encode(remote.path.as_bytes(), ENCODED);
     let pin = remote.pin.map(|pin| format!("?pin={}", fingerprint::show(&pin)));
-    format!("ftpx://{}{host}{port}/{path}{}", user.unwrap_or_default(), pin.unwrap_or_default())
+    format!("{scheme}://{}{host}{port}/{path}{}", user.unwrap_or_default(), pin.unwrap_or_default())
 }
 
 /// All but letters, digits and what stands for itself in a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) fn parse(text: &[u8]) -> Result<Remote, RemotePathFault> {
-    let scheme =
-        scheme(text).filter(|scheme| scheme.eq_ignore_ascii_case(b"ftpx")).ok_or(RemotePathFault::Scheme)?;
+    let scheme = scheme(text).ok_or(RemotePathFault::Scheme)?;
+    let (way, usual) = match &*scheme.to_ascii_lowercase() {
+        b"ftpx" => (Way::Ftpx, DEFAULT_PORT),
+        b"ssh" => (Way::Ssh, PORT_OF_SSH_CONFIG),
+        _ => return Err(RemotePathFault::Scheme),
+    };
     let rest = &text[scheme.len() + 3..];
     if rest.contains(&b'#') {
         return Err(RemotePathFault::Fragment);
     }
     let (rest, query) = split_once(rest, b'?');
     let (authority, path) = split_once(rest, b'/');
-    let (user, host, port) = parse_authority(authority)?;
+    let (user, host, port) = parse_authority(authority, usual)?;
     let path = path.unwrap_or_default();
     let pin = query.map(parse_query).transpose()?;
-    Ok(Remote { user, host, port, path: parse_path(path)?, ending: PathEnding::of(path), pin })
+    if way == Way::Ssh && pin.is_some() {
+        return Err(RemotePathFault::Query); // ssh decides about hosts
+    }
+    Ok(Remote { way, user, host, port, path: parse_path(path)?, ending: PathEnding::of(path), pin })
 }
 
-fn parse_authority(authority: &[u8]) -> Result<(Option<String>, String, u16), RemotePathFault> {
+fn parse_authority(authority: &[u8], usual: u16) -> Result<(Option<String>, String, u16), RemotePathFault> {
     let (user, place) = split_user(authority);
     if user.is_some_and(|user| user.contains(&b':')) {
         return Err(RemotePathFault::Password);
@@ -60,7 +73,7 @@ fn parse_authority(authority: &[u8]) -> Result<(Option<String>, String, u16), Re
         .ok_or(RemotePathFault::Host)?;
     let port = match port {
         Some(port) => str::from_utf8(port).ok().and_then(parse_port).ok_or(RemotePathFault::Port)?,
-        None => DEFAULT_PORT,
+        None => usual,
     };
     Ok((user, host, port))
 }

@@ -1,5 +1,6 @@
 //! The arguments of the command line; their meaning is decided elsewhere. These types also make the completions and manual pages.
 
+use super::stdio::{Ports, parse_ports};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 use ftp_server::accounts::{ForceMode, Umask, UserName};
@@ -25,6 +26,16 @@ pub(crate) enum ServerCommand {
     /// Serve the users that were added with `user add`, until stopped.
     #[command(after_help = SERVE_EXAMPLES, after_long_help = SERVE_EXPLANATION)]
     Serve(ServeArgs),
+    /// Serve one user over ssh, which runs this command; ends with the connection.
+    #[command(after_help = STDIO_EXAMPLES)]
+    Stdio(StdioArgs),
+    /// One more connection of a session over ssh.
+    #[command(hide = true, after_help = PIPE_EXAMPLES)]
+    Pipe {
+        /// The name of the session's server.
+        #[arg(value_name = "NAME")]
+        word: String,
+    },
     /// Add, list, change and remove users; a running server notices at once.
     #[command(after_help = USER_EXAMPLES)]
     User(UserArgs),
@@ -82,6 +93,21 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: Vec<SocketAddr>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StdioArgs {
+    /// The only folder that is served, which the client sees as / [default: all that the account may see].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) root: Option<PathBuf>,
+    /// The rights of the client.
+    #[arg(long, default_value = "full", value_parser = access_parser())]
+    pub(crate) access: Access,
+    /// The ports to accept data connections on, as 40000-40100 [default: any free one].
+    #[arg(long, value_name = "FIRST-LAST", value_parser = parse_ports)]
+    pub(crate) ports: Option<Ports>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -287,6 +313,16 @@ Examples:
   ftp-server serve
   ftp-server serve --root /srv/files --listen 192.168.1.5:2121
   ftp-server serve --listen 127.0.0.1:0 --state ./state --json";
+
+const STDIO_EXAMPLES: &str = "\
+ftp-client runs it by ssh, where a path is written [USER@]HOST:PATH. To let a key do nothing else, give it this command in ~/.ssh/authorized_keys:
+
+  command=\"ftp-server stdio --root /srv/photos --access write\",restrict ssh-ed25519 AAAA… ann
+
+Example:
+  ssh host ftp-server stdio";
+
+const PIPE_EXAMPLES: &str = "Example:\n  ssh host ftp-server pipe 2324de0ea31e39ee2324de0ea31e39ee";
 
 const USER_EXAMPLES: &str = "\
 Examples:

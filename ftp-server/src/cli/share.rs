@@ -49,7 +49,8 @@ pub(crate) fn run(args: &ShareArgs) -> anyhow::Result<()> {
 
 fn grant(args: &ShareArgs, root: PathBuf) -> anyhow::Result<TokenGrant> {
     let expires_at = SystemTime::now().checked_add(args.time).ok_or_else(|| usage("--for is too long"))?;
-    Ok(TokenGrant { name: "share".to_owned(), root, access: access(args), expires_at, once: args.once })
+    let (name, access, once) = ("share".to_owned(), access(args), args.once);
+    Ok(TokenGrant { name, root, access, expires_at, once, home: None })
 }
 
 fn access(args: &ShareArgs) -> Access {

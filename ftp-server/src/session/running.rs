@@ -217,7 +217,8 @@ impl<'a> ActiveSession<'a> {
     }
 
     /// Runs a request, if the gate admits it.
-    async fn request(&mut self, id: u32, request: Request, charge: Charge) -> Result<(), SessionEnd> {
+    async fn request(&mut self, id: u32, mut request: Request, charge: Charge) -> Result<(), SessionEnd> {
+        request.map_paths(&|path| self.context.workspace.principal.whole_path(path));
         let flow = request.spec().flow;
         if id == 0 {
             return Err(SessionEnd::Violation("request id 0, which is no request's".into()));

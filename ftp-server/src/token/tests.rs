@@ -14,6 +14,7 @@ fn grant(once: bool) -> TokenGrant {
         access: Access::Read,
         expires_at: START + HOUR,
         once,
+        home: None,
     }
 }
 

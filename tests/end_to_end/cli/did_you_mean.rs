@@ -53,13 +53,16 @@ fn a_host_that_was_meant_to_be_a_profile_is_told() {
     world.check(["profile", "add", "work", "ftpx://ann@files.example.org/"]);
     let without_password = |words: &[&str]| {
         let mut client = world.client_command(words);
-        Ran::from(client.env_remove("FTPX_PASSWORD").env("USER", "ann").output().unwrap())
+        let client =
+            client.env("FTPX_SSH", "sh -c 'exit 255'").env_remove("FTPX_PASSWORD").env("USER", "ann");
+        Ran::from(client.output().unwrap())
     };
-    told(&without_password(&["ls", "wrok:"]), 2, "did you mean the profile work?", "ls");
+    told(&without_password(&["ls", "wrok::"]), 2, "did you mean the profile work?", "ls");
+    told(&without_password(&["ls", "wrok:"]), 3, "did you mean the profile work?", "ls");
     fs::write(world.local().join("script"), "ls\n").unwrap();
-    told(&without_password(&["script", "script", "wrok:"]), 2, "did you mean the profile work?", "script");
-    told(&without_password(&["ls", "work.example.org:"]), 2, "there is neither a key nor a password", "ls");
-    assert!(!without_password(&["ls", "work.example.org:"]).stderr.contains("did you mean"));
+    told(&without_password(&["script", "script", "wrok:"]), 3, "did you mean the profile work?", "script");
+    told(&without_password(&["ls", "work.example.org::"]), 2, "there is neither a key nor a password", "ls");
+    assert!(!without_password(&["ls", "work.example.org::"]).stderr.contains("did you mean"));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     world.check(["profile", "add", "127.0.0.2", "ftpx://ann@files.example.org/"]);
     told(

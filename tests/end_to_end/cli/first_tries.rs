@@ -16,10 +16,14 @@ fn a_port_after_a_colon_is_not_a_folder_by_mistake() {
     {
         let ran = world.client(line.split(' '));
         assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);
-        assert!(ran.stderr.contains("the port is written ftpx://"), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("a server's port is written ftpx://"), "{line}: {}", ran.stderr);
     }
     let ran = world.client(["ls", "ann@h:2121/photos"]);
-    assert!(ran.stderr.contains("ftpx://ann@h:2121/PATH, the folder ann@h:/2121"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("ftpx://ann@h:2121/PATH, sshd's ssh://ann@h:2121/PATH, the folder ann@h:./2121"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -28,7 +32,7 @@ fn a_profile_is_added_with_any_form_of_a_place() {
     fs::create_dir(world.root().join("a b")).unwrap();
     world.check(["profile", "add", "work", &world.url("a b")]);
     world.check(["profile", "add", "deep", "work:deep"]);
-    world.check(["profile", "add", "scp", "ann@files.example.org:photos"]);
+    world.check(["profile", "add", "scp", "ann@files.example.org::photos"]);
     let listed = world.check(["profile", "list"]).text();
     assert!(listed.contains("scp ftpx://ann@files.example.org/photos"), "{listed}");
     world.check(["mkdir", "work:deep/er", "-p"]);

@@ -34,7 +34,7 @@ fn a_name_stands_for_a_folder_on_a_server() {
     assert!(world.root().join("in/deeper/file").exists() && world.root().join("top").exists());
     world.check(["mirror", "work:", "copy"]);
     assert!(world.local().join("copy/deeper/file").exists());
-    let ran = without_password(&world, &["ls", "other:"]);
+    let ran = without_password(&world, &["ls", "other::"]);
     assert!(ran.stderr.contains("neither a key nor a password"), "no profile, so a host: {}", ran.stderr);
 }
 

@@ -2,7 +2,9 @@
 
 use super::documents::examples_of;
 use crate::support::content;
+use crate::support::sshd::LOCAL_SSH;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
@@ -23,6 +25,9 @@ impl Home {
         fs::write(home.path("photos/2026/cat.jpg"), content(1, 300_000)).unwrap();
         fs::write(home.path("photos/notes.txt"), "hello\n").unwrap();
         fs::write(home.path("report.pdf"), content(2, 50_000)).unwrap();
+        fs::create_dir(home.path("bin")).unwrap();
+        fs::write(home.path("bin/ssh"), format!("#!/bin/sh\n{LOCAL_SSH}\n")).unwrap();
+        fs::set_permissions(home.path("bin/ssh"), fs::Permissions::from_mode(0o755)).unwrap();
         home
     }
 
@@ -35,7 +40,9 @@ impl Home {
         let mut command = Command::new("bash");
         let programs = binaries().client.parent().unwrap().display().to_string();
         command.args(["-c", line]).current_dir(self.folder.path()).env_clear();
-        command.env("HOME", self.folder.path()).env("PATH", format!("{programs}:/usr/bin:/bin"));
+        command
+            .env("HOME", self.folder.path())
+            .env("PATH", format!("{programs}:{}:/usr/bin:/bin", self.path("bin").display()));
         command.env("FTPX_PASSWORD", PASSWORD);
         command
     }
@@ -69,11 +76,12 @@ fn the_readmes_commands_work_in_an_empty_home() {
         } else {
             let address = server.as_ref().map(|server| server.address.to_string()).unwrap_or_default();
             let line = example.replace("ftpx://ann@localhost/", &format!("ftpx://ann@{address}/"));
-            let is_first = line.contains("ann@localhost:");
-            let line = line.replace("ann@localhost:/", &format!("ftpx://ann@{address}/"));
+            let is_first = line.contains("ann@localhost::");
+            let line = line.replace("ann@localhost::/", &format!("ftpx://ann@{address}/"));
             home.run(&if is_first { format!("{line} --accept-new") } else { line });
         }
     }
     assert_eq!(fs::read(home.path("srv/report.pdf")).unwrap(), content(2, 50_000));
+    assert_eq!(fs::read(home.path("host/backup/photos/2026/cat.jpg")).unwrap(), content(1, 300_000));
     assert_eq!(fs::read(home.path("backup/2026/cat.jpg")).unwrap(), content(1, 300_000));
 }

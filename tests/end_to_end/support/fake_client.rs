@@ -23,7 +23,7 @@ use wire::transport::Connection;
 use wire::transport::tls_tcp::record::{
     OpenedRecord, Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_OVERHEAD, Sealer, record_len,
 };
-use wire::transport::tls_tcp::{TlsConnection, TlsLane, tls};
+use wire::transport::tls_tcp::{Socket, TlsConnection, TlsLane, tls};
 
 /// A session opened by hand.
 pub(crate) struct Session {
@@ -38,7 +38,7 @@ pub(crate) struct Session {
 
 /// A lane opened by hand.
 pub(crate) struct HandLane {
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
     sealer: Sealer,
     opener: Opener,
 }

@@ -13,6 +13,7 @@ pub(crate) mod memory_lane;
 pub(crate) mod memory_network;
 pub(crate) mod memory_pipe;
 pub(crate) mod served;
+pub(crate) mod sshd;
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Bytes sent by the other end or typed by a person: frames, records, paths, URLs.
 
 use ftp_client::fingerprint;
-use ftp_client::remote::{Remote, TypedPath, parse_address};
+use ftp_client::remote::{Remote, TypedPath, Way, parse_address};
 use rustls::ConnectionTrafficSecrets;
 use rustls::crypto::cipher::{AeadKey, Iv};
 use std::ffi::OsStr;
@@ -157,7 +157,8 @@ pub fn url(bytes: &[u8]) {
     }
     if let Ok(remote) = Remote::parse(text) {
         check_path(&remote.path);
-        assert!(!remote.host.is_empty() && remote.port > 0, "{remote:?}");
+        let has_port = remote.port > 0 || remote.way == Way::Ssh;
+        assert!(!remote.host.is_empty() && has_port, "{remote:?}");
     }
     if let Ok(text) = str::from_utf8(bytes) {
         let _ = (fingerprint::parse(text), parse_address(text));

@@ -46,6 +46,15 @@ macro_rules! messages {
                 }
             }
 
+            /// Replaces the paths below the user's root that it is about.
+            pub fn map_paths(&mut self, map: &dyn Fn(&RemotePath) -> RemotePath) {
+                match self {
+                    $(Self::$request(_request) => {
+                        $(_request.$path.map_with(map); $(_request.$target.map_with(map);)?)?
+                    })+
+                }
+            }
+
             /// A second path that it is about, such as the one that a thing is renamed to.
             #[must_use]
             pub fn target(&self) -> Option<&[u8]> {

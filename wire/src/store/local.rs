@@ -13,12 +13,14 @@ mod staged;
 mod stat;
 mod tree;
 pub(super) mod upload;
+mod whole;
 
 pub use tree::LocalStorage;
 pub(crate) use upload::HANDLES_A_COMMIT;
 #[cfg(test)]
 pub(crate) use upload::commit;
 pub use upload::{Chunks, FileCopy, Keeping};
+pub use whole::WholeFilesystem;
 
 use super::filesystem_kind::FilesystemKind;
 use super::{Folder, SourceFile};

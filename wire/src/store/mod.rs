@@ -77,7 +77,7 @@ pub use folder::{DiskFolder, Fill, Folder, FolderBackend, FolderLock, ObjectFold
 pub(crate) use local::HANDLES_A_COMMIT;
 #[cfg(test)]
 pub(crate) use local::commit;
-pub use local::{Chunks, FileCopy, Keeping, LocalFolder, LocalStorage, STREAM_MODE};
+pub use local::{Chunks, FileCopy, Keeping, LocalFolder, LocalStorage, STREAM_MODE, WholeFilesystem};
 pub use names::{NameKind, Names};
 #[cfg(test)]
 pub(crate) use placing::Unsynced;

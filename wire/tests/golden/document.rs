@@ -76,6 +76,7 @@ fn limits() -> Vec<(&'static str, String)> {
         PATH_LEN_MAX,
         PATH_DEPTH_MAX,
         CONTROL_BODY_BEFORE_LOGIN_MAX,
+        SHELL_NOISE_LEN_MAX,
         CONTROL_BODY_MAX,
         LISTING_PAGE_LEN,
         LISTING_PAGE_ENTRIES_MAX,

@@ -8,6 +8,7 @@ use wire::checksum::{Checksum, ChunkPlace, Digest, RootBuilder};
 use wire::ids::LaneNo;
 use wire::limits::CHUNK_LEN;
 use wire::login::{Channel, NAMESPACE};
+use wire::stdio::{MAGIC, StdioHello};
 
 /// Values that both ends must compute from given input.
 pub(crate) fn examples() -> Vec<Golden> {
@@ -29,6 +30,11 @@ pub(crate) fn examples() -> Vec<Golden> {
             },
         },
         Golden {
+            name: "vector-stdio-hello".into(),
+            comment: "the greeting of a server that ssh has started",
+            parts: stdio_hello(),
+        },
+        Golden {
             name: "vector-sha256".into(),
             comment: "SHA-256: chunk digests and roots",
             parts: checksums(Checksum::Sha256),
@@ -44,6 +50,27 @@ pub(crate) fn examples() -> Vec<Golden> {
             parts: blake3_tree(),
         },
     ]
+}
+
+fn stdio_hello() -> Parts {
+    let (token, address, pipe) = ("7fb08d3e", "192.0.2.1:40891", "0f1e2d3c");
+    let body = parts! {
+        raw(&SERVER_KEY, "SHA-256 of the server's public key") text(token, "token") count(1, "addresses: 1")
+        text(address, "address") text(pipe, "pipe")
+    };
+    let hello = StdioHello {
+        server_key: Digest(SERVER_KEY),
+        token: token.to_owned(),
+        addresses: vec![address.to_owned()],
+        pipe: pipe.to_owned(),
+    };
+    let bytes = hello.encode().unwrap();
+    let len = u32::try_from(body.bytes().len()).unwrap();
+    let parts =
+        Parts::default().raw(MAGIC, "a line feed, `ftpx stdio 1`, a line feed").u32(len, "length").then(body);
+    assert_eq!(bytes, parts.bytes());
+    assert_eq!(StdioHello::decode(&bytes[MAGIC.len() + 4..]).unwrap(), hello);
+    parts
 }
 
 /// The lane of the examples.

@@ -3,6 +3,7 @@
 use super::values::{self, ChecksumWord};
 use clap::{Args, ValueEnum};
 use ftp_client::fingerprint::ServerKey;
+use ftp_client::ssh::ServerProgram;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,18 @@ pub(crate) struct Common {
     /// if given, also wait for a server that is not reachable when the command starts
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub(crate) give_up_after: Option<Duration>,
+    /// Over ssh: the server's program at the other end, as ~/bin/ftp-server [default: ftp-server, where it is usually found]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) server_path: Option<ServerProgram>,
+    /// Over ssh: bring ftp-server to a host that lacks it, into ~/.local/bin
+    #[arg(long, global = true)]
+    pub(crate) send_server: bool,
+    /// Over ssh: the command that runs ssh, with its options, as "ssh -J jump" (or set FTPX_SSH)
+    #[arg(long, global = true, value_name = "COMMAND")]
+    pub(crate) ssh_command: Option<String>,
+    /// Over ssh: how many of its connections data may use where no other way is open, 1 to 8 [default: 1]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub(crate) ssh_connections: Option<u16>,
     /// Take *, ?, [ and { in remote paths as they are
     #[arg(long, global = true)]
     pub(crate) no_glob: bool,

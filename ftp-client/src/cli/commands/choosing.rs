@@ -28,7 +28,7 @@ pub(super) fn sort_out(
         (TypedPath::Local(_), TypedPath::Local(_)) | (TypedPath::Remote(_), TypedPath::Remote(_)) => {
             Err(Error::Usage(match scope.here() {
                 Some(_) => "exactly one of SOURCE and TARGET is on the server: write it :PATH".to_owned(),
-                None => "exactly one of SOURCE and TARGET must be on a server: HOST:PATH or ftpx://HOST/PATH"
+                None => "exactly one of SOURCE and TARGET must be on a server: HOST:PATH (over ssh), HOST::PATH or ftpx://HOST/PATH"
                     .to_owned(),
             }))
         }

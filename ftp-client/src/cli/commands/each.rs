@@ -162,7 +162,7 @@ mod tests {
     use tokio::task::yield_now;
 
     fn remotes(paths: &[&str]) -> Vec<Remote> {
-        paths.iter().map(|path| Remote::parse(OsStr::new(&format!("h:{path}"))).unwrap()).collect()
+        paths.iter().map(|path| Remote::parse(OsStr::new(&format!("h::{path}"))).unwrap()).collect()
     }
 
     fn output() -> Output {

@@ -202,7 +202,8 @@ fn sort_out(mut places: Vec<TypedPath>) -> Result<(Vec<Remote>, PathBuf), Error>
     let remotes = places.into_iter().map(must_be_remote).collect::<Result<Vec<_>, _>>()?;
     if remotes.is_empty() {
         return Err(Error::Usage(
-            "get fetches from a server: write HOST:PATH or ftpx://HOST/PATH".to_owned(),
+            "get fetches from a server: write HOST:PATH (over ssh), HOST::PATH or ftpx://HOST/PATH"
+                .to_owned(),
         ));
     }
     Ok((remotes, target))

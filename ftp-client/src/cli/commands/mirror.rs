@@ -192,6 +192,7 @@ impl MirrorCommand {
         let bad = |reason: &str| Error::Usage(format!("{}: {reason}", Error::shown_path(&typed.plan)));
         let key = ftp_client::fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?;
         let server = ServerTarget {
+            way: head.way,
             user: Some(head.user.clone()),
             host: head.host.clone(),
             port: head.port,
@@ -252,7 +253,8 @@ impl MirrorCommand {
             MirrorMode::Plan(path) => {
                 let local =
                     std::path::absolute(&self.local).map_err(|error| Error::local(&self.local, error))?;
-                let place = PlanPlace { host: server.host.clone(), port: server.port, local };
+                let place =
+                    PlanPlace { way: server.way, host: server.host.clone(), port: server.port, local };
                 Mode::Plan(PlanWriter::new(path, place, self.recipe)?)
             }
         };

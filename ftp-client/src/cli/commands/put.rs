@@ -339,35 +339,35 @@ mod tests {
     #[test]
     fn placed_as_cp_does_and_trees_as_rsync_does() {
         let owned = |text: &str| text.to_owned();
-        assert_eq!(placed(&["@file", "h:a"]), (false, vec![owned("/a or in it file")]));
-        assert_eq!(placed(&["@file", "h:a/"]), (true, vec![owned("/a/file")]));
-        assert_eq!(placed(&["@file", "h:"]), (true, vec![owned("/file")]));
+        assert_eq!(placed(&["@file", "h::a"]), (false, vec![owned("/a or in it file")]));
+        assert_eq!(placed(&["@file", "h::a/"]), (true, vec![owned("/a/file")]));
+        assert_eq!(placed(&["@file", "h::"]), (true, vec![owned("/file")]));
         assert_eq!(
-            placed(&["@file", "@missing", "h:a"]),
+            placed(&["@file", "@missing", "h::a"]),
             (true, vec![owned("/a/file"), owned("/a/missing")])
         );
-        for target in ["h:a", "h:a/"] {
+        for target in ["h::a", "h::a/"] {
             assert_eq!(placed(&["-r", "@dir", target]), (true, vec![owned("/a/dir")]), "{target}");
             assert_eq!(placed(&["-r", "@dir/", target]), (false, vec![owned("/a")]), "{target}");
             assert_eq!(placed(&["-r", "@dir/.", target]), (false, vec![owned("/a")]), "{target}");
         }
-        assert_eq!(placed(&["-r", "@dir", "h:"]), (true, vec![owned("/dir")]));
-        assert_eq!(placed(&["-r", "@dir/", "h:"]), (false, vec![owned("/")]));
-        assert_eq!(placed(&["-r", "@file", "h:a"]), (false, vec![owned("/a or in it file")]));
-        assert_eq!(placed(&["-r", "@file", "h:a/"]), (true, vec![owned("/a/file")]));
-        assert_eq!(placed(&["-", "h:a/b"]), (false, vec![owned("/a/b")]));
+        assert_eq!(placed(&["-r", "@dir", "h::"]), (true, vec![owned("/dir")]));
+        assert_eq!(placed(&["-r", "@dir/", "h::"]), (false, vec![owned("/")]));
+        assert_eq!(placed(&["-r", "@file", "h::a"]), (false, vec![owned("/a or in it file")]));
+        assert_eq!(placed(&["-r", "@file", "h::a/"]), (true, vec![owned("/a/file")]));
+        assert_eq!(placed(&["-", "h::a/b"]), (false, vec![owned("/a/b")]));
     }
 
     #[test]
     fn what_makes_no_sense() {
-        assert_eq!(code(&["-", "h:a/"]), 2);
-        assert_eq!(code(&["-", "h:"]), 2);
-        assert_eq!(code(&["-", "@file", "h:a"]), 2);
+        assert_eq!(code(&["-", "h::a/"]), 2);
+        assert_eq!(code(&["-", "h::"]), 2);
+        assert_eq!(code(&["-", "@file", "h::a"]), 2);
         assert_eq!(code(&["@file", "@dir"]), 2);
-        assert_eq!(code(&["h:a", "h:b"]), 2);
-        assert_eq!(code(&["@file", "@dir/../file", "h:b"]), 2);
-        assert_eq!(code(&["", "h:b"]), 2);
-        assert_eq!(code(&["@missing", "h:b"]), 5);
-        assert_eq!(code(&["@dir", "h:b"]), 1);
+        assert_eq!(code(&["h::a", "h::b"]), 2);
+        assert_eq!(code(&["@file", "@dir/../file", "h::b"]), 2);
+        assert_eq!(code(&["", "h::b"]), 2);
+        assert_eq!(code(&["@missing", "h::b"]), 5);
+        assert_eq!(code(&["@dir", "h::b"]), 1);
     }
 }

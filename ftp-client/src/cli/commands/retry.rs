@@ -57,7 +57,7 @@ impl RetryCommand {
         }
         let recorded = Some(fingerprint::parse(&head.key).ok_or_else(|| bad("no server's key"))?);
         let (user, host) = (head.user.clone(), head.host.clone());
-        let server = ServerTarget { user, host, port: head.port, pin: None, recorded };
+        let server = ServerTarget { way: head.way, user, host, port: head.port, pin: None, recorded };
         let command = if head.command == "get" { "get" } else { "put" };
         Ok((server, Self { command, failed, result: typed.result, head }))
     }

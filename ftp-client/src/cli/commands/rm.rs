@@ -168,7 +168,7 @@ mod tests {
 
     /// The begins and ends of requests, in order. Each takes longer than those after it.
     async fn log(paths: &[&str]) -> Vec<String> {
-        let remote = |path: &&str| Remote::parse(OsStr::new(&format!("h:{path}"))).unwrap();
+        let remote = |path: &&str| Remote::parse(OsStr::new(&format!("h::{path}"))).unwrap();
         let removals = removals(paths.iter().map(remote).collect(), false);
         let output = Output::new(&Cli::parse_from(["ftp-client", "ls", "h:", "-q"]).common);
         let (log, begun) = (RefCell::new(Vec::new()), Cell::new(0));

@@ -54,10 +54,10 @@ impl Places {
         }
     }
 
-    /// Returns the path of a name behind `head`. Where it would be taken for a port, it begins at the root, which is the same folder.
+    /// Returns the path of a name behind `head`. Where it would be taken for a port, it begins with `./`, which is the same folder.
     fn placed(&self, head: &str, name: &str) -> String {
         let path = format!("{head}{name}");
-        if self.scope.place(OsStr::new(&path)).is_err() { format!("{head}/{name}") } else { path }
+        if self.scope.place(OsStr::new(&path)).is_err() { format!("{head}./{name}") } else { path }
     }
 
     /// Names of profiles, each with this at its end.
@@ -92,8 +92,9 @@ impl Places {
         };
         let common = Common { accept_new: false, quiet: true, json: false, ..common(&completed)? };
         let output = Arc::new(Output::new(&common));
-        let settings =
+        let mut settings =
             Settings { retry: Some(0), give_up_after: Duration::ZERO, ..Settings::new(common).ok()? };
+        settings.ssh.ask_nothing();
         let connecting = connect::options(&ServerTarget::of(remote), &settings, &output).ok()?;
         let runtime = Runtime::new().ok()?;
         let names = runtime.block_on(Box::pin(async {
@@ -193,8 +194,8 @@ mod tests {
         let places = Places { words: Vec::new(), scope: Scope::default() };
         for (head, name, expected) in [
             ("h:", "photos/", "h:photos/"),
-            ("h:", "2026/", "h:/2026/"),
-            ("ann@h:", "2026", "ann@h:/2026"),
+            ("h:", "2026/", "h:./2026/"),
+            ("ann@h::", "2026", "ann@h::./2026"),
             ("h:/", "2026/", "h:/2026/"),
             ("ftpx://h/", "2026/", "ftpx://h/2026/"),
         ] {

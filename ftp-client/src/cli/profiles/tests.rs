@@ -93,8 +93,9 @@ fn a_file_that_others_may_write_is_refused() {
 fn a_profile_is_added_with_any_form_of_a_place() {
     let (_folder, path) = config(WORK);
     for (typed, url) in [
-        ("ann@h:photos", "ftpx://ann@h/photos"),
-        ("h:", "ftpx://h/"),
+        ("ann@h::photos", "ftpx://ann@h/photos"),
+        ("h::", "ftpx://h/"),
+        ("ann@h:photos", "ssh://ann@h/~/photos"),
         ("FTPX://h:99/a%20b", "FTPX://h:99/a%20b"),
         ("work:2026", "ftpx://ann@files.example.org/projects/2026"),
     ] {

@@ -1,5 +1,6 @@
 //! The stage of the examples: a server, a home, a current folder, and everything that examples use in them.
 
+use crate::support::sshd::LOCAL_SSH;
 use crate::support::{PATIENCE, content};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -154,6 +155,7 @@ impl Stage {
             ("pg_dump", "echo 'CREATE TABLE t (x int);'".to_owned()),
             ("curl", format!("echo '{KEY}'")),
             ("man", "exec cat > /dev/null".to_owned()),
+            ("ssh", LOCAL_SSH.to_owned()),
         ] {
             write(&bin.join(name), format!("#!/bin/sh\n{text}\n").as_bytes());
             fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();

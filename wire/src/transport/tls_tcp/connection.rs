@@ -1,9 +1,10 @@
-//! A connection of TLS over TCP, at either end; who accepts it, and who dials it.
+//! A connection of TLS over TCP or over a local socket, at either end; who accepts it, and who dials it.
 
 use super::aligned::RecordAlignedReader;
 use super::congestion::{avoid_bbr_until_rtt_known, restore_default_congestion_control};
 use super::lane::TlsLane;
 use super::record::{Opener, Sealer};
+use super::socket::Socket;
 use super::tls;
 use crate::binding::{LANE_LABEL, SESSION_ID_LABEL, SESSION_SECRET_LABEL, SessionId, SessionSecret};
 use crate::checksum::Digest;
@@ -20,12 +21,12 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 /// A connection that is read record by record.
 pub struct TlsConnection {
-    pub(super) stream: TlsStream<RecordAlignedReader<TcpStream>>,
+    pub(super) stream: TlsStream<RecordAlignedReader<Socket>>,
     server_key: Digest,
 }
 
@@ -36,10 +37,11 @@ impl TlsConnection {
     /// If the connection breaks; `InvalidData` if the server speaks another protocol, or its certificate is not accepted.
     pub async fn connect(
         config: Arc<ClientConfig>,
-        socket: TcpStream,
+        socket: impl Into<Socket>,
         name: ServerName<'static>,
     ) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
+        let socket = socket.into();
+        socket.set_nodelay()?;
         let io = RecordAlignedReader::new(socket, HANDSHAKE_LEN_MAX);
         let stream = TlsStream::from(TlsConnector::from(config).connect(name, io).await?);
         let state = stream.get_ref().1;
@@ -54,8 +56,13 @@ impl TlsConnection {
     ///
     /// # Errors
     /// If the connection breaks, or the client speaks another protocol.
-    pub async fn accept(acceptor: &TlsAcceptor, server_key: Digest, socket: TcpStream) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
+    pub async fn accept(
+        acceptor: &TlsAcceptor,
+        server_key: Digest,
+        socket: impl Into<Socket>,
+    ) -> io::Result<Self> {
+        let socket = socket.into();
+        socket.set_nodelay()?;
         let stream = acceptor.accept(RecordAlignedReader::new(socket, BYTES_BEFORE_LOGIN_MAX)).await?;
         Ok(Self { stream: stream.into(), server_key })
     }
@@ -68,7 +75,7 @@ impl TlsConnection {
 
     /// Returns the socket.
     #[must_use]
-    pub fn socket(&self) -> &TcpStream {
+    pub fn socket(&self) -> &Socket {
         self.stream.get_ref().0.get_ref()
     }
 
@@ -101,7 +108,9 @@ impl Connection for TlsConnection {
     fn become_control(&mut self) {
         let io = self.stream.get_mut().0;
         io.lift_budget();
-        restore_default_congestion_control(io.get_ref());
+        if let Some(socket) = io.get_ref().tcp() {
+            restore_default_congestion_control(socket);
+        }
     }
 
     /// Takes over the connection from rustls. All plaintext that rustls has buffered must have been read.
@@ -119,8 +128,8 @@ impl Connection for TlsConnection {
             }
         };
         let (socket, secrets) = (io.into_inner(), secrets.map_err(invalid)?);
-        socket.set_nodelay(true)?;
-        notice_death(&socket)?;
+        socket.set_nodelay()?;
+        socket.tcp().map_or(Ok(()), notice_death)?;
         let sealer = Sealer::new(secrets.tx).map_err(invalid)?;
         let opener = Opener::new(secrets.rx).map_err(invalid)?;
         Ok(TlsLane { number, socket: Arc::new(socket), sealer, opener })
@@ -202,22 +211,53 @@ impl TlsListener {
     }
 }
 
-/// A connection of TCP.
-pub struct TcpAccepted {
-    socket: TcpStream,
+/// A connection of a socket, before its handshake.
+pub struct TlsAccepted {
+    socket: Socket,
     identity: Arc<PresentedIdentity>,
 }
 
 impl Acceptor for TlsListener {
-    type Accepted = TcpAccepted;
+    type Accepted = TlsAccepted;
 
-    async fn accept(&self) -> io::Result<(TcpAccepted, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(TlsAccepted, SocketAddr)> {
         let (socket, peer) = self.listener.accept().await?;
-        Ok((TcpAccepted { socket, identity: self.identity.clone() }, canonical(peer)))
+        Ok((TlsAccepted { socket: socket.into(), identity: self.identity.clone() }, canonical(peer)))
     }
 }
 
-impl Accepted for TcpAccepted {
+/// Accepts connections on a socket of this machine, of programs of the same account only.
+pub struct LocalTlsListener {
+    listener: UnixListener,
+    identity: Arc<PresentedIdentity>,
+    peer: SocketAddr,
+}
+
+impl LocalTlsListener {
+    /// Accepts what connects to `listener`, and calls it by the address `peer`: that of the client whose bytes such programs bring.
+    #[must_use]
+    pub fn new(listener: UnixListener, identity: Arc<PresentedIdentity>, peer: SocketAddr) -> Self {
+        Self { listener, identity, peer }
+    }
+}
+
+impl Acceptor for LocalTlsListener {
+    type Accepted = TlsAccepted;
+
+    async fn accept(&self) -> io::Result<(TlsAccepted, SocketAddr)> {
+        loop {
+            let (socket, _) = self.listener.accept().await?;
+            if socket.peer_cred()?.uid() == rustix::process::geteuid().as_raw() {
+                return Ok((
+                    TlsAccepted { socket: socket.into(), identity: self.identity.clone() },
+                    self.peer,
+                ));
+            }
+        }
+    }
+}
+
+impl Accepted for TlsAccepted {
     type Connection = TlsConnection;
 
     async fn handshake(self) -> io::Result<TlsConnection> {

@@ -3,6 +3,7 @@
 use super::congestion::Congestion;
 use super::deframer::{DeframeError, Deframer};
 use super::record::{Opener, RECORD_CONTENT_MAX, RECORD_HEADER_LEN, RECORD_TRAILER_LEN, RecordError, Sealer};
+use super::socket::Socket;
 use crate::frame::FrameHead;
 use crate::ids::{JobId, LaneNo};
 use crate::limits::FRAME_RECORDS_LEN_MAX;
@@ -11,7 +12,6 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// The layout of frames as TLS records.
 pub const RECORD_LAYOUT: FrameLayout = FrameLayout {
@@ -25,7 +25,7 @@ pub struct TlsLane {
     /// Its number within the session.
     pub number: LaneNo,
     /// Its socket, for both directions.
-    pub socket: Arc<TcpStream>,
+    pub socket: Arc<Socket>,
     /// Seals outgoing records.
     pub sealer: Sealer,
     /// Opens incoming records.
@@ -49,7 +49,7 @@ impl Lane for TlsLane {
 
 /// The sending half of a lane.
 pub struct TlsWriter {
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
     sealer: Sealer,
     congestion: Congestion,
 }
@@ -62,7 +62,9 @@ impl LaneWriter for TlsWriter {
     }
 
     fn adapt(&mut self, round_trip: Duration) {
-        self.congestion.adapt(&self.socket, round_trip);
+        if let Some(socket) = self.socket.tcp() {
+            self.congestion.adapt(socket, round_trip);
+        }
     }
 
     fn encode(
@@ -98,7 +100,7 @@ impl LaneWriter for TlsWriter {
 
 /// The receiving half of a lane.
 pub struct TlsReader {
-    socket: Arc<TcpStream>,
+    socket: Arc<Socket>,
     deframer: Deframer,
 }
 

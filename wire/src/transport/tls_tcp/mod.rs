@@ -1,5 +1,6 @@
 //! Connections and lanes as TLS 1.3 over TCP. rustls does the handshake, and carries the control connection; a lane takes over
-//! socket and keys, and its records are sealed and opened in the buffers of their frames.
+//! socket and keys, and its records are sealed and opened in the buffers of their frames. A session over ssh has local sockets
+//! instead, whose other ends ssh and `ftp-server` carry on.
 //!
 //! ```text
 //! connection ─ handshake, hello (rustls, read record by record) ─► TlsConnection::into_lane ─┬─► TlsWriter: socket, Sealer
@@ -17,9 +18,13 @@ mod connection;
 mod deframer;
 mod lane;
 pub mod record;
+mod socket;
 pub mod tls;
 
 pub use aligned::RecordAlignedReader;
 pub use congestion::LONG_PATH;
-pub use connection::{PresentedIdentity, TcpAccepted, TlsConnection, TlsDialer, TlsListener};
+pub use connection::{
+    LocalTlsListener, PresentedIdentity, TlsAccepted, TlsConnection, TlsDialer, TlsListener,
+};
 pub use lane::{RECORD_LAYOUT, TlsLane, TlsReader, TlsWriter};
+pub use socket::Socket;
