@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -18,7 +18,7 @@ use wire::limits::{
     JOBS_MAX, KEEPALIVE_INTERVAL, LANES_MAX, LISTING_PAGES_AHEAD, PEER_SILENCE_MAX, SESSION_MEMORY_MIN,
     STALL_TOLD_AFTER, WINDOW_FRAMES_MAX,
 };
-use wire::message::{Message, Ping, Pong, Stalled, Welcome};
+use wire::message::{LoginRequest, Message, Ping, Pong, Stalled, Welcome};
 use wire::net::control::{ChannelError, Incoming, MessageReader, Outbox};
 use wire::sync::lock;
 use wire::{Failure, FailureCode};
@@ -57,10 +57,12 @@ pub(crate) struct Control {
     ended: OnceLock<EndReason>,
     /// How long the server's disk may not answer.
     stall_max: Duration,
+    /// When the login was sent.
+    login_sent: OnceLock<Instant>,
 }
 
 /// The id of the login, which is the first request.
-pub(crate) const LOGIN_ID: u32 = 1;
+const LOGIN_ID: u32 = 1;
 /// Answers that may wait for whoever asked: all pages of a listing that may be under way, so that the reader never waits.
 const ANSWER_PAGES: usize = LISTING_PAGES_AHEAD + 1;
 
@@ -84,6 +86,7 @@ impl Control {
             welcome: watch::Sender::new(None),
             ended: OnceLock::new(),
             stall_max: give_up_after.max(STALL_TOLD_AFTER),
+            login_sent: OnceLock::new(),
         }
     }
 
@@ -95,6 +98,12 @@ impl Control {
     /// Waits until no other job is between the choice of its id and its request.
     pub(crate) async fn job_id_lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.job_id_lock.lock().await
+    }
+
+    /// Sends the login. The time until it is accepted counts as a round trip, which over ssh nothing else shows.
+    pub(crate) async fn log_in(&self, request: LoginRequest) -> Result<(), Error> {
+        let _ = self.login_sent.set(Instant::now()); // there is one login
+        self.send(LOGIN_ID, request).await
     }
 
     /// Sends a message.
@@ -230,6 +239,9 @@ impl Control {
             Message::Welcome(welcome) => {
                 check_welcome(&welcome).map_err(|rule| EndReason::Protocol(rule.into()))?;
                 self.exchange.agree(welcome.features);
+                if let Some(sent) = self.login_sent.get() {
+                    self.exchange.saw_round_trip(sent.elapsed());
+                }
                 self.welcome.send_replace(Some(welcome));
             }
             Message::Failure(failure) if envelope.request == LOGIN_ID => {

@@ -13,7 +13,7 @@ use reconnector::Reconnector;
 pub use crate::connect_options::ConnectOptions;
 pub use crate::outages::Outages;
 
-use crate::control::{Control, EndReason, LOGIN_ID};
+use crate::control::{Control, EndReason};
 use crate::credentials::PreparedLogin;
 use crate::dial::{Agreed, Dialed, LaneDialer};
 use crate::error::Error;
@@ -86,7 +86,9 @@ impl Inner {
         let transfers = Memory::new(CLIENT_MEMORY_MAX).transfers;
         let buffers = Arc::<BufferPool>::default();
         let exchange = Exchange::new(outbox.clone(), buffers, Disk::alone(), transfers);
-        exchange.saw_round_trip(round_trip);
+        if !round_trip.is_zero() {
+            exchange.saw_round_trip(round_trip);
+        }
         exchange.agree(Features::KNOWN); // until the welcome says which ones hold
         let control =
             Arc::new(Control::new(address, outbox, exchange, if_refused, options.outages.give_up_after));
@@ -107,7 +109,7 @@ impl Inner {
             }
         });
         let agent = concat!("ftp-client/", env!("CARGO_PKG_VERSION")).into();
-        control.send(LOGIN_ID, LoginRequest { agent, features: Features::KNOWN, login }).await?;
+        control.log_in(LoginRequest { agent, features: Features::KNOWN, login }).await?;
         Ok(Self {
             control,
             key: channel.server_key.0,
