@@ -81,7 +81,14 @@ pub(crate) struct LaneDialer {
     better: Option<watch::Receiver<Option<SocketAddr>>>,
 }
 
-type OpeningLane = Pin<Box<dyn Future<Output = io::Result<AnyLane>> + Send>>;
+type OpeningLane = Pin<Box<dyn Future<Output = io::Result<DialedLane>> + Send>>;
+
+/// A lane that has been opened.
+pub(crate) struct DialedLane {
+    pub(crate) lane: AnyLane,
+    /// It goes a longer way than others may later.
+    pub(crate) is_detour: bool,
+}
 
 impl Dialed {
     /// A connection to a server that is trusted, and the way to further ones to the same server, each of which may take as long
@@ -121,9 +128,9 @@ impl Dialed {
 }
 
 impl LaneDialer {
-    /// Waits until a lane that was dialed before should move to a better way; for ever if it need not.
-    pub(crate) fn outdated(&self) -> impl Future<Output = ()> + use<> {
-        let better = self.better.clone().filter(|better| better.borrow().is_none());
+    /// Waits until there is a better way than that of a lane that goes a longer one; for ever if there is none.
+    pub(crate) fn better_way(&self) -> impl Future<Output = ()> + use<> {
+        let better = self.better.clone();
         async move {
             let Some(mut better) = better else { return std::future::pending().await };
             if better.wait_for(Option::is_some).await.is_err() {
@@ -133,7 +140,7 @@ impl LaneDialer {
     }
 
     /// Opens lane `number`.
-    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<AnyLane> {
+    pub(crate) async fn dial(&self, number: LaneNo) -> io::Result<DialedLane> {
         let opening = tokio::time::timeout(self.timeout, (self.open)(number));
         opening.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
@@ -144,10 +151,11 @@ async fn open_lane(
     session: SessionId,
     secret: &SessionSecret,
     number: LaneNo,
-) -> io::Result<AnyLane> {
+) -> io::Result<DialedLane> {
     let mut connection = dialer.dial().await?;
+    let is_detour = dialer.is_detour(&connection);
     let proof = secret.prove(&session, number, &connection.lane_binding()?);
     let hello = LaneHello { session, lane: number, proof };
     send(&mut connection, &Envelope::new(0, hello)).await.map_err(io::Error::other)?;
-    Ok(AnyLane::new(connection.into_lane(number)?))
+    Ok(DialedLane { lane: AnyLane::new(connection.into_lane(number)?), is_detour })
 }

@@ -2,7 +2,7 @@
 //! user or the tuner wants.
 
 use crate::control::{Control, EndReason};
-use crate::dial::LaneDialer;
+use crate::dial::{DialedLane, LaneDialer};
 use crate::tuning::{Tuner, TuningStep};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -106,20 +106,19 @@ impl LaneKeeper {
             return Err("all lane numbers are used".into());
         };
         let before = self.control.exchange.frames_through();
-        let outdated = self.dialer.outdated();
         let dialed = tokio::select! {
             dialed = self.dialer.dial(LaneNo(number)) => dialed,
             () = self.control.over.cancelled() => return Ok(()),
         };
-        let lane = dialed.map_err(|error| error.to_string())?;
+        let DialedLane { lane, is_detour } = dialed.map_err(|error| error.to_string())?;
         let exchange = self.control.exchange.clone();
         let retire = retire.child_token();
         let running = lane.run(exchange, self.control.over.clone(), retire.clone());
         tokio::pin!(running);
         let end = tokio::select! {
             end = &mut running => end,
-            () = outdated => {
-                retire.cancel(); // what it carries arrives, and another takes its place
+            () = self.dialer.better_way(), if is_detour => {
+                retire.cancel(); // another takes its place
                 running.await
             }
         };

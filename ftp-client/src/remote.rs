@@ -108,7 +108,9 @@ pub(crate) enum RemotePathFault {
         "is {port} a port or a folder? a server's port is written ftpx://{place}:{port}/PATH, sshd's ssh://{place}:{port}/PATH, the folder {place}{colon}./{port}"
     )]
     PortOrFolder { place: String, port: u16, colon: &'static str },
-    #[error("the user's name is empty or not UTF-8")]
+    #[error(
+        "the user's name is empty or not UTF-8, or over ssh holds characters that a shell might take for its own"
+    )]
     User,
     #[error(
         "a password in a URL can be read by everyone on this machine; use --password-file or FTPX_PASSWORD"
@@ -120,6 +122,8 @@ pub(crate) enum RemotePathFault {
     Fragment,
     #[error("after '?' only pin=sha256:HEX is understood; a '?' in a URL's path is written %3F")]
     Query,
+    #[error("a folder '~' of the root cannot be named over ssh: there '~' is the home folder")]
+    Home,
     #[error("the pin must be sha256: and 64 hexadecimal digits")]
     Pin,
     #[error("{0}")]
@@ -170,6 +174,10 @@ impl Remote {
         let mut names: Vec<&[u8]> = Vec::new();
         for name in base.split(|byte| *byte == b'/').chain(bytes.split(|byte| *byte == b'/')) {
             match name {
+                // What is above the home folder only the server knows.
+                b".." if self.way == Way::Ssh && names == [HOME] => {
+                    return Err(RemoteError::new(path, PathError::Dots.into()));
+                }
                 b".." => drop(names.pop()),
                 b"" | b"." => {}
                 name => names.push(name),
@@ -195,12 +203,17 @@ impl Remote {
     /// The last name of the path; `None` for the root and the home folder, and where contents are meant.
     #[must_use]
     pub fn last_name(&self) -> Option<Name> {
-        let is_home = self.way == Way::Ssh && self.path.as_bytes() == HOME;
         match self.ending {
-            _ if is_home => None,
+            _ if self.is_top() => None,
             PathEnding::Name | PathEnding::Slash => self.path.split_last().map(|(_, name)| name),
             PathEnding::Dot => None,
         }
+    }
+
+    /// True for the user's root, and over ssh for the home folder.
+    #[must_use]
+    pub fn is_top(&self) -> bool {
+        self.path.is_root() || (self.way == Way::Ssh && self.path.as_bytes() == HOME)
     }
 
     /// The name that the item keeps in its target if it is fetched with everything in it, by rsync's rule: with a `/` at the end,
@@ -271,6 +284,11 @@ fn is_in_home(path: &[u8]) -> bool {
 
 /// A path over ssh, which begins in the home folder unless it begins with `/`.
 fn over_ssh(path: &[u8]) -> Result<(RemotePath, PathEnding), RemotePathFault> {
+    if path.starts_with(b"/")
+        && RemotePath::from_user(path)?.names().next().is_some_and(|first| first.as_bytes() == HOME)
+    {
+        return Err(RemotePathFault::Home);
+    }
     let whole = if path.starts_with(b"/") || is_in_home(path) { path } else { &[HOME, b"/", path].concat() };
     let ending = if path == HOME { PathEnding::Slash } else { PathEnding::of(path) };
     Ok((RemotePath::from_user(whole)?, ending))
@@ -296,7 +314,11 @@ fn scp(authority: &[u8], path: &[u8]) -> Result<Remote, RemotePathFault> {
     }
     let (user, host) = split_user(authority);
     let user = user.map(|user| parse_user(user.to_vec())).transpose()?;
-    let host = str::from_utf8(host).ok().and_then(parse_host).ok_or(RemotePathFault::Host)?;
+    let host =
+        str::from_utf8(host).ok().and_then(|host| parse_host_of(way, host)).ok_or(RemotePathFault::Host)?;
+    if way == Way::Ssh && !user.as_deref().is_none_or(is_plain_user) {
+        return Err(RemotePathFault::User);
+    }
     let (port, (path, ending)) = match way {
         Way::Ftpx => (DEFAULT_PORT, (RemotePath::from_user(path)?, PathEnding::of(path))),
         Way::Ssh => (PORT_OF_SSH_CONFIG, over_ssh(path)?),
@@ -338,6 +360,18 @@ fn parse_host(text: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (!text.is_empty() && !text.starts_with('-') && text.bytes().all(allowed))
         .then(|| text.to_ascii_lowercase())
+}
+
+/// ssh's configuration tells upper and lower case of its aliases apart.
+fn parse_host_of(way: Way, text: &str) -> Option<String> {
+    let host = parse_host(text)?;
+    Some(if way == Way::Ssh && host.eq_ignore_ascii_case(text) { text.to_owned() } else { host })
+}
+
+/// True for a user whom no shell takes for anything else: ssh's configuration may put the name into commands.
+fn is_plain_user(user: &str) -> bool {
+    !user.starts_with('-')
+        && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@+\\".contains(&byte))
 }
 
 /// With an interface after `%`, as link-local addresses need it.

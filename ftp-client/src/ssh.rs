@@ -32,6 +32,7 @@ use lanes::SshLanes;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -44,13 +45,15 @@ pub struct SshTransport {
     options: SshOptions,
     /// The user at the other end; `None` for the one that ssh's configuration names.
     user: Option<String>,
+    /// A session has been made: another one asks nothing, and must not wait for ever.
+    has_connected: AtomicBool,
 }
 
 impl SshTransport {
     /// Runs ssh as `options` say, for `user` at the other end.
     #[must_use]
     pub fn new(options: SshOptions, user: Option<String>) -> Self {
-        Self { options, user }
+        Self { options, user, has_connected: AtomicBool::new(false) }
     }
 }
 
@@ -59,7 +62,19 @@ impl Transport for SshTransport {
         Box::pin(async move {
             let destination =
                 Destination { host: target.host.to_owned(), port: target.port, user: self.user.clone() };
-            dial(&self.options, destination, target).await
+            if !self.has_connected.load(Ordering::Relaxed) {
+                let dialed = dial(&self.options, destination, target).await?;
+                self.has_connected.store(true, Ordering::Relaxed);
+                return Ok(dialed);
+            }
+            let options = self.options.clone().unattended(target.timeout);
+            let address = remote::address(target.host, target.port);
+            let late = |_| Error::Unreachable {
+                address,
+                reason: "ssh did not connect in time".into(),
+                passing: true,
+            };
+            timeout(target.timeout * 3, dial(&options, destination, target)).await.map_err(late)?
         })
     }
 }

@@ -230,3 +230,32 @@ fn the_server_ends_with_its_standard_input() {
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
     assert!(ended.stdout.starts_with(b"\nftpx stdio 1\n"));
 }
+
+#[test]
+fn what_would_empty_a_home_folder_or_leave_it_is_refused() {
+    let Some(there) = SshWorld::start(Behaviour::default()) else { return };
+    fs::write(there.home().join("kept"), "kept").unwrap();
+    for line in [&["rm", "-r", "there:"][..], &["rm", "-r", "there:~"], &["mv", "there:~", "there:/tmp/x"]] {
+        assert_eq!(there.client(line).code, Some(2), "{line:?}");
+    }
+    for path in ["there:../x", "there:/~/x", "ann;id@there:x", "-oProxyCommand=id@there:x"] {
+        assert_eq!(there.client(&["ls", "--", path]).code, Some(2), "{path}");
+    }
+    fs::write(there.world.local().join("script"), "cd ..\nls\n").unwrap();
+    assert_eq!(there.client(&["script", "script", "there:"]).code, Some(2));
+    assert_eq!(fs::read(there.home().join("kept")).unwrap(), b"kept");
+}
+
+#[test]
+fn backups_of_a_mirror_go_into_the_home_folder() {
+    let Some(there) = SshWorld::start(Behaviour::default()) else { return };
+    let (local, home) = (there.world.local(), there.home());
+    write_tree(&local.join("tree"));
+    for (round, backup) in ["there:old", "old", ":old", "there:~/old"].into_iter().enumerate() {
+        fs::create_dir_all(home.join("copy")).unwrap();
+        fs::write(home.join(format!("copy/gone{round}")), "gone").unwrap();
+        there.check(&["mirror", "--delete", "--backup", backup, "tree", "there:copy"]);
+        assert!(home.join(format!("old/gone{round}")).exists(), "{backup}");
+    }
+    assert!(!home.join("~").exists());
+}

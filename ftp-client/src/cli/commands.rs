@@ -75,7 +75,7 @@ Exit codes: 0 done; 1 some items failed; 2 wrong usage; 3 server not reached or 
 5 no such path; 6 refused to protect data; 7 verification failed; 8 no space or storage failure; 130 interrupted.
 
 Example:
-  ftp-client get -r ann@files.example.org:/photos .";
+  ftp-client get -r ann@files.example.org::/photos .";
 
 /// One variant per command.
 #[derive(Clone, Subcommand)]

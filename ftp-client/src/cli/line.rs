@@ -39,7 +39,7 @@ pub(crate) enum Word {
 
 /// Connect to a server and change to its folder
 #[derive(Args)]
-#[command(after_help = "Example:\n  open ann@files.example.org:/photos")]
+#[command(after_help = "Example:\n  open ann@files.example.org::/photos")]
 pub(crate) struct OpenArgs {
     /// The server and the folder
     #[arg(value_name = "REMOTE")]
@@ -199,7 +199,7 @@ fn as_in_a_line(text: &str, command: &str) -> String {
     let line = |line: &str| {
         let example = line.strip_prefix("  ").filter(|example| example.contains("ftp-client "))?;
         let example = example.strip_prefix("ftp-client ").filter(|_| !example.contains(['|', '>']))?;
-        Some(format!("  {}", example.replace("ann@files.example.org:", server)).trim_end().to_owned())
+        Some(format!("  {}", example.replace("ann@files.example.org::", server)).trim_end().to_owned())
     };
     let is_example = |line: &&str| line.starts_with("  ") && line.contains("ftp-client ");
     let lines = text.lines().filter_map(|of_text| {

@@ -87,7 +87,7 @@ impl Profiles {
     pub(crate) fn named<'a>(&self, typed: &'a OsStr) -> Option<(&Profile, &'a OsStr)> {
         let bytes = typed.as_bytes();
         let colon = bytes.iter().position(|byte| *byte == b':')?;
-        if bytes[colon..].starts_with(b"://") {
+        if bytes[colon..].starts_with(b"://") || bytes[colon..].starts_with(b"::") {
             return None;
         }
         let profile = self.profiles.get(str::from_utf8(&bytes[..colon]).ok()?)?;

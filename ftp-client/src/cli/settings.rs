@@ -68,14 +68,14 @@ fn ssh_options(typed: &Common) -> Result<SshOptions, Error> {
     };
     let mut command: Vec<OsString> = command.into_iter().map(OsString::from).collect();
     if command.is_empty() {
-        command = usual.command;
+        command.clone_from(&usual.command);
     }
     for identity in &typed.identity {
         command.extend(["-i".into(), identity.clone().into_os_string()]);
     }
     let connections = typed.ssh_connections.unwrap_or(usual.connections);
     let send = typed.send_server.then(own_server).transpose()?;
-    Ok(SshOptions { command, server: typed.server_path.clone(), connections, send })
+    Ok(SshOptions { command, server: typed.server_path.clone(), connections, send, is_unattended: false })
 }
 
 /// The server's program beside this one.

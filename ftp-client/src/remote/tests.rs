@@ -28,7 +28,7 @@ fn scp_spelling() {
     let place = remote("ann@Example.ORG:a//b");
     assert_eq!(
         (place.user.as_deref(), place.host.as_str(), place.port, place.way),
-        (Some("ann"), "example.org", PORT_OF_SSH_CONFIG, Way::Ssh)
+        (Some("ann"), "Example.ORG", PORT_OF_SSH_CONFIG, Way::Ssh)
     );
     assert_eq!((place.path.as_bytes(), place.ending), (&b"~/a/b"[..], PathEnding::Name));
     assert_eq!(remote("ann@corp@host:x").user.as_deref(), Some("ann@corp"));
@@ -88,7 +88,7 @@ fn a_url_leads_to_the_same_place() {
     for text in [
         "ann@host:a b/c%d",
         "[fe80::1%eth0]:x",
-        "ann%40corp@h:",
+        "ann%40corp@h::",
         "ftpx://h:99/%FF",
         &pinned,
         "a@b@h:~x",
@@ -145,6 +145,9 @@ fn wrong_ones_are_told_why() {
         ("ftpx://host:/", RemotePathFault::Port),
         ("ftpx://host:70000/", RemotePathFault::Port),
         ("@host:x", RemotePathFault::User),
+        ("a;b@host:x", RemotePathFault::User),
+        ("ssh://a%60b@host/", RemotePathFault::User),
+        ("host:/~/x", RemotePathFault::Home),
         ("ftpx://%FF@host/", RemotePathFault::User),
         ("ftpx://ann:secret@host/", RemotePathFault::Password),
         ("ftpx://host/100%", RemotePathFault::Percent),

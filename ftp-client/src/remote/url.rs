@@ -4,8 +4,8 @@
 //! Not the `url` crate: it would turn `..`, empty components and bytes that are no UTF-8 into something else.
 
 use super::{
-    DEFAULT_PORT, PORT_OF_SSH_CONFIG, PathEnding, Remote, RemotePathFault, Way, parse_host, parse_port,
-    parse_user, split_user,
+    DEFAULT_PORT, PORT_OF_SSH_CONFIG, PathEnding, Remote, RemotePathFault, Way, is_plain_user, parse_host_of,
+    parse_port, parse_user, split_user,
 };
 use crate::fingerprint::{self, ServerKey};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode};
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Remote, RemotePathFault> {
     }
     let (rest, query) = split_once(rest, b'?');
     let (authority, path) = split_once(rest, b'/');
-    let (user, host, port) = parse_authority(authority, usual)?;
+    let (user, host, port) = parse_authority(authority, way, usual)?;
     let path = path.unwrap_or_default();
     let pin = query.map(parse_query).transpose()?;
     if way == Way::Ssh && pin.is_some() {
@@ -60,16 +60,23 @@ pub(super) fn parse(text: &[u8]) -> Result<Remote, RemotePathFault> {
     Ok(Remote { way, user, host, port, path: parse_path(path)?, ending: PathEnding::of(path), pin })
 }
 
-fn parse_authority(authority: &[u8], usual: u16) -> Result<(Option<String>, String, u16), RemotePathFault> {
+fn parse_authority(
+    authority: &[u8],
+    way: Way,
+    usual: u16,
+) -> Result<(Option<String>, String, u16), RemotePathFault> {
     let (user, place) = split_user(authority);
     if user.is_some_and(|user| user.contains(&b':')) {
         return Err(RemotePathFault::Password);
     }
     let user = user.map(|user| decode(user).and_then(parse_user)).transpose()?;
+    if way == Way::Ssh && !user.as_deref().is_none_or(is_plain_user) {
+        return Err(RemotePathFault::User);
+    }
     let (host, port) = split_port(place);
     let host = String::from_utf8(decode(host)?)
         .ok()
-        .and_then(|host| parse_host(&host))
+        .and_then(|host| parse_host_of(way, &host))
         .ok_or(RemotePathFault::Host)?;
     let port = match port {
         Some(port) => str::from_utf8(port).ok().and_then(parse_port).ok_or(RemotePathFault::Port)?,

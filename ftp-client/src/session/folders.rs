@@ -3,6 +3,7 @@
 use super::Session;
 use crate::error::Error;
 use wire::metadata::Kind;
+use wire::stdio::HOME;
 use wire::{Failure, FailureCode, RemotePath};
 
 impl Session {
@@ -30,6 +31,7 @@ impl Session {
         while let Some(name) = names.pop() {
             let next = match &name[..] {
                 b"" | b"." => continue,
+                b".." if folder.as_bytes() == HOME => return Err(failed(FailureCode::OutsideRoot.into())),
                 b".." => {
                     let (parent, _) =
                         folder.split_last().ok_or_else(|| failed(FailureCode::OutsideRoot.into()))?;

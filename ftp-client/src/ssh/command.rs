@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -19,6 +20,8 @@ pub struct SshOptions {
     pub connections: u16,
     /// The program to bring to a host that lacks it, if that was asked for.
     pub send: Option<PathBuf>,
+    /// Nobody answers questions, and a connection that is there already may be dead.
+    pub is_unattended: bool,
 }
 
 /// The path of a program at the other end, which no shell there takes for anything else.
@@ -61,15 +64,20 @@ struct SshConfig {
 
 impl Default for SshOptions {
     fn default() -> Self {
-        Self { command: vec!["ssh".into()], server: None, connections: 1, send: None }
+        Self { command: vec!["ssh".into()], server: None, connections: 1, send: None, is_unattended: false }
     }
 }
 
 impl SshOptions {
-    /// Lets ssh fail where it would ask a question or wait.
-    pub fn ask_nothing(&mut self) {
-        self.command.extend(["-oBatchMode=yes".into(), "-oConnectTimeout=2".into(), "-q".into()]);
-        self.send = None;
+    /// Lets ssh fail where it would ask a question, or wait for longer.
+    #[must_use]
+    pub fn unattended(mut self, timeout: Duration) -> Self {
+        self.command.extend([
+            "-oBatchMode=yes".into(),
+            format!("-oConnectTimeout={}", timeout.as_secs().max(1)).into(),
+        ]);
+        (self.send, self.is_unattended) = (None, true);
+        self
     }
 
     /// Why there was no greeting.
@@ -121,7 +129,8 @@ impl SshCommand {
         if let Ok(told) = ask.output().await {
             command.config = SshConfig::of(&String::from_utf8_lossy(&told.stdout));
         }
-        if command.config.control_path.as_ref().is_some_and(|path| path.exists()) {
+        let control_path = command.config.control_path.as_ref();
+        if !command.options.is_unattended && control_path.is_some_and(|path| path.exists()) {
             let mut check = command.ssh();
             check.args(["-O", "check", "--", &command.destination.host]);
             check.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -178,7 +187,17 @@ impl SshCommand {
 
     fn channel(&self, connection: u16) -> Command {
         let mut ssh = self.ssh();
-        ssh.args(["-T", "-x", "-oClearAllForwardings=yes", "-oRemoteCommand=none", "-oRequestTTY=no"]);
+        ssh.args([
+            "-T",
+            "-a",
+            "-x",
+            "-oClearAllForwardings=yes",
+            "-oRemoteCommand=none",
+            "-oRequestTTY=no",
+            "-oPermitLocalCommand=no",
+            "-oServerAliveInterval=15",
+            "-oServerAliveCountMax=4",
+        ]);
         if connection > 0 || !self.shares_own {
             let socket = self.folder.path().join(connection.to_string());
             ssh.args(["-oControlMaster=auto", "-oControlPersist=no"]).arg("-S").arg(socket);

@@ -7,7 +7,7 @@ use crate::verifier::KeyVerifier;
 use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -31,6 +31,8 @@ pub(super) struct SshLanes {
     /// Until then a lane waits for a direct way.
     patience: Instant,
     next: AtomicU16,
+    /// The direct way was found, and did not work.
+    direct_fails: AtomicBool,
     _probing: DropGuard,
 }
 
@@ -64,6 +66,7 @@ impl SshLanes {
             first,
             patience: Instant::now() + DIRECT_HEAD_START,
             next: AtomicU16::new(0),
+            direct_fails: AtomicBool::new(false),
             _probing: over.drop_guard(),
         })
     }
@@ -75,10 +78,12 @@ impl SshLanes {
 
     async fn dial_direct(&self, address: SocketAddr) -> io::Result<TlsConnection> {
         let first = lock(&self.first).take();
-        match first {
-            Some(socket) => TlsConnection::connect(self.config.clone(), socket, unnamed()).await,
-            None => TlsDialer { address, config: self.config.clone() }.dial().await,
+        if let Some(socket) = first
+            && let Ok(connection) = TlsConnection::connect(self.config.clone(), socket, unnamed()).await
+        {
+            return Ok(connection); // else the server has closed it meanwhile: it was kept for too long
         }
+        TlsDialer { address, config: self.config.clone() }.dial().await
     }
 
     async fn dial_ssh(&self) -> io::Result<TlsConnection> {
@@ -99,12 +104,18 @@ impl Dialer for SshLanes {
         let mut direct = self.direct.clone();
         let address = timeout_at(self.patience, direct.wait_for(Option::is_some)).await;
         let address = address.ok().and_then(Result::ok).and_then(|address| *address);
-        if let Some(address) = address
-            && let Ok(connection) = self.dial_direct(address).await
-        {
-            return Ok(connection);
+        if let Some(address) = address.filter(|_| !self.direct_fails.load(Ordering::Relaxed)) {
+            match timeout(DIRECT_PATIENCE, self.dial_direct(address)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                // Something answers there that is not the server, or nothing does any more.
+                Ok(Err(_)) | Err(_) => self.direct_fails.store(true, Ordering::Relaxed),
+            }
         }
         self.dial_ssh().await
+    }
+
+    fn is_detour(&self, connection: &TlsConnection) -> bool {
+        connection.socket().tcp().is_none() && !self.direct_fails.load(Ordering::Relaxed)
     }
 }
 
@@ -133,9 +144,11 @@ async fn reachable(told: &[String], host: &str) -> Option<(SocketAddr, TcpStream
 
 /// How long the first lanes wait for a direct way before they go through ssh.
 const DIRECT_HEAD_START: Duration = Duration::from_millis(200);
+/// How long a lane may take to be set up on the direct way, which has answered before.
+const DIRECT_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a direct way is tried.
 const REACHING_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a further channel may take, which needs no new login.
-const CHANNEL_PATIENCE: Duration = Duration::from_secs(20);
+const CHANNEL_PATIENCE: Duration = Duration::from_secs(6);
 /// Most addresses of each kind that are tried.
 const ADDRESSES_MAX: usize = 4;

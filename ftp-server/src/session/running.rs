@@ -25,7 +25,7 @@ use wire::limits::{KEEPALIVE_INTERVAL, PEER_SILENCE_MAX, REQUESTS_MAX, STALL_TOL
 use wire::message::{Bye, Message, Ping, Pong, Request, Stalled};
 use wire::net::control::{ChannelError, Incoming};
 use wire::sync::lock;
-use wire::{Failure, FailureCode};
+use wire::{Failure, FailureCode, RemotePath};
 
 /// A session that runs.
 pub(super) struct ActiveSession<'a> {
@@ -218,7 +218,11 @@ impl<'a> ActiveSession<'a> {
 
     /// Runs a request, if the gate admits it.
     async fn request(&mut self, id: u32, mut request: Request, charge: Charge) -> Result<(), SessionEnd> {
-        request.map_paths(&|path| self.context.workspace.principal.whole_path(path));
+        let whole = |path: &RemotePath| self.context.workspace.principal.whole_path(path);
+        request.map_paths(&whole);
+        if let Request::Batch(batch) = &mut request {
+            batch.backup = batch.backup.as_ref().map(whole);
+        }
         let flow = request.spec().flow;
         if id == 0 {
             return Err(SessionEnd::Violation("request id 0, which is no request's".into()));

@@ -91,7 +91,7 @@ fn here(example: &str, stage: &Stage) -> String {
         ("ftpx://ann@localhost/", &format!("ftpx://ann@{address}/")),
         ("ftpx://alice@host/", &format!("ftpx://ann@{address}/")),
         ("$(ftp-server fingerprint)", &format!("$(ftp-server fingerprint --state '{state}')")),
-        ("ann@files.example.org:", "there:"),
+        ("ann@files.example.org::", "there:"),
         ("ann@localhost::", "there:"),
         ("192.168.1.5:2121", "127.0.0.1:0"),
         ("~alice/", "~/"),

@@ -71,4 +71,9 @@ pub trait Dialer: Send + Sync + 'static {
     /// # Errors
     /// If the server cannot be reached, or is another one.
     fn dial(&self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
+
+    /// True if the connection goes a longer way than others may, once there is a better one.
+    fn is_detour(&self, _connection: &Self::Connection) -> bool {
+        false
+    }
 }

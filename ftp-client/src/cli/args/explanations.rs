@@ -23,9 +23,9 @@ A file is reported as done when the death of a process cannot undo it. With --du
 With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
 
 Example:
-  ftp-client get -r ann@files.example.org:/photos ~/backup     makes ~/backup/photos
-  ftp-client get -r ann@files.example.org:/photos/ ~/backup    makes ~/backup with what is in photos
-  ftp-client get 'ann@files.example.org:/photos/2026/**/*.jpg' .";
+  ftp-client get -r ann@files.example.org::/photos ~/backup     makes ~/backup/photos
+  ftp-client get -r ann@files.example.org::/photos/ ~/backup    makes ~/backup with what is in photos
+  ftp-client get 'ann@files.example.org::/photos/2026/**/*.jpg' .";
 
 /// Explains `put`.
 pub(crate) const PUT: &str = "\
@@ -48,10 +48,10 @@ A file is reported as done when the death of a process cannot undo it. With --du
 With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
 
 Example:
-  ftp-client put report.pdf ann@files.example.org:/inbox/
-  ftp-client put -r photos ann@files.example.org:/new     makes /new/photos
-  ftp-client put -r photos/ ann@files.example.org:/new    makes /new with what is in photos
-  pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql";
+  ftp-client put report.pdf ann@files.example.org::/inbox/
+  ftp-client put -r photos ann@files.example.org::/new     makes /new/photos
+  ftp-client put -r photos/ ann@files.example.org::/new    makes /new with what is in photos
+  pg_dump db | ftp-client put - ann@files.example.org::/backup/db.sql";
 
 /// Explains `mirror`.
 pub(crate) const MIRROR: &str = "\
@@ -78,7 +78,7 @@ Watching: --watch continues after the first run and mirrors local changes as the
 again each hour, or as often as --rescan says.
 
 Example:
-  ftp-client mirror ~/photos ann@files.example.org:/photos
-  ftp-client mirror -n --delete ann@files.example.org:/site ./site
-  ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work
+  ftp-client mirror ~/photos ann@files.example.org::/photos
+  ftp-client mirror -n --delete ann@files.example.org::/site ./site
+  ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org::/work
   ftp-client apply week.plan";

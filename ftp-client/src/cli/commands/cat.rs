@@ -18,7 +18,7 @@ use wire::{Failure, FailureCode, RemotePath};
 
 /// Write files to standard output
 #[derive(Clone, Args)]
-#[command(after_help = "Example:\n  ftp-client cat ann@files.example.org:backup.tar | tar t")]
+#[command(after_help = "Example:\n  ftp-client cat ann@files.example.org::backup.tar | tar t")]
 pub(crate) struct CatArgs {
     /// The files
     #[arg(value_name = "REMOTE", required = true)]

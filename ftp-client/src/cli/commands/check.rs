@@ -22,8 +22,8 @@ use wire::RemotePath;
     after_help = "Exactly one of SOURCE and TARGET is remote. Each end reads its own files of equal size. Each difference is a line: \
                   '+' only SOURCE has it, '-' only TARGET has it, '~' the content differs, '>' only time or permissions differ. \
                   The exit code is 0 if there is no difference, otherwise 1.\n\n\
-                  Example:\n  ftp-client check ~/photos ann@files.example.org:/photos\n  \
-                  ftp-client check --content-only --exclude '*.tmp' ann@files.example.org:/photos ./photos"
+                  Example:\n  ftp-client check ~/photos ann@files.example.org::/photos\n  \
+                  ftp-client check --content-only --exclude '*.tmp' ann@files.example.org::/photos ./photos"
 )]
 pub(crate) struct CheckArgs {
     /// Folder to compare

@@ -22,8 +22,8 @@ use wire::modes::{self, PERMISSIONS};
 #[derive(Clone, Args)]
 #[command(
     after_help = "With -R, links stay as they are, and X is execution for folders and for files that somebody may execute.\n\n\
-                  Example:\n  ftp-client chmod u+x,go-w ann@files.example.org:run.sh\n  \
-                  ftp-client chmod -R u=rwX,go=rX ann@files.example.org:/photos"
+                  Example:\n  ftp-client chmod u+x,go-w ann@files.example.org::run.sh\n  \
+                  ftp-client chmod -R u=rwX,go=rX ann@files.example.org::/photos"
 )]
 pub(crate) struct ChmodArgs {
     /// Include folders and everything in them

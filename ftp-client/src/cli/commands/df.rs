@@ -15,7 +15,7 @@ use wire::message::{Space, SpaceReport};
 
 /// Show free and used space
 #[derive(Clone, Args)]
-#[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org:/")]
+#[command(disable_help_flag = true, after_help = "Example:\n  ftp-client df ann@files.example.org::/")]
 pub(crate) struct DfArgs {
     /// Ignored, for compatibility: sizes are always shown as 1.5 MiB
     #[arg(short = 'h', long, hide = true)]

@@ -24,7 +24,7 @@ use wire::checksum::Checksum;
                   one after the other, which takes some fifteen seconds. For that a hidden file, .ftp-client-doctor-*, is \
                   made in the folder REMOTE, and removed in the end; nothing is made where that is not allowed. A \
                   file as REMOTE is fetched only.\n\n\
-                  Example:\n  ftp-client doctor ann@files.example.org:/inbox"
+                  Example:\n  ftp-client doctor ann@files.example.org::/inbox"
 )]
 pub(crate) struct DoctorArgs {
     /// Approximate time of each measurement

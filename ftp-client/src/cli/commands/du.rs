@@ -24,7 +24,7 @@ use wire::{FailureCode, RemotePath};
 #[command(
     disable_help_flag = true,
     after_help = "Sizes are those of the files' content, whatever room they take on the server's disk.\n\n\
-                  Example:\n  ftp-client du -sh ann@files.example.org:/photos"
+                  Example:\n  ftp-client du -sh ann@files.example.org::/photos"
 )]
 pub(crate) struct DuArgs {
     /// Show only the total of each REMOTE

@@ -25,8 +25,8 @@ use wire::{FailureCode, RemotePath};
 #[command(
     disable_help_flag = true,
     after_help = "Paths are shown from REMOTE on, one a line. Where REMOTE is a pattern, they are shown from the root on.\n\n\
-                  Example:\n  ftp-client find ann@files.example.org:/photos --name '*.{jpg,png}' --min-size 1M\n  \
-                  ftp-client find ann@files.example.org:/photos --type f --older-than 30d"
+                  Example:\n  ftp-client find ann@files.example.org::/photos --name '*.{jpg,png}' --min-size 1M\n  \
+                  ftp-client find ann@files.example.org::/photos --type f --older-than 30d"
 )]
 pub(crate) struct FindArgs {
     /// Only names that match PATTERN, as '*.jpg'; with a '/', paths from REMOTE on

@@ -17,7 +17,7 @@ use wire::message::{Sweep, Swept};
 /// Remove the partial files of interrupted transfers, so that these start over
 #[derive(Clone, Args)]
 #[command(after_help = "Files that a running transfer is writing stay.\n\nExample:\n  \
-                        ftp-client gc ann@files.example.org:/\n  ftp-client gc --idle 7d ~/backup")]
+                        ftp-client gc ann@files.example.org::/\n  ftp-client gc --idle 7d ~/backup")]
 pub(crate) struct GcArgs {
     /// Only files that have not changed for this long, as 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = values::duration)]

@@ -28,9 +28,9 @@ use wire::{FailureCode, RemotePath};
 #[command(
     after_help = "With -r, the names are those that `ftp-client get -r` gives the files, so that sha256sum -c can check them there: \
                   photos/a for work:photos, and a for work:photos/. With --check, the names begin in REMOTE, which is a folder.\n\n\
-                  Example:\n  ftp-client hash ann@files.example.org:disk.iso\n  \
-                  ftp-client hash -r ann@files.example.org:/photos > SHA256SUMS\n  \
-                  ftp-client hash --check SHA256SUMS ann@files.example.org:/"
+                  Example:\n  ftp-client hash ann@files.example.org::disk.iso\n  \
+                  ftp-client hash -r ann@files.example.org::/photos > SHA256SUMS\n  \
+                  ftp-client hash --check SHA256SUMS ann@files.example.org::/"
 )]
 pub(crate) struct HashArgs {
     /// Include folders: a line for each file in them; links are left out

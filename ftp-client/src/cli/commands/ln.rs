@@ -14,7 +14,7 @@ use wire::{Name, RemotePath};
 
 /// Make a symbolic link
 #[derive(Clone, Args)]
-#[command(after_help = "Example:\n  ftp-client ln -s 2026/may ann@files.example.org:/photos/latest")]
+#[command(after_help = "Example:\n  ftp-client ln -s 2026/may ann@files.example.org::/photos/latest")]
 pub(crate) struct LnArgs {
     /// Make a symbolic link, the only supported kind
     #[arg(short, long, required = true)]

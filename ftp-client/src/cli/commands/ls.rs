@@ -23,8 +23,8 @@ use wire::{FailureCode, RemotePath};
 #[command(
     disable_help_flag = true,
     after_help = "With a pattern, what matches is listed, folders as themselves.\n\n\
-                  Example:\n  ftp-client ls -lh ann@files.example.org:/photos\n  \
-                  ftp-client ls 'ann@files.example.org:/photos/*.{jpg,png}'"
+                  Example:\n  ftp-client ls -lh ann@files.example.org::/photos\n  \
+                  ftp-client ls 'ann@files.example.org::/photos/*.{jpg,png}'"
 )]
 pub(crate) struct LsArgs {
     /// Show type, mode, size and time

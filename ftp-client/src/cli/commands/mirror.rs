@@ -15,7 +15,7 @@ use ftp_client::Error;
 use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
 use ftp_client::mirror::recipe::{Recipe, Text};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
-use ftp_client::remote::{Remote, TypedPath};
+use ftp_client::remote::{Remote, TypedPath, Way};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::glob::may_be_pattern;
 use wire::message::Overwrite;
+use wire::stdio::HOME;
 use wire::{FailureCode, RemotePath};
 
 /// Make a folder equal to another: one local, one on a server
@@ -32,9 +33,9 @@ use wire::{FailureCode, RemotePath};
     after_help = "Exactly one of SOURCE and TARGET is remote. The content of SOURCE is copied to TARGET. Entries that only \
                         TARGET has are deleted with --delete, after the copying. If that would delete too much, \
                         mirror changes nothing, unless the tree is too large to be compared in advance.\n\n\
-                        Example:\n  ftp-client mirror ~/photos ann@files.example.org:/photos\n  \
-                        ftp-client mirror -n --delete ann@files.example.org:/site ./site\n  \
-                        ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org:/work\n  \
+                        Example:\n  ftp-client mirror ~/photos ann@files.example.org::/photos\n  \
+                        ftp-client mirror -n --delete ann@files.example.org::/site ./site\n  \
+                        ftp-client mirror --delete --plan week.plan ~/work ann@files.example.org::/work\n  \
                         ftp-client apply week.plan",
     after_long_help = explanations::MIRROR
 )]
@@ -312,6 +313,14 @@ fn outside(plan: &Path, folder: &Path) -> Result<(), Error> {
     }
 }
 
+/// A folder of the server that is typed without it: over ssh it begins in the home folder, unless it begins with `/`.
+fn on_server(path: &[u8], way: Way) -> Text {
+    match way {
+        Way::Ssh if !path.starts_with(b"/") => Text([HOME, b"/", path].concat()),
+        Way::Ssh | Way::Ftpx => Text(path.to_vec()),
+    }
+}
+
 /// A backup folder is on the target's side: here from the root, at the server as it stands or as a whole remote path.
 fn backup(
     typed: &OsString,
@@ -326,9 +335,11 @@ fn backup(
         }
         // As in a script, where `:PATH` is one on the server.
         (TypedPath::Local(_), MirrorDirection::Upload) if typed.as_bytes().starts_with(b":") => {
-            Ok(Text(typed.as_bytes()[1..].to_vec()))
+            Ok(on_server(&typed.as_bytes()[1..], remote.way))
         }
-        (TypedPath::Local(path), MirrorDirection::Upload) => Ok(path.into_os_string().into()),
+        (TypedPath::Local(path), MirrorDirection::Upload) => {
+            Ok(on_server(path.as_os_str().as_bytes(), remote.way))
+        }
         (TypedPath::Remote(backup), MirrorDirection::Upload)
             if ServerTarget::of(&backup) == ServerTarget::of(remote) =>
         {

@@ -12,7 +12,7 @@ use wire::message::MakeFolder;
 
 /// Make folders
 #[derive(Clone, Args)]
-#[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org:/photos/2026/may")]
+#[command(after_help = "Example:\n  ftp-client mkdir -p ann@files.example.org::/photos/2026/may")]
 pub(crate) struct MkdirArgs {
     /// Make missing parent folders too, and accept folders that exist
     #[arg(short, long)]

@@ -17,7 +17,7 @@ use wire::{FailureCode, Name, RemotePath};
 #[command(
     override_usage = "ftp-client mv [OPTIONS] <REMOTE>... <REMOTE>",
     after_help = "The last argument is the target: an existing folder receives the items, another path is the new name.\n\n\
-                  Example:\n  ftp-client mv ann@files.example.org:draft.txt ann@files.example.org:/final/report.txt"
+                  Example:\n  ftp-client mv ann@files.example.org::draft.txt ann@files.example.org::/final/report.txt"
 )]
 pub(crate) struct MvArgs {
     /// Never replace a file
@@ -93,8 +93,10 @@ impl About for MoveSource {
 impl MoveSource {
     fn new(remote: Remote) -> Result<Self, Error> {
         match remote.path.split_last() {
-            Some((_, name)) => Ok(Self { name, must_be_folder: remote.must_be_folder(), path: remote.path }),
-            None => Err(Error::Usage("the root itself cannot be moved".to_owned())),
+            Some((_, name)) if !remote.is_top() => {
+                Ok(Self { name, must_be_folder: remote.must_be_folder(), path: remote.path })
+            }
+            Some(_) | None => Err(Error::Usage("the root or home folder itself cannot be moved".to_owned())),
         }
     }
 }

@@ -36,10 +36,10 @@ use wire::{FailureCode, Name, RemotePath};
     after_help = "The last argument is the target: an existing folder receives the items, another path is the new name. With a / at \
                   its end, a missing folder is made. With -r, a folder keeps its name in the target; with a / at the end of the \
                   folder, its contents go there. '-' sends standard input.\n\n\
-                  Example:\n  ftp-client put report.pdf ann@files.example.org:/inbox/\n  \
-                  ftp-client put -r photos ann@files.example.org:/new     makes /new/photos\n  \
-                  ftp-client put -r photos/ ann@files.example.org:/new    makes /new with what is in photos\n  \
-                  pg_dump db | ftp-client put - ann@files.example.org:/backup/db.sql",
+                  Example:\n  ftp-client put report.pdf ann@files.example.org::/inbox/\n  \
+                  ftp-client put -r photos ann@files.example.org::/new     makes /new/photos\n  \
+                  ftp-client put -r photos/ ann@files.example.org::/new    makes /new with what is in photos\n  \
+                  pg_dump db | ftp-client put - ann@files.example.org::/backup/db.sql",
     after_long_help = explanations::PUT
 )]
 pub(crate) struct PutArgs {

@@ -18,7 +18,7 @@ use wire::{Failure, FailureCode, RemotePath};
 #[command(
     after_help = "A path with *, ? or { that does not exist as it is typed is a pattern. With --no-glob none is: use it where \
                   names come from elsewhere.\n\n\
-                  Example:\n  ftp-client rm -r ann@files.example.org:/photos/old"
+                  Example:\n  ftp-client rm -r ann@files.example.org::/photos/old"
 )]
 pub(crate) struct RmArgs {
     /// Include folders and everything in them
@@ -48,8 +48,8 @@ impl RmCommand {
     pub(crate) fn new(typed: RmArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (server, remotes) = scope.remotes(&typed.remotes)?;
         let remotes = scope.matched_to_remove(remotes);
-        if remotes.iter().any(|remote| remote.path.is_root()) {
-            return Err(Error::Usage("the root itself cannot be removed".to_owned()));
+        if remotes.iter().any(Remote::is_top) {
+            return Err(Error::Usage("the root or home folder itself cannot be removed".to_owned()));
         }
         places::none_is_dot(&remotes, "rm")?;
         Ok((server, Self { remotes, recursive: typed.recursive, force: typed.force }))

@@ -16,7 +16,7 @@ use std::path::PathBuf;
                   Nothing is run if any line makes no sense. The first failure ends the script with its exit code. \
                   With -k, what follows a failed cd, lcd or open is skipped until a later one succeeds that begins nowhere else: \
                   cd /PATH or cd alone, lcd /PATH or lcd ~, open.\n\n\
-                  Example:\n  ftp-client script nightly.ftpx ann@files.example.org:/backup\n  \
+                  Example:\n  ftp-client script nightly.ftpx ann@files.example.org::/backup\n  \
                   echo 'put -r photos' | ftp-client script - work:"
 )]
 pub(crate) struct ScriptArgs {

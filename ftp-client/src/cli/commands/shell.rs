@@ -9,7 +9,7 @@ use std::ffi::OsString;
     after_help = "Commands are those of scripts; `help` lists them. A line that ends with & runs in the background, over a \
                   connection of its own; !COMMAND runs a command here. Ctrl-C stops what runs, Ctrl-D leaves. Without a \
                   terminal it is `script -`.\n\n\
-                  Example:\n  ftp-client shell ann@files.example.org:/photos"
+                  Example:\n  ftp-client shell ann@files.example.org::/photos"
 )]
 pub(crate) struct ShellArgs {
     /// The server to connect to first, and the folder there

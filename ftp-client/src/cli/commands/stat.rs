@@ -18,7 +18,7 @@ use wire::{FailureCode, RemotePath};
 
 /// Show details of paths
 #[derive(Clone, Args)]
-#[command(after_help = "Example:\n  ftp-client stat ann@files.example.org:/photos/cat.jpg")]
+#[command(after_help = "Example:\n  ftp-client stat ann@files.example.org::/photos/cat.jpg")]
 pub(crate) struct StatArgs {
     /// Follow symbolic links
     #[arg(short = 'L', long)]

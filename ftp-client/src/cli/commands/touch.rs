@@ -17,7 +17,7 @@ use wire::metadata;
 
 /// Set the modification time, and make missing files
 #[derive(Clone, Args)]
-#[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org:stamp")]
+#[command(after_help = "Example:\n  ftp-client touch -d 2026-05-01T12:00:00Z ann@files.example.org::stamp")]
 pub(crate) struct TouchArgs {
     /// Do not create missing files
     #[arg(short = 'c', long)]

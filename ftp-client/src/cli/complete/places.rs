@@ -94,7 +94,7 @@ impl Places {
         let output = Arc::new(Output::new(&common));
         let mut settings =
             Settings { retry: Some(0), give_up_after: Duration::ZERO, ..Settings::new(common).ok()? };
-        settings.ssh.ask_nothing();
+        settings.ssh = settings.ssh.unattended(Duration::from_secs(2));
         let connecting = connect::options(&ServerTarget::of(remote), &settings, &output).ok()?;
         let runtime = Runtime::new().ok()?;
         let names = runtime.block_on(Box::pin(async {
