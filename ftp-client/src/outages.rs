@@ -25,8 +25,22 @@ pub struct Outages {
     pub tries_max: Option<u32>,
     /// Wait for a server that is not there when the session begins, too.
     pub first: bool,
-    /// Called when an outage begins.
-    pub on_outage: Arc<dyn Fn(&Error) + Send + Sync>,
+    /// Called when an outage begins, at each further try, and when it is over.
+    pub on_outage: Arc<dyn Fn(OutageEvent<'_>) + Send + Sync>,
+}
+
+/// What happens in an outage.
+#[derive(Debug, Clone, Copy)]
+pub enum OutageEvent<'a> {
+    /// There is no connection, for this reason; it is tried again in a moment.
+    Began(&'a Error),
+    /// This try, counted from 1, has failed.
+    Failed {
+        /// Its number.
+        tries: u32,
+    },
+    /// There is a connection again.
+    Over,
 }
 
 /// A time without a connection.
@@ -86,11 +100,21 @@ impl Outage {
     pub(crate) async fn pause(&mut self, outages: &Outages, error: Error) -> Result<(), Error> {
         let Some(pause) = self.next_pause(outages, self.begin.elapsed()) else { return Err(error) };
         if self.is_new() {
-            (outages.on_outage)(&error);
+            (outages.on_outage)(OutageEvent::Began(&error));
+        }
+        if !self.is_new() {
+            (outages.on_outage)(OutageEvent::Failed { tries: self.tries });
         }
         sleep(pause).await;
         self.tries += 1;
         Ok(())
+    }
+
+    /// There is a connection again, or still.
+    pub(crate) fn end(&self, outages: &Outages) {
+        if !self.is_new() {
+            (outages.on_outage)(OutageEvent::Over);
+        }
     }
 
     /// How long to wait for the next try, so long after the begin; `None` if there is none.

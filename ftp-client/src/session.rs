@@ -11,7 +11,7 @@ pub use pages::Pages;
 use reconnector::Reconnector;
 
 pub use crate::connect_options::ConnectOptions;
-pub use crate::outages::Outages;
+pub use crate::outages::{OutageEvent, Outages};
 
 use crate::control::{Control, EndReason};
 use crate::credentials::PreparedLogin;

@@ -7,7 +7,7 @@ use crate::cli::settings::Settings;
 use crate::cli::terminal;
 use ftp_client::known_hosts::KnownHosts;
 use ftp_client::remote::Way;
-use ftp_client::session::Outages;
+use ftp_client::session::{OutageEvent, Outages};
 use ftp_client::ssh::SshTransport;
 use ftp_client::trust::{OnUnknown, Policy};
 use ftp_client::{ConnectOptions, Credentials, Error, Session};
@@ -126,17 +126,22 @@ fn advise_waiting(error: Error, outages: &Outages) -> Error {
 fn outages(settings: &Settings, output: &Arc<Output>) -> Outages {
     let (give_up_after, tries_max, first) =
         (settings.give_up_after, settings.retry, settings.wait_for_server);
-    let on_outage = Arc::new(|_: &Error| {});
+    let on_outage = Arc::new(|_: OutageEvent<'_>| {});
     telling(Outages { give_up_after, tries_max, first, on_outage }, output)
 }
 
 /// The same, reported elsewhere.
 pub(crate) fn telling(outages: Outages, output: &Arc<Output>) -> Outages {
     let (output, give_up_after, tries_max) = (Arc::clone(output), outages.give_up_after, outages.tries_max);
-    let on_outage = move |error: &Error| {
-        let time = humantime::format_duration(give_up_after);
-        let often = tries_max.map_or(String::new(), |max| format!(", {max} times at most"));
-        output.warn(&format!("{error}; trying again for up to {time}{often}"));
+    let on_outage = move |event: OutageEvent<'_>| match event {
+        OutageEvent::Began(error) => {
+            let time = humantime::format_duration(give_up_after);
+            let often = tries_max.map_or(String::new(), |max| format!(", {max} times at most"));
+            output.warn(&format!("{error}; trying again for up to {time}{often}"));
+            output.outage_began();
+        }
+        OutageEvent::Failed { tries } => output.outage_goes_on(tries),
+        OutageEvent::Over => output.outage_over(),
     };
     Outages { on_outage: Arc::new(on_outage), ..outages }
 }

@@ -9,6 +9,7 @@ mod listing;
 mod mirror;
 mod plain;
 mod rate;
+mod reconnecting;
 mod sink;
 mod tally;
 mod text;
@@ -29,6 +30,7 @@ use crate::cli::args::{Color, Common};
 use ftp_client::Error;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use json::Describe;
+use reconnecting::Reconnecting;
 use sink::{OfVoice, OutputWriter};
 use std::borrow::Cow;
 use std::env;
@@ -65,6 +67,8 @@ pub(crate) struct Output {
     bars: MultiProgress,
     /// The transfer that runs, and since when.
     transfer: OnceLock<(Instant, Arc<Tally>)>,
+    /// Set while there is no connection.
+    outage: Arc<Mutex<Option<Reconnecting>>>,
     line: Option<OfLine>,
     voice: Option<Voice>,
 }
@@ -93,6 +97,7 @@ impl Output {
             stdout: Arc::new(OutputWriter::new(Box::new(io::stdout()))),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(drawing::HERTZ)),
             transfer: OnceLock::new(),
+            outage: Arc::default(),
             line: None,
             voice: None,
         }
@@ -106,6 +111,7 @@ impl Output {
             stdout: Arc::clone(&self.stdout),
             bars: self.bars.clone(),
             transfer: OnceLock::new(),
+            outage: Arc::clone(&self.outage),
             line: Some(OfLine { place: place.to_owned(), tail }),
             voice: None,
             ..*self
@@ -125,6 +131,7 @@ impl Output {
             stdout: Arc::new(OutputWriter::new(Box::new(OfVoice(Arc::clone(&voice))))),
             bars: self.bars.clone(),
             transfer: OnceLock::new(),
+            outage: Arc::default(),
             line: Some(OfLine { place: format!("[{number}] "), tail }),
             voice: Some(voice),
             progress: ProgressStyle::None,
@@ -139,6 +146,30 @@ impl Output {
         let millis = began.elapsed().as_millis().max(1);
         let rate = u64::try_from(u128::from(tally.verified()) * 1000 / millis).unwrap_or(u64::MAX);
         Some(text::standing(&Snapshot { rate, ..snapshot }))
+    }
+
+    /// The connection is lost, and is made again.
+    pub(crate) fn outage_began(&self) {
+        *lock(&self.outage) = Some(Reconnecting::begin());
+    }
+
+    /// So many tries to make the connection again have failed.
+    pub(crate) fn outage_goes_on(&self, failed: u32) {
+        let mut outage = lock(&self.outage);
+        *outage = outage.map(|outage| outage.after(failed));
+    }
+
+    /// There is a connection again, which is said where bars have shown that there was none.
+    pub(crate) fn outage_over(&self) {
+        let over = lock(&self.outage).take();
+        if let Some(outage) = over.filter(|_| self.has_bars()) {
+            self.say(&outage.end_text());
+        }
+    }
+
+    /// Returns the state of a lost connection.
+    fn outage_text(&self) -> Option<String> {
+        lock(&self.outage).as_ref().map(Reconnecting::text)
     }
 
     /// Returns true if this is the output of one line of a script.
@@ -245,6 +276,9 @@ impl Output {
         if let Some(error) = &error {
             self.complain(error);
         }
+        if let (Some(Error::Interrupted), Some(arrived)) = (&error, self.arrived()) {
+            self.say(&arrived);
+        }
         self.event(self.finished(code, error.as_ref()));
         let _ = self.stdout.flush();
         match self.stdout.take_error().map(sink::failed).map(|error| exit::of_run(Err(error))) {
@@ -260,6 +294,20 @@ impl Output {
             }
             Some((_, None)) | None => code,
         }
+    }
+
+    /// Returns what an interrupted transfer has done, and how it goes on, for people.
+    fn arrived(&self) -> Option<String> {
+        let (_, tally) = self.transfer.get()?;
+        if self.quiet || self.json {
+            return None;
+        }
+        let snapshot = tally.snapshot();
+        if snapshot.bytes == 0 && snapshot.files == 0 {
+            return None;
+        }
+        let more = if tally.resumes() { "; run the same command again to resume" } else { "" };
+        Some(format!("{} arrived{more}", text::arrived(&snapshot)))
     }
 
     fn finished(&self, code: u8, error: Option<&Error>) -> Object {

@@ -67,6 +67,7 @@ impl Reconnector {
             outage.pause(&self.options.outages, error).await?;
             match self.connect(lost).await {
                 Ok(inner) => {
+                    outage.end(&self.options.outages);
                     *lock(&self.latest) = inner.clone();
                     return Ok(inner);
                 }
@@ -103,7 +104,11 @@ impl Inner {
         loop {
             match Self::connect(options).await {
                 Err(error) if outages.allow_first(&error) => outage.pause(outages, error).await?,
-                result => return result,
+                Ok(inner) => {
+                    outage.end(outages);
+                    return Ok(inner);
+                }
+                error => return error,
             }
         }
     }

@@ -5,6 +5,7 @@ mod did_you_mean;
 mod first_tries;
 mod patterns;
 mod profiles;
+mod progress;
 mod prompts;
 mod reflexes;
 mod scripts;

@@ -95,7 +95,7 @@ impl Terminal {
         String::from_utf8_lossy(&told.stdout).into_owned()
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         let captured = self.tmux().args(["capture-pane", "-p", "-t", ":0"]).output().unwrap();
         String::from_utf8_lossy(&captured.stdout).into_owned()
     }

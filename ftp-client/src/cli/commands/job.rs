@@ -159,6 +159,12 @@ impl TransferJob {
         }
     }
 
+    /// True if it does not go on after an interruption.
+    pub(super) fn starts_over(&self) -> bool {
+        let is_stream = |request: &PutRequest| matches!(request.source, PutSource::Stream(_));
+        !self.options().resume || matches!(&self.request, JobRequest::Put(request, _) if is_stream(request))
+    }
+
     /// Returns the entries that it chooses of a tree; `None` for all.
     pub(super) fn chosen(&self) -> Option<&Recipe> {
         match &self.request {

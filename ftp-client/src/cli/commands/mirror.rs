@@ -222,6 +222,9 @@ impl MirrorCommand {
         let command = if matches!(self.mode, MirrorMode::Apply(_)) { "apply" } else { "mirror" };
         let mut progress = Progress::begin(command, context, 1);
         let dry = matches!(self.mode, MirrorMode::DryRun | MirrorMode::Plan(_));
+        if dry || !self.resume {
+            progress.tally.set_starting_over();
+        }
         if !dry {
             progress.draw();
         }

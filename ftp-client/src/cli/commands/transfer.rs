@@ -58,6 +58,9 @@ impl<'a> TransferRun<'a> {
     pub(super) async fn run(&self, jobs: Vec<TransferJob>, unbegun: Vec<FailedToStart>) -> Result<u8, Error> {
         let mut progress = Progress::begin(self.command, self.context, jobs.len());
         let tally = progress.tally.clone();
+        if jobs.iter().any(TransferJob::starts_over) {
+            tally.set_starting_over();
+        }
         let results = self.results(&jobs, &unbegun)?;
         let single = jobs.len() == 1 && unbegun.is_empty();
         let named = jobs.first().map(|job| shown(&job.source)).filter(|_| self.named);

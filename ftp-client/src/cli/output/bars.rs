@@ -9,22 +9,33 @@ pub(super) struct Bars {
     multi: MultiProgress,
     total: ProgressBar,
     files: Vec<ProgressBar>,
+    /// The terminal's columns.
+    width: usize,
 }
 
 impl Bars {
     pub(super) fn new(multi: &MultiProgress) -> Self {
-        let total = multi.add(ProgressBar::no_length().with_style(style(TOTAL)));
-        Self { multi: multi.clone(), total, files: Vec::new() }
+        let width = columns();
+        let total = multi.add(ProgressBar::no_length().with_style(style(&total_template(width))));
+        Self { multi: multi.clone(), total, files: Vec::new(), width }
     }
 
     pub(super) fn draw(&mut self, snapshot: &Snapshot) {
+        self.resize(columns());
         self.fit(snapshot.running.len().min(FILES_MAX));
         for (bar, file) in self.files.iter().zip(&snapshot.running) {
-            draw_file(bar, file);
+            draw_file(bar, file, self.width);
         }
         self.total.set_length(snapshot.total_bytes.max(1));
         self.total.set_position(snapshot.bytes.min(snapshot.total_bytes));
         self.total.set_message(text::standing_short(snapshot));
+    }
+
+    fn resize(&mut self, width: usize) {
+        if width != self.width {
+            self.width = width;
+            self.total.set_style(style(&total_template(width)));
+        }
     }
 
     /// As many lines as files; a line is reused for the next file, so that they do not jump.
@@ -47,37 +58,56 @@ impl Drop for Bars {
     }
 }
 
-fn draw_file(bar: &ProgressBar, file: &RunningFile) {
+fn draw_file(bar: &ProgressBar, file: &RunningFile, width: usize) {
     let total = file.total.unwrap_or(file.done);
     bar.set_length(total.max(1));
     bar.set_position(file.done.min(total));
-    bar.set_message(tail(&file.name));
+    let (done, total) = (text::short_bytes(file.done), file.total.map(text::short_bytes));
+    let amount = total.map_or(done.clone(), |total| format!("{done} of {total}"));
+    let name = shortened(&file.name, width.saturating_sub(BEFORE_NAME));
+    bar.set_message(format!("{amount:>AMOUNT_WIDTH$}  {name}"));
 }
 
-/// Keeps the end of a path, which says more than its beginning. The template cuts the rest.
-fn tail(name: &str) -> String {
+/// Cuts a path in the middle: its end says most, its beginning tells trees apart.
+fn shortened(name: &str, len_max: usize) -> String {
     let len = name.chars().count();
-    match len.checked_sub(NAME_LEN_MAX) {
-        None | Some(0) => name.to_owned(),
-        Some(cut) => "…".chars().chain(name.chars().skip(cut + 1)).collect(),
+    if len <= len_max {
+        return name.to_owned();
     }
+    let kept = len_max.saturating_sub(1);
+    let begin = kept / 3;
+    let end = name.chars().skip(len - (kept - begin));
+    name.chars().take(begin).chain(['…']).chain(end).collect()
 }
 
-/// The templates are constants; a bar without style is better than none.
+/// The columns of the terminal that messages go to.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    size.map_or(0, |size| usize::from(size.ws_col)).max(COLUMNS_MIN)
+}
+
+/// A wider terminal has room for a longer bar.
+fn total_template(width: usize) -> String {
+    format!("[{{bar:{}}}] {{percent:>3}}% {{wide_msg}}", (width / 6).clamp(10, 40))
+}
+
+/// The templates are right; a bar without style is better than none.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
 }
 
-const TOTAL: &str = "[{bar:10}] {percent:>3}% {wide_msg}";
-const FILE: &str = "  {percent:>3}% {binary_bytes:>12} {wide_msg}";
+const FILE: &str = "  {percent:>3}% {wide_msg}";
+/// Columns of `1000 KiB of 1000 KiB`.
+const AMOUNT_WIDTH: usize = 20;
+/// Columns before the name of a file.
+const BEFORE_NAME: usize = "  100% ".len() + AMOUNT_WIDTH + "  ".len();
+/// A terminal that does not say how wide it is, or is narrower, has its lines cut.
+const COLUMNS_MIN: usize = 40;
 
 /// More lines would scroll the text above out of view.
 const FILES_MAX: usize = 6;
-
-/// Leaves room for the numbers on a terminal of 80 columns.
-const NAME_LEN_MAX: usize = 60;
 
 #[cfg(test)]
 mod tests {
@@ -93,14 +123,16 @@ mod tests {
             total_bytes: 10 << 20,
             counted: true,
             rate: 1 << 20,
+            left: None,
+            outage: None,
             running: (0..running).map(file).collect(),
         }
     }
 
     #[test]
     fn the_templates_are_right() {
-        for template in [TOTAL, FILE] {
-            ProgressStyle::with_template(template).unwrap();
+        for template in [FILE.to_owned(), total_template(60), total_template(500)] {
+            ProgressStyle::with_template(&template).unwrap();
         }
     }
 
@@ -115,9 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn long_names_keep_their_end() {
-        let name = tail(&format!("{}ü.txt", "x".repeat(100)));
-        assert!(name.starts_with('…') && name.ends_with("ü.txt"));
-        assert_eq!(name.chars().count(), NAME_LEN_MAX);
+    fn long_names_keep_their_beginning_and_their_end() {
+        let name = shortened(&format!("photos/{}ü.txt", "x".repeat(100)), 31);
+        assert!(name.starts_with("photos/xxx…") && name.ends_with("ü.txt"), "{name}");
+        assert_eq!(name.chars().count(), 31);
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("longer", 5), "l…ger");
+        assert_eq!(shortened("longer", 0), "…");
     }
 }

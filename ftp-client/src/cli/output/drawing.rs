@@ -3,7 +3,7 @@
 use super::bars::Bars;
 use super::json::{Describe, Object};
 use super::plain::Plain;
-use super::rate::Rate;
+use super::rate::{Rate, TimeLeft};
 use super::tally::{Snapshot, Tally};
 use super::{Output, ProgressStyle};
 use std::sync::Arc;
@@ -57,6 +57,7 @@ impl Drop for Drawing {
 
 fn draw(mut display: Display, output: &Output, tally: &Tally, stopped: &Receiver<()>) {
     let mut rate = Rate::new(Instant::now());
+    let mut left = TimeLeft::new(Instant::now());
     // The first drawing comes later: a transfer that is done by then needs no bar.
     let mut pause = FIRST_PAUSE;
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
@@ -64,6 +65,10 @@ fn draw(mut display: Display, output: &Output, tally: &Tally, stopped: &Receiver
         let now = Instant::now();
         let mut snapshot = tally.snapshot();
         snapshot.rate = rate.at(now, tally.verified());
+        if !matches!(display, Display::Events { .. }) {
+            snapshot.left = left.at(now, &snapshot);
+            snapshot.outage = output.outage_text();
+        }
         display.show(now, snapshot, output);
     }
 }

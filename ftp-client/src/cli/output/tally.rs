@@ -3,6 +3,7 @@
 use ftp_client::observer::{FileOutcome, FileReport, TransferSummary};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use wire::RemotePath;
 use wire::sync::lock;
 
@@ -25,6 +26,8 @@ pub(crate) struct Tally {
     /// Counts of earlier rounds of a watch.
     before: Mutex<EarlierRounds>,
     complete: AtomicBool,
+    /// The same command would start over.
+    starts_over: AtomicBool,
 }
 
 /// Counts of earlier rounds.
@@ -58,6 +61,10 @@ pub(crate) struct Snapshot {
     pub(crate) counted: bool,
     /// Bytes per second, lately.
     pub(crate) rate: u64,
+    /// An estimate of the remaining time that takes files into account, where there is one.
+    pub(crate) left: Option<Duration>,
+    /// The state of a lost connection.
+    pub(crate) outage: Option<String>,
     /// Large files under way, the oldest first.
     pub(crate) running: Vec<RunningFile>,
 }
@@ -77,6 +84,16 @@ impl Tally {
     /// Before the first of so many jobs.
     pub(crate) fn of_jobs(jobs: usize) -> Self {
         Self { uncounted: AtomicU64::new(jobs as u64), ..Self::default() }
+    }
+
+    /// Notes that the same command starts over after an interruption.
+    pub(crate) fn set_starting_over(&self) {
+        self.starts_over.store(true, Relaxed);
+    }
+
+    /// True if the same command goes on after an interruption.
+    pub(super) fn resumes(&self) -> bool {
+        !self.starts_over.load(Relaxed)
     }
 
     /// Merges this many jobs into one, whose totals are reported once.
@@ -179,6 +196,8 @@ impl Tally {
             total_bytes: self.total_bytes.load(Relaxed),
             counted: self.uncounted.load(Relaxed) == 0,
             rate: 0,
+            left: None,
+            outage: None,
             running: lock(&self.running).iter().map(ActiveFile::shown).collect(),
         }
     }

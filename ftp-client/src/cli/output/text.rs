@@ -20,6 +20,15 @@ pub(crate) fn duration_text(duration: Duration) -> String {
 
 /// Where a transfer stands: `3 of 12 files, 1.5 MiB of 6.0 MiB, 512 KiB/s, 0:09 left`.
 pub(super) fn standing(snapshot: &Snapshot) -> String {
+    let mut parts = parts(snapshot);
+    parts.push(format!("{}/s", HumanBytes(snapshot.rate)));
+    if let Some(left) = time_left(snapshot) {
+        parts.push(format!("{} left", duration_text(left)));
+    }
+    parts.join(", ")
+}
+
+fn parts(snapshot: &Snapshot) -> Vec<String> {
     let mut parts = Vec::new();
     if snapshot.total_files > 1 {
         parts.push(
@@ -32,15 +41,19 @@ pub(super) fn standing(snapshot: &Snapshot) -> String {
         0 => parts.push(bytes),
         _ => parts.push(of(&bytes, &total, snapshot.counted)),
     }
-    parts.push(format!("{}/s", HumanBytes(snapshot.rate)));
-    if let Some(left) = time_left(snapshot) {
-        parts.push(format!("{} left", duration_text(left)));
-    }
-    parts.join(", ")
+    parts
+}
+
+/// What is there of a transfer: `3 of 12 files, 1.5 MiB of 6.0 MiB`.
+pub(super) fn arrived(snapshot: &Snapshot) -> String {
+    parts(snapshot).join(", ")
 }
 
 /// The same in fewer columns, what can be missed most at its end: `1.50 MiB of 6.00 MiB, 512 KiB/s, 0:09 left, 3/12 files`.
 pub(super) fn standing_short(snapshot: &Snapshot) -> String {
+    if let Some(outage) = &snapshot.outage {
+        return outage.clone();
+    }
     let (bytes, total) = (short_bytes(snapshot.bytes), short_bytes(snapshot.total_bytes));
     let mut parts = match snapshot.total_bytes {
         0 => vec![bytes],
@@ -56,7 +69,7 @@ pub(super) fn standing_short(snapshot: &Snapshot) -> String {
 }
 
 /// Three digits and a unit.
-fn short_bytes(bytes: u64) -> String {
+pub(super) fn short_bytes(bytes: u64) -> String {
     let text = HumanBytes(bytes).to_string();
     let Some((number, unit)) = text.split_once(' ') else { return text };
     let number = number.replace(',', "");
@@ -70,6 +83,9 @@ fn short_bytes(bytes: u64) -> String {
 
 /// Returns the remaining time; `None` while nothing moves or counting continues.
 fn time_left(snapshot: &Snapshot) -> Option<Duration> {
+    if let Some(left) = snapshot.left {
+        return Some(left).filter(|left| left.as_secs() < TIME_LEFT_MAX);
+    }
     let bytes = snapshot.total_bytes.saturating_sub(snapshot.bytes);
     let seconds = bytes.div_ceil(snapshot.rate.max(1));
     (snapshot.counted && snapshot.rate > 0 && snapshot.total_bytes > 0 && seconds < TIME_LEFT_MAX)
@@ -117,7 +133,7 @@ mod tests {
             total_bytes: 4 << 20,
             counted: true,
             rate: 1 << 20,
-            running: Vec::new(),
+            ..Snapshot::default()
         };
         assert_eq!(standing(&snapshot), "3 of 12 files, 1.00 MiB of 4.00 MiB, 1.00 MiB/s, 0:03 left");
         let counting = Snapshot { counted: false, ..snapshot.clone() };
