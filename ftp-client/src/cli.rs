@@ -152,6 +152,9 @@ fn script(command: &Command) -> Result<Option<Script>, Error> {
         return Script::read(typed).map(Some);
     }
     let Command::Shell(typed) = command else { return Ok(None) };
+    if let Some(commands) = &typed.command {
+        return Script::of_commands(commands, typed.remote.clone()).map(Some);
+    }
     if io::stdin().is_terminal() { Ok(None) } else { Script::of_stdin(typed).map(Some) }
 }
 

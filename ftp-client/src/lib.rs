@@ -54,6 +54,7 @@ mod requested_job;
 mod resume_store;
 pub mod session;
 pub mod skip_if;
+pub mod source_removal;
 pub mod ssh;
 mod stream_sink;
 mod tls_tcp;

@@ -39,6 +39,18 @@ pub enum TransferEvent<'a> {
     },
     /// A file, folder or link has ended.
     FileFinished(FileReport<'a>),
+    /// The source of an item was removed, after its target was proven.
+    SourceRemoved {
+        /// The item's path, below the path that was asked for.
+        path: &'a RemotePath,
+    },
+    /// The source of an item was to be removed, and stays.
+    SourceKept {
+        /// The item's path, below the path that was asked for.
+        path: &'a RemotePath,
+        /// The reason.
+        failure: &'a Failure,
+    },
 }
 
 impl<'a> TransferEvent<'a> {
@@ -46,7 +58,9 @@ impl<'a> TransferEvent<'a> {
     pub fn path(&self) -> Option<&'a RemotePath> {
         match *self {
             Self::Totals(_) => None,
-            Self::FileStarted { path, .. } => Some(path),
+            Self::FileStarted { path, .. } | Self::SourceRemoved { path } | Self::SourceKept { path, .. } => {
+                Some(path)
+            }
             Self::Progress { path, .. } | Self::AlreadyThere { path, .. } => path,
             Self::FileFinished(report) => Some(report.path),
         }
@@ -61,6 +75,8 @@ impl<'a> TransferEvent<'a> {
             Self::Progress { bytes, .. } => Self::Progress { path: Some(path), bytes },
             Self::AlreadyThere { bytes, .. } => Self::AlreadyThere { path: Some(path), bytes },
             Self::FileFinished(report) => Self::FileFinished(FileReport { path, ..report }),
+            Self::SourceRemoved { .. } => Self::SourceRemoved { path },
+            Self::SourceKept { failure, .. } => Self::SourceKept { path, failure },
         }
     }
 }

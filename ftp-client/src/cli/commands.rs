@@ -12,6 +12,7 @@ mod df;
 mod doctor;
 mod du;
 mod each;
+mod edit;
 mod find;
 mod gc;
 mod get;
@@ -24,7 +25,9 @@ mod man;
 mod matching;
 mod mirror;
 mod mkdir;
+mod moving;
 mod mv;
+mod preview;
 mod profile;
 mod progress;
 mod put;
@@ -99,6 +102,7 @@ pub(crate) enum Command {
     Rm(rm::RmArgs),
     Mv(mv::MvArgs),
     Cp(cp::CpArgs),
+    Edit(edit::EditArgs),
     Touch(touch::TouchArgs),
     Chmod(chmod::ChmodArgs),
     Ln(ln::LnArgs),
@@ -158,6 +162,7 @@ pub(crate) enum OnlineCommand {
     Rm(rm::RmCommand),
     Mv(mv::MvCommand),
     Cp(cp::CpCommand),
+    Edit(edit::EditCommand),
     Touch(touch::TouchCommand),
     Chmod(chmod::ChmodCommand),
     Ln(ln::LnCommand),
@@ -278,6 +283,7 @@ impl Task {
             Command::Rm(typed) => online(rm::RmCommand::new(typed, scope)?, OnlineCommand::Rm),
             Command::Mv(typed) => online(mv::MvCommand::new(typed, scope)?, OnlineCommand::Mv),
             Command::Cp(typed) => online(cp::CpCommand::new(typed, scope)?, OnlineCommand::Cp),
+            Command::Edit(typed) => online(edit::EditCommand::new(typed, scope)?, OnlineCommand::Edit),
             Command::Touch(typed) => online(touch::TouchCommand::new(typed, scope)?, OnlineCommand::Touch),
             Command::Chmod(typed) => online(chmod::ChmodCommand::new(typed, scope)?, OnlineCommand::Chmod),
             Command::Ln(typed) => online(ln::LnCommand::new(typed, scope)?, OnlineCommand::Ln),
@@ -346,6 +352,7 @@ impl OnlineCommand {
             Self::Rm(rm) => rm.run(session, output).await,
             Self::Mv(mv) => mv.run(session, output).await,
             Self::Cp(cp) => cp.run(session, output).await,
+            Self::Edit(edit) => Box::pin(edit.run(context)).await,
             Self::Touch(touch) => touch.run(session, output).await,
             Self::Chmod(chmod) => chmod.run(session, output).await,
             Self::Ln(ln) => ln.run(session, output).await,

@@ -152,7 +152,7 @@ pub(crate) fn line_parser() -> clap::Command {
         command.mut_arg("remote", |argument| argument.required(false).default_value(""))
     };
     TypedLine::command()
-        .mut_subcommand("ls", here)
+        .mut_subcommand("ls", |ls| ls.mut_arg("remotes", |paths| paths.required(false).default_value("")))
         .mut_subcommand("df", here)
         .mut_subcommand("find", here)
         .mut_subcommand("du", |du| du.mut_arg("remotes", |paths| paths.required(false).default_value("")))

@@ -9,6 +9,7 @@
 mod failed_moves;
 mod words;
 
+use words::commands;
 pub(crate) use words::{Words, split};
 
 use crate::cli::commands::{ScriptArgs, ShellArgs};
@@ -20,7 +21,8 @@ use crate::cli::output::{Output, shown};
 use failed_moves::{FailedMoves, Move};
 use ftp_client::Error;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +34,19 @@ fn foreground(line: &[u8]) -> Result<Vec<OsString>, String> {
             Err(format!("only the shell runs commands in the background: {}", words::character_meant('&')))
         }
     }
+}
+
+/// The words of lines that are not empty, with the lines' numbers.
+fn lines<'a>(name: &str, text: impl Iterator<Item = &'a [u8]>) -> Result<Vec<(usize, Vec<OsString>)>, Error> {
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(text) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let words = foreground(line).map_err(|reason| Error::Usage(format!("{name}:{number}: {reason}")))?;
+        if !words.is_empty() {
+            lines.push((number, words));
+        }
+    }
+    Ok(lines)
 }
 
 /// A script whose lines could be split and read; its commands are checked before the first is run.
@@ -50,23 +65,16 @@ impl Script {
         let from_stdin = typed.file == Path::new("-");
         let name = Error::shown_path(if from_stdin { Path::new("standard input") } else { &typed.file });
         let text = input::read(&typed.file)?;
-        let mut lines = Vec::new();
-        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let words =
-                foreground(line).map_err(|reason| Error::Usage(format!("{name}:{}: {reason}", index + 1)))?;
-            if !words.is_empty() {
-                lines.push((index + 1, words));
-            }
-        }
-        Ok(Self {
-            name,
-            lines,
-            keep_going: typed.keep_going,
-            dry_run: typed.dry_run,
-            from_stdin,
-            remote: typed.remote.clone(),
-        })
+        let lines = lines(&name, text.split(|byte| *byte == b'\n'))?;
+        let (keep_going, dry_run) = (typed.keep_going, typed.dry_run);
+        Ok(Self { name, lines, keep_going, dry_run, from_stdin, remote: typed.remote.clone() })
+    }
+
+    /// The commands of `shell -c`.
+    pub(crate) fn of_commands(text: &OsStr, remote: Option<OsString>) -> Result<Self, Error> {
+        let name = "-c".to_owned();
+        let lines = lines(&name, commands(text.as_bytes()).iter().map(Vec::as_slice))?;
+        Ok(Self { name, lines, keep_going: false, dry_run: false, from_stdin: false, remote })
     }
 
     /// Standard input, where a person would have typed.

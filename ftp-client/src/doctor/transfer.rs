@@ -209,8 +209,11 @@ impl TransferObserver for GeneratedFile {
             TransferEvent::FileFinished(FileReport { outcome: FileOutcome::Failed(failure), .. }) => {
                 *lock(&self.failure) = Some((*failure).clone());
             }
-            TransferEvent::Totals(_) | TransferEvent::FileStarted { .. } | TransferEvent::FileFinished(_) => {
-            }
+            TransferEvent::Totals(_)
+            | TransferEvent::FileStarted { .. }
+            | TransferEvent::FileFinished(_)
+            | TransferEvent::SourceRemoved { .. }
+            | TransferEvent::SourceKept { .. } => {}
         }
     }
 }

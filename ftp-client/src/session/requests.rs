@@ -43,7 +43,10 @@ impl Session {
     }
 
     /// As [`list`](Self::list), with what is asked for beside the metadata.
-    pub(crate) async fn list_with(
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn list_with(
         &self,
         path: &RemotePath,
         recursive: bool,
@@ -64,7 +67,21 @@ impl Session {
         pattern: &RemotePath,
         recursive: bool,
     ) -> Result<Pages, Error> {
-        let (path, pattern, details) = (path.clone(), pattern.clone(), Details::default());
+        self.list_matching_with(path, pattern, recursive, Details::default()).await
+    }
+
+    /// As [`list_matching`](Self::list_matching), with what is asked for beside the metadata.
+    ///
+    /// # Errors
+    /// As [`list_matching`](Self::list_matching).
+    pub async fn list_matching_with(
+        &self,
+        path: &RemotePath,
+        pattern: &RemotePath,
+        recursive: bool,
+        details: Details,
+    ) -> Result<Pages, Error> {
+        let (path, pattern) = (path.clone(), pattern.clone());
         self.list_as(List { path, recursive, pattern, digests: None, details }).await
     }
 

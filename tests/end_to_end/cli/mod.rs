@@ -1,5 +1,6 @@
 //! The command line: scripts, the shell, profiles, questions, completions.
 
+mod commands_typed;
 mod completions;
 mod did_you_mean;
 mod first_tries;

@@ -5,6 +5,7 @@ mod copies;
 mod copies_of_trees;
 mod deep;
 mod doctor;
+mod edits;
 mod files;
 mod folded_names;
 mod links;

@@ -64,6 +64,7 @@ const SPECIAL: &[(&str, How)] = &[
     ),
     ("ftp-client check ~/photos", How::After("ftp-client mirror --delete ~/photos there:/photos")),
     ("ftp-client check --content-only", How::After("ftp-client mirror --delete there:/photos photos")),
+    ("ftp-client edit", How::After("export EDITOR=true")),
     ("ftp-client hash --check", How::After("ftp-client hash -r there:/photos > SHA256SUMS")),
     ("ftp-client profile add work", How::After("ftp-client profile remove work")),
     ("ftp-client retry night.result", How::After("ftp-client put -r --result night.result photos work:")),

@@ -14,6 +14,12 @@ pub(crate) struct TransferArgs {
     /// When to replace files that exist [default: always; with -r: different]
     #[arg(long, value_enum, value_name = "WHEN")]
     overwrite: Option<OverwriteArg>,
+    /// List what would be sent, one line per item: '+' new, '~' changed, '>' metadata
+    #[arg(short = 'n', long, conflicts_with_all = ["result", "remove_source"])]
+    pub(crate) dry_run: bool,
+    /// Remove each file and link at the source once its target is proven to have the same content; folders stay
+    #[arg(long)]
+    pub(crate) remove_source: bool,
     /// Write the outcome of each item to FILE, for scripts and for `ftp-client retry`
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use tokio::task::block_in_place;
 use wire::glob::Glob;
-use wire::message::Entry;
+use wire::message::{Details, Entry};
 use wire::metadata::{Kind, Metadata};
 use wire::{FailureCode, RemotePath};
 
@@ -47,7 +47,7 @@ pub(crate) struct FindArgs {
     /// Only what was not modified since: an age as 2d, or a time
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     older_than: Option<values::Moment>,
-    /// Show type, mode, size and time
+    /// Show type, mode, owner, group, size and time
     #[arg(short, long)]
     long: bool,
     /// With -l: sizes as 1.5 MiB
@@ -132,7 +132,8 @@ impl FindCommand {
         places::require_as_typed(session, remote).await?;
         let mut lister = Lister::new(Style { json: output.json(), ..self.style }, TimeZone::system());
         let all = self.pattern.is_root();
-        let mut pages = session.list_matching(folder, &self.pattern, all).await?;
+        let details = Details { owner: self.style.long, ..Details::default() };
+        let mut pages = session.list_matching_with(folder, &self.pattern, all, details).await?;
         let mut failed = false;
         loop {
             let page = match pages.next().await {

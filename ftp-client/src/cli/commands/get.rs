@@ -4,6 +4,7 @@ use super::CommandContext;
 use super::cat::CatArgs;
 use super::choosing::chosen_of_tree;
 use super::job::{JobRequest, TransferJob};
+use super::preview::preview_all;
 use super::transfer::TransferRun;
 use crate::cli::args::{Permissions, TransferArgs, explanations};
 use crate::cli::input;
@@ -54,6 +55,8 @@ pub(crate) struct GetCommand {
     options: TransferOptions,
     result: Option<PathBuf>,
     permissions: Permissions,
+    removes_source: bool,
+    is_dry: bool,
     missing: Option<MissingTarget>,
     /// The entries of trees that are fetched; `None` for all.
     chosen: Option<Box<Recipe>>,
@@ -82,6 +85,8 @@ impl GetArgs {
         let in_vain = match (json, self.transfer.result) {
             (true, _) => "--json",
             (false, Some(_)) => "--result",
+            (false, None) if self.transfer.remove_source => "--remove-source",
+            (false, None) if self.transfer.dry_run => "--dry-run",
             (false, None) => {
                 let compress = self.transfer.carrying.compress;
                 return Ok(CatArgs { remotes: self.paths, compress });
@@ -124,18 +129,36 @@ impl GetCommand {
         };
         let typed = typed.transfer;
         let options = typed.carrying.options(typed.overwrite())?;
+        let (removes_source, is_dry) = (typed.remove_source, typed.dry_run);
+        let options = if removes_source { options.surviving(true) } else { options };
         let recipe = typed.carrying.recipe();
         let chosen = chosen_of_tree(&typed.choosing, recursive, MirrorDirection::Download, recipe)?;
         let result = typed.result.map(|file| scope.file(file)).transpose()?;
         let permissions = typed.carrying.permissions;
-        Ok((server, Self { sources, recursive, options, result, permissions, missing, chosen }))
+        let get = Self {
+            sources,
+            recursive,
+            options,
+            result,
+            permissions,
+            removes_source,
+            is_dry,
+            missing,
+            chosen,
+        };
+        Ok((server, get))
     }
 
     pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
         let named = self.sources.len() == 1 && !self.recursive;
-        let totals = context.output.has_progress();
-        self.make_target(context.session).await?;
-        let Self { recursive, options, permissions, chosen, .. } = self;
+        let (is_dry, totals) = (self.is_dry, context.output.has_progress());
+        if self.removes_source {
+            context.session.check_source_removal(MirrorDirection::Download).await?;
+        }
+        if !is_dry {
+            self.make_target(context.session).await?;
+        }
+        let Self { recursive, options, permissions, removes_source, chosen, .. } = self;
         let overwrite = options.overwrite;
         let job = |(remote, target, into): DownloadSource| {
             let source = places::rooted(&remote.path);
@@ -145,9 +168,12 @@ impl GetCommand {
                 Some(recipe) => JobRequest::GetChosen(request, recipe.clone()),
                 None => JobRequest::Get(request),
             };
-            TransferJob { source, request }
+            TransferJob { source, request, removes_source }
         };
         let jobs = self.sources.into_iter().map(job).collect();
+        if is_dry {
+            return preview_all(context, jobs, Vec::new()).await;
+        }
         let result = self.result.as_deref();
         let transfer = TransferRun::new("get", context, overwrite, permissions);
         let transfer = TransferRun { named, result, ..transfer };

@@ -1,6 +1,7 @@
 //! One source of `get` or `put`: its request, and the line of a result file that stands for it.
 
 use super::advise_recursive;
+use super::moving::MovedItems;
 use crate::cli::places;
 use crate::cli::results::Planned;
 use ftp_client::mirror::recipe::{Recipe, Text};
@@ -9,18 +10,21 @@ use ftp_client::mirror::{
 };
 use ftp_client::observer::{FileOutcome, FileReport, TransferEvent, TransferObserver, TransferSummary};
 use ftp_client::skip_if::SkipIf;
+use ftp_client::source_removal::TransferEnds;
 use ftp_client::{Error, GetRequest, PutRequest, PutSource, Session, TransferOptions};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wire::RemotePath;
 use wire::metadata::Kind;
+use wire::{Name, RemotePath};
 
 /// One source of a transfer.
 pub(super) struct TransferJob {
     /// The source's path, for messages and events.
     pub(super) source: Vec<u8>,
     pub(super) request: JobRequest,
+    /// What was transferred is removed at its source.
+    pub(super) removes_source: bool,
 }
 
 /// The request of a job.
@@ -41,7 +45,57 @@ pub(super) struct ChosenTree {
     pub(super) options: TransferOptions,
 }
 
+impl TransferJob {
+    /// Runs the job; items are reported to `observer`.
+    pub(super) async fn run(
+        self,
+        session: Session,
+        observer: Arc<dyn TransferObserver>,
+    ) -> Result<TransferSummary, Error> {
+        if !self.removes_source {
+            return self.request.run(session, observer).await;
+        }
+        let (typed, moved) = (self.request.ends()?, MovedItems::of(observer));
+        let ends = typed.found(&session).await?;
+        let summary =
+            self.request.run(session.clone(), Arc::clone(&moved) as Arc<dyn TransferObserver>).await?;
+        moved.remove_sources(&session, &ends, summary).await
+    }
+}
+
 impl JobRequest {
+    /// Both ends of the job, as they were typed.
+    fn ends(&self) -> Result<TypedEnds, Error> {
+        match self {
+            Self::Get(request) | Self::GetChosen(request, _) => Ok(TypedEnds {
+                direction: MirrorDirection::Download,
+                local: request.becomes(),
+                remote: request.path.clone(),
+                into: None,
+                must_be_folder: request.must_be_folder,
+            }),
+            Self::PutChosen(local, remote, _) => Ok(TypedEnds {
+                direction: MirrorDirection::Upload,
+                local: local.clone(),
+                remote: remote.clone(),
+                into: None,
+                must_be_folder: false,
+            }),
+            Self::Put(PutRequest { source, path, into, .. }, _) => match source {
+                PutSource::File(local) | PutSource::Tree(local) => Ok(TypedEnds {
+                    direction: MirrorDirection::Upload,
+                    local: local.clone(),
+                    remote: path.clone(),
+                    into: into.clone(),
+                    must_be_folder: false,
+                }),
+                PutSource::Stream(_) => {
+                    Err(Error::Usage("--remove-source removes files: standard input is none".to_owned()))
+                }
+            },
+        }
+    }
+
     /// Runs the request; items are reported to `observer`.
     pub(super) async fn run(
         self,
@@ -119,6 +173,29 @@ impl MirrorListener for ChosenListener {
     fn not_deleted(&self, _: u64) {}
 
     fn refused(&self, _: DeleteRefusal) {}
+}
+
+/// Both ends of a job, as they were typed.
+struct TypedEnds {
+    direction: MirrorDirection,
+    local: PathBuf,
+    remote: RemotePath,
+    /// The name in `remote`, if that is a folder.
+    into: Option<Name>,
+    must_be_folder: bool,
+}
+
+impl TypedEnds {
+    /// Both ends as things are now.
+    async fn found(self, session: &Session) -> Result<TransferEnds, Error> {
+        let Self { direction, local, remote, into, must_be_folder } = self;
+        let remote = if must_be_folder {
+            session.folder_at(&remote).await?
+        } else {
+            session.place(&remote, into.as_ref()).await?
+        };
+        Ok(TransferEnds::now(direction, local, remote))
+    }
 }
 
 /// Sends a file unless the same file is there already, which is reported as skipped.

@@ -1,5 +1,6 @@
 //! `ls`: a folder, or with -R a whole tree, as its pages come.
 
+use super::in_turn;
 use super::matching::split;
 use super::unlisted::show_failures;
 use crate::cli::args::LongHelp;
@@ -11,10 +12,12 @@ use clap::Args;
 use ftp_client::remote::Remote;
 use ftp_client::{Error, Session};
 use jiff::tz::TimeZone;
+use std::cell::Cell;
 use std::ffi::OsString;
 use tokio::task::block_in_place;
+use wire::escape::Escaped;
 use wire::glob::may_be_pattern;
-use wire::message::Listing;
+use wire::message::{Details, Listing, Stat};
 use wire::metadata::Kind;
 use wire::{FailureCode, RemotePath};
 
@@ -27,7 +30,7 @@ use wire::{FailureCode, RemotePath};
                   ftp-client ls 'ann@files.example.org::/photos/*.{jpg,png}'"
 )]
 pub(crate) struct LsArgs {
-    /// Show type, mode, size and time
+    /// Show type, mode, owner, group, size and time
     #[arg(short, long)]
     pub(super) long: bool,
     /// List the whole tree, one path a line
@@ -56,23 +59,38 @@ pub(crate) struct LsArgs {
     /// Ignored, for compatibility with ls: it is always one a line
     #[arg(short = '1', hide = true)]
     one_a_line: bool,
-    /// The folder
-    #[arg(value_name = "REMOTE")]
-    remote: OsString,
+    /// The folders or files
+    #[arg(value_name = "REMOTE", required = true)]
+    remotes: Vec<OsString>,
 }
 
 pub(crate) struct LsCommand {
+    /// Each is listed by itself.
+    places: Vec<ListedPlace>,
+    style: Style,
+}
+
+/// A path to list.
+struct ListedPlace {
     remote: Remote,
     /// The path may be a pattern.
     is_pattern: bool,
     recursive: bool,
     itself: bool,
-    style: Style,
+    details: Details,
+    /// It is one of several: its name stands above its entries, and files are shown as they were typed.
+    heading: Option<Heading>,
+}
+
+/// The name above the entries of one of several folders.
+struct Heading {
+    text: String,
+    is_first: bool,
 }
 
 impl LsCommand {
     pub(crate) fn new(typed: LsArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
-        let (server, remote) = scope.remote(&typed.remote)?;
+        let (server, remotes) = scope.remotes(&typed.remotes)?;
         let by = if typed.by_time {
             SortKey::Time
         } else if typed.by_size {
@@ -82,20 +100,59 @@ impl LsCommand {
         };
         let order = Order { by, reverse: typed.reverse };
         let style = Style { long: typed.long, human_readable: typed.human_readable, order, json: false };
-        let is_pattern = !scope.is_literal() && may_be_pattern(remote.path.as_bytes());
-        Ok((server, Self { remote, is_pattern, recursive: typed.recursive, itself: typed.directory, style }))
+        let details = Details { owner: typed.long, ..Details::default() };
+        let is_single = remotes.len() == 1;
+        let place = |(index, remote): (usize, Remote)| {
+            let text = Escaped(&places::rooted(&remote.path)).to_string();
+            ListedPlace {
+                is_pattern: !scope.is_literal() && may_be_pattern(remote.path.as_bytes()),
+                remote,
+                recursive: typed.recursive,
+                itself: typed.directory,
+                details,
+                heading: (!is_single).then_some(Heading { text, is_first: index == 0 }),
+            }
+        };
+        Ok((server, Self { places: remotes.into_iter().enumerate().map(place).collect(), style }))
     }
 
     pub(crate) async fn run(self, session: &Session, output: &Output) -> Result<u8, Error> {
         let style = Style { json: output.json(), ..self.style };
-        let mut lister = Lister::new(style, TimeZone::system());
-        let code = if self.is_pattern {
-            self.list_matching(session, output, &mut lister).await?
+        let failed = Cell::new(0);
+        let code = in_turn(self.places, output, async |place: ListedPlace| {
+            let mut lister = Lister::new(style, TimeZone::system());
+            let code = place.list(session, output, &mut lister).await?;
+            output.print(&lister.finish())?;
+            failed.set(failed.get().max(code));
+            Ok(())
+        });
+        Ok(code.await?.max(failed.get()))
+    }
+}
+
+impl ListedPlace {
+    async fn list(&self, session: &Session, output: &Output, lister: &mut Lister) -> Result<u8, Error> {
+        if self.is_pattern {
+            self.list_matching(session, output, lister).await
         } else {
-            self.list_path(session, output, &mut lister).await?
-        };
-        output.print(&lister.finish())?;
-        Ok(code)
+            self.list_path(session, output, lister).await
+        }
+    }
+
+    /// Shows the name of one of several folders.
+    fn head(&self, output: &Output) -> Result<(), Error> {
+        match &self.heading {
+            Some(Heading { text, is_first }) if !output.json() => {
+                let space = if *is_first { "" } else { "\n" };
+                output.print(format!("{space}{text}:\n").as_bytes())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The folder in front of the names of entries: programs see the whole path of entries of several folders.
+    fn front(&self, folder: &RemotePath, output: &Output) -> Vec<u8> {
+        if self.heading.is_some() && output.json() { places::rooted(folder) } else { Vec::new() }
     }
 
     async fn list_path(&self, session: &Session, output: &Output, lister: &mut Lister) -> Result<u8, Error> {
@@ -104,11 +161,15 @@ impl LsCommand {
             return self.show_itself(session, output, lister).await;
         }
         let folder = &self.remote.path;
-        let mut pages = session.list(folder, self.recursive).await?;
+        let mut pages = session.list_with(folder, self.recursive, self.details).await?;
         let listed = async {
-            let mut failed = false;
+            let (mut failed, front) = (false, self.front(folder, output));
+            let mut is_first = true;
             while let Some(page) = pages.next().await? {
-                failed |= show_page(folder, page, output, lister)?;
+                if std::mem::take(&mut is_first) {
+                    self.head(output)?;
+                }
+                failed |= show_page(folder, &front, page, output, lister)?;
             }
             Ok::<u8, Error>(failed.into())
         };
@@ -130,7 +191,8 @@ impl LsCommand {
         lister: &mut Lister,
     ) -> Result<u8, Error> {
         let (folder, pattern) = split(&self.remote.path)?;
-        let mut pages = session.list_matching(&folder, &pattern, self.recursive).await?;
+        let mut pages = session.list_matching_with(&folder, &pattern, self.recursive, self.details).await?;
+        let front = self.front(&folder, output);
         let (mut is_empty, mut failed) = (true, false);
         while let Some(mut page) = pages.next().await? {
             if is_empty && page.entries.first().is_some_and(|entry| entry.path == pattern) {
@@ -139,8 +201,11 @@ impl LsCommand {
             if self.remote.must_be_folder() && !self.recursive {
                 page.entries.retain(|entry| entry.metadata.kind == Kind::Folder);
             }
+            if is_empty && !page.entries.is_empty() {
+                self.head(output)?;
+            }
             is_empty &= page.entries.is_empty();
-            failed |= show_page(&folder, page, output, lister)?;
+            failed |= show_page(&folder, &front, page, output, lister)?;
         }
         if is_empty && !failed { self.list_path(session, output, lister).await } else { Ok(failed.into()) }
     }
@@ -152,8 +217,12 @@ impl LsCommand {
         output: &Output,
         lister: &mut Lister,
     ) -> Result<u8, Error> {
-        let entry = session.stat(&self.remote.path, false).await?;
-        lister.add(name_of(&self.remote.path), &entry);
+        let (path, details) = (self.remote.path.clone(), self.details);
+        let entry = session.call(Stat { path: path.clone(), follow: false, details }).await?;
+        match self.heading {
+            Some(_) => lister.add(&places::rooted(&path), &entry),
+            None => lister.add(name_of(&path), &entry),
+        }
         output.print(&lister.take())?;
         Ok(0)
     }
@@ -162,6 +231,7 @@ impl LsCommand {
 /// Shows a page of the listing of `folder`; true if some entries could not be listed.
 fn show_page(
     folder: &RemotePath,
+    front: &[u8],
     page: Listing,
     output: &Output,
     lister: &mut Lister,
@@ -169,7 +239,10 @@ fn show_page(
     // Standard output may stand still (a pager); the session must not.
     block_in_place(|| {
         for entry in &page.entries {
-            lister.add(entry.path.as_bytes(), entry);
+            match front {
+                b"" => lister.add(entry.path.as_bytes(), entry),
+                front => lister.add(&places::joined(front, entry.path.as_bytes()), entry),
+            }
         }
         output.print(&lister.take())?;
         let failed = show_failures(folder, &page.failures, output);

@@ -3,6 +3,7 @@
 use super::CommandContext;
 use super::choosing::{chosen, sort_out};
 use super::matching::one_folder;
+use super::moving;
 use super::progress::{Progress, sentence};
 use crate::cli::args::values::{self, DeleteMaxArg};
 use crate::cli::args::{Carrying, Choosing, CompareWord, Comparing, LongHelp, explanations};
@@ -16,13 +17,14 @@ use ftp_client::mirror::plan::{LoadedPlan, PlanPlace, PlanWriter};
 use ftp_client::mirror::recipe::{Recipe, Text};
 use ftp_client::mirror::{DeleteWhen, MirrorDirection, MirrorOutcome, MirrorRequest, Mode};
 use ftp_client::remote::{Remote, TypedPath, Way};
+use ftp_client::source_removal::TransferEnds;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::glob::may_be_pattern;
-use wire::message::Overwrite;
+use wire::message::{Durability, Overwrite};
 use wire::stdio::HOME;
 use wire::{FailureCode, RemotePath};
 
@@ -66,6 +68,9 @@ pub(crate) struct MirrorArgs {
     /// With --files-from, mirror everything in listed folders; otherwise everything is mirrored anyway
     #[arg(short, long)]
     recursive: bool,
+    /// Remove each file and link of SOURCE that was sent, once TARGET is proven to have the same content; folders stay
+    #[arg(long, conflicts_with_all = ["dry_run", "plan", "watch", "delete"])]
+    remove_source: bool,
     #[command(flatten)]
     deleting: Deleting,
     #[command(flatten)]
@@ -138,6 +143,7 @@ pub(crate) struct MirrorCommand {
     resume: bool,
     /// The remote path may be a pattern.
     is_pattern: bool,
+    removes_source: bool,
 }
 
 /// The use of the comparison.
@@ -159,6 +165,8 @@ impl MirrorCommand {
     pub(crate) fn new(typed: MirrorArgs, scope: &Scope) -> Result<(ServerTarget, Self), Error> {
         let (direction, local, remote) = sort_out([&typed.source, &typed.target], scope)?;
         let recipe = recipe(&typed, direction, &remote, scope)?;
+        let recipe =
+            if typed.remove_source { Recipe { durability: Durability::Power, ..recipe } } else { recipe };
         recipe.options()?; // reports all its errors now
         let mode = match (typed.dry_run, typed.plan) {
             (true, _) => MirrorMode::DryRun,
@@ -181,7 +189,11 @@ impl MirrorCommand {
             && !recipe.delete
             && !scope.is_literal()
             && may_be_pattern(remote.path.as_bytes());
-        Ok((server, Self { direction, local, remote: remote.path, recipe, mode, watch, resume, is_pattern }))
+        let (remote, removes_source) = (remote.path, typed.remove_source);
+        Ok((
+            server,
+            Self { direction, local, remote, recipe, mode, watch, resume, is_pattern, removes_source },
+        ))
     }
 
     pub(crate) fn of_plan(typed: &ApplyArgs) -> Result<(ServerTarget, Self), Error> {
@@ -210,6 +222,7 @@ impl MirrorCommand {
             watch: None,
             resume: true,
             is_pattern: false,
+            removes_source: false,
         };
         Ok((server, mirror))
     }
@@ -218,6 +231,9 @@ impl MirrorCommand {
         let CommandContext { session, server, output } = context;
         if self.is_pattern {
             self.remote = one_folder(session, &self.remote, output).await?;
+        }
+        if self.removes_source {
+            session.check_source_removal(self.direction).await?;
         }
         let command = if matches!(self.mode, MirrorMode::Apply(_)) { "apply" } else { "mirror" };
         let mut progress = Progress::begin(command, context, 1);
@@ -231,10 +247,13 @@ impl MirrorCommand {
         let listener = Arc::new(MirrorWatcher::new(&progress.tally, output, dry));
         let watch = self.watch;
         let is_backed_up = self.recipe.delete && self.recipe.backup.is_some();
+        let (direction, local, remote) = (self.direction, self.local.clone(), self.remote.clone());
+        let ends = self.removes_source.then(|| TransferEnds::now(direction, local, remote));
         let request = self.request(server)?;
-        let outcome = match watch {
-            None => session.mirror(request, listener.clone()).await,
-            Some(rescan) => session.watch(request, rescan, listener.clone()).await,
+        let outcome = match (watch, ends) {
+            (None, None) => session.mirror(request, listener.clone()).await,
+            (None, Some(ends)) => moving::mirror(session, request, listener.clone(), &ends).await,
+            (Some(rescan), _) => session.watch(request, rescan, listener.clone()).await,
         };
         progress.hide();
         let outcome = outcome?;

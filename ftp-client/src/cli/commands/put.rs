@@ -8,6 +8,7 @@ use self::source::{UploadSource, call, stream};
 use super::CommandContext;
 use super::choosing::chosen_of_tree;
 use super::job::{ChosenTree, JobRequest, TransferJob, whole};
+use super::preview::preview_all;
 use super::transfer::{FailedToStart, TransferRun};
 use crate::cli::args::{CompareWord, Permissions, TransferArgs, explanations};
 use crate::cli::input;
@@ -79,6 +80,8 @@ struct ScriptOptions {
     unless_same: Option<SkipIf>,
     result: Option<PathBuf>,
     permissions: Permissions,
+    removes_source: bool,
+    is_dry: bool,
 }
 
 impl PutArgs {
@@ -129,20 +132,29 @@ impl PutCommand {
             (false, Some(SkipIf::Content)) => Overwrite::Always,
             (false, None) => typed.transfer.overwrite(),
         };
+        let (removes_source, is_dry) = (typed.transfer.remove_source, typed.transfer.dry_run);
         let transfer = typed.transfer.carrying.options(overwrite)?;
+        let transfer = if removes_source { transfer.surviving(true) } else { transfer };
         let recipe = typed.transfer.carrying.recipe();
         let chosen = chosen_of_tree(&typed.transfer.choosing, recursive, MirrorDirection::Upload, recipe)?;
         let result = typed.transfer.result.map(|file| scope.file(file)).transpose()?;
         let permissions = typed.transfer.carrying.permissions;
         let if_absent = typed.if_absent;
-        let options = ScriptOptions { if_absent, unless_same, result, permissions };
+        let options = ScriptOptions { if_absent, unless_same, result, permissions, removes_source, is_dry };
         let put = Self { sources, target, recursive, transfer, chosen, options };
         put.check()?;
         Ok((server, put))
     }
 
     pub(crate) async fn run(self, context: CommandContext<'_>) -> Result<u8, Error> {
+        if self.options.removes_source {
+            context.session.check_source_removal(MirrorDirection::Upload).await?;
+        }
         let into_folder = self.must_be_folder();
+        if self.options.is_dry {
+            let (jobs, unbegun) = self.jobs(context.session, into_folder, false).await?;
+            return preview_all(context, jobs, unbegun).await;
+        }
         let totals = context.output.has_progress();
         let target = async { if into_folder { self.target_folder(context.session).await } else { Ok(None) } };
         // The sources are looked at while the server looks at the login.
@@ -163,6 +175,9 @@ impl PutCommand {
     /// Checks a single source before the user is asked for a password.
     fn check(&self) -> Result<(), Error> {
         match &self.sources[..] {
+            [UploadSource::Stream { .. }] if self.options.removes_source => {
+                Err(Error::Usage("--remove-source removes files: standard input is none".to_owned()))
+            }
             [UploadSource::Stream { .. }] if self.options.unless_same.is_some() => {
                 Err(Error::Usage("standard input cannot be compared: it can be read only once".to_owned()))
             }
@@ -247,7 +262,8 @@ impl PutCommand {
         {
             let tree = ChosenTree { recipe: recipe.clone(), options: self.transfer.clone() };
             let request = JobRequest::PutChosen(local.clone(), path, tree);
-            return Ok(TransferJob { source: source.shown(), request });
+            let removes_source = self.options.removes_source;
+            return Ok(TransferJob { source: source.shown(), request, removes_source });
         }
         let opened = match source {
             UploadSource::Stream { typed, .. } => PutSource::Stream(stream(typed)?),
@@ -257,7 +273,8 @@ impl PutCommand {
         let shown = source.shown();
         let request = PutRequest { source: opened, path, into, totals, options: self.transfer.clone() };
         let unless_same = self.options.unless_same.filter(|_| !self.recursive);
-        Ok(TransferJob { source: shown, request: JobRequest::Put(request, unless_same) })
+        let request = JobRequest::Put(request, unless_same);
+        Ok(TransferJob { source: shown, request, removes_source: self.options.removes_source })
     }
 
     /// The result line of a source that cannot begin.

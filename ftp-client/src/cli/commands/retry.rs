@@ -119,7 +119,7 @@ fn get(
         Some(recipe) => JobRequest::GetChosen(request, recipe),
         None => JobRequest::Get(request),
     };
-    Ok(TransferJob { source: source.0, request })
+    Ok(TransferJob { source: source.0, request, removes_source: false })
 }
 
 fn put(
@@ -132,11 +132,11 @@ fn put(
     let path = local(Text(source.clone()));
     if let Some(recipe) = chosen.filter(|_| is_tree(&path)) {
         let request = JobRequest::PutChosen(path, remote(&target)?, ChosenTree { recipe, options });
-        return Ok(TransferJob { source, request });
+        return Ok(TransferJob { source, request, removes_source: false });
     }
     let from = if recursive { PutSource::Tree(path) } else { PutSource::File(path) };
     let request = PutRequest { source: from, path: remote(&target)?, into: None, totals, options };
-    Ok(TransferJob { source, request: JobRequest::Put(request, None) })
+    Ok(TransferJob { source, request: JobRequest::Put(request, None), removes_source: false })
 }
 
 fn local(text: Text) -> PathBuf {

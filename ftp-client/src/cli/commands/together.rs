@@ -14,7 +14,10 @@ use wire::{Name, RemotePath};
 
 /// The one request that does what all jobs do, if there is one: several sources, each a name of its own in `folder`.
 pub(super) fn request(jobs: &[TransferJob], folder: &RemotePath) -> Option<PutManyRequest> {
-    let [TransferJob { request: JobRequest::Put(first, None), .. }, _, ..] = jobs else { return None };
+    let [TransferJob { request: JobRequest::Put(first, None), removes_source: false, .. }, _, ..] = jobs
+    else {
+        return None;
+    };
     let sources = jobs.iter().map(named).collect::<Option<Vec<_>>>()?;
     let is_tree = |request: &PutRequest| matches!(request.source, PutSource::Tree(_));
     Some(PutManyRequest {
@@ -32,6 +35,7 @@ pub(super) fn fetches(jobs: &[&TransferJob]) -> Vec<(GetManyRequest, Vec<usize>)
     for (number, job) in jobs.iter().enumerate() {
         if let JobRequest::Get(request) = &job.request
             && !request.must_be_folder
+            && !job.removes_source
             && let Some((folder, last)) = request.path.parent_and_name()
             && let Some(name) = request.into.as_ref().filter(|name| name.as_bytes() == last.as_bytes())
         {

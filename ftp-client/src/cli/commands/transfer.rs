@@ -108,11 +108,10 @@ impl<'a> TransferRun<'a> {
                 self.settle(running.join_next().await, single, tally)?;
             }
             let watcher =
-                Watcher::new(tally, self.context.output, number, job.source).recorded(record.clone());
+                Watcher::new(tally, self.context.output, number, job.source.clone()).recorded(record.clone());
             let watcher = Arc::new(watcher);
-            let work = job
-                .request
-                .run(self.context.session.clone(), Arc::clone(&watcher) as Arc<dyn TransferObserver>);
+            let work =
+                job.run(self.context.session.clone(), Arc::clone(&watcher) as Arc<dyn TransferObserver>);
             running.spawn(async move {
                 let result = work.await;
                 if let Some(record) = &record {

@@ -1,7 +1,7 @@
 //! Observes a comparison: each difference is a line, or an event.
 
 use super::Output;
-use super::mirror::{event, line};
+use super::mirror::{event, line, named};
 use super::tally::Tally;
 use super::watcher::Watcher;
 use ftp_client::Error;
@@ -52,7 +52,7 @@ impl MirrorListener for CheckWatcher {
         }
         self.differences.fetch_add(1, Relaxed);
         if self.output.json() {
-            self.output.event(event("difference", action));
+            self.output.event(event("difference", action, &named(action.path())));
         } else if !self.output.quiet() {
             self.output.print(format!("{}\n", line(action)).as_bytes())?;
         }

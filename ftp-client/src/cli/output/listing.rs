@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use std::cmp::Reverse;
 use std::io::{self, Write};
 use wire::escape::Escaped;
-use wire::message::Entry;
+use wire::message::{Entry, Owner};
 use wire::metadata::{self, Kind};
 
 /// How entries are shown.
@@ -100,21 +100,30 @@ impl Lister {
         let metadata = &entry.metadata;
         let (mode, time) =
             (mode_text(metadata.kind, metadata.mode), local_time(metadata.modified, &self.zone));
-        if self.style.human_readable {
-            write!(
-                self.lines,
-                "{mode} {:>11} {time} {}",
-                HumanBytes(metadata.size).to_string(),
-                Escaped(name)
-            )?
-        } else {
-            write!(self.lines, "{mode} {:>12} {time} {}", metadata.size, Escaped(name))?
+        write!(self.lines, "{mode} ")?;
+        if let Some((user, group)) = owner_of(entry) {
+            write!(self.lines, "{user:<8} {group:<8} ")?;
         }
+        if self.style.human_readable {
+            write!(self.lines, "{:>11} ", HumanBytes(metadata.size).to_string())?;
+        } else {
+            write!(self.lines, "{:>12} ", metadata.size)?;
+        }
+        write!(self.lines, "{time} {}", Escaped(name))?;
         match metadata.kind {
             Kind::Symlink => writeln!(self.lines, " -> {}", Escaped(&entry.link_target)),
             Kind::File | Kind::Folder | Kind::Special => writeln!(self.lines),
         }
     }
+}
+
+/// The names of an entry's owner and group, or their numbers where they have no names.
+fn owner_of(entry: &Entry) -> Option<(String, String)> {
+    let Owner { user, group, user_name, group_name } = entry.details.as_ref()?.owner.as_ref()?;
+    let shown = |name: &str, number: u32| {
+        if name.is_empty() { number.to_string() } else { Escaped(name.as_bytes()).to_string() }
+    };
+    Some((shown(user_name, *user), shown(group_name, *group)))
 }
 
 /// An entry as an event.
@@ -129,6 +138,10 @@ pub(crate) fn entry_object(name: &[u8], entry: &Entry) -> Object {
         None => object,
     };
     let object = object.text("mode", &format!("{:04o}", metadata.mode));
+    let object = match owner_of(entry) {
+        Some((user, group)) => object.text("owner", &user).text("group", &group),
+        None => object,
+    };
     match metadata.kind {
         Kind::Symlink => object.bytes("link_target", "link_target_hex", &entry.link_target),
         Kind::File | Kind::Folder | Kind::Special => object,
@@ -204,6 +217,7 @@ fn timestamp(time: metadata::Timestamp) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use wire::RemotePath;
+    use wire::message::EntryDetails;
     use wire::metadata::Metadata;
 
     fn entry(kind: Kind, mode: u32, seconds: i64) -> Entry {
@@ -231,6 +245,13 @@ mod tests {
         assert_eq!(line(long, b"a", &file), "-rw-r--r--         1234 2025-11-24 18:00 a\n");
         let link = entry(Kind::Symlink, 0o777, i64::MAX);
         assert_eq!(line(long, b"a", &link), "lrwxrwxrwx         1234                ? a -> there\\n\n");
+        let owner = Owner { user: 7, group: 8, user_name: "a\x1b".into(), group_name: String::new() };
+        let details = EntryDetails { owner: Some(owner), ..EntryDetails::default() };
+        let owned = Entry { details: Some(Box::new(details)), ..file.clone() };
+        assert_eq!(
+            line(long, b"a", &owned),
+            "-rw-r--r-- a\\x1b    8                1234 2025-11-24 18:00 a\n"
+        );
         let human = Style { human_readable: true, ..long };
         assert_eq!(line(human, b"a", &file), "-rw-r--r--    1.21 KiB 2025-11-24 18:00 a\n");
     }

@@ -36,7 +36,7 @@ impl TransferObserver for MirrorWatcher {
 impl MirrorListener for MirrorWatcher {
     fn planned(&self, action: &MirrorAction) -> Result<(), Error> {
         match (self.dry, self.output.json()) {
-            (true, true) => self.output.event(event("planned", action)),
+            (true, true) => self.output.event(event("planned", action, &named(action.path()))),
             (true, false) if self.output.quiet() => {} // with --quiet, a plan is written without its text
             (true, false) => self.output.print(format!("{}\n", line(action)).as_bytes())?,
             (false, _) => self.output.note(|| line(action)),
@@ -46,7 +46,7 @@ impl MirrorListener for MirrorWatcher {
 
     fn done(&self, action: &MirrorAction) {
         if self.output.json() {
-            self.output.event(event("file", action).text("outcome", "done"));
+            self.output.event(event("file", action, &named(action.path())).text("outcome", "done"));
         }
     }
 
@@ -107,8 +107,9 @@ fn unwatched_reason(reason: &std::io::Error) -> String {
     }
 }
 
-pub(super) fn event(name: &'static str, action: &MirrorAction) -> Object {
-    let event = Object::event(name).text("action", action.word()).path(&named(action.path()));
+/// The event about an action, whose item is shown with this path.
+pub(super) fn event(name: &'static str, action: &MirrorAction, path: &[u8]) -> Object {
+    let event = Object::event(name).text("action", action.word()).path(path);
     let event = event.number("bytes", action.bytes());
     match action {
         MirrorAction::Moved { from, .. } => event.bytes("from", "from_hex", from.path.as_bytes()),
@@ -123,8 +124,13 @@ pub(super) fn event(name: &'static str, action: &MirrorAction) -> Object {
 
 /// `+ path`, with `/` behind a folder.
 pub(super) fn line(action: &MirrorAction) -> String {
-    let slash = if action.is_folder() { "/" } else { "" };
-    let text = format!("{} {}{slash}", action.sign(), shown(&named(action.path())));
+    line_of(action, &named(action.path()))
+}
+
+/// The same with this path.
+pub(super) fn line_of(action: &MirrorAction, path: &[u8]) -> String {
+    let slash = if action.is_folder() && !path.ends_with(b"/") { "/" } else { "" };
+    let text = format!("{} {}{slash}", action.sign(), shown(path));
     match action {
         MirrorAction::Moved { from, .. } => format!("{text} (was {})", shown(from.path.as_bytes())),
         MirrorAction::Linked { of, .. } => format!("{text} (linked to {})", shown(of.as_bytes())),
@@ -137,6 +143,6 @@ pub(super) fn line(action: &MirrorAction) -> String {
 }
 
 /// The mirrored folder itself is `.`, as with rsync.
-fn named(path: &RemotePath) -> Vec<u8> {
+pub(super) fn named(path: &RemotePath) -> Vec<u8> {
     if path.is_root() { b".".to_vec() } else { path.as_bytes().to_vec() }
 }

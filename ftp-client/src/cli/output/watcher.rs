@@ -109,6 +109,18 @@ impl Watcher {
         }
     }
 
+    fn tell_removal(&self, path: &RemotePath, failure: Option<&Failure>) {
+        let path = self.full_path(path);
+        let event = Object::event("source").path(&path);
+        match failure {
+            None => self.output.event(event.text("outcome", "removed")),
+            Some(failure) => {
+                self.output.complain(&format!("{}: {failure}", shown(&path)));
+                self.output.event(event.text("outcome", "kept").text("reason", &failure.to_string()));
+            }
+        }
+    }
+
     fn tell(&self, report: &FileReport<'_>) {
         let path = self.full_path(report.path);
         match report.outcome {
@@ -142,6 +154,8 @@ impl TransferObserver for Watcher {
             // Existing content takes no time, so it is not part of the rate.
             TransferEvent::AlreadyThere { path, bytes } => self.add(&self.tally.left_alone, path, bytes),
             TransferEvent::FileFinished(report) => self.end_file(&report),
+            TransferEvent::SourceRemoved { path } => self.tell_removal(path, None),
+            TransferEvent::SourceKept { path, failure } => self.tell_removal(path, Some(failure)),
         }
     }
 }

@@ -36,7 +36,11 @@ static COMMANDS: &[CommandRow] = &[
     row(&["sync", "bisync"], "make a folder equal to another", &["mirror --delete SOURCE TARGET"]),
     row(&["cryptcheck", "diff", "cmp", "compare"], "see the differences", &["check SOURCE TARGET"]),
     row(&["copy", "copyto", "scp"], "send, fetch, or copy on the server", &[PUT_R, GET_R, CP]),
-    row(&["move", "moveto", "rename", "ren"], "rename on the server", &["mv REMOTE REMOTE"]),
+    row(
+        &["move", "moveto", "rename", "ren"],
+        "rename on the server, or remove what was sent",
+        &["mv REMOTE REMOTE", "put --remove-source LOCAL REMOTE"],
+    ),
     row(&["upload", "send", "mirror-up"], "send", &[PUT_R]),
     row(&["download", "fetch", "recv", "pget"], "fetch", &[GET_R]),
     row(&["reput"], "continue an interrupted transfer", &["put LOCAL REMOTE"]),

@@ -134,6 +134,7 @@ pub(super) static OPTIONS: &[OptionRow] = &[
         GET_PUT,
         Answered("to delete what the source lacks, use mirror --delete SOURCE TARGET"),
     ),
+    flags(&["--remove-source-files", "--remove-sent-files", "-E"], TRANSFERS, Means(&["--remove-source"])),
     valued(&["--backup-dir"], MIRROR, Named("--backup", same)),
     flags(&["-b"], MIRROR, Answered("--backup DIR names the folder for what is replaced or deleted")),
     // how data travels

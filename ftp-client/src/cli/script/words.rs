@@ -25,6 +25,32 @@ pub(crate) fn split(line: &[u8], variable: impl Fn(&OsStr) -> Option<OsString>) 
     Ok(Words { words: words.into_iter().map(OsString::from_vec).collect(), background })
 }
 
+/// The lines of a text in which `;` ends a line too, unless it is quoted or part of a comment.
+pub(crate) fn commands(text: &[u8]) -> Vec<Vec<u8>> {
+    let (mut lines, mut line, mut place) = (Vec::new(), Vec::new(), Quoting::Plain);
+    let (mut is_escaped, mut is_comment) = (false, false);
+    for &byte in text {
+        match (place, byte) {
+            _ if is_escaped => is_escaped = false,
+            (Quoting::Plain, b'\n' | b';') if byte == b'\n' || !is_comment => {
+                lines.push(std::mem::take(&mut line));
+                is_comment = false;
+                continue;
+            }
+            _ if is_comment => {}
+            (Quoting::Plain | Quoting::Double, b'\\') => is_escaped = true,
+            (Quoting::Plain, b'#') => is_comment = line.last().is_none_or(u8::is_ascii_whitespace),
+            (Quoting::Plain, b'\'') => place = Quoting::Single,
+            (Quoting::Plain, b'"') => place = Quoting::Double,
+            (Quoting::Single, b'\'') | (Quoting::Double, b'"') => place = Quoting::Plain,
+            (Quoting::Plain | Quoting::Single | Quoting::Double, _) => {}
+        }
+        line.push(byte);
+    }
+    lines.push(line);
+    lines
+}
+
 /// Where a character stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quoting {
@@ -128,6 +154,22 @@ const OPERATORS: &[u8] = b";&|<>()";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_end_at_semicolons_that_are_not_quoted() {
+        for (text, expected) in [
+            ("cd a; ls", &["cd a", " ls"][..]),
+            ("ls ';' \";\" \\;;pwd\ndf", &["ls ';' \";\" \\;", "pwd", "df"]),
+            ("ls # a; b\npwd", &["ls # a; b", "pwd"]),
+            ("ls a#b;pwd", &["ls a#b", "pwd"]),
+            ("ls 'a\nb'", &["ls 'a\nb'"]),
+            ("", &[""]),
+        ] {
+            let lines: Vec<String> =
+                commands(text.as_bytes()).into_iter().map(|line| String::from_utf8(line).unwrap()).collect();
+            assert_eq!(lines, expected, "{text}");
+        }
+    }
 
     fn read(line: &str) -> Result<Words, String> {
         let variable = |name: &OsStr| match name.as_bytes() {
