@@ -90,6 +90,7 @@ impl SshOptions {
             (NoGreeting::Exit(Some(NOT_FOUND | NOT_EXECUTABLE)), Some(ServerProgram(path))) => {
                 format!("{path} cannot be run there")
             }
+            (NoGreeting::Exit(Some(OF_SSH)), _) if self.is_unattended => "ssh could not connect".to_owned(),
             (NoGreeting::Exit(Some(OF_SSH)), _) => "ssh could not connect, as it says above".to_owned(),
             (NoGreeting::Exit(code), _) => {
                 let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
