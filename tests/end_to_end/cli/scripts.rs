@@ -48,7 +48,7 @@ fn nothing_is_run_if_any_line_makes_no_sense() {
         ("open nowhere", "script:3: nowhere: not a remote path"),
         ("mirror a b", "script:3: exactly one of SOURCE and TARGET is on the server: write it :PATH"),
         ("get ftpx://ann@elsewhere/x y", "script:3: this is on elsewhere:2121"),
-        ("rm /", "script:3: the root itself"),
+        ("rm /", "script:3: the root or home folder itself"),
         ("script other", "script:3: this works on the command line only"),
         ("profile add x ftpx://ann@h/", "script:3: this works on the command line only"),
         ("put a &", "script:3: only the shell runs commands in the background"),
