@@ -144,6 +144,9 @@ impl SshCommand {
     pub(super) fn stdio(&self) -> Command {
         let mut ssh = self.channel(0);
         ssh.args(["--", &self.destination.host]).arg(self.at_other_end("stdio"));
+        if self.options.is_unattended {
+            ssh.stderr(Stdio::null()); // the line belongs to a person who types, or to a progress bar
+        }
         ssh
     }
 
