@@ -23,8 +23,8 @@ A file is reported as done when the death of a process cannot undo it. With --du
 With --result, the outcome of each item is written to a file, a JSON object a line. `ftp-client retry FILE` repeats the items that failed.
 
 Example:
-  ftp-client get -r ann@files.example.org::/photos ~/backup   makes ~/backup/photos
-  ftp-client get -r ann@files.example.org::/photos/ ~/backup  makes ~/backup with what is in photos
+  ftp-client get -r ann@files.example.org::/photos ~/backup    makes ~/backup/photos
+  ftp-client get -r ann@files.example.org::/photos/ ~/backup   makes ~/backup with what is in photos
   ftp-client get 'ann@files.example.org::/photos/2026/**/*.jpg' .";
 
 /// Explains `put`.

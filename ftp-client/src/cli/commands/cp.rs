@@ -28,8 +28,8 @@ use wire::{Failure, FailureCode, Name, RemotePath};
                   where the server's filesystem can, the copy shares the source's blocks. A link is followed, but with -r it is \
                   copied as a link.\n\n\
                   Example:\n  ftp-client cp ann@files.example.org::report.pdf ann@files.example.org::/final/\n  \
-                  ftp-client cp -r ann@files.example.org::photos ann@files.example.org::/new  makes /new/photos\n  \
-                  ftp-client cp -r ann@files.example.org::photos/ ann@files.example.org::/new  without that folder"
+                  ftp-client cp -r ann@files.example.org::photos ann@files.example.org::/new   makes /new/photos\n  \
+                  ftp-client cp -r ann@files.example.org::photos/ ann@files.example.org::/new   without that folder"
 )]
 pub(crate) struct CpArgs {
     /// Include folders and everything in them

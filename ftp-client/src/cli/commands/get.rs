@@ -32,8 +32,8 @@ use wire::{Failure, FailureCode};
     after_help = "A local last argument is the target: an existing folder receives the items, another path is the \
                   new name. With a / at its end, a missing folder is made. Without it, items go into the current folder. With -r, a \
                   folder keeps its name in the target; with a / at the end of the folder, its contents go there.\n\n\
-                  Example:\n  ftp-client get -r ann@files.example.org::/photos ~/backup   makes ~/backup/photos\n  \
-                  ftp-client get -r ann@files.example.org::/photos/ ~/backup  makes ~/backup with what is in photos",
+                  Example:\n  ftp-client get -r ann@files.example.org::/photos ~/backup    makes ~/backup/photos\n  \
+                  ftp-client get -r ann@files.example.org::/photos/ ~/backup   makes ~/backup with what is in photos",
     after_long_help = explanations::GET
 )]
 pub(crate) struct GetArgs {
