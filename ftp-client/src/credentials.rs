@@ -25,7 +25,7 @@ pub enum Credentials {
         /// The token's text.
         token: String,
     },
-    /// What the transport brings.
+    /// The login that the transport brings.
     OfTransport,
     /// A user's OpenSSH keys; the first [`LOGIN_KEYS_MAX`] are offered.
     Keys {

@@ -29,7 +29,7 @@ pub struct Outages {
     pub on_outage: Arc<dyn Fn(OutageEvent<'_>) + Send + Sync>,
 }
 
-/// What happens in an outage.
+/// An event of an outage.
 #[derive(Debug, Clone, Copy)]
 pub enum OutageEvent<'a> {
     /// There is no connection, for this reason; it is tried again in a moment.

@@ -43,7 +43,7 @@ struct LocalItem {
     content: ItemContent,
 }
 
-/// What must be the same at both ends.
+/// The facts that must be the same at both ends.
 #[derive(Debug, PartialEq, Eq)]
 enum ItemContent {
     File(Digest),

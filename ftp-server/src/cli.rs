@@ -14,6 +14,7 @@ mod open_files;
 mod output;
 mod password_input;
 mod pipe;
+mod ports;
 mod reachable;
 mod reload;
 mod running;

@@ -53,7 +53,7 @@ pub(super) struct SshCommand {
     shares_own: bool,
 }
 
-/// What ssh's configuration says of a host.
+/// A host, as ssh's configuration has it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct SshConfig {
     host_name: Option<String>,

@@ -1,6 +1,6 @@
 //! The arguments of the command line; their meaning is decided elsewhere. These types also make the completions and manual pages.
 
-use super::stdio::{Ports, parse_ports};
+use super::ports::{Ports, parse_ports};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, ValueHint};
 use ftp_server::accounts::{ForceMode, Umask, UserName};

@@ -11,6 +11,7 @@
 //! key in the state folder, by which interrupted transfers are gone on with.
 
 use super::args::StdioArgs;
+use super::ports::Ports;
 use super::setup::{Setup, existing_folder};
 use super::signals::{Hangup, Signals, StopTokens};
 use super::{logging, pipe, running};
@@ -130,13 +131,6 @@ struct SshConnection {
     server: Option<IpAddr>,
 }
 
-/// The ports for connections over TCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ports {
-    first: u16,
-    last: u16,
-}
-
 impl SshConnection {
     /// Reads `CLIENT PORT SERVER PORT`.
     fn of(text: &str) -> Self {
@@ -171,16 +165,6 @@ impl SshConnection {
     }
 }
 
-/// Reads `FIRST-LAST` or one port.
-pub(crate) fn parse_ports(text: &str) -> Result<Ports, String> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
-    match (port(first), port(last)) {
-        (Some(first), Some(last)) if first <= last => Ok(Ports { first, last }),
-        _ => Err("write FIRST-LAST, two ports from 1 to 65535".to_owned()),
-    }
-}
-
 /// The token lasts longer than any session: it ends with this process.
 const TOKEN_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How long work may go on whose client is gone.
@@ -199,15 +183,6 @@ mod tests {
         );
         for unknown in ["", "UNKNOWN 65535 UNKNOWN 65535"] {
             assert_eq!(SshConnection::of(unknown).server, None);
-        }
-    }
-
-    #[test]
-    fn ports_are_a_range() {
-        assert_eq!(parse_ports("2000-2010"), Ok(Ports { first: 2000, last: 2010 }));
-        assert_eq!(parse_ports("2000"), Ok(Ports { first: 2000, last: 2000 }));
-        for wrong in ["", "0-5", "5-4", "a-b", "1-70000", "1-2-3"] {
-            assert!(parse_ports(wrong).is_err(), "{wrong}");
         }
     }
 }

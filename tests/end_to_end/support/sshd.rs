@@ -21,7 +21,7 @@ pub(crate) struct SshWorld {
     address: SocketAddr,
 }
 
-/// What sshd's port has seen.
+/// Traffic of sshd's port.
 #[derive(Default)]
 struct Port {
     bytes: AtomicU64,

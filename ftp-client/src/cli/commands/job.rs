@@ -23,7 +23,7 @@ pub(super) struct TransferJob {
     /// The source's path, for messages and events.
     pub(super) source: Vec<u8>,
     pub(super) request: JobRequest,
-    /// What was transferred is removed at its source.
+    /// Files are removed at their source once they are transferred.
     pub(super) removes_source: bool,
 }
 

@@ -44,7 +44,7 @@ fn parts(snapshot: &Snapshot) -> Vec<String> {
     parts
 }
 
-/// What is there of a transfer: `3 of 12 files, 1.5 MiB of 6.0 MiB`.
+/// Progress of a transfer: `3 of 12 files, 1.5 MiB of 6.0 MiB`.
 pub(super) fn arrived(snapshot: &Snapshot) -> String {
     parts(snapshot).join(", ")
 }

@@ -9,9 +9,9 @@ use tokio::net::{TcpStream, UnixStream};
 /// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
-    /// Of TCP.
+    /// A socket of TCP.
     Tcp(TcpStream),
-    /// Of this machine.
+    /// A local socket, of this machine.
     Local(UnixStream),
 }
 
@@ -43,7 +43,7 @@ impl Socket {
     /// Waits until there may be bytes to read.
     ///
     /// # Errors
-    /// Of the system.
+    /// As the system has it.
     pub async fn readable(&self) -> io::Result<()> {
         of_either!(self, stream => stream.readable().await)
     }
@@ -51,7 +51,7 @@ impl Socket {
     /// Waits until there may be room to write.
     ///
     /// # Errors
-    /// Of the system.
+    /// As the system has it.
     pub async fn writable(&self) -> io::Result<()> {
         of_either!(self, stream => stream.writable().await)
     }
@@ -59,7 +59,7 @@ impl Socket {
     /// Reads what has arrived.
     ///
     /// # Errors
-    /// Of the system; `WouldBlock` if there is nothing.
+    /// As the system has it; `WouldBlock` if there is nothing.
     pub fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize> {
         of_either!(self, stream => stream.try_read(bytes))
     }
@@ -67,7 +67,7 @@ impl Socket {
     /// Writes what there is room for.
     ///
     /// # Errors
-    /// Of the system; `WouldBlock` if there is none.
+    /// As the system has it; `WouldBlock` if there is none.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         of_either!(self, stream => stream.try_write(bytes))
     }
