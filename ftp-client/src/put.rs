@@ -133,7 +133,8 @@ pub(crate) async fn send(
     let machine = Sender::new(inner.checksum, window, Asking::of(resume, Asking::All));
     let pacer = Pacer::new(inner.rate_limit);
     let job = SendJob::new(requested.id, machine, opening.source, reporter.clone(), pacer);
-    let job = job.changing(rules.changing).compressing(rules.compress).naming_receiver(AT_SERVER);
+    let job = job.changing(rules.changing).compressing(rules.compress).with_deltas(rules.delta);
+    let job = job.naming_receiver(AT_SERVER);
     let job = Arc::new(job.since((resume == Resume::Again).then(|| record.first_attempt_at())));
     let opened = async |opened: Opened| {
         let record = record.clone();

@@ -15,5 +15,6 @@ mod mirrored;
 mod mirrors;
 mod mirrors_full;
 mod receiving_end;
+mod recipes;
 mod sessions;
 mod synced;

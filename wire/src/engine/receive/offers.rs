@@ -58,6 +58,11 @@ impl ReceiveJob {
         let found: Vec<ResumeState> = offer.items.iter().map(|item| self.look(item)).collect();
         let synced = self.sink.sync_found();
         for (item, found) in offer.items.iter().zip(found) {
+            if !matches!(found, ResumeState::Complete)
+                && let Some(len) = self.old_len(item)
+            {
+                answers.add(HeldItem::Old { len });
+            }
             match found {
                 ResumeState::None => answers.add(HeldItem::Nothing),
                 ResumeState::Complete if synced.is_err() => answers.add(HeldItem::Nothing), // it will fail when it comes
