@@ -55,7 +55,7 @@ impl Default for TransferOptions {
             modes: Modes::CARRIED,
             sparse: false,
             compress: Compress::Auto,
-            delta: Delta::Auto,
+            delta: Delta::Never,
         }
     }
 }
@@ -130,7 +130,7 @@ pub(crate) fn job(session: &Session, resume: Resume, record: &ResumeRecord) -> J
     JobOptions { resume, begun, ..JobOptions::of(session.checksum()) }
 }
 
-/// The rule for large files that come here: with a server that is near they come faster whole.
+/// The rule for large files: with a server that is near they are faster whole.
 pub(crate) fn delta_here(session: &Session, wish: Delta) -> Delta {
     let round_trip = session.inner.control.exchange.round_trip();
     let is_near = !round_trip.is_zero() && round_trip < NEAR && session.inner.rate_limit == 0;

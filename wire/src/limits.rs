@@ -120,6 +120,8 @@ pub const FINE_RUNS_MAX: usize = 1024;
 pub const SIGNATURES_LEN_MAX: usize = 128 * 1024;
 /// A shorter piece gets no signature: few bytes could be guessed from one.
 pub const PIECE_SIGNED_LEN_MIN: usize = 256;
+/// After so many recipes of a job whose chunk did not match its digest, its receiver copies from no old file.
+pub const RECIPE_MISMATCHES_MAX: usize = 8;
 /// Most steps of a recipe: a copy and a literal for each of the shortest pieces of a chunk.
 pub const RECIPE_STEPS_MAX: usize = 4608;
 /// Most bytes of the names and values of a file's extended attributes together: more than common filesystems store.

@@ -27,7 +27,7 @@ mod packs;
 mod plan;
 mod stall;
 
-pub use deltas::DeltaFile;
+pub use deltas::{DeltaFile, DeltaOffers};
 pub use items::{Item, ItemKind, item_kept_len, packed_len};
 pub use offers::Asking;
 pub use plan::{AckProgress, Content, LargeFile, Packed, Plan, SenderViolation, Settled};
@@ -55,8 +55,8 @@ pub struct Sender {
     small: VecDeque<Item>,
     small_len: usize,
     asking: Asking,
-    /// Length of the shortest file that is offered because it may replace another.
-    delta_len_min: Option<u64>,
+    /// Which files are offered because they may replace others.
+    delta: DeltaOffers,
     /// Items to be offered.
     unoffered: VecDeque<Offered>,
     /// Items offered and not answered.
@@ -106,7 +106,7 @@ impl Sender {
             small: VecDeque::new(),
             small_len: 0,
             asking,
-            delta_len_min: None,
+            delta: DeltaOffers::default(),
             unoffered: VecDeque::new(),
             offered: VecDeque::new(),
             large: VecDeque::new(),

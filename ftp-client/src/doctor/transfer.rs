@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use wire::engine::FileSource;
 use wire::frame::{Announcement, EntryHead};
 use wire::limits::CHUNK_LEN;
-use wire::message::{Compress, Delta, JobOptions, Overwrite};
+use wire::message::{Compress, JobOptions, Overwrite};
 use wire::metadata::{Kind, Metadata};
 use wire::receiver::Publish;
 use wire::store::{Identity, Placed, Sink, SourceFile, Staged};
@@ -97,9 +97,7 @@ async fn send(
     let source = Arc::new(FileSource::new(generated.metadata(), open));
     let overwrite = Overwrite::Never;
     let compress = Compress::Never; // the network is measured
-    let delta = Delta::Never; // likewise
-    let options =
-        TransferOptions { overwrite, compress, delta, ..TransferOptions::default() }.surviving(power);
+    let options = TransferOptions { overwrite, compress, ..TransferOptions::default() }.surviving(power);
     let put = options.put(path.clone(), JobOptions::of(session.checksum()));
     let opening = PreparedSource { source, totals: None, folder: None };
     let reporter = Reporter::new(generated.clone(), session.checksum());

@@ -166,7 +166,8 @@ async fn open_upload(
     let session = &trees.session;
     let control = session.inner.control.clone();
     let (path, checksum) = (trees.remote.clone(), options.checksum(session.checksum()));
-    let transfer = TransferOptions { overwrite: at_the_end(options), ..options.transfer.clone() };
+    let delta = delta_here(session, options.transfer.delta);
+    let transfer = TransferOptions { overwrite: at_the_end(options), delta, ..options.transfer.clone() };
     // Without `begun`: what is there has been compared already.
     let job = JobOptions { resume: trees.resume, ..JobOptions::of(checksum) };
     let put = Put { exclusive: true, ..transfer.put(path.clone(), job) };
@@ -184,7 +185,7 @@ async fn open_upload(
     let job = SendJob::new(requested.id, machine, source, tracker.clone(), pacer)
         .changing(options.transfer.changing)
         .compressing(options.transfer.compress)
-        .with_deltas(options.transfer.delta)
+        .with_deltas(delta)
         .with_holes(options.transfer.sparse)
         .naming_receiver(crate::put::AT_SERVER);
     let (id, exchange) = (requested.id, control.exchange.clone());

@@ -10,7 +10,7 @@ use wire::delta::recipe::{Step, encode};
 use wire::engine::LaneEnd;
 use wire::features::Features;
 use wire::ids::{FileNo, FrameNo};
-use wire::limits::{CHUNK_LEN, OLD_FILES_MAX, SIGNATURE_REQUESTS_MAX};
+use wire::limits::{CHUNK_LEN, OLD_FILES_MAX, RECIPE_MISMATCHES_MAX, SIGNATURE_REQUESTS_MAX};
 use wire::message::{
     FineCut, FineRun, Message, SignatureAnswer, SignatureRequest, Signatures, WantedSignatures,
 };
@@ -110,6 +110,11 @@ async fn recipes_that_are_not_allowed_are_refused_by_name() {
     let end = agreed().await;
     let unsigned = frame(&end);
     check_refused(end, &unsigned, "a file without an old one").await;
+    let mut end = agreed().await;
+    assert!(answer(&mut end, first(0, "a")).await != SignatureAnswer::None);
+    let elsewhere = end.frames.block(0, "b", Some(CHUNK), 0, true, &chunk);
+    let elsewhere = Frames::recipe(&elsewhere, &Frames::zstd_of(&recipe));
+    check_refused(end, &elsewhere, "a file without an old one").await;
     let end = ReceivingEnd::running().await;
     let unknown = frame(&end);
     check_refused(end, &unknown, "deltas were not agreed on").await;
@@ -157,6 +162,34 @@ async fn an_old_file_that_changes_costs_sending_the_chunk_whole() {
         while end.next_ack().await.done.iter().all(|range| range.first.0 + u64::from(range.count) < 2) {}
         assert!(fs::read(end.path("a")).unwrap() == chunk, "{change}");
     }
+}
+
+/// Whether a digest is right shows what was copied: that is told a few times, and then no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_an_old_file_cannot_be_guessed_by_recipes() {
+    let mut end = agreed().await;
+    assert!(answer(&mut end, first(0, "a")).await != SignatureAnswer::None);
+    let (frames, (mut lane, _ended), (chunk, _)) = (end.frames, end.lane(1), changed());
+    let guess = |frame: u64, from| {
+        let offset = frame * CHUNK;
+        let recipe = encode(&[Step::Copy { offset: from, len: CHUNK_LEN }], offset).unwrap();
+        let content = if from == 0 { &content(1, CHUNK_LEN) } else { &chunk };
+        let block = frames.block(frame, "a", Some(16 * CHUNK), offset, false, content);
+        Frames::recipe(&block, &Frames::zstd_of(&recipe))
+    };
+    for frame in 0..RECIPE_MISMATCHES_MAX as u64 {
+        lane.send(&guess(frame, 1)).await;
+        assert_eq!(end.next_ack().await.damaged, [FrameNo(frame)]);
+    }
+    assert_eq!(answer(&mut end, request(0, WantedSignatures::Next)).await, SignatureAnswer::None);
+    assert_eq!(answer(&mut end, first(1, "a")).await, SignatureAnswer::None);
+    let next = RECIPE_MISMATCHES_MAX as u64;
+    lane.send(&guess(next, 0)).await;
+    assert_eq!(
+        end.next_ack().await.damaged,
+        [FrameNo(next)],
+        "nothing is copied any more, though it is right"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

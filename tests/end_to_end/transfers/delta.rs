@@ -65,17 +65,20 @@ fn only_what_is_new_is_sent_in_both_directions() {
 }
 
 #[test]
-fn a_slow_network_makes_it_pay() {
+fn a_slow_network_makes_it_pay_where_it_is_asked_for() {
     let world = World::serving();
     let old = content(1, LEN);
     fs::write(world.root().join("file"), &old).unwrap();
     fs::write(world.local().join("file"), edited(&old)).unwrap();
     let url = world.url("file");
-    check_delta(&world.check(["put", "--json", "--limit-rate=8M", "file", &url]));
-    fs::write(world.local().join("file"), &old).unwrap();
-    check_delta(&world.check(["get", "--json", "--limit-rate=8M", &url, "file"]));
-    fs::write(world.local().join("file"), content(9, LEN)).unwrap();
     check_whole(&world.check(["put", "--json", "--limit-rate=64M", "--compress=never", "file", &url]));
+    fs::write(world.root().join("file"), &old).unwrap();
+    check_delta(&world.check(["put", "--json", "--delta=auto", "--limit-rate=8M", "file", &url]));
+    fs::write(world.local().join("file"), &old).unwrap();
+    check_delta(&world.check(["get", "--json", "--delta=auto", "--limit-rate=8M", &url, "file"]));
+    fs::write(world.local().join("file"), content(9, LEN)).unwrap();
+    let put = ["put", "--json", "--delta=auto", "--limit-rate=64M", "--compress=never", "file", &url];
+    check_whole(&world.check(put));
     assert!(fs::read(world.root().join("file")).unwrap() == content(9, LEN));
 }
 

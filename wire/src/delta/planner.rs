@@ -97,7 +97,7 @@ impl Planner {
     /// Returns the memory that it may take once `bytes` of coarse signatures more are added.
     #[must_use]
     pub fn kept_len(&self, bytes: usize) -> usize {
-        let runs = self.runs.len() * size_of::<CopyRun>() * 2;
+        let runs = self.runs.kept_len() + self.undecided.len() * size_of::<Undecided>();
         let reading =
             PieceReader::kept_len(self.cutter.max()) + usize::try_from(STRETCH_LEN_MAX).unwrap_or(0);
         self.table.kept_len(bytes / COARSE_LEN) + runs + reading
@@ -134,7 +134,7 @@ impl Planner {
     pub fn wants_coarse(&self, under_way: usize) -> bool {
         let ahead = (under_way * COARSE_WINDOW_LEN) as u64;
         let wanted = self.expected(self.at).saturating_add(COARSE_AHEAD);
-        !self.is_old_complete && self.at < self.len && self.table.end() + ahead < wanted
+        !self.is_old_complete && self.at < self.len && self.table.end().saturating_add(ahead) < wanted
     }
 
     /// True if it can go no further without the next window.

@@ -39,6 +39,12 @@ impl CopyRuns {
         self.0.len()
     }
 
+    /// Returns the memory that they take.
+    #[must_use]
+    pub fn kept_len(&self) -> usize {
+        self.0.len() * size_of::<CopyRun>() * 2
+    }
+
     /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

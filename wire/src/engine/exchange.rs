@@ -166,7 +166,6 @@ impl Exchange {
     /// Adds a receiving job; the returned future runs it to its end.
     pub fn receive(&self, job: Arc<ReceiveJob>) -> impl Future<Output = JobEnd> {
         job.keep_within(&self.memory);
-        job.agree(self.compression.features());
         let early = {
             let mut jobs = lock(&self.jobs);
             job.is_on(&self.disk);
@@ -186,7 +185,7 @@ impl Exchange {
         async move {
             let end = tokio::select! {
                 end = job.drive(&self.outbox, &self.disk) => end,
-                end = job.answer_offers(&self.outbox, &self.disk) => end,
+                end = job.answer_offers(self) => end,
                 end = job.answer_requests(self) => end,
             };
             drop(registered);

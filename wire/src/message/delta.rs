@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Delta {
     /// Where that makes the transfer faster.
-    #[default]
     Auto,
     /// Wherever there is an old file.
     Always,
     /// Never.
+    #[default]
     Never,
 }
 

@@ -26,6 +26,18 @@ impl Planning {
     }
 }
 
+/// Which files are offered because they may replace others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeltaOffers {
+    /// None, and the receiver may tell of no old files.
+    #[default]
+    Never,
+    /// None. The receiver may tell of old files of what is offered for another reason, and it is sent whole.
+    Unwanted,
+    /// Large files of at least this length.
+    From(u64),
+}
+
 /// A large file whose delta is to be planned.
 #[derive(Debug, Clone)]
 pub struct DeltaFile {
@@ -40,21 +52,42 @@ pub struct DeltaFile {
 }
 
 impl Sender {
-    /// Offers files of at least this length also because they may replace others. To be set before the first item is added.
-    pub fn offer_for_delta(&mut self, len_min: Option<u64>) {
-        self.delta_len_min = len_min;
+    /// Sets which files are offered also because they may replace others. To be set before the first item is added.
+    pub fn offer_for_delta(&mut self, offers: DeltaOffers) {
+        self.delta = offers;
+    }
+
+    /// Plans no further file: those that wait, and those whose old files the receiver tells of later, are sent whole.
+    pub fn end_deltas(&mut self) {
+        self.delta = match self.delta {
+            DeltaOffers::Never => DeltaOffers::Never,
+            DeltaOffers::Unwanted | DeltaOffers::From(_) => DeltaOffers::Unwanted,
+        };
+        while let Some(sending) =
+            self.sending.values_mut().find(|sending| matches!(sending.planning, Planning::Waiting(_)))
+        {
+            sending.planning = Planning::None;
+            let number = sending.file.number;
+            self.release(number, None);
+        }
     }
 
     /// True if files are offered because they may replace others.
     #[must_use]
     pub fn offers_for_delta(&self) -> bool {
-        self.delta_len_min.is_some()
+        match self.delta {
+            DeltaOffers::Never | DeltaOffers::Unwanted => false,
+            DeltaOffers::From(_) => true,
+        }
     }
 
     /// True if a delta of the item pays, if the receiver has an old file.
     pub(super) fn may_replace(&self, item: &Item) -> bool {
         let ItemKind::Present(metadata) = &item.kind else { return false };
-        is_large(item) && self.delta_len_min.is_some_and(|len_min| metadata.size >= len_min)
+        match self.delta {
+            DeltaOffers::Never | DeltaOffers::Unwanted => false,
+            DeltaOffers::From(len_min) => is_large(item) && metadata.size >= len_min,
+        }
     }
 
     /// True if a file waits to be planned.
@@ -65,11 +98,15 @@ impl Sender {
 
     /// Takes the answer that the receiver has an old file in the place of an offered one.
     pub(super) fn take_old(&mut self, offered: Offered, len: u64) -> Result<(), SenderViolation> {
-        let is_possible = self.delta_len_min.is_some() && is_large(&offered.item);
-        if !is_possible || offered.old_len.is_some() || offered.held.is_some() {
+        let old_len = match self.delta {
+            DeltaOffers::Never => return Err(SenderViolation::Held),
+            DeltaOffers::Unwanted => None,
+            DeltaOffers::From(_) => Some(len),
+        };
+        if !is_large(&offered.item) || offered.old_len.is_some() || offered.held.is_some() {
             return Err(SenderViolation::Held);
         }
-        self.offered.push_front(Offered { old_len: Some(len), ..offered });
+        self.offered.push_front(Offered { old_len, ..offered });
         Ok(())
     }
 
@@ -110,9 +147,9 @@ impl Sender {
         true
     }
 
-    /// Returns how many bytes of a file may be sent that are not.
+    /// Returns the offset from which on nothing of a file was sent; the greatest if it is not sent any more.
     #[must_use]
-    pub fn released_ahead(&self, file: FileNo) -> u64 {
-        self.sending.get(&file).map_or(0, |sending| sending.available.saturating_sub(sending.next_offset))
+    pub fn sent_until(&self, file: FileNo) -> u64 {
+        self.sending.get(&file).map_or(u64::MAX, |sending| sending.next_offset)
     }
 }

@@ -121,6 +121,7 @@ fn limits() -> Vec<(&'static str, String)> {
         FINE_RUNS_MAX,
         SIGNATURES_LEN_MAX,
         PIECE_SIGNED_LEN_MIN,
+        RECIPE_MISMATCHES_MAX,
         RECIPE_STEPS_MAX,
         XATTRS_LEN_MAX,
         SESSION_MEMORY_MAX,

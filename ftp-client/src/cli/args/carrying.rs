@@ -20,8 +20,8 @@ pub(crate) struct CarryingArgs {
     /// Compress data on its way: auto = where it makes the transfer faster, never, or a level from 1 (fast) to 9 (small)
     #[arg(long, value_parser = values::compress, value_name = "HOW", default_value = "auto")]
     pub(crate) compress: Compress,
-    /// Send only what is new of large files that replace others: auto = where it makes the transfer faster
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    /// Send only what is new of large files that replace others: auto = where the network is slow
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "never")]
     pub(crate) delta: DeltaWord,
     #[command(flatten)]
     pub(crate) permissions: Permissions,
@@ -85,7 +85,7 @@ enum DurabilityWord {
 /// `--delta`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeltaWord {
-    /// Where that makes the transfer faster
+    /// Where the network is slow, so that it makes the transfer faster
     Auto,
     /// Wherever there is an old file of 256 KiB or more, for a file of 1 MiB or more
     Always,

@@ -8,11 +8,11 @@ use wire::message::Delta;
 #[serde(rename_all = "lowercase")]
 pub enum DeltaRecipe {
     /// Only what is new is sent where that makes the transfer faster.
-    #[default]
     Auto,
     /// Only what is new is sent.
     Always,
     /// They are sent whole.
+    #[default]
     Never,
 }
 

@@ -30,17 +30,25 @@ impl ReceiveJob {
             }
             (self.slot(file, &announcement.path), self.old_files.get(file))
         };
-        let (content, copied) = match content {
-            FrameContent::Pieces(pieces) => (Rebuilt::Whole(pieces), 0),
+        let (content, copied, is_recipe) = match content {
+            FrameContent::Pieces(pieces) => (Rebuilt::Whole(pieces), 0, false),
+            FrameContent::Recipe(_) if self.old_files.is_given_up() => {
+                drop(slot);
+                return self.block_damaged(file, head.frame).map(|()| 0);
+            }
             FrameContent::Recipe(recipe) => {
-                let old = old.ok_or(FrameError::NoOldFile)?;
-                old.rebuild(recipe, offset, content_len as usize)?
+                let old = old.filter(|old| old.is_at(&announcement.path)).ok_or(FrameError::NoOldFile)?;
+                let (made, copied) = old.rebuild(recipe, offset, content_len as usize)?;
+                (made, copied, true)
             }
         };
         let whole: &[&[u8]] = &[content.rebuilt()];
         let payload = content.whole().unwrap_or(whole);
         let Ok(chunk) = VerifiedChunk::verify(self.checksum, offset, last, digest, payload) else {
             drop(slot);
+            if is_recipe {
+                self.recipe_mismatched();
+            }
             return self.block_damaged(file, head.frame).map(|()| 0);
         };
         let staged = slot.get_or_init(|| self.stage(&announcement));

@@ -17,14 +17,14 @@ use crate::failure::{Failure, FailureCode};
 use crate::features::Features;
 use crate::frame::FrameError;
 use crate::ids::FileNo;
-use crate::limits::{DELTA_FILE_LEN_MIN, OLD_FILES_MAX, SIGNATURE_REQUESTS_MAX};
+use crate::limits::{DELTA_FILE_LEN_MIN, OLD_FILES_MAX, RECIPE_MISMATCHES_MAX, SIGNATURE_REQUESTS_MAX};
 use crate::message::{FineRun, OfferedItem, SignatureAnswer, SignatureRequest, Signatures, WantedSignatures};
 use crate::path::RemotePath;
 use crate::receiver::ReceiverViolation;
 use crate::store::SourceFile;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
@@ -35,6 +35,8 @@ pub(super) struct OldFiles {
     is_wanted: AtomicBool,
     /// And the session has the feature.
     is_agreed: AtomicBool,
+    /// Recipes whose chunk did not match its digest.
+    mismatches: AtomicUsize,
     files: Mutex<HashMap<FileNo, Arc<OldFile>>>,
     /// Requests that are not answered, with their memory charges.
     requests: Mutex<VecDeque<(SignatureRequest, Charge)>>,
@@ -44,6 +46,8 @@ pub(super) struct OldFiles {
 /// An open old file.
 pub(super) struct OldFile {
     file: Box<dyn SourceFile>,
+    /// The path at which it is to be replaced.
+    path: RemotePath,
     len: u64,
     signing: Mutex<Signing>,
 }
@@ -86,11 +90,22 @@ impl OldFiles {
     }
 
     fn is_on(&self) -> bool {
-        self.is_wanted.load(Ordering::Relaxed) && self.is_agreed.load(Ordering::Relaxed)
+        let is_possible = self.is_wanted.load(Ordering::Relaxed) && self.is_agreed.load(Ordering::Relaxed);
+        is_possible && !self.is_given_up()
+    }
+
+    /// True once so many recipes did not match that they may be guesses.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.mismatches.load(Ordering::Relaxed) >= RECIPE_MISMATCHES_MAX
     }
 }
 
 impl OldFile {
+    /// True if it is to be replaced at this path.
+    pub(super) fn is_at(&self, path: &RemotePath) -> bool {
+        self.path == *path
+    }
+
     /// Makes a chunk by its recipe. Returns also how many bytes were copied. A chunk whose old bytes are gone is zeros, which
     /// its digest refuses.
     pub(super) fn rebuild(
@@ -133,7 +148,7 @@ impl ReceiveJob {
         self
     }
 
-    /// Sets the features of the session.
+    /// Sets the features that hold for the session by now.
     pub(crate) fn agree(&self, features: Features) {
         self.old_files.is_agreed.store(Features::DELTA.are_all_in(features), Ordering::Relaxed);
     }
@@ -172,10 +187,14 @@ impl ReceiveJob {
                 continue;
             };
             let _turn = exchange.signing.lock().await;
+            self.agree(exchange.compression.features());
             let (job, file) = (self.clone(), request.file);
             let answer = exchange.disk.run(move || job.sign(&request)).await?;
             // Without room there are no signatures: an answer never waits for memory of transfers.
             let charge = self.memory.charge(answer.len());
+            if charge.is_none() && matches!(answer, SignatureAnswer::First { .. }) {
+                self.close_old(file);
+            }
             let (answer, charge) =
                 charge.map_or((SignatureAnswer::None, Charge::none()), |charge| (answer, charge));
             exchange.lane_bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
@@ -214,18 +233,29 @@ impl ReceiveJob {
         getrandom::fill(&mut key).ok()?;
         let signer = Signer::new(SignatureKey(key), len);
         let signing = Mutex::new(Signing { signer, charge });
-        let old = Arc::new(OldFile { file: opened, len, signing });
+        let old = Arc::new(OldFile { file: opened, path: path.clone(), len, signing });
         let CoarseWindow { pieces, more } = old.next_window()?;
         let machine = lock(&self.machine);
         if machine.has_ended(file) {
             return None;
         }
         let mut files = lock(&self.old_files.files);
-        if !is_free(&files) {
+        if !is_free(&files) || self.old_files.is_given_up() {
             return None;
         }
         files.insert(file, old);
         Some(SignatureAnswer::First { len, key, pieces, more })
+    }
+
+    /// Counts a recipe whose chunk did not match its digest. After some, old files are closed: a sender could learn bytes of
+    /// one by guesses.
+    pub(super) fn recipe_mismatched(&self) {
+        self.old_files.mismatches.fetch_add(1, Ordering::Relaxed);
+        if self.old_files.is_given_up()
+            && let Some(disk) = self.disk.get()
+        {
+            disk.dispose(self.old_files.take_all());
+        }
     }
 
     /// Closes the old file of a large file that is over.

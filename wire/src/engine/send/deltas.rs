@@ -1,26 +1,28 @@
 //! Deltas of a job's large files: asks the receiver for signatures of the files that they replace, plans what of each the
 //! receiver has, and lets it be sent as far as that is planned. Other files are sent meanwhile.
 
+mod planning;
+
 use super::{Built, SendJob};
 use crate::budget::Charge;
-use crate::control::Envelope;
-use crate::delta::planner::{Decided, PlanFault, Planner};
-use crate::delta::recipe;
-use crate::delta::runs::CopyRuns;
+use crate::delta::planner::{PlanFault, Planner};
+use crate::delta::recipe::{self, Step};
+use crate::delta::runs::{CopyRun, CopyRuns};
 use crate::delta::signature::SignatureKey;
 use crate::engine::compression::{EncodedSteps, LEVEL_OF_NEW_PARTS};
-use crate::engine::file_content::OpenContent;
+use crate::engine::memory::JobMemory;
 use crate::engine::reading::OpenFile;
 use crate::engine::{Exchange, JobEnd, lock};
 use crate::failure::{Failure, FailureCode};
 use crate::features::Features;
 use crate::frame::{Encoding, FrameKind};
 use crate::ids::FileNo;
-use crate::limits::{CHUNK_LEN, DELTA_FILE_LEN_MIN, ROOM_PATIENCE};
-use crate::message::{Compress, Delta, SignatureAnswer, SignatureRequest, Signatures, WantedSignatures};
-use crate::sender::DeltaFile;
+use crate::limits::{DELTA_FILE_LEN_MIN, ROOM_PATIENCE};
+use crate::message::{Compress, Delta, SignatureAnswer, Signatures, WantedSignatures};
+use crate::sender::{DeltaFile, DeltaOffers};
 use crate::transport::FrameBuffer;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -31,6 +33,10 @@ use tokio::time::timeout;
 pub(super) struct Deltas {
     pub(super) wish: Delta,
     files: Mutex<HashMap<FileNo, Arc<PlannedFile>>>,
+    /// Files for which signatures were asked, until all requests are answered: the file may be over before.
+    asked: Mutex<HashMap<FileNo, Arc<PlannedFile>>>,
+    /// The receiver left a request without an answer: no further file is planned.
+    is_given_up: AtomicBool,
     /// Signals that a file may be planned.
     waiting: Notify,
     /// Signals that a planned part was taken to be sent.
@@ -40,9 +46,16 @@ pub(super) struct Deltas {
 /// A file that is planned, until it is settled.
 #[derive(Default)]
 struct PlannedFile {
-    runs: Mutex<CopyRuns>,
+    runs: Mutex<ChargedRuns>,
     answers: Mutex<Answers>,
     arrived: Notify,
+}
+
+/// Runs that are decided and not sent.
+#[derive(Default)]
+struct ChargedRuns {
+    runs: CopyRuns,
+    charge: Charge,
 }
 
 /// Answers of the receiver, in the order of the requests.
@@ -65,6 +78,8 @@ enum Asked {
 enum Unplanned {
     /// The rest of it is sent as if there were no old file.
     Whole,
+    /// Likewise, and the receiver did not answer in time.
+    Unanswered,
     /// The receiver broke the protocol.
     Violation,
 }
@@ -111,24 +126,26 @@ impl SendJob {
         let is_agreed = Features::DELTA.are_all_in(exchange.compression.features());
         let round_trip = exchange.round_trip();
         let is_near = !round_trip.is_zero() && round_trip < NEAR && self.pacer.is_none();
-        let len_min = match self.deltas.wish {
-            _ if !is_agreed => None,
-            Delta::Never => None,
-            Delta::Auto if is_near => None,
-            Delta::Auto => Some(DELTA_FILE_LEN_MIN.max(len_in(round_trip * ROUND_TRIPS, USUAL_RATE))),
-            Delta::Always => Some(DELTA_FILE_LEN_MIN),
+        let offers = match self.deltas.wish {
+            _ if !is_agreed => DeltaOffers::Never,
+            Delta::Never => DeltaOffers::Never,
+            Delta::Auto if is_near => DeltaOffers::Unwanted,
+            Delta::Auto => {
+                DeltaOffers::From(DELTA_FILE_LEN_MIN.max(len_in(round_trip * ROUND_TRIPS, USUAL_RATE)))
+            }
+            Delta::Always => DeltaOffers::From(DELTA_FILE_LEN_MIN),
         };
-        lock(&self.machine).offer_for_delta(len_min);
+        lock(&self.machine).offer_for_delta(offers);
     }
 
-    /// Plans files as they begin, until the job ends.
+    /// Plans files as they begin; never returns.
     pub(crate) async fn plan_deltas(self: &Arc<Self>, exchange: &Exchange) -> JobEnd {
         if lock(&self.machine).offers_for_delta() {
             let (job, outbox) = (self.clone(), exchange.outbox.clone());
             let _ = exchange.disk.run(move || job.offer_first(&outbox)).await; // lanes do the same
         }
         tokio::join!(self.plan_files(exchange), self.plan_files(exchange));
-        Ok(())
+        std::future::pending().await // planning no more is not the end of the job
     }
 
     async fn plan_files(self: &Arc<Self>, exchange: &Exchange) {
@@ -141,17 +158,51 @@ impl SendJob {
                 waiting.await;
                 continue;
             };
-            let Ok(_turn) = exchange.planners.acquire().await else { return };
-            if let Err(Unplanned::Violation) = Box::pin(self.plan_file(&file, exchange)).await {
-                self.fail(Failure::new(
-                    FailureCode::BadState,
-                    "signatures that were not asked for, or are none",
-                ));
+            let number = file.file.number;
+            // Without a turn in time the file is sent whole: other jobs may wait for a slow network.
+            let turn = timeout(ROOM_PATIENCE, exchange.planners.acquire()).await;
+            if turn.is_ok() {
+                match Box::pin(self.plan_file(&file, exchange)).await {
+                    Ok(()) | Err(Unplanned::Whole) => {}
+                    Err(Unplanned::Unanswered) => self.give_up_deltas(),
+                    Err(Unplanned::Violation) => self.fail(Failure::new(
+                        FailureCode::BadState,
+                        "signatures that were not asked for, or are none",
+                    )),
+                }
             }
-            lock(&self.machine).release(file.file.number, None);
+            lock(&self.machine).release(number, None);
             exchange.work.notify_waiters();
             self.changed.notify_one();
+            self.answered_all(number).await; // the turn lasts as long: the receiver keeps only so many requests
+            exchange.work.notify_waiters();
         }
+    }
+
+    /// Waits until all requests for a file's signatures are answered, and drops the answers.
+    async fn answered_all(&self, file: FileNo) {
+        let Some(planned) = lock(&self.deltas.asked).get(&file).cloned() else { return };
+        while !self.deltas.is_given_up.load(Ordering::Relaxed) {
+            {
+                let mut answers = lock(&planned.answers);
+                while answers.arrived.pop_front().is_some() {
+                    answers.under_way.pop_front();
+                }
+                if answers.under_way.is_empty() {
+                    lock(&self.deltas.asked).remove(&file);
+                    return;
+                }
+            }
+            if timeout(ROOM_PATIENCE, planned.arrived.notified()).await.is_err() {
+                self.give_up_deltas();
+            }
+        }
+    }
+
+    /// Plans no further file. Answers that come late are dropped.
+    fn give_up_deltas(&self) {
+        self.deltas.is_given_up.store(true, Ordering::Relaxed);
+        lock(&self.machine).end_deltas();
     }
 
     /// Signals that files may wait to be planned, or that a planned part may have been taken to be sent.
@@ -164,13 +215,18 @@ impl SendJob {
 
     /// Takes an answer of the receiver to a request for signatures.
     pub(crate) fn signed(&self, signatures: Signatures) -> Result<(), String> {
-        let Some(planned) = lock(&self.deltas.files).get(&signatures.file).cloned() else { return Ok(()) };
+        let asked = lock(&self.deltas.asked).get(&signatures.file).cloned();
+        let Some(planned) = asked else {
+            let is_over = !lock(&self.deltas.files).contains_key(&signatures.file);
+            return if is_over { Ok(()) } else { Err(NOT_ASKED_FOR.into()) };
+        };
         let mut answers = lock(&planned.answers);
         if answers.arrived.len() >= answers.under_way.len() {
-            return Err("signatures that were not asked for".into());
+            return Err(NOT_ASKED_FOR.into());
         }
         // Without room the file is sent whole: a message never waits for memory of transfers.
-        let charge = self.memory.charge(signatures.answer.len());
+        let is_used = !self.deltas.is_given_up.load(Ordering::Relaxed);
+        let charge = self.memory.charge(signatures.answer.len()).filter(|_| is_used);
         let none = (SignatureAnswer::None, Charge::none());
         answers.arrived.push_back(charge.map_or(none, |charge| (signatures.answer, charge)));
         drop(answers);
@@ -188,12 +244,16 @@ impl SendJob {
         let Ok(open) = opened else { return Ok(()) };
         let planned = Arc::new(PlannedFile::default());
         lock(&self.deltas.files).insert(file.file.number, planned.clone());
+        lock(&self.deltas.asked).insert(file.file.number, planned.clone());
         let (charge, begun, pays) = (Charge::none(), Instant::now(), !is_auto);
         let mut planning = Planning { job: self, exchange, file, planned, open, charge, begun, pays };
         let path = file.file.announcement.path.clone();
         planning.ask(Asked::First, WantedSignatures::First { path }).await?;
         let first = planning.next_answer().await?;
         let SignatureAnswer::First { len, key, pieces, more } = first else { return Ok(()) };
+        if i64::try_from(len).is_err() {
+            return Err(Unplanned::Violation);
+        }
         let mut planner = Planner::new(SignatureKey(key), file.len, len);
         planning.add_coarse(&mut planner, &pieces, more)?;
         planning.run(planner).await
@@ -239,161 +299,30 @@ impl SendJob {
     }
 }
 
-impl Planning<'_> {
-    /// Plans the file to its end.
-    async fn run(&mut self, planner: Planner) -> Result<(), Unplanned> {
-        let mut planner = planner;
-        loop {
-            self.ask_more(&mut planner).await?;
-            let answer = lock(&self.planned.answers).arrived.pop_front();
-            if let Some((answer, _charge)) = answer {
-                planner = self.answered(planner, answer).await?;
-            } else if planner.can_cut() && self.ahead() < AHEAD_MAX {
-                planner = self.cut(planner).await?;
-            } else if planner.is_finished() {
-                return Ok(());
-            } else {
-                self.wait().await?;
-                continue;
-            }
-            self.publish(&mut planner)?;
+impl ChargedRuns {
+    /// Adds runs, if there is memory for them.
+    fn add(&mut self, runs: Vec<CopyRun>, memory: &JobMemory) -> bool {
+        let more = runs.len() * size_of::<CopyRun>() * 2;
+        let is_charged = cover(&mut self.charge, self.runs.kept_len() + more, memory);
+        if is_charged {
+            runs.into_iter().for_each(|run| self.runs.add(run));
         }
+        is_charged
     }
 
-    /// Asks for the signatures that the planner wants next.
-    async fn ask_more(&self, planner: &mut Planner) -> Result<(), Unplanned> {
-        loop {
-            let (coarse, all) = {
-                let answers = lock(&self.planned.answers);
-                let coarse = answers.under_way.iter().filter(|asked| **asked == Asked::Coarse).count();
-                (coarse, answers.under_way.len())
-            };
-            if all >= REQUESTS_OF_A_FILE_MAX {
-                return Ok(());
-            } else if coarse < COARSE_REQUESTS_MAX && planner.wants_coarse(coarse) {
-                self.ask(Asked::Coarse, WantedSignatures::Next).await?;
-            } else if let Some(runs) = planner.next_request() {
-                self.ask(Asked::Fine, WantedSignatures::Fine { runs }).await?;
-            } else {
-                return Ok(());
-            }
-        }
+    fn take_steps(&mut self, offset: u64, len: usize) -> Option<Vec<Step>> {
+        let steps = self.runs.take_steps(offset, len);
+        self.charge.set(self.runs.kept_len());
+        steps
     }
+}
 
-    async fn ask(&self, asked: Asked, wanted: WantedSignatures) -> Result<(), Unplanned> {
-        lock(&self.planned.answers).under_way.push_back(asked);
-        let request = SignatureRequest { file: self.file.file.number, wanted };
-        let sent = self.exchange.outbox.send(Envelope::new(self.job.id.0, request)).await;
-        sent.map_err(|_| Unplanned::Whole)
+/// Lets a charge be at least `kept` bytes, if there is room.
+fn cover(charge: &mut Charge, kept: usize, memory: &JobMemory) -> bool {
+    if charge.amount() == 0 {
+        return memory.charge(kept).map(|taken| *charge = taken).is_some();
     }
-
-    async fn next_answer(&self) -> Result<SignatureAnswer, Unplanned> {
-        loop {
-            let answer = lock(&self.planned.answers).arrived.pop_front();
-            if let Some((answer, _charge)) = answer {
-                lock(&self.planned.answers).under_way.pop_front();
-                return Ok(answer);
-            }
-            let arrived = timeout(ROOM_PATIENCE, self.planned.arrived.notified()).await;
-            arrived.map_err(|_| Unplanned::Whole)?;
-        }
-    }
-
-    /// Waits until an answer has arrived, or planned parts were sent.
-    async fn wait(&self) -> Result<(), Unplanned> {
-        let taken = self.job.deltas.taken.notified();
-        tokio::pin!(taken);
-        taken.as_mut().enable();
-        let is_ahead = self.ahead() >= AHEAD_MAX;
-        tokio::select! {
-            () = self.planned.arrived.notified() => Ok(()),
-            () = taken => Ok(()),
-            () = tokio::time::sleep(ROOM_PATIENCE), if !is_ahead => Err(Unplanned::Whole),
-        }
-    }
-
-    fn ahead(&self) -> u64 {
-        lock(&self.job.machine).released_ahead(self.file.file.number)
-    }
-
-    async fn answered(&mut self, planner: Planner, answer: SignatureAnswer) -> Result<Planner, Unplanned> {
-        let asked = lock(&self.planned.answers).under_way.pop_front();
-        let mut planner = planner;
-        match (asked, answer) {
-            (Some(Asked::Coarse), SignatureAnswer::Next { pieces, more }) => {
-                self.add_coarse(&mut planner, &pieces, more)?;
-                Ok(planner)
-            }
-            (Some(Asked::Coarse), SignatureAnswer::None) => {
-                planner.end_coarse();
-                Ok(planner)
-            }
-            (Some(Asked::Fine), SignatureAnswer::Fine { signatures }) => {
-                let open = self.open.clone();
-                let added = self.exchange.disk.run(move || {
-                    let added = planner.add_fine(&signatures, &OpenContent(&*open.file));
-                    added.map(|()| planner)
-                });
-                Ok(added.await??)
-            }
-            (_, SignatureAnswer::None) => Err(Unplanned::Whole),
-            (
-                None | Some(Asked::First | Asked::Coarse | Asked::Fine),
-                SignatureAnswer::First { .. } | SignatureAnswer::Next { .. } | SignatureAnswer::Fine { .. },
-            ) => Err(Unplanned::Violation),
-        }
-    }
-
-    /// Adds coarse signatures, if there is memory for them.
-    fn add_coarse(&mut self, planner: &mut Planner, pieces: &[u8], more: bool) -> Result<(), Unplanned> {
-        let kept = planner.kept_len(pieces.len());
-        if self.charge.amount() == 0 {
-            self.charge = self.job.memory.charge(kept).ok_or(Unplanned::Whole)?;
-        } else if !self.charge.grow(kept.saturating_sub(self.charge.amount())) {
-            planner.end_coarse();
-            return Ok(());
-        }
-        planner.add_coarse(pieces, more).map_err(|_| Unplanned::Violation)
-    }
-
-    /// Cuts some more of the file, but for what the receiver has from an earlier run.
-    async fn cut(&self, planner: Planner) -> Result<Planner, Unplanned> {
-        let (open, held, mut planner) = (self.open.clone(), self.file.held.clone(), planner);
-        let cut = self.exchange.disk.run(move || {
-            let (at, _) = planner.matched();
-            let mut chunk = at / CHUNK_LEN as u64;
-            if held.contains(chunk) {
-                while held.contains(chunk) {
-                    chunk += 1;
-                }
-                planner.skip_to(chunk * CHUNK_LEN as u64);
-            }
-            planner.cut(&OpenContent(&*open.file)).map(|()| planner).map_err(PlanFault::from)
-        });
-        Ok(cut.await??)
-    }
-
-    /// Lets what is decided be sent.
-    fn publish(&mut self, planner: &mut Planner) -> Result<(), Unplanned> {
-        let Decided { runs, frontier } = planner.take();
-        let mut planned = lock(&self.planned.runs);
-        runs.into_iter().for_each(|run| planned.add(run));
-        drop(planned);
-        if !lock(&self.job.machine).release(self.file.file.number, Some(frontier)) {
-            return Err(Unplanned::Whole); // it is not sent any more
-        }
-        self.exchange.work.notify_waiters();
-        if !self.pays && (frontier >= TRIAL_LEN || planner.is_finished()) {
-            let (cut, matched) = planner.matched();
-            self.pays = matched >= cut / MATCHED_SHARE_MIN;
-            let took = self.begun.elapsed().as_secs_f64();
-            let is_slow = |rate: f64| (frontier as f64) < rate * took;
-            if !self.pays || self.exchange.compression.network_rate().is_some_and(is_slow) {
-                return Err(Unplanned::Whole);
-            }
-        }
-        Ok(())
-    }
+    charge.grow(kept.saturating_sub(charge.amount()))
 }
 
 /// Returns the bytes that a network of this rate carries in `time`.
@@ -406,10 +335,10 @@ fn len_in(time: Duration, rate: f64) -> u64 {
     (time.as_secs_f64() * rate) as u64
 }
 
+/// What a receiver did that sends signatures without a request.
+const NOT_ASKED_FOR: &str = "signatures that were not asked for";
 /// Most requests for signatures of one file that are not answered.
 pub(crate) const REQUESTS_OF_A_FILE_MAX: usize = 4;
-/// Most of them for coarse ones: fine ones are waited for.
-const COARSE_REQUESTS_MAX: usize = 2;
 /// A shorter round trip is that of a network that is faster than planning.
 const NEAR: Duration = Duration::from_millis(1);
 /// Planning takes so many round trips: a file that is sent in that time, by a usual network, is not worth it.
@@ -417,8 +346,3 @@ const ROUND_TRIPS: u32 = 2;
 const USUAL_RATE: f64 = 12.5e6;
 /// A network of this rate is faster than planning.
 const FAST_RATE: f64 = 150e6;
-/// It is planned no further than so many bytes before what is sent.
-const AHEAD_MAX: u64 = 64 * 1024 * 1024;
-/// After so many bytes it shows whether it pays: at least one byte of four must be in the old file.
-const TRIAL_LEN: u64 = 64 * 1024 * 1024;
-const MATCHED_SHARE_MIN: u64 = 4;

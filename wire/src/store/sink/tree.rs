@@ -246,6 +246,8 @@ impl Sink for TreeSink {
 
     fn open_old(&self, path: &RemotePath) -> Option<Box<dyn SourceFile>> {
         let (folder, name) = self.old_place(path)?;
+        // By what is known of the new file so far; the rule is applied again when it gets its name.
+        self.rule.admit(&*folder, name, self.candidate(&*folder, name, None, None)).ok()?;
         let old = folder.open_file(name).ok()?;
         let is_large = old.identity().ok()?.metadata.size > PACKED_FILE_LEN_MAX;
         is_large.then_some(old)
