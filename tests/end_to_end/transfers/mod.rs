@@ -3,7 +3,6 @@
 mod changing;
 mod chosen;
 mod compression;
-mod delta;
 mod durability;
 mod holes;
 mod lanes;

@@ -127,8 +127,7 @@ impl Sender {
                 let item = Item { path, kind: ItemKind::Present(Metadata { mode, ..metadata }) };
                 if is_large(&item) {
                     self.unsealed.insert(ordinal); // its seal, if that showed the change, had a number
-                    let source = SourceId::default();
-                    self.add_large(Offered { ordinal, item, source, held: None, old_len: None });
+                    self.add_large(Offered { ordinal, item, source: SourceId::default(), held: None });
                     return;
                 }
                 self.add_small(item);
